@@ -1,0 +1,49 @@
+/**
+ * Subjects: every NATS subject of Concord is spelled here and nowhere else (docs/design/0001-wire-formats.md).
+ * @module
+ */
+
+/** Frames of a partition. */
+export function partitionSubject(namespace: string, stream: string, partition: number | '*'): string {
+  return `concord.${namespace}.s.${stream}.${partition}`
+}
+
+/** One raw record a message, from any NATS client; header `Concord-Key` is the key. */
+export function ingestSubject(namespace: string, stream: string): string {
+  return `concord.${namespace}.in.${stream}`
+}
+
+/** The records of a stream marked `raw`, one a message, for any NATS client. */
+export function rawSubject(namespace: string, stream: string): string {
+  return `concord.${namespace}.out.${stream}`
+}
+
+/** Credits to one producer. */
+export function creditSubject(namespace: string, producer: string): string {
+  return `concord.${namespace}.c.credit.${producer}`
+}
+
+/** Claims of owners on partitions of a function's inputs. */
+export function claimSubject(namespace: string, functionName: string): string {
+  return `concord.${namespace}.c.claim.${functionName}`
+}
+
+/** Heartbeats: of a runner under its task id, of a gateway or another client under its own id. */
+export function heartbeatSubject(namespace: string, id: string): string {
+  return `concord.${namespace}.c.hb.${id}`
+}
+
+/** Commands to one runner, request and reply. */
+export function taskSubject(namespace: string, taskId: string): string {
+  return `concord.${namespace}.c.task.${taskId}`
+}
+
+/** Log lines of a function, captured by the JetStream stream of logs. */
+export function logSubject(namespace: string, functionName: string): string {
+  return `concord.${namespace}.c.log.${functionName}`
+}
+
+/** Producers without credit for want of an owner. */
+export function wantSubject(namespace: string, stream: string): string {
+  return `concord.${namespace}.c.want.${stream}`
+}

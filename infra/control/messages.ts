@@ -1,0 +1,172 @@
+/**
+ * Control messages between scheduler, runners and gateways: JSON over NATS, `schema` first.
+ *
+ * A runner publishes a Heartbeat every second and at each change; the scheduler answers one that shows an old
+ * generation with an `assign` command. Commands are idempotent: the newest generation wins, a lower
+ * `leaderEpoch` than one already seen is refused.
+ * @module
+ */
+import type { BackPressure, Grouping } from '../../sdk/index.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
+
+/** A consumer of a stream, as its producers must know it. */
+export interface ConsumerDescriptor {
+  /** A function's name, or `follower.ID` for a reader over HTTP that asked to hold the stream back. */
+  readonly name: string
+  readonly backPressure: BackPressure
+}
+
+/** What a producer must know of a stream. */
+export interface StreamDescriptor {
+  readonly name: string
+  readonly partitions: number
+  /** True if any consumer groups by key: then all records go by the key's hash. */
+  readonly keyed: boolean
+  readonly consumers: readonly ConsumerDescriptor[]
+}
+
+export interface InstanceAssignment {
+  /** `FUNCTION-INDEX`, e.g. `score-0`. */
+  readonly id: string
+  readonly index: number
+  /** Grows with each new owner of this instance's partitions; fences the old one (I8). */
+  readonly epoch: number
+  /** Partitions owned, by input stream. */
+  readonly partitions: Readonly<Record<string, readonly number[]>>
+}
+
+export interface Assignment {
+  readonly schema: 1
+  readonly taskId: string
+  /** Grows with each change of this assignment. */
+  readonly generation: number
+  readonly function: string
+  readonly version: number
+  /** Hex sha256 of the bundle: its name in the bundle store. */
+  readonly bundleSha256: string
+  readonly manifest: Manifest
+  readonly instances: readonly InstanceAssignment[]
+  /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
+  readonly streams: Readonly<Record<string, StreamDescriptor>>
+  readonly groupings: Readonly<Record<string, Grouping>>
+}
+
+export type TaskCommand =
+  | { readonly kind: 'assign'; readonly leaderEpoch: number; readonly assignment: Assignment }
+  /** Drain: stop granting credit, process what was sent, run destroy, report, exit 0. */
+  | { readonly kind: 'stop'; readonly leaderEpoch: number; readonly reason: string }
+
+export type TaskReply = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string }
+
+/** An error of a function, as plain data. `stack` is mapped to the author's source where a map was uploaded. */
+export interface ErrorReport {
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+  /** The first frame in the author's source, e.g. `score.ts:41:9`. */
+  readonly at?: string
+  readonly record?: { readonly stream: string; readonly partition: number; readonly producer: string; readonly sequence: number; readonly key: string }
+  readonly timeMs: number
+}
+
+/** One producer's account of one consumer of a stream, in records, since the producer's start (I7). */
+export interface OutputLedger {
+  readonly stream: string
+  /** The consumer's name, or `$server` where nobody is accounted for. */
+  readonly consumer: string
+  readonly sent: number
+  /** Acknowledged: processed or dropped. */
+  readonly acked: number
+  /** Of the acknowledged, those that were dropped, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+  /** Sent to an owner that was killed before it acknowledged. */
+  readonly unaccounted: number
+}
+
+/** One consumer's account of one input, in records, since the consumer's start. */
+export interface InputLedger {
+  readonly stream: string
+  readonly received: number
+  readonly processed: number
+  readonly dropped: Readonly<Record<string, number>>
+  /** Records seen again and ignored. */
+  readonly repeats: number
+  /** Records that a producer no longer had. */
+  readonly gaps: number
+  /** Frames refused: malformed, or fenced by a higher epoch. */
+  readonly refused: Readonly<Record<string, number>>
+}
+
+export interface InstanceReport {
+  readonly id: string
+  readonly index: number
+  readonly epoch: number
+  readonly version: number
+  readonly state: 'starting' | 'running' | 'draining' | 'failed'
+  readonly recordsIn: number
+  readonly recordsOut: number
+  readonly errors: number
+  readonly timersFired: number
+  readonly batches: number
+  readonly stateEntries: number
+  readonly stateBytes: number
+  readonly heapBytes: number
+  readonly cpuSeconds: number
+  readonly outputs: readonly OutputLedger[]
+  readonly inputs: readonly InputLedger[]
+  readonly lastError?: ErrorReport
+}
+
+export interface Heartbeat {
+  readonly schema: 1
+  readonly kind: 'runner' | 'gateway' | 'client'
+  /** Task id of a runner; own id of a gateway. */
+  readonly id: string
+  /** Fresh per process. */
+  readonly incarnation: string
+  readonly function?: string
+  /** Generation of the assignment that is in force; 0 before the first. */
+  readonly generation: number
+  readonly sentAtMs: number
+  readonly state: 'starting' | 'running' | 'draining' | 'stopped'
+  readonly pid: number
+  readonly rssBytes: number
+  readonly cpuSeconds: number
+  readonly metricsUrl?: string
+  readonly instances: readonly InstanceReport[]
+  /** Of a gateway or client: what it sent on its own account. */
+  readonly outputs?: readonly OutputLedger[]
+  /** In the last heartbeat of a process that ends by itself. */
+  readonly exit?: { readonly code: number; readonly reason: string; readonly message: string }
+}
+
+/**
+ * Exit codes of a runner task, as the scheduler reads them from the task's status. 128 + n: signal n.
+ * docs/errors.md lists them; a test keeps the two equal.
+ */
+export const exitCodes = {
+  drained: 0,
+  /** A bug of ours. */
+  crashed: 1,
+  /** Bad configuration or environment. */
+  configuration: 2,
+  /** A callback threw under the policy `fail`. */
+  functionFailed: 10,
+  /** `init` threw, or the bundle did not load. */
+  initFailed: 11,
+  /** The bundle is absent or its sha256 differs. */
+  bundle: 12,
+  /** The isolate passed its heap limit, or the process its bound. */
+  memory: 13,
+  /** A callback passed its time limit. */
+  deadline: 14,
+  /** The watchdog saw no beat. */
+  frozen: 15,
+  /** A higher epoch claimed its partitions. */
+  superseded: 16,
+  /** No assignment came. */
+  unassigned: 17,
+  /** NATS stayed out of reach beyond the bound. */
+  disconnected: 18,
+} as const
+export type ExitReason = keyof typeof exitCodes

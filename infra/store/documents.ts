@@ -1,0 +1,118 @@
+/**
+ * Documents: the shapes and paths of everything in the store. Who writes what is said at each; nobody else does.
+ * @module
+ */
+import type { Manifest } from '../../sdk/manifest.ts'
+import type { OutputLedger } from '../control/messages.ts'
+
+/** Version of this layout. A build that finds a higher one refuses to start. */
+export const storeSchema = 1
+
+export const paths = {
+  schema: '/schema',
+  streams: (ns: string) => `/ns/${ns}/streams`,
+  stream: (ns: string, stream: string) => `/ns/${ns}/streams/${stream}`,
+  /** Readers over HTTP that hold a stream back; under each stream so that a watch sees them. */
+  followers: (ns: string, stream: string) => `/ns/${ns}/streams/${stream}/followers`,
+  follower: (ns: string, stream: string, id: string) => `/ns/${ns}/streams/${stream}/followers/${id}`,
+  functions: (ns: string) => `/ns/${ns}/functions`,
+  function: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}`,
+  versions: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}/versions`,
+  version: (ns: string, fn: string, version: number) => `/ns/${ns}/functions/${fn}/versions/${version}`,
+  commands: (ns: string) => `/ns/${ns}/commands`,
+  command: (ns: string, id: string) => `/ns/${ns}/commands/${id}`,
+  statuses: (ns: string) => `/ns/${ns}/status`,
+  status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
+  framework: '/scheduler/framework',
+  tasks: '/scheduler/tasks',
+  task: (taskId: string) => `/scheduler/tasks/${taskId}`,
+  epochs: '/scheduler/epochs',
+} as const
+
+/** Written by gateways. */
+export interface StreamDocument {
+  readonly schema: 1
+  readonly partitions: number
+  /** Republished one record a message on `concord.NS.out.STREAM`. */
+  readonly raw: boolean
+}
+
+/** Written by gateways, renewed at `renewedAtMs` every second; the scheduler removes one 10 s overdue. */
+export interface FollowerDocument {
+  readonly schema: 1
+  readonly gateway: string
+  readonly renewedAtMs: number
+}
+
+/** Written by gateways: what is wanted of a function. */
+export interface FunctionDocument {
+  readonly schema: 1
+  /** The wanted version. */
+  readonly version: number
+  /** Wanted instances. */
+  readonly instances: number
+  readonly createdAtMs: number
+  /** Set by delete: the scheduler stops the instances and then removes the function's nodes. */
+  readonly deleted?: true
+}
+
+/** Written by gateways, once. */
+export interface VersionDocument {
+  readonly schema: 1
+  readonly version: number
+  readonly bundleSha256: string
+  readonly bundleBytes: number
+  /** Hex sha256 of the source map in the bundle store, if one was uploaded. */
+  readonly sourceMapSha256?: string
+  readonly manifest: Manifest
+  readonly deployedAtMs: number
+}
+
+/** Written by gateways, removed by the scheduler when done. */
+export type CommandDocument =
+  | { readonly schema: 1; readonly kind: 'killInstance'; readonly function: string; readonly instance: string; readonly restart: boolean }
+
+export interface InstanceStatus {
+  readonly id: string
+  readonly index: number
+  readonly epoch: number
+  readonly version: number
+  readonly state: 'waiting' | 'launching' | 'starting' | 'running' | 'draining' | 'backingOff' | 'crashLooping'
+  readonly taskId?: string
+  readonly agent?: string
+  readonly hostname?: string
+  readonly generation: number
+  /** Generation that the runner has reported as in force. */
+  readonly generationSeen: number
+  readonly restarts: number
+  readonly since: number
+  readonly lastExit?: { readonly code: number | undefined; readonly reason: string; readonly message: string; readonly atMs: number }
+  /** Why it is not running, in one sentence. */
+  readonly why?: string
+}
+
+/** Written by the scheduler: what is. */
+export interface StatusDocument {
+  readonly schema: 1
+  readonly function: string
+  readonly version: number
+  readonly instances: readonly InstanceStatus[]
+  /** Accounts of instances that have ended, added up, so that the ledger outlives them. */
+  readonly ended: { readonly recordsIn: number; readonly recordsOut: number; readonly errors: number; readonly outputs: readonly OutputLedger[] }
+}
+
+/** Written by the scheduler before ACCEPT: a task that it knows of, launched or about to be. Never reused. */
+export interface TaskDocument {
+  readonly schema: 1
+  readonly taskId: string
+  readonly namespace: string
+  readonly function: string
+  readonly version: number
+  readonly instance: string
+  readonly index: number
+  readonly epoch: number
+  readonly agentId: string
+  readonly hostname: string
+  readonly resources: { readonly cpus: number; readonly memMib: number; readonly diskMib: number }
+  readonly launchedAtMs: number
+}

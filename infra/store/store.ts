@@ -1,0 +1,70 @@
+/**
+ * Store: the small, strongly consistent tree that holds what is wanted and what is. SQLite on one machine,
+ * ZooKeeper in a cluster; one interface, one set of contract tests.
+ *
+ * A node is a path and a small JSON document with a version that grows by one with each update.
+ *
+ * Invariants:
+ *  S1. `update` and `remove` with a version succeed only if the node still has it: compare-and-set.
+ *  S2. After a change, by any process, every watcher whose prefix covers the path is called, at least once, and
+ *      then reads the change or a later one. Calls may be joined; a watcher re-reads, it does not replay.
+ *  S3. One process at a time holds the leadership of a name; each holder has a higher epoch than all before.
+ * @module
+ */
+
+/** Largest document, as JSON text in UTF-8; well below ZooKeeper's 1 MiB. */
+export const documentBytesMax = 64 * 1024
+
+export interface StoredDocument<T = unknown> {
+  readonly value: T
+  readonly version: number
+}
+
+export interface Leadership {
+  /** Higher than that of every holder before. */
+  readonly epoch: number
+  /** Aborted when the leadership is lost: stop at once. */
+  readonly lost: AbortSignal
+  release(): Promise<void>
+}
+
+export interface Store {
+  get<T = unknown>(path: string): Promise<StoredDocument<T> | undefined>
+  /** @returns The first version, 0. @throws ERR_STORE_EXISTS, ERR_STORE_TOO_LARGE */
+  create(path: string, value: unknown): Promise<number>
+  /** @returns The new version. @throws ERR_STORE_CONFLICT, ERR_STORE_NOT_FOUND, ERR_STORE_TOO_LARGE */
+  update(path: string, value: unknown, version: number): Promise<number>
+  /** @throws ERR_STORE_CONFLICT, ERR_STORE_NOT_FOUND */
+  remove(path: string, version?: number): Promise<void>
+  /** Names of the direct children, sorted. */
+  list(path: string): Promise<string[]>
+  /** Calls `changed` after changes at or under `path`; once at the start. Returns what stops it. */
+  watch(path: string, changed: () => void): () => void
+  /** Waits for the leadership of `name`. @throws the signal's reason if aborted first */
+  lead(name: string, signal: AbortSignal): Promise<Leadership>
+  close(): Promise<void>
+}
+
+/** Creates the node or, where it exists, updates it from what is there: reads, applies `change`, retries on conflict. */
+export async function upsert<T>(
+  store: Store,
+  path: string,
+  change: (before: T | undefined) => T,
+): Promise<T> {
+  for (;;) {
+    const before = await store.get<T>(path)
+    const after = change(before?.value)
+    try {
+      if (before === undefined) await store.create(path, after)
+      else await store.update(path, after, before.version)
+      return after
+    } catch (error) {
+      if (!raced(error)) throw error
+    }
+  }
+}
+
+function raced(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code
+  return code === 'ERR_STORE_EXISTS' || code === 'ERR_STORE_CONFLICT' || code === 'ERR_STORE_NOT_FOUND'
+}

@@ -1,0 +1,41 @@
+/**
+ * CodedError: the one shape of an error that somebody is meant to act on.
+ *
+ * Every folder keeps a closed set of codes in its own `errors.ts` and says for each who can fix it; callers match
+ * on `code`, never on the text. An error crosses a process or isolate boundary as `{ code, message }`.
+ * @module
+ */
+
+/** Who can fix it: the function's author, whoever called us, time (so retry), or us. */
+export type Blame = 'function' | 'caller' | 'transient' | 'platform'
+
+/**
+ * An error with a code from a closed set and a message that says what was attempted, what was found and what to do.
+ * @typeParam Code The folder's closed set of codes.
+ */
+export class CodedError<Code extends string = string> extends Error {
+  readonly code: Code
+  /** What more is known, as plain data: it may cross a process boundary. */
+  readonly detail: Readonly<Record<string, unknown>>
+
+  constructor(
+    code: Code,
+    message: string,
+    options: { readonly cause?: unknown; readonly detail?: Readonly<Record<string, unknown>> } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'CodedError'
+    this.code = code
+    this.detail = options.detail ?? {}
+  }
+}
+
+/** True for a CodedError of this very code. */
+export function isCode<Code extends string>(error: unknown, code: Code): error is CodedError<Code> {
+  return error instanceof CodedError && error.code === code
+}
+
+/** Marks a branch that the types say cannot be reached. */
+export function assertNever(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`)
+}

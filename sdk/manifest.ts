@@ -1,0 +1,79 @@
+/**
+ * Manifest: what is deployed beside the code, and the only description of a function that the platform keeps.
+ *
+ * Made from the code's `metadata` and the author's `concord.jsonc`; stored with each version and never changed.
+ * `schema` is the version of this shape: a reader refuses a higher one.
+ * @module
+ */
+import { z } from 'zod'
+
+/** Names of functions and streams: they are part of NATS subjects, store paths and URLs. */
+export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
+export const nameSchema = z
+  .string()
+  .regex(namePattern, 'expected a lower-case name: a letter, then letters, digits or dashes, at most 63 in all')
+
+export const groupingSchema = z.enum(['groupBy', 'shuffle', 'roundRobin', 'broadcast', 'local', 'explicit'])
+export const backPressureSchema = z.enum(['block', 'enqueue', 'dropHead', 'dropTail', 'none'])
+export const inputSchema = z.strictObject({
+  grouping: groupingSchema,
+  backPressure: backPressureSchema.default('block'),
+})
+
+const finalReaction = z.enum(['fail', 'skip', 'deadLetter'])
+export const errorPolicySchema = z.union([
+  finalReaction,
+  z.strictObject({ retry: z.int().min(1).max(100), then: finalReaction }),
+])
+
+export const resourcesSchema = z.strictObject({
+  /** Cores, shares of one. */
+  cpus: z.number().min(0.01).max(1024).default(0.25),
+  memMib: z.int().min(64).max(1048576).default(256),
+  diskMib: z.int().min(0).max(1048576).default(32),
+})
+
+export const limitsSchema = z.strictObject({
+  /** V8 heap of one instance. */
+  heapMib: z.int().min(8).max(65536).default(64),
+  /** One synchronous turn of the isolate, a batch of records; the record at hand is named when it is passed. */
+  callbackMs: z.int().min(10).max(600000).default(1000),
+  /** Whole time of one asynchronous callback. */
+  asyncMs: z.int().min(10).max(3600000).default(30000),
+  initMs: z.int().min(10).max(600000).default(5000),
+  /** Bytes of output that one record may produce. */
+  outputBytesPerRecord: z.int().min(1024).max(16777216).default(4194304),
+})
+
+/** Starts of one instance after failures before it counts as crash-looping and stays down. */
+export const restartsSchema = z.int().min(0).max(1000000).default(10)
+
+export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
+
+export const manifestSchema = z.strictObject({
+  schema: z.literal(1).default(1),
+  name: nameSchema,
+  istreams: z.record(nameSchema, inputSchema).default({}),
+  ostreams: z.array(nameSchema).max(64).default([]),
+  onError: errorPolicySchema.default('fail'),
+  instances: z.int().min(0).max(1024).default(1),
+  resources: resourcesSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  restarts: restartsSchema,
+  env: z.record(z.string(), z.string()).default({}),
+  args: z.array(z.string()).default([]),
+  logLevel: logLevelSchema.default('info'),
+})
+
+export type Manifest = z.output<typeof manifestSchema>
+/** A manifest as an author writes it: what has a default may be left out. */
+export type ManifestInput = z.input<typeof manifestSchema>
+
+/** Partitions of a stream that nobody has configured. */
+export const partitionsDefault = 16
+export const partitionsMax = 1024
+
+/** The stream that takes the dead letters of a function. */
+export function deadLetterStream(functionName: string): string {
+  return `${functionName.slice(0, 58)}-dead`
+}
