@@ -1,0 +1,66 @@
+/**
+ * Clock: time as a parameter. Processes wire in `systemClock`; tests move a ManualClock by hand.
+ * @module
+ */
+
+export interface Clock {
+  /** Wall time, milliseconds since 1970. */
+  nowMs(): number
+  /** Monotonic time in milliseconds, for durations. */
+  monotonicMs(): number
+  /** Calls `run` once after `delayMs`; answers what cancels it. */
+  after(delayMs: number, run: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+interface Alarm {
+  readonly dueMs: number
+  readonly order: number
+  readonly run: () => void
+}
+
+/** A clock that stands still until `advance` is called; alarms run in order of their due time. */
+export class ManualClock implements Clock {
+  #nowMs: number
+  #order = 0
+  readonly #alarms = new Set<Alarm>()
+
+  constructor(nowMs = 0) {
+    this.#nowMs = nowMs
+  }
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const alarm = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run }
+    this.#alarms.add(alarm)
+    return () => this.#alarms.delete(alarm)
+  }
+
+  /** Moves time on and runs what falls due, including what those runs set. */
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms
+    for (;;) {
+      const next = [...this.#alarms].filter((a) => a.dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)[0]
+      if (next === undefined) break
+      this.#alarms.delete(next)
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs)
+      next.run()
+    }
+    this.#nowMs = untilMs
+  }
+}
