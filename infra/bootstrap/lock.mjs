@@ -1,0 +1,23 @@
+/**
+ * A lock between processes that the kernel gives back when its holder dies, however it dies: `flock` (util-linux) holds
+ * it for as long as our end of its pipe is open. Where there is no `flock`, there is no lock.
+ * @module
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** Runs `work` while no other process holds the lock on `path`. */
+export async function withLock(path, work) {
+  mkdirSync(dirname(path), { recursive: true })
+  const holder = spawn('flock', [path, 'sh', '-c', 'echo locked; cat'], { stdio: ['pipe', 'pipe', 'ignore'] })
+  const ended = once(holder, 'close').catch(() => {}) // no flock here: go on without
+  await Promise.race([once(holder.stdout, 'data'), ended])
+  try {
+    return await work()
+  } finally {
+    holder.stdin.end()
+    await ended
+  }
+}

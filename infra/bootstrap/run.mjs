@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+/**
+ * Bootstrap: from a fresh clone to a running script, with nothing done by hand.
+ *
+ *     node infra/bootstrap/run.mjs [--for demo|test|platform] [SCRIPT.ts [arguments…]]
+ *
+ * Does the set-up that is missing (setup.mjs), then runs SCRIPT under Node 24 with the flags that the platform needs.
+ * This folder is plain JavaScript without dependencies, since it runs before there are any, on Node ≥ 18.
+ *
+ *  B1. Nothing is downloaded except through npm, and through the distribution's package manager when root.
+ *  B2. Standard output belongs to the script: set-up writes to standard error.
+ *  B3. The script's exit code or signal is ours; set-up that fails ends with 2 and says what to do.
+ * @module
+ */
+import { exec } from './exec.mjs'
+import { SetUpError } from './quiet-command.mjs'
+import { purposes, setUp } from './setup.mjs'
+
+const { purpose, script, scriptArguments } = parse(process.argv.slice(2))
+try {
+  await setUp(purpose)
+} catch (error) {
+  if (!(error instanceof SetUpError)) throw error
+  process.stderr.write(`set-up: ${error.message}\n`)
+  process.exit(2)
+}
+if (script !== undefined) await exec(script, scriptArguments)
+
+function parse(words) {
+  const [flag, purpose, ...rest] = words[0] === '--for' ? words : ['--for', 'platform', ...words]
+  if (!(purpose in purposes) || rest[0]?.startsWith('-')) {
+    process.stderr.write(
+      `set-up: found '${[flag, purpose, rest[0]].join(' ')}', expected [--for ${Object.keys(purposes).join('|')}] [SCRIPT [arguments…]]\n`,
+    )
+    process.exit(2)
+  }
+  const [script, ...scriptArguments] = rest
+  return { purpose, script, scriptArguments }
+}

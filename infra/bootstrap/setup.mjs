@@ -1,0 +1,47 @@
+/**
+ * The steps of set-up, in order. A step says whether it is done (`ready`: fast, only looks) and does it (`run`).
+ *
+ *  B4. When nothing changed, no step runs and no lock is taken: only files are read, in well under a second.
+ *  B5. One bootstrap of a checkout works at a time; whoever waited looks again before it works.
+ * @module
+ */
+import { join } from 'node:path'
+import { withLock } from './lock.mjs'
+import { natsServer } from './nats-server.mjs'
+import { node24 } from './node24.mjs'
+import { packages } from './packages.mjs'
+import { root } from './paths.mjs'
+import { sdkBuild } from './sdk-build.mjs'
+
+const platform = [node24, packages, natsServer, sdkBuild]
+
+/** What each purpose needs. */
+export const purposes = { demo: platform, test: platform, platform }
+
+/** Does what is missing for `purpose`, and shows each step with its time. */
+export async function setUp(purpose) {
+  const end = () => process.exit(2) // by way of `exit`, so that a step that is stopped leaves nothing behind
+  for (const signal of endSignals) process.on(signal, end)
+  await runSteps(purpose)
+  for (const signal of endSignals) process.removeListener(signal, end)
+}
+
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+async function runSteps(purpose) {
+  for (const step of purposes[purpose]) {
+    if (await step.ready()) continue
+    await withLock(join(root, '.tools', 'lock'), async () => {
+      if (!(await step.ready())) await timed(step)
+    })
+  }
+}
+
+async function timed(step) {
+  process.stderr.write(`set-up: ${step.title} …\n`)
+  const startMs = performance.now()
+  await step.run()
+  process.stderr.write(
+    `set-up: ${step.title} done in ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`,
+  )
+}
