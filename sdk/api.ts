@@ -29,6 +29,8 @@ export const problemSchema = z.object({
   code: z.string(),
   /** Where in the uploaded source, where known. */
   location: z.object({ file: z.string(), line: z.int(), column: z.int() }).optional(),
+  /** Of a refused `POST …/records`: how many of its records, from the first, were taken and must not be sent again. */
+  accepted: z.int().optional(),
 })
 export type Problem = z.output<typeof problemSchema>
 

@@ -1,0 +1,135 @@
+/**
+ * Builds what others load of the sdk: `node sdk/build.mjs` makes dist/ anew.
+ *
+ *   dist/sdk.js, testkit.js, client.js   what authors and operators import as `concord`, `concord/testkit`, `concord/client`
+ *   dist/cli.mjs                         the command line; sdk/cli/bin.mjs runs it
+ *   dist/types/                          declarations of the first three
+ *
+ *  B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the new.
+ *  B2. Chunks are named by their content, and old ones stay for an hour, so that a running command finds its own.
+ *
+ * Plain JavaScript with esbuild as its only dependency, since it runs on whatever Node (≥ 20) the machine has.
+ * @module
+ */
+import { execFile } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, 'dist')
+const chunkKeptMs = 3_600_000
+
+const libraries = {
+  sdk: 'sdk/index.ts',
+  testkit: 'sdk/testkit/index.ts',
+  client: 'sdk/client/index.ts',
+}
+const cli = 'sdk/cli/main.ts'
+
+/** Bundles the sources into dist/; ≈ 100 ms. @throws esbuild's error if a source does not compile. */
+export async function buildCode() {
+  const startedAt = new Date()
+  const outputs = (await Promise.all([bundleLibraries(), bundleCli()])).flat()
+  mkdirSync(join(dist, 'chunks'), { recursive: true })
+  const last = join(dist, 'cli.mjs')
+  for (const { path, contents } of outputs.filter(({ path }) => path !== last)) replaceFile(path, contents)
+  for (const { path, contents } of outputs.filter(({ path }) => path === last)) {
+    replaceFile(path, contents)
+    utimesSync(path, startedAt, startedAt) // a source that changed meanwhile is newer
+  }
+  removeOldChunks(new Set(outputs.map(({ path }) => basename(path))))
+}
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  outdir: dist,
+  legalComments: 'none',
+  logLevel: 'silent',
+  write: false,
+}
+
+async function bundleLibraries() {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({ ...common, entryPoints: libraries, chunkNames: 'chunks/[hash]' })
+  return outputFiles
+}
+
+async function bundleCli() {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: { cli },
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[hash]',
+    external: ['esbuild'],
+    // Commander is CommonJS, and calls require('node:events').
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+  })
+  return outputFiles
+}
+
+/** Writes dist/types/ with the TypeScript compiler of the checkout. */
+export async function buildTypes() {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  await promisify(execFile)(process.execPath, [tsc, '-p', join(root, 'sdk/tsconfig.types.json')])
+}
+
+/** True if dist/cli.mjs is missing or older than a source it may be made of. Always false where there are no sources. */
+export function codeIsStale() {
+  if (!existsSync(join(root, cli))) return false
+  const built = statSync(join(dist, 'cli.mjs'), { throwIfNoEntry: false })
+  return built === undefined || newestMs(join(root, 'sdk')) > built.mtimeMs
+}
+
+function newestMs(folder) {
+  let newest = 0
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) newest = Math.max(newest, newestMs(path))
+    else if (/(?<!\.test)\.(ts|mjs)$/.test(entry.name)) newest = Math.max(newest, statSync(path).mtimeMs)
+  }
+  return newest
+}
+
+function replaceFile(path, contents) {
+  const temporary = `${path}.${process.pid}`
+  writeFileSync(temporary, contents)
+  renameSync(temporary, path)
+}
+
+function removeOldChunks(current) {
+  for (const name of readdirSync(join(dist, 'chunks'))) {
+    const path = join(dist, 'chunks', name)
+    const ageMs = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (!current.has(name) && ageMs > chunkKeptMs) rmSync(path, { force: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const startedMs = performance.now()
+  try {
+    await Promise.all([buildCode(), buildTypes()])
+    process.stderr.write(`built dist/ in ${Math.round(performance.now() - startedMs)} ms\n`)
+  } catch (error) {
+    process.stderr.write(`cannot build dist/: ${error.stdout || error.message}\n`)
+    process.exitCode = 1
+  }
+}

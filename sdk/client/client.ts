@@ -1,0 +1,182 @@
+/**
+ * ConcordClient: the HTTP API as typed calls. Shapes come from sdk/api.ts, as types only: an answer of a gateway of
+ * the same major version is taken at its word.
+ *
+ *  C1. Nothing is repeated but what is safe to repeat (produce.ts, P2); a stream that broke is an error, never
+ *      silently opened again, since the reader would miss records without knowing.
+ * @module
+ */
+import type {
+  DeployAnswer,
+  FollowEvent,
+  FunctionDetail,
+  FunctionSummary,
+  LogLine,
+  RecordOutput,
+  StreamSummary,
+  Topology,
+} from '../api.ts'
+import { CodedError } from '../errors.ts'
+import type { ClientErrorCode } from './errors.ts'
+import { errnoOf, type Request, requestJson, requestStream, type Server } from './http.ts'
+import { jsonLinesOf } from './lines.ts'
+import { type ProduceOptions, produceAll } from './produce.ts'
+import type { ClientRecord } from './records.ts'
+
+export interface ClientOptions {
+  /** The gateway's, e.g. `http://127.0.0.1:8642`. */
+  readonly url: string
+  readonly token?: string | undefined
+  /** For one answer. Default 30 s. */
+  readonly timeoutMs?: number
+}
+
+export interface Deployment {
+  /** What the code's metadata does not say: resources, limits, env … (docs/reference/cli.md, concord.jsonc). */
+  readonly manifest: Readonly<Record<string, unknown>>
+  /** An ES module without imports. */
+  readonly bundle: string | Uint8Array
+  readonly sourceMap?: string | Uint8Array
+}
+
+export interface Abortable {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface LogOptions extends Abortable {
+  /** Goes on with new lines. */
+  readonly follow?: boolean
+  /** How many of the lines so far. Default 100. */
+  readonly tail?: number
+}
+
+export interface FollowOptions extends Abortable {
+  /** Holds the stream back to this reader's pace, so that nothing is missed. */
+  readonly hold?: boolean
+  /** The server ends the answer after so many records. */
+  readonly count?: number | undefined
+}
+
+/** A line of a followed stream: a record, or `event` says what happened. */
+export type FollowLine = RecordOutput | FollowEvent
+
+export class ConcordClient {
+  readonly #server: Server
+
+  constructor({ url, token, timeoutMs = 30_000 }: ClientOptions) {
+    this.#server = { url, token, timeoutMs }
+  }
+
+  /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
+  deploy({ manifest, bundle, sourceMap }: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
+    const body = new FormData()
+    body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
+    body.set('bundle', blobOf(bundle, 'text/javascript'), 'bundle.js')
+    if (sourceMap !== undefined) body.set('sourceMap', blobOf(sourceMap, 'application/json'), 'bundle.js.map')
+    return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', body, signal })
+  }
+
+  /** Deploys one source file, which the gateway bundles. `file` names it in errors. */
+  deploySource(source: string, file: string, { signal }: Abortable = {}): Promise<DeployAnswer> {
+    const type = 'application/typescript'
+    return this.#json({
+      what: 'Cannot deploy',
+      method: 'POST',
+      path: '/v1/functions',
+      query: { file },
+      body: source,
+      type,
+      signal,
+    })
+  }
+
+  async functions(): Promise<FunctionSummary[]> {
+    type Answer = { functions: FunctionSummary[] }
+    return (await this.#json<Answer>({ what: 'Cannot list functions', path: '/v1/functions' })).functions
+  }
+
+  inspect(name: string, { signal }: Abortable = {}): Promise<FunctionDetail> {
+    return this.#json({ what: `Cannot inspect function '${name}'`, path: functionPath(name), signal })
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#json({ what: `Cannot remove function '${name}'`, method: 'DELETE', path: functionPath(name) })
+  }
+
+  /** Yields log lines, oldest first. */
+  logs(name: string, { follow, tail, signal }: LogOptions = {}): AsyncGenerator<LogLine> {
+    const what = `Cannot read the logs of function '${name}'`
+    return this.#lines({ what, path: `${functionPath(name)}/logs`, query: { follow, tail }, signal })
+  }
+
+  /** Stops one instance, drained; the wanted count falls by one unless `restart` replaces it. */
+  async kill(id: string, { restart = false }: { readonly restart?: boolean } = {}): Promise<void> {
+    const path = `/v1/instances/${encodeURIComponent(id)}`
+    await this.#json({ what: `Cannot kill instance '${id}'`, method: 'DELETE', path, query: { restart } })
+  }
+
+  async streams(): Promise<StreamSummary[]> {
+    type Answer = { streams: StreamSummary[] }
+    return (await this.#json<Answer>({ what: 'Cannot list streams', path: '/v1/streams' })).streams
+  }
+
+  async createStream(
+    name: string,
+    config: { readonly partitions?: number; readonly raw?: boolean } = {},
+  ): Promise<void> {
+    const what = `Cannot create stream '${name}'`
+    const body = JSON.stringify(config)
+    await this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
+  }
+
+  /** Sends records in order; waits where the gateway asks for it. @throws {ProduceError} Says how many were accepted. */
+  produce(
+    stream: string,
+    records: readonly ClientRecord[],
+    options: ProduceOptions = {},
+  ): Promise<{ accepted: number }> {
+    return produceAll(this.#server, stream, records, options)
+  }
+
+  /** Yields what passes through a stream from now on: first the event `ready`, then records, and gaps as events. */
+  follow(stream: string, { hold, count, signal }: FollowOptions = {}): AsyncGenerator<FollowLine> {
+    const path = `${streamPath(stream)}/records`
+    return this.#lines({ what: `Cannot follow stream '${stream}'`, path, query: { hold, count }, signal })
+  }
+
+  topology(): Promise<Topology> {
+    return this.#json({ what: 'Cannot read the topology', path: '/v1/topology' })
+  }
+
+  #json<Answer>(request: Request): Promise<Answer> {
+    return requestJson<Answer>(this.#server, request)
+  }
+
+  async *#lines<T>(request: Request): AsyncGenerator<T> {
+    const body = await requestStream(this.#server, request)
+    try {
+      yield* jsonLinesOf<T>(body as AsyncIterable<Uint8Array>)
+    } catch (cause) {
+      if (cause instanceof CodedError || request.signal?.aborted) throw cause
+      const text = `${request.what} any further: the connection to ${this.#server.url} broke (${errnoOf(cause)})`
+      throw new CodedError<ClientErrorCode>('ERR_CONNECTION_LOST', text, { cause })
+    }
+  }
+}
+
+function functionPath(name: string): string {
+  return `/v1/functions/${encodeURIComponent(name)}`
+}
+
+function streamPath(name: string): string {
+  return `/v1/streams/${encodeURIComponent(name)}`
+}
+
+function blobOf(data: string | Uint8Array, type: string): Blob {
+  return new Blob([data as string | Uint8Array<ArrayBuffer>], { type })
+}
+
+/** True for a record, false for an event of a followed stream. */
+export function isRecord(line: FollowLine): line is RecordOutput {
+  return !('event' in line)
+}

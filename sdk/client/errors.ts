@@ -1,0 +1,34 @@
+/**
+ * What can go wrong between a client and a gateway. A refusal by the gateway keeps the gateway's own code.
+ * @module
+ */
+import type { Problem } from '../api.ts'
+import { type Blame, CodedError } from '../errors.ts'
+
+export const clientErrors = {
+  ERR_SERVER_UNREACHABLE: 'transient', // no connection could be made: nothing was sent
+  ERR_CONNECTION_LOST: 'transient', // the connection broke while a request was under way: its outcome is unknown
+  ERR_TIMED_OUT: 'transient', // no answer within `timeoutMs`
+  ERR_ANSWER_MALFORMED: 'platform', // the answer is not what the API describes, or not from a gateway at all
+  ERR_REFUSED: 'caller', // refused without a problem document, so without a code of the gateway's
+} as const satisfies Record<string, Blame>
+export type ClientErrorCode = keyof typeof clientErrors
+
+/** A refusal by the gateway: its HTTP status and problem document (RFC 9457). */
+export class RefusedError extends CodedError {
+  readonly status: number
+  readonly problem: Problem | undefined
+  /** What `Retry-After` asked for. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(what: string, status: number, problem: Problem | undefined, retryAfterMs: number | undefined) {
+    const why = problem?.detail ?? `the server answered ${status} without saying why`
+    const at = problem?.location
+    const where = at === undefined ? '' : `${at.file}:${at.line}:${at.column}: `
+    super(problem?.code ?? ('ERR_REFUSED' satisfies ClientErrorCode), `${what}: ${where}${why}`)
+    this.name = 'RefusedError'
+    this.status = status
+    this.problem = problem
+    this.retryAfterMs = retryAfterMs
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Http: one request to a gateway over fetch, with a deadline, and with every failure told apart.
+ *
+ *  H1. ERR_SERVER_UNREACHABLE means that nothing was sent, so the request may be repeated as it stands.
+ *  H2. Every answer but a 2xx becomes a RefusedError; its body is read to at most `problemBytesMax`.
+ *  H3. The deadline covers the time to the answer's head, and, where the body is read whole, the body.
+ * @module
+ */
+import type { Problem } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { type ClientErrorCode, RefusedError } from './errors.ts'
+
+const problemBytesMax = 64 * 1024
+
+export interface Server {
+  readonly url: string
+  readonly token?: string | undefined
+  readonly timeoutMs: number
+}
+
+export interface Request {
+  /** What is attempted, as the start of an error's message: "Cannot list functions". */
+  readonly what: string
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly body?: string | Uint8Array<ArrayBuffer> | FormData
+  readonly type?: string
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Sends a request and reads its JSON answer whole. */
+export async function requestJson<Answer>(server: Server, request: Request): Promise<Answer> {
+  return await within(server, request, async (response) => {
+    const text = await response.text()
+    if (text === '') return undefined as Answer
+    try {
+      return JSON.parse(text) as Answer
+    } catch (cause) {
+      const found = `the answer of ${server.url} is not JSON but starts with '${text.slice(0, 40)}': is it a Concord gateway?`
+      throw new CodedError<ClientErrorCode>('ERR_ANSWER_MALFORMED', `${request.what}: ${found}`, { cause })
+    }
+  })
+}
+
+/** Sends a request and answers its body as a stream, without a deadline on the body. */
+export async function requestStream(server: Server, request: Request): Promise<ReadableStream<Uint8Array>> {
+  return await within(server, request, async (response) => response.body ?? new Blob([]).stream())
+}
+
+async function within<T>(
+  server: Server,
+  request: Request,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  const timeoutMs = request.timeoutMs ?? server.timeoutMs
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(timedOut), timeoutMs)
+  const signal = request.signal ? AbortSignal.any([abort.signal, request.signal]) : abort.signal
+  try {
+    const response = await fetch(urlOf(server, request), {
+      method: request.method ?? 'GET',
+      headers: headersOf(server, request),
+      body: request.body ?? null,
+      signal,
+    })
+    if (!response.ok) throw await refusal(request, response)
+    return await read(response)
+  } catch (error) {
+    if (abort.signal.reason === timedOut) {
+      const text = `${request.what}: no answer from ${server.url} within ${timeoutMs} ms`
+      throw new CodedError<ClientErrorCode>('ERR_TIMED_OUT', text)
+    }
+    throw error instanceof CodedError || abort.signal.aborted
+      ? error
+      : connectionError(server, request, error)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const timedOut = Symbol('timed out')
+
+function urlOf(server: Server, { path, query = {} }: Request): URL {
+  const url = new URL(`${server.url.replace(/\/+$/, '')}${path}`)
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) url.searchParams.set(name, String(value))
+  }
+  return url
+}
+
+function headersOf(server: Server, request: Request): Headers {
+  const headers = new Headers({ accept: 'application/json, application/x-ndjson, application/problem+json' })
+  if (server.token !== undefined) headers.set('authorization', `Bearer ${server.token}`)
+  if (request.type !== undefined) headers.set('content-type', request.type)
+  return headers
+}
+
+async function refusal(request: Request, response: Response): Promise<RefusedError> {
+  const text = (await response.text().catch(() => '')).slice(0, problemBytesMax)
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
+  const retryAfterMs = Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined
+  return new RefusedError(request.what, response.status, parseProblem(text), retryAfterMs)
+}
+
+function parseProblem(text: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(text) as Partial<Problem>
+    return typeof problem.code === 'string' && typeof problem.detail === 'string'
+      ? (problem as Problem)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Codes of the system's and of DNS's that are met before a connection stands. */
+const neverConnected = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
+
+function connectionError(server: Server, request: Request, cause: unknown): CodedError<ClientErrorCode> {
+  const found = errnoOf(cause)
+  if (neverConnected.test(found)) {
+    const text = `${request.what}: no server answers at ${server.url} (${found})`
+    return new CodedError('ERR_SERVER_UNREACHABLE', text, { cause })
+  }
+  const text = `${request.what}: the connection to ${server.url} broke before the answer (${found})`
+  return new CodedError('ERR_CONNECTION_LOST', text, { cause })
+}
+
+/** The system's code behind fetch's "fetch failed"; of several addresses tried, the first one's. */
+export function errnoOf(error: unknown): string {
+  const cause = (error as Error | undefined)?.cause ?? error
+  const first = cause instanceof AggregateError ? cause.errors[0] : cause
+  return (first as NodeJS.ErrnoException)?.code ?? (error instanceof Error ? error.message : String(error))
+}

@@ -1,0 +1,15 @@
+/** The room of the HTTP client: what an operator's program imports as `concord/client`. */
+export {
+  type Abortable,
+  type ClientOptions,
+  ConcordClient,
+  type Deployment,
+  type FollowLine,
+  type FollowOptions,
+  isRecord,
+  type LogOptions,
+} from './client.ts'
+export { type ClientErrorCode, clientErrors, RefusedError } from './errors.ts'
+export { linesOf } from './lines.ts'
+export { ProduceError, type ProduceOptions } from './produce.ts'
+export type { ClientRecord } from './records.ts'
