@@ -76,11 +76,15 @@ function hex32(value: number): string {
  * @throws {CodedError} ERR_FRAME_MALFORMED or ERR_FRAME_VERSION, with what was found.
  */
 export function parseFrame(bytes: Uint8Array): FrameHeader {
-  if (bytes.length < headerBytesV1) throw malformed(`${bytes.length} bytes are fewer than a header's ${headerBytesV1}`)
+  if (bytes.length < headerBytesV1)
+    throw malformed(`${bytes.length} bytes are fewer than a header's ${headerBytesV1}`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes[0] !== frameMagic) throw malformed(`it starts with byte ${bytes[0]}, not ${frameMagic}`)
   if (bytes[1] !== frameVersion) {
-    throw new CodedError('ERR_FRAME_VERSION', `Cannot read a frame of version ${bytes[1]}: this build reads version 1`)
+    throw new CodedError(
+      'ERR_FRAME_VERSION',
+      `Cannot read a frame of version ${bytes[1]}: this build reads version 1`,
+    )
   }
   const flags = view.getUint16(2, true)
   if ((flags & ~flagsKnown) !== 0) throw malformed(`flags ${flags} hold a bit that this build does not know`)
@@ -119,13 +123,14 @@ function checkRecords(view: DataView, start: number, end: number, count: number)
   for (let i = 0; i < count; i++) {
     if (end - at < recordHeaderBytes) throw malformed(`record ${i} of ${count} starts beyond its end`)
     const bytes = recordBytes(view.getUint16(at + 4, true), view.getUint32(at, true))
-    if (bytes > end - at) throw malformed(`record ${i} of ${count} claims ${bytes} bytes, ${end - at} are left`)
+    if (bytes > end - at)
+      throw malformed(`record ${i} of ${count} claims ${bytes} bytes, ${end - at} are left`)
     at += bytes
   }
   if (at !== end) throw malformed(`${end - at} bytes follow its last record`)
 }
 
-/** Bytes that a record takes in a frame. */
+/** Bytes that a record takes in a frame; for values below 2^31 bytes. */
 export function recordBytes(keyBytes: number, valueBytes: number): number {
   return (recordHeaderBytes + keyBytes + valueBytes + 3) & ~3
 }
@@ -207,7 +212,10 @@ export function writeRecord(target: Uint8Array, view: DataView, at: number, reco
  */
 export function checkRecordSize(keyBytes: number, valueBytes: number): void {
   if (keyBytes > keyBytesMax) {
-    throw new CodedError('ERR_RECORD_TOO_LARGE', `Cannot send a key of ${keyBytes} bytes: at most ${keyBytesMax}`)
+    throw new CodedError(
+      'ERR_RECORD_TOO_LARGE',
+      `Cannot send a key of ${keyBytes} bytes: at most ${keyBytesMax}`,
+    )
   }
   const most = frameBytesMax - headerBytesV1
   if (recordBytes(keyBytes, valueBytes) > most) {

@@ -11,7 +11,10 @@ import { z } from 'zod'
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
 export const nameSchema = z
   .string()
-  .regex(namePattern, 'expected a lower-case name: a letter, then letters, digits or dashes, at most 63 in all')
+  .regex(
+    namePattern,
+    'expected a lower-case name: a letter, then letters, digits or dashes, at most 63 in all',
+  )
 
 export const groupingSchema = z.enum(['groupBy', 'shuffle', 'roundRobin', 'broadcast', 'local', 'explicit'])
 export const backPressureSchema = z.enum(['block', 'enqueue', 'dropHead', 'dropTail', 'none'])
@@ -23,6 +26,7 @@ export const inputSchema = z.strictObject({
 const finalReaction = z.enum(['fail', 'skip', 'deadLetter'])
 export const errorPolicySchema = z.union([
   finalReaction,
+  // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable; it reads as it is meant -- API
   z.strictObject({ retry: z.int().min(1).max(100), then: finalReaction }),
 ])
 

@@ -36,8 +36,16 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   } catch (cause) {
     const text = String((cause as Error).message ?? cause)
     if (/authorization/i.test(text)) {
-      throw new CodedError('ERR_NATS_REFUSED', `NATS at ${options.url} refused user '${options.user ?? ''}': check the credentials`, { cause })
+      throw new CodedError(
+        'ERR_NATS_REFUSED',
+        `NATS at ${options.url} refused user '${options.user ?? ''}': check the credentials`,
+        { cause },
+      )
     }
-    throw new CodedError('ERR_NATS_UNREACHABLE', `Cannot reach NATS at ${options.url}: is nats-server running there? (${text})`, { cause })
+    throw new CodedError(
+      'ERR_NATS_UNREACHABLE',
+      `Cannot reach NATS at ${options.url}: is nats-server running there? (${text})`,
+      { cause },
+    )
   }
 }

@@ -1,0 +1,343 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import { ManualClock } from '../clock.ts'
+import type { StreamDescriptor } from '../control/messages.ts'
+import { Consumer, type TakenFrame } from './consumer.ts'
+import { originOf, Producer } from './producer.ts'
+import { type SimClient, SimNet } from './sim-net.ts'
+
+const stream: StreamDescriptor = {
+  name: 's',
+  partitions: 2,
+  keyed: true,
+  consumers: [{ name: 'f', backPressure: 'block' }],
+}
+
+/** The value of each record is its number in (producer, partition); the checker reads it back. */
+class Bench {
+  readonly net = new SimNet()
+  readonly clock = new ManualClock(1000)
+  readonly producers: { readonly client: SimClient; readonly producer: Producer; readonly sent: number[] }[] =
+    []
+  readonly seen = new Map<string, number[]>()
+  owner: { readonly client: SimClient; readonly consumer: Consumer; hand: TakenFrame[] }
+  #epoch = 0
+
+  constructor(producers: number, bufferBytesMax?: number) {
+    for (let i = 0; i < producers; i++) {
+      const client = this.net.connect()
+      const options = {
+        wire: client,
+        namespace: 'n',
+        origin: originOf('n', 'p', i),
+        epoch: 1,
+        clock: this.clock,
+      }
+      const producer = new Producer(bufferBytesMax === undefined ? options : { ...options, bufferBytesMax })
+      producer.setStream(stream)
+      this.producers.push({ client, producer, sent: [0, 0] })
+    }
+    this.owner = this.newOwner()
+  }
+
+  newOwner(): { readonly client: SimClient; readonly consumer: Consumer; hand: TakenFrame[] } {
+    const client = this.net.connect()
+    const consumer = new Consumer({
+      wire: client,
+      namespace: 'n',
+      name: 'f',
+      epoch: ++this.#epoch,
+      clock: this.clock,
+      windowBytes: 4096,
+      onFrames: () => undefined,
+    })
+    consumer.own('s', [0, 1])
+    this.owner = { client, consumer, hand: [] }
+    return this.owner
+  }
+
+  send(index: number, partition: number, count: number): void {
+    const { producer, sent } = this.producers[index]!
+    if (!producer.writable('s')) return
+    const from = sent[partition]!
+    const records = Array.from({ length: count }, (_, i) => ({
+      key: new Uint8Array(0),
+      value: numberBytes(from + i),
+      timeMs: 0,
+    }))
+    sent[partition] = from + count
+    producer.send('s', partition, frameOf(records), count)
+  }
+
+  take(): void {
+    this.owner.hand.push(...this.owner.consumer.take(500))
+  }
+
+  /** Processes up to `records` of what is in hand, and acknowledges. */
+  process(records: number): void {
+    let left = records
+    while (left > 0 && this.owner.hand.length > 0) {
+      const frame = this.owner.hand[0]!
+      const all = [...recordsOf(frame.bytes, frame.header)].slice(frame.skip + frame.finished)
+      const now = all.slice(0, left)
+      const key = `${frame.header.producer} ${frame.partition}`
+      const seen = this.seen.get(key) ?? []
+      for (const { value } of now) seen.push(new DataView(value.buffer, value.byteOffset).getUint32(0))
+      this.seen.set(key, seen)
+      this.owner.consumer.done(frame, now.length)
+      left -= now.length
+      if (now.length === all.length) this.owner.hand.shift()
+    }
+    this.owner.consumer.acknowledge()
+  }
+
+  async deliver(steps: number, seed: number): Promise<void> {
+    let random = seed
+    for (let i = 0; i < steps; i++) {
+      random = (Math.imul(random, 1103515245) + 12345) >>> 0
+      if (!this.net.step(random >>> 8)) return
+      await Promise.resolve()
+    }
+  }
+
+  /** Heals every link and lets everything come to rest. */
+  async settle(): Promise<void> {
+    for (const { client } of [...this.producers, this.owner]) client.reconnect()
+    for (let round = 0; round < 400; round++) {
+      await this.deliver(100_000, round)
+      for (let i = 0; i < 5; i++) await Promise.resolve()
+      this.take()
+      this.process(Number.POSITIVE_INFINITY)
+      await this.deliver(100_000, round + 1)
+      for (let i = 0; i < 5; i++) await Promise.resolve()
+      if (this.producers.every(({ producer }) => producer.isSettled)) return
+      this.clock.advance(300)
+    }
+    assert.fail('the channels did not settle')
+  }
+}
+
+function numberBytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, value)
+  return bytes
+}
+
+const action = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('send' as const),
+      producer: fc.nat(1),
+      partition: fc.nat(1),
+      count: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('deliver' as const),
+      steps: fc.integer({ min: 1, max: 30 }),
+      seed: fc.nat(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('process' as const), records: fc.integer({ min: 1, max: 60 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('break' as const), who: fc.nat(2), noticed: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), who: fc.nat(2) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 10, max: 3000 }) }),
+  },
+)
+
+async function run(
+  bench: Bench,
+  actions: readonly Action[],
+  onOwnerChange: (kind: 'leave' | 'kill') => void,
+): Promise<void> {
+  for (const step of actions) {
+    switch (step.kind) {
+      case 'send':
+        bench.send(step.producer, step.partition, step.count)
+        break
+      case 'deliver':
+        await bench.deliver(step.steps, step.seed)
+        break
+      case 'process':
+        bench.take()
+        bench.process(step.records)
+        break
+      case 'break': {
+        const { client } = [...bench.producers, bench.owner][step.who]!
+        client.break()
+        if (step.noticed) client.notice()
+        break
+      }
+      case 'reconnect':
+        ;[...bench.producers, bench.owner][step.who]!.client.reconnect()
+        break
+      case 'time':
+        bench.clock.advance(step.ms)
+        break
+      case 'owner':
+        onOwnerChange(step.how)
+        break
+    }
+    await Promise.resolve()
+  }
+}
+
+type Action =
+  | { kind: 'send'; producer: number; partition: number; count: number }
+  | { kind: 'deliver'; steps: number; seed: number }
+  | { kind: 'process'; records: number }
+  | { kind: 'break'; who: number; noticed: boolean }
+  | { kind: 'reconnect'; who: number }
+  | { kind: 'time'; ms: number }
+  | { kind: 'owner'; how: 'leave' | 'kill' }
+
+test('channels lose nothing, repeat nothing and keep order through broken connections', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { minLength: 5, maxLength: 80 }), async (actions) => {
+      const bench = new Bench(2, 16_384)
+      await run(bench, actions as Action[], () => undefined)
+      await bench.settle()
+      for (const { producer, sent } of bench.producers) {
+        for (const partition of [0, 1]) {
+          const seen = bench.seen.get(`${producer.id} ${partition}`) ?? []
+          assert.deepEqual(
+            seen,
+            Array.from({ length: sent[partition]! }, (_, i) => i),
+          )
+        }
+        const row = producer.ledger().find((r) => r.consumer === 'f')!
+        assert.equal(row.acked, sent[0]! + sent[1]!)
+        assert.equal(row.unaccounted, 0)
+      }
+    }),
+    { numRuns: 400 },
+  )
+})
+
+const withOwners = fc.oneof(
+  { weight: 10, arbitrary: action },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('owner' as const),
+      how: fc.constantFrom('leave' as const, 'kill' as const),
+    }),
+  },
+)
+
+test('channels account exactly for owners that leave or are killed', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(withOwners, { minLength: 5, maxLength: 80 }), async (actions) => {
+      const bench = new Bench(2, 16_384)
+      await run(bench, actions as Action[], (how) => {
+        if (how === 'leave') void bench.owner.consumer.leave()
+        else bench.owner.client.kill()
+        bench.newOwner()
+      })
+      await bench.settle()
+      for (const { producer, sent } of bench.producers) {
+        const row = producer.ledger().find((r) => r.consumer === 'f')!
+        assert.equal(row.sent, sent[0]! + sent[1]!)
+        assert.equal(row.sent, row.acked + row.unaccounted)
+        let processed = 0
+        for (const partition of [0, 1]) {
+          const seen = bench.seen.get(`${producer.id} ${partition}`) ?? []
+          for (let i = 1; i < seen.length; i++)
+            assert.ok(seen[i]! > seen[i - 1]!, `order and no repeat: ${seen}`)
+          processed += seen.length
+        }
+        assert.ok(
+          row.sent - processed <= row.unaccounted,
+          `missing ${row.sent - processed}, unaccounted ${row.unaccounted}`,
+        )
+      }
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test('Consumer refuses frames of an epoch that its origin has left behind', async () => {
+  const bench = new Bench(1)
+  bench.send(0, 0, 3)
+  await bench.settle()
+  const client = bench.net.connect()
+  const options = { wire: client, namespace: 'n', origin: originOf('n', 'p', 0), clock: bench.clock }
+  const newer = new Producer({ ...options, epoch: 2 })
+  newer.setStream(stream)
+  newer.send('s', 0, frameOf([{ key: new Uint8Array(0), value: numberBytes(0), timeMs: 0 }]), 1)
+  await bench.deliver(1000, 1)
+  bench.send(0, 0, 5)
+  await bench.deliver(1000, 1)
+  bench.take()
+  bench.process(100)
+  const row = bench.owner.consumer.ledger()[0]!
+  assert.equal(row.processed, 4)
+  assert.ok((row.refused['fenced'] ?? 0) > 0)
+})
+
+test('Consumer calls onSuperseded when a higher epoch claims its partition, and answers a lower one', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock()
+  const heard: number[] = []
+  const make = (epoch: number) => {
+    const consumer = new Consumer({
+      wire: net.connect(),
+      namespace: 'n',
+      name: 'f',
+      epoch,
+      clock,
+      onFrames: () => undefined,
+      onSuperseded: (claim) => heard.push(epoch, claim.epoch),
+    })
+    consumer.own('s', [0])
+    return consumer
+  }
+  make(2)
+  while (net.step(0));
+  make(1) // comes back late
+  while (net.step(0));
+  assert.deepEqual(heard, [1, 2])
+})
+
+test('Producer is writable again only when its stream is read', async () => {
+  const bench = new Bench(1, 4000)
+  while (bench.producers[0]!.producer.writable('s')) bench.send(0, 0, 40)
+  await bench.deliver(1000, 3)
+  assert.equal(bench.producers[0]!.producer.writable('s'), false)
+  const ready = bench.producers[0]!.producer.ready('s')
+  await bench.settle()
+  await ready
+  assert.equal(bench.producers[0]!.producer.writable('s'), true)
+})
+
+test('Consumer survives garbage on its subjects and counts it', async () => {
+  const bench = new Bench(1)
+  const stranger = bench.net.connect()
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+      stranger.publish('concord.n.s.s.0', bytes)
+      stranger.publish('concord.n.c.claim.f', bytes)
+      stranger.publish(`concord.n.c.credit.${bench.producers[0]!.producer.id}`, bytes)
+      await bench.deliver(100, 1)
+    }),
+    { numRuns: 300 },
+  )
+  bench.send(0, 0, 3)
+  await bench.settle()
+  const row = bench.owner.consumer.ledger()[0]!
+  assert.equal(row.processed, 3)
+  assert.ok((row.refused['malformed'] ?? 0) >= 300)
+})

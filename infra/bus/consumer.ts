@@ -1,0 +1,440 @@
+/**
+ * Consumer: the receiving side of one owner: it takes frames of the partitions it owns, each once and in order, and
+ * tells their producers how far it has come. Protocol and reasons: docs/design/0002-channels.md.
+ *
+ * Owns the queue of frames that were accepted and not yet taken. Invariants:
+ *  C1. `take` answers the records of one producer in one partition in the order of their sequences, none twice (I2).
+ *  C2. The queue holds at most the windows granted, plus one frame for each channel.
+ *  C3. received = processed + dropped + queued or in the caller's hands; a gap is counted, once, when it is proven.
+ *  C4. A frame of an epoch that its origin has left behind is refused (I8).
+ */
+import { randomBytes } from 'node:crypto'
+import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
+import type { Clock } from '../clock.ts'
+import type { InputLedger } from '../control/messages.ts'
+import { type Beacon, decodeBeacon } from './beacon.ts'
+import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
+import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
+import type { Wire } from './wire.ts'
+
+/** Bytes that all producers of an owner together may have outstanding. */
+export const windowBytesDefault = 8 * 1024 * 1024
+const channelWindowMin = 16 * 1024
+const channelWindowMax = 1024 * 1024
+const resendEveryMs = 50
+/** A channel silent for so long is forgotten; should its producer speak again, it is asked anew where it stands. */
+const forgetAfterMs = 600_000
+
+/** A frame in the caller's hands. */
+export interface TakenFrame {
+  readonly stream: string
+  readonly partition: number
+  /** The whole frame, checked by `parseFrame`. */
+  readonly bytes: Uint8Array
+  readonly header: FrameHeader
+  /** Records at its start that an owner processed before. */
+  readonly skip: number
+  /** Records done by us, behind `skip`; kept by `done`. */
+  finished: number
+}
+
+/** An owner tells the world which partitions are its own. */
+export interface Claim {
+  readonly schema: 1
+  readonly consumer: string
+  readonly owner: string
+  readonly epoch: number
+  readonly partitions: Readonly<Record<string, readonly number[]>>
+}
+
+export interface ConsumerOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  /** The consuming function, or `follower.ID`. */
+  readonly name: string
+  /** Grows with each owner of these partitions. */
+  readonly epoch: number
+  readonly clock: Clock
+  readonly windowBytes?: number
+  /** Called when a frame has come into an empty queue. */
+  readonly onFrames: () => void
+  /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
+  readonly onSuperseded?: (claim: Claim) => void
+}
+
+interface InChannel {
+  readonly producer: string
+  readonly origin: string
+  readonly epoch: number
+  /** Next sequence to accept; undefined until a beacon has told it. */
+  expected: number | undefined
+  /** Behind the last record processed. */
+  through: number
+  dropped: Record<string, number>
+  /** Records accepted and not done. */
+  open: number
+  /** Must be told in the next credits. */
+  dirty: boolean
+  resendAskedMs: number
+  heardMs: number
+}
+
+interface InPartition {
+  readonly stream: string
+  readonly partition: number
+  readonly channels: Map<string, InChannel>
+  readonly unsubscribe: () => void
+}
+
+type Account = {
+  -readonly [K in keyof InputLedger]: InputLedger[K] extends number ? number : InputLedger[K]
+} & {
+  dropped: Record<string, number>
+  refused: Record<string, number>
+}
+
+export class Consumer {
+  /** This incarnation, 16 hex digits. */
+  readonly owner = randomBytes(8).toString('hex')
+  readonly #options: ConsumerOptions
+  readonly #partitions = new Map<string, InPartition>()
+  readonly #fences = new Map<string, number>()
+  readonly #accounts = new Map<string, Account>()
+  readonly #stops: (() => void)[]
+  #queue: TakenFrame[] = []
+  #head = 0
+  #channelCount = 0
+  #queuedBytes = 0
+  #left = false
+
+  constructor(options: ConsumerOptions) {
+    this.#options = options
+    const { wire, namespace, name } = options
+    this.#stops = [
+      wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(bytes)),
+      wire.onReconnect(() => this.#onReconnect()),
+    ]
+  }
+
+  /** Takes partitions of a stream as its own and claims them. Those owned already stay. */
+  own(stream: string, partitions: readonly number[]): void {
+    const { wire, namespace } = this.#options
+    this.#account(stream)
+    for (const partition of partitions) {
+      const key = `${stream}.${partition}`
+      if (this.#partitions.has(key)) continue
+      const channels = new Map<string, InChannel>()
+      const receive = (bytes: Uint8Array): void => this.#onFrame(owned, bytes)
+      const unsubscribe = wire.subscribe(partitionSubject(namespace, stream, partition), receive)
+      const owned: InPartition = { stream, partition, channels, unsubscribe }
+      this.#partitions.set(key, owned)
+    }
+    this.#claim()
+  }
+
+  /** Bytes in the queue. */
+  get queuedFrames(): number {
+    return this.#queue.length - this.#head
+  }
+
+  /** Takes queued frames, in order of arrival, until `bytesMax` is reached; at least one if there is any. */
+  take(bytesMax: number): TakenFrame[] {
+    const taken: TakenFrame[] = []
+    let bytes = 0
+    while (this.#head < this.#queue.length) {
+      const frame = this.#queue[this.#head]!
+      if (taken.length > 0 && bytes + frame.bytes.length > bytesMax) break
+      taken.push(frame)
+      bytes += frame.bytes.length
+      this.#head += 1
+    }
+    this.#queuedBytes -= bytes
+    if (this.#head === this.#queue.length || this.#head > 4096) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    return taken
+  }
+
+  /**
+   * Marks the next `records` of a taken frame as done. The frames of a channel in the order taken.
+   * @param dropped How many of them were not processed but dropped, by reason.
+   */
+  done(frame: TakenFrame, records: number, dropped: Readonly<Record<string, number>> = {}): void {
+    frame.finished += records
+    const account = this.#account(frame.stream)
+    const channel = this.#partitions
+      .get(`${frame.stream}.${frame.partition}`)
+      ?.channels.get(frame.header.producer)
+    account.processed += records
+    for (const [reason, count] of Object.entries(dropped)) {
+      account.processed -= count
+      account.dropped[reason] = (account.dropped[reason] ?? 0) + count
+      if (channel !== undefined)
+        channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + count }
+    }
+    if (channel === undefined) return
+    channel.through = frame.header.sequence + frame.skip + frame.finished
+    channel.open -= records
+    channel.dirty = true
+  }
+
+  /** Tells the producers how far we are: call it after the outputs of what is done were handed to the bus. */
+  acknowledge(): void {
+    this.#sendCredits((channel) => channel.dirty, 0)
+  }
+
+  /** One row a stream (I7). */
+  ledger(): InputLedger[] {
+    return [...this.#accounts.values()].map((a) => ({
+      ...a,
+      dropped: { ...a.dropped },
+      refused: { ...a.refused },
+    }))
+  }
+
+  /** Ends cleanly: what is done is acknowledged, the rest is left to the next owner. */
+  async leave(): Promise<void> {
+    if (this.#left) return
+    this.#sendCredits((channel) => channel.expected !== undefined, creditFlags.leaving)
+    this.close()
+    if (this.#options.wire.connected) await this.#options.wire.flush().catch(() => undefined)
+  }
+
+  /** Stops receiving, without a word to anyone. */
+  close(): void {
+    this.#left = true
+    for (const stop of this.#stops) stop()
+    for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
+    this.#queue = []
+    this.#head = 0
+  }
+
+  #onFrame(owned: InPartition, bytes: Uint8Array): void {
+    if (this.#left) return
+    const account = this.#account(owned.stream)
+    let header: FrameHeader
+    let beacon: Beacon | undefined
+    try {
+      header = parseFrame(bytes)
+      if ((header.flags & frameFlags.beacon) !== 0) beacon = decodeBeacon(bytes, header)
+    } catch (error) {
+      refuse(account, (error as { code?: string }).code === 'ERR_FRAME_VERSION' ? 'version' : 'malformed')
+      return
+    }
+    if (header.partition !== owned.partition) return refuse(account, 'misrouted')
+    if (this.#isFenced(header)) return refuse(account, 'fenced')
+    const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
+    channel.heardMs = this.#options.clock.monotonicMs()
+    if (beacon !== undefined) this.#onBeacon(owned, channel, header, beacon, account)
+    else if (header.count > 0) this.#onRecords(owned, channel, header, bytes, account)
+  }
+
+  #isFenced(header: FrameHeader): boolean {
+    const highest = this.#fences.get(header.origin) ?? -1
+    if (header.epoch < highest) return true
+    if (header.epoch > highest) {
+      this.#fences.set(header.origin, header.epoch)
+      this.#dropOlder(header.origin, header.epoch)
+    }
+    return false
+  }
+
+  /** The slot has a new holder: its older producers will not speak again. */
+  #dropOlder(origin: string, epoch: number): void {
+    for (const { channels } of this.#partitions.values()) {
+      for (const [producer, channel] of channels) {
+        if (channel.origin !== origin || channel.epoch >= epoch) continue
+        channels.delete(producer)
+        this.#channelCount -= 1
+      }
+    }
+  }
+
+  #open(owned: InPartition, header: FrameHeader): InChannel {
+    const channel: InChannel = {
+      producer: header.producer,
+      origin: header.origin,
+      epoch: header.epoch,
+      expected: undefined,
+      through: 0,
+      dropped: {},
+      open: 0,
+      dirty: false,
+      resendAskedMs: Number.NEGATIVE_INFINITY,
+      heardMs: this.#options.clock.monotonicMs(),
+    }
+    this.#forgetSilent(owned)
+    owned.channels.set(header.producer, channel)
+    this.#channelCount += 1
+    return channel
+  }
+
+  #forgetSilent(owned: InPartition): void {
+    const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
+    for (const [producer, channel] of owned.channels) {
+      if (channel.open > 0 || channel.heardMs > beforeMs) continue
+      owned.channels.delete(producer)
+      this.#channelCount -= 1
+    }
+  }
+
+  #onBeacon(
+    owned: InPartition,
+    channel: InChannel,
+    header: FrameHeader,
+    beacon: Beacon,
+    account: Account,
+  ): void {
+    const mine = beacon.entries.find((entry) => entry.consumer === this.#options.name)
+    if (mine === undefined) return // it does not know us yet: it will beacon again when it does
+    if (channel.expected === undefined) {
+      if (mine.epoch !== this.#options.epoch) return this.#sendCredit(owned, channel, creditFlags.fresh)
+      channel.expected = mine.position
+      channel.through = mine.position
+    }
+    if (beacon.oldest > channel.expected) {
+      account.gaps += beacon.oldest - channel.expected
+      channel.expected = beacon.oldest
+    }
+    this.#sendCredit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
+  }
+
+  #onRecords(
+    owned: InPartition,
+    channel: InChannel,
+    header: FrameHeader,
+    bytes: Uint8Array,
+    account: Account,
+  ): void {
+    if (channel.expected === undefined) return this.#askResend(owned, channel, creditFlags.fresh)
+    const end = header.sequence + header.count
+    if (end <= channel.expected) {
+      account.repeats += header.count
+      channel.dirty = true
+      return this.#askResend(owned, channel, 0)
+    }
+    if (header.sequence > channel.expected) return this.#askResend(owned, channel, creditFlags.resend)
+    const skip = channel.expected - header.sequence
+    if (this.#queuedBytes > 2 * this.#budget()) return refuse(account, 'overrun') // its producer heeds no window
+    account.received += header.count - skip
+    account.repeats += skip
+    channel.expected = end
+    channel.open += header.count - skip
+    this.#queuedBytes += bytes.length
+    this.#queue.push({ stream: owned.stream, partition: owned.partition, bytes, header, skip, finished: 0 })
+    if (this.queuedFrames === 1) this.#options.onFrames()
+  }
+
+  /** At most one answer in a while to a flood of frames that cannot be taken. */
+  #askResend(owned: InPartition, channel: InChannel, flags: number): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs - channel.resendAskedMs < resendEveryMs) return
+    channel.resendAskedMs = nowMs
+    this.#sendCredit(owned, channel, flags)
+  }
+
+  #sendCredit(owned: InPartition, channel: InChannel, flags: number): void {
+    this.#publish(channel.producer, [this.#entry(owned, channel, flags)])
+  }
+
+  #sendCredits(which: (channel: InChannel) => boolean, flags: number): void {
+    const byProducer = new Map<string, CreditEntry[]>()
+    for (const owned of this.#partitions.values()) {
+      for (const channel of owned.channels.values()) {
+        if (!which(channel)) continue
+        const entries = byProducer.get(channel.producer) ?? []
+        entries.push(this.#entry(owned, channel, channel.expected === undefined ? creditFlags.fresh : flags))
+        byProducer.set(channel.producer, entries)
+      }
+    }
+    for (const [producer, entries] of byProducer) this.#publish(producer, entries)
+  }
+
+  #entry(owned: InPartition, channel: InChannel, flags: number): CreditEntry {
+    channel.dirty = false
+    const accepted = channel.expected ?? 0
+    if (channel.open === 0) channel.through = accepted // nothing in hand: gaps are behind us too
+    return {
+      stream: owned.stream,
+      partition: owned.partition,
+      flags,
+      through: channel.through,
+      accepted,
+      windowBytes: (flags & creditFlags.leaving) !== 0 ? 0 : this.#windowBytes(),
+      dropped: channel.dropped,
+    }
+  }
+
+  #budget(): number {
+    return Math.max(this.#options.windowBytes ?? windowBytesDefault, this.#channelCount * channelWindowMin)
+  }
+
+  /** The budget shared among the channels, but enough for some records each. */
+  #windowBytes(): number {
+    return Math.min(channelWindowMax, Math.floor(this.#budget() / Math.max(1, this.#channelCount)))
+  }
+
+  #publish(producer: string, entries: readonly CreditEntry[]): void {
+    const { wire, namespace, name, epoch } = this.#options
+    if (!wire.connected) return // after the reconnect every channel is told anew
+    wire.publish(
+      creditSubject(namespace, producer),
+      encodeCredit({ consumer: name, owner: this.owner, epoch, entries }),
+    )
+  }
+
+  #claim(): void {
+    const partitions: Record<string, number[]> = {}
+    for (const { stream, partition } of this.#partitions.values()) {
+      const list = partitions[stream] ?? []
+      list.push(partition)
+      partitions[stream] = list
+    }
+    const { wire, namespace, name, epoch } = this.#options
+    const claim: Claim = { schema: 1, consumer: name, owner: this.owner, epoch, partitions }
+    if (wire.connected)
+      wire.publish(claimSubject(namespace, name), new TextEncoder().encode(JSON.stringify(claim)))
+  }
+
+  #onClaim(bytes: Uint8Array): void {
+    const claim = readClaim(bytes)
+    if (claim === undefined || claim.owner === this.owner) return
+    const mine = Object.entries(claim.partitions).some(([stream, list]) =>
+      list.some((p) => this.#partitions.has(`${stream}.${p}`)),
+    )
+    if (!mine) return
+    if (claim.epoch > this.#options.epoch) this.#options.onSuperseded?.(claim)
+    else if (claim.epoch < this.#options.epoch) this.#claim() // one who comes back late hears who holds it now
+  }
+
+  #onReconnect(): void {
+    if (this.#left) return
+    this.#claim()
+    this.#sendCredits(() => true, creditFlags.resend)
+  }
+
+  #account(stream: string): Account {
+    let account = this.#accounts.get(stream)
+    if (account === undefined) {
+      account = { stream, received: 0, processed: 0, dropped: {}, repeats: 0, gaps: 0, refused: {} }
+      this.#accounts.set(stream, account)
+    }
+    return account
+  }
+}
+
+function refuse(account: Account, reason: string): void {
+  account.refused[reason] = (account.refused[reason] ?? 0) + 1
+}
+
+function readClaim(bytes: Uint8Array): Claim | undefined {
+  try {
+    const claim = JSON.parse(new TextDecoder().decode(bytes)) as Claim
+    return claim.schema === 1 && typeof claim.epoch === 'number' && typeof claim.partitions === 'object'
+      ? claim
+      : undefined
+  } catch {
+    return undefined
+  }
+}

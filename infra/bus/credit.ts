@@ -1,0 +1,102 @@
+/**
+ * Credit: what an owner tells a producer, for many channels in one message. Layout: docs/design/0001-wire-formats.md.
+ * @module
+ */
+import { CodedError } from '../../sdk/errors.ts'
+import { idWords } from '../../sdk/frame.ts'
+import { ByteReader, ByteWriter } from './bytes.ts'
+
+const magic = 0xce
+const version = 1
+
+export const creditFlags = { fresh: 1, resend: 2, leaving: 4 } as const
+
+export interface CreditEntry {
+  readonly stream: string
+  readonly partition: number
+  readonly flags: number
+  /** Sequence behind the last record processed. */
+  readonly through: number
+  /** Next sequence that the owner will accept: `through` and what lies in its queue. */
+  readonly accepted: number
+  /** Bytes that may be outstanding behind `through`. */
+  readonly windowBytes: number
+  /** Records dropped in this channel since the owner's start, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface Credit {
+  readonly consumer: string
+  /** 16 hex digits, fresh per incarnation. */
+  readonly owner: string
+  readonly epoch: number
+  readonly entries: readonly CreditEntry[]
+}
+
+export function encodeCredit(credit: Credit): Uint8Array {
+  const writer = new ByteWriter()
+  writer.u8(magic)
+  writer.u8(version)
+  writer.u16(credit.entries.length)
+  writer.u32(credit.epoch)
+  const owner = idWords(credit.owner)
+  writer.u32(owner.low)
+  writer.u32(owner.high)
+  writer.name(credit.consumer)
+  for (const entry of credit.entries) {
+    writer.name(entry.stream)
+    writer.u16(entry.partition)
+    writer.u8(entry.flags)
+    writer.u48(entry.through)
+    writer.u48(entry.accepted)
+    writer.u32(entry.windowBytes)
+    const reasons = Object.entries(entry.dropped)
+    writer.u8(reasons.length)
+    for (const [reason, records] of reasons) {
+      writer.name(reason)
+      writer.u48(records)
+    }
+  }
+  return writer.finish()
+}
+
+/** @throws {CodedError} ERR_MESSAGE_MALFORMED */
+export function decodeCredit(bytes: Uint8Array): Credit {
+  const reader = new ByteReader(bytes, 'a credit')
+  const found = [reader.u8(), reader.u8()]
+  if (found[0] !== magic || found[1] !== version) {
+    throw new CodedError(
+      'ERR_MESSAGE_MALFORMED',
+      `Cannot read a credit that starts with bytes ${found.join(', ')}`,
+    )
+  }
+  const count = reader.u16()
+  const epoch = reader.u32()
+  const low = reader.u32()
+  const high = reader.u32()
+  const consumer = reader.name()
+  const entries = Array.from({ length: count }, () => readEntry(reader))
+  reader.end()
+  const owner = high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0')
+  return { consumer, owner, epoch, entries }
+}
+
+function readEntry(reader: ByteReader): CreditEntry {
+  const stream = reader.name()
+  const partition = reader.u16()
+  const flags = reader.u8()
+  const through = reader.u48()
+  const accepted = reader.u48()
+  const windowBytes = reader.u32()
+  const dropped: Record<string, number> = {}
+  for (let left = reader.u8(); left > 0; left--) {
+    const reason = reader.name()
+    Object.defineProperty(dropped, reason, {
+      value: reader.u48(),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    })
+  }
+  return { stream, partition, flags, through, accepted, windowBytes, dropped }
+}

@@ -1,0 +1,13 @@
+/** The front door of the bus: connection, subjects, and the two ends of a channel. */
+export { type BusOptions, connectBus, type NatsConnection } from './connect.ts'
+export {
+  type Claim,
+  Consumer,
+  type ConsumerOptions,
+  type TakenFrame,
+  windowBytesDefault,
+} from './consumer.ts'
+export { addLedgers, bufferBytesMaxDefault, originOf, Producer, type ProducerOptions } from './producer.ts'
+export * as subjects from './subjects.ts'
+export { startTail, type TailOptions } from './tail.ts'
+export { natsWire, type Wire } from './wire.ts'

@@ -1,0 +1,326 @@
+/**
+ * OutPartition: the sending end of the channels of one (producer, stream, partition). Pure: it decides, its
+ * Producer publishes. Protocol: docs/design/0002-channels.md.
+ *
+ * Owns the frames that are held (not sent yet) or retained (sent, not acknowledged), in order of sequence:
+ *
+ *     acknowledged by all │ retained: sent │ held: not sent
+ *                         base           cursor           end        (frame numbers, never reused)
+ *
+ * Invariants:
+ *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server confirmed it.
+ *  P2. Bytes outstanding towards a blocking consumer are at most its window, or one frame.
+ *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7).
+ *  P4. A credit of an epoch lower than one already heard for that consumer changes nothing (I8).
+ * @module
+ */
+import { frameBytesAimed, headerBytesV1 } from '../../sdk/frame.ts'
+import type { OutputLedger } from '../control/messages.ts'
+import type { BeaconEntry } from './beacon.ts'
+import { type CreditEntry, creditFlags } from './credit.ts'
+
+/** A frame of which only the header is still to be stamped. */
+export interface OutFrame {
+  /** Header space and body; only the first `length` bytes count. */
+  buffer: Uint8Array
+  length: number
+  count: number
+  readonly sequence: number
+  /** Bytes of this partition up to and with this frame. */
+  endBytes: number
+  /** Order in which the producer handed it to the wire; Infinity while held. */
+  ticket: number
+}
+
+interface Channel {
+  readonly consumer: string
+  blocking: boolean
+  owner: string
+  epoch: number
+  left: boolean
+  windowBytes: number
+  /** Next sequence that the consumer has not acknowledged. */
+  position: number
+  /** Bytes of this partition before `position`, up to a frame's start. */
+  positionBytes: number
+  /** First sequence that counts for this consumer. */
+  readonly from: number
+  unaccounted: number
+  dropped: Record<string, number>
+  droppedByOwner: Readonly<Record<string, number>>
+}
+
+export class OutPartition {
+  #frames: OutFrame[] = []
+  #base = 0
+  #cursor = 0
+  #next = 0
+  #bytes = 0
+  /** One past the highest sequence ever sent. */
+  #sentHigh = 0
+  #confirmedTicket = -1
+  readonly #channels = new Map<string, Channel>()
+  readonly stream: string
+  readonly partition: number
+
+  constructor(stream: string, partition: number) {
+    this.stream = stream
+    this.partition = partition
+  }
+
+  /** The sequence that the next record will have. */
+  get next(): number {
+    return this.#next
+  }
+
+  /** Bytes held and retained. */
+  get bufferedBytes(): number {
+    return this.#frames.length === 0 ? 0 : this.#bytes - this.#startBytes(this.#frames[0]!)
+  }
+
+  get oldest(): number {
+    return this.#frames[0]?.sequence ?? this.#next
+  }
+
+  /** True while somebody owes us an answer: frames are held, or sent and not acknowledged by a blocking consumer. */
+  get waiting(): boolean {
+    if (this.#cursor < this.#end) return true
+    for (const channel of this.#channels.values())
+      if (channel.blocking && channel.position < this.#sentHigh) return true
+    return false
+  }
+
+  get settled(): boolean {
+    return this.#frames.length === 0
+  }
+
+  /** Takes the consumers that the topology names. A new one starts at the first record not sent yet. */
+  setConsumers(consumers: readonly { readonly name: string; readonly blocking: boolean }[]): boolean {
+    let added = false
+    const named = new Set(consumers.map((c) => c.name))
+    for (const channel of [...this.#channels.values()]) {
+      if (named.has(channel.consumer)) continue
+      this.#channels.delete(channel.consumer)
+    }
+    for (const { name, blocking } of consumers) {
+      const channel = this.#channels.get(name)
+      if (channel !== undefined) channel.blocking = blocking
+      else {
+        this.#channels.set(name, this.#open(name, blocking))
+        added = true
+      }
+    }
+    this.#trim()
+    return added
+  }
+
+  /** Takes a frame: header space first, unstamped. Small frames that are held grow together. */
+  add(frame: Uint8Array, count: number): void {
+    const body = frame.length - headerBytesV1
+    const last = this.#frames.at(-1)
+    this.#next += count
+    this.#bytes += body
+    if (
+      last !== undefined &&
+      last.ticket === Number.POSITIVE_INFINITY &&
+      last.length + body <= frameBytesAimed
+    ) {
+      append(last, frame.subarray(headerBytesV1))
+      last.count += count
+      last.endBytes += body
+      return
+    }
+    this.#bytes += headerBytesV1
+    this.#frames.push({
+      buffer: frame,
+      length: frame.length,
+      count,
+      sequence: this.#next - count,
+      endBytes: this.#bytes,
+      ticket: Number.POSITIVE_INFINITY,
+    })
+  }
+
+  /** The next frame that every blocking consumer has credit for, marked as sent under `ticket`; else undefined. */
+  send(ticket: number): OutFrame | undefined {
+    const frame = this.#frames[this.#cursor - this.#base]
+    if (frame === undefined || !this.#allowed(frame)) return undefined
+    frame.ticket = ticket
+    this.#cursor += 1
+    this.#sentHigh = Math.max(this.#sentHigh, frame.sequence + frame.count)
+    return frame
+  }
+
+  /** The server has read everything up to `ticket`. */
+  confirm(ticket: number): void {
+    this.#confirmedTicket = Math.max(this.#confirmedTicket, ticket)
+    this.#trim()
+  }
+
+  /** The connection was lost and is back: what is retained goes out again. */
+  rewind(): void {
+    this.#cursor = this.#base
+  }
+
+  /**
+   * Takes a consumer's credit.
+   * @returns `beacon` if the owner must be told where it stands, `moved` if frames may now leave.
+   */
+  credit(
+    consumer: string,
+    owner: string,
+    epoch: number,
+    entry: CreditEntry,
+  ): { readonly beacon: boolean; readonly moved: boolean } {
+    const channel = this.#channels.get(consumer)
+    if (channel === undefined || epoch < channel.epoch) return { beacon: false, moved: false }
+    const newOwner = epoch > channel.epoch || owner !== channel.owner
+    const fresh = (entry.flags & creditFlags.fresh) !== 0
+    if (newOwner) this.#changeOwner(channel, owner, epoch, fresh)
+    else if (channel.left) return { beacon: false, moved: false }
+    channel.windowBytes = entry.windowBytes
+    if (!fresh) this.#acknowledge(channel, entry)
+    if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
+    if ((entry.flags & creditFlags.resend) !== 0) this.#rewindTo(Math.max(channel.position, entry.accepted))
+    else if (newOwner && !fresh) this.#rewindTo(channel.position)
+    this.#trim()
+    return { beacon: newOwner || fresh, moved: true }
+  }
+
+  beaconEntries(): BeaconEntry[] {
+    return [...this.#channels.values()].map((c) => ({
+      consumer: c.consumer,
+      epoch: c.epoch,
+      position: c.position,
+    }))
+  }
+
+  /** A row for each consumer. */
+  ledger(): OutputLedger[] {
+    return [...this.#channels.values()].map((channel) => this.#account(channel))
+  }
+
+  /** Records sent so far, to whomever. */
+  get sent(): number {
+    return this.#sentHigh
+  }
+
+  get #end(): number {
+    return this.#base + this.#frames.length
+  }
+
+  #open(consumer: string, blocking: boolean): Channel {
+    const held = this.#frames[this.#cursor - this.#base]
+    // After a rewind the cursor stands on frames that were sent before: those are not for a newcomer.
+    const position = Math.max(this.#sentHigh, held?.sequence ?? this.#next)
+    return {
+      consumer,
+      blocking,
+      owner: '',
+      epoch: 0,
+      left: false,
+      windowBytes: 0,
+      position,
+      positionBytes: this.#bytesBefore(position),
+      from: position,
+      unaccounted: 0,
+      dropped: {},
+      droppedByOwner: {},
+    }
+  }
+
+  #allowed(frame: OutFrame): boolean {
+    for (const channel of this.#channels.values()) {
+      if (!channel.blocking || frame.sequence + frame.count <= channel.position) continue
+      if (channel.windowBytes === 0 || channel.left) return false
+      const before = this.#startBytes(frame)
+      if (before > channel.positionBytes && frame.endBytes - channel.positionBytes > channel.windowBytes)
+        return false
+    }
+    return true
+  }
+
+  #changeOwner(channel: Channel, owner: string, epoch: number, fresh: boolean): void {
+    if (fresh && !channel.left && channel.epoch > 0) {
+      // The old owner vanished: what it had been sent and did not acknowledge is gone, at most once.
+      channel.unaccounted += this.#sentHigh - channel.position
+      this.#moveTo(channel, this.#sentHigh)
+    } else if (channel.left) {
+      this.#rewindTo(channel.position)
+    }
+    channel.owner = owner
+    channel.epoch = epoch
+    channel.left = false
+    channel.droppedByOwner = {}
+  }
+
+  #acknowledge(channel: Channel, entry: CreditEntry): void {
+    const through = Math.min(entry.through, this.#sentHigh)
+    if (through > channel.position) this.#moveTo(channel, through)
+    for (const [reason, records] of Object.entries(entry.dropped)) {
+      const more = records - (channel.droppedByOwner[reason] ?? 0)
+      if (more > 0) channel.dropped[reason] = (channel.dropped[reason] ?? 0) + more
+    }
+    channel.droppedByOwner = entry.dropped
+  }
+
+  #moveTo(channel: Channel, position: number): void {
+    channel.position = position
+    channel.positionBytes = this.#bytesBefore(position)
+  }
+
+  /** Bytes before the frame that holds `position`: a frame counts as outstanding until its last record is done. */
+  #bytesBefore(position: number): number {
+    for (const frame of this.#frames)
+      if (frame.sequence + frame.count > position) return this.#startBytes(frame)
+    return this.#bytes
+  }
+
+  #startBytes(frame: OutFrame): number {
+    return frame.endBytes - frame.length
+  }
+
+  #rewindTo(position: number): void {
+    const index = this.#frames.findIndex((frame) => frame.sequence + frame.count > position)
+    if (index >= 0) this.#cursor = Math.min(this.#cursor, this.#base + index)
+  }
+
+  #trim(): void {
+    let least = Number.POSITIVE_INFINITY
+    for (const channel of this.#channels.values())
+      if (channel.blocking) least = Math.min(least, channel.position)
+    let drop = 0
+    while (drop < this.#cursor - this.#base) {
+      const frame = this.#frames[drop]!
+      if (frame.sequence + frame.count > least || frame.ticket > this.#confirmedTicket) break
+      drop += 1
+    }
+    if (drop === 0) return
+    this.#frames.splice(0, drop)
+    this.#base += drop
+  }
+
+  #account(channel: Channel): OutputLedger {
+    const sent = Math.max(0, this.#sentHigh - channel.from)
+    const acked = Math.max(0, channel.position - channel.from) - channel.unaccounted
+    return {
+      stream: this.stream,
+      consumer: channel.consumer,
+      sent,
+      acked,
+      dropped: { ...channel.dropped },
+      unaccounted: channel.unaccounted,
+    }
+  }
+}
+
+function append(frame: OutFrame, body: Uint8Array): void {
+  const length = frame.length + body.length
+  if (length > frame.buffer.length) {
+    const grown = new Uint8Array(Math.min(frameBytesAimed, Math.max(length, frame.buffer.length * 2)))
+    grown.set(frame.buffer.subarray(0, frame.length))
+    frame.buffer = grown
+  }
+  frame.buffer.set(body, frame.length)
+  frame.length = length
+}

@@ -1,0 +1,445 @@
+/**
+ * Producer: the sending side of one process incarnation: an instance's outputs, or a gateway's ingest.
+ *
+ * Owns an OutPartition for each partition it has sent to, stamps and publishes what their credits allow, listens for
+ * credits and claims, and sends beacons. Protocol and reasons: docs/design/0002-channels.md.
+ *
+ * Invariants:
+ *  P5. Frames of a partition are published in the order of their sequences (I2).
+ *  P6. Bytes in the client's buffers that the server has not confirmed are at most `unconfirmedBytesMax` and a frame.
+ *  P7. Nothing is published while the connection is known to be down; after it is back, all that is unconfirmed is sent again.
+ * @module
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { CodedError } from '../../sdk/errors.ts'
+import { type IdWords, idWords, stampHeader } from '../../sdk/frame.ts'
+import type { Clock } from '../clock.ts'
+import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
+import { encodeBeacon } from './beacon.ts'
+import { decodeCredit } from './credit.ts'
+import { OutPartition } from './out-partition.ts'
+import { claimSubject, creditSubject, partitionSubject, wantSubject } from './subjects.ts'
+import type { Wire } from './wire.ts'
+
+/** Bytes held and retained for one stream beyond which `writable` is false. */
+export const bufferBytesMaxDefault = 8 * 1024 * 1024
+/** Bytes published beyond the last PONG: what a reconnect can lose at most, and a frozen server can pile up here. */
+const unconfirmedBytesMax = 4 * 1024 * 1024
+const beaconFirstMs = 250
+const beaconLastMs = 2000
+
+export interface ProducerOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  /** The producing slot, 16 hex digits: see `originOf`. */
+  readonly origin: string
+  /** Grows with each holder of the slot. */
+  readonly epoch: number
+  readonly clock: Clock
+  readonly bufferBytesMax?: number
+}
+
+/** The slot of an instance or an ingest, as it stands in frame headers. */
+export function originOf(namespace: string, name: string, index: number | string): string {
+  return createHash('sha256').update(`${namespace}/${name}/${index}`).digest('hex').slice(0, 16)
+}
+
+interface OutStream {
+  descriptor: StreamDescriptor
+  readonly partitions: (OutPartition | undefined)[]
+  readonly waiters: Set<() => void>
+}
+
+interface BeaconPlan {
+  delayMs: number
+  dueMs: number
+}
+
+export class Producer {
+  readonly id = randomBytes(8).toString('hex')
+  readonly #options: ProducerOptions
+  readonly #idWords: IdWords
+  readonly #originWords: IdWords
+  readonly #bufferBytesMax: number
+  readonly #streams = new Map<string, OutStream>()
+  readonly #claims = new Map<string, () => void>()
+  readonly #beacons = new Map<OutPartition, BeaconPlan>()
+  readonly #settledWaiters = new Set<() => void>()
+  readonly #stops: (() => void)[]
+  #ticket = 0
+  #unconfirmedBytes = 0
+  #flushing = false
+  #cancelTick: (() => void) | undefined
+  #closed = false
+  /** Times that frames waited for credit, a sign that windows rather than the functions bound the throughput. */
+  creditWaits = 0
+
+  constructor(options: ProducerOptions) {
+    this.#options = options
+    this.#idWords = idWords(this.id)
+    this.#originWords = idWords(options.origin)
+    this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
+    const { wire, namespace } = options
+    this.#stops = [
+      wire.subscribe(creditSubject(namespace, this.id), (bytes) => this.#onCredit(bytes)),
+      wire.onReconnect(() => this.#onReconnect()),
+    ]
+  }
+
+  /** Makes a stream known, or changes what is known of it: consumers come and go, partitions never change. */
+  setStream(descriptor: StreamDescriptor): void {
+    const stream = this.#streams.get(descriptor.name)
+    if (stream === undefined) {
+      this.#streams.set(descriptor.name, {
+        descriptor,
+        partitions: new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined),
+        waiters: new Set(),
+      })
+    } else {
+      if (stream.descriptor.partitions !== descriptor.partitions) {
+        throw new CodedError(
+          'ERR_STREAM_PARTITIONS',
+          `Cannot change stream '${descriptor.name}' from ${stream.descriptor.partitions} to ${descriptor.partitions} partitions while it is written`,
+        )
+      }
+      stream.descriptor = descriptor
+      for (const partition of stream.partitions)
+        if (partition !== undefined) this.#setConsumers(partition, descriptor)
+    }
+    this.#listenForClaims()
+    if (stream !== undefined) this.#pumpAll(stream)
+  }
+
+  /** The stream as it was last set. */
+  stream(name: string): StreamDescriptor | undefined {
+    return this.#streams.get(name)?.descriptor
+  }
+
+  /**
+   * Sends a frame made by `frameOf` or the runtime: header space first, unstamped. It is taken in any case; a caller
+   * asks `writable` first. Ownership of the bytes passes.
+   * @throws {CodedError} ERR_STREAM_UNKNOWN if `setStream` was not called.
+   */
+  send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
+    const stream = this.#known(streamName)
+    const out = this.#partition(stream, partition)
+    out.add(frame, count)
+    if (!this.#pump(out)) this.creditWaits += 1
+    this.#planBeacon(out)
+  }
+
+  /** False when more than the bound is held or retained for the stream: wait for `ready`. */
+  writable(streamName: string): boolean {
+    return this.#buffered(this.#known(streamName)) < this.#bufferBytesMax
+  }
+
+  /** Resolves when the stream is writable. @throws the signal's reason */
+  async ready(streamName: string, signal?: AbortSignal): Promise<void> {
+    const stream = this.#known(streamName)
+    while (!this.writable(streamName) && !this.#closed) await waitIn(stream.waiters, signal)
+  }
+
+  /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
+  async settled(signal?: AbortSignal): Promise<void> {
+    while (!this.isSettled && !this.#closed) await waitIn(this.#settledWaiters, signal)
+  }
+
+  /** A row for each (stream, consumer), partitions added up (I7). */
+  ledger(): OutputLedger[] {
+    const rows = new Map<string, OutputLedger>()
+    for (const [name, stream] of this.#streams) {
+      const parts = stream.partitions.filter((p) => p !== undefined)
+      const sent = parts.reduce((sum, p) => sum + p.sent, 0)
+      rows.set(`${name} $server`, {
+        stream: name,
+        consumer: '$server',
+        sent,
+        acked: sent,
+        dropped: {},
+        unaccounted: 0,
+      })
+      // A consumer that nothing was sent to yet has a row too: that is how one sees that this producer knows it.
+      for (const { name: consumer } of stream.descriptor.consumers) {
+        rows.set(`${name} ${consumer}`, {
+          stream: name,
+          consumer,
+          sent: 0,
+          acked: 0,
+          dropped: {},
+          unaccounted: 0,
+        })
+      }
+      for (const row of parts.flatMap((part) => part.ledger())) {
+        const key = `${name} ${row.consumer}`
+        rows.set(key, addLedgers(rows.get(key), row))
+      }
+    }
+    return [...rows.values()]
+  }
+
+  /** Stops sending. What is held or unacknowledged is forgotten: await `settled` first to lose nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#cancelTick?.()
+    for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
+    for (const stream of this.#streams.values()) wake(stream.waiters)
+    wake(this.#settledWaiters)
+    if (this.#options.wire.connected) await this.#options.wire.flush().catch(() => undefined)
+  }
+
+  #known(name: string): OutStream {
+    const stream = this.#streams.get(name)
+    if (stream !== undefined) return stream
+    throw new CodedError(
+      'ERR_STREAM_UNKNOWN',
+      `Cannot write stream '${name}': this producer was not told of it`,
+    )
+  }
+
+  #partition(stream: OutStream, index: number): OutPartition {
+    const existing = stream.partitions[index]
+    if (existing !== undefined) return existing
+    if (index >= stream.partitions.length) {
+      throw new RangeError(
+        `Cannot write partition ${index} of '${stream.descriptor.name}', which has ${stream.partitions.length}`,
+      )
+    }
+    const made = new OutPartition(stream.descriptor.name, index)
+    this.#setConsumers(made, stream.descriptor)
+    stream.partitions[index] = made
+    return made
+  }
+
+  #setConsumers(out: OutPartition, descriptor: StreamDescriptor): void {
+    const added = out.setConsumers(
+      descriptor.consumers.map((c) => ({ name: c.name, blocking: c.backPressure === 'block' })),
+    )
+    if (added) this.#beacon(out)
+  }
+
+  #buffered(stream: OutStream): number {
+    let bytes = 0
+    for (const partition of stream.partitions) bytes += partition?.bufferedBytes ?? 0
+    return bytes
+  }
+
+  /** True when every frame is acknowledged by all that it waits for. */
+  get isSettled(): boolean {
+    for (const stream of this.#streams.values()) {
+      for (const partition of stream.partitions) if (partition?.settled === false) return false
+    }
+    return true
+  }
+
+  /** Publishes what credits allow. @returns Whether nothing is held back. */
+  #pump(out: OutPartition): boolean {
+    const { wire, namespace } = this.#options
+    while (wire.connected && !this.#closed && this.#unconfirmedBytes < unconfirmedBytesMax) {
+      const frame = out.send(this.#ticket)
+      if (frame === undefined) break
+      const bytes = frame.buffer.subarray(0, frame.length)
+      stampHeader(bytes, {
+        flags: 0,
+        partition: out.partition,
+        producer: this.#idWords,
+        origin: this.#originWords,
+        epoch: this.#options.epoch,
+        count: frame.count,
+        sequence: frame.sequence,
+      })
+      wire.publish(partitionSubject(namespace, out.stream, out.partition), bytes)
+      this.#unconfirmedBytes += bytes.length
+    }
+    this.#confirm()
+    return !out.waiting
+  }
+
+  #pumpAll(stream: OutStream): void {
+    for (const partition of stream.partitions) if (partition !== undefined) this.#pump(partition)
+  }
+
+  /** One PING at a time behind what was published; its PONG confirms all before it (W2). */
+  #confirm(): void {
+    if (this.#flushing || this.#unconfirmedBytes === 0 || !this.#options.wire.connected) return
+    this.#flushing = true
+    const ticket = this.#ticket++
+    this.#unconfirmedBytes = 0
+    this.#options.wire.flush().then(
+      () => this.#onConfirmed(ticket),
+      () => {
+        this.#flushing = false // disconnected: the reconnect sends all again, and may be over already
+        this.#confirm()
+      },
+    )
+  }
+
+  #onConfirmed(ticket: number): void {
+    this.#flushing = false
+    if (this.#closed) return
+    for (const stream of this.#streams.values()) {
+      for (const out of stream.partitions) {
+        if (out === undefined) continue
+        out.confirm(ticket)
+        if (out.waiting) this.#pump(out)
+      }
+    }
+    this.#confirm()
+    this.#wakeWaiters()
+  }
+
+  #onReconnect(): void {
+    this.#unconfirmedBytes = 0
+    for (const stream of this.#streams.values()) {
+      for (const out of stream.partitions) {
+        if (out === undefined) continue
+        out.rewind()
+        if (out.waiting) this.#beacon(out)
+      }
+      this.#pumpAll(stream)
+    }
+  }
+
+  #onCredit(bytes: Uint8Array): void {
+    const credit = attempt(() => decodeCredit(bytes))
+    if (credit === undefined) return
+    for (const entry of credit.entries) {
+      const out = this.#streams.get(entry.stream)?.partitions[entry.partition]
+      if (out === undefined) continue
+      const { beacon, moved } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
+      if (beacon) this.#beacon(out)
+      if (moved) {
+        this.#beacons.delete(out)
+        this.#pump(out)
+        this.#planBeacon(out)
+      }
+    }
+    this.#wakeWaiters()
+  }
+
+  /** A new owner of a consumer is told at once where we stand. */
+  #listenForClaims(): void {
+    const consumers = new Set<string>()
+    for (const { descriptor } of this.#streams.values())
+      for (const { name } of descriptor.consumers) consumers.add(name)
+    for (const [name, stop] of this.#claims) {
+      if (consumers.has(name)) continue
+      stop()
+      this.#claims.delete(name)
+    }
+    for (const name of consumers) {
+      if (this.#claims.has(name)) continue
+      const { wire, namespace } = this.#options
+      this.#claims.set(
+        name,
+        wire.subscribe(claimSubject(namespace, name), () => this.#onClaim(name)),
+      )
+    }
+  }
+
+  #onClaim(consumer: string): void {
+    for (const stream of this.#streams.values()) {
+      if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
+      for (const out of stream.partitions) if (out !== undefined) this.#beacon(out)
+    }
+  }
+
+  #beacon(out: OutPartition): void {
+    const { wire, namespace, epoch } = this.#options
+    if (!wire.connected || this.#closed) return
+    const stamp = {
+      producer: this.#idWords,
+      origin: this.#originWords,
+      epoch,
+      partition: out.partition,
+      sequence: out.sent,
+    }
+    const frame = encodeBeacon(stamp, {
+      oldest: Math.min(out.oldest, out.sent),
+      entries: out.beaconEntries(),
+    })
+    wire.publish(partitionSubject(namespace, out.stream, out.partition), frame)
+  }
+
+  #planBeacon(out: OutPartition): void {
+    if (!out.waiting || this.#beacons.has(out)) return
+    this.#beacons.set(out, {
+      delayMs: beaconFirstMs,
+      dueMs: this.#options.clock.monotonicMs() + beaconFirstMs,
+    })
+    this.#tickLater()
+  }
+
+  #tickLater(): void {
+    if (this.#cancelTick !== undefined || this.#closed) return
+    this.#cancelTick = this.#options.clock.after(beaconFirstMs, () => {
+      this.#cancelTick = undefined
+      this.#tick()
+    })
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const [out, plan] of this.#beacons) {
+      if (!out.waiting) this.#beacons.delete(out)
+      else if (plan.dueMs <= nowMs) {
+        this.#beacon(out)
+        this.#want(out)
+        plan.delayMs = Math.min(beaconLastMs, plan.delayMs * 2)
+        plan.dueMs = nowMs + plan.delayMs
+      }
+    }
+    if (this.#beacons.size > 0) this.#tickLater()
+  }
+
+  #want(out: OutPartition): void {
+    const { wire, namespace } = this.#options
+    if (wire.connected) wire.publish(wantSubject(namespace, out.stream), new Uint8Array(0))
+  }
+
+  #wakeWaiters(): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.waiters.size > 0 && this.#buffered(stream) < this.#bufferBytesMax) wake(stream.waiters)
+    }
+    if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
+  }
+}
+
+/** Adds the records of two accounts of the same (stream, consumer). */
+export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
+  if (a === undefined) return b
+  const dropped: Record<string, number> = { ...a.dropped }
+  for (const [reason, records] of Object.entries(b.dropped))
+    dropped[reason] = (dropped[reason] ?? 0) + records
+  return {
+    stream: a.stream,
+    consumer: a.consumer,
+    sent: a.sent + b.sent,
+    acked: a.acked + b.acked,
+    dropped,
+    unaccounted: a.unaccounted + b.unaccounted,
+  }
+}
+
+function wake(waiters: Set<() => void>): void {
+  const all = [...waiters]
+  waiters.clear()
+  for (const waiter of all) waiter()
+}
+
+async function waitIn(waiters: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  waiters.add(resolve)
+  signal?.addEventListener('abort', () => resolve(), { once: true })
+  await promise
+  signal?.throwIfAborted()
+}
+
+function attempt<T>(run: () => T): T | undefined {
+  try {
+    return run()
+  } catch {
+    return undefined // garbage on our subject changes nothing
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * SimNet: a NATS server and its connections in memory, for property tests of the channels: order kept on each
+ * connection, everything in flight lost when one is cut, and a cut noticed only when the test says so.
+ * @module
+ */
+import type { Wire } from './wire.ts'
+
+interface Message {
+  readonly subject: string
+  readonly bytes: Uint8Array
+}
+
+type Outbound = Message | { readonly pong: () => void; readonly lost: () => void }
+type Inbound =
+  | { readonly receive: (bytes: Uint8Array, subject: string) => void; readonly message: Message }
+  | { readonly pong: () => void; readonly lost: () => void }
+
+export class SimNet {
+  readonly #clients: SimClient[] = []
+
+  connect(): SimClient {
+    const client = new SimClient()
+    this.#clients.push(client)
+    return client
+  }
+
+  /** Lets one queued thing move on: `choice` picks which. @returns Whether anything was queued. */
+  step(choice: number): boolean {
+    const moves = this.#clients.flatMap((client) => [
+      ...(client.outbound.length > 0 ? [() => this.#toServer(client)] : []),
+      ...(client.inbound.length > 0 ? [() => toClient(client)] : []),
+    ])
+    if (moves.length === 0) return false
+    moves[choice % moves.length]!()
+    return true
+  }
+
+  #toServer(from: SimClient): void {
+    const sent = from.outbound.shift()!
+    if ('pong' in sent) {
+      from.inbound.push(sent)
+      return
+    }
+    for (const client of this.#clients) {
+      if (client.cut) continue
+      for (const [pattern, receivers] of client.subscriptions) {
+        if (!matches(pattern, sent.subject)) continue
+        for (const receive of receivers) client.inbound.push({ receive, message: sent })
+      }
+    }
+  }
+}
+
+function toClient(client: SimClient): void {
+  const received = client.inbound.shift()!
+  if ('pong' in received) received.pong()
+  else received.receive(received.message.bytes, received.message.subject)
+}
+
+function matches(pattern: string, subject: string): boolean {
+  const want = pattern.split('.')
+  const have = subject.split('.')
+  return want.length === have.length && want.every((token, i) => token === '*' || token === have[i])
+}
+
+export class SimClient implements Wire {
+  connected = true
+  /** The link is broken, noticed or not. */
+  cut = false
+  outbound: Outbound[] = []
+  inbound: Inbound[] = []
+  readonly subscriptions = new Map<string, Set<(bytes: Uint8Array, subject: string) => void>>()
+  readonly #listeners = new Set<() => void>()
+
+  publish(subject: string, bytes: Uint8Array): void {
+    if (!this.cut) this.outbound.push({ subject, bytes: bytes.slice() })
+  }
+
+  subscribe(subject: string, receive: (bytes: Uint8Array, subject: string) => void): () => void {
+    const receivers = this.subscriptions.get(subject) ?? new Set()
+    receivers.add(receive)
+    this.subscriptions.set(subject, receivers)
+    return () => receivers.delete(receive)
+  }
+
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.cut) this.#orphans.push(() => reject(new Error('disconnected')))
+      else this.outbound.push({ pong: resolve, lost: () => reject(new Error('disconnected')) })
+    })
+  }
+
+  onReconnect(reconnected: () => void): () => void {
+    this.#listeners.add(reconnected)
+    return () => this.#listeners.delete(reconnected)
+  }
+
+  /** Breaks the link: all in flight, both ways, is lost. */
+  break(): void {
+    this.cut = true
+    for (const flight of [...this.outbound, ...this.inbound])
+      if ('lost' in flight) this.#orphans.push(flight.lost)
+    this.outbound = []
+    this.inbound = []
+  }
+
+  /** The client notices, as nats.js does: from its status, before it dials. */
+  notice(): void {
+    if (this.cut) this.connected = false
+  }
+
+  /** Dials again: pending flushes fail, then the listeners hear of it. */
+  reconnect(): void {
+    if (!this.cut) return
+    this.connected = false
+    for (const lost of this.#orphans.splice(0)) lost()
+    this.cut = false
+    this.connected = true
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  /** The process is gone: nothing of it is heard or hears again. */
+  kill(): void {
+    this.break()
+    this.subscriptions.clear()
+    this.#listeners.clear()
+  }
+
+  readonly #orphans: (() => void)[] = []
+}
