@@ -122,9 +122,11 @@ function checkRecords(view: DataView, start: number, end: number, count: number)
   let at = start
   for (let i = 0; i < count; i++) {
     if (end - at < recordHeaderBytes) throw malformed(`record ${i} of ${count} starts beyond its end`)
-    const bytes = recordBytes(view.getUint16(at + 4, true), view.getUint32(at, true))
-    if (bytes > end - at)
-      throw malformed(`record ${i} of ${count} claims ${bytes} bytes, ${end - at} are left`)
+    const valueBytes = view.getUint32(at, true)
+    const left = end - at
+    // Compared alone first: recordBytes computes in 32 bits with a sign.
+    const bytes = valueBytes > left ? valueBytes : recordBytes(view.getUint16(at + 4, true), valueBytes)
+    if (bytes > left) throw malformed(`record ${i} of ${count} claims ${bytes} bytes, ${left} are left`)
     at += bytes
   }
   if (at !== end) throw malformed(`${end - at} bytes follow its last record`)
