@@ -78,6 +78,21 @@ export class OutPartition {
     return this.#frames.length === 0 ? 0 : this.#bytes - this.#startBytes(this.#frames[0]!)
   }
 
+  /** Bytes of frames that were never sent. */
+  get heldBytes(): number {
+    const last = this.#frames.at(-1)
+    if (last === undefined || last.ticket !== Number.POSITIVE_INFINITY) return 0
+    let bytes = 0
+    for (
+      let i = this.#frames.length - 1;
+      i >= 0 && this.#frames[i]!.ticket === Number.POSITIVE_INFINITY;
+      i--
+    ) {
+      bytes += this.#frames[i]!.length
+    }
+    return bytes
+  }
+
   get oldest(): number {
     return this.#frames[0]?.sequence ?? this.#next
   }

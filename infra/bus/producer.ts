@@ -65,6 +65,7 @@ export class Producer {
   readonly #claims = new Map<string, () => void>()
   readonly #beacons = new Map<OutPartition, BeaconPlan>()
   readonly #settledWaiters = new Set<() => void>()
+  readonly #sentWaiters = new Set<() => void>()
   readonly #stops: (() => void)[]
   #ticket = 0
   #unconfirmedBytes = 0
@@ -107,7 +108,9 @@ export class Producer {
         if (partition !== undefined) this.#setConsumers(partition, descriptor)
     }
     this.#listenForClaims()
-    if (stream !== undefined) this.#pumpAll(stream)
+    if (stream === undefined) return
+    this.#pumpAll(stream)
+    this.#wakeWaiters()
   }
 
   /** The stream as it was last set. */
@@ -137,6 +140,19 @@ export class Producer {
   async ready(streamName: string, signal?: AbortSignal): Promise<void> {
     const stream = this.#known(streamName)
     while (!this.writable(streamName) && !this.#closed) await waitIn(stream.waiters, signal)
+  }
+
+  /** Bytes taken and not sent yet, of all streams. */
+  get heldBytes(): number {
+    let bytes = 0
+    for (const stream of this.#streams.values())
+      for (const out of stream.partitions) bytes += out?.heldBytes ?? 0
+    return bytes
+  }
+
+  /** Resolves when nothing is held: everything taken was sent at least once. @throws the signal's reason */
+  async sent(signal?: AbortSignal): Promise<void> {
+    while (this.heldBytes > 0 && !this.#closed) await waitIn(this.#sentWaiters, signal)
   }
 
   /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
@@ -184,6 +200,7 @@ export class Producer {
     this.#cancelTick?.()
     for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
+    wake(this.#sentWaiters)
     wake(this.#settledWaiters)
     if (this.#options.wire.connected) await this.#options.wire.flush().catch(() => undefined)
   }
@@ -298,6 +315,7 @@ export class Producer {
       }
       this.#pumpAll(stream)
     }
+    this.#wakeWaiters()
   }
 
   #onCredit(bytes: Uint8Array): void {
@@ -401,6 +419,7 @@ export class Producer {
     for (const stream of this.#streams.values()) {
       if (stream.waiters.size > 0 && this.#buffered(stream) < this.#bufferBytesMax) wake(stream.waiters)
     }
+    if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
 }

@@ -44,6 +44,8 @@ export interface Assignment {
   readonly version: number
   /** Hex sha256 of the bundle: its name in the bundle store. */
   readonly bundleSha256: string
+  /** Hex sha256 of its source map in the bundle store, if one was uploaded. */
+  readonly sourceMapSha256?: string
   readonly manifest: Manifest
   readonly instances: readonly InstanceAssignment[]
   /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
@@ -56,7 +58,9 @@ export type TaskCommand =
   /** Drain: stop granting credit, process what was sent, run destroy, report, exit 0. */
   | { readonly kind: 'stop'; readonly leaderEpoch: number; readonly reason: string }
 
-export type TaskReply = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string }
+export type TaskReply =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly code: string; readonly message: string }
 
 /** An error of a function, as plain data. `stack` is mapped to the author's source where a map was uploaded. */
 export interface ErrorReport {
@@ -65,7 +69,13 @@ export interface ErrorReport {
   readonly stack: string
   /** The first frame in the author's source, e.g. `score.ts:41:9`. */
   readonly at?: string
-  readonly record?: { readonly stream: string; readonly partition: number; readonly producer: string; readonly sequence: number; readonly key: string }
+  readonly record?: {
+    readonly stream: string
+    readonly partition: number
+    readonly producer: string
+    readonly sequence: number
+    readonly key: string
+  }
   readonly timeMs: number
 }
 
