@@ -95,7 +95,9 @@ export const instanceSchema = z.object({
   hostname: z.string().optional(),
   restarts: z.int(),
   why: z.string().optional(),
-  lastExit: z.object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() }).optional(),
+  lastExit: z
+    .object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() })
+    .optional(),
   pid: z.int().optional(),
   rssBytes: z.number().optional(),
   heapBytes: z.number().optional(),
@@ -104,7 +106,13 @@ export const instanceSchema = z.object({
   errors: z.int(),
   stateEntries: z.int(),
   lastError: z
-    .object({ name: z.string(), message: z.string(), stack: z.string(), at: z.string().optional(), timeMs: z.number() })
+    .object({
+      name: z.string(),
+      message: z.string(),
+      stack: z.string(),
+      at: z.string().optional(),
+      timeMs: z.number(),
+    })
     .optional(),
 })
 export type Instance = z.output<typeof instanceSchema>
