@@ -1,0 +1,66 @@
+/**
+ * The errors of infra/: a closed set of codes, and for each who can fix it. docs/errors.md says more of each.
+ * @module
+ */
+import { type Blame, CodedError } from '../sdk/errors.ts'
+
+export const infraErrors = {
+  /** No server answers at the address. */
+  ERR_NATS_UNREACHABLE: 'transient',
+  /** Wrong user or password. */
+  ERR_NATS_REFUSED: 'caller',
+  /** No nats-server program is installed. */
+  ERR_NATS_SERVER_MISSING: 'caller',
+  /** nats-server ended at its start or did not answer in time. */
+  ERR_NATS_SERVER_FAILED: 'platform',
+  /** Another program listens on the port. */
+  ERR_PORT_TAKEN: 'caller',
+
+  /** The store's URL names no store that this build knows. */
+  ERR_STORE_URL: 'caller',
+  /** The path is not one that every store can hold. */
+  ERR_STORE_PATH: 'platform',
+  /** The node exists already. */
+  ERR_STORE_EXISTS: 'transient',
+  /** The node has another version by now. */
+  ERR_STORE_CONFLICT: 'transient',
+  /** There is no such node. */
+  ERR_STORE_NOT_FOUND: 'transient',
+  /** The document is larger than documentBytesMax. */
+  ERR_STORE_TOO_LARGE: 'caller',
+  /** The store was written by a later build. */
+  ERR_STORE_SCHEMA: 'caller',
+  /** Another process held the store's write lock for too long. */
+  ERR_STORE_BUSY: 'transient',
+  /** The store's file cannot be read or written, or is none. */
+  ERR_STORE_FAILED: 'platform',
+  /** The store was closed. */
+  ERR_STORE_CLOSED: 'platform',
+
+  /** The bundle store holds no bundle of this name. */
+  ERR_BUNDLE_MISSING: 'platform',
+  /** What the bundle store holds is not what was put there. */
+  ERR_BUNDLE_CORRUPT: 'platform',
+  /** The bundle store did not answer, or has no room. */
+  ERR_BUNDLE_STORE: 'transient',
+
+  /** Another `concord up` runs with the same home. */
+  ERR_UP_RUNNING: 'caller',
+  /** A process of the platform ended or kept silent before it was ready. */
+  ERR_UP_CHILD: 'platform',
+  /** The credentials file is damaged. */
+  ERR_CREDENTIALS: 'caller',
+  /** A command line that cannot be understood. */
+  ERR_USAGE: 'caller',
+} as const satisfies Record<string, Blame>
+
+export type InfraErrorCode = keyof typeof infraErrors
+
+/** An error of this folder: the compiler refuses a code that is not in the table. */
+export function infraError(
+  code: InfraErrorCode,
+  message: string,
+  options: { readonly cause?: unknown; readonly detail?: Readonly<Record<string, unknown>> } = {},
+): CodedError<InfraErrorCode> {
+  return new CodedError(code, message, options)
+}

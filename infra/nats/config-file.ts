@@ -1,0 +1,77 @@
+/**
+ * The configuration file of nats-server: same input, same text, so that a running server can be compared with what
+ * is wanted of it.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { type NatsRole, natsPermissions, natsRoles } from './permissions.ts'
+
+export interface NatsUser {
+  readonly user: string
+  readonly password: string
+}
+export type NatsUsers = Readonly<Record<NatsRole, NatsUser>>
+
+export interface NatsConfig {
+  /** Absolute: holds the server's data and files. */
+  readonly dir: string
+  /** 0: a free one, chosen by the server. */
+  readonly port: number
+  /** Who may connect; omitted: anybody, for everything. */
+  readonly users?: NatsUsers | undefined
+  /** Most that JetStream may store; omitted: three quarters of the disk, as nats-server counts it. */
+  readonly storeBytesMax?: number | undefined
+}
+
+/** What the server says of itself: tells our server from a stranger on the same port. */
+export function serverNameOf(dir: string): string {
+  return `concord-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`
+}
+
+export function natsConfigText(config: NatsConfig): string {
+  const { dir, port, users, storeBytesMax } = config
+  const lines = [
+    `server_name: ${serverNameOf(dir)}`,
+    'host: "127.0.0.1"',
+    `port: ${port === 0 ? -1 : port}`,
+    `ports_file_dir: ${quoted(dir)}`,
+    'max_payload: 1048576',
+    // What one client that does not read may pile up here before it is cut off. Its channels lose nothing by it.
+    'max_pending: 33554432',
+    'write_deadline: "10s"',
+    'jetstream {',
+    `  store_dir: ${quoted(join(dir, 'data'))}`,
+    '  max_memory_store: 67108864',
+    ...(storeBytesMax === undefined ? [] : [`  max_file_store: ${storeBytesMax}`]),
+    '}',
+    ...(users === undefined ? [] : authorization(users)),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function authorization(users: NatsUsers): string[] {
+  return [
+    'authorization {',
+    '  users = [',
+    ...natsRoles.flatMap((role) => userBlock(role, users[role])),
+    '  ]',
+    '}',
+  ]
+}
+
+function userBlock(role: NatsRole, { user, password }: NatsUser): string[] {
+  const { publish, subscribe, respond } = natsPermissions[role]
+  return [
+    `    { user: ${quoted(user)}, password: ${quoted(password)}, permissions: {`,
+    `      publish: [${publish.map(quoted).join(', ')}]`,
+    `      subscribe: [${subscribe.map(quoted).join(', ')}]`,
+    ...(respond ? ['      allow_responses: true'] : []),
+    '    } }',
+  ]
+}
+
+/** nats-server's strings take the escapes that we need of JSON's. */
+function quoted(text: string): string {
+  return JSON.stringify(text)
+}

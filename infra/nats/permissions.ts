@@ -1,0 +1,67 @@
+/**
+ * Permissions: what each role may say and hear on NATS, and no more. nats-server enforces it.
+ *
+ * Invariants:
+ *  A1. Only the gateway changes JetStream; a runner reads bundles from it, by direct get.
+ *  A2. Only the scheduler commands tasks.
+ *  A3. A client that is no part of the platform publishes raw records, and hears frames and raw records.
+ * @module
+ */
+
+export const natsRoles = ['gateway', 'scheduler', 'runner', 'client'] as const
+export type NatsRole = (typeof natsRoles)[number]
+
+export interface NatsPermissions {
+  readonly publish: readonly string[]
+  readonly subscribe: readonly string[]
+  /** May answer a request whose reply subject it may not publish on otherwise. */
+  readonly respond: boolean
+}
+
+/** Subjects of every namespace; their parts are spelled in bus/subjects.ts. */
+const frames = 'concord.*.s.>'
+const rawIn = 'concord.*.in.>'
+const rawOut = 'concord.*.out.>'
+const credits = 'concord.*.c.credit.>'
+const claims = 'concord.*.c.claim.>'
+const heartbeats = 'concord.*.c.hb.>'
+const tasks = 'concord.*.c.task.>'
+const logs = 'concord.*.c.log.>'
+const wants = 'concord.*.c.want.>'
+const answers = '_INBOX.>'
+const channelEnds = [frames, credits, claims]
+
+export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
+  gateway: {
+    publish: [
+      ...channelEnds,
+      heartbeats,
+      wants,
+      rawOut,
+      '$JS.API.>',
+      '$JS.ACK.>',
+      '$JS.FC.>',
+      '$O.concord-bundles.>',
+    ],
+    subscribe: [...channelEnds, heartbeats, wants, rawIn, logs, answers],
+    respond: false,
+  },
+  scheduler: {
+    publish: [tasks, heartbeats],
+    subscribe: [heartbeats, claims, wants, answers],
+    respond: false,
+  },
+  runner: {
+    publish: [
+      ...channelEnds,
+      heartbeats,
+      wants,
+      logs,
+      '$JS.API.DIRECT.GET.OBJ_concord-bundles',
+      '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',
+    ],
+    subscribe: [...channelEnds, tasks, answers],
+    respond: true,
+  },
+  client: { publish: [rawIn], subscribe: [frames, rawOut], respond: false },
+}

@@ -1,0 +1,215 @@
+/**
+ * NATS server: starts the real nats-server so that it outlives whoever started it, and finds a living one again.
+ *
+ * Owns its folder: `nats-server.conf` (0600, passwords), `data/`, `server.json` (who runs), `nats-server.log`.
+ *
+ * Invariants:
+ *  N1. At most one server runs on a folder: a living one is adopted, or ended before another starts.
+ *  N2. The answer means that the server takes connections, and that it is ours.
+ *  N3. What could not become ready is ended before the error is thrown.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, fstatSync } from 'node:fs'
+import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { infraError } from '../errors.ts'
+import { openLogFile } from '../log-file.ts'
+import { endProcess, isAlive, type ProcessId, processId } from '../process.ts'
+import { type NatsConfig, natsConfigText, serverNameOf } from './config-file.ts'
+
+export interface NatsServerOptions extends NatsConfig {
+  /** The program; default `nats-server` of the PATH. */
+  readonly command?: string | undefined
+  /** Default: `nats-server.log` in `dir`. */
+  readonly logFile?: string | undefined
+}
+
+export interface NatsServer {
+  readonly url: string
+  readonly pid: number
+  readonly port: number
+  /** It ran already. */
+  readonly adopted: boolean
+  /** Resolves when the process has ended, however it came. An adopted one is no child of ours: code unknown. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  /** Ends it and waits; SIGTERM is followed by SIGKILL after 5 s. Its data stay. */
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** `server.json`. */
+interface Running extends ProcessId {
+  /** 0 until it is known. */
+  readonly port: number
+  /** Of all of its configuration but the port. */
+  readonly configSha256: string
+}
+
+const startTimeoutMs = 20_000
+const stopGraceMs = 5_000
+
+/**
+ * Starts nats-server on `dir`, or adopts the one that runs there with the same configuration.
+ * @throws {CodedError} ERR_NATS_SERVER_MISSING, ERR_PORT_TAKEN, ERR_NATS_SERVER_FAILED
+ */
+export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
+  await mkdir(options.dir, { recursive: true, mode: 0o700 })
+  const dir = await realpath(options.dir)
+  const configSha256 = createHash('sha256')
+    .update(natsConfigText({ ...options, dir, port: 0 }))
+    .digest('hex')
+  const living = await findNatsServer(dir)
+  if (living !== undefined) {
+    const asWanted = living.configSha256 === configSha256 && [0, living.port].includes(options.port)
+    const awake = await answers(living.port, serverNameOf(dir))
+    if (asWanted && awake) return handle(dir, living, undefined)
+    await endProcess(living, awake ? stopGraceMs : 0) // N1
+  }
+  return launch({ ...options, dir }, configSha256)
+}
+
+/** Ends the server that runs on `dir`, whoever started it. @returns Whether there was one. */
+export async function endNatsServer(dir: string): Promise<boolean> {
+  const living = await findNatsServer(dir)
+  return living !== undefined && (await endProcess(living, stopGraceMs))
+}
+
+async function findNatsServer(dir: string): Promise<Running | undefined> {
+  const text = await readFile(runningFile(dir), 'utf8').catch(() => '')
+  try {
+    const running = JSON.parse(text) as Running
+    return isAlive(running) ? running : undefined
+  } catch {
+    return undefined // none, or cut short by a crash in the instant of its making
+  }
+}
+
+async function launch(options: NatsServerOptions, configSha256: string): Promise<NatsServer> {
+  const { dir } = options
+  const configFile = join(dir, 'nats-server.conf')
+  await writeFile(configFile, natsConfigText(options), { mode: 0o600 })
+  for (const name of await portsFiles(dir)) await rm(join(dir, name))
+  const logFile = options.logFile ?? join(dir, 'nats-server.log')
+  const log = openLogFile(logFile)
+  const logOffset = fstatSync(log).size
+  const child = spawn(options.command ?? 'nats-server', ['-c', configFile], {
+    detached: true, // its own process group: a Ctrl-C at our terminal is not for it
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  await spawned(child, options)
+  child.unref()
+  const id = processId(child.pid!) ?? { pid: child.pid!, started: '' }
+  await note(dir, { ...id, port: options.port, configSha256 })
+  const port = await portOf(child, dir)
+  if (port === undefined) {
+    await endProcess(id, 0) // N3
+    throw await startError(options, logFile, logOffset)
+  }
+  const running = { ...id, port, configSha256 }
+  await note(dir, running)
+  return handle(dir, running, child)
+}
+
+async function spawned(child: ChildProcess, options: NatsServerOptions): Promise<void> {
+  try {
+    await once(child, 'spawn')
+  } catch (cause) {
+    const command = options.command ?? 'nats-server'
+    const found =
+      (cause as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'is not installed'
+        : `does not start (${String(cause)})`
+    throw infraError(
+      'ERR_NATS_SERVER_MISSING',
+      `Cannot start NATS: '${command}' ${found}. Install it ('apt-get install nats-server', or https://nats.io/download), ` +
+        'or name the program in CONCORD_NATS_SERVER',
+      { cause },
+    )
+  }
+}
+
+/** Waits for the file in which the server writes where it listens. @returns undefined if that does not happen. */
+async function portOf(child: ChildProcess, dir: string): Promise<number | undefined> {
+  const deadlineMs = performance.now() + startTimeoutMs
+  while (performance.now() < deadlineMs && child.exitCode === null && child.signalCode === null) {
+    const name = (await portsFiles(dir)).find((file) => file.endsWith(`_${child.pid}.ports`))
+    const text = name === undefined ? '' : await readFile(join(dir, name), 'utf8').catch(() => '')
+    const port = /nats:\/\/127\.0\.0\.1:(\d+)"/.exec(text)?.[1]
+    if (port !== undefined) return Number(port)
+    await setTimeout(5)
+  }
+  return undefined
+}
+
+async function portsFiles(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => name.endsWith('.ports'))
+}
+
+async function startError(options: NatsServerOptions, logFile: string, logOffset: number): Promise<Error> {
+  const log = (await readFile(logFile)).subarray(logOffset).toString()
+  if (log.includes('address already in use')) {
+    return infraError(
+      'ERR_PORT_TAKEN',
+      `Cannot start nats-server: another program listens on port ${options.port}. End it, or choose another port with --nats-port`,
+      { detail: { port: options.port, flag: '--nats-port' } },
+    )
+  }
+  const lines = log.trim().split('\n')
+  const why = lines.findLast((line) => line.includes('[FTL]')) ?? lines.at(-1)
+  return infraError(
+    'ERR_NATS_SERVER_FAILED',
+    `Cannot start nats-server: ${why || 'it said nothing'} (see ${logFile})`,
+  )
+}
+
+/** True if a server of this name greets on the port within two seconds. */
+async function answers(port: number, name: string): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    const [greeting] = (await once(socket, 'data', { signal: AbortSignal.timeout(2_000) })) as [Buffer]
+    return greeting.toString().includes(`"server_name":"${name}"`)
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+function handle(dir: string, running: Running, child: ChildProcess | undefined): NatsServer {
+  const { pid, port } = running
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    pid,
+    port,
+    adopted: child === undefined,
+    exited: child === undefined ? adoptedEnd(running) : childEnd(child),
+    async stop(signal = 'SIGTERM') {
+      await endProcess(running, stopGraceMs, signal)
+      await rm(runningFile(dir), { force: true })
+    },
+  }
+}
+
+async function childEnd(child: ChildProcess): Promise<Awaited<NatsServer['exited']>> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  return { code: child.exitCode, signal: child.signalCode }
+}
+
+async function adoptedEnd(running: Running): Promise<Awaited<NatsServer['exited']>> {
+  // No child of ours, so the kernel tells us nothing: look now and then, without keeping our process alive for it.
+  while (isAlive(running)) await setTimeout(100, undefined, { ref: false })
+  return { code: null, signal: null }
+}
+
+async function note(dir: string, running: Running): Promise<void> {
+  await writeFile(runningFile(dir), JSON.stringify(running), { mode: 0o600 })
+}
+
+function runningFile(dir: string): string {
+  return join(dir, 'server.json')
+}

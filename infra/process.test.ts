@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { endProcess, isAlive, processEnded, processId, signalProcess } from './process.ts'
+
+/** A process that says when its script is running. */
+async function start(t: TestContext, script: string) {
+  const child = spawn(process.execPath, ['-e', `${script}; console.log('up'); setInterval(() => {}, 1e6)`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const id = processId(child.pid!)
+  assert.ok(id)
+  return { child, id }
+}
+
+test('processId names a living process and nothing else', async (t) => {
+  const { child, id } = await start(t, '')
+  assert.equal(isAlive(id), true)
+  assert.deepEqual(processId(child.pid!), id)
+  assert.notEqual(processId(process.pid)?.started, undefined)
+  assert.equal(processId(2 ** 22 + 1), undefined) // above the kernel's largest pid
+})
+
+test('signalProcess leaves a process alone that only has the same pid', async (t) => {
+  const { child, id } = await start(t, '')
+  const earlier = { pid: id.pid, started: 'an earlier boot:1' }
+  assert.equal(signalProcess(earlier, 'SIGKILL'), false)
+  assert.equal(await endProcess(earlier, 0), false)
+  assert.equal(child.exitCode ?? child.signalCode, null)
+})
+
+test('endProcess insists where SIGTERM is ignored', async (t) => {
+  const { child, id } = await start(t, `process.on('SIGTERM', () => {})`)
+  assert.equal(await processEnded(id, 0), false)
+  assert.equal(await endProcess(id, 50), true)
+  assert.equal(isAlive(id), false)
+  if (child.signalCode === null) await once(child, 'exit')
+  assert.equal(child.signalCode, 'SIGKILL')
+})

@@ -1,0 +1,82 @@
+/**
+ * Process: who a pid is. A pid alone is reused; a pid with its start time and boot is one process for ever.
+ *
+ * Invariants:
+ *  P1. No signal goes to a process other than the one that was identified.
+ *  P2. A zombie has ended: it runs nothing and holds nothing.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+
+/** One process of this machine, as plain data: it may be kept in a file over restarts of everything. */
+export interface ProcessId {
+  readonly pid: number
+  /** The boot it belongs to and its start in clock ticks since then: opaque, compared only. */
+  readonly started: string
+}
+
+/** @returns The identity of a living process, or undefined if there is none with this pid. */
+export function processId(pid: number): ProcessId | undefined {
+  const stat = readOrUndefined(`/proc/${pid}/stat`)
+  if (stat === undefined) return undefined
+  // The second field is the command in parentheses and may hold anything, so count from its end: state is field 3.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [state, startTicks] = [fields[0], fields[19]]
+  if (state === 'Z' || state === 'X' || startTicks === undefined) return undefined
+  return { pid, started: `${bootId()}:${startTicks}` }
+}
+
+export function isAlive(id: ProcessId): boolean {
+  return processId(id.pid)?.started === id.started
+}
+
+/** Sends a signal, to the whole process group if `group`. @returns Whether the process was there (P1). */
+export function signalProcess(id: ProcessId, signal: NodeJS.Signals, group = false): boolean {
+  if (!isAlive(id)) return false
+  try {
+    process.kill(group ? -id.pid : id.pid, signal)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+/** Waits until the process has ended. @returns False if it still lives after `timeoutMs`. */
+export async function processEnded(id: ProcessId, timeoutMs: number): Promise<boolean> {
+  const deadlineMs = performance.now() + timeoutMs
+  while (isAlive(id)) {
+    if (performance.now() >= deadlineMs) return false
+    await setTimeout(10)
+  }
+  return true
+}
+
+/** Asks with `signal`, insists with SIGKILL after `graceMs`. @returns Whether there was something to end. */
+export async function endProcess(
+  id: ProcessId,
+  graceMs: number,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<boolean> {
+  if (!signalProcess(id, signal)) return false
+  if (!(await processEnded(id, graceMs))) {
+    signalProcess(id, 'SIGKILL')
+    await processEnded(id, 5_000)
+  }
+  return true
+}
+
+let boot: string | undefined
+function bootId(): string {
+  boot ??= readOrUndefined('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
+  return boot
+}
+
+function readOrUndefined(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined // the process ended, or between open and read (ESRCH)
+  }
+}
