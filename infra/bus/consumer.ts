@@ -156,27 +156,25 @@ export class Consumer {
     return taken
   }
 
-  /**
-   * Marks the next `records` of a taken frame as done. The frames of a channel in the order taken.
-   * @param dropped How many of them were not processed but dropped, by reason.
-   */
-  done(frame: TakenFrame, records: number, dropped: Readonly<Record<string, number>> = {}): void {
+  /** Marks the next `records` of a taken frame as done; the frames of a channel in the order taken. */
+  done(frame: TakenFrame, records: number): void {
     frame.finished += records
-    const account = this.#account(frame.stream)
-    const channel = this.#partitions
-      .get(`${frame.stream}.${frame.partition}`)
-      ?.channels.get(frame.header.producer)
-    account.processed += records
-    for (const [reason, count] of Object.entries(dropped)) {
-      account.processed -= count
-      account.dropped[reason] = (account.dropped[reason] ?? 0) + count
-      if (channel !== undefined)
-        channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + count }
-    }
+    this.#account(frame.stream).processed += records
+    const channel = this.#channelOf(frame)
     if (channel === undefined) return
     channel.through = frame.header.sequence + frame.skip + frame.finished
     channel.open -= records
     channel.dirty = true
+  }
+
+  /** Of a frame's records that are done, one was not processed but dropped, and why. Before they are acknowledged. */
+  drop(frame: TakenFrame, reason: string): void {
+    const account = this.#account(frame.stream)
+    account.processed -= 1
+    account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
+    const channel = this.#channelOf(frame)
+    if (channel !== undefined)
+      channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + 1 }
   }
 
   /** Tells the producers how far we are: call it after the outputs of what is done were handed to the bus. */
@@ -208,6 +206,10 @@ export class Consumer {
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
     this.#queue = []
     this.#head = 0
+  }
+
+  #channelOf(frame: TakenFrame): InChannel | undefined {
+    return this.#partitions.get(`${frame.stream}.${frame.partition}`)?.channels.get(frame.header.producer)
   }
 
   #onFrame(owned: InPartition, bytes: Uint8Array): void {

@@ -1,0 +1,125 @@
+/**
+ * Control: the runner's side of the control plane: commands in, heartbeats and log lines out.
+ *
+ * Invariant: a command of a leader's epoch below the highest heard is refused, and so is an old generation.
+ * @module
+ */
+import type { Msg } from '@nats-io/transport-node'
+import { type NatsConnection, subjects } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Assignment, Heartbeat, TaskCommand, TaskReply } from '../infra/control/messages.ts'
+import type { LogLine } from '../sdk/api.ts'
+import type { RunnerErrorCode } from './errors.ts'
+
+export const heartbeatEveryMs = 1000
+/** Between two heartbeats because of changes. */
+const heartbeatLeastMs = 50
+
+export interface ControlOptions {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly taskId: string
+  readonly function: string
+  readonly clock: Clock
+  /** Makes the heartbeat of this moment. */
+  readonly beat: () => Heartbeat
+  readonly onAssign: (assignment: Assignment) => void
+  readonly onStop: (reason: string) => void
+}
+
+export class Control {
+  readonly #options: ControlOptions
+  #leaderEpoch = 0
+  #generation = 0
+  #cancel: () => void
+  #beatMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: ControlOptions) {
+    this.#options = options
+    const { nc, namespace, taskId, clock } = options
+    nc.subscribe(subjects.taskSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) this.#onCommand(message)
+      },
+    })
+    this.#cancel = clock.after(0, () => this.beat())
+  }
+
+  /** Publishes a heartbeat now, and each second from now on. */
+  beat(): void {
+    const { nc, namespace, taskId, clock } = this.#options
+    this.#cancel()
+    this.#beatMs = clock.monotonicMs()
+    this.#cancel = clock.after(heartbeatEveryMs, () => this.beat())
+    if (!nc.isClosed())
+      nc.publish(subjects.heartbeatSubject(namespace, taskId), JSON.stringify(this.#options.beat()))
+  }
+
+  /** Something changed: a heartbeat soon, however many changes. */
+  changed(): void {
+    const { clock } = this.#options
+    const waitMs = Math.max(0, this.#beatMs + heartbeatLeastMs - clock.monotonicMs())
+    this.#cancel()
+    this.#cancel = clock.after(waitMs, () => this.beat())
+  }
+
+  /** Publishes a line of the function's log. */
+  log(line: LogLine): void {
+    const { nc, namespace, function: name } = this.#options
+    if (!nc.isClosed()) nc.publish(subjects.logSubject(namespace, name), JSON.stringify(line))
+  }
+
+  /** The last heartbeat, and no more. */
+  end(): void {
+    this.beat()
+    this.#cancel()
+  }
+
+  #onCommand(message: Msg): void {
+    message.respond(JSON.stringify(this.#obey(message)))
+  }
+
+  #obey(message: Msg): TaskReply {
+    const command = parseCommand(message)
+    if (command === undefined)
+      return refusal('ERR_COMMAND_MALFORMED', 'Cannot read the command: expected { kind, leaderEpoch, … }')
+    if (command.leaderEpoch < this.#leaderEpoch) {
+      return refusal(
+        'ERR_COMMAND_STALE',
+        `Cannot obey a leader of epoch ${command.leaderEpoch}: ${this.#leaderEpoch} has spoken`,
+      )
+    }
+    this.#leaderEpoch = command.leaderEpoch
+    if (command.kind === 'stop') {
+      this.#options.onStop(command.reason)
+      return { ok: true }
+    }
+    const { assignment } = command
+    if (assignment.taskId !== this.#options.taskId) {
+      return refusal(
+        'ERR_COMMAND_MALFORMED',
+        `Cannot take an assignment for task ${assignment.taskId}: this is ${this.#options.taskId}`,
+      )
+    }
+    if (assignment.generation <= this.#generation) return { ok: true }
+    this.#generation = assignment.generation
+    this.#options.onAssign(assignment)
+    return { ok: true }
+  }
+}
+
+function parseCommand(message: Msg): TaskCommand | undefined {
+  try {
+    const command = message.json<TaskCommand>()
+    const sound =
+      typeof command.leaderEpoch === 'number' &&
+      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 1))
+    return sound ? command : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(code: RunnerErrorCode, message: string): TaskReply {
+  return { ok: false, code, message }
+}

@@ -1,0 +1,52 @@
+/**
+ * Ending: how a runner tells its watchdog why it ends, and then ends for good.
+ *
+ * Lines on fd 3: `.` is a beat; a JSON object is the ending, the last line.
+ * @module
+ */
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { type ExitReason, exitCodes } from '../infra/control/messages.ts'
+
+export const beatEveryMs = 50
+
+export interface Ending {
+  readonly code: number
+  readonly reason: ExitReason
+  readonly message: string
+}
+
+export function endingOf(reason: ExitReason, message: string): Ending {
+  return { code: exitCodes[reason], reason, message }
+}
+
+/** Parses an ending as the watchdog read it. */
+export function parseEnding(line: string): Ending | undefined {
+  try {
+    const ending = JSON.parse(line) as Ending
+    return typeof ending.code === 'number' && typeof ending.reason === 'string' ? ending : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The runner's end of the pipe. Without a watchdog (fd 3 closed) it stays silent. */
+export class WatchdogPipe {
+  readonly #stream: WriteStream
+  readonly #timer: NodeJS.Timeout
+
+  constructor() {
+    this.#stream = createWriteStream('', { fd: 3 })
+    this.#stream.on('error', () => undefined)
+    this.#timer = setInterval(() => this.#stream.write('.\n'), beatEveryMs)
+  }
+
+  /** Says why, and ends the process with SIGKILL: nothing of V8 may run any more. */
+  end(ending: Ending): void {
+    clearInterval(this.#timer)
+    const kill = (): void => {
+      process.kill(process.pid, 'SIGKILL')
+    }
+    this.#stream.write(`${JSON.stringify(ending)}\n`, kill)
+    setTimeout(kill, 200)
+  }
+}

@@ -1,0 +1,15 @@
+/** The errors of the runner: code → who can fix it. */
+import type { Blame } from '../sdk/errors.ts'
+
+export const runnerErrors = {
+  /** The environment lacks a setting or holds a bad one. */
+  ERR_RUNNER_ENVIRONMENT: 'platform',
+  /** No assignment came in time. */
+  ERR_RUNNER_UNASSIGNED: 'transient',
+  /** A command of a scheduler that is no longer the leader. */
+  ERR_COMMAND_STALE: 'transient',
+  /** A command that cannot be read, or is for another task. */
+  ERR_COMMAND_MALFORMED: 'platform',
+} as const satisfies Record<string, Blame>
+
+export type RunnerErrorCode = keyof typeof runnerErrors

@@ -1,0 +1,232 @@
+/**
+ * Host: the runner proper. Takes its assignment, makes an isolate and a worker for each instance, and ends.
+ *
+ *     unassigned → starting → running → draining → ended
+ *
+ * Invariants:
+ *  H1. Assignments are applied one after the other, in the order of their generations.
+ *  H2. The process ends once, by `WatchdogPipe.end`, after a last heartbeat that says why was flushed.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { openBundles } from '../infra/bundles/index.ts'
+import type { NatsConnection } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Assignment, ErrorReport, Heartbeat, InstanceAssignment } from '../infra/control/messages.ts'
+import type { LogLine } from '../sdk/api.ts'
+import { CodedError } from '../sdk/errors.ts'
+import { Control } from './control.ts'
+import { type Ending, endingOf } from './ending.ts'
+import type { RunnerEnvironment } from './environment.ts'
+import { Instance } from './isolate/index.ts'
+import { outputsOf, Worker } from './worker.ts'
+
+/** Longest wait for the first assignment. */
+const assignmentWaitMs = 60_000
+const flushWaitMs = 1_000
+
+export interface HostOptions {
+  readonly nc: NatsConnection
+  readonly environment: RunnerEnvironment
+  readonly clock: Clock
+  readonly metricsUrl?: string
+  /** Ends the process. */
+  readonly end: (ending: Ending) => void
+}
+
+export class Host {
+  readonly #options: HostOptions
+  readonly #control: Control
+  readonly #incarnation = randomBytes(8).toString('hex')
+  readonly #workers = new Map<string, Worker>()
+  #state: Heartbeat['state'] = 'starting'
+  #assignment: Assignment | undefined
+  #generationInForce = 0
+  #ending: Ending | undefined
+  /** H1: what was assigned so far, applied in turn. */
+  #applied: Promise<void> = Promise.resolve()
+  readonly #cancelWait: () => void
+
+  constructor(options: HostOptions) {
+    this.#options = options
+    const { nc, environment, clock } = options
+    this.#control = new Control({
+      nc,
+      namespace: environment.namespace,
+      taskId: environment.taskId,
+      function: environment.function,
+      clock,
+      beat: () => this.#heartbeat(),
+      onAssign: (assignment) => this.#assign(assignment),
+      onStop: (reason) => void this.stop(reason),
+    })
+    this.#cancelWait = clock.after(assignmentWaitMs, () => {
+      void this.#end(
+        endingOf(
+          'unassigned',
+          `No assignment came for ${environment.taskId} within ${assignmentWaitMs / 1000} s: is a scheduler running?`,
+        ),
+      )
+    })
+  }
+
+  /** Drains and ends with `drained`. */
+  async stop(reason: string): Promise<void> {
+    if (this.#state === 'draining' || this.#ending !== undefined) return
+    this.#state = 'draining'
+    this.#control.changed()
+    await this.#applied
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
+    await this.#end(endingOf('drained', reason))
+  }
+
+  /** Instances at work; metrics read them. */
+  get workers(): ReadonlyMap<string, Worker> {
+    return this.#workers
+  }
+
+  #assign(assignment: Assignment): void {
+    this.#cancelWait()
+    this.#applied = this.#applied
+      .then(() => this.#apply(assignment))
+      .catch((error: unknown) => this.#end(startFailure(error)))
+  }
+
+  async #apply(assignment: Assignment): Promise<void> {
+    if (this.#state === 'draining' || this.#ending !== undefined) return
+    const first = this.#assignment === undefined
+    this.#assignment = assignment
+    if (first) await this.#startAll(assignment)
+    else await this.#reassignAll(assignment)
+    this.#generationInForce = assignment.generation
+    if (this.#state === 'starting') this.#state = 'running'
+    this.#control.changed()
+  }
+
+  async #startAll(assignment: Assignment): Promise<void> {
+    const { nc } = this.#options
+    const bundles = await openBundles(nc)
+    const [bundle, sourceMap] = await Promise.all([
+      bundles.get(assignment.bundleSha256),
+      assignment.sourceMapSha256 === undefined ? undefined : bundles.get(assignment.sourceMapSha256),
+    ])
+    const text = new TextDecoder()
+    const source = {
+      bundle: text.decode(bundle),
+      ...(sourceMap === undefined ? {} : { sourceMap: text.decode(sourceMap) }),
+    }
+    await Promise.all(assignment.instances.map((instance) => this.#start(assignment, instance, source)))
+  }
+
+  async #start(
+    assignment: Assignment,
+    instance: InstanceAssignment,
+    source: { bundle: string; sourceMap?: string },
+  ): Promise<void> {
+    const { nc, environment, clock } = this.#options
+    const isolate = await Instance.create({
+      function: assignment.function,
+      version: assignment.version,
+      instance: instance.index,
+      manifest: assignment.manifest,
+      ...source,
+      outputs: outputsOf(assignment),
+      seed: randomBytes(32),
+      nowMs: clock.nowMs(),
+      log: (level, message) => this.#log(instance.id, level, message),
+    })
+    const worker = new Worker({
+      nc,
+      namespace: environment.namespace,
+      clock,
+      assignment,
+      instance,
+      isolate,
+      onEnd: (ending) => void this.#end(ending),
+      onFailure: (id, error, action) => this.#logFailure(id, error, action),
+    })
+    this.#workers.set(instance.id, worker)
+    worker.start()
+  }
+
+  async #reassignAll(assignment: Assignment): Promise<void> {
+    for (const instance of assignment.instances)
+      await this.#workers.get(instance.id)?.reassign(assignment, instance)
+  }
+
+  #heartbeat(): Heartbeat {
+    const { environment, clock, metricsUrl } = this.#options
+    const { rss } = process.memoryUsage()
+    const cpu = process.cpuUsage()
+    return {
+      schema: 1,
+      kind: 'runner',
+      id: environment.taskId,
+      incarnation: this.#incarnation,
+      function: environment.function,
+      generation: this.#generationInForce,
+      sentAtMs: clock.nowMs(),
+      state: this.#ending !== undefined ? 'stopped' : this.#state,
+      pid: process.pid,
+      rssBytes: rss,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      ...(metricsUrl === undefined ? {} : { metricsUrl }),
+      instances: [...this.#workers.values()].map((worker) => worker.report()),
+      ...(this.#ending === undefined ? {} : { exit: this.#ending }),
+    }
+  }
+
+  #log(instance: string, level: LogLine['level'], message: string): void {
+    const { environment, clock } = this.#options
+    const line: LogLine = {
+      timeMs: clock.nowMs(),
+      level,
+      function: environment.function,
+      version: this.#assignment?.version ?? 0,
+      instance,
+      message,
+    }
+    this.#control.log(line)
+    process.stdout.write(`${JSON.stringify(line)}\n`)
+  }
+
+  #logFailure(instance: string, error: ErrorReport, action: string): void {
+    const where =
+      error.record === undefined
+        ? ''
+        : ` on ${error.record.stream}/${error.record.partition} #${error.record.sequence} key '${error.record.key}'`
+    this.#log(
+      instance,
+      'error',
+      `callback failed${where} (${action}): ${error.stack || `${error.name}: ${error.message}`}`,
+    )
+    this.#control.changed()
+  }
+
+  async #end(ending: Ending): Promise<void> {
+    if (this.#ending !== undefined) return
+    this.#ending = ending
+    this.#cancelWait()
+    if (ending.code !== 0) {
+      const instance = this.#assignment?.instances[0]?.id ?? this.#options.environment.function
+      this.#log(instance, 'error', `the runner ends (${ending.reason}): ${ending.message}`)
+    }
+    this.#control.end()
+    await Promise.race([
+      this.#options.nc.flush().catch(() => undefined),
+      new Promise((resolve) => this.#options.clock.after(flushWaitMs, () => resolve(undefined))),
+    ])
+    this.#options.end(ending)
+  }
+}
+
+/** Why an assignment could not be started. */
+function startFailure(error: unknown): Ending {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = error instanceof CodedError ? error.code : ''
+  if (code === 'ERR_BUNDLE_MISSING' || code === 'ERR_BUNDLE_CORRUPT') return endingOf('bundle', message)
+  if (code === 'ERR_BUNDLE_LOAD' || code === 'ERR_INIT_FAILED') return endingOf('initFailed', message)
+  if (code === 'ERR_DEADLINE') return endingOf('deadline', message)
+  if (code === 'ERR_MEMORY') return endingOf('memory', message)
+  return endingOf('crashed', error instanceof Error ? (error.stack ?? message) : message)
+}

@@ -1,0 +1,92 @@
+/**
+ * The runner task: a watchdog that starts the runner proper, watches it, and exits with the reason of its end.
+ * It holds no NATS connection and runs no user code. Design: docs/design/0005-runner.md.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { type Ending, endingOf, parseEnding } from './ending.ts'
+import { residentBytes, waitedForCpuMs } from './proc.ts'
+import { Watchdog } from './watchdog.ts'
+
+const lookMs = 100
+const silenceMs = 500
+const startMs = 30_000
+const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
+
+const child = spawn(
+  process.execPath,
+  [
+    '--no-node-snapshot',
+    '--disable-warning=ExperimentalWarning',
+    new URL('./host-main.ts', import.meta.url).pathname,
+  ],
+  { stdio: ['pipe', 'inherit', 'inherit', 'pipe'] },
+)
+const watchdog = new Watchdog(
+  { silenceMs, startMs, residentBytesMax: memMib * 1024 * 1024, lookMs },
+  performance.now(),
+)
+let ending: Ending | undefined
+
+listen(child)
+const looks = setInterval(() => look(child), lookMs)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => child.kill('SIGTERM'))
+child.on('error', (error) => finish(endingOf('crashed', `Cannot start the runner: ${error.message}`)))
+child.on('close', (code, signal) => finish(ending ?? unexplained(code, signal)))
+
+function listen(runner: ChildProcess): void {
+  createInterface({ input: runner.stdio[3] as Readable }).on('line', (line) => {
+    if (line === '.') watchdog.beat(performance.now())
+    else ending = parseEnding(line)
+  })
+}
+
+function look(runner: ChildProcess): void {
+  const pid = runner.pid
+  if (pid === undefined || ending !== undefined) return
+  const resident = residentBytes(pid)
+  const waited = waitedForCpuMs(pid)
+  if (resident === undefined) return
+  const verdict = watchdog.look({
+    nowMs: performance.now(),
+    waitedForCpuMs: waited ?? 0,
+    residentBytes: resident,
+  })
+  if (verdict.kind === 'frozen') {
+    end(
+      runner,
+      endingOf(
+        'frozen',
+        `The runner gave no sign of life for ${Math.round(verdict.silentMs)} ms and was ended`,
+      ),
+    )
+  } else if (verdict.kind === 'memory') {
+    const mib = Math.round(verdict.residentBytes / 1024 / 1024)
+    end(
+      runner,
+      endingOf(
+        'memory',
+        `The runner held ${mib} MiB, its bound is ${memMib} MiB: raise resources.memMib or hold less`,
+      ),
+    )
+  }
+}
+
+function end(runner: ChildProcess, why: Ending): void {
+  ending = why
+  runner.kill('SIGKILL')
+}
+
+function unexplained(code: number | null, signal: NodeJS.Signals | null): Ending {
+  return endingOf(
+    'crashed',
+    `The runner ended without a word: ${signal === null ? `exit code ${code}` : `signal ${signal}`}`,
+  )
+}
+
+function finish(why: Ending): void {
+  clearInterval(looks)
+  process.stderr.write(`${JSON.stringify({ exit: why })}\n`, () => process.exit(why.code))
+}

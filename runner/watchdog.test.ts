@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { residentBytes, waitedForCpuMs } from './proc.ts'
+import { Watchdog } from './watchdog.ts'
+
+const limits = { silenceMs: 500, startMs: 30_000, residentBytesMax: 1000, lookMs: 100 }
+const well = { waitedForCpuMs: 0, residentBytes: 1 }
+
+test('Watchdog calls a silent runner frozen after 500 ms and at most one look', () => {
+  const watchdog = new Watchdog(limits, 0)
+  watchdog.beat(50)
+  const verdicts = [100, 200, 300, 400, 500, 600].map((nowMs) => watchdog.look({ ...well, nowMs }).kind)
+  assert.deepEqual(verdicts, ['well', 'well', 'well', 'well', 'well', 'frozen'])
+})
+
+test('Watchdog never calls a runner frozen that beats in time, however late it looks itself', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 90, max: 5000 }), { maxLength: 50 }), (intervals) => {
+      const watchdog = new Watchdog(limits, 0)
+      let nowMs = 0
+      for (const interval of intervals) {
+        // It beats each 50 ms while the watchdog waits for its next look; those beats may still lie unread in the pipe.
+        const before = nowMs
+        nowMs += interval
+        if (interval < 200) for (let at = before; at < nowMs; at += 50) watchdog.beat(at)
+        assert.equal(watchdog.look({ ...well, nowMs }).kind, 'well')
+      }
+    }),
+  )
+})
+
+test('Watchdog takes off the time in which the runner waited for a CPU', () => {
+  const watchdog = new Watchdog(limits, 0)
+  watchdog.beat(0)
+  let waited = 0
+  for (let nowMs = 100; nowMs <= 3000; nowMs += 100) {
+    waited += 95
+    assert.equal(watchdog.look({ nowMs, waitedForCpuMs: waited, residentBytes: 1 }).kind, 'well')
+  }
+})
+
+test('Watchdog starts the count anew after it was stopped itself', () => {
+  const watchdog = new Watchdog(limits, 0)
+  watchdog.beat(0)
+  assert.equal(watchdog.look({ ...well, nowMs: 60_000 }).kind, 'well')
+  assert.equal(watchdog.look({ ...well, nowMs: 60_100 }).kind, 'well')
+  for (let nowMs = 60_200; nowMs <= 60_500; nowMs += 100) watchdog.look({ ...well, nowMs })
+  assert.equal(watchdog.look({ ...well, nowMs: 60_600 }).kind, 'frozen')
+})
+
+test('Watchdog waits for the first beat as long as a start may take', () => {
+  const watchdog = new Watchdog(limits, 0)
+  for (let nowMs = 100; nowMs <= 30_000; nowMs += 100)
+    assert.equal(watchdog.look({ ...well, nowMs }).kind, 'well')
+  assert.equal(watchdog.look({ ...well, nowMs: 30_100 }).kind, 'frozen')
+})
+
+test('Watchdog reports a runner beyond its memory bound', () => {
+  const watchdog = new Watchdog(limits, 0)
+  assert.deepEqual(watchdog.look({ nowMs: 100, waitedForCpuMs: 0, residentBytes: 1001 }), {
+    kind: 'memory',
+    residentBytes: 1001,
+  })
+})
+
+test('residentBytes and waitedForCpuMs read a living process, and answer undefined for none', async () => {
+  const child = spawn('sleep', ['60'])
+  try {
+    assert.ok(residentBytes(child.pid!)! > 0)
+    assert.ok(waitedForCpuMs(child.pid!)! >= 0)
+  } finally {
+    child.kill('SIGKILL')
+    await new Promise((resolve) => child.once('close', resolve))
+  }
+  assert.equal(residentBytes(child.pid!), undefined)
+})

@@ -1,0 +1,68 @@
+/**
+ * Watchdog: decides when a runner is frozen or too large. Pure: it is told of beats and of time, and answers.
+ *
+ * Invariants (docs/design/0005-runner.md):
+ *  D1. A runner that beats at least every `silenceMs` of the time in which it could run is never called frozen.
+ *  D2. A runner that does not beat is called frozen at most `silenceMs` and one look after its last beat, plus the
+ *      watchdog's own lag.
+ * @module
+ */
+
+export interface Look {
+  /** Monotonic. */
+  readonly nowMs: number
+  readonly waitedForCpuMs: number
+  readonly residentBytes: number
+}
+
+export type Verdict =
+  | { readonly kind: 'well' }
+  | { readonly kind: 'frozen'; readonly silentMs: number }
+  | { readonly kind: 'memory'; readonly residentBytes: number }
+
+export interface WatchdogLimits {
+  /** Longest silence between two beats. */
+  readonly silenceMs: number
+  /** Longest silence before the first beat: loading takes its time. */
+  readonly startMs: number
+  readonly residentBytesMax: number
+  /** Time between two looks. */
+  readonly lookMs: number
+}
+
+export class Watchdog {
+  readonly #limits: WatchdogLimits
+  #sinceMs: number
+  #waitedThen = 0
+  #lookedMs: number
+  #beaten = false
+
+  constructor(limits: WatchdogLimits, nowMs: number) {
+    this.#limits = limits
+    this.#sinceMs = nowMs
+    this.#lookedMs = nowMs
+  }
+
+  beat(nowMs: number): void {
+    this.#beaten = true
+    this.#sinceMs = nowMs
+    this.#waitedThen = Number.NaN // taken at the next look: between a beat and a look it can only have grown
+  }
+
+  look(at: Look): Verdict {
+    const lagMs = at.nowMs - this.#lookedMs - this.#limits.lookMs
+    this.#lookedMs = at.nowMs
+    if (Number.isNaN(this.#waitedThen)) this.#waitedThen = at.waitedForCpuMs
+    if (at.residentBytes > this.#limits.residentBytesMax)
+      return { kind: 'memory', residentBytes: at.residentBytes }
+    if (lagMs > this.#limits.lookMs) {
+      // We ourselves did not run: beats may lie unread. The count starts anew.
+      this.#sinceMs = at.nowMs
+      this.#waitedThen = at.waitedForCpuMs
+      return { kind: 'well' }
+    }
+    const silentMs = at.nowMs - this.#sinceMs - Math.max(0, at.waitedForCpuMs - this.#waitedThen)
+    const allowedMs = this.#beaten ? this.#limits.silenceMs : this.#limits.startMs
+    return silentMs > allowedMs ? { kind: 'frozen', silentMs } : { kind: 'well' }
+  }
+}

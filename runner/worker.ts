@@ -1,0 +1,397 @@
+/**
+ * Worker: one instance at work. The way of a record, top to bottom: consumer → isolate → producer → acknowledged.
+ *
+ * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
+ *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
+ *  K2. A record is acknowledged only after its outputs, and those of all before it, were sent (I7).
+ *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
+ * Design: docs/design/0005-runner.md.
+ * @module
+ */
+import {
+  Consumer,
+  type NatsConnection,
+  natsWire,
+  originOf,
+  Producer,
+  type TakenFrame,
+} from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type {
+  Assignment,
+  ErrorReport,
+  InstanceAssignment,
+  InstanceReport,
+} from '../infra/control/messages.ts'
+import { frameOf, type RawRecord, recordsOf } from '../sdk/frame.ts'
+import { partitionOf } from '../sdk/hash.ts'
+import { deadLetterStream } from '../sdk/manifest.ts'
+import { deadLetter } from './dead-letter.ts'
+import { type Ending, endingOf } from './ending.ts'
+import type { BatchResult, Instance, RecordFailure } from './isolate/index.ts'
+
+/** Bytes of frames put into one batch. */
+const batchBytesMax = 256 * 1024
+/** Outputs held for want of credit beyond which no input is taken. */
+const heldBytesMax = 1024 * 1024
+/** Longest wait at a stop for outputs to be sent and acknowledged. */
+const stopWaitMs = 6_000
+
+export interface WorkerOptions {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly clock: Clock
+  readonly assignment: Assignment
+  readonly instance: InstanceAssignment
+  /** The isolate, loaded and initialised. */
+  readonly isolate: Instance
+  /** Called once, when the worker cannot go on. */
+  readonly onEnd: (ending: Ending) => void
+  /** Called for each record whose callback failed. */
+  readonly onFailure: (instance: string, error: ErrorReport, action: string) => void
+}
+
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #producer: Producer
+  #assignment: Assignment
+  #instance: InstanceAssignment
+  #consumer: Consumer
+  #hand: TakenFrame[] = []
+  #state: InstanceReport['state'] = 'running'
+  #lastError: ErrorReport | undefined
+  #wake: () => void = () => undefined
+  #cancelTimer: (() => void) | undefined
+  readonly #stopping = new AbortController()
+  #finished: Promise<void> | undefined
+  #allSent: Promise<void> | undefined
+  readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#assignment = options.assignment
+    this.#instance = options.instance
+    const { nc, namespace, clock, assignment, instance } = options
+    this.#producer = new Producer({
+      wire: natsWire(nc),
+      namespace,
+      origin: originOf(namespace, assignment.function, instance.index),
+      epoch: instance.epoch,
+      clock,
+    })
+    this.#setStreams(assignment)
+    this.#consumer = this.#newConsumer(instance)
+  }
+
+  /** Claims the partitions and begins. */
+  start(): void {
+    this.#own()
+    this.#finished = this.#run().catch((error: unknown) => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.#options.onEnd(endingOf('crashed', `The runner met an error of its own: ${text}`))
+    })
+  }
+
+  /** Takes a newer assignment of the same version: streams and, with a higher epoch, other partitions. */
+  async reassign(assignment: Assignment, instance: InstanceAssignment): Promise<void> {
+    this.#assignment = assignment
+    this.#setStreams(assignment)
+    this.#options.isolate.setOutputs(outputsOf(assignment))
+    if (instance.epoch > this.#instance.epoch) {
+      await this.#consumer.leave()
+      this.#instance = instance
+      this.#hand = []
+      this.#consumer = this.#newConsumer(instance)
+      this.#own()
+    }
+    this.#wake()
+  }
+
+  /** Finishes the batch at hand, sends its outputs, leaves the channels, runs `destroy`. */
+  async stop(): Promise<void> {
+    this.#state = 'draining'
+    this.#stopping.abort()
+    this.#wake()
+    await this.#finished
+    await this.#leave()
+    await this.#options.isolate.destroy()
+  }
+
+  report(): InstanceReport {
+    const stats = this.#options.isolate.stats()
+    return {
+      id: this.#instance.id,
+      index: this.#instance.index,
+      epoch: this.#instance.epoch,
+      version: this.#assignment.version,
+      state: this.#state,
+      ...this.#counts,
+      stateEntries: stats.stateEntries,
+      stateBytes: stats.stateBytes,
+      heapBytes: stats.heapBytes,
+      cpuSeconds: stats.cpuSeconds,
+      outputs: this.#producer.ledger(),
+      inputs: this.#consumer.ledger(),
+      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+    }
+  }
+
+  async #run(): Promise<void> {
+    let running: Promise<BatchResult> | undefined
+    let frames: TakenFrame[] = []
+    while (!this.#stopping.signal.aborted || running !== undefined) {
+      if (running === undefined) {
+        await this.#work()
+        if (this.#stopping.signal.aborted) return
+        frames = this.#take()
+        running = this.#isolate(frames)
+        continue
+      }
+      const result = await running
+      const batch = frames
+      running = undefined
+      const failures = this.#failuresOf(batch, result)
+      this.#keepRest(batch, result)
+      if (result.pending && result.fatal === undefined) {
+        frames = this.#hand
+        this.#hand = []
+        running = this.#options.isolate.resume()
+      } else if (this.#mayGoOn(result)) {
+        frames = this.#take()
+        running = this.#isolate(frames)
+      }
+      this.#publish(result, failures)
+      if (result.fatal !== undefined) return this.#fail(result)
+    }
+  }
+
+  #isolate(frames: readonly TakenFrame[]): Promise<BatchResult> {
+    const input = frames.map((f) => ({
+      stream: f.stream,
+      partition: f.partition,
+      bytes: f.bytes,
+      header: f.header,
+      skip: f.skip + f.finished,
+    }))
+    return this.#options.isolate.run(input, this.#options.clock.nowMs())
+  }
+
+  /** True if the next batch can go into the isolate before the outputs of this one are published. */
+  #mayGoOn(result: BatchResult): boolean {
+    if (
+      result.fatal !== undefined ||
+      this.#stopping.signal.aborted ||
+      this.#producer.heldBytes > heldBytesMax
+    )
+      return false
+    return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
+  }
+
+  #take(): TakenFrame[] {
+    const rest = this.#hand
+    this.#hand = []
+    return rest.length > 0 ? rest : this.#consumer.take(batchBytesMax)
+  }
+
+  /** Waits until there is something to do and room for what comes of it. */
+  async #work(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      if (this.#producer.heldBytes > heldBytesMax) await this.#allSent
+      if (signal.aborted) return
+      if (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      this.#planTimer()
+      await promise
+      this.#cancelTimer?.()
+    }
+  }
+
+  /** K2: at once if nothing is held for want of credit, else when all has left. */
+  #acknowledge(): void {
+    if (this.#producer.heldBytes === 0) this.#consumer.acknowledge()
+    else this.#allSent ??= this.#acknowledgeWhenSent()
+  }
+
+  async #acknowledgeWhenSent(): Promise<void> {
+    await this.#producer.sent(this.#stopping.signal).catch(() => undefined)
+    this.#allSent = undefined
+    if (this.#producer.heldBytes === 0) this.#consumer.acknowledge()
+  }
+
+  #timerIsDue(): boolean {
+    const nextMs = this.#options.isolate.nextTimerMs
+    return nextMs !== undefined && nextMs <= this.#options.clock.nowMs()
+  }
+
+  #planTimer(): void {
+    const nextMs = this.#options.isolate.nextTimerMs
+    this.#cancelTimer = undefined
+    if (nextMs === undefined) return
+    const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs - this.#options.clock.nowMs()))
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#wake())
+  }
+
+  /** What the isolate did not finish is given to it again, before anything newer. */
+  #keepRest(frames: readonly TakenFrame[], result: BatchResult): void {
+    let left = result.records
+    this.#hand = frames.filter((frame) => {
+      const open = frame.header.count - frame.skip - frame.finished
+      const done = Math.min(left, open)
+      left -= done
+      if (done > 0) this.#consumer.done(frame, done)
+      return done < open
+    })
+  }
+
+  #publish(result: BatchResult, failures: readonly Failed[]): void {
+    for (const { stream, partition, frame, count } of result.outputs)
+      this.#producer.send(stream, partition, frame, count)
+    for (const failed of failures) this.#react(failed)
+    this.#counts.batches += 1
+    this.#counts.recordsIn += result.records
+    this.#counts.recordsOut += result.recordsOut
+    this.#counts.timersFired += result.timersFired
+    this.#acknowledge()
+  }
+
+  #failuresOf(frames: readonly TakenFrame[], result: BatchResult): Failed[] {
+    return result.failures.map((failure) => ({ failure, ...locate(frames, failure.index) }))
+  }
+
+  #react({ failure, frame, record, sequence }: Failed): void {
+    this.#counts.errors += 1
+    const error: ErrorReport =
+      frame === undefined || record === undefined
+        ? failure.error
+        : {
+            ...failure.error,
+            record: {
+              stream: frame.stream,
+              partition: frame.partition,
+              producer: frame.header.producer,
+              sequence,
+              key: new TextDecoder().decode(record.key.subarray(0, 256)),
+            },
+          }
+    this.#lastError = error
+    this.#options.onFailure(this.#instance.id, error, failure.action)
+    if (frame === undefined || record === undefined) return
+    if (failure.action === 'fail') this.#consumer.done(frame, 1) // it is gone with its instance: at most once
+    this.#consumer.drop(frame, dropReasons[failure.action])
+    if (failure.action === 'deadLetter')
+      this.#sendDeadLetter(frame, record, sequence, error, failure.attempts)
+  }
+
+  #sendDeadLetter(
+    frame: TakenFrame,
+    record: RawRecord,
+    sequence: number,
+    error: ErrorReport,
+    attempts: number,
+  ): void {
+    const { function: name, version } = this.#assignment
+    const stream = deadLetterStream(name)
+    const descriptor = this.#producer.stream(stream)
+    if (descriptor === undefined) return
+    const origin = {
+      function: name,
+      version,
+      stream: frame.stream,
+      partition: frame.partition,
+      producer: frame.header.producer,
+      sequence,
+    }
+    const letter = deadLetter(record, origin, error, attempts)
+    this.#producer.send(stream, partitionOf(letter.key, descriptor.partitions), frameOf([letter]), 1)
+  }
+
+  async #fail(result: BatchResult): Promise<void> {
+    this.#state = 'failed'
+    const fatal = result.fatal!
+    await this.#leave()
+    const reason =
+      fatal.code === 'ERR_DEADLINE' ? 'deadline' : fatal.code === 'ERR_MEMORY' ? 'memory' : 'functionFailed'
+    this.#options.onEnd(endingOf(reason, fatal.message))
+  }
+
+  /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
+  async #leave(): Promise<void> {
+    const deadline = AbortSignal.timeout(stopWaitMs)
+    await this.#producer.sent(deadline).catch(() => undefined)
+    await this.#consumer.leave()
+    await this.#producer.settled(deadline).catch(() => undefined)
+    await this.#producer.close()
+  }
+
+  #setStreams(assignment: Assignment): void {
+    for (const descriptor of Object.values(assignment.streams)) this.#producer.setStream(descriptor)
+  }
+
+  #newConsumer(instance: InstanceAssignment): Consumer {
+    const { nc, namespace, clock, assignment } = this.#options
+    return new Consumer({
+      wire: natsWire(nc),
+      namespace,
+      name: assignment.function,
+      epoch: instance.epoch,
+      clock,
+      onFrames: () => this.#wake(),
+      onSuperseded: (claim) =>
+        this.#options.onEnd(
+          endingOf(
+            'superseded',
+            `Epoch ${claim.epoch} has claimed the partitions of ${instance.id}, which held ${instance.epoch}`,
+          ),
+        ),
+    })
+  }
+
+  #own(): void {
+    for (const [stream, partitions] of Object.entries(this.#instance.partitions))
+      this.#consumer.own(stream, partitions)
+  }
+}
+
+const dropReasons = { skip: 'skipped', deadLetter: 'deadLettered', fail: 'failed' } as const
+
+interface Failed {
+  readonly failure: RecordFailure
+  readonly frame: TakenFrame | undefined
+  readonly record: RawRecord | undefined
+  readonly sequence: number
+}
+
+/** Finds the record of a batch by its index among those that were to be processed. */
+function locate(frames: readonly TakenFrame[], index: number): Omit<Failed, 'failure'> {
+  let left = index
+  for (const frame of frames) {
+    const from = frame.skip + frame.finished
+    const open = frame.header.count - from
+    if (left < open) {
+      const at = from + left
+      return { frame, record: nth(frame, at), sequence: frame.header.sequence + at }
+    }
+    left -= open
+  }
+  return { frame: undefined, record: undefined, sequence: 0 }
+}
+
+function nth(frame: TakenFrame, index: number): RawRecord | undefined {
+  let at = 0
+  for (const record of recordsOf(frame.bytes, frame.header)) if (at++ === index) return record
+  return undefined
+}
+
+/** The streams that the function may write, as the runtime needs them. */
+export function outputsOf(
+  assignment: Assignment,
+): Record<string, { readonly partitions: number; readonly keyed: boolean }> {
+  return Object.fromEntries(
+    assignment.manifest.ostreams.map((name) => {
+      const stream = assignment.streams[name]
+      return [name, { partitions: stream?.partitions ?? 1, keyed: stream?.keyed ?? true }]
+    }),
+  )
+}
