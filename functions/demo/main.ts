@@ -1,0 +1,97 @@
+/**
+ * The demo: the fraud pipeline of functions/clicks/, on a one-machine platform of its own, under real or made traffic.
+ *
+ * It is a client like any other: it knows the command line and the HTTP API, nothing of what is behind them.
+ * Exit codes: 0 all came out, 1 something was lost or failed, 2 usage, 128 + n ended by signal n.
+ * @module
+ */
+import { constants } from 'node:os'
+import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
+import { Platform } from './platform.ts'
+import { Screen } from './screen.ts'
+import { openSource, type Source } from './source.ts'
+import { complaints, describe, isRead, summaryOf } from './summary.ts'
+import { type Progress, runTraffic } from './traffic-run.ts'
+
+/** So that alerts come within a demo; the function's own default is longer. */
+const alertWindowMs = 2_000
+const clicks = (file: string) => new URL(`../clicks/${file}`, import.meta.url)
+
+const screen = new Screen(process.stderr)
+
+async function demo(options: DemoOptions, signal: AbortSignal): Promise<number> {
+  const source = await openSource(options)
+  const platform = await Platform.create()
+  try {
+    const client = await screen.step('Starting the platform', () => platform.start())
+    signal.throwIfAborted()
+    await screen.step('Deploying parse, score and alert', () =>
+      Promise.all([
+        platform.deploy(clicks('parse.ts')),
+        platform.deploy(clicks('score.ts')),
+        platform.deploy(clicks('alert.ts'), ['--env', `ALERT_WINDOW_MS=${alertWindowMs}`]),
+      ]),
+    )
+    signal.throwIfAborted()
+    screen.note(`Streaming ${source.name}`)
+    const onProgress = (progress: Progress) => screen.progress(progress)
+    const run = await runTraffic(client, source, { rate: options.rate, signal, onProgress })
+    return report(run, source, options)
+  } finally {
+    if (options.keep && !signal.aborted) screen.note(howToUse(platform.home))
+    else await screen.step('Taking the platform down', () => platform.close())
+  }
+}
+
+/** Prints what came of the run. @returns The exit code. */
+function report(run: Progress, source: Source, options: DemoOptions): number {
+  if (!isRead(run))
+    throw new Error(
+      'Cannot report on the run: `fn inspect` gave no answer all the time; is the gateway well?',
+    )
+  process.stdout.write(`${options.json ? JSON.stringify(summaryOf(run)) : describe(run, source)}\n`)
+  const problems = complaints(run)
+  for (const problem of problems) screen.note(problem)
+  return problems.length === 0 ? 0 : 1
+}
+
+function howToUse(home: string): string {
+  return `
+The platform goes on running. To use it:
+  export CONCORD_HOME=${home}
+  npx concord graph
+  npx concord fn inspect score
+  npx concord consume verdicts --count 5
+  npx concord produce lines --file ACCESS_LOG    (while the line above runs in another terminal)
+To stop it:
+  npx concord down && rm -r "$CONCORD_HOME"`
+}
+
+/** Aborted by the signals that ask a program to end. More of the same change nothing: the taking down has bounds. */
+function endSignal(): AbortSignal {
+  const ended = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => ended.abort(new Interrupted(128 + constants.signals[name])))
+  }
+  return ended.signal
+}
+
+class Interrupted extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super('interrupted')
+    this.exitCode = exitCode
+  }
+}
+
+const signal = endSignal()
+try {
+  const options = readOptions(process.argv.slice(2))
+  if (options.help) process.stdout.write(usage)
+  else process.exitCode = await demo(options, signal)
+} catch (error) {
+  process.exitCode =
+    signal.reason instanceof Interrupted ? signal.reason.exitCode : error instanceof UsageError ? 2 : 1
+  screen.note(signal.aborted ? 'Interrupted.' : `demo: ${(error as Error).message}`)
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readOptions, UsageError } from './options.ts'
+
+test('readOptions gives defaults and takes every flag', () => {
+  const defaults = {
+    input: undefined,
+    records: 50_000,
+    seed: 1,
+    rate: undefined,
+    json: false,
+    keep: false,
+    help: false,
+  }
+  assert.deepEqual(readOptions([]), defaults)
+  assert.deepEqual(
+    readOptions([
+      '--input',
+      'a.gz',
+      '--records',
+      '7',
+      '--seed',
+      '0',
+      '--rate',
+      '100',
+      '--json',
+      '--keep',
+      '-h',
+    ]),
+    { input: 'a.gz', records: 7, seed: 0, rate: 100, json: true, keep: true, help: true },
+  )
+})
+
+test('readOptions refuses what it does not know and what is no whole number', () => {
+  for (const args of [
+    ['--imput', 'x'],
+    ['file.log'],
+    ['--records', '0'],
+    ['--records', '1e3'],
+    ['--rate', 'fast'],
+    ['--seed', '-1'],
+  ]) {
+    assert.throws(() => readOptions(args), UsageError, args.join(' '))
+  }
+})

@@ -1,0 +1,62 @@
+/**
+ * A one-machine platform of the demo's own, in a temporary folder, driven by the command line like any other.
+ *
+ *   D1. `close` takes everything away again, also where `start` was interrupted half-way.
+ *   D2. Commands run in process groups of their own: the Ctrl-C that ends the demo does not tear them apart.
+ * @module
+ */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { ConcordClient } from 'concord/client'
+
+const cli = fileURLToPath(new URL('../../sdk/cli/bin.mjs', import.meta.url))
+
+export class Platform {
+  readonly home: string
+
+  private constructor(home: string) {
+    this.home = home
+  }
+
+  static async create(): Promise<Platform> {
+    return new Platform(await mkdtemp(join(tmpdir(), 'concord-demo-')))
+  }
+
+  /** Ends when the platform answers. */
+  async start(): Promise<ConcordClient> {
+    await this.run(['up', '--detach', '--ports', 'free'])
+    const connection = JSON.parse(await readFile(join(this.home, 'client.json'), 'utf8'))
+    return new ConcordClient(connection as { url: string; token: string })
+  }
+
+  /** Ends when the function runs. */
+  async deploy(file: URL, flags: readonly string[] = []): Promise<void> {
+    await this.run(['fn', 'deploy', fileURLToPath(file), ...flags])
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.run(['down'])
+    } finally {
+      await rm(this.home, { recursive: true, force: true })
+    }
+  }
+
+  /** Runs one command. @throws {Error} With what the command said, if it failed. */
+  async run(args: readonly string[]): Promise<void> {
+    const child = spawn(process.execPath, [cli, ...args], {
+      env: { ...process.env, CONCORD_HOME: this.home },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    })
+    const [code, said] = await Promise.all([
+      new Promise<number | null>((resolve, reject) => child.once('error', reject).once('exit', resolve)),
+      text(child.stderr),
+    ])
+    if (code !== 0) throw new Error(`\`concord ${args.join(' ')}\` ended with ${code}: ${said.trim()}`)
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Screen: what a person sees while the demo runs, on standard error; a line that moves only where there is a terminal.
+ * @module
+ */
+import type { Progress } from './traffic-run.ts'
+
+const eraseLine = '\r\u001b[K'
+
+export class Screen {
+  readonly #out: NodeJS.WriteStream
+  #moving = false
+
+  constructor(out: NodeJS.WriteStream) {
+    this.#out = out
+  }
+
+  /** Writes a line that stays. */
+  note(text: string): void {
+    this.#out.write(`${this.#moving ? eraseLine : ''}${text}\n`)
+    this.#moving = false
+  }
+
+  /** Does a step of the set-up, and says how long it took. */
+  async step<T>(text: string, work: () => Promise<T>): Promise<T> {
+    const startedAtMs = performance.now()
+    this.#move(`${text} …`)
+    const result = await work()
+    this.note(`${text}: ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`)
+    return result
+  }
+
+  progress({ accepted, accounts, tally, startedAtMs }: Progress): void {
+    const seconds = (performance.now() - startedAtMs) / 1000
+    const steps = [
+      `lines ${count(accepted)}`,
+      `parse ${count(accounts?.parse.counted ?? 0)}`,
+      `score ${count(accounts?.score.counted ?? 0)}`,
+      `verdicts ${count(tally.verdicts)}`,
+      `alerts ${count(tally.alerts)}`,
+    ]
+    const speed = `${count(Math.round(tally.verdicts / seconds))}/s`
+    this.#move(
+      `${steps.join(' → ')} · ${speed} · ${tally.offenders.size} clients flagged · ${seconds.toFixed(1)} s`,
+    )
+  }
+
+  /** Rewrites the moving line, cut to the terminal's width. */
+  #move(text: string): void {
+    if (!this.#out.isTTY) return
+    this.#out.write(eraseLine + text.slice(0, this.#out.columns - 1))
+    this.#moving = true
+  }
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en')
+}

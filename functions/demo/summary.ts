@@ -1,0 +1,118 @@
+/**
+ * Summary: the figures of a run, as one JSON object and as text.
+ * @module
+ */
+import { type Accounts, type FunctionName, functionNames, type Hop, hopsOf } from './accounts.ts'
+import { qualityOf } from './quality.ts'
+import type { Source } from './source.ts'
+import type { Progress } from './traffic-run.ts'
+
+/** What `--json` prints. */
+export interface Summary {
+  readonly input: { readonly records: number }
+  readonly functions: Readonly<
+    Record<FunctionName, { readonly in: number; readonly out: number; readonly errors: number }>
+  >
+  /** Accepted, and not accounted for at the end of the pipeline. */
+  readonly lost: number
+  /** From the first line sent to the last verdict seen. */
+  readonly seconds: number
+  readonly recordsPerSecond: number
+  readonly latencyMs: { readonly p50: number; readonly p99: number }
+  /** Requests of each client address, as the keyed function counted them. */
+  readonly clients: Readonly<Record<string, number>>
+}
+
+/** A run of which `fn inspect` could be read at least once. */
+export type Run = Progress & { readonly accounts: Accounts }
+
+export function isRead(run: Progress): run is Run {
+  return run.accounts !== undefined
+}
+
+export function summaryOf({ accepted, accounts, tally, startedAtMs }: Run): Summary {
+  const seconds = Math.max(0, tally.verdictAtMs - startedAtMs) / 1000
+  const figures = functionNames.map((name) => {
+    const { handled, out, errors } = accounts[name]
+    return [name, { in: handled, out, errors }] as const
+  })
+  return {
+    input: { records: accepted },
+    functions: Object.fromEntries(figures) as Summary['functions'],
+    lost: hopsOf(accepted, accounts, tally).reduce((sum, hop) => sum + hop.lost, 0),
+    seconds: Math.round(seconds * 1000) / 1000,
+    recordsPerSecond: seconds === 0 ? 0 : Math.round(tally.verdicts / seconds),
+    latencyMs: { p50: tally.latencies.quantile(0.5), p99: tally.latencies.quantile(0.99) },
+    clients: Object.fromEntries(tally.clients),
+  }
+}
+
+/** The summary for people. */
+export function describe(run: Run, { labels }: Source): string {
+  const { input, functions, lost, seconds, recordsPerSecond, latencyMs, clients } = summaryOf(run)
+  const rows = functionNames.map(
+    (name) => [name, functions[name].in, functions[name].out, functions[name].errors] as const,
+  )
+  const { tally } = run
+  return [
+    '',
+    `${count(input.records)} lines in ${seconds} s: ${count(recordsPerSecond)} records/s, lost ${count(lost)}`,
+    `latency from line to verdict: p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms`,
+    '',
+    table([['function', 'in', 'out', 'errors'], ...rows]),
+    '',
+    `${count(Object.keys(clients).length)} clients, ${count(tally.offenders.size)} of them fraudulent; ${count(tally.alerts)} alerts`,
+    ...(labels === undefined ? [] : [quality(run, labels)]),
+    ...offenders(run),
+  ].join('\n')
+}
+
+/** What is missing where, a line each; nothing if all came out. */
+export function complaints({ accepted, accounts, tally, refusal }: Run): string[] {
+  const missing = hopsOf(accepted, accounts, tally).filter((hop) => hop.lost > 0)
+  const silent = tally.frauds - tally.alerted
+  return [
+    ...(refusal === undefined
+      ? []
+      : [`The gateway took ${count(accepted)} lines and no more: ${refusal.message}`]),
+    ...missing.map(complaint),
+    ...(silent > 0 ? [`Missing on alerts: ${count(silent)} clicks that were called fraudulent`] : []),
+  ]
+}
+
+function complaint({ name, lost, inFlight, unaccounted }: Hop): string {
+  return `Missing between ${name}: ${count(lost)} records (${count(inFlight)} in flight, ${count(unaccounted)} unaccounted)`
+}
+
+function quality({ tally }: Run, labels: ReadonlyMap<string, boolean>): string {
+  const { precision, recall, found, frauds } = qualityOf(labels, (client) => tally.offenders.has(client))
+  return `precision ${percent(precision)} of ${count(found)} clients found, recall ${percent(recall)} of ${count(frauds)} frauds`
+}
+
+function offenders({ tally }: Run): string[] {
+  const top = tally.topOffenders(5)
+  if (top.length === 0) return []
+  const rows = top.map(
+    ({ client, flagged, worst }) =>
+      [client, flagged, worst.score.toFixed(2), worst.reasons.join('; ')] as const,
+  )
+  return ['', table([['top offenders', 'flagged', 'worst', 'why'], ...rows])]
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en')
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
+}
+
+/** Columns side by side; numbers to the right. */
+function table(rows: readonly (readonly (string | number)[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)))
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
+  const numeric = rows.at(-1)!.map((cell) => typeof cell === 'number')
+  const pad = (cell: string, column: number) =>
+    numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
+  return cells.map((row) => `  ${row.map(pad).join('  ')}`.trimEnd()).join('\n')
+}
