@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { runTestFiles } from './test-runner.ts'
+
+const head = "import test from 'node:test'\n"
+
+async function runSource(t: TestContext, source: string, timeoutMs = 60_000) {
+  const folder = mkdtempSync(join(tmpdir(), 'runner-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'a.test.mjs')
+  writeFileSync(file, head + source)
+  const shown: string[] = []
+  const passed = await runTestFiles([file], {
+    concurrency: 1,
+    timeoutMs,
+    write: (text) => void shown.push(text),
+  })
+  return { passed, shown: shown.join('') }
+}
+
+test('runTestFiles passes a file whose tests pass, in one line, and keeps its output to itself', async (t) => {
+  const { passed, shown } = await runSource(t, "test('a', () => console.log('chatter')); test('b', () => {})")
+  assert.equal(passed, true)
+  assert.match(shown, /^✔ .* 2 tests .* s\n$/)
+})
+
+test('runTestFiles fails a file with a failing test and shows what it printed', async (t) => {
+  const { passed, shown } = await runSource(
+    t,
+    "test('a', () => { console.log('chatter'); throw new Error('broken') })",
+  )
+  assert.equal(passed, false)
+  assert.match(shown, /1 failed/)
+  assert.match(shown, /chatter/)
+  assert.match(shown, /broken/)
+})
+
+test('runTestFiles fails a file that does not load', async (t) => {
+  const { passed, shown } = await runSource(t, "throw new Error('at load')")
+  assert.equal(passed, false)
+  assert.match(shown, /at load/)
+})
+
+test('runTestFiles fails a file that skips a test, and one without tests (V3)', async (t) => {
+  const skipping = await runSource(t, `test('a', () => {}); test['sk' + 'ip']('b', () => {})`)
+  assert.equal(skipping.passed, false)
+  assert.match(skipping.shown, /1 skipped/)
+  const empty = await runSource(t, '')
+  assert.equal(empty.passed, false)
+  assert.match(empty.shown, /holds no test/)
+})
+
+test('runTestFiles kills a file that keeps something open, after its timeout (V4)', async (t) => {
+  const { passed, shown } = await runSource(t, "test('a', () => {}); setInterval(() => {}, 1000)", 1_500)
+  assert.equal(passed, false)
+  assert.match(shown, /not finished after 1.5 s/)
+})

@@ -1,0 +1,81 @@
+/**
+ * The one check command, `npm test` or `npm run verify`: format and lint, types, layout and style, unit tests, then
+ * whole-system tests one file at a time, and last that nothing which was started is still running.
+ *
+ *     npm test                  everything
+ *     npm test -- PATTERN…      only the test files whose path contains one of the patterns
+ *
+ *  V1. All checks run, whatever failed before, so that one run shows all that is wrong.
+ *  V2. Ends with 0 only if every check passed, no test was skipped, and no process is left.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runCommand } from './check/command.ts'
+import { endLeftovers } from './check/leftovers.ts'
+import { findTestFiles } from './check/test-files.ts'
+import { runTestFiles } from './check/test-runner.ts'
+
+const root = join(import.meta.dirname, '..')
+const unitTimeoutMs = 180_000
+const systemTimeoutMs = 900_000
+
+interface Check {
+  readonly name: string
+  readonly run: () => Promise<boolean>
+}
+
+process.chdir(root)
+const patterns = process.argv.slice(2)
+const files = findTestFiles(root, patterns)
+if (patterns.length > 0 && files.all.length === 0) {
+  process.stderr.write(`No test file's path contains ${patterns.map((p) => `'${p}'`).join(' or ')}\n`)
+  process.exit(2)
+}
+
+// All that tests make in the temporary folder lies here, and the name marks all that they start.
+const temporary = mkdtempSync(join(tmpdir(), 'concord-test-'))
+process.env['TMPDIR'] = temporary
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130)) // by way of `exit`
+
+const tools = join(root, 'node_modules', '.bin')
+const source: readonly Check[] = [
+  {
+    name: 'format and lint',
+    run: () => runCommand(join(tools, 'biome'), ['check', '--error-on-warnings', '.']),
+  },
+  { name: 'types', run: () => runCommand(join(tools, 'tsc'), ['-p', root]) },
+]
+const tests: readonly Check[] = [
+  {
+    name: 'layout and style',
+    run: () => runTestFiles(files.style, { concurrency: 2, timeoutMs: unitTimeoutMs }),
+  },
+  {
+    name: 'unit tests',
+    run: () =>
+      runTestFiles(files.unit, {
+        concurrency: Math.min(4, availableParallelism()),
+        timeoutMs: unitTimeoutMs,
+      }),
+  },
+  {
+    name: 'system tests',
+    run: () => runTestFiles(files.system, { concurrency: 1, timeoutMs: systemTimeoutMs }),
+  },
+  { name: 'nothing left running', run: () => endLeftovers(temporary) },
+]
+
+const results: string[] = []
+for (const { name, run } of patterns.length > 0 ? tests : [...source, ...tests]) {
+  process.stdout.write(`\n── ${name}\n`)
+  const startMs = performance.now()
+  const passed = await run()
+  if (!passed) process.exitCode = 1
+  results.push(
+    `${passed ? '✔' : '✖'} ${name.padEnd(22)}${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s`,
+  )
+}
+process.stdout.write(`\n${results.join('\n')}\n`)
