@@ -1,0 +1,54 @@
+/**
+ * Batch: frames as they lie in the input region, behind a table that says where each begins.
+ *
+ * The host writes it into shared memory, the runtime copies it whole into private memory before a callback sees it.
+ * @module
+ */
+import { frameBytesMax } from '../frame.ts'
+import { inputRowWords } from './layout.ts'
+
+/** Fits one frame of any size, or the frames that make a good batch. */
+export const inputBytes = frameBytesMax + 4096
+
+/** A frame that `parseFrame` has accepted. */
+export interface BatchFrame {
+  /** The input stream's place in the table of inputs. */
+  readonly stream: number
+  readonly bytes: Uint8Array
+  /** Records at its start that are not for the function (any more). */
+  readonly skip: number
+}
+
+export interface BatchSize {
+  /** How many of the frames fitted. */
+  readonly frames: number
+  /** Bytes used, a multiple of 4. */
+  readonly bytes: number
+}
+
+/** Writes as many of the frames as fit. Frames start at multiples of 4. */
+export function writeBatch(words: Int32Array, bytes: Uint8Array, frames: readonly BatchFrame[]): BatchSize {
+  const count = countFitting(bytes.length, frames)
+  let at = count * inputRowWords * 4
+  for (let i = 0; i < count; i++) {
+    const frame = frames[i]!
+    const row = i * inputRowWords
+    words[row] = frame.stream
+    words[row + 1] = at
+    words[row + 2] = frame.skip
+    bytes.set(frame.bytes, at)
+    at += (frame.bytes.length + 3) & ~3
+  }
+  return { frames: count, bytes: at }
+}
+
+function countFitting(capacity: number, frames: readonly BatchFrame[]): number {
+  let used = 0
+  let count = 0
+  for (const frame of frames) {
+    used += inputRowWords * 4 + ((frame.bytes.length + 3) & ~3)
+    if (used > capacity) break
+    count++
+  }
+  return count
+}

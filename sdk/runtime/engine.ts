@@ -1,0 +1,432 @@
+/**
+ * Engine: calls a function's callbacks, one at a time, and makes each count wholly or not at all.
+ *
+ * One `run` is one batch: timers that are due, then records. It ends when they are done, when the host asks (`yield`),
+ * when the outcome log is long enough, or when a callback failed for good; what was not taken up, the host gives again.
+ * A callback that returns a promise leaves the batch *pending*: the call returns, and the rest follows when the promise
+ * settles, inside a later call (`wake`) or in the microtasks of this one.
+ *
+ *   E1. No callback starts before the one before it has returned and its promise has settled (I1).
+ *   E2. Records are taken up in the order of the frames and of the records in them (I2).
+ *   E3. A callback that throws or rejects leaves no output, state or timer; then the policy says what follows (I3).
+ *   E4. Nothing that the author's code throws comes out of this class.
+ * @module
+ */
+import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
+import type { KeyedState } from './keyed-state.ts'
+import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction, verdict } from './layout.ts'
+import { OutcomeWriter, type OutputStream } from './outcome-writer.ts'
+import { Cursor, type Input, RecordView } from './record.ts'
+import { reportOf } from './report.ts'
+import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
+import type { Seam } from './seam.ts'
+import { Timeouts } from './timeouts.ts'
+import { type Timer, Timers } from './timers.ts'
+
+export interface EngineOptions {
+  readonly definition: FunctionDefinition
+  readonly policy: ErrorPolicy
+  readonly seam: Seam
+  /** Names of the input streams, as the batch's table counts them. */
+  readonly inputs: readonly string[]
+  readonly outputs: readonly OutputStream[]
+  /** The batch, in memory that the function may see. */
+  readonly input: Input
+  /** Memory of the outcome log and of the control words: what the host reads. */
+  readonly outcome: ArrayBufferLike
+  readonly control: ArrayBufferLike
+  readonly outputBytesPerRecord: number
+  /** Opens the state of a partition when it is first asked for. */
+  readonly openState: (partition: number) => KeyedState
+  /** What an earlier instance left; default: none are set. */
+  readonly timers?: Timers
+  /** Hears each thrown value; for the test kit. */
+  readonly onThrown?: (thrown: unknown) => void
+  /** Hears that a batch, `init` or `destroy` has ended; for the test kit. */
+  readonly onFinish?: () => void
+}
+
+export interface Batch {
+  /** Rows of the table at the head of the input. */
+  readonly frames: number
+  readonly nowMs: number
+  /** The input region as one latin1 string, if the host made one. */
+  readonly text: string | undefined
+}
+
+export class Engine {
+  readonly timers: Timers
+  readonly timeouts: Timeouts
+  readonly #definition: FunctionDefinition
+  readonly #seam: Seam
+  readonly #inputs: readonly string[]
+  readonly #input: Input
+  readonly #writer: OutcomeWriter
+  readonly #words: Int32Array
+  readonly #floats: Float64Array
+  readonly #workshop: Workshop
+  readonly #states: (KeyedState | undefined)[] = []
+  readonly #retries: number
+  readonly #reaction: 'fail' | 'skip' | 'deadLetter'
+  readonly #onThrown: ((thrown: unknown) => void) | undefined
+  readonly #onFinish: (() => void) | undefined
+  #deadLetters: OutputStream | undefined
+
+  /** What the callback at hand is given; renewed when it goes async. */
+  #cursor: Cursor
+  #scope: Scope
+  #context: FunctionContext
+  #record: RecordView
+
+  #phase: number = phase.idle
+  #text: string | undefined
+  #frames = 0
+  #frame = 0
+  #recordsLeft = 0
+  #recordNext = 0
+  #timersEnd = 0
+  /** Which attempt the callback at hand is, and the report of the one before. */
+  #attempt = 1
+  #failure: string | undefined
+  #failed = false
+
+  constructor(options: EngineOptions) {
+    this.#definition = options.definition
+    this.#seam = options.seam
+    this.#inputs = options.inputs
+    this.#input = options.input
+    this.timers = options.timers ?? new Timers()
+    this.#onThrown = options.onThrown
+    this.#words = new Int32Array(options.control)
+    this.#floats = new Float64Array(options.control)
+    this.#writer = new OutcomeWriter(options.outcome, this.#words, options.outputBytesPerRecord)
+    this.timeouts = new Timeouts((nextMs) => {
+      this.#floats[controlFloats.nextWakeMs] = nextMs
+    })
+    const { policy } = options
+    this.#retries = typeof policy === 'object' ? policy.retry : 0
+    this.#reaction = typeof policy === 'object' ? policy.then : policy
+    const states = this.#states
+    this.#workshop = {
+      seam: options.seam,
+      writer: this.#writer,
+      timers: this.timers,
+      streams: new Map(),
+      takesTimers: typeof options.definition.processTimer === 'function',
+      stateOf(partition) {
+        const state = states[partition] ?? options.openState(partition)
+        states[partition] = state
+        return state
+      },
+    }
+    this.setOutputs(options.outputs)
+    this.#cursor = new Cursor(this.#input)
+    this.#scope = new Scope(this.#workshop, this.#cursor)
+    this.#context = new FunctionContext(this.#scope)
+    this.#record = new RecordView(this.#cursor)
+    this.#floats[controlFloats.nextWakeMs] = Number.POSITIVE_INFINITY
+    this.#finish()
+    this.#onFinish = options.onFinish
+  }
+
+  /** True once a callback failed under the policy `fail`, or `init` or `destroy` did. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
+  /** True while a callback's promise has not settled. */
+  get pending(): boolean {
+    return (this.#phase & phase.pending) !== 0
+  }
+
+  /** Whether setTimeout means anything now: a callback runs or waits. */
+  get inCallback(): boolean {
+    return this.#scope.live || this.pending || this.#phase === phase.lifecycle
+  }
+
+  /** Between batches: the output streams are other ones now, or have other partitions. */
+  setOutputs(outputs: readonly OutputStream[]): void {
+    this.#workshop.streams = new Map(outputs.map((stream) => [stream.name, stream]))
+    this.#deadLetters = outputs.find((stream) => !stream.open)
+    if (this.#reaction === 'deadLetter' && this.#deadLetters === undefined) {
+      throw new Error('Cannot keep dead letters: the outputs hold no stream for them')
+    }
+  }
+
+  /** Processes a batch that lies in the input. */
+  run({ frames, nowMs, text }: Batch): void {
+    this.#begin(nowMs)
+    this.#text = text
+    if (frames > 0) this.#words[control.textWanted] = 0
+    this.#frames = frames
+    this.#frame = 0
+    this.#recordsLeft = 0
+    this.#timersEnd = this.timers.orderNext
+    for (const stream of this.#workshop.streams.values()) stream.nextChunk()
+    this.#enter(phase.timers)
+    this.#drive()
+  }
+
+  /** Calls `init` or `destroy`. */
+  lifecycle(callback: 'init' | 'destroy', nowMs: number): void {
+    this.#begin(nowMs)
+    this.#enter(phase.lifecycle)
+    try {
+      const result: unknown = this.#definition[callback]?.(new Lifecycle(this.#seam))
+      if (isThenable(result)) {
+        this.#pend()
+        void this.#settleLifecycle(result)
+        return
+      }
+    } catch (thrown) {
+      this.#giveUp(0, thrown)
+    }
+    this.#finish()
+  }
+
+  /** A pending callback's setTimeout may be due. */
+  wake(nowMs: number): void {
+    this.#seam.nowMs = nowMs
+    const run = this.timeouts.takeDue(nowMs)
+    if (run === undefined) return
+    try {
+      run()
+    } catch (thrown) {
+      this.#seam.print('error', `Uncaught in setTimeout: ${reportOf(thrown)}`)
+    }
+  }
+
+  #begin(nowMs: number): void {
+    this.#seam.nowMs = nowMs
+    this.#writer.reset()
+    this.#failed = false
+  }
+
+  /** Takes up what is next and calls the callback, until the batch ends or a callback waits. */
+  #drive(): void {
+    while (!this.#failed && this.#takeUp()) {
+      if (this.#call()) return
+      if (this.#words[control.yield] !== 0 || this.#writer.full) break
+    }
+    this.#finish()
+  }
+
+  /** @returns Whether there is another timer or record. */
+  #takeUp(): boolean {
+    if (this.#phase === phase.timers) {
+      const timer = this.timers.takeDue(this.#seam.nowMs, this.#timersEnd)
+      this.#scope.timer = timer
+      if (timer !== undefined) {
+        this.#scope.partition = timer.partition
+        return true
+      }
+      this.#enter(phase.records)
+    }
+    while (this.#recordsLeft === 0) {
+      if (this.#frame === this.#frames) return false
+      this.#openFrame(this.#frame++)
+    }
+    this.#recordsLeft--
+    const cursor = this.#cursor
+    cursor.moveTo(this.#recordNext)
+    this.#recordNext = cursor.next
+    this.#scope.partition = cursor.partition
+    return true
+  }
+
+  /** Goes to the first record of a frame that is not to be skipped. The host has checked the frame whole. */
+  #openFrame(frame: number): void {
+    const { words } = this.#input
+    const row = frame * inputRowWords
+    const offset = words[row + 1]!
+    const skip = words[row + 2]!
+    const sizes = words[(offset >> 2) + 1]!
+    const cursor = this.#cursor
+    cursor.stream = this.#inputs[words[row]!]!
+    cursor.partition = sizes >>> 16
+    this.#recordNext = offset + (sizes & 0xffff)
+    this.#recordsLeft = words[(offset >> 2) + 7]!
+    for (let i = 0; i < skip; i++) {
+      cursor.moveTo(this.#recordNext)
+      this.#recordNext = cursor.next
+      this.#recordsLeft--
+    }
+  }
+
+  /** Calls the callback for what was taken up, again where the policy says so. @returns Whether it waits. */
+  #call(): boolean {
+    const scope = this.#scope
+    const cursor = this.#cursor
+    cursor.text = this.#text
+    for (;;) {
+      scope.live = cursor.live = true
+      try {
+        const { timer } = scope
+        const result: unknown =
+          timer === undefined
+            ? this.#definition.processRecord!(this.#context, this.#record)
+            : this.#definition.processTimer!(this.#context, timer.key, timer.timeMs)
+        if (result !== undefined && isThenable(result)) {
+          this.#pend()
+          void this.#settle(result)
+          return true
+        }
+        this.#done()
+        return false
+      } catch (thrown) {
+        if (!this.#again(thrown)) return false
+      }
+    }
+  }
+
+  /** Waits for the promise of a callback and goes on with the batch. Runs in microtasks; never rejects (E4). */
+  async #settle(promise: PromiseLike<unknown>): Promise<void> {
+    let retry = false
+    try {
+      await promise
+      this.#resume()
+      this.#done()
+    } catch (thrown) {
+      this.#resume()
+      retry = this.#again(thrown)
+    }
+    const { timer, partition } = this.#scope
+    this.#renew(timer, partition)
+    if (retry && this.#call()) return
+    if (this.#words[control.yield] !== 0 || this.#writer.full) this.#finish()
+    else this.#drive()
+  }
+
+  async #settleLifecycle(promise: PromiseLike<unknown>): Promise<void> {
+    try {
+      await promise
+      this.#resume()
+    } catch (thrown) {
+      this.#resume()
+      this.#giveUp(0, thrown)
+    }
+    this.#finish()
+  }
+
+  #pend(): void {
+    this.#enter(this.#phase | phase.pending)
+    this.#words[control.pendings] = this.#words[control.pendings]! + 1
+  }
+
+  #resume(): void {
+    this.#enter(this.#phase & ~phase.pending)
+  }
+
+  /** A callback that went async keeps its context and record; the next one gets its own. */
+  #renew(timer: Timer | undefined, partition: number): void {
+    const { stream, partition: framePartition, at } = this.#cursor
+    this.#cursor = new Cursor(this.#input)
+    this.#cursor.stream = stream
+    this.#cursor.partition = framePartition
+    this.#cursor.moveTo(at)
+    this.#scope = new Scope(this.#workshop, this.#cursor)
+    this.#scope.timer = timer
+    this.#scope.partition = partition
+    this.#context = new FunctionContext(this.#scope)
+    this.#record = new RecordView(this.#cursor)
+  }
+
+  get #kind(): number {
+    return this.#scope.timer === undefined ? entryKind.record : entryKind.timer
+  }
+
+  /** The callback at hand went through. */
+  #done(): void {
+    this.#close()
+    this.#scope.commit()
+    if (this.#failure !== undefined) this.#report('retried', this.#failure)
+    this.#writer.done(this.#kind, verdict.processed)
+  }
+
+  /** The callback at hand threw: takes back what it did (E3). @returns Whether to call it again. */
+  #again(thrown: unknown): boolean {
+    this.#close()
+    this.#scope.rollback()
+    this.#writer.rollback()
+    this.#onThrown?.(thrown)
+    if (this.#attempt <= this.#retries) {
+      this.#attempt++
+      this.#failure = reportOf(thrown)
+      return true
+    }
+    if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
+    else if (this.#reaction === 'deadLetter' && this.#scope.timer === undefined) this.#deadLetter(thrown)
+    else {
+      this.#report('skip', reportOf(thrown))
+      this.#writer.done(this.#kind, verdict.skipped)
+    }
+    return false
+  }
+
+  #deadLetter(thrown: unknown): void {
+    const { memory } = this.#input
+    const { keyAt, valueAt, valueEnd, timeMs } = this.#cursor
+    const key = new Uint8Array(memory, keyAt, valueAt - keyAt)
+    this.#writer.deadLetter(
+      this.#deadLetters!,
+      key,
+      new Uint8Array(memory, valueAt, valueEnd - valueAt),
+      timeMs,
+    )
+    this.#report('deadLetter', reportOf(thrown))
+    this.#writer.done(entryKind.record, verdict.deadLettered)
+  }
+
+  /** No more callbacks: the host ends this instance. */
+  #giveUp(kind: number, thrown: unknown): void {
+    this.#failed = true
+    this.#writer.report(kind, 'fail', this.#attempt, reportOf(thrown))
+    this.#writer.publish()
+  }
+
+  #report(reaction: Reaction, json: string): void {
+    this.#writer.report(this.#kind, reaction, this.#attempt, json)
+    this.#attempt = 1
+    this.#failure = undefined
+  }
+
+  /** Whatever the callback left behind acts on nothing any more. */
+  #close(): void {
+    const cursor = this.#cursor
+    this.#scope.live = cursor.live = false
+    if (cursor.textAsked) {
+      cursor.textAsked = false
+      this.#words[control.textWanted] = 1
+    }
+    this.timeouts.clearAll()
+  }
+
+  #enter(to: number): void {
+    this.#phase = to
+    this.#words[control.phase] = to
+  }
+
+  #finish(): void {
+    let entries = 0
+    let bytes = 0
+    for (const state of this.#states) {
+      if (state === undefined) continue
+      entries += state.entries
+      bytes += state.bytes
+    }
+    this.#words[control.stateEntries] = entries
+    this.#floats[controlFloats.stateBytes] = bytes
+    this.#words[control.timers] = this.timers.count
+    this.#floats[controlFloats.nextTimerMs] = this.timers.nextMs
+    this.#enter(phase.idle)
+    this.#onFinish?.()
+  }
+}
+
+function isThenable(result: unknown): result is PromiseLike<unknown> {
+  return (
+    typeof result === 'object' &&
+    result !== null &&
+    typeof (result as PromiseLike<unknown>).then === 'function'
+  )
+}

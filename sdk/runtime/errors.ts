@@ -1,0 +1,22 @@
+/** The codes of errors that the in-isolate runtime throws into a callback, and who can fix each. */
+import { type Blame, CodedError } from '../errors.ts'
+
+export const runtimeErrors = {
+  /** The default export is not what `defineFunction` takes. */
+  ERR_DEFINITION: 'function',
+  /** A context or record was used when no callback of its own was running. */
+  ERR_CALLBACK_OVER: 'function',
+  /** `produceRecord` to a stream that is not among the function's ostreams. */
+  ERR_STREAM_UNKNOWN: 'function',
+  /** `produceRecord` to a partition that the stream does not have. */
+  ERR_PARTITION_UNKNOWN: 'function',
+  /** One callback produced more than `limits.outputBytesPerRecord`. */
+  ERR_OUTPUT_TOO_LARGE: 'function',
+  /** An argument is not of the type that the API names. */
+  ERR_ARGUMENT: 'function',
+} as const satisfies Record<string, Blame>
+export type RuntimeErrorCode = keyof typeof runtimeErrors
+
+export function runtimeError(code: RuntimeErrorCode, message: string): CodedError<RuntimeErrorCode> {
+  return new CodedError(code, message)
+}

@@ -1,0 +1,92 @@
+/**
+ * Layout: what host and runtime write into the memory that they share, and where.
+ *
+ * Three regions. *Input*: the batch, written by the host before a call (batch.ts). *Outcome*: a log of what the
+ * callbacks did, appended by the runtime (outcome-writer.ts), read by the host (outcome-reader.ts). *Control*: the
+ * numbers below. All of it is plain bytes, so this serves both sides and, over unshared memory, the test kit.
+ *
+ *   L1. Everything in the outcome log before `control[published]` is whole and final; what lies behind it is void.
+ *       One aligned store moves it, once for each record or timer: its outputs, its reports and the fact that it is
+ *       done become visible together, whenever the isolate ends (I3, I4).
+ *   L2. The host believes nothing that it reads here: see outcome-reader.ts.
+ * @module
+ */
+
+/** Indices of 32-bit words in the control region. */
+export const control = {
+  /** Bytes of the outcome log that are final (L1). */
+  published: 0,
+  /** One of `phase`. */
+  phase: 1,
+  /** Written by the host: not 0 asks the runtime to end the batch behind the record at hand. */
+  yield: 2,
+  /** Not 0 if the batch asked for text: then the host hands the next one in as a string too. */
+  textWanted: 3,
+  /** Bytes of console lines since the call began. */
+  consoleEnd: 4,
+  /** Grows with each callback that goes async: tells one pending callback from the next. */
+  pendings: 5,
+  timers: 6,
+  stateEntries: 7,
+} as const
+
+/** Indices of 64-bit floats in the control region; they lie behind the words. */
+export const controlFloats = {
+  /** When the earliest timer is due; infinite if none is set. */
+  nextTimerMs: 8,
+  /** When a pending callback's earliest setTimeout is due; infinite if none is set. */
+  nextWakeMs: 9,
+  stateBytes: 10,
+} as const
+
+export const controlBytes = 128
+
+/** What the runtime is at, as the host finds it after a call or after the isolate's end. */
+export const phase = {
+  idle: 0,
+  /** In `init` or `destroy`. */
+  lifecycle: 1,
+  timers: 2,
+  records: 3,
+  /** Joined to one of the above: a callback has returned a promise that has not settled. */
+  pending: 8,
+} as const
+
+/** Words in a row of the table at the head of the input region: stream, offset, records to skip. */
+export const inputRowWords = 3
+
+/** The low byte of an entry's first word in the outcome log. */
+export const entryKind = {
+  /** bits 8–15 stream, 16–31 partition; then a record as in a frame. */
+  output: 1,
+  /** bits 8–15 one of `verdict`. A record is done. */
+  record: 2,
+  /** The same of a timer. */
+  timer: 3,
+  /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; JSON, padded. */
+  report: 4,
+} as const
+
+/** How the platform is done with a record or timer. */
+export const verdict = { processed: 0, skipped: 1, deadLettered: 2 } as const
+
+/** What was done about a callback that threw. `retried`: a later attempt went through. */
+export const reactions = ['skip', 'deadLetter', 'fail', 'retried'] as const
+export type Reaction = (typeof reactions)[number]
+
+/** Longest report, in bytes. */
+export const reportBytesMax = 16 * 1024
+/** Longest line of the console, in characters. */
+export const consoleLineMax = 8 * 1024
+export const consoleBytes = 64 * 1024
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** Beyond this much outcome a batch ends, so that what is there leaves. */
+export const outcomeBytesAimed = 1024 * 1024
+
+/** Size of a log in which a whole callback still fits, with its dead letter and report, when it has come that far. */
+export function outcomeBytes(outputBytesPerRecord: number): number {
+  const deadLetterMax = 1024 * 1024
+  return (outcomeBytesAimed + outputBytesPerRecord + deadLetterMax + 2 * reportBytesMax + 3) & ~3
+}

@@ -1,0 +1,308 @@
+/**
+ * OutcomeReader: the host's reading of an outcome log, and its regrouping into frames for the bus.
+ *
+ * The log comes out of memory that an isolate shares, so:
+ *   R1. It reads a private copy, so that what was checked cannot change afterwards.
+ *   R2. Every kind, length, stream and partition is checked; what does not hold throws, nothing is guessed.
+ *   R3. A frame it answers would pass `parseFrame` once stamped.
+ * @module
+ */
+import { CodedError } from '../errors.ts'
+import {
+  frameBytesAimed,
+  frameBytesMax,
+  headerBytesV1,
+  type RawRecord,
+  recordBytes,
+  recordHeaderBytes,
+} from '../frame.ts'
+import { entryKind, type Reaction, reactions, reportBytesMax, verdict } from './layout.ts'
+import { utf8Read } from './utf8.ts'
+
+/** An output stream as the reader must know it, in the order of the table given to the runtime. */
+export interface OutputShape {
+  readonly name: string
+  readonly partitions: number
+}
+
+/** Records of one partition: a body behind 48 bytes of space for the header. Memory of its own. */
+export interface OutputFrame {
+  readonly stream: string
+  readonly partition: number
+  readonly frame: Uint8Array<ArrayBuffer>
+  readonly count: number
+}
+
+/** A callback threw. */
+export interface OutcomeReport {
+  readonly of: 'record' | 'timer' | 'lifecycle'
+  /** How many records (or timers) of the batch were done before this one. */
+  readonly index: number
+  readonly reaction: Reaction
+  readonly attempts: number
+  /** As written in the isolate: not to be believed either. */
+  readonly json: string
+}
+
+export interface Outcome {
+  records: number
+  timers: number
+  skipped: number
+  deadLettered: number
+  /** Records in `outputs`. */
+  recordsOut: number
+  readonly outputs: OutputFrame[]
+  readonly reports: OutcomeReport[]
+}
+
+export function emptyOutcome(): Outcome {
+  return { records: 0, timers: 0, skipped: 0, deadLettered: 0, recordsOut: 0, outputs: [], reports: [] }
+}
+
+function malformed(what: string): CodedError<'ERR_OUTCOME_MALFORMED'> {
+  return new CodedError('ERR_OUTCOME_MALFORMED', `Cannot read what an isolate left: ${what}`)
+}
+
+/** A frame in the making. */
+interface Plan {
+  readonly stream: number
+  readonly partition: number
+  bytes: number
+  count: number
+  frame: Uint8Array<ArrayBuffer>
+  words: Int32Array
+  at: number
+  /** The next frame of the same target. */
+  next: Plan | undefined
+}
+
+const subjects: Readonly<Record<number, OutcomeReport['of']>> = {
+  0: 'lifecycle',
+  [entryKind.record]: 'record',
+  [entryKind.timer]: 'timer',
+}
+
+export class OutcomeReader {
+  readonly #shapes: readonly OutputShape[]
+  /** For each (stream, partition) the frame at hand. */
+  readonly #slots: (Plan | undefined)[]
+  readonly #firstSlots: readonly number[]
+
+  constructor(shapes: readonly OutputShape[]) {
+    this.#shapes = shapes
+    let slots = 0
+    this.#firstSlots = shapes.map(({ partitions }) => {
+      slots += partitions
+      return slots - partitions
+    })
+    this.#slots = new Array<Plan | undefined>(slots).fill(undefined)
+  }
+
+  /**
+   * Reads a log, or what has been added to one.
+   * @param log A private copy (R1), of whole words; its memory begins with it.
+   * @param before Records and timers that earlier parts of the same log told of.
+   * @throws {CodedError} ERR_OUTCOME_MALFORMED
+   */
+  read(log: Uint8Array<ArrayBuffer>, before: { readonly records: number; readonly timers: number }): Outcome {
+    const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
+    const outcome = emptyOutcome()
+    const plans: Plan[] = []
+    try {
+      this.#plan(log, words, before, outcome, plans)
+      if (plans.length > 0) this.#fill(words, plans)
+    } finally {
+      for (const { stream, partition } of plans)
+        this.#slots[this.#firstSlots[stream]! + partition] = undefined
+    }
+    for (const { stream, partition, frame, count } of plans) {
+      outcome.outputs.push({ stream: this.#shapes[stream]!.name, partition, frame, count })
+    }
+    return outcome
+  }
+
+  /** First walk: checks everything, counts, and plans the frames. */
+  #plan(
+    log: Uint8Array,
+    words: Int32Array,
+    before: { readonly records: number; readonly timers: number },
+    outcome: Outcome,
+    plans: Plan[],
+  ): void {
+    const end = words.length
+    let at = 0
+    while (at < end) {
+      const head = words[at]!
+      switch (head & 0xff) {
+        case entryKind.output:
+          at += this.#planOutput(words, at, plans)
+          outcome.recordsOut++
+          break
+        case entryKind.record:
+          outcome.records++
+          this.#count(head >>> 8, outcome)
+          at += 1
+          break
+        case entryKind.timer:
+          outcome.timers++
+          this.#count(head >>> 8, outcome)
+          at += 1
+          break
+        case entryKind.report: {
+          const reaction = reactions[(head >>> 8) & 0xff]
+          const length = at + 2 <= end ? words[at + 1]! : -1
+          const next = at + 2 + ((length + 3) >> 2)
+          const of = subjects[head >>> 24]
+          if (
+            reaction === undefined ||
+            of === undefined ||
+            length < 0 ||
+            length > reportBytesMax ||
+            next > end
+          ) {
+            throw malformed(`a report of ${length} bytes`)
+          }
+          const textAt = (at + 2) * 4
+          const json = utf8Read(log, textAt, textAt + length)
+          const index = of === 'record' ? before.records + outcome.records : before.timers + outcome.timers
+          outcome.reports.push({ of, index, reaction, attempts: (head >>> 16) & 0xff, json })
+          at = next
+          break
+        }
+        default:
+          throw malformed(`an entry of kind ${head & 0xff}`)
+      }
+    }
+  }
+
+  #count(how: number, outcome: Outcome): void {
+    if (how === verdict.skipped) outcome.skipped++
+    else if (how === verdict.deadLettered) outcome.deadLettered++
+    else if (how !== verdict.processed) throw malformed(`a record that ended in way ${how}`)
+  }
+
+  /** @returns Words of the entry. */
+  #planOutput(words: Int32Array, at: number, plans: Plan[]): number {
+    const left = words.length - at
+    const stream = (words[at]! >>> 8) & 0xff
+    const partition = words[at]! >>> 16
+    const shape = this.#shapes[stream]
+    if (shape === undefined || partition >= shape.partitions)
+      throw malformed(`an output to ${stream}/${partition}`)
+    if (left < 5) throw malformed('a record that is cut off')
+    const valueBytes = words[at + 1]! >>> 0
+    const keyBytes = words[at + 2]! >>> 0
+    if (keyBytes > 0xffff) throw malformed(`a record with a key of ${keyBytes} bytes`)
+    if (valueBytes > frameBytesMax) throw malformed(`a record with a value of ${valueBytes} bytes`)
+    const bytes = recordBytes(keyBytes, valueBytes)
+    if (bytes >> 2 > left - 1 || bytes > frameBytesMax - headerBytesV1)
+      throw malformed(`a record of ${bytes} bytes`)
+    const slot = this.#firstSlots[stream]! + partition
+    let plan = this.#slots[slot]
+    if (plan === undefined || plan.bytes + bytes > frameBytesAimed - headerBytesV1) {
+      const fresh: Plan = {
+        stream,
+        partition,
+        bytes: 0,
+        count: 0,
+        frame: none,
+        words: noWords,
+        at: headerBytesV1 >> 2,
+        next: undefined,
+      }
+      if (plan !== undefined) plan.next = fresh
+      this.#slots[slot] = plan = fresh
+      plans.push(plan)
+    }
+    plan.bytes += bytes
+    plan.count++
+    return 1 + (bytes >> 2)
+  }
+
+  /** Second walk: copies the records of each plan into its frame, in their order. */
+  #fill(words: Int32Array, plans: Plan[]): void {
+    for (const plan of plans) {
+      plan.frame = new Uint8Array(headerBytesV1 + plan.bytes)
+      plan.words = new Int32Array(plan.frame.buffer)
+    }
+    // Each slot holds the last frame of its target: go back to the first.
+    for (let i = plans.length - 1; i >= 0; i--) {
+      const plan = plans[i]!
+      this.#slots[this.#firstSlots[plan.stream]! + plan.partition] = plan
+    }
+    const end = words.length
+    let at = 0
+    while (at < end) {
+      const head = words[at]!
+      const kind = head & 0xff
+      if (kind === entryKind.report) at += 2 + ((words[at + 1]! + 3) >> 2)
+      else if (kind !== entryKind.output) at += 1
+      else {
+        const slot = this.#firstSlots[(head >>> 8) & 0xff]! + (head >>> 16)
+        const size = recordBytes(words[at + 2]!, words[at + 1]!) >> 2
+        let plan = this.#slots[slot]!
+        if (plan.at === plan.words.length) {
+          plan = plan.next!
+          this.#slots[slot] = plan
+        }
+        copyWords(plan.words, plan.at, words, at + 1, size)
+        plan.at += size
+        at += 1 + size
+      }
+    }
+  }
+}
+
+const none = new Uint8Array(0)
+const noWords = new Int32Array(0)
+
+/** A record of the log, or what ended one, in the order written. */
+export type OutcomeEntry =
+  | {
+      readonly kind: 'output'
+      readonly stream: number
+      readonly partition: number
+      readonly record: RawRecord
+    }
+  | { readonly kind: 'done'; readonly of: 'record' | 'timer'; readonly verdict: number }
+  | { readonly kind: 'report'; readonly reaction: Reaction; readonly attempts: number; readonly json: string }
+
+/** Walks a log of one's own making, which needs no checks: for the test kit, where the order of outputs matters. */
+export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry> {
+  const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
+  let at = 0
+  while (at < words.length) {
+    const head = words[at]!
+    const kind = head & 0xff
+    if (kind === entryKind.output) {
+      const valueBytes = words[at + 1]!
+      const keyBytes = words[at + 2]!
+      const keyAt = (at + 1) * 4 + recordHeaderBytes
+      const record: RawRecord = {
+        key: log.slice(keyAt, keyAt + keyBytes),
+        value: log.slice(keyAt + keyBytes, keyAt + keyBytes + valueBytes),
+        timeMs: (words[at + 3]! >>> 0) + words[at + 4]! * 2 ** 32,
+      }
+      yield { kind: 'output', stream: (head >>> 8) & 0xff, partition: head >>> 16, record }
+      at += 1 + (recordBytes(keyBytes, valueBytes) >> 2)
+    } else if (kind === entryKind.report) {
+      const textAt = (at + 2) * 4
+      const json = utf8Read(log, textAt, textAt + words[at + 1]!)
+      yield {
+        kind: 'report',
+        reaction: reactions[(head >>> 8) & 0xff]!,
+        attempts: (head >>> 16) & 0xff,
+        json,
+      }
+      at += 2 + ((words[at + 1]! + 3) >> 2)
+    } else {
+      yield { kind: 'done', of: kind === entryKind.record ? 'record' : 'timer', verdict: head >>> 8 }
+      at += 1
+    }
+  }
+}
+
+function copyWords(target: Int32Array, to: number, source: Int32Array, from: number, count: number): void {
+  if (count > 256) target.set(source.subarray(from, from + count), to)
+  else for (let i = 0; i < count; i++) target[to + i] = source[from + i]!
+}

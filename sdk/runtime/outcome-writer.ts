@@ -1,0 +1,191 @@
+/**
+ * OutcomeWriter: appends what callbacks do to the outcome log (layout.ts) and publishes it record by record.
+ *
+ *   W1. Nothing is published but by `done` and `publish`, and then all of the record at hand at once (L1, I3).
+ *   W2. `rollback` leaves nothing of the record at hand.
+ *   W3. No view of the log is reachable from outside (primordials.ts, P1).
+ * @module
+ */
+import { checkRecordSize, frameBytesAimed, frameBytesMax, keyBytesMax, recordHeaderBytes } from '../frame.ts'
+import type { Data } from '../function.ts'
+import { murmur3 } from '../hash.ts'
+import { runtimeError } from './errors.ts'
+import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, reportBytesMax } from './layout.ts'
+import { Bytes, copyBytes, storeWord } from './primordials.ts'
+import { utf8Write } from './utf8.ts'
+
+/** Bytes below which copying one by one beats a call. Measured: runner/isolate/bench.ts. */
+const copiedByHandMax = 48
+const two32 = 2 ** 32
+
+/** An output stream, and where its records go. */
+export class OutputStream {
+  readonly name: string
+  /** Its place in the table that the host gave. */
+  readonly index: number
+  readonly partitions: number
+  /** True: a record goes by the hash of its key. Else a chunk at a time, round robin. */
+  readonly keyed: boolean
+  /** Whether `produceRecord` may name it: the stream of dead letters is the platform's. */
+  readonly open: boolean
+  #partition = 0
+  #chunkBytes = 0
+
+  constructor(name: string, index: number, partitions: number, keyed: boolean, open: boolean) {
+    this.name = name
+    this.index = index
+    this.partitions = partitions
+    this.keyed = keyed
+    this.open = open
+  }
+
+  /** The partition for the next `bytes` of a stream that is not keyed. */
+  take(bytes: number): number {
+    if (this.#chunkBytes + bytes > frameBytesAimed) this.nextChunk()
+    this.#chunkBytes += bytes
+    return this.#partition
+  }
+
+  /** Moves on to the next partition if this one was given anything. */
+  nextChunk(): void {
+    if (this.#chunkBytes === 0) return
+    this.#chunkBytes = 0
+    this.#partition = (this.#partition + 1) % this.partitions
+  }
+}
+
+export class OutcomeWriter {
+  readonly #control: Int32Array
+  readonly #words: Int32Array
+  readonly #bytes: Uint8Array
+  readonly #outputBytesPerRecord: number
+  /** Where the record at hand begins, and where the next entry goes. */
+  #mark = 0
+  #end = 0
+
+  constructor(memory: ArrayBufferLike, controlWords: Int32Array, outputBytesPerRecord: number) {
+    this.#control = controlWords
+    this.#words = new Int32Array(memory)
+    this.#bytes = new Uint8Array(memory)
+    this.#outputBytesPerRecord = outputBytesPerRecord
+  }
+
+  /** Starts an empty log. */
+  reset(): void {
+    this.#mark = this.#end = 0
+    storeWord(this.#control, control.published, 0)
+  }
+
+  /** True once the batch should end, so that the host empties the log. */
+  get full(): boolean {
+    return this.#end >= outcomeBytesAimed
+  }
+
+  /**
+   * Appends a record.
+   * @throws {CodedError} ERR_ARGUMENT, ERR_RECORD_TOO_LARGE or ERR_OUTPUT_TOO_LARGE; then nothing is appended.
+   */
+  output(stream: OutputStream, key: Data, value: Data, timeMs: number, partition: number | undefined): void {
+    this.#append(stream, key, value, timeMs, partition, this.#mark + this.#outputBytesPerRecord)
+  }
+
+  /** Appends a record as the platform: the limit is the author's. */
+  deadLetter(stream: OutputStream, key: Uint8Array, value: Uint8Array, timeMs: number): void {
+    this.#append(stream, key, value, timeMs, undefined, this.#mark + frameBytesMax)
+  }
+
+  #append(
+    stream: OutputStream,
+    key: Data,
+    value: Data,
+    timeMs: number,
+    partition: number | undefined,
+    limit: number,
+  ): void {
+    const words = this.#words
+    const bytes = this.#bytes
+    const start = this.#end
+    const keyAt = start + 4 + recordHeaderBytes
+    const valueAt = this.#put(stream, 'key', key, keyAt, limit)
+    const valueEnd = this.#put(stream, 'value', value, valueAt, limit)
+    const keyBytes = valueAt - keyAt
+    const valueBytes = valueEnd - valueAt
+    const end = (valueEnd + 3) & ~3
+    if (end > limit) throw this.#tooMuch(stream)
+    if (keyBytes > keyBytesMax || end - start > outcomeBytesAimed >> 1) checkRecordSize(keyBytes, valueBytes)
+    for (let i = valueEnd; i < end; i++) bytes[i] = 0
+    const high = Math.floor(timeMs / two32)
+    const at = start >> 2
+    words[at + 1] = valueBytes
+    words[at + 2] = keyBytes
+    words[at + 3] = timeMs - high * two32
+    words[at + 4] = high
+    const target =
+      partition ??
+      (stream.keyed ? murmur3(bytes, keyAt, keyBytes) % stream.partitions : stream.take(end - start))
+    words[at] = entryKind.output | (stream.index << 8) | (target << 16)
+    this.#end = end
+  }
+
+  /** Copies `data` to `at`. What it may have written when it throws lies behind `#end` and is void. */
+  #put(stream: OutputStream, what: 'key' | 'value', data: Data, at: number, limit: number): number {
+    const bytes = this.#bytes
+    if (typeof data === 'string') {
+      if (data.length > limit - at) throw this.#tooMuch(stream)
+      return utf8Write(data, bytes, at)
+    }
+    if (!(data instanceof Bytes)) throw notData(`produceRecord to '${stream.name}'`, what, data)
+    const length = data.length
+    if (length > limit - at) throw this.#tooMuch(stream)
+    if (length > copiedByHandMax) copyBytes(bytes, data, at)
+    else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!
+    return at + length
+  }
+
+  #tooMuch(stream: OutputStream): Error {
+    const most = this.#outputBytesPerRecord
+    return runtimeError(
+      'ERR_OUTPUT_TOO_LARGE',
+      `Cannot produce to '${stream.name}': one callback may produce ${most} bytes in all (limits.outputBytesPerRecord)`,
+    )
+  }
+
+  /** Appends a report on a callback that threw; `of` is the kind of entry that will end it, or 0. */
+  report(of: number, reaction: Reaction, attempts: number, json: string): void {
+    const at = this.#end
+    const textAt = at + 8
+    const textEnd = Math.min(utf8Write(json, this.#bytes, textAt), textAt + reportBytesMax)
+    this.#words[at >> 2] =
+      entryKind.report | (reactions.indexOf(reaction) << 8) | (attempts << 16) | (of << 24)
+    this.#words[(at >> 2) + 1] = textEnd - textAt
+    this.#end = (textEnd + 3) & ~3
+  }
+
+  /** Says how the record or timer at hand ended, and publishes all that it did (W1). */
+  done(kind: number, verdict: number): void {
+    const at = this.#end
+    this.#words[at >> 2] = kind | (verdict << 8)
+    this.#end = at + 4
+    this.publish()
+  }
+
+  /** Publishes what was appended since, with nothing said about the record at hand. */
+  publish(): void {
+    this.#mark = this.#end
+    storeWord(this.#control, control.published, this.#end)
+  }
+
+  /** Takes back all of the record at hand (W2). */
+  rollback(): void {
+    this.#end = this.#mark
+  }
+}
+
+/** The error of an argument that is neither bytes nor text. */
+export function notData(attempted: string, what: string, found: unknown): Error {
+  const is = found === null ? 'null' : typeof found
+  return runtimeError(
+    'ERR_ARGUMENT',
+    `Cannot ${attempted}: its ${what} is ${is}, expected a Uint8Array or a string`,
+  )
+}

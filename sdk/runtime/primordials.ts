@@ -1,0 +1,30 @@
+/**
+ * Primordials: built-ins as they were before any code of the function's author ran.
+ *
+ * The author's code shares this realm and may replace every built-in. What that breaks is its own, with one exception:
+ * memory shared with the host must not come into its hands. Hence the rule of this folder:
+ *   P1. A view of shared memory lives in a `#private` field or in a constant of a module, and is touched by element
+ *       access (which asks no prototype) and by the functions below, never by a method looked up at run time.
+ * @module
+ */
+const { apply } = Reflect
+
+const typedArraySet = Uint8Array.prototype.set
+
+/** `target.set(source, at)`. */
+export function copyBytes(target: Uint8Array, source: Uint8Array, at: number): void {
+  apply(typedArraySet, target, [source, at])
+}
+
+/** `Atomics.store` on a view of 32-bit words. */
+export const storeWord: (words: Int32Array, index: number, value: number) => number = Atomics.store
+
+const fromCharCode = String.fromCharCode
+
+/** `String.fromCharCode(...codes)`; at most some thousands. */
+export function stringOf(codes: ArrayLike<number>): string {
+  return apply(fromCharCode, undefined, codes)
+}
+
+export const Bytes: Uint8ArrayConstructor = Uint8Array
+export const { stringify: toJson, parse: fromJson } = JSON

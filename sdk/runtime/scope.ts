@@ -1,0 +1,205 @@
+/**
+ * Scope: what one callback may touch, and the contexts through which it does.
+ *
+ * A synchronous function gets the same context for each of its callbacks. One that went async keeps its own to the end
+ * and the next callback gets another, so that what it left running cannot act on a later record (I3).
+ * @module
+ */
+import type { Context, Data, LifecycleContext, ProduceOptions } from '../function.ts'
+import { runtimeError } from './errors.ts'
+import type { KeyedState } from './keyed-state.ts'
+import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
+import { fromJson, toJson } from './primordials.ts'
+import type { Cursor } from './record.ts'
+import type { Seam } from './seam.ts'
+import type { Timer, Timers } from './timers.ts'
+import { utf8Read } from './utf8.ts'
+
+/** What all callbacks of an instance share. */
+export interface Workshop {
+  readonly seam: Seam
+  readonly writer: OutcomeWriter
+  readonly timers: Timers
+  /** By name; a map without a prototype would do, but this one is faster. */
+  streams: ReadonlyMap<string, OutputStream>
+  /** The state of a partition. */
+  stateOf(partition: number): KeyedState
+  readonly takesTimers: boolean
+}
+
+export class Scope {
+  readonly workshop: Workshop
+  readonly cursor: Cursor
+  /** False when the callback is over. */
+  live = false
+  partition = 0
+  /** The timer at hand; undefined for a record. */
+  timer: Timer | undefined
+  #state: KeyedState | undefined
+  #stream: OutputStream | undefined
+
+  constructor(workshop: Workshop, cursor: Cursor) {
+    this.workshop = workshop
+    this.cursor = cursor
+  }
+
+  get timeMs(): number {
+    return this.timer === undefined ? this.cursor.timeMs : this.timer.timeMs
+  }
+
+  get state(): KeyedState {
+    this.#state ??= this.workshop.stateOf(this.partition)
+    return this.#state
+  }
+
+  stream(name: string): OutputStream {
+    if (this.#stream?.name === name) return this.#stream
+    const stream = this.workshop.streams.get(name)
+    if (stream === undefined || !stream.open) throw unknownStream(name, this.workshop.streams)
+    this.#stream = stream
+    return stream
+  }
+
+  /** Keeps what the callback did to state and timers. */
+  commit(): void {
+    this.workshop.timers.commit()
+    this.#state?.commit()
+    this.#over()
+  }
+
+  /** Undoes it. */
+  rollback(): void {
+    this.workshop.timers.rollback()
+    this.#state?.rollback()
+    this.#over()
+  }
+
+  #over(): void {
+    this.#state = undefined
+    this.#stream = undefined
+  }
+}
+
+function unknownStream(name: string, streams: ReadonlyMap<string, OutputStream>): Error {
+  const known = [...streams.values()].filter((stream) => stream.open).map((stream) => `'${stream.name}'`)
+  const has = known.length === 0 ? 'it has none' : `they are ${known.join(', ')}`
+  return runtimeError(
+    'ERR_STREAM_UNKNOWN',
+    `Cannot produce to '${String(name)}': it is not among metadata.ostreams; ${has}`,
+  )
+}
+
+/** The context of `init` and `destroy`. */
+export class Lifecycle implements LifecycleContext {
+  readonly function: string
+  readonly version: number
+  readonly instance: number
+  readonly env: Readonly<Record<string, string>>
+  readonly args: readonly string[]
+  readonly #seam: Seam
+
+  constructor(seam: Seam) {
+    this.#seam = seam
+    this.function = seam.function
+    this.version = seam.version
+    this.instance = seam.instance
+    this.env = seam.env
+    this.args = seam.args
+  }
+
+  nowMs(): number {
+    return this.#seam.nowMs
+  }
+}
+
+/** The context of `processRecord` and `processTimer`. */
+export class FunctionContext extends Lifecycle implements Context {
+  readonly #scope: Scope
+
+  constructor(scope: Scope) {
+    super(scope.workshop.seam)
+    this.#scope = scope
+  }
+
+  produceRecord(stream: string, key: Data, value: Data, options?: ProduceOptions): void {
+    const scope = live(this.#scope, 'produce a record')
+    const output = scope.stream(stream)
+    if (options === undefined) {
+      scope.workshop.writer.output(output, key, value, scope.timeMs, undefined)
+      return
+    }
+    const { timeMs = scope.timeMs, partition } = options
+    if (!Number.isSafeInteger(timeMs)) {
+      throw runtimeError(
+        'ERR_ARGUMENT',
+        `Cannot produce to '${stream}': its timeMs is ${String(timeMs)}, not whole milliseconds`,
+      )
+    }
+    if (
+      partition !== undefined &&
+      !(Number.isInteger(partition) && partition >= 0 && partition < output.partitions)
+    ) {
+      throw runtimeError(
+        'ERR_PARTITION_UNKNOWN',
+        `Cannot produce to partition ${String(partition)} of '${stream}': it has 0 to ${output.partitions - 1}`,
+      )
+    }
+    scope.workshop.writer.output(output, key, value, timeMs, partition)
+  }
+
+  getState(key: Data): Uint8Array | undefined {
+    return live(this.#scope, 'get state').state.get(key)
+  }
+
+  setState(key: Data, value: Data): void {
+    live(this.#scope, 'set state').state.set(key, value)
+  }
+
+  deleteState(key: Data): boolean {
+    return live(this.#scope, 'delete state').state.delete(key)
+  }
+
+  getJson<T = unknown>(key: Data): T | undefined {
+    const bytes = this.getState(key)
+    return bytes === undefined ? undefined : (fromJson(utf8Read(bytes)) as T)
+  }
+
+  setJson(key: Data, value: unknown): void {
+    const text = toJson(value)
+    if (text === undefined)
+      throw runtimeError('ERR_ARGUMENT', `Cannot set state: JSON has no form of ${typeof value}`)
+    this.setState(key, text)
+  }
+
+  setTimer(key: string, timeMs: number): void {
+    const { workshop, partition } = live(this.#scope, 'set a timer')
+    checkTimer('set a timer', key, timeMs)
+    if (!workshop.takesTimers) {
+      throw runtimeError('ERR_ARGUMENT', 'Cannot set a timer: the function has no processTimer')
+    }
+    workshop.timers.set(partition, key, timeMs, workshop.seam.nowMs)
+  }
+
+  deleteTimer(key: string, timeMs: number): boolean {
+    const { workshop, partition } = live(this.#scope, 'delete a timer')
+    checkTimer('delete a timer', key, timeMs)
+    return workshop.timers.delete(partition, key, timeMs)
+  }
+}
+
+function live(scope: Scope, attempted: string): Scope {
+  if (!scope.live)
+    throw runtimeError('ERR_CALLBACK_OVER', `Cannot ${attempted}: the callback of this context is over`)
+  return scope
+}
+
+function checkTimer(attempted: string, key: unknown, timeMs: unknown): void {
+  if (typeof key !== 'string')
+    throw runtimeError('ERR_ARGUMENT', `Cannot ${attempted}: its key is ${typeof key}, not a string`)
+  if (!Number.isSafeInteger(timeMs)) {
+    throw runtimeError(
+      'ERR_ARGUMENT',
+      `Cannot ${attempted}: its timeMs is ${String(timeMs)}, not whole milliseconds`,
+    )
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Timeouts: setTimeout and clearTimeout, for the time that an asynchronous callback waits.
+ *
+ * They are no timers of the function's (timers.ts): they end with the callback that set them, and the host wakes the
+ * runtime for them, one a call, so that what a timeout sets going runs under the time limit of that call.
+ * @module
+ */
+
+interface Timeout {
+  readonly dueMs: number
+  readonly run: () => void
+}
+
+export class Timeouts {
+  readonly #byId = new Map<number, Timeout>()
+  readonly #changed: (nextMs: number) => void
+  #idNext = 1
+
+  /** @param changed Hears when the earliest is due, whenever that may have changed. */
+  constructor(changed: (nextMs: number) => void) {
+    this.#changed = changed
+  }
+
+  set(run: () => void, dueMs: number): number {
+    const id = this.#idNext++
+    this.#byId.set(id, { dueMs, run })
+    this.#changed(this.#earliest()?.[1].dueMs ?? Number.POSITIVE_INFINITY)
+    return id
+  }
+
+  clear(id: number): void {
+    if (this.#byId.delete(id)) this.#changed(this.#earliest()?.[1].dueMs ?? Number.POSITIVE_INFINITY)
+  }
+
+  clearAll(): void {
+    if (this.#byId.size === 0) return
+    this.#byId.clear()
+    this.#changed(Number.POSITIVE_INFINITY)
+  }
+
+  /** Takes the earliest that is due. */
+  takeDue(nowMs: number): (() => void) | undefined {
+    const earliest = this.#earliest()
+    if (earliest === undefined || earliest[1].dueMs > nowMs) return undefined
+    this.clear(earliest[0])
+    return earliest[1].run
+  }
+
+  #earliest(): [number, Timeout] | undefined {
+    let earliest: [number, Timeout] | undefined
+    for (const entry of this.#byId)
+      if (earliest === undefined || entry[1].dueMs < earliest[1].dueMs) earliest = entry
+    return earliest
+  }
+}

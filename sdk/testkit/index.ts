@@ -1,0 +1,11 @@
+export {
+  deadLetters,
+  type Output,
+  type Seen,
+  type SeenError,
+  type SeenTimer,
+  type SendOptions,
+  type TestKit,
+  type TestKitOptions,
+  testKit,
+} from './testkit.ts'

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defineFunction, groupBy } from '../index.ts'
+import { deadLetters, testKit } from './index.ts'
+
+const count = defineFunction({
+  metadata: { name: 'count', istreams: { words: groupBy }, ostreams: ['counts'] },
+  processRecord(ctx, record) {
+    const next = (ctx.getJson<number>(record.key) ?? 0) + 1
+    ctx.setJson(record.key, next)
+    ctx.produceRecord('counts', record.key, String(next))
+    ctx.setTimer('flush', record.timeMs + 1000)
+  },
+  processTimer(ctx, key, timeMs) {
+    ctx.produceRecord('counts', key, `at ${timeMs - start}`)
+  },
+})
+const start = Date.UTC(2020, 0, 1)
+
+test('testKit runs records and timers at once and shows what they did', () => {
+  const kit = testKit(count)
+  kit.send('words', 'a', '').send('words', 'b', '').send('words', 'a', '')
+  assert.deepEqual(
+    kit.outputs('counts').map((o) => [o.key, o.text()]),
+    [
+      ['a', '1'],
+      ['b', '1'],
+      ['a', '2'],
+    ],
+  )
+  assert.equal(kit.state('a')?.json(), 2)
+  assert.equal(kit.state('c'), undefined)
+  assert.deepEqual(
+    kit.timers().map((t) => [t.key, t.timeMs - start]),
+    [
+      ['flush', 1000],
+      ['flush', 1000],
+    ],
+    'one in each of two partitions; set twice is set once',
+  )
+  kit.advance(999)
+  assert.equal(kit.outputs().length, 3)
+  kit.advance(1)
+  assert.deepEqual(
+    kit
+      .outputs()
+      .slice(3)
+      .map((o) => [o.key, o.text(), o.timeMs - start]),
+    [
+      ['flush', 'at 1000', 1000],
+      ['flush', 'at 1000', 1000],
+    ],
+  )
+  assert.equal(kit.nowMs(), start + 1000)
+})
+
+test('testKit throws what the callback threw under `fail`, leaves no trace of the record, and refuses to go on', () => {
+  const boom = new Error('boom')
+  const kit = testKit({
+    metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'] },
+    processRecord(ctx, record) {
+      ctx.setState(record.key, record.value)
+      ctx.produceRecord('out', record.key, record.value)
+      ctx.setTimer('t', 0)
+      if (record.text() === 'bad') throw boom
+    },
+    processTimer() {},
+  })
+  kit.send('in', 'k', 'good').advance(0)
+  assert.throws(() => kit.send('in', 'k', 'bad'), boom)
+  assert.equal(kit.state('k')?.text(), 'good')
+  assert.equal(kit.outputs().length, 1)
+  assert.deepEqual(kit.timers(), [])
+  assert.deepEqual(kit.errors(), [{ error: boom, reaction: 'fail', attempts: 1 }])
+  assert.throws(() => kit.send('in', 'k', 'good'), /restart/)
+  kit.restart().send('in', 'k', 'better')
+  assert.equal(kit.state('k')?.text(), 'better')
+})
+
+test('testKit applies skip, deadLetter and retry as the platform does', () => {
+  let calls = 0
+  const failing = (onError: Parameters<typeof defineFunction>[0]['metadata']['onError'], times: number) =>
+    testKit({
+      metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'], ...(onError && { onError }) },
+      processRecord(ctx, record) {
+        ctx.produceRecord('out', record.key, 'x')
+        if (++calls <= times) throw new Error(`call ${calls}`)
+      },
+    })
+  const skip = failing('skip', 1).send('in', 'k', '1').send('in', 'k', '2')
+  assert.equal(skip.outputs().length, 1)
+  calls = 0
+  const dead = failing('deadLetter', 1).send('in', 'k', '1').send('in', 'k', '2')
+  assert.deepEqual(
+    dead.outputs().map((o) => [o.stream, o.text()]),
+    [
+      [deadLetters, '1'],
+      ['out', 'x'],
+    ],
+  )
+  calls = 0
+  // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+  const retry = failing({ retry: 2, then: 'skip' }, 2).send('in', 'k', '1')
+  assert.equal(retry.outputs().length, 1)
+  assert.deepEqual(
+    retry.errors().map((e) => [e.reaction, e.attempts]),
+    [['retried', 3]],
+  )
+  calls = 0
+  // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+  const exhausted = failing({ retry: 2, then: 'skip' }, 3).send('in', 'k', '1')
+  assert.equal(calls, 3)
+  assert.deepEqual(
+    exhausted.errors().map((e) => [e.reaction, e.attempts]),
+    [['skip', 3]],
+  )
+})
+
+test('testKit queues what follows an asynchronous callback, in order, until it settles', async () => {
+  const seen: string[] = []
+  const kit = testKit({
+    metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'] },
+    async init() {
+      await null
+      seen.push('init')
+    },
+    async processRecord(ctx, record) {
+      seen.push(`start ${record.text()}`)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      seen.push(`end ${record.text()}`)
+      ctx.produceRecord('out', record.key, record.value)
+    },
+  })
+  kit.send('in', 'k', '1').send('in', 'k', '2')
+  assert.deepEqual(kit.outputs(), [])
+  await kit.settled()
+  assert.deepEqual(seen, ['init', 'start 1', 'end 1', 'start 2', 'end 2'])
+  assert.deepEqual(
+    kit.outputs('out').map((o) => o.text()),
+    ['1', '2'],
+  )
+})
+
+test('testKit.settled rejects with what an asynchronous callback rejected with', async () => {
+  const kit = testKit({
+    metadata: { name: 'f', istreams: { in: groupBy } },
+    async processRecord(_ctx, record) {
+      await null
+      throw new Error(record.text())
+    },
+  })
+  kit.send('in', 'k', 'boom')
+  await assert.rejects(kit.settled(), /boom/)
+  await kit.settled()
+})
+
+test('testKit.advance ends with an error where timers set themselves anew for ever', () => {
+  const kit = testKit({
+    metadata: { name: 'f', istreams: { in: groupBy } },
+    processRecord: (ctx) => ctx.setTimer('t', ctx.nowMs()),
+    processTimer: (ctx, key) => ctx.setTimer(key, ctx.nowMs()),
+  })
+  kit.send('in', 'k', '')
+  assert.throws(() => kit.advance(1), /timers fell due at once/)
+})
+
+test('testKit.restart keeps state and timers, runs destroy and init, and takes new code', () => {
+  const seen: string[] = []
+  const version = (name: string) =>
+    defineFunction({
+      metadata: { name: 'f', istreams: { in: groupBy } },
+      init: () => void seen.push(`init ${name}`),
+      destroy: () => void seen.push(`destroy ${name}`),
+      processRecord(ctx, record) {
+        ctx.setState('k', record.value)
+        ctx.setTimer('t', ctx.nowMs() + 10)
+      },
+      processTimer: (ctx) => void seen.push(`timer ${name} ${new TextDecoder().decode(ctx.getState('k'))}`),
+    })
+  testKit(version('a')).send('in', 'k', 'v').restart(version('b')).advance(10).stop()
+  assert.deepEqual(seen, ['init a', 'destroy a', 'init b', 'timer b v', 'destroy b'])
+})

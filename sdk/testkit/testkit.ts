@@ -1,0 +1,369 @@
+/**
+ * Test kit: runs a function in memory, with a clock that the test moves.
+ *
+ * It is the runtime of the isolates itself (sdk/runtime), so order, atomicity, retries, timers, partitions and limits
+ * of size are the real ones. What differs: the globals are Node's (use `ctx.nowMs()`, not `Date.now()`, for time that
+ * the test should move), nothing limits time and memory, and module-level variables live through `restart()`.
+ *
+ *   TK1. A synchronous callback has run when `send` or `advance` returns, and what it did can be seen.
+ *   TK2. While a callback's promise has not settled, what the test asks for is queued; `settled()` waits for all of it.
+ * @module
+ */
+import { frameOf, stampHeader } from '../frame.ts'
+import type { Data, FunctionDefinition } from '../function.ts'
+import { partitionOf } from '../hash.ts'
+import { inputBytes, writeBatch } from '../runtime/batch.ts'
+import { checkDefinition } from '../runtime/definition.ts'
+import { Engine } from '../runtime/engine.ts'
+import { type KeyedState, MapState } from '../runtime/keyed-state.ts'
+import { control, controlBytes, outcomeBytes, type Reaction } from '../runtime/layout.ts'
+import { entriesOf } from '../runtime/outcome-reader.ts'
+import { OutputStream } from '../runtime/outcome-writer.ts'
+import { inputOf } from '../runtime/record.ts'
+import type { Seam } from '../runtime/seam.ts'
+import { Timers } from '../runtime/timers.ts'
+import { utf8Encode, utf8Read } from '../runtime/utf8.ts'
+
+export interface TestKitOptions {
+  /** Where the clock starts. Default: 2020-01-01. */
+  readonly nowMs?: number
+  readonly env?: Readonly<Record<string, string>>
+  readonly args?: readonly string[]
+  /** Partitions of each stream. Default 16. */
+  readonly partitions?: number
+  readonly version?: number
+  readonly instance?: number
+  /** As in the manifest. Default 4 MiB. */
+  readonly outputBytesPerRecord?: number
+}
+
+export interface SendOptions {
+  /** Event time. Default: the clock's. */
+  readonly timeMs?: number
+  /** Default: by the hash of the key. */
+  readonly partition?: number
+}
+
+/** Bytes, with the ways to look at them. */
+export interface Seen {
+  readonly partition: number
+  readonly value: Uint8Array
+  text(): string
+  json<T = unknown>(): T
+}
+
+export interface Output extends Seen {
+  readonly stream: string
+  /** The key as text. */
+  readonly key: string
+  readonly keyBytes: Uint8Array
+  readonly timeMs: number
+}
+
+export interface SeenTimer {
+  readonly partition: number
+  readonly key: string
+  readonly timeMs: number
+}
+
+/** What the error policy did about a callback that threw. */
+export interface SeenError {
+  /** What was thrown. */
+  readonly error: unknown
+  readonly reaction: Reaction
+  readonly attempts: number
+}
+
+export interface TestKit {
+  /**
+   * Gives the function a record.
+   * @throws What the callback threw, under the policy `fail`.
+   */
+  send(stream: string, key: Data, value: Data, options?: SendOptions): this
+  /** Moves the clock on; timers that fall due on the way are called, each at its time. */
+  advance(ms: number): this
+  /** The clock. */
+  nowMs(): number
+  /** What was produced since the start, to one stream or to all, in the order produced. */
+  outputs(stream?: string): Output[]
+  /** What is stored under a key; where several partitions hold it, name one. */
+  state(key: Data, partition?: number): Seen | undefined
+  /** The timers that are set, earliest first. */
+  timers(): SeenTimer[]
+  errors(): SeenError[]
+  /**
+   * Waits until no callback is pending.
+   * @throws What an asynchronous callback rejected with, under the policy `fail`.
+   */
+  settled(): Promise<void>
+  /** Ends the instance (`destroy`) and starts another (`init`), of new code if given; state and timers live on. */
+  restart(definition?: FunctionDefinition): this
+  /** Calls `destroy`. */
+  stop(): this
+}
+
+/**
+ * Starts a function; its `init` is called at once.
+ * @example
+ * ```ts
+ * const kit = testKit(wordcount)
+ * kit.send('lines', 'k', 'to be or not to be').advance(60_000)
+ * assert.equal(kit.outputs('counts').length, 4)
+ * ```
+ */
+export function testKit(definition: FunctionDefinition, options: TestKitOptions = {}): TestKit {
+  return new Kit(definition, options)
+}
+
+const defaultNowMs = Date.UTC(2020, 0, 1)
+/** More timers than this at one point in time are one that sets itself anew for ever. */
+const timersAtOnceMax = 100_000
+const outputBytesDefault = 4 * 1024 * 1024
+
+class Kit implements TestKit {
+  readonly #options: TestKitOptions
+  readonly #partitions: number
+  readonly #states: KeyedState[] = []
+  readonly #timers = new Timers()
+  readonly #outputs: Output[] = []
+  readonly #errors: SeenError[] = []
+  /** What waits for a pending callback; done in order. */
+  readonly #jobs: (() => void)[] = []
+  readonly #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
+  readonly #seam: Seam
+  readonly #words = new Int32Array(controlBytes / 4)
+  readonly #input = inputOf(new ArrayBuffer(inputBytes))
+  readonly #log: Uint8Array<ArrayBuffer>
+  #inputs: readonly string[] = []
+  #streams: readonly OutputStream[] = []
+  #engine: Engine
+  #definition: FunctionDefinition
+  #thrown: unknown
+  /** What a callback failed with, until somebody is told. */
+  #untold: { readonly error: unknown } | undefined
+  /** Whether `#work` is on the stack: it sees to what is next itself. */
+  #working = false
+
+  constructor(definition: FunctionDefinition, options: TestKitOptions) {
+    this.#options = options
+    this.#partitions = options.partitions ?? 16
+    this.#log = new Uint8Array(outcomeBytes(options.outputBytesPerRecord ?? outputBytesDefault))
+    this.#seam = {
+      function: checkDefinition(definition).metadata.name,
+      version: options.version ?? 1,
+      instance: options.instance ?? 0,
+      env: Object.freeze({ ...options.env }),
+      args: Object.freeze([...(options.args ?? [])]),
+      nowMs: options.nowMs ?? defaultNowMs,
+      fillRandom: (bytes) => globalThis.crypto.getRandomValues(bytes),
+      print: (level, line) => console[level](line),
+    }
+    this.#definition = definition
+    this.#engine = this.#make()
+    this.#do(() => this.#engine.lifecycle('init', this.#seam.nowMs))
+  }
+
+  send(stream: string, key: Data, value: Data, options: SendOptions = {}): this {
+    const index = this.#inputs.indexOf(stream)
+    if (index < 0)
+      throw new Error(`Cannot send to '${stream}': the istreams are ${this.#inputs.join(', ') || 'none'}`)
+    const record = { key: bytesOf(key), value: bytesOf(value), timeMs: options.timeMs ?? this.#seam.nowMs }
+    const partition = options.partition ?? partitionOf(record.key, this.#partitions)
+    const frame = frameOf([record])
+    stampHeader(frame, { flags: 0, partition, producer: noId, origin: noId, epoch: 0, count: 1, sequence: 0 })
+    return this.#do(() => this.#run([{ stream: index, bytes: frame, skip: 0 }]))
+  }
+
+  advance(ms: number): this {
+    if (!(ms >= 0)) throw new RangeError(`Cannot advance by ${ms} ms: time only moves on`)
+    return this.#do(() => this.#advanceTo(this.#seam.nowMs + ms, 0))
+  }
+
+  nowMs(): number {
+    return this.#seam.nowMs
+  }
+
+  outputs(stream?: string): Output[] {
+    return this.#outputs.filter((output) => stream === undefined || output.stream === stream)
+  }
+
+  state(key: Data, partition?: number): Seen | undefined {
+    const found: Seen[] = []
+    for (let p = 0; p < this.#partitions; p++) {
+      const value = partition === undefined || partition === p ? this.#states[p]?.get(key) : undefined
+      if (value !== undefined) found.push(seen(p, value))
+    }
+    if (found.length > 1)
+      throw new Error(`Cannot tell which state '${String(key)}' is meant: name the partition`)
+    return found[0]
+  }
+
+  timers(): SeenTimer[] {
+    return this.#timers.list().map(({ partition, key, timeMs }) => ({ partition, key, timeMs }))
+  }
+
+  errors(): SeenError[] {
+    return [...this.#errors]
+  }
+
+  settled(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      if (!this.#engine.pending) this.#tellWaiters()
+    })
+  }
+
+  restart(definition: FunctionDefinition = this.#definition): this {
+    if (!this.#engine.failed) this.stop()
+    this.#jobs.push(() => {
+      this.#definition = checkDefinition(definition)
+      this.#engine = this.#make()
+      this.#engine.lifecycle('init', this.#seam.nowMs)
+    })
+    return this.#goOn()
+  }
+
+  stop(): this {
+    return this.#do(() => this.#engine.lifecycle('destroy', this.#seam.nowMs))
+  }
+
+  /** Makes an engine over the state and timers that are there. */
+  #make(): Engine {
+    const { istreams = {}, ostreams = [], onError = 'fail' } = this.#definition.metadata
+    this.#inputs = Object.keys(istreams)
+    this.#streams = [...ostreams, deadLetters].map(
+      (name, index) => new OutputStream(name, index, this.#partitions, true, index < ostreams.length),
+    )
+    return new Engine({
+      definition: this.#definition,
+      policy: onError,
+      seam: this.#seam,
+      inputs: this.#inputs,
+      outputs: this.#streams,
+      input: this.#input,
+      outcome: this.#log.buffer,
+      control: this.#words.buffer,
+      outputBytesPerRecord: this.#options.outputBytesPerRecord ?? outputBytesDefault,
+      openState: (partition) => (this.#states[partition] ??= new MapState()),
+      timers: this.#timers,
+      onThrown: (thrown) => {
+        this.#thrown = thrown
+      },
+      onFinish: () => this.#finished(),
+    })
+  }
+
+  #run(frames: Parameters<typeof writeBatch>[2]): void {
+    const { words, bytes } = this.#input
+    this.#engine.run({
+      frames: writeBatch(words, bytes, frames).frames,
+      nowMs: this.#seam.nowMs,
+      text: undefined,
+    })
+  }
+
+  /** Calls the timers due next, and comes back for more as the next job. */
+  #advanceTo(untilMs: number, timersAtOnce: number): void {
+    const dueMs = this.#timers.nextMs
+    if (dueMs > untilMs) {
+      this.#seam.nowMs = untilMs
+      return
+    }
+    if (timersAtOnce > timersAtOnceMax)
+      throw new Error(`Cannot advance: more than ${timersAtOnceMax} timers fell due at once`)
+    const count = dueMs > this.#seam.nowMs ? 0 : timersAtOnce + 1
+    this.#seam.nowMs = Math.max(dueMs, this.#seam.nowMs)
+    this.#jobs.unshift(() => this.#advanceTo(untilMs, count))
+    this.#run([])
+  }
+
+  /** Does it now, or when nothing is pending any more. */
+  #do(job: () => void): this {
+    if (this.#untold === undefined && this.#engine.failed) {
+      throw new Error(
+        'Cannot go on: a callback has failed under the policy `fail`; `restart()` starts the function anew',
+      )
+    }
+    this.#jobs.push(job)
+    return this.#goOn()
+  }
+
+  #goOn(): this {
+    if (!this.#engine.pending) this.#work()
+    const untold = this.#engine.pending ? undefined : this.#untold
+    if (untold === undefined) return this
+    this.#untold = undefined
+    throw untold.error
+  }
+
+  /** Does what is queued, up to a callback that waits. */
+  #work(): void {
+    this.#working = true
+    try {
+      while (!this.#engine.pending && this.#untold === undefined) {
+        const job = this.#jobs.shift()
+        if (job === undefined) break
+        job()
+      }
+      if (this.#untold !== undefined) this.#jobs.length = 0
+    } finally {
+      this.#working = false
+    }
+  }
+
+  /** A batch, `init` or `destroy` has ended. */
+  #finished(): void {
+    this.#collect()
+    if (this.#working) return
+    this.#work()
+    if (!this.#engine.pending) this.#tellWaiters()
+  }
+
+  /** Takes in what the callbacks did. */
+  #collect(): void {
+    const published = this.#words[control.published]!
+    for (const entry of entriesOf(this.#log.slice(0, published))) {
+      if (entry.kind === 'report') {
+        this.#errors.push({ error: this.#thrown, reaction: entry.reaction, attempts: entry.attempts })
+        if (entry.reaction === 'fail') this.#untold = { error: this.#thrown }
+      } else if (entry.kind === 'output') {
+        const { key, value, timeMs } = entry.record
+        const stream = this.#streams[entry.stream]!.name
+        this.#outputs.push({
+          ...seen(entry.partition, value),
+          stream,
+          key: utf8Read(key),
+          keyBytes: key,
+          timeMs,
+        })
+      }
+    }
+  }
+
+  #tellWaiters(): void {
+    const untold = this.#untold
+    if (this.#waiters.length > 0) this.#untold = undefined
+    for (const { resolve, reject } of this.#waiters.splice(0)) {
+      if (untold === undefined) resolve()
+      else reject(untold.error)
+    }
+  }
+}
+
+/** What `outputs()` calls the stream of dead letters. */
+export const deadLetters = 'dead letters'
+
+const noId = { low: 0, high: 0 }
+
+function bytesOf(data: Data): Uint8Array {
+  return typeof data === 'string' ? utf8Encode(data) : data
+}
+
+function seen(partition: number, value: Uint8Array): Seen {
+  return {
+    partition,
+    value,
+    text: () => utf8Read(value),
+    json: <T>() => JSON.parse(utf8Read(value)) as T,
+  }
+}
