@@ -27,6 +27,8 @@ export const paths = {
   tasks: '/scheduler/tasks',
   task: (taskId: string) => `/scheduler/tasks/${taskId}`,
   epochs: '/scheduler/epochs',
+  /** Kept when the function is deleted: a later one of that name must not start below. */
+  epoch: (ns: string, fn: string) => `/scheduler/epochs/${ns}.${fn}`,
 } as const
 
 /** Written by gateways. */
@@ -54,6 +56,8 @@ export interface FunctionDocument {
   readonly createdAtMs: number
   /** Set by delete: the scheduler stops the instances and then removes the function's nodes. */
   readonly deleted?: true
+  /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
+  readonly applied?: readonly string[]
 }
 
 /** Written by gateways, once. */
@@ -115,4 +119,21 @@ export interface TaskDocument {
   readonly hostname: string
   readonly resources: { readonly cpus: number; readonly memMib: number; readonly diskMib: number }
   readonly launchedAtMs: number
+  /**
+   * Partition numbers, of each input that is not broadcast, that the task may own. Written before an assignment that
+   * gives it more and after the runner has given some up, so those of a function's tasks never overlap.
+   */
+  readonly shares: readonly number[]
+}
+
+/** Written by the scheduler: the highest epoch given to any instance of a function. */
+export interface EpochDocument {
+  readonly schema: 1
+  readonly epoch: number
+}
+
+/** Written by the scheduler: the id under which the cluster engine knows it. */
+export interface FrameworkDocument {
+  readonly schema: 1
+  readonly id: string
 }

@@ -1,0 +1,45 @@
+/**
+ * Accounts: what ended instances have sent and processed, added up, so that the ledger (I7) outlives them.
+ * @module
+ */
+import type { Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
+import type { Accounts } from './state.ts'
+
+/**
+ * Adds the last heartbeat of an ended task. It will hear of no acknowledgement any more, so what it had in flight is
+ * unaccounted for: it may have been processed, and nobody will ever say so.
+ */
+export function addAccounts(to: Accounts, beat: Heartbeat | undefined): Accounts {
+  if (beat === undefined) return to
+  const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
+  let { recordsIn, recordsOut, errors } = to
+  for (const report of beat.instances) {
+    recordsIn += report.recordsIn
+    recordsOut += report.recordsOut
+    errors += report.errors
+    for (const row of report.outputs) {
+      const settled = { ...row, unaccounted: row.sent - row.acked }
+      outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), settled))
+    }
+  }
+  return { recordsIn, recordsOut, errors, outputs: [...outputs.values()] }
+}
+
+function rowKey(row: OutputLedger): string {
+  return `${row.stream}/${row.consumer}`
+}
+
+function addRow(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
+  if (a === undefined) return b
+  const dropped = { ...a.dropped }
+  for (const [reason, records] of Object.entries(b.dropped))
+    dropped[reason] = (dropped[reason] ?? 0) + records
+  return {
+    stream: a.stream,
+    consumer: a.consumer,
+    sent: a.sent + b.sent,
+    acked: a.acked + b.acked,
+    dropped,
+    unaccounted: a.unaccounted + b.unaccounted,
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Protocol: what goes into the core (events) and what comes out (actions). Actions are carried out in order; one that
+ * writes to the store is done before the next begins, so what is launched or acknowledged has been written down.
+ * @module
+ */
+import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
+import type { StatusDocument, TaskDocument, VersionDocument } from '../../infra/store/documents.ts'
+import type { EngineEvent, TaskUpdate } from '../engine.ts'
+import type { Wanted } from './state.ts'
+
+export type Event =
+  /** First of all: what an earlier leader has left, and what is wanted now. */
+  | {
+      readonly kind: 'restored'
+      readonly tasks: readonly TaskDocument[]
+      readonly statuses: readonly StatusDocument[]
+      readonly epochs: ReadonlyMap<string, number>
+      readonly wanted: Wanted
+    }
+  | { readonly kind: 'wanted'; readonly wanted: Wanted }
+  | { readonly kind: 'heartbeat'; readonly heartbeat: Heartbeat }
+  /** NATS is, or is not, in reach. */
+  | { readonly kind: 'bus'; readonly up: boolean }
+  /** Time has come to `state.wakeAtMs`. */
+  | { readonly kind: 'tick' }
+  | EngineEvent
+
+export type Action =
+  | { readonly kind: 'saveEpoch'; readonly function: string; readonly epoch: number }
+  | { readonly kind: 'createTask'; readonly document: TaskDocument }
+  | { readonly kind: 'updateTask'; readonly document: TaskDocument }
+  | { readonly kind: 'removeTask'; readonly taskId: string }
+  /** `urgent`: written before the next action; else soon, and only the newest. */
+  | { readonly kind: 'saveStatus'; readonly document: StatusDocument; readonly urgent: boolean }
+  | { readonly kind: 'lowerInstances'; readonly function: string; readonly command: string }
+  | { readonly kind: 'removeCommand'; readonly command: string }
+  | { readonly kind: 'removeFollower'; readonly stream: string; readonly follower: string }
+  | { readonly kind: 'removeFunction'; readonly function: string; readonly versions: readonly number[] }
+  | { readonly kind: 'launch'; readonly offerIds: readonly string[]; readonly launches: readonly Launch[] }
+  | { readonly kind: 'decline'; readonly offerIds: readonly string[] }
+  | { readonly kind: 'wantOffers'; readonly wanted: boolean }
+  | { readonly kind: 'kill'; readonly taskId: string; readonly agentId?: string }
+  | { readonly kind: 'reconcile'; readonly taskId: string; readonly agentId: string }
+  | { readonly kind: 'acknowledge'; readonly update: TaskUpdate }
+  | { readonly kind: 'assign'; readonly assignment: Assignment; readonly leaderEpoch: number }
+  | {
+      readonly kind: 'log'
+      readonly level: 'info' | 'warn'
+      readonly message: string
+      readonly task?: string
+    }
+
+export interface Launch {
+  readonly document: TaskDocument
+  readonly version: VersionDocument
+}

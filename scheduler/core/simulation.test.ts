@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { World } from './world.ts'
+
+type Move = (world: World, at: number) => void
+
+const pick = <T>(items: Iterable<T>, at: number): T | undefined => {
+  const all = [...items]
+  return all[at % Math.max(1, all.length)]
+}
+const anyName = (at: number) => `fn-${at % 2}`
+const inputs = (at: number) =>
+  at % 3 === 0
+    ? { in: { grouping: 'shuffle' as const }, all: { grouping: 'broadcast' as const } }
+    : { in: { grouping: 'groupBy' as const } }
+
+const moves: Readonly<Record<string, Move>> = {
+  deploy: (w, at) =>
+    w.deploy(anyName(at), {
+      istreams: inputs(at),
+      ostreams: ['out'],
+      instances: at % 6,
+      resources: { cpus: 0.5 },
+    }),
+  scale: (w, at) => {
+    const [name, document] = pick(w.functions, at) ?? []
+    if (name === undefined || document === undefined) return
+    w.functions.set(name, { ...document, instances: at % 6 })
+    w.publish()
+  },
+  delete: (w, at) => {
+    const [name, document] = pick(w.functions, at) ?? []
+    if (name === undefined || document === undefined) return
+    w.functions.set(name, { ...document, deleted: true })
+    w.publish()
+  },
+  command: (w, at) => {
+    const name = anyName(at)
+    w.commands.set(w.newId(), {
+      schema: 1,
+      kind: 'killInstance',
+      function: name,
+      instance: `${name}-${at % 5}`,
+      restart: at % 2 === 0,
+    })
+    w.publish()
+  },
+  publish: (w) => w.publish(),
+  offer: (w) => w.offer(),
+  deliver: (w) => w.deliverUpdate(),
+  beat: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    if (runner !== undefined) w.beat(runner)
+  },
+  readMail: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    if (runner !== undefined) w.readMail(runner, at)
+  },
+  loseMail: (w, at) => void pick(w.runners.values(), at)?.mail.shift(),
+  readAndBeatAll: (w) => {
+    for (const runner of [...w.runners.values()]) {
+      w.readMail(runner)
+      w.beat(runner)
+    }
+  },
+  crash: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    if (runner !== undefined) w.exit(runner.document.taskId, 10)
+  },
+  obeyKill: (w, at) => {
+    const runner = pick(
+      [...w.runners.values()].filter((r) => r.killed),
+      at,
+    )
+    if (runner !== undefined) w.exit(runner.document.taskId, 0)
+  },
+  tick: (w, at) => w.tick([10, 1_000, 20_000, 100_000][at % 4] as number),
+  disconnect: (w) => w.connected && w.disconnect(),
+  connect: (w) => !w.connected && w.connect(),
+  restart: (w) => w.restart(),
+  dieSoon: (w, at) => {
+    w.diesAfter = at % 7
+  },
+  duplicateUpdate: (w) => {
+    const update = w.updates[0]
+    if (update !== undefined) w.updates.push(update)
+  },
+}
+
+/** Most of the time things go well; else no cluster would ever grow large enough to be disturbed. */
+const progress: Move = (w) => {
+  w.offer()
+  while (w.connected && w.updates.length > 0) w.deliverUpdate()
+  for (const runner of [...w.runners.values()]) {
+    w.beat(runner)
+    w.readMail(runner)
+  }
+}
+
+const script = fc.array(
+  fc.tuple(
+    fc.oneof(
+      { weight: 2, arbitrary: fc.constant('progress') },
+      { weight: 1, arbitrary: fc.constant('scale') },
+      { weight: 6, arbitrary: fc.constantFrom(...Object.keys(moves)) },
+    ),
+    fc.nat(1000),
+  ),
+  {
+    minLength: 5,
+    maxLength: 90,
+  },
+)
+
+test('step keeps C1 to C4 through any events, and converges once faults stop', () => {
+  fc.assert(
+    fc.property(script, (events) => {
+      const world = new World()
+      world.connect()
+      world.deploy('fn-0', { istreams: inputs(1), instances: 3, resources: { cpus: 0.5 } })
+      for (const [name, at] of events) (moves[name] ?? progress)(world, at)
+      world.diesAfter = Number.POSITIVE_INFINITY
+      world.settle()
+      assertConverged(world)
+    }),
+    { numRuns: 600 },
+  )
+})
+
+function assertConverged(world: World): void {
+  assert.deepEqual([...world.commands.keys()], [], 'every command is done and removed')
+  for (const [name, document] of world.functions) {
+    assert.notEqual(document.deleted, true, `${name} is removed`)
+    const version = world.versions.get(name)?.get(document.version)
+    assert.ok(version)
+    const runners = [...world.runners.values()].filter((runner) => runner.document.function === name)
+    assert.equal(runners.length, document.instances, `${name} has as many tasks as are wanted`)
+    for (const runner of runners) assert.equal(runner.document.version, document.version)
+    const owned = runners.flatMap((runner) => [...runner.owns]).sort()
+    const expected = document.instances === 0 ? [] : Array.from({ length: 16 }, (_, p) => `in/${p}`).sort()
+    assert.deepEqual(owned, expected, `${name} owns each partition once`)
+    const states = world.statuses.get(name)?.instances.map((instance) => instance.state) ?? []
+    assert.ok(
+      states.every((state) => state === 'running') && states.length === document.instances,
+      `${name}: ${states}`,
+    )
+  }
+  assert.equal(world.tasks.size, world.runners.size, 'the store knows the living, and no other')
+  assert.equal(world.offersWanted, false, 'no offers are asked for when nothing waits')
+  const acting = world.actions.length
+  world.settle(3)
+  const chatter = world.actions.slice(acting)
+  assert.deepEqual(chatter, [], 'when all is well nothing is done')
+}

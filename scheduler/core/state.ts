@@ -1,0 +1,174 @@
+/**
+ * State: all that the scheduler's core knows, as plain data.
+ *
+ * A *slot* is the seat of one instance: a function and an index. A *task* is one incarnation in that seat.
+ * *Shares* are partition numbers: share p stands for partition p of every input that is not broadcast.
+ *
+ * Invariants, checked by the simulation (simulation.test.ts):
+ *  C1. A slot has at most one task; a task has its document in the store before it is launched, until it has ended.
+ *  C2. The shares of a function's tasks never overlap: one is given only when its holder has ended, or has reported
+ *      an assignment without it.
+ *  C3. Epochs of a function grow with every launch and with every share that a running instance takes over.
+ *  C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
+ * Design: docs/design/0003-processes-and-store.md
+ * @module
+ */
+import type { Assignment, Heartbeat, StreamDescriptor } from '../../infra/control/messages.ts'
+import type {
+  CommandDocument,
+  FollowerDocument,
+  FunctionDocument,
+  InstanceStatus,
+  StatusDocument,
+  StreamDocument,
+  TaskDocument,
+  VersionDocument,
+} from '../../infra/store/documents.ts'
+import type { Offer } from '../engine.ts'
+
+export type Phase = InstanceStatus['state']
+export type LastExit = NonNullable<InstanceStatus['lastExit']>
+export type Accounts = StatusDocument['ended']
+
+/** What gateways have written: one consistent reading of the store. */
+export interface Wanted {
+  readonly functions: ReadonlyMap<string, WantedFunction>
+  readonly streams: ReadonlyMap<string, StreamDocument>
+  /** By stream, then by follower. */
+  readonly followers: ReadonlyMap<string, ReadonlyMap<string, FollowerDocument>>
+  readonly commands: ReadonlyMap<string, CommandDocument>
+}
+
+export interface WantedFunction {
+  readonly document: FunctionDocument
+  readonly versions: ReadonlyMap<number, VersionDocument>
+}
+
+export interface Task {
+  document: TaskDocument
+  /** The last heartbeat, and when it came. */
+  beat?: Heartbeat
+  beatAtMs?: number
+  /** What it was told last; undefined until its first heartbeat under this leader. */
+  assigned?: Assignment
+  /** Since when it is seen to run. */
+  runningSinceMs?: number
+  /** When a kill was last asked for. */
+  killedAtMs?: number
+  /** When the cluster was last asked for it, while it is launching. */
+  askedAtMs?: number
+  /** Since when the cluster has lost sight of it, without a heartbeat since. */
+  unsureSinceMs?: number
+  /** Why it is being killed, if that is its own fault and counts as a failure. */
+  fault?: string
+}
+
+export interface Slot {
+  readonly index: number
+  /** With a task: launching, starting, running or draining. Without: waiting, backingOff or crashLooping. */
+  phase: Phase
+  sinceMs: number
+  /** Failures in a row. */
+  restarts: number
+  /** The version that the failures belong to. */
+  restartsVersion: number
+  /** End of the back-off. */
+  untilMs?: number
+  task?: Task
+  lastExit?: LastExit
+  why?: string
+  /** The killInstance command at work on it: it is to restart, or to go for good. */
+  command?: string
+  leaving?: true
+}
+
+/** A task that has ended, kept for some seconds because its last heartbeat may still be under way. */
+export interface Closing {
+  readonly taskId: string
+  readonly index: number
+  readonly endedAtMs: number
+  beat?: Heartbeat
+}
+
+export interface FunctionState {
+  readonly name: string
+  /** By index, sorted. */
+  slots: Slot[]
+  closing: Closing[]
+  ended: Accounts
+  /** The status last written, as JSON. */
+  statusJson: string
+  /** Its nodes are being removed. */
+  removing: boolean
+}
+
+export interface State {
+  readonly namespace: string
+  readonly leaderEpoch: number
+  readonly wanted: Wanted
+  readonly functions: ReadonlyMap<string, Readonly<FunctionState>>
+  /** Highest epoch given, by function; outlives the function. */
+  readonly epochs: ReadonlyMap<string, number>
+  readonly topology: ReadonlyMap<string, StreamDescriptor>
+  readonly offers: ReadonlyMap<string, Offer>
+  readonly engineUp: boolean
+  readonly busUp: boolean
+  /** What the cluster was told last: unknown after each connection. */
+  readonly offersWanted: boolean | undefined
+  readonly revivedAtMs: number
+  /** Instances for which offers were asked. */
+  readonly revivedFor: ReadonlySet<string>
+  /** By `stream/follower`: its `renewedAtMs`, and when that value was first seen by our own clock. */
+  readonly followersSeen: ReadonlyMap<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>
+  /** Commands whose removal is under way. */
+  readonly finished: ReadonlySet<string>
+  /** When `tick` is needed at the latest. */
+  readonly wakeAtMs: number
+  /** Of the generator of task ids and jitter. */
+  readonly seed: number
+}
+
+export const nothingWanted: Wanted = {
+  functions: new Map(),
+  streams: new Map(),
+  followers: new Map(),
+  commands: new Map(),
+}
+
+export const noAccounts: Accounts = { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] }
+
+export interface StartOptions {
+  readonly namespace: string
+  readonly leaderEpoch: number
+  readonly seed: number
+}
+
+/** The state of a scheduler that knows nothing yet. */
+export function initialState(options: StartOptions): State {
+  return {
+    ...options,
+    wanted: nothingWanted,
+    functions: new Map(),
+    epochs: new Map(),
+    topology: new Map(),
+    offers: new Map(),
+    engineUp: false,
+    busUp: true,
+    offersWanted: undefined,
+    revivedAtMs: 0,
+    revivedFor: new Set(),
+    followersSeen: new Map(),
+    finished: new Set(),
+    wakeAtMs: Number.POSITIVE_INFINITY,
+  }
+}
+
+/** `FUNCTION-INDEX`, the id of an instance. */
+export function instanceId(functionName: string, index: number): string {
+  return `${functionName}-${index}`
+}
+
+/** All tasks thought alive. */
+export function liveTasks(state: State): TaskDocument[] {
+  return [...state.functions.values()].flatMap((fn) => fn.slots.flatMap((slot) => slot.task?.document ?? []))
+}

@@ -1,0 +1,48 @@
+/**
+ * Status: what the scheduler tells the world of a function, made from its state and written when it differs.
+ * @module
+ */
+import type { InstanceStatus, StatusDocument } from '../../infra/store/documents.ts'
+import { addAccounts } from './accounts.ts'
+import type { Draft } from './draft.ts'
+import { type FunctionState, instanceId, type Slot } from './state.ts'
+
+/** Writes the status if it is not what was written last. `urgent`: before the actions that follow. */
+export function saveStatus(draft: Draft, fn: FunctionState, urgent: boolean): void {
+  const document = statusOf(draft, fn)
+  const json = JSON.stringify(document)
+  if (json === fn.statusJson && !urgent) return
+  fn.statusJson = json
+  draft.act({ kind: 'saveStatus', document, urgent })
+}
+
+function statusOf(draft: Draft, fn: Readonly<FunctionState>): StatusDocument {
+  const version = draft.state.wanted.functions.get(fn.name)?.document.version
+  return {
+    schema: 1,
+    function: fn.name,
+    version: version ?? fn.slots[0]?.task?.document.version ?? 0,
+    instances: fn.slots.map((slot) => instanceStatus(draft, fn, slot)),
+    ended: fn.closing.reduce((sum, closing) => addAccounts(sum, closing.beat), fn.ended),
+  }
+}
+
+function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonly<Slot>): InstanceStatus {
+  const task = slot.task
+  return {
+    id: instanceId(fn.name, slot.index),
+    index: slot.index,
+    epoch: task?.document.epoch ?? 0,
+    version: task?.document.version ?? draft.wantedVersion(fn.name)?.version ?? 0,
+    state: slot.phase,
+    ...(task === undefined
+      ? {}
+      : { taskId: task.document.taskId, agent: task.document.agentId, hostname: task.document.hostname }),
+    generation: task?.assigned?.generation ?? 0,
+    generationSeen: task?.beat?.generation ?? 0,
+    restarts: slot.restarts,
+    since: slot.sinceMs,
+    ...(slot.lastExit === undefined ? {} : { lastExit: slot.lastExit }),
+    ...(slot.why === undefined ? {} : { why: slot.why }),
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Timings: every span of time that the core goes by, in one place.
+ * @module
+ */
+export const timings = {
+  /** A task that is said to run and has never beaten, or no more while starting, is killed. */
+  startingSilenceMs: 30_000,
+  /** A task that was launched and of which nothing is heard is asked for, again and again. */
+  launchingSilenceMs: 30_000,
+  /** A kill that has not ended its task is repeated: it may have been lost. Longer than the grace. */
+  killAgainMs: 15_000,
+  /** A task that the cluster has lost sight of, and that does not beat, counts as gone. */
+  unsureMs: 60_000,
+  backoffBaseMs: 1_000,
+  backoffMaxMs: 60_000,
+  /** After a launch that failed through nobody's fault. */
+  droppedPauseMs: 500,
+  /** Failures are forgotten after this much running. */
+  forgiveMs: 300_000,
+  /** The last heartbeat of an ended task may come this much later. */
+  closingMs: 5_000,
+  /** Followers renew each second; this much without is too much. */
+  followerMs: 11_000,
+  /** Offers are asked for again while something waits. */
+  reviveAgainMs: 30_000,
+} as const

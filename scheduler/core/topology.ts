@@ -1,0 +1,59 @@
+/**
+ * Topology: what the producers of each stream must know of it, computed from the functions and their documents.
+ *
+ * A function that is on its way from one version to another consumes what either consumes: as long as a task of the
+ * old one may own a partition, its stream waits for it.
+ * @module
+ */
+import type { ConsumerDescriptor, StreamDescriptor } from '../../infra/control/messages.ts'
+import type { StreamDocument } from '../../infra/store/documents.ts'
+import { deadLetterStream, type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
+
+export interface TopologyInput {
+  /** Manifests in force; of one function the wanted one comes first. */
+  readonly manifests: readonly Manifest[]
+  readonly streams: ReadonlyMap<string, Pick<StreamDocument, 'partitions'>>
+  /** Names of followers that hold a stream back, by stream. */
+  readonly followers: ReadonlyMap<string, Iterable<string>>
+}
+
+/** The streams that a function reads and writes, and its dead letters' if it has any. */
+export function streamsOf(manifest: Manifest): string[] {
+  const policy = manifest.onError
+  const deadLetters = policy === 'deadLetter' || (typeof policy === 'object' && policy.then === 'deadLetter')
+  return [
+    ...new Set([
+      ...Object.keys(manifest.istreams),
+      ...manifest.ostreams,
+      ...(deadLetters ? [deadLetterStream(manifest.name)] : []),
+    ]),
+  ]
+}
+
+/** Describes every stream that a manifest names or a document configures. */
+export function describeStreams(input: TopologyInput): Map<string, StreamDescriptor> {
+  const names = new Set([...input.streams.keys(), ...input.manifests.flatMap(streamsOf)])
+  return new Map([...names].sort().map((name) => [name, describeStream(name, input)]))
+}
+
+function describeStream(name: string, input: TopologyInput): StreamDescriptor {
+  const consumers = new Map<string, ConsumerDescriptor>()
+  let keyed = false
+  for (const manifest of input.manifests) {
+    const consumed = manifest.istreams[name]
+    if (consumed === undefined) continue
+    keyed ||= consumed.grouping === 'groupBy'
+    if (!consumers.has(manifest.name)) {
+      consumers.set(manifest.name, { name: manifest.name, backPressure: consumed.backPressure })
+    }
+  }
+  for (const id of input.followers.get(name) ?? []) {
+    consumers.set(`follower.${id}`, { name: `follower.${id}`, backPressure: 'block' })
+  }
+  return {
+    name,
+    partitions: input.streams.get(name)?.partitions ?? partitionsDefault,
+    keyed,
+    consumers: [...consumers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  }
+}

@@ -1,0 +1,403 @@
+/**
+ * World: a cluster, a store and runners in memory, for the simulation of the core. It loses, delays and refuses as the
+ * real ones do, and after each step checks what must hold (C1–C4 of state.ts). Test equipment.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
+import type {
+  CommandDocument,
+  FollowerDocument,
+  FunctionDocument,
+  StatusDocument,
+  StreamDocument,
+  TaskDocument,
+  VersionDocument,
+} from '../../infra/store/documents.ts'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import type { Offer, Resources, TaskUpdate } from '../engine.ts'
+import type { Action, Event } from './protocol.ts'
+import { initialState, type State, type Wanted } from './state.ts'
+import { step } from './step.ts'
+
+export interface Runner {
+  readonly document: TaskDocument
+  readonly born: number
+  generation: number
+  owns: ReadonlySet<string>
+  epoch: number
+  killed: boolean
+  mail: Assignment[]
+}
+
+const agentResources: Resources = { cpus: 4, memMib: 4096, diskMib: 4096 }
+
+export class World {
+  nowMs = 1_000_000
+  state: State
+  readonly agents = new Map<string, Resources>()
+  readonly runners = new Map<string, Runner>()
+  readonly offers = new Map<string, Offer>()
+  offersWanted = true
+  connected = false
+  /** On their way to the scheduler. */
+  updates: TaskUpdate[] = []
+  /** Delivered and not acknowledged: they come again after the next connection. */
+  readonly #unacknowledged = new Set<TaskUpdate>()
+  readonly actions: Action[] = []
+  // The store.
+  readonly tasks = new Map<string, TaskDocument>()
+  readonly statuses = new Map<string, StatusDocument>()
+  readonly epochs = new Map<string, number>()
+  readonly functions = new Map<string, FunctionDocument>()
+  readonly versions = new Map<string, Map<number, VersionDocument>>()
+  readonly commands = new Map<string, CommandDocument>()
+  readonly streams = new Map<string, StreamDocument>()
+  readonly followers = new Map<string, Map<string, FollowerDocument>>()
+  /** Highest epoch at which a partition was owned. */
+  readonly #ownedAt = new Map<string, { epoch: number; taskId: string }>()
+  readonly #launched = new Set<string>()
+  #ids = 0
+  #leaderEpoch = 0
+  /** Actions left before the scheduler dies; then it is started anew. */
+  diesAfter = Number.POSITIVE_INFINITY
+
+  constructor(agents = 3) {
+    for (let i = 0; i < agents; i++) this.agents.set(`agent-${i}`, agentResources)
+    this.state = initialState({ namespace: 'ns', leaderEpoch: 0, seed: 1 })
+    this.restart()
+  }
+
+  /** The scheduler begins anew with what is in the store. */
+  restart(): void {
+    this.diesAfter = Number.POSITIVE_INFINITY
+    this.offers.clear()
+    this.connected = false
+    this.#leaderEpoch += 1
+    this.state = initialState({ namespace: 'ns', leaderEpoch: this.#leaderEpoch, seed: this.#leaderEpoch })
+    this.feed({
+      kind: 'restored',
+      tasks: [...this.tasks.values()],
+      statuses: [...this.statuses.values()],
+      epochs: new Map(this.epochs),
+      wanted: this.wanted(),
+    })
+  }
+
+  wanted(): Wanted {
+    return {
+      functions: new Map(
+        [...this.functions].map(([name, document]) => [
+          name,
+          { document, versions: new Map(this.versions.get(name)) },
+        ]),
+      ),
+      streams: new Map(this.streams),
+      followers: new Map([...this.followers].map(([stream, byId]) => [stream, new Map(byId)])),
+      commands: new Map(this.commands),
+    }
+  }
+
+  feed(event: Event): void {
+    const [next, actions] = step(deepFreeze(this.state), event, this.nowMs)
+    this.state = next
+    assert.equal(next.offers.size, 0, 'C4: no offer is held')
+    for (const action of actions) {
+      if (this.diesAfter-- <= 0) {
+        this.restart()
+        return
+      }
+      this.actions.push(action)
+      this.#perform(action)
+    }
+    assert.equal(this.offers.size, 0, 'C4: every offer was accepted or declined')
+    this.#check()
+  }
+
+  newId(): string {
+    return `c${this.#ids++}`
+  }
+
+  publish(): void {
+    this.feed({ kind: 'wanted', wanted: this.wanted() })
+  }
+
+  connect(): void {
+    this.connected = true
+    this.offersWanted = true
+    this.updates.unshift(...this.#unacknowledged)
+    this.#unacknowledged.clear()
+    this.feed({ kind: 'connected', frameworkId: 'f' })
+    for (const document of this.tasks.values()) this.#reconcile(document.taskId)
+  }
+
+  disconnect(): void {
+    this.connected = false
+    this.offers.clear()
+    this.feed({ kind: 'disconnected', why: 'test' })
+  }
+
+  deploy(name: string, manifest: Omit<ManifestInput, 'name'>): void {
+    const versions = this.versions.get(name) ?? new Map<number, VersionDocument>()
+    const version = versions.size + 1
+    const parsed = manifestSchema.parse({ restarts: 1_000_000, ...manifest, name })
+    versions.set(version, {
+      schema: 1,
+      version,
+      bundleSha256: String(version),
+      bundleBytes: 1,
+      manifest: parsed,
+      deployedAtMs: this.nowMs,
+    })
+    this.versions.set(name, versions)
+    const { applied } = this.functions.get(name) ?? {}
+    this.functions.set(name, {
+      schema: 1,
+      version,
+      instances: parsed.instances,
+      createdAtMs: 0,
+      ...(applied === undefined ? {} : { applied }),
+    })
+    this.publish()
+  }
+
+  /** One offer of all that is free, for each agent that has something. */
+  offer(): void {
+    if (!this.connected || !this.offersWanted) return
+    const offers: Offer[] = []
+    for (const agentId of this.agents.keys()) {
+      const resources = this.free(agentId)
+      if (resources.cpus > 0) offers.push({ id: `o${this.#ids++}`, agentId, hostname: agentId, resources })
+    }
+    for (const offer of offers) this.offers.set(offer.id, offer)
+    if (offers.length > 0) this.feed({ kind: 'offers', offers })
+  }
+
+  free(agentId: string): Resources {
+    let { cpus, memMib, diskMib } = this.agents.get(agentId) as Resources
+    for (const runner of this.runners.values()) {
+      if (runner.document.agentId !== agentId) continue
+      cpus -= runner.document.resources.cpus
+      memMib -= runner.document.resources.memMib
+      diskMib -= runner.document.resources.diskMib
+    }
+    return { cpus, memMib, diskMib }
+  }
+
+  /** The first update under way arrives, if there is a connection. */
+  deliverUpdate(): void {
+    if (!this.connected) return
+    const update = this.updates.shift()
+    if (update === undefined) return
+    if (update.receipt !== undefined) this.#unacknowledged.add(update)
+    this.feed({ kind: 'task', update })
+  }
+
+  exit(taskId: string, exitCode: number): void {
+    if (!this.runners.delete(taskId)) return
+    this.updates.push({ taskId, condition: 'exited', exitCode, message: 'Command exited', receipt: 'r' })
+  }
+
+  /** Messages may overtake each other. */
+  readMail(runner: Runner, at = 0): void {
+    const [assignment] = runner.mail.splice(at % Math.max(1, runner.mail.length), 1)
+    if (assignment === undefined || assignment.generation <= runner.generation) return
+    runner.generation = assignment.generation
+    const instance = assignment.instances[0]
+    assert.ok(instance)
+    runner.epoch = instance.epoch
+    const owns = Object.entries(instance.partitions).flatMap(([stream, partitions]) =>
+      assignment.groupings[stream] === 'broadcast' ? [] : partitions.map((p) => `${stream}/${p}`),
+    )
+    runner.owns = new Set(owns)
+    this.#check()
+  }
+
+  beat(runner: Runner): void {
+    const { taskId, function: name } = runner.document
+    this.feed({ kind: 'heartbeat', heartbeat: heartbeatOf(taskId, name, runner.generation, this.nowMs) })
+  }
+
+  tick(ms: number): void {
+    this.nowMs += ms
+    if (this.nowMs >= this.state.wakeAtMs) this.feed({ kind: 'tick' })
+  }
+
+  /** Nothing fails any more: goes on until nothing changes for some rounds. */
+  settle(rounds = 80): void {
+    if (!this.connected) this.connect()
+    for (let i = 0; i < rounds; i++) {
+      this.publish()
+      while (this.updates.length > 0) this.deliverUpdate()
+      this.offer()
+      for (const runner of [...this.runners.values()]) {
+        while (runner.mail.length > 0) this.readMail(runner)
+        this.beat(runner)
+        if (runner.killed) this.exit(runner.document.taskId, 0)
+      }
+      this.tick(1_000)
+    }
+  }
+
+  #perform(action: Action): void {
+    switch (action.kind) {
+      case 'saveEpoch':
+        assert.ok(action.epoch > (this.epochs.get(action.function) ?? 0), 'C3: epochs grow')
+        this.epochs.set(action.function, action.epoch)
+        return
+      case 'createTask':
+        assert.ok(!this.tasks.has(action.document.taskId), 'task ids are never used again')
+        this.tasks.set(action.document.taskId, action.document)
+        return
+      case 'updateTask':
+        assert.ok(this.tasks.has(action.document.taskId))
+        this.tasks.set(action.document.taskId, action.document)
+        return
+      case 'removeTask':
+        this.tasks.delete(action.taskId)
+        return
+      case 'saveStatus':
+        this.statuses.set(action.document.function, action.document)
+        return
+      case 'lowerInstances': {
+        const document = this.functions.get(action.function)
+        const applied = document?.applied ?? []
+        if (document === undefined || applied.includes(action.command)) return
+        const instances = Math.max(0, document.instances - 1)
+        this.functions.set(action.function, { ...document, instances, applied: [...applied, action.command] })
+        return
+      }
+      case 'removeCommand':
+        this.commands.delete(action.command)
+        return
+      case 'removeFollower':
+        this.followers.get(action.stream)?.delete(action.follower)
+        return
+      case 'removeFunction':
+        if (this.functions.get(action.function)?.deleted !== true) return
+        this.functions.delete(action.function)
+        this.versions.delete(action.function)
+        this.statuses.delete(action.function)
+        return
+      case 'launch':
+        this.#launch(action)
+        return
+      case 'decline':
+        for (const id of action.offerIds) assert.ok(this.offers.delete(id), 'declines what was offered')
+        return
+      case 'wantOffers':
+        this.offersWanted = action.wanted
+        return
+      case 'kill': {
+        const runner = this.runners.get(action.taskId)
+        if (runner !== undefined && this.connected) runner.killed = true
+        return
+      }
+      case 'acknowledge':
+        this.#unacknowledged.delete(action.update)
+        return
+      case 'reconcile':
+        this.#reconcile(action.taskId)
+        return
+      case 'assign':
+        this.runners.get(action.assignment.taskId)?.mail.push(action.assignment)
+        return
+    }
+  }
+
+  #launch(action: Extract<Action, { kind: 'launch' }>): void {
+    assert.ok(this.connected, 'launches only while connected')
+    let free = { cpus: 0, memMib: 0, diskMib: 0 }
+    const agents = new Set<string>()
+    for (const id of action.offerIds) {
+      const offer = this.offers.get(id)
+      assert.ok(offer, 'launches only on what was offered')
+      this.offers.delete(id)
+      agents.add(offer.agentId)
+      const { cpus, memMib, diskMib } = offer.resources
+      free = { cpus: free.cpus + cpus, memMib: free.memMib + memMib, diskMib: free.diskMib + diskMib }
+    }
+    assert.equal(agents.size, 1, 'offers of one launch are of one agent')
+    for (const { document } of action.launches) {
+      assert.ok(agents.has(document.agentId))
+      assert.ok(this.tasks.has(document.taskId), 'C1: written down before it is launched')
+      assert.ok(!this.#launched.has(document.taskId), 'launched once')
+      this.#launched.add(document.taskId)
+      free.cpus -= document.resources.cpus
+      free.memMib -= document.resources.memMib
+      free.diskMib -= document.resources.diskMib
+      const born = this.#ids++
+      this.runners.set(document.taskId, {
+        document,
+        born,
+        generation: 0,
+        owns: new Set(),
+        epoch: document.epoch,
+        killed: false,
+        mail: [],
+      })
+      this.updates.push({
+        taskId: document.taskId,
+        agentId: document.agentId,
+        condition: 'running',
+        message: '',
+        receipt: 'r',
+      })
+    }
+    assert.ok(free.cpus >= -1e-9 && free.memMib >= 0 && free.diskMib >= 0, 'never more than was offered')
+  }
+
+  #reconcile(taskId: string): void {
+    // An update of its end that is still under way is repeated until acknowledged, and is the last word.
+    if (this.updates.some((update) => update.taskId === taskId)) return
+    const condition = this.runners.has(taskId) ? 'running' : 'lost'
+    this.updates.push({ taskId, condition, message: 'Reconciliation' })
+  }
+
+  #check(): void {
+    const owners = new Map<string, Runner>()
+    const seats = new Set<string>()
+    for (const runner of this.runners.values()) {
+      assert.ok(!seats.has(runner.document.instance), `C1: one task in the seat ${runner.document.instance}`)
+      seats.add(runner.document.instance)
+      for (const partition of runner.owns) {
+        const key = `${runner.document.function}:${partition}`
+        const other = owners.get(key)
+        assert.equal(other, undefined, `C2: ${key} has two owners`)
+        owners.set(key, runner)
+        const before = this.#ownedAt.get(key)
+        if (before !== undefined && before.taskId !== runner.document.taskId) {
+          assert.ok(runner.epoch > before.epoch, `C3: ${key} goes to a higher epoch`)
+        }
+        this.#ownedAt.set(key, { epoch: runner.epoch, taskId: runner.document.taskId })
+      }
+    }
+  }
+}
+
+export function heartbeatOf(id: string, name: string, generation: number, sentAtMs: number): Heartbeat {
+  return {
+    schema: 1,
+    kind: 'runner',
+    id,
+    incarnation: id,
+    function: name,
+    generation,
+    sentAtMs,
+    state: 'running',
+    pid: 1,
+    rssBytes: 1,
+    cpuSeconds: 0,
+    instances: [],
+  }
+}
+
+/** So that a step that changes the state which came in fails loudly. Plain objects only: maps are copied by the core. */
+function deepFreeze<T>(value: T): T {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const inner of value instanceof Map || value instanceof Set ? value.values() : Object.values(value)) {
+    deepFreeze(inner)
+  }
+  return value
+}
