@@ -46,7 +46,7 @@ export async function readAccounts(client: ConcordClient, signal: AbortSignal): 
 async function readAccount(client: ConcordClient, name: FunctionName, signal: AbortSignal): Promise<Account> {
   const { recordsIn, recordsOut, errors, ledger } = await client.inspect(name, { signal })
   const { sent, processed, dropped, inFlight, unaccounted } = ledger[0] ?? emptyLedger
-  const settled = (dropped['skip'] ?? 0) + (dropped['deadLetter'] ?? 0) // by the function's policy: not lost
+  const settled = (dropped['skipped'] ?? 0) + (dropped['deadLettered'] ?? 0) // by the function's policy: not lost
   return {
     counted: recordsIn,
     out: recordsOut,

@@ -1,0 +1,120 @@
+/**
+ * The demo as people run it: real processes, a real platform, a folder of its own to leave nothing in.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { generateTraffic } from './generator.ts'
+import type { Summary } from './summary.ts'
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
+
+/** A folder for everything temporary that the demo makes; its path is in the environment of every process it starts. */
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'concord-demo-test-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function startDemo(folder: string, args: readonly string[]) {
+  const env = { ...process.env, TMPDIR: folder }
+  return spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+async function runDemo(folder: string, args: readonly string[]) {
+  const demo = startDemo(folder, args)
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(demo.stdout),
+    text(demo.stderr),
+    once(demo, 'exit'),
+  ])
+  return { stdout, stderr, code: code as number | null }
+}
+
+/** Processes that have the folder in their environment. */
+function processesOf(folder: string): string[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+  return pids.filter((pid) => environmentOf(pid).includes(folder))
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8')
+  } catch {
+    return '' // it has ended meanwhile, or is somebody else's
+  }
+}
+
+test('demo counts every request of every client in the deployed functions, and leaves nothing behind', async (t) => {
+  const folder = temporaryFolder(t)
+  const lines = [...generateTraffic(11, 3_000).lines]
+  const wanted: Record<string, number> = {}
+  for (const line of lines) wanted[line.split(' ')[0]!] = (wanted[line.split(' ')[0]!] ?? 0) + 1
+  const log = join(folder, 'access.log')
+  writeFileSync(
+    log,
+    gzipSync([...lines.slice(0, 1_500), 'this is no log line', ...lines.slice(1_500)].join('\n')),
+  )
+
+  const { stdout, stderr, code } = await runDemo(folder, ['--input', log, '--json'])
+  assert.equal(code, 0, stderr)
+  const summary = JSON.parse(stdout.trim().split('\n').at(-1)!) as Summary
+  assert.deepEqual(summary.clients, wanted)
+  assert.deepEqual(summary.input, { records: 3_001 })
+  assert.deepEqual(summary.functions.parse, { in: 3_001, out: 3_000, errors: 1 })
+  assert.deepEqual(summary.functions.score, { in: 3_000, out: 3_000, errors: 0 })
+  assert.equal(summary.functions.alert.in, 3_000)
+  assert.equal(summary.lost, 0)
+  assert.ok(
+    summary.latencyMs.p50 > 0 &&
+      summary.latencyMs.p99 >= summary.latencyMs.p50 &&
+      summary.recordsPerSecond > 0,
+  )
+  assert.deepEqual(readdirSync(folder), ['access.log'])
+  assert.deepEqual(processesOf(folder), [])
+})
+
+test('demo leaves nothing behind when it is interrupted in the middle', async (t) => {
+  const folder = temporaryFolder(t)
+  const demo = startDemo(folder, ['--rate', '100'])
+  const exited = once(demo, 'exit')
+  demo.stdout.resume()
+  for await (const chunk of demo.stderr.iterator({ destroyOnReturn: false })) {
+    if (String(chunk).includes('Streaming')) break
+  }
+  demo.stderr.resume()
+  demo.kill('SIGINT')
+  demo.kill('SIGINT')
+  assert.deepEqual(await exited, [130, null])
+  assert.deepEqual(readdirSync(folder), [])
+  assert.deepEqual(processesOf(folder), [])
+})
+
+test('demo refuses a flag or a file that it cannot use, before it starts anything', async (t) => {
+  const folder = temporaryFolder(t)
+  const results = await Promise.all([
+    runDemo(folder, ['--recrods', '5']),
+    runDemo(folder, ['--input', '/nowhere']),
+  ])
+  assert.deepEqual(
+    results.map(({ code, stdout }) => [code, stdout]),
+    [
+      [2, ''],
+      [2, ''],
+    ],
+  )
+  assert.match(results[0]!.stderr, /--recrods/)
+  assert.match(results[1]!.stderr, /Cannot read --input \/nowhere: ENOENT/)
+  assert.deepEqual(readdirSync(folder), [])
+})
