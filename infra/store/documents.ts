@@ -73,15 +73,27 @@ export interface VersionDocument {
 }
 
 /** Written by gateways, removed by the scheduler when done. */
-export type CommandDocument =
-  | { readonly schema: 1; readonly kind: 'killInstance'; readonly function: string; readonly instance: string; readonly restart: boolean }
+export type CommandDocument = {
+  readonly schema: 1
+  readonly kind: 'killInstance'
+  readonly function: string
+  readonly instance: string
+  readonly restart: boolean
+}
 
 export interface InstanceStatus {
   readonly id: string
   readonly index: number
   readonly epoch: number
   readonly version: number
-  readonly state: 'waiting' | 'launching' | 'starting' | 'running' | 'draining' | 'backingOff' | 'crashLooping'
+  readonly state:
+    | 'waiting'
+    | 'launching'
+    | 'starting'
+    | 'running'
+    | 'draining'
+    | 'backingOff'
+    | 'crashLooping'
   readonly taskId?: string
   readonly agent?: string
   readonly hostname?: string
@@ -90,7 +102,12 @@ export interface InstanceStatus {
   readonly generationSeen: number
   readonly restarts: number
   readonly since: number
-  readonly lastExit?: { readonly code: number | undefined; readonly reason: string; readonly message: string; readonly atMs: number }
+  readonly lastExit?: {
+    readonly code: number | undefined
+    readonly reason: string
+    readonly message: string
+    readonly atMs: number
+  }
   /** Why it is not running, in one sentence. */
   readonly why?: string
 }
@@ -102,7 +119,12 @@ export interface StatusDocument {
   readonly version: number
   readonly instances: readonly InstanceStatus[]
   /** Accounts of instances that have ended, added up, so that the ledger outlives them. */
-  readonly ended: { readonly recordsIn: number; readonly recordsOut: number; readonly errors: number; readonly outputs: readonly OutputLedger[] }
+  readonly ended: {
+    readonly recordsIn: number
+    readonly recordsOut: number
+    readonly errors: number
+    readonly outputs: readonly OutputLedger[]
+  }
 }
 
 /** Written by the scheduler before ACCEPT: a task that it knows of, launched or about to be. Never reused. */

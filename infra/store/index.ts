@@ -1,0 +1,16 @@
+/** The front door of store/: the small tree of documents that holds what is wanted and what is. */
+export {
+  type CommandDocument,
+  type FollowerDocument,
+  type FunctionDocument,
+  type InstanceStatus,
+  paths,
+  type StatusDocument,
+  type StreamDocument,
+  storeSchema,
+  type TaskDocument,
+  type VersionDocument,
+} from './documents.ts'
+export { type FileLock, tryLock } from './file-lock.ts'
+export { openStore } from './open.ts'
+export { documentBytesMax, type Leadership, type Store, type StoredDocument, upsert } from './store.ts'

@@ -1,0 +1,29 @@
+/**
+ * What SQLite's errors mean to us.
+ * @module
+ */
+import { CodedError } from '../../sdk/errors.ts'
+import { infraError } from '../errors.ts'
+
+/** Primary result codes, https://sqlite.org/rescode.html. */
+const sqliteBusy = 5
+const sqliteLocked = 6
+
+/** True if another connection is in the way: worth another attempt. */
+export function isBusy(error: unknown): boolean {
+  const code = (error as { errcode?: unknown }).errcode
+  return typeof code === 'number' && [sqliteBusy, sqliteLocked].includes(code & 0xff)
+}
+
+/** Turns what SQLite threw into an error of ours; others, ours among them, stay as they are. */
+export function storeError(error: unknown, file: string): unknown {
+  if (error instanceof CodedError || (error as { code?: unknown }).code !== 'ERR_SQLITE_ERROR') return error
+  const text = (error as Error).message
+  return infraError(
+    'ERR_STORE_FAILED',
+    `Cannot use the store ${file}: ${text}. Look at the disk's space and the file's rights`,
+    {
+      cause: error,
+    },
+  )
+}

@@ -1,0 +1,57 @@
+/**
+ * Watchers: who is called after which changes. Calls are joined: many changes before a turn of the event loop are one.
+ *
+ * Invariants:
+ *  W1. A watcher is called after every touch that it covers, never from inside it.
+ *  W2. A watcher that was stopped is not called again.
+ * @module
+ */
+import { covers } from './path.ts'
+
+interface Watcher {
+  readonly prefix: string
+  readonly changed: () => void
+  dirty: boolean
+}
+
+export class Watchers {
+  readonly #watchers = new Set<Watcher>()
+  #scheduled = false
+
+  get size(): number {
+    return this.#watchers.size
+  }
+
+  /** Adds one, to be called for the first time soon. @returns What stops it. */
+  add(prefix: string, changed: () => void): () => void {
+    const watcher: Watcher = { prefix, changed, dirty: true }
+    this.#watchers.add(watcher)
+    this.#schedule()
+    return () => this.#watchers.delete(watcher)
+  }
+
+  /** Something changed at `path`; undefined: anywhere. */
+  touch(path: string | undefined): void {
+    for (const watcher of this.#watchers) {
+      if (path === undefined || covers(watcher.prefix, path)) watcher.dirty = true
+    }
+    this.#schedule()
+  }
+
+  clear(): void {
+    this.#watchers.clear()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      for (const watcher of [...this.#watchers]) {
+        if (!watcher.dirty || !this.#watchers.has(watcher)) continue
+        watcher.dirty = false
+        watcher.changed()
+      }
+    })
+  }
+}
