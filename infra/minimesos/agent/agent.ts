@@ -1,0 +1,169 @@
+/**
+ * Agent: one machine's tasks and what they leave of its resources.
+ *
+ *   A1. Tasks outlive the agent; the next one on the same state folder takes up the living and reports the ended.
+ *   A2. An agent keeps its id for as long as its state folder.
+ *
+ * It knows nothing of offers. A master may have several; the one of `concord up` has one.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type { Clock } from '../../clock.ts'
+import { type Resources, sum, type TaskInfo, type TaskStatus } from '../wire/index.ts'
+import { findCgroupParent } from './cgroup.ts'
+import { pruneSandboxes } from './sandbox.ts'
+import { type KillOrder, Task, type TaskHost } from './task.ts'
+import { TaskFolder } from './task-folder.ts'
+
+/** How often ends and kills that nobody tells of are looked for; only while there are tasks. */
+const sweepMs = 100
+/** What tasks get that end because their framework is gone: Mesos's executor_shutdown_grace_period. */
+const shutdownGraceMs = 5_000
+
+export interface AgentOptions {
+  readonly stateDir: string
+  readonly hostname: string
+  readonly attributes: readonly unknown[]
+  readonly total: Resources
+  /** `host:port` under which it is reached. */
+  readonly endpoint: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** What an agent tells its master. */
+export interface AgentListener {
+  /** A status update is due; it comes again until it is acknowledged. */
+  update(frameworkId: string, status: TaskStatus): void
+  /** Resources came free. */
+  freed(): void
+}
+
+export class Agent {
+  readonly id: string
+  readonly hostname: string
+  readonly attributes: readonly unknown[]
+  readonly total: Resources
+  readonly endpoint: string
+  readonly #clock: Clock
+  readonly #host: TaskHost
+  readonly #tasks = new Map<string, Task>()
+  #listener: AgentListener = { update: () => {}, freed: () => {} }
+  #cancelSweep: (() => void) | undefined
+
+  constructor(options: AgentOptions) {
+    this.id = loadAgentId(options.stateDir)
+    this.hostname = options.hostname
+    this.attributes = options.attributes
+    this.total = options.total
+    this.endpoint = options.endpoint
+    this.#clock = options.clock
+    const cgroups = findCgroupParent()
+    if (cgroups === undefined) {
+      options.log.warn('no memory cgroup can be made here: tasks are not held to their memory')
+    }
+    this.#host = {
+      stateDir: options.stateDir,
+      address: { agentId: this.id, endpoint: options.endpoint },
+      clock: options.clock,
+      log: options.log,
+      cgroups,
+      send: (frameworkId, status) => this.#listener.update(frameworkId, status),
+      ended: () => this.#listener.freed(),
+      gone: (task) => this.#remove(task),
+    }
+    this.#recover()
+  }
+
+  /** From now on `listener` hears of everything. */
+  listen(listener: AgentListener): void {
+    this.#listener = listener
+  }
+
+  tasks(frameworkId?: string): readonly Task[] {
+    const all = [...this.#tasks.values()].filter((task) => !task.record.discarded)
+    return frameworkId === undefined ? all : all.filter((task) => task.record.frameworkId === frameworkId)
+  }
+
+  find(frameworkId: string, taskId: string): Task | undefined {
+    return this.tasks(frameworkId).find((task) => task.id === taskId)
+  }
+
+  /** What running tasks hold, those included whose framework is gone. */
+  get held(): Resources {
+    return sum([...this.#tasks.values()].map((task) => task.held))
+  }
+
+  /** @throws If the task's folders cannot be made. */
+  launch(frameworkId: string, role: string, info: TaskInfo): void {
+    const task = Task.create(this.#host, frameworkId, role, info)
+    this.#tasks.set(task.record.containerId, task)
+    void task.start()
+    this.#sweepLater()
+  }
+
+  kill(frameworkId: string, taskId: string, order: KillOrder): void {
+    this.find(frameworkId, taskId)?.kill(order)
+  }
+
+  acknowledge(frameworkId: string, taskId: string, uuid: string): void {
+    this.find(frameworkId, taskId)?.acknowledge(uuid)
+  }
+
+  /** The framework has just subscribed: what it has not acknowledged is sent at once. */
+  resend(frameworkId: string): void {
+    for (const task of this.tasks(frameworkId)) task.resend()
+  }
+
+  /** The framework is gone: its tasks end, and nobody is told. */
+  discard(frameworkId: string): void {
+    for (const task of this.tasks(frameworkId)) task.discard(shutdownGraceMs)
+  }
+
+  /** Ends the agent, not its tasks. */
+  close(): void {
+    this.#cancelSweep?.()
+    for (const task of this.#tasks.values()) task.close()
+  }
+
+  #recover(): void {
+    for (const folder of TaskFolder.all(this.#host.stateDir)) {
+      const task = Task.recover(this.#host, folder)
+      if (task !== undefined) this.#tasks.set(task.record.containerId, task)
+    }
+    for (const task of [...this.#tasks.values()]) task.resume()
+    if (this.#tasks.size > 0)
+      this.#host.log.info({ tasks: this.#tasks.size }, 'took up the tasks left by the agent before')
+    this.#sweepLater()
+  }
+
+  #sweepLater(): void {
+    if (this.#cancelSweep !== undefined || this.#tasks.size === 0) return
+    this.#cancelSweep = this.#clock.after(sweepMs, () => {
+      this.#cancelSweep = undefined
+      for (const task of [...this.#tasks.values()]) task.sweep()
+      this.#sweepLater()
+    })
+  }
+
+  #remove(task: Task): void {
+    this.#tasks.delete(task.record.containerId)
+    pruneSandboxes(this.#host.stateDir, new Set([...this.#tasks.values()].map((t) => t.record.sandbox)))
+  }
+}
+
+function loadAgentId(stateDir: string): string {
+  const path = join(stateDir, 'agent.json')
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as { id: string }).id
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const id = `${randomUUID()}-S0`
+  writeFileSync(`${path}.tmp`, JSON.stringify({ schema: 1, id }), { mode: 0o600 })
+  renameSync(`${path}.tmp`, path)
+  return id
+}

@@ -1,0 +1,86 @@
+/**
+ * Ending: what an end of a command means to its framework, in the words of Mesos's command executor and agent.
+ * @module
+ */
+import type { TaskState, TaskStatus } from '../wire/index.ts'
+import type { Exit } from './task-folder.ts'
+
+export type Ending = Pick<TaskStatus, 'state' | 'source' | 'message' | 'reason' | 'limitation'>
+
+/** The command ended; `killed`: it had been told to, and then its status does not matter. */
+export function commandEnded(exit: Exit, killed: boolean): Ending {
+  const success = exit.kind === 'status' && exit.value === 0
+  const state: TaskState = killed ? 'TASK_KILLED' : success ? 'TASK_FINISHED' : 'TASK_FAILED'
+  const message =
+    exit.kind === 'status'
+      ? `Command exited with status ${exit.value}`
+      : `Command terminated with signal ${signalTexts[exit.value] ?? `Unknown signal ${exit.value}`}`
+  return { state, source: 'SOURCE_EXECUTOR', message }
+}
+
+/** The shim is gone and left no status: how the command ended is not known. */
+export function shimLost(killed: boolean): Ending {
+  return {
+    state: killed ? 'TASK_KILLED' : 'TASK_FAILED',
+    source: 'SOURCE_AGENT',
+    reason: 'REASON_EXECUTOR_TERMINATED',
+    message: 'Abnormal executor termination: the shim ended without a status',
+  }
+}
+
+export function memoryExceeded(limitMib: number, peakMib: number, statistics: string): Ending {
+  return {
+    state: 'TASK_FAILED',
+    source: 'SOURCE_AGENT',
+    reason: 'REASON_CONTAINER_LIMITATION_MEMORY',
+    message: `Memory limit exceeded: Requested: ${limitMib}MB Maximum Used: ${peakMib}MB\n\nMEMORY STATISTICS: \n${statistics}\n`,
+    limitation: { resources: [{ name: 'mem', type: 'SCALAR', scalar: { value: limitMib } }] },
+  }
+}
+
+export function launchFailed(reason: string): Ending {
+  return {
+    state: 'TASK_FAILED',
+    source: 'SOURCE_AGENT',
+    reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+    message: `Failed to launch container: ${reason}`,
+  }
+}
+
+export const killedDuringLaunch: Ending = {
+  state: 'TASK_KILLED',
+  source: 'SOURCE_AGENT',
+  reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
+  message: 'Killed before delivery to the executor',
+}
+
+export function wrongUser(sandbox: string, user: string, own: string): Ending {
+  return {
+    state: 'TASK_DROPPED',
+    source: 'SOURCE_AGENT',
+    reason: 'REASON_EXECUTOR_TERMINATED',
+    message: `Failed to create executor directory '${sandbox}': Failed to chown directory to '${user}': tasks run as '${own}' here`,
+  }
+}
+
+/** strsignal(3) of Linux. */
+const signalTexts: Readonly<Record<number, string>> = {
+  1: 'Hangup',
+  2: 'Interrupt',
+  3: 'Quit',
+  4: 'Illegal instruction',
+  5: 'Trace/breakpoint trap',
+  6: 'Aborted',
+  7: 'Bus error',
+  8: 'Floating point exception',
+  9: 'Killed',
+  10: 'User defined signal 1',
+  11: 'Segmentation fault',
+  12: 'User defined signal 2',
+  13: 'Broken pipe',
+  14: 'Alarm clock',
+  15: 'Terminated',
+  24: 'CPU time limit exceeded',
+  25: 'File size limit exceeded',
+  31: 'Bad system call',
+}

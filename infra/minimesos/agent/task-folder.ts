@@ -1,0 +1,130 @@
+/**
+ * TaskFolder: what is known of one task on disk, so that an agent that is killed at any instant finds it again.
+ *
+ *   task.json  the record, by the agent            kill  {"deadlineMs"}, by whoever wants the task ended
+ *   shim       identity of the shim (S1)           command, exit, signal  by the shim
+ *
+ *   F1. The record is written before the shim is started.
+ *   F2. Written whole or not at all; read by nobody but the owner: a record holds the task's environment.
+ * @module
+ */
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { TaskInfo, TaskState, TaskStatus } from '../wire/index.ts'
+import { type ProcessIdentity, parseStat } from './process-identity.ts'
+
+export interface TaskRecord {
+  readonly schema: 1
+  readonly containerId: string
+  readonly frameworkId: string
+  readonly role: string
+  readonly info: TaskInfo
+  readonly sandbox: string
+  /** Folder of its memory cgroup. */
+  readonly cgroup?: string
+  readonly shimPid?: number
+  /** The state acknowledged last. */
+  readonly acknowledged: TaskState
+  /** Updates not yet acknowledged, oldest first. */
+  readonly pending: readonly TaskStatus[]
+  /** The framework is gone: nobody is to hear of this task. */
+  readonly discarded?: true
+}
+
+/** How the command ended. */
+export interface Exit {
+  readonly kind: 'status' | 'signal'
+  readonly value: number
+}
+
+export class TaskFolder {
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  static all(stateDir: string): TaskFolder[] {
+    const dir = tasksDir(stateDir)
+    return existsSync(dir) ? readdirSync(dir).map((name) => new TaskFolder(join(dir, name))) : []
+  }
+
+  static create(stateDir: string, containerId: string): TaskFolder {
+    const path = join(tasksDir(stateDir), containerId)
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    return new TaskFolder(path)
+  }
+
+  /** The record; undefined if the agent was killed before it wrote one: then nothing was started (F1). */
+  readRecord(): TaskRecord | undefined {
+    const text = this.#read('task.json')
+    return text === undefined ? undefined : (JSON.parse(text) as TaskRecord)
+  }
+
+  writeRecord(record: TaskRecord): void {
+    this.#write('task.json', JSON.stringify(record))
+  }
+
+  /** Takes the shim's place: true if it never started, and then it never will (S1). */
+  claim(): boolean {
+    try {
+      closeSync(openSync(join(this.path, 'shim'), 'wx', 0o600))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  get shim(): ProcessIdentity | undefined {
+    return parseStat(this.#read('shim') ?? '')
+  }
+
+  get command(): ProcessIdentity | undefined {
+    return parseStat(this.#read('command') ?? '')
+  }
+
+  get exit(): Exit | undefined {
+    const [, kind, value] = /^(status|signal) (\d+)\n$/.exec(this.#read('exit') ?? '') ?? []
+    return kind === undefined ? undefined : { kind: kind as Exit['kind'], value: Number(value) }
+  }
+
+  /** Until when the task may end by itself, if it was told to. */
+  get killDeadlineMs(): number | undefined {
+    const text = this.#read('kill')
+    return text === undefined ? undefined : (JSON.parse(text) as { deadlineMs: number }).deadlineMs
+  }
+
+  set killDeadlineMs(deadlineMs: number) {
+    this.#write('kill', JSON.stringify({ deadlineMs }))
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+
+  #read(name: string): string | undefined {
+    try {
+      return readFileSync(join(this.path, name), 'utf8')
+    } catch {
+      return undefined
+    }
+  }
+
+  #write(name: string, text: string): void {
+    const path = join(this.path, name)
+    writeFileSync(`${path}.tmp`, text, { mode: 0o600 })
+    renameSync(`${path}.tmp`, path)
+  }
+}
+
+const tasksDir = (stateDir: string): string => join(stateDir, 'tasks')

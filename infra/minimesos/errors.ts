@@ -1,0 +1,12 @@
+/**
+ * Errors of minimesos's own making; what a framework does wrong is answered on the wire instead, in Mesos's words.
+ * @module
+ */
+import type { Blame } from '../../sdk/errors.ts'
+
+export const minimesosErrors = {
+  ERR_PORT_TAKEN: 'caller', // another process listens on the port that was asked for
+  ERR_STATE_IN_USE: 'caller', // another minimesos runs on the same state folder
+  ERR_BAD_OPTION: 'caller', // a flag or the credentials file does not hold what it must
+} as const satisfies Record<string, Blame>
+export type MinimesosErrorCode = keyof typeof minimesosErrors

@@ -1,0 +1,2 @@
+export { endTasks } from './end-tasks.ts'
+export { type Minimesos, type MinimesosOptions, startMinimesos } from './minimesos.ts'

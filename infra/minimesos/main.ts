@@ -1,0 +1,109 @@
+/**
+ * The minimesos process: flags in, one ready line out on stdout, logs on stderr.
+ *
+ * Ends on SIGTERM and SIGINT, and with CONCORD_PARENT=stdin when stdin closes. Its tasks live on.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+import { CodedError } from '../../sdk/errors.ts'
+import { type MinimesosOptions, startMinimesos } from './minimesos.ts'
+
+const usage = `usage: minimesos --state DIR (--credentials FILE | --no-credentials)
+  [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v] [--offer-timeout-ms N]`
+
+const log = pino(
+  { name: 'minimesos', level: process.env['CONCORD_LOG_LEVEL'] ?? 'info' },
+  pino.destination({ dest: 2, sync: true }),
+)
+
+try {
+  const minimesos = await startMinimesos({ ...readFlags(process.argv.slice(2)), log })
+  let ending = false
+  const end = async (reason: string): Promise<void> => {
+    if (ending) return
+    ending = true
+    log.info({ reason }, 'ending; tasks live on')
+    await minimesos.close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void end(signal))
+  if (process.env['CONCORD_PARENT'] === 'stdin')
+    process.stdin.on('end', () => void end('stdin closed')).resume()
+  console.log(JSON.stringify({ ready: true, url: minimesos.url }))
+} catch (error) {
+  if (!(error instanceof CodedError)) throw error
+  log.fatal({ code: error.code }, error.message)
+  process.exit(2)
+}
+
+function readFlags(args: string[]): MinimesosOptions {
+  const flags = parse(args)
+  if (flags.state === undefined) throw bad(`--state is missing\n${usage}`)
+  if ((flags.credentials === undefined) !== flags['no-credentials']) {
+    throw bad(
+      `minimesos executes commands: give --credentials FILE, or --no-credentials to let in whoever is on this machine`,
+    )
+  }
+  return {
+    port: count('port', flags.port) ?? 5050,
+    stateDir: flags.state,
+    ...(flags.credentials === undefined ? {} : { credentials: readCredentials(flags.credentials) }),
+    ...optional('cpus', count('cpus', flags.cpus)),
+    ...optional('memMib', count('mem', flags.mem)),
+    ...optional('diskMib', count('disk', flags.disk)),
+    ...optional('hostname', flags.hostname),
+    ...optional('attributes', flags.attributes),
+    ...optional('offerTimeoutMs', count('offer-timeout-ms', flags['offer-timeout-ms'])),
+  }
+}
+
+function parse(args: string[]) {
+  const text = { type: 'string' } as const
+  try {
+    return parseArgs({
+      args,
+      options: {
+        port: text,
+        state: text,
+        credentials: text,
+        'no-credentials': { type: 'boolean', default: false },
+        cpus: text,
+        mem: text,
+        disk: text,
+        hostname: text,
+        attributes: text,
+        'offer-timeout-ms': text,
+      },
+    }).values
+  } catch (error) {
+    throw bad(`${(error as Error).message}\n${usage}`)
+  }
+}
+
+function count(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d+(\.\d+)?$/.test(text)) throw bad(`--${flag} must be a number, not '${text}'`)
+  return Number(text)
+}
+
+function readCredentials(path: string): { principal: string; secret: string } {
+  const expected = `Cannot read credentials from ${path}: expected {"principal": "…", "secret": "…"}`
+  try {
+    const { principal, secret } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
+    if (typeof principal === 'string' && typeof secret === 'string' && principal && secret)
+      return { principal, secret }
+  } catch (error) {
+    throw bad(`${expected}: ${(error as Error).message}`)
+  }
+  throw bad(expected)
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: V })
+}
+
+function bad(message: string): CodedError {
+  return new CodedError('ERR_BAD_OPTION', message)
+}

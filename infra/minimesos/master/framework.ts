@@ -1,0 +1,48 @@
+/**
+ * Framework: one registered scheduler, subscribed or not.
+ * @module
+ */
+import { type FrameworkInfo, has, rolesOf, type TaskState } from '../wire/index.ts'
+import type { EventStream } from './event-stream.ts'
+
+export class Framework {
+  readonly id: string
+  info: FrameworkInfo
+  suppressed: ReadonlySet<string>
+  /** Undefined while it is not subscribed. */
+  stream: EventStream | undefined
+  /** Known from before a restart of the master, and not heard of since. */
+  recovered: boolean
+  /** Stops the removal that is due when it stays away. */
+  cancelRemoval: () => void = () => {}
+
+  constructor(id: string, info: FrameworkInfo, recovered: boolean) {
+    this.id = id
+    this.info = info
+    this.recovered = recovered
+    this.suppressed = new Set()
+  }
+
+  get roles(): readonly string[] {
+    return rolesOf(this.info)
+  }
+
+  /** The roles in which it takes offers. */
+  get activeRoles(): readonly string[] {
+    return this.stream === undefined ? [] : this.roles.filter((role) => !this.suppressed.has(role))
+  }
+
+  /** The state in words that the framework knows. */
+  told(state: TaskState): TaskState {
+    const partitionState = state === 'TASK_DROPPED' || state === 'TASK_GONE' || state === 'TASK_UNKNOWN'
+    return partitionState && !has(this.info, 'PARTITION_AWARE') ? 'TASK_LOST' : state
+  }
+
+  /** Takes over what a new FrameworkInfo may change; a changed user or `checkpoint` is ignored, as a master does. */
+  update(info: FrameworkInfo, suppressed: readonly string[]): void {
+    const { user, checkpoint } = this.info
+    const { checkpoint: _, ...rest } = info
+    this.info = { ...rest, user, ...(checkpoint === undefined ? {} : { checkpoint }) }
+    this.suppressed = new Set(suppressed)
+  }
+}

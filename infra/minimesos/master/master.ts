@@ -1,0 +1,499 @@
+/**
+ * Master: frameworks, their subscriptions and their calls, answered as a Mesos master answers them.
+ *
+ *   M1. A framework has one stream. A second subscription with its id ends the first; its offers die unannounced.
+ *   M2. A framework that stays away longer than its failover_timeout, or tears itself down, is removed with its tasks.
+ *   M3. 202 says only that a call was understood; what comes of it comes as events.
+ *   M4. An update without `uuid` is the master's own word, and is not acknowledged.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { Clock } from '../../clock.ts'
+import type { Agent, Task } from '../agent/index.ts'
+import {
+  type Call,
+  type CheckedCall,
+  frameworkFault,
+  fromWire,
+  has,
+  type Operation,
+  subtract,
+  sum,
+  type TaskInfo,
+  type TaskState,
+  type TaskStatus,
+  toWire,
+} from '../wire/index.ts'
+import { Allocator, type Offer } from './allocator.ts'
+import { type EventStream, heartbeatIntervalMs } from './event-stream.ts'
+import { Framework } from './framework.ts'
+import { afterLong } from './long-timer.ts'
+import { Registry } from './registry.ts'
+import { taskFault } from './task-fault.ts'
+
+/** What a framework gets at least to come back after a restart of the master: Mesos's agent_reregister_timeout. */
+const recoveryMinMs = 600_000
+/** How many ids of removed frameworks are remembered: Mesos's max_completed_frameworks. */
+const removedMax = 50
+
+export interface MasterOptions {
+  readonly stateDir: string
+  readonly agents: readonly Agent[]
+  readonly port: number
+  readonly clock: Clock
+  readonly log: Logger
+  /** Offers not answered by then are rescinded. Absent: never. */
+  readonly offerTimeoutMs?: number
+}
+
+export interface Answer {
+  readonly status: number
+  /** Absent: an empty answer. */
+  readonly text?: string
+}
+
+const accepted: Answer = { status: 202 }
+
+export class Master {
+  readonly #options: MasterOptions
+  readonly #id = randomUUID()
+  readonly #registry: Registry
+  readonly #allocator: Allocator
+  readonly #frameworks = new Map<string, Framework>()
+  readonly #removed = new Set<string>()
+  #frameworkCount = 0
+  #closed = false
+
+  constructor(options: MasterOptions) {
+    this.#options = options
+    this.#registry = new Registry(options.stateDir)
+    this.#allocator = new Allocator({
+      agents: options.agents,
+      frameworks: () => this.#frameworks.values(),
+      offerIdPrefix: this.#id,
+      clock: options.clock,
+      offered: (framework, offers) => this.#sendOffers(framework, offers),
+    })
+    this.#recover()
+    for (const agent of options.agents) {
+      agent.listen({
+        update: (frameworkId, status) => this.#forward(frameworkId, status),
+        freed: () => this.#allocator.allocateSoon(),
+      })
+    }
+  }
+
+  /** SUBSCRIBE. What is wrong with a FrameworkInfo is told as an event on the stream that it asked for. */
+  subscribe(subscribe: NonNullable<Call['subscribe']>, stream: EventStream): void {
+    const { framework_info: info, suppressed_roles: suppressed } = subscribe
+    const fault = frameworkFault(info, suppressed)
+    if (fault !== undefined) return stream.fail(fault)
+    const id = info.id?.value ?? `${this.#id}-${String(this.#frameworkCount++).padStart(4, '0')}`
+    if (this.#removed.has(id)) return stream.fail('Framework has been removed')
+
+    const framework = this.#frameworks.get(id) ?? new Framework(id, info, false)
+    framework.cancelRemoval()
+    this.#detach(framework)?.fail('Framework failed over')
+    framework.update(info, suppressed)
+    framework.stream = stream
+    framework.recovered = false
+    this.#frameworks.set(id, framework)
+    this.#save()
+    stream.onClose(() => this.#disconnected(framework, stream))
+    stream.send('SUBSCRIBED', {
+      framework_id: { value: id },
+      heartbeat_interval_seconds: heartbeatIntervalMs / 1000,
+      master_info: this.#masterInfo,
+    })
+    stream.startHeartbeats()
+    for (const agent of this.#options.agents) agent.resend(id)
+    this.#allocator.allocateSoon()
+  }
+
+  /** Any other call. */
+  call(call: CheckedCall, streamId: string | undefined): Answer {
+    const framework = this.#frameworks.get(call.framework_id?.value ?? '')
+    if (framework === undefined || framework.recovered) return refused(400, 'Framework cannot be found')
+    if (framework.stream === undefined) return refused(403, 'Framework is not subscribed')
+    if (streamId === undefined) {
+      return refused(400, "All non-subscribe calls should include the 'Mesos-Stream-Id' header")
+    }
+    if (streamId !== framework.stream.id) {
+      const text = `The stream ID '${streamId}' included in this request didn't match the stream ID currently associated with framework ID ${framework.id}`
+      return refused(400, text)
+    }
+    return this.#perform(framework, call)
+  }
+
+  /** What `/state` shows; no commands and no environments, they may hold secrets. */
+  get state(): unknown {
+    return {
+      ...this.version,
+      id: this.#id,
+      pid: this.#masterInfo.pid,
+      hostname: '127.0.0.1',
+      slaves: this.#options.agents.map((agent) => ({
+        id: agent.id,
+        hostname: agent.hostname,
+        resources: Object.fromEntries(agent.total),
+        used_resources: Object.fromEntries(agent.held),
+      })),
+      frameworks: [...this.#frameworks.values()].map((framework) => ({
+        id: framework.id,
+        name: framework.info.name,
+        roles: framework.roles,
+        connected: framework.stream !== undefined,
+        offers: this.#allocator.offers(framework).map((offer) => offer.id),
+        tasks: this.#tasks(framework).map((task) => ({
+          id: task.id,
+          state: task.state,
+          slave_id: task.record.info.agent_id.value,
+          sandbox: task.record.sandbox,
+        })),
+      })),
+    }
+  }
+
+  get version(): { readonly version: string } {
+    return { version: this.#masterInfo.version }
+  }
+
+  /** Ends the master without a word to its frameworks, as a killed one does. */
+  close(): void {
+    this.#closed = true
+    this.#allocator.close()
+    for (const framework of this.#frameworks.values()) framework.cancelRemoval()
+  }
+
+  #perform(framework: Framework, call: CheckedCall): Answer {
+    switch (call.type) {
+      case 'TEARDOWN':
+        this.#remove(framework)
+        break
+      case 'ACCEPT':
+        this.#accept(framework, call.accept!)
+        break
+      case 'DECLINE':
+        for (const { value } of call.decline!.offer_ids) {
+          const offer = this.#allocator.take(framework, value)
+          if (offer !== undefined)
+            this.#allocator.refuse(offer, offer.resources, call.decline!.filters?.refuse_seconds)
+        }
+        break
+      case 'REVIVE':
+        this.#revive(framework, call.revive?.roles ?? [])
+        break
+      case 'SUPPRESS': {
+        const roles = call.suppress?.roles ?? []
+        framework.suppressed = new Set([
+          ...framework.suppressed,
+          ...(roles.length > 0 ? roles : framework.roles),
+        ])
+        break
+      }
+      case 'KILL':
+        this.#kill(framework, call.kill!)
+        break
+      case 'ACKNOWLEDGE': {
+        const { agent_id, task_id, uuid } = call.acknowledge!
+        this.#agent(agent_id.value)?.acknowledge(framework.id, task_id.value, uuid)
+        break
+      }
+      case 'RECONCILE':
+        this.#reconcile(framework, call.reconcile!.tasks)
+        break
+      case 'UPDATE_FRAMEWORK':
+        return this.#updateFramework(framework, call.update_framework!)
+      default:
+        // Executors, inverse offers and operations there are none: such calls are taken and come to nothing.
+        this.#options.log.debug({ framework: framework.id, call: call.type }, 'call without effect')
+    }
+    return accepted
+  }
+
+  #accept(framework: Framework, accept: NonNullable<Call['accept']>): void {
+    const offers = this.#takeOffers(
+      framework,
+      accept.offer_ids.map((id) => id.value),
+    )
+    const first = typeof offers === 'string' ? undefined : offers[0]
+    if (typeof offers === 'string' || first === undefined) {
+      for (const info of accept.operations.flatMap(tasksOf)) {
+        this.#tell(
+          framework,
+          info,
+          'TASK_DROPPED',
+          'REASON_INVALID_OFFERS',
+          `Task launched with invalid offers: ${offers}`,
+        )
+      }
+      return
+    }
+    let left = sum(offers.map((offer) => offer.resources))
+    let launched = false
+    for (const operation of accept.operations) {
+      if (operation.type !== 'LAUNCH') {
+        this.#refuseOperation(framework, operation)
+        continue
+      }
+      for (const info of operation.launch?.task_infos ?? []) {
+        if (!this.#launch(framework, first, info, left)) continue
+        left = subtract(left, fromWire(info.resources))
+        launched = true
+      }
+    }
+    this.#allocator.refuse(first, left, accept.filters?.refuse_seconds, launched ? 0 : undefined)
+  }
+
+  /** All of the offers, of one agent and one role; or what is wrong. Offers named are used up in both cases. */
+  #takeOffers(framework: Framework, ids: readonly string[]): readonly Offer[] | string {
+    const offers = ids.map((id) => this.#allocator.take(framework, id))
+    const twice = ids.find((id, i) => ids.indexOf(id) !== i)
+    const dead = ids[offers.indexOf(undefined)]
+    const [first, other] = [offers[0], offers.find((offer) => offer?.role !== offers[0]?.role)]
+    const elsewhere = offers.find((offer) => offer?.agent !== first?.agent)
+    if (ids.length === 0) return 'No offers specified'
+    if (twice !== undefined) return `Duplicate offer ${twice} in offer list`
+    if (dead !== undefined) return `Offer ${dead} is no longer valid`
+    if (other !== undefined) {
+      return `Aggregated offers must be allocated to the same role. Offer ${other.id} uses role ${other.role} but another is using role ${first?.role}`
+    }
+    if (elsewhere !== undefined) {
+      return `Aggregated offers must belong to one single agent. Offer ${elsewhere.id} uses agent ${elsewhere.agent.id} and agent ${first?.agent.id}`
+    }
+    return offers.filter((offer) => offer !== undefined)
+  }
+
+  #launch(framework: Framework, { agent, role }: Offer, info: TaskInfo, left: Offer['resources']): boolean {
+    const fault = taskFault(info, {
+      agentId: agent.id,
+      role,
+      left,
+      taken: (taskId) => this.#find(framework, taskId) !== undefined,
+    })
+    if (fault !== undefined) {
+      this.#tell(framework, info, 'TASK_ERROR', 'REASON_TASK_INVALID', fault)
+      return false
+    }
+    try {
+      agent.launch(framework.id, role, info)
+      return true
+    } catch (error) {
+      const message = `Failed to create executor directory: ${(error as Error).message}`
+      this.#tell(framework, info, 'TASK_DROPPED', 'REASON_EXECUTOR_TERMINATED', message)
+      return false
+    }
+  }
+
+  #refuseOperation(framework: Framework, operation: Operation): void {
+    const message = `minimesos does not support the operation ${operation.type ?? 'of unknown type'}`
+    for (const info of tasksOf(operation)) {
+      this.#tell(
+        framework,
+        info,
+        'TASK_ERROR',
+        'REASON_TASK_GROUP_INVALID',
+        `${message}: launch tasks by LAUNCH`,
+      )
+    }
+    if (operation.id === undefined) return
+    const status = { operation_id: operation.id, state: 'OPERATION_ERROR', message }
+    framework.stream?.send('UPDATE_OPERATION_STATUS', { status })
+  }
+
+  #revive(framework: Framework, asked: readonly string[]): void {
+    const roles = asked.length > 0 ? asked : framework.roles
+    framework.suppressed = new Set([...framework.suppressed].filter((role) => !roles.includes(role)))
+    this.#allocator.revive(framework, roles)
+  }
+
+  #kill(framework: Framework, kill: NonNullable<Call['kill']>): void {
+    const task = this.#find(framework, kill.task_id.value)
+    if (task === undefined) return this.#reconcileOne(framework, kill.task_id.value, kill.agent_id?.value)
+    const nanoseconds = kill.kill_policy?.grace_period?.nanoseconds
+    task.kill({
+      ...(nanoseconds === undefined ? {} : { graceMs: nanoseconds / 1e6 }),
+      reportKilling: has(framework.info, 'TASK_KILLING_STATE'),
+    })
+  }
+
+  #reconcile(framework: Framework, asked: NonNullable<Call['reconcile']>['tasks']): void {
+    if (asked.length === 0) for (const task of this.#tasks(framework)) this.#tellState(framework, task)
+    for (const { task_id, agent_id } of asked) this.#reconcileOne(framework, task_id.value, agent_id?.value)
+  }
+
+  #reconcileOne(framework: Framework, taskId: string, agentId: string | undefined): void {
+    const task = this.#find(framework, taskId)
+    if (task !== undefined) return this.#tellState(framework, task)
+    const known = agentId !== undefined && this.#agent(agentId) !== undefined
+    this.#sendStatus(framework, {
+      task_id: { value: taskId },
+      state: framework.told(known ? 'TASK_GONE' : 'TASK_UNKNOWN'),
+      message: `Reconciliation: Task is unknown${known ? ' to the agent' : ''}`,
+      source: 'SOURCE_MASTER',
+      reason: 'REASON_RECONCILIATION',
+      ...(agentId === undefined ? {} : { agent_id: { value: agentId } }),
+    })
+  }
+
+  #tellState(framework: Framework, task: Task): void {
+    this.#sendStatus(framework, {
+      task_id: { value: task.id },
+      state: framework.told(task.state),
+      message: 'Reconciliation: Latest task state',
+      source: 'SOURCE_MASTER',
+      reason: 'REASON_RECONCILIATION',
+      agent_id: task.record.info.agent_id,
+      container_status: task.containerStatus,
+    })
+  }
+
+  #forward(frameworkId: string, status: TaskStatus): void {
+    const framework = this.#frameworks.get(frameworkId)
+    framework?.stream?.send('UPDATE', { status: { ...status, state: framework.told(status.state) } })
+  }
+
+  /** The master's own word on a task that it does not launch. */
+  #tell(framework: Framework, info: TaskInfo, state: TaskState, reason: string, message: string): void {
+    this.#sendStatus(framework, {
+      task_id: info.task_id,
+      state: framework.told(state),
+      message,
+      source: 'SOURCE_MASTER',
+      reason,
+      agent_id: info.agent_id,
+    })
+  }
+
+  #sendStatus(framework: Framework, status: Omit<TaskStatus, 'timestamp'>): void {
+    framework.stream?.send('UPDATE', { status: { ...status, timestamp: this.#options.clock.nowMs() / 1000 } })
+  }
+
+  #updateFramework(framework: Framework, update: NonNullable<Call['update_framework']>): Answer {
+    const { framework_info: info, suppressed_roles: suppressed } = update
+    const fault = frameworkFault(info, suppressed)
+    if (fault !== undefined) return refused(400, `Supplied FrameworkInfo is not valid: ${fault}`)
+    for (const field of ['user', 'checkpoint'] as const) {
+      const [was, wanted] = [framework.info[field] ?? false, info[field] ?? false]
+      if (was !== wanted) {
+        const change = `attempted to update from '${was}' to '${wanted}'`
+        return refused(
+          400,
+          `FrameworkInfo update is not valid: Updating 'FrameworkInfo.${field}' is unsupported; ${change}`,
+        )
+      }
+    }
+    framework.update(info, suppressed)
+    this.#save()
+    for (const offer of this.#allocator.offers(framework)) {
+      if (!framework.roles.includes(offer.role)) this.#rescind(offer)
+    }
+    this.#allocator.allocateSoon()
+    return { status: 200 }
+  }
+
+  #sendOffers(framework: Framework, offers: readonly Offer[]): void {
+    framework.stream?.send('OFFERS', { offers: offers.map((offer) => this.#offerMessage(offer)) })
+    const { clock, offerTimeoutMs } = this.#options
+    if (offerTimeoutMs === undefined) return
+    for (const offer of offers) clock.after(offerTimeoutMs, () => this.#rescind(offer))
+  }
+
+  #rescind(offer: Offer): void {
+    if (this.#closed || this.#allocator.take(offer.framework, offer.id) === undefined) return
+    offer.framework.stream?.send('RESCIND', { offer_id: { value: offer.id } })
+  }
+
+  #offerMessage({ id, framework, agent, role, resources }: Offer): unknown {
+    const [hostname, port] = agent.endpoint.split(':')
+    return {
+      id: { value: id },
+      framework_id: { value: framework.id },
+      agent_id: { value: agent.id },
+      hostname: agent.hostname,
+      url: { scheme: 'http', address: { hostname, ip: '127.0.0.1', port: Number(port) }, path: '/slave(1)' },
+      resources: toWire(resources, role, !has(framework.info, 'RESERVATION_REFINEMENT')),
+      ...(agent.attributes.length === 0 ? {} : { attributes: agent.attributes }),
+      allocation_info: { role },
+    }
+  }
+
+  /** Takes a framework's stream away from it, and the offers that were made there. */
+  #detach(framework: Framework): EventStream | undefined {
+    const stream = framework.stream
+    framework.stream = undefined
+    this.#allocator.leave(framework)
+    return stream
+  }
+
+  #disconnected(framework: Framework, stream: EventStream): void {
+    if (this.#closed || framework.stream !== stream) return
+    this.#detach(framework)
+    const timeoutMs = (framework.info.failover_timeout ?? 0) * 1000
+    this.#options.log.info({ framework: framework.id, timeoutMs }, 'framework disconnected')
+    if (timeoutMs <= 0) this.#remove(framework)
+    else framework.cancelRemoval = afterLong(this.#options.clock, timeoutMs, () => this.#remove(framework))
+  }
+
+  #remove(framework: Framework): void {
+    framework.cancelRemoval()
+    this.#detach(framework)?.end()
+    for (const agent of this.#options.agents) agent.discard(framework.id)
+    this.#frameworks.delete(framework.id)
+    this.#removed.add(framework.id)
+    for (const id of [...this.#removed].slice(0, -removedMax)) this.#removed.delete(id)
+    this.#save()
+    this.#options.log.info({ framework: framework.id }, 'framework removed')
+  }
+
+  /** Waits for the frameworks of before; tasks whose framework is not known any more end. */
+  #recover(): void {
+    const { agents, clock } = this.#options
+    for (const framework of this.#registry.load()) {
+      this.#frameworks.set(framework.id, framework)
+      const waitMs = Math.max(recoveryMinMs, (framework.info.failover_timeout ?? 0) * 1000)
+      framework.cancelRemoval = afterLong(clock, waitMs, () => this.#remove(framework))
+    }
+    for (const agent of agents) {
+      const owners = new Set(agent.tasks().map((task) => task.record.frameworkId))
+      for (const id of owners) if (!this.#frameworks.has(id)) agent.discard(id)
+    }
+  }
+
+  #save(): void {
+    this.#registry.save(this.#frameworks.values())
+  }
+
+  #agent(id: string): Agent | undefined {
+    return this.#options.agents.find((agent) => agent.id === id)
+  }
+
+  #tasks(framework: Framework): readonly Task[] {
+    return this.#options.agents.flatMap((agent) => agent.tasks(framework.id))
+  }
+
+  #find(framework: Framework, taskId: string): Task | undefined {
+    return this.#tasks(framework).find((task) => task.id === taskId)
+  }
+
+  get #masterInfo() {
+    const { port } = this.#options
+    return {
+      id: this.#id,
+      ip: 16_777_343, // 127.0.0.1, in network order read as a little-endian number
+      port,
+      pid: `master@127.0.0.1:${port}`,
+      hostname: '127.0.0.1',
+      version: '1.12.0',
+      address: { hostname: '127.0.0.1', ip: '127.0.0.1', port },
+      capabilities: [{ type: 'AGENT_UPDATE' }, { type: 'AGENT_DRAINING' }, { type: 'QUOTA_V2' }],
+    }
+  }
+}
+
+function tasksOf(operation: Operation): readonly TaskInfo[] {
+  return [...(operation.launch?.task_infos ?? []), ...(operation.launch_group?.task_group.tasks ?? [])]
+}
+
+const refused = (status: number, text: string): Answer => ({ status, text })

@@ -1,0 +1,164 @@
+/**
+ * The HTTP side of the master: what is refused, in which order, and in which words.
+ *
+ * Order: 401, 405, content type, JSON, validation, 406 or the stream id, and then the master's own checks.
+ * @module
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { gunzipSync } from 'node:zlib'
+import type { Clock } from '../../clock.ts'
+import { BadCall, readCall } from '../wire/index.ts'
+import { EventStream } from './event-stream.ts'
+import type { Answer, Master } from './master.ts'
+
+const bodyBytesMax = 16 * 2 ** 20
+/** Longer than clients keep an idle connection, so that it is never us who close one just being used. */
+const keepAliveMs = 120_000
+
+export interface Credentials {
+  readonly principal: string
+  readonly secret: string
+}
+
+export interface ServerOptions {
+  /** Who handles requests; undefined while the master starts. */
+  readonly master: () => Master | undefined
+  readonly clock: Clock
+  readonly credentials?: Credentials
+}
+
+export function createMasterServer(options: ServerOptions): Server {
+  const handle = (request: IncomingMessage, response: ServerResponse): void =>
+    route(options, request, response)
+  const server = createServer({ keepAliveTimeout: keepAliveMs }, handle)
+  // A master sends no 100 Continue.
+  server.on('checkContinue', handle)
+  return server
+}
+
+function route(options: ServerOptions, request: IncomingMessage, response: ServerResponse): void {
+  const path = (request.url ?? '/').replace(/\?.*$/s, '').replace(/^\/master(?=\/)/, '')
+  const master = options.master()
+  if (master === undefined) return answer(response, { status: 503, text: 'Master has not finished recovery' })
+  if (path === '/health') return answer(response, { status: 200 })
+  if (path === '/version') return json(response, master.version)
+  if (path === '/state') {
+    return authenticated(options, request, response, 'mesos-master-readonly')
+      ? json(response, master.state)
+      : undefined
+  }
+  if (!path.startsWith('/api/v1')) return answer(response, { status: 404, text: '404 Not Found.' })
+  if (!authenticated(options, request, response, 'mesos-master-scheduler')) return
+  const fault = headerFault(request)
+  if (fault !== undefined) return answer(response, fault)
+  readBody(request, (body) => {
+    if (typeof body !== 'string') return answer(response, body)
+    // One letter wrong in the path, and a master takes the call for one of its operator API.
+    if (path !== '/api/v1/scheduler') {
+      return answer(response, {
+        status: 400,
+        text: "Failed to validate master::Call: Expecting 'type' to be present",
+      })
+    }
+    schedule(options, master, request, response, body)
+  })
+}
+
+function schedule(
+  { clock, credentials }: ServerOptions,
+  master: Master,
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: string,
+): void {
+  const streamId = request.headers['mesos-stream-id'] as string | undefined
+  try {
+    const call = readCall(body, credentials?.principal)
+    if (call.type !== 'SUBSCRIBE') return answer(response, master.call(call, streamId))
+    if (!acceptsJson(request.headers.accept)) {
+      return answer(response, {
+        status: 406,
+        text: "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
+      })
+    }
+    if (streamId !== undefined) {
+      throw new BadCall("Subscribe calls should not include the 'Mesos-Stream-Id' header")
+    }
+    master.subscribe(call.subscribe!, new EventStream(response, clock))
+  } catch (error) {
+    if (!(error instanceof BadCall)) throw error
+    answer(response, { status: 400, text: error.message })
+  }
+}
+
+function headerFault(request: IncomingMessage): Answer | undefined {
+  const { method } = request
+  if (method !== 'POST') {
+    return {
+      status: 405,
+      text: `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${method}'.`,
+    }
+  }
+  const type = request.headers['content-type']
+  if (type === undefined) return { status: 400, text: "Expecting 'Content-Type' to be present" }
+  if (type === 'application/json') return undefined
+  return { status: 415, text: "Expecting 'Content-Type' of application/json or application/x-protobuf" }
+}
+
+/** Calls at the request's end, in the order of the requests on their connection. */
+function readBody(request: IncomingMessage, done: (body: string | Answer) => void): void {
+  const chunks: Buffer[] = []
+  let length = 0
+  request.on('data', (chunk: Buffer) => {
+    length += chunk.length
+    if (length <= bodyBytesMax) chunks.push(chunk)
+  })
+  request.on('end', () => {
+    if (length > bodyBytesMax) return done({ status: 413, text: `A call may have ${bodyBytesMax} bytes` })
+    const raw = Buffer.concat(chunks)
+    if (request.headers['content-encoding'] !== 'gzip') return done(raw.toString())
+    try {
+      done(gunzipSync(raw, { maxOutputLength: bodyBytesMax }).toString())
+    } catch {
+      done({ status: 400, text: 'Failed to decompress request body' })
+    }
+  })
+}
+
+function acceptsJson(accept: string | undefined): boolean {
+  const allowed = ['application/json', 'application/*', '*/*']
+  return (
+    accept === undefined ||
+    accept.split(',').some((type) => allowed.includes(type.replace(/;.*$/s, '').trim()))
+  )
+}
+
+function authenticated(
+  { credentials }: ServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  realm: string,
+): boolean {
+  if (credentials === undefined) return true
+  const expected = `Basic ${Buffer.from(`${credentials.principal}:${credentials.secret}`).toString('base64')}`
+  if (timingSafeEqual(digest(request.headers.authorization ?? ''), digest(expected))) return true
+  response.setHeader('WWW-Authenticate', `Basic realm="${realm}"`)
+  answer(response, { status: 401, text: '401 Unauthorized.' })
+  return false
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+function answer(response: ServerResponse, { status, text }: Answer): void {
+  if (status === 405) response.setHeader('Allow', 'POST')
+  if (text !== undefined) response.setHeader('Content-Type', 'text/plain; charset=utf-8')
+  response.writeHead(status, { 'Content-Length': Buffer.byteLength(text ?? '') })
+  response.end(text)
+}
+
+function json(response: ServerResponse, value: unknown): void {
+  const text = JSON.stringify(value)
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) })
+  response.end(text)
+}

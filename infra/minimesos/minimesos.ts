@@ -1,0 +1,124 @@
+/**
+ * minimesos: a Mesos master and one agent in one process, on loopback, for one machine.
+ *
+ * It speaks the v1 scheduler API as a real master does, so that the scheduler has one way to talk to a cluster. Tasks
+ * are child processes that outlive it.
+ * @module
+ */
+import { mkdirSync, statfsSync } from 'node:fs'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { availableParallelism, hostname, totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { CodedError } from '../../sdk/errors.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { Agent } from './agent/index.ts'
+import { type Credentials, createMasterServer, Master } from './master/index.ts'
+import { lockState } from './state-lock.ts'
+import { parseAttributes, resources } from './wire/index.ts'
+
+/** The ports that an agent offers unless told otherwise. */
+const offeredPorts = { begin: 31_000, end: 32_000 }
+const memShare = 0.75
+
+export interface MinimesosOptions {
+  /** 0: any free one. */
+  readonly port: number
+  readonly stateDir: string
+  /** Absent: whoever reaches the port may run commands. */
+  readonly credentials?: Credentials
+  /** What the agent offers; by default all cpus, 75 % of the memory and the free disk. */
+  readonly cpus?: number
+  readonly memMib?: number
+  readonly diskMib?: number
+  readonly hostname?: string
+  /** `rack:r1;zone:z-a` */
+  readonly attributes?: string
+  /** Offers not answered by then are rescinded. Absent: never. */
+  readonly offerTimeoutMs?: number
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+export interface Minimesos {
+  readonly url: string
+  /** Ends it and leaves its tasks alive. */
+  close(): Promise<void>
+}
+
+/** @throws {CodedError} ERR_PORT_TAKEN, ERR_STATE_IN_USE, ERR_BAD_OPTION */
+export async function startMinimesos(options: MinimesosOptions): Promise<Minimesos> {
+  const { clock = systemClock, log = pino({ level: 'silent' }) } = options
+  const stateDir = resolve(options.stateDir)
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+  const unlock = lockState(stateDir)
+  let master: Master | undefined
+  let agent: Agent | undefined
+  const server = createMasterServer({
+    master: () => master,
+    clock,
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+  })
+  const close = async (): Promise<void> => {
+    master?.close()
+    agent?.close()
+    await stop(server)
+    unlock()
+  }
+  try {
+    const port = await listen(server, options.port)
+    agent = new Agent({
+      stateDir,
+      hostname: options.hostname ?? hostname(),
+      attributes: parseAttributes(options.attributes ?? ''),
+      total: offered(options, stateDir),
+      endpoint: `127.0.0.1:${port}`,
+      clock,
+      log,
+    })
+    const { offerTimeoutMs } = options
+    const timeout = offerTimeoutMs === undefined ? {} : { offerTimeoutMs }
+    master = new Master({ stateDir, agents: [agent], port, clock, log, ...timeout })
+    return { url: `http://127.0.0.1:${port}`, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function offered(options: MinimesosOptions, stateDir: string): ReturnType<typeof resources> {
+  const { bavail, bsize } = statfsSync(stateDir)
+  // Inside a container the bound of the container is what there is.
+  const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  return resources({
+    ports: [offeredPorts],
+    cpus: options.cpus ?? availableParallelism(),
+    mem: options.memMib ?? Math.floor((memBytes * memShare) / 2 ** 20),
+    disk: options.diskMib ?? Math.floor((bavail * bsize) / 2 ** 20),
+  })
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((done, fail) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      fail(error.code === 'EADDRINUSE' ? portTaken(port, error) : error)
+    })
+    server.listen(port, '127.0.0.1', () => done((server.address() as AddressInfo).port))
+  })
+}
+
+const portTaken = (port: number, cause: Error): CodedError =>
+  new CodedError(
+    'ERR_PORT_TAKEN',
+    `Cannot listen on 127.0.0.1:${port}: another process does; stop it or give --port another number`,
+    { cause },
+  )
+
+/** As when a master dies: the streams' sockets close without a zero chunk. */
+function stop(server: Server): Promise<void> {
+  return new Promise((done) => {
+    server.close(() => done())
+    server.closeAllConnections()
+  })
+}

@@ -1,0 +1,34 @@
+/**
+ * One minimesos per state folder: two would both take up the same tasks.
+ * @module
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CodedError } from '../../sdk/errors.ts'
+import { identityOf, isAlive, type ProcessIdentity } from './agent/index.ts'
+
+/**
+ * Answers what gives the folder free again; a killed holder's lock is void.
+ * @throws {CodedError} ERR_STATE_IN_USE
+ */
+export function lockState(stateDir: string): () => void {
+  const path = join(stateDir, 'minimesos.pid')
+  const holder = readHolder(path)
+  if (holder !== undefined && isAlive(holder)) {
+    throw new CodedError(
+      'ERR_STATE_IN_USE',
+      `Cannot use the state folder ${stateDir}: minimesos with pid ${holder.pid} runs on it; stop that one or give --state another folder`,
+    )
+  }
+  writeFileSync(`${path}.tmp`, JSON.stringify(identityOf(process.pid)), { mode: 0o600 })
+  renameSync(`${path}.tmp`, path)
+  return () => rmSync(path, { force: true })
+}
+
+function readHolder(path: string): ProcessIdentity | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * From the bytes of a request's body to a Call that has all that its type needs, or to the refusal of a master.
+ * @module
+ */
+import { type Call, type CallType, callType } from './messages.ts'
+import { convert, ProtoError } from './proto.ts'
+
+/** A call whose `type` is known and whose part of that name is there. */
+export type CheckedCall = Call & { readonly type: CallType }
+
+/** The request is refused with HTTP 400 and this message. */
+export class BadCall extends Error {}
+
+/** @throws {BadCall} */
+export function readCall(body: string, principal: string | undefined): CheckedCall {
+  const call = toCall(parseJson(body))
+  const fault = callFault(call, principal)
+  if (fault !== undefined) throw new BadCall(`Failed to validate scheduler::Call: ${fault}`)
+  return call as CheckedCall
+}
+
+export function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch (error) {
+    const at = Number(/position (\d+)/.exec(String(error))?.[1] ?? body.length)
+    const before = body.slice(0, at).split('\n')
+    const near = body.slice(at).split('\n')[0] ?? ''
+    throw new BadCall(`Failed to parse body into JSON: syntax error at line ${before.length} near: ${near}`)
+  }
+}
+
+function toCall(json: unknown): Call {
+  try {
+    return convert(callType, json)
+  } catch (error) {
+    if (error instanceof ProtoError)
+      throw new BadCall(`Failed to convert JSON into Call protobuf: ${error.message}`)
+    throw error
+  }
+}
+
+function callFault(call: Call, principal: string | undefined): string | undefined {
+  const expecting = (field: string): string => `Expecting '${field}' to be present`
+  if (call.type === undefined) return expecting('type')
+  if (call.type === 'SUBSCRIBE') {
+    if (call.subscribe === undefined) return expecting('subscribe')
+    const info = call.subscribe.framework_info
+    if (info.id?.value !== call.framework_id?.value) {
+      return "'framework_id' differs from 'subscribe.framework_info.id'"
+    }
+    if (principal !== undefined && info.principal !== undefined && info.principal !== principal) {
+      return `Authenticated principal '${principal}' does not match principal '${info.principal}' set in \`FrameworkInfo\``
+    }
+    return undefined
+  }
+  if (call.framework_id === undefined) return expecting('framework_id')
+  const part = partOf[call.type]
+  if (part !== undefined && call[part] === undefined) return expecting(part)
+  if (call.acknowledge !== undefined && !isUuid4(call.acknowledge.uuid)) return 'Not a valid UUID'
+  return undefined
+}
+
+/** The part that a type cannot do without; TEARDOWN, REVIVE and SUPPRESS need none. */
+const partOf: Readonly<Partial<Record<CallType, keyof Call>>> = {
+  ACCEPT: 'accept',
+  DECLINE: 'decline',
+  ACCEPT_INVERSE_OFFERS: 'accept_inverse_offers',
+  DECLINE_INVERSE_OFFERS: 'decline_inverse_offers',
+  KILL: 'kill',
+  SHUTDOWN: 'shutdown',
+  ACKNOWLEDGE: 'acknowledge',
+  ACKNOWLEDGE_OPERATION_STATUS: 'acknowledge_operation_status',
+  RECONCILE: 'reconcile',
+  RECONCILE_OPERATIONS: 'reconcile_operations',
+  MESSAGE: 'message',
+  REQUEST: 'request',
+  UPDATE_FRAMEWORK: 'update_framework',
+}
+
+function isUuid4(base64: string): boolean {
+  const raw = Buffer.from(base64, 'base64')
+  return raw.length === 16 && raw[6]! >> 4 === 4 && raw[8]! >> 6 === 2
+}
