@@ -1,0 +1,92 @@
+/**
+ * What the gateway refuses, and who can fix it. The HTTP status of each is in `http/problem.ts`.
+ * @module
+ */
+import { type Blame, CodedError } from '../sdk/errors.ts'
+
+export const gatewayErrors = {
+  /** No token, or a wrong one. */
+  ERR_UNAUTHORIZED: 'caller',
+  /** No such route. */
+  ERR_ROUTE_UNKNOWN: 'caller',
+  /** A parameter or the form of a body is not what the OpenAPI document says. */
+  ERR_REQUEST_INVALID: 'caller',
+  /** A body, or a part of it, passes its limit. */
+  ERR_TOO_LARGE: 'caller',
+  ERR_FUNCTION_UNKNOWN: 'caller',
+  ERR_INSTANCE_UNKNOWN: 'caller',
+  ERR_STREAM_UNKNOWN: 'caller',
+  /** The partitions of a stream that exists cannot change: keys would move away from their state. */
+  ERR_STREAM_PARTITIONS_FIXED: 'caller',
+  /** A line or a length-prefixed record of a publish that cannot be read. */
+  ERR_RECORD_INVALID: 'caller',
+  /** The uploaded code does not compile. */
+  ERR_SOURCE_INVALID: 'function',
+  ERR_SOURCE_MAP_INVALID: 'function',
+  /** The uploaded code imports something that is not there. */
+  ERR_IMPORT_REFUSED: 'function',
+  /** The uploaded code threw while it was loaded. */
+  ERR_LOAD_THREW: 'function',
+  /** The uploaded code took too long to load. */
+  ERR_LOAD_DEADLINE: 'function',
+  /** The uploaded code took too much memory to load. */
+  ERR_LOAD_MEMORY: 'function',
+  /** The process that loaded the uploaded code died of it. */
+  ERR_LOAD_CRASHED: 'function',
+  ERR_NO_DEFAULT_EXPORT: 'function',
+  ERR_METADATA_INVALID: 'function',
+  ERR_MANIFEST_INVALID: 'function',
+  /** The manifest says something else than the code's metadata. */
+  ERR_MANIFEST_CONTRADICTS: 'function',
+  /** A back-pressure mode that this release does not have. */
+  ERR_BACK_PRESSURE_UNSUPPORTED: 'function',
+  /** groupBy inputs of one function with different numbers of partitions. */
+  ERR_PARTITIONS_DIFFER: 'caller',
+  /** The deploy would close a cycle of functions whose inputs all block. */
+  ERR_CYCLE_BLOCKS: 'caller',
+  /** The function is being deleted. */
+  ERR_FUNCTION_DELETING: 'transient',
+  /** The stream takes no more for now: its consumers are behind. */
+  ERR_STREAM_FULL: 'transient',
+  /** Too many deploys at once. */
+  ERR_BUSY: 'transient',
+  /** The gateway is stopping. */
+  ERR_CLOSING: 'transient',
+  /** A holding reader did not become known to every producer in time. */
+  ERR_FOLLOW_NOT_READY: 'transient',
+  /** No room for the bundle. */
+  ERR_STORAGE_FULL: 'platform',
+  /** NATS or the store does not answer. */
+  ERR_BACKEND: 'transient',
+  /** The port is in use. */
+  ERR_GATEWAY_PORT_TAKEN: 'caller',
+  ERR_GATEWAY_CONFIGURATION: 'caller',
+  /** A bug of ours. */
+  ERR_INTERNAL: 'platform',
+} as const satisfies Record<string, Blame>
+export type GatewayErrorCode = keyof typeof gatewayErrors
+
+/** Where in the uploaded source, as in a problem's `location`. */
+export interface Location {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  /** From 1. */
+  readonly column: number
+}
+
+/** What a refusal carries beside its code and message; it goes into the answer. */
+export interface RefusalDetail {
+  readonly location?: Location
+  /** Records of a publish that were taken before it was refused. */
+  readonly accepted?: number
+  readonly retryAfterSeconds?: number
+}
+
+export function refuse(
+  code: GatewayErrorCode,
+  message: string,
+  detail: RefusalDetail = {},
+): CodedError<GatewayErrorCode> {
+  return new CodedError(code, message, { detail: { ...detail } })
+}

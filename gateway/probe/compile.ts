@@ -1,0 +1,81 @@
+/**
+ * Compile: one TypeScript or JavaScript source file becomes a bundle. Runs in the probe's child, since hostile source
+ * can take esbuild down.
+ *
+ * Only esbuild's `transform` sees the upload: it works on text alone and opens no file. Its `build` would: a computed
+ * `import('../' + x)` makes it read the folders of this machine past every plugin, and so does a source map comment
+ * with a file: URL. So the imports become `require` calls, and the one module there is, `concord`, is put beside them.
+ *   C1. No file of this machine can come into a bundle or an error.
+ *   C2. An import of anything but `concord` fails where it stands in the source.
+ * @module
+ */
+import { fileURLToPath } from 'node:url'
+import { build, type Message, transform } from 'esbuild'
+import { type Location, refuse } from '../errors.ts'
+
+const target = 'es2024'
+
+export interface Compiled {
+  readonly code: string
+  readonly sourceMap: string
+}
+
+/** The message under which an import is refused inside the isolate: of an error, only class and message come out. */
+export const importMessage = /^Cannot import '(.*)'$/s
+
+let sdk: Promise<string> | undefined
+
+/** What `import … from 'concord'` answers, as an expression. Ours alone, and made once a process. */
+export function sdkExpression(): Promise<string> {
+  sdk ??= build({
+    entryPoints: [fileURLToPath(new URL('../../sdk/index.ts', import.meta.url))],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    globalName: 'sdk',
+    platform: 'neutral',
+    target,
+    minify: true,
+    logLevel: 'silent',
+  }).then(({ outputFiles }) => `(() => { ${outputFiles[0]!.text.trim()} return sdk })()`)
+  return sdk
+}
+
+/** @throws {CodedError} ERR_SOURCE_INVALID with the place. */
+export async function compile(source: string, file: string): Promise<Compiled> {
+  try {
+    const { code, map } = await transform(source, {
+      loader: /\.[cm]?jsx?$/.test(file) ? 'js' : 'ts',
+      sourcefile: file,
+      sourcemap: 'external',
+      format: 'cjs',
+      platform: 'neutral',
+      target,
+      banner: await banner(),
+      footer: 'return module.exports\n})({ exports: {} })\nexport default (exported ?? {}).default',
+      charset: 'utf8',
+      legalComments: 'none',
+      tsconfigRaw: '{}',
+      logLevel: 'silent',
+    })
+    return { code, sourceMap: map }
+  } catch (error) {
+    const first = (error as { errors?: Message[] }).errors?.[0]
+    if (first === undefined) throw error
+    throw refuse('ERR_SOURCE_INVALID', `Cannot compile ${file}: ${first.text}`, placeOf(first))
+  }
+}
+
+async function banner(): Promise<string> {
+  return `const exported = ((module) => {
+const concord = ${await sdkExpression()}
+const require = (name) => {
+  if (name === 'concord') return concord
+  throw new Error("Cannot import '" + name + "'")
+}`
+}
+
+function placeOf({ location }: Message): { location?: Location } {
+  if (location === null) return {}
+  return { location: { file: location.file, line: location.line, column: location.column + 1 } }
+}

@@ -1,0 +1,31 @@
+/**
+ * Inspect: the script that looks at a loaded bundle from inside its isolate, where a getter, a proxy or a `toJSON` can
+ * do no more than the rest of the bundle. It answers one string, since only primitives leave the isolate.
+ *
+ * It runs before the bundle, keeps the built-ins that it needs, and closes what the isolate's memory limit does not
+ * count: WebAssembly and shared memory.
+ * @module
+ */
+import { callbackNames, metadataCharsMax } from './protocol.ts'
+
+/** Answers of the script: what is wrong, or `ok`, the callbacks and the metadata's JSON, each on its line. */
+export const inspectAnswers = {
+  noDefault: 'noDefault',
+  noMetadata: 'noMetadata',
+  tooLarge: 'tooLarge',
+} as const
+
+export const inspectScript = `'use strict'
+for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete globalThis[name]
+;((stringify, names, lengthMax) => (namespace) => {
+  const definition = namespace.default
+  if (definition === null || typeof definition !== 'object') return '${inspectAnswers.noDefault}'
+  const metadata = definition.metadata
+  if (metadata === null || typeof metadata !== 'object') return '${inspectAnswers.noMetadata}'
+  let callbacks = ''
+  for (let i = 0; i < names.length; i++) if (typeof definition[names[i]] === 'function') callbacks += names[i] + ' '
+  const json = stringify(metadata)
+  if (typeof json !== 'string') return '${inspectAnswers.noMetadata}'
+  if (json.length > lengthMax) return '${inspectAnswers.tooLarge}'
+  return 'ok\\n' + callbacks + '\\n' + json
+})(JSON.stringify, ${JSON.stringify(callbackNames)}, ${metadataCharsMax})`

@@ -1,0 +1,154 @@
+/**
+ * ProbeProcess: one child that loads one upload, and its end.
+ *
+ *   P1. It has no environment and no file of ours but its stdin and stdout, and a process group of its own.
+ *   P2. It is killed with its whole group when its time or memory is up, when it has said too much, or when asked.
+ *   P3. `answer` settles, whatever the child does.
+ * @module
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '../../infra/clock.ts'
+import { refuse } from '../errors.ts'
+import { answerBytesMax, readyByte } from './protocol.ts'
+
+export const deadlineMs = 5000
+export const rssMibMax = 512
+const startDeadlineMs = 30_000
+const watchEveryMs = 25
+
+export class ProbeProcess {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #clock: Clock
+  readonly #chunks: Buffer[] = []
+  readonly #closed: Promise<void>
+  readonly #ready: Promise<void>
+  #bytes = 0
+  /** Its pid may be another's by now. */
+  #ended = false
+  #killedFor: Error | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    const script = fileURLToPath(new URL('child.ts', import.meta.url))
+    this.#child = spawn(
+      process.execPath,
+      ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', script],
+      {
+        env: {},
+        cwd: '/',
+        detached: true,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      },
+    )
+    this.#child.stdin.on('error', () => undefined) // the child is gone: `close` tells
+    const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+    const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>()
+    this.#closed = closed
+    this.#ready = ready
+    this.#child.on('error', () => close())
+    this.#child.on('close', () => {
+      this.#ended = true
+      close()
+    })
+    this.#child.stdout.on('data', (chunk: Buffer) => {
+      becomeReady()
+      this.#take(chunk)
+    })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /** Sends the upload and answers all that the child says until it ends. @throws {CodedError} Why it was killed. */
+  async answer(upload: Uint8Array): Promise<Buffer> {
+    const stopWaiting = this.#clock.after(startDeadlineMs, () => this.#kill(this.#tooLong()))
+    await Promise.race([this.#ready, this.#closed])
+    stopWaiting()
+    const stopWatching = this.#watch()
+    this.#child.stdin.end(upload)
+    await this.#closed
+    stopWatching()
+    if (this.#killedFor !== undefined) throw this.#killedFor
+    return Buffer.concat(this.#chunks)
+  }
+
+  async close(): Promise<void> {
+    this.#killGroup()
+    await this.#closed
+  }
+
+  #take(chunk: Buffer): void {
+    const bytes = this.#bytes === 0 && chunk[0] === readyByte ? chunk.subarray(1) : chunk
+    this.#bytes += chunk.length
+    if (this.#bytes > answerBytesMax)
+      this.#kill(refuse('ERR_LOAD_CRASHED', 'Cannot load the function: it answered more than it may.'))
+    else this.#chunks.push(bytes)
+  }
+
+  /** Deadline and memory (P2). */
+  #watch(): () => void {
+    const stopDeadline = this.#clock.after(deadlineMs, () => this.#kill(this.#tooLong()))
+    let stopTick = (): void => undefined
+    const tick = (): void => {
+      stopTick = this.#clock.after(watchEveryMs, tick)
+      if (groupRssMib(this.#child.pid) > rssMibMax) this.#kill(this.#tooLarge())
+    }
+    tick()
+    return () => {
+      stopDeadline()
+      stopTick()
+    }
+  }
+
+  #tooLong(): Error {
+    return refuse(
+      'ERR_LOAD_DEADLINE',
+      `Cannot load the function: it did not come to an end within ${deadlineMs} ms and was killed.`,
+    )
+  }
+
+  #tooLarge(): Error {
+    return refuse(
+      'ERR_LOAD_MEMORY',
+      `Cannot load the function: it took more than ${rssMibMax} MiB of memory and was killed.`,
+    )
+  }
+
+  #kill(reason: Error): void {
+    this.#killedFor ??= reason
+    this.#killGroup()
+  }
+
+  #killGroup(): void {
+    if (this.#child.pid === undefined || this.#ended) return
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL')
+    } catch {
+      // it is gone
+    }
+  }
+}
+
+/** Resident memory of a process and its children (esbuild's service). */
+function groupRssMib(pid: number | undefined): number {
+  if (pid === undefined) return 0
+  const children = readOrEmpty(`/proc/${pid}/task/${pid}/children`).trim().split(' ')
+  return [String(pid), ...children].reduce((sum, id) => sum + rssMib(id), 0)
+}
+
+function rssMib(pid: string): number {
+  const pages = Number(readOrEmpty(`/proc/${pid}/statm`).split(' ')[1] ?? 0)
+  return (pages * 4096) / 1048576
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
