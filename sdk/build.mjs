@@ -59,6 +59,7 @@ const common = {
   platform: 'node',
   target: 'node20',
   outdir: dist,
+  mainFields: ['module', 'main'],
   legalComments: 'none',
   logLevel: 'silent',
   write: false,
@@ -80,7 +81,7 @@ async function bundleCli() {
     external: ['esbuild'],
     // Commander is CommonJS, and calls require('node:events').
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   })
   return outputFiles

@@ -132,5 +132,6 @@ function connectionError(server: Server, request: Request, cause: unknown): Code
 export function errnoOf(error: unknown): string {
   const cause = (error as Error | undefined)?.cause ?? error
   const first = cause instanceof AggregateError ? cause.errors[0] : cause
-  return (first as NodeJS.ErrnoException)?.code ?? (error instanceof Error ? error.message : String(error))
+  const { code, message } = (first ?? {}) as NodeJS.ErrnoException
+  return code ?? message ?? String(error)
 }

@@ -1,0 +1,89 @@
+/**
+ * Bundle: an author's source and all that it imports, as one ES module without imports, and its source map.
+ *
+ *  E1. `concord` is this installation's own; it is a few functions, and what is not used of it is left out.
+ *  E2. Source names are relative to the project: no path of the author's machine is uploaded.
+ *  E3. What an isolate does not have (Node's modules) is refused here, where the line is known.
+ * @module
+ */
+import { join, relative } from 'node:path'
+import type { BuildFailure, Message, Plugin } from 'esbuild'
+import { CodedError } from '../errors.ts'
+import type { Installation } from './command.ts'
+import type { CliErrorCode } from './errors.ts'
+import type { Project } from './project.ts'
+
+export interface Bundle {
+  readonly code: string
+  readonly sourceMap: string
+}
+
+/** @throws {CodedError} ERR_BUNDLE_FAILED with file, line and column. */
+export async function bundleProject({ root }: Installation, { entry, folder }: Project): Promise<Bundle> {
+  const { build } = await import('esbuild')
+  try {
+    const { outputFiles } = await build({
+      absWorkingDir: folder,
+      entryPoints: [entry],
+      outfile: join(folder, 'function.js'),
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+      target: 'es2024',
+      sourcemap: 'external',
+      legalComments: 'none',
+      logLevel: 'silent',
+      plugins: [ownSdk(root), noNodeModules],
+    })
+    const text = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix))!.text
+    return { code: text('.js'), sourceMap: withoutHostPaths(text('.js.map')) }
+  } catch (error) {
+    const [message] = (error as Partial<BuildFailure>).errors ?? []
+    if (message === undefined) throw error
+    throw new CodedError<CliErrorCode>(
+      'ERR_BUNDLE_FAILED',
+      `Cannot bundle ${relative(folder, entry)}: ${place(message)}`,
+    )
+  }
+}
+
+function ownSdk(root: string): Plugin {
+  return {
+    name: 'concord',
+    setup(build) {
+      build.onResolve({ filter: /^concord$/ }, () => ({
+        path: join(root, 'dist', 'sdk.js'),
+        sideEffects: false,
+      }))
+      build.onResolve({ filter: /^concord\// }, ({ path }) => ({
+        errors: [{ text: `'${path}' is for tests and programs: a function can import 'concord' only` }],
+      }))
+    },
+  }
+}
+
+const noNodeModules: Plugin = {
+  name: 'no-node-modules',
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path }) => ({
+      errors: [
+        {
+          text: `'${path}' is not there where functions run; the web's globals (URL, TextEncoder, crypto, …) are`,
+        },
+      ],
+    }))
+  },
+}
+
+function place({ location, text }: Message): string {
+  return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
+}
+
+/** Names what lies outside of the project by its package or file alone. */
+function withoutHostPaths(json: string): string {
+  const map = JSON.parse(json) as { sources: string[] }
+  const inside = (source: string) => source.replace(/^(\.\.\/)+(.*\/)?(?=node_modules\/|[^/]+$)/, '')
+  return JSON.stringify({ ...map, sources: map.sources.map(inside) })
+}

@@ -1,0 +1,66 @@
+/**
+ * CliCommand: commander's Command with what all of ours share: examples in the help, and the options that come in
+ * groups. The reference (reference.ts) is written from the same definitions.
+ * @module
+ */
+import { Command } from 'commander'
+
+/** Where this command line is installed: the checkout, or the package. */
+export interface Installation {
+  readonly root: string
+}
+
+export interface CommonOptions {
+  readonly verbose?: true
+  readonly json?: true
+}
+
+export interface ServerOptions extends CommonOptions {
+  readonly url?: string
+  readonly token?: string
+  readonly tokenFile?: string
+  readonly home?: string
+}
+
+export class CliCommand extends Command {
+  readonly examples: string[] = []
+
+  constructor(name?: string) {
+    super(name)
+    this.helpCommand(false)
+  }
+
+  override createCommand(name?: string): CliCommand {
+    return new CliCommand(name)
+  }
+
+  /** Shown at the end of the help, and in the reference. */
+  example(...lines: readonly string[]): this {
+    this.examples.push(...lines)
+    return this
+  }
+
+  override helpInformation(): string {
+    const examples = this.examples.map((line) => `  $ ${line}`).join('\n')
+    return super.helpInformation() + (examples === '' ? '' : `\nExamples:\n${examples}\n`)
+  }
+
+  /** Options of every command. */
+  common(): this {
+    return this.option('--verbose', 'on failure, show all that is known')
+  }
+
+  /** Options of a command that prints data. */
+  printsData(what = 'one JSON value as the last line'): this {
+    return this.option('--json', `print ${what}`).common()
+  }
+
+  /** Options of a command that talks to a gateway. */
+  talksToServer(): this {
+    return this.optionsGroup('Server options:')
+      .option('--url <url>', 'the gateway (else CONCORD_URL, else what `concord up` wrote)')
+      .option('--token-file <file>', 'a file that holds the bearer token')
+      .option('--token <token>', 'the bearer token itself (else CONCORD_TOKEN)')
+      .option('--home <folder>', 'state folder of the platform (else CONCORD_HOME, else ~/.concord)')
+  }
+}

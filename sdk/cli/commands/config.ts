@@ -1,0 +1,27 @@
+/**
+ * concord config: every setting of the platform, its value and where that came from. infra/config prints it.
+ * @module
+ */
+import type { CliCommand, CommonOptions, Installation } from '../command.ts'
+import { homeFolder } from '../connection.ts'
+import { exitOf, spawnPlatform } from '../platform.ts'
+
+interface ConfigOptions extends CommonOptions {
+  readonly home?: string
+}
+
+export function addConfig(program: CliCommand, installation: Installation): void {
+  program
+    .command('config')
+    .description(
+      "Show each setting of the platform with its value and that value's origin; secrets are masked.",
+    )
+    .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
+    .printsData()
+    .action(async (options: ConfigOptions) => {
+      const env = { CONCORD_HOME: homeFolder(options) }
+      const args = options.json ? ['--json'] : []
+      const child = spawnPlatform(installation, 'infra/config/print.ts', { args, stdio: 'inherit', env })
+      process.exitCode = await exitOf(child)
+    })
+}

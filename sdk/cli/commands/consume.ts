@@ -1,0 +1,70 @@
+/**
+ * concord consume STREAM: prints what passes through a stream from now on.
+ * @module
+ */
+import type { FollowEvent, RecordOutput } from '../../api.ts'
+import { isRecord } from '../../client/index.ts'
+import { CodedError } from '../../errors.ts'
+import type { CliCommand, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { positiveNumber, wholeNumber } from '../numbers.ts'
+import { dim, note, print, printJson } from '../terminal.ts'
+
+interface ConsumeOptions extends ServerOptions {
+  readonly count?: number
+  readonly hold?: true
+  readonly timeout?: number
+}
+
+export function addConsume(program: CliCommand): void {
+  program
+    .command('consume')
+    .description('Print the records that pass through a stream from now on: key, tab, value.')
+    .argument('<stream>', 'the stream')
+    .option('-n, --count <n>', 'end after so many records', wholeNumber(1))
+    .option('--hold', 'hold the stream back to our pace, so that nothing is missed')
+    .option('--timeout <s>', 'end after so many seconds; short of --count, that is a failure', positiveNumber)
+    .printsData('each record as one JSON line')
+    .talksToServer()
+    .example(
+      'concord consume verdicts --count 10',
+      'concord consume verdicts --hold --json > verdicts.ndjson',
+    )
+    .action(consume)
+}
+
+async function consume(stream: string, options: ConsumeOptions): Promise<void> {
+  const { count, hold = false, json, timeout } = options
+  const client = connect(options)
+  const signal = timeout === undefined ? undefined : AbortSignal.timeout(timeout * 1000)
+  let seen = 0
+  try {
+    for await (const line of client.follow(stream, { hold, count, signal })) {
+      if (!isRecord(line)) noteEvent(stream, line)
+      else {
+        await (json ? printJson(line) : print(recordLine(line)))
+        if (++seen === count) return
+      }
+    }
+  } catch (error) {
+    if (!signal?.aborted) throw error
+    if (count === undefined) return
+    const text = `Cannot wait any longer for stream '${stream}': ${seen} of ${count} records came in ${timeout} s`
+    throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
+  }
+  const text = `Cannot follow stream '${stream}' any further: the server ended it after ${seen} records; run it again`
+  throw new CodedError<CliErrorCode>('ERR_STREAM_ENDED', text)
+}
+
+function noteEvent(stream: string, event: FollowEvent): void {
+  if (event.event === 'ready') note(dim(`following ${stream}`))
+  else
+    note(`missed ${event.records} records of partition ${event.partition}: --hold would wait for this reader`)
+}
+
+function recordLine({ key, keyBase64, value, valueBase64 }: RecordOutput): string {
+  const name = key ?? keyBase64 ?? ''
+  const text = value ?? valueBase64 ?? ''
+  return name === '' ? text : `${name}\t${text}`
+}

@@ -1,0 +1,52 @@
+/**
+ * concord deploy config.json: the essay's form. The options and the work are those of `concord fn deploy`.
+ * @module
+ */
+import type { CliCommand, Installation, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { deployProject } from '../deploy.ts'
+import { positiveNumber } from '../numbers.ts'
+import type { Project } from '../project.ts'
+import { green, print, printJson } from '../terminal.ts'
+
+export interface DeployCommandOptions extends ServerOptions {
+  readonly untilOutput?: true
+  readonly wait: boolean
+  readonly timeout: number
+}
+
+export function addDeploy(program: CliCommand, installation: Installation): void {
+  withDeployOptions(program.command('deploy'))
+    .description('Deploy a function from its configuration file.')
+    .argument('<config>', 'concord.jsonc or config.json; `main` (or `executable_name`) names the entry file')
+    .example('concord deploy config.json')
+    .action(async (path: string, options: DeployCommandOptions) => {
+      const readProject = async () => (await import('../project.ts')).openProjectFile(path)
+      await deployAndReport(installation, readProject, options)
+    })
+}
+
+export function withDeployOptions(command: CliCommand): CliCommand {
+  return command
+    .option('--no-wait', 'return when it is stored, before it runs')
+    .option('--until-output', 'return when the first record has come out of it, and say how long that took')
+    .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
+    .printsData()
+    .talksToServer()
+}
+
+export async function deployAndReport(
+  installation: Installation,
+  readProject: () => Promise<Project>,
+  options: DeployCommandOptions,
+): Promise<void> {
+  const { wait, untilOutput = false, timeout } = options
+  const deployed = await deployProject(installation, connect(options), readProject, {
+    wait,
+    untilOutput,
+    timeoutMs: timeout * 1000,
+  })
+  if (options.json) return await printJson(deployed)
+  const state = untilOutput ? 'has put out its first record' : wait ? 'is running' : 'is stored and will run'
+  await print(`${green(`${deployed.name} v${deployed.version}`)} ${state} (${deployed.totalMs} ms).`)
+}

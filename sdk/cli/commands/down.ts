@@ -1,0 +1,45 @@
+/**
+ * concord down: stops the one-machine platform, tasks first, drained.
+ * @module
+ */
+import { text } from 'node:stream/consumers'
+import { CodedError } from '../../errors.ts'
+import type { CliCommand, CommonOptions, Installation } from '../command.ts'
+import { homeFolder } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { exitOf, spawnPlatform } from '../platform.ts'
+import { note, print, printJson } from '../terminal.ts'
+
+interface DownOptions extends CommonOptions {
+  readonly home?: string
+}
+
+export function addDown(program: CliCommand, installation: Installation): void {
+  program
+    .command('down')
+    .description(
+      'Stop the platform on this machine; what is deployed is kept and comes back with `concord up`.',
+    )
+    .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
+    .printsData()
+    .action((options: DownOptions) => down(installation, options))
+}
+
+async function down(installation: Installation, options: DownOptions): Promise<void> {
+  const startedMs = performance.now()
+  const home = homeFolder(options)
+  const child = spawnPlatform(installation, 'infra/local/down.ts', {
+    args: ['--home', home],
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const [said, code] = await Promise.all([text(child.stderr!), exitOf(child)])
+  if (options.verbose) note(said.trimEnd())
+  if (code !== 0) {
+    const why = said.trim().split('\n').at(-1) || `it ended with ${code}`
+    throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', `Cannot stop the platform in ${home}: ${why}`)
+  }
+  const ms = Math.round(performance.now() - startedMs)
+  await (options.json
+    ? printJson({ stopped: true, ms })
+    : print(`Concord is down (${(ms / 1000).toFixed(1)} s).`))
+}

@@ -1,0 +1,144 @@
+/**
+ * concord fn deploy | ls | inspect | rm | logs
+ * @module
+ */
+import type { CliCommand, Installation, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { detailText } from '../function-text.ts'
+import { positiveNumber, wholeNumber } from '../numbers.ts'
+import type { Project } from '../project.ts'
+import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
+import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
+
+interface FnDeployOptions extends DeployCommandOptions {
+  readonly name?: string
+  readonly instances?: number
+  readonly cpus?: number
+  readonly mem?: number
+  readonly env?: Readonly<Record<string, string>>
+  readonly logLevel?: string
+}
+
+interface LogsOptions extends ServerOptions {
+  readonly follow?: true
+  readonly tail: number
+}
+
+export function addFunctions(program: CliCommand, installation: Installation): void {
+  const fn = program.command('fn').description('Functions: deploy, list, inspect, remove, read logs.')
+  addFnDeploy(fn, installation)
+  fn.command('ls')
+    .description('List the functions.')
+    .printsData('an array of functions')
+    .talksToServer()
+    .action(list)
+  fn.command('inspect')
+    .description('Show a function: its instances, and the account of every input stream.')
+    .argument('<name>', 'the function')
+    .printsData()
+    .talksToServer()
+    .action(inspect)
+  fn.command('rm')
+    .description('Remove a function: drain its instances, then forget it.')
+    .argument('<name>', 'the function')
+    .printsData()
+    .talksToServer()
+    .action(remove)
+  fn.command('logs')
+    .description('Print what a function has logged.')
+    .argument('<name>', 'the function')
+    .option('-f, --follow', 'go on with new lines')
+    .option('--tail <n>', 'how many of the lines so far', wholeNumber(0), 100)
+    .printsData('each line as one JSON line')
+    .talksToServer()
+    .example('concord fn logs score --tail 20', 'concord fn logs score -f')
+    .action(logs)
+}
+
+function addFnDeploy(fn: CliCommand, installation: Installation): void {
+  withDeployOptions(
+    fn
+      .command('deploy')
+      .description('Bundle a function, upload it, and wait until it runs.')
+      .argument('<path>', 'a source file, or a folder with concord.jsonc')
+      .option('--name <name>', 'the name of its metadata, to be sure')
+      .option('--instances <n>', 'how many instances', wholeNumber(0))
+      .option('--cpus <n>', 'cores of each instance', positiveNumber)
+      .option('--mem <mib>', 'memory of each instance, in MiB', wholeNumber(1))
+      .option('--env <name=value>', 'an entry of ctx.env; may be repeated', addEnvironment)
+      .option('--log-level <level>', 'debug, info, warn or error'),
+  )
+    .example('concord fn deploy shout.ts', 'concord fn deploy . --instances 2')
+    .action(async (path: string, options: FnDeployOptions) => {
+      const readProject = async () => withFlags((await import('../project.ts')).openProject(path), options)
+      await deployAndReport(installation, readProject, options)
+    })
+}
+
+/** Flags win over the project's file. */
+function withFlags(
+  project: Project,
+  { name, instances, cpus, mem, env, logLevel }: FnDeployOptions,
+): Project {
+  const written = project.manifest as { resources?: object; env?: object }
+  const resources = {
+    ...written.resources,
+    ...(cpus !== undefined && { cpus }),
+    ...(mem !== undefined && { memMib: mem }),
+  }
+  const manifest = {
+    ...written,
+    ...(Object.keys(resources).length > 0 && { resources }),
+    ...(env !== undefined && { env: { ...written.env, ...env } }),
+    ...(name !== undefined && { name }),
+    ...(instances !== undefined && { instances }),
+    ...(logLevel !== undefined && { logLevel }),
+  }
+  return { ...project, manifest }
+}
+
+function addEnvironment(
+  pair: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const equals = pair.indexOf('=')
+  return equals < 0
+    ? { ...before, [pair]: process.env[pair] ?? '' }
+    : { ...before, [pair.slice(0, equals)]: pair.slice(equals + 1) }
+}
+
+async function list(options: ServerOptions): Promise<void> {
+  const functions = await connect(options).functions()
+  if (options.json) return await printJson(functions)
+  const rows = functions.map((fn) => [
+    fn.name,
+    `v${fn.version}`,
+    fn.state,
+    `${fn.instancesRunning}/${fn.instancesWanted}`,
+    fn.recordsIn,
+    fn.recordsOut,
+    fn.errors,
+  ])
+  await print(table([['FUNCTION', 'VERSION', 'STATE', 'INSTANCES', 'IN', 'OUT', 'ERRORS'], ...rows]))
+}
+
+async function inspect(name: string, options: ServerOptions): Promise<void> {
+  const detail = await connect(options).inspect(name)
+  await (options.json ? printJson(detail) : print(detailText(detail)))
+}
+
+async function remove(name: string, options: ServerOptions): Promise<void> {
+  await connect(options).remove(name)
+  await (options.json ? printJson({ name, removed: true }) : print(`${name} is being removed.`))
+}
+
+async function logs(name: string, options: LogsOptions): Promise<void> {
+  const { follow = false, tail, json } = options
+  const colour = { debug: dim, info: (text: string) => text, warn: yellow, error: red }
+  for await (const line of connect(options).logs(name, { follow, tail })) {
+    const { timeMs, level, instance, version, message } = line
+    const text = () =>
+      `${dim(new Date(timeMs).toISOString())} ${colour[level](level.padEnd(5))} ${instance} v${version} ${message}`
+    await (json ? printJson(line) : print(text()))
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * concord init NAME: a function project with a test, that runs as it is.
+ *
+ *  I1. Nothing that is there is overwritten: the folder must be absent or empty.
+ *  I2. node_modules holds links to this installation and to its Node types, so that an editor completes and tests run
+ *      before anything is installed.
+ * @module
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { CodedError } from '../../errors.ts'
+import type { CliCommand, CommonOptions, Installation } from '../command.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { green, note, print, printJson } from '../terminal.ts'
+
+/** As sdk/manifest.ts has it; that file would load zod for one pattern. A test keeps the two equal. */
+export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
+
+export function addInit(program: CliCommand, installation: Installation): void {
+  program
+    .command('init')
+    .description('Make a function project with a test, in a new folder.')
+    .argument('<name>', "the folder; its last part is the function's name")
+    .printsData()
+    .example('concord init shout && cd shout && npm test')
+    .action((path: string, options: CommonOptions) => init(installation, path, options))
+}
+
+async function init({ root }: Installation, path: string, { json }: CommonOptions): Promise<void> {
+  const folder = resolve(path)
+  const name = basename(folder)
+  if (!namePattern.test(name)) {
+    const text = `Cannot name a function '${name}': expected a lower-case letter, then letters, digits or dashes, at most 63 in all`
+    throw new CodedError<CliErrorCode>('ERR_USAGE', text)
+  }
+  if (existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new CodedError<CliErrorCode>(
+      'ERR_FILE_EXISTS',
+      `Cannot make a project in ${folder}: it is not empty; choose another name`,
+    )
+  }
+  const template = join(root, 'sdk', 'cli', 'template')
+  const files = readdirSync(template)
+  mkdirSync(folder, { recursive: true })
+  for (const file of files) {
+    const text = readFileSync(join(template, file), 'utf8')
+    writeFileSync(join(folder, file), text.replaceAll('{{name}}', name).replaceAll('{{root}}', root))
+  }
+  writeFileSync(join(folder, '.gitignore'), 'node_modules/\n') // npm would leave such a file out of the package
+  linkInstallation(root, folder)
+  if (json) return await printJson({ name, folder, files: [...files, '.gitignore'].sort() })
+  await print(`${green(name)} is in ${folder}: ${files.join(', ')}.`)
+  note(`Next: cd ${relative(process.cwd(), folder) || '.'} && npm test && npx concord fn deploy .`)
+}
+
+function linkInstallation(root: string, folder: string): void {
+  const modules = join(folder, 'node_modules')
+  mkdirSync(join(modules, '.bin'), { recursive: true })
+  symlinkSync(root, join(modules, 'concord'), 'dir')
+  const nodeTypes = dirname(createRequire(join(root, 'package.json')).resolve('@types/node/package.json'))
+  mkdirSync(join(modules, '@types'))
+  symlinkSync(nodeTypes, join(modules, '@types', 'node'), 'dir')
+  symlinkSync(join('..', 'concord', 'sdk', 'cli', 'bin.mjs'), join(modules, '.bin', 'concord'))
+}

@@ -1,0 +1,31 @@
+/**
+ * concord kill -id ID: stops one instance, drained, with its `destroy`.
+ * @module
+ */
+import type { CliCommand, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { print, printJson } from '../terminal.ts'
+
+interface KillOptions extends ServerOptions {
+  readonly id: string
+  readonly restart?: true
+}
+
+export function addKill(program: CliCommand): void {
+  program
+    .command('kill')
+    .description(
+      "Stop one instance: drain it, run its destroy(), and lower the function's wanted count by one.",
+    )
+    .requiredOption('--id <id>', 'the instance, e.g. score-0 (may be written -id, too)')
+    .option('--restart', 'replace it by a fresh one; the wanted count stays')
+    .printsData()
+    .talksToServer()
+    .example('concord kill -id score-0', 'concord kill -id score-0 --restart')
+    .action(async (options: KillOptions) => {
+      const restart = options.restart ?? false
+      await connect(options).kill(options.id, { restart })
+      const done = restart ? 'is being replaced' : 'is being stopped'
+      await (options.json ? printJson({ id: options.id, restart }) : print(`${options.id} ${done}.`))
+    })
+}

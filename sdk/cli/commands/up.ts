@@ -1,0 +1,131 @@
+/**
+ * concord up: the one-machine platform, in the foreground or detached.
+ *
+ *  U1. In the foreground, Ctrl-C stops all of it and waits for that; if this command is killed, its end of the
+ *      supervisor's standard input closes, and the supervisor stops.
+ *  U2. Detached, the command answers when the platform is ready, or with the line that says why it is not.
+ * @module
+ */
+import type { ChildProcess } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { linesOf } from '../../client/index.ts'
+import { CodedError } from '../../errors.ts'
+import type { CliCommand, CommonOptions, Installation } from '../command.ts'
+import { homeFolder } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { exitOf, spawnPlatform } from '../platform.ts'
+import { bold, note, print, printJson } from '../terminal.ts'
+
+export interface UpOptions extends CommonOptions {
+  readonly detach?: true
+  readonly home?: string
+  readonly gatewayPort?: string
+  readonly natsPort?: string
+  readonly mesosPort?: string
+  readonly ports?: string
+}
+
+interface Ready {
+  readonly ready: true
+  readonly url: string
+}
+
+const script = 'infra/local/up.ts'
+
+export function addUp(program: CliCommand, installation: Installation): void {
+  program
+    .command('up')
+    .description('Start the platform on this machine: NATS, a one-machine cluster, scheduler and gateway.')
+    .option('-d, --detach', 'return when it is ready; `concord down` stops it')
+    .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
+    .option('--gateway-port <port>', 'port of the gateway')
+    .option('--nats-port <port>', 'port of nats-server')
+    .option('--mesos-port <port>', 'port of the cluster engine')
+    .option('--ports <which>', "'free': take free ports and keep them")
+    .printsData('what is ready, and where, as one JSON line')
+    .example('concord up', 'concord up --detach', 'concord up --home /tmp/try --ports free')
+    .action((options: UpOptions) =>
+      options.detach ? detached(installation, options) : foreground(installation, options),
+    )
+}
+
+async function foreground(installation: Installation, options: UpOptions): Promise<void> {
+  const startedMs = performance.now()
+  const child = spawnPlatform(installation, script, {
+    args: supervisorArgs(options),
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { CONCORD_PARENT: 'stdin' },
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => child.kill('SIGTERM'))
+  const ready = await readyLine(child)
+  if (ready !== undefined) await report(ready, startedMs, options)
+  const code = await exitOf(child)
+  if (code !== 0) throw platformError('Cannot go on', 'it says why above')
+}
+
+async function detached(installation: Installation, options: UpOptions): Promise<void> {
+  const startedMs = performance.now()
+  const logs = join(homeFolder(options), 'logs')
+  mkdirSync(logs, { recursive: true, mode: 0o700 })
+  const logPath = join(logs, 'up.log')
+  const log = openSync(logPath, 'w', 0o600)
+  const child = spawnPlatform(installation, script, {
+    args: supervisorArgs(options),
+    stdio: ['ignore', 'pipe', log],
+  })
+  closeSync(log)
+  const ready = await readyLine(child)
+  if (ready === undefined) {
+    await exitOf(child)
+    throw platformError('Cannot start the platform', lastLine(logPath))
+  }
+  await report(ready, startedMs, options)
+  child.unref()
+  child.stdout?.destroy()
+}
+
+function supervisorArgs(options: UpOptions): string[] {
+  const { gatewayPort, natsPort, mesosPort, ports } = options
+  const flags = {
+    home: homeFolder(options),
+    'gateway-port': gatewayPort,
+    'nats-port': natsPort,
+    'mesos-port': mesosPort,
+    ports,
+  }
+  return Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]))
+}
+
+/** The supervisor's one line of JSON, or undefined if its output ended without one. */
+async function readyLine(child: ChildProcess): Promise<Ready | undefined> {
+  for await (const line of linesOf(keptOpen(child.stdout!))) {
+    if (line.startsWith('{"ready":true')) return JSON.parse(line) as Ready
+  }
+  return undefined
+}
+
+/** Chunks of a stream that is not destroyed when the reader stops: the supervisor may still write. */
+function keptOpen(stream: Readable): AsyncIterable<Uint8Array> {
+  return stream.iterator({ destroyOnReturn: false })
+}
+
+async function report(ready: Ready, startedMs: number, { json, detach }: UpOptions): Promise<void> {
+  if (json) return await printJson(ready)
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+  await print(`Concord is up at ${bold(ready.url)} (${seconds} s).`)
+  note(
+    `${detach ? "'concord down' stops it" : 'Ctrl-C stops it'}. Next: concord fn deploy FILE, concord graph`,
+  )
+}
+
+function lastLine(path: string): string {
+  const text = readFileSync(path, 'utf8').trim().split('\n').at(-1) ?? ''
+  return text === '' ? `it ended without a word; see ${path}` : text
+}
+
+function platformError(attempted: string, found: string): CodedError<CliErrorCode> {
+  return new CodedError('ERR_PLATFORM_FAILED', `${attempted}: ${found}`)
+}

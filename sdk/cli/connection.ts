@@ -1,0 +1,59 @@
+/**
+ * Connection: which gateway a command talks to, and as whom. Flags win over the environment, and that over what
+ * `concord up` wrote into its state folder.
+ *
+ *  N1. A URL given by hand is never sent the token of another server's client.json.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { ConcordClient } from '../client/index.ts'
+import { CodedError } from '../errors.ts'
+import type { ServerOptions } from './command.ts'
+import type { CliErrorCode } from './errors.ts'
+
+const { env } = process
+
+/** The state folder of the platform. */
+export function homeFolder(options: { readonly home?: string }): string {
+  return resolve(options.home ?? (env['CONCORD_HOME'] || join(homedir(), '.concord')))
+}
+
+export function connect(options: ServerOptions): ConcordClient {
+  const written = readClientFile(homeFolder(options))
+  const url = options.url ?? (env['CONCORD_URL'] || written?.url)
+  if (url === undefined) {
+    const text =
+      "No server is known: start one with 'concord up', or say where it is with --url or CONCORD_URL"
+    throw new CodedError<CliErrorCode>('ERR_SERVER_UNKNOWN', text)
+  }
+  if (!URL.canParse(url) || !/^https?:/.test(url)) {
+    throw new CodedError<CliErrorCode>(
+      'ERR_USAGE',
+      `Cannot use the server '${url}': expected a URL like http://127.0.0.1:8642`,
+    )
+  }
+  const token = givenToken(options) ?? (url === written?.url ? written.token : undefined) // N1
+  return new ConcordClient({ url, token })
+}
+
+function givenToken({ token, tokenFile }: ServerOptions): string | undefined {
+  return token ?? (tokenFile === undefined ? env['CONCORD_TOKEN'] || undefined : readToken(tokenFile))
+}
+
+function readToken(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (cause) {
+    throw new CodedError<CliErrorCode>('ERR_FILE_MISSING', `Cannot read the token file ${path}`, { cause })
+  }
+}
+
+function readClientFile(home: string): { url: string; token: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')) as { url: string; token: string }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Deploy: from a project to running instances, in four steps, each shown with its time.
+ *
+ *   read the project → bundle → upload → start (wait until all wanted instances run that version)
+ *
+ * and, if asked for, a fifth: wait for the first record that it puts out.
+ *
+ *  D1. An instance that fails while it starts ends the wait at once, with what the function said.
+ *  D2. Times count from the start of this process, so that they are what the author waits.
+ * @module
+ */
+import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeployAnswer, FunctionDetail, Instance } from '../api.ts'
+import { type ConcordClient, isRecord } from '../client/index.ts'
+import { CodedError } from '../errors.ts'
+import type { Installation } from './command.ts'
+import type { CliErrorCode } from './errors.ts'
+import type { Project } from './project.ts'
+import { bytesText, dim, note } from './terminal.ts'
+
+export interface DeployOptions {
+  readonly wait: boolean
+  readonly untilOutput: boolean
+  readonly timeoutMs: number
+}
+
+export interface Deployed extends DeployAnswer {
+  readonly bundleBytes: number
+  readonly instancesRunning: number
+  /** Time of each step, in the steps' order. */
+  readonly stepsMs: Readonly<Record<string, number>>
+  /** D2. */
+  readonly totalMs: number
+}
+
+export async function deployProject(
+  installation: Installation,
+  client: ConcordClient,
+  readProject: () => Promise<Project>,
+  { wait, untilOutput, timeoutMs }: DeployOptions,
+): Promise<Deployed> {
+  const steps = new Steps()
+  const project = await readProject()
+  steps.done('read', basename(project.entry))
+  const { bundleProject } = await import('./bundle.ts')
+  const { code, sourceMap } = await bundleProject(installation, project)
+  const bundleBytes = Buffer.byteLength(code)
+  steps.done('bundle', bytesText(bundleBytes))
+  const answer = await client.deploy({ manifest: project.manifest, bundle: code, sourceMap })
+  steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
+  const output = untilOutput ? firstOutput(client, answer.name, timeoutMs) : undefined
+  output?.catch(() => {}) // a function that does not run is the error to tell
+  const detail = wait || untilOutput ? await untilRunning(client, answer, timeoutMs) : undefined
+  const instancesRunning = detail?.instancesRunning ?? 0
+  if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
+  if (output) steps.done('output', `first record of ${await output}`)
+  return {
+    ...answer,
+    bundleBytes,
+    instancesRunning,
+    stepsMs: steps.ms,
+    totalMs: Math.round(performance.now()),
+  }
+}
+
+class Steps {
+  readonly ms: Record<string, number> = {}
+  #lastMs = 0
+
+  done(name: string, what: string): void {
+    const nowMs = performance.now()
+    this.ms[name] = Math.round(nowMs - this.#lastMs)
+    this.#lastMs = nowMs
+    note(`${name.padEnd(7)} ${what.padEnd(32)} ${dim(`${this.ms[name]} ms`)}`)
+  }
+}
+
+/** Waits for a record on any of a function's output streams. @returns That stream's name. */
+async function firstOutput(client: ConcordClient, name: string, timeoutMs: number): Promise<string> {
+  const { ostreams } = await client.inspect(name)
+  const done = new AbortController()
+  const signal = AbortSignal.any([done.signal, AbortSignal.timeout(timeoutMs)])
+  try {
+    return await Promise.any(ostreams.map((stream) => firstRecord(client, stream, signal)))
+  } catch (cause) {
+    const text = `Cannot see an output of '${name}': nothing came on ${ostreams.join(', ') || 'any stream'} in ${timeoutMs / 1000} s`
+    throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text, { cause })
+  } finally {
+    done.abort()
+  }
+}
+
+async function firstRecord(client: ConcordClient, stream: string, signal: AbortSignal): Promise<string> {
+  for await (const line of client.follow(stream, { signal })) if (isRecord(line)) return stream
+  throw new CodedError<CliErrorCode>(
+    'ERR_STREAM_ENDED',
+    `The server ended stream '${stream}' before its first record`,
+  )
+}
+
+const pollMinMs = 20
+const pollMaxMs = 250
+
+async function untilRunning(
+  client: ConcordClient,
+  { name, version }: DeployAnswer,
+  timeoutMs: number,
+): Promise<FunctionDetail> {
+  const deadlineMs = performance.now() + timeoutMs
+  for (let pollMs = pollMinMs; ; pollMs = Math.min(pollMs * 1.3, pollMaxMs)) {
+    const detail = await client.inspect(name)
+    if (detail.version > version) throw superseded(name, version, detail.version)
+    const ours = detail.instances.filter((instance) => instance.version === version)
+    const running = ours.filter(({ state }) => state === 'running')
+    if (detail.version === version && running.length >= detail.instancesWanted) return detail
+    const failed = ours.find(hasFailed)
+    if (failed) throw startError(name, version, failed)
+    if (performance.now() > deadlineMs) throw waitError(detail, version, running.length, timeoutMs)
+    await sleep(pollMs)
+  }
+}
+
+function hasFailed({ state, lastExit }: Instance): boolean {
+  return (state === 'backingOff' || state === 'crashLooping') && lastExit?.code !== 0
+}
+
+/** Exit reasons that are in the function's own code (infra/control/messages.ts). */
+const functionsFault = /^(functionFailed|initFailed|bundle|memory|deadline)$/
+
+function startError(
+  name: string,
+  version: number,
+  { id, lastExit, lastError }: Instance,
+): CodedError<CliErrorCode> {
+  const reason = lastExit?.reason ?? 'unknown'
+  const at = lastError?.at === undefined ? '' : ` at ${lastError.at}`
+  const said = lastError
+    ? `${lastError.name}: ${lastError.message}${at}`
+    : (lastExit?.message ?? 'nothing was said')
+  const code = functionsFault.test(reason) ? 'ERR_FUNCTION_FAILED' : 'ERR_FUNCTION_NOT_RUNNING'
+  return new CodedError(
+    code,
+    `${name} v${version} does not run: ${id} ended (${reason}): ${said}; 'concord fn inspect ${name}' shows more`,
+  )
+}
+
+function waitError(
+  detail: FunctionDetail,
+  version: number,
+  running: number,
+  timeoutMs: number,
+): CodedError<CliErrorCode> {
+  const why = detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`
+  const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run after ${timeoutMs / 1000} s: ${why}`
+  return new CodedError('ERR_WAIT_TIMED_OUT', text)
+}
+
+function superseded(name: string, version: number, by: number): CodedError<CliErrorCode> {
+  return new CodedError(
+    'ERR_SUPERSEDED',
+    `${name} v${version} was replaced by v${by} before it ran: somebody else deployed meanwhile`,
+  )
+}

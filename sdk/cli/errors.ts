@@ -1,0 +1,126 @@
+/**
+ * What can go wrong in the command line, and the exit code of everything that can.
+ * @module
+ */
+import { type ClientErrorCode, ProduceError, RefusedError } from '../client/index.ts'
+import { type Blame, CodedError } from '../errors.ts'
+
+export const cliErrors = {
+  ERR_USAGE: 'caller', // the command line itself makes no sense
+  ERR_SERVER_UNKNOWN: 'caller', // no URL was given, and no `concord up` has left one
+  ERR_FILE_MISSING: 'caller', // a file or folder that was named is not there or cannot be read
+  ERR_FILE_EXISTS: 'caller', // something would be overwritten
+  ERR_RECORD_INVALID: 'caller', // a line to be sent is not the record that the options promise
+  ERR_PROJECT_INVALID: 'function', // concord.jsonc or a config.json says what has no meaning
+  ERR_BUNDLE_FAILED: 'function', // the function's source does not compile, or imports what functions cannot have
+  ERR_FUNCTION_FAILED: 'function', // deployed, and its own code keeps it from running
+  ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, and it ends for a reason that is not in its code
+  ERR_SUPERSEDED: 'caller', // a newer version was deployed while this one was waited for
+  ERR_WAIT_TIMED_OUT: 'transient', // what was waited for did not happen in time
+  ERR_STREAM_ENDED: 'transient', // the server ended a followed stream before the reader had all it asked for
+  ERR_PLATFORM_MISSING: 'caller', // this installation is the command line alone, without the platform
+  ERR_PLATFORM_FAILED: 'platform', // the platform did not start or stop; its own message says why
+  ERR_NODE_TOO_OLD: 'caller', // no Node was found that runs TypeScript
+} as const satisfies Record<string, Blame>
+export type CliErrorCode = keyof typeof cliErrors
+
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notAllowed: 3,
+  notFound: 4,
+  conflict: 5,
+  rejected: 6,
+  timedOut: 7,
+  unreachable: 8,
+} as const
+type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+/** What each exit code means, for the reference. */
+export const exitCodeMeanings: Readonly<Record<ExitCode, string>> = {
+  0: 'done',
+  1: 'failed',
+  2: 'the command line makes no sense',
+  3: 'not allowed: no token, or the wrong one',
+  4: 'not found',
+  5: 'conflict with what is there',
+  6: 'function or configuration rejected',
+  7: 'timed out',
+  8: 'server unreachable',
+}
+
+const exitByCode: Readonly<Record<CliErrorCode | ClientErrorCode, ExitCode>> = {
+  ERR_USAGE: exitCodes.usage,
+  ERR_SERVER_UNKNOWN: exitCodes.unreachable,
+  ERR_FILE_MISSING: exitCodes.notFound,
+  ERR_FILE_EXISTS: exitCodes.conflict,
+  ERR_RECORD_INVALID: exitCodes.failed,
+  ERR_PROJECT_INVALID: exitCodes.rejected,
+  ERR_BUNDLE_FAILED: exitCodes.rejected,
+  ERR_FUNCTION_FAILED: exitCodes.rejected,
+  ERR_FUNCTION_NOT_RUNNING: exitCodes.failed,
+  ERR_SUPERSEDED: exitCodes.conflict,
+  ERR_WAIT_TIMED_OUT: exitCodes.timedOut,
+  ERR_STREAM_ENDED: exitCodes.failed,
+  ERR_PLATFORM_MISSING: exitCodes.failed,
+  ERR_PLATFORM_FAILED: exitCodes.failed,
+  ERR_NODE_TOO_OLD: exitCodes.failed,
+  ERR_SERVER_UNREACHABLE: exitCodes.unreachable,
+  ERR_CONNECTION_LOST: exitCodes.unreachable,
+  ERR_TIMED_OUT: exitCodes.timedOut,
+  ERR_ANSWER_MALFORMED: exitCodes.failed,
+  ERR_REFUSED: exitCodes.failed,
+}
+
+const exitByStatus: Readonly<Record<number, ExitCode>> = {
+  400: exitCodes.rejected,
+  401: exitCodes.notAllowed,
+  403: exitCodes.notAllowed,
+  404: exitCodes.notFound,
+  408: exitCodes.timedOut,
+  409: exitCodes.conflict,
+  412: exitCodes.conflict,
+  413: exitCodes.rejected,
+  415: exitCodes.rejected,
+  422: exitCodes.rejected,
+  429: exitCodes.timedOut,
+  502: exitCodes.unreachable,
+  504: exitCodes.timedOut,
+}
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof ProduceError) return exitCodeOf(error.cause)
+  if (error instanceof RefusedError) return exitByStatus[error.status] ?? exitCodes.failed
+  if (error instanceof CodedError) return exitByCode[error.code as CliErrorCode] ?? exitCodes.failed
+  return exitCodes.failed
+}
+
+/** The error as one line that says what to do. */
+export function errorLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return `${message.replaceAll(/\s*\n\s*/g, ' ')}${hint(error)}`
+}
+
+function hint(error: unknown): string {
+  if (error instanceof ProduceError) return `${hint(error.cause)} (${error.accepted} records were accepted)`
+  if (error instanceof RefusedError && error.status === 401) {
+    return "; give the server's token with --token-file, or in CONCORD_TOKEN"
+  }
+  if (error instanceof CodedError && error.code === ('ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)) {
+    return "; start one with 'concord up', or say where it is with --url"
+  }
+  return error instanceof CodedError || !(error instanceof Error) ? '' : ' (--verbose shows where)'
+}
+
+/** All that is known, for `--verbose`. */
+export function errorDetail(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const lines = [error.stack ?? error.message]
+  if (error instanceof CodedError)
+    lines.push(`code: ${error.code}`, `detail: ${JSON.stringify(error.detail)}`)
+  if (error instanceof RefusedError)
+    lines.push(`answer: ${error.status} ${JSON.stringify(error.problem ?? null)}`)
+  if (error.cause !== undefined) lines.push(`caused by: ${errorDetail(error.cause)}`)
+  return lines.join('\n')
+}

@@ -1,0 +1,90 @@
+/**
+ * FunctionText: `fn inspect` for people.
+ * @module
+ */
+import type { FunctionDetail, Instance, Ledger } from '../api.ts'
+import { bold, bytesText, red, table } from './terminal.ts'
+
+export function detailText(detail: FunctionDetail): string {
+  const parts = [
+    headText(detail),
+    detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
+    detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
+    ...detail.instances.flatMap(troubleText),
+  ]
+  return parts.filter((part) => part !== '').join('\n\n')
+}
+
+function headText({
+  name,
+  version,
+  state,
+  manifest,
+  instancesRunning,
+  instancesWanted,
+  ...detail
+}: FunctionDetail): string {
+  const { cpus, memMib, diskMib } = manifest.resources
+  const inputs = Object.entries(manifest.istreams).map(([stream, { grouping }]) => `${stream} (${grouping})`)
+  return [
+    `${bold(name)} v${version}: ${state}, ${instancesRunning} of ${instancesWanted} instances running`,
+    `  in        ${inputs.join(', ') || '-'}`,
+    `  out       ${manifest.ostreams.join(', ') || '-'}`,
+    `  on error  ${policyText(manifest.onError)}`,
+    `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk an instance`,
+    `  deployed  ${new Date(detail.deployedAtMs).toISOString()}, bundle ${detail.bundleSha256.slice(0, 12)}`,
+  ].join('\n')
+}
+
+function policyText(policy: FunctionDetail['manifest']['onError']): string {
+  return typeof policy === 'string' ? policy : `retry ${policy.retry} times, then ${policy.then}`
+}
+
+function instancesTable(instances: readonly Instance[]): string {
+  const rows = instances.map((instance) => [
+    instance.id,
+    instance.state,
+    `v${instance.version}`,
+    instance.pid ?? '-',
+    instance.restarts,
+    instance.recordsIn,
+    instance.recordsOut,
+    instance.errors,
+    instance.stateEntries,
+    instance.rssBytes === undefined ? '-' : bytesText(instance.rssBytes),
+  ])
+  return table([
+    ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT', 'ERRORS', 'KEYS', 'MEMORY'],
+    ...rows,
+  ])
+}
+
+function ledgerTable(ledger: readonly Ledger[]): string {
+  const rows = ledger.map(({ stream, sent, processed, dropped, inFlight, unaccounted }) => [
+    stream,
+    sent,
+    processed,
+    Object.entries(dropped)
+      .map(([reason, records]) => `${records} ${reason}`)
+      .join(', ') || '0',
+    inFlight,
+    unaccounted,
+  ])
+  return table([['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED'], ...rows])
+}
+
+/** What keeps an instance from running, how it last ended, and its last error. */
+function troubleText({ id, why, lastExit, lastError }: Instance): string[] {
+  const lines: string[] = []
+  if (why !== undefined) lines.push(`${id}: ${why}`)
+  if (lastExit !== undefined) {
+    lines.push(
+      `${id} last ended ${new Date(lastExit.atMs).toISOString()}: ${lastExit.reason}: ${lastExit.message}`,
+    )
+  }
+  if (lastError !== undefined) {
+    const at = lastError.at === undefined ? '' : ` at ${lastError.at}`
+    lines.push(`${red(`${id} last error`)}: ${lastError.name}: ${lastError.message}${at}`)
+  }
+  return lines.length === 0 ? [] : [lines.join('\n')]
+}

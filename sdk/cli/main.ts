@@ -1,0 +1,25 @@
+/**
+ * Main: from the words of a command line to an exit code.
+ * @module
+ */
+import { CommanderError } from 'commander'
+import { normalizeWords } from './argv.ts'
+import type { Installation } from './command.ts'
+import { errorDetail, errorLine, exitCodeOf, exitCodes } from './errors.ts'
+import { makeProgram } from './program.ts'
+import { endWithReader, note } from './terminal.ts'
+
+/** Runs one command line. @returns The exit code. */
+export async function run(words: readonly string[], installation: Installation): Promise<number> {
+  endWithReader()
+  const program = makeProgram(installation)
+  try {
+    await program.parseAsync(normalizeWords(words), { from: 'user' })
+    return Number(process.exitCode ?? exitCodes.ok)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    note(`concord: ${errorLine(error)}`)
+    if (words.includes('--verbose')) note(errorDetail(error))
+    return exitCodeOf(error)
+  }
+}

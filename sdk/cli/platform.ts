@@ -1,0 +1,75 @@
+/**
+ * Platform: starts scripts of the platform, which the command line never imports: it runs on another Node, with
+ * native modules. infra/bootstrap/run.mjs does any set-up that is missing and runs the script under that Node.
+ * @module
+ */
+import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { CodedError } from '../errors.ts'
+import type { Installation } from './command.ts'
+import type { CliErrorCode } from './errors.ts'
+
+export interface PlatformProcess {
+  readonly args: readonly string[]
+  readonly stdio: StdioOptions
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts a script of the platform in a process group of its own: Ctrl-C reaches it through us only. */
+export function spawnPlatform(
+  { root }: Installation,
+  script: string,
+  options: PlatformProcess,
+): ChildProcess {
+  const bootstrap = join(root, 'infra', 'bootstrap', 'run.mjs')
+  if (!existsSync(bootstrap)) {
+    const text = `Cannot run the platform: ${root} holds the command line alone; run this in a checkout of Concord, with 'npx concord …'`
+    throw new CodedError<CliErrorCode>('ERR_PLATFORM_MISSING', text)
+  }
+  const words = [bootstrap, '--for', 'platform', join(root, script), ...options.args]
+  return spawn(process.execPath, words, {
+    stdio: options.stdio,
+    detached: true,
+    env: { ...process.env, ...options.env },
+  })
+}
+
+/** Waits for a process to end. @returns Its exit code; 128 + n for signal n is told by the bootstrap. */
+export async function exitOf(child: ChildProcess): Promise<number> {
+  if (child.exitCode !== null) return child.exitCode
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+}
+
+/** Finds a Node that runs TypeScript as it stands: this one, the platform's, or another on PATH. */
+export function findTypeStrippingNode({ root }: Installation): string {
+  const platform = join(
+    root,
+    '.tools',
+    'node24',
+    'node_modules',
+    `node-${process.platform}-${process.arch}`,
+    'bin',
+    'node',
+  )
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'))
+  const found = [process.execPath, platform, ...onPath].find(
+    (path) => existsSync(path) && stripsTypes(versionOf(path)),
+  )
+  if (found !== undefined) return found
+  const text = `Cannot run TypeScript: it takes Node 22.18 or newer, and this is ${process.versions.node}; put a newer one on PATH`
+  throw new CodedError<CliErrorCode>('ERR_NODE_TOO_OLD', text)
+}
+
+function stripsTypes(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 23 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18)
+}
+
+function versionOf(path: string): string {
+  if (path === process.execPath) return process.versions.node
+  return execFileSync(path, ['--version'], { encoding: 'utf8', timeout: 5000 }).trim().slice(1)
+}

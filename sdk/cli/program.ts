@@ -1,0 +1,53 @@
+/**
+ * Program: the tree of all commands. Each is defined in a file of commands/, which loads what is heavy (esbuild, zod)
+ * only when it runs, so that `--help` is quick.
+ * @module
+ */
+import { CliCommand, type Installation } from './command.ts'
+import { addConfig } from './commands/config.ts'
+import { addConsume } from './commands/consume.ts'
+import { addDeploy } from './commands/deploy.ts'
+import { addDown } from './commands/down.ts'
+import { addFunctions } from './commands/fn.ts'
+import { addGraph } from './commands/graph.ts'
+import { addInit } from './commands/init.ts'
+import { addKill } from './commands/kill.ts'
+import { addProduce } from './commands/produce.ts'
+import { addStreams } from './commands/stream.ts'
+import { addTest } from './commands/test.ts'
+import { addUp } from './commands/up.ts'
+import { addVersion, versionOf } from './commands/version.ts'
+import { note } from './terminal.ts'
+
+export function makeProgram(installation: Installation): CliCommand {
+  const program = new CliCommand('concord')
+    .description('Write a function, deploy it, and it runs on a real stream.')
+    .version(versionOf(installation))
+    .example('concord up --detach', 'concord init shout && cd shout && npm test', 'concord fn deploy .')
+    .exitOverride()
+    .configureOutput({ outputError: (text) => note(usageLine(text)) })
+  addUp(program, installation)
+  addDown(program, installation)
+  addInit(program, installation)
+  addTest(program, installation)
+  addFunctions(program, installation)
+  addDeploy(program, installation)
+  addKill(program)
+  addGraph(program)
+  addStreams(program)
+  addProduce(program)
+  addConsume(program)
+  addConfig(program, installation)
+  addVersion(program, installation)
+  return program
+}
+
+/** Commander's message, with its suggestion, as one line that says what to do. */
+function usageLine(text: string): string {
+  const line = text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '')
+  return `concord: ${line}${line.includes('Did you mean') ? '' : "; see 'concord --help'"}`
+}

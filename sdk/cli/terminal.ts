@@ -1,0 +1,98 @@
+/**
+ * Terminal: how commands write. Data goes to standard output, everything else to standard error.
+ *
+ *  T1. Animation and colour only on a terminal; NO_COLOR and TERM=dumb turn colour off.
+ *  T2. `print` waits until the reader takes more, so that a slow pipe slows the command, not fills its memory.
+ * @module
+ */
+import { once } from 'node:events'
+
+const { stdout, stderr, env } = process
+
+/** Ends quietly when the reader of our output has gone (`concord consume x | head -1`). */
+export function endWithReader(): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(0)
+  })
+}
+
+/** Writes a line of data. */
+export async function print(line: string): Promise<void> {
+  if (!stdout.write(`${line}\n`)) await once(stdout, 'drain')
+}
+
+/** Writes one JSON value on a line of its own. */
+export async function printJson(value: unknown): Promise<void> {
+  await print(JSON.stringify(value))
+}
+
+/** Writes a line for the person at the terminal. */
+export function note(line: string): void {
+  stderr.write(`${line}\n`)
+}
+
+const coloured = stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+
+function style(code: number): (text: string) => string {
+  return (text) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text)
+}
+export const bold = style(1)
+export const dim = style(2)
+export const red = style(31)
+export const green = style(32)
+export const yellow = style(33)
+
+/** Lays rows out in columns; the first row is the heading. Columns of numbers align right. */
+export function table(rows: readonly (readonly (string | number)[])[]): string {
+  const [heading = [], ...body] = rows
+  const width = heading.map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? '').length)))
+  const numeric = heading.map(
+    (_, column) => body.length > 0 && body.every((row) => typeof row[column] === 'number'),
+  )
+  const line = (row: readonly (string | number)[]) =>
+    row
+      .map((cell, column) => {
+        const text = typeof cell === 'number' ? String(cell) : cell
+        return numeric[column] ? text.padStart(width[column]!) : text.padEnd(width[column]!)
+      })
+      .join('  ')
+      .trimEnd()
+  return [bold(line(heading)), ...body.map(line)].join('\n')
+}
+
+/** A line at the bottom of the terminal that is rewritten at most ten times a second; nothing off a terminal. */
+export class Progress {
+  readonly #shown = stderr.isTTY === true && env['TERM'] !== 'dumb'
+  #drawnAtMs = 0
+
+  update(text: () => string): void {
+    const nowMs = performance.now()
+    if (!this.#shown || nowMs - this.#drawnAtMs < 100) return
+    this.#drawnAtMs = nowMs
+    stderr.write(`\r\u001b[2K${text().slice(0, (stderr.columns ?? 80) - 1)}`)
+  }
+
+  clear(): void {
+    if (this.#drawnAtMs > 0) stderr.write('\r\u001b[2K')
+  }
+}
+
+/** A bar of `columns` cells for a fraction of 0 to 1. */
+export function bar(fraction: number, columns = 24): string {
+  const full = Math.round(Math.min(1, Math.max(0, fraction)) * columns)
+  return `${'█'.repeat(full)}${'░'.repeat(columns - full)}`
+}
+
+/** `12.3 kB` */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  return power === 0 ? `${bytes} B` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`
+}
+
+/** `12.3 k`, for rates and counts at a glance. */
+export function shortNumber(value: number): string {
+  if (value < 1000) return value < 10 && value % 1 !== 0 ? value.toFixed(1) : String(Math.round(value))
+  return value < 1e6 ? `${(value / 1e3).toFixed(1)}k` : `${(value / 1e6).toFixed(2)}M`
+}
