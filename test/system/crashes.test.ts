@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Platform, Reader } from './platform.ts'
+
+function copies(name: string): string {
+  return `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'] },
+  processRecord(ctx, record) { ctx.produceRecord('${name}-out', record.key, record.text()) },
+})
+`
+}
+
+interface Up {
+  readonly processes: Readonly<Record<string, { readonly pid: number }>>
+}
+
+function pidOf(platform: Platform, name: string): number {
+  return (JSON.parse(readFileSync(join(platform.home, 'up.json'), 'utf8')) as Up).processes[name]!.pid
+}
+
+test('a runner killed is restarted, seen in inspect and logs, and others go on undisturbed', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  await Promise.all([platform.deploy('one', copies('one')), platform.deploy('two', copies('two'))])
+  const out = new Reader(platform, ['two-out', '--hold'])
+  t.after(() => out.end())
+  await out.until((lines) => lines.length > 0)
+  const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
+  const other = await platform.until('two', (d) => d.instances[0]?.pid !== undefined)
+  process.kill(before.instances[0]!.pid!, 'SIGKILL')
+  const after = await platform.until('one', (d) => d.state === 'running' && d.instances[0]!.restarts === 1)
+  assert.notEqual(after.instances[0]!.pid, before.instances[0]!.pid)
+  assert.equal(after.instances[0]!.lastExit!.reason, 'crashed')
+  await platform.json(['produce', 'two-in'], 'a\nb\n')
+  await out.until(() => out.records.length === 2)
+  const unchanged = await platform.client.inspect('two')
+  assert.equal(unchanged.instances[0]!.taskId, other.instances[0]!.taskId)
+  await platform.json(['produce', 'one-in'], 'x\n')
+  await platform.until('one', (d) => d.ledger[0]!.processed === 1)
+})
+
+for (const victim of ['gateway', 'scheduler', 'minimesos'] as const) {
+  test(`a ${victim} killed: functions go on, and after its restart nothing is forgotten`, {
+    timeout: 120_000,
+  }, async (t) => {
+    const platform = await Platform.start(t)
+    await platform.deploy('one', copies('one'))
+    const before = await platform.until('one', (d) => d.state === 'running')
+    await platform.json(['produce', 'one-in'], 'a\n')
+    await platform.until('one', (d) => d.ledger[0]!.processed === 1)
+    const pid = pidOf(platform, victim)
+    process.kill(pid, 'SIGKILL')
+    await platform.untilUp(() => pidOf(platform, victim) !== pid)
+    const out = new Reader(platform, ['one-out', '--hold'])
+    t.after(() => out.end())
+    await out.until((lines) => lines.length > 0)
+    await platform.json(['produce', 'one-in'], 'b\n')
+    await out.until(() => out.records.length === 1)
+    const after = await platform.until('one', (d) => d.state === 'running')
+    assert.equal(after.instances[0]!.taskId, before.instances[0]!.taskId)
+    assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
+    assert.equal(after.instances[0]!.restarts, 0)
+    await platform.deploy('two', copies('two')) // control works
+  })
+}
+
+test('concord up killed and started again finds its functions at work', { timeout: 120_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy('one', copies('one'))
+  const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
+  await platform.killUp()
+  await platform.up()
+  const after = await platform.until('one', (d) => d.state === 'running')
+  assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
+  assert.equal(after.instances[0]!.taskId, before.instances[0]!.taskId)
+  await platform.json(['produce', 'one-in'], 'a\n')
+  await platform.until('one', (d) => d.recordsIn === 1)
+})
+
+test('kill -id runs destroy and lowers the wanted count; --restart replaces the instance', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy(
+    'one',
+    copies('one').replace('processRecord', `destroy() { console.log('destroyed') },\n  processRecord`),
+    ['--instances', '2'],
+  )
+  const before = await platform.until('one', (d) => d.instancesRunning === 2)
+  await platform.json(['kill', '-id', 'one-0', '--restart'])
+  const replaced = await platform.until(
+    'one',
+    (d) => d.instancesRunning === 2 && d.instances[0]!.taskId !== before.instances[0]!.taskId,
+  )
+  assert.equal(replaced.instancesWanted, 2)
+  await platform.json(['kill', '-id', 'one-1'])
+  await platform.until(
+    'one',
+    (d) => d.instancesWanted === 1 && d.instances.length === 1 && d.instancesRunning === 1,
+  )
+  const logs = await platform.cli(['fn', 'logs', 'one'])
+  assert.equal(logs.stdout.match(/destroyed/g)?.length, 2, logs.stdout)
+  // The one that is left owns all partitions.
+  await platform.json(['produce', 'one-in'], Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n'))
+  await platform.until('one', (d) => d.ledger[0]!.processed === 200)
+})

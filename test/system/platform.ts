@@ -1,0 +1,228 @@
+/**
+ * A whole platform for a test: `concord up` in a folder of its own on free ports, and the CLI as a user has it.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import type { FunctionDetail } from '../../sdk/api.ts'
+import { ConcordClient } from '../../sdk/client/index.ts'
+
+const root = join(import.meta.dirname, '../..')
+const bin = join(root, 'sdk/cli/bin.mjs')
+
+export interface Answer {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Ready {
+  readonly url: string
+  readonly natsUrl: string
+  readonly home: string
+}
+
+/** Runs the CLI to its end. */
+export async function runCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  input?: string,
+): Promise<Answer> {
+  const child = startCli(args, env)
+  if (input !== undefined) child.stdin!.write(input)
+  child.stdin!.end()
+  const output = { stdout: '', stderr: '' }
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text
+  })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, ...output }
+}
+
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  return spawn(process.execPath, [bin, ...args], {
+    env: { ...process.env, ...env, NO_COLOR: '1' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
+
+export class Platform {
+  readonly home: string
+  #up: ChildProcess | undefined
+  #ready: Ready | undefined
+
+  private constructor(home: string) {
+    this.home = home
+  }
+
+  /** Starts one that ends with the test. */
+  static async start(t: TestContext): Promise<Platform> {
+    const platform = new Platform(mkdtempSync(join(tmpdir(), 'concord-system-')))
+    t.after(() => platform.remove())
+    await platform.up()
+    return platform
+  }
+
+  get url(): string {
+    return this.#ready!.url
+  }
+
+  get natsUrl(): string {
+    return this.#ready!.natsUrl
+  }
+
+  get env(): Record<string, string> {
+    return { CONCORD_HOME: this.home }
+  }
+
+  get client(): ConcordClient {
+    const { url, token } = JSON.parse(readFileSync(join(this.home, 'client.json'), 'utf8')) as {
+      url: string
+      token: string
+    }
+    return new ConcordClient({ url, token })
+  }
+
+  get upPid(): number {
+    return this.#up!.pid!
+  }
+
+  async up(): Promise<void> {
+    const args = [
+      '--no-node-snapshot',
+      join(root, 'infra/local/up.ts'),
+      '--home',
+      this.home,
+      '--ports',
+      'free',
+    ]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#up = child
+    const lines = createInterface({ input: child.stdout! })
+    const first = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])
+    if (first === undefined) throw new Error('concord up ended before it was ready')
+    this.#ready = JSON.parse(String(first[0])) as Ready
+  }
+
+  /** Ends the supervisor as a user would. */
+  async down(): Promise<void> {
+    const up = this.#up
+    if (up === undefined || up.exitCode !== null || up.signalCode !== null) return
+    up.kill('SIGTERM')
+    await once(up, 'exit')
+  }
+
+  async killUp(): Promise<void> {
+    this.#up!.kill('SIGKILL')
+    await once(this.#up!, 'exit')
+  }
+
+  async remove(): Promise<void> {
+    await this.down()
+    const answer = await this.cli(['down'])
+    if (answer.code !== 0) process.stderr.write(answer.stderr)
+    rmSync(this.home, { recursive: true, force: true })
+  }
+
+  cli(args: readonly string[], input?: string): Promise<Answer> {
+    return runCli(args, this.env, input)
+  }
+
+  /** Runs the CLI; the test fails unless it ends with 0. @returns The last line of stdout, parsed. */
+  async json<T>(args: readonly string[], input?: string): Promise<T> {
+    const answer = await this.cli([...args, '--json'], input)
+    if (answer.code !== 0)
+      throw new Error(`concord ${args.join(' ')} ended with ${answer.code}: ${answer.stderr}`)
+    return JSON.parse(answer.stdout.trimEnd().split('\n').at(-1)!) as T
+  }
+
+  /** Deploys source text as one file and waits until it runs. */
+  async deploy(name: string, source: string, flags: readonly string[] = []): Promise<void> {
+    const file = join(this.home, `${name}.ts`)
+    writeFileSync(file, source)
+    await this.json(['fn', 'deploy', file, ...flags])
+  }
+
+  /** Waits until a look at the platform's own files says so, and the gateway answers. */
+  async untilUp(wanted: () => boolean): Promise<void> {
+    const deadlineMs = Date.now() + 30_000
+    for (;;) {
+      const answers =
+        wanted() &&
+        (await fetch(`${this.url}/readyz`).then(
+          (r) => r.ok,
+          () => false,
+        ))
+      if (answers) return
+      if (Date.now() > deadlineMs) throw new Error('the platform did not come back')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  /** Waits until the function is as wanted; looks again and again, for a minute at most. */
+  async until(
+    name: string,
+    wanted: (detail: FunctionDetail) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<FunctionDetail> {
+    const deadlineMs = Date.now() + timeoutMs
+    for (;;) {
+      const detail = await this.client.inspect(name)
+      if (wanted(detail)) return detail
+      if (Date.now() > deadlineMs)
+        throw new Error(`${name} did not come as wanted: ${JSON.stringify(detail, null, 1)}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}
+
+/** The lines that a reader of a stream prints, parsed, as they come. */
+export class Reader {
+  readonly #child: ChildProcess
+  readonly #lines: string[] = []
+  #wake: () => void = () => undefined
+  #closed = false
+
+  constructor(platform: Platform, args: readonly string[]) {
+    this.#child = startCli(['consume', ...args, '--json'], platform.env)
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      this.#lines.push(line)
+      this.#wake()
+    })
+    this.#child.once('close', () => {
+      this.#closed = true
+      this.#wake()
+    })
+  }
+
+  get records(): Record<string, unknown>[] {
+    return this.#lines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => !('event' in line))
+  }
+
+  async until(wanted: (lines: Record<string, unknown>[]) => boolean): Promise<Record<string, unknown>[]> {
+    for (;;) {
+      const lines = this.#lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+      if (wanted(lines)) return lines
+      if (this.#closed) throw new Error(`the reader ended after ${lines.length} lines`)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#closed) return
+    this.#child.kill('SIGTERM')
+    await once(this.#child, 'close')
+  }
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Platform, Reader } from './platform.ts'
+
+const records = 10_000
+const poison = 10 // one in a thousand
+
+function source(name: string, onError: string): string {
+  return `import { defineFunction, groupBy } from 'concord'
+// The line of the throw is the eighth of this file, and must be so in the report.
+const attempts = new Map<string, number>()
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'], onError: ${onError} },
+  processRecord(ctx, record) {
+    ctx.produceRecord('${name}-out', record.key, record.text())
+    if (Number(record.text()) % 1000 === 999) throw new RangeError('poison ' + record.text())
+  },
+})
+`
+}
+
+const lines = Array.from({ length: records }, (_, i) => String(i)).join('\n')
+
+for (const [name, onError, reason] of [
+  ['skips', `'skip'`, 'skipped'],
+  ['letters', `'deadLetter'`, 'deadLettered'],
+  ['retries', `{ retry: 2, then: 'deadLetter' }`, 'deadLettered'],
+] as const) {
+  test(`a function that throws on one record in a thousand under ${onError}: the counts add up`, {
+    timeout: 120_000,
+  }, async (t) => {
+    const platform = await Platform.start(t)
+    await platform.deploy(name, source(name, onError))
+    const out = new Reader(platform, [`${name}-out`, '--hold'])
+    t.after(() => out.end())
+    await out.until((seen) => seen.length > 0)
+    const dead = reason === 'deadLettered' ? new Reader(platform, [`${name}-dead`, '--hold']) : undefined
+    t.after(() => dead?.end())
+    await dead?.until((seen) => seen.length > 0)
+
+    await platform.json(['produce', `${name}-in`], lines)
+    await out.until(() => out.records.length >= records - poison)
+    const detail = await platform.until(
+      name,
+      (d) => d.ledger[0]!.sent === records && d.ledger[0]!.inFlight === 0,
+    )
+    assert.deepEqual(
+      { ...detail.ledger[0] },
+      {
+        stream: `${name}-in`,
+        sent: records,
+        processed: records - poison,
+        dropped: { [reason]: poison },
+        inFlight: 0,
+        unaccounted: 0,
+      },
+    )
+    assert.equal(out.records.length, records - poison)
+    assert.equal(detail.errors, poison)
+    assert.match(detail.instances[0]!.lastError!.at ?? '', new RegExp(`${name}\\.ts:8:`))
+
+    if (dead === undefined) return
+    await dead.until(() => dead.records.length >= poison)
+    const letters = dead.records.map(
+      (r) => JSON.parse(String(r['value'])) as { value: string; attempts: number; error: { at: string } },
+    )
+    assert.deepEqual(
+      letters.map((l) => Number(l.value)).sort((a, b) => a - b),
+      Array.from({ length: poison }, (_, i) => i * 1000 + 999),
+    )
+    for (const letter of letters) {
+      assert.equal(letter.attempts, name === 'retries' ? 3 : 1)
+      assert.match(letter.error.at, new RegExp(`${name}\\.ts:8:`))
+    }
+  })
+}
+
+test(`a function that throws under 'fail' restarts, loses only the record that failed, and stops when it crash-loops`, {
+  timeout: 180_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy('fails', source('fails', `'fail'`))
+  const out = new Reader(platform, ['fails-out', '--hold'])
+  t.after(() => out.end())
+  await out.until((seen) => seen.length > 0)
+  const few = 2000 // two poisoned records: two restarts
+  await platform.json(['produce', 'fails-in'], Array.from({ length: few }, (_, i) => String(i)).join('\n'))
+  const detail = await platform.until(
+    'fails',
+    (d) => d.ledger[0]!.sent === few && d.ledger[0]!.inFlight === 0 && d.state === 'running',
+    120_000,
+  )
+  assert.deepEqual(
+    { ...detail.ledger[0] },
+    {
+      stream: 'fails-in',
+      sent: few,
+      processed: few - 2,
+      dropped: { failed: 2 },
+      inFlight: 0,
+      unaccounted: 0,
+    },
+  )
+  await out.until(() => out.records.length >= few - 2)
+  assert.equal(detail.instances[0]!.restarts, 2)
+  assert.equal(detail.instances[0]!.lastExit!.reason, 'functionFailed')
+  assert.match(detail.instances[0]!.lastExit!.message, /poison/)
+  const logs = await platform.cli(['fn', 'logs', 'fails'])
+  assert.match(logs.stdout, /fails\.ts:8:/)
+})
