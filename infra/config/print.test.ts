@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { loadConfig } from './load.ts'
+import { formatSettings, reportSettings } from './print.ts'
+
+const env = { CONCORD_HOME: '/nowhere', CONCORD_NATS_PASSWORD: 'hunter2', CONCORD_GATEWAY_PORT: '9000' }
+const script = join(import.meta.dirname, 'print.ts')
+
+test('reportSettings shows value, origin and meaning, and masks a secret that is set', () => {
+  const reports = reportSettings(loadConfig({ env }))
+  const find = (key: string) => reports.find((report) => report.key === key)
+  assert.deepEqual(find('gateway.port'), {
+    key: 'gateway.port',
+    value: 9000,
+    origin: 'environment CONCORD_GATEWAY_PORT',
+    environment: 'CONCORD_GATEWAY_PORT',
+    description: 'port of the HTTP API; 0: any free one',
+  })
+  assert.equal(find('nats.password')?.value, '***')
+  assert.equal(find('mesos.secret')?.value, undefined)
+  assert.ok(!formatSettings(reports).includes('hunter2'))
+})
+
+test('print.ts prints a table, JSON with --json, and one line for a rejected configuration', () => {
+  const table = spawnSync(process.execPath, [script], { env, encoding: 'utf8' })
+  assert.match(table.stdout, /^SETTING +VALUE +ORIGIN +MEANING\n.*home +\/nowhere +environment CONCORD_HOME/)
+  const json = spawnSync(process.execPath, [script, '--json'], { env, encoding: 'utf8' })
+  assert.equal(JSON.parse(json.stdout).length, table.stdout.trim().split('\n').length - 1)
+  const rejected = spawnSync(process.execPath, [script], {
+    env: { CONCORD_LOG_LEVEL: 'loud' },
+    encoding: 'utf8',
+  })
+  assert.equal(rejected.status, 6)
+  assert.match(rejected.stderr, /^Cannot use "loud" as log\.level .*\n$/)
+})

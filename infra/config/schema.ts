@@ -1,0 +1,100 @@
+/**
+ * Schema: every setting of the platform, with its meaning, its bounds and its default. One place; `concord config`
+ * prints it.
+ *
+ * A default in braces is made of other settings: `sqlite:{home}/store.sqlite`. A setting without default may be unset.
+ * @module
+ */
+import { z } from 'zod'
+import { logLevelSchema, nameSchema } from '../../sdk/manifest.ts'
+
+const port = z.int().min(0).max(65535)
+const text = z.string().min(1)
+const secret = { secret: true }
+
+export const configSchema = z.object({
+  home: text.default('~/.concord').describe('folder of all state on one machine'),
+  namespace: nameSchema.default('default').describe('separates platforms that share NATS and the store'),
+  gateway: z.object({
+    host: text.default('127.0.0.1').describe('address that the HTTP API listens on'),
+    port: port.default(8642).describe('port of the HTTP API; 0: any free one'),
+    tokenFile: text.default('{home}/token').describe('file that holds the bearer token of the HTTP API'),
+  }),
+  nats: z.object({
+    port: port.default(8643).describe('port of the nats-server that `concord up` starts; 0: any free one'),
+    url: text.default('nats://127.0.0.1:{nats.port}').describe('where NATS is; several, separated by commas'),
+    user: text.optional().describe('user of gateway and scheduler on NATS; `concord up` makes its own'),
+    password: text.optional().describe('password of that user').meta(secret),
+    runnerUser: text.optional().describe('user of the runners on NATS, who may do less'),
+    runnerPassword: text.optional().describe('password of that user').meta(secret),
+    serverCommand: text
+      .default('nats-server')
+      .describe('the nats-server program that `concord up` starts')
+      .meta({ env: 'CONCORD_NATS_SERVER' }),
+  }),
+  mesos: z.object({
+    port: port.default(8644).describe('port of the one-machine cluster; 0: any free one'),
+    url: text
+      .default('http://127.0.0.1:{mesos.port}')
+      .describe('a Mesos master; several, separated by commas'),
+    principal: text.optional().describe('principal of the scheduler on Mesos; `concord up` makes its own'),
+    secret: text.optional().describe('secret of that principal').meta(secret),
+    role: text.default('concord').describe('Mesos role that the scheduler takes offers for'),
+    failoverTimeoutSeconds: z
+      .number()
+      .min(0)
+      .default(604_800)
+      .describe('how long Mesos keeps the tasks going without a scheduler'),
+  }),
+  agent: z.object({
+    cpus: z.number().min(0.1).optional().describe('cores that the one-machine cluster offers; unset: all'),
+    memMib: z.int().min(64).optional().describe('memory that it offers; unset: most of it'),
+    diskMib: z.int().min(64).optional().describe('disk that it offers; unset: what is free'),
+  }),
+  store: z.object({
+    url: text
+      .default('sqlite:{home}/store.sqlite')
+      .describe('where the wanted and the actual state are kept'),
+  }),
+  scheduler: z.object({
+    port: port.default(0).describe('port of its metrics, on loopback; 0: any free one'),
+    runnerCommand: text
+      .optional()
+      .describe('command of a runner task; unset: the runner of this installation'),
+  }),
+  log: z.object({
+    level: logLevelSchema.default('info').describe('least level of what the processes log'),
+  }),
+})
+
+/** All settings, checked. */
+export type Config = z.output<typeof configSchema>
+
+export interface Setting {
+  /** Path in the configuration file and name of the flag: `gateway.port`. */
+  readonly key: string
+  /** Name in the environment: `CONCORD_GATEWAY_PORT`. */
+  readonly env: string
+  readonly description: string
+  /** Never printed. */
+  readonly secret: boolean
+  /** Checks a value; `undefined` if unset may stay so, or gives the default. */
+  readonly type: z.ZodType
+}
+
+/** Every setting, in the order of the schema. */
+export const settings: readonly Setting[] = listSettings(configSchema, '')
+
+function listSettings(group: z.ZodObject, prefix: string): Setting[] {
+  return Object.entries(group.shape).flatMap(([name, type]) => {
+    const key = prefix + name
+    if (type instanceof z.ZodObject) return listSettings(type, `${key}.`)
+    const { description = '', secret = false, env = environmentName(key) } = (type as z.ZodType).meta() ?? {}
+    return [{ key, env: env as string, description, secret: secret as boolean, type: type as z.ZodType }]
+  })
+}
+
+/** `mesos.failoverTimeoutSeconds` → `CONCORD_MESOS_FAILOVER_TIMEOUT_SECONDS`. */
+function environmentName(key: string): string {
+  return `CONCORD_${key.replaceAll('.', '_').replaceAll(/[A-Z]/g, '_$&').toUpperCase()}`
+}

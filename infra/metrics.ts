@@ -1,0 +1,64 @@
+/**
+ * Metrics: what a process counts, for Prometheus, on a port of its own on loopback.
+ *
+ * Every process shows the metrics of Node and of the process itself under `concord_`, labelled with its name.
+ * @module
+ */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { CodedError } from '../sdk/errors.ts'
+
+export { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+export interface MetricsServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** A registry with the metrics of this process; `name` becomes the label `process` of all that is in it. */
+export function makeRegistry(name: string): Registry {
+  const registry = new Registry()
+  registry.setDefaultLabels({ process: name })
+  collectDefaultMetrics({ register: registry, prefix: 'concord_' })
+  return registry
+}
+
+/**
+ * Serves `GET /metrics` on 127.0.0.1.
+ * @param options.port 0: any free port.
+ * @throws {CodedError} ERR_PORT_TAKEN
+ */
+export async function startMetricsServer(options: {
+  readonly port: number
+  readonly registry: Registry
+}): Promise<MetricsServer> {
+  const { port, registry } = options
+  const server = createServer(async (request, response) => {
+    if (request.url !== '/metrics' || request.method !== 'GET') return void response.writeHead(404).end()
+    try {
+      const text = await registry.metrics()
+      response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+    } catch (error) {
+      response.writeHead(500).end(String(error)) // a gauge's own collect threw
+    }
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EADDRINUSE') throw cause
+    throw new CodedError(
+      'ERR_PORT_TAKEN',
+      `Cannot serve metrics: another program listens on port ${port}; choose another`,
+      { cause },
+    )
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`,
+    async close() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
