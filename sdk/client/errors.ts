@@ -22,13 +22,18 @@ export class RefusedError extends CodedError {
   readonly retryAfterMs: number | undefined
 
   constructor(what: string, status: number, problem: Problem | undefined, retryAfterMs: number | undefined) {
-    const why = problem?.detail ?? `the server answered ${status} without saying why`
-    const at = problem?.location
-    const where = at === undefined ? '' : `${at.file}:${at.line}:${at.column}: `
-    super(problem?.code ?? ('ERR_REFUSED' satisfies ClientErrorCode), `${what}: ${where}${why}`)
+    super(problem?.code ?? ('ERR_REFUSED' satisfies ClientErrorCode), refusalText(what, status, problem))
     this.name = 'RefusedError'
     this.status = status
     this.problem = problem
     this.retryAfterMs = retryAfterMs
   }
+}
+
+/** The gateway's own words, which say what was attempted, behind the place in the source where that is known. */
+function refusalText(what: string, status: number, problem: Problem | undefined): string {
+  if (problem === undefined) return `${what}: the server answered ${status} without saying why`
+  const { detail, location } = problem
+  if (location === undefined || detail.includes(`${location.file}:${location.line}`)) return detail
+  return `${location.file}:${location.line}:${location.column}: ${detail}`
 }

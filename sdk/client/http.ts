@@ -72,9 +72,7 @@ async function within<T>(
       const text = `${request.what}: no answer from ${server.url} within ${timeoutMs} ms`
       throw new CodedError<ClientErrorCode>('ERR_TIMED_OUT', text)
     }
-    throw error instanceof CodedError || abort.signal.aborted
-      ? error
-      : connectionError(server, request, error)
+    throw error instanceof CodedError || signal.aborted ? error : connectionError(server, request, error)
   } finally {
     clearTimeout(timer)
   }

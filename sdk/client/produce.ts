@@ -2,8 +2,8 @@
  * Produce: sends records in chunks, slows down when the gateway says so, and never sends again what was accepted.
  *
  *  P1. Records are accepted in their order; at any time the first `accepted` of them were, and no others.
- *  P2. A chunk is repeated only if the gateway said how much of it was taken (429, 503 with Retry-After), or if no
- *      connection was made. When a connection breaks under way, the outcome is unknown: that is an error that says so.
+ *  P2. A chunk is repeated only if the gateway said how much of it was taken (a 429 that does not say took nothing), or
+ *      if no connection was made. When one breaks under way, the outcome is unknown: that is an error that says so.
  *  P3. Nothing accepted for `stallMs` ends with the last refusal as the error.
  * @module
  */
@@ -100,5 +100,5 @@ function mayRepeatAfterMs(error: CodedError): number | undefined {
   if (isCode(error, 'ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)) return reconnectMs
   if (!(error instanceof RefusedError)) return undefined
   if (error.status === 429) return error.retryAfterMs ?? 1000
-  return error.status === 503 ? error.retryAfterMs : undefined
+  return error.status === 503 && error.problem?.accepted !== undefined ? error.retryAfterMs : undefined
 }

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { RecordOutput } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { ConcordClient, isRecord } from './client.ts'
+import { RefusedError } from './errors.ts'
+import { ProduceError } from './produce.ts'
+import { problem, type Script, startTestGateway } from './test-gateway.ts'
+
+async function clientOf(t: TestContext, script: Script, timeoutMs = 5000) {
+  const gateway = await startTestGateway(script)
+  t.after(() => gateway.close())
+  return { gateway, client: new ConcordClient({ url: gateway.url, token: 'secret', timeoutMs }) }
+}
+
+const hasCode = (code: string) => (error: unknown) => error instanceof CodedError && error.code === code
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
+/** Values of a length-prefixed body. */
+function valuesOf(body: Buffer): string[] {
+  const values: string[] = []
+  for (let at = 0; at < body.length; ) {
+    const [keyBytes, valueBytes] = [body.readUInt32LE(at), body.readUInt32LE(at + 4)]
+    values.push(body.toString('utf8', at + 8 + keyBytes, at + 8 + keyBytes + valueBytes))
+    at += 8 + keyBytes + valueBytes
+  }
+  return values
+}
+
+test('ConcordClient sends the token and reads the answer', async (t) => {
+  const { client, gateway } = await clientOf(t, () => ({ status: 200, json: { functions: [] } }))
+  assert.deepEqual(await client.functions(), [])
+  assert.equal(gateway.received[0]!.headers.authorization, 'Bearer secret')
+})
+
+test('ConcordClient escapes names, so that none reaches another route', async (t) => {
+  const { client, gateway } = await clientOf(t, () => ({ status: 200, json: {} }))
+  await client.inspect('../streams')
+  assert.equal(gateway.received[0]!.path, '/v1/functions/..%2Fstreams')
+})
+
+test('ConcordClient uploads manifest, bundle and source map as the parts of a form', async (t) => {
+  const { client, gateway } = await clientOf(t, () => ({ status: 200, json: { name: 'f', version: 1 } }))
+  await client.deploy({ manifest: { instances: 2 }, bundle: 'export default 1', sourceMap: '{}' })
+  const { headers, body } = gateway.received[0]!
+  const form = await new Response(new Uint8Array(body), {
+    headers: { 'content-type': headers['content-type']! },
+  }).formData()
+  const text = (name: string) => (form.get(name) as File).text()
+  assert.deepEqual(await Promise.all(['manifest', 'bundle', 'sourceMap'].map(text)), [
+    '{"instances":2}',
+    'export default 1',
+    '{}',
+  ])
+})
+
+test('ConcordClient turns a problem document into a RefusedError that names the place', async (t) => {
+  const location = { file: 'a.ts', line: 3, column: 7 }
+  const { client } = await clientOf(t, () =>
+    problem(422, 'ERR_SOURCE_INVALID', 'it does not compile', { location }),
+  )
+  await assert.rejects(client.deploySource('', 'a.ts'), (error) => {
+    assert.ok(error instanceof RefusedError)
+    assert.equal(error.code, 'ERR_SOURCE_INVALID')
+    assert.equal(error.status, 422)
+    assert.equal(error.message, 'a.ts:3:7: it does not compile')
+    return true
+  })
+})
+
+test('ConcordClient tells a refusal without a problem document from one with it', async (t) => {
+  const { client } = await clientOf(t, () => ({ status: 502, json: 'a proxy says no' }))
+  await assert.rejects(client.functions(), hasCode('ERR_REFUSED'))
+})
+
+test('ConcordClient says so when the answer is not JSON', async (t) => {
+  const { client } = await clientOf(t, (_, response) => void response.end('<html>'))
+  await assert.rejects(client.topology(), hasCode('ERR_ANSWER_MALFORMED'))
+})
+
+test('ConcordClient gives up when no answer comes in time', async (t) => {
+  const { client } = await clientOf(t, () => undefined, 100)
+  await assert.rejects(client.topology(), hasCode('ERR_TIMED_OUT'))
+})
+
+test('ConcordClient tells a server that is not there from a connection that broke', async (t) => {
+  const { client, gateway } = await clientOf(t, (_, response) => void response.destroy())
+  await assert.rejects(client.topology(), hasCode('ERR_CONNECTION_LOST'))
+  await gateway.close()
+  await assert.rejects(client.topology(), hasCode('ERR_SERVER_UNREACHABLE'))
+})
+
+test('ConcordClient stops waiting when its caller aborts', async (t) => {
+  const { client } = await clientOf(t, () => undefined)
+  await assert.rejects(client.inspect('f', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
+})
+
+test('produce sends the rest, and nothing twice, after a 429 in the middle', async (t) => {
+  const taken: string[] = []
+  let room = 3
+  const { client } = await clientOf(t, ({ body }) => {
+    const values = valuesOf(body)
+    taken.push(...values.slice(0, room))
+    if (values.length <= room) return { status: 200, json: { accepted: values.length } }
+    const refusal = problem(429, 'ERR_STREAM_FULL', 'no room', { accepted: room })
+    room += 2
+    return { ...refusal, headers: { 'retry-after': '0' } }
+  })
+  const records = Array.from({ length: 12 }, (_, i) => ({ key: 'k', value: `v${i}` }))
+  const waits: number[] = []
+  const { accepted } = await client.produce('s', records, { onWait: (waitMs) => waits.push(waitMs) })
+  assert.equal(accepted, 12)
+  assert.deepEqual(
+    taken,
+    records.map(({ value }) => value),
+  )
+  assert.deepEqual(waits, [0, 0])
+})
+
+test('produce splits what is large into several requests, in order', async (t) => {
+  const { client, gateway } = await clientOf(t, ({ body }) => ({
+    status: 200,
+    json: { accepted: valuesOf(body).length },
+  }))
+  const records = Array.from({ length: 40 }, (_, i) => ({ value: new Uint8Array(20_000).fill(65 + i) }))
+  await client.produce('s', records)
+  assert.ok(gateway.received.length > 2)
+  assert.equal(
+    gateway.received.flatMap(({ body }) => valuesOf(body)).join(''),
+    records.map(({ value }) => Buffer.from(value).toString()).join(''),
+  )
+})
+
+test('produce sends event times as NDJSON, bytes as base64', async (t) => {
+  const { client, gateway } = await clientOf(t, () => ({ status: 200, json: { accepted: 2 } }))
+  await client.produce('s', [{ key: 'ä', value: 'x', timeMs: 5 }, { value: new Uint8Array([255]) }])
+  const { body, headers } = gateway.received[0]!
+  assert.equal(headers['content-type'], 'application/x-ndjson')
+  assert.deepEqual(
+    body
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    [{ key: 'ä', value: 'x', timeMs: 5 }, { valueBase64: '/w==' }],
+  )
+})
+
+test('produce does not repeat a chunk whose outcome is unknown, and says what was accepted before', async (t) => {
+  const { client, gateway } = await clientOf(t, ({ body }, response) => {
+    if (gateway.received.length === 1) return { status: 200, json: { accepted: valuesOf(body).length } }
+    return void response.destroy()
+  })
+  const records = Array.from({ length: 20 }, () => ({ value: new Uint8Array(20_000) }))
+  await assert.rejects(client.produce('s', records), (error) => {
+    assert.ok(error instanceof ProduceError)
+    assert.equal(error.code, 'ERR_CONNECTION_LOST')
+    assert.equal(error.accepted, valuesOf(gateway.received[0]!.body).length)
+    return true
+  })
+  assert.equal(gateway.received.length, 2)
+})
+
+test('produce gives up on a gateway that takes nothing for `stallMs`', async (t) => {
+  const { client } = await clientOf(t, () => ({
+    ...problem(429, 'ERR_STREAM_FULL', 'no room'),
+    headers: { 'retry-after': '0' },
+  }))
+  await assert.rejects(client.produce('s', [{ value: 'x' }], { stallMs: 50 }), hasCode('ERR_STREAM_FULL'))
+})
+
+test('produce goes on when the gateway comes back', async (t) => {
+  const first = await startTestGateway(() => ({ status: 200, json: {} }))
+  await first.close()
+  const { port } = new URL(first.url)
+  const client = new ConcordClient({ url: first.url })
+  const { createServer } = await import('node:http')
+  const server = createServer((_, response) => response.end('{"accepted":1}'))
+  t.after(() => server.close())
+  const onWait = () => void (server.listening || server.listen(Number(port), '127.0.0.1'))
+  assert.deepEqual(await client.produce('s', [{ value: 'x' }], { onWait }), { accepted: 1 })
+})
+
+test('follow yields records and events, whatever the pieces they come in', async (t) => {
+  const record = { stream: 's', partition: 0, producer: 'p', sequence: 1, timeMs: 2, value: 'grüße' }
+  const bytes = Buffer.from(
+    `{"event":"ready","hold":true}\n\n${JSON.stringify(record)}\r\n${JSON.stringify(record)}`,
+  )
+  const { client, gateway } = await clientOf(t, (_, response) => {
+    for (const byte of bytes) response.write(Buffer.from([byte]))
+    return void response.end()
+  })
+  const lines = await all(client.follow('s', { hold: true, count: 2 }))
+  assert.deepEqual(lines, [{ event: 'ready', hold: true }, record, record])
+  assert.deepEqual(
+    lines.filter(isRecord).map(({ sequence }: RecordOutput) => sequence),
+    [1, 1],
+  )
+  assert.equal(gateway.received[0]!.path, '/v1/streams/s/records?hold=true&count=2')
+})
+
+test('follow reports a connection that broke, and never opens it again', async (t) => {
+  const { client, gateway } = await clientOf(
+    t,
+    (_, response) => void response.write('{"event":"ready","hold":false}\n', () => response.destroy()),
+  )
+  await assert.rejects(all(client.follow('s')), hasCode('ERR_CONNECTION_LOST'))
+  assert.equal(gateway.received.length, 1)
+})
+
+test('follow ends its request when its reader stops', async (t) => {
+  let ended: () => void = () => {}
+  const closed = new Promise<void>((resolve) => {
+    ended = resolve
+  })
+  const { client } = await clientOf(t, (_, response) => {
+    response.on('close', ended)
+    return void response.write('{"event":"ready","hold":false}\n')
+  })
+  for await (const _line of client.follow('s')) break
+  await closed
+})
