@@ -30,6 +30,16 @@ export class CodedError<Code extends string = string> extends Error {
   }
 }
 
+/** The codes of the sdk's top level; each room has its own. */
+export const sdkErrors = {
+  /** Bytes that should be a frame are not one. */
+  ERR_FRAME_MALFORMED: 'platform',
+  /** A frame of a version that this build cannot read. */
+  ERR_FRAME_VERSION: 'platform',
+  /** A record's key or value is larger than a frame can carry. */
+  ERR_RECORD_TOO_LARGE: 'caller',
+} as const satisfies Record<string, Blame>
+
 /** True for a CodedError of this very code. */
 export function isCode<Code extends string>(error: unknown, code: Code): error is CodedError<Code> {
   return error instanceof CodedError && error.code === code
