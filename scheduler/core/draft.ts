@@ -4,7 +4,7 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/documents.ts'
-import { nextRandom } from './backoff.ts'
+import { nextRandom } from '../backoff.ts'
 import type { Action } from './protocol.ts'
 import {
   type FunctionState,

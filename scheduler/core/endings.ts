@@ -4,8 +4,8 @@
  * @module
  */
 import { type ExitReason, exitCodes } from '../../infra/control/messages.ts'
+import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
-import { backoffMs } from './backoff.ts'
 import { type Draft, nameOf } from './draft.ts'
 import type { FunctionState, LastExit, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
@@ -28,7 +28,7 @@ export function endTask(draft: Draft, fn: FunctionState, slot: Slot, task: Task,
   delete slot.task
   const wanted = slot.phase === 'draining' && task.fault === undefined
   if (wanted) draft.enter(slot, 'waiting')
-  else if (update.condition === 'dropped') pause(draft, slot, timings.droppedPauseMs, slot.lastExit.message)
+  else if (neverRan(task, update)) pause(draft, slot, timings.droppedPauseMs, slot.lastExit.message)
   else afterFailure(draft, fn, slot, task, slot.lastExit)
   const { code, reason, message } = slot.lastExit
   const text = `${nameOf(fn, slot)} ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
@@ -54,6 +54,11 @@ function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, task: Task, e
   }
   const delayMs = backoffMs(slot.restarts - 1, timings.backoffBaseMs, timings.backoffMaxMs, draft.random())
   pause(draft, slot, delayMs, `${exit.reason}: ${exit.message}`)
+}
+
+/** A launch that came to nothing: its offer was stale, or the connection broke before it was heard. */
+function neverRan(task: Task, update: TaskUpdate): boolean {
+  return update.condition === 'dropped' || (update.condition === 'lost' && task.runningSinceMs === undefined)
 }
 
 function pause(draft: Draft, slot: Slot, delayMs: number, why: string): void {

@@ -1,6 +1,5 @@
 /** The front door of the scheduler's core: pure, no clock, no network, no store. */
 
-export { backoffMs } from './backoff.ts'
 export type { Action, Event, Launch } from './protocol.ts'
 export { initialState, liveTasks, type State, type Wanted, type WantedFunction } from './state.ts'
 export { step } from './step.ts'

@@ -1,0 +1,181 @@
+/**
+ * Connection: one subscription to the master, with the calls that belong to it.
+ *
+ * The stream of events has a TCP connection of its own; the calls share another, one after the other (E2). A call that
+ * the master does not take as one of a living subscription ends the subscription: whoever holds it begins anew.
+ *
+ *  N1. Events are answered in order, until the stream ends; the end of a stream is its last chunk, not the socket's.
+ *  N2. A stream that is silent for three heartbeats is dead.
+ *  N3. No call is made on a subscription that has ended.
+ * @module
+ */
+import { Client, type Dispatcher } from 'undici'
+import type { Clock } from '../../infra/clock.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import type { SchedulerErrorCode } from '../errors.ts'
+import { RecordReader } from './recordio.ts'
+import { eventSchema, type MesosEvent } from './words.ts'
+
+/** Missed heartbeats after which a stream counts as dead. */
+const heartbeatsMissedMax = 3
+const callTimeoutMs = 10_000
+const path = '/api/v1/scheduler'
+
+export interface ConnectionOptions {
+  /** `http://host:port` of one master. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly clock: Clock
+  readonly subscribe: unknown
+  readonly event: (event: MesosEvent) => void
+}
+
+/** What became of the attempt to subscribe: `refused` no repetition heals, of `redirected` the other address is told. */
+export type Subscribed =
+  | { readonly kind: 'open'; readonly connection: Connection }
+  | { readonly kind: 'redirected'; readonly url: string }
+  | { readonly kind: 'unavailable'; readonly why: string }
+  | { readonly kind: 'refused'; readonly error: CodedError<SchedulerErrorCode> }
+
+export type Call = { readonly type: string } & Readonly<Record<string, unknown>>
+
+/** Subscribes at one master. */
+export async function subscribe(options: ConnectionOptions): Promise<Subscribed> {
+  const client = new Client(options.url, {
+    bodyTimeout: 0,
+    headersTimeout: callTimeoutMs,
+    connectTimeout: callTimeoutMs,
+  })
+  let response: Dispatcher.ResponseData
+  try {
+    response = await post(client, options.headers, options.subscribe)
+  } catch (error) {
+    await client.destroy()
+    return { kind: 'unavailable', why: `${options.url} does not answer: ${(error as Error).message}` }
+  }
+  if (response.statusCode === 200)
+    return { kind: 'open', connection: new Connection(options, client, response) }
+  const text = await response.body.text().catch(() => '')
+  await client.destroy()
+  return notSubscribed(options.url, response, text)
+}
+
+function notSubscribed(url: string, response: Dispatcher.ResponseData, text: string): Subscribed {
+  const { statusCode, headers } = response
+  if (statusCode === 307 && typeof headers['location'] === 'string') {
+    return { kind: 'redirected', url: new URL(headers['location'], url).origin }
+  }
+  const answer = `the master at ${url} answered ${statusCode} ${text.trim()}`
+  if (statusCode !== 401 && statusCode !== 403 && statusCode !== 400)
+    return { kind: 'unavailable', why: answer }
+  const hint = statusCode === 401 ? ': check mesos.principal and mesos.secret' : ''
+  return {
+    kind: 'refused',
+    error: new CodedError('ERR_MESOS_REFUSED', `Cannot subscribe to Mesos: ${answer}${hint}`),
+  }
+}
+
+function post(
+  client: Client,
+  headers: Readonly<Record<string, string>>,
+  body: unknown,
+): Promise<Dispatcher.ResponseData> {
+  // The content type is compared letter by letter: not even a charset may follow.
+  const own = { 'content-type': 'application/json', accept: 'application/json' }
+  return client.request({ path, method: 'POST', headers: { ...own, ...headers }, body: JSON.stringify(body) })
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #stream: Client
+  readonly #calls: Client
+  readonly #body: Dispatcher.ResponseData['body']
+  readonly #headers: Readonly<Record<string, string>>
+  #heartbeatMs = 15_000
+  #stopWatch: () => void = () => {}
+  #ended: string | undefined
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(options: ConnectionOptions, stream: Client, response: Dispatcher.ResponseData) {
+    this.#options = options
+    this.#stream = stream
+    this.#calls = new Client(options.url, {
+      headersTimeout: callTimeoutMs,
+      bodyTimeout: callTimeoutMs,
+      connectTimeout: callTimeoutMs,
+    })
+    this.#body = response.body
+    this.#headers = {
+      ...options.headers,
+      'mesos-stream-id': String(response.headers['mesos-stream-id'] ?? ''),
+    }
+  }
+
+  /** Reads the stream to its end and answers why it ended. */
+  async read(): Promise<string> {
+    const reader = new RecordReader()
+    this.#watch()
+    try {
+      for await (const chunk of this.#body) {
+        this.#watch()
+        for (const record of reader.push(chunk as Uint8Array)) {
+          if (this.#ended === undefined) this.#take(record)
+        }
+      }
+      this.end('the master has ended the subscription')
+    } catch (error) {
+      this.end(`the stream broke: ${(error as Error).message}`)
+    }
+    return this.#ended ?? ''
+  }
+
+  #take(record: Uint8Array): void {
+    const event = eventSchema.parse(JSON.parse(Buffer.from(record).toString('utf8')))
+    if (event.subscribed !== undefined) this.#heartbeatMs = event.subscribed.heartbeat_interval_seconds * 1000
+    this.#options.event(event)
+  }
+
+  #watch(): void {
+    this.#stopWatch()
+    const silenceMs = this.#heartbeatMs * heartbeatsMissedMax
+    this.#stopWatch = this.#options.clock.after(silenceMs, () =>
+      this.end(`the master was silent for ${silenceMs} ms`),
+    )
+  }
+
+  /** Makes a call after those before it. @returns why the master refused it, if it will never take it. */
+  call(call: Call): Promise<string | undefined> {
+    const made = this.#queue.then(() => this.#make(call))
+    this.#queue = made.then(() => undefined)
+    return made
+  }
+
+  async #make(call: Call): Promise<string | undefined> {
+    if (this.#ended !== undefined) return undefined
+    try {
+      const response = await post(this.#calls, this.#headers, call)
+      const text = await response.body.text()
+      if (response.statusCode === 202 || response.statusCode === 200) return undefined
+      const answer = `the master answered ${response.statusCode} ${text} to ${call.type}`
+      if (isAboutTheCall(response.statusCode, text)) return answer
+      this.end(answer)
+    } catch (error) {
+      this.end(`${call.type} did not arrive: ${(error as Error).message}`)
+    }
+    return undefined
+  }
+
+  /** Ends the subscription from our side; the master keeps the tasks. */
+  end(why: string): void {
+    if (this.#ended !== undefined) return
+    this.#ended = why
+    this.#stopWatch()
+    void this.#stream.destroy()
+    void this.#calls.destroy()
+  }
+}
+
+/** A 400 is about what the call says, unless it is about who we are. */
+function isAboutTheCall(statusCode: number, text: string): boolean {
+  return statusCode === 400 && !/stream ID|Framework cannot be found/i.test(text)
+}

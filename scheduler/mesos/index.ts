@@ -1,0 +1,2 @@
+/** The front door of the Mesos driver. */
+export { MesosEngine, type MesosOptions } from './driver.ts'

@@ -1,0 +1,219 @@
+/**
+ * Words: Mesos's vocabulary, translated into that of engine.ts and back. Nothing else in Concord knows it.
+ *
+ * Events are parsed by what we need of them; fields that we do not know are ignored, as the master ignores ours.
+ * @module
+ */
+import { z } from 'zod'
+import type { LaunchOrder, Offer, Resources, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
+
+const id = z.object({ value: z.string() })
+
+const resource = z.object({
+  name: z.string(),
+  type: z.string(),
+  scalar: z.object({ value: z.number() }).optional(),
+  /** Reserved, persistent and revocable resources are not ours to use. */
+  reservations: z.array(z.unknown()).optional(),
+  disk: z.unknown().optional(),
+  revocable: z.unknown().optional(),
+})
+
+const offer = z.object({ id, agent_id: id, hostname: z.string(), resources: z.array(resource).default([]) })
+
+const status = z.object({
+  task_id: id,
+  state: z.string(),
+  agent_id: id.optional(),
+  message: z.string().default(''),
+  reason: z.string().optional(),
+  uuid: z.string().optional(),
+})
+
+/** An event as far as we understand it; of others only the type. */
+export const eventSchema = z.object({
+  type: z.string(),
+  subscribed: z.object({ framework_id: id, heartbeat_interval_seconds: z.number().default(15) }).optional(),
+  offers: z.object({ offers: z.array(offer).default([]) }).optional(),
+  rescind: z.object({ offer_id: id }).optional(),
+  update: z.object({ status }).optional(),
+  error: z.object({ message: z.string() }).optional(),
+})
+export type MesosEvent = z.output<typeof eventSchema>
+
+export function offersOf(event: MesosEvent): Offer[] {
+  return (event.offers?.offers ?? []).map((each) => ({
+    id: each.id.value,
+    agentId: each.agent_id.value,
+    hostname: each.hostname,
+    resources: { cpus: scalar(each, 'cpus'), memMib: scalar(each, 'mem'), diskMib: scalar(each, 'disk') },
+  }))
+}
+
+function scalar(from: z.output<typeof offer>, name: string): number {
+  return from.resources
+    .filter((each) => each.name === name && !each.reservations?.length && !each.disk && !each.revocable)
+    .reduce((sum, each) => sum + (each.scalar?.value ?? 0), 0)
+}
+
+const conditions: Readonly<Record<string, TaskCondition>> = {
+  TASK_STAGING: 'pending',
+  TASK_STARTING: 'pending',
+  TASK_RUNNING: 'running',
+  TASK_KILLING: 'running',
+  TASK_FINISHED: 'exited',
+  TASK_FAILED: 'exited',
+  TASK_KILLED: 'exited',
+  TASK_DROPPED: 'dropped',
+  TASK_ERROR: 'refused',
+  TASK_GONE: 'lost',
+  TASK_GONE_BY_OPERATOR: 'lost',
+  // None of these is final: the agent may come back, and the task with it.
+  TASK_LOST: 'unsure',
+  TASK_UNREACHABLE: 'unsure',
+  TASK_UNKNOWN: 'unsure',
+}
+
+/** Undefined if the state is none that we know. */
+export function updateOf(event: MesosEvent): TaskUpdate | undefined {
+  const given = event.update?.status
+  const condition = given === undefined ? undefined : conditions[given.state]
+  if (given === undefined || condition === undefined) return undefined
+  const exitCode = exitCodeOf(given.message)
+  return {
+    taskId: given.task_id.value,
+    condition,
+    message: given.message === '' ? given.state : given.message,
+    ...(given.agent_id === undefined ? {} : { agentId: given.agent_id.value }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(given.reason === 'REASON_CONTAINER_LIMITATION_MEMORY' ? { exceeded: 'memory' as const } : {}),
+    ...(given.reason === 'REASON_CONTAINER_LIMITATION_DISK' ? { exceeded: 'disk' as const } : {}),
+    ...(given.uuid === undefined ? {} : { receipt: given.uuid }),
+  }
+}
+
+/** The command executor tells the exit status in words only: strsignal's for a signal. */
+const signals: Readonly<Record<string, number>> = {
+  Hangup: 1,
+  Interrupt: 2,
+  Quit: 3,
+  'Illegal instruction': 4,
+  'Trace/breakpoint trap': 5,
+  Aborted: 6,
+  'Bus error': 7,
+  'Floating point exception': 8,
+  Killed: 9,
+  'Segmentation fault': 11,
+  'Broken pipe': 13,
+  Terminated: 15,
+}
+
+export function exitCodeOf(message: string): number | undefined {
+  const exited = /^Command exited with status (\d+)/.exec(message)
+  if (exited !== null) return Number(exited[1])
+  const signalled = /^Command terminated with signal ([A-Za-z/ ]+)/.exec(message)
+  const signal = signals[signalled?.[1]?.trim() ?? '']
+  return signal === undefined ? undefined : 128 + signal
+}
+
+export interface FrameworkInfo {
+  readonly user: string
+  readonly name: string
+  readonly role: string
+  readonly principal?: string
+  readonly failoverTimeoutSeconds: number
+}
+
+/** How long the master keeps what we declined to itself; REVIVE ends it. */
+const refuse = { refuse_seconds: 3600 }
+const value = (text: string) => ({ value: text })
+const values = (texts: readonly string[]) => texts.map(value)
+
+/** The id goes in two places, or in none. */
+export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefined) {
+  return {
+    type: 'SUBSCRIBE',
+    ...(frameworkId === undefined ? {} : { framework_id: value(frameworkId) }),
+    subscribe: {
+      framework_info: {
+        ...(frameworkId === undefined ? {} : { id: value(frameworkId) }),
+        user: info.user,
+        name: info.name,
+        roles: [info.role],
+        capabilities: ['MULTI_ROLE', 'RESERVATION_REFINEMENT', 'TASK_KILLING_STATE', 'PARTITION_AWARE'].map(
+          (type) => ({
+            type,
+          }),
+        ),
+        failover_timeout: info.failoverTimeoutSeconds,
+        checkpoint: true,
+        ...(info.principal === undefined ? {} : { principal: info.principal }),
+      },
+    },
+  }
+}
+
+export function acceptCall(offerIds: readonly string[], orders: readonly LaunchOrder[], role: string) {
+  const launch = { task_infos: orders.map((order) => taskInfo(order, role)) }
+  const operations = [{ type: 'LAUNCH', launch }]
+  return { type: 'ACCEPT', accept: { offer_ids: values(offerIds), operations, filters: refuse } }
+}
+
+function taskInfo(order: LaunchOrder, role: string) {
+  const { value: program, arguments: args, environment } = order.command
+  const variables = Object.entries(environment).map(([name, text]) => ({ name, value: text }))
+  return {
+    name: order.name,
+    task_id: value(order.taskId),
+    agent_id: value(order.agentId),
+    resources: resourcesOf(order.resources, role),
+    // `arguments` starts with argv[0].
+    command: { shell: false, value: program, arguments: [program, ...args], environment: { variables } },
+    kill_policy: killPolicy(order.killGraceMs),
+  }
+}
+
+function resourcesOf(resources: Resources, role: string) {
+  return (
+    [
+      ['cpus', resources.cpus],
+      ['mem', resources.memMib],
+      ['disk', resources.diskMib],
+    ] as const
+  )
+    .filter(([, amount]) => amount > 0)
+    .map(([name, amount]) => ({ name, type: 'SCALAR', scalar: { value: amount }, allocation_info: { role } }))
+}
+
+function killPolicy(graceMs: number) {
+  return { grace_period: { nanoseconds: graceMs * 1_000_000 } }
+}
+
+export function declineCall(offerIds: readonly string[]) {
+  return { type: 'DECLINE', decline: { offer_ids: values(offerIds), filters: refuse } }
+}
+
+export function killCall(task: TaskRef, graceMs: number) {
+  return { type: 'KILL', kill: { ...ref(task), kill_policy: killPolicy(graceMs) } }
+}
+
+/** Of an update with a receipt, as it came. */
+export function acknowledgeCall(update: TaskUpdate) {
+  return { type: 'ACKNOWLEDGE', acknowledge: { ...ref(update), uuid: update.receipt } }
+}
+
+/** Without tasks: all that the master knows of ours. */
+export function reconcileCall(tasks: readonly TaskRef[]) {
+  return { type: 'RECONCILE', reconcile: { tasks: tasks.map(ref) } }
+}
+
+export function wantOffersCall(wanted: boolean) {
+  return { type: wanted ? 'REVIVE' : 'SUPPRESS' }
+}
+
+function ref(task: TaskRef) {
+  return {
+    task_id: value(task.taskId),
+    ...(task.agentId === undefined ? {} : { agent_id: value(task.agentId) }),
+  }
+}
