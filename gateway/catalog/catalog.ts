@@ -1,0 +1,169 @@
+/**
+ * Catalog: the gateway's picture of the store: streams, functions, their versions, statuses and holding readers.
+ *
+ * Derived, never written to: it is read again, whole, after every change, by whoever made it.
+ *   C1. `current` is consistent with the store at some moment after the last change that was noticed.
+ *   C2. After `refresh` it holds all that was in the store when `refresh` was called: a caller reads its own writes.
+ * @module
+ */
+import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import {
+  type FunctionDocument,
+  paths,
+  type StatusDocument,
+  type Store,
+  type StreamDocument,
+  type VersionDocument,
+} from '../../infra/store/index.ts'
+import { partitionsDefault } from '../../sdk/manifest.ts'
+import { namedStreams, writtenStreams } from '../deploy/topology-checks.ts'
+
+export interface LiveFunction {
+  readonly name: string
+  readonly document: FunctionDocument
+  readonly version: VersionDocument
+  /** Absent until the scheduler has seen it. */
+  readonly status: StatusDocument | undefined
+}
+
+export interface Stream {
+  readonly name: string
+  readonly document: StreamDocument
+  /** Names of the functions that write it. */
+  readonly producers: readonly string[]
+  /** Names of the functions that read it. */
+  readonly consumers: readonly string[]
+  /** Ids of the readers over HTTP that hold it back. */
+  readonly followers: readonly string[]
+}
+
+export interface CatalogView {
+  readonly functions: ReadonlyMap<string, LiveFunction>
+  readonly streams: ReadonlyMap<string, Stream>
+}
+
+const nothing: CatalogView = { functions: new Map(), streams: new Map() }
+
+export class Catalog {
+  readonly #store: Store
+  readonly #namespace: string
+  readonly #onChange: (view: CatalogView) => void
+  readonly #onError: (error: unknown) => void
+  readonly #stops: (() => void)[]
+  #reading: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #closed = false
+  current: CatalogView = nothing
+
+  /**
+   * @param onChange Called after each reading.
+   * @param onError Called when the store could not be read; the next change reads it again.
+   */
+  constructor(
+    store: Store,
+    namespace: string,
+    onChange: (view: CatalogView) => void,
+    onError: (error: unknown) => void,
+  ) {
+    this.#store = store
+    this.#namespace = namespace
+    this.#onChange = onChange
+    this.#onError = onError
+    const watched = [paths.streams(namespace), paths.functions(namespace), paths.statuses(namespace)]
+    this.#stops = watched.map((path) => store.watch(path, () => void this.refresh().catch(onError)))
+  }
+
+  /** Reads everything again (C2). Calls in the meantime are joined. */
+  refresh(): Promise<void> {
+    if (this.#reading === undefined) {
+      this.#reading = this.#read().finally(() => {
+        this.#reading = undefined
+      })
+      return this.#reading
+    }
+    this.#next ??= this.#reading
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined
+        return this.refresh()
+      })
+    return this.#next
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const stop of this.#stops) stop()
+  }
+
+  async #read(): Promise<void> {
+    if (this.#closed) return
+    const view = await readCatalog(this.#store, this.#namespace)
+    this.current = view
+    if (this.#closed) return
+    try {
+      this.#onChange(view)
+    } catch (error) {
+      this.#onError(error)
+    }
+  }
+}
+
+async function readCatalog(store: Store, ns: string): Promise<CatalogView> {
+  const functions = new Map<string, LiveFunction>()
+  for (const name of await store.list(paths.functions(ns))) {
+    const live = await readFunction(store, ns, name)
+    if (live !== undefined) functions.set(name, live)
+  }
+  const documents = new Map<string, StreamDocument>()
+  for (const { version } of functions.values()) {
+    for (const name of namedStreams(version.manifest)) documents.set(name, streamDefault)
+  }
+  const followers = new Map<string, readonly string[]>()
+  for (const name of await store.list(paths.streams(ns))) {
+    const document = (await store.get<StreamDocument>(paths.stream(ns, name)))?.value
+    if (document !== undefined) documents.set(name, document)
+    followers.set(name, await store.list(paths.followers(ns, name)))
+  }
+  const streams = new Map<string, Stream>()
+  for (const [name, document] of documents) {
+    const all = [...functions.values()]
+    const producers = all.filter((f) => writtenStreams(f.version.manifest).includes(name)).map((f) => f.name)
+    const consumers = all.filter((f) => f.version.manifest.istreams[name] !== undefined).map((f) => f.name)
+    streams.set(name, { name, document, producers, consumers, followers: followers.get(name) ?? [] })
+  }
+  return { functions, streams }
+}
+
+const streamDefault: StreamDocument = { schema: 1, partitions: partitionsDefault, raw: false }
+
+/** Undefined if it is gone, or half gone, by now. */
+async function readFunction(store: Store, ns: string, name: string): Promise<LiveFunction | undefined> {
+  const document = (await store.get<FunctionDocument>(paths.function(ns, name)))?.value
+  if (document === undefined) return undefined
+  const version = (await store.get<VersionDocument>(paths.version(ns, name, document.version)))?.value
+  if (version === undefined) return undefined
+  const status = (await store.get<StatusDocument>(paths.status(ns, name)))?.value
+  return { name, document, version, status }
+}
+
+/** The name under which a holding reader is a consumer. */
+export function followerName(id: string): string {
+  return `follower.${id}`
+}
+
+/** What a producer must know of a stream: the same as the scheduler tells the runners. */
+export function descriptorOf(view: CatalogView, stream: Stream): StreamDescriptor {
+  const inputs = stream.consumers.map((name) => ({
+    name,
+    input: view.functions.get(name)!.version.manifest.istreams[stream.name]!,
+  }))
+  return {
+    name: stream.name,
+    partitions: stream.document.partitions,
+    keyed: inputs.some(({ input }) => input.grouping === 'groupBy'),
+    consumers: [
+      ...inputs.map(({ name, input }) => ({ name, backPressure: input.backPressure })),
+      ...stream.followers.map((id) => ({ name: followerName(id), backPressure: 'block' as const })),
+    ],
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Heartbeats: the last word of every process of the namespace, kept while it is fresh.
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { Heartbeat } from '../../infra/control/messages.ts'
+
+/** A process that was silent for so long is not spoken of any more. */
+const freshMs = 30_000
+const kept = 10_000
+
+interface Heard {
+  readonly beat: Heartbeat
+  readonly atMs: number
+}
+
+export class Heartbeats {
+  readonly #clock: Clock
+  readonly #heard = new Map<string, Heard>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Takes a message from the bus; what is no heartbeat is ignored. */
+  take(bytes: Uint8Array): void {
+    const beat = read(bytes)
+    if (beat === undefined) return
+    this.#heard.delete(beat.id) // so that the map is in order of time
+    this.#heard.set(beat.id, { beat, atMs: this.#clock.monotonicMs() })
+    for (const [id, { atMs }] of this.#heard) {
+      if (this.#heard.size <= kept && this.#clock.monotonicMs() - atMs < freshMs) break
+      this.#heard.delete(id)
+    }
+  }
+
+  /** Of a runner by its task id, of a gateway by its own id. */
+  of(id: string): Heartbeat | undefined {
+    const heard = this.#heard.get(id)
+    return heard !== undefined && this.#clock.monotonicMs() - heard.atMs < freshMs ? heard.beat : undefined
+  }
+
+  /** Of every process that is no runner and has not said that it stopped. */
+  ofClients(): Heartbeat[] {
+    const clients = [...this.#heard.keys()].map((id) => this.of(id))
+    return clients.filter(
+      (beat) => beat !== undefined && beat.kind !== 'runner' && beat.state !== 'stopped',
+    ) as Heartbeat[]
+  }
+}
+
+function read(bytes: Uint8Array): Heartbeat | undefined {
+  try {
+    const beat = JSON.parse(new TextDecoder().decode(bytes)) as Heartbeat
+    const known = beat.schema === 1 && typeof beat.id === 'string' && Array.isArray(beat.instances)
+    return known ? beat : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Ledger: where the records of a function's inputs are (I7), added up from the accounts of their producers alone, so
+ * that it does not depend on what a consumer that died had counted.
+ * @module
+ */
+import { addLedgers } from '../../infra/bus/index.ts'
+import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { Ledger } from '../../sdk/api.ts'
+import type { CatalogView } from './catalog.ts'
+import type { Heartbeats } from './heartbeats.ts'
+
+/** Every producer's account: of runners that live, of runners that ended, and of gateways. */
+export function allOutputs(
+  view: CatalogView,
+  heartbeats: Heartbeats,
+  own: readonly OutputLedger[],
+  ownId: string,
+): OutputLedger[] {
+  const rows: OutputLedger[] = [...own]
+  for (const { status } of view.functions.values()) {
+    rows.push(...(status?.ended.outputs ?? []))
+    for (const { taskId, id } of status?.instances ?? []) {
+      const beat = taskId === undefined ? undefined : heartbeats.of(taskId)
+      rows.push(...(beat?.instances.find((report) => report.id === id)?.outputs ?? []))
+    }
+  }
+  for (const beat of heartbeats.ofClients()) if (beat.id !== ownId) rows.push(...(beat.outputs ?? []))
+  return rows
+}
+
+/** One row for each input: sent = processed + dropped + inFlight + unaccounted. */
+export function ledgerOf(
+  consumer: string,
+  streams: readonly string[],
+  outputs: readonly OutputLedger[],
+): Ledger[] {
+  return streams.map((stream) => {
+    const rows = outputs.filter((row) => row.consumer === consumer && row.stream === stream)
+    const total = rows.reduce<OutputLedger>(addLedgers, {
+      stream,
+      consumer,
+      sent: 0,
+      acked: 0,
+      dropped: {},
+      unaccounted: 0,
+    })
+    const { sent, acked, dropped, unaccounted } = total
+    const droppedAll = Object.values(dropped).reduce((sum, records) => sum + records, 0)
+    return {
+      stream,
+      sent,
+      processed: acked - droppedAll,
+      dropped: { ...dropped },
+      inFlight: sent - acked - unaccounted,
+      unaccounted,
+    }
+  })
+}

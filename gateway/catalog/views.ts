@@ -1,0 +1,111 @@
+/**
+ * Views: functions, instances, streams and the topology as the API shows them, from documents and heartbeats. Pure.
+ * @module
+ */
+import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { InstanceStatus } from '../../infra/store/index.ts'
+import type { FunctionDetail, FunctionSummary, Instance, StreamSummary, Topology } from '../../sdk/api.ts'
+import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import { ledgerOf } from './ledger.ts'
+
+export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary {
+  const { manifest, version } = live.version
+  const ended = live.status?.ended ?? { recordsIn: 0, recordsOut: 0, errors: 0 }
+  const reports = (live.status?.instances ?? []).map((status) => heard(status, heartbeats)?.report)
+  const total = (of: (counted: { recordsIn: number; recordsOut: number; errors: number }) => number) =>
+    reports.reduce((sum, report) => sum + (report === undefined ? 0 : of(report)), of(ended))
+  return {
+    name: live.name,
+    version,
+    state: stateOf(live),
+    instancesWanted: live.document.deleted ? 0 : live.document.instances,
+    instancesRunning: running(live).length,
+    istreams: Object.keys(manifest.istreams),
+    ostreams: [...manifest.ostreams],
+    recordsIn: total((counted) => counted.recordsIn),
+    recordsOut: total((counted) => counted.recordsOut),
+    errors: total((counted) => counted.errors),
+  }
+}
+
+export function functionDetail(
+  live: LiveFunction,
+  heartbeats: Heartbeats,
+  outputs: readonly OutputLedger[],
+): FunctionDetail {
+  const { manifest, bundleSha256, deployedAtMs } = live.version
+  return {
+    ...functionSummary(live, heartbeats),
+    manifest,
+    bundleSha256,
+    deployedAtMs,
+    instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
+    ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs),
+  }
+}
+
+export function streamSummary({ name, document, producers, consumers }: Stream): StreamSummary {
+  const { partitions, raw } = document
+  return { name, partitions, raw, producers: [...producers], consumers: [...consumers] }
+}
+
+export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
+  return {
+    functions: [...view.functions.values()].map((live) => functionSummary(live, heartbeats)),
+    streams: [...view.streams.values()].map(streamSummary),
+  }
+}
+
+/** Instances that run the wanted version. */
+function running({ status, document }: LiveFunction): readonly InstanceStatus[] {
+  return (status?.instances ?? []).filter((i) => i.state === 'running' && i.version === document.version)
+}
+
+function stateOf(live: LiveFunction): FunctionSummary['state'] {
+  const { document, status } = live
+  const states = new Set((status?.instances ?? []).map(({ state }) => state))
+  if (document.deleted) return 'deleting'
+  if (states.has('crashLooping')) return 'crashLooping'
+  if (document.instances === 0) return 'stopped'
+  if (running(live).length >= document.instances) return 'running'
+  if (states.has('backingOff')) return 'degraded'
+  if (states.has('waiting')) return running(live).length > 0 ? 'degraded' : 'waiting'
+  return 'starting'
+}
+
+interface Heard {
+  readonly beat: Heartbeat
+  readonly report: InstanceReport
+}
+
+function heard({ taskId, id }: InstanceStatus, heartbeats: Heartbeats): Heard | undefined {
+  const beat = taskId === undefined ? undefined : heartbeats.of(taskId)
+  const report = beat?.instances.find((r) => r.id === id)
+  return beat === undefined || report === undefined ? undefined : { beat, report }
+}
+
+function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance {
+  const { beat, report } = heard(status, heartbeats) ?? {}
+  const { id, index, version, state, epoch, restarts, taskId, agent, hostname, why, lastExit } = status
+  return withoutUndefined({
+    ...{ id, index, version, state, epoch, restarts, taskId, agent, hostname, why },
+    lastExit: lastExit && withoutUndefined(lastExit),
+    pid: beat?.pid,
+    rssBytes: beat?.rssBytes,
+    heapBytes: report?.heapBytes,
+    recordsIn: report?.recordsIn ?? 0,
+    recordsOut: report?.recordsOut ?? 0,
+    errors: report?.errors ?? 0,
+    stateEntries: report?.stateEntries ?? 0,
+    lastError: report?.lastError && errorView(report.lastError),
+  }) as Instance
+}
+
+function errorView({ name, message, stack, at, timeMs }: NonNullable<InstanceReport['lastError']>) {
+  return withoutUndefined({ name, message, stack, at, timeMs })
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { makeManifest } from './manifest.ts'
+
+const metadata = { name: 'score', istreams: { clicks: 'groupBy' }, ostreams: ['verdicts'] }
+const callbacks = ['processRecord']
+
+const refusal = (code: string, message: RegExp) => (error: unknown) => {
+  const { code: found, message: text } = error as { code: string; message: string }
+  assert.equal(found, code, text)
+  assert.match(text, message)
+  return true
+}
+
+test('makeManifest takes name and streams from the code, and defaults for the rest', () => {
+  const manifest = makeManifest(metadata, callbacks, undefined)
+  assert.deepEqual(manifest.istreams, { clicks: { grouping: 'groupBy', backPressure: 'block' } })
+  assert.deepEqual([manifest.name, manifest.instances, manifest.onError], ['score', 1, 'fail'])
+})
+
+test('makeManifest lets the manifest win where the code is not the truth', () => {
+  const uploaded = {
+    name: 'score',
+    istreams: { clicks: { grouping: 'groupBy', backPressure: 'none' } },
+    onError: 'skip',
+    instances: 3,
+    env: { A: 'b' },
+  }
+  const manifest = makeManifest({ ...metadata, onError: 'deadLetter' }, callbacks, uploaded)
+  assert.equal(manifest.istreams['clicks']?.backPressure, 'none')
+  assert.deepEqual([manifest.onError, manifest.instances, manifest.env], ['skip', 3, { A: 'b' }])
+  assert.equal(makeManifest({ ...metadata, onError: 'deadLetter' }, callbacks, {}).onError, 'deadLetter')
+})
+
+test('makeManifest refuses a manifest that contradicts the code', () => {
+  const make = (uploaded: object) => () => makeManifest(metadata, callbacks, uploaded)
+  assert.throws(make({ name: 'other' }), refusal('ERR_MANIFEST_CONTRADICTS', /'other'.*'score'/))
+  assert.throws(make({ ostreams: ['x'] }), refusal('ERR_MANIFEST_CONTRADICTS', /ostreams x.*verdicts/))
+  const shuffled = { istreams: { clicks: { grouping: 'shuffle' } } }
+  assert.throws(make(shuffled), refusal('ERR_MANIFEST_CONTRADICTS', /clicks: shuffle.*clicks: groupBy/))
+})
+
+test('makeManifest names what is wrong in metadata and manifest', () => {
+  const bad = (value: unknown) => () => makeManifest(value, callbacks, undefined)
+  assert.throws(
+    bad({ name: 'Bad Name' }),
+    refusal('ERR_METADATA_INVALID', /name: expected a lower-case name/),
+  )
+  assert.throws(
+    bad({ name: 'a', istreams: { 'Bad!': 'groupBy' } }),
+    refusal('ERR_METADATA_INVALID', /istreams/),
+  )
+  assert.throws(bad({ name: 'a', ostreams: ['../x'] }), refusal('ERR_METADATA_INVALID', /ostreams\.0/))
+  assert.throws(bad({ name: 'a', istreams: { b: 'no' } }), refusal('ERR_METADATA_INVALID', /istreams\.b/))
+  assert.throws(bad([]), refusal('ERR_METADATA_INVALID', /object/))
+  const manifest = (uploaded: unknown) => () => makeManifest(metadata, callbacks, uploaded)
+  assert.throws(manifest({ instnaces: 2 }), refusal('ERR_MANIFEST_INVALID', /instnaces/))
+  assert.throws(manifest({ instances: -1 }), refusal('ERR_MANIFEST_INVALID', /instances/))
+  assert.throws(manifest([1]), refusal('ERR_MANIFEST_INVALID', /./))
+  assert.throws(manifest({ env: { A: 'x'.repeat(70_000) } }), refusal('ERR_TOO_LARGE', /manifest/))
+})
+
+test('makeManifest refuses what this release cannot run', () => {
+  const spill = { ...metadata, istreams: { clicks: { grouping: 'groupBy', backPressure: 'enqueue' } } }
+  assert.throws(() => makeManifest(spill, callbacks, {}), refusal('ERR_BACK_PRESSURE_UNSUPPORTED', /enqueue/))
+  assert.throws(() => makeManifest(metadata, ['init'], {}), refusal('ERR_METADATA_INVALID', /processRecord/))
+})

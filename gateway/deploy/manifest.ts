@@ -1,0 +1,119 @@
+/**
+ * Manifest of an upload: what the code says about itself, completed by what its author says about running it.
+ *
+ * The code is the truth about name and streams: a manifest may repeat them, and is refused where it says otherwise. For
+ * everything else the manifest wins.
+ * @module
+ */
+import { z } from 'zod'
+import { documentBytesMax } from '../../infra/store/index.ts'
+import {
+  errorPolicySchema,
+  inputSchema,
+  type Manifest,
+  manifestSchema,
+  nameSchema,
+} from '../../sdk/manifest.ts'
+import { type GatewayErrorCode, refuse } from '../errors.ts'
+
+/** Leaves room for what a version document says beside the manifest. */
+const manifestBytesMax = documentBytesMax - 1024
+
+const metadataSchema = z.strictObject({
+  name: nameSchema,
+  istreams: z
+    .record(
+      nameSchema,
+      z.union([
+        inputSchema.shape.grouping.transform((grouping) => ({ grouping })),
+        inputSchema.partial({ backPressure: true }),
+      ]),
+    )
+    .default({}),
+  ostreams: z.array(nameSchema).default([]),
+  onError: errorPolicySchema.optional(),
+})
+type Metadata = z.output<typeof metadataSchema>
+
+/**
+ * Makes the manifest that is stored.
+ * @param uploaded What the author sent: an object, or undefined.
+ * @throws {CodedError} ERR_METADATA_INVALID, ERR_MANIFEST_INVALID, ERR_MANIFEST_CONTRADICTS, ERR_BACK_PRESSURE_UNSUPPORTED
+ */
+export function makeManifest(metadata: unknown, callbacks: readonly string[], uploaded: unknown): Manifest {
+  const code = parse('ERR_METADATA_INVALID', "the function's metadata", metadataSchema, metadata)
+  const given = parse(
+    'ERR_MANIFEST_INVALID',
+    'the manifest',
+    z.record(z.string(), z.unknown()),
+    uploaded ?? {},
+  )
+  const manifest = parse('ERR_MANIFEST_INVALID', 'the manifest', manifestSchema, {
+    ...(code.onError === undefined ? {} : { onError: code.onError }),
+    name: code.name,
+    istreams: code.istreams,
+    ostreams: code.ostreams,
+    ...given,
+  })
+  refuseContradictions(code, manifest)
+  refuseUnsupported(manifest)
+  if (Object.keys(manifest.istreams).length > 0 && !callbacks.includes('processRecord')) {
+    throw refuse(
+      'ERR_METADATA_INVALID',
+      `Cannot deploy '${manifest.name}': it reads streams but has no \`processRecord\`. Add one.`,
+    )
+  }
+  if (Buffer.byteLength(JSON.stringify(manifest)) > manifestBytesMax) {
+    throw refuse(
+      'ERR_TOO_LARGE',
+      `Cannot store the manifest of '${manifest.name}': its JSON is larger than ${manifestBytesMax} bytes.`,
+    )
+  }
+  return manifest
+}
+
+function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error)}`)
+}
+
+/** The first few things that are wrong, with their places. */
+export function issuesText(error: z.ZodError): string {
+  const issues = error.issues
+    .slice(0, 3)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
+  return issues.join('; ')
+}
+
+function refuseContradictions(code: Metadata, manifest: Manifest): void {
+  const contradiction = (what: string, found: string, wanted: string) =>
+    refuse(
+      'ERR_MANIFEST_CONTRADICTS',
+      `Cannot deploy: the manifest says ${what} ${found || '(none)'}, the code's metadata ${wanted || '(none)'}. Change one of them, or leave it out of the manifest.`,
+    )
+  if (manifest.name !== code.name) throw contradiction('name', `'${manifest.name}'`, `'${code.name}'`)
+  const inputs = groupingsText(manifest.istreams)
+  if (inputs !== groupingsText(code.istreams))
+    throw contradiction('istreams', inputs, groupingsText(code.istreams))
+  const outputs = [...manifest.ostreams].sort().join(', ')
+  const outputsOfCode = [...code.ostreams].sort().join(', ')
+  if (outputs !== outputsOfCode) throw contradiction('ostreams', outputs, outputsOfCode)
+}
+
+function groupingsText(inputs: Readonly<Record<string, { readonly grouping: string }>>): string {
+  return Object.entries(inputs)
+    .map(([name, { grouping }]) => `${name}: ${grouping}`)
+    .sort()
+    .join(', ')
+}
+
+function refuseUnsupported({ name, istreams }: Manifest): void {
+  for (const [stream, { backPressure }] of Object.entries(istreams)) {
+    if (backPressure === 'block' || backPressure === 'none') continue
+    throw refuse(
+      'ERR_BACK_PRESSURE_UNSUPPORTED',
+      `Cannot deploy '${name}': this release knows the back-pressure modes 'block' and 'none', input '${stream}' asks for '${backPressure}'.`,
+    )
+  }
+}

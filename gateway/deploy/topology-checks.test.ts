@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { checkCycles, checkPartitions, namedStreams, writtenStreams } from './topology-checks.ts'
+
+function fn(
+  name: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  more: Partial<ManifestInput> = {},
+) {
+  const istreams = Object.fromEntries(inputs.map((stream) => [stream, { grouping: 'groupBy' as const }]))
+  return manifestSchema.parse({ name, istreams, ostreams: [...outputs], ...more })
+}
+
+test('writtenStreams counts the dead letters', () => {
+  assert.deepEqual(writtenStreams(fn('a', [], ['x'])), ['x'])
+  assert.deepEqual(writtenStreams(fn('a', [], ['x'], { onError: 'deadLetter' })), ['x', 'a-dead'])
+  // biome-ignore lint/suspicious/noThenProperty: it is the manifest's word for what follows the retries
+  assert.deepEqual(writtenStreams(fn('a', [], [], { onError: { retry: 2, then: 'deadLetter' } })), ['a-dead'])
+  assert.deepEqual(namedStreams(fn('a', ['x', 'y'], ['x'])), ['x', 'y'])
+})
+
+test('checkPartitions wants equal partitions of groupBy inputs only', () => {
+  const partitions = (stream: string) => (stream === 'wide' ? 32 : 16)
+  checkPartitions(fn('a', ['x', 'y'], []), partitions)
+  const mixed = { istreams: { x: { grouping: 'groupBy' as const }, wide: { grouping: 'shuffle' as const } } }
+  checkPartitions(fn('a', [], [], mixed), partitions)
+  assert.throws(() => checkPartitions(fn('a', ['x', 'wide'], []), partitions), /'x' has 16, 'wide' has 32/)
+})
+
+test('checkCycles names the cycle that only blocks', () => {
+  const live = [fn('b', ['x'], ['y']), fn('c', ['y'], ['z']), fn('d', ['y'], ['other'])]
+  assert.throws(() => checkCycles(fn('a', ['z'], ['x']), live), /a → x → b → y → c → z → a/)
+  checkCycles(fn('a', ['in'], ['x']), live)
+})
+
+test('checkCycles takes a cycle that somewhere does not block, and one that the deploy opens', () => {
+  const none = { istreams: { z: { grouping: 'groupBy' as const, backPressure: 'none' as const } } }
+  const live = [fn('b', ['x'], ['z'])]
+  checkCycles(fn('a', [], ['x'], none), live)
+  checkCycles(fn('b', ['x'], []), [...live, fn('a', ['z'], ['x'])])
+})
+
+test('checkCycles sees a function that reads its own output or dead letters', () => {
+  assert.throws(() => checkCycles(fn('a', ['x'], ['x']), []), /a → x → a/)
+  assert.throws(() => checkCycles(fn('a', ['a-dead'], [], { onError: 'deadLetter' }), []), /a → a-dead → a/)
+})
+
+test('checkCycles ends where the live functions have a cycle of their own', () => {
+  const live = [fn('b', ['x'], ['y']), fn('c', ['y'], ['x'])]
+  checkCycles(fn('a', ['in'], ['x']), live)
+})

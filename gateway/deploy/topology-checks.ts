@@ -1,0 +1,63 @@
+/**
+ * Topology checks: what a deploy must not do to the functions that are there. Pure.
+ * @module
+ */
+import { deadLetterStream, type Manifest } from '../../sdk/manifest.ts'
+import { refuse } from '../errors.ts'
+
+/** Every stream that a function writes, its dead letters included. */
+export function writtenStreams({ name, ostreams, onError }: Manifest): readonly string[] {
+  const last = typeof onError === 'string' ? onError : onError.then
+  return last === 'deadLetter' ? [...ostreams, deadLetterStream(name)] : ostreams
+}
+
+export function namedStreams(manifest: Manifest): readonly string[] {
+  return [...new Set([...Object.keys(manifest.istreams), ...writtenStreams(manifest)])]
+}
+
+/** State is scoped to (function, partition): a key must be in the same partition of every input. */
+export function checkPartitions(
+  { name, istreams }: Manifest,
+  partitionsOf: (stream: string) => number,
+): void {
+  const keyed = Object.keys(istreams).filter((stream) => istreams[stream]!.grouping === 'groupBy')
+  const [first, ...others] = keyed
+  const other = others.find((stream) => partitionsOf(stream) !== partitionsOf(first!))
+  if (first === undefined || other === undefined) return
+  throw refuse(
+    'ERR_PARTITIONS_DIFFER',
+    `Cannot deploy '${name}': its groupBy inputs must have the same number of partitions, since its state is kept by partition; ` +
+      `'${first}' has ${partitionsOf(first)}, '${other}' has ${partitionsOf(other)}. Read a stream made with equal partitions instead.`,
+  )
+}
+
+/** A cycle in which every input blocks stops for good once it is full. */
+export function checkCycles(changed: Manifest, live: readonly Manifest[]): void {
+  const all = [...live.filter(({ name }) => name !== changed.name), changed]
+  const path = blockingPath(changed, changed.name, all, new Set())
+  if (path === undefined) return
+  throw refuse(
+    'ERR_CYCLE_BLOCKS',
+    `Cannot deploy '${changed.name}': it would close the cycle ${[changed.name, ...path].join(' → ')}, in which every input blocks, so that it stops for good once it is full. ` +
+      "Give one of its inputs the back-pressure 'none'.",
+  )
+}
+
+/** The functions and streams from `from` to function `goal` over inputs that block. */
+function blockingPath(
+  from: Manifest,
+  goal: string,
+  all: readonly Manifest[],
+  seen: Set<string>,
+): string[] | undefined {
+  if (seen.has(from.name)) return undefined
+  seen.add(from.name)
+  for (const stream of writtenStreams(from)) {
+    for (const reader of all) {
+      if (reader.istreams[stream]?.backPressure !== 'block') continue
+      const rest = reader.name === goal ? [] : blockingPath(reader, goal, all, seen)
+      if (rest !== undefined) return [stream, reader.name, ...rest]
+    }
+  }
+  return undefined
+}
