@@ -127,7 +127,8 @@ export class Producer {
     const stream = this.#known(streamName)
     const out = this.#partition(stream, partition)
     out.add(frame, count)
-    if (!this.#pump(out)) this.creditWaits += 1
+    this.#pump(out)
+    if (out.heldBytes > 0) this.creditWaits += 1
     this.#planBeacon(out)
   }
 
@@ -249,8 +250,8 @@ export class Producer {
     return true
   }
 
-  /** Publishes what credits allow. @returns Whether nothing is held back. */
-  #pump(out: OutPartition): boolean {
+  /** Publishes what credits allow. */
+  #pump(out: OutPartition): void {
     const { wire, namespace } = this.#options
     while (wire.connected && !this.#closed && this.#unconfirmedBytes < unconfirmedBytesMax) {
       const frame = out.send(this.#ticket)
@@ -269,7 +270,6 @@ export class Producer {
       this.#unconfirmedBytes += bytes.length
     }
     this.#confirm()
-    return !out.waiting
   }
 
   #pumpAll(stream: OutStream): void {
