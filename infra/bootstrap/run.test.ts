@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+
+/** A checkout in which all set-up is done: nothing to install, nothing to build. */
+function makeCheckout(t: TestContext, files: Readonly<Record<string, string>> = {}): string {
+  const root = mkdtempSync(join(tmpdir(), 'checkout-'))
+  t.after(() => rmSync(root, { recursive: true, force: true }))
+  cpSync(import.meta.dirname, join(root, 'infra', 'bootstrap'), { recursive: true })
+  const lock = JSON.stringify({ name: 'x', lockfileVersion: 3, packages: { '': { name: 'x' } } })
+  const done = {
+    'package.json': '{ "name": "x", "type": "module" }',
+    'package-lock.json': lock,
+    'node_modules/.package-lock.json': lock,
+    'sdk/build.mjs': 'export const codeIsStale = () => false',
+    'dist/types/index.d.ts': '',
+    'script.ts': '',
+  }
+  for (const [path, text] of Object.entries({ ...done, ...files })) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  return root
+}
+
+function bootstrap(root: string, words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const script = join(root, 'infra', 'bootstrap', 'run.mjs')
+  return spawnSync(process.execPath, [script, ...words], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  })
+}
+
+test('run.mjs runs the script with its arguments and flags, and adds nothing to its output (B2, B4)', (t) => {
+  const source =
+    'const said: string[] = [...process.execArgv, ...process.argv.slice(2)]; console.log(JSON.stringify(said))'
+  const root = makeCheckout(t, { 'script.ts': source })
+  const { stdout, stderr, status } = bootstrap(root, ['--for', 'demo', 'script.ts', 'a', '--json'])
+  assert.deepEqual(JSON.parse(stdout), [
+    '--no-node-snapshot',
+    '--disable-warning=ExperimentalWarning',
+    'a',
+    '--json',
+  ])
+  assert.equal(stderr, '')
+  assert.equal(status, 0)
+})
+
+test('run.mjs ends as the script ended (B3)', (t) => {
+  const root = makeCheckout(t, {
+    'seven.ts': 'process.exit(7)',
+    'killed.ts': "process.kill(process.pid, 'SIGKILL')",
+  })
+  assert.equal(bootstrap(root, ['seven.ts']).status, 7)
+  assert.equal(bootstrap(root, ['killed.ts']).status, 128 + 9)
+})
+
+test('run.mjs passes SIGTERM on and waits for the script', async (t) => {
+  const source =
+    "process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1000); console.log('up')"
+  const root = makeCheckout(t, { 'script.ts': source })
+  const child = spawn(process.execPath, [join(root, 'infra/bootstrap/run.mjs'), 'script.ts'], { cwd: root })
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  child.kill('SIGTERM')
+  assert.deepEqual(await once(child, 'exit'), [5, null])
+})
+
+test('run.mjs refuses an unknown purpose', (t) => {
+  const { status, stderr } = bootstrap(makeCheckout(t), ['--for', 'fun', 'script.ts'])
+  assert.equal(status, 2)
+  assert.match(stderr, /--for fun.*expected.*demo\|test\|platform/)
+})
+
+test('run.mjs ends with 2 and says what to do when nats-server is not where CONCORD_NATS_SERVER says', (t) => {
+  const { status, stderr } = bootstrap(makeCheckout(t), ['script.ts'], {
+    CONCORD_NATS_SERVER: '/nowhere/nats-server',
+  })
+  assert.equal(status, 2)
+  assert.match(stderr, /^set-up: CONCORD_NATS_SERVER names '\/nowhere\/nats-server'.*\n$/)
+})
+
+test('run.mjs shows what npm printed only when npm fails', (t) => {
+  const packages = { '': { name: 'x' }, 'node_modules/y': { version: '1.0.0' } }
+  const root = makeCheckout(t, {
+    'package.json': '{ "name": "x", "dependencies": { "z": "1.0.0" } }',
+    'package-lock.json': JSON.stringify({ name: 'x', lockfileVersion: 3, packages }),
+  })
+  const { status, stderr } = bootstrap(root, ['script.ts'], { npm_config_offline: 'true' })
+  assert.equal(status, 2)
+  assert.match(stderr, /^set-up: npm packages …\nset-up: '.*npm.* ci .*' failed \(1\)\.\n/)
+  assert.match(stderr, /npm error/)
+  assert.match(stderr, /Check the network/)
+})
+
+test('run.mjs builds what is stale, and shows the step with its time', (t) => {
+  const build = `import { existsSync, writeFileSync } from 'node:fs'
+    const built = new URL('../built', import.meta.url)
+    export const codeIsStale = () => !existsSync(built)
+    if (process.argv[1] === import.meta.filename) writeFileSync(built, '')`
+  const root = makeCheckout(t, { 'sdk/build.mjs': build })
+  assert.match(
+    bootstrap(root, ['script.ts']).stderr,
+    /^set-up: building the sdk …\nset-up: building the sdk done in \d+\.\d s\n$/,
+  )
+  assert.equal(bootstrap(root, ['script.ts']).stderr, '')
+})

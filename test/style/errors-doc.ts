@@ -1,0 +1,100 @@
+/**
+ * Writes docs/errors.md from the code: `node test/style/errors-doc.ts`. layout.test.ts keeps the two equal.
+ *
+ * A folder's `errors.ts` exports its codes as an object, code → who can fix it; the comment at a code says what it
+ * means. Exit codes likewise: of a runner in infra/control/messages.ts, of the CLI in sdk/cli/errors.ts.
+ * @module
+ */
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { exitCodes } from '../../infra/control/messages.ts'
+import { exitCodeMeanings } from '../../sdk/cli/errors.ts'
+import { listFiles, readSource, root } from './sources.ts'
+
+export interface ErrorEntry {
+  readonly code: string
+  readonly blame: string
+  readonly meaning: string
+}
+
+const blames: Readonly<Record<string, string>> = {
+  function: "the function's author",
+  caller: 'whoever called',
+  transient: 'time: try again',
+  platform: 'the platform: a bug or its installation',
+}
+
+/** The codes of every folder, by folder. */
+export function readErrorCodes(): ReadonlyMap<string, readonly ErrorEntry[]> {
+  const folders = listFiles('**/errors.ts').map(
+    (path) => [dirname(path), parseEntries(readSource(path))] as const,
+  )
+  return new Map(folders.filter(([, entries]) => entries.length > 0))
+}
+
+/** Reads `ERR_X: 'blame', // meaning` and the same with the comment above it. */
+function parseEntries(source: string): readonly ErrorEntry[] {
+  const entry =
+    /(?:^ *(?:\/\*\*|\/\/) *(.+?) *(?:\*\/)?\n)?^ *(ERR_[A-Z0-9_]+): '(\w+)',?(?: *\/\/ *(.+?))?$/gm
+  return [...source.matchAll(entry)]
+    .filter(([, , , blame]) => blame! in blames)
+    .map(([, above, code, blame, behind]) => ({
+      code: code!,
+      blame: blame!,
+      meaning: sentence(behind ?? above ?? words(code!)),
+    }))
+}
+
+/** A name that says it all needs no comment: ERR_NO_DEFAULT_EXPORT. */
+function words(code: string): string {
+  return code.replace('ERR_', '').replaceAll('_', ' ').toLowerCase()
+}
+
+function sentence(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`.replaceAll('|', '\\|')
+}
+
+/** The comment above a name in `exitCodes`. */
+function exitMeaning(source: string, name: string): string {
+  const comment = new RegExp(`/\\*\\* (.+?) \\*/\\n +${name}: \\d+`).exec(source)?.[1]
+  return sentence(comment ?? name)
+}
+
+/** The whole of docs/errors.md. */
+export function errorsDocument(): string {
+  const messages = readSource('infra/control/messages.ts')
+  const folders = [...readErrorCodes()].flatMap(([folder, entries]) => [
+    `## ${folder}`,
+    table(
+      ['code', 'who can fix it', 'meaning'],
+      entries.map(({ code, blame, meaning }) => [`\`${code}\``, blames[blame]!, meaning]),
+    ),
+  ])
+  return `${[
+    '# Errors',
+    'Every error that somebody is meant to act on has a code from a closed set, and a message that says what was attempted, what was found and what to do. Match on the code; the text may change. The HTTP API answers with the code in `code` of a problem document (RFC 9457).',
+    'This page is made from the code by `node test/style/errors-doc.ts`.',
+    ...folders,
+    '## Exit codes of a runner',
+    'As the scheduler reads them from the status of the task; `concord fn inspect` shows the reason. 128 + n: ended by signal n.',
+    table(
+      ['exit code', 'reason', 'meaning'],
+      Object.entries(exitCodes).map(([name, code]) => [
+        `${code}`,
+        `\`${name}\``,
+        exitMeaning(messages, name),
+      ]),
+    ),
+    '## Exit codes of `concord`',
+    table(
+      ['exit code', 'meaning'],
+      Object.entries(exitCodeMeanings).map(([code, meaning]) => [code, sentence(meaning)]),
+    ),
+  ].join('\n\n')}\n`
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+if (import.meta.main) writeFileSync(join(root, 'docs', 'errors.md'), errorsDocument())
