@@ -1,7 +1,9 @@
 /** The front door of store/: the small tree of documents that holds what is wanted and what is. */
 export {
   type CommandDocument,
+  type EpochDocument,
   type FollowerDocument,
+  type FrameworkDocument,
   type FunctionDocument,
   type InstanceStatus,
   paths,

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Assignment } from '../../infra/control/messages.ts'
-import type { VersionDocument } from '../../infra/store/documents.ts'
+import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Grouping } from '../../sdk/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { Draft } from './draft.ts'

@@ -3,7 +3,7 @@
  * as plain assignments while the state that came in stays as it was; `finish` answers the state that goes out.
  * @module
  */
-import type { VersionDocument } from '../../infra/store/documents.ts'
+import type { VersionDocument } from '../../infra/store/index.ts'
 import { nextRandom } from '../backoff.ts'
 import type { Action } from './protocol.ts'
 import {

@@ -2,7 +2,7 @@
  * Launching: gives the offers at hand to the instances that wait, and hands back all the rest at once (C4).
  * @module
  */
-import type { TaskDocument } from '../../infra/store/documents.ts'
+import type { TaskDocument } from '../../infra/store/index.ts'
 import { freeShares } from './assignments.ts'
 import { type Draft, nameOf } from './draft.ts'
 import { type Placement, place, type Request } from './placement.ts'

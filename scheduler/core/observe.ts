@@ -4,7 +4,7 @@
  */
 
 import type { Heartbeat } from '../../infra/control/messages.ts'
-import type { InstanceStatus, TaskDocument } from '../../infra/store/documents.ts'
+import type { InstanceStatus, TaskDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { sendAssignment } from './assignments.ts'

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
-import type { StatusDocument, TaskDocument, VersionDocument } from '../../infra/store/documents.ts'
+import type { StatusDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
 import type { EngineEvent, TaskUpdate } from '../engine.ts'
 import type { Wanted } from './state.ts'
 

@@ -23,7 +23,7 @@ import type {
   StreamDocument,
   TaskDocument,
   VersionDocument,
-} from '../../infra/store/documents.ts'
+} from '../../infra/store/index.ts'
 import type { Offer } from '../engine.ts'
 
 export type Phase = InstanceStatus['state']

@@ -2,7 +2,7 @@
  * Status: what the scheduler tells the world of a function, made from its state and written when it differs.
  * @module
  */
-import type { InstanceStatus, StatusDocument } from '../../infra/store/documents.ts'
+import type { InstanceStatus, StatusDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
 import type { Draft } from './draft.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'

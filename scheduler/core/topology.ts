@@ -6,7 +6,7 @@
  * @module
  */
 import type { ConsumerDescriptor, StreamDescriptor } from '../../infra/control/messages.ts'
-import type { StreamDocument } from '../../infra/store/documents.ts'
+import type { StreamDocument } from '../../infra/store/index.ts'
 import { deadLetterStream, type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 
 export interface TopologyInput {

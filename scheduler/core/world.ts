@@ -13,7 +13,7 @@ import type {
   StreamDocument,
   TaskDocument,
   VersionDocument,
-} from '../../infra/store/documents.ts'
+} from '../../infra/store/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import type { Offer, Resources, TaskUpdate } from '../engine.ts'
 import type { Action, Event } from './protocol.ts'

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import { isCode } from '../../sdk/errors.ts'
 import type { EngineEvent, LaunchOrder, TaskRef } from '../engine.ts'
-import { until } from '../until.ts'
+import { until } from '../testing/until.ts'
 import { MesosEngine, type MesosOptions } from './driver.ts'
 import {
   accepted,

@@ -1,0 +1,37 @@
+/**
+ * Heartbeats: what is heard of runners on the bus, checked as far as the scheduler relies on it.
+ * @module
+ */
+import { z } from 'zod'
+import type { Heartbeat } from '../infra/control/messages.ts'
+
+const count = z.number().min(0)
+const outputs = z.array(
+  z.looseObject({
+    stream: z.string(),
+    consumer: z.string(),
+    sent: count,
+    acked: count,
+    dropped: z.record(z.string(), count),
+    unaccounted: count,
+  }),
+)
+
+const heartbeatSchema = z.looseObject({
+  schema: z.literal(1),
+  kind: z.enum(['runner', 'gateway', 'client']),
+  id: z.string().min(1).max(200),
+  generation: z.int().min(0),
+  state: z.enum(['starting', 'running', 'draining', 'stopped']),
+  instances: z.array(z.looseObject({ recordsIn: count, recordsOut: count, errors: count, outputs })),
+  exit: z.looseObject({ code: z.int(), reason: z.string(), message: z.string() }).optional(),
+})
+
+/** Undefined for what is no heartbeat of ours. */
+export function parseHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
+  try {
+    return heartbeatSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8'))) as unknown as Heartbeat
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { paths } from '../infra/store/index.ts'
+import { ns, Platform } from './testing/platform.ts'
+import { until } from './testing/until.ts'
+
+const score = {
+  name: 'score',
+  istreams: { clicks: { grouping: 'groupBy' as const } },
+  ostreams: ['verdicts'],
+}
+
+test('scheduler places an instance, restarts it when it is killed, and adopts it after its own death', async (t) => {
+  const p = await Platform.start(t)
+  const first = await p.scheduler(t)
+  await p.deploy(1, score)
+  const [instance] = (await until('it runs', () => p.running('score', 1))).instances
+  assert.ok(instance?.taskId)
+  const beat = await until('its heartbeat', () => p.beats.get(instance.taskId ?? ''))
+  assert.equal(beat.instances[0]?.epoch, instance.epoch)
+
+  process.kill(beat.pid, 'SIGKILL')
+  const again = await until('it runs again', async () => {
+    const status = await p.running('score', 1)
+    return status?.instances[0]?.taskId !== instance.taskId && status
+  })
+  const second = again.instances[0]
+  assert.ok(second?.taskId && second.epoch > instance.epoch)
+  assert.equal(second.restarts, 1)
+  assert.equal(second.lastExit?.reason, 'signal 9')
+  assert.ok(again.ended.recordsIn >= 1, 'what the first one counted is kept')
+  assert.deepEqual(
+    again.ended.outputs.map((row) => [row.stream, row.sent]),
+    [['verdicts', 0]].length === again.ended.outputs.length ? [['out', 7]] : [],
+  )
+
+  first.child.kill('SIGKILL')
+  await first.exited
+  const pid = (await until('its heartbeat', () => p.beats.get(second.taskId ?? ''))).pid
+  const successor = await p.scheduler(t)
+  await until('the new leader has told it again', () => {
+    const latest = p.beats.get(second.taskId ?? '')
+    return latest !== undefined && latest.generation > 2_000_000
+  })
+  assert.equal(p.beats.get(second.taskId ?? '')?.pid, pid)
+  assert.deepEqual(await p.store.list(paths.tasks), [second.taskId])
+
+  successor.child.kill('SIGTERM')
+  assert.equal(await successor.exited, 0)
+  process.kill(pid, 0)
+})
+
+test('scheduler scales, kills one instance for good, replaces versions, and removes what is deleted', async (t) => {
+  const p = await Platform.start(t)
+  const { url } = await p.scheduler(t)
+  await p.deploy(1, { ...score, instances: 1 })
+  await until('one runs', () => p.running('score', 1))
+  await p.change('score', { instances: 3 })
+  const three = await until('three run', () => p.running('score', 3))
+  await until('the partitions are spread', () => {
+    const owned = three.instances.map((i) => p.beats.get(i.taskId ?? '')?.instances[0] as unknown)
+    const partitions = (owned as ({ partitions?: { clicks: number[] } } | undefined)[]).flatMap(
+      (o) => o?.partitions?.clicks ?? [],
+    )
+    return partitions.length === 16 && new Set(partitions).size === 16
+  })
+
+  const command = { schema: 1, kind: 'killInstance', function: 'score', instance: 'score-0', restart: false }
+  await p.store.create(paths.command(ns, 'c1'), command)
+  const two = await until('two run', () => p.running('score', 2))
+  assert.deepEqual(
+    two.instances.map((i) => [i.index, i.taskId]),
+    three.instances.slice(1).map((i) => [i.index, i.taskId]),
+    'the others are the same tasks as before',
+  )
+  await until('the command is removed', async () => (await p.store.list(paths.commands(ns))).length === 0)
+  assert.equal((await p.store.get<{ instances: number }>(paths.function(ns, 'score')))?.value.instances, 2)
+
+  await p.store.create(paths.command(ns, 'c2'), { ...command, instance: 'score-1', restart: true })
+  const replaced = await until('score-1 is another task', async () => {
+    const status = await p.running('score', 2)
+    return status !== undefined && status.instances[0]?.taskId !== two.instances[0]?.taskId && status
+  })
+  assert.equal(replaced.instances[1]?.taskId, two.instances[1]?.taskId)
+
+  await p.deploy(2, score)
+  await until('version 2 runs', async () => {
+    const status = await p.running('score', 2)
+    return status?.instances.every((i) => i.version === 2)
+  })
+  assert.equal((await p.status('score'))?.instances[0]?.restarts, 0)
+
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  assert.match(
+    metrics,
+    /concord_scheduler_instances\{function="score",state="running",process="scheduler"\} 2/,
+  )
+
+  await p.change('score', { deleted: true })
+  await until('all of it is gone', async () => {
+    const left = await Promise.all(
+      [paths.functions(ns), paths.statuses(ns), paths.tasks].map((path) => p.store.list(path)),
+    )
+    return left.every((names) => names.length === 0)
+  })
+  assert.deepEqual(await p.store.list(paths.versions(ns, 'score')), [])
+})
+
+test('scheduler stops restarting what always fails, and says why; a new version starts afresh', async (t) => {
+  const p = await Platform.start(t)
+  await p.scheduler(t)
+  await p.deploy(1, { ...score, restarts: 1, env: { FAIL: 'boom at score.ts:3:1' } })
+  const status = await until('it is crash-looping', async () => {
+    const found = await p.status('score')
+    return found?.instances[0]?.state === 'crashLooping' && found
+  })
+  const instance = status.instances[0]
+  assert.equal(instance?.lastExit?.reason, 'functionFailed')
+  assert.equal(instance?.lastExit?.code, 10)
+  await until('its last words', async () => {
+    const found = (await p.status('score'))?.instances[0]
+    return found?.lastExit?.message === 'boom at score.ts:3:1'
+  })
+  await p.deploy(2, { ...score })
+  await until('version 2 runs', () => p.running('score', 1))
+})
+
+test('scheduler says what is missing where nothing fits, and holds no offers', async (t) => {
+  const p = await Platform.start(t)
+  await p.scheduler(t)
+  await p.deploy(1, { ...score, instances: 1 })
+  await until('it runs', () => p.running('score', 1))
+  await p.store.create(paths.version(ns, 'score', 2), {
+    ...(await p.store.get<object>(paths.version(ns, 'score', 1)))?.value,
+    version: 2,
+    manifest: {
+      ...score,
+      schema: 1,
+      onError: 'fail',
+      instances: 1,
+      resources: { cpus: 64, memMib: 64, diskMib: 0 },
+      limits: {},
+      restarts: 3,
+      env: {},
+      args: [],
+      logLevel: 'info',
+      istreams: { clicks: { grouping: 'groupBy', backPressure: 'block' } },
+    },
+  })
+  await p.change('score', { version: 2 })
+  const why = await until('the reason', async () => {
+    const instance = (await p.status('score'))?.instances[0]
+    return instance?.state === 'waiting' && instance.why?.includes('offer seen') && instance.why
+  })
+  assert.match(why, /1 offer seen; the best misses 6\d cpus/)
+})
+
+test('scheduler waits its turn, leads when the leader dies, and ends with its parent', async (t) => {
+  const p = await Platform.start(t)
+  const leader = await p.scheduler(t, { CONCORD_PARENT: 'stdin' })
+  const standby = p.spawn(t, { CONCORD_PARENT: 'stdin' })
+  await p.deploy(1, score)
+  const before = await until('it runs', () => p.running('score', 1))
+  leader.child.kill('SIGKILL')
+  assert.ok(await standby.ready, 'the standby leads now')
+  await until(
+    'it tells the task',
+    () => (p.beats.get(before.instances[0]?.taskId ?? '')?.generation ?? 0) > 2_000_000,
+  )
+  standby.child.stdin?.end()
+  assert.equal(await standby.exited, 0)
+})
+
+test('scheduler ends at once, and says which, when its configuration is wrong or the cluster refuses it', async (t) => {
+  const p = await Platform.start(t)
+  const wrongCommand = p.spawn(t, { CONCORD_SCHEDULER_RUNNER_COMMAND: '[1]' })
+  assert.equal(await wrongCommand.exited, 2)
+  assert.match(p.logs, /ERR_SCHEDULER_CONFIG/)
+  const wrongSecret = p.spawn(t, { CONCORD_MESOS_SECRET: 'other' })
+  assert.equal(await wrongSecret.exited, 1)
+  assert.match(p.logs, /ERR_MESOS_REFUSED/)
+})

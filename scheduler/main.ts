@@ -1,0 +1,132 @@
+/**
+ * The scheduler process: configuration, connections, leadership, then the scheduler; the end of any of them is the
+ * end of the process, with a message that says which. What runs goes on without it, and the next one takes over.
+ *
+ * Exit codes: 0 asked to end, 1 failed (start it again), 2 configuration or a port.
+ * @module
+ */
+import { connectBus } from '../infra/bus/index.ts'
+import { systemClock } from '../infra/clock.ts'
+import { type Config, loadConfig } from '../infra/config/index.ts'
+import { type Log, makeLog } from '../infra/log.ts'
+import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
+import { openStore } from '../infra/store/index.ts'
+import { CodedError } from '../sdk/errors.ts'
+import { MesosEngine } from './mesos/index.ts'
+import { ownRunnerCommand, parseRunnerCommand, type RunnerTaskOptions, runnerOrder } from './runner-task.ts'
+import { Scheduler } from './scheduler.ts'
+
+const clock = systemClock
+const ending = new AbortController()
+/** What was begun, to be ended in reverse. */
+const ends: (() => Promise<unknown> | unknown)[] = []
+
+function endOnSignal(): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort())
+  if (process.env['CONCORD_PARENT'] === 'stdin') process.stdin.resume().once('close', () => ending.abort())
+}
+
+async function main(): Promise<void> {
+  const { values } = loadConfig({ env: process.env })
+  const log = makeLog({ name: 'scheduler', level: values.log.level })
+  const registry = makeRegistry('scheduler')
+  const metrics = await startMetricsServer({ port: values.scheduler.port, registry })
+  ends.push(() => metrics.close())
+  const store = await openStore(values.store.url)
+  ends.push(() => store.close())
+  const { url, user, password } = values.nats
+  const nc = await connectBus({ name: 'scheduler', url, ...login(user, password) })
+  ends.push(() => nc.close())
+  const leadership = await store.lead('scheduler', ending.signal)
+  ends.push(() => leadership.release())
+  log.info({ epoch: leadership.epoch }, 'leads')
+
+  const { promise: failure, reject: failed } = Promise.withResolvers<never>()
+  failure.catch(() => {})
+  leadership.lost.addEventListener('abort', () => {
+    if (!ending.signal.aborted)
+      failed(new CodedError('ERR_LEADERSHIP_LOST', 'The leadership is lost: ending'))
+  })
+  const task = runnerTask(values)
+  const scheduler = new Scheduler({
+    namespace: values.namespace,
+    store,
+    nc,
+    leaderEpoch: leadership.epoch,
+    makeEngine: (frameworkId) => mesosEngine(values, frameworkId, log),
+    orderOf: (launch, killGraceMs) => runnerOrder(task, launch, killGraceMs),
+    registry,
+    clock,
+    log,
+    failed,
+  })
+  await scheduler.start()
+  ends.push(() => scheduler.close())
+  process.stdout.write(`${JSON.stringify({ ready: true, url: new URL(metrics.url).origin })}\n`)
+  await Promise.race([failure, aborted(ending.signal)])
+}
+
+function runnerTask(values: Config): RunnerTaskOptions {
+  const { runnerCommand } = values.scheduler
+  const { url, user, password, runnerUser, runnerPassword } = values.nats
+  return {
+    namespace: values.namespace,
+    command: runnerCommand === undefined ? ownRunnerCommand() : parseRunnerCommand(runnerCommand),
+    natsUrl: url,
+    ...(runnerUser === undefined
+      ? { natsUser: user, natsPassword: password }
+      : { natsUser: runnerUser, natsPassword: runnerPassword }),
+  }
+}
+
+function mesosEngine(values: Config, frameworkId: string | undefined, log: Log): MesosEngine {
+  const { url, principal, secret, role, failoverTimeoutSeconds } = values.mesos
+  return new MesosEngine({
+    url,
+    role,
+    failoverTimeoutSeconds,
+    clock,
+    random: Math.random,
+    log: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
+    ...(principal === undefined ? {} : { principal }),
+    ...(secret === undefined ? {} : { secret }),
+    ...(frameworkId === undefined ? {} : { frameworkId }),
+  })
+}
+
+function login(user: string | undefined, password: string | undefined) {
+  return user === undefined ? {} : { user, password: password ?? '' }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** Ends what was begun; a piece that does not end by itself is left to the end of the process. */
+async function endAll(): Promise<void> {
+  const deadline = setTimeout(() => process.exit(), 5_000)
+  for (const end of ends.reverse()) await Promise.resolve(end()).catch(() => {})
+  clearTimeout(deadline)
+}
+
+function exitCodeOf(error: unknown): number {
+  const code = error instanceof CodedError ? error.code : ''
+  return code === 'ERR_PORT_TAKEN' || code.includes('CONFIG') || code === 'ERR_STORE_URL' ? 2 : 1
+}
+
+endOnSignal()
+try {
+  await main()
+} catch (error) {
+  if (!ending.signal.aborted) {
+    const code = error instanceof CodedError ? error.code : 'ERR_UNEXPECTED'
+    const message = error instanceof CodedError ? error.message : String((error as Error).stack ?? error)
+    process.stderr.write(`${JSON.stringify({ level: 'fatal', name: 'scheduler', code, msg: message })}\n`)
+    process.exitCode = exitCodeOf(error)
+  }
+}
+await endAll()
+process.exit()

@@ -1,0 +1,215 @@
+/**
+ * Performer: carries out the core's actions, in their order, each store write done before what follows it.
+ *
+ *  F1. A task is written down before it is launched; an update's effects are written down before it is acknowledged.
+ *  F2. A status that is not urgent waits at most `statusDelayMs`, and only the newest is written.
+ *  F3. What cannot be carried out ends the scheduler: the next one begins with what is in the store.
+ * @module
+ */
+import type { NatsConnection } from '../infra/bus/index.ts'
+import { subjects } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messages.ts'
+import type { Log } from '../infra/log.ts'
+import {
+  type EpochDocument,
+  type FunctionDocument,
+  paths,
+  type StatusDocument,
+  type Store,
+} from '../infra/store/index.ts'
+import { assertNever, isCode } from '../sdk/errors.ts'
+import type { Action, Launch } from './core/index.ts'
+import type { Engine, LaunchOrder } from './engine.ts'
+import type { Writer } from './writer.ts'
+
+const killGraceMs = 10_000
+const statusDelayMs = 200
+const assignTimeoutMs = 2_000
+/** Ids of done commands kept with a function: more than there can be at once. */
+const appliedMax = 64
+
+export interface PerformerOptions {
+  readonly namespace: string
+  readonly store: Store
+  readonly writer: Writer
+  readonly engine: Engine
+  readonly nc: NatsConnection
+  readonly clock: Clock
+  readonly log: Log
+  /** How a launch becomes a task of the cluster. */
+  readonly orderOf: (launch: Launch, killGraceMs: number) => LaunchOrder
+  readonly failed: (error: Error) => void
+}
+
+export class Performer {
+  readonly #options: PerformerOptions
+  #queue: Promise<void> = Promise.resolve()
+  #stopped = false
+  readonly #statuses = new Map<string, StatusDocument>()
+  #cancelFlush: (() => void) | undefined
+  /** Generations being told, by task. */
+  readonly #telling = new Map<string, number>()
+
+  constructor(options: PerformerOptions) {
+    this.#options = options
+  }
+
+  perform(actions: readonly Action[]): void {
+    for (const action of actions) this.enqueue(() => this.#perform(action))
+  }
+
+  /** Runs after all that was to be done before. */
+  enqueue(work: () => Promise<void> | void): void {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#stopped) return
+      try {
+        await work()
+      } catch (error) {
+        this.#stopped = true
+        this.#options.failed(error as Error)
+      }
+    })
+  }
+
+  /** Writes what is still to be written. */
+  async close(): Promise<void> {
+    this.#flushStatuses()
+    await this.#queue
+    this.#stopped = true
+  }
+
+  async #perform(action: Action): Promise<void> {
+    const { engine, writer, namespace } = this.#options
+    switch (action.kind) {
+      case 'saveEpoch':
+        return writer.put(paths.epoch(namespace, action.function), epochDocument(action.epoch))
+      case 'createTask':
+      case 'updateTask':
+        return writer.put(paths.task(action.document.taskId), action.document)
+      case 'removeTask':
+        this.#telling.delete(action.taskId)
+        return writer.remove(paths.task(action.taskId))
+      case 'saveStatus':
+        return action.urgent ? this.#saveStatus(action.document) : this.#saveStatusSoon(action.document)
+      case 'lowerInstances':
+        return this.#lowerInstances(action.function, action.command)
+      case 'removeCommand':
+        return this.#removeQuietly(paths.command(namespace, action.command))
+      case 'removeFollower':
+        return this.#removeQuietly(paths.follower(namespace, action.stream, action.follower))
+      case 'removeFunction':
+        return this.#removeFunction(action.function, action.versions)
+      case 'launch':
+        return engine.launch(
+          action.offerIds,
+          action.launches.map((launch) => this.#options.orderOf(launch, killGraceMs)),
+        )
+      case 'decline':
+        return engine.decline(action.offerIds)
+      case 'wantOffers':
+        return engine.wantOffers(action.wanted)
+      case 'kill':
+        return engine.kill(action, killGraceMs)
+      case 'reconcile':
+        return engine.reconcile([action])
+      case 'acknowledge':
+        return engine.acknowledge(action.update)
+      case 'assign':
+        return void this.#assign(action.assignment, action.leaderEpoch)
+      case 'log':
+        return this.#options.log[action.level]({ task: action.task }, action.message)
+      default:
+        return assertNever(action)
+    }
+  }
+
+  #saveStatusSoon(document: StatusDocument): void {
+    this.#statuses.set(document.function, document)
+    this.#cancelFlush ??= this.#options.clock.after(statusDelayMs, () => this.#flushStatuses())
+  }
+
+  #flushStatuses(): void {
+    this.#cancelFlush?.()
+    this.#cancelFlush = undefined
+    this.enqueue(async () => {
+      for (const document of [...this.#statuses.values()]) await this.#saveStatus(document)
+    })
+  }
+
+  async #saveStatus(document: StatusDocument): Promise<void> {
+    this.#statuses.delete(document.function)
+    try {
+      await this.#options.writer.put(paths.status(this.#options.namespace, document.function), document)
+    } catch (error) {
+      // Too many instances for one document: the platform goes on, only its picture of this function stands still.
+      if (!isCode(error, 'ERR_STORE_TOO_LARGE')) throw error
+      this.#options.log.error({ error: (error as Error).message }, 'a status is too large to be written')
+    }
+  }
+
+  /** Counts an instance off, once for each command, however often it is asked to. */
+  async #lowerInstances(name: string, command: string): Promise<void> {
+    const path = paths.function(this.#options.namespace, name)
+    for (;;) {
+      const found = await this.#options.store.get<FunctionDocument>(path)
+      const applied = found?.value.applied ?? []
+      if (found === undefined || applied.includes(command)) return
+      const lowered = {
+        ...found.value,
+        instances: Math.max(0, found.value.instances - 1),
+        applied: [...applied, command].slice(-appliedMax),
+      }
+      try {
+        await this.#options.store.update(path, lowered, found.version)
+        return
+      } catch (error) {
+        if (!isCode(error, 'ERR_STORE_CONFLICT') && !isCode(error, 'ERR_STORE_NOT_FOUND')) throw error
+      }
+    }
+  }
+
+  /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */
+  async #removeFunction(name: string, versions: readonly number[]): Promise<void> {
+    const { namespace, store, writer } = this.#options
+    const path = paths.function(namespace, name)
+    const found = await store.get<FunctionDocument>(path)
+    if (found !== undefined && found.value.deleted !== true) return
+    for (const version of versions) await this.#removeQuietly(paths.version(namespace, name, version))
+    this.#statuses.delete(name)
+    await writer.remove(paths.status(namespace, name))
+    if (found !== undefined) await this.#removeQuietly(path, found.version)
+  }
+
+  async #removeQuietly(path: string, version?: number): Promise<void> {
+    try {
+      await this.#options.store.remove(path, version)
+    } catch (error) {
+      if (!isCode(error, 'ERR_STORE_NOT_FOUND') && !isCode(error, 'ERR_STORE_CONFLICT')) throw error
+    }
+  }
+
+  /** Tells a runner; if it does not answer, its next heartbeat shows that it has to be told again. */
+  async #assign(assignment: Assignment, leaderEpoch: number): Promise<void> {
+    const { taskId, generation } = assignment
+    if (this.#telling.get(taskId) === generation) return
+    this.#telling.set(taskId, generation)
+    const { nc, namespace, log } = this.#options
+    const command: TaskCommand = { kind: 'assign', leaderEpoch, assignment }
+    try {
+      const subject = subjects.taskSubject(namespace, taskId)
+      const answer = await nc.request(subject, JSON.stringify(command), { timeout: assignTimeoutMs })
+      const reply = answer.json<TaskReply>()
+      if (!reply.ok)
+        log.warn({ task: taskId, code: reply.code }, `an assignment was refused: ${reply.message}`)
+    } catch (error) {
+      log.info({ task: taskId, generation }, `an assignment was not answered: ${(error as Error).message}`)
+    } finally {
+      if (this.#telling.get(taskId) === generation) this.#telling.delete(taskId)
+    }
+  }
+}
+
+function epochDocument(epoch: number): EpochDocument {
+  return { schema: 1, epoch }
+}

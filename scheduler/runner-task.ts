@@ -1,0 +1,77 @@
+/**
+ * Runner task: how an instance becomes a task of the cluster: the runner's command and its environment.
+ *
+ * The environment holds no more than what the runner needs to be told what to do (docs/design/0003): the rest comes
+ * over NATS, so that there is one way for it.
+ * @module
+ */
+import { fileURLToPath } from 'node:url'
+import { CodedError } from '../sdk/errors.ts'
+import type { Launch } from './core/index.ts'
+import type { LaunchOrder } from './engine.ts'
+import type { SchedulerErrorCode } from './errors.ts'
+
+export interface RunnerTaskOptions {
+  readonly namespace: string
+  /** Program and arguments. */
+  readonly command: readonly string[]
+  readonly natsUrl: string
+  readonly natsUser?: string | undefined
+  readonly natsPassword?: string | undefined
+}
+
+/** The runner of this installation. */
+export function ownRunnerCommand(): string[] {
+  const main = fileURLToPath(new URL('../runner/main.ts', import.meta.url))
+  return [process.execPath, '--no-node-snapshot', '--disable-warning=ExperimentalWarning', main]
+}
+
+/**
+ * Parses `scheduler.runnerCommand`: words separated by spaces, or a JSON array of them.
+ * @throws {CodedError} ERR_SCHEDULER_CONFIG
+ */
+export function parseRunnerCommand(text: string): string[] {
+  const words = text.trimStart().startsWith('[')
+    ? wordsOfJson(text)
+    : text.split(/\s+/).filter((word) => word !== '')
+  if (words === undefined || words.length === 0) {
+    const message = `Cannot read scheduler.runnerCommand '${text}': expected words separated by spaces, or a JSON array of strings`
+    throw new CodedError<SchedulerErrorCode>('ERR_SCHEDULER_CONFIG', message)
+  }
+  return words
+}
+
+function wordsOfJson(text: string): string[] | undefined {
+  try {
+    const parsed = JSON.parse(text) as unknown
+    return Array.isArray(parsed) && parsed.every((word) => typeof word === 'string') ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGraceMs: number): LaunchOrder {
+  const { document } = launch
+  const [value, ...args] = options.command
+  return {
+    taskId: document.taskId,
+    name: document.instance,
+    agentId: document.agentId,
+    resources: document.resources,
+    killGraceMs,
+    command: {
+      value: value ?? '',
+      arguments: args,
+      environment: {
+        CONCORD_TASK_ID: document.taskId,
+        CONCORD_NAMESPACE: options.namespace,
+        CONCORD_FUNCTION: document.function,
+        CONCORD_NATS_URL: options.natsUrl,
+        ...(options.natsUser === undefined ? {} : { CONCORD_NATS_USER: options.natsUser }),
+        ...(options.natsPassword === undefined ? {} : { CONCORD_NATS_PASSWORD: options.natsPassword }),
+        CONCORD_MEM_MIB: String(document.resources.memMib),
+        CONCORD_CPUS: String(document.resources.cpus),
+      },
+    },
+  }
+}

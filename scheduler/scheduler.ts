@@ -1,0 +1,188 @@
+/**
+ * Scheduler: the core with the world around it. Whatever happens, in the store, on the bus or in the cluster, becomes
+ * an event; what the core answers is carried out.
+ *
+ * It leads from its start to its end: it is made once the leadership is held, and ends when that is lost.
+ * @module
+ */
+import type { NatsConnection } from '../infra/bus/index.ts'
+import { subjects } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Log } from '../infra/log.ts'
+import type { Registry } from '../infra/metrics.ts'
+import {
+  type EpochDocument,
+  type FrameworkDocument,
+  paths,
+  type StatusDocument,
+  type Store,
+  type TaskDocument,
+} from '../infra/store/index.ts'
+import { type Event, initialState, type Launch, liveTasks, type State, step } from './core/index.ts'
+import type { Engine, LaunchOrder } from './engine.ts'
+import { parseHeartbeat } from './heartbeats.ts'
+import { SchedulerMetrics } from './metrics.ts'
+import { Performer } from './performer.ts'
+import { WantedReader } from './wanted.ts'
+import { Writer } from './writer.ts'
+
+export interface SchedulerOptions {
+  readonly namespace: string
+  readonly store: Store
+  readonly nc: NatsConnection
+  readonly leaderEpoch: number
+  /** Given the id under which the cluster knows us, if it does. */
+  readonly makeEngine: (frameworkId: string | undefined) => Engine
+  readonly orderOf: (launch: Launch, killGraceMs: number) => LaunchOrder
+  readonly registry: Registry
+  readonly clock: Clock
+  readonly log: Log
+  /** It cannot go on; called once. */
+  readonly failed: (error: Error) => void
+}
+
+/** setTimeout's own bound; a tick too early does no harm. */
+const alarmMaxMs = 2_000_000_000
+
+export class Scheduler {
+  readonly #options: SchedulerOptions
+  readonly #reader: WantedReader
+  readonly #metrics: SchedulerMetrics
+  #engine: Engine | undefined
+  #performer: Performer | undefined
+  #state: State
+  #frameworkId: string | undefined
+  #cancelAlarm: () => void = () => {}
+  #stops: (() => void)[] = []
+  #closed = false
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options
+    this.#reader = new WantedReader(options.store, options.namespace)
+    const seed = Math.floor(Math.random() * 2 ** 32)
+    this.#state = initialState({ namespace: options.namespace, leaderEpoch: options.leaderEpoch, seed })
+    this.#metrics = new SchedulerMetrics(options.registry, () => this.#state)
+  }
+
+  /** Takes over what an earlier leader has left, then listens. Resolves once it works. */
+  async start(): Promise<void> {
+    const { store, clock, log, namespace, nc } = this.#options
+    const writer = new Writer(store)
+    this.#frameworkId = (await writer.take<FrameworkDocument>(paths.framework))?.id
+    const engine = this.#options.makeEngine(this.#frameworkId)
+    this.#engine = engine
+    const failed = (error: Error) => this.#fail(error)
+    const { orderOf } = this.#options
+    this.#performer = new Performer({ namespace, store, writer, engine, nc, clock, log, orderOf, failed })
+    this.#dispatch(await this.#takeOver(writer))
+    this.#reader.watch((wanted) => this.#dispatch({ kind: 'wanted', wanted }), failed)
+    this.#listen()
+    engine.start({
+      event: (event) => {
+        if (event.kind === 'connected') this.#keepFrameworkId(writer, event.frameworkId)
+        this.#dispatch(event)
+      },
+      knownTasks: () => liveTasks(this.#state),
+      failed,
+    })
+  }
+
+  /** Stops scheduling; the functions go on. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelAlarm()
+    this.#reader.close()
+    for (const stop of this.#stops) stop()
+    await this.#performer?.close()
+    await this.#engine?.close()
+  }
+
+  async #takeOver(writer: Writer): Promise<Event> {
+    const { store, namespace } = this.#options
+    const wanted = await this.#reader.read()
+    const tasks = await takeAll<TaskDocument>(store, writer, paths.tasks, paths.task)
+    const statuses = await takeAll<StatusDocument>(store, writer, paths.statuses(namespace), (name) =>
+      paths.status(namespace, name),
+    )
+    const epochs = new Map<string, number>()
+    for (const name of await store.list(paths.epochs)) {
+      if (!name.startsWith(`${namespace}.`)) continue
+      const functionName = name.slice(namespace.length + 1)
+      const taken = await writer.take<EpochDocument>(paths.epoch(namespace, functionName))
+      if (taken !== undefined) epochs.set(functionName, taken.epoch)
+    }
+    const own = tasks.filter((task) => task.namespace === namespace)
+    this.#options.log.info({ tasks: own.length, functions: wanted.functions.size }, 'took over')
+    return { kind: 'restored', tasks: own, statuses, epochs, wanted }
+  }
+
+  #keepFrameworkId(writer: Writer, id: string): void {
+    if (id === this.#frameworkId) return
+    this.#frameworkId = id
+    const document: FrameworkDocument = { schema: 1, id }
+    this.#performer?.enqueue(() => writer.put(paths.framework, document))
+  }
+
+  #listen(): void {
+    const { nc, namespace, log } = this.#options
+    const subscription = nc.subscribe(subjects.heartbeatSubject(namespace, '*'), {
+      callback: (error, message) => {
+        if (error !== null) return log.warn({ error: error.message }, 'heartbeats cannot be heard')
+        const heartbeat = parseHeartbeat(message.data)
+        if (heartbeat === undefined) log.warn({ subject: message.subject }, 'a heartbeat cannot be read')
+        else this.#dispatch({ kind: 'heartbeat', heartbeat })
+      },
+    })
+    this.#stops.push(() => subscription.unsubscribe())
+    void this.#watchBus()
+  }
+
+  async #watchBus(): Promise<void> {
+    for await (const status of this.#options.nc.status()) {
+      if (status.type === 'disconnect') this.#dispatch({ kind: 'bus', up: false })
+      if (status.type === 'reconnect') this.#dispatch({ kind: 'bus', up: true })
+    }
+  }
+
+  #dispatch(event: Event): void {
+    if (this.#closed) return
+    try {
+      const [state, actions] = step(this.#state, event, this.#options.clock.nowMs())
+      this.#state = state
+      this.#metrics.count(event, actions)
+      this.#performer?.perform(actions)
+      this.#setAlarm()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  #setAlarm(): void {
+    this.#cancelAlarm()
+    const { clock } = this.#options
+    const delayMs = this.#state.wakeAtMs - clock.nowMs()
+    if (delayMs === Number.POSITIVE_INFINITY) return
+    const tick = () => this.#dispatch({ kind: 'tick' })
+    this.#cancelAlarm = clock.after(Math.min(alarmMaxMs, Math.max(0, delayMs)), tick)
+  }
+
+  #fail(error: Error): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#options.failed(error)
+  }
+}
+
+async function takeAll<T>(
+  store: Store,
+  writer: Writer,
+  parent: string,
+  path: (name: string) => string,
+): Promise<T[]> {
+  const taken: T[] = []
+  for (const name of await store.list(parent)) {
+    const value = await writer.take<T>(path(name))
+    if (value !== undefined) taken.push(value)
+  }
+  return taken
+}

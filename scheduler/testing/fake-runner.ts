@@ -1,0 +1,83 @@
+/**
+ * Fake runner: a process that speaks a runner's side of the control protocol over NATS and processes nothing. Started
+ * as a task by the tests; the function's `env` tells it how to behave. Test equipment.
+ * @module
+ */
+import { connectBus, subjects } from '../../infra/bus/index.ts'
+import type { Assignment, Heartbeat, TaskCommand } from '../../infra/control/messages.ts'
+
+const env = (name: string): string => process.env[`CONCORD_${name}`] ?? ''
+const [taskId, namespace] = [env('TASK_ID'), env('NAMESPACE')]
+const nc = await connectBus({
+  name: taskId,
+  url: env('NATS_URL'),
+  user: env('NATS_USER'),
+  password: env('NATS_PASSWORD'),
+})
+let assignment: Assignment | undefined
+let recordsIn = 0
+
+function beat(state: Heartbeat['state'], exit?: Heartbeat['exit']): void {
+  const instance = assignment?.instances[0]
+  recordsIn += assignment === undefined ? 0 : 1
+  const heartbeat: Heartbeat = {
+    schema: 1,
+    kind: 'runner',
+    id: taskId,
+    incarnation: String(process.pid),
+    function: env('FUNCTION'),
+    generation: assignment?.generation ?? 0,
+    sentAtMs: Date.now(),
+    state,
+    pid: process.pid,
+    rssBytes: 1,
+    cpuSeconds: 0,
+    instances:
+      instance === undefined
+        ? []
+        : [
+            {
+              ...instance,
+              version: assignment?.version ?? 0,
+              state: 'running',
+              recordsIn,
+              recordsOut: 0,
+              errors: 0,
+              timersFired: 0,
+              batches: 0,
+              stateEntries: 0,
+              stateBytes: 0,
+              heapBytes: 0,
+              cpuSeconds: 0,
+              outputs: [
+                { stream: 'out', consumer: '$server', sent: 7, acked: 7, dropped: {}, unaccounted: 0 },
+              ],
+              inputs: [],
+            },
+          ],
+    ...(exit === undefined ? {} : { exit }),
+  }
+  nc.publish(subjects.heartbeatSubject(namespace, taskId), JSON.stringify(heartbeat))
+}
+
+async function end(code: number, reason: string, message: string): Promise<never> {
+  beat('stopped', { code, reason, message })
+  await nc.flush()
+  process.exit(code)
+}
+
+nc.subscribe(subjects.taskSubject(namespace, taskId), {
+  callback(_error, message) {
+    const command = message.json<TaskCommand>()
+    if (command.kind === 'assign' && command.assignment.generation > (assignment?.generation ?? 0)) {
+      assignment = command.assignment
+    }
+    message.respond(JSON.stringify({ ok: true }))
+    if (assignment?.manifest.env['FAIL'] !== undefined)
+      void end(10, 'functionFailed', assignment.manifest.env['FAIL'])
+    else beat('running')
+  },
+})
+process.once('SIGTERM', () => void end(0, 'drained', 'drained as asked'))
+beat('starting')
+setInterval(() => beat('running'), 100)

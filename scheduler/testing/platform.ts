@@ -1,0 +1,156 @@
+/**
+ * Platform: a real nats-server, a real one-machine cluster and a real store in a temporary folder, with the scheduler
+ * as the process it is. Test equipment.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { connectBus, type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import { endTasks, startMinimesos } from '../../infra/minimesos/index.ts'
+import { startNatsServer } from '../../infra/nats/index.ts'
+import {
+  type FunctionDocument,
+  openStore,
+  paths,
+  type StatusDocument,
+  type Store,
+} from '../../infra/store/index.ts'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+
+const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url))
+const fakeRunner = fileURLToPath(new URL('./fake-runner.ts', import.meta.url))
+export const ns = 'test'
+
+export interface SchedulerProcess {
+  readonly child: ChildProcess
+  readonly url: string
+  readonly exited: Promise<number | null>
+}
+
+export class Platform {
+  readonly store: Store
+  readonly nc: NatsConnection
+  readonly env: Readonly<Record<string, string>>
+  /** Last heartbeats, by task. */
+  readonly beats = new Map<string, Heartbeat>()
+  logs = ''
+
+  private constructor(store: Store, nc: NatsConnection, env: Readonly<Record<string, string>>) {
+    this.store = store
+    this.nc = nc
+    this.env = env
+    nc.subscribe(subjects.heartbeatSubject(ns, '*'), {
+      callback: (_error, message) => {
+        const beat = message.json<Heartbeat>()
+        this.beats.set(beat.id, beat)
+      },
+    })
+  }
+
+  static async start(t: TestContext): Promise<Platform> {
+    const dir = await mkdtemp(join(tmpdir(), 'concord-scheduler-'))
+    t.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+    const nats = await startNatsServer({ dir: join(dir, 'nats'), port: 0 })
+    t.after(() => nats.stop())
+    const credentials = { principal: 'concord', secret: 'secret' }
+    const stateDir = join(dir, 'minimesos')
+    const mesos = await startMinimesos({
+      port: 0,
+      stateDir,
+      credentials,
+      cpus: 4,
+      memMib: 4096,
+      diskMib: 4096,
+    })
+    t.after(async () => {
+      await mesos.close()
+      await endTasks(stateDir, 1_000)
+    })
+    const storeUrl = `sqlite:${join(dir, 'store.sqlite')}`
+    const store = await openStore(storeUrl)
+    t.after(() => store.close())
+    const nc = await connectBus({ name: 'test', url: nats.url })
+    t.after(() => nc.close())
+    return new Platform(store, nc, {
+      CONCORD_HOME: dir,
+      CONCORD_NAMESPACE: ns,
+      CONCORD_NATS_URL: nats.url,
+      CONCORD_STORE_URL: storeUrl,
+      CONCORD_MESOS_URL: mesos.url,
+      CONCORD_MESOS_PRINCIPAL: credentials.principal,
+      CONCORD_MESOS_SECRET: credentials.secret,
+      CONCORD_SCHEDULER_RUNNER_COMMAND: JSON.stringify([
+        process.execPath,
+        '--disable-warning=ExperimentalWarning',
+        fakeRunner,
+      ]),
+    })
+  }
+
+  /** Starts the process and waits until it leads. `waitReady` false: until it runs. */
+  async scheduler(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<SchedulerProcess> {
+    const begun = this.spawn(t, env)
+    const line = await begun.ready
+    if (line === undefined) throw new Error(`the scheduler ended before it was ready: ${this.logs}`)
+    return { child: begun.child, url: (JSON.parse(line) as { url: string }).url, exited: begun.exited }
+  }
+
+  spawn(t: TestContext, env: Readonly<Record<string, string>> = {}) {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainPath], {
+      env: { PATH: process.env['PATH'] ?? '', ...this.env, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    child.stderr.on('data', (data: Buffer) => {
+      this.logs += data.toString()
+    })
+    const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+    const lines = createInterface({ input: child.stdout })
+    const ready = new Promise<string | undefined>((resolve) => {
+      lines.once('line', resolve)
+      lines.once('close', () => resolve(undefined))
+    })
+    t.after(async () => {
+      child.kill('SIGKILL')
+      await exited
+    })
+    return { child, exited, ready }
+  }
+
+  async deploy(version: number, manifest: ManifestInput): Promise<void> {
+    const parsed = manifestSchema.parse({ ...manifest, resources: { cpus: 0.1, memMib: 64, diskMib: 0 } })
+    await this.store.create(paths.version(ns, parsed.name, version), {
+      schema: 1,
+      version,
+      bundleSha256: 'a'.repeat(64),
+      bundleBytes: 1,
+      manifest: parsed,
+      deployedAtMs: Date.now(),
+    })
+    const document = { schema: 1, version, instances: parsed.instances, createdAtMs: Date.now() }
+    if (version === 1) await this.store.create(paths.function(ns, parsed.name), document)
+    else await this.change(parsed.name, { version })
+  }
+
+  async change(name: string, change: Partial<FunctionDocument>): Promise<void> {
+    const found = await this.store.get<FunctionDocument>(paths.function(ns, name))
+    if (found === undefined) throw new Error(`no function ${name}`)
+    await this.store.update(paths.function(ns, name), { ...found.value, ...change }, found.version)
+  }
+
+  async status(name: string): Promise<StatusDocument | undefined> {
+    return (await this.store.get<StatusDocument>(paths.status(ns, name)))?.value
+  }
+
+  /** The status, once all its instances run with the assignment wanted, as many as given. */
+  async running(name: string, instances: number): Promise<StatusDocument | undefined> {
+    const status = await this.status(name)
+    const ok = status?.instances.every((i) => i.state === 'running' && i.generation === i.generationSeen)
+    return ok && status?.instances.length === instances ? status : undefined
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Writer: the scheduler's own nodes in the store. It knows the version of each, so that an update by anybody else, such
+ * as a scheduler that has not noticed that it leads no more, is seen and ends one of the two.
+ *
+ *  W1. Nothing is written over a version that this writer has not read or written itself.
+ * @module
+ */
+import type { Store } from '../infra/store/index.ts'
+import { CodedError, isCode } from '../sdk/errors.ts'
+import type { SchedulerErrorCode } from './errors.ts'
+
+export class Writer {
+  readonly #store: Store
+  readonly #versions = new Map<string, number>()
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  /** Reads a node of an earlier leader and raises its version: from now on that leader's updates fail. */
+  async take<T>(path: string): Promise<T | undefined> {
+    for (;;) {
+      const found = await this.#store.get<T>(path)
+      if (found === undefined) return undefined
+      try {
+        this.#versions.set(path, await this.#store.update(path, found.value, found.version))
+        return found.value
+      } catch (error) {
+        if (!isCode(error, 'ERR_STORE_CONFLICT') && !isCode(error, 'ERR_STORE_NOT_FOUND')) throw error
+      }
+    }
+  }
+
+  /** @throws {CodedError} ERR_LEADERSHIP_LOST if somebody else has written there. */
+  async put(path: string, value: unknown): Promise<void> {
+    const version = this.#versions.get(path)
+    try {
+      const written =
+        version === undefined
+          ? await this.#store.create(path, value)
+          : await this.#store.update(path, value, version)
+      this.#versions.set(path, written)
+    } catch (error) {
+      throw this.#raced(error, path)
+    }
+  }
+
+  /** Removes a node, if it is still there. */
+  async remove(path: string): Promise<void> {
+    const version = this.#versions.get(path)
+    this.#versions.delete(path)
+    try {
+      await this.#store.remove(path, version)
+    } catch (error) {
+      if (!isCode(error, 'ERR_STORE_NOT_FOUND')) throw this.#raced(error, path)
+    }
+  }
+
+  #raced(error: unknown, path: string): unknown {
+    const codes = ['ERR_STORE_CONFLICT', 'ERR_STORE_EXISTS', 'ERR_STORE_NOT_FOUND']
+    if (!codes.some((code) => isCode(error, code))) return error
+    const message = `Cannot write ${path}: another scheduler has written there, so it leads now`
+    return new CodedError<SchedulerErrorCode>('ERR_LEADERSHIP_LOST', message, { cause: error })
+  }
+}
