@@ -1,0 +1,81 @@
+/**
+ * Wishes: the other changes of what is wanted: a function deleted, an instance killed, a stream made.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import {
+  type CommandDocument,
+  type FunctionDocument,
+  paths,
+  type Store,
+  type StreamDocument,
+  upsert,
+} from '../../infra/store/index.ts'
+import type { StreamConfig } from '../../sdk/api.ts'
+import type { CatalogView } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+
+/** Marks a function as deleted: the scheduler drains its instances and then removes it. */
+export async function deleteFunction(store: Store, ns: string, name: string): Promise<void> {
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
+    if (before === undefined) throw unknownFunction(name)
+    return { ...before, deleted: true }
+  })
+}
+
+/** Asks the scheduler to end one instance, drained. */
+export async function killInstance(
+  store: Store,
+  ns: string,
+  view: CatalogView,
+  id: string,
+  restart: boolean,
+): Promise<void> {
+  const live = [...view.functions.values()].find(({ status }) => status?.instances.some((i) => i.id === id))
+  if (live === undefined) {
+    throw refuse(
+      'ERR_INSTANCE_UNKNOWN',
+      `Cannot kill instance '${id}': there is none of that id. \`concord fn inspect NAME\` shows a function's.`,
+    )
+  }
+  const command: CommandDocument = {
+    schema: 1,
+    kind: 'killInstance',
+    function: live.name,
+    instance: id,
+    restart,
+  }
+  await store.create(paths.command(ns, randomUUID()), command)
+}
+
+/** Makes a stream, or changes what can be changed of one. */
+export async function putStream(
+  store: Store,
+  ns: string,
+  name: string,
+  { partitions, raw }: StreamConfig,
+): Promise<void> {
+  await upsert<StreamDocument>(store, paths.stream(ns, name), (before) => {
+    if (before !== undefined && before.partitions !== partitions) {
+      throw refuse(
+        'ERR_STREAM_PARTITIONS_FIXED',
+        `Cannot give stream '${name}' ${partitions} partitions: it has ${before.partitions}, and its keys would move away from their state. Make a stream of another name.`,
+      )
+    }
+    return { schema: 1, partitions, raw }
+  })
+}
+
+export function unknownFunction(name: string): Error {
+  return refuse(
+    'ERR_FUNCTION_UNKNOWN',
+    `There is no function '${name}'. \`concord fn ls\` shows those there are.`,
+  )
+}
+
+export function unknownStream(name: string): Error {
+  return refuse(
+    'ERR_STREAM_UNKNOWN',
+    `There is no stream '${name}'. Create it by \`concord stream create ${name}\` (PUT /v1/streams/${name}), or deploy a function that names it.`,
+  )
+}

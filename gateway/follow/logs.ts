@@ -1,0 +1,95 @@
+/**
+ * Logs: the lines that functions write, kept by a JetStream stream, the last ones of each function.
+ * @module
+ */
+import {
+  DeliverPolicy,
+  DiscardPolicy,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
+import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import { Wake } from './wake.ts'
+
+const streamName = 'concord-logs'
+const linesMax = 10_000
+const dayNs = 24 * 3600 * 1_000_000_000
+const requestTimeoutMs = 5000
+/** Messages asked for at a time: what may wait in memory for a slow reader. */
+const pullMessages = 500
+
+/** Makes the stream of logs, or brings its settings up to date. */
+export async function ensureLogs(nc: NatsConnection): Promise<void> {
+  const manager = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false })
+  const config = {
+    name: streamName,
+    subjects: [subjects.logSubject('*', '*')],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: linesMax,
+    max_age: dayNs,
+    max_bytes: 1024 * 1024 * 1024,
+  }
+  if (await exists(manager)) await manager.streams.update(streamName, config)
+  else await manager.streams.add(config)
+}
+
+async function exists(manager: JetStreamManager): Promise<boolean> {
+  try {
+    await manager.streams.info(streamName)
+    return true
+  } catch (error) {
+    if (/not found/i.test((error as Error).message)) return false
+    throw error
+  }
+}
+
+export interface LogQuery {
+  readonly namespace: string
+  readonly functionName: string
+  /** Lines so far that are wanted, the last ones. */
+  readonly tail: number
+  /** Go on with new lines. */
+  readonly follow: boolean
+  readonly signal: AbortSignal
+}
+
+/** Yields lines of JSON as they were written, in batches. */
+export async function* readLogs(nc: NatsConnection, query: LogQuery): AsyncGenerator<readonly string[]> {
+  const { namespace, functionName, tail, follow, signal } = query
+  const consumer = await jetstream(nc, { timeout: requestTimeoutMs, checkAPI: false }).consumers.get(
+    streamName,
+    {
+      filter_subjects: subjects.logSubject(namespace, functionName),
+      deliver_policy: DeliverPolicy.All,
+    },
+  )
+  let left = (await consumer.info()).num_pending
+  const skip = Math.max(0, left - tail)
+  if (left === 0 && !follow) return
+  const lines: string[] = []
+  const wake = new Wake()
+  let seen = 0
+  const messages = await consumer.consume({
+    max_messages: pullMessages,
+    callback: (message) => {
+      seen += 1
+      left -= 1
+      if (seen > skip) lines.push(`${message.string()}\n`)
+      wake.call()
+    },
+  })
+  try {
+    while (!signal.aborted) {
+      if (lines.length > 0) yield lines.splice(0)
+      else if (left <= 0 && !follow) return
+      else await wake.sleep(signal)
+    }
+  } finally {
+    messages.stop()
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Ingest: the one producer of a gateway process, through which all that comes from outside enters the streams.
+ *
+ * Owns: the Producer, and what it is told of the streams.
+ *   G1. A stream is known to the producer as the catalog last showed it, before anything is sent to it.
+ *   G2. Nothing is taken for a stream that has no room; who has waited `roomWaitMs` in vain is told so.
+ * @module
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { originOf, Producer, type Wire } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { OutputLedger } from '../../infra/control/messages.ts'
+import { type CatalogView, descriptorOf } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+import { Batch, type Turn } from './batch.ts'
+
+export const roomWaitMs = 2000
+
+export interface IngestOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  readonly gatewayId: string
+  readonly clock: Clock
+  readonly bufferBytesMax?: number
+}
+
+export class Ingest {
+  readonly #producer: Producer
+  readonly #clock: Clock
+  readonly #turns = new Map<string, Turn>()
+
+  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax }: IngestOptions) {
+    this.#clock = clock
+    this.#producer = new Producer({
+      ...{ wire, namespace, clock },
+      origin: originOf(namespace, 'ingest', gatewayId),
+      epoch: 1,
+      ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
+    })
+  }
+
+  /** Tells the producer what has changed (G1). */
+  adopt(view: CatalogView): void {
+    for (const stream of view.streams.values()) {
+      const descriptor = descriptorOf(view, stream)
+      if (!isDeepStrictEqual(this.#producer.stream(stream.name), descriptor))
+        this.#producer.setStream(descriptor)
+    }
+  }
+
+  knows(stream: string): boolean {
+    return this.#producer.stream(stream) !== undefined
+  }
+
+  /** True if the consumer is among those that this gateway's own records wait for. */
+  heeds(stream: string, consumer: string): boolean {
+    return this.#producer.stream(stream)?.consumers.some(({ name }) => name === consumer) ?? false
+  }
+
+  /** A batch for a stream that is known. */
+  batch(stream: string): Batch {
+    const turn = this.#turns.get(stream) ?? { partition: 0 }
+    this.#turns.set(stream, turn)
+    return new Batch(this.#producer, this.#producer.stream(stream)!, turn)
+  }
+
+  writable(stream: string): boolean {
+    return this.#producer.writable(stream)
+  }
+
+  /** Waits for room (G2). @throws {CodedError} ERR_STREAM_FULL, or the signal's reason */
+  async room(stream: string, signal: AbortSignal): Promise<void> {
+    if (this.#producer.writable(stream)) return
+    const full = refuse(
+      'ERR_STREAM_FULL',
+      `Stream '${stream}' takes no more for now: its consumers are behind. Go on after a second, behind the records accepted.`,
+    )
+    const deadline = new AbortController()
+    const stop = this.#clock.after(roomWaitMs, () => deadline.abort(full))
+    try {
+      await this.#producer.ready(stream, AbortSignal.any([deadline.signal, signal]))
+    } finally {
+      stop()
+    }
+  }
+
+  ledger(): OutputLedger[] {
+    return this.#producer.ledger()
+  }
+
+  /** Waits until all is acknowledged, or the signal; then closes. */
+  async close(signal: AbortSignal): Promise<void> {
+    await this.#producer.settled(signal).catch(() => undefined)
+    await this.#producer.close()
+  }
+}

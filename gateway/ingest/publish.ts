@@ -1,0 +1,40 @@
+/**
+ * Publish: the body of one `POST …/records` into a stream, chunk by chunk.
+ *
+ *   P1. The records taken are the first ones of the body, in order; however it ends, the answer says how many.
+ * @module
+ */
+import { CodedError } from '../../sdk/errors.ts'
+import type { Ingest } from './ingest.ts'
+import type { RecordReader } from './record-reader.ts'
+
+/** @returns How many records were taken: all. @throws {CodedError} with `accepted` in its detail. */
+export async function publish(
+  ingest: Ingest,
+  stream: string,
+  chunks: AsyncIterable<Uint8Array>,
+  reader: RecordReader,
+  signal: AbortSignal,
+): Promise<number> {
+  let accepted = 0
+  const take = (records: Iterable<Parameters<ReturnType<Ingest['batch']>['add']>[0]>): void => {
+    const batch = ingest.batch(stream)
+    try {
+      for (const record of records) batch.add(record)
+    } finally {
+      batch.flush()
+      accepted += batch.sent
+    }
+  }
+  try {
+    for await (const chunk of chunks) {
+      await ingest.room(stream, signal)
+      take(reader.push(chunk))
+    }
+    take(reader.end())
+    return accepted
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    throw new CodedError(error.code, error.message, { cause: error, detail: { ...error.detail, accepted } })
+  }
+}

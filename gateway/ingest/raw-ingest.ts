@@ -1,0 +1,105 @@
+/**
+ * RawIngest: takes raw records, one a message, from any NATS client (`concord.NS.in.STREAM`) into the streams.
+ *
+ * Runs in one gateway of a namespace at a time: the leader. Core NATS has no back-pressure, so what a stream has no room
+ * for is dropped and counted.
+ *   W1. Each message is taken once: only the leader is subscribed.
+ *   W2. Every message that is not taken is counted, with the reason.
+ * @module
+ */
+import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { Log } from '../../infra/log.ts'
+import { checkRecordSize } from '../../sdk/frame.ts'
+import type { GatewayMetrics } from '../metrics.ts'
+import type { Batch } from './batch.ts'
+import type { Ingest } from './ingest.ts'
+
+/** A header's value is text: a key that is none travels in base64. */
+export const keyHeader = 'Concord-Key'
+export const keyBase64Header = 'Concord-Key-Base64'
+
+const complainEveryMs = 10_000
+
+export interface RawIngestOptions {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly ingest: Ingest
+  readonly clock: Clock
+  readonly metrics: GatewayMetrics
+  readonly log: Log
+}
+
+export type RawDropReason = 'unknownStream' | 'noRoom' | 'tooLarge'
+
+export class RawIngest {
+  readonly #options: RawIngestOptions
+  readonly #batches = new Map<string, Batch>()
+  #complainedAtMs = Number.NEGATIVE_INFINITY
+  /** Since the start of the process; in the heartbeat. */
+  readonly dropped: Record<RawDropReason, number> = { unknownStream: 0, noRoom: 0, tooLarge: 0 }
+
+  constructor(options: RawIngestOptions) {
+    this.#options = options
+  }
+
+  /** Takes records from now on. @returns What ends it. */
+  start(): () => void {
+    const { nc, namespace } = this.#options
+    const subscription = nc.subscribe(subjects.ingestSubject(namespace, '*'), {
+      callback: (error, message) => {
+        if (error !== null) return
+        const key = message.headers?.get(keyHeader) ?? ''
+        const keyBase64 = message.headers?.get(keyBase64Header) ?? ''
+        const keyBytes = keyBase64 === '' ? Buffer.from(key) : Buffer.from(keyBase64, 'base64')
+        this.#take(message.subject.slice(message.subject.lastIndexOf('.') + 1), keyBytes, message.data)
+      },
+    })
+    return () => {
+      if (!nc.isClosed()) subscription.unsubscribe()
+      this.#flush()
+    }
+  }
+
+  #take(stream: string, key: Uint8Array, value: Uint8Array): void {
+    const { ingest, clock, metrics } = this.#options
+    if (!ingest.knows(stream)) return this.#drop(stream, 'unknownStream')
+    if (!ingest.writable(stream)) return this.#drop(stream, 'noRoom')
+    if (!fits(key, value)) return this.#drop(stream, 'tooLarge')
+    this.#batch(stream).add({ key, value, timeMs: clock.nowMs() })
+    metrics.rawTaken.inc({ stream })
+  }
+
+  /** Messages that arrive together leave together: the batch ends with the turn of the event loop. */
+  #batch(stream: string): Batch {
+    const open = this.#batches.get(stream)
+    if (open !== undefined) return open
+    if (this.#batches.size === 0) setImmediate(() => this.#flush())
+    const batch = this.#options.ingest.batch(stream)
+    this.#batches.set(stream, batch)
+    return batch
+  }
+
+  #flush(): void {
+    for (const batch of this.#batches.values()) batch.flush()
+    this.#batches.clear()
+  }
+
+  #drop(stream: string, reason: RawDropReason): void {
+    const { clock, metrics, log } = this.#options
+    this.dropped[reason] += 1
+    metrics.rawDropped.inc({ reason })
+    if (clock.monotonicMs() - this.#complainedAtMs < complainEveryMs) return
+    this.#complainedAtMs = clock.monotonicMs()
+    log.warn({ stream: stream.slice(0, 100), reason, dropped: this.dropped }, 'raw records are dropped')
+  }
+}
+
+function fits(key: Uint8Array, value: Uint8Array): boolean {
+  try {
+    checkRecordSize(key.length, value.length)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Metrics: what a gateway counts, for Prometheus.
+ * @module
+ */
+import { Counter, Gauge, Histogram, makeRegistry, type Registry } from '../infra/metrics.ts'
+
+export interface GatewayMetrics {
+  readonly registry: Registry
+  readonly requests: Histogram<'method' | 'route' | 'status'>
+  readonly published: Counter<'stream'>
+  readonly rawTaken: Counter<'stream'>
+  readonly rawDropped: Counter<'reason'>
+  readonly republished: Counter<'stream'>
+  readonly republishDropped: Counter<'stream'>
+  readonly deploys: Counter<'outcome'>
+  readonly followers: Gauge<'kind'>
+}
+
+export function makeMetrics(): GatewayMetrics {
+  const registry = makeRegistry('gateway')
+  const registers = [registry]
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers })
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'concord_http_request_seconds',
+      help: 'Time to the head of the answer.',
+      labelNames: ['method', 'route', 'status'],
+      registers,
+    }),
+    published: counter('concord_published_records_total', 'Records taken over HTTP.', ['stream']),
+    rawTaken: counter('concord_raw_taken_records_total', 'Raw records taken from NATS.', ['stream']),
+    rawDropped: counter('concord_raw_dropped_records_total', 'Raw records from NATS that were not taken.', [
+      'reason',
+    ]),
+    republished: counter(
+      'concord_republished_records_total',
+      'Records of raw streams published one a message.',
+      ['stream'],
+    ),
+    republishDropped: counter(
+      'concord_republish_dropped_records_total',
+      'Records of raw streams that NATS had no room for.',
+      ['stream'],
+    ),
+    deploys: counter(
+      'concord_deploys_total',
+      'Deploys by outcome: changed, unchanged, or the code of the refusal.',
+      ['outcome'],
+    ),
+    followers: new Gauge({
+      name: 'concord_followers',
+      help: 'Readers of streams at the moment.',
+      labelNames: ['kind'],
+      registers,
+    }),
+  }
+}
