@@ -33,12 +33,16 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       mainFields: ['module', 'main'],
       target: 'es2024',
       sourcemap: 'external',
+      minifyWhitespace: true, // for E2: it leaves out the comments that name each file
       legalComments: 'none',
       logLevel: 'silent',
       plugins: [ownSdk(root), noNodeModules],
     })
     const text = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix))!.text
-    return { code: text('.js'), sourceMap: withoutHostPaths(text('.js.map')) }
+    return {
+      code: text('.js'),
+      sourceMap: withoutHostPaths(text('.js.map'), join(relative(folder, root), 'dist/')),
+    }
   } catch (error) {
     const [message] = (error as Partial<BuildFailure>).errors ?? []
     if (message === undefined) throw error
@@ -81,9 +85,12 @@ function place({ location, text }: Message): string {
   return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
 }
 
-/** Names what lies outside of the project by its package or file alone. */
-function withoutHostPaths(json: string): string {
+/** Names what lies outside of the project as a package's file: ours by our name, others by their way from node_modules on. */
+function withoutHostPaths(json: string, ownDist: string): string {
   const map = JSON.parse(json) as { sources: string[] }
-  const inside = (source: string) => source.replace(/^(\.\.\/)+(.*\/)?(?=node_modules\/|[^/]+$)/, '')
-  return JSON.stringify({ ...map, sources: map.sources.map(inside) })
+  const named = (source: string) =>
+    source.startsWith(ownDist)
+      ? `node_modules/concord/${source.slice(ownDist.length)}`
+      : source.replace(/^(\.\.\/)+(.*\/)?(?=node_modules\/|[^/]+$)/, '')
+  return JSON.stringify({ ...map, sources: map.sources.map(named) })
 }

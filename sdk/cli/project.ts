@@ -106,7 +106,7 @@ function readProjectFile(path: string): Project {
       path,
       text,
       error?.offset ?? 0,
-      `it is not JSON: ${error ? printParseErrorCode(error.error) : 'it is empty'}`,
+      `it is not JSON: ${error ? printParseErrorCode(error.error) : 'ValueExpected'}`,
     )
   }
   const written = getNodeValue(tree)

@@ -17,6 +17,9 @@ import { green, note, print, printJson } from '../terminal.ts'
 /** As sdk/manifest.ts has it; that file would load zod for one pattern. A test keeps the two equal. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
 
+/** Of the template's files, so that neither npm nor a test runner nor a formatter takes them for its own. */
+const suffix = '.tmpl'
+
 export function addInit(program: CliCommand, installation: Installation): void {
   program
     .command('init')
@@ -41,15 +44,14 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
     )
   }
   const template = join(root, 'sdk', 'cli', 'template')
-  const files = readdirSync(template)
+  const files = readdirSync(template).map((file) => file.replace(suffix, ''))
   mkdirSync(folder, { recursive: true })
   for (const file of files) {
-    const text = readFileSync(join(template, file), 'utf8')
+    const text = readFileSync(join(template, file + suffix), 'utf8')
     writeFileSync(join(folder, file), text.replaceAll('{{name}}', name).replaceAll('{{root}}', root))
   }
-  writeFileSync(join(folder, '.gitignore'), 'node_modules/\n') // npm would leave such a file out of the package
   linkInstallation(root, folder)
-  if (json) return await printJson({ name, folder, files: [...files, '.gitignore'].sort() })
+  if (json) return await printJson({ name, folder, files })
   await print(`${green(name)} is in ${folder}: ${files.join(', ')}.`)
   note(`Next: cd ${relative(process.cwd(), folder) || '.'} && npm test && npx concord fn deploy .`)
 }

@@ -88,13 +88,16 @@ function pathOf(
     const from = points[i]!
     const [x1, x2] = [rightOf(from), leftOf(to)]
     const middle = (x1 + x2) / 2
-    const curve = `${i === 0 ? 'M' : 'L'}${x1} ${from.y}C${middle} ${from.y} ${middle} ${to.y} ${x2} ${to.y}`
-    return i + 2 < points.length ? `${curve}L${rightOf(to)} ${to.y}` : curve
+    const [y1, y2] = [Math.round(from.y), Math.round(to.y)]
+    const curve = `${i === 0 ? `M${x1} ${y1}` : ''}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`
+    return i + 2 < points.length ? `${curve}L${rightOf(to)} ${y2}` : curve
   })
   return `<path d="${parts.join('')}" marker-${backwards ? 'start' : 'end'}="url(#a)"/>`
 }
 
-function svgNode(node: GraphNode, { y, height }: Placed, x: number, width: number): string {
+function svgNode(node: GraphNode, placed: Placed, x: number, width: number): string {
+  const { height } = placed
+  const y = Math.round(placed.y)
   const lines = labelLines(node)
   const rect = `<rect x="${x}" y="${y - height / 2}" width="${width}" height="${height}" rx="8"${node.healthy ? '' : ' class="ill"'}/>`
   const firstY = y - ((lines.length - 1) * linePx) / 2 + 4

@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { normalizeWords } from './argv.ts'
+
+test('normalizeWords takes the one-dash -id of kill, and leaves all else alone', () => {
+  assert.deepEqual(normalizeWords(['kill', '-id', 'score-0', '--restart']), [
+    'kill',
+    '--id',
+    'score-0',
+    '--restart',
+  ])
+  assert.deepEqual(normalizeWords(['kill', '-id=score-0']), ['kill', '--id=score-0'])
+  assert.deepEqual(normalizeWords(['produce', 's', '-id', 'x']), ['produce', 's', '-id', 'x'])
+})

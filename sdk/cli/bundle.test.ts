@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { CodedError } from '../errors.ts'
+import { bundleProject } from './bundle.ts'
+import { openProject } from './project.ts'
+import { root, temporaryFolder } from './test-cli.ts'
+
+function bundle(t: TestContext, files: Readonly<Record<string, string>>) {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'lib'))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  return bundleProject({ root }, openProject(join(folder, 'index.ts')))
+}
+
+async function refusal(t: TestContext, source: string): Promise<string> {
+  const error: unknown = await bundle(t, { 'index.ts': source }).catch((error) => error)
+  assert.ok(error instanceof CodedError && error.code === 'ERR_BUNDLE_FAILED', String(error))
+  return error.message
+}
+
+test('bundleProject makes one module without imports, with a map that names no folder of the machine', async (t) => {
+  const { code, sourceMap } = await bundle(t, {
+    'index.ts':
+      "import { defineFunction } from 'concord'\nimport { word } from './lib/word.ts'\nexport default defineFunction({ metadata: { name: word } })",
+    'lib/word.ts': "export const word: string = 'hi'",
+  })
+  assert.doesNotMatch(code, /^import /m)
+  const { default: definition } = await import(`data:text/javascript,${encodeURIComponent(code)}`)
+  assert.equal(definition.metadata.name, 'hi')
+  const { sources, sourcesContent } = JSON.parse(sourceMap)
+  assert.ok(sources.includes('index.ts') && sources.includes('lib/word.ts'))
+  assert.doesNotMatch(code, /\.\.\//)
+  for (const source of sources) assert.doesNotMatch(source, /^\/|\.\.\/|home|tmp/)
+  assert.match(sourcesContent[sources.indexOf('lib/word.ts')], /word: string/)
+})
+
+test('bundleProject names line and column of what does not compile', async (t) => {
+  assert.match(
+    await refusal(t, 'export default {\n  a: 1\n  b: 2\n}'),
+    /^Cannot bundle index.ts: index.ts:3:3: Expected "}" but found "b"/,
+  )
+})
+
+test('bundleProject refuses what is not there where functions run', async (t) => {
+  assert.match(
+    await refusal(t, "import 'node:fs'"),
+    /index.ts:1:8: 'node:fs' is not there where functions run/,
+  )
+  assert.match(await refusal(t, "import 'concord/testkit'"), /'concord\/testkit' is for tests/)
+  assert.match(await refusal(t, "import 'left-pad'"), /Could not resolve "left-pad"/)
+})

@@ -1,0 +1,436 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
+import { problem, type Script, startTestGateway } from '../client/test-gateway.ts'
+import { referencePath, referenceText } from './reference.ts'
+import { concord, type Ran, root, temporaryFolder, withTestsNode } from './test-cli.ts'
+
+async function gatewayOf(t: TestContext, script: Script) {
+  const gateway = await startTestGateway(script)
+  t.after(() => gateway.close())
+  return { ...gateway, env: { CONCORD_URL: gateway.url, CONCORD_TOKEN: 'secret' } }
+}
+
+/** A failure is told in one line on standard error, and nowhere else. */
+function assertFails({ code, stdout, stderr }: Ran, exitCode: number, line: RegExp): void {
+  assert.match(stderr, line)
+  assert.match(stderr, /^concord: [^\n]*\n$/)
+  assert.equal(stdout, '')
+  assert.equal(code, exitCode)
+}
+
+const lastJson = ({ stdout }: Ran) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!)
+
+test('--help answers in 150 ms', async () => {
+  const runs: Ran[] = []
+  for (let i = 0; i < 5; i++) runs.push(await concord(['--help']))
+  for (const { code, stdout } of runs) {
+    assert.equal(code, 0)
+    assert.match(stdout, /Usage: concord/)
+  }
+  // The best of a few: the machine may be busy with other tests, and that is not what is measured.
+  const bestMs = Math.min(...runs.map(({ ms }) => ms))
+  assert.ok(bestMs <= 150, `${bestMs} ms`)
+})
+
+test('an unknown command, option or value is a usage error that names the nearest', async () => {
+  assertFails(await concord(['deplo']), 2, /unknown command 'deplo' \(Did you mean deploy\?\)/)
+  assertFails(await concord(['fn', 'inspct', 'x']), 2, /Did you mean inspect\?/)
+  assertFails(await concord(['fn', 'ls', '--jsn']), 2, /unknown option '--jsn' \(Did you mean --json\?\)/)
+  assertFails(await concord(['produce', 's', '--rate', 'fast']), 2, /Expected a number above 0; see/)
+  assertFails(await concord(['graph', '--format', 'png']), 2, /text, dot, mermaid, svg/)
+  assertFails(await concord(['kill']), 2, /--id <id>/)
+  assertFails(
+    await concord(['produce', 's', '--key', 'a', '--ndjson'], { env: { CONCORD_URL: 'http://localhost' } }),
+    2,
+    /give one of them/,
+  )
+})
+
+test('version prints one JSON object', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.equal(lastJson(await concord(['version', '--json'])).version, version)
+})
+
+test('docs/reference/cli.md is what the commands say', () => {
+  assert.equal(readFileSync(referencePath, 'utf8'), referenceText(), 'run: node sdk/cli/reference.ts')
+})
+
+test('a refusal becomes an exit code, and its problem one line', async (t) => {
+  let status = 0
+  const { env } = await gatewayOf(t, () => problem(status, 'ERR_X', 'the gateway says why.\nAnd more'))
+  const expected = { 401: 3, 403: 3, 404: 4, 409: 5, 413: 6, 422: 6, 500: 1, 502: 8, 504: 7 }
+  for (const [each, exitCode] of Object.entries(expected)) {
+    status = Number(each)
+    assertFails(await concord(['fn', 'ls'], { env }), exitCode, /the gateway says why\. And more/)
+  }
+})
+
+test('--verbose shows all that is known of a failure', async (t) => {
+  const { env } = await gatewayOf(t, () => problem(409, 'ERR_CYCLE_BLOCKS', 'no'))
+  const { stderr } = await concord(['fn', 'rm', 'x', '--verbose'], { env })
+  assert.match(stderr, /^concord: no\n/)
+  assert.match(stderr, /code: ERR_CYCLE_BLOCKS/)
+  assert.match(stderr, /answer: 409 \{/)
+})
+
+test('a server that is not known, or not there, is exit code 8', async (t) => {
+  assertFails(await concord(['fn', 'ls']), 8, /No server is known: start one with 'concord up'/)
+  const gone = await gatewayOf(t, () => undefined)
+  await gone.close()
+  assertFails(
+    await concord(['fn', 'ls'], { env: gone.env }),
+    8,
+    /no server answers at http.*start one with 'concord up'/,
+  )
+  assertFails(await concord(['fn', 'ls', '--url', 'localhost:1']), 2, /expected a URL/)
+})
+
+test("connect finds what `concord up` wrote, and never sends another server that one's token", async (t) => {
+  const home = temporaryFolder(t)
+  const { url, received } = await gatewayOf(t, () => ({ status: 200, json: { functions: [] } }))
+  writeFileSync(join(home, 'client.json'), JSON.stringify({ url, token: 'from-up' }))
+  writeFileSync(join(home, 'token'), 'from-file\n')
+  await concord(['fn', 'ls', '--home', home])
+  await concord(['fn', 'ls'], { env: { CONCORD_HOME: home, CONCORD_TOKEN: 'from-env' } })
+  await concord(['fn', 'ls', '--home', home, '--token-file', join(home, 'token')])
+  await concord(['fn', 'ls', '--home', home, '--url', `${url}/`])
+  assert.deepEqual(
+    received.map(({ headers }) => headers.authorization),
+    ['Bearer from-up', 'Bearer from-env', 'Bearer from-file', undefined],
+  )
+})
+
+const source =
+  "import { defineFunction } from 'concord'\nexport default defineFunction({ metadata: { name: 'shout', ostreams: ['loud'] } })"
+const deployed = { status: 200, json: { name: 'shout', version: 2, bundleSha256: 'ab', changed: true } }
+const detail = {
+  name: 'shout',
+  version: 2,
+  state: 'running',
+  instancesWanted: 1,
+  instancesRunning: 1,
+  ostreams: ['loud'],
+}
+const instance = { id: 'shout-0', version: 2, state: 'running' }
+
+function sourceFile(t: TestContext): string {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'shout.ts'), source)
+  return join(folder, 'shout.ts')
+}
+
+test('fn deploy bundles, uploads with the flags as manifest, waits until it runs, and shows each step', async (t) => {
+  const states = ['starting', 'starting', 'running']
+  const { env, received } = await gatewayOf(t, ({ method }) => {
+    if (method === 'POST') return deployed
+    return { status: 200, json: { ...detail, instances: [{ ...instance, state: states.shift() }] } }
+  })
+  const ran = await concord(
+    ['fn', 'deploy', sourceFile(t), '--instances', '1', '--mem', '128', '--env', 'A=b=c', '--json'],
+    { env },
+  )
+  assert.equal(ran.code, 0, ran.stderr)
+  const { name, version, instancesRunning, stepsMs, totalMs } = lastJson(ran)
+  assert.deepEqual({ name, version, instancesRunning }, { name: 'shout', version: 2, instancesRunning: 1 })
+  assert.deepEqual(Object.keys(stepsMs), ['read', 'bundle', 'upload', 'start'])
+  assert.ok(totalMs >= stepsMs.read + stepsMs.bundle + stepsMs.upload + stepsMs.start - 4)
+  for (const step of ['read', 'bundle', 'upload', 'start'])
+    assert.match(ran.stderr, new RegExp(`^${step} .* \\d+ ms$`, 'm'))
+  const upload = received[0]!.body.toString()
+  assert.match(upload, /\{"resources":\{"memMib":128\},"env":\{"A":"b=c"\},"instances":1\}/)
+  assert.match(upload, /name:"shout"/)
+  assert.match(upload, /"sources":\["node_modules\/concord\/sdk.js","shout.ts"\]/)
+})
+
+test('fn deploy says at once why a function does not start', async (t) => {
+  const lastExit = { code: 11, reason: 'initFailed', message: 'init threw', atMs: 0 }
+  const lastError = {
+    name: 'TypeError',
+    message: 'x is not a function',
+    at: 'shout.ts:2:9',
+    stack: '',
+    timeMs: 0,
+  }
+  const { env } = await gatewayOf(t, ({ method }) =>
+    method === 'POST'
+      ? deployed
+      : {
+          status: 200,
+          json: { ...detail, instances: [{ ...instance, state: 'backingOff', lastExit, lastError }] },
+        },
+  )
+  const { code, stderr } = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.equal(code, 6)
+  assert.match(
+    stderr,
+    /shout v2 does not run: shout-0 ended \(initFailed\): TypeError: x is not a function at shout.ts:2:9/,
+  )
+})
+
+test('fn deploy gives up after --timeout and says what it waits for', async (t) => {
+  const { env } = await gatewayOf(t, ({ method }) =>
+    method === 'POST'
+      ? deployed
+      : {
+          status: 200,
+          json: { ...detail, instances: [{ ...instance, state: 'waiting', why: 'no offer has 9 cpus' }] },
+        },
+  )
+  const { code, stderr } = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.1'], { env })
+  assert.equal(code, 7)
+  assert.match(stderr, /0 of 1 instances run after 0.1 s: no offer has 9 cpus/)
+})
+
+test('fn deploy --until-output ends with the first record that comes out', async (t) => {
+  const { env } = await gatewayOf(t, ({ method, path }, response) => {
+    if (method === 'POST') return deployed
+    if (path.startsWith('/v1/functions/')) return { status: 200, json: { ...detail, instances: [instance] } }
+    return void response.write(
+      '{"event":"ready","hold":false}\n{"stream":"loud","partition":0,"value":"x"}\n',
+    )
+  })
+  const ran = await concord(['fn', 'deploy', sourceFile(t), '--until-output', '--json'], { env })
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.match(ran.stderr, /^output {2}first record of loud/m)
+  assert.ok(lastJson(ran).stepsMs.output >= 0)
+})
+
+test("deploy takes the essay's config.json", async (t) => {
+  const { env, received } = await gatewayOf(t, () => deployed)
+  const file = sourceFile(t)
+  const config = join(file, '..', 'config.json')
+  writeFileSync(
+    config,
+    JSON.stringify({ computation_name: 'shout', executable_name: 'shout.ts', mem: 128, retries: 2 }),
+  )
+  const { code, stdout } = await concord(['deploy', config, '--no-wait'], { env })
+  assert.equal(code, 0)
+  assert.match(stdout, /^shout v2 is stored and will run \(\d+ ms\)\.\n$/)
+  assert.match(received[0]!.body.toString(), /\{"name":"shout","resources":\{"memMib":128\},"restarts":2\}/)
+})
+
+test('a function or configuration that makes no sense is exit code 6, and is not uploaded', async (t) => {
+  const { env, received } = await gatewayOf(t, () => deployed)
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'index.ts'), 'export default {')
+  assert.equal((await concord(['fn', 'deploy', folder], { env })).code, 6)
+  writeFileSync(join(folder, 'concord.jsonc'), '{ "instnaces": 1 }')
+  assertFails(
+    await concord(['fn', 'deploy', folder], { env }),
+    6,
+    /concord.jsonc:1:3: unknown key 'instnaces'; did you mean 'instances'/,
+  )
+  assertFails(
+    await concord(['fn', 'deploy', join(folder, 'nope.ts')], { env }),
+    4,
+    /there is no such file or folder/,
+  )
+  assert.equal(received.length, 0)
+})
+
+test('kill -id stops an instance', async (t) => {
+  const { env, received } = await gatewayOf(t, () => ({ status: 202, json: {} }))
+  assert.deepEqual(lastJson(await concord(['kill', '-id', 'score-0', '--restart', '--json'], { env })), {
+    id: 'score-0',
+    restart: true,
+  })
+  const { stdout } = await concord(['kill', '-id', 'score-1'], { env })
+  assert.equal(stdout, 'score-1 is being stopped.\n')
+  assert.deepEqual(
+    received.map(({ method, path }) => `${method} ${path}`),
+    ['DELETE /v1/instances/score-0?restart=true', 'DELETE /v1/instances/score-1?restart=false'],
+  )
+})
+
+test('produce sends the lines of standard input once, and says once that it slows down', async (t) => {
+  const bodies: string[] = []
+  const { env, received } = await gatewayOf(t, ({ body }) => {
+    if (received.length <= 2)
+      return {
+        ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: received.length }),
+        headers: { 'retry-after': '0' },
+      }
+    bodies.push(body.toString())
+    return { status: 200, json: { accepted: 2 } }
+  })
+  const ran = await concord(['produce', 'words', '--key', 'k', '--json'], { env, input: 'a\nb\nc\nd\ne\n' })
+  assert.deepEqual(lastJson(ran), { accepted: 5 })
+  assert.equal(ran.stderr.match(/slowing down/g)?.length, 1)
+  assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
+})
+
+test('produce that fails says how many records were accepted', async (t) => {
+  const { env, received } = await gatewayOf(t, () =>
+    received.length === 1
+      ? { ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: 2 }), headers: { 'retry-after': '0' } }
+      : problem(400, 'ERR_RECORD_INVALID', 'record 1 is no record', { accepted: 1 }),
+  )
+  const ran = await concord(['produce', 'words', '--json'], { env, input: 'a\nb\nc\nd\n' })
+  assert.equal(ran.code, 6)
+  assert.match(ran.stderr, /record 1 is no record \(3 records were accepted\)/)
+  assert.deepEqual(lastJson(ran), { accepted: 3 })
+  assertFails(
+    await concord(['produce', 'words', '--file', '/nonexistent/x'], { env }),
+    4,
+    /there is no such file/,
+  )
+})
+
+const records = [0, 1, 2].map((sequence) => ({
+  stream: 's',
+  partition: 0,
+  producer: 'p',
+  sequence,
+  timeMs: 0,
+  key: 'k',
+  value: `v${sequence}`,
+}))
+
+test('consume prints key and value, or JSON lines, and ends after --count', async (t) => {
+  const { env, received } = await gatewayOf(t, (_, response) => {
+    const lines = [
+      { event: 'ready', hold: true },
+      { event: 'gap', partition: 3, producer: 'p', records: 7 },
+      ...records,
+    ]
+    return void response.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  })
+  const ran = await concord(['consume', 's', '--count', '2', '--hold'], { env })
+  assert.equal(ran.stdout, 'k\tv0\nk\tv1\n')
+  assert.match(ran.stderr, /missed 7 records of partition 3/)
+  assert.equal(ran.code, 0)
+  assert.match(received[0]!.path, /hold=true&count=2/)
+  const json = await concord(['consume', 's', '--count', '3', '--json'], { env })
+  assert.deepEqual(
+    json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    records,
+  )
+})
+
+test('consume that has too little by --timeout, or is cut off, fails', async (t) => {
+  const { env, received } = await gatewayOf(t, (_, response) => {
+    response.write(`{"event":"ready","hold":false}\n${JSON.stringify(records[0])}\n`)
+    if (received.length === 3) response.end()
+    return undefined
+  })
+  const late = await concord(['consume', 's', '--count', '2', '--timeout', '0.3'], { env })
+  assert.equal(late.code, 7)
+  assert.match(late.stderr, /1 of 2 records came in 0.3 s/)
+  assert.equal((await concord(['consume', 's', '--timeout', '0.3'], { env })).code, 0)
+  const cut = await concord(['consume', 's', '--count', '2'], { env })
+  assert.equal(cut.code, 1)
+  assert.match(cut.stderr, /the server ended it after 1 records/)
+})
+
+test('graph, fn ls, fn inspect, fn logs and stream ls print for people and as JSON', async (t) => {
+  const summary = { ...detail, istreams: ['words'], recordsIn: 1, recordsOut: 1, errors: 0 }
+  const manifest = {
+    istreams: { words: { grouping: 'groupBy' } },
+    ostreams: ['loud'],
+    onError: 'skip',
+    resources: { cpus: 1, memMib: 256, diskMib: 32 },
+  }
+  const ledger = [
+    { stream: 'words', sent: 5, processed: 3, dropped: { skipped: 1 }, inFlight: 1, unaccounted: 0 },
+  ]
+  const full = {
+    ...summary,
+    manifest,
+    bundleSha256: 'ab',
+    deployedAtMs: 0,
+    instances: [
+      { ...instance, restarts: 2, recordsIn: 1, recordsOut: 1, errors: 0, stateEntries: 4, why: 'because' },
+    ],
+    ledger,
+  }
+  const log = { timeMs: 0, level: 'warn', function: 'shout', version: 2, instance: 'shout-0', message: 'hm' }
+  const stream = { name: 'words', partitions: 16, raw: false, producers: [], consumers: ['shout'] }
+  const answers: Record<string, unknown> = {
+    '/v1/functions': { functions: [summary] },
+    '/v1/functions/shout': full,
+    '/v1/functions/shout/logs?follow=false&tail=100': log,
+    '/v1/streams': { streams: [stream] },
+    '/v1/topology': { functions: [summary], streams: [stream] },
+  }
+  const { env } = await gatewayOf(t, ({ path }) => ({ status: 200, json: answers[path] }))
+  const expected: [string[], RegExp, unknown][] = [
+    [['fn', 'ls'], /^shout {5}v2 {7}running {2}1\/1/m, [summary]],
+    [['fn', 'inspect', 'shout'], /words +5 +3 +1 skipped +1 +0[\s\S]*shout-0: because/, full],
+    [['fn', 'logs', 'shout'], /1970-01-01T00:00:00.000Z warn {2}shout-0 v2 hm/, log],
+    [['stream', 'ls'], /^words +16 +no +- +shout$/m, [stream]],
+    [
+      ['graph', '--interval', '1'],
+      /words ×16 ───▶│ shout v2 1\/1 +│───▶ loud/,
+      { functions: [summary], streams: [stream], rates: { shout: { in: 0, out: 0 } } },
+    ],
+    [
+      ['graph', '--interval', '0', '--format', 'mermaid'],
+      /^flowchart LR/,
+      { functions: [summary], streams: [stream], rates: {} },
+    ],
+  ]
+  for (const [words, text, json] of expected) {
+    assert.match((await concord(words, { env })).stdout, text)
+    assert.deepEqual(lastJson(await concord([...words, '--json'], { env })), json)
+  }
+})
+
+test('init makes a project whose test runs as it is, and overwrites nothing', async (t) => {
+  const cwd = temporaryFolder(t)
+  assert.equal((await concord(['init', 'shout'], { cwd })).code, 0)
+  const ran = await promisify(execFile)('npm', ['test'], {
+    cwd: join(cwd, 'shout'),
+    env: { ...process.env, ...withTestsNode, NODE_TEST_CONTEXT: undefined },
+  })
+  assert.match(ran.stdout, /pass 1/)
+  assertFails(await concord(['init', 'shout'], { cwd }), 5, /it is not empty/)
+  assertFails(await concord(['init', 'Shout'], { cwd }), 2, /expected a lower-case letter/)
+})
+
+test("init's project has types that hold", async (t) => {
+  const cwd = temporaryFolder(t)
+  await concord(['init', 'shout'], { cwd })
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const check = () => promisify(execFile)(process.execPath, [tsc, '-p', join(cwd, 'shout')])
+  await check()
+  const file = join(cwd, 'shout', 'index.ts')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('ctx.produceRecord(', 'ctx.produceRecrod('))
+  await assert.rejects(check(), (error: { stdout: string }) =>
+    /Did you mean 'produceRecord'/.test(error.stdout),
+  )
+})
+
+test('the package installs alone, and its command runs from anywhere', async (t) => {
+  const folder = temporaryFolder(t)
+  const run = promisify(execFile)
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+  })
+  const [{ filename, files }] = JSON.parse(stdout)
+  const paths = files.map(({ path }: { path: string }) => path)
+  assert.ok(paths.includes('dist/types/index.d.ts') && paths.includes('sdk/schema/concord.schema.json'))
+  const stray = paths.filter((path: string) => /\.test\.|^(infra|gateway|runner|scheduler|test)\//.test(path))
+  assert.deepEqual(stray, ['sdk/cli/template/index.test.ts.tmpl'])
+  await run('tar', ['-xzf', join(folder, filename), '-C', folder])
+  const installed = join(folder, 'package')
+  mkdirSync(join(installed, 'node_modules', '@types'), { recursive: true })
+  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
+  assert.deepEqual(Object.keys(dependencies), ['@types/node', 'esbuild', 'zod'])
+  for (const name of Object.keys(dependencies))
+    symlinkSync(join(root, 'node_modules', name), join(installed, 'node_modules', name))
+  const command = join(installed, 'sdk', 'cli', 'bin.mjs')
+  assert.match((await concord(['version'], { command, cwd: folder })).stdout, /^concord \d/)
+  assertFails(await concord(['up'], { command, cwd: folder }), 1, /holds the command line alone/)
+  const { env } = await gatewayOf(t, () => deployed)
+  assert.equal(
+    (await concord(['fn', 'deploy', sourceFile(t), '--no-wait'], { command, cwd: folder, env })).code,
+    0,
+  )
+})

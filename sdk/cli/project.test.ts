@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { isCode } from '../errors.ts'
+import { namePattern as manifestPattern } from '../manifest.ts'
+import { namePattern } from './commands/init.ts'
+import { openProject, openProjectFile } from './project.ts'
+import { schemaPath, schemaText } from './schema.ts'
+import { temporaryFolder } from './test-cli.ts'
+
+function projectWith(t: TestContext, files: Readonly<Record<string, string>>): string {
+  const folder = temporaryFolder(t)
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  return folder
+}
+
+/** The message with which a configuration is refused. */
+function refusal(t: TestContext, text: string): string {
+  const folder = projectWith(t, { 'config.json': text, 'index.ts': '' })
+  try {
+    openProjectFile(join(folder, 'config.json'))
+  } catch (error) {
+    assert.ok(isCode(error, 'ERR_PROJECT_INVALID'))
+    return error.message
+  }
+  assert.fail(`${text} was not refused`)
+}
+
+test('openProject takes a source file alone, without a manifest', (t) => {
+  const folder = projectWith(t, { 'shout.ts': '' })
+  assert.deepEqual(openProject(join(folder, 'shout.ts')), {
+    entry: join(folder, 'shout.ts'),
+    folder,
+    manifest: {},
+  })
+})
+
+test('openProject takes a folder by its concord.jsonc, and uploads only what that says', (t) => {
+  const config =
+    '{ // comments and trailing commas are fine\n "$schema": "x", "main": "a.ts", "instances": 2, }'
+  const folder = projectWith(t, { 'concord.jsonc': config, 'a.ts': '', 'b.ts': '' })
+  assert.deepEqual(openProject(folder), { entry: join(folder, 'a.ts'), folder, manifest: { instances: 2 } })
+  assert.deepEqual(openProject(join(folder, 'a.ts')).manifest, { instances: 2 })
+  assert.deepEqual(openProject(join(folder, 'b.ts')).manifest, {})
+})
+
+test('openProject says what is missing', (t) => {
+  const folder = projectWith(t, { 'concord.jsonc': '{}' })
+  assert.throws(() => openProject(folder), /there is no index.ts in .*'main'/)
+  assert.throws(
+    () => openProject(join(folder, 'nope.ts')),
+    (error) => isCode(error, 'ERR_FILE_MISSING'),
+  )
+})
+
+test("openProjectFile takes the original's keys where they have a meaning here", (t) => {
+  const config = {
+    computation_name: 'shout',
+    executable_name: 'main.ts',
+    executable_arguments: ['a', 'b'],
+    environment_variables: ['MODE=loud', 'URL=http://x/?a=b'],
+    cpus: 0.5,
+    mem: 512,
+    disk: 64,
+    instances: 3,
+    retries: 5,
+    framework_logging_level: 0,
+    onError: 'skip',
+  }
+  const folder = projectWith(t, { 'config.json': JSON.stringify(config), 'main.ts': '' })
+  const { entry, manifest } = openProjectFile(join(folder, 'config.json'))
+  assert.equal(entry, join(folder, 'main.ts'))
+  assert.deepEqual(manifest, {
+    name: 'shout',
+    args: ['a', 'b'],
+    env: { MODE: 'loud', URL: 'http://x/?a=b' },
+    resources: { cpus: 0.5, memMib: 512, diskMib: 64 },
+    instances: 3,
+    restarts: 5,
+    logLevel: 'info',
+    onError: 'skip',
+  })
+})
+
+test('openProjectFile refuses an unknown key at its place and names the nearest', (t) => {
+  assert.equal(
+    refusal(t, '{\n  "instnaces": 2\n}'),
+    "Cannot read config.json:2:3: unknown key 'instnaces'; did you mean 'instances'?",
+  )
+  assert.match(
+    refusal(t, '{"resources": {"memMb": 1}}'),
+    /unknown key 'memMb' in 'resources'; did you mean 'memMib'\?/,
+  )
+  assert.match(refusal(t, '{"computation_nmae": "x"}'), /did you mean 'computation_name'\?/)
+  assert.match(refusal(t, '{"zookeeper_hosts": "x"}'), /unknown key 'zookeeper_hosts'$/)
+})
+
+test('openProjectFile refuses what has the wrong shape, or says one thing twice', (t) => {
+  assert.match(refusal(t, '{"instances": "two"}'), /config.json:1:2: 'instances' is wrong: .*number/)
+  assert.match(
+    refusal(t, '{"mem": 512, "resources": {"memMib": 1}}'),
+    /'mem' is wrong: 'resources.memMib' says the same/,
+  )
+  assert.match(refusal(t, '{"environment_variables": ["MODE"]}'), /expected NAME=value, found 'MODE'/)
+  assert.match(refusal(t, '{"instances": '), /it is not JSON/)
+  assert.match(refusal(t, ''), /config.json:1:1: it is not JSON: ValueExpected/)
+  assert.match(refusal(t, '[]'), /it is wrong/)
+})
+
+test('the published JSON Schema is the one that the command line checks with', () => {
+  assert.equal(readFileSync(schemaPath, 'utf8'), schemaText(), 'run: node sdk/cli/schema.ts')
+})
+
+test('namePattern of init is that of the manifest', () => {
+  assert.equal(namePattern.source, manifestPattern.source)
+})

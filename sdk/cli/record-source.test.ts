@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { batchesOf, keyedByField, type LineParser, paced, recordLines, valueLines } from './record-source.ts'
+
+async function* chunksOf(bytes: Buffer, chunkBytes: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
+}
+
+async function valuesOf(text: string, chunkBytes: number, parse: LineParser = valueLines(undefined)) {
+  const values: string[] = []
+  for await (const { records } of batchesOf(chunksOf(Buffer.from(text), chunkBytes), parse)) {
+    values.push(...records.map(({ value }) => Buffer.from(value as Uint8Array).toString()))
+  }
+  return values
+}
+
+test('batchesOf makes a record of each line, however the bytes are cut', async () => {
+  const line = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll(/[\r\n]/g, ''))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(line),
+      fc.constantFrom('\n', '\r\n'),
+      fc.integer({ min: 1, max: 30 }),
+      async (lines, end, chunkBytes) => {
+        assert.deepEqual(await valuesOf(lines.map((text) => text + end).join(''), chunkBytes), lines)
+      },
+    ),
+  )
+  assert.deepEqual(await valuesOf('a\n\nlast line without an end', 3), ['a', '', 'last line without an end'])
+})
+
+test('keyedByField takes the key out of the value, and names the line that lacks it', async () => {
+  const parse = keyedByField('user')
+  assert.equal(parse(Buffer.from('{"user":"anna"}'), 1).key, 'anna')
+  assert.equal(parse(Buffer.from('{"user":7}'), 1).key, '7')
+  assert.throws(() => parse(Buffer.from('{"name":"anna"}'), 3), /line 3: its field 'user' is missing/)
+  assert.throws(() => parse(Buffer.from('null'), 4), /line 4/)
+  assert.throws(() => parse(Buffer.from('hello'), 5), /line 5: it is not JSON but starts with 'hello'/)
+})
+
+test('recordLines takes whole records as the API has them', () => {
+  const record = recordLines(Buffer.from('{"key":"k","valueBase64":"/w==","timeMs":9}'), 1)
+  assert.deepEqual(record, { key: 'k', value: Buffer.from([255]), timeMs: 9 })
+  assert.throws(() => recordLines(Buffer.from('{"key":"k"}'), 2), /line 2: it has neither/)
+})
+
+test('paced passes every record in order, not faster than asked', async () => {
+  const startedMs = performance.now()
+  const passed: number[] = []
+  for await (const { records } of paced(
+    batchesOf(chunksOf(Buffer.from('x\n'.repeat(60)), 7), valueLines('k')),
+    400,
+  )) {
+    passed.push(records.length)
+  }
+  assert.equal(
+    passed.reduce((sum, count) => sum + count, 0),
+    60,
+  )
+  assert.ok(performance.now() - startedMs >= (60 / 400) * 1000 * 0.8)
+})
