@@ -6,7 +6,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isAlive, type ProcessIdentity, signalGroup, TaskFolder } from './agent/index.ts'
+import { Cgroup, isAlive, type ProcessIdentity, signalGroup, TaskFolder } from './agent/index.ts'
 
 const pollMs = 10
 /** How long the kernel may take over a SIGKILL, and a shim over what comes after. */
@@ -31,9 +31,12 @@ async function endTask(folder: TaskFolder, graceMs: number): Promise<void> {
   // A shim that has just started writes its command within milliseconds.
   await until(() => folder.command !== undefined || processesOf(folder).length === 0, killMs)
   if (folder.command !== undefined) signalGroup(folder.command, 'SIGTERM')
-  if (await until(() => processesOf(folder).length === 0, graceMs)) return
-  if (folder.command !== undefined) signalGroup(folder.command, 'SIGKILL')
-  await until(() => processesOf(folder).length === 0, killMs)
+  if (!(await until(() => processesOf(folder).length === 0, graceMs))) {
+    if (folder.command !== undefined) signalGroup(folder.command, 'SIGKILL')
+    await until(() => processesOf(folder).length === 0, killMs)
+  }
+  const cgroup = folder.readRecord()?.cgroup
+  if (cgroup !== undefined) await until(() => new Cgroup(cgroup).tryRemove(), killMs)
 }
 
 function processesOf(folder: TaskFolder): readonly ProcessIdentity[] {

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent as HttpAgent, request } from 'undici'
+import { endTasks } from './end-tasks.ts'
 import type { TaskStatus } from './wire/index.ts'
 
 const deadlineMs = 15_000
@@ -102,7 +103,9 @@ export class TestFramework {
       }),
     })
     const framework = new TestFramework(options.url, http, headers, response)
-    t.after(() => framework.disconnect())
+    defer(t, () => framework.disconnect())
+    await framework.next('first event', () => true)
+    framework.seen = 0
     return framework
   }
 
@@ -249,10 +252,26 @@ export function amount(offer: OfferSeen, name: string): number {
   return offer.resources.find((r) => r.name === name)?.scalar?.value ?? 0
 }
 
-/** A folder of its own, removed after the test. */
+const deferred = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** Runs after the test, the last first: Node runs its own `after` hooks the first first. */
+export function defer(t: TestContext, run: () => unknown): void {
+  const stack = deferred.get(t) ?? []
+  stack.push(run)
+  if (stack.length > 1) return
+  deferred.set(t, stack)
+  t.after(async () => {
+    for (const undo of stack.toReversed()) await undo()
+  })
+}
+
+/** A folder of its own; after the test the tasks there end and it is removed. */
 export function tempDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'minimesos-test-'))
-  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  defer(t, async () => {
+    while ((await endTasks(dir, 0)) > 0);
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
   return dir
 }
 

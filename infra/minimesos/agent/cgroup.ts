@@ -7,7 +7,6 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock } from '../../clock.ts'
 
 /** What Mesos adds to a command task for its executor. */
 export const executorMemMib = 32
@@ -67,12 +66,17 @@ export class Cgroup {
 
   /** @throws If it cannot be made or bounded. */
   make(version: 1 | 2, memMib: number): void {
+    const bytes = String(memMib * 2 ** 20)
     mkdirSync(this.path)
-    // 'r+': in a plain folder this must fail, not make a file of that name.
-    const limitFile = version === 1 ? 'memory.limit_in_bytes' : 'memory.max'
-    writeFileSync(join(this.path, limitFile), String(memMib * 2 ** 20), { flag: 'r+' })
-    // Of a task half killed nobody has any use.
-    if (version === 2) writeFileSync(join(this.path, 'memory.oom.group'), '1', { flag: 'r+' })
+    if (version === 1) {
+      this.#write('memory.limit_in_bytes', bytes)
+      this.#writeIfThere('memory.memsw.limit_in_bytes', bytes)
+    } else {
+      this.#write('memory.max', bytes)
+      this.#writeIfThere('memory.swap.max', '0')
+      // Of a task half killed nobody has any use.
+      this.#writeIfThere('memory.oom.group', '1')
+    }
   }
 
   /** How often the kernel killed in this group for want of memory. */
@@ -91,9 +95,9 @@ export class Cgroup {
     return this.#read('memory.stat') ?? ''
   }
 
-  /** Removes it once the last process has left: the kernel takes a moment after a kill. */
-  remove(clock: Clock, tries = removeTries): void {
-    if (!this.tryRemove() && tries > 0) clock.after(removeRetryMs, () => this.remove(clock, tries - 1))
+  /** Removes it once the last process has left: the kernel, which knows no other clock, takes a moment after a kill. */
+  remove(tries = removeTries): void {
+    if (!this.tryRemove() && tries > 0) setTimeout(() => this.remove(tries - 1), removeRetryMs)
   }
 
   tryRemove(): boolean {
@@ -103,6 +107,16 @@ export class Cgroup {
       return !existsSync(this.path)
     }
     return true
+  }
+
+  /** 'r+': in a plain folder this must fail, not make a file of that name. */
+  #write(name: string, value: string): void {
+    writeFileSync(join(this.path, name), value, { flag: 'r+' })
+  }
+
+  /** Not every kernel accounts for swap. */
+  #writeIfThere(name: string, value: string): void {
+    if (existsSync(join(this.path, name))) this.#write(name, value)
   }
 
   #read(name: string): string | undefined {

@@ -1,4 +1,5 @@
 export { Agent, type AgentListener, type AgentOptions } from './agent.ts'
+export { Cgroup, findCgroupParent } from './cgroup.ts'
 export { identityOf, isAlive, type ProcessIdentity, signalGroup } from './process-identity.ts'
 export type { Task } from './task.ts'
 export { TaskFolder } from './task-folder.ts'

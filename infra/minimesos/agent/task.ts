@@ -303,7 +303,7 @@ export class Task {
     if (this.ended || this.#closed) return
     this.#stage = 'ended'
     this.#cancelKill()
-    this.#cgroup?.remove(this.#host.clock)
+    this.#cgroup?.remove()
     this.#host.log.info({ task: this.id, state: ending.state, reason: ending.reason }, ending.message)
     this.#report(ending)
     if (this.#record.discarded) this.#forget()

@@ -11,26 +11,14 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../../clock.ts'
 import type { Agent, Task } from '../agent/index.ts'
-import {
-  type Call,
-  type CheckedCall,
-  frameworkFault,
-  fromWire,
-  has,
-  type Operation,
-  subtract,
-  sum,
-  type TaskInfo,
-  type TaskState,
-  type TaskStatus,
-  toWire,
-} from '../wire/index.ts'
+import { type Call, type CheckedCall, frameworkFault, has, type TaskStatus, toWire } from '../wire/index.ts'
+import { Acceptor } from './acceptor.ts'
 import { Allocator, type Offer } from './allocator.ts'
 import { type EventStream, heartbeatIntervalMs } from './event-stream.ts'
 import { Framework } from './framework.ts'
 import { afterLong } from './long-timer.ts'
 import { Registry } from './registry.ts'
-import { taskFault } from './task-fault.ts'
+import { latestState, type Report, unknownTask } from './reports.ts'
 
 /** What a framework gets at least to come back after a restart of the master: Mesos's agent_reregister_timeout. */
 const recoveryMinMs = 600_000
@@ -60,6 +48,7 @@ export class Master {
   readonly #id = randomUUID()
   readonly #registry: Registry
   readonly #allocator: Allocator
+  readonly #acceptor: Acceptor
   readonly #frameworks = new Map<string, Framework>()
   readonly #removed = new Set<string>()
   #frameworkCount = 0
@@ -75,10 +64,15 @@ export class Master {
       clock: options.clock,
       offered: (framework, offers) => this.#sendOffers(framework, offers),
     })
+    this.#acceptor = new Acceptor({
+      allocator: this.#allocator,
+      find: (framework, taskId) => this.#find(framework, taskId),
+      report: (framework, report) => this.#report(framework, report),
+    })
     this.#recover()
     for (const agent of options.agents) {
       agent.listen({
-        update: (frameworkId, status) => this.#forward(frameworkId, status),
+        update: (frameworkId, status) => this.#send(this.#frameworks.get(frameworkId), status),
         freed: () => this.#allocator.allocateSoon(),
       })
     }
@@ -172,7 +166,7 @@ export class Master {
         this.#remove(framework)
         break
       case 'ACCEPT':
-        this.#accept(framework, call.accept!)
+        this.#acceptor.accept(framework, call.accept!)
         break
       case 'DECLINE':
         for (const { value } of call.decline!.offer_ids) {
@@ -212,96 +206,6 @@ export class Master {
     return accepted
   }
 
-  #accept(framework: Framework, accept: NonNullable<Call['accept']>): void {
-    const offers = this.#takeOffers(
-      framework,
-      accept.offer_ids.map((id) => id.value),
-    )
-    const first = typeof offers === 'string' ? undefined : offers[0]
-    if (typeof offers === 'string' || first === undefined) {
-      for (const info of accept.operations.flatMap(tasksOf)) {
-        this.#tell(
-          framework,
-          info,
-          'TASK_DROPPED',
-          'REASON_INVALID_OFFERS',
-          `Task launched with invalid offers: ${offers}`,
-        )
-      }
-      return
-    }
-    let left = sum(offers.map((offer) => offer.resources))
-    let launched = false
-    for (const operation of accept.operations) {
-      if (operation.type !== 'LAUNCH') {
-        this.#refuseOperation(framework, operation)
-        continue
-      }
-      for (const info of operation.launch?.task_infos ?? []) {
-        if (!this.#launch(framework, first, info, left)) continue
-        left = subtract(left, fromWire(info.resources))
-        launched = true
-      }
-    }
-    this.#allocator.refuse(first, left, accept.filters?.refuse_seconds, launched ? 0 : undefined)
-  }
-
-  /** All of the offers, of one agent and one role; or what is wrong. Offers named are used up in both cases. */
-  #takeOffers(framework: Framework, ids: readonly string[]): readonly Offer[] | string {
-    const offers = ids.map((id) => this.#allocator.take(framework, id))
-    const twice = ids.find((id, i) => ids.indexOf(id) !== i)
-    const dead = ids[offers.indexOf(undefined)]
-    const [first, other] = [offers[0], offers.find((offer) => offer?.role !== offers[0]?.role)]
-    const elsewhere = offers.find((offer) => offer?.agent !== first?.agent)
-    if (ids.length === 0) return 'No offers specified'
-    if (twice !== undefined) return `Duplicate offer ${twice} in offer list`
-    if (dead !== undefined) return `Offer ${dead} is no longer valid`
-    if (other !== undefined) {
-      return `Aggregated offers must be allocated to the same role. Offer ${other.id} uses role ${other.role} but another is using role ${first?.role}`
-    }
-    if (elsewhere !== undefined) {
-      return `Aggregated offers must belong to one single agent. Offer ${elsewhere.id} uses agent ${elsewhere.agent.id} and agent ${first?.agent.id}`
-    }
-    return offers.filter((offer) => offer !== undefined)
-  }
-
-  #launch(framework: Framework, { agent, role }: Offer, info: TaskInfo, left: Offer['resources']): boolean {
-    const fault = taskFault(info, {
-      agentId: agent.id,
-      role,
-      left,
-      taken: (taskId) => this.#find(framework, taskId) !== undefined,
-    })
-    if (fault !== undefined) {
-      this.#tell(framework, info, 'TASK_ERROR', 'REASON_TASK_INVALID', fault)
-      return false
-    }
-    try {
-      agent.launch(framework.id, role, info)
-      return true
-    } catch (error) {
-      const message = `Failed to create executor directory: ${(error as Error).message}`
-      this.#tell(framework, info, 'TASK_DROPPED', 'REASON_EXECUTOR_TERMINATED', message)
-      return false
-    }
-  }
-
-  #refuseOperation(framework: Framework, operation: Operation): void {
-    const message = `minimesos does not support the operation ${operation.type ?? 'of unknown type'}`
-    for (const info of tasksOf(operation)) {
-      this.#tell(
-        framework,
-        info,
-        'TASK_ERROR',
-        'REASON_TASK_GROUP_INVALID',
-        `${message}: launch tasks by LAUNCH`,
-      )
-    }
-    if (operation.id === undefined) return
-    const status = { operation_id: operation.id, state: 'OPERATION_ERROR', message }
-    framework.stream?.send('UPDATE_OPERATION_STATUS', { status })
-  }
-
   #revive(framework: Framework, asked: readonly string[]): void {
     const roles = asked.length > 0 ? asked : framework.roles
     framework.suppressed = new Set([...framework.suppressed].filter((role) => !roles.includes(role)))
@@ -319,55 +223,23 @@ export class Master {
   }
 
   #reconcile(framework: Framework, asked: NonNullable<Call['reconcile']>['tasks']): void {
-    if (asked.length === 0) for (const task of this.#tasks(framework)) this.#tellState(framework, task)
+    if (asked.length === 0)
+      for (const task of this.#tasks(framework)) this.#report(framework, latestState(task))
     for (const { task_id, agent_id } of asked) this.#reconcileOne(framework, task_id.value, agent_id?.value)
   }
 
   #reconcileOne(framework: Framework, taskId: string, agentId: string | undefined): void {
     const task = this.#find(framework, taskId)
-    if (task !== undefined) return this.#tellState(framework, task)
-    const known = agentId !== undefined && this.#agent(agentId) !== undefined
-    this.#sendStatus(framework, {
-      task_id: { value: taskId },
-      state: framework.told(known ? 'TASK_GONE' : 'TASK_UNKNOWN'),
-      message: `Reconciliation: Task is unknown${known ? ' to the agent' : ''}`,
-      source: 'SOURCE_MASTER',
-      reason: 'REASON_RECONCILIATION',
-      ...(agentId === undefined ? {} : { agent_id: { value: agentId } }),
-    })
+    const agentKnown = agentId !== undefined && this.#agent(agentId) !== undefined
+    this.#report(framework, task === undefined ? unknownTask(taskId, agentId, agentKnown) : latestState(task))
   }
 
-  #tellState(framework: Framework, task: Task): void {
-    this.#sendStatus(framework, {
-      task_id: { value: task.id },
-      state: framework.told(task.state),
-      message: 'Reconciliation: Latest task state',
-      source: 'SOURCE_MASTER',
-      reason: 'REASON_RECONCILIATION',
-      agent_id: task.record.info.agent_id,
-      container_status: task.containerStatus,
-    })
+  #report(framework: Framework, report: Report): void {
+    this.#send(framework, { ...report, timestamp: this.#options.clock.nowMs() / 1000 })
   }
 
-  #forward(frameworkId: string, status: TaskStatus): void {
-    const framework = this.#frameworks.get(frameworkId)
+  #send(framework: Framework | undefined, status: TaskStatus): void {
     framework?.stream?.send('UPDATE', { status: { ...status, state: framework.told(status.state) } })
-  }
-
-  /** The master's own word on a task that it does not launch. */
-  #tell(framework: Framework, info: TaskInfo, state: TaskState, reason: string, message: string): void {
-    this.#sendStatus(framework, {
-      task_id: info.task_id,
-      state: framework.told(state),
-      message,
-      source: 'SOURCE_MASTER',
-      reason,
-      agent_id: info.agent_id,
-    })
-  }
-
-  #sendStatus(framework: Framework, status: Omit<TaskStatus, 'timestamp'>): void {
-    framework.stream?.send('UPDATE', { status: { ...status, timestamp: this.#options.clock.nowMs() / 1000 } })
   }
 
   #updateFramework(framework: Framework, update: NonNullable<Call['update_framework']>): Answer {
@@ -490,10 +362,6 @@ export class Master {
       capabilities: [{ type: 'AGENT_UPDATE' }, { type: 'AGENT_DRAINING' }, { type: 'QUOTA_V2' }],
     }
   }
-}
-
-function tasksOf(operation: Operation): readonly TaskInfo[] {
-  return [...(operation.launch?.task_infos ?? []), ...(operation.launch_group?.task_group.tasks ?? [])]
 }
 
 const refused = (status: number, text: string): Answer => ({ status, text })

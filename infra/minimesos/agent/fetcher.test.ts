@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { defer, tempDir } from '../test-framework.ts'
+import { fetchAll } from './fetcher.ts'
+
+const never = new AbortController().signal
+
+test('fetchAll brings files, file: and http: URLs, makes programs executable and unpacks only what it should', async (t) => {
+  const [from, sandbox] = [tempDir(t), tempDir(t)]
+  writeFileSync(join(from, 'a.txt'), 'a')
+  execFileSync('tar', ['-C', from, '-czf', join(from, 'a.tgz'), 'a.txt'])
+  const server = createServer((_, response) => response.end('#!/bin/sh\n')).listen(0, '127.0.0.1')
+  defer(t, () => server.close())
+  await new Promise((done) => server.once('listening', done))
+  const { port } = server.address() as AddressInfo
+  const archive = { value: join(from, 'a.tgz') }
+
+  await fetchAll(
+    [
+      { value: pathToFileURL(join(from, 'a.txt')).href, output_file: 'sub/b.txt' },
+      { value: `http://127.0.0.1:${port}/run.sh?version=1`, executable: true, cache: true },
+      archive,
+    ],
+    sandbox,
+    never,
+  )
+  assert.equal(readFileSync(join(sandbox, 'sub/b.txt'), 'utf8'), 'a')
+  assert.equal(statSync(join(sandbox, 'run.sh')).mode & 0o111, 0o111)
+  assert.ok(existsSync(join(sandbox, 'a.tgz')) && !existsSync(join(sandbox, 'a.txt')))
+  await fetchAll([{ ...archive, extract: true }], sandbox, never)
+  assert.equal(readFileSync(join(sandbox, 'a.txt'), 'utf8'), 'a')
+})
+
+test('fetchAll says which URI it could not have and why, and writes nothing outside of the sandbox', async (t) => {
+  const dir = tempDir(t)
+  const sandbox = join(dir, 'sandbox')
+  mkdirSync(sandbox)
+  writeFileSync(join(dir, 'file'), 'x')
+  const server = createServer((_, response) => response.writeHead(404).end()).listen(0, '127.0.0.1')
+  defer(t, () => server.close())
+  await new Promise((done) => server.once('listening', done))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`
+  const table: readonly (readonly [Parameters<typeof fetchAll>[0][number], RegExp])[] = [
+    [{ value: '/nonexistent/file' }, /^Failed to fetch '\/nonexistent\/file': ENOENT/],
+    [{ value: 'relative/file' }, /only absolute paths/],
+    [{ value: url }, /the server answered 404/],
+    [{ value: join(dir, 'file'), output_file: '../escaped' }, /not a file within the sandbox/],
+    [{ value: join(dir, 'file'), output_file: '/tmp/escaped' }, /not a file within the sandbox/],
+    [{ value: `${dir}/..` }, /not a file within the sandbox/],
+  ]
+  for (const [uri, reason] of table) {
+    await assert.rejects(fetchAll([uri], sandbox, never), (error: Error) => reason.test(error.message))
+  }
+  assert.equal(existsSync(join(dir, 'escaped')), false)
+})
