@@ -8,12 +8,16 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Runs `work` while no other process holds the lock on `path`. */
-export async function withLock(path, work) {
+const noticeMs = 1_000
+
+/** Runs `work` while no other process holds the lock on `path`. Calls `waiting` if another holds it for long. */
+export async function withLock(path, work, waiting = () => {}) {
   mkdirSync(dirname(path), { recursive: true })
   const holder = spawn('flock', [path, 'sh', '-c', 'echo locked; cat'], { stdio: ['pipe', 'pipe', 'ignore'] })
   const ended = once(holder, 'close').catch(() => {}) // no flock here: go on without
+  const notice = setTimeout(waiting, noticeMs)
   await Promise.race([once(holder.stdout, 'data'), ended])
+  clearTimeout(notice)
   try {
     return await work()
   } finally {

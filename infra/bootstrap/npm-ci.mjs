@@ -14,16 +14,30 @@ export function isInstalled(lockfile, folder) {
   const wanted = readPackages(lockfile)
   const present = readPackages(join(folder, 'node_modules', '.package-lock.json'))
   if (wanted === undefined || present === undefined) return false
-  return Object.entries(wanted).every(([path, { version, optional }]) => {
-    if (path === '') return true
-    return present[path] === undefined ? optional === true : present[path].version === version
-  })
+  return Object.entries(wanted).every(
+    ([path, entry]) =>
+      path === '' || (present[path] ? present[path].version === entry.version : mayBeAbsent(entry)),
+  )
 }
+
+/** Optional packages may be absent, but not those that are made for this very platform: programs, all of them. */
+function mayBeAbsent({ optional, os, cpu, libc }) {
+  const isForHere =
+    os && cpu && names(os, process.platform) && names(cpu, process.arch) && names(libc ?? 'glibc', 'glibc')
+  return optional === true && !isForHere
+}
+
+function names(list, name) {
+  return [list].flat().includes(name)
+}
+
+// What a user's or a server's configuration may leave out is needed here: tools, and programs for this platform.
+const npmOptions = ['--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']
 
 /** Installs what `folder/package-lock.json` says into `folder/node_modules`. */
 export async function npmCi(folder) {
   const [command, ...args] = npmCommand()
-  await quietly(command, [...args, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  await quietly(command, [...args, 'ci', ...npmOptions], {
     cwd: folder,
     env: toolEnvironment(),
     advice:

@@ -31,17 +31,22 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP']
 async function runSteps(purpose) {
   for (const step of purposes[purpose]) {
     if (await step.ready()) continue
-    await withLock(join(root, '.tools', 'lock'), async () => {
+    const doIt = async () => {
       if (!(await step.ready())) await timed(step)
-    })
+    }
+    await withLock(join(root, '.tools', 'lock'), doIt, () =>
+      show('waiting for another set-up of this checkout …'),
+    )
   }
 }
 
 async function timed(step) {
-  process.stderr.write(`set-up: ${step.title} …\n`)
+  show(`${step.title} …`)
   const startMs = performance.now()
   await step.run()
-  process.stderr.write(
-    `set-up: ${step.title} done in ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`,
-  )
+  show(`${step.title} done in ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
+}
+
+function show(line) {
+  process.stderr.write(`set-up: ${line}\n`)
 }
