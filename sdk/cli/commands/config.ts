@@ -19,7 +19,7 @@ export function addConfig(program: CliCommand, installation: Installation): void
     .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
     .printsData()
     .action(async (options: ConfigOptions) => {
-      const env = { CONCORD_HOME: homeFolder(options) }
+      const env = options.home === undefined ? {} : { CONCORD_HOME: homeFolder(options) }
       const args = options.json ? ['--json'] : []
       const child = spawnPlatform(installation, 'infra/config/print.ts', { args, stdio: 'inherit', env })
       process.exitCode = await exitOf(child)
