@@ -55,7 +55,9 @@ export class ManualClock implements Clock {
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms
     for (;;) {
-      const next = [...this.#alarms].filter((a) => a.dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)[0]
+      const next = [...this.#alarms]
+        .filter((a) => a.dueMs <= untilMs)
+        .sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)[0]
       if (next === undefined) break
       this.#alarms.delete(next)
       this.#nowMs = Math.max(this.#nowMs, next.dueMs)
