@@ -7,11 +7,11 @@ import { bundleProject } from './bundle.ts'
 import { openProject } from './project.ts'
 import { root, temporaryFolder } from './test-cli.ts'
 
-function bundle(t: TestContext, files: Readonly<Record<string, string>>) {
+async function bundle(t: TestContext, files: Readonly<Record<string, string>>) {
   const folder = temporaryFolder(t)
   mkdirSync(join(folder, 'lib'))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
-  return bundleProject({ root }, openProject(join(folder, 'index.ts')))
+  return bundleProject({ root }, await openProject(join(folder, 'index.ts')))
 }
 
 async function refusal(t: TestContext, source: string): Promise<string> {

@@ -60,7 +60,10 @@ export function findTypeStrippingNode({ root }: Installation): string {
     (path) => existsSync(path) && stripsTypes(versionOf(path)),
   )
   if (found !== undefined) return found
-  const text = `Cannot run TypeScript: it takes Node 22.18 or newer, and this is ${process.versions.node}; put a newer one on PATH`
+  const advice = existsSync(join(root, 'infra'))
+    ? `run 'npm run bootstrap' in ${root}`
+    : 'put a newer one on PATH'
+  const text = `Cannot run TypeScript: it takes Node 22.18 or newer, and this is ${process.versions.node}; ${advice}`
   throw new CodedError<CliErrorCode>('ERR_NODE_TOO_OLD', text)
 }
 

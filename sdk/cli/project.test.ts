@@ -16,10 +16,10 @@ function projectWith(t: TestContext, files: Readonly<Record<string, string>>): s
 }
 
 /** The message with which a configuration is refused. */
-function refusal(t: TestContext, text: string): string {
+async function refusal(t: TestContext, text: string): Promise<string> {
   const folder = projectWith(t, { 'config.json': text, 'index.ts': '' })
   try {
-    openProjectFile(join(folder, 'config.json'))
+    await openProjectFile(join(folder, 'config.json'))
   } catch (error) {
     assert.ok(isCode(error, 'ERR_PROJECT_INVALID'))
     return error.message
@@ -27,34 +27,35 @@ function refusal(t: TestContext, text: string): string {
   assert.fail(`${text} was not refused`)
 }
 
-test('openProject takes a source file alone, without a manifest', (t) => {
+test('openProject takes a source file alone, without a manifest', async (t) => {
   const folder = projectWith(t, { 'shout.ts': '' })
-  assert.deepEqual(openProject(join(folder, 'shout.ts')), {
+  assert.deepEqual(await openProject(join(folder, 'shout.ts')), {
     entry: join(folder, 'shout.ts'),
     folder,
     manifest: {},
   })
 })
 
-test('openProject takes a folder by its concord.jsonc, and uploads only what that says', (t) => {
+test('openProject takes a folder by its concord.jsonc, and uploads only what that says', async (t) => {
   const config =
     '{ // comments and trailing commas are fine\n "$schema": "x", "main": "a.ts", "instances": 2, }'
   const folder = projectWith(t, { 'concord.jsonc': config, 'a.ts': '', 'b.ts': '' })
-  assert.deepEqual(openProject(folder), { entry: join(folder, 'a.ts'), folder, manifest: { instances: 2 } })
-  assert.deepEqual(openProject(join(folder, 'a.ts')).manifest, { instances: 2 })
-  assert.deepEqual(openProject(join(folder, 'b.ts')).manifest, {})
+  assert.deepEqual(await openProject(folder), {
+    entry: join(folder, 'a.ts'),
+    folder,
+    manifest: { instances: 2 },
+  })
+  assert.deepEqual((await openProject(join(folder, 'a.ts'))).manifest, { instances: 2 })
+  assert.deepEqual((await openProject(join(folder, 'b.ts'))).manifest, {})
 })
 
-test('openProject says what is missing', (t) => {
+test('openProject says what is missing', async (t) => {
   const folder = projectWith(t, { 'concord.jsonc': '{}' })
-  assert.throws(() => openProject(folder), /there is no index.ts in .*'main'/)
-  assert.throws(
-    () => openProject(join(folder, 'nope.ts')),
-    (error) => isCode(error, 'ERR_FILE_MISSING'),
-  )
+  await assert.rejects(openProject(folder), /there is no index.ts in .*'main'/)
+  await assert.rejects(openProject(join(folder, 'nope.ts')), (error) => isCode(error, 'ERR_FILE_MISSING'))
 })
 
-test("openProjectFile takes the original's keys where they have a meaning here", (t) => {
+test("openProjectFile takes the original's keys where they have a meaning here", async (t) => {
   const config = {
     computation_name: 'shout',
     executable_name: 'main.ts',
@@ -69,7 +70,7 @@ test("openProjectFile takes the original's keys where they have a meaning here",
     onError: 'skip',
   }
   const folder = projectWith(t, { 'config.json': JSON.stringify(config), 'main.ts': '' })
-  const { entry, manifest } = openProjectFile(join(folder, 'config.json'))
+  const { entry, manifest } = await openProjectFile(join(folder, 'config.json'))
   assert.equal(entry, join(folder, 'main.ts'))
   assert.deepEqual(manifest, {
     name: 'shout',
@@ -83,29 +84,29 @@ test("openProjectFile takes the original's keys where they have a meaning here",
   })
 })
 
-test('openProjectFile refuses an unknown key at its place and names the nearest', (t) => {
+test('openProjectFile refuses an unknown key at its place and names the nearest', async (t) => {
   assert.equal(
-    refusal(t, '{\n  "instnaces": 2\n}'),
+    await refusal(t, '{\n  "instnaces": 2\n}'),
     "Cannot read config.json:2:3: unknown key 'instnaces'; did you mean 'instances'?",
   )
   assert.match(
-    refusal(t, '{"resources": {"memMb": 1}}'),
+    await refusal(t, '{"resources": {"memMb": 1}}'),
     /unknown key 'memMb' in 'resources'; did you mean 'memMib'\?/,
   )
-  assert.match(refusal(t, '{"computation_nmae": "x"}'), /did you mean 'computation_name'\?/)
-  assert.match(refusal(t, '{"zookeeper_hosts": "x"}'), /unknown key 'zookeeper_hosts'$/)
+  assert.match(await refusal(t, '{"computation_nmae": "x"}'), /did you mean 'computation_name'\?/)
+  assert.match(await refusal(t, '{"zookeeper_hosts": "x"}'), /unknown key 'zookeeper_hosts'$/)
 })
 
-test('openProjectFile refuses what has the wrong shape, or says one thing twice', (t) => {
-  assert.match(refusal(t, '{"instances": "two"}'), /config.json:1:2: 'instances' is wrong: .*number/)
+test('openProjectFile refuses what has the wrong shape, or says one thing twice', async (t) => {
+  assert.match(await refusal(t, '{"instances": "two"}'), /config.json:1:2: 'instances' is wrong: .*number/)
   assert.match(
-    refusal(t, '{"mem": 512, "resources": {"memMib": 1}}'),
+    await refusal(t, '{"mem": 512, "resources": {"memMib": 1}}'),
     /'mem' is wrong: 'resources.memMib' says the same/,
   )
-  assert.match(refusal(t, '{"environment_variables": ["MODE"]}'), /expected NAME=value, found 'MODE'/)
-  assert.match(refusal(t, '{"instances": '), /it is not JSON/)
-  assert.match(refusal(t, ''), /config.json:1:1: it is not JSON: ValueExpected/)
-  assert.match(refusal(t, '[]'), /it is wrong/)
+  assert.match(await refusal(t, '{"environment_variables": ["MODE"]}'), /expected NAME=value, found 'MODE'/)
+  assert.match(await refusal(t, '{"instances": '), /it is not JSON/)
+  assert.match(await refusal(t, ''), /config.json:1:1: it is not JSON: ValueExpected/)
+  assert.match(await refusal(t, '[]'), /it is wrong/)
 })
 
 test('the published JSON Schema is the one that the command line checks with', () => {

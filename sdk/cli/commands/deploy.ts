@@ -6,7 +6,7 @@ import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { deployProject } from '../deploy.ts'
 import { positiveNumber } from '../numbers.ts'
-import type { Project } from '../project.ts'
+import { openProjectFile, type Project } from '../project.ts'
 import { green, print, printJson } from '../terminal.ts'
 
 export interface DeployCommandOptions extends ServerOptions {
@@ -21,8 +21,7 @@ export function addDeploy(program: CliCommand, installation: Installation): void
     .argument('<config>', 'concord.jsonc or config.json; `main` (or `executable_name`) names the entry file')
     .example('concord deploy config.json')
     .action(async (path: string, options: DeployCommandOptions) => {
-      const readProject = async () => (await import('../project.ts')).openProjectFile(path)
-      await deployAndReport(installation, readProject, options)
+      await deployAndReport(installation, () => openProjectFile(path), options)
     })
 }
 

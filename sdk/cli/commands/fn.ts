@@ -6,7 +6,7 @@ import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { detailText } from '../function-text.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
-import type { Project } from '../project.ts'
+import { openProject, type Project } from '../project.ts'
 import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
 
@@ -70,7 +70,7 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
   )
     .example('concord fn deploy shout.ts', 'concord fn deploy . --instances 2')
     .action(async (path: string, options: FnDeployOptions) => {
-      const readProject = async () => withFlags((await import('../project.ts')).openProject(path), options)
+      const readProject = async () => withFlags(await openProject(path), options)
       await deployAndReport(installation, readProject, options)
     })
 }

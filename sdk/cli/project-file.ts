@@ -1,0 +1,118 @@
+/**
+ * ProjectFile: `concord.jsonc` and the essay's `config.json`, read and checked.
+ *
+ * Both are a partial manifest (sdk/manifest.ts) and `main`, the entry file; the keys of 2016's Concord are taken too,
+ * where they have a meaning here (classic-keys.ts). The published JSON Schema is made from the schema below.
+ *
+ *  J2. A key that means nothing is an error, and names the nearest that does.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import {
+  findNodeAtLocation,
+  getNodeValue,
+  type Node,
+  type ParseError,
+  parseTree,
+  printParseErrorCode,
+} from 'jsonc-parser'
+import { z } from 'zod'
+import { CodedError } from '../errors.ts'
+import { limitsSchema, manifestSchema, resourcesSchema } from '../manifest.ts'
+import { classicKeys, fromClassicKeys } from './classic-keys.ts'
+import type { CliErrorCode } from './errors.ts'
+import { nearest } from './nearest.ts'
+import { mainDefault, type Project } from './project.ts'
+
+const descriptions: Readonly<Record<string, string>> = {
+  name: "The function's name; it must be the one of its metadata.",
+  istreams: 'Input streams, each with its grouping; they must be those of the metadata.',
+  ostreams: 'Output streams; they must be those of the metadata.',
+  onError: 'What happens to a record whose callback threw.',
+  instances: 'How many instances run.',
+  resources: 'What each instance gets of the cluster: cores, memory and disk in MiB.',
+  limits: "The isolate's bounds: heap in MiB, times in ms.",
+  restarts: 'Starts after failures before an instance counts as crash-looping and stays down.',
+  env: 'What ctx.env holds.',
+  args: 'What ctx.args holds.',
+  logLevel: 'The least level of log lines that are kept.',
+}
+
+const { schema: _schema, ...manifestShape } = manifestSchema.partial().shape
+const described = Object.entries(manifestShape).map(([key, type]) => [
+  key,
+  type.describe(descriptions[key] ?? key),
+])
+
+export const projectSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    main: z.string().optional().describe(`The entry file, relative to this one. Default: ${mainDefault}.`),
+    ...(Object.fromEntries(described) as typeof manifestShape),
+  })
+  .describe('A Concord function project.')
+
+/** @throws {CodedError} ERR_PROJECT_INVALID with line and column. */
+export function readProjectFile(path: string): Project {
+  const text = readFileSync(path, 'utf8')
+  const errors: ParseError[] = []
+  const tree = parseTree(text, errors, { allowTrailingComma: true })
+  const [error] = errors
+  if (error || tree === undefined) {
+    throw invalid(
+      path,
+      text,
+      error?.offset ?? 0,
+      `it is not JSON: ${error ? printParseErrorCode(error.error) : 'ValueExpected'}`,
+    )
+  }
+  const written = getNodeValue(tree)
+  const classic = fromClassicKeys(written as Record<string, unknown>)
+  if (classic.problem !== undefined) {
+    throw invalid(path, text, offsetOf(tree, [classic.problem.key]), classic.problem.message)
+  }
+  const checked = projectSchema.safeParse(classic.project)
+  if (!checked.success) {
+    const [issue] = checked.error.issues
+    throw invalid(path, text, offsetOf(tree, issuePath(issue!)), issueText(issue!))
+  }
+  const { $schema: _, main = mainDefault, ...manifest } = classic.project
+  return { entry: resolve(dirname(path), String(main)), folder: dirname(path), manifest }
+}
+
+type Issue = z.core.$ZodIssue
+
+/** Where to point: at the unknown key itself, else at the value that is wrong. */
+function issuePath(issue: Issue): PropertyKey[] {
+  return issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : [...issue.path]
+}
+
+function issueText(issue: Issue): string {
+  const at = issue.path.join('.')
+  if (issue.code !== 'unrecognized_keys') return `${at === '' ? 'it' : `'${at}'`} is wrong: ${issue.message}`
+  const key = issue.keys[0]!
+  const guess = nearest(key, knownKeys(at))
+  return `unknown key '${key}'${at === '' ? '' : ` in '${at}'`}${guess === undefined ? '' : `; did you mean '${guess}'?`}`
+}
+
+function knownKeys(at: string): string[] {
+  if (at === 'resources') return Object.keys(resourcesSchema.shape)
+  if (at === 'limits') return Object.keys(limitsSchema.shape)
+  if (at !== '') return ['grouping', 'backPressure', 'retry', 'then']
+  return [...Object.keys(projectSchema.shape), ...classicKeys]
+}
+
+function offsetOf(tree: Node, path: readonly PropertyKey[]): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const found = findNodeAtLocation(tree, path.slice(0, depth) as (string | number)[])
+    if (found) return found.parent?.type === 'property' ? found.parent.offset : found.offset
+  }
+  return tree.offset
+}
+
+function invalid(path: string, text: string, offset: number, what: string): CodedError<CliErrorCode> {
+  const before = text.slice(0, offset).split('\n')
+  const place = `${basename(path)}:${before.length}:${before.at(-1)!.length + 1}`
+  return new CodedError('ERR_PROJECT_INVALID', `Cannot read ${place}: ${what}`)
+}
