@@ -13,9 +13,10 @@
  * @module
  */
 import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
+import type { Board } from './board.ts'
 import type { KeyedState } from './keyed-state.ts'
 import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction, verdict } from './layout.ts'
-import { OutcomeWriter, type OutputStream } from './outcome-writer.ts'
+import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Cursor, type Input, RecordView } from './record.ts'
 import { reportOf } from './report.ts'
 import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
@@ -32,10 +33,9 @@ export interface EngineOptions {
   readonly outputs: readonly OutputStream[]
   /** The batch, in memory that the function may see. */
   readonly input: Input
-  /** Memory of the outcome log and of the control words: what the host reads. */
-  readonly outcome: ArrayBufferLike
-  readonly control: ArrayBufferLike
-  readonly outputBytesPerRecord: number
+  /** What the host reads. */
+  readonly writer: OutcomeWriter
+  readonly board: Board
   /** Opens the state of a partition when it is first asked for. */
   readonly openState: (partition: number) => KeyedState
   /** What an earlier instance left; default: none are set. */
@@ -62,15 +62,14 @@ export class Engine {
   readonly #inputs: readonly string[]
   readonly #input: Input
   readonly #writer: OutcomeWriter
-  readonly #words: Int32Array
-  readonly #floats: Float64Array
+  readonly #board: Board
   readonly #workshop: Workshop
   readonly #states: (KeyedState | undefined)[] = []
   readonly #retries: number
   readonly #reaction: 'fail' | 'skip' | 'deadLetter'
   readonly #onThrown: ((thrown: unknown) => void) | undefined
   readonly #onFinish: (() => void) | undefined
-  #deadLetters: OutputStream | undefined
+  #outputs: readonly OutputStream[] = []
 
   /** What the callback at hand is given; renewed when it goes async. */
   #cursor: Cursor
@@ -97,11 +96,10 @@ export class Engine {
     this.#input = options.input
     this.timers = options.timers ?? new Timers()
     this.#onThrown = options.onThrown
-    this.#words = new Int32Array(options.control)
-    this.#floats = new Float64Array(options.control)
-    this.#writer = new OutcomeWriter(options.outcome, this.#words, options.outputBytesPerRecord)
+    this.#board = options.board
+    this.#writer = options.writer
     this.timeouts = new Timeouts((nextMs) => {
-      this.#floats[controlFloats.nextWakeMs] = nextMs
+      this.#board.setFloat(controlFloats.nextWakeMs, nextMs)
     })
     const { policy } = options
     this.#retries = typeof policy === 'object' ? policy.retry : 0
@@ -109,7 +107,7 @@ export class Engine {
     const states = this.#states
     this.#workshop = {
       seam: options.seam,
-      writer: this.#writer,
+      writer: options.writer,
       timers: this.timers,
       streams: new Map(),
       takesTimers: typeof options.definition.processTimer === 'function',
@@ -124,7 +122,7 @@ export class Engine {
     this.#scope = new Scope(this.#workshop, this.#cursor)
     this.#context = new FunctionContext(this.#scope)
     this.#record = new RecordView(this.#cursor)
-    this.#floats[controlFloats.nextWakeMs] = Number.POSITIVE_INFINITY
+    this.#board.setFloat(controlFloats.nextWakeMs, Number.POSITIVE_INFINITY)
     this.#finish()
     this.#onFinish = options.onFinish
   }
@@ -146,23 +144,20 @@ export class Engine {
 
   /** Between batches: the output streams are other ones now, or have other partitions. */
   setOutputs(outputs: readonly OutputStream[]): void {
+    this.#outputs = outputs
     this.#workshop.streams = new Map(outputs.map((stream) => [stream.name, stream]))
-    this.#deadLetters = outputs.find((stream) => !stream.open)
-    if (this.#reaction === 'deadLetter' && this.#deadLetters === undefined) {
-      throw new Error('Cannot keep dead letters: the outputs hold no stream for them')
-    }
   }
 
   /** Processes a batch that lies in the input. */
   run({ frames, nowMs, text }: Batch): void {
     this.#begin(nowMs)
     this.#text = text
-    if (frames > 0) this.#words[control.textWanted] = 0
+    if (frames > 0) this.#board.setWord(control.textWanted, 0)
     this.#frames = frames
     this.#frame = 0
     this.#recordsLeft = 0
     this.#timersEnd = this.timers.orderNext
-    for (const stream of this.#workshop.streams.values()) stream.nextChunk()
+    for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
     this.#drive()
   }
@@ -206,7 +201,7 @@ export class Engine {
   #drive(): void {
     while (!this.#failed && this.#takeUp()) {
       if (this.#call()) return
-      if (this.#words[control.yield] !== 0 || this.#writer.full) break
+      if (this.#board.word(control.yield) !== 0 || this.#writer.full) break
     }
     this.#finish()
   }
@@ -293,7 +288,7 @@ export class Engine {
     const { timer, partition } = this.#scope
     this.#renew(timer, partition)
     if (retry && this.#call()) return
-    if (this.#words[control.yield] !== 0 || this.#writer.full) this.#finish()
+    if (this.#board.word(control.yield) !== 0 || this.#writer.full) this.#finish()
     else this.#drive()
   }
 
@@ -310,7 +305,7 @@ export class Engine {
 
   #pend(): void {
     this.#enter(this.#phase | phase.pending)
-    this.#words[control.pendings] = this.#words[control.pendings]! + 1
+    this.#board.setWord(control.pendings, this.#board.word(control.pendings) + 1)
   }
 
   #resume(): void {
@@ -355,26 +350,15 @@ export class Engine {
       return true
     }
     if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
-    else if (this.#reaction === 'deadLetter' && this.#scope.timer === undefined) this.#deadLetter(thrown)
-    else {
-      this.#report('skip', reportOf(thrown))
-      this.#writer.done(this.#kind, verdict.skipped)
-    }
+    else this.#giveAway(this.#reaction, thrown)
     return false
   }
 
-  #deadLetter(thrown: unknown): void {
-    const { memory } = this.#input
-    const { keyAt, valueAt, valueEnd, timeMs } = this.#cursor
-    const key = new Uint8Array(memory, keyAt, valueAt - keyAt)
-    this.#writer.deadLetter(
-      this.#deadLetters!,
-      key,
-      new Uint8Array(memory, valueAt, valueEnd - valueAt),
-      timeMs,
-    )
-    this.#report('deadLetter', reportOf(thrown))
-    this.#writer.done(entryKind.record, verdict.deadLettered)
+  /** The batch goes on without this one. A timer has no dead letter. */
+  #giveAway(reaction: 'skip' | 'deadLetter', thrown: unknown): void {
+    const kept = reaction === 'deadLetter' && this.#scope.timer === undefined
+    this.#report(kept ? 'deadLetter' : 'skip', reportOf(thrown))
+    this.#writer.done(this.#kind, kept ? verdict.deadLettered : verdict.skipped)
   }
 
   /** No more callbacks: the host ends this instance. */
@@ -396,14 +380,14 @@ export class Engine {
     this.#scope.live = cursor.live = false
     if (cursor.textAsked) {
       cursor.textAsked = false
-      this.#words[control.textWanted] = 1
+      this.#board.setWord(control.textWanted, 1)
     }
     this.timeouts.clearAll()
   }
 
   #enter(to: number): void {
     this.#phase = to
-    this.#words[control.phase] = to
+    this.#board.setWord(control.phase, to)
   }
 
   #finish(): void {
@@ -414,10 +398,10 @@ export class Engine {
       entries += state.entries
       bytes += state.bytes
     }
-    this.#words[control.stateEntries] = entries
-    this.#floats[controlFloats.stateBytes] = bytes
-    this.#words[control.timers] = this.timers.count
-    this.#floats[controlFloats.nextTimerMs] = this.timers.nextMs
+    this.#board.setWord(control.stateEntries, entries)
+    this.#board.setFloat(controlFloats.stateBytes, bytes)
+    this.#board.setWord(control.timers, this.timers.count)
+    this.#board.setFloat(controlFloats.nextTimerMs, this.timers.nextMs)
     this.#enter(phase.idle)
     this.#onFinish?.()
   }

@@ -1,19 +1,23 @@
 /**
  * KeyedState: the state of one partition, with an undo journal; and MapState, which keeps it in a plain Map.
  *
- *   K1. What `get` answers and what `set` takes are copies: nobody else holds bytes that are stored here.
+ *   K1. What is stored is nobody else's: `get` answers copies, `set` takes them.
  *   K2. `rollback` restores what was there at the last `commit` or `rollback`, exactly.
  *
- * An arena outside the heap will stand behind the same interface.
+ * An arena outside the heap will stand behind the same interface. Until then a lookup costs what a large Map costs, a
+ * few hundred nanoseconds of cache misses; so each key is looked up once a callback, and entries are changed in place.
  * @module
  */
 import type { Data } from '../function.ts'
+import { latin1 } from './latin1.ts'
 import { notData } from './outcome-writer.ts'
-import { Bytes, stringOf } from './primordials.ts'
-import { utf8Encode } from './utf8.ts'
+import { Bytes, copyBytes } from './primordials.ts'
+import { utf8Encode, utf8Length, utf8Read } from './utf8.ts'
 
 export interface KeyedState {
   get(key: Data): Uint8Array<ArrayBuffer> | undefined
+  /** The same as UTF-8 text. */
+  getText(key: Data): string | undefined
   set(key: Data, value: Data): void
   /** @returns Whether there was something to delete. */
   delete(key: Data): boolean
@@ -24,16 +28,35 @@ export interface KeyedState {
   readonly bytes: number
 }
 
+/** Text is kept as text: JSON is then neither encoded nor decoded. */
+type Value = Uint8Array<ArrayBuffer> | string
+
+/** Bytes up to here are overwritten in place by as many others, so that a counter makes no garbage that was stored. */
+const inPlaceMax = 256
+
+interface Entry {
+  readonly key: string
+  /** Undefined: there is none. Such an entry leaves the map at the commit. */
+  value: Value | undefined
+}
+
 export class MapState implements KeyedState {
-  readonly #map = new Map<string, Uint8Array<ArrayBuffer>>()
+  readonly #map = new Map<string, Entry>()
+  #entries = 0
   #bytes = 0
-  /** The journal: what each key held before. */
+  /** The entry asked for last: a callback that gets and sets looks it up once. */
+  #last: Entry | undefined
+  /** The journal: entries that were changed, and what each held before. */
   #changes = 0
-  readonly #changedKeys: string[] = []
-  readonly #oldValues: (Uint8Array<ArrayBuffer> | undefined)[] = []
+  readonly #changed: (Entry | undefined)[] = []
+  readonly #before: (Value | undefined)[] = []
+  /** Of entries that were overwritten in place: the end of their old bytes in `#old`, else 0. */
+  readonly #beforeEnd: number[] = []
+  #old = new Bytes(1024)
+  #oldUsed = 0
 
   get entries(): number {
-    return this.#map.size
+    return this.#entries
   }
 
   get bytes(): number {
@@ -41,53 +64,134 @@ export class MapState implements KeyedState {
   }
 
   get(key: Data): Uint8Array<ArrayBuffer> | undefined {
-    const stored = this.#map.get(keyString('getState', key))
-    return stored === undefined ? undefined : copyOf(stored)
+    const value = this.#find(keyString('getState', key))?.value
+    if (value === undefined) return undefined
+    return typeof value === 'string' ? utf8Encode(value) : new Bytes(value)
+  }
+
+  getText(key: Data): string | undefined {
+    const value = this.#find(keyString('getState', key))?.value
+    return value === undefined || typeof value === 'string' ? value : utf8Read(value)
   }
 
   set(key: Data, value: Data): void {
-    const bytes = typeof value === 'string' ? utf8Encode(value) : copyOf(checked('setState', 'value', value))
-    this.#replace(keyString('setState', key), bytes)
+    const name = keyString('setState', key)
+    const entry = this.#find(name)
+    if (typeof value === 'string') {
+      this.#change(entry ?? this.#add(name), ownText(value))
+      return
+    }
+    const bytes = checked('setState', 'value', value)
+    const stored = entry?.value
+    if (typeof stored === 'object' && stored.length === bytes.length && bytes.length <= inPlaceMax) {
+      this.#overwrite(entry!, stored, bytes)
+      return
+    }
+    const copy = new Bytes(bytes)
+    this.#change(entry ?? this.#add(name), copy)
   }
 
   delete(key: Data): boolean {
-    const name = keyString('deleteState', key)
-    if (!this.#map.has(name)) return false
-    this.#replace(name, undefined)
+    const entry = this.#find(keyString('deleteState', key))
+    if (entry?.value === undefined) return false
+    this.#change(entry, undefined)
     return true
   }
 
   commit(): void {
-    // The arrays keep their length, so that they do not grow anew for each record; what they hold is let go.
-    for (let i = 0; i < this.#changes; i++) this.#oldValues[i] = undefined
-    this.#changes = 0
+    for (let i = 0; i < this.#changes; i++) {
+      const entry = this.#changed[i]!
+      if (entry.value === undefined) this.#remove(entry)
+      this.#changed[i] = this.#before[i] = undefined
+    }
+    this.#changes = this.#oldUsed = 0
   }
 
   rollback(): void {
-    while (this.#changes > 0) {
-      const i = --this.#changes
-      this.#store(this.#changedKeys[i]!, this.#map.get(this.#changedKeys[i]!), this.#oldValues[i])
-      this.#oldValues[i] = undefined
+    for (let i = this.#changes - 1; i >= 0; i--) {
+      const entry = this.#changed[i]!
+      const oldEnd = this.#beforeEnd[i]!
+      if (oldEnd > 0) this.#writeBack(entry.value as Uint8Array, oldEnd)
+      else this.#store(entry, this.#before[i])
     }
+    this.commit() // what was not there before leaves the map
   }
 
-  #replace(key: string, value: Uint8Array<ArrayBuffer> | undefined): void {
-    const old = this.#map.get(key)
+  #find(key: string): Entry | undefined {
+    if (this.#last?.key === key) return this.#last
+    const entry = this.#map.get(key)
+    if (entry !== undefined) this.#last = entry
+    return entry
+  }
+
+  #add(key: string): Entry {
+    const entry: Entry = { key, value: undefined }
+    this.#map.set(key, entry)
+    this.#last = entry
+    return entry
+  }
+
+  #remove(entry: Entry): void {
+    this.#map.delete(entry.key)
+    this.#last = undefined
+  }
+
+  #change(entry: Entry, value: Value | undefined): void {
     const i = this.#changes++
-    this.#changedKeys[i] = key
-    this.#oldValues[i] = old
-    this.#store(key, old, value)
+    this.#changed[i] = entry
+    this.#before[i] = entry.value
+    this.#beforeEnd[i] = 0
+    this.#store(entry, value)
   }
 
-  #store(key: string, old: Uint8Array | undefined, value: Uint8Array<ArrayBuffer> | undefined): void {
-    if (old !== undefined) this.#bytes -= key.length + old.length
-    if (value === undefined) {
-      this.#map.delete(key)
-      return
+  #overwrite(entry: Entry, stored: Uint8Array, value: Uint8Array): void {
+    const length = stored.length
+    const oldAt = this.#oldUsed
+    if (length === 0) return
+    if (oldAt + length > this.#old.length) this.#growOld()
+    const old = this.#old
+    for (let i = 0; i < length; i++) {
+      old[oldAt + i] = stored[i]!
+      stored[i] = value[i]!
     }
-    this.#bytes += key.length + value.length
-    this.#map.set(key, value)
+    this.#oldUsed = oldAt + length
+    const change = this.#changes++
+    this.#changed[change] = entry
+    this.#beforeEnd[change] = this.#oldUsed
   }
+
+  #writeBack(stored: Uint8Array, oldEnd: number): void {
+    const oldAt = oldEnd - stored.length
+    for (let i = 0; i < stored.length; i++) stored[i] = this.#old[oldAt + i]!
+  }
+
+  #growOld(): void {
+    const grown = new Bytes(2 * this.#old.length)
+    copyBytes(grown, this.#old, 0)
+    this.#old = grown
+  }
+
+  #store(entry: Entry, value: Value | undefined): void {
+    const was = entry.value
+    if (was !== undefined) {
+      this.#entries--
+      this.#bytes -= entry.key.length + bytesIn(was)
+    }
+    if (value !== undefined) {
+      this.#entries++
+      this.#bytes += entry.key.length + bytesIn(value)
+    }
+    entry.value = value
+  }
+}
+
+function bytesIn(value: Value): number {
+  return typeof value === 'string' ? utf8Length(value) : value.length
+}
+
+/** A slice of a text would keep the whole alive: joining writes it out. */
+function ownText(text: string): string {
+  return [text.toWellFormed(), ''].join('')
 }
 
 function checked(attempted: string, what: string, data: unknown): Uint8Array {
@@ -95,22 +199,9 @@ function checked(attempted: string, what: string, data: unknown): Uint8Array {
   return data
 }
 
-function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Bytes(bytes)
-}
-
 /** The bytes of a key as a string, a character for a byte; text stands for its UTF-8. */
-export function keyString(attempted: string, key: Data): string {
+function keyString(attempted: string, key: Data): string {
   if (typeof key !== 'string') return latin1(checked(attempted, 'key', key))
   for (let i = 0; i < key.length; i++) if (key.charCodeAt(i) > 0x7f) return latin1(utf8Encode(key))
   return key
-}
-
-const chunkBytes = 2048
-
-function latin1(bytes: Uint8Array): string {
-  if (bytes.length <= chunkBytes) return stringOf(bytes)
-  let text = ''
-  for (let at = 0; at < bytes.length; at += chunkBytes) text += stringOf(bytes.subarray(at, at + chunkBytes))
-  return text
 }

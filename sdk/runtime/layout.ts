@@ -85,8 +85,7 @@ export type LogLevel = (typeof logLevels)[number]
 /** Beyond this much outcome a batch ends, so that what is there leaves. */
 export const outcomeBytesAimed = 1024 * 1024
 
-/** Size of a log in which a whole callback still fits, with its dead letter and report, when it has come that far. */
+/** Size of a log in which a whole callback still fits, with a report, when it has come that far. */
 export function outcomeBytes(outputBytesPerRecord: number): number {
-  const deadLetterMax = 1024 * 1024
-  return (outcomeBytesAimed + outputBytesPerRecord + deadLetterMax + 2 * reportBytesMax + 3) & ~3
+  return (outcomeBytesAimed + outputBytesPerRecord + 2 * reportBytesMax + 3) & ~3
 }

@@ -36,7 +36,7 @@ export interface OutputFrame {
 /** A callback threw. */
 export interface OutcomeReport {
   readonly of: 'record' | 'timer' | 'lifecycle'
-  /** How many records (or timers) of the batch were done before this one. */
+  /** How many records (or timers) this part of the log tells of before it. */
   readonly index: number
   readonly reaction: Reaction
   readonly attempts: number
@@ -101,15 +101,14 @@ export class OutcomeReader {
   /**
    * Reads a log, or what has been added to one.
    * @param log A private copy (R1), of whole words; its memory begins with it.
-   * @param before Records and timers that earlier parts of the same log told of.
    * @throws {CodedError} ERR_OUTCOME_MALFORMED
    */
-  read(log: Uint8Array<ArrayBuffer>, before: { readonly records: number; readonly timers: number }): Outcome {
+  read(log: Uint8Array<ArrayBuffer>): Outcome {
     const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
     const outcome = emptyOutcome()
     const plans: Plan[] = []
     try {
-      this.#plan(log, words, before, outcome, plans)
+      this.#plan(log, words, outcome, plans)
       if (plans.length > 0) this.#fill(words, plans)
     } finally {
       for (const { stream, partition } of plans)
@@ -122,13 +121,7 @@ export class OutcomeReader {
   }
 
   /** First walk: checks everything, counts, and plans the frames. */
-  #plan(
-    log: Uint8Array,
-    words: Int32Array,
-    before: { readonly records: number; readonly timers: number },
-    outcome: Outcome,
-    plans: Plan[],
-  ): void {
+  #plan(log: Uint8Array, words: Int32Array, outcome: Outcome, plans: Plan[]): void {
     const end = words.length
     let at = 0
     while (at < end) {
@@ -164,7 +157,7 @@ export class OutcomeReader {
           }
           const textAt = (at + 2) * 4
           const json = utf8Read(log, textAt, textAt + length)
-          const index = of === 'record' ? before.records + outcome.records : before.timers + outcome.timers
+          const index = of === 'record' ? outcome.records : outcome.timers
           outcome.reports.push({ of, index, reaction, attempts: (head >>> 16) & 0xff, json })
           at = next
           break

@@ -6,12 +6,13 @@
  *   W3. No view of the log is reachable from outside (primordials.ts, P1).
  * @module
  */
-import { checkRecordSize, frameBytesAimed, frameBytesMax, keyBytesMax, recordHeaderBytes } from '../frame.ts'
+import { checkRecordSize, frameBytesAimed, keyBytesMax, recordHeaderBytes } from '../frame.ts'
 import type { Data } from '../function.ts'
 import { murmur3 } from '../hash.ts'
+import type { Board } from './board.ts'
 import { runtimeError } from './errors.ts'
 import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, reportBytesMax } from './layout.ts'
-import { Bytes, copyBytes, storeWord } from './primordials.ts'
+import { Bytes, copyBytes } from './primordials.ts'
 import { utf8Write } from './utf8.ts'
 
 /** Bytes below which copying one by one beats a call. Measured: runner/isolate/bench.ts. */
@@ -26,17 +27,14 @@ export class OutputStream {
   readonly partitions: number
   /** True: a record goes by the hash of its key. Else a chunk at a time, round robin. */
   readonly keyed: boolean
-  /** Whether `produceRecord` may name it: the stream of dead letters is the platform's. */
-  readonly open: boolean
   #partition = 0
   #chunkBytes = 0
 
-  constructor(name: string, index: number, partitions: number, keyed: boolean, open: boolean) {
+  constructor(name: string, index: number, partitions: number, keyed: boolean) {
     this.name = name
     this.index = index
     this.partitions = partitions
     this.keyed = keyed
-    this.open = open
   }
 
   /** The partition for the next `bytes` of a stream that is not keyed. */
@@ -55,7 +53,7 @@ export class OutputStream {
 }
 
 export class OutcomeWriter {
-  readonly #control: Int32Array
+  readonly #board: Board
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
   readonly #outputBytesPerRecord: number
@@ -63,8 +61,8 @@ export class OutcomeWriter {
   #mark = 0
   #end = 0
 
-  constructor(memory: ArrayBufferLike, controlWords: Int32Array, outputBytesPerRecord: number) {
-    this.#control = controlWords
+  constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number) {
+    this.#board = board
     this.#words = new Int32Array(memory)
     this.#bytes = new Uint8Array(memory)
     this.#outputBytesPerRecord = outputBytesPerRecord
@@ -73,7 +71,7 @@ export class OutcomeWriter {
   /** Starts an empty log. */
   reset(): void {
     this.#mark = this.#end = 0
-    storeWord(this.#control, control.published, 0)
+    this.#board.publish(control.published, 0)
   }
 
   /** True once the batch should end, so that the host empties the log. */
@@ -86,26 +84,11 @@ export class OutcomeWriter {
    * @throws {CodedError} ERR_ARGUMENT, ERR_RECORD_TOO_LARGE or ERR_OUTPUT_TOO_LARGE; then nothing is appended.
    */
   output(stream: OutputStream, key: Data, value: Data, timeMs: number, partition: number | undefined): void {
-    this.#append(stream, key, value, timeMs, partition, this.#mark + this.#outputBytesPerRecord)
-  }
-
-  /** Appends a record as the platform: the limit is the author's. */
-  deadLetter(stream: OutputStream, key: Uint8Array, value: Uint8Array, timeMs: number): void {
-    this.#append(stream, key, value, timeMs, undefined, this.#mark + frameBytesMax)
-  }
-
-  #append(
-    stream: OutputStream,
-    key: Data,
-    value: Data,
-    timeMs: number,
-    partition: number | undefined,
-    limit: number,
-  ): void {
     const words = this.#words
     const bytes = this.#bytes
     const start = this.#end
     const keyAt = start + 4 + recordHeaderBytes
+    const limit = this.#mark + this.#outputBytesPerRecord
     const valueAt = this.#put(stream, 'key', key, keyAt, limit)
     const valueEnd = this.#put(stream, 'value', value, valueAt, limit)
     const keyBytes = valueAt - keyAt
@@ -172,7 +155,7 @@ export class OutcomeWriter {
   /** Publishes what was appended since, with nothing said about the record at hand. */
   publish(): void {
     this.#mark = this.#end
-    storeWord(this.#control, control.published, this.#end)
+    this.#board.publish(control.published, this.#end)
   }
 
   /** Takes back all of the record at hand (W2). */

@@ -19,7 +19,7 @@ export function copyBytes(target: Uint8Array, source: Uint8Array, at: number): v
 /** `Atomics.store` on a view of 32-bit words. */
 export const storeWord: (words: Int32Array, index: number, value: number) => number = Atomics.store
 
-const fromCharCode = String.fromCharCode
+export const { fromCharCode } = String
 
 /** `String.fromCharCode(...codes)`; at most some thousands. */
 export function stringOf(codes: ArrayLike<number>): string {

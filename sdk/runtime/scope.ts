@@ -13,14 +13,13 @@ import { fromJson, toJson } from './primordials.ts'
 import type { Cursor } from './record.ts'
 import type { Seam } from './seam.ts'
 import type { Timer, Timers } from './timers.ts'
-import { utf8Read } from './utf8.ts'
 
 /** What all callbacks of an instance share. */
 export interface Workshop {
   readonly seam: Seam
   readonly writer: OutcomeWriter
   readonly timers: Timers
-  /** By name; a map without a prototype would do, but this one is faster. */
+  /** Those that the function may name. */
   streams: ReadonlyMap<string, OutputStream>
   /** The state of a partition. */
   stateOf(partition: number): KeyedState
@@ -55,7 +54,7 @@ export class Scope {
   stream(name: string): OutputStream {
     if (this.#stream?.name === name) return this.#stream
     const stream = this.workshop.streams.get(name)
-    if (stream === undefined || !stream.open) throw unknownStream(name, this.workshop.streams)
+    if (stream === undefined) throw unknownStream(name, this.workshop.streams)
     this.#stream = stream
     return stream
   }
@@ -81,7 +80,7 @@ export class Scope {
 }
 
 function unknownStream(name: string, streams: ReadonlyMap<string, OutputStream>): Error {
-  const known = [...streams.values()].filter((stream) => stream.open).map((stream) => `'${stream.name}'`)
+  const known = [...streams.keys()].map((known) => `'${known}'`)
   const has = known.length === 0 ? 'it has none' : `they are ${known.join(', ')}`
   return runtimeError(
     'ERR_STREAM_UNKNOWN',
@@ -160,8 +159,8 @@ export class FunctionContext extends Lifecycle implements Context {
   }
 
   getJson<T = unknown>(key: Data): T | undefined {
-    const bytes = this.getState(key)
-    return bytes === undefined ? undefined : (fromJson(utf8Read(bytes)) as T)
+    const text = live(this.#scope, 'get state').state.getText(key)
+    return text === undefined ? undefined : (fromJson(text) as T)
   }
 
   setJson(key: Data, value: unknown): void {

@@ -1,5 +1,4 @@
 export {
-  deadLetters,
   type Output,
   type Seen,
   type SeenError,

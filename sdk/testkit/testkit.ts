@@ -13,12 +13,13 @@ import { frameOf, stampHeader } from '../frame.ts'
 import type { Data, FunctionDefinition } from '../function.ts'
 import { partitionOf } from '../hash.ts'
 import { inputBytes, writeBatch } from '../runtime/batch.ts'
+import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
 import { Engine } from '../runtime/engine.ts'
 import { type KeyedState, MapState } from '../runtime/keyed-state.ts'
 import { control, controlBytes, outcomeBytes, type Reaction } from '../runtime/layout.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
-import { OutputStream } from '../runtime/outcome-writer.ts'
+import { OutcomeWriter, OutputStream } from '../runtime/outcome-writer.ts'
 import { inputOf } from '../runtime/record.ts'
 import type { Seam } from '../runtime/seam.ts'
 import { Timers } from '../runtime/timers.ts'
@@ -121,7 +122,6 @@ const timersAtOnceMax = 100_000
 const outputBytesDefault = 4 * 1024 * 1024
 
 class Kit implements TestKit {
-  readonly #options: TestKitOptions
   readonly #partitions: number
   readonly #states: KeyedState[] = []
   readonly #timers = new Timers()
@@ -131,9 +131,10 @@ class Kit implements TestKit {
   readonly #jobs: (() => void)[] = []
   readonly #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   readonly #seam: Seam
-  readonly #words = new Int32Array(controlBytes / 4)
+  readonly #board = new Board(new ArrayBuffer(controlBytes))
   readonly #input = inputOf(new ArrayBuffer(inputBytes))
   readonly #log: Uint8Array<ArrayBuffer>
+  readonly #writer: OutcomeWriter
   #inputs: readonly string[] = []
   #streams: readonly OutputStream[] = []
   #engine: Engine
@@ -145,9 +146,10 @@ class Kit implements TestKit {
   #working = false
 
   constructor(definition: FunctionDefinition, options: TestKitOptions) {
-    this.#options = options
     this.#partitions = options.partitions ?? 16
-    this.#log = new Uint8Array(outcomeBytes(options.outputBytesPerRecord ?? outputBytesDefault))
+    const outputBytes = options.outputBytesPerRecord ?? outputBytesDefault
+    this.#log = new Uint8Array(outcomeBytes(outputBytes))
+    this.#writer = new OutcomeWriter(this.#log.buffer, this.#board, outputBytes)
     this.#seam = {
       function: checkDefinition(definition).metadata.name,
       version: options.version ?? 1,
@@ -231,9 +233,7 @@ class Kit implements TestKit {
   #make(): Engine {
     const { istreams = {}, ostreams = [], onError = 'fail' } = this.#definition.metadata
     this.#inputs = Object.keys(istreams)
-    this.#streams = [...ostreams, deadLetters].map(
-      (name, index) => new OutputStream(name, index, this.#partitions, true, index < ostreams.length),
-    )
+    this.#streams = ostreams.map((name, index) => new OutputStream(name, index, this.#partitions, true))
     return new Engine({
       definition: this.#definition,
       policy: onError,
@@ -241,9 +241,8 @@ class Kit implements TestKit {
       inputs: this.#inputs,
       outputs: this.#streams,
       input: this.#input,
-      outcome: this.#log.buffer,
-      control: this.#words.buffer,
-      outputBytesPerRecord: this.#options.outputBytesPerRecord ?? outputBytesDefault,
+      writer: this.#writer,
+      board: this.#board,
       openState: (partition) => (this.#states[partition] ??= new MapState()),
       timers: this.#timers,
       onThrown: (thrown) => {
@@ -321,7 +320,7 @@ class Kit implements TestKit {
 
   /** Takes in what the callbacks did. */
   #collect(): void {
-    const published = this.#words[control.published]!
+    const published = this.#board.word(control.published)
     for (const entry of entriesOf(this.#log.slice(0, published))) {
       if (entry.kind === 'report') {
         this.#errors.push({ error: this.#thrown, reaction: entry.reaction, attempts: entry.attempts })
@@ -349,9 +348,6 @@ class Kit implements TestKit {
     }
   }
 }
-
-/** What `outputs()` calls the stream of dead letters. */
-export const deadLetters = 'dead letters'
 
 const noId = { low: 0, high: 0 }
 

@@ -1,0 +1,129 @@
+/**
+ * Bench: records a second through `Instance.run` alone, one keyed stateful function, 100-byte values in 64 KiB frames.
+ * What it does not measure: NATS, more than one instance, keys that do not fit the caches (100,000 do).
+ *
+ *   node --no-node-snapshot runner/isolate/bench.ts [seconds]
+ * @module
+ */
+import { cpus } from 'node:os'
+import { type RawRecord, recordBytes } from '../../sdk/frame.ts'
+import { partitionOf } from '../../sdk/hash.ts'
+import { manifestSchema } from '../../sdk/manifest.ts'
+import { bundleOf, frame, nowMs } from './harness.ts'
+import { type InputFrame, Instance } from './index.ts'
+
+const seconds = Number(process.argv[2] ?? 2)
+const only = process.argv[3]
+const partitions = 16
+const recordsPerFrame = Math.floor((64 * 1024 - 48) / recordBytes(8, 100))
+const json = JSON.stringify({
+  address: '192.168.100.200',
+  path: '/a/b/c',
+  status: 200,
+  bytes: 12345,
+  agent: 'Mozilla',
+}).padEnd(100)
+
+/** Frames over 16 partitions with keys of 8 bytes, skewed as real ones are. */
+function makeFrames(count: number, value: Uint8Array): InputFrame[] {
+  const utf8 = new TextEncoder()
+  let seed = 1
+  const random = (): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) | 0
+    return (seed >>> 0) / 2 ** 32
+  }
+  const frames: InputFrame[] = []
+  const waiting: RawRecord[][] = Array.from({ length: partitions }, () => [])
+  while (frames.length < count) {
+    const rank = Math.floor(100_000 ** random())
+    const key = utf8.encode(String(rank).padStart(8, '0'))
+    const partition = partitionOf(key, partitions)
+    const records = waiting[partition]!
+    if (records.push({ key, value, timeMs: nowMs }) < recordsPerFrame) continue
+    frames.push(frame(records, partition))
+    waiting[partition] = []
+  }
+  return frames
+}
+
+const body = (callback: string): string => `export default {
+  metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
+  processRecord(ctx, record) { ${callback} },
+}`
+
+const cases: Record<string, string> = {
+  nothing: '',
+  'pass on': `ctx.produceRecord('out', record.key, record.value)`,
+  'get and set state': `
+    const count = ctx.getState(record.key) ?? new Uint8Array(4)
+    if (++count[0] === 0) count[1]++
+    ctx.setState(record.key, count)`,
+  'keyed count': `
+    const count = ctx.getState(record.key) ?? new Uint8Array(4)
+    if (++count[0] === 0 && ++count[1] === 0) ++count[2]
+    ctx.setState(record.key, count)
+    ctx.produceRecord('out', record.key, record.value)`,
+  text: `if (record.text().length < 0) throw 1`,
+  json: `if (record.json().status !== 200) throw 1`,
+  'json in, string out': `
+    const click = record.json()
+    ctx.produceRecord('out', record.key, JSON.stringify({ address: click.address, status: click.status }))`,
+}
+
+async function measure(name: string, callback: string, frames: readonly InputFrame[]): Promise<void> {
+  const manifest = manifestSchema.parse({
+    name: 'fn',
+    istreams: { in: { grouping: 'groupBy' } },
+    ostreams: ['out'],
+  })
+  const instance = await Instance.create({
+    function: 'fn',
+    version: 1,
+    instance: 0,
+    manifest,
+    ...bundleOf(body(callback)),
+    outputs: { out: { partitions, keyed: true } },
+    seed: new Uint8Array(32),
+    nowMs,
+    log: (level, message) => console.error(level, message),
+  })
+  const framesPerBatch = 4
+  let records = 0
+  let at = 0
+  const run = async (ms: number): Promise<void> => {
+    const endMs = performance.now() + ms
+    while (performance.now() < endMs) {
+      const batch = frames.slice(at, at + framesPerBatch)
+      at = (at + framesPerBatch) % (frames.length - framesPerBatch)
+      const result = await instance.run(batch, nowMs)
+      if (result.fatal) throw result.fatal
+      records += result.records
+    }
+  }
+  await run(500)
+  records = 0
+  const cpu = process.cpuUsage()
+  const isolateCpu = instance.stats().cpuSeconds
+  const startMs = performance.now()
+  await run(seconds * 1000)
+  const took = (performance.now() - startMs) / 1000
+  const all = process.cpuUsage(cpu)
+  const inside = instance.stats().cpuSeconds - isolateCpu
+  const total = (all.user + all.system) / 1e6
+  const ns = (s: number): string => ((s * 1e9) / records).toFixed(0).padStart(6)
+  console.log(
+    `${name.padEnd(22)} ${Math.round(records / took)
+      .toLocaleString('en')
+      .padStart(10)} records/s  ${ns(took)} ns each; ` +
+      `cpu ${ns(total)} ns: isolate ${ns(inside)}, host ${ns(total - inside)}`,
+  )
+  await instance.destroy()
+}
+
+console.log(
+  `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${recordsPerFrame} records a frame, 4 frames a batch`,
+)
+const frames = makeFrames(256, new TextEncoder().encode(json))
+for (const [name, callback] of Object.entries(cases))
+  if (only === undefined || name.includes(only)) await measure(name, callback, frames)
+process.kill(process.pid, 'SIGKILL')

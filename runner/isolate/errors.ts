@@ -1,0 +1,22 @@
+/** The errors of the isolate's host: code → who can fix it. */
+import type { Blame } from '../../sdk/errors.ts'
+
+export const isolateErrors = {
+  /** The bundle does not parse, imports something, throws while it loads, or exports no function. */
+  ERR_BUNDLE_LOAD: 'function',
+  /** `init` threw or rejected. */
+  ERR_INIT_FAILED: 'function',
+  /** `destroy` threw or rejected. */
+  ERR_DESTROY_FAILED: 'function',
+  /** A callback threw under the policy `fail`. */
+  ERR_FUNCTION_FAILED: 'function',
+  /** A callback, a batch, `init` or `destroy` ran beyond its limit. */
+  ERR_DEADLINE: 'function',
+  /** The isolate passed its memory limit. */
+  ERR_MEMORY: 'function',
+  /** The instance was used after its end, or while a call was under way. */
+  ERR_INSTANCE_STATE: 'platform',
+  /** V8 lost the isolate, or what it left cannot be read. */
+  ERR_ISOLATE_LOST: 'platform',
+} as const satisfies Record<string, Blame>
+export type IsolateErrorCode = keyof typeof isolateErrors

@@ -1,0 +1,131 @@
+/**
+ * Regions: the memory that host and isolate share (sdk/runtime/layout.ts), from the host's side.
+ *
+ * Pages that nobody touched cost nothing: an idle instance holds a few of them, however large the regions are.
+ *   G1. What is read here is copied out and checked; nothing read twice, nothing believed (L2).
+ * @module
+ */
+import {
+  type BatchFrame,
+  type BatchSize,
+  type ConsoleLine,
+  consoleBytes,
+  control,
+  controlBytes,
+  controlFloats,
+  inputBytes,
+  outcomeBytes,
+  phase,
+  readConsole,
+  writeBatch,
+} from '../../sdk/runtime/index.ts'
+
+export class Regions {
+  readonly input = new SharedArrayBuffer(inputBytes)
+  readonly outcome: SharedArrayBuffer
+  readonly control = new SharedArrayBuffer(controlBytes)
+  readonly console = new SharedArrayBuffer(consoleBytes)
+  readonly #inputWords = new Int32Array(this.input)
+  readonly #inputBytes = new Uint8Array(this.input)
+  readonly #inputBuffer = Buffer.from(this.input)
+  readonly #outcomeBytes: Uint8Array
+  readonly #words = new Int32Array(this.control)
+  readonly #floats = new Float64Array(this.control)
+  readonly #consoleBytes = new Uint8Array(this.console)
+
+  constructor(outputBytesPerRecord: number) {
+    this.outcome = new SharedArrayBuffer(outcomeBytes(outputBytesPerRecord))
+    this.#outcomeBytes = new Uint8Array(this.outcome)
+  }
+
+  /** Bytes of all regions, and of the private copy of the input: what the isolate's limit must leave room for. */
+  get bytes(): number {
+    return (
+      2 * this.input.byteLength + this.outcome.byteLength + this.control.byteLength + this.console.byteLength
+    )
+  }
+
+  writeBatch(frames: readonly BatchFrame[]): BatchSize {
+    return writeBatch(this.#inputWords, this.#inputBytes, frames)
+  }
+
+  /** The batch as a string whose offsets are those of the bytes. */
+  inputText(bytes: number): string {
+    return this.#inputBuffer.toString('latin1', 0, bytes)
+  }
+
+  get textWanted(): boolean {
+    return this.#words[control.textWanted] !== 0
+  }
+
+  /** Before a call. */
+  clear(): void {
+    Atomics.store(this.#words, control.yield, 0)
+    Atomics.store(this.#words, control.published, 0)
+    Atomics.store(this.#words, control.consoleEnd, 0)
+  }
+
+  askToYield(): void {
+    Atomics.store(this.#words, control.yield, 1)
+  }
+
+  get phase(): number {
+    return Atomics.load(this.#words, control.phase)
+  }
+
+  get pending(): boolean {
+    return (this.phase & phase.pending) !== 0
+  }
+
+  get pendings(): number {
+    return Atomics.load(this.#words, control.pendings)
+  }
+
+  /** How far the outcome is final; -1 if what stands there cannot be. */
+  get published(): number {
+    const end = Atomics.load(this.#words, control.published)
+    return end >= 0 && end <= this.#outcomeBytes.length && end % 4 === 0 ? end : -1
+  }
+
+  /** A private copy of a part of the outcome log. */
+  copyOutcome(from: number, to: number): Uint8Array<ArrayBuffer> {
+    const copy = new Uint8Array(to - from)
+    copy.set(this.#outcomeBytes.subarray(from, to))
+    return copy
+  }
+
+  /** The lines of the console since the last `clear` or `takeConsole`. Not while the isolate runs. */
+  takeConsole(): ConsoleLine[] {
+    const end = Atomics.exchange(this.#words, control.consoleEnd, 0)
+    if (end <= 0) return []
+    return readConsole(new Uint8Array(this.#consoleBytes.subarray(0, Math.min(end, consoleBytes) & ~3)))
+  }
+
+  get nextTimerMs(): number | undefined {
+    return time(this.#floats[controlFloats.nextTimerMs]!)
+  }
+
+  get nextWakeMs(): number | undefined {
+    return time(this.#floats[controlFloats.nextWakeMs]!)
+  }
+
+  get stateEntries(): number {
+    return count(this.#words[control.stateEntries]!)
+  }
+
+  get stateBytes(): number {
+    return count(this.#floats[controlFloats.stateBytes]!)
+  }
+
+  get timers(): number {
+    return count(this.#words[control.timers]!)
+  }
+}
+
+function time(value: number): number | undefined {
+  return Number.isFinite(value) ? value : undefined
+}
+
+function count(value: number): number {
+  return Number.isSafeInteger(value) && value >= 0 ? value : 0
+}

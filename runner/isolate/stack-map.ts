@@ -1,0 +1,104 @@
+/**
+ * StackMap: stack traces of a bundle, told in the lines that the author wrote.
+ *
+ * The trace and the map come from the author's side, so both are read as text that may hold anything; a trace that cannot
+ * be mapped is answered as it is, less the frames of the platform.
+ * @module
+ */
+import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
+
+/** The bundle's name inside the isolate: no path of the host gets in there. */
+export const bundleFilename = 'function.js'
+
+export interface Location {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  /** From 1. */
+  readonly column: number
+}
+
+export interface MappedStack {
+  readonly stack: string
+  /** The first frame in a source of the author's. */
+  readonly at?: Location
+}
+
+const framePattern = /^(\s+at .*?\(?)function\.js:(\d+):(\d+)(\)?)$/
+/** Frames of what is below the author's code: ours, and isolated-vm's. */
+const platformPattern = /^\s+at .*(?:concord-runtime\.js:|\(?<isolated-vm)/
+const frameLinePattern = /^\s+at /
+
+export class StackMap {
+  readonly #json: string | undefined
+  #map: TraceMap | undefined
+  #tried = false
+
+  constructor(sourceMap: string | undefined) {
+    this.#json = sourceMap
+  }
+
+  map(stack: string): MappedStack {
+    const lines: string[] = []
+    let at: Location | undefined
+    for (const line of stack.split('\n')) {
+      if (platformPattern.test(line)) continue
+      const frame = framePattern.exec(line)
+      if (frame === null) {
+        // Only the isolate's own frames are told: whatever else looks like one came over from the host.
+        if (!frameLinePattern.test(line) || /<anonymous>|\(native\)|eval at/.test(line)) lines.push(line)
+        continue
+      }
+      const location = this.locate(Number(frame[2]), Number(frame[3]))
+      if (at === undefined && isAuthors(location.file)) at = location
+      lines.push(`${frame[1]}${spell(location)}${frame[4]}`)
+    }
+    return { stack: lines.join('\n'), ...(at === undefined ? {} : { at }) }
+  }
+
+  /** Where a place of the bundle was written. */
+  locate(line: number, column: number): Location {
+    const here = { file: bundleFilename, line, column }
+    const map = this.#trace()
+    if (map === undefined || line < 1 || column < 1) return here
+    try {
+      const found = originalPositionFor(map, { line, column: column - 1 })
+      if (found.source === null || found.line === null || found.column === null) return here
+      return { file: cleanSource(found.source), line: found.line, column: found.column + 1 }
+    } catch {
+      return here
+    }
+  }
+
+  /** Parsed when the first error comes, if it parses. */
+  #trace(): TraceMap | undefined {
+    if (this.#tried || this.#json === undefined) return this.#map
+    this.#tried = true
+    try {
+      this.#map = new TraceMap(this.#json)
+    } catch {
+      this.#map = undefined
+    }
+    return this.#map
+  }
+}
+
+export function spell({ file, line, column }: Location): string {
+  return `${file}:${line}:${column}`
+}
+
+/** A source as the author knows it: relative, without the way up to it from the bundle. */
+function cleanSource(source: string): string {
+  const path = source.replace(/^[a-z]+:\/*/i, '').replace(/^(?:\.{0,2}\/)+/, '')
+  return path === '' ? bundleFilename : path
+}
+
+function isAuthors(file: string): boolean {
+  return !file.includes('node_modules/')
+}
+
+/** V8's and isolated-vm's way of placing a syntax error: `message [function.js:1:9]`. */
+export function placeOf(message: string): { line: number; column: number } | undefined {
+  const found = /\[function\.js:(\d+):(\d+)\]/.exec(message)
+  return found === null ? undefined : { line: Number(found[1]), column: Number(found[2]) }
+}

@@ -1,0 +1,92 @@
+/**
+ * ConsoleRing: lines of the console on their way to the host, in shared memory, bounded in bytes a call and in lines a
+ * second. Lines are no effects: those of a callback that threw are kept, they may tell why.
+ *
+ *   entry: u32 level | bytes << 8, then the line in UTF-8, padded to 4
+ * @module
+ */
+import type { Board } from './board.ts'
+import { consoleLineMax, control, type LogLevel, logLevels } from './layout.ts'
+import { utf8Read, utf8Write } from './utf8.ts'
+
+const linesPerSecondMax = 500
+/** UTF-8 takes at most three bytes a code unit. */
+const entryBytesMax = 4 + 3 * consoleLineMax
+
+export class ConsoleRing {
+  readonly #board: Board
+  readonly #words: Int32Array
+  readonly #bytes: Uint8Array
+  readonly #size: number
+  #second = 0
+  #lines = 0
+  #dropped = 0
+
+  constructor(memory: ArrayBufferLike, board: Board) {
+    this.#board = board
+    this.#words = new Int32Array(memory)
+    this.#bytes = new Uint8Array(memory)
+    this.#size = memory.byteLength
+  }
+
+  write(level: LogLevel, line: string, nowMs: number): void {
+    const second = Math.floor(nowMs / 1000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#lines = 0
+    }
+    if (this.#lines >= linesPerSecondMax || !this.#fits()) {
+      this.#dropped++
+      return
+    }
+    if (this.#dropped > 0) {
+      this.#append(
+        'warn',
+        `${this.#dropped} lines of the console were dropped: at most ${linesPerSecondMax} a second`,
+      )
+      this.#dropped = 0
+      if (!this.#fits()) {
+        this.#dropped++
+        return
+      }
+    }
+    this.#lines++
+    this.#append(level, line)
+  }
+
+  #fits(): boolean {
+    return this.#board.word(control.consoleEnd) + entryBytesMax <= this.#size
+  }
+
+  #append(level: LogLevel, line: string): void {
+    const at = this.#board.word(control.consoleEnd)
+    const end = utf8Write(
+      line.length > consoleLineMax ? line.slice(0, consoleLineMax) : line,
+      this.#bytes,
+      at + 4,
+    )
+    this.#words[at >> 2] = logLevels.indexOf(level) | ((end - at - 4) << 8)
+    this.#board.publish(control.consoleEnd, (end + 3) & ~3)
+  }
+}
+
+export interface ConsoleLine {
+  readonly level: LogLevel
+  readonly line: string
+}
+
+/** Reads lines out of a private copy; stops at the first that is not whole. */
+export function readConsole(copy: Uint8Array<ArrayBuffer>): ConsoleLine[] {
+  const words = new Int32Array(copy.buffer, copy.byteOffset, copy.length >> 2)
+  const lines: ConsoleLine[] = []
+  let at = 0
+  while (at < words.length) {
+    const level = logLevels[words[at]! & 0xff]
+    const bytes = words[at]! >>> 8
+    const textAt = at * 4 + 4
+    if (level === undefined || textAt + bytes > copy.length) break
+    lines.push({ level, line: utf8Read(copy, textAt, textAt + bytes) })
+    at += 1 + ((bytes + 3) >> 2)
+  }
+  return lines
+}

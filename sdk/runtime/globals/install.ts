@@ -1,0 +1,80 @@
+/**
+ * Install: the globals that a function finds beside the language: the web's common ones, each from the seam.
+ * The list is checked in: globals.test.ts in runner/isolate.
+ * @module
+ */
+import type { LogLevel } from '../layout.ts'
+import { reportOf } from '../report.ts'
+import type { Seam } from '../seam.ts'
+import type { Timeouts } from '../timeouts.ts'
+import { makeConsole } from './console.ts'
+import { DOMException } from './dom-exception.ts'
+import { atob, btoa, TextDecoder, TextEncoder } from './encoding.ts'
+import { freezeFormats, makeDate, makePerformance } from './frozen-time.ts'
+import { lockDown } from './lockdown.ts'
+import { makeCrypto } from './random.ts'
+import { structuredClone } from './structured-clone.ts'
+
+export interface Host {
+  readonly seam: Seam
+  readonly logLevel: LogLevel
+  random(): number
+  /** Where timeouts go while a callback runs or waits; undefined where setTimeout means nothing. */
+  timeouts(): Timeouts | undefined
+}
+
+export function installGlobals(global: typeof globalThis, host: Host): void {
+  const { seam } = host
+  lockDown(global)
+  freezeFormats(seam)
+  const values: Record<string, unknown> = {
+    console: makeConsole(seam, host.logLevel),
+    crypto: makeCrypto(seam),
+    performance: makePerformance(seam),
+    Date: makeDate(seam),
+    DOMException,
+    TextDecoder,
+    TextEncoder,
+    atob,
+    btoa,
+    structuredClone,
+    ...schedulers(host),
+  }
+  const plain = { writable: true, configurable: true, enumerable: false }
+  for (const name of Object.keys(values))
+    Reflect.defineProperty(global, name, { ...plain, value: values[name] })
+  Reflect.defineProperty(Math, 'random', { ...plain, value: () => host.random() })
+}
+
+function schedulers({ seam, timeouts }: Host): Record<string, unknown> {
+  const guarded = (what: string, run: () => void) => () => {
+    try {
+      run()
+    } catch (thrown) {
+      seam.print('error', `Uncaught in ${what}: ${reportOf(thrown)}`)
+    }
+  }
+  return {
+    queueMicrotask(callback: unknown) {
+      if (typeof callback !== 'function') throw new TypeError('Cannot queue this: expected a function')
+      void Promise.resolve().then(guarded('queueMicrotask', () => callback()))
+    },
+    setTimeout(handler: unknown, delayMs?: unknown, ...args: unknown[]) {
+      if (typeof handler !== 'function') throw new TypeError('Cannot set a timeout: expected a function')
+      const open = timeouts()
+      if (open === undefined) {
+        throw new Error(
+          'Cannot set a timeout outside of a callback: it is there for asynchronous callbacks; see ctx.setTimer',
+        )
+      }
+      const wait = Math.max(0, Math.trunc(Number(delayMs)) || 0)
+      return open.set(
+        guarded('setTimeout', () => handler(...args)),
+        seam.nowMs + wait,
+      )
+    },
+    clearTimeout(id: unknown) {
+      timeouts()?.clear(Number(id))
+    },
+  }
+}

@@ -1,0 +1,23 @@
+/** What the host of an isolate needs of the runtime; the rest of it runs inside. */
+export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './batch.ts'
+export { type ConsoleLine, readConsole } from './console-ring.ts'
+export type { BootConfig, OutputConfig } from './isolate-main.ts'
+export {
+  consoleBytes,
+  control,
+  controlBytes,
+  controlFloats,
+  type LogLevel,
+  outcomeBytes,
+  phase,
+  type Reaction,
+  reportBytesMax,
+} from './layout.ts'
+export {
+  emptyOutcome,
+  type Outcome,
+  OutcomeReader,
+  type OutcomeReport,
+  type OutputFrame,
+  type OutputShape,
+} from './outcome-reader.ts'

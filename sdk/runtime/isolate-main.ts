@@ -1,0 +1,143 @@
+/**
+ * The runtime's entry inside an isolate. runner/isolate bundles it, evaluates it before any code of the author's, and
+ * calls what it exports; nothing else of it can be reached from that code.
+ *
+ *   IM1. Nothing is thrown out of an exported function and nothing but a number or a string is answered: the host reads
+ *        the rest in shared memory.
+ *   IM2. Views of shared memory are made in `boot`, before any code of the author's.
+ * @module
+ */
+import { CodedError } from '../errors.ts'
+import type { ErrorPolicy } from '../function.ts'
+import { Board } from './board.ts'
+import { ConsoleRing } from './console-ring.ts'
+import { checkDefinition } from './definition.ts'
+import { Engine } from './engine.ts'
+import { ChaCha } from './globals/chacha.ts'
+import { installGlobals } from './globals/install.ts'
+import { MapState } from './keyed-state.ts'
+import type { LogLevel } from './layout.ts'
+import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
+import { Bytes, copyBytes, fromJson } from './primordials.ts'
+import { type Input, inputOf } from './record.ts'
+import { reportOf } from './report.ts'
+import type { Seam } from './seam.ts'
+
+export interface OutputConfig {
+  readonly name: string
+  readonly partitions: number
+  readonly keyed: boolean
+}
+
+/** What the host says once, as JSON. */
+export interface BootConfig {
+  readonly function: string
+  readonly version: number
+  readonly instance: number
+  readonly env: Readonly<Record<string, string>>
+  readonly args: readonly string[]
+  readonly nowMs: number
+  readonly logLevel: LogLevel
+  readonly policy: ErrorPolicy
+  readonly inputs: readonly string[]
+  readonly outputs: readonly OutputConfig[]
+  readonly outputBytesPerRecord: number
+}
+
+let config: BootConfig
+let seam: Seam
+let engine: Engine | undefined
+let board: Board
+let writer: OutcomeWriter
+let inputRegion: SharedArrayBuffer
+/** The batch, out of shared memory. */
+let input: Input
+
+/** Before the author's code: keeps the regions and installs the globals. */
+export function boot(
+  json: string,
+  inputMemory: SharedArrayBuffer,
+  outcome: SharedArrayBuffer,
+  controlMemory: SharedArrayBuffer,
+  consoleMemory: SharedArrayBuffer,
+  seed: ArrayBuffer,
+): void {
+  config = fromJson(json) as BootConfig
+  board = new Board(controlMemory)
+  writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord)
+  inputRegion = inputMemory
+  input = inputOf(new ArrayBuffer(inputMemory.byteLength))
+  const chacha = new ChaCha(new Uint8Array(seed))
+  const ring = new ConsoleRing(consoleMemory, board)
+  seam = {
+    function: config.function,
+    version: config.version,
+    instance: config.instance,
+    env: Object.freeze(config.env),
+    args: Object.freeze(config.args),
+    nowMs: config.nowMs,
+    fillRandom: (bytes) => chacha.fill(bytes),
+    print: (level, line) => ring.write(level, line, seam.nowMs),
+  }
+  installGlobals(globalThis, {
+    seam,
+    logLevel: config.logLevel,
+    random: () => chacha.number(),
+    timeouts: () => (engine?.inCallback ? engine.timeouts : undefined),
+  })
+}
+
+/** Takes the default export. @returns JSON of why it is refused, or the empty string. */
+export function define(exported: unknown): string {
+  try {
+    engine = new Engine({
+      definition: checkDefinition(exported),
+      policy: config.policy,
+      seam,
+      inputs: config.inputs,
+      outputs: streams(config.outputs),
+      input,
+      writer,
+      board,
+      openState: () => new MapState(),
+    })
+    return ''
+  } catch (thrown) {
+    return thrown instanceof CodedError ? thrown.message : reportOf(thrown)
+  }
+}
+
+export function lifecycle(callback: 'init' | 'destroy', nowMs: number): number {
+  return guarded(() => engine!.lifecycle(callback, nowMs))
+}
+
+/** Processes the `frames` frames that take the first `bytes` bytes of the input region. */
+export function run(frames: number, bytes: number, nowMs: number, text: string | undefined): number {
+  return guarded(() => {
+    copyBytes(input.bytes, new Bytes(inputRegion, 0, bytes), 0)
+    engine!.run({ frames, nowMs, text })
+  })
+}
+
+export function wake(nowMs: number): number {
+  return guarded(() => engine!.wake(nowMs))
+}
+
+export function setOutputs(json: string): number {
+  return guarded(() => engine!.setOutputs(streams(fromJson(json) as OutputConfig[])))
+}
+
+/** @returns 0, or 1 if the runtime broke: the author's code has taken away a built-in that it stands on. */
+function guarded(call: () => void): number {
+  try {
+    call()
+    return 0
+  } catch (thrown) {
+    seam.print('error', `The runtime broke: ${reportOf(thrown)}`)
+    return 1
+  }
+}
+
+function streams(outputs: readonly OutputConfig[]): OutputStream[] {
+  return outputs.map(({ name, partitions, keyed }, index) => new OutputStream(name, index, partitions, keyed))
+}

@@ -1,0 +1,40 @@
+/**
+ * Latin-1: bytes as a string of one character each. Fast for the short keys that it is for: V8 makes a string of eight
+ * arguments in 20 ns, where applying `fromCharCode` to a view of eight bytes takes 90.
+ * @module
+ */
+import { fromCharCode, stringOf } from './primordials.ts'
+
+const piecewiseMax = 64
+const chunkBytes = 2048
+
+export function latin1(bytes: Uint8Array): string {
+  const length = bytes.length
+  if (length > piecewiseMax) return latin1Long(bytes, length)
+  let text = ''
+  let at = 0
+  for (; at + 8 <= length; at += 8) {
+    text += fromCharCode(
+      bytes[at]!,
+      bytes[at + 1]!,
+      bytes[at + 2]!,
+      bytes[at + 3]!,
+      bytes[at + 4]!,
+      bytes[at + 5]!,
+      bytes[at + 6]!,
+      bytes[at + 7]!,
+    )
+  }
+  if (at + 4 <= length) {
+    text += fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!)
+    at += 4
+  }
+  for (; at < length; at++) text += fromCharCode(bytes[at]!)
+  return text
+}
+
+function latin1Long(bytes: Uint8Array, length: number): string {
+  let text = ''
+  for (let at = 0; at < length; at += chunkBytes) text += stringOf(bytes.subarray(at, at + chunkBytes))
+  return text
+}
