@@ -146,6 +146,8 @@ export interface Heartbeat {
   readonly instances: readonly InstanceReport[]
   /** Of a gateway or client: what it sent on its own account. */
   readonly outputs?: readonly OutputLedger[]
+  /** Of a gateway: raw records from NATS that were not taken, by reason, since its start. */
+  readonly rawDropped?: Readonly<Record<string, number>>
   /** In the last heartbeat of a process that ends by itself. */
   readonly exit?: { readonly code: number; readonly reason: string; readonly message: string }
 }
