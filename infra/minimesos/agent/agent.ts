@@ -20,8 +20,6 @@ import { TaskFolder } from './task-folder.ts'
 
 /** How often ends and kills that nobody tells of are looked for; only while there are tasks. */
 const sweepMs = 100
-/** What tasks get that end because their framework is gone: Mesos's executor_shutdown_grace_period. */
-const shutdownGraceMs = 5_000
 
 export interface AgentOptions {
   readonly stateDir: string
@@ -120,7 +118,7 @@ export class Agent {
 
   /** The framework is gone: its tasks end, and nobody is told. */
   discard(frameworkId: string): void {
-    for (const task of this.tasks(frameworkId)) task.discard(shutdownGraceMs)
+    for (const task of this.tasks(frameworkId)) task.discard()
   }
 
   /** Ends the agent, not its tasks. */

@@ -43,6 +43,8 @@ import { TaskFolder, type TaskRecord } from './task-folder.ts'
 import { UpdateQueue } from './update-queue.ts'
 
 const defaultGraceMs = 3_000
+/** What a task gets that ends because its framework is gone: Mesos's executor_shutdown_grace_period. */
+const shutdownGraceMs = 5_000
 /** How long a shim may take from claiming its task to writing who it is. */
 const claimMs = 2_000
 const commandStartRetryMs = 5
@@ -120,10 +122,14 @@ export class Task {
     return new Task(host, folder, record, 'staging')
   }
 
-  /** Takes up a task that an earlier agent left; undefined if that one had not begun with it. */
+  /** Takes up a task that an earlier agent left; undefined if that one had not begun with it, or was done. */
   static recover(host: TaskHost, folder: TaskFolder): Task | undefined {
     const record = folder.readRecord()
     if (record === undefined) {
+      folder.remove()
+      return undefined
+    }
+    if (isTerminal(record.acknowledged)) {
       folder.remove()
       return undefined
     }
@@ -188,6 +194,7 @@ export class Task {
     if (this.ended) return
     this.#adopted = true
     if (this.#folder.claim()) return this.#end(launchFailed('the agent ended before the command was started'))
+    if (this.#record.discarded) return this.discard()
     if (this.#folder.killDeadlineMs !== undefined) this.#awaitKill()
     this.sweep()
   }
@@ -220,11 +227,11 @@ export class Task {
   }
 
   /** Ends it and forgets it: its framework is no more. */
-  discard(graceMs: number): void {
+  discard(): void {
     this.#updates.close()
     this.#save({ discarded: true, pending: [] })
     if (this.ended) this.#forget()
-    else this.kill({ graceMs, reportKilling: false })
+    else this.kill({ graceMs: shutdownGraceMs, reportKilling: false })
   }
 
   /** Looks for what nobody tells: the end of an adopted shim, and a kernel that killed for want of memory. */
