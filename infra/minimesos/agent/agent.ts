@@ -99,6 +99,7 @@ export class Agent {
   launch(frameworkId: string, role: string, info: TaskInfo): void {
     const task = Task.create(this.#host, frameworkId, role, info)
     this.#tasks.set(task.record.containerId, task)
+    this.#host.log.info({ task: task.id, sandbox: task.record.sandbox }, 'launching')
     void task.start()
     this.#sweepLater()
   }

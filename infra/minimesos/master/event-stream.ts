@@ -27,12 +27,14 @@ export class EventStream {
     response.flushHeaders()
   }
 
-  /** Calls once when the framework's end is gone, or this end has ended. */
+  /** Calls once when the framework's end is gone, or this end has ended; at once if it already is. */
   onClose(run: () => void): void {
-    this.#response.once('close', () => {
+    const closed = (): void => {
       this.#cancelHeartbeat()
       run()
-    })
+    }
+    if (this.#response.destroyed) closed()
+    else this.#response.once('close', closed)
   }
 
   startHeartbeats(): void {

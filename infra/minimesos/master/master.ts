@@ -94,7 +94,6 @@ export class Master {
     framework.recovered = false
     this.#frameworks.set(id, framework)
     this.#save()
-    stream.onClose(() => this.#disconnected(framework, stream))
     stream.send('SUBSCRIBED', {
       framework_id: { value: id },
       heartbeat_interval_seconds: heartbeatIntervalMs / 1000,
@@ -103,6 +102,7 @@ export class Master {
     stream.startHeartbeats()
     for (const agent of this.#options.agents) agent.resend(id)
     this.#allocator.allocateSoon()
+    stream.onClose(() => this.#disconnected(framework, stream))
   }
 
   /** Any other call. */
@@ -171,8 +171,8 @@ export class Master {
       case 'DECLINE':
         for (const { value } of call.decline!.offer_ids) {
           const offer = this.#allocator.take(framework, value)
-          if (offer !== undefined)
-            this.#allocator.refuse(offer, offer.resources, call.decline!.filters?.refuse_seconds)
+          if (offer === undefined) continue
+          this.#allocator.refuse(offer, offer.resources, call.decline!.filters?.refuse_seconds)
         }
         break
       case 'REVIVE':
