@@ -58,12 +58,17 @@ async function foreground(installation: Installation, options: UpOptions): Promi
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { CONCORD_PARENT: 'stdin' },
   })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => child.kill('SIGTERM'))
+  let stopping = false
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      stopping = true
+      child.kill('SIGTERM')
+    })
+  }
   const ready = await readyLine(child)
   if (ready !== undefined) await report(ready, startedMs, options)
   const code = await exitOf(child)
-  if (code !== 0) throw platformError('Cannot go on', 'it says why above')
+  if (code !== 0 && !stopping) throw platformError('Cannot go on', 'it says why above')
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
