@@ -23,6 +23,7 @@ export function bundleOf(source: string, file = 'fn.ts'): Bundle {
       loader: 'ts',
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
     },
+    absWorkingDir: fileURLToPath(new URL('.', import.meta.url)),
     bundle: true,
     write: false,
     format: 'esm',
