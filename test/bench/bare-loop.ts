@@ -21,7 +21,8 @@ export async function bareLoop(records: number): Promise<number> {
   const output = { bytes: new Uint8Array(frameBytesAimed), at: headerBytesV1 }
   const view = new DataView(output.bytes.buffer)
   const record: { key: Uint8Array; value: Uint8Array } = { key: new Uint8Array(0), value: new Uint8Array(0) }
-  const text = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+  const text = (key: Uint8Array): string =>
+    Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
   const ctx = {
     getState: (key: Uint8Array) => state.get(text(key)),
     setState: (key: Uint8Array, value: Uint8Array) => void state.set(text(key), value.slice()),

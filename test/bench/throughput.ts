@@ -101,12 +101,17 @@ async function oneRun(
   const taskId = `bench-${epoch}`
   const beats = new Beats(nc, taskId)
   const runner = startRunner(url, taskId)
-  const sink = start('load/sink-main.ts', url, 'out', String(records))
   const loads = Array.from({ length: producers }, (_, i) =>
     start('load/producer-main.ts', url, String(i), String(records / producers)),
   )
+  let sink: Lines | undefined
   try {
-    await Promise.all([sink, ...loads].map((p) => p.line()))
+    const plans = await Promise.all(
+      loads.map(async (load) => JSON.parse(await load.line()) as { records: number }),
+    )
+    const total = plans.reduce((sum, plan) => sum + plan.records, 0)
+    sink = start('load/sink-main.ts', url, 'out', String(total))
+    await sink.line()
     await beats.first()
     await assign(nc, assignmentOf(taskId, bundleSha256, epoch))
     const before = await beats.running()
@@ -119,16 +124,11 @@ async function oneRun(
       seconds: number
     }
     const after = await beats.next()
-    const runnerMicros = ((after.cpuSeconds - before.cpuSeconds) / records) * 1e6
-    return {
-      ...seen,
-      lost: records - seen.received + seen.lost,
-      recordsPerSecond: records / seen.seconds,
-      runnerMicros,
-    }
+    const runnerMicros = ((after.cpuSeconds - before.cpuSeconds) / total) * 1e6
+    return { ...seen, recordsPerSecond: total / seen.seconds, runnerMicros }
   } finally {
     beats.stop()
-    for (const p of [runner, sink.process, ...loads.map((l) => l.process)]) await end(p)
+    for (const child of [runner, ...[sink, ...loads].flatMap((p) => p?.process ?? [])]) await end(child)
   }
 }
 

@@ -135,7 +135,7 @@ test('concord up says in one line what is wrong with a port or with nats-server,
   const none = await runCli(['up', '--detach'], {
     ...env,
     CONCORD_GATEWAY_PORT: '0',
-    CONCORD_NATS_SERVER_COMMAND: '/nowhere/nats-server',
+    CONCORD_NATS_SERVER: '/nowhere/nats-server',
   })
   assert.notEqual(none.code, 0)
   assert.match(none.stderr, /nats-server/)

@@ -26,7 +26,10 @@ producer.setStream({
   keyed: true,
   consumers: [{ name: 'count', backPressure: 'block' }],
 })
-console.log(JSON.stringify({ ready: true, id: producer.id }))
+// Whole frames: how many records that makes is known before, so that the sink knows when all have come.
+let planned = 0
+for (let i = 0; planned < records; i++) planned += tape[i % tape.length]!.count
+console.log(JSON.stringify({ ready: true, records: planned }))
 await once(process.stdin, 'data')
 
 const next = new Array<number>(partitions).fill(0)
