@@ -255,7 +255,7 @@ test('Instance.create refuses what does not load, and says where', async () => {
   ]
   for (const [source, code, message] of cases) {
     await assert.rejects(
-      start(source, { manifest: { limits: { initMs: 100 } } }),
+      start(source, { nowMs: Date.now(), manifest: { limits: { initMs: 100 } } }),
       (error: CodedError) =>
         error.code === code &&
         message.test(error.message) &&
