@@ -45,6 +45,8 @@ const table: readonly { subject: string; publish: NatsRole[]; subscribe: NatsRol
   { subject: '$JS.API.STREAM.CREATE.x', publish: ['gateway'], subscribe: [] },
   { subject: '$JS.API.STREAM.DELETE.OBJ_concord-bundles', publish: ['gateway'], subscribe: [] },
   { subject: '$JS.API.DIRECT.GET.OBJ_concord-bundles', publish: ['gateway', 'runner'], subscribe: [] },
+  { subject: '$JS.API.STREAM.INFO.OBJ_concord-bundles', publish: ['gateway', 'runner'], subscribe: [] },
+  { subject: '$JS.API.STREAM.MSG.GET.OBJ_concord-bundles', publish: ['gateway'], subscribe: [] },
   { subject: '$O.concord-bundles.M.x', publish: ['gateway'], subscribe: [] },
   { subject: '_INBOX.x.y', publish: [], subscribe: ['gateway', 'scheduler', 'runner'] },
   { subject: 'elsewhere', publish: [], subscribe: [] },

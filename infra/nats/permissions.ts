@@ -57,6 +57,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       heartbeats,
       wants,
       logs,
+      '$JS.API.STREAM.INFO.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',
     ],

@@ -1,0 +1,236 @@
+/**
+ * Bundles: the code of functions, kept in a JetStream object store under its own hash. What is there never changes.
+ *
+ * The layout is that of NATS's object stores (ADR-20): parts on one subject, then a message that names them. We write
+ * and read it ourselves, since the client reads through a consumer (slower, and more than a runner should be allowed to
+ * do), and deletes by filtered purges, whose bytes nats-server 2.9 goes on counting as used.
+ *
+ * Invariants:
+ *  B1. `get` answers bytes of this very hash, or throws.
+ *  B2. `put` has answered: the store acknowledged every part and told the right digest when asked again.
+ *  B3. Every call ends within its time, whatever the store does.
+ *  B4. A put that failed leaves nothing behind, if the store can still be told so.
+ * @module
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { jetstream } from '@nats-io/jetstream'
+import { Objm } from '@nats-io/obj'
+import { headers } from '@nats-io/transport-node'
+import { CodedError } from '../../sdk/errors.ts'
+import type { NatsConnection } from '../bus/connect.ts'
+import { infraError } from '../errors.ts'
+
+const bucket = 'concord-bundles'
+const stream = `OBJ_${bucket}`
+const partBytesMax = 128 * 1024
+const requestTimeoutMs = 2_000
+
+export interface Bundles {
+  /**
+   * Stores bytes, unless they are there. @returns Their hex sha256, which names them.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
+  put(bytes: Uint8Array): Promise<string>
+  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
+  get(sha256: string): Promise<Uint8Array>
+  has(sha256: string): Promise<boolean>
+  /** Removes it if it is there; works on a full store too. @throws {CodedError} ERR_BUNDLE_STORE */
+  remove(sha256: string): Promise<void>
+}
+
+/** What names an object's parts. */
+interface ObjectInfo {
+  readonly name: string
+  readonly bucket: string
+  readonly nuid: string
+  readonly size: number
+  readonly chunks: number
+  readonly digest: string
+  readonly mtime: string
+  readonly options: { readonly max_chunk_size: number }
+  readonly deleted?: boolean
+}
+
+interface Found extends ObjectInfo {
+  /** Of the message that says it: for compare-and-set. */
+  readonly revision: number
+}
+
+/** @param timeoutMs How long a call may take; restarts of nats-server are waited for within it. */
+export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promise<Bundles> {
+  // Without the check of the API: a runner may not ask for it.
+  const js = jetstream(nc, { checkAPI: false, timeout: requestTimeoutMs })
+  const manager = await js.jetstreamManager(false)
+  let opening: Promise<unknown> | undefined
+
+  /** Found or made at the first call, so that a gateway starts while the store does not answer. */
+  function open(): Promise<unknown> {
+    opening ??= new Objm(js).create(bucket)
+    return opening
+  }
+
+  async function info(sha256: string): Promise<Found | undefined> {
+    await open()
+    const message = await manager.direct.getMessage(stream, { last_by_subj: infoSubject(sha256) })
+    if (message === null) return undefined
+    const found = message.json<ObjectInfo>()
+    return found.deleted === true ? undefined : { ...found, revision: message.seq }
+  }
+
+  async function put(bytes: Uint8Array): Promise<string> {
+    const sha256 = hashOf(bytes)
+    for (;;) {
+      const before = await info(sha256)
+      if (before?.digest === digestOf(sha256)) return sha256 // B2, by the second time round at the latest
+      await write(sha256, bytes, before)
+    }
+  }
+
+  /** Writes it in place of `before`; does nothing if another was faster. */
+  async function write(sha256: string, bytes: Uint8Array, before: Found | undefined): Promise<void> {
+    const named: ObjectInfo = {
+      name: sha256,
+      bucket,
+      nuid: randomUUID().replaceAll('-', ''),
+      size: bytes.length,
+      chunks: Math.ceil(bytes.length / partBytesMax),
+      digest: digestOf(sha256),
+      mtime: new Date().toISOString(),
+      options: { max_chunk_size: partBytesMax },
+    }
+    try {
+      for (let at = 0; at < bytes.length; at += partBytesMax) {
+        await js.publish(partsSubject(named), bytes.subarray(at, at + partBytesMax))
+      }
+      const replaces = headers()
+      replaces.set('Nats-Rollup', 'sub')
+      const expect = { lastSubjectSequence: before?.revision ?? 0 }
+      await js.publish(infoSubject(sha256), JSON.stringify(named), { headers: replaces, expect })
+    } catch (error) {
+      await forget(named).catch(() => {}) // B4; the first error tells more
+      if (apiCode(error) !== apiCodes.wrongLastSequence) throw error
+      return
+    }
+    if (before !== undefined) await forget(before)
+  }
+
+  async function get(sha256: string): Promise<Uint8Array> {
+    for (;;) {
+      const found = await info(sha256)
+      if (found === undefined) {
+        throw infraError(
+          'ERR_BUNDLE_MISSING',
+          `Cannot get bundle ${sha256}: the bundle store does not hold it. Deploy the function again`,
+        )
+      }
+      const bytes = await joined(found)
+      if (hashOf(bytes) === sha256) return bytes // B1
+      if ((await info(sha256))?.nuid === found.nuid) {
+        throw infraError(
+          'ERR_BUNDLE_CORRUPT',
+          `Cannot use bundle ${sha256}: the bundle store holds ${bytes.length} other bytes. Deploy the function again`,
+        )
+      } // else it was replaced or removed while we read
+    }
+  }
+
+  async function remove(sha256: string): Promise<void> {
+    const found = await info(sha256)
+    if (found === undefined) return
+    await manager.streams.deleteMessage(stream, found.revision, false)
+    await forget(found)
+  }
+
+  async function* parts(info: ObjectInfo) {
+    for (let from = 1; ; ) {
+      const part = await manager.direct.getMessage(stream, { seq: from, next_by_subj: partsSubject(info) })
+      if (part === null) return
+      yield part
+      from = part.seq + 1
+    }
+  }
+
+  async function joined(info: ObjectInfo): Promise<Uint8Array> {
+    const found: Uint8Array[] = []
+    for await (const part of parts(info)) found.push(part.data)
+    return Buffer.concat(found)
+  }
+
+  async function forget(info: ObjectInfo): Promise<void> {
+    for await (const part of parts(info)) await manager.streams.deleteMessage(stream, part.seq, false)
+  }
+
+  /** Tries until the store has answered or the time is up (B3); whatever went wrong in the store is one error. */
+  async function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
+    const deadlineMs = performance.now() + timeoutMs
+    for (;;) {
+      try {
+        return await within(deadlineMs - performance.now(), call())
+      } catch (cause) {
+        if (cause instanceof CodedError) throw cause
+        opening = undefined // the next attempt looks whether it is still there
+        if (!isSilence(cause) || performance.now() >= deadlineMs) {
+          throw infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${reason(cause)}`, { cause })
+        } // else nats-server may have been restarted: a request in flight is lost then, and asking again is harmless
+      }
+    }
+  }
+
+  return {
+    put: (bytes) => bounded(`store a bundle of ${bytes.length} bytes`, () => put(bytes)),
+    get: (sha256) => bounded(`get bundle ${sha256}`, () => get(sha256)),
+    has: async (sha256) => (await bounded(`look for bundle ${sha256}`, () => info(sha256))) !== undefined,
+    remove: (sha256) => bounded(`remove bundle ${sha256}`, () => remove(sha256)),
+  }
+}
+
+async function within<T>(timeoutMs: number, call: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  try {
+    return await Promise.race([call, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function reason(cause: unknown): string {
+  const text = (cause as Error).message
+  if (apiCode(cause) === apiCodes.insufficientResources)
+    return 'the disk of nats-server is full. Make room, then deploy again'
+  if (/timeout|no responders|no answer/i.test(text)) {
+    return `the bundle store does not answer (${text}). Is nats-server up, and is there room on its disk?`
+  }
+  return `the bundle store refused (${text})`
+}
+
+function isSilence(cause: unknown): boolean {
+  return /timeout|no responders|no answer/i.test((cause as Error).message)
+}
+
+const apiCodes = { insufficientResources: 10023, wrongLastSequence: 10071 }
+
+function apiCode(error: unknown): number | undefined {
+  return (error as { code?: number }).code
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function digestOf(sha256: string): string {
+  return `SHA-256=${base64(Buffer.from(sha256, 'hex'))}`
+}
+
+/** The URL's alphabet, with padding. */
+function base64(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_')
+}
+
+function infoSubject(sha256: string): string {
+  return `$O.${bucket}.M.${base64(Buffer.from(sha256))}`
+}
+
+function partsSubject(info: ObjectInfo): string {
+  return `$O.${bucket}.C.${info.nuid}`
+}
