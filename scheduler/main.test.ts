@@ -29,10 +29,7 @@ test('scheduler places an instance, restarts it when it is killed, and adopts it
   assert.equal(second.restarts, 1)
   assert.equal(second.lastExit?.reason, 'signal 9')
   assert.ok(again.ended.recordsIn >= 1, 'what the first one counted is kept')
-  assert.deepEqual(
-    again.ended.outputs.map((row) => [row.stream, row.sent]),
-    [['verdicts', 0]].length === again.ended.outputs.length ? [['out', 7]] : [],
-  )
+  assert.equal(again.ended.outputs.find((row) => row.stream === 'out')?.sent, 7)
 
   first.child.kill('SIGKILL')
   await first.exited

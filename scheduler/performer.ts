@@ -2,7 +2,7 @@
  * Performer: carries out the core's actions, in their order, each store write done before what follows it.
  *
  *  F1. A task is written down before it is launched; an update's effects are written down before it is acknowledged.
- *  F2. A status that is not urgent waits at most `statusDelayMs`, and only the newest is written.
+ *  F2. Statuses that are not urgent are written at most every `statusDelayMs`, and of each only the newest.
  *  F3. What cannot be carried out ends the scheduler: the next one begins with what is in the store.
  * @module
  */
@@ -48,6 +48,7 @@ export class Performer {
   #stopped = false
   readonly #statuses = new Map<string, StatusDocument>()
   #cancelFlush: (() => void) | undefined
+  #flushedAtMs = Number.NEGATIVE_INFINITY
   /** Generations being told, by task. */
   readonly #telling = new Map<string, number>()
 
@@ -126,12 +127,15 @@ export class Performer {
 
   #saveStatusSoon(document: StatusDocument): void {
     this.#statuses.set(document.function, document)
-    this.#cancelFlush ??= this.#options.clock.after(statusDelayMs, () => this.#flushStatuses())
+    const { clock } = this.#options
+    const waitMs = Math.max(0, this.#flushedAtMs + statusDelayMs - clock.monotonicMs())
+    this.#cancelFlush ??= clock.after(waitMs, () => this.#flushStatuses())
   }
 
   #flushStatuses(): void {
     this.#cancelFlush?.()
     this.#cancelFlush = undefined
+    this.#flushedAtMs = this.#options.clock.monotonicMs()
     this.enqueue(async () => {
       for (const document of [...this.#statuses.values()]) await this.#saveStatus(document)
     })

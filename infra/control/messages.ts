@@ -135,7 +135,10 @@ export interface Heartbeat {
   /** Fresh per process. */
   readonly incarnation: string
   readonly function?: string
-  /** Generation of the assignment that is in force; 0 before the first. */
+  /**
+   * Generation of the assignment that is in force; 0 before the first. Partitions that it lacks have been given up: once
+   * this is heard, they are given to others.
+   */
   readonly generation: number
   readonly sentAtMs: number
   readonly state: 'starting' | 'running' | 'draining' | 'stopped'

@@ -24,6 +24,7 @@ export function endTask(draft: Draft, fn: FunctionState, slot: Slot, task: Task,
     endedAtMs: draft.nowMs,
     ...(task.beat === undefined ? {} : { beat: task.beat }),
   })
+  draft.wakeAt(draft.nowMs + timings.closingMs)
   slot.lastExit = exitOf(task, update, draft.nowMs)
   delete slot.task
   const wanted = slot.phase === 'draining' && task.fault === undefined
@@ -64,6 +65,7 @@ function neverRan(task: Task, update: TaskUpdate): boolean {
 function pause(draft: Draft, slot: Slot, delayMs: number, why: string): void {
   draft.enter(slot, 'backingOff', why)
   slot.untilMs = draft.nowMs + delayMs
+  draft.wakeAt(slot.untilMs)
 }
 
 /** How a task ended: the runner's own last words where they were heard, else what the cluster knows. */

@@ -103,6 +103,7 @@ function seatTask(
   }
   slot.task = { document }
   draft.enter(slot, 'launching')
+  draft.wakeAt(draft.nowMs + timings.launchingSilenceMs)
   draft.act({ kind: 'createTask', document })
   draft.act({
     kind: 'log',

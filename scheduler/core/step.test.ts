@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { InstanceStatus } from '../../infra/store/index.ts'
+import type { TaskCondition } from '../engine.ts'
+import type { Action } from './protocol.ts'
+import { heartbeatOf, type Runner, World } from './world.ts'
+
+const counting = {
+  istreams: { in: { grouping: 'groupBy' as const } },
+  ostreams: ['out'],
+  resources: { cpus: 0.5 },
+}
+
+/** A world with one function whose instances all run. */
+function running(instances = 1, restarts = 1_000): World {
+  const world = new World()
+  world.deploy('f', { ...counting, instances, restarts })
+  world.settle(8)
+  assert.deepEqual(states(world), Array(instances).fill('running'))
+  world.actions.length = 0
+  return world
+}
+
+const instances = (world: World): readonly InstanceStatus[] => world.statuses.get('f')?.instances ?? []
+const states = (world: World) => instances(world).map((instance) => instance.state)
+const only = (world: World): Runner => [...world.runners.values()][0] as Runner
+const kinds = (world: World) => world.actions.map((action) => action.kind)
+function acts<K extends Action['kind']>(world: World, kind: K): Extract<Action, { kind: K }>[] {
+  return world.actions.filter((action): action is Extract<Action, { kind: K }> => action.kind === kind)
+}
+function tell(world: World, taskId: string, condition: TaskCondition): void {
+  world.feed({ kind: 'task', update: { taskId, agentId: 'agent-0', condition, message: 'told' } })
+}
+
+test('step backs off twice as long after each failure in a row, then stops, and a new version starts afresh', () => {
+  const world = running(1, 3)
+  const delays: number[] = []
+  for (let failure = 1; failure <= 3; failure++) {
+    world.exit(only(world).document.taskId, 10)
+    world.deliverUpdate()
+    assert.deepEqual(states(world), ['backingOff'])
+    assert.equal(instances(world)[0]?.restarts, failure)
+    delays.push(world.state.wakeAtMs - world.nowMs)
+    world.settle(15)
+    assert.deepEqual(states(world), ['running'])
+  }
+  for (const [i, delayMs] of delays.entries())
+    assert.ok(delayMs >= 500 * 2 ** i && delayMs <= 1_000 * 2 ** i, `${delays}`)
+  world.exit(only(world).document.taskId, 10)
+  world.settle(200)
+  assert.deepEqual(states(world), ['crashLooping'])
+  assert.equal(world.runners.size, 0)
+  assert.match(instances(world)[0]?.why ?? '', /4 times in a row/)
+  assert.deepEqual(instances(world)[0]?.lastExit?.reason, 'functionFailed')
+  world.deploy('f', { ...counting, restarts: 3 })
+  world.settle(5)
+  assert.deepEqual(states(world), ['running'])
+  assert.equal(instances(world)[0]?.restarts, 0)
+})
+
+test('step forgets failures after five minutes of running', () => {
+  const world = running(1, 1)
+  for (let i = 0; i < 3; i++) {
+    world.tick(300_000)
+    world.exit(only(world).document.taskId, 1)
+    world.settle(5)
+    assert.deepEqual(states(world), ['running'])
+    assert.equal(instances(world)[0]?.restarts, 1)
+  }
+})
+
+test('step restarts a crash-looping instance on command', () => {
+  const world = running(1, 0)
+  world.exit(only(world).document.taskId, 10)
+  world.settle(3)
+  assert.deepEqual(states(world), ['crashLooping'])
+  world.commands.set('c', { schema: 1, kind: 'killInstance', function: 'f', instance: 'f-0', restart: true })
+  world.settle(5)
+  assert.deepEqual(states(world), ['running'])
+  assert.equal(world.commands.size, 0)
+})
+
+test('step kills a task that starts and is not heard of, and counts it as its failure', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('f', counting)
+  world.offer()
+  world.deliverUpdate()
+  assert.deepEqual(states(world), ['starting'])
+  world.tick(29_999)
+  assert.deepEqual(acts(world, 'kill'), [])
+  world.tick(1)
+  assert.equal(acts(world, 'kill').length, 1)
+  world.exit(only(world).document.taskId, 0)
+  world.deliverUpdate()
+  assert.deepEqual(states(world), ['backingOff'])
+  assert.equal(instances(world)[0]?.lastExit?.reason, 'silent')
+})
+
+test('step does not take the silence of NATS for that of a starting task', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('f', counting)
+  world.offer()
+  world.deliverUpdate()
+  world.feed({ kind: 'bus', up: false })
+  world.tick(100_000)
+  world.feed({ kind: 'bus', up: true })
+  world.tick(29_000)
+  assert.deepEqual(acts(world, 'kill'), [])
+})
+
+test('step leaves a running task alone, however long it is silent', () => {
+  const world = running()
+  for (let i = 0; i < 100; i++) world.tick(10_000)
+  assert.deepEqual(acts(world, 'kill'), [])
+  assert.deepEqual(states(world), ['running'])
+})
+
+test('step asks for a task of which nothing was heard since its launch', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('f', counting)
+  world.offer()
+  world.updates.length = 0
+  world.tick(30_000)
+  assert.deepEqual(
+    acts(world, 'reconcile').map((action) => action.taskId),
+    [only(world).document.taskId],
+  )
+  world.tick(30_000)
+  assert.equal(acts(world, 'reconcile').length, 2)
+})
+
+test('step waits for a task that the cluster has lost sight of; a heartbeat is a sign of life', () => {
+  const world = running()
+  const { taskId } = only(world).document
+  tell(world, taskId, 'unsure')
+  world.tick(59_000)
+  world.beat(only(world))
+  world.tick(59_000)
+  assert.deepEqual(states(world), ['running'])
+  tell(world, taskId, 'unsure')
+  world.tick(60_000)
+  assert.deepEqual(states(world), ['backingOff'])
+  assert.equal(instances(world)[0]?.lastExit?.reason, 'lost')
+  world.actions.length = 0
+  tell(world, taskId, 'running')
+  assert.deepEqual(
+    acts(world, 'kill').map((action) => action.taskId),
+    [taskId],
+    'if it comes back it is a stranger',
+  )
+})
+
+test('step does not count a launch that came to nothing', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('f', { ...counting, restarts: 0 })
+  for (const condition of ['dropped', 'lost'] as const) {
+    world.offer()
+    const { taskId } = only(world).document
+    world.runners.clear()
+    world.updates.length = 0
+    tell(world, taskId, condition)
+    assert.deepEqual(states(world), ['backingOff'])
+    world.tick(500)
+    assert.equal(instances(world)[0]?.restarts, 0)
+  }
+  world.settle(5)
+  assert.deepEqual(states(world), ['running'])
+})
+
+test('step kills strangers, told of by the cluster or by themselves, but not the last words of the ended', () => {
+  const world = running()
+  const { taskId } = only(world).document
+  tell(world, 'stranger-1', 'running')
+  world.feed({ kind: 'heartbeat', heartbeat: heartbeatOf('stranger-2', 'f', 1, world.nowMs) })
+  assert.deepEqual(
+    acts(world, 'kill').map((action) => action.taskId),
+    ['stranger-1', 'stranger-2'],
+  )
+  world.actions.length = 0
+  world.exit(taskId, 0)
+  world.deliverUpdate()
+  world.feed({ kind: 'heartbeat', heartbeat: heartbeatOf(taskId, 'f', 1, world.nowMs) })
+  tell(world, taskId, 'lost')
+  assert.deepEqual(acts(world, 'kill'), [])
+})
+
+test('step adds up what ended tasks have counted, also when the last heartbeat comes after the end', () => {
+  const world = running()
+  const row = { stream: 'out', consumer: 'g', sent: 10, acked: 7, dropped: { late: 1 }, unaccounted: 1 }
+  const beatWith = (runner: Runner, recordsIn: number, exit?: string) => {
+    const { taskId } = runner.document
+    const base = heartbeatOf(taskId, 'f', runner.generation, world.nowMs)
+    const report = { recordsIn, recordsOut: 10, errors: 2, outputs: [row] }
+    world.feed({
+      kind: 'heartbeat',
+      heartbeat: {
+        ...base,
+        instances: [report as unknown as (typeof base.instances)[number]],
+        ...(exit === undefined
+          ? {}
+          : { state: 'stopped', exit: { code: 10, reason: 'functionFailed', message: exit } }),
+      },
+    })
+  }
+  const first = only(world)
+  beatWith(first, 5)
+  world.exit(first.document.taskId, 10)
+  world.deliverUpdate()
+  beatWith(first, 8, 'boom')
+  assert.equal(instances(world)[0]?.lastExit?.message, 'boom')
+  const ended = { recordsIn: 8, recordsOut: 10, errors: 2, outputs: [{ ...row, unaccounted: 3 }] }
+  assert.deepEqual(world.statuses.get('f')?.ended, ended)
+  world.settle(10)
+  assert.deepEqual(world.statuses.get('f')?.ended, ended, 'counted once, also after it is closed')
+  const second = only(world)
+  beatWith(second, 1)
+  world.exit(second.document.taskId, 10)
+  world.settle(10)
+  assert.equal(world.statuses.get('f')?.ended.recordsIn, 9)
+  assert.deepEqual(world.statuses.get('f')?.ended.outputs, [
+    { stream: 'out', consumer: 'g', sent: 20, acked: 14, dropped: { late: 2 }, unaccounted: 6 },
+  ])
+  world.restart()
+  world.settle(5)
+  assert.equal(world.statuses.get('f')?.ended.recordsIn, 9, 'and over a new leader')
+})
+
+test('step tells producers of a new consumer, of a follower, and of its going when it is overdue', () => {
+  const world = running()
+  const told = () =>
+    acts(world, 'assign')
+      .at(-1)
+      ?.assignment.streams['out']?.consumers.map((consumer) => consumer.name)
+  world.deploy('g', { istreams: { out: { grouping: 'shuffle' } }, instances: 0 })
+  assert.deepEqual(told(), ['g'])
+  const before = instances(world)[0]
+  assert.ok(before !== undefined && before.generation > before.generationSeen, 'seen when it is in force')
+  world.streams.set('out', { schema: 1, partitions: 16, raw: false })
+  world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 1 }]]))
+  world.publish()
+  assert.deepEqual(told(), ['follower.x', 'g'])
+  world.tick(10_000)
+  world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 2 }]]))
+  world.publish()
+  world.tick(10_999)
+  assert.deepEqual(acts(world, 'removeFollower'), [])
+  world.tick(1)
+  assert.equal(acts(world, 'removeFollower').length, 1)
+  assert.deepEqual(told(), ['g'])
+})
+
+test('step gives a broadcast input to every instance whole', () => {
+  const world = new World()
+  world.deploy('f', { istreams: { all: { grouping: 'broadcast' } }, instances: 2 })
+  world.settle(8)
+  const latest = new Map(acts(world, 'assign').map((action) => [action.assignment.taskId, action.assignment]))
+  for (const assignment of latest.values())
+    assert.equal(assignment.instances[0]?.partitions['all']?.length, 16)
+  assert.equal(latest.size, 2)
+})
+
+test('step adopts what runs when it begins anew, and touches nothing', () => {
+  const world = running(3)
+  const before = [...world.runners.keys()]
+  world.restart()
+  world.settle(5)
+  assert.deepEqual([...world.runners.keys()], before)
+  assert.deepEqual(acts(world, 'kill'), [])
+  assert.ok(!kinds(world).includes('launch'))
+  assert.ok(!kinds(world).includes('saveEpoch'), 'no epoch changes: nobody takes anything over')
+})
+
+test('step wants no offers when nothing waits, and asks again now and then while something does', () => {
+  const world = new World(0)
+  world.connect()
+  assert.deepEqual(
+    acts(world, 'wantOffers').map((action) => action.wanted),
+    [false],
+  )
+  world.deploy('f', { ...counting, resources: { cpus: 100 } })
+  assert.deepEqual(
+    acts(world, 'wantOffers').map((action) => action.wanted),
+    [false, true],
+  )
+  world.tick(29_000)
+  assert.equal(acts(world, 'wantOffers').length, 2)
+  world.tick(1_000)
+  assert.equal(acts(world, 'wantOffers').length, 3)
+  assert.match(instances(world)[0]?.why ?? '', /waits for an offer/)
+})

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { describeStreams, streamsOf } from './topology.ts'
+
+const manifest = (input: ManifestInput) => manifestSchema.parse(input)
+
+test('describeStreams knows partitions, keys and consumers, followers among them', () => {
+  const streams = describeStreams({
+    manifests: [
+      manifest({ name: 'score', istreams: { clicks: { grouping: 'groupBy' } }, ostreams: ['verdicts'] }),
+      manifest({ name: 'audit', istreams: { clicks: { grouping: 'shuffle', backPressure: 'none' } } }),
+    ],
+    streams: new Map([['clicks', { partitions: 4 }]]),
+    followers: new Map([['verdicts', ['x1']]]),
+  })
+  assert.deepEqual(streams.get('clicks'), {
+    name: 'clicks',
+    partitions: 4,
+    keyed: true,
+    consumers: [
+      { name: 'audit', backPressure: 'none' },
+      { name: 'score', backPressure: 'block' },
+    ],
+  })
+  assert.deepEqual(streams.get('verdicts'), {
+    name: 'verdicts',
+    partitions: 16,
+    keyed: false,
+    consumers: [{ name: 'follower.x1', backPressure: 'block' }],
+  })
+})
+
+test('describeStreams counts a function that changes versions once, the wanted one first', () => {
+  const streams = describeStreams({
+    manifests: [
+      manifest({ name: 'f', istreams: { a: { grouping: 'shuffle', backPressure: 'none' } } }),
+      manifest({ name: 'f', istreams: { a: { grouping: 'groupBy' }, b: { grouping: 'shuffle' } } }),
+    ],
+    streams: new Map(),
+    followers: new Map(),
+  })
+  assert.deepEqual(streams.get('a')?.consumers, [{ name: 'f', backPressure: 'none' }])
+  assert.equal(streams.get('a')?.keyed, true, 'as long as the old one may still own a partition')
+  assert.deepEqual(streams.get('b')?.consumers, [{ name: 'f', backPressure: 'block' }])
+})
+
+test('streamsOf names the dead letters of those that have any', () => {
+  const retrying = JSON.parse('{ "retry": 2, "then": "deadLetter" }') as ManifestInput['onError']
+  assert.deepEqual(streamsOf(manifest({ name: 'f', onError: retrying })), ['f-dead'])
+  assert.deepEqual(streamsOf(manifest({ name: 'f', ostreams: ['out'], onError: 'skip' })), ['out'])
+})
