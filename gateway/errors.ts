@@ -11,6 +11,8 @@ export const gatewayErrors = {
   ERR_ROUTE_UNKNOWN: 'caller',
   /** A parameter or the form of a body is not what the OpenAPI document says. */
   ERR_REQUEST_INVALID: 'caller',
+  /** A body of a kind that the route does not take. */
+  ERR_MEDIA_TYPE: 'caller',
   /** A body, or a part of it, passes its limit. */
   ERR_TOO_LARGE: 'caller',
   ERR_FUNCTION_UNKNOWN: 'caller',

@@ -12,6 +12,7 @@ import {
   StorageType,
 } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import type { LogLine } from '../../sdk/api.ts'
 import { Wake } from './wake.ts'
 
 const streamName = 'concord-logs'
@@ -58,7 +59,7 @@ export interface LogQuery {
   readonly signal: AbortSignal
 }
 
-/** Yields lines of JSON as they were written, in batches. */
+/** Yields lines of JSON as they were written, in batches. What a slow reader has not taken is kept to `linesMax` lines. */
 export async function* readLogs(nc: NatsConnection, query: LogQuery): AsyncGenerator<readonly string[]> {
   const { namespace, functionName, tail, follow, signal } = query
   const consumer = await jetstream(nc, { timeout: requestTimeoutMs, checkAPI: false }).consumers.get(
@@ -69,17 +70,17 @@ export async function* readLogs(nc: NatsConnection, query: LogQuery): AsyncGener
     },
   )
   let left = (await consumer.info()).num_pending
-  const skip = Math.max(0, left - tail)
   if (left === 0 && !follow) return
-  const lines: string[] = []
+  let skip = Math.max(0, left - tail)
+  let lines: string[] = []
   const wake = new Wake()
-  let seen = 0
   const messages = await consumer.consume({
     max_messages: pullMessages,
     callback: (message) => {
-      seen += 1
       left -= 1
-      if (seen > skip) lines.push(`${message.string()}\n`)
+      if (skip > 0) skip -= 1
+      else lines.push(`${message.string()}\n`)
+      if (lines.length > 2 * linesMax) lines = [droppedLine(functionName, linesMax), ...lines.slice(linesMax)]
       wake.call()
     },
   })
@@ -92,4 +93,9 @@ export async function* readLogs(nc: NatsConnection, query: LogQuery): AsyncGener
   } finally {
     messages.stop()
   }
+}
+
+function droppedLine(functionName: string, lines: number): string {
+  const message = `${lines} lines are missing here: this reader was too slow for them`
+  return `${JSON.stringify({ timeMs: Date.now(), level: 'warn', function: functionName, version: 0, instance: '', message } satisfies LogLine)}\n`
 }

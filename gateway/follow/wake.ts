@@ -16,10 +16,11 @@ export class Wake {
   async sleep(signal: AbortSignal): Promise<void> {
     if (!this.#due && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      this.#wakeUp = resolve
-      signal.addEventListener('abort', resolve, { once: true })
+      const wakeUp = (): void => resolve()
+      this.#wakeUp = wakeUp
+      signal.addEventListener('abort', wakeUp, { once: true })
       await promise
-      signal.removeEventListener('abort', resolve)
+      signal.removeEventListener('abort', wakeUp)
       this.#wakeUp = undefined
     }
     this.#due = false

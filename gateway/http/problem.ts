@@ -14,6 +14,7 @@ const statuses = {
   ERR_UNAUTHORIZED: 401,
   ERR_ROUTE_UNKNOWN: 404,
   ERR_REQUEST_INVALID: 400,
+  ERR_MEDIA_TYPE: 415,
   ERR_TOO_LARGE: 413,
   ERR_FUNCTION_UNKNOWN: 404,
   ERR_INSTANCE_UNKNOWN: 404,
@@ -90,11 +91,13 @@ function problem(status: number, code: string, detail: string): Problem {
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, code }
 }
 
-/** The answer to the caller. A refusal in the middle of a body closes the connection: the rest is not read. */
+/**
+ * The answer to the caller. A refusal in the middle of a body leaves the connection open for a moment, so that the
+ * caller, who is still writing, gets to read it: the server discards what comes, and then hangs up.
+ */
 export function problemResponse({ problem, retryAfterSeconds }: ProblemAnswer): Response {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
   if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
   if (problem.status === 401) headers['www-authenticate'] = 'Bearer'
-  if (problem.status === 413 || problem.status === 429) headers['connection'] = 'close'
   return new Response(JSON.stringify(problem), { status: problem.status, headers })
 }

@@ -39,13 +39,16 @@ export class Ingest {
     })
   }
 
-  /** Tells the producer what has changed (G1). */
-  adopt(view: CatalogView): void {
+  /** Tells the producer what has changed (G1). @returns Whether anything has. */
+  adopt(view: CatalogView): boolean {
+    let changed = false
     for (const stream of view.streams.values()) {
       const descriptor = descriptorOf(view, stream)
-      if (!isDeepStrictEqual(this.#producer.stream(stream.name), descriptor))
-        this.#producer.setStream(descriptor)
+      if (isDeepStrictEqual(this.#producer.stream(stream.name), descriptor)) continue
+      this.#producer.setStream(descriptor)
+      changed = true
     }
+    return changed
   }
 
   knows(stream: string): boolean {

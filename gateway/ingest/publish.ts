@@ -28,6 +28,7 @@ export async function publish(
   }
   try {
     for await (const chunk of chunks) {
+      signal.throwIfAborted()
       await ingest.room(stream, signal)
       take(reader.push(chunk))
     }

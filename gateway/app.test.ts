@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Problem } from '../sdk/api.ts'
+import { makeApp } from './app.ts'
+import { openPaths } from './http/auth.ts'
+import { makeMetrics } from './metrics.ts'
+import type { GatewayParts } from './parts.ts'
+import { type Platform, startPlatform, token } from './testing/platform.ts'
+
+let platform: Platform
+before(async () => {
+  platform = await startPlatform()
+})
+after(() => platform.close())
+
+test('App answers nothing but health and the OpenAPI document without the token, whatever the route', async () => {
+  const { routes } = makeApp({ metrics: makeMetrics() } as GatewayParts, token)
+  const real = routes.filter(({ method }) => method !== 'ALL')
+  assert.ok(real.length >= 15)
+  for (const { method, path } of [...real, { method: 'GET', path: '/nothing/here' }]) {
+    const concrete = path.replaceAll(/:(\w+)/g, 'a-0')
+    for (const headers of [
+      {},
+      { authorization: 'Bearer wrong' },
+      { authorization: token },
+      { authorization: 'Basic YTpi' },
+    ]) {
+      const response = await fetch(platform.gateway.url + concrete, { method, headers })
+      await response.body?.cancel()
+      if (openPaths.has(path)) assert.equal(response.status, 200, `${method} ${path}`)
+      else assert.equal(response.status, 401, `${method} ${path}`)
+    }
+  }
+})
+
+test('App says what is wrong as problem+json', async () => {
+  const unauthorized = await fetch(`${platform.gateway.url}/v1/functions`)
+  assert.equal(unauthorized.headers.get('www-authenticate'), 'Bearer')
+  const unknown = await platform.call('GET', '/v1/nothing')
+  const problem = (await unknown.json()) as Problem
+  assert.equal(unknown.headers.get('content-type'), 'application/problem+json')
+  assert.deepEqual([unknown.status, problem.status, problem.code], [404, 404, 'ERR_ROUTE_UNKNOWN'])
+  const bad = await platform.call('GET', '/v1/functions/Bad%20Name')
+  assert.deepEqual([bad.status, ((await bad.json()) as Problem).code], [400, 'ERR_REQUEST_INVALID'])
+})
+
+interface OpenApi {
+  openapi: string
+  paths: Record<string, Record<string, { security?: unknown[]; responses: Record<string, unknown> }>>
+  components: { schemas: Record<string, object> }
+}
+
+test('App serves an OpenAPI 3.1 document of the very routes it has', async () => {
+  const document = (await (await fetch(`${platform.gateway.url}/v1/openapi.json`)).json()) as OpenApi
+  assert.equal(document.openapi, '3.1.0')
+  const { routes } = makeApp({ metrics: makeMetrics() } as GatewayParts, token)
+  const real = routes.filter(({ method, path }) => method !== 'ALL' && path !== '/v1/openapi.json')
+  const described = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  const expected = new Set(real.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`))
+  assert.deepEqual(new Set(described), expected)
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const operation of Object.values(methods)) {
+      assert.equal(operation.security !== undefined, !openPaths.has(path), path)
+    }
+  }
+  assert.ok('Problem' in document.components.schemas)
+})
+
+test('App shows metrics to who has the token', async () => {
+  const response = await platform.call('GET', '/metrics')
+  assert.equal(response.status, 200)
+  assert.match(await response.text(), /concord_http_request_seconds_count\{[^}]*route="\/v1\/openapi.json"/)
+})
+
+test('App is ready while NATS and the store answer', async () => {
+  assert.deepEqual(await (await fetch(`${platform.gateway.url}/readyz`)).json(), { ok: true })
+})

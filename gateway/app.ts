@@ -1,0 +1,79 @@
+/**
+ * App: the HTTP API as one router. The routes' definitions validate requests and make the OpenAPI document.
+ *
+ *   A1. Nothing but `openPaths` answers without the token: the check comes before every route.
+ *   A2. Every error leaves as problem+json.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import type { HttpBindings } from '@hono/node-server'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { HTTPException } from 'hono/http-exception'
+import { routePath } from 'hono/route'
+import { problemSchema } from '../sdk/api.ts'
+import { manifestSchema } from '../sdk/manifest.ts'
+import { issuesText } from './deploy/manifest.ts'
+import { refuse } from './errors.ts'
+import { bearerAuth } from './http/auth.ts'
+import { problemOf, problemResponse } from './http/problem.ts'
+import type { App } from './http/routes.ts'
+import type { GatewayParts } from './parts.ts'
+import { deployRoutes } from './routes/deploy.ts'
+import { functionRoutes } from './routes/functions.ts'
+import { healthRoutes } from './routes/health.ts'
+import { streamRoutes } from './routes/streams.ts'
+
+export function makeApp(parts: GatewayParts, token: string): App {
+  const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
+    defaultHook: (result) => {
+      if (result.success) return
+      throw refuse(
+        'ERR_REQUEST_INVALID',
+        `Cannot read the request's ${result.target}: ${issuesText(result.error)}.`,
+      )
+    },
+  })
+  app.use('*', async (c, next) => {
+    const startMs = parts.clock.monotonicMs()
+    await next()
+    const labels = { method: c.req.method, route: routePath(c, -1), status: String(c.res.status) }
+    parts.metrics.requests.observe(labels, (parts.clock.monotonicMs() - startMs) / 1000)
+  })
+  app.use('*', bearerAuth(token))
+  app.onError((error, c) => {
+    const answer = problemOf(error instanceof HTTPException ? fromFramework(error) : error)
+    if (answer.bug)
+      parts.log.error({ err: error, method: c.req.method, path: c.req.path }, 'a request failed')
+    return problemResponse(answer)
+  })
+  app.notFound((c) => {
+    const text = `There is nothing at ${c.req.method} ${c.req.path}. GET /v1/openapi.json lists what there is.`
+    return problemResponse(problemOf(refuse('ERR_ROUTE_UNKNOWN', text)))
+  })
+  healthRoutes(app, parts)
+  deployRoutes(app, parts)
+  functionRoutes(app, parts)
+  streamRoutes(app, parts)
+  const document = openApiDocument(app)
+  app.get('/v1/openapi.json', (c) => c.json(document))
+  return app
+}
+
+/** The OpenAPI 3.1 document of the routes registered so far. */
+export function openApiDocument(app: App): object {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  app.openAPIRegistry.register('Problem', problemSchema)
+  app.openAPIRegistry.register('Manifest', manifestSchema)
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
+  return app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: { title: 'Concord', version, description: 'Deploy functions, publish records, follow streams.' },
+  })
+}
+
+function fromFramework(error: HTTPException): Error {
+  const code = error.status === 415 ? 'ERR_MEDIA_TYPE' : 'ERR_REQUEST_INVALID'
+  return refuse(code, `Cannot read the request: ${error.message}.`)
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { after, before, test } from 'node:test'
+import { openBundles } from '../infra/bundles/index.ts'
+import { type FunctionDocument, paths, type VersionDocument } from '../infra/store/index.ts'
+import type { DeployAnswer, FunctionDetail, Problem } from '../sdk/api.ts'
+import { CodedError } from '../sdk/errors.ts'
+import { namespace, type Platform, sourceOf, startPlatform, token } from './testing/platform.ts'
+
+let platform: Platform
+before(async () => {
+  platform = await startPlatform()
+})
+after(() => platform.close())
+
+async function deploySource(
+  source: string,
+  query = '',
+): Promise<{ status: number; body: DeployAnswer & Problem }> {
+  const response = await platform.call('POST', `/v1/functions${query}`, { body: source })
+  return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
+}
+
+async function deployBundle(bundle: string, manifest?: unknown, sourceMap?: string) {
+  const body = new FormData()
+  if (manifest !== undefined) body.set('manifest', new Blob([JSON.stringify(manifest)]), 'manifest.json')
+  body.set('bundle', new Blob([bundle]), 'bundle.js')
+  if (sourceMap !== undefined) body.set('sourceMap', new Blob([sourceMap]), 'map')
+  const response = await platform.call('POST', '/v1/functions', { body })
+  return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
+}
+
+async function everything(): Promise<string> {
+  const { store } = platform
+  const names = await store.list(paths.functions(namespace))
+  const versions = await Promise.all(names.map((name) => store.list(paths.versions(namespace, name))))
+  return JSON.stringify([names, versions, await store.list(paths.streams(namespace))])
+}
+
+test('Deploy of one source file stores bundle, map, streams, version and wish', async () => {
+  const { status, body } = await deploySource(sourceOf('shout', ['words'], ['loud']), '?file=shout.ts')
+  assert.deepEqual([status, body.name, body.version, body.changed], [200, 'shout', 1, true])
+  const { store, nc } = platform
+  const version = (await store.get<VersionDocument>(paths.version(namespace, 'shout', 1)))!.value
+  const wish = (await store.get<FunctionDocument>(paths.function(namespace, 'shout')))!.value
+  assert.deepEqual([wish.version, wish.instances], [1, 1])
+  assert.deepEqual(await store.list(paths.streams(namespace)), ['loud', 'words'])
+  const bundles = await openBundles(nc)
+  const code = Buffer.from(await bundles.get(version.bundleSha256)).toString()
+  assert.match(code, /shout/)
+  assert.equal(version.bundleBytes, Buffer.byteLength(code))
+  const map = JSON.parse(Buffer.from(await bundles.get(version.sourceMapSha256!)).toString()) as {
+    sources: string[]
+  }
+  assert.deepEqual(map.sources, ['shout.ts'])
+})
+
+test('Deploy of the very same makes no new version, of another manifest does', async () => {
+  const bundle =
+    "export default { metadata: { name: 'same', istreams: { words: 'groupBy' } }, processRecord() {} }"
+  assert.deepEqual(
+    [(await deployBundle(bundle)).body.version, (await deployBundle(bundle)).body],
+    [1, { ...(await deployBundle(bundle)).body, version: 1, changed: false }],
+  )
+  const more = await deployBundle(bundle, { instances: 3, env: { A: '1' } })
+  assert.deepEqual([more.body.version, more.body.changed], [2, true])
+  const detail = (await (await platform.call('GET', '/v1/functions/same')).json()) as FunctionDetail
+  assert.deepEqual([detail.version, detail.instancesWanted, detail.manifest.env], [2, 3, { A: '1' }])
+})
+
+test('Deploys at the same moment get versions of their own', async () => {
+  const bundles = [1, 2, 3].map((n) => deployBundle(`// ${n}\nexport default { metadata: { name: 'race' } }`))
+  const versions = (await Promise.all(bundles)).map(({ body }) => body.version)
+  assert.deepEqual(versions.sort(), [1, 2, 3])
+})
+
+const refusals: Readonly<
+  Record<
+    string,
+    [status: number, code: string, message: RegExp, run: () => Promise<{ status: number; body: Problem }>]
+  >
+> = {
+  'a syntax error in a source': [
+    422,
+    'ERR_SOURCE_INVALID',
+    /fn\.ts/,
+    () => deploySource('export default {', '?file=fn.ts'),
+  ],
+  'a syntax error in a bundle': [
+    422,
+    'ERR_SOURCE_INVALID',
+    /bundle\.js:1/,
+    () => deployBundle('export default {'),
+  ],
+  'no default export': [
+    422,
+    'ERR_NO_DEFAULT_EXPORT',
+    /default export/,
+    () => deploySource('export const a = 1'),
+  ],
+  'an import': [
+    422,
+    'ERR_IMPORT_REFUSED',
+    /node:fs/,
+    () => deploySource("import fs from 'node:fs'\nexport default fs"),
+  ],
+  'a stream named badly': [
+    422,
+    'ERR_METADATA_INVALID',
+    /ostreams/,
+    () => deploySource(sourceOf('bad', [], ['No Good'])),
+  ],
+  'a function named badly': [
+    422,
+    'ERR_METADATA_INVALID',
+    /lower-case/,
+    () => deploySource(sourceOf('../bad', [], [])),
+  ],
+  'a mode of back-pressure to come': [
+    422,
+    'ERR_BACK_PRESSURE_UNSUPPORTED',
+    /dropHead/,
+    () =>
+      deployBundle(
+        "export default { metadata: { name: 'bad', istreams: { words: { grouping: 'groupBy', backPressure: 'dropHead' } } }, processRecord() {} }",
+      ),
+  ],
+  'a manifest of another name': [
+    422,
+    'ERR_MANIFEST_CONTRADICTS',
+    /other/,
+    () => deployBundle("export default { metadata: { name: 'bad' } }", { name: 'other' }),
+  ],
+  'an unknown key in the manifest': [
+    422,
+    'ERR_MANIFEST_INVALID',
+    /instnaces/,
+    () => deployBundle("export default { metadata: { name: 'bad' } }", { instnaces: 1 }),
+  ],
+  'a cycle that only blocks': [
+    409,
+    'ERR_CYCLE_BLOCKS',
+    /bad → words → shout → loud → bad/,
+    () => deploySource(sourceOf('bad', ['loud'], ['words'])),
+  ],
+  'a multipart body without bundle': [
+    400,
+    'ERR_REQUEST_INVALID',
+    /bundle/,
+    async () => {
+      const body = new FormData()
+      body.set('manifest', '{}')
+      const response = await platform.call('POST', '/v1/functions', { body })
+      return { status: response.status, body: (await response.json()) as Problem }
+    },
+  ],
+  'a manifest beyond its limit': [
+    413,
+    'ERR_TOO_LARGE',
+    /manifest/,
+    () => deployBundle('export default 1', { env: { A: 'x'.repeat(70_000) } }),
+  ],
+  'a path as file name': [
+    400,
+    'ERR_REQUEST_INVALID',
+    /file name/,
+    () => deploySource('export default 1', '?file=../../x.ts'),
+  ],
+}
+
+for (const [what, [status, code, message, run]] of Object.entries(refusals)) {
+  test(`Deploy refuses ${what} and stores nothing`, async () => {
+    const before = await everything()
+    const { status: found, body } = await run()
+    assert.deepEqual([found, body.code], [status, code], body.detail)
+    assert.match(body.detail, message)
+    assert.equal(await everything(), before)
+  })
+}
+
+test('Deploy says where the source is wrong', async () => {
+  const { body } = await deploySource('const a = 1\n  const a = 2\nexport default a', '?file=two.ts')
+  assert.deepEqual(body.location, { file: 'two.ts', line: 2, column: 9 })
+})
+
+test('Deploy refuses groupBy inputs of different partitions', async () => {
+  await platform.call('PUT', '/v1/streams/narrow', { body: JSON.stringify({ partitions: 4 }) })
+  const { status, body } = await deploySource(sourceOf('joined', ['words', 'narrow'], []))
+  assert.deepEqual([status, body.code], [409, 'ERR_PARTITIONS_DIFFER'])
+  assert.match(body.detail, /'words' has 16, 'narrow' has 4/)
+})
+
+for (const chunked of [false, true]) {
+  test(`Deploy refuses a ${chunked ? 'chunked ' : ''}upload of 100 MB while it comes, in bounded memory`, async () => {
+    const before = await everything()
+    const rssBefore = process.memoryUsage.rss()
+    const bytesAll = 100 * 1024 * 1024
+    const outgoing = request(`${platform.gateway.url}/v1/functions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, ...(chunked ? {} : { 'content-length': bytesAll }) },
+    })
+    outgoing.on('error', () => undefined) // the rest is not wanted
+    const answered = once(outgoing, 'response')
+    const piece = Buffer.alloc(256 * 1024, 'x')
+    let sent = 0
+    let over = false
+    void answered.then(() => {
+      over = true
+    })
+    while (!over && sent < bytesAll) {
+      sent += piece.length
+      if (!outgoing.write(piece))
+        await Promise.race([once(outgoing, 'drain').catch(() => undefined), answered])
+    }
+    const [response] = (await answered) as [import('node:http').IncomingMessage]
+    assert.equal(response.statusCode, 413)
+    outgoing.destroy()
+    assert.ok(process.memoryUsage.rss() - rssBefore < 64 * 1024 * 1024)
+    assert.equal(await everything(), before)
+  })
+}
+
+test('Deploy refuses a multipart upload whose bundle or map is too large while it comes', async () => {
+  const tooLarge = await deployBundle(`//${'x'.repeat(11 * 1024 * 1024)}`)
+  assert.deepEqual([tooLarge.status, tooLarge.body.code], [413, 'ERR_TOO_LARGE'])
+  assert.match(tooLarge.body.detail, /bundle/)
+})
+
+test('Deploy onto a full or failing bundle store stores nothing and says so', async () => {
+  const failing = (message: string) => ({
+    put: () => Promise.reject(new CodedError('ERR_BUNDLE_STORE', message)),
+  })
+  const attempts = [
+    [507, 'ERR_STORAGE_FULL', 'Cannot store a bundle: the disk of nats-server is full. Make room'],
+    [503, 'ERR_BACKEND', 'Cannot store a bundle: the bundle store does not answer'],
+  ] as const
+  for (const [status, code, message] of attempts) {
+    const before = await everything()
+    const gateway = await platform.another({ bundles: failing(message) })
+    const response = await fetch(`${gateway.url}/v1/functions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: sourceOf('unlucky', ['words'], ['fresh']),
+    })
+    assert.deepEqual([response.status, ((await response.json()) as Problem).code], [status, code])
+    assert.equal(await everything(), before)
+  }
+})
+
+test('Deploy survives a hostile upload, and the next one works', async () => {
+  const { status, body } = await deploySource('const a = []\nfor (;;) a.push(new Array(1000).fill(1))')
+  assert.equal(status, 422)
+  assert.match(body.code, /^ERR_LOAD_/)
+  assert.equal((await deploySource(sourceOf('after', ['words'], []))).status, 200)
+})
+
+test('Delete marks a function, and a deploy onto it waits for its end', async () => {
+  await deploySource(sourceOf('gone', ['words'], []))
+  assert.equal((await platform.call('DELETE', '/v1/functions/gone')).status, 204)
+  const wish = (await platform.store.get<FunctionDocument>(paths.function(namespace, 'gone')))!.value
+  assert.equal(wish.deleted, true)
+  const detail = (await (await platform.call('GET', '/v1/functions/gone')).json()) as FunctionDetail
+  assert.deepEqual([detail.state, detail.instancesWanted], ['deleting', 0])
+  const { status, body } = await deploySource(sourceOf('gone', ['words'], []))
+  assert.deepEqual([status, body.code], [409, 'ERR_FUNCTION_DELETING'])
+  assert.equal((await platform.call('DELETE', '/v1/functions/never')).status, 404)
+})

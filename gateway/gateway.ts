@@ -1,0 +1,164 @@
+/**
+ * Gateway: the parts of the process put together, and their orderly end.
+ *
+ * It keeps nothing of its own: what is wanted is in the store, and any number of gateways may run. Ending, it refuses
+ * what is new, tells those in the middle of a publish how far they came, and waits a while until what it took is
+ * acknowledged.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { type NatsConnection, natsWire, subjects } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Log } from '../infra/log.ts'
+import type { Store } from '../infra/store/index.ts'
+import { makeApp } from './app.ts'
+import { Catalog } from './catalog/catalog.ts'
+import { Heartbeats } from './catalog/heartbeats.ts'
+import { type BundleSink, Deployer } from './deploy/deploy.ts'
+import { refuse } from './errors.ts'
+import { ensureLogs } from './follow/logs.ts'
+import { Ingest } from './ingest/ingest.ts'
+import { whileLeading } from './ingest/leader.ts'
+import { RawIngest } from './ingest/raw-ingest.ts'
+import { RawRepublish } from './ingest/raw-republish.ts'
+import { makeMetrics } from './metrics.ts'
+import type { GatewayParts } from './parts.ts'
+import { Prober } from './probe/index.ts'
+import { Pulse } from './pulse.ts'
+
+const settleMs = 10_000
+const answerMs = 3000
+
+export interface GatewayOptions {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  readonly token: string
+  readonly namespace: string
+  readonly nc: NatsConnection
+  readonly store: Store
+  readonly bundles: BundleSink
+  readonly clock: Clock
+  readonly log: Log
+  /** Bytes that the ingest holds for one stream before it says that it is full. */
+  readonly bufferBytesMax?: number
+}
+
+export interface Gateway {
+  readonly url: string
+  readonly id: string
+  /** Ends it in order; the connection and the store stay open, they are the caller's. */
+  close(): Promise<void>
+}
+
+/** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { namespace, nc, store, bundles, clock, log, bufferBytesMax } = options
+  const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
+  const wire = natsWire(nc)
+  const metrics = makeMetrics()
+  const closing = new AbortController()
+  const heartbeats = new Heartbeats(clock)
+  const ingest = new Ingest({
+    wire,
+    namespace,
+    gatewayId,
+    clock,
+    ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
+  })
+  const rawIngest = new RawIngest({ nc, namespace, ingest, clock, metrics, log })
+  const republish = new RawRepublish({ nc, wire, namespace, metrics })
+  const pulse = new Pulse({
+    wire,
+    namespace,
+    gatewayId,
+    clock,
+    outputs: () => ingest.ledger(),
+    rawDropped: () => rawIngest.dropped,
+  })
+  const catalogError = (error: unknown): void => log.error({ err: error }, 'cannot read the store')
+  let leads = false
+  const catalog = new Catalog(
+    store,
+    namespace,
+    (view) => {
+      if (ingest.adopt(view)) pulse.beat()
+      if (leads) republish.adopt(view)
+    },
+    catalogError,
+  )
+  await catalog.refresh()
+  const stopHeartbeats = wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) =>
+    heartbeats.take(bytes),
+  )
+  const prober = new Prober(clock)
+  const deployer = new Deployer({ store, bundles, prober, catalog, namespace, clock })
+  const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, () => {
+    leads = true
+    const stopRawIngest = rawIngest.start()
+    republish.adopt(catalog.current)
+    return () => {
+      leads = false
+      stopRawIngest()
+      republish.stop()
+    }
+  })
+  void ensureLogs(nc).catch((error) => log.warn({ err: error }, 'cannot make the stream of logs'))
+
+  const parts: GatewayParts = {
+    ...{ namespace, gatewayId, nc, wire, store, catalog, heartbeats, ingest, deployer, metrics, clock, log },
+    closing: closing.signal,
+  }
+  const server = createAdaptorServer({ fetch: makeApp(parts, options.token).fetch }) as Server
+  server.requestTimeout = 0 // a publish may go on for as long as its client likes
+
+  async function close(): Promise<void> {
+    closing.abort(
+      refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
+    )
+    await endServer(server)
+    await leading
+    const stop = new AbortController()
+    const cancel = clock.after(settleMs, () => stop.abort())
+    await ingest.close(stop.signal)
+    cancel()
+    pulse.stop()
+    stopHeartbeats()
+    catalog.close()
+    await prober.close()
+  }
+
+  try {
+    await listen(server, options.host, options.port)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const { address, port } = server.address() as AddressInfo
+  return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, id: gatewayId, close }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host)
+  await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EADDRINUSE') throw cause
+    throw refuse(
+      'ERR_GATEWAY_PORT_TAKEN',
+      `Cannot listen on ${host}:${port}: another program does. Stop it, or choose another port (CONCORD_GATEWAY_PORT).`,
+    )
+  })
+}
+
+/** Takes no more connections, and lets those that are being answered come to their end, for a while. */
+async function endServer(server: Server): Promise<void> {
+  if (!server.listening) return
+  const timer = setTimeout(() => server.closeAllConnections(), answerMs)
+  server.close()
+  server.closeIdleConnections()
+  await once(server, 'close')
+  clearTimeout(timer)
+}

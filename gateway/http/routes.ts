@@ -1,0 +1,40 @@
+/**
+ * Routes: what the definitions of all routes have in common, for the validators and for the OpenAPI document alike.
+ * @module
+ */
+import type { HttpBindings } from '@hono/node-server'
+import { type OpenAPIHono, z } from '@hono/zod-openapi'
+import { problemSchema } from '../../sdk/api.ts'
+import { nameSchema } from '../../sdk/manifest.ts'
+
+export type App = OpenAPIHono<{ Bindings: HttpBindings }>
+
+export const nameParam = z.object({ name: nameSchema })
+
+/** `?flag` and `?flag=true` are true. */
+export const flagQuery = z
+  .enum(['true', 'false', ''])
+  .optional()
+  .transform((text) => text === 'true' || text === '')
+
+export const security = [{ bearer: [] }]
+
+export function jsonAnswer<Schema extends z.ZodType>(schema: Schema, description: string) {
+  return { description, content: { 'application/json': { schema } } }
+}
+
+export const problemAnswer = {
+  description: 'what was attempted, what was found and what to do (RFC 9457)',
+  content: { 'application/problem+json': { schema: problemSchema } },
+}
+
+/**
+ * A body that a route reads itself, within a limit, and then parses with this very schema. Given as JSON Schema,
+ * because a zod schema here would make the framework read the body first, whole and without a limit.
+ */
+export function bodySchema(schema: z.ZodType): object {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' })
+  return rest
+}
+
+export const binarySchema = { type: 'string', format: 'binary' } as const

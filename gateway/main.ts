@@ -1,0 +1,74 @@
+/**
+ * The gateway process: configuration in, one ready line out, an orderly end on SIGTERM.
+ *
+ * Exit codes: 0 ended as asked, 1 failed, 2 wrong configuration or port taken.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { openBundles } from '../infra/bundles/index.ts'
+import { connectBus } from '../infra/bus/index.ts'
+import { systemClock } from '../infra/clock.ts'
+import { loadConfig } from '../infra/config/index.ts'
+import { makeLog } from '../infra/log.ts'
+import { openStore } from '../infra/store/index.ts'
+import { CodedError } from '../sdk/errors.ts'
+import { refuse } from './errors.ts'
+import { startGateway } from './gateway.ts'
+
+async function main(): Promise<void> {
+  const { values } = loadConfig({ env: process.env })
+  const log = makeLog({ name: 'gateway', level: values.log.level })
+  const token = await readToken(values.gateway.tokenFile)
+  const { url, user, password } = values.nats
+  const ended = asked()
+  const nc = await connectBus({
+    ...{ url, name: 'concord gateway' },
+    ...(user === undefined ? {} : { user, password: password ?? '' }),
+  })
+  const store = await openStore(values.store.url)
+  const gateway = await startGateway({
+    ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
+    ...{ nc, store, bundles: await openBundles(nc), clock: systemClock, log },
+  })
+  process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
+  log.info({ url: gateway.url, id: gateway.id }, 'ready')
+  log.info({ why: await ended }, 'stops')
+  await gateway.close()
+  await store.close()
+  await nc.close()
+}
+
+async function readToken(file: string): Promise<string> {
+  const token = await readFile(file, 'utf8').then(
+    (text) => text.trim(),
+    (error: Error) => {
+      const what = `Cannot read the token from ${file}: ${error.message}. Write one there (mode 0600), or name its file by CONCORD_GATEWAY_TOKEN_FILE.`
+      throw refuse('ERR_GATEWAY_CONFIGURATION', what)
+    },
+  )
+  if (token.length >= 16 && !/\s/.test(token)) return token
+  throw refuse(
+    'ERR_GATEWAY_CONFIGURATION',
+    `Cannot use the token in ${file}: expected one line of at least 16 characters.`,
+  )
+}
+
+/** A signal; or the end of stdin, where the parent said that it holds the other end. */
+function asked(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
+  if (process.env['CONCORD_PARENT'] === 'stdin') {
+    process.stdin.on('end', () => resolve('the parent is gone')).resume()
+    process.stdin.on('error', () => resolve('the parent is gone'))
+  }
+  return promise
+}
+
+try {
+  await main()
+  process.exit(0)
+} catch (error) {
+  if (!(error instanceof CodedError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exit(/PORT_TAKEN|CONFIG|ERR_USAGE|REFUSED|STORE_URL/.test(error.code) ? 2 : 1)
+}

@@ -1,0 +1,27 @@
+/** Parts: what the routes stand on, made by `startGateway`. */
+import type { NatsConnection, Wire } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Log } from '../infra/log.ts'
+import type { Store } from '../infra/store/index.ts'
+import type { Catalog } from './catalog/catalog.ts'
+import type { Heartbeats } from './catalog/heartbeats.ts'
+import type { Deployer } from './deploy/deploy.ts'
+import type { Ingest } from './ingest/ingest.ts'
+import type { GatewayMetrics } from './metrics.ts'
+
+export interface GatewayParts {
+  readonly namespace: string
+  readonly gatewayId: string
+  readonly nc: NatsConnection
+  readonly wire: Wire
+  readonly store: Store
+  readonly catalog: Catalog
+  readonly heartbeats: Heartbeats
+  readonly ingest: Ingest
+  readonly deployer: Deployer
+  readonly metrics: GatewayMetrics
+  readonly clock: Clock
+  readonly log: Log
+  /** Aborted, with the refusal to answer, when the gateway stops. */
+  readonly closing: AbortSignal
+}

@@ -1,0 +1,65 @@
+/**
+ * Pulse: this gateway's own heartbeat, every second: what its ingest has sent, so that any gateway can add up ledgers.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { subjects, type Wire } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
+
+const beatEveryMs = 1000
+
+export interface PulseOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  readonly gatewayId: string
+  readonly clock: Clock
+  readonly outputs: () => readonly OutputLedger[]
+  readonly rawDropped: () => Readonly<Record<string, number>>
+}
+
+export class Pulse {
+  readonly #options: PulseOptions
+  readonly #incarnation = randomBytes(8).toString('hex')
+  #stopTimer: () => void = () => undefined
+
+  constructor(options: PulseOptions) {
+    this.#options = options
+    this.beat()
+  }
+
+  /** Beats now, and from now on every second. */
+  beat(): void {
+    this.#stopTimer()
+    this.#publish('running')
+    this.#stopTimer = this.#options.clock.after(beatEveryMs, () => this.beat())
+  }
+
+  /** Says the last word. */
+  stop(): void {
+    this.#stopTimer()
+    this.#publish('stopped')
+  }
+
+  #publish(state: Heartbeat['state']): void {
+    const { wire, namespace, gatewayId, clock, outputs, rawDropped } = this.#options
+    if (!wire.connected) return
+    const { user, system } = process.cpuUsage()
+    const beat: Heartbeat = {
+      schema: 1,
+      kind: 'gateway',
+      id: gatewayId,
+      incarnation: this.#incarnation,
+      generation: 0,
+      sentAtMs: clock.nowMs(),
+      state,
+      pid: process.pid,
+      rssBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1e6,
+      instances: [],
+      outputs: outputs(),
+      rawDropped: rawDropped(),
+    }
+    wire.publish(subjects.heartbeatSubject(namespace, gatewayId), Buffer.from(JSON.stringify(beat)))
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Deploy over HTTP: a multipart body with a bundle, or any other body as one source file.
+ *
+ * Bodies are read in full before anything is done with them, at most `atOnceMax` at a time, each part within its limit:
+ * that bounds the memory of the gateway.
+ */
+import { createRoute, z } from '@hono/zod-openapi'
+import { deployAnswerSchema } from '../../sdk/api.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import { refuse } from '../errors.ts'
+import { bodyChunks, type HttpContext, readBody, refuseDeclaredLength } from '../http/body.ts'
+import { boundaryOf, readMultipart } from '../http/multipart.ts'
+import { type App, binarySchema, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import type { GatewayParts } from '../parts.ts'
+import { bundleBytesMax, sourceMapBytesMax, type Upload } from '../probe/index.ts'
+
+const atOnceMax = 4
+const bodyTimeoutMs = 60_000
+const manifestBytesMax = 64 * 1024
+const partLimits = { manifest: manifestBytesMax, bundle: bundleBytesMax, sourceMap: sourceMapBytesMax }
+const multipartBytesMax = manifestBytesMax + bundleBytesMax + sourceMapBytesMax + 64 * 1024
+
+const fileName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
+
+const deployRoute = createRoute({
+  method: 'post',
+  path: '/v1/functions',
+  summary: 'Deploy a function',
+  description:
+    'Takes a bundle (multipart), or one TypeScript or JavaScript source file that may import `concord` only (any other type). The function is loaded to read its metadata; what is refused leaves nothing behind.',
+  security,
+  request: {
+    query: z.object({
+      file: z
+        .string()
+        .regex(fileName, 'expected a plain file name')
+        .optional()
+        .meta({ description: 'name of the source file in errors' }),
+    }),
+    body: {
+      required: true,
+      content: {
+        'multipart/form-data': {
+          schema: {
+            type: 'object',
+            required: ['bundle'],
+            properties: {
+              manifest: { type: 'string', description: 'JSON: resources, limits, env …; at most 64 KiB' },
+              bundle: { ...binarySchema, description: 'ES module without imports; at most 10 MiB' },
+              sourceMap: { ...binarySchema, description: 'its source map; at most 40 MiB' },
+            },
+          },
+        },
+        '*/*': { schema: { ...binarySchema, description: 'one source file; at most 10 MiB' } },
+      },
+    },
+  },
+  responses: {
+    200: jsonAnswer(deployAnswerSchema, 'the version that is wanted now'),
+    default: problemAnswer,
+  },
+})
+
+interface Read {
+  readonly upload: Upload
+  readonly manifest: unknown
+}
+
+export function deployRoutes(app: App, parts: GatewayParts): void {
+  let reading = 0
+  app.openapi(deployRoute, async (c) => {
+    if (reading >= atOnceMax) {
+      throw refuse(
+        'ERR_BUSY',
+        `Cannot take the upload now: ${reading} others are under way. Try again in a moment.`,
+      )
+    }
+    reading += 1
+    const stop = parts.clock.after(bodyTimeoutMs, () => void c.env.incoming.destroy())
+    try {
+      const { upload, manifest } = await readUpload(c, c.req.valid('query').file)
+      stop()
+      const answer = await parts.deployer.deploy(upload, manifest)
+      parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
+      parts.log.info({ ...answer }, 'deployed')
+      return c.json(answer, 200)
+    } catch (error) {
+      parts.metrics.deploys.inc({ outcome: error instanceof CodedError ? error.code : 'ERR_INTERNAL' })
+      throw error
+    } finally {
+      stop()
+      reading -= 1
+    }
+  })
+}
+
+async function readUpload(c: HttpContext, file: string | undefined): Promise<Read> {
+  const type = c.req.header('content-type') ?? ''
+  if (!/^multipart\/form-data\b/i.test(type)) {
+    const code = await readBody(c, 'source file', bundleBytesMax)
+    return {
+      upload: { kind: 'source', file: file ?? 'function.ts', code, sourceMap: new Uint8Array(0) },
+      manifest: undefined,
+    }
+  }
+  refuseDeclaredLength(c, 'upload', multipartBytesMax)
+  const found = await readMultipart(bodyChunks(c), boundaryOf(type), partLimits)
+  const code = found.get('bundle')
+  if (code === undefined)
+    throw refuse('ERR_REQUEST_INVALID', "Cannot deploy: the multipart body has no part 'bundle'.")
+  const sourceMap = found.get('sourceMap') ?? new Uint8Array(0)
+  return {
+    upload: { kind: 'bundle', file: 'bundle.js', code, sourceMap },
+    manifest: parseManifest(found.get('manifest')),
+  }
+}
+
+function parseManifest(bytes: Buffer | undefined): unknown {
+  if (bytes === undefined || bytes.length === 0) return undefined
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    throw refuse(
+      'ERR_MANIFEST_INVALID',
+      `Cannot read the manifest: it is not JSON (${(error as Error).message}).`,
+    )
+  }
+}

@@ -1,0 +1,118 @@
+/** Functions and instances: list, inspect, delete, kill, logs. */
+import { createRoute, z } from '@hono/zod-openapi'
+import { functionDetailSchema, functionSummarySchema, logLineSchema, topologySchema } from '../../sdk/api.ts'
+import { allOutputs } from '../catalog/ledger.ts'
+import { functionDetail, functionSummary, topology } from '../catalog/views.ts'
+import { deleteFunction, killInstance, unknownFunction } from '../deploy/wishes.ts'
+import { readLogs } from '../follow/logs.ts'
+import {
+  type App,
+  bodySchema,
+  flagQuery,
+  jsonAnswer,
+  nameParam,
+  problemAnswer,
+  security,
+} from '../http/routes.ts'
+import { streamResponse, untilClosed } from '../http/stream.ts'
+import type { GatewayParts } from '../parts.ts'
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/functions',
+  summary: 'List the functions',
+  security,
+  responses: {
+    200: jsonAnswer(z.object({ functions: z.array(functionSummarySchema) }), 'all of them'),
+    default: problemAnswer,
+  },
+})
+
+const inspect = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}',
+  summary: 'Inspect a function: manifest, instances, and the ledger of its inputs',
+  security,
+  request: { params: nameParam },
+  responses: { 200: jsonAnswer(functionDetailSchema, 'the function'), default: problemAnswer },
+})
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/v1/functions/{name}',
+  summary: 'Delete a function: its instances are drained, then it is forgotten',
+  security,
+  request: { params: nameParam },
+  responses: { 204: { description: 'it will be' }, default: problemAnswer },
+})
+
+const kill = createRoute({
+  method: 'delete',
+  path: '/v1/instances/{id}',
+  summary: 'End one instance, drained; the wanted count falls by one unless `restart` replaces it',
+  security,
+  request: {
+    params: z.object({ id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX') }),
+    query: z.object({ restart: flagQuery }),
+  },
+  responses: { 204: { description: 'it will be' }, default: problemAnswer },
+})
+
+const logs = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}/logs',
+  summary: 'Read what a function has logged, oldest first',
+  security,
+  request: {
+    params: nameParam,
+    query: z.object({ follow: flagQuery, tail: z.coerce.number().int().min(0).max(10_000).default(100) }),
+  },
+  responses: {
+    200: {
+      description: 'a LogLine a line',
+      content: { 'application/x-ndjson': { schema: bodySchema(logLineSchema) } },
+    },
+    default: problemAnswer,
+  },
+})
+
+const graph = createRoute({
+  method: 'get',
+  path: '/v1/topology',
+  summary: 'The functions and the streams between them',
+  security,
+  responses: { 200: jsonAnswer(topologySchema, 'the topology'), default: problemAnswer },
+})
+
+export function functionRoutes(app: App, parts: GatewayParts): void {
+  const { catalog, heartbeats, store, namespace, ingest, gatewayId, nc, closing } = parts
+  app.openapi(list, (c) => {
+    const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))
+    return c.json({ functions }, 200)
+  })
+  app.openapi(inspect, (c) => {
+    const { name } = c.req.valid('param')
+    const live = catalog.current.functions.get(name)
+    if (live === undefined) throw unknownFunction(name)
+    const outputs = allOutputs(catalog.current, heartbeats, ingest.ledger(), gatewayId)
+    return c.json(functionDetail(live, heartbeats, outputs), 200)
+  })
+  app.openapi(remove, async (c) => {
+    await deleteFunction(store, namespace, c.req.valid('param').name)
+    await catalog.refresh()
+    return c.body(null, 204)
+  })
+  app.openapi(kill, async (c) => {
+    const { restart } = c.req.valid('query')
+    await killInstance(store, namespace, catalog.current, c.req.valid('param').id, restart)
+    return c.body(null, 204)
+  })
+  app.openapi(logs, (c) => {
+    const functionName = c.req.valid('param').name
+    if (!catalog.current.functions.has(functionName)) throw unknownFunction(functionName)
+    const signal = untilClosed(c, closing)
+    const lines = readLogs(nc, { namespace, functionName, signal, ...c.req.valid('query') })
+    return streamResponse('application/x-ndjson', lines) as never // the framework's types take x-ndjson for JSON
+  })
+  app.openapi(graph, (c) => c.json(topology(catalog.current, heartbeats), 200))
+}

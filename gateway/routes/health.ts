@@ -1,0 +1,43 @@
+/** Health, readiness and metrics. */
+import { createRoute, z } from '@hono/zod-openapi'
+import { paths } from '../../infra/store/index.ts'
+import { refuse } from '../errors.ts'
+import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import type { GatewayParts } from '../parts.ts'
+
+const okSchema = z.object({ ok: z.literal(true) })
+
+const healthz = createRoute({
+  method: 'get',
+  path: '/healthz',
+  summary: 'Whether the process answers',
+  responses: { 200: jsonAnswer(okSchema, 'it does') },
+})
+
+const readyz = createRoute({
+  method: 'get',
+  path: '/readyz',
+  summary: 'Whether NATS and the store answer',
+  responses: { 200: jsonAnswer(okSchema, 'they do'), default: problemAnswer },
+})
+
+const metrics = createRoute({
+  method: 'get',
+  path: '/metrics',
+  summary: 'What this gateway counts, for Prometheus',
+  security,
+  responses: { 200: { description: 'Prometheus text', content: { 'text/plain': { schema: z.string() } } } },
+})
+
+export function healthRoutes(app: App, parts: GatewayParts): void {
+  app.openapi(healthz, (c) => c.json({ ok: true as const }, 200))
+  app.openapi(readyz, async (c) => {
+    if (!parts.wire.connected)
+      throw refuse('ERR_BACKEND', 'Not ready: NATS does not answer. Is nats-server up?')
+    await parts.store.get(paths.schema).catch((error: Error) => {
+      throw refuse('ERR_BACKEND', `Not ready: the store does not answer (${error.message}).`)
+    })
+    return c.json({ ok: true as const }, 200)
+  })
+  app.openapi(metrics, async (c) => c.text(await parts.metrics.registry.metrics(), 200))
+}

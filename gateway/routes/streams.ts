@@ -1,0 +1,214 @@
+/** Streams: list, make, publish, follow. */
+import { createRoute, z } from '@hono/zod-openapi'
+import {
+  type FollowEvent,
+  followEventSchema,
+  produceAnswerSchema,
+  type RecordOutput,
+  recordInputSchema,
+  recordOutputSchema,
+  streamConfigSchema,
+  streamSummarySchema,
+} from '../../sdk/api.ts'
+import { streamSummary } from '../catalog/views.ts'
+import { issuesText } from '../deploy/manifest.ts'
+import { putStream, unknownStream } from '../deploy/wishes.ts'
+import { refuse } from '../errors.ts'
+import { type FollowFormat, formatFor } from '../follow/encode.ts'
+import { HoldingFollower } from '../follow/hold.ts'
+import { followPlain } from '../follow/plain.ts'
+import { bodyChunks, type HttpContext, readBody } from '../http/body.ts'
+import {
+  type App,
+  binarySchema,
+  bodySchema,
+  flagQuery,
+  jsonAnswer,
+  nameParam,
+  problemAnswer,
+  security,
+} from '../http/routes.ts'
+import { streamResponse, untilClosed } from '../http/stream.ts'
+import { publish } from '../ingest/publish.ts'
+import { recordReader, recordsType } from '../ingest/record-reader.ts'
+import type { GatewayParts } from '../parts.ts'
+
+const configBytesMax = 4096
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/streams',
+  summary: 'List the streams',
+  security,
+  responses: {
+    200: jsonAnswer(z.object({ streams: z.array(streamSummarySchema) }), 'all of them'),
+    default: problemAnswer,
+  },
+})
+
+const put = createRoute({
+  method: 'put',
+  path: '/v1/streams/{name}',
+  summary: 'Make a stream, or change whether its records are republished raw',
+  security,
+  request: {
+    params: nameParam,
+    body: { content: { 'application/json': { schema: bodySchema(streamConfigSchema) } } },
+  },
+  responses: { 200: jsonAnswer(streamSummarySchema, 'the stream'), default: problemAnswer },
+})
+
+const produce = createRoute({
+  method: 'post',
+  path: '/v1/streams/{name}/records',
+  summary: 'Publish records',
+  description:
+    'Records are taken in order as they arrive. A refusal half-way says how many were (`accepted`): go on behind them. 429: the stream is full, go on after Retry-After.',
+  security,
+  request: {
+    params: nameParam,
+    body: {
+      required: true,
+      content: {
+        'application/x-ndjson': { schema: bodySchema(recordInputSchema) },
+        [recordsType]: {
+          schema: {
+            ...binarySchema,
+            description: 'u32 LE key length, u32 LE value length, key, value; repeated',
+          },
+        },
+      },
+    },
+  },
+  responses: { 200: jsonAnswer(produceAnswerSchema, 'all were taken'), default: problemAnswer },
+})
+
+const follow = createRoute({
+  method: 'get',
+  path: '/v1/streams/{name}/records',
+  summary: 'Follow a stream: the event `ready`, then records as they pass, and gaps as events',
+  description:
+    'With `hold` the stream waits for this reader, so that it misses nothing. Server-sent events where the Accept header asks for them.',
+  security,
+  request: {
+    params: nameParam,
+    query: z.object({ hold: flagQuery, count: z.coerce.number().int().min(1).optional() }),
+  },
+  responses: {
+    200: {
+      description: 'a RecordOutput or FollowEvent a line',
+      content: {
+        'application/x-ndjson': { schema: bodySchema(z.union([recordOutputSchema, followEventSchema])) },
+        'text/event-stream': { schema: { type: 'string' } },
+      },
+    },
+    default: problemAnswer,
+  },
+})
+
+export function streamRoutes(app: App, parts: GatewayParts): void {
+  const { catalog, store, namespace, ingest, clock, closing, metrics } = parts
+
+  app.openapi(list, (c) => c.json({ streams: [...catalog.current.streams.values()].map(streamSummary) }, 200))
+
+  app.openapi(put, async (c) => {
+    const { name } = c.req.valid('param')
+    await putStream(store, namespace, name, parseConfig(await readBody(c, 'configuration', configBytesMax)))
+    await catalog.refresh()
+    return c.json(streamSummary(catalog.current.streams.get(name)!), 200)
+  })
+
+  app.openapi(produce, async (c) => {
+    const { name } = c.req.valid('param')
+    await mustExist(parts, name)
+    const reader = recordReader(c.req.header('content-type') ?? '', () => clock.nowMs())
+    const accepted = await publish(ingest, name, bodyChunks(c), reader, closing)
+    metrics.published.inc({ stream: name }, accepted)
+    return c.json({ accepted }, 200)
+  })
+
+  app.openapi(follow, async (c) => {
+    const { name } = c.req.valid('param')
+    const { hold, count } = c.req.valid('query')
+    await mustExist(parts, name)
+    const format = formatFor(c.req.header('accept'))
+    const lines = hold ? await holdingLines(c, parts, name) : plainLines(c, parts, name)
+    return streamResponse(format.contentType, encoded(format, lines, count))
+  })
+}
+
+function parseConfig(bytes: Buffer) {
+  const parsed = streamConfigSchema.safeParse(bytes.length === 0 ? {} : parseJson(bytes))
+  if (parsed.success) return parsed.data
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read the stream's configuration: ${issuesText(parsed.error)}.`)
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw refuse('ERR_REQUEST_INVALID', "Cannot read the stream's configuration: it is not JSON.")
+  }
+}
+
+/** Another gateway may have made it a moment ago: then the store knows. */
+async function mustExist({ catalog }: GatewayParts, stream: string): Promise<void> {
+  if (catalog.current.streams.has(stream)) return
+  await catalog.refresh()
+  if (!catalog.current.streams.has(stream)) throw unknownStream(stream)
+}
+
+type Lines = AsyncGenerator<readonly (RecordOutput | FollowEvent)[]>
+
+async function* plainLines(
+  c: HttpContext,
+  { wire, namespace, closing, metrics }: GatewayParts,
+  stream: string,
+): Lines {
+  metrics.followers.inc({ kind: 'plain' })
+  try {
+    yield* followPlain({ wire, namespace, stream, signal: untilClosed(c, closing) })
+  } finally {
+    metrics.followers.dec({ kind: 'plain' })
+  }
+}
+
+/** Known to every producer when it answers. Closed when its lines end, or when nobody ever asks for them. */
+async function holdingLines(c: HttpContext, parts: GatewayParts, stream: string): Promise<Lines> {
+  const { wire, namespace, gatewayId, store, catalog, heartbeats, ingest, clock, closing, metrics, log } =
+    parts
+  const signal = untilClosed(c, closing)
+  const onError = (error: unknown): void => log.warn({ err: error, stream }, 'cannot keep a holding reader')
+  const follower = await HoldingFollower.open({
+    ...{ wire, namespace, gatewayId, stream, store, catalog, heartbeats, ingest, clock, signal, onError },
+  })
+  signal.addEventListener('abort', () => void follower.close(), { once: true })
+  async function* lines(): Lines {
+    metrics.followers.inc({ kind: 'hold' })
+    try {
+      yield* follower.lines()
+    } finally {
+      metrics.followers.dec({ kind: 'hold' })
+      await follower.close()
+    }
+  }
+  return lines()
+}
+
+async function* encoded(
+  format: FollowFormat,
+  batches: Lines,
+  count: number | undefined,
+): AsyncGenerator<readonly string[]> {
+  let records = 0
+  for await (const batch of batches) {
+    const lines: string[] = []
+    for (const line of batch) {
+      lines.push(format.encode(line))
+      if (!('event' in line)) records += 1
+      if (records === count) break
+    }
+    yield lines
+    if (records === count) return
+  }
+}

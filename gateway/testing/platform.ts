@@ -1,0 +1,121 @@
+/**
+ * What the gateway's tests stand on: a real nats-server, a real store and a gateway of one's own, on free ports.
+ * @module
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openBundles } from '../../infra/bundles/index.ts'
+import { connectBus, type NatsConnection } from '../../infra/bus/index.ts'
+import { systemClock } from '../../infra/clock.ts'
+import { makeLog } from '../../infra/log.ts'
+import { type NatsServer, startNatsServer } from '../../infra/nats/index.ts'
+import { openStore, type Store } from '../../infra/store/index.ts'
+import { type Gateway, type GatewayOptions, startGateway } from '../gateway.ts'
+
+export const token = 'a-token-for-tests-only'
+export const namespace = 'test'
+
+export interface Platform {
+  readonly nats: NatsServer
+  readonly nc: NatsConnection
+  readonly store: Store
+  readonly gateway: Gateway
+  /** Lines that the gateway has logged. */
+  readonly logged: string[]
+  /** A request with the token. */
+  call(method: string, path: string, init?: Omit<RequestInit, 'method'>): Promise<Response>
+  another(more?: Partial<GatewayOptions>): Promise<Gateway>
+  close(): Promise<void>
+}
+
+export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise<Platform> {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-gateway-'))
+  const nats = await startNatsServer({ dir: join(dir, 'nats'), port: 0 })
+  const nc = await connectBus({ url: nats.url, name: 'test' })
+  const store = await openStore(`sqlite:${join(dir, 'store.sqlite')}`)
+  const logged: string[] = []
+  const log = makeLog({ name: 'gateway', level: 'debug', to: { write: (line) => logged.push(line) } })
+  const bundles = await openBundles(nc)
+  const options = {
+    host: '127.0.0.1',
+    port: 0,
+    token,
+    namespace,
+    nc,
+    store,
+    bundles,
+    clock: systemClock,
+    log,
+    ...more,
+  }
+  const gateway = await startGateway(options)
+  const others: Gateway[] = []
+  return {
+    ...{ nats, nc, store, gateway, logged },
+    call: (method, path, init = {}) => call(gateway.url, method, path, init),
+    async another(evenMore = {}) {
+      const other = await startGateway({ ...options, ...evenMore })
+      others.push(other)
+      return other
+    },
+    async close() {
+      for (const each of [gateway, ...others]) await each.close()
+      await nc.close()
+      await store.close()
+      await nats.stop()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+export async function call(
+  url: string,
+  method: string,
+  path: string,
+  init: RequestInit = {},
+): Promise<Response> {
+  const headers = new Headers(init.headers)
+  headers.set('authorization', `Bearer ${token}`)
+  return await fetch(url + path, { ...init, method, headers })
+}
+
+/** Waits for a condition, looking every 5 ms. */
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  const deadlineMs = performance.now() + 10_000
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > deadlineMs) throw new Error(`waited 10 s in vain until ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** The lines of an answer that goes on, as they come. */
+export async function* linesOf(response: Response): AsyncGenerator<Record<string, unknown>> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of response.body!) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) yield JSON.parse(line)
+  }
+}
+
+/** A function's source. */
+export function sourceOf(
+  name: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  more = '',
+): string {
+  const istreams = inputs.map((stream) => `'${stream}': groupBy`).join(', ')
+  return `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { ${istreams} }, ostreams: ${JSON.stringify(outputs)}, ${more} },
+  processRecord(ctx, record) { ctx.nowMs() },
+})`
+}
