@@ -73,6 +73,7 @@ function runnerTask(values: Config): RunnerTaskOptions {
     namespace: values.namespace,
     command: runnerCommand === undefined ? ownRunnerCommand() : parseRunnerCommand(runnerCommand),
     natsUrl: url,
+    logLevel: values.log.level,
     ...(runnerUser === undefined
       ? { natsUser: user, natsPassword: password }
       : { natsUser: runnerUser, natsPassword: runnerPassword }),

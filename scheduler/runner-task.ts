@@ -18,6 +18,8 @@ export interface RunnerTaskOptions {
   readonly natsUrl: string
   readonly natsUser?: string | undefined
   readonly natsPassword?: string | undefined
+  /** Of the runner's own log; a function's level is in its manifest. */
+  readonly logLevel: string
 }
 
 /** The runner of this installation. */
@@ -71,6 +73,7 @@ export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGrac
         ...(options.natsPassword === undefined ? {} : { CONCORD_NATS_PASSWORD: options.natsPassword }),
         CONCORD_MEM_MIB: String(document.resources.memMib),
         CONCORD_CPUS: String(document.resources.cpus),
+        CONCORD_LOG_LEVEL: options.logLevel,
       },
     },
   }

@@ -130,6 +130,7 @@ function assignmentOf(
     function: name,
     version: version.version,
     bundleSha256: version.bundleSha256,
+    ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
     manifest,
     instances: [{ id: instanceId(name, index), index, epoch, partitions }],
     streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
