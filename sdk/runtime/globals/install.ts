@@ -14,6 +14,8 @@ import { freezeFormats, makeDate, makePerformance } from './frozen-time.ts'
 import { lockDown } from './lockdown.ts'
 import { makeCrypto } from './random.ts'
 import { structuredClone } from './structured-clone.ts'
+import { URL } from './url.ts'
+import { URLSearchParams } from './url-search-params.ts'
 
 export interface Host {
   readonly seam: Seam
@@ -35,6 +37,8 @@ export function installGlobals(global: typeof globalThis, host: Host): void {
     DOMException,
     TextDecoder,
     TextEncoder,
+    URL,
+    URLSearchParams,
     atob,
     btoa,
     structuredClone,
