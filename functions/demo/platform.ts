@@ -2,7 +2,8 @@
  * A one-machine platform of the demo's own, in a temporary folder, driven by the command line like any other.
  *
  *   D1. `close` takes everything away again, also where `start` was interrupted half-way.
- *   D2. Commands run in process groups of their own: the Ctrl-C that ends the demo does not tear them apart.
+ *   D2. Settings of the caller's own platform (CONCORD_URL …) do not reach it.
+ *   D3. Commands run in process groups of their own: the Ctrl-C that ends the demo does not tear them apart.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -49,7 +50,7 @@ export class Platform {
   /** Runs one command. @throws {Error} With what the command said, if it failed. */
   async run(args: readonly string[]): Promise<void> {
     const child = spawn(process.execPath, [cli, ...args], {
-      env: { ...process.env, CONCORD_HOME: this.home },
+      env: { ...ownEnvironment(), CONCORD_HOME: this.home },
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
     })
@@ -59,4 +60,10 @@ export class Platform {
     ])
     if (code !== 0) throw new Error(`\`concord ${args.join(' ')}\` ended with ${code}: ${said.trim()}`)
   }
+}
+
+/** The environment without the platform's settings, but for the one that says where nats-server is. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const isForeign = (name: string) => name.startsWith('CONCORD_') && name !== 'CONCORD_NATS_SERVER'
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)))
 }
