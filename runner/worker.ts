@@ -20,9 +20,11 @@ import type { Clock } from '../infra/clock.ts'
 import type {
   Assignment,
   ErrorReport,
+  ExitReason,
   InstanceAssignment,
   InstanceReport,
 } from '../infra/control/messages.ts'
+import type { CodedError } from '../sdk/errors.ts'
 import { frameOf, type RawRecord, recordsOf } from '../sdk/frame.ts'
 import { partitionOf } from '../sdk/hash.ts'
 import { deadLetterStream } from '../sdk/manifest.ts'
@@ -65,6 +67,8 @@ export class Worker {
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
   #allSent: Promise<void> | undefined
+  /** A change of ownership, to be made between two batches. */
+  #change: (() => Promise<void>) | undefined
   readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
@@ -97,14 +101,19 @@ export class Worker {
     this.#assignment = assignment
     this.#setStreams(assignment)
     this.#options.isolate.setOutputs(outputsOf(assignment))
-    if (instance.epoch > this.#instance.epoch) {
+    if (instance.epoch <= this.#instance.epoch) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#change = async () => {
+      this.#change = undefined
       await this.#consumer.leave()
-      this.#instance = instance
       this.#hand = []
+      this.#instance = instance
       this.#consumer = this.#newConsumer(instance)
       this.#own()
+      resolve()
     }
     this.#wake()
+    await Promise.race([promise, this.#finished])
   }
 
   /** Finishes the batch at hand, sends its outputs, leaves the channels, runs `destroy`. */
@@ -137,66 +146,64 @@ export class Worker {
   }
 
   async #run(): Promise<void> {
+    let batch: Batch | undefined
     let running: Promise<BatchResult> | undefined
-    let frames: TakenFrame[] = []
-    while (!this.#stopping.signal.aborted || running !== undefined) {
-      if (running === undefined) {
+    for (;;) {
+      if (batch === undefined || running === undefined) {
+        await this.#change?.()
         await this.#work()
         if (this.#stopping.signal.aborted) return
-        frames = this.#take()
-        running = this.#isolate(frames)
-        continue
+        if (this.#change !== undefined) continue
+        batch = this.#take()
+        running = this.#isolate(batch)
       }
       const result = await running
-      const batch = frames
+      const failed = result.failures.map((failure) => locate(batch!, failure))
+      const rest = this.#finish(batch, result)
+      const finished = batch
       running = undefined
-      const failures = this.#failuresOf(batch, result)
-      this.#keepRest(batch, result)
       if (result.pending && result.fatal === undefined) {
-        frames = this.#hand
-        this.#hand = []
         running = this.#options.isolate.resume()
-      } else if (this.#mayGoOn(result)) {
-        frames = this.#take()
-        running = this.#isolate(frames)
+      } else {
+        this.#hand = rest
+        batch = this.#mayGoOn(result) ? this.#take() : undefined
+        if (batch !== undefined) running = this.#isolate(batch)
       }
-      this.#publish(result, failures)
-      if (result.fatal !== undefined) return this.#fail(result)
+      this.#publish(result, failed)
+      if (result.fatal !== undefined) return this.#fail(result.fatal, finished, result)
     }
   }
 
-  #isolate(frames: readonly TakenFrame[]): Promise<BatchResult> {
-    const input = frames.map((f) => ({
-      stream: f.stream,
-      partition: f.partition,
-      bytes: f.bytes,
-      header: f.header,
-      skip: f.skip + f.finished,
+  #isolate(batch: Batch): Promise<BatchResult> {
+    const input = batch.map(({ frame, from }) => ({
+      stream: frame.stream,
+      partition: frame.partition,
+      bytes: frame.bytes,
+      header: frame.header,
+      skip: from,
     }))
     return this.#options.isolate.run(input, this.#options.clock.nowMs())
   }
 
   /** True if the next batch can go into the isolate before the outputs of this one are published. */
   #mayGoOn(result: BatchResult): boolean {
-    if (
-      result.fatal !== undefined ||
-      this.#stopping.signal.aborted ||
-      this.#producer.heldBytes > heldBytesMax
-    )
-      return false
+    const { aborted } = this.#stopping.signal
+    if (result.fatal !== undefined || aborted || this.#change !== undefined) return false
+    if (this.#producer.heldBytes > heldBytesMax) return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
   }
 
-  #take(): TakenFrame[] {
-    const rest = this.#hand
+  /** The next batch: what the last one left, else what is queued. */
+  #take(): Batch {
+    const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(batchBytesMax)
     this.#hand = []
-    return rest.length > 0 ? rest : this.#consumer.take(batchBytesMax)
+    return frames.map((frame) => ({ frame, from: frame.skip + frame.finished }))
   }
 
   /** Waits until there is something to do and room for what comes of it. */
   async #work(): Promise<void> {
     const { signal } = this.#stopping
-    while (!signal.aborted) {
+    while (!signal.aborted && this.#change === undefined) {
       if (this.#producer.heldBytes > heldBytesMax) await this.#allSent
       if (signal.aborted) return
       if (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()) return
@@ -233,16 +240,18 @@ export class Worker {
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#wake())
   }
 
-  /** What the isolate did not finish is given to it again, before anything newer. */
-  #keepRest(frames: readonly TakenFrame[], result: BatchResult): void {
+  /** Marks what the isolate has finished. @returns Frames that it has not, to be given to it before anything newer. */
+  #finish(batch: Batch, result: BatchResult): TakenFrame[] {
     let left = result.records
-    this.#hand = frames.filter((frame) => {
+    const rest: TakenFrame[] = []
+    for (const { frame } of batch) {
       const open = frame.header.count - frame.skip - frame.finished
       const done = Math.min(left, open)
       left -= done
       if (done > 0) this.#consumer.done(frame, done)
-      return done < open
-    })
+      if (done < open) rest.push(frame)
+    }
+    return rest
   }
 
   #publish(result: BatchResult, failures: readonly Failed[]): void {
@@ -254,10 +263,6 @@ export class Worker {
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
     this.#acknowledge()
-  }
-
-  #failuresOf(frames: readonly TakenFrame[], result: BatchResult): Failed[] {
-    return result.failures.map((failure) => ({ failure, ...locate(frames, failure.index) }))
   }
 
   #react({ failure, frame, record, sequence }: Failed): void {
@@ -278,8 +283,9 @@ export class Worker {
     this.#lastError = error
     this.#options.onFailure(this.#instance.id, error, failure.action)
     if (frame === undefined || record === undefined) return
-    if (failure.action === 'fail') this.#consumer.done(frame, 1) // it is gone with its instance: at most once
-    this.#consumer.drop(frame, dropReasons[failure.action])
+    if (failure.action === 'fail')
+      this.#drop(frame, 'failed') // it is gone with its instance: at most once
+    else this.#consumer.drop(frame, failure.action === 'skip' ? 'skipped' : 'deadLettered')
     if (failure.action === 'deadLetter')
       this.#sendDeadLetter(frame, record, sequence, error, failure.attempts)
   }
@@ -307,20 +313,29 @@ export class Worker {
     this.#producer.send(stream, partitionOf(letter.key, descriptor.partitions), frameOf([letter]), 1)
   }
 
-  async #fail(result: BatchResult): Promise<void> {
+  async #fail(fatal: CodedError, batch: Batch, result: BatchResult): Promise<void> {
     this.#state = 'failed'
-    const fatal = result.fatal!
+    // A limit that a record broke: that record is gone, as one that threw is, or it would break each next owner.
+    if (result.recordAtHand === true && !result.failures.some((failure) => failure.action === 'fail')) {
+      const open = batch.find(({ frame }) => frame.skip + frame.finished < frame.header.count)
+      if (open !== undefined) this.#drop(open.frame, 'failed')
+    }
     await this.#leave()
-    const reason =
-      fatal.code === 'ERR_DEADLINE' ? 'deadline' : fatal.code === 'ERR_MEMORY' ? 'memory' : 'functionFailed'
-    this.#options.onEnd(endingOf(reason, fatal.message))
+    this.#options.onEnd(endingOf(reasonOf(fatal.code), fatal.message))
+  }
+
+  /** Counts the next record of a frame as done, but dropped. */
+  #drop(frame: TakenFrame, reason: string): void {
+    this.#consumer.done(frame, 1)
+    this.#consumer.drop(frame, reason)
   }
 
   /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
   async #leave(): Promise<void> {
     const deadline = AbortSignal.timeout(stopWaitMs)
     await this.#producer.sent(deadline).catch(() => undefined)
-    await this.#consumer.leave()
+    if (this.#producer.heldBytes === 0) await this.#consumer.leave()
+    else this.#consumer.close() // outputs that nobody took are lost: their inputs stay unacknowledged, and count so (K2)
     await this.#producer.settled(deadline).catch(() => undefined)
     await this.#producer.close()
   }
@@ -354,34 +369,45 @@ export class Worker {
   }
 }
 
-const dropReasons = { skip: 'skipped', deadLetter: 'deadLettered', fail: 'failed' } as const
+/** Frames in the isolate, and which of its records each began with. */
+type Batch = readonly { readonly frame: TakenFrame; readonly from: number }[]
 
 interface Failed {
   readonly failure: RecordFailure
-  readonly frame: TakenFrame | undefined
-  readonly record: RawRecord | undefined
+  readonly frame?: TakenFrame
+  readonly record?: RawRecord
   readonly sequence: number
 }
 
-/** Finds the record of a batch by its index among those that were to be processed. */
-function locate(frames: readonly TakenFrame[], index: number): Omit<Failed, 'failure'> {
-  let left = index
-  for (const frame of frames) {
-    const from = frame.skip + frame.finished
-    const open = frame.header.count - from
-    if (left < open) {
-      const at = from + left
-      return { frame, record: nth(frame, at), sequence: frame.header.sequence + at }
+/** Finds the record of a failure by its index among those that the batch began with; none for a timer. */
+function locate(batch: Batch, failure: RecordFailure): Failed {
+  let left = failure.index
+  for (const { frame, from } of batch) {
+    const records = frame.header.count - from
+    if (left < records) {
+      const record = nth(frame, from + left)
+      return {
+        failure,
+        frame,
+        sequence: frame.header.sequence + from + left,
+        ...(record === undefined ? {} : { record }),
+      }
     }
-    left -= open
+    left -= records
   }
-  return { frame: undefined, record: undefined, sequence: 0 }
+  return { failure, sequence: 0 }
 }
 
 function nth(frame: TakenFrame, index: number): RawRecord | undefined {
   let at = 0
   for (const record of recordsOf(frame.bytes, frame.header)) if (at++ === index) return record
   return undefined
+}
+
+function reasonOf(code: string): ExitReason {
+  if (code === 'ERR_FUNCTION_FAILED') return 'functionFailed'
+  if (code === 'ERR_DEADLINE') return 'deadline'
+  return code === 'ERR_MEMORY' ? 'memory' : 'crashed'
 }
 
 /** The streams that the function may write, as the runtime needs them. */

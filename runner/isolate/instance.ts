@@ -88,6 +88,8 @@ export interface BatchResult {
   /** A callback waits: `resume()` answers what follows. `run` is not to be called before it has. */
   readonly pending: boolean
   readonly fatal?: CodedError<IsolateErrorCode>
+  /** With `fatal`: the first record that is not done was being processed, and has most likely caused it. */
+  readonly recordAtHand?: boolean
 }
 
 export interface InstanceStats {
@@ -384,6 +386,7 @@ export class Instance {
   /** Reads what has been published since the last result. */
   #result(fatal?: CodedError<IsolateErrorCode>): BatchResult {
     let outcome: Outcome
+    const recordAtHand = this.#recordIsAtHand
     try {
       outcome = this.#readOutcome()
     } catch (error) {
@@ -403,7 +406,7 @@ export class Instance {
       timersFired: outcome.timers,
       recordsOut: outcome.recordsOut,
       pending: fatal === undefined && this.#regions.pending,
-      ...(fatal === undefined ? {} : { fatal }),
+      ...(fatal === undefined ? {} : { fatal, recordAtHand }),
     }
   }
 
@@ -498,6 +501,10 @@ export class Instance {
   }
 
   /** What the isolate was at, in words. */
+  get #recordIsAtHand(): boolean {
+    return (this.#regions.phase & ~phase.pending) === phase.records
+  }
+
   #atHand(): string {
     const at = this.#regions.phase & ~phase.pending
     if (at === phase.lifecycle) return 'init or destroy'
