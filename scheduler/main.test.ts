@@ -127,24 +127,7 @@ test('scheduler says what is missing where nothing fits, and holds no offers', a
   await p.scheduler(t)
   await p.deploy(1, { ...score, instances: 1 })
   await until('it runs', () => p.running('score', 1))
-  await p.store.create(paths.version(ns, 'score', 2), {
-    ...(await p.store.get<object>(paths.version(ns, 'score', 1)))?.value,
-    version: 2,
-    manifest: {
-      ...score,
-      schema: 1,
-      onError: 'fail',
-      instances: 1,
-      resources: { cpus: 64, memMib: 64, diskMib: 0 },
-      limits: {},
-      restarts: 3,
-      env: {},
-      args: [],
-      logLevel: 'info',
-      istreams: { clicks: { grouping: 'groupBy', backPressure: 'block' } },
-    },
-  })
-  await p.change('score', { version: 2 })
+  await p.deploy(2, { ...score, resources: { cpus: 64 } })
   const why = await until('the reason', async () => {
     const instance = (await p.status('score'))?.instances[0]
     return instance?.state === 'waiting' && instance.why?.includes('offer seen') && instance.why

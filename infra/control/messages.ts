@@ -29,7 +29,7 @@ export interface InstanceAssignment {
   /** `FUNCTION-INDEX`, e.g. `score-0`. */
   readonly id: string
   readonly index: number
-  /** Grows with each new owner of this instance's partitions; fences the old one (I8). */
+  /** Grows with each change of this instance's owner or partitions, taken or given up; fences the old owner (I8). */
   readonly epoch: number
   /** Partitions owned, by input stream. */
   readonly partitions: Readonly<Record<string, readonly number[]>>

@@ -146,6 +146,8 @@ export interface TaskDocument {
    * gives it more and after the runner has given some up, so those of a function's tasks never overlap.
    */
   readonly shares: readonly number[]
+  /** Of these, those of its latest assignment, which came with `epoch`; the others it has been told to give up. */
+  readonly told: readonly number[]
 }
 
 /** Written by the scheduler: the highest epoch given to any instance of a function. */

@@ -3,17 +3,19 @@
  *
  * Share p belongs to the (p mod n)-th of the function's n wanted instances, in the order of their indexes. A change of
  * n moves shares between living instances, in two steps: the holder is told to give up, and only when it has reported
- * that assignment in force does the taker get the share, with a higher epoch (C2, C3). A holder that is ending keeps
- * its shares until it has ended.
+ * that assignment in force does the taker get the share. Each of the two goes with a higher epoch of the instance whose
+ * partitions change (C2, C3). A holder that is ending keeps its shares until it has ended.
  * @module
  */
-import type { Assignment } from '../../infra/control/messages.ts'
+import type { Assignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
-import type { Grouping } from '../../sdk/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { Draft } from './draft.ts'
 import { type FunctionState, instanceId, type Slot, type Task } from './state.ts'
 import { streamsOf } from './topology.ts'
+
+/** By input stream. */
+type Partitions = InstanceAssignment['partitions']
 
 /**
  * Each leader numbers assignments from its own epoch on. Otherwise a late message of the leader before could have the
@@ -21,7 +23,7 @@ import { streamsOf } from './topology.ts'
  */
 const generationsPerLeader = 1_000_000
 
-/** Brings every living task of the wanted version towards its share of the partitions. */
+/** Brings every living task of the wanted version that has been heard towards its share of the partitions. */
 export function assignShares(
   draft: Draft,
   fn: FunctionState,
@@ -32,10 +34,12 @@ export function assignShares(
   for (const slot of living) giveBack(draft, slot.task as Task)
   for (const slot of living) {
     const task = slot.task as Task
-    if (slot.phase === 'draining' || task.document.version !== version.version) continue
+    if (slot.phase === 'draining' || task.document.version !== version.version || task.beat === undefined)
+      continue
     const mine = freeShares(draft, fn, version.manifest, active, slot)
-    takeOver(draft, task, mine)
-    if (task.beat !== undefined) assign(draft, task, version, mine)
+    const partitions = partitionsOf(draft, version.manifest, mine)
+    if (!isAsBefore(task, mine, partitions)) move(draft, task, mine)
+    assign(draft, task, version, partitions)
   }
 }
 
@@ -66,26 +70,33 @@ function sharesOf(draft: Draft, manifest: Manifest): number {
 
 /** Once the newest assignment is in force, the task owns what that says and nothing else. */
 function giveBack(draft: Draft, task: Task): void {
+  const { told, shares } = task.document
   if (task.assigned === undefined || task.beat?.generation !== task.assigned.generation) return
-  const held = sharesIn(task.assigned)
-  if (held.length === task.document.shares.length) return
-  task.document = { ...task.document, shares: held }
+  if (told.length === shares.length) return
+  task.document = { ...task.document, shares: told }
   draft.act({ kind: 'updateTask', document: task.document })
 }
 
-/** Written down before the runner is told, at an epoch above that of any owner before. */
-function takeOver(draft: Draft, task: Task, mine: readonly number[]): void {
-  const held = new Set(task.document.shares)
-  if (mine.every((share) => held.has(share))) return
-  const shares = [...new Set([...held, ...mine])].sort((a, b) => a - b)
-  task.document = { ...task.document, shares, epoch: draft.nextEpoch(task.document.function) }
+function isAsBefore(task: Task, mine: readonly number[], partitions: Partitions): boolean {
+  const before = task.assigned?.instances[0]?.partitions
+  if (before !== undefined) return JSON.stringify(partitions) === JSON.stringify(before)
+  return JSON.stringify(mine) === JSON.stringify(task.document.told)
+}
+
+/**
+ * The task is to own other partitions than before: at a higher epoch, and written down before it is told. What it is to
+ * give up it may own until it reports otherwise.
+ */
+function move(draft: Draft, task: Task, mine: readonly number[]): void {
+  const shares = [...new Set([...task.document.shares, ...mine])].sort((a, b) => a - b)
+  task.document = { ...task.document, shares, told: mine, epoch: draft.nextEpoch(task.document.function) }
   draft.act({ kind: 'updateTask', document: task.document })
 }
 
-function assign(draft: Draft, task: Task, version: VersionDocument, mine: readonly number[]): void {
+function assign(draft: Draft, task: Task, version: VersionDocument, partitions: Partitions): void {
   const seen = task.beat?.generation ?? 0
   const before = task.assigned
-  const assignment = assignmentOf(draft, task, version, mine, before?.generation ?? 0)
+  const assignment = assignmentOf(draft, task, version, partitions, before?.generation ?? 0)
   if (
     before !== undefined &&
     seen <= before.generation &&
@@ -107,21 +118,11 @@ function assignmentOf(
   draft: Draft,
   task: Task,
   version: VersionDocument,
-  mine: readonly number[],
+  partitions: Partitions,
   generation: number,
 ): Assignment {
   const { manifest } = version
   const descriptors = streamsOf(manifest).flatMap((name) => draft.state.topology.get(name) ?? [])
-  const partitions: Record<string, readonly number[]> = {}
-  const groupings: Record<string, Grouping> = {}
-  for (const [stream, input] of Object.entries(manifest.istreams)) {
-    const count = draft.state.topology.get(stream)?.partitions ?? 0
-    groupings[stream] = input.grouping
-    partitions[stream] =
-      input.grouping === 'broadcast'
-        ? Array.from({ length: count }, (_, p) => p)
-        : mine.filter((p) => p < count)
-  }
   const { taskId, function: name, index, epoch } = task.document
   return {
     schema: 1,
@@ -134,18 +135,20 @@ function assignmentOf(
     manifest,
     instances: [{ id: instanceId(name, index), index, epoch, partitions }],
     streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
-    groupings,
+    groupings: Object.fromEntries(
+      Object.entries(manifest.istreams).map(([stream, input]) => [stream, input.grouping]),
+    ),
   }
 }
 
-/** The shares that an assignment gives: each lies in its largest input. */
-function sharesIn(assignment: Assignment): number[] {
-  const shares = new Set<number>()
-  for (const instance of assignment.instances) {
-    for (const [stream, partitions] of Object.entries(instance.partitions)) {
-      if (assignment.groupings[stream] !== 'broadcast')
-        for (const partition of partitions) shares.add(partition)
-    }
+function partitionsOf(draft: Draft, manifest: Manifest, mine: readonly number[]): Partitions {
+  const partitions: Record<string, readonly number[]> = {}
+  for (const [stream, input] of Object.entries(manifest.istreams)) {
+    const count = draft.state.topology.get(stream)?.partitions ?? 0
+    partitions[stream] =
+      input.grouping === 'broadcast'
+        ? Array.from({ length: count }, (_, p) => p)
+        : mine.filter((p) => p < count)
   }
-  return [...shares].sort((a, b) => a - b)
+  return partitions
 }

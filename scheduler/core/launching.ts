@@ -85,6 +85,7 @@ function seatTask(
   const version = draft.wantedVersion(fn.name)
   if (version === undefined) throw new Error(`invariant: ${fn.name} waits without a version`)
   const epoch = draft.nextEpoch(fn.name)
+  const shares = freeShares(draft, fn, version.manifest, active, slot)
   const random = Math.floor(draft.random() * 2 ** 32).toString(36)
   const document: TaskDocument = {
     schema: 1,
@@ -99,7 +100,8 @@ function seatTask(
     hostname,
     resources: request.resources,
     launchedAtMs: draft.nowMs,
-    shares: freeShares(draft, fn, version.manifest, active, slot),
+    shares,
+    told: shares,
   }
   slot.task = { document }
   draft.enter(slot, 'launching')

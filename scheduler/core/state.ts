@@ -8,7 +8,7 @@
  *  C1. A slot has at most one task; a task has its document in the store before it is launched, until it has ended.
  *  C2. The shares of a function's tasks never overlap: one is given only when its holder has ended, or has reported
  *      an assignment without it.
- *  C3. Epochs of a function grow with every launch and with every share that a running instance takes over.
+ *  C3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
  *  C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
  * Design: docs/design/0003-processes-and-store.md
  * @module

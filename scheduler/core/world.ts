@@ -26,6 +26,8 @@ export interface Runner {
   generation: number
   owns: ReadonlySet<string>
   epoch: number
+  /** It has had no assignment yet. */
+  isNew: boolean
   killed: boolean
   mail: Assignment[]
 }
@@ -205,11 +207,14 @@ export class World {
     runner.generation = assignment.generation
     const instance = assignment.instances[0]
     assert.ok(instance)
-    runner.epoch = instance.epoch
     const owns = Object.entries(instance.partitions).flatMap(([stream, partitions]) =>
       assignment.groupings[stream] === 'broadcast' ? [] : partitions.map((p) => `${stream}/${p}`),
     )
-    runner.owns = new Set(owns)
+    if (runner.isNew || instance.epoch > runner.epoch) runner.owns = new Set(owns)
+    // As the real one: partitions change with the epoch only.
+    assert.deepEqual([...runner.owns].sort(), owns.sort(), 'C3: other partitions come with a higher epoch')
+    runner.isNew = false
+    runner.epoch = instance.epoch
     this.#check()
   }
 
@@ -333,6 +338,7 @@ export class World {
         generation: 0,
         owns: new Set(),
         epoch: document.epoch,
+        isNew: true,
         killed: false,
         mail: [],
       })

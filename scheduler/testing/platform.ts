@@ -93,7 +93,7 @@ export class Platform {
     })
   }
 
-  /** Starts the process and waits until it leads. `waitReady` false: until it runs. */
+  /** Starts the process and waits until it leads. */
   async scheduler(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<SchedulerProcess> {
     const begun = this.spawn(t, env)
     const line = await begun.ready
@@ -123,7 +123,7 @@ export class Platform {
   }
 
   async deploy(version: number, manifest: ManifestInput): Promise<void> {
-    const parsed = manifestSchema.parse({ ...manifest, resources: { cpus: 0.1, memMib: 64, diskMib: 0 } })
+    const parsed = manifestSchema.parse({ resources: { cpus: 0.1, memMib: 64, diskMib: 0 }, ...manifest })
     await this.store.create(paths.version(ns, parsed.name, version), {
       schema: 1,
       version,
