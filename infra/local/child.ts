@@ -1,0 +1,109 @@
+/**
+ * Child: starts one process of the platform and waits for its ready line.
+ *
+ * Invariants:
+ *  H1. The child has our end of a pipe as its stdin, and ends when we are gone.
+ *  H2. What does not become ready is ended before the error is thrown.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, fstatSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { infraError } from '../errors.ts'
+import { openLogFile } from '../log-file.ts'
+import { endProcess, type ProcessId, processId } from '../process.ts'
+
+export interface ChildOptions {
+  readonly name: string
+  /** Program and arguments. */
+  readonly command: readonly [string, ...string[]]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly logFile: string
+  /** What it may take to stop by itself. */
+  readonly graceMs: number
+}
+
+export interface Child {
+  readonly id: ProcessId
+  /** Of its ready line. */
+  readonly url: string
+  readonly port: number
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  stop(): Promise<void>
+}
+
+const readyTimeoutMs = 20_000
+
+/** @throws {CodedError} ERR_UP_CHILD with the last that it said */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const { name, command, env, logFile, graceMs } = options
+  const log = openLogFile(logFile)
+  const logOffset = fstatSync(log).size
+  const [program, ...args] = command
+  const child = spawn(program, args, {
+    stdio: ['pipe', 'pipe', log],
+    env: { ...env, CONCORD_PARENT: 'stdin' },
+    detached: true, // a Ctrl-C at our terminal is for us, who stop it in its turn
+  })
+  closeSync(log)
+  child.stdin!.on('error', () => {}) // it has ended: `exited` tells
+  const exited = endOf(child)
+  exited.catch(() => {}) // it did not even start: the next line throws
+  await once(child, 'spawn')
+  const id = processId(child.pid!) ?? { pid: child.pid!, started: '' }
+  const url = await readyUrl(child)
+  if (url === undefined) {
+    await endProcess(id, 0) // H2
+    const { code, signal } = await exited
+    const said = lastMessage((await readFile(logFile)).subarray(logOffset).toString())
+    throw infraError(
+      'ERR_UP_CHILD',
+      `Cannot start the ${name}: ${said ?? `it ended with ${signal ?? code}`} (see ${logFile})`,
+    )
+  }
+  return {
+    id,
+    url,
+    port: Number(new URL(url).port),
+    exited,
+    stop: async () => void (await endProcess(id, graceMs)),
+  }
+}
+
+async function endOf(child: ChildProcess): Promise<Awaited<Child['exited']>> {
+  const [code, signal] = await once(child, 'exit')
+  return { code, signal }
+}
+
+/** @returns undefined if it ends, or says nothing in time. */
+async function readyUrl(child: ChildProcess): Promise<string | undefined> {
+  const late = setTimeout(() => child.kill('SIGKILL'), readyTimeoutMs)
+  try {
+    for await (const line of createInterface(child.stdout!)) {
+      const url = /^\{"ready":true,.*"url":"([^"]+)"/.exec(line)?.[1]
+      if (url !== undefined) return url
+    }
+    return undefined
+  } finally {
+    clearTimeout(late)
+    child.stdout!.resume() // whatever it says later must not block it
+  }
+}
+
+/** What a log says last that means something to a reader: the message of a line of JSON, or the line of an error. */
+function lastMessage(log: string): string | undefined {
+  const lines = log.split('\n').filter((line) => line.trim() !== '')
+  const crash = lines.findLast((line) => /^\w*Error\b/.test(line))
+  return crash ?? messageOf(lines.at(-1))
+}
+
+function messageOf(line: string | undefined): string | undefined {
+  if (line === undefined || !line.startsWith('{')) return line
+  try {
+    return (JSON.parse(line) as { msg?: string }).msg ?? line
+  } catch {
+    return line
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Credentials: who may talk to whom on one machine, made at the first start and kept in the home folder, mode 0600.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { infraError } from '../errors.ts'
+import { type NatsRole, natsRoles } from '../nats/index.ts'
+import { writePrivate } from './home.ts'
+import { isToken, makeToken } from './token.ts'
+
+const token = z.string().refine(isToken, 'expected an undamaged token')
+const user = z.object({ user: z.string(), password: token })
+const credentialsSchema = z.object({
+  schema: z.literal(1),
+  nats: z.object({ gateway: user, scheduler: user, runner: user, client: user }),
+  mesos: z.object({ principal: z.string(), secret: token }),
+  gatewayToken: token,
+})
+export type Credentials = z.output<typeof credentialsSchema>
+
+export function generateCredentials(): Credentials {
+  const natsUser = (role: NatsRole) => [role, { user: role, password: makeToken() }]
+  return {
+    schema: 1,
+    nats: Object.fromEntries(natsRoles.map(natsUser)) as Credentials['nats'],
+    mesos: { principal: 'concord', secret: makeToken() },
+    gatewayToken: makeToken(),
+  }
+}
+
+/** Reads the file; makes it where there is none. @throws {CodedError} ERR_CREDENTIALS if it is damaged. */
+export async function loadCredentials(file: string): Promise<Credentials> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) {
+    const made = generateCredentials()
+    await writePrivate(file, JSON.stringify(made, null, 2))
+    return made
+  }
+  try {
+    return credentialsSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw infraError(
+      'ERR_CREDENTIALS',
+      `Cannot read the credentials in ${file}: they are damaged. Put back a copy, or remove the file to get new ones`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,4 @@
+/** The front door of local/: the platform on one machine. The supervisor itself is a process: up.ts, down.ts. */
+export { type Credentials, generateCredentials, loadCredentials } from './credentials.ts'
+export { type Platform, type PlatformOptions, startPlatform } from './platform.ts'
+export { isToken, makeToken } from './token.ts'

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { ManualClock } from '../clock.ts'
+import { Keeper, type Kept } from './keeper.ts'
+
+const log = pino({ enabled: false })
+
+/** A process of the test's own, whose life is in its hands. */
+class Process implements Kept {
+  stops = 0
+  readonly #end = Promise.withResolvers<Awaited<Kept['exited']>>()
+  readonly exited = this.#end.promise
+
+  die(): void {
+    this.#end.resolve({ code: 1, signal: null })
+  }
+
+  async stop(): Promise<void> {
+    this.stops++
+    this.die()
+  }
+}
+
+/** A keeper on a manual clock, and what it has started. */
+async function setUp(start: () => Promise<Process> = async () => new Process()) {
+  const clock = new ManualClock()
+  const started: Process[] = []
+  const keeper = await Keeper.start({
+    name: 'x',
+    start,
+    started: (process) => started.push(process),
+    clock,
+    log,
+  })
+  return { clock, started, keeper }
+}
+
+/** Lets everything run that waits for no clock. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+test('Keeper starts again after 200 ms, doubled up to 10 s', async () => {
+  const { clock, started, keeper } = await setUp()
+  for (const delayMs of [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]) {
+    const { length } = started
+    started.at(-1)!.die()
+    await settle()
+    clock.advance(delayMs - 1)
+    await settle()
+    assert.equal(started.length, length, `before ${delayMs} ms`)
+    clock.advance(1)
+    await settle()
+    assert.equal(started.length, length + 1, `after ${delayMs} ms`)
+    assert.equal(keeper.process, started.at(-1))
+  }
+  await keeper.stop()
+})
+
+test('Keeper forgets earlier ends of a process that has run for 10 s', async () => {
+  const { clock, started, keeper } = await setUp()
+  for (let i = 0; i < 4; i++) {
+    started.at(-1)!.die()
+    await settle()
+    clock.advance(10_000)
+    await settle()
+  }
+  clock.advance(10_000)
+  started.at(-1)!.die()
+  await settle()
+  clock.advance(200)
+  await settle()
+  assert.equal(started.length, 6)
+  await keeper.stop()
+})
+
+test('Keeper goes on trying when a start fails, but not when the first does', async () => {
+  let failures = 0
+  let failing = false
+  const { clock, started, keeper } = await setUp(async () => {
+    if (!failing) return new Process()
+    failures++
+    throw new Error('no')
+  })
+  failing = true
+  started[0]!.die()
+  await settle()
+  for (const delayMs of [200, 400, 800]) {
+    clock.advance(delayMs)
+    await settle()
+  }
+  assert.equal(failures, 3)
+  failing = false
+  clock.advance(1600)
+  await settle()
+  assert.equal(started.length, 2)
+  await keeper.stop()
+  await assert.rejects(
+    setUp(async () => {
+      throw new Error('not even once')
+    }),
+    /not even once/,
+  )
+})
+
+test('Keeper.stop leaves none running, whatever it was about to do (K2)', async () => {
+  const running = await setUp()
+  await running.keeper.stop()
+  assert.equal(running.started[0]!.stops, 1)
+
+  const waiting = await setUp()
+  waiting.started[0]!.die()
+  await settle()
+  await waiting.keeper.stop()
+  waiting.clock.advance(60_000)
+  await settle()
+  assert.equal(waiting.started.length, 1)
+
+  let gate: PromiseWithResolvers<Process> | undefined
+  const starting = await setUp(() => gate?.promise ?? Promise.resolve(new Process()))
+  gate = Promise.withResolvers()
+  starting.started[0]!.die()
+  await settle()
+  starting.clock.advance(200)
+  await settle()
+  const stopping = starting.keeper.stop()
+  const late = new Process()
+  gate.resolve(late)
+  await stopping
+  assert.equal(late.stops, 1)
+})

@@ -1,0 +1,99 @@
+/**
+ * Keeper: keeps one process running. When it ends unasked, it is started again after a back-off of 200 ms that doubles
+ * up to 10 s, and starts over once the process has run for 10 s.
+ *
+ * Invariants:
+ *  K1. At most one process of a keeper runs.
+ *  K2. After `stop` has answered none runs, and none will.
+ * @module
+ */
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+
+export interface Kept {
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  stop(): Promise<void>
+}
+
+export interface KeeperOptions<Process extends Kept> {
+  readonly name: string
+  /** Starts the process; `before` is the one that has ended. */
+  readonly start: (before: Process | undefined) => Promise<Process>
+  /** Called after each start. */
+  readonly started: (process: Process) => void
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const delayMinMs = 200
+const delayMaxMs = 10_000
+
+export class Keeper<Process extends Kept> {
+  readonly #options: KeeperOptions<Process>
+  readonly #stopping = Promise.withResolvers<void>()
+  #stopped = false
+  #process: Process
+  readonly #kept: Promise<void>
+
+  private constructor(options: KeeperOptions<Process>, process: Process) {
+    this.#options = options
+    this.#process = process
+    this.#kept = this.#keep()
+  }
+
+  /** Starts the process for the first time. @throws What `start` throws: a first failure is not tried again. */
+  static async start<Process extends Kept>(options: KeeperOptions<Process>): Promise<Keeper<Process>> {
+    const process = await options.start(undefined)
+    options.started(process)
+    return new Keeper(options, process)
+  }
+
+  /** The one that runs, or that ran last. */
+  get process(): Process {
+    return this.#process
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#stopping.resolve()
+    await this.#process.stop()
+    await this.#kept // which may have been about to start another
+  }
+
+  async #keep(): Promise<void> {
+    const { name, clock, log } = this.#options
+    let delayMs = delayMinMs
+    while (!this.#stopped) {
+      const startedMs = clock.monotonicMs()
+      const { code, signal } = await this.#process.exited
+      if (this.#stopped) return
+      if (clock.monotonicMs() - startedMs >= delayMaxMs) delayMs = delayMinMs
+      log.warn({ child: name, code, signal, delayMs }, 'ended unasked; starts again')
+      delayMs = await this.#startAgain(delayMs)
+    }
+    await this.#process.stop()
+  }
+
+  /** Tries until it runs or we stop. @returns The next delay. */
+  async #startAgain(firstDelayMs: number): Promise<number> {
+    const { name, start, started, log } = this.#options
+    for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, delayMaxMs)) {
+      await this.#wait(delayMs)
+      if (this.#stopped) return delayMs
+      try {
+        this.#process = await start(this.#process)
+        started(this.#process)
+        return Math.min(delayMs * 2, delayMaxMs)
+      } catch (error) {
+        log.error({ child: name, delayMs }, (error as Error).message)
+      }
+    }
+  }
+
+  async #wait(delayMs: number): Promise<void> {
+    const elapsed = Promise.withResolvers<void>()
+    const cancel = this.#options.clock.after(delayMs, elapsed.resolve)
+    await Promise.race([elapsed.promise, this.#stopping.promise])
+    cancel()
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Up file: who runs with a home folder, and on which ports. It outlives its writer: the next `up` takes up the ports
+ * that were chosen freely (tasks that live on know them), and ends what a killed one left; `down` ends what runs.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { type Home, writePrivate } from './home.ts'
+
+const processSchema = z.object({ pid: z.int(), started: z.string() })
+const portsSchema = z.object({ gateway: z.int(), nats: z.int(), mesos: z.int() })
+const upSchema = z.object({
+  schema: z.literal(1),
+  /** The `up` that wrote this. */
+  up: processSchema,
+  /** Its children by name, but nats-server, which has a file of its own. */
+  children: z.record(z.string(), processSchema),
+  /** Ports that were chosen freely. */
+  freePorts: portsSchema.partial(),
+})
+export type UpFile = z.output<typeof upSchema>
+export type PortName = keyof z.output<typeof portsSchema>
+
+/** @returns undefined where there is none, or none that this build can read. */
+export async function readUpFile(home: Home): Promise<UpFile | undefined> {
+  const text = await readFile(home.up, 'utf8').catch(() => 'null')
+  try {
+    return upSchema.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+export async function writeUpFile(home: Home, file: UpFile): Promise<void> {
+  await writePrivate(home.up, JSON.stringify(file, null, 2))
+}

@@ -1,0 +1,156 @@
+/**
+ * The supervisor process: `node infra/local/up.ts [--home DIR] [--gateway-port N] [--nats-port N] [--mesos-port N]
+ * [--ports free]`. One ready line on stdout; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
+ * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
+ *
+ * Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or surroundings (port taken, no nats-server, already up).
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { CodedError } from '../../sdk/errors.ts'
+import { systemClock } from '../clock.ts'
+import { type LoadedConfig, loadConfig } from '../config/index.ts'
+import { infraError, infraErrors } from '../errors.ts'
+import { makeLog } from '../log.ts'
+import { processId } from '../process.ts'
+import { type FileLock, tryLock } from '../store/index.ts'
+import { loadCredentials } from './credentials.ts'
+import { type Home, makeHome, writePrivate } from './home.ts'
+import { endOrphans } from './leftovers.ts'
+import { type Platform, startPlatform } from './platform.ts'
+import type { PortChoice } from './ports.ts'
+import { type PortName, readUpFile, type UpFile, writeUpFile } from './up-file.ts'
+
+async function main(): Promise<void> {
+  const asked = askedToEnd()
+  const flags = readFlags()
+  const loaded = loadConfig({
+    env: process.env,
+    flags: {
+      home: flags.home,
+      'gateway.port': flags['gateway-port'],
+      'nats.port': flags['nats-port'],
+      'mesos.port': flags['mesos-port'],
+    },
+  })
+  const { values: config } = loaded
+  const log = makeLog({ name: 'up', level: config.log.level })
+  const home = await makeHome(config.home)
+  const lock = await lockHome(home)
+  const before = await readUpFile(home)
+  await endOrphans(before)
+
+  const credentials = await loadCredentials(home.credentials)
+  const token = await tokenIn(config.gateway.tokenFile, credentials.gatewayToken)
+  const ports = choosePorts(loaded, flags.ports === 'free', before)
+  const file: { -readonly [K in keyof UpFile]: UpFile[K] } = {
+    schema: 1,
+    up: processId(process.pid)!,
+    children: {},
+    freePorts: before?.freePorts ?? {},
+  }
+  await writeUpFile(home, file)
+  let writing = Promise.resolve()
+  const write = () => {
+    writing = writing.then(() => writeUpFile(home, file))
+  }
+  const platform = await startPlatform({
+    ...{ home, config, credentials, ports, log, clock: systemClock },
+    started(name, id) {
+      file.children = { ...file.children, [name]: id }
+      write()
+    },
+  })
+  file.freePorts = freeOnes(platform, ports)
+  write()
+  await writing
+  await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))
+  const { url, natsUrl } = platform
+  const ready = { ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile }
+  process.stdout.write(`${JSON.stringify(ready)}\n`)
+  log.info({ why: await asked }, 'stops')
+  await platform.stop()
+  await writing
+  lock.release()
+}
+
+function readFlags() {
+  const text = { type: 'string' } as const
+  const options = { home: text, 'gateway-port': text, 'nats-port': text, 'mesos-port': text, ports: text }
+  try {
+    const { values } = parseArgs({ options })
+    if (![undefined, 'free'].includes(values.ports))
+      throw new Error(`--ports takes 'free', not '${values.ports}'`)
+    return values
+  } catch (cause) {
+    throw infraError('ERR_USAGE', `Cannot start: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** A signal, or the end of stdin where the parent said that it holds the other end. */
+function askedToEnd(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
+  process.on('SIGHUP', () => {}) // the terminal is gone, the platform stays
+  if (process.env['CONCORD_PARENT'] === 'stdin') {
+    process.stdin.once('close', () => resolve('the parent is gone')).resume()
+  }
+  return promise
+}
+
+async function lockHome(home: Home): Promise<FileLock> {
+  const lock = tryLock(home.lock)
+  if (lock !== undefined) return lock
+  const pid = (await readUpFile(home))?.up.pid
+  throw infraError(
+    'ERR_UP_RUNNING',
+    `Cannot start: concord is up already with ${home.root} (pid ${pid ?? 'not known yet'}). Stop it with 'concord down', or use another --home`,
+    { detail: { pid } },
+  )
+}
+
+/** The token in the file, which is made where it does not exist. */
+async function tokenIn(file: string, made: string): Promise<string> {
+  const found = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (found === undefined) await writePrivate(file, made)
+  return found?.trim() ?? made
+}
+
+function choosePorts(
+  loaded: LoadedConfig,
+  allFree: boolean,
+  before: UpFile | undefined,
+): Record<PortName, PortChoice> {
+  const choose = (name: PortName): PortChoice => {
+    const flag = `--${name}-port`
+    const wanted = loaded.values[name].port
+    const set = loaded.origins[`${name}.port`]?.kind !== 'default'
+    if (set && wanted !== 0) return { port: wanted, free: false, flag }
+    const chosen = before?.freePorts[name]
+    if (chosen !== undefined) return { port: chosen, free: true, flag }
+    return allFree || set ? { port: 0, free: true, flag } : { port: wanted, free: false, flag }
+  }
+  return { gateway: choose('gateway'), nats: choose('nats'), mesos: choose('mesos') }
+}
+
+function freeOnes(platform: Platform, ports: Readonly<Record<PortName, PortChoice>>): UpFile['freePorts'] {
+  return Object.fromEntries(Object.entries(platform.ports).filter(([name]) => ports[name as PortName].free))
+}
+
+function exitCodeOf({ code }: CodedError): number {
+  const blame = (infraErrors as Readonly<Record<string, string>>)[code]
+  return blame === 'caller' || code.startsWith('ERR_CONFIG') ? 2 : 1
+}
+
+try {
+  await main()
+  process.exit(0)
+} catch (error) {
+  if (!(error instanceof CodedError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exit(exitCodeOf(error))
+}
