@@ -12,7 +12,7 @@ const score = {
 
 test('scheduler places an instance, restarts it when it is killed, and adopts it after its own death', async (t) => {
   const p = await Platform.start(t)
-  const first = await p.scheduler(t)
+  const first = await p.scheduler()
   await p.deploy(1, score)
   const [instance] = (await until('it runs', () => p.running('score', 1))).instances
   assert.ok(instance?.taskId)
@@ -34,7 +34,7 @@ test('scheduler places an instance, restarts it when it is killed, and adopts it
   first.child.kill('SIGKILL')
   await first.exited
   const pid = (await until('its heartbeat', () => p.beats.get(second.taskId ?? ''))).pid
-  const successor = await p.scheduler(t)
+  const successor = await p.scheduler()
   await until('the new leader has told it again', () => {
     const latest = p.beats.get(second.taskId ?? '')
     return latest !== undefined && latest.generation > 2_000_000
@@ -49,7 +49,7 @@ test('scheduler places an instance, restarts it when it is killed, and adopts it
 
 test('scheduler scales, kills one instance for good, replaces versions, and removes what is deleted', async (t) => {
   const p = await Platform.start(t)
-  const { url } = await p.scheduler(t)
+  const { url } = await p.scheduler()
   await p.deploy(1, { ...score, instances: 1 })
   await until('one runs', () => p.running('score', 1))
   await p.change('score', { instances: 3 })
@@ -105,7 +105,7 @@ test('scheduler scales, kills one instance for good, replaces versions, and remo
 
 test('scheduler stops restarting what always fails, and says why; a new version starts afresh', async (t) => {
   const p = await Platform.start(t)
-  await p.scheduler(t)
+  await p.scheduler()
   await p.deploy(1, { ...score, restarts: 1, env: { FAIL: 'boom at score.ts:3:1' } })
   const status = await until('it is crash-looping', async () => {
     const found = await p.status('score')
@@ -124,7 +124,7 @@ test('scheduler stops restarting what always fails, and says why; a new version 
 
 test('scheduler says what is missing where nothing fits, and holds no offers', async (t) => {
   const p = await Platform.start(t)
-  await p.scheduler(t)
+  await p.scheduler()
   await p.deploy(1, { ...score, instances: 1 })
   await until('it runs', () => p.running('score', 1))
   await p.deploy(2, { ...score, resources: { cpus: 64 } })
@@ -137,8 +137,8 @@ test('scheduler says what is missing where nothing fits, and holds no offers', a
 
 test('scheduler waits its turn, leads when the leader dies, and ends with its parent', async (t) => {
   const p = await Platform.start(t)
-  const leader = await p.scheduler(t, { CONCORD_PARENT: 'stdin' })
-  const standby = p.spawn(t, { CONCORD_PARENT: 'stdin' })
+  const leader = await p.scheduler({ CONCORD_PARENT: 'stdin' })
+  const standby = p.spawn({ CONCORD_PARENT: 'stdin' })
   await p.deploy(1, score)
   const before = await until('it runs', () => p.running('score', 1))
   leader.child.kill('SIGKILL')
@@ -153,10 +153,10 @@ test('scheduler waits its turn, leads when the leader dies, and ends with its pa
 
 test('scheduler ends at once, and says which, when its configuration is wrong or the cluster refuses it', async (t) => {
   const p = await Platform.start(t)
-  const wrongCommand = p.spawn(t, { CONCORD_SCHEDULER_RUNNER_COMMAND: '[1]' })
+  const wrongCommand = p.spawn({ CONCORD_SCHEDULER_RUNNER_COMMAND: '[1]' })
   assert.equal(await wrongCommand.exited, 2)
   assert.match(p.logs, /ERR_SCHEDULER_CONFIG/)
-  const wrongSecret = p.spawn(t, { CONCORD_MESOS_SECRET: 'other' })
+  const wrongSecret = p.spawn({ CONCORD_MESOS_SECRET: 'other' })
   assert.equal(await wrongSecret.exited, 1)
   assert.match(p.logs, /ERR_MESOS_REFUSED/)
 })

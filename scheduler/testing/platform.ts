@@ -41,10 +41,19 @@ export class Platform {
   readonly beats = new Map<string, Heartbeat>()
   logs = ''
 
-  private constructor(store: Store, nc: NatsConnection, env: Readonly<Record<string, string>>) {
+  /** What is to be ended, the last begun first: node:test itself runs its hooks the other way round. */
+  readonly #ends: (() => unknown)[]
+
+  private constructor(
+    store: Store,
+    nc: NatsConnection,
+    env: Readonly<Record<string, string>>,
+    ends: (() => unknown)[],
+  ) {
     this.store = store
     this.nc = nc
     this.env = env
+    this.#ends = ends
     nc.subscribe(subjects.heartbeatSubject(ns, '*'), {
       callback: (_error, message) => {
         const beat = message.json<Heartbeat>()
@@ -54,30 +63,28 @@ export class Platform {
   }
 
   static async start(t: TestContext): Promise<Platform> {
+    const ends: (() => unknown)[] = []
+    t.after(async () => {
+      for (const end of ends.reverse()) await end()
+    })
     const dir = await mkdtemp(join(tmpdir(), 'concord-scheduler-'))
-    t.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+    ends.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
     const nats = await startNatsServer({ dir: join(dir, 'nats'), port: 0 })
-    t.after(() => nats.stop())
+    ends.push(() => nats.stop())
     const credentials = { principal: 'concord', secret: 'secret' }
     const stateDir = join(dir, 'minimesos')
-    const mesos = await startMinimesos({
-      port: 0,
-      stateDir,
-      credentials,
-      cpus: 4,
-      memMib: 4096,
-      diskMib: 4096,
-    })
-    t.after(async () => {
+    const size = { cpus: 4, memMib: 4096, diskMib: 4096 }
+    const mesos = await startMinimesos({ port: 0, stateDir, credentials, ...size })
+    ends.push(async () => {
       await mesos.close()
       await endTasks(stateDir, 1_000)
     })
     const storeUrl = `sqlite:${join(dir, 'store.sqlite')}`
     const store = await openStore(storeUrl)
-    t.after(() => store.close())
+    ends.push(() => store.close())
     const nc = await connectBus({ name: 'test', url: nats.url })
-    t.after(() => nc.close())
-    return new Platform(store, nc, {
+    ends.push(() => nc.close())
+    const env = {
       CONCORD_HOME: dir,
       CONCORD_NAMESPACE: ns,
       CONCORD_NATS_URL: nats.url,
@@ -90,18 +97,19 @@ export class Platform {
         '--disable-warning=ExperimentalWarning',
         fakeRunner,
       ]),
-    })
+    }
+    return new Platform(store, nc, env, ends)
   }
 
   /** Starts the process and waits until it leads. */
-  async scheduler(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<SchedulerProcess> {
-    const begun = this.spawn(t, env)
+  async scheduler(env: Readonly<Record<string, string>> = {}): Promise<SchedulerProcess> {
+    const begun = this.spawn(env)
     const line = await begun.ready
     if (line === undefined) throw new Error(`the scheduler ended before it was ready: ${this.logs}`)
     return { child: begun.child, url: (JSON.parse(line) as { url: string }).url, exited: begun.exited }
   }
 
-  spawn(t: TestContext, env: Readonly<Record<string, string>> = {}) {
+  spawn(env: Readonly<Record<string, string>> = {}) {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainPath], {
       env: { PATH: process.env['PATH'] ?? '', ...this.env, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -115,7 +123,7 @@ export class Platform {
       lines.once('line', resolve)
       lines.once('close', () => resolve(undefined))
     })
-    t.after(async () => {
+    this.#ends.push(async () => {
       child.kill('SIGKILL')
       await exited
     })
