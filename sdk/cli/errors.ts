@@ -99,11 +99,15 @@ export function exitCodeOf(error: unknown): ExitCode {
 /** The error as one line that says what to do. */
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  return `${message.replaceAll(/\s*\n\s*/g, ' ')}${hint(error)}`
+  const line = message.trim().replaceAll(/\s*\n\s*/g, ' ')
+  const advice = hint(error)
+  return advice === '' ? line : `${line.replace(/\.$/, '')}${advice}`
 }
 
 function hint(error: unknown): string {
-  if (error instanceof ProduceError) return `${hint(error.cause)} (${error.accepted} records were accepted)`
+  if (error instanceof ProduceError) {
+    return `${hint(error.cause)}${error.accepted === 0 ? '' : ` (${error.accepted} records were accepted)`}`
+  }
   if (error instanceof RefusedError && error.status === 401) {
     return "; give the server's token with --token-file, or in CONCORD_TOKEN"
   }
