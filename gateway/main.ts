@@ -4,6 +4,8 @@
  * Exit codes: 0 ended as asked, 1 failed, 2 wrong configuration or port taken.
  * @module
  */
+// First of all: it gives every schema that is made after it its way into the OpenAPI document.
+import '@hono/zod-openapi'
 import { readFile } from 'node:fs/promises'
 import { openBundles } from '../infra/bundles/index.ts'
 import { connectBus } from '../infra/bus/index.ts'
