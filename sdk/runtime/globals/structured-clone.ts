@@ -19,14 +19,14 @@ export function structuredClone<T>(
   value: T,
   options: { readonly transfer?: readonly ArrayBuffer[] } = {},
 ): T {
-  const clones = new Map<object, unknown>()
-  for (const buffer of options.transfer ?? []) {
-    if (!(buffer instanceof ArrayBuffer)) throw refused('only ArrayBuffers can be transferred')
-    if (clones.has(buffer)) throw refused('a buffer is given for transfer twice')
-    clones.set(buffer, undefined)
-  }
-  for (const buffer of clones.keys()) clones.set(buffer, (buffer as ArrayBuffer).transfer())
-  return clone(value, clones) as T
+  const { transfer = [] } = options
+  if (!transfer.every((buffer) => buffer instanceof ArrayBuffer))
+    throw refused('only ArrayBuffers can be transferred')
+  if (new Set(transfer).size < transfer.length) throw refused('a buffer is given for transfer twice')
+  const made = clone(value, new Map<object, unknown>()) as T
+  // Views of them had to be cloned first: so what "moved" is a copy, and the original is let go of.
+  for (const buffer of transfer) buffer.transfer()
+  return made
 }
 
 function clone(value: unknown, clones: Map<object, unknown>): unknown {
