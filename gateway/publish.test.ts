@@ -2,12 +2,19 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { after, before, test } from 'node:test'
-import { Consumer, natsWire, startTail } from '../infra/bus/index.ts'
-import { systemClock } from '../infra/clock.ts'
+import { natsWire, startTail } from '../infra/bus/index.ts'
 import type { FunctionDetail, Problem } from '../sdk/api.ts'
 import { recordsOf } from '../sdk/frame.ts'
 import { partitionOf } from '../sdk/hash.ts'
-import { namespace, type Platform, sourceOf, startPlatform, token, until } from './testing/platform.ts'
+import {
+  namespace,
+  type Platform,
+  sourceOf,
+  startOwner,
+  startPlatform,
+  token,
+  until,
+} from './testing/platform.ts'
 
 interface Seen {
   readonly partition: number
@@ -132,18 +139,14 @@ test('Publish spreads records without a key over the partitions, but not on a ke
     200,
   )
   const keyed = await watch('keyed')
-  const consumer = new Consumer({
-    ...{ wire: natsWire(platform.nc), namespace, name: 'reader', epoch: 1, clock: systemClock },
-    onFrames: () => undefined,
-  })
-  consumer.own('keyed', [...new Array(16).keys()])
+  const owner = startOwner(platform.nc, 'reader', 'keyed')
   for (let i = 0; i < 4; i++) await publish('keyed', `{"value":"${i}"}`)
   await until('all passed', () => keyed.length === 4)
   assert.deepEqual(
     new Set(keyed.map(({ partition }) => partition)),
     new Set([partitionOf(Buffer.alloc(0), 16)]),
   )
-  consumer.close()
+  await until('they are processed', () => owner.processed() === 4)
 })
 
 test('Publish to an unknown stream says how to create it', async () => {
@@ -216,25 +219,11 @@ test('Publish into a stream without room answers 429 with what was accepted, and
   assert.deepEqual([row!.processed, row!.unaccounted, row!.inFlight], [0, 0, row!.sent])
 
   // The owner comes and drains it: what was accepted is what comes, no more and no less.
-  let processed = 0
-  const consumer = new Consumer({
-    ...{ wire: natsWire(platform.nc), namespace, name: 'slow', epoch: 1, clock: systemClock },
-    onFrames: () => setImmediate(drain),
-  })
-  function drain(): void {
-    for (let frames = consumer.take(65536); frames.length > 0; frames = consumer.take(65536)) {
-      for (const frame of frames) {
-        processed += frame.header.count - frame.skip
-        consumer.done(frame, frame.header.count - frame.skip)
-      }
-      consumer.acknowledge()
-    }
-  }
-  consumer.own('full', [...new Array(16).keys()])
-  await until('all is processed', () => processed >= accepted)
-  assert.equal(processed, accepted)
+  const { processed } = startOwner(platform.nc, 'slow', 'full')
+  await until('all is processed', () => processed() >= accepted)
+  assert.equal(processed(), accepted)
   assert.equal((await publish('full', '{"value":"more"}')).status, 200)
-  await until('it is processed, too', () => processed === accepted + 1)
+  await until('it is processed, too', () => processed() === accepted + 1)
   const ledger = await until('the ledger is even', async () => {
     const [found] = (await detail()).ledger
     return found!.processed === accepted + 1 && found
@@ -247,7 +236,6 @@ test('Publish into a stream without room answers 429 with what was accepted, and
     inFlight: 0,
     unaccounted: 0,
   })
-  consumer.close()
 })
 
 test('PUT of a stream makes it, changes raw, and keeps its partitions', async () => {

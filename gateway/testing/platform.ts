@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openBundles } from '../../infra/bundles/index.ts'
-import { connectBus, type NatsConnection } from '../../infra/bus/index.ts'
+import { Consumer, connectBus, type NatsConnection, natsWire } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { makeLog } from '../../infra/log.ts'
 import { type NatsServer, startNatsServer } from '../../infra/nats/index.ts'
@@ -92,6 +92,32 @@ export async function until<T>(
     if (performance.now() > deadlineMs) throw new Error(`waited 10 s in vain until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+}
+
+export interface Owner {
+  /** Records processed so far. */
+  readonly processed: () => number
+  close(): void
+}
+
+/** Owns all partitions of a stream as a function's only instance would, and processes what comes. */
+export function startOwner(nc: NatsConnection, name: string, stream: string, partitions = 16): Owner {
+  let processed = 0
+  const drain = (): void => {
+    for (let frames = consumer.take(65536); frames.length > 0; frames = consumer.take(65536)) {
+      for (const frame of frames) {
+        processed += frame.header.count - frame.skip
+        consumer.done(frame, frame.header.count - frame.skip)
+      }
+      consumer.acknowledge()
+    }
+  }
+  const consumer = new Consumer({
+    ...{ wire: natsWire(nc), namespace, name, epoch: 1, clock: systemClock },
+    onFrames: () => setImmediate(drain),
+  })
+  consumer.own(stream, [...new Array(partitions).keys()])
+  return { processed: () => processed, close: () => consumer.close() }
 }
 
 /** The lines of an answer that goes on, as they come. */

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { type NatsServer, startNatsServer } from '../infra/nats/index.ts'
+import { call, linesOf, sourceOf, token, until } from './testing/platform.ts'
+
+let dir: string
+let nats: NatsServer
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'concord-gateway-main-'))
+  await writeFile(join(dir, 'token'), `${token}\n`, { mode: 0o600 })
+  nats = await startNatsServer({ dir: join(dir, 'nats'), port: 0 })
+})
+after(async () => {
+  await nats.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+
+function start(env: Record<string, string> = {}): ChildProcess {
+  const script = fileURLToPath(new URL('main.ts', import.meta.url))
+  return spawn(process.execPath, ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', script], {
+    env: {
+      ...{
+        PATH: process.env['PATH'],
+        CONCORD_HOME: dir,
+        CONCORD_NATS_URL: nats.url,
+        CONCORD_GATEWAY_PORT: '0',
+      },
+      ...env,
+    },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
+
+async function ready(child: ChildProcess): Promise<string> {
+  child.stderr!.resume()
+  const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
+  const { ready, url } = JSON.parse(line) as { ready: boolean; url: string }
+  assert.equal(ready, true)
+  return url
+}
+
+async function failure(child: ChildProcess): Promise<{ code: number; out: string; err: string }> {
+  const [out, err, [code]] = await Promise.all([
+    text(child.stdout!),
+    text(child.stderr!),
+    once(child, 'exit'),
+  ])
+  return { code: code as number, out, err }
+}
+
+test('main says one ready line, answers, and ends in order on SIGTERM', async () => {
+  const child = start()
+  const url = await ready(child)
+  assert.deepEqual(await (await fetch(`${url}/readyz`)).json(), { ok: true })
+  assert.equal((await call(url, 'GET', '/v1/functions')).status, 200)
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
+})
+
+test('main ends when its parent is gone, where that was asked for', async () => {
+  const child = start({ CONCORD_PARENT: 'stdin' })
+  await ready(child)
+  const exited = once(child, 'exit')
+  child.stdin!.end()
+  assert.deepEqual(await exited, [0, null])
+})
+
+test('main says in one line that its port is taken, or its token missing or short, and exits 2', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  await writeFile(join(dir, 'short'), 'short')
+  const attempts: [Record<string, string>, RegExp][] = [
+    [{ CONCORD_GATEWAY_PORT: String(port) }, new RegExp(`${port}: another program does`)],
+    [
+      { CONCORD_GATEWAY_TOKEN_FILE: join(dir, 'absent') },
+      /Cannot read the token.*CONCORD_GATEWAY_TOKEN_FILE/,
+    ],
+    [{ CONCORD_GATEWAY_TOKEN_FILE: join(dir, 'short') }, /at least 16 characters/],
+  ]
+  for (const [env, message] of attempts) {
+    const { code, out, err } = await failure(start(env))
+    const plain = err.split('\n').filter((line) => line !== '' && !line.startsWith('{'))
+    assert.deepEqual([code, out, plain.length], [2, '', 1], err)
+    assert.match(plain[0]!, message)
+  }
+  server.close()
+})
+
+test('main deploys, publishes and follows over a kill and restart of NATS without a loss', async () => {
+  const child = start()
+  const url = await ready(child)
+  assert.equal(
+    (await call(url, 'POST', '/v1/functions', { body: sourceOf('maker', ['lines'], ['out']) })).status,
+    200,
+  )
+  await call(url, 'PUT', '/v1/streams/kept')
+  const lines = linesOf(await call(url, 'GET', '/v1/streams/kept/records?hold'))
+  assert.deepEqual((await lines.next()).value, { event: 'ready', hold: true })
+
+  let sent = 0
+  const publish = async (): Promise<void> => {
+    const body = Array.from({ length: 500 }, (_, i) =>
+      JSON.stringify({ key: 'k', value: `${sent + i}` }),
+    ).join('\n')
+    const response = await call(url, 'POST', '/v1/streams/kept/records', { body })
+    const { accepted } = (await response.json()) as { accepted: number }
+    sent += accepted
+  }
+  const { port } = nats
+  for (let i = 0; i < 10; i++) await publish()
+  await nats.stop('SIGKILL')
+  for (let i = 0; i < 3; i++) await publish() // taken, and held until NATS is back
+  nats = await startNatsServer({ dir: join(dir, 'nats'), port })
+  for (let i = 0; i < 10; i++) await publish()
+
+  for (let expected = 0; expected < sent; expected++) {
+    const { value } = (await lines.next()) as { value: { value: string } }
+    assert.equal(value.value, `${expected}`)
+  }
+  await until('it is ready again', async () => (await fetch(`${url}/readyz`)).ok)
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
+})

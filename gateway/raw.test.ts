@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { headers } from '@nats-io/transport-node'
+import { natsWire, startTail } from '../infra/bus/index.ts'
+import type { Heartbeat } from '../infra/control/messages.ts'
+import { paths } from '../infra/store/index.ts'
+import { recordsOf } from '../sdk/frame.ts'
+import { namespace, type Platform, sourceOf, startPlatform, until } from './testing/platform.ts'
+
+let platform: Platform
+before(async () => {
+  platform = await startPlatform({ bufferBytesMax: 64 * 1024 })
+})
+after(() => platform.close())
+
+async function makeStream(name: string, config: object): Promise<void> {
+  assert.equal(
+    (await platform.call('PUT', `/v1/streams/${name}`, { body: JSON.stringify(config) })).status,
+    200,
+  )
+}
+
+function rawIn(stream: string, value: string, key?: string): void {
+  const made = headers()
+  if (key !== undefined) made.set('Concord-Key', key)
+  platform.nc.publish(`concord.${namespace}.in.${stream}`, value, { headers: made })
+}
+
+const leads = () =>
+  until('a gateway leads', () => platform.logged.some((line) => line.includes('leads ingest-test')))
+
+test('Raw records of any NATS client come into the stream, once, though two gateways run', async () => {
+  await leads()
+  await platform.another()
+  await makeStream('raw', {})
+  const seen: string[] = []
+  const wire = natsWire(platform.nc)
+  startTail({
+    ...{ wire, namespace, stream: 'raw', onGap: () => assert.fail() },
+    onFrame(bytes, header) {
+      for (const { key, value } of recordsOf(bytes, header))
+        seen.push(`${Buffer.from(key)}=${Buffer.from(value)}`)
+    },
+  })
+  for (let i = 0; i < 100; i++) rawIn('raw', `${i}`, i % 2 === 0 ? 'even' : undefined)
+  await until('all passed', () => seen.length >= 100)
+  await wire.flush()
+  assert.equal(seen.length, 100)
+  const even = seen.filter((text) => text.startsWith('even='))
+  assert.deepEqual(
+    even,
+    Array.from({ length: 50 }, (_, i) => `even=${i * 2}`),
+  )
+})
+
+test('Raw records go out of a stream that is marked raw, with their keys, whatever those hold', async () => {
+  await leads()
+  await makeStream('open', { raw: true, partitions: 1 })
+  const seen: string[] = []
+  platform.nc.subscribe(`concord.${namespace}.out.open`, {
+    callback: (_, message) => {
+      const [key, base64] = [message.headers?.get('Concord-Key'), message.headers?.get('Concord-Key-Base64')]
+      seen.push(`${key || base64 || ''}=${message.string()}`)
+    },
+  })
+  await platform.nc.flush()
+  const lines = [
+    { key: 'k', value: 'a' },
+    { value: 'b' },
+    { keyBase64: '/w0K', value: 'c' },
+    { key: 'line\nbreak', value: 'd' },
+  ]
+  await platform.call('POST', '/v1/streams/open/records', {
+    body: lines.map((line) => JSON.stringify(line)).join('\n'),
+  })
+  await until('all came', () => seen.length === 4)
+  assert.deepEqual(seen, ['k=a', '=b', '/w0K=c', `${Buffer.from('line\nbreak').toString('base64')}=d`])
+  await makeStream('open', { raw: false, partitions: 1 })
+  const watched: number[] = []
+  const wire = natsWire(platform.nc)
+  startTail({
+    ...{ wire, namespace, stream: 'open', onGap: () => undefined },
+    onFrame: (_, header) => watched.push(header.count),
+  })
+  await wire.flush()
+  await platform.call('POST', '/v1/streams/open/records', { body: '{"value":"e"}' })
+  await until('it passed', () => watched.length === 1)
+  await wire.flush()
+  assert.equal(seen.length, 4)
+})
+
+test('Raw records that cannot be taken are counted with the reason, in metrics and heartbeat', async () => {
+  await leads()
+  let beat: Heartbeat | undefined
+  platform.nc.subscribe(`concord.${namespace}.c.hb.${platform.gateway.id}`, {
+    callback: (_, message) => {
+      beat = message.json<Heartbeat>()
+    },
+  })
+  await platform.nc.flush()
+  rawIn('nowhere', 'a')
+  rawIn('nowhere', 'b')
+  await platform.call('POST', '/v1/functions', { body: sourceOf('absent', ['stuck'], []) })
+  for (let i = 0; i < 300; i++) rawIn('stuck', 'x'.repeat(1000), `${i}`)
+  await until(
+    'they are counted',
+    () => beat?.rawDropped?.['unknownStream'] === 2 && beat.rawDropped['noRoom']! > 100,
+  )
+  const metrics = await (await platform.call('GET', '/metrics')).text()
+  assert.match(metrics, /concord_raw_dropped_records_total\{reason="unknownStream"[^}]*\} 2/)
+  assert.equal(platform.logged.filter((line) => line.includes('raw records are dropped')).length, 1)
+})
+
+test('Raw ingest passes on to another gateway when the one that leads ends', async () => {
+  await makeStream('passed', {})
+  await platform.store.remove(paths.function(namespace, 'absent')) // nobody waits for it any more
+  await platform.another()
+  let seen = 0
+  const wire = natsWire(platform.nc)
+  startTail({
+    ...{ wire, namespace, stream: 'passed', onGap: () => undefined },
+    onFrame(_, header) {
+      seen += header.count
+    },
+  })
+  await platform.gateway.close()
+  await until('what one sends comes in again', () => {
+    rawIn('passed', 'a')
+    return seen > 0
+  })
+})
