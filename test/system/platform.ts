@@ -184,17 +184,23 @@ export class Platform {
   }
 }
 
-/** The lines that a reader of a stream prints, parsed, as they come. */
+/** `concord consume`, and the records that it has printed. */
 export class Reader {
+  readonly records: Record<string, unknown>[] = []
   readonly #child: ChildProcess
-  readonly #lines: string[] = []
-  #wake: () => void = () => undefined
+  #following = false
   #closed = false
+  #wake: () => void = () => undefined
 
-  constructor(platform: Platform, args: readonly string[]) {
+  private constructor(platform: Platform, args: readonly string[]) {
     this.#child = startCli(['consume', ...args, '--json'], platform.env)
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      this.#lines.push(line)
+      this.records.push(JSON.parse(line) as Record<string, unknown>)
+      this.#wake()
+    })
+    createInterface({ input: this.#child.stderr! }).on('line', (line) => {
+      if (line.startsWith('following')) this.#following = true
+      else process.stderr.write(`${line}\n`)
       this.#wake()
     })
     this.#child.once('close', () => {
@@ -203,26 +209,31 @@ export class Reader {
     })
   }
 
-  get records(): Record<string, unknown>[] {
-    return this.#lines
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-      .filter((line) => !('event' in line))
+  /** Starts one and waits until it follows. It ends with the test. */
+  static async start(t: TestContext, platform: Platform, args: readonly string[]): Promise<Reader> {
+    const reader = new Reader(platform, args)
+    t.after(() => reader.end())
+    await reader.#until(() => reader.#following)
+    return reader
   }
 
-  async until(wanted: (lines: Record<string, unknown>[]) => boolean): Promise<Record<string, unknown>[]> {
-    for (;;) {
-      const lines = this.#lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-      if (wanted(lines)) return lines
-      if (this.#closed) throw new Error(`the reader ended after ${lines.length} lines`)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
+  /** Waits for so many records. */
+  async read(count: number): Promise<void> {
+    await this.#until(() => this.records.length >= count)
   }
 
   async end(): Promise<void> {
     if (this.#closed) return
     this.#child.kill('SIGTERM')
     await once(this.#child, 'close')
+  }
+
+  async #until(wanted: () => boolean): Promise<void> {
+    while (!wanted()) {
+      if (this.#closed) throw new Error(`the reader ended after ${this.records.length} records`)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
   }
 }

@@ -31,15 +31,12 @@ for (const [name, onError, reason] of [
   }, async (t) => {
     const platform = await Platform.start(t)
     await platform.deploy(name, source(name, onError))
-    const out = new Reader(platform, [`${name}-out`, '--hold'])
-    t.after(() => out.end())
-    await out.until((seen) => seen.length > 0)
-    const dead = reason === 'deadLettered' ? new Reader(platform, [`${name}-dead`, '--hold']) : undefined
-    t.after(() => dead?.end())
-    await dead?.until((seen) => seen.length > 0)
+    const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+    const dead =
+      reason === 'deadLettered' ? await Reader.start(t, platform, [`${name}-dead`, '--hold']) : undefined
 
     await platform.json(['produce', `${name}-in`], lines)
-    await out.until(() => out.records.length >= records - poison)
+    await out.read(records - poison)
     const detail = await platform.until(
       name,
       (d) => d.ledger[0]!.sent === records && d.ledger[0]!.inFlight === 0,
@@ -60,7 +57,7 @@ for (const [name, onError, reason] of [
     assert.match(detail.instances[0]!.lastError!.at ?? '', new RegExp(`${name}\\.ts:8:`))
 
     if (dead === undefined) return
-    await dead.until(() => dead.records.length >= poison)
+    await dead.read(poison)
     const letters = dead.records.map(
       (r) => JSON.parse(String(r['value'])) as { value: string; attempts: number; error: { at: string } },
     )
@@ -80,9 +77,7 @@ test(`a function that throws under 'fail' restarts, loses only the record that f
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('fails', source('fails', `'fail'`))
-  const out = new Reader(platform, ['fails-out', '--hold'])
-  t.after(() => out.end())
-  await out.until((seen) => seen.length > 0)
+  const out = await Reader.start(t, platform, ['fails-out', '--hold'])
   const few = 2000 // two poisoned records: two restarts
   await platform.json(['produce', 'fails-in'], Array.from({ length: few }, (_, i) => String(i)).join('\n'))
   const detail = await platform.until(
@@ -101,7 +96,7 @@ test(`a function that throws under 'fail' restarts, loses only the record that f
       unaccounted: 0,
     },
   )
-  await out.until(() => out.records.length >= few - 2)
+  await out.read(few - 2)
   assert.equal(detail.instances[0]!.restarts, 2)
   assert.equal(detail.instances[0]!.lastExit!.reason, 'functionFailed')
   assert.match(detail.instances[0]!.lastExit!.message, /poison/)

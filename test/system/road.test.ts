@@ -20,16 +20,14 @@ test('the whole road: deploy a file, produce, consume, redeploy, remove', { time
   writeFileSync(file, shout)
 
   await platform.json(['stream', 'create', 'loud'])
-  const reader = new Reader(platform, ['loud'])
-  t.after(() => reader.end())
-  await reader.until((lines) => lines.length > 0) // ready
+  const reader = await Reader.start(t, platform, ['loud'])
 
   const startMs = performance.now()
   const deployed = await platform.json<{ name: string; version: number }>(['fn', 'deploy', file])
   assert.equal(deployed.name, 'shout')
   assert.equal(deployed.version, 1)
   await platform.json(['produce', 'words', '--key', 'k'], 'hello\nworld\n')
-  await reader.until(() => reader.records.length >= 2)
+  await reader.read(2)
   t.diagnostic(`deploy command to first outputs: ${Math.round(performance.now() - startMs)} ms`)
   assert.deepEqual(
     reader.records.map((r) => [r['key'], r['value']]),
@@ -43,7 +41,7 @@ test('the whole road: deploy a file, produce, consume, redeploy, remove', { time
   const again = await platform.json<{ version: number }>(['fn', 'deploy', file])
   assert.equal(again.version, 2)
   await platform.json(['produce', 'words', '--key', 'k'], 'again\n')
-  await reader.until(() => reader.records.length >= 3)
+  await reader.read(3)
   assert.equal(reader.records[2]!['value'], 'AGAIN!')
 
   const detail = await platform.until(
@@ -73,7 +71,7 @@ test('curl of one source file is a deploy', { timeout: 60_000 }, async (t) => {
     headers,
     body: shout,
   })
-  assert.equal(response.status, 201, await response.clone().text())
+  assert.equal(response.status, 200, await response.clone().text())
   await platform.until('shout', (d) => d.state === 'running')
 })
 
