@@ -8,3 +8,4 @@ export {
   type Outputs,
   type RecordFailure,
 } from './instance.ts'
+export { runtimeBundle } from './runtime-bundle.ts'

@@ -219,7 +219,7 @@ export class Instance {
   stats(): InstanceStats {
     if (!this.#calls.busy && this.#ended === undefined) {
       const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
-      this.#heapBytes = used_heap_size + externally_allocated_size
+      this.#heapBytes = used_heap_size + Math.max(0, externally_allocated_size - this.#regions.bytes)
     }
     const { stateEntries, stateBytes, timers } = this.#regions
     const cpuSeconds = this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e9
@@ -245,7 +245,7 @@ export class Instance {
     const boot = async (): Promise<ivm.Context> => {
       const isolate = this.#isolate
       const context = await isolate.createContext()
-      const runtime = await isolate.compileModule(runtimeBundle(), { filename: runtimeFilename })
+      const runtime = await isolate.compileModule(await runtimeBundle(), { filename: runtimeFilename })
       await runtime.instantiate(context, () => {
         throw new Error('the runtime imports nothing')
       })
