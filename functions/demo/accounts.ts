@@ -66,14 +66,15 @@ const emptyLedger = {
   unaccounted: 0,
 }
 
-/** Whether all that was accepted has come out at the end of the pipeline, and every fraud is in an alert. */
+/** Whether all that was accepted has come out at the end of the pipeline, every fraud is in an alert, and it is booked. */
 export function isThrough(accepted: number, { parse, score, alert }: Accounts, tally: Tally): boolean {
   return (
     parse.counted === accepted &&
     score.counted === parse.out &&
     alert.counted === score.out &&
     tally.verdicts === score.out &&
-    tally.alerted === tally.frauds
+    tally.alerted === tally.frauds &&
+    tally.alerts === alert.out
   )
 }
 

@@ -85,13 +85,22 @@ class Interrupted extends Error {
   }
 }
 
+/** Says why the demo ended early. @returns The exit code. */
+function explain(error: unknown): number {
+  if (error instanceof Interrupted) {
+    screen.note('Interrupted.')
+    return error.exitCode
+  }
+  const usageError = error instanceof UsageError
+  screen.note(`demo: ${(error as Error).message}${usageError ? '' : ' (--keep would leave its logs)'}`)
+  return usageError ? 2 : 1
+}
+
 const signal = endSignal()
 try {
   const options = readOptions(process.argv.slice(2))
   if (options.help) process.stdout.write(usage)
   else process.exitCode = await demo(options, signal)
 } catch (error) {
-  process.exitCode =
-    signal.reason instanceof Interrupted ? signal.reason.exitCode : error instanceof UsageError ? 2 : 1
-  screen.note(signal.aborted ? 'Interrupted.' : `demo: ${(error as Error).message}`)
+  process.exitCode = explain(signal.aborted ? signal.reason : error)
 }
