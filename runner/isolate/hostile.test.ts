@@ -214,6 +214,7 @@ for (const [name, body] of Object.entries({
   strings: `let s = 'x'; for (;;) s += s + s.slice(1)`,
   state: `for (let i = 0; ; i++) ctx.setState('k' + i, new Uint8Array(1000))`,
   console: `for (;;) console.log('x'.repeat(10_000))`,
+  'what cannot be interrupted': `Array(2 ** 32 - 1).fill(0)`,
   outputs: `for (;;) { try { ctx.produceRecord('out', 'k', 'x'.repeat(100_000)) } catch {} }`,
 })) {
   test(`a bomb of ${name} is ended, and what came before it is kept`, async () => {

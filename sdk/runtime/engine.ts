@@ -174,7 +174,7 @@ export class Engine {
         return
       }
     } catch (thrown) {
-      this.#giveUp(0, thrown)
+      this.#lifecycleFailed(thrown)
     }
     this.#finish()
   }
@@ -298,9 +298,14 @@ export class Engine {
       this.#resume()
     } catch (thrown) {
       this.#resume()
-      this.#giveUp(0, thrown)
+      this.#lifecycleFailed(thrown)
     }
     this.#finish()
+  }
+
+  #lifecycleFailed(thrown: unknown): void {
+    this.#onThrown?.(thrown)
+    this.#giveUp(0, thrown)
   }
 
   #pend(): void {

@@ -1,10 +1,2 @@
-export {
-  type Output,
-  type Seen,
-  type SeenError,
-  type SeenTimer,
-  type SendOptions,
-  type TestKit,
-  type TestKitOptions,
-  testKit,
-} from './testkit.ts'
+export { testKit } from './testkit.ts'
+export type { Output, Seen, SeenError, SeenTimer, SendOptions, TestKit, TestKitOptions } from './types.ts'

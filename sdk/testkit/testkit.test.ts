@@ -149,6 +149,24 @@ test('testKit.settled rejects with what an asynchronous callback rejected with',
   await kit.settled()
 })
 
+test('testKit throws what init threw, and settled rejects with what it rejected with', async () => {
+  const failing = (init: () => void | Promise<void>) =>
+    testKit({ metadata: { name: 'f', istreams: { in: groupBy } }, init, processRecord() {} })
+  assert.throws(
+    () =>
+      failing(() => {
+        throw new Error('no start')
+      }),
+    /no start/,
+  )
+  const kit = failing(async () => {
+    await null
+    throw new Error('no late start')
+  })
+  kit.send('in', 'k', 'v')
+  await assert.rejects(kit.settled(), /no late start/)
+})
+
 test('testKit.advance ends with an error where timers set themselves anew for ever', () => {
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy } },

@@ -1,0 +1,20 @@
+/** The codes of errors of off-heap state, and who can fix each. */
+import { type Blame, CodedError } from '../../errors.ts'
+
+export const arenaErrors = {
+  /** No room for an entry within the limit of the state's memory. */
+  ERR_STATE_FULL: 'function',
+  /** A key or a value is longer than an entry can hold. */
+  ERR_STATE_TOO_LARGE: 'function',
+  /** Memory that should hold an arena holds none, or one that this build cannot read. */
+  ERR_STATE_FORMAT: 'platform',
+} as const satisfies Record<string, Blame>
+export type ArenaErrorCode = keyof typeof arenaErrors
+
+export function arenaError(
+  code: ArenaErrorCode,
+  message: string,
+  detail: Readonly<Record<string, unknown>> = {},
+): CodedError<ArenaErrorCode> {
+  return new CodedError(code, message, { detail })
+}

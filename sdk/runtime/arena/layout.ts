@@ -1,0 +1,67 @@
+/**
+ * Layout: what stands where in an arena. Everything is a 32-bit word; a *position* counts words through all slabs, so
+ * that slab = position >> shift and the place in it = position & mask. Position 0 means "none".
+ *
+ * *Slab 0* begins with the words of `head`, the free lists and the first part of the journal. Behind that, and in all
+ * other slabs, lie *blocks* without gaps up to the slab's last word, a sentinel; in the last slab, up to `top`.
+ *
+ * *A block* begins with a tag: words << 2 | the block before is free << 1 | used.
+ *   free:       tag, next in its free list, previous in it, …, and in the last word its words again
+ *   discarded:  tag (used), next discarded block, …                                        (heap.ts)
+ *   journal:    tag (used), next discarded block, top of the journal before, 0, images …   (journal.ts)
+ *   heads:      tag (used), 1024 heads of chains; or as many positions of such blocks      (buckets.ts)
+ *   entry:      tag (used), next in its chain, hash, shape, [expires low, high,] key words, value words (entry.ts)
+ *
+ *   A1. The layout is fixed by `formatVersion`; who finds another one does not open the arena.
+ * Design: docs/design/0006-state-arena.md
+ * @module
+ */
+
+export const magic = 0x4e524143 // "CARN"
+export const formatVersion = 1
+
+/** Words at the beginning of slab 0. */
+export const head = {
+  magic: 0,
+  version: 1,
+  /** Words of a full slab: what positions are counted by. */
+  slabWords: 2,
+  /** The commit word, unless the arena's owner keeps it elsewhere (journal.ts). */
+  commit: 3,
+  journalTop: 4,
+  journalMark: 5,
+  /** Roots (roots.ts): six numbers in seven words. */
+  roots: 8,
+  /** Positions of blocks of positions of blocks of heads. */
+  tables: 16,
+  /** Heads of the free lists. */
+  freeLists: 80,
+  journal: 272,
+  blocks: 2320,
+} as const
+
+export const tablesMax = head.freeLists - head.tables
+export const freeLists = head.journal - head.freeLists
+export const journalWords = head.blocks - head.journal
+
+/** Positions fit 31 bits. */
+export const positionBits = 31
+
+export const tag = { used: 1, previousFree: 2 } as const
+export function tagOf(words: number, flags: number): number {
+  return (words << 2) | flags
+}
+
+/** Words of an entry before its key, without an expiry. */
+export const entryHeaderWords = 4
+export const entryExpiryWords = 2
+
+/** The word `shape` of an entry: bytes of its key, bytes of room behind its value, and what is said about it. */
+export const shape = {
+  keyBytes: 0xffff,
+  slackShift: 16,
+  slack: 0x1fff,
+  /** The value is text of ASCII characters only. */
+  ascii: 1 << 29,
+  expires: 1 << 30,
+} as const
