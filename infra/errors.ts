@@ -1,14 +1,10 @@
 /**
- * The errors of infra/: a closed set of codes, and for each who can fix it. docs/errors.md says more of each.
+ * The errors of infra/nats, store, bundles and local: a closed set of codes, and for each who can fix it.
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
 
 export const infraErrors = {
-  /** No server answers at the address. */
-  ERR_NATS_UNREACHABLE: 'transient',
-  /** Wrong user or password. */
-  ERR_NATS_REFUSED: 'caller',
   /** No nats-server program is installed. */
   ERR_NATS_SERVER_MISSING: 'caller',
   /** nats-server ended at its start or did not answer in time. */

@@ -1,15 +1,15 @@
 /**
- * JetStream watch: nats-server 2.9 switches JetStream off when its disk is full, and leaves it so until it is restarted.
- * This sees a server that answers while its JetStream does not, and once there is room has it restarted; channels
- * lose nothing by that.
+ * JetStream watch: a full disk hangs the JetStream of nats-server 2.9 for good, and with it each connection that has
+ * asked it for something. This sees a server that answers while its JetStream does not, and once there is room has it
+ * restarted; channels lose nothing by that.
  *
  * Invariants:
  *  J1. A server that does not answer at all is left alone: it is busy, paused or restarting.
- *  J2. Nothing is restarted while the disk has no room: it would be switched off again.
+ *  J2. Nothing is restarted while the disk has no room: it would hang again.
  * @module
  */
 import { statfs } from 'node:fs/promises'
-import { connectBus, type NatsConnection } from '../bus/index.ts'
+import { connect } from '@nats-io/transport-node'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 
@@ -24,48 +24,68 @@ export interface JetStreamWatchOptions {
 
 const intervalMs = 5_000
 const answerTimeoutMs = 2_000
-/** Looks in a row that find it switched off: one might hit a server that is just recovering its streams. */
+/** Looks in a row that find it hung: one might hit a server that is just recovering its streams. */
 const looksNeeded = 2
 const roomBytesMin = 16 * 1024 * 1024
 
-/** @returns What ends the watch. */
-export async function watchJetStream(options: JetStreamWatchOptions): Promise<() => Promise<void>> {
-  const { connection, dir, restart, clock, log } = options
-  const nc = await connectBus({ ...connection, name: 'concord up' })
-  let looksOff = 0
-  let cancel = clock.after(intervalMs, look)
+export class JetStreamWatch {
+  readonly #options: JetStreamWatchOptions
+  #cancel: () => void = () => {}
+  #closed = false
+  #looksHung = 0
 
-  function look(): void {
-    void check().finally(() => {
-      if (!nc.isClosed()) cancel = clock.after(intervalMs, look)
-    })
+  constructor(options: JetStreamWatchOptions) {
+    this.#options = options
+    this.#lookLater()
   }
 
-  async function check(): Promise<void> {
-    looksOff = (await isSwitchedOff(nc)) ? looksOff + 1 : 0
-    if (looksOff < looksNeeded) return
+  /** Looks once, and acts. */
+  async look(): Promise<void> {
+    const { dir, restart, log } = this.#options
+    this.#looksHung = (await this.#isHung()) ? this.#looksHung + 1 : 0
+    if (this.#looksHung < looksNeeded || this.#closed) return
     const { bavail, bsize } = await statfs(dir)
     if (bavail * bsize < roomBytesMin)
-      return log.error({ dir }, 'JetStream is off, its disk is full: make room') // J2
-    log.warn({ dir }, 'JetStream is off and there is room: nats-server is restarted')
-    looksOff = 0
+      return log.error({ dir }, 'JetStream hangs, its disk is full: make room') // J2
+    log.warn({ dir }, 'JetStream hangs and there is room: nats-server is restarted')
+    this.#looksHung = 0
     await restart()
   }
 
-  return async () => {
-    cancel()
-    await nc.close()
+  close(): void {
+    this.#closed = true
+    this.#cancel()
   }
-}
 
-async function isSwitchedOff(nc: NatsConnection): Promise<boolean> {
-  const answered = await nc.rtt().then(
-    (rttMs) => rttMs < answerTimeoutMs,
-    () => false,
-  )
-  if (!answered) return false // J1
-  return nc.request('$JS.API.INFO', undefined, { timeout: answerTimeoutMs }).then(
-    (answer) => (answer.json() as { error?: unknown }).error !== undefined,
-    () => !nc.isClosed(),
-  )
+  #lookLater(): void {
+    this.#cancel = this.#options.clock.after(intervalMs, async () => {
+      await this.look().catch((error: Error) =>
+        this.#options.log.error({}, `Cannot watch JetStream: ${error.message}`),
+      )
+      if (!this.#closed) this.#lookLater()
+    })
+  }
+
+  /** Asks over a connection of its own each time, since that may hang with what it asks for. */
+  async #isHung(): Promise<boolean> {
+    const { url, user, password } = this.#options.connection
+    const options = {
+      servers: url,
+      user,
+      pass: password,
+      name: 'concord up',
+      reconnect: false,
+      timeout: answerTimeoutMs,
+    }
+    const nc = await connect(options).catch(() => undefined)
+    if (nc === undefined) return false // J1: not even a greeting
+    try {
+      return await nc.request('$JS.API.INFO', undefined, { timeout: answerTimeoutMs }).then(
+        () => false,
+        () => !nc.isClosed(),
+      )
+    } finally {
+      await nc.close()
+    }
+  }
 }

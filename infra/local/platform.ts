@@ -19,11 +19,11 @@ import type { Config } from '../config/index.ts'
 import type { Log } from '../log.ts'
 import { endTasks } from '../minimesos/index.ts'
 import { type NatsServer, startNatsServer } from '../nats/index.ts'
-import type { ProcessId } from '../process.ts'
+import { type ProcessId, processId } from '../process.ts'
 import { type Child, startChild } from './child.ts'
 import type { Credentials } from './credentials.ts'
 import { type Home, writePrivate } from './home.ts'
-import { watchJetStream } from './jetstream-watch.ts'
+import { JetStreamWatch } from './jetstream-watch.ts'
 import { Keeper } from './keeper.ts'
 import { type PortChoice, usablePort } from './ports.ts'
 import type { PortName } from './up-file.ts'
@@ -33,7 +33,7 @@ export interface PlatformOptions {
   readonly config: Config
   readonly credentials: Credentials
   readonly ports: Readonly<Record<PortName, PortChoice>>
-  /** Called when a child has started, again too. */
+  /** Called when a process has started, again too, or was adopted. */
   readonly started: (name: string, id: ProcessId) => void
   readonly clock: Clock
   readonly log: Log
@@ -47,6 +47,7 @@ export interface Platform {
   stop(): Promise<void>
 }
 
+export const natsServerName = 'nats-server'
 /** What minimesos lets a task take before it kills it; a runner drains within it. */
 export const taskGraceMs = 10_000
 /** What the gateway may take to settle, and a little. */
@@ -54,43 +55,57 @@ export const childGraceMs = 15_000
 
 /** @throws {CodedError} ERR_PORT_TAKEN, ERR_NATS_SERVER_MISSING, ERR_NATS_SERVER_FAILED, ERR_UP_CHILD */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const { home, clock, log, credentials } = options
-  const gatewayPort = await usablePort(options.ports.gateway, options.config.gateway.host)
-  const [nats, minimesos] = await allOrNone([startNats(options), startMinimesosChild(options)])
-  const ends: (() => unknown)[] = [
-    () => minimesos.stop(),
-    () => (nats.process.adopted ? undefined : nats.stop()),
-  ]
-  try {
-    const address = { natsUrl: nats.process.url, mesosUrl: minimesos.process.url }
-    const [gateway, scheduler] = await allOrNone([
-      startNodeChild(options, 'gateway', (port) => gatewayEnv(options, address, port ?? gatewayPort)),
-      startNodeChild(options, 'scheduler', () => schedulerEnv(options, address)),
-    ])
-    ends.unshift(() => Promise.all([gateway.stop(), scheduler.stop()]))
-    const endWatch = await watchJetStream({
-      connection: { url: address.natsUrl, ...credentials.nats.gateway },
-      dir: home.nats,
-      restart: () => nats.process.stop(), // its keeper starts it again
-      clock,
-      log,
-    })
-    return {
-      url: gateway.process.url,
-      natsUrl: address.natsUrl,
-      ports: { gateway: gateway.process.port, nats: nats.process.port, mesos: minimesos.process.port },
-      async stop() {
-        await endWatch()
-        await Promise.all([gateway.stop(), scheduler.stop()]) // U2
-        await endTasks(home.minimesos, taskGraceMs)
-        await minimesos.stop()
-        await nats.stop()
-      },
-    }
-  } catch (error) {
-    for (const end of ends) await end() // U1
-    throw error
+  const { home, config, credentials, ports, clock, log } = options
+  const gatewayPort = await usablePort(ports.gateway, config.gateway.host)
+  const mesosPort = await usablePort(ports.mesos)
+
+  // All at once, as far as one does not need another's address.
+  const natsStart = startNats(options)
+  const minimesosStart = startMinimesos(options, mesosPort)
+  const [gateway, scheduler, minimesos, nats] = await allOrNone([
+    natsStart.then(({ process }) => startGateway(options, process.url, gatewayPort)),
+    Promise.all([natsStart, minimesosStart]).then((on) =>
+      startScheduler(options, on[0].process.url, on[1].process.url),
+    ),
+    minimesosStart,
+    natsStart,
+  ])
+  const watch = new JetStreamWatch({
+    connection: { url: nats.process.url, ...credentials.nats.gateway },
+    dir: home.nats,
+    restart: () => nats.process.stop('SIGKILL'), // it would not end by itself; its keeper starts it again
+    clock,
+    log,
+  })
+  return {
+    url: gateway.process.url,
+    natsUrl: nats.process.url,
+    ports: { gateway: gateway.process.port, nats: nats.process.port, mesos: minimesos.process.port },
+    async stop() {
+      watch.close()
+      await Promise.all([gateway.stop(), scheduler.stop()]) // U2
+      await endTasks(home.minimesos, taskGraceMs)
+      await minimesos.stop()
+      await nats.stop()
+    },
   }
+}
+
+type Part = Keeper<Child> | Keeper<NatsServer>
+
+/** U1: if one fails, those that have started are stopped, in this order, and its error is thrown. */
+async function allOrNone<Parts extends Part[]>(
+  starts: readonly [...{ [I in keyof Parts]: Promise<Parts[I]> }],
+): Promise<Parts> {
+  const results: PromiseSettledResult<Part>[] = await Promise.allSettled(starts)
+  const failed = results.find((result) => result.status === 'rejected')
+  for (const result of results) {
+    if (failed === undefined || result.status === 'rejected') continue
+    const { process } = result.value
+    if (!('adopted' in process && process.adopted)) await result.value.stop()
+  }
+  if (failed !== undefined) throw failed.reason
+  return (await Promise.all(starts)) as Parts
 }
 
 function startNats({
@@ -98,6 +113,7 @@ function startNats({
   config,
   credentials,
   ports,
+  started,
   clock,
   log,
 }: PlatformOptions): Promise<Keeper<NatsServer>> {
@@ -107,10 +123,10 @@ function startNats({
       port,
       users: credentials.nats,
       command: config.nats.serverCommand,
-      logFile: home.log('nats-server'),
+      logFile: home.log(natsServerName),
     })
   return Keeper.start({
-    name: 'nats-server',
+    name: natsServerName,
     start: (before) => {
       if (before !== undefined) return startOn(before.port)
       return startOn(ports.nats.port).catch((error) => {
@@ -118,92 +134,47 @@ function startNats({
         throw error
       })
     },
-    started: () => {}, // it keeps its own file
+    started({ pid }) {
+      const id = processId(pid)
+      if (id !== undefined) started(natsServerName, id)
+    },
     clock,
     log,
   })
 }
 
-async function startMinimesosChild(options: PlatformOptions): Promise<Keeper<Child>> {
-  const { home, config, credentials, ports } = options
+async function startMinimesos(options: PlatformOptions, firstPort: number): Promise<Keeper<Child>> {
+  const { home, config, credentials } = options
   await writePrivate(home.minimesosCredentials, JSON.stringify(credentials.mesos))
-  const firstPort = await usablePort(ports.mesos)
   const { cpus, memMib, diskMib } = config.agent
-  const resources = { cpus, mem: memMib, disk: diskMib }
-  return startNodeChild(
-    options,
-    'minimesos',
-    () => commonEnv(options),
-    (port = firstPort) => [
-      ...['--port', String(port), '--state', home.minimesos, '--credentials', home.minimesosCredentials],
-      ...Object.entries(resources).flatMap(([name, value]) =>
-        value === undefined ? [] : [`--${name}`, String(value)],
-      ),
-    ],
+  const resources = Object.entries({ cpus, mem: memMib, disk: diskMib }).filter(
+    ([, value]) => value !== undefined,
   )
+  return startNodeChild(options, 'minimesos', (port = firstPort) => ({
+    args: [
+      ...['--port', String(port), '--state', home.minimesos, '--credentials', home.minimesosCredentials],
+      ...resources.flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ],
+  }))
 }
 
-const scripts = {
-  gateway: '../../gateway/main.ts',
-  scheduler: '../../scheduler/main.ts',
-  minimesos: '../minimesos/main.ts',
-}
-
-/** Starts a child whose environment and arguments may depend on the port that it had before. */
-function startNodeChild(
-  { home, started, clock, log }: PlatformOptions,
-  name: keyof typeof scripts,
-  envFor: (portBefore?: number) => NodeJS.ProcessEnv,
-  argsFor: (portBefore?: number) => readonly string[] = () => [],
-): Promise<Keeper<Child>> {
-  const script = fileURLToPath(new URL(scripts[name], import.meta.url))
-  return Keeper.start({
-    name,
-    start: (before) =>
-      startChild({
-        name,
-        command: [
-          process.execPath,
-          '--disable-warning=ExperimentalWarning',
-          script,
-          ...argsFor(before?.port),
-        ],
-        env: envFor(before?.port),
-        logFile: home.log(name),
-        graceMs: childGraceMs,
-      }),
-    started: (child) => started(name, child.id),
-    clock,
-    log,
-  })
-}
-
-interface Address {
-  readonly natsUrl: string
-  readonly mesosUrl: string
-}
-
-function commonEnv({ home, config }: PlatformOptions): NodeJS.ProcessEnv {
-  return { ...process.env, CONCORD_HOME: home.root, CONCORD_LOG_LEVEL: config.log.level }
-}
-
-function gatewayEnv(options: PlatformOptions, { natsUrl }: Address, port: number): NodeJS.ProcessEnv {
+function startGateway(options: PlatformOptions, natsUrl: string, firstPort: number): Promise<Keeper<Child>> {
   const { config, credentials } = options
-  return {
-    ...commonEnv(options),
-    CONCORD_NATS_URL: natsUrl,
-    CONCORD_NATS_USER: credentials.nats.gateway.user,
-    CONCORD_NATS_PASSWORD: credentials.nats.gateway.password,
-    CONCORD_STORE_URL: config.store.url,
-    CONCORD_GATEWAY_PORT: String(port),
-    CONCORD_GATEWAY_TOKEN_FILE: config.gateway.tokenFile,
-  }
+  return startNodeChild(options, 'gateway', (port = firstPort) => ({
+    env: {
+      CONCORD_NATS_URL: natsUrl,
+      CONCORD_NATS_USER: credentials.nats.gateway.user,
+      CONCORD_NATS_PASSWORD: credentials.nats.gateway.password,
+      CONCORD_STORE_URL: config.store.url,
+      CONCORD_GATEWAY_PORT: String(port),
+      CONCORD_GATEWAY_TOKEN_FILE: config.gateway.tokenFile,
+    },
+  }))
 }
 
-function schedulerEnv(options: PlatformOptions, { natsUrl, mesosUrl }: Address): NodeJS.ProcessEnv {
+function startScheduler(options: PlatformOptions, natsUrl: string, mesosUrl: string): Promise<Keeper<Child>> {
   const { config, credentials } = options
-  return {
-    ...commonEnv(options),
+  const env = {
     CONCORD_NATS_URL: natsUrl,
     CONCORD_NATS_USER: credentials.nats.scheduler.user,
     CONCORD_NATS_PASSWORD: credentials.nats.scheduler.password,
@@ -214,19 +185,41 @@ function schedulerEnv(options: PlatformOptions, { natsUrl, mesosUrl }: Address):
     CONCORD_MESOS_SECRET: credentials.mesos.secret,
     CONCORD_STORE_URL: config.store.url,
   }
+  return startNodeChild(options, 'scheduler', () => ({ env }))
 }
 
-/** Both, or neither and the first error: one that has started is stopped, unless it ran before. */
-async function allOrNone<A extends Keeper<Child> | Keeper<NatsServer>, B extends Keeper<Child>>(
-  starts: readonly [Promise<A>, Promise<B>],
-): Promise<[A, B]> {
-  const results = await Promise.allSettled(starts)
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed === undefined) return Promise.all(starts)
-  for (const result of results) {
-    if (result.status === 'rejected') continue
-    const adopted = 'adopted' in result.value.process && result.value.process.adopted
-    if (!adopted) await result.value.stop()
-  }
-  throw failed.reason
+const scripts = {
+  gateway: '../../gateway/main.ts',
+  scheduler: '../../scheduler/main.ts',
+  minimesos: '../minimesos/main.ts',
+}
+
+interface Launch {
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts a child of ours; what it is told may hold the port that it had before. */
+function startNodeChild(
+  { home, config, started, clock, log }: PlatformOptions,
+  name: keyof typeof scripts,
+  launch: (portBefore?: number) => Launch,
+): Promise<Keeper<Child>> {
+  const script = fileURLToPath(new URL(scripts[name], import.meta.url))
+  return Keeper.start({
+    name,
+    start(before) {
+      const { args = [], env = {} } = launch(before?.port)
+      return startChild({
+        name,
+        command: [process.execPath, '--disable-warning=ExperimentalWarning', script, ...args],
+        env: { ...process.env, CONCORD_HOME: home.root, CONCORD_LOG_LEVEL: config.log.level, ...env },
+        logFile: home.log(name),
+        graceMs: childGraceMs,
+      })
+    },
+    started: (child) => started(name, child.id),
+    clock,
+    log,
+  })
 }

@@ -13,8 +13,8 @@ const upSchema = z.object({
   schema: z.literal(1),
   /** The `up` that wrote this. */
   up: processSchema,
-  /** Its children by name, but nats-server, which has a file of its own. */
-  children: z.record(z.string(), processSchema),
+  /** What it has started or adopted, by name. */
+  processes: z.record(z.string(), processSchema),
   /** Ports that were chosen freely. */
   freePorts: portsSchema.partial(),
 })

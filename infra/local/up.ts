@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   const file: { -readonly [K in keyof UpFile]: UpFile[K] } = {
     schema: 1,
     up: processId(process.pid)!,
-    children: {},
+    processes: {},
     freePorts: before?.freePorts ?? {},
   }
   await writeUpFile(home, file)
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   const platform = await startPlatform({
     ...{ home, config, credentials, ports, log, clock: systemClock },
     started(name, id) {
-      file.children = { ...file.children, [name]: id }
+      file.processes = { ...file.processes, [name]: id }
       write()
     },
   })

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { connectBus } from '../bus/index.ts'
+import { endNatsServer } from '../nats/index.ts'
+import { isAlive, type ProcessId, processEnded } from '../process.ts'
+import { homeOf } from './home.ts'
+import { readUpFile } from './up-file.ts'
+
+interface Ready {
+  readonly url: string
+  readonly natsUrl: string
+  readonly home: string
+  readonly tokenFile: string
+}
+
+interface Up {
+  readonly child: ChildProcess
+  readonly ready: Ready
+  readonly exited: Promise<unknown[]>
+}
+
+const flags = ['--disable-warning=ExperimentalWarning']
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+
+/** A home that is ended and removed after the test, whatever has happened to its `up`. */
+async function makeHome(t: TestContext): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), 'concord-up-'))
+  t.after(async () => {
+    await down(home)
+    await rm(home, { recursive: true })
+  })
+  return home
+}
+
+function spawnUp(
+  home: string,
+  args: readonly string[] = ['--ports', 'free'],
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess {
+  return spawn(process.execPath, [...flags, script('up.ts'), '--home', home, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
+
+async function up(home: string, ...rest: [args?: readonly string[], env?: NodeJS.ProcessEnv]): Promise<Up> {
+  const child = spawnUp(home, ...rest)
+  const exited = once(child, 'exit')
+  child.stderr!.resume()
+  const { value } = await createInterface(child.stdout!)[Symbol.asyncIterator]().next()
+  return { child, exited, ready: JSON.parse(String(value)) as Ready }
+}
+
+/** An `up` that must not come up: its exit code and what it says. */
+async function upRefused(home: string, args?: readonly string[], env?: NodeJS.ProcessEnv) {
+  const child = spawnUp(home, args, env)
+  const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stderr!)])
+  return { code, said }
+}
+
+async function down(home: string) {
+  const child = spawn(process.execPath, [...flags, script('down.ts'), '--home', home], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stdout)])
+  assert.equal(code, 0)
+  return JSON.parse(said) as { up: boolean; tasks: number; natsServer: boolean }
+}
+
+async function running(home: string): Promise<Record<string, ProcessId>> {
+  return (await readUpFile(homeOf(home)))!.processes
+}
+
+async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await condition())) await setTimeout(20) // the test's own time limit bounds it
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(`${url}/readyz`).then(
+    (response) => response.ok,
+    () => false,
+  )
+}
+
+const limits = { timeout: 60_000 }
+
+test(
+  'up makes a home for its owner only, says where it answers, and on SIGTERM leaves nothing',
+  limits,
+  async (t) => {
+    const home = await makeHome(t)
+    const { child, ready, exited } = await up(home)
+    const { url, token } = JSON.parse(await readFile(join(home, 'client.json'), 'utf8')) as {
+      url: string
+      token: string
+    }
+    assert.equal(url, ready.url)
+    assert.equal((await readFile(ready.tokenFile, 'utf8')).trim(), token)
+    for (const name of [
+      'client.json',
+      'credentials.json',
+      'minimesos-credentials.json',
+      'token',
+      'up.json',
+    ]) {
+      assert.equal((await stat(join(home, name))).mode & 0o777, 0o600, name)
+    }
+    assert.equal((await stat(home)).mode & 0o777, 0o700)
+    const withToken = await fetch(`${url}/v1/functions`, { headers: { authorization: `Bearer ${token}` } })
+    assert.deepEqual([withToken.status, (await fetch(`${url}/v1/functions`)).status], [200, 401])
+    await assert.rejects(connectBus({ url: ready.natsUrl, name: 'stranger' }), { code: 'ERR_NATS_REFUSED' })
+
+    const refused = await upRefused(home)
+    assert.equal(refused.code, 2)
+    assert.match(refused.said, new RegExp(`already with ${home} \\(pid ${child.pid}\\)`))
+
+    const processes = await running(home)
+    assert.deepEqual(Object.keys(processes).sort(), ['gateway', 'minimesos', 'nats-server', 'scheduler'])
+    child.kill('SIGHUP') // means nothing
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+    for (const [name, id] of Object.entries(processes)) assert.equal(isAlive(id), false, name)
+    assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: false })
+  },
+)
+
+test('up starts again what dies, on the same ports', limits, async (t) => {
+  const home = await makeHome(t)
+  const { ready } = await up(home)
+  const before = await running(home)
+  for (const { pid } of Object.values(before)) process.kill(pid, 'SIGKILL')
+  await until(async () => {
+    const now = await running(home)
+    return Object.keys(before).every((name) => now[name]!.pid !== before[name]!.pid && isAlive(now[name]!))
+  })
+  await until(() => answers(ready.url))
+  const { nats } = JSON.parse(await readFile(join(home, 'credentials.json'), 'utf8'))
+  const nc = await connectBus({ url: ready.natsUrl, name: 'test', ...nats.gateway })
+  await nc.close()
+  assert.deepEqual(await down(home), { stopped: true, up: true, tasks: 0, natsServer: false })
+  for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
+})
+
+test(
+  'up, killed, leaves nats-server alone; the next one adopts it and keeps the ports',
+  limits,
+  async (t) => {
+    const home = await makeHome(t)
+    const first = await up(home)
+    const before = await running(home)
+    first.child.kill('SIGKILL')
+    await first.exited
+    for (const name of ['gateway', 'scheduler', 'minimesos']) {
+      assert.equal(await processEnded(before[name]!, 10_000), true, name)
+    }
+    assert.equal(isAlive(before['nats-server']!), true)
+
+    const second = await up(home, [])
+    assert.deepEqual([second.ready.url, second.ready.natsUrl], [first.ready.url, first.ready.natsUrl])
+    assert.deepEqual((await running(home))['nats-server'], before['nats-server'])
+    second.child.kill('SIGKILL')
+    await second.exited
+    assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: true })
+    assert.equal(isAlive(before['nats-server']!), false)
+  },
+)
+
+test('up with CONCORD_PARENT=stdin stops when stdin closes, also while it starts', limits, async (t) => {
+  const home = await makeHome(t)
+  const child = spawnUp(home, undefined, { CONCORD_PARENT: 'stdin' })
+  const exited = once(child, 'exit')
+  child.stdout!.resume()
+  child.stderr!.resume()
+  child.stdin!.end()
+  assert.deepEqual(await exited, [0, null])
+  for (const id of Object.values(await running(home).catch(() => ({})))) assert.equal(isAlive(id), false)
+})
+
+test('up refuses a port that is taken, in one line, and leaves nothing running', limits, async (t) => {
+  const home = await makeHome(t)
+  const stranger = createServer().listen(0, '127.0.0.1')
+  await once(stranger, 'listening')
+  t.after(() => stranger.close())
+  const { port } = stranger.address() as { port: number }
+  for (const flag of ['--gateway-port', '--nats-port', '--mesos-port']) {
+    const { code, said } = await upRefused(home, ['--ports', 'free', flag, String(port)])
+    assert.equal(code, 2)
+    assert.match(said, new RegExp(`^Cannot start.* port ${port}\\..* ${flag}.*\\n$`))
+    for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
+    assert.equal(await endNatsServer(join(home, 'nats')), false)
+  }
+})
+
+test('up without a nats-server, with a damaged file or a bad flag says what to do', limits, async (t) => {
+  const home = await makeHome(t)
+  const missing = await upRefused(home, undefined, { CONCORD_NATS_SERVER: '/nowhere/nats-server' })
+  assert.equal(missing.code, 2)
+  assert.match(
+    missing.said,
+    /^Cannot start NATS: '\/nowhere\/nats-server' is not installed\. Install it.*\n$/,
+  )
+  for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
+
+  const flag = await upRefused(home, ['--port', '1'])
+  assert.deepEqual([flag.code, /--port/.test(flag.said)], [2, true])
+
+  await writeFile(join(home, 'credentials.json'), '{}')
+  const damaged = await upRefused(home)
+  assert.equal(damaged.code, 2)
+  assert.match(damaged.said, /credentials in .*damaged/)
+})
+
+test('down of a home that nobody has used does nothing', limits, async (t) => {
+  const home = await makeHome(t)
+  await mkdir(join(home, 'empty'))
+  assert.deepEqual(await down(join(home, 'empty')), { stopped: true, up: false, tasks: 0, natsServer: false })
+})
