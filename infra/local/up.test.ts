@@ -168,12 +168,22 @@ test(
     const second = await up(home, [])
     assert.deepEqual([second.ready.url, second.ready.natsUrl], [first.ready.url, first.ready.natsUrl])
     assert.deepEqual((await running(home))['nats-server'], before['nats-server'])
-    second.child.kill('SIGKILL')
-    await second.exited
-    assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: true })
+    second.child.kill('SIGTERM')
+    assert.deepEqual(await second.exited, [0, null])
     assert.equal(isAlive(before['nats-server']!), false)
   },
 )
+
+test('down ends what a killed up has left', limits, async (t) => {
+  const home = await makeHome(t)
+  const { child, exited } = await up(home)
+  child.kill('SIGKILL')
+  await exited
+  const left = (await running(home))['nats-server']!
+  assert.equal(isAlive(left), true)
+  assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: true })
+  assert.equal(isAlive(left), false)
+})
 
 test('up with CONCORD_PARENT=stdin stops when stdin closes, also while it starts', limits, async (t) => {
   const home = await makeHome(t)

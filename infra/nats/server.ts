@@ -182,14 +182,19 @@ async function answers(port: number, name: string): Promise<boolean> {
 
 function handle(dir: string, running: Running, child: ChildProcess | undefined): NatsServer {
   const { pid, port } = running
+  const stopped = Promise.withResolvers<Awaited<NatsServer['exited']>>()
+  const exited = child === undefined ? Promise.race([adoptedEnd(running), stopped.promise]) : childEnd(child)
   return {
     url: `nats://127.0.0.1:${port}`,
     pid,
     port,
     adopted: child === undefined,
-    exited: child === undefined ? adoptedEnd(running) : childEnd(child),
+    exited,
     async stop(signal = 'SIGTERM') {
+      child?.ref()
       await endProcess(running, stopGraceMs, signal)
+      stopped.resolve({ code: null, signal: null })
+      await exited
       await rm(runningFile(dir), { force: true })
     },
   }
