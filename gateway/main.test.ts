@@ -41,8 +41,11 @@ function start(env: Record<string, string> = {}): ChildProcess {
 }
 
 async function ready(child: ChildProcess): Promise<string> {
-  child.stderr!.resume()
-  const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
+  const errors = text(child.stderr!)
+  const line = await Promise.race([
+    once(createInterface(child.stdout!), 'line').then(([first]) => first as string),
+    once(child, 'exit').then(async () => assert.fail(`it ended before it was ready: ${await errors}`)),
+  ])
   const { ready, url } = JSON.parse(line) as { ready: boolean; url: string }
   assert.equal(ready, true)
   return url

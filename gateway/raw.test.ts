@@ -101,11 +101,10 @@ test('Raw records that cannot be taken are counted with the reason, in metrics a
   rawIn('nowhere', 'a')
   rawIn('nowhere', 'b')
   await platform.call('POST', '/v1/functions', { body: sourceOf('absent', ['stuck'], []) })
-  for (let i = 0; i < 300; i++) rawIn('stuck', 'x'.repeat(1000), `${i}`)
-  await until(
-    'they are counted',
-    () => beat?.rawDropped?.['unknownStream'] === 2 && beat.rawDropped['noRoom']! > 100,
-  )
+  await until('they are counted', () => {
+    for (let i = 0; i < 20; i++) rawIn('stuck', 'x'.repeat(1000), `${i}`)
+    return beat?.rawDropped?.['unknownStream'] === 2 && beat.rawDropped['noRoom']! > 0
+  })
   const metrics = await (await platform.call('GET', '/metrics')).text()
   assert.match(metrics, /concord_raw_dropped_records_total\{reason="unknownStream"[^}]*\} 2/)
   assert.equal(platform.logged.filter((line) => line.includes('raw records are dropped')).length, 1)

@@ -5,8 +5,9 @@
  */
 import { buffer } from 'node:stream/consumers'
 import { CodedError } from '../../sdk/errors.ts'
-import { compile, sdkExpression } from './compile.ts'
+import { compile } from './compile.ts'
 import { Evaluator, timeoutMs } from './evaluate.ts'
+import { globalsScript, sdkExpression } from './own-code.ts'
 import {
   type Answer,
   bundleBytesMax,
@@ -63,8 +64,8 @@ function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
 }
 
-const evaluator = new Evaluator()
-await sdkExpression() // warms esbuild up, too
+const [globals] = await Promise.all([globalsScript(), sdkExpression()])
+const evaluator = new Evaluator(globals)
 process.stdout.write(Buffer.of(readyByte))
 const upload = decodeUpload(await buffer(process.stdin))
 const answer = encodeAnswer(await answerOf(upload, evaluator))

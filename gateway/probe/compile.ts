@@ -9,9 +9,9 @@
  *   C2. An import of anything but `concord` fails where it stands in the source.
  * @module
  */
-import { fileURLToPath } from 'node:url'
-import { build, type Message, transform } from 'esbuild'
+import { type Message, transform } from 'esbuild'
 import { type Location, refuse } from '../errors.ts'
+import { sdkExpression } from './own-code.ts'
 
 const target = 'es2024'
 
@@ -22,24 +22,6 @@ export interface Compiled {
 
 /** The message under which an import is refused inside the isolate: of an error, only class and message come out. */
 export const importMessage = /^Cannot import '(.*)'$/s
-
-let sdk: Promise<string> | undefined
-
-/** What `import … from 'concord'` answers, as an expression. Ours alone, and made once a process. */
-export function sdkExpression(): Promise<string> {
-  sdk ??= build({
-    entryPoints: [fileURLToPath(new URL('../../sdk/index.ts', import.meta.url))],
-    bundle: true,
-    write: false,
-    format: 'iife',
-    globalName: 'sdk',
-    platform: 'neutral',
-    target,
-    minify: true,
-    logLevel: 'silent',
-  }).then(({ outputFiles }) => `(() => { ${outputFiles[0]!.text.trim()} return sdk })()`)
-  return sdk
-}
 
 /** @throws {CodedError} ERR_SOURCE_INVALID with the place. */
 export async function compile(source: string, file: string): Promise<Compiled> {

@@ -10,7 +10,6 @@ import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
 import ivm from 'isolated-vm'
 import { type GatewayErrorCode, type Location, refuse } from '../errors.ts'
 import { importMessage } from './compile.ts'
-import { globalsScript } from './globals.ts'
 import { inspectAnswers, inspectScript } from './inspect.ts'
 import { type callbackNames, metadataCharsMax } from './protocol.ts'
 
@@ -32,7 +31,8 @@ export class Evaluator {
   readonly #context: ivm.Context
   readonly #inspect: Inspect
 
-  constructor() {
+  /** @param globalsScript Run first, before any code of the author's. */
+  constructor(globalsScript: string) {
     this.#context = this.#isolate.createContextSync()
     this.#context.evalSync(globalsScript)
     this.#inspect = this.#context.evalSync(inspectScript, { reference: true }) as Inspect

@@ -2,8 +2,7 @@
  * Inspect: the script that looks at a loaded bundle from inside its isolate, where a getter, a proxy or a `toJSON` can
  * do no more than the rest of the bundle. It answers one string, since only primitives leave the isolate.
  *
- * It runs before the bundle, keeps the built-ins that it needs, and closes what the isolate's memory limit does not
- * count: WebAssembly and shared memory.
+ * It runs before the bundle and keeps the built-ins that it needs.
  * @module
  */
 import { callbackNames, metadataCharsMax } from './protocol.ts'
@@ -15,9 +14,8 @@ export const inspectAnswers = {
   tooLarge: 'tooLarge',
 } as const
 
-export const inspectScript = `'use strict'
-for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete globalThis[name]
-;((stringify, names, lengthMax) => (namespace) => {
+export const inspectScript = `'use strict';
+((stringify, names, lengthMax) => (namespace) => {
   const definition = namespace.default
   if (definition === null || typeof definition !== 'object') return '${inspectAnswers.noDefault}'
   const metadata = definition.metadata

@@ -18,14 +18,17 @@ export const deadlineMs = 5000
 export const rssMibMax = 512
 const startDeadlineMs = 30_000
 const watchEveryMs = 25
+const complaintMax = 2000
 
 export class ProbeProcess {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #clock: Clock
   readonly #chunks: Buffer[] = []
   readonly #closed: Promise<void>
   readonly #ready: Promise<void>
   #bytes = 0
+  /** What it wrote on stderr, for when it cannot even start. */
+  #complaint = ''
   /** Its pid may be another's by now. */
   #ended = false
   #killedFor: Error | undefined
@@ -40,7 +43,7 @@ export class ProbeProcess {
         env: {},
         cwd: '/',
         detached: true,
-        stdio: ['pipe', 'pipe', 'ignore'],
+        stdio: ['pipe', 'pipe', 'pipe'],
       },
     )
     this.#child.stdin.on('error', () => undefined) // the child is gone: `close` tells
@@ -57,17 +60,26 @@ export class ProbeProcess {
       becomeReady()
       this.#take(chunk)
     })
+    this.#child.stderr.on('data', (chunk: Buffer) => {
+      if (this.#complaint.length < complaintMax) this.#complaint += chunk.toString().slice(0, complaintMax)
+    })
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid
+  /** False once it has ended, whatever the reason. */
+  get alive(): boolean {
+    return !this.#ended
   }
 
-  /** Sends the upload and answers all that the child says until it ends. @throws {CodedError} Why it was killed. */
+  /**
+   * Sends the upload and answers all that the child says until it ends.
+   * @throws {CodedError} Why it was killed. @throws {Error} If it ended before it got the upload: our bug.
+   */
   async answer(upload: Uint8Array): Promise<Buffer> {
     const stopWaiting = this.#clock.after(startDeadlineMs, () => this.#kill(this.#tooLong()))
     await Promise.race([this.#ready, this.#closed])
     stopWaiting()
+    if (this.#killedFor !== undefined) throw this.#killedFor
+    if (this.#ended) throw new Error(`the child that loads functions did not start: ${this.#complaint}`)
     const stopWatching = this.#watch()
     this.#child.stdin.end(upload)
     await this.#closed
@@ -77,7 +89,9 @@ export class ProbeProcess {
   }
 
   async close(): Promise<void> {
-    this.#killGroup()
+    this.#kill(
+      refuse('ERR_CLOSING', 'Cannot load the function: the gateway is stopping. Try again in a moment.'),
+    )
     await this.#closed
   }
 

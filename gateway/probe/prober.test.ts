@@ -60,6 +60,13 @@ export default defineFunction({
   assert.deepEqual(again.metadata, probed.metadata)
 })
 
+test('Prober gives a bundle the globals that it will find in a runner', async () => {
+  const probed = await bundle(`console.log('top level')
+const host = new URL('http://a.example/b').host + new TextDecoder().decode(new TextEncoder().encode('é'))
+export default { metadata: { name: host, ostreams: [typeof crypto.randomUUID(), btoa('a'), String(structuredClone({ a: 1 }).a)] } }`)
+  assert.deepEqual(probed.metadata, { name: 'a.exampleé', ostreams: ['string', 'YQ==', '1'] })
+})
+
 test('Prober takes a JavaScript source by its name', async () => {
   const probed = await source("export default { metadata: { name: 'a' }, processTimer() {} }", 'fn.js')
   assert.deepEqual([probed.metadata, probed.callbacks], [{ name: 'a' }, ['processTimer']])
@@ -221,5 +228,5 @@ test('Prober refuses more uploads at a time than it may load, and close ends tho
   const results = Array.from({ length: 5 }, () => refusal(own.probe(upload)))
   assert.equal((await results[4]!).code, 'ERR_BUSY')
   await own.close()
-  for (const result of results.slice(0, 4)) assert.match((await result).code, /^ERR_LOAD_CRASHED$/)
+  for (const result of results.slice(0, 4)) assert.equal((await result).code, 'ERR_CLOSING')
 })

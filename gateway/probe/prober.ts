@@ -41,7 +41,7 @@ export class Prober {
         `Cannot load the function now: ${this.#working.size} others are being loaded. Try again in a moment.`,
       )
     }
-    const process = this.#idle ?? new ProbeProcess(this.#clock)
+    const process = this.#idle?.alive ? this.#idle : new ProbeProcess(this.#clock)
     this.#idle = undefined
     this.#working.add(process)
     try {

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../infra/clock.ts'
+import type { InstanceStatus } from '../../infra/store/index.ts'
+import { manifestSchema } from '../../sdk/manifest.ts'
+import type { LiveFunction } from './catalog.ts'
+import { Heartbeats } from './heartbeats.ts'
+import { functionSummary } from './views.ts'
+
+type State = InstanceStatus['state']
+
+function live(
+  wanted: number,
+  states: readonly (State | [State, version: number])[],
+  deleted = false,
+): LiveFunction {
+  const instances = states.map((entry, index) => {
+    const [state, version] = typeof entry === 'string' ? [entry, 2] : entry
+    return {
+      id: `f-${index}`,
+      index,
+      epoch: 1,
+      version,
+      state,
+      generation: 1,
+      generationSeen: 1,
+      restarts: 0,
+      since: 0,
+    }
+  })
+  const manifest = manifestSchema.parse({ name: 'f' })
+  return {
+    name: 'f',
+    document: {
+      schema: 1,
+      version: 2,
+      instances: wanted,
+      createdAtMs: 0,
+      ...(deleted ? { deleted: true } : {}),
+    },
+    version: { schema: 1, version: 2, bundleSha256: '', bundleBytes: 0, manifest, deployedAtMs: 0 },
+    status: {
+      schema: 1,
+      function: 'f',
+      version: 2,
+      instances,
+      ended: { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] },
+    },
+  }
+}
+
+const summary = (function_: LiveFunction) => functionSummary(function_, new Heartbeats(new ManualClock()))
+
+const table: readonly [state: string, running: number, function_: LiveFunction][] = [
+  ['starting', 0, { ...live(1, []), status: undefined }],
+  ['starting', 0, live(1, ['launching'])],
+  ['waiting', 0, live(1, ['waiting'])],
+  ['running', 2, live(2, ['running', 'running'])],
+  ['degraded', 1, live(2, ['running', 'waiting'])],
+  ['degraded', 1, live(2, ['running', 'backingOff'])],
+  ['starting', 1, live(2, ['running', 'starting'])],
+  ['crashLooping', 1, live(2, ['running', 'crashLooping'])],
+  ['starting', 0, live(1, [['running', 1]])], // the version before still runs
+  ['stopped', 0, live(0, [])],
+  ['deleting', 1, live(1, ['running'], true)],
+]
+
+for (const [state, running, function_] of table) {
+  const states = function_.status?.instances.map((i) => `${i.state} v${i.version}`).join(', ') ?? 'unknown'
+  test(`functionSummary calls ${function_.document.instances} wanted, ${states || 'none'}: ${state}`, () => {
+    const found = summary(function_)
+    assert.deepEqual([found.state, found.instancesRunning], [state, running])
+  })
+}
+
+test('Heartbeats forgets who is silent, and takes nothing that is no heartbeat', () => {
+  const clock = new ManualClock()
+  const heartbeats = new Heartbeats(clock)
+  const beat = (id: string, kind: string) =>
+    Buffer.from(JSON.stringify({ schema: 1, kind, id, instances: [], state: 'running' }))
+  heartbeats.take(beat('gateway-1', 'gateway'))
+  heartbeats.take(beat('task-1', 'runner'))
+  for (const bad of ['', '{', 'null', '[]', '{"schema":2,"id":"x","instances":[]}'])
+    heartbeats.take(Buffer.from(bad))
+  assert.deepEqual([heartbeats.of('task-1')?.kind, heartbeats.ofClients().length], ['runner', 1])
+  clock.advance(30_001)
+  assert.deepEqual([heartbeats.of('task-1'), heartbeats.ofClients().length], [undefined, 0])
+})
