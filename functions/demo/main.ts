@@ -25,14 +25,14 @@ async function demo(options: DemoOptions, signal: AbortSignal): Promise<number> 
   try {
     const client = await screen.step('Starting the platform', () => platform.start())
     signal.throwIfAborted()
+    const alertFlags = ['--env', `ALERT_WINDOW_MS=${alertWindowMs}`]
     await screen.step('Deploying parse, score and alert', () =>
       Promise.all([
-        platform.deploy(clicks('parse.ts')),
-        platform.deploy(clicks('score.ts')),
-        platform.deploy(clicks('alert.ts'), ['--env', `ALERT_WINDOW_MS=${alertWindowMs}`]),
+        platform.deploy(clicks('parse.ts'), [], signal),
+        platform.deploy(clicks('score.ts'), [], signal),
+        platform.deploy(clicks('alert.ts'), alertFlags, signal),
       ]),
     )
-    signal.throwIfAborted()
     screen.note(`Streaming ${source.name}`)
     const onProgress = (progress: Progress) => screen.progress(progress)
     const run = await runTraffic(client, source, { rate: options.rate, signal, onProgress })

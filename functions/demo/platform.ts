@@ -29,30 +29,31 @@ export class Platform {
 
   /** Ends when the platform answers. */
   async start(): Promise<ConcordClient> {
-    await this.run(['up', '--detach', '--ports', 'free'])
+    await this.#run(['up', '--detach', '--ports', 'free'])
     const connection = JSON.parse(await readFile(join(this.home, 'client.json'), 'utf8'))
     return new ConcordClient(connection as { url: string; token: string })
   }
 
-  /** Ends when the function runs. */
-  async deploy(file: URL, flags: readonly string[] = []): Promise<void> {
-    await this.run(['fn', 'deploy', fileURLToPath(file), ...flags])
+  /** Ends when the function runs, or the signal aborts. */
+  async deploy(file: URL, flags: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#run(['fn', 'deploy', fileURLToPath(file), ...flags], signal)
   }
 
   async close(): Promise<void> {
     try {
-      await this.run(['down'])
+      await this.#run(['down'])
     } finally {
       await rm(this.home, { recursive: true, force: true })
     }
   }
 
   /** Runs one command. @throws {Error} With what the command said, if it failed. */
-  async run(args: readonly string[]): Promise<void> {
+  async #run(args: readonly string[], signal?: AbortSignal): Promise<void> {
     const child = spawn(process.execPath, [cli, ...args], {
       env: { ...ownEnvironment(), CONCORD_HOME: this.home },
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
+      signal,
     })
     const [code, said] = await Promise.all([
       new Promise<number | null>((resolve, reject) => child.once('error', reject).once('exit', resolve)),
