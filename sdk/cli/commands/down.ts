@@ -35,8 +35,8 @@ async function down(installation: Installation, options: DownOptions): Promise<v
   const [said, code] = await Promise.all([text(child.stderr!), exitOf(child)])
   if (options.verbose) note(said.trimEnd())
   if (code !== 0) {
-    const why = said.trim().split('\n').at(-1) || `it ended with ${code}`
-    throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', `Cannot stop the platform in ${home}: ${why}`)
+    const why = said.trim().split('\n').at(-1) || `Cannot stop the platform in ${home}: it ended with ${code}`
+    throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', why)
   }
   const ms = Math.round(performance.now() - startedMs)
   await (options.json

@@ -7,7 +7,7 @@
  * @module
  */
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { linesOf } from '../../client/index.ts'
@@ -68,7 +68,7 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const ready = await readyLine(child)
   if (ready !== undefined) await report(ready, startedMs, options)
   const code = await exitOf(child)
-  if (code !== 0 && !stopping) throw platformError('Cannot go on', 'it says why above')
+  if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above')
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
@@ -76,7 +76,8 @@ async function detached(installation: Installation, options: UpOptions): Promise
   const logs = join(homeFolder(options), 'logs')
   mkdirSync(logs, { recursive: true, mode: 0o700 })
   const logPath = join(logs, 'up.log')
-  const log = openSync(logPath, 'w', 0o600)
+  const log = openSync(logPath, 'a', 0o600)
+  const logStart = fstatSync(log).size
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
     stdio: ['ignore', 'pipe', log],
@@ -85,7 +86,7 @@ async function detached(installation: Installation, options: UpOptions): Promise
   const ready = await readyLine(child)
   if (ready === undefined) {
     await exitOf(child)
-    throw platformError('Cannot start the platform', lastLine(logPath))
+    throw platformError(lastLine(logPath, logStart))
   }
   await report(ready, startedMs, options)
   child.unref()
@@ -126,11 +127,12 @@ async function report(ready: Ready, startedMs: number, { json, detach }: UpOptio
   )
 }
 
-function lastLine(path: string): string {
-  const text = readFileSync(path, 'utf8').trim().split('\n').at(-1) ?? ''
-  return text === '' ? `it ended without a word; see ${path}` : text
+/** The last line from `start` on: the supervisor's own words, which say what was attempted and what to do. */
+function lastLine(path: string, start: number): string {
+  const line = readFileSync(path).subarray(start).toString('utf8').trim().split('\n').at(-1) ?? ''
+  return line === '' ? `Cannot start the platform: it ended without a word; see ${path}` : line
 }
 
-function platformError(attempted: string, found: string): CodedError<CliErrorCode> {
-  return new CodedError('ERR_PLATFORM_FAILED', `${attempted}: ${found}`)
+function platformError(message: string): CodedError<CliErrorCode> {
+  return new CodedError('ERR_PLATFORM_FAILED', message)
 }

@@ -1,0 +1,60 @@
+/** `concord up` and `down` with the real platform. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bin, concord, plainNode, temporaryFolder } from './test-cli.ts'
+
+/** A state folder whose platform is down after the test, whatever happened. */
+function homeOf(t: TestContext): string {
+  const home = temporaryFolder(t)
+  t.after(() => concord(['down', '--home', home]))
+  return home
+}
+
+/** Ends when nothing answers at the URL any more. */
+async function untilGone(url: string): Promise<void> {
+  const deadlineMs = performance.now() + 15_000
+  while (performance.now() < deadlineMs) {
+    const answered = await fetch(`${url}/healthz`).then(
+      () => true,
+      () => false,
+    )
+    if (!answered) return
+    await sleep(20)
+  }
+  assert.fail(`${url} still answers`)
+}
+
+test('up --detach answers when the platform is ready, a second one says what is wrong, down stops it', async (t) => {
+  const home = homeOf(t)
+  const up = await concord(['up', '--detach', '--home', home, '--ports', 'free', '--json'])
+  assert.equal(up.code, 0, up.stderr)
+  const { ready, url } = JSON.parse(up.stdout)
+  assert.equal(ready, true)
+  assert.equal(statSync(join(home, 'client.json')).mode & 0o777, 0o600)
+  assert.deepEqual(JSON.parse((await concord(['fn', 'ls', '--home', home, '--json'])).stdout), [])
+  const again = await concord(['up', '--detach', '--home', home, '--ports', 'free'])
+  assert.equal(again.code, 1)
+  assert.match(again.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
+  assert.equal((await concord(['down', '--home', home])).code, 0)
+  await untilGone(url)
+})
+
+test('up in the foreground stops the platform when it is interrupted, and when it is killed', async (t) => {
+  const home = homeOf(t)
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    const child = spawn(plainNode, [bin, 'up', '--home', home, '--ports', 'free'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const exited = once(child, 'exit')
+    const [said] = await once(child.stdout, 'data')
+    assert.match(String(said), /^Concord is up at /)
+    child.kill(signal)
+    assert.deepEqual(await exited, signal === 'SIGINT' ? [0, null] : [null, 'SIGKILL'])
+    await untilGone(JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')).url)
+  }
+})
