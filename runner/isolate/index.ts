@@ -1,11 +1,11 @@
 export { type IsolateErrorCode, isolateErrors } from './errors.ts'
-export {
-  type BatchResult,
-  type InputFrame,
-  Instance,
-  type InstanceOptions,
-  type InstanceStats,
-  type Outputs,
-  type RecordFailure,
-} from './instance.ts'
+export { Instance } from './instance.ts'
 export { runtimeBundle } from './runtime-bundle.ts'
+export type {
+  BatchResult,
+  InputFrame,
+  InstanceOptions,
+  InstanceStats,
+  Outputs,
+  RecordFailure,
+} from './types.ts'

@@ -1,0 +1,227 @@
+/**
+ * Guest: the isolate itself: made, loaded, called and disposed of; and what its failures mean.
+ *
+ *   U1. The runtime is loaded, and has taken the globals in hand, before any code of the author's is.
+ *   U2. Nothing of the host is handed in but text, numbers and shared memory: no function, no object of isolated-vm.
+ *   U3. What is thrown here is a CodedError that says what the isolate was at.
+ * @module
+ */
+import ivm from 'isolated-vm'
+import type { Clock } from '../../infra/clock.ts'
+import type { CodedError } from '../../sdk/errors.ts'
+import type { BootConfig } from '../../sdk/runtime/index.ts'
+import type { IsolateErrorCode } from './errors.ts'
+import { CallFailure, failureOf, IsolateCalls, isolateError } from './isolate-call.ts'
+import type { Regions } from './regions.ts'
+import { runtimeBundle, runtimeFilename } from './runtime-bundle.ts'
+import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
+
+/** Making an isolate and loading the runtime takes some milliseconds; this is for a machine that is busy. */
+const bootMs = 10_000
+
+/** What the runtime exports (sdk/runtime/isolate-main.ts). */
+const entries = ['boot', 'define', 'lifecycle', 'run', 'wake', 'setOutputs'] as const
+export type Entry = (typeof entries)[number]
+
+export interface GuestOptions {
+  /** The function and its version, for messages. */
+  readonly name: string
+  readonly heapMib: number
+  readonly regions: Regions
+  readonly clock: Clock
+  readonly stackMap: StackMap
+}
+
+export interface GuestCall {
+  readonly limitMs: number
+  readonly slowMs: number
+  readonly slow: () => void
+  /** Says what the isolate was at; asked for when it failed. */
+  readonly doing: () => string
+}
+
+export class Guest {
+  readonly #options: GuestOptions
+  readonly #isolate: ivm.Isolate
+  readonly #calls: IsolateCalls
+  readonly #entries = new Map<Entry, ivm.Reference>()
+  #context: ivm.Context | undefined
+  /** Why nothing can be called any more. */
+  #ended: CodedError<IsolateErrorCode> | undefined
+
+  constructor(options: GuestOptions) {
+    this.#options = options
+    this.#calls = new IsolateCalls(options.clock)
+    this.#isolate = new ivm.Isolate({
+      memoryLimit: options.heapMib + Math.ceil(options.regions.bytes / 2 ** 20),
+      onCatastrophicError: (message) => this.#lose(message),
+    })
+  }
+
+  get ended(): CodedError<IsolateErrorCode> | undefined {
+    return this.#ended
+  }
+
+  get busy(): boolean {
+    return this.#calls.busy
+  }
+
+  /** Memory of the isolate beside the regions; not while a call is under way. */
+  heapBytes(): number {
+    const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
+    return used_heap_size + Math.max(0, externally_allocated_size - this.#options.regions.bytes)
+  }
+
+  cpuSeconds(): number {
+    return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e9
+  }
+
+  /** Loads the runtime (U1). */
+  async boot(config: BootConfig, seed: Uint8Array): Promise<void> {
+    const boot = async (): Promise<void> => {
+      const isolate = this.#isolate
+      this.#context = await isolate.createContext()
+      const runtime = await isolate.compileModule(await runtimeBundle(), { filename: runtimeFilename })
+      await runtime.instantiate(this.#context, importsNothing)
+      await runtime.evaluate()
+      for (const name of entries) {
+        this.#entries.set(name, await runtime.namespace.get(name, { reference: true }))
+      }
+      const { input, outcome, control, console } = this.#options.regions
+      const shared = [input, outcome, control, console, new Uint8Array(seed).buffer].map((memory) =>
+        new ivm.ExternalCopy(memory).copyInto({ release: true }),
+      )
+      await this.#entries.get('boot')!.apply(undefined, [JSON.stringify(config), ...shared])
+    }
+    try {
+      await this.#calls.run(boot, { limitMs: bootMs })
+    } catch (error) {
+      throw this.#meaning(error, 'loading the runtime', bootMs)
+    }
+  }
+
+  /**
+   * Evaluates a bundle and hands its default export to the runtime.
+   * @throws {CodedError} ERR_BUNDLE_LOAD, with the place in the author's source, or as `call` does.
+   */
+  async load(bundle: string, limitMs: number): Promise<void> {
+    const load = async (): Promise<string> => {
+      const module = await this.#isolate.compileModule(bundle, { filename: bundleFilename })
+      const imports = module.dependencySpecifiers.map((specifier) => `'${specifier}'`).join(', ')
+      if (imports !== '') return `it imports ${imports}; a bundle must hold all its code`
+      await module.instantiate(this.#context!, importsNothing)
+      await module.evaluate({ timeout: limitMs })
+      const exported = await module.namespace.get('default', { reference: true })
+      return (await this.#apply('define', [exported.derefInto({ release: true })], limitMs)) as string
+    }
+    let refused: string
+    try {
+      refused = await this.#calls.run(load, { limitMs })
+    } catch (error) {
+      const ours = failureOf(error, this.#isolate.isDisposed) !== undefined
+      throw ours ? this.#meaning(error, 'loading the bundle', limitMs) : this.#loadError(error)
+    }
+    if (refused !== '') throw isolateError('ERR_BUNDLE_LOAD', `Cannot load ${this.#options.name}: ${refused}`)
+  }
+
+  /**
+   * Calls into the runtime.
+   * @throws {CodedError} ERR_DEADLINE, ERR_MEMORY, ERR_ISOLATE_LOST; ERR_FUNCTION_FAILED if the author's code has taken
+   *   away what the runtime stands on.
+   */
+  async call(entry: Entry, args: readonly unknown[], { doing, ...limits }: GuestCall): Promise<void> {
+    let broke: unknown
+    try {
+      broke = await this.#calls.run(() => this.#apply(entry, args, limits.limitMs), limits)
+    } catch (error) {
+      throw this.#meaning(error, doing(), limits.limitMs)
+    }
+    if (broke === 0) return
+    throw isolateError('ERR_FUNCTION_FAILED', `${this.#options.name} has broken the runtime: see its log`)
+  }
+
+  /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */
+  async sleep(ms: number): Promise<void> {
+    let cancel: (() => void) | undefined
+    const passed = () =>
+      new Promise<void>((resolve) => {
+        cancel = this.#options.clock.after(ms, resolve)
+      })
+    try {
+      await this.#calls.run(passed, { limitMs: ms })
+    } catch (error) {
+      throw this.#meaning(error, 'waiting', ms)
+    } finally {
+      cancel?.()
+    }
+  }
+
+  /** Ends the isolate; a call under way fails with `why`. */
+  end(why: CodedError<IsolateErrorCode>): void {
+    this.#ended ??= why
+    this.#entries.clear()
+    this.#calls.abort(new CallFailure('lost', 'it was ended'))
+    try {
+      if (!this.#isolate.isDisposed) this.#isolate.dispose()
+    } catch {
+      // It is lost already: V8 holds on to its thread, and only the end of the process frees it.
+    }
+  }
+
+  async #apply(entry: Entry, args: readonly unknown[], timeout: number): Promise<unknown> {
+    return await this.#entries.get(entry)!.apply(undefined, args as never, { timeout })
+  }
+
+  /** V8 says that it has lost the isolate. */
+  #lose(message: string): void {
+    const { name } = this.#options
+    this.#ended ??= isolateError(
+      'ERR_ISOLATE_LOST',
+      `Cannot go on with ${name}: V8 has lost its isolate: ${message}`,
+    )
+    this.#calls.abort(new CallFailure('lost', message))
+  }
+
+  /** What the failure of a call means. */
+  #meaning(error: unknown, doing: string, limitMs: number): CodedError<IsolateErrorCode> {
+    if (this.#ended !== undefined) return this.#ended
+    const { name, heapMib } = this.#options
+    const failure = failureOf(error, this.#isolate.isDisposed)
+    if (failure?.kind === 'deadline') {
+      return isolateError(
+        'ERR_DEADLINE',
+        `Cannot go on with ${name}: ${doing} took longer than its limit of ${limitMs} ms`,
+      )
+    }
+    if (failure?.kind === 'memory') {
+      return isolateError(
+        'ERR_MEMORY',
+        `Cannot go on with ${name}: ${doing} passed the limit of ${heapMib} MiB of heap`,
+      )
+    }
+    const text = failure?.message ?? (error instanceof Error ? error.message : 'an error that is none')
+    return isolateError(
+      'ERR_ISOLATE_LOST',
+      `Cannot go on with ${name}: its isolate was lost in ${doing}: ${text}`,
+    )
+  }
+
+  /** An error that loading the bundle threw. isolated-vm has copied it out as strings. */
+  #loadError(error: unknown): CodedError<IsolateErrorCode> {
+    const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+    const { stackMap } = this.#options
+    const place = placeOf(message)
+    const mapped = stackMap.map(stack)
+    const location = place === undefined ? mapped.at : stackMap.locate(place.line, place.column)
+    const what = message.replace(/ \[function\.js:\d+:\d+\]/, '')
+    const where = location === undefined ? '' : ` at ${spell(location)}`
+    return isolateError('ERR_BUNDLE_LOAD', `Cannot load ${this.#options.name}: ${name}: ${what}${where}`, {
+      stack: mapped.stack,
+      location,
+    })
+  }
+}
+
+function importsNothing(): never {
+  throw new Error('nothing can be imported in an isolate')
+}

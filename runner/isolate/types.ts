@@ -1,0 +1,72 @@
+/**
+ * Types of an instance: what goes into an isolate and what comes out.
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { CodedError } from '../../sdk/errors.ts'
+import type { FrameHeader } from '../../sdk/frame.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
+import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
+import type { IsolateErrorCode } from './errors.ts'
+
+export interface InputFrame {
+  readonly stream: string
+  readonly partition: number
+  /** The whole frame, accepted by `parseFrame`. */
+  readonly bytes: Uint8Array
+  readonly header: FrameHeader
+  /** Records at its start that are not to be processed (again). */
+  readonly skip: number
+}
+
+export type Outputs = Readonly<Record<string, { readonly partitions: number; readonly keyed: boolean }>>
+
+export interface InstanceOptions {
+  readonly function: string
+  readonly version: number
+  readonly instance: number
+  readonly manifest: Manifest
+  /** One self-contained ES module; its default export is the function. */
+  readonly bundle: string
+  readonly sourceMap?: string
+  readonly outputs: Outputs
+  /** 32 random bytes: all randomness of the function comes of them (I6). */
+  readonly seed: Uint8Array
+  readonly nowMs: number
+  readonly log: (level: LogLevel, message: string) => void
+  readonly clock?: Clock
+}
+
+/** A callback that threw for good. */
+export interface RecordFailure {
+  /** Which of the records of this result's batch it was, from 0, those skipped not counted; infinite for a timer. */
+  readonly index: number
+  readonly error: ErrorReport
+  readonly action: 'skip' | 'deadLetter' | 'fail'
+  /** Calls, the last one included. */
+  readonly attempts: number
+}
+
+export interface BatchResult {
+  /** Records done: processed, skipped or dead-lettered. The rest is to be given again. */
+  readonly records: number
+  /** Bodies behind 48 bytes of space for a header. */
+  readonly outputs: readonly OutputFrame[]
+  readonly failures: readonly RecordFailure[]
+  readonly timersFired: number
+  readonly recordsOut: number
+  /** A callback waits: `resume()` answers what follows. `run` is not to be called before it has. */
+  readonly pending: boolean
+  readonly fatal?: CodedError<IsolateErrorCode>
+  /** With `fatal`: the first record that is not done was being processed, and has most likely caused it. */
+  readonly recordAtHand?: boolean
+}
+
+export interface InstanceStats {
+  readonly heapBytes: number
+  readonly cpuSeconds: number
+  readonly stateEntries: number
+  readonly stateBytes: number
+  readonly timers: number
+}
