@@ -15,8 +15,11 @@ export const gatewayErrors = {
   ERR_MEDIA_TYPE: 'caller',
   /** A body, or a part of it, passes its limit. */
   ERR_TOO_LARGE: 'caller',
+  /** There is no function of that name. */
   ERR_FUNCTION_UNKNOWN: 'caller',
+  /** There is no instance of that id. */
   ERR_INSTANCE_UNKNOWN: 'caller',
+  /** There is no stream of that name: make it, or deploy a function that names it. */
   ERR_STREAM_UNKNOWN: 'caller',
   /** The partitions of a stream that exists cannot change: keys would move away from their state. */
   ERR_STREAM_PARTITIONS_FIXED: 'caller',
@@ -24,6 +27,7 @@ export const gatewayErrors = {
   ERR_RECORD_INVALID: 'caller',
   /** The uploaded code does not compile. */
   ERR_SOURCE_INVALID: 'function',
+  /** The uploaded source map is not one of version 3. */
   ERR_SOURCE_MAP_INVALID: 'function',
   /** The uploaded code imports something that is not there. */
   ERR_IMPORT_REFUSED: 'function',
@@ -35,8 +39,11 @@ export const gatewayErrors = {
   ERR_LOAD_MEMORY: 'function',
   /** The process that loaded the uploaded code died of it. */
   ERR_LOAD_CRASHED: 'function',
+  /** The uploaded module has no default export that is an object. */
   ERR_NO_DEFAULT_EXPORT: 'function',
+  /** The metadata in the code is not what `defineFunction` takes. */
   ERR_METADATA_INVALID: 'function',
+  /** The manifest is not what concord.jsonc's schema says. */
   ERR_MANIFEST_INVALID: 'function',
   /** The manifest says something else than the code's metadata. */
   ERR_MANIFEST_CONTRADICTS: 'function',
@@ -62,6 +69,7 @@ export const gatewayErrors = {
   ERR_BACKEND: 'transient',
   /** The port is in use. */
   ERR_GATEWAY_PORT_TAKEN: 'caller',
+  /** The gateway cannot start with its configuration: the token's file is missing or wrong. */
   ERR_GATEWAY_CONFIGURATION: 'caller',
   /** A bug of ours. */
   ERR_INTERNAL: 'platform',

@@ -82,7 +82,8 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
       stop()
       const answer = await parts.deployer.deploy(upload, manifest)
       parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
-      parts.log.info({ ...answer }, 'deployed')
+      const { name, version, changed } = answer
+      parts.log.info({ function: name, version, changed }, 'deployed')
       return c.json(answer, 200)
     } catch (error) {
       parts.metrics.deploys.inc({ outcome: error instanceof CodedError ? error.code : 'ERR_INTERNAL' })
