@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { openBundles } from '../infra/bundles/index.ts'
-import type { NatsConnection } from '../infra/bus/index.ts'
+import { connectBus, type NatsConnection } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Assignment, ErrorReport, Heartbeat, InstanceAssignment } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
@@ -104,18 +104,26 @@ export class Host {
   }
 
   async #startAll(assignment: Assignment): Promise<void> {
-    const { nc } = this.#options
-    const bundles = await openBundles(nc)
-    const [bundle, sourceMap] = await Promise.all([
-      bundles.get(assignment.bundleSha256),
-      assignment.sourceMapSha256 === undefined ? undefined : bundles.get(assignment.sourceMapSha256),
-    ])
-    const text = new TextDecoder()
-    const source = {
-      bundle: text.decode(bundle),
-      ...(sourceMap === undefined ? {} : { sourceMap: text.decode(sourceMap) }),
-    }
+    const source = await this.#fetch(assignment)
     await Promise.all(assignment.instances.map((instance) => this.#start(assignment, instance, source)))
+  }
+
+  /** By a connection of its own: JetStream on a full disk freezes each connection that asks it for something. */
+  async #fetch(assignment: Assignment): Promise<{ bundle: string; sourceMap?: string }> {
+    const { nats, taskId } = this.#options.environment
+    const nc = await connectBus({ ...nats, name: `${taskId} bundles` })
+    try {
+      const bundles = await openBundles(nc)
+      const text = async (sha256: string): Promise<string> =>
+        new TextDecoder().decode(await bundles.get(sha256))
+      const [bundle, sourceMap] = await Promise.all([
+        text(assignment.bundleSha256),
+        assignment.sourceMapSha256 === undefined ? undefined : text(assignment.sourceMapSha256),
+      ])
+      return { bundle, ...(sourceMap === undefined ? {} : { sourceMap }) }
+    } finally {
+      await nc.close()
+    }
   }
 
   async #start(

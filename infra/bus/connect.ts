@@ -25,7 +25,9 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     return await connect({
       servers: options.url.split(','),
       name: options.name,
-      ...(options.user === undefined ? {} : { user: options.user, pass: options.password ?? '' }),
+      ...(options.user === undefined
+        ? {}
+        : { user: options.user, pass: options.password ?? '', inboxPrefix: inboxOf(options.user) }),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 100,
       reconnectJitter: 50,
@@ -48,4 +50,9 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
       { cause },
     )
   }
+}
+
+/** Where answers to a user's requests go: the server lets nobody else listen there (infra/nats/permissions.ts). */
+export function inboxOf(user: string): string {
+  return `_INBOX_${user}`
 }

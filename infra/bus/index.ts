@@ -1,5 +1,5 @@
 /** The front door of the bus: connection, subjects, and the two ends of a channel. */
-export { type BusOptions, connectBus, type NatsConnection } from './connect.ts'
+export { type BusOptions, connectBus, inboxOf, type NatsConnection } from './connect.ts'
 export {
   type Claim,
   Consumer,

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { inboxOf } from '../bus/connect.ts'
 import { type NatsRole, natsPermissions, natsRoles } from './permissions.ts'
 
 export interface NatsUser {
@@ -61,11 +62,12 @@ function authorization(users: NatsUsers): string[] {
 }
 
 function userBlock(role: NatsRole, { user, password }: NatsUser): string[] {
-  const { publish, subscribe, respond } = natsPermissions[role]
+  const { publish, subscribe, asks, respond } = natsPermissions[role]
+  const heard = asks ? [...subscribe, `${inboxOf(user)}.>`] : subscribe
   return [
     `    { user: ${quoted(user)}, password: ${quoted(password)}, permissions: {`,
     `      publish: [${publish.map(quoted).join(', ')}]`,
-    `      subscribe: [${subscribe.map(quoted).join(', ')}]`,
+    `      subscribe: [${heard.map(quoted).join(', ')}]`,
     ...(respond ? ['      allow_responses: true'] : []),
     '    } }',
   ]

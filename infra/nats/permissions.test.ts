@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isCode } from '../../sdk/errors.ts'
-import { connectBus, type NatsConnection } from '../bus/connect.ts'
+import { connectBus, inboxOf, type NatsConnection } from '../bus/connect.ts'
 import {
   claimSubject,
   creditSubject,
@@ -48,7 +48,10 @@ const table: readonly { subject: string; publish: NatsRole[]; subscribe: NatsRol
   { subject: '$JS.API.STREAM.INFO.OBJ_concord-bundles', publish: ['gateway', 'runner'], subscribe: [] },
   { subject: '$JS.API.STREAM.MSG.GET.OBJ_concord-bundles', publish: ['gateway'], subscribe: [] },
   { subject: '$O.concord-bundles.M.x', publish: ['gateway'], subscribe: [] },
-  { subject: '_INBOX.x.y', publish: [], subscribe: ['gateway', 'scheduler', 'runner'] },
+  { subject: '_INBOX.x.y', publish: [], subscribe: [] },
+  { subject: `${inboxOf('the-gateway')}.x`, publish: [], subscribe: ['gateway'] },
+  { subject: `${inboxOf('the-scheduler')}.x`, publish: [], subscribe: ['scheduler'] },
+  { subject: `${inboxOf('the-runner')}.x`, publish: [], subscribe: ['runner'] },
   { subject: 'elsewhere', publish: [], subscribe: [] },
   { subject: '>', publish: [], subscribe: [] },
 ]

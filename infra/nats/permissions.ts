@@ -14,6 +14,8 @@ export type NatsRole = (typeof natsRoles)[number]
 export interface NatsPermissions {
   readonly publish: readonly string[]
   readonly subscribe: readonly string[]
+  /** May ask: hears answers under its own inbox, and nobody else's. */
+  readonly asks: boolean
   /** May answer a request whose reply subject it may not publish on otherwise. */
   readonly respond: boolean
 }
@@ -28,7 +30,6 @@ const heartbeats = 'concord.*.c.hb.>'
 const tasks = 'concord.*.c.task.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
-const answers = '_INBOX.>'
 const channelEnds = [frames, credits, claims]
 
 export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
@@ -43,13 +44,15 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.FC.>',
       '$O.concord-bundles.>',
     ],
-    subscribe: [...channelEnds, heartbeats, wants, rawIn, logs, answers],
+    subscribe: [...channelEnds, heartbeats, wants, rawIn, logs],
     respond: false,
+    asks: true,
   },
   scheduler: {
     publish: [tasks, heartbeats],
-    subscribe: [heartbeats, claims, wants, answers],
+    subscribe: [heartbeats, claims, wants],
     respond: false,
+    asks: true,
   },
   runner: {
     publish: [
@@ -61,8 +64,9 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.DIRECT.GET.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',
     ],
-    subscribe: [...channelEnds, tasks, answers],
+    subscribe: [...channelEnds, tasks],
     respond: true,
+    asks: true,
   },
-  client: { publish: [rawIn], subscribe: [frames, rawOut], respond: false },
+  client: { publish: [rawIn], subscribe: [frames, rawOut], respond: false, asks: false },
 }

@@ -71,7 +71,7 @@ test('concord up killed and started again finds its functions at work', { timeou
   const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
   await platform.killUp()
   await platform.up()
-  const after = await platform.until('one', (d) => d.state === 'running')
+  const after = await platform.until('one', (d) => d.state === 'running' && d.instances[0]!.pid !== undefined)
   assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
   assert.equal(after.instances[0]!.taskId, before.instances[0]!.taskId)
   await platform.json(['produce', 'one-in'], 'a\n')
