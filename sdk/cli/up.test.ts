@@ -2,16 +2,21 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bin, concord, plainNode, temporaryFolder } from './test-cli.ts'
+import { bin, concord, plainNode } from './test-cli.ts'
 
-/** A state folder whose platform is down after the test, whatever happened. */
+/** A state folder whose platform is down after the test, whatever happened, before the folder goes. */
 function homeOf(t: TestContext): string {
-  const home = temporaryFolder(t)
-  t.after(() => concord(['down', '--home', home]))
+  const home = mkdtempSync(join(tmpdir(), 'concord-cli-'))
+  t.after(async () => {
+    await concord(['down', '--home', home])
+    rmSync(home, { recursive: true, force: true })
+  })
   return home
 }
 
@@ -48,11 +53,12 @@ test('up in the foreground stops the platform when it is interrupted, and when i
   const home = homeOf(t)
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
     const child = spawn(plainNode, [bin, 'up', '--home', home, '--ports', 'free'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     })
     const exited = once(child, 'exit')
-    const [said] = await once(child.stdout, 'data')
-    assert.match(String(said), /^Concord is up at /)
+    const complaints = text(child.stderr)
+    const said = await Promise.race([once(child.stdout, 'data'), exited])
+    assert.match(String(said), /^Concord is up at /, child.exitCode === null ? '' : await complaints)
     child.kill(signal)
     assert.deepEqual(await exited, signal === 'SIGINT' ? [0, null] : [null, 'SIGKILL'])
     await untilGone(JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')).url)
