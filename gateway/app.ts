@@ -42,7 +42,8 @@ export function makeApp(parts: GatewayParts, token: string): App {
   app.use('*', bearerAuth(token))
   app.onError((error, c) => {
     const answer = problemOf(error instanceof HTTPException ? fromFramework(error) : error)
-    if (answer.bug)
+    const gone = c.env.incoming.destroyed && !c.env.incoming.complete // the caller hung up in the middle of a body
+    if (answer.bug && !gone)
       parts.log.error({ err: error, method: c.req.method, path: c.req.path }, 'a request failed')
     return problemResponse(answer)
   })

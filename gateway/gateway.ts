@@ -107,7 +107,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       republish.stop()
     }
   })
-  void ensureLogs(nc).catch((error) => log.warn({ err: error }, 'cannot make the stream of logs'))
+  const logs = ensureLogs(nc, closing.signal, (error) =>
+    log.warn({ err: error }, 'cannot make the stream of logs'),
+  )
 
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, catalog, heartbeats, ingest, deployer, metrics, clock, log },
@@ -121,7 +123,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
     )
     await endServer(server)
-    await leading
+    await Promise.all([leading, logs])
     const stop = new AbortController()
     const cancel = clock.after(settleMs, () => stop.abort())
     await ingest.close(stop.signal)

@@ -238,6 +238,28 @@ test('Publish into a stream without room answers 429 with what was accepted, and
   })
 })
 
+test('Publish of a client that hangs up keeps what was taken, and is no error of ours', async () => {
+  await makeStream('lines')
+  const seen = await watch('lines')
+  const outgoing = request(`${platform.gateway.url}/v1/streams/lines/records`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  })
+  outgoing.on('error', () => undefined)
+  outgoing.write('{"value":"1"}\n{"value":"2"}\n{"val')
+  await until('two are taken', () => seen.length === 2)
+  outgoing.destroy()
+  const metrics = async () => await (await platform.call('GET', '/metrics')).text()
+  await until('the request is over', async () =>
+    /route="\/v1\/streams\/:name\/records",status="500"/.test(await metrics()),
+  )
+  assert.deepEqual(
+    platform.logged.filter((line) => line.includes('a request failed')),
+    [],
+  )
+  assert.equal((await publish('lines', '{"value":"3"}')).status, 200)
+})
+
 test('PUT of a stream makes it, changes raw, and keeps its partitions', async () => {
   await makeStream('fixed', { partitions: 4 })
   await makeStream('fixed', { partitions: 4, raw: true })

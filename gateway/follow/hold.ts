@@ -156,7 +156,9 @@ export class HoldingFollower {
           `Cannot hold stream '${stream}' back: ${waitsFor} has not heard of this reader within ${readyWaitMs} ms. Is the scheduler up? \`concord fn inspect\` shows the instances; follow without \`hold\` to read all the same.`,
         )
       }
-      await setTimeout(lookEveryMs, undefined, { signal })
+      await setTimeout(lookEveryMs, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted)
+        throw refuse('ERR_CLOSING', 'Stopped waiting: the reader has gone, or the gateway stops.')
     }
   }
 

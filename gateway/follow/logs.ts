@@ -2,6 +2,7 @@
  * Logs: the lines that functions write, kept by a JetStream stream, the last ones of each function.
  * @module
  */
+import { setTimeout } from 'node:timers/promises'
 import {
   DeliverPolicy,
   DiscardPolicy,
@@ -19,11 +20,27 @@ const streamName = 'concord-logs'
 const linesMax = 10_000
 const dayNs = 24 * 3600 * 1_000_000_000
 const requestTimeoutMs = 5000
+const retryMs = 5000
 /** Messages asked for at a time: what may wait in memory for a slow reader. */
 const pullMessages = 500
 
-/** Makes the stream of logs, or brings its settings up to date. */
-export async function ensureLogs(nc: NatsConnection): Promise<void> {
+/** Makes the stream of logs, or brings its settings up to date; tries until it is done or the signal comes. */
+export async function ensureLogs(
+  nc: NatsConnection,
+  signal: AbortSignal,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await ensureStream(nc)
+    } catch (error) {
+      if (!signal.aborted) onError(error)
+      await setTimeout(retryMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+async function ensureStream(nc: NatsConnection): Promise<void> {
   const manager = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false })
   const config = {
     name: streamName,
@@ -33,7 +50,6 @@ export async function ensureLogs(nc: NatsConnection): Promise<void> {
     discard: DiscardPolicy.Old,
     max_msgs_per_subject: linesMax,
     max_age: dayNs,
-    max_bytes: 1024 * 1024 * 1024,
   }
   if (await exists(manager)) await manager.streams.update(streamName, config)
   else await manager.streams.add(config)

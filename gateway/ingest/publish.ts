@@ -8,13 +8,18 @@ import { CodedError } from '../../sdk/errors.ts'
 import type { Ingest } from './ingest.ts'
 import type { RecordReader } from './record-reader.ts'
 
-/** @returns How many records were taken: all. @throws {CodedError} with `accepted` in its detail. */
+/**
+ * @param onTaken Told of records as they are taken.
+ * @returns How many records were taken: all.
+ * @throws {CodedError} with `accepted` in its detail.
+ */
 export async function publish(
   ingest: Ingest,
   stream: string,
   chunks: AsyncIterable<Uint8Array>,
   reader: RecordReader,
   signal: AbortSignal,
+  onTaken: (records: number) => void,
 ): Promise<number> {
   let accepted = 0
   const take = (records: Iterable<Parameters<ReturnType<Ingest['batch']>['add']>[0]>): void => {
@@ -24,6 +29,7 @@ export async function publish(
     } finally {
       batch.flush()
       accepted += batch.sent
+      onTaken(batch.sent)
     }
   }
   try {

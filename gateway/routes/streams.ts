@@ -122,8 +122,8 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
     const { name } = c.req.valid('param')
     await mustExist(parts, name)
     const reader = recordReader(c.req.header('content-type') ?? '', () => clock.nowMs())
-    const accepted = await publish(ingest, name, bodyChunks(c), reader, closing)
-    metrics.published.inc({ stream: name }, accepted)
+    const count = (records: number) => metrics.published.inc({ stream: name }, records)
+    const accepted = await publish(ingest, name, bodyChunks(c), reader, closing, count)
     return c.json({ accepted }, 200)
   })
 
