@@ -146,7 +146,7 @@ export class Worker {
   }
 
   async #run(): Promise<void> {
-    let batch: Batch | undefined
+    let batch: readonly TakenFrame[] | undefined
     let running: Promise<BatchResult> | undefined
     for (;;) {
       if (batch === undefined || running === undefined) {
@@ -174,14 +174,8 @@ export class Worker {
     }
   }
 
-  #isolate(batch: Batch): Promise<BatchResult> {
-    const input = batch.map(({ frame, from }) => ({
-      stream: frame.stream,
-      partition: frame.partition,
-      bytes: frame.bytes,
-      header: frame.header,
-      skip: from,
-    }))
+  #isolate(batch: readonly TakenFrame[]): Promise<BatchResult> {
+    const input = batch.map((frame) => ({ ...frame, skip: frame.skip + frame.finished }))
     return this.#options.isolate.run(input, this.#options.clock.nowMs())
   }
 
@@ -194,10 +188,10 @@ export class Worker {
   }
 
   /** The next batch: what the last one left, else what is queued. */
-  #take(): Batch {
+  #take(): readonly TakenFrame[] {
     const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(batchBytesMax)
     this.#hand = []
-    return frames.map((frame) => ({ frame, from: frame.skip + frame.finished }))
+    return frames
   }
 
   /** Waits until there is something to do and room for what comes of it. */
@@ -241,10 +235,10 @@ export class Worker {
   }
 
   /** Marks what the isolate has finished. @returns Frames that it has not, to be given to it before anything newer. */
-  #finish(batch: Batch, result: BatchResult): TakenFrame[] {
+  #finish(batch: readonly TakenFrame[], result: BatchResult): TakenFrame[] {
     let left = result.records
     const rest: TakenFrame[] = []
-    for (const { frame } of batch) {
+    for (const frame of batch) {
       const open = frame.header.count - frame.skip - frame.finished
       const done = Math.min(left, open)
       left -= done
@@ -313,12 +307,12 @@ export class Worker {
     this.#producer.send(stream, partitionOf(letter.key, descriptor.partitions), frameOf([letter]), 1)
   }
 
-  async #fail(fatal: CodedError, batch: Batch, result: BatchResult): Promise<void> {
+  async #fail(fatal: CodedError, batch: readonly TakenFrame[], result: BatchResult): Promise<void> {
     this.#state = 'failed'
     // A limit that a record broke: that record is gone, as one that threw is, or it would break each next owner.
     if (result.recordAtHand === true && !result.failures.some((failure) => failure.action === 'fail')) {
-      const open = batch.find(({ frame }) => frame.skip + frame.finished < frame.header.count)
-      if (open !== undefined) this.#drop(open.frame, 'failed')
+      const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
+      if (open !== undefined) this.#drop(open, 'failed')
     }
     await this.#leave()
     this.#options.onEnd(endingOf(reasonOf(fatal.code), fatal.message))
@@ -369,9 +363,6 @@ export class Worker {
   }
 }
 
-/** Frames in the isolate, and which of its records each began with. */
-type Batch = readonly { readonly frame: TakenFrame; readonly from: number }[]
-
 interface Failed {
   readonly failure: RecordFailure
   readonly frame?: TakenFrame
@@ -379,10 +370,11 @@ interface Failed {
   readonly sequence: number
 }
 
-/** Finds the record of a failure by its index among those that the batch began with; none for a timer. */
-function locate(batch: Batch, failure: RecordFailure): Failed {
+/** Finds the record of a failure by its index among those not finished yet; none for a timer. */
+function locate(batch: readonly TakenFrame[], failure: RecordFailure): Failed {
   let left = failure.index
-  for (const { frame, from } of batch) {
+  for (const frame of batch) {
+    const from = frame.skip + frame.finished
     const records = frame.header.count - from
     if (left < records) {
       const record = nth(frame, from + left)
