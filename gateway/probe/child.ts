@@ -19,6 +19,8 @@ import {
 } from './protocol.ts'
 
 const none = new Uint8Array(0)
+/** Longer than the prober waits. */
+const lifetimeMs = 10_000
 
 async function answerOf(upload: Upload, evaluator: Evaluator): Promise<Answer> {
   try {
@@ -67,6 +69,12 @@ function text(bytes: Uint8Array): string {
 const [globals] = await Promise.all([globalsScript(), sdkExpression()])
 const evaluator = new Evaluator(globals)
 process.stdout.write(Buffer.of(readyByte))
-const upload = decodeUpload(await buffer(process.stdin))
+const upload = decodeUpload(await buffer(process.stdin)) // at the end of a gateway that was killed: throws, and so ends
+setTimeout(endGroup, lifetimeMs) // should the gateway be killed just now, nobody else would end us
 const answer = encodeAnswer(await answerOf(upload, evaluator))
-process.stdout.write(answer, () => process.kill(-process.pid, 'SIGKILL')) // esbuild's service with it
+process.stdout.write(answer, endGroup)
+
+/** Ends this process, and esbuild's service with it. */
+function endGroup(): void {
+  process.kill(-process.pid, 'SIGKILL')
+}
