@@ -3,7 +3,8 @@
  *
  * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
- *  K2. A record is acknowledged only after its outputs, and those of all before it, were sent (I7).
+ *  K2. A record is acknowledged only after its outputs, and those of all before it, were sent; and none of its outputs
+ *      is sent before its producer was told that it was accepted. So the account of a killed runner is exact (I7).
  *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
  * Design: docs/design/0005-runner.md.
  * @module
@@ -157,6 +158,7 @@ export class Worker {
         batch = this.#take()
         running = this.#isolate(batch)
       }
+      this.#consumer.announce()
       const result = await running
       const failed = result.failures.map((failure) => locate(batch!, failure))
       const rest = this.#finish(batch, result)
@@ -328,7 +330,7 @@ export class Worker {
   async #leave(): Promise<void> {
     const deadline = AbortSignal.timeout(stopWaitMs)
     await this.#producer.sent(deadline).catch(() => undefined)
-    if (this.#producer.heldBytes === 0) await this.#consumer.leave()
+    if (this.#producer.heldBytes === 0) await this.#consumer.leave(deadline).catch(() => undefined)
     else this.#consumer.close() // outputs that nobody took are lost: their inputs stay unacknowledged, and count so (K2)
     await this.#producer.settled(deadline).catch(() => undefined)
     await this.#producer.close()

@@ -68,9 +68,14 @@ interface InChannel {
   readonly epoch: number
   /** Next sequence to accept; undefined until a beacon has told it. */
   expected: number | undefined
-  /** Behind the last record processed. */
+  /** Behind the last record done. */
   through: number
-  dropped: Record<string, number>
+  dropped: Readonly<Record<string, number>>
+  /** The same, as far as `acknowledge` has released it. */
+  acknowledged: number
+  acknowledgedDropped: Readonly<Record<string, number>>
+  /** The `expected` that its producer was last told. */
+  told: number
   /** Records accepted and not done. */
   open: number
   /** Must be told in the next credits. */
@@ -105,7 +110,9 @@ export class Consumer {
   #head = 0
   #channelCount = 0
   #queuedBytes = 0
-  #left = false
+  /** It takes nothing any more. */
+  #leaving = false
+  #closed = false
 
   constructor(options: ConsumerOptions) {
     this.#options = options
@@ -177,9 +184,18 @@ export class Consumer {
       channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + 1 }
   }
 
-  /** Tells the producers how far we are: call it after the outputs of what is done were handed to the bus. */
+  /** Tells the producers what is done: call it when the outputs of all that is done were sent. */
   acknowledge(): void {
+    this.#release()
     this.#sendCredits((channel) => channel.dirty, 0)
+  }
+
+  /**
+   * Tells the producers what was accepted, where they do not know: call it before an output of what was taken is sent.
+   * What a killed owner had not announced, it had not touched; the next one gets it.
+   */
+  announce(): void {
+    this.#sendCredits((channel) => channel.expected !== undefined && channel.expected > channel.told, 0)
   }
 
   /** One row a stream (I7). */
@@ -191,17 +207,36 @@ export class Consumer {
     }))
   }
 
-  /** Ends cleanly: what is done is acknowledged, the rest is left to the next owner. */
-  async leave(): Promise<void> {
-    if (this.#left) return
-    this.#sendCredits((channel) => channel.expected !== undefined, creditFlags.leaving)
-    this.close()
-    if (this.#options.wire.connected) await this.#options.wire.flush().catch(() => undefined)
+  /**
+   * Ends cleanly: what is done is acknowledged, the rest is left to the next owner. Said again after a reconnect, until
+   * the server has heard it. @throws the signal's reason; then it has ended without a word.
+   */
+  async leave(signal?: AbortSignal): Promise<void> {
+    if (this.#leaving) return
+    this.#leaving = true
+    this.#release()
+    this.#queue = []
+    const { wire } = this.#options
+    try {
+      for (;;) {
+        const reconnected = nextReconnect(wire, signal)
+        this.#sendCredits((channel) => channel.expected !== undefined, creditFlags.leaving)
+        const heard = await wire.flush().then(
+          () => true,
+          () => false,
+        )
+        if (heard) break
+        await reconnected
+      }
+    } finally {
+      this.close()
+    }
   }
 
   /** Stops receiving, without a word to anyone. */
   close(): void {
-    this.#left = true
+    if (this.#closed) return
+    this.#leaving = this.#closed = true
     for (const stop of this.#stops) stop()
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
     this.#queue = []
@@ -213,7 +248,7 @@ export class Consumer {
   }
 
   #onFrame(owned: InPartition, bytes: Uint8Array): void {
-    if (this.#left) return
+    if (this.#leaving) return
     const account = this.#account(owned.stream)
     let header: FrameHeader
     let beacon: Beacon | undefined
@@ -261,6 +296,9 @@ export class Consumer {
       expected: undefined,
       through: 0,
       dropped: {},
+      acknowledged: 0,
+      acknowledgedDropped: {},
+      told: 0,
       open: 0,
       dirty: false,
       resendAskedMs: Number.NEGATIVE_INFINITY,
@@ -294,10 +332,12 @@ export class Consumer {
       if (mine.epoch !== this.#options.epoch) return this.#sendCredit(owned, channel, creditFlags.fresh)
       channel.expected = mine.position
       channel.through = mine.position
+      channel.acknowledged = mine.position
     }
     if (beacon.oldest > channel.expected) {
       account.gaps += beacon.oldest - channel.expected
       channel.expected = beacon.oldest
+      channel.dirty = true
     }
     this.#sendCredit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
   }
@@ -353,18 +393,29 @@ export class Consumer {
     for (const [producer, entries] of byProducer) this.#publish(producer, entries)
   }
 
+  /** What is done may be acknowledged from now on, in whatever credit comes next. */
+  #release(): void {
+    for (const { channels } of this.#partitions.values()) {
+      for (const channel of channels.values()) {
+        if (!channel.dirty) continue
+        // Nothing in hand: gaps are behind us too.
+        channel.acknowledged = channel.open === 0 ? (channel.expected ?? 0) : channel.through
+        channel.acknowledgedDropped = channel.dropped
+      }
+    }
+  }
+
   #entry(owned: InPartition, channel: InChannel, flags: number): CreditEntry {
-    channel.dirty = false
-    const accepted = channel.expected ?? 0
-    if (channel.open === 0) channel.through = accepted // nothing in hand: gaps are behind us too
+    channel.dirty &&= channel.acknowledged < channel.through
+    channel.told = channel.expected ?? 0
     return {
       stream: owned.stream,
       partition: owned.partition,
       flags,
-      through: channel.through,
-      accepted,
+      through: channel.acknowledged,
+      accepted: channel.told,
       windowBytes: (flags & creditFlags.leaving) !== 0 ? 0 : this.#windowBytes(),
-      dropped: channel.dropped,
+      dropped: channel.acknowledgedDropped,
     }
   }
 
@@ -411,7 +462,7 @@ export class Consumer {
   }
 
   #onReconnect(): void {
-    if (this.#left) return
+    if (this.#leaving) return
     this.#claim()
     this.#sendCredits(() => true, creditFlags.resend)
   }
@@ -424,6 +475,15 @@ export class Consumer {
     }
     return account
   }
+}
+
+/** Resolves when the wire is back once more. */
+function nextReconnect(wire: Wire, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const stop = wire.onReconnect(resolve)
+  signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  promise.finally(stop).catch(() => undefined)
+  return promise
 }
 
 function refuse(account: Account, reason: string): void {

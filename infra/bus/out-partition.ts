@@ -41,6 +41,10 @@ interface Channel {
   windowBytes: number
   /** Next sequence that the consumer has not acknowledged. */
   position: number
+  /** Next sequence that its owner has not accepted, as far as we were told. */
+  accepted: number
+  /** Our connection was lost since its owner's last credit: it may have accepted more than we were told. */
+  uncertain: boolean
   /** Bytes of this partition before `position`, up to a frame's start. */
   positionBytes: number
   /** First sequence that counts for this consumer. */
@@ -174,6 +178,7 @@ export class OutPartition {
 
   /** The connection was lost and is back: what is retained goes out again. */
   rewind(): void {
+    for (const channel of this.#channels.values()) channel.uncertain = true
     this.#cursor = this.#base
   }
 
@@ -193,6 +198,7 @@ export class OutPartition {
     const fresh = (entry.flags & creditFlags.fresh) !== 0
     if (newOwner) this.#changeOwner(channel, owner, epoch, fresh)
     else if (channel.left) return { beacon: false, moved: false }
+    channel.uncertain = false
     channel.windowBytes = entry.windowBytes
     if (!fresh) this.#acknowledge(channel, entry)
     if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
@@ -236,6 +242,8 @@ export class OutPartition {
       left: false,
       windowBytes: 0,
       position,
+      accepted: position,
+      uncertain: false,
       positionBytes: this.#bytesBefore(position),
       from: position,
       unaccounted: 0,
@@ -257,21 +265,27 @@ export class OutPartition {
 
   #changeOwner(channel: Channel, owner: string, epoch: number, fresh: boolean): void {
     if (fresh && !channel.left && channel.epoch > 0) {
-      // The old owner vanished: what it had been sent and did not acknowledge is gone, at most once.
-      channel.unaccounted += this.#sentHigh - channel.position
-      this.#moveTo(channel, this.#sentHigh)
+      // The old owner vanished. What it had accepted and not acknowledged it may have processed: gone, at most once.
+      // What it had not accepted it had not touched.
+      const touched = channel.uncertain ? this.#sentHigh : channel.accepted
+      channel.unaccounted += touched - channel.position
+      this.#moveTo(channel, touched)
+      this.#rewindTo(channel.position)
     } else if (channel.left) {
       this.#rewindTo(channel.position)
     }
     channel.owner = owner
     channel.epoch = epoch
     channel.left = false
+    channel.accepted = channel.position
+    channel.uncertain = false
     channel.droppedByOwner = {}
   }
 
   #acknowledge(channel: Channel, entry: CreditEntry): void {
     const through = Math.min(entry.through, this.#sentHigh)
     if (through > channel.position) this.#moveTo(channel, through)
+    channel.accepted = Math.max(channel.accepted, channel.position, Math.min(entry.accepted, this.#sentHigh))
     for (const [reason, records] of Object.entries(entry.dropped)) {
       const more = records - (channel.droppedByOwner[reason] ?? 0)
       if (more > 0) channel.dropped[reason] = (channel.dropped[reason] ?? 0) + more

@@ -67,6 +67,8 @@ export class SimClient implements Wire {
   connected = true
   /** The link is broken, noticed or not. */
   cut = false
+  everCut = false
+  killed = false
   outbound: Outbound[] = []
   inbound: Inbound[] = []
   readonly subscriptions = new Map<string, Set<(bytes: Uint8Array, subject: string) => void>>()
@@ -98,6 +100,7 @@ export class SimClient implements Wire {
   /** Breaks the link: all in flight, both ways, is lost. */
   break(): void {
     this.cut = true
+    this.everCut = true
     for (const flight of [...this.outbound, ...this.inbound])
       if ('lost' in flight) this.#orphans.push(flight.lost)
     this.outbound = []
@@ -121,6 +124,7 @@ export class SimClient implements Wire {
 
   /** The process is gone: nothing of it is heard or hears again. */
   kill(): void {
+    this.killed = true
     this.break()
     this.subscriptions.clear()
     this.#listeners.clear()
