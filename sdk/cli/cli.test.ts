@@ -232,6 +232,29 @@ test('a function or configuration that makes no sense is exit code 6, and is not
   assert.equal(received.length, 0)
 })
 
+test('fn rm waits until the function is gone', async (t) => {
+  const lists = [[detail], [detail], []]
+  const { env, received } = await gatewayOf(t, ({ method }) => ({
+    status: 200,
+    json: method === 'DELETE' ? {} : { functions: lists.shift() },
+  }))
+  assert.deepEqual(lastJson(await concord(['fn', 'rm', 'shout', '--json'], { env })), {
+    name: 'shout',
+    removed: true,
+  })
+  assert.equal(received.length, 4)
+  lists.push([detail], [detail], [detail], [detail])
+  assertFails(
+    await concord(['fn', 'rm', 'shout', '--timeout', '0.05'], { env }),
+    7,
+    /still there after 0.05 s/,
+  )
+  assert.equal(
+    (await concord(['fn', 'rm', 'shout', '--no-wait'], { env })).stdout,
+    'shout is being removed.\n',
+  )
+})
+
 test('kill -id stops an instance', async (t) => {
   const { env, received } = await gatewayOf(t, () => ({ status: 202, json: {} }))
   assert.deepEqual(lastJson(await concord(['kill', '-id', 'score-0', '--restart', '--json'], { env })), {

@@ -2,8 +2,12 @@
  * concord fn deploy | ls | inspect | rm | logs
  * @module
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ConcordClient } from '../../client/index.ts'
+import { CodedError } from '../../errors.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
 import { detailText } from '../function-text.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProject, type Project } from '../project.ts'
@@ -19,10 +23,17 @@ interface FnDeployOptions extends DeployCommandOptions {
   readonly logLevel?: string
 }
 
+interface RemoveOptions extends ServerOptions {
+  readonly wait: boolean
+  readonly timeout: number
+}
+
 interface LogsOptions extends ServerOptions {
   readonly follow?: true
   readonly tail: number
 }
+
+const pollMs = 50
 
 export function addFunctions(program: CliCommand, installation: Installation): void {
   const fn = program.command('fn').description('Functions: deploy, list, inspect, remove, read logs.')
@@ -41,6 +52,8 @@ export function addFunctions(program: CliCommand, installation: Installation): v
   fn.command('rm')
     .description('Remove a function: drain its instances, then forget it.')
     .argument('<name>', 'the function')
+    .option('--no-wait', 'return before its instances have drained')
+    .option('--timeout <s>', 'how long to wait until it is gone', positiveNumber, 60)
     .printsData()
     .talksToServer()
     .action(remove)
@@ -127,9 +140,24 @@ async function inspect(name: string, options: ServerOptions): Promise<void> {
   await (options.json ? printJson(detail) : print(detailText(detail)))
 }
 
-async function remove(name: string, options: ServerOptions): Promise<void> {
-  await connect(options).remove(name)
-  await (options.json ? printJson({ name, removed: true }) : print(`${name} is being removed.`))
+async function remove(name: string, options: RemoveOptions): Promise<void> {
+  const { wait, timeout, json } = options
+  const client = connect(options)
+  await client.remove(name)
+  if (wait) await untilGone(client, name, timeout * 1000)
+  const state = wait ? 'is removed' : 'is being removed'
+  await (json ? printJson({ name, removed: wait }) : print(`${name} ${state}.`))
+}
+
+async function untilGone(client: ConcordClient, name: string, timeoutMs: number): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs
+  while ((await client.functions()).some((fn) => fn.name === name)) {
+    if (performance.now() > deadlineMs) {
+      const text = `${name} is being removed, but is still there after ${timeoutMs / 1000} s: 'concord fn inspect ${name}' shows its instances`
+      throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
+    }
+    await sleep(pollMs)
+  }
 }
 
 async function logs(name: string, options: LogsOptions): Promise<void> {
