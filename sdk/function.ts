@@ -20,7 +20,11 @@ export const explicit = 'explicit' satisfies Grouping as 'explicit'
 export type BackPressure = 'block' | 'enqueue' | 'dropHead' | 'dropTail' | 'none'
 
 /** What happens to a record whose callback threw. `then` says what follows when the retries are used up. */
-export type ErrorPolicy = 'fail' | 'skip' | 'deadLetter' | { readonly retry: number; readonly then: 'fail' | 'skip' | 'deadLetter' }
+export type ErrorPolicy =
+  | 'fail'
+  | 'skip'
+  | 'deadLetter'
+  | { readonly retry: number; readonly then: 'fail' | 'skip' | 'deadLetter' }
 
 export interface InputOptions {
   readonly grouping: Grouping

@@ -13,7 +13,9 @@ import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { InputLedger } from '../control/messages.ts'
 import { type Beacon, decodeBeacon } from './beacon.ts'
+import { type Claim, encodeClaim, readClaim } from './claim.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
+import { creditOf, type InChannel, openChannel, release } from './in-channel.ts'
 import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
 import type { Wire } from './wire.ts'
 
@@ -38,15 +40,6 @@ export interface TakenFrame {
   finished: number
 }
 
-/** An owner tells the world which partitions are its own. */
-export interface Claim {
-  readonly schema: 1
-  readonly consumer: string
-  readonly owner: string
-  readonly epoch: number
-  readonly partitions: Readonly<Record<string, readonly number[]>>
-}
-
 export interface ConsumerOptions {
   readonly wire: Wire
   readonly namespace: string
@@ -60,28 +53,6 @@ export interface ConsumerOptions {
   readonly onFrames: () => void
   /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
   readonly onSuperseded?: (claim: Claim) => void
-}
-
-interface InChannel {
-  readonly producer: string
-  readonly origin: string
-  readonly epoch: number
-  /** Next sequence to accept; undefined until a beacon has told it. */
-  expected: number | undefined
-  /** Behind the last record done. */
-  through: number
-  dropped: Readonly<Record<string, number>>
-  /** The same, as far as `acknowledge` has released it. */
-  acknowledged: number
-  acknowledgedDropped: Readonly<Record<string, number>>
-  /** The `expected` that its producer was last told. */
-  told: number
-  /** Records accepted and not done. */
-  open: number
-  /** Must be told in the next credits. */
-  dirty: boolean
-  resendAskedMs: number
-  heardMs: number
 }
 
 interface InPartition {
@@ -289,21 +260,7 @@ export class Consumer {
   }
 
   #open(owned: InPartition, header: FrameHeader): InChannel {
-    const channel: InChannel = {
-      producer: header.producer,
-      origin: header.origin,
-      epoch: header.epoch,
-      expected: undefined,
-      through: 0,
-      dropped: {},
-      acknowledged: 0,
-      acknowledgedDropped: {},
-      told: 0,
-      open: 0,
-      dirty: false,
-      resendAskedMs: Number.NEGATIVE_INFINITY,
-      heardMs: this.#options.clock.monotonicMs(),
-    }
+    const channel = openChannel(header, this.#options.clock.monotonicMs())
     this.#forgetSilent(owned)
     owned.channels.set(header.producer, channel)
     this.#channelCount += 1
@@ -393,30 +350,14 @@ export class Consumer {
     for (const [producer, entries] of byProducer) this.#publish(producer, entries)
   }
 
-  /** What is done may be acknowledged from now on, in whatever credit comes next. */
   #release(): void {
     for (const { channels } of this.#partitions.values()) {
-      for (const channel of channels.values()) {
-        if (!channel.dirty) continue
-        // Nothing in hand: gaps are behind us too.
-        channel.acknowledged = channel.open === 0 ? (channel.expected ?? 0) : channel.through
-        channel.acknowledgedDropped = channel.dropped
-      }
+      for (const channel of channels.values()) if (channel.dirty) release(channel)
     }
   }
 
-  #entry(owned: InPartition, channel: InChannel, flags: number): CreditEntry {
-    channel.dirty &&= channel.acknowledged < channel.through
-    channel.told = channel.expected ?? 0
-    return {
-      stream: owned.stream,
-      partition: owned.partition,
-      flags,
-      through: channel.acknowledged,
-      accepted: channel.told,
-      windowBytes: (flags & creditFlags.leaving) !== 0 ? 0 : this.#windowBytes(),
-      dropped: channel.acknowledgedDropped,
-    }
+  #entry({ stream, partition }: InPartition, channel: InChannel, flags: number): CreditEntry {
+    return { stream, partition, ...creditOf(channel, flags, this.#windowBytes()) }
   }
 
   #budget(): number {
@@ -446,8 +387,7 @@ export class Consumer {
     }
     const { wire, namespace, name, epoch } = this.#options
     const claim: Claim = { schema: 1, consumer: name, owner: this.owner, epoch, partitions }
-    if (wire.connected)
-      wire.publish(claimSubject(namespace, name), new TextEncoder().encode(JSON.stringify(claim)))
+    if (wire.connected) wire.publish(claimSubject(namespace, name), encodeClaim(claim))
   }
 
   #onClaim(bytes: Uint8Array): void {
@@ -488,15 +428,4 @@ function nextReconnect(wire: Wire, signal: AbortSignal | undefined): Promise<voi
 
 function refuse(account: Account, reason: string): void {
   account.refused[reason] = (account.refused[reason] ?? 0) + 1
-}
-
-function readClaim(bytes: Uint8Array): Claim | undefined {
-  try {
-    const claim = JSON.parse(new TextDecoder().decode(bytes)) as Claim
-    return claim.schema === 1 && typeof claim.epoch === 'number' && typeof claim.partitions === 'object'
-      ? claim
-      : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,7 +1,7 @@
 /** The front door of the bus: connection, subjects, and the two ends of a channel. */
+export type { Claim } from './claim.ts'
 export { type BusOptions, connectBus, inboxOf, type NatsConnection } from './connect.ts'
 export {
-  type Claim,
   Consumer,
   type ConsumerOptions,
   type TakenFrame,

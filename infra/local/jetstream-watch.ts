@@ -10,6 +10,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { connect } from '@nats-io/transport-node'
+import { inboxOf } from '../bus/index.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 
@@ -73,6 +74,7 @@ export class JetStreamWatch {
       servers: url,
       user,
       pass: password,
+      inboxPrefix: inboxOf(user),
       name: 'concord up',
       reconnect: false,
       timeout: answerTimeoutMs,

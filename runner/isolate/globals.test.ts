@@ -106,7 +106,7 @@ test('globals of the web work together', async () => {
       'atob(btoa("abc"))',
       'structuredClone(new Map([[1, { a: [1n] }]])).get(1).a[0]',
       'crypto.randomUUID().length',
-      'import("fs").then(() => 1, () => 2) instanceof Promise',
+      'import("node:fs").then(() => 1, () => 2) instanceof Promise',
     ),
     ['https://a.example/x?q=1#f', 'grüße 🙂', 'abc', '1', '36', 'true'],
   )

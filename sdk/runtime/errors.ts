@@ -14,6 +14,8 @@ export const runtimeErrors = {
   ERR_OUTPUT_TOO_LARGE: 'function',
   /** An argument is not of the type that the API names. */
   ERR_ARGUMENT: 'function',
+  /** What an isolate left in shared memory cannot be read. */
+  ERR_OUTCOME_MALFORMED: 'platform',
 } as const satisfies Record<string, Blame>
 export type RuntimeErrorCode = keyof typeof runtimeErrors
 

@@ -82,7 +82,11 @@ test(`a function that throws under 'fail' restarts, loses only the record that f
   await platform.json(['produce', 'fails-in'], Array.from({ length: few }, (_, i) => String(i)).join('\n'))
   const detail = await platform.until(
     'fails',
-    (d) => d.ledger[0]!.sent === few && d.ledger[0]!.inFlight === 0 && d.state === 'running',
+    (d) =>
+      d.ledger[0]!.sent === few &&
+      d.ledger[0]!.inFlight === 0 &&
+      d.state === 'running' &&
+      d.instances[0]!.restarts === 2,
     120_000,
   )
   assert.deepEqual(
