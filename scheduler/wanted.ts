@@ -65,7 +65,7 @@ export class WantedReader {
     )
     const functions = new Map<string, WantedFunction>()
     for (const [name, document] of documents) {
-      functions.set(name, { document, versions: await this.#versionsOf(name) })
+      functions.set(name, { document, versions: await this.#versionsOf(name, document.createdAtMs) })
     }
     const streams = new Map<string, StreamDocument>()
     const followers = new Map<string, ReadonlyMap<string, FollowerDocument>>()
@@ -80,13 +80,15 @@ export class WantedReader {
     return { commands, functions, streams, followers }
   }
 
-  async #versionsOf(name: string): Promise<Map<number, VersionDocument>> {
+  async #versionsOf(name: string, createdAtMs: number): Promise<Map<number, VersionDocument>> {
     const versions = new Map<number, VersionDocument>()
     for (const number of await this.#store.list(paths.versions(this.#namespace, name))) {
       const path = paths.version(this.#namespace, name, Number(number))
-      const document = this.#versions.get(path) ?? (await this.#store.get<VersionDocument>(path))?.value
+      // A version never changes; but a function that was removed and deployed anew counts its versions from 1 again.
+      const known = `${path}@${createdAtMs}`
+      const document = this.#versions.get(known) ?? (await this.#store.get<VersionDocument>(path))?.value
       if (document === undefined) continue
-      this.#versions.set(path, document)
+      this.#versions.set(known, document)
       versions.set(document.version, document)
     }
     return versions
