@@ -2,13 +2,16 @@
  * The process under the watchdog: connects, makes the Host, and passes signals on.
  * @module
  */
+import { flushCompileCache } from 'node:module'
 import { connectBus } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { endingOf, WatchdogPipe } from './ending.ts'
 import { type RunnerEnvironment, readEnvironment } from './environment.ts'
 import { Host } from './host.ts'
+import { runtimeBundle } from './isolate/index.ts'
 
 const pipe = new WatchdogPipe()
+void runtimeBundle().catch(() => undefined) // made by the time an assignment has come, which reports what is wrong
 
 // The watchdog holds our stdin: its end is ours.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
@@ -28,6 +31,7 @@ try {
   pipe.end(endingOf('configuration', (error as Error).message))
 }
 if (environment !== undefined) await run(environment)
+flushCompileCache() // it is written at an exit else, and ours is SIGKILL
 
 async function run(env: RunnerEnvironment): Promise<void> {
   try {

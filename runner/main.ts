@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { type Ending, endingOf, parseEnding } from './ending.ts'
 import { residentBytes, waitedForCpuMs } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
@@ -15,14 +16,21 @@ const silenceMs = 500
 const startMs = 30_000
 const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
 
+/** Compiled code of the platform is kept there between starts; half of a runner's start is compiling. */
+const compileCache =
+  process.env['NODE_COMPILE_CACHE'] ?? fileURLToPath(new URL('../.tools/cache', import.meta.url))
+
 const child = spawn(
   process.execPath,
   [
     '--no-node-snapshot',
     '--disable-warning=ExperimentalWarning',
-    new URL('./host-main.ts', import.meta.url).pathname,
+    fileURLToPath(new URL('./host-main.ts', import.meta.url)),
   ],
-  { stdio: ['pipe', 'inherit', 'inherit', 'pipe'] },
+  {
+    stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
+  },
 )
 const watchdog = new Watchdog(
   { silenceMs, startMs, residentBytesMax: memMib * 1024 * 1024, lookMs },
