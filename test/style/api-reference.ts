@@ -84,12 +84,7 @@ function section(method: string, route: string, operation: Operation): string {
     const types = Object.keys(response.content ?? {}).map((type) => `\`${type}\``)
     lines.push(`| ${status} | ${cell(response.description)} | ${types.join(', ')} |`)
   }
-  return `${lines.join('
-').replaceAll(/
-{3,}/g, '
-
-')}
-`
+  return `${lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')}\n`
 }
 
 function text(value: string | undefined): string {
