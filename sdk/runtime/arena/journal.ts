@@ -10,7 +10,8 @@
  *   J2. A transaction is committed by one store, of the commit word: a journal whose mark is another number than the
  *       commit word's is void. Until then it is undone from its top, each image popped when it has been put back, so
  *       that undoing may itself be stopped anywhere and begun again.
- *   J3. No image lies where an earlier image will be put back while it is still to be read: see J2, and heap.ts, H2.
+ *   J3. A block becomes a chunk only while its words mean nothing; so an image that is put back into it is an earlier
+ *       one, and the chunk's own have been popped by then.
  *
  * Stores reach memory in the order in which they stand: whoever opens the arena knows that the writer's thread has
  * ended, which orders all of them before, and V8 stops a thread between operations only.
@@ -19,7 +20,10 @@
 import { head, journalWords } from './layout.ts'
 import type { Memory } from './memory.ts'
 
-/** The word that decides. Whoever hands one in changes it to commit, after `Arena.commit` has made all ready. */
+/**
+ * The word that decides. Whoever hands one in changes it to commit, after `Arena.commit` has made all ready, and lets it
+ * have a value again that it had before only after `Arena.rest`.
+ */
 export interface CommitWord {
   readonly words: Int32Array
   readonly index: number
@@ -50,8 +54,8 @@ export class Journal {
     this.#decider = decider ?? { words: this.#head, index: head.commit }
   }
 
-  /** Makes an empty journal in a new arena. */
-  format(): void {
+  /** Makes the journal empty: there is nothing to undo, whatever the commit word says. */
+  clear(): void {
     this.#head[head.journal] = this.#head[head.journal + 1] = 0
     this.#head[head.journalTop] = head.journal + imageEndWords
   }
@@ -113,8 +117,9 @@ export class Journal {
     this.#publish()
   }
 
-  /** Images `count` words from `position`. */
+  /** Images `count` words from `position`; no words need no image. */
   image(position: number, count: number): void {
+    if (count === 0) return
     const words = this.#words
     const { shift, mask } = this.#memory
     const source = this.#memory.words[position >> shift]!

@@ -28,13 +28,9 @@ export function nextSlabBytes(
   slabBytes: number,
   limitBytes: number,
 ): number {
-  const wanted = roundUp(Math.max(heldBytes / 8, minBytes))
-  const left = limitBytes - heldBytes
-  return Math.min(wanted, slabBytes, left - (left % slabUnitBytes))
-}
-
-function roundUp(bytes: number): number {
-  return Math.max(Math.ceil(bytes / slabUnitBytes), 1) * slabUnitBytes
+  const wanted = Math.max(Math.ceil(Math.max(heldBytes / 8, minBytes) / slabUnitBytes), 1)
+  const left = Math.floor((limitBytes - heldBytes) / slabUnitBytes)
+  return Math.min(wanted * slabUnitBytes, left * slabUnitBytes, slabBytes)
 }
 
 export interface OwnSlabsOptions {

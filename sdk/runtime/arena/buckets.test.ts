@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { murmur3 } from '../../hash.ts'
+import { spread } from './buckets.ts'
+
+test('spread fills all chains with the keys of one partition, however many partitions there are', () => {
+  for (const partitions of [1, 2, 12, 16, 64]) {
+    const chains = new Array<number>(1024).fill(0)
+    for (let i = 0, keys = 0; keys < 4096; i++) {
+      const hash = murmur3(new TextEncoder().encode(`user-${i}`))
+      if (hash % partitions !== partitions - 1) continue
+      chains[spread(hash) & 1023]!++
+      keys++
+    }
+    // Poisson with mean 4: an empty chain in 2 %, one of 16 or more in 5 of a million.
+    assert.ok(Math.max(...chains) < 16, `${partitions} partitions: a chain of ${Math.max(...chains)}`)
+    const empty = chains.filter((length) => length === 0).length
+    assert.ok(empty < 40, `${partitions} partitions: ${empty} chains are empty`)
+  }
+})
+
+test('spread gives different hashes different answers', () => {
+  const seen = new Set<number>()
+  for (let i = 0; i < 200_000; i++) seen.add(spread(Math.imul(i, 0x10001) >>> 0))
+  assert.equal(seen.size, 200_000)
+})

@@ -1,0 +1,107 @@
+/**
+ * Entry: a key and its value as a block of words (layout.ts). `at` is the place of the block in its slab's words.
+ *
+ * Keys and values begin at a word, so they are compared and copied by words; what is left of the last word is zero in
+ * a key, and means nothing in a value.
+ * @module
+ */
+import { Bytes } from '../primordials.ts'
+import { entryExpiryWords, entryHeaderWords, shape } from './layout.ts'
+
+const two32 = 2 ** 32
+
+export function wordsFor(bytes: number): number {
+  return (bytes + 3) >>> 2
+}
+
+/** Where the key begins behind an entry of that shape. */
+export function keyOffset(form: number): number {
+  return (form & shape.expires) === 0 ? entryHeaderWords : entryHeaderWords + entryExpiryWords
+}
+
+/** Where the value begins. */
+export function valueOffset(form: number): number {
+  return keyOffset(form) + wordsFor(form & shape.keyBytes)
+}
+
+/** Bytes that a value may take in the block. */
+export function valueRoom(words: Int32Array, at: number): number {
+  return ((words[at]! >>> 2) - valueOffset(words[at + 3]!)) * 4
+}
+
+export function valueBytes(words: Int32Array, at: number): number {
+  return valueRoom(words, at) - ((words[at + 3]! >>> shape.slackShift) & shape.slack)
+}
+
+/** Infinite if it never does. */
+export function expiresMs(words: Int32Array, at: number): number {
+  if ((words[at + 3]! & shape.expires) === 0) return Number.POSITIVE_INFINITY
+  return (words[at + 4]! >>> 0) + words[at + 5]! * two32
+}
+
+export function writeExpiry(words: Int32Array, at: number, timeMs: number): void {
+  words[at + 4] = timeMs | 0
+  words[at + 5] = (timeMs - (timeMs >>> 0)) / two32
+}
+
+/** Whether the entry's key is that of `keyWords`, `keyBytes` long. */
+export function hasKey(words: Int32Array, at: number, keyWords: Int32Array, keyBytes: number): boolean {
+  const form = words[at + 3]!
+  if ((form & shape.keyBytes) !== keyBytes) return false
+  const from = at + keyOffset(form)
+  for (let i = wordsFor(keyBytes) - 1; i >= 0; i--) if (words[from + i] !== keyWords[i]) return false
+  return true
+}
+
+/** The same of a key that is bytes of the author's. */
+export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array): boolean {
+  const form = words[at + 3]!
+  const length = key.length
+  if ((form & shape.keyBytes) !== length) return false
+  let from = at + keyOffset(form)
+  let i = 0
+  for (; i + 4 <= length; i += 4) {
+    const word = key[i]! | (key[i + 1]! << 8) | (key[i + 2]! << 16) | (key[i + 3]! << 24)
+    if (words[from++] !== word) return false
+  }
+  for (let rest = words[from]!; i < length; i++, rest >>>= 8) if ((rest & 0xff) !== key[i]) return false
+  return true
+}
+
+/** The same of a key that is text; one that is not ASCII is said to be another. */
+export function hasKeyText(words: Int32Array, at: number, key: string): boolean {
+  const form = words[at + 3]!
+  const length = key.length
+  if ((form & shape.keyBytes) !== length) return false
+  const from = at + keyOffset(form)
+  for (let i = 0; i < length; i++) {
+    const unit = key.charCodeAt(i)
+    if (unit >= 0x80 || ((words[from + (i >> 2)]! >>> ((i & 3) << 3)) & 0xff) !== unit) return false
+  }
+  return true
+}
+
+export function copyWords(
+  from: Int32Array,
+  fromAt: number,
+  to: Int32Array,
+  toAt: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) to[toAt + i] = from[fromAt + i]!
+}
+
+/** `length` bytes from a place on, as bytes of the caller's own. */
+export function readBytes(words: Int32Array, at: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Bytes(length)
+  let i = 0
+  for (; i + 4 <= length; i += 4) {
+    const word = words[at++]!
+    bytes[i] = word
+    bytes[i + 1] = word >>> 8
+    bytes[i + 2] = word >>> 16
+    bytes[i + 3] = word >>> 24
+  }
+  for (let rest = words[at]!; i < length; i++, rest >>>= 8) bytes[i] = rest
+  return bytes
+}

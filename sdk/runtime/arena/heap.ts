@@ -1,0 +1,296 @@
+/**
+ * Heap: hands out blocks of words and takes them back.
+ *
+ * Free blocks lie in lists by size (two levels, as in TLSF: exact up to 32 words, then eight classes an octave), so a
+ * block is found in a handful of steps; neighbours that are free are joined, so sizes that change over time do not leak.
+ * A block that is given up is *discarded* first: chained to the others, and made free by later transactions, some at a
+ * time. So deleting is one word, however large the block, and the commit of a million deletions is one as well.
+ *
+ *   H1. No two neighbours are free, and what lies before `top` is not.
+ *   H2. Of a block discarded in a transaction nothing is changed before the commit but its tag and the word behind it,
+ *       both imaged: an undo finds it as it was.
+ *   H3. Nothing is imaged without `reserve` before it: what finds no room for the journal has changed nothing.
+ * See: M. Masmano et al., "TLSF: a New Dynamic Memory Allocator for Real-Time Systems", 2004.
+ * @module
+ */
+import { chunkHeadWords, type Journal } from './journal.ts'
+import { freeLists, head, tag, tagOf } from './layout.ts'
+import { type Memory, Words } from './memory.ts'
+import type { Roots } from './roots.ts'
+
+const { clz32 } = Math
+
+/** A free block holds its tag, two links, and its words. */
+export const blockWordsMin = 4
+const chunkWords = 8192
+/** Room in the journal that is kept for its next chunk, and for the commit. */
+const chunkReserveWords = 128
+/** Room in the journal for freeing one block. */
+const freeWords = 64
+/** Room in the journal for taking a block, or another slab. */
+const takeWords = 64
+/** How many blocks an allocation frees as a matter of course, and before it takes another slab. */
+const freedEach = 4
+const freedBeforeGrowing = 256
+
+export class Heap {
+  readonly #memory: Memory
+  readonly #journal: Journal
+  readonly #roots: Roots
+  readonly #head: Int32Array
+  /** A bit for each free list that has a block. */
+  readonly #filled = new Words(freeLists / 32)
+  /** The chain of blocks discarded in this transaction (H2). */
+  #discardedFirst = 0
+  #discardedLast = 0
+
+  constructor(memory: Memory, journal: Journal, roots: Roots) {
+    this.#memory = memory
+    this.#journal = journal
+    this.#roots = roots
+    this.#head = memory.words[0]!
+  }
+
+  /** Forgets the transaction, or reads what is there for the first time. */
+  reset(): void {
+    this.#discardedFirst = this.#discardedLast = 0
+    for (let i = 0; i < this.#filled.length; i++) this.#filled[i] = 0
+    for (let list = 0; list < freeLists; list++) if (this.#head[head.freeLists + list] !== 0) this.#mark(list)
+  }
+
+  /** Begins a transaction if none is under way, with room for `words` words in the journal. @returns Whether there is. */
+  reserve(words: number): boolean {
+    this.#journal.begin()
+    if (this.#journal.fits(words + chunkReserveWords)) return true
+    const size = Math.max(chunkWords, chunkHeadWords + words + chunkReserveWords)
+    let chunk = this.#take(size)
+    while (chunk === 0 && this.#journal.fits(takeWords) && this.#openSlab(size)) chunk = this.#takeTop(size)
+    if (chunk === 0) return false
+    this.#journal.extend(chunk, size)
+    this.discard(chunk) // free again at the commit, untouched until then (H2)
+    return true
+  }
+
+  /** Allocates a block of `words` words or a few more: its tag says. @returns Its position, or 0 if there is no room. */
+  allocate(words: number): number {
+    const same = this.#takeDiscarded(words)
+    if (same !== 0) return same
+    this.#free(freedEach)
+    let block = this.#try(words)
+    if (block === 0 && this.#free(freedBeforeGrowing) > 0) block = this.#try(words)
+    while (block === 0 && this.reserve(takeWords) && this.#openSlab(words)) block = this.#takeTop(words)
+    while (block === 0 && this.#free(freedBeforeGrowing) > 0) block = this.#try(words)
+    return block
+  }
+
+  /** Gives a block up. */
+  discard(block: number): void {
+    this.#journal.note(block + 1)
+    this.#memory.store(block + 1, this.#discardedFirst)
+    if (this.#discardedLast === 0) this.#discardedLast = block
+    this.#discardedFirst = block
+    this.#roots.dirty = true
+  }
+
+  /** Before a commit: what was discarded may be freed from now on. */
+  settle(): void {
+    if (this.#discardedFirst === 0) return
+    this.#memory.store(this.#discardedLast + 1, this.#roots.discarded) // imaged when it was discarded
+    this.#roots.discarded = this.#discardedFirst
+    this.#discardedFirst = this.#discardedLast = 0
+  }
+
+  /** Frees up to `most` blocks that were discarded in transactions before this one. @returns How many it freed. */
+  #free(most: number): number {
+    let freed = 0
+    while (freed < most && this.#roots.discarded !== 0 && this.reserve(freeWords)) {
+      const block = this.#roots.discarded
+      this.#roots.discarded = this.#memory.load(block + 1)
+      this.#join(block)
+      freed++
+    }
+    if (freed > 0) this.#roots.dirty = true
+    return freed
+  }
+
+  /** Makes a block free, as one with the free blocks beside it. */
+  #join(block: number): void {
+    const memory = this.#memory
+    this.#journal.image(block, 2)
+    const mark = memory.load(block)
+    let start = block
+    let words = mark >>> 2
+    if ((mark & tag.previousFree) !== 0) {
+      const before = memory.load(block - 1)
+      start -= before
+      words += before
+      this.#unlink(start)
+    }
+    const next = start + words
+    if (next === this.#roots.top) {
+      this.#roots.top = start
+      return
+    }
+    const nextMark = memory.load(next)
+    if ((nextMark & tag.used) === 0) {
+      words += nextMark >>> 2
+      this.#unlink(next)
+    }
+    this.#link(start, words)
+  }
+
+  /** The block that was discarded last, if it fits exactly: then there is nothing to join and to split. */
+  #takeDiscarded(words: number): number {
+    const block = this.#roots.discarded
+    if (block === 0 || this.#memory.load(block) >>> 2 !== words || !this.reserve(takeWords)) return 0
+    this.#journal.note(block + 1)
+    this.#roots.discarded = this.#memory.load(block + 1)
+    this.#roots.dirty = true
+    return block
+  }
+
+  #try(words: number): number {
+    return this.reserve(takeWords) ? this.#take(words) : 0
+  }
+
+  /** A block out of the free lists, or else out of the last slab's rest; 0 if neither has one. */
+  #take(words: number): number {
+    const list = this.#filledList(searchClass(words))
+    if (list >= 0) return this.#takeFree(this.#head[head.freeLists + list]!, words)
+    return this.#takeTop(words)
+  }
+
+  #takeFree(block: number, words: number): number {
+    const memory = this.#memory
+    const size = memory.load(block) >>> 2
+    this.#unlink(block)
+    const rest = size - words
+    if (rest >= blockWordsMin) {
+      this.#link(block + words, rest)
+      memory.store(block, tagOf(words, tag.used))
+      return block
+    }
+    const next = block + size
+    this.#journal.note(next)
+    memory.store(next, memory.load(next) & ~tag.previousFree)
+    memory.store(block, tagOf(size, tag.used))
+    return block
+  }
+
+  /** What lies behind `top` means nothing yet: no image is needed. */
+  #takeTop(words: number): number {
+    const block = this.#roots.top
+    if (words > this.#topEnd - block) return 0
+    this.#memory.store(block, tagOf(words, tag.used))
+    this.#roots.top = block + words
+    this.#roots.dirty = true
+    return block
+  }
+
+  /** Where the last slab's sentinel stands. */
+  get #topEnd(): number {
+    const last = this.#roots.slabs - 1
+    return last * (this.#memory.mask + 1) + this.#memory.sizes[last]! - 1
+  }
+
+  /** Goes on in another slab; one that an interrupted transaction has added is there already. */
+  #openSlab(words: number): boolean {
+    const memory = this.#memory
+    const slab = this.#roots.slabs
+    if (words > memory.mask || slab === memory.slabsMax) return false
+    if (memory.slabs.count <= slab && !memory.slabs.grow((words + 1) * 4)) return false
+    memory.attach(slab)
+    this.#closeSlab()
+    this.#roots.slabs = slab + 1
+    this.#roots.top = slab * (memory.mask + 1)
+    memory.store(this.#topEnd, tagOf(1, tag.used))
+    this.#roots.dirty = true
+    return true
+  }
+
+  /** The last slab's rest becomes a free block; a few words are left as a block that nobody owns. */
+  #closeSlab(): void {
+    const { top } = this.#roots
+    const rest = this.#topEnd - top
+    if (rest >= blockWordsMin) this.#link(top, rest)
+    else if (rest > 0) this.#memory.store(top, tagOf(rest, tag.used))
+  }
+
+  /** Makes the words from `block` a free block and puts it into its list. */
+  #link(block: number, words: number): void {
+    const memory = this.#memory
+    const journal = this.#journal
+    const list = sizeClass(words)
+    const first = this.#head[head.freeLists + list]!
+    const next = block + words
+    journal.image(block, 3)
+    memory.store(block, tagOf(words, 0))
+    memory.store(block + 1, first)
+    memory.store(block + 2, 0)
+    journal.note(next - 1)
+    memory.store(next - 1, words)
+    journal.note(next)
+    memory.store(next, memory.load(next) | tag.previousFree)
+    if (first !== 0) {
+      journal.note(first + 2)
+      memory.store(first + 2, block)
+    }
+    journal.note(head.freeLists + list)
+    this.#head[head.freeLists + list] = block
+    this.#mark(list)
+  }
+
+  /** Takes a free block out of its list, and images what of it means something. */
+  #unlink(block: number): void {
+    const memory = this.#memory
+    const journal = this.#journal
+    const words = memory.load(block) >>> 2
+    const next = memory.load(block + 1)
+    const previous = memory.load(block + 2)
+    journal.image(block, 3)
+    journal.note(block + words - 1)
+    if (next !== 0) {
+      journal.note(next + 2)
+      memory.store(next + 2, previous)
+    }
+    if (previous !== 0) {
+      journal.note(previous + 1)
+      memory.store(previous + 1, next)
+      return
+    }
+    const list = sizeClass(words)
+    journal.note(head.freeLists + list)
+    this.#head[head.freeLists + list] = next
+    if (next === 0) this.#filled[list >> 5]! &= ~(1 << (list & 31))
+  }
+
+  #mark(list: number): void {
+    this.#filled[list >> 5]! |= 1 << (list & 31)
+  }
+
+  /** The first list from `from` on that has a block, or -1. */
+  #filledList(from: number): number {
+    const filled = this.#filled
+    let word = from >> 5
+    let bits = filled[word]! & (-1 << (from & 31))
+    while (bits === 0) {
+      if (++word === filled.length) return -1
+      bits = filled[word]!
+    }
+    return word * 32 + 31 - clz32(bits & -bits)
+  }
+}
+
+/** The list that a free block of `words` words belongs to. */
+export function sizeClass(words: number): number {
+  if (words < 32) return words
+  const octave = 31 - clz32(words)
+  return 32 + (octave - 5) * 8 + ((words >>> (octave - 3)) & 7)
+}
+
+/** The first list of which every block has at least `words` words. */
+function searchClass(words: number): number {
+  if (words < 32) return words
+  const octave = 31 - clz32(words)
+  return sizeClass(words + (1 << (octave - 3)) - 1)
+}

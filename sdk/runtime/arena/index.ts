@@ -1,0 +1,13 @@
+/** The door of the room: state outside the heap. */
+export { Arena, type ArenaOptions, openArena } from './arena.ts'
+export { faultsOf } from './check.ts'
+export { type ArenaErrorCode, arenaErrors } from './errors.ts'
+export type { CommitWord } from './journal.ts'
+export {
+  nextSlabBytes,
+  OwnSlabs,
+  type OwnSlabsOptions,
+  type Slabs,
+  slabBytesDefault,
+  slabUnitBytes,
+} from './slabs.ts'

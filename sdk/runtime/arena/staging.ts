@@ -1,0 +1,89 @@
+/**
+ * Staging: a key or a value on its way into an arena, as words of private memory.
+ *
+ * An argument is looked at here only, before anything is changed: what pretends to be a Uint8Array may run code of the
+ * author's at every element, which may come back into the arena.
+ *   G1. The words hold the bytes and, in the last one, zeros behind them.
+ * @module
+ */
+import type { Data } from '../../function.ts'
+import { notData } from '../outcome-writer.ts'
+import { Bytes, copyBytes } from '../primordials.ts'
+import { utf8Write } from '../utf8.ts'
+import { arenaError } from './errors.ts'
+import { Words } from './memory.ts'
+
+/** Bytes up to here have room at all times. */
+const smallBytes = 64 * 1024
+/** Below this, copying one by one beats a call. */
+const copiedByHandMax = 64
+/** Most bytes that UTF-8 takes for a UTF-16 unit. */
+const unitBytes = 3
+
+export class Staging {
+  readonly #small = new ArrayBuffer(smallBytes)
+  readonly #smallWords = new Words(this.#small)
+  readonly #smallBytes = new Bytes(this.#small)
+  words: Int32Array = this.#smallWords
+  bytes: Uint8Array = this.#smallBytes
+  length = 0
+  /** It was text, of ASCII characters only. */
+  ascii = false
+
+  /**
+   * Takes bytes, or text as UTF-8.
+   * @throws {CodedError} ERR_ARGUMENT if it is neither, ERR_STATE_TOO_LARGE if it is longer than `most` bytes.
+   */
+  put(attempted: string, what: string, data: Data, most: number): void {
+    if (typeof data === 'string') this.#putText(data, most)
+    else if (data instanceof Bytes) this.#putBytes(data, most)
+    else throw notData(attempted, what, data)
+    if (this.length <= most) return
+    throw arenaError(
+      'ERR_STATE_TOO_LARGE',
+      `Cannot ${attempted}: its ${what} has ${this.length} bytes, at most ${most} fit: keep it in parts, under keys of their own`,
+    )
+  }
+
+  #putBytes(data: Uint8Array, most: number): void {
+    const length = data.length >>> 0
+    this.length = length
+    this.ascii = false
+    if (length > most) return
+    this.#makeRoom(length)
+    this.words[length >>> 2] = 0
+    const { bytes } = this
+    if (length > copiedByHandMax) copyBytes(bytes, data, 0)
+    else for (let i = 0; i < length; i++) bytes[i] = data[i]!
+  }
+
+  #putText(text: string, most: number): void {
+    const units = text.length
+    this.length = units
+    if (units > most) return
+    this.#makeRoom(units * unitBytes)
+    const { bytes } = this
+    let seen = 0
+    for (let i = 0; i < units; i++) {
+      const unit = text.charCodeAt(i)
+      seen |= unit
+      bytes[i] = unit
+    }
+    this.ascii = seen < 0x80
+    let end = this.ascii ? units : utf8Write(text, bytes, 0)
+    this.length = end
+    for (; (end & 3) !== 0; end++) bytes[end] = 0
+  }
+
+  /** What is large has memory of its own, until the next one comes. */
+  #makeRoom(bytes: number): void {
+    if (bytes < smallBytes) {
+      this.words = this.#smallWords
+      this.bytes = this.#smallBytes
+      return
+    }
+    const memory = new ArrayBuffer((bytes + 4) & ~3)
+    this.words = new Words(memory)
+    this.bytes = new Bytes(memory)
+  }
+}
