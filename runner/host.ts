@@ -75,8 +75,10 @@ export class Host {
     if (this.#state === 'draining' || this.#ending !== undefined) return
     this.#state = 'draining'
     this.#control.changed()
+    // Those at work first: what is being applied may wait for them. Then those that were started meanwhile.
+    await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
     await this.#applied
-    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
+    await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
     await this.#end(endingOf('drained', reason))
   }
 
@@ -195,7 +197,6 @@ export class Host {
       message,
     }
     this.#control.log(line)
-    process.stdout.write(`${JSON.stringify(line)}\n`)
   }
 
   #logFailure(instance: string, error: ErrorReport, action: string): void {

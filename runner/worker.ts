@@ -10,6 +10,7 @@
  * @module
  */
 import {
+  addCounts,
   Consumer,
   type NatsConnection,
   natsWire,
@@ -22,6 +23,7 @@ import type {
   Assignment,
   ErrorReport,
   ExitReason,
+  InputLedger,
   InstanceAssignment,
   InstanceReport,
 } from '../infra/control/messages.ts'
@@ -37,8 +39,9 @@ import type { BatchResult, Instance, RecordFailure } from './isolate/index.ts'
 const batchBytesMax = 256 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
-/** Longest wait at a stop for outputs to be sent and acknowledged. */
-const stopWaitMs = 6_000
+/** Longest waits at a stop, together below the grace that a task has: for the callback at hand, for its outputs to leave. */
+const callbackWaitMs = 3_000
+const outputsWaitMs = 4_000
 
 export interface WorkerOptions {
   readonly nc: NatsConnection
@@ -68,6 +71,8 @@ export class Worker {
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
   #allSent: Promise<void> | undefined
+  /** Accounts of consumers of earlier epochs. */
+  readonly #earlier: InputLedger[] = []
   /** A change of ownership, to be made between two batches. */
   #change: (() => Promise<void>) | undefined
   readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
@@ -102,29 +107,36 @@ export class Worker {
     this.#assignment = assignment
     this.#setStreams(assignment)
     this.#options.isolate.setOutputs(outputsOf(assignment))
-    if (instance.epoch <= this.#instance.epoch) return
+    if (instance.epoch <= this.#instance.epoch) return this.#wake()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#change = async () => {
       this.#change = undefined
-      await this.#consumer.leave()
-      this.#hand = []
-      this.#instance = instance
-      this.#consumer = this.#newConsumer(instance)
-      this.#own()
+      await this.#changeOwnership(instance)
       resolve()
     }
+    this.#options.isolate.askToYield()
     this.#wake()
     await Promise.race([promise, this.#finished])
   }
 
-  /** Finishes the batch at hand, sends its outputs, leaves the channels, runs `destroy`. */
+  /** Finishes the callback at hand, sends its outputs, leaves the channels, runs `destroy`. */
   async stop(): Promise<void> {
-    this.#state = 'draining'
-    this.#stopping.abort()
-    this.#wake()
+    if (this.#state !== 'draining') {
+      this.#state = 'draining'
+      this.#stopping.abort()
+      this.#options.isolate.askToYield()
+      this.#wake()
+    }
+    if (!(await this.#finishedWithin(callbackWaitMs))) this.#options.isolate.kill() // its result will be fatal
     await this.#finished
     await this.#leave()
-    await this.#options.isolate.destroy()
+    try {
+      await this.#options.isolate.destroy()
+    } catch (error) {
+      const { name, message, stack } = error as Error
+      const report = { name, message, stack: stack ?? '', timeMs: this.#options.clock.nowMs() }
+      this.#options.onFailure(this.#instance.id, report, 'destroy')
+    }
   }
 
   report(): InstanceReport {
@@ -141,7 +153,7 @@ export class Worker {
       heapBytes: stats.heapBytes,
       cpuSeconds: stats.cpuSeconds,
       outputs: this.#producer.ledger(),
-      inputs: this.#consumer.ledger(),
+      inputs: addInputs([...this.#earlier, ...this.#consumer.ledger()]),
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
     }
   }
@@ -166,13 +178,18 @@ export class Worker {
       running = undefined
       if (result.pending && result.fatal === undefined) {
         running = this.#options.isolate.resume()
+        if (this.#stopping.signal.aborted || this.#change !== undefined) this.#options.isolate.askToYield()
       } else {
         this.#hand = rest
         batch = this.#mayGoOn(result) ? this.#take() : undefined
         if (batch !== undefined) running = this.#isolate(batch)
       }
       this.#publish(result, failed)
-      if (result.fatal !== undefined) return this.#fail(result.fatal, finished, result)
+      if (result.fatal === undefined) continue
+      this.#dropBroken(finished, result)
+      // A callback that did not end in time at a stop was ended: that is what was asked for.
+      if (this.#stopping.signal.aborted) return
+      return this.#fail(result.fatal)
     }
   }
 
@@ -198,14 +215,12 @@ export class Worker {
 
   /** Waits until there is something to do and room for what comes of it. */
   async #work(): Promise<void> {
-    const { signal } = this.#stopping
-    while (!signal.aborted && this.#change === undefined) {
-      if (this.#producer.heldBytes > heldBytesMax) await this.#allSent
-      if (signal.aborted) return
-      if (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()) return
+    while (!this.#stopping.signal.aborted && this.#change === undefined) {
+      const room = this.#producer.heldBytes <= heldBytesMax
+      if (room && (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue())) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
-      this.#planTimer()
+      if (room) this.#planTimer()
       await promise
       this.#cancelTimer?.()
     }
@@ -221,6 +236,7 @@ export class Worker {
     await this.#producer.sent(this.#stopping.signal).catch(() => undefined)
     this.#allSent = undefined
     if (this.#producer.heldBytes === 0) this.#consumer.acknowledge()
+    this.#wake()
   }
 
   #timerIsDue(): boolean {
@@ -309,15 +325,17 @@ export class Worker {
     this.#producer.send(stream, partitionOf(letter.key, descriptor.partitions), frameOf([letter]), 1)
   }
 
-  async #fail(fatal: CodedError, batch: readonly TakenFrame[], result: BatchResult): Promise<void> {
+  async #fail(fatal: CodedError): Promise<void> {
     this.#state = 'failed'
-    // A limit that a record broke: that record is gone, as one that threw is, or it would break each next owner.
-    if (result.recordAtHand === true && !result.failures.some((failure) => failure.action === 'fail')) {
-      const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
-      if (open !== undefined) this.#drop(open, 'failed')
-    }
     await this.#leave()
     this.#options.onEnd(endingOf(reasonOf(fatal.code), fatal.message))
+  }
+
+  /** A record that broke a limit is gone, as one that threw is, or it would break each next owner. */
+  #dropBroken(batch: readonly TakenFrame[], result: BatchResult): void {
+    if (result.recordAtHand !== true || result.failures.some((failure) => failure.action === 'fail')) return
+    const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
+    if (open !== undefined) this.#drop(open, 'failed')
   }
 
   /** Counts the next record of a frame as done, but dropped. */
@@ -328,12 +346,34 @@ export class Worker {
 
   /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
   async #leave(): Promise<void> {
-    const deadline = AbortSignal.timeout(stopWaitMs)
+    const deadline = AbortSignal.timeout(outputsWaitMs)
     await this.#producer.sent(deadline).catch(() => undefined)
-    if (this.#producer.heldBytes === 0) await this.#consumer.leave(deadline).catch(() => undefined)
-    else this.#consumer.close() // outputs that nobody took are lost: their inputs stay unacknowledged, and count so (K2)
+    // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
+    if (this.#producer.heldBytes > 0) this.#consumer.giveUp('undelivered')
+    await this.#consumer.leave(deadline).catch(() => undefined)
     await this.#producer.settled(deadline).catch(() => undefined)
     await this.#producer.close()
+  }
+
+  /**
+   * Leaves the partitions held and takes the new ones. Outputs still held stay with this worker's producer; should it be
+   * killed before they have left, they are lost without an account (they are few: see `heldBytesMax`).
+   */
+  async #changeOwnership(instance: InstanceAssignment): Promise<void> {
+    await this.#producer.sent(AbortSignal.timeout(outputsWaitMs)).catch(() => undefined)
+    await this.#consumer.leave()
+    for (const row of this.#consumer.ledger()) this.#earlier.push(row)
+    this.#hand = []
+    this.#instance = instance
+    this.#options.isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
+    this.#consumer = this.#newConsumer(instance)
+    this.#own()
+  }
+
+  async #finishedWithin(ms: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const cancel = this.#options.clock.after(ms, () => resolve(false))
+    return await Promise.race([promise, this.#finished!.then(() => true)]).finally(cancel)
   }
 
   #setStreams(assignment: Assignment): void {
@@ -402,6 +442,29 @@ function reasonOf(code: string): ExitReason {
   if (code === 'ERR_FUNCTION_FAILED') return 'functionFailed'
   if (code === 'ERR_DEADLINE') return 'deadline'
   return code === 'ERR_MEMORY' ? 'memory' : 'crashed'
+}
+
+/** Adds up accounts of the same stream. */
+function addInputs(rows: readonly InputLedger[]): InputLedger[] {
+  const sums = new Map<string, InputLedger>()
+  for (const row of rows) {
+    const sum = sums.get(row.stream)
+    sums.set(
+      row.stream,
+      sum === undefined
+        ? row
+        : {
+            stream: row.stream,
+            received: sum.received + row.received,
+            processed: sum.processed + row.processed,
+            dropped: addCounts(sum.dropped, row.dropped),
+            repeats: sum.repeats + row.repeats,
+            gaps: sum.gaps + row.gaps,
+            refused: addCounts(sum.refused, row.refused),
+          },
+    )
+  }
+  return [...sums.values()]
 }
 
 /** The streams that the function may write, as the runtime needs them. */

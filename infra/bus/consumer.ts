@@ -169,6 +169,20 @@ export class Consumer {
     this.#sendCredits((channel) => channel.expected !== undefined && channel.expected > channel.told, 0)
   }
 
+  /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
+  giveUp(reason: string): void {
+    for (const { stream, channels } of this.#partitions.values()) {
+      for (const channel of channels.values()) {
+        const records = channel.through - channel.acknowledged
+        if (!channel.dirty || records <= 0) continue
+        const account = this.#account(stream)
+        account.processed -= records
+        account.dropped[reason] = (account.dropped[reason] ?? 0) + records
+        channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + records }
+      }
+    }
+  }
+
   /** One row a stream (I7). */
   ledger(): InputLedger[] {
     return [...this.#accounts.values()].map((a) => ({
@@ -192,11 +206,12 @@ export class Consumer {
       for (;;) {
         const reconnected = nextReconnect(wire, signal)
         this.#sendCredits((channel) => channel.expected !== undefined, creditFlags.leaving)
-        const heard = await wire.flush().then(
+        const heard = wire.flush().then(
           () => true,
           () => false,
         )
-        if (heard) break
+        // A server that is frozen neither answers nor breaks the connection: only the deadline ends that.
+        if (await Promise.race([heard, reconnected.then(() => false)])) return
         await reconnected
       }
     } finally {

@@ -7,7 +7,14 @@ export {
   type TakenFrame,
   windowBytesDefault,
 } from './consumer.ts'
-export { addLedgers, bufferBytesMaxDefault, originOf, Producer, type ProducerOptions } from './producer.ts'
+export {
+  addCounts,
+  addLedgers,
+  bufferBytesMaxDefault,
+  originOf,
+  Producer,
+  type ProducerOptions,
+} from './producer.ts'
 export * as subjects from './subjects.ts'
 export { startTail, type TailOptions } from './tail.ts'
 export { natsWire, type Wire } from './wire.ts'

@@ -10,7 +10,7 @@
  * Invariants:
  *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server confirmed it.
  *  P2. Bytes outstanding towards a blocking consumer are at most its window, or one frame.
- *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7).
+ *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7); what is held counts as in flight.
  *  P4. A credit of an epoch lower than one already heard for that consumer changes nothing (I8).
  * @module
  */
@@ -330,7 +330,7 @@ export class OutPartition {
   }
 
   #account(channel: Channel): OutputLedger {
-    const sent = Math.max(0, this.#sentHigh - channel.from)
+    const sent = Math.max(0, this.#next - channel.from) // held ones too: they were taken, so they are in flight
     const acked = Math.max(0, channel.position - channel.from) - channel.unaccounted
     return {
       stream: this.stream,

@@ -6,7 +6,7 @@
  *
  * Invariants:
  *  P5. Frames of a partition are published in the order of their sequences (I2).
- *  P6. Bytes in the client's buffers that the server has not confirmed are at most `unconfirmedBytesMax` and a frame.
+ *  P6. Bytes in the client's buffers that the server has not confirmed are at most twice `unconfirmedBytesMax` and a frame.
  *  P7. Nothing is published while the connection is known to be down; after it is back, all that is unconfirmed is sent again.
  * @module
  */
@@ -435,9 +435,19 @@ export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): Output
     consumer: a.consumer,
     sent: a.sent + b.sent,
     acked: a.acked + b.acked,
-    dropped,
+    dropped: addCounts(a.dropped, b.dropped),
     unaccounted: a.unaccounted + b.unaccounted,
   }
+}
+
+/** Adds counts by reason. */
+export function addCounts(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const sum: Record<string, number> = { ...a }
+  for (const [reason, records] of Object.entries(b)) sum[reason] = (sum[reason] ?? 0) + records
+  return sum
 }
 
 function wake(waiters: Set<() => void>): void {

@@ -20,7 +20,7 @@ import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
 const bootMs = 10_000
 
 /** What the runtime exports (sdk/runtime/isolate-main.ts). */
-const entries = ['boot', 'define', 'lifecycle', 'run', 'wake', 'setOutputs'] as const
+const entries = ['boot', 'define', 'lifecycle', 'run', 'wake', 'setOutputs', 'keepPartitions'] as const
 export type Entry = (typeof entries)[number]
 
 export interface GuestOptions {

@@ -52,6 +52,7 @@ export class Instance {
   readonly #guest: Guest
   #reader: OutcomeReader
   #outputsWanted: Outputs | undefined
+  #partitionsKept: readonly number[] | undefined
   /** The frames of the batch at hand, how many of their records are done, and how far its outcome was read. */
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
@@ -125,6 +126,16 @@ export class Instance {
       const gotOn = result.records > 0 || result.timersFired > 0
       if (gotOn || !result.pending) return result
     }
+  }
+
+  /** From the next batch on the state and timers of other partitions are forgotten; until then no timer is due. */
+  keepPartitions(partitions: readonly number[]): void {
+    this.#partitionsKept = partitions
+  }
+
+  /** Asks a batch under way to end after the callback at hand. */
+  askToYield(): void {
+    this.#regions.askToYield()
   }
 
   /** What the streams are from the next batch on. */
@@ -204,6 +215,10 @@ export class Instance {
   }
 
   async #applyOutputs(): Promise<void> {
+    if (this.#partitionsKept !== undefined) {
+      await this.#turn('keepPartitions', [JSON.stringify(this.#partitionsKept)])
+      this.#partitionsKept = undefined
+    }
     const outputs = this.#outputsWanted
     if (outputs === undefined) return
     this.#outputsWanted = undefined

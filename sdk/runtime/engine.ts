@@ -148,6 +148,15 @@ export class Engine {
     this.#workshop.streams = new Map(outputs.map((stream) => [stream.name, stream]))
   }
 
+  /** Between batches: forgets state and timers of all partitions but these; another owner has the others now. */
+  keepPartitions(kept: readonly number[]): void {
+    for (let partition = 0; partition < this.#states.length; partition++) {
+      if (!kept.includes(partition)) this.#states[partition] = undefined
+    }
+    this.timers.keepPartitions(kept)
+    this.#finish()
+  }
+
   /** Processes a batch that lies in the input. */
   run({ frames, nowMs, text }: Batch): void {
     this.#begin(nowMs)

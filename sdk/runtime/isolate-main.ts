@@ -127,6 +127,11 @@ export function setOutputs(json: string): number {
   return guarded(() => engine!.setOutputs(streams(fromJson(json) as OutputConfig[])))
 }
 
+/** @param json The partitions whose state and timers stay. */
+export function keepPartitions(json: string): number {
+  return guarded(() => engine!.keepPartitions(fromJson(json) as number[]))
+}
+
 /** @returns 0, or 1 if the runtime broke: the author's code has taken away a built-in that it stands on. */
 function guarded(call: () => void): number {
   try {

@@ -59,6 +59,12 @@ export class Timers {
     return true
   }
 
+  /** Forgets the timers of all partitions but these. Not inside a callback. */
+  keepPartitions(kept: readonly number[]): void {
+    for (const timer of this.list()) if (!kept.includes(timer.partition)) this.#remove(timer)
+    this.#compact()
+  }
+
   commit(): void {
     if (this.#journal.length === 0) return
     this.#journal.length = 0

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Platform } from './platform.ts'
+
+function chain(name: string, from: string, to: string, body: string): string {
+  return `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${from}': groupBy }, ostreams: [${to === '' ? '' : `'${to}'`}], onError: 'deadLetter' },
+  ${body}
+})
+`
+}
+
+const numbers = (count: number): string =>
+  Array.from({ length: count }, (_, i) => `${i} ${'x'.repeat(2000)}`).join('\n')
+
+test('a redeploy behind a blocked downstream hands on what was not touched, and counts the rest', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const pass = `processRecord(ctx, record) { ctx.produceRecord('mid', record.key, record.text()) },`
+  await platform.deploy('down', chain('down', 'mid', '', 'processRecord() {},'), [
+    '--instances',
+    '0',
+    '--no-wait',
+  ])
+  await platform.deploy('up', chain('up', 'start', 'mid', pass))
+  const records = 4000
+  await platform.json(['produce', 'start', '--key', 'k'], numbers(records))
+  await platform.until('up', (d) => d.recordsIn > 100)
+  await platform.deploy('up', chain('up', 'start', 'mid', `// v2\n  ${pass}`))
+  await platform.deploy('down', chain('down', 'mid', '', '// v2\n  processRecord() {},'))
+  const up = await platform.until('up', (d) => d.ledger[0]!.inFlight === 0)
+  const [row] = up.ledger
+  assert.equal(row!.sent, records)
+  assert.equal(row!.unaccounted, 0)
+  const undelivered = row!.dropped['undelivered'] ?? 0
+  assert.equal(row!.processed + undelivered, records)
+  assert.ok(row!.processed > records / 2, `most of the queue went to the new version: ${JSON.stringify(row)}`)
+  const down = await platform.until('down', (d) => d.ledger[0]!.inFlight === 0)
+  assert.ok(down.ledger[0]!.processed >= row!.processed)
+})
+
+test('a stop ends an asynchronous batch after the callback at hand', { timeout: 120_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  const slow = `async processRecord() { await new Promise((done) => setTimeout(done, 100)) },\n  destroy() { console.log('destroyed') },`
+  await platform.deploy('slow', chain('slow', 'start', '', slow))
+  await platform.json(['produce', 'start', '--key', 'k'], numbers(200))
+  await platform.until('slow', (d) => d.recordsIn > 3)
+  await platform.json(['kill', '-id', 'slow-0', '--restart'])
+  const after = await platform.until('slow', (d) => d.instances[0]?.lastExit !== undefined)
+  assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
+  assert.equal(after.ledger[0]!.unaccounted, 0)
+  assert.deepEqual(after.ledger[0]!.dropped, {})
+  assert.match((await platform.cli(['fn', 'logs', 'slow'])).stdout, /destroyed/)
+})
+
+test('a callback that does not end in time at a stop costs its record and no other', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const stuck = `async processRecord() { await new Promise((done) => setTimeout(done, 25_000)) },`
+  await platform.deploy('stuck', chain('stuck', 'start', '', stuck))
+  await platform.json(['produce', 'start', '--key', 'k'], numbers(10))
+  await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 10)
+  await platform.deploy('stuck', chain('stuck', 'start', '', 'processRecord() {},'))
+  const after = await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 0)
+  assert.deepEqual(
+    { ...after.ledger[0] },
+    { stream: 'start', sent: 10, processed: 9, dropped: { failed: 1 }, inFlight: 0, unaccounted: 0 },
+  )
+})
+
+test('a destroy that throws and a dead letter near the size limit end nothing', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const body = `processRecord() { throw new Error('no') },\n  destroy() { throw new Error('destroy failed too') },`
+  await platform.deploy('bad', chain('bad', 'start', '', body))
+  await platform.json(['produce', 'start', '--key', 'k'], `${'"'.repeat(600_000)}\nsmall\n`)
+  const before = await platform.until('bad', (d) => d.ledger[0]!.inFlight === 0)
+  assert.deepEqual(before.ledger[0]!.dropped, { deadLettered: 2 })
+  assert.equal(before.instances[0]!.restarts, 0)
+  await platform.json(['kill', '-id', 'bad-0', '--restart'])
+  const after = await platform.until('bad', (d) => d.instances[0]?.lastExit !== undefined)
+  assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
+  assert.match((await platform.cli(['fn', 'logs', 'bad'])).stdout, /destroy failed too/)
+})
+
+test('timers and state of a partition end with its owner', { timeout: 120_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  const body = `processRecord(ctx, record) { ctx.setTimer(record.text(), ctx.nowMs() + 4000) },
+  processTimer(ctx, key) { console.log('timer', key, 'by', ctx.instance) },`
+  const source = chain('times', 'start', '', body)
+  await platform.deploy('times', source, ['--instances', '2'])
+  await platform.until('times', (d) => d.instancesRunning === 2)
+  await platform.json(['produce', 'start'], Array.from({ length: 40 }, (_, i) => `key-${i}`).join('\n'))
+  await platform.until('times', (d) => d.recordsIn === 40)
+  await platform.json(['kill', '-id', 'times-1'])
+  await platform.until('times', (d) => d.instancesWanted === 1 && d.instances.length === 1)
+  await new Promise((resolve) => setTimeout(resolve, 4500)) // the timers' own time
+  const logs = (await platform.cli(['fn', 'logs', 'times', '--tail', '1000'])).stdout
+  const fired = [...logs.matchAll(/timer (key-\d+) by (\d)/g)].map((m) => m[1]!)
+  assert.equal(new Set(fired).size, fired.length, 'none fires twice')
+})
