@@ -11,7 +11,7 @@
 import type { Data } from '../function.ts'
 import { latin1 } from './latin1.ts'
 import { notData } from './outcome-writer.ts'
-import { Bytes, copyBytes } from './primordials.ts'
+import { Bytes, copyBytes, lengthOf } from './primordials.ts'
 import { utf8Encode, utf8Length, utf8Read } from './utf8.ts'
 
 export interface KeyedState {
@@ -83,7 +83,7 @@ export class MapState implements KeyedState {
     }
     const bytes = checked('setState', 'value', value)
     const stored = entry?.value
-    if (typeof stored === 'object' && stored.length === bytes.length && bytes.length <= inPlaceMax) {
+    if (typeof stored === 'object' && stored.length <= inPlaceMax && stored.length === lengthOf(bytes)) {
       this.#overwrite(entry!, stored, bytes)
       return
     }

@@ -3,13 +3,13 @@
  * arguments in 20 ns, where applying `fromCharCode` to a view of eight bytes takes 90.
  * @module
  */
-import { fromCharCode, stringOf } from './primordials.ts'
+import { Bytes, fromCharCode, lengthOf, stringOf } from './primordials.ts'
 
 const piecewiseMax = 64
 const chunkBytes = 2048
 
 export function latin1(bytes: Uint8Array): string {
-  const length = bytes.length
+  const length = lengthOf(bytes)
   if (length > piecewiseMax) return latin1Long(bytes, length)
   let text = ''
   let at = 0
@@ -34,7 +34,8 @@ export function latin1(bytes: Uint8Array): string {
 }
 
 function latin1Long(bytes: Uint8Array, length: number): string {
+  const own = new Bytes(bytes) // whose methods are not the author's
   let text = ''
-  for (let at = 0; at < length; at += chunkBytes) text += stringOf(bytes.subarray(at, at + chunkBytes))
+  for (let at = 0; at < length; at += chunkBytes) text += stringOf(own.subarray(at, at + chunkBytes))
   return text
 }

@@ -12,7 +12,7 @@ import { murmur3 } from '../hash.ts'
 import type { Board } from './board.ts'
 import { runtimeError } from './errors.ts'
 import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, reportBytesMax } from './layout.ts'
-import { Bytes, copyBytes } from './primordials.ts'
+import { Bytes, copyBytes, lengthOf } from './primordials.ts'
 import { utf8Write } from './utf8.ts'
 
 /** Bytes below which copying one by one beats a call. Measured: runner/isolate/bench.ts. */
@@ -118,7 +118,7 @@ export class OutcomeWriter {
       return utf8Write(data, bytes, at)
     }
     if (!(data instanceof Bytes)) throw notData(`produceRecord to '${stream.name}'`, what, data)
-    const length = data.length
+    const length = lengthOf(data)
     if (length > limit - at) throw this.#tooMuch(stream)
     if (length > copiedByHandMax) copyBytes(bytes, data, at)
     else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!

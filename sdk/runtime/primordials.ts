@@ -19,6 +19,15 @@ export function copyBytes(target: Uint8Array, source: Uint8Array, at: number): v
 /** `Atomics.store` on a view of 32-bit words. */
 export const storeWord: (words: Int32Array, index: number, value: number) => number = Atomics.store
 
+const typedArray = Reflect.getPrototypeOf(Uint8Array.prototype)!
+const { get: typedArrayLength } = Reflect.getOwnPropertyDescriptor(typedArray, 'length')!
+
+/**
+ * How many elements there are, whatever the array says of itself: the author's code may give its own a `length`.
+ * @throws {TypeError} If it only looks like an array of bytes.
+ */
+export const lengthOf: (bytes: Uint8Array) => number = Function.prototype.call.bind(typedArrayLength!)
+
 export const { fromCharCode } = String
 
 /** `String.fromCharCode(...codes)`; at most some thousands. */
