@@ -1,6 +1,10 @@
 /**
- * ConsoleRing: lines of the console on their way to the host, in shared memory, bounded in bytes a call and in lines a
- * second. Lines are no effects: those of a callback that threw are kept, they may tell why.
+ * ConsoleRing: lines of the console on their way to the host, in shared memory. Lines are no effects: those of a callback
+ * that threw are kept, they may tell why.
+ *
+ *   R1. A second has at most `linesPerSecondMax` lines, and `bytesPerSecondMax` bytes and a line; a call, what the region
+ *       holds. A function that logs without end fills no disk.
+ *   R2. What is left out is counted, and told before the next line that is not.
  *
  *   entry: u32 level | bytes << 8, then the line in UTF-8, padded to 4
  * @module
@@ -10,6 +14,7 @@ import { consoleLineMax, control, type LogLevel, logLevels } from './layout.ts'
 import { utf8Read, utf8Write } from './utf8.ts'
 
 const linesPerSecondMax = 500
+const bytesPerSecondMax = 64 * 1024
 /** UTF-8 takes at most three bytes a code unit. */
 const entryBytesMax = 4 + 3 * consoleLineMax
 
@@ -18,8 +23,10 @@ export class ConsoleRing {
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
   readonly #size: number
-  #second = 0
+  /** When the second at hand began, and what it has had so far. */
+  #secondMs = Number.NEGATIVE_INFINITY
   #lines = 0
+  #lineBytes = 0
   #dropped = 0
 
   constructor(memory: ArrayBufferLike, board: Board) {
@@ -30,32 +37,25 @@ export class ConsoleRing {
   }
 
   write(level: LogLevel, line: string, nowMs: number): void {
-    const second = Math.floor(nowMs / 1000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#lines = 0
+    if (nowMs - this.#secondMs >= 1000 || nowMs < this.#secondMs) {
+      this.#secondMs = nowMs
+      this.#lines = this.#lineBytes = 0
     }
-    if (this.#lines >= linesPerSecondMax || !this.#fits()) {
-      this.#dropped++
-      return
-    }
-    if (this.#dropped > 0) {
-      this.#append(
-        'warn',
-        `${this.#dropped} lines of the console were dropped: at most ${linesPerSecondMax} a second`,
-      )
+    if (this.#dropped > 0 && this.#fits()) {
+      this.#append('warn', droppedText(this.#dropped))
       this.#dropped = 0
-      if (!this.#fits()) {
-        this.#dropped++
-        return
-      }
     }
-    this.#lines++
-    this.#append(level, line)
+    if (this.#fits()) this.#append(level, line)
+    else this.#dropped++
   }
 
+  /** Asks no built-in, which the author's code may have replaced. */
   #fits(): boolean {
-    return this.#board.word(control.consoleEnd) + entryBytesMax <= this.#size
+    return (
+      this.#lines < linesPerSecondMax &&
+      this.#lineBytes < bytesPerSecondMax &&
+      this.#board.word(control.consoleEnd) + entryBytesMax <= this.#size
+    )
   }
 
   #append(level: LogLevel, line: string): void {
@@ -65,9 +65,16 @@ export class ConsoleRing {
       this.#bytes,
       at + 4,
     )
+    this.#lines++
+    this.#lineBytes += end - at
     this.#words[at >> 2] = logLevels.indexOf(level) | ((end - at - 4) << 8)
     this.#board.publish(control.consoleEnd, (end + 3) & ~3)
   }
+}
+
+function droppedText(lines: number): string {
+  const most = `${linesPerSecondMax} lines and ${bytesPerSecondMax / 1024} KiB a second`
+  return `${lines} lines of the console were dropped: at most ${most}`
 }
 
 export interface ConsoleLine {
