@@ -1,17 +1,17 @@
 /**
  * The process under the watchdog: connects, makes the Host, and passes signals on.
+ *
+ *   M1. From its first line on a signal to stop ends it with `drained`, whatever it is at: connecting, it has nothing yet
+ *       that must be drained; later the Host sees to it. Hence what takes long to load is loaded behind that line.
  * @module
  */
 import { flushCompileCache } from 'node:module'
-import { connectBus } from '../infra/bus/index.ts'
-import { systemClock } from '../infra/clock.ts'
 import { endingOf, WatchdogPipe } from './ending.ts'
-import { type RunnerEnvironment, readEnvironment } from './environment.ts'
-import { Host } from './host.ts'
-import { runtimeBundle } from './isolate/index.ts'
+import type { RunnerEnvironment } from './environment.ts'
 
 const pipe = new WatchdogPipe()
-void runtimeBundle().catch(() => undefined) // made by the time an assignment has come, which reports what is wrong
+let stop = (reason: string): void => pipe.end(endingOf('drained', reason))
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(`stopped by ${signal}`))
 
 // The watchdog holds our stdin: its end is ours.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
@@ -23,6 +23,17 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     pipe.end(endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))),
   )
 }
+
+const [{ connectBus }, { systemClock }, { readEnvironment }, { Host }, { runtimeBundle }] = await Promise.all(
+  [
+    import('../infra/bus/index.ts'),
+    import('../infra/clock.ts'),
+    import('./environment.ts'),
+    import('./host.ts'),
+    import('./isolate/index.ts'),
+  ],
+)
+void runtimeBundle().catch(() => undefined) // made by the time an assignment has come, which reports what is wrong
 
 let environment: RunnerEnvironment | undefined
 try {
@@ -37,8 +48,7 @@ async function run(env: RunnerEnvironment): Promise<void> {
   try {
     const nc = await connectBus({ ...env.nats, name: env.taskId })
     const host = new Host({ nc, environment: env, clock: systemClock, end: (ending) => pipe.end(ending) })
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.on(signal, () => void host.stop(`stopped by ${signal}`))
+    stop = (reason) => void host.stop(reason)
   } catch (error) {
     pipe.end(endingOf('disconnected', (error as Error).message))
   }
