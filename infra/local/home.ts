@@ -2,8 +2,12 @@
  * Home: what lies where in the state folder of one machine, for nobody's eyes but its owner's.
  * @module
  */
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { infraError } from '../errors.ts'
+
+/** Of folders like /tmp, which must stay open. */
+const stickyBit = 0o1000
 
 export interface Home {
   readonly root: string
@@ -20,10 +24,30 @@ export interface Home {
   log(name: string): string
 }
 
+/** Makes it, or closes to others what is there already. @throws {CodedError} ERR_USAGE if it cannot be ours alone */
 export async function makeHome(root: string): Promise<Home> {
   await mkdir(root, { recursive: true, mode: 0o700 })
+  await closeToOthers(root)
   await mkdir(join(root, 'logs'), { recursive: true, mode: 0o700 })
   return homeOf(root)
+}
+
+async function closeToOthers(root: string): Promise<void> {
+  const { mode } = await stat(root)
+  if ((mode & stickyBit) !== 0) {
+    throw infraError(
+      'ERR_USAGE',
+      `Cannot use ${root} as the home: everybody uses it. Name a folder in it, such as ${join(root, 'concord')}`,
+    )
+  }
+  if ((mode & 0o077) === 0) return
+  await chmod(root, 0o700).catch((cause: Error) => {
+    throw infraError(
+      'ERR_USAGE',
+      `Cannot close the home ${root} to others: ${cause.message}. Name a folder of your own`,
+      { cause },
+    )
+  })
 }
 
 export function homeOf(root: string): Home {

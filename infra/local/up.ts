@@ -23,6 +23,7 @@ import type { PortChoice } from './ports.ts'
 import { type PortName, readUpFile, type UpFile, writeUpFile } from './up-file.ts'
 
 async function main(): Promise<void> {
+  process.umask(0o077) // what we and our children write is for its owner only: the store holds what functions are given
   const asked = askedToEnd()
   const flags = readFlags()
   const loaded = loadConfig({
