@@ -217,6 +217,13 @@ test('Arena.get lets entries expire when their time has come', () => {
   assert.equal(arena.delete('soon'), false)
   arena.rollback()
   assert.equal(arena.get('soon'), undefined, 'it does not come back')
+  arena.commit()
+  arena.set('later', 'B', later + 5)
+  arena.rollback()
+  clock.nowMs = later
+  assert.equal(arena.get('later'), undefined, 'its time came back too')
+  arena.rollback()
+  clock.nowMs = 2_000
   arena.set('later', 'longer', later + 1)
   arena.set('never', 'for a while', later)
   arena.commit()
@@ -246,6 +253,17 @@ test('Arena.expire removes what nobody asks for', () => {
   assert.equal(removed, 2000)
   assert.equal(arena.entries, 1000)
   assert.deepEqual(faultsOf(slabs), [])
+})
+
+test('Arena.set changes an entry that it has just made, however the index has grown by it', () => {
+  const { slabs, arena } = open()
+  for (let i = 0; i < 3000; i++) {
+    arena.set(`key ${i}`, 'short')
+    arena.set(`key ${i}`, `a value that is longer: ${i}`)
+  }
+  arena.commit()
+  assert.deepEqual(faultsOf(slabs), [])
+  for (let i = 0; i < 3000; i++) assert.equal(arena.getText(`key ${i}`), `a value that is longer: ${i}`)
 })
 
 test('Arena.forEach visits each entry once, while others come, change and go', () => {

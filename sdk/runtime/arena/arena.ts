@@ -16,7 +16,6 @@ import { keyBytesMax } from '../../frame.ts'
 import type { Data } from '../../function.ts'
 import { murmur3 } from '../../hash.ts'
 import type { KeyedState } from '../keyed-state.ts'
-import { latin1 } from '../latin1.ts'
 import { utf8Read } from '../utf8.ts'
 import { Buckets, spread } from './buckets.ts'
 import {
@@ -26,6 +25,7 @@ import {
   hasKeyBytes,
   hasKeyText,
   keyOffset,
+  readAscii,
   readBytes,
   valueBytes,
   valueOffset,
@@ -112,20 +112,22 @@ export class Arena implements KeyedState {
   }
 
   get(key: Data): Uint8Array<ArrayBuffer> | undefined {
-    this.#look('get state', key)
-    const entry = this.#entry
-    if (entry === 0) return undefined
-    const words = this.#memory.words[entry >> this.#memory.shift]!
-    const at = entry & this.#memory.mask
-    if ((words[at + 3]! & shape.expires) !== 0 && this.#expire(words, at)) return undefined
+    const words = this.#find(key)
+    if (words === undefined) return undefined
+    const at = this.#entry & this.#memory.mask
     return readBytes(words, at + valueOffset(words[at + 3]!), valueBytes(words, at))
   }
 
   getText(key: Data): string | undefined {
-    const bytes = this.get(key)
-    if (bytes === undefined) return undefined
-    const ascii = (this.#memory.load(this.#entry + 3) & shape.ascii) !== 0
-    return ascii ? latin1(bytes) : utf8Read(bytes)
+    const words = this.#find(key)
+    if (words === undefined) return undefined
+    const at = this.#entry & this.#memory.mask
+    const form = words[at + 3]!
+    const valueAt = at + valueOffset(form)
+    const length = valueBytes(words, at)
+    return (form & shape.ascii) === 0
+      ? utf8Read(readBytes(words, valueAt, length))
+      : readAscii(words, valueAt, length)
   }
 
   /**
@@ -265,6 +267,16 @@ export class Arena implements KeyedState {
     this.#entry = entry
     this.#link = link
     this.#hash = hash
+  }
+
+  /** Looks a key up to read its value. @returns The words of its slab, if there is such an entry and it has time left. */
+  #find(key: Data): Int32Array | undefined {
+    this.#look('get state', key)
+    const entry = this.#entry
+    if (entry === 0) return undefined
+    const words = this.#memory.words[entry >> this.#memory.shift]!
+    const at = entry & this.#memory.mask
+    return (words[at + 3]! & shape.expires) !== 0 && this.#expire(words, at) ? undefined : words
   }
 
   #isLast(key: Data): boolean {

@@ -6,7 +6,7 @@
  * of 1024 heads, their positions in blocks of 1024 positions. Many keys of one hash make one chain long, and nothing else.
  *
  *   B1. The chain of a hash is its low bits under the mask, or under half of it where that chain does not exist yet.
- *   B2. A head behind the last chain means nothing (journal.ts, J1).
+ *   B2. Heads behind the last chain, and positions of their blocks, mean nothing (journal.ts, J1).
  * See: W. Litwin, "Linear Hashing: a New Tool for File and Table Addressing", 1980.
  * @module
  */
@@ -120,7 +120,6 @@ export class Buckets {
   #deal(low: number, high: number, bucket: number): void {
     const memory = this.#memory
     const mask = this.#mask
-    memory.store(high, 0) // B2
     for (let entry = memory.load(low); entry !== 0; ) {
       const next = memory.load(entry + 1)
       if ((memory.load(entry + 2) & mask) === bucket) {
@@ -159,7 +158,6 @@ export class Buckets {
         this.#heap.discard(block)
         return false
       }
-      this.#journal.note(root)
       this.#memory.store(root, table)
     }
     this.#memory.store(this.#memory.load(root) + 1 + (index & headsMask), block) // B2

@@ -216,18 +216,16 @@ export class Heap {
     else if (rest > 0) this.#memory.store(top, tagOf(rest, tag.used))
   }
 
-  /** Makes the words from `block` a free block and puts it into its list. */
+  /** Makes words that mean nothing, or are imaged, a free block, and puts it into its list. */
   #link(block: number, words: number): void {
     const memory = this.#memory
     const journal = this.#journal
     const list = sizeClass(words)
     const first = this.#head[head.freeLists + list]!
     const next = block + words
-    journal.image(block, 3)
     memory.store(block, tagOf(words, 0))
     memory.store(block + 1, first)
     memory.store(block + 2, 0)
-    journal.note(next - 1)
     memory.store(next - 1, words)
     journal.note(next)
     memory.store(next, memory.load(next) | tag.previousFree)
