@@ -1,7 +1,8 @@
 /** What an agent makes of a state folder that a killed one left, at any instant of a task's life. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { ManualClock } from '../../clock.ts'
@@ -130,4 +131,26 @@ test('Agent goes on with a kill where the one before left it', async (t) => {
   await exit
   clock.advance(100)
   assert.deepEqual(told(), ['TASK_KILLED  Command terminated with signal Killed'])
+})
+
+test('Agent cuts what a task prints without end, and the task goes on', async (t) => {
+  const stateDir = tempDir(t)
+  const folder = leave(stateDir)
+  const { sandbox } = folder.readRecord()!
+  const stdout = join(sandbox, 'stdout')
+  const printed = () => statSync(stdout).size
+  // Prints 17 MiB, and a word when it is told to go on.
+  const child = shim(
+    folder,
+    'head -c 17825792 /dev/zero; touch printed; while [ ! -e go ]; do sleep 0.02; done; echo end',
+  )
+  await eventually('it has printed', () => existsSync(join(sandbox, 'printed')))
+  const { clock } = takeUp(t, stateDir)
+  clock.advance(100)
+  const left = printed()
+  assert.ok(left < 1024 * 1024 + 100, `${left} bytes`)
+  const exit = once(child, 'exit')
+  writeFileSync(join(sandbox, 'go'), '')
+  await exit
+  assert.equal(printed(), left + 'end\n'.length)
 })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { readdirSync, utimesSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tempDir } from '../test-framework.ts'
-import { makeSandbox, pruneSandboxes } from './sandbox.ts'
+import { boundOutput, makeSandbox, pruneSandboxes } from './sandbox.ts'
 
 test('makeSandbox gives an id that was used before another folder', (t) => {
   const dir = tempDir(t)
@@ -17,4 +17,23 @@ test('pruneSandboxes removes the oldest without a task', (t) => {
   for (const [i, path] of paths.entries()) utimesSync(path, i, i)
   pruneSandboxes(dir, new Set([paths[0]!]), 1)
   assert.deepEqual(readdirSync(join(dir, 'sandboxes')).sort(), ['a', 'd'])
+})
+
+test('boundOutput keeps the end of what has grown too large, and touches nothing else', (t) => {
+  const dir = tempDir(t)
+  const sandbox = makeSandbox(dir, 'a', 'c')
+  boundOutput(sandbox, 1000, 100) // nothing printed yet
+  const text = Array.from({ length: 300 }, (_, i) => `${i}\n`).join('')
+  const elsewhere = join(dir, 'elsewhere')
+  writeFileSync(elsewhere, text)
+  symlinkSync(elsewhere, join(sandbox, 'stderr'))
+  writeFileSync(join(sandbox, 'stdout'), text)
+  boundOutput(sandbox, text.length, 100)
+  assert.equal(readFileSync(join(sandbox, 'stdout'), 'utf8'), text)
+  boundOutput(sandbox, text.length - 1, 100)
+  assert.equal(
+    readFileSync(join(sandbox, 'stdout'), 'utf8'),
+    `[${text.length - 100} bytes were cut off here]\n${text.slice(-100)}`,
+  )
+  assert.equal(readFileSync(elsewhere, 'utf8'), text)
 })

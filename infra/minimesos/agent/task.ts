@@ -37,7 +37,7 @@ import {
 import { type AgentAddress, taskEnvironment } from './environment.ts'
 import { fetchAll } from './fetcher.ts'
 import { isAlive, signalGroup } from './process-identity.ts'
-import { makeSandbox, noteInSandbox } from './sandbox.ts'
+import { boundOutput, makeSandbox, noteInSandbox } from './sandbox.ts'
 import { spawnShim } from './spawn-shim.ts'
 import { TaskFolder, type TaskRecord } from './task-folder.ts'
 import { UpdateQueue } from './update-queue.ts'
@@ -234,9 +234,10 @@ export class Task {
     else this.kill({ graceMs: shutdownGraceMs, reportKilling: false })
   }
 
-  /** Looks for what nobody tells: the end of an adopted shim, and a kernel that killed for want of memory. */
+  /** Looks for what nobody tells: the end of an adopted shim, a kernel that killed for want of memory, a full sandbox. */
   sweep(): void {
     if (this.#stage !== 'running') return
+    this.#boundOutput()
     if (this.#cgroup !== undefined && !this.#overMemory && this.#cgroup.oomKills > 0) {
       this.#overMemory = true
       this.#signal('SIGKILL')
@@ -287,6 +288,14 @@ export class Task {
     this.#cancelKill()
     const leftMs = Math.max(0, this.#folder.killDeadlineMs! - this.#host.clock.nowMs())
     this.#cancelKill = this.#host.clock.after(leftMs, () => this.#signal('SIGKILL'))
+  }
+
+  #boundOutput(): void {
+    try {
+      boundOutput(this.#record.sandbox)
+    } catch (error) {
+      this.#host.log.warn({ task: this.id, err: error }, 'cannot cut what the task has printed')
+    }
   }
 
   #shimLives(): boolean {
