@@ -36,7 +36,7 @@ import { type Ending, endingOf } from './ending.ts'
 import type { BatchResult, Instance, RecordFailure } from './isolate/index.ts'
 
 /** Bytes of frames put into one batch. */
-const batchBytesMax = 256 * 1024
+const batchBytesMax = 768 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
 /** Longest waits at a stop, together below the grace that a task has: for the callback at hand, for its outputs to leave. */

@@ -40,6 +40,8 @@ export const resourcesSchema = z.strictObject({
 export const limitsSchema = z.strictObject({
   /** V8 heap of one instance. */
   heapMib: z.int().min(8).max(65536).default(64),
+  /** Keyed state of one instance, outside the heap; `setState` beyond it throws and changes nothing. */
+  stateMib: z.int().min(1).max(65536).default(64),
   /** One synchronous turn of the isolate, a batch of records; the record at hand is named when it is passed. */
   callbackMs: z.int().min(10).max(600000).default(1000),
   /** Whole time of one asynchronous callback. */

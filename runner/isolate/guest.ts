@@ -27,6 +27,8 @@ export interface GuestOptions {
   /** The function and its version, for messages. */
   readonly name: string
   readonly heapMib: number
+  /** Room for state beside the heap. */
+  readonly stateMib: number
   readonly regions: Regions
   readonly clock: Clock
   readonly stackMap: StackMap
@@ -53,7 +55,7 @@ export class Guest {
     this.#options = options
     this.#calls = new IsolateCalls(options.clock)
     this.#isolate = new ivm.Isolate({
-      memoryLimit: options.heapMib + Math.ceil(options.regions.bytes / 2 ** 20),
+      memoryLimit: options.heapMib + options.stateMib + Math.ceil(options.regions.bytes / 2 ** 20),
       onCatastrophicError: (message) => this.#lose(message),
     })
   }

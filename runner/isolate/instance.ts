@@ -74,6 +74,7 @@ export class Instance {
     this.#guest = new Guest({
       name: this.#name,
       heapMib: limits.heapMib,
+      stateMib: limits.stateMib,
       regions: this.#regions,
       clock: this.#clock,
       stackMap: this.#stackMap,
@@ -183,6 +184,7 @@ export class Instance {
       inputs: this.#inputs,
       outputs: outputTable(manifest, outputs),
       outputBytesPerRecord: manifest.limits.outputBytesPerRecord,
+      stateBytesMax: manifest.limits.stateMib * 2 ** 20,
     }
   }
 

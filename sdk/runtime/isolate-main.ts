@@ -9,19 +9,20 @@
  */
 import { CodedError } from '../errors.ts'
 import type { ErrorPolicy } from '../function.ts'
+import { openArena } from './arena/index.ts'
 import { Board } from './board.ts'
 import { ConsoleRing } from './console-ring.ts'
 import { checkDefinition } from './definition.ts'
 import { Engine } from './engine.ts'
 import { ChaCha } from './globals/chacha.ts'
 import { installGlobals } from './globals/install.ts'
-import { MapState } from './keyed-state.ts'
 import type { LogLevel } from './layout.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Bytes, copyBytes, fromJson } from './primordials.ts'
 import { type Input, inputOf } from './record.ts'
 import { reportOf } from './report.ts'
 import type { Seam } from './seam.ts'
+import { StateMemory } from './state-memory.ts'
 
 export interface OutputConfig {
   readonly name: string
@@ -42,6 +43,7 @@ export interface BootConfig {
   readonly inputs: readonly string[]
   readonly outputs: readonly OutputConfig[]
   readonly outputBytesPerRecord: number
+  readonly stateBytesMax: number
 }
 
 let config: BootConfig
@@ -50,6 +52,7 @@ let engine: Engine | undefined
 let board: Board
 let writer: OutcomeWriter
 let inputRegion: SharedArrayBuffer
+let stateMemory: StateMemory
 /** The batch, out of shared memory. */
 let input: Input
 
@@ -66,6 +69,7 @@ export function boot(
   board = new Board(controlMemory)
   writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord)
   inputRegion = inputMemory
+  stateMemory = new StateMemory(config.stateBytesMax)
   input = inputOf(new ArrayBuffer(inputMemory.byteLength))
   const chacha = new ChaCha(new Uint8Array(seed))
   const ring = new ConsoleRing(consoleMemory, board)
@@ -99,7 +103,7 @@ export function define(exported: unknown): string {
       input,
       writer,
       board,
-      openState: () => new MapState(),
+      openState: () => openArena(stateMemory.slabs(), { clock: seam }),
     })
     return ''
   } catch (thrown) {

@@ -153,7 +153,7 @@ function assignmentOf(taskId: string, bundleSha256: string, epoch: number): Assi
       name: 'count',
       istreams: { in: { grouping: 'groupBy' } },
       ostreams: ['out'],
-      limits: { heapMib: 256 },
+      limits: { heapMib: 256, stateMib: 256 },
     }),
     instances: [
       { id: 'count-0', index: 0, epoch, partitions: { in: Array.from({ length: partitions }, (_, i) => i) } },
