@@ -57,7 +57,7 @@ export const gatewayErrors = {
   ERR_FUNCTION_DELETING: 'transient',
   /** The stream takes no more for now: its consumers are behind. */
   ERR_STREAM_FULL: 'transient',
-  /** Too many deploys at once. */
+  /** Too many deploys or readers at once. */
   ERR_BUSY: 'transient',
   /** The gateway is stopping. */
   ERR_CLOSING: 'transient',

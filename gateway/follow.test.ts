@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { natsWire, originOf, Producer, startTail } from '../infra/bus/index.ts'
+import { natsWire, originOf, Producer, startTail, type Wire } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
 import { paths, type StatusDocument } from '../infra/store/index.ts'
 import type { FunctionDetail, Problem } from '../sdk/api.ts'
-import { followPlain } from './follow/plain.ts'
-import { linesOf, namespace, type Platform, sourceOf, startPlatform, until } from './testing/platform.ts'
+import { frameOf } from '../sdk/frame.ts'
+import { PlainFollowers } from './follow/plain.ts'
+import {
+  call,
+  linesOf,
+  namespace,
+  type Platform,
+  sourceOf,
+  startPlatform,
+  until,
+} from './testing/platform.ts'
 
 let platform: Platform
 before(async () => {
@@ -83,10 +92,11 @@ test('Follow of an unknown stream, and with a count that is none, is refused', a
   assert.equal((await platform.call('GET', '/v1/streams/events/records?count=0')).status, 400)
 })
 
-test('followPlain drops the oldest for a reader that is too slow, and says how many', async () => {
+test('PlainFollowers drops the oldest for a reader that is too slow, and says how many', async () => {
   const wire = natsWire(platform.nc)
   const abort = new AbortController()
-  const lines = followPlain({ wire, namespace, stream: 'flood', signal: abort.signal, queueBytesMax: 20_000 })
+  const followers = new PlainFollowers({ wire, namespace, streamBytesMax: 20_000 })
+  const lines = followers.follow('flood', abort.signal)
   await lines.next()
   const producer = new Producer({
     wire,
@@ -96,7 +106,6 @@ test('followPlain drops the oldest for a reader that is too slow, and says how m
     epoch: 1,
   })
   producer.setStream({ name: 'flood', partitions: 1, keyed: false, consumers: [] })
-  const { frameOf } = await import('../sdk/frame.ts')
   const value = Buffer.alloc(3000)
   let passed = 0
   const stop = startTail({
@@ -110,13 +119,102 @@ test('followPlain drops the oldest for a reader that is too slow, and says how m
     producer.send('flood', 0, frameOf([{ key: Buffer.alloc(0), value, timeMs: i }]), 1)
   await until('all passed', () => passed === 20)
   const first = (await lines.next()).value!
-  assert.deepEqual(first, [{ event: 'gap', partition: 0, producer: producer.id, records: 14 }])
-  const next = (await lines.next()).value as { sequence: number }[]
-  assert.equal(next[0]!.sequence, 14)
+  assert.deepEqual(first, [{ event: 'gap', partition: 0, producer: producer.id, records: 15 }])
+  const [next] = (await lines.next()).value as Iterable<{ sequence: number }>
+  assert.equal(next!.sequence, 15)
   abort.abort()
   assert.ok((await lines.return(undefined)).done)
   stop()
   await producer.close()
+  assert.equal(followers.bytes, 0)
+})
+
+test('PlainFollowers reads a stream once for all, and bounds what waits for all readers of all streams (F1, F2)', async () => {
+  const real = natsWire(platform.nc)
+  let subscriptions = 0
+  const wire: Wire = {
+    connected: true,
+    publish: (subject, bytes) => real.publish(subject, bytes),
+    flush: () => real.flush(),
+    onReconnect: (reconnected) => real.onReconnect(reconnected),
+    subscribe(subject, receive) {
+      const stop = real.subscribe(subject, receive)
+      subscriptions += 1
+      return () => {
+        subscriptions -= 1
+        stop()
+      }
+    },
+  }
+  const bytesMax = 200_000
+  const followers = new PlainFollowers({ wire, namespace, bytesMax })
+  const abort = new AbortController()
+  const streams = ['flood-a', 'flood-b', 'flood-c']
+  const readers = streams.flatMap((stream) =>
+    Array.from({ length: 50 }, () => followers.follow(stream, abort.signal)),
+  )
+  await Promise.all(readers.map((lines) => lines.next()))
+  assert.equal(subscriptions, streams.length)
+
+  const origin = originOf(namespace, 'y', 0)
+  const producer = new Producer({ wire: real, namespace, clock: systemClock, origin, epoch: 1 })
+  const send = (stream: string, bytes: number): void => {
+    const record = { key: Buffer.alloc(0), value: Buffer.alloc(bytes), timeMs: 0 }
+    producer.send(stream, 0, frameOf([record]), 1)
+  }
+  for (const name of streams) producer.setStream({ name, partitions: 1, keyed: false, consumers: [] })
+  send('flood-c', 10_000) // a quiet stream
+  const flood = 200
+  for (let i = 0; i < flood; i++) for (const stream of ['flood-a', 'flood-b']) send(stream, 10_000)
+  const last = followers.follow('flood-b', abort.signal)
+  await last.next()
+  send('flood-b', 1)
+  assert.equal([...((await last.next()).value as Iterable<unknown>)].length, 1) // so all has passed
+  assert.ok(followers.bytes <= bytesMax && followers.bytes > bytesMax - 25_000, `${followers.bytes} bytes`)
+
+  const [quiet] = (await readers.at(-1)!.next()).value as Iterable<{ sequence: number }>
+  assert.equal(quiet!.sequence, 0)
+  const [gap] = (await readers[0]!.next()).value as Iterable<{ records: number }>
+  const [next] = (await readers[0]!.next()).value as Iterable<{ sequence: number }>
+  assert.ok(gap!.records > flood / 2)
+  assert.equal(next!.sequence, gap!.records)
+  await Promise.all([...readers, last].map((lines) => lines.return()))
+  assert.deepEqual([subscriptions, followers.bytes], [0, 0])
+  await producer.close()
+})
+
+test('Follow answers HEAD without following: the stream does not wait for a reader that never comes', async () => {
+  await makeStream('headed')
+  const response = await platform.call('HEAD', '/v1/streams/headed/records?hold=true')
+  assert.deepEqual(
+    [response.status, response.headers.get('content-type'), await response.text()],
+    [200, 'application/x-ndjson', ''],
+  )
+  assert.deepEqual(await followerIds('headed'), [])
+  assert.equal((await platform.call('HEAD', '/v1/streams/nowhere/records?hold=true')).status, 404)
+})
+
+test('Follow refuses one reader too many of each kind, and lets another in when one has gone', async () => {
+  await makeStream('crowded')
+  const other = await platform.another({ placesMax: { plain: 1, hold: 1 } })
+  for (const query of ['', '?hold']) {
+    const abort = new AbortController()
+    const path = `/v1/streams/crowded/records${query}`
+    const first = await call(other.url, 'GET', path, { signal: abort.signal })
+    await take(linesOf(first.clone()), 1)
+    const second = await call(other.url, 'GET', path)
+    assert.deepEqual([second.status, second.headers.get('retry-after')], [503, '10'])
+    assert.equal(((await second.json()) as Problem).code, 'ERR_BUSY')
+    abort.abort()
+    await first.text().catch(() => undefined)
+    const third = await until('there is room', async () => {
+      const response = await call(other.url, 'GET', path)
+      if (response.status === 200) return response
+      await response.body?.cancel()
+      return undefined
+    })
+    await third.body?.cancel()
+  }
 })
 
 test('Follow with hold waits for its reader: nothing is missed, and the stream fills up behind it', async () => {
@@ -360,5 +458,7 @@ test('Logs are the last lines of the function, and follow goes on', async () => 
   assert.equal((await take(following, 1))[0]!['message'], 'line 20')
   await following.return(undefined)
   assert.equal((await platform.call('GET', '/v1/functions/nobody/logs')).status, 404)
+  const head = await platform.call('HEAD', '/v1/functions/maker/logs?follow')
+  assert.deepEqual([head.status, await head.text()], [200, ''])
   assert.deepEqual(await take(linesOf(await platform.call('GET', '/v1/functions/reader/logs')), 1), [])
 })

@@ -21,6 +21,8 @@ import { Heartbeats } from './catalog/heartbeats.ts'
 import { type BundleSink, Deployer } from './deploy/deploy.ts'
 import { refuse } from './errors.ts'
 import { ensureLogs } from './follow/logs.ts'
+import { Places, type ReaderKind } from './follow/places.ts'
+import { PlainFollowers } from './follow/plain.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { whileLeading } from './ingest/leader.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
@@ -46,6 +48,8 @@ export interface GatewayOptions {
   readonly log: Log
   /** Bytes that the ingest holds for one stream before it says that it is full. */
   readonly bufferBytesMax?: number
+  /** Readers of each kind that are let in. */
+  readonly placesMax?: Partial<Record<ReaderKind, number>>
 }
 
 export interface Gateway {
@@ -113,6 +117,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, catalog, heartbeats, ingest, deployer, metrics, clock, log },
+    plain: new PlainFollowers({ wire, namespace }),
+    places: new Places(metrics.followers, options.placesMax),
     closing: closing.signal,
   }
   const server = createAdaptorServer({ fetch: makeApp(parts, options.token).fetch }) as Server

@@ -51,7 +51,7 @@ export function makeMetrics(): GatewayMetrics {
     ),
     followers: new Gauge({
       name: 'concord_followers',
-      help: 'Readers of streams at the moment.',
+      help: 'Readers of streams and logs at the moment.',
       labelNames: ['kind'],
       registers,
     }),

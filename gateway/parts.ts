@@ -6,6 +6,8 @@ import type { Store } from '../infra/store/index.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
 import type { Deployer } from './deploy/deploy.ts'
+import type { Places } from './follow/places.ts'
+import type { PlainFollowers } from './follow/plain.ts'
 import type { Ingest } from './ingest/ingest.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
@@ -19,6 +21,8 @@ export interface GatewayParts {
   readonly heartbeats: Heartbeats
   readonly ingest: Ingest
   readonly deployer: Deployer
+  readonly plain: PlainFollowers
+  readonly places: Places
   readonly metrics: GatewayMetrics
   readonly clock: Clock
   readonly log: Log

@@ -23,7 +23,8 @@ import { outputsOf } from './encode.ts'
 import { Wake } from './wake.ts'
 
 export const readyWaitMs = 20_000
-const renewEveryMs = 1000
+/** The scheduler removes a document 10 s overdue; each renewal makes it and all gateways read the store. */
+const renewEveryMs = 3000
 const lookEveryMs = 50
 const windowBytes = 4 * 1024 * 1024
 const takeBytes = 256 * 1024
@@ -80,7 +81,7 @@ export class HoldingFollower {
   }
 
   /** The records, in batches; one is acknowledged when the next is asked for (H2). */
-  async *lines(): AsyncGenerator<readonly (RecordOutput | FollowEvent)[]> {
+  async *lines(): AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void> {
     const { stream, signal } = this.#options
     yield [{ event: 'ready', hold: true }]
     while (!signal.aborted) {
@@ -89,7 +90,7 @@ export class HoldingFollower {
         await this.#wake.sleep(signal)
         continue
       }
-      yield frames.flatMap(({ bytes, header, skip }) => [...outputsOf(stream, bytes, header, skip)])
+      yield outputsOfAll(stream, frames)
       this.#acknowledge(frames)
     }
   }
@@ -183,6 +184,10 @@ export class HoldingFollower {
     }
     return undefined
   }
+}
+
+function* outputsOfAll(stream: string, frames: readonly TakenFrame[]): Generator<RecordOutput> {
+  for (const { bytes, header, skip } of frames) yield* outputsOf(stream, bytes, header, skip)
 }
 
 /** An instance in another state has no producer; when it gets one, the scheduler tells it of this reader from the start. */

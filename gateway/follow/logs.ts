@@ -14,6 +14,7 @@ import {
 } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { LogLine } from '../../sdk/api.ts'
+import { refuse } from '../errors.ts'
 import { Wake } from './wake.ts'
 
 const streamName = 'concord-logs'
@@ -75,16 +76,24 @@ export interface LogQuery {
   readonly signal: AbortSignal
 }
 
-/** Yields lines of JSON as they were written, in batches. What a slow reader has not taken is kept to `linesMax` lines. */
-export async function* readLogs(nc: NatsConnection, query: LogQuery): AsyncGenerator<readonly string[]> {
+/**
+ * Yields lines of JSON as they were written, in batches; the first, which is empty, when it is known how many there are.
+ * What a slow reader has not taken is kept to `linesMax` lines.
+ */
+export async function* readLogs(
+  nc: NatsConnection,
+  query: LogQuery,
+): AsyncGenerator<readonly string[], void> {
   const { namespace, functionName, tail, follow, signal } = query
-  const consumer = await jetstream(nc, { timeout: requestTimeoutMs, checkAPI: false }).consumers.get(
-    streamName,
-    {
+  const consumer = await jetstream(nc, { timeout: requestTimeoutMs, checkAPI: false })
+    .consumers.get(streamName, {
       filter_subjects: subjects.logSubject(namespace, functionName),
       deliver_policy: DeliverPolicy.All,
-    },
-  )
+    })
+    .catch((error: Error) => {
+      const text = `Cannot read the logs of '${functionName}': ${error.message}. Try again in a moment.`
+      throw refuse('ERR_BACKEND', text)
+    })
   let left = (await consumer.info()).num_pending
   if (left === 0 && !follow) return
   let skip = Math.max(0, left - tail)
@@ -101,6 +110,7 @@ export async function* readLogs(nc: NatsConnection, query: LogQuery): AsyncGener
     },
   })
   try {
+    yield []
     while (!signal.aborted) {
       if (lines.length > 0) yield lines.splice(0)
       else if (left <= 0 && !follow) return

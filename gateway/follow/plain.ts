@@ -1,98 +1,111 @@
 /**
- * Plain follower: sees what passes, and holds nothing back. What it is too slow for is dropped, oldest first, and told.
+ * Plain followers: they see what passes, and hold nothing back. What one is too slow for is dropped, oldest first, and told.
  *
- *   F1. At most `queueBytesMax` and a frame wait for the reader.
- *   F2. Every record of a producer between two that are shown is shown too, or counted in a `gap` before the second.
+ *   F1. A stream is read once and kept once, however many follow it (frame-log.ts).
+ *   F2. At most `streamBytesMax` and a frame wait for the slowest reader of a stream, and `bytesMax` for all readers of all
+ *       streams; what is too much is taken from the stream that has most, so that a quiet one is not hurt by a flood.
+ *   F3. Every record of a producer between two that are shown is shown too, or counted in a `gap` before the second.
  * @module
  */
 import { startTail, type Wire } from '../../infra/bus/index.ts'
 import type { FollowEvent, RecordOutput } from '../../sdk/api.ts'
-import type { FrameHeader } from '../../sdk/frame.ts'
 import { outputsOf } from './encode.ts'
-import { Wake } from './wake.ts'
-
-export const queueBytesMax = 4 * 1024 * 1024
+import { FrameLog, type LogReader } from './frame-log.ts'
 
 export interface PlainOptions {
   readonly wire: Wire
   readonly namespace: string
-  readonly stream: string
-  readonly signal: AbortSignal
-  readonly queueBytesMax?: number
+  readonly streamBytesMax?: number
+  readonly bytesMax?: number
 }
 
-type Gap = Extract<FollowEvent, { event: 'gap' }>
-interface Waiting {
-  readonly bytes: Uint8Array
-  readonly header: FrameHeader
+interface Tail {
+  readonly log: FrameLog
+  readonly stop: () => void
 }
 
-export async function* followPlain(
-  options: PlainOptions,
-): AsyncGenerator<readonly (RecordOutput | FollowEvent)[]> {
-  const { wire, namespace, stream, signal } = options
-  const queue = new DropOldest(options.queueBytesMax ?? queueBytesMax)
-  const wake = new Wake()
-  const stop = startTail({
-    ...{ wire, namespace, stream },
-    onFrame(bytes, header) {
-      queue.add({ bytes, header })
-      wake.call()
-    },
-    onGap(partition, producer, records) {
-      queue.missed(partition, producer, records)
-      wake.call()
-    },
-  })
-  try {
-    await wire.flush() // from here on the server sends us all that passes
-    yield [{ event: 'ready', hold: false }]
-    while (!signal.aborted) {
-      const gaps = queue.takeGaps()
-      if (gaps.length > 0) yield gaps
-      const next = queue.take()
-      if (next !== undefined) yield [...outputsOf(stream, next.bytes, next.header, 0)]
-      else await wake.sleep(signal)
-    }
-  } finally {
-    stop()
-  }
-}
+const mib = 1024 * 1024
 
-class DropOldest {
+export class PlainFollowers {
+  readonly #wire: Wire
+  readonly #namespace: string
+  readonly #streamBytesMax: number
   readonly #bytesMax: number
-  #frames: Waiting[] = []
-  #bytes = 0
-  readonly #gaps = new Map<string, Gap>()
+  readonly #tails = new Map<string, Tail>()
 
-  constructor(bytesMax: number) {
+  constructor({ wire, namespace, streamBytesMax = 4 * mib, bytesMax = 64 * mib }: PlainOptions) {
+    this.#wire = wire
+    this.#namespace = namespace
+    this.#streamBytesMax = streamBytesMax
     this.#bytesMax = bytesMax
   }
 
-  add(frame: Waiting): void {
-    this.#frames.push(frame)
-    this.#bytes += frame.bytes.length
-    while (this.#bytes > this.#bytesMax && this.#frames.length > 1) {
-      const { header } = this.take()!
-      this.missed(header.partition, header.producer, header.count)
+  /** What is kept for readers, about. */
+  get bytes(): number {
+    let bytes = 0
+    for (const { log } of this.#tails.values()) bytes += log.bytes
+    return bytes
+  }
+
+  async *follow(
+    stream: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void> {
+    const { log } = this.#tailOf(stream)
+    const reader = log.join()
+    try {
+      await this.#wire.flush() // from here on the server sends us all that passes
+      yield [{ event: 'ready', hold: false }]
+      while (!signal.aborted) {
+        const next = log.take(reader)
+        if (next === undefined) await reader.wake.sleep(signal)
+        else yield 'bytes' in next ? outputsOf(stream, next.bytes, next.header, 0) : next
+      }
+    } finally {
+      this.#leave(stream, reader)
     }
   }
 
-  missed(partition: number, producer: string, records: number): void {
-    const key = `${partition} ${producer}`
-    const before = this.#gaps.get(key)?.records ?? 0
-    this.#gaps.set(key, { event: 'gap', partition, producer, records: before + records })
+  #tailOf(stream: string): Tail {
+    let tail = this.#tails.get(stream)
+    if (tail === undefined) {
+      tail = this.#startTail(stream)
+      this.#tails.set(stream, tail)
+    }
+    return tail
   }
 
-  take(): Waiting | undefined {
-    const frame = this.#frames.shift()
-    this.#bytes -= frame?.bytes.length ?? 0
-    return frame
+  #leave(stream: string, reader: LogReader): void {
+    const tail = this.#tails.get(stream)!
+    tail.log.leave(reader)
+    if (tail.log.readers > 0) return
+    tail.stop()
+    this.#tails.delete(stream)
   }
 
-  takeGaps(): Gap[] {
-    const gaps = [...this.#gaps.values()]
-    this.#gaps.clear()
-    return gaps
+  #startTail(stream: string): Tail {
+    const log = new FrameLog()
+    const stop = startTail({
+      ...{ wire: this.#wire, namespace: this.#namespace, stream },
+      onFrame: (bytes, header) => {
+        log.addFrame({ bytes: bytes.slice(), header }) // a view would keep all that came in the same read of the socket
+        this.#dropTooMuch(log)
+      },
+      onGap: (partition, producer, records) => {
+        log.addGap(partition, producer, records)
+        this.#dropTooMuch(log)
+      },
+    })
+    return { log, stop }
+  }
+
+  #dropTooMuch(grown: FrameLog): void {
+    while (grown.bytes > this.#streamBytesMax && grown.entries > 1) grown.dropOldest()
+    while (this.bytes > this.#bytesMax) this.#largest().dropOldest()
+  }
+
+  #largest(): FrameLog {
+    const logs = [...this.#tails.values()].map(({ log }) => log)
+    return logs.reduce((largest, log) => (log.bytes > largest.bytes ? log : largest))
   }
 }

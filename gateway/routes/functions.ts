@@ -4,7 +4,7 @@ import { functionDetailSchema, functionSummarySchema, logLineSchema, topologySch
 import { allOutputs } from '../catalog/ledger.ts'
 import { functionDetail, functionSummary, topology } from '../catalog/views.ts'
 import { deleteFunction, killInstance, unknownFunction } from '../deploy/wishes.ts'
-import { readLogs } from '../follow/logs.ts'
+import { type LogQuery, readLogs } from '../follow/logs.ts'
 import {
   type App,
   bodySchema,
@@ -85,7 +85,7 @@ const graph = createRoute({
 })
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
-  const { catalog, heartbeats, store, namespace, ingest, gatewayId, nc, closing } = parts
+  const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing } = parts
   app.openapi(list, (c) => {
     const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))
     return c.json({ functions }, 200)
@@ -107,12 +107,24 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await killInstance(store, namespace, catalog.current, c.req.valid('param').id, restart)
     return c.body(null, 204)
   })
-  app.openapi(logs, (c) => {
+  app.openapi(logs, async (c) => {
     const functionName = c.req.valid('param').name
     if (!catalog.current.functions.has(functionName)) throw unknownFunction(functionName)
-    const signal = untilClosed(c, closing)
-    const lines = readLogs(nc, { namespace, functionName, signal, ...c.req.valid('query') })
-    return streamResponse('application/x-ndjson', lines) as never // the framework's types take x-ndjson for JSON
+    const query = { namespace, functionName, signal: untilClosed(c, closing), ...c.req.valid('query') }
+    // The framework's types take x-ndjson for JSON.
+    return (await streamResponse(c, 'application/x-ndjson', logLines(parts, query))) as never
   })
   app.openapi(graph, (c) => c.json(topology(catalog.current, heartbeats), 200))
+}
+
+async function* logLines(
+  { nc, places }: GatewayParts,
+  query: LogQuery,
+): AsyncGenerator<readonly string[], void> {
+  const leave = places.take('logs')
+  try {
+    yield* readLogs(nc, query)
+  } finally {
+    leave()
+  }
 }

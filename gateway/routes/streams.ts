@@ -16,7 +16,6 @@ import { putStream, unknownStream } from '../deploy/wishes.ts'
 import { refuse } from '../errors.ts'
 import { type FollowFormat, formatFor } from '../follow/encode.ts'
 import { HoldingFollower } from '../follow/hold.ts'
-import { followPlain } from '../follow/plain.ts'
 import { bodyChunks, type HttpContext, readBody } from '../http/body.ts'
 import {
   type App,
@@ -34,6 +33,7 @@ import { recordReader, recordsType } from '../ingest/record-reader.ts'
 import type { GatewayParts } from '../parts.ts'
 
 const configBytesMax = 4096
+const pieceChars = 16 * 1024
 
 const list = createRoute({
   method: 'get',
@@ -132,8 +132,8 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
     const { hold, count } = c.req.valid('query')
     await mustExist(parts, name)
     const format = formatFor(c.req.header('accept'))
-    const lines = hold ? await holdingLines(c, parts, name) : plainLines(c, parts, name)
-    return streamResponse(format.contentType, encoded(format, lines, count))
+    const lines = hold ? holdingLines(c, parts, name) : plainLines(c, parts, name)
+    return streamResponse(c, format.contentType, encoded(format, lines, count))
   })
 }
 
@@ -158,53 +158,58 @@ async function mustExist({ catalog }: GatewayParts, stream: string): Promise<voi
   if (!catalog.current.streams.has(stream)) throw unknownStream(stream)
 }
 
-type Lines = AsyncGenerator<readonly (RecordOutput | FollowEvent)[]>
+type Lines = AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void>
 
-async function* plainLines(
-  c: HttpContext,
-  { wire, namespace, closing, metrics }: GatewayParts,
-  stream: string,
-): Lines {
-  metrics.followers.inc({ kind: 'plain' })
+async function* plainLines(c: HttpContext, { plain, places, closing }: GatewayParts, stream: string): Lines {
+  const leave = places.take('plain')
   try {
-    yield* followPlain({ wire, namespace, stream, signal: untilClosed(c, closing) })
+    yield* plain.follow(stream, untilClosed(c, closing))
   } finally {
-    metrics.followers.dec({ kind: 'plain' })
+    leave()
   }
 }
 
-/** Known to every producer when it answers. Closed when its lines end, or when nobody ever asks for them. */
-async function holdingLines(c: HttpContext, parts: GatewayParts, stream: string): Promise<Lines> {
-  const { wire, namespace, gatewayId, store, catalog, heartbeats, ingest, clock, closing, metrics, log } =
+/** The first one comes when every producer knows of this reader. */
+async function* holdingLines(c: HttpContext, parts: GatewayParts, stream: string): Lines {
+  const { wire, namespace, gatewayId, store, catalog, heartbeats, ingest, clock, closing, places, log } =
     parts
-  const signal = untilClosed(c, closing)
-  const onError = (error: unknown): void => log.warn({ err: error, stream }, 'cannot keep a holding reader')
-  const follower = await HoldingFollower.open({
-    ...{ wire, namespace, gatewayId, stream, store, catalog, heartbeats, ingest, clock, signal, onError },
-  })
-  signal.addEventListener('abort', () => void follower.close(), { once: true })
-  async function* lines(): Lines {
-    metrics.followers.inc({ kind: 'hold' })
+  const leave = places.take('hold')
+  try {
+    const signal = untilClosed(c, closing)
+    const onError = (error: unknown): void => log.warn({ err: error, stream }, 'cannot keep a holding reader')
+    const follower = await HoldingFollower.open({
+      ...{ wire, namespace, gatewayId, stream, store, catalog, heartbeats, ingest, clock, signal, onError },
+    })
+    signal.addEventListener('abort', () => void follower.close(), { once: true })
     try {
       yield* follower.lines()
     } finally {
-      metrics.followers.dec({ kind: 'hold' })
       await follower.close()
     }
+  } finally {
+    leave()
   }
-  return lines()
 }
 
+/** In pieces, so that a reader that does not read has one of them in memory and not a frame's worth. */
 async function* encoded(
   format: FollowFormat,
   batches: Lines,
   count: number | undefined,
-): AsyncGenerator<readonly string[]> {
+): AsyncGenerator<readonly string[], void> {
   let records = 0
   for await (const batch of batches) {
-    const lines: string[] = []
+    let lines: string[] = []
+    let chars = 0
     for (const line of batch) {
-      lines.push(format.encode(line))
+      if (chars >= pieceChars) {
+        yield lines
+        lines = []
+        chars = 0
+      }
+      const text = format.encode(line)
+      lines.push(text)
+      chars += text.length
       if (!('event' in line)) records += 1
       if (records === count) break
     }

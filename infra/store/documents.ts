@@ -39,7 +39,7 @@ export interface StreamDocument {
   readonly raw: boolean
 }
 
-/** Written by gateways, renewed at `renewedAtMs` every second; the scheduler removes one 10 s overdue. */
+/** Written by gateways, renewed at `renewedAtMs` every 3 s; the scheduler removes one 10 s overdue. */
 export interface FollowerDocument {
   readonly schema: 1
   readonly gateway: string
