@@ -105,3 +105,17 @@ test('kill -id runs destroy and lowers the wanted count; --restart replaces the 
   await platform.json(['produce', 'one-in'], Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n'))
   await platform.until('one', (d) => d.ledger[0]!.processed === 200)
 })
+
+test('a platform at rest restarts nothing', { timeout: 120_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy('one', copies('one'))
+  const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
+  const pids = ['nats-server', 'minimesos', 'scheduler', 'gateway'].map((name) => pidOf(platform, name))
+  await new Promise((resolve) => setTimeout(resolve, 20_000)) // its watches look every five seconds
+  const after = await platform.client.inspect('one')
+  assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
+  assert.deepEqual(
+    ['nats-server', 'minimesos', 'scheduler', 'gateway'].map((name) => pidOf(platform, name)),
+    pids,
+  )
+})

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -39,12 +39,16 @@ function countsOf(lines: readonly string[]): Record<string, number> {
   return counts
 }
 
-function startDemo(t: TestContext, args: readonly string[]): ChildProcess {
+function startDemo(t: TestContext, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   const demo = spawn(
     process.execPath,
     ['--no-node-snapshot', join(root, 'functions/demo/main.ts'), ...args],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    },
   )
+  demo.stderr!.pipe(process.stderr, { end: false })
   t.after(() => demo.kill('SIGTERM'))
   return demo
 }
@@ -73,4 +77,29 @@ test('the demo on generated traffic finds the fraud that was labelled', { timeou
   assert.equal(code, 0)
   assert.equal(summary.lost, 0)
   assert.ok(summary.functions['score']!.out > 0)
+})
+
+test('the demo loses nothing while nats-server is killed in the middle of it', {
+  timeout: 180_000,
+}, async (t) => {
+  const input = logFile(t)
+  const temporary = mkdtempSync(join(tmpdir(), 'concord-killed-'))
+  t.after(() => rmSync(temporary, { recursive: true, force: true }))
+  const demo = startDemo(t, ['--input', input, '--rate', '2500', '--json'], { TMPDIR: temporary })
+  const summary = summaryOf(demo)
+  await new Promise<void>((resolve) => {
+    demo.stderr!.on('data', (text: Buffer) => {
+      if (text.includes('Streaming')) resolve()
+    })
+  })
+  await new Promise((resolve) => setTimeout(resolve, 1000)) // some thousands of lines into the run
+  const home = globSync(join(temporary, '**/up.json'))[0]!
+  const { processes } = JSON.parse(readFileSync(home, 'utf8')) as {
+    processes: Record<string, { pid: number }>
+  }
+  process.kill(processes['nats-server']!.pid, 'SIGKILL')
+  const { code, summary: seen } = await summary
+  assert.equal(code, 0)
+  assert.equal(seen.lost, 0)
+  assert.deepEqual(seen.clients, countsOf(readFileSync(input, 'utf8').trimEnd().split('\n')))
 })
