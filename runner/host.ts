@@ -12,7 +12,13 @@ import { randomBytes } from 'node:crypto'
 import { openBundles } from '../infra/bundles/index.ts'
 import { connectBus, type NatsConnection } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import type { Assignment, ErrorReport, Heartbeat, InstanceAssignment } from '../infra/control/messages.ts'
+import type {
+  Assignment,
+  ErrorReport,
+  Heartbeat,
+  InstanceAssignment,
+  InstanceReport,
+} from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { Control } from './control.ts'
@@ -29,7 +35,6 @@ export interface HostOptions {
   readonly nc: NatsConnection
   readonly environment: RunnerEnvironment
   readonly clock: Clock
-  readonly metricsUrl?: string
   /** Ends the process. */
   readonly end: (ending: Ending) => void
 }
@@ -43,6 +48,7 @@ export class Host {
   #assignment: Assignment | undefined
   #generationInForce = 0
   #ending: Ending | undefined
+  #metricsUrl: string | undefined
   /** H1: what was assigned so far, applied in turn. */
   #applied: Promise<void> = Promise.resolve()
   readonly #cancelWait: () => void
@@ -103,6 +109,7 @@ export class Host {
     this.#generationInForce = assignment.generation
     if (this.#state === 'starting') this.#state = 'running'
     this.#control.changed()
+    if (first) await this.#serveMetrics()
   }
 
   async #startAll(assignment: Assignment): Promise<void> {
@@ -159,13 +166,19 @@ export class Host {
     worker.start()
   }
 
+  async #serveMetrics(): Promise<void> {
+    const { serveMetrics } = await import('./metrics.ts')
+    const reports = (): InstanceReport[] => [...this.#workers.values()].map((worker) => worker.report())
+    this.#metricsUrl = await serveMetrics(this.#options.environment.function, reports)
+  }
+
   async #reassignAll(assignment: Assignment): Promise<void> {
     for (const instance of assignment.instances)
       await this.#workers.get(instance.id)?.reassign(assignment, instance)
   }
 
   #heartbeat(): Heartbeat {
-    const { environment, clock, metricsUrl } = this.#options
+    const { environment, clock } = this.#options
     const { rss } = process.memoryUsage()
     const cpu = process.cpuUsage()
     return {
@@ -180,7 +193,7 @@ export class Host {
       pid: process.pid,
       rssBytes: rss,
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
-      ...(metricsUrl === undefined ? {} : { metricsUrl }),
+      ...(this.#metricsUrl === undefined ? {} : { metricsUrl: this.#metricsUrl }),
       instances: [...this.#workers.values()].map((worker) => worker.report()),
       ...(this.#ending === undefined ? {} : { exit: this.#ending }),
     }

@@ -100,6 +100,8 @@ export const instanceSchema = z.object({
     .optional(),
   pid: z.int().optional(),
   rssBytes: z.number().optional(),
+  /** Prometheus text of its runner, on the runner's own loopback. */
+  metricsUrl: z.string().optional(),
   heapBytes: z.number().optional(),
   recordsIn: z.int(),
   recordsOut: z.int(),

@@ -93,6 +93,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     lastExit: lastExit && withoutUndefined(lastExit),
     pid: beat?.pid,
     rssBytes: beat?.rssBytes,
+    metricsUrl: beat?.metricsUrl,
     heapBytes: report?.heapBytes,
     recordsIn: report?.recordsIn ?? 0,
     recordsOut: report?.recordsOut ?? 0,

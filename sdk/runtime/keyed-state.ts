@@ -4,8 +4,8 @@
  *   K1. What is stored is nobody else's: `get` answers copies, `set` takes them.
  *   K2. `rollback` restores what was there at the last `commit` or `rollback`, exactly.
  *
- * An arena outside the heap will stand behind the same interface. Until then a lookup costs what a large Map costs, a
- * few hundred nanoseconds of cache misses; so each key is looked up once a callback, and entries are changed in place.
+ * On the platform an arena outside the heap stands behind the interface (arena/); MapState serves the test kit, and the
+ * arena's tests as the model to be equal to.
  * @module
  */
 import type { Data } from '../function.ts'

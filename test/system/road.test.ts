@@ -53,6 +53,10 @@ test('the whole road: deploy a file, produce, consume, redeploy, remove', { time
     { stream: 'words', sent: 3, processed: 3, dropped: {}, inFlight: 0, unaccounted: 0 },
   )
 
+  const measured = await platform.until('shout', (d) => d.instances[0]?.metricsUrl !== undefined)
+  const metrics = await (await fetch(measured.instances[0]!.metricsUrl!)).text()
+  assert.match(metrics, /concord_runner_records_in_total\{function="shout",instance="shout-0"\} 1/) // since v2 runs
+
   const graph = await platform.cli(['graph'])
   assert.match(graph.stdout, /words[\s\S]*shout[\s\S]*loud/)
   await platform.json(['fn', 'rm', 'shout'])

@@ -1,0 +1,49 @@
+/**
+ * Metrics of a runner, for Prometheus: what its instances have counted, on a port of its own on loopback.
+ *
+ * Loaded when the instances run, so that no start waits for it. The address is in the heartbeat and in `fn inspect --json`.
+ * @module
+ */
+import type { InstanceReport } from '../infra/control/messages.ts'
+import { Counter, Gauge, Registry, startMetricsServer } from '../infra/metrics.ts'
+
+const labelNames = ['function', 'instance'] as const
+
+const counters: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
+  concord_runner_records_in_total: ['Records that callbacks have finished.', (r) => r.recordsIn],
+  concord_runner_records_out_total: ['Records that callbacks have produced.', (r) => r.recordsOut],
+  concord_runner_errors_total: ['Callbacks that threw for good.', (r) => r.errors],
+  concord_runner_timers_fired_total: ['Timers that were called.', (r) => r.timersFired],
+  concord_runner_batches_total: ['Calls into the isolate.', (r) => r.batches],
+  concord_runner_isolate_cpu_seconds_total: ['CPU time of the isolate.', (r) => r.cpuSeconds],
+}
+
+const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
+  concord_runner_state_bytes: ['Bytes of keyed state.', (r) => r.stateBytes],
+  concord_runner_state_entries: ['Entries of keyed state.', (r) => r.stateEntries],
+  concord_runner_heap_bytes: ['Heap of the isolate.', (r) => r.heapBytes],
+}
+
+/** Serves the reports of this moment. @returns The address. */
+export async function serveMetrics(name: string, reports: () => readonly InstanceReport[]): Promise<string> {
+  const registry = new Registry()
+  const registers = [registry]
+  for (const [metric, [help, read]] of Object.entries(counters)) {
+    new Counter({
+      ...{ name: metric, help, labelNames, registers },
+      collect() {
+        this.reset()
+        for (const report of reports()) this.inc({ function: name, instance: report.id }, read(report))
+      },
+    })
+  }
+  for (const [metric, [help, read]] of Object.entries(gauges)) {
+    new Gauge({
+      ...{ name: metric, help, labelNames, registers },
+      collect() {
+        for (const report of reports()) this.set({ function: name, instance: report.id }, read(report))
+      },
+    })
+  }
+  return (await startMetricsServer({ port: 0, registry })).url
+}
