@@ -376,20 +376,22 @@ test('startMinimesos refuses a taken port and a state folder in use, and leaves 
 test('main exits with 2 and one line that says what to do when it cannot start', async (t) => {
   const { url, stateDir } = await start(t)
   const port = new URL(url).port
-  const [other, credentials] = [tempDir(t), join(tempDir(t), 'c.json')]
+  // A folder each: they run side by side, and whoever is first holds the folder for a moment.
+  const [taken, open, badCredentials, badCpus, badAttributes] = [1, 2, 3, 4, 5].map(() => tempDir(t))
+  const credentials = join(tempDir(t), 'c.json')
   writeFileSync(credentials, '{"principal":"p"}')
   const table: readonly (readonly [readonly string[], RegExp])[] = [
-    [['--state', other, '--no-credentials', '--port', port], /ERR_PORT_TAKEN.*--port another number/],
+    [['--state', taken!, '--no-credentials', '--port', port], /ERR_PORT_TAKEN.*--port another number/],
     [['--state', stateDir, '--no-credentials', '--port', '0'], /ERR_STATE_IN_USE.*--state another folder/],
-    [['--state', other, '--port', '0'], /ERR_BAD_OPTION.*--credentials FILE/],
-    [['--state', other, '--credentials', credentials], /ERR_BAD_OPTION.*c\.json: expected/],
+    [['--state', open!, '--port', '0'], /ERR_BAD_OPTION.*--credentials FILE/],
+    [['--state', badCredentials!, '--credentials', credentials], /ERR_BAD_OPTION.*c\.json: expected/],
     [['--no-credentials'], /ERR_BAD_OPTION.*--state is missing/],
     [
-      ['--state', other, '--no-credentials', '--cpus', 'many'],
+      ['--state', badCpus!, '--no-credentials', '--cpus', 'many'],
       /ERR_BAD_OPTION.*--cpus must be a number, not 'many'/,
     ],
     [
-      ['--state', other, '--no-credentials', '--port', '0', '--attributes', 'x'],
+      ['--state', badAttributes!, '--no-credentials', '--port', '0', '--attributes', 'x'],
       /ERR_BAD_OPTION.*Cannot read attribute 'x'/,
     ],
     [['--frobnicate'], /ERR_BAD_OPTION.*frobnicate/],
