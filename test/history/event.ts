@@ -1,0 +1,123 @@
+/**
+ * Event: what a history consists of, one JSON line each. Meaning of every field: docs/design/0010-histories.md.
+ * @module
+ */
+
+export const historyVersion = 1
+
+/** The layer in which each record must show. */
+export type Layer = 'output' | 'processed'
+
+export interface Header {
+  readonly history: typeof historyVersion
+  readonly complete: Layer
+}
+
+/** Records of one producer in one partition. */
+export interface Range {
+  readonly stream: string
+  readonly partition: number
+  readonly producer: string
+  readonly from: number
+  readonly count: number
+}
+
+export interface Actor {
+  readonly consumer: string
+  readonly owner: string
+  readonly epoch: number
+}
+
+export interface Effect extends Range, Actor {
+  readonly event: 'accepted' | 'processed' | 'output' | 'fired'
+  readonly ticks?: readonly [first: number, last: number]
+  readonly after?: number
+}
+
+export type HistoryEvent =
+  | ({ readonly event: 'sent' } & Range)
+  | Effect
+  | ({ readonly event: 'dropped'; readonly consumer: string; readonly reason: string } & Range)
+  | ({ readonly event: 'unaccounted'; readonly consumer: string } & Range)
+  | ({ readonly event: 'acknowledged'; readonly consumer: string; readonly through: number } & Omit<
+      Range,
+      'from' | 'count'
+    >)
+  | ({ readonly event: 'claim'; readonly partitions: Readonly<Record<string, readonly number[]>> } & Actor)
+  | { readonly event: 'crash'; readonly consumer: string; readonly owner: string }
+  | { readonly event: 'note'; readonly text: string }
+  | { readonly event: 'end' }
+
+type FieldKind = 'text' | 'count' | 'object'
+
+const channel = { stream: 'text', partition: 'count', producer: 'text' } as const
+const range = { ...channel, from: 'count', count: 'count' } as const
+const effect = { ...range, consumer: 'text', owner: 'text', epoch: 'count' } as const
+
+const fields: Readonly<Record<HistoryEvent['event'], Readonly<Record<string, FieldKind>>>> = {
+  sent: range,
+  accepted: effect,
+  processed: effect,
+  output: effect,
+  fired: effect,
+  dropped: { ...range, consumer: 'text', reason: 'text' },
+  unaccounted: { ...range, consumer: 'text' },
+  acknowledged: { ...channel, consumer: 'text', through: 'count' },
+  claim: { consumer: 'text', owner: 'text', epoch: 'count', partitions: 'object' },
+  crash: { consumer: 'text', owner: 'text' },
+  note: { text: 'text' },
+  end: {},
+}
+const needed = new Map(Object.entries(fields).map(([event, kinds]) => [event, Object.entries(kinds)]))
+
+/** What cannot be read as a history, and why. */
+export class HistoryError extends Error {
+  override readonly name = 'HistoryError'
+}
+
+/** @throws {HistoryError} */
+export function parseHeader(line: string): Header {
+  const header = parseJson(line) as Partial<Header> | null
+  if (header?.history !== historyVersion) {
+    throw new HistoryError(
+      `expected a header {"history":${historyVersion},"complete":"output"}, found ${line.slice(0, 80)}`,
+    )
+  }
+  if (header.complete !== 'output' && header.complete !== 'processed') {
+    throw new HistoryError(
+      `expected "complete" to be "output" or "processed", found ${JSON.stringify(header.complete)}`,
+    )
+  }
+  return header as Header
+}
+
+/** @throws {HistoryError} */
+export function parseEvent(line: string): HistoryEvent {
+  const event = parseJson(line) as Record<string, unknown> | null
+  const kinds = needed.get(String(event?.['event']))
+  if (event === null || kinds === undefined)
+    throw new HistoryError(
+      `expected an event, one of ${[...needed.keys()].join(', ')}; found ${line.slice(0, 80)}`,
+    )
+  for (const [field, kind] of kinds) {
+    if (!is(kind, event[field]))
+      throw new HistoryError(
+        `'${event['event']}' needs a ${kind} '${field}', found ${JSON.stringify(event[field])}`,
+      )
+  }
+  return event as unknown as HistoryEvent
+}
+
+function is(kind: FieldKind, value: unknown): boolean {
+  if (kind === 'text') return typeof value === 'string'
+  if (kind === 'count') return Number.isSafeInteger(value) && (value as number) >= 0
+  return typeof value === 'object' && value !== null
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    throw new HistoryError(`expected a line of JSON, found ${line.slice(0, 80)}`)
+  }
+}
