@@ -15,12 +15,22 @@ import { CallFailure, failureOf, IsolateCalls, isolateError } from './isolate-ca
 import type { Regions } from './regions.ts'
 import { runtimeBundle, runtimeFilename } from './runtime-bundle.ts'
 import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
+import type { AddedSlab } from './state-store.ts'
 
 /** Making an isolate and loading the runtime takes some milliseconds; this is for a machine that is busy. */
 const bootMs = 10_000
 
 /** What the runtime exports (sdk/runtime/isolate-main.ts). */
-const entries = ['boot', 'define', 'lifecycle', 'run', 'wake', 'setOutputs', 'keepPartitions'] as const
+const entries = [
+  'boot',
+  'giveSlabs',
+  'define',
+  'lifecycle',
+  'run',
+  'wake',
+  'setOutputs',
+  'keepPartitions',
+] as const
 export type Entry = (typeof entries)[number]
 
 export interface GuestOptions {
@@ -32,6 +42,8 @@ export interface GuestOptions {
   readonly regions: Regions
   readonly clock: Clock
   readonly stackMap: StackMap
+  /** Bytes of state that were handed in. */
+  readonly stateBytes: () => number
 }
 
 export interface GuestCall {
@@ -50,6 +62,8 @@ export class Guest {
   #context: ivm.Context | undefined
   /** Why nothing can be called any more. */
   #ended: CodedError<IsolateErrorCode> | undefined
+  /** V8 will never give its thread back. */
+  #lost = false
 
   constructor(options: GuestOptions) {
     this.#options = options
@@ -71,7 +85,8 @@ export class Guest {
   /** Memory of the isolate beside the regions; not while a call is under way. */
   heapBytes(): number {
     const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
-    return used_heap_size + Math.max(0, externally_allocated_size - this.#options.regions.bytes)
+    const shared = this.#options.regions.bytes + this.#options.stateBytes()
+    return used_heap_size + Math.max(0, externally_allocated_size - shared)
   }
 
   cpuSeconds(): number {
@@ -79,7 +94,7 @@ export class Guest {
   }
 
   /** Loads the runtime (U1). */
-  async boot(config: BootConfig, seed: Uint8Array): Promise<void> {
+  async boot(config: BootConfig, seed: Uint8Array, state: readonly AddedSlab[]): Promise<void> {
     const boot = async (): Promise<void> => {
       const isolate = this.#isolate
       this.#context = await isolate.createContext()
@@ -94,9 +109,12 @@ export class Guest {
         new ivm.ExternalCopy(memory).copyInto({ release: true }),
       )
       await this.#entries.get('boot')!.apply(undefined, [JSON.stringify(config), ...shared])
+      if (state.length === 0) return
+      if ((await this.#apply('giveSlabs', slabArguments(state), bootMs)) !== 0)
+        throw new CallFailure('lost', 'the state cannot be opened: see its log')
     }
     try {
-      await this.#calls.run(boot, { limitMs: bootMs })
+      await this.#calls.run(() => this.#calls.inside(boot), { limitMs: bootMs })
     } catch (error) {
       throw this.#meaning(error, 'loading the runtime', bootMs)
     }
@@ -118,7 +136,7 @@ export class Guest {
     }
     let refused: string
     try {
-      refused = await this.#calls.run(load, { limitMs })
+      refused = await this.#calls.run(() => this.#calls.inside(load), { limitMs })
     } catch (error) {
       const ours = failureOf(error, this.#isolate.isDisposed) !== undefined
       throw ours ? this.#meaning(error, 'loading the bundle', limitMs) : this.#loadError(error)
@@ -140,6 +158,11 @@ export class Guest {
     }
     if (broke === 0) return
     throw isolateError('ERR_FUNCTION_FAILED', `${this.#options.name} has broken the runtime: see its log`)
+  }
+
+  /** Hands slabs in. @throws {CodedError} As `call` does. */
+  async giveSlabs(slabs: readonly AddedSlab[], limits: GuestCall): Promise<void> {
+    await this.call('giveSlabs', slabArguments(slabs), limits)
   }
 
   /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */
@@ -170,13 +193,20 @@ export class Guest {
     }
   }
 
-  async #apply(entry: Entry, args: readonly unknown[], timeout: number): Promise<unknown> {
-    return await this.#entries.get(entry)!.apply(undefined, args as never, { timeout })
+  /** @returns Whether the isolate's thread is known to have ended within `ms` of its end being asked for. */
+  async endedWithin(ms: number): Promise<boolean> {
+    return !this.#lost && (await this.#calls.noneWithin(ms)) && !this.#lost
+  }
+
+  #apply(entry: Entry, args: readonly unknown[], timeout: number): Promise<unknown> {
+    const reference = this.#entries.get(entry)!
+    return this.#calls.inside(() => reference.apply(undefined, args as never, { timeout }))
   }
 
   /** V8 says that it has lost the isolate. */
   #lose(message: string): void {
     const { name } = this.#options
+    this.#lost = true
     this.#ended ??= isolateError(
       'ERR_ISOLATE_LOST',
       `Cannot go on with ${name}: V8 has lost its isolate: ${message}`,
@@ -222,6 +252,11 @@ export class Guest {
       location,
     })
   }
+}
+
+function slabArguments(slabs: readonly AddedSlab[]): unknown[] {
+  const partitions = JSON.stringify(slabs.map(({ partition }) => partition))
+  return [partitions, ...slabs.map(({ slab }) => new ivm.ExternalCopy(slab).copyInto({ release: true }))]
 }
 
 function importsNothing(): never {

@@ -21,13 +21,15 @@ import {
   type OutcomeReport,
   type OutputConfig,
   phase,
+  slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
-import { type Entry, Guest } from './guest.ts'
+import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'
 import { Regions } from './regions.ts'
 import { parseReport } from './report.ts'
 import { StackMap } from './stack-map.ts'
+import { StateStore } from './state-store.ts'
 import type {
   BatchResult,
   InputFrame,
@@ -36,6 +38,11 @@ import type {
   Outputs,
   RecordFailure,
 } from './types.ts'
+
+/** Handing in memory takes microseconds; this is for a machine that is busy. */
+const giveMs = 10_000
+/** How long the end of an isolate's thread is waited for; then its state is given up. */
+const endWaitMs = 300
 
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
 const sliceMs = 50
@@ -50,6 +57,7 @@ export class Instance {
   readonly #stackMap: StackMap
   readonly #regions: Regions
   readonly #guest: Guest
+  readonly #state: StateStore
   #reader: OutcomeReader
   #outputsWanted: Outputs | undefined
   #partitionsKept: readonly number[] | undefined
@@ -61,6 +69,9 @@ export class Instance {
   #waitingFor = 0
   #waitingSinceMs = 0
   #heapBytes = 0
+  /** How often in a row the record at hand found no memory for its state. */
+  #putOff = 0
+  #closing: Promise<boolean> | undefined
 
   private constructor(options: InstanceOptions) {
     const { limits, istreams } = options.manifest
@@ -70,6 +81,9 @@ export class Instance {
     this.#inputs = Object.keys(istreams)
     this.#stackMap = new StackMap(options.sourceMap)
     this.#regions = new Regions(limits.outputBytesPerRecord)
+    this.#state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
+    this.#state.lend()
+    this.#regions.setCommitWord(this.#state.commitWord)
     this.#reader = new OutcomeReader(outputTable(options.manifest, options.outputs))
     this.#guest = new Guest({
       name: this.#name,
@@ -78,6 +92,7 @@ export class Instance {
       regions: this.#regions,
       clock: this.#clock,
       stackMap: this.#stackMap,
+      stateBytes: () => this.#state.heldBytes,
     })
   }
 
@@ -88,12 +103,13 @@ export class Instance {
   static async create(options: InstanceOptions): Promise<Instance> {
     const instance = new Instance(options)
     try {
-      await instance.#guest.boot(instance.#bootConfig(), options.seed)
+      await instance.#guest.boot(instance.#bootConfig(), options.seed, instance.#state.all())
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
       return instance
     } catch (error) {
       instance.kill()
+      await instance.ended()
       throw error
     } finally {
       instance.#passOnConsole()
@@ -109,6 +125,7 @@ export class Instance {
   async run(frames: readonly InputFrame[], nowMs: number): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
     await this.#applyOutputs()
+    await this.#provide(frames)
     if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
     this.#begin(frames)
     const regions = this.#regions
@@ -155,12 +172,29 @@ export class Instance {
     } finally {
       this.#passOnConsole()
       this.kill()
+      await this.ended()
     }
   }
 
   /** Ends the isolate at once; a call under way answers with a fatal result. */
   kill(): void {
     this.#guest.end(isolateError('ERR_INSTANCE_STATE', `Cannot go on with ${this.#name}: it has been ended`))
+  }
+
+  /**
+   * After the end: waits for that of the isolate's thread, and frees the state for the next instance.
+   * @returns Whether the state may be used again (state-store.ts, SS1).
+   */
+  ended(): Promise<boolean> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<boolean> {
+    const ended = await this.#guest.endedWithin(endWaitMs)
+    if (ended && this.#regions.published >= 0) this.#state.settle(this.#regions.commitWord)
+    else this.#state.lose()
+    return ended
   }
 
   stats(): InstanceStats {
@@ -219,6 +253,7 @@ export class Instance {
   async #applyOutputs(): Promise<void> {
     if (this.#partitionsKept !== undefined) {
       await this.#turn('keepPartitions', [JSON.stringify(this.#partitionsKept)])
+      if (this.#guest.ended === undefined) this.#state.keep(this.#partitionsKept)
       this.#partitionsKept = undefined
     }
     const outputs = this.#outputsWanted
@@ -229,6 +264,42 @@ export class Instance {
     this.#reader = new OutcomeReader(table)
   }
 
+  /** Hands in the memory that the record at hand lacked, and what the frames may need. */
+  async #provide(frames: readonly InputFrame[]): Promise<void> {
+    if (this.#guest.ended !== undefined) return
+    const { wanted } = this.#regions
+    const added =
+      wanted === undefined
+        ? []
+        : this.#state.add(wanted.partition, Math.max(wanted.bytes, slabUnitBytes) * 2 ** this.#putOff)
+    if (wanted !== undefined && added.length === 0)
+      return this.#guest.end(
+        isolateError('ERR_ISOLATE_LOST', `${this.#name} asked for state beyond its limit`),
+      )
+    added.push(...this.#state.ahead(frames))
+    if (added.length === 0) return
+    try {
+      await this.#guest.giveSlabs(added, this.#limits(giveMs))
+    } catch (error) {
+      await this.#end(error as Fatal)
+    }
+  }
+
+  /** Ends the isolate, and waits for its end, so that what it left is read when it changes no more. */
+  async #end(why: Fatal): Promise<void> {
+    this.#guest.end(why)
+    await this.ended()
+  }
+
+  #limits(limitMs: number): GuestCall {
+    return {
+      limitMs,
+      slowMs: Math.min(sliceMs, limitMs / 4),
+      slow: () => this.#regions.askToYield(),
+      doing: () => this.#atHand(),
+    }
+  }
+
   /** One call, and what it brought. */
   async #turn(
     entry: Entry,
@@ -236,13 +307,9 @@ export class Instance {
     limitMs = this.#options.manifest.limits.callbackMs,
   ): Promise<BatchResult> {
     try {
-      await this.#guest.call(entry, args, {
-        limitMs,
-        slowMs: Math.min(sliceMs, limitMs / 4),
-        slow: () => this.#regions.askToYield(),
-        doing: () => this.#atHand(),
-      })
+      await this.#guest.call(entry, args, this.#limits(limitMs))
     } catch (error) {
+      await this.#end(error as Fatal)
       return this.#result(error as Fatal)
     }
     return this.#result()
@@ -289,8 +356,11 @@ export class Instance {
       outcome = this.#readOutcome()
     } catch (error) {
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
+      this.#state.lose()
     }
     this.#recordsDone += outcome.records
+    if (outcome.records + outcome.timers > 0) this.#putOff = 0
+    else if (this.#regions.wanted !== undefined) this.#putOff++
     const failures = outcome.reports.flatMap((report) => this.#failure(report))
     const last = failures.at(-1)
     if (last?.action === 'fail') fatal ??= this.#functionFailed(last.error)

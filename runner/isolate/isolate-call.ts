@@ -4,6 +4,8 @@
  *   C1. A call settles: V8's own timeout covers code and microtasks; a deadline of the host covers what V8 cannot
  *       interrupt and calls that never come back (facts: looping Proxies, uninterruptible built-ins).
  *   C2. No property of a value that the author's code threw is read here: only isolated-vm's own messages are matched.
+ *   C3. Whether the isolate's thread is at work is known: a call is under way until it has come back by itself, however
+ *       its wait ended.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -33,6 +35,9 @@ export interface CallLimits {
 export class IsolateCalls {
   readonly #clock: Clock
   #abort: ((failure: CallFailure) => void) | undefined
+  /** Calls that have not come back (C3), and who waits for that. */
+  #inside = 0
+  #whenNone: (() => void)[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -45,6 +50,25 @@ export class IsolateCalls {
   /** Ends the wait for the call under way, if any: the isolate is lost or was disposed of. */
   abort(failure: CallFailure): void {
     this.#abort?.(failure)
+  }
+
+  /** Waits until no call is under way. @returns Whether that came about within `ms`. */
+  async noneWithin(ms: number): Promise<boolean> {
+    if (this.#inside === 0) return true
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    this.#whenNone.push(() => resolve(true))
+    const cancel = this.#clock.after(ms, () => resolve(false))
+    return await promise.finally(cancel)
+  }
+
+  /** Counts a call into the isolate until it has come back. */
+  async inside<T>(call: () => Promise<T>): Promise<T> {
+    this.#inside++
+    try {
+      return await call()
+    } finally {
+      if (--this.#inside === 0) for (const none of this.#whenNone.splice(0)) none()
+    }
   }
 
   /** Waits for `call` within its limits. */

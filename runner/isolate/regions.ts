@@ -5,6 +5,7 @@
  *   G1. What is read here is copied out and checked; nothing read twice, nothing believed (L2).
  * @module
  */
+import { partitionsMax } from '../../sdk/manifest.ts'
 import {
   type BatchFrame,
   type BatchSize,
@@ -88,6 +89,23 @@ export class Regions {
   get published(): number {
     const end = Atomics.load(this.#words, control.published)
     return end >= 0 && end <= this.#outcomeBytes.length && end % 4 === 0 ? end : -1
+  }
+
+  /** What an isolate before this one left as the commit word; before `boot`, which undoes by it. */
+  setCommitWord(value: number): void {
+    Atomics.store(this.#words, control.published, value)
+  }
+
+  /** The commit word as it stands. */
+  get commitWord(): number {
+    return Atomics.load(this.#words, control.published)
+  }
+
+  /** The memory for state that the record at hand lacks, if any. */
+  get wanted(): { readonly partition: number; readonly bytes: number } | undefined {
+    const partition = this.#words[control.wantedPartition]! - 1
+    const bytes = this.#words[control.wantedBytes]!
+    return partition < 0 || partition >= partitionsMax ? undefined : { partition, bytes: Math.max(bytes, 1) }
   }
 
   /** A private copy of a part of the outcome log, good until the next one is asked for. */

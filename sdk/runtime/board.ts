@@ -4,6 +4,7 @@
  * Made before any code of the author's runs; afterwards the shared memory behind it cannot be had (primordials.ts, P1).
  * @module
  */
+import type { CommitWord } from './arena/index.ts'
 import { storeWord } from './primordials.ts'
 
 export class Board {
@@ -26,6 +27,11 @@ export class Board {
   /** Sets a word after all that was written before (L1). */
   publish(index: number, value: number): void {
     storeWord(this.#words, index, value)
+  }
+
+  /** A word as what decides for arenas (arena/journal.ts). */
+  commitWord(index: number): CommitWord {
+    return { words: this.#words, index }
   }
 
   setFloat(index: number, value: number): void {

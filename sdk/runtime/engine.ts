@@ -10,6 +10,7 @@
  *   E2. Records are taken up in the order of the frames and of the records in them (I2).
  *   E3. A callback that throws or rejects leaves no output, state or timer; then the policy says what follows (I3).
  *   E4. Nothing that the author's code throws comes out of this class.
+ *   E5. A callback that met a lack of memory for state is as if it had not been called, whatever it made of that.
  * @module
  */
 import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
@@ -38,6 +39,8 @@ export interface EngineOptions {
   readonly board: Board
   /** Opens the state of a partition when it is first asked for. */
   readonly openState: (partition: number) => KeyedState
+  /** Partitions whose state is there already; default: none. */
+  readonly partitions?: readonly number[]
   /** What an earlier instance left; default: none are set. */
   readonly timers?: Timers
   /** Hears each thrown value; for the test kit. */
@@ -117,6 +120,7 @@ export class Engine {
         return state
       },
     }
+    for (const partition of options.partitions ?? []) this.#workshop.stateOf(partition)
     this.setOutputs(options.outputs)
     this.#cursor = new Cursor(this.#input)
     this.#scope = new Scope(this.#workshop, this.#cursor)
@@ -154,6 +158,7 @@ export class Engine {
       if (!kept.includes(partition)) this.#states[partition] = undefined
     }
     this.timers.keepPartitions(kept)
+    this.#board.setWord(control.wantedPartition, 0)
     this.#finish()
   }
 
@@ -203,6 +208,7 @@ export class Engine {
   #begin(nowMs: number): void {
     this.#seam.nowMs = nowMs
     this.#writer.reset()
+    this.#board.setWord(control.wantedPartition, 0)
     this.#failed = false
   }
 
@@ -347,6 +353,7 @@ export class Engine {
   /** The callback at hand went through. */
   #done(): void {
     this.#close()
+    if (this.#board.word(control.wantedPartition) !== 0) return this.#putOff()
     this.#scope.commit()
     if (this.#failure !== undefined) this.#report('retried', this.#failure)
     this.#writer.done(this.#kind, verdict.processed)
@@ -355,6 +362,10 @@ export class Engine {
   /** The callback at hand threw: takes back what it did (E3). @returns Whether to call it again. */
   #again(thrown: unknown): boolean {
     this.#close()
+    if (this.#board.word(control.wantedPartition) !== 0) {
+      this.#putOff()
+      return false
+    }
     this.#scope.rollback()
     this.#writer.rollback()
     this.#onThrown?.(thrown)
@@ -366,6 +377,16 @@ export class Engine {
     if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
     else this.#giveAway(this.#reaction, thrown)
     return false
+  }
+
+  /** There was no memory for its state, but there will be: undone, and the batch ends before it (E5). */
+  #putOff(): void {
+    this.#scope.rollback()
+    this.#writer.rollback()
+    if (this.#scope.timer !== undefined) this.timers.putBack(this.#scope.timer)
+    this.#attempt = 1
+    this.#failure = undefined
+    this.#board.setWord(control.yield, 1)
   }
 
   /** The batch goes on without this one. A timer has no dead letter. */
@@ -411,6 +432,7 @@ export class Engine {
       if (state === undefined) continue
       entries += state.entries
       bytes += state.bytes
+      state.rest()
     }
     this.#board.setWord(control.stateEntries, entries)
     this.#board.setFloat(controlFloats.stateBytes, bytes)

@@ -1,4 +1,5 @@
 /** What the host of an isolate needs of the runtime; the rest of it runs inside. */
+export { nextSlabBytes, roomOf, type Slabs, slabBytesDefault, slabUnitBytes } from './arena/index.ts'
 export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './batch.ts'
 export { type ConsoleLine, readConsole } from './console-ring.ts'
 export type { BootConfig, OutputConfig } from './isolate-main.ts'

@@ -9,7 +9,6 @@
  */
 import { CodedError } from '../errors.ts'
 import type { ErrorPolicy } from '../function.ts'
-import { openArena } from './arena/index.ts'
 import { Board } from './board.ts'
 import { ConsoleRing } from './console-ring.ts'
 import { checkDefinition } from './definition.ts'
@@ -69,7 +68,6 @@ export function boot(
   board = new Board(controlMemory)
   writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord)
   inputRegion = inputMemory
-  stateMemory = new StateMemory(config.stateBytesMax)
   input = inputOf(new ArrayBuffer(inputMemory.byteLength))
   const chacha = new ChaCha(new Uint8Array(seed))
   const ring = new ConsoleRing(consoleMemory, board)
@@ -83,11 +81,24 @@ export function boot(
     fillRandom: (bytes) => chacha.fill(bytes),
     print: (level, line) => ring.write(level, line, seam.nowMs),
   }
+  stateMemory = new StateMemory({ limitBytes: config.stateBytesMax, board, clock: seam })
   installGlobals(globalThis, {
     seam,
     logLevel: config.logLevel,
     random: () => chacha.number(),
     timeouts: () => (engine?.inCallback ? engine.timeouts : undefined),
+  })
+}
+
+/**
+ * Takes the next slabs, each of the partition in the same place of the list. Before the author's code: those of an
+ * isolate that has ended, whose last commit the host has put into the control region.
+ */
+export function giveSlabs(json: string, ...slabs: SharedArrayBuffer[]): number {
+  return guarded(() => {
+    const partitions = fromJson(json) as number[]
+    for (let i = 0; i < slabs.length; i++) stateMemory.add(partitions[i]!, slabs[i]!)
+    if (engine === undefined) stateMemory.openAll()
   })
 }
 
@@ -103,7 +114,8 @@ export function define(exported: unknown): string {
       input,
       writer,
       board,
-      openState: () => openArena(stateMemory.slabs(), { clock: seam }),
+      partitions: stateMemory.partitions(),
+      openState: (partition) => stateMemory.open(partition),
     })
     return ''
   } catch (thrown) {
@@ -133,7 +145,11 @@ export function setOutputs(json: string): number {
 
 /** @param json The partitions whose state and timers stay. */
 export function keepPartitions(json: string): number {
-  return guarded(() => engine!.keepPartitions(fromJson(json) as number[]))
+  return guarded(() => {
+    const kept = fromJson(json) as number[]
+    engine!.keepPartitions(kept)
+    stateMemory.keep(kept)
+  })
 }
 
 /** @returns 0, or 1 if the runtime broke: the author's code has taken away a built-in that it stands on. */

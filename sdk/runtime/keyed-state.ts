@@ -23,6 +23,8 @@ export interface KeyedState {
   delete(key: Data): boolean
   commit(): void
   rollback(): void
+  /** Between transactions, at a batch's end: what decides whether one is committed may start anew. */
+  rest(): void
   readonly entries: number
   /** Bytes of keys and values. */
   readonly bytes: number
@@ -115,6 +117,10 @@ export class MapState implements KeyedState {
       else this.#store(entry, this.#before[i])
     }
     this.commit() // what was not there before leaves the map
+  }
+
+  rest(): void {
+    // There is nothing that a successor would read.
   }
 
   #find(key: string): Entry | undefined {

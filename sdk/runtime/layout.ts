@@ -28,6 +28,10 @@ export const control = {
   pendings: 5,
   timers: 6,
   stateEntries: 7,
+  /** One more than the partition whose state lacks memory, 0 if none does: its record is to be given again. */
+  wantedPartition: 8,
+  /** How much it lacks. */
+  wantedBytes: 9,
 } as const
 
 /** Indices of 64-bit floats in the control region; they lie behind the words. */

@@ -7,7 +7,7 @@
  *       access (which asks no prototype) and by the functions below, never by a method looked up at run time.
  * @module
  */
-const { apply } = Reflect
+const { apply, defineProperty } = Reflect
 
 const typedArraySet = Uint8Array.prototype.set
 
@@ -27,6 +27,12 @@ const { get: typedArrayLength } = Reflect.getOwnPropertyDescriptor(typedArray, '
  * @throws {TypeError} If it only looks like an array of bytes.
  */
 export const lengthOf: (bytes: Uint8Array) => number = Function.prototype.call.bind(typedArrayLength!)
+
+/** Appends without asking Array.prototype, which may have a setter for that index by now. */
+export function append<T>(list: T[], item: T): void {
+  const property = { __proto__: null, value: item, writable: true, enumerable: true, configurable: true }
+  defineProperty(list, list.length, property as PropertyDescriptor)
+}
 
 export const { fromCharCode } = String
 

@@ -1,41 +1,139 @@
 /**
- * StateMemory: the memory that the state of all partitions of an instance shares, up to `limits.stateMib`.
+ * StateMemory: the slabs that the host has handed in for the state of each partition, and the arenas over them.
  *
- * Slabs are private to the isolate for now: state ends with its instance. Handed in by the host as shared memory, they
- * will outlive it (docs/design/0006-state-arena.md).
+ * Nothing can be handed in while a call is under way. An arena that needs a slab then throws, and the control words say
+ * what is lacking (engine.ts, E5); unless the limit leaves nothing, which is the author's to know.
+ *   SM1. No view of a slab and no list of slabs can be reached from outside (primordials.ts, P1).
+ * Design: docs/design/0007-state-outlives-code.md
  * @module
  */
-import { nextSlabBytes, type Slabs, slabBytesDefault } from './arena/index.ts'
+import { type Arena, nextSlabBytes, openArena, type Slabs, slabBytesDefault } from './arena/index.ts'
+import type { Board } from './board.ts'
+import { control } from './layout.ts'
+import { append } from './primordials.ts'
+
+export interface StateMemoryOptions {
+  readonly limitBytes: number
+  readonly board: Board
+  readonly clock: { readonly nowMs: number }
+}
 
 export class StateMemory {
-  readonly #limitBytes: number
-  #usedBytes = 0
+  readonly #options: StateMemoryOptions
+  readonly #partitions: (GivenSlabs | undefined)[] = []
+  readonly #arenas: (Arena | undefined)[] = []
 
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes
+  constructor(options: StateMemoryOptions) {
+    this.#options = options
   }
 
-  /** Slabs for one partition's arena. */
-  slabs(): Slabs {
-    const slabs: ArrayBuffer[] = []
-    const limitBytes = this.#limitBytes
-    let heldBytes = 0
-    return {
-      slabBytes: slabBytesDefault,
-      limitBytes,
-      get count() {
-        return slabs.length
-      },
-      get: (index) => slabs[index]!,
-      grow: (minBytes) => {
-        const others = this.#usedBytes - heldBytes
-        const bytes = nextSlabBytes(heldBytes, minBytes, slabBytesDefault, limitBytes - others)
-        if (bytes <= 0) return false
-        slabs[slabs.length] = new ArrayBuffer(bytes)
-        heldBytes += bytes
-        this.#usedBytes += bytes
-        return true
-      },
+  /** Takes the next slab of a partition. */
+  add(partition: number, slab: SharedArrayBuffer): void {
+    this.#slabsOf(partition).add(slab)
+  }
+
+  /**
+   * The state of a partition.
+   * @throws {CodedError} ERR_STATE_GROWING or ERR_STATE_FULL, if there is no memory for it.
+   */
+  open(partition: number): Arena {
+    const { board, clock } = this.#options
+    const arena =
+      this.#arenas[partition] ??
+      openArena(this.#slabsOf(partition), { clock, commitWord: board.commitWord(control.published) })
+    this.#arenas[partition] = arena
+    return arena
+  }
+
+  /** Opens whatever was handed in: undoes what the isolate before this one was at. */
+  openAll(): void {
+    for (const partition of this.partitions()) this.open(partition)
+  }
+
+  /** Those that memory was handed in for. */
+  partitions(): number[] {
+    const partitions: number[] = []
+    for (let partition = 0; partition < this.#partitions.length; partition++)
+      if (this.#partitions[partition] !== undefined) append(partitions, partition)
+    return partitions
+  }
+
+  /** Lets go of the memory of all partitions but these. */
+  keep(kept: readonly number[]): void {
+    for (let partition = 0; partition < this.#partitions.length; partition++) {
+      if (kept.includes(partition)) continue
+      this.#partitions[partition] = undefined
+      this.#arenas[partition] = undefined
     }
+  }
+
+  get #heldBytes(): number {
+    let held = 0
+    for (let i = 0; i < this.#partitions.length; i++) held += this.#partitions[i]?.ownBytes ?? 0
+    return held
+  }
+
+  #slabsOf(partition: number): GivenSlabs {
+    const found = this.#partitions[partition]
+    if (found !== undefined) return found
+    const { board, limitBytes } = this.#options
+    const slabs = new GivenSlabs(partition, board, limitBytes, () => this.#heldBytes)
+    // Room for every index: one that is skipped would be asked of Array.prototype.
+    while (this.#partitions.length <= partition) append<GivenSlabs | undefined>(this.#partitions, undefined)
+    while (this.#arenas.length <= partition) append<Arena | undefined>(this.#arenas, undefined)
+    this.#partitions[partition] = slabs
+    return slabs
+  }
+}
+
+class GivenSlabs implements Slabs {
+  readonly slabBytes = slabBytesDefault
+  readonly limitBytes: number
+  readonly #partition: number
+  readonly #board: Board
+  readonly #held: () => number
+  readonly #slabs: SharedArrayBuffer[] = []
+  #ownBytes = 0
+
+  constructor(partition: number, board: Board, limitBytes: number, held: () => number) {
+    this.#partition = partition
+    this.#board = board
+    this.limitBytes = limitBytes
+    this.#held = held
+  }
+
+  get count(): number {
+    return this.#slabs.length
+  }
+
+  /** Of this partition. */
+  get ownBytes(): number {
+    return this.#ownBytes
+  }
+
+  get heldBytes(): number {
+    return this.#held()
+  }
+
+  get growing(): boolean {
+    return this.#board.word(control.wantedPartition) !== 0
+  }
+
+  get(index: number): SharedArrayBuffer {
+    return this.#slabs[index]!
+  }
+
+  add(slab: SharedArrayBuffer): void {
+    append(this.#slabs, slab)
+    this.#ownBytes += slab.byteLength
+  }
+
+  /** Says what is lacking; the host works out the same `nextSlabBytes`. */
+  grow(minBytes: number): boolean {
+    const others = this.#held() - this.#ownBytes
+    if (nextSlabBytes(this.#ownBytes, minBytes, this.slabBytes, this.limitBytes - others) <= 0) return false
+    this.#board.setWord(control.wantedBytes, minBytes)
+    this.#board.setWord(control.wantedPartition, this.#partition + 1)
+    return false
   }
 }

@@ -87,6 +87,11 @@ export class Timers {
     return timer
   }
 
+  /** Undoes a `takeDue`. */
+  putBack(timer: Timer): void {
+    this.#restore(timer)
+  }
+
   /** When the earliest is due; infinite if none is set. */
   get nextMs(): number {
     return this.#peek()?.dueMs ?? Number.POSITIVE_INFINITY

@@ -175,7 +175,7 @@ export class Arena implements KeyedState {
 
   /** Between transactions: from now on the commit word may have any value, until the next change. */
   rest(): void {
-    if (!this.#journal.open) this.#journal.clear()
+    this.#journal.rest()
   }
 
   /**
@@ -392,12 +392,12 @@ export class Arena implements KeyedState {
 
   #full(attempted: string): Error {
     const { entries, bytes } = this.#roots
-    const { limitBytes } = this.#memory.slabs
-    const held = this.heldBytes
+    const { heldBytes, limitBytes, growing } = this.#memory.slabs
+    if (growing) return stateGrowing(attempted)
     return arenaError(
       'ERR_STATE_FULL',
-      `Cannot ${attempted}: the partition holds ${entries} entries of ${bytes} bytes in ${held} bytes of memory, of ${limitBytes} that it may take: delete entries, or raise the limit`,
-      { entries, bytes, heldBytes: held, limitBytes },
+      `Cannot ${attempted}: the partition holds ${entries} entries of ${bytes} bytes in ${this.heldBytes} bytes of memory; with all others it takes ${heldBytes} of the ${limitBytes} that are allowed: delete entries, let them expire (ttlMs), or raise limits.stateMib`,
+      { entries, bytes, heldBytes, limitBytes },
     )
   }
 }
@@ -420,6 +420,14 @@ function formOf(keyBytes: number, slack: number, expiresMs: number | undefined):
   return keyBytes | (slack << shape.slackShift) | ascii | (expiresMs === undefined ? 0 : shape.expires)
 }
 
+/** More memory is on its way: whoever catches this in a callback cannot keep the record from being given again. */
+function stateGrowing(attempted: string): Error {
+  return arenaError(
+    'ERR_STATE_GROWING',
+    `Cannot ${attempted} in this call: memory is being added, and the record will be given again`,
+  )
+}
+
 function badFormat(foundMagic: number, foundVersion: number): Error {
   const found =
     foundMagic === magic ? `format ${foundVersion}` : `no arena, but 0x${(foundMagic >>> 0).toString(16)}`
@@ -431,7 +439,8 @@ function badFormat(foundMagic: number, foundVersion: number): Error {
 
 /** Opens the arena in `slabs`, undoing what was not committed; makes one if there is none. */
 export function openArena(slabs: Slabs, options: ArenaOptions = {}): Arena {
-  if (slabs.count === 0 && !slabs.grow(0))
+  if (slabs.count === 0 && !slabs.grow(0) && slabs.growing) throw stateGrowing('open state')
+  if (slabs.count === 0)
     throw arenaError('ERR_STATE_FULL', 'Cannot make state: there is no memory for it', {
       limitBytes: slabs.limitBytes,
     })

@@ -4,6 +4,8 @@ import { type Blame, CodedError } from '../../errors.ts'
 export const arenaErrors = {
   /** No room for an entry within the limit of the state's memory. */
   ERR_STATE_FULL: 'function',
+  /** Memory for state is being added: the record at hand is undone and given again, whatever its callback does. */
+  ERR_STATE_GROWING: 'transient',
   /** A key or a value is longer than an entry can hold. */
   ERR_STATE_TOO_LARGE: 'function',
   /** Memory that should hold an arena holds none, or one that this build cannot read. */

@@ -3,6 +3,7 @@ export { Arena, type ArenaOptions, openArena } from './arena.ts'
 export { faultsOf } from './check.ts'
 export { type ArenaErrorCode, arenaErrors } from './errors.ts'
 export type { CommitWord } from './journal.ts'
+export { roomOf } from './room.ts'
 export {
   nextSlabBytes,
   OwnSlabs,

@@ -45,6 +45,8 @@ export class Journal {
   #at = 0
   #end = 0
   #open = false
+  /** Whether it holds images, be they void. */
+  #used = false
 
   /** @param decider Default: a word of the arena's own. */
   constructor(memory: Memory, decider?: CommitWord) {
@@ -56,8 +58,14 @@ export class Journal {
 
   /** Makes the journal empty: there is nothing to undo, whatever the commit word says. */
   clear(): void {
+    this.#used = false
     this.#head[head.journal] = this.#head[head.journal + 1] = 0
     this.#head[head.journalTop] = head.journal + imageEndWords
+  }
+
+  /** The same, between transactions. */
+  rest(): void {
+    if (this.#used && !this.#open) this.clear()
   }
 
   /** True between `begin` and `commit` or `undo`. */
@@ -84,7 +92,7 @@ export class Journal {
     // In this order: a void journal must not become one that is to be undone.
     this.#head[head.journalTop] = this.#at
     this.#head[head.journalMark] = this.#decider.words[this.#decider.index]!
-    this.#open = true
+    this.#open = this.#used = true
   }
 
   /** Whether `words` more words fit, with the ends of their images. */

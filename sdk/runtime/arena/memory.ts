@@ -5,13 +5,14 @@
  * public among themselves (primordials.ts, P1).
  * @module
  */
+import { append } from '../primordials.ts'
 import { positionBits } from './layout.ts'
 import type { Slabs } from './slabs.ts'
 
 /** A slab holds an entry of the longest key and a value beside it. */
 const slabBytesMin = 256 * 1024
 
-const { apply, defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Reflect
+const { apply, getOwnPropertyDescriptor, getPrototypeOf } = Reflect
 const lengthOf = getOwnPropertyDescriptor(getPrototypeOf(Int32Array.prototype)!, 'length')!.get!
 const { clz32 } = Math
 /** Whoever makes a view of shared memory later must not be handed another constructor by then. */
@@ -59,10 +60,4 @@ export class Memory {
   store(position: number, value: number): void {
     this.words[position >> this.shift]![position & this.mask] = value
   }
-}
-
-/** Appends without asking Array.prototype, which may have a setter for that index by now. */
-function append<T>(list: T[], item: T): void {
-  const property = { __proto__: null, value: item, writable: true, enumerable: true, configurable: true }
-  defineProperty(list, list.length, property as PropertyDescriptor)
 }

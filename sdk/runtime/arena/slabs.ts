@@ -9,8 +9,12 @@
 export interface Slabs {
   /** Most bytes of one slab: a power of two. It fixes how positions are counted, so it never changes for an arena. */
   readonly slabBytes: number
-  /** Most bytes that all slabs may take. */
+  /** Most bytes that all slabs may take, and those of whoever shares the limit. */
   readonly limitBytes: number
+  /** What all of them take. */
+  readonly heldBytes: number
+  /** True after a `grow` in vain that will succeed later; then this transaction cannot be finished. */
+  readonly growing?: boolean
   readonly count: number
   get(index: number): ArrayBufferLike
   /** Adds a slab, of at least `minBytes` if it can. @returns Whether there was one to be had. */

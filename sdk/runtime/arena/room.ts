@@ -1,0 +1,22 @@
+/**
+ * Room: how much an arena can take before it needs another slab, as read by the host between two calls.
+ *
+ * What is read may be anything (the isolate has written it): at worst the host adds a slab too many or too few.
+ * @module
+ */
+import { head, magic } from './layout.ts'
+import { rootAt } from './roots.ts'
+import type { Slabs } from './slabs.ts'
+
+/** Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted. */
+export function roomOf(slabs: Slabs): number {
+  if (slabs.count === 0) return 0
+  const words = new Int32Array(slabs.get(0))
+  const made = words[head.magic] === magic
+  const used = made ? words[rootAt.slabs]! : 1
+  const slabWords = slabs.slabBytes >>> 2
+  const top = made ? (words[rootAt.top]! & (slabWords - 1)) * 4 : head.blocks * 4
+  let room = -top
+  for (let slab = Math.max(used - 1, 0); slab < slabs.count; slab++) room += slabs.get(slab).byteLength
+  return Math.max(room, 0)
+}
