@@ -53,6 +53,7 @@ export class ChannelAccount {
     event: Exclude<HistoryEvent, { event: 'sent' | 'claim' | 'crash' | 'note' | 'end' }>,
     report: Report,
   ): void {
+    if ('ticks' in event && event.ticks !== undefined) checkTicks(event, event.ticks, report)
     switch (event.event) {
       case 'processed':
       case 'output':
@@ -120,10 +121,8 @@ export class ChannelAccount {
     }
   }
 
-  #onEffect({ from, count, owner, ticks, after }: Effect, layer: Seen, report: Report): void {
+  #onEffect({ from, count, owner, after }: Effect, layer: Seen, report: Report): void {
     const to = from + count
-    if (ticks !== undefined && ticks[1] - ticks[0] + 1 !== 2 * count)
-      report('overlap', from, to, `${count} callbacks began and ended in ticks ${ticks[0]} to ${ticks[1]}`)
     const end = layer.seen.end
     const repeats = layer.seen.add(from, to)
     for (const [start, stop] of repeats) report('repeat', start, stop, `seen again, by ${owner}`)
@@ -155,4 +154,10 @@ export class ChannelAccount {
     each('loss', missing.within(seen.end, passed), `acknowledged, but ${word}`)
     if (ended) each('stuck', missing.within(passed, sent.end), `at the end ${word}, and not acknowledged`)
   }
+}
+
+/** I1: callbacks that run one after another raise the counter twice each, and nobody raises it in between. */
+function checkTicks({ from, count }: Effect, [first, last]: readonly [number, number], report: Report): void {
+  if (last - first + 1 === 2 * count) return
+  report('overlap', from, from + count, `${count} callbacks began and ended in ticks ${first} to ${last}`)
 }

@@ -4,12 +4,14 @@
  */
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import {
+  type Effect,
   type Header,
   HistoryError,
   type HistoryEvent,
   historyVersion,
   parseEvent,
   parseHeader,
+  type Range,
 } from './event.ts'
 
 const chunkBytes = 1024 * 1024
@@ -62,7 +64,7 @@ function* linesOf(path: string): Generator<string> {
   }
 }
 
-/** Joins each event with the one before it where that says the same in one: the next records of the same channel. */
+/** Joins each event with the one before it where one says the same as both: the next records of the same channel. */
 export class HistoryJoiner {
   #last: HistoryEvent | undefined
   readonly #emit: (event: HistoryEvent) => void
@@ -72,9 +74,13 @@ export class HistoryJoiner {
   }
 
   add(event: HistoryEvent): void {
-    const joined = this.#last === undefined ? undefined : join(this.#last, event)
-    if (joined === undefined) this.flush()
-    this.#last = joined ?? event
+    const last = this.#last
+    if (last !== undefined && 'count' in last && 'count' in event && isNext(last, event)) {
+      this.#last = joined(last, event)
+      return
+    }
+    this.flush()
+    this.#last = event
   }
 
   flush(): void {
@@ -83,21 +89,27 @@ export class HistoryJoiner {
   }
 }
 
-function join(before: HistoryEvent, event: HistoryEvent): HistoryEvent | undefined {
-  if (!('count' in before) || !('count' in event) || before.event !== event.event) return undefined
-  const { from: _f, count: _c, ticks, after, ...same } = { ticks: undefined, after: undefined, ...event }
-  for (const [field, value] of Object.entries(same)) if (before[field as 'stream'] !== value) return undefined
-  if (event.from !== before.from + before.count) return undefined
-  const earlier = { ticks: undefined, after: undefined, ...before }
-  if ((ticks === undefined) !== (earlier.ticks === undefined)) return undefined
-  if (ticks !== undefined && ticks[0] !== earlier.ticks![1] + 1) return undefined
-  if ((after === undefined) !== (earlier.after === undefined)) return undefined
-  if (after !== undefined && after !== event.from - 1) return undefined
-  return {
-    ...before,
-    count: before.count + event.count,
-    ...(ticks === undefined ? {} : { ticks: [earlier.ticks![0], ticks[1]] }),
-  } as HistoryEvent
+/** Any field that an event about records may have. */
+type Records = Range &
+  Partial<Pick<Effect, 'consumer' | 'owner' | 'epoch' | 'ticks' | 'after'>> & {
+    readonly event: string
+    readonly reason?: string
+  }
+
+function isNext(a: Records, b: Records): boolean {
+  return (
+    b.from === a.from + a.count &&
+    b.event === a.event &&
+    b.partition === a.partition &&
+    b.producer === a.producer &&
+    b.stream === a.stream &&
+    b.consumer === a.consumer &&
+    b.owner === a.owner &&
+    b.epoch === a.epoch &&
+    b.reason === a.reason &&
+    (a.ticks === undefined ? b.ticks === undefined : b.ticks?.[0] === a.ticks[1] + 1) &&
+    (a.after === undefined ? b.after === undefined : b.after === b.from - 1)
+  )
 }
 
 /** Writes a history to a file, a piece at a time. */
@@ -127,4 +139,9 @@ export class HistoryWriter {
     writeFileSync(this.#file, this.#text)
     this.#text = ''
   }
+}
+
+function joined<T extends HistoryEvent & Records>(a: T, b: Records): T {
+  const ticks = a.ticks && b.ticks && { ticks: [a.ticks[0], b.ticks[1]] as const }
+  return { ...a, ...ticks, count: a.count + b.count }
 }

@@ -1,0 +1,24 @@
+/**
+ * Gaps: how long a partition was silent when its outputs began to come from another producer: the price of a move.
+ * @module
+ */
+interface Last {
+  readonly producer: string
+  readonly atMs: number
+}
+
+export class Gaps {
+  readonly #last = new Map<number, Last>()
+  readonly #movesMs: number[] = []
+
+  /** An output of `producer` has come. */
+  saw(partition: number, producer: string, atMs: number): void {
+    const last = this.#last.get(partition)
+    if (last !== undefined && last.producer !== producer) this.#movesMs.push(atMs - last.atMs)
+    this.#last.set(partition, { producer, atMs })
+  }
+
+  ofMoves(): readonly number[] {
+    return this.#movesMs
+  }
+}

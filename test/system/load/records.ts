@@ -1,0 +1,97 @@
+/**
+ * What lies in the records of the load, little-endian 32-bit words at the start of the value:
+ *
+ *   input   0 producer's index   4 number in (producer, partition)
+ *   output  0 kind   4 producer's index   8 number   12 the number before, as the state knew it   16 tick at its begin
+ *           20 tick at its end   24 1 if it has set a timer
+ * @module
+ */
+import { partitionOf } from '../../../sdk/hash.ts'
+
+export const partitions = 16
+export const valueBytes = 100
+export const kinds = { output: 0, fired: 1 } as const
+
+export interface FunctionOptions {
+  readonly name: string
+  /** Of a million records, how many throw, at a random point of the callback. */
+  readonly throwsPerMillion: number
+  /** How many set a timer. */
+  readonly timersPerMillion: number
+  /** How many wait for a setTimeout before they do anything. */
+  readonly asyncPerMillion: number
+}
+
+/** A key of each partition, so that a producer chooses the partition by the key. */
+export function keysByPartition(): Uint8Array[] {
+  const keys: (Uint8Array | undefined)[] = new Array(partitions).fill(undefined)
+  for (let i = 0; keys.includes(undefined); i++) {
+    const key = new TextEncoder().encode(`key-${i}`)
+    keys[partitionOf(key, partitions)] ??= key
+  }
+  return keys as Uint8Array[]
+}
+
+/** The source of the function under load. */
+export function functionOf({ name, ...chances }: FunctionOptions): string {
+  return `
+import { defineFunction, groupBy } from 'concord'
+const chance = (perMillion: number): boolean => Math.random() * 1e6 < perMillion
+let tick = 0
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'], onError: 'deadLetter' },
+  processRecord(ctx, record) {
+    const begin = tick++
+    if (chance(${chances.asyncPerMillion})) return later(ctx, record, begin)
+    try {
+      work(ctx, record, begin)
+    } finally {
+      tick++
+    }
+  },
+  processTimer(ctx, text) {
+    const begin = tick++
+    const [partition, producer, number] = text.split(' ').map(Number)
+    send(ctx, partition, words(1, producer, number, -1, begin, tick++, 0))
+  },
+})
+
+async function later(ctx, record, begin) {
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    work(ctx, record, begin)
+  } finally {
+    tick++
+  }
+}
+
+function work(ctx, record, begin) {
+  const view = new DataView(record.value.buffer, record.value.byteOffset)
+  const [producer, number] = [view.getUint32(0, true), view.getUint32(4, true)]
+  const setsTimer = chance(${chances.timersPerMillion})
+  const throwsAt = chance(${chances.throwsPerMillion}) ? Math.floor(Math.random() * 4) : -1
+  const fail = (point) => { if (point === throwsAt) throw new Error('at point ' + point) }
+  fail(0)
+  const stored = ctx.getState('last ' + producer)
+  const before = stored === undefined ? -1 : new DataView(stored.buffer, stored.byteOffset).getUint32(0, true)
+  send(ctx, record.partition, words(0, producer, number, before, begin, tick, setsTimer ? 1 : 0))
+  fail(1)
+  ctx.setState('last ' + producer, words(number))
+  fail(2)
+  if (setsTimer || throwsAt === 3) ctx.setTimer(record.partition + ' ' + producer + ' ' + number, ctx.nowMs() + 5)
+  fail(3)
+}
+
+// By its number, not by key: so that an output lies where its input lay.
+function send(ctx, partition, value) {
+  ctx.produceRecord('${name}-out', '', value, { partition })
+}
+
+function words(...numbers) {
+  const bytes = new Uint8Array(numbers.length * 4)
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < numbers.length; i++) view.setInt32(i * 4, numbers[i], true)
+  return bytes
+}
+`
+}

@@ -1,0 +1,172 @@
+/**
+ * Traffic: producers and a sink as processes of their own against a platform, and the verdict on what they wrote down.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import { type FollowerDocument, openStore, paths, type Store, upsert } from '../../../infra/store/index.ts'
+import { Checker, type Verdict } from '../../history/checker.ts'
+import type { HistoryEvent } from '../../history/event.ts'
+import { verdictText } from '../../history/explain.ts'
+import { openHistory } from '../../history/file.ts'
+import type { Platform } from '../platform.ts'
+import { namespace } from './connection.ts'
+
+const renewEveryMs = 3_000
+
+export interface TrafficOptions {
+  readonly name: string
+  readonly producers: number
+  /** Of each producer. */
+  readonly records: number
+  /** Records a second of each producer; 0: as fast as credits allow. */
+  readonly rate: number
+}
+
+export interface Sunk {
+  readonly outputs: number
+  readonly dropped: number
+  readonly timersSet: number
+  readonly timersFired: number
+  readonly gapsMs: readonly number[]
+}
+
+export interface Judged {
+  readonly sent: number
+  /** Until everything was sent. */
+  readonly seconds: number
+  readonly unaccounted: number
+  readonly sunk: Sunk
+  readonly verdict: Verdict
+  /** The verdict in words. */
+  readonly text: string
+}
+
+export class Traffic {
+  readonly #options: TrafficOptions
+  readonly #histories: string[]
+  readonly #sink: Peer
+  readonly #producers: readonly Peer[]
+
+  private constructor(options: TrafficOptions, histories: string[], sink: Peer, producers: readonly Peer[]) {
+    this.#options = options
+    this.#histories = histories
+    this.#sink = sink
+    this.#producers = producers
+  }
+
+  /** Starts the sink, then the producers; the function runs. All end with the test. */
+  static async start(t: TestContext, platform: Platform, options: TrafficOptions): Promise<Traffic> {
+    const { name } = options
+    const store = await openStore(`sqlite:${join(platform.home, 'store.sqlite')}`)
+    t.after(() => store.close())
+    const follower = `load-${name}`
+    await follow(t, store, [`${name}-out`, `${name}-dead`], follower)
+    const fileOf = (who: string): string => join(platform.home, `${name}-${who}.jsonl`)
+    const at = [platform.home, platform.natsUrl, name]
+    const sink = new Peer(t, 'sink-main.ts', [...at, follower, fileOf('sink')])
+    await sink.line()
+    const known = (d: Awaited<ReturnType<Platform['client']['inspect']>>): boolean => d.state === 'running'
+    await platform.until(name, known)
+    const indexes = Array.from({ length: options.producers }, (_, i) => String(i))
+    const producers = indexes.map(
+      (i) =>
+        new Peer(t, 'producer-main.ts', [
+          ...at,
+          i,
+          String(options.records),
+          String(options.rate),
+          fileOf(`producer-${i}`),
+        ]),
+    )
+    return new Traffic(
+      options,
+      [...indexes.map((i) => fileOf(`producer-${i}`)), fileOf('sink')],
+      sink,
+      producers,
+    )
+  }
+
+  /** Lets the producers stop before they have sent all. */
+  stop(): void {
+    for (const producer of this.#producers) producer.say('stop')
+  }
+
+  /** Waits until all has come through, or nothing comes any more, and judges it. `more` is what only the test knows. */
+  async judged(more: readonly HistoryEvent[] = []): Promise<Judged> {
+    type Sent = { readonly sent: number; readonly seconds: number; readonly unaccounted: number }
+    const sent = await Promise.all(
+      this.#producers.map(async (producer) => JSON.parse(await producer.line()) as Sent),
+    )
+    const sum = (of: (one: Sent) => number): number => sent.reduce((total, one) => total + of(one), 0)
+    this.#sink.say(String(sum((one) => one.sent - one.unaccounted)))
+    const sunk = JSON.parse(await this.#sink.line()) as Sunk
+    const verdict = this.#verdict(more)
+    const text = `${this.#options.name}: ${verdictText(verdict, this.#events(more))}`
+    const seconds = Math.max(...sent.map((one) => one.seconds))
+    return {
+      sent: sum((one) => one.sent),
+      seconds,
+      unaccounted: sum((one) => one.unaccounted),
+      sunk,
+      verdict,
+      text,
+    }
+  }
+
+  #verdict(more: readonly HistoryEvent[]): Verdict {
+    const checker = new Checker('output')
+    for (const event of this.#events(more)) checker.see(event)
+    return checker.verdict()
+  }
+
+  *#events(more: readonly HistoryEvent[]): Generator<HistoryEvent> {
+    for (const path of this.#histories) yield* openHistory(path).events()
+    yield* more
+  }
+}
+
+/** The streams wait for the sink as for a follower over HTTP. */
+async function follow(t: TestContext, store: Store, streams: readonly string[], id: string): Promise<void> {
+  const renew = async (): Promise<void> => {
+    const document: FollowerDocument = { schema: 1, gateway: 'load', renewedAtMs: Date.now() }
+    for (const stream of streams) await upsert(store, paths.follower(namespace, stream, id), () => document)
+  }
+  await renew()
+  const timer = setInterval(() => void renew().catch(() => undefined), renewEveryMs)
+  t.after(() => clearInterval(timer))
+}
+
+/** A process that speaks in lines. */
+class Peer {
+  readonly #child: ChildProcess
+  readonly #lines: NodeJS.AsyncIterator<string>
+  readonly #script: string
+
+  constructor(t: TestContext, script: string, args: readonly string[]) {
+    this.#script = script
+    this.#child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#child.stdin!.on('error', () => undefined) // it may have ended
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
+    t.after(async () => {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+      this.#child.kill('SIGKILL')
+      await once(this.#child, 'exit')
+    })
+  }
+
+  say(line: string): void {
+    this.#child.stdin!.write(`${line}\n`)
+  }
+
+  async line(): Promise<string> {
+    const next = await this.#lines.next()
+    if (next.done === true) throw new Error(`${this.#script} ended early`)
+    return next.value
+  }
+}
