@@ -2,8 +2,9 @@
  * The records of the throughput benchmark: 100-byte values, 16-byte keys drawn by Zipf's law from 100,000, event time in
  * the record; each value carries the record's number in its (producer, partition), which the sink checks.
  *
- * Records are made before the clock starts, as many as `tapeRecords`, and sent round and round; only the numbers are
- * written anew for each lap.
+ * Records are made before the clock starts, as many as `tapeRecordsMax`, and sent round and round; only the numbers are
+ * written anew for each lap. A lap is longer than what may be on its way at a time, so a frame is never written while
+ * somebody still has to send it.
  * @module
  */
 import {
@@ -11,6 +12,7 @@ import {
   headerBytesV1,
   recordBytes,
   recordHeaderBytes,
+  stampHeader,
   writeRecord,
 } from '../../../sdk/frame.ts'
 import { partitionOf } from '../../../sdk/hash.ts'
@@ -19,12 +21,13 @@ export const partitions = 16
 export const keys = 100_000
 export const keyBytes = 16
 export const valueBytes = 100
-const tapeRecords = 200_000
+const tapeRecordsMax = 500_000
 const zipfExponent = 1
 
 export interface TapeFrame {
   readonly partition: number
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly view: DataView
   readonly count: number
 }
 
@@ -39,19 +42,19 @@ export function randomSource(seed: number): () => number {
   }
 }
 
-/** Frames of 64 KiB or less, by partition as they fill up. */
-export function makeTape(seed: number): TapeFrame[] {
+/** Frames of 64 KiB or less, by partition as they fill up; for a run of so many records. */
+export function makeTape(seed: number, records: number): TapeFrame[] {
   const random = randomSource(seed)
   const cumulative = zipf()
   const open = Array.from({ length: partitions }, () => newFrame())
   const tape: TapeFrame[] = []
-  for (let i = 0; i < tapeRecords; i++) {
+  for (let i = 0; i < Math.min(tapeRecordsMax, records); i++) {
     const key = keyOf(pick(cumulative, random()))
     const partition = partitionOf(key, partitions)
     const frame = open[partition]!
     const value = new Uint8Array(valueBytes)
     if (frame.at + recordBytes(key.length, value.length) > frameBytesAimed) {
-      tape.push({ partition, bytes: frame.bytes.slice(0, frame.at), count: frame.count })
+      tape.push(tapeFrame(partition, frame))
       open[partition] = newFrame()
     }
     const target = open[partition]!
@@ -59,22 +62,46 @@ export function makeTape(seed: number): TapeFrame[] {
     target.count += 1
   }
   for (const [partition, frame] of open.entries()) {
-    if (frame.count > 0) tape.push({ partition, bytes: frame.bytes.slice(0, frame.at), count: frame.count })
+    if (frame.count > 0) tape.push(tapeFrame(partition, frame))
   }
   return tape
 }
 
-/** A copy of a frame of the tape whose records are numbered from `first`. */
-export function numbered(frame: TapeFrame, first: number): Uint8Array {
-  const bytes = frame.bytes.slice()
-  const view = new DataView(bytes.buffer)
-  const stride = recordBytes(keyBytes, valueBytes)
-  let at = headerBytesV1 + recordHeaderBytes + keyBytes
-  for (let i = 0; i < frame.count; i++, at += stride) view.setUint32(at, first + i, true)
+/** Bytes of a record of the tape, and where its number lies in it. */
+export const recordStride = recordBytes(keyBytes, valueBytes)
+export const numberAt = recordHeaderBytes + keyBytes
+
+/** Numbers the records of a frame of the tape from `first`. The top bit tells the two producers apart. */
+export function writeNumbers({ bytes, view, count }: TapeFrame, first: number): Uint8Array {
+  let at = headerBytesV1 + numberAt
+  for (let i = 0; i < count; i++, at += recordStride) view.setUint32(at, first + i, true)
   return bytes
 }
 
-function newFrame(): { bytes: Uint8Array; view: DataView; at: number; count: number } {
+/** How many records the first frames of a tape hold that together have `records` or more: whole frames are sent. */
+export function plannedRecords(tape: readonly TapeFrame[], records: number): number {
+  let planned = 0
+  for (let i = 0; planned < records; i++) planned += tape[i % tape.length]!.count
+  return planned
+}
+
+interface OpenFrame {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly view: DataView
+  at: number
+  count: number
+}
+
+const nobody = { low: 0, high: 0 }
+
+/** With a header, for those who send frames without a channel. */
+function tapeFrame(partition: number, { bytes: open, at, count }: OpenFrame): TapeFrame {
+  const bytes = open.slice(0, at)
+  stampHeader(bytes, { flags: 0, partition, producer: nobody, origin: nobody, epoch: 0, count, sequence: 0 })
+  return { partition, bytes, view: new DataView(bytes.buffer), count }
+}
+
+function newFrame(): OpenFrame {
   const bytes = new Uint8Array(frameBytesAimed)
   return { bytes, view: new DataView(bytes.buffer), at: headerBytesV1, count: 0 }
 }

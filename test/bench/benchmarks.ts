@@ -1,0 +1,8 @@
+/**
+ * The benchmarks there are. A new one is a file beside this, and a line here.
+ * @module
+ */
+import type { Benchmark } from './suite/benchmark.ts'
+import { throughput } from './throughput.ts'
+
+export const benchmarks: readonly Benchmark[] = [throughput]

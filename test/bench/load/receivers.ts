@@ -1,0 +1,106 @@
+/**
+ * How the sink receives: the counterpart of senders.ts.
+ * @module
+ */
+import { Consumer, type NatsConnection, natsWire } from '../../../infra/bus/index.ts'
+import { systemClock } from '../../../infra/clock.ts'
+import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { namespace } from '../stage/runner.ts'
+import { receivedSubject, type Transport } from './senders.ts'
+import { keyBytes, partitions } from './workload.ts'
+
+/** Called for each record with its number's place; answers which producer it came from. */
+export type OnRecord = (partition: number, view: DataView, valueAt: number) => number
+
+export interface ReceiverOptions {
+  readonly nc: NatsConnection
+  readonly transport: Transport
+  readonly stream: string
+  readonly onRecord: OnRecord
+  /** Called after each lot. */
+  readonly onLot: () => void
+}
+
+export function openReceiver(options: ReceiverOptions): void {
+  if (options.transport === 'channel') receiveChannel(options)
+  else receiveBare(options)
+}
+
+function receiveChannel({ nc, stream, onRecord, onLot }: ReceiverOptions): void {
+  const consumer = new Consumer({
+    wire: natsWire(nc),
+    namespace,
+    name: 'sink',
+    epoch: 1,
+    clock: systemClock,
+    onFrames: () => setImmediate(drain),
+  })
+  consumer.own(
+    stream,
+    Array.from({ length: partitions }, (_, p) => p),
+  )
+
+  function drain(): void {
+    for (let taken = consumer.take(1 << 20); taken.length > 0; taken = consumer.take(1 << 20)) {
+      for (const frame of taken) {
+        walk(frame.bytes, frame.header.headerBytes, frame.header.count, frame.partition, onRecord)
+        consumer.done(frame, frame.header.count)
+      }
+      consumer.acknowledge()
+    }
+    onLot()
+  }
+}
+
+function receiveBare({ nc, transport, stream, onRecord, onLot }: ReceiverOptions): void {
+  const received = [0, 0]
+  const told = [0, 0]
+  let waiting = false
+  const count: OnRecord = (partition, view, valueAt) => {
+    const producer = onRecord(partition, view, valueAt)
+    received[producer]! += 1
+    return producer
+  }
+  for (let partition = 0; partition < partitions; partition++) {
+    nc.subscribe(`${namespace}.${stream}.${partition}`, {
+      callback: (_, { data }) => {
+        if (transport === 'messages') count(partition, viewOf(data), keyBytes)
+        else walk(data, headerBytesV1, viewOf(data).getUint32(28, true), partition, count)
+        if (!waiting) setImmediate(tell)
+        waiting = true
+      },
+    })
+  }
+
+  /** After each read of the socket. */
+  function tell(): void {
+    waiting = false
+    for (const [index, records] of received.entries()) {
+      if (records === told[index]) continue
+      told[index] = records
+      nc.publish(receivedSubject(index), String(records))
+    }
+    onLot()
+  }
+}
+
+function walk(
+  bytes: Uint8Array,
+  headerBytes: number,
+  count: number,
+  partition: number,
+  onRecord: OnRecord,
+): void {
+  const view = viewOf(bytes)
+  let at = headerBytes
+  for (let i = 0; i < count; i++) {
+    const valueSize = view.getUint32(at, true)
+    const keySize = view.getUint16(at + 4, true)
+    onRecord(partition, view, at + recordHeaderBytes + keySize)
+    at += recordBytes(keySize, valueSize)
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,53 @@
+/**
+ * CPU time of other processes, as Linux counts it: user and system, all threads, in steps of 10 ms.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+
+const ticksPerSecond = 100
+
+/** @returns Seconds; undefined where there is no /proc, or no such process any more. @see proc(5), stat */
+export function cpuSecondsOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ') // a command's name may hold spaces
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+  } catch {
+    return undefined
+  }
+}
+
+/** Who spent how much between two moments, in microseconds a record. */
+export class CpuMeter {
+  readonly #groups: Readonly<Record<string, readonly number[]>>
+  readonly #before: Readonly<Record<string, number | undefined>>
+
+  /** Starts. @param groups Process ids, by the name of a figure; a figure without any is left out. */
+  constructor(groups: Readonly<Record<string, readonly number[]>>) {
+    this.#groups = Object.fromEntries(Object.entries(groups).filter(([, pids]) => pids.length > 0))
+    this.#before = this.#read()
+  }
+
+  /** All processes must still be there. */
+  perRecord(records: number): Record<string, number | undefined> {
+    const after = this.#read()
+    const spent = (name: string): number | undefined => {
+      const [from, to] = [this.#before[name], after[name]]
+      return from === undefined || to === undefined ? undefined : ((to - from) / records) * 1e6
+    }
+    return Object.fromEntries(Object.keys(this.#groups).map((name) => [name, spent(name)]))
+  }
+
+  #read(): Record<string, number | undefined> {
+    return Object.fromEntries(
+      Object.entries(this.#groups).map(([name, pids]) => [name, sum(pids.map(cpuSecondsOf))]),
+    )
+  }
+}
+
+function sum(values: readonly (number | undefined)[]): number | undefined {
+  return values.reduce<number | undefined>(
+    (total, value) => (total === undefined || value === undefined ? undefined : total + value),
+    0,
+  )
+}

@@ -1,0 +1,149 @@
+/**
+ * A real runner task (watchdog, isolate) with one function in it, without scheduler and gateway: the benchmark gives it
+ * its assignment.
+ * @module
+ */
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { openBundles } from '../../../infra/bundles/index.ts'
+import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
+import type { Assignment, Heartbeat, StreamDescriptor, TaskReply } from '../../../infra/control/messages.ts'
+import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
+import type { Child } from './child.ts'
+import type { Place, Starter } from './place.ts'
+
+const root = join(import.meta.dirname, '../../..')
+export const namespace = 'bench'
+
+export interface BenchFunction {
+  /** Path of its source, from the root of the checkout. */
+  readonly file: string
+  readonly manifest: ManifestInput
+  /** Constants for its source. */
+  readonly define?: Readonly<Record<string, string>>
+}
+
+export interface RunnerOptions {
+  readonly function: BenchFunction
+  /** Streams that the function reads and writes. */
+  readonly streams: readonly StreamDescriptor[]
+  readonly instances?: number
+}
+
+export interface Runner {
+  /** The processes: watchdog and runner. */
+  readonly pids: readonly number[]
+  /** The next report of itself. */
+  beat(): Promise<Heartbeat>
+}
+
+let tasks = 0
+
+/** Answers when the instances run. */
+export async function startRunner(place: Place, start: Starter, options: RunnerOptions): Promise<Runner> {
+  const { nc, nats } = place
+  const { manifest, file, define } = options.function
+  const taskId = `bench-${++tasks}`
+  const beats = beatsOf(nc, taskId)
+  const child = start.command(
+    `runner of ${manifest.name}`,
+    process.execPath,
+    ['--no-node-snapshot', join(root, 'runner/main.ts')],
+    {
+      PATH: process.env['PATH'],
+      TMPDIR: process.env['TMPDIR'],
+      CONCORD_TASK_ID: taskId,
+      CONCORD_NAMESPACE: namespace,
+      CONCORD_FUNCTION: manifest.name,
+      CONCORD_NATS_URL: nats.url,
+      CONCORD_MEM_MIB: '4096',
+    },
+  )
+  const bundleSha256 = await bundle(nc, file, define)
+  await unlessItEnds(child, beats())
+  await assign(nc, assignmentOf(taskId, bundleSha256, options))
+  const running = await unlessItEnds(child, firstRunning(beats))
+  return { pids: [child.pid, running.pid], beat: () => unlessItEnds(child, beats()) }
+}
+
+async function bundle(
+  nc: NatsConnection,
+  file: string,
+  define: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const alias = { concord: join(root, 'sdk/index.ts') }
+  const built = await build({
+    entryPoints: [join(root, file)],
+    ...{ bundle: true, format: 'esm', write: false, alias, define },
+  })
+  const bundles = await openBundles(nc)
+  return bundles.put(built.outputFiles![0]!.contents)
+}
+
+function assignmentOf(
+  taskId: string,
+  bundleSha256: string,
+  { function: { manifest: given }, streams, instances = 1 }: RunnerOptions,
+): Assignment {
+  const manifest = manifestSchema.parse(given)
+  const inputs = streams.filter(({ name }) => name in manifest.istreams)
+  const shareOf = (index: number, partitions: number): number[] =>
+    Array.from({ length: partitions }, (_, p) => p).filter((p) => p % instances === index)
+  return {
+    schema: 1,
+    taskId,
+    generation: 1,
+    function: manifest.name,
+    version: 1,
+    bundleSha256,
+    manifest,
+    instances: Array.from({ length: instances }, (_, index) => ({
+      id: `${manifest.name}-${index}`,
+      index,
+      epoch: tasks,
+      partitions: Object.fromEntries(inputs.map((input) => [input.name, shareOf(index, input.partitions)])),
+    })),
+    streams: Object.fromEntries(streams.map((stream) => [stream.name, stream])),
+    groupings: Object.fromEntries(inputs.map(({ name }) => [name, 'groupBy'])),
+  }
+}
+
+async function assign(nc: NatsConnection, assignment: Assignment): Promise<void> {
+  const command = JSON.stringify({ kind: 'assign', leaderEpoch: 1, assignment })
+  const subject = subjects.taskSubject(namespace, assignment.taskId)
+  const answer = (await nc.request(subject, command, { timeout: 5000 })).json<TaskReply>()
+  if (!answer.ok) throw new Error(answer.message)
+}
+
+/** The heartbeats of a task, one at a call. */
+function beatsOf(nc: NatsConnection, taskId: string): () => Promise<Heartbeat> {
+  const waiting: ((beat: Heartbeat) => void)[] = []
+  nc.subscribe(subjects.heartbeatSubject(namespace, taskId), {
+    callback: (error, message) => {
+      if (error === null) for (const resolve of waiting.splice(0)) resolve(message.json<Heartbeat>())
+    },
+  })
+  return () => new Promise((resolve) => waiting.push(resolve))
+}
+
+async function firstRunning(beats: () => Promise<Heartbeat>): Promise<Heartbeat> {
+  for (;;) {
+    const beat = await beats()
+    if (beat.exit !== undefined) throw new Error(`The runner ended: ${beat.exit.message}`)
+    if (beat.state === 'running') return beat
+  }
+}
+
+function unlessItEnds<T>(child: Child, promise: Promise<T>): Promise<T> {
+  return Promise.race([promise, child.endsEarly()])
+}
+
+/** A stream of the benchmarks: keyed, read by these, who hold it back. */
+export function streamOf(name: string, partitions: number, consumers: readonly string[]): StreamDescriptor {
+  return {
+    name,
+    partitions,
+    keyed: true,
+    consumers: consumers.map((consumer) => ({ name: consumer, backPressure: 'block' })),
+  }
+}
