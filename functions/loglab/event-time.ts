@@ -1,0 +1,83 @@
+/**
+ * EventTime: how far the time that stands in the lines has come in a partition, and which windows that closes.
+ *
+ * The watermark is the latest time seen less the lateness allowed.
+ *
+ *   T1. A line before the watermark is late: refused, so that its function's policy puts it aside and counts it.
+ *   T2. A window closes once, in the order of windows, when the watermark has reached its end; so no line that is taken
+ *       belongs to a window that has closed.
+ *   T3. One call closes at most as many windows as lateness and window hold panes, however far the time jumps.
+ *
+ * What it knows of a partition is one value in its state.
+ * @module
+ */
+import type { Context } from 'concord'
+import type { Panes } from './panes.ts'
+
+export interface Progress {
+  readonly watermarkMs: number
+  /** The last window that has closed. */
+  readonly closed: number
+  /** The newest pane that a line lies in. */
+  readonly newest: number
+}
+
+export interface Step extends Progress {
+  /** The windows that close now, in order. */
+  readonly closing: readonly number[]
+}
+
+const stateKey = 'time'
+
+export class EventTime {
+  readonly #panes: Panes
+  readonly #latenessMs: number
+
+  constructor(panes: Panes, latenessMs: number) {
+    this.#panes = panes
+    this.#latenessMs = latenessMs
+  }
+
+  /** Takes a line's time. @throws {RangeError} If it is late (T1). */
+  advance(ctx: Context, timeMs: number): Step {
+    const pane = this.#panes.paneOf(timeMs)
+    const known = this.progress(ctx)
+    if (known !== undefined && timeMs < known.watermarkMs) throw late(timeMs, known.watermarkMs)
+    const watermarkMs = timeMs - this.#latenessMs
+    if (known !== undefined && watermarkMs <= known.watermarkMs && pane <= known.newest)
+      return { ...known, closing: [] }
+    const first = { watermarkMs, closed: this.#panes.paneOf(watermarkMs) - 1, newest: pane }
+    return this.#move(ctx, known ?? first, watermarkMs, pane)
+  }
+
+  /** Closes every window that holds something, since no line is awaited any more. */
+  closeAll(ctx: Context): Step {
+    const known = this.progress(ctx)!
+    return this.#move(ctx, known, this.#panes.startOf(known.newest + this.#panes.count), known.newest)
+  }
+
+  /** What is known of the partition at hand; undefined before its first line. */
+  progress(ctx: Context): Progress | undefined {
+    return ctx.getJson<Progress>(stateKey)
+  }
+
+  #move(ctx: Context, from: Progress, toMs: number, pane: number): Step {
+    const watermarkMs = Math.max(from.watermarkMs, toMs)
+    const reached = this.#panes.paneOf(watermarkMs) - 1
+    // One window behind those of the newest pane closes with them: it is empty, and there counts fall to nothing (T3).
+    const last = Math.min(reached, from.newest + this.#panes.count)
+    const closing: number[] = []
+    for (let window = from.closed + 1; window <= last; window++) closing.push(window)
+    const closed = Math.max(from.closed, reached)
+    const progress: Progress = { watermarkMs, closed, newest: Math.max(from.newest, pane) }
+    ctx.setJson(stateKey, progress)
+    return { ...progress, closing }
+  }
+}
+
+function late(timeMs: number, watermarkMs: number): RangeError {
+  const [time, open] = [timeMs, watermarkMs].map((ms) => new Date(ms).toISOString())
+  return new RangeError(
+    `Cannot take a line of ${time}: it is late, what came before ${open} is closed (LATENESS_MS allows more)`,
+  )
+}

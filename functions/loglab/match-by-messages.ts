@@ -1,0 +1,49 @@
+/**
+ * log-match-by-messages: log-match in windows of WINDOW_MESSAGES lines (100,000), sliding by SLIDE_MESSAGES (100,000: tumbling).
+ * @module
+ */
+import { defineFunction, groupBy } from 'concord'
+import { parseLine } from './line.ts'
+import { countMatch, type Match, matchOf, takeMatches } from './matches.ts'
+import { countMessage, firstWindow, type MessageWindow, messagePanes, messageWindowOf } from './messages.ts'
+import type { Panes } from './panes.ts'
+import { wordSetting } from './settings.ts'
+
+/** Of a window: a match, or, when it is full, how many there were. */
+export type NumberedMatch = MessageWindow & ({ readonly match: Match } | { readonly matches: number })
+
+const output = 'log-matches-by-messages'
+let word: string
+let panes: Panes
+
+export default defineFunction({
+  metadata: {
+    name: 'log-match-by-messages',
+    istreams: { logs: groupBy },
+    ostreams: [output],
+    onError: 'deadLetter',
+  },
+
+  init(ctx) {
+    word = wordSetting(ctx)
+    panes = messagePanes(ctx, 100_000, 100_000)
+  },
+
+  processRecord(ctx, record) {
+    const { partition } = record
+    const line = record.text()
+    const parsed = parseLine(line)
+    const { pane, ends } = countMessage(ctx, panes)
+    const send = (result: NumberedMatch) =>
+      ctx.produceRecord(output, `${partition}/${result.from}`, JSON.stringify(result))
+    if (line.includes(word)) {
+      const match = matchOf(parsed)
+      for (let window = Math.max(pane, firstWindow(panes)); window < pane + panes.count; window++) {
+        countMatch(ctx, window)
+        send({ ...messageWindowOf(panes, window, partition), match })
+      }
+    }
+    if (!ends || pane < firstWindow(panes)) return
+    send({ ...messageWindowOf(panes, pane, partition), matches: takeMatches(ctx, pane) })
+  },
+})
