@@ -35,6 +35,11 @@ export class SimNet {
     return true
   }
 
+  /** The server reads all that a client has written so far. */
+  drain(client: SimClient): void {
+    while (client.outbound.length > 0) this.#toServer(client)
+  }
+
   #toServer(from: SimClient): void {
     const sent = from.outbound.shift()!
     if ('pong' in sent) {
