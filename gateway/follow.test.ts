@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { natsWire, originOf, Producer, startTail, type Wire } from '../infra/bus/index.ts'
+import { originOf, Producer, startTail, type Wire } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
 import { paths, type StatusDocument } from '../infra/store/index.ts'
@@ -93,7 +93,7 @@ test('Follow of an unknown stream, and with a count that is none, is refused', a
 })
 
 test('PlainFollowers drops the oldest for a reader that is too slow, and says how many', async () => {
-  const wire = natsWire(platform.nc)
+  const wire = platform.wire
   const abort = new AbortController()
   const followers = new PlainFollowers({ wire, namespace, streamBytesMax: 20_000 })
   const lines = followers.follow('flood', abort.signal)
@@ -130,7 +130,7 @@ test('PlainFollowers drops the oldest for a reader that is too slow, and says ho
 })
 
 test('PlainFollowers reads a stream once for all, and bounds what waits for all readers of all streams (F1, F2)', async () => {
-  const real = natsWire(platform.nc)
+  const real = platform.wire
   let subscriptions = 0
   const wire: Wire = {
     connected: true,

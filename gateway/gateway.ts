@@ -11,7 +11,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
-import { type NatsConnection, natsWire, subjects } from '../infra/bus/index.ts'
+import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
@@ -42,6 +42,8 @@ export interface GatewayOptions {
   readonly token: string
   readonly namespace: string
   readonly nc: NatsConnection
+  /** The connection of the channels. */
+  readonly wire: Wire
   readonly store: Store
   readonly bundles: BundleSink
   readonly clock: Clock
@@ -61,9 +63,8 @@ export interface Gateway {
 
 /** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { namespace, nc, store, bundles, clock, log, bufferBytesMax } = options
+  const { namespace, nc, wire, store, bundles, clock, log, bufferBytesMax } = options
   const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
-  const wire = natsWire(nc)
   const metrics = makeMetrics()
   const closing = new AbortController()
   const heartbeats = new Heartbeats(clock)

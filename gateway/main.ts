@@ -8,7 +8,7 @@
 import '@hono/zod-openapi'
 import { readFile } from 'node:fs/promises'
 import { openBundles } from '../infra/bundles/index.ts'
-import { connectBus, type NatsConnection } from '../infra/bus/index.ts'
+import { type BusOptions, connectBus, connectWire } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { loadConfig } from '../infra/config/index.ts'
 import { makeLog } from '../infra/log.ts'
@@ -23,21 +23,25 @@ async function main(): Promise<void> {
   const token = await readToken(values.gateway.tokenFile)
   const { url, user, password } = values.nats
   const ended = asked()
-  const connection = (name: string): Promise<NatsConnection> =>
-    connectBus({ url, name, ...(user === undefined ? {} : { user, password: password ?? '' }) })
-  const nc = await connection('concord gateway')
+  const login = (name: string): BusOptions => ({
+    ...{ url, name },
+    ...(user === undefined ? {} : { user, password: password ?? '' }),
+  })
+  const nc = await connectBus(login('concord gateway'))
+  const wire = await connectWire(login('concord gateway records'))
   // JetStream on a full disk freezes each connection that asks it for something: records go by another.
-  const storeConnection = await connection('concord gateway bundles')
+  const storeConnection = await connectBus(login('concord gateway bundles'))
   const store = await openStore(values.store.url)
   const gateway = await startGateway({
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
-    ...{ nc, store, bundles: await openBundles(storeConnection), clock: systemClock, log },
+    ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log },
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
   log.info({ why: await ended }, 'stops')
   await gateway.close()
   await store.close()
+  wire.close()
   await Promise.all([nc.close(), storeConnection.close()])
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { after, before, test } from 'node:test'
-import { natsWire, startTail } from '../infra/bus/index.ts'
+import { startTail } from '../infra/bus/index.ts'
 import type { FunctionDetail, Problem } from '../sdk/api.ts'
 import { recordsOf } from '../sdk/frame.ts'
 import { partitionOf } from '../sdk/hash.ts'
@@ -32,7 +32,7 @@ after(() => platform.close())
 /** Everything that passes on a stream from now on. */
 async function watch(stream: string): Promise<Seen[]> {
   const seen: Seen[] = []
-  const wire = natsWire(platform.nc)
+  const wire = platform.wire
   startTail({
     ...{ wire, namespace, stream },
     onFrame(bytes, header) {
@@ -139,7 +139,7 @@ test('Publish spreads records without a key over the partitions, but not on a ke
     200,
   )
   const keyed = await watch('keyed')
-  const owner = startOwner(platform.nc, 'reader', 'keyed')
+  const owner = startOwner(platform.wire, 'reader', 'keyed')
   for (let i = 0; i < 4; i++) await publish('keyed', `{"value":"${i}"}`)
   await until('all passed', () => keyed.length === 4)
   assert.deepEqual(
@@ -219,7 +219,7 @@ test('Publish into a stream without room answers 429 with what was accepted, and
   assert.deepEqual([row!.processed, row!.unaccounted, row!.inFlight], [0, 0, row!.sent])
 
   // The owner comes and drains it: what was accepted is what comes, no more and no less.
-  const { processed } = startOwner(platform.nc, 'slow', 'full')
+  const { processed } = startOwner(platform.wire, 'slow', 'full')
   await until('all is processed', () => processed() >= accepted)
   assert.equal(processed(), accepted)
   assert.equal((await publish('full', '{"value":"more"}')).status, 200)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { headers } from '@nats-io/transport-node'
-import { natsWire, startTail } from '../infra/bus/index.ts'
+import { startTail } from '../infra/bus/index.ts'
 import type { Heartbeat } from '../infra/control/messages.ts'
 import { paths } from '../infra/store/index.ts'
 import { recordsOf } from '../sdk/frame.ts'
@@ -34,7 +34,7 @@ test('Raw records of any NATS client come into the stream, once, though two gate
   await platform.another()
   await makeStream('raw', {})
   const seen: string[] = []
-  const wire = natsWire(platform.nc)
+  const wire = platform.wire
   startTail({
     ...{ wire, namespace, stream: 'raw', onGap: () => assert.fail() },
     onFrame(bytes, header) {
@@ -77,7 +77,7 @@ test('Raw records go out of a stream that is marked raw, with their keys, whatev
   assert.deepEqual(seen, ['k=a', '=b', '/w0K=c', `${Buffer.from('line\nbreak').toString('base64')}=d`])
   await makeStream('open', { raw: false, partitions: 1 })
   const watched: number[] = []
-  const wire = natsWire(platform.nc)
+  const wire = platform.wire
   startTail({
     ...{ wire, namespace, stream: 'open', onGap: () => undefined },
     onFrame: (_, header) => watched.push(header.count),
@@ -115,7 +115,7 @@ test('Raw ingest passes on to another gateway when the one that leads ends', asy
   await platform.store.remove(paths.function(namespace, 'absent')) // nobody waits for it any more
   await platform.another()
   let seen = 0
-  const wire = natsWire(platform.nc)
+  const wire = platform.wire
   startTail({
     ...{ wire, namespace, stream: 'passed', onGap: () => undefined },
     onFrame(_, header) {

@@ -24,15 +24,14 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   )
 }
 
-const [{ connectBus }, { systemClock }, { readEnvironment }, { Host }, { runtimeBundle }] = await Promise.all(
-  [
+const [{ connectBus, connectWire }, { systemClock }, { readEnvironment }, { Host }, { runtimeBundle }] =
+  await Promise.all([
     import('../infra/bus/index.ts'),
     import('../infra/clock.ts'),
     import('./environment.ts'),
     import('./host.ts'),
     import('./isolate/index.ts'),
-  ],
-)
+  ])
 void runtimeBundle().catch(() => undefined) // made by the time an assignment has come, which reports what is wrong
 
 let environment: RunnerEnvironment | undefined
@@ -47,7 +46,14 @@ flushCompileCache() // it is written at an exit else, and ours is SIGKILL
 async function run(env: RunnerEnvironment): Promise<void> {
   try {
     const nc = await connectBus({ ...env.nats, name: env.taskId })
-    const host = new Host({ nc, environment: env, clock: systemClock, end: (ending) => pipe.end(ending) })
+    const wire = await connectWire({ ...env.nats, name: `${env.taskId} records` })
+    const host = new Host({
+      nc,
+      wire,
+      environment: env,
+      clock: systemClock,
+      end: (ending) => pipe.end(ending),
+    })
     stop = (reason) => void host.stop(reason)
   } catch (error) {
     pipe.end(endingOf('disconnected', (error as Error).message))

@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { openBundles } from '../infra/bundles/index.ts'
-import { connectBus, type NatsConnection } from '../infra/bus/index.ts'
+import { connectBus, type NatsConnection, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type {
   Assignment,
@@ -33,6 +33,8 @@ const flushWaitMs = 1_000
 
 export interface HostOptions {
   readonly nc: NatsConnection
+  /** The connection of the channels. */
+  readonly wire: Wire
   readonly environment: RunnerEnvironment
   readonly clock: Clock
   /** Ends the process. */
@@ -140,7 +142,7 @@ export class Host {
     instance: InstanceAssignment,
     source: { bundle: string; sourceMap?: string },
   ): Promise<void> {
-    const { nc, environment, clock } = this.#options
+    const { wire, environment, clock } = this.#options
     const isolate = await Instance.create({
       function: assignment.function,
       version: assignment.version,
@@ -153,7 +155,7 @@ export class Host {
       log: (level, message) => this.#log(instance.id, level, message),
     })
     const worker = new Worker({
-      nc,
+      wire,
       namespace: environment.namespace,
       clock,
       assignment,

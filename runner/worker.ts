@@ -12,11 +12,11 @@
 import {
   addCounts,
   Consumer,
-  type NatsConnection,
-  natsWire,
+  giveBackMemory,
   originOf,
   Producer,
   type TakenFrame,
+  type Wire,
 } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type {
@@ -44,7 +44,7 @@ const callbackWaitMs = 3_000
 const outputsWaitMs = 4_000
 
 export interface WorkerOptions {
-  readonly nc: NatsConnection
+  readonly wire: Wire
   readonly namespace: string
   readonly clock: Clock
   readonly assignment: Assignment
@@ -81,9 +81,9 @@ export class Worker {
     this.#options = options
     this.#assignment = options.assignment
     this.#instance = options.instance
-    const { nc, namespace, clock, assignment, instance } = options
+    const { wire, namespace, clock, assignment, instance } = options
     this.#producer = new Producer({
-      wire: natsWire(nc),
+      wire,
       namespace,
       origin: originOf(namespace, assignment.function, instance.index),
       epoch: instance.epoch,
@@ -185,6 +185,7 @@ export class Worker {
         if (batch !== undefined) running = this.#isolate(batch)
       }
       this.#publish(result, failed)
+      for (const frame of finished) if (!rest.includes(frame)) giveBackMemory(frame.bytes)
       if (result.fatal === undefined) continue
       this.#dropBroken(finished, result)
       // A callback that did not end in time at a stop was ended: that is what was asked for.
@@ -381,9 +382,9 @@ export class Worker {
   }
 
   #newConsumer(instance: InstanceAssignment): Consumer {
-    const { nc, namespace, clock, assignment } = this.#options
+    const { wire, namespace, clock, assignment } = this.#options
     return new Consumer({
-      wire: natsWire(nc),
+      wire,
       namespace,
       name: assignment.function,
       epoch: instance.epoch,

@@ -6,7 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openBundles } from '../../infra/bundles/index.ts'
-import { Consumer, connectBus, type NatsConnection, natsWire } from '../../infra/bus/index.ts'
+import {
+  Consumer,
+  connectBus,
+  connectWire,
+  type NatsConnection,
+  type NatsWire,
+  type Wire,
+} from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { makeLog } from '../../infra/log.ts'
 import { type NatsServer, startNatsServer } from '../../infra/nats/index.ts'
@@ -19,6 +26,7 @@ export const namespace = 'test'
 export interface Platform {
   readonly nats: NatsServer
   readonly nc: NatsConnection
+  readonly wire: NatsWire
   readonly store: Store
   readonly gateway: Gateway
   /** Lines that the gateway has logged. */
@@ -33,6 +41,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
   const dir = await mkdtemp(join(tmpdir(), 'concord-gateway-'))
   const nats = await startNatsServer({ dir: join(dir, 'nats'), port: 0 })
   const nc = await connectBus({ url: nats.url, name: 'test' })
+  const wire = await connectWire({ url: nats.url, name: 'test records' })
   const store = await openStore(`sqlite:${join(dir, 'store.sqlite')}`)
   const logged: string[] = []
   const log = makeLog({ name: 'gateway', level: 'debug', to: { write: (line) => logged.push(line) } })
@@ -43,6 +52,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
     token,
     namespace,
     nc,
+    wire,
     store,
     bundles,
     clock: systemClock,
@@ -52,7 +62,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
   const gateway = await startGateway(options)
   const others: Gateway[] = []
   return {
-    ...{ nats, nc, store, gateway, logged },
+    ...{ nats, nc, wire, store, gateway, logged },
     call: (method, path, init = {}) => call(gateway.url, method, path, init),
     async another(evenMore = {}) {
       const other = await startGateway({ ...options, ...evenMore })
@@ -61,6 +71,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
     },
     async close() {
       for (const each of [gateway, ...others]) await each.close()
+      wire.close()
       await nc.close()
       await store.close()
       await nats.stop()
@@ -101,7 +112,7 @@ export interface Owner {
 }
 
 /** Owns all partitions of a stream as a function's only instance would, and processes what comes. */
-export function startOwner(nc: NatsConnection, name: string, stream: string, partitions = 16): Owner {
+export function startOwner(wire: Wire, name: string, stream: string, partitions = 16): Owner {
   let processed = 0
   const drain = (): void => {
     for (let frames = consumer.take(65536); frames.length > 0; frames = consumer.take(65536)) {
@@ -113,7 +124,7 @@ export function startOwner(nc: NatsConnection, name: string, stream: string, par
     }
   }
   const consumer = new Consumer({
-    ...{ wire: natsWire(nc), namespace, name, epoch: 1, clock: systemClock },
+    ...{ wire, namespace, name, epoch: 1, clock: systemClock },
     onFrames: () => setImmediate(drain),
   })
   consumer.own(stream, [...new Array(partitions).keys()])

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import { systemClock } from '../clock.ts'
 import { startNatsServer } from '../nats/index.ts'
-import { Consumer, connectBus, natsWire, originOf, Producer, type TakenFrame } from './index.ts'
+import { Consumer, connectWire, originOf, Producer, type TakenFrame } from './index.ts'
 
 const records = 60_000
 const recordsPerFrame = 50
@@ -19,17 +19,18 @@ test('channels lose and repeat nothing while the real nats-server is killed, res
   let server = await startNatsServer({ dir, port: 0 })
   const { port, url } = server
   const [a, b] = await Promise.all([
-    connectBus({ url, name: 'producer' }),
-    connectBus({ url, name: 'owner' }),
+    connectWire({ url, name: 'producer' }),
+    connectWire({ url, name: 'owner' }),
   ])
   t.after(async () => {
-    await Promise.all([a.close(), b.close()])
+    a.close()
+    b.close()
     await server.stop()
     rmSync(dir, { recursive: true, force: true })
   })
 
   const producer = new Producer({
-    wire: natsWire(a),
+    wire: a,
     namespace: 'n',
     origin: originOf('n', 'p', 0),
     epoch: 1,
@@ -45,7 +46,7 @@ test('channels lose and repeat nothing while the real nats-server is killed, res
   let total = 0
   let onProgress = (): void => undefined
   const consumer = new Consumer({
-    wire: natsWire(b),
+    wire: b,
     namespace: 'n',
     name: 'f',
     epoch: 1,

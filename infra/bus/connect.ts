@@ -1,5 +1,5 @@
 /**
- * The one way to connect to NATS: for ever reconnecting, never echoing passwords, errors that say what to do.
+ * How to connect to NATS for control, bundles and logs (the channels have their own: nats-wire.ts): for ever reconnecting, never echoing passwords, errors that say what to do.
  * @module
  */
 import { connect, type NatsConnection } from '@nats-io/transport-node'
@@ -36,20 +36,28 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
       noEcho: false,
     })
   } catch (cause) {
-    const text = String((cause as Error).message ?? cause)
-    if (/authorization/i.test(text)) {
-      throw new CodedError(
-        'ERR_NATS_REFUSED',
-        `NATS at ${options.url} refused user '${options.user ?? ''}': check the credentials`,
-        { cause },
-      )
-    }
-    throw new CodedError(
-      'ERR_NATS_UNREACHABLE',
-      `Cannot reach NATS at ${options.url}: is nats-server running there? (${text})`,
-      { cause },
-    )
+    if (/authorization/i.test(messageOf(cause))) throw refusedError(options, cause)
+    throw unreachableError(options, cause)
   }
+}
+
+/** The server does not know this user, or not by this password. */
+export function refusedError(
+  { url, user = '' }: BusOptions,
+  cause?: unknown,
+): CodedError<'ERR_NATS_REFUSED'> {
+  const message = `NATS at ${url} refused user '${user}': check the credentials`
+  return new CodedError('ERR_NATS_REFUSED', message, { cause })
+}
+
+/** No server answers. */
+export function unreachableError({ url }: BusOptions, cause: unknown): CodedError<'ERR_NATS_UNREACHABLE'> {
+  const message = `Cannot reach NATS at ${url}: is nats-server running there? (${messageOf(cause)})`
+  return new CodedError('ERR_NATS_UNREACHABLE', message, { cause })
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 /** Where answers to a user's requests go: the server lets nobody else listen there (infra/nats/permissions.ts). */

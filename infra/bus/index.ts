@@ -7,6 +7,8 @@ export {
   type TakenFrame,
   windowBytesDefault,
 } from './consumer.ts'
+export { giveBackMemory, takeMemory } from './frame-memory.ts'
+export { connectWire, type NatsWire } from './nats-wire.ts'
 export {
   addCounts,
   addLedgers,
@@ -17,4 +19,4 @@ export {
 } from './producer.ts'
 export * as subjects from './subjects.ts'
 export { startTail, type TailOptions } from './tail.ts'
-export { natsWire, type Wire } from './wire.ts'
+export type { Wire } from './wire.ts'

@@ -67,7 +67,11 @@ export class OutPartition {
   readonly stream: string
   readonly partition: number
 
-  constructor(stream: string, partition: number) {
+  readonly #forget: (bytes: Uint8Array) => void
+
+  /** @param forget Hears of memory that no frame lies in any more. */
+  constructor(stream: string, partition: number, forget: (bytes: Uint8Array) => void) {
+    this.#forget = forget
     this.stream = stream
     this.partition = partition
   }
@@ -144,7 +148,8 @@ export class OutPartition {
       last.ticket === Number.POSITIVE_INFINITY &&
       last.length + body <= frameBytesAimed
     ) {
-      append(last, frame.subarray(headerBytesV1))
+      this.#append(last, frame.subarray(headerBytesV1))
+      this.#forget(frame)
       last.count += count
       last.endBytes += body
       return
@@ -325,7 +330,7 @@ export class OutPartition {
       drop += 1
     }
     if (drop === 0) return
-    this.#frames.splice(0, drop)
+    for (const { buffer } of this.#frames.splice(0, drop)) this.#forget(buffer)
     this.#base += drop
   }
 
@@ -341,15 +346,16 @@ export class OutPartition {
       unaccounted: channel.unaccounted,
     }
   }
-}
 
-function append(frame: OutFrame, body: Uint8Array): void {
-  const length = frame.length + body.length
-  if (length > frame.buffer.length) {
-    const grown = new Uint8Array(Math.min(frameBytesAimed, Math.max(length, frame.buffer.length * 2)))
-    grown.set(frame.buffer.subarray(0, frame.length))
-    frame.buffer = grown
+  #append(frame: OutFrame, body: Uint8Array): void {
+    const length = frame.length + body.length
+    if (length > frame.buffer.length) {
+      const grown = new Uint8Array(Math.min(frameBytesAimed, Math.max(length, frame.buffer.length * 2)))
+      grown.set(frame.buffer.subarray(0, frame.length))
+      this.#forget(frame.buffer)
+      frame.buffer = grown
+    }
+    frame.buffer.set(body, frame.length)
+    frame.length = length
   }
-  frame.buffer.set(body, frame.length)
-  frame.length = length
 }

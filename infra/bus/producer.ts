@@ -17,6 +17,7 @@ import type { Clock } from '../clock.ts'
 import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { encodeBeacon } from './beacon.ts'
 import { decodeCredit } from './credit.ts'
+import { giveBackMemory } from './frame-memory.ts'
 import { OutPartition } from './out-partition.ts'
 import { claimSubject, creditSubject, partitionSubject, wantSubject } from './subjects.ts'
 import type { Wire } from './wire.ts'
@@ -223,7 +224,7 @@ export class Producer {
         `Cannot write partition ${index} of '${stream.descriptor.name}', which has ${stream.partitions.length}`,
       )
     }
-    const made = new OutPartition(stream.descriptor.name, index)
+    const made = new OutPartition(stream.descriptor.name, index, giveBackMemory)
     this.#setConsumers(made, stream.descriptor)
     stream.partitions[index] = made
     return made

@@ -9,6 +9,7 @@
  * Design: docs/design/0004-batch-path.md
  * @module
  */
+import { takeMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
@@ -84,7 +85,7 @@ export class Instance {
     this.#state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
     this.#state.lend()
     this.#regions.setCommitWord(this.#state.commitWord)
-    this.#reader = new OutcomeReader(outputTable(options.manifest, options.outputs))
+    this.#reader = new OutcomeReader(outputTable(options.manifest, options.outputs), takeMemory)
     this.#guest = new Guest({
       name: this.#name,
       heapMib: limits.heapMib,
@@ -261,7 +262,7 @@ export class Instance {
     this.#outputsWanted = undefined
     const table = outputTable(this.#options.manifest, outputs)
     await this.#turn('setOutputs', [JSON.stringify(table)])
-    this.#reader = new OutcomeReader(table)
+    this.#reader = new OutcomeReader(table, takeMemory)
   }
 
   /** Hands in the memory that the record at hand lacked, and what the frames may need. */

@@ -25,7 +25,7 @@ export interface OutputShape {
   readonly partitions: number
 }
 
-/** Records of one partition: a body behind 48 bytes of space for the header. Memory of its own. */
+/** Records of one partition: a body behind 48 bytes of space for the header, in memory that `memory` gave. */
 export interface OutputFrame {
   readonly stream: string
   readonly partition: number
@@ -84,12 +84,18 @@ const subjects: Readonly<Record<number, OutcomeReport['of']>> = {
 
 export class OutcomeReader {
   readonly #shapes: readonly OutputShape[]
+  readonly #memory: (bytes: number) => Uint8Array<ArrayBuffer>
   /** For each (stream, partition) the frame at hand. */
   readonly #slots: (Plan | undefined)[]
   readonly #firstSlots: readonly number[]
 
-  constructor(shapes: readonly OutputShape[]) {
+  /** @param memory Gives what frames are written into. */
+  constructor(
+    shapes: readonly OutputShape[],
+    memory: (bytes: number) => Uint8Array<ArrayBuffer> = (bytes) => new Uint8Array(bytes),
+  ) {
     this.#shapes = shapes
+    this.#memory = memory
     let slots = 0
     this.#firstSlots = shapes.map(({ partitions }) => {
       slots += partitions
@@ -215,8 +221,8 @@ export class OutcomeReader {
   /** Second walk: copies the records of each plan into its frame, in their order. */
   #fill(words: Int32Array, plans: Plan[]): void {
     for (const plan of plans) {
-      plan.frame = new Uint8Array(headerBytesV1 + plan.bytes)
-      plan.words = new Int32Array(plan.frame.buffer)
+      plan.frame = this.#memory(headerBytesV1 + plan.bytes)
+      plan.words = new Int32Array(plan.frame.buffer, 0, plan.frame.length >> 2)
     }
     // Each slot holds the last frame of its target: go back to the first.
     for (let i = plans.length - 1; i >= 0; i--) {

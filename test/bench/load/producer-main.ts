@@ -5,7 +5,6 @@
  */
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { connectBus } from '../../../infra/bus/index.ts'
 import { openSender, type Transport } from './senders.ts'
 import { makeTape, partitions, plannedRecords } from './workload.ts'
 
@@ -13,8 +12,7 @@ const [url, transport, stream, consumer] = process.argv.slice(2, 6) as [string, 
 const [index, records] = process.argv.slice(6).map(Number) as [number, number]
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
 const tape = makeTape(index + 1, records)
-const nc = await connectBus({ url, name: `bench-producer-${index}` })
-const sender = openSender({ nc, transport, stream, consumer, index })
+const sender = await openSender({ url, transport, stream, consumer, index })
 const planned = plannedRecords(tape, records)
 console.log(JSON.stringify({ planned }))
 await once(process.stdin, 'data')

@@ -2,7 +2,14 @@
  * How the sink receives: the counterpart of senders.ts.
  * @module
  */
-import { Consumer, type NatsConnection, natsWire } from '../../../infra/bus/index.ts'
+import {
+  Consumer,
+  connectBus,
+  connectWire,
+  giveBackMemory,
+  type NatsConnection,
+  type Wire,
+} from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
 import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
 import { namespace } from '../stage/runner.ts'
@@ -13,7 +20,7 @@ import { keyBytes, partitions } from './workload.ts'
 export type OnRecord = (partition: number, view: DataView, valueAt: number) => number
 
 export interface ReceiverOptions {
-  readonly nc: NatsConnection
+  readonly url: string
   readonly transport: Transport
   readonly stream: string
   readonly onRecord: OnRecord
@@ -21,14 +28,23 @@ export interface ReceiverOptions {
   readonly onLot: () => void
 }
 
-export function openReceiver(options: ReceiverOptions): void {
-  if (options.transport === 'channel') receiveChannel(options)
-  else receiveBare(options)
+/** Resolves when the server knows what to send here. */
+export async function openReceiver(options: ReceiverOptions): Promise<void> {
+  const connection = { url: options.url, name: 'bench-sink' }
+  if (options.transport === 'channel') {
+    const wire = await connectWire(connection)
+    receiveChannel(wire, options)
+    await wire.flush()
+  } else {
+    const nc = await connectBus(connection)
+    receiveBare(nc, options)
+    await nc.flush()
+  }
 }
 
-function receiveChannel({ nc, stream, onRecord, onLot }: ReceiverOptions): void {
+function receiveChannel(wire: Wire, { stream, onRecord, onLot }: ReceiverOptions): void {
   const consumer = new Consumer({
-    wire: natsWire(nc),
+    wire,
     namespace,
     name: 'sink',
     epoch: 1,
@@ -45,6 +61,7 @@ function receiveChannel({ nc, stream, onRecord, onLot }: ReceiverOptions): void 
       for (const frame of taken) {
         walk(frame.bytes, frame.header.headerBytes, frame.header.count, frame.partition, onRecord)
         consumer.done(frame, frame.header.count)
+        giveBackMemory(frame.bytes)
       }
       consumer.acknowledge()
     }
@@ -52,7 +69,7 @@ function receiveChannel({ nc, stream, onRecord, onLot }: ReceiverOptions): void 
   }
 }
 
-function receiveBare({ nc, transport, stream, onRecord, onLot }: ReceiverOptions): void {
+function receiveBare(nc: NatsConnection, { transport, stream, onRecord, onLot }: ReceiverOptions): void {
   const received = [0, 0]
   const told = [0, 0]
   let waiting = false

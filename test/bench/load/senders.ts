@@ -5,7 +5,15 @@
  * a sender keeps no more than a window of them on their way: else the client would queue without bound.
  * @module
  */
-import { type NatsConnection, natsWire, originOf, Producer } from '../../../infra/bus/index.ts'
+import {
+  connectBus,
+  connectWire,
+  type NatsConnection,
+  originOf,
+  Producer,
+  takeMemory,
+  type Wire,
+} from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
 import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
 import { namespace, streamOf } from '../stage/runner.ts'
@@ -26,7 +34,7 @@ export interface Sender {
 }
 
 export interface SenderOptions {
-  readonly nc: NatsConnection
+  readonly url: string
   readonly transport: Transport
   /** The stream's name, or the prefix of the subjects. */
   readonly stream: string
@@ -34,24 +42,29 @@ export interface SenderOptions {
   readonly index: number
 }
 
-export function openSender(options: SenderOptions): Sender {
-  return options.transport === 'channel' ? new ChannelSender(options) : new BareSender(options)
+export async function openSender(options: SenderOptions): Promise<Sender> {
+  const connection = { url: options.url, name: `bench-producer-${options.index}` }
+  return options.transport === 'channel'
+    ? new ChannelSender(await connectWire(connection), options)
+    : new BareSender(await connectBus(connection), options)
 }
 
 class ChannelSender implements Sender {
   readonly #producer: Producer
   readonly #stream: string
 
-  constructor({ nc, stream, consumer, index }: SenderOptions) {
+  constructor(wire: Wire, { stream, consumer, index }: SenderOptions) {
     this.#stream = stream
     const origin = originOf(namespace, 'load', index)
-    this.#producer = new Producer({ wire: natsWire(nc), namespace, origin, epoch: 1, clock: systemClock })
+    this.#producer = new Producer({ wire, namespace, origin, epoch: 1, clock: systemClock })
     this.#producer.setStream(streamOf(stream, partitions, [consumer]))
   }
 
   /** A copy: the producer keeps it until it is acknowledged. */
   send(frame: TapeFrame, first: number): void {
-    this.#producer.send(this.#stream, frame.partition, writeNumbers(frame, first).slice(), frame.count)
+    const bytes = takeMemory(frame.bytes.length)
+    bytes.set(writeNumbers(frame, first))
+    this.#producer.send(this.#stream, frame.partition, bytes, frame.count)
   }
 
   room(): Promise<void> | undefined {
@@ -71,7 +84,7 @@ class BareSender implements Sender {
   #received = 0
   #wake: () => void = () => undefined
 
-  constructor({ nc, transport, stream, index }: SenderOptions) {
+  constructor(nc: NatsConnection, { transport, stream, index }: SenderOptions) {
     this.#nc = nc
     this.#messages = transport === 'messages'
     this.#subjects = Array.from({ length: partitions }, (_, p) => `${namespace}.${stream}.${p}`)

@@ -3,7 +3,6 @@
  * producer and partition, and says what it saw when all have come, or when none has for a while.
  * @module
  */
-import { connectBus } from '../../../infra/bus/index.ts'
 import { Checker } from './checker.ts'
 import { openReceiver } from './receivers.ts'
 import type { Transport } from './senders.ts'
@@ -24,12 +23,11 @@ const [firstWaitMs, stallMs] = [60_000, 15_000]
 const [url, transport, stream] = process.argv.slice(2, 5) as [string, Transport, string]
 const planned = Number(process.argv[5])
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
-const nc = await connectBus({ url, name: 'bench-sink' })
 const checker = new Checker(2 * partitions)
 let firstMs = 0
 let lastMs = performance.now()
-openReceiver({
-  nc,
+await openReceiver({
+  url,
   transport,
   stream,
   onRecord(partition, view, valueAt) {
@@ -44,7 +42,6 @@ openReceiver({
     if (checker.received >= planned) finish()
   },
 })
-await nc.flush()
 console.log(JSON.stringify({ ready: true }))
 const stall = setInterval(() => {
   if (performance.now() - lastMs > (firstMs === 0 ? firstWaitMs : stallMs)) finish()

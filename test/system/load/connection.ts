@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { connectBus, type NatsConnection } from '../../../infra/bus/index.ts'
+import { connectWire, type NatsWire } from '../../../infra/bus/index.ts'
 
 export const namespace = 'default'
 
-export async function connectLoad(home: string, url: string, name: string): Promise<NatsConnection> {
+export async function connectLoad(home: string, url: string, name: string): Promise<NatsWire> {
   const { nats } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8')) as {
     nats: { gateway: { user: string; password: string } }
   }
-  return await connectBus({ url, name, ...nats.gateway })
+  return await connectWire({ url, name, ...nats.gateway })
 }

@@ -7,7 +7,7 @@
  */
 import { createInterface } from 'node:readline'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { natsWire, originOf, Producer } from '../../../infra/bus/index.ts'
+import { originOf, Producer } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
 import { frameOf } from '../../../sdk/frame.ts'
 import { HistoryWriter } from '../../history/file.ts'
@@ -25,9 +25,9 @@ let stopped = false
 createInterface({ input: process.stdin }).once('line', () => {
   stopped = true
 })
-const nc = await connectLoad(home, url, `load-producer-${index}`)
+const wire = await connectLoad(home, url, `load-producer-${index}`)
 const producer = new Producer({
-  wire: natsWire(nc),
+  wire,
   namespace,
   origin: originOf(namespace, 'load', index!),
   epoch: 1,
@@ -68,7 +68,7 @@ for (const [partition, through] of next.entries())
 history.close()
 const row = producer.ledger().find((r) => r.consumer === name)
 console.log(JSON.stringify({ sent, seconds, settled, unaccounted: row?.unaccounted ?? 0 }))
-await nc.close()
+wire.close()
 process.exit(0)
 
 function sendFrame(partition: number): void {

@@ -7,7 +7,7 @@
  * @module
  */
 import { createInterface } from 'node:readline'
-import { Consumer, natsWire, type TakenFrame } from '../../../infra/bus/index.ts'
+import { Consumer, type TakenFrame } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
 import { recordBytes, recordHeaderBytes, recordsOf } from '../../../sdk/frame.ts'
 import type { HistoryEvent } from '../../history/event.ts'
@@ -19,7 +19,7 @@ import { kinds, partitions } from './records.ts'
 const [home, url, name, follower, path] = process.argv.slice(2) as [string, string, string, string, string]
 const quietMs = 15_000
 const stream = `${name}-in`
-const nc = await connectLoad(home, url, 'load-sink')
+const wire = await connectLoad(home, url, 'load-sink')
 const history = new HistoryWriter(path, 'output')
 const counts = { outputs: 0, dropped: 0, timersSet: 0, timersFired: 0 }
 const gaps = new Gaps()
@@ -28,7 +28,7 @@ let lastMs = performance.now()
 let ended = false
 
 const consumer = new Consumer({
-  wire: natsWire(nc),
+  wire,
   namespace,
   name: `follower.${follower}`,
   epoch: 1,
@@ -118,5 +118,5 @@ function finish(): void {
   history.add({ event: 'end' })
   history.close()
   console.log(JSON.stringify({ ...counts, gapsMs: gaps.ofMoves() }))
-  void nc.flush().then(() => process.exit(0))
+  void wire.flush().then(() => process.exit(0))
 }

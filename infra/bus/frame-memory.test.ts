@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { giveBackMemory, takeMemory } from './frame-memory.ts'
+
+test('takeMemory gives what nobody else holds, and what was given back again (F1)', () => {
+  const take = fc.record({ kind: fc.constant('take' as const), bytes: fc.nat(100_000) })
+  const give = fc.record({ kind: fc.constant('give' as const), which: fc.nat() })
+  fc.assert(
+    fc.property(fc.array(fc.oneof(take, give), { maxLength: 200 }), (steps) => {
+      const held: Uint8Array[] = []
+      for (const step of steps) {
+        if (step.kind === 'take') {
+          const memory = takeMemory(step.bytes)
+          assert.equal(memory.length, step.bytes)
+          assert.ok(memory.length === 0 || held.every(({ buffer }) => buffer !== memory.buffer))
+          held.push(memory)
+        } else if (held.length > 0) giveBackMemory(held.splice(step.which % held.length, 1)[0]!)
+      }
+      for (const memory of held) giveBackMemory(memory)
+    }),
+  )
+  const first = takeMemory(60_000)
+  giveBackMemory(first)
+  const all = Array.from({ length: 500 }, () => takeMemory(50_000).buffer)
+  assert.ok(all.includes(first.buffer))
+})
+
+test('giveBackMemory refuses what is free already (F2), and leaves alone what is not its own', () => {
+  const memory = takeMemory(10_000)
+  giveBackMemory(memory)
+  assert.throws(() => giveBackMemory(memory), /twice/)
+  const foreign = new Uint8Array(64 * 1024)
+  giveBackMemory(foreign)
+  giveBackMemory(foreign)
+  for (let i = 0; i < 10; i++) assert.notEqual(takeMemory(64 * 1024).buffer, foreign.buffer)
+})
+
+test('giveBackMemory keeps a bounded amount (F3)', () => {
+  const blocks = Array.from({ length: 1000 }, () => takeMemory(64 * 1024))
+  for (const block of blocks) giveBackMemory(block)
+  const again = new Set(Array.from({ length: 1000 }, () => takeMemory(64 * 1024).buffer))
+  const kept = blocks.filter(({ buffer }) => again.has(buffer)).length
+  assert.ok(kept > 0 && kept * 64 * 1024 <= 24 * 1024 * 1024, `${kept} blocks`)
+})

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { endNatsServer, startNatsServer } from '../nats/index.ts'
+import { type BusOptions, connectWire, type NatsWire } from './index.ts'
+
+async function folder(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-wire-'))
+  t.after(async () => {
+    await endNatsServer(dir)
+    await rm(dir, { recursive: true })
+  })
+  return dir
+}
+
+async function connected(t: TestContext, options: Omit<BusOptions, 'name'>): Promise<NatsWire> {
+  const wire = await connectWire({ ...options, name: 'test' })
+  t.after(() => wire.close())
+  return wire
+}
+
+/** The next message of a subject. */
+function next(wire: NatsWire, subject: string): Promise<[string, Uint8Array]> {
+  return new Promise((resolve) => {
+    const stop = wire.subscribe(subject, (bytes, on) => {
+      stop()
+      resolve([on, bytes])
+    })
+  })
+}
+
+const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i * 31)
+
+test('connectWire carries messages of all sizes, whole and in order', async (t) => {
+  const { url } = await startNatsServer({ dir: await folder(t), port: 0 })
+  const [a, b] = [await connected(t, { url }), await connected(t, { url })]
+  const sizes = [0, 1, 2047, 2048, 2049, 4096, 65_536, 300_000, 1_000_000, 5]
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const got: Uint8Array[] = []
+  b.subscribe('a.*', (bytes) => {
+    if (got.push(bytes) === sizes.length) resolve()
+  })
+  await b.flush()
+  for (const size of sizes) a.publish('a.b', bytesOf(size))
+  await promise
+  for (const [i, size] of sizes.entries())
+    assert.ok(Buffer.from(bytesOf(size)).equals(got[i]!), `${size} bytes`)
+})
+
+test('connectWire ends a subscription when told, and says on which subject a message came', async (t) => {
+  const { url } = await startNatsServer({ dir: await folder(t), port: 0 })
+  const wire = await connected(t, { url })
+  let heard = 0
+  const stop = wire.subscribe('x.>', () => heard++)
+  const first = next(wire, 'x.*')
+  wire.publish('x.y', bytesOf(3))
+  assert.deepEqual(await first, ['x.y', bytesOf(3)])
+  stop()
+  wire.publish('x.y', bytesOf(3))
+  await wire.flush()
+  assert.equal(heard, 1)
+})
+
+test('connectWire comes back after the server was killed, with its subscriptions (W4)', async (t) => {
+  const dir = await folder(t)
+  const server = await startNatsServer({ dir, port: 0 })
+  const wire = await connected(t, { url: server.url })
+  const heard = next(wire, 'after')
+  await wire.flush()
+  const back = new Promise<void>((resolve) => wire.onReconnect(resolve))
+  process.kill(server.pid, 'SIGSTOP')
+  const refused = assert.rejects(wire.flush()) // nobody waits for ever
+  await server.stop('SIGKILL')
+  await refused
+  await startNatsServer({ dir, port: server.port })
+  await back
+  assert.equal(wire.connected, true)
+  wire.publish('after', bytesOf(10))
+  assert.deepEqual(await heard, ['after', bytesOf(10)])
+})
+
+test('connectWire goes to another server of its list when the first is gone', async (t) => {
+  const [first, second] = [
+    await startNatsServer({ dir: await folder(t), port: 0 }),
+    await startNatsServer({ dir: await folder(t), port: 0 }),
+  ]
+  const wire = await connected(t, { url: `${first.url},${second.url}` })
+  const back = new Promise<void>((resolve) => wire.onReconnect(resolve))
+  await first.stop('SIGKILL')
+  await back
+  const other = await connected(t, { url: second.url })
+  const heard = next(wire, 'here')
+  await wire.flush()
+  other.publish('here', bytesOf(1))
+  assert.equal((await heard)[0], 'here')
+})
+
+test('connectWire says what to do when nobody answers, when it is no NATS, and when the password is wrong', async (t) => {
+  await assert.rejects(connectWire({ url: 'nats://127.0.0.1:1', name: 'test' }), {
+    code: 'ERR_NATS_UNREACHABLE',
+    message: /is nats-server running there\? .*ECONNREFUSED/,
+  })
+  const web = createServer((socket) =>
+    socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+  )
+  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+  t.after(() => web.close())
+  const { port } = web.address() as { port: number }
+  await assert.rejects(connectWire({ url: `nats://127.0.0.1:${port}`, name: 'test' }), {
+    code: 'ERR_NATS_UNREACHABLE',
+    message: /the server sent a control line 'HTTP/,
+  })
+  const login = (user: string) => ({ user, password: `${user}'s` })
+  const users = { gateway: login('g'), runner: login('r'), scheduler: login('s'), client: login('c') }
+  const { url } = await startNatsServer({ dir: await folder(t), port: 0, users })
+  await assert.rejects(connectWire({ url, name: 'test', user: 'g', password: 'wrong' }), {
+    code: 'ERR_NATS_REFUSED',
+    message: /refused user 'g': check the credentials/,
+  })
+})

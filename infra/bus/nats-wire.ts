@@ -1,0 +1,296 @@
+/**
+ * NatsWire: the data plane's own connection to NATS, on which frames, credits and claims travel.
+ *
+ *     connecting ──INFO, CONNECT, PING, PONG──► connected ──lost──► waiting ──100 ms──► connecting …    closed
+ *
+ * The client library serves control, bundles and logs. Here it would copy each frame three times and hold it in fresh
+ * memory each time, which was a third of a runner's CPU (docs/design/0013-data-connection.md). So: one buffer to read
+ * into, frames written where they lie, in one system call for all of a turn of the event loop.
+ *
+ * Invariants: those of Wire, and
+ *  W4. It reconnects for ever, to the servers named and those that they tell of, until it is closed.
+ *  W5. A server silent for `pingEveryMs` × `pingsOutMax` counts as lost.
+ * @module
+ */
+import { createConnection, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { CodedError } from '../../sdk/errors.ts'
+import { type BusOptions, refusedError, unreachableError } from './connect.ts'
+import { takeMemory } from './frame-memory.ts'
+import { type NatsHandler, NatsParser } from './nats-parser.ts'
+import type { Wire } from './wire.ts'
+
+const readBytes = 256 * 1024
+/** Payloads up to here are joined with their control line; larger ones are written where they lie. */
+const joinedBytesMax = 2048
+const connectTimeoutMs = 10_000
+const pingEveryMs = 10_000
+const pingsOutMax = 2
+const waitMs = 100
+const waitJitterMs = 50
+const crlf = Buffer.from('\r\n')
+
+interface Subscription {
+  readonly subject: string
+  readonly receive: (bytes: Uint8Array, subject: string) => void
+}
+
+interface ServerInfo {
+  readonly connect_urls?: readonly string[]
+}
+
+/** A connection for the channels. `close` ends it at once: `flush` first to lose nothing. */
+export interface NatsWire extends Wire {
+  close(): void
+}
+
+/**
+ * Connects, and keeps connected until closed.
+ * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials.
+ */
+export async function connectWire(options: BusOptions): Promise<NatsWire> {
+  const wire = new Connection(options)
+  await wire.open()
+  return wire
+}
+
+class Connection implements NatsWire, NatsHandler {
+  readonly #options: BusOptions
+  readonly #servers: string[]
+  readonly #subscriptions = new Map<number, Subscription>()
+  readonly #listeners = new Set<() => void>()
+  /** What waits for a PONG each, in the order of our PINGs. */
+  #pongs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
+  #socket: Socket | undefined
+  #connected = false
+  #closed = false
+  #corked = false
+  #sidNext = 1
+  #serverNext = 0
+  #pingsOut = 0
+  #pings: NodeJS.Timeout | undefined
+  /** Resolved by the first INFO of a connection; rejected by what ends it before it is connected. */
+  #opening: PromiseWithResolvers<void> | undefined
+
+  constructor(options: BusOptions) {
+    this.#options = options
+    this.#servers = options.url.split(',')
+  }
+
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  /** The first time: each server once. */
+  async open(): Promise<void> {
+    let failure: unknown
+    for (const _ of this.#servers) {
+      try {
+        return await this.#connect()
+      } catch (error) {
+        failure = error
+        if (error instanceof CodedError) break
+      }
+    }
+    this.close()
+    throw failure instanceof CodedError ? failure : unreachableError(this.#options, failure)
+  }
+
+  publish(subject: string, bytes: Uint8Array): void {
+    if (!this.#connected) return
+    const line = `PUB ${subject} ${bytes.length}\r\n`
+    if (bytes.length > joinedBytesMax) {
+      this.#write(Buffer.from(line, 'latin1'))
+      this.#write(bytes)
+      this.#write(crlf)
+      return
+    }
+    const joined = Buffer.allocUnsafe(line.length + bytes.length + 2)
+    joined.write(line, 'latin1')
+    joined.set(bytes, line.length)
+    joined.set(crlf, line.length + bytes.length)
+    this.#write(joined)
+  }
+
+  subscribe(subject: string, receive: Subscription['receive']): () => void {
+    const sid = this.#sidNext++
+    this.#subscriptions.set(sid, { subject, receive })
+    if (this.#connected) this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
+    return () => {
+      if (this.#subscriptions.delete(sid) && this.#connected) this.#write(Buffer.from(`UNSUB ${sid}\r\n`))
+    }
+  }
+
+  async flush(): Promise<void> {
+    if (!this.#connected) throw new Error('the connection to NATS is down')
+    await this.#ping()
+  }
+
+  onReconnect(reconnected: () => void): () => void {
+    this.#listeners.add(reconnected)
+    return () => this.#listeners.delete(reconnected)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#lose(new Error('the connection was closed'))
+  }
+
+  info(json: string): void {
+    const { connect_urls: urls = [] } = JSON.parse(json) as ServerInfo
+    const known = new Set(this.#servers.map(addressOf))
+    for (const url of urls) if (!known.has(addressOf(url))) this.#servers.push(url)
+    this.#opening?.resolve()
+  }
+
+  message(sid: number, subject: string, payload: Uint8Array): void {
+    this.#subscriptions.get(sid)?.receive(payload, subject)
+  }
+
+  ping(): void {
+    this.#write(Buffer.from('PONG\r\n'))
+  }
+
+  pong(): void {
+    this.#pingsOut = 0
+    this.#pongs.shift()?.resolve()
+  }
+
+  /** Refused credentials and the like end the connection: the server closes it. A refused subject does not. */
+  error(text: string): void {
+    if (/^permissions violation/i.test(text)) return
+    const error = /authorization|authentication/i.test(text) ? refusedError(this.#options) : new Error(text)
+    this.#lose(error)
+  }
+
+  /** One attempt, at the next server. */
+  async #connect(): Promise<void> {
+    const { host, port } = hostOf(this.#servers[this.#serverNext++ % this.#servers.length]!)
+    const parser = new NatsParser(this, takeMemory)
+    const buffer = Buffer.allocUnsafeSlow(readBytes)
+    const socket = createConnection({
+      host,
+      port,
+      noDelay: true,
+      onread: {
+        buffer,
+        callback: (bytes) => {
+          if (socket === this.#socket) this.#feed(parser, buffer, bytes)
+          return true
+        },
+      },
+    })
+    const opening = Promise.withResolvers<void>()
+    this.#opening = opening
+    this.#socket = socket
+    const lost = (error?: Error): void => {
+      if (socket === this.#socket) this.#lose(error ?? new Error('the server closed the connection'))
+    }
+    socket.on('error', lost).on('close', () => lost())
+    const timeout = setTimeout(() => lost(new Error('no answer in time')), connectTimeoutMs)
+    try {
+      await opening.promise
+      this.#greet()
+      await this.#ping()
+    } finally {
+      clearTimeout(timeout)
+      this.#opening = undefined
+    }
+    this.#connected = true
+    this.#pingsOut = 0
+    this.#pings = setInterval(() => this.#keepAlive(), pingEveryMs).unref()
+  }
+
+  #feed(parser: NatsParser, buffer: Buffer, bytes: number): void {
+    try {
+      parser.feed(buffer, bytes)
+    } catch (error) {
+      this.#lose(new Error(`the server sent ${(error as Error).message}`))
+    }
+  }
+
+  #greet(): void {
+    const { user, password, name } = this.#options
+    const login = user === undefined ? {} : { user, pass: password ?? '' }
+    const greeting = {
+      verbose: false,
+      pedantic: false,
+      lang: 'concord',
+      version: '1',
+      protocol: 1,
+      headers: false,
+    }
+    this.#write(Buffer.from(`CONNECT ${JSON.stringify({ ...greeting, name, ...login })}\r\n`))
+    for (const [sid, { subject }] of this.#subscriptions)
+      this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
+  }
+
+  #ping(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#pongs.push({ resolve, reject })
+    this.#write(Buffer.from('PING\r\n'))
+    return promise
+  }
+
+  #keepAlive(): void {
+    if (this.#pingsOut >= pingsOutMax) return this.#lose(new Error('the server does not answer'))
+    this.#pingsOut += 1
+    this.#ping().catch(() => undefined)
+  }
+
+  /** All that is written in one turn leaves in one system call. */
+  #write(bytes: Uint8Array): void {
+    const socket = this.#socket
+    if (socket === undefined) return
+    if (!this.#corked) {
+      this.#corked = true
+      socket.cork()
+      process.nextTick(() => {
+        this.#corked = false
+        socket.uncork()
+      })
+    }
+    socket.write(bytes)
+  }
+
+  /** The connection at hand is over: whoever waits for it hears so, and another one is tried. */
+  #lose(error: Error): void {
+    const socket = this.#socket
+    if (socket === undefined) return
+    const wasConnected = this.#connected
+    this.#socket = undefined
+    this.#connected = false
+    this.#corked = false
+    clearInterval(this.#pings)
+    socket.destroy()
+    const pongs = this.#pongs
+    this.#pongs = []
+    for (const { reject } of pongs) reject(error)
+    this.#opening?.reject(error)
+    if (wasConnected && !this.#closed) void this.#reconnect()
+  }
+
+  async #reconnect(): Promise<void> {
+    while (!this.#closed) {
+      await delay(waitMs + Math.random() * waitJitterMs)
+      if (this.#closed) return
+      try {
+        await this.#connect()
+      } catch {
+        continue // W4
+      }
+      for (const listener of [...this.#listeners]) listener()
+      return
+    }
+  }
+}
+
+function addressOf(server: string): string {
+  const { host, port } = hostOf(server)
+  return `${host} ${port}`
+}
+
+function hostOf(server: string): { host: string; port: number } {
+  const url = new URL(server.includes('://') ? server : `nats://${server}`)
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 4222) }
+}
