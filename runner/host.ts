@@ -12,18 +12,13 @@ import { randomBytes } from 'node:crypto'
 import { openBundles } from '../infra/bundles/index.ts'
 import { connectBus, type NatsConnection, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import type {
-  Assignment,
-  ErrorReport,
-  Heartbeat,
-  InstanceAssignment,
-  InstanceReport,
-} from '../infra/control/messages.ts'
+import type { Assignment, Heartbeat, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { Control } from './control.ts'
 import { type Ending, endingOf } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
+import { FailureLog } from './failure-log.ts'
 import { Instance } from './isolate/index.ts'
 import { outputsOf, Worker } from './worker.ts'
 
@@ -44,6 +39,7 @@ export interface HostOptions {
 export class Host {
   readonly #options: HostOptions
   readonly #control: Control
+  readonly #failures: FailureLog
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #workers = new Map<string, Worker>()
   #state: Heartbeat['state'] = 'starting'
@@ -68,6 +64,8 @@ export class Host {
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
     })
+    const print = (id: string, message: string): void => this.#log(id, 'error', message)
+    this.#failures = new FailureLog({ clock, print })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(
         endingOf(
@@ -162,7 +160,10 @@ export class Host {
       instance,
       isolate,
       onEnd: (ending) => void this.#end(ending),
-      onFailure: (id, error, action) => this.#logFailure(id, error, action),
+      onFailure: (id, action, error) => {
+        this.#failures.take(id, action, error)
+        this.#control.changed()
+      },
     })
     this.#workers.set(instance.id, worker)
     worker.start()
@@ -214,23 +215,11 @@ export class Host {
     this.#control.log(line)
   }
 
-  #logFailure(instance: string, error: ErrorReport, action: string): void {
-    const where =
-      error.record === undefined
-        ? ''
-        : ` on ${error.record.stream}/${error.record.partition} #${error.record.sequence} key '${error.record.key}'`
-    this.#log(
-      instance,
-      'error',
-      `callback failed${where} (${action}): ${error.stack || `${error.name}: ${error.message}`}`,
-    )
-    this.#control.changed()
-  }
-
   async #end(ending: Ending): Promise<void> {
     if (this.#ending !== undefined) return
     this.#ending = ending
     this.#cancelWait()
+    this.#failures.flush()
     if (ending.code !== 0) {
       const instance = this.#assignment?.instances[0]?.id ?? this.#options.environment.function
       this.#log(instance, 'error', `the runner ends (${ending.reason}): ${ending.message}`)

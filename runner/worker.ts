@@ -28,12 +28,13 @@ import type {
   InstanceReport,
 } from '../infra/control/messages.ts'
 import type { CodedError } from '../sdk/errors.ts'
-import { frameOf, type RawRecord, recordsOf } from '../sdk/frame.ts'
+import { frameOf, type RawRecord } from '../sdk/frame.ts'
 import { partitionOf } from '../sdk/hash.ts'
 import { deadLetterStream } from '../sdk/manifest.ts'
 import { deadLetter } from './dead-letter.ts'
 import { type Ending, endingOf } from './ending.ts'
-import type { BatchResult, Instance, RecordFailure } from './isolate/index.ts'
+import { errorOf, type Failed, locate } from './failed.ts'
+import type { BatchResult, Instance } from './isolate/index.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
@@ -53,8 +54,8 @@ export interface WorkerOptions {
   readonly isolate: Instance
   /** Called once, when the worker cannot go on. */
   readonly onEnd: (ending: Ending) => void
-  /** Called for each record whose callback failed. */
-  readonly onFailure: (instance: string, error: ErrorReport, action: string) => void
+  /** Called for each callback that failed; without an error where it was counted only. */
+  readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
 }
 
 export class Worker {
@@ -65,7 +66,8 @@ export class Worker {
   #consumer: Consumer
   #hand: TakenFrame[] = []
   #state: InstanceReport['state'] = 'running'
-  #lastError: ErrorReport | undefined
+  /** Reads the last error when a heartbeat asks for it. */
+  #lastFailure: (() => ErrorReport) | undefined
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
   readonly #stopping = new AbortController()
@@ -135,7 +137,7 @@ export class Worker {
     } catch (error) {
       const { name, message, stack } = error as Error
       const report = { name, message, stack: stack ?? '', timeMs: this.#options.clock.nowMs() }
-      this.#options.onFailure(this.#instance.id, report, 'destroy')
+      this.#options.onFailure(this.#instance.id, 'destroy', () => report)
     }
   }
 
@@ -154,7 +156,7 @@ export class Worker {
       cpuSeconds: stats.cpuSeconds,
       outputs: this.#producer.ledger(),
       inputs: addInputs([...this.#earlier, ...this.#consumer.ledger()]),
-      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+      ...(this.#lastFailure === undefined ? {} : { lastError: this.#lastFailure() }),
     }
   }
 
@@ -172,7 +174,7 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
-      const failed = result.failures.map((failure) => locate(batch!, failure))
+      const failed = locate(batch, result.failures)
       const rest = this.#finish(batch, result)
       const finished = batch
       running = undefined
@@ -278,29 +280,19 @@ export class Worker {
     this.#acknowledge()
   }
 
-  #react({ failure, frame, record, sequence }: Failed): void {
+  #react(failed: Failed): void {
+    const { failure, frame, record, sequence } = failed
     this.#counts.errors += 1
-    const error: ErrorReport =
-      frame === undefined || record === undefined
-        ? failure.error
-        : {
-            ...failure.error,
-            record: {
-              stream: frame.stream,
-              partition: frame.partition,
-              producer: frame.header.producer,
-              sequence,
-              key: new TextDecoder().decode(record.key.subarray(0, 256)),
-            },
-          }
-    this.#lastError = error
-    this.#options.onFailure(this.#instance.id, error, failure.action)
-    if (frame === undefined || record === undefined) return
+    let error: ErrorReport | undefined
+    const report = (): ErrorReport => (error ??= errorOf(failed))
+    if (failure.told) this.#lastFailure = report
+    this.#options.onFailure(this.#instance.id, failure.action, failure.told ? report : undefined)
+    if (frame === undefined) return
     if (failure.action === 'fail')
       this.#drop(frame, 'failed') // it is gone with its instance: at most once
     else this.#consumer.drop(frame, failure.action === 'skip' ? 'skipped' : 'deadLettered')
-    if (failure.action === 'deadLetter')
-      this.#sendDeadLetter(frame, record, sequence, error, failure.attempts)
+    if (failure.action === 'deadLetter' && record !== undefined)
+      this.#sendDeadLetter(frame, record, sequence, report(), failure.attempts)
   }
 
   #sendDeadLetter(
@@ -404,39 +396,6 @@ export class Worker {
     for (const [stream, partitions] of Object.entries(this.#instance.partitions))
       this.#consumer.own(stream, partitions)
   }
-}
-
-interface Failed {
-  readonly failure: RecordFailure
-  readonly frame?: TakenFrame
-  readonly record?: RawRecord
-  readonly sequence: number
-}
-
-/** Finds the record of a failure by its index among those not finished yet; none for a timer. */
-function locate(batch: readonly TakenFrame[], failure: RecordFailure): Failed {
-  let left = failure.index
-  for (const frame of batch) {
-    const from = frame.skip + frame.finished
-    const records = frame.header.count - from
-    if (left < records) {
-      const record = nth(frame, from + left)
-      return {
-        failure,
-        frame,
-        sequence: frame.header.sequence + from + left,
-        ...(record === undefined ? {} : { record }),
-      }
-    }
-    left -= records
-  }
-  return { failure, sequence: 0 }
-}
-
-function nth(frame: TakenFrame, index: number): RawRecord | undefined {
-  let at = 0
-  for (const record of recordsOf(frame.bytes, frame.header)) if (at++ === index) return record
-  return undefined
 }
 
 function reasonOf(code: string): ExitReason {

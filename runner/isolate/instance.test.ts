@@ -374,3 +374,36 @@ test('Instance keeps text apart from the batch and reads it the same with and wi
     assert.deepEqual(texts(await instance.run([frameOfTexts(...input)], nowMs)), input)
   }
 })
+
+test('Instance tells of a flood of failures a bounded part, counts all, and keeps the place of each told (RB1, RB2)', async (t) => {
+  const source = fn(`throw new RangeError('no ' + record.value.length)`)
+  const flood = frameOfTexts(...Array.from({ length: 2000 }, () => 'x'))
+  for (const [onError, told] of [
+    ['skip', 100],
+    ['deadLetter', 2000],
+  ] as const) {
+    const { instance } = await start(source, { manifest: { onError } })
+    t.after(() => instance.kill())
+    const result = await instance.run([flood], nowMs)
+    assert.equal(result.records, 2000)
+    assert.deepEqual(
+      result.failures.map(({ index, action }) => [index, action]),
+      Array.from({ length: 2000 }, (_, index) => [index, onError]),
+    )
+    assert.equal(result.failures.filter((failure) => failure.told).length, told)
+    const stacks = result.failures.map(({ error }) => error.stack.split('\n').length - 1)
+    assert.ok(stacks.slice(0, 20).every((frames) => frames >= 1))
+    assert.equal(result.failures[99]!.error.message, 'no 1')
+    assert.match(result.failures[99]!.error.at ?? '', /^fn\.ts:\d+:\d+$/)
+    const later = await instance.run([frameOfTexts('x')], nowMs + 1000)
+    assert.equal(later.failures[0]!.error.stack, result.failures[0]!.error.stack)
+  }
+})
+
+test('Instance leaves the number of frames of a stack to the function that has set it (RB3)', async (t) => {
+  const source = fn(`throw new RangeError('no')`, '//top\nError.stackTraceLimit = 0')
+  const { instance } = await start(source, { manifest: { onError: 'deadLetter' } })
+  t.after(() => instance.kill())
+  const result = await instance.run([frameOfTexts(...Array.from({ length: 30 }, () => 'x'))], nowMs)
+  assert.deepEqual(new Set(result.failures.map(({ error }) => error.stack)), new Set(['RangeError: no']))
+})

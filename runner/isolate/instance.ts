@@ -25,10 +25,10 @@ import {
   slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
+import { Failure, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'
 import { Regions } from './regions.ts'
-import { parseReport } from './report.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
 import type {
@@ -386,14 +386,11 @@ export class Instance {
     return to === from ? emptyOutcome() : this.#reader.read(this.#regions.copyOutcome(from, to))
   }
 
-  #failure({ of, index, reaction, attempts, json }: OutcomeReport): RecordFailure[] {
-    const error = parseReport(json, this.#stackMap, this.#clock.nowMs())
-    if (reaction !== 'retried') {
-      return [
-        { index: of === 'record' ? index : Number.POSITIVE_INFINITY, error, action: reaction, attempts },
-      ]
-    }
-    this.#options.log('warn', `A callback went through at attempt ${attempts}, after ${inOneLine(error)}`)
+  #failure(report: OutcomeReport): RecordFailure[] {
+    const nowMs = this.#clock.nowMs()
+    if (report.reaction !== 'retried') return [new Failure(report, report.reaction, this.#stackMap, nowMs)]
+    const error = inOneLine(readReport(report, this.#stackMap, nowMs))
+    this.#options.log('warn', `A callback went through at attempt ${report.attempts}, after ${error}`)
     return []
   }
 

@@ -25,6 +25,8 @@ export interface MappedStack {
 }
 
 const framePattern = /^(\s+at .*?\(?)function\.js:(\d+):(\d+)(\)?)$/
+/** Traces remembered: those of one place in the code differ in their messages only. */
+const rememberedMax = 256
 /** Frames of what is below the author's code: ours, and isolated-vm's. */
 const platformPattern = /^\s+at .*(?:concord-runtime\.js:|\(?<isolated-vm)/
 const frameLinePattern = /^\s+at /
@@ -33,12 +35,29 @@ export class StackMap {
   readonly #json: string | undefined
   #map: TraceMap | undefined
   #tried = false
+  /** By the frames as they stand in the bundle. */
+  readonly #remembered = new Map<string, MappedStack>()
 
   constructor(sourceMap: string | undefined) {
     this.#json = sourceMap
   }
 
   map(stack: string): MappedStack {
+    const frames = framesAt(stack)
+    const mapped = this.#mapFrames(stack.slice(frames))
+    return { ...mapped, stack: stack.slice(0, frames) + mapped.stack }
+  }
+
+  #mapFrames(frames: string): MappedStack {
+    const before = this.#remembered.get(frames)
+    if (before !== undefined) return before
+    if (this.#remembered.size >= rememberedMax) this.#remembered.clear()
+    const mapped = this.#mapLines(frames)
+    this.#remembered.set(frames, mapped)
+    return mapped
+  }
+
+  #mapLines(stack: string): MappedStack {
     const lines: string[] = []
     let at: Location | undefined
     for (const line of stack.split('\n')) {
@@ -81,6 +100,12 @@ export class StackMap {
     }
     return this.#map
   }
+}
+
+/** Where the lines of a trace begin that tell its frames; the message is before them. */
+function framesAt(stack: string): number {
+  const at = stack.search(/\n\s+at /)
+  return at < 0 ? stack.length : at
 }
 
 export function spell({ file, line, column }: Location): string {

@@ -45,10 +45,13 @@ export interface InstanceOptions {
 export interface RecordFailure {
   /** Which of the records of this result's batch it was, from 0, those skipped not counted; infinite for a timer. */
   readonly index: number
-  readonly error: ErrorReport
   readonly action: 'skip' | 'deadLetter' | 'fail'
-  /** Calls, the last one included. */
+  /** Calls, the last one included; 0 if it was counted only. */
   readonly attempts: number
+  /** Whether `error` says what was thrown; beyond some a second it is counted only. */
+  readonly told: boolean
+  /** Read and mapped when first asked for. */
+  readonly error: ErrorReport
 }
 
 export interface BatchResult {

@@ -20,6 +20,7 @@ import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction,
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Cursor, type Input, RecordView } from './record.ts'
 import { reportOf } from './report.ts'
+import type { ReportBudget } from './report-budget.ts'
 import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
 import type { Seam } from './seam.ts'
 import { Timeouts } from './timeouts.ts'
@@ -43,6 +44,8 @@ export interface EngineOptions {
   readonly partitions?: readonly number[]
   /** What an earlier instance left; default: none are set. */
   readonly timers?: Timers
+  /** What may be told of errors; default: all of it. */
+  readonly reports?: ReportBudget
   /** Hears each thrown value; for the test kit. */
   readonly onThrown?: (thrown: unknown) => void
   /** Hears that a batch, `init` or `destroy` has ended; for the test kit. */
@@ -70,6 +73,7 @@ export class Engine {
   readonly #states: (KeyedState | undefined)[] = []
   readonly #retries: number
   readonly #reaction: 'fail' | 'skip' | 'deadLetter'
+  readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
   readonly #onFinish: (() => void) | undefined
   #outputs: readonly OutputStream[] = []
@@ -98,6 +102,7 @@ export class Engine {
     this.#inputs = options.inputs
     this.#input = options.input
     this.timers = options.timers ?? new Timers()
+    this.#reports = options.reports
     this.#onThrown = options.onThrown
     this.#board = options.board
     this.#writer = options.writer
@@ -207,6 +212,7 @@ export class Engine {
 
   #begin(nowMs: number): void {
     this.#seam.nowMs = nowMs
+    this.#reports?.renew(nowMs)
     this.#writer.reset()
     this.#board.setWord(control.wantedPartition, 0)
     this.#failed = false
@@ -355,7 +361,7 @@ export class Engine {
     this.#close()
     if (this.#board.word(control.wantedPartition) !== 0) return this.#putOff()
     this.#scope.commit()
-    if (this.#failure !== undefined) this.#report('retried', this.#failure)
+    if (this.#attempt > 1) this.#report('retried', this.#failure)
     this.#writer.done(this.#kind, verdict.processed)
   }
 
@@ -369,13 +375,14 @@ export class Engine {
     this.#scope.rollback()
     this.#writer.rollback()
     this.#onThrown?.(thrown)
+    const told = this.#reports?.spend() ?? true
     if (this.#attempt <= this.#retries) {
       this.#attempt++
-      this.#failure = reportOf(thrown)
+      this.#failure = told ? reportOf(thrown) : undefined
       return true
     }
     if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
-    else this.#giveAway(this.#reaction, thrown)
+    else this.#giveAway(this.#reaction, thrown, told)
     return false
   }
 
@@ -390,9 +397,9 @@ export class Engine {
   }
 
   /** The batch goes on without this one. A timer has no dead letter. */
-  #giveAway(reaction: 'skip' | 'deadLetter', thrown: unknown): void {
+  #giveAway(reaction: 'skip' | 'deadLetter', thrown: unknown, told: boolean): void {
     const kept = reaction === 'deadLetter' && this.#scope.timer === undefined
-    this.#report(kept ? 'deadLetter' : 'skip', reportOf(thrown))
+    this.#report(kept ? 'deadLetter' : 'skip', kept || told ? reportOf(thrown) : undefined)
     this.#writer.done(this.#kind, kept ? verdict.deadLettered : verdict.skipped)
   }
 
@@ -403,8 +410,9 @@ export class Engine {
     this.#writer.publish()
   }
 
-  #report(reaction: Reaction, json: string): void {
-    this.#writer.report(this.#kind, reaction, this.#attempt, json)
+  /** @param json Undefined: it is counted and not told. */
+  #report(reaction: Reaction, json: string | undefined): void {
+    if (json !== undefined) this.#writer.report(this.#kind, reaction, this.#attempt, json)
     this.#attempt = 1
     this.#failure = undefined
   }

@@ -20,6 +20,7 @@ import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Bytes, copyBytes, fromJson } from './primordials.ts'
 import { type Input, inputOf } from './record.ts'
 import { reportOf } from './report.ts'
+import { ReportBudget } from './report-budget.ts'
 import type { Seam } from './seam.ts'
 import { StateMemory } from './state-memory.ts'
 
@@ -54,6 +55,7 @@ let inputRegion: SharedArrayBuffer
 let stateMemory: StateMemory
 /** The batch, out of shared memory. */
 let input: Input
+let reports: ReportBudget
 
 /** Before the author's code: keeps the regions and installs the globals. */
 export function boot(
@@ -69,6 +71,7 @@ export function boot(
   writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord)
   inputRegion = inputMemory
   input = inputOf(new ArrayBuffer(inputMemory.byteLength))
+  reports = new ReportBudget()
   const chacha = new ChaCha(new Uint8Array(seed))
   const ring = new ConsoleRing(consoleMemory, board)
   seam = {
@@ -116,6 +119,7 @@ export function define(exported: unknown): string {
       board,
       partitions: stateMemory.partitions(),
       openState: (partition) => stateMemory.open(partition),
+      reports,
     })
     return ''
   } catch (thrown) {

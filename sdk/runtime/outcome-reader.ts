@@ -39,9 +39,10 @@ export interface OutcomeReport {
   /** How many records (or timers) this part of the log tells of before it. */
   readonly index: number
   readonly reaction: Reaction
+  /** 0 if it was not told. */
   readonly attempts: number
-  /** As written in the isolate: not to be believed either. */
-  readonly json: string
+  /** As written in the isolate: not to be believed either. Undefined if the failure was only counted. */
+  readonly json: string | undefined
 }
 
 export interface Outcome {
@@ -138,13 +139,13 @@ export class OutcomeReader {
           outcome.recordsOut++
           break
         case entryKind.record:
+          this.#count('record', outcome.records, head >>> 8, outcome)
           outcome.records++
-          this.#count(head >>> 8, outcome)
           at += 1
           break
         case entryKind.timer:
+          this.#count('timer', outcome.timers, head >>> 8, outcome)
           outcome.timers++
-          this.#count(head >>> 8, outcome)
           at += 1
           break
         case entryKind.report: {
@@ -162,7 +163,7 @@ export class OutcomeReader {
             throw malformed(`a report of ${length} bytes`)
           }
           const textAt = (at + 2) * 4
-          const json = utf8Read(log, textAt, textAt + length)
+          const json = utf8.decode(log.subarray(textAt, textAt + length))
           const index = of === 'record' ? outcome.records : outcome.timers
           outcome.reports.push({ of, index, reaction, attempts: (head >>> 16) & 0xff, json })
           at = next
@@ -174,10 +175,17 @@ export class OutcomeReader {
     }
   }
 
-  #count(how: number, outcome: Outcome): void {
+  /** A record or timer is done; what was not processed and not told gets a report without text. */
+  #count(of: 'record' | 'timer', index: number, how: number, outcome: Outcome): void {
+    if (how === verdict.processed) return
+    if (how !== verdict.skipped && how !== verdict.deadLettered)
+      throw malformed(`a record that ended in way ${how}`)
     if (how === verdict.skipped) outcome.skipped++
-    else if (how === verdict.deadLettered) outcome.deadLettered++
-    else if (how !== verdict.processed) throw malformed(`a record that ended in way ${how}`)
+    else outcome.deadLettered++
+    const told = outcome.reports.at(-1)
+    if (told?.of === of && told.index === index) return
+    const reaction = how === verdict.skipped ? 'skip' : 'deadLetter'
+    outcome.reports.push({ of, index, reaction, attempts: 0, json: undefined })
   }
 
   /** @returns Words of the entry. */
@@ -252,6 +260,8 @@ export class OutcomeReader {
   }
 }
 
+/** This side of the log is never inside an isolate, where V8 has no decoder. */
+const utf8 = new TextDecoder()
 const none = new Uint8Array(0)
 const noWords = new Int32Array(0)
 

@@ -19,6 +19,7 @@ const tightMax = 1024
 export function reportOf(thrown: unknown): string {
   try {
     const json = render(thrown, messageMax, stackMax)
+    if (json.length * 3 <= reportBytesMax) return json // UTF-8 takes at most three bytes a code unit
     return utf8Length(json) <= reportBytesMax ? json : render(thrown, tightMax, tightMax)
   } catch {
     return '{}' // a `toJSON` of the author's making, or a stack that is used up

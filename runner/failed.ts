@@ -1,0 +1,69 @@
+/**
+ * Failed: the records behind the failures of a batch, found in one walk over its frames.
+ * @module
+ */
+import type { TakenFrame } from '../infra/bus/index.ts'
+import type { ErrorReport } from '../infra/control/messages.ts'
+import { type RawRecord, recordsOf } from '../sdk/frame.ts'
+import type { RecordFailure } from './isolate/index.ts'
+
+export interface Failed {
+  readonly failure: RecordFailure
+  /** Where the record came in; none for a timer. */
+  readonly frame?: TakenFrame
+  /** There where the failure was told, or where it is needed: views of the frame. */
+  readonly record?: RawRecord
+  readonly sequence: number
+}
+
+/** Before the batch's frames are marked as finished: failures count records from what was not finished then. */
+export function locate(batch: readonly TakenFrame[], failures: readonly RecordFailure[]): Failed[] {
+  let at = 0
+  /** Records of the batch before the frame at hand, and the walk over that one. */
+  let before = 0
+  let walk: Walk | undefined
+  return failures.map((failure) => {
+    for (let frame = batch[at]; frame !== undefined; frame = batch[++at]) {
+      const from = frame.skip + frame.finished
+      const open = frame.header.count - from
+      const index = failure.index - before
+      if (index < open) {
+        const sequence = frame.header.sequence + from + index
+        if (!failure.told && failure.action === 'skip') return { failure, frame, sequence }
+        walk = walk?.frame === frame ? walk : new Walk(frame)
+        return { failure, frame, sequence, record: walk.to(from + index) }
+      }
+      before += open
+    }
+    return { failure, sequence: 0 }
+  })
+}
+
+/** What failed, with the record it failed on, as it is told to people and to the dead letters. */
+export function errorOf({ failure, frame, record, sequence }: Failed): ErrorReport {
+  if (frame === undefined || record === undefined) return failure.error
+  const { stream, partition, header } = frame
+  const key = new TextDecoder().decode(record.key.subarray(0, 256))
+  return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key } }
+}
+
+class Walk {
+  readonly frame: TakenFrame
+  readonly #records: Iterator<RawRecord>
+  #index = -1
+  #record: RawRecord | undefined
+
+  constructor(frame: TakenFrame) {
+    this.frame = frame
+    this.#records = recordsOf(frame.bytes, frame.header)
+  }
+
+  /** @param index Not below that of the call before. */
+  to(index: number): RawRecord {
+    while (this.#index < index) {
+      this.#record = this.#records.next().value as RawRecord
+      this.#index++
+    }
+    return this.#record!
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Bench of failures: what one record in a hundred that throws costs, as CPU time of the whole process against the same
+ * function without, in turns within one run. What it does not measure: NATS and the storing of dead letters.
+ *
+ *   node --no-node-snapshot runner/isolate/bench-failures.ts [rounds]
+ * @module
+ */
+import { type RawRecord, recordBytes } from '../../sdk/frame.ts'
+import { partitionOf } from '../../sdk/hash.ts'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { bundleOf, frame, nowMs } from './harness.ts'
+import { type InputFrame, Instance } from './index.ts'
+
+const rounds = Number(process.argv[2] ?? 40)
+const roundMs = 100
+const partitions = 16
+const poisonEvery = 100
+const recordsPerFrame = Math.floor((64 * 1024 - 48) / recordBytes(8, 100))
+
+const source = `export default {
+  metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
+  processRecord(ctx, record) {
+    if (record.value[0] === 1) check(record)
+    const count = ctx.getState(record.key) ?? new Uint8Array(4)
+    if (++count[0] === 0 && ++count[1] === 0) ++count[2]
+    ctx.setState(record.key, count)
+    ctx.produceRecord('out', record.key, record.value)
+  },
+}
+function check(record) { validate(record) }
+function validate(record) { throw new RangeError('this value is out of range: ' + record.value[1]) }
+`
+
+function makeFrames(count: number, poison: boolean): InputFrame[] {
+  const utf8 = new TextEncoder()
+  let seed = 1
+  const random = (): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) | 0
+    return (seed >>> 0) / 2 ** 32
+  }
+  const frames: InputFrame[] = []
+  const waiting: RawRecord[][] = Array.from({ length: partitions }, () => [])
+  for (let n = 1; frames.length < count; n++) {
+    const key = utf8.encode(String(Math.floor(100_000 ** random())).padStart(8, '0'))
+    const value = new Uint8Array(100)
+    if (poison && n % poisonEvery === 0) value.set([1, n & 255])
+    const partition = partitionOf(key, partitions)
+    const records = waiting[partition]!
+    if (records.push({ key, value, timeMs: nowMs }) < recordsPerFrame) continue
+    frames.push(frame(records, partition))
+    waiting[partition] = []
+  }
+  return frames
+}
+
+async function start(onError: ManifestInput['onError']): Promise<Instance> {
+  const istreams = { in: { grouping: 'groupBy' as const } }
+  const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'], onError })
+  return await Instance.create({
+    ...{ function: 'fn', version: 1, instance: 0, manifest, nowMs },
+    ...bundleOf(source),
+    outputs: { out: { partitions, keyed: true } },
+    seed: new Uint8Array(32),
+    log: () => undefined,
+  })
+}
+
+/** CPU time of a record, in ns; the error of each dead letter is read, as its letter needs it. */
+async function measure(instance: Instance, frames: readonly InputFrame[], ms: number): Promise<number> {
+  let records = 0
+  const cpu = process.cpuUsage()
+  const endMs = performance.now() + ms
+  for (let at = 0; performance.now() < endMs; at = (at + 4) % (frames.length - 4)) {
+    const result = await instance.run(frames.slice(at, at + 4), Date.now())
+    if (result.fatal !== undefined) throw result.fatal
+    records += result.records
+    for (const failure of result.failures) if (failure.action === 'deadLetter') failure.error.message.at(0)
+  }
+  const { user, system } = process.cpuUsage(cpu)
+  return ((user + system) * 1000) / records
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!
+}
+
+const clean = makeFrames(128, false)
+const poisoned = makeFrames(128, true)
+// biome-ignore lint/suspicious/noThenProperty: a policy, never a thenable -- API
+for (const onError of ['skip', 'deadLetter', { retry: 2, then: 'skip' }] as const) {
+  const instance = await start(onError)
+  await measure(instance, clean, 500)
+  await measure(instance, poisoned, 500)
+  const ratios: number[] = []
+  const costs: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const without = await measure(instance, clean, roundMs)
+    const withPoison = await measure(instance, poisoned, roundMs)
+    ratios.push(withPoison / without)
+    costs.push(without)
+  }
+  const name = typeof onError === 'string' ? onError : `retry ${onError.retry}, then ${onError.then}`
+  const percent = ((median(ratios) - 1) * 100).toFixed(1)
+  console.log(`${name.padEnd(20)} ${median(costs).toFixed(0)} ns a record, ${percent} % more with 1 % poison`)
+  instance.kill()
+}
+process.kill(process.pid, 'SIGKILL')

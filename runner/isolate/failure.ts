@@ -1,0 +1,40 @@
+/**
+ * Failure: one callback that threw for good; what it threw is read and mapped when somebody asks, since most are counted only.
+ * @module
+ */
+import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { OutcomeReport } from '../../sdk/runtime/index.ts'
+import { parseReport } from './report.ts'
+import type { StackMap } from './stack-map.ts'
+import type { RecordFailure } from './types.ts'
+
+export class Failure implements RecordFailure {
+  readonly index: number
+  readonly action: RecordFailure['action']
+  readonly attempts: number
+  readonly told: boolean
+  readonly #report: OutcomeReport
+  readonly #stackMap: StackMap
+  readonly #timeMs: number
+  #error: ErrorReport | undefined
+
+  constructor(report: OutcomeReport, action: RecordFailure['action'], stackMap: StackMap, timeMs: number) {
+    this.index = report.of === 'record' ? report.index : Number.POSITIVE_INFINITY
+    this.action = action
+    this.attempts = report.attempts
+    this.told = report.json !== undefined
+    this.#report = report
+    this.#stackMap = stackMap
+    this.#timeMs = timeMs
+  }
+
+  get error(): ErrorReport {
+    this.#error ??= readReport(this.#report, this.#stackMap, this.#timeMs)
+    return this.#error
+  }
+}
+
+/** What a report says of the error, in the author's lines. */
+export function readReport({ json }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
+  return parseReport(json ?? '', stackMap, timeMs)
+}
