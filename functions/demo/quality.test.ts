@@ -14,17 +14,17 @@ test('qualityOf counts clients found, rightly and wrongly', () => {
   const found = new Set(['a', 'b', 'd'])
   assert.deepEqual(
     qualityOf(labels, (client) => found.has(client)),
-    { found: 3, frauds: 3, precision: 2 / 3, recall: 2 / 3 },
+    { found: 3, frauds: 3, right: 2, precision: 2 / 3, recall: 2 / 3 },
   )
 })
 
 test('qualityOf is 1 where nothing could go wrong', () => {
   assert.deepEqual(
     qualityOf(labels, () => false),
-    { found: 0, frauds: 3, precision: 1, recall: 0 },
+    { found: 0, frauds: 3, right: 0, precision: 1, recall: 0 },
   )
   assert.deepEqual(
     qualityOf(new Map([['d', false]]), () => false),
-    { found: 0, frauds: 0, precision: 1, recall: 1 },
+    { found: 0, frauds: 0, right: 0, precision: 1, recall: 1 },
   )
 })

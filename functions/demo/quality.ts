@@ -7,6 +7,8 @@
 export interface Quality {
   readonly found: number
   readonly frauds: number
+  /** Frauds that were found. */
+  readonly right: number
   /** Of the clients found, the share that are frauds; 1 where none was found. */
   readonly precision: number
   /** Of the frauds, the share that was found; 1 where there are none. */
@@ -28,6 +30,7 @@ export function qualityOf(
   return {
     found,
     frauds,
+    right,
     precision: found === 0 ? 1 : right / found,
     recall: frauds === 0 ? 1 : right / frauds,
   }

@@ -113,7 +113,10 @@ test('describe shows functions, top offenders, and quality where labels exist', 
   })
   assert.match(text, /5 lines in 2 s: 2 records\/s, lost 0/)
   assert.match(text, /parse +5 +4 +1/)
-  assert.match(text, /precision 100\.0 % of 1 clients found, recall 50\.0 % of 2 frauds/)
+  assert.match(
+    text,
+    /precision 100\.0 %: of 1 clients called fraudulent, 1 are\nrecall 50\.0 %: of the 2 that are, 1 were called so/,
+  )
   assert.match(text, /b +2 +0\.90 +rate: 2 pages in a minute/)
   assert.doesNotMatch(describe(goodRun(), { name: 'test', lines: [] }), /precision/)
 })

@@ -61,7 +61,7 @@ export function describe(run: Run, { labels }: Source): string {
     '',
     table([['function', 'in', 'out', 'errors'], ...rows]),
     '',
-    `${count(Object.keys(clients).length)} clients, ${count(tally.offenders.size)} of them fraudulent; ${count(tally.alerts)} alerts`,
+    `${count(Object.keys(clients).length)} clients, ${count(tally.offenders.size)} called fraudulent; ${count(tally.alerts)} alerts`,
     ...(labels === undefined ? [] : [quality(run, labels)]),
     ...offenders(run),
   ].join('\n')
@@ -85,8 +85,13 @@ function complaint({ name, lost, inFlight, unaccounted }: Hop): string {
 }
 
 function quality({ tally }: Run, labels: ReadonlyMap<string, boolean>): string {
-  const { precision, recall, found, frauds } = qualityOf(labels, (client) => tally.offenders.has(client))
-  return `precision ${percent(precision)} of ${count(found)} clients found, recall ${percent(recall)} of ${count(frauds)} frauds`
+  const { precision, recall, found, frauds, right } = qualityOf(labels, (client) =>
+    tally.offenders.has(client),
+  )
+  return [
+    `precision ${percent(precision)}: of ${count(found)} clients called fraudulent, ${count(right)} are`,
+    `recall ${percent(recall)}: of the ${count(frauds)} that are, ${count(right)} were called so`,
+  ].join('\n')
 }
 
 function offenders({ tally }: Run): string[] {
