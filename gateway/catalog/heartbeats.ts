@@ -17,9 +17,11 @@ interface Heard {
 export class Heartbeats {
   readonly #clock: Clock
   readonly #heard = new Map<string, Heard>()
+  readonly #sinceMs: number
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#sinceMs = clock.monotonicMs()
   }
 
   /** Takes a message from the bus; what is no heartbeat is ignored. */
@@ -38,6 +40,15 @@ export class Heartbeats {
   of(id: string): Heartbeat | undefined {
     const heard = this.#heard.get(id)
     return heard !== undefined && this.#clock.monotonicMs() - heard.atMs < freshMs ? heard.beat : undefined
+  }
+
+  /**
+   * Whether a process may be taken for what the store says of it: it was heard, or enough time has passed to hear it. The
+   * store may speak of processes that were ended while nobody was there to write it down.
+   */
+  confirms(id: string | undefined): boolean {
+    const listenedMs = this.#clock.monotonicMs() - this.#sinceMs
+    return listenedMs >= freshMs || (id !== undefined && this.of(id) !== undefined)
   }
 
   /** Of every process that is no runner and has not said that it stopped. */

@@ -5,7 +5,7 @@ import type { InstanceStatus } from '../../infra/store/index.ts'
 import { manifestSchema } from '../../sdk/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import { Heartbeats } from './heartbeats.ts'
-import { functionSummary } from './views.ts'
+import { functionDetail, functionSummary } from './views.ts'
 
 type State = InstanceStatus['state']
 
@@ -49,7 +49,13 @@ function live(
   }
 }
 
-const summary = (function_: LiveFunction) => functionSummary(function_, new Heartbeats(new ManualClock()))
+/** As a gateway sees it that has listened for a while. */
+const summary = (function_: LiveFunction) => {
+  const clock = new ManualClock()
+  const heartbeats = new Heartbeats(clock)
+  clock.advance(30_000)
+  return functionSummary(function_, heartbeats)
+}
 
 const table: readonly [state: string, running: number, function_: LiveFunction][] = [
   ['starting', 0, { ...live(1, []), status: undefined }],
@@ -72,6 +78,24 @@ for (const [state, running, function_] of table) {
     assert.deepEqual([found.state, found.instancesRunning], [state, running])
   })
 }
+
+test('functionSummary calls nothing running of which a new gateway has not heard', () => {
+  const clock = new ManualClock()
+  const heartbeats = new Heartbeats(clock)
+  const function_ = live(1, ['running'])
+  const taskId = 'task-1'
+  const instances = function_.status!.instances.map((instance) => ({ ...instance, taskId }))
+  const known = { ...function_, status: { ...function_.status!, instances } }
+  const found = () => {
+    const { state, instancesRunning } = functionSummary(known, heartbeats)
+    return [state, instancesRunning, functionDetail(known, heartbeats, []).instances[0]?.state]
+  }
+  assert.deepEqual(found(), ['starting', 0, 'starting'])
+  heartbeats.take(Buffer.from(JSON.stringify({ schema: 1, kind: 'runner', id: taskId, instances: [] })))
+  assert.deepEqual(found(), ['running', 1, 'running'])
+  clock.advance(60_000) // silent since: the scheduler judges that, not the gateway
+  assert.deepEqual(found(), ['running', 1, 'running'])
+})
 
 test('Heartbeats forgets who is silent, and takes nothing that is no heartbeat', () => {
   const clock = new ManualClock()

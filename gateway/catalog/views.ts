@@ -18,9 +18,9 @@ export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): Fun
   return {
     name: live.name,
     version,
-    state: stateOf(live),
+    state: stateOf(live, heartbeats),
     instancesWanted: live.document.deleted ? 0 : live.document.instances,
-    instancesRunning: running(live).length,
+    instancesRunning: running(live, heartbeats).length,
     istreams: Object.keys(manifest.istreams),
     ostreams: [...manifest.ostreams],
     recordsIn: total((counted) => counted.recordsIn),
@@ -58,19 +58,27 @@ export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
 }
 
 /** Instances that run the wanted version. */
-function running({ status, document }: LiveFunction): readonly InstanceStatus[] {
-  return (status?.instances ?? []).filter((i) => i.state === 'running' && i.version === document.version)
+function running({ status, document }: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
+  return (status?.instances ?? []).filter(
+    (instance) => stateNow(instance, heartbeats) === 'running' && instance.version === document.version,
+  )
 }
 
-function stateOf(live: LiveFunction): FunctionSummary['state'] {
+/** One that was running when last heard of, and not heard yet since this gateway began, may have gone with its machine. */
+function stateNow({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): InstanceStatus['state'] {
+  return state === 'running' && !heartbeats.confirms(taskId) ? 'starting' : state
+}
+
+function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['state'] {
   const { document, status } = live
   const states = new Set((status?.instances ?? []).map(({ state }) => state))
+  const runningCount = running(live, heartbeats).length
   if (document.deleted) return 'deleting'
   if (states.has('crashLooping')) return 'crashLooping'
   if (document.instances === 0) return 'stopped'
-  if (running(live).length >= document.instances) return 'running'
+  if (runningCount >= document.instances) return 'running'
   if (states.has('backingOff')) return 'degraded'
-  if (states.has('waiting')) return running(live).length > 0 ? 'degraded' : 'waiting'
+  if (states.has('waiting')) return runningCount > 0 ? 'degraded' : 'waiting'
   return 'starting'
 }
 
@@ -87,7 +95,8 @@ function heard({ taskId, id }: InstanceStatus, heartbeats: Heartbeats): Heard | 
 
 function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance {
   const { beat, report } = heard(status, heartbeats) ?? {}
-  const { id, index, version, state, epoch, restarts, taskId, agent, hostname, why, lastExit } = status
+  const { id, index, version, epoch, restarts, taskId, agent, hostname, why, lastExit } = status
+  const state = stateNow(status, heartbeats)
   return withoutUndefined({
     ...{ id, index, version, state, epoch, restarts, taskId, agent, hostname, why },
     lastExit: lastExit && withoutUndefined(lastExit),
