@@ -37,8 +37,15 @@ test('--help answers in 150 ms', async () => {
 })
 
 test('an unknown command, option or value is a usage error that names the nearest', async () => {
-  assertFails(await concord(['deplo']), 2, /unknown command 'deplo' \(Did you mean deploy\?\)/)
-  assertFails(await concord(['fn', 'inspct', 'x']), 2, /Did you mean inspect\?/)
+  assertFails(
+    await concord(['deplo']),
+    2,
+    /unknown command 'deplo'; did you mean 'concord fn deploy' or 'concord deploy'\?/,
+  )
+  assertFails(await concord(['fn', 'inspct', 'x']), 2, /did you mean 'concord fn inspect'\?/)
+  assertFails(await concord(['logs', 'x']), 2, /unknown command 'logs'; did you mean 'concord fn logs'\?/)
+  assertFails(await concord(['fn', 'produce']), 2, /did you mean 'concord produce'\?/)
+  assertFails(await concord(['frobnicate']), 2, /unknown command 'frobnicate'; see 'concord --help'/)
   assertFails(await concord(['fn', 'ls', '--jsn']), 2, /unknown option '--jsn' \(Did you mean --json\?\)/)
   assertFails(await concord(['produce', 's', '--rate', 'fast']), 2, /Expected a number above 0; see/)
   assertFails(await concord(['graph', '--format', 'png']), 2, /text, dot, mermaid, svg/)
@@ -47,6 +54,19 @@ test('an unknown command, option or value is a usage error that names the neares
     await concord(['produce', 's', '--key', 'a', '--ndjson'], { env: { CONCORD_URL: 'http://localhost' } }),
     2,
     /give one of them/,
+  )
+})
+
+test('help shows what --help shows, of a command in a group too', async () => {
+  assert.equal((await concord(['help'])).stdout, (await concord(['--help'])).stdout)
+  assert.equal(
+    (await concord(['help', 'fn', 'deploy'])).stdout,
+    (await concord(['fn', 'deploy', '--help'])).stdout,
+  )
+  assertFails(
+    await concord(['help', 'inspect']),
+    2,
+    /the help of 'inspect': there is no such command; did you mean 'concord fn inspect'\?/,
   )
 })
 

@@ -10,6 +10,7 @@ import { addDeploy } from './commands/deploy.ts'
 import { addDown } from './commands/down.ts'
 import { addFunctions } from './commands/fn.ts'
 import { addGraph } from './commands/graph.ts'
+import { addHelp } from './commands/help.ts'
 import { addInit } from './commands/init.ts'
 import { addKill } from './commands/kill.ts'
 import { addProduce } from './commands/produce.ts'
@@ -17,15 +18,17 @@ import { addStreams } from './commands/stream.ts'
 import { addTest } from './commands/test.ts'
 import { addUp } from './commands/up.ts'
 import { addVersion, versionOf } from './commands/version.ts'
+import { commandsLike, didYouMean } from './suggestions.ts'
 import { note } from './terminal.ts'
 
 export function makeProgram(installation: Installation): CliCommand {
   const program = new CliCommand('concord')
+  program
     .description('Write a function, deploy it, and it runs on a real stream.')
     .version(versionOf(installation))
     .example('concord up --detach', 'concord init shout && cd shout && npm test', 'concord fn deploy .')
     .exitOverride()
-    .configureOutput({ outputError: (text) => note(usageLine(text)) })
+    .configureOutput({ outputError: (text) => note(usageLine(program, text)) })
   addUp(program, installation)
   addDown(program, installation)
   addInit(program, installation)
@@ -39,15 +42,19 @@ export function makeProgram(installation: Installation): CliCommand {
   addConsume(program)
   addConfig(program, installation)
   addVersion(program, installation)
+  addHelp(program)
   return program
 }
 
-/** Commander's message, with its suggestion, as one line that says what to do. */
-function usageLine(text: string): string {
+/** Commander's message, with a suggestion, as one line that says what to do. */
+function usageLine(program: CliCommand, text: string): string {
   const line = text
     .trim()
     .replace(/^error: /, '')
     .replaceAll(/\s*\n\s*/g, ' ')
     .replace(/\.$/, '')
+  const [, unknown] = /^unknown command '(.*?)'/.exec(line) ?? []
+  if (unknown !== undefined)
+    return `concord: unknown command '${unknown}'; ${didYouMean(commandsLike(program, unknown))}`
   return `concord: ${line}${line.includes('Did you mean') ? '' : "; see 'concord --help'"}`
 }

@@ -55,6 +55,21 @@ test('openProject says what is missing', async (t) => {
   await assert.rejects(openProject(join(folder, 'nope.ts')), (error) => isCode(error, 'ERR_FILE_MISSING'))
 })
 
+test('openProjectFile takes the folder that the file is in', async (t) => {
+  const essay = projectWith(t, { 'config.json': '{"main": "a.ts", "instances": 3}', 'a.ts': '' })
+  assert.deepEqual(await openProjectFile(essay), {
+    entry: join(essay, 'a.ts'),
+    folder: essay,
+    manifest: { instances: 3 },
+  })
+  const ours = projectWith(t, { 'concord.jsonc': '{"main": "a.ts"}', 'config.json': '{', 'a.ts': '' })
+  assert.equal((await openProjectFile(ours)).entry, join(ours, 'a.ts'))
+  const bare = projectWith(t, { 'index.ts': '' })
+  assert.deepEqual((await openProjectFile(bare)).manifest, {})
+  const empty = projectWith(t, { 'readme.txt': '' })
+  await assert.rejects(openProjectFile(empty), /there is no index.ts in .*'main' in concord.jsonc/)
+})
+
 test("openProjectFile takes the original's keys where they have a meaning here", async (t) => {
   const config = {
     computation_name: 'shout',

@@ -38,10 +38,16 @@ export async function openProject(path: string): Promise<Project> {
   return project.entry === full ? project : { entry: full, folder, manifest: {} }
 }
 
-/** Reads a project from its configuration file, whatever that is called. */
+/** The name that the essay gives to a project's file. */
+const classicFile = 'config.json'
+
+/** Reads a project from its configuration file, whatever that is called, or from the one in a folder. */
 export async function openProjectFile(path: string): Promise<Project> {
-  if (!existsSync(path)) throw missing(`Cannot deploy ${path}: there is no such file`)
-  return withEntry(await readFile(resolve(path)), path)
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw missing(`Cannot deploy ${path}: there is no such file or folder`)
+  if (!found.isDirectory()) return withEntry(await readFile(resolve(path)), path)
+  const file = [projectFile, classicFile].map((name) => join(path, name)).find((file) => existsSync(file))
+  return file === undefined ? await openProject(path) : withEntry(await readFile(resolve(file)), path)
 }
 
 function withEntry(project: Project, path: string): Project {

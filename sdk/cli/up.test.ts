@@ -62,5 +62,7 @@ test('up in the foreground stops the platform when it is interrupted, and when i
     child.kill(signal)
     assert.deepEqual(await exited, signal === 'SIGINT' ? [0, null] : [null, 'SIGKILL'])
     await untilGone(JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')).url)
+    if (signal === 'SIGINT')
+      assert.match(await complaints, /\nConcord is down\. What you deployed is kept: [^\n]*\n$/)
   }
 })

@@ -1,5 +1,5 @@
 /**
- * concord deploy config.json: the essay's form. The options and the work are those of `concord fn deploy`.
+ * concord deploy config.json, or its folder: the essay's form. The options and the work are those of `concord fn deploy`.
  * @module
  */
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
@@ -18,8 +18,11 @@ export interface DeployCommandOptions extends ServerOptions {
 export function addDeploy(program: CliCommand, installation: Installation): void {
   withDeployOptions(program.command('deploy'))
     .description('Deploy a function from its configuration file.')
-    .argument('<config>', 'concord.jsonc or config.json; `main` (or `executable_name`) names the entry file')
-    .example('concord deploy config.json')
+    .argument(
+      '<config>',
+      'concord.jsonc or config.json, or the folder it is in; `main` (or `executable_name`) names the entry file',
+    )
+    .example('concord deploy config.json', 'concord deploy .')
     .action(async (path: string, options: DeployCommandOptions) => {
       await deployAndReport(installation, () => openProjectFile(path), options)
     })

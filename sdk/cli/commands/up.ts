@@ -69,6 +69,8 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   if (ready !== undefined) await report(ready, startedMs, options)
   const code = await exitOf(child)
   if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above')
+  if (ready !== undefined && !options.json)
+    note("Concord is down. What you deployed is kept: 'concord up' brings it back.")
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
