@@ -19,25 +19,37 @@ async function bench(...args: readonly string[]) {
   return { code: code as number, out, error }
 }
 
-test('npm run bench -- throughput --json ends with its object, and every record came once and in order', async () => {
-  const words = ['--runs', '1', '--records', '20000', '--references', 'aStore,b,c,c2,dFrames', '--json']
-  const { code, out, error } = await bench('throughput', ...words)
+/** Runs one with few records, and holds what it says against the promised shape. @returns Its figures by name. */
+async function measured(name: string, references: readonly string[], ...words: readonly string[]) {
+  const chosen = references.length === 0 ? 'none' : references.join(',')
+  const { code, out, error } = await bench(name, '--runs', '1', '--references', chosen, '--json', ...words)
   assert.equal(code, 0, error)
-  const { name, runs, unit, median, reference, checks, ...rest } = JSON.parse(
-    out.trim().split('\n').at(-1)!,
-  ) as FigureReport
-  assert.deepEqual(
-    { name, runs, unit, checks, keys: Object.keys(rest).sort() },
-    {
-      ...{ name: 'throughput', runs: 1, unit: 'records/s', keys: ['machine', 'spread'] },
-      checks: { lost: 0, repeated: 0, reordered: 0 },
-    },
-  )
-  assert.ok(median > 0)
-  assert.deepEqual(Object.keys(reference).sort(), ['aStore', 'b', 'c', 'c2', 'dFrames'])
-  for (const { median: of, ratio } of Object.values(reference))
-    assert.ok(Math.abs(ratio - median / of) < 1e-9)
   assert.doesNotMatch(out, /mean nothing/)
+  const lines = out.split('\n').filter((line) => line.startsWith('{'))
+  const reports = lines.map((line) => JSON.parse(line) as FigureReport)
+  assert.equal(reports.at(-1)!.name, name)
+  for (const { median, checks, reference, ...rest } of reports) {
+    assert.deepEqual(Object.keys(rest).sort(), ['machine', 'name', 'runs', 'spread', 'unit'])
+    assert.deepEqual(checks, { lost: 0, repeated: 0, reordered: 0 })
+    for (const { median: of, ratio } of Object.values(reference))
+      assert.ok(Math.abs(ratio - median / of) < 1e-9)
+  }
+  assert.deepEqual(Object.keys(reports.at(-1)!.reference).sort(), [...references].sort())
+  return new Map(reports.map((report) => [report.name, report]))
+}
+
+test('bench throughput: every record came once and in order, through Concord and every reference', async () => {
+  const figures = await measured('throughput', ['aStore', 'b', 'c', 'c2', 'dFrames'], '--records', '20000')
+  assert.equal(figures.get('throughput')!.unit, 'records/s')
+  assert.ok(figures.get('throughput')!.median > 0)
+})
+
+test('bench latency: every record came once and in order, and no percentile exceeds a higher one', async () => {
+  const figures = await measured('latency', ['b'], '--records', '10000')
+  const of = (name: string) => figures.get(name)!.median
+  assert.ok(
+    0 < of('latency.p50') && of('latency.p50') <= of('latency') && of('latency') <= of('latency.p999'),
+  )
 })
 
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {

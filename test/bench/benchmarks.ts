@@ -2,7 +2,9 @@
  * The benchmarks there are. A new one is a file beside this, and a line here.
  * @module
  */
+
+import { latency } from './latency.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 import { throughput } from './throughput.ts'
 
-export const benchmarks: readonly Benchmark[] = [throughput]
+export const benchmarks: readonly Benchmark[] = [throughput, latency]

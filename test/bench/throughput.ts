@@ -14,8 +14,9 @@ import type { SinkReport } from './load/sink-main.ts'
 import { partitions } from './load/workload.ts'
 import type { BareReport } from './references/bare-main.ts'
 import { startWorkerd } from './references/workerd.ts'
+import { type ChainOptions, runChain, type StartMiddle } from './stage/chain.ts'
 import { CpuMeter } from './stage/cpu.ts'
-import { Place, type Starter } from './stage/place.ts'
+import { Place } from './stage/place.ts'
 import { type BenchFunction, startRunner, streamOf } from './stage/runner.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
 
@@ -75,42 +76,39 @@ export const throughput: Benchmark = {
   },
 }
 
-/** Starts what stands in the middle. @returns Its processes. */
-type StartMiddle = (place: Place, start: Starter) => Promise<readonly number[]>
-
 async function stream(
   place: Place,
   records: number,
   transport: Transport,
-  startMiddle?: StartMiddle,
+  middle?: StartMiddle,
 ): Promise<Sample> {
-  return await place.scene(async (start) => {
-    const { url, pid } = place.nats
-    const loads = Array.from({ length: producers }, (_, index) =>
-      start.script(
-        'load/producer-main.ts',
-        ...[url, transport, 'in', 'count', index, Math.ceil(records / producers)].map(String),
-      ),
-    )
-    const plans = await Promise.all(loads.map((load) => load.says<{ planned: number }>()))
-    const planned = plans.reduce((sum, plan) => sum + plan.planned, 0)
-    const from = startMiddle === undefined ? 'in' : 'out'
-    const sink = start.script('load/sink-main.ts', url, transport, from, String(planned))
-    await sink.says()
-    const middle = (await startMiddle?.(place, start)) ?? []
-    const meter = new CpuMeter({
-      'cpu-function': middle,
-      'cpu-producers': loads.map((load) => load.pid),
-      'cpu-nats': [pid],
-      'cpu-sink': [sink.pid],
-    })
-    for (const load of loads) load.tell('go')
-    const { seconds, ...checks } = await sink.says<SinkReport>()
-    return { values: { rate: planned / seconds, ...meter.perRecord(planned) }, checks }
+  const { planned, report, checks, cpu } = await runChain(place, {
+    transport,
+    loads: floodOf('count', transport, records),
+    middle,
   })
+  return {
+    values: {
+      rate: planned / report.seconds,
+      'cpu-function': cpu.function,
+      'cpu-producers': cpu.producers,
+      'cpu-nats': cpu.nats,
+      'cpu-sink': cpu.sink,
+    },
+    checks,
+  }
 }
 
-const startCount: StartMiddle = async (place, start) => {
+/** Two producers that send as fast as they may. */
+export function floodOf(consumer: string, transport: Transport, records: number): ChainOptions['loads'] {
+  const share = String(Math.ceil(records / producers))
+  return (start, url) =>
+    Array.from({ length: producers }, (_, index) =>
+      start.script('load/producer-main.ts', url, transport, 'in', consumer, String(index), share),
+    )
+}
+
+export const startCount: StartMiddle = async (place, start) => {
   const streams = [streamOf('in', partitions, ['count']), streamOf('out', partitions, ['sink'])]
   return (await startRunner(place, start, { function: countFunction, streams })).pids
 }

@@ -2,18 +2,11 @@
  * How a load producer sends: through a channel of Concord's, as bare frames, or one message a record.
  *
  * Bare frames and messages have no credits, so the sink tells now and then how many records of each producer it has, and
- * a sender keeps no more than a window of them on their way: else the client would queue without bound.
+ * a sender keeps no more than a window of them on their way: else it would queue without bound. All go over the same kind of
+ * connection, so that what is compared is what stands in the middle.
  * @module
  */
-import {
-  connectBus,
-  connectWire,
-  type NatsConnection,
-  originOf,
-  Producer,
-  takeMemory,
-  type Wire,
-} from '../../../infra/bus/index.ts'
+import { connectWire, originOf, Producer, takeMemory, type Wire } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
 import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
 import { namespace, streamOf } from '../stage/runner.ts'
@@ -29,7 +22,7 @@ export interface Sender {
   send(frame: TapeFrame, first: number): void
   /** Undefined if there is room. */
   room(): Promise<void> | undefined
-  /** Resolves when all is received. */
+  /** Resolves when all has left. */
   settled(): Promise<void>
 }
 
@@ -43,10 +36,8 @@ export interface SenderOptions {
 }
 
 export async function openSender(options: SenderOptions): Promise<Sender> {
-  const connection = { url: options.url, name: `bench-producer-${options.index}` }
-  return options.transport === 'channel'
-    ? new ChannelSender(await connectWire(connection), options)
-    : new BareSender(await connectBus(connection), options)
+  const wire = await connectWire({ url: options.url, name: `bench-producer-${options.index}` })
+  return options.transport === 'channel' ? new ChannelSender(wire, options) : new BareSender(wire, options)
 }
 
 class ChannelSender implements Sender {
@@ -77,44 +68,43 @@ class ChannelSender implements Sender {
 }
 
 class BareSender implements Sender {
-  readonly #nc: NatsConnection
+  readonly #wire: Wire
   readonly #subjects: readonly string[]
   readonly #messages: boolean
   #sent = 0
   #received = 0
   #wake: () => void = () => undefined
 
-  constructor(nc: NatsConnection, { transport, stream, index }: SenderOptions) {
-    this.#nc = nc
+  constructor(wire: Wire, { transport, stream, index }: SenderOptions) {
+    this.#wire = wire
     this.#messages = transport === 'messages'
     this.#subjects = Array.from({ length: partitions }, (_, p) => `${namespace}.${stream}.${p}`)
-    nc.subscribe(receivedSubject(index), {
-      callback: (_, message) => {
-        this.#received = Number(message.string())
-        this.#wake()
-      },
+    wire.subscribe(receivedSubject(index), (bytes) => {
+      this.#received = Number(new TextDecoder().decode(bytes))
+      this.#wake()
     })
   }
 
+  /** Where they lie: a frame's turn comes again only when what was sent after it was received. */
   send(frame: TapeFrame, first: number): void {
     const bytes = writeNumbers(frame, first)
     const subject = this.#subjects[frame.partition]!
     this.#sent += frame.count
-    if (!this.#messages) return this.#nc.publish(subject, bytes)
+    if (!this.#messages) return this.#wire.publish(subject, bytes)
     for (let i = 0, at = headerBytesV1; i < frame.count; i++, at += recordStride)
-      this.#nc.publish(subject, bytes.subarray(at + recordHeaderBytes, at + recordStride))
+      this.#wire.publish(subject, bytes.subarray(at + recordHeaderBytes, at + recordStride))
   }
 
   room(): Promise<void> | undefined {
-    return this.#sent - this.#received < windowRecords ? undefined : this.#until(windowRecords / 2)
+    return this.#sent - this.#received < windowRecords ? undefined : this.#halfEmpty()
   }
 
   settled(): Promise<void> {
-    return this.#until(0)
+    return this.#wire.flush()
   }
 
-  async #until(onTheirWay: number): Promise<void> {
-    while (this.#sent - this.#received > onTheirWay)
+  async #halfEmpty(): Promise<void> {
+    while (this.#sent - this.#received > windowRecords / 2)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })

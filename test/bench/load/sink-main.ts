@@ -1,12 +1,15 @@
 /**
- * The sink: `node sink-main.ts URL TRANSPORT STREAM RECORDS`. Checks the number of each record against the last of the same
- * producer and partition, and says what it saw when all have come, or when none has for a while.
+ * The sink: `node sink-main.ts URL TRANSPORT STREAM RECORDS [WARM_UP_RECORDS]`. Checks the number of each record against the
+ * last of the same producer and partition, and says what it saw when all have come, or when none has for a while. Told how
+ * many are for warming up, it also measures how long the others took, since they were due.
  * @module
  */
 import { Checker } from './checker.ts'
+import { LatencyMeter, type Percentiles } from './latency-meter.ts'
+import { monotonicUs } from './monotonic.ts'
 import { openReceiver } from './receivers.ts'
 import type { Transport } from './senders.ts'
-import { partitions } from './workload.ts'
+import { dueAt, partitions } from './workload.ts'
 
 /** What the sink says. */
 export interface SinkReport {
@@ -15,6 +18,7 @@ export interface SinkReport {
   readonly lost: number
   readonly repeated: number
   readonly reordered: number
+  readonly latency?: Percentiles
 }
 
 /** How long nothing may come: at first, since a runner starts meanwhile, and then. */
@@ -23,6 +27,7 @@ const [firstWaitMs, stallMs] = [60_000, 15_000]
 const [url, transport, stream] = process.argv.slice(2, 5) as [string, Transport, string]
 const planned = Number(process.argv[5])
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
+const meter = process.argv[6] === undefined ? undefined : new LatencyMeter(Number(process.argv[6]))
 const checker = new Checker(2 * partitions)
 let firstMs = 0
 let lastMs = performance.now()
@@ -35,6 +40,7 @@ await openReceiver({
     const number = view.getUint32(valueAt, true)
     const producer = number >>> 31
     checker.see(2 * partition + producer, number & 0x7fffffff)
+    meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())
     return producer
   },
   onLot() {
@@ -49,6 +55,10 @@ const stall = setInterval(() => {
 
 function finish(): void {
   clearInterval(stall)
-  const report: SinkReport = { seconds: (lastMs - firstMs) / 1000, ...checker.checks(planned) }
+  const report: SinkReport = {
+    seconds: (lastMs - firstMs) / 1000,
+    ...checker.checks(planned),
+    ...(meter === undefined ? {} : { latency: meter.percentiles() }),
+  }
   console.log(JSON.stringify(report))
 }

@@ -21,7 +21,14 @@ export const partitions = 16
 export const keys = 100_000
 export const keyBytes = 16
 export const valueBytes = 100
+/** Bytes of a record in a frame, and where its number lies in it. */
+export const recordStride = recordBytes(keyBytes, valueBytes)
+export const numberAt = recordHeaderBytes + keyBytes
+/** Where in a value an open-loop load writes when the record was due. */
+export const dueAt = 8
 const tapeRecordsMax = 500_000
+const timeMs = 1_700_000_000_000
+const blank = new Uint8Array(valueBytes)
 const zipfExponent = 1
 
 export interface TapeFrame {
@@ -42,34 +49,42 @@ export function randomSource(seed: number): () => number {
   }
 }
 
-/** Frames of 64 KiB or less, by partition as they fill up; for a run of so many records. */
+/** Frames for a run of so many records. */
 export function makeTape(seed: number, records: number): TapeFrame[] {
-  const random = randomSource(seed)
-  const cumulative = zipf()
-  const open = Array.from({ length: partitions }, () => newFrame())
-  const tape: TapeFrame[] = []
-  for (let i = 0; i < Math.min(tapeRecordsMax, records); i++) {
-    const key = keyOf(pick(cumulative, random()))
-    const partition = partitionOf(key, partitions)
-    const frame = open[partition]!
-    const value = new Uint8Array(valueBytes)
-    if (frame.at + recordBytes(key.length, value.length) > frameBytesAimed) {
-      tape.push(tapeFrame(partition, frame))
-      open[partition] = newFrame()
-    }
-    const target = open[partition]!
-    target.at = writeRecord(target.bytes, target.view, target.at, { key, value, timeMs: 1_700_000_000_000 })
-    target.count += 1
-  }
-  for (const [partition, frame] of open.entries()) {
-    if (frame.count > 0) tape.push(tapeFrame(partition, frame))
-  }
-  return tape
+  return new TapeMaker(seed).frames(Math.min(tapeRecordsMax, records))
 }
 
-/** Bytes of a record of the tape, and where its number lies in it. */
-export const recordStride = recordBytes(keyBytes, valueBytes)
-export const numberAt = recordHeaderBytes + keyBytes
+export class TapeMaker {
+  readonly #random: () => number
+  readonly #cumulative = zipf()
+
+  constructor(seed: number) {
+    this.#random = randomSource(seed)
+  }
+
+  /** The next records, in frames of 64 KiB or less, by partition as they fill up. */
+  frames(records: number): TapeFrame[] {
+    const open = new Map<number, OpenFrame>()
+    const frames: TapeFrame[] = []
+    for (let i = 0; i < records; i++) {
+      const key = keyOf(pick(this.#cumulative, this.#random()))
+      const partition = partitionOf(key, partitions)
+      let frame = open.get(partition)
+      if (frame !== undefined && frame.at + recordStride > frameBytesAimed) {
+        frames.push(tapeFrame(partition, frame))
+        frame = undefined
+      }
+      if (frame === undefined) {
+        frame = newFrame(Math.min(frameBytesAimed, headerBytesV1 + records * recordStride))
+        open.set(partition, frame)
+      }
+      frame.at = writeRecord(frame.bytes, frame.view, frame.at, { key, value: blank, timeMs })
+      frame.count += 1
+    }
+    for (const [partition, frame] of open) frames.push(tapeFrame(partition, frame))
+    return frames
+  }
+}
 
 /** Numbers the records of a frame of the tape from `first`. The top bit tells the two producers apart. */
 export function writeNumbers({ bytes, view, count }: TapeFrame, first: number): Uint8Array {
@@ -101,8 +116,8 @@ function tapeFrame(partition: number, { bytes: open, at, count }: OpenFrame): Ta
   return { partition, bytes, view: new DataView(bytes.buffer), count }
 }
 
-function newFrame(): OpenFrame {
-  const bytes = new Uint8Array(frameBytesAimed)
+function newFrame(sizeBytes: number): OpenFrame {
+  const bytes = new Uint8Array(sizeBytes)
   return { bytes, view: new DataView(bytes.buffer), at: headerBytesV1, count: 0 }
 }
 

@@ -18,24 +18,26 @@ export function cpuSecondsOf(pid: number): number | undefined {
 }
 
 /** Who spent how much between two moments, in microseconds a record. */
-export class CpuMeter {
+export class CpuMeter<Name extends string> {
   readonly #groups: Readonly<Record<string, readonly number[]>>
   readonly #before: Readonly<Record<string, number | undefined>>
 
   /** Starts. @param groups Process ids, by the name of a figure; a figure without any is left out. */
-  constructor(groups: Readonly<Record<string, readonly number[]>>) {
-    this.#groups = Object.fromEntries(Object.entries(groups).filter(([, pids]) => pids.length > 0))
+  constructor(groups: Readonly<Record<Name, readonly number[]>>) {
+    const entries = Object.entries<readonly number[]>(groups)
+    this.#groups = Object.fromEntries(entries.filter(([, pids]) => pids.length > 0))
     this.#before = this.#read()
   }
 
   /** All processes must still be there. */
-  perRecord(records: number): Record<string, number | undefined> {
+  perRecord(records: number): Record<Name, number | undefined> {
     const after = this.#read()
     const spent = (name: string): number | undefined => {
       const [from, to] = [this.#before[name], after[name]]
       return from === undefined || to === undefined ? undefined : ((to - from) / records) * 1e6
     }
-    return Object.fromEntries(Object.keys(this.#groups).map((name) => [name, spent(name)]))
+    const entries = Object.keys(this.#groups).map((name) => [name, spent(name)])
+    return Object.fromEntries(entries) as Record<Name, number | undefined>
   }
 
   #read(): Record<string, number | undefined> {

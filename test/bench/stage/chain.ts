@@ -1,0 +1,56 @@
+/**
+ * The chain that most benchmarks measure: load → nats-server → what stands in the middle → nats-server → sink.
+ * @module
+ */
+import type { Transport } from '../load/senders.ts'
+import type { SinkReport } from '../load/sink-main.ts'
+import type { Checks } from '../suite/benchmark.ts'
+import type { Child } from './child.ts'
+import { CpuMeter } from './cpu.ts'
+import type { Place, Starter } from './place.ts'
+
+export interface ChainOptions {
+  readonly transport: Transport
+  /** Starts the load; each says how many records it will send, and begins when it is told to. */
+  readonly loads: (start: Starter, url: string) => readonly Child[]
+  /** Starts what stands in the middle, and answers its processes. None: the load goes straight to the sink. */
+  readonly middle: StartMiddle | undefined
+  /** Records whose latency does not count; undefined: none is measured. */
+  readonly warmUpRecords?: number
+}
+
+export type StartMiddle = (place: Place, start: Starter) => Promise<readonly number[]>
+
+export interface ChainReport {
+  readonly planned: number
+  readonly report: SinkReport
+  readonly checks: Checks
+  /** Microseconds a record, by process. */
+  readonly cpu: Readonly<Record<'function' | 'producers' | 'nats' | 'sink', number | undefined>>
+}
+
+/** Runs it once, from nothing to the last record. */
+export async function runChain(place: Place, options: ChainOptions): Promise<ChainReport> {
+  const { transport, loads: startLoads, middle: startMiddle, warmUpRecords } = options
+  const { url, pid } = place.nats
+  return await place.scene(async (start) => {
+    const loads = startLoads(start, url)
+    const plans = await Promise.all(loads.map((load) => load.says<{ planned: number }>()))
+    const planned = plans.reduce((sum, plan) => sum + plan.planned, 0)
+    const from = startMiddle === undefined ? 'in' : 'out'
+    const warmUp = warmUpRecords === undefined ? [] : [String(warmUpRecords)]
+    const sink = start.script('load/sink-main.ts', url, transport, from, String(planned), ...warmUp)
+    await sink.says()
+    const middle = (await startMiddle?.(place, start)) ?? []
+    const meter = new CpuMeter({
+      function: middle,
+      producers: loads.map((load) => load.pid),
+      nats: [pid],
+      sink: [sink.pid],
+    })
+    for (const load of loads) load.tell('go')
+    const report = await sink.says<SinkReport>()
+    const { lost, repeated, reordered } = report
+    return { planned, report, checks: { lost, repeated, reordered }, cpu: meter.perRecord(planned) }
+  })
+}
