@@ -74,18 +74,97 @@ export interface ProduceOptions {
   readonly partition?: number
 }
 
+export interface StateOptions {
+  /** Time to live in whole milliseconds, from this write on by the platform's clock; default: for ever. */
+  readonly ttlMs?: number
+}
+
 /** The state operations, scoped to (function, partition of the current record or timer). */
 export interface State {
   /** The bytes stored under `key`, a copy of one's own, or undefined. */
   getState(key: Data): Uint8Array | undefined
   /** Stores bytes, or text as UTF-8. Undone if the callback throws. */
-  setState(key: Data, value: Data): void
+  setState(key: Data, value: Data, options?: StateOptions): void
   /** @returns Whether there was something to delete. */
   deleteState(key: Data): boolean
   /** `getState` parsed as JSON. */
   getJson<T = unknown>(key: Data): T | undefined
   /** `setState` of a value's JSON. */
-  setJson(key: Data, value: unknown): void
+  setJson(key: Data, value: unknown, options?: StateOptions): void
+  /**
+   * The keys of the current partition, copies, in no order: those of `setState`, or those that have a counter.
+   * The callback may set and delete while it goes through them: a key that is there all the time comes up once, one
+   * that is deleted before its turn does not, one that is new may.
+   */
+  keys(of?: 'state' | 'counter'): IterableIterator<Uint8Array>
+  /** The same as text. */
+  keyTexts(of?: 'state' | 'counter'): IterableIterator<string>
+  /** A number under `key`, apart from what `getState` has there. It lives `ttlMs` from its last change. */
+  counter(key: Data, options?: StateOptions): Counter
+  /** What `getJson` and `setJson` have under `key`, with a type. */
+  value<T>(key: Data, options?: StateOptions): Value<T>
+  /** A list under `key`, apart from what `getState` has there. */
+  list<T>(key: Data, options?: ListOptions): List<T>
+  /** Sums by time, or by any other number that grows. A key has windows of one shape. */
+  windows(key: Data, shape: WindowShape): Windows
+}
+
+export interface Counter {
+  /** 0 if there is none. */
+  get(): number
+  /** Adds 1, or `by`. @returns What it is now. */
+  add(by?: number): number
+  set(to: number): void
+  /** @returns Whether there was one. */
+  delete(): boolean
+}
+
+export interface Value<T> {
+  get(): T | undefined
+  set(value: T): void
+  /** @returns Whether there was one. */
+  delete(): boolean
+}
+
+export interface ListOptions extends StateOptions {
+  /** Most items: `push` drops the oldest beyond. */
+  readonly max?: number
+}
+
+/** Items as JSON, each an entry of its own: `push` and `shift` cost the same however long it is. */
+export interface List<T> {
+  readonly length: number
+  /** Adds an item at the end; it lives `ttlMs`. @returns How many there are now. */
+  push(item: T): number
+  /** Takes the oldest out. */
+  shift(): T | undefined
+  /** The item at an index, from 0, the oldest; or from the end if it is negative. */
+  at(index: number): T | undefined
+  /** All of them, the oldest first. */
+  items(): T[]
+  clear(): void
+}
+
+/**
+ * Windows of `size`, one beginning at every multiple of `every`: tumbling if they are equal (the default), else
+ * sliding. In milliseconds for time, in records for counts.
+ */
+export interface WindowShape extends StateOptions {
+  readonly size: number
+  /** Divides `size`. */
+  readonly every?: number
+}
+
+/** A window is named by where it begins: it holds what lies from there on, below `start + size`. */
+export interface Windows {
+  /** The windows that hold `at`, the earliest first. */
+  of(at: number): number[]
+  /** Adds 1, or `by`, to all windows that hold `at`, in one write. @returns The sum of what is within `every` around it. */
+  add(at: number, by?: number): number
+  /** What was added to the window that begins at `start`. */
+  sum(start: number): number
+  /** The same, and forgets what no later window holds. Windows are closed in their order. */
+  close(start: number): number
 }
 
 /** What a callback may do. Valid only while a callback runs. */

@@ -69,6 +69,8 @@ export const entryKind = {
   timer: 3,
   /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; JSON, padded. */
   report: 4,
+  /** Commits what was done to state beside any record: it says nothing. */
+  swept: 5,
 } as const
 
 /** How the platform is done with a record or timer. */

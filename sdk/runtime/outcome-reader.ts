@@ -143,6 +143,9 @@ export class OutcomeReader {
           outcome.records++
           at += 1
           break
+        case entryKind.swept:
+          at += 1
+          break
         case entryKind.timer:
           this.#count('timer', outcome.timers, head >>> 8, outcome)
           outcome.timers++
@@ -304,6 +307,8 @@ export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry
         json,
       }
       at += 2 + ((words[at + 1]! + 3) >> 2)
+    } else if (kind === entryKind.swept) {
+      at += 1
     } else {
       yield { kind: 'done', of: kind === entryKind.record ? 'record' : 'timer', verdict: head >>> 8 }
       at += 1

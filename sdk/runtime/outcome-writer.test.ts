@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Board } from './board.ts'
-import { MapState } from './keyed-state.ts'
 import { control, controlBytes, entryKind, outcomeBytes, verdict } from './layout.ts'
 import { entriesOf } from './outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
@@ -54,19 +53,4 @@ test('OutcomeWriter refuses what only looks like bytes', () => {
   const stream = new OutputStream('a', 0, 1, true)
   for (const fake of [Object.create(Uint8Array.prototype), new Proxy(new Uint8Array(3), {})])
     assert.throws(() => writer.output(stream, fake as Uint8Array, 'x', 1, undefined), TypeError)
-})
-
-test('MapState stores the bytes that there are, under the key that there is', () => {
-  for (const size of [3, 100, 300]) {
-    const honest = Array.from({ length: size }, (_, i) => i % 251)
-    const key = Uint8Array.from(honest)
-    for (const liar of liars(honest)) {
-      const state = new MapState()
-      state.set(liar, liar)
-      assert.deepEqual([...state.get(key)!], honest)
-      state.set(key, liar) // in its place
-      assert.deepEqual([...state.get(key)!], honest)
-      assert.deepEqual([state.entries, state.bytes], [1, 2 * size])
-    }
-  }
 })

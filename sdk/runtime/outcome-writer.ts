@@ -152,6 +152,14 @@ export class OutcomeWriter {
     this.publish()
   }
 
+  /** Publishes what the runtime did to state by itself. */
+  swept(): void {
+    const at = this.#end
+    this.#words[at >> 2] = entryKind.swept
+    this.#end = at + 4
+    this.publish()
+  }
+
   /** Publishes what was appended since, with nothing said about the record at hand. */
   publish(): void {
     this.#mark = this.#end

@@ -5,14 +5,37 @@
  * and the next callback gets another, so that what it left running cannot act on a later record (I3).
  * @module
  */
-import type { Context, Data, LifecycleContext, ProduceOptions } from '../function.ts'
+import type {
+  Context,
+  Counter,
+  Data,
+  LifecycleContext,
+  List,
+  ListOptions,
+  ProduceOptions,
+  StateOptions,
+  Value,
+  WindowShape,
+  Windows,
+} from '../function.ts'
+import { partKind } from './arena/index.ts'
 import { runtimeError } from './errors.ts'
 import type { KeyedState } from './keyed-state.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
-import { fromJson, toJson } from './primordials.ts'
+import { fromJson } from './primordials.ts'
 import type { Cursor } from './record.ts'
 import type { Seam } from './seam.ts'
 import type { Timer, Timers } from './timers.ts'
+import {
+  expiryOf,
+  type Ground,
+  jsonOf,
+  StateCounter,
+  StateList,
+  StateValue,
+  StateWindows,
+} from './typed-state.ts'
+import { utf8Read } from './utf8.ts'
 
 /** What all callbacks of an instance share. */
 export interface Workshop {
@@ -34,12 +57,22 @@ export class Scope {
   partition = 0
   /** The timer at hand; undefined for a record. */
   timer: Timer | undefined
+  /** Tells one callback from the next, which is given the same scope. */
+  turn = 0
+  /** What typed state stands on. */
+  readonly ground: Ground
   #state: KeyedState | undefined
   #stream: OutputStream | undefined
 
   constructor(workshop: Workshop, cursor: Cursor) {
     this.workshop = workshop
     this.cursor = cursor
+    this.ground = {
+      state: (attempted) => live(this, attempted).state,
+      get nowMs() {
+        return workshop.seam.nowMs
+      },
+    }
   }
 
   get timeMs(): number {
@@ -76,6 +109,7 @@ export class Scope {
   #over(): void {
     this.#state = undefined
     this.#stream = undefined
+    this.turn++
   }
 }
 
@@ -150,8 +184,10 @@ export class FunctionContext extends Lifecycle implements Context {
     return live(this.#scope, 'get state').state.get(key)
   }
 
-  setState(key: Data, value: Data): void {
-    live(this.#scope, 'set state').state.set(key, value)
+  setState(key: Data, value: Data, options?: StateOptions): void {
+    const { state, ground } = live(this.#scope, 'set state')
+    if (options === undefined) state.set(key, value)
+    else state.set(key, value, expiryOf(ground, options))
   }
 
   deleteState(key: Data): boolean {
@@ -163,11 +199,32 @@ export class FunctionContext extends Lifecycle implements Context {
     return text === undefined ? undefined : (fromJson(text) as T)
   }
 
-  setJson(key: Data, value: unknown): void {
-    const text = toJson(value)
-    if (text === undefined)
-      throw runtimeError('ERR_ARGUMENT', `Cannot set state: JSON has no form of ${typeof value}`)
-    this.setState(key, text)
+  setJson(key: Data, value: unknown, options?: StateOptions): void {
+    this.setState(key, jsonOf(value), options)
+  }
+
+  keys(of: 'state' | 'counter' = 'state'): IterableIterator<Uint8Array> {
+    return new Keys(this.#scope, of, (key) => key)
+  }
+
+  keyTexts(of: 'state' | 'counter' = 'state'): IterableIterator<string> {
+    return new Keys(this.#scope, of, (key) => utf8Read(key))
+  }
+
+  counter(key: Data, options: StateOptions = {}): Counter {
+    return new StateCounter(this.#scope.ground, key, options)
+  }
+
+  value<T>(key: Data, options: StateOptions = {}): Value<T> {
+    return new StateValue<T>(this.#scope.ground, key, options)
+  }
+
+  list<T>(key: Data, options: ListOptions = {}): List<T> {
+    return new StateList<T>(this.#scope.ground, key, options)
+  }
+
+  windows(key: Data, shape: WindowShape): Windows {
+    return new StateWindows(this.#scope.ground, key, shape)
   }
 
   setTimer(key: string, timeMs: number): void {
@@ -186,9 +243,38 @@ export class FunctionContext extends Lifecycle implements Context {
   }
 }
 
+/** The keys of a partition, as long as the callback runs that asked for them. */
+class Keys<T> implements IterableIterator<T> {
+  readonly #scope: Scope
+  readonly #turn: number
+  readonly #keys: IterableIterator<Uint8Array>
+  readonly #form: (key: Uint8Array) => T
+
+  constructor(scope: Scope, of: 'state' | 'counter', form: (key: Uint8Array) => T) {
+    this.#scope = live(scope, 'go through keys')
+    this.#turn = scope.turn
+    this.#keys = scope.state.keys(of === 'counter' ? partKind.counter : 0)
+    this.#form = form
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<T, undefined> {
+    if (this.#turn !== this.#scope.turn) throw over('go through keys')
+    live(this.#scope, 'go through keys')
+    const { done, value } = this.#keys.next()
+    return done ? { done, value: undefined } : { done: false, value: this.#form(value) }
+  }
+}
+
+function over(attempted: string): Error {
+  return runtimeError('ERR_CALLBACK_OVER', `Cannot ${attempted}: the callback of this context is over`)
+}
+
 function live(scope: Scope, attempted: string): Scope {
-  if (!scope.live)
-    throw runtimeError('ERR_CALLBACK_OVER', `Cannot ${attempted}: the callback of this context is over`)
+  if (!scope.live) throw over(attempted)
   return scope
 }
 

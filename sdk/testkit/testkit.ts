@@ -12,11 +12,12 @@
 import { frameOf, stampHeader } from '../frame.ts'
 import type { Data, FunctionDefinition } from '../function.ts'
 import { partitionOf } from '../hash.ts'
+import { OwnSlabs, openArena } from '../runtime/arena/index.ts'
 import { inputBytes, writeBatch } from '../runtime/batch.ts'
 import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
 import { Engine } from '../runtime/engine.ts'
-import { type KeyedState, MapState } from '../runtime/keyed-state.ts'
+import type { KeyedState } from '../runtime/keyed-state.ts'
 import { control, controlBytes, outcomeBytes } from '../runtime/layout.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from '../runtime/outcome-writer.ts'
@@ -166,13 +167,18 @@ class Kit implements TestKit {
       input: this.#input,
       writer: this.#writer,
       board: this.#board,
-      openState: (partition) => (this.#states[partition] ??= new MapState()),
+      openState: (partition) => (this.#states[partition] ??= this.#openState()),
       timers: this.#timers,
       onThrown: (thrown) => {
         this.#thrown = thrown
       },
       onFinish: () => this.#finished(),
     })
+  }
+
+  #openState(): KeyedState {
+    const commitWord = this.#board.commitWord(control.published)
+    return openArena(new OwnSlabs(), { clock: this.#seam, commitWord })
   }
 
   #run(frames: Parameters<typeof writeBatch>[2]): void {

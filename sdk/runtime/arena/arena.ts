@@ -16,6 +16,7 @@ import { keyBytesMax } from '../../frame.ts'
 import type { Data } from '../../function.ts'
 import { murmur3 } from '../../hash.ts'
 import type { KeyedState } from '../keyed-state.ts'
+import { append } from '../primordials.ts'
 import { utf8Read } from '../utf8.ts'
 import { Buckets, spread } from './buckets.ts'
 import {
@@ -24,7 +25,10 @@ import {
   hasKey,
   hasKeyBytes,
   hasKeyText,
+  isPart,
   keyOffset,
+  type Part,
+  partBytes,
   readAscii,
   readBytes,
   valueBytes,
@@ -36,6 +40,7 @@ import {
 import { arenaError } from './errors.ts'
 import { Heap } from './heap.ts'
 import { type CommitWord, Journal } from './journal.ts'
+import { KeyWalk } from './key-walk.ts'
 import {
   entryExpiryWords,
   entryHeaderWords,
@@ -49,7 +54,8 @@ import {
 import { Memory } from './memory.ts'
 import { Roots } from './roots.ts'
 import type { Slabs } from './slabs.ts'
-import { Staging } from './staging.ts'
+import { numberOf, Staging } from './staging.ts'
+import { countRemoved, Sweeper } from './sweeper.ts'
 
 /** Values up to here are overwritten in place, if that leaves no more than an eighth of the room empty. */
 const inPlaceBytesMax = 1024
@@ -78,9 +84,11 @@ export class Arena implements KeyedState {
   #link = 0
   /** Of the key looked up last, if there was no entry. */
   #hash = 0
-  /** Calls of `forEach` under way: chains stay as they are. */
-  #visits = 0
-  #nextToExpire = 0
+  /** Keys are being walked: until the transaction's end chains stay as they are. */
+  #walked = false
+  /** `expire` has removed entries in this transaction. */
+  #swept = false
+  readonly #sweeper: Sweeper
 
   /** Opens what lies in `memory`, whose first slab must be there; makes an arena if there is none. See `openArena`. */
   constructor(memory: Memory, { clock = { nowMs: 0 }, commitWord }: ArenaOptions = {}) {
@@ -91,13 +99,15 @@ export class Arena implements KeyedState {
     this.#heap = new Heap(memory, this.#journal, this.#roots)
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
     this.#clock = clock
+    this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
     this.#valueBytesMax = (memory.mask - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
     if (words[head.magic] === 0) this.#format(words)
     else this.#open(words)
   }
 
+  /** Timers are not counted. */
   get entries(): number {
-    return this.#roots.entries
+    return this.#roots.entries - this.#roots.timers
   }
 
   get bytes(): number {
@@ -111,15 +121,27 @@ export class Arena implements KeyedState {
     return held
   }
 
-  get(key: Data): Uint8Array<ArrayBuffer> | undefined {
-    const words = this.#find(key)
+  get(key: Data, part?: Part): Uint8Array<ArrayBuffer> | undefined {
+    const words = this.#find(key, part)
     if (words === undefined) return undefined
     const at = this.#entry & this.#memory.mask
     return readBytes(words, at + valueOffset(words[at + 3]!), valueBytes(words, at))
   }
 
-  getText(key: Data): string | undefined {
-    const words = this.#find(key)
+  has(key: Data, part?: Part): boolean {
+    return this.#find(key, part) !== undefined
+  }
+
+  getNumber(key: Data, part?: Part): number | undefined {
+    const words = this.#find(key, part)
+    if (words === undefined) return undefined
+    const at = this.#entry & this.#memory.mask
+    const valueAt = at + valueOffset(words[at + 3]!)
+    return numberOf(words[valueAt]!, words[valueAt + 1]!)
+  }
+
+  getText(key: Data, part?: Part): string | undefined {
+    const words = this.#find(key, part)
     if (words === undefined) return undefined
     const at = this.#entry & this.#memory.mask
     const form = words[at + 3]!
@@ -134,12 +156,22 @@ export class Arena implements KeyedState {
    * @param expiresMs When the entry ceases to be, in whole milliseconds since 1970; default: never.
    * @throws {CodedError} ERR_ARGUMENT, ERR_STATE_TOO_LARGE or ERR_STATE_FULL.
    */
-  set(key: Data, value: Data, expiresMs?: number): void {
+  set(key: Data, value: Data, expiresMs?: number, part?: Part): void {
     stagedValue.put('set state', 'value', value, this.#valueBytesMax)
-    this.#look('set state', key)
+    this.#set(key, expiresMs, part)
+  }
+
+  setNumber(key: Data, value: number, expiresMs?: number, part?: Part): void {
+    stagedValue.putNumber(value)
+    this.#set(key, expiresMs, part)
+  }
+
+  #set(key: Data, expiresMs: number | undefined, part: Part | undefined): void {
+    this.#look('set state', key, part)
+    if (expiresMs !== undefined) this.#sweeper.heed(expiresMs)
     const entry = this.#entry
     if (entry === 0) {
-      this.#insert(expiresMs)
+      this.#insert(expiresMs, part)
       return
     }
     const words = this.#memory.words[entry >> this.#memory.shift]!
@@ -148,19 +180,20 @@ export class Arena implements KeyedState {
     else this.#replace(words, at, expiresMs)
   }
 
-  delete(key: Data): boolean {
-    this.#look('delete state', key)
+  delete(key: Data, part?: Part): boolean {
+    this.#look('delete state', key, part)
     const entry = this.#entry
     if (entry === 0) return false
     const words = this.#memory.words[entry >> this.#memory.shift]!
     const at = entry & this.#memory.mask
-    if (this.#expire(words, at)) return false
+    const there = expiresMs(words, at) > this.#clock.nowMs
     if (!this.#heap.reserve(operationWords)) throw this.#full('delete state')
     this.#remove(words, at)
-    return true
+    return there
   }
 
   commit(): void {
+    this.#walked = this.#swept = false
     if (!this.#journal.open) return
     this.#heap.settle()
     if (this.#roots.dirty) this.#roots.save(this.#memory.words[0]!, this.#journal)
@@ -168,9 +201,12 @@ export class Arena implements KeyedState {
   }
 
   rollback(): void {
+    this.#walked = false
     if (!this.#journal.open) return
     this.#journal.undo()
     this.#reset()
+    if (this.#swept) this.#sweeper.startAnew()
+    this.#swept = false
   }
 
   /** Between transactions: from now on the commit word may have any value, until the next change. */
@@ -179,33 +215,34 @@ export class Arena implements KeyedState {
   }
 
   /**
-   * Visits every entry, in no order, as copies. Entries may be set and deleted meanwhile: those that are there all the
-   * time are visited once.
+   * The keys of the author's, or those that have a part of a kind; in no order, as copies. Until the transaction's end,
+   * entries may be set and deleted meanwhile: those that are there all the time are met once.
    */
-  forEach(visit: (key: Uint8Array<ArrayBuffer>, value: Uint8Array<ArrayBuffer>) => void): void {
-    this.#visits++
-    try {
-      const { buckets } = this.#roots
-      for (let bucket = 0; bucket < buckets; bucket++) {
-        for (const key of this.#keysIn(bucket)) {
-          const value = this.get(key)
-          if (value !== undefined) visit(key, value)
-        }
-      }
-    } finally {
-      this.#visits--
-    }
+  keys(kind = 0): KeyWalk {
+    this.#walked = true
+    const part = kind === 0 ? undefined : { kind, number: 0 }
+    return new KeyWalk(
+      (bucket) => (bucket < this.#roots.buckets ? this.#keysIn(bucket, kind) : undefined),
+      (key) => this.has(key, part),
+    )
   }
 
-  /** Removes what has expired from the next `buckets` chains; there are about as many as entries. @returns How many. */
+  /** The same, with what they hold. */
+  forEach(visit: (key: Uint8Array<ArrayBuffer>, value: Uint8Array<ArrayBuffer>) => void): void {
+    for (const key of this.keys()) visit(key, this.get(key)!)
+  }
+
+  /** When there may be something to `expire`; infinite if nothing ever expires. */
+  get nextExpiryMs(): number {
+    return this.#roots.expiring === 0 ? Number.POSITIVE_INFINITY : this.#sweeper.nextMs
+  }
+
+  /** Removes what has expired from the next `buckets` chains; there are about two an entry. @returns How many. */
   expire(buckets: number): number {
-    const before = this.#roots.entries
-    for (let i = 0; i < buckets; i++) {
-      const bucket = this.#nextToExpire
-      this.#nextToExpire = bucket + 1 < this.#roots.buckets ? bucket + 1 : 0
-      for (const key of this.#keysIn(bucket)) this.get(key)
-    }
-    return before - this.#roots.entries
+    const removed = this.#sweeper.sweep(buckets, this.#clock.nowMs)
+    if (removed > 0) this.#entry = 0
+    this.#swept ||= removed > 0
+    return removed
   }
 
   /** The commit word and the format come last: what is cut short here was never an arena. */
@@ -248,9 +285,15 @@ export class Arena implements KeyedState {
   }
 
   /** Looks a key up (N3). */
-  #look(attempted: string, key: Data): void {
-    if (this.#entry !== 0 && this.#isLast(key)) return
-    stagedKey.put(attempted, 'key', key, keyBytesMax)
+  #look(attempted: string, key: Data, part: Part | undefined): void {
+    if (part === undefined) {
+      if (this.#entry !== 0 && this.#isLast(key)) return
+      stagedKey.put(attempted, 'key', key, keyBytesMax)
+    } else {
+      stagedKey.put(attempted, 'key', key, keyBytesMax - partBytes)
+      stagedKey.extend(part)
+    }
+    const keyForm = part === undefined ? stagedKey.length : stagedKey.length | shape.part
     const keyBytes = stagedKey.length
     const keyWords = stagedKey.words
     const hash = spread(murmur3(stagedKey.bytes, 0, keyBytes))
@@ -260,7 +303,7 @@ export class Arena implements KeyedState {
     while (entry !== 0) {
       const words = slabs[entry >> shift]!
       const at = entry & mask
-      if (words[at + 2] === hash && hasKey(words, at, keyWords, keyBytes)) break
+      if (words[at + 2] === hash && hasKey(words, at, keyWords, keyForm)) break
       link = entry + 1
       entry = words[at + 1]!
     }
@@ -270,13 +313,15 @@ export class Arena implements KeyedState {
   }
 
   /** Looks a key up to read its value. @returns The words of its slab, if there is such an entry and it has time left. */
-  #find(key: Data): Int32Array | undefined {
-    this.#look('get state', key)
+  #find(key: Data, part: Part | undefined): Int32Array | undefined {
+    this.#look('get state', key, part)
     const entry = this.#entry
     if (entry === 0) return undefined
     const words = this.#memory.words[entry >> this.#memory.shift]!
     const at = entry & this.#memory.mask
-    return (words[at + 3]! & shape.expires) !== 0 && this.#expire(words, at) ? undefined : words
+    return (words[at + 3]! & shape.expires) !== 0 && expiresMs(words, at) <= this.#clock.nowMs
+      ? undefined
+      : words
   }
 
   #isLast(key: Data): boolean {
@@ -300,7 +345,7 @@ export class Arena implements KeyedState {
       writeExpiry(words, at, expiresMs)
     }
     const before = valueBytes(words, at)
-    const formNow = formOf(form & shape.keyBytes, valueRoom(words, at) - length, expiresMs)
+    const formNow = formOf(form & shape.key, valueRoom(words, at) - length, expiresMs)
     if (formNow === form) return
     journal.note(entry + 3)
     words[at + 3] = formNow
@@ -308,21 +353,24 @@ export class Arena implements KeyedState {
     this.#roots.dirty = true
   }
 
-  #insert(expiresMs: number | undefined): void {
+  #insert(expiresMs: number | undefined, part: Part | undefined): void {
     const hash = this.#hash
     const { length, words } = stagedKey
-    this.#put(0, hash, words, 0, length, expiresMs)
+    this.#put(0, hash, words, 0, part === undefined ? length : length | shape.part, expiresMs)
     this.#roots.entries++
+    if (expiresMs !== undefined) this.#roots.expiring++
     this.#roots.bytes += length + stagedValue.length
-    if (this.#visits === 0 && this.#buckets.keepUp()) this.#entry = 0 // its link may be another one now
+    if (!this.#walked && this.#buckets.keepUp()) this.#entry = 0 // its link may be another one now
   }
 
   #replace(words: Int32Array, at: number, expiresMs: number | undefined): void {
     const entry = this.#entry
     const form = words[at + 3]!
     const before = valueBytes(words, at)
-    this.#put(words[at + 1]!, words[at + 2]!, words, at + keyOffset(form), form & shape.keyBytes, expiresMs)
+    this.#put(words[at + 1]!, words[at + 2]!, words, at + keyOffset(form), form & shape.key, expiresMs)
     this.#heap.discard(entry)
+    if ((form & shape.expires) !== 0) this.#roots.expiring--
+    if (expiresMs !== undefined) this.#roots.expiring++
     this.#roots.bytes += stagedValue.length - before
   }
 
@@ -332,11 +380,11 @@ export class Arena implements KeyedState {
     hash: number,
     keyFrom: Int32Array,
     keyAt: number,
-    keyBytes: number,
+    keyForm: number,
     expiresMs: number | undefined,
   ): void {
     const { length } = stagedValue
-    const keyWords = wordsFor(keyBytes)
+    const keyWords = wordsFor(keyForm & shape.keyBytes)
     const keyTo = expiresMs === undefined ? entryHeaderWords : entryHeaderWords + entryExpiryWords
     const block = this.#heap.allocate(keyTo + keyWords + wordsFor(length))
     if (block === 0) throw this.#full('set state')
@@ -349,7 +397,7 @@ export class Arena implements KeyedState {
     const room = ((words[at]! >>> 2) - keyTo - keyWords) * 4
     words[at + 1] = next
     words[at + 2] = hash
-    words[at + 3] = formOf(keyBytes, room - length, expiresMs)
+    words[at + 3] = formOf(keyForm, room - length, expiresMs)
     if (expiresMs !== undefined) writeExpiry(words, at, expiresMs)
     copyWords(keyFrom, keyAt, words, at + keyTo, keyWords)
     copyWords(stagedValue.words, 0, words, at + keyTo + keyWords, wordsFor(length))
@@ -363,20 +411,13 @@ export class Arena implements KeyedState {
   #remove(words: Int32Array, at: number): void {
     this.#journal.note(this.#link)
     this.#memory.store(this.#link, words[at + 1]!)
-    this.#roots.entries--
-    this.#roots.bytes -= (words[at + 3]! & shape.keyBytes) + valueBytes(words, at)
+    countRemoved(this.#roots, words, at)
     this.#heap.discard(this.#entry)
     this.#entry = 0
   }
 
-  /** Removes the entry looked up last if its time has come. @returns Whether it has. */
-  #expire(words: Int32Array, at: number): boolean {
-    if (expiresMs(words, at) > this.#clock.nowMs) return false
-    if (this.#heap.reserve(operationWords)) this.#remove(words, at)
-    return true
-  }
-
-  #keysIn(bucket: number): Uint8Array<ArrayBuffer>[] {
+  /** Of a chain: the keys of the author's that have not expired, or those of a kind of part. */
+  #keysIn(bucket: number, kind: number): Uint8Array<ArrayBuffer>[] {
     const { shift, mask, words: slabs } = this.#memory
     const keys: Uint8Array<ArrayBuffer>[] = []
     let entry = this.#memory.load(this.#buckets.headOf(bucket))
@@ -384,7 +425,10 @@ export class Arena implements KeyedState {
       const words = slabs[entry >> shift]!
       const at = entry & mask
       const form = words[at + 3]!
-      keys[keys.length] = readBytes(words, at + keyOffset(form), form & shape.keyBytes)
+      const keyAt = at + keyOffset(form)
+      const keyBytes = form & shape.keyBytes
+      if (kind === 0 ? form >= 0 : isPart(words, at, kind))
+        append(keys, readBytes(words, keyAt, kind === 0 ? keyBytes : keyBytes - partBytes))
       entry = words[at + 1]!
     }
     return keys
@@ -415,9 +459,9 @@ function fitsInPlace(words: Int32Array, at: number, length: number, expiresMs: n
   )
 }
 
-function formOf(keyBytes: number, slack: number, expiresMs: number | undefined): number {
+function formOf(keyForm: number, slack: number, expiresMs: number | undefined): number {
   const ascii = stagedValue.ascii ? shape.ascii : 0
-  return keyBytes | (slack << shape.slackShift) | ascii | (expiresMs === undefined ? 0 : shape.expires)
+  return keyForm | (slack << shape.slackShift) | ascii | (expiresMs === undefined ? 0 : shape.expires)
 }
 
 /** More memory is on its way: whoever catches this in a callback cannot keep the record from being given again. */

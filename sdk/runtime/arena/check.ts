@@ -175,6 +175,6 @@ class Check {
       length >= 0 && length <= valueRoom(words, at),
       `entry ${position}: a value of ${length} bytes`,
     )
-    return { key: key.join(), size: key.length + length }
+    return { key: `${form < 0}${key.join()}`, size: key.length + length }
   }
 }

@@ -1,6 +1,9 @@
 /**
  * Entry: a key and its value as a block of words (layout.ts). `at` is the place of the block in its slab's words.
  *
+ * What the platform keeps under a key of the author's beside its state (counters, items of lists, timers) lies under a
+ * *part* of that key: its bytes, a number of eight bytes, and a byte that says what it is.
+ *
  * Keys and values begin at a word, so they are compared and copied by words; what is left of the last word is zero in
  * a key, and means nothing in a value.
  * @module
@@ -9,6 +12,15 @@ import { Bytes, fromCharCode } from '../primordials.ts'
 import { entryExpiryWords, entryHeaderWords, shape } from './layout.ts'
 
 const two32 = 2 ** 32
+
+export interface Part {
+  /** One of `partKind`. */
+  readonly kind: number
+  readonly number: number
+}
+
+export const partKind = { timer: 1, counter: 2, list: 3, window: 4 } as const
+export const partBytes = 9
 
 export function wordsFor(bytes: number): number {
   return (bytes + 3) >>> 2
@@ -44,12 +56,13 @@ export function writeExpiry(words: Int32Array, at: number, timeMs: number): void
   words[at + 5] = (timeMs - (timeMs >>> 0)) / two32
 }
 
-/** Whether the entry's key is that of `keyWords`, `keyBytes` long. */
-export function hasKey(words: Int32Array, at: number, keyWords: Int32Array, keyBytes: number): boolean {
+/** Whether the entry's key is that of `keyWords`; `keyForm` is what its shape says of it. */
+export function hasKey(words: Int32Array, at: number, keyWords: Int32Array, keyForm: number): boolean {
   const form = words[at + 3]!
-  if ((form & shape.keyBytes) !== keyBytes) return false
+  if ((form & shape.key) !== keyForm) return false
   const from = at + keyOffset(form)
-  for (let i = wordsFor(keyBytes) - 1; i >= 0; i--) if (words[from + i] !== keyWords[i]) return false
+  for (let i = wordsFor(keyForm & shape.keyBytes) - 1; i >= 0; i--)
+    if (words[from + i] !== keyWords[i]) return false
   return true
 }
 
@@ -57,7 +70,7 @@ export function hasKey(words: Int32Array, at: number, keyWords: Int32Array, keyB
 export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array): boolean {
   const form = words[at + 3]!
   const length = key.length
-  if ((form & shape.keyBytes) !== length) return false
+  if ((form & shape.key) !== length) return false
   let from = at + keyOffset(form)
   let i = 0
   for (; i + 4 <= length; i += 4) {
@@ -72,13 +85,21 @@ export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array): boo
 export function hasKeyText(words: Int32Array, at: number, key: string): boolean {
   const form = words[at + 3]!
   const length = key.length
-  if ((form & shape.keyBytes) !== length) return false
+  if ((form & shape.key) !== length) return false
   const from = at + keyOffset(form)
   for (let i = 0; i < length; i++) {
     const unit = key.charCodeAt(i)
     if (unit >= 0x80 || ((words[from + (i >> 2)]! >>> ((i & 3) << 3)) & 0xff) !== unit) return false
   }
   return true
+}
+
+/** Whether the entry's key is a part of that kind. */
+export function isPart(words: Int32Array, at: number, kind: number): boolean {
+  const form = words[at + 3]!
+  const last = (form & shape.keyBytes) - 1
+  const word = words[at + keyOffset(form) + (last >> 2)]!
+  return form < 0 && ((word >>> ((last & 3) << 3)) & 0xff) === kind
 }
 
 export function copyWords(

@@ -1,6 +1,7 @@
 /** The door of the room: state outside the heap. */
 export { Arena, type ArenaOptions, openArena } from './arena.ts'
 export { faultsOf } from './check.ts'
+export { type Part, partKind } from './entry.ts'
 export { type ArenaErrorCode, arenaErrors } from './errors.ts'
 export type { CommitWord } from './journal.ts'
 export { roomOf } from './room.ts'

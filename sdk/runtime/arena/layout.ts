@@ -30,14 +30,14 @@ export const head = {
   commit: 3,
   journalTop: 4,
   journalMark: 5,
-  /** Roots (roots.ts): six numbers in seven words. */
+  /** Roots (roots.ts): sixteen words. */
   roots: 8,
   /** Positions of blocks of positions of blocks of heads. */
-  tables: 16,
+  tables: 24,
   /** Heads of the free lists. */
-  freeLists: 80,
-  journal: 272,
-  blocks: 2320,
+  freeLists: 88,
+  journal: 280,
+  blocks: 2328,
 } as const
 
 export const tablesMax = head.freeLists - head.tables
@@ -64,4 +64,8 @@ export const shape = {
   /** The value is text of ASCII characters only. */
   ascii: 1 << 29,
   expires: 1 << 30,
+  /** The key is a part's (entry.ts): no key of the author's is ever the same. */
+  part: 1 << 31,
+  /** What must agree for two keys to be one, beside their words. */
+  key: 0x8000ffff | 0,
 } as const

@@ -7,7 +7,7 @@ import type { Journal } from './journal.ts'
 import { head } from './layout.ts'
 
 const two32 = 2 ** 32
-const rootWords = 7
+const rootWords = 9
 /** Where some of them stand. */
 export const rootAt = { top: head.roots + 4, slabs: head.roots + 5 } as const
 
@@ -22,6 +22,10 @@ export class Roots {
   slabs = 0
   /** The first of the blocks that are discarded and not yet free. */
   discarded = 0
+  /** Entries that expire. */
+  expiring = 0
+  /** Entries that are parts of the platform's own, which `entries` counts too. */
+  timers = 0
   /** Whether any of them differs from what the arena holds. */
   dirty = false
 
@@ -32,6 +36,8 @@ export class Roots {
     this.top = words[head.roots + 4]!
     this.slabs = words[head.roots + 5]!
     this.discarded = words[head.roots + 6]!
+    this.expiring = words[head.roots + 7]!
+    this.timers = words[head.roots + 8]!
     this.dirty = false
   }
 
@@ -49,6 +55,8 @@ export class Roots {
     words[head.roots + 4] = this.top
     words[head.roots + 5] = this.slabs
     words[head.roots + 6] = this.discarded
+    words[head.roots + 7] = this.expiring
+    words[head.roots + 8] = this.timers
     this.dirty = false
   }
 }

@@ -10,15 +10,29 @@ import type { Data } from '../../function.ts'
 import { notData } from '../outcome-writer.ts'
 import { Bytes, copyBytes } from '../primordials.ts'
 import { utf8Write } from '../utf8.ts'
+import type { Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'
 
 /** Bytes up to here have room at all times. */
-const smallBytes = 64 * 1024
+const smallBytes = 80 * 1024
+/** For a part, and for zeros. */
+const partRoomBytes = 16
 /** Below this, copying one by one beats a call. */
 const copiedByHandMax = 64
 /** Most bytes that UTF-8 takes for a UTF-16 unit. */
 const unitBytes = 3
+
+const numbers = new Float64Array(1)
+const numberWords = new Words(numbers.buffer)
+const numberBytes = new Bytes(numbers.buffer)
+
+/** The number of two words that `putNumber` made. */
+export function numberOf(low: number, high: number): number {
+  numberWords[0] = low
+  numberWords[1] = high
+  return numbers[0]!
+}
 
 export class Staging {
   readonly #small = new ArrayBuffer(smallBytes)
@@ -29,6 +43,28 @@ export class Staging {
   length = 0
   /** It was text, of ASCII characters only. */
   ascii = false
+
+  /** Takes a number, as eight bytes. */
+  putNumber(number: number): void {
+    this.words = this.#smallWords
+    this.bytes = this.#smallBytes
+    numbers[0] = number
+    this.words[0] = numberWords[0]!
+    this.words[1] = numberWords[1]!
+    this.length = 8
+    this.ascii = false
+  }
+
+  /** Makes a key that of a part of it (entry.ts); there is room for it. */
+  extend({ kind, number }: Part): void {
+    const { bytes } = this
+    let end = this.length
+    numbers[0] = number
+    for (let i = 0; i < 8; i++) bytes[end++] = numberBytes[i]!
+    bytes[end++] = kind
+    this.length = end
+    for (; (end & 3) !== 0; end++) bytes[end] = 0
+  }
 
   /**
    * Takes bytes, or text as UTF-8.
@@ -77,12 +113,12 @@ export class Staging {
 
   /** What is large has memory of its own, until the next one comes. */
   #makeRoom(bytes: number): void {
-    if (bytes < smallBytes) {
+    if (bytes < smallBytes - partRoomBytes) {
       this.words = this.#smallWords
       this.bytes = this.#smallBytes
       return
     }
-    const memory = new ArrayBuffer((bytes + 4) & ~3)
+    const memory = new ArrayBuffer((bytes + partRoomBytes) & ~3)
     this.words = new Words(memory)
     this.bytes = new Bytes(memory)
   }

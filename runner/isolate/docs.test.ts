@@ -1,0 +1,79 @@
+/** The examples of docs/functions.md, run as they stand there: in the test kit and in an isolate, with the same outputs. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { partitionOf } from '../../sdk/hash.ts'
+import type { FunctionDefinition } from '../../sdk/index.ts'
+import { testKit } from '../../sdk/testkit/index.ts'
+import { bundleOf, frame, nowMs, record, start, texts } from './harness.ts'
+
+interface Given {
+  readonly stream: string
+  readonly key: string
+  readonly value: string
+  readonly timeMs?: number
+}
+
+const page = readFileSync(new URL('../../docs/functions.md', import.meta.url), 'utf8')
+const examples = new Map(
+  [...page.matchAll(/```ts\n\/\/ example: (\S+)\n([\s\S]*?)```/g)].map(([, name, code]) => [name!, code!]),
+)
+
+const times = (stream: string, ...timesMs: number[]): Given[] =>
+  timesMs.map((timeMs) => ({ stream, key: 'k', value: 'to be or not to be', timeMs }))
+const values = (stream: string, ...values: string[]): Given[] =>
+  values.map((value) => ({ stream, key: 'k', value }))
+
+const cases: Readonly<Record<string, readonly [Given[], string[]]>> = {
+  dedupe: [
+    [...values('orders', 'a', 'b'), { stream: 'orders', key: 'other', value: 'c' }],
+    ['a', 'c'],
+  ],
+  recent: [
+    [...values('visits', '/a'), ...values('users', '{"name":"Ada"}'), ...values('visits', '/b', '/c', '/d')],
+    ['somebody, visit 1: /a', 'Ada, visit 2: /a /b', 'Ada, visit 3: /a /b /c', 'Ada, visit 4: /b /c /d'],
+  ],
+  rate: [times('clicks', 10_500, 11_200, 11_900, 14_000), ['1000 1', '2000 3', '3000 3', '4000 3']],
+  distinct: [
+    [...times('lines', Date.UTC(2026, 0, 5), Date.UTC(2026, 1, 1)), ...values('lines', 'or what else')],
+    ['4', '4', '6'],
+  ],
+}
+
+test('every example of docs/functions.md has a case here', () => {
+  assert.deepEqual([...examples.keys()].toSorted(), Object.keys(cases).toSorted())
+})
+
+for (const [name, [given, expected]] of Object.entries(cases)) {
+  test(`the example '${name}' of docs/functions.md answers what it says, in the test kit and in an isolate`, async (t) => {
+    const source = examples.get(name)!
+    const { bundle } = bundleOf(source)
+    const module = (await import(`data:text/javascript,${encodeURIComponent(bundle)}`)) as {
+      default: FunctionDefinition
+    }
+    const { metadata } = module.default
+    const kit = testKit(module.default, { nowMs })
+    for (const { stream, key, value, timeMs } of given)
+      kit.send(stream, key, value, timeMs === undefined ? {} : { timeMs })
+    assert.deepEqual(
+      kit.outputs().map((output) => output.text()),
+      expected,
+    )
+
+    const istreams = Object.fromEntries(
+      Object.keys(metadata.istreams ?? {}).map((s) => [s, { grouping: 'groupBy' as const }]),
+    )
+    const { instance } = await start(source, {
+      manifest: { istreams, ostreams: [...(metadata.ostreams ?? [])] },
+    })
+    t.after(() => instance.destroy())
+    const found: string[] = []
+    for (const { stream, key, value, timeMs } of given) {
+      const one = record(value, key, timeMs ?? nowMs)
+      const result = await instance.run([frame([one], partitionOf(one.key, 16), 0, stream)], nowMs)
+      assert.equal(result.fatal, undefined, result.fatal?.message)
+      found.push(...texts(result))
+    }
+    assert.deepEqual(found, expected)
+  })
+}
