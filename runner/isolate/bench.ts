@@ -6,6 +6,7 @@
  * @module
  */
 import { cpus } from 'node:os'
+import { giveBackMemory } from '../../infra/bus/index.ts'
 import { type RawRecord, recordBytes } from '../../sdk/frame.ts'
 import { partitionOf } from '../../sdk/hash.ts'
 import { manifestSchema } from '../../sdk/manifest.ts'
@@ -97,6 +98,7 @@ async function measure(name: string, callback: string, frames: readonly InputFra
       at = (at + framesPerBatch) % (frames.length - framesPerBatch)
       const result = await instance.run(batch, nowMs)
       if (result.fatal) throw result.fatal
+      for (const { frame } of result.outputs) giveBackMemory(frame)
       records += result.records
     }
   }
