@@ -53,6 +53,7 @@ import {
 } from './layout.ts'
 import { Memory } from './memory.ts'
 import { Roots } from './roots.ts'
+import type { PageKeeper } from './shadow.ts'
 import type { Slabs } from './slabs.ts'
 import { numberOf, Staging } from './staging.ts'
 import { countRemoved, Sweeper } from './sweeper.ts'
@@ -70,6 +71,8 @@ export interface ArenaOptions {
   readonly clock?: { readonly nowMs: number }
   /** The word that decides whether a transaction is committed; default: one of the arena's own. */
   readonly commitWord?: CommitWord
+  /** Keeps what a checkpoint under way has not captured yet; default: there are no checkpoints. */
+  readonly keeper?: PageKeeper
 }
 
 export class Arena implements KeyedState {
@@ -100,7 +103,7 @@ export class Arena implements KeyedState {
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
     this.#clock = clock
     this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
-    this.#valueBytesMax = (memory.mask - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
+    this.#valueBytesMax = (memory.blockWordsMax - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
     if (words[head.magic] === 0) this.#format(words)
     else this.#open(words)
   }
@@ -116,9 +119,7 @@ export class Arena implements KeyedState {
 
   /** Bytes of the slabs that it takes. */
   get heldBytes(): number {
-    let held = 0
-    for (let slab = 0; slab < this.#roots.slabs; slab++) held += this.#memory.sizes[slab]! * 4
-    return held
+    return this.#memory.heldBytes(this.#roots.slabs)
   }
 
   get(key: Data, part?: Part): Uint8Array<ArrayBuffer> | undefined {
@@ -248,6 +249,9 @@ export class Arena implements KeyedState {
   /** The commit word and the format come last: what is cut short here was never an arena. */
   #format(words: Int32Array): void {
     for (let i = 0; i < head.blocks; i++) words[i] = 0
+    words[head.age] = this.#memory.age
+    this.#memory.touchAll(0, head.blocks)
+    this.#memory.touch(this.#memory.sizes[0]! - 1)
     words[this.#memory.sizes[0]! - 1] = tagOf(1, tag.used)
     words[head.slabWords] = this.#memory.mask + 1
     this.#journal.clear()
@@ -488,5 +492,5 @@ export function openArena(slabs: Slabs, options: ArenaOptions = {}): Arena {
     throw arenaError('ERR_STATE_FULL', 'Cannot make state: there is no memory for it', {
       limitBytes: slabs.limitBytes,
     })
-  return new Arena(new Memory(slabs), options)
+  return new Arena(new Memory(slabs, options.keeper), options)
 }

@@ -158,9 +158,12 @@ export class Buckets {
         this.#heap.discard(block)
         return false
       }
+      this.#memory.touch(root)
       this.#memory.store(root, table)
     }
-    this.#memory.store(this.#memory.load(root) + 1 + (index & headsMask), block) // B2
+    const name = this.#memory.load(root) + 1 + (index & headsMask)
+    this.#memory.touch(name)
+    this.#memory.store(name, block) // B2
     if (index === this.#blocks.length) this.#blocks = doubled(this.#blocks)
     this.#blocks[index] = block + 1
     return true

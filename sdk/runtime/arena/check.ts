@@ -61,9 +61,8 @@ class Check {
 
   /** Blocks follow each other without gaps, and say the same of each other. */
   #walkSlab(slab: number): void {
-    const words = this.#memory.words[slab]!
     const start = slab * (this.#memory.mask + 1)
-    const sentinel = start + words.length - 1
+    const sentinel = start + this.#memory.sizes[slab]! - 1
     const last = slab === this.#roots.slabs - 1
     const end = last ? this.#roots.top : sentinel
     let position = slab === 0 ? head.blocks : start

@@ -73,6 +73,12 @@ export class Heap {
 
   /** Allocates a block of `words` words or a few more: its tag says. @returns Its position, or 0 if there is no room. */
   allocate(words: number): number {
+    const block = this.#allocate(words)
+    if (block !== 0) this.#memory.touchAll(block, words)
+    return block
+  }
+
+  #allocate(words: number): number {
     const same = this.#takeDiscarded(words)
     if (same !== 0) return same
     this.#free(freedEach)
@@ -181,6 +187,7 @@ export class Heap {
   #takeTop(words: number): number {
     const block = this.#roots.top
     if (words > this.#topEnd - block) return 0
+    this.#memory.touch(block)
     this.#memory.store(block, tagOf(words, tag.used))
     this.#roots.top = block + words
     this.#roots.dirty = true
@@ -197,12 +204,13 @@ export class Heap {
   #openSlab(words: number): boolean {
     const memory = this.#memory
     const slab = this.#roots.slabs
-    if (words > memory.mask || slab === memory.slabsMax) return false
-    if (memory.slabs.count <= slab && !memory.slabs.grow((words + 1) * 4)) return false
+    if (words > memory.blockWordsMax || slab === memory.slabsMax) return false
+    if (memory.slabs.count <= slab && !memory.slabs.grow(memory.slabBytesFor(words))) return false
     memory.attach(slab)
     this.#closeSlab()
     this.#roots.slabs = slab + 1
     this.#roots.top = slab * (memory.mask + 1)
+    memory.touch(this.#topEnd)
     memory.store(this.#topEnd, tagOf(1, tag.used))
     this.#roots.dirty = true
     return true
@@ -213,7 +221,10 @@ export class Heap {
     const { top } = this.#roots
     const rest = this.#topEnd - top
     if (rest >= blockWordsMin) this.#link(top, rest)
-    else if (rest > 0) this.#memory.store(top, tagOf(rest, tag.used))
+    else if (rest > 0) {
+      this.#memory.touch(top)
+      this.#memory.store(top, tagOf(rest, tag.used))
+    }
   }
 
   /** Makes words that mean nothing, or are imaged, a free block, and puts it into its list. */
@@ -223,6 +234,8 @@ export class Heap {
     const list = sizeClass(words)
     const first = this.#head[head.freeLists + list]!
     const next = block + words
+    memory.touchAll(block, 3)
+    memory.touch(next - 1)
     memory.store(block, tagOf(words, 0))
     memory.store(block + 1, first)
     memory.store(block + 2, 0)

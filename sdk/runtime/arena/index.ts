@@ -1,10 +1,14 @@
 /** The door of the room: state outside the heap. */
 export { Arena, type ArenaOptions, openArena } from './arena.ts'
+export { Capture, isDirty, markDirty } from './capture.ts'
 export { faultsOf } from './check.ts'
 export { type Part, partKind } from './entry.ts'
 export { type ArenaErrorCode, arenaErrors } from './errors.ts'
 export type { CommitWord } from './journal.ts'
+export { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
+export { pageBytes } from './pages.ts'
 export { roomOf } from './room.ts'
+export { type PageKeeper, Shadow, shadowBytes } from './shadow.ts'
 export {
   nextSlabBytes,
   OwnSlabs,

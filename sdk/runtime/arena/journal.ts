@@ -13,12 +13,15 @@
  *   J3. A block becomes a chunk only while its words mean nothing; so an image that is put back into it is an earlier
  *       one, and the chunk's own have been popped by then.
  *
+ * What is imaged is touched as well (memory.ts, M1).
+ *
  * Stores reach memory in the order in which they stand: whoever opens the arena knows that the writer's thread has
  * ended, which orders all of them before, and V8 stops a thread between operations only.
  * @module
  */
 import { head, journalWords } from './layout.ts'
 import type { Memory } from './memory.ts'
+import { pageShift } from './pages.ts'
 
 /**
  * The word that decides. Whoever hands one in changes it to commit, after `Arena.commit` has made all ready, and lets it
@@ -92,6 +95,7 @@ export class Journal {
     // In this order: a void journal must not become one that is to be undone.
     this.#head[head.journalTop] = this.#at
     this.#head[head.journalMark] = this.#decider.words[this.#decider.index]!
+    this.#memory.age = this.#head[head.age]!
     this.#open = this.#used = true
   }
 
@@ -105,6 +109,7 @@ export class Journal {
     const { shift, mask } = this.#memory
     const slab = this.#memory.words[position >> shift]!
     const at = position & mask
+    this.#memory.touchAll(position, words) // a checkpoint of an interrupted arena takes the journal along
     slab[at + 2] = this.#slabPosition + this.#at
     slab[at + 3] = 0
     this.#words = slab
@@ -116,9 +121,13 @@ export class Journal {
 
   /** Images the word at `position`. */
   note(position: number): void {
+    const memory = this.#memory
     const words = this.#words
     const at = this.#at
-    words[at] = this.#memory.load(position)
+    const slab = position >> memory.shift
+    const from = position & memory.mask
+    if (memory.marks[slab]![from >> pageShift] !== memory.age) memory.touch(position) // by hand: 3 %
+    words[at] = memory.words[slab]![from]!
     words[at + 1] = position
     words[at + 2] = 1
     this.#at = at + 3
@@ -129,9 +138,13 @@ export class Journal {
   image(position: number, count: number): void {
     if (count === 0) return
     const words = this.#words
-    const { shift, mask } = this.#memory
-    const source = this.#memory.words[position >> shift]!
-    const from = position & mask
+    const memory = this.#memory
+    const slab = position >> memory.shift
+    const source = memory.words[slab]!
+    const from = position & memory.mask
+    const page = from >> pageShift
+    if (memory.marks[slab]![page] !== memory.age || (from + count - 1) >> pageShift !== page)
+      memory.touchAll(position, count)
     const at = this.#at
     for (let i = 0; i < count; i++) words[at + i] = source[from + i]!
     words[at + count] = position

@@ -3,7 +3,8 @@
  * that slab = position >> shift and the place in it = position & mask. Position 0 means "none".
  *
  * *Slab 0* begins with the words of `head`, the free lists and the first part of the journal. Behind that, and in all
- * other slabs, lie *blocks* without gaps up to the slab's last word, a sentinel; in the last slab, up to `top`.
+ * other slabs, lie *blocks* without gaps up to a sentinel, one word; in the last slab, up to `top`. Behind the sentinel,
+ * at the end of each slab, stand the marks of its pages (pages.ts).
  *
  * *A block* begins with a tag: words << 2 | the block before is free << 1 | used.
  *   free:       tag, next in its free list, previous in it, …, and in the last word its words again
@@ -30,6 +31,8 @@ export const head = {
   commit: 3,
   journalTop: 4,
   journalMark: 5,
+  /** Which of two numbers marks pages as changed since the last cut (pages.ts). */
+  age: 6,
   /** Roots (roots.ts): sixteen words. */
   roots: 8,
   /** Positions of blocks of positions of blocks of heads. */

@@ -1,5 +1,9 @@
 /**
- * Memory: the slabs of an arena as words.
+ * Memory: the slabs of an arena as words, and the marks of their pages (pages.ts).
+ *
+ *   M1. Before a word that means something is stored, by whatever way, its page is touched: so a checkpoint gets the page
+ *       as it was at the cut, and again if it has changed since. `Journal` does so for all that it images, `Heap` for the
+ *       blocks that it hands out.
  *
  * Objects of this room are reachable through `#private` fields of an Arena only, so their views of shared memory may be
  * public among themselves (primordials.ts, P1).
@@ -7,6 +11,8 @@
  */
 import { append } from '../primordials.ts'
 import { positionBits } from './layout.ts'
+import { contentWords, firstAge, marksIn, otherAge, pageShift, pageWords } from './pages.ts'
+import type { PageKeeper } from './shadow.ts'
 import type { Slabs } from './slabs.ts'
 
 /** A slab holds an entry of the longest key and a value beside it. */
@@ -15,6 +21,7 @@ const slabBytesMin = 256 * 1024
 const { apply, getOwnPropertyDescriptor, getPrototypeOf } = Reflect
 const lengthOf = getOwnPropertyDescriptor(getPrototypeOf(Int32Array.prototype)!, 'length')!.get!
 const { clz32 } = Math
+const { exchange } = Atomics
 /** Whoever makes a view of shared memory later must not be handed another constructor by then. */
 export const Words: Int32ArrayConstructor = Int32Array
 
@@ -24,12 +31,21 @@ export class Memory {
   readonly shift: number
   readonly mask: number
   readonly words: Int32Array[] = []
-  /** How many words each slab has: a view's own `length` would be asked of a prototype that is not ours. */
+  /** How many words of content each slab has: a view's own `length` would be asked of a prototype that is not ours. */
   readonly sizes: number[] = []
+  /** All of them, marks too. */
+  readonly #slabWords: number[] = []
+  /** A byte for each page, by slab. */
+  readonly marks: Uint8Array[] = []
+  readonly #keeper: PageKeeper | undefined
+  /** That of the cut before the transaction at hand: `Journal.begin` reads it. */
+  age = firstAge
   /** How many slabs positions can tell apart. */
   readonly slabsMax: number
 
-  constructor(slabs: Slabs) {
+  /** @param keeper Keeps pages of a checkpoint under way; without one there must be no cut. */
+  constructor(slabs: Slabs, keeper?: PageKeeper) {
+    this.#keeper = keeper
     const slabWords = slabs.slabBytes >>> 2
     this.slabs = slabs
     this.shift = 31 - clz32(slabWords)
@@ -43,9 +59,57 @@ export class Memory {
   attach(index: number): void {
     while (this.words.length <= index) {
       const slab = this.slabs.get(this.words.length)
-      append(this.sizes, apply(lengthOf, new Words(slab), []) as number)
+      const words = apply(lengthOf, new Words(slab), []) as number
+      append(this.#slabWords, words)
+      append(this.sizes, contentWords(words))
+      append(this.marks, marksIn(slab, words))
       append(this.words, this.view(slab))
     }
+  }
+
+  /** The largest block: a full slab without its marks and its sentinel. */
+  get blockWordsMax(): number {
+    return contentWords(this.mask + 1) - 1
+  }
+
+  /** Bytes of the first `slabs` slabs, all told. */
+  heldBytes(slabs: number): number {
+    let held = 0
+    for (let slab = 0; slab < slabs; slab++) held += this.#slabWords[slab]! * 4
+    return held
+  }
+
+  /** Bytes of a slab that holds a block of `words` words, its sentinel and the marks. */
+  slabBytesFor(words: number): number {
+    const bytes = (words + 1) * 4
+    return bytes + bytes / pageWords / 2 + 2 * pageWords
+  }
+
+  /** Before the word at `position` changes (M1). */
+  touch(position: number): void {
+    const page = (position & this.mask) >> pageShift
+    const slab = position >> this.shift
+    if (this.marks[slab]![page] !== this.age) this.#mark(slab, page)
+  }
+
+  /** The same of `count` words from `position` on. */
+  touchAll(position: number, count: number): void {
+    const at = position & this.mask
+    let page = at >> pageShift
+    const last = (at + count - 1) >> pageShift
+    const slab = position >> this.shift
+    const marks = this.marks[slab]!
+    const { age } = this
+    do if (marks[page] !== age) this.#mark(slab, page)
+    while (++page <= last)
+  }
+
+  /** Marks a page dirty; what was pending is kept first. The host sees both in this order, whenever it looks. */
+  #mark(slab: number, page: number): void {
+    const marks = this.marks[slab]!
+    if (marks[page] === otherAge(this.age))
+      this.#keeper?.keep((slab << (this.shift - pageShift)) | page, this.words[slab]!, page << pageShift)
+    exchange(marks, page, this.age)
   }
 
   /** Tests put another one here, to see each store. */

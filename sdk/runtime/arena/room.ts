@@ -5,6 +5,7 @@
  * @module
  */
 import { head, magic } from './layout.ts'
+import { contentWords } from './pages.ts'
 import { rootAt } from './roots.ts'
 import type { Slabs } from './slabs.ts'
 
@@ -17,6 +18,7 @@ export function roomOf(slabs: Slabs): number {
   const slabWords = slabs.slabBytes >>> 2
   const top = made ? (words[rootAt.top]! & (slabWords - 1)) * 4 : head.blocks * 4
   let room = -top
-  for (let slab = Math.max(used - 1, 0); slab < slabs.count; slab++) room += slabs.get(slab).byteLength
+  for (let slab = Math.max(used - 1, 0); slab < slabs.count; slab++)
+    room += contentWords(slabs.get(slab).byteLength >>> 2) * 4
   return Math.max(room, 0)
 }

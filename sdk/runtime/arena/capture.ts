@@ -1,0 +1,165 @@
+/**
+ * Capture: the host's side of a checkpoint of some arenas: it turns their ages, and copies what was dirty then,
+ * while their writer goes on.
+ *
+ *   idle → (cut) → capturing → (read until it answers 0, of each arena; or abandon) → idle
+ *
+ *   P1. `cut` is called when no transaction is open, or when the writer is known to have ended.
+ *   P2. What `read` answers of an arena, all calls together, is each page that was dirty at the cut, as it was then; some
+ *       of them twice, alike. When it answers 0, no page is missing.
+ *   P3. Nothing read in shared memory is believed: what names no page that there is ends the capture with an error.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import { head, journalWords } from './layout.ts'
+import { foreign, PagedSlabs } from './paged-slabs.ts'
+import { clean, firstAge, otherAge, pageBytes, pageWords } from './pages.ts'
+import { ShadowReader } from './shadow.ts'
+import type { Slabs } from './slabs.ts'
+
+interface CapturedArena {
+  readonly slabs: Slabs
+  /** Made when they are first needed: the cut must be short. */
+  paged: PagedSlabs | undefined
+  /** The mark of the pages that are pending. */
+  readonly pending: number
+  /** Where `read` goes on. */
+  slab: number
+  page: number
+  /** Rows of the shadow that are this arena's and not read yet. */
+  readonly rows: number[]
+  /** Pages that were captured and marked clean, for `abandon`. */
+  readonly captured: number[]
+}
+
+export class Capture {
+  readonly #shadow: ShadowReader
+  readonly #arenas = new Map<number, CapturedArena>()
+  #rowsSeen = 0
+
+  /** @param shadow What the arenas' writer was given as a shadow. */
+  constructor(shadow: ArrayBufferLike) {
+    this.#shadow = new ShadowReader(shadow)
+  }
+
+  /**
+   * Begins a capture of these arenas, by number (P1).
+   * @param interrupted Whether one may hold a transaction that was cut short: then its journal is captured too.
+   */
+  cut(arenas: Iterable<readonly [number, Slabs]>, interrupted = false): void {
+    if (this.#arenas.size > 0) throw new Error('Cannot cut: a capture is under way')
+    this.#shadow.clear()
+    this.#rowsSeen = 0
+    for (const [number, slabs] of arenas) {
+      const age = ageOf(slabs)
+      if (age === undefined) continue // nothing was ever stored in it
+      if (interrupted) markJournal(slabs, age)
+      new Int32Array(slabs.get(0))[head.age] = otherAge(age)
+      const from = { paged: undefined, slab: 0, page: 0 }
+      this.#arenas.set(number, { slabs, pending: age, ...from, rows: [], captured: [] })
+    }
+  }
+
+  /** Whether the shadow was too small: then the capture has to be abandoned. */
+  get overflown(): boolean {
+    return this.#shadow.overflown
+  }
+
+  /** Copies pages of an arena into `bytes`, at most as many as `pages` takes, and their numbers there. @returns How many. */
+  read(arena: number, pages: Uint32Array, bytes: Uint8Array): number {
+    const captured = this.#arenas.get(arena)
+    if (captured === undefined) return 0
+    let count = this.#readPending(captured, pages, bytes)
+    if (count === pages.length) return count
+    this.#sortRows() // behind the look at the last mark: what was not pending any more is in the shadow by now
+    for (let row = captured.rows.pop(); row !== undefined; row = captured.rows.pop()) {
+      const page = this.#shadow.page(row)
+      if (pagedOf(captured).with(page) === undefined) throw foreign(`page ${page} of partition ${arena}`)
+      bytes.set(this.#shadow.bytes(row), count * pageBytes)
+      pages[count++] = page
+      if (count === pages.length) break
+    }
+    return count
+  }
+
+  /** Ends the capture of an arena of which `read` has answered 0. */
+  end(arena: number): void {
+    this.#arenas.delete(arena)
+  }
+
+  /** Gives up what is under way: what was dirty at the cut is dirty again. */
+  abandon(): void {
+    for (const arena of this.#arenas.values()) {
+      const paged = pagedOf(arena)
+      const present = otherAge(arena.pending)
+      for (const page of arena.captured) paged.mark(page, clean, present)
+      for (const { marks, pages } of paged.slabs)
+        for (let page = 0; page < pages; page++)
+          if (marks[page] === arena.pending) Atomics.compareExchange(marks, page, arena.pending, present)
+    }
+    this.#arenas.clear()
+  }
+
+  #readPending(arena: CapturedArena, pages: Uint32Array, bytes: Uint8Array): number {
+    const { slabs } = pagedOf(arena)
+    const { pending, captured } = arena
+    let count = 0
+    for (; arena.slab < slabs.length; arena.slab++, arena.page = 0) {
+      const slab = slabs[arena.slab]!
+      const { marks } = slab
+      for (; arena.page < slab.pages; arena.page++) {
+        const { page } = arena
+        if (marks[page] !== pending) continue
+        if (count === pages.length) return count
+        bytes.set(slab.page(page), count * pageBytes)
+        if (Atomics.compareExchange(marks, page, pending, clean) !== pending) continue // void: it is in the shadow
+        captured.push(slab.base + page)
+        pages[count++] = slab.base + page
+      }
+    }
+    return count
+  }
+
+  #sortRows(): void {
+    const { count } = this.#shadow
+    for (; this.#rowsSeen < count; this.#rowsSeen++) {
+      const row = this.#rowsSeen
+      this.#arenas.get(this.#shadow.owner(row))?.rows.push(row) // late ones of an arena that has ended are repeats
+    }
+  }
+}
+
+/** Marks pages of an arena as changed, so that they are in the next cut whether they are or not. At any time. */
+export function markDirty(slabs: Slabs, pages: Iterable<number>): void {
+  const age = ageOf(slabs)
+  if (age === undefined) return
+  const paged = new PagedSlabs(slabs)
+  for (const page of pages) paged.mark(page, clean, age)
+}
+
+/** Whether the next cut would have a page. */
+export function isDirty(slabs: Slabs): boolean {
+  const age = ageOf(slabs)
+  if (age === undefined) return false
+  return new PagedSlabs(slabs).slabs.some(({ marks }) => marks.includes(age))
+}
+
+function pagedOf(arena: CapturedArena): PagedSlabs {
+  arena.paged ??= new PagedSlabs(arena.slabs)
+  return arena.paged
+}
+
+/** Undefined: there is no arena yet. @throws {CodedError} ERR_STATE_FORMAT */
+function ageOf(slabs: Slabs): number | undefined {
+  if (slabs.count === 0) return undefined
+  const age = new Int32Array(slabs.get(0), 0, head.roots)[head.age]!
+  if (age === 0) return undefined
+  if (age !== firstAge && age !== otherAge(firstAge)) throw foreign(`age ${age}`)
+  return age
+}
+
+function markJournal(slabs: Slabs, age: number): void {
+  const last = Math.floor((head.journal + journalWords - 1) / pageWords)
+  const { marks } = new PagedSlabs(slabs).slabs[0]!
+  marks.fill(age, 0, last + 1)
+}

@@ -1,0 +1,84 @@
+/**
+ * PagedSlabs: the slabs of an arena as pages and marks, from the host's side; and how captured pages become slabs again.
+ *
+ * Pages are numbered as positions are counted: by full slabs.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import { arenaError } from './errors.ts'
+import { head } from './layout.ts'
+import { clean, firstAge, marksIn, pageBytes, pagesOf } from './pages.ts'
+import type { Slabs } from './slabs.ts'
+
+class PagedSlab {
+  /** Number of its first page. */
+  readonly base: number
+  readonly pages: number
+  readonly marks: Uint8Array
+  readonly #bytes: Uint8Array
+
+  constructor(memory: ArrayBufferLike, base: number) {
+    const words = memory.byteLength >>> 2
+    this.base = base
+    this.pages = pagesOf(words)
+    this.marks = marksIn(memory, words)
+    this.#bytes = new Uint8Array(memory)
+  }
+
+  /** The bytes of its page `index`. */
+  page(index: number): Uint8Array {
+    return this.#bytes.subarray(index * pageBytes, (index + 1) * pageBytes)
+  }
+}
+
+export class PagedSlabs {
+  readonly slabs: readonly PagedSlab[]
+  readonly #perSlab: number
+
+  constructor(slabs: Slabs) {
+    this.#perSlab = slabs.slabBytes / pageBytes
+    this.slabs = Array.from(
+      { length: slabs.count },
+      (_, index) => new PagedSlab(slabs.get(index), index * this.#perSlab),
+    )
+  }
+
+  /** The slab that has page `page`, if there is one. */
+  with(page: number): PagedSlab | undefined {
+    const slab = this.slabs[Math.floor(page / this.#perSlab)]
+    return slab !== undefined && page - slab.base < slab.pages ? slab : undefined
+  }
+
+  /** Marks a page as `to` if it is marked as `from`. */
+  mark(page: number, from: number, to: number): void {
+    const slab = this.with(page)
+    if (slab !== undefined) Atomics.compareExchange(slab.marks, page - slab.base, from, to)
+  }
+}
+
+/** Writes captured pages into fresh slabs of the sizes that the arena had. @throws {CodedError} ERR_STATE_FORMAT */
+export function restorePages(slabs: PagedSlabs, pages: ArrayLike<number>, bytes: Uint8Array): void {
+  for (let i = 0; i < pages.length; i++) {
+    const page = pages[i]!
+    const slab = slabs.with(page)
+    if (slab === undefined) throw foreign(`page ${page}`)
+    slab.page(page - slab.base).set(bytes.subarray(i * pageBytes, (i + 1) * pageBytes))
+  }
+}
+
+/**
+ * After the last page: nothing is dirty, and nothing is to be undone.
+ * @param interrupted It is: whoever opens the arena is given the commit word as it was at the cut.
+ */
+export function finishRestore(slabs: Slabs, interrupted = false): void {
+  for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(clean)
+  const words = new Int32Array(slabs.get(0), 0, head.blocks)
+  words[head.age] = firstAge
+  if (interrupted) return
+  words[head.journal] = words[head.journal + 1] = 0
+  words[head.journalTop] = head.journal + 2
+}
+
+export function foreign(found: string): Error {
+  return arenaError('ERR_STATE_FORMAT', `Cannot read the pages of state: found ${found}, which there is not`)
+}

@@ -1,0 +1,102 @@
+/**
+ * Shadow: a log of pages as they were at the cut, written by the isolate before it changes them, read by the host.
+ *
+ * Word 0 is how many there are, word 1 is not 0 if one found no room. Then a row for each: whose it is, its number, its
+ * words. Everything before the count is final; the host sets it to 0 at each cut, when nobody writes.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import { storeWord } from '../primordials.ts'
+import { Words } from './memory.ts'
+import { pageWords } from './pages.ts'
+
+const headWords = 4
+const rowWords = 2 + pageWords
+const countAt = 0
+const overflowAt = 1
+
+/** What a writer keeps a page in before it changes it. */
+export interface PageKeeper {
+  /** Keeps page `page` of its arena, whose words begin at `at` in `words`. */
+  keep(page: number, words: Int32Array, at: number): void
+}
+
+/** How large a shadow must be for `pages` pages. */
+export function shadowBytes(pages: number): number {
+  return 4 * (headWords + pages * rowWords)
+}
+
+/** The writer's end. */
+export class Shadow {
+  readonly #words: Int32Array
+  readonly #capacity: number
+
+  constructor(memory: ArrayBufferLike) {
+    this.#words = new Words(memory)
+    this.#capacity = capacityOf(memory.byteLength)
+  }
+
+  /** For the arena of partition `owner`. */
+  of(owner: number): PageKeeper {
+    return { keep: (page, words, at) => this.#keep(owner, page, words, at) }
+  }
+
+  #keep(owner: number, page: number, source: Int32Array, from: number): void {
+    const words = this.#words
+    const count = words[countAt]!
+    if (count >= this.#capacity) {
+      storeWord(words, overflowAt, 1)
+      return
+    }
+    const at = headWords + count * rowWords
+    words[at] = owner
+    words[at + 1] = page
+    for (let i = 0; i < pageWords; i++) words[at + 2 + i] = source[from + i]!
+    storeWord(words, countAt, count + 1)
+  }
+}
+
+/** The host's end. It believes nothing: what names no page of its own is left out. */
+export class ShadowReader {
+  readonly #words: Int32Array
+  readonly #bytes: Uint8Array
+  readonly #capacity: number
+
+  constructor(memory: ArrayBufferLike) {
+    this.#words = new Int32Array(memory)
+    this.#bytes = new Uint8Array(memory)
+    this.#capacity = capacityOf(memory.byteLength)
+  }
+
+  /** When nobody writes. */
+  clear(): void {
+    Atomics.store(this.#words, countAt, 0)
+    Atomics.store(this.#words, overflowAt, 0)
+  }
+
+  get overflown(): boolean {
+    return Atomics.load(this.#words, overflowAt) !== 0
+  }
+
+  get count(): number {
+    return Math.min(Math.max(0, Atomics.load(this.#words, countAt)), this.#capacity)
+  }
+
+  owner(row: number): number {
+    return this.#words[headWords + row * rowWords]!
+  }
+
+  page(row: number): number {
+    return this.#words[headWords + row * rowWords + 1]!
+  }
+
+  /** The bytes of the page in a row. */
+  bytes(row: number): Uint8Array {
+    const at = 4 * (headWords + row * rowWords + 2)
+    return this.#bytes.subarray(at, at + 4 * pageWords)
+  }
+}
+
+function capacityOf(bytes: number): number {
+  return Math.max(0, Math.floor((bytes / 4 - headWords) / rowWords))
+}
