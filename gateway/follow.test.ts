@@ -292,7 +292,6 @@ function runnerBeat(taskId: string, outputs: readonly OutputLedger[]): void {
       kind: 'runner',
       id: taskId,
       incarnation: 'x',
-      function: 'maker',
       generation: 1,
       sentAtMs: Date.now(),
     },
@@ -301,6 +300,7 @@ function runnerBeat(taskId: string, outputs: readonly OutputLedger[]): void {
       {
         ...{
           id: 'maker-0',
+          function: 'maker',
           index: 0,
           epoch: 1,
           version: 1,

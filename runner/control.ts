@@ -7,6 +7,7 @@
 import type { Msg } from '@nats-io/transport-node'
 import { type NatsConnection, subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
+import { splitHeartbeat } from '../infra/control/index.ts'
 import type { Assignment, Heartbeat, TaskCommand, TaskReply } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import type { RunnerErrorCode } from './errors.ts'
@@ -19,7 +20,6 @@ export interface ControlOptions {
   readonly nc: NatsConnection
   readonly namespace: string
   readonly taskId: string
-  readonly function: string
   readonly clock: Clock
   /** Makes the heartbeat of this moment. */
   readonly beat: () => Heartbeat
@@ -51,8 +51,9 @@ export class Control {
     this.#cancel()
     this.#beatMs = clock.monotonicMs()
     this.#cancel = clock.after(heartbeatEveryMs, () => this.beat())
-    if (!nc.isClosed())
-      nc.publish(subjects.heartbeatSubject(namespace, taskId), JSON.stringify(this.#options.beat()))
+    if (nc.isClosed()) return
+    for (const part of splitHeartbeat(this.#options.beat()))
+      nc.publish(subjects.heartbeatSubject(namespace, taskId), part)
   }
 
   /** Something changed: a heartbeat soon, however many changes. */
@@ -63,10 +64,10 @@ export class Control {
     this.#cancel = clock.after(waitMs, () => this.beat())
   }
 
-  /** Publishes a line of the function's log. */
+  /** Publishes a line of a function's log. */
   log(line: LogLine): void {
-    const { nc, namespace, function: name } = this.#options
-    if (!nc.isClosed()) nc.publish(subjects.logSubject(namespace, name), JSON.stringify(line))
+    const { nc, namespace } = this.#options
+    if (!nc.isClosed()) nc.publish(subjects.logSubject(namespace, line.function), JSON.stringify(line))
   }
 
   /** The last heartbeat, and no more. */
@@ -113,7 +114,7 @@ function parseCommand(message: Msg): TaskCommand | undefined {
     const command = message.json<TaskCommand>()
     const sound =
       typeof command.leaderEpoch === 'number' &&
-      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 1))
+      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 2))
     return sound ? command : undefined
   } catch {
     return undefined

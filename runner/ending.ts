@@ -13,6 +13,8 @@ export interface Ending {
   readonly code: number
   readonly reason: ExitReason
   readonly message: string
+  /** Whose fault it was, where that is known. */
+  readonly instance?: string
 }
 
 export function endingOf(reason: ExitReason, message: string): Ending {

@@ -1,25 +1,35 @@
 /**
- * Host: the runner proper. Takes its assignment, makes an isolate and a worker for each instance, and ends.
+ * Host: the runner proper. Takes its assignments, makes an isolate and a worker for each instance, and ends.
  *
  *     unassigned → starting → running → draining → ended
  *
  * Invariants:
  *  H1. Assignments are applied one after the other, in the order of their generations.
  *  H2. The process ends once, by `WatchdogPipe.end`, after a last heartbeat that says why was flushed.
+ *  H3. A generation is in force when the instances that it lacks have let go; who starts under it takes what the newest
+ *      assignment says.
+ * Design: docs/design/0005-runner.md, 0009-packing.md
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { openBundles } from '../infra/bundles/index.ts'
-import { connectBus, type NatsConnection, type Wire } from '../infra/bus/index.ts'
+import type { NatsConnection, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import type { Assignment, Heartbeat, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
+import type {
+  Assignment,
+  FunctionAssignment,
+  Heartbeat,
+  InstanceAssignment,
+  InstanceReport,
+} from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { Control } from './control.ts'
+import { Departed, neverRan } from './departed.ts'
 import { type Ending, endingOf } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
 import { Instance } from './isolate/index.ts'
+import { Sources } from './sources.ts'
 import { outputsOf, Worker } from './worker.ts'
 
 /** Longest wait for the first assignment. */
@@ -41,7 +51,11 @@ export class Host {
   readonly #control: Control
   readonly #failures: FailureLog
   readonly #incarnation = randomBytes(8).toString('hex')
+  readonly #sources: Sources
   readonly #workers = new Map<string, Worker>()
+  /** Being made; by instance, the one start that counts. */
+  readonly #starts = new Map<string, Promise<void>>()
+  readonly #departed: Departed
   #state: Heartbeat['state'] = 'starting'
   #assignment: Assignment | undefined
   #generationInForce = 0
@@ -54,17 +68,20 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options
     const { nc, environment, clock } = options
+    this.#sources = new Sources({ ...environment.nats, name: `${environment.taskId} bundles` })
+    this.#departed = new Departed(clock)
     this.#control = new Control({
       nc,
       namespace: environment.namespace,
       taskId: environment.taskId,
-      function: environment.function,
       clock,
       beat: () => this.#heartbeat(),
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
     })
-    const print = (id: string, message: string): void => this.#log(id, 'error', message)
+    const nameOf = (id: string): string =>
+      this.#assignment?.instances.find((instance) => instance.id === id)?.function ?? environment.function
+    const print = (id: string, message: string): void => this.#log(nameOf(id), id, 'error', message)
     this.#failures = new FailureLog({ clock, print })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(
@@ -84,6 +101,7 @@ export class Host {
     // Those at work first: what is being applied may wait for them. Then those that were started meanwhile.
     await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
     await this.#applied
+    await Promise.allSettled(this.#starts.values())
     await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
     await this.#end(endingOf('drained', reason))
   }
@@ -97,87 +115,112 @@ export class Host {
     this.#cancelWait()
     this.#applied = this.#applied
       .then(() => this.#apply(assignment))
-      .catch((error: unknown) => this.#end(startFailure(error)))
+      .catch((error: unknown) => this.#end(crash(error)))
   }
 
   async #apply(assignment: Assignment): Promise<void> {
     if (this.#state === 'draining' || this.#ending !== undefined) return
     const first = this.#assignment === undefined
     this.#assignment = assignment
-    if (first) await this.#startAll(assignment)
-    else await this.#reassignAll(assignment)
+    const wanted = new Map(assignment.instances.map((instance) => [instance.id, instance]))
+    for (const id of [...this.#starts.keys()]) if (!wanted.has(id)) this.#starts.delete(id)
+    this.#departed.forget((id) => !wanted.has(id))
+    this.#sources.keepOnly(new Set(Object.keys(assignment.functions)))
+    await Promise.all(
+      [...this.#workers].map(([id, worker]) => {
+        const instance = wanted.get(id)
+        if (instance === undefined) return this.#stopOne(id, worker)
+        return worker.reassign(functionOf(assignment, instance), instance)
+      }),
+    )
+    for (const instance of assignment.instances) this.#startOne(assignment, instance)
     this.#generationInForce = assignment.generation
-    if (this.#state === 'starting') this.#state = 'running'
-    this.#control.changed()
+    this.#changed()
     if (first) await this.#serveMetrics()
   }
 
-  async #startAll(assignment: Assignment): Promise<void> {
-    const source = await this.#fetch(assignment)
-    await Promise.all(assignment.instances.map((instance) => this.#start(assignment, instance, source)))
+  async #stopOne(id: string, worker: Worker): Promise<void> {
+    await worker.stop()
+    this.#workers.delete(id)
+    this.#departed.add({ ...worker.report(), state: 'stopped' })
   }
 
-  /** By a connection of its own: JetStream on a full disk freezes each connection that asks it for something. */
-  async #fetch(assignment: Assignment): Promise<{ bundle: string; sourceMap?: string }> {
-    const { nats, taskId } = this.#options.environment
-    const nc = await connectBus({ ...nats, name: `${taskId} bundles` })
-    try {
-      const bundles = await openBundles(nc)
-      const text = async (sha256: string): Promise<string> =>
-        new TextDecoder().decode(await bundles.get(sha256))
-      const [bundle, sourceMap] = await Promise.all([
-        text(assignment.bundleSha256),
-        assignment.sourceMapSha256 === undefined ? undefined : text(assignment.sourceMapSha256),
-      ])
-      return { bundle, ...(sourceMap === undefined ? {} : { sourceMap }) }
-    } finally {
-      await nc.close()
-    }
+  #startOne(assignment: Assignment, instance: InstanceAssignment): void {
+    const { id } = instance
+    if (this.#workers.has(id) || this.#starts.has(id) || this.#departed.hasFailed(id)) return
+    const isWanted = (): boolean => this.#starts.get(id) === start
+    const start: Promise<void> = this.#start(functionOf(assignment, instance), instance, isWanted)
+      .catch((error: unknown) => {
+        if (isWanted()) this.#instanceEnded(instance, startFailure(error))
+      })
+      .finally(() => {
+        if (isWanted()) this.#starts.delete(id)
+        this.#changed()
+      })
+    this.#starts.set(id, start)
   }
 
+  /** Makes the isolate, and the worker if it is still wanted then. */
   async #start(
-    assignment: Assignment,
-    instance: InstanceAssignment,
-    source: { bundle: string; sourceMap?: string },
+    fn: FunctionAssignment,
+    { id, index }: InstanceAssignment,
+    isWanted: () => boolean,
   ): Promise<void> {
     const { wire, environment, clock } = this.#options
     const isolate = await Instance.create({
-      function: assignment.function,
-      version: assignment.version,
-      instance: instance.index,
-      manifest: assignment.manifest,
-      ...source,
-      outputs: outputsOf(assignment),
+      function: fn.function,
+      version: fn.version,
+      instance: index,
+      manifest: fn.manifest,
+      ...(await this.#sources.get(fn)),
+      outputs: outputsOf(fn),
       seed: randomBytes(32),
       nowMs: clock.nowMs(),
-      log: (level, message) => this.#log(instance.id, level, message),
+      log: (level, message) => this.#log(fn.function, id, level, message),
     })
+    const newest = this.#assignment?.instances.find((instance) => instance.id === id)
+    if (this.#assignment === undefined || newest === undefined || !isWanted()) return isolate.kill()
     const worker = new Worker({
       wire,
       namespace: environment.namespace,
       clock,
-      assignment,
-      instance,
+      assignment: functionOf(this.#assignment, newest),
+      instance: newest,
       isolate,
-      onEnd: (ending) => void this.#end(ending),
-      onFailure: (id, action, error) => {
+      onEnd: (ending) => this.#instanceEnded(newest, ending),
+      onFailure: (_id, action, error) => {
         this.#failures.take(id, action, error)
         this.#control.changed()
       },
     })
-    this.#workers.set(instance.id, worker)
+    this.#workers.set(id, worker)
     worker.start()
+  }
+
+  /** Those of a packed runner go on where the isolate itself was sound to its end; else nothing is certain any more. */
+  #instanceEnded(instance: InstanceAssignment, ending: Ending): void {
+    const { id } = instance
+    if (this.#assignment?.packed !== true || !isOwnFailure(ending) || this.#state === 'draining')
+      return void this.#end({ ...ending, instance: id })
+    const version = this.#assignment.functions[instance.function]?.version ?? 0
+    const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
+    this.#workers.delete(id)
+    this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
+    this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
+    this.#changed()
+  }
+
+  #changed(): void {
+    if (this.#state === 'starting' && this.#generationInForce > 0 && this.#starts.size === 0)
+      this.#state = 'running'
+    this.#control.changed()
   }
 
   async #serveMetrics(): Promise<void> {
     const { serveMetrics } = await import('./metrics.ts')
     const reports = (): InstanceReport[] => [...this.#workers.values()].map((worker) => worker.report())
-    this.#metricsUrl = await serveMetrics(this.#options.environment.function, reports)
-  }
-
-  async #reassignAll(assignment: Assignment): Promise<void> {
-    for (const instance of assignment.instances)
-      await this.#workers.get(instance.id)?.reassign(assignment, instance)
+    this.#metricsUrl = await serveMetrics(reports)
+    this.#control.changed()
   }
 
   #heartbeat(): Heartbeat {
@@ -189,7 +232,6 @@ export class Host {
       kind: 'runner',
       id: environment.taskId,
       incarnation: this.#incarnation,
-      function: environment.function,
       generation: this.#generationInForce,
       sentAtMs: clock.nowMs(),
       state: this.#ending !== undefined ? 'stopped' : this.#state,
@@ -197,22 +239,18 @@ export class Host {
       rssBytes: rss,
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       ...(this.#metricsUrl === undefined ? {} : { metricsUrl: this.#metricsUrl }),
-      instances: [...this.#workers.values()].map((worker) => worker.report()),
+      instances: [
+        ...[...this.#workers.values()].map((worker) => worker.report()),
+        ...this.#departed.reports(),
+      ],
       ...(this.#ending === undefined ? {} : { exit: this.#ending }),
     }
   }
 
-  #log(instance: string, level: LogLine['level'], message: string): void {
-    const { environment, clock } = this.#options
-    const line: LogLine = {
-      timeMs: clock.nowMs(),
-      level,
-      function: environment.function,
-      version: this.#assignment?.version ?? 0,
-      instance,
-      message,
-    }
-    this.#control.log(line)
+  #log(name: string, instance: string, level: LogLine['level'], message: string): void {
+    const version = this.#assignment?.functions[name]?.version ?? 0
+    const timeMs = this.#options.clock.nowMs()
+    this.#control.log({ timeMs, level, function: name, version, instance, message })
   }
 
   async #end(ending: Ending): Promise<void> {
@@ -221,8 +259,11 @@ export class Host {
     this.#cancelWait()
     this.#failures.flush()
     if (ending.code !== 0) {
-      const instance = this.#assignment?.instances[0]?.id ?? this.#options.environment.function
-      this.#log(instance, 'error', `the runner ends (${ending.reason}): ${ending.message}`)
+      const because = `the runner ends (${ending.reason}): ${ending.message}`
+      const name = this.#options.environment.function
+      if (this.#assignment === undefined) this.#log(name, name, 'error', because)
+      for (const instance of this.#assignment?.instances ?? [])
+        this.#log(instance.function, instance.id, 'error', because)
     }
     this.#control.end()
     await Promise.race([
@@ -233,7 +274,21 @@ export class Host {
   }
 }
 
-/** Why an assignment could not be started. */
+function functionOf(
+  { functions }: Assignment,
+  { id, function: name }: InstanceAssignment,
+): FunctionAssignment {
+  const found = functions[name]
+  if (found === undefined) throw new Error(`The assignment names ${id}, and says nothing of '${name}'`)
+  return found
+}
+
+/** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
+function isOwnFailure({ reason }: Ending): boolean {
+  return reason === 'functionFailed' || reason === 'initFailed' || reason === 'bundle'
+}
+
+/** Why an instance could not be started. */
 function startFailure(error: unknown): Ending {
   const message = error instanceof Error ? error.message : String(error)
   const code = error instanceof CodedError ? error.code : ''
@@ -241,5 +296,9 @@ function startFailure(error: unknown): Ending {
   if (code === 'ERR_BUNDLE_LOAD' || code === 'ERR_INIT_FAILED') return endingOf('initFailed', message)
   if (code === 'ERR_DEADLINE') return endingOf('deadline', message)
   if (code === 'ERR_MEMORY') return endingOf('memory', message)
-  return endingOf('crashed', error instanceof Error ? (error.stack ?? message) : message)
+  return crash(error)
+}
+
+function crash(error: unknown): Ending {
+  return endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }

@@ -25,7 +25,7 @@ const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport)
 }
 
 /** Serves the reports of this moment. @returns The address. */
-export async function serveMetrics(name: string, reports: () => readonly InstanceReport[]): Promise<string> {
+export async function serveMetrics(reports: () => readonly InstanceReport[]): Promise<string> {
   const registry = new Registry()
   const registers = [registry]
   for (const [metric, [help, read]] of Object.entries(counters)) {
@@ -33,7 +33,8 @@ export async function serveMetrics(name: string, reports: () => readonly Instanc
       ...{ name: metric, help, labelNames, registers },
       collect() {
         this.reset()
-        for (const report of reports()) this.inc({ function: name, instance: report.id }, read(report))
+        for (const report of reports())
+          this.inc({ function: report.function, instance: report.id }, read(report))
       },
     })
   }
@@ -41,7 +42,8 @@ export async function serveMetrics(name: string, reports: () => readonly Instanc
     new Gauge({
       ...{ name: metric, help, labelNames, registers },
       collect() {
-        for (const report of reports()) this.set({ function: name, instance: report.id }, read(report))
+        for (const report of reports())
+          this.set({ function: report.function, instance: report.id }, read(report))
       },
     })
   }

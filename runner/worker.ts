@@ -20,9 +20,9 @@ import {
 } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type {
-  Assignment,
   ErrorReport,
   ExitReason,
+  FunctionAssignment,
   InputLedger,
   InstanceAssignment,
   InstanceReport,
@@ -48,7 +48,7 @@ export interface WorkerOptions {
   readonly wire: Wire
   readonly namespace: string
   readonly clock: Clock
-  readonly assignment: Assignment
+  readonly assignment: FunctionAssignment
   readonly instance: InstanceAssignment
   /** The isolate, loaded and initialised. */
   readonly isolate: Instance
@@ -61,7 +61,7 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions
   readonly #producer: Producer
-  #assignment: Assignment
+  #assignment: FunctionAssignment
   #instance: InstanceAssignment
   #consumer: Consumer
   #hand: TakenFrame[] = []
@@ -105,7 +105,7 @@ export class Worker {
   }
 
   /** Takes a newer assignment of the same version: streams and, with a higher epoch, other partitions. */
-  async reassign(assignment: Assignment, instance: InstanceAssignment): Promise<void> {
+  async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
     this.#assignment = assignment
     this.#setStreams(assignment)
     this.#options.isolate.setOutputs(outputsOf(assignment))
@@ -145,6 +145,7 @@ export class Worker {
     const stats = this.#options.isolate.stats()
     return {
       id: this.#instance.id,
+      function: this.#assignment.function,
       index: this.#instance.index,
       epoch: this.#instance.epoch,
       version: this.#assignment.version,
@@ -369,7 +370,7 @@ export class Worker {
     return await Promise.race([promise, this.#finished!.then(() => true)]).finally(cancel)
   }
 
-  #setStreams(assignment: Assignment): void {
+  #setStreams(assignment: FunctionAssignment): void {
     for (const descriptor of Object.values(assignment.streams)) this.#producer.setStream(descriptor)
   }
 
@@ -429,7 +430,7 @@ function addInputs(rows: readonly InputLedger[]): InputLedger[] {
 
 /** The streams that the function may write, as the runtime needs them. */
 export function outputsOf(
-  assignment: Assignment,
+  assignment: FunctionAssignment,
 ): Record<string, { readonly partitions: number; readonly keyed: boolean }> {
   return Object.fromEntries(
     assignment.manifest.ostreams.map((name) => {

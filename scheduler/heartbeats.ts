@@ -17,14 +17,33 @@ const outputs = z.array(
   }),
 )
 
+const exit = z.looseObject({
+  code: z.int(),
+  reason: z.string(),
+  message: z.string(),
+  instance: z.string().optional(),
+})
+
+const report = z.looseObject({
+  id: z.string(),
+  epoch: count,
+  state: z.string(),
+  recordsIn: count,
+  recordsOut: count,
+  errors: count,
+  outputs,
+  exit: exit.optional(),
+})
+
 const heartbeatSchema = z.looseObject({
   schema: z.literal(1),
   kind: z.enum(['runner', 'gateway', 'client']),
   id: z.string().min(1).max(200),
   generation: z.int().min(0),
   state: z.enum(['starting', 'running', 'draining', 'stopped']),
-  instances: z.array(z.looseObject({ recordsIn: count, recordsOut: count, errors: count, outputs })),
-  exit: z.looseObject({ code: z.int(), reason: z.string(), message: z.string() }).optional(),
+  instances: z.array(report),
+  exit: exit.optional(),
+  part: z.looseObject({ index: count, count }).optional(),
 })
 
 /** Undefined for what is no heartbeat of ours. */

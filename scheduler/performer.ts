@@ -21,6 +21,7 @@ import {
 import { assertNever, isCode } from '../sdk/errors.ts'
 import type { Action, Launch } from './core/index.ts'
 import type { Engine, LaunchOrder } from './engine.ts'
+import type { StatusWriter } from './status-writer.ts'
 import type { Writer } from './writer.ts'
 
 const killGraceMs = 10_000
@@ -33,6 +34,7 @@ export interface PerformerOptions {
   readonly namespace: string
   readonly store: Store
   readonly writer: Writer
+  readonly statuses: StatusWriter
   readonly engine: Engine
   readonly nc: NatsConnection
   readonly clock: Clock
@@ -86,8 +88,12 @@ export class Performer {
       case 'saveEpoch':
         return writer.put(paths.epoch(namespace, action.function), epochDocument(action.epoch))
       case 'createTask':
-      case 'updateTask':
         return writer.put(paths.task(action.document.taskId), action.document)
+      case 'createSeat':
+      case 'updateSeat':
+        return writer.put(paths.seat(namespace, action.document.instance), action.document)
+      case 'removeSeat':
+        return writer.remove(paths.seat(namespace, action.instance))
       case 'removeTask':
         this.#telling.delete(action.taskId)
         return writer.remove(paths.task(action.taskId))
@@ -144,9 +150,9 @@ export class Performer {
   async #saveStatus(document: StatusDocument): Promise<void> {
     this.#statuses.delete(document.function)
     try {
-      await this.#options.writer.put(paths.status(this.#options.namespace, document.function), document)
+      await this.#options.statuses.write(document)
     } catch (error) {
-      // Too many instances for one document: the platform goes on, only its picture of this function stands still.
+      // Too many consumers in its accounts: the platform goes on, only its picture of this function stands still.
       if (!isCode(error, 'ERR_STORE_TOO_LARGE')) throw error
       this.#options.log.error({ error: (error as Error).message }, 'a status is too large to be written')
     }
@@ -175,13 +181,13 @@ export class Performer {
 
   /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */
   async #removeFunction(name: string, versions: readonly number[]): Promise<void> {
-    const { namespace, store, writer } = this.#options
+    const { namespace, store, statuses } = this.#options
     const path = paths.function(namespace, name)
     const found = await store.get<FunctionDocument>(path)
     if (found !== undefined && found.value.deleted !== true) return
     for (const version of versions) await this.#removeQuietly(paths.version(namespace, name, version))
     this.#statuses.delete(name)
-    await writer.remove(paths.status(namespace, name))
+    await statuses.remove(name)
     if (found !== undefined) await this.#removeQuietly(path, found.version)
   }
 

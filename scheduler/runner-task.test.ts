@@ -6,11 +6,11 @@ import { ownRunnerCommand, parseRunnerCommand, runnerOrder } from './runner-task
 const launch = {
   document: {
     taskId: 'ns_score_0_1_x',
-    instance: 'score-0',
+    name: 'score-0',
     agentId: 'S0',
-    function: 'score',
     resources: { cpus: 0.25, memMib: 256, diskMib: 32 },
   },
+  function: 'score',
 } as unknown as Launch
 
 test('runnerOrder tells the runner who it is and where NATS is, and nothing else', () => {

@@ -57,7 +57,7 @@ export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGrac
   const [value, ...args] = options.command
   return {
     taskId: document.taskId,
-    name: document.instance,
+    name: document.name,
     agentId: document.agentId,
     resources: document.resources,
     killGraceMs,
@@ -67,7 +67,7 @@ export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGrac
       environment: {
         CONCORD_TASK_ID: document.taskId,
         CONCORD_NAMESPACE: options.namespace,
-        CONCORD_FUNCTION: document.function,
+        CONCORD_FUNCTION: launch.function,
         CONCORD_NATS_URL: options.natsUrl,
         ...(options.natsUser === undefined ? {} : { CONCORD_NATS_USER: options.natsUser }),
         ...(options.natsPassword === undefined ? {} : { CONCORD_NATS_PASSWORD: options.natsPassword }),

@@ -8,13 +8,14 @@
 import type { NatsConnection } from '../infra/bus/index.ts'
 import { subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
+import { HeartbeatJoiner } from '../infra/control/index.ts'
 import type { Log } from '../infra/log.ts'
 import type { Registry } from '../infra/metrics.ts'
 import {
   type EpochDocument,
   type FrameworkDocument,
   paths,
-  type StatusDocument,
+  type SeatDocument,
   type Store,
   type TaskDocument,
 } from '../infra/store/index.ts'
@@ -23,6 +24,7 @@ import type { Engine, LaunchOrder } from './engine.ts'
 import { parseHeartbeat } from './heartbeats.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
+import { StatusWriter } from './status-writer.ts'
 import { WantedReader } from './wanted.ts'
 import { Writer } from './writer.ts'
 
@@ -73,8 +75,10 @@ export class Scheduler {
     this.#engine = engine
     const failed = (error: Error) => this.#fail(error)
     const { orderOf } = this.#options
-    this.#performer = new Performer({ namespace, store, writer, engine, nc, clock, log, orderOf, failed })
-    this.#dispatch(await this.#takeOver(writer))
+    const statuses = new StatusWriter(store, writer, namespace)
+    const options = { namespace, store, writer, statuses, engine, nc, clock, log, orderOf, failed }
+    this.#performer = new Performer(options)
+    this.#dispatch(await this.#takeOver(writer, statuses))
     this.#reader.watch((wanted) => this.#dispatch({ kind: 'wanted', wanted }), failed)
     this.#listen()
     engine.start({
@@ -97,13 +101,12 @@ export class Scheduler {
     await this.#engine?.close()
   }
 
-  async #takeOver(writer: Writer): Promise<Event> {
+  async #takeOver(writer: Writer, statusWriter: StatusWriter): Promise<Event> {
     const { store, namespace } = this.#options
     const wanted = await this.#reader.read()
     const tasks = await takeAll<TaskDocument>(store, writer, paths.tasks, paths.task)
-    const statuses = await takeAll<StatusDocument>(store, writer, paths.statuses(namespace), (name) =>
-      paths.status(namespace, name),
-    )
+    const statuses = await statusWriter.takeOver()
+    const seats = await takeAll<SeatDocument>(store, writer, paths.seats, (name) => `${paths.seats}/${name}`)
     const epochs = new Map<string, number>()
     for (const name of await store.list(paths.epochs)) {
       if (!name.startsWith(`${namespace}.`)) continue
@@ -111,9 +114,10 @@ export class Scheduler {
       const taken = await writer.take<EpochDocument>(paths.epoch(namespace, functionName))
       if (taken !== undefined) epochs.set(functionName, taken.epoch)
     }
-    const own = tasks.filter((task) => task.namespace === namespace)
+    const own = tasks.filter((task) => task.namespace === namespace && task.schema === 2)
+    const ownSeats = seats.filter((seat) => seat.namespace === namespace)
     this.#options.log.info({ tasks: own.length, functions: wanted.functions.size }, 'took over')
-    return { kind: 'restored', tasks: own, statuses, epochs, wanted }
+    return { kind: 'restored', tasks: own, seats: ownSeats, statuses, epochs, wanted }
   }
 
   #keepFrameworkId(writer: Writer, id: string): void {
@@ -125,12 +129,15 @@ export class Scheduler {
 
   #listen(): void {
     const { nc, namespace, log } = this.#options
+    const joiner = new HeartbeatJoiner()
     const subscription = nc.subscribe(subjects.heartbeatSubject(namespace, '*'), {
       callback: (error, message) => {
         if (error !== null) return log.warn({ error: error.message }, 'heartbeats cannot be heard')
         const heartbeat = parseHeartbeat(message.data)
-        if (heartbeat === undefined) log.warn({ subject: message.subject }, 'a heartbeat cannot be read')
-        else this.#dispatch({ kind: 'heartbeat', heartbeat })
+        if (heartbeat === undefined)
+          return log.warn({ subject: message.subject }, 'a heartbeat cannot be read')
+        const whole = joiner.take(heartbeat)
+        if (whole !== undefined) this.#dispatch({ kind: 'heartbeat', heartbeat: whole })
       },
     })
     this.#stops.push(() => subscription.unsubscribe())

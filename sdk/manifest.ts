@@ -33,7 +33,8 @@ export const errorPolicySchema = z.union([
 export const resourcesSchema = z.strictObject({
   /** Cores, shares of one. */
   cpus: z.number().min(0.01).max(1024).default(0.25),
-  memMib: z.int().min(64).max(1048576).default(256),
+  /** At least 64 for an instance that has a runner to itself. */
+  memMib: z.int().min(1).max(1048576).default(256),
   diskMib: z.int().min(0).max(1048576).default(32),
 })
 
@@ -51,6 +52,11 @@ export const limitsSchema = z.strictObject({
   outputBytesPerRecord: z.int().min(1024).max(16777216).default(4194304),
 })
 
+export const instancesPerRunnerMax = 256
+const instancesPerPackedRunnerDefault = 8
+/** A runner that holds one instance needs so much memory for itself. */
+export const runnerMemMibMin = 64
+
 /** Starts of one instance after failures before it counts as crash-looping and stays down. */
 export const restartsSchema = z.int().min(0).max(1000000).default(10)
 
@@ -63,6 +69,10 @@ export const manifestSchema = z.strictObject({
   ostreams: z.array(nameSchema).max(64).default([]),
   onError: errorPolicySchema.default('fail'),
   instances: z.int().min(0).max(1024).default(1),
+  /** How many instances one runner is made for. Absent: one, or 8 with `pack`. */
+  instancesPerRunner: z.int().min(1).max(instancesPerRunnerMax).optional(),
+  /** Functions of one pack share runners, and each other's memory and end. */
+  pack: nameSchema.optional(),
   resources: resourcesSchema.prefault({}),
   limits: limitsSchema.prefault({}),
   restarts: restartsSchema,
@@ -74,6 +84,12 @@ export const manifestSchema = z.strictObject({
 export type Manifest = z.output<typeof manifestSchema>
 /** A manifest as an author writes it: what has a default may be left out. */
 export type ManifestInput = z.input<typeof manifestSchema>
+
+/** How many instances a runner of the function is made for; undefined if each has its own. */
+export function instancesPerRunnerOf({ instancesPerRunner, pack }: Manifest): number | undefined {
+  if (pack !== undefined) return instancesPerRunner ?? instancesPerPackedRunnerDefault
+  return instancesPerRunner === 1 ? undefined : instancesPerRunner
+}
 
 /** Partitions of a stream that nobody has configured. */
 export const partitionsDefault = 16

@@ -10,6 +10,7 @@ import type { StreamDescriptor } from '../../infra/control/messages.ts'
 import {
   type FunctionDocument,
   paths,
+  readStatus,
   type StatusDocument,
   type Store,
   type StreamDocument,
@@ -142,7 +143,7 @@ async function readFunction(store: Store, ns: string, name: string): Promise<Liv
   if (document === undefined) return undefined
   const version = (await store.get<VersionDocument>(paths.version(ns, name, document.version)))?.value
   if (version === undefined) return undefined
-  const status = (await store.get<StatusDocument>(paths.status(ns, name)))?.value
+  const status = await readStatus(store, ns, name)
   return { name, document, version, status }
 }
 

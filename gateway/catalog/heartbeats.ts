@@ -3,7 +3,9 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import { HeartbeatJoiner } from '../../infra/control/index.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
+import type { InstanceStatus } from '../../infra/store/index.ts'
 
 /** A process that was silent for so long is not spoken of any more. */
 const freshMs = 30_000
@@ -16,6 +18,7 @@ interface Heard {
 
 export class Heartbeats {
   readonly #clock: Clock
+  readonly #joiner = new HeartbeatJoiner()
   readonly #heard = new Map<string, Heard>()
   readonly #sinceMs: number
 
@@ -26,7 +29,8 @@ export class Heartbeats {
 
   /** Takes a message from the bus; what is no heartbeat is ignored. */
   take(bytes: Uint8Array): void {
-    const beat = read(bytes)
+    const part = read(bytes)
+    const beat = part === undefined ? undefined : this.#joiner.take(part)
     if (beat === undefined) return
     this.#heard.delete(beat.id) // so that the map is in order of time
     this.#heard.set(beat.id, { beat, atMs: this.#clock.monotonicMs() })
@@ -68,4 +72,18 @@ function read(bytes: Uint8Array): Heartbeat | undefined {
   } catch {
     return undefined
   }
+}
+
+/**
+ * What a heartbeat says of an instance. A packed runner reports for a while also of those that have left: the account of
+ * such a one is this instance's only as long as the status still names its epoch.
+ */
+export function reportOf(
+  beat: Heartbeat | undefined,
+  { id, epoch }: Pick<InstanceStatus, 'id' | 'epoch'>,
+): InstanceReport | undefined {
+  const mine = beat?.instances.filter((report) => report.id === id) ?? []
+  return (
+    mine.find(({ state }) => state !== 'stopped' && state !== 'failed') ?? mine.find((r) => r.epoch === epoch)
+  )
 }

@@ -7,7 +7,7 @@ import { addLedgers } from '../../infra/bus/index.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import type { Ledger } from '../../sdk/api.ts'
 import type { CatalogView } from './catalog.ts'
-import type { Heartbeats } from './heartbeats.ts'
+import { type Heartbeats, reportOf } from './heartbeats.ts'
 
 /** Every producer's account: of runners that live, of runners that ended, and of gateways. */
 export function allOutputs(
@@ -19,9 +19,9 @@ export function allOutputs(
   const rows: OutputLedger[] = [...own]
   for (const { status } of view.functions.values()) {
     rows.push(...(status?.ended.outputs ?? []))
-    for (const { taskId, id } of status?.instances ?? []) {
-      const beat = taskId === undefined ? undefined : heartbeats.of(taskId)
-      rows.push(...(beat?.instances.find((report) => report.id === id)?.outputs ?? []))
+    for (const instance of status?.instances ?? []) {
+      if (instance.taskId !== undefined)
+        rows.push(...(reportOf(heartbeats.of(instance.taskId), instance)?.outputs ?? []))
     }
   }
   for (const beat of heartbeats.ofClients()) if (beat.id !== ownId) rows.push(...(beat.outputs ?? []))

@@ -6,7 +6,7 @@ import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/contro
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import type { FunctionDetail, FunctionSummary, Instance, StreamSummary, Topology } from '../../sdk/api.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
-import type { Heartbeats } from './heartbeats.ts'
+import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
 
 export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary {
@@ -87,9 +87,9 @@ interface Heard {
   readonly report: InstanceReport
 }
 
-function heard({ taskId, id }: InstanceStatus, heartbeats: Heartbeats): Heard | undefined {
-  const beat = taskId === undefined ? undefined : heartbeats.of(taskId)
-  const report = beat?.instances.find((r) => r.id === id)
+function heard(status: InstanceStatus, heartbeats: Heartbeats): Heard | undefined {
+  const beat = status.taskId === undefined ? undefined : heartbeats.of(status.taskId)
+  const report = reportOf(beat, status)
   return beat === undefined || report === undefined ? undefined : { beat, report }
 }
 

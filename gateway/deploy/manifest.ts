@@ -10,9 +10,11 @@ import { documentBytesMax } from '../../infra/store/index.ts'
 import {
   errorPolicySchema,
   inputSchema,
+  instancesPerRunnerOf,
   type Manifest,
   manifestSchema,
   nameSchema,
+  runnerMemMibMin,
 } from '../../sdk/manifest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
@@ -57,6 +59,7 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
   })
   refuseContradictions(code, manifest)
   refuseUnsupported(manifest)
+  refuseTooSmall(manifest)
   if (Object.keys(manifest.istreams).length > 0 && !callbacks.includes('processRecord')) {
     throw refuse(
       'ERR_METADATA_INVALID',
@@ -106,6 +109,15 @@ function groupingsText(inputs: Readonly<Record<string, { readonly grouping: stri
     .map(([name, { grouping }]) => `${name}: ${grouping}`)
     .sort()
     .join(', ')
+}
+
+function refuseTooSmall(manifest: Manifest): void {
+  const { name, resources } = manifest
+  if (resources.memMib >= runnerMemMibMin || instancesPerRunnerOf(manifest) !== undefined) return
+  throw refuse(
+    'ERR_MANIFEST_INVALID',
+    `Cannot deploy '${name}': resources.memMib is ${resources.memMib}, and a runner alone takes ${runnerMemMibMin}. Ask for more, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
+  )
 }
 
 function refuseUnsupported({ name, istreams }: Manifest): void {

@@ -16,7 +16,7 @@ import type { OutputLedger } from '../../infra/control/messages.ts'
 import { type FollowerDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
 import type { FollowEvent, RecordOutput } from '../../sdk/api.ts'
 import { type Catalog, followerName } from '../catalog/catalog.ts'
-import type { Heartbeats } from '../catalog/heartbeats.ts'
+import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { outputsOf } from './encode.ts'
@@ -178,7 +178,7 @@ export class HoldingFollower {
       for (const instance of catalog.current.functions.get(producer)?.status?.instances ?? []) {
         if (!mayProduce.has(instance.state)) continue
         const beat = instance.taskId === undefined ? undefined : heartbeats.of(instance.taskId)
-        const report = beat?.instances.find(({ id }) => id === instance.id)
+        const report = reportOf(beat, instance)
         if (!heeds(report?.outputs)) return `instance ${instance.id}`
       }
     }

@@ -28,6 +28,7 @@ export interface StreamDescriptor {
 export interface InstanceAssignment {
   /** `FUNCTION-INDEX`, e.g. `score-0`. */
   readonly id: string
+  readonly function: string
   readonly index: number
   /** Grows with each change of this instance's owner or partitions, taken or given up; fences the old owner (I8). */
   readonly epoch: number
@@ -35,11 +36,8 @@ export interface InstanceAssignment {
   readonly partitions: Readonly<Record<string, readonly number[]>>
 }
 
-export interface Assignment {
-  readonly schema: 1
-  readonly taskId: string
-  /** Grows with each change of this assignment. */
-  readonly generation: number
+/** What the instances of one function have in common. */
+export interface FunctionAssignment {
   readonly function: string
   readonly version: number
   /** Hex sha256 of the bundle: its name in the bundle store. */
@@ -47,10 +45,21 @@ export interface Assignment {
   /** Hex sha256 of its source map in the bundle store, if one was uploaded. */
   readonly sourceMapSha256?: string
   readonly manifest: Manifest
-  readonly instances: readonly InstanceAssignment[]
   /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
   readonly streams: Readonly<Record<string, StreamDescriptor>>
   readonly groupings: Readonly<Record<string, Grouping>>
+}
+
+/** All that a runner should be doing; it replaces the assignment before (docs/design/0009-packing.md). */
+export interface Assignment {
+  readonly schema: 2
+  readonly taskId: string
+  /** Grows with each change of this assignment. */
+  readonly generation: number
+  /** True: instances come and go, and one that fails by itself leaves the others at work. */
+  readonly packed: boolean
+  readonly functions: Readonly<Record<string, FunctionAssignment>>
+  readonly instances: readonly InstanceAssignment[]
 }
 
 export type TaskCommand =
@@ -109,10 +118,12 @@ export interface InputLedger {
 
 export interface InstanceReport {
   readonly id: string
+  readonly function: string
   readonly index: number
   readonly epoch: number
   readonly version: number
-  readonly state: 'starting' | 'running' | 'draining' | 'failed'
+  /** `stopped`: it has left; its last report, for the accounts. */
+  readonly state: 'starting' | 'running' | 'draining' | 'failed' | 'stopped'
   readonly recordsIn: number
   readonly recordsOut: number
   readonly errors: number
@@ -125,6 +136,17 @@ export interface InstanceReport {
   readonly outputs: readonly OutputLedger[]
   readonly inputs: readonly InputLedger[]
   readonly lastError?: ErrorReport
+  /** Of one that has failed by itself in a packed runner; repeated until an assignment without it comes. */
+  readonly exit?: ExitReport
+}
+
+/** Why a process, or an instance, ended by itself. */
+export interface ExitReport {
+  readonly code: number
+  readonly reason: string
+  readonly message: string
+  /** Of a process: the instance whose fault it was, where that is known. */
+  readonly instance?: string
 }
 
 export interface Heartbeat {
@@ -134,10 +156,9 @@ export interface Heartbeat {
   readonly id: string
   /** Fresh per process. */
   readonly incarnation: string
-  readonly function?: string
   /**
-   * Generation of the assignment that is in force; 0 before the first. Partitions that it lacks have been given up: once
-   * this is heard, they are given to others.
+   * Generation of the assignment that is in force; 0 before the first. Instances and partitions that it lacks have been
+   * given up: once this is heard, they are given to others. It says nothing of who runs: the reports do.
    */
   readonly generation: number
   readonly sentAtMs: number
@@ -152,7 +173,9 @@ export interface Heartbeat {
   /** Of a gateway: raw records from NATS that were not taken, by reason, since its start. */
   readonly rawDropped?: Readonly<Record<string, number>>
   /** In the last heartbeat of a process that ends by itself. */
-  readonly exit?: { readonly code: number; readonly reason: string; readonly message: string }
+  readonly exit?: ExitReport
+  /** Of a report that is too large for one message: which part of how many. Those of one report share `sentAtMs`. */
+  readonly part?: { readonly index: number; readonly count: number }
 }
 
 /**

@@ -23,9 +23,13 @@ export const paths = {
   command: (ns: string, id: string) => `/ns/${ns}/commands/${id}`,
   statuses: (ns: string) => `/ns/${ns}/status`,
   status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
+  statusPages: (ns: string, fn: string) => `/ns/${ns}/status/${fn}/pages`,
+  statusPage: (ns: string, fn: string, page: number) => `/ns/${ns}/status/${fn}/pages/${page}`,
   framework: '/scheduler/framework',
   tasks: '/scheduler/tasks',
   task: (taskId: string) => `/scheduler/tasks/${taskId}`,
+  seats: '/scheduler/seats',
+  seat: (ns: string, instance: string) => `/scheduler/seats/${ns}.${instance}`,
   epochs: '/scheduler/epochs',
   /** Kept when the function is deleted: a later one of that name must not start below. */
   epoch: (ns: string, fn: string) => `/scheduler/epochs/${ns}.${fn}`,
@@ -112,7 +116,7 @@ export interface InstanceStatus {
   readonly why?: string
 }
 
-/** Written by the scheduler: what is. */
+/** Written by the scheduler: what is. In the store it is cut in pages: status-pages.ts. */
 export interface StatusDocument {
   readonly schema: 1
   readonly function: string
@@ -127,23 +131,49 @@ export interface StatusDocument {
   }
 }
 
-/** Written by the scheduler before ACCEPT: a task that it knows of, launched or about to be. Never reused. */
+export interface TaskResources {
+  readonly cpus: number
+  readonly memMib: number
+  readonly diskMib: number
+}
+
+/** Written by the scheduler before ACCEPT, never changed: a task that it knows of, launched or about to be. Ids are never reused. */
 export interface TaskDocument {
+  /** 1 was a task that held its one instance's seat itself. */
+  readonly schema: 2
+  readonly taskId: string
+  readonly namespace: string
+  /** The instance for which it was launched; of a packed one, the function or pack. */
+  readonly name: string
+  /** Whose instances may share it: `fn/NAME` or `pack/NAME`. Absent: it holds one instance, and is stopped as a whole. */
+  readonly group?: string
+  /** How many instances it has room for. */
+  readonly room: number
+  /** How often those have failed in a row that it takes. */
+  readonly failures: number
+  readonly agentId: string
+  readonly hostname: string
+  readonly resources: TaskResources
+  readonly launchedAtMs: number
+}
+
+/** Written by the scheduler before the runner is told: the place of one instance in a task. Removed when it has ended. */
+export interface SeatDocument {
   readonly schema: 1
   readonly taskId: string
   readonly namespace: string
-  readonly function: string
-  readonly version: number
   readonly instance: string
+  readonly function: string
   readonly index: number
+  readonly version: number
+  /** At which it was seated. */
+  readonly firstEpoch: number
   readonly epoch: number
-  readonly agentId: string
-  readonly hostname: string
-  readonly resources: { readonly cpus: number; readonly memMib: number; readonly diskMib: number }
-  readonly launchedAtMs: number
+  /** Its part of the task's. */
+  readonly resources: TaskResources
   /**
-   * Partition numbers, of each input that is not broadcast, that the task may own. Written before an assignment that
-   * gives it more and after the runner has given some up, so those of a function's tasks never overlap.
+   * Partition numbers, of each input that is not broadcast, that the instance may own. Written before an assignment that
+   * gives it more and after the runner has given some up, so those of a function's instances never overlap.
    */
   readonly shares: readonly number[]
   /** Of these, those of its latest assignment, which came with `epoch`; the others it has been told to give up. */

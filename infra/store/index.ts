@@ -7,12 +7,22 @@ export {
   type FunctionDocument,
   type InstanceStatus,
   paths,
+  type SeatDocument,
   type StatusDocument,
   type StreamDocument,
   storeSchema,
   type TaskDocument,
+  type TaskResources,
   type VersionDocument,
 } from './documents.ts'
 export { type FileLock, tryLock } from './file-lock.ts'
 export { openStore } from './open.ts'
+export {
+  pageInstances,
+  pagesOf,
+  readStatus,
+  type StatusHead,
+  type StatusPage,
+  statusOf,
+} from './status-pages.ts'
 export { documentBytesMax, type Leadership, type Store, type StoredDocument, upsert } from './store.ts'

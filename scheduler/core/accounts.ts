@@ -2,27 +2,26 @@
  * Accounts: what ended instances have sent and processed, added up, so that the ledger (I7) outlives them.
  * @module
  */
-import type { Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
+import type { InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { Accounts } from './state.ts'
 
 /**
- * Adds the last heartbeat of an ended task. It will hear of no acknowledgement any more, so what it had in flight is
- * unaccounted for: it may have been processed, and nobody will ever say so.
+ * Adds the last report of an instance that has ended. It will hear of no acknowledgement any more, so what it had in
+ * flight is unaccounted for: it may have been processed, and nobody will ever say so.
  */
-export function addAccounts(to: Accounts, beat: Heartbeat | undefined): Accounts {
-  if (beat === undefined) return to
+export function addAccounts(to: Accounts, report: InstanceReport | undefined): Accounts {
+  if (report === undefined) return to
   const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
-  let { recordsIn, recordsOut, errors } = to
-  for (const report of beat.instances) {
-    recordsIn += report.recordsIn
-    recordsOut += report.recordsOut
-    errors += report.errors
-    for (const row of report.outputs) {
-      const settled = { ...row, unaccounted: row.sent - row.acked }
-      outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), settled))
-    }
+  for (const row of report.outputs) {
+    const settled = { ...row, unaccounted: row.sent - row.acked }
+    outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), settled))
   }
-  return { recordsIn, recordsOut, errors, outputs: [...outputs.values()] }
+  return {
+    recordsIn: to.recordsIn + report.recordsIn,
+    recordsOut: to.recordsOut + report.recordsOut,
+    errors: to.errors + report.errors,
+    outputs: [...outputs.values()],
+  }
 }
 
 function rowKey(row: OutputLedger): string {

@@ -7,11 +7,11 @@
  * partitions change (C2, C3). A holder that is ending keeps its shares until it has ended.
  * @module
  */
-import type { Assignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { Assignment, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { Draft } from './draft.ts'
-import { type FunctionState, instanceId, type Slot, type Task } from './state.ts'
+import type { FunctionState, Seat, Slot, Task } from './state.ts'
 import { streamsOf } from './topology.ts'
 
 /** By input stream. */
@@ -23,23 +23,21 @@ type Partitions = InstanceAssignment['partitions']
  */
 const generationsPerLeader = 1_000_000
 
-/** Brings every living task of the wanted version that has been heard towards its share of the partitions. */
+/** Brings every living seat of the wanted version, once its task was heard, towards its share of the partitions. */
 export function assignShares(
   draft: Draft,
   fn: FunctionState,
   version: VersionDocument,
   active: readonly number[],
 ): void {
-  const living = fn.slots.filter((slot) => slot.task !== undefined)
-  for (const slot of living) giveBack(draft, slot.task as Task)
-  for (const slot of living) {
-    const task = slot.task as Task
-    if (slot.phase === 'draining' || task.document.version !== version.version || task.beat === undefined)
-      continue
+  for (const slot of fn.slots) {
+    const { seat } = slot
+    if (seat === undefined || slot.phase === 'draining' || seat.document.version !== version.version) continue
+    const task = draft.taskOf(seat)
+    if (task.beat === undefined) continue
     const mine = freeShares(draft, fn, version.manifest, active, slot)
     const partitions = partitionsOf(draft, version.manifest, mine)
-    if (!isAsBefore(task, mine, partitions)) move(draft, task, mine)
-    assign(draft, task, version, partitions)
+    if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine)
   }
 }
 
@@ -54,7 +52,7 @@ export function freeShares(
   const seat = active.indexOf(slot.index)
   if (seat < 0) return []
   const others = fn.slots.filter((other) => other !== slot)
-  const taken = new Set(others.flatMap((other) => other.task?.document.shares ?? []))
+  const taken = new Set(others.flatMap((other) => other.seat?.document.shares ?? []))
   const shares: number[] = []
   for (let share = seat; share < sharesOf(draft, manifest); share += active.length) {
     if (!taken.has(share)) shares.push(share)
@@ -68,35 +66,43 @@ function sharesOf(draft: Draft, manifest: Manifest): number {
     .reduce((most, [stream]) => Math.max(most, draft.state.topology.get(stream)?.partitions ?? 0), 0)
 }
 
-/** Once the newest assignment is in force, the task owns what that says and nothing else. */
-function giveBack(draft: Draft, task: Task): void {
-  const { told, shares } = task.document
-  if (task.assigned === undefined || task.beat?.generation !== task.assigned.generation) return
-  if (told.length === shares.length) return
-  task.document = { ...task.document, shares: told }
-  draft.act({ kind: 'updateTask', document: task.document })
+/** Once the newest assignment is in force, the instances own what that says and nothing else. */
+export function giveBack(draft: Draft, task: Task): void {
+  if (!inForce(task)) return
+  for (const { seat } of draft.seated(task)) {
+    const { told, shares, instance, epoch } = seat.document
+    const isTold = task.assigned?.instances.some((one) => one.id === instance && one.epoch === epoch)
+    if (isTold && told.length !== shares.length) draft.updateSeat(seat, { shares: told })
+  }
 }
 
-function isAsBefore(task: Task, mine: readonly number[], partitions: Partitions): boolean {
-  const before = task.assigned?.instances[0]?.partitions
+/** The newest assignment is what the runner goes by. */
+export function inForce(task: Readonly<Task>): boolean {
+  return task.assigned !== undefined && task.beat?.generation === task.assigned.generation
+}
+
+function isAsBefore(task: Task, seat: Seat, mine: readonly number[], partitions: Partitions): boolean {
+  const before = task.assigned?.instances.find(({ id }) => id === seat.document.instance)?.partitions
   if (before !== undefined) return JSON.stringify(partitions) === JSON.stringify(before)
-  return JSON.stringify(mine) === JSON.stringify(task.document.told)
+  return JSON.stringify(mine) === JSON.stringify(seat.document.told)
 }
 
 /**
- * The task is to own other partitions than before: at a higher epoch, and written down before it is told. What it is to
- * give up it may own until it reports otherwise.
+ * The instance is to own other partitions than before: at a higher epoch, and written down before it is told. What it is
+ * to give up it may own until its runner reports otherwise.
  */
-function move(draft: Draft, task: Task, mine: readonly number[]): void {
-  const shares = [...new Set([...task.document.shares, ...mine])].sort((a, b) => a - b)
-  task.document = { ...task.document, shares, told: mine, epoch: draft.nextEpoch(task.document.function) }
-  draft.act({ kind: 'updateTask', document: task.document })
+function move(draft: Draft, seat: Seat, mine: readonly number[]): void {
+  const shares = [...new Set([...seat.document.shares, ...mine])].sort((a, b) => a - b)
+  draft.updateSeat(seat, { shares, told: mine, epoch: draft.nextEpoch(seat.document.function) })
 }
 
-function assign(draft: Draft, task: Task, version: VersionDocument, partitions: Partitions): void {
-  const seen = task.beat?.generation ?? 0
+/** Tells a task that was heard what it should be doing, if that is not what it was told last. */
+export function tell(draft: Draft, task: Task): void {
+  if (task.beat === undefined || task.killedAtMs !== undefined) return
+  const seen = task.beat.generation
   const before = task.assigned
-  const assignment = assignmentOf(draft, task, version, partitions, before?.generation ?? 0)
+  const assignment = assignmentOf(draft, task, before?.generation ?? 0)
+  if (assignment === undefined) return
   if (
     before !== undefined &&
     seen <= before.generation &&
@@ -114,26 +120,37 @@ export function sendAssignment(draft: Draft, task: Task): void {
   draft.act({ kind: 'assign', assignment: task.assigned, leaderEpoch: draft.state.leaderEpoch })
 }
 
-function assignmentOf(
-  draft: Draft,
-  task: Task,
-  version: VersionDocument,
-  partitions: Partitions,
-  generation: number,
-): Assignment {
+/** Undefined as long as the version of one of its instances is not known: then nothing is said. */
+function assignmentOf(draft: Draft, task: Task, generation: number): Assignment | undefined {
+  const functions: Record<string, FunctionAssignment> = {}
+  const instances: InstanceAssignment[] = []
+  for (const { slot, seat } of draft.seated(task)) {
+    if (slot.phase === 'draining') continue
+    const { function: name, instance: id, index, epoch, told } = seat.document
+    const version = draft.wantedVersion(name)
+    if (version === undefined || version.version !== seat.document.version) return undefined
+    functions[name] ??= functionOf(draft, version)
+    instances.push({
+      id,
+      function: name,
+      index,
+      epoch,
+      partitions: partitionsOf(draft, version.manifest, told),
+    })
+  }
+  const { taskId, group } = task.document
+  return { schema: 2, taskId, generation, packed: group !== undefined, functions, instances }
+}
+
+function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment {
   const { manifest } = version
   const descriptors = streamsOf(manifest).flatMap((name) => draft.state.topology.get(name) ?? [])
-  const { taskId, function: name, index, epoch } = task.document
   return {
-    schema: 1,
-    taskId,
-    generation,
-    function: name,
+    function: manifest.name,
     version: version.version,
     bundleSha256: version.bundleSha256,
     ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
     manifest,
-    instances: [{ id: instanceId(name, index), index, epoch, partitions }],
     streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
     groupings: Object.fromEntries(
       Object.entries(manifest.istreams).map(([stream, input]) => [stream, input.grouping]),

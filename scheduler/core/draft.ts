@@ -3,7 +3,7 @@
  * as plain assignments while the state that came in stays as it was; `finish` answers the state that goes out.
  * @module
  */
-import type { VersionDocument } from '../../infra/store/index.ts'
+import type { SeatDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
 import { nextRandom } from '../backoff.ts'
 import type { Action } from './protocol.ts'
 import {
@@ -11,10 +11,18 @@ import {
   instanceId,
   noAccounts,
   type Phase,
+  type Seat,
   type Slot,
   type State,
   type Task,
 } from './state.ts'
+
+/** A slot that has a seat. */
+export interface Seated {
+  readonly fn: FunctionState
+  readonly slot: Slot
+  readonly seat: Seat
+}
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -23,14 +31,18 @@ export class Draft {
   readonly actions: Action[] = []
   readonly state: Writable<State>
   readonly functions: Map<string, FunctionState>
+  readonly tasks: Map<string, Task>
   readonly epochs: Map<string, number>
-  #before: ReadonlyMap<string, Readonly<FunctionState>>
+  readonly #before: ReadonlyMap<string, Readonly<FunctionState>>
+  readonly #tasksBefore: ReadonlyMap<string, Readonly<Task>>
 
   constructor(state: State, nowMs: number) {
     this.nowMs = nowMs
     this.state = { ...state }
     this.#before = state.functions
+    this.#tasksBefore = state.tasks
     this.functions = new Map(state.functions)
+    this.tasks = new Map(state.tasks)
     this.epochs = new Map(state.epochs)
   }
 
@@ -46,16 +58,41 @@ export class Draft {
     return copy
   }
 
-  /** The slot of a live task. */
-  findTask(taskId: string): { fn: FunctionState; slot: Slot; task: Task } | undefined {
-    for (const [name, fn] of this.functions) {
-      const at = fn.slots.findIndex((slot) => slot.task?.document.taskId === taskId)
-      if (at < 0) continue
-      const own = this.fn(name)
-      const slot = own.slots[at] as Slot
-      return { fn: own, slot, task: slot.task as Task }
-    }
-    return undefined
+  /** A live task, a copy of this step's own. */
+  task(taskId: string): Task | undefined {
+    const found = this.tasks.get(taskId)
+    if (found === undefined || found !== this.#tasksBefore.get(taskId)) return found
+    const copy = { ...found }
+    this.tasks.set(taskId, copy)
+    return copy
+  }
+
+  /** The slots that have a seat in a task. */
+  seated(task: Readonly<Task>): Seated[] {
+    return task.seats.flatMap((ref) => {
+      const fn = this.fn(ref.function)
+      const slot = fn.slots.find((candidate) => candidate.index === ref.index)
+      return slot?.seat === undefined ? [] : [{ fn, slot, seat: slot.seat }]
+    })
+  }
+
+  /** The task of a seat: there is one as long as the seat is. */
+  taskOf(seat: Readonly<Seat>): Task {
+    const task = this.task(seat.document.taskId)
+    if (task === undefined) throw new Error(`invariant: ${seat.document.instance} sits in no task`)
+    return task
+  }
+
+  /** Gives a slot its seat, written down. */
+  sit(slot: Slot, task: Task, document: SeatDocument): void {
+    slot.seat = { document }
+    task.seats = [...task.seats, { function: document.function, index: document.index }]
+    this.act({ kind: 'createSeat', document })
+  }
+
+  updateSeat(seat: Seat, change: Partial<SeatDocument>): void {
+    seat.document = { ...seat.document, ...change }
+    this.act({ kind: 'updateSeat', document: seat.document })
   }
 
   act(action: Action): void {
@@ -96,17 +133,25 @@ export class Draft {
   }
 
   finish(): readonly [State, readonly Action[]] {
-    return [{ ...this.state, functions: this.functions, epochs: this.epochs }, this.actions]
+    return [
+      { ...this.state, functions: this.functions, tasks: this.tasks, epochs: this.epochs },
+      this.actions,
+    ]
   }
 }
 
 function copySlot(slot: Slot): Slot {
-  return slot.task === undefined ? { ...slot } : { ...slot, task: { ...slot.task } }
+  return slot.seat === undefined ? { ...slot } : { ...slot, seat: { ...slot.seat } }
 }
 
-/** A seat without a task. */
+/** A slot without a seat. */
 export function newSlot(index: number, nowMs: number, version: number): Slot {
   return { index, phase: 'waiting', sinceMs: nowMs, restarts: 0, restartsVersion: version }
+}
+
+/** @param isKnown It is being launched; else it is left from an earlier leader. */
+export function newTask(document: TaskDocument, sinceMs: number, isKnown: boolean): Task {
+  return { document, seats: [], sinceMs, isKnown, leaving: [] }
 }
 
 /** For logs and reasons. */

@@ -1,51 +1,113 @@
 /**
- * Endings: what follows when a task has ended. Wanted: its seat waits for the next. Unwanted: back-off, and after too
- * many in a row a stop.
+ * Endings: what follows when a seat has ended, alone or with its task. Wanted: its slot waits for the next. Unwanted:
+ * back-off, and after too many in a row a stop.
+ *
+ *   EN1. When a task ends through the fault of one of its instances, that one is counted as failed and its mates are
+ *        not. Where nobody knows whose fault it was, each is counted: it will share its next runner with fewer (packs.ts).
  * @module
  */
-import { type ExitReason, exitCodes } from '../../infra/control/messages.ts'
+import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control/messages.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
-import { type Draft, nameOf } from './draft.ts'
-import type { FunctionState, LastExit, Slot, Task } from './state.ts'
+import { type Draft, nameOf, type Seated } from './draft.ts'
+import { reportOf } from './reports.ts'
+import type { FunctionState, LastExit, Seat, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
+
+/** What the end of a seat means for its slot. */
+type Verdict = 'wanted' | 'failed' | 'nobodysFault'
 
 const reasonOfCode = new Map<number, string>(
   (Object.keys(exitCodes) as ExitReason[]).map((reason) => [exitCodes[reason], reason]),
 )
+/** Ends of a packed runner that say nothing about its instances. */
+const blameless: ReadonlySet<string> = new Set<ExitReason>([
+  'drained',
+  'superseded',
+  'unassigned',
+  'disconnected',
+])
 
-/** Empties the seat and decides what comes next. The document goes last: until then a new leader would ask again. */
-export function endTask(draft: Draft, fn: FunctionState, slot: Slot, task: Task, update: TaskUpdate): void {
-  const { taskId } = task.document
-  fn.closing.push({
-    taskId,
-    index: slot.index,
-    endedAtMs: draft.nowMs,
-    ...(task.beat === undefined ? {} : { beat: task.beat }),
-  })
-  draft.wakeAt(draft.nowMs + timings.closingMs)
-  slot.lastExit = exitOf(task, update, draft.nowMs)
-  delete slot.task
-  const wanted = slot.phase === 'draining' && task.fault === undefined
-  if (wanted) draft.enter(slot, 'waiting')
-  else if (neverRan(task, update)) pause(draft, slot, timings.droppedPauseMs, slot.lastExit.message)
-  else afterFailure(draft, fn, slot, task, slot.lastExit)
-  const { code, reason, message } = slot.lastExit
-  const text = `${nameOf(fn, slot)} ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
-  draft.act({ kind: 'log', level: wanted ? 'info' : 'warn', message: text, task: taskId })
-  saveStatus(draft, fn, true)
-  draft.act({ kind: 'removeTask', taskId })
+/** Ends a task and all its seats. */
+export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
+  const exit = exitOf(task, update, draft.nowMs)
+  const culprit = task.culprit ?? task.beat?.exit?.instance
+  const neverRan =
+    update.condition === 'dropped' || (update.condition === 'lost' && task.runningSinceMs === undefined)
+  const all = draft.seated(task)
+  for (const seated of all) {
+    const { slot, seat } = seated
+    const verdict = verdictOf(task, slot, seat, exit, culprit)
+    endSeat(draft, task, seated, exit, neverRan ? 'nobodysFault' : verdict, neverRan)
+  }
+  draft.tasks.delete(task.document.taskId)
+  conclude(draft, all)
+  draft.act({ kind: 'removeTask', taskId: task.document.taskId })
 }
 
-function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, task: Task, exit: LastExit): void {
+function verdictOf(task: Task, slot: Slot, seat: Seat, exit: LastExit, culprit: string | undefined): Verdict {
+  const mine = culprit === seat.document.instance
+  if (slot.phase === 'draining' && (task.fault === undefined || (culprit !== undefined && !mine)))
+    return 'wanted'
+  if (task.document.group === undefined || mine) return 'failed'
+  if (culprit !== undefined) return 'nobodysFault'
+  return task.fault === undefined && blameless.has(exit.reason) ? 'nobodysFault' : 'failed'
+}
+
+/** A packed instance has ended by itself, and its runner goes on. */
+export function endFailed(draft: Draft, task: Task, seated: Seated, exit: ExitReport): void {
+  const lastExit = { code: exit.code, reason: exit.reason, message: exit.message, atMs: draft.nowMs }
+  task.leaving = [...task.leaving, seated.seat.document.instance]
+  endSeat(draft, task, seated, lastExit, seated.slot.phase === 'draining' ? 'wanted' : 'failed')
+  conclude(draft, [seated])
+}
+
+/** A packed instance was asked to go and has. */
+export function endReleased(draft: Draft, task: Task, seated: Seated): void {
+  const message = seated.slot.why ?? 'it was asked to'
+  endSeat(draft, task, seated, { code: 0, reason: 'drained', message, atMs: draft.nowMs }, 'wanted')
+  conclude(draft, [seated])
+}
+
+/** What follows from the ends is written down first, then that they have ended: until then a new leader would ask again. */
+function conclude(draft: Draft, ended: readonly Seated[]): void {
+  for (const fn of new Set(ended.map((seated) => seated.fn))) saveStatus(draft, fn, true)
+  for (const { seat } of ended) draft.act({ kind: 'removeSeat', instance: seat.document.instance })
+}
+
+function endSeat(
+  draft: Draft,
+  task: Task,
+  { fn, slot, seat }: Seated,
+  exit: LastExit,
+  verdict: Verdict,
+  neverRan = false,
+): void {
+  const { taskId, function: name, index, firstEpoch, epoch } = seat.document
+  fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, report: reportOf(task, seat) })
+  draft.wakeAt(draft.nowMs + timings.closingMs)
+  slot.lastExit = exit
+  delete slot.seat
+  task.seats = task.seats.filter((ref) => ref.function !== name || ref.index !== index)
+  if (verdict === 'wanted') draft.enter(slot, 'waiting')
+  else if (neverRan) pause(draft, slot, timings.droppedPauseMs, exit.message)
+  else if (verdict === 'nobodysFault')
+    pause(draft, slot, timings.backoffBaseMs, `its runner ended: ${exit.message}`)
+  else afterFailure(draft, fn, slot, seat, exit)
+  const { code, reason, message } = exit
+  const text = `${nameOf(fn, slot)} ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
+  draft.act({ kind: 'log', level: verdict === 'wanted' ? 'info' : 'warn', message: text, task: taskId })
+}
+
+function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, exit: LastExit): void {
   const version = draft.wantedVersion(fn.name)
-  const ranMs = task.runningSinceMs === undefined ? 0 : draft.nowMs - task.runningSinceMs
+  const ranMs = seat.runningSinceMs === undefined ? 0 : draft.nowMs - seat.runningSinceMs
   if (ranMs >= timings.forgiveMs) slot.restarts = 0
   slot.restarts += 1
-  slot.restartsVersion = task.document.version
+  slot.restartsVersion = seat.document.version
   const allowed = version?.manifest.restarts ?? 0
-  if (version?.version === task.document.version && slot.restarts > allowed) {
+  if (version?.version === seat.document.version && slot.restarts > allowed) {
     draft.enter(
       slot,
       'crashLooping',
@@ -55,11 +117,6 @@ function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, task: Task, e
   }
   const delayMs = backoffMs(slot.restarts - 1, timings.backoffBaseMs, timings.backoffMaxMs, draft.random())
   pause(draft, slot, delayMs, `${exit.reason}: ${exit.message}`)
-}
-
-/** A launch that came to nothing: its offer was stale, or the connection broke before it was heard. */
-function neverRan(task: Task, update: TaskUpdate): boolean {
-  return update.condition === 'dropped' || (update.condition === 'lost' && task.runningSinceMs === undefined)
 }
 
 function pause(draft: Draft, slot: Slot, delayMs: number, why: string): void {

@@ -1,35 +1,53 @@
 /**
  * Launching: gives the offers at hand to the instances that wait, and hands back all the rest at once (C4).
+ *
+ * Packed instances that wait are put together, as many as a runner is made for; a runner that fits nowhere is asked for
+ * with less room, and at last its instances in smaller parties.
  * @module
  */
-import type { TaskDocument } from '../../infra/store/index.ts'
+import type { TaskDocument, VersionDocument } from '../../infra/store/index.ts'
+import type { Resources } from '../engine.ts'
 import { freeShares } from './assignments.ts'
-import { type Draft, nameOf } from './draft.ts'
+import { type Draft, nameOf, newTask } from './draft.ts'
+import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
 import { type Placement, place, type Request } from './placement.ts'
 import type { Launch } from './protocol.ts'
+import { plus, times } from './resources.ts'
+import { seatDocument } from './seating.ts'
 import type { FunctionState, Slot } from './state.ts'
 import { timings } from './timings.ts'
 
-interface Waiting extends Request {
+interface Waiting {
   readonly fn: FunctionState
   readonly slot: Slot
+  readonly version: VersionDocument
+  readonly sharing: Sharing | undefined
 }
+
+/** One runner to be launched. */
+interface Party extends Request {
+  readonly members: readonly Waiting[]
+  readonly room: number
+}
+
+type PlacedParty = Placement & { readonly request: Party }
 
 /** @param active The wanted indexes, by function. */
 export function launchWaiting(draft: Draft, active: ReadonlyMap<string, readonly number[]>): void {
   const waiting = draft.state.engineUp ? waitingSlots(draft, active) : []
   const offers = [...draft.state.offers.values()]
   if (offers.length > 0) {
-    const answer = place(waiting, offers, (name, agentId) => neighbours(draft, name, agentId))
-    launchOn(draft, answer.placed as readonly (Placement & { readonly request: Waiting })[], active)
-    for (const request of waiting) {
-      const why = answer.unplaced.get(request.id)
-      if (why !== undefined) draft.enter(request.slot, 'waiting', why)
+    const parties = partiesOf(waiting)
+    const answer = place(parties, offers, (name, agentId) => neighbours(draft, name, agentId))
+    launchOn(draft, answer.placed as readonly PlacedParty[], active)
+    for (const { fn, slot } of waiting) {
+      const why = answer.unplaced.get(nameOf(fn, slot))
+      if (why !== undefined) draft.enter(slot, 'waiting', why)
     }
   }
   askForOffers(
     draft,
-    waiting.filter((request) => request.slot.phase === 'waiting'),
+    waiting.filter(({ slot }) => slot.phase === 'waiting'),
   )
 }
 
@@ -41,20 +59,62 @@ function waitingSlots(draft: Draft, active: ReadonlyMap<string, readonly number[
     const fn = draft.fn(name)
     for (const slot of fn.slots) {
       if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
-      waiting.push({ id: nameOf(fn, slot), function: name, resources: version.manifest.resources, fn, slot })
+      waiting.push({ fn, slot, version, sharing: sharingOf(version, slot) })
     }
   }
   return waiting
 }
 
-function neighbours(draft: Draft, functionName: string, agentId: string): number {
-  const slots = draft.functions.get(functionName)?.slots ?? []
-  return slots.filter((slot) => slot.task?.document.agentId === agentId).length
+/** Those who may share a runner, together. */
+function partiesOf(waiting: readonly Waiting[]): Party[] {
+  const alike = Map.groupBy(waiting, ({ fn, slot, sharing }) =>
+    sharing === undefined ? nameOf(fn, slot) : `${sharing.group}#${sharing.failures}`,
+  )
+  return [...alike.values()].flatMap((all) => {
+    const parties: Party[] = []
+    for (let at = 0; at < all.length; ) {
+      const room = all[at]!.sharing?.room ?? 1
+      parties.push(partyOf(all.slice(at, at + room), room))
+      at += room
+    }
+    return parties
+  })
+}
+
+function partyOf(members: readonly Waiting[], room: number): Party {
+  const { fn, slot, version, sharing } = members[0]!
+  const id = nameOf(fn, slot)
+  const { resources } = version.manifest
+  if (sharing === undefined) return { id, function: fn.name, resources, members, room: 1 }
+  const needs: Resources = resourcesOf(members.map((member) => member.version.manifest.resources))
+  const smaller = (): Party[] => {
+    if (room > members.length) return [partyOf(members, Math.max(members.length, Math.floor(room / 2)))]
+    const half = Math.ceil(members.length / 2)
+    return [members.slice(0, half), members.slice(half)].map((part) => partyOf(part, part.length))
+  }
+  return {
+    id,
+    function: sharing.group,
+    resources: plus(needs, times(resources, room - members.length)),
+    members,
+    room,
+    ...(room > 1 ? { smaller } : {}),
+  }
+}
+
+/** Instances of a function, or runners of a group, that an agent has. */
+function neighbours(draft: Draft, name: string, agentId: string): number {
+  let count = 0
+  for (const { document, seats } of draft.tasks.values()) {
+    if (document.agentId !== agentId) continue
+    if (document.group === name || (document.group === undefined && seats[0]?.function === name)) count += 1
+  }
+  return count
 }
 
 function launchOn(
   draft: Draft,
-  placed: readonly (Placement & { readonly request: Waiting })[],
+  placed: readonly PlacedParty[],
   active: ReadonlyMap<string, readonly number[]>,
 ): void {
   const byAgent = Map.groupBy(draft.state.offers.values(), (offer) => offer.agentId)
@@ -66,60 +126,57 @@ function launchOn(
       unused.push(...offerIds)
       continue
     }
-    const launches = here.map((placement) =>
-      seatTask(draft, placement, active.get(placement.request.function) ?? []),
-    )
-    draft.act({ kind: 'launch', offerIds, launches })
+    draft.act({ kind: 'launch', offerIds, launches: here.map((party) => launch(draft, party, active)) })
   }
   if (unused.length > 0) draft.act({ kind: 'decline', offerIds: unused })
   draft.state.offers = new Map()
 }
 
-/** Writes the task down, under an id that was never used, before it is launched (C1). */
-function seatTask(
+/** Writes the task and its seats down, under an id that was never used, before it is launched (C1). */
+function launch(
   draft: Draft,
-  { request, agentId, hostname }: Placement & { readonly request: Waiting },
-  active: readonly number[],
+  { request, agentId, hostname }: PlacedParty,
+  active: ReadonlyMap<string, readonly number[]>,
 ): Launch {
-  const { fn, slot } = request
-  const version = draft.wantedVersion(fn.name)
-  if (version === undefined) throw new Error(`invariant: ${fn.name} waits without a version`)
+  const { members, room, resources } = request
+  const { fn, slot, sharing } = members[0]!
   const epoch = draft.nextEpoch(fn.name)
-  const shares = freeShares(draft, fn, version.manifest, active, slot)
   const random = Math.floor(draft.random() * 2 ** 32).toString(36)
   const document: TaskDocument = {
-    schema: 1,
+    schema: 2,
     taskId: `${draft.state.namespace}_${fn.name}_${slot.index}_${epoch}_${random}`,
     namespace: draft.state.namespace,
-    function: fn.name,
-    version: version.version,
-    instance: nameOf(fn, slot),
-    index: slot.index,
-    epoch,
+    name: sharing?.group.replace(/^\w+\//, '') ?? nameOf(fn, slot),
+    ...(sharing === undefined ? {} : { group: sharing.group }),
+    room,
+    failures: sharing?.failures ?? 0,
     agentId,
     hostname,
-    resources: request.resources,
+    resources,
     launchedAtMs: draft.nowMs,
-    shares,
-    told: shares,
   }
-  slot.task = { document }
-  draft.enter(slot, 'launching')
+  const { taskId } = document
+  const task = newTask(document, draft.nowMs, true)
+  draft.tasks.set(taskId, task)
   draft.wakeAt(draft.nowMs + timings.launchingSilenceMs)
   draft.act({ kind: 'createTask', document })
-  draft.act({
-    kind: 'log',
-    level: 'info',
-    message: `${document.instance} v${version.version} goes to ${hostname}`,
-    task: document.taskId,
-  })
-  return { document, version }
+  for (const [nth, member] of members.entries()) {
+    const { version } = member
+    const { name } = member.fn
+    const seating = { ...member, taskId, epoch: nth === 0 ? epoch : draft.nextEpoch(name) }
+    const shares = freeShares(draft, member.fn, version.manifest, active.get(name) ?? [], member.slot)
+    draft.sit(member.slot, task, seatDocument(draft, { ...seating, shares }))
+    draft.enter(member.slot, 'launching')
+    const message = `${nameOf(member.fn, member.slot)} v${version.version} goes to ${hostname}`
+    draft.act({ kind: 'log', level: 'info', message, task: taskId })
+  }
+  return { document, function: fn.name }
 }
 
 /** Offers flow while something waits; a new one that waits clears the filters of what was declined before. */
 function askForOffers(draft: Draft, waiting: readonly Waiting[]): void {
   const { state } = draft
-  const ids = new Set(waiting.map((request) => request.id))
+  const ids = new Set(waiting.map(({ fn, slot }) => nameOf(fn, slot)))
   if (!state.engineUp) return
   if (ids.size === 0) {
     if (state.offersWanted !== false) draft.act({ kind: 'wantOffers', wanted: false })
@@ -131,7 +188,7 @@ function askForOffers(draft: Draft, waiting: readonly Waiting[]): void {
       state.offersWanted = true
       state.revivedAtMs = draft.nowMs
     }
-    for (const request of waiting) request.slot.why ??= 'it waits for an offer'
+    for (const { slot } of waiting) slot.why ??= 'it waits for an offer'
     draft.wakeAt(state.revivedAtMs + timings.reviveAgainMs)
   }
   state.revivedFor = ids

@@ -4,14 +4,15 @@
  */
 
 import type { Heartbeat } from '../../infra/control/messages.ts'
-import type { InstanceStatus, TaskDocument } from '../../infra/store/index.ts'
+import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { sendAssignment } from './assignments.ts'
-import { type Draft, newSlot } from './draft.ts'
-import { endTask } from './endings.ts'
+import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
+import { endFailed, endTask } from './endings.ts'
 import type { Event } from './protocol.ts'
-import type { Slot, Task, Wanted } from './state.ts'
+import { reportIn, reportOf } from './reports.ts'
+import { instanceId, type Slot, type Task, type Wanted } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
 
@@ -63,12 +64,13 @@ function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void
   for (const status of left.statuses) {
     const fn = draft.fn(status.function)
     fn.ended = status.ended
-    // A seat that merely waits has nothing to remember; it may even have been given up since.
-    const seats = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)
-    fn.slots = seats.map((instance) => restoredSlot(instance, draft.nowMs))
+    // A slot that merely waits has nothing to remember; it may even have been given up since.
+    const slots = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)
+    fn.slots = slots.map((instance) => restoredSlot(instance, draft.nowMs))
   }
+  for (const document of left.tasks) draft.tasks.set(document.taskId, newTask(document, draft.nowMs, false))
   const statuses = new Map(left.statuses.map((status) => [status.function, status]))
-  for (const document of left.tasks) {
+  for (const document of left.seats) {
     const before = statuses
       .get(document.function)
       ?.instances.find((instance) => instance.index === document.index)
@@ -92,7 +94,10 @@ function restoredSlot(instance: InstanceStatus, nowMs: number): Slot {
   return slot
 }
 
-function adopt(draft: Draft, document: TaskDocument, before: InstanceStatus | undefined): void {
+function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | undefined): void {
+  const task = draft.task(document.taskId)
+  // Its task had ended: its seats go first, so some may be left.
+  if (task === undefined) return draft.act({ kind: 'removeSeat', instance: document.instance })
   const fn = draft.fn(document.function)
   let slot = fn.slots.find((candidate) => candidate.index === document.index)
   if (slot === undefined) {
@@ -100,11 +105,14 @@ function adopt(draft: Draft, document: TaskDocument, before: InstanceStatus | un
     fn.slots.push(slot)
   }
   // One that has been running is left alone, however long it is silent; of the others the cluster is asked.
-  const ran =
-    before?.taskId === document.taskId && (before.state === 'running' || before.state === 'draining')
-  slot.task = { document, ...(ran ? { runningSinceMs: document.launchedAtMs } : {}) }
+  const known = before?.taskId === document.taskId ? before : undefined
+  const ran = known?.state === 'running' || known?.state === 'draining'
+  const { launchedAtMs } = task.document
+  if (ran) task.runningSinceMs = launchedAtMs
+  task.seats = [...task.seats, { function: document.function, index: document.index }]
+  slot.seat = { document, ...(ran ? { runningSinceMs: Math.max(launchedAtMs, known.since) } : {}) }
   slot.phase = ran ? 'running' : 'launching'
-  slot.sinceMs = ran && before.state === 'running' ? before.since : draft.nowMs
+  slot.sinceMs = known?.state === 'running' ? known.since : draft.nowMs
   delete slot.untilMs
   delete slot.why
 }
@@ -125,46 +133,71 @@ function want(draft: Draft, wanted: Wanted): void {
 
 function hear(draft: Draft, beat: Heartbeat): boolean {
   if (beat.kind !== 'runner') return false
-  const found = draft.findTask(beat.id)
-  if (found === undefined) return hearLast(draft, beat)
-  const { fn, slot, task } = found
-  const news =
-    task.beat === undefined || task.beat.generation !== beat.generation || slot.phase === 'launching'
+  const last = hearLast(draft, beat)
+  const task = draft.task(beat.id)
+  if (task === undefined) {
+    if (!last) killStranger(draft, beat)
+    return last
+  }
+  let news = last || task.beat === undefined || task.beat.generation !== beat.generation
   task.beat = beat
   task.beatAtMs = draft.nowMs
   task.runningSinceMs ??= draft.nowMs
   delete task.unsureSinceMs
-  if (slot.phase === 'launching') draft.enter(slot, 'starting')
-  if (slot.phase === 'starting' && beat.generation > 0 && beat.generation === task.assigned?.generation) {
-    draft.enter(slot, 'running')
-  }
+  for (const seated of draft.seated(task)) if (hearOf(draft, task, seated, beat)) news = true
   // An answer may have been lost: say it again at each beat that shows an older generation.
   if (!news && task.assigned !== undefined && beat.generation < task.assigned.generation)
     sendAssignment(draft, task)
-  if (news) saveStatus(draft, fn, false)
   return news
 }
 
-/** The heartbeat of a task that has no seat: one that has just ended, or a stranger, which is told to go. */
-function hearLast(draft: Draft, beat: Heartbeat): boolean {
-  for (const [name, fn] of draft.functions) {
-    const at = fn.closing.findIndex((closing) => closing.taskId === beat.id)
-    if (at < 0) continue
-    const own = draft.fn(name)
-    const closing = own.closing[at]
-    if (closing === undefined) return false
-    closing.beat = beat
-    const slot = own.slots.find((candidate) => candidate.index === closing.index)
-    if (beat.exit !== undefined && slot?.lastExit !== undefined && slot.lastExit.atMs === closing.endedAtMs) {
-      slot.lastExit = { ...slot.lastExit, message: beat.exit.message }
-    }
+/** What a heartbeat says of one seat. @returns Whether it is news. */
+function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): boolean {
+  const { fn, slot, seat } = seated
+  const before = slot.phase
+  if (slot.phase === 'launching') start(draft, slot)
+  seat.runningSinceMs ??= draft.nowMs
+  const report = reportOf(task, seat)
+  if (report?.exit !== undefined && task.document.group !== undefined) {
+    endFailed(draft, task, seated, report.exit)
     return true
   }
-  if (beat.state !== 'stopped' && beat.exit === undefined) {
-    draft.act({ kind: 'log', level: 'warn', message: 'a runner that nobody placed is killed', task: beat.id })
-    draft.act({ kind: 'kill', taskId: beat.id })
+  const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
+  const works = report?.state === 'running' && report.epoch === seat.document.epoch
+  if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
+  if (slot.phase === before) return false
+  saveStatus(draft, fn, false)
+  return true
+}
+
+/** Its task lives. */
+function start(draft: Draft, slot: Slot): void {
+  draft.enter(slot, 'starting')
+  if (slot.seat !== undefined) slot.seat.runningSinceMs ??= draft.nowMs
+}
+
+/** Last reports of instances that have left their seats, or whose task has just ended. @returns Whether there were any. */
+function hearLast(draft: Draft, beat: Heartbeat): boolean {
+  let any = false
+  for (const [name, { closing }] of draft.functions) {
+    if (!closing.some(({ taskId }) => taskId === beat.id)) continue
+    any = true
+    const fn = draft.fn(name)
+    for (const last of fn.closing.filter(({ taskId }) => taskId === beat.id)) {
+      last.report = reportIn(beat, instanceId(name, last.index), last) ?? last.report
+      const slot = fn.slots.find((candidate) => candidate.index === last.index)
+      if (beat.exit !== undefined && slot?.lastExit?.atMs === last.endedAtMs)
+        slot.lastExit = { ...slot.lastExit, message: beat.exit.message }
+    }
   }
-  return false
+  return any
+}
+
+/** The heartbeat of a task that nobody knows: it is told to go, unless it goes anyway. */
+function killStranger(draft: Draft, beat: Heartbeat): void {
+  if (beat.state === 'stopped' || beat.exit !== undefined) return
+  draft.act({ kind: 'log', level: 'warn', message: 'a runner that nobody placed is killed', task: beat.id })
+  draft.act({ kind: 'kill', taskId: beat.id })
 }
 
 /** While NATS was away nobody could be heard: silence counts from now. */
@@ -172,17 +205,17 @@ function forgiveSilence(draft: Draft): void {
   for (const name of [...draft.functions.keys()]) {
     for (const slot of draft.fn(name).slots) {
       if (slot.phase === 'starting') slot.sinceMs = draft.nowMs
-      if (slot.task?.unsureSinceMs !== undefined) slot.task.unsureSinceMs = draft.nowMs
     }
+  }
+  for (const taskId of [...draft.tasks.keys()]) {
+    const task = draft.task(taskId)
+    if (task?.unsureSinceMs !== undefined) task.unsureSinceMs = draft.nowMs
   }
 }
 
 function update(draft: Draft, update: TaskUpdate): void {
-  const found = draft.findTask(update.taskId)
-  if (found !== undefined)
-    updateTask(draft, found.slot, found.task, update, () =>
-      endTask(draft, found.fn, found.slot, found.task, update),
-    )
+  const task = draft.task(update.taskId)
+  if (task !== undefined) updateTask(draft, task, update)
   else if (update.condition === 'pending' || update.condition === 'running') {
     draft.act({
       kind: 'log',
@@ -199,7 +232,7 @@ function update(draft: Draft, update: TaskUpdate): void {
   if (update.receipt !== undefined) draft.act({ kind: 'acknowledge', update })
 }
 
-function updateTask(draft: Draft, slot: Slot, task: Task, update: TaskUpdate, end: () => void): void {
+function updateTask(draft: Draft, task: Task, update: TaskUpdate): void {
   switch (update.condition) {
     case 'pending':
       delete task.unsureSinceMs
@@ -207,7 +240,7 @@ function updateTask(draft: Draft, slot: Slot, task: Task, update: TaskUpdate, en
     case 'running':
       delete task.unsureSinceMs
       task.runningSinceMs ??= draft.nowMs
-      if (slot.phase === 'launching') draft.enter(slot, 'starting')
+      for (const { slot } of draft.seated(task)) if (slot.phase === 'launching') start(draft, slot)
       return
     case 'unsure':
       task.unsureSinceMs ??= draft.nowMs
@@ -216,7 +249,7 @@ function updateTask(draft: Draft, slot: Slot, task: Task, update: TaskUpdate, en
     case 'dropped':
     case 'refused':
     case 'lost':
-      end()
+      endTask(draft, task, update)
       return
     default:
       assertNever(update.condition)

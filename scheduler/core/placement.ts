@@ -1,7 +1,7 @@
 /**
  * Placement: which waiting instance goes to which agent. Pure: the same question has the same answer.
  *
- * Large requests first, so that small ones fill what is left. Among the agents that can take one: the fewest
+ * Large requests first, so that small ones fill what is left; one that fits nowhere is tried smaller. Among the agents that can take one: the fewest
  * instances of the same function (so that one machine's death costs it least), then the tightest fit.
  *
  *  P1. On no agent is more placed than its offers hold.
@@ -9,12 +9,16 @@
  * @module
  */
 import type { Offer, Resources } from '../engine.ts'
+import { minus, plus, sum } from './resources.ts'
 
 export interface Request {
   /** Unique among the requests. */
   readonly id: string
+  /** What is spread: a function, or the runners of a group. */
   readonly function: string
   readonly resources: Resources
+  /** What to try instead, if it fits nowhere. */
+  readonly smaller?: () => readonly Request[]
 }
 
 export interface Placement {
@@ -46,20 +50,26 @@ export function place(
   const rooms = roomsOf(offers)
   const placed: Placement[] = []
   const unplaced = new Map<string, string>()
-  for (const request of bySize(requests)) {
+  const queue = bySize(requests)
+  for (let request = queue.shift(); request !== undefined; request = queue.shift()) {
+    const { function: name, resources } = request
     const rank = (room: Room) =>
-      neighbours(request.function, room.agentId) +
-      placed.filter((p) => p.agentId === room.agentId && p.request.function === request.function).length
+      neighbours(name, room.agentId) +
+      placed.filter((p) => p.agentId === room.agentId && p.request.function === name).length
     const room = rooms
-      .filter((candidate) => missing(request.resources, candidate.free) === undefined)
+      .filter((candidate) => missing(resources, candidate.free) === undefined)
       .map((candidate) => ({
         candidate,
         rank: rank(candidate),
-        left: slack(request.resources, candidate.free),
+        left: slack(resources, candidate.free),
       }))
       .sort(
         (a, b) => a.rank - b.rank || a.left - b.left || (a.candidate.agentId < b.candidate.agentId ? -1 : 1),
       )[0]
+    if (room === undefined && request.smaller !== undefined) {
+      queue.unshift(...request.smaller())
+      continue
+    }
     if (room === undefined) {
       unplaced.set(request.id, explain(request.resources, rooms, offers.length))
       continue
@@ -89,18 +99,6 @@ function bySize(requests: readonly Request[]): Request[] {
       b.resources.diskMib - a.resources.diskMib ||
       (a.id < b.id ? -1 : 1),
   )
-}
-
-/** Sums of decimal fractions are compared in thousandths, as the cluster does. */
-const milli = (value: number) => Math.round(value * 1000)
-const sum = (a: number, b: number) => (milli(a) + milli(b)) / 1000
-
-function plus(a: Resources, b: Resources): Resources {
-  return { cpus: sum(a.cpus, b.cpus), memMib: sum(a.memMib, b.memMib), diskMib: sum(a.diskMib, b.diskMib) }
-}
-
-function minus(a: Resources, b: Resources): Resources {
-  return plus(a, { cpus: -b.cpus, memMib: -b.memMib, diskMib: -b.diskMib })
 }
 
 /** How much is left, as the sum of the shares left of each resource. */

@@ -4,11 +4,12 @@
  * @module
  */
 import { addAccounts } from './accounts.ts'
-import { assignShares } from './assignments.ts'
+import { assignShares, giveBack, inForce, tell } from './assignments.ts'
 import type { Draft } from './draft.ts'
-import { endTask } from './endings.ts'
+import { endReleased, endTask } from './endings.ts'
+import { joinRunners } from './joining.ts'
 import { launchWaiting } from './launching.ts'
-import { finish, seat } from './seats.ts'
+import { finish, settleSlots } from './slots.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
@@ -19,65 +20,94 @@ export function plan(draft: Draft): void {
   const names = [...new Set([...draft.functions.keys(), ...draft.state.wanted.functions.keys()])].sort()
   dropOrphanedCommands(draft, new Set(names))
   dropFollowers(draft)
+  for (const taskId of [...draft.tasks.keys()]) watch(draft, draft.task(taskId) as Task)
   const active = new Map<string, readonly number[]>()
   for (const name of names) {
     const fn = draft.fn(name)
     closeAccounts(draft, fn)
-    for (const slot of fn.slots) watch(draft, fn, slot)
-    active.set(name, seat(draft, fn))
+    for (const slot of fn.slots) endBackoff(draft, slot)
+    active.set(name, settleSlots(draft, fn))
     for (const slot of fn.slots) direct(draft, fn, slot, active.get(name) ?? [])
   }
   draft.state.topology = describe(draft)
+  joinRunners(draft, active)
   for (const name of names) {
     const version = draft.wantedVersion(name)
     if (version !== undefined) assignShares(draft, draft.fn(name), version, active.get(name) ?? [])
+  }
+  for (const task of draft.tasks.values()) {
+    tell(draft, task)
+    if (task.seats.length === 0 && task.killedAtMs === undefined) kill(draft, task)
   }
   launchWaiting(draft, active)
   for (const name of names) conclude(draft, draft.fn(name))
 }
 
-/** Time's part: what has been silent, unseen or unkillable for too long. */
-function watch(draft: Draft, fn: FunctionState, slot: Slot): void {
-  const task = slot.task
-  if (task === undefined) {
-    if (slot.phase === 'backingOff' && due(draft, slot.untilMs ?? 0)) {
-      delete slot.untilMs
-      draft.enter(slot, 'waiting')
-    }
-    return
+function endBackoff(draft: Draft, slot: Slot): void {
+  if (slot.phase !== 'backingOff' || !due(draft, slot.untilMs ?? 0)) return
+  delete slot.untilMs
+  draft.enter(slot, 'waiting')
+}
+
+/** What a task has let go of, and time's part: what has been silent, unseen or unkillable for too long. */
+function watch(draft: Draft, task: Task): void {
+  const { taskId, agentId } = task.document
+  if (inForce(task)) {
+    task.isKnown = true
+    task.leaving = task.leaving.filter((left) => task.assigned?.instances.some(({ id }) => id === left))
   }
+  giveBack(draft, task)
+  release(draft, task)
   if (task.unsureSinceMs !== undefined && draft.state.busUp) {
     const heardMs = Math.max(task.unsureSinceMs, task.beatAtMs ?? 0)
     if (due(draft, heardMs + timings.unsureMs)) {
       kill(draft, task)
       const message = `the cluster lost sight of it and it was silent for ${timings.unsureMs / 1000} s`
-      endTask(draft, fn, slot, task, { taskId: task.document.taskId, condition: 'lost', message })
+      endTask(draft, task, { taskId, condition: 'lost', message })
       return
     }
   }
-  if (
-    slot.phase === 'launching' &&
-    due(draft, (task.askedAtMs ?? slot.sinceMs) + timings.launchingSilenceMs)
-  ) {
+  const seated = draft.seated(task)
+  const phases = new Set(seated.map(({ slot }) => slot.phase))
+  if (phases.has('launching') && due(draft, (task.askedAtMs ?? task.sinceMs) + timings.launchingSilenceMs)) {
     task.askedAtMs = draft.nowMs
     draft.wakeAt(draft.nowMs + timings.launchingSilenceMs)
-    draft.act({ kind: 'reconcile', taskId: task.document.taskId, agentId: task.document.agentId })
+    draft.act({ kind: 'reconcile', taskId, agentId })
   }
-  if (slot.phase === 'starting' && draft.state.busUp) {
-    const heardMs = Math.max(slot.sinceMs, task.beatAtMs ?? 0)
-    if (due(draft, heardMs + timings.startingSilenceMs)) {
-      task.fault = `it was started and not heard of for ${timings.startingSilenceMs / 1000} s`
-      drain(draft, slot, task, task.fault)
+  if (
+    phases.has('starting') &&
+    !phases.has('running') &&
+    task.killedAtMs === undefined &&
+    draft.state.busUp
+  ) {
+    const startedMs = Math.max(...seated.map(({ slot }) => slot.sinceMs))
+    if (due(draft, Math.max(startedMs, task.beatAtMs ?? 0) + timings.startingSilenceMs))
+      blame(draft, task, `it was started and not heard of for ${timings.startingSilenceMs / 1000} s`)
+  }
+  if (task.killedAtMs !== undefined && due(draft, task.killedAtMs + timings.killAgainMs)) kill(draft, task)
+}
+
+/** Instances of a packed task that were to go: gone, or at it for too long. */
+function release(draft: Draft, task: Task): void {
+  if (task.document.group === undefined || task.killedAtMs !== undefined) return
+  for (const seated of draft.seated(task)) {
+    const { slot, seat } = seated
+    if (slot.phase !== 'draining') continue
+    const { instance, firstEpoch } = seat.document
+    const isTold = task.assigned?.instances.some(({ id, epoch }) => id === instance && epoch >= firstEpoch)
+    if (inForce(task) && isTold === false) endReleased(draft, task, seated)
+    else if (draft.state.busUp && due(draft, slot.sinceMs + timings.releaseMs)) {
+      task.culprit = instance
+      blame(draft, task, `${instance} did not let go within ${timings.releaseMs / 1000} s`)
     }
   }
-  if (slot.phase === 'draining' && due(draft, (task.killedAtMs ?? 0) + timings.killAgainMs)) kill(draft, task)
 }
 
 /** Want's part: who has to go. */
 function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): void {
   const version = draft.wantedVersion(fn.name)
-  const task = slot.task
-  if (task === undefined) {
+  const { seat } = slot
+  if (seat === undefined) {
     if (version !== undefined && slot.restartsVersion !== version.version)
       startAfresh(draft, slot, version.version)
     return
@@ -91,10 +121,10 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
       ? 'it was asked to restart'
       : version !== undefined && !active.includes(slot.index)
         ? 'fewer instances are wanted'
-        : version !== undefined && task.document.version !== version.version
-          ? `version ${version.version} replaces ${task.document.version}`
+        : version !== undefined && seat.document.version !== version.version
+          ? `version ${version.version} replaces ${seat.document.version}`
           : undefined
-  if (because !== undefined) drain(draft, slot, task, because)
+  if (because !== undefined) drain(draft, slot, draft.taskOf(seat), because)
 }
 
 function isUnwanted(draft: Draft, name: string): boolean {
@@ -110,15 +140,30 @@ function startAfresh(draft: Draft, slot: Slot, version: number): void {
   if (slot.phase !== 'waiting') draft.enter(slot, 'waiting')
 }
 
-/** One way to stop an instance: the cluster's kill, whose first signal the runner takes as the wish to drain. */
+/** An instance is stopped by the cluster's kill, which the runner takes as the wish to drain; a packed one by an assignment without it. */
 function drain(draft: Draft, slot: Slot, task: Task, why: string): void {
   draft.enter(slot, 'draining', why)
   draft.act({
     kind: 'log',
     level: 'info',
-    message: `${task.document.instance} is stopped: ${why}`,
+    message: `${slot.seat?.document.instance} is stopped: ${why}`,
     task: task.document.taskId,
   })
+  if (task.document.group === undefined) kill(draft, task)
+  else draft.wakeAt(draft.nowMs + timings.releaseMs)
+}
+
+/** A task that does not do what it should is killed, and that counts as its failure. */
+function blame(draft: Draft, task: Task, fault: string): void {
+  task.fault = fault
+  draft.act({
+    kind: 'log',
+    level: 'warn',
+    message: `a runner is killed: ${fault}`,
+    task: task.document.taskId,
+  })
+  for (const { slot } of draft.seated(task))
+    if (slot.phase !== 'draining') draft.enter(slot, 'draining', fault)
   kill(draft, task)
 }
 
@@ -139,7 +184,7 @@ function describe(draft: Draft) {
   const manifests = [...draft.functions.values()].flatMap((fn) => {
     const versions = draft.state.wanted.functions.get(fn.name)?.versions
     const wanted = draft.wantedVersion(fn.name)
-    const others = new Set(fn.slots.flatMap((slot) => slot.task?.document.version ?? []))
+    const others = new Set(fn.slots.flatMap((slot) => slot.seat?.document.version ?? []))
     if (wanted !== undefined) others.delete(wanted.version)
     return [wanted, ...[...others].map((version) => versions?.get(version))].flatMap(
       (version) => version?.manifest ?? [],
@@ -175,7 +220,7 @@ function closeAccounts(draft: Draft, fn: FunctionState): void {
   const open = fn.closing.filter((closing) => !due(draft, closing.endedAtMs + timings.closingMs))
   if (open.length === fn.closing.length) return
   const closed = fn.closing.filter((closing) => !open.includes(closing))
-  fn.ended = closed.reduce((sum, closing) => addAccounts(sum, closing.beat), fn.ended)
+  fn.ended = closed.reduce((sum, closing) => addAccounts(sum, closing.report), fn.ended)
   fn.closing = open
 }
 
@@ -185,7 +230,7 @@ function conclude(draft: Draft, fn: FunctionState): void {
   if (!isUnwanted(draft, fn.name)) {
     fn.removing = false
     saveStatus(draft, fn, false)
-  } else if (fn.slots.some((slot) => slot.task !== undefined)) saveStatus(draft, fn, false)
+  } else if (fn.slots.some((slot) => slot.seat !== undefined)) saveStatus(draft, fn, false)
   else if (wanted === undefined && fn.removing) draft.functions.delete(fn.name)
   else if (!fn.removing) {
     fn.removing = true

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
-import type { StatusDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
+import type { SeatDocument, StatusDocument, TaskDocument } from '../../infra/store/index.ts'
 import type { EngineEvent, TaskUpdate } from '../engine.ts'
 import type { Wanted } from './state.ts'
 
@@ -13,6 +13,7 @@ export type Event =
   | {
       readonly kind: 'restored'
       readonly tasks: readonly TaskDocument[]
+      readonly seats: readonly SeatDocument[]
       readonly statuses: readonly StatusDocument[]
       readonly epochs: ReadonlyMap<string, number>
       readonly wanted: Wanted
@@ -28,8 +29,10 @@ export type Event =
 export type Action =
   | { readonly kind: 'saveEpoch'; readonly function: string; readonly epoch: number }
   | { readonly kind: 'createTask'; readonly document: TaskDocument }
-  | { readonly kind: 'updateTask'; readonly document: TaskDocument }
   | { readonly kind: 'removeTask'; readonly taskId: string }
+  | { readonly kind: 'createSeat'; readonly document: SeatDocument }
+  | { readonly kind: 'updateSeat'; readonly document: SeatDocument }
+  | { readonly kind: 'removeSeat'; readonly instance: string }
   /** `urgent`: written before the next action; else soon, and only the newest. */
   | { readonly kind: 'saveStatus'; readonly document: StatusDocument; readonly urgent: boolean }
   | { readonly kind: 'lowerInstances'; readonly function: string; readonly command: string }
@@ -52,5 +55,6 @@ export type Action =
 
 export interface Launch {
   readonly document: TaskDocument
-  readonly version: VersionDocument
+  /** The function for which it is launched. */
+  readonly function: string
 }

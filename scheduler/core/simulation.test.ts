@@ -9,7 +9,10 @@ const pick = <T>(items: Iterable<T>, at: number): T | undefined => {
   const all = [...items]
   return all[at % Math.max(1, all.length)]
 }
-const anyName = (at: number) => `fn-${at % 2}`
+const anyName = (at: number) => `fn-${at % 3}`
+/** Alone, several to a runner, or several of all functions. */
+const packing = (at: number) =>
+  [{}, { instancesPerRunner: 3 }, { pack: 'small', instancesPerRunner: 4 }, { pack: 'small' }][at % 4]
 const inputs = (at: number) =>
   at % 3 === 0
     ? { in: { grouping: 'shuffle' as const }, all: { grouping: 'broadcast' as const } }
@@ -21,7 +24,8 @@ const moves: Readonly<Record<string, Move>> = {
       istreams: inputs(at),
       ostreams: ['out'],
       instances: at % 6,
-      resources: { cpus: 0.5 },
+      resources: { cpus: [0.5, 0.25, 0.1][at % 3], memMib: 64 },
+      ...packing(at >> 2),
     }),
   scale: (w, at) => {
     const [name, document] = pick(w.functions, at) ?? []
@@ -68,6 +72,16 @@ const moves: Readonly<Record<string, Move>> = {
     const runner = pick(w.runners.values(), at)
     if (runner !== undefined) w.exit(runner.document.taskId, 10)
   },
+  fail: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    const id = pick(runner?.instances.keys() ?? [], at >> 3)
+    if (runner !== undefined && id !== undefined) w.fail(runner, id)
+  },
+  crashOf: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    const id = pick(runner?.instances.keys() ?? [], at >> 3)
+    if (runner !== undefined && id !== undefined) w.crash(runner, id)
+  },
   obeyKill: (w, at) => {
     const runner = pick(
       [...w.runners.values()].filter((r) => r.killed),
@@ -113,12 +127,17 @@ const script = fc.array(
   },
 )
 
-test('step keeps C1 to C4 through any events, and converges once faults stop', () => {
+test('step keeps C1 to C5 through any events, and converges once faults stop', () => {
   fc.assert(
     fc.property(script, (events) => {
       const world = new World()
       world.connect()
-      world.deploy('fn-0', { istreams: inputs(1), instances: 3, resources: { cpus: 0.5 } })
+      world.deploy('fn-0', {
+        istreams: inputs(1),
+        instances: 3,
+        resources: { cpus: 0.5 },
+        ...packing(events.length),
+      })
       for (const [name, at] of events) (moves[name] ?? progress)(world, at)
       world.diesAfter = Number.POSITIVE_INFINITY
       world.settle()
@@ -134,10 +153,12 @@ function assertConverged(world: World): void {
     assert.notEqual(document.deleted, true, `${name} is removed`)
     const version = world.versions.get(name)?.get(document.version)
     assert.ok(version)
-    const runners = [...world.runners.values()].filter((runner) => runner.document.function === name)
-    assert.equal(runners.length, document.instances, `${name} has as many tasks as are wanted`)
-    for (const runner of runners) assert.equal(runner.document.version, document.version)
-    const owned = runners.flatMap((runner) => [...runner.owns]).sort()
+    const instances = [...world.runners.values()]
+      .flatMap((runner) => [...runner.instances.values()])
+      .filter((instance) => instance.function === name)
+    assert.equal(instances.length, document.instances, `${name} has as many instances as are wanted`)
+    for (const instance of instances) assert.equal(instance.version, document.version)
+    const owned = instances.flatMap((instance) => [...instance.owns]).sort()
     const expected = document.instances === 0 ? [] : Array.from({ length: 16 }, (_, p) => `in/${p}`).sort()
     assert.deepEqual(owned, expected, `${name} owns each partition once`)
     const states = world.statuses.get(name)?.instances.map((instance) => instance.state) ?? []
@@ -147,6 +168,9 @@ function assertConverged(world: World): void {
     )
   }
   assert.equal(world.tasks.size, world.runners.size, 'the store knows the living, and no other')
+  const seated = [...world.runners.values()].flatMap((runner) => [...runner.instances.keys()])
+  assert.deepEqual([...world.seats.keys()].sort(), seated.sort(), 'and who sits in them')
+  for (const { instances } of world.runners.values()) assert.ok(instances.size > 0, 'no runner is empty')
   assert.equal(world.offersWanted, false, 'no offers are asked for when nothing waits')
   const acting = world.actions.length
   world.settle(3)

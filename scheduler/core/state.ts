@@ -1,24 +1,28 @@
 /**
  * State: all that the scheduler's core knows, as plain data.
  *
- * A *slot* is the seat of one instance: a function and an index. A *task* is one incarnation in that seat.
- * *Shares* are partition numbers: share p stands for partition p of every input that is not broadcast.
+ * A *slot* is the place of one instance: a function and an index. A *task* is a runner. A *seat* is a slot's place in a
+ * task: one incarnation of the instance. *Shares* are partition numbers: share p stands for partition p of every input
+ * that is not broadcast.
  *
  * Invariants, checked by the simulation (simulation.test.ts):
- *  C1. A slot has at most one task; a task has its document in the store before it is launched, until it has ended.
- *  C2. The shares of a function's tasks never overlap: one is given only when its holder has ended, or has reported
+ *  C1. A slot has at most one seat; a task and its seats have their documents in the store before the task is launched,
+ *      or is told of them, until they have ended.
+ *  C2. The shares of a function's seats never overlap: one is given only when its holder has ended, or has reported
  *      an assignment without it.
  *  C3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
  *  C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
- * Design: docs/design/0003-processes-and-store.md
+ *  C5. A task holds instances of its group only, not more than it has room for, nor more resources than it was given.
+ * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */
-import type { Assignment, Heartbeat, StreamDescriptor } from '../../infra/control/messages.ts'
+import type { Assignment, Heartbeat, InstanceReport, StreamDescriptor } from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
   FunctionDocument,
   InstanceStatus,
+  SeatDocument,
   StatusDocument,
   StreamDocument,
   TaskDocument,
@@ -44,8 +48,21 @@ export interface WantedFunction {
   readonly versions: ReadonlyMap<number, VersionDocument>
 }
 
+export interface SlotRef {
+  readonly function: string
+  readonly index: number
+}
+
 export interface Task {
-  document: TaskDocument
+  readonly document: TaskDocument
+  /** Who has a seat in it. */
+  seats: readonly SlotRef[]
+  /** Since when this leader knows it. */
+  readonly sinceMs: number
+  /** What its runner holds is known: this leader has launched it, or its assignment has been in force. */
+  isKnown: boolean
+  /** Instances that have failed in it and that the runner has not been told to forget: they cannot come back before. */
+  leaving: readonly string[]
   /** The last heartbeat, and when it came. */
   beat?: Heartbeat
   beatAtMs?: number
@@ -61,11 +78,19 @@ export interface Task {
   unsureSinceMs?: number
   /** Why it is being killed, if that is its own fault and counts as a failure. */
   fault?: string
+  /** The instance that the fault lies with, if it is known. */
+  culprit?: string
+}
+
+export interface Seat {
+  document: SeatDocument
+  /** Since when it is seen to run. */
+  runningSinceMs?: number
 }
 
 export interface Slot {
   readonly index: number
-  /** With a task: launching, starting, running or draining. Without: waiting, backingOff or crashLooping. */
+  /** With a seat: launching, starting, running or draining. Without: waiting, backingOff or crashLooping. */
   phase: Phase
   sinceMs: number
   /** Failures in a row. */
@@ -74,7 +99,7 @@ export interface Slot {
   restartsVersion: number
   /** End of the back-off. */
   untilMs?: number
-  task?: Task
+  seat?: Seat
   lastExit?: LastExit
   why?: string
   /** The killInstance command at work on it: it is to restart, or to go for good. */
@@ -82,12 +107,15 @@ export interface Slot {
   leaving?: true
 }
 
-/** A task that has ended, kept for some seconds because its last heartbeat may still be under way. */
+/** A seat that has ended, kept for some seconds because its last report may still be under way. */
 export interface Closing {
   readonly taskId: string
   readonly index: number
+  /** Its epochs, the first and the last: they tell its reports from those of the next one in its slot. */
+  readonly firstEpoch: number
+  readonly epoch: number
   readonly endedAtMs: number
-  beat?: Heartbeat
+  report: InstanceReport | undefined
 }
 
 export interface FunctionState {
@@ -107,6 +135,8 @@ export interface State {
   readonly leaderEpoch: number
   readonly wanted: Wanted
   readonly functions: ReadonlyMap<string, Readonly<FunctionState>>
+  /** By id. */
+  readonly tasks: ReadonlyMap<string, Readonly<Task>>
   /** Highest epoch given, by function; outlives the function. */
   readonly epochs: ReadonlyMap<string, number>
   readonly topology: ReadonlyMap<string, StreamDescriptor>
@@ -149,6 +179,7 @@ export function initialState(options: StartOptions): State {
     ...options,
     wanted: nothingWanted,
     functions: new Map(),
+    tasks: new Map(),
     epochs: new Map(),
     topology: new Map(),
     offers: new Map(),
@@ -170,5 +201,5 @@ export function instanceId(functionName: string, index: number): string {
 
 /** All tasks thought alive. */
 export function liveTasks(state: State): TaskDocument[] {
-  return [...state.functions.values()].flatMap((fn) => fn.slots.flatMap((slot) => slot.task?.document ?? []))
+  return [...state.tasks.values()].map((task) => task.document)
 }

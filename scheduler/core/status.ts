@@ -7,6 +7,8 @@ import { addAccounts } from './accounts.ts'
 import type { Draft } from './draft.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
 
+const messageMax = 400
+
 /** Writes the status if it is not what was written last. `urgent`: before the actions that follow. */
 export function saveStatus(draft: Draft, fn: FunctionState, urgent: boolean): void {
   const document = statusOf(draft, fn)
@@ -21,19 +23,20 @@ function statusOf(draft: Draft, fn: Readonly<FunctionState>): StatusDocument {
   return {
     schema: 1,
     function: fn.name,
-    version: version ?? fn.slots[0]?.task?.document.version ?? 0,
+    version: version ?? fn.slots[0]?.seat?.document.version ?? 0,
     instances: fn.slots.map((slot) => instanceStatus(draft, fn, slot)),
-    ended: fn.closing.reduce((sum, closing) => addAccounts(sum, closing.beat), fn.ended),
+    ended: fn.closing.reduce((sum, closing) => addAccounts(sum, closing.report), fn.ended),
   }
 }
 
 function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonly<Slot>): InstanceStatus {
-  const task = slot.task
+  const seat = slot.seat?.document
+  const task = seat === undefined ? undefined : draft.tasks.get(seat.taskId)
   return {
     id: instanceId(fn.name, slot.index),
     index: slot.index,
-    epoch: task?.document.epoch ?? 0,
-    version: task?.document.version ?? draft.wantedVersion(fn.name)?.version ?? 0,
+    epoch: seat?.epoch ?? 0,
+    version: seat?.version ?? draft.wantedVersion(fn.name)?.version ?? 0,
     state: slot.phase,
     ...(task === undefined
       ? {}
@@ -42,7 +45,14 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     generationSeen: task?.beat?.generation ?? 0,
     restarts: slot.restarts,
     since: slot.sinceMs,
-    ...(slot.lastExit === undefined ? {} : { lastExit: slot.lastExit }),
-    ...(slot.why === undefined ? {} : { why: slot.why }),
+    ...(slot.lastExit === undefined
+      ? {}
+      : { lastExit: { ...slot.lastExit, message: cut(slot.lastExit.message) } }),
+    ...(slot.why === undefined ? {} : { why: cut(slot.why) }),
   }
+}
+
+/** Of a long message, a stack for instance, the beginning: many of them lie in one document. */
+function cut(message: string): string {
+  return message.length <= messageMax ? message : `${message.slice(0, messageMax)} …`
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import type { TaskCondition } from '../engine.ts'
 import type { Action } from './protocol.ts'
-import { heartbeatOf, type Runner, World } from './world.ts'
+import { heartbeatOf, type Runner, reportOf, World } from './world.ts'
 
 const counting = {
   istreams: { in: { grouping: 'groupBy' as const } },
@@ -175,7 +175,7 @@ test('step kills strangers, told of by the cluster or by themselves, but not the
   const world = running()
   const { taskId } = only(world).document
   tell(world, 'stranger-1', 'running')
-  world.feed({ kind: 'heartbeat', heartbeat: heartbeatOf('stranger-2', 'f', 1, world.nowMs) })
+  world.feed({ kind: 'heartbeat', heartbeat: heartbeatOf('stranger-2', 1, world.nowMs) })
   assert.deepEqual(
     acts(world, 'kill').map((action) => action.taskId),
     ['stranger-1', 'stranger-2'],
@@ -183,7 +183,7 @@ test('step kills strangers, told of by the cluster or by themselves, but not the
   world.actions.length = 0
   world.exit(taskId, 0)
   world.deliverUpdate()
-  world.feed({ kind: 'heartbeat', heartbeat: heartbeatOf(taskId, 'f', 1, world.nowMs) })
+  world.feed({ kind: 'heartbeat', heartbeat: heartbeatOf(taskId, 1, world.nowMs) })
   tell(world, taskId, 'lost')
   assert.deepEqual(acts(world, 'kill'), [])
 })
@@ -193,13 +193,15 @@ test('step adds up what ended tasks have counted, also when the last heartbeat c
   const row = { stream: 'out', consumer: 'g', sent: 10, acked: 7, dropped: { late: 1 }, unaccounted: 1 }
   const beatWith = (runner: Runner, recordsIn: number, exit?: string) => {
     const { taskId } = runner.document
-    const base = heartbeatOf(taskId, 'f', runner.generation, world.nowMs)
-    const report = { recordsIn, recordsOut: 10, errors: 2, outputs: [row] }
+    const base = heartbeatOf(taskId, runner.generation, world.nowMs)
+    const [instance] = runner.instances.values()
+    const of = instance ?? assert.fail('it has an instance')
+    const report = { ...reportOf(of, 'running'), recordsIn, recordsOut: 10, errors: 2, outputs: [row] }
     world.feed({
       kind: 'heartbeat',
       heartbeat: {
         ...base,
-        instances: [report as unknown as (typeof base.instances)[number]],
+        instances: [report],
         ...(exit === undefined
           ? {}
           : { state: 'stopped', exit: { code: 10, reason: 'functionFailed', message: exit } }),
@@ -234,7 +236,7 @@ test('step tells producers of a new consumer, of a follower, and of its going wh
   const told = () =>
     acts(world, 'assign')
       .at(-1)
-      ?.assignment.streams['out']?.consumers.map((consumer) => consumer.name)
+      ?.assignment.functions['f']?.streams['out']?.consumers.map((consumer) => consumer.name)
   world.deploy('g', { istreams: { out: { grouping: 'shuffle' } }, instances: 0 })
   assert.deepEqual(told(), ['g'])
   const before = instances(world)[0]

@@ -9,6 +9,8 @@ export const timings = {
   launchingSilenceMs: 30_000,
   /** A kill that has not ended its task is repeated: it may have been lost. Longer than the grace. */
   killAgainMs: 15_000,
+  /** An instance of a packed task that has not let go by then: its task is killed. */
+  releaseMs: 20_000,
   /** A task that the cluster has lost sight of, and that does not beat, counts as gone. */
   unsureMs: 60_000,
   backoffBaseMs: 1_000,

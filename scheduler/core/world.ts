@@ -4,11 +4,17 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
+import type {
+  Assignment,
+  FunctionAssignment,
+  Heartbeat,
+  InstanceReport,
+} from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
   FunctionDocument,
+  SeatDocument,
   StatusDocument,
   StreamDocument,
   TaskDocument,
@@ -24,12 +30,21 @@ export interface Runner {
   readonly document: TaskDocument
   readonly born: number
   generation: number
-  owns: ReadonlySet<string>
-  epoch: number
-  /** It has had no assignment yet. */
-  isNew: boolean
+  /** At work, by instance. */
+  readonly instances: Map<string, WorldInstance>
+  /** Last reports of those that have left. */
+  departed: InstanceReport[]
   killed: boolean
   mail: Assignment[]
+}
+
+export interface WorldInstance {
+  readonly id: string
+  readonly function: string
+  readonly index: number
+  readonly version: number
+  readonly owns: ReadonlySet<string>
+  readonly epoch: number
 }
 
 const agentResources: Resources = { cpus: 4, memMib: 4096, diskMib: 4096 }
@@ -49,6 +64,7 @@ export class World {
   readonly actions: Action[] = []
   // The store.
   readonly tasks = new Map<string, TaskDocument>()
+  readonly seats = new Map<string, SeatDocument>()
   readonly statuses = new Map<string, StatusDocument>()
   readonly epochs = new Map<string, number>()
   readonly functions = new Map<string, FunctionDocument>()
@@ -57,7 +73,7 @@ export class World {
   readonly streams = new Map<string, StreamDocument>()
   readonly followers = new Map<string, Map<string, FollowerDocument>>()
   /** Highest epoch at which a partition was owned. */
-  readonly #ownedAt = new Map<string, { epoch: number; taskId: string }>()
+  readonly #ownedAt = new Map<string, { epoch: number; runner: number }>()
   readonly #launched = new Set<string>()
   #ids = 0
   #leaderEpoch = 0
@@ -80,6 +96,7 @@ export class World {
     this.feed({
       kind: 'restored',
       tasks: [...this.tasks.values()],
+      seats: [...this.seats.values()],
       statuses: [...this.statuses.values()],
       epochs: new Map(this.epochs),
       wanted: this.wanted(),
@@ -205,22 +222,60 @@ export class World {
     const [assignment] = runner.mail.splice(at % Math.max(1, runner.mail.length), 1)
     if (assignment === undefined || assignment.generation <= runner.generation) return
     runner.generation = assignment.generation
-    const instance = assignment.instances[0]
-    assert.ok(instance)
-    const owns = Object.entries(instance.partitions).flatMap(([stream, partitions]) =>
-      assignment.groupings[stream] === 'broadcast' ? [] : partitions.map((p) => `${stream}/${p}`),
-    )
-    if (runner.isNew || instance.epoch > runner.epoch) runner.owns = new Set(owns)
-    // As the real one: partitions change with the epoch only.
-    assert.deepEqual([...runner.owns].sort(), owns.sort(), 'C3: other partitions come with a higher epoch')
-    runner.isNew = false
-    runner.epoch = instance.epoch
+    const wanted = new Set(assignment.instances.map(({ id }) => id))
+    for (const id of [...runner.instances.keys()]) if (!wanted.has(id)) this.#leave(runner, id)
+    runner.departed = runner.departed.filter(({ id, exit }) => exit === undefined || wanted.has(id))
+    for (const { id, function: name, index, epoch, partitions } of assignment.instances) {
+      if (runner.departed.some((report) => report.id === id && report.exit !== undefined)) continue // it has failed
+      const said: FunctionAssignment | undefined = assignment.functions[name]
+      assert.ok(said, `nothing is said of ${name}`)
+      const { version, groupings } = said
+      const list: string[] = Object.entries(partitions).flatMap(([stream, numbers]) =>
+        groupings[stream] === 'broadcast' ? [] : numbers.map((p) => `${stream}/${p}`),
+      )
+      const before = runner.instances.get(id)
+      // As the real one: partitions change with the epoch only.
+      const owns: ReadonlySet<string> =
+        before === undefined || epoch > before.epoch ? new Set(list) : before.owns
+      assert.deepEqual([...owns].sort(), list.sort(), 'C3: other partitions come with a higher epoch')
+      assert.ok(before === undefined || before.version === version, 'a new version comes after a leave')
+      runner.instances.set(id, { id, function: name, index, version, owns, epoch })
+    }
     this.#check()
   }
 
   beat(runner: Runner): void {
-    const { taskId, function: name } = runner.document
-    this.feed({ kind: 'heartbeat', heartbeat: heartbeatOf(taskId, name, runner.generation, this.nowMs) })
+    const { taskId } = runner.document
+    const at = [...runner.instances.values()].map((instance) => reportOf(instance, 'running'))
+    const instances = [...at, ...runner.departed]
+    const heartbeat = { ...heartbeatOf(taskId, runner.generation, this.nowMs), instances }
+    this.feed({ kind: 'heartbeat', heartbeat })
+  }
+
+  /** An instance of a packed runner fails by itself. */
+  fail(runner: Runner, id: string): void {
+    const instance = runner.instances.get(id)
+    if (instance === undefined || runner.document.group === undefined) return
+    runner.instances.delete(id)
+    const exit = { code: 10, reason: 'functionFailed', message: 'boom' }
+    runner.departed.push({ ...reportOf(instance, 'failed'), exit })
+  }
+
+  /** A packed runner ends, and says through whose fault. */
+  crash(runner: Runner, id: string): void {
+    const { taskId } = runner.document
+    const exit = { code: 13, reason: 'memory', message: 'too much', instance: id }
+    this.feed({
+      kind: 'heartbeat',
+      heartbeat: { ...heartbeatOf(taskId, runner.generation, this.nowMs), state: 'stopped', exit },
+    })
+    this.exit(taskId, 13)
+  }
+
+  #leave(runner: Runner, id: string): void {
+    const instance = runner.instances.get(id)
+    runner.instances.delete(id)
+    if (instance !== undefined) runner.departed.push(reportOf(instance, 'stopped'))
   }
 
   tick(ms: number): void {
@@ -254,12 +309,19 @@ export class World {
         assert.ok(!this.tasks.has(action.document.taskId), 'task ids are never used again')
         this.tasks.set(action.document.taskId, action.document)
         return
-      case 'updateTask':
-        assert.ok(this.tasks.has(action.document.taskId))
-        this.tasks.set(action.document.taskId, action.document)
-        return
       case 'removeTask':
         this.tasks.delete(action.taskId)
+        return
+      case 'createSeat':
+        assert.ok(!this.seats.has(action.document.instance), 'C1: one seat for an instance')
+        this.seats.set(action.document.instance, action.document)
+        return
+      case 'updateSeat':
+        assert.ok(this.seats.has(action.document.instance))
+        this.seats.set(action.document.instance, action.document)
+        return
+      case 'removeSeat':
+        this.seats.delete(action.instance)
         return
       case 'saveStatus':
         this.statuses.set(action.document.function, action.document)
@@ -336,9 +398,8 @@ export class World {
         document,
         born,
         generation: 0,
-        owns: new Set(),
-        epoch: document.epoch,
-        isNew: true,
+        instances: new Map(),
+        departed: [],
         killed: false,
         mail: [],
       })
@@ -361,33 +422,50 @@ export class World {
   }
 
   #check(): void {
-    const owners = new Map<string, Runner>()
-    const seats = new Set<string>()
+    const owners = new Set<string>()
+    const working = new Set<string>()
+    const seatsOf = Map.groupBy(this.seats.values(), (seat) => seat.taskId)
+    for (const { document } of this.runners.values()) {
+      const seats = seatsOf.get(document.taskId) ?? []
+      assert.ok(seats.length <= document.room, `C5: ${document.taskId} has room for ${document.room}`)
+      const used = (what: keyof Resources) => seats.reduce((sum, seat) => sum + seat.resources[what], 0)
+      for (const what of ['cpus', 'memMib', 'diskMib'] as const)
+        assert.ok(used(what) <= document.resources[what] + 1e-9, `C5: ${document.taskId} has no more ${what}`)
+      if (document.group === undefined) assert.ok(seats.length <= 1)
+    }
     for (const runner of this.runners.values()) {
-      assert.ok(!seats.has(runner.document.instance), `C1: one task in the seat ${runner.document.instance}`)
-      seats.add(runner.document.instance)
-      for (const partition of runner.owns) {
-        const key = `${runner.document.function}:${partition}`
-        const other = owners.get(key)
-        assert.equal(other, undefined, `C2: ${key} has two owners`)
-        owners.set(key, runner)
-        const before = this.#ownedAt.get(key)
-        if (before !== undefined && before.taskId !== runner.document.taskId) {
-          assert.ok(runner.epoch > before.epoch, `C3: ${key} goes to a higher epoch`)
+      for (const { id, function: name, owns, epoch } of runner.instances.values()) {
+        assert.ok(!working.has(id), `C1: one ${id}`)
+        working.add(id)
+        for (const partition of owns) {
+          const key = `${name}:${partition}`
+          assert.ok(!owners.has(key), `C2: ${key} has two owners`)
+          owners.add(key)
+          const before = this.#ownedAt.get(key)
+          if (before !== undefined && before.epoch !== epoch)
+            assert.ok(epoch > before.epoch, `C3: ${key} goes to a higher epoch`)
+          if (before?.epoch === epoch)
+            assert.equal(before.runner, runner.born, `C3: ${key} changes its owner`)
+          this.#ownedAt.set(key, { epoch, runner: runner.born })
         }
-        this.#ownedAt.set(key, { epoch: runner.epoch, taskId: runner.document.taskId })
       }
     }
   }
 }
 
-export function heartbeatOf(id: string, name: string, generation: number, sentAtMs: number): Heartbeat {
+export function reportOf(instance: WorldInstance, state: InstanceReport['state']): InstanceReport {
+  const { id, function: name, index, version, epoch } = instance
+  const nothing = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
+  const usage = { stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0 }
+  return { id, function: name, index, version, epoch, state, ...nothing, ...usage, outputs: [], inputs: [] }
+}
+
+export function heartbeatOf(id: string, generation: number, sentAtMs: number): Heartbeat {
   return {
     schema: 1,
     kind: 'runner',
     id,
     incarnation: id,
-    function: name,
     generation,
     sentAtMs,
     state: 'running',

@@ -18,43 +18,34 @@ let assignment: Assignment | undefined
 let recordsIn = 0
 
 function beat(state: Heartbeat['state'], exit?: Heartbeat['exit']): void {
-  const instance = assignment?.instances[0]
   recordsIn += assignment === undefined ? 0 : 1
   const heartbeat: Heartbeat = {
     schema: 1,
     kind: 'runner',
     id: taskId,
     incarnation: String(process.pid),
-    function: env('FUNCTION'),
     generation: assignment?.generation ?? 0,
     sentAtMs: Date.now(),
     state,
     pid: process.pid,
     rssBytes: 1,
     cpuSeconds: 0,
-    instances:
-      instance === undefined
-        ? []
-        : [
-            {
-              ...instance,
-              version: assignment?.version ?? 0,
-              state: 'running',
-              recordsIn,
-              recordsOut: 0,
-              errors: 0,
-              timersFired: 0,
-              batches: 0,
-              stateEntries: 0,
-              stateBytes: 0,
-              heapBytes: 0,
-              cpuSeconds: 0,
-              outputs: [
-                { stream: 'out', consumer: '$server', sent: 7, acked: 7, dropped: {}, unaccounted: 0 },
-              ],
-              inputs: [],
-            },
-          ],
+    instances: (assignment?.instances ?? []).map((instance) => ({
+      ...instance,
+      version: assignment?.functions[instance.function]?.version ?? 0,
+      state: 'running',
+      recordsIn,
+      recordsOut: 0,
+      errors: 0,
+      timersFired: 0,
+      batches: 0,
+      stateEntries: 0,
+      stateBytes: 0,
+      heapBytes: 0,
+      cpuSeconds: 0,
+      outputs: [{ stream: 'out', consumer: '$server', sent: 7, acked: 7, dropped: {}, unaccounted: 0 }],
+      inputs: [],
+    })),
     ...(exit === undefined ? {} : { exit }),
   }
   nc.publish(subjects.heartbeatSubject(namespace, taskId), JSON.stringify(heartbeat))
@@ -73,8 +64,8 @@ nc.subscribe(subjects.taskSubject(namespace, taskId), {
       assignment = command.assignment
     }
     message.respond(JSON.stringify({ ok: true }))
-    if (assignment?.manifest.env['FAIL'] !== undefined)
-      void end(10, 'functionFailed', assignment.manifest.env['FAIL'])
+    const fail = Object.values(assignment?.functions ?? {})[0]?.manifest.env['FAIL']
+    if (fail !== undefined) void end(10, 'functionFailed', fail)
     else beat('running')
   },
 })

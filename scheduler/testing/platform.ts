@@ -18,6 +18,7 @@ import {
   type FunctionDocument,
   openStore,
   paths,
+  readStatus,
   type StatusDocument,
   type Store,
 } from '../../infra/store/index.ts'
@@ -152,7 +153,7 @@ export class Platform {
   }
 
   async status(name: string): Promise<StatusDocument | undefined> {
-    return (await this.store.get<StatusDocument>(paths.status(ns, name)))?.value
+    return await readStatus(this.store, ns, name)
   }
 
   /** The status, once all its instances run with the assignment wanted, as many as given. */

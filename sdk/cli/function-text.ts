@@ -3,12 +3,14 @@
  * @module
  */
 import type { FunctionDetail, Instance, Ledger } from '../api.ts'
+import { instancesPerRunnerOf } from '../manifest.ts'
 import { bold, bytesText, red, table } from './terminal.ts'
 
 export function detailText(detail: FunctionDetail): string {
   const parts = [
     headText(detail),
     detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
+    instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
     ...detail.instances.flatMap(troubleText),
   ]
@@ -32,8 +34,29 @@ function headText({
     `  out       ${manifest.ostreams.join(', ') || '-'}`,
     `  on error  ${policyText(manifest.onError)}`,
     `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk an instance`,
+    ...packingText(manifest),
     `  deployed  ${new Date(detail.deployedAtMs).toISOString()}, bundle ${detail.bundleSha256.slice(0, 12)}`,
   ].join('\n')
+}
+
+function packingText(manifest: FunctionDetail['manifest']): string[] {
+  const room = instancesPerRunnerOf(manifest)
+  if (room === undefined) return []
+  const mates = manifest.pack === undefined ? '' : `, shared by the pack '${manifest.pack}'`
+  return [`  runners   made for ${room} instances${mates}`]
+}
+
+/** The runners of packed instances: where several of the table above are one process. */
+function runnersTable(instances: readonly Instance[]): string {
+  const seated = instances.filter(({ taskId }) => taskId !== undefined)
+  const rows = [...Map.groupBy(seated, ({ taskId }) => taskId)].map(([taskId, [first, ...more]]) => [
+    taskId ?? '-',
+    first?.hostname ?? '-',
+    first?.pid ?? '-',
+    first?.rssBytes === undefined ? '-' : bytesText(first.rssBytes),
+    [first, ...more].map((instance) => instance?.id).join(' '),
+  ])
+  return rows.length === 0 ? '' : table([['RUNNER', 'HOST', 'PID', 'MEMORY', 'INSTANCES'], ...rows])
 }
 
 function policyText(policy: FunctionDetail['manifest']['onError']): string {

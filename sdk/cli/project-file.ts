@@ -31,6 +31,9 @@ const descriptions: Readonly<Record<string, string>> = {
   ostreams: 'Output streams; they must be those of the metadata.',
   onError: 'What happens to a record whose callback threw.',
   instances: 'How many instances run.',
+  instancesPerRunner:
+    'How many instances one runner is made for, which then share its end. Default: 1, or 8 with a pack.',
+  pack: 'Functions that name the same pack share runners, and the end of their runner.',
   resources: 'What each instance gets of the cluster: cores, memory and disk in MiB.',
   limits: "The isolate's bounds: heap in MiB, times in ms.",
   restarts: 'Starts after failures before an instance counts as crash-looping and stays down.',

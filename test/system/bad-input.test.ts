@@ -106,8 +106,8 @@ test('each bad input has a clear error, and nothing is stored or lost', { timeou
     assert.equal(detail.instances[0]!.restarts, 0)
     for await (const message of nc.subscribe('concord.default.c.hb.*')) {
       const beat = message.json<Heartbeat>()
-      const refused = beat.instances[0]?.inputs[0]?.refused
-      if (beat.function !== 'echo' || refused?.['misrouted'] === undefined) continue
+      const refused = beat.instances.find((report) => report.function === 'echo')?.inputs[0]?.refused
+      if (refused?.['misrouted'] === undefined) continue
       assert.deepEqual({ ...refused }, { malformed: frame.length, misrouted: 1 })
       break
     }

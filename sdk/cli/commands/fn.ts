@@ -17,6 +17,8 @@ import { type DeployCommandOptions, deployAndReport, withDeployOptions } from '.
 interface FnDeployOptions extends DeployCommandOptions {
   readonly name?: string
   readonly instances?: number
+  readonly perRunner?: number
+  readonly pack?: string
   readonly cpus?: number
   readonly mem?: number
   readonly env?: Readonly<Record<string, string>>
@@ -76,6 +78,8 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
       .argument('<path>', 'a source file, or a folder with concord.jsonc')
       .option('--name <name>', 'the name of its metadata, to be sure')
       .option('--instances <n>', 'how many instances', wholeNumber(0))
+      .option('--per-runner <n>', 'how many instances one runner is made for', wholeNumber(1))
+      .option('--pack <name>', 'share runners with the functions of the same pack')
       .option('--cpus <n>', 'cores of each instance', positiveNumber)
       .option('--mem <mib>', 'memory of each instance, in MiB', wholeNumber(1))
       .option('--env <name=value>', 'an entry of ctx.env; may be repeated', addEnvironment)
@@ -91,7 +95,7 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
 /** Flags win over the project's file. */
 function withFlags(
   project: Project,
-  { name, instances, cpus, mem, env, logLevel }: FnDeployOptions,
+  { name, instances, perRunner, pack, cpus, mem, env, logLevel }: FnDeployOptions,
 ): Project {
   const written = project.manifest as { resources?: object; env?: object }
   const resources = {
@@ -105,6 +109,8 @@ function withFlags(
     ...(env !== undefined && { env: { ...written.env, ...env } }),
     ...(name !== undefined && { name }),
     ...(instances !== undefined && { instances }),
+    ...(perRunner !== undefined && { instancesPerRunner: perRunner }),
+    ...(pack !== undefined && { pack }),
     ...(logLevel !== undefined && { logLevel }),
   }
   return { ...project, manifest }

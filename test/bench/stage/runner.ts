@@ -90,21 +90,27 @@ function assignmentOf(
   const shareOf = (index: number, partitions: number): number[] =>
     Array.from({ length: partitions }, (_, p) => p).filter((p) => p % instances === index)
   return {
-    schema: 1,
+    schema: 2,
     taskId,
     generation: 1,
-    function: manifest.name,
-    version: 1,
-    bundleSha256,
-    manifest,
+    packed: instances > 1,
+    functions: {
+      [manifest.name]: {
+        function: manifest.name,
+        version: 1,
+        bundleSha256,
+        manifest,
+        streams: Object.fromEntries(streams.map((stream) => [stream.name, stream])),
+        groupings: Object.fromEntries(inputs.map(({ name }) => [name, 'groupBy'])),
+      },
+    },
     instances: Array.from({ length: instances }, (_, index) => ({
       id: `${manifest.name}-${index}`,
+      function: manifest.name,
       index,
       epoch: tasks,
       partitions: Object.fromEntries(inputs.map((input) => [input.name, shareOf(index, input.partitions)])),
     })),
-    streams: Object.fromEntries(streams.map((stream) => [stream.name, stream])),
-    groupings: Object.fromEntries(inputs.map(({ name }) => [name, 'groupBy'])),
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Seats: which indexes a function should have, and what commands do to them.
+ * Slots: which indexes a function should have, and what commands do to them.
  *
  * The wanted instances are a set of indexes, not necessarily 0..n-1: killing instance 0 of three leaves 1 and 2 as
  * they are, and the next one wanted takes the lowest free index again. When the count falls, the highest go. So no
@@ -9,8 +9,8 @@
 import { type Draft, newSlot } from './draft.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
 
-/** Settles the function's seats and answers the wanted indexes, sorted. */
-export function seat(draft: Draft, fn: FunctionState): number[] {
+/** Settles the function's slots and answers the wanted indexes, sorted. */
+export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   const version = draft.wantedVersion(fn.name)
   const leaving = obeyCommands(draft, fn)
   const count =
@@ -22,7 +22,7 @@ export function seat(draft: Draft, fn: FunctionState): number[] {
   )
   const wanted = new Set(indexes)
   fn.slots = fn.slots.filter(
-    (slot) => slot.task !== undefined || wanted.has(slot.index) || leaving.has(slot.index),
+    (slot) => slot.seat !== undefined || wanted.has(slot.index) || leaving.has(slot.index),
   )
   for (const index of indexes) {
     if (!fn.slots.some((slot) => slot.index === index))
@@ -47,7 +47,7 @@ export function wantedIndexes(
 
 /**
  * Sees every killInstance command through: the instance drains; then, and only then, the count is lowered (or the
- * seat freed for a new start) and the command removed. Each of these may be repeated after a crash without harm.
+ * slot freed for a new start) and the command removed. Each of these may be repeated after a crash without harm.
  * @returns The indexes that are to go for good, whose count has not been seen lowered yet.
  */
 function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
@@ -66,7 +66,7 @@ function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
 
 function restart(draft: Draft, slot: Slot, command: string): void {
   if (draft.state.finished.has(command)) return
-  if (slot.task !== undefined) {
+  if (slot.seat !== undefined) {
     slot.command = command
     return
   }
@@ -85,14 +85,14 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
   }
   slot.command = command
   slot.leaving = true
-  if (slot.task !== undefined || draft.state.finished.has(command)) return
+  if (slot.seat !== undefined || draft.state.finished.has(command)) return
   draft.act({ kind: 'lowerInstances', function: fn.name, command })
   finish(draft, command)
 }
 
-/** The command is done with, or was withdrawn: a seat that was to go is given up, once it is empty. */
+/** The command is done with, or was withdrawn: a slot that was to go is given up, once it is empty. */
 function settle(fn: FunctionState, slot: Slot): void {
-  if (slot.leaving && slot.task === undefined) fn.slots = fn.slots.filter((other) => other !== slot)
+  if (slot.leaving && slot.seat === undefined) fn.slots = fn.slots.filter((other) => other !== slot)
   delete slot.command
   delete slot.leaving
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { wantedIndexes } from './seats.ts'
+import { wantedIndexes } from './slots.ts'
 
 test('wantedIndexes keeps the lowest, and fills up with the lowest free', () => {
   const none = new Set<number>()

@@ -1,0 +1,89 @@
+/**
+ * Joining: seats the packed instances that wait in living runners of their group that have room for them. The fullest
+ * runner comes first, so that others may empty.
+ * @module
+ */
+import type { VersionDocument } from '../../infra/store/index.ts'
+import type { Resources } from '../engine.ts'
+import { freeShares } from './assignments.ts'
+import { type Draft, nameOf } from './draft.ts'
+import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
+import { fits, minus } from './resources.ts'
+import { seatDocument } from './seating.ts'
+import type { FunctionState, Slot, Task } from './state.ts'
+
+/** @param active The wanted indexes, by function. */
+export function joinRunners(draft: Draft, active: ReadonlyMap<string, readonly number[]>): void {
+  const runners = new Map<string, string[]>()
+  for (const { document } of draft.tasks.values())
+    if (document.group !== undefined)
+      runners.set(document.group, [...(runners.get(document.group) ?? []), document.taskId])
+  if (runners.size === 0) return
+  for (const [name, indexes] of active) {
+    const version = draft.wantedVersion(name)
+    if (version === undefined) continue
+    const fn = draft.fn(name)
+    for (const slot of fn.slots) {
+      if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
+      const sharing = sharingOf(version, slot)
+      if (sharing === undefined) continue
+      const open = (runners.get(sharing.group) ?? []).filter((id) => isOpen(draft, id, nameOf(fn, slot)))
+      const task = fullest(draft, open, sharing, version.manifest.resources)
+      if (task !== undefined) join(draft, fn, slot, version, task, indexes)
+    }
+  }
+}
+
+/** An instance comes back into a runner only once that has forgotten the one before. */
+function isOpen(draft: Draft, taskId: string, instance: string): boolean {
+  const task = draft.tasks.get(taskId)
+  return (
+    task?.isKnown === true &&
+    task.killedAtMs === undefined &&
+    task.unsureSinceMs === undefined &&
+    !task.leaving.includes(instance)
+  )
+}
+
+/** The runner with the least room left that takes an instance of that size. */
+function fullest(
+  draft: Draft,
+  taskIds: readonly string[],
+  { failures }: Sharing,
+  need: Resources,
+): Task | undefined {
+  let best: Task | undefined
+  for (const taskId of taskIds) {
+    const task = draft.task(taskId)
+    if (task === undefined) continue
+    const { room, failures: ofTask } = task.document
+    if (ofTask !== failures || task.seats.length >= room || !fits(need, freeIn(draft, task))) continue
+    if (best === undefined || room - task.seats.length < best.document.room - best.seats.length) best = task
+  }
+  return best
+}
+
+function freeIn(draft: Draft, task: Task): Resources {
+  const taken = draft.seated(task).map(({ seat }) => seat.document.resources)
+  return minus(task.document.resources, resourcesOf(taken))
+}
+
+function join(
+  draft: Draft,
+  fn: FunctionState,
+  slot: Slot,
+  version: VersionDocument,
+  task: Task,
+  active: readonly number[],
+): void {
+  const { taskId, name, hostname } = task.document
+  const shares = freeShares(draft, fn, version.manifest, active, slot)
+  draft.sit(
+    slot,
+    task,
+    seatDocument(draft, { fn, slot, version, shares, taskId, epoch: draft.nextEpoch(fn.name) }),
+  )
+  draft.enter(slot, task.runningSinceMs === undefined ? 'launching' : 'starting')
+  const message = `${nameOf(fn, slot)} v${version.version} joins the runner of ${name} on ${hostname}`
+  draft.act({ kind: 'log', level: 'info', message, task: taskId })
+}

@@ -1,0 +1,41 @@
+/**
+ * Packs: which instances may share a runner, and how much room a runner is given.
+ *
+ *   PK1. Who has failed r times in a row shares only with who failed as often, and with at most 1 / 2^r of the room: so
+ *        one that ends its mates is found by halves, and one that is known as the culprit is alone soon.
+ * Design: docs/design/0009-packing.md
+ * @module
+ */
+import type { VersionDocument } from '../../infra/store/index.ts'
+import { instancesPerRunnerOf, type Manifest } from '../../sdk/manifest.ts'
+import type { Resources } from '../engine.ts'
+import { plus } from './resources.ts'
+import type { Slot } from './state.ts'
+
+/** What a packed runner takes beside its instances. */
+export const runnerBase: Resources = { cpus: 0, memMib: 64, diskMib: 0 }
+
+/** Of a waiting instance: whom it may share a runner with. */
+export interface Sharing {
+  readonly group: string
+  readonly failures: number
+  /** Instances that a new runner is made for. */
+  readonly room: number
+}
+
+/** Undefined for an instance that has a runner to itself. */
+export function sharingOf({ manifest }: VersionDocument, slot: Readonly<Slot>): Sharing | undefined {
+  const room = instancesPerRunnerOf(manifest)
+  if (room === undefined) return undefined
+  const failures = slot.restarts
+  return { group: groupOf(manifest), failures, room: Math.max(1, Math.floor(room / 2 ** failures)) }
+}
+
+function groupOf({ name, pack }: Manifest): string {
+  return pack === undefined ? `fn/${name}` : `pack/${pack}`
+}
+
+/** What a runner needs that holds these instances. */
+export function resourcesOf(instances: readonly Resources[]): Resources {
+  return instances.reduce(plus, runnerBase)
+}

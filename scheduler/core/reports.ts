@@ -1,0 +1,21 @@
+/**
+ * Reports: which of a heartbeat's reports is that of which incarnation of an instance. In a packed runner one may follow
+ * the other within a second; epochs tell them apart.
+ * @module
+ */
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
+import type { Seat, Task } from './state.ts'
+
+/** What the last heartbeat of its task said of a seat. */
+export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): InstanceReport | undefined {
+  return task.beat === undefined ? undefined : reportIn(task.beat, document.instance, document)
+}
+
+/** The report of an instance at one of these epochs. */
+export function reportIn(
+  beat: Heartbeat,
+  id: string,
+  { firstEpoch, epoch }: { readonly firstEpoch: number; readonly epoch: number },
+): InstanceReport | undefined {
+  return beat.instances.find((r) => r.id === id && r.epoch >= firstEpoch && r.epoch <= epoch)
+}

@@ -1,0 +1,28 @@
+/**
+ * Resources: sums and differences of what an agent has to give. Fractions of a core are counted in thousandths, as the
+ * cluster does.
+ * @module
+ */
+import type { Resources } from '../engine.ts'
+
+const milli = (value: number) => Math.round(value * 1000)
+
+/** The sum of two amounts. */
+export const sum = (a: number, b: number) => (milli(a) + milli(b)) / 1000
+
+export function plus(a: Resources, b: Resources): Resources {
+  return { cpus: sum(a.cpus, b.cpus), memMib: sum(a.memMib, b.memMib), diskMib: sum(a.diskMib, b.diskMib) }
+}
+
+export function minus(a: Resources, b: Resources): Resources {
+  return plus(a, times(b, -1))
+}
+
+export function times({ cpus, memMib, diskMib }: Resources, n: number): Resources {
+  return { cpus: (milli(cpus) * n) / 1000, memMib: memMib * n, diskMib: diskMib * n }
+}
+
+export function fits(need: Resources, free: Resources): boolean {
+  const left = minus(free, need)
+  return left.cpus >= 0 && left.memMib >= 0 && left.diskMib >= 0
+}

@@ -1,0 +1,98 @@
+/** Many instances in one runner: as users meet them, by the command line and by a look at the processes. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { FunctionDetail } from '../../sdk/api.ts'
+import { Platform } from './platform.ts'
+
+function copies(name: string, version = 'a'): string {
+  return `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'] },
+  destroy() { console.log('destroyed ${version}') },
+  processRecord(ctx, record) {
+    if (record.text() === 'bad') throw new Error('as asked')
+    ctx.produceRecord('${name}-out', record.key, record.text())
+  },
+})
+`
+}
+
+const small = ['--mem', '40', '--cpus', '0.05']
+/** So that all instances get some. */
+const lines = (count: number) =>
+  Array.from({ length: count }, (_, i) => JSON.stringify({ key: `k${i}`, value: `line ${i}` })).join('\n')
+const pids = (d: FunctionDetail) => new Set(d.instances.map(({ pid }) => pid))
+const tasks = (d: FunctionDetail) => new Set(d.instances.map(({ taskId }) => taskId))
+const allRun = (d: FunctionDetail, count: number) =>
+  d.instancesRunning === count && d.instances.length === count && !pids(d).has(undefined)
+const settled = (processed: number) => (d: FunctionDetail) =>
+  d.ledger[0]!.processed === processed && d.ledger[0]!.inFlight === 0
+
+test('four instances share a runner; one is killed, started anew, deployed again, and the runner killed', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const flags = ['--instances', '4', '--per-runner', '4', ...small]
+  await platform.deploy('one', copies('one'), flags)
+  const first = await platform.until('one', (d) => allRun(d, 4))
+  assert.equal(tasks(first).size, 1)
+  assert.equal(pids(first).size, 1)
+  assert.match((await platform.cli(['fn', 'inspect', 'one'])).stdout, /one-0 one-1 one-2 one-3/)
+  await platform.json(['produce', 'one-in', '--ndjson'], lines(400))
+  const shared = await platform.until('one', (d) => settled(400)(d) && d.recordsIn === 400)
+  assert.ok(shared.instances.every(({ recordsIn }) => recordsIn > 0))
+
+  await platform.json(['kill', '-id', 'one-1', '--restart'])
+  const epochOf = (d: FunctionDetail, id: string) => d.instances.find((i) => i.id === id)?.epoch ?? 0
+  const anew = await platform.until(
+    'one',
+    (d) => allRun(d, 4) && epochOf(d, 'one-1') > epochOf(first, 'one-1'),
+  )
+  await platform.json(['kill', '-id', 'one-3'])
+  const three = await platform.until('one', (d) => allRun(d, 3) && d.instancesWanted === 3)
+  for (const detail of [anew, three]) assert.deepEqual(tasks(detail), tasks(first), 'the runner is the same')
+  assert.deepEqual(pids(three), pids(first))
+  await platform.json(['produce', 'one-in', '--ndjson'], lines(400))
+  const twice = await platform.until('one', settled(800))
+  assert.equal(twice.ledger[0]!.unaccounted, 0)
+
+  await platform.deploy('one', copies('one', 'b'), flags)
+  const second = await platform.until('one', (d) => allRun(d, 4) && d.instances.every((i) => i.version === 2))
+  assert.deepEqual(pids(second), pids(first), 'a new version comes into the runner that is there')
+  const logs = (await platform.cli(['fn', 'logs', 'one'])).stdout
+  assert.equal(logs.match(/destroyed a/g)?.length, 5, logs)
+  await platform.json(['produce', 'one-in', '--ndjson'], lines(400))
+  await platform.until('one', settled(1200))
+
+  process.kill([...pids(second)][0]!, 'SIGKILL')
+  const third = await platform.until('one', (d) => allRun(d, 4) && !tasks(d).has([...tasks(second)][0]))
+  assert.equal(tasks(third).size, 2, 'nobody knows whose fault it was: they share with fewer')
+  assert.ok(third.instances.every(({ restarts }) => restarts === 1))
+  await platform.json(['produce', 'one-in', '--ndjson'], lines(400))
+  await platform.until('one', (d) => d.ledger[0]!.processed + d.ledger[0]!.unaccounted === 1600)
+})
+
+test('functions of a pack share a runner; one that fails leaves the others at work', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const flags = ['--pack', 'tiny', '--per-runner', '3', ...small]
+  for (const name of ['ant', 'bee']) await platform.deploy(name, copies(name), flags)
+  const ant = await platform.until('ant', (d) => allRun(d, 1))
+  const bee = await platform.until('bee', (d) => allRun(d, 1))
+  assert.deepEqual(pids(ant), pids(bee))
+  await platform.json(['produce', 'ant-in'], 'good\nbad\n')
+  const failed = await platform.until('ant', (d) => allRun(d, 1) && d.instances[0]!.restarts === 1)
+  assert.equal(failed.instances[0]!.lastExit?.reason, 'functionFailed')
+  assert.match(failed.instances[0]!.lastExit?.message ?? '', /as asked/)
+  await platform.until('ant', (d) => d.ledger[0]!.processed === 1 && d.ledger[0]!.dropped['failed'] === 1)
+  await platform.json(['produce', 'bee-in', '--ndjson'], lines(100))
+  const after = await platform.until('bee', settled(100))
+  assert.deepEqual(pids(after), pids(bee))
+  assert.equal(after.instances[0]!.restarts, 0)
+  const logs = (await platform.cli(['fn', 'logs', 'bee'])).stdout
+  assert.doesNotMatch(logs, /as asked/, 'each function has a log of its own')
+
+  for (const name of ['ant', 'bee']) await platform.json(['fn', 'rm', name])
+})
