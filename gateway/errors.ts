@@ -23,6 +23,8 @@ export const gatewayErrors = {
   ERR_STREAM_UNKNOWN: 'caller',
   /** The partitions of a stream that exists cannot change: keys would move away from their state. */
   ERR_STREAM_PARTITIONS_FIXED: 'caller',
+  /** A stream that a function or a reader uses cannot be removed. */
+  ERR_STREAM_USED: 'caller',
   /** A line or a length-prefixed record of a publish that cannot be read. */
   ERR_RECORD_INVALID: 'caller',
   /** The uploaded code does not compile. */

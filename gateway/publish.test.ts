@@ -276,6 +276,31 @@ test('PUT of a stream makes it, changes raw, and keeps its partitions', async ()
   assert.equal(await refusedStatus(`{"a":"${'x'.repeat(10_000)}"}`), 413)
 })
 
+test('DELETE of a stream forgets it, and one that is used is refused with who uses it', async () => {
+  const remove = async (name: string) => await platform.call('DELETE', `/v1/streams/${name}`)
+  assert.equal((await remove('never-made')).status, 404)
+  await makeStream('passing', { partitions: 4 })
+  assert.equal((await publish('passing', '{"value":"1"}')).status, 200)
+  assert.equal((await remove('passing')).status, 204)
+  assert.equal((await publish('passing', '{"value":"2"}')).status, 404)
+  // Made anew, it may have other partitions, and more than before.
+  await makeStream('passing', { partitions: 9 })
+  const seen = await watch('passing')
+  const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`)
+  const body = keys.map((key) => JSON.stringify({ key, value: key })).join('\n')
+  assert.equal((await publish('passing', body)).status, 200)
+  await until('all have passed', async () => seen.length === keys.length)
+
+  for (const body of [sourceOf('in-user', ['passing'], []), sourceOf('out-user', [], ['passing'])])
+    assert.equal((await platform.call('POST', '/v1/functions', { body })).status, 200)
+  const refused = await remove('passing')
+  assert.equal(refused.status, 409)
+  const problem = (await refused.json()) as Problem
+  assert.equal(problem.code, 'ERR_STREAM_USED')
+  assert.match(problem.detail!, /Cannot remove stream 'passing': 'out-user' writes it, 'in-user' reads it\./)
+  assert.equal((await publish('passing', '{"value":"3"}')).status, 200)
+})
+
 test('Publish in the middle of which the gateway stops says how many were accepted', async () => {
   await makeStream('lines')
   const seen = await watch('lines')

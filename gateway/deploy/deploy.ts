@@ -54,9 +54,14 @@ export class Deployer {
   async deploy(upload: Upload, uploadedManifest: unknown): Promise<DeployAnswer> {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
-    const turn = this.#turn.then(() => this.#commit(probed, manifest))
+    return await this.inTurn(() => this.#commit(probed, manifest))
+  }
+
+  /** Does what must not happen while a deploy looks at the topology. */
+  inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(change)
     this.#turn = turn.catch(() => undefined)
-    return await turn
+    return turn
   }
 
   async #commit(probed: Probed, manifest: Manifest): Promise<DeployAnswer> {

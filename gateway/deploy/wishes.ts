@@ -12,7 +12,7 @@ import {
   upsert,
 } from '../../infra/store/index.ts'
 import type { StreamConfig } from '../../sdk/api.ts'
-import type { CatalogView } from '../catalog/catalog.ts'
+import type { Catalog, CatalogView } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 
 /** Marks a function as deleted: the scheduler drains its instances and then removes it. */
@@ -64,6 +64,37 @@ export async function putStream(
     }
     return { schema: 1, partitions, raw }
   })
+}
+
+/** Forgets a stream that nobody uses. A function that came to use it at the same moment, by another gateway, keeps it. */
+export async function removeStream(store: Store, ns: string, catalog: Catalog, name: string): Promise<void> {
+  await catalog.refresh()
+  refuseUsed(catalog.current, name)
+  const path = paths.stream(ns, name)
+  const document = (await store.get<StreamDocument>(path))?.value
+  if (document === undefined) throw unknownStream(name)
+  await store.remove(path)
+  await catalog.refresh()
+  try {
+    refuseUsed(catalog.current, name)
+  } catch (refusal) {
+    await upsert<StreamDocument>(store, path, () => document)
+    throw refusal
+  }
+}
+
+function refuseUsed({ streams }: CatalogView, name: string): void {
+  const { producers = [], consumers = [], followers = [] } = streams.get(name) ?? {}
+  const users = [
+    ...producers.map((user) => `'${user}' writes it`),
+    ...consumers.map((user) => `'${user}' reads it`),
+    ...(followers.length > 0 ? [`${followers.length} readers hold it back`] : []),
+  ]
+  if (users.length === 0) return
+  throw refuse(
+    'ERR_STREAM_USED',
+    `Cannot remove stream '${name}': ${users.join(', ')}. Remove them first (\`concord fn rm NAME\`).`,
+  )
 }
 
 export function unknownFunction(name: string): Error {

@@ -28,6 +28,7 @@ export class Ingest {
   readonly #producer: Producer
   readonly #clock: Clock
   readonly #turns = new Map<string, Turn>()
+  #known: ReadonlySet<string> = new Set()
 
   constructor({ wire, namespace, gatewayId, clock, bufferBytesMax }: IngestOptions) {
     this.#clock = clock
@@ -42,6 +43,7 @@ export class Ingest {
   /** Tells the producer what has changed (G1). @returns Whether anything has. */
   adopt(view: CatalogView): boolean {
     let changed = false
+    this.#known = new Set(view.streams.keys())
     for (const stream of view.streams.values()) {
       const descriptor = descriptorOf(view, stream)
       if (isDeepStrictEqual(this.#producer.stream(stream.name), descriptor)) continue
@@ -52,7 +54,7 @@ export class Ingest {
   }
 
   knows(stream: string): boolean {
-    return this.#producer.stream(stream) !== undefined
+    return this.#known.has(stream)
   }
 
   /** True if the consumer is among those that this gateway's own records wait for. */

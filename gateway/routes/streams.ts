@@ -12,7 +12,7 @@ import {
 } from '../../sdk/api.ts'
 import { streamSummary } from '../catalog/views.ts'
 import { issuesText } from '../deploy/manifest.ts'
-import { putStream, unknownStream } from '../deploy/wishes.ts'
+import { putStream, removeStream, unknownStream } from '../deploy/wishes.ts'
 import { refuse } from '../errors.ts'
 import { type FollowFormat, formatFor } from '../follow/encode.ts'
 import { HoldingFollower } from '../follow/hold.ts'
@@ -56,6 +56,15 @@ const put = createRoute({
     body: { content: { 'application/json': { schema: bodySchema(streamConfigSchema) } } },
   },
   responses: { 200: jsonAnswer(streamSummarySchema, 'the stream'), default: problemAnswer },
+})
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/v1/streams/{name}',
+  summary: 'Remove a stream that no function and no reader uses',
+  security,
+  request: { params: nameParam },
+  responses: { 204: { description: 'it is gone' }, default: problemAnswer },
 })
 
 const produce = createRoute({
@@ -107,7 +116,7 @@ const follow = createRoute({
 })
 
 export function streamRoutes(app: App, parts: GatewayParts): void {
-  const { catalog, store, namespace, ingest, clock, closing, metrics } = parts
+  const { catalog, store, namespace, deployer, ingest, clock, closing, metrics } = parts
 
   app.openapi(list, (c) => c.json({ streams: [...catalog.current.streams.values()].map(streamSummary) }, 200))
 
@@ -116,6 +125,12 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
     await putStream(store, namespace, name, parseConfig(await readBody(c, 'configuration', configBytesMax)))
     await catalog.refresh()
     return c.json(streamSummary(catalog.current.streams.get(name)!), 200)
+  })
+
+  app.openapi(remove, async (c) => {
+    const { name } = c.req.valid('param')
+    await deployer.inTurn(() => removeStream(store, namespace, catalog, name))
+    return c.body(null, 204)
   })
 
   app.openapi(produce, async (c) => {

@@ -88,7 +88,11 @@ export class Producer {
     ]
   }
 
-  /** Makes a stream known, or changes what is known of it: consumers come and go, partitions never change. */
+  /**
+   * Makes a stream known, or changes what is known of it: consumers come and go. Partitions change only where nobody reads
+   * it, which is a stream that was removed and made anew; its sequences go on, so that no record passes for a repeat.
+   * @throws {CodedError} ERR_STREAM_PARTITIONS
+   */
   setStream(descriptor: StreamDescriptor): void {
     const stream = this.#streams.get(descriptor.name)
     if (stream === undefined) {
@@ -98,7 +102,8 @@ export class Producer {
         waiters: new Set(),
       })
     } else {
-      if (stream.descriptor.partitions !== descriptor.partitions) {
+      const read = stream.descriptor.consumers.length > 0 || this.#buffered(stream) > 0
+      if (read && stream.descriptor.partitions !== descriptor.partitions) {
         throw new CodedError(
           'ERR_STREAM_PARTITIONS',
           `Cannot change stream '${descriptor.name}' from ${stream.descriptor.partitions} to ${descriptor.partitions} partitions while it is written`,
@@ -217,14 +222,13 @@ export class Producer {
   }
 
   #partition(stream: OutStream, index: number): OutPartition {
+    const { name, partitions } = stream.descriptor
+    if (index >= partitions) {
+      throw new RangeError(`Cannot write partition ${index} of '${name}', which has ${partitions}`)
+    }
     const existing = stream.partitions[index]
     if (existing !== undefined) return existing
-    if (index >= stream.partitions.length) {
-      throw new RangeError(
-        `Cannot write partition ${index} of '${stream.descriptor.name}', which has ${stream.partitions.length}`,
-      )
-    }
-    const made = new OutPartition(stream.descriptor.name, index, giveBackMemory)
+    const made = new OutPartition(name, index, giveBackMemory)
     this.#setConsumers(made, stream.descriptor)
     stream.partitions[index] = made
     return made

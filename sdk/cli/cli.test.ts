@@ -289,6 +289,18 @@ test('kill -id stops an instance', async (t) => {
   )
 })
 
+test('stream rm removes a stream, or says who uses it', async (t) => {
+  const { env } = await gatewayOf(t, ({ method, path }) =>
+    method !== 'DELETE'
+      ? problem(400, 'ERR_TEST', method)
+      : path === '/v1/streams/free'
+        ? { status: 200, json: null }
+        : problem(409, 'ERR_STREAM_USED', "Cannot remove stream 'used': 'shout' reads it."),
+  )
+  assert.match((await concord(['stream', 'rm', 'free'], { env })).stdout, /^stream free is removed\.\n$/)
+  assertFails(await concord(['stream', 'rm', 'used'], { env }), 5, /'shout' reads it/)
+})
+
 test('produce sends the lines of standard input once, and says once that it slows down', async (t) => {
   const bodies: string[] = []
   const { env, received } = await gatewayOf(t, ({ body }) => {

@@ -129,6 +129,11 @@ export class ConcordClient {
     await this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
   }
 
+  /** Removes a stream that nobody uses. */
+  async removeStream(name: string): Promise<void> {
+    await this.#json({ what: `Cannot remove stream '${name}'`, method: 'DELETE', path: streamPath(name) })
+  }
+
   /** Sends records in order; waits where the gateway asks for it. @throws {ProduceError} Says how many were accepted. */
   produce(
     stream: string,

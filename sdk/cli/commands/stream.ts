@@ -1,5 +1,5 @@
 /**
- * concord stream ls | create
+ * concord stream ls | create | rm
  * @module
  */
 import type { CliCommand, ServerOptions } from '../command.ts'
@@ -13,7 +13,7 @@ interface CreateOptions extends ServerOptions {
 }
 
 export function addStreams(program: CliCommand): void {
-  const stream = program.command('stream').description('Streams: list and create.')
+  const stream = program.command('stream').description('Streams: list, create, remove.')
   stream
     .command('ls')
     .description('List the streams with who produces and who consumes them.')
@@ -30,6 +30,13 @@ export function addStreams(program: CliCommand): void {
     .talksToServer()
     .example('concord stream create clicks --partitions 32')
     .action(create)
+  stream
+    .command('rm')
+    .description('Remove a stream that no function uses; what is on its way in it is given up.')
+    .argument('<name>', 'the stream')
+    .printsData()
+    .talksToServer()
+    .action(remove)
 }
 
 async function list(options: ServerOptions): Promise<void> {
@@ -49,4 +56,9 @@ async function create(name: string, options: CreateOptions): Promise<void> {
   const { partitions, raw } = options
   await connect(options).createStream(name, { ...(partitions && { partitions }), ...(raw && { raw }) })
   await (options.json ? printJson({ name, created: true }) : print(`stream ${name} is there.`))
+}
+
+async function remove(name: string, options: ServerOptions): Promise<void> {
+  await connect(options).removeStream(name)
+  await (options.json ? printJson({ name, removed: true }) : print(`stream ${name} is removed.`))
 }
