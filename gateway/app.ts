@@ -27,9 +27,10 @@ export function makeApp(parts: GatewayParts, token: string): App {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
     defaultHook: (result) => {
       if (result.success) return
+      const { data } = result as { data?: unknown } // what was checked; its type does not say so
       throw refuse(
         'ERR_REQUEST_INVALID',
-        `Cannot read the request's ${result.target}: ${issuesText(result.error)}.`,
+        `Cannot read the request's ${result.target}: ${issuesText(result.error, data)}.`,
       )
     },
   })

@@ -44,7 +44,7 @@ test('makeManifest names what is wrong in metadata and manifest', () => {
   const bad = (value: unknown) => () => makeManifest(value, callbacks, undefined)
   assert.throws(
     bad({ name: 'Bad Name' }),
-    refusal('ERR_METADATA_INVALID', /name: expected a lower-case name/),
+    refusal('ERR_METADATA_INVALID', /'name': expected a lower-case name.*, found "Bad Name"/),
   )
   assert.throws(
     bad({ name: 'a', istreams: { 'Bad!': 'groupBy' } }),

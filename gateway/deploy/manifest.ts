@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { documentBytesMax } from '../../infra/store/index.ts'
+import { wrongOf, wrongText } from '../../sdk/expected.ts'
 import {
   errorPolicySchema,
   inputSchema,
@@ -78,15 +79,15 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
 function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error)}`)
+  throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error, value)}`)
 }
 
 /** The first few things that are wrong, with their places. */
-export function issuesText(error: z.ZodError): string {
-  const issues = error.issues
+export function issuesText(error: z.ZodError, input: unknown): string {
+  return error.issues
     .slice(0, 3)
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
-  return issues.join('; ')
+    .map((issue) => wrongText(wrongOf(issue, input)))
+    .join('; ')
 }
 
 function refuseContradictions(code: Metadata, manifest: Manifest): void {

@@ -84,7 +84,7 @@ class LineReader implements RecordReader {
       throw this.#refuse('it is not JSON')
     }
     const parsed = recordInputSchema.safeParse(json)
-    if (!parsed.success) throw this.#refuse(issuesText(parsed.error))
+    if (!parsed.success) throw this.#refuse(issuesText(parsed.error, json))
     return parsed.data
   }
 

@@ -153,9 +153,11 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
 }
 
 function parseConfig(bytes: Buffer) {
-  const parsed = streamConfigSchema.safeParse(bytes.length === 0 ? {} : parseJson(bytes))
+  const config = bytes.length === 0 ? {} : parseJson(bytes)
+  const parsed = streamConfigSchema.safeParse(config)
   if (parsed.success) return parsed.data
-  throw refuse('ERR_REQUEST_INVALID', `Cannot read the stream's configuration: ${issuesText(parsed.error)}.`)
+  const wrong = issuesText(parsed.error, config)
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read the stream's configuration: ${wrong}.`)
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -19,6 +19,7 @@ import {
 } from 'jsonc-parser'
 import { z } from 'zod'
 import { CodedError } from '../errors.ts'
+import { type Wrong, wrongOf, wrongText } from '../expected.ts'
 import { limitsSchema, manifestSchema, resourcesSchema } from '../manifest.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import type { CliErrorCode } from './errors.ts'
@@ -67,7 +68,7 @@ export function readProjectFile(path: string): Project {
       path,
       text,
       error?.offset ?? 0,
-      `it is not JSON: ${error ? printParseErrorCode(error.error) : 'ValueExpected'}`,
+      `it is not JSON: ${error ? inWords(printParseErrorCode(error.error)) : 'value expected'}`,
     )
   }
   const written = getNodeValue(tree)
@@ -78,23 +79,29 @@ export function readProjectFile(path: string): Project {
   const checked = projectSchema.safeParse(classic.project)
   if (!checked.success) {
     const [issue] = checked.error.issues
-    throw invalid(path, text, offsetOf(tree, issuePath(issue!)), issueText(issue!))
+    const wrong = wrongOf(issue!, classic.project)
+    throw invalid(path, text, offsetOf(tree, issuePath(issue!, wrong)), issueText(issue!, wrong))
   }
   const { $schema: _, main = mainDefault, ...manifest } = classic.project
   return { entry: resolve(dirname(path), String(main)), folder: dirname(path), manifest }
 }
 
+/** `ValueExpected` as `value expected`. */
+function inWords(code: string): string {
+  return code.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase()
+}
+
 type Issue = z.core.$ZodIssue
 
 /** Where to point: at the unknown key itself, else at the value that is wrong. */
-function issuePath(issue: Issue): PropertyKey[] {
-  return issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : [...issue.path]
+function issuePath(issue: Issue, { path }: Wrong): readonly PropertyKey[] {
+  return issue.code === 'unrecognized_keys' ? [...path, issue.keys[0]!] : path
 }
 
-function issueText(issue: Issue): string {
-  const at = issue.path.join('.')
-  if (issue.code !== 'unrecognized_keys') return `${at === '' ? 'it' : `'${at}'`} is wrong: ${issue.message}`
+function issueText(issue: Issue, wrong: Wrong): string {
+  if (issue.code !== 'unrecognized_keys') return wrongText(wrong)
   const key = issue.keys[0]!
+  const at = issue.path.join('.')
   const guess = nearest(key, knownKeys(at))
   return `unknown key '${key}'${at === '' ? '' : ` in '${at}'`}${guess === undefined ? '' : `; did you mean '${guess}'?`}`
 }

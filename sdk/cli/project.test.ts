@@ -113,15 +113,22 @@ test('openProjectFile refuses an unknown key at its place and names the nearest'
 })
 
 test('openProjectFile refuses what has the wrong shape, or says one thing twice', async (t) => {
-  assert.match(await refusal(t, '{"instances": "two"}'), /config.json:1:2: 'instances' is wrong: .*number/)
+  assert.match(
+    await refusal(t, '{"instances": "two"}'),
+    /config.json:1:2: 'instances': expected a number, found "two"$/,
+  )
   assert.match(
     await refusal(t, '{"mem": 512, "resources": {"memMib": 1}}'),
     /'mem' is wrong: 'resources.memMib' says the same/,
   )
   assert.match(await refusal(t, '{"environment_variables": ["MODE"]}'), /expected NAME=value, found 'MODE'/)
   assert.match(await refusal(t, '{"instances": '), /it is not JSON/)
-  assert.match(await refusal(t, ''), /config.json:1:1: it is not JSON: ValueExpected/)
-  assert.match(await refusal(t, '[]'), /it is wrong/)
+  assert.match(await refusal(t, ''), /config.json:1:1: it is not JSON: value expected/)
+  assert.match(await refusal(t, '[]'), /config.json:1:1: expected an object \{…\}, found \[\]$/)
+  assert.equal(
+    await refusal(t, '{\n  "onError": { "retry": 3 }\n}'),
+    'Cannot read config.json:2:3: \'onError.then\': expected one of "fail", "skip", "deadLetter", found nothing',
+  )
 })
 
 test('the published JSON Schema is the one that the command line checks with', () => {

@@ -1,0 +1,84 @@
+/**
+ * Expected: what is wrong with a value that a schema refused, in words: where, what was expected, what was found.
+ * @module
+ */
+import type { z } from 'zod'
+
+type Issue = z.core.$ZodIssue
+
+export interface Wrong {
+  readonly path: readonly PropertyKey[]
+  /** `expected a number of at least 0, found -1`. */
+  readonly text: string
+}
+
+const foundCharsMax = 40
+const typeNames: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'text in quotes',
+  boolean: 'true or false',
+  object: 'an object {…}',
+  record: 'an object {…}',
+  array: 'a list […]',
+}
+const units: Readonly<Record<string, string>> = { string: ' characters', array: ' entries' }
+
+/** @param input What was checked: the value found is looked up in it. */
+export function wrongOf(issue: Issue, input: unknown): Wrong {
+  if (issue.code === 'invalid_union') return wrongOfUnion(issue, input)
+  const path = issue.path
+  if (issue.code === 'invalid_key')
+    return { path, text: `${expectedOf(issue.issues[0] as Issue)}, found the key ${shown(path.at(-1))}` }
+  if (issue.code === 'unrecognized_keys')
+    return { path, text: `unknown key ${issue.keys.map((key) => `'${key}'`).join(', ')}` }
+  return { path, text: `${expectedOf(issue)}, found ${shown(valueAt(input, path))}` }
+}
+
+/** As one line: `'limits.heapMib': expected a number of at least 8, found 3`. */
+export function wrongText({ path, text }: Wrong): string {
+  return path.length === 0 ? text : `'${path.join('.')}': ${text}`
+}
+
+/** Of several forms the one that the value comes closest to; where it has none of them, all are named. */
+function wrongOfUnion(issue: Extract<Issue, { code: 'invalid_union' }>, input: unknown): Wrong {
+  const firsts = issue.errors.flatMap(([first]) => (first === undefined ? [] : [first]))
+  const inside = firsts.find(({ path }) => path.length > 0)
+  if (inside !== undefined)
+    return wrongOf({ ...inside, path: [...issue.path, ...inside.path] } as Issue, input)
+  const expected = firsts.map((first) => expectedOf(first).replace(/^expected /, '')).join(', or ')
+  const found = shown(valueAt(input, issue.path))
+  return { path: issue.path, text: expected === '' ? issue.message : `expected ${expected}, found ${found}` }
+}
+
+function expectedOf(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `expected ${typeNames[issue.expected] ?? issue.expected}`
+    case 'invalid_value':
+      return `expected ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
+    case 'too_small':
+      return `expected ${amount(issue.origin)}at least ${issue.minimum}${units[issue.origin] ?? ''}`
+    case 'too_big':
+      return `expected ${amount(issue.origin)}at most ${issue.maximum}${units[issue.origin] ?? ''}`
+    default:
+      return issue.message
+  }
+}
+
+function amount(origin: string): string {
+  return origin in units ? '' : `${typeNames[origin] ?? origin} of `
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    input,
+  )
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value)
+  if (text === undefined) return value === undefined ? 'nothing' : typeof value
+  return text.length <= foundCharsMax ? text : `${text.slice(0, foundCharsMax)}…`
+}
