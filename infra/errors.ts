@@ -1,5 +1,5 @@
 /**
- * The errors of infra/nats, store, bundles and local: a closed set of codes, and for each who can fix it.
+ * The errors of infra/nats, store, bundles, checkpoints and local: a closed set of codes, and for each who can fix it.
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
@@ -39,6 +39,15 @@ export const infraErrors = {
   ERR_BUNDLE_CORRUPT: 'platform',
   /** The bundle store did not answer, or has no room. */
   ERR_BUNDLE_STORE: 'transient',
+
+  /** What the store of checkpoints holds is torn or missing, and so is the one before. */
+  ERR_CHECKPOINT_CORRUPT: 'platform',
+  /** The checkpoint was written by a later build. */
+  ERR_CHECKPOINT_FORMAT: 'caller',
+  /** An owner of a higher epoch has the checkpoints of this slot. */
+  ERR_CHECKPOINT_SUPERSEDED: 'transient',
+  /** The store of checkpoints did not answer, or has no room. */
+  ERR_CHECKPOINT_STORE: 'transient',
 
   /** Another `concord up` runs with the same home. */
   ERR_UP_RUNNING: 'caller',

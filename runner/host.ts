@@ -79,9 +79,10 @@ export class Host {
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
     })
-    const nameOf = (id: string): string =>
-      this.#assignment?.instances.find((instance) => instance.id === id)?.function ?? environment.function
-    const print = (id: string, message: string): void => this.#log(nameOf(id), id, 'error', message)
+    const print = (id: string, message: string): void => {
+      const instance = this.#assignment?.instances.find((one) => one.id === id)
+      this.#log(instance?.function ?? environment.function, id, 'error', message)
+    }
     this.#failures = new FailureLog({ clock, print })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(

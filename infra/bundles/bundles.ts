@@ -16,14 +16,13 @@ import { createHash, randomUUID } from 'node:crypto'
 import { jetstream } from '@nats-io/jetstream'
 import { Objm } from '@nats-io/obj'
 import { headers } from '@nats-io/transport-node'
-import { CodedError } from '../../sdk/errors.ts'
 import type { NatsConnection } from '../bus/connect.ts'
 import { infraError } from '../errors.ts'
+import { apiCode, apiCodes, isSilence, patiently, requestTimeoutMs } from '../jetstream.ts'
 
 const bucket = 'concord-bundles'
 const stream = `OBJ_${bucket}`
 const partBytesMax = 128 * 1024
-const requestTimeoutMs = 2_000
 
 export interface Bundles {
   /**
@@ -160,20 +159,14 @@ export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promi
     for await (const part of parts(info)) await manager.streams.deleteMessage(stream, part.seq, false)
   }
 
-  /** Tries until the store has answered or the time is up (B3); whatever went wrong in the store is one error. */
+  /** B3. */
   async function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
-    const deadlineMs = performance.now() + timeoutMs
-    for (;;) {
-      try {
-        return await within(deadlineMs - performance.now(), call())
-      } catch (cause) {
-        if (cause instanceof CodedError) throw cause
-        opening = undefined // the next attempt looks whether it is still there
-        if (!isSilence(cause) || performance.now() >= deadlineMs) {
-          throw infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${reason(cause)}`, { cause })
-        } // else nats-server may have been restarted: a request in flight is lost then, and asking again is harmless
-      }
+    const again = (): void => {
+      opening = undefined // the next attempt looks whether it is still there
     }
+    const failed = (cause: unknown): Error =>
+      infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${reason(cause)}`, { cause })
+    return await patiently({ call, timeoutMs, failed, again })
   }
 
   return {
@@ -184,34 +177,14 @@ export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promi
   }
 }
 
-async function within<T>(timeoutMs: number, call: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
-  try {
-    return await Promise.race([call, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 function reason(cause: unknown): string {
   const text = (cause as Error).message
   if (apiCode(cause) === apiCodes.insufficientResources)
     return 'the disk of nats-server is full. Make room, then deploy again'
-  if (/timeout|no responders|no answer/i.test(text)) {
+  if (isSilence(cause)) {
     return `the bundle store does not answer (${text}). Is nats-server up, and is there room on its disk?`
   }
   return `the bundle store refused (${text})`
-}
-
-function isSilence(cause: unknown): boolean {
-  return /timeout|no responders|no answer/i.test((cause as Error).message)
-}
-
-const apiCodes = { insufficientResources: 10023, wrongLastSequence: 10071 }
-
-function apiCode(error: unknown): number | undefined {
-  return (error as { code?: number }).code
 }
 
 function hashOf(bytes: Uint8Array): string {

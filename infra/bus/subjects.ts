@@ -47,3 +47,29 @@ export function logSubject(namespace: string, functionName: string): string {
 export function wantSubject(namespace: string, stream: string): string {
   return `concord.${namespace}.c.want.${stream}`
 }
+
+/** Checkpoints of a function, all of them: captured by the JetStream stream of checkpoints. */
+export function checkpointSubjects(namespace: string, functionName: string): string {
+  return `concord.${namespace}.k.${functionName}.>`
+}
+
+/** What names the checkpoints of a slot. */
+export function checkpointManifestSubject(namespace: string, functionName: string, slot: string): string {
+  return `concord.${namespace}.k.${functionName}.${slot}.m`
+}
+
+/** All parts of a slot's checkpoints. */
+export function checkpointPartSubjects(namespace: string, functionName: string, slot: string): string {
+  return `concord.${namespace}.k.${functionName}.${slot}.d.>`
+}
+
+/** A part of a segment of a slot's checkpoints. */
+export function checkpointPartSubject(
+  namespace: string,
+  functionName: string,
+  slot: string,
+  segment: string,
+  part: number,
+): string {
+  return `concord.${namespace}.k.${functionName}.${slot}.d.${segment}.${part}`
+}

@@ -2,7 +2,8 @@
  * Permissions: what each role may say and hear on NATS, and no more. nats-server enforces it.
  *
  * Invariants:
- *  A1. Only the gateway changes JetStream; a runner reads bundles from it, by direct get.
+ *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, by direct get, and
+ *      writes, reads and deletes messages of the stream of checkpoints.
  *  A2. Only the scheduler commands tasks.
  *  A3. A client that is no part of the platform publishes raw records, and hears frames and raw records.
  * @module
@@ -30,6 +31,7 @@ const heartbeats = 'concord.*.c.hb.>'
 const tasks = 'concord.*.c.task.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
+const checkpoints = 'concord.*.k.>'
 const channelEnds = [frames, credits, claims]
 
 export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
@@ -63,6 +65,11 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.STREAM.INFO.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',
+      checkpoints,
+      '$JS.API.STREAM.INFO.concord-checkpoints',
+      '$JS.API.DIRECT.GET.concord-checkpoints',
+      '$JS.API.DIRECT.GET.concord-checkpoints.>',
+      '$JS.API.STREAM.MSG.DELETE.concord-checkpoints',
     ],
     subscribe: [...channelEnds, tasks],
     respond: true,

@@ -1,0 +1,12 @@
+/** The front door of the checkpoint store. */
+export { SegmentBook } from './book.ts'
+export { type LoadedSegment, loadCheckpoint } from './load.ts'
+export type { Checkpoint, CheckpointManifest, Position, SegmentInfo } from './manifest.ts'
+export { encodePart, joinCrc, partPageBytes, partPagesMax, type SegmentId } from './part.ts'
+export {
+  type CheckpointStore,
+  ensureCheckpointStream,
+  openCheckpoints,
+  removeCheckpoints,
+  type StoredManifest,
+} from './store.ts'

@@ -1,0 +1,209 @@
+/**
+ * CheckpointStore: the parts and manifests of a function's checkpoints, in the JetStream stream `concord-checkpoints`.
+ *
+ * Invariants:
+ *  C1. A manifest replaces the one that its writer has read, or nothing: who writes on an older one is refused.
+ *  C2. `putPart` and `writeManifest` have answered: the server has acknowledged the message.
+ *  C3. Every call ends within its time, whatever the store does.
+ * Give it a connection of its own: on a full disk JetStream freezes each connection that asks it for something.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import { type JetStreamManager, jetstream, type StreamConfig } from '@nats-io/jetstream'
+import type { NatsConnection } from '../bus/connect.ts'
+import {
+  checkpointManifestSubject,
+  checkpointPartSubject,
+  checkpointPartSubjects,
+  checkpointSubjects,
+} from '../bus/subjects.ts'
+import { infraError } from '../errors.ts'
+import { apiCode, apiCodes, isSilence, patiently, requestTimeoutMs } from '../jetstream.ts'
+import { type CheckpointManifest, decodeManifest, encodeManifest } from './manifest.ts'
+import type { SegmentId } from './part.ts'
+
+export const checkpointStream = 'concord-checkpoints'
+
+export interface StoredManifest {
+  readonly manifest: CheckpointManifest
+  /** For `writeManifest`: what it replaces. */
+  readonly revision: number
+}
+
+export interface StoredPart {
+  readonly message: Uint8Array
+  /** For `remove`. */
+  readonly sequence: number
+}
+
+export interface CheckpointStore {
+  /** @throws {CodedError} ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_STORE, as all of them. */
+  readManifest(slot: string): Promise<StoredManifest | undefined>
+  /**
+   * @param revision Of the manifest that is replaced; 0: there is none.
+   * @returns Its own revision.
+   * @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED if another was written meanwhile.
+   */
+  writeManifest(slot: string, manifest: CheckpointManifest, revision: number): Promise<number>
+  /** Whoever writes the same part again replaces it. @returns Its sequence, for `remove`. */
+  putPart(slot: string, segment: SegmentId, index: number, message: Uint8Array): Promise<number>
+  getPart(slot: string, segment: SegmentId, index: number): Promise<StoredPart | undefined>
+  /** Deletes parts by their sequences. */
+  remove(sequences: readonly number[]): Promise<void>
+  /** Deletes the parts of all segments of a slot but these. @returns How many. */
+  removeStrays(slot: string, kept: readonly SegmentId[]): Promise<number>
+}
+
+/** @param timeoutMs How long a call may take; restarts of nats-server are waited for within it. */
+export async function openCheckpoints(
+  nc: NatsConnection,
+  namespace: string,
+  functionName: string,
+  timeoutMs = 10_000,
+): Promise<CheckpointStore> {
+  // Without the check of the API: a runner may not ask for it.
+  const js = jetstream(nc, { checkAPI: false, timeout: requestTimeoutMs })
+  const manager = await js.jetstreamManager(false)
+  const manifestSubject = (slot: string): string => checkpointManifestSubject(namespace, functionName, slot)
+  const partSubject = (slot: string, segment: SegmentId, index: number): string =>
+    checkpointPartSubject(namespace, functionName, slot, segmentName(segment), index)
+
+  const bounded = <T>(what: string, call: () => Promise<T>): Promise<T> =>
+    patiently({ call, timeoutMs, failed: (cause) => storeError(what, cause) })
+
+  async function readManifest(slot: string): Promise<StoredManifest | undefined> {
+    const message = await manager.direct.getMessage(checkpointStream, { last_by_subj: manifestSubject(slot) })
+    if (message === null) return undefined
+    return { manifest: decodeManifest(message.data, slot), revision: message.seq }
+  }
+
+  async function writeManifest(slot: string, bytes: Uint8Array, revision: number): Promise<number> {
+    const expect = { lastSubjectSequence: revision }
+    try {
+      return (await js.publish(manifestSubject(slot), bytes, { expect })).seq
+    } catch (error) {
+      if (apiCode(error) !== apiCodes.wrongLastSequence) throw error
+    }
+    // Ours, if its acknowledgement was lost; else somebody else's.
+    const found = await manager.direct.getMessage(checkpointStream, { last_by_subj: manifestSubject(slot) })
+    if (found !== null && Buffer.compare(found.data, bytes) === 0) return found.seq
+    throw infraError(
+      'ERR_CHECKPOINT_SUPERSEDED',
+      `Cannot write the checkpoint of ${functionName}/${slot}: another owner has written one meanwhile`,
+    )
+  }
+
+  async function getPart(slot: string, segment: SegmentId, index: number): Promise<StoredPart | undefined> {
+    const last_by_subj = partSubject(slot, segment, index)
+    const message = await manager.direct.getMessage(checkpointStream, { last_by_subj })
+    return message === null ? undefined : { message: message.data, sequence: message.seq }
+  }
+
+  async function removeStrays(slot: string, kept: readonly SegmentId[]): Promise<number> {
+    const names = new Set(kept.map(segmentName))
+    const subjects = await subjectsOf(manager, checkpointPartSubjects(namespace, functionName, slot))
+    const strays = subjects.filter((subject) => !names.has(subject.split('.').at(-2)!))
+    await removeSubjects(manager, strays)
+    return strays.length
+  }
+
+  return {
+    readManifest: (slot) => bounded(`read the checkpoint of ${slot}`, () => readManifest(slot)),
+    writeManifest: (slot, manifest, revision) => {
+      const bytes = encodeManifest(manifest)
+      return bounded(`write the checkpoint of ${slot}`, () => writeManifest(slot, bytes, revision))
+    },
+    putPart: (slot, segment, index, message) =>
+      bounded(`store a part of the checkpoint of ${slot}`, async () => {
+        return (await js.publish(partSubject(slot, segment, index), message)).seq
+      }),
+    getPart: (slot, segment, index) =>
+      bounded(`read the checkpoint of ${slot}`, () => getPart(slot, segment, index)),
+    remove: (sequences) => bounded('delete old checkpoints', () => removeMessages(manager, sequences)),
+    removeStrays: (slot, kept) => bounded('delete old checkpoints', () => removeStrays(slot, kept)),
+  }
+}
+
+/** Makes the stream that holds checkpoints, unless it is there. Only a gateway may. @throws ERR_CHECKPOINT_STORE */
+export async function ensureCheckpointStream(nc: NatsConnection, timeoutMs = 10_000): Promise<void> {
+  const config: Partial<StreamConfig> & { name: string } = {
+    name: checkpointStream,
+    subjects: [checkpointSubjects('*', '*')],
+    allow_direct: true,
+    max_msgs_per_subject: 1,
+  }
+  const call = async (): Promise<void> => {
+    const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
+    await manager.streams.add(config)
+  }
+  const failed = (cause: unknown): Error => storeError('make the store of checkpoints', cause)
+  await patiently({ call, timeoutMs, failed })
+}
+
+/** Deletes everything that is kept of a function. @throws {CodedError} ERR_CHECKPOINT_STORE */
+export async function removeCheckpoints(
+  nc: NatsConnection,
+  namespace: string,
+  functionName: string,
+  timeoutMs = 60_000,
+): Promise<void> {
+  const call = async (): Promise<void> => {
+    const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
+    await removeSubjects(manager, await subjectsOf(manager, checkpointSubjects(namespace, functionName)))
+  }
+  const failed = (cause: unknown): Error => storeError(`delete the checkpoints of ${functionName}`, cause)
+  await patiently({ call, timeoutMs, failed })
+}
+
+export function segmentName({ epoch, number }: SegmentId): string {
+  return `${epoch}-${number}`
+}
+
+async function subjectsOf(manager: JetStreamManager, filter: string): Promise<string[]> {
+  const info = await manager.streams
+    .info(checkpointStream, { subjects_filter: filter })
+    .catch((error: unknown) => {
+      if (/stream not found/i.test((error as Error).message)) return undefined
+      throw error
+    })
+  return Object.keys(info?.state.subjects ?? {})
+}
+
+/** Message by message: a purge by subject goes on counting as used in nats-server 2.9. */
+async function removeSubjects(manager: JetStreamManager, subjects: readonly string[]): Promise<void> {
+  await inParallel(subjects, async (subject) => {
+    const message = await manager.direct.getMessage(checkpointStream, { last_by_subj: subject })
+    if (message !== null) await removeMessage(manager, message.seq)
+  })
+}
+
+async function removeMessages(manager: JetStreamManager, sequences: readonly number[]): Promise<void> {
+  await inParallel(sequences, (sequence) => removeMessage(manager, sequence))
+}
+
+async function removeMessage(manager: JetStreamManager, sequence: number): Promise<void> {
+  await manager.streams.deleteMessage(checkpointStream, sequence, false).catch((error: unknown) => {
+    if (isSilence(error)) throw error // else it is gone already
+  })
+}
+
+async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items]
+  const lane = async (): Promise<void> => {
+    for (let item = left.pop(); item !== undefined; item = left.pop()) await act(item)
+  }
+  await Promise.all(Array.from({ length: 8 }, lane))
+}
+
+function storeError(what: string, cause: unknown): Error {
+  return infraError('ERR_CHECKPOINT_STORE', `Cannot ${what}: ${reason(cause)}`, { cause })
+}
+
+function reason(cause: unknown): string {
+  const text = (cause as Error).message
+  if (apiCode(cause) === apiCodes.insufficientResources)
+    return 'the disk of nats-server is full: make room for it'
+  if (isSilence(cause))
+    return `the store does not answer (${text}): is nats-server up, and is there room on its disk?`
+  return `the store refused (${text})`
+}
