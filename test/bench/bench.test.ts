@@ -52,6 +52,18 @@ test('bench latency: every record came once and in order, and no percentile exce
   )
 })
 
+test('bench tax: the runner takes CPU beside the function', async () => {
+  const figures = await measured('tax', ['aStore'], '--records', '40000')
+  assert.equal(figures.get('tax')!.unit, 'µs/record')
+  assert.ok(figures.get('tax.count')!.median > figures.get('tax')!.median)
+})
+
+test('bench state: both stores answer, at both sizes', async () => {
+  const figures = await measured('state', ['map'], '--records', '20000')
+  for (const name of ['state', 'state.set', 'state.get-10', 'state.set-10'])
+    assert.ok(figures.get(name)!.median > 0, name)
+})
+
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {
   const listed = await bench()
   assert.equal(listed.code, 0)

@@ -4,7 +4,9 @@
  */
 
 import { latency } from './latency.ts'
+import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
+import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
 
-export const benchmarks: readonly Benchmark[] = [throughput, latency]
+export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state]

@@ -8,11 +8,10 @@
  * is still cold is.
  * @module
  */
-import { join } from 'node:path'
 import type { Transport } from './load/senders.ts'
 import type { SinkReport } from './load/sink-main.ts'
 import { partitions } from './load/workload.ts'
-import type { BareReport } from './references/bare-main.ts'
+import { bareLoop } from './references/bare.ts'
 import { startWorkerd } from './references/workerd.ts'
 import { type ChainOptions, runChain, type StartMiddle } from './stage/chain.ts'
 import { CpuMeter } from './stage/cpu.ts'
@@ -122,17 +121,13 @@ function startService(script: string): StartMiddle {
 }
 
 async function bare(place: Place, records: number, store: 'map' | 'arena'): Promise<Sample> {
-  return await place.scene(async (start) => {
-    const file = join(import.meta.dirname, 'load/count-function.ts')
-    const child = start.script('references/bare-main.ts', file, store, String(records))
-    const report = await child.says<BareReport>()
-    return {
-      values: {
-        rate: report.records / report.seconds,
-        'cpu-function': (report.cpuSeconds / report.records) * 1e6,
-      },
-    }
-  })
+  const report = await bareLoop(place, { function: countFunction, store, records })
+  return {
+    values: {
+      rate: report.records / report.seconds,
+      'cpu-function': (report.cpuSeconds / report.records) * 1e6,
+    },
+  }
 }
 
 async function http(place: Place, records: number, unit: 'record' | 'frame'): Promise<Sample> {

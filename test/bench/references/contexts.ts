@@ -19,7 +19,7 @@ export function mapContext(produce: Produce): Context {
   } as unknown as Context
 }
 
-/** State in a store of Concord's; `partition` tells which of them is at hand. */
+/** State in stores of Concord's, one a partition; `at` tells which of them is at hand. */
 export function storeContext(
   stores: readonly KeyedState[],
   at: { partition: number },

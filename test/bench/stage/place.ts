@@ -10,24 +10,34 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectBus, type NatsConnection } from '../../../infra/bus/index.ts'
 import { type NatsServer, startNatsServer } from '../../../infra/nats/index.ts'
-import { Child } from './child.ts'
+import type { Child } from './child.ts'
+import { Crew } from './crew.ts'
 
 const benchFolder = join(import.meta.dirname, '..')
+const nodeFlags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning']
+
+/** Starts processes of a scene. */
+export interface Starter {
+  /** A script of this folder, under our Node. */
+  readonly script: (script: string, ...args: string[]) => Child
+  readonly command: Crew['start']
+}
 
 export class Place {
   readonly dir: string
   readonly nats: NatsServer
   readonly nc: NatsConnection
-  readonly #children = new Set<Child>()
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    void this.close().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
-  }
+  readonly #crew: Crew
 
   private constructor(dir: string, nats: NatsServer, nc: NatsConnection) {
     this.dir = dir
     this.nats = nats
     this.nc = nc
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, this.#onSignal)
+    this.#crew = new Crew(async () => {
+      await nc.close()
+      await nats.stop()
+      rmSync(dir, { recursive: true, force: true })
+    })
   }
 
   static async open(): Promise<Place> {
@@ -39,62 +49,21 @@ export class Place {
   /** Runs `act`, then ends the processes that it started. */
   async scene<T>(act: (start: Starter) => Promise<T>): Promise<T> {
     const started: Child[] = []
+    const command: Starter['command'] = (...what) => {
+      const child = this.#crew.start(...what)
+      started.push(child)
+      return child
+    }
+    const script: Starter['script'] = (file, ...args) =>
+      command(file, process.execPath, [...nodeFlags, join(benchFolder, file), ...args])
     try {
-      return await act({
-        script: (script, ...args) => {
-          const child = this.#script(script, args)
-          started.push(child)
-          return child
-        },
-        command: (name, command, args, env) => {
-          const child = this.#keep(new Child({ name, command, args, ...(env === undefined ? {} : { env }) }))
-          started.push(child)
-          return child
-        },
-      })
+      return await act({ script, command })
     } finally {
-      await Promise.all(started.map((child) => this.#end(child)))
+      await Promise.all(started.map((child) => this.#crew.end(child)))
     }
   }
 
-  async close(): Promise<void> {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, this.#onSignal)
-    await Promise.all([...this.#children].map((child) => this.#end(child)))
-    await this.nc.close()
-    await this.nats.stop()
-    rmSync(this.dir, { recursive: true, force: true })
+  close(): Promise<void> {
+    return this.#crew.close()
   }
-
-  #script(script: string, args: readonly string[]): Child {
-    const flags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning']
-    return this.#keep(
-      new Child({
-        name: script,
-        command: process.execPath,
-        args: [...flags, join(benchFolder, script), ...args],
-      }),
-    )
-  }
-
-  #keep(child: Child): Child {
-    this.#children.add(child)
-    return child
-  }
-
-  async #end(child: Child): Promise<void> {
-    await child.end()
-    this.#children.delete(child)
-  }
-}
-
-/** Starts processes of a scene. */
-export interface Starter {
-  /** A script of this folder, under our Node. */
-  readonly script: (script: string, ...args: string[]) => Child
-  readonly command: (
-    name: string,
-    command: string,
-    args: readonly string[],
-    env?: Readonly<Record<string, string | undefined>>,
-  ) => Child
 }

@@ -35,12 +35,11 @@ export function figureReports(result: Result, machine: string): FigureReport[] {
         unit,
         spread: spread(values),
         reference: Object.fromEntries(
-          Object.entries(references)
-            .filter(([, side]) => figure in side.values)
-            .map(([name, side]) => {
-              const of = median(side.values[figure]!)
-              return [name, { median: of, ratio: median(values) / of }]
-            }),
+          Object.entries(references).flatMap(([name, side]) => {
+            const of = median(side.values[figure] ?? [0])
+            // Nothing stands in no ratio to it: a reference too short to be measured is left out.
+            return of === 0 ? [] : [[name, { median: of, ratio: median(values) / of }]]
+          }),
         ),
         checks: concord.checks,
       }
@@ -48,28 +47,22 @@ export function figureReports(result: Result, machine: string): FigureReport[] {
     .reverse()
 }
 
-/** The table: a row for Concord and for each reference, a column or two for each figure. */
+/**
+ * The table: a block for each figure that is compared, in it a row for Concord and for each reference. Figures that are
+ * not compared are further columns of the first block.
+ */
 export function tableText(result: Result, machine: string): string {
-  const { benchmark, concord, references, runs } = result
+  const { benchmark, concord, references } = result
   const figures = Object.keys(benchmark.figures).filter((figure) => figure in concord.values)
-  const sides: [string, SideResult][] = [['', concord], ...Object.entries(references)]
-  const header = [`median of ${runs} runs`, ...figures.flatMap((figure) => headings(result, figure))]
-  const rows = sides.map(([name, side]) => [
-    name === '' ? side.label : `(${name}) ${side.label}`,
-    ...figures.flatMap((figure) => cells(result, figure, side)),
-  ])
-  const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i]!.length)))
-  const lines = [header, ...rows].map((row) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join('  ')
-      .trimEnd(),
-  )
+  const isCompared = (figure: string): boolean => benchmark.figures[figure]!.compared !== false
+  const [first, ...others] = figures.filter(isCompared)
+  const aside = figures.filter((figure) => !isCompared(figure))
   return [
     `${benchmark.name}: ${benchmark.measures}`,
     machine,
     '',
-    ...lines,
+    ...(first === undefined ? [] : block(result, first, aside)),
+    ...others.flatMap((figure) => ['', ...block(result, figure, [])]),
     '',
     `lost ${concord.checks.lost}, repeated ${concord.checks.repeated}, reordered ${concord.checks.reordered}`,
     ...faults(references),
@@ -78,20 +71,42 @@ export function tableText(result: Result, machine: string): string {
   ].join('\n')
 }
 
-function headings({ benchmark }: Result, figure: string): string[] {
-  const { title, unit, compared } = benchmark.figures[figure]!
-  const heading = `${title}, ${unit}`
-  return compared === false ? [heading] : [heading, 'spread', 'ratio']
+/** Lines of aligned cells. */
+function block(result: Result, figure: string, aside: readonly string[]): string[] {
+  const { concord, references, runs } = result
+  const heading = (name: string): string => {
+    const { title, unit } = result.benchmark.figures[name]!
+    return `${title}, ${unit}`
+  }
+  const header = [`median of ${runs} runs`, heading(figure), 'spread', 'ratio', ...aside.map(heading)]
+  const row = (label: string, side: SideResult): string[] => [
+    label,
+    ...comparedCells(concord, side, figure),
+    ...aside.map((name) => (name in side.values ? format(median(side.values[name]!)) : '')),
+  ]
+  const rows = Object.entries(references)
+    .filter(([, side]) => [figure, ...aside].some((name) => name in side.values))
+    .map(([name, side]) => row(`(${name}) ${side.label}`, side))
+  return align([header, row(concord.label, concord), ...rows])
 }
 
-function cells({ benchmark, concord }: Result, figure: string, side: SideResult): string[] {
-  const compared = benchmark.figures[figure]!.compared !== false
+function comparedCells(concord: SideResult, side: SideResult, figure: string): string[] {
   const values = side.values[figure]
-  if (values === undefined) return compared ? ['', '', ''] : ['']
-  const middle = median(values)
-  if (!compared) return [format(middle)]
-  const ratio = side === concord ? '' : `${format(median(concord.values[figure]!) / middle)} ×`
-  return [format(middle), `± ${(spread(values) * 100).toFixed(0)} %`, ratio]
+  if (values === undefined) return ['', '', '']
+  const ratio = median(concord.values[figure]!) / median(values)
+  const hasRatio = side !== concord && Number.isFinite(ratio)
+  return [
+    format(median(values)),
+    `± ${(spread(values) * 100).toFixed(0)} %`,
+    hasRatio ? `${format(ratio)} ×` : '',
+  ]
+}
+
+function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')
+  return rows.map((row) => line(row).trimEnd())
 }
 
 /** B3. */
