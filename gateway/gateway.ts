@@ -57,8 +57,11 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly url: string
   readonly id: string
-  /** Ends it in order; the connection and the store stay open, they are the caller's. */
-  close(): Promise<void>
+  /**
+   * Ends it in order; the connection and the store stay open, they are the caller's.
+   * @returns How many records that it had taken nobody has processed: they are given up.
+   */
+  close(): Promise<number>
 }
 
 /** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN */
@@ -125,7 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const server = createAdaptorServer({ fetch: makeApp(parts, options.token).fetch }) as Server
   server.requestTimeout = 0 // a publish may go on for as long as its client likes
 
-  async function close(): Promise<void> {
+  async function close(): Promise<number> {
     closing.abort(
       refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
     )
@@ -133,12 +136,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await Promise.all([leading, logs])
     const stop = new AbortController()
     const cancel = clock.after(settleMs, () => stop.abort())
-    await ingest.close(stop.signal)
+    const givenUp = await ingest.close(stop.signal)
     cancel()
     pulse.stop()
     stopHeartbeats()
     catalog.close()
     await prober.close()
+    return givenUp
   }
 
   try {

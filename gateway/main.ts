@@ -1,5 +1,5 @@
 /**
- * The gateway process: configuration in, one ready line out, an orderly end on SIGTERM.
+ * The gateway process: configuration in, one ready line out, an orderly end on SIGTERM with a line that says what it gave up.
  *
  * Exit codes: 0 ended as asked, 1 failed, 2 wrong configuration or port taken.
  * @module
@@ -39,10 +39,18 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
   log.info({ why: await ended }, 'stops')
-  await gateway.close()
+  const givenUpRecords = await gateway.close()
   await store.close()
   wire.close()
   await Promise.all([nc.close(), storeConnection.close()])
+  log.info({ givenUpRecords }, 'stopped')
+  await say({ stopped: true, givenUpRecords })
+}
+
+/** The process may end when it has answered; a reader that is gone is no error. */
+function say(what: object): Promise<void> {
+  process.stdout.on('error', () => {})
+  return new Promise((resolve) => process.stdout.write(`${JSON.stringify(what)}\n`, () => resolve()))
 }
 
 async function readToken(file: string): Promise<string> {

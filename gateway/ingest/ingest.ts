@@ -93,9 +93,11 @@ export class Ingest {
     return this.#producer.ledger()
   }
 
-  /** Waits until all is acknowledged, or the signal; then closes. */
-  async close(signal: AbortSignal): Promise<void> {
+  /** Waits until all is acknowledged, or the signal; then closes. @returns How many records are given up. */
+  async close(signal: AbortSignal): Promise<number> {
     await this.#producer.settled(signal).catch(() => undefined)
+    const records = this.#producer.unsettledRecords
     await this.#producer.close()
+    return records
   }
 }

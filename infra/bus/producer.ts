@@ -157,6 +157,14 @@ export class Producer {
     return bytes
   }
 
+  /** Records taken and not acknowledged by all that they wait for: `close` gives them up. */
+  get unsettledRecords(): number {
+    let records = 0
+    for (const stream of this.#streams.values())
+      for (const out of stream.partitions) records += out === undefined ? 0 : out.next - out.oldest
+    return records
+  }
+
   /** Resolves when nothing is held: everything taken was sent at least once. @throws the signal's reason */
   async sent(signal?: AbortSignal): Promise<void> {
     while (this.heldBytes > 0 && !this.#closed) await waitIn(this.#sentWaiters, signal)

@@ -32,9 +32,13 @@ export interface Child {
   readonly port: number
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   stop(): Promise<void>
+  /** What it said when it had stopped: records that it had taken and gave up. Undefined where it did not say so. */
+  readonly givenUpRecords: number | undefined
 }
 
 const readyTimeoutMs = 20_000
+/** How long the last words of a process that has ended may take to come through. */
+const lastWordsMs = 2_000
 
 /** @throws {CodedError} ERR_UP_CHILD with the last that it said */
 export async function startChild(options: ChildOptions): Promise<Child> {
@@ -53,7 +57,11 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   exited.catch(() => {}) // it did not even start: the next line throws
   await once(child, 'spawn')
   const id = processId(child.pid!) ?? { pid: child.pid!, started: '' }
-  const url = await readyUrl(child)
+  const closed = once(child, 'close')
+  let givenUpRecords: number | undefined
+  const url = await readyUrl(child, (records) => {
+    givenUpRecords = records
+  })
   if (url === undefined) {
     await endProcess(id, 0) // H2
     const { code, signal } = await exited
@@ -68,7 +76,13 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     url,
     port: Number(new URL(url).port),
     exited,
-    stop: async () => void (await endProcess(id, graceMs)),
+    async stop() {
+      await endProcess(id, graceMs)
+      await within(lastWordsMs, closed)
+    },
+    get givenUpRecords() {
+      return givenUpRecords
+    },
   }
 }
 
@@ -78,18 +92,32 @@ async function endOf(child: ChildProcess): Promise<Awaited<Child['exited']>> {
 }
 
 /** @returns undefined if it ends, or says nothing in time. */
-async function readyUrl(child: ChildProcess): Promise<string | undefined> {
+async function readyUrl(
+  child: ChildProcess,
+  onGivenUp: (records: number) => void,
+): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const late = setTimeout(() => child.kill('SIGKILL'), readyTimeoutMs)
+  const lines = createInterface(child.stdout!) // to its end: whatever the child says later must not block it
+  lines.on('line', (line) => {
+    const url = /^\{"ready":true,.*"url":"([^"]+)"/.exec(line)?.[1]
+    if (url !== undefined) resolve(url)
+    const records = /^\{"stopped":true,.*"givenUpRecords":(\d+)/.exec(line)?.[1]
+    if (records !== undefined) onGivenUp(Number(records))
+  })
+  lines.once('close', () => resolve(undefined))
   try {
-    for await (const line of createInterface(child.stdout!)) {
-      const url = /^\{"ready":true,.*"url":"([^"]+)"/.exec(line)?.[1]
-      if (url !== undefined) return url
-    }
-    return undefined
+    return await promise
   } finally {
     clearTimeout(late)
-    child.stdout!.resume() // whatever it says later must not block it
   }
+}
+
+async function within(ms: number, done: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  await Promise.race([done, late.promise])
+  clearTimeout(timer)
 }
 
 /** What a log says last that means something to a reader: the message of a line of JSON, or the line of an error. */

@@ -31,7 +31,9 @@ async function main(): Promise<void> {
       `Cannot stop: another concord up has just started with ${home.root}. Try again`,
     )
   }
-  say({ stopped: true, up, ...(await endLeftovers(home, await readUpFile(home))) })
+  const after = await readUpFile(home)
+  const givenUpRecords = up ? after?.givenUpRecords : undefined
+  say({ stopped: true, up, ...(await endLeftovers(home, after)), givenUpRecords })
   lock.release()
 }
 

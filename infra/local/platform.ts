@@ -43,8 +43,8 @@ export interface Platform {
   readonly url: string
   readonly natsUrl: string
   readonly ports: Readonly<Record<PortName, number>>
-  /** Stops everything, tasks included. */
-  stop(): Promise<void>
+  /** Stops everything, tasks included. @returns How many records the gateway gave up, if it said so. */
+  stop(): Promise<number | undefined>
 }
 
 export const natsServerName = 'nats-server'
@@ -87,6 +87,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       await endTasks(home.minimesos, taskGraceMs)
       await minimesos.stop()
       await nats.stop()
+      return gateway.process.givenUpRecords
     },
   }
 }

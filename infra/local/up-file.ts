@@ -17,6 +17,8 @@ const upSchema = z.object({
   processes: z.record(z.string(), processSchema),
   /** Ports that were chosen freely. */
   freePorts: portsSchema.partial(),
+  /** Written when it has stopped: records that the gateway had taken and gave up. */
+  givenUpRecords: z.int().optional(),
 })
 export type UpFile = z.output<typeof upSchema>
 export type PortName = keyof z.output<typeof portsSchema>

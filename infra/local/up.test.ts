@@ -149,7 +149,13 @@ test('up starts again what dies, on the same ports', limits, async (t) => {
   const { nats } = JSON.parse(await readFile(join(home, 'credentials.json'), 'utf8'))
   const nc = await connectBus({ url: ready.natsUrl, name: 'test', ...nats.gateway })
   await nc.close()
-  assert.deepEqual(await down(home), { stopped: true, up: true, tasks: 0, natsServer: false })
+  assert.deepEqual(await down(home), {
+    stopped: true,
+    up: true,
+    tasks: 0,
+    natsServer: false,
+    givenUpRecords: 0,
+  })
   for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
 })
 

@@ -1,6 +1,6 @@
 /**
  * The supervisor process: `node infra/local/up.ts [--home DIR] [--gateway-port N] [--nats-port N] [--mesos-port N]
- * [--ports free]`. One ready line on stdout; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
+ * [--ports free]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
  * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
  *
  * Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or surroundings (port taken, no nats-server, already up).
@@ -71,9 +71,18 @@ async function main(): Promise<void> {
   const ready = { ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile }
   process.stdout.write(`${JSON.stringify(ready)}\n`)
   log.info({ why: await asked }, 'stops')
-  await platform.stop()
+  const givenUpRecords = await platform.stop()
+  if (givenUpRecords !== undefined) file.givenUpRecords = givenUpRecords
+  write()
   await writing
+  await say({ stopped: true, givenUpRecords })
   lock.release()
+}
+
+/** The process may end when it has answered; who started us detached reads no more. */
+function say(what: object): Promise<void> {
+  process.stdout.on('error', () => {})
+  return new Promise((resolve) => process.stdout.write(`${JSON.stringify(what)}\n`, () => resolve()))
 }
 
 function readFlags() {

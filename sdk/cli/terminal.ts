@@ -96,3 +96,9 @@ export function shortNumber(value: number): string {
   if (value < 1000) return value < 10 && value % 1 !== 0 ? value.toFixed(1) : String(Math.round(value))
   return value < 1e6 ? `${(value / 1e3).toFixed(1)}k` : `${(value / 1e6).toFixed(2)}M`
 }
+
+/** What stopping the platform has cost; nothing if nothing. */
+export function givenUpText(records = 0): string {
+  if (records === 0) return ''
+  return ` ${records} record${records === 1 ? '' : 's'} that no function had processed ${records === 1 ? 'was' : 'were'} given up.`
+}

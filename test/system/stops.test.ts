@@ -104,3 +104,23 @@ test('timers and state of a partition end with its owner', { timeout: 120_000 },
   const fired = [...logs.matchAll(/timer (key-\d+) by (\d)/g)].map((m) => m[1]!)
   assert.equal(new Set(fired).size, fired.length, 'none fires twice')
 })
+
+test('down says how many records it gives up, and nothing where there are none', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy('never', chain('never', 'start', '', 'processRecord() {},'), [
+    '--instances',
+    '0',
+    '--no-wait',
+  ])
+  await platform.json(['produce', 'start'], 'a\nb\nc\n')
+  const down = await platform.cli(['down'])
+  assert.equal(down.code, 0, down.stderr)
+  assert.match(
+    down.stdout,
+    /^Concord is down \(.* s\)\. 3 records that no function had processed were given up\.\n$/,
+  )
+  await platform.up()
+  assert.doesNotMatch((await platform.cli(['down'])).stdout, /given up/)
+})

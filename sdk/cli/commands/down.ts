@@ -8,7 +8,7 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { exitOf, spawnPlatform } from '../platform.ts'
-import { note, print, printJson } from '../terminal.ts'
+import { givenUpText, note, print, printJson } from '../terminal.ts'
 
 interface DownOptions extends CommonOptions {
   readonly home?: string
@@ -30,16 +30,16 @@ async function down(installation: Installation, options: DownOptions): Promise<v
   const home = homeFolder(options)
   const child = spawnPlatform(installation, 'infra/local/down.ts', {
     args: ['--home', home],
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const [said, code] = await Promise.all([text(child.stderr!), exitOf(child)])
+  const [answer, said, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)])
   if (options.verbose) note(said.trimEnd())
   if (code !== 0) {
     const why = said.trim().split('\n').at(-1) || `Cannot stop the platform in ${home}: it ended with ${code}`
     throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', why)
   }
   const ms = Math.round(performance.now() - startedMs)
-  await (options.json
-    ? printJson({ stopped: true, ms })
-    : print(`Concord is down (${(ms / 1000).toFixed(1)} s).`))
+  const { givenUpRecords } = JSON.parse(answer.trim().split('\n').at(-1)!) as { givenUpRecords?: number }
+  if (options.json) return await printJson({ stopped: true, ms, givenUpRecords })
+  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${givenUpText(givenUpRecords)}`)
 }

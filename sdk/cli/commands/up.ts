@@ -16,7 +16,7 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { exitOf, spawnPlatform } from '../platform.ts'
-import { bold, note, print, printJson } from '../terminal.ts'
+import { bold, givenUpText, note, print, printJson } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
   readonly detach?: true
@@ -65,12 +65,15 @@ async function foreground(installation: Installation, options: UpOptions): Promi
       child.kill('SIGTERM')
     })
   }
+  const exited = exitOf(child)
   const ready = await readyLine(child)
   if (ready !== undefined) await report(ready, startedMs, options)
-  const code = await exitOf(child)
+  const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child)])
   if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above')
-  if (ready !== undefined && !options.json)
-    note("Concord is down. What you deployed is kept: 'concord up' brings it back.")
+  if (ready === undefined || options.json) return
+  note(
+    `Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: 'concord up' brings it back.`,
+  )
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
@@ -111,6 +114,15 @@ function supervisorArgs(options: UpOptions): string[] {
 async function readyLine(child: ChildProcess): Promise<Ready | undefined> {
   for await (const line of linesOf(keptOpen(child.stdout!))) {
     if (line.startsWith('{"ready":true')) return JSON.parse(line) as Ready
+  }
+  return undefined
+}
+
+/** What the supervisor says at its end: how many records were given up, if anybody knows. */
+async function stoppedLine(child: ChildProcess): Promise<number | undefined> {
+  for await (const line of linesOf(keptOpen(child.stdout!))) {
+    if (line.startsWith('{"stopped":true'))
+      return (JSON.parse(line) as { givenUpRecords?: number }).givenUpRecords
   }
   return undefined
 }
