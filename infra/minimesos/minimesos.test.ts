@@ -35,13 +35,14 @@ test('tasks end as they end: finished, failed, by a signal, or not started at al
   await framework.launch(offer, [
     task('ok', offer, 'echo out; echo err >&2'),
     task('fail', offer, 'exit 3'),
+    task('says', offer, 'echo first >&2; echo why it failed >&2; exit 4'),
     task('signal', offer, 'kill -KILL $$'),
     task('nocmd', offer, '', { command: program }),
     task('nofile', offer, '', { command: missing }),
     task('user', offer, '', { command: { value: 'true', user: 'no-such-user' } }),
   ])
   const ends: Record<string, string> = {}
-  while (Object.keys(ends).length < 6) {
+  while (Object.keys(ends).length < 7) {
     const { update } = await framework.next('update', (e) => e.update !== undefined)
     const { task_id, state, message, source, reason } = update!.status
     await framework.acknowledge(update!.status)
@@ -49,8 +50,12 @@ test('tasks end as they end: finished, failed, by a signal, or not started at al
   }
   assert.equal(ends['ok'], 'TASK_FINISHED SOURCE_EXECUTOR  Command exited with status 0')
   assert.equal(ends['fail'], 'TASK_FAILED SOURCE_EXECUTOR  Command exited with status 3')
+  assert.equal(ends['says'], 'TASK_FAILED SOURCE_EXECUTOR  Command exited with status 4: why it failed')
   assert.equal(ends['signal'], 'TASK_FAILED SOURCE_EXECUTOR  Command terminated with signal Killed')
-  assert.equal(ends['nocmd'], 'TASK_FAILED SOURCE_EXECUTOR  Command exited with status 1')
+  assert.match(
+    ends['nocmd']!,
+    /^TASK_FAILED SOURCE_EXECUTOR {2}Command exited with status 1: .*no such program/,
+  )
   assert.match(
     ends['nofile']!,
     /^TASK_FAILED SOURCE_AGENT REASON_CONTAINER_LAUNCH_FAILED Failed to launch container: Failed to fetch all URIs for container '\S+': exited with status 1$/,

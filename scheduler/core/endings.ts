@@ -132,7 +132,7 @@ export function exitOf(task: Pick<Task, 'beat' | 'fault'>, update: TaskUpdate, n
   return {
     code,
     reason: task.fault === undefined ? reasonOf(update, code) : 'silent',
-    message: said?.message ?? task.fault ?? update.message,
+    message: said?.message ?? task.fault ?? spoken(update.message),
     atMs: nowMs,
   }
 }
@@ -141,4 +141,19 @@ function reasonOf(update: TaskUpdate, code: number | undefined): string {
   if (update.exceeded !== undefined) return update.exceeded
   if (code === undefined) return update.condition
   return reasonOfCode.get(code) ?? (code > 128 ? `signal ${code - 128}` : `exit ${code}`)
+}
+
+/**
+ * A runner that could not say over NATS why it ended has said it on its stderr, as JSON; where the cluster engine passes that on, it
+ * stands behind the engine's own words.
+ */
+function spoken(message: string): string {
+  const json = /: (\{"exit":.*\})$/s.exec(message)?.[1]
+  if (json === undefined) return message
+  try {
+    const { exit } = JSON.parse(json) as { exit?: { message?: unknown } }
+    return typeof exit?.message === 'string' ? exit.message : message
+  } catch {
+    return message
+  }
 }

@@ -58,6 +58,29 @@ test('step backs off twice as long after each failure in a row, then stops, and 
   assert.equal(instances(world)[0]?.restarts, 0)
 })
 
+test('step tells what a runner said last on its stderr where it could not say it otherwise', () => {
+  const endedWith = (message: string) => {
+    const world = running(1, 1)
+    const { taskId } = only(world).document
+    world.runners.delete(taskId)
+    world.feed({ kind: 'task', update: { taskId, condition: 'exited', exitCode: 18, message } })
+    return instances(world)[0]?.lastExit
+  }
+  const said = '{"exit":{"code":18,"reason":"disconnected","message":"NATS does not answer at nats://h:1"}}'
+  assert.deepEqual(
+    [
+      `Command exited with status 18: ${said}`,
+      'Command exited with status 18: {"exit":',
+      'Command exited with status 18',
+    ].map((message) => [endedWith(message)?.reason, endedWith(message)?.message]),
+    [
+      ['disconnected', 'NATS does not answer at nats://h:1'],
+      ['disconnected', 'Command exited with status 18: {"exit":'],
+      ['disconnected', 'Command exited with status 18'],
+    ],
+  )
+})
+
 test('step forgets failures after five minutes of running', () => {
   const world = running(1, 1)
   for (let i = 0; i < 3; i++) {

@@ -51,6 +51,7 @@ test('offersOf leaves out what is reserved or kept for others', () => {
 
 test('exitCodeOf reads the words of the command executor', () => {
   assert.equal(exitCodeOf('Command exited with status 11'), 11)
+  assert.equal(exitCodeOf('Command exited with status 18: its last line'), 18) // minimesos adds that
   assert.equal(exitCodeOf('Command terminated with signal Killed'), 137)
   assert.equal(exitCodeOf('Command terminated with signal Segmentation fault (core dumped)'), 139)
   assert.equal(exitCodeOf('Disk usage (39072KB) exceeds quota (10MB)'), undefined)

@@ -7,15 +7,20 @@ import type { Exit } from './task-folder.ts'
 
 export type Ending = Pick<TaskStatus, 'state' | 'source' | 'message' | 'reason' | 'limitation'>
 
-/** The command ended; `killed`: it had been told to, and then its status does not matter. */
-export function commandEnded(exit: Exit, killed: boolean): Ending {
+/**
+ * The command ended; `killed`: it had been told to, and then its status does not matter.
+ * @param lastWords What it printed last on stderr. Mesos's own executor leaves that in the sandbox; here, where one machine
+ *   is all there is, a failure's message carries it behind Mesos's words.
+ */
+export function commandEnded(exit: Exit, killed: boolean, lastWords = ''): Ending {
   const success = exit.kind === 'status' && exit.value === 0
   const state: TaskState = killed ? 'TASK_KILLED' : success ? 'TASK_FINISHED' : 'TASK_FAILED'
-  const message =
+  const ended =
     exit.kind === 'status'
       ? `Command exited with status ${exit.value}`
       : `Command terminated with signal ${signalTexts[exit.value] ?? `Unknown signal ${exit.value}`}`
-  return { state, source: 'SOURCE_EXECUTOR', message }
+  const says = state === 'TASK_FAILED' && exit.kind === 'status' && lastWords !== ''
+  return { state, source: 'SOURCE_EXECUTOR', message: says ? `${ended}: ${lastWords}` : ended }
 }
 
 /** The shim is gone and left no status: how the command ended is not known. */

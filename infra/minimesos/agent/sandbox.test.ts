@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } fro
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tempDir } from '../test-framework.ts'
-import { boundOutput, makeSandbox, pruneSandboxes } from './sandbox.ts'
+import { boundOutput, lastLine, makeSandbox, pruneSandboxes } from './sandbox.ts'
 
 test('makeSandbox gives an id that was used before another folder', (t) => {
   const dir = tempDir(t)
@@ -36,4 +36,15 @@ test('boundOutput keeps the end of what has grown too large, and touches nothing
     `[${text.length - 100} bytes were cut off here]\n${text.slice(-100)}`,
   )
   assert.equal(readFileSync(elsewhere, 'utf8'), text)
+})
+
+test('lastLine is what was printed last on stderr, bounded, and never of another file', (t) => {
+  const dir = tempDir(t)
+  const [plain, linked, silent, long] = ['a', 'b', 'c', 'd'].map((id) => makeSandbox(dir, id, 'c'))
+  writeFileSync(join(plain!, 'stderr'), 'first\nlast of all \n\n')
+  writeFileSync(join(dir, 'secret'), 'a secret\n')
+  symlinkSync(join(dir, 'secret'), join(linked!, 'stderr'))
+  writeFileSync(join(long!, 'stderr'), `${'x'.repeat(10_000)}end`)
+  assert.deepEqual([plain!, linked!, silent!].map(lastLine), ['last of all', '', ''])
+  assert.ok(lastLine(long!).length <= 4096 && lastLine(long!).endsWith('xend'))
 })

@@ -26,6 +26,7 @@ const keptMax = 100
 /** How large `stdout` and `stderr` may grow, and how much of the end is kept then. */
 const outputBytesMax = 16 * 1024 * 1024
 const outputBytesKept = 1024 * 1024
+const lastLineBytesMax = 4096
 
 /** Makes a sandbox and answers its path; an id used before gets the container's id added. */
 export function makeSandbox(stateDir: string, taskId: string, containerId: string): string {
@@ -46,6 +47,22 @@ export function makeSandbox(stateDir: string, taskId: string, containerId: strin
 /** For what the agent itself has to say to who reads the sandbox. */
 export function noteInSandbox(sandbox: string, text: string): void {
   appendFileSync(join(sandbox, 'stderr'), `${text}\n`, { mode: 0o600 })
+}
+
+/** What a task printed last on stderr, of a line at most the end; empty if nothing, or nothing that may be read. */
+export function lastLine(sandbox: string): string {
+  const path = join(sandbox, 'stderr')
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found?.isFile() || found.size === 0) return ''
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    const end = Buffer.alloc(Math.min(found.size, lastLineBytesMax))
+    const length = readSync(file, end, 0, end.length, found.size - end.length)
+    const lines = end.toString('utf8', 0, length).split('\n')
+    return lines.findLast((line) => line.trim() !== '')?.trim() ?? ''
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** Removes the oldest sandboxes that belong to no task. */

@@ -37,7 +37,7 @@ import {
 import { type AgentAddress, taskEnvironment } from './environment.ts'
 import { fetchAll } from './fetcher.ts'
 import { isAlive, signalGroup } from './process-identity.ts'
-import { boundOutput, makeSandbox, noteInSandbox } from './sandbox.ts'
+import { boundOutput, lastLine, makeSandbox, noteInSandbox } from './sandbox.ts'
 import { spawnShim } from './spawn-shim.ts'
 import { TaskFolder, type TaskRecord } from './task-folder.ts'
 import { UpdateQueue } from './update-queue.ts'
@@ -311,7 +311,9 @@ export class Task {
     if (!killed && this.#cgroup !== undefined && this.#cgroup.oomKills > 0) {
       this.#end(memoryExceeded(this.#memLimitMib, this.#cgroup.peakMib, this.#cgroup.statistics))
     } else {
-      this.#end(exit === undefined ? shimLost(killed) : commandEnded(exit, killed))
+      this.#end(
+        exit === undefined ? shimLost(killed) : commandEnded(exit, killed, lastLine(this.#record.sandbox)),
+      )
     }
   }
 
