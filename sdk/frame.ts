@@ -29,8 +29,12 @@ export const frameVersion = 1
 export const headerBytesV1 = 48
 export const recordHeaderBytes = 16
 export const keyBytesMax = 0xffff
-/** Most that a producer aims to put into one frame, in bytes. */
-export const frameBytesAimed = 64 * 1024
+/**
+ * Most that a producer aims to put into one frame, in bytes. nats-server reads 64 KiB at a time, and a message that a read
+ * cuts in two costs it memory and a copy: frames of 32 KiB are cut half as often, which saves a fifth of its CPU; smaller
+ * ones cost more at both ends than they save there.
+ */
+export const frameBytesAimed = 32 * 1024
 /** Largest frame accepted: below nats-server's default max_payload of 1 MiB, with room for headers. */
 export const frameBytesMax = 1024 * 1024 - 4096
 

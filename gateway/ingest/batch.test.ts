@@ -57,7 +57,7 @@ test('Batch sends every record once, each key in order to the partition of its h
 test('Batch gives records without a key to the partitions in turn, a frame at a time', () => {
   const records = Array.from({ length: 10 }, (_, i) => ({
     key: new Uint8Array(0),
-    value: new Uint8Array(40_000),
+    value: new Uint8Array(20_000),
     timeMs: i,
   }))
   assert.deepEqual(

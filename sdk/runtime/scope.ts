@@ -62,7 +62,9 @@ export class Scope {
   /** What typed state stands on. */
   readonly ground: Ground
   #state: KeyedState | undefined
+  /** The stream written last, and the table that it stands in. */
   #stream: OutputStream | undefined
+  #streams: ReadonlyMap<string, OutputStream> | undefined
 
   constructor(workshop: Workshop, cursor: Cursor) {
     this.workshop = workshop
@@ -85,10 +87,12 @@ export class Scope {
   }
 
   stream(name: string): OutputStream {
-    if (this.#stream?.name === name) return this.#stream
-    const stream = this.workshop.streams.get(name)
-    if (stream === undefined) throw unknownStream(name, this.workshop.streams)
+    const { streams } = this.workshop
+    if (this.#stream?.name === name && this.#streams === streams) return this.#stream
+    const stream = streams.get(name)
+    if (stream === undefined) throw unknownStream(name, streams)
     this.#stream = stream
+    this.#streams = streams
     return stream
   }
 
@@ -108,7 +112,6 @@ export class Scope {
 
   #over(): void {
     this.#state = undefined
-    this.#stream = undefined
     this.turn++
   }
 }
