@@ -18,6 +18,7 @@ import { bearerAuth } from './http/auth.ts'
 import { problemOf, problemResponse } from './http/problem.ts'
 import type { App } from './http/routes.ts'
 import type { GatewayParts } from './parts.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deployRoutes } from './routes/deploy.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -56,6 +57,7 @@ export function makeApp(parts: GatewayParts, token: string): App {
   deployRoutes(app, parts)
   functionRoutes(app, parts)
   streamRoutes(app, parts)
+  deadLetterRoutes(app, parts)
   const document = openApiDocument(app)
   app.get('/v1/openapi.json', (c) => c.json(document))
   return app

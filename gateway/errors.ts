@@ -21,6 +21,8 @@ export const gatewayErrors = {
   ERR_INSTANCE_UNKNOWN: 'caller',
   /** There is no stream of that name: make it, or deploy a function that names it. */
   ERR_STREAM_UNKNOWN: 'caller',
+  /** There is no dead letter of that id, or no more. */
+  ERR_DEAD_LETTER_UNKNOWN: 'caller',
   /** The partitions of a stream that exists cannot change: keys would move away from their state. */
   ERR_STREAM_PARTITIONS_FIXED: 'caller',
   /** A stream that a function or a reader uses cannot be removed. */

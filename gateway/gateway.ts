@@ -18,9 +18,11 @@ import type { Store } from '../infra/store/index.ts'
 import { makeApp } from './app.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
+import { DeadLetters } from './dead-letters/dead-letters.ts'
+import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
 import { type BundleSink, Deployer } from './deploy/deploy.ts'
 import { refuse } from './errors.ts'
-import { ensureLogs } from './follow/logs.ts'
+import { ensureLogs, untilMade } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import { Ingest } from './ingest/ingest.ts'
@@ -33,6 +35,7 @@ import { Prober } from './probe/index.ts'
 import { Pulse } from './pulse.ts'
 
 const settleMs = 10_000
+const deadLetterDefaults = { bytesMax: 64 * 1024 * 1024, ageMaxMs: 7 * 24 * 3600_000 }
 const answerMs = 3000
 
 export interface GatewayOptions {
@@ -50,6 +53,8 @@ export interface GatewayOptions {
   readonly log: Log
   /** Bytes that the ingest holds for one stream before it says that it is full. */
   readonly bufferBytesMax?: number
+  /** Where and how much of them is kept. */
+  readonly deadLetters?: Partial<Omit<LetterStoreOptions, 'namespace'>>
   /** Readers of each kind that are let in. */
   readonly placesMax?: Partial<Record<ReaderKind, number>>
 }
@@ -115,12 +120,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       republish.stop()
     }
   })
-  const logs = ensureLogs(nc, closing.signal, (error) =>
-    log.warn({ err: error }, 'cannot make the stream of logs'),
-  )
+  const cannot = (what: string) => (error: unknown) => log.warn({ err: error }, `cannot make ${what}`)
+  const logs = untilMade(() => ensureLogs(nc), closing.signal, cannot('the stream of logs'))
+  const letterStore = new LetterStore({ nc, namespace, ...deadLetterDefaults, ...options.deadLetters })
+  const letters = untilMade(() => letterStore.ensure(), closing.signal, cannot('the streams of dead letters'))
+  const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
 
   const parts: GatewayParts = {
-    ...{ namespace, gatewayId, nc, wire, store, catalog, heartbeats, ingest, deployer, metrics, clock, log },
+    ...{ namespace, gatewayId, nc, wire, store, catalog, heartbeats, ingest, deployer, deadLetters },
+    ...{ metrics, clock, log },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),
     closing: closing.signal,
@@ -133,7 +141,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
     )
     await endServer(server)
-    await Promise.all([leading, logs])
+    await Promise.all([leading, logs, letters])
     const stop = new AbortController()
     const cancel = clock.after(settleMs, () => stop.abort())
     const givenUp = await ingest.close(stop.signal)

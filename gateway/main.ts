@@ -31,10 +31,16 @@ async function main(): Promise<void> {
   const wire = await connectWire(login('concord gateway records'))
   // JetStream on a full disk freezes each connection that asks it for something: records go by another.
   const storeConnection = await connectBus(login('concord gateway bundles'))
+  const letterConnection = await connectBus(login('concord gateway dead letters'))
+  const deadLetters = {
+    nc: letterConnection,
+    bytesMax: values.deadLetters.maxMib * 2 ** 20,
+    ageMaxMs: values.deadLetters.maxAgeHours * 3_600_000,
+  }
   const store = await openStore(values.store.url)
   const gateway = await startGateway({
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
-    ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log },
+    ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log, deadLetters },
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
@@ -42,7 +48,7 @@ async function main(): Promise<void> {
   const givenUpRecords = await gateway.close()
   await store.close()
   wire.close()
-  await Promise.all([nc.close(), storeConnection.close()])
+  await Promise.all([nc.close(), storeConnection.close(), letterConnection.close()])
   log.info({ givenUpRecords }, 'stopped')
   await say({ stopped: true, givenUpRecords })
 }

@@ -5,6 +5,7 @@ import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
+import type { DeadLetters } from './dead-letters/dead-letters.ts'
 import type { Deployer } from './deploy/deploy.ts'
 import type { Places } from './follow/places.ts'
 import type { PlainFollowers } from './follow/plain.ts'
@@ -21,6 +22,7 @@ export interface GatewayParts {
   readonly heartbeats: Heartbeats
   readonly ingest: Ingest
   readonly deployer: Deployer
+  readonly deadLetters: DeadLetters
   readonly plain: PlainFollowers
   readonly places: Places
   readonly metrics: GatewayMetrics

@@ -33,6 +33,9 @@ export const infraErrors = {
   /** The store was closed. */
   ERR_STORE_CLOSED: 'platform',
 
+  /** A message of the dead letters' stream that this build cannot read. */
+  ERR_LETTER_MALFORMED: 'platform',
+
   /** The bundle store holds no bundle of this name. */
   ERR_BUNDLE_MISSING: 'platform',
   /** What the bundle store holds is not what was put there. */

@@ -7,12 +7,16 @@ import type { ErrorReport } from '../infra/control/messages.ts'
 import { type RawRecord, recordsOf } from '../sdk/frame.ts'
 import type { RecordFailure } from './isolate/index.ts'
 
+const keyBytesShown = 256
+
 export interface Failed {
   readonly failure: RecordFailure
   /** Where the record came in; none for a timer. */
   readonly frame?: TakenFrame
-  /** There where the failure was told, or where it is needed: views of the frame. */
+  /** There where the failure was told, or where it is needed: views of the frame, good while that is. */
   readonly record?: RawRecord
+  /** The beginning of the record's key, for people; its own. */
+  readonly key?: Uint8Array
   readonly sequence: number
 }
 
@@ -31,7 +35,8 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
         const sequence = frame.header.sequence + from + index
         if (!failure.told && failure.action === 'skip') return { failure, frame, sequence }
         walk = walk?.frame === frame ? walk : new Walk(frame)
-        return { failure, frame, sequence, record: walk.to(from + index) }
+        const record = walk.to(from + index)
+        return { failure, frame, sequence, record, key: record.key.slice(0, keyBytesShown) }
       }
       before += open
     }
@@ -40,11 +45,11 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
 }
 
 /** What failed, with the record it failed on, as it is told to people and to the dead letters. */
-export function errorOf({ failure, frame, record, sequence }: Failed): ErrorReport {
-  if (frame === undefined || record === undefined) return failure.error
+export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport {
+  if (frame === undefined || key === undefined) return failure.error
   const { stream, partition, header } = frame
-  const key = new TextDecoder().decode(record.key.subarray(0, 256))
-  return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key } }
+  const text = new TextDecoder().decode(key)
+  return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key: text } }
 }
 
 class Walk {

@@ -29,6 +29,7 @@ import { type Ending, endingOf } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
 import { Instance } from './isolate/index.ts'
+import { LetterBox } from './letter-box.ts'
 import { Sources } from './sources.ts'
 import { outputsOf, Worker } from './worker.ts'
 
@@ -50,6 +51,7 @@ export class Host {
   readonly #options: HostOptions
   readonly #control: Control
   readonly #failures: FailureLog
+  readonly #letters: LetterBox
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #sources: Sources
   readonly #workers = new Map<string, Worker>()
@@ -84,6 +86,11 @@ export class Host {
       this.#log(instance?.function ?? environment.function, id, 'error', message)
     }
     this.#failures = new FailureLog({ clock, print })
+    this.#letters = new LetterBox({
+      namespace: environment.namespace,
+      connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} dead letters` }),
+      onTrouble: (message) => this.#log(environment.function, environment.taskId, 'warn', message),
+    })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(
         endingOf(
@@ -188,6 +195,7 @@ export class Host {
       assignment: functionOf(this.#assignment, newest),
       instance: newest,
       isolate,
+      letters: this.#letters,
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {
         this.#failures.take(id, action, error)

@@ -3,8 +3,8 @@
  *
  * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
- *  K2. A record is acknowledged only after its outputs, and those of all before it, were sent; and none of its outputs
- *      is sent before its producer was told that it was accepted. So the account of a killed runner is exact (I7).
+ *  K2. A record is acknowledged only after its outputs, and those of all before it, were sent, and JetStream has answered
+ *      for its dead letter; and none of its outputs is sent before its producer was told that it was accepted. So the account of a killed runner is exact (I7).
  *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
  * Design: docs/design/0005-runner.md.
  * @module
@@ -27,14 +27,12 @@ import type {
   InstanceAssignment,
   InstanceReport,
 } from '../infra/control/messages.ts'
+import type { Letter } from '../infra/dead-letters/index.ts'
 import type { CodedError } from '../sdk/errors.ts'
-import { frameOf, type RawRecord } from '../sdk/frame.ts'
-import { partitionOf } from '../sdk/hash.ts'
-import { deadLetterStream } from '../sdk/manifest.ts'
-import { deadLetter } from './dead-letter.ts'
 import { type Ending, endingOf } from './ending.ts'
 import { errorOf, type Failed, locate } from './failed.ts'
 import type { BatchResult, Instance } from './isolate/index.ts'
+import { type LetterBox, openBytesMax } from './letter-box.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
@@ -54,6 +52,8 @@ export interface WorkerOptions {
   readonly isolate: Instance
   /** Called once, when the worker cannot go on. */
   readonly onEnd: (ending: Ending) => void
+  /** Where dead letters go. */
+  readonly letters: LetterBox
   /** Called for each callback that failed; without an error where it was counted only. */
   readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
 }
@@ -72,7 +72,9 @@ export class Worker {
   #cancelTimer: (() => void) | undefined
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
-  #allSent: Promise<void> | undefined
+  #acknowledging: Promise<void> | undefined
+  /** Dead letters posted since the last acknowledgement began. */
+  #letters: PostedLetters[] = []
   /** Accounts of consumers of earlier epochs. */
   readonly #earlier: InputLedger[] = []
   /** A change of ownership, to be made between two batches. */
@@ -180,6 +182,7 @@ export class Worker {
       const finished = batch
       running = undefined
       if (result.pending && result.fatal === undefined) {
+        batch = rest
         running = this.#options.isolate.resume()
         if (this.#stopping.signal.aborted || this.#change !== undefined) this.#options.isolate.askToYield()
       } else {
@@ -206,8 +209,12 @@ export class Worker {
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
     if (result.fatal !== undefined || aborted || this.#change !== undefined) return false
-    if (this.#producer.heldBytes > heldBytesMax) return false
+    if (!this.#hasRoom) return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
+  }
+
+  get #hasRoom(): boolean {
+    return this.#producer.heldBytes <= heldBytesMax && this.#options.letters.openBytes <= openBytesMax
   }
 
   /** The next batch: what the last one left, else what is queued. */
@@ -220,7 +227,7 @@ export class Worker {
   /** Waits until there is something to do and room for what comes of it. */
   async #work(): Promise<void> {
     while (!this.#stopping.signal.aborted && this.#change === undefined) {
-      const room = this.#producer.heldBytes <= heldBytesMax
+      const room = this.#hasRoom
       if (room && (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue())) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
@@ -230,16 +237,32 @@ export class Worker {
     }
   }
 
-  /** K2: at once if nothing is held for want of credit, else when all has left. */
+  /** K2: at once if nothing is held for want of credit and no dead letter is on its way; else when all that is safe. */
   #acknowledge(): void {
-    if (this.#producer.heldBytes === 0) this.#consumer.acknowledge()
-    else this.#allSent ??= this.#acknowledgeWhenSent()
+    const safe = this.#producer.heldBytes === 0 && this.#letters.length === 0
+    if (safe && this.#acknowledging === undefined) this.#consumer.acknowledge()
+    else this.#acknowledging ??= this.#acknowledgeWhenSafe()
   }
 
-  async #acknowledgeWhenSent(): Promise<void> {
-    await this.#producer.sent(this.#stopping.signal).catch(() => undefined)
-    this.#allSent = undefined
-    if (this.#producer.heldBytes === 0) this.#consumer.acknowledge()
+  /** One at a time: it covers what was done when it began, the next one what was done meanwhile. */
+  async #acknowledgeWhenSafe(): Promise<void> {
+    const consumer = this.#consumer
+    const mark = consumer.mark()
+    const letters = this.#letters
+    this.#letters = []
+    const sent = this.#producer.sent(this.#stopping.signal).then(
+      () => true,
+      () => false,
+    )
+    for (const { frames, answers } of letters) {
+      const stored = await answers
+      for (const [index, frame] of frames.entries())
+        consumer.drop(frame, stored[index] === true ? 'deadLettered' : 'deadLetterRefused', mark)
+    }
+    const isSent = await sent
+    this.#acknowledging = undefined
+    if (isSent) consumer.acknowledge(mark)
+    if (!this.#stopping.signal.aborted || this.#letters.length > 0) this.#acknowledge()
     this.#wake()
   }
 
@@ -274,6 +297,7 @@ export class Worker {
     for (const { stream, partition, frame, count } of result.outputs)
       this.#producer.send(stream, partition, frame, count)
     for (const failed of failures) this.#react(failed)
+    this.#post(failures)
     this.#counts.batches += 1
     this.#counts.recordsIn += result.records
     this.#counts.recordsOut += result.recordsOut
@@ -282,7 +306,7 @@ export class Worker {
   }
 
   #react(failed: Failed): void {
-    const { failure, frame, record, sequence } = failed
+    const { failure, frame } = failed
     this.#counts.errors += 1
     let error: ErrorReport | undefined
     const report = (): ErrorReport => (error ??= errorOf(failed))
@@ -291,32 +315,28 @@ export class Worker {
     if (frame === undefined) return
     if (failure.action === 'fail')
       this.#drop(frame, 'failed') // it is gone with its instance: at most once
-    else this.#consumer.drop(frame, failure.action === 'skip' ? 'skipped' : 'deadLettered')
-    if (failure.action === 'deadLetter' && record !== undefined)
-      this.#sendDeadLetter(frame, record, sequence, report(), failure.attempts)
+    else if (failure.action === 'skip') this.#consumer.drop(frame, 'skipped')
   }
 
-  #sendDeadLetter(
-    frame: TakenFrame,
-    record: RawRecord,
-    sequence: number,
-    error: ErrorReport,
-    attempts: number,
-  ): void {
-    const { function: name, version } = this.#assignment
-    const stream = deadLetterStream(name)
-    const descriptor = this.#producer.stream(stream)
-    if (descriptor === undefined) return
-    const origin = {
-      function: name,
-      version,
-      stream: frame.stream,
-      partition: frame.partition,
-      producer: frame.header.producer,
-      sequence,
+  /** Before the frames' memory is used again. */
+  #post(failures: readonly Failed[]): void {
+    const frames: TakenFrame[] = []
+    const letters: Letter[] = []
+    for (const failed of failures) {
+      const { failure, frame, record, sequence } = failed
+      if (failure.action !== 'deadLetter' || frame === undefined || record === undefined) continue
+      const { stream, partition, header } = frame
+      const { timeMs: failedAtMs, name, message, stack, at } = failure.error
+      const error = { name, message, stack, ...(at === undefined ? {} : { at }) }
+      frames.push(frame)
+      letters.push({
+        ...{ record, stream, partition, producer: header.producer, sequence, error, failedAtMs },
+        attempts: failure.attempts,
+      })
     }
-    const letter = deadLetter(record, origin, error, attempts)
-    this.#producer.send(stream, partitionOf(letter.key, descriptor.partitions), frameOf([letter]), 1)
+    if (letters.length === 0) return
+    const { function: name, version } = this.#assignment
+    this.#letters.push({ frames, answers: this.#options.letters.post({ function: name, version, letters }) })
   }
 
   async #fail(fatal: CodedError): Promise<void> {
@@ -342,8 +362,9 @@ export class Worker {
   async #leave(): Promise<void> {
     const deadline = AbortSignal.timeout(outputsWaitMs)
     await this.#producer.sent(deadline).catch(() => undefined)
+    const safe = await this.#lettersSafe(deadline)
     // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
-    if (this.#producer.heldBytes > 0) this.#consumer.giveUp('undelivered')
+    if (this.#producer.heldBytes > 0 || !safe) this.#consumer.giveUp('undelivered')
     await this.#consumer.leave(deadline).catch(() => undefined)
     await this.#producer.settled(deadline).catch(() => undefined)
     await this.#producer.close()
@@ -354,7 +375,9 @@ export class Worker {
    * killed before they have left, they are lost without an account (they are few: see `heldBytesMax`).
    */
   async #changeOwnership(instance: InstanceAssignment): Promise<void> {
-    await this.#producer.sent(AbortSignal.timeout(outputsWaitMs)).catch(() => undefined)
+    const deadline = AbortSignal.timeout(outputsWaitMs)
+    await this.#producer.sent(deadline).catch(() => undefined)
+    if (!(await this.#lettersSafe(deadline))) this.#consumer.giveUp('undelivered')
     await this.#consumer.leave()
     for (const row of this.#consumer.ledger()) this.#earlier.push(row)
     this.#hand = []
@@ -362,6 +385,18 @@ export class Worker {
     this.#options.isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
     this.#consumer = this.#newConsumer(instance)
     this.#own()
+  }
+
+  /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */
+  async #lettersSafe(deadline: AbortSignal): Promise<boolean> {
+    const late = new Promise<false>((resolve) => {
+      deadline.addEventListener('abort', () => resolve(false), { once: true })
+    })
+    while (this.#letters.length > 0 || this.#acknowledging !== undefined) {
+      this.#acknowledging ??= this.#acknowledgeWhenSafe()
+      if ((await Promise.race([this.#acknowledging, late])) === false) return false
+    }
+    return true
   }
 
   async #finishedWithin(ms: number): Promise<boolean> {
@@ -403,6 +438,12 @@ function reasonOf(code: string): ExitReason {
   if (code === 'ERR_FUNCTION_FAILED') return 'functionFailed'
   if (code === 'ERR_DEADLINE') return 'deadline'
   return code === 'ERR_MEMORY' ? 'memory' : 'crashed'
+}
+
+/** The frames of posted letters, and whether each was stored. */
+interface PostedLetters {
+  readonly frames: readonly TakenFrame[]
+  readonly answers: Promise<readonly boolean[]>
 }
 
 /** Adds up accounts of the same stream. */

@@ -94,8 +94,3 @@ export function instancesPerRunnerOf({ instancesPerRunner, pack }: Manifest): nu
 /** Partitions of a stream that nobody has configured. */
 export const partitionsDefault = 16
 export const partitionsMax = 1024
-
-/** The stream that takes the dead letters of a function. */
-export function deadLetterStream(functionName: string): string {
-  return `${functionName.slice(0, 58)}-dead`
-}

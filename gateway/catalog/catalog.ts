@@ -17,7 +17,7 @@ import {
   type VersionDocument,
 } from '../../infra/store/index.ts'
 import { partitionsDefault } from '../../sdk/manifest.ts'
-import { namedStreams, writtenStreams } from '../deploy/topology-checks.ts'
+import { namedStreams } from '../deploy/topology-checks.ts'
 
 export interface LiveFunction {
   readonly name: string
@@ -128,7 +128,7 @@ async function readCatalog(store: Store, ns: string): Promise<CatalogView> {
   const streams = new Map<string, Stream>()
   for (const [name, document] of documents) {
     const all = [...functions.values()]
-    const producers = all.filter((f) => writtenStreams(f.version.manifest).includes(name)).map((f) => f.name)
+    const producers = all.filter((f) => f.version.manifest.ostreams.includes(name)).map((f) => f.name)
     const consumers = all.filter((f) => f.version.manifest.istreams[name] !== undefined).map((f) => f.name)
     streams.set(name, { name, document, producers, consumers, followers: followers.get(name) ?? [] })
   }

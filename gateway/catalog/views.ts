@@ -4,7 +4,14 @@
  */
 import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
-import type { FunctionDetail, FunctionSummary, Instance, StreamSummary, Topology } from '../../sdk/api.ts'
+import type {
+  DeadLetterCounts,
+  FunctionDetail,
+  FunctionSummary,
+  Instance,
+  StreamSummary,
+  Topology,
+} from '../../sdk/api.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
@@ -33,6 +40,7 @@ export function functionDetail(
   live: LiveFunction,
   heartbeats: Heartbeats,
   outputs: readonly OutputLedger[],
+  deadLetters?: DeadLetterCounts,
 ): FunctionDetail {
   const { manifest, bundleSha256, deployedAtMs } = live.version
   return {
@@ -42,6 +50,7 @@ export function functionDetail(
     deployedAtMs,
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
     ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs),
+    ...(deadLetters === undefined ? {} : { deadLetters }),
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
-import { checkCycles, checkPartitions, namedStreams, writtenStreams } from './topology-checks.ts'
+import { checkCycles, checkPartitions, namedStreams } from './topology-checks.ts'
 
 function fn(
   name: string,
@@ -13,11 +13,7 @@ function fn(
   return manifestSchema.parse({ name, istreams, ostreams: [...outputs], ...more })
 }
 
-test('writtenStreams counts the dead letters', () => {
-  assert.deepEqual(writtenStreams(fn('a', [], ['x'])), ['x'])
-  assert.deepEqual(writtenStreams(fn('a', [], ['x'], { onError: 'deadLetter' })), ['x', 'a-dead'])
-  // biome-ignore lint/suspicious/noThenProperty: it is the manifest's word for what follows the retries
-  assert.deepEqual(writtenStreams(fn('a', [], [], { onError: { retry: 2, then: 'deadLetter' } })), ['a-dead'])
+test('namedStreams names each stream once', () => {
   assert.deepEqual(namedStreams(fn('a', ['x', 'y'], ['x'])), ['x', 'y'])
 })
 
@@ -42,9 +38,8 @@ test('checkCycles takes a cycle that somewhere does not block, and one that the 
   checkCycles(fn('b', ['x'], []), [...live, fn('a', ['z'], ['x'])])
 })
 
-test('checkCycles sees a function that reads its own output or dead letters', () => {
+test('checkCycles sees a function that reads its own output', () => {
   assert.throws(() => checkCycles(fn('a', ['x'], ['x']), []), /a → x → a/)
-  assert.throws(() => checkCycles(fn('a', ['a-dead'], [], { onError: 'deadLetter' }), []), /a → a-dead → a/)
 })
 
 test('checkCycles ends where the live functions have a cycle of their own', () => {

@@ -2,17 +2,11 @@
  * Topology checks: what a deploy must not do to the functions that are there. Pure.
  * @module
  */
-import { deadLetterStream, type Manifest } from '../../sdk/manifest.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
 import { refuse } from '../errors.ts'
 
-/** Every stream that a function writes, its dead letters included. */
-export function writtenStreams({ name, ostreams, onError }: Manifest): readonly string[] {
-  const last = typeof onError === 'string' ? onError : onError.then
-  return last === 'deadLetter' ? [...ostreams, deadLetterStream(name)] : ostreams
-}
-
 export function namedStreams(manifest: Manifest): readonly string[] {
-  return [...new Set([...Object.keys(manifest.istreams), ...writtenStreams(manifest)])]
+  return [...new Set([...Object.keys(manifest.istreams), ...manifest.ostreams])]
 }
 
 /** State is scoped to (function, partition): a key must be in the same partition of every input. */
@@ -52,7 +46,7 @@ function blockingPath(
 ): string[] | undefined {
   if (seen.has(from.name)) return undefined
   seen.add(from.name)
-  for (const stream of writtenStreams(from)) {
+  for (const stream of from.ostreams) {
     for (const reader of all) {
       if (reader.istreams[stream]?.backPressure !== 'block') continue
       const rest = reader.name === goal ? [] : blockingPath(reader, goal, all, seen)

@@ -25,15 +25,15 @@ const retryMs = 5000
 /** Messages asked for at a time: what may wait in memory for a slow reader. */
 const pullMessages = 500
 
-/** Makes the stream of logs, or brings its settings up to date; tries until it is done or the signal comes. */
-export async function ensureLogs(
-  nc: NatsConnection,
+/** Makes streams of JetStream, or brings their settings up to date; tries until it is done or the signal comes. */
+export async function untilMade(
+  make: () => Promise<void>,
   signal: AbortSignal,
   onError: (error: unknown) => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      return await ensureStream(nc)
+      return await make()
     } catch (error) {
       if (!signal.aborted) onError(error)
       await setTimeout(retryMs, undefined, { signal }).catch(() => undefined)
@@ -41,7 +41,8 @@ export async function ensureLogs(
   }
 }
 
-async function ensureStream(nc: NatsConnection): Promise<void> {
+/** Makes the stream of logs, or brings its settings up to date. */
+export async function ensureLogs(nc: NatsConnection): Promise<void> {
   const manager = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false })
   const config = {
     name: streamName,

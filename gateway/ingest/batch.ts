@@ -41,8 +41,8 @@ export class Batch {
     this.#turn = turn
   }
 
-  add(record: RawRecord): void {
-    const partition = this.#partitionOf(record.key)
+  /** @param partition Where it belongs, if that is not for its key to say. */
+  add(record: RawRecord, partition = this.#partitionOf(record.key)): void {
     const bytes = recordBytes(record.key.length, record.value.length)
     const before = this.#frames.get(partition)
     if (before !== undefined && before.bytes + bytes > frameBytesMax) this.#send(partition, before)

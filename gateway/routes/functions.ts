@@ -90,12 +90,13 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))
     return c.json({ functions }, 200)
   })
-  app.openapi(inspect, (c) => {
+  app.openapi(inspect, async (c) => {
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
     if (live === undefined) throw unknownFunction(name)
     const outputs = allOutputs(catalog.current, heartbeats, ingest.ledger(), gatewayId)
-    return c.json(functionDetail(live, heartbeats, outputs), 200)
+    const deadLetters = await parts.deadLetters.counts(name)
+    return c.json(functionDetail(live, heartbeats, outputs, deadLetters), 200)
   })
   app.openapi(remove, async (c) => {
     await deleteFunction(store, namespace, c.req.valid('param').name)

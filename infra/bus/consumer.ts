@@ -15,7 +15,15 @@ import type { InputLedger } from '../control/messages.ts'
 import { type Beacon, decodeBeacon } from './beacon.ts'
 import { type Claim, encodeClaim, readClaim } from './claim.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
-import { creditOf, type InChannel, openChannel, release } from './in-channel.ts'
+import {
+  creditOf,
+  type InChannel,
+  type InPosition,
+  oneMore,
+  openChannel,
+  positionOf,
+  release,
+} from './in-channel.ts'
 import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
 import type { Wire } from './wire.ts'
 
@@ -54,6 +62,9 @@ export interface ConsumerOptions {
   /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
   readonly onSuperseded?: (claim: Claim) => void
 }
+
+/** How far channels were at some moment. */
+export type Mark = Map<InChannel, InPosition>
 
 interface InPartition {
   readonly stream: string
@@ -145,19 +156,36 @@ export class Consumer {
     channel.dirty = true
   }
 
-  /** Of a frame's records that are done, one was not processed but dropped, and why. Before they are acknowledged. */
-  drop(frame: TakenFrame, reason: string): void {
+  /**
+   * Of a frame's records that are done, one was not processed but dropped, and why. Before they are acknowledged.
+   * @param mark The mark that covers it, if one was made since it was done.
+   */
+  drop(frame: TakenFrame, reason: string, mark?: Mark): void {
     const account = this.#account(frame.stream)
     account.processed -= 1
     account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
     const channel = this.#channelOf(frame)
-    if (channel !== undefined)
-      channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + 1 }
+    if (channel === undefined) return
+    channel.dropped = oneMore(channel.dropped, reason)
+    const position = mark?.get(channel)
+    if (position !== undefined) position.dropped = oneMore(position.dropped, reason)
   }
 
-  /** Tells the producers what is done: call it when the outputs of all that is done were sent. */
-  acknowledge(): void {
-    this.#release()
+  /** Remembers what is done by now, to be acknowledged when what comes of it is safe. */
+  mark(): Mark {
+    const mark: Mark = new Map()
+    for (const { channels } of this.#partitions.values())
+      for (const channel of channels.values()) if (channel.dirty) mark.set(channel, positionOf(channel))
+    return mark
+  }
+
+  /**
+   * Tells the producers what is done: call it when the outputs of all that is done were sent.
+   * @param mark Only what was done by then. Marks are acknowledged in the order made.
+   */
+  acknowledge(mark?: Mark): void {
+    if (mark === undefined) this.#release()
+    else for (const [channel, position] of mark) release(channel, position)
     this.#sendCredits((channel) => channel.dirty, 0)
   }
 
@@ -178,7 +206,7 @@ export class Consumer {
         const account = this.#account(stream)
         account.processed -= records
         account.dropped[reason] = (account.dropped[reason] ?? 0) + records
-        channel.dropped = { ...channel.dropped, [reason]: (channel.dropped[reason] ?? 0) + records }
+        channel.dropped = oneMore(channel.dropped, reason, records)
       }
     }
   }
@@ -367,7 +395,7 @@ export class Consumer {
 
   #release(): void {
     for (const { channels } of this.#partitions.values()) {
-      for (const channel of channels.values()) if (channel.dirty) release(channel)
+      for (const channel of channels.values()) if (channel.dirty) release(channel, positionOf(channel))
     }
   }
 

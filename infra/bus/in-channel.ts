@@ -46,11 +46,29 @@ export function openChannel(header: FrameHeader, nowMs: number): InChannel {
   }
 }
 
-/** Lets what is done be acknowledged in whatever credit comes next. */
-export function release(channel: InChannel): void {
+/** How far a channel is: what may be acknowledged once what came of it is safe. */
+export interface InPosition {
+  through: number
+  dropped: Readonly<Record<string, number>>
+}
+
+export function positionOf({ open, expected, through, dropped }: InChannel): InPosition {
   // Nothing in hand: gaps are behind us too.
-  channel.acknowledged = channel.open === 0 ? (channel.expected ?? 0) : channel.through
-  channel.acknowledgedDropped = channel.dropped
+  return { through: open === 0 ? (expected ?? 0) : through, dropped }
+}
+
+/** Lets what was done at a position be acknowledged in whatever credit comes next. */
+export function release(channel: InChannel, { through, dropped }: InPosition): void {
+  channel.acknowledged = through
+  channel.acknowledgedDropped = dropped
+}
+
+export function oneMore(
+  dropped: Readonly<Record<string, number>>,
+  reason: string,
+  records = 1,
+): Record<string, number> {
+  return { ...dropped, [reason]: (dropped[reason] ?? 0) + records }
 }
 
 /** The credit of this moment: what was released, and what was accepted. */

@@ -4,6 +4,7 @@ export { type BusOptions, connectBus, inboxOf, type NatsConnection } from './con
 export {
   Consumer,
   type ConsumerOptions,
+  type Mark,
   type TakenFrame,
   windowBytesDefault,
 } from './consumer.ts'

@@ -73,3 +73,17 @@ export function checkpointPartSubject(
 ): string {
   return `concord.${namespace}.k.${functionName}.${slot}.d.${segment}.${part}`
 }
+
+/** Dead letters of a function, so many in one message: the subject counts them, so that nobody needs to read all. */
+export function deadLetterSubject(namespace: string, functionName: string, letters: number | '*'): string {
+  return `concord.${namespace}.dead.${functionName}.${letters}`
+}
+
+/** What became of the letters of one message, by its sequence in the stream. */
+export function redrivenSubject(
+  namespace: string,
+  functionName: string | '*',
+  sequence: number | '*',
+): string {
+  return `concord.${namespace}.redriven.${functionName}.${sequence}`
+}

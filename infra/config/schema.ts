@@ -62,6 +62,15 @@ export const configSchema = z.object({
       .optional()
       .describe('command of a runner task; unset: the runner of this installation'),
   }),
+  deadLetters: z.object({
+    maxMib: z
+      .int()
+      .min(1)
+      .max(1_048_576)
+      .default(256)
+      .describe('room for the dead letters of a namespace; what does not fit is refused and counted'),
+    maxAgeHours: z.number().min(0.1).max(87_600).default(168).describe('how long a dead letter is kept'),
+  }),
   log: z.object({
     level: logLevelSchema.default('info').describe('least level of what the processes log'),
   }),

@@ -169,6 +169,8 @@ function startGateway(options: PlatformOptions, natsUrl: string, firstPort: numb
       CONCORD_STORE_URL: config.store.url,
       CONCORD_GATEWAY_PORT: String(port),
       CONCORD_GATEWAY_TOKEN_FILE: config.gateway.tokenFile,
+      CONCORD_DEAD_LETTERS_MAX_MIB: String(config.deadLetters.maxMib),
+      CONCORD_DEAD_LETTERS_MAX_AGE_HOURS: String(config.deadLetters.maxAgeHours),
     },
   }))
 }

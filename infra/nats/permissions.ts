@@ -3,7 +3,7 @@
  *
  * Invariants:
  *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, by direct get, and
- *      writes, reads and deletes messages of the stream of checkpoints.
+ *      writes, reads and deletes messages of the stream of checkpoints, and adds dead letters.
  *  A2. Only the scheduler commands tasks.
  *  A3. A client that is no part of the platform publishes raw records, and hears frames and raw records.
  * @module
@@ -32,6 +32,8 @@ const tasks = 'concord.*.c.task.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
+const deadLetters = 'concord.*.dead.>'
+const redriven = 'concord.*.redriven.>'
 const channelEnds = [frames, credits, claims]
 
 export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
@@ -41,6 +43,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       heartbeats,
       wants,
       rawOut,
+      redriven,
       '$JS.API.>',
       '$JS.ACK.>',
       '$JS.FC.>',
@@ -62,6 +65,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       heartbeats,
       wants,
       logs,
+      deadLetters,
       '$JS.API.STREAM.INFO.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',

@@ -45,8 +45,7 @@ test('describeStreams counts a function that changes versions once, the wanted o
   assert.deepEqual(streams.get('b')?.consumers, [{ name: 'f', backPressure: 'block' }])
 })
 
-test('streamsOf names the dead letters of those that have any', () => {
-  const retrying = JSON.parse('{ "retry": 2, "then": "deadLetter" }') as ManifestInput['onError']
-  assert.deepEqual(streamsOf(manifest({ name: 'f', onError: retrying })), ['f-dead'])
-  assert.deepEqual(streamsOf(manifest({ name: 'f', ostreams: ['out'], onError: 'skip' })), ['out'])
+test('streamsOf names inputs and outputs, each once', () => {
+  const istreams = { a: { grouping: 'groupBy' as const }, b: { grouping: 'shuffle' as const } }
+  assert.deepEqual(streamsOf(manifest({ name: 'f', istreams, ostreams: ['b', 'c'] })), ['a', 'b', 'c'])
 })

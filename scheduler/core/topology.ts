@@ -7,7 +7,7 @@
  */
 import type { ConsumerDescriptor, StreamDescriptor } from '../../infra/control/messages.ts'
 import type { StreamDocument } from '../../infra/store/index.ts'
-import { deadLetterStream, type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
+import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 
 export interface TopologyInput {
   /** Manifests in force; of one function the wanted one comes first. */
@@ -17,17 +17,9 @@ export interface TopologyInput {
   readonly followers: ReadonlyMap<string, Iterable<string>>
 }
 
-/** The streams that a function reads and writes, and its dead letters' if it has any. */
-export function streamsOf(manifest: Manifest): string[] {
-  const policy = manifest.onError
-  const deadLetters = policy === 'deadLetter' || (typeof policy === 'object' && policy.then === 'deadLetter')
-  return [
-    ...new Set([
-      ...Object.keys(manifest.istreams),
-      ...manifest.ostreams,
-      ...(deadLetters ? [deadLetterStream(manifest.name)] : []),
-    ]),
-  ]
+/** The streams that a function reads and writes. */
+export function streamsOf({ istreams, ostreams }: Manifest): string[] {
+  return [...new Set([...Object.keys(istreams), ...ostreams])]
 }
 
 /** Describes every stream that a manifest names or a document configures. */

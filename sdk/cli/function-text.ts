@@ -12,6 +12,7 @@ export function detailText(detail: FunctionDetail): string {
     detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
+    deadLettersText(detail),
     ...detail.instances.flatMap(troubleText),
   ]
   return parts.filter((part) => part !== '').join('\n\n')
@@ -94,6 +95,13 @@ function ledgerTable(ledger: readonly Ledger[]): string {
     unaccounted,
   ])
   return table([['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED'], ...rows])
+}
+
+function deadLettersText({ name, deadLetters }: FunctionDetail): string {
+  if (deadLetters === undefined || deadLetters.waiting + deadLetters.redriven === 0) return ''
+  const { waiting, redriven } = deadLetters
+  const also = redriven === 0 ? '' : `, ${redriven} redriven`
+  return `Dead letters: ${waiting} waiting${also}; see \`concord dlq ls ${name}\``
 }
 
 /** What keeps an instance from running, how it last ended, and its last error. */

@@ -7,6 +7,7 @@ import { CliCommand, type Installation } from './command.ts'
 import { addConfig } from './commands/config.ts'
 import { addConsume } from './commands/consume.ts'
 import { addDeploy } from './commands/deploy.ts'
+import { addDeadLetters } from './commands/dlq.ts'
 import { addDown } from './commands/down.ts'
 import { addFunctions } from './commands/fn.ts'
 import { addGraph } from './commands/graph.ts'
@@ -40,6 +41,7 @@ export function makeProgram(installation: Installation): CliCommand {
   addStreams(program)
   addProduce(program)
   addConsume(program)
+  addDeadLetters(program)
   addConfig(program, installation)
   addVersion(program, installation)
   addHelp(program)

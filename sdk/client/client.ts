@@ -7,12 +7,16 @@
  * @module
  */
 import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterList,
   DeployAnswer,
   FollowEvent,
   FunctionDetail,
   FunctionSummary,
   LogLine,
   RecordOutput,
+  RedriveAnswer,
   StreamSummary,
   Topology,
 } from '../api.ts'
@@ -55,6 +59,28 @@ export interface FollowOptions extends Abortable {
   readonly hold?: boolean
   /** The server ends the answer after so many records. */
   readonly count?: number | undefined
+}
+
+/** Which dead letters are meant; all that is said must hold. */
+export interface DeadLetterOptions extends DeadLetterFilter {
+  /** Default `waiting`: not redriven yet. */
+  readonly state?: 'waiting' | 'redriven' | 'all'
+  /** In one answer, at most 1000. Default 100. */
+  readonly limit?: number
+  /** Behind this letter: `next` of the answer before. */
+  readonly after?: string
+}
+
+export interface RedriveOptions extends DeadLetterFilter {
+  /** These and no others. */
+  readonly ids?: readonly string[]
+  /** Says what would be done. */
+  readonly dryRun?: boolean
+  /** Also those that a redrive has claimed and perhaps not sent. */
+  readonly again?: boolean
+  /** In one answer, at most and by default 10,000. */
+  readonly limit?: number
+  readonly after?: string
 }
 
 /** A line of a followed stream: a record, or `event` says what happened. */
@@ -147,6 +173,27 @@ export class ConcordClient {
   follow(stream: string, { hold, count, signal }: FollowOptions = {}): AsyncGenerator<FollowLine> {
     const path = `${streamPath(stream)}/records`
     return this.#lines({ what: `Cannot follow stream '${stream}'`, path, query: { hold, count }, signal })
+  }
+
+  /** Dead letters, oldest first, without the values of their records. */
+  deadLetters(options: DeadLetterOptions = {}): Promise<DeadLetterList> {
+    return this.#json({ what: 'Cannot list dead letters', path: '/v1/dead-letters', query: { ...options } })
+  }
+
+  /** A dead letter with its record and the whole error. */
+  deadLetter(id: string): Promise<DeadLetter> {
+    const path = `/v1/dead-letters/${encodeURIComponent(id)}`
+    return this.#json({ what: `Cannot show dead letter '${id}'`, path })
+  }
+
+  /** Gives the records of dead letters back to their input streams. An answer with `next` did a part. */
+  redrive(options: RedriveOptions = {}): Promise<RedriveAnswer> {
+    const body = JSON.stringify(options)
+    const path = '/v1/dead-letters/redrive'
+    return this.#json({
+      ...{ what: 'Cannot redrive dead letters', method: 'POST', path, body },
+      type: 'application/json',
+    })
   }
 
   topology(): Promise<Topology> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DeadLetter, DeadLetterSummary, RedriveAnswer } from '../../sdk/api.ts'
 import { Platform, Reader } from './platform.ts'
 
 const records = 10_000
@@ -32,9 +33,6 @@ for (const [name, onError, reason] of [
     const platform = await Platform.start(t)
     await platform.deploy(name, source(name, onError))
     const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
-    const dead =
-      reason === 'deadLettered' ? await Reader.start(t, platform, [`${name}-dead`, '--hold']) : undefined
-
     await platform.json(['produce', `${name}-in`], lines)
     await out.read(records - poison)
     const detail = await platform.until(
@@ -56,19 +54,32 @@ for (const [name, onError, reason] of [
     assert.equal(detail.errors, poison)
     assert.match(detail.instances[0]!.lastError!.at ?? '', new RegExp(`${name}\\.ts:8:`))
 
-    if (dead === undefined) return
-    await dead.read(poison)
-    const letters = dead.records.map(
-      (r) => JSON.parse(String(r['value'])) as { value: string; attempts: number; error: { at: string } },
-    )
+    if (reason !== 'deadLettered') return
+    assert.deepEqual(detail.deadLetters, { waiting: poison, redriven: 0 })
+    const letters = await platform.json<DeadLetterSummary[]>(['dlq', 'ls', name])
+    const shown = await Promise.all(letters.map(({ id }) => platform.json<DeadLetter>(['dlq', 'show', id])))
     assert.deepEqual(
-      letters.map((l) => Number(l.value)).sort((a, b) => a - b),
+      shown.map(({ value }) => Number(value)).sort((a, b) => a - b),
       Array.from({ length: poison }, (_, i) => i * 1000 + 999),
     )
-    for (const letter of letters) {
+    for (const letter of shown) {
       assert.equal(letter.attempts, name === 'retries' ? 3 : 1)
-      assert.match(letter.error.at, new RegExp(`${name}\\.ts:8:`))
+      assert.equal(letter.stream, `${name}-in`)
+      assert.match(letter.error.at ?? '', new RegExp(`${name}\\.ts:8:`))
+      assert.match(letter.error.stack, new RegExp(`RangeError: poison ${letter.value}\\n.*${name}\\.ts:8:`))
     }
+
+    // The author has found the fault: the next version takes them.
+    await platform.deploy(name, source(name, onError).replace('% 1000 === 999', '< 0'))
+    const text = (await platform.cli(['dlq', 'redrive', name, '--dry-run'])).stdout
+    assert.equal(text, `${poison} would be redriven:\n  ${poison} to ${name}-in, read by ${name}\n`)
+    const redriven = await platform.json<RedriveAnswer>(['dlq', 'redrive', name])
+    assert.equal(redriven.redriven, poison)
+    await out.read(records)
+    const after = await platform.until(name, (d) => d.deadLetters?.redriven === poison)
+    assert.equal(after.deadLetters?.waiting, 0)
+    assert.equal((await platform.json<RedriveAnswer>(['dlq', 'redrive', name])).matched, 0)
+    assert.match((await platform.cli(['fn', 'inspect', name])).stdout, /Dead letters: 0 waiting, 10 redriven/)
   })
 }
 

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { jetstream } from '@nats-io/jetstream'
+import { subjects } from '../../infra/bus/index.ts'
+import { encodeLetters, type Letter, lettersStream } from '../../infra/dead-letters/index.ts'
+import type { DeadLetter, DeadLetterList, FunctionDetail, RedriveAnswer } from '../../sdk/api.ts'
+import { ConcordClient } from '../../sdk/client/index.ts'
+import {
+  call,
+  linesOf,
+  namespace,
+  type Platform,
+  sourceOf,
+  startOwner,
+  startPlatform,
+  token,
+  until,
+} from '../testing/platform.ts'
+
+let platform: Platform
+let client: ConcordClient
+
+before(async () => {
+  platform = await startPlatform()
+  client = new ConcordClient({ url: platform.gateway.url, token })
+  const manager = await jetstream(platform.nc).jetstreamManager()
+  await until('the stream of dead letters is there', () =>
+    manager.streams.info(lettersStream(namespace)).catch(() => undefined),
+  )
+})
+after(() => platform.close())
+
+interface Given {
+  readonly key: string
+  readonly value?: Uint8Array
+  readonly error?: string
+  readonly failedAtMs?: number
+  readonly sequence?: number
+  readonly partition?: number
+}
+
+/** Writes letters of one message, as a runner does. */
+async function write(functionName: string, stream: string, given: readonly Given[]): Promise<void> {
+  const letters = given.map(
+    ({ key, value, error = 'no', failedAtMs = 1000, sequence = 0, partition = 0 }): Letter => ({
+      record: { key: Buffer.from(key), value: value ?? Buffer.from(`value of ${key}`), timeMs: 77 },
+      error: {
+        name: 'RangeError',
+        message: error,
+        stack: `RangeError: ${error}\n    at f.ts:8:3`,
+        at: 'f.ts:8:3',
+      },
+      ...{ stream, partition, producer: '00000000000000aa', sequence, attempts: 3, failedAtMs },
+    }),
+  )
+  const subject = subjects.deadLetterSubject(namespace, functionName, letters.length)
+  const bytes = encodeLetters({ function: functionName, version: 4, letters })
+  await jetstream(platform.nc).publish(subject, bytes)
+}
+
+async function deploy(name: string, input: string): Promise<void> {
+  const init = { headers: { 'content-type': 'application/typescript' }, body: sourceOf(name, [input], []) }
+  const answer = await platform.call('POST', `/v1/functions?file=${name}.ts`, init)
+  assert.equal(answer.status, 200, await answer.clone().text())
+}
+
+/** Follows a stream and answers its records one after the other. */
+async function reader(stream: string): Promise<() => Promise<Record<string, unknown>>> {
+  const response = await platform.call('GET', `/v1/streams/${stream}/records`)
+  const lines = linesOf(response)
+  await lines.next() // ready
+  return async () => (await lines.next()).value as Record<string, unknown>
+}
+
+test('dead letters are listed by function, error, key and time, page by page, and shown with bytes and stack', async () => {
+  await write('lister', 'some', [
+    { key: 'a', error: 'one' },
+    { key: 'b', error: 'two', failedAtMs: 2000 },
+  ])
+  await write('lister', 'some', [{ key: 'c', value: Uint8Array.of(0, 255), error: 'one', failedAtMs: 3000 }])
+  await write('other', 'some', [{ key: 'a' }])
+  const keys = async (options: Parameters<ConcordClient['deadLetters']>[0]): Promise<string[]> =>
+    (await client.deadLetters({ function: 'lister', ...options })).letters.map(({ key }) => key!)
+  assert.deepEqual(await keys({}), ['a', 'b', 'c'])
+  assert.deepEqual(await keys({ error: 'RangeError: one' }), ['a', 'c'])
+  assert.deepEqual(await keys({ key: 'b' }), ['b'])
+  assert.deepEqual(await keys({ sinceMs: 2000, untilMs: 3000 }), ['b'])
+  assert.deepEqual(await keys({ state: 'redriven' }), [])
+
+  const seen: string[] = []
+  let after: string | undefined
+  do {
+    const page: DeadLetterList = await client.deadLetters({
+      ...{ function: 'lister', limit: 1 },
+      ...(after === undefined ? {} : { after }),
+    })
+    seen.push(...page.letters.map(({ key }) => key!))
+    after = page.next
+  } while (after !== undefined)
+  assert.deepEqual(seen, ['a', 'b', 'c'])
+
+  const { letters } = await client.deadLetters({ function: 'lister', key: 'c' })
+  const letter: DeadLetter = await client.deadLetter(letters[0]!.id)
+  const { id: _, ...rest } = letter
+  assert.deepEqual(rest, {
+    ...{ function: 'lister', version: 4, stream: 'some', partition: 0, producer: '00000000000000aa' },
+    ...{ sequence: 0, attempts: 3, failedAtMs: 3000, timeMs: 77, key: 'c', valueBytes: 2 },
+    valueBase64: Buffer.from([0, 255]).toString('base64'),
+    error: { name: 'RangeError', message: 'one', stack: 'RangeError: one\n    at f.ts:8:3', at: 'f.ts:8:3' },
+    state: 'waiting',
+  })
+})
+
+test('redrive gives each letter back once, in order, into its partition, and marks it; a dry run does nothing', async (t) => {
+  await deploy('taker', 'back')
+  const owner = startOwner(platform.wire, 'taker', 'back')
+  t.after(() => owner.close())
+  const next = await reader('back')
+  const many = Array.from({ length: 50 }, (_, i) => ({ key: `k${i}`, sequence: i, partition: 5 }))
+  await write('taker', 'back', many.slice(0, 20))
+  await write('taker', 'back', many.slice(20))
+  const counts = async () =>
+    ((await (await platform.call('GET', '/v1/functions/taker')).json()) as FunctionDetail).deadLetters
+  assert.deepEqual(await counts(), { waiting: 50, redriven: 0 })
+
+  const streams = [{ stream: 'back', records: 50, readBy: ['taker'] }]
+  assert.deepEqual(await client.redrive({ function: 'taker', dryRun: true }), {
+    matched: 50,
+    redriven: 0,
+    streams,
+  })
+  assert.deepEqual(await counts(), { waiting: 50, redriven: 0 })
+
+  assert.equal((await client.redrive({ function: 'taker', key: 'k7' })).redriven, 1)
+  const first: RedriveAnswer = await client.redrive({ function: 'taker', limit: 30 })
+  assert.equal(first.redriven, 30)
+  const rest = await client.redrive({ function: 'taker', after: first.next! })
+  assert.equal(rest.redriven, 19)
+  assert.equal((await client.redrive({ function: 'taker' })).matched, 0)
+
+  const got: Record<string, unknown>[] = []
+  while (got.length < 50) got.push(await next())
+  assert.deepEqual(
+    got.map(({ key }) => key),
+    ['k7', ...many.map(({ key }) => key).filter((key) => key !== 'k7')],
+  )
+  assert.deepEqual(new Set(got.map(({ partition }) => partition)), new Set([5]))
+  assert.deepEqual(new Set(got.map(({ timeMs }) => timeMs)), new Set([77]))
+  assert.equal(got[0]!['value'], 'value of k7')
+  assert.deepEqual(await counts(), { waiting: 0, redriven: 50 })
+  const { letters } = await client.deadLetters({ function: 'taker', state: 'redriven' })
+  assert.equal(letters.length, 50)
+  assert.ok(letters.every(({ state, markedAtMs }) => state === 'redriven' && markedAtMs! > 0))
+})
+
+test('redrives of two gateways at the same time give each letter back once (LS1)', async (t) => {
+  await deploy('shared', 'shared-in')
+  const owner = startOwner(platform.wire, 'shared', 'shared-in')
+  t.after(() => owner.close())
+  const other = await platform.another()
+  const next = await reader('shared-in')
+  for (let i = 0; i < 20; i++)
+    await write('shared', 'shared-in', [{ key: `${i}a` }, { key: `${i}b` }, { key: `${i}c` }])
+  const clients = [client, new ConcordClient({ url: other.url, token })]
+  const answers = await Promise.all([...clients, ...clients].map((c) => c.redrive({ function: 'shared' })))
+  assert.equal(
+    answers.reduce((sum, { redriven }) => sum + redriven, 0),
+    60,
+  )
+  const keys: unknown[] = []
+  while (keys.length < 60) keys.push((await next())['key'])
+  assert.equal(new Set(keys).size, 60)
+})
+
+test('redrive refuses a stream that is not there, an id that is not there, and what makes no sense, and claims nothing', async () => {
+  await write('homeless', 'nowhere', [{ key: 'a' }])
+  await assert.rejects(client.redrive({ function: 'homeless' }), { code: 'ERR_STREAM_UNKNOWN' })
+  const { letters } = await client.deadLetters({ function: 'homeless' })
+  assert.equal(letters[0]!.state, 'waiting')
+  await assert.rejects(client.redrive({ ids: ['99999-0'] }), { code: 'ERR_DEAD_LETTER_UNKNOWN' })
+  await assert.rejects(client.deadLetter('99999-0'), { code: 'ERR_DEAD_LETTER_UNKNOWN' })
+  await assert.rejects(client.deadLetter('x'), { code: 'ERR_REQUEST_INVALID' })
+  const odd = await call(platform.gateway.url, 'POST', '/v1/dead-letters/redrive', { body: '{"all":true}' })
+  assert.equal(odd.status, 400)
+})

@@ -1,0 +1,276 @@
+/**
+ * DeadLetters: what the API says of dead letters, and their redrive to the streams that they came from.
+ *
+ *   DL1. Letters go back in the order in which they were given up, each into the partition that it came from.
+ *   DL2. A letter is claimed by a mark before it is given to its stream, and the mark says so afterwards: however this
+ *        process ends, it is redriven at most once, and what is not known to have gone is seen as `redriving`.
+ *   DL3. Nothing is claimed for a stream that has no room.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { Letter } from '../../infra/dead-letters/index.ts'
+import type {
+  DeadLetter,
+  DeadLetterCounts,
+  DeadLetterFilter,
+  DeadLetterList,
+  DeadLetterListQuery,
+  DeadLetterSummary,
+  RedriveAnswer,
+  RedriveRequest,
+} from '../../sdk/api.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import type { CatalogView } from '../catalog/catalog.ts'
+import { unknownStream } from '../deploy/wishes.ts'
+import { refuse } from '../errors.ts'
+import type { Ingest } from '../ingest/ingest.ts'
+import { asked, type LetterMessage, type LetterStore } from './letter-store.ts'
+import type { Mark, Marks } from './marks.ts'
+import { detailOf, idOf, isBehind, type LetterPlace, matches, placeOf, summaryOf } from './select.ts'
+
+/** Messages claimed together: their letters are in memory. */
+const messagesAtOnce = 8
+/** A claim is tried so often against other gateways. */
+const claimTries = 5
+/** An inspection does not wait longer for the counts, nor asks again so soon after it has waited in vain. */
+const countWaitMs = 500
+const countPauseMs = 5_000
+
+export interface DeadLettersOptions {
+  readonly store: LetterStore
+  readonly ingest: Pick<Ingest, 'batch' | 'room'>
+  readonly view: () => CatalogView
+  readonly clock: Clock
+}
+
+/** A message, the letters of it that are meant, and the marks that were read with it. */
+interface Chosen {
+  readonly message: LetterMessage
+  readonly indexes: readonly number[]
+  readonly marks: Marks
+}
+
+const noMarks: Marks = { revision: 0, byIndex: new Map() }
+
+export class DeadLetters {
+  readonly #options: DeadLettersOptions
+  #countAgainMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: DeadLettersOptions) {
+    this.#options = options
+  }
+
+  list({ state, limit, after, ...filter }: DeadLetterListQuery): Promise<DeadLetterList> {
+    const wanted = (mark: Mark | undefined): boolean =>
+      state === 'all' || (state === 'redriven') === (mark?.state === 'redriven')
+    return asked('list dead letters', async () => {
+      const letters: DeadLetterSummary[] = []
+      for await (const { message, indexes, marks } of this.#choose(filter, wanted, after)) {
+        for (const index of indexes) {
+          if (letters.length === limit) return { letters, next: letters.at(-1)!.id }
+          letters.push(summaryOf(message, index, message.letters[index]!, marks.byIndex.get(index)))
+        }
+      }
+      return { letters }
+    })
+  }
+
+  /** @throws {CodedError} ERR_DEAD_LETTER_UNKNOWN */
+  async show(id: string): Promise<DeadLetter> {
+    const { sequence, index } = placeOf(id)
+    return await asked(`show dead letter ${id}`, async () => {
+      const message = await this.#options.store.message(sequence)
+      const letter = message?.letters[index]
+      if (message === undefined || letter === undefined) throw unknownLetter(id)
+      const { byIndex } = await this.#options.store.marksOf(message.function, sequence)
+      return detailOf(message, index, letter, byIndex.get(index))
+    })
+  }
+
+  /** Of one function; undefined if JetStream does not answer soon. */
+  async counts(functionName: string): Promise<DeadLetterCounts | undefined> {
+    const { clock } = this.#options
+    if (clock.monotonicMs() < this.#countAgainMs) return undefined
+    const late = Promise.withResolvers<undefined>()
+    const cancel = clock.after(countWaitMs, () => late.resolve(undefined))
+    const counted = this.#count(functionName).catch(() => undefined)
+    const counts = await Promise.race([counted, late.promise]).finally(cancel)
+    if (counts === undefined) this.#countAgainMs = clock.monotonicMs() + countPauseMs
+    return counts
+  }
+
+  async #count(functionName: string): Promise<DeadLetterCounts> {
+    const { letters, firstSequence } = await this.#options.store.count(functionName)
+    if (letters === 0) return { waiting: 0, redriven: 0 }
+    let redriven = 0
+    for (const [sequence, { byIndex }] of await this.#options.store.marks(functionName)) {
+      if (sequence < firstSequence) continue // its letters have gone by age
+      for (const { state } of byIndex.values()) if (state === 'redriven') redriven++
+    }
+    return { waiting: Math.max(0, letters - redriven), redriven }
+  }
+
+  /** Gives letters back to the streams that they came from; the first `limit` of them, `next` says where to go on. */
+  async redrive(request: RedriveRequest, signal: AbortSignal): Promise<RedriveAnswer> {
+    const { dryRun, again, limit, after, ids, ...filter } = request
+    const counts = new Map<string, number>()
+    const answer = (redriven: number, matched: number, next: LetterPlace | undefined): RedriveAnswer => ({
+      matched,
+      redriven,
+      streams: [...counts].map(([stream, records]) => ({ stream, records, readBy: this.#readersOf(stream) })),
+      ...(next === undefined ? {} : { next: idOf(next) }),
+    })
+    const wanted = (mark: Mark | undefined): boolean =>
+      mark === undefined || (again && mark.state === 'redriving')
+    return await asked('redrive dead letters', async () => {
+      let matched = 0
+      let redriven = 0
+      let last: LetterPlace | undefined
+      for await (const chosen of inChunks(this.#choose(filter, wanted, after, ids), limit)) {
+        for (const { message, indexes } of chosen) {
+          for (const index of indexes) {
+            const { stream } = message.letters[index]!
+            if (!this.#options.view().streams.has(stream)) throw unknownStream(stream)
+          }
+        }
+        const letters = chosen.flatMap(({ message, indexes }) => indexes.map((i) => message.letters[i]!))
+        matched += letters.length
+        const gone = dryRun ? letters : await this.#redriveSome(chosen, wanted, redriven, signal)
+        if (gone === undefined) return answer(redriven, matched - letters.length, last)
+        redriven += dryRun ? 0 : gone.length
+        for (const { stream } of gone) counts.set(stream, (counts.get(stream) ?? 0) + 1)
+        const { message, indexes } = chosen.at(-1)!
+        last = { sequence: message.sequence, index: indexes.at(-1)! }
+        if (matched >= limit) return answer(redriven, matched, last)
+      }
+      return answer(redriven, matched, undefined)
+    })
+  }
+
+  /** @returns What went; undefined if a stream has no room, after others had (DL3). */
+  async #redriveSome(
+    chosen: readonly Chosen[],
+    wanted: (mark: Mark | undefined) => boolean,
+    before: number,
+    signal: AbortSignal,
+  ): Promise<readonly Letter[] | undefined> {
+    const { ingest, store } = this.#options
+    try {
+      for (const stream of new Set(chosen.flatMap(({ message }) => message.letters.map((l) => l.stream))))
+        if (this.#options.view().streams.has(stream)) await ingest.room(stream, signal)
+    } catch (error) {
+      if (before > 0 && error instanceof CodedError && error.code === 'ERR_STREAM_FULL') return undefined
+      throw error
+    }
+    const claimed = await Promise.all(chosen.map((each) => this.#claim(each, wanted)))
+    const letters: Letter[] = []
+    for (const { message, indexes } of claimed) {
+      for (const index of indexes) {
+        const letter = message.letters[index]!
+        const batch = ingest.batch(letter.stream)
+        batch.add(letter.record, letter.partition)
+        batch.flush()
+        letters.push(letter)
+      }
+    }
+    await Promise.all(
+      claimed.map(async ({ message, indexes, marks }) => {
+        if (indexes.length > 0)
+          await store.mark(message.function, message.sequence, marks, this.#marks(indexes, 'redriven'))
+      }),
+    )
+    return letters
+  }
+
+  /** @returns What was claimed of it: less than was chosen, if another redrive was faster (LS1). */
+  async #claim(chosen: Chosen, wanted: (mark: Mark | undefined) => boolean): Promise<Chosen> {
+    const { store } = this.#options
+    const { message } = chosen
+    let { marks, indexes } = chosen
+    for (let tries = 0; tries < claimTries; tries++) {
+      indexes = indexes.filter((index) => wanted(marks.byIndex.get(index)))
+      if (indexes.length === 0) return { message, indexes, marks }
+      const more = this.#marks(indexes, 'redriving')
+      const now = await store.mark(message.function, message.sequence, marks, more)
+      if (now !== undefined) return { message, indexes, marks: now }
+      marks = await store.marksOf(message.function, message.sequence)
+    }
+    return { message, indexes: [], marks }
+  }
+
+  #marks(indexes: readonly number[], state: Mark['state']): Map<number, Mark> {
+    const mark = { state, atMs: this.#options.clock.nowMs() }
+    return new Map(indexes.map((index) => [index, mark]))
+  }
+
+  /** The letters meant, oldest first, message by message. */
+  async *#choose(
+    filter: DeadLetterFilter,
+    wanted: (mark: Mark | undefined) => boolean,
+    after: string | undefined,
+    ids?: readonly string[],
+  ): AsyncGenerator<Chosen> {
+    const { store } = this.#options
+    const behind = after === undefined ? undefined : placeOf(after)
+    const places = ids === undefined ? undefined : new Set(ids.map((id) => idOf(placeOf(id))))
+    const marks = await store.marks(filter.function)
+    const messages =
+      ids === undefined
+        ? store.messages(filter.function, behind?.sequence ?? 1)
+        : this.#messagesOf(ids, behind?.sequence ?? 1)
+    for await (const message of messages) {
+      const found = marks.get(message.sequence) ?? noMarks
+      const indexes: number[] = []
+      for (const [index, letter] of message.letters.entries()) {
+        const place = { sequence: message.sequence, index }
+        if (!isBehind(place, behind) || places?.has(idOf(place)) === false) continue
+        if (wanted(found.byIndex.get(index)) && matches(filter, message, letter)) indexes.push(index)
+      }
+      if (indexes.length > 0) yield { message, indexes, marks: found }
+    }
+  }
+
+  /** @throws {CodedError} ERR_DEAD_LETTER_UNKNOWN */
+  async *#messagesOf(ids: readonly string[], from: number): AsyncGenerator<LetterMessage> {
+    const indexes = new Map<number, number[]>()
+    for (const { sequence, index } of ids.map(placeOf))
+      indexes.set(sequence, [...(indexes.get(sequence) ?? []), index])
+    for (const [sequence, wanted] of [...indexes].sort(([a], [b]) => a - b)) {
+      if (sequence < from) continue
+      const message = await this.#options.store.message(sequence)
+      const missing = wanted.find((index) => message?.letters[index] === undefined)
+      if (message === undefined || missing !== undefined)
+        throw unknownLetter(idOf({ sequence, index: missing ?? wanted[0]! }))
+      yield message
+    }
+  }
+
+  #readersOf(stream: string): string[] {
+    return [...(this.#options.view().streams.get(stream)?.consumers ?? [])]
+  }
+}
+
+/** Some messages at a time, and no letter beyond `limit`. */
+async function* inChunks(source: AsyncGenerator<Chosen>, limit: number): AsyncGenerator<Chosen[]> {
+  let chunk: Chosen[] = []
+  let left = limit
+  for await (const chosen of source) {
+    const indexes = chosen.indexes.slice(0, left)
+    left -= indexes.length
+    chunk.push({ ...chosen, indexes })
+    if (chunk.length === messagesAtOnce || left === 0) {
+      yield chunk
+      chunk = []
+    }
+    if (left === 0) return
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+function unknownLetter(id: string): CodedError {
+  return refuse(
+    'ERR_DEAD_LETTER_UNKNOWN',
+    `There is no dead letter ${id}: it never was, or its time has passed. GET /v1/dead-letters lists what there is.`,
+  )
+}

@@ -1,0 +1,213 @@
+/**
+ * LetterStore: the gateway's hands on a namespace's dead letters in JetStream: makes the streams, reads, counts and marks.
+ *
+ *   LS1. A letter is claimed by at most one redrive, whichever gateway it runs in: a mark is written only over the very
+ *        mark that was read.
+ *   LS2. Every call ends within its time, whatever JetStream does.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import {
+  DeliverPolicy,
+  DiscardPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from '@nats-io/jetstream'
+import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import { decodeLetters, type Letter, lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
+import { refuse } from '../errors.ts'
+import { type Mark, type Marks, parseMarks } from './marks.ts'
+
+const answerMs = 5_000
+const pullMessages = 32
+const wrongLastSequence = 10071
+const millisecondNs = 1_000_000
+
+export interface LetterStoreOptions {
+  /** Its own: JetStream on a full disk freezes each connection that asks it for something. */
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly bytesMax: number
+  readonly ageMaxMs: number
+}
+
+/** A message of letters. */
+export interface LetterMessage {
+  /** In the stream: the first part of a letter's id. */
+  readonly sequence: number
+  readonly function: string
+  readonly version: number
+  readonly letters: readonly Letter[]
+}
+
+export class LetterStore {
+  readonly #options: LetterStoreOptions
+  readonly #js: JetStreamClient
+  #manager: Promise<JetStreamManager> | undefined
+
+  constructor(options: LetterStoreOptions) {
+    this.#options = options
+    this.#js = jetstream(options.nc, { checkAPI: false, timeout: answerMs })
+  }
+
+  /** Makes the streams, or brings their settings up to date. */
+  async ensure(): Promise<void> {
+    const { namespace, bytesMax, ageMaxMs } = this.#options
+    const manager = await this.#open()
+    const common = {
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.New,
+      max_age: ageMaxMs * millisecondNs,
+      allow_direct: true,
+    }
+    await put(manager, {
+      ...common,
+      name: lettersStream(namespace),
+      subjects: [subjects.deadLetterSubject(namespace, '*', '*')],
+      max_bytes: bytesMax,
+    })
+    await put(manager, {
+      ...common,
+      name: marksStream(namespace),
+      subjects: [subjects.redrivenSubject(namespace, '*', '*')],
+      max_bytes: Math.ceil(bytesMax / 4),
+      max_msgs_per_subject: 1,
+    })
+  }
+
+  /** How many letters there are of a function, those redriven included, and where the oldest message is. */
+  async count(functionName: string): Promise<{ readonly letters: number; readonly firstSequence: number }> {
+    const { namespace } = this.#options
+    const manager = await this.#open()
+    const filter = subjects.deadLetterSubject(namespace, functionName, '*')
+    const { state } = await manager.streams.info(lettersStream(namespace), { subjects_filter: filter })
+    let letters = 0
+    for (const [subject, messages] of Object.entries(state.subjects ?? {}))
+      letters += Number(subject.slice(subject.lastIndexOf('.') + 1)) * messages
+    return { letters, firstSequence: state.first_seq }
+  }
+
+  /** @returns Undefined if there is no such message any more. */
+  async message(sequence: number): Promise<LetterMessage | undefined> {
+    const manager = await this.#open()
+    const stream = lettersStream(this.#options.namespace)
+    const message = await manager.direct.getMessage(stream, { seq: sequence })
+    return message === null ? undefined : { sequence, ...decodeLetters(message.data) }
+  }
+
+  /** Messages of one function or of all, oldest first, from a sequence on; those that cannot be read are passed over. */
+  async *messages(functionName: string | undefined, from: number): AsyncGenerator<LetterMessage> {
+    const { namespace } = this.#options
+    const filter = subjects.deadLetterSubject(namespace, functionName ?? '*', '*')
+    for await (const message of this.#read(lettersStream(namespace), filter, from)) {
+      try {
+        yield { sequence: message.seq, ...decodeLetters(message.data) }
+      } catch {
+        // Of a later build, or no work of ours: it stays for who can read it.
+      }
+    }
+  }
+
+  /** The marks on a function's letters, or on all, by the sequence of their message. */
+  async marks(functionName: string | undefined): Promise<Map<number, Marks>> {
+    const { namespace } = this.#options
+    const filter = subjects.redrivenSubject(namespace, functionName ?? '*', '*')
+    const marks = new Map<number, Marks>()
+    for await (const message of this.#read(marksStream(namespace), filter, 1)) {
+      const sequence = Number(message.subject.slice(message.subject.lastIndexOf('.') + 1))
+      marks.set(sequence, parseMarks(message.data, message.seq))
+    }
+    return marks
+  }
+
+  /** The marks on one message. */
+  async marksOf(functionName: string, sequence: number): Promise<Marks> {
+    const { namespace } = this.#options
+    const manager = await this.#open()
+    const subject = subjects.redrivenSubject(namespace, functionName, sequence)
+    const found = await manager.direct.getMessage(marksStream(namespace), { last_by_subj: subject })
+    return found === null ? { revision: 0, byIndex: new Map() } : parseMarks(found.data, found.seq)
+  }
+
+  /** Adds marks to those that were read (LS1). @returns The marks now; undefined if somebody else was faster. */
+  async mark(
+    functionName: string,
+    sequence: number,
+    { revision, byIndex }: Marks,
+    more: ReadonlyMap<number, Mark>,
+  ): Promise<Marks | undefined> {
+    const all = new Map([...byIndex, ...more])
+    const subject = subjects.redrivenSubject(this.#options.namespace, functionName, sequence)
+    const body = JSON.stringify({ schema: 1, letters: Object.fromEntries(all) })
+    try {
+      const { seq } = await this.#js.publish(subject, body, { expect: { lastSubjectSequence: revision } })
+      return { revision: seq, byIndex: all }
+    } catch (error) {
+      if ((error as { code?: number }).code === wrongLastSequence) return undefined
+      throw error
+    }
+  }
+
+  async *#read(stream: string, filter: string, from: number): AsyncGenerator<JsMsg> {
+    const consumer = await this.#js.consumers.get(stream, {
+      filter_subjects: filter,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: Math.max(1, from),
+    })
+    try {
+      for (let left = (await consumer.info()).num_pending; left > 0; ) {
+        const messages = await consumer.fetch({
+          max_messages: Math.min(left, pullMessages),
+          expires: answerMs,
+        })
+        let got = 0
+        for await (const message of messages) {
+          got++
+          yield message
+        }
+        if (got === 0) throw new Error('no answer from JetStream') // LS2
+        left -= got
+      }
+    } finally {
+      await consumer.delete().catch(() => undefined)
+    }
+  }
+
+  /** The first call finds JetStream away, a later one may not. */
+  async #open(): Promise<JetStreamManager> {
+    this.#manager ??= jetstreamManager(this.#options.nc, { timeout: answerMs, checkAPI: false })
+    return await this.#manager
+  }
+}
+
+async function put(
+  manager: JetStreamManager,
+  config: Partial<StreamConfig> & { readonly name: string },
+): Promise<void> {
+  try {
+    await manager.streams.info(config.name)
+  } catch (error) {
+    if (!/not found/i.test((error as Error).message)) throw error
+    await manager.streams.add(config)
+    return
+  }
+  await manager.streams.update(config.name, config)
+}
+
+/** What goes wrong in JetStream, told to the caller. */
+export async function asked<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if ((error as { name?: string }).name === 'CodedError') throw error
+    const text = `Cannot ${what}: JetStream refused or did not answer (${(error as Error).message}). Try again in a moment.`
+    throw refuse('ERR_BACKEND', text)
+  }
+}

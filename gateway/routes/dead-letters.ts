@@ -1,0 +1,75 @@
+/** Dead letters: list, show, redrive. */
+import { createRoute, z } from '@hono/zod-openapi'
+import {
+  deadLetterListQuerySchema,
+  deadLetterListSchema,
+  deadLetterSchema,
+  redriveAnswerSchema,
+  redriveRequestSchema,
+} from '../../sdk/api.ts'
+import { issuesText } from '../deploy/manifest.ts'
+import { refuse } from '../errors.ts'
+import { readBody } from '../http/body.ts'
+import { type App, bodySchema, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import { untilClosed } from '../http/stream.ts'
+import type { GatewayParts } from '../parts.ts'
+
+const requestBytesMax = 64 * 1024
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/dead-letters',
+  summary: 'List dead letters, oldest first: those that wait, or others by `state`',
+  security,
+  request: { query: deadLetterListQuerySchema },
+  responses: { 200: jsonAnswer(deadLetterListSchema, 'those meant, up to `limit`'), default: problemAnswer },
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/v1/dead-letters/{id}',
+  summary: 'Show a dead letter: the record with its bytes, and the error with its stack',
+  security,
+  request: { params: z.object({ id: z.string() }) },
+  responses: { 200: jsonAnswer(deadLetterSchema, 'the letter'), default: problemAnswer },
+})
+
+const redrive = createRoute({
+  method: 'post',
+  path: '/v1/dead-letters/redrive',
+  summary: 'Give the records of dead letters back to their input streams, in order, each at most once',
+  description:
+    'Every function that reads such a stream gets them. With `dryRun` it says what would be done. An answer with `next` did a part: ask again with it as `after`.',
+  security,
+  request: {
+    body: {
+      required: true,
+      content: { 'application/json': { schema: bodySchema(redriveRequestSchema) } },
+    },
+  },
+  responses: { 200: jsonAnswer(redriveAnswerSchema, 'what was done'), default: problemAnswer },
+})
+
+export function deadLetterRoutes(app: App, { deadLetters, closing }: GatewayParts): void {
+  app.openapi(list, async (c) => c.json(await deadLetters.list(c.req.valid('query')), 200))
+  app.openapi(show, async (c) => c.json(await deadLetters.show(c.req.valid('param').id), 200))
+  app.openapi(redrive, async (c) => {
+    const request = parseRequest(await readBody(c, 'request', requestBytesMax))
+    return c.json(await deadLetters.redrive(request, untilClosed(c, closing)), 200)
+  })
+}
+
+function parseRequest(bytes: Buffer) {
+  let json: unknown
+  try {
+    json = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw refuse(
+      'ERR_REQUEST_INVALID',
+      'Cannot read what to redrive: it is not JSON. `{}` means all that waits.',
+    )
+  }
+  const parsed = redriveRequestSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read what to redrive: ${issuesText(parsed.error)}.`)
+}

@@ -1,0 +1,10 @@
+/** Dead letters: how they are written, and the streams of JetStream that hold them. */
+export {
+  decodeLetters,
+  encodeLetters,
+  type Letter,
+  type LetterError,
+  type Letters,
+  messagesOf,
+} from './letter.ts'
+export { lettersStream, marksStream } from './streams.ts'

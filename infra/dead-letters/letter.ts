@@ -1,0 +1,179 @@
+/**
+ * Letters: records that were given up, many in one message of JetStream, with the bytes that they had.
+ *
+ * Layout, version 1, little endian:
+ *
+ *     u8 0xcd | u8 version | u16 0 | u32 bytes of the head | head: JSON in UTF-8 | key, value of the first | of the next …
+ *
+ * The head names errors once: letters of one place in the code differ in their records only.
+ *   LT1. `decodeLetters(encodeLetters(x))` is `x`, byte for byte, but for stacks that had to be cut to fit a message.
+ *   LT2. What is malformed, truncated or of another version is refused with what was found.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { z } from 'zod'
+import { CodedError } from '../../sdk/errors.ts'
+import type { RawRecord } from '../../sdk/frame.ts'
+
+const magic = 0xcd
+const version = 1
+const prefixBytes = 8
+/** NATS's default bound is 1 MiB, headers included. */
+const messageBytesMax = 1024 * 1024 - 512
+/** Aimed at: a message is read whole to show one of its letters. */
+const messageBytesAimed = 256 * 1024
+/** Also how many subjects a function's letters have: the last part of a subject counts them. */
+export const lettersPerMessageMax = 256
+
+export interface LetterError {
+  readonly name: string
+  readonly message: string
+  /** In the author's lines. */
+  readonly stack: string
+  /** The first frame in the author's source. */
+  readonly at?: string | undefined
+}
+
+export interface Letter {
+  readonly record: RawRecord
+  readonly stream: string
+  readonly partition: number
+  readonly producer: string
+  readonly sequence: number
+  readonly error: LetterError
+  /** Calls of the callback, over all restarts. */
+  readonly attempts: number
+  readonly failedAtMs: number
+}
+
+/** Letters of one version of one function. */
+export interface Letters {
+  readonly function: string
+  readonly version: number
+  readonly letters: readonly Letter[]
+}
+
+const count = z.int().min(0)
+const headSchema = z.object({
+  function: z.string(),
+  version: count,
+  errors: z.array(
+    z.object({ name: z.string(), message: z.string(), stack: z.string(), at: z.string().optional() }),
+  ),
+  letters: z.array(
+    z.object({
+      error: count,
+      stream: z.string(),
+      partition: count,
+      producer: z.string(),
+      sequence: count,
+      attempts: count,
+      timeMs: z.int(),
+      failedAtMs: z.number(),
+      keyBytes: count,
+      valueBytes: count,
+    }),
+  ),
+})
+
+/** Parts letters into messages, in their order. */
+export function* messagesOf(letters: readonly Letter[]): Generator<readonly Letter[]> {
+  let from = 0
+  let bytes = 0
+  for (const [index, { record, error }] of letters.entries()) {
+    const more = record.key.length + record.value.length + error.stack.length + error.message.length + 256
+    if (index > from && (bytes + more > messageBytesAimed || index - from >= lettersPerMessageMax)) {
+      yield letters.slice(from, index)
+      from = index
+      bytes = 0
+    }
+    bytes += more
+  }
+  if (from < letters.length) yield letters.slice(from)
+}
+
+/** Lengths to which the texts of errors are cut until a message fits. */
+const cuts = [Number.POSITIVE_INFINITY, 1024, 128, 16]
+
+/** @param content What one of `messagesOf` holds. */
+export function encodeLetters(content: Letters): Uint8Array {
+  const { letters } = content
+  const recordBytes = letters.reduce((sum, { record }) => sum + record.key.length + record.value.length, 0)
+  let head = new Uint8Array(0)
+  for (const cut of cuts) {
+    head = new TextEncoder().encode(JSON.stringify(headOf(content, cut)))
+    if (prefixBytes + head.length + recordBytes <= messageBytesMax) break
+  }
+  const bytes = new Uint8Array(prefixBytes + head.length + recordBytes)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, magic)
+  view.setUint8(1, version)
+  view.setUint32(4, head.length, true)
+  bytes.set(head, prefixBytes)
+  let at = prefixBytes + head.length
+  for (const { record } of letters) {
+    bytes.set(record.key, at)
+    bytes.set(record.value, at + record.key.length)
+    at += record.key.length + record.value.length
+  }
+  return bytes
+}
+
+function headOf({ function: name, version, letters }: Letters, cut: number): z.input<typeof headSchema> {
+  const errors = new Map<string, number>()
+  const list: z.input<typeof headSchema>['errors'] = []
+  const indexOf = (error: LetterError): number => {
+    const key = `${error.name}\n${error.message}\n${error.stack}`
+    const before = errors.get(key)
+    if (before !== undefined) return before
+    errors.set(key, list.length)
+    const { name, message, stack, at } = error
+    list.push({ name, message: message.slice(0, cut), stack: stack.slice(0, cut), at })
+    return list.length - 1
+  }
+  const rows = letters.map(({ record, error, ...row }) => ({
+    error: indexOf(error),
+    ...row,
+    timeMs: record.timeMs,
+    keyBytes: record.key.length,
+    valueBytes: record.value.length,
+  }))
+  return { function: name, version, errors: list, letters: rows }
+}
+
+/** @throws {CodedError} ERR_LETTER_MALFORMED */
+export function decodeLetters(bytes: Uint8Array): Letters {
+  if (bytes.length < prefixBytes || bytes[0] !== magic) throw malformed(`it starts with ${bytes[0]}`)
+  if (bytes[1] !== version)
+    throw malformed(`it is of version ${bytes[1]}, this build reads version ${version}`)
+  const headBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true)
+  if (headBytes > bytes.length - prefixBytes) throw malformed(`its head claims ${headBytes} bytes`)
+  const head = headSchema.safeParse(parseJson(bytes.subarray(prefixBytes, prefixBytes + headBytes)))
+  if (!head.success) throw malformed(z.prettifyError(head.error))
+  let at = prefixBytes + headBytes
+  const take = (length: number): Uint8Array => {
+    if (length > bytes.length - at) throw malformed('it is cut off')
+    at += length
+    return bytes.slice(at - length, at)
+  }
+  const { errors, letters } = head.data
+  const read = letters.map(({ error, timeMs, keyBytes, valueBytes, ...row }) => {
+    const found = errors[error]
+    if (found === undefined) throw malformed(`it has no error ${error}`)
+    return { record: { key: take(keyBytes), value: take(valueBytes), timeMs }, ...row, error: found }
+  })
+  if (at !== bytes.length) throw malformed(`${bytes.length - at} bytes follow its last letter`)
+  return { function: head.data.function, version: head.data.version, letters: read }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    throw malformed('its head is no JSON')
+  }
+}
+
+function malformed(what: string): CodedError<'ERR_LETTER_MALFORMED'> {
+  return new CodedError('ERR_LETTER_MALFORMED', `Cannot read dead letters: ${what}`)
+}

@@ -1,0 +1,114 @@
+/**
+ * LetterBox: hands dead letters to JetStream and answers when they are safe there.
+ *
+ * Over a connection of its own, made when the first letter comes: JetStream on a full disk freezes each connection that asks
+ * it for something, and records must not wait for that.
+ *   LB1. A letter is answered once: stored, or refused because the stream is full. Until then it is sent again and again;
+ *        the server knows it by its id and stores it once.
+ *   LB2. `openBytes` are the letters without an answer; whoever posts heeds `openBytesMax`, so memory stays bounded.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type JetStreamClient, jetstream } from '@nats-io/jetstream'
+import { type NatsConnection, subjects } from '../infra/bus/index.ts'
+import { encodeLetters, type Letters, messagesOf } from '../infra/dead-letters/index.ts'
+
+/** Letters without an answer beyond which no input is taken. */
+export const openBytesMax = 4 * 1024 * 1024
+const answerMs = 5_000
+const retryFirstMs = 100
+const retryLastMs = 2_000
+
+/** JetStream's codes for: the stream has its bytes, its messages; the store has no room. */
+const fullCodes: ReadonlySet<number> = new Set([10047, 10023, 10077])
+
+export interface LetterBoxOptions {
+  readonly namespace: string
+  readonly connect: () => Promise<NatsConnection>
+  /** Told when letters wait because JetStream does not take them, and when it takes them again. */
+  readonly onTrouble: (message: string) => void
+}
+
+export class LetterBox {
+  readonly #options: LetterBoxOptions
+  readonly #id = randomBytes(8).toString('hex')
+  readonly #closing = new AbortController()
+  #connection: Promise<NatsConnection> | undefined
+  #posted = 0
+  #openBytes = 0
+  #troubled = false
+
+  constructor(options: LetterBoxOptions) {
+    this.#options = options
+  }
+
+  get openBytes(): number {
+    return this.#openBytes
+  }
+
+  /**
+   * Takes letters; their records are copied before it returns.
+   * @returns For each whether it was stored; false: refused. Waits as long as it takes.
+   */
+  async post(content: Letters): Promise<readonly boolean[]> {
+    const answers = [...messagesOf(content.letters)].map((letters) =>
+      this.#deliver(content.function, letters.length, encodeLetters({ ...content, letters })),
+    )
+    return (await Promise.all(answers)).flat()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#connection?.then((nc) => nc.close()).catch(() => undefined)
+  }
+
+  async #deliver(functionName: string, count: number, bytes: Uint8Array): Promise<boolean[]> {
+    const subject = subjects.deadLetterSubject(this.#options.namespace, functionName, count)
+    const msgID = `${this.#id}-${this.#posted++}`
+    this.#openBytes += bytes.length
+    try {
+      for (let waitMs = retryFirstMs; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
+        const stored = await this.#attempt(subject, bytes, msgID)
+        if (stored !== undefined) return new Array<boolean>(count).fill(stored)
+        await delay(waitMs, undefined, { signal: this.#closing.signal })
+      }
+    } catch {
+      return new Array<boolean>(count).fill(false) // closed
+    } finally {
+      this.#openBytes -= bytes.length
+    }
+  }
+
+  /** @returns Whether it was stored; undefined if nobody knows. */
+  async #attempt(subject: string, bytes: Uint8Array, msgID: string): Promise<boolean | undefined> {
+    try {
+      const js = await this.#open()
+      await js.publish(subject, bytes, { msgID, timeout: answerMs })
+      if (this.#troubled) this.#options.onTrouble('dead letters are stored again')
+      this.#troubled = false
+      return true
+    } catch (error) {
+      if (fullCodes.has((error as { code?: number }).code ?? 0)) return false
+      if (!this.#troubled && !this.#closing.signal.aborted) {
+        const { message } = error as Error
+        this.#options.onTrouble(
+          `dead letters wait, and with them the input: JetStream does not take them (${message})`,
+        )
+        this.#troubled = true
+      }
+      return undefined
+    }
+  }
+
+  async #open(): Promise<JetStreamClient> {
+    this.#connection ??= this.#options.connect()
+    try {
+      return jetstream(await this.#connection, { checkAPI: false, timeout: answerMs })
+    } catch (error) {
+      this.#connection = undefined
+      throw error
+    }
+  }
+}

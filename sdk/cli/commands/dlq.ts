@@ -1,0 +1,209 @@
+/**
+ * concord dlq ls | show | redrive
+ * @module
+ */
+import { InvalidArgumentError } from 'commander'
+import type { DeadLetter, DeadLetterFilter, DeadLetterSummary, RedriveAnswer } from '../../api.ts'
+import type { ConcordClient } from '../../client/index.ts'
+import type { CliCommand, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { wholeNumber } from '../numbers.ts'
+import { bold, bytesText, dim, note, print, printJson, red, table } from '../terminal.ts'
+
+interface FilterOptions extends ServerOptions {
+  readonly error?: string
+  readonly key?: string
+  readonly since?: number
+  readonly until?: number
+}
+
+interface ListOptions extends FilterOptions {
+  readonly state: 'waiting' | 'redriven' | 'all'
+  readonly limit: number
+}
+
+interface RedriveOptions extends FilterOptions {
+  readonly id?: readonly string[]
+  readonly dryRun?: true
+  readonly again?: true
+}
+
+const pageMax = 1000
+
+export function addDeadLetters(program: CliCommand): void {
+  const dlq = program.command('dlq').description('Dead letters: list, show, give back to their streams.')
+  withFilter(dlq.command('ls').description('List dead letters, oldest first.'))
+    .option('--state <state>', 'waiting, redriven or all', stateOf, 'waiting')
+    .option('--limit <n>', 'how many at most', wholeNumber(1), 100)
+    .printsData('an array of dead letters, without the values of their records')
+    .talksToServer()
+    .example('concord dlq ls score', 'concord dlq ls --error TypeError --since 2h')
+    .action(list)
+  dlq
+    .command('show')
+    .description('Show a dead letter: the record, and the error with its stack.')
+    .argument('<id>', 'as `dlq ls` prints it')
+    .printsData()
+    .talksToServer()
+    .example('concord dlq show 12-0')
+    .action(show)
+  withFilter(
+    dlq
+      .command('redrive')
+      .description('Give records back to their input streams, in order, each at most once.'),
+  )
+    .option('--id <id>', 'this letter and no other; may be repeated', addId)
+    .option('--dry-run', 'say what would be done')
+    .option('--again', 'also those that a redrive has claimed and perhaps not sent')
+    .printsData()
+    .talksToServer()
+    .example('concord dlq redrive score --dry-run', 'concord dlq redrive score --error RangeError --since 1h')
+    .action(redrive)
+}
+
+function withFilter(command: CliCommand): CliCommand {
+  return command
+    .argument('[function]', 'of this function (default: of all)')
+    .option('--error <text>', 'a part of the error, as in `TypeError: no`')
+    .option('--key <key>', 'the whole key of the record')
+    .option('--since <when>', 'given up since then: 90s, 15m, 2h, 3d, or a date', momentOf)
+    .option('--until <when>', 'given up before then', momentOf)
+}
+
+const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** `15m` is so long ago; all else is a date. */
+function momentOf(text: string): number {
+  const ago = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text)
+  const timeMs = ago === null ? Date.parse(text) : Date.now() - Number(ago[1]) * unitsMs[ago[2]!]!
+  if (Number.isFinite(timeMs)) return timeMs
+  throw new InvalidArgumentError('Expected 90s, 15m, 2h, 3d, or a date as in 2026-01-31T12:00Z.')
+}
+
+function stateOf(text: string): ListOptions['state'] {
+  if (text === 'waiting' || text === 'redriven' || text === 'all') return text
+  throw new InvalidArgumentError('Expected waiting, redriven or all.')
+}
+
+function addId(id: string, before: readonly string[] = []): readonly string[] {
+  if (/^\d{1,15}-\d{1,5}$/.test(id)) return [...before, id]
+  throw new InvalidArgumentError('Expected an id as `concord dlq ls` prints it, as in 12-0.')
+}
+
+function filterOf(
+  functionName: string | undefined,
+  { error, key, since, until }: FilterOptions,
+): DeadLetterFilter {
+  return {
+    ...(functionName === undefined ? {} : { function: functionName }),
+    ...(error === undefined ? {} : { error }),
+    ...(key === undefined ? {} : { key }),
+    ...(since === undefined ? {} : { sinceMs: since }),
+    ...(until === undefined ? {} : { untilMs: until }),
+  }
+}
+
+async function list(functionName: string | undefined, options: ListOptions): Promise<void> {
+  const { state, limit, json } = options
+  const client = connect(options)
+  const letters: DeadLetterSummary[] = []
+  let after: string | undefined
+  do {
+    const page = Math.min(pageMax, limit - letters.length)
+    const answer = await client.deadLetters({
+      ...filterOf(functionName, options),
+      ...{ state, limit: page },
+      ...(after === undefined ? {} : { after }),
+    })
+    letters.push(...answer.letters)
+    after = answer.next
+  } while (after !== undefined && letters.length < limit)
+  if (json) return await printJson(letters)
+  if (letters.length === 0) return await print(`no dead letters${state === 'all' ? '' : ` (${state})`}.`)
+  const rows = letters.map((letter) => [
+    letter.id,
+    new Date(letter.failedAtMs).toISOString(),
+    `${letter.function} v${letter.version}`,
+    `${letter.stream}/${letter.partition} #${letter.sequence}`,
+    keyText(letter),
+    letter.attempts,
+    letter.state,
+    errorText(letter),
+  ])
+  await print(table([['ID', 'TIME', 'FUNCTION', 'RECORD', 'KEY', 'ATTEMPTS', 'STATE', 'ERROR'], ...rows]))
+  if (after !== undefined) note(dim(`there are more: concord dlq ls --limit ${limit * 2}`))
+}
+
+function keyText({ key, keyBase64 }: DeadLetterSummary): string {
+  const text = key ?? `base64:${keyBase64 ?? ''}`
+  return text.length > 32 ? `${text.slice(0, 31)}…` : text
+}
+
+function errorText({ error: { name, message, at } }: DeadLetterSummary): string {
+  const line = `${name}: ${message}`.replaceAll(/\s+/g, ' ')
+  return `${line.length > 80 ? `${line.slice(0, 79)}…` : line}${at === undefined ? '' : ` (${at})`}`
+}
+
+async function show(id: string, options: ServerOptions): Promise<void> {
+  const letter = await connect(options).deadLetter(id)
+  await (options.json ? printJson(letter) : print(detailText(letter)))
+}
+
+function detailText(letter: DeadLetter): string {
+  const { stream, partition, producer, sequence, error, attempts } = letter
+  const mark = letter.markedAtMs === undefined ? '' : ` since ${new Date(letter.markedAtMs).toISOString()}`
+  return [
+    `${bold(letter.id)} of ${letter.function} v${letter.version}: ${letter.state}${mark}`,
+    `  record    ${stream}/${partition} #${sequence} of producer ${producer}`,
+    `  key       ${letter.key ?? `base64:${letter.keyBase64 ?? ''}`}`,
+    `  time      ${new Date(letter.timeMs).toISOString()}`,
+    `  failed    ${new Date(letter.failedAtMs).toISOString()}, at attempt ${attempts}`,
+    `  error     ${red(`${error.name}: ${error.message}`)}${error.at === undefined ? '' : ` at ${error.at}`}`,
+    `  value     ${bytesText(letter.valueBytes)}`,
+    '',
+    letter.value ?? `base64:${letter.valueBase64 ?? ''}`,
+    ...(error.stack === '' ? [] : ['', dim(error.stack)]),
+  ].join('\n')
+}
+
+async function redrive(functionName: string | undefined, options: RedriveOptions): Promise<void> {
+  const { id, dryRun = false, again = false, json } = options
+  const request = {
+    ...filterOf(functionName, options),
+    ...(id === undefined ? {} : { ids: id }),
+    ...{ dryRun, again },
+  }
+  const answer = await redriveAll(connect(options), request)
+  if (json) return await printJson(answer)
+  await print(answerText(answer, dryRun))
+}
+
+async function redriveAll(
+  client: ConcordClient,
+  request: Parameters<ConcordClient['redrive']>[0],
+): Promise<RedriveAnswer> {
+  const streams = new Map<string, RedriveAnswer['streams'][number]>()
+  let matched = 0
+  let redriven = 0
+  let after: string | undefined
+  do {
+    const answer = await client.redrive({ ...request, ...(after === undefined ? {} : { after }) })
+    matched += answer.matched
+    redriven += answer.redriven
+    for (const row of answer.streams)
+      streams.set(row.stream, { ...row, records: row.records + (streams.get(row.stream)?.records ?? 0) })
+    after = answer.next
+  } while (after !== undefined)
+  return { matched, redriven, streams: [...streams.values()] }
+}
+
+function answerText({ matched, redriven, streams }: RedriveAnswer, dryRun: boolean): string {
+  if (matched === 0) return 'nothing to redrive.'
+  const to = streams.map(
+    ({ stream, records, readBy }) => `  ${records} to ${stream}, read by ${readBy.join(', ') || 'nobody'}`,
+  )
+  const head = dryRun ? `${matched} would be redriven:` : `${redriven} redriven:`
+  const others = matched - redriven
+  const tail = dryRun || others === 0 ? [] : [`  ${others} were taken by another redrive meanwhile`]
+  return [head, ...to, ...tail].join('\n')
+}
