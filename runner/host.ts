@@ -12,7 +12,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import type { NatsConnection, Wire } from '../infra/bus/index.ts'
+import { connectBus, type NatsConnection, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type {
   Assignment,

@@ -71,5 +71,5 @@ function parseRequest(bytes: Buffer) {
   }
   const parsed = redriveRequestSchema.safeParse(json)
   if (parsed.success) return parsed.data
-  throw refuse('ERR_REQUEST_INVALID', `Cannot read what to redrive: ${issuesText(parsed.error)}.`)
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read what to redrive: ${issuesText(parsed.error, json)}`)
 }
