@@ -18,6 +18,7 @@ import type { Board } from './board.ts'
 import type { KeyedState } from './keyed-state.ts'
 import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction, verdict } from './layout.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
+import { append } from './primordials.ts'
 import { Cursor, type Input, RecordView } from './record.ts'
 import { reportOf } from './report.ts'
 import type { ReportBudget } from './report-budget.ts'
@@ -48,8 +49,6 @@ export interface EngineOptions {
   readonly openState: (partition: number) => KeyedState
   /** Partitions whose state is there already; default: none. */
   readonly partitions?: readonly number[]
-  /** What an earlier instance left; default: none are set. */
-  readonly timers?: Timers
   /** What may be told of errors; default: all of it. */
   readonly reports?: ReportBudget
   /** Hears each thrown value; for the test kit. */
@@ -67,7 +66,7 @@ export interface Batch {
 }
 
 export class Engine {
-  readonly timers: Timers
+  readonly #timers: Timers
   readonly timeouts: Timeouts
   readonly #definition: FunctionDefinition
   readonly #seam: Seam
@@ -107,7 +106,6 @@ export class Engine {
     this.#seam = options.seam
     this.#inputs = options.inputs
     this.#input = options.input
-    this.timers = options.timers ?? new Timers()
     this.#reports = options.reports
     this.#onThrown = options.onThrown
     this.#board = options.board
@@ -119,15 +117,21 @@ export class Engine {
     this.#retries = typeof policy === 'object' ? policy.retry : 0
     this.#reaction = typeof policy === 'object' ? policy.then : policy
     const states = this.#states
+    const timers = new Timers(states)
+    this.#timers = timers
     this.#workshop = {
       seam: options.seam,
       writer: options.writer,
-      timers: this.timers,
+      timers,
       streams: new Map(),
       takesTimers: typeof options.definition.processTimer === 'function',
       stateOf(partition) {
-        const state = states[partition] ?? options.openState(partition)
+        while (states.length <= partition) append<KeyedState | undefined>(states, undefined)
+        const found = states[partition]
+        if (found !== undefined) return found
+        const state = options.openState(partition)
         states[partition] = state
+        timers.opened(state)
         return state
       },
     }
@@ -168,7 +172,6 @@ export class Engine {
     for (let partition = 0; partition < this.#states.length; partition++) {
       if (!kept.includes(partition)) this.#states[partition] = undefined
     }
-    this.timers.keepPartitions(kept)
     this.#board.setWord(control.wantedPartition, 0)
     this.#finish()
   }
@@ -181,7 +184,7 @@ export class Engine {
     this.#frames = frames
     this.#frame = 0
     this.#recordsLeft = 0
-    this.#timersEnd = this.timers.orderNext
+    this.#timersEnd = this.#timers.orderNext
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
     this.#drive()
@@ -253,12 +256,9 @@ export class Engine {
   /** @returns Whether there is another timer or record. */
   #takeUp(): boolean {
     if (this.#phase === phase.timers) {
-      const timer = this.timers.takeDue(this.#seam.nowMs, this.#timersEnd)
-      this.#scope.timer = timer
-      if (timer !== undefined) {
-        this.#scope.partition = timer.partition
-        return true
-      }
+      const timer = this.#timers.takeDue(this.#seam.nowMs, this.#timersEnd)
+      this.#scope.take(timer)
+      if (timer !== undefined) return true
       this.#enter(phase.records)
     }
     while (this.#recordsLeft === 0) {
@@ -399,11 +399,13 @@ export class Engine {
     this.#writer.rollback()
     this.#onThrown?.(thrown)
     const told = this.#reports?.spend() ?? true
+    this.#scope.retake()
     if (this.#attempt <= this.#retries) {
       this.#attempt++
       this.#failure = told ? reportOf(thrown) : undefined
       return true
     }
+    this.#scope.commit() // a timer is gone even so
     if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
     else this.#giveAway(this.#reaction, thrown, told)
     return false
@@ -413,7 +415,6 @@ export class Engine {
   #putOff(): void {
     this.#scope.rollback()
     this.#writer.rollback()
-    if (this.#scope.timer !== undefined) this.timers.putBack(this.#scope.timer)
     this.#attempt = 1
     this.#failure = undefined
     this.#board.setWord(control.yield, 1)
@@ -459,17 +460,23 @@ export class Engine {
   #finish(): void {
     let entries = 0
     let bytes = 0
-    let nextMs = this.timers.nextMs
+    let timers = 0
+    let nextMs = Number.POSITIVE_INFINITY
     for (const state of this.#states) {
       if (state === undefined) continue
       entries += state.entries
       bytes += state.bytes
-      nextMs = Math.min(nextMs, Math.max(state.nextExpiryMs, this.#seam.nowMs + sweepsApartMs))
+      timers += state.timers
+      nextMs = Math.min(
+        nextMs,
+        state.timerDueMs,
+        Math.max(state.nextExpiryMs, this.#seam.nowMs + sweepsApartMs),
+      )
       state.rest()
     }
     this.#board.setWord(control.stateEntries, entries)
     this.#board.setFloat(controlFloats.stateBytes, bytes)
-    this.#board.setWord(control.timers, this.timers.count)
+    this.#board.setWord(control.timers, timers)
     this.#board.setFloat(controlFloats.nextTimerMs, nextMs)
     this.#enter(phase.idle)
     this.#onFinish?.()

@@ -1,5 +1,5 @@
 /**
- * KeyedState: the state of one partition, with an undo journal. An arena outside the heap stands behind it (arena/).
+ * KeyedState: the state of one partition and its timers, with an undo journal. An arena outside the heap stands behind it (arena/).
  *
  *   K1. What is stored is nobody else's: `get` answers copies, `set` takes them.
  *   K2. `rollback` restores what was there at the last `commit` or `rollback`, exactly.
@@ -26,6 +26,19 @@ export interface KeyedState {
   readonly nextExpiryMs: number
   /** Removes what has expired from the next `chains` chains of the index. @returns How many entries. */
   expire(chains: number): number
+  /** How many timers are set. */
+  readonly timers: number
+  /** When the first is due, infinite if none is set; and its order among those of one time. */
+  readonly timerDueMs: number
+  readonly timerOrder: number
+  /** Above the order of every timer that was ever set. */
+  readonly timerOrderNext: number
+  /** @returns Whether it was not set. */
+  setTimer(key: string, timeMs: number, dueMs: number, order: number): boolean
+  /** @returns Whether there was such a timer. */
+  deleteTimer(key: string, timeMs: number): boolean
+  /** Deletes the first. */
+  takeTimer(): { readonly key: string; readonly timeMs: number } | undefined
   commit(): void
   rollback(): void
   /** Between transactions, at a batch's end: what decides whether one is committed may start anew. */

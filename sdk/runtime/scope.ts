@@ -96,16 +96,27 @@ export class Scope {
     return stream
   }
 
+  /** The next callback is for this timer, which was taken out of its partition's state; or for a record. */
+  take(timer: Timer | undefined): void {
+    this.timer = timer
+    if (timer === undefined) return
+    this.partition = timer.partition
+    this.#state = this.workshop.stateOf(timer.partition)
+  }
+
+  /** After a rollback: takes the timer at hand out again, if it is one. */
+  retake(): void {
+    if (this.timer !== undefined) this.state.deleteTimer(this.timer.key, this.timer.timeMs)
+  }
+
   /** Keeps what the callback did to state and timers. */
   commit(): void {
-    this.workshop.timers.commit()
     this.#state?.commit()
     this.#over()
   }
 
   /** Undoes it. */
   rollback(): void {
-    this.workshop.timers.rollback()
     this.#state?.rollback()
     this.#over()
   }
@@ -231,18 +242,18 @@ export class FunctionContext extends Lifecycle implements Context {
   }
 
   setTimer(key: string, timeMs: number): void {
-    const { workshop, partition } = live(this.#scope, 'set a timer')
+    const { workshop, state } = live(this.#scope, 'set a timer')
     checkTimer('set a timer', key, timeMs)
     if (!workshop.takesTimers) {
       throw runtimeError('ERR_ARGUMENT', 'Cannot set a timer: the function has no processTimer')
     }
-    workshop.timers.set(partition, key, timeMs, workshop.seam.nowMs)
+    workshop.timers.set(state, key, timeMs, workshop.seam.nowMs)
   }
 
   deleteTimer(key: string, timeMs: number): boolean {
-    const { workshop, partition } = live(this.#scope, 'delete a timer')
+    const { state } = live(this.#scope, 'delete a timer')
     checkTimer('delete a timer', key, timeMs)
-    return workshop.timers.delete(partition, key, timeMs)
+    return state.deleteTimer(key, timeMs)
   }
 }
 

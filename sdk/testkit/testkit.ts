@@ -12,18 +12,16 @@
 import { frameOf, stampHeader } from '../frame.ts'
 import type { Data, FunctionDefinition } from '../function.ts'
 import { partitionOf } from '../hash.ts'
-import { OwnSlabs, openArena } from '../runtime/arena/index.ts'
+import { type Arena, OwnSlabs, openArena } from '../runtime/arena/index.ts'
 import { inputBytes, writeBatch } from '../runtime/batch.ts'
 import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
 import { Engine } from '../runtime/engine.ts'
-import type { KeyedState } from '../runtime/keyed-state.ts'
 import { control, controlBytes, outcomeBytes } from '../runtime/layout.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from '../runtime/outcome-writer.ts'
 import { inputOf } from '../runtime/record.ts'
 import type { Seam } from '../runtime/seam.ts'
-import { Timers } from '../runtime/timers.ts'
 import { utf8Encode, utf8Read } from '../runtime/utf8.ts'
 import type { Output, Seen, SeenError, SeenTimer, SendOptions, TestKit, TestKitOptions } from './types.ts'
 
@@ -47,8 +45,7 @@ const outputBytesDefault = 4 * 1024 * 1024
 
 class Kit implements TestKit {
   readonly #partitions: number
-  readonly #states: KeyedState[] = []
-  readonly #timers = new Timers()
+  readonly #states: (Arena | undefined)[] = []
   readonly #outputs: Output[] = []
   readonly #errors: SeenError[] = []
   /** What waits for a pending callback; done in order. */
@@ -125,7 +122,14 @@ class Kit implements TestKit {
   }
 
   timers(): SeenTimer[] {
-    return this.#timers.list().map(({ partition, key, timeMs }) => ({ partition, key, timeMs }))
+    const timers = this.#states.flatMap(
+      (state, partition) =>
+        state
+          ?.listTimers()
+          .map(({ key, timeMs, dueMs, order }) => ({ partition, key, timeMs, dueMs, order })) ?? [],
+    )
+    timers.sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)
+    return timers.map(({ partition, key, timeMs }) => ({ partition, key, timeMs }))
   }
 
   errors(): SeenError[] {
@@ -167,8 +171,8 @@ class Kit implements TestKit {
       input: this.#input,
       writer: this.#writer,
       board: this.#board,
+      partitions: [...this.#states.keys()].filter((partition) => this.#states[partition] !== undefined),
       openState: (partition) => (this.#states[partition] ??= this.#openState()),
-      timers: this.#timers,
       onThrown: (thrown) => {
         this.#thrown = thrown
       },
@@ -176,7 +180,7 @@ class Kit implements TestKit {
     })
   }
 
-  #openState(): KeyedState {
+  #openState(): Arena {
     const commitWord = this.#board.commitWord(control.published)
     return openArena(new OwnSlabs(), { clock: this.#seam, commitWord })
   }
@@ -192,7 +196,10 @@ class Kit implements TestKit {
 
   /** Calls the timers due next, and comes back for more as the next job. */
   #advanceTo(untilMs: number, timersAtOnce: number): void {
-    const dueMs = this.#timers.nextMs
+    const dueMs = Math.min(
+      Number.POSITIVE_INFINITY,
+      ...this.#states.flatMap((state) => state?.timerDueMs ?? []),
+    )
     if (dueMs > untilMs) {
       this.#seam.nowMs = untilMs
       return

@@ -27,8 +27,10 @@ import {
   hasKeyText,
   isPart,
   keyOffset,
+  numberOf,
   type Part,
   partBytes,
+  partKind,
   readAscii,
   readBytes,
   valueBytes,
@@ -55,8 +57,10 @@ import { Memory } from './memory.ts'
 import { Roots } from './roots.ts'
 import type { PageKeeper } from './shadow.ts'
 import type { Slabs } from './slabs.ts'
-import { numberOf, Staging } from './staging.ts'
+import { Staging } from './staging.ts'
 import { countRemoved, Sweeper } from './sweeper.ts'
+import { timerIn, timerKey } from './timer-entry.ts'
+import { TimerTree } from './timer-tree.ts'
 
 /** Values up to here are overwritten in place, if that leaves no more than an eighth of the room empty. */
 const inPlaceBytesMax = 1024
@@ -65,6 +69,15 @@ const operationWords = 32
 
 const stagedKey = new Staging()
 const stagedValue = new Staging()
+
+/** No timer is due at such a time. */
+const unknown = Number.NEGATIVE_INFINITY
+const noTimer = { dueMs: Number.POSITIVE_INFINITY, order: 0 }
+
+export interface ArenaTimer {
+  readonly key: string
+  readonly timeMs: number
+}
 
 export interface ArenaOptions {
   /** What entries that expire are held against; default: no time ever passes. */
@@ -92,6 +105,10 @@ export class Arena implements KeyedState {
   /** `expire` has removed entries in this transaction. */
   #swept = false
   readonly #sweeper: Sweeper
+  readonly #timerTree: TimerTree
+  /** Of the first timer, unless `unknown`. */
+  #firstDueMs = unknown
+  #firstOrder = 0
 
   /** Opens what lies in `memory`, whose first slab must be there; makes an arena if there is none. See `openArena`. */
   constructor(memory: Memory, { clock = { nowMs: 0 }, commitWord }: ArenaOptions = {}) {
@@ -102,6 +119,7 @@ export class Arena implements KeyedState {
     this.#heap = new Heap(memory, this.#journal, this.#roots)
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
     this.#clock = clock
+    this.#timerTree = new TimerTree(memory, this.#journal, this.#heap, this.#roots)
     this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
     this.#valueBytesMax = (memory.blockWordsMax - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
     if (words[head.magic] === 0) this.#format(words)
@@ -190,7 +208,98 @@ export class Arena implements KeyedState {
     const there = expiresMs(words, at) > this.#clock.nowMs
     if (!this.#heap.reserve(operationWords)) throw this.#full('delete state')
     this.#remove(words, at)
+    this.#heap.tidy()
     return there
+  }
+
+  get timers(): number {
+    return this.#roots.timers
+  }
+
+  /** When the first timer is due; infinite if none is set. */
+  get timerDueMs(): number {
+    this.#lookAtFirst()
+    return this.#firstDueMs
+  }
+
+  /** Its order. */
+  get timerOrder(): number {
+    this.#lookAtFirst()
+    return this.#firstOrder
+  }
+
+  /** Above the order of every timer that was ever set. */
+  get timerOrderNext(): number {
+    return this.#roots.timerOrder
+  }
+
+  /**
+   * Sets a timer, unless it is set.
+   * @param dueMs When it falls due: whole milliseconds since 1970.
+   * @param order Tells it from others of that time; higher than that of any before.
+   * @throws {CodedError} As `set` does.
+   */
+  setTimer(key: string, timeMs: number, dueMs: number, order: number): boolean {
+    const part = { kind: partKind.timer, number: timeMs }
+    if (this.has(key, part)) return false
+    stagedValue.putNumbers(dueMs, order)
+    const entry = this.#insert(undefined, part)
+    if (!this.#timerTree.insert(dueMs, order, entry)) {
+      this.#look('set a timer', key, part)
+      this.#remove(this.#wordsOf(this.#entry), this.#entry & this.#memory.mask) // there is room in the journal: `reserve` always leaves some
+      throw this.#full('set a timer')
+    }
+    this.#roots.timers++
+    this.#roots.timerOrder = order + 1
+    this.#firstDueMs = unknown
+    return true
+  }
+
+  /** @returns Whether there was such a timer. */
+  deleteTimer(key: Data, timeMs: number): boolean {
+    const part = { kind: partKind.timer, number: timeMs }
+    if (!this.has(key, part)) return false
+    const words = this.#wordsOf(this.#entry)
+    const at = this.#entry & this.#memory.mask
+    const { dueMs, order } = timerIn(words, at)
+    if (!this.#timerTree.remove(dueMs, order)) throw this.#full('delete a timer')
+    this.#remove(words, at)
+    this.#heap.tidy()
+    this.#roots.timers--
+    this.#firstDueMs = unknown
+    return true
+  }
+
+  /** Deletes the first timer, and says which it was. */
+  takeTimer(): ArenaTimer | undefined {
+    const entry = this.#timerTree.first()
+    if (entry === 0) return undefined
+    const { key, timeMs } = timerKey(this.#wordsOf(entry), entry & this.#memory.mask)
+    this.deleteTimer(key, timeMs)
+    return { key: utf8Read(key), timeMs }
+  }
+
+  /** All timers, the first first. */
+  listTimers(): (ArenaTimer & { readonly dueMs: number; readonly order: number })[] {
+    return this.#timerTree.list().map((entry) => {
+      const words = this.#wordsOf(entry)
+      const at = entry & this.#memory.mask
+      const { key, timeMs } = timerKey(words, at)
+      const { dueMs, order } = timerIn(words, at)
+      return { key: utf8Read(key), timeMs, dueMs, order }
+    })
+  }
+
+  #lookAtFirst(): void {
+    if (this.#firstDueMs !== unknown) return
+    const entry = this.#timerTree.first()
+    const first = entry === 0 ? noTimer : timerIn(this.#wordsOf(entry), entry & this.#memory.mask)
+    this.#firstDueMs = first.dueMs
+    this.#firstOrder = first.order
+  }
+
+  #wordsOf(position: number): Int32Array {
+    return this.#memory.words[position >> this.#memory.shift]!
   }
 
   commit(): void {
@@ -286,6 +395,7 @@ export class Arena implements KeyedState {
     this.#heap.reset()
     this.#buckets.reset()
     this.#entry = 0
+    this.#firstDueMs = unknown
   }
 
   /** Looks a key up (N3). */
@@ -357,14 +467,17 @@ export class Arena implements KeyedState {
     this.#roots.dirty = true
   }
 
-  #insert(expiresMs: number | undefined, part: Part | undefined): void {
+  /** @returns Its position. */
+  #insert(expiresMs: number | undefined, part: Part | undefined): number {
     const hash = this.#hash
     const { length, words } = stagedKey
     this.#put(0, hash, words, 0, part === undefined ? length : length | shape.part, expiresMs)
     this.#roots.entries++
     if (expiresMs !== undefined) this.#roots.expiring++
     this.#roots.bytes += length + stagedValue.length
+    const entry = this.#entry
     if (!this.#walked && this.#buckets.keepUp()) this.#entry = 0 // its link may be another one now
+    return entry
   }
 
   #replace(words: Int32Array, at: number, expiresMs: number | undefined): void {

@@ -7,12 +7,14 @@
  */
 import { murmur3 } from '../../hash.ts'
 import { headsBlockWords, headsShift, spread } from './buckets.ts'
-import { keyOffset, readBytes, valueBytes, valueRoom } from './entry.ts'
+import { isPart, keyOffset, partKind, readBytes, valueBytes, valueRoom } from './entry.ts'
 import { blockWordsMin, sizeClass } from './heap.ts'
 import { formatVersion, freeLists, head, magic, shape, tag } from './layout.ts'
 import { Memory } from './memory.ts'
 import { Roots } from './roots.ts'
 import type { Slabs } from './slabs.ts'
+import { timerIn } from './timer-entry.ts'
+import { nodeItems, nodeWords } from './timer-tree.ts'
 
 /** @returns A sentence for each fault; none if the arena is sound. */
 export function faultsOf(slabs: Slabs): string[] {
@@ -32,6 +34,7 @@ class Check {
   readonly #roots = new Roots()
   readonly #blocks = new Map<number, Block>()
   readonly #faults: string[] = []
+  #timerEntries = 0
 
   constructor(memory: Memory) {
     this.#memory = memory
@@ -45,6 +48,7 @@ class Check {
     this.#walkFreeLists()
     this.#walkDiscarded()
     this.#walkIndex()
+    this.#walkTimers()
     for (const [position, { words, free, reached }] of this.#blocks) {
       this.#expect(
         reached !== undefined || (!free && words < blockWordsMin),
@@ -145,6 +149,53 @@ class Check {
     this.#expect(bytes === this.#roots.bytes, `${bytes} bytes, not ${this.#roots.bytes}`)
   }
 
+  /** Timers lie in their tree by time and order, each once, and each is an entry. */
+  #walkTimers(): void {
+    const { timerRoot, timerLevels, timers, timerOrder } = this.#roots
+    const found: { readonly dueMs: number; readonly order: number }[] = []
+    if (timerRoot !== 0) this.#walkNode(timerRoot, timerLevels, found)
+    this.#expect(found.length === timers, `${found.length} timers, not ${timers}`)
+    this.#expect(this.#timerEntries === timers, `${this.#timerEntries} entries of timers, not ${timers}`)
+    for (const [i, { dueMs, order }] of found.entries()) {
+      const before = found[i - 1] ?? { dueMs: Number.NEGATIVE_INFINITY, order: 0 }
+      this.#expect(
+        dueMs > before.dueMs || (dueMs === before.dueMs && order > before.order),
+        `timer ${i}: not in order`,
+      )
+      this.#expect(
+        order < timerOrder,
+        `timer ${i}: of order ${order}, from ${timerOrder} on they are not given yet`,
+      )
+    }
+  }
+
+  #walkNode(node: number, level: number, found: { dueMs: number; order: number }[]): void {
+    const reached = this.#reach(node, `node of level ${level}`, false)
+    const count = this.#memory.load(node + 1)
+    if (!this.#expect((reached?.words ?? 0) >= nodeWords, `node ${node}: too small`)) return
+    if (!this.#expect(count > 0 && count <= nodeItems, `node ${node}: ${count} items`)) return
+    for (let place = 0; place < count; place++) {
+      const item = node + 2 + place * 5
+      const below = this.#memory.load(item + 4)
+      if (level > 1) {
+        this.#walkNode(below, level - 1, found)
+        continue
+      }
+      const words = this.#memory.words[below >> this.#memory.shift]!
+      const timer = timerIn(words, below & this.#memory.mask)
+      this.#expect(
+        isPart(words, below & this.#memory.mask, partKind.timer),
+        `item ${item}: leads to no timer`,
+      )
+      this.#expect(
+        (this.#memory.load(item) >>> 0) + this.#memory.load(item + 1) * 2 ** 32 === timer.dueMs &&
+          (this.#memory.load(item + 2) >>> 0) + this.#memory.load(item + 3) * 2 ** 32 === timer.order,
+        `item ${item}: another time than its timer's`,
+      )
+      found.push(timer)
+    }
+  }
+
   #headOf(bucket: number): number {
     const index = bucket >> headsShift
     const first = (bucket & ((1 << headsShift) - 1)) === 0
@@ -169,6 +220,7 @@ class Check {
     const belongs = chain < this.#roots.buckets ? chain : chain & (bits / 2 - 1)
     this.#expect(words[at + 2] === hash, `entry ${position}: wrong hash`)
     this.#expect(belongs === bucket, `entry ${position}: belongs to chain ${belongs}, not ${bucket}`)
+    if (isPart(words, at, partKind.timer)) this.#timerEntries++
     const length = valueBytes(words, at)
     this.#expect(
       length >= 0 && length <= valueRoom(words, at),

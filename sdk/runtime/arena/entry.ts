@@ -10,6 +10,7 @@
  */
 import { Bytes, fromCharCode } from '../primordials.ts'
 import { entryExpiryWords, entryHeaderWords, shape } from './layout.ts'
+import { Words } from './memory.ts'
 
 const two32 = 2 ** 32
 
@@ -21,6 +22,16 @@ export interface Part {
 
 export const partKind = { timer: 1, counter: 2, list: 3, window: 4 } as const
 export const partBytes = 9
+
+const numbers = new Float64Array(1)
+const numberWords = new Words(numbers.buffer)
+
+/** The number of two words (`Staging.putNumber`). */
+export function numberOf(low: number, high: number): number {
+  numberWords[0] = low
+  numberWords[1] = high
+  return numbers[0]!
+}
 
 export function wordsFor(bytes: number): number {
   return (bytes + 3) >>> 2

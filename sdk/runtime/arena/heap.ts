@@ -31,6 +31,7 @@ const freeWords = 64
 const takeWords = 64
 /** How many blocks an allocation frees as a matter of course, and before it takes another slab. */
 const freedEach = 4
+const freedByDeletion = 2
 const freedBeforeGrowing = 256
 
 export class Heap {
@@ -62,8 +63,13 @@ export class Heap {
   reserve(words: number): boolean {
     this.#journal.begin()
     if (this.#journal.fits(words + chunkReserveWords)) return true
-    const size = Math.max(chunkWords, chunkHeadWords + words + chunkReserveWords)
+    const least = chunkHeadWords + words + chunkReserveWords
+    let size = Math.max(chunkWords, least)
     let chunk = this.#take(size)
+    if (chunk === 0) {
+      chunk = this.#take(least)
+      if (chunk !== 0) size = least
+    }
     while (chunk === 0 && this.#journal.fits(takeWords) && this.#openSlab(size)) chunk = this.#takeTop(size)
     if (chunk === 0) return false
     this.#journal.extend(chunk, size)
@@ -96,6 +102,11 @@ export class Heap {
     if (this.#discardedLast === 0) this.#discardedLast = block
     this.#discardedFirst = block
     this.#roots.dirty = true
+  }
+
+  /** A deletion frees as much as it discards, so that what was deleted does not pile up until it is needed. */
+  tidy(): void {
+    this.#free(freedByDeletion)
   }
 
   /** Before a commit: what was discarded may be freed from now on. */

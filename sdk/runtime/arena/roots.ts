@@ -7,7 +7,7 @@ import type { Journal } from './journal.ts'
 import { head } from './layout.ts'
 
 const two32 = 2 ** 32
-const rootWords = 9
+const rootWords = 13
 /** Where some of them stand. */
 export const rootAt = { top: head.roots + 4, slabs: head.roots + 5 } as const
 
@@ -24,8 +24,13 @@ export class Roots {
   discarded = 0
   /** Entries that expire. */
   expiring = 0
-  /** Entries that are parts of the platform's own, which `entries` counts too. */
+  /** Entries that are timers; `entries` counts them too. */
   timers = 0
+  /** The first node of their tree, and how many levels it has. */
+  timerRoot = 0
+  timerLevels = 0
+  /** The order that the next timer may have. */
+  timerOrder = 0
   /** Whether any of them differs from what the arena holds. */
   dirty = false
 
@@ -38,6 +43,9 @@ export class Roots {
     this.discarded = words[head.roots + 6]!
     this.expiring = words[head.roots + 7]!
     this.timers = words[head.roots + 8]!
+    this.timerRoot = words[head.roots + 9]!
+    this.timerLevels = words[head.roots + 10]!
+    this.timerOrder = (words[head.roots + 11]! >>> 0) + words[head.roots + 12]! * two32
     this.dirty = false
   }
 
@@ -57,6 +65,10 @@ export class Roots {
     words[head.roots + 6] = this.discarded
     words[head.roots + 7] = this.expiring
     words[head.roots + 8] = this.timers
+    words[head.roots + 9] = this.timerRoot
+    words[head.roots + 10] = this.timerLevels
+    words[head.roots + 11] = this.timerOrder | 0
+    words[head.roots + 12] = (this.timerOrder - (this.timerOrder >>> 0)) / two32
     this.dirty = false
   }
 }

@@ -27,13 +27,6 @@ const numbers = new Float64Array(1)
 const numberWords = new Words(numbers.buffer)
 const numberBytes = new Bytes(numbers.buffer)
 
-/** The number of two words that `putNumber` made. */
-export function numberOf(low: number, high: number): number {
-  numberWords[0] = low
-  numberWords[1] = high
-  return numbers[0]!
-}
-
 export class Staging {
   readonly #small = new ArrayBuffer(smallBytes)
   readonly #smallWords = new Words(this.#small)
@@ -53,6 +46,15 @@ export class Staging {
     this.words[1] = numberWords[1]!
     this.length = 8
     this.ascii = false
+  }
+
+  /** Takes two numbers. */
+  putNumbers(one: number, other: number): void {
+    this.putNumber(other)
+    this.words[2] = numberWords[0]!
+    this.words[3] = numberWords[1]!
+    this.putNumber(one)
+    this.length = 16
   }
 
   /** Makes a key that of a part of it (entry.ts); there is room for it. */

@@ -10,12 +10,13 @@ export type Contents = ReadonlyMap<string, string>
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
-/** All that an arena holds, keys and values in hexadecimal. */
+/** All that an arena holds, keys and values in hexadecimal, and its timers. */
 export function contentsOf(arena: Arena): Contents {
   const contents = new Map<string, string>()
   arena.forEach((key, value) => {
     contents.set(hex(key), hex(value))
   })
+  for (const { key, timeMs } of arena.listTimers()) contents.set(`timer ${key} ${timeMs}`, '')
   return contents
 }
 
@@ -41,11 +42,16 @@ export function randomOf(seed: number): () => number {
   }
 }
 
-/** `undefined` deletes. */
+/** `undefined` deletes. With a time it is that timer: set if there is a value. */
 export interface Change {
   readonly key: string
   readonly value: Uint8Array<ArrayBuffer> | undefined
+  readonly timeMs?: number
+  /** The entry is never seen: it expires at once, and is swept at some time. */
+  readonly expires?: boolean
 }
+
+const none = new Uint8Array(0)
 
 /** What transaction `number` does: some changes of all kinds; now and then many, or a large value. */
 export function transactionOf(number: number, keys: number): Change[] {
@@ -53,23 +59,35 @@ export function transactionOf(number: number, keys: number): Change[] {
   const changes = random() % 64 === 0 ? 300 : 1 + (random() % 6)
   return Array.from({ length: changes }, () => {
     const key = `key ${random() % keys}`
+    if (random() % 5 === 0)
+      return {
+        key: `timer ${random() % 5}`,
+        value: random() % 3 === 0 ? undefined : none,
+        timeMs: random() % 100,
+      }
     if (random() % 4 === 0) return { key, value: undefined }
+    if (random() % 8 === 0) return { key, value: new Uint8Array(random() % 80), expires: true }
     const length = random() % 100 === 0 ? random() % 40_000 : random() % 80
     return { key, value: new Uint8Array(length).fill(number) }
   })
 }
 
 export function applyTo(arena: Arena, changes: readonly Change[]): void {
-  for (const { key, value } of changes) {
-    if (value === undefined) arena.delete(key)
+  for (const { key, value, timeMs, expires } of changes) {
+    if (timeMs !== undefined) {
+      if (value === undefined) arena.deleteTimer(key, timeMs)
+      else arena.setTimer(key, timeMs, timeMs, arena.timerOrderNext)
+    } else if (value === undefined) arena.delete(key)
+    else if (expires === true) arena.set(key, value, 0)
     else arena.set(key, value)
   }
+  if (changes.some(({ expires }) => expires)) arena.expire(100)
 }
 
 export function applyToModel(model: Map<string, string>, changes: readonly Change[]): void {
-  for (const { key, value } of changes) {
-    const name = hex(new TextEncoder().encode(key))
-    if (value === undefined) model.delete(name)
+  for (const { key, value, timeMs, expires } of changes) {
+    const name = timeMs === undefined ? hex(new TextEncoder().encode(key)) : `timer ${key} ${timeMs}`
+    if (value === undefined || expires === true) model.delete(name)
     else model.set(name, hex(value))
   }
 }
