@@ -466,10 +466,10 @@ export class Engine {
       if (state === undefined) continue
       entries += state.entries
       bytes += state.bytes
-      timers += state.timers
+      timers += state.timers.count
       nextMs = Math.min(
         nextMs,
-        state.timerDueMs,
+        state.timers.dueMs,
         Math.max(state.nextExpiryMs, this.#seam.nowMs + sweepsApartMs),
       )
       state.rest()

@@ -8,6 +8,28 @@
 import type { Data } from '../function.ts'
 import type { Part } from './arena/index.ts'
 
+export interface TimerSet {
+  /** How many are set. */
+  readonly count: number
+  /** When the first is due, infinite if none is set; and its order among those of one time. */
+  readonly dueMs: number
+  readonly order: number
+  /** Above the order of every timer that was ever set. */
+  readonly orderNext: number
+  /**
+   * Sets a timer, unless it is set.
+   * @param dueMs When it falls due: whole milliseconds since 1970.
+   * @param order Higher than that of any before.
+   * @returns Whether it was not set.
+   * @throws {CodedError} ERR_STATE_TOO_LARGE or ERR_STATE_FULL.
+   */
+  set(key: string, timeMs: number, dueMs: number, order: number): boolean
+  /** @returns Whether there was such a timer. */
+  delete(key: string, timeMs: number): boolean
+  /** Deletes the first. */
+  take(): { readonly key: string; readonly timeMs: number } | undefined
+}
+
 export interface KeyedState {
   get(key: Data, part?: Part): Uint8Array<ArrayBuffer> | undefined
   /** The same as UTF-8 text. */
@@ -26,19 +48,7 @@ export interface KeyedState {
   readonly nextExpiryMs: number
   /** Removes what has expired from the next `chains` chains of the index. @returns How many entries. */
   expire(chains: number): number
-  /** How many timers are set. */
-  readonly timers: number
-  /** When the first is due, infinite if none is set; and its order among those of one time. */
-  readonly timerDueMs: number
-  readonly timerOrder: number
-  /** Above the order of every timer that was ever set. */
-  readonly timerOrderNext: number
-  /** @returns Whether it was not set. */
-  setTimer(key: string, timeMs: number, dueMs: number, order: number): boolean
-  /** @returns Whether there was such a timer. */
-  deleteTimer(key: string, timeMs: number): boolean
-  /** Deletes the first. */
-  takeTimer(): { readonly key: string; readonly timeMs: number } | undefined
+  readonly timers: TimerSet
   commit(): void
   rollback(): void
   /** Between transactions, at a batch's end: what decides whether one is committed may start anew. */

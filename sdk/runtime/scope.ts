@@ -106,7 +106,7 @@ export class Scope {
 
   /** After a rollback: takes the timer at hand out again, if it is one. */
   retake(): void {
-    if (this.timer !== undefined) this.state.deleteTimer(this.timer.key, this.timer.timeMs)
+    if (this.timer !== undefined) this.state.timers.delete(this.timer.key, this.timer.timeMs)
   }
 
   /** Keeps what the callback did to state and timers. */
@@ -253,7 +253,7 @@ export class FunctionContext extends Lifecycle implements Context {
   deleteTimer(key: string, timeMs: number): boolean {
     const { state } = live(this.#scope, 'delete a timer')
     checkTimer('delete a timer', key, timeMs)
-    return state.deleteTimer(key, timeMs)
+    return state.timers.delete(key, timeMs)
   }
 }
 

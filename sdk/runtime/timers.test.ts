@@ -38,7 +38,7 @@ test('Timers answers what a sorted list would, through commits and rollbacks of 
           timers.set(arena, key, timeMs, 0)
           if (!models[partition]!.has(id)) models[partition]!.set(id, timeMs)
         } else if (what === 'delete') {
-          assert.equal(arena.deleteTimer(key, timeMs), models[partition]!.delete(id))
+          assert.equal(arena.timers.delete(key, timeMs), models[partition]!.delete(id))
         } else if (what === 'rollback') {
           arena.rollback()
           models[partition] = new Map(committed[partition])
@@ -52,8 +52,8 @@ test('Timers answers what a sorted list would, through commits and rollbacks of 
           }
           assert.ok(next() > timeMs)
         }
-        for (const [i, arena] of arenas.entries()) assert.equal(arena.timers, models[i]!.size)
-        assert.equal(Math.min(...arenas.map((arena) => arena.timerDueMs)), next())
+        for (const [i, arena] of arenas.entries()) assert.equal(arena.timers.count, models[i]!.size)
+        assert.equal(Math.min(...arenas.map((arena) => arena.timers.dueMs)), next())
       }
     }),
     { numRuns: 300 },
@@ -73,7 +73,7 @@ test('Timers keeps those of one time in the order set, and those set since for t
 test('Timers goes on behind the order of what is there when state is opened', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
-  for (let i = 0; i < 7; i++) arena.setTimer('k', i, i, 2 ** 40 + i)
+  for (let i = 0; i < 7; i++) arena.timers.set('k', i, i, 2 ** 40 + i)
   arena.commit()
   const again = openArena(slabs)
   const timers = new Timers([again])

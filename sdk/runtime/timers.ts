@@ -31,11 +31,11 @@ export class Timers {
 
   /** The state of another partition is there. */
   opened(state: KeyedState): void {
-    this.#orderNext = Math.max(this.#orderNext, state.timerOrderNext)
+    this.#orderNext = Math.max(this.#orderNext, state.timers.orderNext)
   }
 
   set(state: KeyedState, key: string, timeMs: number, nowMs: number): void {
-    if (state.setTimer(key, timeMs, Math.max(timeMs, nowMs), this.#orderNext)) this.#orderNext++
+    if (state.timers.set(key, timeMs, Math.max(timeMs, nowMs), this.#orderNext)) this.#orderNext++
   }
 
   /** Takes the earliest timer due at `nowMs` that was set before `orderEnd`; it is then no longer set. */
@@ -48,15 +48,12 @@ export class Timers {
       first = state
       partition = i
     }
-    if (first === undefined || first.timerDueMs > nowMs || first.timerOrder >= orderEnd) return undefined
-    const timer = first.takeTimer()
+    if (first === undefined || first.timers.dueMs > nowMs || first.timers.order >= orderEnd) return undefined
+    const timer = first.timers.take()
     return timer === undefined ? undefined : { partition, key: timer.key, timeMs: timer.timeMs }
   }
 }
 
-function isBefore(one: KeyedState, other: KeyedState): boolean {
-  return (
-    one.timerDueMs < other.timerDueMs ||
-    (one.timerDueMs === other.timerDueMs && one.timerOrder < other.timerOrder)
-  )
+function isBefore({ timers: one }: KeyedState, { timers: other }: KeyedState): boolean {
+  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.order < other.order)
 }

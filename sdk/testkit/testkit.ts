@@ -124,8 +124,8 @@ class Kit implements TestKit {
   timers(): SeenTimer[] {
     const timers = this.#states.flatMap(
       (state, partition) =>
-        state
-          ?.listTimers()
+        state?.timers
+          .list()
           .map(({ key, timeMs, dueMs, order }) => ({ partition, key, timeMs, dueMs, order })) ?? [],
     )
     timers.sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)
@@ -198,7 +198,7 @@ class Kit implements TestKit {
   #advanceTo(untilMs: number, timersAtOnce: number): void {
     const dueMs = Math.min(
       Number.POSITIVE_INFINITY,
-      ...this.#states.flatMap((state) => state?.timerDueMs ?? []),
+      ...this.#states.flatMap((state) => state?.timers.dueMs ?? []),
     )
     if (dueMs > untilMs) {
       this.#seam.nowMs = untilMs

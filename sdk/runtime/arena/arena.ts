@@ -18,10 +18,12 @@ import { murmur3 } from '../../hash.ts'
 import type { KeyedState } from '../keyed-state.ts'
 import { append } from '../primordials.ts'
 import { utf8Read } from '../utf8.ts'
+import { ArenaTimers } from './arena-timers.ts'
 import { Buckets, spread } from './buckets.ts'
 import {
   copyWords,
   expiresMs,
+  fitsInPlace,
   hasKey,
   hasKeyBytes,
   hasKeyText,
@@ -30,7 +32,6 @@ import {
   numberOf,
   type Part,
   partBytes,
-  partKind,
   readAscii,
   readBytes,
   valueBytes,
@@ -39,7 +40,7 @@ import {
   wordsFor,
   writeExpiry,
 } from './entry.ts'
-import { arenaError } from './errors.ts'
+import { arenaError, badFormat, stateGrowing } from './errors.ts'
 import { Heap } from './heap.ts'
 import { type CommitWord, Journal } from './journal.ts'
 import { KeyWalk } from './key-walk.ts'
@@ -59,25 +60,13 @@ import type { PageKeeper } from './shadow.ts'
 import type { Slabs } from './slabs.ts'
 import { Staging } from './staging.ts'
 import { countRemoved, Sweeper } from './sweeper.ts'
-import { timerIn, timerKey } from './timer-entry.ts'
 import { TimerTree } from './timer-tree.ts'
 
-/** Values up to here are overwritten in place, if that leaves no more than an eighth of the room empty. */
-const inPlaceBytesMax = 1024
 /** Images of an operation beside those of a value's words. */
 const operationWords = 32
 
 const stagedKey = new Staging()
 const stagedValue = new Staging()
-
-/** No timer is due at such a time. */
-const unknown = Number.NEGATIVE_INFINITY
-const noTimer = { dueMs: Number.POSITIVE_INFINITY, order: 0 }
-
-export interface ArenaTimer {
-  readonly key: string
-  readonly timeMs: number
-}
 
 export interface ArenaOptions {
   /** What entries that expire are held against; default: no time ever passes. */
@@ -89,6 +78,7 @@ export interface ArenaOptions {
 }
 
 export class Arena implements KeyedState {
+  readonly timers: ArenaTimers
   readonly #memory: Memory
   readonly #journal: Journal
   readonly #roots = new Roots()
@@ -105,10 +95,6 @@ export class Arena implements KeyedState {
   /** `expire` has removed entries in this transaction. */
   #swept = false
   readonly #sweeper: Sweeper
-  readonly #timerTree: TimerTree
-  /** Of the first timer, unless `unknown`. */
-  #firstDueMs = unknown
-  #firstOrder = 0
 
   /** Opens what lies in `memory`, whose first slab must be there; makes an arena if there is none. See `openArena`. */
   constructor(memory: Memory, { clock = { nowMs: 0 }, commitWord }: ArenaOptions = {}) {
@@ -119,7 +105,19 @@ export class Arena implements KeyedState {
     this.#heap = new Heap(memory, this.#journal, this.#roots)
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
     this.#clock = clock
-    this.#timerTree = new TimerTree(memory, this.#journal, this.#heap, this.#roots)
+    const tree = new TimerTree(memory, this.#journal, this.#heap, this.#roots)
+    this.timers = new ArenaTimers(memory, this.#roots, tree, {
+      find: (key, part) => (this.#find(key, part) === undefined ? 0 : this.#entry),
+      add: (part, one, other) => {
+        stagedValue.putNumbers(one, other)
+        return this.#insert(undefined, part)
+      },
+      remove: () => {
+        this.#remove(memory.words[this.#entry >> memory.shift]!, this.#entry & memory.mask)
+        this.#heap.tidy()
+      },
+      full: (attempted) => this.#full(attempted),
+    })
     this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
     this.#valueBytesMax = (memory.blockWordsMax - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
     if (words[head.magic] === 0) this.#format(words)
@@ -210,96 +208,6 @@ export class Arena implements KeyedState {
     this.#remove(words, at)
     this.#heap.tidy()
     return there
-  }
-
-  get timers(): number {
-    return this.#roots.timers
-  }
-
-  /** When the first timer is due; infinite if none is set. */
-  get timerDueMs(): number {
-    this.#lookAtFirst()
-    return this.#firstDueMs
-  }
-
-  /** Its order. */
-  get timerOrder(): number {
-    this.#lookAtFirst()
-    return this.#firstOrder
-  }
-
-  /** Above the order of every timer that was ever set. */
-  get timerOrderNext(): number {
-    return this.#roots.timerOrder
-  }
-
-  /**
-   * Sets a timer, unless it is set.
-   * @param dueMs When it falls due: whole milliseconds since 1970.
-   * @param order Tells it from others of that time; higher than that of any before.
-   * @throws {CodedError} As `set` does.
-   */
-  setTimer(key: string, timeMs: number, dueMs: number, order: number): boolean {
-    const part = { kind: partKind.timer, number: timeMs }
-    if (this.has(key, part)) return false
-    stagedValue.putNumbers(dueMs, order)
-    const entry = this.#insert(undefined, part)
-    if (!this.#timerTree.insert(dueMs, order, entry)) {
-      this.#look('set a timer', key, part)
-      this.#remove(this.#wordsOf(this.#entry), this.#entry & this.#memory.mask) // there is room in the journal: `reserve` always leaves some
-      throw this.#full('set a timer')
-    }
-    this.#roots.timers++
-    this.#roots.timerOrder = order + 1
-    this.#firstDueMs = unknown
-    return true
-  }
-
-  /** @returns Whether there was such a timer. */
-  deleteTimer(key: Data, timeMs: number): boolean {
-    const part = { kind: partKind.timer, number: timeMs }
-    if (!this.has(key, part)) return false
-    const words = this.#wordsOf(this.#entry)
-    const at = this.#entry & this.#memory.mask
-    const { dueMs, order } = timerIn(words, at)
-    if (!this.#timerTree.remove(dueMs, order)) throw this.#full('delete a timer')
-    this.#remove(words, at)
-    this.#heap.tidy()
-    this.#roots.timers--
-    this.#firstDueMs = unknown
-    return true
-  }
-
-  /** Deletes the first timer, and says which it was. */
-  takeTimer(): ArenaTimer | undefined {
-    const entry = this.#timerTree.first()
-    if (entry === 0) return undefined
-    const { key, timeMs } = timerKey(this.#wordsOf(entry), entry & this.#memory.mask)
-    this.deleteTimer(key, timeMs)
-    return { key: utf8Read(key), timeMs }
-  }
-
-  /** All timers, the first first. */
-  listTimers(): (ArenaTimer & { readonly dueMs: number; readonly order: number })[] {
-    return this.#timerTree.list().map((entry) => {
-      const words = this.#wordsOf(entry)
-      const at = entry & this.#memory.mask
-      const { key, timeMs } = timerKey(words, at)
-      const { dueMs, order } = timerIn(words, at)
-      return { key: utf8Read(key), timeMs, dueMs, order }
-    })
-  }
-
-  #lookAtFirst(): void {
-    if (this.#firstDueMs !== unknown) return
-    const entry = this.#timerTree.first()
-    const first = entry === 0 ? noTimer : timerIn(this.#wordsOf(entry), entry & this.#memory.mask)
-    this.#firstDueMs = first.dueMs
-    this.#firstOrder = first.order
-  }
-
-  #wordsOf(position: number): Int32Array {
-    return this.#memory.words[position >> this.#memory.shift]!
   }
 
   commit(): void {
@@ -395,7 +303,7 @@ export class Arena implements KeyedState {
     this.#heap.reset()
     this.#buckets.reset()
     this.#entry = 0
-    this.#firstDueMs = unknown
+    this.timers.forget()
   }
 
   /** Looks a key up (N3). */
@@ -563,39 +471,9 @@ export class Arena implements KeyedState {
   }
 }
 
-/** Whether the value of an entry can become one of `length` bytes where it stands. */
-function fitsInPlace(words: Int32Array, at: number, length: number, expiresMs: number | undefined): boolean {
-  const expires = (words[at + 3]! & shape.expires) !== 0
-  const room = valueRoom(words, at)
-  const slack = room - length
-  return (
-    slack >= 0 &&
-    slack <= 16 + (room >> 3) &&
-    length <= inPlaceBytesMax &&
-    expires === (expiresMs !== undefined)
-  )
-}
-
 function formOf(keyForm: number, slack: number, expiresMs: number | undefined): number {
   const ascii = stagedValue.ascii ? shape.ascii : 0
   return keyForm | (slack << shape.slackShift) | ascii | (expiresMs === undefined ? 0 : shape.expires)
-}
-
-/** More memory is on its way: whoever catches this in a callback cannot keep the record from being given again. */
-function stateGrowing(attempted: string): Error {
-  return arenaError(
-    'ERR_STATE_GROWING',
-    `Cannot ${attempted} in this call: memory is being added, and the record will be given again`,
-  )
-}
-
-function badFormat(foundMagic: number, foundVersion: number): Error {
-  const found =
-    foundMagic === magic ? `format ${foundVersion}` : `no arena, but 0x${(foundMagic >>> 0).toString(16)}`
-  return arenaError(
-    'ERR_STATE_FORMAT',
-    `Cannot open state: found ${found}, expected format ${formatVersion}: it was written by another version of Concord`,
-  )
 }
 
 /** Opens the arena in `slabs`, undoing what was not committed; makes one if there is none. */

@@ -14,6 +14,9 @@ import { Words } from './memory.ts'
 
 const two32 = 2 ** 32
 
+/** Values up to here are overwritten in place, if that leaves no more than an eighth of the room empty. */
+const inPlaceBytesMax = 1024
+
 export interface Part {
   /** One of `partKind`. */
   readonly kind: number
@@ -54,6 +57,24 @@ export function valueRoom(words: Int32Array, at: number): number {
 
 export function valueBytes(words: Int32Array, at: number): number {
   return valueRoom(words, at) - ((words[at + 3]! >>> shape.slackShift) & shape.slack)
+}
+
+/** Whether the value of an entry can become one of `length` bytes where it stands. */
+export function fitsInPlace(
+  words: Int32Array,
+  at: number,
+  length: number,
+  expiresMs: number | undefined,
+): boolean {
+  const expires = (words[at + 3]! & shape.expires) !== 0
+  const room = valueRoom(words, at)
+  const slack = room - length
+  return (
+    slack >= 0 &&
+    slack <= 16 + (room >> 3) &&
+    length <= inPlaceBytesMax &&
+    expires === (expiresMs !== undefined)
+  )
 }
 
 /** Infinite if it never does. */

@@ -1,5 +1,6 @@
 /** The codes of errors of off-heap state, and who can fix each. */
 import { type Blame, CodedError } from '../../errors.ts'
+import { formatVersion, magic } from './layout.ts'
 
 export const arenaErrors = {
   /** No room for an entry within the limit of the state's memory. */
@@ -19,4 +20,21 @@ export function arenaError(
   detail: Readonly<Record<string, unknown>> = {},
 ): CodedError<ArenaErrorCode> {
   return new CodedError(code, message, { detail })
+}
+
+/** More memory is on its way: whoever catches this in a callback cannot keep the record from being given again. */
+export function stateGrowing(attempted: string): Error {
+  return arenaError(
+    'ERR_STATE_GROWING',
+    `Cannot ${attempted} in this call: memory is being added, and the record will be given again`,
+  )
+}
+
+export function badFormat(foundMagic: number, foundVersion: number): Error {
+  const found =
+    foundMagic === magic ? `format ${foundVersion}` : `no arena, but 0x${(foundMagic >>> 0).toString(16)}`
+  return arenaError(
+    'ERR_STATE_FORMAT',
+    `Cannot open state: found ${found}, expected format ${formatVersion}: it was written by another version of Concord`,
+  )
 }

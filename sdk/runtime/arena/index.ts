@@ -1,5 +1,6 @@
 /** The door of the room: state outside the heap. */
-export { Arena, type ArenaOptions, type ArenaTimer, openArena } from './arena.ts'
+export { Arena, type ArenaOptions, openArena } from './arena.ts'
+export type { ArenaTimer } from './arena-timers.ts'
 export { Capture, isDirty, markDirty } from './capture.ts'
 export { faultsOf } from './check.ts'
 export { type Part, partKind } from './entry.ts'

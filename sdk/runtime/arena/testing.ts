@@ -16,7 +16,7 @@ export function contentsOf(arena: Arena): Contents {
   arena.forEach((key, value) => {
     contents.set(hex(key), hex(value))
   })
-  for (const { key, timeMs } of arena.listTimers()) contents.set(`timer ${key} ${timeMs}`, '')
+  for (const { key, timeMs } of arena.timers.list()) contents.set(`timer ${key} ${timeMs}`, '')
   return contents
 }
 
@@ -75,8 +75,8 @@ export function transactionOf(number: number, keys: number): Change[] {
 export function applyTo(arena: Arena, changes: readonly Change[]): void {
   for (const { key, value, timeMs, expires } of changes) {
     if (timeMs !== undefined) {
-      if (value === undefined) arena.deleteTimer(key, timeMs)
-      else arena.setTimer(key, timeMs, timeMs, arena.timerOrderNext)
+      if (value === undefined) arena.timers.delete(key, timeMs)
+      else arena.timers.set(key, timeMs, timeMs, arena.timers.orderNext)
     } else if (value === undefined) arena.delete(key)
     else if (expires === true) arena.set(key, value, 0)
     else arena.set(key, value)

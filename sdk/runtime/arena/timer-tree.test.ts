@@ -17,9 +17,9 @@ const inOrder = (timers: Iterable<Model>): Model[] =>
 function verify(arena: Arena, slabs: OwnSlabs, model: ReadonlyMap<string, Model>): void {
   assert.deepEqual(faultsOf(slabs), [])
   const sorted = inOrder(model.values())
-  assert.deepEqual(arena.listTimers(), sorted)
-  assert.equal(arena.timers, model.size)
-  assert.equal(arena.timerDueMs, sorted[0]?.dueMs ?? Number.POSITIVE_INFINITY)
+  assert.deepEqual(arena.timers.list(), sorted)
+  assert.equal(arena.timers.count, model.size)
+  assert.equal(arena.timers.dueMs, sorted[0]?.dueMs ?? Number.POSITIVE_INFINITY)
 }
 
 const burst = fc.record({
@@ -50,18 +50,18 @@ test('Arena keeps timers in the order of a sorted list, with commits, rollbacks 
             const key = `key ${random() % 50}`
             const timer = { key, timeMs, dueMs: Math.max(timeMs, 2), order: order++ }
             const fresh = !model.has(`${timeMs} ${key}`)
-            assert.equal(arena.setTimer(key, timeMs, timer.dueMs, timer.order), fresh)
+            assert.equal(arena.timers.set(key, timeMs, timer.dueMs, timer.order), fresh)
             if (fresh) model.set(`${timeMs} ${key}`, timer)
           }
         else if (what === 'delete') {
           const list = [...model.values()]
           for (let i = 0; i < count && list.length > 0; i++) {
             const { key, timeMs } = list[random() % list.length]!
-            assert.equal(arena.deleteTimer(key, timeMs), model.delete(`${timeMs} ${key}`))
+            assert.equal(arena.timers.delete(key, timeMs), model.delete(`${timeMs} ${key}`))
           }
         } else if (what === 'take') {
           for (const { key, timeMs } of inOrder(model.values()).slice(0, count)) {
-            assert.deepEqual(arena.takeTimer(), { key, timeMs })
+            assert.deepEqual(arena.timers.take(), { key, timeMs })
             model.delete(`${timeMs} ${key}`)
           }
         } else if (what === 'commit') {
@@ -88,16 +88,16 @@ test('Arena keeps what a timer is apart from state, and takes back all of its me
   arena.set('a', 'state')
   const setAll = (): void => {
     for (let i = 0; i < 30_000; i++) {
-      arena.setTimer(`timer of user ${i}`, random(), random(), i)
+      arena.timers.set(`timer of user ${i}`, random(), random(), i)
       arena.commit()
     }
   }
   setAll()
   const held = slabs.heldBytes
-  assert.deepEqual([arena.entries, arena.timers], [1, 30_000])
+  assert.deepEqual([arena.entries, arena.timers.count], [1, 30_000])
   assert.ok(held < 30_000 * 130, `${held} bytes`)
   for (let round = 0; round < 3; round++) {
-    while (arena.takeTimer() !== undefined) arena.commit()
+    while (arena.timers.take() !== undefined) arena.commit()
     setAll()
   }
   assert.ok(slabs.heldBytes < 1.3 * held, `${slabs.heldBytes} bytes, ${held} at first`)
@@ -114,18 +114,18 @@ test('Arena.setTimer at the limit refuses and leaves what is there; deleting one
   const fill = (): void => {
     for (;;) {
       const timeMs = random()
-      arena.setTimer('a timer', timeMs, timeMs, order++)
+      arena.timers.set('a timer', timeMs, timeMs, order++)
       if (order % 3 === 0) arena.commit()
     }
   }
   assert.throws(fill, { code: 'ERR_STATE_FULL' })
   arena.commit()
   assert.deepEqual(faultsOf(slabs), [])
-  const count = arena.timers
+  const count = arena.timers.count
   assert.ok(count > 1000, `${count}`)
-  while (arena.takeTimer() !== undefined) arena.commit()
+  while (arena.timers.take() !== undefined) arena.commit()
   assert.throws(fill, { code: 'ERR_STATE_FULL' })
   arena.rollback()
   assert.deepEqual(faultsOf(slabs), [])
-  assert.ok(arena.timers > 0.85 * count, `${arena.timers} of ${count}`)
+  assert.ok(arena.timers.count > 0.85 * count, `${arena.timers.count} of ${count}`)
 })
