@@ -64,6 +64,13 @@ test('bench state: both stores answer, at both sizes', async () => {
     assert.ok(figures.get(name)!.median > 0, name)
 })
 
+test('bench density: an instance takes less in company than alone', async () => {
+  const figures = await measured('density', ['isolate', 'alone'])
+  const { median, unit, reference } = figures.get('density')!
+  assert.equal(unit, 'MiB')
+  assert.ok(median < reference['alone']!.median)
+})
+
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {
   const listed = await bench()
   assert.equal(listed.code, 0)

@@ -3,10 +3,11 @@
  * @module
  */
 
+import { density } from './density.ts'
 import { latency } from './latency.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
 
-export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state]
+export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state, density]
