@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { generateTraffic } from '../../functions/demo/generator.ts'
+import { tempDir } from '../../infra/minimesos/test-framework.ts'
 import type { FigureReport } from './suite/report.ts'
 
 async function bench(...args: readonly string[]) {
@@ -69,6 +72,14 @@ test('bench density: an instance takes less in company than alone', async () => 
   const { median, unit, reference } = figures.get('density')!
   assert.equal(unit, 'MiB')
   assert.ok(median < reference['alone']!.median)
+})
+
+test('bench clicks: every line of the input comes to a verdict, once and in the order of its client', async (t) => {
+  const lines = [...generateTraffic(3, 500).lines]
+  const file = join(tempDir(t), 'access.log')
+  writeFileSync(file, [...lines, 'not a line of a log', ''].join('\n'))
+  const figures = await measured('clicks', ['a'], '--records', '3000', '--input', file)
+  assert.equal(figures.get('clicks')!.unit, 'lines/s')
 })
 
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {

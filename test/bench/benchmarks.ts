@@ -3,6 +3,7 @@
  * @module
  */
 
+import { clicks } from './clicks.ts'
 import { density } from './density.ts'
 import { latency } from './latency.ts'
 import { state } from './state.ts'
@@ -10,4 +11,4 @@ import type { Benchmark } from './suite/benchmark.ts'
 import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
 
-export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state, density]
+export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state, density, clicks]

@@ -11,7 +11,15 @@ import { setImmediate } from 'node:timers/promises'
 import { headerBytesV1 } from '../../../sdk/frame.ts'
 import { monotonicUs } from './monotonic.ts'
 import { openSender, type Transport } from './senders.ts'
-import { dueAt, numberAt, partitions, recordStride, type TapeFrame, TapeMaker } from './workload.ts'
+import {
+  dueAt,
+  numberAt,
+  partitions,
+  recordStride,
+  type TapeFrame,
+  TapeMaker,
+  writeNumbers,
+} from './workload.ts'
 
 const tickUs = 1000
 /** Ticks made in advance, and sent round and round. */
@@ -38,7 +46,8 @@ for (let tick = 0; tick < ticks; tick++) {
   for (const frame of tape[tick % tape.length]!) {
     await sender.room()
     writeDue(frame, dueUs)
-    sender.send(frame, next[frame.partition]!)
+    writeNumbers(frame, next[frame.partition]!)
+    sender.send(frame)
     next[frame.partition]! += frame.count
   }
   await setImmediate() // sockets are read and written between ticks

@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { openSender, type Transport } from './senders.ts'
-import { makeTape, partitions, plannedRecords } from './workload.ts'
+import { makeTape, partitions, plannedRecords, writeNumbers } from './workload.ts'
 
 const [url, transport, stream, consumer] = process.argv.slice(2, 6) as [string, Transport, string, string]
 const [index, records] = process.argv.slice(6).map(Number) as [number, number]
@@ -23,7 +23,8 @@ while (sent < planned) {
   for (const frame of tape) {
     if (sent >= planned) break
     await sender.room()
-    sender.send(frame, next[frame.partition]! + index * 2 ** 31)
+    writeNumbers(frame, next[frame.partition]! + index * 2 ** 31)
+    sender.send(frame)
     next[frame.partition]! += frame.count
     sent += frame.count
     await setImmediate() // sockets are read and written between frames

@@ -9,8 +9,8 @@ import { namespace } from '../stage/runner.ts'
 import { receivedSubject, type Transport, windowRecords } from './senders.ts'
 import { keyBytes, partitions } from './workload.ts'
 
-/** Called for each record with its number's place; answers which producer it came from. */
-export type OnRecord = (partition: number, view: DataView, valueAt: number) => number
+/** Called for each record, with where it and its value begin; answers which producer it came from. */
+export type OnRecord = (partition: number, view: DataView, valueAt: number, recordAt: number) => number
 
 export interface ReceiverOptions {
   readonly url: string
@@ -63,14 +63,14 @@ function receiveBare(wire: Wire, { transport, stream, onRecord, onLot }: Receive
   const received = [0, 0]
   const told = [0, 0]
   let waiting = false
-  const count: OnRecord = (partition, view, valueAt) => {
-    const producer = onRecord(partition, view, valueAt)
+  const count: OnRecord = (partition, view, valueAt, recordAt) => {
+    const producer = onRecord(partition, view, valueAt, recordAt)
     received[producer]! += 1
     return producer
   }
   for (let partition = 0; partition < partitions; partition++) {
     wire.subscribe(`${namespace}.${stream}.${partition}`, (data) => {
-      if (transport === 'messages') count(partition, viewOf(data), keyBytes)
+      if (transport === 'messages') count(partition, viewOf(data), keyBytes, 0)
       else walk(data, headerBytesV1, viewOf(data).getUint32(28, true), partition, count)
       giveBackMemory(data)
       if (!waiting) setImmediate(tell)
@@ -102,7 +102,7 @@ function walk(
   for (let i = 0; i < count; i++) {
     const valueSize = view.getUint32(at, true)
     const keySize = view.getUint16(at + 4, true)
-    onRecord(partition, view, at + recordHeaderBytes + keySize)
+    onRecord(partition, view, at + recordHeaderBytes + keySize, at)
     at += recordBytes(keySize, valueSize)
   }
 }

@@ -10,7 +10,7 @@ import { connectWire, originOf, Producer, takeMemory, type Wire } from '../../..
 import { systemClock } from '../../../infra/clock.ts'
 import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
 import { namespace, streamOf } from '../stage/runner.ts'
-import { partitions, recordStride, type TapeFrame, writeNumbers } from './workload.ts'
+import { partitions, recordStride, type TapeFrame } from './workload.ts'
 
 export type Transport = 'channel' | 'frames' | 'messages'
 
@@ -18,8 +18,8 @@ export type Transport = 'channel' | 'frames' | 'messages'
 export const windowRecords = 30_000
 
 export interface Sender {
-  /** Numbers the records of a frame of the tape from `first`, and sends them. */
-  send(frame: TapeFrame, first: number): void
+  /** Sends a frame of a tape, whose records were numbered before. */
+  send(frame: TapeFrame): void
   /** Undefined if there is room. */
   room(): Promise<void> | undefined
   /** Resolves when all has left. */
@@ -52,9 +52,9 @@ class ChannelSender implements Sender {
   }
 
   /** A copy: the producer keeps it until it is acknowledged. */
-  send(frame: TapeFrame, first: number): void {
+  send(frame: TapeFrame): void {
     const bytes = takeMemory(frame.bytes.length)
-    bytes.set(writeNumbers(frame, first))
+    bytes.set(frame.bytes)
     this.#producer.send(this.#stream, frame.partition, bytes, frame.count)
   }
 
@@ -86,12 +86,11 @@ class BareSender implements Sender {
   }
 
   /** Where they lie: a frame's turn comes again only when what was sent after it was received. */
-  send(frame: TapeFrame, first: number): void {
-    const bytes = writeNumbers(frame, first)
-    const subject = this.#subjects[frame.partition]!
-    this.#sent += frame.count
+  send({ bytes, partition, count }: TapeFrame): void {
+    const subject = this.#subjects[partition]!
+    this.#sent += count
     if (!this.#messages) return this.#wire.publish(subject, bytes)
-    for (let i = 0, at = headerBytesV1; i < frame.count; i++, at += recordStride)
+    for (let i = 0, at = headerBytesV1; i < count; i++, at += recordStride)
       this.#wire.publish(subject, bytes.subarray(at + recordHeaderBytes, at + recordStride))
   }
 

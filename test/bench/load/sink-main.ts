@@ -1,7 +1,7 @@
 /**
- * The sink: `node sink-main.ts URL TRANSPORT STREAM RECORDS [WARM_UP_RECORDS]`. Checks the number of each record against the
- * last of the same producer and partition, and says what it saw when all have come, or when none has for a while. Told how
- * many are for warming up, it also measures how long the others took, since they were due.
+ * The sink: `node sink-main.ts SINK_OPTIONS`. Checks the number of each record against the last of the same producer and
+ * partition, and says what it saw when all have come, or when none has for a while. It can also measure how long they took
+ * since they were due.
  * @module
  */
 import { Checker } from './checker.ts'
@@ -9,7 +9,7 @@ import { LatencyMeter, type Percentiles } from './latency-meter.ts'
 import { monotonicUs } from './monotonic.ts'
 import { openReceiver } from './receivers.ts'
 import type { Transport } from './senders.ts'
-import { dueAt, partitions } from './workload.ts'
+import { dueAt, partitions, timeAt } from './workload.ts'
 
 /** What the sink says. */
 export interface SinkReport {
@@ -21,23 +21,32 @@ export interface SinkReport {
   readonly latency?: Percentiles
 }
 
+export interface SinkOptions {
+  readonly url: string
+  readonly transport: Transport
+  readonly stream: string
+  readonly planned: number
+  /** Where a record's number stands: at the head of its value, or in its event time, which functions pass on. */
+  readonly numberedBy: 'value' | 'time'
+  /** Latency is measured, but not of so many records at first. */
+  readonly warmUpRecords?: number
+}
+
 /** How long nothing may come: at first, since a runner starts meanwhile, and then. */
 const [firstWaitMs, stallMs] = [60_000, 15_000]
 
-const [url, transport, stream] = process.argv.slice(2, 5) as [string, Transport, string]
-const planned = Number(process.argv[5])
+const options = JSON.parse(process.argv[2]!) as SinkOptions
+const { planned, warmUpRecords, numberedBy } = options
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
-const meter = process.argv[6] === undefined ? undefined : new LatencyMeter(Number(process.argv[6]))
+const meter = warmUpRecords === undefined ? undefined : new LatencyMeter(warmUpRecords)
 const checker = new Checker(2 * partitions)
 let firstMs = 0
 let lastMs = performance.now()
 await openReceiver({
-  url,
-  transport,
-  stream,
-  onRecord(partition, view, valueAt) {
+  ...options,
+  onRecord(partition, view, valueAt, recordAt) {
     if (firstMs === 0) firstMs = performance.now()
-    const number = view.getUint32(valueAt, true)
+    const number = view.getUint32(numberedBy === 'value' ? valueAt : recordAt + timeAt, true)
     const producer = number >>> 31
     checker.see(2 * partition + producer, number & 0x7fffffff)
     meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())

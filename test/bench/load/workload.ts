@@ -24,6 +24,8 @@ export const valueBytes = 100
 /** Bytes of a record in a frame, and where its number lies in it. */
 export const recordStride = recordBytes(keyBytes, valueBytes)
 export const numberAt = recordHeaderBytes + keyBytes
+/** Where in a record's header its event time stands. */
+export const timeAt = 8
 /** Where in a value an open-loop load writes when the record was due. */
 export const dueAt = 8
 const tapeRecordsMax = 500_000
@@ -88,10 +90,9 @@ export class TapeMaker {
 }
 
 /** Numbers the records of a frame of the tape from `first`. The top bit tells the two producers apart. */
-export function writeNumbers({ bytes, words, count }: TapeFrame, first: number): Uint8Array {
+export function writeNumbers({ words, count }: TapeFrame, first: number): void {
   let at = (headerBytesV1 + numberAt) >> 2
   for (let i = 0; i < count; i++, at += recordStride >> 2) words[at] = first + i
-  return bytes
 }
 
 /** How many records the first frames of a tape hold that together have `records` or more: whole frames are sent. */
@@ -101,7 +102,7 @@ export function plannedRecords(tape: readonly TapeFrame[], records: number): num
   return planned
 }
 
-interface OpenFrame {
+export interface OpenFrame {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly view: DataView
   at: number
@@ -111,13 +112,13 @@ interface OpenFrame {
 const nobody = { low: 0, high: 0 }
 
 /** With a header, for those who send frames without a channel. */
-function tapeFrame(partition: number, { bytes: open, at, count }: OpenFrame): TapeFrame {
+export function tapeFrame(partition: number, { bytes: open, at, count }: OpenFrame): TapeFrame {
   const bytes = open.slice(0, at)
   stampHeader(bytes, { flags: 0, partition, producer: nobody, origin: nobody, epoch: 0, count, sequence: 0 })
   return { partition, bytes, view: new DataView(bytes.buffer), words: new Uint32Array(bytes.buffer), count }
 }
 
-function newFrame(sizeBytes: number): OpenFrame {
+export function newFrame(sizeBytes: number): OpenFrame {
   const bytes = new Uint8Array(sizeBytes)
   return { bytes, view: new DataView(bytes.buffer), at: headerBytesV1, count: 0 }
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Transport } from '../load/senders.ts'
-import type { SinkReport } from '../load/sink-main.ts'
+import type { SinkOptions, SinkReport } from '../load/sink-main.ts'
 import type { Checks } from '../suite/benchmark.ts'
 import type { Child } from './child.ts'
 import { CpuMeter } from './cpu.ts'
@@ -15,6 +15,9 @@ export interface ChainOptions {
   readonly loads: (start: Starter, url: string) => readonly Child[]
   /** Starts what stands in the middle, and answers its processes. None: the load goes straight to the sink. */
   readonly middle: StartMiddle | undefined
+  /** The stream that the sink reads. */
+  readonly output?: string
+  readonly numberedBy?: SinkOptions['numberedBy']
   /** Records whose latency does not count; undefined: none is measured. */
   readonly warmUpRecords?: number
 }
@@ -31,15 +34,18 @@ export interface ChainReport {
 
 /** Runs it once, from nothing to the last record. */
 export async function runChain(place: Place, options: ChainOptions): Promise<ChainReport> {
-  const { transport, loads: startLoads, middle: startMiddle, warmUpRecords } = options
+  const { transport, loads: startLoads, middle: startMiddle, warmUpRecords, numberedBy = 'value' } = options
   const { url, pid } = place.nats
   return await place.scene(async (start) => {
     const loads = startLoads(start, url)
     const plans = await Promise.all(loads.map((load) => load.says<{ planned: number }>()))
     const planned = plans.reduce((sum, plan) => sum + plan.planned, 0)
-    const from = startMiddle === undefined ? 'in' : 'out'
-    const warmUp = warmUpRecords === undefined ? [] : [String(warmUpRecords)]
-    const sink = start.script('load/sink-main.ts', url, transport, from, String(planned), ...warmUp)
+    const stream = options.output ?? (startMiddle === undefined ? 'in' : 'out')
+    const sinkOptions: SinkOptions = {
+      ...{ url, transport, stream, planned, numberedBy },
+      ...(warmUpRecords === undefined ? {} : { warmUpRecords }),
+    }
+    const sink = start.script('load/sink-main.ts', JSON.stringify(sinkOptions))
     await sink.says()
     const middle = (await startMiddle?.(place, start)) ?? []
     const meter = new CpuMeter({
