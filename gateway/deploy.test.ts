@@ -230,6 +230,8 @@ test('Deploy refuses a multipart upload whose bundle or map is too large while i
 test('Deploy onto a full or failing bundle store stores nothing and says so', async () => {
   const failing = (message: string) => ({
     put: () => Promise.reject(new CodedError('ERR_BUNDLE_STORE', message)),
+    list: () => Promise.resolve([]),
+    removeUntouched: () => Promise.resolve(false),
   })
   const attempts = [
     [507, 'ERR_STORAGE_FULL', 'Cannot store a bundle: the disk of nats-server is full. Make room'],

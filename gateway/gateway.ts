@@ -20,6 +20,7 @@ import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
+import { type BundleShelf, startCollector } from './deploy/collector.ts'
 import { type BundleSink, Deployer } from './deploy/deploy.ts'
 import { refuse } from './errors.ts'
 import { ensureLogs, untilMade } from './follow/logs.ts'
@@ -48,7 +49,7 @@ export interface GatewayOptions {
   /** The connection of the channels. */
   readonly wire: Wire
   readonly store: Store
-  readonly bundles: BundleSink
+  readonly bundles: BundleSink & BundleShelf
   readonly clock: Clock
   readonly log: Log
   /** Bytes that the ingest holds for one stream before it says that it is full. */
@@ -113,10 +114,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, () => {
     leads = true
     const stopRawIngest = rawIngest.start()
+    const stopCollector = startCollector({ store, bundles, namespace, clock, log })
     republish.adopt(catalog.current)
     return () => {
       leads = false
       stopRawIngest()
+      stopCollector()
       republish.stop()
     }
   })

@@ -7,7 +7,12 @@ import { CodedError } from '../sdk/errors.ts'
 /** How long one request may take; a restart of nats-server loses those in flight. */
 export const requestTimeoutMs = 2_000
 
-export const apiCodes = { insufficientResources: 10023, wrongLastSequence: 10071, noMessage: 10037 }
+export const apiCodes = {
+  insufficientResources: 10023,
+  wrongLastSequence: 10071,
+  noMessage: 10037,
+  notDeleted: 10057,
+}
 
 export function apiCode(error: unknown): number | undefined {
   return (error as { code?: number }).code

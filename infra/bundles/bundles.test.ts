@@ -105,6 +105,29 @@ test('Bundles.remove leaves nothing of it behind', async (t) => {
   assert.equal((await (await jetstreamManager(nc)).streams.info(stream)).state.messages, 2)
 })
 
+test('Bundles.removeUntouched removes what it was shown, unless it was put again since', async (t) => {
+  const { nc, bundles } = await setUp(t)
+  const later = await openBundles(nc, 10_000, () => Date.now() + 3_600_000)
+  const bytes = randomBytes(300_000)
+  const name = await bundles.put(bytes)
+  await bundles.put(Buffer.from('another'))
+  const shown = async () => (await bundles.list()).find(({ sha256 }) => sha256 === name)!
+  const first = await shown()
+  assert.ok(Math.abs(Date.now() - first.touchedMs) < 60_000)
+  assert.equal((await bundles.list()).length, 2)
+  await bundles.put(bytes) // a moment later: not worth a write
+  assert.deepEqual(await shown(), first)
+  await later.put(bytes) // an hour later
+  assert.equal(await bundles.removeUntouched(first), false)
+  assert.deepEqual(Buffer.from(await bundles.get(name)), bytes)
+  const again = await shown()
+  assert.ok(again.revision > first.revision && again.touchedMs >= first.touchedMs)
+  assert.equal(await bundles.removeUntouched(again), true)
+  assert.equal(await bundles.removeUntouched(again), false)
+  assert.equal(await bundles.has(name), false)
+  assert.deepEqual((await bundles.list()).length, 1)
+})
+
 test('Bundles survives a kill of nats-server', async (t) => {
   const { dir, server, bundles } = await setUp(t)
   const bytes = randomBytes(300_000)

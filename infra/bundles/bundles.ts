@@ -10,6 +10,8 @@
  *  B2. `put` has answered: the store acknowledged every part and told the right digest when asked again.
  *  B3. Every call ends within its time, whatever the store does.
  *  B4. A put that failed leaves nothing behind, if the store can still be told so.
+ *  B5. What `put` has answered for is not removed as unused within the time that it takes to refer to it: a put of what is
+ *      there already touches it, and `removeUntouched` removes a revision that it was shown, no later one.
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto'
@@ -35,7 +37,21 @@ export interface Bundles {
   has(sha256: string): Promise<boolean>
   /** Removes it if it is there; works on a full store too. @throws {CodedError} ERR_BUNDLE_STORE */
   remove(sha256: string): Promise<void>
+  /** All that are there. @throws {CodedError} ERR_BUNDLE_STORE */
+  list(): Promise<readonly StoredBundle[]>
+  /** Removes it unless it was put again since (B5). @returns Whether it did. @throws {CodedError} ERR_BUNDLE_STORE */
+  removeUntouched(found: StoredBundle): Promise<boolean>
 }
+
+export interface StoredBundle {
+  readonly sha256: string
+  readonly revision: number
+  /** When it was put last, give or take `touchAfterMs`; by nats-server's clock. */
+  readonly touchedMs: number
+}
+
+/** A put of what was put less long ago does not touch it: that would be a write for each deploy. */
+export const touchAfterMs = 30 * 60_000
 
 /** What names an object's parts. */
 interface ObjectInfo {
@@ -53,10 +69,19 @@ interface ObjectInfo {
 interface Found extends ObjectInfo {
   /** Of the message that says it: for compare-and-set. */
   readonly revision: number
+  /** Of the same. */
+  readonly touchedMs: number
 }
 
-/** @param timeoutMs How long a call may take; restarts of nats-server are waited for within it. */
-export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promise<Bundles> {
+/**
+ * @param timeoutMs How long a call may take; restarts of nats-server are waited for within it.
+ * @param nowMs Wall time, milliseconds since 1970.
+ */
+export async function openBundles(
+  nc: NatsConnection,
+  timeoutMs = 10_000,
+  nowMs: () => number = Date.now,
+): Promise<Bundles> {
   // Without the check of the API: a runner may not ask for it.
   const js = jetstream(nc, { checkAPI: false, timeout: requestTimeoutMs })
   const manager = await js.jetstreamManager(false)
@@ -73,16 +98,36 @@ export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promi
     const message = await manager.direct.getMessage(stream, { last_by_subj: infoSubject(sha256) })
     if (message === null) return undefined
     const found = message.json<ObjectInfo>()
-    return found.deleted === true ? undefined : { ...found, revision: message.seq }
+    if (found.deleted === true) return undefined
+    return { ...found, revision: message.seq, touchedMs: message.time.getTime() }
   }
 
   async function put(bytes: Uint8Array): Promise<string> {
     const sha256 = hashOf(bytes)
     for (;;) {
       const before = await info(sha256)
-      if (before?.digest === digestOf(sha256)) return sha256 // B2, by the second time round at the latest
-      await write(sha256, bytes, before)
+      if (before?.digest !== digestOf(sha256)) await write(sha256, bytes, before)
+      else if (nowMs() - before.touchedMs < touchAfterMs || (await touch(before))) return sha256 // B2
     }
+  }
+
+  /** Says it anew, with a revision and a time of its own (B5). @returns False if another was faster. */
+  async function touch({ revision, touchedMs: _, ...named }: Found): Promise<boolean> {
+    try {
+      await name({ ...named, mtime: new Date().toISOString() }, revision)
+      return true
+    } catch (error) {
+      if (apiCode(error) !== apiCodes.wrongLastSequence) throw error
+      return false
+    }
+  }
+
+  /** Publishes what names the parts, in place of the revision before; 0 if there must be none. */
+  async function name(named: ObjectInfo, revision: number): Promise<void> {
+    const replaces = headers()
+    replaces.set('Nats-Rollup', 'sub')
+    const expect = { lastSubjectSequence: revision }
+    await js.publish(infoSubject(named.name), JSON.stringify(named), { headers: replaces, expect })
   }
 
   /** Writes it in place of `before`; does nothing if another was faster. */
@@ -101,10 +146,7 @@ export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promi
       for (let at = 0; at < bytes.length; at += partBytesMax) {
         await js.publish(partsSubject(named), bytes.subarray(at, at + partBytesMax))
       }
-      const replaces = headers()
-      replaces.set('Nats-Rollup', 'sub')
-      const expect = { lastSubjectSequence: before?.revision ?? 0 }
-      await js.publish(infoSubject(sha256), JSON.stringify(named), { headers: replaces, expect })
+      await name(named, before?.revision ?? 0)
     } catch (error) {
       await forget(named).catch(() => {}) // B4; the first error tells more
       if (apiCode(error) !== apiCodes.wrongLastSequence) throw error
@@ -138,6 +180,31 @@ export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promi
     if (found === undefined) return
     await manager.streams.deleteMessage(stream, found.revision, false)
     await forget(found)
+  }
+
+  async function list(): Promise<StoredBundle[]> {
+    await open()
+    const { state } = await manager.streams.info(stream, { subjects_filter: infoSubjects })
+    const found: StoredBundle[] = []
+    for (const subject of Object.keys(state.subjects ?? {})) {
+      const sha256 = nameIn(subject)
+      const stored = await info(sha256)
+      if (stored !== undefined) found.push({ sha256, revision: stored.revision, touchedMs: stored.touchedMs })
+    }
+    return found
+  }
+
+  async function removeUntouched({ sha256, revision }: StoredBundle): Promise<boolean> {
+    const found = await info(sha256)
+    if (found?.revision !== revision) return false
+    try {
+      await manager.streams.deleteMessage(stream, revision, false)
+    } catch (error) {
+      if (apiCode(error) !== apiCodes.notDeleted) throw error
+      return false // a put has just replaced it
+    }
+    await forget(found)
+    return true
   }
 
   async function* parts(info: ObjectInfo) {
@@ -174,6 +241,8 @@ export async function openBundles(nc: NatsConnection, timeoutMs = 10_000): Promi
     get: (sha256) => bounded(`get bundle ${sha256}`, () => get(sha256)),
     has: async (sha256) => (await bounded(`look for bundle ${sha256}`, () => info(sha256))) !== undefined,
     remove: (sha256) => bounded(`remove bundle ${sha256}`, () => remove(sha256)),
+    list: () => bounded('list the bundles', list),
+    removeUntouched: (found) => bounded(`remove bundle ${found.sha256}`, () => removeUntouched(found)),
   }
 }
 
@@ -200,8 +269,14 @@ function base64(bytes: Buffer): string {
   return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 }
 
+const infoSubjects = `$O.${bucket}.M.>`
+
 function infoSubject(sha256: string): string {
   return `$O.${bucket}.M.${base64(Buffer.from(sha256))}`
+}
+
+function nameIn(subject: string): string {
+  return Buffer.from(subject.slice(infoSubjects.length - 1), 'base64url').toString()
 }
 
 function partsSubject(info: ObjectInfo): string {

@@ -1,2 +1,2 @@
 /** The front door of bundles/: the code of functions, kept under its hash. */
-export { type Bundles, openBundles } from './bundles.ts'
+export { type Bundles, openBundles, type StoredBundle } from './bundles.ts'

@@ -10,6 +10,7 @@ export const storeSchema = 1
 
 export const paths = {
   schema: '/schema',
+  namespaces: '/ns',
   streams: (ns: string) => `/ns/${ns}/streams`,
   stream: (ns: string, stream: string) => `/ns/${ns}/streams/${stream}`,
   /** Readers over HTTP that hold a stream back; under each stream so that a watch sees them. */
