@@ -201,7 +201,13 @@ export class Worker {
   }
 
   #isolate(batch: readonly TakenFrame[]): Promise<BatchResult> {
-    const input = batch.map((frame) => ({ ...frame, skip: frame.skip + frame.finished }))
+    const input = batch.map(({ stream, partition, bytes, header, skip, finished }) => ({
+      stream,
+      partition,
+      bytes,
+      header,
+      skip: skip + finished,
+    }))
     return this.#options.isolate.run(input, this.#options.clock.nowMs())
   }
 

@@ -71,6 +71,20 @@ function malformed(what: string, detail: Record<string, unknown> = {}): CodedErr
   return new CodedError('ERR_FRAME_MALFORMED', `Cannot read a frame: ${what}`, { detail })
 }
 
+/** Ids met lately, by their low words: spelling one costs more than reading a small frame. */
+const spelled = new Map<number, { readonly high: number; readonly text: string }>()
+const spelledMax = 1024
+
+/** A 64-bit id as 16 hex digits. */
+export function idText(high: number, low: number): string {
+  const known = spelled.get(low)
+  if (known?.high === high) return known.text
+  const text = hex32(high) + hex32(low)
+  if (spelled.size >= spelledMax) spelled.clear()
+  spelled.set(low, { high, text })
+  return text
+}
+
 function hex32(value: number): string {
   return value.toString(16).padStart(8, '0')
 }
@@ -107,8 +121,8 @@ export function parseFrame(bytes: Uint8Array): FrameHeader {
     flags,
     headerBytes,
     partition: view.getUint16(6, true),
-    producer: hex32(view.getUint32(12, true)) + hex32(view.getUint32(8, true)),
-    origin: hex32(view.getUint32(20, true)) + hex32(view.getUint32(16, true)),
+    producer: idText(view.getUint32(12, true), view.getUint32(8, true)),
+    origin: idText(view.getUint32(20, true), view.getUint32(16, true)),
     epoch: view.getUint32(24, true),
     count,
     sequence,

@@ -48,6 +48,10 @@ export interface TakenFrame {
   finished: number
 }
 
+interface QueuedFrame extends TakenFrame {
+  readonly channel: InChannel
+}
+
 export interface ConsumerOptions {
   readonly wire: Wire
   readonly namespace: string
@@ -88,7 +92,7 @@ export class Consumer {
   readonly #fences = new Map<string, number>()
   readonly #accounts = new Map<string, Account>()
   readonly #stops: (() => void)[]
-  #queue: TakenFrame[] = []
+  #queue: QueuedFrame[] = []
   #head = 0
   #channelCount = 0
   #queuedBytes = 0
@@ -134,6 +138,7 @@ export class Consumer {
       const frame = this.#queue[this.#head]!
       if (taken.length > 0 && bytes + frame.bytes.length > bytesMax) break
       taken.push(frame)
+      frame.channel.taken = frame.header.sequence + frame.header.count
       bytes += frame.bytes.length
       this.#head += 1
     }
@@ -149,8 +154,7 @@ export class Consumer {
   done(frame: TakenFrame, records: number): void {
     frame.finished += records
     this.#account(frame.stream).processed += records
-    const channel = this.#channelOf(frame)
-    if (channel === undefined) return
+    const { channel } = frame as QueuedFrame
     channel.through = frame.header.sequence + frame.skip + frame.finished
     channel.open -= records
     channel.dirty = true
@@ -164,8 +168,7 @@ export class Consumer {
     const account = this.#account(frame.stream)
     account.processed -= 1
     account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
-    const channel = this.#channelOf(frame)
-    if (channel === undefined) return
+    const { channel } = frame as QueuedFrame
     channel.dropped = oneMore(channel.dropped, reason)
     const position = mark?.get(channel)
     if (position !== undefined) position.dropped = oneMore(position.dropped, reason)
@@ -194,7 +197,7 @@ export class Consumer {
    * What a killed owner had not announced, it had not touched; the next one gets it.
    */
   announce(): void {
-    this.#sendCredits((channel) => channel.expected !== undefined && channel.expected > channel.told, 0)
+    this.#sendCredits((channel) => channel.taken > channel.told, 0)
   }
 
   /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
@@ -255,10 +258,6 @@ export class Consumer {
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
     this.#queue = []
     this.#head = 0
-  }
-
-  #channelOf(frame: TakenFrame): InChannel | undefined {
-    return this.#partitions.get(`${frame.stream}.${frame.partition}`)?.channels.get(frame.header.producer)
   }
 
   #onFrame(owned: InPartition, bytes: Uint8Array): void {
@@ -364,7 +363,8 @@ export class Consumer {
     channel.expected = end
     channel.open += header.count - skip
     this.#queuedBytes += bytes.length
-    this.#queue.push({ stream: owned.stream, partition: owned.partition, bytes, header, skip, finished: 0 })
+    const { stream, partition } = owned
+    this.#queue.push({ stream, partition, bytes, header, skip, finished: 0, channel })
     if (this.queuedFrames === 1) this.#options.onFrames()
   }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { CodedError } from '../../sdk/errors.ts'
-import { idWords } from '../../sdk/frame.ts'
+import { idText, idWords } from '../../sdk/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 const magic = 0xce
@@ -77,8 +77,7 @@ export function decodeCredit(bytes: Uint8Array): Credit {
   const consumer = reader.name()
   const entries = Array.from({ length: count }, () => readEntry(reader))
   reader.end()
-  const owner = high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0')
-  return { consumer, owner, epoch, entries }
+  return { consumer, owner: idText(high, low), epoch, entries }
 }
 
 function readEntry(reader: ByteReader): CreditEntry {

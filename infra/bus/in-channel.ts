@@ -18,6 +18,8 @@ export interface InChannel {
   /** The same, as far as `acknowledge` has released it. */
   acknowledged: number
   acknowledgedDropped: Readonly<Record<string, number>>
+  /** Behind the last record that the caller took. */
+  taken: number
   /** The `expected` that its producer was last told. */
   told: number
   /** Records accepted and not done. */
@@ -38,6 +40,7 @@ export function openChannel(header: FrameHeader, nowMs: number): InChannel {
     dropped: {},
     acknowledged: 0,
     acknowledgedDropped: {},
+    taken: 0,
     told: 0,
     open: 0,
     dirty: false,

@@ -22,7 +22,7 @@ export interface NatsHandler {
 
 /** A server's control lines are at most so long, but for INFO, which may list a cluster. */
 const lineBytesMax = 1024 * 1024
-const lf = 10
+const [lf, cr] = [10, 13]
 
 export class NatsParser {
   readonly #handler: NatsHandler
@@ -51,22 +51,21 @@ export class NatsParser {
   #readLine(piece: Buffer, at: number, end: number): number {
     const found = piece.indexOf(lf, at)
     if (found < 0 || found >= end) {
-      this.#line += piece.toString('latin1', at, end)
+      this.#line += latin1(piece, at, end)
       if (this.#line.length > lineBytesMax) throw new Error(`a control line of ${this.#line.length} bytes`)
       return end
     }
-    const line = this.#line + piece.toString('latin1', at, found)
+    const line = this.#line + latin1(piece, at, found)
     this.#line = ''
-    this.#control(line.endsWith('\r') ? line.slice(0, -1) : line)
+    this.#control(line.charCodeAt(line.length - 1) === cr ? line.slice(0, -1) : line)
     return found + 1
   }
 
   #control(line: string): void {
+    if (line.startsWith('MSG ')) return this.#begin(line)
     const gap = line.indexOf(' ')
     const word = gap < 0 ? line : line.slice(0, gap)
     switch (word) {
-      case 'MSG':
-        return this.#begin(line)
       case 'PING':
         return this.#handler.ping()
       case 'PONG':
@@ -84,12 +83,12 @@ export class NatsParser {
 
   /** `MSG <subject> <sid> [reply-to] <bytes>` */
   #begin(line: string): void {
-    const words = line.split(' ')
-    const bytes = Number(words.at(-1))
-    const sid = Number(words[2])
-    if (words.length < 4 || !Number.isSafeInteger(bytes) || bytes < 0 || !Number.isSafeInteger(sid))
-      throw new Error(`a message '${line.slice(0, 80)}'`)
-    this.#subject = words[1]!
+    const sidAt = line.indexOf(' ', 4) + 1
+    const sidEnd = line.indexOf(' ', sidAt)
+    const bytes = decimal(line, line.lastIndexOf(' ') + 1, line.length)
+    const sid = decimal(line, sidAt, sidEnd)
+    if (sidAt === 0 || bytes < 0 || sid < 0) throw new Error(`a message '${line.slice(0, 80)}'`)
+    this.#subject = line.slice(4, sidAt - 1)
     this.#sid = sid
     this.#payload = this.#memory(bytes)
     this.#filled = 0
@@ -111,4 +110,20 @@ export class NatsParser {
     }
     return at + part + skipped
   }
+}
+
+function latin1(piece: Buffer, from: number, to: number): string {
+  return piece.toString('latin1', from, to)
+}
+
+/** A whole number below 2^31 written there, else -1. */
+function decimal(text: string, from: number, to: number): number {
+  let value = from < to ? 0 : -1
+  for (let i = from; i < to; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+    if (value > 0x7fffffff) return -1
+  }
+  return value
 }
