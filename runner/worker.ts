@@ -468,6 +468,7 @@ function addInputs(rows: readonly InputLedger[]): InputLedger[] {
             dropped: addCounts(sum.dropped, row.dropped),
             repeats: sum.repeats + row.repeats,
             gaps: sum.gaps + row.gaps,
+            stateLost: sum.stateLost + row.stateLost,
             refused: addCounts(sum.refused, row.refused),
           },
     )

@@ -2,7 +2,8 @@
  * Beacon: a frame without records, by which a producer tells where it stands (docs/design/0002-channels.md).
  *
  * The frame's sequence is the producer's next. The body is the sequence of the oldest record that it still holds and,
- * for each consumer it knows, the epoch of the owner it serves and the position at which that owner goes on.
+ * for each consumer it knows, the epoch of the owner it serves, the position at which that owner goes on, and the first
+ * sequence that ever counted for that consumer.
  * @module
  */
 import { type FrameHeader, frameFlags, headerBytesV1, type IdWords, stampHeader } from '../../sdk/frame.ts'
@@ -13,6 +14,8 @@ export interface BeaconEntry {
   /** 0 before the first owner. */
   readonly epoch: number
   readonly position: number
+  /** First sequence that counts for this consumer: it was not there before. */
+  readonly from: number
 }
 
 export interface Beacon {
@@ -37,6 +40,7 @@ export function encodeBeacon(stamp: BeaconStamp, beacon: Beacon): Uint8Array {
     writer.name(entry.consumer)
     writer.u32(entry.epoch)
     writer.u48(entry.position)
+    writer.u48(entry.from)
   }
   const frame = writer.finish()
   stampHeader(frame, { ...stamp, flags: frameFlags.beacon, count: 0 })
@@ -51,6 +55,7 @@ export function decodeBeacon(frame: Uint8Array, header: FrameHeader): Beacon {
     consumer: reader.name(),
     epoch: reader.u32(),
     position: reader.u48(),
+    from: reader.u48(),
   }))
   reader.end()
   return { oldest, entries }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import type { StreamDescriptor } from '../control/messages.ts'
-import { Consumer, type TakenFrame } from './consumer.ts'
+import { Consumer, type StatePositions, type TakenFrame } from './consumer.ts'
 import { originOf, Producer } from './producer.ts'
 import { type SimClient, SimNet } from './sim-net.ts'
 
@@ -21,6 +21,12 @@ const output: StreamDescriptor = {
   consumers: [{ name: 'sink', backPressure: 'block' }],
 }
 const owned = [0, 1]
+
+/** The state of one moment, and by partition what it contains. */
+interface Checkpoint {
+  readonly state: ReadonlySet<string>
+  readonly positions: readonly StatePositions[]
+}
 
 interface Owner {
   readonly client: SimClient
@@ -42,6 +48,9 @@ class Bench {
   readonly seen = new Map<string, number[]>()
   readonly sink: Consumer
   owner: Owner
+  /** What the owner has processed, as its state: it begins with that of the last checkpoint. */
+  state = new Set<string>()
+  checkpoint: Checkpoint | undefined
   #epoch = 0
 
   constructor(producers: number, bufferBytesMax?: number) {
@@ -59,6 +68,7 @@ class Bench {
     const epoch = ++this.#epoch
     const producer = this.#producer(client, 'f', 0, epoch, output)
     this.owner = { client, consumer: this.#consumer(client, 'f', epoch, 's'), producer, hand: [] }
+    this.state = new Set(this.checkpoint?.state)
     return this.owner
   }
 
@@ -83,10 +93,25 @@ class Bench {
       const now = all.slice(0, left)
       producer.send('o', frame.partition, frameOf(now), now.length)
       consumer.done(frame, now.length)
+      this.#keep(frame.partition, now)
       left -= now.length
       if (now.length === all.length) hand.shift()
     }
     this.acknowledge()
+  }
+
+  #keep(partition: number, records: readonly { readonly value: Uint8Array }[]): void {
+    for (const { value } of records) {
+      const id = `${partition} ${Buffer.from(value).toString('hex')}`
+      assert.ok(!this.state.has(id), `twice in the state: ${id}`)
+      this.state.add(id)
+    }
+  }
+
+  /** Between two batches. */
+  takeCheckpoint(): void {
+    const { consumer } = this.owner
+    this.checkpoint = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
   }
 
   acknowledge(): void {
@@ -193,6 +218,7 @@ class Bench {
       clock: this.clock,
       windowBytes: 4096,
       onFrames: () => undefined,
+      ...(name === 'f' ? { contains: (_stream, partition) => this.checkpoint?.positions[partition] } : {}),
     })
     consumer.own(of, owned)
     return consumer
@@ -272,6 +298,9 @@ async function run(
       case 'owner':
         await onOwnerChange(step.how)
         break
+      case 'checkpoint':
+        bench.takeCheckpoint()
+        break
     }
     await Promise.resolve()
   }
@@ -285,6 +314,7 @@ type Action =
   | { kind: 'reconnect'; who: number }
   | { kind: 'time'; ms: number }
   | { kind: 'owner'; how: 'leave' | 'kill' }
+  | { kind: 'checkpoint' }
 
 test('channels lose nothing, repeat nothing and keep order through broken connections', async () => {
   await fc.assert(
@@ -350,6 +380,73 @@ test('channels account exactly for owners that leave or are killed', async () =>
   )
 })
 
+const withCheckpoints = fc.oneof(
+  { weight: 10, arbitrary: withOwners },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('checkpoint' as const) }) },
+)
+
+test('Consumer counts exactly what state out of a checkpoint lacks, and takes nothing twice into it', async () => {
+  let lostOnce = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
+      const bench = new Bench(2, 16_384)
+      bench.takeCheckpoint()
+      await run(bench, actions as Action[], async (how) => {
+        await bench.endOwner(how)
+        bench.newOwner()
+      })
+      await bench.settle()
+      // One that is silent since its connection broke has not heard of the owner: what is lost counts when it speaks.
+      for (const producer of [0, 1]) for (const partition of owned) bench.send(producer, partition, 1)
+      await bench.settle()
+      const sent = bench.producers.flatMap((each) => each.sent).reduce((sum, each) => sum + each, 0)
+      const { stateLost } = bench.owner.consumer.ledger()[0]!
+      assert.equal(stateLost, sent - bench.state.size)
+      if (stateLost > 0) lostOnce++
+    }),
+    { numRuns: 1000 },
+  )
+  assert.ok(lostOnce > 50, `${lostOnce} histories in which something was lost`)
+})
+
+test('Consumer counts nothing as lost of a producer that had other consumers before', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock(1000)
+  const wire = net.connect()
+  const producer = new Producer({ wire, namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock })
+  producer.setStream({ ...stream, consumers: [] })
+  const send = (): void => producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  const deliver = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) {
+      while (net.step(0)) await Promise.resolve()
+      clock.advance(300)
+    }
+  }
+  for (let i = 0; i < 5; i++) send()
+  await deliver()
+  producer.setStream(stream)
+  const contains = (): StatePositions => ({ lost: 3, positions: [] })
+  const onFrames = (): void => undefined
+  const consumer = new Consumer({
+    wire: net.connect(),
+    namespace: 'n',
+    name: 'f',
+    epoch: 1,
+    clock,
+    onFrames,
+    contains,
+  })
+  consumer.own('s', [0])
+  send()
+  await deliver()
+  assert.equal(consumer.queuedFrames, 1)
+  assert.equal(consumer.ledger()[0]!.stateLost, 3)
+  assert.deepEqual(
+    consumer.positions('s', 0).positions.map(({ through }) => through),
+    [5],
+  )
+})
+
 test('Consumer refuses frames of an epoch that its origin has left behind', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 3)
@@ -358,7 +455,7 @@ test('Consumer refuses frames of an epoch that its origin has left behind', asyn
   const options = { wire: client, namespace: 'n', origin: originOf('n', 'p', 0), clock: bench.clock }
   const newer = new Producer({ ...options, epoch: 2 })
   newer.setStream(stream)
-  newer.send('s', 0, frameOf([record(0, 0)]), 1)
+  newer.send('s', 0, frameOf([record(7, 0)]), 1)
   await bench.deliver(1000, 1)
   bench.send(0, 0, 5)
   await bench.deliver(1000, 1)

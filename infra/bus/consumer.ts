@@ -7,15 +7,19 @@
  *  C2. The queue holds at most the windows granted, plus one frame for each channel.
  *  C3. received = processed + dropped + queued or in the caller's hands; a gap is counted, once, when it is proven.
  *  C4. A frame of an epoch that its origin has left behind is refused (I8).
+ *  C5. Where the owner began with state that contains a producer's records below S, those from S to the position at which
+ *      the channel goes on are counted as `stateLost`, once; none below S is taken again.
  */
 import { randomBytes } from 'node:crypto'
 import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { InputLedger } from '../control/messages.ts'
-import { type Beacon, decodeBeacon } from './beacon.ts'
+import { type Beacon, type BeaconEntry, decodeBeacon } from './beacon.ts'
 import { type Claim, encodeClaim, readClaim } from './claim.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
 import {
+  type Contained,
+  containedOf,
   creditOf,
   type InChannel,
   type InPosition,
@@ -63,16 +67,28 @@ export interface ConsumerOptions {
   readonly windowBytes?: number
   /** Called when a frame has come into an empty queue. */
   readonly onFrames: () => void
+  /** What the state that the owner begins with contains of a partition; undefined: there is no such state. */
+  readonly contains?: (stream: string, partition: number) => StatePositions | undefined
   /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
   readonly onSuperseded?: (claim: Claim) => void
 }
 
 /** How far channels were at some moment. */
 export type Mark = Map<InChannel, InPosition>
+/** The records of a partition of a stream that state contains, and how many it lacks for good. */
+export interface StatePositions {
+  readonly lost: number
+  readonly positions: readonly Contained[]
+}
 
 interface InPartition {
   readonly stream: string
   readonly partition: number
+  /** What the state contains of producers that have no channel: of silent ones, and as the owner began. */
+  readonly contained: Map<string, Contained>
+  /** Whether there was state when the owner began: else none can be lost. */
+  readonly hadState: boolean
+  lost: number
   readonly channels: Map<string, InChannel>
   readonly unsubscribe: () => void
 }
@@ -119,10 +135,23 @@ export class Consumer {
       const channels = new Map<string, InChannel>()
       const receive = (bytes: Uint8Array): void => this.#onFrame(owned, bytes)
       const unsubscribe = wire.subscribe(partitionSubject(namespace, stream, partition), receive)
-      const owned: InPartition = { stream, partition, channels, unsubscribe }
+      const state = this.#options.contains?.(stream, partition)
+      const contained = new Map(state?.positions.map((each) => [each.producer, each]))
+      const since = { contained, hadState: state !== undefined, lost: state?.lost ?? 0 }
+      const owned: InPartition = { stream, partition, ...since, channels, unsubscribe }
       this.#partitions.set(key, owned)
     }
     this.#claim()
+  }
+
+  /** What the state contains of a partition at this moment, as the next owner is to be told. */
+  positions(stream: string, partition: number): StatePositions {
+    const owned = this.#partitions.get(`${stream}.${partition}`)
+    if (owned === undefined) return { lost: 0, positions: [] }
+    const positions = new Map(owned.contained)
+    for (const channel of owned.channels.values())
+      if (channel.expected !== undefined) positions.set(channel.producer, containedOf(channel))
+    return { lost: owned.lost, positions: [...positions.values()] }
   }
 
   /** Bytes in the queue. */
@@ -218,6 +247,7 @@ export class Consumer {
   ledger(): InputLedger[] {
     return [...this.#accounts.values()].map((a) => ({
       ...a,
+      stateLost: this.#stateLost(a.stream),
       dropped: { ...a.dropped },
       refused: { ...a.refused },
     }))
@@ -292,9 +322,11 @@ export class Consumer {
 
   /** The slot has a new holder: its older producers will not speak again. */
   #dropOlder(origin: string, epoch: number): void {
-    for (const { channels } of this.#partitions.values()) {
+    const isOlder = (each: InChannel | Contained): boolean => each.origin === origin && each.epoch < epoch
+    for (const { channels, contained } of this.#partitions.values()) {
+      for (const [producer, each] of contained) if (isOlder(each)) contained.delete(producer)
       for (const [producer, channel] of channels) {
-        if (channel.origin !== origin || channel.epoch >= epoch) continue
+        if (!isOlder(channel)) continue
         channels.delete(producer)
         this.#channelCount -= 1
       }
@@ -313,6 +345,7 @@ export class Consumer {
     const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
     for (const [producer, channel] of owned.channels) {
       if (channel.open > 0 || channel.heardMs > beforeMs) continue
+      if (channel.expected !== undefined) owned.contained.set(producer, containedOf(channel))
       owned.channels.delete(producer)
       this.#channelCount -= 1
     }
@@ -329,9 +362,10 @@ export class Consumer {
     if (mine === undefined) return // it does not know us yet: it will beacon again when it does
     if (channel.expected === undefined) {
       if (mine.epoch !== this.#options.epoch) return this.#sendCredit(owned, channel, creditFlags.fresh)
-      channel.expected = mine.position
-      channel.through = mine.position
-      channel.acknowledged = mine.position
+      const position = this.#goOn(owned, header.producer, mine)
+      channel.expected = position
+      channel.through = position
+      channel.acknowledged = position
     }
     if (beacon.oldest > channel.expected) {
       account.gaps += beacon.oldest - channel.expected
@@ -339,6 +373,22 @@ export class Consumer {
       channel.dirty = true
     }
     this.#sendCredit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
+  }
+
+  /** Where a channel goes on, and what that means for the state (C5). */
+  #goOn(owned: InPartition, producer: string, { position, from }: BeaconEntry): number {
+    const { contained } = owned
+    const since = contained.get(producer)?.through ?? from
+    const isKnown = contained.delete(producer)
+    if (!owned.hadState && !isKnown) return position
+    owned.lost += Math.max(0, position - since)
+    return Math.max(position, since)
+  }
+
+  #stateLost(stream: string): number {
+    let lost = 0
+    for (const owned of this.#partitions.values()) if (owned.stream === stream) lost += owned.lost
+    return lost
   }
 
   #onRecords(
@@ -453,7 +503,16 @@ export class Consumer {
   #account(stream: string): Account {
     let account = this.#accounts.get(stream)
     if (account === undefined) {
-      account = { stream, received: 0, processed: 0, dropped: {}, repeats: 0, gaps: 0, refused: {} }
+      account = {
+        stream,
+        received: 0,
+        processed: 0,
+        dropped: {},
+        repeats: 0,
+        gaps: 0,
+        stateLost: 0,
+        refused: {},
+      }
       this.#accounts.set(stream, account)
     }
     return account

@@ -49,7 +49,9 @@ test('decodeCredit refuses every truncation and any garbage with a CodedError', 
 })
 
 test('decodeBeacon gives back what encodeBeacon wrote', () => {
-  const entries = fc.array(fc.record({ consumer: name, epoch: u32, position: u48 }), { maxLength: 5 })
+  const entries = fc.array(fc.record({ consumer: name, epoch: u32, position: u48, from: u48 }), {
+    maxLength: 5,
+  })
   fc.assert(
     fc.property(u48, u48, entries, (sequence, oldest, list) => {
       const id = idWords('0123456789abcdef')

@@ -5,6 +5,7 @@ export {
   Consumer,
   type ConsumerOptions,
   type Mark,
+  type StatePositions,
   type TakenFrame,
   windowBytesDefault,
 } from './consumer.ts'

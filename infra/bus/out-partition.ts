@@ -218,6 +218,7 @@ export class OutPartition {
       consumer: c.consumer,
       epoch: c.epoch,
       position: c.position,
+      from: c.from,
     }))
   }
 

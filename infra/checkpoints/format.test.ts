@@ -75,14 +75,17 @@ const checkpoint = fc.record(
         crc: uint32,
       }),
     ),
-    positions: fc.dictionary(
+    inputs: fc.dictionary(
       fc.stringMatching(/^[a-z]{1,8}$/),
-      fc.array(fc.record({ producer: hexId, origin: hexId, epoch: uint32, through: count })),
+      fc.record({
+        lost: count,
+        positions: fc.array(fc.record({ producer: hexId, origin: hexId, epoch: uint32, through: count })),
+      }),
       { noNullPrototype: true },
     ),
   },
   {
-    requiredKeys: ['epoch', 'number', 'timeMs', 'version', 'clean', 'slabs', 'segments', 'positions'],
+    requiredKeys: ['epoch', 'number', 'timeMs', 'version', 'clean', 'slabs', 'segments', 'inputs'],
     noNullPrototype: true,
   },
 )

@@ -42,8 +42,8 @@ const checkpointSchema = z.object({
   commitWord: z.int().optional(),
   /** A page in a later one wins. */
   segments: z.array(segmentSchema),
-  /** By input stream. */
-  positions: z.record(z.string(), z.array(positionSchema)),
+  /** By input stream: what the state contains, and how many records it lacks for good. */
+  inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(positionSchema) })),
 })
 
 const manifestSchema = z.object({

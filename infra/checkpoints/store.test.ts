@@ -43,7 +43,7 @@ async function stateOf(nc: NatsConnection) {
 }
 
 function checkpointOf(segments: readonly SegmentInfo[], changes: Partial<Checkpoint> = {}): Checkpoint {
-  const sizes = { slabs: [65_536], positions: {}, clean: true }
+  const sizes = { slabs: [65_536], inputs: {}, clean: true }
   return { epoch: 1, number: 1, timeMs: 1, version: 1, ...sizes, segments: [...segments], ...changes }
 }
 

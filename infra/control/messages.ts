@@ -112,6 +112,8 @@ export interface InputLedger {
   readonly repeats: number
   /** Records that a producer no longer had. */
   readonly gaps: number
+  /** Records that were processed or unaccounted, and whose effects the state lacks: see docs/design/0008-checkpoints.md. */
+  readonly stateLost: number
   /** Frames refused: malformed, or fenced by a higher epoch. */
   readonly refused: Readonly<Record<string, number>>
 }
