@@ -7,19 +7,16 @@
  *  C2. The queue holds at most the windows granted, plus one frame for each channel.
  *  C3. received = processed + dropped + queued or in the caller's hands; a gap is counted, once, when it is proven.
  *  C4. A frame of an epoch that its origin has left behind is refused (I8).
- *  C5. Where the owner began with state that contains a producer's records below S, those from S to the position at which
- *      the channel goes on are counted as `stateLost`, once; none below S is taken again.
  */
 import { randomBytes } from 'node:crypto'
 import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { InputLedger } from '../control/messages.ts'
-import { type Beacon, type BeaconEntry, decodeBeacon } from './beacon.ts'
+import { type Beacon, decodeBeacon } from './beacon.ts'
 import { type Claim, encodeClaim, readClaim } from './claim.ts'
+import { ContainedRecords, type StatePositions } from './contained.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
 import {
-  type Contained,
-  containedOf,
   creditOf,
   type InChannel,
   type InPosition,
@@ -75,20 +72,10 @@ export interface ConsumerOptions {
 
 /** How far channels were at some moment. */
 export type Mark = Map<InChannel, InPosition>
-/** The records of a partition of a stream that state contains, and how many it lacks for good. */
-export interface StatePositions {
-  readonly lost: number
-  readonly positions: readonly Contained[]
-}
-
 interface InPartition {
   readonly stream: string
   readonly partition: number
-  /** What the state contains of producers that have no channel: of silent ones, and as the owner began. */
-  readonly contained: Map<string, Contained>
-  /** Whether there was state when the owner began: else none can be lost. */
-  readonly hadState: boolean
-  lost: number
+  readonly contained: ContainedRecords
   readonly channels: Map<string, InChannel>
   readonly unsubscribe: () => void
 }
@@ -135,10 +122,8 @@ export class Consumer {
       const channels = new Map<string, InChannel>()
       const receive = (bytes: Uint8Array): void => this.#onFrame(owned, bytes)
       const unsubscribe = wire.subscribe(partitionSubject(namespace, stream, partition), receive)
-      const state = this.#options.contains?.(stream, partition)
-      const contained = new Map(state?.positions.map((each) => [each.producer, each]))
-      const since = { contained, hadState: state !== undefined, lost: state?.lost ?? 0 }
-      const owned: InPartition = { stream, partition, ...since, channels, unsubscribe }
+      const contained = new ContainedRecords(this.#options.contains?.(stream, partition))
+      const owned: InPartition = { stream, partition, contained, channels, unsubscribe }
       this.#partitions.set(key, owned)
     }
     this.#claim()
@@ -147,11 +132,7 @@ export class Consumer {
   /** What the state contains of a partition at this moment, as the next owner is to be told. */
   positions(stream: string, partition: number): StatePositions {
     const owned = this.#partitions.get(`${stream}.${partition}`)
-    if (owned === undefined) return { lost: 0, positions: [] }
-    const positions = new Map(owned.contained)
-    for (const channel of owned.channels.values())
-      if (channel.expected !== undefined) positions.set(channel.producer, containedOf(channel))
-    return { lost: owned.lost, positions: [...positions.values()] }
+    return owned?.contained.with(owned.channels.values()) ?? { lost: 0, positions: [] }
   }
 
   /** Bytes in the queue. */
@@ -245,9 +226,10 @@ export class Consumer {
 
   /** One row a stream (I7). */
   ledger(): InputLedger[] {
+    const partitions = [...this.#partitions.values()]
     return [...this.#accounts.values()].map((a) => ({
       ...a,
-      stateLost: this.#stateLost(a.stream),
+      stateLost: partitions.reduce((sum, p) => sum + (p.stream === a.stream ? p.contained.lost : 0), 0),
       dropped: { ...a.dropped },
       refused: { ...a.refused },
     }))
@@ -322,11 +304,10 @@ export class Consumer {
 
   /** The slot has a new holder: its older producers will not speak again. */
   #dropOlder(origin: string, epoch: number): void {
-    const isOlder = (each: InChannel | Contained): boolean => each.origin === origin && each.epoch < epoch
     for (const { channels, contained } of this.#partitions.values()) {
-      for (const [producer, each] of contained) if (isOlder(each)) contained.delete(producer)
+      contained.dropOlder(origin, epoch)
       for (const [producer, channel] of channels) {
-        if (!isOlder(channel)) continue
+        if (channel.origin !== origin || channel.epoch >= epoch) continue
         channels.delete(producer)
         this.#channelCount -= 1
       }
@@ -345,7 +326,7 @@ export class Consumer {
     const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
     for (const [producer, channel] of owned.channels) {
       if (channel.open > 0 || channel.heardMs > beforeMs) continue
-      if (channel.expected !== undefined) owned.contained.set(producer, containedOf(channel))
+      owned.contained.end(channel)
       owned.channels.delete(producer)
       this.#channelCount -= 1
     }
@@ -362,7 +343,7 @@ export class Consumer {
     if (mine === undefined) return // it does not know us yet: it will beacon again when it does
     if (channel.expected === undefined) {
       if (mine.epoch !== this.#options.epoch) return this.#sendCredit(owned, channel, creditFlags.fresh)
-      const position = this.#goOn(owned, header.producer, mine)
+      const position = owned.contained.begin(header.producer, mine)
       channel.expected = position
       channel.through = position
       channel.acknowledged = position
@@ -373,22 +354,6 @@ export class Consumer {
       channel.dirty = true
     }
     this.#sendCredit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
-  }
-
-  /** Where a channel goes on, and what that means for the state (C5). */
-  #goOn(owned: InPartition, producer: string, { position, from }: BeaconEntry): number {
-    const { contained } = owned
-    const since = contained.get(producer)?.through ?? from
-    const isKnown = contained.delete(producer)
-    if (!owned.hadState && !isKnown) return position
-    owned.lost += Math.max(0, position - since)
-    return Math.max(position, since)
-  }
-
-  #stateLost(stream: string): number {
-    let lost = 0
-    for (const owned of this.#partitions.values()) if (owned.stream === stream) lost += owned.lost
-    return lost
   }
 
   #onRecords(

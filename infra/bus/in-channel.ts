@@ -60,20 +60,6 @@ export function positionOf({ open, expected, through, dropped }: InChannel): InP
   return { through: open === 0 ? (expected ?? 0) : through, dropped }
 }
 
-/** Up to where one producer's records have had their effects on state. */
-export interface Contained {
-  readonly producer: string
-  readonly origin: string
-  readonly epoch: number
-  /** Behind the last of them. */
-  readonly through: number
-}
-
-export function containedOf(channel: InChannel): Contained {
-  const { producer, origin, epoch } = channel
-  return { producer, origin, epoch, through: positionOf(channel).through }
-}
-
 /** Lets what was done at a position be acknowledged in whatever credit comes next. */
 export function release(channel: InChannel, { through, dropped }: InPosition): void {
   channel.acknowledged = through

@@ -5,10 +5,10 @@ export {
   Consumer,
   type ConsumerOptions,
   type Mark,
-  type StatePositions,
   type TakenFrame,
   windowBytesDefault,
 } from './consumer.ts'
+export type { StatePositions } from './contained.ts'
 export { giveBackMemory, takeMemory } from './frame-memory.ts'
 export { connectWire, type NatsWire } from './nats-wire.ts'
 export {

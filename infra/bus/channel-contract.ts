@@ -1,0 +1,340 @@
+/**
+ * Bench: producers, owners and a sink on a simulated network, for the property tests of the channels.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import { ManualClock } from '../clock.ts'
+import type { StreamDescriptor } from '../control/messages.ts'
+import { Consumer, type TakenFrame } from './consumer.ts'
+import type { StatePositions } from './contained.ts'
+import { originOf, Producer } from './producer.ts'
+import { type SimClient, SimNet } from './sim-net.ts'
+
+export const stream: StreamDescriptor = {
+  name: 's',
+  partitions: 2,
+  keyed: true,
+  consumers: [{ name: 'f', backPressure: 'block' }],
+}
+
+const output: StreamDescriptor = {
+  ...stream,
+  name: 'o',
+  consumers: [{ name: 'sink', backPressure: 'block' }],
+}
+export const owned = [0, 1]
+
+/** The state of one moment, and by partition what it contains. */
+interface Checkpoint {
+  readonly state: ReadonlySet<string>
+  readonly positions: readonly StatePositions[]
+}
+
+interface Owner {
+  readonly client: SimClient
+  readonly consumer: Consumer
+  readonly producer: Producer
+  hand: TakenFrame[]
+}
+
+/**
+ * Producers → one owner at a time → a sink, each on a connection of its own. The value of each record is the index of its
+ * producer and its number in (producer, partition); the owner passes it on as a runner does, and what the sink gets is
+ * what counts.
+ */
+export class Bench {
+  readonly net = new SimNet()
+  readonly clock = new ManualClock(1000)
+  readonly producers: { readonly client: SimClient; readonly producer: Producer; readonly sent: number[] }[] =
+    []
+  readonly seen = new Map<string, number[]>()
+  readonly sink: Consumer
+  owner: Owner
+  /** What the owner has processed, as its state: it begins with that of the last checkpoint. */
+  state = new Set<string>()
+  checkpoint: Checkpoint | undefined
+  #epoch = 0
+
+  constructor(producers: number, bufferBytesMax?: number) {
+    for (let i = 0; i < producers; i++) {
+      const client = this.net.connect()
+      const producer = this.#producer(client, 'p', i, 1, stream, bufferBytesMax)
+      this.producers.push({ client, producer, sent: [0, 0] })
+    }
+    this.sink = this.#consumer(this.net.connect(), 'sink', 1, 'o')
+    this.owner = this.newOwner()
+  }
+
+  newOwner(): Owner {
+    const client = this.net.connect()
+    const epoch = ++this.#epoch
+    const producer = this.#producer(client, 'f', 0, epoch, output)
+    this.owner = { client, consumer: this.#consumer(client, 'f', epoch, 's'), producer, hand: [] }
+    this.state = new Set(this.checkpoint?.state)
+    return this.owner
+  }
+
+  send(index: number, partition: number, count: number): void {
+    const { producer, sent } = this.producers[index]!
+    if (!producer.writable('s')) return
+    const from = sent[partition]!
+    const records = Array.from({ length: count }, (_, i) => record(index, from + i))
+    sent[partition] = from + count
+    producer.send('s', partition, frameOf(records), count)
+  }
+
+  /** Takes what is queued, and processes and passes on up to `most` records of what is in hand, as runner/worker.ts does. */
+  process(most: number): void {
+    const { consumer, producer, hand } = this.owner
+    hand.push(...consumer.take(500))
+    consumer.announce()
+    let left = most
+    while (left > 0 && hand.length > 0) {
+      const frame = hand[0]!
+      const all = [...recordsOf(frame.bytes, frame.header)].slice(frame.skip + frame.finished)
+      const now = all.slice(0, left)
+      producer.send('o', frame.partition, frameOf(now), now.length)
+      consumer.done(frame, now.length)
+      this.#keep(frame.partition, now)
+      left -= now.length
+      if (now.length === all.length) hand.shift()
+    }
+    this.acknowledge()
+  }
+
+  #keep(partition: number, records: readonly { readonly value: Uint8Array }[]): void {
+    for (const { value } of records) {
+      const id = `${partition} ${Buffer.from(value).toString('hex')}`
+      assert.ok(!this.state.has(id), `twice in the state: ${id}`)
+      this.state.add(id)
+    }
+  }
+
+  /** Between two batches. */
+  takeCheckpoint(): void {
+    const { consumer } = this.owner
+    this.checkpoint = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
+  }
+
+  acknowledge(): void {
+    if (this.owner.producer.heldBytes === 0) this.owner.consumer.acknowledge()
+  }
+
+  /**
+   * Ends the owner as a runner ends. There is no other one before: the scheduler waits for the end of its task, so what
+   * it wrote has reached the server by then.
+   */
+  async endOwner(how: 'leave' | 'kill'): Promise<void> {
+    const { consumer, producer, client } = this.owner
+    // A broken connection and a kill at once are two faults: what was on the wire is then lost without an account.
+    const killed = client.cut || (how === 'kill' && !client.everCut)
+    if (!killed) {
+      await this.#rounds(() => producer.heldBytes === 0)
+      if (producer.heldBytes > 0) consumer.giveUp('undelivered')
+      else consumer.acknowledge()
+      void consumer.leave()
+      this.net.drain(client)
+      await this.#rounds(() => producer.isSettled)
+      this.net.drain(client)
+    }
+    client.kill()
+  }
+
+  /** Lets things move until they are so, or for as long as a runner would wait. */
+  async #rounds(done: () => boolean): Promise<void> {
+    for (let round = 0; round < 20 && !done(); round++) {
+      await this.deliver(200, round)
+      this.drainSink()
+      this.clock.advance(300)
+    }
+  }
+
+  drainSink(): void {
+    for (const frame of this.sink.take(Number.POSITIVE_INFINITY)) {
+      for (const { value } of recordsOf(frame.bytes, frame.header)) {
+        const view = new DataView(value.buffer, value.byteOffset)
+        const key = `${view.getUint32(0)} ${frame.partition}`
+        const list = this.seen.get(key) ?? []
+        list.push(view.getUint32(4))
+        this.seen.set(key, list)
+      }
+      this.sink.done(frame, frame.header.count - frame.skip)
+    }
+    this.sink.announce()
+    this.sink.acknowledge()
+  }
+
+  async deliver(steps: number, seed: number): Promise<void> {
+    let random = seed
+    for (let i = 0; i < steps; i++) {
+      random = (Math.imul(random, 1103515245) + 12345) >>> 0
+      if (!this.net.step(random >>> 8)) return
+      await Promise.resolve()
+    }
+  }
+
+  /** Heals every link and lets everything come to rest. */
+  async settle(): Promise<void> {
+    const writers = [...this.producers, this.owner]
+    for (const { client } of writers) client.reconnect()
+    for (let round = 0; round < 400; round++) {
+      await this.deliver(100_000, round)
+      for (let i = 0; i < 5; i++) await Promise.resolve()
+      this.process(Number.POSITIVE_INFINITY)
+      this.drainSink()
+      await this.deliver(100_000, round + 1)
+      for (let i = 0; i < 5; i++) await Promise.resolve()
+      this.acknowledge()
+      if (writers.every(({ producer }) => producer.isSettled)) return
+      this.clock.advance(300)
+    }
+    assert.fail('the channels did not settle')
+  }
+
+  #producer(
+    client: SimClient,
+    name: string,
+    index: number,
+    epoch: number,
+    descriptor: StreamDescriptor,
+    bufferBytesMax?: number,
+  ): Producer {
+    const options = {
+      wire: client,
+      namespace: 'n',
+      origin: originOf('n', name, index),
+      epoch,
+      clock: this.clock,
+    }
+    const producer = new Producer(bufferBytesMax === undefined ? options : { ...options, bufferBytesMax })
+    producer.setStream(descriptor)
+    return producer
+  }
+
+  #consumer(client: SimClient, name: string, epoch: number, of: string): Consumer {
+    const consumer = new Consumer({
+      wire: client,
+      namespace: 'n',
+      name,
+      epoch,
+      clock: this.clock,
+      windowBytes: 4096,
+      onFrames: () => undefined,
+      ...(name === 'f' ? { contains: (_stream, partition) => this.checkpoint?.positions[partition] } : {}),
+    })
+    consumer.own(of, owned)
+    return consumer
+  }
+}
+
+export function record(
+  producer: number,
+  number: number,
+): { key: Uint8Array; value: Uint8Array; timeMs: number } {
+  const value = new Uint8Array(8)
+  const view = new DataView(value.buffer)
+  view.setUint32(0, producer)
+  view.setUint32(4, number)
+  return { key: new Uint8Array(0), value, timeMs: 0 }
+}
+
+export const action = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('send' as const),
+      producer: fc.nat(1),
+      partition: fc.nat(1),
+      count: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('deliver' as const),
+      steps: fc.integer({ min: 1, max: 30 }),
+      seed: fc.nat(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('process' as const), records: fc.integer({ min: 1, max: 60 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('break' as const), who: fc.nat(2), noticed: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), who: fc.nat(2) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 10, max: 3000 }) }),
+  },
+)
+
+export async function run(
+  bench: Bench,
+  actions: readonly Action[],
+  onOwnerChange: (kind: 'leave' | 'kill') => Promise<void>,
+): Promise<void> {
+  for (const step of actions) {
+    switch (step.kind) {
+      case 'send':
+        bench.send(step.producer, step.partition, step.count)
+        break
+      case 'deliver':
+        await bench.deliver(step.steps, step.seed)
+        break
+      case 'process':
+        bench.process(step.records)
+        bench.drainSink()
+        break
+      case 'break': {
+        const { client } = [...bench.producers, bench.owner][step.who]!
+        client.break()
+        if (step.noticed) client.notice()
+        break
+      }
+      case 'reconnect':
+        ;[...bench.producers, bench.owner][step.who]!.client.reconnect()
+        break
+      case 'time':
+        bench.clock.advance(step.ms)
+        break
+      case 'owner':
+        await onOwnerChange(step.how)
+        break
+      case 'checkpoint':
+        bench.takeCheckpoint()
+        break
+    }
+    await Promise.resolve()
+  }
+}
+
+export type Action =
+  | { kind: 'send'; producer: number; partition: number; count: number }
+  | { kind: 'deliver'; steps: number; seed: number }
+  | { kind: 'process'; records: number }
+  | { kind: 'break'; who: number; noticed: boolean }
+  | { kind: 'reconnect'; who: number }
+  | { kind: 'time'; ms: number }
+  | { kind: 'owner'; how: 'leave' | 'kill' }
+  | { kind: 'checkpoint' }
+
+export const withOwners = fc.oneof(
+  { weight: 10, arbitrary: action },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('owner' as const),
+      how: fc.constantFrom('leave' as const, 'kill' as const),
+    }),
+  },
+)
+
+export const withCheckpoints = fc.oneof(
+  { weight: 10, arbitrary: withOwners },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('checkpoint' as const) }) },
+)
