@@ -33,8 +33,8 @@ export function addWord(ctx: Context, word: string, pane: number, panes: number,
   const first = Math.max(pane, before + panes)
   const last = Math.min(pane + panes, after) - 1
   if (first <= last) {
-    step(ctx, first, 1)
-    step(ctx, last + 1, -1)
+    ctx.counter(stepPrefix + first).add(1)
+    ctx.counter(stepPrefix + (last + 1)).add(-1)
   }
   ctx.setJson(key, [...around, pane])
   push(ctx, pane, word, oldest, (old) => forget(ctx, old, oldest))
@@ -42,29 +42,21 @@ export function addWord(ctx: Context, word: string, pane: number, panes: number,
 
 /** @returns The count of the next window, which closes. */
 export function closeWindow(ctx: Context, window: number): number {
-  const key = stepPrefix + window
-  const difference = ctx.getJson<number>(key)
-  const count = ctx.getJson<number>(countKey) ?? 0
-  if (difference === undefined) return count
-  ctx.deleteState(key)
-  ctx.setJson(countKey, count + difference)
-  return count + difference
+  const difference = ctx.counter(stepPrefix + window)
+  const count = ctx.counter(countKey).add(difference.get())
+  difference.delete()
+  return count
 }
 
 /** @returns The counts so far of the windows behind the last that closed. */
 export function openCounts(ctx: Context, closed: number, last: number): Map<number, number> {
   const counts = new Map<number, number>()
-  let count = ctx.getJson<number>(countKey) ?? 0
+  let count = ctx.counter(countKey).get()
   for (let window = closed + 1; window <= last; window++) {
-    count += ctx.getJson<number>(stepPrefix + window) ?? 0
+    count += ctx.counter(stepPrefix + window).get()
     counts.set(window, count)
   }
   return counts
-}
-
-function step(ctx: Context, window: number, difference: number): void {
-  const key = stepPrefix + window
-  ctx.setJson(key, (ctx.getJson<number>(key) ?? 0) + difference)
 }
 
 function forget(ctx: Context, word: string, oldest: number): void {

@@ -4,9 +4,9 @@
  */
 import { defineFunction, groupBy } from 'concord'
 import { parseLine } from './line.ts'
-import { countMatch, type Match, matchOf, takeMatches } from './matches.ts'
+import { type Match, matchesIn, matchOf } from './matches.ts'
 import { countMessage, firstWindow, type MessageWindow, messagePanes, messageWindowOf } from './messages.ts'
-import type { Panes } from './panes.ts'
+import { type SlidingPanes, windowOf } from './panes.ts'
 import { wordSetting } from './settings.ts'
 
 /** Of a window: a match, or, when it is full, how many there were. */
@@ -14,7 +14,7 @@ export type NumberedMatch = MessageWindow & ({ readonly match: Match } | { reado
 
 const output = 'log-matches-by-messages'
 let word: string
-let panes: Panes
+let panes: SlidingPanes
 
 export default defineFunction({
   metadata: {
@@ -33,17 +33,17 @@ export default defineFunction({
     const { partition } = record
     const line = record.text()
     const parsed = parseLine(line)
-    const { pane, ends } = countMessage(ctx, panes)
+    const { number, pane, ends } = countMessage(ctx, panes)
     const send = (result: NumberedMatch) =>
       ctx.produceRecord(output, `${partition}/${result.from}`, JSON.stringify(result))
     if (line.includes(word)) {
       const match = matchOf(parsed)
-      for (let window = Math.max(pane, firstWindow(panes)); window < pane + panes.count; window++) {
-        countMatch(ctx, window)
+      matchesIn(ctx, panes).add(number)
+      for (let window = Math.max(pane, firstWindow(panes)); window < pane + panes.count; window++)
         send({ ...messageWindowOf(panes, window, partition), match })
-      }
     }
-    if (!ends || pane < firstWindow(panes)) return
-    send({ ...messageWindowOf(panes, pane, partition), matches: takeMatches(ctx, pane) })
+    if (!ends) return
+    const matches = matchesIn(ctx, panes).close(windowOf(panes, pane).from)
+    if (pane >= firstWindow(panes)) send({ ...messageWindowOf(panes, pane, partition), matches })
   },
 })

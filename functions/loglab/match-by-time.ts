@@ -6,8 +6,8 @@ import { type Context, defineFunction, groupBy } from 'concord'
 import { EventTime } from './event-time.ts'
 import { idlePartition, lineCame } from './idle.ts'
 import { parseLine } from './line.ts'
-import { countMatch, type Match, matchOf, takeMatches } from './matches.ts'
-import { type Panes, slidingPanes, timeWindowOf } from './panes.ts'
+import { type Match, matchesIn, matchOf } from './matches.ts'
+import { type SlidingPanes, slidingPanes, timeWindowOf, windowOf } from './panes.ts'
 import { idleSetting, latenessSetting, setting, wordSetting } from './settings.ts'
 
 /** Of a window: a match, or, when it has closed, how many there were in this partition. */
@@ -18,7 +18,7 @@ export type TimedMatch = { readonly from: string; readonly to: string; readonly 
 
 const output = 'log-matches-by-time'
 let word: string
-let panes: Panes
+let panes: SlidingPanes
 let time: EventTime
 let idleMs: number
 
@@ -46,10 +46,9 @@ export default defineFunction({
     if (!line.includes(word)) return
     const pane = panes.paneOf(parsed.timeMs)
     const match = matchOf(parsed)
-    for (let window = pane; window < pane + panes.count; window++) {
-      countMatch(ctx, window)
+    matchesIn(ctx, panes).add(parsed.timeMs)
+    for (let window = pane; window < pane + panes.count; window++)
       send(ctx, { ...timeWindowOf(panes, window), partition, match })
-    }
   },
 
   processTimer(ctx, key) {
@@ -60,7 +59,7 @@ export default defineFunction({
 
 function close(ctx: Context, partition: number, closing: readonly number[]): void {
   for (const window of closing) {
-    const matches = takeMatches(ctx, window)
+    const matches = matchesIn(ctx, panes).close(windowOf(panes, window).from)
     if (matches > 0) send(ctx, { ...timeWindowOf(panes, window), partition, matches })
   }
 }

@@ -5,8 +5,9 @@
  * under that key says how many there were. So a set of any size costs one number of state.
  * @module
  */
-import type { Context } from 'concord'
+import type { Context, Windows } from 'concord'
 import type { LogLine } from './line.ts'
+import type { SlidingPanes } from './panes.ts'
 
 export interface Match {
   /** Of the line, ISO 8601. */
@@ -21,18 +22,7 @@ export function matchOf({ timeMs, host, user, payload }: LogLine): Match {
   return { time: new Date(timeMs).toISOString(), host, user: user ?? null, payload }
 }
 
-const setPrefix = 'set/'
-
-/** Counts a match of a window. */
-export function countMatch(ctx: Context, window: number): void {
-  const key = setPrefix + window
-  ctx.setJson(key, (ctx.getJson<number>(key) ?? 0) + 1)
-}
-
-/** @returns How many matches a window had; it is forgotten. */
-export function takeMatches(ctx: Context, window: number): number {
-  const key = setPrefix + window
-  const count = ctx.getJson<number>(key) ?? 0
-  if (count > 0) ctx.deleteState(key)
-  return count
+/** How many matches lie in each window; a match lies at a time, or at the number of its line. */
+export function matchesIn(ctx: Context, { count, slide }: SlidingPanes): Windows {
+  return ctx.windows('matches', { size: count * slide, every: slide })
 }

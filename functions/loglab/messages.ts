@@ -6,7 +6,7 @@
  * @module
  */
 import type { Context, LifecycleContext } from 'concord'
-import { type Panes, slidingPanes, windowOf } from './panes.ts'
+import { type Panes, type SlidingPanes, slidingPanes, windowOf } from './panes.ts'
 import { setting } from './settings.ts'
 
 export interface MessageWindow {
@@ -17,19 +17,24 @@ export interface MessageWindow {
   readonly partition: number
 }
 
-const stateKey = 'messages'
-
-export function messagePanes(ctx: LifecycleContext, window: number, slide: number): Panes {
+export function messagePanes(ctx: LifecycleContext, window: number, slide: number): SlidingPanes {
   const slideMessages = setting(ctx, 'SLIDE_MESSAGES', slide, 1)
   return slidingPanes(setting(ctx, 'WINDOW_MESSAGES', window, 1), slideMessages, 'MESSAGES')
 }
 
-/** Counts a line. @returns Its pane, and whether it is the pane's last: the window of that pane closes then. */
-export function countMessage(ctx: Context, panes: Panes): { pane: number; ends: boolean } {
-  const number = ctx.getJson<number>(stateKey) ?? 0
-  ctx.setJson(stateKey, number + 1)
-  const pane = panes.paneOf(number)
-  return { pane, ends: number + 1 === panes.startOf(pane + 1) }
+export interface Message {
+  /** From 0. */
+  readonly number: number
+  readonly pane: number
+  /** Whether it is the pane's last: the window of that pane closes then. */
+  readonly ends: boolean
+}
+
+/** Counts a line. */
+export function countMessage(ctx: Context, panes: Panes): Message {
+  const next = ctx.counter('messages').add()
+  const pane = panes.paneOf(next - 1)
+  return { number: next - 1, pane, ends: next === panes.startOf(pane + 1) }
 }
 
 /** The first window that begins with the first line or behind it. */

@@ -13,14 +13,20 @@ export interface Panes {
   startOf(pane: number): number
 }
 
+/** Panes of one length. */
+export interface SlidingPanes extends Panes {
+  readonly slide: number
+}
+
 /** Windows of `size` that slide by `slide`, in milliseconds or messages. @throws {RangeError} */
-export function slidingPanes(size: number, slide: number, unit: 'MS' | 'MESSAGES'): Panes {
+export function slidingPanes(size: number, slide: number, unit: 'MS' | 'MESSAGES'): SlidingPanes {
   if (size % slide !== 0) {
     const text = `Cannot use WINDOW_${unit}=${size} with SLIDE_${unit}=${slide}: the window must be a multiple of the slide`
     throw new RangeError(text)
   }
   return {
     count: size / slide,
+    slide,
     paneOf: (position) => Math.floor(position / slide),
     startOf: (pane) => pane * slide,
   }

@@ -10,8 +10,6 @@ import type { Context } from 'concord'
 
 type Item = readonly [pane: number, name: string]
 
-const endsKey = 'queue'
-const itemPrefix = 'queue/'
 const forgottenAtOnce = 2
 
 /**
@@ -25,13 +23,12 @@ export function push(
   oldest: number,
   forget: (name: string) => void,
 ): void {
-  let [head, tail] = ctx.getJson<[number, number]>(endsKey) ?? [0, 0]
-  ctx.setJson(itemPrefix + tail++, [pane, name] satisfies Item)
+  const queue = ctx.list<Item>('queue')
+  queue.push([pane, name])
   for (let i = 0; i < forgottenAtOnce; i++) {
-    const [itsPane, itsName] = ctx.getJson<Item>(itemPrefix + head) ?? [oldest, '']
-    if (itsPane >= oldest) break
-    ctx.deleteState(itemPrefix + head++)
+    const [itsPane, itsName] = queue.at(0)!
+    if (itsPane >= oldest) return
+    queue.shift()
     forget(itsName)
   }
-  ctx.setJson(endsKey, [head, tail])
 }
