@@ -82,6 +82,12 @@ test('bench clicks: every line of the input comes to a verdict, once and in the 
   assert.equal(figures.get('clicks')!.unit, 'lines/s')
 })
 
+test('bench loglab: every line goes through each of the seven tasks', async () => {
+  const figures = await measured('loglab', [], '--records', '2000')
+  assert.equal(figures.size, 8)
+  for (const { median } of figures.values()) assert.ok(median > 0)
+})
+
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {
   const listed = await bench()
   assert.equal(listed.code, 0)

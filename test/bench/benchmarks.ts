@@ -6,9 +6,10 @@
 import { clicks } from './clicks.ts'
 import { density } from './density.ts'
 import { latency } from './latency.ts'
+import { loglab } from './loglab.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
 
-export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state, density, clicks]
+export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state, density, clicks, loglab]

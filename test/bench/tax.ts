@@ -11,7 +11,7 @@ import { bareLoop, cpuMicros } from './references/bare.ts'
 import { runChain } from './stage/chain.ts'
 import { Place } from './stage/place.ts'
 import { type BenchFunction, startRunner, streamOf } from './stage/runner.ts'
-import type { Benchmark, Checks, Sample } from './suite/benchmark.ts'
+import { addChecks, type Benchmark, type Checks, type Sample } from './suite/benchmark.ts'
 import { countFunction, floodOf } from './throughput.ts'
 
 const scorerMicros = 5
@@ -73,8 +73,7 @@ interface RunnerSample {
 }
 
 function taxOf(loop: LoopSample, count: RunnerSample, scorer: RunnerSample): Sample {
-  const sum = (of: keyof Checks): number => count.checks[of] + scorer.checks[of]
-  const checks = { lost: sum('lost'), repeated: sum('repeated'), reordered: sum('reordered') }
+  const checks = addChecks(count.checks, scorer.checks)
   if (count.micros === undefined || scorer.micros === undefined)
     throw new Error('Cannot measure the CPU of a runner: this system has no /proc')
   const values = {

@@ -61,6 +61,14 @@ export interface Checks {
   readonly reordered: number
 }
 
+export function addChecks(a: Checks, b: Checks): Checks {
+  return {
+    lost: a.lost + b.lost,
+    repeated: a.repeated + b.repeated,
+    reordered: a.reordered + b.reordered,
+  }
+}
+
 export interface SideResult {
   readonly label: string
   /** By figure, a value a run. */
@@ -107,6 +115,8 @@ export async function runBenchmark(
   }
 }
 
+const none: Checks = { lost: 0, repeated: 0, reordered: 0 }
+
 function sideResult(label: string, samples: readonly Sample[]): SideResult {
   const values: Record<string, number[]> = {}
   for (const sample of samples) {
@@ -116,11 +126,6 @@ function sideResult(label: string, samples: readonly Sample[]): SideResult {
       values[figure].push(value)
     }
   }
-  const sum = (of: keyof Checks): number =>
-    samples.reduce((total, { checks }) => total + (checks?.[of] ?? 0), 0)
-  return {
-    label,
-    values,
-    checks: { lost: sum('lost'), repeated: sum('repeated'), reordered: sum('reordered') },
-  }
+  const checks = samples.reduce((total, sample) => addChecks(total, sample.checks ?? none), none)
+  return { label, values, checks }
 }
