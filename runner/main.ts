@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { type Ending, endingOf, parseEnding } from './ending.ts'
+import { withHugePages } from './huge-pages.ts'
 import { residentBytes, waitedForCpuMs } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
 
@@ -29,7 +30,7 @@ const child = spawn(
   ],
   {
     stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
+    env: { ...withHugePages(process.env, memMib), NODE_COMPILE_CACHE: compileCache },
   },
 )
 const watchdog = new Watchdog(

@@ -72,6 +72,7 @@ export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGrac
         ...(options.natsUser === undefined ? {} : { CONCORD_NATS_USER: options.natsUser }),
         ...(options.natsPassword === undefined ? {} : { CONCORD_NATS_PASSWORD: options.natsPassword }),
         CONCORD_MEM_MIB: String(document.resources.memMib),
+        ...(document.group === undefined ? {} : { CONCORD_PACKED: '1' }),
         CONCORD_CPUS: String(document.resources.cpus),
         CONCORD_LOG_LEVEL: options.logLevel,
       },

@@ -7,7 +7,7 @@ import { testKit } from '../testkit/index.ts'
 
 type Op =
   | { readonly op: 'set'; readonly key: string; readonly value: string; readonly bytes: boolean }
-  | { readonly op: 'delete'; readonly key: string }
+  | { readonly op: 'delete' | 'count' | 'lend'; readonly key: string }
   | { readonly op: 'produce'; readonly value: string }
   | { readonly op: 'setTimer' | 'deleteTimer'; readonly key: string; readonly wait: number }
   | { readonly op: 'throw' }
@@ -22,7 +22,7 @@ const key = fc.constantFrom('a', 'b', 'ü', 'a long key, longer than thirteen')
 const value = fc.constantFrom('', 'x', 'y', '1234', 'wörter', 'z'.repeat(300))
 const op: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ op: fc.constant('set' as const), key, value, bytes: fc.boolean() }),
-  fc.record({ op: fc.constant('delete' as const), key }),
+  fc.record({ op: fc.constantFrom('delete' as const, 'count' as const, 'lend' as const), key }),
   fc.record({ op: fc.constant('produce' as const), value }),
   fc.record({
     op: fc.constantFrom('setTimer' as const, 'deleteTimer' as const),
@@ -41,6 +41,8 @@ function perform(ctx: Context, ops: readonly Op[], produceKey: string): void {
   for (const step of ops) {
     if (step.op === 'set') ctx.setState(step.key, step.bytes ? utf8.encode(step.value) : step.value)
     else if (step.op === 'delete') ctx.deleteState(utf8.encode(step.key))
+    else if (step.op === 'lend') ctx.setState(step.key, '', { ttlMs: 1 })
+    else if (step.op === 'count') ctx.produceRecord('out', produceKey, String(ctx.counter(step.key).add()))
     else if (step.op === 'produce') ctx.produceRecord('out', produceKey, step.value)
     else if (step.op === 'setTimer') ctx.setTimer(step.key, ctx.nowMs() + step.wait)
     else if (step.op === 'deleteTimer') ctx.deleteTimer(step.key, ctx.nowMs() + step.wait)
@@ -48,9 +50,12 @@ function perform(ctx: Context, ops: readonly Op[], produceKey: string): void {
   }
 }
 
+const lent = 'until the clock moves'
+
 /** The same without any cleverness: copies of everything, kept only if nothing throws. */
 class Model {
   states = Array.from({ length: partitions }, () => new Map<string, string>())
+  counts = Array.from({ length: partitions }, () => new Map<string, number>())
   timers = Array.from({ length: partitions }, () => new Set<string>())
   outputs: string[] = []
   failures = 0
@@ -58,12 +63,18 @@ class Model {
   run({ key, ops }: Program): void {
     const partition = partitionOf(utf8.encode(key), partitions)
     const state = new Map(this.states[partition])
+    const counts = new Map(this.counts[partition])
     const timers = new Set(this.timers[partition])
     const outputs: string[] = []
     for (const step of ops) {
       if (step.op === 'set') state.set(step.key, step.value)
       else if (step.op === 'delete') state.delete(step.key)
-      else if (step.op === 'produce') outputs.push(`${key}=${step.value}`)
+      else if (step.op === 'lend') state.set(step.key, lent)
+      else if (step.op === 'count') {
+        const count = (counts.get(step.key) ?? 0) + 1
+        counts.set(step.key, count)
+        outputs.push(`${key}=${count}`)
+      } else if (step.op === 'produce') outputs.push(`${key}=${step.value}`)
       else if (step.op === 'setTimer') timers.add(`${startMs + step.wait} ${step.key}`)
       else if (step.op === 'deleteTimer') timers.delete(`${startMs + step.wait} ${step.key}`)
       else {
@@ -72,6 +83,7 @@ class Model {
       }
     }
     this.states[partition] = state
+    this.counts[partition] = counts
     this.timers[partition] = timers
     this.outputs.push(...outputs)
   }
@@ -114,9 +126,11 @@ for (const mode of ['sync', 'async'] as const) {
             .toSorted(),
           model.timers.flatMap((set, p) => [...set].map((t) => `${p} ${t}`)).toSorted(),
         )
+        kit.advance(1)
         for (let p = 0; p < partitions; p++) {
           for (const key of ['a', 'b', 'ü', 'a long key, longer than thirteen']) {
-            assert.equal(kit.state(key, p)?.text(), model.states[p]!.get(key))
+            const value = model.states[p]!.get(key)
+            assert.equal(kit.state(key, p)?.text(), value === lent ? undefined : value)
           }
         }
       }),
