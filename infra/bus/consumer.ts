@@ -7,51 +7,38 @@
  *  C2. The queue holds at most the windows granted, plus one frame for each channel.
  *  C3. received = processed + dropped + queued or in the caller's hands; a gap is counted, once, when it is proven.
  *  C4. A frame of an epoch that its origin has left behind is refused (I8).
+ *  C5. A partition keeps the epoch under which it was claimed; what was released answers nobody (docs/design/0011-handover.md).
  */
 import { randomBytes } from 'node:crypto'
 import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { InputLedger } from '../control/messages.ts'
 import { type Beacon, decodeBeacon } from './beacon.ts'
-import { type Claim, encodeClaim, readClaim } from './claim.ts'
+import { type Claim, claimsOf, encodeClaim, readClaim } from './claim.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
+import { type InAccount, InAccounts, refuse } from './in-account.ts'
 import {
+  type ChannelPosition,
   creditOf,
+  type Heritage,
   type InChannel,
+  type InPartition,
   type InPosition,
   oneMore,
+  openAt,
   openChannel,
   positionOf,
   release,
 } from './in-channel.ts'
+import { InQueue, type QueuedFrame, type TakenFrame } from './in-queue.ts'
 import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
-import type { Wire } from './wire.ts'
+import { budgetFor, windowFor } from './windows.ts'
+import { nextReconnect, type Wire } from './wire.ts'
 
-/** Bytes that all producers of an owner together may have outstanding. */
-export const windowBytesDefault = 8 * 1024 * 1024
-const channelWindowMin = 16 * 1024
-const channelWindowMax = 1024 * 1024
 const resendEveryMs = 50
 /** A channel silent for so long is forgotten; should its producer speak again, it is asked anew where it stands. */
 const forgetAfterMs = 600_000
-
-/** A frame in the caller's hands. */
-export interface TakenFrame {
-  readonly stream: string
-  readonly partition: number
-  /** The whole frame, checked by `parseFrame`. */
-  readonly bytes: Uint8Array
-  readonly header: FrameHeader
-  /** Records at its start that an owner processed before. */
-  readonly skip: number
-  /** Records done by us, behind `skip`; kept by `done`. */
-  finished: number
-}
-
-interface QueuedFrame extends TakenFrame {
-  readonly channel: InChannel
-}
 
 export interface ConsumerOptions {
   readonly wire: Wire
@@ -72,20 +59,6 @@ export interface ConsumerOptions {
 
 /** How far channels were at some moment. */
 export type Mark = Map<InChannel, InPosition>
-interface InPartition {
-  readonly stream: string
-  readonly partition: number
-  readonly contained: ContainedRecords
-  readonly channels: Map<string, InChannel>
-  readonly unsubscribe: () => void
-}
-
-type Account = {
-  -readonly [K in keyof InputLedger]: InputLedger[K] extends number ? number : InputLedger[K]
-} & {
-  dropped: Record<string, number>
-  refused: Record<string, number>
-}
 
 export class Consumer {
   /** This incarnation, 16 hex digits. */
@@ -93,12 +66,10 @@ export class Consumer {
   readonly #options: ConsumerOptions
   readonly #partitions = new Map<string, InPartition>()
   readonly #fences = new Map<string, number>()
-  readonly #accounts = new Map<string, Account>()
+  readonly #accounts = new InAccounts()
   readonly #stops: (() => void)[]
-  #queue: QueuedFrame[] = []
-  #head = 0
+  readonly #queue = new InQueue()
   #channelCount = 0
-  #queuedBytes = 0
   /** It takes nothing any more. */
   #leaving = false
   #closed = false
@@ -112,21 +83,78 @@ export class Consumer {
     ]
   }
 
-  /** Takes partitions of a stream as its own and claims them. Those owned already stay. */
-  own(stream: string, partitions: readonly number[]): void {
-    const { wire, namespace } = this.#options
-    this.#account(stream)
-    for (const partition of partitions) {
-      const key = `${stream}.${partition}`
-      if (this.#partitions.has(key)) continue
-      const channels = new Map<string, InChannel>()
-      const receive = (bytes: Uint8Array): void => this.#onFrame(owned, bytes)
-      const unsubscribe = wire.subscribe(partitionSubject(namespace, stream, partition), receive)
-      const contained = new ContainedRecords(this.#options.contains?.(stream, partition))
-      const owned: InPartition = { stream, partition, contained, channels, unsubscribe }
-      this.#partitions.set(key, owned)
+  /**
+   * Takes partitions of a stream as its own and claims them. Those owned already stay as they are.
+   * @param epoch Default: that of the options.
+   * @param from What the owner before has left, if it handed over: producers that it names go on there. Others are
+   *   asked where they stand.
+   */
+  own(
+    stream: string,
+    partitions: readonly number[],
+    epoch = this.#options.epoch,
+    from: Heritage = { since: epoch, channels: [] },
+  ): void {
+    this.#accounts.of(stream)
+    const taken = partitions.flatMap((p) => {
+      const owned = this.#subscribed(stream, p)
+      return owned.epoch === undefined ? [owned] : []
+    })
+    for (const owned of taken) {
+      owned.epoch = epoch
+      owned.since = from.since
+      owned.contained = new ContainedRecords(this.#options.contains?.(stream, owned.partition))
+      for (const at of from.channels)
+        if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
     }
     this.#claim()
+    this.#sendCredits((_, owned) => taken.includes(owned), 0)
+  }
+
+  /** Hears partitions that are going to be its own, and lets their producers know that somebody listens. */
+  await(stream: string, partitions: readonly number[]): void {
+    const { wire, namespace, name } = this.#options
+    for (const partition of partitions) this.#subscribed(stream, partition)
+    if (wire.connected) wire.publish(claimSubject(namespace, name), new Uint8Array(0))
+  }
+
+  /** Takes nothing more of these partitions, and forgets what lies in the queue. What was taken may still be done. */
+  suspend(stream: string, partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const owned = this.#partitions.get(`${stream}.${partition}`)
+      if (owned !== undefined) owned.suspended = true
+    }
+    const dropped = this.#queue.drop((f) => f.stream === stream && partitions.includes(f.partition))
+    for (const { header, skip } of dropped) this.#accounts.of(stream).received -= header.count - skip
+  }
+
+  /**
+   * Gives suspended partitions up, when nothing of them is in the caller's hands and the outputs of what was done are safe.
+   * @returns Where the next owner goes on.
+   */
+  release(stream: string, partitions: readonly number[]): Heritage {
+    const left: ChannelPosition[] = []
+    let since = 0
+    const leaving = partitions.flatMap((p) => this.#partitions.get(`${stream}.${p}`) ?? [])
+    for (const { partition, channels, since: from } of leaving) {
+      since = Math.max(since, from)
+      for (const channel of channels.values()) {
+        if (channel.expected === undefined) continue
+        release(channel, positionOf(channel))
+        const { producer, origin, epoch, acknowledged } = channel
+        left.push({ stream, partition, producer, origin, epoch, through: acknowledged })
+      }
+    }
+    this.#sendCredits(
+      (channel, owned) => leaving.includes(owned) && channel.expected !== undefined,
+      creditFlags.leaving,
+    )
+    for (const { partition, channels, unsubscribe } of leaving) {
+      unsubscribe()
+      this.#channelCount -= channels.size
+      this.#partitions.delete(`${stream}.${partition}`)
+    }
+    return { since, channels: left }
   }
 
   /** What the state contains of a partition at this moment, as the next owner is to be told. */
@@ -135,35 +163,19 @@ export class Consumer {
     return owned?.contained.with(owned.channels.values()) ?? { lost: 0, positions: [] }
   }
 
-  /** Bytes in the queue. */
   get queuedFrames(): number {
-    return this.#queue.length - this.#head
+    return this.#queue.frames
   }
 
   /** Takes queued frames, in order of arrival, until `bytesMax` is reached; at least one if there is any. */
   take(bytesMax: number): TakenFrame[] {
-    const taken: TakenFrame[] = []
-    let bytes = 0
-    while (this.#head < this.#queue.length) {
-      const frame = this.#queue[this.#head]!
-      if (taken.length > 0 && bytes + frame.bytes.length > bytesMax) break
-      taken.push(frame)
-      frame.channel.taken = frame.header.sequence + frame.header.count
-      bytes += frame.bytes.length
-      this.#head += 1
-    }
-    this.#queuedBytes -= bytes
-    if (this.#head === this.#queue.length || this.#head > 4096) {
-      this.#queue = this.#queue.slice(this.#head)
-      this.#head = 0
-    }
-    return taken
+    return this.#queue.take(bytesMax)
   }
 
   /** Marks the next `records` of a taken frame as done; the frames of a channel in the order taken. */
   done(frame: TakenFrame, records: number): void {
     frame.finished += records
-    this.#account(frame.stream).processed += records
+    this.#accounts.of(frame.stream).processed += records
     const { channel } = frame as QueuedFrame
     channel.through = frame.header.sequence + frame.skip + frame.finished
     channel.open -= records
@@ -175,7 +187,7 @@ export class Consumer {
    * @param mark The mark that covers it, if one was made since it was done.
    */
   drop(frame: TakenFrame, reason: string, mark?: Mark): void {
-    const account = this.#account(frame.stream)
+    const account = this.#accounts.of(frame.stream)
     account.processed -= 1
     account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
     const { channel } = frame as QueuedFrame
@@ -216,7 +228,7 @@ export class Consumer {
       for (const channel of channels.values()) {
         const records = channel.through - channel.acknowledged
         if (!channel.dirty || records <= 0) continue
-        const account = this.#account(stream)
+        const account = this.#accounts.of(stream)
         account.processed -= records
         account.dropped[reason] = (account.dropped[reason] ?? 0) + records
         channel.dropped = oneMore(channel.dropped, reason, records)
@@ -227,11 +239,9 @@ export class Consumer {
   /** One row a stream (I7). */
   ledger(): InputLedger[] {
     const partitions = [...this.#partitions.values()]
-    return [...this.#accounts.values()].map((a) => ({
-      ...a,
-      stateLost: partitions.reduce((sum, p) => sum + (p.stream === a.stream ? p.contained.lost : 0), 0),
-      dropped: { ...a.dropped },
-      refused: { ...a.refused },
+    return this.#accounts.ledger().map((account) => ({
+      ...account,
+      stateLost: partitions.reduce((sum, p) => sum + (p.stream === account.stream ? p.contained.lost : 0), 0),
     }))
   }
 
@@ -243,7 +253,7 @@ export class Consumer {
     if (this.#leaving) return
     this.#leaving = true
     this.#release()
-    this.#queue = []
+    this.#queue.drop(() => true)
     const { wire } = this.#options
     try {
       for (;;) {
@@ -268,13 +278,12 @@ export class Consumer {
     this.#leaving = this.#closed = true
     for (const stop of this.#stops) stop()
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
-    this.#queue = []
-    this.#head = 0
+    this.#queue.drop(() => true)
   }
 
   #onFrame(owned: InPartition, bytes: Uint8Array): void {
     if (this.#leaving) return
-    const account = this.#account(owned.stream)
+    const account = this.#accounts.of(owned.stream)
     let header: FrameHeader
     let beacon: Beacon | undefined
     try {
@@ -286,6 +295,9 @@ export class Consumer {
     }
     if (header.partition !== owned.partition) return refuse(account, 'misrouted')
     if (this.#isFenced(header)) return refuse(account, 'fenced')
+    if (owned.epoch === undefined || owned.suspended) return
+    // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.
+    if (beacon?.entries.some((entry) => entry.consumer === this.#options.name) === false) return
     const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
     channel.heardMs = this.#options.clock.monotonicMs()
     if (beacon !== undefined) this.#onBeacon(owned, channel, header, beacon, account)
@@ -314,12 +326,40 @@ export class Consumer {
     }
   }
 
-  #open(owned: InPartition, header: FrameHeader): InChannel {
+  #subscribed(stream: string, partition: number): InPartition {
+    const key = `${stream}.${partition}`
+    const found = this.#partitions.get(key)
+    if (found !== undefined) return found
+    const { wire, namespace } = this.#options
+    const receive = (bytes: Uint8Array): void => this.#onFrame(made, bytes)
+    const unsubscribe = wire.subscribe(partitionSubject(namespace, stream, partition), receive)
+    const made: InPartition = {
+      stream,
+      partition,
+      epoch: undefined,
+      since: 0,
+      contained: new ContainedRecords(undefined),
+      suspended: false,
+      channels: new Map(),
+      unsubscribe,
+    }
+    this.#partitions.set(key, made)
+    return made
+  }
+
+  #open(owned: InPartition, header: Pick<FrameHeader, 'producer' | 'origin' | 'epoch'>): InChannel {
     const channel = openChannel(header, this.#options.clock.monotonicMs())
     this.#forgetSilent(owned)
     owned.channels.set(header.producer, channel)
     this.#channelCount += 1
     return channel
+  }
+
+  #openAt(owned: InPartition, at: ChannelPosition): void {
+    if ((this.#fences.get(at.origin) ?? -1) > at.epoch) return
+    this.#fences.set(at.origin, at.epoch)
+    const { producer, through } = at
+    openAt(this.#open(owned, at), owned.contained.begin(producer, { position: through, from: through }))
   }
 
   #forgetSilent(owned: InPartition): void {
@@ -337,17 +377,13 @@ export class Consumer {
     channel: InChannel,
     header: FrameHeader,
     beacon: Beacon,
-    account: Account,
+    account: InAccount,
   ): void {
     const mine = beacon.entries.find((entry) => entry.consumer === this.#options.name)
-    if (mine === undefined) return // it does not know us yet: it will beacon again when it does
-    if (channel.expected === undefined) {
-      if (mine.epoch !== this.#options.epoch) return this.#sendCredit(owned, channel, creditFlags.fresh)
-      const position = owned.contained.begin(header.producer, mine)
-      channel.expected = position
-      channel.through = position
-      channel.acknowledged = position
-    }
+    if (mine === undefined) return
+    if (channel.expected === undefined && mine.epoch !== owned.epoch)
+      return this.#sendCredit(owned, channel, 0)
+    channel.expected ??= openAt(channel, owned.contained.begin(header.producer, mine))
     if (beacon.oldest > channel.expected) {
       account.gaps += beacon.oldest - channel.expected
       channel.expected = beacon.oldest
@@ -361,9 +397,9 @@ export class Consumer {
     channel: InChannel,
     header: FrameHeader,
     bytes: Uint8Array,
-    account: Account,
+    account: InAccount,
   ): void {
-    if (channel.expected === undefined) return this.#askResend(owned, channel, creditFlags.fresh)
+    if (channel.expected === undefined) return this.#askResend(owned, channel, 0)
     const end = header.sequence + header.count
     if (end <= channel.expected) {
       account.repeats += header.count
@@ -372,14 +408,14 @@ export class Consumer {
     }
     if (header.sequence > channel.expected) return this.#askResend(owned, channel, creditFlags.resend)
     const skip = channel.expected - header.sequence
-    if (this.#queuedBytes > 2 * this.#budget()) return refuse(account, 'overrun') // its producer heeds no window
+    if (this.#queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#channelCount))
+      return refuse(account, 'overrun') // its producer heeds no window
     account.received += header.count - skip
     account.repeats += skip
     channel.expected = end
     channel.open += header.count - skip
-    this.#queuedBytes += bytes.length
     const { stream, partition } = owned
-    this.#queue.push({ stream, partition, bytes, header, skip, finished: 0, channel })
+    this.#queue.add({ stream, partition, bytes, header, skip, finished: 0, channel })
     if (this.queuedFrames === 1) this.#options.onFrames()
   }
 
@@ -392,20 +428,25 @@ export class Consumer {
   }
 
   #sendCredit(owned: InPartition, channel: InChannel, flags: number): void {
-    this.#publish(channel.producer, [this.#entry(owned, channel, flags)])
+    this.#publish(channel.producer, owned.epoch, [this.#entry(owned, channel, flags)])
   }
 
-  #sendCredits(which: (channel: InChannel) => boolean, flags: number): void {
-    const byProducer = new Map<string, CreditEntry[]>()
+  /** One message for each producer and epoch. */
+  #sendCredits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number): void {
+    const messages = new Map<string, { producer: string; epoch: number; entries: CreditEntry[] }>()
     for (const owned of this.#partitions.values()) {
+      const { epoch } = owned
+      if (epoch === undefined) continue
       for (const channel of owned.channels.values()) {
-        if (!which(channel)) continue
-        const entries = byProducer.get(channel.producer) ?? []
-        entries.push(this.#entry(owned, channel, channel.expected === undefined ? creditFlags.fresh : flags))
-        byProducer.set(channel.producer, entries)
+        if (!which(channel, owned)) continue
+        const { producer } = channel
+        const key = `${producer} ${epoch}`
+        const message = messages.get(key) ?? { producer, epoch, entries: [] }
+        message.entries.push(this.#entry(owned, channel, flags))
+        messages.set(key, message)
       }
     }
-    for (const [producer, entries] of byProducer) this.#publish(producer, entries)
+    for (const { producer, epoch, entries } of messages.values()) this.#publish(producer, epoch, entries)
   }
 
   #release(): void {
@@ -414,22 +455,18 @@ export class Consumer {
     }
   }
 
-  #entry({ stream, partition }: InPartition, channel: InChannel, flags: number): CreditEntry {
-    return { stream, partition, ...creditOf(channel, flags, this.#windowBytes()) }
+  /** Of a channel without a position: how it is to be found. */
+  #entry({ stream, partition, epoch, since }: InPartition, channel: InChannel, flags: number): CreditEntry {
+    const windowBytes = windowFor(this.#options.windowBytes, this.#channelCount)
+    if (channel.expected !== undefined) return { stream, partition, ...creditOf(channel, flags, windowBytes) }
+    const credit = creditOf(channel, creditFlags.fresh, windowBytes)
+    if (since === epoch) return { stream, partition, ...credit }
+    return { stream, partition, ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
   }
 
-  #budget(): number {
-    return Math.max(this.#options.windowBytes ?? windowBytesDefault, this.#channelCount * channelWindowMin)
-  }
-
-  /** The budget shared among the channels, but enough for some records each. */
-  #windowBytes(): number {
-    return Math.min(channelWindowMax, Math.floor(this.#budget() / Math.max(1, this.#channelCount)))
-  }
-
-  #publish(producer: string, entries: readonly CreditEntry[]): void {
-    const { wire, namespace, name, epoch } = this.#options
-    if (!wire.connected) return // after the reconnect every channel is told anew
+  #publish(producer: string, epoch: number | undefined, entries: readonly CreditEntry[]): void {
+    const { wire, namespace, name } = this.#options
+    if (!wire.connected || epoch === undefined) return // after the reconnect every channel is told anew
     wire.publish(
       creditSubject(namespace, producer),
       encodeCredit({ consumer: name, owner: this.owner, epoch, entries }),
@@ -437,26 +474,20 @@ export class Consumer {
   }
 
   #claim(): void {
-    const partitions: Record<string, number[]> = {}
-    for (const { stream, partition } of this.#partitions.values()) {
-      const list = partitions[stream] ?? []
-      list.push(partition)
-      partitions[stream] = list
-    }
-    const { wire, namespace, name, epoch } = this.#options
-    const claim: Claim = { schema: 1, consumer: name, owner: this.owner, epoch, partitions }
-    if (wire.connected) wire.publish(claimSubject(namespace, name), encodeClaim(claim))
+    const { wire, namespace, name } = this.#options
+    if (!wire.connected) return
+    for (const claim of claimsOf(name, this.owner, this.#partitions.values()))
+      wire.publish(claimSubject(namespace, name), encodeClaim(claim))
   }
 
   #onClaim(bytes: Uint8Array): void {
     const claim = readClaim(bytes)
     if (claim === undefined || claim.owner === this.owner) return
-    const mine = Object.entries(claim.partitions).some(([stream, list]) =>
-      list.some((p) => this.#partitions.has(`${stream}.${p}`)),
+    const ours = Object.entries(claim.partitions).flatMap(([stream, list]) =>
+      list.flatMap((p) => this.#partitions.get(`${stream}.${p}`)?.epoch ?? []),
     )
-    if (!mine) return
-    if (claim.epoch > this.#options.epoch) this.#options.onSuperseded?.(claim)
-    else if (claim.epoch < this.#options.epoch) this.#claim() // one who comes back late hears who holds it now
+    if (ours.some((epoch) => claim.epoch > epoch)) this.#options.onSuperseded?.(claim)
+    else if (ours.some((epoch) => claim.epoch < epoch)) this.#claim() // one who comes back late hears who holds it now
   }
 
   #onReconnect(): void {
@@ -464,35 +495,4 @@ export class Consumer {
     this.#claim()
     this.#sendCredits(() => true, creditFlags.resend)
   }
-
-  #account(stream: string): Account {
-    let account = this.#accounts.get(stream)
-    if (account === undefined) {
-      account = {
-        stream,
-        received: 0,
-        processed: 0,
-        dropped: {},
-        repeats: 0,
-        gaps: 0,
-        stateLost: 0,
-        refused: {},
-      }
-      this.#accounts.set(stream, account)
-    }
-    return account
-  }
-}
-
-/** Resolves when the wire is back once more. */
-function nextReconnect(wire: Wire, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const stop = wire.onReconnect(resolve)
-  signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
-  promise.finally(stop).catch(() => undefined)
-  return promise
-}
-
-function refuse(account: Account, reason: string): void {
-  account.refused[reason] = (account.refused[reason] ?? 0) + 1
 }

@@ -43,7 +43,7 @@ export class ContainedRecords {
   }
 
   /** Where the channel of a producer begins (CR1). */
-  begin(producer: string, { position, from }: BeaconEntry): number {
+  begin(producer: string, { position, from }: Pick<BeaconEntry, 'position' | 'from'>): number {
     const since = this.#silent.get(producer)?.through ?? from
     const isKnown = this.#silent.delete(producer)
     if (!this.#hadState && !isKnown) return position

@@ -9,7 +9,8 @@ import { ByteReader, ByteWriter } from './bytes.ts'
 const magic = 0xce
 const version = 1
 
-export const creditFlags = { fresh: 1, resend: 2, leaving: 4 } as const
+/** `heir`, beside `fresh`: `through` is the epoch since which the partition was only handed over. */
+export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8 } as const
 
 export interface CreditEntry {
   readonly stream: string

@@ -4,6 +4,7 @@
  * @module
  */
 import type { FrameHeader } from '../../sdk/frame.ts'
+import type { ContainedRecords } from './contained.ts'
 import { type CreditEntry, creditFlags } from './credit.ts'
 
 export interface InChannel {
@@ -30,7 +31,45 @@ export interface InChannel {
   heardMs: number
 }
 
-export function openChannel(header: FrameHeader, nowMs: number): InChannel {
+/** A partition that a consumer hears. */
+export interface InPartition {
+  readonly stream: string
+  readonly partition: number
+  /** Undefined: subscribed, but not ours yet. */
+  epoch: number | undefined
+  /** The epoch since which it was only handed over, from owner to owner. */
+  since: number
+  /** It is about to be released: nothing more is taken. */
+  suspended: boolean
+  /** What its state contains; from the moment on at which it is owned. */
+  contained: ContainedRecords
+  readonly channels: Map<string, InChannel>
+  readonly unsubscribe: () => void
+}
+
+/** What an owner of partitions leaves to the next. */
+export interface Heritage {
+  /** The epoch since which they were only handed over. */
+  readonly since: number
+  readonly channels: readonly ChannelPosition[]
+}
+
+/** Where it left a channel. */
+export interface ChannelPosition {
+  readonly stream: string
+  readonly partition: number
+  readonly producer: string
+  readonly origin: string
+  /** The producer's, as its frames carry it. */
+  readonly epoch: number
+  /** Behind the last record done. */
+  readonly through: number
+}
+
+export function openChannel(
+  header: Pick<FrameHeader, 'producer' | 'origin' | 'epoch'>,
+  nowMs: number,
+): InChannel {
   return {
     producer: header.producer,
     origin: header.origin,
@@ -47,6 +86,14 @@ export function openChannel(header: FrameHeader, nowMs: number): InChannel {
     resendAskedMs: Number.NEGATIVE_INFINITY,
     heardMs: nowMs,
   }
+}
+
+/** All before `position` is done. @returns It. */
+export function openAt(channel: InChannel, position: number): number {
+  channel.expected = position
+  channel.through = position
+  channel.acknowledged = position
+  return position
 }
 
 /** How far a channel is: what may be acknowledged once what came of it is safe. */

@@ -5,15 +5,14 @@ export {
   Consumer,
   type ConsumerOptions,
   type Mark,
-  type TakenFrame,
-  windowBytesDefault,
 } from './consumer.ts'
 export type { StatePositions } from './contained.ts'
 export { giveBackMemory, takeMemory } from './frame-memory.ts'
+export type { ChannelPosition, Heritage } from './in-channel.ts'
+export type { TakenFrame } from './in-queue.ts'
+export { addCounts, addLedgers } from './ledgers.ts'
 export { connectWire, type NatsWire } from './nats-wire.ts'
 export {
-  addCounts,
-  addLedgers,
   bufferBytesMaxDefault,
   originOf,
   Producer,
@@ -21,4 +20,5 @@ export {
 } from './producer.ts'
 export * as subjects from './subjects.ts'
 export { startTail, type TailOptions } from './tail.ts'
+export { windowBytesDefault } from './windows.ts'
 export type { Wire } from './wire.ts'

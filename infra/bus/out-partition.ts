@@ -117,6 +117,14 @@ export class OutPartition {
     return this.#frames.length === 0
   }
 
+  /** True once all before `mark` lies in the queues of the owners that it waits for, or, if it waits for none, in the server. */
+  acceptedThrough(mark: number): boolean {
+    if (this.#sentHigh < mark) return false
+    const blocking = [...this.#channels.values()].filter((channel) => channel.blocking)
+    if (blocking.length === 0) return this.oldest >= mark
+    return blocking.every((channel) => Math.max(channel.position, channel.accepted) >= mark)
+  }
+
   /** Takes the consumers that the topology names. A new one starts at the first record not sent yet. */
   setConsumers(consumers: readonly { readonly name: string; readonly blocking: boolean }[]): boolean {
     let added = false
@@ -201,14 +209,16 @@ export class OutPartition {
     if (channel === undefined || epoch < channel.epoch) return { beacon: false, moved: false }
     const newOwner = epoch > channel.epoch || owner !== channel.owner
     const fresh = (entry.flags & creditFlags.fresh) !== 0
-    if (newOwner) this.#changeOwner(channel, owner, epoch, fresh)
+    // Owners from that epoch on have handed over all they knew of: they have touched nothing of ours that is not in `through`.
+    const heir = (entry.flags & creditFlags.heir) !== 0 && channel.epoch >= entry.through
+    if (newOwner) this.#changeOwner(channel, owner, epoch, fresh && !heir)
     else if (channel.left) return { beacon: false, moved: false }
     channel.uncertain = false
     channel.windowBytes = entry.windowBytes
     if (!fresh) this.#acknowledge(channel, entry)
     if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
     if ((entry.flags & creditFlags.resend) !== 0) this.#rewindTo(Math.max(channel.position, entry.accepted))
-    else if (newOwner && !fresh) this.#rewindTo(channel.position)
+    else if (newOwner && (!fresh || heir)) this.#rewindTo(channel.position)
     this.#trim()
     return { beacon: newOwner || fresh, moved: true }
   }

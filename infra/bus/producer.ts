@@ -18,8 +18,10 @@ import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { encodeBeacon } from './beacon.ts'
 import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
+import { addLedgers } from './ledgers.ts'
 import { OutPartition } from './out-partition.ts'
 import { claimSubject, creditSubject, partitionSubject, wantSubject } from './subjects.ts'
+import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
 
 /** Bytes held and retained for one stream beyond which `writable` is false. */
@@ -67,6 +69,9 @@ export class Producer {
   readonly #beacons = new Map<OutPartition, BeaconPlan>()
   readonly #settledWaiters = new Set<() => void>()
   readonly #sentWaiters = new Set<() => void>()
+  readonly #acceptedWaiters = new Set<() => void>()
+  /** Epochs raised, by origin; raised again after a reconnect. */
+  readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
   #ticket = 0
   #unconfirmedBytes = 0
@@ -170,6 +175,27 @@ export class Producer {
     while (this.heldBytes > 0 && !this.#closed) await waitIn(this.#sentWaiters, signal)
   }
 
+  /**
+   * Resolves when all that was taken until now was accepted: it lies in the queues of the owners downstream, in order.
+   * @throws the signal's reason
+   */
+  async accepted(signal?: AbortSignal): Promise<void> {
+    const marks = [...this.#streams.values()].flatMap(({ partitions }) =>
+      partitions.flatMap((out) => (out === undefined ? [] : [{ out, mark: out.next }])),
+    )
+    while (!this.#closed && !marks.every(({ out, mark }) => out.acceptedThrough(mark)))
+      await waitIn(this.#acceptedWaiters, signal)
+  }
+
+  /**
+   * From now on receivers refuse frames of lower epochs of this slot, or of another one whose holder is gone (I8).
+   * Call it before inputs are claimed: what an earlier holder may still send then comes too late.
+   */
+  fence(origin = this.#options.origin, epoch = this.#options.epoch): void {
+    this.#fences.set(origin, epoch)
+    this.#raise(origin, epoch)
+  }
+
   /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
   async settled(signal?: AbortSignal): Promise<void> {
     while (!this.isSettled && !this.#closed) await waitIn(this.#settledWaiters, signal)
@@ -216,6 +242,7 @@ export class Producer {
     for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
+    wake(this.#acceptedWaiters)
     wake(this.#settledWaiters)
     if (this.#options.wire.connected) await this.#options.wire.flush().catch(() => undefined)
   }
@@ -320,6 +347,7 @@ export class Producer {
 
   #onReconnect(): void {
     this.#unconfirmedBytes = 0
+    for (const [origin, epoch] of this.#fences) this.#raise(origin, epoch)
     for (const stream of this.#streams.values()) {
       for (const out of stream.partitions) {
         if (out === undefined) continue
@@ -392,6 +420,19 @@ export class Producer {
     wire.publish(partitionSubject(namespace, out.stream, out.partition), frame)
   }
 
+  /** By beacons that tell nothing but the epoch, to every partition. */
+  #raise(origin: string, epoch: number): void {
+    const { wire, namespace } = this.#options
+    if (!wire.connected || this.#closed) return
+    for (const { descriptor, partitions } of this.#streams.values()) {
+      for (const partition of partitions.keys()) {
+        const stamp = { producer: this.#idWords, origin: idWords(origin), epoch, partition, sequence: 0 }
+        const frame = encodeBeacon(stamp, { oldest: 0, entries: [] })
+        wire.publish(partitionSubject(namespace, descriptor.name, partition), frame)
+      }
+    }
+  }
+
   #planBeacon(out: OutPartition): void {
     if (!out.waiting || this.#beacons.has(out)) return
     this.#beacons.set(out, {
@@ -433,49 +474,9 @@ export class Producer {
       if (stream.waiters.size > 0 && this.#buffered(stream) < this.#bufferBytesMax) wake(stream.waiters)
     }
     if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
+    if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
-}
-
-/** Adds the records of two accounts of the same (stream, consumer). */
-export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
-  if (a === undefined) return b
-  const dropped: Record<string, number> = { ...a.dropped }
-  for (const [reason, records] of Object.entries(b.dropped))
-    dropped[reason] = (dropped[reason] ?? 0) + records
-  return {
-    stream: a.stream,
-    consumer: a.consumer,
-    sent: a.sent + b.sent,
-    acked: a.acked + b.acked,
-    dropped: addCounts(a.dropped, b.dropped),
-    unaccounted: a.unaccounted + b.unaccounted,
-  }
-}
-
-/** Adds counts by reason. */
-export function addCounts(
-  a: Readonly<Record<string, number>>,
-  b: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const sum: Record<string, number> = { ...a }
-  for (const [reason, records] of Object.entries(b)) sum[reason] = (sum[reason] ?? 0) + records
-  return sum
-}
-
-function wake(waiters: Set<() => void>): void {
-  const all = [...waiters]
-  waiters.clear()
-  for (const waiter of all) waiter()
-}
-
-async function waitIn(waiters: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  waiters.add(resolve)
-  signal?.addEventListener('abort', () => resolve(), { once: true })
-  await promise
-  signal?.throwIfAborted()
 }
 
 function attempt<T>(run: () => T): T | undefined {

@@ -17,3 +17,12 @@ export interface Wire {
   /** Calls `reconnected` each time the connection is back; answers what ends that. */
   onReconnect(reconnected: () => void): () => void
 }
+
+/** Resolves when the wire is back once more. @throws the signal's reason */
+export function nextReconnect(wire: Wire, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const stop = wire.onReconnect(resolve)
+  signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  promise.finally(stop).catch(() => undefined)
+  return promise
+}

@@ -8,7 +8,7 @@ export interface TestFiles {
   readonly all: readonly string[]
   /** They read the tree and start nothing. */
   readonly style: readonly string[]
-  /** Beside the code that they test, the checks and checkers of this folder included. */
+  /** Beside the code that they test, the checks, checkers and models of this folder included. */
   readonly unit: readonly string[]
   /** They start whole platforms and measure: one file at a time. */
   readonly system: readonly string[]
@@ -26,7 +26,7 @@ export function findTestFiles(root: string, patterns: readonly string[]): TestFi
     .filter((path) => patterns.length === 0 || patterns.some((pattern) => path.includes(pattern)))
     .sort()
   const style = all.filter((path) => path === 'test/layout.test.ts' || path.startsWith('test/style/'))
-  const system = all.filter((path) => /^test\/(?!style\/|check\/|history\/)[^/]+\//.test(path))
+  const system = all.filter((path) => /^test\/(?!style\/|check\/|history\/|model\/)[^/]+\//.test(path))
   const unit = all.filter((path) => !style.includes(path) && !system.includes(path))
   return { all, style, unit, system }
 }

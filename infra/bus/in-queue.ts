@@ -1,0 +1,76 @@
+/**
+ * InQueue: frames that a consumer has accepted and its caller has not taken, in order of arrival.
+ * @module
+ */
+import type { FrameHeader } from '../../sdk/frame.ts'
+import type { InChannel } from './in-channel.ts'
+
+/** A frame in the caller's hands. */
+export interface TakenFrame {
+  readonly stream: string
+  readonly partition: number
+  /** The whole frame, checked by `parseFrame`. */
+  readonly bytes: Uint8Array
+  readonly header: FrameHeader
+  /** Records at its start that an owner processed before. */
+  readonly skip: number
+  /** Records done by us, behind `skip`; kept by `done`. */
+  finished: number
+}
+
+/** A frame with the channel that it came by. */
+export interface QueuedFrame extends TakenFrame {
+  readonly channel: InChannel
+}
+
+/** Taken frames in front of the queue beyond which it is cut. */
+const headMax = 4096
+
+export class InQueue {
+  #frames: QueuedFrame[] = []
+  #head = 0
+  #bytes = 0
+
+  get frames(): number {
+    return this.#frames.length - this.#head
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(frame: QueuedFrame): void {
+    this.#frames.push(frame)
+    this.#bytes += frame.bytes.length
+  }
+
+  /** Takes frames until `bytesMax` is reached; at least one if there is any. */
+  take(bytesMax: number): TakenFrame[] {
+    const taken: TakenFrame[] = []
+    let bytes = 0
+    while (this.#head < this.#frames.length) {
+      const frame = this.#frames[this.#head]!
+      if (taken.length > 0 && bytes + frame.bytes.length > bytesMax) break
+      taken.push(frame)
+      frame.channel.taken = frame.header.sequence + frame.header.count
+      bytes += frame.bytes.length
+      this.#head += 1
+    }
+    this.#bytes -= bytes
+    if (this.#head === this.#frames.length || this.#head > headMax) this.#cut(this.#frames.slice(this.#head))
+    return taken
+  }
+
+  /** Forgets some. @returns What was forgotten. */
+  drop(which: (frame: TakenFrame) => boolean): TakenFrame[] {
+    const dropped = this.#frames.slice(this.#head).filter(which)
+    if (dropped.length > 0) this.#cut(this.#frames.slice(this.#head).filter((frame) => !which(frame)))
+    for (const { bytes } of dropped) this.#bytes -= bytes.length
+    return dropped
+  }
+
+  #cut(rest: QueuedFrame[]): void {
+    this.#frames = rest
+    this.#head = 0
+  }
+}

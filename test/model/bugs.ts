@@ -1,0 +1,16 @@
+/**
+ * Bugs: faults that can be planted into the model, to see that it would find them.
+ * @module
+ */
+export const bugs = {
+  'gives-unaccepted': 'the giver answers before its outputs have been accepted downstream',
+  'gives-ahead': 'the giver names the records it has accepted, not those it has done',
+  'keeps-its-hand': 'the giver goes on with the frames it has in hand',
+  'gives-twice': 'the giver answers a later ask as it answered the first',
+  'takes-unasked': 'the taker claims without asking',
+  'no-fence': 'an owner raises no fence before it claims',
+  'forgets-state': 'the state does not go with the share',
+  'hasty-overseer': 'a share is promised to a second taker while the first is asking',
+} as const
+
+export type Bug = keyof typeof bugs

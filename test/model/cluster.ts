@@ -1,0 +1,319 @@
+/**
+ * ModelCluster: one history: producers → instances of `f` → a sink, each on a connection of its own, and the overseer.
+ *
+ * The value of each record is the index of its producer and its number in (producer, partition). What the sink is given is
+ * what counts; it and all else that the checker needs stands in `events`.
+ * @module
+ */
+import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
+import { type SimClient, SimNet } from '../../infra/bus/sim-net.ts'
+import { ManualClock } from '../../infra/clock.ts'
+import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import type { MoveAnswer, MoveAsk } from '../../runner/moves.ts'
+import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import type { HistoryEvent, Range } from '../history/event.ts'
+import { Intervals } from '../history/intervals.ts'
+import type { Bug } from './bugs.ts'
+import { ModelInstance, type ShareState } from './instance.ts'
+import { Overseer } from './overseer.ts'
+
+const shares = [0, 1, 2]
+const slots = [0, 1, 2]
+const askTimeoutMs = 400
+
+const describe = (name: string, consumer: string): StreamDescriptor => ({
+  name,
+  partitions: shares.length,
+  keyed: true,
+  consumers: [{ name: consumer, backPressure: 'block' }],
+})
+
+interface Task {
+  readonly instance: ModelInstance
+  readonly client: SimClient
+  readonly index: number
+  readonly serial: number
+  readonly epoch: number
+  /** Taken for gone, although it may live. */
+  lost: boolean
+}
+
+interface Source {
+  readonly client: SimClient
+  readonly producer: Producer
+  readonly next: number[]
+}
+
+export class ModelCluster {
+  readonly events: HistoryEvent[] = []
+  readonly overseer: Overseer
+  readonly #bugs: ReadonlySet<Bug>
+  readonly #net = new SimNet()
+  readonly #clock = new ManualClock(1000)
+  readonly #sources: readonly Source[]
+  readonly #sink: Consumer
+  readonly #checkpoints = new Map<number, ShareState>()
+  readonly #seen = new Map<string, Intervals>()
+  #tasks: Task[] = []
+  #serial = 0
+  #inboxes = 0
+
+  constructor(bugs: ReadonlySet<Bug>) {
+    this.#bugs = bugs
+    this.overseer = new Overseer(shares, bugs)
+    this.#sources = [0, 1].map((i) => this.#source(i))
+    const clock = this.#clock
+    const sinkOptions = { namespace: 'n', name: 'sink', epoch: 1, clock, windowBytes: 4096 }
+    this.#sink = new Consumer({ ...sinkOptions, wire: this.#net.connect(), onFrames: () => undefined })
+    this.#sink.own('o', shares)
+    for (const index of slots) this.#launch(index)
+    this.look()
+  }
+
+  send(source: number, partition: number, count: number): void {
+    const { producer, next } = this.#sources[source]!
+    if (!producer.writable('s')) return
+    const from = next[partition]!
+    const frame = frameOf(Array.from({ length: count }, (_, i) => record(source, from + i)))
+    producer.send('s', partition, frame, count)
+    next[partition] = from + count
+    this.events.push({ event: 'sent', stream: 's', partition, producer: `p${source}`, from, count })
+  }
+
+  process(which: number, records: number): void {
+    this.#at(which)?.instance.process(records)
+  }
+
+  break(which: number, noticed: boolean): void {
+    const client = [...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!.client
+    client.break()
+    if (noticed) client.notice()
+  }
+
+  async reconnect(which: number): Promise<void> {
+    const one = [...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!
+    if (!('lost' in one) || !one.lost) return one.client.reconnect()
+    await this.deliver(10_000, which)
+    if (this.#isReplaced(one)) one.client.reconnect()
+  }
+
+  move(share: number, which: number): void {
+    const task = this.#living[which % this.#living.length]
+    if (task !== undefined) this.overseer.move(share, task.instance.task)
+    this.look()
+  }
+
+  /** A kill -9. A broken connection and a kill are two faults at once, which lose what was on the wire without an account. */
+  kill(which: number): void {
+    const task = this.#at(which)
+    if (task === undefined || task.client.everCut || task.lost) return
+    task.client.kill()
+    this.#gone(task)
+    this.#tasks = this.#tasks.filter((other) => other !== task)
+  }
+
+  /** Cut off, taken for gone, replaced; and it lives. */
+  lose(which: number): void {
+    const task = this.#at(which)
+    if (task === undefined || task.client.everCut || task.lost) return
+    task.client.break()
+    task.lost = true
+    this.#gone(task)
+  }
+
+  time(ms: number): void {
+    this.#clock.advance(ms)
+  }
+
+  /** The overseer hears who is in reach, and tells them. */
+  look(): void {
+    const inReach = this.#living.filter(({ client }) => !client.cut)
+    const seen = inReach.map(({ instance, index }) => ({ task: instance.task, index, owned: instance.owned }))
+    const assignments = this.overseer.look(seen)
+    for (const { instance } of inReach) instance.assign(assignments.get(instance.task)!)
+  }
+
+  async deliver(steps: number, seed: number): Promise<void> {
+    let random = seed
+    for (let i = 0; i < steps; i++) {
+      random = (Math.imul(random, 1103515245) + 12345) >>> 0
+      if (!this.#net.step(random >>> 8)) return
+      await Promise.resolve()
+    }
+  }
+
+  /** Heals every link, lets all come to rest, and writes down what producers have given up. @returns Whether it came to rest. */
+  async settle(): Promise<boolean> {
+    let settled = false
+    for (let round = 0; round < 300 && !settled; round++) {
+      for (const { client } of [...this.#sources, ...this.#living]) client.reconnect()
+      await this.#round(round)
+      for (const task of this.#tasks) if (this.#isReplaced(task)) task.client.reconnect()
+      this.look()
+      const writers = [...this.#sources, ...this.#living.map(({ instance }) => instance)]
+      settled = this.overseer.settled && writers.every(({ producer }) => producer.isSettled)
+      this.#clock.advance(300)
+    }
+    this.#account()
+    this.events.push({ event: 'end' })
+    return settled
+  }
+
+  async #round(round: number): Promise<void> {
+    for (let half = 0; half < 2; half++) {
+      await this.deliver(100_000, round + half)
+      for (let i = 0; i < 8; i++) await Promise.resolve()
+      for (const { instance } of this.#tasks) instance.process(Number.POSITIVE_INFINITY)
+      this.read()
+    }
+    for (const { instance } of this.#tasks) instance.acknowledge()
+  }
+
+  /** Whether producers serve another owner for all that it had. Until then its credits count, and its outputs may not (0011). */
+  #isReplaced({ lost, instance }: Task): boolean {
+    if (!lost || this.#sources.some(({ client }) => client.cut)) return false
+    const others = this.#living.filter(({ client }) => !client.cut)
+    return [...instance.owned].every(([share, epoch]) =>
+      others.some((other) => (other.instance.owned.get(share) ?? 0) > epoch),
+    )
+  }
+
+  get #living(): Task[] {
+    return this.#tasks.filter((task) => !task.lost)
+  }
+
+  #at(which: number): Task | undefined {
+    return this.#tasks[which % Math.max(1, this.#tasks.length)]
+  }
+
+  #gone(task: Task): void {
+    this.events.push({ event: 'crash', consumer: 'f', owner: `i${task.serial}` })
+    this.overseer.ended(task.instance.task, task.index, task.epoch)
+    this.#launch(task.index)
+    this.look()
+  }
+
+  #launch(index: number): void {
+    const client = this.#net.connect()
+    const serial = ++this.#serial
+    const epoch = this.overseer.nextEpoch()
+    const partitionsOf = (share: number): Record<string, number[]> => ({ s: [share] })
+    const instance = new ModelInstance({
+      wire: client,
+      clock: this.#clock,
+      index,
+      serial,
+      epoch,
+      output: describe('o', 'sink'),
+      checkpoints: this.#checkpoints,
+      ask: (task, ask) => this.#ask(client, task, ask),
+      onSuperseded: () => this.#superseded(serial),
+      onClaim: (share, epoch) =>
+        this.events.push({
+          event: 'claim',
+          consumer: 'f',
+          owner: `i${serial}`,
+          epoch,
+          partitions: partitionsOf(share),
+        }),
+      bugs: this.#bugs,
+    })
+    client.subscribe(`move.${instance.task}`, (bytes) => {
+      const { inbox, ask } = JSON.parse(new TextDecoder().decode(bytes)) as { inbox: string; ask: MoveAsk }
+      void instance.answer(ask).then((answer) => client.publish(inbox, encode(answer)))
+    })
+    this.#tasks.push({ instance, client, index, serial, epoch, lost: false })
+  }
+
+  /** An owner that hears a higher epoch exits. */
+  #superseded(serial: number): void {
+    const task = this.#tasks.find((other) => other.serial === serial)
+    if (task === undefined) return
+    task.client.kill()
+    this.#tasks = this.#tasks.filter((other) => other !== task)
+    if (!task.lost) this.#gone(task)
+  }
+
+  #ask(client: SimClient, task: string, ask: MoveAsk): Promise<MoveAnswer> {
+    const inbox = `inbox.${this.#inboxes++}`
+    const { promise, resolve, reject } = Promise.withResolvers<MoveAnswer>()
+    const stop = client.subscribe(inbox, (bytes) =>
+      resolve(JSON.parse(new TextDecoder().decode(bytes)) as MoveAnswer),
+    )
+    const cancel = this.#clock.after(askTimeoutMs, () => reject(new Error('timeout')))
+    client.publish(`move.${task}`, encode({ inbox, ask }))
+    return promise.finally(() => {
+      stop()
+      cancel()
+    })
+  }
+
+  #source(index: number): Source {
+    const client = this.#net.connect()
+    const origin = originOf('n', 'p', index)
+    const producer = new Producer({
+      wire: client,
+      namespace: 'n',
+      origin,
+      epoch: 1,
+      clock: this.#clock,
+      bufferBytesMax: 16_384,
+    })
+    producer.setStream(describe('s', 'f'))
+    return { client, producer, next: shares.map(() => 0) }
+  }
+
+  /** The sink reads what it was sent. */
+  read(): void {
+    for (const frame of this.#sink.take(Number.POSITIVE_INFINITY)) {
+      for (const { value } of [...recordsOf(frame.bytes, frame.header)].slice(frame.skip))
+        this.#onOutput(frame.partition, new DataView(value.buffer, value.byteOffset))
+      this.#sink.done(frame, frame.header.count - frame.skip)
+    }
+    this.#sink.announce()
+    this.#sink.acknowledge()
+  }
+
+  #onOutput(partition: number, view: DataView): void {
+    const [producer, from, after, serial, epoch] = [0, 4, 8, 12, 16].map((at) => view.getInt32(at)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
+    const record = { stream: 's', partition, producer: `p${producer}`, from, count: 1 }
+    this.events.push({ event: 'output', ...record, consumer: 'f', owner: `i${serial}`, epoch, after })
+    const key = `${producer} ${partition}`
+    const seen = this.#seen.get(key) ?? new Intervals()
+    this.#seen.set(key, seen)
+    seen.add(from, from + 1)
+  }
+
+  /** Producers count what they gave up; the records are those that are missing, if there are no more of them than that. */
+  #account(): void {
+    for (const [index, { producer, next }] of this.#sources.entries()) {
+      const row = producer.ledger().find(({ consumer }) => consumer === 'f')
+      const missing = next.flatMap((end, partition): Range[] => {
+        const seen = this.#seen.get(`${index} ${partition}`) ?? new Intervals()
+        const channel = { stream: 's', partition, producer: `p${index}` }
+        return seen.missing(0, end).map(([from, to]) => ({ ...channel, from, count: to - from }))
+      })
+      const records = missing.reduce((sum, { count }) => sum + count, 0)
+      if (records > (row?.unaccounted ?? 0)) continue
+      for (const range of missing) this.events.push({ event: 'unaccounted', ...range, consumer: 'f' })
+    }
+  }
+}
+
+function record(producer: number, number: number): { key: Uint8Array; value: Uint8Array; timeMs: number } {
+  const value = new Uint8Array(8)
+  const view = new DataView(value.buffer)
+  view.setUint32(0, producer)
+  view.setUint32(4, number)
+  return { key: new Uint8Array(0), value, timeMs: 0 }
+}
+
+function encode(message: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message))
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { check, type Verdict } from '../history/checker.ts'
+import { verdictText } from '../history/explain.ts'
+import { type Bug, bugs } from './bugs.ts'
+import { ModelCluster } from './cluster.ts'
+
+const histories = Number(process.env['CONCORD_HISTORIES'] ?? 1000)
+/** Of the histories in which bugs are looked for: one that finds all of them soon. */
+const seed = 1
+
+const share = fc.nat(2)
+const which = fc.nat(5)
+const step = fc.oneof(
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      kind: fc.constant('send' as const),
+      source: fc.nat(1),
+      share,
+      count: fc.integer({ min: 1, max: 30 }),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('deliver' as const),
+      steps: fc.integer({ min: 1, max: 250 }),
+      seed: fc.nat(),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      kind: fc.constant('process' as const),
+      which,
+      records: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('read' as const) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('move' as const), share, which }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('look' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 10, max: 1500 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('break' as const), which, noticed: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('kill' as const, 'lose' as const), which }) },
+)
+const steps = fc.array(step, { minLength: 20, maxLength: 100 })
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+const seen = { histories: 0, moves: 0, crashes: 0, records: 0 }
+
+async function historyOf(
+  actions: readonly Step[],
+  planted: readonly Bug[] = [],
+): Promise<[ModelCluster, Verdict]> {
+  const cluster = new ModelCluster(new Set(planted))
+  for (const action of actions) {
+    await act(cluster, action)
+    await Promise.resolve()
+  }
+  const settled = await cluster.settle()
+  const verdict = check('output', cluster.events)
+  seen.histories += 1
+  seen.moves += cluster.overseer.moves
+  seen.crashes += cluster.events.filter(({ event }) => event === 'crash').length
+  seen.records += verdict.counts['output']!
+  assert.ok(settled || !verdict.sound, 'it did not come to rest')
+  return [cluster, verdict]
+}
+
+function act(cluster: ModelCluster, action: Step): Promise<void> | void {
+  switch (action.kind) {
+    case 'send':
+      return cluster.send(action.source, action.share, action.count)
+    case 'deliver':
+      return cluster.deliver(action.steps, action.seed)
+    case 'process':
+      return cluster.process(action.which, action.records)
+    case 'read':
+      return cluster.read()
+    case 'move':
+      return cluster.move(action.share, action.which)
+    case 'look':
+      return cluster.look()
+    case 'time':
+      return cluster.time(action.ms)
+    case 'break':
+      return cluster.break(action.which, action.noticed)
+    case 'reconnect':
+      return cluster.reconnect(action.which)
+    case 'kill':
+      return cluster.kill(action.which)
+    case 'lose':
+      return cluster.lose(action.which)
+  }
+}
+
+test('shares move with nothing lost, twice, out of order or by an owner whose time has passed (I2, I5, I7, I8)', {
+  timeout: 3_600_000,
+}, async (t) => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (actions) => {
+      const [{ events }, verdict] = await historyOf(actions)
+      assert.ok(verdict.sound, verdictText(verdict, events))
+    }),
+    { numRuns: histories },
+  )
+  t.diagnostic(JSON.stringify(seen))
+  assert.ok(seen.moves > histories / 2, 'shares have moved')
+})
+
+for (const [bug, what] of Object.entries(bugs)) {
+  test(`the model finds that ${what}`, { timeout: 600_000 }, async (t) => {
+    const found = await fc.check(
+      fc.asyncProperty(steps, async (actions) => {
+        const [, verdict] = await historyOf(actions, [bug as Bug])
+        assert.ok(verdict.sound)
+      }),
+      { numRuns: 20_000, endOnFailure: true, seed },
+    )
+    assert.ok(found.failed, `${bug} was not found in ${found.numRuns} histories`)
+    t.diagnostic(`found in history ${found.numRuns}`)
+  })
+}

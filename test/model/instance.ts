@@ -1,0 +1,180 @@
+/**
+ * ModelInstance: an instance of the function `f` as a runner keeps it, without an isolate: it passes each record on, with
+ * what its state knew as the record before.
+ *
+ * An output is five words: producer's index, number, number before (-1 for none), this instance, epoch of the share.
+ * @module
+ */
+import type { Heritage, Wire } from '../../infra/bus/index.ts'
+import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
+import type { ManualClock } from '../../infra/clock.ts'
+import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import { type Awaited, Giver, type Giving, type MoveAnswer, type MoveAsk, Taker } from '../../runner/moves.ts'
+import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import type { Bug } from './bugs.ts'
+
+/** So large that a sink which does not read soon leaves outputs without credit. */
+const outputBytes = 800
+const heldBytesMax = 4096
+
+/** By producer: the number last processed. */
+export type ShareState = ReadonlyMap<number, number>
+
+export interface ModelAssignment {
+  /** Epochs of the shares that are its own, or were. */
+  readonly shares: ReadonlyMap<number, number>
+  readonly awaited: readonly Awaited[]
+  readonly giving: readonly Giving[]
+  /** Slots whose last holder is gone, with an epoch above its own. */
+  readonly fences: ReadonlyMap<number, number>
+}
+
+export interface ModelInstanceOptions {
+  readonly wire: Wire
+  readonly clock: ManualClock
+  readonly index: number
+  readonly serial: number
+  readonly epoch: number
+  readonly output: StreamDescriptor
+  readonly checkpoints: Map<number, ShareState>
+  readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer>
+  readonly onSuperseded: () => void
+  readonly onClaim: (share: number, epoch: number) => void
+  readonly bugs: ReadonlySet<Bug>
+}
+
+export class ModelInstance {
+  readonly consumer: Consumer
+  readonly producer: Producer
+  readonly #options: ModelInstanceOptions
+  readonly #giver: Giver
+  readonly #taker: Taker
+  readonly #epochs = new Map<number, number>()
+  readonly #state = new Map<number, Map<number, number>>()
+  readonly #answers = new Map<number, MoveAnswer>()
+  #hand: TakenFrame[] = []
+
+  constructor(options: ModelInstanceOptions) {
+    this.#options = options
+    const { wire, clock, index, epoch, output, ask, bugs } = options
+    this.producer = new Producer({ wire, namespace: 'n', origin: originOf('n', 'f', index), epoch, clock })
+    this.producer.setStream(output)
+    if (!bugs.has('no-fence')) this.producer.fence()
+    this.consumer = new Consumer({
+      wire,
+      namespace: 'n',
+      name: 'f',
+      epoch,
+      clock,
+      windowBytes: 4096,
+      onFrames: () => undefined,
+      onSuperseded: options.onSuperseded,
+    })
+    this.#giver = new Giver({
+      owns: (share) => this.#epochs.has(share),
+      give: (share) => this.#give(share),
+      onGave: () => undefined,
+    })
+    this.#taker = new Taker({
+      function: 'f',
+      clock,
+      ask,
+      take: ({ share, epoch }, left) => this.#own(share, epoch, left),
+      onTook: () => undefined,
+    })
+  }
+
+  get task(): string {
+    return `f${this.#options.serial}`
+  }
+
+  /** Shares that it owns, with their epochs. */
+  get owned(): ReadonlyMap<number, number> {
+    return this.#epochs
+  }
+
+  async answer(ask: MoveAsk): Promise<MoveAnswer> {
+    const before = this.#options.bugs.has('gives-twice') ? this.#answers.get(ask.share) : undefined
+    const answer = before ?? (await this.#giver.answer(ask))
+    if (answer.ok) this.#answers.set(ask.share, answer)
+    return answer
+  }
+
+  assign({ shares, awaited, giving, fences }: ModelAssignment): void {
+    const { bugs, index } = this.#options
+    if (!bugs.has('no-fence'))
+      for (const [slot, epoch] of fences)
+        if (slot !== index) this.producer.fence(originOf('n', 'f', slot), epoch)
+    this.#giver.want(giving)
+    const missing = awaited.filter(({ share }) => !this.#epochs.has(share))
+    this.#taker.want(bugs.has('takes-unasked') ? [] : missing)
+    if (bugs.has('takes-unasked')) for (const { share, epoch } of missing) this.#own(share, epoch)
+    for (const [share, epoch] of shares)
+      if (!this.#epochs.has(share) && !giving.some((g) => g.share === share)) this.#own(share, epoch)
+  }
+
+  /** Takes what is queued, and processes and passes on up to `most` records of what is in hand. */
+  process(most: number): void {
+    const { consumer, producer } = this
+    if (producer.heldBytes > heldBytesMax) return this.acknowledge()
+    this.#hand.push(...consumer.take(500))
+    consumer.announce()
+    for (let left = most; left > 0 && this.#hand.length > 0; ) {
+      const frame = this.#hand[0]!
+      const all = [...recordsOf(frame.bytes, frame.header)].slice(frame.skip + frame.finished)
+      const now = all.slice(0, left)
+      const outputs = now.map(({ value }) => this.#output(frame.partition, value))
+      producer.send('o', frame.partition, frameOf(outputs), outputs.length)
+      consumer.done(frame, now.length)
+      left -= now.length
+      if (now.length === all.length) this.#hand.shift()
+    }
+    this.acknowledge()
+  }
+
+  acknowledge(): void {
+    if (this.producer.heldBytes === 0) this.consumer.acknowledge()
+  }
+
+  #own(share: number, epoch: number, left?: Heritage): void {
+    const { checkpoints, bugs, onClaim } = this.#options
+    const restored = bugs.has('forgets-state') ? undefined : checkpoints.get(share)
+    this.#state.set(share, new Map(restored))
+    this.#epochs.set(share, epoch)
+    onClaim(share, epoch)
+    this.consumer.own('s', [share], epoch, left)
+  }
+
+  async #give(share: number): Promise<Heritage> {
+    const { consumer, producer } = this
+    const { bugs, checkpoints } = this.#options
+    const ahead = bugs.has('gives-ahead') ? this.#hand.filter((frame) => frame.partition === share) : []
+    consumer.suspend('s', [share])
+    if (!bugs.has('keeps-its-hand')) this.#hand = this.#hand.filter((frame) => frame.partition !== share)
+    if (!bugs.has('gives-unaccepted')) await producer.accepted()
+    for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
+    const left = consumer.release('s', [share])
+    checkpoints.set(share, new Map(this.#state.get(share)))
+    this.#state.delete(share)
+    this.#epochs.delete(share)
+    return left
+  }
+
+  #output(share: number, input: Uint8Array): { key: Uint8Array; value: Uint8Array; timeMs: number } {
+    const view = new DataView(input.buffer, input.byteOffset)
+    const [producer, number] = [view.getUint32(0), view.getUint32(4)]
+    const state = this.#state.get(share) ?? new Map<number, number>()
+    this.#state.set(share, state)
+    const words = [
+      producer,
+      number,
+      state.get(producer) ?? -1,
+      this.#options.serial,
+      this.#epochs.get(share) ?? 0,
+    ]
+    state.set(producer, number)
+    const value = new Uint8Array(outputBytes)
+    for (const [i, word] of words.entries()) new DataView(value.buffer).setInt32(i * 4, word)
+    return { key: new Uint8Array(0), value, timeMs: 0 }
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Overseer: who should have which share, as the scheduler's core decides it, without offers and store.
+ *
+ *  V1. A share has one holder, until that has ended or its taker says that it took it; and is promised to one taker at a time.
+ *  V2. Epochs only grow.
+ * @module
+ */
+import type { Bug } from './bugs.ts'
+import type { ModelAssignment } from './instance.ts'
+
+/** What a living task shows of itself. */
+export interface Seen {
+  readonly task: string
+  readonly index: number
+  readonly owned: ReadonlyMap<number, number>
+}
+
+interface Promised {
+  readonly task: string
+  readonly epoch: number
+  readonly from: string
+}
+
+export class Overseer {
+  readonly #shares: readonly number[]
+  readonly #bugs: ReadonlySet<Bug>
+  #epoch = 0
+  readonly #holders = new Map<number, { readonly task: string; readonly epoch: number }>()
+  readonly #promised = new Map<number, Promised>()
+  /** Slots whose last holder is gone, with an epoch above its own. */
+  readonly #fences = new Map<number, number>()
+  moves = 0
+
+  constructor(shares: readonly number[], bugs: ReadonlySet<Bug>) {
+    this.#shares = shares
+    this.#bugs = bugs
+  }
+
+  nextEpoch(): number {
+    this.#epoch += 1
+    return this.#epoch
+  }
+
+  get settled(): boolean {
+    return this.#promised.size === 0 && this.#shares.every((share) => this.#holders.has(share))
+  }
+
+  /** Promises a share to a task. */
+  move(share: number, task: string): void {
+    const holder = this.#holders.get(share)
+    const busy = this.#promised.has(share) && !this.#bugs.has('hasty-overseer')
+    if (holder === undefined || holder.task === task || busy) return
+    this.#promised.set(share, { task, epoch: this.nextEpoch(), from: holder.task })
+  }
+
+  /** A task is gone, or is taken for gone. */
+  ended(task: string, index: number, epoch: number): void {
+    this.#fences.set(index, Math.max(this.#fences.get(index) ?? 0, epoch + 1))
+    for (const [share, holder] of this.#holders) if (holder.task === task) this.#holders.delete(share)
+    for (const [share, promised] of this.#promised) {
+      if (promised.task !== task) continue
+      this.#promised.delete(share)
+      // Its giver has it again, under a new epoch if it had given it already.
+      if (this.#holders.has(share)) this.#holders.set(share, { task: promised.from, epoch: this.nextEpoch() })
+    }
+  }
+
+  /** Takes what tasks say, gives what is free, and answers what each is to be told. */
+  look(living: readonly Seen[]): Map<string, ModelAssignment> {
+    for (const { task, owned } of living) this.#hear(task, owned)
+    for (const share of this.#shares) {
+      if (this.#holders.has(share)) continue
+      // The giver is no more: the promise is kept without it, under the same epoch.
+      const promised = this.#promised.get(share)
+      const free = living[share % living.length]
+      if (promised !== undefined) this.#holders.set(share, promised)
+      else if (free !== undefined) this.#holders.set(share, { task: free.task, epoch: this.nextEpoch() })
+      this.#promised.delete(share)
+    }
+    return new Map(living.map(({ task }) => [task, this.#assignment(task)]))
+  }
+
+  #hear(task: string, owned: ReadonlyMap<number, number>): void {
+    for (const [share, promised] of this.#promised) {
+      if (promised.task === task && owned.get(share) === promised.epoch) {
+        this.#holders.set(share, promised)
+        this.#promised.delete(share)
+        this.moves += 1
+      }
+    }
+  }
+
+  #assignment(task: string): ModelAssignment {
+    const shares = new Map<number, number>()
+    for (const [share, holder] of this.#holders) if (holder.task === task) shares.set(share, holder.epoch)
+    const promised = [...this.#promised]
+    const giving = promised.flatMap(([share, { from, epoch }]) => (from === task ? [{ share, epoch }] : []))
+    return {
+      shares,
+      awaited: promised.flatMap(([share, p]) =>
+        p.task === task ? [{ share, epoch: p.epoch, from: p.from }] : [],
+      ),
+      giving,
+      fences: this.#fences,
+    }
+  }
+}
