@@ -10,6 +10,7 @@ import type { Context, FunctionDefinition, StreamRecord } from '../../../sdk/ind
 import { firstTimeMs, type KeyedBy, keyOf } from '../load/lines.ts'
 import { partitions } from '../load/workload.ts'
 import type { BareReport } from './bare-main.ts'
+import { BareState, keyText } from './bare-state.ts'
 
 export interface BarePipeline {
   readonly input: string
@@ -22,47 +23,24 @@ interface Timer {
   readonly partition: number
 }
 
+type Send = (stream: string, key: string, value: string, timeMs: number) => void
+
 const utf8 = new TextEncoder()
-const text = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
 
 /** A function with its state, and where its outputs go. */
 class Stage {
   readonly #definition: FunctionDefinition
-  readonly #send: (stream: string, key: string, value: string, timeMs: number) => void
-  readonly #states = Array.from({ length: partitions }, () => new Map<string, unknown>())
+  readonly #send: Send
   readonly #timers: Timer[] = []
-  readonly #ctx: Context
-  #partition = 0
+  /** One for each partition: they differ in the state that they see. */
+  readonly #contexts: readonly Context[]
   #timeMs = 0
 
-  constructor(definition: FunctionDefinition, env: Readonly<Record<string, string>>, send: Stage['send']) {
+  constructor(definition: FunctionDefinition, env: Readonly<Record<string, string>>, send: Send) {
     this.#definition = definition
     this.#send = send
-    const key = (data: Uint8Array | string): string => (typeof data === 'string' ? data : text(data))
-    const state = (): Map<string, unknown> => this.#states[this.#partition]!
-    this.#ctx = {
-      env,
-      nowMs: () => nowMs,
-      getState: (name: string) => state().get(key(name)),
-      setState: (name: string, value: unknown) => void state().set(key(name), value),
-      deleteState: (name: string) => state().delete(key(name)),
-      getJson: (name: string) => state().get(key(name)),
-      setJson: (name: string, value: unknown) => void state().set(key(name), value),
-      setTimer: (name: string, timeMs: number) =>
-        void this.#timers.push({ key: name, timeMs, partition: this.#partition }),
-      produceRecord: (
-        stream: string,
-        name: Uint8Array | string,
-        value: Uint8Array | string,
-        options?: { timeMs?: number },
-      ) => this.#send(stream, key(name), key(value), options?.timeMs ?? this.#timeMs),
-    } as unknown as Context
-    void definition.init?.(this.#ctx)
-  }
-
-  get send() {
-    return this.#send
+    this.#contexts = Array.from({ length: partitions }, (_, partition) => this.#contextOf(partition, env))
+    void definition.init?.(this.#contexts[0]!)
   }
 
   get inputs(): readonly string[] {
@@ -71,25 +49,35 @@ class Stage {
 
   process(stream: string, key: string, value: string, timeMs: number): void {
     const keyBytes = utf8.encode(key)
-    this.#partition = partitionOf(keyBytes, partitions)
+    const partition = partitionOf(keyBytes, partitions)
     this.#timeMs = timeMs
     const record = {
-      ...{ stream, partition: this.#partition, key: keyBytes, value, timeMs },
+      ...{ stream, partition, key: keyBytes, value, timeMs },
       keyText: () => key,
       text: () => value,
       json: () => JSON.parse(value),
     }
-    void this.#definition.processRecord!(this.#ctx, record as unknown as StreamRecord)
+    void this.#definition.processRecord!(this.#contexts[partition]!, record as unknown as StreamRecord)
   }
 
   /** Those that are due. They are set in the order of their times, near enough. */
   fireTimers(): void {
     while (this.#timers.length > 0 && this.#timers[0]!.timeMs <= nowMs) {
       const { key, timeMs, partition } = this.#timers.shift()!
-      this.#partition = partition
       this.#timeMs = timeMs
-      void this.#definition.processTimer!(this.#ctx, key, timeMs)
+      void this.#definition.processTimer!(this.#contexts[partition]!, key, timeMs)
     }
+  }
+
+  #contextOf(partition: number, env: Readonly<Record<string, string>>): Context {
+    const calls: Pick<Context, 'env' | 'nowMs' | 'setTimer' | 'produceRecord'> = {
+      env,
+      nowMs: () => nowMs,
+      setTimer: (key, timeMs) => void this.#timers.push({ key, timeMs, partition }),
+      produceRecord: (stream, key, value, options) =>
+        this.#send(stream, keyText(key), keyText(value), options?.timeMs ?? this.#timeMs),
+    }
+    return Object.assign(new BareState(), calls) as unknown as Context
   }
 }
 
@@ -99,10 +87,10 @@ const wanted = Number(process.argv[5])
 const lines = readFileSync(file, 'utf8')
   .split('\n')
   .filter((line) => line !== '')
-  .map((line) => ({ line, key: text(keyOf(line, keyedBy)) }))
+  .map((line) => ({ line, key: keyText(keyOf(line, keyedBy)) }))
 let nowMs = Date.now()
 const readers = new Map<string, Stage[]>()
-const send: Stage['send'] = (stream, key, value, timeMs) => {
+const send: Send = (stream, key, value, timeMs) => {
   for (const stage of readers.get(stream) ?? []) stage.process(stream, key, value, timeMs)
 }
 const stages: Stage[] = []
