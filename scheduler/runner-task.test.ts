@@ -46,6 +46,13 @@ test('runnerOrder tells the runner who it is and where NATS is, and nothing else
   })
 })
 
+test('runnerOrder says of a packed runner that it is one', () => {
+  const options = { namespace: 'ns', command: ['/node'], natsUrl: 'nats://h:1', logLevel: 'info' }
+  const packed = { ...launch, document: { ...launch.document, group: 'fn/score' } }
+  const environment = (of: Launch) => runnerOrder(options, of, 1).command.environment['CONCORD_PACKED']
+  assert.deepEqual([environment(launch), environment(packed)], [undefined, '1'])
+})
+
 test('parseRunnerCommand reads words or a JSON array, and refuses the rest', () => {
   assert.deepEqual(parseRunnerCommand(' node  main.ts '), ['node', 'main.ts'])
   assert.deepEqual(parseRunnerCommand('["/a b/node", "main.ts"]'), ['/a b/node', 'main.ts'])

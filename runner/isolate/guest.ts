@@ -6,6 +6,7 @@
  *   U3. What is thrown here is a CodedError that says what the isolate was at.
  * @module
  */
+import { availableParallelism } from 'node:os'
 import ivm from 'isolated-vm'
 import type { Clock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
@@ -13,9 +14,10 @@ import type { BootConfig } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import { CallFailure, failureOf, IsolateCalls, isolateError } from './isolate-call.ts'
 import type { Regions } from './regions.ts'
-import { runtimeBundle, runtimeFilename } from './runtime-bundle.ts'
+import { runtimeBundle } from './runtime-bundle.ts'
 import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
 import type { AddedSlab } from './state-store.ts'
+import { Turns } from './turns.ts'
 
 /** Making an isolate and loading the runtime takes some milliseconds; this is for a machine that is busy. */
 const bootMs = 10_000
@@ -32,6 +34,9 @@ const entries = [
   'keepPartitions',
 ] as const
 export type Entry = (typeof entries)[number]
+
+/** A few at a time: what compiling takes besides is used again by the next, where a hundred at once would each take it. */
+const boots = new Turns(availableParallelism())
 
 export interface GuestOptions {
   /** The function and its version, for messages. */
@@ -98,14 +103,16 @@ export class Guest {
     const boot = async (): Promise<void> => {
       const isolate = this.#isolate
       this.#context = await isolate.createContext()
-      const runtime = await isolate.compileModule(await runtimeBundle(), { filename: runtimeFilename })
-      await runtime.instantiate(this.#context, importsNothing)
-      await runtime.evaluate()
+      const source = (await runtimeBundle()).copyInto()
+      const runtime = await this.#context.evalClosure('return (0, eval)($0)', [source], {
+        result: { reference: true },
+      })
       for (const name of entries) {
-        this.#entries.set(name, await runtime.namespace.get(name, { reference: true }))
+        this.#entries.set(name, await runtime.get(name, { reference: true, accessors: true }))
       }
-      const { input, outcome, control, console } = this.#options.regions
-      const shared = [input, outcome, control, console, new Uint8Array(seed).buffer].map((memory) =>
+      runtime.release()
+      const { input, outcome, control } = this.#options.regions
+      const shared = [input, outcome, control, new Uint8Array(seed).buffer].map((memory) =>
         new ivm.ExternalCopy(memory).copyInto({ release: true }),
       )
       await this.#entries.get('boot')!.apply(undefined, [JSON.stringify(config), ...shared])
@@ -114,7 +121,7 @@ export class Guest {
         throw new CallFailure('lost', 'the state cannot be opened: see its log')
     }
     try {
-      await this.#calls.run(() => this.#calls.inside(boot), { limitMs: bootMs })
+      await boots.take(() => this.#calls.run(() => this.#calls.inside(boot), { limitMs: bootMs }))
     } catch (error) {
       throw this.#meaning(error, 'loading the runtime', bootMs)
     }

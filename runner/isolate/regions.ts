@@ -25,17 +25,17 @@ import {
 let scratch = new Uint8Array(64 * 1024)
 
 export class Regions {
-  readonly input = new SharedArrayBuffer(inputBytes)
+  /** The batch, and behind it the lines of the console: a small region of its own would lie among what malloc has touched. */
+  readonly input = new SharedArrayBuffer(inputBytes + consoleBytes)
   readonly outcome: SharedArrayBuffer
   readonly control = new SharedArrayBuffer(controlBytes)
-  readonly console = new SharedArrayBuffer(consoleBytes)
-  readonly #inputWords = new Int32Array(this.input)
-  readonly #inputBytes = new Uint8Array(this.input)
-  readonly #inputBuffer = Buffer.from(this.input)
+  readonly #inputWords = new Int32Array(this.input, 0, inputBytes / 4)
+  readonly #inputBytes = new Uint8Array(this.input, 0, inputBytes)
+  readonly #inputBuffer = Buffer.from(this.input, 0, inputBytes)
   readonly #outcomeBytes: Uint8Array
   readonly #words = new Int32Array(this.control)
   readonly #floats = new Float64Array(this.control)
-  readonly #consoleBytes = new Uint8Array(this.console)
+  readonly #consoleBytes = new Uint8Array(this.input, inputBytes)
 
   constructor(outputBytesPerRecord: number) {
     this.outcome = new SharedArrayBuffer(outcomeBytes(outputBytesPerRecord))
@@ -44,9 +44,7 @@ export class Regions {
 
   /** Bytes of all regions, and of the private copy of the input: what the isolate's limit must leave room for. */
   get bytes(): number {
-    return (
-      2 * this.input.byteLength + this.outcome.byteLength + this.control.byteLength + this.console.byteLength
-    )
+    return 2 * this.input.byteLength + this.outcome.byteLength + this.control.byteLength
   }
 
   writeBatch(frames: readonly BatchFrame[]): BatchSize {

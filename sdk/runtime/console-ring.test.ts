@@ -8,7 +8,7 @@ function makeRing() {
   const memory = new ArrayBuffer(consoleBytes)
   const board = new Board(new ArrayBuffer(controlBytes))
   return {
-    ring: new ConsoleRing(memory, board),
+    ring: new ConsoleRing(memory, 0, board),
     /** What the host finds after a call. */
     take() {
       const lines = readConsole(new Uint8Array(memory.slice(0, board.word(control.consoleEnd))))

@@ -29,11 +29,12 @@ export class ConsoleRing {
   #lineBytes = 0
   #dropped = 0
 
-  constructor(memory: ArrayBufferLike, board: Board) {
+  /** @param from Where in the memory its region begins. */
+  constructor(memory: ArrayBufferLike, from: number, board: Board) {
     this.#board = board
-    this.#words = new Int32Array(memory)
-    this.#bytes = new Uint8Array(memory)
-    this.#size = memory.byteLength
+    this.#words = new Int32Array(memory, from)
+    this.#bytes = new Uint8Array(memory, from)
+    this.#size = memory.byteLength - from
   }
 
   write(level: LogLevel, line: string, nowMs: number): void {

@@ -9,6 +9,7 @@
  */
 import { CodedError } from '../errors.ts'
 import type { ErrorPolicy } from '../function.ts'
+import { inputBytes } from './batch.ts'
 import { Board } from './board.ts'
 import { ConsoleRing } from './console-ring.ts'
 import { checkDefinition } from './definition.ts'
@@ -18,7 +19,7 @@ import { installGlobals } from './globals/install.ts'
 import type { LogLevel } from './layout.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Bytes, copyBytes, fromJson } from './primordials.ts'
-import { type Input, inputOf } from './record.ts'
+import { type Input, inputOf, makeRoom } from './record.ts'
 import { reportOf } from './report.ts'
 import { ReportBudget } from './report-budget.ts'
 import type { Seam } from './seam.ts'
@@ -63,17 +64,16 @@ export function boot(
   inputMemory: SharedArrayBuffer,
   outcome: SharedArrayBuffer,
   controlMemory: SharedArrayBuffer,
-  consoleMemory: SharedArrayBuffer,
   seed: ArrayBuffer,
 ): void {
   config = fromJson(json) as BootConfig
   board = new Board(controlMemory)
   writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord)
   inputRegion = inputMemory
-  input = inputOf(new ArrayBuffer(inputMemory.byteLength))
+  input = inputOf(new ArrayBuffer(0))
   reports = new ReportBudget()
   const chacha = new ChaCha(new Uint8Array(seed))
-  const ring = new ConsoleRing(consoleMemory, board)
+  const ring = new ConsoleRing(inputMemory, inputBytes, board)
   seam = {
     function: config.function,
     version: config.version,
@@ -134,6 +134,7 @@ export function lifecycle(callback: 'init' | 'destroy', nowMs: number): number {
 /** Processes the `frames` frames that take the first `bytes` bytes of the input region. */
 export function run(frames: number, bytes: number, nowMs: number, text: string | undefined): number {
   return guarded(() => {
+    makeRoom(input, bytes, inputBytes)
     copyBytes(input.bytes, new Bytes(inputRegion, 0, bytes), 0)
     engine!.run({ frames, nowMs, text })
   })

@@ -42,4 +42,6 @@ export function stringOf(codes: ArrayLike<number>): string {
 }
 
 export const Bytes: Uint8ArrayConstructor = Uint8Array
+export const Words: Int32ArrayConstructor = Int32Array
+export const Memory: ArrayBufferConstructor = ArrayBuffer
 export const { stringify: toJson, parse: fromJson } = JSON

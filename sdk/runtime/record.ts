@@ -8,10 +8,12 @@
 import { recordBytes, recordHeaderBytes } from '../frame.ts'
 import type { StreamRecord } from '../function.ts'
 import { runtimeError } from './errors.ts'
-import { Bytes, fromJson } from './primordials.ts'
+import { Bytes, fromJson, lengthOf, Memory, Words } from './primordials.ts'
 import { utf8Read } from './utf8.ts'
 
 const two32 = 2 ** 32
+
+const inputBytesMin = 64 * 1024
 
 /** The batch in private memory. */
 export interface Input {
@@ -21,7 +23,19 @@ export interface Input {
 }
 
 export function inputOf(memory: ArrayBuffer): Input {
-  return { memory, words: new Int32Array(memory), bytes: new Uint8Array(memory) }
+  return { memory, words: new Words(memory), bytes: new Bytes(memory) }
+}
+
+/** Makes room for a batch: an instance that gets none, or small ones, holds no memory for large ones. */
+export function makeRoom(input: Input, bytes: number, bytesMax: number): void {
+  if (bytes <= lengthOf(input.bytes)) return
+  let size = inputBytesMin
+  while (size < bytes) size *= 2
+  const { memory, words, bytes: all } = inputOf(new Memory(size < bytesMax ? size : bytesMax))
+  const its = input as { -readonly [K in keyof Input]: Input[K] }
+  its.memory = memory
+  its.words = words
+  its.bytes = all
 }
 
 /** Where the record at hand lies. */

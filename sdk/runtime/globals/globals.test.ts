@@ -114,7 +114,7 @@ test('makeConsole keeps to its level', () => {
 test('ConsoleRing is bounded in bytes and lines, and tells how many it dropped', () => {
   const board = new Board(new ArrayBuffer(controlBytes))
   const memory = new ArrayBuffer(consoleBytes)
-  const ring = new ConsoleRing(memory, board)
+  const ring = new ConsoleRing(memory, 0, board)
   const take = () => {
     const lines = readConsole(new Uint8Array(memory.slice(0, board.word(control.consoleEnd))))
     board.setWord(control.consoleEnd, 0)

@@ -27,6 +27,7 @@ export interface RunnerOptions {
   readonly function: BenchFunction
   /** Streams that the function reads and writes. */
   readonly streams: readonly StreamDescriptor[]
+  /** So many in a packed runner; absent: one in a runner of its own. */
   readonly instances?: number
 }
 
@@ -57,6 +58,7 @@ export async function startRunner(place: Place, start: Starter, options: RunnerO
       CONCORD_FUNCTION: manifest.name,
       CONCORD_NATS_URL: nats.url,
       CONCORD_MEM_MIB: '4096',
+      ...(options.instances === undefined ? {} : { CONCORD_PACKED: '1' }),
     },
   )
   const bundleSha256 = await bundle(nc, file, define)
@@ -83,9 +85,10 @@ async function bundle(
 function assignmentOf(
   taskId: string,
   bundleSha256: string,
-  { function: { manifest: given }, streams, instances = 1 }: RunnerOptions,
+  { function: { manifest: given }, streams, instances: packed }: RunnerOptions,
 ): Assignment {
   const manifest = manifestSchema.parse(given)
+  const instances = packed ?? 1
   const inputs = streams.filter(({ name }) => name in manifest.istreams)
   const shareOf = (index: number, partitions: number): number[] =>
     Array.from({ length: partitions }, (_, p) => p).filter((p) => p % instances === index)
@@ -93,7 +96,7 @@ function assignmentOf(
     schema: 2,
     taskId,
     generation: 1,
-    packed: instances > 1,
+    packed: packed !== undefined,
     functions: {
       [manifest.name]: {
         function: manifest.name,
