@@ -103,6 +103,15 @@ test('no patched built-in ever sees shared memory, an object of isolated-vm or a
     ctx.setJson('json', { a: [1] })
     watch([ctx.getState(record.key), ctx.getJson('json'), record.copy()])
     ctx.setTimer(text, ctx.nowMs() - 1)
+    ctx.setTimer('later ' + text, ctx.nowMs() + 1)
+    ctx.deleteTimer('later ' + text, ctx.nowMs() + 1)
+    ctx.setState('soon ' + text, text, { ttlMs: 1 })
+    ctx.setState('much ' + text, new Uint8Array(100_000))
+    const helpers = [ctx.counter('c'), ctx.value('json'), ctx.list('l', { max: 2 }), ctx.windows('w', { size: 4, every: 2 }), ctx.keys(), ctx.keyTexts('counter')]
+    watch(helpers)
+    helpers[0].add(); helpers[1].set(text); helpers[2].push(text); helpers[3].add(5); helpers[3].close(2)
+    for (const list of [helpers[4], helpers[5]]) for (let n = list.next(); !n.done; n = list.next()) watch([n.value, list])
+    watch([helpers[2].items(), helpers[2].shift(), helpers[2].at(0)])
     ctx.produceRecord('out', record.key, 'x'.repeat(200))
     ctx.produceRecord('out', new Uint8Array(100), new Uint8Array(100))
     console.log('line', { a: 1 })
@@ -115,14 +124,26 @@ test('no patched built-in ever sees shared memory, an object of isolated-vm or a
   )
   const { instance, lines } = await start(source, { manifest: { onError: 'skip' } })
   t.after(() => instance.kill())
-  for (let round = 0; round < 3; round++) {
-    let result = await instance.run([frameOfTexts('a', 'throw', 'later', 'grüße')], Date.now())
-    while (result.pending) result = await instance.resume()
-    assert.equal(result.fatal, undefined, JSON.stringify(lines))
-    assert.deepEqual(
-      result.failures.filter(({ error }) => !['on purpose', 'timer'].includes(error.message)),
-      [],
-    )
+  for (let round = 0; round < 4; round++) {
+    // Another partition, and more state than a batch may bring: slabs are handed in while the spy looks.
+    const texts = ['a', 'throw', 'later', 'grüße']
+    for (let done = 0, given = 0; done < texts.length && given < 20; given++) {
+      const rest = frame(
+        texts.map((text) => record(text)),
+        round >> 1,
+      )
+      let result = await instance.run([{ ...rest, skip: done }], Date.now())
+      done += result.records
+      while (result.pending) {
+        result = await instance.resume()
+        done += result.records
+      }
+      assert.equal(result.fatal, undefined, JSON.stringify(lines))
+      assert.deepEqual(
+        result.failures.filter(({ error }) => !['on purpose', 'timer'].includes(error.message)),
+        [],
+      )
+    }
     instance.setOutputs({ out: { partitions: 4 + round, keyed: round % 2 === 0 } })
   }
   const result = await instance.run([frameOfTexts('ask')], Date.now())

@@ -29,12 +29,14 @@ export class StateStore {
   #standing: 'free' | 'lent' | 'lost' = 'free'
   #commitWord = 0
   #heldBytes = 0
+  /** Slabs of partitions let go, to be used again: an isolate that had them frees them when it collects garbage, if ever. */
+  #spare: SharedArrayBuffer[] = []
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes
   }
 
-  /** Bytes of all slabs. */
+  /** Bytes of all slabs in use. */
   get heldBytes(): number {
     return this.#heldBytes
   }
@@ -64,9 +66,10 @@ export class StateStore {
 
   /** Lets go of all partitions but these; after the isolate has. */
   keep(partitions: readonly number[]): void {
-    for (const [partition, { heldBytes }] of this.#arenas) {
+    for (const [partition, { heldBytes, slabs }] of this.#arenas) {
       if (partitions.includes(partition)) continue
       this.#arenas.delete(partition)
+      this.#spare.push(...slabs)
       this.#heldBytes -= heldBytes
     }
   }
@@ -126,6 +129,17 @@ export class StateStore {
     return slabs
   }
 
+  /** The largest of the spare slabs of up to `bytes` bytes, empty. */
+  #take(bytes: number): SharedArrayBuffer | undefined {
+    let best: SharedArrayBuffer | undefined
+    for (const slab of this.#spare)
+      if (slab.byteLength <= bytes && slab.byteLength > (best?.byteLength ?? 0)) best = slab
+    if (best === undefined) return undefined
+    this.#spare = this.#spare.filter((slab) => slab !== best)
+    new Uint8Array(best).fill(0)
+    return best
+  }
+
   #add(partition: number, bytes: number, limitBytes: number): AddedSlab[] {
     const arena = this.#arenaOf(partition)
     const added: AddedSlab[] = []
@@ -133,10 +147,10 @@ export class StateStore {
       const others = this.#heldBytes - arena.heldBytes
       const size = nextSlabBytes(arena.heldBytes, left, arena.slabBytes, limitBytes - others)
       if (size <= 0) break
-      const slab = new SharedArrayBuffer(size)
+      const slab = this.#take(size) ?? new SharedArrayBuffer(size)
       this.#heldBytes += arena.add(slab)
       added.push({ partition, slab })
-      left -= size
+      left -= slab.byteLength
     }
     return added
   }

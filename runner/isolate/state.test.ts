@@ -150,12 +150,18 @@ test('Instance lets go of the state of partitions given away', async (t) => {
   const both = [frame([record('', 'a')], 0), frame([record('', 'a')], 1)]
   assert.deepEqual(texts(await instance.run(both, nowMs)), ['a1', 'a1'])
   const held = state.heldBytes
+  const given = new Set(state.all().map(({ slab }) => slab))
   instance.keepPartitions([1])
   assert.deepEqual(texts(await instance.run(both, nowMs)), ['a1', 'a2'])
   instance.keepPartitions([1])
   await instance.run([], nowMs)
   assert.deepEqual(state.partitions(), [1])
   assert.equal(state.heldBytes, held / 2)
+  instance.keepPartitions([2])
+  assert.deepEqual(texts(await instance.run([], nowMs)), [])
+  assert.deepEqual(texts(await instance.run([frame([record('', 'a')], 2)], nowMs)), ['a1'])
+  assert.equal(state.heldBytes, held / 2)
+  assert.ok(given.has(state.slabsOf(2)[0]!), 'memory of partitions that have left is used again, empty')
 })
 
 test('Instance holds its state beside the heap: memory of the one is not taken for the other', async (t) => {

@@ -39,6 +39,8 @@ export interface KeyedState {
   has(key: Data, part?: Part): boolean
   /** @param expiresMs When the entry ceases to be, in whole milliseconds since 1970; default: never. */
   set(key: Data, value: Data, expiresMs?: number, part?: Part): void
+  /** Adds to what `setNumber` stored there, or to 0. @returns The sum. */
+  addNumber(key: Data, by: number, expiresMs?: number, part?: Part): number
   setNumber(key: Data, value: number, expiresMs?: number, part?: Part): void
   /** @returns Whether there was something to delete. */
   delete(key: Data, part?: Part): boolean

@@ -72,9 +72,8 @@ export class StateCounter extends Shaped<StateOptions> implements Counter {
   }
 
   add(by = 1): number {
-    const to = this.get() + checkedNumber('add to a counter', by)
-    this.set(to)
-    return to
+    const number = checkedNumber('add to a counter', by)
+    return this.state('add to a counter').addNumber(this.key, number, this.expiry(), counterPart)
   }
 
   set(to: number): void {
@@ -198,10 +197,8 @@ export class StateWindows extends Shaped<WindowShape> implements Windows {
 
   add(at: number, by = 1): number {
     const part = bucketAt(this.#bucket(at))
-    const state = this.state('add to windows')
-    const sum = (state.getNumber(this.key, part) ?? 0) + checkedNumber('add to windows', by)
-    state.setNumber(this.key, sum, this.expiry(), part)
-    return sum
+    const number = checkedNumber('add to windows', by)
+    return this.state('add to windows').addNumber(this.key, number, this.expiry(), part)
   }
 
   sum(start: number): number {

@@ -183,8 +183,20 @@ export class Arena implements KeyedState {
     this.#set(key, expiresMs, part)
   }
 
+  addNumber(key: Data, by: number, expiresMs?: number, part?: Part): number {
+    const to = (this.getNumber(key, part) ?? 0) + by
+    stagedValue.putNumber(to)
+    this.#store(expiresMs, part)
+    return to
+  }
+
   #set(key: Data, expiresMs: number | undefined, part: Part | undefined): void {
     this.#look('set state', key, part)
+    this.#store(expiresMs, part)
+  }
+
+  /** Stores the staged value under the key looked up last. */
+  #store(expiresMs: number | undefined, part: Part | undefined): void {
     if (expiresMs !== undefined) this.#sweeper.heed(expiresMs)
     const entry = this.#entry
     if (entry === 0) {
