@@ -184,6 +184,7 @@ export class Host {
       outputs: outputsOf(fn),
       seed: randomBytes(32),
       nowMs: clock.nowMs(),
+      memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
       log: (level, message) => this.#log(fn.function, id, level, message),
     })
     const newest = this.#assignment?.instances.find((instance) => instance.id === id)

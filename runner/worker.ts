@@ -28,7 +28,8 @@ import type {
   InstanceReport,
 } from '../infra/control/messages.ts'
 import type { Letter } from '../infra/dead-letters/index.ts'
-import type { CodedError } from '../sdk/errors.ts'
+import { frameOf, idWords, parseFrame, recordsOf, stampHeader } from '../sdk/frame.ts'
+import { policyOf } from '../sdk/policy.ts'
 import { type Ending, endingOf } from './ending.ts'
 import { errorOf, type Failed, locate } from './failed.ts'
 import type { BatchResult, Instance } from './isolate/index.ts'
@@ -172,6 +173,8 @@ export class Worker {
         await this.#work()
         if (this.#stopping.signal.aborted) return
         if (this.#change !== undefined) continue
+        const fatal = await this.#tryAlone()
+        if (fatal !== undefined) return this.#fail(fatal)
         batch = this.#take()
         running = this.#isolate(batch)
       }
@@ -193,10 +196,10 @@ export class Worker {
       this.#publish(result, failed)
       for (const frame of finished) if (!rest.includes(frame)) giveBackMemory(frame.bytes)
       if (result.fatal === undefined) continue
-      this.#dropBroken(finished, result)
+      const ending = this.#settleBroken(finished, result)
       // A callback that did not end in time at a stop was ended: that is what was asked for.
       if (this.#stopping.signal.aborted) return
-      return this.#fail(result.fatal)
+      return this.#fail(ending)
     }
   }
 
@@ -215,7 +218,7 @@ export class Worker {
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
     if (result.fatal !== undefined || aborted || this.#change !== undefined) return false
-    if (!this.#hasRoom) return false
+    if (!this.#hasRoom || this.#consumer.hasTried) return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
   }
 
@@ -345,17 +348,76 @@ export class Worker {
     this.#letters.push({ frames, answers: this.#options.letters.post({ function: name, version, letters }) })
   }
 
-  async #fail(fatal: CodedError): Promise<void> {
-    this.#state = 'failed'
-    await this.#leave()
-    this.#options.onEnd(endingOf(reasonOf(fatal.code), fatal.message))
+  /** A record that has ended an owner before is tried by itself, so that it takes nothing else along. */
+  async #tryAlone(): Promise<Ending | undefined> {
+    if (!this.#consumer.hasTried) return undefined
+    this.#hand = [...this.#take()]
+    for (const frame of this.#hand) {
+      if (this.#consumer.attemptsAt(frame) === 0) continue
+      const result = await this.#runAlone([aloneOf(frame)], (records) => this.#consumer.done(frame, records))
+      if (result.fatal !== undefined) return this.#settleBroken([frame], result)
+    }
+    this.#hand = this.#hand.filter((frame) => frame.skip + frame.finished < frame.header.count)
+    return undefined
   }
 
-  /** A record that broke a limit is gone, as one that threw is, or it would break each next owner. */
-  #dropBroken(batch: readonly TakenFrame[], result: BatchResult): void {
-    if (result.recordAtHand !== true || result.failures.some((failure) => failure.action === 'fail')) return
+  /** Runs frames of our own making to their end, with nothing beside them. @returns The last result. */
+  async #runAlone(frames: readonly TakenFrame[], onDone: (records: number) => void): Promise<BatchResult> {
+    let left = frames
+    let running = this.#isolate(left)
+    for (;;) {
+      this.#consumer.announce()
+      const result = await running
+      const failed = locate(left, result.failures)
+      left = advance(left, result.records)
+      onDone(result.records)
+      this.#publish(result, failed)
+      if (result.fatal !== undefined || this.#stopping.signal.aborted) return result
+      if (result.pending) running = this.#options.isolate.resume()
+      else if (left.length > 0) running = this.#isolate(left)
+      else return result
+    }
+  }
+
+  async #fail(ending: Ending): Promise<void> {
+    this.#state = 'failed'
+    await this.#leave()
+    this.#options.onEnd(ending)
+  }
+
+  /**
+   * The record that ended its isolate is left to the next owner, who will know of this attempt, or given up as the policy
+   * says: it must not end each next owner. Nobody else is touched by it.
+   */
+  #settleBroken(batch: readonly TakenFrame[], { fatal, recordAtHand, failures }: BatchResult): Ending {
+    const ending = endingOf(reasonOf(fatal!.code), fatal!.message)
+    if (recordAtHand !== true || failures.some((failure) => failure.action === 'fail')) return ending
     const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
-    if (open !== undefined) this.#drop(open, 'failed')
+    if (open === undefined) return ending
+    if (this.#stopping.signal.aborted) {
+      this.#drop(open, 'failed')
+      return ending
+    }
+    const attempts = this.#consumer.attemptsAt(open) + 1
+    const { retries, last: reaction } = policyOf(this.#assignment.manifest.onError)
+    const again = attempts <= retries
+    const error = {
+      name: fatal!.code,
+      message: fatal!.message,
+      stack: '',
+      timeMs: this.#options.clock.nowMs(),
+    }
+    const failure = { index: 0, action: reaction, attempts, told: true, error }
+    const failed = locate([open], [failure])
+    this.#counts.errors += 1
+    this.#lastFailure = () => errorOf(failed[0]!)
+    this.#options.onFailure(this.#instance.id, again ? 'to be tried again' : reaction, this.#lastFailure)
+    if (again) this.#consumer.remember(open, attempts)
+    else if (reaction === 'deadLetter') {
+      this.#consumer.done(open, 1)
+      this.#post(failed)
+    } else this.#drop(open, reaction === 'skip' ? 'skipped' : 'failed')
+    return again || reaction !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending
   }
 
   /** Counts the next record of a frame as done, but dropped. */
@@ -438,6 +500,29 @@ export class Worker {
     for (const [stream, partitions] of Object.entries(this.#instance.partitions))
       this.#consumer.own(stream, partitions)
   }
+}
+
+/** The next record of a frame, in a frame of its own. */
+function aloneOf(frame: TakenFrame): TakenFrame {
+  const { partition, header, skip, finished } = frame
+  const from = skip + finished
+  const record = [...recordsOf(frame.bytes, header)][from]!
+  const bytes = frameOf([record])
+  const [producer, origin] = [idWords(header.producer), idWords(header.origin)]
+  const stamp = { flags: 0, partition, producer, origin, epoch: header.epoch }
+  stampHeader(bytes, { ...stamp, count: 1, sequence: header.sequence + from })
+  return { ...frame, bytes, header: parseFrame(bytes), skip: 0, finished: 0 }
+}
+
+/** Marks records as finished. @returns The frames that are not. */
+function advance(frames: readonly TakenFrame[], records: number): TakenFrame[] {
+  let left = records
+  return frames.filter((frame) => {
+    const done = Math.min(left, frame.header.count - frame.skip - frame.finished)
+    left -= done
+    frame.finished += done
+    return frame.skip + frame.finished < frame.header.count
+  })
 }
 
 function reasonOf(code: string): ExitReason {

@@ -16,6 +16,8 @@ export interface BeaconEntry {
   readonly position: number
   /** First sequence that counts for this consumer: it was not there before. */
   readonly from: number
+  /** How often the record at `position` has ended its owner. */
+  readonly attempts: number
 }
 
 export interface Beacon {
@@ -41,6 +43,7 @@ export function encodeBeacon(stamp: BeaconStamp, beacon: Beacon): Uint8Array {
     writer.u32(entry.epoch)
     writer.u48(entry.position)
     writer.u48(entry.from)
+    writer.u16(entry.attempts)
   }
   const frame = writer.finish()
   stampHeader(frame, { ...stamp, flags: frameFlags.beacon, count: 0 })
@@ -56,6 +59,7 @@ export function decodeBeacon(frame: Uint8Array, header: FrameHeader): Beacon {
     epoch: reader.u32(),
     position: reader.u48(),
     from: reader.u48(),
+    attempts: reader.u16(),
   }))
   reader.end()
   return { oldest, entries }

@@ -72,6 +72,7 @@ export class Consumer {
   #channelCount = 0
   /** It takes nothing any more. */
   #leaving = false
+  #mayHaveTried = false
   #closed = false
 
   constructor(options: ConsumerOptions) {
@@ -177,7 +178,7 @@ export class Consumer {
     frame.finished += records
     this.#accounts.of(frame.stream).processed += records
     const { channel } = frame as QueuedFrame
-    channel.through = frame.header.sequence + frame.skip + frame.finished
+    channel.through = nextOf(frame)
     channel.open -= records
     channel.dirty = true
   }
@@ -194,6 +195,26 @@ export class Consumer {
     channel.dropped = oneMore(channel.dropped, reason)
     const position = mark?.get(channel)
     if (position !== undefined) position.dropped = oneMore(position.dropped, reason)
+  }
+
+  /** True while a record is expected, or here, that has ended an owner before. */
+  get hasTried(): boolean {
+    if (!this.#mayHaveTried) return false
+    this.#mayHaveTried = [...this.#partitions.values()].some(({ channels }) =>
+      [...channels.values()].some(({ tried, through }) => tried !== undefined && tried.sequence >= through),
+    )
+    return this.#mayHaveTried
+  }
+
+  /** How often the next record of a frame has ended its owner before; the producer remembers it. */
+  attemptsAt(frame: TakenFrame): number {
+    const { tried } = (frame as QueuedFrame).channel
+    return tried?.sequence === nextOf(frame) ? tried.attempts : 0
+  }
+
+  /** The next record of a frame has ended us, and is left to the next owner, who will know how often it was tried. */
+  remember(frame: TakenFrame, attempts: number): void {
+    ;(frame as QueuedFrame).channel.tried = { sequence: nextOf(frame), attempts }
   }
 
   /** Remembers what is done by now, to be acknowledged when what comes of it is safe. */
@@ -383,7 +404,13 @@ export class Consumer {
     if (mine === undefined) return
     if (channel.expected === undefined && mine.epoch !== owned.epoch)
       return this.#sendCredit(owned, channel, 0)
-    channel.expected ??= openAt(channel, owned.contained.begin(header.producer, mine))
+    if (channel.expected === undefined) {
+      channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
+      if (mine.attempts > 0 && mine.position === channel.expected) {
+        channel.tried = { sequence: mine.position, attempts: mine.attempts }
+        this.#mayHaveTried = true
+      }
+    }
     if (beacon.oldest > channel.expected) {
       account.gaps += beacon.oldest - channel.expected
       channel.expected = beacon.oldest
@@ -495,4 +522,9 @@ export class Consumer {
     this.#claim()
     this.#sendCredits(() => true, creditFlags.resend)
   }
+}
+
+/** The sequence of the first record of a frame that is not done. */
+function nextOf({ header, skip, finished }: TakenFrame): number {
+  return header.sequence + skip + finished
 }

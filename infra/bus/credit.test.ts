@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { CodedError } from '../../sdk/errors.ts'
 import { idWords, parseFrame } from '../../sdk/frame.ts'
 import { decodeBeacon, encodeBeacon } from './beacon.ts'
-import { decodeCredit, encodeCredit } from './credit.ts'
+import { creditFlags, decodeCredit, encodeCredit } from './credit.ts'
 
 const u48 = fc.integer({ min: 0, max: 2 ** 48 - 1 })
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
@@ -14,15 +14,20 @@ const credit = fc.record({
   owner: fc.stringMatching(/^[0-9a-f]{16}$/),
   epoch: u32,
   entries: fc.array(
-    fc.record({
-      stream: name,
-      partition: fc.integer({ min: 0, max: 65535 }),
-      flags: fc.integer({ min: 0, max: 7 }),
-      through: u48,
-      accepted: u48,
-      windowBytes: u32,
-      dropped: fc.dictionary(name, u48, { maxKeys: 3, noNullPrototype: true }),
-    }),
+    fc
+      .record({
+        stream: name,
+        partition: fc.integer({ min: 0, max: 65535 }),
+        flags: fc.integer({ min: 0, max: 15 }),
+        through: u48,
+        accepted: u48,
+        windowBytes: u32,
+        dropped: fc.dictionary(name, u48, { maxKeys: 3, noNullPrototype: true }),
+        attempts: fc.nat(0xffff),
+      })
+      .map(({ attempts, ...entry }) =>
+        attempts % 2 === 0 ? entry : { ...entry, flags: entry.flags | creditFlags.tried, attempts },
+      ),
     { maxLength: 20 },
   ),
 })
@@ -49,9 +54,10 @@ test('decodeCredit refuses every truncation and any garbage with a CodedError', 
 })
 
 test('decodeBeacon gives back what encodeBeacon wrote', () => {
-  const entries = fc.array(fc.record({ consumer: name, epoch: u32, position: u48, from: u48 }), {
-    maxLength: 5,
-  })
+  const entries = fc.array(
+    fc.record({ consumer: name, epoch: u32, position: u48, from: u48, attempts: fc.nat(0xffff) }),
+    { maxLength: 5 },
+  )
   fc.assert(
     fc.property(u48, u48, entries, (sequence, oldest, list) => {
       const id = idWords('0123456789abcdef')

@@ -9,8 +9,11 @@ import { ByteReader, ByteWriter } from './bytes.ts'
 const magic = 0xce
 const version = 1
 
-/** `heir`, beside `fresh`: `through` is the epoch since which the partition was only handed over. */
-export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8 } as const
+/**
+ * `heir`, beside `fresh`: `through` is the epoch since which the partition was only handed over. `tried`: the attempts at the
+ * record at `through` follow.
+ */
+export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8, tried: 16 } as const
 
 export interface CreditEntry {
   readonly stream: string
@@ -22,6 +25,8 @@ export interface CreditEntry {
   readonly accepted: number
   /** Bytes that may be outstanding behind `through`. */
   readonly windowBytes: number
+  /** With `tried`: how often the record at `through` has ended its owner; the next one goes on counting. */
+  readonly attempts?: number
   /** Records dropped in this channel since the owner's start, by reason. */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -57,6 +62,7 @@ export function encodeCredit(credit: Credit): Uint8Array {
       writer.name(reason)
       writer.u48(records)
     }
+    if ((entry.flags & creditFlags.tried) !== 0) writer.u16(entry.attempts ?? 0)
   }
   return writer.finish()
 }
@@ -98,5 +104,6 @@ function readEntry(reader: ByteReader): CreditEntry {
       writable: true,
     })
   }
-  return { stream, partition, flags, through, accepted, windowBytes, dropped }
+  const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
+  return (flags & creditFlags.tried) === 0 ? entry : { ...entry, attempts: reader.u16() }
 }

@@ -16,6 +16,8 @@ export interface InChannel {
   /** Behind the last record done. */
   through: number
   dropped: Readonly<Record<string, number>>
+  /** The record that has ended an owner, and how often. */
+  tried: { readonly sequence: number; readonly attempts: number } | undefined
   /** The same, as far as `acknowledge` has released it. */
   acknowledged: number
   acknowledgedDropped: Readonly<Record<string, number>>
@@ -77,6 +79,7 @@ export function openChannel(
     expected: undefined,
     through: 0,
     dropped: {},
+    tried: undefined,
     acknowledged: 0,
     acknowledgedDropped: {},
     taken: 0,
@@ -129,11 +132,15 @@ export function creditOf(
 ): Omit<CreditEntry, 'stream' | 'partition'> {
   channel.dirty &&= channel.acknowledged < channel.through
   channel.told = channel.expected ?? 0
+  const { tried } = channel
+  const leaving = (flags & creditFlags.leaving) !== 0
+  const tells = leaving && tried !== undefined && tried.sequence === channel.acknowledged
   return {
-    flags,
+    flags: tells ? flags | creditFlags.tried : flags,
     through: channel.acknowledged,
     accepted: channel.told,
-    windowBytes: (flags & creditFlags.leaving) !== 0 ? 0 : windowBytes,
+    windowBytes: leaving ? 0 : windowBytes,
     dropped: channel.acknowledgedDropped,
+    ...(tells ? { attempts: tried.attempts } : {}),
   }
 }

@@ -41,6 +41,8 @@ interface Channel {
   windowBytes: number
   /** Next sequence that the consumer has not acknowledged. */
   position: number
+  /** How often the record at `position` has ended its owner, as the last of them said. */
+  attempts: number
   /** Next sequence that its owner has not accepted, as far as we were told. */
   accepted: number
   /** Our connection was lost since its owner's last credit: it may have accepted more than we were told. */
@@ -229,6 +231,7 @@ export class OutPartition {
       epoch: c.epoch,
       position: c.position,
       from: c.from,
+      attempts: c.attempts,
     }))
   }
 
@@ -258,6 +261,7 @@ export class OutPartition {
       left: false,
       windowBytes: 0,
       position,
+      attempts: 0,
       accepted: position,
       uncertain: false,
       positionBytes: this.#bytesBefore(position),
@@ -301,6 +305,7 @@ export class OutPartition {
   #acknowledge(channel: Channel, entry: CreditEntry): void {
     const through = Math.min(entry.through, this.#sentHigh)
     if (through > channel.position) this.#moveTo(channel, through)
+    if (entry.attempts !== undefined && through === channel.position) channel.attempts = entry.attempts
     channel.accepted = Math.max(channel.accepted, channel.position, Math.min(entry.accepted, this.#sentHigh))
     for (const [reason, records] of Object.entries(entry.dropped)) {
       const more = records - (channel.droppedByOwner[reason] ?? 0)
@@ -310,6 +315,7 @@ export class OutPartition {
   }
 
   #moveTo(channel: Channel, position: number): void {
+    if (position !== channel.position) channel.attempts = 0
     channel.position = position
     channel.positionBytes = this.#bytesBefore(position)
   }

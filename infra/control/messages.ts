@@ -208,5 +208,7 @@ export const exitCodes = {
   unassigned: 17,
   /** NATS stayed out of reach beyond the bound. */
   disconnected: 18,
+  /** A record broke a limit, and is tried again, skipped or put aside, as the policy says: it starts anew at once. */
+  recordBroke: 19,
 } as const
 export type ExitReason = keyof typeof exitCodes

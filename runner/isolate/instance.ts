@@ -28,6 +28,7 @@ import type { IsolateErrorCode } from './errors.ts'
 import { Failure, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'
+import { guardMemory, quietMs } from './memory-guard.ts'
 import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
@@ -279,10 +280,13 @@ export class Instance {
       )
     added.push(...this.#state.ahead(frames))
     if (added.length === 0) return
+    const limits = this.#limits(giveMs)
     try {
-      await this.#guest.giveSlabs(added, this.#limits(giveMs))
+      await this.#guest.giveSlabs(added, limits)
     } catch (error) {
       await this.#end(error as Fatal)
+    } finally {
+      limits.over()
     }
   }
 
@@ -292,13 +296,31 @@ export class Instance {
     await this.ended()
   }
 
-  #limits(limitMs: number): GuestCall {
+  #limits(limitMs: number): GuestCall & { readonly over: () => void } {
+    const slowMs = Math.min(quietMs, limitMs / 4)
+    let stops: (() => void)[] = []
     return {
       limitMs,
-      slowMs: Math.min(sliceMs, limitMs / 4),
-      slow: () => this.#regions.askToYield(),
+      slowMs,
+      slow: () => {
+        const yieldMs = Math.min(sliceMs, limitMs / 4) - slowMs
+        stops = [this.#clock.after(yieldMs, () => this.#regions.askToYield())]
+        const { memory } = this.#options
+        if (memory !== undefined)
+          stops.push(guardMemory(memory, this.#clock, (bytes) => this.#outgrown(bytes, memory.bytesMax)))
+      },
       doing: () => this.#atHand(),
+      over: () => {
+        for (const stop of stops) stop()
+      },
     }
+  }
+
+  /** What the isolate is at takes the process to its bound. */
+  #outgrown(bytes: number, bytesMax: number): void {
+    const [mib, mibMax] = [bytes, bytesMax].map((value) => Math.round(value / 2 ** 20))
+    const text = `${this.#atHand()} took its process to ${mib} MiB of the ${mibMax} that it may have (resources.memMib)`
+    this.#guest.end(isolateError('ERR_MEMORY', `Cannot go on with ${this.#name}: ${text}`))
   }
 
   /** One call, and what it brought. */
@@ -307,11 +329,14 @@ export class Instance {
     args: readonly unknown[],
     limitMs = this.#options.manifest.limits.callbackMs,
   ): Promise<BatchResult> {
+    const limits = this.#limits(limitMs)
     try {
-      await this.#guest.call(entry, args, this.#limits(limitMs))
+      await this.#guest.call(entry, args, limits)
     } catch (error) {
       await this.#end(error as Fatal)
       return this.#result(error as Fatal)
+    } finally {
+      limits.over()
     }
     return this.#result()
   }

@@ -9,6 +9,7 @@ import type { FrameHeader } from '../../sdk/frame.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
+import type { ResidentMemory } from './memory-guard.ts'
 import type { StateStore } from './state-store.ts'
 
 export interface InputFrame {
@@ -37,6 +38,8 @@ export interface InstanceOptions {
   readonly nowMs: number
   readonly log: (level: LogLevel, message: string) => void
   readonly clock?: Clock
+  /** The process's, if it has a bound. */
+  readonly memory?: ResidentMemory
   /** What an instance before this one left, or a checkpoint; default: none. Its own until `ended`. */
   readonly state?: StateStore
 }

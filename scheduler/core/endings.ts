@@ -101,6 +101,8 @@ function endSeat(
 }
 
 function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, exit: LastExit): void {
+  // Each such end has used up an attempt at its record: it cannot go on for ever, and says nothing against the others.
+  if (exit.reason === 'recordBroke') return pause(draft, slot, timings.recordPauseMs, exit.message)
   const version = draft.wantedVersion(fn.name)
   const ranMs = seat.runningSinceMs === undefined ? 0 : draft.nowMs - seat.runningSinceMs
   if (ranMs >= timings.forgiveMs) slot.restarts = 0

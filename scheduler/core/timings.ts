@@ -15,6 +15,8 @@ export const timings = {
   unsureMs: 60_000,
   backoffBaseMs: 1_000,
   backoffMaxMs: 60_000,
+  /** After a record broke a limit and was dealt with. */
+  recordPauseMs: 100,
   /** After a launch that failed through nobody's fault. */
   droppedPauseMs: 500,
   /** Failures are forgotten after this much running. */

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DeadLetter, DeadLetterSummary } from '../../sdk/api.ts'
+import { Platform, Reader } from './platform.ts'
+
+function source(name: string, onError: string): string {
+  return `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'], onError: ${onError} },
+  processRecord(ctx, record) {
+    ctx.produceRecord('${name}-out', record.key, record.text())
+    if (record.text() === 'loop') for (;;);
+    if (record.text() === 'bomb') for (const all = []; ; ) all.push(new Array(1000).fill(all))
+  },
+})
+`
+}
+
+const records = 400
+
+for (const [name, onError, poison, attempts, code] of [
+  ['loops', `{ retry: 1, then: 'deadLetter' }`, 'loop', 2, 'ERR_DEADLINE'],
+  // V8 sees to its heap when it comes to it: the time may be up before.
+  ['bombs', `'deadLetter'`, 'bomb', 1, 'ERR_MEMORY or ERR_DEADLINE'],
+] as const) {
+  test(`a record that ends its runner under ${onError} is tried ${attempts}×, then put aside; its neighbours are processed`, {
+    timeout: 120_000,
+  }, async (t) => {
+    const platform = await Platform.start(t)
+    await platform.deploy(name, source(name, onError))
+    const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+    const lines = Array.from({ length: records }, (_, i) => (i === 100 ? poison : String(i)))
+    await platform.json(['produce', `${name}-in`], lines.join('\n'))
+    await out.read(records - 1)
+    const detail = await platform.until(
+      name,
+      (d) => d.ledger[0]!.sent === records && d.ledger[0]!.inFlight === 0 && d.state === 'running',
+    )
+    assert.deepEqual(
+      { ...detail.ledger[0] },
+      {
+        stream: `${name}-in`,
+        sent: records,
+        processed: records - 1,
+        dropped: { deadLettered: 1 },
+        inFlight: 0,
+        unaccounted: 0,
+      },
+    )
+    assert.deepEqual(
+      new Set(out.records.map(({ value }) => value)),
+      new Set(lines.filter((line) => line !== poison)),
+    )
+    assert.equal(out.records.length, records - 1)
+
+    const [letter] = await platform.json<DeadLetterSummary[]>(['dlq', 'ls', name])
+    const shown = await platform.json<DeadLetter>(['dlq', 'show', letter!.id])
+    assert.equal(shown.value, poison)
+    assert.equal(shown.attempts, attempts)
+    assert.ok(code.split(' or ').includes(shown.error.name), shown.error.name)
+    assert.match(
+      shown.error.message,
+      new RegExp(`the record ${shown.sequence} of producer ${shown.producer}`),
+    )
+    assert.match(
+      shown.error.message,
+      shown.error.name === 'ERR_DEADLINE'
+        ? /limit of 1000 ms/
+        : /limit of 64 MiB of heap|MiB of the 256 that it may have/,
+    )
+    const { lastExit, restarts } = detail.instances[0]!
+    assert.equal(lastExit?.reason, 'recordBroke')
+    assert.equal(restarts, 0)
+  })
+}
