@@ -52,3 +52,10 @@ export class WatchdogPipe {
     setTimeout(kill, 200)
   }
 }
+
+/** Why an instance ends whose isolate ended with this code. */
+export function reasonOf(code: string): ExitReason {
+  if (code === 'ERR_FUNCTION_FAILED') return 'functionFailed'
+  if (code === 'ERR_DEADLINE') return 'deadline'
+  return code === 'ERR_MEMORY' ? 'memory' : 'crashed'
+}

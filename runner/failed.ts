@@ -4,6 +4,7 @@
  */
 import type { TakenFrame } from '../infra/bus/index.ts'
 import type { ErrorReport } from '../infra/control/messages.ts'
+import type { Letter } from '../infra/dead-letters/index.ts'
 import { type RawRecord, recordsOf } from '../sdk/frame.ts'
 import type { RecordFailure } from './isolate/index.ts'
 
@@ -50,6 +51,34 @@ export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport 
   const { stream, partition, header } = frame
   const text = new TextDecoder().decode(key)
   return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key: text } }
+}
+
+/** The letters of those that the policy puts aside, and the frames that their records came in. */
+export function lettersOf(failures: readonly Failed[]): {
+  readonly frames: readonly TakenFrame[]
+  readonly letters: readonly Letter[]
+} {
+  const frames: TakenFrame[] = []
+  const letters: Letter[] = []
+  for (const { failure, frame, record, sequence } of failures) {
+    if (failure.action !== 'deadLetter' || frame === undefined || record === undefined) continue
+    const { stream, partition, header } = frame
+    const { timeMs: failedAtMs, name, message, stack, at } = failure.error
+    const error = { name, message, stack, ...(at === undefined ? {} : { at }) }
+    const { producer } = header
+    frames.push(frame)
+    letters.push({
+      record,
+      stream,
+      partition,
+      producer,
+      sequence,
+      error,
+      attempts: failure.attempts,
+      failedAtMs,
+    })
+  }
+  return { frames, letters }
 }
 
 class Walk {

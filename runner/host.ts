@@ -30,8 +30,9 @@ import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
 import { Instance } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
+import { outputsOf } from './outputs.ts'
 import { Sources } from './sources.ts'
-import { outputsOf, Worker } from './worker.ts'
+import { Worker } from './worker.ts'
 
 /** Longest wait for the first assignment. */
 const assignmentWaitMs = 60_000

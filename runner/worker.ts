@@ -10,30 +10,31 @@
  * @module
  */
 import {
-  addCounts,
+  attemptsAt,
   Consumer,
   giveBackMemory,
   originOf,
   Producer,
+  rememberAttempts,
   type TakenFrame,
   type Wire,
 } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type {
   ErrorReport,
-  ExitReason,
   FunctionAssignment,
   InputLedger,
   InstanceAssignment,
   InstanceReport,
 } from '../infra/control/messages.ts'
-import type { Letter } from '../infra/dead-letters/index.ts'
-import { frameOf, idWords, parseFrame, recordsOf, stampHeader } from '../sdk/frame.ts'
 import { policyOf } from '../sdk/policy.ts'
-import { type Ending, endingOf } from './ending.ts'
-import { errorOf, type Failed, locate } from './failed.ts'
+import { advance, aloneOf } from './alone.ts'
+import { type Ending, endingOf, reasonOf } from './ending.ts'
+import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
+import { addInputs } from './input-accounts.ts'
 import type { BatchResult, Instance } from './isolate/index.ts'
 import { type LetterBox, openBytesMax } from './letter-box.ts'
+import { outputsOf } from './outputs.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
@@ -329,20 +330,7 @@ export class Worker {
 
   /** Before the frames' memory is used again. */
   #post(failures: readonly Failed[]): void {
-    const frames: TakenFrame[] = []
-    const letters: Letter[] = []
-    for (const failed of failures) {
-      const { failure, frame, record, sequence } = failed
-      if (failure.action !== 'deadLetter' || frame === undefined || record === undefined) continue
-      const { stream, partition, header } = frame
-      const { timeMs: failedAtMs, name, message, stack, at } = failure.error
-      const error = { name, message, stack, ...(at === undefined ? {} : { at }) }
-      frames.push(frame)
-      letters.push({
-        ...{ record, stream, partition, producer: header.producer, sequence, error, failedAtMs },
-        attempts: failure.attempts,
-      })
-    }
+    const { frames, letters } = lettersOf(failures)
     if (letters.length === 0) return
     const { function: name, version } = this.#assignment
     this.#letters.push({ frames, answers: this.#options.letters.post({ function: name, version, letters }) })
@@ -353,7 +341,7 @@ export class Worker {
     if (!this.#consumer.hasTried) return undefined
     this.#hand = [...this.#take()]
     for (const frame of this.#hand) {
-      if (this.#consumer.attemptsAt(frame) === 0) continue
+      if (attemptsAt(frame) === 0) continue
       const result = await this.#runAlone([aloneOf(frame)], (records) => this.#consumer.done(frame, records))
       if (result.fatal !== undefined) return this.#settleBroken([frame], result)
     }
@@ -398,7 +386,7 @@ export class Worker {
       this.#drop(open, 'failed')
       return ending
     }
-    const attempts = this.#consumer.attemptsAt(open) + 1
+    const attempts = attemptsAt(open) + 1
     const { retries, last: reaction } = policyOf(this.#assignment.manifest.onError)
     const again = attempts <= retries
     const error = {
@@ -412,7 +400,7 @@ export class Worker {
     this.#counts.errors += 1
     this.#lastFailure = () => errorOf(failed[0]!)
     this.#options.onFailure(this.#instance.id, again ? 'to be tried again' : reaction, this.#lastFailure)
-    if (again) this.#consumer.remember(open, attempts)
+    if (again) rememberAttempts(open, attempts)
     else if (reaction === 'deadLetter') {
       this.#consumer.done(open, 1)
       this.#post(failed)
@@ -502,73 +490,8 @@ export class Worker {
   }
 }
 
-/** The next record of a frame, in a frame of its own. */
-function aloneOf(frame: TakenFrame): TakenFrame {
-  const { partition, header, skip, finished } = frame
-  const from = skip + finished
-  const record = [...recordsOf(frame.bytes, header)][from]!
-  const bytes = frameOf([record])
-  const [producer, origin] = [idWords(header.producer), idWords(header.origin)]
-  const stamp = { flags: 0, partition, producer, origin, epoch: header.epoch }
-  stampHeader(bytes, { ...stamp, count: 1, sequence: header.sequence + from })
-  return { ...frame, bytes, header: parseFrame(bytes), skip: 0, finished: 0 }
-}
-
-/** Marks records as finished. @returns The frames that are not. */
-function advance(frames: readonly TakenFrame[], records: number): TakenFrame[] {
-  let left = records
-  return frames.filter((frame) => {
-    const done = Math.min(left, frame.header.count - frame.skip - frame.finished)
-    left -= done
-    frame.finished += done
-    return frame.skip + frame.finished < frame.header.count
-  })
-}
-
-function reasonOf(code: string): ExitReason {
-  if (code === 'ERR_FUNCTION_FAILED') return 'functionFailed'
-  if (code === 'ERR_DEADLINE') return 'deadline'
-  return code === 'ERR_MEMORY' ? 'memory' : 'crashed'
-}
-
 /** The frames of posted letters, and whether each was stored. */
 interface PostedLetters {
   readonly frames: readonly TakenFrame[]
   readonly answers: Promise<readonly boolean[]>
-}
-
-/** Adds up accounts of the same stream. */
-function addInputs(rows: readonly InputLedger[]): InputLedger[] {
-  const sums = new Map<string, InputLedger>()
-  for (const row of rows) {
-    const sum = sums.get(row.stream)
-    sums.set(
-      row.stream,
-      sum === undefined
-        ? row
-        : {
-            stream: row.stream,
-            received: sum.received + row.received,
-            processed: sum.processed + row.processed,
-            dropped: addCounts(sum.dropped, row.dropped),
-            repeats: sum.repeats + row.repeats,
-            gaps: sum.gaps + row.gaps,
-            stateLost: sum.stateLost + row.stateLost,
-            refused: addCounts(sum.refused, row.refused),
-          },
-    )
-  }
-  return [...sums.values()]
-}
-
-/** The streams that the function may write, as the runtime needs them. */
-export function outputsOf(
-  assignment: FunctionAssignment,
-): Record<string, { readonly partitions: number; readonly keyed: boolean }> {
-  return Object.fromEntries(
-    assignment.manifest.ostreams.map((name) => {
-      const stream = assignment.streams[name]
-      return [name, { partitions: stream?.partitions ?? 1, keyed: stream?.keyed ?? true }]
-    }),
-  )
 }

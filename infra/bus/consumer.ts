@@ -19,19 +19,21 @@ import { ContainedRecords, type StatePositions } from './contained.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
 import { type InAccount, InAccounts, refuse } from './in-account.ts'
 import {
+  awaitsTried,
   type ChannelPosition,
   creditOf,
   type Heritage,
   type InChannel,
   type InPartition,
-  type InPosition,
+  type Mark,
+  markOf,
   oneMore,
   openAt,
   openChannel,
   positionOf,
   release,
 } from './in-channel.ts'
-import { InQueue, type QueuedFrame, type TakenFrame } from './in-queue.ts'
+import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
 import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
 import { budgetFor, windowFor } from './windows.ts'
 import { nextReconnect, type Wire } from './wire.ts'
@@ -56,9 +58,6 @@ export interface ConsumerOptions {
   /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
   readonly onSuperseded?: (claim: Claim) => void
 }
-
-/** How far channels were at some moment. */
-export type Mark = Map<InChannel, InPosition>
 
 export class Consumer {
   /** This incarnation, 16 hex digits. */
@@ -183,55 +182,31 @@ export class Consumer {
     channel.dirty = true
   }
 
-  /**
-   * Of a frame's records that are done, one was not processed but dropped, and why. Before they are acknowledged.
-   * @param mark The mark that covers it, if one was made since it was done.
-   */
+  /** Of a frame's records that are done, one was dropped, and why. Before it is acknowledged; `mark` is one that covers it. */
   drop(frame: TakenFrame, reason: string, mark?: Mark): void {
     const account = this.#accounts.of(frame.stream)
     account.processed -= 1
     account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
     const { channel } = frame as QueuedFrame
-    channel.dropped = oneMore(channel.dropped, reason)
     const position = mark?.get(channel)
-    if (position !== undefined) position.dropped = oneMore(position.dropped, reason)
+    for (const at of position === undefined ? [channel] : [channel, position])
+      at.dropped = oneMore(at.dropped, reason)
   }
 
   /** True while a record is expected, or here, that has ended an owner before. */
   get hasTried(): boolean {
-    if (!this.#mayHaveTried) return false
-    this.#mayHaveTried = [...this.#partitions.values()].some(({ channels }) =>
-      [...channels.values()].some(({ tried, through }) => tried !== undefined && tried.sequence >= through),
-    )
+    this.#mayHaveTried &&= this.#channels().some(awaitsTried)
     return this.#mayHaveTried
-  }
-
-  /** How often the next record of a frame has ended its owner before; the producer remembers it. */
-  attemptsAt(frame: TakenFrame): number {
-    const { tried } = (frame as QueuedFrame).channel
-    return tried?.sequence === nextOf(frame) ? tried.attempts : 0
-  }
-
-  /** The next record of a frame has ended us, and is left to the next owner, who will know how often it was tried. */
-  remember(frame: TakenFrame, attempts: number): void {
-    ;(frame as QueuedFrame).channel.tried = { sequence: nextOf(frame), attempts }
   }
 
   /** Remembers what is done by now, to be acknowledged when what comes of it is safe. */
   mark(): Mark {
-    const mark: Mark = new Map()
-    for (const { channels } of this.#partitions.values())
-      for (const channel of channels.values()) if (channel.dirty) mark.set(channel, positionOf(channel))
-    return mark
+    return markOf(this.#channels())
   }
 
-  /**
-   * Tells the producers what is done: call it when the outputs of all that is done were sent.
-   * @param mark Only what was done by then. Marks are acknowledged in the order made.
-   */
+  /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
   acknowledge(mark?: Mark): void {
-    if (mark === undefined) this.#release()
-    else for (const [channel, position] of mark) release(channel, position)
+    for (const [channel, position] of mark ?? this.mark()) release(channel, position)
     this.#sendCredits((channel) => channel.dirty, 0)
   }
 
@@ -273,7 +248,7 @@ export class Consumer {
   async leave(signal?: AbortSignal): Promise<void> {
     if (this.#leaving) return
     this.#leaving = true
-    this.#release()
+    for (const [channel, position] of this.mark()) release(channel, position)
     this.#queue.drop(() => true)
     const { wire } = this.#options
     try {
@@ -476,10 +451,8 @@ export class Consumer {
     for (const { producer, epoch, entries } of messages.values()) this.#publish(producer, epoch, entries)
   }
 
-  #release(): void {
-    for (const { channels } of this.#partitions.values()) {
-      for (const channel of channels.values()) if (channel.dirty) release(channel, positionOf(channel))
-    }
+  #channels(): InChannel[] {
+    return [...this.#partitions.values()].flatMap(({ channels }) => [...channels.values()])
   }
 
   /** Of a channel without a position: how it is to be found. */
@@ -522,9 +495,4 @@ export class Consumer {
     this.#claim()
     this.#sendCredits(() => true, creditFlags.resend)
   }
-}
-
-/** The sequence of the first record of a frame that is not done. */
-function nextOf({ header, skip, finished }: TakenFrame): number {
-  return header.sequence + skip + finished
 }

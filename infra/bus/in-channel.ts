@@ -110,6 +110,19 @@ export function positionOf({ open, expected, through, dropped }: InChannel): InP
   return { through: open === 0 ? (expected ?? 0) : through, dropped }
 }
 
+/** How far channels were at some moment. */
+export type Mark = Map<InChannel, InPosition>
+
+/** Of those channels that have something to acknowledge. */
+export function markOf(channels: readonly InChannel[]): Mark {
+  return new Map(channels.filter(({ dirty }) => dirty).map((channel) => [channel, positionOf(channel)]))
+}
+
+/** True while the record is not done that has ended an owner. */
+export function awaitsTried({ tried, through }: InChannel): boolean {
+  return tried !== undefined && tried.sequence >= through
+}
+
 /** Lets what was done at a position be acknowledged in whatever credit comes next. */
 export function release(channel: InChannel, { through, dropped }: InPosition): void {
   channel.acknowledged = through

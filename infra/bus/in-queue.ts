@@ -23,6 +23,23 @@ export interface QueuedFrame extends TakenFrame {
   readonly channel: InChannel
 }
 
+/** The sequence of the first record of a frame that is not done. */
+export function nextOf({ header, skip, finished }: TakenFrame): number {
+  return header.sequence + skip + finished
+}
+
+/** How often the next record of a frame has ended its owner; the producer remembers it. */
+export function attemptsAt(frame: TakenFrame): number {
+  const { tried } = (frame as QueuedFrame).channel
+  return tried?.sequence === nextOf(frame) ? tried.attempts : 0
+}
+
+/** The next record of a frame has ended its owner, and is left to the next one, who will know how often it was tried. */
+export function rememberAttempts(frame: TakenFrame, attempts: number): void {
+  const { channel } = frame as QueuedFrame
+  channel.tried = { sequence: nextOf(frame), attempts }
+}
+
 /** Taken frames in front of the queue beyond which it is cut. */
 const headMax = 4096
 

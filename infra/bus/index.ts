@@ -4,12 +4,12 @@ export { type BusOptions, connectBus, inboxOf, type NatsConnection } from './con
 export {
   Consumer,
   type ConsumerOptions,
-  type Mark,
 } from './consumer.ts'
 export type { StatePositions } from './contained.ts'
 export { giveBackMemory, takeMemory } from './frame-memory.ts'
-export type { ChannelPosition, Heritage } from './in-channel.ts'
+export type { ChannelPosition, Heritage, Mark } from './in-channel.ts'
 export type { TakenFrame } from './in-queue.ts'
+export { attemptsAt, rememberAttempts } from './in-queue.ts'
 export { addCounts, addLedgers } from './ledgers.ts'
 export { connectWire, type NatsWire } from './nats-wire.ts'
 export {

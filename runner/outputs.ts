@@ -1,0 +1,17 @@
+/**
+ * Outputs: what an assignment says of the streams that a function writes.
+ * @module
+ */
+import type { FunctionAssignment } from '../infra/control/messages.ts'
+
+/** The streams that the function may write, as the runtime needs them. */
+export function outputsOf(
+  assignment: FunctionAssignment,
+): Record<string, { readonly partitions: number; readonly keyed: boolean }> {
+  return Object.fromEntries(
+    assignment.manifest.ostreams.map((name) => {
+      const stream = assignment.streams[name]
+      return [name, { partitions: stream?.partitions ?? 1, keyed: stream?.keyed ?? true }]
+    }),
+  )
+}
