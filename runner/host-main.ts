@@ -6,9 +6,11 @@
  * @module
  */
 import { flushCompileCache } from 'node:module'
+import { setFlagsFromString } from 'node:v8'
 import { endingOf, WatchdogPipe } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 
+setFlagsFromString('--max-semi-space-size=0') // what main.ts may have said is for this heap, not for the isolates'
 const pipe = new WatchdogPipe()
 let stop = (reason: string): void => pipe.end(endingOf('drained', reason))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(`stopped by ${signal}`))

@@ -21,20 +21,25 @@ const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
 const compileCache =
   process.env['NODE_COMPILE_CACHE'] ?? fileURLToPath(new URL('../.tools/cache', import.meta.url))
 
+const packed = process.env['CONCORD_PACKED'] === '1'
+
 /**
  * How glibc gives memory to a runner of many instances (others ignore it). From 512 KiB on in pages of its own, which cost nothing until
  * they are touched; left to itself it raises that bound to the largest block that was ever freed, and then clears, that is
  * touches, the regions of a new isolate. And from two arenas: each thread that compiles would keep the garbage of its own.
  */
-const malloc =
-  process.env['CONCORD_PACKED'] === '1'
-    ? { MALLOC_MMAP_THRESHOLD_: String(512 * 1024), MALLOC_ARENA_MAX: '2' }
-    : {}
+const malloc = packed ? { MALLOC_MMAP_THRESHOLD_: String(512 * 1024), MALLOC_ARENA_MAX: '2' } : {}
+/**
+ * The heartbeats of many instances let the young part of the runner's own heap grow by 20 MB. Its isolates are to have theirs
+ * in full: host-main.ts takes this back before it makes any.
+ */
+const smallHeap = packed ? ['--max-semi-space-size=2'] : []
 
 const child = spawn(
   process.execPath,
   [
     '--no-node-snapshot',
+    ...smallHeap,
     '--disable-warning=ExperimentalWarning',
     fileURLToPath(new URL('./host-main.ts', import.meta.url)),
   ],
