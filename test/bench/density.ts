@@ -31,7 +31,7 @@ export const density: Benchmark = {
       concord: async () =>
         ((await runnerBytes(place, instances + 1)) - (await runnerBytes(place, 1))) / instances,
       isolate: () => isolateBytes(place),
-      alone: () => runnerBytes(place, 1),
+      alone: () => runnerBytes(place, undefined),
     }
     return {
       measure: async (side) => {
@@ -42,12 +42,15 @@ export const density: Benchmark = {
   },
 }
 
-async function runnerBytes(place: Place, count: number): Promise<number> {
+/** @param packed So many in a packed runner; undefined: one, in a runner that is not made for more. */
+async function runnerBytes(place: Place, packed: number | undefined): Promise<number> {
   const { limits: _, ...manifest } = countFunction.manifest
   const streams = [streamOf('in', partitions, ['count']), streamOf('out', partitions, ['sink'])]
   return await place.scene(async (start) => {
-    const options = { function: { ...countFunction, manifest }, streams, instances: count }
-    const { pids, beat } = await startRunner(place, start, options)
+    const { pids, beat } = await startRunner(place, start, {
+      ...{ function: { ...countFunction, manifest }, streams },
+      ...(packed === undefined ? {} : { instances: packed }),
+    })
     for (let i = 0; i < beatsToRest; i++) await beat()
     const bytes = residentBytes(pids[1]!)
     if (bytes === undefined)

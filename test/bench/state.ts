@@ -7,6 +7,7 @@
  */
 import { freemem } from 'node:os'
 import { join } from 'node:path'
+import { withHugePages } from '../../runner/huge-pages.ts'
 import type { StateReport } from './load/state-main.ts'
 import type { Child } from './stage/child.ts'
 import { Crew } from './stage/crew.ts'
@@ -62,7 +63,8 @@ interface Stores {
 function start(crew: Crew, keys: number, map: boolean): Child {
   const script = join(import.meta.dirname, 'load/state-main.ts')
   const flags = ['--expose-gc', `--max-old-space-size=${heapMibMax}`]
-  return crew.start('state', process.execPath, [...flags, script, String(keys), map ? 'arena,map' : 'arena'])
+  const words = [...flags, script, String(keys), map ? 'arena,map' : 'arena']
+  return crew.start('state', process.execPath, words, withHugePages(process.env, heapMibMax))
 }
 
 async function ask({ child, map }: Stores, store: 'arena' | 'map'): Promise<StateReport | undefined> {

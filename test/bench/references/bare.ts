@@ -18,7 +18,9 @@ export interface BareOptions {
 export async function bareLoop(place: Place, options: BareOptions): Promise<BareReport> {
   const { file, manifest } = options.function
   const words = [join(root, file), options.store, String(options.records), JSON.stringify(manifest.env ?? {})]
-  return await place.scene((start) => start.script('references/bare-main.ts', ...words).says<BareReport>())
+  return await place.scene((start) =>
+    start.scriptLikeRunner('references/bare-main.ts', ...words).says<BareReport>(),
+  )
 }
 
 /** Microseconds of CPU a record. */

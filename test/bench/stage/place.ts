@@ -10,9 +10,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectBus, type NatsConnection } from '../../../infra/bus/index.ts'
 import { type NatsServer, startNatsServer } from '../../../infra/nats/index.ts'
+import { withHugePages } from '../../../runner/huge-pages.ts'
 import type { Child } from './child.ts'
 import { Crew } from './crew.ts'
 
+/** What a benchmark gives to a runner. */
+export const memMib = 4096
 const benchFolder = join(import.meta.dirname, '..')
 const nodeFlags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning']
 
@@ -20,6 +23,8 @@ const nodeFlags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'
 export interface Starter {
   /** A script of this folder, under our Node. */
   readonly script: (script: string, ...args: string[]) => Child
+  /** The same with the memory that a runner asks for: pages of 2 MiB. */
+  readonly scriptLikeRunner: (script: string, ...args: string[]) => Child
   readonly command: Crew['start']
 }
 
@@ -54,10 +59,13 @@ export class Place {
       started.push(child)
       return child
     }
-    const script: Starter['script'] = (file, ...args) =>
-      command(file, process.execPath, [...nodeFlags, join(benchFolder, file), ...args])
+    const scriptIn =
+      (env: NodeJS.ProcessEnv): Starter['script'] =>
+      (file, ...args) =>
+        command(file, process.execPath, [...nodeFlags, join(benchFolder, file), ...args], env)
+    const [script, scriptLikeRunner] = [scriptIn(process.env), scriptIn(withHugePages(process.env, memMib))]
     try {
-      return await act({ script, command })
+      return await act({ script, scriptLikeRunner, command })
     } finally {
       await Promise.all(started.map((child) => this.#crew.end(child)))
     }

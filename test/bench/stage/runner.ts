@@ -10,7 +10,7 @@ import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
 import type { Assignment, Heartbeat, StreamDescriptor, TaskReply } from '../../../infra/control/messages.ts'
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
 import type { Child } from './child.ts'
-import type { Place, Starter } from './place.ts'
+import { memMib, type Place, type Starter } from './place.ts'
 
 const root = join(import.meta.dirname, '../../..')
 export const namespace = 'bench'
@@ -57,7 +57,7 @@ export async function startRunner(place: Place, start: Starter, options: RunnerO
       CONCORD_NAMESPACE: namespace,
       CONCORD_FUNCTION: manifest.name,
       CONCORD_NATS_URL: nats.url,
-      CONCORD_MEM_MIB: '4096',
+      CONCORD_MEM_MIB: String(memMib),
       ...(options.instances === undefined ? {} : { CONCORD_PACKED: '1' }),
     },
   )
