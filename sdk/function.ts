@@ -24,15 +24,7 @@ export type ErrorPolicy =
   | 'fail'
   | 'skip'
   | 'deadLetter'
-  | {
-      /** How often the record is tried again. */
-      readonly retry: number
-      /** Wait before the second attempt, doubled for each one after it, up to a minute. Default 0: at once. */
-      readonly backoffMs?: number
-      /** `key`: while a record waits to be tried again, later records of its key wait behind it. Default `none`. */
-      readonly order?: 'none' | 'key'
-      readonly then: 'fail' | 'skip' | 'deadLetter'
-    }
+  | { readonly retry: number; readonly then: 'fail' | 'skip' | 'deadLetter' }
 
 export interface InputOptions {
   readonly grouping: Grouping

@@ -6,7 +6,6 @@
  * @module
  */
 import { z } from 'zod'
-import { backoffMsMax } from './policy.ts'
 
 /** Names of functions and streams: they are part of NATS subjects, store paths and URLs. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
@@ -27,15 +26,8 @@ export const inputSchema = z.strictObject({
 const finalReaction = z.enum(['fail', 'skip', 'deadLetter'])
 export const errorPolicySchema = z.union([
   finalReaction,
-  z.strictObject({
-    retry: z.int().min(1).max(100),
-    /** Before the second attempt, doubled for each one after it, up to a minute; 0: at once. */
-    backoffMs: z.int().min(0).max(backoffMsMax).default(0),
-    /** `key`: later records of the key wait behind one that is to be tried again. */
-    order: z.enum(['none', 'key']).default('none'),
-    // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable; it reads as it is meant -- API
-    then: finalReaction,
-  }),
+  // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable; it reads as it is meant -- API
+  z.strictObject({ retry: z.int().min(1).max(100), then: finalReaction }),
 ])
 
 export const resourcesSchema = z.strictObject({

@@ -270,3 +270,65 @@ for (const [name, body] of Object.entries({
     else assert.ok(['ERR_MEMORY', 'ERR_DEADLINE', 'ERR_ISOLATE_LOST'].includes(said.code), said.code)
   })
 }
+
+/** Runs a program in a process of its own, since it may not outlive it. @returns What it said last. */
+async function runApart(program: string): Promise<Record<string, unknown>> {
+  const child = spawn(process.execPath, ['--no-node-snapshot', '--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: Buffer[] = []
+  child.stdout.on('data', (data: Buffer) => lines.push(data))
+  const deadline = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+  clearTimeout(deadline)
+  const text = Buffer.concat(lines).toString()
+  assert.notEqual(text, '', `ended with ${code ?? signal} and said nothing`)
+  return JSON.parse(text) as Record<string, unknown>
+}
+
+for (const [name, body] of Object.entries({
+  'a loop': 'for (;;);',
+  'a regular expression that backtracks': `/^(a+)+$/.test('a'.repeat(40) + 'b')`,
+  'a flood of microtasks': `const next = () => Promise.resolve().then(next); return next()`,
+  'a loop behind an await': `return (async () => { await null; for (;;); })()`,
+  'a loop behind a timeout': `return (async () => { await new Promise((r) => setTimeout(r, 1)); for (;;); })()`,
+  'a promise that nothing settles': 'return new Promise(() => {})',
+  'a getter of what is thrown': 'throw { get message() { for (;;); } }',
+  'a proxy that is thrown': 'throw new Proxy({}, { get() { for (;;); } })',
+  'a hook of stack traces': 'Error.prepareStackTrace = () => { for (;;); }; throw new Error("x")',
+  'a thenable': 'return { then() { for (;;); } }',
+})) {
+  test(`${name} without end breaks the limit of time, which names the record, and what came before is kept (H16–H21, H35)`, async () => {
+    const said = await runApart(`
+      import { fn, frameOfTexts, start, texts } from './runner/isolate/harness.ts'
+      const { instance } = await start(fn(\`if (record.text() === 'hang') { ${body.replaceAll('\\', '\\\\')} } ctx.produceRecord('out', '', record.text())\`),
+        { manifest: { onError: 'skip', limits: { callbackMs: 300, asyncMs: 600 } } })
+      let result = await instance.run([frameOfTexts('1', '2', 'hang', '4')], Date.now())
+      const out = texts(result)
+      let records = result.records
+      while (result.pending) { result = await instance.resume(); records += result.records; out.push(...texts(result)) }
+      process.stdout.write(JSON.stringify({ records, out, code: result.fatal?.code, message: result.fatal?.message, atHand: result.recordAtHand }) + '\\n',
+        () => process.kill(process.pid, 'SIGKILL'))`)
+    assert.deepEqual(
+      [said['records'], said['out'], said['code'], said['atHand']],
+      [2, ['1', '2'], 'ERR_DEADLINE', true],
+    )
+    assert.match(String(said['message']), /the record 2 of producer 0000000000000001 in 'in'\/0/)
+  })
+}
+
+for (const [name, thrown] of Object.entries({
+  'a proxy': 'new Proxy({}, { get() { for (;;); }, getPrototypeOf() { for (;;); } })',
+  'an error with a getter': `Object.defineProperty(new Error('x'), 'message', { get() { for (;;); } })`,
+  'an error whose stack is a loop': '(Error.prepareStackTrace = () => { for (;;); }, new Error("x"))',
+})) {
+  test(`${name} thrown without end at the top of a bundle ends its loading in time (facts §0.5)`, async () => {
+    const said = await runApart(`
+      import { start } from './runner/isolate/harness.ts'
+      const source = \`throw ${thrown}; export default {}\`
+      const error = await start(source, { manifest: { limits: { initMs: 300 } } }).then(() => undefined, (e) => e)
+      process.stdout.write(JSON.stringify({ code: error?.code, message: error?.message }) + '\\n',
+        () => process.kill(process.pid, 'SIGKILL'))`)
+    assert.ok(['ERR_DEADLINE', 'ERR_BUNDLE_LOAD'].includes(String(said['code'])), JSON.stringify(said))
+  })
+}

@@ -10,6 +10,7 @@ export default defineFunction({
   processRecord(ctx, record) {
     ctx.produceRecord('${name}-out', record.key, record.text())
     if (record.text() === 'loop') for (;;);
+    if (record.text() === 'abort') 'x'.repeat(2 ** 28).split('')
     if (record.text() === 'bomb') for (const all = []; ; ) all.push(new Array(1000).fill(all))
   },
 })
@@ -73,3 +74,28 @@ for (const [name, onError, poison, attempts, code] of [
     assert.equal(restarts, 0)
   })
 }
+
+test('a record on which V8 aborts takes its runner along: the account says what is missing, and the next records are processed', {
+  timeout: 120_000,
+}, async (t) => {
+  const name = 'aborts'
+  const platform = await Platform.start(t)
+  await platform.deploy(name, source(name, `'deadLetter'`))
+  const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+  await platform.json(['produce', `${name}-in`], ['1', 'abort', '2'].join('\n'))
+  const ended = await platform.until(
+    name,
+    (d) => d.instances[0]?.lastExit !== undefined && d.state === 'running' && d.ledger[0]!.inFlight === 0,
+  )
+  const { sent, processed, dropped, unaccounted } = ended.ledger[0]!
+  const given = Object.values(dropped).reduce((sum, records) => sum + records, 0)
+  assert.equal(sent, 3)
+  assert.equal(processed + given + unaccounted, 3)
+  assert.ok(given + unaccounted >= 1)
+  // Aborted it is the watchdog who tells; where the memory was seen to grow before, the runner itself.
+  assert.match(ended.instances[0]!.lastExit!.reason, /^(crashed|memory|recordBroke)$/)
+  const before = out.records.length
+  await platform.json(['produce', `${name}-in`], ['3', '4'].join('\n'))
+  await out.read(before + 2)
+  assert.ok(['3', '4'].every((value) => out.records.some((record) => record['value'] === value)))
+})
