@@ -7,8 +7,8 @@
 import type { Msg } from '@nats-io/transport-node'
 import { type NatsConnection, subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import { splitHeartbeat } from '../infra/control/index.ts'
-import type { Assignment, Heartbeat, TaskCommand, TaskReply } from '../infra/control/messages.ts'
+import { decodeCommand, splitHeartbeat } from '../infra/control/index.ts'
+import type { Assignment, Heartbeat, TaskReply } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import type { RunnerErrorCode } from './errors.ts'
 
@@ -81,7 +81,7 @@ export class Control {
   }
 
   #obey(message: Msg): TaskReply {
-    const command = parseCommand(message)
+    const command = decodeCommand(message.data)
     if (command === undefined)
       return refusal('ERR_COMMAND_MALFORMED', 'Cannot read the command: expected { kind, leaderEpoch, … }')
     if (command.leaderEpoch < this.#leaderEpoch) {
@@ -106,18 +106,6 @@ export class Control {
     this.#generation = assignment.generation
     this.#options.onAssign(assignment)
     return { ok: true }
-  }
-}
-
-function parseCommand(message: Msg): TaskCommand | undefined {
-  try {
-    const command = message.json<TaskCommand>()
-    const sound =
-      typeof command.leaderEpoch === 'number' &&
-      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 2))
-    return sound ? command : undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -9,6 +9,7 @@
 import type { NatsConnection } from '../infra/bus/index.ts'
 import { subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
+import { encodeCommand } from '../infra/control/index.ts'
 import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messages.ts'
 import type { Log } from '../infra/log.ts'
 import {
@@ -208,7 +209,7 @@ export class Performer {
     const command: TaskCommand = { kind: 'assign', leaderEpoch, assignment }
     try {
       const subject = subjects.taskSubject(namespace, taskId)
-      const answer = await nc.request(subject, JSON.stringify(command), { timeout: assignTimeoutMs })
+      const answer = await nc.request(subject, encodeCommand(command), { timeout: assignTimeoutMs })
       const reply = answer.json<TaskReply>()
       if (!reply.ok)
         log.warn({ task: taskId, code: reply.code }, `an assignment was refused: ${reply.message}`)

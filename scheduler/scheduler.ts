@@ -115,6 +115,9 @@ export class Scheduler {
       if (taken !== undefined) epochs.set(functionName, taken.epoch)
     }
     const own = tasks.filter((task) => task.namespace === namespace && task.schema === 2)
+    // Tasks of earlier builds: their runners are strangers now, and told to go when they are heard.
+    for (const task of tasks)
+      if (task.namespace === namespace && task.schema !== 2) await writer.remove(paths.task(task.taskId))
     const ownSeats = seats.filter((seat) => seat.namespace === namespace)
     this.#options.log.info({ tasks: own.length, functions: wanted.functions.size }, 'took over')
     return { kind: 'restored', tasks: own, seats: ownSeats, statuses, epochs, wanted }

@@ -1,2 +1,3 @@
 /** What goes with the messages of the control plane (messages.ts, a door itself). */
+export { decodeCommand, encodeCommand } from './command.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'

@@ -4,7 +4,8 @@
  * @module
  */
 import { connectBus, subjects } from '../../infra/bus/index.ts'
-import type { Assignment, Heartbeat, TaskCommand } from '../../infra/control/messages.ts'
+import { decodeCommand } from '../../infra/control/index.ts'
+import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
 
 const env = (name: string): string => process.env[`CONCORD_${name}`] ?? ''
 const [taskId, namespace] = [env('TASK_ID'), env('NAMESPACE')]
@@ -59,8 +60,8 @@ async function end(code: number, reason: string, message: string): Promise<never
 
 nc.subscribe(subjects.taskSubject(namespace, taskId), {
   callback(_error, message) {
-    const command = message.json<TaskCommand>()
-    if (command.kind === 'assign' && command.assignment.generation > (assignment?.generation ?? 0)) {
+    const command = decodeCommand(message.data)
+    if (command?.kind === 'assign' && command.assignment.generation > (assignment?.generation ?? 0)) {
       assignment = command.assignment
     }
     message.respond(JSON.stringify({ ok: true }))

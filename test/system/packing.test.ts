@@ -73,6 +73,19 @@ test('four instances share a runner; one is killed, started anew, deployed again
   await platform.until('one', (d) => d.ledger[0]!.processed + d.ledger[0]!.unaccounted === 1600)
 })
 
+test('twenty instances share a runner, and are all seen', { timeout: 120_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  const tiny = ['--mem', '8', '--cpus', '0.01']
+  await platform.deploy('many', copies('many'), ['--instances', '20', '--per-runner', '20', ...tiny])
+  const detail = await platform.until('many', (d) => allRun(d, 20))
+  assert.equal(tasks(detail).size, 1)
+  assert.deepEqual(
+    detail.instances.map(({ index }) => index),
+    Array.from({ length: 20 }, (_, index) => index),
+  )
+  await platform.json(['fn', 'rm', 'many'])
+})
+
 test('functions of a pack share a runner; one that fails leaves the others at work', {
   timeout: 120_000,
 }, async (t) => {
