@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { generateTraffic } from '../../functions/demo/generator.ts'
 import { tempDir } from '../../infra/minimesos/test-framework.ts'
+import { endLeftovers, findLeftovers } from '../check/leftovers.ts'
 import type { FigureReport } from './suite/report.ts'
 
+const nodeFlags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning']
+
 async function bench(...args: readonly string[]) {
-  const flags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning']
-  const child = spawn(process.execPath, [...flags, join(import.meta.dirname, 'main.ts'), ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [[code], out, error] = await Promise.all([
@@ -86,6 +89,24 @@ test('bench loglab: every line goes through each of the seven tasks', async () =
   const figures = await measured('loglab', ['a'], '--records', '2000')
   assert.equal(figures.size, 8)
   for (const { median } of figures.values()) assert.ok(median > 0)
+})
+
+test('bench that is interrupted says nothing of it, and leaves nothing', async (t) => {
+  const dir = tempDir(t)
+  const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), 'latency'], {
+    env: { ...process.env, TMPDIR: dir },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const said = text(child.stderr)
+  const exited = once(child, 'exit')
+  const places = () => readdirSync(dir).filter((name) => name.startsWith('concord-bench-'))
+  const loads = () => findLeftovers(dir).filter(({ command }) => command.includes('paced-main.ts'))
+  while (loads().length === 0) await sleep(50)
+  child.kill('SIGINT')
+  assert.deepEqual(await exited, [130, null])
+  assert.equal(await said, '')
+  assert.deepEqual(places(), [])
+  assert.equal(await endLeftovers(dir), true)
 })
 
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {

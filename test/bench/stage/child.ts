@@ -19,6 +19,7 @@ export class Child {
   readonly #process: ChildProcess
   readonly #lines: AsyncIterator<string>
   readonly #ended: Promise<string>
+  #wasToldToEnd = false
 
   constructor({ name, command, args, env }: ChildOptions) {
     this.#name = name
@@ -38,16 +39,18 @@ export class Child {
     return this.#process.pid!
   }
 
-  /** The next line it says. @throws {Error} If it ends instead. */
+  /** The next line it says. Never settles if we end it meanwhile. @throws {Error} If it ends by itself. */
   async says<T>(): Promise<T> {
     const next = await this.#lines.next()
-    if (next.done === true) throw new Error(await this.#ended)
-    return JSON.parse(next.value) as T
+    return next.done === true ? await this.endsEarly() : (JSON.parse(next.value) as T)
   }
 
   /** Settles only if the process ends before it is told to: for `Promise.race`. @throws {Error} Always. */
   async endsEarly(): Promise<never> {
-    throw new Error(await this.#ended)
+    const why = await this.#ended
+    // Whoever ended it, at a signal, is about to end all: nobody is to hear of a failure.
+    if (this.#wasToldToEnd) await new Promise<never>(() => undefined)
+    throw new Error(why)
   }
 
   tell(message: unknown): void {
@@ -56,6 +59,7 @@ export class Child {
 
   /** Ends it now, and waits until it has ended. */
   async end(): Promise<void> {
+    this.#wasToldToEnd = true
     const { exitCode, signalCode, pid } = this.#process
     if (pid === undefined || exitCode !== null || signalCode !== null) return
     this.#process.kill('SIGKILL')
