@@ -67,7 +67,7 @@ for (const [partition, through] of next.entries())
   if (settled) history.add({ event: 'acknowledged', ...channel(partition), consumer: name!, through })
 history.close()
 const row = producer.ledger().find((r) => r.consumer === name)
-console.log(JSON.stringify({ sent, seconds, settled, unaccounted: row?.unaccounted ?? 0 }))
+console.log(JSON.stringify({ id: producer.id, sent, seconds, settled, unaccounted: row?.unaccounted ?? 0 }))
 wire.close()
 process.exit(0)
 

@@ -28,10 +28,16 @@ export interface TrafficOptions {
 
 export interface Sunk {
   readonly outputs: number
-  readonly dropped: number
   readonly timersSet: number
   readonly timersFired: number
   readonly gapsMs: readonly number[]
+}
+
+interface Sent {
+  readonly id: string
+  readonly sent: number
+  readonly seconds: number
+  readonly unaccounted: number
 }
 
 export interface Judged {
@@ -40,6 +46,8 @@ export interface Judged {
   readonly seconds: number
   readonly unaccounted: number
   readonly sunk: Sunk
+  /** Records that became dead letters. */
+  readonly dropped: number
   readonly verdict: Verdict
   /** The verdict in words. */
   readonly text: string
@@ -47,12 +55,20 @@ export interface Judged {
 
 export class Traffic {
   readonly #options: TrafficOptions
+  readonly #platform: Platform
   readonly #histories: string[]
   readonly #sink: Peer
   readonly #producers: readonly Peer[]
 
-  private constructor(options: TrafficOptions, histories: string[], sink: Peer, producers: readonly Peer[]) {
+  private constructor(
+    options: TrafficOptions,
+    platform: Platform,
+    histories: string[],
+    sink: Peer,
+    producers: readonly Peer[],
+  ) {
     this.#options = options
+    this.#platform = platform
     this.#histories = histories
     this.#sink = sink
     this.#producers = producers
@@ -64,7 +80,7 @@ export class Traffic {
     const store = await openStore(`sqlite:${join(platform.home, 'store.sqlite')}`)
     t.after(() => store.close())
     const follower = `load-${name}`
-    await follow(t, store, [`${name}-out`, `${name}-dead`], follower)
+    await follow(t, store, [`${name}-out`], follower)
     const fileOf = (who: string): string => join(platform.home, `${name}-${who}.jsonl`)
     const at = [platform.home, platform.natsUrl, name]
     const sink = new Peer(t, 'sink-main.ts', [...at, follower, fileOf('sink')])
@@ -84,6 +100,7 @@ export class Traffic {
     )
     return new Traffic(
       options,
+      platform,
       [...indexes.map((i) => fileOf(`producer-${i}`)), fileOf('sink')],
       sink,
       producers,
@@ -97,23 +114,49 @@ export class Traffic {
 
   /** Waits until all has come through, or nothing comes any more, and judges it. `more` is what only the test knows. */
   async judged(more: readonly HistoryEvent[] = []): Promise<Judged> {
-    type Sent = { readonly sent: number; readonly seconds: number; readonly unaccounted: number }
     const sent = await Promise.all(
       this.#producers.map(async (producer) => JSON.parse(await producer.line()) as Sent),
     )
     const sum = (of: (one: Sent) => number): number => sent.reduce((total, one) => total + of(one), 0)
-    this.#sink.say(String(sum((one) => one.sent - one.unaccounted)))
+    const dropped = await this.#letters(sent.map(({ id }) => id)) // all is acknowledged, so all of them are kept
+    this.#sink.say(String(sum((one) => one.sent - one.unaccounted) - dropped.length))
     const sunk = JSON.parse(await this.#sink.line()) as Sunk
-    const verdict = this.#verdict(more)
-    const text = `${this.#options.name}: ${verdictText(verdict, this.#events(more))}`
+    const events = [...dropped, ...more]
+    const verdict = this.#verdict(events)
+    const text = `${this.#options.name}: ${verdictText(verdict, this.#events(events))}`
     const seconds = Math.max(...sent.map((one) => one.seconds))
     return {
       sent: sum((one) => one.sent),
       seconds,
       unaccounted: sum((one) => one.unaccounted),
       sunk,
+      dropped: dropped.length,
       verdict,
       text,
+    }
+  }
+
+  /** The dead letters of the function, as what became of records. */
+  async #letters(producers: readonly string[]): Promise<HistoryEvent[]> {
+    const { name } = this.#options
+    const events: HistoryEvent[] = []
+    for (let after: string | undefined; ; ) {
+      const options = { function: name, state: 'all', limit: 1000 } as const
+      const { letters, next } = await this.#platform.client.deadLetters(
+        after === undefined ? options : { ...options, after },
+      )
+      for (const { stream, partition, producer, sequence } of letters) {
+        const record = {
+          stream,
+          partition,
+          producer: `p${producers.indexOf(producer)}`,
+          from: sequence,
+          count: 1,
+        }
+        events.push({ event: 'dropped', ...record, consumer: name, reason: 'deadLettered' })
+      }
+      if (next === undefined) return events
+      after = next
     }
   }
 
