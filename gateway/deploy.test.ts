@@ -257,6 +257,24 @@ test('Deploy survives a hostile upload, and the next one works', async () => {
   assert.equal((await deploySource(sourceOf('after', ['words'], []))).status, 200)
 })
 
+test('Scale changes how many instances are wanted, and nothing else', async () => {
+  await deploySource(sourceOf('wide', ['words'], []))
+  const read = async () =>
+    (await platform.store.get<FunctionDocument>(paths.function(namespace, 'wide')))!.value
+  const before = await read()
+  const scale = (name: string, body: unknown) => {
+    const headers = { 'content-type': 'application/json' }
+    return platform.call('PUT', `/v1/functions/${name}/instances`, { headers, body: JSON.stringify(body) })
+  }
+  const answer = await scale('wide', { instances: 5 })
+  assert.deepEqual([answer.status, await answer.json()], [200, { instances: 5 }])
+  assert.deepEqual(await read(), { ...before, instances: 5 })
+  for (const body of [{ instances: -1 }, { instances: 1.5 }, { instances: 1025 }, {}, { instances: 1, x: 1 }])
+    assert.equal((await scale('wide', body)).status, 400, JSON.stringify(body))
+  assert.equal((await scale('never', { instances: 1 })).status, 404)
+  assert.deepEqual(await read(), { ...before, instances: 5 })
+})
+
 test('Delete marks a function, and a deploy onto it waits for its end', async () => {
   await deploySource(sourceOf('gone', ['words'], []))
   assert.equal((await platform.call('DELETE', '/v1/functions/gone')).status, 204)

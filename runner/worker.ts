@@ -23,7 +23,6 @@ import type { Clock } from '../infra/clock.ts'
 import type {
   ErrorReport,
   FunctionAssignment,
-  InputLedger,
   InstanceAssignment,
   InstanceReport,
 } from '../infra/control/messages.ts'
@@ -31,10 +30,10 @@ import { policyOf } from '../sdk/policy.ts'
 import { advance, aloneOf } from './alone.ts'
 import { type Ending, endingOf, reasonOf } from './ending.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
-import { addInputs } from './input-accounts.ts'
 import type { BatchResult, Instance } from './isolate/index.ts'
 import { type LetterBox, openBytesMax } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
+import { lacking } from './partitions.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
@@ -77,10 +76,8 @@ export class Worker {
   #acknowledging: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
-  /** Accounts of consumers of earlier epochs. */
-  readonly #earlier: InputLedger[] = []
   /** A change of ownership, to be made between two batches. */
-  #change: (() => Promise<void>) | undefined
+  #change: (() => void) | undefined
   readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
@@ -99,8 +96,9 @@ export class Worker {
     this.#consumer = this.#newConsumer(instance)
   }
 
-  /** Claims the partitions and begins. */
+  /** Fences off whoever had its slot before, claims the partitions and begins. */
   start(): void {
+    this.#producer.fence()
     this.#own()
     this.#finished = this.#run().catch((error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -115,10 +113,9 @@ export class Worker {
     this.#options.isolate.setOutputs(outputsOf(assignment))
     if (instance.epoch <= this.#instance.epoch) return this.#wake()
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#change = async () => {
+    this.#change = () => {
       this.#change = undefined
-      await this.#changeOwnership(instance)
-      resolve()
+      void this.#changeOwnership(instance).then(resolve)
     }
     this.#options.isolate.askToYield()
     this.#wake()
@@ -160,7 +157,7 @@ export class Worker {
       heapBytes: stats.heapBytes,
       cpuSeconds: stats.cpuSeconds,
       outputs: this.#producer.ledger(),
-      inputs: addInputs([...this.#earlier, ...this.#consumer.ledger()]),
+      inputs: this.#consumer.ledger(),
       ...(this.#lastFailure === undefined ? {} : { lastError: this.#lastFailure() }),
     }
   }
@@ -170,7 +167,7 @@ export class Worker {
     let running: Promise<BatchResult> | undefined
     for (;;) {
       if (batch === undefined || running === undefined) {
-        await this.#change?.()
+        this.#change?.()
         await this.#work()
         if (this.#stopping.signal.aborted) return
         if (this.#change !== undefined) continue
@@ -427,20 +424,24 @@ export class Worker {
   }
 
   /**
-   * Leaves the partitions held and takes the new ones. Outputs still held stay with this worker's producer; should it be
-   * killed before they have left, they are lost without an account (they are few: see `heldBytesMax`).
+   * Gives partitions up and takes others; those that stay do not notice. Nothing more of what goes is processed from here
+   * on; it is let go of when its outputs lie with the owners downstream, so that the next owner's come behind them (I5).
+   * Should these not take them in time they are sent all the same, then in no certain order.
    */
   async #changeOwnership(instance: InstanceAssignment): Promise<void> {
-    const deadline = AbortSignal.timeout(outputsWaitMs)
-    await this.#producer.sent(deadline).catch(() => undefined)
-    if (!(await this.#lettersSafe(deadline))) this.#consumer.giveUp('undelivered')
-    await this.#consumer.leave()
-    for (const row of this.#consumer.ledger()) this.#earlier.push(row)
-    this.#hand = []
+    const gone = lacking(this.#instance.partitions, instance.partitions)
+    const come = lacking(instance.partitions, this.#instance.partitions)
     this.#instance = instance
+    for (const [stream, partitions] of gone) this.#consumer.suspend(stream, partitions)
+    this.#hand = this.#hand.filter((frame) => gone.get(frame.stream)?.includes(frame.partition) !== true)
     this.#options.isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
-    this.#consumer = this.#newConsumer(instance)
-    this.#own()
+    for (const [stream, partitions] of come) this.#consumer.own(stream, partitions, instance.epoch)
+    const { signal } = this.#stopping
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(outputsWaitMs)])
+    await this.#producer.accepted(deadline).catch(() => undefined)
+    await this.#lettersSafe(signal)
+    if (signal.aborted) return // all is left
+    for (const [stream, partitions] of gone) this.#consumer.release(stream, partitions)
   }
 
   /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */

@@ -21,7 +21,7 @@
  * @module
  */
 import { z } from 'zod'
-import { manifestSchema, nameSchema, partitionsDefault, partitionsMax } from './manifest.ts'
+import { instancesSchema, manifestSchema, nameSchema, partitionsDefault, partitionsMax } from './manifest.ts'
 
 /** RFC 9457, with our code and what to do. */
 export const problemSchema = z.object({
@@ -36,6 +36,9 @@ export const problemSchema = z.object({
   accepted: z.int().optional(),
 })
 export type Problem = z.output<typeof problemSchema>
+
+/** What can be wanted of a function beside its manifest. */
+export const scaleSchema = z.strictObject({ instances: instancesSchema })
 
 export const streamConfigSchema = z.strictObject({
   partitions: z.int().min(1).max(partitionsMax).default(partitionsDefault),

@@ -60,6 +60,9 @@ export const runnerMemMibMin = 64
 /** Starts of one instance after failures before it counts as crash-looping and stays down. */
 export const restartsSchema = z.int().min(0).max(1000000).default(10)
 
+/** Wanted instances of a function. */
+export const instancesSchema = z.int().min(0).max(1024)
+
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 
 export const manifestSchema = z.strictObject({
@@ -68,7 +71,7 @@ export const manifestSchema = z.strictObject({
   istreams: z.record(nameSchema, inputSchema).default({}),
   ostreams: z.array(nameSchema).max(64).default([]),
   onError: errorPolicySchema.default('fail'),
-  instances: z.int().min(0).max(1024).default(1),
+  instances: instancesSchema.default(1),
   /** How many instances one runner is made for. Absent: one, or 8 with `pack`. */
   instancesPerRunner: z.int().min(1).max(instancesPerRunnerMax).optional(),
   /** Functions of one pack share runners, and each other's memory and end. */

@@ -1,5 +1,5 @@
 /**
- * Wishes: the other changes of what is wanted: a function deleted, an instance killed, a stream made.
+ * Wishes: the other changes of what is wanted: a function deleted or scaled, an instance killed, a stream made.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -20,6 +20,19 @@ export async function deleteFunction(store: Store, ns: string, name: string): Pr
   await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
     if (before === undefined) throw unknownFunction(name)
     return { ...before, deleted: true }
+  })
+}
+
+/** Wants so many instances: partitions move between those that stay or come, and from those that go. */
+export async function scaleFunction(
+  store: Store,
+  ns: string,
+  name: string,
+  instances: number,
+): Promise<void> {
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
+    if (before === undefined || before.deleted === true) throw unknownFunction(name)
+    return { ...before, instances }
   })
 }
 

@@ -1,10 +1,17 @@
 /** Functions and instances: list, inspect, delete, kill, logs. */
 import { createRoute, z } from '@hono/zod-openapi'
-import { functionDetailSchema, functionSummarySchema, logLineSchema, topologySchema } from '../../sdk/api.ts'
+import {
+  functionDetailSchema,
+  functionSummarySchema,
+  logLineSchema,
+  scaleSchema,
+  topologySchema,
+} from '../../sdk/api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
 import { functionDetail, functionSummary, topology } from '../catalog/views.ts'
-import { deleteFunction, killInstance, unknownFunction } from '../deploy/wishes.ts'
+import { deleteFunction, killInstance, scaleFunction, unknownFunction } from '../deploy/wishes.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
+import { readDocument } from '../http/document.ts'
 import {
   type App,
   bodySchema,
@@ -44,6 +51,18 @@ const remove = createRoute({
   security,
   request: { params: nameParam },
   responses: { 204: { description: 'it will be' }, default: problemAnswer },
+})
+
+const scale = createRoute({
+  method: 'put',
+  path: '/v1/functions/{name}/instances',
+  summary: 'Set how many instances a function should have; partitions are handed over, nothing is restarted',
+  security,
+  request: {
+    params: nameParam,
+    body: { content: { 'application/json': { schema: bodySchema(scaleSchema) } } },
+  },
+  responses: { 200: jsonAnswer(scaleSchema, 'what is wanted now'), default: problemAnswer },
 })
 
 const kill = createRoute({
@@ -102,6 +121,12 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await deleteFunction(store, namespace, c.req.valid('param').name)
     await catalog.refresh()
     return c.body(null, 204)
+  })
+  app.openapi(scale, async (c) => {
+    const { instances } = await readDocument(c, 'how many instances are wanted', scaleSchema)
+    await scaleFunction(store, namespace, c.req.valid('param').name, instances)
+    await catalog.refresh()
+    return c.json({ instances }, 200)
   })
   app.openapi(kill, async (c) => {
     const { restart } = c.req.valid('query')

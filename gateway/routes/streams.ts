@@ -11,12 +11,11 @@ import {
   streamSummarySchema,
 } from '../../sdk/api.ts'
 import { streamSummary } from '../catalog/views.ts'
-import { issuesText } from '../deploy/manifest.ts'
 import { putStream, removeStream, unknownStream } from '../deploy/wishes.ts'
-import { refuse } from '../errors.ts'
 import { type FollowFormat, formatFor } from '../follow/encode.ts'
 import { HoldingFollower } from '../follow/hold.ts'
-import { bodyChunks, type HttpContext, readBody } from '../http/body.ts'
+import { bodyChunks, type HttpContext } from '../http/body.ts'
+import { readDocument } from '../http/document.ts'
 import {
   type App,
   binarySchema,
@@ -32,7 +31,6 @@ import { publish } from '../ingest/publish.ts'
 import { recordReader, recordsType } from '../ingest/record-reader.ts'
 import type { GatewayParts } from '../parts.ts'
 
-const configBytesMax = 4096
 const pieceChars = 16 * 1024
 
 const list = createRoute({
@@ -122,7 +120,12 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
 
   app.openapi(put, async (c) => {
     const { name } = c.req.valid('param')
-    await putStream(store, namespace, name, parseConfig(await readBody(c, 'configuration', configBytesMax)))
+    await putStream(
+      store,
+      namespace,
+      name,
+      await readDocument(c, "the stream's configuration", streamConfigSchema),
+    )
     await catalog.refresh()
     return c.json(streamSummary(catalog.current.streams.get(name)!), 200)
   })
@@ -150,22 +153,6 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
     const lines = hold ? holdingLines(c, parts, name) : plainLines(c, parts, name)
     return streamResponse(c, format.contentType, encoded(format, lines, count))
   })
-}
-
-function parseConfig(bytes: Buffer) {
-  const config = bytes.length === 0 ? {} : parseJson(bytes)
-  const parsed = streamConfigSchema.safeParse(config)
-  if (parsed.success) return parsed.data
-  const wrong = issuesText(parsed.error, config)
-  throw refuse('ERR_REQUEST_INVALID', `Cannot read the stream's configuration: ${wrong}.`)
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    throw refuse('ERR_REQUEST_INVALID', "Cannot read the stream's configuration: it is not JSON.")
-  }
 }
 
 /** Another gateway may have made it a moment ago: then the store knows. */

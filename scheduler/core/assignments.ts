@@ -2,9 +2,9 @@
  * Assignments: which instance owns which partitions, and what each runner is told.
  *
  * Share p belongs to the (p mod n)-th of the function's n wanted instances, in the order of their indexes. A change of
- * n moves shares between living instances, in two steps: the holder is told to give up, and only when it has reported
- * that assignment in force does the taker get the share. Each of the two goes with a higher epoch of the instance whose
- * partitions change (C2, C3). A holder that is ending keeps its shares until it has ended.
+ * n moves shares between living instances, in two steps: once the taker runs the holder is told to give up, and only when it
+ * has reported that assignment in force does the taker get the share. Each of the two goes with a higher epoch of the
+ * instance whose partitions change (C2, C3). A holder that is ending keeps its shares until it has ended.
  * @module
  */
 import type { Assignment, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
@@ -35,10 +35,37 @@ export function assignShares(
     if (seat === undefined || slot.phase === 'draining' || seat.document.version !== version.version) continue
     const task = draft.taskOf(seat)
     if (task.beat === undefined) continue
-    const mine = freeShares(draft, fn, version.manifest, active, slot)
+    const kept = seat.document.told.filter((share) => !hasTaker(draft, fn, version, active, slot, share))
+    const mine = [...new Set([...kept, ...freeShares(draft, fn, version.manifest, active, slot)])].sort(
+      (a, b) => a - b,
+    )
     const partitions = partitionsOf(draft, version.manifest, mine)
     if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine)
   }
+}
+
+/** Whether a share of the slot's is due to another one, and that one is at work and can take it at once. */
+function hasTaker(
+  draft: Draft,
+  fn: FunctionState,
+  version: VersionDocument,
+  active: readonly number[],
+  slot: Slot,
+  share: number,
+): boolean {
+  const index = active[share % active.length]
+  if (index === undefined || index === slot.index) return false
+  return isAtWork(
+    draft,
+    version,
+    fn.slots.find((other) => other.index === index),
+  )
+}
+
+/** Whether it runs the wanted version and was heard. */
+export function isAtWork(draft: Draft, version: VersionDocument, slot: Slot | undefined): boolean {
+  if (slot?.seat === undefined || slot.phase !== 'running') return false
+  return slot.seat.document.version === version.version && draft.taskOf(slot.seat).beat !== undefined
 }
 
 /** The shares that a slot should have and that no other task may own. */

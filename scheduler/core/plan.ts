@@ -3,8 +3,9 @@
  * nothing the second time; whatever was missed, the next run sees.
  * @module
  */
+import type { VersionDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
-import { assignShares, giveBack, inForce, tell } from './assignments.ts'
+import { assignShares, giveBack, inForce, isAtWork, tell } from './assignments.ts'
 import type { Draft } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
 import { joinRunners } from './joining.ts'
@@ -113,18 +114,34 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
     return
   }
   if (slot.phase === 'draining') return
+  if (active.includes(slot.index)) delete slot.retiringSinceMs
   // A function whose version document is not there yet is left as it is, unless it is to go.
   const gone = version === undefined && isUnwanted(draft, fn.name)
   const because = gone
     ? 'the function is deleted'
     : slot.command !== undefined
       ? 'it was asked to restart'
-      : version !== undefined && !active.includes(slot.index)
+      : version !== undefined && !active.includes(slot.index) && mayRetire(draft, fn, version, slot, active)
         ? 'fewer instances are wanted'
         : version !== undefined && seat.document.version !== version.version
           ? `version ${version.version} replaces ${seat.document.version}`
           : undefined
   if (because !== undefined) drain(draft, slot, draft.taskOf(seat), because)
+}
+
+/** One too many goes when others have taken its partitions; or none of them can, or has. */
+function mayRetire(
+  draft: Draft,
+  fn: FunctionState,
+  version: VersionDocument,
+  slot: Slot,
+  active: readonly number[],
+): boolean {
+  if (slot.seat === undefined || slot.seat.document.shares.length === 0) return true
+  const others = fn.slots.filter((other) => active.includes(other.index))
+  if (!others.some((other) => isAtWork(draft, version, other))) return true
+  slot.retiringSinceMs ??= draft.nowMs
+  return due(draft, slot.retiringSinceMs + timings.retireMs)
 }
 
 function isUnwanted(draft: Draft, name: string): boolean {

@@ -97,6 +97,8 @@ export interface Slot {
   restarts: number
   /** The version that the failures belong to. */
   restartsVersion: number
+  /** Since when it is one too many, and hands its partitions over. */
+  retiringSinceMs?: number
   /** End of the back-off. */
   untilMs?: number
   seat?: Seat

@@ -58,6 +58,48 @@ test('step backs off twice as long after each failure in a row, then stops, and 
   assert.equal(instances(world)[0]?.restarts, 0)
 })
 
+function scale(world: World, count: number): void {
+  world.functions.set('f', { ...world.functions.get('f')!, instances: count })
+  world.publish()
+}
+const owned = (world: World) =>
+  [...world.runners.values()].flatMap((runner) => [...runner.instances.values()].map(({ owns }) => owns.size))
+
+test('step lets partitions go only when the instance that is to have them is at work', () => {
+  const world = running(1)
+  scale(world, 2)
+  for (let i = 0; i < 30 && states(world)[1] !== 'running'; i++) {
+    assert.deepEqual(
+      acts(world, 'assign').filter(({ assignment }) => assignment.taskId === only(world).document.taskId),
+      [],
+    )
+    world.settle(1)
+  }
+  assert.deepEqual(states(world), ['running', 'running'])
+  world.settle(8)
+  assert.deepEqual(owned(world), [8, 8])
+})
+
+test('step lets one too many go when others have its partitions, and not for ever if they cannot', () => {
+  const world = running(2)
+  scale(world, 1)
+  assert.ok(!kinds(world).includes('kill'))
+  world.settle(8)
+  assert.deepEqual([states(world), owned(world)], [['running'], [16]])
+  const stuck = running(2)
+  const second = [...stuck.runners.values()][1]!
+  stuck.actions.length = 0
+  scale(stuck, 1)
+  second.mail.length = 0
+  stuck.tick(29_000)
+  assert.ok(!kinds(stuck).includes('kill'))
+  stuck.tick(1_000)
+  assert.deepEqual(
+    acts(stuck, 'kill').map(({ taskId }) => taskId),
+    [second.document.taskId],
+  )
+})
+
 test('step tells what a runner said last on its stderr where it could not say it otherwise', () => {
   const endedWith = (message: string) => {
     const world = running(1, 1)

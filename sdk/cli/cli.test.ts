@@ -4,25 +4,17 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { problem, type Script, startTestGateway } from '../client/test-gateway.ts'
+import { problem } from '../client/test-gateway.ts'
 import { referencePath, referenceText } from './reference.ts'
-import { concord, type Ran, root, temporaryFolder, withTestsNode } from './test-cli.ts'
-
-async function gatewayOf(t: TestContext, script: Script) {
-  const gateway = await startTestGateway(script)
-  t.after(() => gateway.close())
-  return { ...gateway, env: { CONCORD_URL: gateway.url, CONCORD_TOKEN: 'secret' } }
-}
-
-/** A failure is told in one line on standard error, and nowhere else. */
-function assertFails({ code, stdout, stderr }: Ran, exitCode: number, line: RegExp): void {
-  assert.match(stderr, line)
-  assert.match(stderr, /^concord: [^\n]*\n$/)
-  assert.equal(stdout, '')
-  assert.equal(code, exitCode)
-}
-
-const lastJson = ({ stdout }: Ran) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!)
+import {
+  assertFails,
+  concord,
+  gatewayOf,
+  lastJson,
+  root,
+  temporaryFolder,
+  withTestsNode,
+} from './test-cli.ts'
 
 test('--help costs at most 150 ms of CPU, or four times what Node alone does', async () => {
   const { code, stdout } = await concord(['--help'])

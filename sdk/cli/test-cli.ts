@@ -2,12 +2,14 @@
  * TestCli: runs the real command line as a process, under the Node that a user has. It is test equipment.
  * @module
  */
+import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type Script, startTestGateway } from '../client/test-gateway.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
 export const bin = join(root, 'sdk', 'cli', 'bin.mjs')
@@ -76,3 +78,21 @@ export function temporaryFolder(t: TestContext): string {
 
 /** An environment in which `node` is the one that runs the tests. */
 export const withTestsNode = { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` }
+
+/** A gateway that answers by a script, and how the CLI reaches it. */
+export async function gatewayOf(t: TestContext, script: Script) {
+  const gateway = await startTestGateway(script)
+  t.after(() => gateway.close())
+  return { ...gateway, env: { CONCORD_URL: gateway.url, CONCORD_TOKEN: 'secret' } }
+}
+
+/** A failure is told in one line on standard error, and nowhere else. */
+export function assertFails({ code, stdout, stderr }: Ran, exitCode: number, line: RegExp): void {
+  assert.match(stderr, line)
+  assert.match(stderr, /^concord: [^\n]*\n$/)
+  assert.equal(stdout, '')
+  assert.equal(code, exitCode)
+}
+
+/** The last line of its output, parsed. */
+export const lastJson = ({ stdout }: Ran) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!)

@@ -129,6 +129,19 @@ export class ConcordClient {
     await this.#json({ what: `Cannot remove function '${name}'`, method: 'DELETE', path: functionPath(name) })
   }
 
+  /** Sets how many instances a function should have; partitions are handed over, nothing is restarted. */
+  async scale(name: string, instances: number): Promise<void> {
+    const what = `Cannot scale function '${name}'`
+    const path = `${functionPath(name)}/instances`
+    await this.#json({
+      what,
+      method: 'PUT',
+      path,
+      body: JSON.stringify({ instances }),
+      type: 'application/json',
+    })
+  }
+
   /** Yields log lines, oldest first. */
   logs(name: string, { follow, tail, signal }: LogOptions = {}): AsyncGenerator<LogLine> {
     const what = `Cannot read the logs of function '${name}'`

@@ -9,12 +9,12 @@ import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
 import { type SimClient, SimNet } from '../../infra/bus/sim-net.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages.ts'
-import type { MoveAnswer, MoveAsk } from '../../runner/moves.ts'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { HistoryEvent, Range } from '../history/event.ts'
 import { Intervals } from '../history/intervals.ts'
 import type { Bug } from './bugs.ts'
 import { ModelInstance, type ShareState } from './instance.ts'
+import type { MoveAnswer, MoveAsk } from './moves.ts'
 import { Overseer } from './overseer.ts'
 
 const shares = [0, 1, 2]

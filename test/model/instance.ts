@@ -9,9 +9,9 @@ import type { Heritage, Wire } from '../../infra/bus/index.ts'
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages.ts'
-import { type Awaited, Giver, type Giving, type MoveAnswer, type MoveAsk, Taker } from '../../runner/moves.ts'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { Bug } from './bugs.ts'
+import { type Awaited, Giver, type Giving, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
 
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800

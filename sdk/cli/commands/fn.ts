@@ -1,5 +1,5 @@
 /**
- * concord fn deploy | ls | inspect | rm | logs
+ * concord fn deploy | ls | inspect | scale | rm | logs
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,6 +13,7 @@ import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProject, type Project } from '../project.ts'
 import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
+import { addScale } from './scale.ts'
 
 interface FnDeployOptions extends DeployCommandOptions {
   readonly name?: string
@@ -51,6 +52,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .printsData()
     .talksToServer()
     .action(inspect)
+  addScale(fn)
   fn.command('rm')
     .description('Remove a function: drain its instances, then forget it.')
     .argument('<name>', 'the function')

@@ -4,6 +4,8 @@
  */
 interface Last {
   readonly producer: string
+  /** How many producers there were before. */
+  readonly tenure: number
   readonly atMs: number
 }
 
@@ -15,7 +17,14 @@ export class Gaps {
   saw(partition: number, producer: string, atMs: number): void {
     const last = this.#last.get(partition)
     if (last !== undefined && last.producer !== producer) this.#movesMs.push(atMs - last.atMs)
-    this.#last.set(partition, { producer, atMs })
+    this.#last.set(partition, { producer, tenure: this.tenure(partition, producer), atMs })
+  }
+
+  /** The number of the time that a producer has a partition. */
+  tenure(partition: number, producer: string): number {
+    const last = this.#last.get(partition)
+    if (last === undefined) return 1
+    return last.producer === producer ? last.tenure : last.tenure + 1
   }
 
   ofMoves(): readonly number[] {

@@ -2,7 +2,7 @@
  * What lies in the records of the load, little-endian 32-bit words at the start of the value:
  *
  *   input   0 producer's index   4 number in (producer, partition)
- *   output  0 kind   4 producer's index   8 number   12 the number before, as the state knew it   16 tick at its begin
+ *   output  0 kind   4 producer's index   8 number   12 the number before, as the state knew it (-1: none, -2: untold)   16 tick at its begin
  *           20 tick at its end   24 1 if it has set a timer
  * @module
  */
@@ -20,6 +20,8 @@ export interface FunctionOptions {
   readonly timersPerMillion: number
   /** How many wait for a setTimeout before they do anything. */
   readonly asyncPerMillion: number
+  /** Whether outputs tell what the state knew; default true. */
+  readonly keepsState?: boolean
 }
 
 /** A key of each partition, so that a producer chooses the partition by the key. */
@@ -33,7 +35,7 @@ export function keysByPartition(): Uint8Array[] {
 }
 
 /** The source of the function under load. */
-export function functionOf({ name, ...chances }: FunctionOptions): string {
+export function functionOf({ name, keepsState = true, ...chances }: FunctionOptions): string {
   return `
 import { defineFunction, groupBy } from 'concord'
 const chance = (perMillion: number): boolean => Math.random() * 1e6 < perMillion
@@ -73,7 +75,7 @@ function work(ctx, record, begin) {
   const fail = (point) => { if (point === throwsAt) throw new Error('at point ' + point) }
   fail(0)
   const stored = ctx.getState('last ' + producer)
-  const before = stored === undefined ? -1 : new DataView(stored.buffer, stored.byteOffset).getUint32(0, true)
+  const before = !${keepsState} ? -2 : stored === undefined ? -1 : new DataView(stored.buffer, stored.byteOffset).getUint32(0, true)
   send(ctx, record.partition, words(0, producer, number, before, begin, tick, setsTimer ? 1 : 0))
   fail(1)
   ctx.setState('last ' + producer, words(number))

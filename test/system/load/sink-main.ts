@@ -58,7 +58,8 @@ function drain(): void {
 function readOutputs({ bytes, header, partition, skip }: TakenFrame): void {
   const nowMs = performance.now()
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const actor = { consumer: name, owner: header.producer, epoch: header.epoch }
+  // A frame carries the epoch of its producer's slot, not that of the share: here an epoch is a tenure that was seen.
+  const actor = { consumer: name, owner: header.producer, epoch: gaps.tenure(partition, header.producer) }
   let at = header.headerBytes
   for (let i = 0; i < header.count; i++) {
     const keyBytes = view.getUint16(at + 4, true)
@@ -74,7 +75,7 @@ function readOutputs({ bytes, header, partition, skip }: TakenFrame): void {
       } else {
         counts.outputs += 1
         counts.timersSet += view.getUint32(word + 24, true)
-        history.add({ event: 'output', ...record, ...actor, ticks, after })
+        history.add({ event: 'output', ...record, ...actor, ticks, ...(after === -2 ? {} : { after }) })
       }
     }
     at += recordBytes(keyBytes, view.getUint32(at, true))

@@ -7,8 +7,8 @@
  *  M2. A taker owns a share only with the giver's answer, or when its assignment says that there is no giver any more.
  * @module
  */
-import type { Heritage } from '../infra/bus/index.ts'
-import type { Clock } from '../infra/clock.ts'
+import type { Heritage } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
 
 export interface MoveAsk {
   readonly schema: 1

@@ -1,0 +1,35 @@
+/**
+ * Small JSON bodies, read within a limit and held to a schema.
+ * @module
+ */
+import type { z } from '@hono/zod-openapi'
+import { issuesText } from '../deploy/manifest.ts'
+import { refuse } from '../errors.ts'
+import { type HttpContext, readBody } from './body.ts'
+
+const bytesMax = 4096
+
+/**
+ * An empty body is an empty document.
+ * @param what As in "Cannot read WHAT".
+ * @throws {CodedError} ERR_REQUEST_INVALID
+ */
+export async function readDocument<S extends z.ZodType>(
+  c: HttpContext,
+  what: string,
+  schema: S,
+): Promise<z.output<S>> {
+  const bytes = await readBody(c, what, bytesMax)
+  const document = bytes.length === 0 ? {} : parseJson(bytes, what)
+  const parsed = schema.safeParse(document)
+  if (parsed.success) return parsed.data
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: ${issuesText(parsed.error, document)}.`)
+}
+
+function parseJson(bytes: Buffer, what: string): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: it is not JSON.`)
+  }
+}

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { functionOf, partitions } from './load/records.ts'
+import { Traffic } from './load/traffic.ts'
+import { Platform } from './platform.ts'
+
+/** Partitions to be handed over at least; a thousand in the long mode. */
+const handovers = Number(process.env['CONCORD_HANDOVERS'] ?? 50)
+
+test(`${handovers} partitions are handed over under load: nothing lost, nothing twice, in order (I5)`, {
+  timeout: 120_000 + handovers * 2_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const name = 'moves'
+  const chances = { throwsPerMillion: 0, timersPerMillion: 0, asyncPerMillion: 0 }
+  // Its state goes with the instance that it lies in: what it knows of the record before is not asked for.
+  await platform.deploy(name, functionOf({ name, ...chances, keepsState: false }))
+  const records = Number.POSITIVE_INFINITY
+  const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: 10_000 })
+  let moved = 0
+  for (let instances = 1; moved < handovers; ) {
+    const next = (instances % 3) + 1
+    await platform.json(['fn', 'scale', name, String(next)])
+    moved += movesBetween(instances, next)
+    instances = next
+  }
+  traffic.stop()
+  const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
+  const gapsMs = [...sunk.gapsMs].sort((a, b) => a - b)
+  const at = (share: number): number => Math.round(gapsMs[Math.floor((gapsMs.length - 1) * share)] ?? 0)
+  t.diagnostic(`${sent} records, ${gapsMs.length} moves seen, gap ms: median ${at(0.5)}, p99 ${at(0.99)}`)
+  assert.ok(verdict.sound, text)
+  assert.equal(unaccounted, 0)
+  assert.equal(verdict.counts['output'], sent)
+  assert.ok(gapsMs.length >= handovers / 2, 'outputs of moved partitions came from another instance')
+})
+
+/** Partition p belongs to the (p mod n)-th instance. */
+function movesBetween(before: number, after: number): number {
+  return Array.from({ length: partitions }, (_, p) => p).filter((p) => p % before !== p % after).length
+}
