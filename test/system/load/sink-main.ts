@@ -16,7 +16,7 @@ import { Gaps } from './gaps.ts'
 import { kinds, partitions } from './records.ts'
 
 const [home, url, name, follower, path] = process.argv.slice(2) as [string, string, string, string, string]
-const quietMs = 15_000
+const quietMs = 8_000
 const stream = `${name}-in`
 const wire = await connectLoad(home, url, 'load-sink')
 const history = new HistoryWriter(path, 'output')
