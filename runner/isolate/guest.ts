@@ -26,6 +26,8 @@ const bootMs = 10_000
 const entries = [
   'boot',
   'giveSlabs',
+  'giveShadow',
+  'adoptPartitions',
   'define',
   'lifecycle',
   'run',
@@ -42,7 +44,7 @@ export interface GuestOptions {
   /** The function and its version, for messages. */
   readonly name: string
   readonly heapMib: number
-  /** Room for state beside the heap. */
+  /** Room for state beside the heap, and for as much again of its pages while a checkpoint is made. */
   readonly stateMib: number
   readonly regions: Regions
   readonly clock: Clock
@@ -74,7 +76,7 @@ export class Guest {
     this.#options = options
     this.#calls = new IsolateCalls(options.clock)
     this.#isolate = new ivm.Isolate({
-      memoryLimit: options.heapMib + options.stateMib + Math.ceil(options.regions.bytes / 2 ** 20),
+      memoryLimit: options.heapMib + 2 * options.stateMib + Math.ceil(options.regions.bytes / 2 ** 20),
       onCatastrophicError: (message) => this.#lose(message),
     })
   }
@@ -170,6 +172,11 @@ export class Guest {
   /** Hands slabs in. @throws {CodedError} As `call` does. */
   async giveSlabs(slabs: readonly AddedSlab[], limits: GuestCall): Promise<void> {
     await this.call('giveSlabs', slabArguments(slabs), limits)
+  }
+
+  /** Hands in what pages are kept in while a checkpoint is made. @throws {CodedError} As `call` does. */
+  async giveShadow(shadow: SharedArrayBuffer, limits: GuestCall): Promise<void> {
+    await this.call('giveShadow', [new ivm.ExternalCopy(shadow).copyInto({ release: true })], limits)
   }
 
   /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */

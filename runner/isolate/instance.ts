@@ -21,7 +21,9 @@ import {
   OutcomeReader,
   type OutcomeReport,
   type OutputConfig,
+  pageBytes,
   phase,
+  shadowBytes,
   slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
@@ -45,6 +47,9 @@ import type {
 const giveMs = 10_000
 /** How long the end of an isolate's thread is waited for; then its state is given up. */
 const endWaitMs = 300
+
+/** Made larger than need be, so that it is not made anew at each checkpoint of a state that grows. */
+const shadowSpare = 1.25
 
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
 const sliceMs = 50
@@ -74,6 +79,7 @@ export class Instance {
   /** How often in a row the record at hand found no memory for its state. */
   #putOff = 0
   #closing: Promise<boolean> | undefined
+  #shadow = new SharedArrayBuffer(shadowBytes(0))
 
   private constructor(options: InstanceOptions) {
     const { limits, istreams } = options.manifest
@@ -94,7 +100,7 @@ export class Instance {
       regions: this.#regions,
       clock: this.#clock,
       stackMap: this.#stackMap,
-      stateBytes: () => this.#state.heldBytes,
+      stateBytes: () => this.#state.heldBytes + this.#shadow.byteLength,
     })
   }
 
@@ -151,6 +157,42 @@ export class Instance {
   /** From the next batch on the state and timers of other partitions are forgotten; until then no timer is due. */
   keepPartitions(partitions: readonly number[]): void {
     this.#partitionsKept = partitions
+  }
+
+  /** The memory of its state; whole between two calls. */
+  get state(): StateStore {
+    return this.#state
+  }
+
+  /**
+   * Between two batches: what pages are kept in while a checkpoint is made, as large as the state is now. Not while one is
+   * made.
+   */
+  async provideShadow(): Promise<SharedArrayBuffer> {
+    const bytes = shadowBytes(this.#state.heldBytes / pageBytes)
+    if (bytes <= this.#shadow.byteLength || this.#guest.ended !== undefined) return this.#shadow
+    this.#shadow = new SharedArrayBuffer(Math.ceil(bytes * shadowSpare))
+    await this.#give((limits) => this.#guest.giveShadow(this.#shadow, limits))
+    return this.#shadow
+  }
+
+  /** Between two batches: takes over state and timers of a partition that it has not. */
+  async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
+    this.#checkIdle('take over state', false)
+    await this.#applyOutputs() // it may have had the partition before
+    this.#state.adopt(partition, slabs)
+    const added = slabs.map((slab) => ({ partition, slab }))
+    await this.#give((limits) => this.#guest.giveSlabs(added, limits))
+    if (this.#guest.ended === undefined) await this.#turn('adoptPartitions', [JSON.stringify([partition])])
+  }
+
+  get isEnded(): boolean {
+    return this.#guest.ended !== undefined
+  }
+
+  /** What an arena that is adopted now is opened with. */
+  get commitWord(): number {
+    return this.#regions.commitWord
   }
 
   /** Asks a batch under way to end after the callback at hand. */
@@ -279,10 +321,13 @@ export class Instance {
         isolateError('ERR_ISOLATE_LOST', `${this.#name} asked for state beyond its limit`),
       )
     added.push(...this.#state.ahead(frames))
-    if (added.length === 0) return
+    if (added.length > 0) await this.#give((limits) => this.#guest.giveSlabs(added, limits))
+  }
+
+  async #give(call: (limits: GuestCall) => Promise<void>): Promise<void> {
     const limits = this.#limits(giveMs)
     try {
-      await this.#guest.giveSlabs(added, limits)
+      await call(limits)
     } catch (error) {
       await this.#end(error as Fatal)
     } finally {

@@ -56,9 +56,17 @@ export class StateStore {
     return [...this.#arenas].flatMap(([partition, { slabs }]) => slabs.map((slab) => ({ partition, slab })))
   }
 
-  /** Takes over an arena that lies in these slabs, at rest: from a checkpoint, or from another owner. */
+  /** The slabs of each partition that has an arena, for a checkpoint (SS3). */
+  *arenas(): Iterable<readonly [number, Slabs]> {
+    yield* this.#arenas
+  }
+
+  /**
+   * Takes over an arena that lies in these slabs, at rest: from a checkpoint, or from another owner. An isolate that the
+   * store is lent to must be handed them too.
+   */
   adopt(partition: number, slabs: readonly SharedArrayBuffer[]): void {
-    if (this.#standing !== 'free' || this.#arenas.has(partition))
+    if (this.#standing === 'lost' || this.#arenas.has(partition))
       throw isolateError('ERR_INSTANCE_STATE', `Cannot adopt the state of partition ${partition}: it is held`)
     const arena = this.#arenaOf(partition)
     for (const slab of slabs) this.#heldBytes += arena.add(slab)

@@ -167,6 +167,12 @@ export class Engine {
     this.#workshop.streams = new Map(outputs.map((stream) => [stream.name, stream]))
   }
 
+  /** Between batches: state and timers of these partitions have come from another owner. */
+  adoptPartitions(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#workshop.stateOf(partition)
+    this.#finish()
+  }
+
   /** Between batches: forgets state and timers of all partitions but these; another owner has the others now. */
   keepPartitions(kept: readonly number[]): void {
     for (let partition = 0; partition < this.#states.length; partition++) {

@@ -1,5 +1,21 @@
 /** What the host of an isolate needs of the runtime; the rest of it runs inside. */
-export { nextSlabBytes, roomOf, type Slabs, slabBytesDefault, slabUnitBytes } from './arena/index.ts'
+export {
+  Capture,
+  finishRestore,
+  hasArena,
+  isDirty,
+  markAllDirty,
+  markDirty,
+  nextSlabBytes,
+  PagedSlabs,
+  pageBytes,
+  restorePages,
+  roomOf,
+  type Slabs,
+  shadowBytes,
+  slabBytesDefault,
+  slabUnitBytes,
+} from './arena/index.ts'
 export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './batch.ts'
 export { type ConsoleLine, readConsole } from './console-ring.ts'
 export type { BootConfig, OutputConfig } from './isolate-main.ts'

@@ -26,7 +26,9 @@ const { get: typedArrayLength } = Reflect.getOwnPropertyDescriptor(typedArray, '
  * How many elements there are, whatever the array says of itself: the author's code may give its own a `length`.
  * @throws {TypeError} If it only looks like an array of bytes.
  */
-export const lengthOf: (bytes: Uint8Array) => number = Function.prototype.call.bind(typedArrayLength!)
+export const lengthOf: (list: Uint8Array | Int32Array) => number = Function.prototype.call.bind(
+  typedArrayLength!,
+)
 
 /** Appends without asking Array.prototype, which may have a setter for that index by now. */
 export function append<T>(list: T[], item: T): void {

@@ -7,7 +7,15 @@
  * Design: docs/design/0007-state-outlives-code.md
  * @module
  */
-import { type Arena, nextSlabBytes, openArena, type Slabs, slabBytesDefault } from './arena/index.ts'
+import {
+  type Arena,
+  nextSlabBytes,
+  openArena,
+  type PageKeeper,
+  Shadow,
+  type Slabs,
+  slabBytesDefault,
+} from './arena/index.ts'
 import type { Board } from './board.ts'
 import { control } from './layout.ts'
 import { append } from './primordials.ts'
@@ -22,9 +30,15 @@ export class StateMemory {
   readonly #options: StateMemoryOptions
   readonly #partitions: (GivenSlabs | undefined)[] = []
   readonly #arenas: (Arena | undefined)[] = []
+  #shadow: Shadow | undefined
 
   constructor(options: StateMemoryOptions) {
     this.#options = options
+  }
+
+  /** Takes what pages are kept in that a checkpoint under way still needs; before the first cut, and before larger ones. */
+  setShadow(memory: SharedArrayBuffer): void {
+    this.#shadow = new Shadow(memory)
   }
 
   /** Takes the next slab of a partition. */
@@ -38,9 +52,12 @@ export class StateMemory {
    */
   open(partition: number): Arena {
     const { board, clock } = this.#options
+    const keeper: PageKeeper = {
+      keep: (page, words, at) => this.#shadow?.keep(partition, page, words, at),
+    }
     const arena =
       this.#arenas[partition] ??
-      openArena(this.#slabsOf(partition), { clock, commitWord: board.commitWord(control.published) })
+      openArena(this.#slabsOf(partition), { clock, commitWord: board.commitWord(control.published), keeper })
     this.#arenas[partition] = arena
     return arena
   }

@@ -21,7 +21,7 @@ class Kept {
   sizes: number[] = []
 
   /** A new arena out of what is kept. */
-  restore(interrupted = false): OwnSlabs {
+  restore(interrupted?: { commitWord: number; newCommitWord: number }): OwnSlabs {
     let index = 0
     const slabs = new OwnSlabs({ slabBytes, make: () => shared(this.sizes[index]!) })
     for (; index < this.sizes.length; index++) slabs.grow(0)
@@ -217,8 +217,9 @@ test('Capture of an arena whose writer was stopped takes the journal along: who 
     assert.throws(() => applyTo(arena, many), Stopped)
     taker.cut(true)
     taker.finish()
-    const restored = taker.kept.restore(true)
-    assert.deepEqual(contentsOf(openArena(restored, { commitWord: word })), model)
+    const restored = taker.kept.restore({ commitWord: word.words[0]!, newCommitWord: 77 })
+    const commitWord = { words: Int32Array.of(77), index: 0 }
+    assert.deepEqual(contentsOf(openArena(restored, { commitWord })), model)
     assert.deepEqual(faultsOf(restored), [])
   }
 })

@@ -137,6 +137,19 @@ export function markDirty(slabs: Slabs, pages: Iterable<number>): void {
   for (const page of pages) paged.mark(page, clean, age)
 }
 
+/** The same of all pages. */
+export function markAllDirty(slabs: Slabs): void {
+  const age = ageOf(slabs)
+  if (age === undefined) return
+  for (const { marks, pages } of new PagedSlabs(slabs).slabs)
+    for (let page = 0; page < pages; page++) Atomics.compareExchange(marks, page, clean, age)
+}
+
+/** Whether anything was ever stored in these slabs. */
+export function hasArena(slabs: Slabs): boolean {
+  return ageOf(slabs) !== undefined
+}
+
 /** Whether the next cut would have a page. */
 export function isDirty(slabs: Slabs): boolean {
   const age = ageOf(slabs)

@@ -6,6 +6,7 @@
  * @module
  */
 import { arenaError } from './errors.ts'
+import { imageEndWords } from './journal.ts'
 import { head } from './layout.ts'
 import { clean, firstAge, marksIn, pageBytes, pagesOf } from './pages.ts'
 import type { Slabs } from './slabs.ts'
@@ -67,16 +68,23 @@ export function restorePages(slabs: PagedSlabs, pages: ArrayLike<number>, bytes:
 }
 
 /**
- * After the last page: nothing is dirty, and nothing is to be undone.
- * @param interrupted It is: whoever opens the arena is given the commit word as it was at the cut.
+ * After the last page: nothing is dirty, and there is nothing to undo.
+ * @param interrupted The commit word at the cut, if a transaction may have been cut short, and that which the arena will
+ *   be opened with: then it is undone.
  */
-export function finishRestore(slabs: Slabs, interrupted = false): void {
+export function finishRestore(
+  slabs: Slabs,
+  interrupted?: { readonly commitWord: number; readonly newCommitWord: number },
+): void {
   for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(clean)
   const words = new Int32Array(slabs.get(0), 0, head.blocks)
   words[head.age] = firstAge
-  if (interrupted) return
+  if (interrupted !== undefined && words[head.journalMark] === interrupted.commitWord) {
+    words[head.journalMark] = interrupted.newCommitWord
+    return
+  }
   words[head.journal] = words[head.journal + 1] = 0
-  words[head.journalTop] = head.journal + 2
+  words[head.journalTop] = head.journal + imageEndWords
 }
 
 export function foreign(found: string): Error {

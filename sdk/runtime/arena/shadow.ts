@@ -6,7 +6,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { storeWord } from '../primordials.ts'
+import { lengthOf, storeWord } from '../primordials.ts'
 import { Words } from './memory.ts'
 import { pageWords } from './pages.ts'
 
@@ -33,15 +33,16 @@ export class Shadow {
 
   constructor(memory: ArrayBufferLike) {
     this.#words = new Words(memory)
-    this.#capacity = capacityOf(memory.byteLength)
+    this.#capacity = capacityOf(lengthOf(this.#words))
   }
 
   /** For the arena of partition `owner`. */
   of(owner: number): PageKeeper {
-    return { keep: (page, words, at) => this.#keep(owner, page, words, at) }
+    return { keep: (page, words, at) => this.keep(owner, page, words, at) }
   }
 
-  #keep(owner: number, page: number, source: Int32Array, from: number): void {
+  /** Keeps a page of the arena of partition `owner`, whose words begin at `from` in `source`. */
+  keep(owner: number, page: number, source: Int32Array, from: number): void {
     const words = this.#words
     const count = words[countAt]!
     if (count >= this.#capacity) {
@@ -65,7 +66,7 @@ export class ShadowReader {
   constructor(memory: ArrayBufferLike) {
     this.#words = new Int32Array(memory)
     this.#bytes = new Uint8Array(memory)
-    this.#capacity = capacityOf(memory.byteLength)
+    this.#capacity = capacityOf(this.#words.length)
   }
 
   /** When nobody writes. */
@@ -97,6 +98,6 @@ export class ShadowReader {
   }
 }
 
-function capacityOf(bytes: number): number {
-  return Math.max(0, Math.floor((bytes / 4 - headWords) / rowWords))
+function capacityOf(words: number): number {
+  return words < headWords ? 0 : ((words - headWords) / rowWords) | 0
 }
