@@ -12,12 +12,14 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
+import { ensureCheckpointStream, removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
 import { makeApp } from './app.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
+import { CheckpointSweeper } from './checkpoints.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
 import { type BundleShelf, startCollector } from './deploy/collector.ts'
@@ -50,6 +52,8 @@ export interface GatewayOptions {
   readonly wire: Wire
   readonly store: Store
   readonly bundles: BundleSink & BundleShelf
+  /** One that no records go by; default: `nc`. */
+  readonly checkpointConnection?: NatsConnection
   readonly clock: Clock
   readonly log: Log
   /** Bytes that the ingest holds for one stream before it says that it is full. */
@@ -96,12 +100,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const catalogError = (error: unknown): void => log.error({ err: error }, 'cannot read the store')
   let leads = false
+  let sweeper: CheckpointSweeper | undefined
   const catalog = new Catalog(
     store,
     namespace,
     (view) => {
       if (ingest.adopt(view)) pulse.beat()
       if (leads) republish.adopt(view)
+      if (leads) sweeper?.adopt()
     },
     catalogError,
   )
@@ -110,12 +116,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     heartbeats.take(bytes),
   )
   const prober = new Prober(clock)
-  const deployer = new Deployer({ store, bundles, prober, catalog, namespace, clock })
+  const checkpointConnection = options.checkpointConnection ?? nc
+  const forgetState = (name: string) => removeCheckpoints(checkpointConnection, namespace, name)
+  const deployer = new Deployer({ store, bundles, prober, catalog, namespace, clock, forgetState })
+  sweeper = new CheckpointSweeper({
+    ...{ nc: checkpointConnection, namespace, log },
+    functions: () => new Set(catalog.current.functions.keys()),
+  })
   const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, () => {
     leads = true
     const stopRawIngest = rawIngest.start()
     const stopCollector = startCollector({ store, bundles, namespace, clock, log })
     republish.adopt(catalog.current)
+    sweeper?.adopt()
     return () => {
       leads = false
       stopRawIngest()
@@ -125,6 +138,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const cannot = (what: string) => (error: unknown) => log.warn({ err: error }, `cannot make ${what}`)
   const logs = untilMade(() => ensureLogs(nc), closing.signal, cannot('the stream of logs'))
+  const ensure = () => ensureCheckpointStream(checkpointConnection)
+  const checkpoints = untilMade(ensure, closing.signal, cannot('the stream of checkpoints'))
   const letterStore = new LetterStore({ nc, namespace, ...deadLetterDefaults, ...options.deadLetters })
   const letters = untilMade(() => letterStore.ensure(), closing.signal, cannot('the streams of dead letters'))
   const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
@@ -144,7 +159,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
     )
     await endServer(server)
-    await Promise.all([leading, logs, letters])
+    await Promise.all([leading, logs, letters, checkpoints])
     const stop = new AbortController()
     const cancel = clock.after(settleMs, () => stop.abort())
     const givenUp = await ingest.close(stop.signal)

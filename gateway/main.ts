@@ -41,6 +41,7 @@ async function main(): Promise<void> {
   const gateway = await startGateway({
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
     ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log, deadLetters },
+    checkpointConnection: storeConnection,
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')

@@ -1,10 +1,10 @@
 /**
  * Ledger: where the records of a function's inputs are (I7), added up from the accounts of their producers alone, so
- * that it does not depend on what a consumer that died had counted.
+ * that it does not depend on what a consumer that died had counted. What the state lacks, its present owners know.
  * @module
  */
 import { addLedgers } from '../../infra/bus/index.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { InputLedger, OutputLedger } from '../../infra/control/messages.ts'
 import type { Ledger } from '../../sdk/api.ts'
 import type { CatalogView } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
@@ -33,6 +33,7 @@ export function ledgerOf(
   consumer: string,
   streams: readonly string[],
   outputs: readonly OutputLedger[],
+  inputs: readonly InputLedger[] = [],
 ): Ledger[] {
   return streams.map((stream) => {
     const rows = outputs.filter((row) => row.consumer === consumer && row.stream === stream)
@@ -53,6 +54,7 @@ export function ledgerOf(
       dropped: { ...dropped },
       inFlight: sent - acked - unaccounted,
       unaccounted,
+      stateLost: inputs.reduce((sum, row) => sum + (row.stream === stream ? row.stateLost : 0), 0),
     }
   })
 }

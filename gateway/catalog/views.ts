@@ -2,7 +2,7 @@
  * Views: functions, instances, streams and the topology as the API shows them, from documents and heartbeats. Pure.
  * @module
  */
-import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import type {
   DeadLetterCounts,
@@ -49,9 +49,14 @@ export function functionDetail(
     bundleSha256,
     deployedAtMs,
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
-    ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs),
+    ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
+}
+
+/** Accounts of the instances that live. */
+function inputsOf({ status }: LiveFunction, heartbeats: Heartbeats): InputLedger[] {
+  return (status?.instances ?? []).flatMap((instance) => heard(instance, heartbeats)?.report.inputs ?? [])
 }
 
 export function streamSummary({ name, document, producers, consumers }: Stream): StreamSummary {
@@ -117,6 +122,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     recordsOut: report?.recordsOut ?? 0,
     errors: report?.errors ?? 0,
     stateEntries: report?.stateEntries ?? 0,
+    checkpoint: report?.checkpoint,
     lastError: report?.lastError && errorView(report.lastError),
   }) as Instance
 }

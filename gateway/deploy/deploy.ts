@@ -39,6 +39,8 @@ export interface DeployerOptions {
   readonly catalog: Catalog
   readonly namespace: string
   readonly clock: Clock
+  /** Deletes the state that an earlier function of that name has left. */
+  readonly forgetState: (name: string) => Promise<void>
 }
 
 export class Deployer {
@@ -75,6 +77,7 @@ export class Deployer {
     const same =
       live?.version.bundleSha256 === bundleSha256 && isDeepStrictEqual(live.version.manifest, manifest)
     const version = same ? live.version.version : await this.#addVersion(probed, manifest)
+    if (live === undefined) await this.#options.forgetState(name) // a name deployed anew is not its old self
     if (!same || live.document.instances !== manifest.instances) await this.#want(manifest, version)
     await catalog.refresh()
     return { name, version, bundleSha256, changed: !same }

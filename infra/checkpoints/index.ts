@@ -6,6 +6,7 @@ export { encodePart, joinCrc, partPageBytes, partPagesMax, type SegmentId } from
 export {
   type CheckpointStore,
   ensureCheckpointStream,
+  functionsWithCheckpoints,
   openCheckpoints,
   removeCheckpoints,
   type StoredManifest,

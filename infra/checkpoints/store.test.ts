@@ -20,6 +20,7 @@ import {
   type CheckpointStore,
   checkpointStream,
   ensureCheckpointStream,
+  functionsWithCheckpoints,
   openCheckpoints,
   removeCheckpoints,
 } from './store.ts'
@@ -163,8 +164,11 @@ test('removeCheckpoints deletes all that a function left, and nothing of others'
     const { info } = await putSegment(each, { epoch: 1, number: 0 }, 3, 1)
     await each.writeManifest('3', { schema: 1, epoch: 1, current: checkpointOf([info]) }, 0)
   }
+  assert.deepEqual(await functionsWithCheckpoints(nc, 'default'), ['score', 'score-2'])
+  assert.deepEqual(await functionsWithCheckpoints(nc, 'other'), [])
   await removeCheckpoints(nc, 'default', 'score')
   await removeCheckpoints(nc, 'default', 'score')
+  assert.deepEqual(await functionsWithCheckpoints(nc, 'default'), ['score-2'])
   assert.equal(await store.readManifest('3'), undefined)
   assert.equal((await stateOf(nc)).messages, 4)
   assert.notEqual(await other.readManifest('3'), undefined)

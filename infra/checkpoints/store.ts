@@ -155,6 +155,21 @@ export async function removeCheckpoints(
   await patiently({ call, timeoutMs, failed })
 }
 
+/** The functions of which anything is kept. @throws {CodedError} ERR_CHECKPOINT_STORE */
+export async function functionsWithCheckpoints(
+  nc: NatsConnection,
+  namespace: string,
+  timeoutMs = 10_000,
+): Promise<string[]> {
+  const call = async (): Promise<string[]> => {
+    const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
+    const subjects = await subjectsOf(manager, checkpointSubjects(namespace, '*'))
+    return [...new Set(subjects.map((subject) => subject.split('.')[3]!))]
+  }
+  const failed = (cause: unknown): Error => storeError('list checkpoints', cause)
+  return await patiently({ call, timeoutMs, failed })
+}
+
 export function segmentName({ epoch, number }: SegmentId): string {
   return `${epoch}-${number}`
 }

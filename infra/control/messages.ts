@@ -118,6 +118,25 @@ export interface InputLedger {
   readonly refused: Readonly<Record<string, number>>
 }
 
+/** What an instance has stored of its state. */
+export interface CheckpointReport {
+  /** When the last one was cut that is stored; absent before the first. */
+  readonly atMs?: number
+  /** How long it took from the cut to the last manifest. */
+  readonly tookMs?: number
+  /** What is kept, and what the last one added to it. */
+  readonly storedBytes: number
+  readonly writtenBytes: number
+  /** How long the instance stopped for the last cut, and for the longest one. */
+  readonly pauseMs: number
+  readonly pauseMaxMs: number
+  readonly made: number
+  readonly failed: number
+  readonly writtenBytesTotal: number
+  /** Why the last one failed; absent if it did not. */
+  readonly error?: string
+}
+
 export interface InstanceReport {
   readonly id: string
   readonly function: string
@@ -137,6 +156,8 @@ export interface InstanceReport {
   readonly cpuSeconds: number
   readonly outputs: readonly OutputLedger[]
   readonly inputs: readonly InputLedger[]
+  /** Absent where `checkpoint` is false. */
+  readonly checkpoint?: CheckpointReport
   readonly lastError?: ErrorReport
   /** Of one that has failed by itself in a packed runner; repeated until an assignment without it comes. */
   readonly exit?: ExitReport
@@ -210,5 +231,7 @@ export const exitCodes = {
   disconnected: 18,
   /** A record broke a limit, and is tried again, skipped or put aside, as the policy says: it starts anew at once. */
   recordBroke: 19,
+  /** The state could not be restored from its checkpoint. */
+  checkpoint: 19,
 } as const
 export type ExitReason = keyof typeof exitCodes

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { openBundles } from '../../../infra/bundles/index.ts'
 import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
+import { ensureCheckpointStream } from '../../../infra/checkpoints/index.ts'
 import type { Assignment, Heartbeat, StreamDescriptor, TaskReply } from '../../../infra/control/messages.ts'
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
 import type { Child } from './child.ts'
@@ -78,6 +79,7 @@ async function bundle(
     entryPoints: [join(root, file)],
     ...{ bundle: true, format: 'esm', write: false, alias, define },
   })
+  await ensureCheckpointStream(nc) // a gateway does
   const bundles = await openBundles(nc)
   return bundles.put(built.outputFiles![0]!.contents)
 }
