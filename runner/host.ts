@@ -23,12 +23,14 @@ import type {
 } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
+import { Checkpoints } from './checkpoint/checkpoints.ts'
+import { StateKeeper } from './checkpoint/state-keeper.ts'
 import { Control } from './control.ts'
 import { Departed, neverRan } from './departed.ts'
 import { type Ending, endingOf } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
-import { Instance } from './isolate/index.ts'
+import { Instance, StateStore } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { Sources } from './sources.ts'
@@ -55,6 +57,7 @@ export class Host {
   readonly #letters: LetterBox
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #sources: Sources
+  readonly #checkpoints: Checkpoints
   readonly #workers = new Map<string, Worker>()
   /** Being made; by instance, the one start that counts. */
   readonly #starts = new Map<string, Promise<void>>()
@@ -72,6 +75,8 @@ export class Host {
     this.#options = options
     const { nc, environment, clock } = options
     this.#sources = new Sources({ ...environment.nats, name: `${environment.taskId} bundles` })
+    const checkpointBus = { ...environment.nats, name: `${environment.taskId} checkpoints` }
+    this.#checkpoints = new Checkpoints(checkpointBus, environment.namespace, clock)
     this.#departed = new Departed(clock)
     this.#control = new Control({
       nc,
@@ -169,34 +174,49 @@ export class Host {
     this.#starts.set(id, start)
   }
 
-  /** Makes the isolate, and the worker if it is still wanted then. */
-  async #start(
-    fn: FunctionAssignment,
-    { id, index }: InstanceAssignment,
-    isWanted: () => boolean,
-  ): Promise<void> {
+  /** Restores the state, makes the isolate, and the worker if it is still wanted then. */
+  async #start(fn: FunctionAssignment, instance: InstanceAssignment, isWanted: () => boolean): Promise<void> {
     const { wire, environment, clock } = this.#options
+    const { id, index } = instance
+    let worker: Worker | undefined
+    const state = new StateStore(fn.manifest.limits.stateMib * 2 ** 20)
+    const [source, checkpointer] = await Promise.all([
+      this.#sources.get(fn),
+      this.#checkpoints.of(fn, instance, {
+        warn: (message) => this.#log(fn.function, id, 'warn', message),
+        onDue: () => worker?.checkpoint(),
+        onSuperseded: (error) => this.#instanceEnded(instance, endingOf('superseded', error.message)),
+      }),
+    ])
+    const restored = (await checkpointer?.own(instance, state.commitWord)) ?? new Map()
+    for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
     const isolate = await Instance.create({
       function: fn.function,
       version: fn.version,
       instance: index,
       manifest: fn.manifest,
-      ...(await this.#sources.get(fn)),
+      ...source,
       outputs: outputsOf(fn),
       seed: randomBytes(32),
       nowMs: clock.nowMs(),
+      state,
       memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
       log: (level, message) => this.#log(fn.function, id, level, message),
     })
-    const newest = this.#assignment?.instances.find((instance) => instance.id === id)
-    if (this.#assignment === undefined || newest === undefined || !isWanted()) return isolate.kill()
-    const worker = new Worker({
+    const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, clock)
+    const newest = await this.#newest(instance, isWanted, keeper)
+    if (this.#assignment === undefined || newest === undefined) {
+      checkpointer?.end()
+      return isolate.kill()
+    }
+    worker = new Worker({
       wire,
       namespace: environment.namespace,
       clock,
       assignment: functionOf(this.#assignment, newest),
       instance: newest,
       isolate,
+      keeper,
       letters: this.#letters,
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {
@@ -206,6 +226,21 @@ export class Host {
     })
     this.#workers.set(id, worker)
     worker.start()
+  }
+
+  /** What is assigned by the time that an instance is there, with its state (H3); undefined: it is not wanted any more. */
+  async #newest(
+    instance: InstanceAssignment,
+    isWanted: () => boolean,
+    keeper: StateKeeper | undefined,
+  ): Promise<InstanceAssignment | undefined> {
+    for (let taken = instance; ; ) {
+      const newest = this.#assignment?.instances.find(({ id }) => id === instance.id)
+      if (newest === undefined || !isWanted()) return undefined
+      if (newest.epoch === taken.epoch) return newest
+      await keeper?.take(newest)
+      taken = newest
+    }
   }
 
   /** Those of a packed runner go on where the isolate itself was sound to its end; else nothing is certain any more. */
@@ -296,7 +331,7 @@ function functionOf(
 
 /** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
 function isOwnFailure({ reason }: Ending): boolean {
-  return reason === 'functionFailed' || reason === 'initFailed' || reason === 'bundle'
+  return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
 }
 
 /** Why an instance could not be started. */
@@ -307,6 +342,8 @@ function startFailure(error: unknown): Ending {
   if (code === 'ERR_BUNDLE_LOAD' || code === 'ERR_INIT_FAILED') return endingOf('initFailed', message)
   if (code === 'ERR_DEADLINE') return endingOf('deadline', message)
   if (code === 'ERR_MEMORY') return endingOf('memory', message)
+  if (code === 'ERR_CHECKPOINT_SUPERSEDED') return endingOf('superseded', message)
+  if (code.startsWith('ERR_CHECKPOINT_')) return endingOf('checkpoint', message)
   return crash(error)
 }
 

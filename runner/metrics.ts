@@ -15,11 +15,36 @@ const counters: Readonly<Record<string, readonly [string, (report: InstanceRepor
   concord_runner_errors_total: ['Callbacks that threw for good.', (r) => r.errors],
   concord_runner_timers_fired_total: ['Timers that were called.', (r) => r.timersFired],
   concord_runner_batches_total: ['Calls into the isolate.', (r) => r.batches],
+  concord_runner_checkpoints_total: ['Checkpoints that were stored.', (r) => r.checkpoint?.made ?? 0],
+  concord_runner_checkpoints_failed_total: [
+    'Checkpoints that were given up.',
+    (r) => r.checkpoint?.failed ?? 0,
+  ],
+  concord_runner_checkpoint_bytes_total: [
+    'Bytes that checkpoints have written.',
+    (r) => r.checkpoint?.writtenBytesTotal ?? 0,
+  ],
   concord_runner_isolate_cpu_seconds_total: ['CPU time of the isolate.', (r) => r.cpuSeconds],
 }
 
 const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
   concord_runner_state_bytes: ['Bytes of keyed state.', (r) => r.stateBytes],
+  concord_runner_checkpoint_stored_bytes: [
+    'Bytes that the last checkpoint consists of.',
+    (r) => r.checkpoint?.storedBytes ?? 0,
+  ],
+  concord_runner_checkpoint_time_seconds: [
+    'When the last checkpoint was cut, in seconds since 1970; 0 before the first.',
+    (r) => (r.checkpoint?.atMs ?? 0) / 1000,
+  ],
+  concord_runner_checkpoint_pause_seconds: [
+    'How long the instance stopped for the last cut.',
+    (r) => (r.checkpoint?.pauseMs ?? 0) / 1000,
+  ],
+  concord_runner_state_lost: [
+    'Records whose effects the state lacks.',
+    (r) => r.inputs.reduce((sum, { stateLost }) => sum + stateLost, 0),
+  ],
   concord_runner_state_entries: ['Entries of keyed state.', (r) => r.stateEntries],
   concord_runner_heap_bytes: ['Heap of the isolate.', (r) => r.heapBytes],
 }

@@ -4,6 +4,8 @@
  */
 import type { InstanceAssignment } from '../infra/control/messages.ts'
 
+export type PartitionsByStream = ReadonlyMap<string, readonly number[]>
+
 /** What `these` has, by stream, and `others` has not. */
 export function lacking(
   these: InstanceAssignment['partitions'],

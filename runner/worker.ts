@@ -17,9 +17,7 @@ import {
   Producer,
   rememberAttempts,
   type TakenFrame,
-  type Wire,
 } from '../infra/bus/index.ts'
-import type { Clock } from '../infra/clock.ts'
 import type {
   ErrorReport,
   FunctionAssignment,
@@ -30,34 +28,23 @@ import { policyOf } from '../sdk/policy.ts'
 import { advance, aloneOf } from './alone.ts'
 import { type Ending, endingOf, reasonOf } from './ending.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
-import type { BatchResult, Instance } from './isolate/index.ts'
-import { type LetterBox, openBytesMax } from './letter-box.ts'
+import type { BatchResult } from './isolate/index.ts'
+import { openBytesMax } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
-import { lacking } from './partitions.ts'
+import { lacking, type PartitionsByStream } from './partitions.ts'
+import type { WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
-/** Longest waits at a stop, together below the grace that a task has: for the callback at hand, for its outputs to leave. */
+/**
+ * Longest waits at a stop, together below the grace that a task has: for the callback at hand; for its outputs to leave,
+ * and beside that for the last checkpoint.
+ */
 const callbackWaitMs = 3_000
+const checkpointWaitMs = 5_500
 const outputsWaitMs = 4_000
-
-export interface WorkerOptions {
-  readonly wire: Wire
-  readonly namespace: string
-  readonly clock: Clock
-  readonly assignment: FunctionAssignment
-  readonly instance: InstanceAssignment
-  /** The isolate, loaded and initialised. */
-  readonly isolate: Instance
-  /** Called once, when the worker cannot go on. */
-  readonly onEnd: (ending: Ending) => void
-  /** Where dead letters go. */
-  readonly letters: LetterBox
-  /** Called for each callback that failed; without an error where it was counted only. */
-  readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
-}
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -77,7 +64,7 @@ export class Worker {
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
   /** A change of ownership, to be made between two batches. */
-  #change: (() => void) | undefined
+  #change: (() => Promise<void>) | undefined
   readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
@@ -100,6 +87,7 @@ export class Worker {
   start(): void {
     this.#producer.fence()
     this.#own()
+    this.#options.keeper?.start()
     this.#finished = this.#run().catch((error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
       this.#options.onEnd(endingOf('crashed', `The runner met an error of its own: ${text}`))
@@ -113,13 +101,25 @@ export class Worker {
     this.#options.isolate.setOutputs(outputsOf(assignment))
     if (instance.epoch <= this.#instance.epoch) return this.#wake()
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#change = () => {
+    this.#change = async () => {
       this.#change = undefined
-      void this.#changeOwnership(instance).then(resolve)
+      const gone = lacking(this.#instance.partitions, instance.partitions)
+      const come = lacking(instance.partitions, this.#instance.partitions)
+      this.#instance = instance
+      for (const [stream, partitions] of gone) this.#consumer.suspend(stream, partitions)
+      this.#hand = this.#hand.filter((frame) => gone.get(frame.stream)?.includes(frame.partition) !== true)
+      await this.#moveState(instance, gone.size > 0)
+      void this.#changeOwnership(gone, come).then(resolve)
     }
     this.#options.isolate.askToYield()
     this.#wake()
     await Promise.race([promise, this.#finished])
+  }
+
+  /** A checkpoint is due: between this batch and the next. */
+  checkpoint(): void {
+    this.#options.isolate.askToYield()
+    this.#wake()
   }
 
   /** Finishes the callback at hand, sends its outputs, leaves the channels, runs `destroy`. */
@@ -132,7 +132,7 @@ export class Worker {
     }
     if (!(await this.#finishedWithin(callbackWaitMs))) this.#options.isolate.kill() // its result will be fatal
     await this.#finished
-    await this.#leave()
+    await this.#leaveWithState()
     try {
       await this.#options.isolate.destroy()
     } catch (error) {
@@ -158,6 +158,7 @@ export class Worker {
       cpuSeconds: stats.cpuSeconds,
       outputs: this.#producer.ledger(),
       inputs: this.#consumer.ledger(),
+      ...(this.#options.keeper && { checkpoint: this.#options.keeper.report() }),
       ...(this.#lastFailure === undefined ? {} : { lastError: this.#lastFailure() }),
     }
   }
@@ -167,10 +168,11 @@ export class Worker {
     let running: Promise<BatchResult> | undefined
     for (;;) {
       if (batch === undefined || running === undefined) {
-        this.#change?.()
+        await this.#change?.()
+        if (this.#options.keeper?.due) await this.#options.keeper.cut(this.#consumer)
         await this.#work()
         if (this.#stopping.signal.aborted) return
-        if (this.#change !== undefined) continue
+        if (this.#hasOtherWork) continue
         const fatal = await this.#tryAlone()
         if (fatal !== undefined) return this.#fail(fatal)
         batch = this.#take()
@@ -185,7 +187,7 @@ export class Worker {
       if (result.pending && result.fatal === undefined) {
         batch = rest
         running = this.#options.isolate.resume()
-        if (this.#stopping.signal.aborted || this.#change !== undefined) this.#options.isolate.askToYield()
+        if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#options.isolate.askToYield()
       } else {
         this.#hand = rest
         batch = this.#mayGoOn(result) ? this.#take() : undefined
@@ -215,9 +217,14 @@ export class Worker {
   /** True if the next batch can go into the isolate before the outputs of this one are published. */
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
-    if (result.fatal !== undefined || aborted || this.#change !== undefined) return false
+    if (result.fatal !== undefined || aborted || this.#hasOtherWork) return false
     if (!this.#hasRoom || this.#consumer.hasTried) return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
+  }
+
+  /** Between this batch and the next. */
+  get #hasOtherWork(): boolean {
+    return this.#change !== undefined || this.#options.keeper?.due === true
   }
 
   get #hasRoom(): boolean {
@@ -233,7 +240,7 @@ export class Worker {
 
   /** Waits until there is something to do and room for what comes of it. */
   async #work(): Promise<void> {
-    while (!this.#stopping.signal.aborted && this.#change === undefined) {
+    while (!this.#stopping.signal.aborted && !this.#hasOtherWork) {
       const room = this.#hasRoom
       if (room && (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue())) return
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -366,7 +373,7 @@ export class Worker {
 
   async #fail(ending: Ending): Promise<void> {
     this.#state = 'failed'
-    await this.#leave()
+    await this.#leaveWithState()
     this.#options.onEnd(ending)
   }
 
@@ -411,6 +418,11 @@ export class Worker {
     this.#consumer.drop(frame, reason)
   }
 
+  /** The state is kept while the last outputs leave. */
+  async #leaveWithState(): Promise<void> {
+    await Promise.all([this.#leave(), this.#options.keeper?.last(this.#consumer, checkpointWaitMs)])
+  }
+
   /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
   async #leave(): Promise<void> {
     const deadline = AbortSignal.timeout(outputsWaitMs)
@@ -428,20 +440,24 @@ export class Worker {
    * on; it is let go of when its outputs lie with the owners downstream, so that the next owner's come behind them (I5).
    * Should these not take them in time they are sent all the same, then in no certain order.
    */
-  async #changeOwnership(instance: InstanceAssignment): Promise<void> {
-    const gone = lacking(this.#instance.partitions, instance.partitions)
-    const come = lacking(instance.partitions, this.#instance.partitions)
-    this.#instance = instance
-    for (const [stream, partitions] of gone) this.#consumer.suspend(stream, partitions)
-    this.#hand = this.#hand.filter((frame) => gone.get(frame.stream)?.includes(frame.partition) !== true)
-    this.#options.isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
-    for (const [stream, partitions] of come) this.#consumer.own(stream, partitions, instance.epoch)
+  async #changeOwnership(gone: PartitionsByStream, come: PartitionsByStream): Promise<void> {
+    for (const [stream, partitions] of come)
+      this.#consumer.own(stream, partitions, this.#instance.epoch)
     const { signal } = this.#stopping
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(outputsWaitMs)])
     await this.#producer.accepted(deadline).catch(() => undefined)
     await this.#lettersSafe(signal)
     if (signal.aborted) return // all is left
     for (const [stream, partitions] of gone) this.#consumer.release(stream, partitions)
+  }
+
+  /** State of partitions that go is stored for their next owner, that of those that come is read. */
+  async #moveState(instance: InstanceAssignment, goes: boolean): Promise<void> {
+    const { keeper, isolate } = this.#options
+    if (keeper === undefined)
+      return isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
+    if (goes) await keeper.handOver(this.#consumer)
+    await keeper.take(instance)
   }
 
   /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */
@@ -475,6 +491,7 @@ export class Worker {
       epoch: instance.epoch,
       clock,
       onFrames: () => this.#wake(),
+      contains: (stream, partition) => this.#options.keeper?.contains(stream, partition),
       onSuperseded: (claim) =>
         this.#options.onEnd(
           endingOf(

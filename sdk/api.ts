@@ -87,8 +87,28 @@ export const ledgerSchema = z.object({
   dropped: z.record(z.string(), z.int()),
   inFlight: z.int(),
   unaccounted: z.int(),
+  /** Of the processed and the unaccounted: records whose effects the state lacks, since a runner was killed. */
+  stateLost: z.int().default(0),
 })
 export type Ledger = z.output<typeof ledgerSchema>
+
+/** What an instance has stored of its state. */
+export const checkpointReportSchema = z.object({
+  /** When the last one that is stored was cut, and how long it took from there; absent before the first. */
+  atMs: z.number().optional(),
+  tookMs: z.number().optional(),
+  /** What is kept, and what the last one added to it. */
+  storedBytes: z.number(),
+  writtenBytes: z.number(),
+  writtenBytesTotal: z.number(),
+  /** How long the instance stopped for the last one, and at most. */
+  pauseMs: z.number(),
+  pauseMaxMs: z.number(),
+  made: z.int(),
+  failed: z.int(),
+  /** Why the last one failed. */
+  error: z.string().optional(),
+})
 
 export const instanceSchema = z.object({
   id: z.string(),
@@ -113,6 +133,8 @@ export const instanceSchema = z.object({
   recordsOut: z.int(),
   errors: z.int(),
   stateEntries: z.int(),
+  /** Absent where the function wants no checkpoints. */
+  checkpoint: checkpointReportSchema.optional(),
   lastError: z
     .object({
       name: z.string(),

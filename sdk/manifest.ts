@@ -63,6 +63,17 @@ export const restartsSchema = z.int().min(0).max(1000000).default(10)
 /** Wanted instances of a function. */
 export const instancesSchema = z.int().min(0).max(1024)
 
+/** How state is kept outside the runner; false: it ends with its instance. */
+export const checkpointSchema = z.union([
+  z.literal(false),
+  z.strictObject({
+    /** From one checkpoint to the next. What was processed since the last one is lost to state when a runner is killed. */
+    everyMs: z.int().min(100).max(3600000).default(5000),
+    /** Most that is sent while the function works; the last checkpoint of an orderly end is not held to it. */
+    bytesPerSecond: z.int().min(65536).max(10737418240).default(67108864),
+  }),
+])
+
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 
 export const manifestSchema = z.strictObject({
@@ -79,6 +90,7 @@ export const manifestSchema = z.strictObject({
   resources: resourcesSchema.prefault({}),
   limits: limitsSchema.prefault({}),
   restarts: restartsSchema,
+  checkpoint: checkpointSchema.prefault({}),
   env: z.record(z.string(), z.string()).default({}),
   args: z.array(z.string()).default([]),
   logLevel: logLevelSchema.default('info'),

@@ -232,6 +232,6 @@ export const exitCodes = {
   /** A record broke a limit, and is tried again, skipped or put aside, as the policy says: it starts anew at once. */
   recordBroke: 19,
   /** The state could not be restored from its checkpoint. */
-  checkpoint: 19,
+  checkpoint: 20,
 } as const
 export type ExitReason = keyof typeof exitCodes

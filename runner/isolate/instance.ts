@@ -13,14 +13,12 @@ import { takeMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
 import {
   type BootConfig,
   emptyOutcome,
   type Outcome,
   OutcomeReader,
   type OutcomeReport,
-  type OutputConfig,
   pageBytes,
   phase,
   shadowBytes,
@@ -31,6 +29,7 @@ import { Failure, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'
 import { guardMemory, quietMs } from './memory-guard.ts'
+import { outputTable } from './output-table.ts'
 import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
@@ -503,14 +502,6 @@ export class Instance {
   #passOnConsole(): void {
     for (const { level, line } of this.#regions.takeConsole()) this.#options.log(level, line)
   }
-}
-
-/** The table of output streams, as runtime and reader count them: the manifest's order. */
-function outputTable(manifest: Manifest, outputs: Outputs): OutputConfig[] {
-  return manifest.ostreams.map((name) => {
-    const { partitions, keyed } = outputs[name] ?? { partitions: 1, keyed: true }
-    return { name, partitions, keyed }
-  })
 }
 
 function inOneLine({ name, message, at }: ErrorReport): string {

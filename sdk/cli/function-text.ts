@@ -10,6 +10,7 @@ export function detailText(detail: FunctionDetail): string {
   const parts = [
     headText(detail),
     detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
+    checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
     deadLettersText(detail),
@@ -83,8 +84,25 @@ function instancesTable(instances: readonly Instance[]): string {
   ])
 }
 
+/** Of instances that have state, or cannot keep it. */
+function checkpointsTable(instances: readonly Instance[]): string {
+  const rows = instances.flatMap(({ id, checkpoint }) => {
+    if (checkpoint === undefined || (checkpoint.storedBytes === 0 && checkpoint.error === undefined))
+      return []
+    const { atMs, tookMs = 0, storedBytes, writtenBytes, error } = checkpoint
+    const lag = atMs === undefined ? 'none yet' : `${((Date.now() - atMs) / 1000).toFixed(1)} s ago`
+    return [
+      [id, lag, `${Math.round(tookMs)} ms`, bytesText(storedBytes), bytesText(writtenBytes), error ?? ''],
+    ]
+  })
+  return rows.length === 0
+    ? ''
+    : table([['CHECKPOINT', 'LAST', 'TOOK', 'STORED', 'WRITTEN', 'ERROR'], ...rows])
+}
+
 function ledgerTable(ledger: readonly Ledger[]): string {
-  const rows = ledger.map(({ stream, sent, processed, dropped, inFlight, unaccounted }) => [
+  const isLost = ledger.some(({ stateLost = 0 }) => stateLost > 0)
+  const rows = ledger.map(({ stream, sent, processed, dropped, inFlight, unaccounted, stateLost = 0 }) => [
     stream,
     sent,
     processed,
@@ -93,8 +111,10 @@ function ledgerTable(ledger: readonly Ledger[]): string {
       .join(', ') || '0',
     inFlight,
     unaccounted,
+    ...(isLost ? [stateLost] : []),
   ])
-  return table([['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED'], ...rows])
+  const columns = ['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
+  return table([[...columns, ...(isLost ? ['STATE LOST'] : [])], ...rows])
 }
 
 function deadLettersText({ name, deadLetters }: FunctionDetail): string {

@@ -1,0 +1,311 @@
+/**
+ * Checkpointer: takes checkpoints of one instance's state while it works.
+ *
+ *     idle → (due) → cut, between two batches → shipping, beside the work → idle
+ *
+ *   CP1. A cut is made between two batches: state, timers and positions of one instant, outputs before it sent.
+ *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
+ *   CP3. After `last` nothing is shipped any more.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import type { StatePositions } from '../../infra/bus/index.ts'
+import {
+  type Checkpoint,
+  type CheckpointStore,
+  encodePart,
+  joinCrc,
+  partPageBytes,
+  partPagesMax,
+} from '../../infra/checkpoints/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { CodedError } from '../../sdk/errors.ts'
+import { Capture, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
+import { type NewSegment, type Restored, Slot } from './slot.ts'
+import { TokenBucket } from './token-bucket.ts'
+
+/** Parts under way to the store. */
+const partsAhead = 4
+
+export interface CheckpointerOptions {
+  readonly store: CheckpointStore
+  readonly clock: Clock
+  readonly everyMs: number
+  readonly bytesPerSecond: number
+  readonly version: number
+  /** Input streams that every instance has all of. */
+  readonly broadcast: ReadonlySet<string>
+  readonly warn: (message: string) => void
+  /** It is time for a cut. */
+  readonly onDue: () => void
+  /** Another owner has the state: stop at once. */
+  readonly onSuperseded: (error: Error) => void
+}
+
+/** What a cut is made of. */
+export interface CutSource {
+  readonly arenas: Iterable<readonly [number, Slabs]>
+  readonly shadow: SharedArrayBuffer
+  readonly positions: (stream: string, partition: number) => StatePositions
+  /** Since when the instance has stood still for it; default: now. */
+  readonly startMs?: number
+  /** Nothing will be processed behind it. */
+  readonly clean?: boolean
+  /** Of an isolate that was ended. */
+  readonly commitWord?: number
+}
+
+interface CutSlot {
+  readonly slot: Slot
+  readonly slabs: Slabs | undefined
+  readonly made: Omit<Checkpoint, 'segments'>
+}
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions
+  readonly #budget: TokenBucket
+  readonly #slots = new Map<number, Slot>()
+  #instance: InstanceAssignment
+  #number = 0
+  #due = false
+  #cancel: () => void = () => undefined
+  #shipping: Promise<boolean> = Promise.resolve(true)
+  #isShipping = false
+  #ended = false
+  readonly #report = {
+    storedBytes: 0,
+    writtenBytes: 0,
+    pauseMs: 0,
+    pauseMaxMs: 0,
+    made: 0,
+    failed: 0,
+    writtenBytesTotal: 0,
+  }
+  #lastMade: { readonly atMs: number; readonly tookMs: number } | undefined
+  #error: string | undefined
+
+  constructor(options: CheckpointerOptions, instance: InstanceAssignment) {
+    this.#options = options
+    this.#instance = instance
+    this.#budget = new TokenBucket(options.clock, options.bytesPerSecond)
+  }
+
+  /** True when a cut should be made before the next batch. */
+  get due(): boolean {
+    return this.#due && !this.#isShipping && !this.#ended
+  }
+
+  report(): CheckpointReport {
+    let pages = 0
+    for (const slot of this.#slots.values()) pages += slot.livePages
+    return {
+      ...this.#report,
+      storedBytes: pages * partPageBytes,
+      ...this.#lastMade,
+      ...(this.#error === undefined ? {} : { error: this.#error }),
+    }
+  }
+
+  /**
+   * Claims what an instance owns now, gives up what it does not any more, and reads what is new.
+   * @param newCommitWord What the arenas will be opened with.
+   */
+  async own(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
+    this.#instance = instance
+    const partitions = new Set(Object.values(instance.partitions).flat())
+    for (const partition of this.#slots.keys()) if (!partitions.has(partition)) this.#slots.delete(partition)
+    for (const slot of this.#slots.values()) slot.setEpoch(instance.epoch)
+    const restored = new Map<number, Restored>()
+    const { store, warn } = this.#options
+    await Promise.all(
+      [...partitions].map(async (partition) => {
+        if (this.#slots.has(partition)) return
+        const slot = new Slot(this.#slotName(partition), partition, { store, epoch: instance.epoch, warn })
+        const found = await slot.restore(newCommitWord)
+        this.#slots.set(partition, slot)
+        if (found !== undefined && found.slabs.length > 0) restored.set(partition, found)
+      }),
+    )
+    return restored
+  }
+
+  /** Lets the first cut be due in a while. */
+  start(): void {
+    this.#plan(this.#options.everyMs)
+  }
+
+  /** Makes a cut (CP1), and ships it beside the work. @returns Whether all of it was stored. */
+  cut(source: CutSource): Promise<boolean> {
+    const { clock } = this.#options
+    const { startMs = clock.monotonicMs() } = source
+    this.#due = false
+    this.#isShipping = true
+    const capture = new Capture(source.shadow)
+    const slots = this.#cutSlots(source, capture)
+    const pauseMs = clock.monotonicMs() - startMs
+    this.#report.pauseMs = pauseMs
+    this.#report.pauseMaxMs = Math.max(this.#report.pauseMaxMs, pauseMs)
+    this.#shipping = this.#ship(slots, capture, startMs)
+    return this.#shipping
+  }
+
+  /** Makes a cut, after the one that is being shipped, and waits until it is stored, as fast as that goes. */
+  async flush(source: CutSource): Promise<boolean> {
+    this.#cancel()
+    this.#budget.open()
+    await this.#shipping
+    const stored = await this.cut(source)
+    this.#budget.open(false)
+    return stored
+  }
+
+  /** The last cut (CP3). @returns Whether it was stored. */
+  async last(source: CutSource): Promise<boolean> {
+    const stored = this.flush({ ...source, clean: true })
+    this.#ended = true
+    return await stored
+  }
+
+  /** Makes no more cuts, and does not wait for one under way. */
+  end(): void {
+    this.#ended = true
+    this.#cancel()
+  }
+
+  #slotName(partition: number): string {
+    const { partitions, index } = this.#instance
+    const isShare = Object.entries(partitions).some(
+      ([stream, owned]) => !this.#options.broadcast.has(stream) && owned.includes(partition),
+    )
+    return isShare ? `${partition}` : `${index}-${partition}`
+  }
+
+  #plan(delayMs: number): void {
+    this.#cancel()
+    if (this.#ended) return
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.#due = true
+      this.#options.onDue()
+    })
+  }
+
+  #cutSlots({ arenas, positions, clean, commitWord }: CutSource, capture: Capture): CutSlot[] {
+    const held = new Map(arenas)
+    const made = {
+      epoch: this.#instance.epoch,
+      number: this.#number++,
+      timeMs: this.#options.clock.nowMs(),
+      version: this.#options.version,
+      clean: clean === true,
+      ...(commitWord === undefined ? {} : { commitWord }),
+    }
+    const slots: CutSlot[] = []
+    for (const [partition, slot] of this.#slots) {
+      const slabs = held.get(partition)
+      const hasState = slabs !== undefined && hasArena(slabs)
+      if (!hasState && slot.current === undefined) continue // it has never had any
+      slots.push({
+        slot,
+        slabs: hasState ? slabs : undefined,
+        made: {
+          ...made,
+          slabs: hasState ? Array.from({ length: slabs.count }, (_, i) => slabs.get(i).byteLength) : [],
+          inputs: this.#positionsOf(partition, positions),
+        },
+      })
+    }
+    const captured = slots.flatMap(({ slot, slabs }) =>
+      slabs === undefined ? [] : [[slot.partition, slabs] as const],
+    )
+    capture.cut(captured, commitWord !== undefined)
+    return slots
+  }
+
+  #positionsOf(partition: number, positions: CutSource['positions']): Checkpoint['inputs'] {
+    const inputs: Checkpoint['inputs'] = {}
+    for (const [stream, owned] of Object.entries(this.#instance.partitions)) {
+      if (!owned.includes(partition)) continue
+      const { lost, positions: list } = positions(stream, partition)
+      inputs[stream] = { lost, positions: [...list] }
+    }
+    return inputs
+  }
+
+  async #ship(slots: readonly CutSlot[], capture: Capture, startMs: number): Promise<boolean> {
+    const { clock, everyMs, onSuperseded, warn } = this.#options
+    const atMs = slots[0]?.made.timeMs ?? clock.nowMs()
+    let bytes = 0
+    try {
+      for (const cut of slots) {
+        const { segment, written } = await this.#shipSlot(cut, capture)
+        bytes += written
+        if (segment !== undefined || !isSame(cut.made, cut.slot.current))
+          await cut.slot.commit(cut.made, segment, cut.slabs)
+        capture.end(cut.slot.partition)
+      }
+      this.#report.made += 1
+      this.#report.writtenBytes = bytes
+      this.#report.writtenBytesTotal += bytes
+      this.#lastMade = { atMs, tookMs: clock.monotonicMs() - startMs }
+      this.#error = undefined
+      return true
+    } catch (error) {
+      capture.abandon()
+      for (const { slot } of slots) slot.giveUp()
+      const { code, message } = error as CodedError
+      this.#report.failed += 1
+      if (this.#error !== message) warn(`no checkpoint: ${message}`)
+      this.#error = message
+      if (code === 'ERR_CHECKPOINT_SUPERSEDED') onSuperseded(error as Error)
+      return false
+    } finally {
+      this.#isShipping = false
+      this.#plan(Math.max(0, everyMs - (clock.monotonicMs() - startMs)))
+    }
+  }
+
+  /** Stores the pages of one slot's arena, some parts ahead of the answers. */
+  async #shipSlot(
+    { slot, made }: CutSlot,
+    capture: Capture,
+  ): Promise<{ readonly segment: NewSegment | undefined; readonly written: number }> {
+    const id = { epoch: made.epoch, number: made.number }
+    const pages: Uint32Array[] = []
+    const answers: Promise<number>[] = []
+    const sequences: number[] = []
+    let crc = 0
+    let written = 0
+    const bytes = new Uint8Array(partPagesMax * partPageBytes)
+    for (;;) {
+      const numbers = new Uint32Array(partPagesMax)
+      const count = capture.read(slot.partition, numbers, bytes)
+      if (capture.overflown) throw new Error('more pages changed at once than there is room for')
+      if (count === 0) break
+      const list = numbers.subarray(0, count)
+      const part = encodePart({ segment: id, index: pages.length, pages: list, bytes })
+      crc = joinCrc(crc, part.crc)
+      written += part.message.length
+      await this.#budget.take(part.message.length)
+      const answer = this.#options.store.putPart(slot.name, id, pages.length, part.message)
+      answer.catch(() => undefined) // it is thrown when its turn has come
+      answers.push(answer)
+      pages.push(list)
+      while (answers.length >= partsAhead) sequences.push(await answers.shift()!)
+    }
+    for (const answer of answers) sequences.push(await answer)
+    if (pages.length === 0) return { segment: undefined, written }
+    const count = pages.reduce((sum, list) => sum + list.length, 0)
+    const info = { ...id, parts: pages.length, pages: count, crc }
+    return { segment: { segment: { info, sequences }, pages }, written }
+  }
+}
+
+/** Whether a checkpoint without pages would say nothing new. */
+function isSame(made: Omit<Checkpoint, 'segments'>, before: Checkpoint | undefined): boolean {
+  return (
+    before !== undefined &&
+    before.clean === made.clean &&
+    JSON.stringify([before.inputs, before.slabs]) === JSON.stringify([made.inputs, made.slabs])
+  )
+}

@@ -1,0 +1,60 @@
+/**
+ * Checkpoints: those of all instances of a runner, over one connection of their own: what they send does not delay the
+ * records, and on a full disk JetStream freezes each connection that asks it for something.
+ * @module
+ */
+import { type BusOptions, connectBus, type NatsConnection } from '../../infra/bus/index.ts'
+import { openCheckpoints } from '../../infra/checkpoints/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import { checkpointSchema } from '../../sdk/manifest.ts'
+import { Checkpointer } from './checkpointer.ts'
+
+export interface CheckpointCallbacks {
+  readonly warn: (message: string) => void
+  readonly onDue: () => void
+  readonly onSuperseded: (error: Error) => void
+}
+
+export class Checkpoints {
+  readonly #bus: BusOptions
+  readonly #namespace: string
+  readonly #clock: Clock
+  #connection: Promise<NatsConnection> | undefined
+
+  constructor(bus: BusOptions, namespace: string, clock: Clock) {
+    this.#bus = bus
+    this.#namespace = namespace
+    this.#clock = clock
+  }
+
+  /** Undefined where the function wants none. @throws {CodedError} ERR_NATS_UNREACHABLE */
+  async of(
+    fn: FunctionAssignment,
+    instance: InstanceAssignment,
+    callbacks: CheckpointCallbacks,
+  ): Promise<Checkpointer | undefined> {
+    const settings = checkpointSchema.parse(fn.manifest.checkpoint ?? {}) // a version deployed before there were any
+    if (settings === false) return undefined
+    this.#connection ??= connectBus(this.#bus)
+    const nc = await this.#connection.catch((error: unknown) => {
+      this.#connection = undefined
+      throw error
+    })
+    const broadcast = Object.keys(fn.groupings).filter((stream) => fn.groupings[stream] === 'broadcast')
+    return new Checkpointer(
+      {
+        ...settings,
+        ...callbacks,
+        store: await openCheckpoints(nc, this.#namespace, fn.function, storeWaitMs),
+        clock: this.#clock,
+        version: fn.version,
+        broadcast: new Set(broadcast),
+      },
+      instance,
+    )
+  }
+}
+
+/** How long one call of the store may take: at a start, too. */
+const storeWaitMs = 30_000

@@ -1,0 +1,102 @@
+/**
+ * StateKeeper: what a worker asks for the sake of its state: where it begins, cuts between batches, the last one.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import type { Consumer, StatePositions } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { Instance } from '../isolate/index.ts'
+import type { Checkpointer } from './checkpointer.ts'
+import type { Restored } from './slot.ts'
+
+export class StateKeeper {
+  readonly #checkpointer: Checkpointer
+  readonly #isolate: Instance
+  readonly #clock: Clock
+  /** What the state contained when its owner began, by partition and input stream; only where there was state. */
+  readonly #began = new Map<number, Readonly<Record<string, StatePositions>>>()
+  #ending: Promise<void> | undefined
+
+  /** @param restored What the isolate was made with. */
+  constructor(
+    checkpointer: Checkpointer,
+    isolate: Instance,
+    restored: ReadonlyMap<number, Restored>,
+    clock: Clock,
+  ) {
+    this.#checkpointer = checkpointer
+    this.#isolate = isolate
+    this.#clock = clock
+    for (const [partition, { checkpoint }] of restored) this.#began.set(partition, checkpoint.inputs)
+  }
+
+  get due(): boolean {
+    return this.#checkpointer.due
+  }
+
+  /** For `ConsumerOptions.contains`. */
+  contains(stream: string, partition: number): StatePositions | undefined {
+    const inputs = this.#began.get(partition)
+    return inputs && (inputs[stream] ?? { lost: 0, positions: [] })
+  }
+
+  start(): void {
+    this.#checkpointer.start()
+  }
+
+  /** Between two batches. */
+  async cut(consumer: Consumer): Promise<void> {
+    const startMs = this.#clock.monotonicMs()
+    const shadow = await this.#isolate.provideShadow()
+    void this.#checkpointer.cut({ ...this.#source(consumer), shadow, startMs })
+  }
+
+  /** Between two batches, nothing left to process: all of it is stored, for whoever gets partitions of it now. */
+  async handOver(consumer: Consumer): Promise<void> {
+    const shadow = await this.#isolate.provideShadow()
+    await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean: true })
+  }
+
+  /** Between two batches: takes what an instance has got, with its state; what it has not any more is let go. */
+  async take(instance: InstanceAssignment): Promise<void> {
+    const owned = [...new Set(Object.values(instance.partitions).flat())]
+    for (const partition of this.#began.keys()) if (!owned.includes(partition)) this.#began.delete(partition)
+    this.#isolate.keepPartitions(owned)
+    const restored = await this.#checkpointer.own(instance, this.#isolate.commitWord)
+    for (const [partition, { slabs, checkpoint }] of restored) {
+      await this.#isolate.adopt(partition, slabs)
+      this.#began.set(partition, checkpoint.inputs)
+    }
+  }
+
+  /** The last checkpoint of a clean end; the isolate has nothing to do any more, or has ended. Within `ms`. */
+  async last(consumer: Consumer, ms: number): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#clock.after(ms, resolve)
+    this.#ending ??= this.#last(consumer)
+    await Promise.race([this.#ending, late])
+    cancel()
+    this.#checkpointer.end()
+  }
+
+  report(): CheckpointReport {
+    return this.#checkpointer.report()
+  }
+
+  async #last(consumer: Consumer): Promise<void> {
+    const isolate = this.#isolate
+    const source = { ...this.#source(consumer), shadow: await isolate.provideShadow() }
+    if (!isolate.isEnded) return void (await this.#checkpointer.last(source))
+    // Whose thread may still write has no state that could be kept.
+    if (!(await isolate.ended())) return
+    await this.#checkpointer.last({ ...source, commitWord: isolate.state.commitWord })
+  }
+
+  #source(consumer: Consumer) {
+    return {
+      arenas: this.#isolate.state.arenas(),
+      positions: (stream: string, partition: number) => consumer.positions(stream, partition),
+    }
+  }
+}

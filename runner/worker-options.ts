@@ -1,0 +1,29 @@
+/**
+ * WorkerOptions: what a worker stands on.
+ * @module
+ */
+import type { Wire } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
+import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
+import type { StateKeeper } from './checkpoint/state-keeper.ts'
+import type { Ending } from './ending.ts'
+import type { Instance } from './isolate/index.ts'
+import type { LetterBox } from './letter-box.ts'
+
+export interface WorkerOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  readonly clock: Clock
+  readonly assignment: FunctionAssignment
+  readonly instance: InstanceAssignment
+  /** The isolate, loaded and initialised. */
+  readonly isolate: Instance
+  /** Absent where the function wants no checkpoints. */
+  readonly keeper?: StateKeeper | undefined
+  /** Called once, when the worker cannot go on. */
+  readonly onEnd: (ending: Ending) => void
+  /** Where dead letters go. */
+  readonly letters: LetterBox
+  /** Called for each callback that failed; without an error where it was counted only. */
+  readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { FunctionDetail } from '../../sdk/api.ts'
+import { Platform, Reader } from './platform.ts'
+
+/** Counts records by key, and answers each with the count. */
+const count = `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: 'count', istreams: { 'count-in': groupBy }, ostreams: ['count-out'] },
+  processRecord(ctx, record) {
+    const key = record.key.length === 0 ? 'none' : new TextDecoder().decode(record.key)
+    const total = (ctx.getJson(key) ?? 0) + 1
+    ctx.setJson(key, total)
+    ctx.produceRecord('count-out', key, String(total))
+  },
+})
+`
+
+const keys = Array.from({ length: 40 }, (_, i) => `key-${i}`)
+/** Each key once. */
+const round = `${keys.map((key) => JSON.stringify({ key, value: 'x' })).join('\n')}\n`
+
+async function produce(platform: Platform): Promise<void> {
+  await platform.json(['produce', 'count-in', '--ndjson'], round)
+}
+
+const isIdle =
+  (processed: number) =>
+  (detail: FunctionDetail): boolean =>
+    detail.state === 'running' && detail.ledger[0]!.processed + detail.ledger[0]!.unaccounted === processed
+
+/** The highest count that was answered for each key among records `from` on. */
+function counts(reader: Reader, from = 0): Map<string, number> {
+  const found = new Map<string, number>()
+  for (const { key, value } of reader.records.slice(from)) found.set(String(key), Number(value))
+  return found
+}
+
+const checkpointed = (detail: FunctionDetail, afterMs: number): boolean =>
+  (detail.instances[0]?.checkpoint?.atMs ?? 0) > afterMs
+
+test('a runner killed goes on from its last checkpoint; what the state lacks is what the ledger says', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy('count', count)
+  const out = await Reader.start(t, platform, ['count-out', '--hold'])
+  await produce(platform)
+  await produce(platform)
+  await platform.until('count', isIdle(80))
+  const atMs = Date.now()
+  const before = await platform.until('count', (detail) => checkpointed(detail, atMs))
+  assert.ok(before.instances[0]!.checkpoint!.storedBytes > 0)
+  await produce(platform) // after the checkpoint, most likely
+  await platform.until('count', isIdle(120))
+  await out.read(120)
+  process.kill(before.instances[0]!.pid!, 'SIGKILL')
+  await platform.until('count', (detail) => detail.state === 'running' && detail.instances[0]!.restarts === 1)
+  await produce(platform)
+  await out.read(160)
+  const after = await platform.until(
+    'count',
+    (detail) => isIdle(160)(detail) && detail.instances[0]!.recordsIn === 40, // so heard from after all of them
+  )
+  const { stateLost } = after.ledger[0]!
+  const contained = [...counts(out, 120).values()].reduce((sum, total) => sum + total, 0)
+  assert.equal(contained, 160 - stateLost)
+  assert.ok(stateLost <= 40, `${stateLost} lost: the checkpoint had two rounds`)
+  assert.equal(after.ledger[0]!.unaccounted, 0)
+})
+
+test('an orderly end loses nothing: stop, new version, failure, and the platform down and up', {
+  timeout: 180_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy('count', count)
+  let rounds = 0
+  const check = async (what: string): Promise<void> => {
+    const out = await Reader.start(t, platform, ['count-out', '--hold'])
+    await produce(platform)
+    rounds += 1
+    await out.read(40)
+    assert.deepEqual(new Set(counts(out).values()), new Set([rounds]), what)
+    assert.equal((await platform.client.inspect('count')).ledger[0]!.stateLost, 0, what)
+    await out.end()
+  }
+  await check('a first round')
+  const first = await platform.client.inspect('count')
+  await platform.json(['kill', '-id', 'count-0', '--restart'])
+  await platform.until(
+    'count',
+    (d) => d.state === 'running' && d.instances[0]!.taskId !== first.instances[0]!.taskId,
+  )
+  await check('a restart')
+  await platform.deploy('count', `${count}// changed\nexport const version = 2\n`)
+  await platform.until('count', (d) => d.state === 'running' && d.instances[0]?.version === 2)
+  await check('a new version')
+  await platform.down()
+  await platform.up()
+  await platform.until('count', (d) => d.state === 'running')
+  await check('down and up')
+})
+
+test('a timer that fell due while no owner was there fires on return', { timeout: 120_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  await platform.deploy(
+    'late',
+    `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: 'late', istreams: { 'late-in': groupBy }, ostreams: ['late-out'] },
+  processRecord(ctx, record) { ctx.setState('said', record.text()); ctx.setTimer('again', ctx.nowMs() + 2000) },
+  processTimer(ctx, key) { ctx.produceRecord('late-out', key, ctx.getState('said')) },
+})
+`,
+  )
+  const out = await Reader.start(t, platform, ['late-out', '--hold'])
+  await platform.json(['produce', 'late-in'], 'hello\n')
+  const before = await platform.until('late', (d) => d.state === 'running' && d.ledger[0]!.processed === 1)
+  await platform.json(['kill', '-id', 'late-0', '--restart'])
+  await platform.until('late', (d) => d.instances[0]!.taskId !== before.instances[0]!.taskId)
+  await out.read(1)
+  assert.equal(out.records[0]!['value'], 'hello')
+})
+
+test('fn rm takes the state along; a function of the same name begins anew', {
+  timeout: 120_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  for (const again of [false, true]) {
+    await platform.deploy('count', count)
+    const out = await Reader.start(t, platform, ['count-out', '--hold'])
+    await produce(platform)
+    await out.read(40)
+    assert.deepEqual(new Set(counts(out).values()), new Set([1]), again ? 'the second one' : 'the first one')
+    await out.end()
+    await platform.json(['fn', 'rm', 'count'])
+  }
+})
