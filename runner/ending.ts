@@ -5,7 +5,7 @@
  * @module
  */
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { type ExitReason, exitCodes } from '../infra/control/messages.ts'
+import { type ExitReason, exitCodes, type InstanceAssignment } from '../infra/control/messages.ts'
 
 export const beatEveryMs = 50
 
@@ -19,6 +19,14 @@ export interface Ending {
 
 export function endingOf(reason: ExitReason, message: string): Ending {
   return { code: exitCodes[reason], reason, message }
+}
+
+/** Another owner has claimed the partitions of an instance. */
+export function supersededBy({ epoch }: { readonly epoch: number }, instance: InstanceAssignment): Ending {
+  return endingOf(
+    'superseded',
+    `Epoch ${epoch} has claimed the partitions of ${instance.id}, which held ${instance.epoch}`,
+  )
 }
 
 /** Parses an ending as the watchdog read it. */

@@ -26,22 +26,19 @@ import type {
 } from '../infra/control/messages.ts'
 import { policyOf } from '../sdk/policy.ts'
 import { advance, aloneOf } from './alone.ts'
-import { type Ending, endingOf, reasonOf } from './ending.ts'
+import { type Ending, endingOf, reasonOf, supersededBy } from './ending.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
 import type { BatchResult } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { lacking, type PartitionsByStream } from './partitions.ts'
-import type { WorkerOptions } from './worker-options.ts'
+import type { PostedLetters, WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
-/**
- * Longest waits at a stop, together below the grace that a task has: for the callback at hand; for its outputs to leave,
- * and beside that for the last checkpoint.
- */
+/** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
 const callbackWaitMs = 3_000
 const checkpointWaitMs = 5_500
 const outputsWaitMs = 4_000
@@ -441,8 +438,7 @@ export class Worker {
    * Should these not take them in time they are sent all the same, then in no certain order.
    */
   async #changeOwnership(gone: PartitionsByStream, come: PartitionsByStream): Promise<void> {
-    for (const [stream, partitions] of come)
-      this.#consumer.own(stream, partitions, this.#instance.epoch)
+    for (const [stream, partitions] of come) this.#consumer.own(stream, partitions, this.#instance.epoch)
     const { signal } = this.#stopping
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(outputsWaitMs)])
     await this.#producer.accepted(deadline).catch(() => undefined)
@@ -454,10 +450,9 @@ export class Worker {
   /** State of partitions that go is stored for their next owner, that of those that come is read. */
   async #moveState(instance: InstanceAssignment, goes: boolean): Promise<void> {
     const { keeper, isolate } = this.#options
-    if (keeper === undefined)
-      return isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
-    if (goes) await keeper.handOver(this.#consumer)
-    await keeper.take(instance)
+    if (goes) await keeper?.handOver(this.#consumer)
+    isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
+    await keeper?.take(instance)
   }
 
   /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */
@@ -492,13 +487,7 @@ export class Worker {
       clock,
       onFrames: () => this.#wake(),
       contains: (stream, partition) => this.#options.keeper?.contains(stream, partition),
-      onSuperseded: (claim) =>
-        this.#options.onEnd(
-          endingOf(
-            'superseded',
-            `Epoch ${claim.epoch} has claimed the partitions of ${instance.id}, which held ${instance.epoch}`,
-          ),
-        ),
+      onSuperseded: (claim) => this.#options.onEnd(supersededBy(claim, instance)),
     })
   }
 
@@ -506,10 +495,4 @@ export class Worker {
     for (const [stream, partitions] of Object.entries(this.#instance.partitions))
       this.#consumer.own(stream, partitions)
   }
-}
-
-/** The frames of posted letters, and whether each was stored. */
-interface PostedLetters {
-  readonly frames: readonly TakenFrame[]
-  readonly answers: Promise<readonly boolean[]>
 }

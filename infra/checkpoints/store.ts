@@ -164,7 +164,7 @@ export async function functionsWithCheckpoints(
   const call = async (): Promise<string[]> => {
     const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
     const subjects = await subjectsOf(manager, checkpointSubjects(namespace, '*'))
-    return [...new Set(subjects.map((subject) => subject.split('.')[3]!))]
+    return [...new Set(subjects.map((subject) => subject.split('.')[3]!))].sort()
   }
   const failed = (cause: unknown): Error => storeError('list checkpoints', cause)
   return await patiently({ call, timeoutMs, failed })

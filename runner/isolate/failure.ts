@@ -38,3 +38,8 @@ export class Failure implements RecordFailure {
 export function readReport({ json }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
   return parseReport(json ?? '', stackMap, timeMs)
 }
+
+/** An error in a sentence, with its place. */
+export function inOneLine({ name, message, at }: ErrorReport): string {
+  return `${name}: ${message}${at === undefined ? '' : ` at ${at}`}`
+}

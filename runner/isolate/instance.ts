@@ -11,7 +11,6 @@
  */
 import { takeMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
-import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import {
   type BootConfig,
@@ -25,7 +24,7 @@ import {
   slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
-import { Failure, readReport } from './failure.ts'
+import { Failure, inOneLine, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'
 import { guardMemory, quietMs } from './memory-guard.ts'
@@ -46,10 +45,8 @@ import type {
 const giveMs = 10_000
 /** How long the end of an isolate's thread is waited for; then its state is given up. */
 const endWaitMs = 300
-
 /** Made larger than need be, so that it is not made anew at each checkpoint of a state that grows. */
 const shadowSpare = 1.25
-
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
 const sliceMs = 50
 
@@ -433,7 +430,10 @@ export class Instance {
     else if (this.#regions.wanted !== undefined) this.#putOff++
     const failures = outcome.reports.flatMap((report) => this.#failure(report))
     const last = failures.at(-1)
-    if (last?.action === 'fail') fatal ??= this.#functionFailed(last.error)
+    if (last?.action === 'fail') {
+      const why = `${this.#name} failed in processing: ${inOneLine(last.error)}`
+      fatal ??= isolateError('ERR_FUNCTION_FAILED', why, { error: last.error })
+    }
     this.#passOnConsole()
     if (fatal !== undefined) this.#guest.end(fatal)
     return {
@@ -461,12 +461,6 @@ export class Instance {
     const error = inOneLine(readReport(report, this.#stackMap, nowMs))
     this.#options.log('warn', `A callback went through at attempt ${report.attempts}, after ${error}`)
     return []
-  }
-
-  #functionFailed(error: ErrorReport): Fatal {
-    return isolateError('ERR_FUNCTION_FAILED', `${this.#name} failed in processing: ${inOneLine(error)}`, {
-      error,
-    })
   }
 
   get #phase(): number {
@@ -502,8 +496,4 @@ export class Instance {
   #passOnConsole(): void {
     for (const { level, line } of this.#regions.takeConsole()) this.#options.log(level, line)
   }
-}
-
-function inOneLine({ name, message, at }: ErrorReport): string {
-  return `${name}: ${message}${at === undefined ? '' : ` at ${at}`}`
 }
