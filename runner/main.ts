@@ -9,11 +9,12 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { type Ending, endingOf, parseEnding } from './ending.ts'
 import { withHugePages } from './huge-pages.ts'
-import { residentBytes, waitedForCpuMs } from './proc.ts'
+import { CpuWaits, residentBytes } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
 
 const lookMs = 100
 const silenceMs = 500
+const longestSilenceMs = 5_000
 const startMs = 30_000
 const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
 
@@ -49,10 +50,12 @@ const child = spawn(
   },
 )
 const watchdog = new Watchdog(
-  { silenceMs, startMs, residentBytesMax: memMib * 1024 * 1024, lookMs },
+  { silenceMs, longestSilenceMs, startMs, residentBytesMax: memMib * 1024 * 1024, lookMs },
   performance.now(),
 )
 let ending: Ending | undefined
+let beaten = false
+const waits = new CpuWaits(child.pid ?? 0)
 
 listen(child)
 const looks = setInterval(() => look(child), lookMs)
@@ -62,8 +65,11 @@ child.on('close', (code, signal) => finish(ending ?? unexplained(code, signal)))
 
 function listen(runner: ChildProcess): void {
   createInterface({ input: runner.stdio[3] as Readable }).on('line', (line) => {
-    if (line === '.') watchdog.beat(performance.now())
-    else ending = parseEnding(line)
+    if (line !== '.') ending = parseEnding(line)
+    else {
+      beaten = true
+      watchdog.beat(performance.now())
+    }
   })
 }
 
@@ -71,13 +77,14 @@ function look(runner: ChildProcess): void {
   const pid = runner.pid
   if (pid === undefined || ending !== undefined) return
   const resident = residentBytes(pid)
-  const waited = waitedForCpuMs(pid)
   if (resident === undefined) return
+  if (beaten) waits.forget()
   const verdict = watchdog.look({
     nowMs: performance.now(),
-    waitedForCpuMs: waited ?? 0,
+    waitedForCpuMs: beaten ? 0 : waits.longestMs(),
     residentBytes: resident,
   })
+  beaten = false
   if (verdict.kind === 'frozen') {
     end(
       runner,

@@ -2,10 +2,16 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { residentBytes, waitedForCpuMs } from './proc.ts'
+import { CpuWaits, residentBytes } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
 
-const limits = { silenceMs: 500, startMs: 30_000, residentBytesMax: 1000, lookMs: 100 }
+const limits = {
+  silenceMs: 500,
+  longestSilenceMs: 5_000,
+  startMs: 30_000,
+  residentBytesMax: 1000,
+  lookMs: 100,
+}
 const well = { waitedForCpuMs: 0, residentBytes: 1 }
 
 test('Watchdog calls a silent runner frozen after 500 ms and at most one look', () => {
@@ -35,10 +41,12 @@ test('Watchdog takes off the time in which the runner waited for a CPU', () => {
   const watchdog = new Watchdog(limits, 0)
   watchdog.beat(0)
   let waited = 0
-  for (let nowMs = 100; nowMs <= 3000; nowMs += 100) {
+  const looks: string[] = []
+  for (let nowMs = 100; nowMs <= 5_100; nowMs += 100) {
     waited += 95
-    assert.equal(watchdog.look({ nowMs, waitedForCpuMs: waited, residentBytes: 1 }).kind, 'well')
+    looks.push(watchdog.look({ nowMs, waitedForCpuMs: waited, residentBytes: 1 }).kind)
   }
+  assert.deepEqual(looks, [...new Array<string>(50).fill('well'), 'frozen']) // but not for ever
 })
 
 test('Watchdog starts the count anew after it was stopped itself', () => {
@@ -65,14 +73,20 @@ test('Watchdog reports a runner beyond its memory bound', () => {
   })
 })
 
-test('residentBytes and waitedForCpuMs read a living process, and answer undefined for none', async () => {
+test('residentBytes and CpuWaits read a living process, and answer nothing for none', async () => {
   const child = spawn('sleep', ['60'])
   try {
     assert.ok(residentBytes(child.pid!)! > 0)
-    assert.ok(waitedForCpuMs(child.pid!)! >= 0)
+    const waits = new CpuWaits(child.pid!)
+    assert.equal(waits.longestMs(), 0) // the count begins
+    child.kill('SIGSTOP')
+    child.kill('SIGCONT')
+    assert.ok(waits.longestMs() >= 0)
+    waits.forget()
+    assert.equal(waits.longestMs(), 0)
   } finally {
     child.kill('SIGKILL')
     await new Promise((resolve) => child.once('close', resolve))
   }
-  assert.equal(residentBytes(child.pid!), undefined)
+  assert.deepEqual([residentBytes(child.pid!), new CpuWaits(child.pid!).longestMs()], [undefined, 0])
 })

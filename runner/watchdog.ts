@@ -2,15 +2,17 @@
  * Watchdog: decides when a runner is frozen or too large. Pure: it is told of beats and of time, and answers.
  *
  * Invariants (docs/design/0005-runner.md):
- *  D1. A runner that beats at least every `silenceMs` of the time in which it could run is never called frozen.
- *  D2. A runner that does not beat is called frozen at most `silenceMs` and one look after its last beat, plus the
- *      watchdog's own lag.
+ *  D1. A runner that beats at least every `silenceMs` of the time in which all of its threads could run is not called
+ *      frozen, unless it is silent for `longestSilenceMs`.
+ *  D2. A runner that does not beat, and waits for no CPU, is called frozen at most `silenceMs` and one look after its last
+ *      beat, plus the watchdog's own lag.
  * @module
  */
 
 export interface Look {
   /** Monotonic. */
   readonly nowMs: number
+  /** Longest that a thread of the runner was ready to run, and did not, since the last beat as far as that is known. */
   readonly waitedForCpuMs: number
   readonly residentBytes: number
 }
@@ -23,6 +25,8 @@ export type Verdict =
 export interface WatchdogLimits {
   /** Longest silence between two beats. */
   readonly silenceMs: number
+  /** Longest silence between two beats on a machine that has no CPU for it. */
+  readonly longestSilenceMs: number
   /** Longest silence before the first beat: loading takes its time. */
   readonly startMs: number
   readonly residentBytesMax: number
@@ -46,13 +50,12 @@ export class Watchdog {
   beat(nowMs: number): void {
     this.#beaten = true
     this.#sinceMs = nowMs
-    this.#waitedThen = Number.NaN // taken at the next look: between a beat and a look it can only have grown
+    this.#waitedThen = 0
   }
 
   look(at: Look): Verdict {
     const lagMs = at.nowMs - this.#lookedMs - this.#limits.lookMs
     this.#lookedMs = at.nowMs
-    if (Number.isNaN(this.#waitedThen)) this.#waitedThen = at.waitedForCpuMs
     if (at.residentBytes > this.#limits.residentBytesMax)
       return { kind: 'memory', residentBytes: at.residentBytes }
     if (lagMs > this.#limits.lookMs) {
@@ -61,8 +64,12 @@ export class Watchdog {
       this.#waitedThen = at.waitedForCpuMs
       return { kind: 'well' }
     }
-    const silentMs = at.nowMs - this.#sinceMs - Math.max(0, at.waitedForCpuMs - this.#waitedThen)
-    const allowedMs = this.#beaten ? this.#limits.silenceMs : this.#limits.startMs
-    return silentMs > allowedMs ? { kind: 'frozen', silentMs } : { kind: 'well' }
+    const silentMs = at.nowMs - this.#sinceMs
+    const couldRunMs = silentMs - Math.max(0, at.waitedForCpuMs - this.#waitedThen)
+    const { silenceMs, longestSilenceMs, startMs } = this.#limits
+    const isFrozen = this.#beaten
+      ? couldRunMs > silenceMs || silentMs > longestSilenceMs
+      : couldRunMs > startMs
+    return isFrozen ? { kind: 'frozen', silentMs } : { kind: 'well' }
   }
 }
