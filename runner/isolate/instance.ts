@@ -165,9 +165,9 @@ export class Instance {
    * made.
    */
   async provideShadow(): Promise<SharedArrayBuffer> {
-    const bytes = shadowBytes(this.#state.heldBytes / pageBytes)
-    if (bytes <= this.#shadow.byteLength || this.#guest.ended !== undefined) return this.#shadow
-    this.#shadow = new SharedArrayBuffer(Math.ceil(bytes * shadowSpare))
+    const pages = this.#state.heldBytes / pageBytes
+    if (shadowBytes(pages) <= this.#shadow.byteLength || this.#guest.ended !== undefined) return this.#shadow
+    this.#shadow = new SharedArrayBuffer(shadowBytes(pages * shadowSpare))
     await this.#give((limits) => this.#guest.giveShadow(this.#shadow, limits))
     return this.#shadow
   }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { checkpoint } from './checkpoint.ts'
 import { clicks } from './clicks.ts'
 import { density } from './density.ts'
 import { latency } from './latency.ts'
@@ -12,4 +13,13 @@ import type { Benchmark } from './suite/benchmark.ts'
 import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
 
-export const benchmarks: readonly Benchmark[] = [throughput, latency, tax, state, density, clicks, loglab]
+export const benchmarks: readonly Benchmark[] = [
+  throughput,
+  latency,
+  tax,
+  state,
+  checkpoint,
+  density,
+  clicks,
+  loglab,
+]

@@ -23,7 +23,7 @@ export interface PageKeeper {
 
 /** How large a shadow must be for `pages` pages. */
 export function shadowBytes(pages: number): number {
-  return 4 * (headWords + pages * rowWords)
+  return 4 * (headWords + Math.ceil(pages) * rowWords)
 }
 
 /** The writer's end. */

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { connectBus } from '../../infra/bus/index.ts'
+import { ensureCheckpointStream, openCheckpoints } from '../../infra/checkpoints/index.ts'
+import { ManualClock } from '../../infra/clock.ts'
+import { endNatsServer, startNatsServer } from '../../infra/nats/index.ts'
+import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { slabsOf } from './slot.ts'
+
+async function setUp(t: TestContext) {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-slot-'))
+  const server = await startNatsServer({ dir, port: 0 })
+  const nc = await connectBus({ url: server.url, name: 'test' })
+  t.after(async () => {
+    await nc.close()
+    await endNatsServer(dir)
+    await rm(dir, { recursive: true })
+  })
+  await ensureCheckpointStream(nc)
+  const store = await openCheckpoints(nc, 'default', 'count')
+  const warnings: string[] = []
+  const clock = new ManualClock(1_000)
+  const instance = (epoch: number) => ({
+    id: 'count-0',
+    function: 'count',
+    index: 0,
+    epoch,
+    partitions: { in: [3] },
+  })
+  const owner = (epoch: number): Checkpointer =>
+    new Checkpointer(
+      {
+        ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, broadcast: new Set<string>() },
+        warn: (message) => warnings.push(message),
+        onDue: () => undefined,
+        onSuperseded: (error) => warnings.push(error.message),
+      },
+      instance(epoch),
+    )
+  const shadow = new SharedArrayBuffer(shadowBytes(1000))
+  const slabs = new OwnSlabs({ make: (bytes) => new SharedArrayBuffer(bytes) })
+  const arena = openArena(slabs, { keeper: new Shadow(shadow).of(3) })
+  const positions = () => ({ lost: 0, positions: [] })
+  const save = async (by: Checkpointer, value: string): Promise<boolean> => {
+    arena.set('key', value)
+    arena.commit()
+    return await by.cut({ arenas: [[3, slabs]], shadow, positions })
+  }
+  const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
+    const found = (await by.own(instance(epoch), 0)).get(3)
+    return found && openArena(slabsOf(found.slabs)).getText('key')
+  }
+  return { store, owner, save, restored, warnings, instance }
+}
+
+test('Checkpointer: the next owner finds the last checkpoint; where that is torn, the one before; where both are, it refuses', async (t) => {
+  const { store, owner, save, restored, warnings, instance } = await setUp(t)
+  const first = owner(1)
+  assert.equal(await restored(first, 1), undefined)
+  for (const value of ['one', 'two', 'three']) assert.equal(await save(first, value), true)
+  assert.equal(await restored(owner(2), 2), 'three')
+  const { current, previous } = (await store.readManifest('3'))!.manifest
+  const tear = async (segments: readonly { epoch: number; number: number }[] = []): Promise<void> => {
+    const part = await store.getPart('3', segments.at(-1)!, 0)
+    await store.remove([part!.sequence])
+  }
+  await tear(current!.segments)
+  assert.equal(await restored(owner(3), 3), 'two')
+  assert.match(warnings.join(), /the last checkpoint of 3 is lost, the one before is taken/)
+  await tear(previous!.segments)
+  await assert.rejects(owner(4).own(instance(4), 0), { code: 'ERR_CHECKPOINT_CORRUPT', message: /fn rm/ })
+})
+
+test('Checkpointer: an old owner writes nothing any more, and is told; one with a lower epoch is refused', async (t) => {
+  const { owner, save, restored, warnings, instance } = await setUp(t)
+  const old = owner(1)
+  await old.own(instance(1), 0)
+  assert.equal(await save(old, 'one'), true)
+  const next = owner(2)
+  assert.equal(await restored(next, 2), 'one')
+  assert.equal(await save(old, 'late'), false)
+  assert.match(warnings.join(), /another owner has written one meanwhile/)
+  assert.equal(old.report().failed, 1)
+  await assert.rejects(owner(1).own(instance(1), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.equal(await restored(owner(3), 3), 'one')
+})
