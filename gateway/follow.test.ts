@@ -397,7 +397,15 @@ test('Inspect adds up what runners say, living and ended, and what gateways have
     return found.ledger[0]!.sent === 110 && found
   })
   assert.deepEqual(detail.ledger, [
-    { stream: 'made', sent: 110, processed: 79, dropped: { skipped: 5 }, inFlight: 6, unaccounted: 20 },
+    {
+      stream: 'made',
+      sent: 110,
+      processed: 79,
+      dropped: { skipped: 5 },
+      inFlight: 6,
+      unaccounted: 20,
+      stateLost: 0,
+    },
   ])
   const maker = (await (await platform.call('GET', '/v1/functions/maker')).json()) as FunctionDetail
   assert.deepEqual(

@@ -235,6 +235,7 @@ test('Publish into a stream without room answers 429 with what was accepted, and
     dropped: {},
     inFlight: 0,
     unaccounted: 0,
+    stateLost: 0,
   })
 })
 

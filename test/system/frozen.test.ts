@@ -71,7 +71,15 @@ test('a runner and its watchdog stopped under full load: memory stays bounded ev
   )
   assert.deepEqual(
     { ...end.ledger[0] },
-    { stream: 'words', sent: produced, processed: produced, dropped: {}, inFlight: 0, unaccounted: 0 },
+    {
+      stream: 'words',
+      sent: produced,
+      processed: produced,
+      dropped: {},
+      inFlight: 0,
+      unaccounted: 0,
+      stateLost: 0,
+    },
   )
   assert.equal(end.instances[0]!.pid, runner, 'it went on, it was not replaced')
 })

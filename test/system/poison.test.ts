@@ -46,6 +46,7 @@ for (const [name, onError, poison, attempts, code] of [
         dropped: { deadLettered: 1 },
         inFlight: 0,
         unaccounted: 0,
+        stateLost: 0,
       },
     )
     assert.deepEqual(

@@ -48,6 +48,7 @@ for (const [name, onError, reason] of [
         dropped: { [reason]: poison },
         inFlight: 0,
         unaccounted: 0,
+        stateLost: 0,
       },
     )
     assert.equal(out.records.length, records - poison)
@@ -109,6 +110,7 @@ test(`a function that throws under 'fail' restarts, loses only the record that f
       dropped: { failed: 2 },
       inFlight: 0,
       unaccounted: 0,
+      stateLost: 0,
     },
   )
   await out.read(few - 2)

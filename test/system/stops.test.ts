@@ -68,7 +68,15 @@ test('a callback that does not end in time at a stop costs its record and no oth
   const after = await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 0)
   assert.deepEqual(
     { ...after.ledger[0] },
-    { stream: 'start', sent: 10, processed: 9, dropped: { failed: 1 }, inFlight: 0, unaccounted: 0 },
+    {
+      stream: 'start',
+      sent: 10,
+      processed: 9,
+      dropped: { failed: 1 },
+      inFlight: 0,
+      unaccounted: 0,
+      stateLost: 0,
+    },
   )
 })
 
