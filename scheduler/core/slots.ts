@@ -66,6 +66,7 @@ function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
 
 function restart(draft: Draft, slot: Slot, command: string): void {
   if (draft.state.finished.has(command)) return
+  if (slot.leaving) return finish(draft, command) // it goes for good
   if (slot.seat !== undefined) {
     slot.command = command
     return
