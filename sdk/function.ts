@@ -186,7 +186,7 @@ export interface Context extends State {
   produceRecord(stream: string, key: Data, value: Data, options?: ProduceOptions): void
   /**
    * Calls `processTimer(ctx, key, timeMs)` once, at `timeMs` or soon after. A timer is the pair (key, timeMs):
-   * setting it twice calls once. A time in the past is due at once.
+   * setting it twice calls once. A time in the past is due at once. The key is text: `record.keyText()` is the record's.
    */
   setTimer(key: string, timeMs: number): void
   /** @returns Whether there was such a timer. */

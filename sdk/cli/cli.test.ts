@@ -47,6 +47,7 @@ test('an unknown command, option or value is a usage error that names the neares
   assertFails(await concord(['produce', 's', '--rate', 'fast']), 2, /Expected a number above 0; see/)
   assertFails(await concord(['graph', '--format', 'png']), 2, /text, dot, mermaid, svg/)
   assertFails(await concord(['kill']), 2, /--id <id>/)
+  assertFails(await concord(['kill', 'score-0']), 2, /say 'concord kill --id score-0'/)
   assertFails(
     await concord(['produce', 's', '--key', 'a', '--ndjson'], { env: { CONCORD_URL: 'http://localhost' } }),
     2,
@@ -313,6 +314,11 @@ test('produce sends the lines of standard input once, and says once that it slow
   assert.deepEqual(lastJson(ran), { accepted: 5 })
   assert.equal(ran.stderr.match(/slowing down/g)?.length, 1)
   assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
+})
+
+test('produce says how many records were accepted, one as one', async (t) => {
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
+  assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')
 })
 
 test('produce that fails says how many records were accepted', async (t) => {

@@ -50,13 +50,17 @@ function packingText(manifest: FunctionDetail['manifest']): string[] {
 
 /** The runners of packed instances: where several of the table above are one process. */
 function runnersTable(instances: readonly Instance[]): string {
-  const seated = instances.filter(({ taskId }) => taskId !== undefined)
-  const rows = [...Map.groupBy(seated, ({ taskId }) => taskId)].map(([taskId, [first, ...more]]) => [
-    taskId ?? '-',
-    first?.hostname ?? '-',
-    first?.pid ?? '-',
-    first?.rssBytes === undefined ? '-' : bytesText(first.rssBytes),
-    [first, ...more].map((instance) => instance?.id).join(' '),
+  const runners = new Map<string, Instance[]>()
+  for (const instance of instances) {
+    if (instance.taskId === undefined) continue
+    runners.set(instance.taskId, [...(runners.get(instance.taskId) ?? []), instance])
+  }
+  const rows = [...runners].map(([taskId, seated]) => [
+    taskId,
+    seated[0]?.hostname ?? '-',
+    seated[0]?.pid ?? '-',
+    seated[0]?.rssBytes === undefined ? '-' : bytesText(seated[0].rssBytes),
+    seated.map(({ id }) => id).join(' '),
   ])
   return rows.length === 0 ? '' : table([['RUNNER', 'HOST', 'PID', 'MEMORY', 'INSTANCES'], ...rows])
 }

@@ -58,5 +58,8 @@ function usageLine(program: CliCommand, text: string): string {
   const [, unknown] = /^unknown command '(.*?)'/.exec(line) ?? []
   if (unknown !== undefined)
     return `concord: unknown command '${unknown}'; ${didYouMean(commandsLike(program, unknown))}`
+  const [instance] = program.commands.find((command) => command.name() === 'kill')?.args ?? []
+  if (instance !== undefined && line.startsWith("required option '--id <id>'"))
+    return `concord: ${line}: say 'concord kill --id ${instance}'`
   return `concord: ${line}${line.includes('Did you mean') ? '' : "; see 'concord --help'"}`
 }

@@ -215,6 +215,10 @@ test('Engine refuses what the API does not take, with what to do', () => {
     [(ctx) => ctx.produceRecord('out', 'k', 'x'.repeat(2_000_000)), /record of 2000001 bytes/],
     [(ctx) => ctx.produceRecord('out', 'k', 'x'.repeat(5_000_000)), /one callback may produce 4194304 bytes/],
     [(ctx) => ctx.setTimer('t', 1), /has no processTimer/],
+    [
+      (ctx) => ctx.setTimer(new Uint8Array(1) as never, 1),
+      /its key is bytes, not a string: use record\.keyText\(\)/,
+    ],
     [(ctx) => ctx.setState('k', 1 as never), /Cannot set state: its value is number/],
     [(ctx) => ctx.setJson('k', undefined), /JSON has no form of undefined/],
   ]

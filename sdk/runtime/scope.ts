@@ -293,8 +293,11 @@ function live(scope: Scope, attempted: string): Scope {
 }
 
 function checkTimer(attempted: string, key: unknown, timeMs: unknown): void {
-  if (typeof key !== 'string')
-    throw runtimeError('ERR_ARGUMENT', `Cannot ${attempted}: its key is ${typeof key}, not a string`)
+  if (typeof key !== 'string') {
+    const found =
+      key instanceof Uint8Array ? 'bytes, not a string: use record.keyText()' : `${typeof key}, not a string`
+    throw runtimeError('ERR_ARGUMENT', `Cannot ${attempted}: its key is ${found}`)
+  }
   if (!Number.isSafeInteger(timeMs)) {
     throw runtimeError(
       'ERR_ARGUMENT',

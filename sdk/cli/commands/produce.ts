@@ -63,7 +63,7 @@ async function produce(stream: string, options: ProduceCommandOptions): Promise<
   } finally {
     if (options.json) await printJson({ accepted: sent.records })
   }
-  if (!options.json) await print(`${sent.records} records accepted.`)
+  if (!options.json) await print(`${sent.records} ${sent.records === 1 ? 'record' : 'records'} accepted.`)
 }
 
 function parserOf({ key, keyField, ndjson }: ProduceCommandOptions): LineParser {
