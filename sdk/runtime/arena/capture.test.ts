@@ -310,6 +310,39 @@ test('Capture says so when the shadow was too small, and abandoned it loses noth
   verify(taker.kept.restore(), contentsOf(arena))
 })
 
+test('Capture of a restored arena takes along what was undone in it', () => {
+  const slabs = ownSlabs()
+  slabs.grow(0)
+  const commitWord = { words: new Int32Array(1), index: 0 }
+  const first = new Taker(slabs)
+  const arena = new Arena(new Memory(slabs, new Shadow(first.shadow).of(0)), { commitWord })
+  const fill = (value: number): void =>
+    applyTo(
+      arena,
+      Array.from({ length: 900 }, (_, i) => ({ key: `key ${i}`, value: new Uint8Array(20).fill(value) })),
+    )
+  fill(1)
+  arena.commit()
+  commitWord.words[0]! += 1
+  const committed = contentsOf(arena)
+  first.cut()
+  first.finish()
+  fill(2) // its isolate is ended in the middle of the record; the last checkpoint takes that along
+  first.cut(true)
+  first.finish()
+
+  const second = first.kept.restore({ commitWord: commitWord.words[0]!, newCommitWord: 77 })
+  const next = new Taker(second)
+  for (const [page, bytes] of first.kept.pages) next.kept.pages.set(page, bytes)
+  const owner = { commitWord: { words: Int32Array.of(77), index: 0 } }
+  const reopened = new Arena(new Memory(second, new Shadow(next.shadow).of(0)), owner)
+  assert.deepEqual(contentsOf(reopened), committed)
+  reopened.rest()
+  next.cut()
+  next.finish()
+  verify(next.kept.restore(), committed)
+})
+
 test('Capture believes nothing in shared memory', () => {
   const slabs = ownSlabs()
   const taker = new Taker(slabs)

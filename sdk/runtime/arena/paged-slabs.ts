@@ -68,7 +68,7 @@ export function restorePages(slabs: PagedSlabs, pages: ArrayLike<number>, bytes:
 }
 
 /**
- * After the last page: nothing is dirty, and there is nothing to undo.
+ * After the last page: nothing is dirty, and there is nothing to undo; or everything, and one transaction.
  * @param interrupted The commit word at the cut, if a transaction may have been cut short, and that which the arena will
  *   be opened with: then it is undone.
  */
@@ -76,10 +76,12 @@ export function finishRestore(
   slabs: Slabs,
   interrupted?: { readonly commitWord: number; readonly newCommitWord: number },
 ): void {
-  for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(clean)
   const words = new Int32Array(slabs.get(0), 0, head.blocks)
+  const isCutShort = interrupted !== undefined && words[head.journalMark] === interrupted.commitWord
+  // What the undoing stores is not touched page by page: the next checkpoint takes all of it.
+  for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(isCutShort ? firstAge : clean)
   words[head.age] = firstAge
-  if (interrupted !== undefined && words[head.journalMark] === interrupted.commitWord) {
+  if (isCutShort) {
     words[head.journalMark] = interrupted.newCommitWord
     return
   }
