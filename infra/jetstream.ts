@@ -2,10 +2,14 @@
  * JetStream: calls of it that end within their time, whatever the store does; and what its refusals mean.
  * @module
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../sdk/errors.ts'
 
 /** How long one request may take; a restart of nats-server loses those in flight. */
 export const requestTimeoutMs = 2_000
+
+/** Between two attempts. */
+const pauseMs = 50
 
 export const apiCodes = {
   insufficientResources: 10023,
@@ -40,6 +44,7 @@ export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCa
       if (cause instanceof CodedError) throw cause
       again?.()
       if (!isSilence(cause) || performance.now() >= deadlineMs) throw failed(cause)
+      await delay(pauseMs) // 'no responders' comes back at once
     } // else nats-server may have been restarted: a request in flight is lost then
   }
 }

@@ -222,7 +222,8 @@ export class Consumer {
   giveUp(reason: string): void {
     for (const { stream, channels } of this.#partitions.values()) {
       for (const channel of channels.values()) {
-        const records = channel.through - channel.acknowledged
+        const dropped = total(channel.dropped) - total(channel.acknowledgedDropped)
+        const records = channel.through - channel.acknowledged - dropped
         if (!channel.dirty || records <= 0) continue
         const account = this.#accounts.of(stream)
         account.processed -= records
@@ -495,4 +496,8 @@ export class Consumer {
     this.#claim()
     this.#sendCredits(() => true, creditFlags.resend)
   }
+}
+
+function total(dropped: Readonly<Record<string, number>>): number {
+  return Object.values(dropped).reduce((sum, records) => sum + records, 0)
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -120,4 +121,63 @@ test('connectWire says what to do when nobody answers, when it is no NATS, and w
     code: 'ERR_NATS_REFUSED',
     message: /refused user 'g': check the credentials/,
   })
+})
+
+/** A server that lets the test say when it answers which PING; else it speaks as nats-server does. */
+async function slowServer(
+  t: TestContext,
+  onLine: (connection: number, line: string, socket: Socket) => void,
+) {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    const connection = sockets.push(socket)
+    let rest = ''
+    socket.on('error', () => undefined).write('INFO {}\r\n')
+    socket.on('data', (bytes) => {
+      const lines = (rest + bytes.toString('latin1')).split('\r\n')
+      rest = lines.pop()!
+      for (const line of lines) onLine(connection, line, socket)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { sockets, url: `nats://127.0.0.1:${(server.address() as { port: number }).port}` }
+}
+
+test('connectWire tells the server of what was subscribed and ended while it reconnected', async (t) => {
+  const heard: string[] = []
+  const greeted = Promise.withResolvers<Socket>()
+  const { sockets, url } = await slowServer(t, (connection, line, socket) => {
+    if (connection === 2) heard.push(line)
+    if (line !== 'PING') return
+    if (connection === 2 && heard.filter((one) => one === 'PING').length === 1) greeted.resolve(socket)
+    else socket.write('PONG\r\n')
+  })
+  const wire = await connected(t, { url })
+  const stop = wire.subscribe('before', () => undefined)
+  const back = new Promise<void>((resolve) => wire.onReconnect(resolve))
+  sockets[0]!.destroy()
+  const socket = await greeted.promise
+  wire.subscribe('meanwhile', () => undefined)
+  stop()
+  socket.write('PONG\r\n')
+  await back
+  await wire.flush()
+  assert.ok(heard.includes('SUB meanwhile 2') && heard.includes('UNSUB 1'), heard.join(', '))
+})
+
+test('connectWire opens another connection when one is lost with its first answer', async (t) => {
+  const { sockets, url } = await slowServer(t, (connection, line, socket) => {
+    if (line === 'PING') socket.write(connection === 2 ? "PONG\r\n-ERR 'Stale Connection'\r\n" : 'PONG\r\n')
+  })
+  const wire = await connected(t, { url })
+  const back = new Promise<void>((resolve) => wire.onReconnect(resolve))
+  sockets[0]!.destroy()
+  await back
+  await wire.flush()
+  assert.equal(sockets.length, 3)
 })

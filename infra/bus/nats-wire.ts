@@ -63,6 +63,8 @@ class Connection implements NatsWire, NatsHandler {
   #pongs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
   #socket: Socket | undefined
   #connected = false
+  /** The subscriptions were told on this connection: later ones are told as they come. */
+  #greeted = false
   #closed = false
   #corked = false
   #sidNext = 1
@@ -115,9 +117,9 @@ class Connection implements NatsWire, NatsHandler {
   subscribe(subject: string, receive: Subscription['receive']): () => void {
     const sid = this.#sidNext++
     this.#subscriptions.set(sid, { subject, receive })
-    if (this.#connected) this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
+    if (this.#greeted) this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
     return () => {
-      if (this.#subscriptions.delete(sid) && this.#connected) this.#write(Buffer.from(`UNSUB ${sid}\r\n`))
+      if (this.#subscriptions.delete(sid) && this.#greeted) this.#write(Buffer.from(`UNSUB ${sid}\r\n`))
     }
   }
 
@@ -196,6 +198,7 @@ class Connection implements NatsWire, NatsHandler {
       clearTimeout(timeout)
       this.#opening = undefined
     }
+    if (this.#socket !== socket) throw new Error('the connection was lost at once')
     this.#connected = true
     this.#pingsOut = 0
     this.#pings = setInterval(() => this.#keepAlive(), pingEveryMs).unref()
@@ -221,6 +224,7 @@ class Connection implements NatsWire, NatsHandler {
       headers: false,
     }
     this.#write(Buffer.from(`CONNECT ${JSON.stringify({ ...greeting, name, ...login })}\r\n`))
+    this.#greeted = true
     for (const [sid, { subject }] of this.#subscriptions)
       this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
   }
@@ -259,7 +263,7 @@ class Connection implements NatsWire, NatsHandler {
     if (socket === undefined) return
     const wasConnected = this.#connected
     this.#socket = undefined
-    this.#connected = false
+    this.#connected = this.#greeted = false
     this.#corked = false
     clearInterval(this.#pings)
     socket.destroy()

@@ -235,7 +235,7 @@ export class Producer {
   }
 
   /** Stops sending. What is held or unacknowledged is forgotten: await `settled` first to lose nothing. */
-  async close(): Promise<void> {
+  async close(signal?: AbortSignal): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     this.#cancelTick?.()
@@ -244,7 +244,11 @@ export class Producer {
     wake(this.#sentWaiters)
     wake(this.#acceptedWaiters)
     wake(this.#settledWaiters)
-    if (this.#options.wire.connected) await this.#options.wire.flush().catch(() => undefined)
+    if (!this.#options.wire.connected) return
+    const late = new Promise<void>((resolve) =>
+      signal?.addEventListener('abort', () => resolve(), { once: true }),
+    )
+    await Promise.race([this.#options.wire.flush().catch(() => undefined), late]) // a frozen server never answers
   }
 
   #known(name: string): OutStream {

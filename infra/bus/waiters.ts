@@ -13,8 +13,11 @@ export function wake(waiters: Set<() => void>): void {
 export async function waitIn(waiters: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted()
   const { promise, resolve } = Promise.withResolvers<void>()
+  const onAbort = (): void => resolve()
   waiters.add(resolve)
-  signal?.addEventListener('abort', () => resolve(), { once: true })
+  signal?.addEventListener('abort', onAbort)
   await promise
+  signal?.removeEventListener('abort', onAbort) // it may live as long as the process
+  waiters.delete(resolve)
   signal?.throwIfAborted()
 }

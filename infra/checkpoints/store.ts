@@ -51,7 +51,7 @@ export interface CheckpointStore {
   /** Deletes parts by their sequences. */
   remove(sequences: readonly number[]): Promise<void>
   /** Deletes the parts of all segments of a slot but these. @returns How many. */
-  removeStrays(slot: string, kept: readonly SegmentId[]): Promise<number>
+  removeStrays(slot: string, epoch: number, kept: readonly SegmentId[]): Promise<number>
 }
 
 /** @param timeoutMs How long a call may take; restarts of nats-server are waited for within it. */
@@ -99,10 +99,12 @@ export async function openCheckpoints(
     return message === null ? undefined : { message: message.data, sequence: message.seq }
   }
 
-  async function removeStrays(slot: string, kept: readonly SegmentId[]): Promise<number> {
+  /** Those of a newer owner are none. */
+  async function removeStrays(slot: string, epoch: number, kept: readonly SegmentId[]): Promise<number> {
     const names = new Set(kept.map(segmentName))
     const subjects = await subjectsOf(manager, checkpointPartSubjects(namespace, functionName, slot))
-    const strays = subjects.filter((subject) => !names.has(subject.split('.').at(-2)!))
+    const isStray = (name: string): boolean => !names.has(name) && Number.parseInt(name, 10) <= epoch
+    const strays = subjects.filter((subject) => isStray(subject.split('.').at(-2)!))
     await removeSubjects(manager, strays)
     return strays.length
   }
@@ -120,7 +122,8 @@ export async function openCheckpoints(
     getPart: (slot, segment, index) =>
       bounded(`read the checkpoint of ${slot}`, () => getPart(slot, segment, index)),
     remove: (sequences) => bounded('delete old checkpoints', () => removeMessages(manager, sequences)),
-    removeStrays: (slot, kept) => bounded('delete old checkpoints', () => removeStrays(slot, kept)),
+    removeStrays: (slot, epoch, kept) =>
+      bounded('delete old checkpoints', () => removeStrays(slot, epoch, kept)),
   }
 }
 
