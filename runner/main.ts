@@ -15,6 +15,7 @@ import { Watchdog } from './watchdog.ts'
 const lookMs = 100
 const silenceMs = 500
 const longestSilenceMs = 5_000
+const memoryGraceMs = 400
 const startMs = 30_000
 const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
 
@@ -50,7 +51,7 @@ const child = spawn(
   },
 )
 const watchdog = new Watchdog(
-  { silenceMs, longestSilenceMs, startMs, residentBytesMax: memMib * 1024 * 1024, lookMs },
+  { silenceMs, longestSilenceMs, startMs, residentBytesMax: memMib * 1024 * 1024, memoryGraceMs, lookMs },
   performance.now(),
 )
 let ending: Ending | undefined

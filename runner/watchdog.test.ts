@@ -10,6 +10,7 @@ const limits = {
   longestSilenceMs: 5_000,
   startMs: 30_000,
   residentBytesMax: 1000,
+  memoryGraceMs: 400,
   lookMs: 100,
 }
 const well = { waitedForCpuMs: 0, residentBytes: 1 }
@@ -65,12 +66,17 @@ test('Watchdog waits for the first beat as long as a start may take', () => {
   assert.equal(watchdog.look({ ...well, nowMs: 30_100 }).kind, 'frozen')
 })
 
-test('Watchdog reports a runner beyond its memory bound', () => {
-  const watchdog = new Watchdog(limits, 0)
-  assert.deepEqual(watchdog.look({ nowMs: 100, waitedForCpuMs: 0, residentBytes: 1001 }), {
-    kind: 'memory',
-    residentBytes: 1001,
-  })
+test('Watchdog reports a runner beyond its memory bound that does not come back, or is far beyond', () => {
+  const looks = (...residentBytes: number[]): string[] => {
+    const watchdog = new Watchdog(limits, 0)
+    return residentBytes.map((bytes, i) => {
+      watchdog.beat(i * 100)
+      return watchdog.look({ nowMs: (i + 1) * 100, waitedForCpuMs: 0, residentBytes: bytes }).kind
+    })
+  }
+  assert.deepEqual(looks(1001, 1001, 1000, 1001, 1001), ['well', 'well', 'well', 'well', 'well'])
+  assert.deepEqual(looks(1001, 1100, 1200, 1100, 1001), ['well', 'well', 'well', 'well', 'memory'])
+  assert.deepEqual(looks(900, 1251), ['well', 'memory'])
 })
 
 test('residentBytes and CpuWaits read a living process, and answer nothing for none', async () => {

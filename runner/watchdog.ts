@@ -29,7 +29,9 @@ export interface WatchdogLimits {
   readonly longestSilenceMs: number
   /** Longest silence before the first beat: loading takes its time. */
   readonly startMs: number
+  /** Beyond it the runner ends what grows, in order; if it has not within `memoryGraceMs`, or is a quarter beyond, it is ended. */
   readonly residentBytesMax: number
+  readonly memoryGraceMs: number
   /** Time between two looks. */
   readonly lookMs: number
 }
@@ -40,6 +42,7 @@ export class Watchdog {
   #waitedThen = 0
   #lookedMs: number
   #beaten = false
+  #largeSinceMs: number | undefined
 
   constructor(limits: WatchdogLimits, nowMs: number) {
     this.#limits = limits
@@ -56,8 +59,7 @@ export class Watchdog {
   look(at: Look): Verdict {
     const lagMs = at.nowMs - this.#lookedMs - this.#limits.lookMs
     this.#lookedMs = at.nowMs
-    if (at.residentBytes > this.#limits.residentBytesMax)
-      return { kind: 'memory', residentBytes: at.residentBytes }
+    if (this.#isTooLarge(at)) return { kind: 'memory', residentBytes: at.residentBytes }
     if (lagMs > this.#limits.lookMs) {
       // We ourselves did not run: beats may lie unread. The count starts anew.
       this.#sinceMs = at.nowMs
@@ -71,5 +73,15 @@ export class Watchdog {
       ? couldRunMs > silenceMs || silentMs > longestSilenceMs
       : couldRunMs > startMs
     return isFrozen ? { kind: 'frozen', silentMs } : { kind: 'well' }
+  }
+
+  #isTooLarge({ nowMs, residentBytes }: Look): boolean {
+    const { residentBytesMax, memoryGraceMs } = this.#limits
+    if (residentBytes <= residentBytesMax) {
+      this.#largeSinceMs = undefined
+      return false
+    }
+    this.#largeSinceMs ??= nowMs
+    return residentBytes > residentBytesMax * 1.25 || nowMs - this.#largeSinceMs >= memoryGraceMs
   }
 }

@@ -171,6 +171,7 @@ export class Worker {
         if (this.#stopping.signal.aborted) return
         if (this.#hasOtherWork) continue
         const fatal = await this.#tryAlone()
+        if (this.#stopping.signal.aborted) return
         if (fatal !== undefined) return this.#fail(fatal)
         batch = this.#take()
         running = this.#isolate(batch)
@@ -361,8 +362,9 @@ export class Worker {
       left = advance(left, result.records)
       onDone(result.records)
       this.#publish(result, failed)
-      if (result.fatal !== undefined || this.#stopping.signal.aborted) return result
+      if (result.fatal !== undefined) return result
       if (result.pending) running = this.#options.isolate.resume()
+      else if (this.#stopping.signal.aborted) return result
       else if (left.length > 0) running = this.#isolate(left)
       else return result
     }
@@ -429,7 +431,7 @@ export class Worker {
     if (this.#producer.heldBytes > 0 || !safe) this.#consumer.giveUp('undelivered')
     await this.#consumer.leave(deadline).catch(() => undefined)
     await this.#producer.settled(deadline).catch(() => undefined)
-    await this.#producer.close()
+    await this.#producer.close(deadline)
   }
 
   /**

@@ -257,7 +257,7 @@ export class Checkpointer {
       this.#report.failed += 1
       if (this.#error !== message) warn(`no checkpoint: ${message}`)
       this.#error = message
-      if (code === 'ERR_CHECKPOINT_SUPERSEDED') onSuperseded(error as Error)
+      if (code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) onSuperseded(error as Error)
       return false
     } finally {
       this.#isShipping = false

@@ -125,7 +125,8 @@ export class Slot {
     this.#store.remove(gone.flatMap(({ sequences }) => sequences)).catch(stay)
     if (this.#hasStrays) {
       this.#hasStrays = false // before the next cut stores parts that no manifest names yet
-      await this.#store.removeStrays(this.name, [...next.segments, ...(before?.segments ?? [])]).catch(stay)
+      const kept = [...next.segments, ...(before?.segments ?? [])]
+      await this.#store.removeStrays(this.name, this.#epoch, kept).catch(stay)
     }
     if (slabs !== undefined) markDirty(slabs, this.#book.pagesToMove())
   }

@@ -348,13 +348,22 @@ export class Instance {
         stops = [this.#clock.after(yieldMs, () => this.#regions.askToYield())]
         const { memory } = this.#options
         if (memory !== undefined)
-          stops.push(guardMemory(memory, this.#clock, (bytes) => this.#outgrown(bytes, memory.bytesMax)))
+          stops.push(
+            guardMemory(memory, this.#growthBytesMax, this.#clock, (bytes) =>
+              this.#outgrown(bytes, memory.bytesMax),
+            ),
+          )
       },
       doing: () => this.#atHand(),
       over: () => {
         for (const stop of stops) stop()
       },
     }
+  }
+
+  /** The heap's limit and what it takes to collect it: V8 lets a heap grow far beyond before it is stopped. */
+  get #growthBytesMax(): number {
+    return (this.#options.manifest.limits.heapMib + 16) * 2 ** 20
   }
 
   /** What the isolate is at takes the process to its bound. */

@@ -22,9 +22,10 @@ const lookEveryMs = 5
 const softShare = 0.8
 const growthBytesMin = 24 * 1024 * 1024
 
-/** Looks until the answer is called. */
+/** Looks until the answer is called. @param growthBytesMax What no call may grow the process by, however much is left. */
 export function guardMemory(
   { bytes, bytesMax }: ResidentMemory,
+  growthBytesMax: number,
   clock: Clock,
   onExceeded: (bytes: number) => void,
 ): () => void {
@@ -32,7 +33,8 @@ export function guardMemory(
   let cancel = clock.after(lookEveryMs, look)
   function look(): void {
     const now = bytes()
-    if (now > bytesMax * softShare && now - before > growthBytesMin) onExceeded(now)
+    const grown = now - before
+    if (grown > growthBytesMax || (now > bytesMax * softShare && grown > growthBytesMin)) onExceeded(now)
     else cancel = clock.after(lookEveryMs, look)
   }
   return () => cancel()

@@ -19,62 +19,89 @@ export default defineFunction({
 
 const records = 400
 
-for (const [name, onError, poison, attempts, code] of [
-  ['loops', `{ retry: 1, then: 'deadLetter' }`, 'loop', 2, 'ERR_DEADLINE'],
-  // V8 sees to its heap when it comes to it: the time may be up before.
-  ['bombs', `'deadLetter'`, 'bomb', 1, 'ERR_MEMORY or ERR_DEADLINE'],
-] as const) {
-  test(`a record that ends its runner under ${onError} is tried ${attempts}×, then put aside; its neighbours are processed`, {
-    timeout: 120_000,
-  }, async (t) => {
-    const platform = await Platform.start(t)
-    await platform.deploy(name, source(name, onError))
-    const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
-    const lines = Array.from({ length: records }, (_, i) => (i === 100 ? poison : String(i)))
-    await platform.json(['produce', `${name}-in`], lines.join('\n'))
-    await out.read(records - 1)
-    const detail = await platform.until(
-      name,
-      (d) => d.ledger[0]!.sent === records && d.ledger[0]!.inFlight === 0 && d.state === 'running',
-    )
-    assert.deepEqual(
-      { ...detail.ledger[0] },
-      {
-        stream: `${name}-in`,
-        sent: records,
-        processed: records - 1,
-        dropped: { deadLettered: 1 },
-        inFlight: 0,
-        unaccounted: 0,
-        stateLost: 0,
-      },
-    )
-    assert.deepEqual(
-      new Set(out.records.map(({ value }) => value)),
-      new Set(lines.filter((line) => line !== poison)),
-    )
-    assert.equal(out.records.length, records - 1)
+test("a record that ends its runner under { retry: 1, then: 'deadLetter' } is tried twice, then put aside; its neighbours are processed", {
+  timeout: 120_000,
+}, async (t) => {
+  const [name, poison, attempts] = ['loops', 'loop', 2]
+  const platform = await Platform.start(t)
+  await platform.deploy(name, source(name, `{ retry: 1, then: 'deadLetter' }`))
+  const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+  const lines = Array.from({ length: records }, (_, i) => (i === 100 ? poison : String(i)))
+  await platform.json(['produce', `${name}-in`], lines.join('\n'))
+  await out.read(records - 1)
+  const detail = await platform.until(
+    name,
+    (d) => d.ledger[0]!.sent === records && d.ledger[0]!.inFlight === 0 && d.state === 'running',
+  )
+  assert.deepEqual(
+    { ...detail.ledger[0] },
+    {
+      stream: `${name}-in`,
+      sent: records,
+      processed: records - 1,
+      dropped: { deadLettered: 1 },
+      inFlight: 0,
+      unaccounted: 0,
+      stateLost: 0,
+    },
+  )
+  assert.deepEqual(
+    new Set(out.records.map(({ value }) => value)),
+    new Set(lines.filter((line) => line !== poison)),
+  )
+  assert.equal(out.records.length, records - 1)
 
+  const [letter] = await platform.json<DeadLetterSummary[]>(['dlq', 'ls', name])
+  const shown = await platform.json<DeadLetter>(['dlq', 'show', letter!.id])
+  assert.equal(shown.value, poison)
+  assert.equal(shown.attempts, attempts)
+  assert.equal(shown.error.name, 'ERR_DEADLINE')
+  assert.match(shown.error.message, new RegExp(`the record ${shown.sequence} of producer ${shown.producer}`))
+  assert.match(shown.error.message, /limit of 1000 ms/)
+  const { lastExit, restarts } = detail.instances[0]!
+  assert.equal(lastExit?.reason, 'recordBroke')
+  assert.equal(restarts, 0)
+})
+
+test('a record that fills the memory is put aside in order, or takes its runner along: the account is exact, and the next records are processed', {
+  timeout: 120_000,
+}, async (t) => {
+  const name = 'bombs'
+  const platform = await Platform.start(t)
+  await platform.deploy(name, source(name, `'deadLetter'`))
+  const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+  const lines = Array.from({ length: records }, (_, i) => (i === 100 ? 'bomb' : String(i)))
+  await platform.json(['produce', `${name}-in`], lines.join('\n'))
+  const detail = await platform.until(
+    name,
+    (d) =>
+      d.ledger[0]!.sent === records &&
+      d.ledger[0]!.inFlight === 0 &&
+      d.instances[0]?.lastExit !== undefined &&
+      d.state === 'running',
+  )
+  const { processed, dropped, unaccounted } = detail.ledger[0]!
+  const { reason } = detail.instances[0]!.lastExit!
+  // V8 allocates faster than it can be stopped, now and then: then the watchdog's bound or the kernel's is first.
+  if (reason === 'recordBroke') {
+    assert.deepEqual([processed, dropped, unaccounted], [records - 1, { deadLettered: 1 }, 0])
     const [letter] = await platform.json<DeadLetterSummary[]>(['dlq', 'ls', name])
     const shown = await platform.json<DeadLetter>(['dlq', 'show', letter!.id])
-    assert.equal(shown.value, poison)
-    assert.equal(shown.attempts, attempts)
-    assert.ok(code.split(' or ').includes(shown.error.name), shown.error.name)
+    assert.deepEqual([shown.value, shown.attempts], ['bomb', 1])
     assert.match(
-      shown.error.message,
-      new RegExp(`the record ${shown.sequence} of producer ${shown.producer}`),
+      `${shown.error.name}: ${shown.error.message}`,
+      /ERR_MEMORY: .*the record 100 of producer|ERR_DEADLINE: /,
     )
-    assert.match(
-      shown.error.message,
-      shown.error.name === 'ERR_DEADLINE'
-        ? /limit of 1000 ms/
-        : /limit of 64 MiB of heap|MiB of the 256 that it may have/,
-    )
-    const { lastExit, restarts } = detail.instances[0]!
-    assert.equal(lastExit?.reason, 'recordBroke')
-    assert.equal(restarts, 0)
-  })
-}
+  } else {
+    assert.match(reason, /^(memory|crashed|killed)$/)
+    const given = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+    assert.equal(processed + given + unaccounted, records)
+    assert.ok(given + unaccounted >= 1)
+  }
+  const before = out.records.length
+  await platform.json(['produce', `${name}-in`], ['3', '4'].join('\n'))
+  await out.read(before + 2)
+})
 
 test('a record on which V8 aborts takes its runner along: the account says what is missing, and the next records are processed', {
   timeout: 120_000,
