@@ -392,12 +392,8 @@ export class Worker {
     const attempts = attemptsAt(open) + 1
     const { retries, last: reaction } = policyOf(this.#assignment.manifest.onError)
     const again = attempts <= retries
-    const error = {
-      name: fatal!.code,
-      message: fatal!.message,
-      stack: '',
-      timeMs: this.#options.clock.nowMs(),
-    }
+    const { code, message } = fatal!
+    const error = { name: code, message, stack: '', timeMs: this.#options.clock.nowMs() }
     const failure = { index: 0, action: reaction, attempts, told: true, error }
     const failed = locate([open], [failure])
     this.#counts.errors += 1

@@ -17,7 +17,7 @@ import { type Beacon, decodeBeacon } from './beacon.ts'
 import { type Claim, claimsOf, encodeClaim, readClaim } from './claim.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
 import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
-import { type InAccount, InAccounts, refuse } from './in-account.ts'
+import { type InAccount, InAccounts, refuse, sumOf } from './in-account.ts'
 import {
   awaitsTried,
   type ChannelPosition,
@@ -222,7 +222,7 @@ export class Consumer {
   giveUp(reason: string): void {
     for (const { stream, channels } of this.#partitions.values()) {
       for (const channel of channels.values()) {
-        const dropped = total(channel.dropped) - total(channel.acknowledgedDropped)
+        const dropped = sumOf(channel.dropped) - sumOf(channel.acknowledgedDropped)
         const records = channel.through - channel.acknowledged - dropped
         if (!channel.dirty || records <= 0) continue
         const account = this.#accounts.of(stream)
@@ -496,8 +496,4 @@ export class Consumer {
     this.#claim()
     this.#sendCredits(() => true, creditFlags.resend)
   }
-}
-
-function total(dropped: Readonly<Record<string, number>>): number {
-  return Object.values(dropped).reduce((sum, records) => sum + records, 0)
 }

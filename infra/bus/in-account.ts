@@ -46,3 +46,8 @@ export class InAccounts {
 export function refuse(account: InAccount, reason: string): void {
   account.refused[reason] = (account.refused[reason] ?? 0) + 1
 }
+
+/** All of what was dropped, for whatever reason. */
+export function sumOf(dropped: Readonly<Record<string, number>>): number {
+  return Object.values(dropped).reduce((sum, records) => sum + records, 0)
+}

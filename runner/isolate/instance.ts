@@ -231,10 +231,10 @@ export class Instance {
   }
 
   async #close(): Promise<boolean> {
-    const ended = await this.#guest.endedWithin(endWaitMs)
-    if (ended && this.#regions.published >= 0) this.#state.settle(this.#regions.commitWord)
+    const whole = (await this.#guest.endedWithin(endWaitMs)) && this.#regions.published >= 0
+    if (whole) this.#state.settle(this.#regions.commitWord)
     else this.#state.lose()
-    return ended
+    return whole // what is lost is nobody's last checkpoint
   }
 
   stats(): InstanceStats {
@@ -248,8 +248,7 @@ export class Instance {
     const { manifest, nowMs, version, instance, outputs } = this.#options
     return {
       function: this.#options.function,
-      version,
-      instance,
+      ...{ version, instance },
       env: manifest.env,
       args: manifest.args,
       nowMs,
@@ -347,23 +346,15 @@ export class Instance {
         const yieldMs = Math.min(sliceMs, limitMs / 4) - slowMs
         stops = [this.#clock.after(yieldMs, () => this.#regions.askToYield())]
         const { memory } = this.#options
-        if (memory !== undefined)
-          stops.push(
-            guardMemory(memory, this.#growthBytesMax, this.#clock, (bytes) =>
-              this.#outgrown(bytes, memory.bytesMax),
-            ),
-          )
+        const { heapMib } = this.#options.manifest.limits
+        const outgrown = (bytes: number): void => this.#outgrown(bytes, memory!.bytesMax)
+        if (memory !== undefined) stops.push(guardMemory(memory, heapMib, this.#clock, outgrown))
       },
       doing: () => this.#atHand(),
       over: () => {
         for (const stop of stops) stop()
       },
     }
-  }
-
-  /** The heap's limit and what it takes to collect it: V8 lets a heap grow far beyond before it is stopped. */
-  get #growthBytesMax(): number {
-    return (this.#options.manifest.limits.heapMib + 16) * 2 ** 20
   }
 
   /** What the isolate is at takes the process to its bound. */

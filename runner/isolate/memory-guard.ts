@@ -22,14 +22,16 @@ const lookEveryMs = 5
 const softShare = 0.8
 const growthBytesMin = 24 * 1024 * 1024
 
-/** Looks until the answer is called. @param growthBytesMax What no call may grow the process by, however much is left. */
+/** Looks until the answer is called. @param heapMib The limit of the isolate's heap. */
 export function guardMemory(
   { bytes, bytesMax }: ResidentMemory,
-  growthBytesMax: number,
+  heapMib: number,
   clock: Clock,
   onExceeded: (bytes: number) => void,
 ): () => void {
   const before = bytes()
+  // V8 lets a heap grow far beyond its limit before it is stopped, and needs room to collect it.
+  const growthBytesMax = (heapMib + 16) * 2 ** 20
   let cancel = clock.after(lookEveryMs, look)
   function look(): void {
     const now = bytes()
