@@ -5,17 +5,14 @@
  *   node --no-node-snapshot runner/isolate/bench-failures.ts [rounds]
  * @module
  */
-import { type RawRecord, recordBytes } from '../../sdk/frame.ts'
-import { partitionOf } from '../../sdk/hash.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
-import { bundleOf, frame, nowMs } from './harness.ts'
+import { makeFrames, partitions } from './bench-frames.ts'
+import { bundleOf, nowMs } from './harness.ts'
 import { type InputFrame, Instance } from './index.ts'
 
 const rounds = Number(process.argv[2] ?? 40)
 const roundMs = 100
-const partitions = 16
 const poisonEvery = 100
-const recordsPerFrame = Math.floor((64 * 1024 - 48) / recordBytes(8, 100))
 
 const source = `export default {
   metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
@@ -30,28 +27,6 @@ const source = `export default {
 function check(record) { validate(record) }
 function validate(record) { throw new RangeError('this value is out of range: ' + record.value[1]) }
 `
-
-function makeFrames(count: number, poison: boolean): InputFrame[] {
-  const utf8 = new TextEncoder()
-  let seed = 1
-  const random = (): number => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) | 0
-    return (seed >>> 0) / 2 ** 32
-  }
-  const frames: InputFrame[] = []
-  const waiting: RawRecord[][] = Array.from({ length: partitions }, () => [])
-  for (let n = 1; frames.length < count; n++) {
-    const key = utf8.encode(String(Math.floor(100_000 ** random())).padStart(8, '0'))
-    const value = new Uint8Array(100)
-    if (poison && n % poisonEvery === 0) value.set([1, n & 255])
-    const partition = partitionOf(key, partitions)
-    const records = waiting[partition]!
-    if (records.push({ key, value, timeMs: nowMs }) < recordsPerFrame) continue
-    frames.push(frame(records, partition))
-    waiting[partition] = []
-  }
-  return frames
-}
 
 async function start(onError: ManifestInput['onError']): Promise<Instance> {
   const istreams = { in: { grouping: 'groupBy' as const } }
@@ -84,8 +59,14 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!
 }
 
-const clean = makeFrames(128, false)
-const poisoned = makeFrames(128, true)
+const good = new Uint8Array(100)
+const bad = (n: number): Uint8Array => {
+  const value = new Uint8Array(100)
+  value.set([1, n & 255])
+  return value
+}
+const clean = makeFrames(128, () => good)
+const poisoned = makeFrames(128, (n) => (n % poisonEvery === 0 ? bad(n) : good))
 // biome-ignore lint/suspicious/noThenProperty: a policy, never a thenable -- API
 for (const onError of ['skip', 'deadLetter', { retry: 2, then: 'skip' }] as const) {
   const instance = await start(onError)

@@ -7,16 +7,13 @@
  */
 import { cpus } from 'node:os'
 import { giveBackMemory } from '../../infra/bus/index.ts'
-import { type RawRecord, recordBytes } from '../../sdk/frame.ts'
-import { partitionOf } from '../../sdk/hash.ts'
 import { manifestSchema } from '../../sdk/manifest.ts'
-import { bundleOf, frame, nowMs } from './harness.ts'
+import { makeFrames, partitions, recordsPerFrame } from './bench-frames.ts'
+import { bundleOf, nowMs } from './harness.ts'
 import { type InputFrame, Instance } from './index.ts'
 
 const seconds = Number(process.argv[2] ?? 2)
 const only = process.argv[3]
-const partitions = 16
-const recordsPerFrame = Math.floor((64 * 1024 - 48) / recordBytes(8, 100))
 const json = JSON.stringify({
   address: '192.168.100.200',
   path: '/a/b/c',
@@ -24,28 +21,6 @@ const json = JSON.stringify({
   bytes: 12345,
   agent: 'Mozilla',
 }).padEnd(100)
-
-/** Frames over 16 partitions with keys of 8 bytes, skewed as real ones are. */
-function makeFrames(count: number, value: Uint8Array): InputFrame[] {
-  const utf8 = new TextEncoder()
-  let seed = 1
-  const random = (): number => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) | 0
-    return (seed >>> 0) / 2 ** 32
-  }
-  const frames: InputFrame[] = []
-  const waiting: RawRecord[][] = Array.from({ length: partitions }, () => [])
-  while (frames.length < count) {
-    const rank = Math.floor(100_000 ** random())
-    const key = utf8.encode(String(rank).padStart(8, '0'))
-    const partition = partitionOf(key, partitions)
-    const records = waiting[partition]!
-    if (records.push({ key, value, timeMs: nowMs }) < recordsPerFrame) continue
-    frames.push(frame(records, partition))
-    waiting[partition] = []
-  }
-  return frames
-}
 
 const body = (callback: string): string => `export default {
   metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
@@ -125,7 +100,8 @@ async function measure(name: string, callback: string, frames: readonly InputFra
 console.log(
   `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${recordsPerFrame} records a frame, 4 frames a batch`,
 )
-const frames = makeFrames(256, new TextEncoder().encode(json))
+const value = new TextEncoder().encode(json)
+const frames = makeFrames(256, () => value)
 for (const [name, callback] of Object.entries(cases))
   if (only === undefined || name.includes(only)) await measure(name, callback, frames)
 process.kill(process.pid, 'SIGKILL')
