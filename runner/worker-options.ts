@@ -2,7 +2,7 @@
  * WorkerOptions: what a worker stands on, and a shape of its own.
  * @module
  */
-import type { TakenFrame, Wire } from '../infra/bus/index.ts'
+import type { Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
 import type { StateKeeper } from './checkpoint/state-keeper.ts'
@@ -26,10 +26,4 @@ export interface WorkerOptions {
   readonly letters: LetterBox
   /** Called for each callback that failed; without an error where it was counted only. */
   readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
-}
-
-/** The frames of posted letters, and whether each was stored. */
-export interface PostedLetters {
-  readonly frames: readonly TakenFrame[]
-  readonly answers: Promise<readonly boolean[]>
 }

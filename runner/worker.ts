@@ -25,6 +25,7 @@ import type {
   InstanceReport,
 } from '../infra/control/messages.ts'
 import { policyOf } from '../sdk/policy.ts'
+import { Acknowledger } from './acknowledger.ts'
 import { advance, aloneOf } from './alone.ts'
 import { type Ending, endingOf, reasonOf, supersededBy } from './ending.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
@@ -32,7 +33,7 @@ import type { BatchResult } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { lacking, type PartitionsByStream } from './partitions.ts'
-import type { PostedLetters, WorkerOptions } from './worker-options.ts'
+import type { WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
@@ -48,7 +49,7 @@ export class Worker {
   readonly #producer: Producer
   #assignment: FunctionAssignment
   #instance: InstanceAssignment
-  #consumer: Consumer
+  readonly #consumer: Consumer
   #hand: TakenFrame[] = []
   #state: InstanceReport['state'] = 'running'
   /** Reads the last error when a heartbeat asks for it. */
@@ -57,9 +58,7 @@ export class Worker {
   #cancelTimer: (() => void) | undefined
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
-  #acknowledging: Promise<void> | undefined
-  /** Dead letters posted since the last acknowledgement began. */
-  #letters: PostedLetters[] = []
+  readonly #acknowledger: Acknowledger
   /** A change of ownership, to be made between two batches. */
   #change: (() => Promise<void>) | undefined
   readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
@@ -78,6 +77,12 @@ export class Worker {
     })
     this.#setStreams(assignment)
     this.#consumer = this.#newConsumer(instance)
+    this.#acknowledger = new Acknowledger({
+      consumer: this.#consumer,
+      producer: this.#producer,
+      stopping: this.#stopping.signal,
+      onAcknowledged: () => this.#wake(),
+    })
   }
 
   /** Fences off whoever had its slot before, claims the partitions and begins. */
@@ -249,35 +254,6 @@ export class Worker {
     }
   }
 
-  /** K2: at once if nothing is held for want of credit and no dead letter is on its way; else when all that is safe. */
-  #acknowledge(): void {
-    const safe = this.#producer.heldBytes === 0 && this.#letters.length === 0
-    if (safe && this.#acknowledging === undefined) this.#consumer.acknowledge()
-    else this.#acknowledging ??= this.#acknowledgeWhenSafe()
-  }
-
-  /** One at a time: it covers what was done when it began, the next one what was done meanwhile. */
-  async #acknowledgeWhenSafe(): Promise<void> {
-    const consumer = this.#consumer
-    const mark = consumer.mark()
-    const letters = this.#letters
-    this.#letters = []
-    const sent = this.#producer.sent(this.#stopping.signal).then(
-      () => true,
-      () => false,
-    )
-    for (const { frames, answers } of letters) {
-      const stored = await answers
-      for (const [index, frame] of frames.entries())
-        consumer.drop(frame, stored[index] === true ? 'deadLettered' : 'deadLetterRefused', mark)
-    }
-    const isSent = await sent
-    this.#acknowledging = undefined
-    if (isSent) consumer.acknowledge(mark)
-    if (!this.#stopping.signal.aborted || this.#letters.length > 0) this.#acknowledge()
-    this.#wake()
-  }
-
   #timerIsDue(): boolean {
     const nextMs = this.#options.isolate.nextTimerMs
     return nextMs !== undefined && nextMs <= this.#options.clock.nowMs()
@@ -314,7 +290,7 @@ export class Worker {
     this.#counts.recordsIn += result.records
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
-    this.#acknowledge()
+    this.#acknowledger.acknowledge()
   }
 
   #react(failed: Failed): void {
@@ -335,7 +311,10 @@ export class Worker {
     const { frames, letters } = lettersOf(failures)
     if (letters.length === 0) return
     const { function: name, version } = this.#assignment
-    this.#letters.push({ frames, answers: this.#options.letters.post({ function: name, version, letters }) })
+    this.#acknowledger.await({
+      frames,
+      answers: this.#options.letters.post({ function: name, version, letters }),
+    })
   }
 
   /** A record that has ended an owner before is tried by itself, so that it takes nothing else along. */
@@ -422,7 +401,7 @@ export class Worker {
   async #leave(): Promise<void> {
     const deadline = AbortSignal.timeout(outputsWaitMs)
     await this.#producer.sent(deadline).catch(() => undefined)
-    const safe = await this.#lettersSafe(deadline)
+    const safe = await this.#acknowledger.lettersSafe(deadline)
     // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
     if (this.#producer.heldBytes > 0 || !safe) this.#consumer.giveUp('undelivered')
     await this.#consumer.leave(deadline).catch(() => undefined)
@@ -440,7 +419,7 @@ export class Worker {
     const { signal } = this.#stopping
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(outputsWaitMs)])
     await this.#producer.accepted(deadline).catch(() => undefined)
-    await this.#lettersSafe(signal)
+    await this.#acknowledger.lettersSafe(signal)
     if (signal.aborted) return // all is left
     for (const [stream, partitions] of gone) this.#consumer.release(stream, partitions)
   }
@@ -451,18 +430,6 @@ export class Worker {
     if (goes) await keeper?.handOver(this.#consumer)
     isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
     await keeper?.take(instance)
-  }
-
-  /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */
-  async #lettersSafe(deadline: AbortSignal): Promise<boolean> {
-    const late = new Promise<false>((resolve) => {
-      deadline.addEventListener('abort', () => resolve(false), { once: true })
-    })
-    while (this.#letters.length > 0 || this.#acknowledging !== undefined) {
-      this.#acknowledging ??= this.#acknowledgeWhenSafe()
-      if ((await Promise.race([this.#acknowledging, late])) === false) return false
-    }
-    return true
   }
 
   async #finishedWithin(ms: number): Promise<boolean> {

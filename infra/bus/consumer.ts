@@ -14,14 +14,14 @@ import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { InputLedger } from '../control/messages.ts'
 import { type Beacon, decodeBeacon } from './beacon.ts'
-import { type Claim, claimsOf, encodeClaim, readClaim } from './claim.ts'
+import { type Claim, readClaim } from './claim.ts'
+import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
-import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
+import { creditFlags } from './credit.ts'
 import { type InAccount, InAccounts, refuse, sumOf } from './in-account.ts'
 import {
   awaitsTried,
   type ChannelPosition,
-  creditOf,
   type Heritage,
   type InChannel,
   type InPartition,
@@ -34,8 +34,8 @@ import {
   release,
 } from './in-channel.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
-import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
-import { budgetFor, windowFor } from './windows.ts'
+import { claimSubject, partitionSubject } from './subjects.ts'
+import { budgetFor } from './windows.ts'
 import { nextReconnect, type Wire } from './wire.ts'
 
 const resendEveryMs = 50
@@ -68,7 +68,7 @@ export class Consumer {
   readonly #accounts = new InAccounts()
   readonly #stops: (() => void)[]
   readonly #queue = new InQueue()
-  #channelCount = 0
+  readonly #voice: ConsumerVoice
   /** It takes nothing any more. */
   #leaving = false
   #mayHaveTried = false
@@ -77,6 +77,7 @@ export class Consumer {
   constructor(options: ConsumerOptions) {
     this.#options = options
     const { wire, namespace, name } = options
+    this.#voice = new ConsumerVoice(options, this.owner, this.#partitions)
     this.#stops = [
       wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(bytes)),
       wire.onReconnect(() => this.#onReconnect()),
@@ -107,8 +108,8 @@ export class Consumer {
       for (const at of from.channels)
         if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
     }
-    this.#claim()
-    this.#sendCredits((_, owned) => taken.includes(owned), 0)
+    this.#voice.claim()
+    this.#voice.credits((_, owned) => taken.includes(owned), 0)
   }
 
   /** Hears partitions that are going to be its own, and lets their producers know that somebody listens. */
@@ -145,13 +146,13 @@ export class Consumer {
         left.push({ stream, partition, producer, origin, epoch, through: acknowledged })
       }
     }
-    this.#sendCredits(
+    this.#voice.credits(
       (channel, owned) => leaving.includes(owned) && channel.expected !== undefined,
       creditFlags.leaving,
     )
     for (const { partition, channels, unsubscribe } of leaving) {
       unsubscribe()
-      this.#channelCount -= channels.size
+      this.#voice.channels -= channels.size
       this.#partitions.delete(`${stream}.${partition}`)
     }
     return { since, channels: left }
@@ -207,7 +208,7 @@ export class Consumer {
   /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
   acknowledge(mark?: Mark): void {
     for (const [channel, position] of mark ?? this.mark()) release(channel, position)
-    this.#sendCredits((channel) => channel.dirty, 0)
+    this.#voice.credits((channel) => channel.dirty, 0)
   }
 
   /**
@@ -215,7 +216,7 @@ export class Consumer {
    * What a killed owner had not announced, it had not touched; the next one gets it.
    */
   announce(): void {
-    this.#sendCredits((channel) => channel.taken > channel.told, 0)
+    this.#voice.credits((channel) => channel.taken > channel.told, 0)
   }
 
   /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
@@ -255,7 +256,7 @@ export class Consumer {
     try {
       for (;;) {
         const reconnected = nextReconnect(wire, signal)
-        this.#sendCredits((channel) => channel.expected !== undefined, creditFlags.leaving)
+        this.#voice.credits((channel) => channel.expected !== undefined, creditFlags.leaving)
         const heard = wire.flush().then(
           () => true,
           () => false,
@@ -318,7 +319,7 @@ export class Consumer {
       for (const [producer, channel] of channels) {
         if (channel.origin !== origin || channel.epoch >= epoch) continue
         channels.delete(producer)
-        this.#channelCount -= 1
+        this.#voice.channels -= 1
       }
     }
   }
@@ -348,7 +349,7 @@ export class Consumer {
     const channel = openChannel(header, this.#options.clock.monotonicMs())
     this.#forgetSilent(owned)
     owned.channels.set(header.producer, channel)
-    this.#channelCount += 1
+    this.#voice.channels += 1
     return channel
   }
 
@@ -365,7 +366,7 @@ export class Consumer {
       if (channel.open > 0 || channel.heardMs > beforeMs) continue
       owned.contained.end(channel)
       owned.channels.delete(producer)
-      this.#channelCount -= 1
+      this.#voice.channels -= 1
     }
   }
 
@@ -379,7 +380,7 @@ export class Consumer {
     const mine = beacon.entries.find((entry) => entry.consumer === this.#options.name)
     if (mine === undefined) return
     if (channel.expected === undefined && mine.epoch !== owned.epoch)
-      return this.#sendCredit(owned, channel, 0)
+      return this.#voice.credit(owned, channel, 0)
     if (channel.expected === undefined) {
       channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
       if (mine.attempts > 0 && mine.position === channel.expected) {
@@ -392,7 +393,7 @@ export class Consumer {
       channel.expected = beacon.oldest
       channel.dirty = true
     }
-    this.#sendCredit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
+    this.#voice.credit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
   }
 
   #onRecords(
@@ -411,7 +412,7 @@ export class Consumer {
     }
     if (header.sequence > channel.expected) return this.#askResend(owned, channel, creditFlags.resend)
     const skip = channel.expected - header.sequence
-    if (this.#queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#channelCount))
+    if (this.#queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#voice.channels))
       return refuse(account, 'overrun') // its producer heeds no window
     account.received += header.count - skip
     account.repeats += skip
@@ -427,58 +428,11 @@ export class Consumer {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - channel.resendAskedMs < resendEveryMs) return
     channel.resendAskedMs = nowMs
-    this.#sendCredit(owned, channel, flags)
-  }
-
-  #sendCredit(owned: InPartition, channel: InChannel, flags: number): void {
-    this.#publish(channel.producer, owned.epoch, [this.#entry(owned, channel, flags)])
-  }
-
-  /** One message for each producer and epoch. */
-  #sendCredits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number): void {
-    const messages = new Map<string, { producer: string; epoch: number; entries: CreditEntry[] }>()
-    for (const owned of this.#partitions.values()) {
-      const { epoch } = owned
-      if (epoch === undefined) continue
-      for (const channel of owned.channels.values()) {
-        if (!which(channel, owned)) continue
-        const { producer } = channel
-        const key = `${producer} ${epoch}`
-        const message = messages.get(key) ?? { producer, epoch, entries: [] }
-        message.entries.push(this.#entry(owned, channel, flags))
-        messages.set(key, message)
-      }
-    }
-    for (const { producer, epoch, entries } of messages.values()) this.#publish(producer, epoch, entries)
+    this.#voice.credit(owned, channel, flags)
   }
 
   #channels(): InChannel[] {
     return [...this.#partitions.values()].flatMap(({ channels }) => [...channels.values()])
-  }
-
-  /** Of a channel without a position: how it is to be found. */
-  #entry({ stream, partition, epoch, since }: InPartition, channel: InChannel, flags: number): CreditEntry {
-    const windowBytes = windowFor(this.#options.windowBytes, this.#channelCount)
-    if (channel.expected !== undefined) return { stream, partition, ...creditOf(channel, flags, windowBytes) }
-    const credit = creditOf(channel, creditFlags.fresh, windowBytes)
-    if (since === epoch) return { stream, partition, ...credit }
-    return { stream, partition, ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
-  }
-
-  #publish(producer: string, epoch: number | undefined, entries: readonly CreditEntry[]): void {
-    const { wire, namespace, name } = this.#options
-    if (!wire.connected || epoch === undefined) return // after the reconnect every channel is told anew
-    wire.publish(
-      creditSubject(namespace, producer),
-      encodeCredit({ consumer: name, owner: this.owner, epoch, entries }),
-    )
-  }
-
-  #claim(): void {
-    const { wire, namespace, name } = this.#options
-    if (!wire.connected) return
-    for (const claim of claimsOf(name, this.owner, this.#partitions.values()))
-      wire.publish(claimSubject(namespace, name), encodeClaim(claim))
   }
 
   #onClaim(bytes: Uint8Array): void {
@@ -488,12 +442,12 @@ export class Consumer {
       list.flatMap((p) => this.#partitions.get(`${stream}.${p}`)?.epoch ?? []),
     )
     if (ours.some((epoch) => claim.epoch > epoch)) this.#options.onSuperseded?.(claim)
-    else if (ours.some((epoch) => claim.epoch < epoch)) this.#claim() // one who comes back late hears who holds it now
+    else if (ours.some((epoch) => claim.epoch < epoch)) this.#voice.claim() // one who comes back late hears who holds it now
   }
 
   #onReconnect(): void {
     if (this.#leaving) return
-    this.#claim()
-    this.#sendCredits(() => true, creditFlags.resend)
+    this.#voice.claim()
+    this.#voice.credits(() => true, creditFlags.resend)
   }
 }

@@ -15,12 +15,12 @@ import { CodedError } from '../../sdk/errors.ts'
 import { type IdWords, idWords, stampHeader } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
-import { encodeBeacon } from './beacon.ts'
+import { Beacons } from './beacons.ts'
 import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
 import { addLedgers } from './ledgers.ts'
 import { OutPartition } from './out-partition.ts'
-import { claimSubject, creditSubject, partitionSubject, wantSubject } from './subjects.ts'
+import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
 
@@ -28,8 +28,6 @@ import type { Wire } from './wire.ts'
 export const bufferBytesMaxDefault = 8 * 1024 * 1024
 /** Bytes published beyond the last PONG: what a reconnect can lose at most, and a frozen server can pile up here. */
 const unconfirmedBytesMax = 4 * 1024 * 1024
-const beaconFirstMs = 250
-const beaconLastMs = 2000
 
 export interface ProducerOptions {
   readonly wire: Wire
@@ -53,11 +51,6 @@ interface OutStream {
   readonly waiters: Set<() => void>
 }
 
-interface BeaconPlan {
-  delayMs: number
-  dueMs: number
-}
-
 export class Producer {
   readonly id = randomBytes(8).toString('hex')
   readonly #options: ProducerOptions
@@ -66,7 +59,7 @@ export class Producer {
   readonly #bufferBytesMax: number
   readonly #streams = new Map<string, OutStream>()
   readonly #claims = new Map<string, () => void>()
-  readonly #beacons = new Map<OutPartition, BeaconPlan>()
+  readonly #beacons: Beacons
   readonly #settledWaiters = new Set<() => void>()
   readonly #sentWaiters = new Set<() => void>()
   readonly #acceptedWaiters = new Set<() => void>()
@@ -76,7 +69,6 @@ export class Producer {
   #ticket = 0
   #unconfirmedBytes = 0
   #flushing = false
-  #cancelTick: (() => void) | undefined
   #closed = false
   /** Times that frames waited for credit, a sign that windows rather than the functions bound the throughput. */
   creditWaits = 0
@@ -87,6 +79,7 @@ export class Producer {
     this.#originWords = idWords(options.origin)
     this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
     const { wire, namespace } = options
+    this.#beacons = new Beacons(options, this.#idWords, this.#originWords)
     this.#stops = [
       wire.subscribe(creditSubject(namespace, this.id), (bytes) => this.#onCredit(bytes)),
       wire.onReconnect(() => this.#onReconnect()),
@@ -140,7 +133,7 @@ export class Producer {
     out.add(frame, count)
     this.#pump(out)
     if (out.heldBytes > 0) this.creditWaits += 1
-    this.#planBeacon(out)
+    this.#beacons.plan(out)
   }
 
   /** False when more than the bound is held or retained for the stream: wait for `ready`. */
@@ -193,7 +186,7 @@ export class Producer {
    */
   fence(origin = this.#options.origin, epoch = this.#options.epoch): void {
     this.#fences.set(origin, epoch)
-    this.#raise(origin, epoch)
+    this.#beacons.raise(origin, epoch, this.#streams.values())
   }
 
   /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
@@ -238,7 +231,7 @@ export class Producer {
   async close(signal?: AbortSignal): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#cancelTick?.()
+    this.#beacons.stop()
     for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
@@ -277,7 +270,7 @@ export class Producer {
     const added = out.setConsumers(
       descriptor.consumers.map((c) => ({ name: c.name, blocking: c.backPressure === 'block' })),
     )
-    if (added) this.#beacon(out)
+    if (added) this.#beacons.send(out)
   }
 
   #buffered(stream: OutStream): number {
@@ -351,12 +344,12 @@ export class Producer {
 
   #onReconnect(): void {
     this.#unconfirmedBytes = 0
-    for (const [origin, epoch] of this.#fences) this.#raise(origin, epoch)
+    for (const [origin, epoch] of this.#fences) this.#beacons.raise(origin, epoch, this.#streams.values())
     for (const stream of this.#streams.values()) {
       for (const out of stream.partitions) {
         if (out === undefined) continue
         out.rewind()
-        if (out.waiting) this.#beacon(out)
+        if (out.waiting) this.#beacons.send(out)
       }
       this.#pumpAll(stream)
     }
@@ -370,11 +363,11 @@ export class Producer {
       const out = this.#streams.get(entry.stream)?.partitions[entry.partition]
       if (out === undefined) continue
       const { beacon, moved } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
-      if (beacon) this.#beacon(out)
+      if (beacon) this.#beacons.send(out)
       if (moved) {
-        this.#beacons.delete(out)
+        this.#beacons.heard(out)
         this.#pump(out)
-        this.#planBeacon(out)
+        this.#beacons.plan(out)
       }
     }
     this.#wakeWaiters()
@@ -403,74 +396,8 @@ export class Producer {
   #onClaim(consumer: string): void {
     for (const stream of this.#streams.values()) {
       if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
-      for (const out of stream.partitions) if (out !== undefined) this.#beacon(out)
+      for (const out of stream.partitions) if (out !== undefined) this.#beacons.send(out)
     }
-  }
-
-  #beacon(out: OutPartition): void {
-    const { wire, namespace, epoch } = this.#options
-    if (!wire.connected || this.#closed) return
-    const stamp = {
-      producer: this.#idWords,
-      origin: this.#originWords,
-      epoch,
-      partition: out.partition,
-      sequence: out.sent,
-    }
-    const frame = encodeBeacon(stamp, {
-      oldest: Math.min(out.oldest, out.sent),
-      entries: out.beaconEntries(),
-    })
-    wire.publish(partitionSubject(namespace, out.stream, out.partition), frame)
-  }
-
-  /** By beacons that tell nothing but the epoch, to every partition. */
-  #raise(origin: string, epoch: number): void {
-    const { wire, namespace } = this.#options
-    if (!wire.connected || this.#closed) return
-    for (const { descriptor, partitions } of this.#streams.values()) {
-      for (const partition of partitions.keys()) {
-        const stamp = { producer: this.#idWords, origin: idWords(origin), epoch, partition, sequence: 0 }
-        const frame = encodeBeacon(stamp, { oldest: 0, entries: [] })
-        wire.publish(partitionSubject(namespace, descriptor.name, partition), frame)
-      }
-    }
-  }
-
-  #planBeacon(out: OutPartition): void {
-    if (!out.waiting || this.#beacons.has(out)) return
-    this.#beacons.set(out, {
-      delayMs: beaconFirstMs,
-      dueMs: this.#options.clock.monotonicMs() + beaconFirstMs,
-    })
-    this.#tickLater()
-  }
-
-  #tickLater(): void {
-    if (this.#cancelTick !== undefined || this.#closed) return
-    this.#cancelTick = this.#options.clock.after(beaconFirstMs, () => {
-      this.#cancelTick = undefined
-      this.#tick()
-    })
-  }
-
-  #tick(): void {
-    const nowMs = this.#options.clock.monotonicMs()
-    for (const [out, plan] of this.#beacons) {
-      if (!out.waiting) this.#beacons.delete(out)
-      else if (plan.dueMs <= nowMs) {
-        this.#beacon(out)
-        this.#want(out)
-        plan.delayMs = Math.min(beaconLastMs, plan.delayMs * 2)
-        plan.dueMs = nowMs + plan.delayMs
-      }
-    }
-    if (this.#beacons.size > 0) this.#tickLater()
-  }
-
-  #want(out: OutPartition): void {
-    const { wire, namespace } = this.#options
-    if (wire.connected) wire.publish(wantSubject(namespace, out.stream), new Uint8Array(0))
   }
 
   #wakeWaiters(): void {

@@ -1,0 +1,83 @@
+/**
+ * ConsumerVoice: what one owner tells the producers and the other owners: its claims and credits.
+ *
+ *   V1. Nothing is told while the connection is down: after the reconnect every channel is told anew.
+ * Design: docs/design/0002-channels.md
+ * @module
+ */
+import { claimsOf, encodeClaim } from './claim.ts'
+import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
+import { creditOf, type InChannel, type InPartition } from './in-channel.ts'
+import { claimSubject, creditSubject } from './subjects.ts'
+import { windowFor } from './windows.ts'
+import type { Wire } from './wire.ts'
+
+export interface VoiceOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  /** The consuming function, or `follower.ID`. */
+  readonly name: string
+  readonly windowBytes?: number
+}
+
+export class ConsumerVoice {
+  readonly #options: VoiceOptions
+  readonly #owner: string
+  readonly #partitions: ReadonlyMap<string, InPartition>
+  /** How many share the windows. */
+  channels = 0
+
+  constructor(options: VoiceOptions, owner: string, partitions: ReadonlyMap<string, InPartition>) {
+    this.#options = options
+    this.#owner = owner
+    this.#partitions = partitions
+  }
+
+  /** Says what it owns. */
+  claim(): void {
+    const { wire, namespace, name } = this.#options
+    if (!wire.connected) return
+    for (const claim of claimsOf(name, this.#owner, this.#partitions.values()))
+      wire.publish(claimSubject(namespace, name), encodeClaim(claim))
+  }
+
+  credit(owned: InPartition, channel: InChannel, flags: number): void {
+    this.#publish(channel.producer, owned.epoch, [this.#entry(owned, channel, flags)])
+  }
+
+  /** One message for each producer and epoch. */
+  credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number): void {
+    const messages = new Map<string, { producer: string; epoch: number; entries: CreditEntry[] }>()
+    for (const owned of this.#partitions.values()) {
+      const { epoch } = owned
+      if (epoch === undefined) continue
+      for (const channel of owned.channels.values()) {
+        if (!which(channel, owned)) continue
+        const { producer } = channel
+        const key = `${producer} ${epoch}`
+        const message = messages.get(key) ?? { producer, epoch, entries: [] }
+        message.entries.push(this.#entry(owned, channel, flags))
+        messages.set(key, message)
+      }
+    }
+    for (const { producer, epoch, entries } of messages.values()) this.#publish(producer, epoch, entries)
+  }
+
+  /** Of a channel without a position: how it is to be found. */
+  #entry({ stream, partition, epoch, since }: InPartition, channel: InChannel, flags: number): CreditEntry {
+    const windowBytes = windowFor(this.#options.windowBytes, this.channels)
+    if (channel.expected !== undefined) return { stream, partition, ...creditOf(channel, flags, windowBytes) }
+    const credit = creditOf(channel, creditFlags.fresh, windowBytes)
+    if (since === epoch) return { stream, partition, ...credit }
+    return { stream, partition, ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
+  }
+
+  #publish(producer: string, epoch: number | undefined, entries: readonly CreditEntry[]): void {
+    const { wire, namespace, name } = this.#options
+    if (!wire.connected || epoch === undefined) return
+    wire.publish(
+      creditSubject(namespace, producer),
+      encodeCredit({ consumer: name, owner: this.#owner, epoch, entries }),
+    )
+  }
+}
