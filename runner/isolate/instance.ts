@@ -13,7 +13,6 @@ import { takeMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import {
-  type BootConfig,
   emptyOutcome,
   type Outcome,
   OutcomeReader,
@@ -23,6 +22,8 @@ import {
   shadowBytes,
   slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
+import { recordAt } from './at-hand.ts'
+import { bootConfigOf } from './boot-config.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import { Failure, inOneLine, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
@@ -107,7 +108,7 @@ export class Instance {
   static async create(options: InstanceOptions): Promise<Instance> {
     const instance = new Instance(options)
     try {
-      await instance.#guest.boot(instance.#bootConfig(), options.seed, instance.#state.all())
+      await instance.#guest.boot(bootConfigOf(options, instance.#inputs), options.seed, instance.#state.all())
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
       return instance
@@ -242,23 +243,6 @@ export class Instance {
     if (!guest.busy && guest.ended === undefined) this.#heapBytes = guest.heapBytes()
     const { stateEntries, stateBytes, timers } = this.#regions
     return { heapBytes: this.#heapBytes, cpuSeconds: guest.cpuSeconds(), stateEntries, stateBytes, timers }
-  }
-
-  #bootConfig(): BootConfig {
-    const { manifest, nowMs, version, instance, outputs } = this.#options
-    return {
-      function: this.#options.function,
-      ...{ version, instance },
-      env: manifest.env,
-      args: manifest.args,
-      nowMs,
-      logLevel: manifest.logLevel,
-      policy: manifest.onError,
-      inputs: this.#inputs,
-      outputs: outputTable(manifest, outputs),
-      outputBytesPerRecord: manifest.limits.outputBytesPerRecord,
-      stateBytesMax: manifest.limits.stateMib * 2 ** 20,
-    }
   }
 
   #checkIdle(attempted: string, whilePending: boolean): void {
@@ -471,14 +455,7 @@ export class Instance {
   #atHand(): string {
     if (this.#phase === phase.lifecycle) return 'init or destroy'
     if (this.#phase === phase.timers) return 'a timer'
-    let left = this.#recordsDone + this.#recordsUnread()
-    for (const { stream, partition, header, skip } of this.#frames) {
-      if (left < header.count - skip) {
-        return `the record ${header.sequence + skip + left} of producer ${header.producer} in '${stream}'/${partition}`
-      }
-      left -= header.count - skip
-    }
-    return 'a batch'
+    return recordAt(this.#frames, this.#recordsDone + this.#recordsUnread())
   }
 
   /** Records that were published and not yet read. */

@@ -1,0 +1,25 @@
+/**
+ * BootConfig of an instance: what the isolate is told once (sdk/runtime/isolate-main.ts).
+ * @module
+ */
+import type { BootConfig } from '../../sdk/runtime/index.ts'
+import { outputTable } from './output-table.ts'
+import type { InstanceOptions } from './types.ts'
+
+/** @param inputs The input streams, in the order in which a batch's table counts them. */
+export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]): BootConfig {
+  const { manifest, nowMs, version, instance, outputs } = options
+  return {
+    function: options.function,
+    ...{ version, instance },
+    env: manifest.env,
+    args: manifest.args,
+    nowMs,
+    logLevel: manifest.logLevel,
+    policy: manifest.onError,
+    inputs,
+    outputs: outputTable(manifest, outputs),
+    outputBytesPerRecord: manifest.limits.outputBytesPerRecord,
+    stateBytesMax: manifest.limits.stateMib * 2 ** 20,
+  }
+}
