@@ -23,6 +23,10 @@ export interface Offer {
   readonly agentId: string
   readonly hostname: string
   readonly resources: Resources
+  /** What the cluster says of the agent: its zone, its rack. */
+  readonly attributes?: Readonly<Record<string, string>>
+  /** Offers of one launch are of one agent and one pool. */
+  readonly pool?: string
 }
 
 export interface Command {
@@ -85,7 +89,7 @@ export interface EngineListener {
 
 export interface Engine {
   start(listener: EngineListener): void
-  /** Takes offers, all of one agent, and starts tasks on them; what is left of them goes back. */
+  /** Takes offers, all of one agent and one pool, and starts tasks on them; what is left of them goes back. */
   launch(offerIds: readonly string[], orders: readonly LaunchOrder[]): void
   decline(offerIds: readonly string[]): void
   kill(task: TaskRef, graceMs: number): void

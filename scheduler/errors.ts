@@ -9,6 +9,8 @@ export const schedulerErrors = {
   ERR_RECORDIO_MALFORMED: 'platform',
   /** The master refuses our credentials, or what we say of ourselves. */
   ERR_MESOS_REFUSED: 'caller',
+  /** The master has removed our framework, and we were not told to register anew. */
+  ERR_MESOS_REMOVED: 'caller',
   /** Another scheduler leads, or has written what only the leader writes. */
   ERR_LEADERSHIP_LOST: 'transient',
   /** Configuration is missing or contradicts itself. */

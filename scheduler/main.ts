@@ -81,10 +81,11 @@ function runnerTask(values: Config): RunnerTaskOptions {
 }
 
 function mesosEngine(values: Config, frameworkId: string | undefined, log: Log): MesosEngine {
-  const { url, principal, secret, role, failoverTimeoutSeconds } = values.mesos
+  const { url, principal, secret, role, onRemoved, failoverTimeoutSeconds } = values.mesos
   return new MesosEngine({
     url,
     role,
+    onRemoved,
     failoverTimeoutSeconds,
     clock,
     random: Math.random,

@@ -39,7 +39,15 @@ export const configSchema = z.object({
       .describe('a Mesos master; several, separated by commas'),
     principal: text.optional().describe('principal of the scheduler on Mesos; `concord up` makes its own'),
     secret: text.optional().describe('secret of that principal').meta(secret),
-    role: text.default('concord').describe('Mesos role that the scheduler takes offers for'),
+    role: text
+      .default('concord')
+      .describe('Mesos role that the scheduler takes offers for; several, separated by commas'),
+    onRemoved: z
+      .enum(['fail', 'registerAnew'])
+      .default('fail')
+      .describe(
+        'what the scheduler does when the master has removed its framework; `concord up` registers anew',
+      ),
     failoverTimeoutSeconds: z
       .number()
       .min(0)

@@ -186,6 +186,7 @@ function startScheduler(options: PlatformOptions, natsUrl: string, mesosUrl: str
     CONCORD_MESOS_URL: mesosUrl,
     CONCORD_MESOS_PRINCIPAL: credentials.mesos.principal,
     CONCORD_MESOS_SECRET: credentials.mesos.secret,
+    CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos whose state folder is gone knows us no more
     CONCORD_STORE_URL: config.store.url,
   }
   return startNodeChild(options, 'scheduler', () => ({ env }))

@@ -7,6 +7,7 @@
  *  N1. Events are answered in order, until the stream ends; the end of a stream is its last chunk, not the socket's.
  *  N2. A stream that is silent for three heartbeats is dead.
  *  N3. No call is made on a subscription that has ended.
+ *  N4. An event that cannot be read is passed over; framing that cannot be read ends the stream.
  * @module
  */
 import { Client, type Dispatcher } from 'undici'
@@ -14,7 +15,7 @@ import type { Clock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { SchedulerErrorCode } from '../errors.ts'
 import { RecordReader } from './recordio.ts'
-import { eventSchema, type MesosEvent } from './words.ts'
+import { type MesosEvent, readEvent } from './words.ts'
 
 /** Missed heartbeats after which a stream counts as dead. */
 const heartbeatsMissedMax = 3
@@ -28,6 +29,8 @@ export interface ConnectionOptions {
   readonly clock: Clock
   readonly subscribe: unknown
   readonly event: (event: MesosEvent) => void
+  /** An event could not be read, and was passed over. */
+  readonly unreadable: (why: string) => void
 }
 
 /** What became of the attempt to subscribe: `refused` no repetition heals, of `redirected` the other address is told. */
@@ -130,7 +133,13 @@ export class Connection {
   }
 
   #take(record: Uint8Array): void {
-    const event = eventSchema.parse(JSON.parse(Buffer.from(record).toString('utf8')))
+    let event: MesosEvent
+    try {
+      event = readEvent(record)
+    } catch (error) {
+      this.#options.unreadable((error as Error).message)
+      return
+    }
     if (event.subscribed !== undefined) this.#heartbeatMs = event.subscribed.heartbeat_interval_seconds * 1000
     this.#options.event(event)
   }

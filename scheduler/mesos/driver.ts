@@ -4,25 +4,29 @@
  * States: subscribing (one attempt after another, with jittered back-off, from master to master, following the
  * standby's redirects) → subscribed (events come, calls go) → subscribing …, until closed or refused.
  *
- *  D1. A framework keeps its id over every new subscription; only when the master says that it has been removed does
- *      it register anew.
+ *  D1. A framework keeps its id over every new subscription. When the master says that it has been removed, somebody
+ *      may have meant that: it registers anew only where it was told that it may.
  *  D2. A subscription that another one of the same id has taken over is not fought for: the engine fails.
+ *  D3. Nothing that a master sends ends the engine by being malformed: it is logged, an offer in it is declined, and
+ *      an update that cannot be understood is acknowledged, or the task's next one would never come.
  * @module
  */
 import { userInfo } from 'node:os'
 import type { Clock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { backoffMs } from '../backoff.ts'
-import type { Engine, EngineListener, LaunchOrder, TaskRef, TaskUpdate } from '../engine.ts'
+import type { Engine, EngineListener, LaunchOrder, Offer, TaskRef, TaskUpdate } from '../engine.ts'
 import { type Call, type Connection, subscribe } from './connection.ts'
+import { Parcels } from './parcels.ts'
 import { Reconciler } from './reconciler.ts'
 import {
   acceptCall,
   acknowledgeCall,
   declineCall,
+  declineInverseCall,
+  idsOf,
   killCall,
   type MesosEvent,
-  offersOf,
   reconcileCall,
   subscribeCall,
   updateOf,
@@ -39,7 +43,10 @@ export interface MesosOptions {
   readonly url: string
   readonly principal?: string
   readonly secret?: string
+  /** Several separated by commas. */
   readonly role: string
+  /** When the master has removed the framework and killed its tasks: end, or go on under a new id. */
+  readonly onRemoved?: 'fail' | 'registerAnew'
   /** How long the cluster keeps our tasks while no scheduler is there. */
   readonly failoverTimeoutSeconds: number
   /** From an earlier registration. */
@@ -52,7 +59,9 @@ export interface MesosOptions {
 export class MesosEngine implements Engine {
   readonly #options: MesosOptions
   readonly #masters: readonly string[]
+  readonly #roles: readonly string[]
   readonly #headers: Readonly<Record<string, string>>
+  readonly #parcels: Parcels
   #listener!: EngineListener
   #frameworkId: string | undefined
   #connection: Connection | undefined
@@ -64,7 +73,9 @@ export class MesosEngine implements Engine {
 
   constructor(options: MesosOptions) {
     this.#options = options
-    this.#masters = options.url.split(',').map((url) => url.trim())
+    this.#masters = listOf(options.url)
+    this.#roles = listOf(options.role)
+    this.#parcels = new Parcels(this.#roles[0] ?? '*')
     this.#frameworkId = options.frameworkId
     const login = `${options.principal ?? ''}:${options.secret ?? ''}`
     this.#headers =
@@ -96,6 +107,7 @@ export class MesosEngine implements Engine {
         clock: this.#options.clock,
         subscribe: subscribeCall(this.#frameworkInfo(), this.#frameworkId),
         event: (event) => this.#take(event),
+        unreadable: (why) => this.#options.log.warn(`an event of the master cannot be read: ${why}`),
       })
       if (answer.kind === 'refused') throw answer.error
       if (answer.kind === 'redirected' && redirects++ < redirectsMax) {
@@ -121,6 +133,7 @@ export class MesosEngine implements Engine {
     this.#reconciler?.stop()
     this.#reconciler = undefined
     this.#connection = undefined
+    this.#parcels.clear()
     if (this.#registered) this.#listener.event({ kind: 'disconnected', why })
     if (!this.#closed) this.#options.log.warn(`the subscription has ended: ${why}`)
     if (this.#fatal !== undefined) throw this.#fatal
@@ -135,12 +148,13 @@ export class MesosEngine implements Engine {
         this.#subscribed(event)
         return
       case 'OFFERS':
-        this.#listener.event({ kind: 'offers', offers: offersOf(event) })
+        this.#offers(event.offers?.offers ?? [])
+        return
+      case 'INVERSE_OFFERS':
+        this.#declineInverse(idsOf(event.inverse_offers?.inverse_offers ?? []))
         return
       case 'RESCIND':
-        if (event.rescind !== undefined) {
-          this.#listener.event({ kind: 'rescinded', offerId: event.rescind.offer_id.value })
-        }
+        if (event.rescind !== undefined) this.#rescinded(event.rescind.offer_id.value)
         return
       case 'UPDATE':
         this.#update(event)
@@ -152,6 +166,8 @@ export class MesosEngine implements Engine {
         return
       case 'FAILURE':
         // An agent or an executor is gone: its tasks' updates say the same, one by one.
+        if (event.failure?.executor_id === undefined)
+          this.#options.log.info(`agent ${event.failure?.agent_id?.value ?? ''} is gone`)
         return
       default:
         this.#options.log.info(`the master sent an event that is not known here: ${event.type}`)
@@ -160,7 +176,7 @@ export class MesosEngine implements Engine {
 
   #subscribed(event: MesosEvent): void {
     const frameworkId = event.subscribed?.framework_id.value
-    if (frameworkId === undefined) return
+    if (frameworkId === undefined) return this.#connection?.end('the master did not say our framework id')
     this.#frameworkId = frameworkId
     this.#registered = true
     this.#listener.event({ kind: 'connected', frameworkId })
@@ -172,21 +188,51 @@ export class MesosEngine implements Engine {
     })
   }
 
+  #offers(offered: readonly unknown[]): void {
+    const offers: Offer[] = []
+    for (const each of offered) {
+      try {
+        offers.push(this.#parcels.take(each))
+      } catch (error) {
+        const ids = idsOf([each])
+        this.#options.log.warn(`offer ${ids[0] ?? 'without id'} cannot be read: ${(error as Error).message}`)
+        if (ids.length > 0) this.decline(ids)
+      }
+    }
+    if (offers.length > 0) this.#listener.event({ kind: 'offers', offers })
+  }
+
+  #rescinded(offerId: string): void {
+    this.#parcels.drop([offerId])
+    this.#listener.event({ kind: 'rescinded', offerId })
+  }
+
+  #declineInverse(offerIds: readonly string[]): void {
+    if (offerIds.length === 0) return
+    this.#options.log.info(`the cluster asks for ${offerIds.length} agent(s) back: tasks stay until they go`)
+    void this.#call(declineInverseCall(offerIds))
+  }
+
   #update(event: MesosEvent): void {
+    const status = event.update?.status
+    if (status === undefined) return
     const update = updateOf(event)
-    if (update === undefined) {
-      this.#options.log.warn(`a task is in a state that is not known here: ${event.update?.status.state}`)
+    if (update !== undefined) {
+      if (update.condition !== 'unsure') this.#reconciler?.settled(update.taskId)
+      this.#listener.event({ kind: 'task', update })
       return
     }
-    this.#reconciler?.answered(update.taskId)
-    this.#listener.event({ kind: 'task', update })
+    const { task_id, agent_id, uuid, state } = status
+    this.#options.log.warn(`task ${task_id.value} is in a state that is not known here: '${state}'`)
+    if (uuid === undefined) return
+    const taskId = task_id.value
+    const agent = agent_id === undefined ? {} : { agentId: agent_id.value }
+    this.acknowledge({ taskId, ...agent, condition: 'unsure', message: state, receipt: uuid }) // D3
   }
 
   #error(message: string): void {
     if (message === 'Framework has been removed') {
-      // Its tasks have been killed with it (D1).
-      this.#options.log.warn('the master has removed this framework: registering anew')
-      this.#frameworkId = undefined
+      this.#removed()
     } else if (message === 'Framework failed over') {
       this.#fatal = new CodedError(
         'ERR_LEADERSHIP_LOST',
@@ -198,8 +244,23 @@ export class MesosEngine implements Engine {
     this.#connection?.end(message)
   }
 
+  /** D1: its tasks have been killed with it. */
+  #removed(): void {
+    if (this.#options.onRemoved === 'registerAnew') {
+      this.#options.log.warn('the master has removed this framework: registering anew')
+      this.#frameworkId = undefined
+      return
+    }
+    const why =
+      `Cannot subscribe to Mesos: the master has removed framework ${this.#frameworkId ?? ''} and killed its tasks, ` +
+      'because it was torn down or stayed away longer than mesos.failoverTimeoutSeconds'
+    const hint = 'To start all functions again under a new id, set mesos.onRemoved to registerAnew'
+    this.#fatal = new CodedError('ERR_MESOS_REMOVED', `${why}. ${hint}`)
+  }
+
   launch(offerIds: readonly string[], orders: readonly LaunchOrder[]): void {
-    void this.#call(acceptCall(offerIds, orders, this.#options.role)).then((refusal) => {
+    const resources = this.#parcels.cut(offerIds, orders)
+    void this.#call(acceptCall(offerIds, orders, resources)).then((refusal) => {
       if (refusal === undefined) return
       // A refused call leaves its offers outstanding and says nothing of its tasks.
       this.decline(offerIds)
@@ -213,6 +274,7 @@ export class MesosEngine implements Engine {
   }
 
   decline(offerIds: readonly string[]): void {
+    this.#parcels.drop(offerIds)
     void this.#call(declineCall(offerIds))
   }
 
@@ -221,6 +283,10 @@ export class MesosEngine implements Engine {
   }
 
   acknowledge(update: TaskUpdate): void {
+    if (update.agentId === undefined) {
+      this.#options.log.warn(`an update of task ${update.taskId} names no agent, and cannot be acknowledged`)
+      return
+    }
     void this.#call(acknowledgeCall(update))
   }
 
@@ -250,14 +316,21 @@ export class MesosEngine implements Engine {
   }
 
   #frameworkInfo() {
-    const { role, failoverTimeoutSeconds, principal } = this.#options
+    const { failoverTimeoutSeconds, principal } = this.#options
     const user = userInfo().username
     return {
       user,
       name: 'concord',
-      role,
+      roles: this.#roles,
       failoverTimeoutSeconds,
       ...(principal === undefined ? {} : { principal }),
     }
   }
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
 }

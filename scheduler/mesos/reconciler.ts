@@ -1,6 +1,8 @@
 /**
  * Reconciler: asks the master for every task that it has not spoken of since the subscription began, again and again
- * with back-off, until each is answered (E3); and now and then for all it knows, so that a stranger is seen.
+ * with back-off, until the state of each is settled (E3); once they are, and now and then, for all it knows, so that a stranger is seen.
+ *
+ * An answer that says only that the master has lost sight of a task settles nothing: its agent may be on its way back.
  *
  * @see https://mesos.apache.org/documentation/latest/reconciliation/
  * @module
@@ -27,16 +29,18 @@ export class Reconciler {
   #attempt = 0
   #stopAsking: () => void = () => {}
   #stopAskingForAll: () => void = () => {}
+  #settled = false
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
     this.#unanswered = new Set(options.knownTasks().map((task) => task.taskId))
     this.#askAgain()
-    this.#askForAll(false)
+    if (!this.#settled) this.#askForAllLater()
   }
 
-  answered(taskId: string): void {
-    this.#unanswered.delete(taskId)
+  /** The state of a task is known. */
+  settled(taskId: string): void {
+    if (this.#unanswered.delete(taskId) && this.#unanswered.size === 0) this.#settle()
   }
 
   stop(): void {
@@ -46,14 +50,26 @@ export class Reconciler {
 
   #askAgain(): void {
     const asked = this.#options.knownTasks().filter((task) => this.#unanswered.has(task.taskId))
-    if (asked.length === 0) return
+    if (asked.length === 0) return this.#settle()
     this.#options.ask(asked)
     const delayMs = backoffMs(this.#attempt++, baseMs, maxMs, this.#options.random())
     this.#stopAsking = this.#options.clock.after(delayMs, () => this.#askAgain())
   }
 
-  #askForAll(now: boolean): void {
-    if (now) this.#options.ask([])
-    this.#stopAskingForAll = this.#options.clock.after(implicitMs, () => this.#askForAll(true))
+  #settle(): void {
+    this.#stopAsking()
+    if (this.#settled) return
+    this.#settled = true
+    this.#askForAll()
+  }
+
+  #askForAll(): void {
+    this.#options.ask([])
+    this.#askForAllLater()
+  }
+
+  #askForAllLater(): void {
+    this.#stopAskingForAll()
+    this.#stopAskingForAll = this.#options.clock.after(implicitMs, () => this.#askForAll())
   }
 }

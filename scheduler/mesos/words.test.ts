@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { transcript } from './scripted-master.ts'
-import { eventSchema, exitCodeOf, offersOf, updateOf } from './words.ts'
+import { exitCodeOf, readEvent, updateOf } from './words.ts'
 
 const eventsOf = (name: string) =>
   transcript(name)
     .toString()
     .trim()
     .split('\n')
-    .map((line) => eventSchema.parse(JSON.parse(line)))
+    .map((line) => readEvent(Buffer.from(line)))
 
 test('updateOf does not take an agent that is out of sight for the end of its tasks', () => {
   const conditions = eventsOf('unreachable.events.jsonl').flatMap((event) => updateOf(event)?.condition ?? [])
@@ -29,24 +29,6 @@ test('updateOf does not take an agent that is out of sight for the end of its ta
 test('updateOf says which limit a task has passed', () => {
   const updates = eventsOf('limits.events.jsonl').flatMap((event) => updateOf(event) ?? [])
   assert.ok(updates.some((update) => update.exceeded === 'disk' && update.condition === 'exited'))
-})
-
-test('offersOf leaves out what is reserved or kept for others', () => {
-  const [event] = eventsOf('reservations.events.jsonl')
-  assert.ok(event)
-  const reserved = {
-    ...event,
-    offers: {
-      offers: (event.offers?.offers ?? []).map((offer) => ({
-        ...offer,
-        resources: [
-          ...offer.resources,
-          { name: 'cpus', type: 'SCALAR', scalar: { value: 64 }, reservations: [{}] },
-        ],
-      })),
-    },
-  }
-  assert.deepEqual(offersOf(reserved), offersOf(event))
 })
 
 test('exitCodeOf reads the words of the command executor', () => {

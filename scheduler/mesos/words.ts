@@ -5,55 +5,51 @@
  * @module
  */
 import { z } from 'zod'
-import type { LaunchOrder, Offer, Resources, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
+import type { LaunchOrder, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
+import type { WireResource } from './parcels.ts'
 
-const id = z.object({ value: z.string() })
-
-const resource = z.object({
-  name: z.string(),
-  type: z.string(),
-  scalar: z.object({ value: z.number() }).optional(),
-  /** Reserved, persistent and revocable resources are not ours to use. */
-  reservations: z.array(z.unknown()).optional(),
-  disk: z.unknown().optional(),
-  revocable: z.unknown().optional(),
-})
-
-const offer = z.object({ id, agent_id: id, hostname: z.string(), resources: z.array(resource).default([]) })
+const id = z.object({ value: z.string().min(1) })
 
 const status = z.object({
   task_id: id,
-  state: z.string(),
+  state: z.string().default(''),
   agent_id: id.optional(),
   message: z.string().default(''),
   reason: z.string().optional(),
   uuid: z.string().optional(),
 })
 
+/** Elements of a list are parsed one by one where they are used: a broken one does not take the others along. */
+const list = z.array(z.unknown()).default([])
+
 /** An event as far as we understand it; of others only the type. */
 export const eventSchema = z.object({
   type: z.string(),
   subscribed: z.object({ framework_id: id, heartbeat_interval_seconds: z.number().default(15) }).optional(),
-  offers: z.object({ offers: z.array(offer).default([]) }).optional(),
+  offers: z.object({ offers: list }).optional(),
+  inverse_offers: z.object({ inverse_offers: list }).optional(),
   rescind: z.object({ offer_id: id }).optional(),
   update: z.object({ status }).optional(),
+  failure: z.object({ agent_id: id.optional(), executor_id: id.optional() }).optional(),
   error: z.object({ message: z.string() }).optional(),
 })
 export type MesosEvent = z.output<typeof eventSchema>
 
-export function offersOf(event: MesosEvent): Offer[] {
-  return (event.offers?.offers ?? []).map((each) => ({
-    id: each.id.value,
-    agentId: each.agent_id.value,
-    hostname: each.hostname,
-    resources: { cpus: scalar(each, 'cpus'), memMib: scalar(each, 'mem'), diskMib: scalar(each, 'disk') },
-  }))
+/** @throws {Error} If it is no event, or lacks what its type cannot do without. */
+export function readEvent(record: Uint8Array): MesosEvent {
+  const json: unknown = JSON.parse(Buffer.from(record).toString('utf8'))
+  const parsed = eventSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new Error(`${issue?.path.join('.') || 'the event'}: ${issue?.message}`)
 }
 
-function scalar(from: z.output<typeof offer>, name: string): number {
-  return from.resources
-    .filter((each) => each.name === name && !each.reservations?.length && !each.disk && !each.revocable)
-    .reduce((sum, each) => sum + (each.scalar?.value ?? 0), 0)
+/** Ids of elements of a list, those that have one. */
+export function idsOf(elements: readonly unknown[]): string[] {
+  return elements.flatMap((each) => {
+    const parsed = z.object({ id }).safeParse(each)
+    return parsed.success ? [parsed.data.id.value] : []
+  })
 }
 
 const conditions: Readonly<Record<string, TaskCondition>> = {
@@ -119,7 +115,7 @@ export function exitCodeOf(message: string): number | undefined {
 export interface FrameworkInfo {
   readonly user: string
   readonly name: string
-  readonly role: string
+  readonly roles: readonly string[]
   readonly principal?: string
   readonly failoverTimeoutSeconds: number
 }
@@ -139,7 +135,7 @@ export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefin
         ...(frameworkId === undefined ? {} : { id: value(frameworkId) }),
         user: info.user,
         name: info.name,
-        roles: [info.role],
+        roles: info.roles,
         capabilities: ['MULTI_ROLE', 'RESERVATION_REFINEMENT', 'TASK_KILLING_STATE', 'PARTITION_AWARE'].map(
           (type) => ({
             type,
@@ -153,36 +149,29 @@ export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefin
   }
 }
 
-export function acceptCall(offerIds: readonly string[], orders: readonly LaunchOrder[], role: string) {
-  const launch = { task_infos: orders.map((order) => taskInfo(order, role)) }
+/** @param resources Of each order, in the words of the offers (parcels.ts). */
+export function acceptCall(
+  offerIds: readonly string[],
+  orders: readonly LaunchOrder[],
+  resources: readonly (readonly WireResource[])[],
+) {
+  const launch = { task_infos: orders.map((order, i) => taskInfo(order, resources[i] ?? [])) }
   const operations = [{ type: 'LAUNCH', launch }]
   return { type: 'ACCEPT', accept: { offer_ids: values(offerIds), operations, filters: refuse } }
 }
 
-function taskInfo(order: LaunchOrder, role: string) {
+function taskInfo(order: LaunchOrder, resources: readonly WireResource[]) {
   const { value: program, arguments: args, environment } = order.command
   const variables = Object.entries(environment).map(([name, text]) => ({ name, value: text }))
   return {
     name: order.name,
     task_id: value(order.taskId),
     agent_id: value(order.agentId),
-    resources: resourcesOf(order.resources, role),
+    resources,
     // `arguments` starts with argv[0].
     command: { shell: false, value: program, arguments: [program, ...args], environment: { variables } },
     kill_policy: killPolicy(order.killGraceMs),
   }
-}
-
-function resourcesOf(resources: Resources, role: string) {
-  return (
-    [
-      ['cpus', resources.cpus],
-      ['mem', resources.memMib],
-      ['disk', resources.diskMib],
-    ] as const
-  )
-    .filter(([, amount]) => amount > 0)
-    .map(([name, amount]) => ({ name, type: 'SCALAR', scalar: { value: amount }, allocation_info: { role } }))
 }
 
 function killPolicy(graceMs: number) {
@@ -191,6 +180,14 @@ function killPolicy(graceMs: number) {
 
 export function declineCall(offerIds: readonly string[]) {
   return { type: 'DECLINE', decline: { offer_ids: values(offerIds), filters: refuse } }
+}
+
+/** We do not clear an agent on request; its tasks move when it goes. */
+export function declineInverseCall(offerIds: readonly string[]) {
+  return {
+    type: 'DECLINE_INVERSE_OFFERS',
+    decline_inverse_offers: { inverse_offer_ids: values(offerIds), filters: refuse },
+  }
 }
 
 export function killCall(task: TaskRef, graceMs: number) {

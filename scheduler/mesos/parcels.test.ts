@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { LaunchOrder } from '../engine.ts'
+import { Parcels, type WireResource } from './parcels.ts'
+import { transcript } from './scripted-master.ts'
+import { readEvent } from './words.ts'
+
+const order = (cpus: number, memMib: number): LaunchOrder => ({
+  taskId: 't',
+  name: 't',
+  agentId: 'S0',
+  resources: { cpus, memMib, diskMib: 0 },
+  command: { value: '/bin/true', arguments: [], environment: {} },
+  killGraceMs: 0,
+})
+const scalar = (name: string, value: number, more: object = {}) => ({
+  name,
+  type: 'SCALAR',
+  scalar: { value },
+  allocation_info: { role: 'web' },
+  ...more,
+})
+const offer = (resources: unknown[], more: object = {}) => ({
+  id: { value: 'o1' },
+  agent_id: { value: 'S0' },
+  hostname: 'h',
+  allocation_info: { role: 'web' },
+  resources,
+  ...more,
+})
+const reservations = [{ type: 'STATIC', role: 'web' }]
+
+test('Parcels counts what is reserved to its role, keeps offers of two roles apart, and reads attributes', () => {
+  const [line] = transcript('reservations.events.jsonl').toString().split('\n')
+  const parcels = new Parcels('web')
+  const offers = (readEvent(Buffer.from(line ?? '')).offers?.offers ?? []).map((each) => parcels.take(each))
+  assert.ok(offers.length > 0)
+  for (const { attributes, pool } of offers) {
+    assert.deepEqual(attributes, { rack: 'r1', zone: 'z-a' })
+    assert.ok(pool === 'web' || pool === 'api')
+  }
+})
+
+test('Parcels cuts reserved resources first, and names their reservation', () => {
+  const parcels = new Parcels('web')
+  const { resources } = parcels.take(
+    offer([scalar('cpus', 1), scalar('cpus', 0.5, { reservations }), scalar('mem', 512)]),
+  )
+  assert.deepEqual(resources, { cpus: 1.5, memMib: 512, diskMib: 0 })
+  const role = { allocation_info: { role: 'web' }, type: 'SCALAR' }
+  assert.deepEqual(parcels.cut(['o1'], [order(0.7, 64), order(0.3, 0)]), [
+    [
+      { name: 'cpus', scalar: { value: 0.5 }, reservations, ...role },
+      { name: 'cpus', scalar: { value: 0.2 }, ...role },
+      { name: 'mem', scalar: { value: 64 }, ...role },
+    ],
+    [{ name: 'cpus', scalar: { value: 0.3 }, ...role }],
+  ])
+})
+
+test('Parcels leaves out volumes, revocable and shared resources, and what it cannot read', () => {
+  const parcels = new Parcels('web')
+  const strange = [
+    scalar('cpus', 64, { revocable: {} }),
+    scalar('disk', 64, { disk: { persistence: { id: 'v' } } }),
+    scalar('mem', 64, { shared: {} }),
+    { name: 'cpus' },
+    { scalar: { value: 3 } },
+    scalar('cpus', -4),
+    'cpus',
+    null,
+  ]
+  const attributes = [{ name: 'gen', scalar: { value: 3 } }, { text: { value: 'nameless' } }, 7]
+  const taken = parcels.take(offer([scalar('cpus', 2), ...strange], { attributes }))
+  assert.deepEqual(taken.resources, { cpus: 2, memMib: 0, diskMib: 0 })
+  assert.deepEqual(taken.attributes, { gen: '3' })
+})
+
+test('Parcels says which field an offer lacks', () => {
+  const parcels = new Parcels('web')
+  assert.throws(() => parcels.take({ id: { value: 'o1' }, hostname: 'h' }), /agent_id/)
+  assert.throws(() => parcels.take({ ...offer([]), hostname: '' }), /hostname/)
+  assert.throws(() => parcels.take(null))
+})
+
+test('Parcels gives each order all that it asks for, and never more of a parcel than there is', () => {
+  const amount = fc.integer({ min: 1, max: 4000 }).map((milli) => milli / 1000)
+  const pieces = fc.array(fc.tuple(amount, fc.boolean()), { minLength: 1, maxLength: 5 })
+  fc.assert(
+    fc.property(pieces, fc.array(amount, { maxLength: 5 }), (offered, asked) => {
+      const parcels = new Parcels('web')
+      const { resources } = parcels.take(
+        offer(offered.map(([cpus, reserved]) => scalar('cpus', cpus, reserved ? { reservations } : {}))),
+      )
+      const cuts = parcels.cut(
+        ['o1'],
+        asked.map((cpus) => order(cpus, 0)),
+      )
+      const milli = (all: readonly WireResource[]) =>
+        all.reduce((sum, cut) => sum + Math.round(cut.scalar.value * 1000), 0)
+      for (const [i, cut] of cuts.entries()) assert.equal(milli(cut), Math.round((asked[i] ?? 0) * 1000))
+      const reserved = cuts.flat().filter((cut) => cut.reservations !== undefined)
+      const there = offered.filter(([, is]) => is).reduce((sum, [cpus]) => sum + Math.round(cpus * 1000), 0)
+      const total = Math.min(milli(cuts.flat()), Math.round(resources.cpus * 1000))
+      assert.equal(milli(reserved), Math.min(there, total), 'reserved first, and not more than there is')
+    }),
+  )
+})

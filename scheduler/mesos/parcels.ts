@@ -1,0 +1,162 @@
+/**
+ * Parcels: the resources of the offers at hand as the master described them: so much of that, for that role, reserved
+ * like that. The scheduler counts sums; a task must ask for them in the master's own words.
+ *
+ *  L1. What is reserved to our role is counted and used, and used first: nobody else can have it.
+ *  L2. Volumes, revocable and shared resources, and what we cannot read, are not ours to use.
+ *  L3. Amounts are counted in thousandths, as the master does.
+ * @module
+ */
+import { z } from 'zod'
+import type { LaunchOrder, Offer, Resources } from '../engine.ts'
+
+export interface WireResource {
+  readonly name: string
+  readonly type: 'SCALAR'
+  readonly scalar: { readonly value: number }
+  readonly allocation_info: { readonly role: string }
+  readonly reservations?: readonly unknown[]
+}
+
+interface Parcel {
+  readonly name: string
+  readonly reservations: readonly unknown[]
+  milli: number
+}
+
+interface Held {
+  readonly role: string
+  readonly parcels: readonly Parcel[]
+}
+
+const id = z.object({ value: z.string().min(1) })
+
+const resourceSchema = z.object({
+  name: z.string(),
+  scalar: z.object({ value: z.number().nonnegative() }),
+  reservations: z.array(z.unknown()).default([]),
+  disk: z.undefined().optional(),
+  revocable: z.undefined().optional(),
+  shared: z.undefined().optional(),
+})
+
+const rangeSchema = z.object({ begin: z.number(), end: z.number() })
+
+const attributeSchema = z.object({
+  name: z.string(),
+  text: z.object({ value: z.string() }).optional(),
+  scalar: z.object({ value: z.number() }).optional(),
+  ranges: z.object({ range: z.array(rangeSchema) }).optional(),
+  set: z.object({ item: z.array(z.string()) }).optional(),
+})
+
+const offerSchema = z.object({
+  id,
+  agent_id: id,
+  hostname: z.string().min(1),
+  resources: z.array(z.unknown()).default([]),
+  attributes: z.array(z.unknown()).default([]),
+  allocation_info: z.object({ role: z.string() }).optional(),
+})
+
+const names = { cpus: 'cpus', mem: 'memMib', disk: 'diskMib' } as const
+type Name = keyof typeof names
+const isName = (name: string): name is Name => name in names
+
+export class Parcels {
+  /** Where an offer does not say whose it is. */
+  readonly #role: string
+  readonly #held = new Map<string, Held>()
+
+  constructor(role: string) {
+    this.#role = role
+  }
+
+  /** Reads an offer and keeps it. @throws {Error} that says which field is missing or wrong */
+  take(offered: unknown): Offer {
+    const parsed = offerSchema.safeParse(offered)
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues
+      throw new Error(`${issue?.path.join('.')}: ${issue?.message}`)
+    }
+    const { id, agent_id, hostname, resources, attributes, allocation_info } = parsed.data
+    const role = allocation_info?.role ?? this.#role
+    const parcels = resources.flatMap(parcelOf)
+    this.#held.set(id.value, { role, parcels })
+    return {
+      id: id.value,
+      agentId: agent_id.value,
+      hostname,
+      pool: role,
+      attributes: Object.fromEntries(attributes.flatMap(attributeOf)),
+      resources: sumOf(parcels),
+    }
+  }
+
+  /** Cuts what the orders need from the offers, which are used up. */
+  cut(offerIds: readonly string[], orders: readonly LaunchOrder[]): WireResource[][] {
+    const held = offerIds.flatMap((offerId) => this.#held.get(offerId) ?? [])
+    const role = held[0]?.role ?? this.#role
+    const parcels = held
+      .flatMap((offer) => offer.parcels)
+      .sort((a, b) => b.reservations.length - a.reservations.length) // L1
+    this.drop(offerIds)
+    return orders.map(({ resources }) =>
+      (Object.keys(names) as Name[]).flatMap((name) => cutOne(parcels, name, resources[names[name]], role)),
+    )
+  }
+
+  drop(offerIds: readonly string[]): void {
+    for (const offerId of offerIds) this.#held.delete(offerId)
+  }
+
+  /** The connection has ended, and all offers with it. */
+  clear(): void {
+    this.#held.clear()
+  }
+}
+
+function parcelOf(resource: unknown): Parcel[] {
+  const parsed = resourceSchema.safeParse(resource)
+  if (!parsed.success || !isName(parsed.data.name)) return [] // L2
+  const { name, scalar, reservations } = parsed.data
+  return [{ name, reservations, milli: Math.round(scalar.value * 1000) }]
+}
+
+/** Numbers, ranges and sets as Mesos writes them on an agent's command line. */
+function attributeOf(attribute: unknown): [string, string][] {
+  const parsed = attributeSchema.safeParse(attribute)
+  if (!parsed.success) return []
+  const { name, text, scalar, ranges, set } = parsed.data
+  if (text !== undefined) return [[name, text.value]]
+  if (scalar !== undefined) return [[name, String(scalar.value)]]
+  if (ranges !== undefined) return [[name, `[${ranges.range.map((r) => `${r.begin}-${r.end}`).join(',')}]`]]
+  return set === undefined ? [] : [[name, `{${set.item.join(',')}}`]]
+}
+
+function sumOf(parcels: readonly Parcel[]): Resources {
+  const of = (name: Name) =>
+    parcels.reduce((sum, parcel) => sum + (parcel.name === name ? parcel.milli : 0), 0) / 1000
+  return { cpus: of('cpus'), memMib: of('mem'), diskMib: of('disk') }
+}
+
+/** From the parcels in their order; what they lack is asked for all the same, and the master says no. */
+function cutOne(parcels: readonly Parcel[], name: Name, amount: number, role: string): WireResource[] {
+  let need = Math.round(amount * 1000)
+  const cuts: WireResource[] = []
+  const add = (milli: number, reservations: readonly unknown[]) => {
+    if (milli <= 0) return
+    const scalar = { value: milli / 1000 }
+    const reserved = reservations.length === 0 ? {} : { reservations }
+    cuts.push({ name, type: 'SCALAR', scalar, allocation_info: { role }, ...reserved })
+    need -= milli
+  }
+  for (const parcel of parcels) {
+    if (parcel.name !== name) continue
+    const milli = Math.min(need, parcel.milli)
+    parcel.milli -= Math.max(0, milli)
+    add(milli, parcel.reservations)
+  }
+  add(need, [])
+  return cuts
+}
