@@ -13,8 +13,9 @@
  *   E5. A callback that met a lack of memory for state is as if it had not been called, whatever it made of that.
  * @module
  */
-import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
+import type { FunctionDefinition } from '../function.ts'
 import type { Board } from './board.ts'
+import type { Batch, EngineOptions } from './engine-options.ts'
 import type { KeyedState } from './keyed-state.ts'
 import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction, verdict } from './layout.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
@@ -32,38 +33,6 @@ const chainsSwept = 512
 const chainsSweptIdle = 8192
 /** A batch for the sake of sweeping alone comes this long after the one before. */
 const sweepsApartMs = 20
-
-export interface EngineOptions {
-  readonly definition: FunctionDefinition
-  readonly policy: ErrorPolicy
-  readonly seam: Seam
-  /** Names of the input streams, as the batch's table counts them. */
-  readonly inputs: readonly string[]
-  readonly outputs: readonly OutputStream[]
-  /** The batch, in memory that the function may see. */
-  readonly input: Input
-  /** What the host reads. */
-  readonly writer: OutcomeWriter
-  readonly board: Board
-  /** Opens the state of a partition when it is first asked for. */
-  readonly openState: (partition: number) => KeyedState
-  /** Partitions whose state is there already; default: none. */
-  readonly partitions?: readonly number[]
-  /** What may be told of errors; default: all of it. */
-  readonly reports?: ReportBudget
-  /** Hears each thrown value; for the test kit. */
-  readonly onThrown?: (thrown: unknown) => void
-  /** Hears that a batch, `init` or `destroy` has ended; for the test kit. */
-  readonly onFinish?: () => void
-}
-
-export interface Batch {
-  /** Rows of the table at the head of the input. */
-  readonly frames: number
-  readonly nowMs: number
-  /** The input region as one latin1 string, if the host made one. */
-  readonly text: string | undefined
-}
 
 export class Engine {
   readonly #timers: Timers

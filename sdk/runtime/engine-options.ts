@@ -1,0 +1,43 @@
+/**
+ * What an engine stands on, and what it is given to do.
+ * @module
+ */
+import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
+import type { Board } from './board.ts'
+import type { KeyedState } from './keyed-state.ts'
+import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
+import type { Input } from './record.ts'
+import type { ReportBudget } from './report-budget.ts'
+import type { Seam } from './seam.ts'
+
+export interface EngineOptions {
+  readonly definition: FunctionDefinition
+  readonly policy: ErrorPolicy
+  readonly seam: Seam
+  /** Names of the input streams, as the batch's table counts them. */
+  readonly inputs: readonly string[]
+  readonly outputs: readonly OutputStream[]
+  /** The batch, in memory that the function may see. */
+  readonly input: Input
+  /** What the host reads. */
+  readonly writer: OutcomeWriter
+  readonly board: Board
+  /** Opens the state of a partition when it is first asked for. */
+  readonly openState: (partition: number) => KeyedState
+  /** Partitions whose state is there already; default: none. */
+  readonly partitions?: readonly number[]
+  /** What may be told of errors; default: all of it. */
+  readonly reports?: ReportBudget
+  /** Hears each thrown value; for the test kit. */
+  readonly onThrown?: (thrown: unknown) => void
+  /** Hears that a batch, `init` or `destroy` has ended; for the test kit. */
+  readonly onFinish?: () => void
+}
+
+export interface Batch {
+  /** Rows of the table at the head of the input. */
+  readonly frames: number
+  readonly nowMs: number
+  /** The input region as one latin1 string, if the host made one. */
+  readonly text: string | undefined
+}
