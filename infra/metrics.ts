@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CodedError } from '../sdk/errors.ts'
 
-export { Counter, Gauge, Histogram, Registry } from 'prom-client'
+export { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client'
 
 export interface MetricsServer {
   readonly url: string

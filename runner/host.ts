@@ -23,6 +23,7 @@ import type {
 } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
+import { MetricSums } from '../sdk/user-metrics.ts'
 import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
 import { Control } from './control.ts'
@@ -179,6 +180,7 @@ export class Host {
     const { wire, environment, clock } = this.#options
     const { id, index } = instance
     let worker: Worker | undefined
+    const metrics = new MetricSums()
     const state = new StateStore(fn.manifest.limits.stateMib * 2 ** 20)
     const [source, checkpointer] = await Promise.all([
       this.#sources.get(fn),
@@ -199,7 +201,7 @@ export class Host {
       outputs: outputsOf(fn),
       seed: randomBytes(32),
       nowMs: clock.nowMs(),
-      state,
+      ...{ state, metrics },
       memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
       log: (level, message) => this.#log(fn.function, id, level, message),
     })
@@ -216,7 +218,7 @@ export class Host {
       assignment: functionOf(this.#assignment, newest),
       instance: newest,
       isolate,
-      keeper,
+      ...{ keeper, metrics },
       letters: this.#letters,
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {

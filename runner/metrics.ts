@@ -5,7 +5,8 @@
  * @module
  */
 import type { InstanceReport } from '../infra/control/messages.ts'
-import { Counter, Gauge, Registry, startMetricsServer } from '../infra/metrics.ts'
+import { Counter, Gauge, type Metric, Registry, startMetricsServer } from '../infra/metrics.ts'
+import { bounds, type Observed } from '../sdk/user-metrics.ts'
 
 const labelNames = ['function', 'instance'] as const
 
@@ -72,5 +73,60 @@ export async function serveMetrics(reports: () => readonly InstanceReport[]): Pr
       },
     })
   }
+  const own = (kind: 'count' | 'observe') =>
+    reports().flatMap(({ function: name, id, metrics = [] }) =>
+      metrics.flatMap((metric) =>
+        metric.kind === kind
+          ? [{ metric, labels: { function: name, instance: id, metric: metric.name } }]
+          : [],
+      ),
+    )
+  new Counter({
+    name: 'concord_function_count_total',
+    help: 'What functions count with ctx.metrics.count.',
+    labelNames: [...labelNames, 'metric'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { metric, labels } of own('count')) this.inc(labels, metric.sum)
+    },
+  })
+  const observed: Family = {
+    name: 'concord_function_observed',
+    help: 'What functions observe with ctx.metrics.observe.',
+    type: 'histogram',
+    get: async () => ({
+      ...observed,
+      values: own('observe').flatMap(({ metric, labels }) =>
+        metric.kind === 'observe' ? histogramOf(observed.name, labels, metric) : [],
+      ),
+    }),
+  }
+  registry.registerMetric(observed as unknown as Metric)
   return (await startMetricsServer({ port: 0, registry })).url
+}
+
+/** A family of values that were counted elsewhere, as prom-client asks for it. */
+interface Family {
+  readonly name: string
+  readonly help: string
+  readonly type: string
+  get(): Promise<unknown>
+}
+
+/** Prometheus's histogram of it: buckets hold all that is below them too. */
+function histogramOf(name: string, labels: Readonly<Record<string, string>>, observed: Observed): object[] {
+  const { count, sum, buckets } = observed
+  const filled = new Map(buckets)
+  let below = 0
+  const rows = bounds.map((bound, place) => {
+    below += filled.get(place) ?? 0
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: below }
+  })
+  return [
+    ...rows,
+    { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
+  ]
 }

@@ -5,6 +5,7 @@
 import type { Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
+import type { MetricSums } from '../sdk/user-metrics.ts'
 import type { StateKeeper } from './checkpoint/state-keeper.ts'
 import type { Ending } from './ending.ts'
 import type { Instance } from './isolate/index.ts'
@@ -22,6 +23,8 @@ export interface WorkerOptions {
   readonly keeper?: StateKeeper | undefined
   /** Called once, when the worker cannot go on. */
   readonly onEnd: (ending: Ending) => void
+  /** What the function counts and observes. */
+  readonly metrics: MetricSums
   /** Where dead letters go. */
   readonly letters: LetterBox
   /** Called for each callback that failed; without an error where it was counted only. */

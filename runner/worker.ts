@@ -154,6 +154,7 @@ export class Worker {
       version: this.#assignment.version,
       state: this.#state,
       ...this.#counts,
+      metrics: this.#options.metrics.reports(),
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
       heapBytes: stats.heapBytes,

@@ -110,6 +110,20 @@ export const checkpointReportSchema = z.object({
   error: z.string().optional(),
 })
 
+/** What a function has counted or observed under a name of its own; `buckets`: sdk/user-metrics.ts. */
+export const metricSchema = z.discriminatedUnion('kind', [
+  z.object({ name: z.string(), kind: z.literal('count'), sum: z.number() }),
+  z.object({
+    name: z.string(),
+    kind: z.literal('observe'),
+    count: z.int(),
+    sum: z.number(),
+    min: z.number(),
+    max: z.number(),
+    buckets: z.array(z.tuple([z.int(), z.int()]).readonly()).readonly(),
+  }),
+])
+
 export const instanceSchema = z.object({
   id: z.string(),
   index: z.int(),
@@ -172,6 +186,8 @@ export const functionDetailSchema = functionSummarySchema.extend({
   instances: z.array(instanceSchema),
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
   ledger: z.array(ledgerSchema),
+  /** Summed over the instances that live, since the start of each. */
+  metrics: z.array(metricSchema).default([]),
   /** Absent while JetStream does not answer. */
   deadLetters: deadLetterCountsSchema.optional(),
 })

@@ -167,8 +167,20 @@ export interface Windows {
   close(start: number): number
 }
 
+/**
+ * Figures of the author's own: shown by `concord fn inspect`, and for Prometheus on the runner's /metrics. What a callback
+ * counts is counted when it returns, and not at all if it throws. An instance has at most 64 names.
+ */
+export interface Metrics {
+  /** Adds 1, or `by`, to a count. @throws {Error} If `by` is below 0, or the name is not one. */
+  count(name: string, by?: number): void
+  /** Takes a value into a distribution: its count, sum, least, greatest and quantiles are shown. */
+  observe(name: string, value: number): void
+}
+
 /** What a callback may do. Valid only while a callback runs. */
 export interface Context extends State {
+  readonly metrics: Metrics
   readonly function: string
   readonly version: number
   /** Index of this instance, from 0. */

@@ -18,6 +18,7 @@ export {
   type ListOptions,
   local,
   type Metadata,
+  type Metrics,
   type ProduceOptions,
   roundRobin,
   type State,

@@ -12,6 +12,7 @@ import type {
   StreamSummary,
   Topology,
 } from '../../sdk/api.ts'
+import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
@@ -49,6 +50,7 @@ export function functionDetail(
     bundleSha256,
     deployedAtMs,
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
+    metrics: metricsOf(live, heartbeats),
     ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
@@ -57,6 +59,13 @@ export function functionDetail(
 /** Accounts of the instances that live. */
 function inputsOf({ status }: LiveFunction, heartbeats: Heartbeats): InputLedger[] {
   return (status?.instances ?? []).flatMap((instance) => heard(instance, heartbeats)?.report.inputs ?? [])
+}
+
+function metricsOf({ status }: LiveFunction, heartbeats: Heartbeats): MetricReport[] {
+  const sums = new MetricSums()
+  for (const instance of status?.instances ?? [])
+    sums.merge(heard(instance, heartbeats)?.report.metrics ?? [])
+  return sums.reports()
 }
 
 export function streamSummary({ name, document, producers, consumers }: Stream): StreamSummary {

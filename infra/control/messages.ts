@@ -8,6 +8,7 @@
  */
 import type { BackPressure, Grouping } from '../../sdk/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
+import type { MetricReport } from '../../sdk/user-metrics.ts'
 
 /** A consumer of a stream, as its producers must know it. */
 export interface ConsumerDescriptor {
@@ -154,6 +155,8 @@ export interface InstanceReport {
   readonly stateBytes: number
   readonly heapBytes: number
   readonly cpuSeconds: number
+  /** What the function has counted and observed of its own; absent where it never ran. */
+  readonly metrics?: readonly MetricReport[]
   readonly outputs: readonly OutputLedger[]
   readonly inputs: readonly InputLedger[]
   /** Absent where `checkpoint` is false. */

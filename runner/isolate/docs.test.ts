@@ -33,6 +33,7 @@ const cases: Readonly<Record<string, readonly [Given[], string[]]>> = {
     [...values('visits', '/a'), ...values('users', '{"name":"Ada"}'), ...values('visits', '/b', '/c', '/d')],
     ['somebody, visit 1: /a', 'Ada, visit 2: /a /b', 'Ada, visit 3: /a /b /c', 'Ada, visit 4: /b /c /d'],
   ],
+  amounts: [values('orders', '{"amount":3}', '{"amount":1200}'), ['{"amount":1200}']],
   rate: [times('clicks', 10_500, 11_200, 11_900, 14_000), ['1000 1', '2000 3', '3000 3', '4000 3']],
   distinct: [
     [...times('lines', Date.UTC(2026, 0, 5), Date.UTC(2026, 1, 1)), ...values('lines', 'or what else')],

@@ -22,6 +22,7 @@ import {
   shadowBytes,
   slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
+import { MetricSums } from '../../sdk/user-metrics.ts'
 import { recordAt } from './at-hand.ts'
 import { bootConfigOf } from './boot-config.ts'
 import type { IsolateErrorCode } from './errors.ts'
@@ -41,6 +42,7 @@ import type {
   Outputs,
   RecordFailure,
 } from './types.ts'
+import { UserMetrics } from './user-metrics.ts'
 
 /** Handing in memory takes microseconds; this is for a machine that is busy. */
 const giveMs = 10_000
@@ -62,6 +64,7 @@ export class Instance {
   readonly #regions: Regions
   readonly #guest: Guest
   readonly #state: StateStore
+  readonly #metrics: UserMetrics
   #reader: OutcomeReader
   #outputsWanted: Outputs | undefined
   #partitionsKept: readonly number[] | undefined
@@ -86,6 +89,7 @@ export class Instance {
     this.#inputs = Object.keys(istreams)
     this.#stackMap = new StackMap(options.sourceMap)
     this.#regions = new Regions(limits.outputBytesPerRecord)
+    this.#metrics = new UserMetrics(options.metrics ?? new MetricSums(), this.#regions.metricNames)
     this.#state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
     this.#state.lend()
     this.#regions.setCommitWord(this.#state.commitWord)
@@ -404,7 +408,9 @@ export class Instance {
     const recordAtHand = this.#phase === phase.records
     let outcome = emptyOutcome()
     try {
-      outcome = this.#readOutcome()
+      const read = this.#readOutcome()
+      this.#metrics.take(read.metrics)
+      outcome = read
     } catch (error) {
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
       this.#state.lose()

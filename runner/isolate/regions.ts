@@ -15,6 +15,7 @@ import {
   controlBytes,
   controlFloats,
   inputBytes,
+  metricNamesBytes,
   outcomeBytes,
   phase,
   readConsole,
@@ -25,8 +26,8 @@ import {
 let scratch = new Uint8Array(64 * 1024)
 
 export class Regions {
-  /** The batch, and behind it the lines of the console: a small region of its own would lie among what malloc has touched. */
-  readonly input = new SharedArrayBuffer(inputBytes + consoleBytes)
+  /** The batch, and behind it the lines of the console and the names of metrics: a small region of its own would lie among what malloc has touched. */
+  readonly input = new SharedArrayBuffer(inputBytes + consoleBytes + metricNamesBytes)
   readonly outcome: SharedArrayBuffer
   readonly control = new SharedArrayBuffer(controlBytes)
   readonly #inputWords = new Int32Array(this.input, 0, inputBytes / 4)
@@ -35,7 +36,8 @@ export class Regions {
   readonly #outcomeBytes: Uint8Array
   readonly #words = new Int32Array(this.control)
   readonly #floats = new Float64Array(this.control)
-  readonly #consoleBytes = new Uint8Array(this.input, inputBytes)
+  readonly #consoleBytes = new Uint8Array(this.input, inputBytes, consoleBytes)
+  readonly metricNames = new Uint8Array(this.input, inputBytes + consoleBytes, metricNamesBytes)
 
   constructor(outputBytesPerRecord: number) {
     this.outcome = new SharedArrayBuffer(outcomeBytes(outputBytesPerRecord))

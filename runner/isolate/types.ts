@@ -8,6 +8,7 @@ import type { CodedError } from '../../sdk/errors.ts'
 import type { FrameHeader } from '../../sdk/frame.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
+import type { MetricSums } from '../../sdk/user-metrics.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import type { ResidentMemory } from './memory-guard.ts'
 import type { StateStore } from './state-store.ts'
@@ -38,6 +39,8 @@ export interface InstanceOptions {
   readonly nowMs: number
   readonly log: (level: LogLevel, message: string) => void
   readonly clock?: Clock
+  /** Takes what the function counts and observes; default: nobody looks at it. */
+  readonly metrics?: MetricSums
   /** The process's, if it has a bound. */
   readonly memory?: ResidentMemory
   /** What an instance before this one left, or a checkpoint; default: none. Its own until `ended`. */

@@ -19,6 +19,7 @@ test('detailText shows which packed instances are one process', () => {
     bundleSha256: '',
     deployedAtMs: 0,
     ledger: [],
+    metrics: [],
     instances,
   } as unknown as FunctionDetail)
   const rows = text.slice(text.indexOf('RUNNER')).split('\n').slice(1)

@@ -4,6 +4,7 @@
  */
 import type { FunctionDetail, Instance, Ledger } from '../api.ts'
 import { instancesPerRunnerOf } from '../manifest.ts'
+import { quantileOf } from '../user-metrics.ts'
 import { bold, bytesText, red, table } from './terminal.ts'
 
 export function detailText(detail: FunctionDetail): string {
@@ -14,6 +15,7 @@ export function detailText(detail: FunctionDetail): string {
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
     deadLettersText(detail),
+    metricsTable(detail.metrics),
     ...detail.instances.flatMap(troubleText),
   ]
   return parts.filter((part) => part !== '').join('\n\n')
@@ -119,6 +121,26 @@ function ledgerTable(ledger: readonly Ledger[]): string {
   ])
   const columns = ['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
   return table([[...columns, ...(isLost ? ['STATE LOST'] : [])], ...rows])
+}
+
+function metricsTable(metrics: FunctionDetail['metrics']): string {
+  const rows = metrics.map((metric) => {
+    if (metric.kind === 'count') return [metric.name, metric.sum, '', '', '', '', '']
+    const { name, count, sum, min, max } = metric
+    return [
+      ...[name, count, figure(sum / count), figure(min)],
+      ...[0.5, 0.99].map((share) => figure(quantileOf(metric, share))),
+      figure(max),
+    ]
+  })
+  return rows.length === 0
+    ? ''
+    : table([['METRIC', 'COUNT', 'MEAN', 'MIN', 'P50 ≤', 'P99 ≤', 'MAX'], ...rows])
+}
+
+/** Four digits say enough. */
+function figure(value: number): string {
+  return String(Number(value.toPrecision(4)))
 }
 
 function deadLettersText({ name, deadLetters }: FunctionDetail): string {

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Board } from './board.ts'
-import { consoleLineMax, control, type LogLevel, logLevels } from './layout.ts'
+import { consoleBytes, consoleLineMax, control, type LogLevel, logLevels } from './layout.ts'
 import { utf8Read, utf8Write } from './utf8.ts'
 
 const linesPerSecondMax = 500
@@ -22,7 +22,6 @@ export class ConsoleRing {
   readonly #board: Board
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
-  readonly #size: number
   /** When the second at hand began, and what it has had so far. */
   #secondMs = Number.NEGATIVE_INFINITY
   #lines = 0
@@ -34,7 +33,6 @@ export class ConsoleRing {
     this.#board = board
     this.#words = new Int32Array(memory, from)
     this.#bytes = new Uint8Array(memory, from)
-    this.#size = memory.byteLength - from
   }
 
   write(level: LogLevel, line: string, nowMs: number): void {
@@ -55,7 +53,7 @@ export class ConsoleRing {
     return (
       this.#lines < linesPerSecondMax &&
       this.#lineBytes < bytesPerSecondMax &&
-      this.#board.word(control.consoleEnd) + entryBytesMax <= this.#size
+      this.#board.word(control.consoleEnd) + entryBytesMax <= consoleBytes
     )
   }
 

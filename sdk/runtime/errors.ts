@@ -12,6 +12,8 @@ export const runtimeErrors = {
   ERR_PARTITION_UNKNOWN: 'function',
   /** One callback produced more than `limits.outputBytesPerRecord`. */
   ERR_OUTPUT_TOO_LARGE: 'function',
+  /** A name of a metric is malformed, one too many, or of the other kind. */
+  ERR_METRIC: 'function',
   /** An argument is not of the type that the API names. */
   ERR_ARGUMENT: 'function',
   /** What an isolate left in shared memory cannot be read. */

@@ -30,6 +30,7 @@ export {
   type Reaction,
   reportBytesMax,
 } from './layout.ts'
+export { metricNamesBytes, readMetricName } from './metric-names.ts'
 export {
   emptyOutcome,
   type Outcome,

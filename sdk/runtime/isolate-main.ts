@@ -16,7 +16,8 @@ import { checkDefinition } from './definition.ts'
 import { Engine } from './engine.ts'
 import { ChaCha } from './globals/chacha.ts'
 import { installGlobals } from './globals/install.ts'
-import type { LogLevel } from './layout.ts'
+import { consoleBytes, type LogLevel } from './layout.ts'
+import { MetricNames } from './metric-names.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Bytes, copyBytes, fromJson } from './primordials.ts'
 import { type Input, inputOf, makeRoom } from './record.ts'
@@ -68,7 +69,8 @@ export function boot(
 ): void {
   config = fromJson(json) as BootConfig
   board = new Board(controlMemory)
-  writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord)
+  const metrics = new MetricNames(inputMemory, inputBytes + consoleBytes)
+  writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord, metrics)
   inputRegion = inputMemory
   input = inputOf(new ArrayBuffer(0))
   reports = new ReportBudget()

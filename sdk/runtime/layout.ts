@@ -71,6 +71,8 @@ export const entryKind = {
   report: 4,
   /** Commits what was done to state beside any record: it says nothing. */
   swept: 5,
+  /** bits 8–15 a number of metric-names.ts; then a 64-bit float: what was counted or observed. */
+  metric: 6,
 } as const
 
 /** How the platform is done with a record or timer. */

@@ -5,6 +5,7 @@ import { isCode } from '../errors.ts'
 import { frameBytesAimed, parseFrame, recordsOf, stampHeader } from '../frame.ts'
 import { Board } from './board.ts'
 import { control, controlBytes, entryKind, outcomeBytes, verdict } from './layout.ts'
+import { MetricNames, metricNamesBytes } from './metric-names.ts'
 import { entriesOf, OutcomeReader } from './outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 
@@ -18,7 +19,7 @@ function written(fill: (writer: OutcomeWriter, streams: OutputStream[]) => void)
   const board = new Board(new ArrayBuffer(controlBytes))
   const log = new ArrayBuffer(outcomeBytes(1 << 20))
   new Uint8Array(log).fill(0xff) // what an earlier batch may have left
-  const writer = new OutcomeWriter(log, board, 1 << 20)
+  const writer = new OutcomeWriter(log, board, 1 << 20, new MetricNames(new ArrayBuffer(metricNamesBytes)))
   fill(
     writer,
     shapes.map(({ name, partitions }, i) => new OutputStream(name, i, partitions, i === 0)),

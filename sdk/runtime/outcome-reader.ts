@@ -54,10 +54,21 @@ export interface Outcome {
   recordsOut: number
   readonly outputs: OutputFrame[]
   readonly reports: OutcomeReport[]
+  /** Numbers of metrics (metric-names.ts), each with its value behind it. */
+  readonly metrics: number[]
 }
 
 export function emptyOutcome(): Outcome {
-  return { records: 0, timers: 0, skipped: 0, deadLettered: 0, recordsOut: 0, outputs: [], reports: [] }
+  return {
+    records: 0,
+    timers: 0,
+    skipped: 0,
+    deadLettered: 0,
+    recordsOut: 0,
+    outputs: [],
+    reports: [],
+    metrics: [],
+  }
 }
 
 function malformed(what: string): CodedError<'ERR_OUTCOME_MALFORMED'> {
@@ -145,6 +156,11 @@ export class OutcomeReader {
           break
         case entryKind.swept:
           at += 1
+          break
+        case entryKind.metric:
+          if (at + 3 > end) throw malformed('a metric that is cut off')
+          outcome.metrics.push((head >>> 8) & 0xff, floatAt(words, at + 1))
+          at += 3
           break
         case entryKind.timer:
           this.#count('timer', outcome.timers, head >>> 8, outcome)
@@ -246,6 +262,7 @@ export class OutcomeReader {
       const head = words[at]!
       const kind = head & 0xff
       if (kind === entryKind.report) at += 2 + ((words[at + 1]! + 3) >> 2)
+      else if (kind === entryKind.metric) at += 3
       else if (kind !== entryKind.output) at += 1
       else {
         const slot = this.#firstSlots[(head >>> 8) & 0xff]! + (head >>> 16)
@@ -277,6 +294,7 @@ export type OutcomeEntry =
       readonly record: RawRecord
     }
   | { readonly kind: 'done'; readonly of: 'record' | 'timer'; readonly verdict: number }
+  | { readonly kind: 'metric'; readonly id: number; readonly value: number }
   | { readonly kind: 'report'; readonly reaction: Reaction; readonly attempts: number; readonly json: string }
 
 /** Walks a log of one's own making, which needs no checks: for the test kit, where the order of outputs matters. */
@@ -309,11 +327,23 @@ export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry
       at += 2 + ((words[at + 1]! + 3) >> 2)
     } else if (kind === entryKind.swept) {
       at += 1
+    } else if (kind === entryKind.metric) {
+      yield { kind: 'metric', id: (head >>> 8) & 0xff, value: floatAt(words, at + 1) }
+      at += 3
     } else {
       yield { kind: 'done', of: kind === entryKind.record ? 'record' : 'timer', verdict: head >>> 8 }
       at += 1
     }
   }
+}
+
+const float = new Float64Array(1)
+const floatWords = new Int32Array(float.buffer)
+
+function floatAt(words: Int32Array, at: number): number {
+  floatWords[0] = words[at]!
+  floatWords[1] = words[at + 1]!
+  return float[0]!
 }
 
 function copyWords(target: Int32Array, to: number, source: Int32Array, from: number, count: number): void {

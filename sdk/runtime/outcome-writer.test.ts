@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Board } from './board.ts'
 import { control, controlBytes, entryKind, outcomeBytes, verdict } from './layout.ts'
+import { MetricNames, metricNamesBytes } from './metric-names.ts'
 import { entriesOf } from './outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
+
+const noMetrics = new MetricNames(new ArrayBuffer(metricNamesBytes))
 
 /** Bytes that lie about themselves, as an author's code can make them. */
 function liars(bytes: readonly number[]): Uint8Array[] {
@@ -26,7 +29,7 @@ test('OutcomeWriter takes the bytes that there are, whatever length they say the
     for (const liar of liars(honest)) {
       const board = new Board(new ArrayBuffer(controlBytes))
       const log = new ArrayBuffer(outcomeBytes(1024))
-      const writer = new OutcomeWriter(log, board, 1024)
+      const writer = new OutcomeWriter(log, board, 1024, noMetrics)
       const stream = new OutputStream('a', 0, 1, true)
       writer.output(stream, 'before', liar, 1, undefined)
       writer.output(stream, liar, 'behind', 2, undefined)
@@ -49,6 +52,7 @@ test('OutcomeWriter refuses what only looks like bytes', () => {
     new ArrayBuffer(outcomeBytes(1024)),
     new Board(new ArrayBuffer(controlBytes)),
     1024,
+    noMetrics,
   )
   const stream = new OutputStream('a', 0, 1, true)
   for (const fake of [Object.create(Uint8Array.prototype), new Proxy(new Uint8Array(3), {})])

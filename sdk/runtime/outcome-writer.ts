@@ -9,15 +9,21 @@
 import { checkRecordSize, frameBytesAimed, keyBytesMax, recordHeaderBytes } from '../frame.ts'
 import type { Data } from '../function.ts'
 import { murmur3 } from '../hash.ts'
+import type { MetricKind } from '../user-metrics.ts'
 import type { Board } from './board.ts'
 import { runtimeError } from './errors.ts'
 import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, reportBytesMax } from './layout.ts'
+import type { MetricNames } from './metric-names.ts'
 import { Bytes, copyBytes, lengthOf } from './primordials.ts'
 import { utf8Write } from './utf8.ts'
 
 /** Bytes below which copying one by one beats a call. Measured: runner/isolate/bench.ts. */
 const copiedByHandMax = 48
 const two32 = 2 ** 32
+
+/** A 64-bit float as two words. */
+const float = new Float64Array(1)
+const floatWords = new Int32Array(float.buffer)
 
 /** An output stream, and where its records go. */
 export class OutputStream {
@@ -57,15 +63,17 @@ export class OutcomeWriter {
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
   readonly #outputBytesPerRecord: number
+  readonly #metrics: MetricNames
   /** Where the record at hand begins, and where the next entry goes. */
   #mark = 0
   #end = 0
 
-  constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number) {
+  constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number, metrics: MetricNames) {
     this.#board = board
     this.#words = new Int32Array(memory)
     this.#bytes = new Uint8Array(memory)
     this.#outputBytesPerRecord = outputBytesPerRecord
+    this.#metrics = metrics
   }
 
   /** Starts an empty log. */
@@ -125,11 +133,31 @@ export class OutcomeWriter {
     return at + length
   }
 
+  /**
+   * Appends what was counted or observed.
+   * @throws {CodedError} ERR_METRIC or ERR_OUTPUT_TOO_LARGE; then nothing is appended.
+   */
+  metric(kind: MetricKind, name: string, value: number): void {
+    const id = this.#metrics.idOf(name, kind)
+    const at = this.#end
+    if (at + 12 > this.#mark + this.#outputBytesPerRecord) throw this.#beyond(`${kind} '${name}'`)
+    float[0] = value
+    const words = this.#words
+    words[at >> 2] = entryKind.metric | (id << 8)
+    words[(at >> 2) + 1] = floatWords[0]!
+    words[(at >> 2) + 2] = floatWords[1]!
+    this.#end = at + 12
+  }
+
   #tooMuch(stream: OutputStream): Error {
+    return this.#beyond(`produce to '${stream.name}'`)
+  }
+
+  #beyond(attempted: string): Error {
     const most = this.#outputBytesPerRecord
     return runtimeError(
       'ERR_OUTPUT_TOO_LARGE',
-      `Cannot produce to '${stream.name}': one callback may produce ${most} bytes in all (limits.outputBytesPerRecord)`,
+      `Cannot ${attempted}: one callback may produce ${most} bytes in all (limits.outputBytesPerRecord)`,
     )
   }
 

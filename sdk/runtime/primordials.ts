@@ -37,6 +37,7 @@ export function append<T>(list: T[], item: T): void {
 }
 
 export const { fromCharCode } = String
+export const { isFinite: isFiniteNumber } = Number
 
 /** `String.fromCharCode(...codes)`; at most some thousands. */
 export function stringOf(codes: ArrayLike<number>): string {

@@ -12,6 +12,7 @@ import type {
   LifecycleContext,
   List,
   ListOptions,
+  Metrics,
   ProduceOptions,
   StateOptions,
   Value,
@@ -22,7 +23,7 @@ import { partKind } from './arena/index.ts'
 import { runtimeError } from './errors.ts'
 import type { KeyedState } from './keyed-state.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
-import { fromJson } from './primordials.ts'
+import { fromJson, isFiniteNumber } from './primordials.ts'
 import type { Cursor } from './record.ts'
 import type { Seam } from './seam.ts'
 import type { Timer, Timers } from './timers.ts'
@@ -161,11 +162,13 @@ export class Lifecycle implements LifecycleContext {
 
 /** The context of `processRecord` and `processTimer`. */
 export class FunctionContext extends Lifecycle implements Context {
+  readonly metrics: Metrics
   readonly #scope: Scope
 
   constructor(scope: Scope) {
     super(scope.workshop.seam)
     this.#scope = scope
+    this.metrics = new ScopeMetrics(scope)
   }
 
   produceRecord(stream: string, key: Data, value: Data, options?: ProduceOptions): void {
@@ -254,6 +257,33 @@ export class FunctionContext extends Lifecycle implements Context {
     const { state } = live(this.#scope, 'delete a timer')
     checkTimer('delete a timer', key, timeMs)
     return state.timers.delete(key, timeMs)
+  }
+}
+
+class ScopeMetrics implements Metrics {
+  readonly #scope: Scope
+
+  constructor(scope: Scope) {
+    this.#scope = scope
+  }
+
+  count(name: string, by = 1): void {
+    const { writer } = live(this.#scope, 'count').workshop
+    if (!(isFiniteNumber(by) && by >= 0)) {
+      throw runtimeError(
+        'ERR_ARGUMENT',
+        `Cannot count '${String(name)}': by ${String(by)}, not a number from 0`,
+      )
+    }
+    writer.metric('count', name, by)
+  }
+
+  observe(name: string, value: number): void {
+    const { writer } = live(this.#scope, 'observe').workshop
+    if (!isFiniteNumber(value)) {
+      throw runtimeError('ERR_ARGUMENT', `Cannot observe '${String(name)}': ${String(value)} is not a number`)
+    }
+    writer.metric('observe', name, value)
   }
 }
 

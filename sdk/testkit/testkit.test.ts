@@ -54,6 +54,24 @@ test('testKit runs records and timers at once and shows what they did', () => {
   assert.equal(kit.nowMs(), start + 1000)
 })
 
+test('testKit answers what was counted and observed, which a callback that throws has not (I3)', () => {
+  const kit = testKit({
+    metadata: { name: 'f', istreams: { in: groupBy }, onError: 'skip' },
+    processRecord({ metrics }, record) {
+      metrics.count('records')
+      metrics.count('bytes', record.value.length)
+      metrics.observe('length', record.value.length)
+      if (record.text() === 'bad') throw new Error('bad')
+      metrics.observe('length', -1.5)
+    },
+  })
+  for (const value of ['four', 'bad', 'sixsix']) kit.send('in', 'k', value)
+  assert.equal(kit.counted('records'), 2)
+  assert.equal(kit.counted('bytes'), 10)
+  assert.deepEqual(kit.observed('length'), [4, -1.5, 6, -1.5])
+  assert.equal(kit.counted('nothing'), 0)
+})
+
 test('testKit throws what the callback threw under `fail`, leaves no trace of the record, and refuses to go on', () => {
   const boom = new Error('boom')
   const kit = testKit({

@@ -18,6 +18,7 @@ import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
 import { Engine } from '../runtime/engine.ts'
 import { control, controlBytes, outcomeBytes } from '../runtime/layout.ts'
+import { MetricNames, metricNamesBytes, readMetricName } from '../runtime/metric-names.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from '../runtime/outcome-writer.ts'
 import { inputOf } from '../runtime/record.ts'
@@ -56,6 +57,8 @@ class Kit implements TestKit {
   readonly #input = inputOf(new ArrayBuffer(inputBytes))
   readonly #log: Uint8Array<ArrayBuffer>
   readonly #writer: OutcomeWriter
+  readonly #metricNames = new Uint8Array(metricNamesBytes)
+  readonly #metrics: { readonly name: string; readonly value: number }[] = []
   #inputs: readonly string[] = []
   #streams: readonly OutputStream[] = []
   #engine: Engine
@@ -70,7 +73,8 @@ class Kit implements TestKit {
     this.#partitions = options.partitions ?? 16
     const outputBytes = options.outputBytesPerRecord ?? outputBytesDefault
     this.#log = new Uint8Array(outcomeBytes(outputBytes))
-    this.#writer = new OutcomeWriter(this.#log.buffer, this.#board, outputBytes)
+    const names = new MetricNames(this.#metricNames.buffer)
+    this.#writer = new OutcomeWriter(this.#log.buffer, this.#board, outputBytes, names)
     this.#seam = {
       function: checkDefinition(definition).metadata.name,
       version: options.version ?? 1,
@@ -134,6 +138,14 @@ class Kit implements TestKit {
 
   errors(): SeenError[] {
     return [...this.#errors]
+  }
+
+  counted(name: string): number {
+    return this.observed(name).reduce((sum, value) => sum + value, 0)
+  }
+
+  observed(name: string): number[] {
+    return this.#metrics.filter((metric) => metric.name === name).map(({ value }) => value)
   }
 
   settled(): Promise<void> {
@@ -262,6 +274,9 @@ class Kit implements TestKit {
       if (entry.kind === 'report') {
         this.#errors.push({ error: this.#thrown, reaction: entry.reaction, attempts: entry.attempts })
         if (entry.reaction === 'fail') this.#untold = { error: this.#thrown }
+      } else if (entry.kind === 'metric') {
+        const { name } = readMetricName(this.#metricNames, entry.id)!
+        this.#metrics.push({ name, value: entry.value })
       } else if (entry.kind === 'output') {
         const { key, value, timeMs } = entry.record
         const stream = this.#streams[entry.stream]!.name

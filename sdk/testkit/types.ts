@@ -72,6 +72,10 @@ export interface TestKit {
   /** The timers that are set, earliest first. */
   timers(): SeenTimer[]
   errors(): SeenError[]
+  /** What was counted under a name with `ctx.metrics.count`: the sum; 0 if nothing was. */
+  counted(name: string): number
+  /** The values that were given to `ctx.metrics.observe` under a name, in their order. */
+  observed(name: string): number[]
   /**
    * Waits until no callback is pending.
    * @throws What an asynchronous callback rejected with, under the policy `fail`.

@@ -13,7 +13,7 @@ const attempts = new Map<string, number>()
 export default defineFunction({
   metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'], onError: ${onError} },
   processRecord(ctx, record) {
-    ctx.produceRecord('${name}-out', record.key, record.text())
+    ctx.produceRecord('${name}-out', record.key, record.text()); ctx.metrics.count('seen'); ctx.metrics.observe('value', Number(record.text()))
     if (Number(record.text()) % 1000 === 999) throw new RangeError('poison ' + record.text())
   },
 })
@@ -53,6 +53,26 @@ for (const [name, onError, reason] of [
     )
     assert.equal(out.records.length, records - poison)
     assert.equal(detail.errors, poison)
+    assert.deepEqual(
+      detail.metrics.map((metric) => [metric.name, metric.kind === 'count' ? metric.sum : metric.count]),
+      [
+        ['seen', records - poison],
+        ['value', records - poison],
+      ],
+      'what threw has counted nothing (I3)',
+    )
+    assert.match((await platform.cli(['fn', 'inspect', name])).stdout, /METRIC +COUNT +MEAN.*\nseen +9990\n/)
+    const scraped = await (await fetch(detail.instances[0]!.metricsUrl!)).text()
+    const labels = `function="${name}",instance="${name}-0",metric=`
+    assert.ok(
+      scraped.includes(`concord_function_count_total{${labels}"seen"} ${records - poison}\n`),
+      scraped,
+    )
+    assert.match(
+      scraped,
+      /concord_function_observed_bucket\{.*le="2000".*\} 1999\n/,
+      'the poison of 0 to 2000 is two; 0 counts',
+    )
     assert.match(detail.instances[0]!.lastError!.at ?? '', new RegExp(`${name}\\.ts:8:`))
 
     if (reason !== 'deadLettered') return
