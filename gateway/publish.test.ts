@@ -124,15 +124,15 @@ test('Publish of length-prefixed bytes takes them however they are cut', async (
   }
 })
 
-test('Publish spreads records without a key over the partitions, but not on a keyed stream', async () => {
+test('Publish spreads records without a key where a function wants that, and only there', async () => {
   await makeStream('spread', { partitions: 4 })
+  const shuffled = sourceOf('shuffler', ['spread'], []).replaceAll('groupBy', 'shuffle')
+  assert.equal((await platform.call('POST', '/v1/functions', { body: shuffled })).status, 200)
+  startOwner(platform.wire, 'shuffler', 'spread', 4)
   const seen = await watch('spread')
   for (let i = 0; i < 8; i++) await publish('spread', `{"value":"${i}"}`)
   await until('all passed', () => seen.length === 8)
-  assert.deepEqual(
-    seen.map(({ partition }) => partition),
-    [0, 1, 2, 3, 0, 1, 2, 3],
-  )
+  assert.deepEqual(seen.map(({ partition }) => partition).sort(), [0, 0, 1, 1, 2, 2, 3, 3])
 
   assert.equal(
     (await platform.call('POST', '/v1/functions', { body: sourceOf('reader', ['keyed'], []) })).status,

@@ -215,7 +215,7 @@ export class Host {
       wire,
       namespace: environment.namespace,
       clock,
-      assignment: functionOf(this.#assignment, newest),
+      assignment: functionOf(this.#assignment, newest), // its streams may have changed since the isolate was made
       instance: newest,
       isolate,
       ...{ keeper, metrics },

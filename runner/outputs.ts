@@ -15,3 +15,9 @@ export function outputsOf(
     }),
   )
 }
+
+/** Whether an output that was spread over partitions goes by key from now on. */
+export function isRegrouped(before: FunctionAssignment, after: FunctionAssignment): boolean {
+  const [spread, now] = [outputsOf(before), outputsOf(after)]
+  return Object.entries(now).some(([name, { keyed }]) => keyed && spread[name]?.keyed === false)
+}

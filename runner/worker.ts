@@ -31,7 +31,7 @@ import { type Ending, endingOf, reasonOf, supersededBy } from './ending.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
 import type { BatchResult } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
-import { outputsOf } from './outputs.ts'
+import { isRegrouped, outputsOf } from './outputs.ts'
 import { lacking, type PartitionsByStream } from './partitions.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
@@ -98,13 +98,15 @@ export class Worker {
 
   /** Takes a newer assignment of the same version: streams and, with a higher epoch, other partitions. */
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
-    this.#assignment = assignment
-    this.#setStreams(assignment)
-    this.#options.isolate.setOutputs(outputsOf(assignment))
-    if (instance.epoch <= this.#instance.epoch) return this.#wake()
+    // Who groups a stream from now on must not get what was spread: outputs of the batch at hand leave before it is known.
+    const atOnce = !isRegrouped(this.#assignment, assignment)
+    if (atOnce) this.#setStreams(assignment)
+    if (atOnce && instance.epoch <= this.#instance.epoch) return this.#wake()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#change = async () => {
       this.#change = undefined
+      if (!atOnce) this.#setStreams(assignment)
+      if (instance.epoch <= this.#instance.epoch) return resolve()
       const gone = lacking(this.#instance.partitions, instance.partitions)
       const come = lacking(instance.partitions, this.#instance.partitions)
       this.#instance = instance
@@ -440,6 +442,8 @@ export class Worker {
   }
 
   #setStreams(assignment: FunctionAssignment): void {
+    this.#assignment = assignment
+    this.#options.isolate.setOutputs(outputsOf(assignment))
     for (const descriptor of Object.values(assignment.streams)) this.#producer.setStream(descriptor)
   }
 

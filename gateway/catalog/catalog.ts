@@ -6,7 +6,7 @@
  *   C2. After `refresh` it holds all that was in the store when `refresh` was called: a caller reads its own writes.
  * @module
  */
-import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import { isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import {
   type FunctionDocument,
   paths,
@@ -161,7 +161,7 @@ export function descriptorOf(view: CatalogView, stream: Stream): StreamDescripto
   return {
     name: stream.name,
     partitions: stream.document.partitions,
-    keyed: inputs.some(({ input }) => input.grouping === 'groupBy'),
+    keyed: isKeyed(inputs.map(({ input }) => input.grouping)),
     consumers: [
       ...inputs.map(({ name, input }) => ({ name, backPressure: input.backPressure })),
       ...stream.followers.map((id) => ({ name: followerName(id), backPressure: 'block' as const })),

@@ -103,6 +103,26 @@ test('Consumer calls onSuperseded when a higher epoch claims its partition, and 
   assert.deepEqual(heard, [1, 2])
 })
 
+test('Producer gives nothing that was spread to a consumer that groups by key', () => {
+  const net = new SimNet()
+  const producer = new Producer({
+    ...{
+      wire: net.connect(),
+      namespace: 'n',
+      origin: originOf('n', 'p', 0),
+      epoch: 1,
+      clock: new ManualClock(),
+    },
+  })
+  const [spread, groups] = ['spread', 'groups'].map((name) => ({ name, backPressure: 'block' as const }))
+  producer.setStream({ ...stream, keyed: false, consumers: [spread!] })
+  producer.send('s', 0, frameOf([record(0, 0), record(0, 1)]), 2) // held: nobody has given credit
+  producer.setStream({ ...stream, keyed: true, consumers: [groups!, spread!] })
+  producer.send('s', 0, frameOf([record(0, 2)]), 1)
+  const sent = (name: string) => producer.ledger().find(({ consumer }) => consumer === name)?.sent
+  assert.deepEqual([sent('spread'), sent('groups')], [3, 1])
+})
+
 test('Producer is writable again only when its stream is read', async () => {
   const bench = new Bench(1, 4000)
   while (bench.producers[0]!.producer.writable('s')) bench.send(0, 0, 40)

@@ -127,8 +127,14 @@ export class OutPartition {
     return blocking.every((channel) => Math.max(channel.position, channel.accepted) >= mark)
   }
 
-  /** Takes the consumers that the topology names. A new one starts at the first record not sent yet. */
-  setConsumers(consumers: readonly { readonly name: string; readonly blocking: boolean }[]): boolean {
+  /**
+   * Takes the consumers that the topology names.
+   * @param from Where a new one starts: at the first record not sent yet, or behind all that was taken so far.
+   */
+  setConsumers(
+    consumers: readonly { readonly name: string; readonly blocking: boolean }[],
+    from: 'unsent' | 'next' = 'unsent',
+  ): boolean {
     let added = false
     const named = new Set(consumers.map((c) => c.name))
     for (const channel of [...this.#channels.values()]) {
@@ -139,7 +145,7 @@ export class OutPartition {
       const channel = this.#channels.get(name)
       if (channel !== undefined) channel.blocking = blocking
       else {
-        this.#channels.set(name, this.#open(name, blocking))
+        this.#channels.set(name, this.#open(name, blocking, from))
         added = true
       }
     }
@@ -249,8 +255,8 @@ export class OutPartition {
     return this.#base + this.#frames.length
   }
 
-  #open(consumer: string, blocking: boolean): Channel {
-    const held = this.#frames[this.#cursor - this.#base]
+  #open(consumer: string, blocking: boolean, from: 'unsent' | 'next'): Channel {
+    const held = from === 'unsent' ? this.#frames[this.#cursor - this.#base] : undefined
     // After a rewind the cursor stands on frames that were sent before: those are not for a newcomer.
     const position = Math.max(this.#sentHigh, held?.sequence ?? this.#next)
     return {

@@ -107,9 +107,10 @@ export class Producer {
           `Cannot change stream '${descriptor.name}' from ${stream.descriptor.partitions} to ${descriptor.partitions} partitions while it is written`,
         )
       }
+      const regrouped = descriptor.keyed && !stream.descriptor.keyed // what is held was spread: not for who groups it
       stream.descriptor = descriptor
       for (const partition of stream.partitions)
-        if (partition !== undefined) this.#setConsumers(partition, descriptor)
+        if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
     }
     this.#listenForClaims()
     if (stream === undefined) return
@@ -266,11 +267,12 @@ export class Producer {
     return made
   }
 
-  #setConsumers(out: OutPartition, descriptor: StreamDescriptor): void {
-    const added = out.setConsumers(
-      descriptor.consumers.map((c) => ({ name: c.name, blocking: c.backPressure === 'block' })),
-    )
-    if (added) this.#beacons.send(out)
+  #setConsumers(out: OutPartition, descriptor: StreamDescriptor, from?: 'unsent' | 'next'): void {
+    const consumers = descriptor.consumers.map((c) => ({
+      name: c.name,
+      blocking: c.backPressure === 'block',
+    }))
+    if (out.setConsumers(consumers, from)) this.#beacons.send(out)
   }
 
   #buffered(stream: OutStream): number {

@@ -21,9 +21,19 @@ export interface ConsumerDescriptor {
 export interface StreamDescriptor {
   readonly name: string
   readonly partitions: number
-  /** True if any consumer groups by key: then all records go by the key's hash. */
+  /** True: all records go by the key's hash (`isKeyed`). */
   readonly keyed: boolean
   readonly consumers: readonly ConsumerDescriptor[]
+}
+
+const spreading: ReadonlySet<Grouping> = new Set(['shuffle', 'roundRobin', 'local'])
+
+/**
+ * Whether a stream that functions read with these groupings is partitioned by key: if any groups by it, or none wants it
+ * spread. So whoever follows a stream that no function reads sees the records of a key in their order.
+ */
+export function isKeyed(groupings: readonly Grouping[]): boolean {
+  return groupings.includes('groupBy') || !groupings.some((grouping) => spreading.has(grouping))
 }
 
 export interface InstanceAssignment {

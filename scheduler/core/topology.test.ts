@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Grouping } from '../../sdk/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import { describeStreams, streamsOf } from './topology.ts'
 
@@ -26,9 +27,26 @@ test('describeStreams knows partitions, keys and consumers, followers among them
   assert.deepEqual(streams.get('verdicts'), {
     name: 'verdicts',
     partitions: 16,
-    keyed: false,
+    keyed: true,
     consumers: [{ name: 'follower.x1', backPressure: 'block' }],
   })
+})
+
+test('describeStreams spreads a stream over partitions only where a function wants that, and none groups it', () => {
+  const keyed = (...groupings: readonly Grouping[]) => {
+    const manifests = groupings.map((grouping, i) =>
+      manifest({ name: `f${i}`, istreams: { s: { grouping } } }),
+    )
+    return describeStreams({
+      ...{ manifests, streams: new Map([['s', { partitions: 4 }]]), followers: new Map() },
+    }).get('s')?.keyed
+  }
+  assert.equal(keyed(), true, 'nobody reads it: who follows it sees the records of a key in order')
+  assert.equal(keyed('broadcast'), true)
+  assert.equal(keyed('explicit'), true)
+  assert.equal(keyed('shuffle'), false)
+  assert.equal(keyed('broadcast', 'roundRobin'), false)
+  assert.equal(keyed('shuffle', 'groupBy'), true)
 })
 
 test('describeStreams counts a function that changes versions once, the wanted one first', () => {

@@ -5,8 +5,9 @@
  * old one may own a partition, its stream waits for it.
  * @module
  */
-import type { ConsumerDescriptor, StreamDescriptor } from '../../infra/control/messages.ts'
+import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import type { StreamDocument } from '../../infra/store/index.ts'
+import type { Grouping } from '../../sdk/index.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 
 export interface TopologyInput {
@@ -30,11 +31,11 @@ export function describeStreams(input: TopologyInput): Map<string, StreamDescrip
 
 function describeStream(name: string, input: TopologyInput): StreamDescriptor {
   const consumers = new Map<string, ConsumerDescriptor>()
-  let keyed = false
+  const groupings: Grouping[] = []
   for (const manifest of input.manifests) {
     const consumed = manifest.istreams[name]
     if (consumed === undefined) continue
-    keyed ||= consumed.grouping === 'groupBy'
+    groupings.push(consumed.grouping)
     if (!consumers.has(manifest.name)) {
       consumers.set(manifest.name, { name: manifest.name, backPressure: consumed.backPressure })
     }
@@ -45,7 +46,7 @@ function describeStream(name: string, input: TopologyInput): StreamDescriptor {
   return {
     name,
     partitions: input.streams.get(name)?.partitions ?? partitionsDefault,
-    keyed,
+    keyed: isKeyed(groupings),
     consumers: [...consumers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
   }
 }
