@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cgroup, isAlive, type ProcessIdentity, signalGroup, TaskFolder } from './agent/index.ts'
+import { agentDirs } from './fleet.ts'
 
 const pollMs = 10
 /** How long the kernel may take over a SIGKILL, and a shim over what comes after. */
@@ -18,11 +19,13 @@ const killMs = 5_000
  */
 export async function endTasks(stateDir: string, graceMs: number): Promise<number> {
   const deadlineMs = Date.now() + graceMs
-  const living = TaskFolder.all(stateDir).filter((folder) => {
-    if (folder.exit !== undefined) return false
-    folder.killDeadlineMs = deadlineMs
-    return !folder.claim() && processesOf(folder).length > 0
-  })
+  const living = agentDirs(stateDir)
+    .flatMap(TaskFolder.all)
+    .filter((folder) => {
+      if (folder.exit !== undefined) return false
+      folder.killDeadlineMs = deadlineMs
+      return !folder.claim() && processesOf(folder).length > 0
+    })
   await Promise.all(living.map((folder) => endTask(folder, graceMs)))
   return living.length
 }

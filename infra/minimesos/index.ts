@@ -1,2 +1,3 @@
 export { endTasks } from './end-tasks.ts'
-export { type Minimesos, type MinimesosOptions, startMinimesos } from './minimesos.ts'
+export { type AgentCondition, type AgentOrder, type AgentSeen, agentOrders } from './fleet.ts'
+export { type AgentSpec, type Minimesos, type MinimesosOptions, startMinimesos } from './minimesos.ts'

@@ -7,11 +7,13 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
+import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
-import { type MinimesosOptions, startMinimesos } from './minimesos.ts'
+import { type AgentSpec, type MinimesosOptions, startMinimesos } from './minimesos.ts'
 
 const usage = `usage: minimesos --state DIR (--credentials FILE | --no-credentials)
-  [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v] [--offer-timeout-ms N]`
+  [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v] [--offer-timeout-ms N]
+  [--agents FILE] [--agent-timeout-ms N]`
 
 const log = pino(
   { name: 'minimesos', level: process.env['CONCORD_LOG_LEVEL'] ?? 'info' },
@@ -56,6 +58,8 @@ function readFlags(args: string[]): MinimesosOptions {
     ...optional('hostname', flags.hostname),
     ...optional('attributes', flags.attributes),
     ...optional('offerTimeoutMs', count('offer-timeout-ms', flags['offer-timeout-ms'])),
+    ...optional('agentTimeoutMs', count('agent-timeout-ms', flags['agent-timeout-ms'])),
+    ...optional('agents', flags.agents === undefined ? undefined : readAgents(flags.agents)),
   }
 }
 
@@ -75,6 +79,8 @@ function parse(args: string[]) {
         hostname: text,
         attributes: text,
         'offer-timeout-ms': text,
+        'agent-timeout-ms': text,
+        agents: text,
       },
     }).values
   } catch (error) {
@@ -86,6 +92,30 @@ function count(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   if (!/^\d+(\.\d+)?$/.test(text)) throw bad(`--${flag} must be a number, not '${text}'`)
   return Number(text)
+}
+
+/** A JSON array of agents: `[{"name": "agent-1", "cpus": 2, "memMib": 1024, "attributes": "zone:a;rack:r1"}]`. */
+function readAgents(path: string): AgentSpec[] {
+  const expected = `Cannot read agents from ${path}: expected [{"name": "agent-1", "cpus": …, "memMib": …, "attributes": "zone:a"}, …]`
+  const amount = z.number().positive().optional()
+  const schema = z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'a name is lower-case letters, digits and dashes'),
+        cpus: amount,
+        memMib: amount,
+        diskMib: amount,
+        attributes: z.string().optional(),
+      }),
+    )
+    .min(1)
+    .refine((all) => new Set(all.map((each) => each.name)).size === all.length, 'names are unique')
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8'))) as AgentSpec[]
+  } catch (error) {
+    const why = error instanceof z.ZodError ? error.issues[0]?.message : (error as Error).message
+    throw bad(`${expected}: ${why}`)
+  }
 }
 
 function readCredentials(path: string): { principal: string; secret: string } {

@@ -1,5 +1,5 @@
 /**
- * minimesos: a Mesos master and one agent in one process, on loopback, for one machine.
+ * minimesos: a Mesos master and its agents, one or several, in one process, on loopback, for one machine.
  *
  * It speaks the v1 scheduler API as a real master does, so that the scheduler has one way to talk to a cluster. Tasks
  * are child processes that outlive it.
@@ -13,7 +13,7 @@ import { resolve } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { CodedError } from '../../sdk/errors.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { Agent } from './agent/index.ts'
+import { agentDir, Fleet } from './fleet.ts'
 import { type Credentials, createMasterServer, Master } from './master/index.ts'
 import { lockState } from './state-lock.ts'
 import { parseAttributes, resources } from './wire/index.ts'
@@ -28,6 +28,10 @@ export interface MinimesosOptions {
   readonly stateDir: string
   /** Absent: whoever reaches the port may run commands. */
   readonly credentials?: Credentials
+  /** Several agents, each with a name of its own. Absent: one, as the options below say. */
+  readonly agents?: readonly AgentSpec[]
+  /** How long an agent may be silent before the master calls it unreachable; default 75 s. */
+  readonly agentTimeoutMs?: number
   /** What the agent offers; by default all cpus, 75 % of the memory and the free disk. */
   readonly cpus?: number
   readonly memMib?: number
@@ -41,8 +45,19 @@ export interface MinimesosOptions {
   readonly log?: Logger
 }
 
+/** One of several agents; what is not said is as the options say. */
+export interface AgentSpec {
+  /** Of its folder, and its hostname. */
+  readonly name: string
+  readonly cpus?: number
+  readonly memMib?: number
+  readonly diskMib?: number
+  readonly attributes?: string
+}
+
 export interface Minimesos {
   readonly url: string
+  readonly fleet: Fleet
   /** Ends it and leaves its tasks alive. */
   close(): Promise<void>
 }
@@ -54,33 +69,42 @@ export async function startMinimesos(options: MinimesosOptions): Promise<Minimes
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const unlock = lockState(stateDir)
   let master: Master | undefined
-  let agent: Agent | undefined
+  const fleet = new Fleet()
   const server = createMasterServer({
     master: () => master,
+    fleet,
     clock,
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
   })
   const close = async (): Promise<void> => {
     master?.close()
-    agent?.close()
+    fleet.close()
     await stop(server)
     unlock()
   }
   try {
     const port = await listen(server, options.port)
-    agent = new Agent({
-      stateDir,
-      hostname: options.hostname ?? hostname(),
-      attributes: parseAttributes(options.attributes ?? ''),
-      total: offered(options, stateDir),
-      endpoint: `127.0.0.1:${port}`,
-      clock,
-      log,
-    })
-    const { offerTimeoutMs } = options
-    const timeout = offerTimeoutMs === undefined ? {} : { offerTimeoutMs }
-    master = new Master({ stateDir, agents: [agent], port, clock, log, ...timeout })
-    return { url: `http://127.0.0.1:${port}`, close }
+    for (const spec of options.agents ?? [undefined]) {
+      const dir = spec === undefined ? stateDir : agentDir(stateDir, spec.name)
+      mkdirSync(dir, { recursive: true, mode: 0o700 })
+      fleet.add(spec?.name ?? 'agent', {
+        stateDir: dir,
+        hostname: spec?.name ?? options.hostname ?? hostname(),
+        attributes: parseAttributes(spec?.attributes ?? options.attributes ?? ''),
+        total: offered({ ...options, ...spec }, stateDir),
+        endpoint: `127.0.0.1:${port}`,
+        clock,
+        log,
+      })
+    }
+    const { offerTimeoutMs, agentTimeoutMs } = options
+    const timeouts = {
+      ...(offerTimeoutMs === undefined ? {} : { offerTimeoutMs }),
+      ...(agentTimeoutMs === undefined ? {} : { agentTimeoutMs }),
+    }
+    master = new Master({ stateDir, agents: fleet.agents, port, clock, log, ...timeouts })
+    fleet.serve(master)
+    return { url: `http://127.0.0.1:${port}`, fleet, close }
   } catch (error) {
     await close()
     throw error

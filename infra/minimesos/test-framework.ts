@@ -23,6 +23,7 @@ export interface OfferSeen {
     readonly role?: string
     readonly allocation_info: { readonly role: string }
   }[]
+  readonly hostname: string
   readonly attributes?: readonly unknown[]
 }
 

@@ -4,7 +4,7 @@
  *   A1. Tasks outlive the agent; the next one on the same state folder takes up the living and reports the ended.
  *   A2. An agent keeps its id for as long as its state folder.
  *
- * It knows nothing of offers. A master may have several; the one of `concord up` has one.
+ * It knows nothing of offers. A master may have several (fleet.ts); that of `concord up` has one.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -126,6 +126,12 @@ export class Agent {
   close(): void {
     this.#cancelSweep?.()
     for (const task of this.#tasks.values()) task.close()
+  }
+
+  /** Ends the agent and its tasks at once, as when its machine loses power. */
+  crash(): void {
+    this.#cancelSweep?.()
+    for (const task of this.#tasks.values()) task.crash()
   }
 
   #recover(): void {

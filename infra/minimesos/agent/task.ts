@@ -48,6 +48,7 @@ const shutdownGraceMs = 5_000
 /** How long a shim may take from claiming its task to writing who it is. */
 const claimMs = 2_000
 const commandStartRetryMs = 5
+const crashAgainMs = 100
 
 /** What a task needs of its agent. */
 export interface TaskHost {
@@ -251,6 +252,18 @@ export class Task {
     this.#fetching.abort()
     this.#updates.close()
     this.#cancelKill()
+  }
+
+  /** Its machine dies: lets go of it, and no process of it is left. */
+  crash(): void {
+    this.close()
+    const kill = (): void => {
+      for (const leader of [this.#folder.shim, this.#folder.command])
+        if (leader !== undefined) signalGroup(leader, 'SIGKILL')
+    }
+    if (this.#stage !== 'running') return
+    kill()
+    this.#host.clock.after(crashAgainMs, kill) // the shim may have been about to start the command
   }
 
   #run(): void {

@@ -37,7 +37,8 @@ interface Filter {
 }
 
 export interface AllocatorOptions {
-  readonly agents: readonly Agent[]
+  /** The connected ones. */
+  readonly agents: () => readonly Agent[]
   readonly frameworks: () => Iterable<Framework>
   readonly offerIdPrefix: string
   readonly clock: Clock
@@ -100,6 +101,14 @@ export class Allocator {
     this.allocateSoon()
   }
 
+  /** The agent is not there any more: takes back what was offered of it, and answers that. */
+  leaveAgent(agent: Agent): readonly Offer[] {
+    const offers = [...this.#offers.values()].filter((offer) => offer.agent === agent)
+    for (const offer of offers) this.#offers.delete(offer.id)
+    this.#dropFilters((filter) => filter.agent === agent)
+    return offers
+  }
+
   /** Offers what is free, as soon as what is being done now is done. */
   allocateSoon(): void {
     this.#scheduled ??= setImmediate(() => {
@@ -115,7 +124,7 @@ export class Allocator {
 
   #allocate(): void {
     const made = new Map<Framework, Offer[]>()
-    for (const agent of this.#options.agents) {
+    for (const agent of this.#options.agents()) {
       const free = this.#free(agent)
       if (scalar(free, 'cpus') < offerMin.cpus && scalar(free, 'mem') < offerMin.memMib) continue
       const taker = this.#takers().find(
@@ -144,7 +153,7 @@ export class Allocator {
   }
 
   #dominantShare(framework: Framework, role: string): number {
-    const { agents } = this.#options
+    const agents = this.#options.agents()
     const total = sum(agents.map((agent) => agent.total))
     const tasks = agents
       .flatMap((agent) => agent.tasks(framework.id))

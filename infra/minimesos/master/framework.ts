@@ -5,6 +5,15 @@
 import { type FrameworkInfo, has, rolesOf, type TaskState } from '../wire/index.ts'
 import type { EventStream } from './event-stream.ts'
 
+/** A framework that is not PARTITION_AWARE hears TASK_LOST instead. */
+const partitionStates: ReadonlySet<TaskState> = new Set([
+  'TASK_DROPPED',
+  'TASK_GONE',
+  'TASK_GONE_BY_OPERATOR',
+  'TASK_UNKNOWN',
+  'TASK_UNREACHABLE',
+])
+
 export class Framework {
   readonly id: string
   info: FrameworkInfo
@@ -34,8 +43,7 @@ export class Framework {
 
   /** The state in words that the framework knows. */
   told(state: TaskState): TaskState {
-    const partitionState = state === 'TASK_DROPPED' || state === 'TASK_GONE' || state === 'TASK_UNKNOWN'
-    return partitionState && !has(this.info, 'PARTITION_AWARE') ? 'TASK_LOST' : state
+    return partitionStates.has(state) && !has(this.info, 'PARTITION_AWARE') ? 'TASK_LOST' : state
   }
 
   /** Takes over what a new FrameworkInfo may change; a changed user or `checkpoint` is ignored, as a master does. */

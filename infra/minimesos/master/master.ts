@@ -11,28 +11,42 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../../clock.ts'
 import type { Agent, Task } from '../agent/index.ts'
-import { type Call, type CheckedCall, frameworkFault, has, type TaskStatus, toWire } from '../wire/index.ts'
+import {
+  type Call,
+  type CheckedCall,
+  frameworkFault,
+  has,
+  type TaskState,
+  type TaskStatus,
+  toWire,
+} from '../wire/index.ts'
 import { Acceptor } from './acceptor.ts'
+import { Agents } from './agents.ts'
 import { Allocator, type Offer } from './allocator.ts'
 import { type EventStream, heartbeatIntervalMs } from './event-stream.ts'
 import { Framework } from './framework.ts'
 import { afterLong } from './long-timer.ts'
 import { Registry } from './registry.ts'
-import { latestState, type Report, unknownTask } from './reports.ts'
+import { latestState, ofAgent, type Report, unknownTask } from './reports.ts'
 
 /** What a framework gets at least to come back after a restart of the master: Mesos's agent_reregister_timeout. */
 const recoveryMinMs = 600_000
 /** How many ids of removed frameworks are remembered: Mesos's max_completed_frameworks. */
 const removedMax = 50
+/** Mesos's agent_ping_timeout × max_agent_ping_timeouts. */
+const agentTimeoutDefaultMs = 75_000
 
 export interface MasterOptions {
   readonly stateDir: string
+  /** Those there from the start. */
   readonly agents: readonly Agent[]
   readonly port: number
   readonly clock: Clock
   readonly log: Logger
   /** Offers not answered by then are rescinded. Absent: never. */
   readonly offerTimeoutMs?: number
+  /** How long an agent may be silent before it is unreachable. */
+  readonly agentTimeoutMs?: number
 }
 
 export interface Answer {
@@ -46,6 +60,7 @@ const accepted: Answer = { status: 202 }
 export class Master {
   readonly #options: MasterOptions
   readonly #id = randomUUID()
+  readonly #agents: Agents
   readonly #registry: Registry
   readonly #allocator: Allocator
   readonly #acceptor: Acceptor
@@ -57,8 +72,9 @@ export class Master {
   constructor(options: MasterOptions) {
     this.#options = options
     this.#registry = new Registry(options.stateDir)
+    this.#agents = new Agents(options.clock, options.agentTimeoutMs ?? agentTimeoutDefaultMs)
     this.#allocator = new Allocator({
-      agents: options.agents,
+      agents: () => this.#agents.connected,
       frameworks: () => this.#frameworks.values(),
       offerIdPrefix: this.#id,
       clock: options.clock,
@@ -70,12 +86,82 @@ export class Master {
       report: (framework, report) => this.#report(framework, report),
     })
     this.#recover()
-    for (const agent of options.agents) {
-      agent.listen({
-        update: (frameworkId, status) => this.#send(this.#frameworks.get(frameworkId), status),
-        freed: () => this.#allocator.allocateSoon(),
-      })
+    for (const agent of options.agents) this.connect(agent)
+  }
+
+  /** An agent registers, for the first time or again. */
+  connect(agent: Agent): void {
+    const before = this.#agents.connect(agent)
+    agent.listen({
+      update: (frameworkId, status) => {
+        if (this.#agents.isConnected(agent)) this.#send(this.#frameworks.get(frameworkId), status)
+      },
+      freed: () => this.#allocator.allocateSoon(),
+    })
+    const owners = new Set(agent.tasks().map((task) => task.record.frameworkId))
+    for (const id of owners) {
+      const framework = this.#frameworks.get(id)
+      if (framework === undefined) agent.discard(id)
+      else if (before === 'unreachable')
+        this.#tell(framework, agent, 'REASON_AGENT_REREGISTERED', 'Unreachable agent re-reregistered')
+      if (framework?.stream !== undefined && before !== undefined) agent.resend(id)
     }
+    this.#allocator.allocateSoon()
+  }
+
+  /** The connection to an agent broke: it was killed, or cut off. */
+  disconnect(agent: Agent): void {
+    if (!this.#agents.isConnected(agent)) return
+    this.#agents.silence(agent, () => this.#unreachable(agent))
+    this.#rescindOf(agent)
+    for (const framework of this.#frameworks.values()) {
+      if (framework.info.checkpoint) continue
+      // Its executors end with the agent's connection.
+      const message = `Agent ${agent.hostname} disconnected`
+      this.#tell(framework, agent, 'REASON_AGENT_DISCONNECTED', message, 'TASK_LOST')
+      agent.discard(framework.id)
+    }
+  }
+
+  /** An operator says that it will never be back. @returns False if there is no such agent. */
+  markGone(agentId: string): boolean {
+    const agent = this.#agents.find(agentId)
+    if (agent === undefined) return false
+    for (const framework of this.#frameworks.values()) {
+      const aware = has(framework.info, 'PARTITION_AWARE')
+      const reason = aware ? 'REASON_AGENT_REMOVED_BY_OPERATOR' : 'REASON_AGENT_REMOVED'
+      this.#tell(framework, agent, reason, 'Agent has been marked gone', 'TASK_GONE_BY_OPERATOR')
+    }
+    this.#rescindOf(agent)
+    this.#agents.markGone(agent)
+    this.#fail(agent)
+    for (const framework of this.#frameworks.values()) agent.discard(framework.id)
+    return true
+  }
+
+  #unreachable(agent: Agent): void {
+    if (this.#closed) return
+    this.#options.log.warn({ agent: agent.id, hostname: agent.hostname }, 'agent unreachable')
+    for (const framework of this.#frameworks.values())
+      this.#tell(framework, agent, 'REASON_AGENT_REMOVED', 'health check timed out', 'TASK_UNREACHABLE')
+    this.#fail(agent)
+  }
+
+  /** Tells a framework of each of its tasks on an agent; by default what their state is. */
+  #tell(framework: Framework, agent: Agent, reason: string, message: string, state?: TaskState): void {
+    for (const task of agent.tasks(framework.id))
+      if (!task.ended) this.#report(framework, ofAgent(task, state ?? task.state, reason, message))
+  }
+
+  #rescindOf(agent: Agent): void {
+    for (const { framework, id } of this.#allocator.leaveAgent(agent))
+      framework.stream?.send('RESCIND', { offer_id: { value: id } })
+  }
+
+  /** Tells everybody that an agent is gone. */
+  #fail(agent: Agent): void {
+    for (const framework of this.#frameworks.values())
+      framework.stream?.send('FAILURE', { agent_id: { value: agent.id } })
   }
 
   /** SUBSCRIBE. What is wrong with a FrameworkInfo is told as an event on the stream that it asked for. */
@@ -100,7 +186,7 @@ export class Master {
       master_info: this.#masterInfo,
     })
     stream.startHeartbeats()
-    for (const agent of this.#options.agents) agent.resend(id)
+    for (const agent of this.#agents.connected) agent.resend(id)
     this.#allocator.allocateSoon()
     stream.onClose(() => this.#disconnected(framework, stream))
   }
@@ -127,9 +213,11 @@ export class Master {
       id: this.#id,
       pid: this.#masterInfo.pid,
       hostname: '127.0.0.1',
-      slaves: this.#options.agents.map((agent) => ({
+      slaves: this.#agents.all.map((agent) => ({
         id: agent.id,
         hostname: agent.hostname,
+        active: this.#agents.isConnected(agent),
+        attributes: agent.attributes,
         resources: Object.fromEntries(agent.total),
         used_resources: Object.fromEntries(agent.held),
       })),
@@ -157,6 +245,7 @@ export class Master {
   close(): void {
     this.#closed = true
     this.#allocator.close()
+    this.#agents.close()
     for (const framework of this.#frameworks.values()) framework.cancelRemoval()
   }
 
@@ -191,7 +280,9 @@ export class Master {
         break
       case 'ACKNOWLEDGE': {
         const { agent_id, task_id, uuid } = call.acknowledge!
-        this.#agent(agent_id.value)?.acknowledge(framework.id, task_id.value, uuid)
+        const agent = this.#agents.find(agent_id.value)
+        if (agent !== undefined && this.#agents.isConnected(agent))
+          agent.acknowledge(framework.id, task_id.value, uuid)
         break
       }
       case 'RECONCILE':
@@ -215,6 +306,7 @@ export class Master {
   #kill(framework: Framework, kill: NonNullable<Call['kill']>): void {
     const task = this.#find(framework, kill.task_id.value)
     if (task === undefined) return this.#reconcileOne(framework, kill.task_id.value, kill.agent_id?.value)
+    if (!this.#agents.connected.some((agent) => agent.id === task.record.info.agent_id.value)) return // G1
     const nanoseconds = kill.kill_policy?.grace_period?.nanoseconds
     task.kill({
       ...(nanoseconds === undefined ? {} : { graceMs: nanoseconds / 1e6 }),
@@ -230,8 +322,8 @@ export class Master {
 
   #reconcileOne(framework: Framework, taskId: string, agentId: string | undefined): void {
     const task = this.#find(framework, taskId)
-    const agentKnown = agentId !== undefined && this.#agent(agentId) !== undefined
-    this.#report(framework, task === undefined ? unknownTask(taskId, agentId, agentKnown) : latestState(task))
+    const reach = agentId === undefined ? undefined : this.#agents.reach(agentId)
+    this.#report(framework, task === undefined ? unknownTask(taskId, agentId, reach) : latestState(task))
   }
 
   #report(framework: Framework, report: Report): void {
@@ -311,7 +403,7 @@ export class Master {
   #remove(framework: Framework): void {
     framework.cancelRemoval()
     this.#detach(framework)?.end()
-    for (const agent of this.#options.agents) agent.discard(framework.id)
+    for (const agent of this.#agents.connected) agent.discard(framework.id) // the others when they are back
     this.#frameworks.delete(framework.id)
     this.#removed.add(framework.id)
     for (const id of [...this.#removed].slice(0, -removedMax)) this.#removed.delete(id)
@@ -319,17 +411,13 @@ export class Master {
     this.#options.log.info({ framework: framework.id }, 'framework removed')
   }
 
-  /** Waits for the frameworks of before; tasks whose framework is not known any more end. */
+  /** Waits for the frameworks of before. */
   #recover(): void {
-    const { agents, clock } = this.#options
+    const { clock } = this.#options
     for (const framework of this.#registry.load()) {
       this.#frameworks.set(framework.id, framework)
       const waitMs = Math.max(recoveryMinMs, (framework.info.failover_timeout ?? 0) * 1000)
       framework.cancelRemoval = afterLong(clock, waitMs, () => this.#remove(framework))
-    }
-    for (const agent of agents) {
-      const owners = new Set(agent.tasks().map((task) => task.record.frameworkId))
-      for (const id of owners) if (!this.#frameworks.has(id)) agent.discard(id)
     }
   }
 
@@ -337,12 +425,8 @@ export class Master {
     this.#registry.save(this.#frameworks.values())
   }
 
-  #agent(id: string): Agent | undefined {
-    return this.#options.agents.find((agent) => agent.id === id)
-  }
-
   #tasks(framework: Framework): readonly Task[] {
-    return this.#options.agents.flatMap((agent) => agent.tasks(framework.id))
+    return this.#agents.tasks(framework.id)
   }
 
   #find(framework: Framework, taskId: string): Task | undefined {

@@ -4,6 +4,7 @@
  */
 import type { Task } from '../agent/index.ts'
 import type { Operation, TaskInfo, TaskState, TaskStatus } from '../wire/index.ts'
+import type { Reach } from './agents.ts'
 
 /** A status that lacks only when it was said. */
 export type Report = Omit<TaskStatus, 'timestamp'>
@@ -25,12 +26,32 @@ export function latestState(task: Task): Report {
   }
 }
 
-/** `agentKnown`: the agent is here, and would know the task if there were one. */
-export function unknownTask(taskId: string, agentId: string | undefined, agentKnown: boolean): Report {
+/** What the master says of a task when something has become of its agent. */
+export function ofAgent(task: Task, state: TaskState, reason: string, message: string): Report {
+  return {
+    task_id: { value: task.id },
+    state,
+    message,
+    source: 'SOURCE_MASTER',
+    reason,
+    agent_id: task.record.info.agent_id,
+  }
+}
+
+const unknownStates = {
+  connected: ['TASK_GONE', 'unknown to the agent'],
+  silent: ['TASK_GONE', 'unknown to the agent'],
+  unreachable: ['TASK_UNREACHABLE', 'unreachable'],
+  gone: ['TASK_GONE_BY_OPERATOR', 'gone'],
+} as const
+
+/** `reach`: of its agent, if there is one of that id; it would know the task if there were one. */
+export function unknownTask(taskId: string, agentId: string | undefined, reach: Reach | undefined): Report {
+  const [state, what] = reach === undefined ? (['TASK_UNKNOWN', 'unknown'] as const) : unknownStates[reach]
   return {
     task_id: { value: taskId },
-    state: agentKnown ? 'TASK_GONE' : 'TASK_UNKNOWN',
-    message: `Reconciliation: Task is unknown${agentKnown ? ' to the agent' : ''}`,
+    state,
+    message: `Reconciliation: Task is ${what}`,
     source: 'SOURCE_MASTER',
     reason: 'REASON_RECONCILIATION',
     ...(agentId === undefined ? {} : { agent_id: { value: agentId } }),

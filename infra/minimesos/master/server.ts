@@ -26,6 +26,15 @@ export interface ServerOptions {
   readonly master: () => Master | undefined
   readonly clock: Clock
   readonly credentials?: Credentials
+  /** The agents, for who plays with them. */
+  readonly fleet: AgentOrders
+}
+
+/** What can be asked of agents from outside: not Mesos's, for one does that by their machines' power switch. */
+export interface AgentOrders {
+  list(): unknown
+  /** Undefined: there is none of that name. */
+  order(name: string, order: 'kill' | 'cut' | 'start'): string | undefined
 }
 
 export function createMasterServer(options: ServerOptions): Server {
@@ -48,6 +57,7 @@ function route(options: ServerOptions, request: IncomingMessage, response: Serve
       ? json(response, master.state)
       : undefined
   }
+  if (path.startsWith('/minimesos/agents')) return agents(options, request, response, path)
   if (!path.startsWith('/api/v1')) return answer(response, { status: 404, text: '404 Not Found.' })
   if (!authenticated(options, request, response, 'mesos-master-scheduler')) return
   const fault = headerFault(request)
@@ -55,14 +65,48 @@ function route(options: ServerOptions, request: IncomingMessage, response: Serve
   readBody(request, (body) => {
     if (typeof body !== 'string') return answer(response, body)
     // One letter wrong in the path, and a master takes the call for one of its operator API.
-    if (path !== '/api/v1/scheduler') {
-      return answer(response, {
-        status: 400,
-        text: "Failed to validate master::Call: Expecting 'type' to be present",
-      })
-    }
+    if (path !== '/api/v1/scheduler') return answer(response, operate(master, body))
     schedule(options, master, request, response, body)
   })
+}
+
+/** `GET /minimesos/agents` lists them, `POST /minimesos/agents/NAME/kill` (or `cut`, `start`) does that to one. */
+function agents(
+  options: ServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): void {
+  if (!authenticated(options, request, response, 'minimesos')) return
+  if (request.method === 'GET' && path === '/minimesos/agents') return json(response, options.fleet.list())
+  const [, name = '', order] = /^\/minimesos\/agents\/([^/]+)\/(kill|cut|start)$/.exec(path) ?? []
+  if (request.method !== 'POST' || order === undefined)
+    return answer(response, { status: 404, text: '404 Not Found.' })
+  const condition = options.fleet.order(decodeURIComponent(name), order as 'kill' | 'cut' | 'start')
+  if (condition === undefined) return answer(response, { status: 404, text: `There is no agent '${name}'` })
+  json(response, { name, condition })
+}
+
+/** The one call of Mesos's operator API that changes what frameworks see. */
+function operate(master: Master, body: string): Answer {
+  const call = parseJsonQuietly(body) as {
+    readonly type?: unknown
+    readonly mark_agent_gone?: { readonly agent_id?: { readonly value?: unknown } }
+  } | null
+  if (call?.type !== 'MARK_AGENT_GONE')
+    return { status: 400, text: "Failed to validate master::Call: Expecting 'type' to be present" }
+  const id = call.mark_agent_gone?.agent_id?.value
+  if (typeof id !== 'string')
+    return { status: 400, text: "Failed to validate master::Call: Expecting 'mark_agent_gone' to be present" }
+  return master.markGone(id) ? { status: 200 } : { status: 404, text: `Agent '${id}' is not known` }
+}
+
+function parseJsonQuietly(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return null
+  }
 }
 
 function schedule(

@@ -17,7 +17,7 @@ export async function start(t: TestContext, options: Partial<MinimesosOptions> =
   defer(t, () => minimesos.close())
   const subscribe = (more: Partial<Parameters<typeof TestFramework.subscribe>[1]> = {}) =>
     TestFramework.subscribe(t, { url: minimesos.url, ...more })
-  return { url: minimesos.url, clock, stateDir, subscribe }
+  return { url: minimesos.url, fleet: minimesos.fleet, clock, stateDir, subscribe }
 }
 
 /** True if no event of this type came before the master's answer to a question asked now. */

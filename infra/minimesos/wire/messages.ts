@@ -177,6 +177,8 @@ export type TaskState =
   | 'TASK_LOST'
   | 'TASK_DROPPED'
   | 'TASK_GONE'
+  | 'TASK_GONE_BY_OPERATOR'
+  | 'TASK_UNREACHABLE'
   | 'TASK_UNKNOWN'
 
 const terminalStates: ReadonlySet<TaskState> = new Set([

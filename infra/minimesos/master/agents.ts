@@ -1,0 +1,94 @@
+/**
+ * Agents: which there are, and what the master knows of each.
+ *
+ * connected → silent (its connection broke; it may be back at once) → unreachable (silent for too long) → connected …;
+ * or gone, for good, because an operator said so.
+ *
+ *   G1. Nothing is offered of an agent that is not connected, and nothing reaches it or comes from it.
+ *   G2. What was on an agent is what was on it last, until it is back.
+ * @module
+ */
+import type { Clock } from '../../clock.ts'
+import type { Agent, Task } from '../agent/index.ts'
+
+export type Reach = 'connected' | 'silent' | 'unreachable' | 'gone'
+
+interface Entry {
+  agent: Agent
+  reach: Reach
+  cancelTimeout: () => void
+}
+
+export class Agents {
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+  readonly #byId = new Map<string, Entry>()
+
+  /** @param timeoutMs From the broken connection to `unreachable`. */
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Registers an agent, or again. @returns What it was before. */
+  connect(agent: Agent): Reach | undefined {
+    const before = this.#byId.get(agent.id)
+    before?.cancelTimeout()
+    this.#byId.set(agent.id, { agent, reach: 'connected', cancelTimeout: () => {} })
+    return before?.reach
+  }
+
+  /** Its connection broke. @param lost Called when it has not come back in time. */
+  silence(agent: Agent, lost: () => void): void {
+    const entry = this.#byId.get(agent.id)
+    if (entry?.reach !== 'connected') return
+    entry.reach = 'silent'
+    entry.cancelTimeout = this.#clock.after(this.#timeoutMs, () => {
+      entry.reach = 'unreachable'
+      lost()
+    })
+  }
+
+  markGone(agent: Agent): void {
+    const entry = this.#byId.get(agent.id)
+    entry?.cancelTimeout()
+    if (entry !== undefined) entry.reach = 'gone'
+  }
+
+  close(): void {
+    for (const entry of this.#byId.values()) entry.cancelTimeout()
+  }
+
+  /** Undefined for an agent that never registered. */
+  reach(agentId: string): Reach | undefined {
+    return this.#byId.get(agentId)?.reach
+  }
+
+  isConnected(agent: Agent): boolean {
+    const entry = this.#byId.get(agent.id)
+    return entry?.agent === agent && entry.reach === 'connected'
+  }
+
+  get all(): readonly Agent[] {
+    return [...this.#byId.values()].map((entry) => entry.agent)
+  }
+
+  get connected(): readonly Agent[] {
+    return this.all.filter((agent) => this.isConnected(agent))
+  }
+
+  /** Connected, or silent for so short a time that the master still counts on it. */
+  get registered(): readonly Agent[] {
+    return [...this.#byId.values()]
+      .filter(({ reach }) => reach === 'connected' || reach === 'silent')
+      .map((entry) => entry.agent)
+  }
+
+  find(agentId: string): Agent | undefined {
+    return this.#byId.get(agentId)?.agent
+  }
+
+  tasks(frameworkId: string): readonly Task[] {
+    return this.registered.flatMap((agent) => agent.tasks(frameworkId))
+  }
+}
