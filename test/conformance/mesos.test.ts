@@ -1,0 +1,270 @@
+/** What the scheduler relies on of a master: README.md says how to ask a real one. */
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { isCode } from '../../sdk/errors.ts'
+import { Observer, orderOn, staysUp } from './observer.ts'
+import { openRig } from './rig.ts'
+
+const rig = await openRig()
+after(() => rig.close())
+const lasting = { failoverTimeoutSeconds: 300 }
+
+test('a framework registers, and is offered what agents have, with their names and attributes', async (t) => {
+  const o = Observer.start(t, rig)
+  assert.ok((await o.connected()).length > 0)
+  const offers = await o.offers()
+  for (const { id, agentId, hostname, resources } of offers) {
+    assert.ok(id && agentId && hostname)
+    assert.ok(resources.cpus > 0 || resources.memMib > 0)
+  }
+  if (rig.attributes !== undefined)
+    assert.deepEqual(
+      offers.map(({ attributes }) => attributes),
+      rig.attributes,
+    )
+})
+
+test('an offer declined stays away until offers are asked for; none comes while none is wanted', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const first = await o.offers()
+  o.engine.wantOffers(false)
+  o.engine.decline(first.map((offer) => offer.id))
+  // The master answers calls in order: once this is answered, the decline was taken.
+  o.engine.reconcile([{ taskId: 'barrier' }])
+  await o.update('barrier')
+  const before = o.events.filter((event) => event.kind === 'offers').length
+  const other = Observer.start(t, rig)
+  await other.connected()
+  const theirs = await other.offers()
+  assert.ok(theirs.length > 0, 'what one framework does not want another gets')
+  assert.equal(o.events.filter((event) => event.kind === 'offers').length, before)
+  other.engine.wantOffers(false)
+  other.engine.decline(theirs.map((offer) => offer.id))
+  o.engine.wantOffers(true)
+  assert.ok((await o.offers()).length > 0, 'offers come again when they are wanted')
+})
+
+test('a task runs with its arguments and environment, and its end is told with its exit status', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const command = {
+    value: '/bin/sh',
+    arguments: ['-c', 'exit "$CODE"'],
+    environment: { CODE: '7' },
+  }
+  const coded = await o.run('', { command })
+  const seven = await o.update(coded.taskId, 'exited')
+  assert.equal(seven.exitCode, 7)
+  assert.equal(seven.agentId, coded.agentId)
+  const fine = await o.run('exit 0')
+  assert.equal((await o.update(fine.taskId, 'exited')).exitCode, 0)
+  const killed = await o.run('kill -9 $$')
+  assert.equal((await o.update(killed.taskId, 'exited')).exitCode, 137)
+})
+
+test('a program that is not there ends as failed', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const none = { value: '/nonexistent/program', arguments: [], environment: {} }
+  const task = await o.run('', { command: none })
+  const { exitCode } = await o.update(task.taskId, 'exited')
+  assert.notEqual(exitCode, 0)
+})
+
+/** Kills a task and tells its exit status. A task that was killed before it could say how it takes it gets more time. */
+async function exitOfKilled(o: Observer, script: string, graceMs: number): Promise<number | undefined> {
+  for (let setUpMs = 50; ; setUpMs *= 2) {
+    const task = await o.running(script)
+    await setTimeout(setUpMs)
+    o.engine.kill(task, graceMs)
+    const { exitCode } = await o.update(task.taskId, 'exited')
+    if (exitCode !== 143 || setUpMs > 10_000) return exitCode
+  }
+}
+
+test('a kill gives a task its grace, and no more', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const loop = 'while :; do sleep 0.1; done'
+  assert.equal(await exitOfKilled(o, `trap "exit 42" TERM; ${loop}`, 60_000), 42)
+  assert.equal(await exitOfKilled(o, `trap "" TERM; ${loop}`, 100), 137)
+})
+
+test('what is asked of a task that is not there is answered, not ignored', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const [offer] = await o.offers()
+  assert.ok(offer)
+  o.engine.kill({ taskId: 'never-was', agentId: offer.agentId }, 1_000)
+  assert.equal((await o.update('never-was')).condition, 'lost')
+  o.engine.reconcile([{ taskId: 'nowhere' }])
+  assert.equal((await o.update('nowhere')).condition, 'unsure')
+})
+
+test('a launch on an offer that is no more comes back as dropped, one on too little as refused', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const [offer, ...others] = await o.offers()
+  assert.ok(offer)
+  o.engine.decline([offer.id, ...others.map((other) => other.id)])
+  const late = orderOn(offer, 'exit 0')
+  o.engine.launch([offer.id], [late])
+  const dropped = await o.update(late.taskId)
+  assert.equal(dropped.condition, 'dropped')
+  assert.equal(dropped.receipt, undefined)
+  o.engine.wantOffers(true)
+  const [again] = await o.offers()
+  assert.ok(again)
+  const greedy = orderOn(again, 'exit 0', { resources: { cpus: 100_000, memMib: 32, diskMib: 0 } })
+  o.engine.launch([again.id], [greedy])
+  assert.equal((await o.update(greedy.taskId)).condition, 'refused')
+})
+
+test('offers of two agents are not taken in one launch', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const offers = await o.offers()
+  const [a, b] = [offers[0], offers.find((offer) => offer.agentId !== offers[0]?.agentId)]
+  if (a === undefined || b === undefined) return t.diagnostic('the cluster has one agent')
+  const order = orderOn(a, 'exit 0')
+  o.engine.launch([a.id, b.id], [order])
+  assert.equal((await o.update(order.taskId)).condition, 'dropped')
+})
+
+test('an update comes again until it is acknowledged, and the next one only then', async (t) => {
+  const first = Observer.start(t, rig, lasting)
+  const frameworkId = await first.connected()
+  first.acknowledges = false
+  const task = await first.run('exit 5')
+  const { receipt } = await first.update(task.taskId)
+  assert.ok(receipt)
+  await first.engine.close()
+  const second = Observer.start(t, rig, { ...lasting, frameworkId })
+  assert.equal(await second.connected(), frameworkId)
+  const again = await second.next('the same update', (event) =>
+    event.kind === 'task' && event.update.receipt === receipt ? event.update : undefined,
+  )
+  assert.notEqual(again.condition, 'exited', 'what follows waits')
+  assert.equal((await second.update(task.taskId, 'exited')).exitCode, 5)
+})
+
+test('a scheduler that comes back finds its tasks as they are: running, gone, or strange to it', async (t) => {
+  const first = Observer.start(t, rig, lasting)
+  const frameworkId = await first.connected()
+  const known = await first.running(staysUp)
+  const stranger = await first.running(staysUp)
+  await first.engine.close()
+  const gone = { taskId: 'gone-meanwhile', agentId: known.agentId! }
+  const second = Observer.start(t, rig, { ...lasting, frameworkId }, [known, gone])
+  assert.equal(await second.connected(), frameworkId)
+  const seen = new Map<string, string>()
+  while (!(seen.has(known.taskId) && seen.has(gone.taskId) && seen.has(stranger.taskId))) {
+    const update = await second.next('answer', (event) => (event.kind === 'task' ? event.update : undefined))
+    if (update.receipt === undefined) seen.set(update.taskId, update.condition)
+  }
+  assert.deepEqual(Object.fromEntries(seen), {
+    [known.taskId]: 'running',
+    [gone.taskId]: 'lost',
+    [stranger.taskId]: 'running',
+  })
+  second.engine.kill(known, 5_000)
+  second.engine.kill(stranger, 5_000)
+  await second.update(known.taskId, 'exited')
+})
+
+test('a second scheduler with the same id takes over, and the first one gives up', async (t) => {
+  const first = Observer.start(t, rig, lasting)
+  const frameworkId = await first.connected()
+  const second = Observer.start(t, rig, { ...lasting, frameworkId })
+  assert.equal(await second.connected(), frameworkId)
+  assert.ok(isCode(await first.failure(), 'ERR_LEADERSHIP_LOST'))
+})
+
+test('a framework that was away too long is removed with its tasks, and registers anew only if it may', async (t) => {
+  const first = Observer.start(t, rig)
+  const frameworkId = await first.connected()
+  const task = await first.running(staysUp)
+  await first.engine.close() // its failover timeout is 0
+  const second = Observer.start(t, rig, { frameworkId })
+  assert.ok(isCode(await second.failure(), 'ERR_MESOS_REMOVED'))
+  const third = Observer.start(t, rig, { frameworkId, onRemoved: 'registerAnew' }, [task])
+  assert.notEqual(await third.connected(), frameworkId)
+  assert.notEqual((await third.update(task.taskId)).condition, 'running', 'its tasks ended with it')
+})
+
+test('offers for several roles name their role, and each is used for its own', async (t) => {
+  const roles = ['conformance-a', 'conformance-b']
+  const o = Observer.start(t, rig, { role: roles.join(',') })
+  await o.connected()
+  const offer = await o.next('an offer', (event) => (event.kind === 'offers' ? event.offers[0] : undefined))
+  assert.ok(roles.includes(offer.pool ?? ''))
+  const order = orderOn(offer, 'exit 0')
+  o.engine.launch([offer.id], [order])
+  assert.equal((await o.update(order.taskId, 'exited')).exitCode, 0)
+})
+
+test('a standby points to the leader', async (t) => {
+  const [leader = ''] = rig.url.split(',')
+  const standby = createServer((request, response) => {
+    const { host } = new URL(leader)
+    response.writeHead(307, { Location: `//${host}/master${request.url}`, 'Content-Length': 0 }).end()
+  })
+  await new Promise<void>((done) => standby.listen(0, '127.0.0.1', done))
+  t.after(() => new Promise((done) => standby.close(done)))
+  const url = `http://127.0.0.1:${(standby.address() as AddressInfo).port}`
+  const o = Observer.start(t, { ...rig, url })
+  assert.ok(await o.connected())
+})
+
+if (rig.secret !== undefined) {
+  test('a wrong secret is refused, and not tried again', async (t) => {
+    const o = Observer.start(t, { ...rig, secret: `${rig.secret}-not` })
+    const error = await o.failure()
+    assert.ok(isCode(error, 'ERR_MESOS_REFUSED'))
+    assert.match(error.message, /mesos\.principal and mesos\.secret/)
+  })
+}
+
+const { agent, restartMaster } = rig
+if (agent !== undefined) {
+  test('tasks of an agent that is lost are out of sight, not ended, and run when it is back', async (t) => {
+    const o = Observer.start(t, rig)
+    await o.connected()
+    const task = await o.running(staysUp)
+    await agent.stop(task.hostname)
+    t.after(() => agent.start(task.hostname))
+    assert.equal((await o.update(task.taskId)).condition, 'unsure')
+    o.engine.reconcile([task])
+    assert.equal((await o.update(task.taskId)).condition, 'unsure')
+    await agent.start(task.hostname)
+    await o.update(task.taskId, 'running')
+    o.engine.kill(task, 5_000)
+    await o.update(task.taskId, 'exited')
+  })
+}
+
+if (restartMaster !== undefined) {
+  test('a master that dies leaves the tasks alive, and its successor knows the framework by its id', async (t) => {
+    const o = Observer.start(t, rig, lasting)
+    const frameworkId = await o.connected()
+    const task = await o.running(staysUp)
+    o.known = [task]
+    await restartMaster()
+    await o.next('the loss', (event) => (event.kind === 'disconnected' ? true : undefined))
+    assert.equal(await o.connected(), frameworkId)
+    await o.update(task.taskId, 'running')
+    const second = await o.run('exit 9')
+    assert.equal((await o.update(second.taskId, 'exited')).exitCode, 9, 'it is of use at once')
+    o.engine.kill(task, 5_000)
+    assert.equal((await o.update(task.taskId, 'exited')).exitCode, 0, 'the same process as before')
+  })
+}
+
+if (agent === undefined || restartMaster === undefined)
+  console.error(
+    'conformance: no hand on the cluster: agent loss or master fail-over are not part of this run',
+  )
