@@ -15,24 +15,22 @@ import {
   giveBackMemory,
   originOf,
   Producer,
-  rememberAttempts,
   type TakenFrame,
 } from '../infra/bus/index.ts'
-import type {
-  ErrorReport,
-  FunctionAssignment,
-  InstanceAssignment,
-  InstanceReport,
-} from '../infra/control/messages.ts'
-import { policyOf } from '../sdk/policy.ts'
+import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { advance, aloneOf } from './alone.ts'
-import { type Ending, endingOf, reasonOf, supersededBy } from './ending.ts'
-import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
-import type { BatchResult } from './isolate/index.ts'
+import type { Running } from './change-over.ts'
+import { type Ending, endingOf, supersededBy } from './ending.ts'
+import { type Failed, locate } from './failed.ts'
+import type { BatchResult, InputFrame, Instance } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
-import { isRegrouped, outputsOf } from './outputs.ts'
+import { isRegrouped } from './outputs.ts'
 import { lacking, type PartitionsByStream } from './partitions.ts'
+import { Reactions } from './reactions.ts'
+import { Sampler } from './rehearsal.ts'
+import { Succession, type Tried } from './succession.ts'
+import type { TrialRules, Verdict } from './trial.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
@@ -47,27 +45,26 @@ const outputsWaitMs = 4_000
 export class Worker {
   readonly #options: WorkerOptions
   readonly #producer: Producer
-  #assignment: FunctionAssignment
+  readonly #succession: Succession
+  readonly #reactions: Reactions
   #instance: InstanceAssignment
   readonly #consumer: Consumer
   #hand: TakenFrame[] = []
   #state: InstanceReport['state'] = 'running'
-  /** Reads the last error when a heartbeat asks for it. */
-  #lastFailure: (() => ErrorReport) | undefined
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
   readonly #acknowledger: Acknowledger
+  readonly #sampler: Sampler
   /** A change of ownership, to be made between two batches. */
   #change: (() => Promise<void>) | undefined
-  readonly #counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
+  readonly #counts = { recordsIn: 0, recordsOut: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#assignment = options.assignment
     this.#instance = options.instance
-    const { wire, namespace, clock, assignment, instance } = options
+    const { wire, namespace, clock, assignment, instance, isolate } = options
     this.#producer = new Producer({
       wire,
       namespace,
@@ -75,7 +72,19 @@ export class Worker {
       epoch: instance.epoch,
       clock,
     })
-    this.#setStreams(assignment)
+    this.#sampler = new Sampler(clock)
+    this.#succession = new Succession(
+      { isolate, assignment },
+      {
+        clock,
+        interrupt: () => this.#interrupt(),
+        wake: () => this.#wake(),
+        onStreams: (streams) => this.#setStreams(streams),
+        onPut: (running) => options.keeper?.use(running.isolate),
+        runNext: (isRecord) => this.#runNext(isRecord),
+        destroy: (one) => this.#destroy(one),
+      },
+    )
     this.#consumer = this.#newConsumer(instance)
     this.#acknowledger = new Acknowledger({
       consumer: this.#consumer,
@@ -83,6 +92,21 @@ export class Worker {
       stopping: this.#stopping.signal,
       onAcknowledged: () => this.#wake(),
     })
+    this.#reactions = new Reactions({
+      ...{ clock, instance: instance.id, letters: options.letters, onFailure: options.onFailure },
+      consumer: this.#consumer,
+      acknowledger: this.#acknowledger,
+      stopping: this.#stopping.signal,
+      assignment: () => this.#assignment,
+    })
+  }
+
+  get #isolate(): Instance {
+    return this.#succession.running.isolate
+  }
+
+  get #assignment(): FunctionAssignment {
+    return this.#succession.running.assignment
   }
 
   /** Fences off whoever had its slot before, claims the partitions and begins. */
@@ -96,16 +120,17 @@ export class Worker {
     })
   }
 
-  /** Takes a newer assignment of the same version: streams and, with a higher epoch, other partitions. */
+  /** Takes a newer assignment: streams and, with a higher epoch, other partitions. The version is `swap`'s. */
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
     // Who groups a stream from now on must not get what was spread: outputs of the batch at hand leave before it is known.
-    const atOnce = !isRegrouped(this.#assignment, assignment)
-    if (atOnce) this.#setStreams(assignment)
+    const { streams } = assignment
+    const atOnce = !isRegrouped(this.#assignment, { ...this.#assignment, streams })
+    if (atOnce) this.#succession.describe(streams)
     if (atOnce && instance.epoch <= this.#instance.epoch) return this.#wake()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#change = async () => {
       this.#change = undefined
-      if (!atOnce) this.#setStreams(assignment)
+      if (!atOnce) this.#succession.describe(streams)
       if (instance.epoch <= this.#instance.epoch) return resolve()
       const gone = lacking(this.#instance.partitions, instance.partitions)
       const come = lacking(instance.partitions, this.#instance.partitions)
@@ -115,14 +140,45 @@ export class Worker {
       await this.#moveState(instance, gone.size > 0)
       void this.#changeOwnership(gone, come).then(resolve)
     }
-    this.#options.isolate.askToYield()
-    this.#wake()
+    this.#interrupt()
     await Promise.race([promise, this.#finished])
   }
 
   /** A checkpoint is due: between this batch and the next. */
   checkpoint(): void {
-    this.#options.isolate.askToYield()
+    this.#interrupt()
+  }
+
+  /** What is at work now. */
+  get running(): Running {
+    return this.#succession.running
+  }
+
+  /** A copy of the next batch that is processed; undefined if none is within `ms`. */
+  sample(ms: number): Promise<readonly InputFrame[] | undefined> {
+    return this.#sampler.next(ms)
+  }
+
+  /** See `Succession.replace`. @throws Why the present one is still at work. */
+  replace(next: Running): Promise<Running> {
+    return this.#unlessEnded(this.#succession.replace(next))
+  }
+
+  /** See `Succession.swap`. @throws Why the present version is still at work. */
+  swap(next: Running, rules: TrialRules | undefined, onVerdict: (verdict: Verdict) => void): Promise<number> {
+    return this.#unlessEnded(this.#succession.swap(next, rules, onVerdict))
+  }
+
+  async #unlessEnded<T>(done: Promise<T>): Promise<T> {
+    const ended = this.#finished!.then((): never => {
+      throw new Error(`${this.#instance.id} has ended meanwhile`)
+    })
+    return await Promise.race([done, ended])
+  }
+
+  /** Something is to be done before the next batch. */
+  #interrupt(): void {
+    this.#isolate.askToYield()
     this.#wake()
   }
 
@@ -131,14 +187,19 @@ export class Worker {
     if (this.#state !== 'draining') {
       this.#state = 'draining'
       this.#stopping.abort()
-      this.#options.isolate.askToYield()
+      this.#isolate.askToYield()
       this.#wake()
     }
-    if (!(await this.#finishedWithin(callbackWaitMs))) this.#options.isolate.kill() // its result will be fatal
+    if (!(await this.#finishedWithin(callbackWaitMs))) this.#isolate.kill() // its result will be fatal
     await this.#finished
     await this.#leaveWithState()
+    this.#succession.end()
+    await this.#destroy(this.#isolate)
+  }
+
+  async #destroy(isolate: Instance): Promise<void> {
     try {
-      await this.#options.isolate.destroy()
+      await isolate.destroy()
     } catch (error) {
       const { name, message, stack } = error as Error
       const report = { name, message, stack: stack ?? '', timeMs: this.#options.clock.nowMs() }
@@ -147,7 +208,7 @@ export class Worker {
   }
 
   report(): InstanceReport {
-    const stats = this.#options.isolate.stats()
+    const stats = this.#isolate.stats()
     return {
       id: this.#instance.id,
       function: this.#assignment.function,
@@ -156,6 +217,7 @@ export class Worker {
       version: this.#assignment.version,
       state: this.#state,
       ...this.#counts,
+      errors: this.#reactions.errors,
       metrics: this.#options.metrics.reports(),
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
@@ -164,7 +226,7 @@ export class Worker {
       outputs: this.#producer.ledger(),
       inputs: this.#consumer.ledger(),
       ...(this.#options.keeper && { checkpoint: this.#options.keeper.report() }),
-      ...(this.#lastFailure === undefined ? {} : { lastError: this.#lastFailure() }),
+      ...(this.#reactions.lastFailure === undefined ? {} : { lastError: this.#reactions.lastFailure() }),
     }
   }
 
@@ -174,6 +236,7 @@ export class Worker {
     for (;;) {
       if (batch === undefined || running === undefined) {
         await this.#change?.()
+        await this.#succession.advance()
         if (this.#options.keeper?.due) await this.#options.keeper.cut(this.#consumer)
         await this.#work()
         if (this.#stopping.signal.aborted) return
@@ -182,7 +245,7 @@ export class Worker {
         if (this.#stopping.signal.aborted) return
         if (fatal !== undefined) return this.#fail(fatal)
         batch = this.#take()
-        running = this.#isolate(batch)
+        running = this.#process(batch)
       }
       this.#consumer.announce()
       const result = await running
@@ -192,24 +255,29 @@ export class Worker {
       running = undefined
       if (result.pending && result.fatal === undefined) {
         batch = rest
-        running = this.#options.isolate.resume()
-        if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#options.isolate.askToYield()
+        running = this.#isolate.resume()
+        if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#isolate.askToYield()
       } else {
         this.#hand = rest
         batch = this.#mayGoOn(result) ? this.#take() : undefined
-        if (batch !== undefined) running = this.#isolate(batch)
+        if (batch !== undefined) running = this.#process(batch)
       }
       this.#publish(result, failed)
       for (const frame of finished) if (!rest.includes(frame)) giveBackMemory(frame.bytes)
+      if (this.#succession.onTrial && !this.#stopping.signal.aborted) {
+        const fatal = await this.#succession.judge(result)
+        if (fatal === undefined) continue
+        return this.#fail(fatal)
+      }
       if (result.fatal === undefined) continue
-      const ending = this.#settleBroken(finished, result)
+      const ending = this.#reactions.settleBroken(finished, result)
       // A callback that did not end in time at a stop was ended: that is what was asked for.
       if (this.#stopping.signal.aborted) return
       return this.#fail(ending)
     }
   }
 
-  #isolate(batch: readonly TakenFrame[]): Promise<BatchResult> {
+  #process(batch: readonly TakenFrame[]): Promise<BatchResult> {
     const input = batch.map(({ stream, partition, bytes, header, skip, finished }) => ({
       stream,
       partition,
@@ -217,20 +285,41 @@ export class Worker {
       header,
       skip: skip + finished,
     }))
-    return this.#options.isolate.run(input, this.#options.clock.nowMs())
+    this.#sampler.see(input)
+    return this.#isolate.run(input, this.#options.clock.nowMs())
+  }
+
+  /** Runs the next record by itself, or the timers that are due. */
+  async #runNext(isRecord: boolean): Promise<Tried> {
+    const [frame] = isRecord ? this.#hand : []
+    const { errors } = this.#reactions
+    const result = await this.#runAlone(frame === undefined ? [] : [aloneOf(frame)], (records) => {
+      if (frame !== undefined) this.#consumer.done(frame, records)
+    })
+    this.#dropDone()
+    const failed = this.#reactions.errors > errors
+    if (result.fatal === undefined) return { failed }
+    const frames = frame === undefined ? [] : [frame]
+    const ending = this.#reactions.settleBroken(frames, result)
+    return { failed: true, ending }
+  }
+
+  #dropDone(): void {
+    this.#hand = this.#hand.filter((frame) => frame.skip + frame.finished < frame.header.count)
   }
 
   /** True if the next batch can go into the isolate before the outputs of this one are published. */
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
-    if (result.fatal !== undefined || aborted || this.#hasOtherWork) return false
+    if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.#succession.onTrial) return false
     if (!this.#hasRoom || this.#consumer.hasTried) return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
   }
 
   /** Between this batch and the next. */
   get #hasOtherWork(): boolean {
-    return this.#change !== undefined || this.#options.keeper?.due === true
+    if (this.#change !== undefined || this.#succession.waits) return true
+    return this.#options.keeper?.due === true
   }
 
   get #hasRoom(): boolean {
@@ -258,12 +347,12 @@ export class Worker {
   }
 
   #timerIsDue(): boolean {
-    const nextMs = this.#options.isolate.nextTimerMs
+    const nextMs = this.#isolate.nextTimerMs
     return nextMs !== undefined && nextMs <= this.#options.clock.nowMs()
   }
 
   #planTimer(): void {
-    const nextMs = this.#options.isolate.nextTimerMs
+    const nextMs = this.#isolate.nextTimerMs
     this.#cancelTimer = undefined
     if (nextMs === undefined) return
     const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs - this.#options.clock.nowMs()))
@@ -287,37 +376,12 @@ export class Worker {
   #publish(result: BatchResult, failures: readonly Failed[]): void {
     for (const { stream, partition, frame, count } of result.outputs)
       this.#producer.send(stream, partition, frame, count)
-    for (const failed of failures) this.#react(failed)
-    this.#post(failures)
+    this.#reactions.take(failures)
     this.#counts.batches += 1
     this.#counts.recordsIn += result.records
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
     this.#acknowledger.acknowledge()
-  }
-
-  #react(failed: Failed): void {
-    const { failure, frame } = failed
-    this.#counts.errors += 1
-    let error: ErrorReport | undefined
-    const report = (): ErrorReport => (error ??= errorOf(failed))
-    if (failure.told) this.#lastFailure = report
-    this.#options.onFailure(this.#instance.id, failure.action, failure.told ? report : undefined)
-    if (frame === undefined) return
-    if (failure.action === 'fail')
-      this.#drop(frame, 'failed') // it is gone with its instance: at most once
-    else if (failure.action === 'skip') this.#consumer.drop(frame, 'skipped')
-  }
-
-  /** Before the frames' memory is used again. */
-  #post(failures: readonly Failed[]): void {
-    const { frames, letters } = lettersOf(failures)
-    if (letters.length === 0) return
-    const { function: name, version } = this.#assignment
-    this.#acknowledger.await({
-      frames,
-      answers: this.#options.letters.post({ function: name, version, letters }),
-    })
   }
 
   /** A record that has ended an owner before is tried by itself, so that it takes nothing else along. */
@@ -327,16 +391,16 @@ export class Worker {
     for (const frame of this.#hand) {
       if (attemptsAt(frame) === 0) continue
       const result = await this.#runAlone([aloneOf(frame)], (records) => this.#consumer.done(frame, records))
-      if (result.fatal !== undefined) return this.#settleBroken([frame], result)
+      if (result.fatal !== undefined) return this.#reactions.settleBroken([frame], result)
     }
-    this.#hand = this.#hand.filter((frame) => frame.skip + frame.finished < frame.header.count)
+    this.#dropDone()
     return undefined
   }
 
   /** Runs frames of our own making to their end, with nothing beside them. @returns The last result. */
   async #runAlone(frames: readonly TakenFrame[], onDone: (records: number) => void): Promise<BatchResult> {
     let left = frames
-    let running = this.#isolate(left)
+    let running = this.#process(left)
     for (;;) {
       this.#consumer.announce()
       const result = await running
@@ -345,54 +409,18 @@ export class Worker {
       onDone(result.records)
       this.#publish(result, failed)
       if (result.fatal !== undefined) return result
-      if (result.pending) running = this.#options.isolate.resume()
+      if (result.pending) running = this.#isolate.resume()
       else if (this.#stopping.signal.aborted) return result
-      else if (left.length > 0) running = this.#isolate(left)
+      else if (left.length > 0) running = this.#process(left)
       else return result
     }
   }
 
   async #fail(ending: Ending): Promise<void> {
     this.#state = 'failed'
+    this.#succession.end()
     await this.#leaveWithState()
     this.#options.onEnd(ending)
-  }
-
-  /**
-   * The record that ended its isolate is left to the next owner, who will know of this attempt, or given up as the policy
-   * says: it must not end each next owner. Nobody else is touched by it.
-   */
-  #settleBroken(batch: readonly TakenFrame[], { fatal, recordAtHand, failures }: BatchResult): Ending {
-    const ending = endingOf(reasonOf(fatal!.code), fatal!.message)
-    if (recordAtHand !== true || failures.some((failure) => failure.action === 'fail')) return ending
-    const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
-    if (open === undefined) return ending
-    if (this.#stopping.signal.aborted) {
-      this.#drop(open, 'failed')
-      return ending
-    }
-    const attempts = attemptsAt(open) + 1
-    const { retries, last: reaction } = policyOf(this.#assignment.manifest.onError)
-    const again = attempts <= retries
-    const { code, message } = fatal!
-    const error = { name: code, message, stack: '', timeMs: this.#options.clock.nowMs() }
-    const failure = { index: 0, action: reaction, attempts, told: true, error }
-    const failed = locate([open], [failure])
-    this.#counts.errors += 1
-    this.#lastFailure = () => errorOf(failed[0]!)
-    this.#options.onFailure(this.#instance.id, again ? 'to be tried again' : reaction, this.#lastFailure)
-    if (again) rememberAttempts(open, attempts)
-    else if (reaction === 'deadLetter') {
-      this.#consumer.done(open, 1)
-      this.#post(failed)
-    } else this.#drop(open, reaction === 'skip' ? 'skipped' : 'failed')
-    return again || reaction !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending
-  }
-
-  /** Counts the next record of a frame as done, but dropped. */
-  #drop(frame: TakenFrame, reason: string): void {
-    this.#consumer.done(frame, 1)
-    this.#consumer.drop(frame, reason)
   }
 
   /** The state is kept while the last outputs leave. */
@@ -429,9 +457,9 @@ export class Worker {
 
   /** State of partitions that go is stored for their next owner, that of those that come is read. */
   async #moveState(instance: InstanceAssignment, goes: boolean): Promise<void> {
-    const { keeper, isolate } = this.#options
+    const { keeper } = this.#options
     if (goes) await keeper?.handOver(this.#consumer)
-    isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
+    this.#isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
     await keeper?.take(instance)
   }
 
@@ -441,10 +469,8 @@ export class Worker {
     return await Promise.race([promise, this.#finished!.then(() => true)]).finally(cancel)
   }
 
-  #setStreams(assignment: FunctionAssignment): void {
-    this.#assignment = assignment
-    this.#options.isolate.setOutputs(outputsOf(assignment))
-    for (const descriptor of Object.values(assignment.streams)) this.#producer.setStream(descriptor)
+  #setStreams(streams: FunctionAssignment['streams']): void {
+    for (const descriptor of Object.values(streams)) this.#producer.setStream(descriptor)
   }
 
   #newConsumer(instance: InstanceAssignment): Consumer {

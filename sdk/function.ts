@@ -206,7 +206,14 @@ export interface Context extends State {
 }
 
 /** The context of `init` and `destroy`, where no partition is current: no state, no timers. */
-export type LifecycleContext = Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'nowMs'>
+export interface LifecycleContext
+  extends Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'nowMs'> {
+  /**
+   * In `init`: the version that runs beside this one and that it will take over from, between two batches, with state and
+   * timers as they are then (the same version, if only its isolate is renewed). Undefined where it starts by itself.
+   */
+  readonly replaces?: number | undefined
+}
 
 export interface FunctionDefinition {
   readonly metadata: Metadata

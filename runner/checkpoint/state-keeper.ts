@@ -12,7 +12,7 @@ import type { Restored } from './slot.ts'
 
 export class StateKeeper {
   readonly #checkpointer: Checkpointer
-  readonly #isolate: Instance
+  #isolate: Instance
   readonly #clock: Clock
   /** What the state contained when its owner began, by partition and input stream; only where there was state. */
   readonly #began = new Map<number, Readonly<Record<string, StatePositions>>>()
@@ -29,6 +29,11 @@ export class StateKeeper {
     this.#isolate = isolate
     this.#clock = clock
     for (const [partition, { checkpoint }] of restored) this.#began.set(partition, checkpoint.inputs)
+  }
+
+  /** Another isolate has the state now. */
+  use(isolate: Instance): void {
+    this.#isolate = isolate
   }
 
   get due(): boolean {

@@ -8,7 +8,7 @@ import type { InstanceOptions } from './types.ts'
 
 /** @param inputs The input streams, in the order in which a batch's table counts them. */
 export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]): BootConfig {
-  const { manifest, nowMs, version, instance, outputs } = options
+  const { manifest, nowMs, version, instance, outputs, replaces, onTrial } = options
   return {
     function: options.function,
     ...{ version, instance },
@@ -21,5 +21,7 @@ export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]
     outputs: outputTable(manifest, outputs),
     outputBytesPerRecord: manifest.limits.outputBytesPerRecord,
     stateBytesMax: manifest.limits.stateMib * 2 ** 20,
+    ...(replaces === undefined ? {} : { replaces }),
+    ...(onTrial === undefined ? {} : { onTrial }),
   }
 }

@@ -34,6 +34,8 @@ const entries = [
   'wake',
   'setOutputs',
   'keepPartitions',
+  'letGo',
+  'endTrial',
 ] as const
 export type Entry = (typeof entries)[number]
 

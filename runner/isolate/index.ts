@@ -1,4 +1,5 @@
 export { type IsolateErrorCode, isolateErrors } from './errors.ts'
+export { inOneLine } from './failure.ts'
 export { Instance } from './instance.ts'
 export { runtimeBundle } from './runtime-bundle.ts'
 export { type AddedSlab, StateStore } from './state-store.ts'

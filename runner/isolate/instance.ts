@@ -17,19 +17,17 @@ import {
   type Outcome,
   OutcomeReader,
   type OutcomeReport,
-  pageBytes,
   phase,
-  shadowBytes,
-  slabUnitBytes,
 } from '../../sdk/runtime/index.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
 import { recordAt } from './at-hand.ts'
 import { bootConfigOf } from './boot-config.ts'
+import { type CallLimitsOptions, callLimits } from './call-limits.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import { Failure, inOneLine, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
+import { HeldState } from './held-state.ts'
 import { isolateError } from './isolate-call.ts'
-import { guardMemory, quietMs } from './memory-guard.ts'
 import { outputTable } from './output-table.ts'
 import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
@@ -43,15 +41,12 @@ import type {
   RecordFailure,
 } from './types.ts'
 import { UserMetrics } from './user-metrics.ts'
+import { Waiting } from './waiting.ts'
 
 /** Handing in memory takes microseconds; this is for a machine that is busy. */
 const giveMs = 10_000
 /** How long the end of an isolate's thread is waited for; then its state is given up. */
 const endWaitMs = 300
-/** Made larger than need be, so that it is not made anew at each checkpoint of a state that grows. */
-const shadowSpare = 1.25
-/** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
-const sliceMs = 50
 
 type Fatal = CodedError<IsolateErrorCode>
 
@@ -63,8 +58,10 @@ export class Instance {
   readonly #stackMap: StackMap
   readonly #regions: Regions
   readonly #guest: Guest
-  readonly #state: StateStore
   readonly #metrics: UserMetrics
+  readonly #held: HeldState
+  readonly #limits: CallLimitsOptions
+  readonly #waiting: Waiting
   #reader: OutcomeReader
   #outputsWanted: Outputs | undefined
   #partitionsKept: readonly number[] | undefined
@@ -72,27 +69,25 @@ export class Instance {
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
   #readTo = 0
-  /** Which pending callback is waited for, and since when. */
-  #waitingFor = 0
-  #waitingSinceMs = 0
   #heapBytes = 0
-  /** How often in a row the record at hand found no memory for its state. */
-  #putOff = 0
   #closing: Promise<boolean> | undefined
-  #shadow = new SharedArrayBuffer(shadowBytes(0))
+  #onTrial: boolean
+  /** Nothing that it prints is passed on. */
+  #isMuted = false
 
   private constructor(options: InstanceOptions) {
     const { limits, istreams } = options.manifest
     this.#options = options
+    this.#onTrial = options.onTrial === true
     this.#clock = options.clock ?? systemClock
     this.#name = `'${options.function}' v${options.version}`
     this.#inputs = Object.keys(istreams)
     this.#stackMap = new StackMap(options.sourceMap)
     this.#regions = new Regions(limits.outputBytesPerRecord)
     this.#metrics = new UserMetrics(options.metrics ?? new MetricSums(), this.#regions.metricNames)
-    this.#state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
-    this.#state.lend()
-    this.#regions.setCommitWord(this.#state.commitWord)
+    const state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
+    state.lend()
+    this.#regions.setCommitWord(state.commitWord)
     this.#reader = new OutcomeReader(outputTable(options.manifest, options.outputs), takeMemory)
     this.#guest = new Guest({
       name: this.#name,
@@ -101,8 +96,27 @@ export class Instance {
       regions: this.#regions,
       clock: this.#clock,
       stackMap: this.#stackMap,
-      stateBytes: () => this.#state.heldBytes + this.#shadow.byteLength,
+      stateBytes: () => this.#held.bytes,
     })
+    this.#held = new HeldState(state, {
+      name: this.#name,
+      regions: this.#regions,
+      guest: this.#guest,
+      give: (call) => this.#give(call),
+    })
+    this.#waiting = new Waiting({
+      ...{ clock: this.#clock, regions: this.#regions, guest: this.#guest, asyncMs: limits.asyncMs },
+      late: (why) =>
+        isolateError('ERR_DEADLINE', `Cannot wait for ${this.#atHand()} of ${this.#name}: ${why}`),
+    })
+    this.#limits = {
+      clock: this.#clock,
+      heapMib: limits.heapMib,
+      memory: options.memory,
+      doing: () => this.#atHand(),
+      askToYield: () => this.#regions.askToYield(),
+      onOutgrown: (bytes, bytesMax) => this.#outgrown(bytes, bytesMax),
+    }
   }
 
   /**
@@ -112,7 +126,11 @@ export class Instance {
   static async create(options: InstanceOptions): Promise<Instance> {
     const instance = new Instance(options)
     try {
-      await instance.#guest.boot(bootConfigOf(options, instance.#inputs), options.seed, instance.#state.all())
+      await instance.#guest.boot(
+        bootConfigOf(options, instance.#inputs),
+        options.seed,
+        instance.#held.store.all(),
+      )
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
       return instance
@@ -134,7 +152,7 @@ export class Instance {
   async run(frames: readonly InputFrame[], nowMs: number): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
     await this.#applyOutputs()
-    await this.#provide(frames)
+    await this.#held.provide(frames)
     if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
     this.#begin(frames)
     const regions = this.#regions
@@ -162,29 +180,65 @@ export class Instance {
 
   /** The memory of its state; whole between two calls. */
   get state(): StateStore {
-    return this.#state
+    return this.#held.store
   }
 
   /**
    * Between two batches: what pages are kept in while a checkpoint is made, as large as the state is now. Not while one is
    * made.
    */
-  async provideShadow(): Promise<SharedArrayBuffer> {
-    const pages = this.#state.heldBytes / pageBytes
-    if (shadowBytes(pages) <= this.#shadow.byteLength || this.#guest.ended !== undefined) return this.#shadow
-    this.#shadow = new SharedArrayBuffer(shadowBytes(pages * shadowSpare))
-    await this.#give((limits) => this.#guest.giveShadow(this.#shadow, limits))
-    return this.#shadow
+  provideShadow(): Promise<SharedArrayBuffer> {
+    return this.#held.provideShadow()
   }
 
   /** Between two batches: takes over state and timers of a partition that it has not. */
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.#checkIdle('take over state', false)
     await this.#applyOutputs() // it may have had the partition before
-    this.#state.adopt(partition, slabs)
-    const added = slabs.map((slab) => ({ partition, slab }))
-    await this.#give((limits) => this.#guest.giveSlabs(added, limits))
-    if (this.#guest.ended === undefined) await this.#turn('adoptPartitions', [JSON.stringify([partition])])
+    await this.#held.adopt(partition, slabs)
+  }
+
+  /** Runs frames whose outcome nobody sees, so that code and runtime are compiled; forgets the state that comes of it. */
+  async rehearse(run: () => Promise<void>): Promise<void> {
+    this.#isMuted = true
+    await run()
+    this.#isMuted = false
+    if (this.#guest.ended !== undefined) throw this.#guest.ended
+    this.keepPartitions([])
+    await this.#applyOutputs()
+  }
+
+  /** Ahead of `takeOver`, while the other one works: is handed in what it can be. */
+  async expect(from: Instance): Promise<void> {
+    await this.#held.expect(from.#held)
+  }
+
+  /**
+   * Between two batches of another isolate of the function, or after its end: takes its state and timers over, as they lie,
+   * with a checkpoint under way. The other one, if it lives, may take them back in the same way.
+   * @throws {CodedError} Why this one has ended over it; ERR_ISOLATE_LOST if nobody can have the state any more.
+   */
+  async takeOver(from: Instance): Promise<void> {
+    this.#checkIdle('take over state', false)
+    if (from.#guest.ended === undefined) {
+      from.#checkIdle('let go of its state', false)
+      await from.#applyOutputs()
+      await from.#held.letGo()
+    }
+    if (from.#guest.ended !== undefined && !(await from.ended())) {
+      const why = `Cannot take over the state of ${this.#name}: its isolate may be at work`
+      throw isolateError('ERR_ISOLATE_LOST', why)
+    }
+    this.#begin([])
+    await this.#held.takeOver(from.#held)
+    if (this.#guest.ended !== undefined) throw this.#guest.ended
+    this.#regions.clear()
+  }
+
+  /** Between two batches: it has proved itself; from now on its failures are what the policy makes of them. */
+  async endTrial(): Promise<void> {
+    this.#onTrial = false
+    await this.#give((limits) => this.#guest.call('endTrial', [], limits))
   }
 
   get isEnded(): boolean {
@@ -237,8 +291,8 @@ export class Instance {
 
   async #close(): Promise<boolean> {
     const whole = (await this.#guest.endedWithin(endWaitMs)) && this.#regions.published >= 0
-    if (whole) this.#state.settle(this.#regions.commitWord)
-    else this.#state.lose()
+    if (whole) this.#held.store.settle(this.#regions.commitWord)
+    else this.#held.store.lose()
     return whole // what is lost is nobody's last checkpoint
   }
 
@@ -280,7 +334,7 @@ export class Instance {
   async #applyOutputs(): Promise<void> {
     if (this.#partitionsKept !== undefined) {
       await this.#turn('keepPartitions', [JSON.stringify(this.#partitionsKept)])
-      if (this.#guest.ended === undefined) this.#state.keep(this.#partitionsKept)
+      this.#held.keep(this.#partitionsKept)
       this.#partitionsKept = undefined
     }
     const outputs = this.#outputsWanted
@@ -291,24 +345,8 @@ export class Instance {
     this.#reader = new OutcomeReader(table, takeMemory)
   }
 
-  /** Hands in the memory that the record at hand lacked, and what the frames may need. */
-  async #provide(frames: readonly InputFrame[]): Promise<void> {
-    if (this.#guest.ended !== undefined) return
-    const { wanted } = this.#regions
-    const added =
-      wanted === undefined
-        ? []
-        : this.#state.add(wanted.partition, Math.max(wanted.bytes, slabUnitBytes) * 2 ** this.#putOff)
-    if (wanted !== undefined && added.length === 0)
-      return this.#guest.end(
-        isolateError('ERR_ISOLATE_LOST', `${this.#name} asked for state beyond its limit`),
-      )
-    added.push(...this.#state.ahead(frames))
-    if (added.length > 0) await this.#give((limits) => this.#guest.giveSlabs(added, limits))
-  }
-
   async #give(call: (limits: GuestCall) => Promise<void>): Promise<void> {
-    const limits = this.#limits(giveMs)
+    const limits = callLimits(this.#limits, giveMs)
     try {
       await call(limits)
     } catch (error) {
@@ -324,27 +362,6 @@ export class Instance {
     await this.ended()
   }
 
-  #limits(limitMs: number): GuestCall & { readonly over: () => void } {
-    const slowMs = Math.min(quietMs, limitMs / 4)
-    let stops: (() => void)[] = []
-    return {
-      limitMs,
-      slowMs,
-      slow: () => {
-        const yieldMs = Math.min(sliceMs, limitMs / 4) - slowMs
-        stops = [this.#clock.after(yieldMs, () => this.#regions.askToYield())]
-        const { memory } = this.#options
-        const { heapMib } = this.#options.manifest.limits
-        const outgrown = (bytes: number): void => this.#outgrown(bytes, memory!.bytesMax)
-        if (memory !== undefined) stops.push(guardMemory(memory, heapMib, this.#clock, outgrown))
-      },
-      doing: () => this.#atHand(),
-      over: () => {
-        for (const stop of stops) stop()
-      },
-    }
-  }
-
   /** What the isolate is at takes the process to its bound. */
   #outgrown(bytes: number, bytesMax: number): void {
     const [mib, mibMax] = [bytes, bytesMax].map((value) => Math.round(value / 2 ** 20))
@@ -358,7 +375,7 @@ export class Instance {
     args: readonly unknown[],
     limitMs = this.#options.manifest.limits.callbackMs,
   ): Promise<BatchResult> {
-    const limits = this.#limits(limitMs)
+    const limits = callLimits(this.#limits, limitMs)
     try {
       await this.#guest.call(entry, args, limits)
     } catch (error) {
@@ -373,34 +390,11 @@ export class Instance {
   /** Waits for the next setTimeout of a pending callback, and lets it run. */
   async #wakeTurn(limitMs?: number, endMs = Number.POSITIVE_INFINITY): Promise<BatchResult> {
     try {
-      await this.#untilWake(endMs)
+      await this.#waiting.untilWake(endMs)
     } catch (error) {
       return this.#result(error as Fatal)
     }
     return await this.#turn('wake', [this.#clock.nowMs()], limitMs)
-  }
-
-  /** @throws {CodedError} ERR_DEADLINE if there is no use in waiting, or no time for it. */
-  async #untilWake(endMs: number): Promise<void> {
-    const { asyncMs } = this.#options.manifest.limits
-    const leftMs = Math.min(this.#waitingSince() + asyncMs, endMs) - this.#clock.monotonicMs()
-    const wakeMs = this.#regions.nextWakeMs
-    const late = (why: string): Fatal =>
-      isolateError('ERR_DEADLINE', `Cannot wait for ${this.#atHand()} of ${this.#name}: ${why}`)
-    if (wakeMs === undefined) throw late('it awaits what nothing will settle')
-    const delayMs = wakeMs - this.#clock.nowMs()
-    await this.#guest.sleep(Math.max(0, Math.min(delayMs, leftMs)))
-    if (delayMs > leftMs) throw late(`its promise has not settled in ${asyncMs} ms`)
-  }
-
-  /** When the callback that is pending was first seen to be. */
-  #waitingSince(): number {
-    const { pendings } = this.#regions
-    if (this.#waitingFor !== pendings) {
-      this.#waitingFor = pendings
-      this.#waitingSinceMs = this.#clock.monotonicMs()
-    }
-    return this.#waitingSinceMs
   }
 
   /** Reads what has been published since the last result. */
@@ -409,18 +403,19 @@ export class Instance {
     let outcome = emptyOutcome()
     try {
       const read = this.#readOutcome()
-      this.#metrics.take(read.metrics)
+      if (!this.#isMuted) this.#metrics.take(read.metrics)
       outcome = read
     } catch (error) {
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
-      this.#state.lose()
+      this.#held.store.lose()
     }
     this.#recordsDone += outcome.records
-    if (outcome.records + outcome.timers > 0) this.#putOff = 0
-    else if (this.#regions.wanted !== undefined) this.#putOff++
+    if (outcome.records + outcome.timers > 0) this.#held.putOff = 0
+    else if (this.#regions.wanted !== undefined) this.#held.putOff++
     const failures = outcome.reports.flatMap((report) => this.#failure(report))
     const last = failures.at(-1)
-    if (last?.action === 'fail') {
+    const threw = this.#onTrial && last?.action === 'fail' ? failures.pop() : undefined
+    if (threw === undefined && last?.action === 'fail') {
       const why = `${this.#name} failed in processing: ${inOneLine(last.error)}`
       fatal ??= isolateError('ERR_FUNCTION_FAILED', why, { error: last.error })
     }
@@ -434,6 +429,7 @@ export class Instance {
       recordsOut: outcome.recordsOut,
       pending: fatal === undefined && this.#regions.pending,
       ...(fatal === undefined ? {} : { fatal, recordAtHand }),
+      ...(threw === undefined ? {} : { threw }),
     }
   }
 
@@ -477,6 +473,7 @@ export class Instance {
   }
 
   #passOnConsole(): void {
-    for (const { level, line } of this.#regions.takeConsole()) this.#options.log(level, line)
+    for (const { level, line } of this.#regions.takeConsole())
+      if (!this.#isMuted) this.#options.log(level, line)
   }
 }

@@ -45,6 +45,10 @@ export interface InstanceOptions {
   readonly memory?: ResidentMemory
   /** What an instance before this one left, or a checkpoint; default: none. Its own until `ended`. */
   readonly state?: StateStore
+  /** The version that runs beside it and that it will take over from. It has a state of its own until `takeOver`. */
+  readonly replaces?: number
+  /** What a callback throws for good is no failure but `threw` in the result, until `endTrial`. */
+  readonly onTrial?: boolean
 }
 
 /** A callback that threw for good. */
@@ -71,6 +75,8 @@ export interface BatchResult {
   /** A callback waits: `resume()` answers what follows. `run` is not to be called before it has. */
   readonly pending: boolean
   readonly fatal?: CodedError<IsolateErrorCode>
+  /** On trial: what the callback behind the records done has thrown. It has had no effect, and the batch ends before it. */
+  readonly threw?: RecordFailure
   /** With `fatal`: the first record that is not done was being processed, and has most likely caused it. */
   readonly recordAtHand?: boolean
 }

@@ -13,6 +13,8 @@ import type { Seam } from './seam.ts'
 export interface EngineOptions {
   readonly definition: FunctionDefinition
   readonly policy: ErrorPolicy
+  /** What throws for good is left to another isolate (E6), until `endTrial`. */
+  readonly onTrial?: boolean
   readonly seam: Seam
   /** Names of the input streams, as the batch's table counts them. */
   readonly inputs: readonly string[]

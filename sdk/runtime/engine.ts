@@ -11,6 +11,7 @@
  *   E3. A callback that throws or rejects leaves no output, state or timer; then the policy says what follows (I3).
  *   E4. Nothing that the author's code throws comes out of this class.
  *   E5. A callback that met a lack of memory for state is as if it had not been called, whatever it made of that.
+ *   E6. On trial, a callback that throws for good ends the batch and has had no effect: it is another isolate's to call.
  * @module
  */
 import type { FunctionDefinition } from '../function.ts'
@@ -47,6 +48,7 @@ export class Engine {
   readonly #states: (KeyedState | undefined)[] = []
   readonly #retries: number
   readonly #reaction: 'fail' | 'skip' | 'deadLetter'
+  #onTrial: boolean
   readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
   readonly #onFinish: (() => void) | undefined
@@ -85,6 +87,7 @@ export class Engine {
     const { policy } = options
     this.#retries = typeof policy === 'object' ? policy.retry : 0
     this.#reaction = typeof policy === 'object' ? policy.then : policy
+    this.#onTrial = options.onTrial === true
     const states = this.#states
     const timers = new Timers(states)
     this.#timers = timers
@@ -149,6 +152,16 @@ export class Engine {
     }
     this.#board.setWord(control.wantedPartition, 0)
     this.#finish()
+  }
+
+  /** Between batches: another isolate has state and timers of all partitions now. */
+  letGo(): void {
+    this.keepPartitions([])
+  }
+
+  /** From now on a callback that throws for good is treated as the policy says. */
+  endTrial(): void {
+    this.#onTrial = false
   }
 
   /** Processes a batch that lies in the input. */
@@ -374,12 +387,18 @@ export class Engine {
     this.#writer.rollback()
     this.#onThrown?.(thrown)
     const told = this.#reports?.spend() ?? true
-    this.#scope.retake()
     if (this.#attempt <= this.#retries) {
+      this.#scope.retake()
       this.#attempt++
       this.#failure = told ? reportOf(thrown) : undefined
       return true
     }
+    if (this.#onTrial) {
+      this.#giveUp(this.#kind, thrown) // E6: a timer too is as it was
+      this.#attempt = 1
+      return false
+    }
+    this.#scope.retake()
     this.#scope.commit() // a timer is gone even so
     if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
     else this.#giveAway(this.#reaction, thrown, told)

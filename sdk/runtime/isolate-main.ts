@@ -46,6 +46,10 @@ export interface BootConfig {
   readonly outputs: readonly OutputConfig[]
   readonly outputBytesPerRecord: number
   readonly stateBytesMax: number
+  /** The version that ran before, in an isolate beside this one. */
+  readonly replaces?: number
+  /** See `EngineOptions`. */
+  readonly onTrial?: boolean
 }
 
 let config: BootConfig
@@ -82,6 +86,7 @@ export function boot(
     instance: config.instance,
     env: Object.freeze(config.env),
     args: Object.freeze(config.args),
+    replaces: config.replaces,
     nowMs: config.nowMs,
     fillRandom: (bytes) => chacha.fill(bytes),
     print: (level, line) => ring.write(level, line, seam.nowMs),
@@ -123,6 +128,7 @@ export function define(exported: unknown): string {
     engine = new Engine({
       definition: checkDefinition(exported),
       policy: config.policy,
+      onTrial: config.onTrial === true,
       seam,
       inputs: config.inputs,
       outputs: streams(config.outputs),
@@ -167,6 +173,18 @@ export function keepPartitions(json: string): number {
     engine!.keepPartitions(kept)
     stateMemory.keep(kept)
   })
+}
+
+/** Another isolate has the state from now on. */
+export function letGo(): number {
+  return guarded(() => {
+    engine!.letGo()
+    stateMemory.close()
+  })
+}
+
+export function endTrial(): number {
+  return guarded(() => engine!.endTrial())
 }
 
 /** @returns 0, or 1 if the runtime broke: the author's code has taken away a built-in that it stands on. */

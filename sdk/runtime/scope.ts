@@ -144,6 +144,7 @@ export class Lifecycle implements LifecycleContext {
   readonly instance: number
   readonly env: Readonly<Record<string, string>>
   readonly args: readonly string[]
+  readonly replaces: number | undefined
   readonly #seam: Seam
 
   constructor(seam: Seam) {
@@ -153,6 +154,7 @@ export class Lifecycle implements LifecycleContext {
     this.instance = seam.instance
     this.env = seam.env
     this.args = seam.args
+    this.replaces = seam.replaces
   }
 
   nowMs(): number {

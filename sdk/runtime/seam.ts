@@ -13,6 +13,8 @@ export interface Seam {
   readonly instance: number
   readonly env: Readonly<Record<string, string>>
   readonly args: readonly string[]
+  /** The version that this one takes over from while it runs, if any. */
+  readonly replaces?: number | undefined
   /** The platform's time, milliseconds since 1970: set at the start of a batch, and at each wake of a pending one. */
   nowMs: number
   /** Fills with random bytes. */

@@ -84,6 +84,11 @@ export class StateMemory {
     }
   }
 
+  /** Another isolate works on them now: they are opened anew, if ever. The slabs stay, should this one have them again. */
+  close(): void {
+    for (let partition = 0; partition < this.#arenas.length; partition++) this.#arenas[partition] = undefined
+  }
+
   get #heldBytes(): number {
     let held = 0
     for (let i = 0; i < this.#partitions.length; i++) held += this.#partitions[i]?.ownBytes ?? 0

@@ -1,0 +1,155 @@
+/**
+ * Succession: which isolate of an instance is at work, and how another one takes its place.
+ *
+ *     at work → (put another) → at work
+ *     at work → (swap) → on trial → passed | failed: the one before is back
+ *
+ *   SU1. The isolate changes between two batches only, in the order in which that was asked for.
+ *   SU2. While one is on trial, the one before stands by, without state.
+ * Design: docs/design/0023-hot-swap.md
+ * @module
+ */
+import type { Clock } from '../infra/clock.ts'
+import type { FunctionAssignment } from '../infra/control/messages.ts'
+import { BetweenBatches } from './between-batches.ts'
+import { changeOver, type Running } from './change-over.ts'
+import type { Ending } from './ending.ts'
+import { type BatchResult, type Instance, inOneLine } from './isolate/index.ts'
+import { outputsOf } from './outputs.ts'
+import { Trial, type TrialRules, type Verdict } from './trial.ts'
+
+/** How a record or timer went with the version before. */
+export interface Tried {
+  /** It threw as well. */
+  readonly failed: boolean
+  /** The instance cannot go on. */
+  readonly ending?: Ending
+}
+
+export interface SuccessionOptions {
+  readonly clock: Clock
+  /** Ends the batch at hand and wakes the worker. */
+  readonly interrupt: () => void
+  readonly wake: () => void
+  /** Streams are as described here from now on. */
+  readonly onStreams: (streams: FunctionAssignment['streams']) => void
+  /** Another isolate is at work. */
+  readonly onPut: (running: Running) => void
+  /** Runs what the version on trial threw at, by itself: the next record, or the timers that are due. */
+  readonly runNext: (isRecord: boolean) => Promise<Tried>
+  /** Runs `destroy`. */
+  readonly destroy: (isolate: Instance) => Promise<void>
+}
+
+export class Succession {
+  readonly #options: SuccessionOptions
+  readonly #between: BetweenBatches
+  #running: Running
+  #trial: Trial | undefined
+
+  constructor(first: Running, options: SuccessionOptions) {
+    this.#running = first
+    this.#options = options
+    this.#between = new BetweenBatches(options.interrupt)
+    this.#take(first.assignment.streams, first) // they may be newer than what the isolate was made with
+  }
+
+  get running(): Running {
+    return this.#running
+  }
+
+  /** Something is to be done between this batch and the next. */
+  get waits(): boolean {
+    return this.#between.waits || this.#trial?.isOver === true
+  }
+
+  /** Batches are to be judged before the next one begins. */
+  get onTrial(): boolean {
+    return this.#trial !== undefined
+  }
+
+  /** From the next batch on, streams are as described here. */
+  describe(streams: FunctionAssignment['streams']): void {
+    this.#take({ ...this.#running.assignment.streams, ...streams }, this.#running)
+  }
+
+  /**
+   * Puts another isolate in the place of the present one, which is the caller's to destroy then.
+   * @throws Why the present one is still at work.
+   */
+  replace(next: Running): Promise<Running> {
+    return this.#between.add(() => this.#put(next))
+  }
+
+  /**
+   * The same for another version; whoever has to go is destroyed.
+   * @param rules Absent: it is not on trial, nor made to be.
+   * @returns How long nothing was processed for it.
+   */
+  swap(next: Running, rules: TrialRules | undefined, onVerdict: (verdict: Verdict) => void): Promise<number> {
+    const { clock, wake, destroy } = this.#options
+    return this.#between.add(async () => {
+      const startMs = clock.monotonicMs()
+      const before = await this.#put(next)
+      if (rules === undefined) void destroy(before.isolate)
+      else this.#trial = new Trial(before, rules, { clock, onTime: wake, onVerdict })
+      return clock.monotonicMs() - startMs
+    })
+  }
+
+  /** Between two batches: does what waits. */
+  async advance(): Promise<void> {
+    if (this.#trial?.isOver) await this.#pass(this.#trial)
+    await this.#between.run()
+  }
+
+  /** What a batch says of the version on trial. @returns Why the instance cannot go on. */
+  async judge(result: BatchResult): Promise<Ending | undefined> {
+    const trial = this.#trial
+    trial?.count(result)
+    const { fatal, threw } = result
+    if (trial === undefined || (fatal === undefined && threw === undefined)) return undefined
+    const tried = await this.#put(trial.before)
+    if (threw !== undefined) {
+      const { failed, ending } = await this.#options.runNext(Number.isFinite(threw.index))
+      if (ending !== undefined) return ending
+      if (failed || !trial.blame()) {
+        await this.#put(tried)
+        return undefined
+      }
+    }
+    this.#trial = undefined
+    trial.end(fatal?.message ?? inOneLine(threw!.error))
+    void this.#options.destroy(tried.isolate)
+    return undefined
+  }
+
+  /** The instance ends: nobody is needed that stands by. */
+  end(): void {
+    this.#trial?.before.isolate.kill()
+  }
+
+  async #pass(trial: Trial): Promise<void> {
+    this.#trial = undefined
+    await this.#running.isolate.endTrial()
+    trial.end()
+    void this.#options.destroy(trial.before.isolate)
+  }
+
+  /** @returns What was at work before. */
+  async #put(next: Running): Promise<Running> {
+    const before = this.#running
+    await changeOver(before.isolate, next.isolate)
+    // What is known of streams is newer than what it was prepared with.
+    this.#take({ ...next.assignment.streams, ...before.assignment.streams }, next)
+    this.#options.onPut(this.#running)
+    return before
+  }
+
+  #take(streams: FunctionAssignment['streams'], { isolate, assignment: said }: Running): void {
+    const assignment = { ...said, streams }
+    isolate.setOutputs(outputsOf(assignment))
+    this.#running = { isolate, assignment }
+    this.#options.onStreams(streams)
+  }
+}
