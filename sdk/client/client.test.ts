@@ -38,6 +38,21 @@ test('ConcordClient sends the token and reads the answer', async (t) => {
   assert.equal(gateway.received[0]!.headers.authorization, 'Bearer secret')
 })
 
+test('ConcordClient reads again where a kept connection is closed as it is used, and repeats nothing else (H4)', async (t) => {
+  let breaks = 1
+  const { client, gateway } = await clientOf(t, (_, response) => {
+    if (breaks-- > 0) return void response.destroy()
+    return { status: 200, json: { functions: [] } }
+  })
+  assert.deepEqual(await client.functions(), [])
+  assert.equal(gateway.received.length, 2)
+  breaks = 2
+  await assert.rejects(client.functions(), hasCode('ERR_CONNECTION_LOST'))
+  breaks = 1
+  await assert.rejects(client.remove('f'), hasCode('ERR_CONNECTION_LOST'))
+  assert.equal(gateway.received.length, 5)
+})
+
 test('ConcordClient escapes names, so that none reaches another route', async (t) => {
   const { client, gateway } = await clientOf(t, () => ({ status: 200, json: {} }))
   await client.inspect('../streams')

@@ -4,10 +4,12 @@
  *  H1. ERR_SERVER_UNREACHABLE means that nothing was sent, so the request may be repeated as it stands.
  *  H2. Every answer but a 2xx becomes a RefusedError; its body is read to at most `problemBytesMax`.
  *  H3. The deadline covers the time to the answer's head, and, where the body is read whole, the body.
+ *  H4. A GET whose connection breaks before the answer is sent once more: a server may close one that it kept just as it is
+ *      used again.
  * @module
  */
 import type { Problem } from '../api.ts'
-import { CodedError } from '../errors.ts'
+import { CodedError, isCode } from '../errors.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
 
 const problemBytesMax = 64 * 1024
@@ -32,6 +34,15 @@ export interface Request {
 
 /** Sends a request and reads its JSON answer whole. */
 export async function requestJson<Answer>(server: Server, request: Request): Promise<Answer> {
+  try {
+    return await askJson(server, request)
+  } catch (error) {
+    if ((request.method ?? 'GET') !== 'GET' || !isCode(error, 'ERR_CONNECTION_LOST')) throw error
+    return await askJson(server, request) // H4
+  }
+}
+
+async function askJson<Answer>(server: Server, request: Request): Promise<Answer> {
   return await within(server, request, async (response) => {
     const text = await response.text()
     if (text === '') return undefined as Answer

@@ -22,6 +22,8 @@ export interface FunctionOptions {
   readonly asyncPerMillion: number
   /** Whether outputs tell what the state knew; default true. */
   readonly keepsState?: boolean
+  /** Whether it counts the records of each partition in its state, and answers the record 'ask' in NAME-counts. */
+  readonly counts?: boolean
 }
 
 /** A key of each partition, so that a producer chooses the partition by the key. */
@@ -35,14 +37,16 @@ export function keysByPartition(): Uint8Array[] {
 }
 
 /** The source of the function under load. */
-export function functionOf({ name, keepsState = true, ...chances }: FunctionOptions): string {
+export function functionOf({ name, keepsState = true, counts = false, ...chances }: FunctionOptions): string {
   return `
 import { defineFunction, groupBy } from 'concord'
 const chance = (perMillion: number): boolean => Math.random() * 1e6 < perMillion
 let tick = 0
 export default defineFunction({
-  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'], onError: 'deadLetter' },
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'${counts ? `, '${name}-counts'` : ''}], onError: 'deadLetter' },
   processRecord(ctx, record) {
+    if (${counts} && record.value.length === 3)
+      return ctx.produceRecord('${name}-counts', record.key, String(ctx.counter('records').get()))
     const begin = tick++
     if (chance(${chances.asyncPerMillion})) return later(ctx, record, begin)
     try {
@@ -79,6 +83,7 @@ function work(ctx, record, begin) {
   send(ctx, record.partition, words(0, producer, number, before, begin, tick, setsTimer ? 1 : 0))
   fail(1)
   ctx.setState('last ' + producer, words(number))
+  if (${counts}) ctx.counter('records').add(1)
   fail(2)
   if (setsTimer || throwsAt === 3) ctx.setTimer(record.partition + ' ' + producer + ' ' + number, ctx.nowMs() + 5)
   fail(3)
