@@ -3,9 +3,7 @@
  * @module
  */
 
-const offsetUs = Number(process.hrtime.bigint()) / 1000 - performance.now() * 1000
-
 /** Microseconds of the machine's monotonic clock, with fractions. */
 export function monotonicUs(): number {
-  return offsetUs + performance.now() * 1000
+  return Number(process.hrtime.bigint()) / 1000 // an offset to `performance.now()` is wrong by what a cold call takes
 }
