@@ -28,7 +28,8 @@ async function main(): Promise<void> {
     ...(user === undefined ? {} : { user, password: password ?? '' }),
   })
   const nc = await connectBus(login('concord gateway'))
-  const wire = await connectWire(login('concord gateway records'))
+  const onTrouble = (message: string) => log.warn(message)
+  const wire = await connectWire({ ...login('concord gateway records'), onTrouble })
   // JetStream on a full disk freezes each connection that asks it for something: records go by another.
   const storeConnection = await connectBus(login('concord gateway bundles'))
   const letterConnection = await connectBus(login('concord gateway dead letters'))
@@ -92,5 +93,5 @@ try {
 } catch (error) {
   if (!(error instanceof CodedError)) throw error
   process.stderr.write(`${error.message}\n`)
-  process.exit(/PORT_TAKEN|CONFIG|ERR_USAGE|REFUSED|STORE_URL/.test(error.code) ? 2 : 1)
+  process.exit(/PORT_TAKEN|CONFIG|ERR_USAGE|REFUSED|PAYLOAD|STORE_URL/.test(error.code) ? 2 : 1)
 }

@@ -48,7 +48,9 @@ flushCompileCache() // it is written at an exit else, and ours is SIGKILL
 async function run(env: RunnerEnvironment): Promise<void> {
   try {
     const nc = await connectBus({ ...env.nats, name: env.taskId })
-    const wire = await connectWire({ ...env.nats, name: `${env.taskId} records` })
+    let onTrouble = (message: string): void => process.emitWarning(message)
+    const records = { ...env.nats, name: `${env.taskId} records` }
+    const wire = await connectWire({ ...records, onTrouble: (message) => onTrouble(message) })
     const host = new Host({
       nc,
       wire,
@@ -56,6 +58,7 @@ async function run(env: RunnerEnvironment): Promise<void> {
       clock: systemClock,
       end: (ending) => pipe.end(ending),
     })
+    onTrouble = (message) => host.warn(message)
     stop = (reason) => void host.stop(reason)
   } catch (error) {
     pipe.end(endingOf('disconnected', (error as Error).message))

@@ -96,7 +96,7 @@ export class Host {
     this.#letters = new LetterBox({
       namespace: environment.namespace,
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} dead letters` }),
-      onTrouble: (message) => this.#log(environment.function, environment.taskId, 'warn', message),
+      onTrouble: (message) => this.warn(message),
     })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(
@@ -119,6 +119,12 @@ export class Host {
     await Promise.allSettled(this.#starts.values())
     await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
     await this.#end(endingOf('drained', reason))
+  }
+
+  /** Says in the function's logs what the runner as a whole suffers from. */
+  warn(message: string): void {
+    const { function: name, taskId } = this.#options.environment
+    this.#log(name, taskId, 'warn', message)
   }
 
   /** Instances at work; metrics read them. */

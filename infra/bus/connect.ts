@@ -50,6 +50,16 @@ export function refusedError(
   return new CodedError('ERR_NATS_REFUSED', message, { cause })
 }
 
+/** The server would end the connection of who sends it a large frame. */
+export function payloadError(
+  { url }: BusOptions,
+  found: number,
+  needed: number,
+): CodedError<'ERR_NATS_PAYLOAD'> {
+  const message = `NATS at ${url} takes messages of ${found} bytes at most, and records need ${needed}: set its max_payload to 1048576`
+  return new CodedError('ERR_NATS_PAYLOAD', message)
+}
+
 /** No server answers. */
 export function unreachableError({ url }: BusOptions, cause: unknown): CodedError<'ERR_NATS_UNREACHABLE'> {
   const message = `Cannot reach NATS at ${url}: is nats-server running there? (${messageOf(cause)})`

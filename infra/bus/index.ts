@@ -11,7 +11,7 @@ export type { ChannelPosition, Heritage, Mark } from './in-channel.ts'
 export type { TakenFrame } from './in-queue.ts'
 export { attemptsAt, rememberAttempts } from './in-queue.ts'
 export { addCounts, addLedgers } from './ledgers.ts'
-export { connectWire, type NatsWire } from './nats-wire.ts'
+export { connectWire, type NatsWire, type WireOptions } from './nats-wire.ts'
 export {
   bufferBytesMaxDefault,
   originOf,

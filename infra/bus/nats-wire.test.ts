@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { endNatsServer, startNatsServer } from '../nats/index.ts'
-import { type BusOptions, connectWire, type NatsWire } from './index.ts'
+import { connectWire, type NatsWire, type WireOptions } from './index.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'concord-wire-'))
@@ -17,7 +17,7 @@ async function folder(t: TestContext): Promise<string> {
   return dir
 }
 
-async function connected(t: TestContext, options: Omit<BusOptions, 'name'>): Promise<NatsWire> {
+async function connected(t: TestContext, options: Omit<WireOptions, 'name'>): Promise<NatsWire> {
   const wire = await connectWire({ ...options, name: 'test' })
   t.after(() => wire.close())
   return wire
@@ -32,6 +32,9 @@ function next(wire: NatsWire, subject: string): Promise<[string, Uint8Array]> {
     })
   })
 }
+
+const login = (user: string) => ({ user, password: `${user}'s` })
+const users = { gateway: login('g'), runner: login('r'), scheduler: login('s'), client: login('c') }
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i * 31)
 
@@ -114,8 +117,6 @@ test('connectWire says what to do when nobody answers, when it is no NATS, and w
     code: 'ERR_NATS_UNREACHABLE',
     message: /the server sent a control line 'HTTP/,
   })
-  const login = (user: string) => ({ user, password: `${user}'s` })
-  const users = { gateway: login('g'), runner: login('r'), scheduler: login('s'), client: login('c') }
   const { url } = await startNatsServer({ dir: await folder(t), port: 0, users })
   await assert.rejects(connectWire({ url, name: 'test', user: 'g', password: 'wrong' }), {
     code: 'ERR_NATS_REFUSED',
@@ -127,12 +128,13 @@ test('connectWire says what to do when nobody answers, when it is no NATS, and w
 async function slowServer(
   t: TestContext,
   onLine: (connection: number, line: string, socket: Socket) => void,
+  info: (connection: number) => object = () => ({}),
 ) {
   const sockets: Socket[] = []
   const server = createServer((socket) => {
     const connection = sockets.push(socket)
     let rest = ''
-    socket.on('error', () => undefined).write('INFO {}\r\n')
+    socket.on('error', () => undefined).write(`INFO ${JSON.stringify(info(connection))}\r\n`)
     socket.on('data', (bytes) => {
       const lines = (rest + bytes.toString('latin1')).split('\r\n')
       rest = lines.pop()!
@@ -180,4 +182,70 @@ test('connectWire opens another connection when one is lost with its first answe
   await back
   await wire.flush()
   assert.equal(sockets.length, 3)
+})
+
+const answersPings = (_: number, line: string, socket: Socket): void => {
+  if (line === 'PING') socket.write('PONG\r\n')
+}
+
+test('connectWire refuses a server that would end the connection of who sends it a large frame', async (t) => {
+  const { url } = await slowServer(t, answersPings, () => ({ max_payload: 65_536 }))
+  await assert.rejects(connectWire({ url, name: 'test' }), {
+    code: 'ERR_NATS_PAYLOAD',
+    message: /takes messages of 65536 bytes at most, and records need \d+: set its max_payload/,
+  })
+})
+
+test('connectWire says once why it does not come back, and comes back when it may (W6)', async (t) => {
+  const troubles: string[] = []
+  const refusals = 3
+  const { sockets, url } = await slowServer(
+    t,
+    (connection, line, socket) => {
+      const refused = connection > 1 && connection <= 1 + refusals
+      if (refused && line.startsWith('CONNECT')) socket.end("-ERR 'Authorization Violation'\r\n")
+      else answersPings(connection, line, socket)
+    },
+    (connection) => ({ max_payload: connection === 2 + refusals ? 1024 : 1_048_576 }),
+  )
+  const wire = await connected(t, { url, onTrouble: (message) => troubles.push(message) })
+  const back = new Promise<void>((resolve) => wire.onReconnect(resolve))
+  sockets[0]!.destroy()
+  await back
+  assert.equal(troubles.length, 2, troubles.join('\n'))
+  assert.match(troubles[0]!, /^Records wait: NATS at .* refused user/)
+  assert.match(troubles[1]!, /^Records wait: .* set its max_payload/)
+})
+
+test('connectWire tells of a subject that the server refuses, once, and goes on (W6)', async (t) => {
+  const { url } = await startNatsServer({ dir: await folder(t), port: 0, users })
+  const troubles: string[] = []
+  const onTrouble = (message: string): unknown => troubles.push(message)
+  const wire = await connected(t, { url, ...users.client, onTrouble })
+  for (let i = 0; i < 3; i++) wire.publish('concord.n.c.claim.f', bytesOf(3))
+  wire.subscribe('concord.n.c.hb.>', () => undefined)
+  await wire.flush()
+  assert.deepEqual(
+    troubles.map((text) => /for (\w+) to "([^"]*)"/.exec(text)?.slice(1)),
+    [
+      ['Publish', 'concord.n.c.claim.f'],
+      ['Subscription', 'concord.n.c.hb.>'],
+    ],
+  )
+})
+
+test('connectWire hands on what a receiver throws, and keeps its connection (W7)', async (t) => {
+  const { url } = await startNatsServer({ dir: await folder(t), port: 0 })
+  const broken: unknown[] = []
+  const wire = await connected(t, { url, onBroken: (error) => broken.push(error) })
+  wire.onReconnect(() => assert.fail('the connection was lost'))
+  const error = new Error('a bug')
+  wire.subscribe('bad', () => {
+    throw error
+  })
+  const heard = next(wire, 'good')
+  wire.publish('bad', bytesOf(3))
+  wire.publish('good', bytesOf(4))
+  assert.deepEqual(await heard, ['good', bytesOf(4)])
+  assert.deepEqual(broken, [error])
 })

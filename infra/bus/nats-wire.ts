@@ -10,12 +10,17 @@
  * Invariants: those of Wire, and
  *  W4. It reconnects for ever, to the servers named and those that they tell of, until it is closed.
  *  W5. A server silent for `pingEveryMs` × `pingsOutMax` counts as lost.
+ *  W6. What keeps records from passing is told (`onTrouble`): a subject that the server refuses, a server that takes no frames of
+ *      our size, one that refuses us when we come back. Once, until we are connected again.
+ *  W7. A receiver that throws is a broken invariant of ours: it goes to `onBroken`, which by default ends the process. The
+ *      connection is not to blame, and losing it would bring the same message again.
  * @module
  */
 import { createConnection, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../sdk/errors.ts'
-import { type BusOptions, refusedError, unreachableError } from './connect.ts'
+import { frameBytesMax } from '../../sdk/frame.ts'
+import { type BusOptions, payloadError, refusedError, unreachableError } from './connect.ts'
 import { takeMemory } from './frame-memory.ts'
 import { type NatsHandler, NatsParser } from './nats-parser.ts'
 import type { Wire } from './wire.ts'
@@ -37,6 +42,14 @@ interface Subscription {
 
 interface ServerInfo {
   readonly connect_urls?: readonly string[]
+  readonly max_payload?: number
+}
+
+export interface WireOptions extends BusOptions {
+  /** Default: a warning of the process. */
+  readonly onTrouble?: (message: string) => void
+  /** Default: thrown, for nobody to catch. */
+  readonly onBroken?: (error: unknown) => void
 }
 
 /** A connection for the channels. `close` ends it at once: `flush` first to lose nothing. */
@@ -46,19 +59,22 @@ export interface NatsWire extends Wire {
 
 /**
  * Connects, and keeps connected until closed.
- * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials.
+ * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials,
+ *   ERR_NATS_PAYLOAD if the server takes no frames of our size.
  */
-export async function connectWire(options: BusOptions): Promise<NatsWire> {
+export async function connectWire(options: WireOptions): Promise<NatsWire> {
   const wire = new Connection(options)
   await wire.open()
   return wire
 }
 
 class Connection implements NatsWire, NatsHandler {
-  readonly #options: BusOptions
+  readonly #options: WireOptions
   readonly #servers: string[]
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #listeners = new Set<() => void>()
+  /** What was told since the connection stands. */
+  readonly #told = new Set<string>()
   /** What waits for a PONG each, in the order of our PINGs. */
   #pongs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
   #socket: Socket | undefined
@@ -74,7 +90,7 @@ class Connection implements NatsWire, NatsHandler {
   /** Resolved by the first INFO of a connection; rejected by what ends it before it is connected. */
   #opening: PromiseWithResolvers<void> | undefined
 
-  constructor(options: BusOptions) {
+  constructor(options: WireOptions) {
     this.#options = options
     this.#servers = options.url.split(',')
   }
@@ -139,14 +155,21 @@ class Connection implements NatsWire, NatsHandler {
   }
 
   info(json: string): void {
-    const { connect_urls: urls = [] } = JSON.parse(json) as ServerInfo
+    const { connect_urls: urls = [], max_payload: payloadBytesMax } = JSON.parse(json) as ServerInfo
     const known = new Set(this.#servers.map(addressOf))
     for (const url of urls) if (!known.has(addressOf(url))) this.#servers.push(url)
+    if (payloadBytesMax !== undefined && payloadBytesMax < frameBytesMax)
+      return this.#lose(payloadError(this.#options, payloadBytesMax, frameBytesMax))
     this.#opening?.resolve()
   }
 
   message(sid: number, subject: string, payload: Uint8Array): void {
-    this.#subscriptions.get(sid)?.receive(payload, subject)
+    try {
+      this.#subscriptions.get(sid)?.receive(payload, subject)
+    } catch (error) {
+      const { onBroken = throwLater } = this.#options
+      onBroken(error)
+    }
   }
 
   ping(): void {
@@ -160,7 +183,10 @@ class Connection implements NatsWire, NatsHandler {
 
   /** Refused credentials and the like end the connection: the server closes it. A refused subject does not. */
   error(text: string): void {
-    if (/^permissions violation/i.test(text)) return
+    if (/^permissions violation/i.test(text))
+      return this.#tell(
+        `NATS refuses what the channels need: ${text}. Do its users have the permissions that Concord names?`,
+      )
     const error = /authorization|authentication/i.test(text) ? refusedError(this.#options) : new Error(text)
     this.#lose(error)
   }
@@ -274,19 +300,36 @@ class Connection implements NatsWire, NatsHandler {
     if (wasConnected && !this.#closed) void this.#reconnect()
   }
 
+  /** W6 */
+  #tell(message: string): void {
+    if (this.#told.has(message)) return
+    this.#told.add(message)
+    const { onTrouble = (text) => process.emitWarning(text) } = this.#options
+    onTrouble(message)
+  }
+
   async #reconnect(): Promise<void> {
     while (!this.#closed) {
       await delay(waitMs + Math.random() * waitJitterMs)
       if (this.#closed) return
       try {
         await this.#connect()
-      } catch {
+      } catch (error) {
+        if (error instanceof CodedError) this.#tell(`Records wait: ${error.message}`)
         continue // W4
       }
+      this.#told.clear()
       for (const listener of [...this.#listeners]) listener()
       return
     }
   }
+}
+
+/** Out of the parser's hands: nobody is to catch it. */
+function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
 }
 
 function addressOf(server: string): string {
