@@ -18,7 +18,7 @@ import { findTestFiles } from './check/test-files.ts'
 import { runTestFiles } from './check/test-runner.ts'
 
 const root = join(import.meta.dirname, '..')
-const unitTimeoutMs = 180_000
+const unitTimeoutMs = 400_000
 const systemTimeoutMs = 900_000
 
 interface Check {

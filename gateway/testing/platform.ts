@@ -96,11 +96,11 @@ export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
-  const deadlineMs = performance.now() + 10_000
+  const deadlineMs = performance.now() + 60_000
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
-    if (performance.now() > deadlineMs) throw new Error(`waited 10 s in vain until ${what}`)
+    if (performance.now() > deadlineMs) throw new Error(`waited 60 s in vain until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

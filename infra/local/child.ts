@@ -36,7 +36,8 @@ export interface Child {
   readonly givenUpRecords: number | undefined
 }
 
-const readyTimeoutMs = 20_000
+/** What starts on a machine without a CPU for it takes long; ended for that, it would never be ready. */
+const readyTimeoutMs = 60_000
 /** How long the last words of a process that has ended may take to come through. */
 const lastWordsMs = 2_000
 

@@ -100,7 +100,7 @@ async function modeOf(path: string): Promise<number> {
   )
 }
 
-const limits = { timeout: 60_000 }
+const limits = { timeout: 240_000 }
 
 test(
   'up makes a home for its owner only, says where it answers, and on SIGTERM leaves nothing',
@@ -169,7 +169,7 @@ test(
     first.child.kill('SIGKILL')
     await first.exited
     for (const name of ['gateway', 'scheduler', 'minimesos']) {
-      assert.equal(await processEnded(before[name]!, 10_000), true, name)
+      assert.equal(await processEnded(before[name]!, 60_000), true, name)
     }
     assert.equal(isAlive(before['nats-server']!), true)
 

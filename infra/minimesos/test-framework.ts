@@ -12,7 +12,7 @@ import { Agent as HttpAgent, request } from 'undici'
 import { endTasks } from './end-tasks.ts'
 import type { TaskStatus } from './wire/index.ts'
 
-const deadlineMs = 15_000
+const deadlineMs = 60_000
 
 export interface OfferSeen {
   readonly id: { readonly value: string }

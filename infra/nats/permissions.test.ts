@@ -109,7 +109,7 @@ test('natsPermissions: a runner answers a command by its reply subject, once', a
   t.after(() => Promise.all([runner.close(), scheduler.close()]))
   runner.subscribe(taskSubject('ns', 't'), { callback: (_, message) => void message.respond('done') })
   await runner.flush()
-  const answer = await scheduler.request(taskSubject('ns', 't'), 'do', { timeout: 5_000 })
+  const answer = await scheduler.request(taskSubject('ns', 't'), 'do', { timeout: 60_000 })
   assert.equal(answer.string(), 'done')
 })
 

@@ -20,7 +20,7 @@ import { documentBytesMax, type Store, upsert } from './store.ts'
  */
 export function storeContract(name: string, freshUrl: (t: TestContext) => Promise<string>): void {
   const contractTest = (title: string, run: (t: TestContext, url: string) => Promise<void>) =>
-    test(`${name} ${title}`, { timeout: 30_000 }, async (t) => run(t, await freshUrl(t)))
+    test(`${name} ${title}`, { timeout: 120_000 }, async (t) => run(t, await freshUrl(t)))
 
   contractTest('keeps documents with versions that grow by one', async (t, url) => {
     const store = await opened(t, url)

@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<T> {
   const endMs = performance.now() + deadlineMs
   for (;;) {

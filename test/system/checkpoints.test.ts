@@ -41,7 +41,7 @@ const checkpointed = (detail: FunctionDetail, afterMs: number): boolean =>
   (detail.instances[0]?.checkpoint?.atMs ?? 0) > afterMs
 
 test('a runner killed goes on from its last checkpoint; what the state lacks is what the ledger says', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('count', count)
@@ -71,7 +71,7 @@ test('a runner killed goes on from its last checkpoint; what the state lacks is 
 })
 
 test('an orderly end loses nothing: stop, new version, failure, and the platform down and up', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('count', count)
@@ -125,7 +125,7 @@ export default defineFunction({
 })
 
 test('fn rm takes the state along; a function of the same name begins anew', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   for (const again of [false, true]) {

@@ -23,7 +23,7 @@ function pidOf(platform: Platform, name: string): number {
 }
 
 test('a runner killed is restarted, seen in inspect and logs, and others go on undisturbed', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await Promise.all([platform.deploy('one', copies('one')), platform.deploy('two', copies('two'))])
@@ -44,7 +44,7 @@ test('a runner killed is restarted, seen in inspect and logs, and others go on u
 
 for (const victim of ['gateway', 'scheduler', 'minimesos'] as const) {
   test(`a ${victim} killed: functions go on, and after its restart nothing is forgotten`, {
-    timeout: 120_000,
+    timeout: 400_000,
   }, async (t) => {
     const platform = await Platform.start(t)
     await platform.deploy('one', copies('one'))
@@ -79,7 +79,7 @@ test('concord up killed and started again finds its functions at work', { timeou
 })
 
 test('kill -id runs destroy and lowers the wanted count; --restart replaces the instance', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy(

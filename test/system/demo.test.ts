@@ -61,7 +61,7 @@ async function summaryOf(demo: ChildProcess): Promise<{ code: number | null; sum
 }
 
 test('the demo counts each client of a log as awk would, and loses nothing', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const input = logFile(t)
   const lines = readFileSync(input, 'utf8').trimEnd().split('\n')
@@ -80,7 +80,7 @@ test('the demo on generated traffic finds the fraud that was labelled', { timeou
 })
 
 test('the demo loses nothing while nats-server is killed in the middle of it', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const input = logFile(t)
   const temporary = mkdtempSync(join(tmpdir(), 'concord-killed-'))

@@ -5,7 +5,7 @@ import { Traffic } from './load/traffic.ts'
 import { Platform } from './platform.ts'
 
 test('under full load every record is processed serially, in order, and wholly or not at all (I1, I2, I3)', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'every'

@@ -17,7 +17,7 @@ const stoppedMs = Number(process.env['CONCORD_TEST_FROZEN_MS'] ?? 10_000)
 const growthMaxBytes = 64 * 1024 * 1024
 
 test('a runner and its watchdog stopped under full load: memory stays bounded everywhere and nothing is lost', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('count', slowCount)

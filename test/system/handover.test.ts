@@ -8,7 +8,7 @@ import { Platform } from './platform.ts'
 const handovers = Number(process.env['CONCORD_HANDOVERS'] ?? 50)
 
 test(`${handovers} partitions are handed over under load: nothing lost, nothing twice, in order (I5)`, {
-  timeout: 120_000 + handovers * 2_000,
+  timeout: 400_000 + handovers * 2_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'moves'

@@ -8,7 +8,7 @@ import { Platform } from './platform.ts'
 const kills = Number(process.env['CONCORD_KILLS'] ?? 3)
 
 test(`a runner killed ${kills} times under load: what is missing is accounted for, nothing is twice or out of order (I7)`, {
-  timeout: 120_000 + kills * 90_000,
+  timeout: 400_000 + kills * 90_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'killed'

@@ -40,7 +40,7 @@ async function follow(t: Parameters<typeof Reader.start>[0], platform: Platform,
 }
 
 test('the tasks on a log give what a simple program gives: de-duplicated, matched and counted in windows', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const unique = await follow(t, platform, 'log-unique')

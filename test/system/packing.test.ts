@@ -30,7 +30,7 @@ const settled = (processed: number) => (d: FunctionDetail) =>
   d.ledger[0]!.processed === processed && d.ledger[0]!.inFlight === 0
 
 test('four instances share a runner; one is killed, started anew, deployed again, and the runner killed', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const flags = ['--instances', '4', '--per-runner', '4', ...small]
@@ -87,7 +87,7 @@ test('twenty instances share a runner, and are all seen', { timeout: 120_000 }, 
 })
 
 test('functions of a pack share a runner; one that fails leaves the others at work', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const flags = ['--pack', 'tiny', '--per-runner', '3', ...small]

@@ -153,7 +153,7 @@ export class Platform {
 
   /** Waits until a look at the platform's own files says so, and the gateway answers. */
   async untilUp(wanted: () => boolean): Promise<void> {
-    const deadlineMs = Date.now() + 30_000
+    const deadlineMs = Date.now() + 180_000
     for (;;) {
       const answers =
         wanted() &&
@@ -167,11 +167,11 @@ export class Platform {
     }
   }
 
-  /** Waits until the function is as wanted; looks again and again, for a minute at most. */
+  /** Waits until the function is as wanted; looks again and again, for three minutes at most: that is for what hangs. */
   async until(
     name: string,
     wanted: (detail: FunctionDetail) => boolean,
-    timeoutMs = 60_000,
+    timeoutMs = 180_000,
   ): Promise<FunctionDetail> {
     const deadlineMs = Date.now() + timeoutMs
     for (;;) {

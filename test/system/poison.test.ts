@@ -20,7 +20,7 @@ export default defineFunction({
 const records = 400
 
 test("a record that ends its runner under { retry: 1, then: 'deadLetter' } is tried twice, then put aside; its neighbours are processed", {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const [name, poison, attempts] = ['loops', 'loop', 2]
   const platform = await Platform.start(t)
@@ -64,7 +64,7 @@ test("a record that ends its runner under { retry: 1, then: 'deadLetter' } is tr
 })
 
 test('a record that fills the memory is put aside in order, or takes its runner along: the account is exact, and the next records are processed', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const name = 'bombs'
   const platform = await Platform.start(t)
@@ -104,7 +104,7 @@ test('a record that fills the memory is put aside in order, or takes its runner 
 })
 
 test('a record on which V8 aborts takes its runner along: the account says what is missing, and the next records are processed', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const name = 'aborts'
   const platform = await Platform.start(t)

@@ -28,7 +28,7 @@ for (const [name, onError, reason] of [
   ['retries', `{ retry: 2, then: 'deadLetter' }`, 'deadLettered'],
 ] as const) {
   test(`a function that throws on one record in a thousand under ${onError}: the counts add up`, {
-    timeout: 120_000,
+    timeout: 400_000,
   }, async (t) => {
     const platform = await Platform.start(t)
     await platform.deploy(name, source(name, onError))
@@ -105,7 +105,7 @@ for (const [name, onError, reason] of [
 }
 
 test(`a function that throws under 'fail' restarts, loses only the record that failed, and stops when it crash-loops`, {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('fails', source('fails', `'fail'`))

@@ -16,7 +16,7 @@ const numbers = (count: number): string =>
   Array.from({ length: count }, (_, i) => `${i} ${'x'.repeat(2000)}`).join('\n')
 
 test('a redeploy behind a blocked downstream hands on what was not touched, and counts the rest', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const pass = `processRecord(ctx, record) { ctx.produceRecord('mid', record.key, record.text()) },`
@@ -57,7 +57,7 @@ test('a stop ends an asynchronous batch after the callback at hand', { timeout: 
 })
 
 test('a callback that does not end in time at a stop costs its record and no other', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const stuck = `async processRecord() { await new Promise((done) => setTimeout(done, 25_000)) },`
@@ -81,7 +81,7 @@ test('a callback that does not end in time at a stop costs its record and no oth
 })
 
 test('a destroy that throws and a dead letter near the size limit end nothing', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const body = `processRecord() { throw new Error('no') },\n  destroy() { throw new Error('destroy failed too') },`
@@ -114,7 +114,7 @@ test('timers and state of a partition end with its owner', { timeout: 120_000 },
 })
 
 test('down says how many records it gives up, and nothing where there are none', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('never', chain('never', 'start', '', 'processRecord() {},'), [

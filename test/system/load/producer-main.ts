@@ -19,7 +19,7 @@ const stream = `${name}-in`
 const wanted = Number(records)
 const perSecond = Number(rate)
 const recordsPerFrame = perSecond === 0 ? 400 : Math.max(1, Math.min(400, Math.round(perSecond / 2000)))
-const settleMs = 60_000
+const settleMs = 180_000
 
 let stopped = false
 createInterface({ input: process.stdin }).once('line', () => {
