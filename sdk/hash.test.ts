@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { murmur3, partitionOf } from './hash.ts'
+import { murmur3, murmur3Words, partitionOf } from './hash.ts'
 
 const text = new TextEncoder()
 
@@ -21,6 +21,16 @@ test('murmur3 of a part equals murmur3 of a copy of the part', () => {
       const from = Math.min(a, bytes.length)
       const length = Math.min(b, bytes.length - from)
       assert.equal(murmur3(bytes, from, length), murmur3(bytes.slice(from, from + length)))
+    }),
+  )
+})
+
+test('murmur3Words of bytes that begin at a word equals murmur3, whatever stands behind them', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8), fc.nat(255), (bytes, at, filler) => {
+      const memory = new Uint8Array(4 * (at + 17)).fill(filler)
+      memory.set(bytes, 4 * at)
+      assert.equal(murmur3Words(new Int32Array(memory.buffer), at, bytes.length), murmur3(bytes))
     }),
   )
 })

@@ -7,6 +7,7 @@
  * @module
  */
 
+const { imul } = Math
 const c1 = 0xcc9e2d51
 const c2 = 0x1b873593
 
@@ -18,31 +19,41 @@ export function murmur3(bytes: Uint8Array, offset = 0, length = bytes.length - o
   let hash = 0
   const blocksEnd = offset + (length & ~3)
   let at = offset
-  for (; at < blocksEnd; at += 4) {
-    let block = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-    block = Math.imul(block, c1)
-    block = (block << 15) | (block >>> 17)
-    hash ^= Math.imul(block, c2)
-    hash = (hash << 13) | (hash >>> 19)
-    hash = (Math.imul(hash, 5) + 0xe6546b64) | 0
-  }
+  for (; at < blocksEnd; at += 4)
+    hash = stirred(
+      hash ^ mixed(bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)),
+    )
   let tail = 0
   const rest = length & 3
   if (rest === 3) tail ^= bytes[at + 2]! << 16
   if (rest >= 2) tail ^= bytes[at + 1]! << 8
-  if (rest >= 1) {
-    tail ^= bytes[at]!
-    tail = Math.imul(tail, c1)
-    tail = (tail << 15) | (tail >>> 17)
-    hash ^= Math.imul(tail, c2)
-  }
-  hash ^= length
-  hash ^= hash >>> 16
-  hash = Math.imul(hash, 0x85ebca6b)
-  hash ^= hash >>> 13
-  hash = Math.imul(hash, 0xc2b2ae35)
-  hash ^= hash >>> 16
-  return hash >>> 0
+  if (rest >= 1) hash ^= mixed(tail ^ bytes[at]!)
+  return finished(hash ^ length)
+}
+
+/** The same of `length` bytes that begin with the word at `at`, the lowest byte of a word first. */
+export function murmur3Words(words: Int32Array, at: number, length: number): number {
+  let hash = 0
+  const end = at + (length >>> 2)
+  for (; at < end; at++) hash = stirred(hash ^ mixed(words[at]!))
+  const rest = length & 3
+  if (rest !== 0) hash ^= mixed(words[at]! & ((1 << (rest * 8)) - 1))
+  return finished(hash ^ length)
+}
+
+function mixed(block: number): number {
+  const product = imul(block, c1)
+  return imul((product << 15) | (product >>> 17), c2)
+}
+
+function stirred(hash: number): number {
+  return (imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0
+}
+
+function finished(hash: number): number {
+  hash = imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }
 
 /** The partition of a key in a stream partitioned by key. */

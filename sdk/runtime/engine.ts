@@ -19,6 +19,7 @@ import type { Board } from './board.ts'
 import type { Batch, EngineOptions } from './engine-options.ts'
 import type { KeyedState } from './keyed-state.ts'
 import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction, verdict } from './layout.ts'
+import { LookAhead } from './look-ahead.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { append } from './primordials.ts'
 import { Cursor, type Input, RecordView } from './record.ts'
@@ -38,6 +39,7 @@ const sweepsApartMs = 20
 export class Engine {
   readonly #timers: Timers
   readonly timeouts: Timeouts
+  readonly #lookAhead: LookAhead
   readonly #definition: FunctionDefinition
   readonly #seam: Seam
   readonly #inputs: readonly string[]
@@ -77,6 +79,7 @@ export class Engine {
     this.#seam = options.seam
     this.#inputs = options.inputs
     this.#input = options.input
+    this.#lookAhead = new LookAhead(options.input)
     this.#reports = options.reports
     this.#onThrown = options.onThrown
     this.#board = options.board
@@ -253,8 +256,9 @@ export class Engine {
       if (this.#frame === this.#frames) return false
       this.#openFrame(this.#frame++)
     }
-    this.#recordsLeft--
     const cursor = this.#cursor
+    this.#lookAhead.look(this.#states[cursor.partition], this.#recordNext, this.#recordsLeft)
+    this.#recordsLeft--
     cursor.moveTo(this.#recordNext)
     this.#recordNext = cursor.next
     this.#scope.partition = cursor.partition
@@ -278,6 +282,7 @@ export class Engine {
       this.#recordNext = cursor.next
       this.#recordsLeft--
     }
+    this.#lookAhead.forget()
   }
 
   /** Calls the callback for what was taken up, again where the policy says so. @returns Whether it waits. */

@@ -50,6 +50,8 @@ export interface KeyedState {
   readonly nextExpiryMs: number
   /** Removes what has expired from the next `chains` chains of the index. @returns How many entries. */
   expire(chains: number): number
+  /** A hint: keys of the first `count` hashes may be asked for soon. */
+  expect(hashes: Int32Array, count: number): void
   readonly timers: TimerSet
   commit(): void
   rollback(): void

@@ -8,7 +8,7 @@
  */
 import { checkRecordSize, frameBytesAimed, keyBytesMax, recordHeaderBytes } from '../frame.ts'
 import type { Data } from '../function.ts'
-import { murmur3 } from '../hash.ts'
+import { murmur3Words } from '../hash.ts'
 import type { MetricKind } from '../user-metrics.ts'
 import type { Board } from './board.ts'
 import { runtimeError } from './errors.ts'
@@ -16,9 +16,8 @@ import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, report
 import type { MetricNames } from './metric-names.ts'
 import { Bytes, copyBytes, lengthOf } from './primordials.ts'
 import { utf8Write } from './utf8.ts'
+import { copiedByWordsMax, putBytes } from './words.ts'
 
-/** Bytes below which copying one by one beats a call. Measured: runner/isolate/bench.ts. */
-const copiedByHandMax = 48
 const two32 = 2 ** 32
 
 /** A 64-bit float as two words. */
@@ -113,7 +112,9 @@ export class OutcomeWriter {
     words[at + 4] = high
     const target =
       partition ??
-      (stream.keyed ? murmur3(bytes, keyAt, keyBytes) % stream.partitions : stream.take(end - start))
+      (stream.keyed
+        ? murmur3Words(words, keyAt >> 2, keyBytes) % stream.partitions
+        : stream.take(end - start))
     words[at] = entryKind.output | (stream.index << 8) | (target << 16)
     this.#end = end
   }
@@ -128,7 +129,8 @@ export class OutcomeWriter {
     if (!(data instanceof Bytes)) throw notData(`produceRecord to '${stream.name}'`, what, data)
     const length = lengthOf(data)
     if (length > limit - at) throw this.#tooMuch(stream)
-    if (length > copiedByHandMax) copyBytes(bytes, data, at)
+    if (length > copiedByWordsMax) copyBytes(bytes, data, at)
+    else if ((at & 3) === 0) putBytes(this.#words, at >> 2, data, length)
     else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!
     return at + length
   }

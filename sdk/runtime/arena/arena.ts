@@ -14,7 +14,7 @@
  */
 import { keyBytesMax } from '../../frame.ts'
 import type { Data } from '../../function.ts'
-import { murmur3 } from '../../hash.ts'
+import { murmur3Words } from '../../hash.ts'
 import type { KeyedState } from '../keyed-state.ts'
 import { append } from '../primordials.ts'
 import { utf8Read } from '../utf8.ts'
@@ -54,10 +54,9 @@ import {
   tag,
   tagOf,
 } from './layout.ts'
-import { Memory } from './memory.ts'
+import type { Memory } from './memory.ts'
 import { Roots } from './roots.ts'
 import type { PageKeeper } from './shadow.ts'
-import type { Slabs } from './slabs.ts'
 import { Staging } from './staging.ts'
 import { countRemoved, Sweeper } from './sweeper.ts'
 import { TimerTree } from './timer-tree.ts'
@@ -222,6 +221,10 @@ export class Arena implements KeyedState {
     return there
   }
 
+  expect(hashes: Int32Array, count: number): void {
+    this.#buckets.fetch(hashes, count)
+  }
+
   commit(): void {
     this.#walked = this.#swept = false
     if (!this.#journal.open) return
@@ -330,7 +333,7 @@ export class Arena implements KeyedState {
     const keyForm = part === undefined ? stagedKey.length : stagedKey.length | shape.part
     const keyBytes = stagedKey.length
     const keyWords = stagedKey.words
-    const hash = spread(murmur3(stagedKey.bytes, 0, keyBytes))
+    const hash = spread(murmur3Words(keyWords, 0, keyBytes))
     const { shift, mask, words: slabs } = this.#memory
     let link = this.#buckets.linkOf(hash)
     let entry = this.#memory.load(link)
@@ -486,14 +489,4 @@ export class Arena implements KeyedState {
 function formOf(keyForm: number, slack: number, expiresMs: number | undefined): number {
   const ascii = stagedValue.ascii ? shape.ascii : 0
   return keyForm | (slack << shape.slackShift) | ascii | (expiresMs === undefined ? 0 : shape.expires)
-}
-
-/** Opens the arena in `slabs`, undoing what was not committed; makes one if there is none. */
-export function openArena(slabs: Slabs, options: ArenaOptions = {}): Arena {
-  if (slabs.count === 0 && !slabs.grow(0) && slabs.growing) throw stateGrowing('open state')
-  if (slabs.count === 0)
-    throw arenaError('ERR_STATE_FULL', 'Cannot make state: there is no memory for it', {
-      limitBytes: slabs.limitBytes,
-    })
-  return new Arena(new Memory(slabs, options.keeper), options)
 }

@@ -1,11 +1,12 @@
 /** The door of the room: state outside the heap. */
-export { Arena, type ArenaOptions, openArena } from './arena.ts'
+export { Arena, type ArenaOptions } from './arena.ts'
 export type { ArenaTimer } from './arena-timers.ts'
 export { Capture, hasArena, isDirty, markAllDirty, markDirty } from './capture.ts'
 export { faultsOf } from './check.ts'
 export { type Part, partKind } from './entry.ts'
 export { type ArenaErrorCode, arenaErrors } from './errors.ts'
 export type { CommitWord } from './journal.ts'
+export { openArena } from './open-arena.ts'
 export { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
 export { pageBytes } from './pages.ts'
 export { roomOf } from './room.ts'

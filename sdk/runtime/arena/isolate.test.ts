@@ -43,7 +43,7 @@ test('openArena finds whole transactions after an isolate was stopped at any ins
   const context = isolate.createContextSync()
   context.evalSync(
     bundle(`
-      import { openArena } from './arena.ts'
+      import { openArena } from './open-arena.ts'
       import { applyTo, transactionOf } from './testing.ts'
       ${givenSlabs}
       let slabs
@@ -147,7 +147,8 @@ const tampering = `
 test('Arena hands no shared memory to code that has replaced the built-ins', () => {
   const context = vm.createContext({})
   const source = bundle(`
-    import { Arena, openArena } from './arena.ts'
+    import { Arena } from './arena.ts'
+    import { openArena } from './open-arena.ts'
     export { openArena }
     ${givenSlabs}
     export { GivenSlabs }`)

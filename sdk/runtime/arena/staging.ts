@@ -10,6 +10,7 @@ import type { Data } from '../../function.ts'
 import { notData } from '../outcome-writer.ts'
 import { Bytes, copyBytes } from '../primordials.ts'
 import { utf8Write } from '../utf8.ts'
+import { copiedByWordsMax, putBytes } from '../words.ts'
 import type { Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'
@@ -18,8 +19,6 @@ import { Words } from './memory.ts'
 const smallBytes = 80 * 1024
 /** For a part, and for zeros. */
 const partRoomBytes = 16
-/** Below this, copying one by one beats a call. */
-const copiedByHandMax = 64
 /** Most bytes that UTF-8 takes for a UTF-16 unit. */
 const unitBytes = 3
 
@@ -89,10 +88,9 @@ export class Staging {
     this.ascii = false
     if (length > most) return
     this.#makeRoom(length)
+    if (length <= copiedByWordsMax) return putBytes(this.words, 0, data, length)
     this.words[length >>> 2] = 0
-    const { bytes } = this
-    if (length > copiedByHandMax) copyBytes(bytes, data, 0)
-    else for (let i = 0; i < length; i++) bytes[i] = data[i]!
+    copyBytes(this.bytes, data, 0)
   }
 
   #putText(text: string, most: number): void {

@@ -3,7 +3,7 @@
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { openArena } from './arena.ts'
+import { openArena } from './open-arena.ts'
 import { Shadow } from './shadow.ts'
 import { OwnSlabs } from './slabs.ts'
 import { applyTo, transactionOf } from './testing.ts'
