@@ -34,12 +34,12 @@ function names(list, name) {
 // What a user's or a server's configuration may leave out is needed here: tools, and programs for this platform.
 const npmOptions = ['--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']
 
-/** Installs what `folder/package-lock.json` says into `folder/node_modules`. */
-export async function npmCi(folder) {
+/** Installs what `folder/package-lock.json` says into `folder/node_modules`, with `more` in its environment. */
+export async function npmCi(folder, more = {}) {
   const [command, ...args] = npmCommand()
   await quietly(command, [...args, 'ci', ...npmOptions], {
     cwd: folder,
-    env: toolEnvironment(),
+    env: { ...toolEnvironment(), ...more },
     advice:
       'npm could not install the locked packages. Check the network and `npm config get registry`, then try again.',
   })

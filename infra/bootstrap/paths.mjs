@@ -11,7 +11,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Where the private Node goes, and the binary in it. */
 export const node24Folder = join(root, '.tools', 'node24')
-const node24Binary = join(node24Folder, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')
+export const node24Binary = join(node24Folder, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')
 
 /** Majors for which isolated-vm ships a binary: another Node would need a compiler. */
 const nodeMajors = [24, 26]

@@ -2,7 +2,7 @@
 /**
  * Bootstrap: from a fresh clone to a running script, with nothing done by hand.
  *
- *     node infra/bootstrap/run.mjs [--for demo|test|platform] [SCRIPT.ts [arguments…]]
+ *     node infra/bootstrap/run.mjs [--for demo|test|platform|cluster] [SCRIPT.ts [arguments…]]
  *
  * Does the set-up that is missing (setup.mjs), then runs SCRIPT under Node 24 with the flags that the platform needs.
  * This folder is plain JavaScript without dependencies, since it runs before there are any, on Node ≥ 18.

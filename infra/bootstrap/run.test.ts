@@ -74,7 +74,7 @@ test('run.mjs passes SIGTERM on and waits for the script', async (t) => {
 test('run.mjs refuses an unknown purpose', (t) => {
   const { status, stderr } = bootstrap(makeCheckout(t), ['--for', 'fun', 'script.ts'])
   assert.equal(status, 2)
-  assert.match(stderr, /--for fun.*expected.*demo\|test\|platform/)
+  assert.match(stderr, /--for fun.*expected.*demo\|test\|platform\|cluster/)
 })
 
 test('run.mjs ends with 2 and says what to do when nats-server is not where CONCORD_NATS_SERVER says', (t) => {

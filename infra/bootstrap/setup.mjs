@@ -12,11 +12,14 @@ import { node24 } from './node24.mjs'
 import { packages } from './packages.mjs'
 import { root } from './paths.mjs'
 import { sdkBuild } from './sdk-build.mjs'
+import { compiler, zookeeperClient, zookeeperServer } from './zookeeper.mjs'
 
 const platform = [node24, packages, natsServer, sdkBuild]
 
-/** What each purpose needs. */
-export const purposes = { demo: platform, test: platform, platform }
+const cluster = [...platform, compiler, zookeeperClient]
+
+/** What each purpose needs: nothing is compiled but for a cluster's ZooKeeper, and for the tests of it. */
+export const purposes = { demo: platform, test: [...cluster, zookeeperServer], platform, cluster }
 
 /** Does what is missing for `purpose`, and shows each step with its time. */
 export async function setUp(purpose) {
