@@ -24,7 +24,7 @@ export const infraErrors = {
   ERR_STORE_NOT_FOUND: 'transient',
   /** The document is larger than documentBytesMax. */
   ERR_STORE_TOO_LARGE: 'caller',
-  /** The store was written by a later build. */
+  /** The store was written by another build, which this one does not understand. */
   ERR_STORE_SCHEMA: 'caller',
   /** Another process held the store's write lock for too long. */
   ERR_STORE_BUSY: 'transient',
@@ -32,9 +32,22 @@ export const infraErrors = {
   ERR_STORE_FAILED: 'platform',
   /** The store was closed. */
   ERR_STORE_CLOSED: 'platform',
+  /** No server of the store answers. */
+  ERR_STORE_UNAVAILABLE: 'transient',
+  /** The store belongs to other credentials, or none were given. */
+  ERR_STORE_REFUSED: 'caller',
+  /** The session with the store has ended, and what was held by it: the leadership. */
+  ERR_STORE_SESSION: 'transient',
+  /** The client of the store is not installed. */
+  ERR_STORE_MODULE: 'caller',
 
   /** A message of the dead letters' stream that this build cannot read. */
   ERR_LETTER_MALFORMED: 'platform',
+
+  /** No ZooKeeper or no Java is installed, for a server of our own. */
+  ERR_ZOOKEEPER_MISSING: 'caller',
+  /** A ZooKeeper server of our own ended at its start or did not answer in time. */
+  ERR_ZOOKEEPER_FAILED: 'platform',
 
   /** The bundle store holds no bundle of this name. */
   ERR_BUNDLE_MISSING: 'platform',

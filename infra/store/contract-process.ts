@@ -8,8 +8,8 @@
 import { openStore } from './open.ts'
 import { upsert } from './store.ts'
 
-const [url, what, argument, times] = process.argv.slice(2) as [string, string, string, string]
-const store = await openStore(url)
+const [settings, what, argument, times] = process.argv.slice(2) as [string, string, string, string]
+const store = await openStore(JSON.parse(settings))
 
 if (what === 'count') {
   console.log('ready')

@@ -10,20 +10,32 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { paths } from './documents.ts'
-import { openStore } from './open.ts'
-import { documentBytesMax, type Store, upsert } from './store.ts'
+import { documentBytesMax } from './limits.ts'
+import { openStore, type StoreSettings } from './open.ts'
+import { type Store, upsert } from './store.ts'
+
+export interface ContractOptions {
+  /** How many changes a watcher in another process has to follow. */
+  readonly changes?: number
+  /** Within which the leadership of a killed process is free. */
+  readonly freedMs?: number
+}
 
 /**
  * Defines the tests.
  * @param name What stands before each test's name.
- * @param freshUrl Answers the URL of an empty store, to be torn down after the test.
+ * @param fresh Answers the settings of an empty store, to be torn down after the test.
  */
-export function storeContract(name: string, freshUrl: (t: TestContext) => Promise<string>): void {
-  const contractTest = (title: string, run: (t: TestContext, url: string) => Promise<void>) =>
-    test(`${name} ${title}`, { timeout: 120_000 }, async (t) => run(t, await freshUrl(t)))
+export function storeContract(
+  name: string,
+  fresh: (t: TestContext) => Promise<StoreSettings>,
+  { changes = 5_000, freedMs = 5_000 }: ContractOptions = {},
+): void {
+  const contractTest = (title: string, run: (t: TestContext, settings: StoreSettings) => Promise<void>) =>
+    test(`${name} ${title}`, { timeout: 120_000 }, async (t) => run(t, await fresh(t)))
 
-  contractTest('keeps documents with versions that grow by one', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('keeps documents with versions that grow by one', async (t, settings) => {
+    const store = await opened(t, settings)
     assert.equal(await store.get('/a/b'), undefined)
     assert.equal(await store.create('/a/b', { n: 1 }), 0)
     assert.equal(await store.update('/a/b', { n: 2 }, 0), 1)
@@ -34,8 +46,8 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     await store.remove('/a/b')
   })
 
-  contractTest('refuses what does not fit the node as it is (S1)', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('refuses what does not fit the node as it is (S1)', async (t, settings) => {
+    const store = await opened(t, settings)
     await store.create('/a', 1)
     await store.update('/a', 2, 0)
     await refuses('ERR_STORE_EXISTS', store.create('/a', 3))
@@ -47,8 +59,8 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     assert.deepEqual(await store.get('/a'), { value: 2, version: 1 })
   })
 
-  contractTest('refuses a document one byte too large, in UTF-8', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('refuses a document one byte too large, in UTF-8', async (t, settings) => {
+    const store = await opened(t, settings)
     const largest = 'é'.repeat((documentBytesMax - 2) / 2) // two bytes each, and the quotes
     await store.create('/fits', largest)
     assert.equal((await store.get('/fits'))?.value, largest)
@@ -58,8 +70,8 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     assert.deepEqual(await store.list('/'), ['fits', 'schema'])
   })
 
-  contractTest('refuses paths that not every store could hold', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('refuses paths that not every store could hold', async (t, settings) => {
+    const store = await opened(t, settings)
     const bad = [
       '',
       '/',
@@ -83,8 +95,8 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     assert.throws(() => store.watch('/a/', () => {}), { code: 'ERR_STORE_PATH' })
   })
 
-  contractTest('lists children by name, whether or not their parents are documents', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('lists children by name, whether or not their parents are documents', async (t, settings) => {
+    const store = await opened(t, settings)
     for (const path of ['/a/b/c', '/a/b-d', '/a/b.e', '/a/b/f/g', '/a', '/ab', '/a/b0'])
       await store.create(path, 1)
     assert.deepEqual(await store.list('/a'), ['b', 'b-d', 'b.e', 'b0'])
@@ -97,8 +109,8 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     assert.deepEqual(await store.list('/a'), ['b-d', 'b.e', 'b0'])
   })
 
-  contractTest('gives back any JSON value as it was', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('gives back any JSON value as it was', async (t, settings) => {
+    const store = await opened(t, settings)
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), async (value) => {
         await upsert(store, '/value', () => value)
@@ -108,50 +120,56 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     )
   })
 
-  contractTest('behaves like a map under any sequence of operations, on two connections', async (t, url) => {
-    const stores = [await opened(t, url), await opened(t, url)] as const
-    let run = 0
-    await fc.assert(
-      fc.asyncProperty(fc.array(operation, { maxLength: 40 }), async (operations) => {
-        const root = `/run-${run++}`
-        const model: Model = new Map()
-        for (const { by, ...op } of operations) {
-          const found = await outcome(applyToStore(stores[by]!, root, op))
-          assert.deepEqual(found, applyToModel(model, op), JSON.stringify(op))
-        }
-      }),
-      { numRuns: 50 },
-    )
-  })
+  contractTest(
+    'behaves like a map under any sequence of operations, on two connections',
+    async (t, settings) => {
+      const stores = [await opened(t, settings), await opened(t, settings)] as const
+      let run = 0
+      await fc.assert(
+        fc.asyncProperty(fc.array(operation, { maxLength: 40 }), async (operations) => {
+          const root = `/run-${run++}`
+          const model: Model = new Map()
+          for (const { by, ...op } of operations) {
+            const found = await outcome(applyToStore(stores[by]!, root, op))
+            assert.deepEqual(found, applyToModel(model, op), JSON.stringify(op))
+          }
+        }),
+        { numRuns: 50 },
+      )
+    },
+  )
 
-  contractTest('calls a watcher at its start and after each change that it covers (S2)', async (t, url) => {
-    const [store, other] = [await opened(t, url), await opened(t, url)]
-    const seen = new Calls()
-    const stop = store.watch('/w', () => seen.call())
-    assert.equal(seen.count, 0, 'not from inside watch')
-    await seen.after(0)
-    for (const change of [
-      () => store.create('/w', 1),
-      () => store.create('/w/deep/er', 1),
-      () => other.update('/w', 2, 0),
-      () => other.remove('/w/deep/er'),
-    ]) {
+  contractTest(
+    'calls a watcher at its start and after each change that it covers (S2)',
+    async (t, settings) => {
+      const [store, other] = [await opened(t, settings), await opened(t, settings)]
+      const seen = new Calls()
+      const stop = store.watch('/w', () => seen.call())
+      assert.equal(seen.count, 0, 'not from inside watch')
+      await seen.after(0)
+      for (const change of [
+        () => store.create('/w', 1),
+        () => store.create('/w/deep/er', 1),
+        () => other.update('/w', 2, 0),
+        () => other.remove('/w/deep/er'),
+      ]) {
+        const before = seen.count
+        await change()
+        await seen.after(before)
+      }
+      stop()
       const before = seen.count
-      await change()
-      await seen.after(before)
-    }
-    stop()
-    const before = seen.count
-    const control = new Calls()
-    store.watch('/w', () => control.call())
-    await control.after(0)
-    await other.create('/w/late', 1)
-    await control.after(1)
-    assert.equal(seen.count, before, 'stopped')
-  })
+      const control = new Calls()
+      store.watch('/w', () => control.call())
+      await control.after(0)
+      await other.create('/w/late', 1)
+      await control.after(1)
+      assert.equal(seen.count, before, 'stopped')
+    },
+  )
 
-  contractTest('does not call a watcher for what lies beside its path', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('does not call a watcher for what lies beside its path', async (t, settings) => {
+    const store = await opened(t, settings)
     const [beside, all] = [new Calls(), new Calls()]
     store.watch('/w', () => beside.call())
     store.watch('/', () => all.call())
@@ -162,49 +180,74 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     assert.equal(beside.count, 1)
   })
 
-  contractTest('calls watchers in another process, however many changes there were', async (t, url) => {
-    const store = await opened(t, url)
-    const watcher = await child(t, url, ['watch', '/number'])
+  contractTest('calls watchers in another process, however many changes there were', async (t, settings) => {
+    const store = await opened(t, settings)
+    const watcher = await child(t, settings, ['watch', '/number'])
     assert.equal(await watcher.line(), 'nothing')
     await store.create('/number', 0)
-    for (let version = 0; version < 5_000; version++) await store.update('/number', version + 1, version)
-    for (;;) if ((await watcher.line()) === '5000') break
+    for (let version = 0; version < changes; version++) await store.update('/number', version + 1, version)
+    for (;;) if ((await watcher.line()) === String(changes)) break
   })
 
-  contractTest('loses no update of processes that race (S1)', async (t, url) => {
+  contractTest('loses no update of processes that race (S1)', async (t, settings) => {
     const [processes, times] = [3, 150]
     const counters = await Promise.all(
-      Array.from({ length: processes }, () => child(t, url, ['count', '/counter', String(times)])),
+      Array.from({ length: processes }, () => child(t, settings, ['count', '/counter', String(times)])),
     )
     await Promise.all(counters.map((counter) => counter.exited))
-    const store = await opened(t, url)
+    const store = await opened(t, settings)
     assert.deepEqual(await store.get('/counter'), {
       value: processes * times,
       version: processes * times - 1,
     })
   })
 
-  contractTest('gives the leadership to one at a time, each with a higher epoch (S3)', async (t, url) => {
-    const [store, other] = [await opened(t, url), await opened(t, url)]
-    const never = new AbortController().signal
-    const first = await store.lead('scheduler', never)
-    let second: Awaited<ReturnType<Store['lead']>> | undefined
-    const waiting = other.lead('scheduler', never).then((leadership) => (second = leadership))
-    const elsewhere = await other.lead('ingest', never)
-    assert.equal(second, undefined)
-    assert.equal(first.lost.aborted, false)
+  contractTest(
+    'gives the leadership to one at a time, each with a higher epoch (S3)',
+    async (t, settings) => {
+      const [store, other] = [await opened(t, settings), await opened(t, settings)]
+      const never = new AbortController().signal
+      const first = await store.lead('scheduler', never)
+      let second: Awaited<ReturnType<Store['lead']>> | undefined
+      const waiting = other.lead('scheduler', never).then((leadership) => (second = leadership))
+      const elsewhere = await other.lead('ingest', never)
+      assert.equal(second, undefined)
+      assert.equal(first.lost.aborted, false)
+      await first.release()
+      assert.equal(first.lost.aborted, true)
+      const { epoch, lost } = await waiting
+      assert.ok(epoch > first.epoch)
+      assert.equal(lost.aborted, false)
+      await other.close()
+      assert.deepEqual([lost.aborted, elsewhere.lost.aborted], [true, true])
+      assert.ok((await store.lead('scheduler', never)).epoch > epoch)
+    },
+  )
+
+  contractTest('lets a leader write while it leads, and not afterwards (S4)', async (t, settings) => {
+    const store = await opened(t, settings)
+    const first = await store.lead('scheduler', new AbortController().signal)
+    await first.store.create('/mine', 1)
+    await first.store.update('/mine', 2, 0)
+    await first.seal()
+    assert.deepEqual(await store.get('/mine'), { value: 2, version: 1 })
     await first.release()
-    assert.equal(first.lost.aborted, true)
-    const { epoch, lost } = await waiting
-    assert.ok(epoch > first.epoch)
-    assert.equal(lost.aborted, false)
-    await other.close()
-    assert.deepEqual([lost.aborted, elsewhere.lost.aborted], [true, true])
-    assert.ok((await store.lead('scheduler', never)).epoch > epoch)
+    for (const write of [
+      () => first.store.create('/late', 1),
+      () => first.store.update('/mine', 3, 1),
+      () => first.store.remove('/mine'),
+    ])
+      await assert.rejects(write)
+    const second = await store.lead('scheduler', new AbortController().signal)
+    assert.deepEqual(await second.store.get('/mine'), { value: 2, version: 1 })
+    await second.store.update('/mine', 3, 1)
+    await second.seal()
+    assert.deepEqual(await store.get('/mine'), { value: 3, version: 2 })
+    assert.deepEqual(await store.list('/'), ['mine', 'schema'])
   })
 
-  contractTest('stops waiting for the leadership when told to, or closed', async (t, url) => {
-    const [store, other] = [await opened(t, url), await opened(t, url)]
+  contractTest('stops waiting for the leadership when told to, or closed', async (t, settings) => {
+    const [store, other] = [await opened(t, settings), await opened(t, settings)]
     await store.lead('scheduler', new AbortController().signal)
     const told = new AbortController()
     const reason = new Error('no longer needed')
@@ -212,48 +255,50 @@ export function storeContract(name: string, freshUrl: (t: TestContext) => Promis
     told.abort(reason)
     await assert.rejects(waiting, reason)
     await assert.rejects(other.lead('scheduler', told.signal), reason)
-    const closed = other.lead('scheduler', new AbortController().signal)
+    const closed = refuses('ERR_STORE_CLOSED', other.lead('scheduler', new AbortController().signal))
     await other.close()
-    await refuses('ERR_STORE_CLOSED', closed)
+    await closed
   })
 
   contractTest(
-    'frees the leadership of a killed process at once, not that of a stopped one (S3)',
-    async (t, url) => {
-      const store = await opened(t, url)
-      const holder = await child(t, url, ['lead', 'scheduler'])
+    'frees the leadership of a killed process, not that of a stopped one (S3)',
+    async (t, settings) => {
+      const store = await opened(t, settings)
+      const holder = await child(t, settings, ['lead', 'scheduler'])
       const epoch = Number(await holder.line())
       holder.process.kill('SIGSTOP')
       await assert.rejects(store.lead('scheduler', AbortSignal.timeout(300)), { name: 'TimeoutError' })
-      const waiting = store.lead('scheduler', AbortSignal.timeout(5_000))
+      const waiting = store.lead('scheduler', AbortSignal.timeout(freedMs))
       holder.process.kill('SIGKILL')
       await holder.exited
       assert.ok((await waiting).epoch > epoch)
     },
   )
 
-  contractTest('is still there when all have closed it', async (t, url) => {
-    const first = await openStore(url)
+  contractTest('is still there when all have closed it', async (t, settings) => {
+    const first = await openStore(settings)
     await first.create('/kept', 'yes')
     const { epoch } = await first.lead('scheduler', new AbortController().signal)
     await first.close()
     await refuses('ERR_STORE_CLOSED', first.get('/kept'))
     await first.close()
-    const second = await opened(t, url)
+    const second = await opened(t, settings)
     assert.deepEqual(await second.get('/kept'), { value: 'yes', version: 0 })
     assert.ok((await second.lead('scheduler', new AbortController().signal)).epoch > epoch)
   })
 
-  contractTest('refuses to open what a later build has written', async (t, url) => {
-    const store = await opened(t, url)
+  contractTest('refuses to open what a later build has written, or an unknown one', async (t, settings) => {
+    const store = await opened(t, settings)
     assert.deepEqual(await store.get(paths.schema), { value: { schema: 1 }, version: 0 })
     await store.update(paths.schema, { schema: 2 }, 0)
-    await refuses('ERR_STORE_SCHEMA', openStore(url))
+    await refuses('ERR_STORE_SCHEMA', openStore(settings))
+    await store.update(paths.schema, { schema: 0 }, 1)
+    await refuses('ERR_STORE_SCHEMA', openStore(settings))
   })
 }
 
-async function opened(t: TestContext, url: string): Promise<Store> {
-  const store = await openStore(url)
+async function opened(t: TestContext, settings: StoreSettings): Promise<Store> {
+  const store = await openStore(settings)
   t.after(() => store.close())
   return store
 }
@@ -285,10 +330,10 @@ interface Child {
   readonly exited: Promise<unknown>
 }
 
-async function child(t: TestContext, url: string, args: string[]): Promise<Child> {
+async function child(t: TestContext, settings: StoreSettings, args: string[]): Promise<Child> {
   const script = fileURLToPath(new URL('./contract-process.ts', import.meta.url))
   const flags = ['--disable-warning=ExperimentalWarning']
-  const started = spawn(process.execPath, [...flags, script, url, ...args], {
+  const started = spawn(process.execPath, [...flags, script, JSON.stringify(settings), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(started, 'exit')

@@ -16,7 +16,8 @@ export {
   type VersionDocument,
 } from './documents.ts'
 export { type FileLock, tryLock } from './file-lock.ts'
-export { openStore } from './open.ts'
+export { documentBytesMax } from './limits.ts'
+export { openStore, type StoreSettings } from './open.ts'
 export {
   pageInstances,
   pagesOf,
@@ -25,4 +26,4 @@ export {
   type StatusPage,
   statusOf,
 } from './status-pages.ts'
-export { documentBytesMax, type Leadership, type Store, type StoredDocument, upsert } from './store.ts'
+export { type Leadership, type Store, type StoredDocument, upsert } from './store.ts'

@@ -15,7 +15,9 @@ async function folder(t: TestContext): Promise<string> {
   return dir
 }
 
-storeContract('SqliteStore', async (t) => `sqlite:${join(await folder(t), 'made', 'store.sqlite')}`)
+storeContract('SqliteStore', async (t) => ({
+  url: `sqlite:${join(await folder(t), 'made', 'store.sqlite')}`,
+}))
 
 test('openStore refuses a URL of no known kind', async () => {
   await assert.rejects(openStore('redis://x'), { code: 'ERR_STORE_URL', message: /expected sqlite:PATH/ })

@@ -11,10 +11,12 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { infraError } from '../errors.ts'
 import { type FileLock, tryLock } from './file-lock.ts'
+import { leaderStore } from './leader-store.ts'
+import { documentText } from './limits.ts'
 import { checkLeaderName, checkPath, checkPrefix } from './path.ts'
 import { isBusy, storeError } from './sqlite-error.ts'
 import { inTransaction, openDatabase, whenFree } from './sqlite-file.ts'
-import { documentBytesMax, type Leadership, type Store, type StoredDocument } from './store.ts'
+import type { Leadership, Store, StoredDocument } from './store.ts'
 import { Watchers } from './watchers.ts'
 
 const watchIntervalMs = 20
@@ -54,7 +56,7 @@ class SqliteStore implements Store {
 
   async create(path: string, value: unknown): Promise<number> {
     checkPath(path)
-    const text = textOf(path, value)
+    const text = documentText(path, value)
     await this.#write(path, () => {
       if (this.#statements.create.run(path, text).changes === 0) {
         throw infraError('ERR_STORE_EXISTS', `Cannot create ${path}: it exists already`)
@@ -65,7 +67,7 @@ class SqliteStore implements Store {
 
   async update(path: string, value: unknown, version: number): Promise<number> {
     checkPath(path)
-    const text = textOf(path, value)
+    const text = documentText(path, value)
     await this.#write(path, () => {
       if (this.#statements.update.run(text, path, version).changes === 0)
         throw this.#lostRace('update', path, version)
@@ -129,7 +131,13 @@ class SqliteStore implements Store {
     if (this.#closing.signal.aborted) release() // closed while we waited our turn
     this.#closing.signal.throwIfAborted()
     this.#closing.signal.addEventListener('abort', release, { once: true })
-    return { epoch: lock.epoch, lost: lost.signal, release: async () => release() }
+    return {
+      epoch: lock.epoch,
+      lost: lost.signal,
+      store: leaderStore(this, this, lost.signal),
+      seal: async () => {}, // a leader keeps its lock, asleep or not, until its process has ended
+      release: async () => release(),
+    }
   }
 
   async #write(path: string, change: () => void): Promise<void> {
@@ -221,19 +229,6 @@ function prepare(database: DatabaseSync) {
 
 function numberOf(row: Record<string, unknown> | undefined): number {
   return Number(Object.values(row ?? {})[0])
-}
-
-function textOf(path: string, value: unknown): string {
-  const text = JSON.stringify(value) as string | undefined
-  if (text === undefined) throw new TypeError(`Cannot store a value at ${path}: JSON has no word for it`)
-  const bytes = Buffer.byteLength(text)
-  if (bytes > documentBytesMax) {
-    throw infraError(
-      'ERR_STORE_TOO_LARGE',
-      `Cannot store ${bytes} bytes at ${path}: a document has at most ${documentBytesMax}`,
-    )
-  }
-  return text
 }
 
 function closedError(file: string): Error {

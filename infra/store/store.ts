@@ -9,11 +9,10 @@
  *  S2. After a change, by any process, every watcher whose prefix covers the path is called, at least once, and
  *      then reads the change or a later one. Calls may be joined; a watcher re-reads, it does not replay.
  *  S3. One process at a time holds the leadership of a name; each holder has a higher epoch than all before.
+ *  S4. What a leader writes by `leadership.store` takes place only while it leads: never once a successor has updated the
+ *      document (S1), and what an earlier leader creates after `seal` is not there for anybody.
  * @module
  */
-
-/** Largest document, as JSON text in UTF-8; well below ZooKeeper's 1 MiB. */
-export const documentBytesMax = 64 * 1024
 
 export interface StoredDocument<T = unknown> {
   readonly value: T
@@ -25,6 +24,13 @@ export interface Leadership {
   readonly epoch: number
   /** Aborted when the leadership is lost: stop at once. */
   readonly lost: AbortSignal
+  /** The store as its leader writes it (S4). Its calls wait for the store as long as the leadership lasts. */
+  readonly store: Store
+  /**
+   * To be called when all that leaders before have written was read and updated: what one of them writes from now on,
+   * because it was asleep, came too late.
+   */
+  seal(): Promise<void>
   release(): Promise<void>
 }
 

@@ -22,11 +22,11 @@ export class Watchers {
     return this.#watchers.size
   }
 
-  /** Adds one, to be called for the first time soon. @returns What stops it. */
-  add(prefix: string, changed: () => void): () => void {
-    const watcher: Watcher = { prefix, changed, dirty: true }
+  /** Adds one, to be called for the first time soon, or at the next touch. @returns What stops it. */
+  add(prefix: string, changed: () => void, soon = true): () => void {
+    const watcher: Watcher = { prefix, changed, dirty: soon }
     this.#watchers.add(watcher)
-    this.#schedule()
+    if (soon) this.#schedule()
     return () => this.#watchers.delete(watcher)
   }
 

@@ -1,0 +1,30 @@
+/**
+ * Where the npm package `zookeeper` is: looked for only where a store on ZooKeeper is opened, since it is compiled and the
+ * one-machine platform needs no compiler. The bootstrap installs it into `.tools/zookeeper`; whoever packages Concord may
+ * put it beside the other packages.
+ * @module
+ */
+import { createRequire } from 'node:module'
+import { infraError } from '../../errors.ts'
+
+const places = [new URL('../../../.tools/zookeeper/package.json', import.meta.url), new URL(import.meta.url)]
+
+/** @throws {CodedError} ERR_STORE_MODULE */
+export function findClientModule(from: readonly URL[] = places): string {
+  for (const place of from) {
+    try {
+      return createRequire(place).resolve('zookeeper')
+    } catch {
+      // not there
+    }
+  }
+  throw moduleError('is not installed')
+}
+
+export function moduleError(why: string): Error {
+  return infraError(
+    'ERR_STORE_MODULE',
+    `Cannot use a store on ZooKeeper: its client, the npm package 'zookeeper', ${why}. ` +
+      "Install it with 'npm run bootstrap -- --for cluster' in Concord's folder. That compiles it, for which it takes a C++ compiler, make and Python 3",
+  )
+}

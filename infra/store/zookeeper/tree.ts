@@ -1,0 +1,180 @@
+/**
+ * Tree: the documents under one node, as one session sees them.
+ *
+ *  ZT1. Every write is a compare-and-set on the node's version, the creation of a document too: its node is made first,
+ *       empty, which nobody takes for a document.
+ *  ZT2. A write whose answer was lost is looked for, by its name, before it is tried again.
+ *  ZT3. A document that a leader of an epoch below the last sealed one has written is not there, for anybody: it was
+ *       written too late. (Compare-and-set fences what the successor has updated; this fences what it never saw.)
+ * Design: docs/design/0020-store-on-zookeeper.md
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { infraError } from '../../errors.ts'
+import type { StoredDocument } from '../store.ts'
+import { codes } from './client-protocol.ts'
+import { decodeDocument, encodeDocument, type Stored } from './document.ts'
+import type { Nodes } from './nodes.ts'
+import { type FoundNode, isLoss, isRc, type Session } from './session.ts'
+
+export interface TreeOptions {
+  readonly session: Session
+  readonly nodes: Nodes
+  /** The node of the path `/`. */
+  readonly root: string
+  /** The epoch that a leader has sealed last. */
+  readonly sealed: (leader: string) => Promise<number>
+  /** Until when it waits for a connection. */
+  readonly signal: AbortSignal
+  /** What a leader writes carries its name and epoch. */
+  readonly leader?: { readonly name: string; readonly epoch: number }
+}
+
+interface Looked {
+  readonly node: FoundNode
+  /** Undefined: there is a node, and no document. */
+  readonly document: (Stored & { readonly version: number }) | undefined
+}
+
+export class Tree {
+  readonly #options: TreeOptions
+
+  constructor(options: TreeOptions) {
+    this.#options = options
+  }
+
+  async get<T>(path: string): Promise<StoredDocument<T> | undefined> {
+    const document = (await this.#look(path))?.document
+    return document && { value: document.value as T, version: document.version }
+  }
+
+  async create(path: string, value: unknown): Promise<number> {
+    const write = writeName()
+    for (;;) {
+      const looked = await this.#look(path)
+      if (looked?.document?.write === write) return 0 // ZT2
+      if (looked?.document !== undefined)
+        throw infraError('ERR_STORE_EXISTS', `Cannot create ${path}: it exists already`)
+      // What cannot be stored must not leave a node behind: so it is encoded before one is made.
+      const at = looked?.node.stat.version ?? 0
+      const data = encodeDocument(path, { base: at + 1, write, ...this.#stamp(), value })
+      if (looked === undefined || looked.node.stat.aversion === 0)
+        await this.#options.nodes.ensure(this.#node(path))
+      if (await this.#set(path, data, at)) return 0
+    }
+  }
+
+  async update(path: string, value: unknown, version: number): Promise<number> {
+    const write = writeName()
+    for (;;) {
+      const looked = await this.#look(path)
+      const before = looked?.document
+      if (before?.write === write) return before.version // ZT2
+      if (looked === undefined || before?.version !== version) throw lostRace('update', path, before, version)
+      const { leader, epoch } = before
+      const stamp =
+        leader === undefined ? {} : (this.#stamp() ?? { leader, ...(epoch === undefined ? {} : { epoch }) })
+      const data = encodeDocument(path, { base: before.base, write, ...stamp, value })
+      if (await this.#set(path, data, looked.node.stat.version)) return version + 1
+    }
+  }
+
+  async remove(path: string, version?: number): Promise<void> {
+    let tried = false
+    for (;;) {
+      const looked = await this.#look(path)
+      const before = looked?.document
+      if (before === undefined && tried) return // ZT2
+      if (looked === undefined || before === undefined || (version ?? before.version) !== before.version)
+        throw lostRace('remove', path, before, version)
+      const { numChildren, version: nodeVersion } = looked.node.stat
+      tried = true
+      if (
+        numChildren > 0 ? await this.#set(path, nothing, nodeVersion) : await this.#delete(path, nodeVersion)
+      )
+        return await this.#prune(path)
+    }
+  }
+
+  async list(path: string): Promise<string[]> {
+    const { session, signal } = this.#options
+    return ((await session.children(this.#node(path), false, signal)) ?? []).sort()
+  }
+
+  async #look(path: string): Promise<Looked | undefined> {
+    const { session, sealed, leader, signal } = this.#options
+    const node = await session.get(this.#node(path), false, signal)
+    if (node === undefined) return undefined
+    // Before it has its ACL anybody may have written it.
+    const stored = node.stat.aversion === 0 ? undefined : decodeDocument(path, node.data)
+    if (stored === undefined) return { node, document: undefined }
+    const isLate = stored.leader !== undefined && (stored.epoch ?? 0) < (await sealed(stored.leader)) // ZT3
+    if (isLate && leader !== undefined) await this.#set(path, nothing, node.stat.version)
+    return { node, document: isLate ? undefined : { ...stored, version: node.stat.version - stored.base } }
+  }
+
+  /** @returns False if the node is not as it was, or nobody knows. */
+  async #set(path: string, data: Buffer, version: number): Promise<boolean> {
+    const { session, signal } = this.#options
+    return await took(session.set(this.#node(path), data, version, signal))
+  }
+
+  async #delete(path: string, version: number): Promise<boolean> {
+    const { session, signal } = this.#options
+    return await took(session.delete(this.#node(path), version, signal))
+  }
+
+  /** Nodes above that hold no document and no other node go too. */
+  async #prune(path: string): Promise<void> {
+    for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
+      const node = await this.#options.session.get(this.#node(at), false, this.#options.signal)
+      if (node === undefined) continue
+      if (node.data.length > 0 || node.stat.numChildren > 0) return
+      if (!(await this.#delete(at, node.stat.version))) return
+    }
+  }
+
+  #stamp(): { readonly leader: string; readonly epoch: number } | undefined {
+    const { leader } = this.#options
+    return leader && { leader: leader.name, epoch: leader.epoch }
+  }
+
+  #node(path: string): string {
+    return path === '/' ? this.#options.root : this.#options.root + path
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+/** `''` above the first name. */
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+function writeName(): string {
+  return randomBytes(9).toString('base64url')
+}
+
+async function took(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write
+    return true
+  } catch (error) {
+    if (isLoss(error) || isRc(error, codes.badVersion, codes.noNode, codes.notEmpty)) return false
+    throw error
+  }
+}
+
+function lostRace(
+  what: string,
+  path: string,
+  found: { readonly version: number } | undefined,
+  version: number | undefined,
+): Error {
+  if (found === undefined)
+    return infraError('ERR_STORE_NOT_FOUND', `Cannot ${what} ${path}: there is no such node`)
+  return infraError(
+    'ERR_STORE_CONFLICT',
+    `Cannot ${what} ${path} at version ${version}: it has version ${found.version}. Read it again`,
+  )
+}

@@ -1,0 +1,6 @@
+export {
+  startEnsemble,
+  startZooKeeper,
+  type ZooKeeperEnsemble,
+  type ZooKeeperServer,
+} from './server.ts'
