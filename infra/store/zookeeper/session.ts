@@ -102,7 +102,10 @@ export class Session {
       const session = new Session(options, module, found.connect)
       try {
         // A client whose first attempt failed at once does nothing more: each attempt has a time of its own.
-        const attempt = AbortSignal.any([deadline, AbortSignal.timeout(Math.max(options.timeoutMs, attemptMs))])
+        const attempt = AbortSignal.any([
+          deadline,
+          AbortSignal.timeout(Math.max(options.timeoutMs, attemptMs)),
+        ])
         await session.#authenticate(options, attempt)
         return session
       } catch (error) {
