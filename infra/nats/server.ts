@@ -54,7 +54,7 @@ interface Running extends ProcessId {
  * pieces; at Go's 100 collecting that is 40 % of its CPU under full load (0.62 instead of 1.03 µs a record).
  */
 const garbagePercent = '400'
-const startTimeoutMs = 20_000
+const startTimeoutMs = 60_000
 const stopGraceMs = 5_000
 
 /**

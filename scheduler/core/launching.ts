@@ -173,10 +173,10 @@ function launch(
   return { document, function: fn.name }
 }
 
-/** Offers flow while something waits; a new one that waits clears the filters of what was declined before. */
+/** Offers flow while something waits; one that waits anew, or now wants something else, clears the filters of what was declined. */
 function askForOffers(draft: Draft, waiting: readonly Waiting[]): void {
   const { state } = draft
-  const ids = new Set(waiting.map(({ fn, slot }) => nameOf(fn, slot)))
+  const ids = new Set(waiting.map(({ fn, slot, version }) => `${nameOf(fn, slot)} v${version.version}`))
   if (!state.engineUp) return
   if (ids.size === 0) {
     if (state.offersWanted !== false) draft.act({ kind: 'wantOffers', wanted: false })

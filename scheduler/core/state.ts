@@ -148,7 +148,7 @@ export interface State {
   /** What the cluster was told last: unknown after each connection. */
   readonly offersWanted: boolean | undefined
   readonly revivedAtMs: number
-  /** Instances for which offers were asked. */
+  /** Instances for which offers were asked, each with its version. */
   readonly revivedFor: ReadonlySet<string>
   /** By `stream/follower`: its `renewedAtMs`, and when that value was first seen by our own clock. */
   readonly followersSeen: ReadonlyMap<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>

@@ -358,4 +358,10 @@ test('step wants no offers when nothing waits, and asks again now and then while
   world.tick(1_000)
   assert.equal(acts(world, 'wantOffers').length, 3)
   assert.match(instances(world)[0]?.why ?? '', /waits for an offer/)
+  world.deploy('f', { ...counting, resources: { cpus: 99 } })
+  assert.equal(
+    acts(world, 'wantOffers').length,
+    4,
+    'what did not fit is corrected: what was declined is asked for again',
+  )
 })

@@ -95,15 +95,13 @@ function checkpointsTable(instances: readonly Instance[]): string {
   const rows = instances.flatMap(({ id, checkpoint }) => {
     if (checkpoint === undefined || (checkpoint.storedBytes === 0 && checkpoint.error === undefined))
       return []
-    const { atMs, tookMs = 0, storedBytes, writtenBytes, error } = checkpoint
+    const { atMs, tookMs = 0, storedBytes, writtenBytesTotal: written, error } = checkpoint
     const lag = atMs === undefined ? 'none yet' : `${((Date.now() - atMs) / 1000).toFixed(1)} s ago`
-    return [
-      [id, lag, `${Math.round(tookMs)} ms`, bytesText(storedBytes), bytesText(writtenBytes), error ?? ''],
-    ]
+    return [[id, lag, `${Math.round(tookMs)} ms`, bytesText(storedBytes), bytesText(written), error ?? '']]
   })
   return rows.length === 0
     ? ''
-    : table([['CHECKPOINT', 'LAST', 'TOOK', 'STORED', 'WRITTEN', 'ERROR'], ...rows])
+    : table([['CHECKPOINT', 'LAST', 'TOOK', 'STORED', 'WRITTEN SO FAR', 'ERROR'], ...rows])
 }
 
 function ledgerTable(ledger: readonly Ledger[]): string {

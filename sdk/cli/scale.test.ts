@@ -7,7 +7,7 @@ test('fn scale says how many instances are wanted, and waits until they run', as
   const { env, received } = await gatewayOf(t, ({ method }) => {
     if (method === 'PUT') return { status: 200, json: { instances: 3 } }
     looks += 1
-    const instances = Array.from({ length: looks < 3 ? 1 : 3 }, () => ({}))
+    const instances = Array.from({ length: looks < 3 ? 1 : 3 }, () => ({ why: 'the best misses 1 cpus' }))
     return { status: 200, json: { instances, instancesRunning: instances.length } }
   })
   const { stdout } = await concord(['fn', 'scale', 'score', '3'], { env })
@@ -21,7 +21,7 @@ test('fn scale says how many instances are wanted, and waits until they run', as
   assertFails(
     await concord(['fn', 'scale', 'score', '4', '--timeout', '0.2'], { env }),
     7,
-    /score has 3 instances after 0.2 s, 4 are wanted/,
+    /score has 3 instances after 0.2 s, 4 are wanted: the best misses 1 cpus; 'concord fn inspect score'/,
   )
   assertFails(await concord(['fn', 'scale', 'score', 'many'], { env }), 2, /many/)
 })

@@ -53,7 +53,9 @@ async function untilScaled(
     const detail = await client.inspect(name)
     if (detail.instances.length === instances && detail.instancesRunning === instances) return
     if (performance.now() > deadlineMs) {
-      const text = `${name} has ${count(detail.instancesRunning)} after ${timeoutMs / 1000} s, ${instances} are wanted: 'concord fn inspect ${name}' shows why`
+      const why =
+        detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`
+      const text = `${name} has ${count(detail.instancesRunning)} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }
     await sleep(pollMs)

@@ -125,6 +125,10 @@ test('graphText draws every node whole, whatever the graph', () => {
         const label = kind === 'function' ? `│ ${name} ${note} │` : `${name}`
         assert.ok(drawn.includes(label), `${label} in\n${drawn}`)
       }
+      const idle = drawn
+        .split('\n')
+        .filter((row, y, rows) => /^[ │]*$/.test(row) && row === (rows[y - 1] ?? ''))
+      assert.deepEqual(idle, [], `rows that say nothing in\n${drawn}`)
     }),
   )
 })

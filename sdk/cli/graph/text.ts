@@ -167,9 +167,11 @@ class Canvas {
     if (!faint || row.has(x)) row.set(x, (row.get(x) ?? 0) | directions)
   }
 
+  /** Rows that say nothing but what the row above them says are left out: the heights of a layout leave some. */
   toString(): string {
     const rows = Math.max(...this.#texts.keys(), ...this.#lines.keys()) + 1
-    return Array.from({ length: rows }, (_, y) => this.#rowText(y)).join('\n')
+    const texts = Array.from({ length: rows }, (_, y) => this.#rowText(y))
+    return texts.filter((text, y) => !/^[ │]*$/.test(text) || text !== (texts[y - 1] ?? '')).join('\n')
   }
 
   #rowText(y: number): string {
