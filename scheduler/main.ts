@@ -12,6 +12,7 @@ import { type Log, makeLog } from '../infra/log.ts'
 import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
 import { openStore } from '../infra/store/index.ts'
 import { CodedError } from '../sdk/errors.ts'
+import type { Resources } from './engine.ts'
 import { MesosEngine } from './mesos/index.ts'
 import { ownRunnerCommand, parseRunnerCommand, type RunnerTaskOptions, runnerOrder } from './runner-task.ts'
 import { Scheduler } from './scheduler.ts'
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
     nc,
     leaderEpoch: leadership.epoch,
     makeEngine: (frameworkId) => mesosEngine(values, frameworkId, log),
+    quota: quotaOf(values),
     orderOf: (launch, killGraceMs) => runnerOrder(task, launch, killGraceMs),
     registry,
     clock,
@@ -64,6 +66,10 @@ async function main(): Promise<void> {
   ends.push(() => scheduler.close())
   process.stdout.write(`${JSON.stringify({ ready: true, url: new URL(metrics.url).origin })}\n`)
   await Promise.race([failure, aborted(ending.signal)])
+}
+
+function quotaOf({ quota }: Config): Partial<Resources> {
+  return Object.fromEntries(Object.entries(quota).filter(([, most]) => most !== undefined))
 }
 
 function runnerTask(values: Config): RunnerTaskOptions {

@@ -20,7 +20,7 @@ import {
   type TaskDocument,
 } from '../infra/store/index.ts'
 import { type Event, initialState, type Launch, liveTasks, type State, step } from './core/index.ts'
-import type { Engine, LaunchOrder } from './engine.ts'
+import type { Engine, LaunchOrder, Resources } from './engine.ts'
 import { parseHeartbeat } from './heartbeats.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
@@ -36,6 +36,8 @@ export interface SchedulerOptions {
   /** Given the id under which the cluster knows us, if it does. */
   readonly makeEngine: (frameworkId: string | undefined) => Engine
   readonly orderOf: (launch: Launch, killGraceMs: number) => LaunchOrder
+  /** What all tasks of the namespace may take together. */
+  readonly quota: Partial<Resources>
   readonly registry: Registry
   readonly clock: Clock
   readonly log: Log
@@ -62,7 +64,8 @@ export class Scheduler {
     this.#options = options
     this.#reader = new WantedReader(options.store, options.namespace)
     const seed = Math.floor(Math.random() * 2 ** 32)
-    this.#state = initialState({ namespace: options.namespace, leaderEpoch: options.leaderEpoch, seed })
+    const { namespace, leaderEpoch, quota } = options
+    this.#state = initialState({ namespace, leaderEpoch, seed, quota })
     this.#metrics = new SchedulerMetrics(options.registry, () => this.#state)
   }
 

@@ -8,6 +8,7 @@
  *   GET    /v1/functions                            { functions: FunctionSummary[] }
  *   GET    /v1/functions/:name                      FunctionDetail
  *   DELETE /v1/functions/:name
+ *   GET    /v1/functions/:name/why                  Why
  *   GET    /v1/functions/:name/logs?follow&tail     NDJSON of LogLine
  *   DELETE /v1/instances/:id?restart                kill one instance
  *   GET    /v1/streams                              { streams: StreamSummary[] }
@@ -21,7 +22,14 @@
  * @module
  */
 import { z } from 'zod'
-import { instancesSchema, manifestSchema, nameSchema, partitionsDefault, partitionsMax } from './manifest.ts'
+import {
+  instancesSchema,
+  manifestSchema,
+  nameSchema,
+  partitionsDefault,
+  partitionsMax,
+  placementSchema,
+} from './manifest.ts'
 
 /** RFC 9457, with our code and what to do. */
 export const problemSchema = z.object({
@@ -134,7 +142,10 @@ export const instanceSchema = z.object({
   agent: z.string().optional(),
   hostname: z.string().optional(),
   restarts: z.int(),
+  /** Why it is not running. */
   why: z.string().optional(),
+  /** Why it is where it is. */
+  placed: z.string().optional(),
   lastExit: z
     .object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() })
     .optional(),
@@ -160,6 +171,26 @@ export const instanceSchema = z.object({
     .optional(),
 })
 export type Instance = z.output<typeof instanceSchema>
+
+/** Why the instances of a function are where they are, or not at work. */
+export const whySchema = z.object({
+  name: nameSchema,
+  version: z.int(),
+  instancesWanted: z.int(),
+  instancesRunning: z.int(),
+  placement: placementSchema,
+  instances: z.array(
+    z.object({
+      id: z.string(),
+      state: z.string(),
+      agent: z.string().optional(),
+      hostname: z.string().optional(),
+      /** Sentences, the most telling first. */
+      why: z.array(z.string()),
+    }),
+  ),
+})
+export type Why = z.output<typeof whySchema>
 
 export const functionSummarySchema = z.object({
   name: nameSchema,

@@ -6,6 +6,7 @@
  * @module
  */
 import { z } from 'zod'
+import { constraintForms, parseConstraint } from './constraint.ts'
 
 /** Names of functions and streams: they are part of NATS subjects, store paths and URLs. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
@@ -74,6 +75,19 @@ export const checkpointSchema = z.union([
   }),
 ])
 
+/** A sentence over an attribute of an agent, kept as it was written. */
+export const constraintSchema = z
+  .string()
+  .max(512)
+  .refine((text) => parseConstraint(text) !== undefined, constraintForms)
+
+export const placementSchema = z.strictObject({
+  /** All of them hold for the agent that an instance runs on. */
+  constraints: z.array(constraintSchema).max(32).default([]),
+  /** Who comes first, and whom room is made for when the cluster is full. */
+  priority: z.int().min(0).max(100).default(0),
+})
+
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 
 export const manifestSchema = z.strictObject({
@@ -88,6 +102,8 @@ export const manifestSchema = z.strictObject({
   /** Functions of one pack share runners, and each other's memory and end. */
   pack: nameSchema.optional(),
   resources: resourcesSchema.prefault({}),
+  /** Where it may run, and how important it is. */
+  placement: placementSchema.optional(),
   limits: limitsSchema.prefault({}),
   restarts: restartsSchema,
   checkpoint: checkpointSchema.prefault({}),

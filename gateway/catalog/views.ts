@@ -118,10 +118,10 @@ function heard(status: InstanceStatus, heartbeats: Heartbeats): Heard | undefine
 
 function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance {
   const { beat, report } = heard(status, heartbeats) ?? {}
-  const { id, index, version, epoch, restarts, taskId, agent, hostname, why, lastExit } = status
+  const { id, index, version, epoch, restarts, taskId, agent, hostname, why, placed, lastExit } = status
   const state = stateNow(status, heartbeats)
   return withoutUndefined({
-    ...{ id, index, version, state, epoch, restarts, taskId, agent, hostname, why },
+    ...{ id, index, version, state, epoch, restarts, taskId, agent, hostname, why, placed },
     lastExit: lastExit && withoutUndefined(lastExit),
     pid: beat?.pid,
     rssBytes: beat?.rssBytes,

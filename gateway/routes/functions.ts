@@ -6,9 +6,11 @@ import {
   logLineSchema,
   scaleSchema,
   topologySchema,
+  whySchema,
 } from '../../sdk/api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
 import { functionDetail, functionSummary, topology } from '../catalog/views.ts'
+import { functionWhy } from '../catalog/why.ts'
 import { deleteFunction, killInstance, scaleFunction, unknownFunction } from '../deploy/wishes.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
 import { readDocument } from '../http/document.ts'
@@ -42,6 +44,15 @@ const inspect = createRoute({
   security,
   request: { params: nameParam },
   responses: { 200: jsonAnswer(functionDetailSchema, 'the function'), default: problemAnswer },
+})
+
+const why = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}/why',
+  summary: 'Tell why the instances of a function are where they are, or why they are not running',
+  security,
+  request: { params: nameParam },
+  responses: { 200: jsonAnswer(whySchema, 'each instance, with its reasons'), default: problemAnswer },
 })
 
 const remove = createRoute({
@@ -116,6 +127,12 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const outputs = allOutputs(catalog.current, heartbeats, ingest.ledger(), gatewayId)
     const deadLetters = await parts.deadLetters.counts(name)
     return c.json(functionDetail(live, heartbeats, outputs, deadLetters), 200)
+  })
+  app.openapi(why, (c) => {
+    const { name } = c.req.valid('param')
+    const live = catalog.current.functions.get(name)
+    if (live === undefined) throw unknownFunction(name)
+    return c.json(functionWhy(live, heartbeats), 200)
   })
   app.openapi(remove, async (c) => {
     await deleteFunction(store, namespace, c.req.valid('param').name)

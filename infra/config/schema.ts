@@ -70,6 +70,11 @@ export const configSchema = z.object({
       .optional()
       .describe('command of a runner task; unset: the runner of this installation'),
   }),
+  quota: z.object({
+    cpus: z.number().min(0).optional().describe('cores that the tasks of the namespace may take together'),
+    memMib: z.int().min(0).optional().describe('memory that they may take together'),
+    diskMib: z.int().min(0).optional().describe('disk that they may take together'),
+  }),
   deadLetters: z.object({
     maxMib: z
       .int()

@@ -115,6 +115,8 @@ export interface InstanceStatus {
   }
   /** Why it is not running, in one sentence. */
   readonly why?: string
+  /** Why it is where it is, in one sentence. */
+  readonly placed?: string
 }
 
 /** Written by the scheduler: what is. In the store it is cut in pages: status-pages.ts. */
@@ -154,6 +156,10 @@ export interface TaskDocument {
   readonly failures: number
   readonly agentId: string
   readonly hostname: string
+  /** Of the agent, as they were. */
+  readonly attributes?: Readonly<Record<string, string>>
+  /** What spoke for that agent, in one sentence. */
+  readonly placed?: string
   readonly resources: TaskResources
   readonly launchedAtMs: number
 }

@@ -58,6 +58,11 @@ export class Draft {
     return copy
   }
 
+  /** The functions that this step has changed. */
+  touched(): FunctionState[] {
+    return [...this.functions.values()].filter((fn) => fn !== this.#before.get(fn.name))
+  }
+
   /** A live task, a copy of this step's own. */
   task(taskId: string): Task | undefined {
     const found = this.tasks.get(taskId)

@@ -6,8 +6,11 @@
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Resources } from '../engine.ts'
 import { freeShares } from './assignments.ts'
+import { Census } from './census.ts'
 import { type Draft, nameOf } from './draft.ts'
+import { residentsOf, wantOf } from './launching.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
+import { forbidden } from './placement.ts'
 import { fits, minus } from './resources.ts'
 import { seatDocument } from './seating.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
@@ -27,7 +30,9 @@ export function joinRunners(draft: Draft, active: ReadonlyMap<string, readonly n
       if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
       const sharing = sharingOf(version, slot)
       if (sharing === undefined) continue
-      const open = (runners.get(sharing.group) ?? []).filter((id) => isOpen(draft, id, nameOf(fn, slot)))
+      const open = (runners.get(sharing.group) ?? []).filter(
+        (id) => isOpen(draft, id, nameOf(fn, slot)) && mayBeOn(draft, id, version),
+      )
       const task = fullest(draft, open, sharing, version.manifest.resources)
       if (task !== undefined) join(draft, fn, slot, version, task, indexes)
     }
@@ -43,6 +48,16 @@ function isOpen(draft: Draft, taskId: string, instance: string): boolean {
     task.unsureSinceMs === undefined &&
     !task.leaving.includes(instance)
   )
+}
+
+/** Whether the runner's agent is one that the function may be on. */
+function mayBeOn(draft: Draft, taskId: string, { manifest }: VersionDocument): boolean {
+  const want = wantOf(manifest, 1, [])
+  const task = draft.tasks.get(taskId)
+  if (want.constraints.length === 0 || task === undefined) return true
+  const { agentId, hostname, attributes = {} } = task.document
+  const place = { agentId, hostname, attributes }
+  return forbidden({ wants: [want] }, place, new Census(residentsOf(draft))) === undefined
 }
 
 /** The runner with the least room left that takes an instance of that size. */

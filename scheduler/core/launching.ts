@@ -6,18 +6,21 @@
  * @module
  */
 import type { TaskDocument, VersionDocument } from '../../infra/store/index.ts'
+import { type Constraint, parseConstraint } from '../../sdk/constraint.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
 import type { Resources } from '../engine.ts'
 import { freeShares } from './assignments.ts'
+import type { Resident } from './census.ts'
 import { type Draft, nameOf, newTask } from './draft.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
-import { type Placement, place, type Request } from './placement.ts'
+import { type Placement, type PlacementAnswer, place, type Request, roomKey, type Want } from './placement.ts'
 import type { Launch } from './protocol.ts'
-import { plus, times } from './resources.ts'
+import { minus, plus, times } from './resources.ts'
 import { seatDocument } from './seating.ts'
-import type { FunctionState, Slot } from './state.ts'
+import type { AgentSeen, FunctionState, Slot, Task, Wanted } from './state.ts'
 import { timings } from './timings.ts'
 
-interface Waiting {
+export interface Waiting {
   readonly fn: FunctionState
   readonly slot: Slot
   readonly version: VersionDocument
@@ -25,20 +28,24 @@ interface Waiting {
 }
 
 /** One runner to be launched. */
-interface Party extends Request {
+export interface Party extends Request {
   readonly members: readonly Waiting[]
   readonly room: number
 }
 
 type PlacedParty = Placement & { readonly request: Party }
 
-/** @param active The wanted indexes, by function. */
-export function launchWaiting(draft: Draft, active: ReadonlyMap<string, readonly number[]>): void {
+/**
+ * @param active The wanted indexes, by function.
+ * @returns The parties that still wait.
+ */
+export function launchWaiting(draft: Draft, active: ReadonlyMap<string, readonly number[]>): Party[] {
   const waiting = draft.state.engineUp ? waitingSlots(draft, active) : []
+  const parties = waiting.length === 0 ? [] : partiesOf(waiting, peersOf(draft.state.wanted))
   const offers = [...draft.state.offers.values()]
   if (offers.length > 0) {
-    const parties = partiesOf(waiting)
-    const answer = place(parties, offers, (name, agentId) => neighbours(draft, name, agentId))
+    const answer = place(parties, offers, residentsOf(draft), budgetOf(draft))
+    remember(draft, answer)
     launchOn(draft, answer.placed as readonly PlacedParty[], active)
     for (const { fn, slot } of waiting) {
       const why = answer.unplaced.get(nameOf(fn, slot))
@@ -49,67 +56,155 @@ export function launchWaiting(draft: Draft, active: ReadonlyMap<string, readonly
     draft,
     waiting.filter(({ slot }) => slot.phase === 'waiting'),
   )
+  return parties.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
 }
 
 function waitingSlots(draft: Draft, active: ReadonlyMap<string, readonly number[]>): Waiting[] {
   const waiting: Waiting[] = []
   for (const [name, indexes] of active) {
+    const isWaiting = (slot: Readonly<Slot>) => slot.phase === 'waiting' && indexes.includes(slot.index)
+    if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
     const version = draft.wantedVersion(name)
     if (version === undefined) continue
     const fn = draft.fn(name)
-    for (const slot of fn.slots) {
-      if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
+    for (const slot of fn.slots.filter(isWaiting))
       waiting.push({ fn, slot, version, sharing: sharingOf(version, slot) })
-    }
   }
   return waiting
 }
 
-/** Those who may share a runner, together. */
-function partiesOf(waiting: readonly Waiting[]): Party[] {
-  const alike = Map.groupBy(waiting, ({ fn, slot, sharing }) =>
-    sharing === undefined ? nameOf(fn, slot) : `${sharing.group}#${sharing.failures}`,
+/** What the quota leaves. */
+function budgetOf(draft: Draft): Partial<Resources> | undefined {
+  const { quota } = draft.state
+  if (Object.keys(quota).length === 0) return undefined
+  let left: Resources = { cpus: 0, memMib: 0, diskMib: 0, ...quota }
+  for (const { document } of draft.tasks.values()) left = minus(left, document.resources)
+  const kinds = Object.keys(quota) as (keyof Resources)[]
+  return Object.fromEntries(kinds.map((kind) => [kind, left[kind]]))
+}
+
+/** What the agents of these offers have left, for who may have to make room, and to be told. */
+function remember(draft: Draft, { left }: PlacementAnswer): void {
+  const agents = new Map<string, AgentSeen>()
+  const since = draft.nowMs - timings.agentForgottenMs
+  for (const [agentId, seen] of draft.state.agents) if (seen.seenAtMs >= since) agents.set(agentId, seen)
+  for (const { agentId, hostname, attributes = {} } of draft.state.offers.values()) {
+    const free = left.get(agentId)
+    if (free !== undefined)
+      agents.set(agentId, { agentId, hostname, attributes, free, seenAtMs: draft.nowMs })
+  }
+  draft.state.agents = agents
+}
+
+/** Who runs where. */
+export function* residentsOf(draft: Draft): Iterable<Resident> {
+  for (const task of draft.tasks.values()) yield residentOf(task)
+}
+
+function residentOf({ document, seats }: Readonly<Task>): Resident {
+  const { agentId, hostname, attributes = {}, group } = document
+  const counts = new Map<string, number>()
+  for (const seat of seats) counts.set(seat.function, (counts.get(seat.function) ?? 0) + 1)
+  return {
+    ...{ agentId, hostname, attributes },
+    spread: group ?? seats[0]?.function ?? '',
+    instances: [...counts].map(([name, count]) => ({ function: name, count })),
+  }
+}
+
+/** What follows from a reading of the store; it never changes. */
+const peers = new WeakMap<Wanted, ReadonlyMap<string, readonly string[]>>()
+
+/** Of each function, those that it reads from or writes to. */
+function peersOf(wanted: Wanted): ReadonlyMap<string, readonly string[]> {
+  const found = peers.get(wanted) ?? findPeers(wanted)
+  peers.set(wanted, found)
+  return found
+}
+
+function findPeers({ functions }: Wanted): ReadonlyMap<string, readonly string[]> {
+  const manifests = [...functions.values()].flatMap(
+    ({ document, versions }) => versions.get(document.version)?.manifest ?? [],
+  )
+  const [readers, writers] = [new Map<string, string[]>(), new Map<string, string[]>()]
+  const note = (to: Map<string, string[]>, stream: string, name: string) =>
+    to.set(stream, [...(to.get(stream) ?? []), name])
+  for (const { name, istreams, ostreams } of manifests) {
+    for (const stream of Object.keys(istreams)) note(readers, stream, name)
+    for (const stream of ostreams) note(writers, stream, name)
+  }
+  return new Map(
+    manifests.map(({ name, istreams, ostreams }) => {
+      const peers = [
+        ...Object.keys(istreams).flatMap((stream) => writers.get(stream) ?? []),
+        ...ostreams.flatMap((stream) => readers.get(stream) ?? []),
+      ]
+      return [name, [...new Set(peers)].filter((peer) => peer !== name)]
+    }),
+  )
+}
+
+const parsed = new WeakMap<Manifest, readonly Constraint[]>()
+
+function constraintsOf(manifest: Manifest): readonly Constraint[] {
+  const texts = manifest.placement?.constraints ?? []
+  const found = parsed.get(manifest) ?? texts.flatMap((text) => parseConstraint(text) ?? [])
+  parsed.set(manifest, found)
+  return found
+}
+
+/** What a function asks of the agent that an instance of it runs on. */
+export function wantOf(manifest: Manifest, count: number, peers: readonly string[]): Want {
+  return { function: manifest.name, count, constraints: constraintsOf(manifest), peers }
+}
+
+/** Those who may share a runner, together: they want the same of their agent. */
+function partiesOf(waiting: readonly Waiting[], peers: ReadonlyMap<string, readonly string[]>): Party[] {
+  const alike = Map.groupBy(waiting, ({ fn, slot, sharing, version }) =>
+    sharing === undefined
+      ? nameOf(fn, slot)
+      : `${sharing.group}#${sharing.failures}#${JSON.stringify(version.manifest.placement)}`,
   )
   return [...alike.values()].flatMap((all) => {
     const parties: Party[] = []
     for (let at = 0; at < all.length; ) {
       const room = all[at]!.sharing?.room ?? 1
-      parties.push(partyOf(all.slice(at, at + room), room))
+      parties.push(partyOf(all.slice(at, at + room), room, peers))
       at += room
     }
     return parties
   })
 }
 
-function partyOf(members: readonly Waiting[], room: number): Party {
+function partyOf(
+  members: readonly Waiting[],
+  room: number,
+  peers: ReadonlyMap<string, readonly string[]>,
+): Party {
   const { fn, slot, version, sharing } = members[0]!
-  const id = nameOf(fn, slot)
   const { resources } = version.manifest
-  if (sharing === undefined) return { id, function: fn.name, resources, members, room: 1 }
+  const byFunction = Map.groupBy(members, (member) => member.fn.name)
+  const wants = [...byFunction].map(([name, some]) =>
+    wantOf(some[0]!.version.manifest, some.length, peers.get(name) ?? []),
+  )
+  const party = {
+    ...{ id: nameOf(fn, slot), wants, members, room },
+    priority: version.manifest.placement?.priority ?? 0,
+  }
+  if (sharing === undefined) return { ...party, spread: fn.name, resources, alike: version }
   const needs: Resources = resourcesOf(members.map((member) => member.version.manifest.resources))
   const smaller = (): Party[] => {
-    if (room > members.length) return [partyOf(members, Math.max(members.length, Math.floor(room / 2)))]
+    if (room > members.length)
+      return [partyOf(members, Math.max(members.length, Math.floor(room / 2)), peers)]
     const half = Math.ceil(members.length / 2)
-    return [members.slice(0, half), members.slice(half)].map((part) => partyOf(part, part.length))
+    return [members.slice(0, half), members.slice(half)].map((part) => partyOf(part, part.length, peers))
   }
   return {
-    id,
-    function: sharing.group,
+    ...party,
+    spread: sharing.group,
     resources: plus(needs, times(resources, room - members.length)),
-    members,
-    room,
     ...(room > 1 ? { smaller } : {}),
   }
-}
-
-/** Instances of a function, or runners of a group, that an agent has. */
-function neighbours(draft: Draft, name: string, agentId: string): number {
-  let count = 0
-  for (const { document, seats } of draft.tasks.values()) {
-    if (document.agentId !== agentId) continue
-    if (document.group === name || (document.group === undefined && seats[0]?.function === name)) count += 1
-  }
-  return count
 }
 
 function launchOn(
@@ -117,12 +212,13 @@ function launchOn(
   placed: readonly PlacedParty[],
   active: ReadonlyMap<string, readonly number[]>,
 ): void {
-  const byAgent = Map.groupBy(draft.state.offers.values(), (offer) => offer.agentId)
+  const byRoom = Map.groupBy(draft.state.offers.values(), roomKey)
+  const placedIn = Map.groupBy(placed, (placement) => placement.room)
   const unused: string[] = []
-  for (const [agentId, offers] of byAgent) {
+  for (const [room, offers] of byRoom) {
     const offerIds = offers.map((offer) => offer.id)
-    const here = placed.filter((placement) => placement.agentId === agentId)
-    if (here.length === 0) {
+    const here = placedIn.get(room)
+    if (here === undefined) {
       unused.push(...offerIds)
       continue
     }
@@ -135,7 +231,7 @@ function launchOn(
 /** Writes the task and its seats down, under an id that was never used, before it is launched (C1). */
 function launch(
   draft: Draft,
-  { request, agentId, hostname }: PlacedParty,
+  { request, place: { agentId, hostname, attributes }, why }: PlacedParty,
   active: ReadonlyMap<string, readonly number[]>,
 ): Launch {
   const { members, room, resources } = request
@@ -152,6 +248,8 @@ function launch(
     failures: sharing?.failures ?? 0,
     agentId,
     hostname,
+    ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
+    placed: why,
     resources,
     launchedAtMs: draft.nowMs,
   }
@@ -167,6 +265,7 @@ function launch(
     const shares = freeShares(draft, member.fn, version.manifest, active.get(name) ?? [], member.slot)
     draft.sit(member.slot, task, seatDocument(draft, { ...seating, shares }))
     draft.enter(member.slot, 'launching')
+    delete member.slot.roomUntilMs
     const message = `${nameOf(member.fn, member.slot)} v${version.version} goes to ${hostname}`
     draft.act({ kind: 'log', level: 'info', message, task: taskId })
   }

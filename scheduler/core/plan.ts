@@ -4,12 +4,15 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
+import type { Resources } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
 import { assignShares, giveBack, inForce, isAtWork, tell } from './assignments.ts'
+import { Census } from './census.ts'
 import type { Draft } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
 import { joinRunners } from './joining.ts'
-import { launchWaiting } from './launching.ts'
+import { launchWaiting, type Party, residentsOf } from './launching.ts'
+import { type Ground, makeRoom } from './preemption.ts'
 import { finish, settleSlots } from './slots.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
@@ -40,8 +43,74 @@ export function plan(draft: Draft): void {
     tell(draft, task)
     if (task.seats.length === 0 && task.killedAtMs === undefined) kill(draft, task)
   }
-  launchWaiting(draft, active)
+  draft.state.active = active
+  makeWay(draft, launchWaiting(draft, active))
   for (const name of names) conclude(draft, draft.fn(name))
+}
+
+/** Offers have come, and time has not yet come to anything else: only what waits for them has to be looked at. */
+export function planOffers(draft: Draft): void {
+  if (draft.nowMs >= draft.state.wakeAtMs) return plan(draft)
+  const waits = draft.state.revivedFor.size > 0
+  makeWay(draft, launchWaiting(draft, waits ? draft.state.active : new Map()))
+  for (const fn of draft.touched()) saveStatus(draft, fn, false)
+}
+
+/** Who has waited long enough has those go that are less important, on one agent. */
+function makeWay(draft: Draft, waiting: readonly Party[]): void {
+  for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
+    if (party.priority === 0) return
+    const slots = party.members.map(({ slot }) => slot)
+    // From when offers were asked for: there may be room that was not offered yet.
+    const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
+    const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
+    if (!due(draft, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue
+    const room = makeRoom(party, groundsOf(draft), new Census(residentsOf(draft)))
+    if (room === undefined) continue
+    const { hostname } = room.place
+    for (const slot of slots) {
+      slot.roomUntilMs = draft.nowMs + timings.roomComesMs
+      slot.why = `room is made for it on ${hostname}; ${slot.why ?? ''}`
+    }
+    draft.wakeAt(draft.nowMs + timings.roomComesMs)
+    const why = `it makes room for ${party.id}, which is more important`
+    for (const { taskId } of room.goes) {
+      const task = draft.task(taskId) as Task
+      for (const { slot } of draft.seated(task)) drain(draft, slot, task, why)
+      // A packed one goes as a whole too: else those that have left it would come back to it.
+      if (task.killedAtMs === undefined) kill(draft, task)
+    }
+  }
+}
+
+/** The agents on which somebody might make room; none where somebody is on the way out already. */
+function groundsOf(draft: Draft): Ground[] {
+  const tasks = Map.groupBy(draft.tasks.values(), (task) => task.document.agentId)
+  const nothing: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
+  const empty = [...draft.state.agents.values()]
+    .filter(({ agentId, seenAtMs }) => !tasks.has(agentId) && draft.nowMs - seenAtMs < timings.agentSeenMs)
+    .map((seen) => ({ ...seen, tenants: [] }))
+  const lived = [...tasks].flatMap(([agentId, here]) => {
+    if (here.some((task) => isLeaving(draft, task))) return []
+    const { hostname, attributes = {} } = here[0]!.document
+    const seen = draft.state.agents.get(agentId)
+    const free = seen !== undefined && draft.nowMs - seen.seenAtMs < timings.agentSeenMs ? seen.free : nothing
+    const tenants = here.map((task) => ({
+      taskId: task.document.taskId,
+      priority: Math.max(0, ...task.seats.map((seat) => priorityOf(draft, seat.function))),
+      resources: task.document.resources,
+    }))
+    return [{ agentId, hostname, attributes, free, tenants }]
+  })
+  return [...lived, ...empty]
+}
+
+function isLeaving(draft: Draft, task: Readonly<Task>): boolean {
+  return task.killedAtMs !== undefined || draft.seated(task).some(({ slot }) => slot.phase === 'draining')
+}
+
+function priorityOf(draft: Draft, name: string): number {
+  return draft.wantedVersion(name)?.manifest.placement?.priority ?? 0
 }
 
 function endBackoff(draft: Draft, slot: Slot): void {

@@ -23,6 +23,5 @@ export function times({ cpus, memMib, diskMib }: Resources, n: number): Resource
 }
 
 export function fits(need: Resources, free: Resources): boolean {
-  const left = minus(free, need)
-  return left.cpus >= 0 && left.memMib >= 0 && left.diskMib >= 0
+  return milli(need.cpus) <= milli(free.cpus) && need.memMib <= free.memMib && need.diskMib <= free.diskMib
 }

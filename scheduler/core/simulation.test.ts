@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { ManifestInput } from '../../sdk/manifest.ts'
 import { World } from './world.ts'
 
 type Move = (world: World, at: number) => void
@@ -13,6 +14,13 @@ const anyName = (at: number) => `fn-${at % 3}`
 /** Alone, several to a runner, or several of all functions. */
 const packing = (at: number) =>
   [{}, { instancesPerRunner: 3 }, { pack: 'small', instancesPerRunner: 4 }, { pack: 'small' }][at % 4]
+/** The picky are the more important: so that they find their place, others may have to make room. */
+const placements: ManifestInput['placement'][] = [
+  undefined,
+  { constraints: ['zone == a'], priority: 3 },
+  { constraints: ['hostname maxPer 3'], priority: 2 },
+  { constraints: ['zone groupBy'], priority: 1 },
+]
 const inputs = (at: number) =>
   at % 3 === 0
     ? { in: { grouping: 'shuffle' as const }, all: { grouping: 'broadcast' as const } }
@@ -26,6 +34,7 @@ const moves: Readonly<Record<string, Move>> = {
       instances: at % 6,
       resources: { cpus: [0.5, 0.25, 0.1][at % 3], memMib: 64 },
       ...packing(at >> 2),
+      placement: placements[(at >> 4) % 4],
     }),
   scale: (w, at) => {
     const [name, document] = pick(w.functions, at) ?? []

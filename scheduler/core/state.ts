@@ -28,7 +28,8 @@ import type {
   TaskDocument,
   VersionDocument,
 } from '../../infra/store/index.ts'
-import type { Offer } from '../engine.ts'
+import type { Offer, Resources } from '../engine.ts'
+import type { Place } from './placement.ts'
 
 export type Phase = InstanceStatus['state']
 export type LastExit = NonNullable<InstanceStatus['lastExit']>
@@ -101,6 +102,8 @@ export interface Slot {
   retiringSinceMs?: number
   /** End of the back-off. */
   untilMs?: number
+  /** Until then the room that was made for it may still come. */
+  roomUntilMs?: number
   seat?: Seat
   lastExit?: LastExit
   why?: string
@@ -132,6 +135,11 @@ export interface FunctionState {
   removing: boolean
 }
 
+export interface AgentSeen extends Place {
+  readonly free: Resources
+  readonly seenAtMs: number
+}
+
 export interface State {
   readonly namespace: string
   readonly leaderEpoch: number
@@ -143,6 +151,12 @@ export interface State {
   readonly epochs: ReadonlyMap<string, number>
   readonly topology: ReadonlyMap<string, StreamDescriptor>
   readonly offers: ReadonlyMap<string, Offer>
+  /** By id: the agents that made offers lately, and what they had left. */
+  readonly agents: ReadonlyMap<string, AgentSeen>
+  /** The wanted indexes, by function, as of the last plan. */
+  readonly active: ReadonlyMap<string, readonly number[]>
+  /** What all tasks may take together. */
+  readonly quota: Partial<Resources>
   readonly engineUp: boolean
   readonly busUp: boolean
   /** What the cluster was told last: unknown after each connection. */
@@ -173,11 +187,13 @@ export interface StartOptions {
   readonly namespace: string
   readonly leaderEpoch: number
   readonly seed: number
+  readonly quota?: Partial<Resources>
 }
 
 /** The state of a scheduler that knows nothing yet. */
 export function initialState(options: StartOptions): State {
   return {
+    quota: {},
     ...options,
     wanted: nothingWanted,
     functions: new Map(),
@@ -185,6 +201,8 @@ export function initialState(options: StartOptions): State {
     epochs: new Map(),
     topology: new Map(),
     offers: new Map(),
+    agents: new Map(),
+    active: new Map(),
     engineUp: false,
     busUp: true,
     offersWanted: undefined,

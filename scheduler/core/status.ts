@@ -49,6 +49,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
       ? {}
       : { lastExit: { ...slot.lastExit, message: cut(slot.lastExit.message) } }),
     ...(slot.why === undefined ? {} : { why: cut(slot.why) }),
+    ...(task?.document.placed === undefined ? {} : { placed: cut(task.document.placed) }),
   }
 }
 

@@ -27,6 +27,14 @@ export const timings = {
   retireMs: 30_000,
   /** Followers renew each second; this much without is too much. */
   followerMs: 11_000,
+  /** Something important that has waited so long has others make room. */
+  makeRoomMs: 5_000,
+  /** Room that was made is waited for so long before more is made. */
+  roomComesMs: 30_000,
+  /** What an agent had left is believed for so long. */
+  agentSeenMs: 60_000,
+  /** An agent that makes no offers and runs nothing of ours is forgotten. */
+  agentForgottenMs: 3_600_000,
   /** Offers are asked for again while something waits. */
   reviveAgainMs: 30_000,
 } as const

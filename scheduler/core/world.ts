@@ -22,6 +22,7 @@ import type {
 } from '../../infra/store/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import type { Offer, Resources, TaskUpdate } from '../engine.ts'
+import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
 import { initialState, type State, type Wanted } from './state.ts'
 import { step } from './step.ts'
@@ -53,6 +54,7 @@ export class World {
   nowMs = 1_000_000
   state: State
   readonly agents = new Map<string, Resources>()
+  readonly attributes = new Map<string, Readonly<Record<string, string>>>()
   readonly runners = new Map<string, Runner>()
   readonly offers = new Map<string, Offer>()
   offersWanted = true
@@ -80,8 +82,14 @@ export class World {
   /** Actions left before the scheduler dies; then it is started anew. */
   diesAfter = Number.POSITIVE_INFINITY
 
-  constructor(agents = 3) {
-    for (let i = 0; i < agents; i++) this.agents.set(`agent-${i}`, agentResources)
+  readonly #quota: Partial<Resources>
+
+  constructor(agents = 3, quota: Partial<Resources> = {}) {
+    this.#quota = quota
+    for (let i = 0; i < agents; i++) {
+      this.agents.set(`agent-${i}`, agentResources)
+      this.attributes.set(`agent-${i}`, { zone: i % 2 === 0 ? 'a' : 'b' })
+    }
     this.state = initialState({ namespace: 'ns', leaderEpoch: 0, seed: 1 })
     this.restart()
   }
@@ -92,7 +100,8 @@ export class World {
     this.offers.clear()
     this.connected = false
     this.#leaderEpoch += 1
-    this.state = initialState({ namespace: 'ns', leaderEpoch: this.#leaderEpoch, seed: this.#leaderEpoch })
+    const leaderEpoch = this.#leaderEpoch
+    this.state = initialState({ namespace: 'ns', leaderEpoch, seed: leaderEpoch, quota: this.#quota })
     this.feed({
       kind: 'restored',
       tasks: [...this.tasks.values()],
@@ -186,7 +195,9 @@ export class World {
     const offers: Offer[] = []
     for (const agentId of this.agents.keys()) {
       const resources = this.free(agentId)
-      if (resources.cpus > 0) offers.push({ id: `o${this.#ids++}`, agentId, hostname: agentId, resources })
+      const attributes = this.attributes.get(agentId) ?? {}
+      if (resources.cpus > 0)
+        offers.push({ id: `o${this.#ids++}`, agentId, hostname: agentId, attributes, resources })
     }
     for (const offer of offers) this.offers.set(offer.id, offer)
     if (offers.length > 0) this.feed({ kind: 'offers', offers })
@@ -393,6 +404,7 @@ export class World {
       free.cpus -= document.resources.cpus
       free.memMib -= document.resources.memMib
       free.diskMib -= document.resources.diskMib
+      checkPlace(this, document)
       const born = this.#ids++
       this.runners.set(document.taskId, {
         document,

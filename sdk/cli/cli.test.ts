@@ -407,6 +407,7 @@ test('graph, fn ls, fn inspect, fn logs and stream ls print for people and as JS
       { ...instance, restarts: 2, recordsIn: 1, recordsOut: 1, errors: 0, stateEntries: 4, why: 'because' },
     ],
     ledger,
+    metrics: [],
   }
   const log = { timeMs: 0, level: 'warn', function: 'shout', version: 2, instance: 'shout-0', message: 'hm' }
   const stream = { name: 'words', partitions: 16, raw: false, producers: [], consumers: ['shout'] }

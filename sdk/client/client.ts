@@ -19,6 +19,7 @@ import type {
   RedriveAnswer,
   StreamSummary,
   Topology,
+  Why,
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import type { ClientErrorCode } from './errors.ts'
@@ -123,6 +124,11 @@ export class ConcordClient {
 
   inspect(name: string, { signal }: Abortable = {}): Promise<FunctionDetail> {
     return this.#json({ what: `Cannot inspect function '${name}'`, path: functionPath(name), signal })
+  }
+
+  /** Why its instances are where they are, or not at work. */
+  why(name: string): Promise<Why> {
+    return this.#json({ what: `Cannot ask about function '${name}'`, path: `${functionPath(name)}/why` })
   }
 
   async remove(name: string): Promise<void> {

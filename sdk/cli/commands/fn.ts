@@ -1,5 +1,5 @@
 /**
- * concord fn deploy | ls | inspect | scale | rm | logs
+ * concord fn deploy | ls | inspect | why | scale | rm | logs
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import { detailText } from '../function-text.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProject, type Project } from '../project.ts'
 import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
+import { whyText } from '../why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
 import { addScale } from './scale.ts'
 
@@ -52,6 +53,12 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .printsData()
     .talksToServer()
     .action(inspect)
+  fn.command('why')
+    .description('Say why the instances of a function are where they are, or why they are not running.')
+    .argument('<name>', 'the function')
+    .printsData()
+    .talksToServer()
+    .action(why)
   addScale(fn)
   fn.command('rm')
     .description('Remove a function: drain its instances, then forget it.')
@@ -141,6 +148,11 @@ async function list(options: ServerOptions): Promise<void> {
     fn.errors,
   ])
   await print(table([['FUNCTION', 'VERSION', 'STATE', 'INSTANCES', 'IN', 'OUT', 'ERRORS'], ...rows]))
+}
+
+async function why(name: string, options: ServerOptions): Promise<void> {
+  const answer = await connect(options).why(name)
+  await (options.json ? printJson(answer) : print(whyText(answer)))
 }
 
 async function inspect(name: string, options: ServerOptions): Promise<void> {

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { InstanceStatus } from '../../infra/store/index.ts'
+import { whySchema } from '../../sdk/api.ts'
+import { manifestSchema } from '../../sdk/manifest.ts'
+import type { LiveFunction } from './catalog.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import { functionWhy } from './why.ts'
+
+const heartbeats = { of: () => undefined, confirms: () => true } as unknown as Heartbeats
+
+function live(placement: object | undefined, ...instances: Partial<InstanceStatus>[]): LiveFunction {
+  const manifest = manifestSchema.parse({
+    name: 'f',
+    instances: instances.length,
+    ...(placement && { placement }),
+  })
+  const rest = { generation: 0, generationSeen: 0, restarts: 0, since: 0, version: 1, epoch: 1 }
+  const statuses = instances.map((one, index) => ({
+    id: `f-${index}`,
+    index,
+    state: 'running',
+    ...rest,
+    ...one,
+  }))
+  return {
+    name: 'f',
+    document: { schema: 1, version: 1, instances: instances.length, createdAtMs: 0 },
+    version: { schema: 1, version: 1, bundleSha256: 'x', bundleBytes: 1, manifest, deployedAtMs: 0 },
+    status: {
+      ...{ schema: 1, function: 'f', version: 1, instances: statuses },
+      ended: { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] },
+    },
+  } as unknown as LiveFunction
+}
+
+test('functionWhy tells of each instance what speaks for its place, or what keeps it from running', () => {
+  const lastExit = { code: 10, reason: 'functionFailed', message: 'boom', atMs: 0 }
+  const answer = functionWhy(
+    live(
+      { constraints: ['zone == a'] },
+      { hostname: 'web-1', agent: 'S0', placed: '1 offer seen, only web-1 suits' },
+      { state: 'waiting', why: '3 offers seen; the best misses 0.5 cpus' },
+      { state: 'waiting' },
+      { state: 'backingOff', restarts: 2, lastExit },
+    ),
+    heartbeats,
+  )
+  assert.deepEqual(whySchema.parse(answer), answer)
+  assert.deepEqual(answer.placement, { constraints: ['zone == a'], priority: 0 })
+  assert.equal(answer.instancesRunning, 1)
+  assert.deepEqual(
+    answer.instances.map(({ why }) => why),
+    [
+      ['1 offer seen, only web-1 suits'],
+      ['3 offers seen; the best misses 0.5 cpus'],
+      ['it waits for an offer'],
+      [
+        'it has failed, and pauses before the next attempt',
+        'it has failed 2 in a row, last: functionFailed: boom',
+      ],
+    ],
+  )
+})
+
+test('functionWhy knows functions of before there was placement', () => {
+  assert.deepEqual(functionWhy(live(undefined, {}), heartbeats).placement, { constraints: [], priority: 0 })
+})

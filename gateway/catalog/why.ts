@@ -1,0 +1,41 @@
+/**
+ * Why: what is known of where the instances of a function are and why, in sentences. Pure.
+ * @module
+ */
+import type { InstanceStatus } from '../../infra/store/index.ts'
+import type { Why } from '../../sdk/api.ts'
+import { placementSchema } from '../../sdk/manifest.ts'
+import type { LiveFunction } from './catalog.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import { functionSummary } from './views.ts'
+
+export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
+  const { name, version, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
+  const placement = live.version.manifest.placement ?? placementSchema.parse({})
+  const instances = (live.status?.instances ?? []).map((status) => ({
+    id: status.id,
+    state: status.state,
+    ...(status.agent === undefined ? {} : { agent: status.agent }),
+    ...(status.hostname === undefined ? {} : { hostname: status.hostname }),
+    why: sentences(status),
+  }))
+  return { name, version, instancesWanted, instancesRunning, placement, instances }
+}
+
+const stateSentences: Readonly<Partial<Record<InstanceStatus['state'], string>>> = {
+  waiting: 'it waits for an offer',
+  launching: 'it was launched, and the cluster has not said yet that it runs',
+  starting: 'its runner lives, and has not said yet that the instance is at work',
+  draining: 'it was asked to end, and finishes what it has begun',
+  backingOff: 'it has failed, and pauses before the next attempt',
+}
+
+function sentences({ state, why, placed, restarts, lastExit }: InstanceStatus): string[] {
+  const told = why ?? stateSentences[state]
+  const failed = lastExit !== undefined && restarts > 0 && state !== 'running'
+  return [
+    ...(told === undefined ? [] : [told]),
+    ...(placed === undefined ? [] : [placed]),
+    ...(failed ? [`it has failed ${restarts} in a row, last: ${lastExit.reason}: ${lastExit.message}`] : []),
+  ]
+}

@@ -1,0 +1,96 @@
+/**
+ * Census: what runs where, counted so that placement can ask it for each agent and each value of an attribute.
+ * @module
+ */
+import type { Place, Want } from './placement.ts'
+
+/** A runner and the agent that it is on. */
+export interface Resident extends Place {
+  /** What is spread over the agents: a function, or the runners of a group. */
+  readonly spread: string
+  readonly instances: readonly Pick<Want, 'function' | 'count'>[]
+}
+
+export class Census {
+  readonly #residents: Iterable<Resident>
+  #counted = false
+  readonly #spread = new Map<string, Map<string, number>>()
+  readonly #functions = new Map<string, Map<string, number>>()
+  readonly #places = new Map<string, Place>()
+  /** By function, then attribute, then value; made when first asked for. */
+  readonly #values = new Map<string, Map<string, Map<string, number>>>()
+
+  /** @param residents Looked through when something is first asked. */
+  constructor(residents: Iterable<Resident>) {
+    this.#residents = residents
+  }
+
+  add(resident: Resident): void {
+    this.#count()
+    this.#add(resident)
+  }
+
+  /** Runners of that kind on an agent. */
+  spread(agentId: string, spread: string): number {
+    this.#count()
+    return this.#spread.get(agentId)?.get(spread) ?? 0
+  }
+
+  /** Of these functions, those that run on an agent. */
+  present(agentId: string, functions: readonly string[]): string[] {
+    this.#count()
+    const here = this.#functions.get(agentId)
+    return here === undefined ? [] : functions.filter((name) => here.has(name))
+  }
+
+  /** Instances of a function on agents with that value of an attribute. */
+  withValue(functionName: string, attribute: string, value: string | undefined): number {
+    this.#count()
+    const byAttribute = this.#values.get(functionName) ?? new Map<string, Map<string, number>>()
+    this.#values.set(functionName, byAttribute)
+    let values = byAttribute.get(attribute)
+    if (values === undefined) {
+      values = new Map()
+      for (const [agentId, functions] of this.#functions)
+        addTo(values, this.#valueAt(agentId, attribute), functions.get(functionName) ?? 0)
+      byAttribute.set(attribute, values)
+    }
+    return values.get(value ?? '') ?? 0
+  }
+
+  #count(): void {
+    if (this.#counted) return
+    this.#counted = true
+    for (const resident of this.#residents) this.#add(resident)
+  }
+
+  #add(resident: Resident): void {
+    const { agentId, spread, instances } = resident
+    this.#places.set(agentId, resident)
+    addTo(mapIn(this.#spread, agentId), spread, 1)
+    for (const instance of instances) {
+      addTo(mapIn(this.#functions, agentId), instance.function, instance.count)
+      for (const [attribute, values] of this.#values.get(instance.function) ?? [])
+        addTo(values, this.#valueAt(agentId, attribute), instance.count)
+    }
+  }
+
+  #valueAt(agentId: string, attribute: string): string {
+    return attributeOf(this.#places.get(agentId) as Place, attribute) ?? ''
+  }
+}
+
+/** `hostname` is an attribute that every agent has. */
+export function attributeOf(place: Place, attribute: string): string | undefined {
+  return attribute === 'hostname' ? place.hostname : place.attributes[attribute]
+}
+
+function mapIn(maps: Map<string, Map<string, number>>, key: string): Map<string, number> {
+  const found = maps.get(key) ?? new Map<string, number>()
+  maps.set(key, found)
+  return found
+}
+
+function addTo(counts: Map<string, number>, what: string, by: number): void {
+  counts.set(what, (counts.get(what) ?? 0) + by)
+}
