@@ -1,24 +1,36 @@
 /**
- * Alone: a record in a frame of its own, for one that must not take others along.
+ * Alone: a record in a frame of its own, for one that must not take others along, or is tried again later.
  * @module
  */
 import type { TakenFrame } from '../infra/bus/index.ts'
-import { frameOf, idWords, parseFrame, recordsOf, stampHeader } from '../sdk/frame.ts'
+import { frameOf, idWords, parseFrame, type RawRecord, recordsOf, stampHeader } from '../sdk/frame.ts'
+
+export interface AloneFrame extends TakenFrame {
+  /** How often its record was tried. */
+  readonly tried?: number
+  /** It is not to be tried again. */
+  readonly last?: boolean
+}
 
 /** The next record of a frame, in a frame of its own. */
-export function aloneOf(frame: TakenFrame): TakenFrame {
-  const { partition, header, skip, finished } = frame
-  const from = skip + finished
-  const record = [...recordsOf(frame.bytes, header)][from]!
+export function aloneOf(frame: TakenFrame, tried: number): AloneFrame {
+  const from = frame.skip + frame.finished
+  const record = [...recordsOf(frame.bytes, frame.header)][from]!
+  return { ...frameAlone(frame, record, frame.header.sequence + from), tried }
+}
+
+/** A record of a frame, in a frame of its own and memory of its own. */
+export function frameAlone(frame: TakenFrame, record: RawRecord, sequence: number): AloneFrame {
+  const { partition, header } = frame
   const bytes = frameOf([record])
   const [producer, origin] = [idWords(header.producer), idWords(header.origin)]
   const stamp = { flags: 0, partition, producer, origin, epoch: header.epoch }
-  stampHeader(bytes, { ...stamp, count: 1, sequence: header.sequence + from })
+  stampHeader(bytes, { ...stamp, count: 1, sequence })
   return { ...frame, bytes, header: parseFrame(bytes), skip: 0, finished: 0 }
 }
 
 /** Marks records as finished. @returns The frames that are not. */
-export function advance(frames: readonly TakenFrame[], records: number): TakenFrame[] {
+export function advance(frames: readonly AloneFrame[], records: number): AloneFrame[] {
   let left = records
   return frames.filter((frame) => {
     const done = Math.min(left, frame.header.count - frame.skip - frame.finished)

@@ -6,6 +6,7 @@ import type { TakenFrame } from '../infra/bus/index.ts'
 import type { ErrorReport } from '../infra/control/messages.ts'
 import type { Letter } from '../infra/dead-letters/index.ts'
 import { type RawRecord, recordsOf } from '../sdk/frame.ts'
+import type { Held } from './aside.ts'
 import type { RecordFailure } from './isolate/index.ts'
 
 const keyBytesShown = 256
@@ -79,6 +80,18 @@ export function lettersOf(failures: readonly Failed[]): {
     })
   }
   return { frames, letters }
+}
+
+/** A record that was set aside and is given up with no further attempt. */
+export function failedOf(
+  { frame, failed, attempts }: Held,
+  action: RecordFailure['action'],
+  timeMs: number,
+): Failed {
+  const never = 'it waited behind an earlier record of its key when its instance ended'
+  const error = failed?.failure.error ?? { name: 'Error', message: never, stack: '', timeMs }
+  const failure = { index: 0, action, attempts, told: true, error }
+  return locate([frame], [failure])[0]!
 }
 
 class Walk {

@@ -1,14 +1,19 @@
 /**
- * Reactions: what becomes of records that a callback threw at, or that ended their isolate, by the policy of the version at
- * work; and the last error, for whoever asks.
+ * Reactions: what is done about records on which callbacks failed, as the function's policy says.
+ *
+ *   RE1. Each is counted once under its reason, and told within the bounds of the log.
+ *   RE2. A record that ended its isolate is left to the next owner, who will know of this attempt, or given up: it must not
+ *        end each next owner. Nobody else is touched by it.
+ * Design: docs/design/0012-failure-reactions.md
  * @module
  */
 import { attemptsAt, type Consumer, rememberAttempts, type TakenFrame } from '../infra/bus/index.ts'
 import type { ErrorReport, FunctionAssignment } from '../infra/control/messages.ts'
-import { policyOf } from '../sdk/policy.ts'
+import { type FailurePolicy, policyOf } from '../sdk/policy.ts'
 import type { Acknowledger } from './acknowledger.ts'
+import type { SetAside } from './aside.ts'
 import { type Ending, endingOf, reasonOf } from './ending.ts'
-import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
+import { errorOf, type Failed, failedOf, lettersOf, locate } from './failed.ts'
 import type { BatchResult } from './isolate/index.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
@@ -16,6 +21,7 @@ export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters
   readonly instance: string
   readonly consumer: Consumer
   readonly acknowledger: Acknowledger
+  readonly aside: SetAside
   readonly stopping: AbortSignal
   /** Of the version at work. */
   readonly assignment: () => FunctionAssignment
@@ -23,7 +29,7 @@ export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters
 
 export class Reactions {
   readonly #options: ReactionsOptions
-  /** Callbacks that threw, and records that ended their isolate. */
+  /** Callbacks that failed for good. */
   errors = 0
   /** Reads the last error when a heartbeat asks for it. */
   lastFailure: (() => ErrorReport) | undefined
@@ -32,16 +38,26 @@ export class Reactions {
     this.#options = options
   }
 
-  /** What a batch has thrown. Before the frames' memory is used again. */
+  get #policy(): FailurePolicy {
+    return policyOf(this.#options.assignment().manifest.onError)
+  }
+
+  /** Of a batch whose records are counted as done. Before the frames' memory is used again. */
   take(failures: readonly Failed[]): void {
-    for (const failed of failures) this.#react(failed)
+    for (const failed of failures) this.#react(failed, false)
     this.#post(failures)
   }
 
-  /**
-   * The record that ended its isolate is left to the next owner, who will know of this attempt, or given up as the policy
-   * says: it must not end each next owner. Nobody else is touched by it.
-   */
+  /** Has the policy's last word on what is set aside, with no further attempt. */
+  giveUpAside(): void {
+    const { aside, clock } = this.#options
+    const given = aside.giveUp(clock.monotonicMs())
+    const failures = given.map((held) => failedOf(held, this.#policy.last, clock.nowMs()))
+    for (const failed of failures) this.#react(failed, true)
+    this.#post(failures)
+  }
+
+  /** The isolate was ended. @returns Why the worker ends. */
   settleBroken(batch: readonly TakenFrame[], { fatal, recordAtHand, failures }: BatchResult): Ending {
     const ending = endingOf(reasonOf(fatal!.code), fatal!.message)
     if (recordAtHand !== true || failures.some((failure) => failure.action === 'fail')) return ending
@@ -51,37 +67,42 @@ export class Reactions {
       this.#drop(open, 'failed')
       return ending
     }
-    const { assignment, clock, consumer, instance, onFailure } = this.#options
-    const attempts = attemptsAt(open) + 1
-    const { retries, last: reaction } = policyOf(assignment().manifest.onError)
-    const again = attempts <= retries
+    const { aside, clock, onFailure, instance } = this.#options
+    const { retries, last } = this.#policy
+    const isAside = aside.has(open)
+    const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
+    const again = attempts <= retries && !isAside // its channel has gone on: nobody could try it again
     const { code, message } = fatal!
     const error = { name: code, message, stack: '', timeMs: clock.nowMs() }
-    const failure = { index: 0, action: reaction, attempts, told: true, error }
-    const failed = locate([open], [failure])
+    const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
     this.errors += 1
     this.lastFailure = () => errorOf(failed[0]!)
-    onFailure(instance, again ? 'to be tried again' : reaction, this.lastFailure)
+    onFailure(instance, again ? 'to be tried again' : last, this.lastFailure)
     if (again) rememberAttempts(open, attempts)
-    else if (reaction === 'deadLetter') {
-      consumer.done(open, 1)
+    else if (last === 'deadLetter') {
+      this.#done(open)
       this.#post(failed)
-    } else this.#drop(open, reaction === 'skip' ? 'skipped' : 'failed')
-    return again || reaction !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending
+    } else this.#drop(open, last === 'skip' ? 'skipped' : 'failed')
+    return again || last !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending
   }
 
-  #react(failed: Failed): void {
-    const { onFailure, instance, consumer } = this.#options
+  /** @param isDone Whether its record counts as done already, although it failed for good. */
+  #react(failed: Failed, isDone: boolean): void {
     const { failure, frame } = failed
-    this.errors += 1
+    const { consumer, onFailure, instance } = this.#options
+    if (failure.action === 'behind') return
     let error: ErrorReport | undefined
     const report = (): ErrorReport => (error ??= errorOf(failed))
-    if (failure.told) this.lastFailure = report
-    onFailure(instance, failure.action, failure.told ? report : undefined)
+    const told = failure.told ? report : undefined
+    if (failure.action === 'setAside') return onFailure(instance, 'to be tried again', told)
+    this.errors += 1
+    if (told !== undefined) this.lastFailure = told
+    onFailure(instance, failure.action, told)
     if (frame === undefined) return
-    if (failure.action === 'fail')
-      this.#drop(frame, 'failed') // it is gone with its instance: at most once
-    else if (failure.action === 'skip') consumer.drop(frame, 'skipped')
+    if (failure.action === 'fail') {
+      if (!isDone) this.#done(frame)
+      consumer.drop(frame, 'failed') // it is gone with its instance: at most once
+    } else if (failure.action === 'skip') consumer.drop(frame, 'skipped')
   }
 
   #post(failures: readonly Failed[]): void {
@@ -94,8 +115,13 @@ export class Reactions {
 
   /** Counts the next record of a frame as done, but dropped. */
   #drop(frame: TakenFrame, reason: string): void {
-    const { consumer } = this.#options
-    consumer.done(frame, 1)
-    consumer.drop(frame, reason)
+    this.#done(frame)
+    this.#options.consumer.drop(frame, reason)
+  }
+
+  #done(frame: TakenFrame): void {
+    const { aside, consumer, clock } = this.#options
+    if (aside.has(frame)) aside.settle(frame, clock.monotonicMs())
+    else consumer.done(frame, 1)
   }
 }

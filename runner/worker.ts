@@ -9,17 +9,13 @@
  * Design: docs/design/0005-runner.md.
  * @module
  */
-import {
-  attemptsAt,
-  Consumer,
-  giveBackMemory,
-  originOf,
-  Producer,
-  type TakenFrame,
-} from '../infra/bus/index.ts'
+import { Consumer, giveBackMemory, originOf, Producer, type TakenFrame } from '../infra/bus/index.ts'
 import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
+import { policyOf } from '../sdk/policy.ts'
 import { Acknowledger } from './acknowledger.ts'
-import { advance, aloneOf } from './alone.ts'
+import type { AloneFrame } from './alone.ts'
+import { Apart } from './apart.ts'
+import { SetAside } from './aside.ts'
 import type { Running } from './change-over.ts'
 import { type Ending, endingOf, supersededBy } from './ending.ts'
 import { type Failed, locate } from './failed.ts'
@@ -29,7 +25,7 @@ import { isRegrouped } from './outputs.ts'
 import { lacking, type PartitionsByStream } from './partitions.ts'
 import { Reactions } from './reactions.ts'
 import { Sampler } from './rehearsal.ts'
-import { Succession, type Tried } from './succession.ts'
+import { Succession } from './succession.ts'
 import type { TrialRules, Verdict } from './trial.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
@@ -50,6 +46,8 @@ export class Worker {
   #instance: InstanceAssignment
   readonly #consumer: Consumer
   #hand: TakenFrame[] = []
+  readonly #aside: SetAside
+  readonly #apart: Apart
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -81,11 +79,13 @@ export class Worker {
         wake: () => this.#wake(),
         onStreams: (streams) => this.#setStreams(streams),
         onPut: (running) => options.keeper?.use(running.isolate),
-        runNext: (isRecord) => this.#runNext(isRecord),
+        runNext: (isRecord) =>
+          this.#apart.runNext(isRecord ? this.#hand[0] : undefined).finally(() => this.#dropDone()),
         destroy: (one) => this.#destroy(one),
       },
     )
     this.#consumer = this.#newConsumer(instance)
+    this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
     this.#acknowledger = new Acknowledger({
       consumer: this.#consumer,
       producer: this.#producer,
@@ -96,8 +96,17 @@ export class Worker {
       ...{ clock, instance: instance.id, letters: options.letters, onFailure: options.onFailure },
       consumer: this.#consumer,
       acknowledger: this.#acknowledger,
+      aside: this.#aside,
       stopping: this.#stopping.signal,
       assignment: () => this.#assignment,
+    })
+    this.#apart = new Apart({
+      ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
+      stopping: this.#stopping.signal,
+      process: (frames) => this.#process(frames),
+      publish: (result, failed) => this.#publish(result, failed),
+      isolate: () => this.#isolate,
+      onTrial: () => this.#succession.onTrial,
     })
   }
 
@@ -137,6 +146,7 @@ export class Worker {
       this.#instance = instance
       for (const [stream, partitions] of gone) this.#consumer.suspend(stream, partitions)
       this.#hand = this.#hand.filter((frame) => gone.get(frame.stream)?.includes(frame.partition) !== true)
+      if (gone.size > 0) await this.#apart.endAside()
       await this.#moveState(instance, gone.size > 0)
       void this.#changeOwnership(gone, come).then(resolve)
     }
@@ -218,6 +228,7 @@ export class Worker {
       state: this.#state,
       ...this.#counts,
       errors: this.#reactions.errors,
+      setAside: this.#aside.size,
       metrics: this.#options.metrics.reports(),
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
@@ -241,9 +252,10 @@ export class Worker {
         await this.#work()
         if (this.#stopping.signal.aborted) return
         if (this.#hasOtherWork) continue
-        const fatal = await this.#tryAlone()
+        const fatal = (await this.#tryAlone()) ?? (await this.#apart.retryDue())
         if (this.#stopping.signal.aborted) return
         if (fatal !== undefined) return this.#fail(fatal)
+        if (this.#aside.full) continue
         batch = this.#take()
         running = this.#process(batch)
       }
@@ -251,6 +263,7 @@ export class Worker {
       const result = await running
       const failed = locate(batch, result.failures)
       const rest = this.#finish(batch, result)
+      this.#aside.hold(failed, this.#nowMs)
       const finished = batch
       running = undefined
       if (result.pending && result.fatal === undefined) {
@@ -277,31 +290,22 @@ export class Worker {
     }
   }
 
-  #process(batch: readonly TakenFrame[]): Promise<BatchResult> {
-    const input = batch.map(({ stream, partition, bytes, header, skip, finished }) => ({
+  get #nowMs(): number {
+    return this.#options.clock.monotonicMs()
+  }
+
+  #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
+    const input = batch.map(({ stream, partition, bytes, header, skip, finished, tried, last }) => ({
       stream,
       partition,
       bytes,
       header,
       skip: skip + finished,
+      tried,
+      last,
     }))
     this.#sampler.see(input)
-    return this.#isolate.run(input, this.#options.clock.nowMs())
-  }
-
-  /** Runs the next record by itself, or the timers that are due. */
-  async #runNext(isRecord: boolean): Promise<Tried> {
-    const [frame] = isRecord ? this.#hand : []
-    const { errors } = this.#reactions
-    const result = await this.#runAlone(frame === undefined ? [] : [aloneOf(frame)], (records) => {
-      if (frame !== undefined) this.#consumer.done(frame, records)
-    })
-    this.#dropDone()
-    const failed = this.#reactions.errors > errors
-    if (result.fatal === undefined) return { failed }
-    const frames = frame === undefined ? [] : [frame]
-    const ending = this.#reactions.settleBroken(frames, result)
-    return { failed: true, ending }
+    return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
   }
 
   #dropDone(): void {
@@ -312,7 +316,7 @@ export class Worker {
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
     if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.#succession.onTrial) return false
-    if (!this.#hasRoom || this.#consumer.hasTried) return false
+    if (!this.#hasRoom || this.#consumer.hasTried || this.#aside.full || this.#apart.isDue) return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
   }
 
@@ -337,7 +341,8 @@ export class Worker {
   async #work(): Promise<void> {
     while (!this.#stopping.signal.aborted && !this.#hasOtherWork) {
       const room = this.#hasRoom
-      if (room && (this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue())) return
+      const input = this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
+      if (room && (this.#apart.isDue || (input && !this.#aside.full))) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
       if (room) this.#planTimer()
@@ -352,10 +357,15 @@ export class Worker {
   }
 
   #planTimer(): void {
-    const nextMs = this.#isolate.nextTimerMs
+    const { clock } = this.#options
+    const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
+    const nextMs = Math.min(
+      this.#aside.full ? Number.POSITIVE_INFINITY : timerMs,
+      this.#aside.nextDueMs - this.#nowMs,
+    )
     this.#cancelTimer = undefined
-    if (nextMs === undefined) return
-    const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs - this.#options.clock.nowMs()))
+    if (nextMs === Number.POSITIVE_INFINITY) return
+    const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs))
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#wake())
   }
 
@@ -384,36 +394,12 @@ export class Worker {
     this.#acknowledger.acknowledge()
   }
 
-  /** A record that has ended an owner before is tried by itself, so that it takes nothing else along. */
   async #tryAlone(): Promise<Ending | undefined> {
     if (!this.#consumer.hasTried) return undefined
     this.#hand = [...this.#take()]
-    for (const frame of this.#hand) {
-      if (attemptsAt(frame) === 0) continue
-      const result = await this.#runAlone([aloneOf(frame)], (records) => this.#consumer.done(frame, records))
-      if (result.fatal !== undefined) return this.#reactions.settleBroken([frame], result)
-    }
+    const ending = await this.#apart.tryAlone(this.#hand)
     this.#dropDone()
-    return undefined
-  }
-
-  /** Runs frames of our own making to their end, with nothing beside them. @returns The last result. */
-  async #runAlone(frames: readonly TakenFrame[], onDone: (records: number) => void): Promise<BatchResult> {
-    let left = frames
-    let running = this.#process(left)
-    for (;;) {
-      this.#consumer.announce()
-      const result = await running
-      const failed = locate(left, result.failures)
-      left = advance(left, result.records)
-      onDone(result.records)
-      this.#publish(result, failed)
-      if (result.fatal !== undefined) return result
-      if (result.pending) running = this.#isolate.resume()
-      else if (this.#stopping.signal.aborted) return result
-      else if (left.length > 0) running = this.#process(left)
-      else return result
-    }
+    return ending
   }
 
   async #fail(ending: Ending): Promise<void> {
@@ -425,6 +411,7 @@ export class Worker {
 
   /** The state is kept while the last outputs leave. */
   async #leaveWithState(): Promise<void> {
+    await this.#apart.endAside()
     await Promise.all([this.#leave(), this.#options.keeper?.last(this.#consumer, checkpointWaitMs)])
   }
 

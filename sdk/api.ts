@@ -158,6 +158,8 @@ export const instanceSchema = z.object({
   recordsOut: z.int(),
   errors: z.int(),
   stateEntries: z.int(),
+  /** Records that wait to be tried again. */
+  setAside: z.int().default(0),
   /** Absent where the function wants no checkpoints. */
   checkpoint: checkpointReportSchema.optional(),
   lastError: z

@@ -20,11 +20,19 @@ export const explicit = 'explicit' satisfies Grouping as 'explicit'
 export type BackPressure = 'block' | 'enqueue' | 'dropHead' | 'dropTail' | 'none'
 
 /** What happens to a record whose callback threw. `then` says what follows when the retries are used up. */
-export type ErrorPolicy =
-  | 'fail'
-  | 'skip'
-  | 'deadLetter'
-  | { readonly retry: number; readonly then: 'fail' | 'skip' | 'deadLetter' }
+export type ErrorPolicy = 'fail' | 'skip' | 'deadLetter' | RetryPolicy
+
+export interface RetryPolicy {
+  /** How often a record is tried again, over restarts too. */
+  readonly retry: number
+  readonly then: 'fail' | 'skip' | 'deadLetter'
+  /** How long the record waits before it is tried again, while others go on; doubled each time. Default 100; 0: at once. */
+  readonly waitMs?: number
+  /** The longest of these waits. Default 10,000. */
+  readonly waitMaxMs?: number
+  /** Whether later records of its key wait behind it. Default: false, they go on as well. */
+  readonly keepOrder?: boolean
+}
 
 export interface InputOptions {
   readonly grouping: Grouping

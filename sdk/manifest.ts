@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { constraintForms, parseConstraint } from './constraint.ts'
+import { retryWaitMaxMs, retryWaitMs } from './policy.ts'
 
 /** Names of functions and streams: they are part of NATS subjects, store paths and URLs. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
@@ -27,8 +28,16 @@ export const inputSchema = z.strictObject({
 const finalReaction = z.enum(['fail', 'skip', 'deadLetter'])
 export const errorPolicySchema = z.union([
   finalReaction,
-  // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable; it reads as it is meant -- API
-  z.strictObject({ retry: z.int().min(1).max(100), then: finalReaction }),
+  z.strictObject({
+    retry: z.int().min(1).max(100),
+    // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable; it reads as it is meant -- API
+    then: finalReaction,
+    /** Before a record is tried again, while others go on; doubled each time, up to `waitMaxMs`. 0: at once. */
+    waitMs: z.int().min(0).max(600000).default(retryWaitMs),
+    waitMaxMs: z.int().min(0).max(3600000).default(retryWaitMaxMs),
+    /** Later records of its key wait behind it. */
+    keepOrder: z.boolean().default(false),
+  }),
 ])
 
 export const resourcesSchema = z.strictObject({

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import { frameOf, type RawRecord, recordsOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import type { StreamDescriptor } from '../control/messages.ts'
 import { Consumer } from './consumer.ts'
@@ -38,6 +38,8 @@ interface Owner {
   readonly consumer: Consumer
   readonly producer: Producer
   hand: TakenFrame[]
+  /** Records that were set aside, each with the frame that it came in. */
+  readonly aside: { readonly frame: TakenFrame; readonly record: RawRecord }[]
 }
 
 /**
@@ -56,6 +58,8 @@ export class Bench {
   /** What the owner has processed, as its state: it begins with that of the last checkpoint. */
   state = new Set<string>()
   checkpoint: Checkpoint | undefined
+  /** Which records the owner sets aside when they come. */
+  setsAside: (number: number) => boolean = () => false
   #epoch = 0
 
   constructor(producers: number, bufferBytesMax?: number) {
@@ -72,7 +76,7 @@ export class Bench {
     const client = this.net.connect()
     const epoch = ++this.#epoch
     const producer = this.#producer(client, 'f', 0, epoch, output)
-    this.owner = { client, consumer: this.#consumer(client, 'f', epoch, 's'), producer, hand: [] }
+    this.owner = { client, consumer: this.#consumer(client, 'f', epoch, 's'), producer, hand: [], aside: [] }
     this.state = new Set(this.checkpoint?.state)
     return this.owner
   }
@@ -96,13 +100,37 @@ export class Bench {
       const frame = hand[0]!
       const all = [...recordsOf(frame.bytes, frame.header)].slice(frame.skip + frame.finished)
       const now = all.slice(0, left)
-      producer.send('o', frame.partition, frameOf(now), now.length)
+      const [later, done] = [
+        now.filter((each) => this.#isLate(each)),
+        now.filter((each) => !this.#isLate(each)),
+      ]
+      if (done.length > 0) producer.send('o', frame.partition, frameOf(done), done.length)
       consumer.done(frame, now.length)
-      this.#keep(frame.partition, now)
+      for (const record of later) {
+        consumer.setAside(frame)
+        this.owner.aside.push({ frame, record })
+      }
+      this.#keep(frame.partition, done)
       left -= now.length
       if (now.length === all.length) hand.shift()
     }
     this.acknowledge()
+  }
+
+  /** Processes up to `most` of what was set aside. */
+  retry(most: number): void {
+    const { consumer, producer, aside } = this.owner
+    consumer.announce()
+    for (const { frame, record } of aside.splice(0, most)) {
+      producer.send('o', frame.partition, frameOf([record]), 1)
+      consumer.settle(frame)
+      this.#keep(frame.partition, [record])
+    }
+    this.acknowledge()
+  }
+
+  #isLate({ value }: RawRecord): boolean {
+    return this.setsAside(new DataView(value.buffer, value.byteOffset).getUint32(4))
   }
 
   #keep(partition: number, records: readonly { readonly value: Uint8Array }[]): void {
@@ -132,6 +160,7 @@ export class Bench {
     // A broken connection and a kill at once are two faults: what was on the wire is then lost without an account.
     const killed = client.cut || (how === 'kill' && !client.everCut)
     if (!killed) {
+      this.retry(Number.POSITIVE_INFINITY)
       await this.#rounds(() => producer.heldBytes === 0)
       if (producer.heldBytes > 0) consumer.giveUp('undelivered')
       else consumer.acknowledge()
@@ -184,6 +213,7 @@ export class Bench {
       await this.deliver(100_000, round)
       for (let i = 0; i < 5; i++) await Promise.resolve()
       this.process(Number.POSITIVE_INFINITY)
+      this.retry(Number.POSITIVE_INFINITY)
       this.drainSink()
       await this.deliver(100_000, round + 1)
       for (let i = 0; i < 5; i++) await Promise.resolve()
@@ -289,6 +319,7 @@ export async function run(
         break
       case 'process':
         bench.process(step.records)
+        bench.retry(step.records >> 4)
         bench.drainSink()
         break
       case 'break': {

@@ -61,6 +61,46 @@ test('channels account exactly for owners that leave or are killed', async () =>
   )
 })
 
+test('channels account exactly for records that are set aside, whoever is killed with them', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(withOwners, { minLength: 5, maxLength: 80 }), async (actions) => {
+      const bench = new Bench(2, 16_384)
+      bench.setsAside = (number) => number % 5 === 3
+      let killed = false
+      await run(bench, actions as Action[], async (how) => {
+        for (const { producer, sent } of bench.producers) {
+          const [row] = producer.ledger()
+          const known = row!.acked + row!.unaccounted
+          assert.ok(known <= sent[0]! + sent[1]!)
+        }
+        killed ||= how === 'kill'
+        await bench.endOwner(how)
+        bench.newOwner()
+      })
+      await bench.settle()
+      for (const [index, { producer, sent }] of bench.producers.entries()) {
+        const row = producer.ledger().find((r) => r.consumer === 'f')!
+        assert.equal(row.sent, sent[0]! + sent[1]!)
+        assert.equal(row.sent, row.acked + row.unaccounted, 'nothing is in flight any more')
+        const seen = [0, 1].map((partition) => bench.seen.get(`${index} ${partition}`) ?? [])
+        for (const list of seen) {
+          assert.equal(new Set(list).size, list.length, `nothing twice: ${list}`)
+          const others = list.filter((number) => !bench.setsAside(number))
+          assert.deepEqual(
+            others,
+            others.toSorted((a, b) => a - b),
+            'what was not set aside keeps its order',
+          )
+        }
+        const missing = row.sent - seen[0]!.length - seen[1]!.length
+        assert.ok(missing <= row.unaccounted, `missing ${missing}, unaccounted ${row.unaccounted}`)
+        if (!killed && !actions.some(({ kind }) => kind === 'break')) assert.equal(row.unaccounted, 0)
+      }
+    }),
+    { numRuns: 700 },
+  )
+})
+
 test('Consumer refuses frames of an epoch that its origin has left behind', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 3)

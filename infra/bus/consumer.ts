@@ -5,7 +5,7 @@
  * Owns the queue of frames that were accepted and not yet taken. Invariants:
  *  C1. `take` answers the records of one producer in one partition in the order of their sequences, none twice (I2).
  *  C2. The queue holds at most the windows granted, plus one frame for each channel.
- *  C3. received = processed + dropped + queued or in the caller's hands; a gap is counted, once, when it is proven.
+ *  C3. received = processed + dropped + set aside + queued or in the caller's hands; a gap is counted, once, when it is proven.
  *  C4. A frame of an epoch that its origin has left behind is refused (I8).
  *  C5. A partition keeps the epoch under which it was claimed; what was released answers nobody (docs/design/0011-handover.md).
  */
@@ -18,7 +18,7 @@ import { type Claim, readClaim } from './claim.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
 import { creditFlags } from './credit.ts'
-import { type InAccount, InAccounts, refuse, sumOf } from './in-account.ts'
+import { type InAccount, InAccounts, refuse } from './in-account.ts'
 import {
   awaitsTried,
   type ChannelPosition,
@@ -32,6 +32,7 @@ import {
   openChannel,
   positionOf,
   release,
+  unsaidOf,
 } from './in-channel.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
 import { claimSubject, partitionSubject } from './subjects.ts'
@@ -183,6 +184,22 @@ export class Consumer {
     channel.dirty = true
   }
 
+  /** Of a frame's records that are done, one waits to be tried again: the channel goes on, its producer knows of it. */
+  setAside(frame: TakenFrame): void {
+    this.#accounts.of(frame.stream).processed -= 1
+    const { channel } = frame as QueuedFrame
+    channel.aside += 1
+    channel.dirty = true
+  }
+
+  /** A record that was set aside is done. */
+  settle(frame: TakenFrame): void {
+    this.#accounts.of(frame.stream).processed += 1
+    const { channel } = frame as QueuedFrame
+    channel.aside -= 1
+    channel.dirty = true
+  }
+
   /** Of a frame's records that are done, one was dropped, and why. Before it is acknowledged; `mark` is one that covers it. */
   drop(frame: TakenFrame, reason: string, mark?: Mark): void {
     const account = this.#accounts.of(frame.stream)
@@ -223,8 +240,7 @@ export class Consumer {
   giveUp(reason: string): void {
     for (const { stream, channels } of this.#partitions.values()) {
       for (const channel of channels.values()) {
-        const dropped = sumOf(channel.dropped) - sumOf(channel.acknowledgedDropped)
-        const records = channel.through - channel.acknowledged - dropped
+        const records = unsaidOf(channel)
         if (!channel.dirty || records <= 0) continue
         const account = this.#accounts.of(stream)
         account.processed -= records

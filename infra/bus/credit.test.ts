@@ -24,10 +24,14 @@ const credit = fc.record({
         windowBytes: u32,
         dropped: fc.dictionary(name, u48, { maxKeys: 3, noNullPrototype: true }),
         attempts: fc.nat(0xffff),
+        aside: fc.nat(0xffff),
       })
-      .map(({ attempts, ...entry }) =>
-        attempts % 2 === 0 ? entry : { ...entry, flags: entry.flags | creditFlags.tried, attempts },
-      ),
+      .map(({ attempts, aside, ...entry }) => {
+        const tried = attempts % 2 === 0 ? {} : { attempts }
+        const held = aside % 2 === 0 ? {} : { aside }
+        const flags = entry.flags | (attempts % 2 && creditFlags.tried) | (aside % 2 && creditFlags.aside)
+        return { ...entry, ...tried, ...held, flags }
+      }),
     { maxLength: 20 },
   ),
 })

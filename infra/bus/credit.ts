@@ -11,9 +11,9 @@ const version = 1
 
 /**
  * `heir`, beside `fresh`: `through` is the epoch since which the partition was only handed over. `tried`: the attempts at the
- * record at `through` follow.
+ * record at `through` follow. `aside`: how many below `through` were set aside follows.
  */
-export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8, tried: 16 } as const
+export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8, tried: 16, aside: 32 } as const
 
 export interface CreditEntry {
   readonly stream: string
@@ -27,6 +27,8 @@ export interface CreditEntry {
   readonly windowBytes: number
   /** With `tried`: how often the record at `through` has ended its owner; the next one goes on counting. */
   readonly attempts?: number
+  /** With `aside`: records below `through` that wait to be tried again. The owner holds them: with it they are gone. */
+  readonly aside?: number
   /** Records dropped in this channel since the owner's start, by reason. */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -63,6 +65,7 @@ export function encodeCredit(credit: Credit): Uint8Array {
       writer.u48(records)
     }
     if ((entry.flags & creditFlags.tried) !== 0) writer.u16(entry.attempts ?? 0)
+    if ((entry.flags & creditFlags.aside) !== 0) writer.u32(entry.aside ?? 0)
   }
   return writer.finish()
 }
@@ -105,5 +108,6 @@ function readEntry(reader: ByteReader): CreditEntry {
     })
   }
   const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
-  return (flags & creditFlags.tried) === 0 ? entry : { ...entry, attempts: reader.u16() }
+  const tried = (flags & creditFlags.tried) === 0 ? {} : { attempts: reader.u16() }
+  return { ...entry, ...tried, ...((flags & creditFlags.aside) === 0 ? {} : { aside: reader.u32() }) }
 }

@@ -6,6 +6,7 @@
 import type { FrameHeader } from '../../sdk/frame.ts'
 import type { ContainedRecords } from './contained.ts'
 import { type CreditEntry, creditFlags } from './credit.ts'
+import { sumOf } from './in-account.ts'
 
 export interface InChannel {
   readonly producer: string
@@ -16,11 +17,14 @@ export interface InChannel {
   /** Behind the last record done. */
   through: number
   dropped: Readonly<Record<string, number>>
+  /** Records below `through` that wait to be tried again. */
+  aside: number
   /** The record that has ended an owner, and how often. */
   tried: { readonly sequence: number; readonly attempts: number } | undefined
   /** The same, as far as `acknowledge` has released it. */
   acknowledged: number
   acknowledgedDropped: Readonly<Record<string, number>>
+  acknowledgedAside: number
   /** Behind the last record that the caller took. */
   taken: number
   /** The `expected` that its producer was last told. */
@@ -79,9 +83,11 @@ export function openChannel(
     expected: undefined,
     through: 0,
     dropped: {},
+    aside: 0,
     tried: undefined,
     acknowledged: 0,
     acknowledgedDropped: {},
+    acknowledgedAside: 0,
     taken: 0,
     told: 0,
     open: 0,
@@ -103,11 +109,12 @@ export function openAt(channel: InChannel, position: number): number {
 export interface InPosition {
   through: number
   dropped: Readonly<Record<string, number>>
+  readonly aside: number
 }
 
-export function positionOf({ open, expected, through, dropped }: InChannel): InPosition {
+export function positionOf({ open, expected, through, dropped, aside }: InChannel): InPosition {
   // Nothing in hand: gaps are behind us too.
-  return { through: open === 0 ? (expected ?? 0) : through, dropped }
+  return { through: open === 0 ? (expected ?? 0) : through, dropped, aside }
 }
 
 /** How far channels were at some moment. */
@@ -124,9 +131,17 @@ export function awaitsTried({ tried, through }: InChannel): boolean {
 }
 
 /** Lets what was done at a position be acknowledged in whatever credit comes next. */
-export function release(channel: InChannel, { through, dropped }: InPosition): void {
+export function release(channel: InChannel, { through, dropped, aside }: InPosition): void {
   channel.acknowledged = through
   channel.acknowledgedDropped = dropped
+  channel.acknowledgedAside = aside
+}
+
+/** Records that are done, neither dropped nor set aside, and not acknowledged. */
+export function unsaidOf(channel: InChannel): number {
+  const dropped = sumOf(channel.dropped) - sumOf(channel.acknowledgedDropped)
+  const aside = channel.aside - channel.acknowledgedAside
+  return channel.through - channel.acknowledged - dropped - aside
 }
 
 export function oneMore(
@@ -143,17 +158,18 @@ export function creditOf(
   flags: number,
   windowBytes: number,
 ): Omit<CreditEntry, 'stream' | 'partition'> {
-  channel.dirty &&= channel.acknowledged < channel.through
+  channel.dirty &&= channel.acknowledged < channel.through || channel.acknowledgedAside !== channel.aside
   channel.told = channel.expected ?? 0
-  const { tried } = channel
+  const { tried, acknowledgedAside: aside } = channel
   const leaving = (flags & creditFlags.leaving) !== 0
   const tells = leaving && tried !== undefined && tried.sequence === channel.acknowledged
   return {
-    flags: tells ? flags | creditFlags.tried : flags,
+    flags: flags | (tells ? creditFlags.tried : 0) | (aside > 0 ? creditFlags.aside : 0),
     through: channel.acknowledged,
     accepted: channel.told,
     windowBytes: leaving ? 0 : windowBytes,
     dropped: channel.acknowledgedDropped,
     ...(tells ? { attempts: tried.attempts } : {}),
+    ...(aside > 0 ? { aside } : {}),
   }
 }

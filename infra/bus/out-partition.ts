@@ -43,6 +43,8 @@ interface Channel {
   position: number
   /** How often the record at `position` has ended its owner, as the last of them said. */
   attempts: number
+  /** Records below `position` that its owner holds, to try them again: in flight. */
+  aside: number
   /** Next sequence that its owner has not accepted, as far as we were told. */
   accepted: number
   /** Our connection was lost since its owner's last credit: it may have accepted more than we were told. */
@@ -268,6 +270,7 @@ export class OutPartition {
       windowBytes: 0,
       position,
       attempts: 0,
+      aside: 0,
       accepted: position,
       uncertain: false,
       positionBytes: this.#bytesBefore(position),
@@ -290,6 +293,8 @@ export class OutPartition {
   }
 
   #changeOwner(channel: Channel, owner: string, epoch: number, fresh: boolean): void {
+    channel.unaccounted += channel.aside // it was the old owner who had them
+    channel.aside = 0
     if (fresh && !channel.left && channel.epoch > 0) {
       // The old owner vanished. What it had accepted and not acknowledged it may have processed: gone, at most once.
       // What it had not accepted it had not touched.
@@ -311,6 +316,7 @@ export class OutPartition {
   #acknowledge(channel: Channel, entry: CreditEntry): void {
     const through = Math.min(entry.through, this.#sentHigh)
     if (through > channel.position) this.#moveTo(channel, through)
+    channel.aside = Math.min(entry.aside ?? 0, channel.position - channel.from)
     if (entry.attempts !== undefined && through === channel.position) channel.attempts = entry.attempts
     channel.accepted = Math.max(channel.accepted, channel.position, Math.min(entry.accepted, this.#sentHigh))
     for (const [reason, records] of Object.entries(entry.dropped)) {
@@ -359,7 +365,7 @@ export class OutPartition {
 
   #account(channel: Channel): OutputLedger {
     const sent = Math.max(0, this.#next - channel.from) // held ones too: they were taken, so they are in flight
-    const acked = Math.max(0, channel.position - channel.from) - channel.unaccounted
+    const acked = Math.max(0, channel.position - channel.from) - channel.unaccounted - channel.aside
     return {
       stream: this.stream,
       consumer: channel.consumer,

@@ -161,6 +161,8 @@ export interface InstanceReport {
   readonly errors: number
   readonly timersFired: number
   readonly batches: number
+  /** Records that wait to be tried again. */
+  readonly setAside?: number
   readonly stateEntries: number
   readonly stateBytes: number
   readonly heapBytes: number

@@ -68,7 +68,7 @@ const bad = (n: number): Uint8Array => {
 const clean = makeFrames(128, () => good)
 const poisoned = makeFrames(128, (n) => (n % poisonEvery === 0 ? bad(n) : good))
 // biome-ignore lint/suspicious/noThenProperty: a policy, never a thenable -- API
-for (const onError of ['skip', 'deadLetter', { retry: 2, then: 'skip' }] as const) {
+for (const onError of ['skip', 'deadLetter', { retry: 2, then: 'skip', waitMs: 0 }] as const) {
   const instance = await start(onError)
   await measure(instance, clean, 500)
   await measure(instance, poisoned, 500)

@@ -73,7 +73,7 @@ test('Instance.run under `fail` keeps what came before, and ends', async () => {
 
 test('Instance.run retries at once, and says when that helped', async (t) => {
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
-  const onError = { retry: 2, then: 'skip' } as const
+  const onError = { retry: 2, then: 'skip', waitMs: 0 } as const
   const source = fn(`
     globalThis.calls = (globalThis.calls ?? 0) + 1
     ctx.produceRecord('out', '', String(globalThis.calls))

@@ -148,8 +148,11 @@ export class Instance {
     return this.#guest.ended === undefined ? this.#regions.nextTimerMs : undefined
   }
 
-  /** Processes timers that are due, then the frames, as many as fit. */
-  async run(frames: readonly InputFrame[], nowMs: number): Promise<BatchResult> {
+  /**
+   * Processes timers that are due, then the frames, as many as fit.
+   * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/aside.ts).
+   */
+  async run(frames: readonly InputFrame[], nowMs: number, lines?: readonly string[]): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
     await this.#applyOutputs()
     await this.#held.provide(frames)
@@ -157,10 +160,10 @@ export class Instance {
     this.#begin(frames)
     const regions = this.#regions
     const size = regions.writeBatch(
-      frames.map(({ stream, bytes, skip }) => ({ stream: this.#inputs.indexOf(stream), bytes, skip })),
+      frames.map(({ stream, ...frame }) => ({ stream: this.#inputs.indexOf(stream), ...frame })),
     )
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
-    return await this.#turn('run', [size.frames, size.bytes, nowMs, text])
+    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, lines && JSON.stringify(lines)])
   }
 
   /** Waits until a pending batch got on, and answers what that brought. */

@@ -21,6 +21,10 @@ export interface InputFrame {
   readonly header: FrameHeader
   /** Records at its start that are not to be processed (again). */
   readonly skip: number
+  /** Of a record that was set aside, in a frame of its own: how often it was tried. */
+  readonly tried?: number | undefined
+  /** It is not to be tried again. */
+  readonly last?: boolean | undefined
 }
 
 export type Outputs = Readonly<Record<string, { readonly partitions: number; readonly keyed: boolean }>>
@@ -55,7 +59,8 @@ export interface InstanceOptions {
 export interface RecordFailure {
   /** Which of the records of this result's batch it was, from 0, those skipped not counted; infinite for a timer. */
   readonly index: number
-  readonly action: 'skip' | 'deadLetter' | 'fail'
+  /** `setAside`: it is to be given again after a wait; `behind`: it is to follow an earlier one of its key that is. */
+  readonly action: 'skip' | 'deadLetter' | 'fail' | 'setAside' | 'behind'
   /** Calls, the last one included; 0 if it was counted only. */
   readonly attempts: number
   /** Whether `error` says what was thrown; beyond some a second it is counted only. */
@@ -65,7 +70,7 @@ export interface RecordFailure {
 }
 
 export interface BatchResult {
-  /** Records done: processed, skipped or dead-lettered. The rest is to be given again. */
+  /** Records done: processed, skipped, dead-lettered or set aside. The rest is to be given again. */
   readonly records: number
   /** Bodies behind 48 bytes of space for a header. */
   readonly outputs: readonly OutputFrame[]

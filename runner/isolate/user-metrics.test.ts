@@ -4,7 +4,7 @@ import { MetricSums } from '../../sdk/user-metrics.ts'
 import { fn, frameOfTexts, nowMs, start, texts } from './harness.ts'
 
 // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
-const onError = { retry: 1, then: 'skip' } as const
+const onError = { retry: 1, then: 'skip', waitMs: 0 } as const
 
 test('ctx.metrics counts with the record or not at all, over retries, batches and isolates (I3)', async (t) => {
   const metrics = new MetricSums()

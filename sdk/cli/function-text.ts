@@ -148,9 +148,11 @@ function deadLettersText({ name, deadLetters }: FunctionDetail): string {
   return `Dead letters: ${waiting} waiting${also}; see \`concord dlq ls ${name}\``
 }
 
-/** What keeps an instance from running, how it last ended, and its last error. */
-function troubleText({ id, why, lastExit, lastError }: Instance): string[] {
+/** What waits, what keeps an instance from running, how it last ended, and its last error. */
+function troubleText({ id, why, lastExit, lastError, setAside }: Instance): string[] {
   const lines: string[] = []
+  if (setAside > 0)
+    lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} to be tried again`)
   if (why !== undefined) lines.push(`${id}: ${why}`)
   if (lastExit !== undefined) {
     lines.push(

@@ -5,7 +5,7 @@
  * @module
  */
 import { frameBytesMax } from '../frame.ts'
-import { inputRowWords } from './layout.ts'
+import { asideIsLast, inputRowAside, inputRowWords } from './layout.ts'
 
 /** Fits one frame of any size, or the frames that make a good batch. */
 export const inputBytes = frameBytesMax + 4096
@@ -17,6 +17,10 @@ export interface BatchFrame {
   readonly bytes: Uint8Array
   /** Records at its start that are not for the function (any more). */
   readonly skip: number
+  /** Of a record that was set aside: how often it was tried. */
+  readonly tried?: number | undefined
+  /** It is not to be tried again. */
+  readonly last?: boolean | undefined
 }
 
 export interface BatchSize {
@@ -36,6 +40,8 @@ export function writeBatch(words: Int32Array, bytes: Uint8Array, frames: readonl
     words[row] = frame.stream
     words[row + 1] = at
     words[row + 2] = frame.skip
+    words[row + inputRowAside] =
+      frame.tried === undefined ? 0 : (frame.tried + 1) | (frame.last ? asideIsLast : 0)
     bytes.set(frame.bytes, at)
     at += (frame.bytes.length + 3) & ~3
   }

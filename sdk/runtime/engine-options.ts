@@ -42,4 +42,6 @@ export interface Batch {
   readonly nowMs: number
   /** The input region as one latin1 string, if the host made one. */
   readonly text: string | undefined
+  /** Lines that wait for records that were set aside, as JSON (aside.ts). */
+  readonly lines?: string | undefined
 }

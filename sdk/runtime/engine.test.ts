@@ -153,7 +153,7 @@ test('Engine counts each record once under every policy and any pattern of failu
             name: 'f',
             istreams: { in: 'groupBy' },
             ostreams: ['out'],
-            onError: retry === 0 ? then : { retry, then },
+            onError: retry === 0 ? then : { retry, then, waitMs: 0 },
           },
           processRecord(ctx, record) {
             const i = Number(record.text())

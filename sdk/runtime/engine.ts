@@ -15,10 +15,23 @@
  * @module
  */
 import type { FunctionDefinition } from '../function.ts'
+import { type FailurePolicy, policyOf } from '../policy.ts'
+import { Aside } from './aside.ts'
 import type { Board } from './board.ts'
 import type { Batch, EngineOptions } from './engine-options.ts'
 import type { KeyedState } from './keyed-state.ts'
-import { control, controlFloats, entryKind, inputRowWords, phase, type Reaction, verdict } from './layout.ts'
+import {
+  asideIsLast,
+  control,
+  controlFloats,
+  entryKind,
+  inputRowAside,
+  inputRowWords,
+  phase,
+  type Reaction,
+  verdict,
+  verdictOf,
+} from './layout.ts'
 import { LookAhead } from './look-ahead.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { append } from './primordials.ts'
@@ -29,12 +42,11 @@ import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
 import type { Seam } from './seam.ts'
 import { Timeouts } from './timeouts.ts'
 import { type Timer, Timers } from './timers.ts'
+import { tellTotals } from './totals.ts'
 
 /** How many chains of the index of each partition are looked at for what has expired: ≈ 0.1 ms, and 1 ms if nothing waits. */
 const chainsSwept = 512
 const chainsSweptIdle = 8192
-/** A batch for the sake of sweeping alone comes this long after the one before. */
-const sweepsApartMs = 20
 
 export class Engine {
   readonly #timers: Timers
@@ -48,8 +60,8 @@ export class Engine {
   readonly #board: Board
   readonly #workshop: Workshop
   readonly #states: (KeyedState | undefined)[] = []
-  readonly #retries: number
-  readonly #reaction: 'fail' | 'skip' | 'deadLetter'
+  readonly #policy: FailurePolicy
+  readonly #aside: Aside
   #onTrial: boolean
   readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
@@ -68,6 +80,10 @@ export class Engine {
   #frame = 0
   #recordsLeft = 0
   #recordNext = 0
+  /** The frame at hand is a record that was set aside. */
+  #isAside = false
+  /** And is not to be tried again. */
+  #isLast = false
   #timersEnd = 0
   /** Which attempt the callback at hand is, and the report of the one before. */
   #attempt = 1
@@ -87,9 +103,8 @@ export class Engine {
     this.timeouts = new Timeouts((nextMs) => {
       this.#board.setFloat(controlFloats.nextWakeMs, nextMs)
     })
-    const { policy } = options
-    this.#retries = typeof policy === 'object' ? policy.retry : 0
-    this.#reaction = typeof policy === 'object' ? policy.then : policy
+    this.#policy = policyOf(options.policy)
+    this.#aside = new Aside(this.#policy)
     this.#onTrial = options.onTrial === true
     const states = this.#states
     const timers = new Timers(states)
@@ -168,8 +183,9 @@ export class Engine {
   }
 
   /** Processes a batch that lies in the input. */
-  run({ frames, nowMs, text }: Batch): void {
+  run({ frames, nowMs, text, lines }: Batch): void {
     this.#begin(nowMs)
+    this.#aside.begin(lines)
     this.#text = text
     if (frames > 0) this.#board.setWord(control.textWanted, 0)
     this.#frames = frames
@@ -252,15 +268,19 @@ export class Engine {
       if (timer !== undefined) return true
       this.#enter(phase.records)
     }
-    while (this.#recordsLeft === 0) {
-      if (this.#frame === this.#frames) return false
-      this.#openFrame(this.#frame++)
-    }
     const cursor = this.#cursor
-    this.#lookAhead.look(this.#states[cursor.partition], this.#recordNext, this.#recordsLeft)
-    this.#recordsLeft--
-    cursor.moveTo(this.#recordNext)
-    this.#recordNext = cursor.next
+    for (;;) {
+      while (this.#recordsLeft === 0) {
+        if (this.#frame === this.#frames) return false
+        this.#openFrame(this.#frame++)
+      }
+      this.#lookAhead.look(this.#states[cursor.partition], this.#recordNext, this.#recordsLeft)
+      this.#recordsLeft--
+      cursor.moveTo(this.#recordNext)
+      this.#recordNext = cursor.next
+      if (this.#isAside || !this.#aside.waits(cursor)) break
+      this.#writer.done(entryKind.record, verdict.behind)
+    }
     this.#scope.partition = cursor.partition
     return true
   }
@@ -277,6 +297,10 @@ export class Engine {
     cursor.partition = sizes >>> 16
     this.#recordNext = offset + (sizes & 0xffff)
     this.#recordsLeft = words[(offset >> 2) + 7]!
+    const aside = words[row + inputRowAside]!
+    this.#isAside = aside > 0
+    this.#isLast = (aside & asideIsLast) !== 0
+    if (aside > 0) this.#attempt = aside & ~asideIsLast // the first if it was never tried
     for (let i = 0; i < skip; i++) {
       cursor.moveTo(this.#recordNext)
       this.#recordNext = cursor.next
@@ -392,7 +416,14 @@ export class Engine {
     this.#writer.rollback()
     this.#onThrown?.(thrown)
     const told = this.#reports?.spend() ?? true
-    if (this.#attempt <= this.#retries) {
+    const { retries, last } = this.#policy
+    const isRecord = this.#scope.timer === undefined
+    if (isRecord && !this.#isLast && !this.#onTrial && this.#aside.takes(this.#attempt)) {
+      this.#aside.hold(this.#cursor)
+      this.#giveAway('setAside', thrown, told)
+      return false
+    }
+    if (this.#attempt <= retries && !(isRecord && this.#isLast)) {
       this.#scope.retake()
       this.#attempt++
       this.#failure = told ? reportOf(thrown) : undefined
@@ -405,8 +436,8 @@ export class Engine {
     }
     this.#scope.retake()
     this.#scope.commit() // a timer is gone even so
-    if (this.#reaction === 'fail') this.#giveUp(this.#kind, thrown)
-    else this.#giveAway(this.#reaction, thrown, told)
+    if (last === 'fail') this.#giveUp(this.#kind, thrown)
+    else this.#giveAway(last === 'deadLetter' && isRecord ? last : 'skip', thrown, told)
     return false
   }
 
@@ -420,10 +451,9 @@ export class Engine {
   }
 
   /** The batch goes on without this one. A timer has no dead letter. */
-  #giveAway(reaction: 'skip' | 'deadLetter', thrown: unknown, told: boolean): void {
-    const kept = reaction === 'deadLetter' && this.#scope.timer === undefined
-    this.#report(kept ? 'deadLetter' : 'skip', kept || told ? reportOf(thrown) : undefined)
-    this.#writer.done(this.#kind, kept ? verdict.deadLettered : verdict.skipped)
+  #giveAway(reaction: keyof typeof verdictOf, thrown: unknown, told: boolean): void {
+    this.#report(reaction, told || reaction === 'deadLetter' ? reportOf(thrown) : undefined)
+    this.#writer.done(this.#kind, verdictOf[reaction])
   }
 
   /** No more callbacks: the host ends this instance. */
@@ -457,26 +487,7 @@ export class Engine {
   }
 
   #finish(): void {
-    let entries = 0
-    let bytes = 0
-    let timers = 0
-    let nextMs = Number.POSITIVE_INFINITY
-    for (const state of this.#states) {
-      if (state === undefined) continue
-      entries += state.entries
-      bytes += state.bytes
-      timers += state.timers.count
-      nextMs = Math.min(
-        nextMs,
-        state.timers.dueMs,
-        Math.max(state.nextExpiryMs, this.#seam.nowMs + sweepsApartMs),
-      )
-      state.rest()
-    }
-    this.#board.setWord(control.stateEntries, entries)
-    this.#board.setFloat(controlFloats.stateBytes, bytes)
-    this.#board.setWord(control.timers, timers)
-    this.#board.setFloat(controlFloats.nextTimerMs, nextMs)
+    tellTotals(this.#states, this.#board, this.#seam.nowMs)
     this.#enter(phase.idle)
     this.#onFinish?.()
   }

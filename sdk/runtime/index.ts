@@ -16,6 +16,7 @@ export {
   slabBytesDefault,
   slabUnitBytes,
 } from './arena/index.ts'
+export { lineOf } from './aside.ts'
 export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './batch.ts'
 export { type ConsoleLine, readConsole } from './console-ring.ts'
 export type { BootConfig, OutputConfig } from './isolate-main.ts'

@@ -150,11 +150,17 @@ export function lifecycle(callback: 'init' | 'destroy', nowMs: number): number {
 }
 
 /** Processes the `frames` frames that take the first `bytes` bytes of the input region. */
-export function run(frames: number, bytes: number, nowMs: number, text: string | undefined): number {
+export function run(
+  frames: number,
+  bytes: number,
+  nowMs: number,
+  text: string | undefined,
+  lines: string | undefined,
+): number {
   return guarded(() => {
     makeRoom(input, bytes, inputBytes)
     copyBytes(input.bytes, new Bytes(inputRegion, 0, bytes), 0)
-    engine!.run({ frames, nowMs, text })
+    engine!.run({ frames, nowMs, text, lines })
   })
 }
 

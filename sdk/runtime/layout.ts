@@ -56,8 +56,11 @@ export const phase = {
   pending: 8,
 } as const
 
-/** Words in a row of the table at the head of the input region: stream, offset, records to skip. */
-export const inputRowWords = 3
+/** Words in a row of the table at the head of the input region: stream, offset, records to skip, `inputRowAside`. */
+export const inputRowWords = 4
+/** 0, or of a record that was set aside, in a frame of its own: one more than how often it was tried, and `asideIsLast`. */
+export const inputRowAside = 3
+export const asideIsLast = 0x10000
 
 /** The low byte of an entry's first word in the outcome log. */
 export const entryKind = {
@@ -76,10 +79,20 @@ export const entryKind = {
 } as const
 
 /** How the platform is done with a record or timer. */
-export const verdict = { processed: 0, skipped: 1, deadLettered: 2 } as const
+export const verdict = { processed: 0, skipped: 1, deadLettered: 2, setAside: 3, behind: 4 } as const
 
-/** What was done about a callback that threw. `retried`: a later attempt went through. */
-export const reactions = ['skip', 'deadLetter', 'fail', 'retried'] as const
+/** Of a record or timer that the batch goes on without. */
+export const verdictOf = {
+  skip: verdict.skipped,
+  deadLetter: verdict.deadLettered,
+  setAside: verdict.setAside,
+} as const
+
+/**
+ * What was done about a callback that threw. `retried`: a later attempt went through; `setAside`: there will be one.
+ * `behind`: it was not called, since an earlier one of its key is set aside.
+ */
+export const reactions = ['skip', 'deadLetter', 'fail', 'retried', 'setAside', 'behind'] as const
 export type Reaction = (typeof reactions)[number]
 
 /** Longest report, in bytes. */

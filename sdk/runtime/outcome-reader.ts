@@ -88,6 +88,13 @@ interface Plan {
   next: Plan | undefined
 }
 
+const reactionOf: Readonly<Record<number, Reaction>> = {
+  [verdict.skipped]: 'skip',
+  [verdict.deadLettered]: 'deadLetter',
+  [verdict.setAside]: 'setAside',
+  [verdict.behind]: 'behind',
+}
+
 const subjects: Readonly<Record<number, OutcomeReport['of']>> = {
   0: 'lifecycle',
   [entryKind.record]: 'record',
@@ -197,13 +204,12 @@ export class OutcomeReader {
   /** A record or timer is done; what was not processed and not told gets a report without text. */
   #count(of: 'record' | 'timer', index: number, how: number, outcome: Outcome): void {
     if (how === verdict.processed) return
-    if (how !== verdict.skipped && how !== verdict.deadLettered)
-      throw malformed(`a record that ended in way ${how}`)
+    const reaction = reactionOf[how]
+    if (reaction === undefined) throw malformed(`a record that ended in way ${how}`)
     if (how === verdict.skipped) outcome.skipped++
-    else outcome.deadLettered++
+    else if (how === verdict.deadLettered) outcome.deadLettered++
     const told = outcome.reports.at(-1)
     if (told?.of === of && told.index === index) return
-    const reaction = how === verdict.skipped ? 'skip' : 'deadLetter'
     outcome.reports.push({ of, index, reaction, attempts: 0, json: undefined })
   }
 

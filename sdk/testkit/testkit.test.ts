@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineFunction, groupBy } from '../index.ts'
+import { defineFunction, type ErrorPolicy, groupBy } from '../index.ts'
 import { testKit } from './index.ts'
 
 const count = defineFunction({
@@ -113,7 +113,7 @@ test('testKit applies skip, deadLetter and retry as the platform does', () => {
   assert.equal(dead.errors()[0]?.reaction, 'deadLetter')
   calls = 0
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
-  const retry = failing({ retry: 2, then: 'skip' }, 2).send('in', 'k', '1')
+  const retry = failing({ retry: 2, then: 'skip', waitMs: 0 }, 2).send('in', 'k', '1')
   assert.equal(retry.outputs().length, 1)
   assert.deepEqual(
     retry.errors().map((e) => [e.reaction, e.attempts]),
@@ -121,12 +121,67 @@ test('testKit applies skip, deadLetter and retry as the platform does', () => {
   )
   calls = 0
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
-  const exhausted = failing({ retry: 2, then: 'skip' }, 3).send('in', 'k', '1')
+  const exhausted = failing({ retry: 2, then: 'skip', waitMs: 0 }, 3).send('in', 'k', '1')
   assert.equal(calls, 3)
   assert.deepEqual(
     exhausted.errors().map((e) => [e.reaction, e.attempts]),
     [['skip', 3]],
   )
+})
+
+/** Throws as often as its value says, then passes it on. */
+function flaky(onError: ErrorPolicy) {
+  const calls = new Map<string, number>()
+  return testKit({
+    metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'], onError },
+    processRecord(ctx, record) {
+      const call = (calls.get(record.text()) ?? 0) + 1
+      calls.set(record.text(), call)
+      ctx.produceRecord('out', record.key, `${record.text()} at ${ctx.nowMs() - start}`)
+      if (call <= Number(record.text()[0])) throw new Error(`call ${call}`)
+    },
+  })
+}
+const outs = (kit: ReturnType<typeof testKit>): string[] => kit.outputs().map((output) => output.text())
+
+test('testKit sets a record aside that is to be tried again, and calls it after waits that double', () => {
+  // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+  const kit = flaky({ retry: 3, then: 'deadLetter', waitMs: 100, waitMaxMs: 150 })
+  kit.send('in', 'k', '2a').send('in', 'k', '0b').send('in', 'k', '9c')
+  assert.deepEqual(outs(kit), ['0b at 0'], 'others of its key go on')
+  kit.advance(100)
+  assert.deepEqual(outs(kit), ['0b at 0'])
+  kit.advance(149)
+  assert.deepEqual(outs(kit), ['0b at 0'])
+  kit.advance(1)
+  assert.deepEqual(outs(kit), ['0b at 0', '2a at 250'])
+  kit.advance(150)
+  assert.deepEqual(
+    kit.errors().map(({ reaction, attempts }) => [reaction, attempts]),
+    [...[1, 1, 2, 2, 3].map((attempts) => ['setAside', attempts]), ['deadLetter', 4]],
+  )
+})
+
+test('testKit keeps the order of a key behind a record that is tried again, where that is asked for', () => {
+  // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+  const kit = flaky({ retry: 2, then: 'skip', keepOrder: true })
+  for (const [key, value] of ['k 1a', 'k 0b', 'other 0c', 'k 9d', 'k 0e'].map((pair) => pair.split(' ')))
+    kit.send('in', key!, value!)
+  assert.deepEqual(outs(kit), ['0c at 0'])
+  kit.advance(100)
+  assert.deepEqual(outs(kit), ['0c at 0', '1a at 100', '0b at 100'])
+  kit.send('in', 'k', '0f')
+  kit.advance(300)
+  assert.deepEqual(outs(kit).slice(3), ['0e at 400', '0f at 400'])
+})
+
+test('testKit gives what is set aside its last attempt when the instance ends', () => {
+  // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+  const kit = flaky({ retry: 5, then: 'skip' })
+  kit.send('in', 'k', '1a').send('in', 'k', '9b').restart()
+  assert.deepEqual(outs(kit), ['1a at 0'])
+  assert.deepEqual(kit.errors().at(-1)?.reaction, 'skip')
+  assert.deepEqual(kit.errors().at(-1)?.attempts, 2)
 })
 
 test('testKit queues what follows an asynchronous callback, in order, until it settles', async () => {

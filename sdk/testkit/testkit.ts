@@ -9,15 +9,18 @@
  *   TK2. While a callback's promise has not settled, what the test asks for is queued; `settled()` waits for all of it.
  * @module
  */
+import { AsideList, type Waiting } from '../aside-list.ts'
 import { frameOf, stampHeader } from '../frame.ts'
 import type { Data, FunctionDefinition } from '../function.ts'
 import { partitionOf } from '../hash.ts'
+import { policyOf, waitAfter } from '../policy.ts'
 import { type Arena, OwnSlabs, openArena } from '../runtime/arena/index.ts'
+import { lineOf } from '../runtime/aside.ts'
 import { inputBytes, writeBatch } from '../runtime/batch.ts'
 import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
 import { Engine } from '../runtime/engine.ts'
-import { control, controlBytes, outcomeBytes } from '../runtime/layout.ts'
+import { control, controlBytes, outcomeBytes, verdict } from '../runtime/layout.ts'
 import { MetricNames, metricNamesBytes, readMetricName } from '../runtime/metric-names.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from '../runtime/outcome-writer.ts'
@@ -44,6 +47,14 @@ const defaultNowMs = Date.UTC(2020, 0, 1)
 const timersAtOnceMax = 100_000
 const outputBytesDefault = 4 * 1024 * 1024
 
+/** A record in a frame of its own. */
+interface Item {
+  readonly stream: number
+  readonly bytes: Uint8Array
+  readonly partition: number
+  readonly key: Uint8Array
+}
+
 class Kit implements TestKit {
   readonly #partitions: number
   readonly #states: (Arena | undefined)[] = []
@@ -61,6 +72,9 @@ class Kit implements TestKit {
   readonly #metrics: { readonly name: string; readonly value: number }[] = []
   #inputs: readonly string[] = []
   #streams: readonly OutputStream[] = []
+  #policy = policyOf('fail')
+  readonly #aside = new AsideList<Item>((attempts) => waitAfter(attempts, this.#policy))
+  #atHand: { readonly item: Item; readonly waiting: Waiting<Item> | undefined } | undefined
   #engine: Engine
   #definition: FunctionDefinition
   #thrown: unknown
@@ -98,7 +112,7 @@ class Kit implements TestKit {
     const partition = options.partition ?? partitionOf(record.key, this.#partitions)
     const frame = frameOf([record])
     stampHeader(frame, { flags: 0, partition, producer: noId, origin: noId, epoch: 0, count: 1, sequence: 0 })
-    return this.#do(() => this.#run([{ stream: index, bytes: frame, skip: 0 }]))
+    return this.#do(() => this.#runRecord({ stream: index, bytes: frame, partition, key: record.key }))
   }
 
   advance(ms: number): this {
@@ -166,12 +180,14 @@ class Kit implements TestKit {
   }
 
   stop(): this {
+    this.#jobs.push(() => this.#endAside())
     return this.#do(() => this.#engine.lifecycle('destroy', this.#seam.nowMs))
   }
 
   /** Makes an engine over the state and timers that are there. */
   #make(): Engine {
     const { istreams = {}, ostreams = [], onError = 'fail' } = this.#definition.metadata
+    this.#policy = policyOf(onError)
     this.#inputs = Object.keys(istreams)
     this.#streams = ostreams.map((name, index) => new OutputStream(name, index, this.#partitions, true))
     return new Engine({
@@ -197,19 +213,46 @@ class Kit implements TestKit {
     return openArena(new OwnSlabs(), { clock: this.#seam, commitWord })
   }
 
+  /** @param waiting If it was set aside. @param last Whether this is its last attempt. */
+  #runRecord(item: Item, waiting?: Waiting<Item>, last = false): void {
+    this.#atHand = { item, waiting }
+    const { stream, bytes } = item
+    this.#run([{ stream, bytes, skip: 0, tried: waiting?.attempts, last }])
+  }
+
+  /** What is set aside has its last attempts, one after the other. */
+  #endAside(): void {
+    const [waiting] = this.#aside.take(Number.POSITIVE_INFINITY, 1)
+    if (waiting === undefined) return
+    this.#jobs.unshift(() => this.#endAside())
+    this.#runRecord(waiting.item, waiting, true)
+  }
+
+  /** The record at hand is done, or waits. */
+  #recordDone(how: number): void {
+    const { item, waiting } = this.#atHand!
+    const nowMs = this.#seam.nowMs
+    if (how === verdict.setAside || how === verdict.behind) {
+      if (waiting !== undefined) return this.#aside.again(waiting, nowMs)
+      const line = this.#policy.keepsOrder ? lineOf(item.partition, item.key) : undefined
+      this.#aside.add({ item, line, bytes: 0, attempts: how === verdict.behind ? 0 : 1 }, nowMs)
+    } else if (waiting !== undefined) this.#aside.done(waiting, nowMs)
+  }
+
   #run(frames: Parameters<typeof writeBatch>[2]): void {
     const { words, bytes } = this.#input
     this.#engine.run({
       frames: writeBatch(words, bytes, frames).frames,
       nowMs: this.#seam.nowMs,
       text: undefined,
+      lines: this.#policy.keepsOrder ? JSON.stringify(this.#aside.lines) : undefined,
     })
   }
 
   /** Calls the timers due next, and comes back for more as the next job. */
   #advanceTo(untilMs: number, timersAtOnce: number): void {
     const dueMs = Math.min(
-      Number.POSITIVE_INFINITY,
+      this.#aside.nextDueMs,
       ...this.#states.flatMap((state) => state?.timers.dueMs ?? []),
     )
     if (dueMs > untilMs) {
@@ -221,7 +264,9 @@ class Kit implements TestKit {
     const count = dueMs > this.#seam.nowMs ? 0 : timersAtOnce + 1
     this.#seam.nowMs = Math.max(dueMs, this.#seam.nowMs)
     this.#jobs.unshift(() => this.#advanceTo(untilMs, count))
-    this.#run([])
+    const [waiting] = this.#aside.take(this.#seam.nowMs, 1)
+    if (waiting === undefined) this.#run([])
+    else this.#runRecord(waiting.item, waiting)
   }
 
   /** Does it now, or when nothing is pending any more. */
@@ -274,6 +319,8 @@ class Kit implements TestKit {
       if (entry.kind === 'report') {
         this.#errors.push({ error: this.#thrown, reaction: entry.reaction, attempts: entry.attempts })
         if (entry.reaction === 'fail') this.#untold = { error: this.#thrown }
+      } else if (entry.kind === 'done') {
+        if (entry.of === 'record') this.#recordDone(entry.verdict)
       } else if (entry.kind === 'metric') {
         const { name } = readMetricName(this.#metricNames, entry.id)!
         this.#metrics.push({ name, value: entry.value })
