@@ -22,7 +22,7 @@ export class Failure implements RecordFailure {
     this.index = report.of === 'record' ? report.index : Number.POSITIVE_INFINITY
     this.action = action
     this.attempts = report.attempts
-    this.told = report.json !== undefined
+    this.told = report.text !== undefined
     this.#report = report
     this.#stackMap = stackMap
     this.#timeMs = timeMs
@@ -35,8 +35,8 @@ export class Failure implements RecordFailure {
 }
 
 /** What a report says of the error, in the author's lines. */
-export function readReport({ json }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
-  return parseReport(json ?? '', stackMap, timeMs)
+export function readReport({ text }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
+  return parseReport(text ?? '', stackMap, timeMs)
 }
 
 /** An error in a sentence, with its place. */

@@ -3,11 +3,13 @@
  * @module
  */
 import type { ErrorReport } from '../../infra/control/messages.ts'
+import { readFields } from '../../sdk/runtime/index.ts'
 import { type StackMap, spell } from './stack-map.ts'
 
-/** Reads the JSON of a report; what is not there or not text becomes empty. Lengths were capped by the log's reader. */
-export function parseReport(json: string, stackMap: StackMap, timeMs: number): ErrorReport {
-  const { name, message, stack } = fields(json)
+/** Reads the text of a report. Lengths were capped by the log's reader. */
+export function parseReport(text: string, stackMap: StackMap, timeMs: number): ErrorReport {
+  const { name, message, stack } = readFields(text)
+  if (stack === '') return { name: name === '' ? 'Error' : name, message, stack: '', timeMs }
   const mapped = stackMap.map(stack)
   return {
     name: name === '' ? 'Error' : name,
@@ -16,21 +18,4 @@ export function parseReport(json: string, stackMap: StackMap, timeMs: number): E
     ...(mapped.at === undefined ? {} : { at: spell(mapped.at) }),
     timeMs,
   }
-}
-
-function fields(json: string): { name: string; message: string; stack: string } {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(json)
-  } catch {
-    parsed = undefined
-  }
-  const text = (key: string): string => {
-    const value: unknown =
-      typeof parsed === 'object' && parsed !== null
-        ? Object.getOwnPropertyDescriptor(parsed, key)?.value
-        : undefined
-    return typeof value === 'string' ? value : ''
-  }
-  return { name: text('name'), message: text('message'), stack: text('stack') }
 }

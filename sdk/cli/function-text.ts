@@ -121,7 +121,8 @@ function ledgerTable(ledger: readonly Ledger[]): string {
   return table([[...columns, ...(isLost ? ['STATE LOST'] : [])], ...rows])
 }
 
-function metricsTable(metrics: FunctionDetail['metrics']): string {
+/** A gateway of the day before knows of none. */
+function metricsTable(metrics: FunctionDetail['metrics'] = []): string {
   const rows = metrics.map((metric) => {
     if (metric.kind === 'count') return [metric.name, metric.sum, '', '', '', '', '']
     const { name, count, sum, min, max } = metric
@@ -149,7 +150,7 @@ function deadLettersText({ name, deadLetters }: FunctionDetail): string {
 }
 
 /** What waits, what keeps an instance from running, how it last ended, and its last error. */
-function troubleText({ id, why, lastExit, lastError, setAside }: Instance): string[] {
+function troubleText({ id, why, lastExit, lastError, setAside = 0 }: Instance): string[] {
   const lines: string[] = []
   if (setAside > 0)
     lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} to be tried again`)

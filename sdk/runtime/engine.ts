@@ -36,7 +36,7 @@ import { LookAhead } from './look-ahead.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { append } from './primordials.ts'
 import { Cursor, type Input, RecordView } from './record.ts'
-import { reportOf } from './report.ts'
+import { reportOf, wordsOf } from './report.ts'
 import type { ReportBudget } from './report-budget.ts'
 import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
 import type { Seam } from './seam.ts'
@@ -222,7 +222,7 @@ export class Engine {
     try {
       run()
     } catch (thrown) {
-      this.#seam.print('error', `Uncaught in setTimeout: ${reportOf(thrown)}`)
+      this.#seam.print('error', `Uncaught in setTimeout: ${wordsOf(thrown)}`)
     }
   }
 
@@ -426,7 +426,7 @@ export class Engine {
     if (this.#attempt <= retries && !(isRecord && this.#isLast)) {
       this.#scope.retake()
       this.#attempt++
-      this.#failure = told ? reportOf(thrown) : undefined
+      this.#failure = told ? reportOf(thrown, this.#reports?.hasStacks) : undefined
       return true
     }
     if (this.#onTrial) {
@@ -452,7 +452,10 @@ export class Engine {
 
   /** The batch goes on without this one. A timer has no dead letter. */
   #giveAway(reaction: keyof typeof verdictOf, thrown: unknown, told: boolean): void {
-    this.#report(reaction, told || reaction === 'deadLetter' ? reportOf(thrown) : undefined)
+    this.#report(
+      reaction,
+      told || reaction === 'deadLetter' ? reportOf(thrown, this.#reports?.hasStacks) : undefined,
+    )
     this.#writer.done(this.#kind, verdictOf[reaction])
   }
 
@@ -463,9 +466,9 @@ export class Engine {
     this.#writer.publish()
   }
 
-  /** @param json Undefined: it is counted and not told. */
-  #report(reaction: Reaction, json: string | undefined): void {
-    if (json !== undefined) this.#writer.report(this.#kind, reaction, this.#attempt, json)
+  /** @param text Undefined: it is counted and not told. */
+  #report(reaction: Reaction, text: string | undefined): void {
+    if (text !== undefined) this.#writer.report(this.#kind, reaction, this.#attempt, text)
     this.#attempt = 1
     this.#failure = undefined
   }

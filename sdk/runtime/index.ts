@@ -40,3 +40,4 @@ export {
   type OutputFrame,
   type OutputShape,
 } from './outcome-reader.ts'
+export { type ReportFields, readFields } from './report.ts'

@@ -21,7 +21,7 @@ import { MetricNames } from './metric-names.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Bytes, copyBytes, fromJson } from './primordials.ts'
 import { type Input, inputOf, makeRoom } from './record.ts'
-import { reportOf } from './report.ts'
+import { wordsOf } from './report.ts'
 import { ReportBudget } from './report-budget.ts'
 import type { Seam } from './seam.ts'
 import { StateMemory } from './state-memory.ts'
@@ -141,7 +141,7 @@ export function define(exported: unknown): string {
     })
     return ''
   } catch (thrown) {
-    return thrown instanceof CodedError ? thrown.message : reportOf(thrown)
+    return thrown instanceof CodedError ? thrown.message : wordsOf(thrown)
   }
 }
 
@@ -199,7 +199,7 @@ function guarded(call: () => void): number {
     call()
     return 0
   } catch (thrown) {
-    seam.print('error', `The runtime broke: ${reportOf(thrown)}`)
+    seam.print('error', `The runtime broke: ${wordsOf(thrown)}`)
     return 1
   }
 }

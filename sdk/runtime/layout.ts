@@ -70,7 +70,7 @@ export const entryKind = {
   record: 2,
   /** The same of a timer. */
   timer: 3,
-  /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; JSON, padded. */
+  /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; text (report.ts), padded. */
   report: 4,
   /** Commits what was done to state beside any record: it says nothing. */
   swept: 5,

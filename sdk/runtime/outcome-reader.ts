@@ -42,7 +42,7 @@ export interface OutcomeReport {
   /** 0 if it was not told. */
   readonly attempts: number
   /** As written in the isolate: not to be believed either. Undefined if the failure was only counted. */
-  readonly json: string | undefined
+  readonly text: string | undefined
 }
 
 export interface Outcome {
@@ -189,9 +189,9 @@ export class OutcomeReader {
             throw malformed(`a report of ${length} bytes`)
           }
           const textAt = (at + 2) * 4
-          const json = utf8.decode(log.subarray(textAt, textAt + length))
+          const text = utf8.decode(log.subarray(textAt, textAt + length))
           const index = of === 'record' ? outcome.records : outcome.timers
-          outcome.reports.push({ of, index, reaction, attempts: (head >>> 16) & 0xff, json })
+          outcome.reports.push({ of, index, reaction, attempts: (head >>> 16) & 0xff, text })
           at = next
           break
         }
@@ -210,7 +210,7 @@ export class OutcomeReader {
     else if (how === verdict.deadLettered) outcome.deadLettered++
     const told = outcome.reports.at(-1)
     if (told?.of === of && told.index === index) return
-    outcome.reports.push({ of, index, reaction, attempts: 0, json: undefined })
+    outcome.reports.push({ of, index, reaction, attempts: 0, text: undefined })
   }
 
   /** @returns Words of the entry. */
@@ -301,7 +301,7 @@ export type OutcomeEntry =
     }
   | { readonly kind: 'done'; readonly of: 'record' | 'timer'; readonly verdict: number }
   | { readonly kind: 'metric'; readonly id: number; readonly value: number }
-  | { readonly kind: 'report'; readonly reaction: Reaction; readonly attempts: number; readonly json: string }
+  | { readonly kind: 'report'; readonly reaction: Reaction; readonly attempts: number; readonly text: string }
 
 /** Walks a log of one's own making, which needs no checks: for the test kit, where the order of outputs matters. */
 export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry> {
@@ -323,12 +323,12 @@ export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry
       at += 1 + (recordBytes(keyBytes, valueBytes) >> 2)
     } else if (kind === entryKind.report) {
       const textAt = (at + 2) * 4
-      const json = utf8Read(log, textAt, textAt + words[at + 1]!)
+      const text = utf8Read(log, textAt, textAt + words[at + 1]!)
       yield {
         kind: 'report',
         reaction: reactions[(head >>> 8) & 0xff]!,
         attempts: (head >>> 16) & 0xff,
-        json,
+        text,
       }
       at += 2 + ((words[at + 1]! + 3) >> 2)
     } else if (kind === entryKind.swept) {

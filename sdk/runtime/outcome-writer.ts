@@ -164,10 +164,10 @@ export class OutcomeWriter {
   }
 
   /** Appends a report on a callback that threw; `of` is the kind of entry that will end it, or 0. */
-  report(of: number, reaction: Reaction, attempts: number, json: string): void {
+  report(of: number, reaction: Reaction, attempts: number, text: string): void {
     const at = this.#end
     const textAt = at + 8
-    const textEnd = Math.min(utf8Write(json, this.#bytes, textAt), textAt + reportBytesMax)
+    const textEnd = Math.min(utf8Write(text, this.#bytes, textAt), textAt + reportBytesMax)
     this.#words[at >> 2] =
       entryKind.report | (reactions.indexOf(reaction) << 8) | (attempts << 16) | (of << 24)
     this.#words[(at >> 2) + 1] = textEnd - textAt

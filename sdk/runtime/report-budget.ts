@@ -39,6 +39,11 @@ export class ReportBudget {
     return this.#errors <= toldMax
   }
 
+  /** False while errors are thrown without their stack. */
+  get hasStacks(): boolean {
+    return this.#framesSet !== 0
+  }
+
   #limit(frames: number): void {
     try {
       if (V8Error.stackTraceLimit !== this.#framesSet) return

@@ -1,38 +1,74 @@
 /**
- * Report: an error made into plain text where it was thrown.
+ * Report: an error made into plain text where it was thrown, and read back by the host.
  *
  * A thrown value may be anything: an object whose `message` is a getter that never returns, a Proxy, nothing at all.
- * So it is read here, under the time limit of the callback that threw it, and only capped text goes on.
+ * So it is read here, under the time limit of the callback that threw it, and only capped text goes on: name, message and
+ * stack, each behind the length of it in a line (`4,12,30\nname…message…stack…`). It was JSON: spelling and reading that cost
+ * as much as throwing the error did.
  * @module
  */
 import { reportBytesMax } from './layout.ts'
-import { toJson } from './primordials.ts'
 import { utf8Length } from './utf8.ts'
 
 const nameMax = 128
 const messageMax = 2048
 const stackMax = 6144
-/** Caps at which the text fits `reportBytesMax` even if each character is escaped in six. */
+/** Caps at which the text fits `reportBytesMax` whatever its characters are. */
 const tightMax = 1024
 
-/** What is known of a thrown value, as JSON of `{ name, message, stack, code? }`; at most `reportBytesMax` bytes. */
-export function reportOf(thrown: unknown): string {
+/**
+ * What is known of a thrown value; at most `reportBytesMax` bytes.
+ * @param hasStack False: nothing was captured, so the stack is not asked for, which would cost its spelling.
+ */
+export function reportOf(thrown: unknown, hasStack = true): string {
   try {
-    const json = render(thrown, messageMax, stackMax)
-    if (json.length * 3 <= reportBytesMax) return json // UTF-8 takes at most three bytes a code unit
-    return utf8Length(json) <= reportBytesMax ? json : render(thrown, tightMax, tightMax)
+    const text = render(thrown, messageMax, hasStack ? stackMax : 0)
+    if (text.length * 3 <= reportBytesMax) return text // UTF-8 takes at most three bytes a code unit
+    return utf8Length(text) <= reportBytesMax ? text : render(thrown, tightMax, hasStack ? tightMax : 0)
   } catch {
-    return '{}' // a `toJSON` of the author's making, or a stack that is used up
+    return '' // a stack that is used up
   }
 }
 
+/** A thrown value in words, for a line of the log. */
+export function wordsOf(thrown: unknown): string {
+  const { name, message, stack } = readFields(reportOf(thrown))
+  return stack === '' ? `${name}: ${message}` : stack
+}
+
+export interface ReportFields {
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+}
+
+/** Reads the text of a report, which may be anything; what is not there becomes empty. */
+export function readFields(text: string): ReportFields {
+  const line = text.indexOf('\n')
+  const head = line < 0 ? '' : text.slice(0, line)
+  const first = head.indexOf(',')
+  const second = head.indexOf(',', first + 1)
+  if (first < 0 || second < 0) return { name: '', message: '', stack: '' }
+  const nameEnd = line + 1 + lengthIn(head.slice(0, first))
+  const messageEnd = nameEnd + lengthIn(head.slice(first + 1, second))
+  const stackEnd = messageEnd + lengthIn(head.slice(second + 1))
+  return {
+    name: text.slice(line + 1, nameEnd),
+    message: text.slice(nameEnd, messageEnd),
+    stack: text.slice(messageEnd, stackEnd),
+  }
+}
+
+function lengthIn(digits: string): number {
+  const length = Number(digits)
+  return Number.isInteger(length) && length >= 0 ? length : 0
+}
+
 function render(thrown: unknown, messageLength: number, stackLength: number): string {
-  return toJson({
-    name: field(thrown, 'name', nameMax) ?? 'Error',
-    message: field(thrown, 'message', messageLength) ?? describe(thrown, messageLength),
-    stack: field(thrown, 'stack', stackLength) ?? '',
-    code: field(thrown, 'code', nameMax),
-  })
+  const name = field(thrown, 'name', nameMax) ?? 'Error'
+  const message = field(thrown, 'message', messageLength) ?? describe(thrown, messageLength)
+  const stack = stackLength === 0 ? '' : (field(thrown, 'stack', stackLength) ?? '')
+  return `${name.length},${message.length},${stack.length}\n${name}${message}${stack}`
 }
 
 function field(thrown: unknown, name: string, most: number): string | undefined {

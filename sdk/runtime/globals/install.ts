@@ -4,7 +4,7 @@
  * @module
  */
 import type { LogLevel } from '../layout.ts'
-import { reportOf } from '../report.ts'
+import { wordsOf } from '../report.ts'
 import type { Seam } from '../seam.ts'
 import type { Timeouts } from '../timeouts.ts'
 import { makeConsole } from './console.ts'
@@ -55,7 +55,7 @@ function schedulers({ seam, timeouts }: Host): Record<string, unknown> {
     try {
       run()
     } catch (thrown) {
-      seam.print('error', `Uncaught in ${what}: ${reportOf(thrown)}`)
+      seam.print('error', `Uncaught in ${what}: ${wordsOf(thrown)}`)
     }
   }
   return {
