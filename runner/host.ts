@@ -226,6 +226,7 @@ export class Host {
       isolate,
       ...{ keeper, metrics },
       letters: this.#letters,
+      warn: (message) => this.#log(fn.function, id, 'warn', message),
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {
         this.#failures.take(id, action, error)

@@ -25,6 +25,10 @@ const counters: Readonly<Record<string, readonly [string, (report: InstanceRepor
     'Bytes that checkpoints have written.',
     (r) => r.checkpoint?.writtenBytesTotal ?? 0,
   ],
+  concord_runner_throttled_seconds_total: [
+    'Time that instances were held back by limits.cpuMsPerSecond.',
+    (r) => (r.throttledMs ?? 0) / 1000,
+  ],
   concord_runner_isolate_cpu_seconds_total: ['CPU time of the isolate.', (r) => r.cpuSeconds],
 }
 

@@ -25,6 +25,8 @@ export interface WorkerOptions {
   readonly onEnd: (ending: Ending) => void
   /** What the function counts and observes. */
   readonly metrics: MetricSums
+  /** Called with a line for the function's log. */
+  readonly warn: (message: string) => void
   /** Where dead letters go. */
   readonly letters: LetterBox
   /** Called for each callback that failed; without an error where it was counted only. */

@@ -17,6 +17,7 @@ import type { AloneFrame } from './alone.ts'
 import { Apart } from './apart.ts'
 import { SetAside } from './aside.ts'
 import type { Running } from './change-over.ts'
+import { CpuBudget } from './cpu-budget.ts'
 import { type Ending, endingOf, supersededBy } from './ending.ts'
 import { type Failed, locate } from './failed.ts'
 import type { BatchResult, InputFrame, Instance } from './isolate/index.ts'
@@ -48,6 +49,7 @@ export class Worker {
   #hand: TakenFrame[] = []
   readonly #aside: SetAside
   readonly #apart: Apart
+  readonly #cpu: CpuBudget
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -99,6 +101,11 @@ export class Worker {
       aside: this.#aside,
       stopping: this.#stopping.signal,
       assignment: () => this.#assignment,
+    })
+    this.#cpu = new CpuBudget({
+      clock,
+      msPerSecond: () => this.#assignment.manifest.limits.cpuMsPerSecond,
+      warn: options.warn,
     })
     this.#apart = new Apart({
       ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
@@ -229,6 +236,7 @@ export class Worker {
       ...this.#counts,
       errors: this.#reactions.errors,
       setAside: this.#aside.size,
+      throttledMs: this.#cpu.throttledMs,
       metrics: this.#options.metrics.reports(),
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
@@ -261,6 +269,7 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
+      this.#cpu.spend(this.#isolate, batch.at(-1))
       const failed = locate(batch, result.failures)
       const rest = this.#finish(batch, result)
       this.#aside.hold(failed, this.#nowMs)
@@ -316,7 +325,14 @@ export class Worker {
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
     if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.#succession.onTrial) return false
-    if (!this.#hasRoom || this.#consumer.hasTried || this.#aside.full || this.#apart.isDue) return false
+    if (
+      !this.#hasRoom ||
+      !this.#cpu.isReady ||
+      this.#consumer.hasTried ||
+      this.#aside.full ||
+      this.#apart.isDue
+    )
+      return false
     return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
   }
 
@@ -342,7 +358,7 @@ export class Worker {
     while (!this.#stopping.signal.aborted && !this.#hasOtherWork) {
       const room = this.#hasRoom
       const input = this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
-      if (room && (this.#apart.isDue || (input && !this.#aside.full))) return
+      if (room && this.#cpu.isReady && (this.#apart.isDue || (input && !this.#aside.full))) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
       if (room) this.#planTimer()
@@ -359,10 +375,9 @@ export class Worker {
   #planTimer(): void {
     const { clock } = this.#options
     const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
-    const nextMs = Math.min(
-      this.#aside.full ? Number.POSITIVE_INFINITY : timerMs,
-      this.#aside.nextDueMs - this.#nowMs,
-    )
+    const nextMs = this.#cpu.isReady
+      ? Math.min(this.#aside.full ? Number.POSITIVE_INFINITY : timerMs, this.#aside.nextDueMs - this.#nowMs)
+      : this.#cpu.readyMs - this.#nowMs
     this.#cancelTimer = undefined
     if (nextMs === Number.POSITIVE_INFINITY) return
     const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs))

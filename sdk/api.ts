@@ -158,6 +158,8 @@ export const instanceSchema = z.object({
   recordsOut: z.int(),
   errors: z.int(),
   stateEntries: z.int(),
+  /** How long it was held back by `limits.cpuMsPerSecond`. */
+  throttledMs: z.number().default(0),
   /** Records that wait to be tried again. */
   setAside: z.int().default(0),
   /** Absent where the function wants no checkpoints. */

@@ -57,6 +57,8 @@ export const limitsSchema = z.strictObject({
   callbackMs: z.int().min(10).max(600000).default(1000),
   /** Whole time of one asynchronous callback. */
   asyncMs: z.int().min(10).max(3600000).default(30000),
+  /** CPU time that an instance may use in a second, in milliseconds; beyond it, it is held back. Absent: any. */
+  cpuMsPerSecond: z.int().min(1).max(1000).optional(),
   initMs: z.int().min(10).max(600000).default(5000),
   /** Bytes of output that one record may produce. */
   outputBytesPerRecord: z.int().min(1024).max(16777216).default(4194304),

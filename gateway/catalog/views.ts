@@ -131,6 +131,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     recordsOut: report?.recordsOut ?? 0,
     errors: report?.errors ?? 0,
     stateEntries: report?.stateEntries ?? 0,
+    throttledMs: report?.throttledMs ?? 0,
     setAside: report?.setAside ?? 0,
     checkpoint: report?.checkpoint,
     lastError: report?.lastError && errorView(report.lastError),

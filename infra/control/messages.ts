@@ -161,6 +161,8 @@ export interface InstanceReport {
   readonly errors: number
   readonly timersFired: number
   readonly batches: number
+  /** How long it was held back by `limits.cpuMsPerSecond`. */
+  readonly throttledMs?: number
   /** Records that wait to be tried again. */
   readonly setAside?: number
   readonly stateEntries: number

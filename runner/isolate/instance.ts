@@ -299,6 +299,11 @@ export class Instance {
     return whole // what is lost is nobody's last checkpoint
   }
 
+  /** CPU time since its making. */
+  get cpuSeconds(): number {
+    return this.#guest.cpuSeconds()
+  }
+
   stats(): InstanceStats {
     const guest = this.#guest
     if (!guest.busy && guest.ended === undefined) this.#heapBytes = guest.heapBytes()

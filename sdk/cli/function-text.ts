@@ -150,8 +150,10 @@ function deadLettersText({ name, deadLetters }: FunctionDetail): string {
 }
 
 /** What waits, what keeps an instance from running, how it last ended, and its last error. */
-function troubleText({ id, why, lastExit, lastError, setAside = 0 }: Instance): string[] {
+function troubleText({ id, why, lastExit, lastError, setAside = 0, throttledMs = 0 }: Instance): string[] {
   const lines: string[] = []
+  if (throttledMs > 0)
+    lines.push(`${id}: held back for ${(throttledMs / 1000).toFixed(1)} s in all by limits.cpuMsPerSecond`)
   if (setAside > 0)
     lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} to be tried again`)
   if (why !== undefined) lines.push(`${id}: ${why}`)

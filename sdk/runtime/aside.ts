@@ -7,17 +7,21 @@
  * @module
  */
 import type { FailurePolicy } from '../policy.ts'
+import { asideIsLast } from './layout.ts'
 import { fromCharCode, fromJson } from './primordials.ts'
 import type { Cursor } from './record.ts'
 
 export class Aside {
-  readonly #policy: FailurePolicy
+  readonly policy: FailurePolicy
+  /** The frame at hand is a record that was set aside, and is not to be tried again. */
+  #isAside = false
+  isLast = false
   /** Lines that wait (`lineOf`), in a table without a prototype. */
   #lines: Record<string, true> = noLines()
   #any = false
 
   constructor(policy: FailurePolicy) {
-    this.#policy = policy
+    this.policy = policy
   }
 
   /** Before a batch. @param linesJson The lines that wait, as JSON of an array. */
@@ -29,19 +33,26 @@ export class Aside {
     for (let i = 0; i < lines.length; i++) this.#add(lines[i]!)
   }
 
+  /** Before a frame. @param word Its `inputRowAside`. @returns Which attempt its first record is. */
+  open(word: number): number {
+    this.#isAside = word > 0
+    this.isLast = (word & asideIsLast) !== 0
+    return word > 0 ? word & ~asideIsLast : 1 // the first if it was never tried
+  }
+
   /** Whether a record that was called so often, and threw, is called again after a wait. */
   takes(attempts: number): boolean {
-    return this.#policy.waitMs > 0 && attempts <= this.#policy.retries
+    return !this.isLast && this.policy.waitMs > 0 && attempts <= this.policy.retries
   }
 
   /** The record at hand is set aside. */
   hold(cursor: Cursor): void {
-    if (this.#policy.keepsOrder) this.#add(lineOf(cursor.partition, cursor.keyView()))
+    if (this.policy.keepsOrder) this.#add(lineOf(cursor.partition, cursor.keyView()))
   }
 
   /** Whether the record at hand has to wait for an earlier one of its key. */
   waits(cursor: Cursor): boolean {
-    return this.#any && this.#lines[lineOf(cursor.partition, cursor.keyView())] === true
+    return this.#any && !this.#isAside && this.#lines[lineOf(cursor.partition, cursor.keyView())] === true
   }
 
   #add(line: string): void {

@@ -15,13 +15,12 @@
  * @module
  */
 import type { FunctionDefinition } from '../function.ts'
-import { type FailurePolicy, policyOf } from '../policy.ts'
+import { policyOf } from '../policy.ts'
 import { Aside } from './aside.ts'
 import type { Board } from './board.ts'
 import type { Batch, EngineOptions } from './engine-options.ts'
 import type { KeyedState } from './keyed-state.ts'
 import {
-  asideIsLast,
   control,
   controlFloats,
   entryKind,
@@ -60,7 +59,6 @@ export class Engine {
   readonly #board: Board
   readonly #workshop: Workshop
   readonly #states: (KeyedState | undefined)[] = []
-  readonly #policy: FailurePolicy
   readonly #aside: Aside
   #onTrial: boolean
   readonly #reports: ReportBudget | undefined
@@ -80,10 +78,6 @@ export class Engine {
   #frame = 0
   #recordsLeft = 0
   #recordNext = 0
-  /** The frame at hand is a record that was set aside. */
-  #isAside = false
-  /** And is not to be tried again. */
-  #isLast = false
   #timersEnd = 0
   /** Which attempt the callback at hand is, and the report of the one before. */
   #attempt = 1
@@ -103,8 +97,7 @@ export class Engine {
     this.timeouts = new Timeouts((nextMs) => {
       this.#board.setFloat(controlFloats.nextWakeMs, nextMs)
     })
-    this.#policy = policyOf(options.policy)
-    this.#aside = new Aside(this.#policy)
+    this.#aside = new Aside(policyOf(options.policy))
     this.#onTrial = options.onTrial === true
     const states = this.#states
     const timers = new Timers(states)
@@ -278,7 +271,7 @@ export class Engine {
       this.#recordsLeft--
       cursor.moveTo(this.#recordNext)
       this.#recordNext = cursor.next
-      if (this.#isAside || !this.#aside.waits(cursor)) break
+      if (!this.#aside.waits(cursor)) break
       this.#writer.done(entryKind.record, verdict.behind)
     }
     this.#scope.partition = cursor.partition
@@ -297,10 +290,7 @@ export class Engine {
     cursor.partition = sizes >>> 16
     this.#recordNext = offset + (sizes & 0xffff)
     this.#recordsLeft = words[(offset >> 2) + 7]!
-    const aside = words[row + inputRowAside]!
-    this.#isAside = aside > 0
-    this.#isLast = (aside & asideIsLast) !== 0
-    if (aside > 0) this.#attempt = aside & ~asideIsLast // the first if it was never tried
+    this.#attempt = this.#aside.open(words[row + inputRowAside]!)
     for (let i = 0; i < skip; i++) {
       cursor.moveTo(this.#recordNext)
       this.#recordNext = cursor.next
@@ -416,14 +406,14 @@ export class Engine {
     this.#writer.rollback()
     this.#onThrown?.(thrown)
     const told = this.#reports?.spend() ?? true
-    const { retries, last } = this.#policy
+    const { retries, last } = this.#aside.policy
     const isRecord = this.#scope.timer === undefined
-    if (isRecord && !this.#isLast && !this.#onTrial && this.#aside.takes(this.#attempt)) {
+    if (isRecord && !this.#onTrial && this.#aside.takes(this.#attempt)) {
       this.#aside.hold(this.#cursor)
       this.#giveAway('setAside', thrown, told)
       return false
     }
-    if (this.#attempt <= retries && !(isRecord && this.#isLast)) {
+    if (this.#attempt <= retries && !(isRecord && this.#aside.isLast)) {
       this.#scope.retake()
       this.#attempt++
       this.#failure = told ? reportOf(thrown, this.#reports?.hasStacks) : undefined
