@@ -8,6 +8,12 @@ const two32 = 2 ** 32
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
+/** The bytes of names that were written: few, and again and again. */
+const spelled = new Map<string, Uint8Array>()
+const spelledMax = 1024
+/** The name that was read last: the entries of a message mostly have one stream. */
+let lastName = { text: '', bytes: new Uint8Array(0) }
+
 export class ByteWriter {
   #bytes = new Uint8Array(256)
   #view = new DataView(this.#bytes.buffer)
@@ -38,7 +44,7 @@ export class ByteWriter {
 
   /** A name of at most 255 bytes behind its length. */
   name(text: string): void {
-    const bytes = encoder.encode(text)
+    const bytes = bytesOf(text)
     if (bytes.length > 255) throw new RangeError(`Cannot encode a name of ${bytes.length} bytes: at most 255`)
     this.u8(bytes.length)
     this.#room(bytes.length)
@@ -92,7 +98,18 @@ export class ByteReader {
   name(): string {
     const length = this.u8()
     const at = this.#take(length)
-    return decoder.decode(this.#bytes.subarray(at, at + length))
+    if (!this.#isLastName(at, length)) {
+      const bytes = this.#bytes.slice(at, at + length)
+      lastName = { text: decoder.decode(bytes), bytes }
+    }
+    return lastName.text
+  }
+
+  #isLastName(at: number, length: number): boolean {
+    const { bytes } = lastName
+    if (bytes.length !== length) return false
+    for (let i = 0; i < length; i++) if (bytes[i] !== this.#bytes[at + i]) return false
+    return true
   }
 
   /** @throws ERR_MESSAGE_MALFORMED unless all was read. */
@@ -112,4 +129,13 @@ export class ByteReader {
   #malformed(why: string): CodedError<'ERR_MESSAGE_MALFORMED'> {
     return new CodedError('ERR_MESSAGE_MALFORMED', `Cannot read ${this.#what}: ${why}`)
   }
+}
+
+function bytesOf(name: string): Uint8Array {
+  const known = spelled.get(name)
+  if (known !== undefined) return known
+  const bytes = encoder.encode(name)
+  if (spelled.size >= spelledMax) spelled.clear()
+  spelled.set(name, bytes)
+  return bytes
 }

@@ -23,17 +23,15 @@ import { frameBytesMax } from '../../sdk/frame.ts'
 import { type BusOptions, payloadError, refusedError, unreachableError } from './connect.ts'
 import { takeMemory } from './frame-memory.ts'
 import { type NatsHandler, NatsParser } from './nats-parser.ts'
+import { NatsWriter } from './nats-writer.ts'
 import type { Wire } from './wire.ts'
 
 const readBytes = 256 * 1024
-/** Payloads up to here are joined with their control line; larger ones are written where they lie. */
-const joinedBytesMax = 2048
 const connectTimeoutMs = 10_000
 const pingEveryMs = 10_000
 const pingsOutMax = 2
 const waitMs = 100
 const waitJitterMs = 50
-const crlf = Buffer.from('\r\n')
 
 interface Subscription {
   readonly subject: string
@@ -78,11 +76,11 @@ class Connection implements NatsWire, NatsHandler {
   /** What waits for a PONG each, in the order of our PINGs. */
   #pongs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
   #socket: Socket | undefined
+  #writer: NatsWriter | undefined
   #connected = false
   /** The subscriptions were told on this connection: later ones are told as they come. */
   #greeted = false
   #closed = false
-  #corked = false
   #sidNext = 1
   #serverNext = 0
   #pingsOut = 0
@@ -116,26 +114,15 @@ class Connection implements NatsWire, NatsHandler {
 
   publish(subject: string, bytes: Uint8Array): void {
     if (!this.#connected) return
-    const line = `PUB ${subject} ${bytes.length}\r\n`
-    if (bytes.length > joinedBytesMax) {
-      this.#write(Buffer.from(line, 'latin1'))
-      this.#write(bytes)
-      this.#write(crlf)
-      return
-    }
-    const joined = Buffer.allocUnsafe(line.length + bytes.length + 2)
-    joined.write(line, 'latin1')
-    joined.set(bytes, line.length)
-    joined.set(crlf, line.length + bytes.length)
-    this.#write(joined)
+    this.#writer!.publish(subject, bytes)
   }
 
   subscribe(subject: string, receive: Subscription['receive']): () => void {
     const sid = this.#sidNext++
     this.#subscriptions.set(sid, { subject, receive })
-    if (this.#greeted) this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
+    if (this.#greeted) this.#writer?.line(`SUB ${subject} ${sid}`)
     return () => {
-      if (this.#subscriptions.delete(sid) && this.#greeted) this.#write(Buffer.from(`UNSUB ${sid}\r\n`))
+      if (this.#subscriptions.delete(sid) && this.#greeted) this.#writer?.line(`UNSUB ${sid}`)
     }
   }
 
@@ -173,7 +160,7 @@ class Connection implements NatsWire, NatsHandler {
   }
 
   ping(): void {
-    this.#write(Buffer.from('PONG\r\n'))
+    this.#writer?.line('PONG')
   }
 
   pong(): void {
@@ -211,6 +198,7 @@ class Connection implements NatsWire, NatsHandler {
     const opening = Promise.withResolvers<void>()
     this.#opening = opening
     this.#socket = socket
+    this.#writer = new NatsWriter(socket)
     const lost = (error?: Error): void => {
       if (socket === this.#socket) this.#lose(error ?? new Error('the server closed the connection'))
     }
@@ -249,16 +237,15 @@ class Connection implements NatsWire, NatsHandler {
       protocol: 1,
       headers: false,
     }
-    this.#write(Buffer.from(`CONNECT ${JSON.stringify({ ...greeting, name, ...login })}\r\n`))
+    this.#writer?.line(`CONNECT ${JSON.stringify({ ...greeting, name, ...login })}`)
     this.#greeted = true
-    for (const [sid, { subject }] of this.#subscriptions)
-      this.#write(Buffer.from(`SUB ${subject} ${sid}\r\n`))
+    for (const [sid, { subject }] of this.#subscriptions) this.#writer?.line(`SUB ${subject} ${sid}`)
   }
 
   #ping(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#pongs.push({ resolve, reject })
-    this.#write(Buffer.from('PING\r\n'))
+    this.#writer?.line('PING')
     return promise
   }
 
@@ -268,29 +255,13 @@ class Connection implements NatsWire, NatsHandler {
     this.#ping().catch(() => undefined)
   }
 
-  /** All that is written in one turn leaves in one system call. */
-  #write(bytes: Uint8Array): void {
-    const socket = this.#socket
-    if (socket === undefined) return
-    if (!this.#corked) {
-      this.#corked = true
-      socket.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        socket.uncork()
-      })
-    }
-    socket.write(bytes)
-  }
-
   /** The connection at hand is over: whoever waits for it hears so, and another one is tried. */
   #lose(error: Error): void {
     const socket = this.#socket
     if (socket === undefined) return
     const wasConnected = this.#connected
-    this.#socket = undefined
+    this.#socket = this.#writer = undefined
     this.#connected = this.#greeted = false
-    this.#corked = false
     clearInterval(this.#pings)
     socket.destroy()
     const pongs = this.#pongs

@@ -28,6 +28,9 @@ import type { Wire } from './wire.ts'
 export const bufferBytesMaxDefault = 8 * 1024 * 1024
 /** Bytes published beyond the last PONG: what a reconnect can lose at most, and a frozen server can pile up here. */
 const unconfirmedBytesMax = 4 * 1024 * 1024
+/** So much waits for a PING of its own; less of it for so long, unless somebody waits: each PING costs as much as a small frame. */
+const confirmedAtOnceBytes = 256 * 1024
+const confirmMs = 5
 
 export interface ProducerOptions {
   readonly wire: Wire
@@ -69,6 +72,7 @@ export class Producer {
   #ticket = 0
   #unconfirmedBytes = 0
   #flushing = false
+  #cancelConfirm: (() => void) | undefined
   #closed = false
   /** Times that frames waited for credit, a sign that windows rather than the functions bound the throughput. */
   creditWaits = 0
@@ -145,7 +149,10 @@ export class Producer {
   /** Resolves when the stream is writable. @throws the signal's reason */
   async ready(streamName: string, signal?: AbortSignal): Promise<void> {
     const stream = this.#known(streamName)
-    while (!this.writable(streamName) && !this.#closed) await waitIn(stream.waiters, signal)
+    while (!this.writable(streamName) && !this.#closed) {
+      this.#confirm()
+      await waitIn(stream.waiters, signal)
+    }
   }
 
   /** Bytes taken and not sent yet, of all streams. */
@@ -177,8 +184,10 @@ export class Producer {
     const marks = [...this.#streams.values()].flatMap(({ partitions }) =>
       partitions.flatMap((out) => (out === undefined ? [] : [{ out, mark: out.next }])),
     )
-    while (!this.#closed && !marks.every(({ out, mark }) => out.acceptedThrough(mark)))
+    while (!this.#closed && !marks.every(({ out, mark }) => out.acceptedThrough(mark))) {
+      this.#confirm()
       await waitIn(this.#acceptedWaiters, signal)
+    }
   }
 
   /**
@@ -192,7 +201,10 @@ export class Producer {
 
   /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
   async settled(signal?: AbortSignal): Promise<void> {
-    while (!this.isSettled && !this.#closed) await waitIn(this.#settledWaiters, signal)
+    while (!this.isSettled && !this.#closed) {
+      this.#confirm()
+      await waitIn(this.#settledWaiters, signal)
+    }
   }
 
   /** A row for each (stream, consumer), partitions added up (I7). */
@@ -232,6 +244,7 @@ export class Producer {
   async close(signal?: AbortSignal): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#cancelConfirm?.()
     this.#beacons.stop()
     for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
@@ -308,15 +321,30 @@ export class Producer {
       wire.publish(partitionSubject(namespace, out.stream, out.partition), bytes)
       this.#unconfirmedBytes += bytes.length
     }
-    this.#confirm()
+    this.#confirmInTime()
   }
 
   #pumpAll(stream: OutStream): void {
     for (const partition of stream.partitions) if (partition !== undefined) this.#pump(partition)
   }
 
+  /** Sees to it that what was published is confirmed: soon, or at once where it is much or somebody waits. */
+  #confirmInTime(): void {
+    if (this.#unconfirmedBytes >= confirmedAtOnceBytes || this.#isAwaited) return this.#confirm()
+    if (this.#unconfirmedBytes > 0)
+      this.#cancelConfirm ??= this.#options.clock.after(confirmMs, () => this.#confirm())
+  }
+
+  get #isAwaited(): boolean {
+    if (this.#acceptedWaiters.size > 0 || this.#settledWaiters.size > 0) return true
+    for (const { waiters } of this.#streams.values()) if (waiters.size > 0) return true
+    return false
+  }
+
   /** One PING at a time behind what was published; its PONG confirms all before it (W2). */
   #confirm(): void {
+    this.#cancelConfirm?.()
+    this.#cancelConfirm = undefined
     if (this.#flushing || this.#unconfirmedBytes === 0 || !this.#options.wire.connected) return
     this.#flushing = true
     const ticket = this.#ticket++
@@ -340,7 +368,7 @@ export class Producer {
         if (out.waiting) this.#pump(out)
       }
     }
-    this.#confirm()
+    this.#confirmInTime()
     this.#wakeWaiters()
   }
 
