@@ -38,7 +38,9 @@ async function main(): Promise<void> {
     bytesMax: values.deadLetters.maxMib * 2 ** 20,
     ageMaxMs: values.deadLetters.maxAgeHours * 3_600_000,
   }
-  const store = await openStore(values.store.url)
+  const store = await openStore(values.store, {
+    log: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
+  })
   const gateway = await startGateway({
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
     ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log, deadLetters },
@@ -93,5 +95,5 @@ try {
 } catch (error) {
   if (!(error instanceof CodedError)) throw error
   process.stderr.write(`${error.message}\n`)
-  process.exit(/PORT_TAKEN|CONFIG|ERR_USAGE|REFUSED|PAYLOAD|STORE_URL/.test(error.code) ? 2 : 1)
+  process.exit(/PORT_TAKEN|CONFIG|ERR_USAGE|REFUSED|PAYLOAD|STORE_(URL|MODULE)/.test(error.code) ? 2 : 1)
 }

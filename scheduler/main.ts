@@ -33,11 +33,12 @@ async function main(): Promise<void> {
   const registry = makeRegistry('scheduler')
   const metrics = await startMetricsServer({ port: values.scheduler.port, registry })
   ends.push(() => metrics.close())
-  const store = await openStore(values.store.url)
+  const store = await openStore(values.store, { log: plainLog(log) })
   ends.push(() => store.close())
   const { url, user, password } = values.nats
   const nc = await connectBus({ name: 'scheduler', url, ...login(user, password) })
   ends.push(() => nc.close())
+  log.info('waits for its turn to lead')
   const leadership = await store.lead('scheduler', ending.signal)
   ends.push(() => leadership.release())
   log.info({ epoch: leadership.epoch }, 'leads')
@@ -45,15 +46,15 @@ async function main(): Promise<void> {
   const { promise: failure, reject: failed } = Promise.withResolvers<never>()
   failure.catch(() => {})
   leadership.lost.addEventListener('abort', () => {
+    const why = (leadership.lost.reason as Error).message
     if (!ending.signal.aborted)
-      failed(new CodedError('ERR_LEADERSHIP_LOST', 'The leadership is lost: ending'))
+      failed(new CodedError('ERR_LEADERSHIP_LOST', `The leadership is lost: ${why}. Ending`))
   })
   const task = runnerTask(values)
   const scheduler = new Scheduler({
     namespace: values.namespace,
-    store,
+    leadership,
     nc,
-    leaderEpoch: leadership.epoch,
     makeEngine: (frameworkId) => mesosEngine(values, frameworkId, log),
     quota: quotaOf(values),
     orderOf: (launch, killGraceMs) => runnerOrder(task, launch, killGraceMs),
@@ -95,11 +96,15 @@ function mesosEngine(values: Config, frameworkId: string | undefined, log: Log):
     failoverTimeoutSeconds,
     clock,
     random: Math.random,
-    log: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
+    log: plainLog(log),
     ...(principal === undefined ? {} : { principal }),
     ...(secret === undefined ? {} : { secret }),
     ...(frameworkId === undefined ? {} : { frameworkId }),
   })
+}
+
+function plainLog(log: Log) {
+  return { info: (text: string) => log.info(text), warn: (text: string) => log.warn(text) }
 }
 
 function login(user: string | undefined, password: string | undefined) {
@@ -122,7 +127,7 @@ async function endAll(): Promise<void> {
 
 function exitCodeOf(error: unknown): number {
   const code = error instanceof CodedError ? error.code : ''
-  return code === 'ERR_PORT_TAKEN' || code.includes('CONFIG') || code === 'ERR_STORE_URL' ? 2 : 1
+  return /PORT_TAKEN|CONFIG|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
 }
 
 endOnSignal()

@@ -14,6 +14,7 @@ import type { Registry } from '../infra/metrics.ts'
 import {
   type EpochDocument,
   type FrameworkDocument,
+  type Leadership,
   paths,
   type SeatDocument,
   type Store,
@@ -30,9 +31,9 @@ import { Writer } from './writer.ts'
 
 export interface SchedulerOptions {
   readonly namespace: string
-  readonly store: Store
+  /** Everything is read and written by its store, so nothing once it is lost. */
+  readonly leadership: Leadership
   readonly nc: NatsConnection
-  readonly leaderEpoch: number
   /** Given the id under which the cluster knows us, if it does. */
   readonly makeEngine: (frameworkId: string | undefined) => Engine
   readonly orderOf: (launch: Launch, killGraceMs: number) => LaunchOrder
@@ -62,16 +63,17 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options
-    this.#reader = new WantedReader(options.store, options.namespace)
+    const { namespace, leadership, quota } = options
+    this.#reader = new WantedReader(leadership.store, namespace)
     const seed = Math.floor(Math.random() * 2 ** 32)
-    const { namespace, leaderEpoch, quota } = options
-    this.#state = initialState({ namespace, leaderEpoch, seed, quota })
+    this.#state = initialState({ namespace, leaderEpoch: leadership.epoch, seed, quota })
     this.#metrics = new SchedulerMetrics(options.registry, () => this.#state)
   }
 
   /** Takes over what an earlier leader has left, then listens. Resolves once it works. */
   async start(): Promise<void> {
-    const { store, clock, log, namespace, nc } = this.#options
+    const { leadership, clock, log, namespace, nc } = this.#options
+    const { store } = leadership
     const writer = new Writer(store)
     this.#frameworkId = (await writer.take<FrameworkDocument>(paths.framework))?.id
     const engine = this.#options.makeEngine(this.#frameworkId)
@@ -81,7 +83,10 @@ export class Scheduler {
     const statuses = new StatusWriter(store, writer, namespace)
     const options = { namespace, store, writer, statuses, engine, nc, clock, log, orderOf, failed }
     this.#performer = new Performer(options)
-    this.#dispatch(await this.#takeOver(writer, statuses))
+    const restored = await this.#takeOver(writer, statuses)
+    await this.#takeRest(writer)
+    await leadership.seal()
+    this.#dispatch(restored)
     this.#reader.watch((wanted) => this.#dispatch({ kind: 'wanted', wanted }), failed)
     this.#listen()
     engine.start({
@@ -105,7 +110,8 @@ export class Scheduler {
   }
 
   async #takeOver(writer: Writer, statusWriter: StatusWriter): Promise<Event> {
-    const { store, namespace } = this.#options
+    const { namespace } = this.#options
+    const { store } = this.#options.leadership
     const wanted = await this.#reader.read()
     const tasks = await takeAll<TaskDocument>(store, writer, paths.tasks, paths.task)
     const statuses = await statusWriter.takeOver()
@@ -124,6 +130,13 @@ export class Scheduler {
     const ownSeats = seats.filter((seat) => seat.namespace === namespace)
     this.#options.log.info({ tasks: own.length, functions: wanted.functions.size }, 'took over')
     return { kind: 'restored', tasks: own, seats: ownSeats, statuses, epochs, wanted }
+  }
+
+  /** What is not ours to read is taken too: what an earlier leader has written and nobody has taken, the seal takes away. */
+  async #takeRest(writer: Writer): Promise<void> {
+    await writer.takeRest(paths.scheduler)
+    for (const ns of await this.#options.leadership.store.list(paths.namespaces))
+      await writer.takeRest(paths.statuses(ns))
   }
 
   #keepFrameworkId(writer: Writer, id: string): void {

@@ -31,6 +31,15 @@ export class Writer {
     }
   }
 
+  /** Takes all under a path that it has not taken yet. */
+  async takeRest(parent: string): Promise<void> {
+    for (const name of await this.#store.list(parent)) {
+      const path = `${parent}/${name}`
+      if (!this.#versions.has(path)) await this.take(path)
+      await this.takeRest(path)
+    }
+  }
+
   /** @throws {CodedError} ERR_LEADERSHIP_LOST if somebody else has written there. */
   async put(path: string, value: unknown): Promise<void> {
     const version = this.#versions.get(path)

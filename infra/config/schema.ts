@@ -62,7 +62,19 @@ export const configSchema = z.object({
   store: z.object({
     url: text
       .default('sqlite:{home}/store.sqlite')
-      .describe('where the wanted and the actual state are kept'),
+      .describe(
+        'where the wanted and the actual state are kept: sqlite:PATH, or zk://HOST:PORT,HOST:PORT/PATH on ZooKeeper',
+      ),
+    user: text
+      .optional()
+      .describe('user whose all nodes on ZooKeeper are; choose any, the same for every process'),
+    password: text.optional().describe('password of that user').meta(secret),
+    sessionTimeoutMs: z
+      .int()
+      .min(1_000)
+      .max(60_000)
+      .default(10_000)
+      .describe('silence after which a process loses what it leads; ZooKeeper takes 2 to 20 of its ticks'),
   }),
   scheduler: z.object({
     port: port.default(0).describe('port of its metrics, on loopback; 0: any free one'),

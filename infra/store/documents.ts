@@ -26,6 +26,8 @@ export const paths = {
   status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
   statusPages: (ns: string, fn: string) => `/ns/${ns}/status/${fn}/pages`,
   statusPage: (ns: string, fn: string, page: number) => `/ns/${ns}/status/${fn}/pages/${page}`,
+  /** All under it, and the statuses, is written by the leading scheduler, who takes it over whole before it seals its epoch. */
+  scheduler: '/scheduler',
   framework: '/scheduler/framework',
   tasks: '/scheduler/tasks',
   task: (taskId: string) => `/scheduler/tasks/${taskId}`,

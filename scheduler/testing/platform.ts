@@ -21,6 +21,7 @@ import {
   readStatus,
   type StatusDocument,
   type Store,
+  type StoreSettings,
 } from '../../infra/store/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 
@@ -63,7 +64,8 @@ export class Platform {
     })
   }
 
-  static async start(t: TestContext): Promise<Platform> {
+  /** @param at The store; default: one in a file. */
+  static async start(t: TestContext, at?: StoreSettings): Promise<Platform> {
     const ends: (() => unknown)[] = []
     t.after(async () => {
       for (const end of ends.reverse()) await end()
@@ -80,8 +82,8 @@ export class Platform {
       await mesos.close()
       await endTasks(stateDir, 1_000)
     })
-    const storeUrl = `sqlite:${join(dir, 'store.sqlite')}`
-    const store = await openStore(storeUrl)
+    const settings = at ?? { url: `sqlite:${join(dir, 'store.sqlite')}` }
+    const store = await openStore(settings, { patienceMs: 120_000 })
     ends.push(() => store.close())
     const nc = await connectBus({ name: 'test', url: nats.url })
     ends.push(() => nc.close())
@@ -89,7 +91,10 @@ export class Platform {
       CONCORD_HOME: dir,
       CONCORD_NAMESPACE: ns,
       CONCORD_NATS_URL: nats.url,
-      CONCORD_STORE_URL: storeUrl,
+      CONCORD_STORE_URL: settings.url,
+      ...(settings.user && { CONCORD_STORE_USER: settings.user }),
+      ...(settings.password && { CONCORD_STORE_PASSWORD: settings.password }),
+      ...(settings.sessionTimeoutMs && { CONCORD_STORE_SESSION_TIMEOUT_MS: `${settings.sessionTimeoutMs}` }),
       CONCORD_MESOS_URL: mesos.url,
       CONCORD_MESOS_PRINCIPAL: credentials.principal,
       CONCORD_MESOS_SECRET: credentials.secret,

@@ -294,8 +294,11 @@ class ZooKeeperStore implements Store {
     this.#session = session
     this.#sealed.clear()
     const { log } = this.#options
-    session.onConnection = (up) =>
-      up ? log?.info('ZooKeeper answers again') : log?.warn('the connection to ZooKeeper is lost')
+    session.onConnection = (up) => {
+      if (!up) return log?.warn('the connection to ZooKeeper is lost')
+      log?.info('ZooKeeper answers again')
+      this.#watchers.touch(undefined) // who was called meanwhile, and could not read, reads now
+    }
     const ended = () => void this.#reopen(session.ended.reason as Error)
     if (session.ended.aborted) ended()
     else session.ended.addEventListener('abort', ended, { once: true })
