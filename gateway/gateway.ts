@@ -29,7 +29,7 @@ import { ensureLogs, untilMade } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import { Ingest } from './ingest/ingest.ts'
-import { whileLeading } from './ingest/leader.ts'
+import { Claims, whileLeading } from './ingest/leader.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
 import { RawRepublish } from './ingest/raw-republish.ts'
 import { makeMetrics } from './metrics.ts'
@@ -90,6 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const rawIngest = new RawIngest({ nc, namespace, ingest, clock, metrics, log })
   const republish = new RawRepublish({ nc, wire, namespace, metrics })
+  let ingestEpoch: number | undefined
   const pulse = new Pulse({
     wire,
     namespace,
@@ -97,24 +98,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     outputs: () => ingest.ledger(),
     rawDropped: () => rawIngest.dropped,
+    ingestEpoch: () => ingestEpoch,
   })
   const catalogError = (error: unknown): void => log.error({ err: error }, 'cannot read the store')
-  let leads = false
+  const claims = new Claims()
   let sweeper: CheckpointSweeper | undefined
   const catalog = new Catalog(
     store,
     namespace,
     (view) => {
       if (ingest.adopt(view)) pulse.beat()
-      if (leads) republish.adopt(view)
-      if (leads) sweeper?.adopt()
+      if (ingestEpoch !== undefined) republish.adopt(view)
+      if (ingestEpoch !== undefined) sweeper?.adopt()
     },
     catalogError,
   )
   await catalog.refresh()
-  const stopHeartbeats = wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) =>
-    heartbeats.take(bytes),
-  )
+  const stopHeartbeats = wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) => {
+    const epoch = heartbeats.take(bytes)?.ingestEpoch
+    if (epoch !== undefined) claims.hear(epoch)
+  })
   const prober = new Prober(clock)
   const checkpointConnection = options.checkpointConnection ?? nc
   const forgetState = (name: string) => removeCheckpoints(checkpointConnection, namespace, name)
@@ -123,14 +126,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ nc: checkpointConnection, namespace, log },
     functions: () => new Set(catalog.current.functions.keys()),
   })
-  const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, () => {
-    leads = true
+  const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, claims, (epoch) => {
+    ingestEpoch = epoch
+    pulse.beat()
     const stopRawIngest = rawIngest.start()
     const stopCollector = startCollector({ store, bundles, namespace, clock, log })
     republish.adopt(catalog.current)
     sweeper?.adopt()
     return () => {
-      leads = false
+      ingestEpoch = undefined
       stopRawIngest()
       stopCollector()
       republish.stop()

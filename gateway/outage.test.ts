@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,3 +54,63 @@ test('while ZooKeeper is away records go on and deploys are answered 503; then a
   const functions = (await (await call('GET', '/v1/functions')).json()) as { functions: { name: string }[] }
   assert.deepEqual(functions.functions.map(({ name }) => name).sort(), ['first', 'second'])
 })
+
+test('a gateway that ZooKeeper does not hear any more hears on NATS that another leads: each raw record is taken once', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-ingest-'))
+  const zookeeper = await startZooKeeper({ dir })
+  const open = () =>
+    openStore(
+      {
+        url: `zk://${zookeeper.connect}/concord`,
+        user: 'concord',
+        password: 'secret',
+        sessionTimeoutMs: 2_000,
+      },
+      { patienceMs: 60_000 },
+    )
+  const store = await open()
+  const platform = await startPlatform({ store })
+  const { call, nc, wire } = platform
+  const otherStore = await open()
+  t.after(async () => {
+    for (const client of clientsOf(process.pid)) process.kill(client, 'SIGCONT')
+    await platform.close()
+    await Promise.all([store.close(), otherStore.close()])
+    await zookeeper.stop('SIGKILL')
+    await rm(dir, { recursive: true, force: true })
+  })
+  await call('PUT', '/v1/streams/lines')
+  await call('POST', '/v1/functions', { body: sourceOf('reader', ['lines'], []) })
+  const owner = startOwner(wire, 'reader', 'lines')
+  t.after(() => owner.close())
+  const send = (count: number) => {
+    for (let i = 0; i < count; i++) nc.publish('concord.test.in.lines', `${i}`)
+  }
+  const leads = (epoch: number) =>
+    platform.logged.some((line) => leading.test(line) && JSON.parse(line).epoch === epoch)
+  await until('the first leads', () => leads(1))
+  send(100)
+  await until('they are processed', () => owner.processed() === 100)
+
+  await platform.another({ store: otherStore })
+  const [client] = clientsOf(process.pid)
+  process.kill(client!, 'SIGSTOP') // its connection lives, and it says nothing: cut off
+  await until('the other leads', () => leads(2))
+  await until('the first has heard of it', () => platform.logged.some((line) => line.includes('no more')))
+  send(100)
+  await until('they are processed', () => owner.processed() >= 200)
+  send(1)
+  await until('and one behind them', () => owner.processed() >= 201)
+  assert.equal(owner.processed(), 201)
+})
+
+const leading = /leads ingest-test"/
+
+/** The ZooKeeper client processes of this one, the oldest first. */
+function clientsOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  return children
+    .map(Number)
+    .filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('client-process.ts'))
+    .sort((a, b) => a - b)
+}

@@ -16,6 +16,8 @@ export interface PulseOptions {
   readonly clock: Clock
   readonly outputs: () => readonly OutputLedger[]
   readonly rawDropped: () => Readonly<Record<string, number>>
+  /** At which it leads the ingest, if it does. */
+  readonly ingestEpoch: () => number | undefined
 }
 
 export class Pulse {
@@ -43,6 +45,7 @@ export class Pulse {
 
   #publish(state: Heartbeat['state']): void {
     const { wire, namespace, gatewayId, clock, outputs, rawDropped } = this.#options
+    const ingestEpoch = this.#options.ingestEpoch()
     if (!wire.connected) return
     const { user, system } = process.cpuUsage()
     const beat: Heartbeat = {
@@ -59,6 +62,7 @@ export class Pulse {
       instances: [],
       outputs: outputs(),
       rawDropped: rawDropped(),
+      ...(ingestEpoch === undefined ? {} : { ingestEpoch }),
     }
     wire.publish(subjects.heartbeatSubject(namespace, gatewayId), Buffer.from(JSON.stringify(beat)))
   }

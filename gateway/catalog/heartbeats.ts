@@ -27,17 +27,18 @@ export class Heartbeats {
     this.#sinceMs = clock.monotonicMs()
   }
 
-  /** Takes a message from the bus; what is no heartbeat is ignored. */
-  take(bytes: Uint8Array): void {
+  /** Takes a message from the bus. @returns The heartbeat that is whole with it; what is none is ignored. */
+  take(bytes: Uint8Array): Heartbeat | undefined {
     const part = read(bytes)
     const beat = part === undefined ? undefined : this.#joiner.take(part)
-    if (beat === undefined) return
+    if (beat === undefined) return undefined
     this.#heard.delete(beat.id) // so that the map is in order of time
     this.#heard.set(beat.id, { beat, atMs: this.#clock.monotonicMs() })
     for (const [id, { atMs }] of this.#heard) {
       if (this.#heard.size <= kept && this.#clock.monotonicMs() - atMs < freshMs) break
       this.#heard.delete(id)
     }
+    return beat
   }
 
   /** Of a runner by its task id, of a gateway by its own id. */

@@ -10,7 +10,29 @@ import type { Store } from '../../infra/store/index.ts'
 const retryMs = 1000
 
 /**
- * Waits for the leadership, begins, and ends when it is lost; again and again until the signal.
+ * Epochs of leaders, as heard on NATS: a leader that the store cannot reach any more hears of its successor there.
+ */
+export class Claims {
+  readonly #waiting = new Map<AbortController, number>()
+  #highest = 0
+
+  hear(epoch: number): void {
+    this.#highest = Math.max(this.#highest, epoch)
+    for (const [controller, own] of this.#waiting) if (own < this.#highest) controller.abort()
+  }
+
+  /** Aborted when an epoch above this one is heard. */
+  above(epoch: number): { readonly signal: AbortSignal; stop(): void } {
+    const controller = new AbortController()
+    this.#waiting.set(controller, epoch)
+    if (epoch < this.#highest) controller.abort()
+    return { signal: controller.signal, stop: () => void this.#waiting.delete(controller) }
+  }
+}
+
+/**
+ * Waits for the leadership, begins, and ends when it is lost, or another one is heard to lead; again and again until the
+ * signal.
  * @param begin What to do as the leader; it answers what ends it, and that takes effect at once.
  */
 export async function whileLeading(
@@ -18,15 +40,21 @@ export async function whileLeading(
   name: string,
   signal: AbortSignal,
   log: Log,
-  begin: () => () => void,
+  claims: Claims,
+  begin: (epoch: number) => () => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
       const leadership = await store.lead(name, signal)
-      const end = begin()
-      log.info({ epoch: leadership.epoch }, `leads ${name}`)
-      await once(AbortSignal.any([leadership.lost, signal]), 'abort')
+      const { epoch, lost } = leadership
+      const successor = claims.above(epoch)
+      const end = begin(epoch)
+      log.info({ epoch }, `leads ${name}`)
+      const over = AbortSignal.any([lost, successor.signal, signal])
+      if (!over.aborted) await once(over, 'abort')
       end()
+      successor.stop()
+      log.info({ epoch }, `leads ${name} no more`)
       await leadership.release()
     } catch (error) {
       if (signal.aborted) return

@@ -212,6 +212,8 @@ export interface Heartbeat {
   readonly outputs?: readonly OutputLedger[]
   /** Of a gateway: raw records from NATS that were not taken, by reason, since its start. */
   readonly rawDropped?: Readonly<Record<string, number>>
+  /** Of the gateway that leads the ingest: its epoch. Who leads at a lower one stops, whatever the store says. */
+  readonly ingestEpoch?: number
   /** In the last heartbeat of a process that ends by itself. */
   readonly exit?: ExitReport
   /** Of a report that is too large for one message: which part of how many. Those of one report share `sentAtMs`. */

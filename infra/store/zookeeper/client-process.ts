@@ -40,7 +40,7 @@ process.on('message', (message: ToClient) => {
       return call(message)
     case 'beat':
       beatAtMs = performance.now()
-      return
+      return say({ kind: 'beat' })
     case 'close':
       return close()
   }

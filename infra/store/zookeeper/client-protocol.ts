@@ -33,6 +33,8 @@ export type NodeEvent = 'created' | 'deleted' | 'changed' | 'child'
 export type FromClient =
   | { readonly kind: 'up'; readonly timeoutMs: number }
   | { readonly kind: 'down' }
+  /** So does ours. */
+  | { readonly kind: 'beat' }
   | {
       readonly kind: 'answer'
       readonly id: number

@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly timeoutMs: number
   /** For all of `open`. */
   readonly connectMs: number
+  /** Ends `open` before its time. */
+  readonly signal?: AbortSignal
 }
 
 /** What ZooKeeper said no to; never leaves this room. */
@@ -65,6 +67,7 @@ const clientProcess = fileURLToPath(new URL('./client-process.ts', import.meta.u
 const retryMs = 200
 const attemptMs = 10_000
 const closeMs = 2_000
+const beatsPerTimeout = 6
 
 interface Call {
   readonly what: string
@@ -80,6 +83,7 @@ export class Session {
   readonly #calls = new Map<number, Call>()
   readonly #beat: NodeJS.Timeout
   #callsMade = 0
+  #beatsUnanswered = 0
   #timeoutMs: number
   #connected = Promise.withResolvers<void>()
   #isConnected = false
@@ -90,7 +94,8 @@ export class Session {
   /** @throws {CodedError} ERR_STORE_MODULE, ERR_STORE_UNAVAILABLE */
   static async open(options: SessionOptions): Promise<Session> {
     const module = findClientModule()
-    const deadline = AbortSignal.timeout(options.connectMs)
+    const timeout = AbortSignal.timeout(options.connectMs)
+    const deadline = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
     let why = 'no server answered in time'
     while (!deadline.aborted) {
       const found = await findServers(options.address, deadline)
@@ -134,7 +139,7 @@ export class Session {
     this.#client.on('message', (message: FromClient) => this.#take(message))
     this.#client.on('error', () => this.#end())
     this.#client.on('exit', () => this.#end())
-    this.#beat = setInterval(() => this.#send({ kind: 'beat' }), timeoutMs / 6).unref()
+    this.#beat = setInterval(() => this.#sendBeat(), timeoutMs / beatsPerTimeout).unref()
     this.#send({ kind: 'open', module, connect, timeoutMs })
   }
 
@@ -325,17 +330,26 @@ export class Session {
     this.onConnection(up)
   }
 
+  /** A client that does not turn for two timeouts is ended. Beats are counted, not time: ours may have stood still too. */
+  #sendBeat(): void {
+    this.#send({ kind: 'beat' })
+    if (this.#beatsUnanswered++ > 2 * beatsPerTimeout) this.#client.kill('SIGKILL')
+  }
+
   #send(message: ToClient): void {
     if (this.#client.connected) this.#client.send(message, () => {}) // where that fails, the client is ending
   }
 
   #take(message: FromClient): void {
+    this.#beatsUnanswered = 0
     switch (message.kind) {
       case 'up':
         this.#timeoutMs = message.timeoutMs
         return this.#connection(true)
       case 'down':
         return this.#connection(false)
+      case 'beat':
+        return
       case 'answer':
         return this.#answered(message)
       case 'event':

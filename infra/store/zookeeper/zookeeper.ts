@@ -57,9 +57,10 @@ export async function openZooKeeperStore(options: ZooKeeperStoreOptions): Promis
       `Cannot open ${options.url}: set store.user (without ':') and store.password (CONCORD_STORE_USER, CONCORD_STORE_PASSWORD). ` +
         'All that is stored there will be readable and writable by these alone; choose them freely, the same for every process',
     )
+  const closing = new AbortController()
   const open = () =>
     Session.open({
-      ...{ address, user, password },
+      ...{ address, user, password, signal: closing.signal },
       connectMs: options.connectMs ?? connectDefaultMs,
       timeoutMs: options.sessionTimeoutMs ?? sessionTimeoutDefaultMs,
     })
@@ -67,7 +68,7 @@ export async function openZooKeeperStore(options: ZooKeeperStoreOptions): Promis
   try {
     const acl = ownAcl(user, password)
     await makeRoot(session, address.root, acl)
-    return new ZooKeeperStore(options, address.root, describeServers(address), acl, session, open)
+    return new ZooKeeperStore(options, address.root, describeServers(address), acl, session, open, closing)
   } catch (error) {
     await session.close()
     throw error
@@ -96,7 +97,7 @@ class ZooKeeperStore implements Store {
   /** By prefix: what watches it, in the session of now, and how many ask for it. */
   readonly #watched = new Map<string, { count: number; tree: WatchTree | undefined }>()
   readonly #sealed = new Map<string, Promise<number>>()
-  readonly #closing = new AbortController()
+  readonly #closing: AbortController
   #session: Session | undefined
   #next = Promise.withResolvers<Session>()
 
@@ -107,12 +108,14 @@ class ZooKeeperStore implements Store {
     acl: readonly AclEntry[],
     session: Session,
     open: () => Promise<Session>,
+    closing: AbortController,
   ) {
     this.#options = options
     this.#root = root
     this.#servers = servers
     this.#acl = acl
     this.#open = open
+    this.#closing = closing
     this.#adopt(session)
   }
 
@@ -323,7 +326,7 @@ class ZooKeeperStore implements Store {
       } catch (error) {
         if (this.#closing.signal.aborted) return
         this.#options.log?.warn((error as Error).message)
-        await wait(Math.random() * reopenMaxMs)
+        await wait(Math.random() * reopenMaxMs, undefined, { ref: false })
       }
     }
   }
