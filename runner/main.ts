@@ -14,7 +14,7 @@ import { Watchdog } from './watchdog.ts'
 
 const lookMs = 100
 const silenceMs = 500
-const longestSilenceMs = 5_000
+const longestSilenceMs = 15_000
 const memoryGraceMs = 400
 const startMs = 30_000
 const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
@@ -60,7 +60,12 @@ const waits = new CpuWaits(child.pid ?? 0)
 
 listen(child)
 const looks = setInterval(() => look(child), lookMs)
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => child.kill('SIGTERM'))
+let askedBy: NodeJS.Signals | undefined
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.on(signal, () => {
+    askedBy = signal
+    child.kill('SIGTERM')
+  })
 child.on('error', (error) => finish(endingOf('crashed', `Cannot start the runner: ${error.message}`)))
 child.on('close', (code, signal) => finish(ending ?? unexplained(code, signal)))
 
@@ -80,9 +85,10 @@ function look(runner: ChildProcess): void {
   const resident = residentBytes(pid)
   if (resident === undefined) return
   if (beaten) waits.forget()
+  const nowMs = performance.now()
   const verdict = watchdog.look({
-    nowMs: performance.now(),
-    waitedForCpuMs: beaten ? 0 : waits.longestMs(),
+    nowMs,
+    waitedForCpuMs: beaten ? 0 : waits.waitedMs(nowMs),
     residentBytes: resident,
   })
   beaten = false
@@ -112,6 +118,7 @@ function end(runner: ChildProcess, why: Ending): void {
 }
 
 function unexplained(code: number | null, signal: NodeJS.Signals | null): Ending {
+  if (askedBy !== undefined && signal === 'SIGTERM') return endingOf('drained', `stopped by ${askedBy}`) // it had only begun
   return endingOf(
     'crashed',
     `The runner ended without a word: ${signal === null ? `exit code ${code}` : `signal ${signal}`}`,

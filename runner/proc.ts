@@ -13,42 +13,68 @@ export function residentBytes(pid: number): number | undefined {
 }
 
 /**
- * How long threads of a process waited for a CPU. All of them: while one collects garbage in parts, it waits for the others,
- * and they may wait for a CPU. @see Documentation/scheduler/sched-stats
+ * How long a process could not go on for want of a CPU: in each span between two looks, as long as the one of its threads waited
+ * that waited longest. All threads, and span by span: while one collects garbage in parts it waits for the others, in turn.
+ * @see Documentation/scheduler/sched-stats; proc(5), stat
  */
 export class CpuWaits {
   readonly #pid: number
-  /** Nanoseconds that each thread had waited when the count began. */
-  #before: ReadonlyMap<string, number> | undefined
+  #last: Look | undefined
+  #waitedMs = 0
 
   constructor(pid: number) {
     this.#pid = pid
   }
 
-  /** The count begins anew at the next `longestMs`. */
+  /** The count begins anew at the next `waitedMs`. */
   forget(): void {
-    this.#before = undefined
+    this.#last = undefined
+    this.#waitedMs = 0
   }
 
-  /** The longest that one thread has waited since the first call after `forget`. */
-  longestMs(): number {
-    const now = this.#read()
-    this.#before ??= now
-    let longestNs = 0
-    for (const [thread, waitedNs] of now)
-      longestNs = Math.max(longestNs, waitedNs - (this.#before.get(thread) ?? 0))
-    return longestNs / 1e6
-  }
-
-  #read(): Map<string, number> {
-    const folder = `/proc/${this.#pid}/task`
-    const waited = new Map<string, number>()
-    for (const thread of list(folder)) {
-      const waitedNs = read(`${folder}/${thread}/schedstat`)?.split(' ')[1]
-      if (waitedNs !== undefined) waited.set(thread, Number(waitedNs))
+  /** Since the first call after `forget`. */
+  waitedMs(nowMs: number): number {
+    const now = { atMs: nowMs, threads: this.#read() }
+    const before = this.#last
+    this.#last = now
+    if (before === undefined) return 0
+    const spanMs = nowMs - before.atMs
+    let longestMs = 0
+    for (const [thread, { ranMs, waitedMs, isRunnable }] of now.threads) {
+      const then = before.threads.get(thread) ?? { ranMs: 0, waitedMs: 0 }
+      // What a thread waits for at this moment is in no count before it runs.
+      const ranNowMs = ranMs - then.ranMs
+      longestMs = Math.max(longestMs, isRunnable ? spanMs - ranNowMs : waitedMs - then.waitedMs)
     }
-    return waited
+    this.#waitedMs += Math.min(spanMs, longestMs)
+    return this.#waitedMs
   }
+
+  #read(): Map<string, ThreadTimes> {
+    const folder = `/proc/${this.#pid}/task`
+    const threads = new Map<string, ThreadTimes>()
+    for (const thread of list(folder)) {
+      const [ranNs, waitedNs] = read(`${folder}/${thread}/schedstat`)?.split(' ') ?? []
+      const stat = read(`${folder}/${thread}/stat`)
+      if (waitedNs === undefined || stat === undefined) continue
+      const isRunnable = stat[stat.lastIndexOf(')') + 2] === 'R' // its name may hold anything
+      threads.set(thread, { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6, isRunnable })
+    }
+    return threads
+  }
+}
+
+interface ThreadTimes {
+  readonly ranMs: number
+  /** Until it last ran. */
+  readonly waitedMs: number
+  /** It runs, or would if it had a CPU. */
+  readonly isRunnable: boolean
+}
+
+interface Look {
+  readonly atMs: number
+  readonly threads: ReadonlyMap<string, ThreadTimes>
 }
 
 function list(folder: string): string[] {

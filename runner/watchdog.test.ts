@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import { CpuWaits, residentBytes } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
@@ -84,15 +87,46 @@ test('residentBytes and CpuWaits read a living process, and answer nothing for n
   try {
     assert.ok(residentBytes(child.pid!)! > 0)
     const waits = new CpuWaits(child.pid!)
-    assert.equal(waits.longestMs(), 0) // the count begins
+    assert.equal(waits.waitedMs(100), 0) // the count begins
     child.kill('SIGSTOP')
     child.kill('SIGCONT')
-    assert.ok(waits.longestMs() >= 0)
+    assert.ok(waits.waitedMs(200) >= 0)
     waits.forget()
-    assert.equal(waits.longestMs(), 0)
+    assert.equal(waits.waitedMs(300), 0)
   } finally {
     child.kill('SIGKILL')
     await new Promise((resolve) => child.once('close', resolve))
   }
-  assert.deepEqual([residentBytes(child.pid!), new CpuWaits(child.pid!).longestMs()], [undefined, 0])
+  assert.deepEqual([residentBytes(child.pid!), new CpuWaits(child.pid!).waitedMs(0)], [undefined, 0])
+})
+
+test('CpuWaits sees a wait that is not over, and takes a process that stands still for none that waits', async (t) => {
+  const start = (...command: string[]) => {
+    const child = spawn('taskset', ['-c', '0', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.after(() => child.kill('SIGKILL'))
+    return child
+  }
+  const busy = 'console.log(1); for (;;);'
+  // One that runs only when nobody else wants the core, and one that always wants it.
+  const idle = start('chrt', '--idle', '0', process.execPath, '-e', busy)
+  await once(idle.stdout!, 'data')
+  const burner = start(process.execPath, '-e', busy)
+  await once(burner.stdout!, 'data')
+  const waits = new CpuWaits(idle.pid!)
+  const startMs = performance.now()
+  waits.waitedMs(startMs)
+  let [spanMs, waitedMs] = [0, 0]
+  while (spanMs < 400) {
+    await setTimeout(100)
+    spanMs = performance.now() - startMs
+    waitedMs = waits.waitedMs(performance.now())
+  }
+  assert.ok(waitedMs > spanMs * 0.8, `waited ${waitedMs} of ${spanMs} ms`)
+
+  idle.kill('SIGSTOP')
+  burner.kill('SIGSTOP')
+  while (!/ T /.test(readFileSync(`/proc/${idle.pid}/stat`, 'utf8'))) await setTimeout(1)
+  waits.forget()
+  waits.waitedMs(0)
+  assert.equal(waits.waitedMs(500), 0)
 })

@@ -12,7 +12,7 @@
 export interface Look {
   /** Monotonic. */
   readonly nowMs: number
-  /** Longest that a thread of the runner was ready to run, and did not, since the last beat as far as that is known. */
+  /** How long the runner could not go on for want of a CPU, since the last beat as far as that is known. */
   readonly waitedForCpuMs: number
   readonly residentBytes: number
 }
