@@ -37,6 +37,10 @@ export interface RetryPolicy {
 export interface InputOptions {
   readonly grouping: Grouping
   readonly backPressure?: BackPressure
+  /** What may wait for each producer: MiB of memory with `dropHead` and `dropTail`, of disk with `enqueue`. */
+  readonly queueMib?: number
+  /** With `enqueue`: for how long it may wait. */
+  readonly queueAgeMs?: number
 }
 
 /** What a function says about itself; a manifest adds resources and limits. */

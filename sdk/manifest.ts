@@ -23,6 +23,10 @@ export const backPressureSchema = z.enum(['block', 'enqueue', 'dropHead', 'dropT
 export const inputSchema = z.strictObject({
   grouping: groupingSchema,
   backPressure: backPressureSchema.default('block'),
+  /** With `dropHead` and `dropTail`: memory of what waits; with `enqueue`: disk. For each producer. */
+  queueMib: z.int().min(1).max(1048576).optional(),
+  /** With `enqueue`: for how long something may wait on disk. */
+  queueAgeMs: z.int().min(1000).max(2592000000).optional(),
 })
 
 const finalReaction = z.enum(['fail', 'skip', 'deadLetter'])

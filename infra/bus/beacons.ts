@@ -10,8 +10,9 @@ import { type IdWords, idWords } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { StreamDescriptor } from '../control/messages.ts'
 import { encodeBeacon } from './beacon.ts'
+import { laneConsumers } from './modes.ts'
 import type { OutPartition } from './out-partition.ts'
-import { partitionSubject, wantSubject } from './subjects.ts'
+import { outSubject, wantSubject } from './subjects.ts'
 import type { Wire } from './wire.ts'
 
 const beaconFirstMs = 250
@@ -58,10 +59,10 @@ export class Beacons {
       oldest: Math.min(out.oldest, out.sent),
       entries: out.beaconEntries(),
     })
-    wire.publish(partitionSubject(namespace, out.stream, out.partition), frame)
+    wire.publish(outSubject(namespace, out), frame)
   }
 
-  /** By beacons that tell nothing but the epoch, to every partition. */
+  /** By beacons that tell nothing but the epoch, to every partition of every lane. */
   raise(origin: string, epoch: number, streams: Iterable<{ readonly descriptor: StreamDescriptor }>): void {
     const { wire, namespace } = this.#options
     if (!wire.connected || this.#stopped) return
@@ -69,7 +70,8 @@ export class Beacons {
       for (let partition = 0; partition < descriptor.partitions; partition++) {
         const stamp = { producer: this.#producer, origin: idWords(origin), epoch, partition, sequence: 0 }
         const frame = encodeBeacon(stamp, { oldest: 0, entries: [] })
-        wire.publish(partitionSubject(namespace, descriptor.name, partition), frame)
+        for (const consumer of [undefined, ...laneConsumers(descriptor)])
+          wire.publish(outSubject(namespace, { stream: descriptor.name, partition, consumer }), frame)
       }
     }
   }

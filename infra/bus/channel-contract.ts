@@ -10,6 +10,8 @@ import type { StreamDescriptor } from '../control/messages.ts'
 import { Consumer } from './consumer.ts'
 import type { StatePositions } from './contained.ts'
 import type { TakenFrame } from './in-queue.ts'
+import type { Spill } from './lane.ts'
+import { laneConsumers } from './modes.ts'
 import { originOf, Producer } from './producer.ts'
 import { type SimClient, SimNet } from './sim-net.ts'
 
@@ -62,10 +64,16 @@ export class Bench {
   setsAside: (number: number) => boolean = () => false
   #epoch = 0
 
-  constructor(producers: number, bufferBytesMax?: number) {
+  readonly #input: StreamDescriptor
+  readonly #spill: Spill | undefined
+
+  /** @param input How the owner reads; default: it blocks. */
+  constructor(producers: number, bufferBytesMax?: number, input = stream, spill?: Spill) {
+    this.#input = input
+    this.#spill = spill
     for (let i = 0; i < producers; i++) {
       const client = this.net.connect()
-      const producer = this.#producer(client, 'p', i, 1, stream, bufferBytesMax)
+      const producer = this.#producer(client, 'p', i, 1, input, bufferBytesMax)
       this.producers.push({ client, producer, sent: [0, 0] })
     }
     this.sink = this.#consumer(this.net.connect(), 'sink', 1, 'o')
@@ -218,10 +226,19 @@ export class Bench {
       await this.deliver(100_000, round + 1)
       for (let i = 0; i < 5; i++) await Promise.resolve()
       this.acknowledge()
-      if (writers.every(({ producer }) => producer.isSettled)) return
+      if (writers.every(({ producer }) => producer.isSettled && !hasSpilled(producer))) return
       this.clock.advance(300)
     }
     assert.fail('the channels did not settle')
+  }
+
+  /** Lets what the owner reads come to rest, whatever other consumers do. */
+  async settleMain(): Promise<void> {
+    for (let round = 0; round < 20; round++) {
+      await this.deliver(1000, round)
+      this.process(Number.POSITIVE_INFINITY)
+      this.drainSink()
+    }
   }
 
   #producer(
@@ -239,7 +256,10 @@ export class Bench {
       epoch,
       clock: this.clock,
     }
-    const producer = new Producer(bufferBytesMax === undefined ? options : { ...options, bufferBytesMax })
+    const producer = new Producer({
+      ...{ ...options, spill: this.#spill },
+      ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
+    })
     producer.setStream(descriptor)
     return producer
   }
@@ -253,11 +273,16 @@ export class Bench {
       clock: this.clock,
       windowBytes: 4096,
       onFrames: () => undefined,
+      hasLane: (stream) => stream === 's' && laneConsumers(this.#input).includes(name),
       ...(name === 'f' ? { contains: (_stream, partition) => this.checkpoint?.positions[partition] } : {}),
     })
     consumer.own(of, owned)
     return consumer
   }
+}
+
+function hasSpilled(producer: Producer): boolean {
+  return producer.ledger().some(({ spilled = 0 }) => spilled > 0)
 }
 
 export function record(

@@ -35,7 +35,7 @@ import {
   unsaidOf,
 } from './in-channel.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
-import { claimSubject, partitionSubject } from './subjects.ts'
+import { claimSubject, outSubject } from './subjects.ts'
 import { budgetFor } from './windows.ts'
 import { nextReconnect, type Wire } from './wire.ts'
 
@@ -54,6 +54,8 @@ export interface ConsumerOptions {
   readonly windowBytes?: number
   /** Called when a frame has come into an empty queue. */
   readonly onFrames: () => void
+  /** The inputs that queue at their producers, and so come by a lane of their own (docs/design/0016-back-pressure.md). */
+  readonly hasLane?: (stream: string) => boolean
   /** What the state that the owner begins with contains of a partition; undefined: there is no such state. */
   readonly contains?: (stream: string, partition: number) => StatePositions | undefined
   /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
@@ -344,9 +346,10 @@ export class Consumer {
     const key = `${stream}.${partition}`
     const found = this.#partitions.get(key)
     if (found !== undefined) return found
-    const { wire, namespace } = this.#options
+    const { wire, namespace, name, hasLane } = this.#options
     const receive = (bytes: Uint8Array): void => this.#onFrame(made, bytes)
-    const unsubscribe = wire.subscribe(partitionSubject(namespace, stream, partition), receive)
+    const consumer = hasLane?.(stream) ? name : undefined
+    const unsubscribe = wire.subscribe(outSubject(namespace, { stream, partition, consumer }), receive)
     const made: InPartition = {
       stream,
       partition,

@@ -10,6 +10,7 @@ export { giveBackMemory, takeMemory } from './frame-memory.ts'
 export type { ChannelPosition, Heritage, Mark } from './in-channel.ts'
 export type { TakenFrame } from './in-queue.ts'
 export { attemptsAt, nextOf, rememberAttempts } from './in-queue.ts'
+export type { Lane, Spill, SpillPlace } from './lane.ts'
 export { addCounts, addLedgers } from './ledgers.ts'
 export { connectWire, type NatsWire, type WireOptions } from './nats-wire.ts'
 export {

@@ -7,9 +7,6 @@ import type { OutputLedger } from '../control/messages.ts'
 /** Adds the records of two accounts of the same (stream, consumer). */
 export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
   if (a === undefined) return b
-  const dropped: Record<string, number> = { ...a.dropped }
-  for (const [reason, records] of Object.entries(b.dropped))
-    dropped[reason] = (dropped[reason] ?? 0) + records
   return {
     stream: a.stream,
     consumer: a.consumer,
@@ -17,6 +14,15 @@ export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): Output
     acked: a.acked + b.acked,
     dropped: addCounts(a.dropped, b.dropped),
     unaccounted: a.unaccounted + b.unaccounted,
+    ...spilledOf(a, b),
+  }
+}
+
+function spilledOf(a: OutputLedger, b: OutputLedger): Pick<OutputLedger, 'spilled' | 'spilledBytes'> {
+  if (a.spilled === undefined && b.spilled === undefined) return {}
+  return {
+    spilled: (a.spilled ?? 0) + (b.spilled ?? 0),
+    spilledBytes: (a.spilledBytes ?? 0) + (b.spilledBytes ?? 0),
   }
 }
 

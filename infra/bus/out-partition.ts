@@ -70,14 +70,17 @@ export class OutPartition {
   readonly #channels = new Map<string, Channel>()
   readonly stream: string
   readonly partition: number
+  /** Whose lane it is part of; undefined: of the stream's main subject. */
+  readonly consumer: string | undefined
 
   readonly #forget: (bytes: Uint8Array) => void
 
   /** @param forget Hears of memory that no frame lies in any more. */
-  constructor(stream: string, partition: number, forget: (bytes: Uint8Array) => void) {
+  constructor(stream: string, partition: number, forget: (bytes: Uint8Array) => void, consumer?: string) {
     this.#forget = forget
     this.stream = stream
     this.partition = partition
+    this.consumer = consumer
   }
 
   /** The sequence that the next record will have. */
@@ -119,6 +122,21 @@ export class OutPartition {
 
   get settled(): boolean {
     return this.#frames.length === 0
+  }
+
+  /** Records taken and not acknowledged by all that they wait for. */
+  get unsettled(): number {
+    return this.#next - this.oldest
+  }
+
+  /** Frames wait to be sent, or sent again. */
+  protected get hasUnsent(): boolean {
+    return this.#cursor < this.#end
+  }
+
+  /** True if a frame of so many bytes, behind all that were added, has credit. */
+  protected admits(bytes: number): boolean {
+    return this.#mayEnd(this.#bytes, this.#bytes + bytes, this.#next + 1)
   }
 
   /** True once all before `mark` lies in the queues of the owners that it waits for, or, if it waits for none, in the server. */
@@ -282,12 +300,15 @@ export class OutPartition {
   }
 
   #allowed(frame: OutFrame): boolean {
+    return this.#mayEnd(this.#startBytes(frame), frame.endBytes, frame.sequence + frame.count)
+  }
+
+  /** Whether every blocking consumer has credit for the bytes from `start` to `end`, whose last record is before `next`. */
+  #mayEnd(start: number, end: number, next: number): boolean {
     for (const channel of this.#channels.values()) {
-      if (!channel.blocking || frame.sequence + frame.count <= channel.position) continue
+      if (!channel.blocking || next <= channel.position) continue
       if (channel.windowBytes === 0 || channel.left) return false
-      const before = this.#startBytes(frame)
-      if (before > channel.positionBytes && frame.endBytes - channel.positionBytes > channel.windowBytes)
-        return false
+      if (start > channel.positionBytes && end - channel.positionBytes > channel.windowBytes) return false
     }
     return true
   }

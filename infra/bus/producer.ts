@@ -11,6 +11,7 @@
  * @module
  */
 import { createHash, randomBytes } from 'node:crypto'
+import { isQueueMode } from '../../sdk/back-pressure.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { type IdWords, idWords, stampHeader } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
@@ -18,9 +19,12 @@ import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { Beacons } from './beacons.ts'
 import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
+import { Lane, type Spill } from './lane.ts'
+import type { QueuePolicy } from './lane-queue.ts'
 import { addLedgers } from './ledgers.ts'
+import { policyOf } from './modes.ts'
 import { OutPartition } from './out-partition.ts'
-import { claimSubject, creditSubject, partitionSubject } from './subjects.ts'
+import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
 
@@ -41,6 +45,8 @@ export interface ProducerOptions {
   readonly epoch: number
   readonly clock: Clock
   readonly bufferBytesMax?: number
+  /** Where a consumer's `enqueue` goes; without it what waits stays in memory, up to the same bound. */
+  readonly spill?: Spill | undefined
 }
 
 /** The slot of an instance or an ingest, as it stands in frame headers. */
@@ -51,6 +57,8 @@ export function originOf(namespace: string, name: string, index: number | string
 interface OutStream {
   descriptor: StreamDescriptor
   readonly partitions: (OutPartition | undefined)[]
+  /** By consumer, of those that queue. */
+  readonly lanes: Map<string, Lane>
   readonly waiters: Set<() => void>
 }
 
@@ -98,11 +106,14 @@ export class Producer {
   setStream(descriptor: StreamDescriptor): void {
     const stream = this.#streams.get(descriptor.name)
     if (stream === undefined) {
-      this.#streams.set(descriptor.name, {
+      const made = {
         descriptor,
         partitions: new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined),
-        waiters: new Set(),
-      })
+        lanes: new Map<string, Lane>(),
+        waiters: new Set<() => void>(),
+      }
+      this.#streams.set(descriptor.name, made)
+      this.#setLanes(made)
     } else {
       const read = stream.descriptor.consumers.length > 0 || this.#buffered(stream) > 0
       if (read && stream.descriptor.partitions !== descriptor.partitions) {
@@ -115,6 +126,7 @@ export class Producer {
       stream.descriptor = descriptor
       for (const partition of stream.partitions)
         if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
+      this.#setLanes(stream)
     }
     this.#listenForClaims()
     if (stream === undefined) return
@@ -135,9 +147,19 @@ export class Producer {
   send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
     const stream = this.#known(streamName)
     const out = this.#partition(stream, partition)
+    for (const lane of stream.lanes.values()) this.#add(lane.partition(partition), frame, count) // it copies
+    this.#add(out, frame, count)
+    if (out.heldBytes > 0) this.creditWaits += 1
+  }
+
+  /** The lane of a consumer that queues. */
+  lane(consumer: string, streamName: string): Lane | undefined {
+    return this.#streams.get(streamName)?.lanes.get(consumer)
+  }
+
+  #add(out: OutPartition, frame: Uint8Array, count: number): void {
     out.add(frame, count)
     this.#pump(out)
-    if (out.heldBytes > 0) this.creditWaits += 1
     this.#beacons.plan(out)
   }
 
@@ -158,16 +180,14 @@ export class Producer {
   /** Bytes taken and not sent yet, of all streams. */
   get heldBytes(): number {
     let bytes = 0
-    for (const stream of this.#streams.values())
-      for (const out of stream.partitions) bytes += out?.heldBytes ?? 0
+    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) bytes += out.heldBytes
     return bytes
   }
 
   /** Records taken and not acknowledged by all that they wait for: `close` gives them up. */
   get unsettledRecords(): number {
     let records = 0
-    for (const stream of this.#streams.values())
-      for (const out of stream.partitions) records += out === undefined ? 0 : out.next - out.oldest
+    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) records += out.unsettled
     return records
   }
 
@@ -181,8 +201,8 @@ export class Producer {
    * @throws the signal's reason
    */
   async accepted(signal?: AbortSignal): Promise<void> {
-    const marks = [...this.#streams.values()].flatMap(({ partitions }) =>
-      partitions.flatMap((out) => (out === undefined ? [] : [{ out, mark: out.next }])),
+    const marks = [...this.#streams.values()].flatMap((stream) =>
+      [...partsOf(stream)].map((out) => ({ out, mark: out.next })),
     )
     while (!this.#closed && !marks.every(({ out, mark }) => out.acceptedThrough(mark))) {
       this.#confirm()
@@ -232,9 +252,10 @@ export class Producer {
           unaccounted: 0,
         })
       }
-      for (const row of parts.flatMap((part) => part.ledger())) {
+      for (const row of [...partsOf(stream)].flatMap((part) => part.ledger())) {
         const key = `${name} ${row.consumer}`
-        rows.set(key, addLedgers(rows.get(key), row))
+        const sum = addLedgers(rows.get(key), row)
+        rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller: this.id })
       }
     }
     return [...rows.values()]
@@ -246,6 +267,8 @@ export class Producer {
     this.#closed = true
     this.#cancelConfirm?.()
     this.#beacons.stop()
+    for (const { lanes } of this.#streams.values())
+      for (const lane of lanes.values()) lane.close('undelivered')
     for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
@@ -281,24 +304,49 @@ export class Producer {
   }
 
   #setConsumers(out: OutPartition, descriptor: StreamDescriptor, from?: 'unsent' | 'next'): void {
-    const consumers = descriptor.consumers.map((c) => ({
-      name: c.name,
-      blocking: c.backPressure === 'block',
-    }))
+    const consumers = descriptor.consumers
+      .filter((c) => !isQueueMode(c.backPressure))
+      .map((c) => ({ name: c.name, blocking: c.backPressure === 'block' }))
     if (out.setConsumers(consumers, from)) this.#beacons.send(out)
+  }
+
+  #setLanes({ descriptor, lanes }: OutStream): void {
+    const policies = new Map(descriptor.consumers.map((c) => [c.name, policyOf(c)]))
+    for (const [consumer, lane] of lanes) {
+      if (policies.get(consumer) !== undefined && lane.partitions.length === descriptor.partitions) continue
+      lane.close('undelivered')
+      lanes.delete(consumer)
+    }
+    for (const [consumer, policy] of policies) {
+      const lane = lanes.get(consumer)
+      if (policy !== undefined && lane !== undefined) lane.queue.policy = policy
+      else if (policy !== undefined) lanes.set(consumer, this.#lane(descriptor, consumer, policy))
+    }
+  }
+
+  #lane({ name, partitions }: StreamDescriptor, consumer: string, policy: QueuePolicy): Lane {
+    const { spill, clock, epoch } = this.#options
+    return new Lane({
+      ...{ stream: name, partitions, consumer, policy, spill, clock },
+      stamp: { id: this.id, producer: this.#idWords, origin: this.#originWords, epoch },
+      onMoved: (out) => {
+        this.#pump(out)
+        this.#beacons.plan(out)
+        this.#wakeWaiters()
+      },
+    })
   }
 
   #buffered(stream: OutStream): number {
     let bytes = 0
-    for (const partition of stream.partitions) bytes += partition?.bufferedBytes ?? 0
+    for (const out of partsOf(stream)) bytes += out.bufferedBytes
     return bytes
   }
 
   /** True when every frame is acknowledged by all that it waits for. */
   get isSettled(): boolean {
-    for (const stream of this.#streams.values()) {
-      for (const partition of stream.partitions) if (partition?.settled === false) return false
-    }
+    for (const stream of this.#streams.values())
+      for (const out of partsOf(stream)) if (!out.settled) return false
     return true
   }
 
@@ -318,14 +366,14 @@ export class Producer {
         count: frame.count,
         sequence: frame.sequence,
       })
-      wire.publish(partitionSubject(namespace, out.stream, out.partition), bytes)
+      wire.publish(outSubject(namespace, out), bytes)
       this.#unconfirmedBytes += bytes.length
     }
     this.#confirmInTime()
   }
 
   #pumpAll(stream: OutStream): void {
-    for (const partition of stream.partitions) if (partition !== undefined) this.#pump(partition)
+    for (const out of partsOf(stream)) this.#pump(out)
   }
 
   /** Sees to it that what was published is confirmed: soon, or at once where it is much or somebody waits. */
@@ -362,8 +410,7 @@ export class Producer {
     this.#flushing = false
     if (this.#closed) return
     for (const stream of this.#streams.values()) {
-      for (const out of stream.partitions) {
-        if (out === undefined) continue
+      for (const out of partsOf(stream)) {
         out.confirm(ticket)
         if (out.waiting) this.#pump(out)
       }
@@ -376,8 +423,7 @@ export class Producer {
     this.#unconfirmedBytes = 0
     for (const [origin, epoch] of this.#fences) this.#beacons.raise(origin, epoch, this.#streams.values())
     for (const stream of this.#streams.values()) {
-      for (const out of stream.partitions) {
-        if (out === undefined) continue
+      for (const out of partsOf(stream)) {
         out.rewind()
         if (out.waiting) this.#beacons.send(out)
       }
@@ -390,7 +436,9 @@ export class Producer {
     const credit = attempt(() => decodeCredit(bytes))
     if (credit === undefined) return
     for (const entry of credit.entries) {
-      const out = this.#streams.get(entry.stream)?.partitions[entry.partition]
+      const stream = this.#streams.get(entry.stream)
+      const lane = stream?.lanes.get(credit.consumer)
+      const out = (lane ?? stream)?.partitions[entry.partition]
       if (out === undefined) continue
       const { beacon, moved } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
       if (beacon) this.#beacons.send(out)
@@ -426,7 +474,8 @@ export class Producer {
   #onClaim(consumer: string): void {
     for (const stream of this.#streams.values()) {
       if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
-      for (const out of stream.partitions) if (out !== undefined) this.#beacons.send(out)
+      const { partitions } = stream.lanes.get(consumer) ?? stream
+      for (const out of partitions) if (out !== undefined) this.#beacons.send(out)
     }
   }
 
@@ -438,6 +487,12 @@ export class Producer {
     if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
+}
+
+/** Its partitions, on the main subject and in lanes. */
+function* partsOf({ partitions, lanes }: OutStream): Generator<OutPartition> {
+  for (const out of partitions) if (out !== undefined) yield out
+  for (const lane of lanes.values()) for (const out of lane.partitions) if (out !== undefined) yield out
 }
 
 function attempt<T>(run: () => T): T | undefined {

@@ -8,6 +8,21 @@ export function partitionSubject(namespace: string, stream: string, partition: n
   return `concord.${namespace}.s.${stream}.${partition}`
 }
 
+/** Frames of a partition for one consumer, which has a queue of its own (docs/design/0016-back-pressure.md). */
+export function laneSubject(namespace: string, stream: string, partition: number, consumer: string): string {
+  return `${partitionSubject(namespace, stream, partition)}.${consumer}`
+}
+
+/** Where a partition's frames are sent, or those of a consumer's lane. */
+export function outSubject(
+  namespace: string,
+  { stream, partition, consumer }: { stream: string; partition: number; consumer?: string | undefined },
+): string {
+  return consumer === undefined
+    ? partitionSubject(namespace, stream, partition)
+    : laneSubject(namespace, stream, partition, consumer)
+}
+
 /** One raw record a message, from any NATS client; header `Concord-Key` is the key. */
 export function ingestSubject(namespace: string, stream: string): string {
   return `concord.${namespace}.in.${stream}`
@@ -86,4 +101,15 @@ export function redrivenSubject(
   sequence: number | '*',
 ): string {
   return `concord.${namespace}.redriven.${functionName}.${sequence}`
+}
+
+/** Frames that one producer has spilled for one input, captured by the JetStream stream of spills. */
+export function spillSubject(
+  namespace: string,
+  functionName: string | '*',
+  stream: string | '*',
+  partition: number | '*',
+  producer: string | '*',
+): string {
+  return `concord.${namespace}.q.${functionName}.${stream}.${partition}.${producer}`
 }

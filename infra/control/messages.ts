@@ -15,6 +15,9 @@ export interface ConsumerDescriptor {
   /** A function's name, or `follower.ID` for a reader over HTTP that asked to hold the stream back. */
   readonly name: string
   readonly backPressure: BackPressure
+  /** Of a consumer that queues: the budget of what waits, and for how long it may wait on disk; absent: the defaults. */
+  readonly queueMib?: number
+  readonly queueAgeMs?: number
 }
 
 /** What a producer must know of a stream. */
@@ -111,6 +114,11 @@ export interface OutputLedger {
   readonly dropped: Readonly<Record<string, number>>
   /** Sent to an owner that was killed before it acknowledged. */
   readonly unaccounted: number
+  /** Of those in flight, what waits on disk for a consumer that queues there; absent: nothing. */
+  readonly spilled?: number
+  readonly spilledBytes?: number
+  /** The producer's id, while it has something on disk: of one that nobody names any more it is adopted. */
+  readonly spiller?: string
 }
 
 /** One consumer's account of one input, in records, since the consumer's start. */
