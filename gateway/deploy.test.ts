@@ -117,13 +117,13 @@ const refusals: Readonly<
     /lower-case/,
     () => deploySource(sourceOf('../bad', [], [])),
   ],
-  'a mode of back-pressure to come': [
+  'a budget for a queue that there is not': [
     422,
-    'ERR_BACK_PRESSURE_UNSUPPORTED',
-    /dropHead/,
+    'ERR_MANIFEST_INVALID',
+    /'words' has queueMib, which goes with the back-pressure 'enqueue', 'dropHead' or 'dropTail', and asks for 'block'/,
     () =>
       deployBundle(
-        "export default { metadata: { name: 'bad', istreams: { words: { grouping: 'groupBy', backPressure: 'dropHead' } } }, processRecord() {} }",
+        "export default { metadata: { name: 'bad', istreams: { words: { grouping: 'groupBy', queueMib: 5 } } }, processRecord() {} }",
       ),
   ],
   'a manifest of another name': [

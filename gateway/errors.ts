@@ -51,8 +51,8 @@ export const gatewayErrors = {
   ERR_MANIFEST_INVALID: 'function',
   /** The manifest says something else than the code's metadata. */
   ERR_MANIFEST_CONTRADICTS: 'function',
-  /** A back-pressure mode that this release does not have. */
-  ERR_BACK_PRESSURE_UNSUPPORTED: 'function',
+  /** An input of a function that is there cannot change between a queue of its own and none. */
+  ERR_BACK_PRESSURE_FIXED: 'function',
   /** groupBy inputs of one function with different numbers of partitions. */
   ERR_PARTITIONS_DIFFER: 'caller',
   /** The deploy would close a cycle of functions whose inputs all block. */

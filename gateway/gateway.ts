@@ -15,6 +15,7 @@ import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
 import { ensureCheckpointStream, removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Log } from '../infra/log.ts'
+import { ensureSpillStream, Orphans, SpillStore } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
 import { makeApp } from './app.ts'
 import { Catalog } from './catalog/catalog.ts'
@@ -28,6 +29,7 @@ import { refuse } from './errors.ts'
 import { ensureLogs, untilMade } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
+import { Adopter } from './ingest/adopter.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { Claims, whileLeading } from './ingest/leader.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
@@ -54,6 +56,8 @@ export interface GatewayOptions {
   readonly bundles: BundleSink & BundleShelf
   /** One that no records go by; default: `nc`. */
   readonly checkpointConnection?: NatsConnection
+  /** Opens the one by which records go to disk, when the first do; absent: what waits stays in memory. */
+  readonly connectSpill?: () => Promise<NatsConnection>
   readonly clock: Clock
   readonly log: Log
   /** Bytes that the ingest holds for one stream before it says that it is full. */
@@ -81,11 +85,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = makeMetrics()
   const closing = new AbortController()
   const heartbeats = new Heartbeats(clock)
+  const spill =
+    options.connectSpill &&
+    new SpillStore({
+      ...{ namespace, connect: options.connectSpill },
+      onTrouble: (message) => log.warn(message),
+    })
   const ingest = new Ingest({
-    wire,
-    namespace,
-    gatewayId,
-    clock,
+    ...{ wire, namespace, gatewayId, clock, spill },
     ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
   })
   const rawIngest = new RawIngest({ nc, namespace, ingest, clock, metrics, log })
@@ -126,16 +133,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ nc: checkpointConnection, namespace, log },
     functions: () => new Set(catalog.current.functions.keys()),
   })
+  const adopter = new Adopter({
+    orphans: new Orphans({ nc: checkpointConnection, namespace, clock }),
+    ...{ ingest, clock, log },
+    outputs: () => [...heartbeats.spoken(5000), ...ingest.ledger()],
+  })
   const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, claims, (epoch) => {
     ingestEpoch = epoch
     pulse.beat()
     const stopRawIngest = rawIngest.start()
+    const stopAdopter = adopter.start()
     const stopCollector = startCollector({ store, bundles, namespace, clock, log })
     republish.adopt(catalog.current)
     sweeper?.adopt()
     return () => {
       ingestEpoch = undefined
       stopRawIngest()
+      stopAdopter()
       stopCollector()
       republish.stop()
     }
@@ -144,6 +158,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const logs = untilMade(() => ensureLogs(nc), closing.signal, cannot('the stream of logs'))
   const ensure = () => ensureCheckpointStream(checkpointConnection)
   const checkpoints = untilMade(ensure, closing.signal, cannot('the stream of checkpoints'))
+  const ensureSpill = () => ensureSpillStream(checkpointConnection)
+  const spills = untilMade(ensureSpill, closing.signal, cannot('the stream of what is spilled'))
   const letterStore = new LetterStore({ nc, namespace, ...deadLetterDefaults, ...options.deadLetters })
   const letters = untilMade(() => letterStore.ensure(), closing.signal, cannot('the streams of dead letters'))
   const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
@@ -163,11 +179,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
     )
     await endServer(server)
-    await Promise.all([leading, logs, letters, checkpoints])
+    await Promise.all([leading, logs, letters, checkpoints, spills])
     const stop = new AbortController()
     const cancel = clock.after(settleMs, () => stop.abort())
     const givenUp = await ingest.close(stop.signal)
     cancel()
+    await spill?.close()
     pulse.stop()
     stopHeartbeats()
     catalog.close()

@@ -45,6 +45,7 @@ async function main(): Promise<void> {
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
     ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log, deadLetters },
     checkpointConnection: storeConnection,
+    connectSpill: () => connectBus(login('concord gateway spill')),
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')

@@ -1,5 +1,5 @@
 /**
- * The errors of infra/nats, store, bundles, checkpoints and local: a closed set of codes, and for each who can fix it.
+ * The errors of infra/nats, store, bundles, checkpoints, spill and local: a closed set of codes, and for each who can fix it.
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
@@ -64,6 +64,9 @@ export const infraErrors = {
   ERR_CHECKPOINT_SUPERSEDED: 'transient',
   /** The store of checkpoints did not answer, or has no room. */
   ERR_CHECKPOINT_STORE: 'transient',
+
+  /** The store of records that wait on disk did not answer, or has no room. */
+  ERR_SPILL_STORE: 'transient',
 
   /** Another `concord up` runs with the same home. */
   ERR_UP_RUNNING: 'caller',

@@ -21,6 +21,7 @@ import type {
   InstanceAssignment,
   InstanceReport,
 } from '../infra/control/messages.ts'
+import { SpillStore } from '../infra/spill/index.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { MetricSums } from '../sdk/user-metrics.ts'
@@ -56,6 +57,7 @@ export class Host {
   readonly #control: Control
   readonly #failures: FailureLog
   readonly #letters: LetterBox
+  readonly #spill: SpillStore
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #sources: Sources
   readonly #checkpoints: Checkpoints
@@ -97,6 +99,11 @@ export class Host {
       namespace: environment.namespace,
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} dead letters` }),
       onTrouble: (message) => this.warn(message),
+    })
+    this.#spill = new SpillStore({
+      namespace: environment.namespace,
+      connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} spill` }),
+      onTrouble: (message) => this.#log(environment.function, environment.taskId, 'warn', message),
     })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(
@@ -226,6 +233,7 @@ export class Host {
       isolate,
       ...{ keeper, metrics },
       letters: this.#letters,
+      spill: this.#spill,
       warn: (message) => this.#log(fn.function, id, 'warn', message),
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {

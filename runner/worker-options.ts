@@ -2,7 +2,7 @@
  * WorkerOptions: what a worker stands on, and a shape of its own.
  * @module
  */
-import type { Wire } from '../infra/bus/index.ts'
+import type { Spill, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
 import type { MetricSums } from '../sdk/user-metrics.ts'
@@ -29,6 +29,8 @@ export interface WorkerOptions {
   readonly warn: (message: string) => void
   /** Where dead letters go. */
   readonly letters: LetterBox
+  /** Where outputs wait for consumers that queue on disk. */
+  readonly spill?: Spill
   /** Called for each callback that failed; without an error where it was counted only. */
   readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
 }

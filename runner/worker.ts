@@ -11,6 +11,7 @@
  */
 import { Consumer, giveBackMemory, originOf, Producer, type TakenFrame } from '../infra/bus/index.ts'
 import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
+import { isQueueMode } from '../sdk/back-pressure.ts'
 import { policyOf } from '../sdk/policy.ts'
 import { Acknowledger } from './acknowledger.ts'
 import type { AloneFrame } from './alone.ts'
@@ -71,6 +72,7 @@ export class Worker {
       origin: originOf(namespace, assignment.function, instance.index),
       epoch: instance.epoch,
       clock,
+      spill: options.spill,
     })
     this.#sampler = new Sampler(clock)
     this.#succession = new Succession(
@@ -484,6 +486,7 @@ export class Worker {
       epoch: instance.epoch,
       clock,
       onFrames: () => this.#wake(),
+      hasLane: (stream) => isQueueMode(assignment.manifest.istreams[stream]?.backPressure ?? 'block'),
       contains: (stream, partition) => this.#options.keeper?.contains(stream, partition),
       onSuperseded: (claim) => this.#options.onEnd(supersededBy(claim, instance)),
     })

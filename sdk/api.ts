@@ -97,6 +97,9 @@ export const ledgerSchema = z.object({
   unaccounted: z.int(),
   /** Of the processed and the unaccounted: records whose effects the state lacks, since a runner was killed. */
   stateLost: z.int().default(0),
+  /** Of those in flight, what waits on disk (back-pressure `enqueue`); absent: nothing. */
+  spilled: z.int().optional(),
+  spilledBytes: z.number().optional(),
 })
 export type Ledger = z.output<typeof ledgerSchema>
 

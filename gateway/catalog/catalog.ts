@@ -6,6 +6,7 @@
  *   C2. After `refresh` it holds all that was in the store when `refresh` was called: a caller reads its own writes.
  * @module
  */
+import { consumerOf } from '../../infra/control/index.ts'
 import { isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import {
   type FunctionDocument,
@@ -163,7 +164,7 @@ export function descriptorOf(view: CatalogView, stream: Stream): StreamDescripto
     partitions: stream.document.partitions,
     keyed: isKeyed(inputs.map(({ input }) => input.grouping)),
     consumers: [
-      ...inputs.map(({ name, input }) => ({ name, backPressure: input.backPressure })),
+      ...inputs.map(({ name, input }) => consumerOf(name, input)),
       ...stream.followers.map((id) => ({ name: followerName(id), backPressure: 'block' as const })),
     ],
   }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { HeartbeatJoiner } from '../../infra/control/index.ts'
-import type { Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
+import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 
 /** A process that was silent for so long is not spoken of any more. */
@@ -54,6 +54,16 @@ export class Heartbeats {
   confirms(id: string | undefined): boolean {
     const listenedMs = this.#clock.monotonicMs() - this.#sinceMs
     return listenedMs >= freshMs || (id !== undefined && this.of(id) !== undefined)
+  }
+
+  /** The accounts in what was heard within so long. */
+  *spoken(withinMs: number): Generator<OutputLedger> {
+    const afterMs = this.#clock.monotonicMs() - withinMs
+    for (const { beat, atMs } of this.#heard.values()) {
+      if (atMs < afterMs) continue
+      yield* beat.outputs ?? []
+      for (const { outputs } of beat.instances) yield* outputs
+    }
   }
 
   /** Of every process that is no runner and has not said that it stopped. */

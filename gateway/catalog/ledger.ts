@@ -45,7 +45,7 @@ export function ledgerOf(
       dropped: {},
       unaccounted: 0,
     })
-    const { sent, acked, dropped, unaccounted } = total
+    const { sent, acked, dropped, unaccounted, spilled, spilledBytes } = total
     const droppedAll = Object.values(dropped).reduce((sum, records) => sum + records, 0)
     return {
       stream,
@@ -55,6 +55,7 @@ export function ledgerOf(
       inFlight: sent - acked - unaccounted,
       unaccounted,
       stateLost: inputs.reduce((sum, row) => sum + (row.stream === stream ? row.stateLost : 0), 0),
+      ...(spilled === undefined ? {} : { spilled, spilledBytes }),
     }
   })
 }

@@ -24,7 +24,7 @@ import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { makeManifest } from './manifest.ts'
-import { checkCycles, checkPartitions, namedStreams } from './topology-checks.ts'
+import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 
 /** What a deploy needs of the bundle store. */
 export interface BundleSink {
@@ -88,6 +88,7 @@ export class Deployer {
     const partitionsOf = (stream: string) => streams.get(stream)?.document.partitions ?? partitionsDefault
     const staying = [...functions.values()].filter(({ document }: LiveFunction) => !document.deleted)
     checkPartitions(manifest, partitionsOf)
+    checkQueues(manifest, functions.get(manifest.name)?.version.manifest)
     checkCycles(
       manifest,
       staying.map(({ version }) => version.manifest),

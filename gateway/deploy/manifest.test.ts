@@ -60,8 +60,25 @@ test('makeManifest names what is wrong in metadata and manifest', () => {
   assert.throws(manifest({ env: { A: 'x'.repeat(70_000) } }), refusal('ERR_TOO_LARGE', /manifest/))
 })
 
-test('makeManifest refuses what this release cannot run', () => {
-  const spill = { ...metadata, istreams: { clicks: { grouping: 'groupBy', backPressure: 'enqueue' } } }
-  assert.throws(() => makeManifest(spill, callbacks, {}), refusal('ERR_BACK_PRESSURE_UNSUPPORTED', /enqueue/))
+test('makeManifest takes budgets of queues where there are queues', () => {
+  const input = (more: object) => ({ ...metadata, istreams: { clicks: { grouping: 'groupBy', ...more } } })
+  const made = makeManifest(input({ backPressure: 'enqueue', queueMib: 20, queueAgeMs: 5000 }), callbacks, {})
+  assert.deepEqual(made.istreams['clicks'], {
+    ...{ grouping: 'groupBy', backPressure: 'enqueue', queueMib: 20, queueAgeMs: 5000 },
+  })
+  const bad = (more: object) => () => makeManifest(input(more), callbacks, {})
+  assert.throws(bad({ queueMib: 20 }), refusal('ERR_MANIFEST_INVALID', /queueMib.*asks for 'block'/))
+  assert.throws(
+    bad({ backPressure: 'none', queueAgeMs: 5000 }),
+    refusal('ERR_MANIFEST_INVALID', /queueAgeMs/),
+  )
+  assert.throws(
+    bad({ backPressure: 'dropHead', queueMib: 20, queueAgeMs: 5000 }),
+    refusal('ERR_MANIFEST_INVALID', /queueAgeMs, which goes with the back-pressure 'enqueue'/),
+  )
+  assert.throws(bad({ backPressure: 'dropHead', queueMib: 0 }), refusal('ERR_METADATA_INVALID', /queueMib/))
+})
+
+test('makeManifest refuses inputs that nobody processes', () => {
   assert.throws(() => makeManifest(metadata, ['init'], {}), refusal('ERR_METADATA_INVALID', /processRecord/))
 })

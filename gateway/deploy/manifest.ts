@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { documentBytesMax } from '../../infra/store/index.ts'
+import { isQueueMode } from '../../sdk/back-pressure.ts'
 import { wrongOf, wrongText } from '../../sdk/expected.ts'
 import {
   errorPolicySchema,
@@ -41,7 +42,7 @@ type Metadata = z.output<typeof metadataSchema>
 /**
  * Makes the manifest that is stored.
  * @param uploaded What the author sent: an object, or undefined.
- * @throws {CodedError} ERR_METADATA_INVALID, ERR_MANIFEST_INVALID, ERR_MANIFEST_CONTRADICTS, ERR_BACK_PRESSURE_UNSUPPORTED
+ * @throws {CodedError} ERR_METADATA_INVALID, ERR_MANIFEST_INVALID, ERR_MANIFEST_CONTRADICTS
  */
 export function makeManifest(metadata: unknown, callbacks: readonly string[], uploaded: unknown): Manifest {
   const code = parse('ERR_METADATA_INVALID', "the function's metadata", metadataSchema, metadata)
@@ -59,7 +60,7 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
     ...given,
   })
   refuseContradictions(code, manifest)
-  refuseUnsupported(manifest)
+  refuseQueueless(manifest)
   refuseTooSmall(manifest)
   if (Object.keys(manifest.istreams).length > 0 && !callbacks.includes('processRecord')) {
     throw refuse(
@@ -121,12 +122,19 @@ function refuseTooSmall(manifest: Manifest): void {
   )
 }
 
-function refuseUnsupported({ name, istreams }: Manifest): void {
-  for (const [stream, { backPressure }] of Object.entries(istreams)) {
-    if (backPressure === 'block' || backPressure === 'none') continue
+/** What a queue may hold means nothing where there is none, and ages on disk only. */
+function refuseQueueless({ name, istreams }: Manifest): void {
+  for (const [stream, { backPressure, queueMib, queueAgeMs }] of Object.entries(istreams)) {
+    const key = queueMib === undefined ? 'queueAgeMs' : 'queueMib'
+    const isWrong = isQueueMode(backPressure)
+      ? queueAgeMs !== undefined && backPressure !== 'enqueue'
+      : queueMib !== undefined || queueAgeMs !== undefined
+    if (!isWrong) continue
+    const wrong = isQueueMode(backPressure) ? 'queueAgeMs' : key
+    const modes = wrong === 'queueMib' ? "'enqueue', 'dropHead' or 'dropTail'" : "'enqueue'"
     throw refuse(
-      'ERR_BACK_PRESSURE_UNSUPPORTED',
-      `Cannot deploy '${name}': this release knows the back-pressure modes 'block' and 'none', input '${stream}' asks for '${backPressure}'.`,
+      'ERR_MANIFEST_INVALID',
+      `Cannot deploy '${name}': input '${stream}' has ${wrong}, which goes with the back-pressure ${modes}, and asks for '${backPressure}'. Change one of them.`,
     )
   }
 }

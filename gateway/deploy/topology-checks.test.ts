@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
-import { checkCycles, checkPartitions, namedStreams } from './topology-checks.ts'
+import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 
 function fn(
   name: string,
@@ -36,6 +36,20 @@ test('checkCycles takes a cycle that somewhere does not block, and one that the 
   const live = [fn('b', ['x'], ['z'])]
   checkCycles(fn('a', [], ['x'], none), live)
   checkCycles(fn('b', ['x'], []), [...live, fn('a', ['z'], ['x'])])
+})
+
+test('checkQueues lets a mode change, but not between a queue of its own and none', () => {
+  const reads = (backPressure: 'block' | 'none' | 'enqueue' | 'dropHead') =>
+    fn('a', [], [], { istreams: { x: { grouping: 'groupBy', backPressure } } })
+  checkQueues(reads('dropHead'), undefined)
+  checkQueues(reads('dropHead'), fn('a', ['y'], []))
+  checkQueues(reads('enqueue'), reads('dropHead'))
+  checkQueues(reads('none'), reads('block'))
+  assert.throws(
+    () => checkQueues(reads('dropHead'), reads('block')),
+    /'x' is 'block' and cannot become 'dropHead' while the function is there.*concord fn rm a/,
+  )
+  assert.throws(() => checkQueues(reads('none'), reads('enqueue')), /cannot become 'none'/)
 })
 
 test('checkCycles sees a function that reads its own output', () => {

@@ -2,6 +2,8 @@
  * Topology checks: what a deploy must not do to the functions that are there. Pure.
  * @module
  */
+
+import { isQueueMode } from '../../sdk/back-pressure.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { refuse } from '../errors.ts'
 
@@ -25,6 +27,19 @@ export function checkPartitions(
   )
 }
 
+/** What waits in a queue of its own has another sequence than what all consumers share: neither can move into the other. */
+export function checkQueues({ name, istreams }: Manifest, before: Manifest | undefined): void {
+  for (const [stream, { backPressure: to }] of Object.entries(istreams)) {
+    const from = before?.istreams[stream]?.backPressure
+    if (from === undefined || isQueueMode(from) === isQueueMode(to)) continue
+    throw refuse(
+      'ERR_BACK_PRESSURE_FIXED',
+      `Cannot deploy '${name}': the back-pressure of its input '${stream}' is '${from}' and cannot become '${to}' while the function is there, since what waits could not move along. ` +
+        `Remove it first (\`concord fn rm ${name}\`), or deploy it by another name.`,
+    )
+  }
+}
+
 /** A cycle in which every input blocks stops for good once it is full. */
 export function checkCycles(changed: Manifest, live: readonly Manifest[]): void {
   const all = [...live.filter(({ name }) => name !== changed.name), changed]
@@ -33,7 +48,7 @@ export function checkCycles(changed: Manifest, live: readonly Manifest[]): void 
   throw refuse(
     'ERR_CYCLE_BLOCKS',
     `Cannot deploy '${changed.name}': it would close the cycle ${[changed.name, ...path].join(' → ')}, in which every input blocks, so that it stops for good once it is full. ` +
-      "Give one of its inputs the back-pressure 'none'.",
+      "Give one of its inputs another back-pressure ('enqueue', 'dropHead', 'dropTail', 'none').",
   )
 }
 

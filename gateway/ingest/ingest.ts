@@ -7,7 +7,7 @@
  * @module
  */
 import { isDeepStrictEqual } from 'node:util'
-import { originOf, Producer, type Wire } from '../../infra/bus/index.ts'
+import { type Lane, originOf, Producer, type Spill, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import { type CatalogView, descriptorOf } from '../catalog/catalog.ts'
@@ -22,6 +22,8 @@ export interface IngestOptions {
   readonly gatewayId: string
   readonly clock: Clock
   readonly bufferBytesMax?: number
+  /** Where records wait for consumers that queue on disk. */
+  readonly spill?: Spill | undefined
 }
 
 export class Ingest {
@@ -30,10 +32,10 @@ export class Ingest {
   readonly #turns = new Map<string, Turn>()
   #known: ReadonlySet<string> = new Set()
 
-  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax }: IngestOptions) {
+  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax, spill }: IngestOptions) {
     this.#clock = clock
     this.#producer = new Producer({
-      ...{ wire, namespace, clock },
+      ...{ wire, namespace, clock, spill },
       origin: originOf(namespace, 'ingest', gatewayId),
       epoch: 1,
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
@@ -87,6 +89,11 @@ export class Ingest {
     } finally {
       stop()
     }
+  }
+
+  /** Its lane to a consumer that queues. */
+  lane(consumer: string, stream: string): Lane | undefined {
+    return this.#producer.lane(consumer, stream)
   }
 
   ledger(): OutputLedger[] {

@@ -13,6 +13,7 @@ import {
   logSubject,
   partitionSubject,
   rawSubject,
+  spillSubject,
   taskSubject,
   wantSubject,
 } from '../bus/subjects.ts'
@@ -41,6 +42,9 @@ const table: readonly { subject: string; publish: NatsRole[]; subscribe: NatsRol
   { subject: taskSubject('ns', 't'), publish: ['scheduler'], subscribe: ['runner'] },
   { subject: logSubject('ns', 'f'), publish: ['runner'], subscribe: ['gateway'] },
   { subject: wantSubject('ns', 's'), publish: ['gateway', 'runner'], subscribe: ['gateway', 'scheduler'] },
+  { subject: spillSubject('ns', 'f', 's', 0, 'p'), publish: ['gateway', 'runner'], subscribe: [] },
+  { subject: '$JS.API.DIRECT.GET.concord-spill', publish: ['gateway', 'runner'], subscribe: [] },
+  { subject: '$JS.API.STREAM.PURGE.concord-spill', publish: ['gateway'], subscribe: [] },
   { subject: '$JS.API.INFO', publish: ['gateway'], subscribe: [] },
   { subject: '$JS.API.STREAM.CREATE.x', publish: ['gateway'], subscribe: [] },
   { subject: '$JS.API.STREAM.DELETE.OBJ_concord-bundles', publish: ['gateway'], subscribe: [] },

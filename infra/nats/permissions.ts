@@ -3,7 +3,7 @@
  *
  * Invariants:
  *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, by direct get, and
- *      writes, reads and deletes messages of the stream of checkpoints, and adds dead letters.
+ *      writes, reads and deletes messages of the streams of checkpoints and spills, and adds dead letters.
  *  A2. Only the scheduler commands tasks.
  *  A3. A client that is no part of the platform publishes raw records, and hears frames and raw records.
  * @module
@@ -34,6 +34,7 @@ const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
 const deadLetters = 'concord.*.dead.>'
 const redriven = 'concord.*.redriven.>'
+const spills = 'concord.*.q.>'
 const channelEnds = [frames, credits, claims]
 
 export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
@@ -44,6 +45,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       wants,
       rawOut,
       redriven,
+      spills,
       '$JS.API.>',
       '$JS.ACK.>',
       '$JS.FC.>',
@@ -74,6 +76,9 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.DIRECT.GET.concord-checkpoints',
       '$JS.API.DIRECT.GET.concord-checkpoints.>',
       '$JS.API.STREAM.MSG.DELETE.concord-checkpoints',
+      spills,
+      '$JS.API.DIRECT.GET.concord-spill',
+      '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
     subscribe: [...channelEnds, tasks],
     respond: true,

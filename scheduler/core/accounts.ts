@@ -7,13 +7,15 @@ import type { Accounts } from './state.ts'
 
 /**
  * Adds the last report of an instance that has ended. It will hear of no acknowledgement any more, so what it had in
- * flight is unaccounted for: it may have been processed, and nobody will ever say so.
+ * flight is unaccounted for: it may have been processed, and nobody will ever say so. But for what lies on disk.
  */
 export function addAccounts(to: Accounts, report: InstanceReport | undefined): Accounts {
   if (report === undefined) return to
   const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
   for (const row of report.outputs) {
-    const settled = { ...row, unaccounted: row.sent - row.acked }
+    const { spilled = 0, spilledBytes: _bytes, spiller: _id, ...said } = row
+    const sent = row.sent - spilled // whoever adopts what is on disk counts it as sent
+    const settled = { ...said, sent, unaccounted: sent - row.acked }
     outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), settled))
   }
   return {

@@ -5,6 +5,7 @@
  * old one may own a partition, its stream waits for it.
  * @module
  */
+import { consumerOf } from '../../infra/control/index.ts'
 import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import type { StreamDocument } from '../../infra/store/index.ts'
 import type { Grouping } from '../../sdk/index.ts'
@@ -37,7 +38,7 @@ function describeStream(name: string, input: TopologyInput): StreamDescriptor {
     if (consumed === undefined) continue
     groupings.push(consumed.grouping)
     if (!consumers.has(manifest.name)) {
-      consumers.set(manifest.name, { name: manifest.name, backPressure: consumed.backPressure })
+      consumers.set(manifest.name, consumerOf(manifest.name, consumed))
     }
   }
   for (const id of input.followers.get(name) ?? []) {

@@ -106,19 +106,22 @@ function checkpointsTable(instances: readonly Instance[]): string {
 
 function ledgerTable(ledger: readonly Ledger[]): string {
   const isLost = ledger.some(({ stateLost = 0 }) => stateLost > 0)
-  const rows = ledger.map(({ stream, sent, processed, dropped, inFlight, unaccounted, stateLost = 0 }) => [
-    stream,
-    sent,
-    processed,
-    Object.entries(dropped)
+  const isSpilled = ledger.some(({ spilled = 0 }) => spilled > 0)
+  const rows = ledger.map(({ stateLost = 0, spilled = 0, spilledBytes = 0, ...row }) => [
+    row.stream,
+    row.sent,
+    row.processed,
+    Object.entries(row.dropped)
       .map(([reason, records]) => `${records} ${reason}`)
       .join(', ') || '0',
-    inFlight,
-    unaccounted,
+    row.inFlight,
+    row.unaccounted,
+    ...(isSpilled ? [`${spilled} (${bytesText(spilledBytes)})`] : []),
     ...(isLost ? [stateLost] : []),
   ])
   const columns = ['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
-  return table([[...columns, ...(isLost ? ['STATE LOST'] : [])], ...rows])
+  const more = [...(isSpilled ? ['ON DISK'] : []), ...(isLost ? ['STATE LOST'] : [])]
+  return table([[...columns, ...more], ...rows])
 }
 
 /** A gateway of the day before knows of none. */

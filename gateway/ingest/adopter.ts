@@ -1,0 +1,73 @@
+/**
+ * Adopter: what producers that are gone have left on disk for functions whose input says `enqueue`, sent on by this gateway.
+ *
+ *   AD1. Only the gateway that leads adopts, so each chunk has one adopter.
+ *   AD2. A chunk is taken when its lane has not much at hand: what waits stays on disk.
+ * Design: docs/design/0016-back-pressure.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { Log } from '../../infra/log.ts'
+import type { Orphans } from '../../infra/spill/index.ts'
+import type { Ingest } from './ingest.ts'
+
+const lookEveryMs = 5000
+const atHandMax = 1024 * 1024
+
+export interface AdopterOptions {
+  readonly orphans: Orphans
+  readonly ingest: Ingest
+  readonly clock: Clock
+  readonly log: Log
+  /** The accounts of all that live. */
+  readonly outputs: () => readonly OutputLedger[]
+}
+
+export class Adopter {
+  readonly #options: AdopterOptions
+
+  constructor(options: AdopterOptions) {
+    this.#options = options
+  }
+
+  /** Looks again and again. @returns What ends it. */
+  start(): () => void {
+    const { clock } = this.#options
+    let cancel: (() => void) | undefined
+    let ended = false
+    const look = async (): Promise<void> => {
+      await this.#look(() => ended)
+      if (!ended) cancel = clock.after(lookEveryMs, () => void look())
+    }
+    void look()
+    return () => {
+      ended = true
+      cancel?.()
+    }
+  }
+
+  async #look(isEnded: () => boolean): Promise<void> {
+    const { orphans, ingest, clock, log, outputs } = this.#options
+    for (const { spiller } of outputs()) if (spiller !== undefined) orphans.heard(spiller)
+    let adopted = 0
+    let deleted = 0
+    try {
+      const wants = (consumer: string, stream: string): boolean =>
+        !isEnded() && (ingest.lane(consumer, stream)?.unstoredBytes ?? 0) < atHandMax
+      for await (const chunk of orphans.take((place) => wants(place.function, place.stream))) {
+        const lane = ingest.lane(chunk.function, chunk.stream)
+        if (lane === undefined || chunk.partition >= lane.partitions.length) deleted += 1
+        else {
+          lane.adopt(chunk.partition, chunk.bytes, clock.nowMs() - chunk.storedAtMs)
+          adopted += 1
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'cannot take over what producers that are gone have left on disk')
+    }
+    if (adopted > 0) log.info({ chunks: adopted }, 'sends on what producers that are gone have left on disk')
+    if (deleted > 0)
+      log.info({ chunks: deleted }, 'deleted what was left on disk for functions that want it no more')
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Orphans: chunks on disk whose producer is gone, as a gateway finds and takes them.
+ *
+ *   O1. Nothing is taken of a producer that was heard of, or seen on disk for the first time, within `goneAfterMs`.
+ *   O2. A chunk is deleted before it is handed on: nobody gets it twice.
+ *   O3. Of one producer and partition they come in the order in which they were stored.
+ * Design: docs/design/0016-back-pressure.md
+ * @module
+ */
+import { type JetStreamManager, jetstream, type StreamConfig } from '@nats-io/jetstream'
+import type { NatsConnection } from '../bus/connect.ts'
+import { spillSubject } from '../bus/subjects.ts'
+import type { Clock } from '../clock.ts'
+import { infraError } from '../errors.ts'
+import { apiCode, apiCodes, patiently, requestTimeoutMs } from '../jetstream.ts'
+import { removeChunk, spillStream } from './spill-store.ts'
+
+export const goneAfterMs = 15_000
+
+export interface SpilledChunk {
+  readonly function: string
+  readonly stream: string
+  readonly partition: number
+  readonly storedAtMs: number
+  readonly bytes: Uint8Array
+}
+
+export interface OrphansOptions {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly clock: Clock
+}
+
+export class Orphans {
+  readonly #options: OrphansOptions
+  readonly #heardMs = new Map<string, number>()
+
+  constructor(options: OrphansOptions) {
+    this.#options = options
+  }
+
+  /** A producer that has something on disk lives. */
+  heard(producer: string): void {
+    this.#heardMs.set(producer, this.#options.clock.monotonicMs())
+  }
+
+  /**
+   * Takes the chunks of those that are gone, one at a time.
+   * @param wants Asked before one is taken; false: leave it for later.
+   * @throws {CodedError} ERR_SPILL_STORE
+   */
+  async *take(
+    wants: (place: Omit<SpilledChunk, 'storedAtMs' | 'bytes'>) => boolean,
+  ): AsyncGenerator<SpilledChunk> {
+    for (const subject of await this.#subjects()) {
+      const [functionName, stream, partition, producer] = subject.split('.').slice(3) as [
+        string,
+        string,
+        string,
+        string,
+      ]
+      const place = { function: functionName, stream, partition: Number(partition) }
+      if (!this.#isGone(producer)) continue
+      while (wants(place)) {
+        const chunk = await this.#first(subject)
+        if (chunk === undefined) break
+        yield { ...place, ...chunk }
+      }
+    }
+  }
+
+  #isGone(producer: string): boolean {
+    const nowMs = this.#options.clock.monotonicMs()
+    return nowMs - this.#heardMs.get(producer)! > goneAfterMs
+  }
+
+  async #subjects(): Promise<string[]> {
+    const filter = spillSubject(this.#options.namespace, '*', '*', '*', '*')
+    return await this.#ask('list', async (manager) => {
+      const info = await manager.streams.info(spillStream, { subjects_filter: filter }).catch(noStream)
+      const subjects = Object.keys(info?.state.subjects ?? {})
+      const seen = new Set(subjects.map((subject) => subject.split('.').at(-1)!))
+      const nowMs = this.#options.clock.monotonicMs()
+      for (const producer of seen) if (!this.#heardMs.has(producer)) this.#heardMs.set(producer, nowMs)
+      for (const producer of this.#heardMs.keys()) if (!seen.has(producer)) this.#heardMs.delete(producer)
+      return subjects.sort()
+    })
+  }
+
+  async #first(subject: string): Promise<Pick<SpilledChunk, 'storedAtMs' | 'bytes'> | undefined> {
+    const message = await this.#ask('read', (manager) =>
+      manager.direct.getMessage(spillStream, { seq: 1, next_by_subj: subject }),
+    )
+    if (message === null) return undefined
+    await this.#ask('delete', (manager) => removeChunk(manager, message.seq))
+    return { storedAtMs: message.time.getTime(), bytes: message.data }
+  }
+
+  async #ask<T>(what: string, call: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+    return await patiently({
+      call: async () => await call(await managerOf(this.#options.nc)),
+      timeoutMs: 10_000,
+      failed: (cause) => spillError(`${what} records that wait on disk`, cause),
+    })
+  }
+}
+
+/** Makes the stream that holds what is spilled, unless it is there. Only a gateway may. @throws {CodedError} ERR_SPILL_STORE */
+export async function ensureSpillStream(nc: NatsConnection): Promise<void> {
+  const config: Partial<StreamConfig> & { name: string } = {
+    name: spillStream,
+    subjects: [spillSubject('*', '*', '*', '*', '*')],
+    allow_direct: true,
+  }
+  await patiently({
+    call: async () => void (await (await managerOf(nc)).streams.add(config)),
+    timeoutMs: 10_000,
+    failed: (cause) => spillError('make the store of what is spilled', cause),
+  })
+}
+
+/** Before the first gateway has made it. */
+function noStream(error: unknown): undefined {
+  if (!/stream not found/i.test((error as Error).message)) throw error
+}
+
+async function managerOf(nc: NatsConnection): Promise<JetStreamManager> {
+  return await jetstream(nc, { checkAPI: false, timeout: requestTimeoutMs }).jetstreamManager(false)
+}
+
+function spillError(what: string, cause: unknown): Error {
+  const because =
+    apiCode(cause) === apiCodes.insufficientResources ? 'it has no room' : (cause as Error).message
+  return infraError('ERR_SPILL_STORE', `Cannot ${what}: JetStream refused or did not answer (${because})`, {
+    cause,
+  })
+}

@@ -1,0 +1,123 @@
+/**
+ * SpillStore: where chunks of records wait on disk, the JetStream stream `concord-spill`.
+ *
+ * Over a connection of its own, made when the first chunk comes: JetStream on a full disk freezes each connection that asks it for
+ * something, and records must not wait for that.
+ *   SP1. A chunk is stored once, however often it was sent: the server knows it by its id.
+ *   SP2. A chunk that was taken is deleted: nobody else gets it.
+ *   SP3. Whatever JetStream does, it is asked again until it answers, or this is closed.
+ * Design: docs/design/0016-back-pressure.md
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
+import type { NatsConnection } from '../bus/connect.ts'
+import type { Spill, SpillPlace } from '../bus/lane.ts'
+import { spillSubject } from '../bus/subjects.ts'
+import { apiCode, apiCodes, isSilence } from '../jetstream.ts'
+
+export const spillStream = 'concord-spill'
+
+const answerMs = 5_000
+const retryFirstMs = 50
+const retryLastMs = 1_000
+/** JetStream's codes for: the stream has its bytes, its messages; the store has no room. */
+const fullCodes: ReadonlySet<number | undefined> = new Set([10047, apiCodes.insufficientResources, 10077])
+
+export interface SpillStoreOptions {
+  readonly namespace: string
+  readonly connect: () => Promise<NatsConnection>
+  /** Told when records wait because JetStream does not answer, and when it does again. */
+  readonly onTrouble: (message: string) => void
+}
+
+interface Opened {
+  readonly js: JetStreamClient
+  readonly manager: JetStreamManager
+}
+
+export class SpillStore implements Spill {
+  readonly #options: SpillStoreOptions
+  readonly #id = randomBytes(8).toString('hex')
+  readonly #closing = new AbortController()
+  #connection: Promise<NatsConnection> | undefined
+  #puts = 0
+  #troubled = false
+
+  constructor(options: SpillStoreOptions) {
+    this.#options = options
+  }
+
+  async put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined> {
+    const { stream, partition, producer } = place
+    const subject = spillSubject(this.#options.namespace, place.function, stream, partition, producer)
+    const msgID = `${this.#id}-${this.#puts++}`
+    return await this.#untilAnswered(async ({ js }) => {
+      try {
+        return (await js.publish(subject, chunk, { msgID, timeout: answerMs })).seq
+      } catch (error) {
+        if (fullCodes.has(apiCode(error))) return undefined
+        throw error
+      }
+    })
+  }
+
+  async take(sequence: number): Promise<Uint8Array | undefined> {
+    const chunk = await this.#untilAnswered(
+      async ({ manager }) => (await manager.direct.getMessage(spillStream, { seq: sequence }))?.data,
+    )
+    if (chunk !== undefined) await this.remove(sequence)
+    return chunk
+  }
+
+  async remove(sequence: number): Promise<void> {
+    await this.#untilAnswered(({ manager }) => removeChunk(manager, sequence))
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#connection?.then((nc) => nc.close()).catch(() => undefined)
+  }
+
+  /** SP3. Who waits when this is closed waits for ever: its process ends. */
+  async #untilAnswered<T>(ask: (opened: Opened) => Promise<T>): Promise<T> {
+    for (let waitMs = retryFirstMs; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
+      try {
+        const answer = await ask(await this.#open())
+        if (this.#troubled) this.#options.onTrouble('records are spilled to disk again')
+        this.#troubled = false
+        return answer
+      } catch (error) {
+        await this.#wait(waitMs, error as Error)
+      }
+    }
+  }
+
+  async #wait(waitMs: number, { message }: Error): Promise<void> {
+    const { signal } = this.#closing
+    if (!signal.aborted && !this.#troubled && waitMs > retryFirstMs) {
+      this.#troubled = true
+      this.#options.onTrouble(`records that are to be spilled wait: JetStream does not answer (${message})`)
+    }
+    await delay(waitMs, undefined, { signal }).catch(() => new Promise<never>(() => undefined))
+  }
+
+  async #open(): Promise<Opened> {
+    this.#connection ??= this.#options.connect()
+    try {
+      const js = jetstream(await this.#connection, { checkAPI: false, timeout: answerMs })
+      return { js, manager: await js.jetstreamManager(false) }
+    } catch (error) {
+      this.#connection = undefined
+      throw error
+    }
+  }
+}
+
+/** Deletes a chunk, or finds that it is gone. */
+export async function removeChunk(manager: JetStreamManager, sequence: number): Promise<void> {
+  await manager.streams.deleteMessage(spillStream, sequence, false).catch((error: unknown) => {
+    if (isSilence(error) || apiCode(error) === undefined) throw error // else it is gone already
+  })
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connectBus } from '../bus/index.ts'
+import { ManualClock } from '../clock.ts'
+import {
+  endNatsServer,
+  type NatsServerOptions,
+  type NatsUsers,
+  natsRoles,
+  startNatsServer,
+} from '../nats/index.ts'
+import { ensureSpillStream, goneAfterMs, Orphans } from './orphans.ts'
+import { SpillStore, spillStream } from './spill-store.ts'
+
+const users = Object.fromEntries(
+  natsRoles.map((role) => [role, { user: role, password: 'secret' }]),
+) as unknown as NatsUsers
+const place = { function: 'f', stream: 's', partition: 3, producer: 'aaaaaaaaaaaaaaaa' }
+
+async function setUp(t: TestContext, options: Partial<NatsServerOptions> = {}) {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-spill-'))
+  const start = (port: number) => startNatsServer({ users, ...options, dir, port })
+  const server = await start(0)
+  const nc = await connectBus({ url: server.url, name: 'gateway', ...users.gateway })
+  await ensureSpillStream(nc)
+  await ensureSpillStream(nc)
+  const troubles: string[] = []
+  const store = new SpillStore({
+    namespace: 'ns',
+    connect: () => connectBus({ url: server.url, name: 'runner', ...users.runner }),
+    onTrouble: (message) => troubles.push(message),
+  })
+  t.after(async () => {
+    await store.close()
+    await nc.close()
+    await endNatsServer(dir)
+    await rm(dir, { recursive: true })
+  })
+  const stored = async () => (await (await jetstreamManager(nc)).streams.info(spillStream)).state.messages
+  return { server, start, nc, store, troubles, stored }
+}
+
+test('SpillStore gives back what it was given, once, as a runner may', async (t) => {
+  const { store, stored } = await setUp(t)
+  const chunks = Array.from({ length: 20 }, () => randomBytes(300_000))
+  const sequences = await Promise.all(chunks.map((chunk) => store.put(place, chunk)))
+  assert.equal(await stored(), 20)
+  for (const [i, sequence] of sequences.entries())
+    assert.deepEqual(Buffer.from((await store.take(sequence!))!), chunks[i])
+  assert.equal(await stored(), 0)
+  assert.equal(await store.take(sequences[0]!), undefined)
+  await store.remove(sequences[0]!)
+})
+
+test('SpillStore stores each chunk once through restarts of nats-server, and says that they wait', async (t) => {
+  const { server, start, store, troubles, stored } = await setUp(t)
+  assert.ok(await store.put(place, randomBytes(100)))
+  await server.stop()
+  const puts = Array.from({ length: 10 }, () => store.put(place, randomBytes(1000)))
+  while (troubles.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  await start(Number(new URL(server.url).port))
+  const sequences = await Promise.all(puts)
+  assert.equal(new Set(sequences).size, 10)
+  assert.equal(await stored(), 11)
+  assert.match(troubles[0]!, /records that are to be spilled wait: JetStream does not answer/)
+  assert.equal(troubles.at(-1), 'records are spilled to disk again')
+})
+
+test('SpillStore says that the store is full, and goes on when there is room', async (t) => {
+  const { store } = await setUp(t, { storeBytesMax: 4 * 2 ** 20 })
+  const sequences: number[] = []
+  for (;;) {
+    const sequence = await store.put(place, randomBytes(500_000))
+    if (sequence === undefined) break
+    sequences.push(sequence)
+    assert.ok(sequences.length < 10, 'the bound is heeded')
+  }
+  assert.ok(sequences.length >= 6)
+  for (const sequence of sequences) assert.ok(await store.take(sequence))
+  assert.ok(await store.put(place, randomBytes(500_000)))
+})
+
+test('Orphans takes what producers that are gone have left, in order, and nothing of those that live', async (t) => {
+  const { nc, store, stored } = await setUp(t)
+  const clock = new ManualClock()
+  const orphans = new Orphans({ nc, namespace: 'ns', clock })
+  const take = async (wants: () => boolean = () => true) => {
+    const taken: string[] = []
+    for await (const { partition, bytes, ...chunk } of orphans.take(wants)) {
+      assert.equal(chunk.function, 'f')
+      assert.equal(chunk.stream, 's')
+      assert.ok(Math.abs(Date.now() - chunk.storedAtMs) < 60_000)
+      taken.push(`${partition} ${Buffer.from(bytes).toString()}`)
+    }
+    return taken
+  }
+  assert.deepEqual(await take(), [])
+  const living = { ...place, producer: 'bbbbbbbbbbbbbbbb' }
+  for (const [where, name] of [
+    [place, 'dead'],
+    [living, 'living'],
+    [{ ...place, partition: 1 }, 'other'],
+  ] as const)
+    for (let i = 0; i < 3; i++) await store.put(where, Buffer.from(`${name} ${i}`))
+  assert.deepEqual(await take(), [], 'seen for the first time: its producer may be about to say so')
+  clock.advance(goneAfterMs + 1)
+  orphans.heard(living.producer)
+  let left = 2
+  assert.deepEqual(await take(() => left-- > 0), ['1 other 0', '1 other 1'])
+  assert.deepEqual(await take(), ['1 other 2', '3 dead 0', '3 dead 1', '3 dead 2'])
+  assert.equal(await stored(), 3)
+  clock.advance(goneAfterMs + 1)
+  assert.deepEqual(await take(), ['3 living 0', '3 living 1', '3 living 2'])
+  assert.equal(await stored(), 0)
+})
