@@ -123,7 +123,7 @@ for (const mode of modes) {
           seen.processed += processed
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
     assert.ok(seen.dropped > 0 && seen.processed > 0, JSON.stringify(seen))
   })
@@ -140,7 +140,7 @@ for (const mode of modes) {
           assert.ok(missing >= 0 && missing <= row.unaccounted, `missing ${missing} of ${row.unaccounted}`)
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 }
