@@ -19,10 +19,9 @@ import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { Beacons } from './beacons.ts'
 import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
-import { Lane, type Spill } from './lane.ts'
-import type { QueuePolicy } from './lane-queue.ts'
+import type { Lane, Spill } from './lane.ts'
+import { type LaneBasis, Lanes } from './lanes.ts'
 import { addLedgers } from './ledgers.ts'
-import { policyOf } from './modes.ts'
 import { OutPartition } from './out-partition.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
@@ -58,7 +57,7 @@ interface OutStream {
   descriptor: StreamDescriptor
   readonly partitions: (OutPartition | undefined)[]
   /** By consumer, of those that queue. */
-  readonly lanes: Map<string, Lane>
+  readonly lanes: Lanes
   readonly waiters: Set<() => void>
 }
 
@@ -71,6 +70,7 @@ export class Producer {
   readonly #streams = new Map<string, OutStream>()
   readonly #claims = new Map<string, () => void>()
   readonly #beacons: Beacons
+  readonly #laneBasis: LaneBasis
   readonly #settledWaiters = new Set<() => void>()
   readonly #sentWaiters = new Set<() => void>()
   readonly #acceptedWaiters = new Set<() => void>()
@@ -90,8 +90,12 @@ export class Producer {
     this.#idWords = idWords(this.id)
     this.#originWords = idWords(options.origin)
     this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
-    const { wire, namespace } = options
+    const { wire, namespace, spill, clock, epoch } = options
     this.#beacons = new Beacons(options, this.#idWords, this.#originWords)
+    this.#laneBasis = {
+      ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
+      stamp: { id: this.id, producer: this.#idWords, origin: this.#originWords, epoch },
+    }
     this.#stops = [
       wire.subscribe(creditSubject(namespace, this.id), (bytes) => this.#onCredit(bytes)),
       wire.onReconnect(() => this.#onReconnect()),
@@ -109,11 +113,11 @@ export class Producer {
       const made = {
         descriptor,
         partitions: new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined),
-        lanes: new Map<string, Lane>(),
+        lanes: new Lanes(this.#laneBasis),
         waiters: new Set<() => void>(),
       }
       this.#streams.set(descriptor.name, made)
-      this.#setLanes(made)
+      made.lanes.set(descriptor)
     } else {
       const read = stream.descriptor.consumers.length > 0 || this.#buffered(stream) > 0
       if (read && stream.descriptor.partitions !== descriptor.partitions) {
@@ -126,7 +130,7 @@ export class Producer {
       stream.descriptor = descriptor
       for (const partition of stream.partitions)
         if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
-      this.#setLanes(stream)
+      stream.lanes.set(descriptor)
     }
     this.#listenForClaims()
     if (stream === undefined) return
@@ -147,14 +151,14 @@ export class Producer {
   send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
     const stream = this.#known(streamName)
     const out = this.#partition(stream, partition)
-    for (const lane of stream.lanes.values()) this.#add(lane.partition(partition), frame, count) // it copies
+    for (const lane of stream.lanes) this.#add(lane.partition(partition), frame, count) // it copies
     this.#add(out, frame, count)
     if (out.heldBytes > 0) this.creditWaits += 1
   }
 
   /** The lane of a consumer that queues. */
   lane(consumer: string, streamName: string): Lane | undefined {
-    return this.#streams.get(streamName)?.lanes.get(consumer)
+    return this.#streams.get(streamName)?.lanes.of(consumer)
   }
 
   #add(out: OutPartition, frame: Uint8Array, count: number): void {
@@ -267,8 +271,7 @@ export class Producer {
     this.#closed = true
     this.#cancelConfirm?.()
     this.#beacons.stop()
-    for (const { lanes } of this.#streams.values())
-      for (const lane of lanes.values()) lane.close('undelivered')
+    for (const { lanes } of this.#streams.values()) lanes.close()
     for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
@@ -310,31 +313,10 @@ export class Producer {
     if (out.setConsumers(consumers, from)) this.#beacons.send(out)
   }
 
-  #setLanes({ descriptor, lanes }: OutStream): void {
-    const policies = new Map(descriptor.consumers.map((c) => [c.name, policyOf(c)]))
-    for (const [consumer, lane] of lanes) {
-      if (policies.get(consumer) !== undefined && lane.partitions.length === descriptor.partitions) continue
-      lane.close('undelivered')
-      lanes.delete(consumer)
-    }
-    for (const [consumer, policy] of policies) {
-      const lane = lanes.get(consumer)
-      if (policy !== undefined && lane !== undefined) lane.queue.policy = policy
-      else if (policy !== undefined) lanes.set(consumer, this.#lane(descriptor, consumer, policy))
-    }
-  }
-
-  #lane({ name, partitions }: StreamDescriptor, consumer: string, policy: QueuePolicy): Lane {
-    const { spill, clock, epoch } = this.#options
-    return new Lane({
-      ...{ stream: name, partitions, consumer, policy, spill, clock },
-      stamp: { id: this.id, producer: this.#idWords, origin: this.#originWords, epoch },
-      onMoved: (out) => {
-        this.#pump(out)
-        this.#beacons.plan(out)
-        this.#wakeWaiters()
-      },
-    })
+  #onMoved(out: OutPartition): void {
+    this.#pump(out)
+    this.#beacons.plan(out)
+    this.#wakeWaiters()
   }
 
   #buffered(stream: OutStream): number {
@@ -437,7 +419,7 @@ export class Producer {
     if (credit === undefined) return
     for (const entry of credit.entries) {
       const stream = this.#streams.get(entry.stream)
-      const lane = stream?.lanes.get(credit.consumer)
+      const lane = stream?.lanes.of(credit.consumer)
       const out = (lane ?? stream)?.partitions[entry.partition]
       if (out === undefined) continue
       const { beacon, moved } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
@@ -474,7 +456,7 @@ export class Producer {
   #onClaim(consumer: string): void {
     for (const stream of this.#streams.values()) {
       if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
-      const { partitions } = stream.lanes.get(consumer) ?? stream
+      const { partitions } = stream.lanes.of(consumer) ?? stream
       for (const out of partitions) if (out !== undefined) this.#beacons.send(out)
     }
   }
@@ -492,7 +474,7 @@ export class Producer {
 /** Its partitions, on the main subject and in lanes. */
 function* partsOf({ partitions, lanes }: OutStream): Generator<OutPartition> {
   for (const out of partitions) if (out !== undefined) yield out
-  for (const lane of lanes.values()) for (const out of lane.partitions) if (out !== undefined) yield out
+  yield* lanes.parts()
 }
 
 function attempt<T>(run: () => T): T | undefined {
