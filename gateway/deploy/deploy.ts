@@ -77,7 +77,9 @@ export class Deployer {
     const same =
       live?.version.bundleSha256 === bundleSha256 && isDeepStrictEqual(live.version.manifest, manifest)
     const version = same ? live.version.version : await this.#addVersion(probed, manifest)
-    if (live === undefined) await this.#options.forgetState(name) // a name deployed anew is not its old self
+    // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
+    if (live === undefined || keepsAgain(live.version.manifest, manifest))
+      await this.#options.forgetState(name)
     if (!same || live.document.instances !== manifest.instances) await this.#want(manifest, version)
     await catalog.refresh()
     return { name, version, bundleSha256, changed: !same }
@@ -167,4 +169,8 @@ function deleting(name: string): Error {
     'ERR_FUNCTION_DELETING',
     `Cannot deploy '${name}': the function of that name is being deleted. Try again when \`concord fn ls\` does not show it any more.`,
   )
+}
+
+function keepsAgain(before: Manifest, now: Manifest): boolean {
+  return before.checkpoint === false && now.checkpoint !== false
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { FunctionDetail } from '../../sdk/api.ts'
 import { Platform, Reader } from './platform.ts'
@@ -100,6 +102,13 @@ test('an orderly end loses nothing: stop, new version, failure, and the platform
   await platform.up()
   await platform.until('count', (d) => d.state === 'running')
   await check('down and up')
+  for (const checkpoint of [false, {}]) {
+    const file = join(platform.home, 'count.jsonc')
+    writeFileSync(file, JSON.stringify({ main: './count.ts', checkpoint }))
+    await platform.json(['deploy', file])
+    rounds = 0
+    await check(checkpoint === false ? 'without checkpoints' : 'with them again')
+  }
 })
 
 test('a timer that fell due while no owner was there fires on return', { timeout: 120_000 }, async (t) => {
