@@ -16,7 +16,7 @@ const score = {
   ostreams: ['verdicts'],
 }
 /** How often the leader is killed; 20 were, for the figures in docs/operations.md. */
-const kills = Number(process.env['CONCORD_FAILOVER_KILLS'] ?? 2)
+const kills = Number(process.env['CONCORD_FAILOVER_KILLS'] ?? 1)
 const sessionTimeoutMs = Number(process.env['CONCORD_FAILOVER_SESSION_MS'] ?? 3_000)
 const tickMs = 200
 

@@ -91,6 +91,34 @@ test('ZooKeeperStore loses what it leads when its event loop stands still for it
   assert.ok((await store.lead('scheduler', never)).epoch > second.epoch)
 })
 
+test('ZooKeeperStore reads what it watches from memory, and nothing older than its own writes (ZN3)', async (t) => {
+  const wire = await startWire(t, zk.server.port)
+  const root = zk.freshRoot()
+  const store = await opened(t, wire.connect, root, { patienceMs: 10_000 })
+  const other = await opened(t, zk.server.connect, root)
+  let called = Promise.withResolvers<void>()
+  store.watch('/w', () => called.resolve())
+  await called.promise
+  await store.create('/w/a', 0)
+  await store.get('/w/a')
+  for (let n = 0; n < 50; n++) {
+    await store.update('/w/a', n + 1, n)
+    assert.deepEqual(await store.get('/w/a'), { value: n + 1, version: n + 1 })
+    await store.create(`/w/b/${n}`, n)
+    assert.equal((await store.list('/w/b')).length, n + 1)
+  }
+  await store.remove('/w/b/0')
+  assert.equal(await store.get('/w/b/0'), undefined)
+  assert.equal((await store.list('/w/b')).length, 49)
+  called = Promise.withResolvers()
+  await other.update('/w/a', 'theirs', 50)
+  await called.promise
+  assert.equal((await store.get('/w/a'))?.value, 'theirs')
+  wire.cut(true)
+  assert.equal((await store.get('/w/a'))?.value, 'theirs', 'without a connection')
+  wire.cut(false)
+})
+
 test('ZooKeeperStore goes on when its client process dies', async (t) => {
   const store = await opened(t, zk.server.connect, zk.freshRoot(), patient)
   await store.create('/a', 1)
@@ -118,7 +146,7 @@ test('openStore gives up within its time when a server takes the connection and 
   await once(silent, 'listening')
   t.after(() => silent.close())
   const { port } = silent.address() as { port: number }
-  const attempt = (connect: string) => opened(t, connect, '/x', { connectMs: 1_500, sessionTimeoutMs: 1_000 })
+  const attempt = (connect: string) => opened(t, connect, '/x', { connectMs: 500, sessionTimeoutMs: 1_000 })
   await assert.rejects(attempt(`127.0.0.1:${port}`), {
     code: 'ERR_STORE_UNAVAILABLE',
     message: /127\.0\.0\.1:\d+: a server takes connections, but gives no session: is there a quorum\?/,

@@ -88,6 +88,8 @@ export class Session {
   #connected = Promise.withResolvers<void>()
   #isConnected = false
   #closing = false
+  /** Called for each watch that fires, before those who listen to its path. */
+  onNode: (path: string, event: NodeEvent) => void = () => {}
   /** Called when the connection is lost (false) or back (true). */
   onConnection: (up: boolean) => void = () => {}
 
@@ -382,6 +384,7 @@ export class Session {
   }
 
   #tell(path: string, event: NodeEvent): void {
+    this.onNode(path, event)
     for (const listener of [...(this.#listeners.get(path) ?? [])]) listener(event)
   }
 }

@@ -14,6 +14,7 @@ import { infraError } from '../../errors.ts'
 import type { StoredDocument } from '../store.ts'
 import { codes } from './client-protocol.ts'
 import { decodeDocument, encodeDocument, type Stored } from './document.ts'
+import type { NodeCache } from './node-cache.ts'
 import type { Nodes } from './nodes.ts'
 import { type FoundNode, isLoss, isRc, type Session } from './session.ts'
 
@@ -24,6 +25,8 @@ export interface TreeOptions {
   readonly root: string
   /** The epoch that a leader has sealed last. */
   readonly sealed: (leader: string) => Promise<number>
+  /** What is known of a watched path, if it is one. Writes look for themselves. */
+  readonly cache?: (path: string) => NodeCache | undefined
   /** Until when it waits for a connection. */
   readonly signal: AbortSignal
   /** What a leader writes carries its name and epoch. */
@@ -44,7 +47,7 @@ export class Tree {
   }
 
   async get<T>(path: string): Promise<StoredDocument<T> | undefined> {
-    const document = (await this.#look(path))?.document
+    const document = (await this.#look(path, this.#options.cache?.(path)))?.document
     return document && { value: document.value as T, version: document.version }
   }
 
@@ -98,12 +101,15 @@ export class Tree {
 
   async list(path: string): Promise<string[]> {
     const { session, signal } = this.#options
-    return ((await session.children(this.#node(path), false, signal)) ?? []).sort()
+    const node = this.#node(path)
+    const cached = this.#options.cache?.(path)?.children(node, signal)
+    return [...((await (cached ?? session.children(node, false, signal))) ?? [])].sort()
   }
 
-  async #look(path: string): Promise<Looked | undefined> {
+  async #look(path: string, cache?: NodeCache): Promise<Looked | undefined> {
     const { session, sealed, leader, signal } = this.#options
-    const node = await session.get(this.#node(path), false, signal)
+    const at = this.#node(path)
+    const node = await (cache === undefined ? session.get(at, false, signal) : cache.get(at, signal))
     if (node === undefined) return undefined
     // Before it has its ACL anybody may have written it.
     const stored = node.stat.aversion === 0 ? undefined : decodeDocument(path, node.data)

@@ -6,5 +6,5 @@ const zk = useServer()
 storeContract(
   'ZooKeeperStore',
   async () => ({ url: `zk://${zk.server.connect}${zk.freshRoot()}`, ...login, sessionTimeoutMs }),
-  { changes: 500, freedMs: 30_000 },
+  { changes: 200, freedMs: 30_000 },
 )

@@ -12,12 +12,13 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isCode } from '../../../sdk/errors.ts'
 import { infraError } from '../../errors.ts'
 import { leaderStore } from '../leader-store.ts'
-import { checkLeaderName, checkPath, checkPrefix } from '../path.ts'
+import { checkLeaderName, checkPath, checkPrefix, covers } from '../path.ts'
 import type { Leadership, Store, StoredDocument } from '../store.ts'
 import { Watchers } from '../watchers.ts'
 import { parseAddress } from './address.ts'
 import type { AclEntry } from './client-protocol.ts'
 import { campaign, readSealed } from './election.ts'
+import { NodeCache } from './node-cache.ts'
 import { Nodes, ownAcl } from './nodes.ts'
 import { describeServers } from './servers.ts'
 import { Session } from './session.ts'
@@ -97,6 +98,7 @@ class ZooKeeperStore implements Store {
   /** By prefix: what watches it, in the session of now, and how many ask for it. */
   readonly #watched = new Map<string, { count: number; tree: WatchTree | undefined }>()
   readonly #sealed = new Map<string, Promise<number>>()
+  #cache: NodeCache | undefined
   readonly #closing: AbortController
   #session: Session | undefined
   #next = Promise.withResolvers<Session>()
@@ -261,6 +263,7 @@ class ZooKeeperStore implements Store {
       nodes: new Nodes(session, this.#acl, signal),
       root: `${this.#root}/docs`,
       sealed: (name) => this.#sealedBy(session, name),
+      cache: (path) => (session === this.#session && this.#isWatched(path) ? this.#cache : undefined),
       ...(leader === undefined ? {} : { leader }),
     })
   }
@@ -273,6 +276,11 @@ class ZooKeeperStore implements Store {
     this.#sealed.set(name, reading)
     reading.catch(() => this.#sealed.delete(name))
     return reading
+  }
+
+  #isWatched(path: string): boolean {
+    for (const prefix of this.#watched.keys()) if (covers(prefix, path)) return true
+    return false
   }
 
   #leaderNode(name: string): string {
@@ -295,6 +303,7 @@ class ZooKeeperStore implements Store {
 
   #adopt(session: Session): void {
     this.#session = session
+    this.#cache = new NodeCache(session)
     this.#sealed.clear()
     const { log } = this.#options
     session.onConnection = (up) => {
