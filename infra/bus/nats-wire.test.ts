@@ -5,6 +5,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { endNatsServer, startNatsServer } from '../nats/index.ts'
 import { connectWire, type NatsWire, type WireOptions } from './index.ts'
 
@@ -52,6 +53,26 @@ test('connectWire carries messages of all sizes, whole and in order', async (t) 
   await promise
   for (const [i, size] of sizes.entries())
     assert.ok(Buffer.from(bytesOf(size)).equals(got[i]!), `${size} bytes`)
+})
+
+test('connectWire sends whole and in order what was written while the server did not read', async (t) => {
+  const server = await startNatsServer({ dir: await folder(t), port: 0 })
+  const [a, b] = [await connected(t, { url: server.url }), await connected(t, { url: server.url })]
+  const sent = Array.from({ length: 3000 }, (_, i) => Buffer.alloc(i % 50 === 0 ? 200_000 : i % 700, i))
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const got: Uint8Array[] = []
+  b.subscribe('a', (bytes) => {
+    if (got.push(bytes) === sent.length) resolve()
+  })
+  await b.flush()
+  process.kill(server.pid, 'SIGSTOP')
+  for (const [i, bytes] of sent.entries()) {
+    a.publish('a', bytes)
+    if (i % 20 === 0) await setImmediate()
+  }
+  process.kill(server.pid, 'SIGCONT')
+  await promise
+  for (const [i, bytes] of sent.entries()) assert.ok(bytes.equals(got[i]!), `message ${i}`)
 })
 
 test('connectWire ends a subscription when told, and says on which subject a message came', async (t) => {

@@ -353,6 +353,13 @@ function floatAt(words: Int32Array, at: number): number {
 }
 
 function copyWords(target: Int32Array, to: number, source: Int32Array, from: number, count: number): void {
-  if (count > 256) target.set(source.subarray(from, from + count), to)
-  else for (let i = 0; i < count; i++) target[to + i] = source[from + i]!
+  if (count > 256) return target.set(source.subarray(from, from + count), to)
+  const end = from + count
+  for (; from + 4 <= end; from += 4, to += 4) {
+    target[to] = source[from]!
+    target[to + 1] = source[from + 1]!
+    target[to + 2] = source[from + 2]!
+    target[to + 3] = source[from + 3]!
+  }
+  while (from < end) target[to++] = source[from++]!
 }

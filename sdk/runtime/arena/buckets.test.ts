@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { murmur3 } from '../../hash.ts'
 import { spread } from './buckets.ts'
+import { faultsOf, OwnSlabs, openArena } from './index.ts'
 
 test('spread fills all chains with the keys of one partition, however many partitions there are', () => {
   for (const partitions of [1, 2, 12, 16, 64]) {
@@ -23,4 +24,21 @@ test('spread gives different hashes different answers', () => {
   const seen = new Set<number>()
   for (let i = 0; i < 200_000; i++) seen.add(spread(Math.imul(i, 0x10001) >>> 0))
   assert.equal(seen.size, 200_000)
+})
+
+test('Arena.expect of whatever hashes changes nothing, in the middle of a transaction too', () => {
+  const slabs = new OwnSlabs()
+  const arena = openArena(slabs)
+  const text = new TextEncoder()
+  const keys = Array.from({ length: 5000 }, (_, i) => text.encode(`key-${i}`))
+  for (const [i, key] of keys.entries()) {
+    const hashes = Int32Array.from({ length: 16 }, (_, ahead) => murmur3(keys[(i + ahead) % keys.length]!))
+    arena.expect(hashes, 1 + (i % 16))
+    arena.set(key, key)
+    arena.expect(hashes.fill(i * 0x9e3779b1), 16)
+    if (i % 3 === 0) arena.commit()
+  }
+  arena.commit()
+  for (const key of keys) assert.deepEqual(arena.get(key), key)
+  assert.deepEqual(faultsOf(slabs), [])
 })
