@@ -5,6 +5,7 @@
  */
 import type { SeatDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
 import { nextRandom } from '../backoff.ts'
+import { CopyOnWrite } from './copy-on-write.ts'
 import type { Action } from './protocol.ts'
 import {
   type FunctionState,
@@ -31,7 +32,7 @@ export class Draft {
   readonly actions: Action[] = []
   readonly state: Writable<State>
   readonly functions: Map<string, FunctionState>
-  readonly tasks: Map<string, Task>
+  readonly tasks: CopyOnWrite<string, Task>
   readonly epochs: Map<string, number>
   readonly #before: ReadonlyMap<string, Readonly<FunctionState>>
   readonly #tasksBefore: ReadonlyMap<string, Readonly<Task>>
@@ -42,7 +43,7 @@ export class Draft {
     this.#before = state.functions
     this.#tasksBefore = state.tasks
     this.functions = new Map(state.functions)
-    this.tasks = new Map(state.tasks)
+    this.tasks = new CopyOnWrite<string, Task>(state.tasks)
     this.epochs = new Map(state.epochs)
   }
 
@@ -139,7 +140,7 @@ export class Draft {
 
   finish(): readonly [State, readonly Action[]] {
     return [
-      { ...this.state, functions: this.functions, tasks: this.tasks, epochs: this.epochs },
+      { ...this.state, functions: this.functions, tasks: this.tasks.map, epochs: this.epochs },
       this.actions,
     ]
   }

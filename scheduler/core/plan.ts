@@ -51,8 +51,9 @@ export function plan(draft: Draft): void {
 /** Offers have come, and time has not yet come to anything else: only what waits for them has to be looked at. */
 export function planOffers(draft: Draft): void {
   if (draft.nowMs >= draft.state.wakeAtMs) return plan(draft)
-  const waits = draft.state.revivedFor.size > 0
-  makeWay(draft, launchWaiting(draft, waits ? draft.state.active : new Map()))
+  const names = new Set([...draft.state.revivedFor].map((id) => id.slice(0, id.lastIndexOf('-'))))
+  const active = new Map([...names].map((name) => [name, draft.state.active.get(name) ?? []]))
+  makeWay(draft, launchWaiting(draft, active))
   for (const fn of draft.touched()) saveStatus(draft, fn, false)
 }
 

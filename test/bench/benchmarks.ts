@@ -8,6 +8,7 @@ import { clicks } from './clicks.ts'
 import { density } from './density.ts'
 import { latency } from './latency.ts'
 import { loglab } from './loglab.ts'
+import { placement } from './placement.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 import { tax } from './tax.ts'
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
   density,
   clicks,
   loglab,
+  placement,
 ]
