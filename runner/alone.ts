@@ -39,3 +39,21 @@ export function advance(frames: readonly AloneFrame[], records: number): AloneFr
     return frame.skip + frame.finished < frame.header.count
   })
 }
+
+/** Marks the first `records` of a batch as finished. @returns Frames that are not, to be processed before anything newer. */
+export function finish(
+  batch: readonly TakenFrame[],
+  records: number,
+  done: (frame: TakenFrame, records: number) => void,
+): TakenFrame[] {
+  let left = records
+  const rest: TakenFrame[] = []
+  for (const frame of batch) {
+    const open = frame.header.count - frame.skip - frame.finished
+    const now = Math.min(left, open)
+    left -= now
+    if (now > 0) done(frame, now)
+    if (now < open) rest.push(frame)
+  }
+  return rest
+}

@@ -11,7 +11,11 @@ import { decodeCommand, splitHeartbeat } from '../infra/control/index.ts'
 import type { Assignment, Heartbeat, TaskReply } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import type { RunnerErrorCode } from './errors.ts'
+import { decodeAnswer, decodeAsk, encodeAnswer, encodeAsk, type MovedState } from './handover/message.ts'
+import type { MoveAnswer, MoveAsk } from './handover/moves.ts'
 
+/** Longer than an ask is held. */
+const askTimeoutMs = 1_000
 export const heartbeatEveryMs = 1000
 /** Between two heartbeats because of changes. */
 const heartbeatLeastMs = 50
@@ -25,6 +29,8 @@ export interface ControlOptions {
   readonly beat: () => Heartbeat
   readonly onAssign: (assignment: Assignment) => void
   readonly onStop: (reason: string) => void
+  /** What another runner asks for; undefined: the instance is not at work here. */
+  readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
 }
 
 export class Control {
@@ -42,7 +48,20 @@ export class Control {
         if (error === null) this.#onCommand(message)
       },
     })
+    nc.subscribe(subjects.moveSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) void this.#onAsk(message)
+      },
+    })
     this.#cancel = clock.after(0, () => this.beat())
+  }
+
+  /** Asks another runner for a share. @throws if it does not answer. */
+  async ask(task: string, ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
+    const { nc, namespace } = this.#options
+    const subject = subjects.moveSubject(namespace, task)
+    const { data } = await nc.request(subject, encodeAsk(ask), { timeout: askTimeoutMs })
+    return decodeAnswer(data)
   }
 
   /** Publishes a heartbeat now, and each second from now on. */
@@ -74,6 +93,13 @@ export class Control {
   end(): void {
     this.beat()
     this.#cancel()
+  }
+
+  async #onAsk(message: Msg): Promise<void> {
+    const ask = decodeAsk(message.data)
+    if (ask === undefined) return
+    const answer = await this.#options.onAsk(ask)
+    message.respond(encodeAnswer(answer ?? { ok: false, code: 'ERR_MOVE_NOT_YET' }))
   }
 
   #onCommand(message: Msg): void {

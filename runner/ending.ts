@@ -6,6 +6,7 @@
  */
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { type ExitReason, exitCodes, type InstanceAssignment } from '../infra/control/messages.ts'
+import { CodedError } from '../sdk/errors.ts'
 
 export const beatEveryMs = 50
 
@@ -66,4 +67,21 @@ export function reasonOf(code: string): ExitReason {
   if (code === 'ERR_FUNCTION_FAILED') return 'functionFailed'
   if (code === 'ERR_DEADLINE') return 'deadline'
   return code === 'ERR_MEMORY' ? 'memory' : 'crashed'
+}
+
+/** Why an instance could not be started, or could not take over what it was to have. */
+export function startFailure(error: unknown): Ending {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = error instanceof CodedError ? error.code : ''
+  if (code === 'ERR_BUNDLE_MISSING' || code === 'ERR_BUNDLE_CORRUPT') return endingOf('bundle', message)
+  if (code === 'ERR_BUNDLE_LOAD' || code === 'ERR_INIT_FAILED') return endingOf('initFailed', message)
+  if (code === 'ERR_DEADLINE') return endingOf('deadline', message)
+  if (code === 'ERR_MEMORY') return endingOf('memory', message)
+  if (code === 'ERR_CHECKPOINT_SUPERSEDED') return endingOf('superseded', message)
+  if (code.startsWith('ERR_CHECKPOINT_')) return endingOf('checkpoint', message)
+  return crash(error)
+}
+
+export function crash(error: unknown): Ending {
+  return endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }

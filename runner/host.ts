@@ -23,13 +23,12 @@ import type {
 } from '../infra/control/messages.ts'
 import { SpillStore } from '../infra/spill/index.ts'
 import type { LogLine } from '../sdk/api.ts'
-import { CodedError } from '../sdk/errors.ts'
 import { MetricSums } from '../sdk/user-metrics.ts'
 import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
 import { Control } from './control.ts'
 import { Departed, neverRan } from './departed.ts'
-import { type Ending, endingOf } from './ending.ts'
+import { crash, type Ending, endingOf, startFailure } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
 import { Instance, StateStore } from './isolate/index.ts'
@@ -89,6 +88,7 @@ export class Host {
       beat: () => this.#heartbeat(),
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
+      onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
     })
     const print = (id: string, message: string): void => {
       const instance = this.#assignment?.instances.find((one) => one.id === id)
@@ -235,6 +235,8 @@ export class Host {
       letters: this.#letters,
       spill: this.#spill,
       warn: (message) => this.#log(fn.function, id, 'warn', message),
+      ask: (task, ask) => this.#control.ask(task, ask),
+      onMoved: () => this.#control.changed(),
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {
         this.#failures.take(id, action, error)
@@ -349,21 +351,4 @@ function functionOf(
 /** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
 function isOwnFailure({ reason }: Ending): boolean {
   return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
-}
-
-/** Why an instance could not be started. */
-function startFailure(error: unknown): Ending {
-  const message = error instanceof Error ? error.message : String(error)
-  const code = error instanceof CodedError ? error.code : ''
-  if (code === 'ERR_BUNDLE_MISSING' || code === 'ERR_BUNDLE_CORRUPT') return endingOf('bundle', message)
-  if (code === 'ERR_BUNDLE_LOAD' || code === 'ERR_INIT_FAILED') return endingOf('initFailed', message)
-  if (code === 'ERR_DEADLINE') return endingOf('deadline', message)
-  if (code === 'ERR_MEMORY') return endingOf('memory', message)
-  if (code === 'ERR_CHECKPOINT_SUPERSEDED') return endingOf('superseded', message)
-  if (code.startsWith('ERR_CHECKPOINT_')) return endingOf('checkpoint', message)
-  return crash(error)
-}
-
-function crash(error: unknown): Ending {
-  return endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }

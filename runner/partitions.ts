@@ -1,18 +1,47 @@
 /**
- * What differs between the partitions of two assignments.
+ * Partitions by input stream: what differs between two such lists, and what a share is.
  * @module
  */
-import type { InstanceAssignment } from '../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
 
 export type PartitionsByStream = ReadonlyMap<string, readonly number[]>
+type Partitions = InstanceAssignment['partitions']
 
 /** What `these` has, by stream, and `others` has not. */
 export function lacking(
-  these: InstanceAssignment['partitions'],
-  others: InstanceAssignment['partitions'],
+  these: Partitions | PartitionsByStream,
+  others: Partitions,
 ): Map<string, readonly number[]> {
-  const rows = Object.entries(these).map(
+  const all: Iterable<[string, readonly number[]]> = these instanceof Map ? these : Object.entries(these)
+  const rows = [...all].map(
     ([stream, list]) => [stream, list.filter((p) => others[stream]?.includes(p) !== true)] as const,
   )
   return new Map(rows.filter(([, list]) => list.length > 0))
+}
+
+export function withPartitions(these: Partitions, more: PartitionsByStream): Partitions {
+  const all: Record<string, readonly number[]> = { ...these }
+  for (const [stream, list] of lacking(more, these))
+    all[stream] = [...(all[stream] ?? []), ...list].sort((a, b) => a - b)
+  return all
+}
+
+export function without(these: Partitions, gone: PartitionsByStream): Partitions {
+  return Object.fromEntries(
+    Object.entries(these).map(([stream, list]) => [
+      stream,
+      list.filter((p) => gone.get(stream)?.includes(p) !== true),
+    ]),
+  )
+}
+
+/** The partitions of a share: one of every input that is not broadcast and has so many. */
+export function partitionsOf(
+  { groupings, streams }: Pick<FunctionAssignment, 'groupings' | 'streams'>,
+  share: number,
+): PartitionsByStream {
+  const inputs = Object.keys(groupings).filter(
+    (stream) => groupings[stream] !== 'broadcast' && share < (streams[stream]?.partitions ?? 0),
+  )
+  return new Map(inputs.map((stream) => [stream, [share]]))
 }

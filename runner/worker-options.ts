@@ -8,6 +8,8 @@ import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../inf
 import type { MetricSums } from '../sdk/user-metrics.ts'
 import type { StateKeeper } from './checkpoint/state-keeper.ts'
 import type { Ending } from './ending.ts'
+import type { MovedState } from './handover/message.ts'
+import type { MoveAnswer, MoveAsk } from './handover/moves.ts'
 import type { Instance } from './isolate/index.ts'
 import type { LetterBox } from './letter-box.ts'
 
@@ -31,6 +33,10 @@ export interface WorkerOptions {
   readonly letters: LetterBox
   /** Where outputs wait for consumers that queue on disk. */
   readonly spill?: Spill
+  /** Asks another runner for a share that it is to give. */
+  readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
+  /** A share has come or gone. */
+  readonly onMoved: () => void
   /** Called for each callback that failed; without an error where it was counted only. */
   readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
 }

@@ -14,17 +14,20 @@ import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../
 import { isQueueMode } from '../sdk/back-pressure.ts'
 import { policyOf } from '../sdk/policy.ts'
 import { Acknowledger } from './acknowledger.ts'
-import type { AloneFrame } from './alone.ts'
+import { type AloneFrame, finish } from './alone.ts'
 import { Apart } from './apart.ts'
 import { SetAside } from './aside.ts'
+import { BetweenBatches } from './between-batches.ts'
 import type { Running } from './change-over.ts'
 import { CpuBudget } from './cpu-budget.ts'
-import { type Ending, endingOf, supersededBy } from './ending.ts'
+import { type Ending, endingOf, startFailure, supersededBy } from './ending.ts'
 import { type Failed, locate } from './failed.ts'
+import type { MovedState } from './handover/message.ts'
+import type { MoveAnswer, MoveAsk } from './handover/moves.ts'
+import { ShareMover } from './handover/share-mover.ts'
 import type { BatchResult, InputFrame, Instance } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
 import { isRegrouped } from './outputs.ts'
-import { lacking, type PartitionsByStream } from './partitions.ts'
 import { Reactions } from './reactions.ts'
 import { Sampler } from './rehearsal.ts'
 import { Succession } from './succession.ts'
@@ -58,8 +61,10 @@ export class Worker {
   #finished: Promise<void> | undefined
   readonly #acknowledger: Acknowledger
   readonly #sampler: Sampler
-  /** A change of ownership, to be made between two batches. */
-  #change: (() => Promise<void>) | undefined
+  /** Which partitions it has. */
+  readonly #mover: ShareMover
+  /** Changes of what it has. */
+  readonly #between = new BetweenBatches(() => this.#interrupt())
   readonly #counts = { recordsIn: 0, recordsOut: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
@@ -117,6 +122,7 @@ export class Worker {
       isolate: () => this.#isolate,
       onTrial: () => this.#succession.onTrial,
     })
+    this.#mover = this.#newMover()
   }
 
   get #isolate(): Instance {
@@ -130,7 +136,7 @@ export class Worker {
   /** Fences off whoever had its slot before, claims the partitions and begins. */
   start(): void {
     this.#producer.fence()
-    this.#own()
+    this.#mover.start()
     this.#options.keeper?.start()
     this.#finished = this.#run().catch((error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -142,25 +148,19 @@ export class Worker {
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
     // Who groups a stream from now on must not get what was spread: outputs of the batch at hand leave before it is known.
     const { streams } = assignment
-    const atOnce = !isRegrouped(this.#assignment, { ...this.#assignment, streams })
-    if (atOnce) this.#succession.describe(streams)
-    if (atOnce && instance.epoch <= this.#instance.epoch) return this.#wake()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#change = async () => {
-      this.#change = undefined
-      if (!atOnce) this.#succession.describe(streams)
-      if (instance.epoch <= this.#instance.epoch) return resolve()
-      const gone = lacking(this.#instance.partitions, instance.partitions)
-      const come = lacking(instance.partitions, this.#instance.partitions)
+    const describe = async (): Promise<void> => this.#succession.describe(streams)
+    if (!isRegrouped(this.#assignment, { ...this.#assignment, streams })) await describe()
+    else await this.#betweenBatches(describe).catch(() => undefined) // it has ended
+    if (instance.epoch >= this.#instance.epoch) {
       this.#instance = instance
-      for (const [stream, partitions] of gone) this.#consumer.suspend(stream, partitions)
-      this.#hand = this.#hand.filter((frame) => gone.get(frame.stream)?.includes(frame.partition) !== true)
-      if (gone.size > 0) await this.#apart.endAside()
-      await this.#moveState(instance, gone.size > 0)
-      void this.#changeOwnership(gone, come).then(resolve)
+      await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
     }
-    this.#interrupt()
-    await Promise.race([promise, this.#finished])
+    this.#wake()
+  }
+
+  /** What another instance asks for that is to have partitions of this one. */
+  answer(ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
+    return this.#mover.answer(ask)
   }
 
   /** A checkpoint is due: between this batch and the next. */
@@ -193,6 +193,10 @@ export class Worker {
       throw new Error(`${this.#instance.id} has ended meanwhile`)
     })
     return await Promise.race([done, ended])
+  }
+
+  #betweenBatches<T>(run: () => Promise<T>): Promise<T> {
+    return this.#unlessEnded(this.#between.add(run))
   }
 
   /** Something is to be done before the next batch. */
@@ -246,6 +250,7 @@ export class Worker {
       cpuSeconds: stats.cpuSeconds,
       outputs: this.#producer.ledger(),
       inputs: this.#consumer.ledger(),
+      ...(this.#mover.awaited.length > 0 && { awaited: this.#mover.awaited }),
       ...(this.#options.keeper && { checkpoint: this.#options.keeper.report() }),
       ...(this.#reactions.lastFailure === undefined ? {} : { lastError: this.#reactions.lastFailure() }),
     }
@@ -256,7 +261,7 @@ export class Worker {
     let running: Promise<BatchResult> | undefined
     for (;;) {
       if (batch === undefined || running === undefined) {
-        await this.#change?.()
+        await this.#between.run()
         await this.#succession.advance()
         if (this.#options.keeper?.due) await this.#options.keeper.cut(this.#consumer)
         await this.#work()
@@ -273,7 +278,7 @@ export class Worker {
       const result = await running
       this.#cpu.spend(this.#isolate, batch.at(-1))
       const failed = locate(batch, result.failures)
-      const rest = this.#finish(batch, result)
+      const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
       this.#aside.hold(failed, this.#nowMs)
       const finished = batch
       running = undefined
@@ -340,7 +345,7 @@ export class Worker {
 
   /** Between this batch and the next. */
   get #hasOtherWork(): boolean {
-    if (this.#change !== undefined || this.#succession.waits) return true
+    if (this.#between.waits || this.#succession.waits) return true
     return this.#options.keeper?.due === true
   }
 
@@ -386,20 +391,6 @@ export class Worker {
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#wake())
   }
 
-  /** Marks what the isolate has finished. @returns Frames that it has not, to be given to it before anything newer. */
-  #finish(batch: readonly TakenFrame[], result: BatchResult): TakenFrame[] {
-    let left = result.records
-    const rest: TakenFrame[] = []
-    for (const frame of batch) {
-      const open = frame.header.count - frame.skip - frame.finished
-      const done = Math.min(left, open)
-      left -= done
-      if (done > 0) this.#consumer.done(frame, done)
-      if (done < open) rest.push(frame)
-    }
-    return rest
-  }
-
   #publish(result: BatchResult, failures: readonly Failed[]): void {
     for (const { stream, partition, frame, count } of result.outputs)
       this.#producer.send(stream, partition, frame, count)
@@ -435,6 +426,7 @@ export class Worker {
   /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
   async #leave(): Promise<void> {
     const deadline = AbortSignal.timeout(outputsWaitMs)
+    await this.#mover.settled(deadline)
     await this.#producer.sent(deadline).catch(() => undefined)
     const safe = await this.#acknowledger.lettersSafe(deadline)
     // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
@@ -444,27 +436,8 @@ export class Worker {
     await this.#producer.close(deadline)
   }
 
-  /**
-   * Gives partitions up and takes others; those that stay do not notice. Nothing more of what goes is processed from here
-   * on; it is let go of when its outputs lie with the owners downstream, so that the next owner's come behind them (I5).
-   * Should these not take them in time they are sent all the same, then in no certain order.
-   */
-  async #changeOwnership(gone: PartitionsByStream, come: PartitionsByStream): Promise<void> {
-    for (const [stream, partitions] of come) this.#consumer.own(stream, partitions, this.#instance.epoch)
-    const { signal } = this.#stopping
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(outputsWaitMs)])
-    await this.#producer.accepted(deadline).catch(() => undefined)
-    await this.#acknowledger.lettersSafe(signal)
-    if (signal.aborted) return // all is left
-    for (const [stream, partitions] of gone) this.#consumer.release(stream, partitions)
-  }
-
-  /** State of partitions that go is stored for their next owner, that of those that come is read. */
-  async #moveState(instance: InstanceAssignment, goes: boolean): Promise<void> {
-    const { keeper } = this.#options
-    if (goes) await keeper?.handOver(this.#consumer)
-    this.#isolate.keepPartitions([...new Set(Object.values(instance.partitions).flat())])
-    await keeper?.take(instance)
+  #trouble(error: unknown): void {
+    if (!this.#stopping.signal.aborted) this.#options.onEnd(startFailure(error))
   }
 
   async #finishedWithin(ms: number): Promise<boolean> {
@@ -492,8 +465,25 @@ export class Worker {
     })
   }
 
-  #own(): void {
-    for (const [stream, partitions] of Object.entries(this.#instance.partitions))
-      this.#consumer.own(stream, partitions)
+  #newMover(): ShareMover {
+    const { namespace, clock, keeper, ask, onMoved } = this.#options
+    return new ShareMover(
+      {
+        ...{ namespace, clock, keeper, ask, onMoved },
+        consumer: this.#consumer,
+        producer: this.#producer,
+        isolate: () => this.#isolate,
+        between: (run) => this.#betweenBatches(run),
+        endAside: () => this.#apart.endAside(),
+        drop: (partitions) => {
+          this.#hand = this.#hand.filter((f) => partitions.get(f.stream)?.includes(f.partition) !== true)
+        },
+        lettersSafe: (deadline) => this.#acknowledger.lettersSafe(deadline),
+        stopping: this.#stopping.signal,
+        onTrouble: (error) => this.#trouble(error),
+      },
+      this.#assignment,
+      this.#instance,
+    )
   }
 }

@@ -202,13 +202,22 @@ export class Producer {
 
   /**
    * Resolves when all that was taken until now was accepted: it lies in the queues of the owners downstream, in order.
+   * They are asked as soon as it was sent: by themselves they say so with their next batch.
    * @throws the signal's reason
    */
   async accepted(signal?: AbortSignal): Promise<void> {
-    const marks = [...this.#streams.values()].flatMap((stream) =>
-      [...partsOf(stream)].map((out) => ({ out, mark: out.next })),
-    )
-    while (!this.#closed && !marks.every(({ out, mark }) => out.acceptedThrough(mark))) {
+    const open = new Map<OutPartition, { readonly mark: number; asked: boolean }>()
+    for (const stream of this.#streams.values())
+      for (const out of partsOf(stream)) open.set(out, { mark: out.next, asked: false })
+    for (;;) {
+      for (const [out, wait] of open) {
+        if (out.acceptedThrough(wait.mark)) open.delete(out)
+        else if (!wait.asked && out.sent >= wait.mark) {
+          wait.asked = true
+          this.#beacons.send(out)
+        }
+      }
+      if (open.size === 0 || this.#closed) return
       this.#confirm()
       await waitIn(this.#acceptedWaiters, signal)
     }

@@ -53,6 +53,11 @@ export function taskSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.task.${taskId}`
 }
 
+/** What another runner asks of one whose partitions it is to have, request and reply. */
+export function moveSubject(namespace: string, taskId: string): string {
+  return `concord.${namespace}.c.move.${taskId}`
+}
+
 /** Log lines of a function, captured by the JetStream stream of logs. */
 export function logSubject(namespace: string, functionName: string): string {
   return `concord.${namespace}.c.log.${functionName}`

@@ -17,7 +17,7 @@ function assignmentOf(count: number, partitions: number): TaskCommand {
     ...{ id: `${name}-0`, function: name, index: 0, epoch: 1, partitions: { in: owned } },
   }))
   const assignment = { taskId: 't', generation: 1, functions: Object.fromEntries(functions), instances }
-  return { kind: 'assign', leaderEpoch: 1, assignment: { schema: 2, packed: true, ...assignment } }
+  return { kind: 'assign', leaderEpoch: 1, assignment: { schema: 3, packed: true, ...assignment } }
 }
 
 test('encodeCommand gets an assignment of 256 functions with 1024 partitions each into one message', () => {

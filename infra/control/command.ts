@@ -25,7 +25,7 @@ export function decodeCommand(bytes: Uint8Array): TaskCommand | undefined {
     const command = JSON.parse(plain.toString('utf8')) as TaskCommand
     const sound =
       typeof command.leaderEpoch === 'number' &&
-      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 2))
+      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 3))
     return sound ? command : undefined
   } catch {
     return undefined

@@ -48,6 +48,34 @@ export interface InstanceAssignment {
   readonly epoch: number
   /** Partitions owned, by input stream. */
   readonly partitions: Readonly<Record<string, readonly number[]>>
+  /** Shares that it keeps until who is to have them asks for them (docs/design/0011-handover.md). */
+  readonly giving?: readonly Giving[]
+  /** Shares that it is to ask for. */
+  readonly awaited?: readonly Awaited[]
+  /** Slots of the function that nobody holds, and whose last holder may live: frames of theirs below that epoch count no more. */
+  readonly fences?: readonly SlotFence[]
+}
+
+/** What an assignment tells who is to give a share. */
+export interface Giving {
+  readonly share: number
+  /** The taker's. */
+  readonly epoch: number
+}
+
+/** What it tells who is to take it. */
+export interface Awaited {
+  readonly share: number
+  /** At which it will own it. */
+  readonly epoch: number
+  /** The giver's. */
+  readonly task: string
+  readonly instance: string
+}
+
+export interface SlotFence {
+  readonly index: number
+  readonly epoch: number
 }
 
 /** What the instances of one function have in common. */
@@ -66,7 +94,8 @@ export interface FunctionAssignment {
 
 /** All that a runner should be doing; it replaces the assignment before (docs/design/0009-packing.md). */
 export interface Assignment {
-  readonly schema: 2
+  /** 2 had partitions given up first and taken then. */
+  readonly schema: 3
   readonly taskId: string
   /** Grows with each change of this assignment. */
   readonly generation: number
@@ -181,6 +210,8 @@ export interface InstanceReport {
   readonly metrics?: readonly MetricReport[]
   readonly outputs: readonly OutputLedger[]
   readonly inputs: readonly InputLedger[]
+  /** Shares that it was promised and has not taken yet; absent: none. */
+  readonly awaited?: readonly number[]
   /** Absent where `checkpoint` is false. */
   readonly checkpoint?: CheckpointReport
   readonly lastError?: ErrorReport
@@ -205,8 +236,8 @@ export interface Heartbeat {
   /** Fresh per process. */
   readonly incarnation: string
   /**
-   * Generation of the assignment that is in force; 0 before the first. Instances and partitions that it lacks have been
-   * given up: once this is heard, they are given to others. It says nothing of who runs: the reports do.
+   * Generation of the assignment that is in force; 0 before the first. Instances that it lacks have let go. It says nothing
+   * of who runs, or of what is still awaited: the reports do.
    */
   readonly generation: number
   readonly sentAtMs: number

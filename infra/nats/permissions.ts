@@ -5,7 +5,8 @@
  *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, by direct get, and
  *      writes, reads and deletes messages of the streams of checkpoints and spills, and adds dead letters.
  *  A2. Only the scheduler commands tasks.
- *  A3. A client that is no part of the platform publishes raw records, and hears frames and raw records.
+ *  A3. Only runners hand over partitions.
+ *  A4. A client that is no part of the platform publishes raw records, and hears frames and raw records.
  * @module
  */
 
@@ -29,6 +30,7 @@ const credits = 'concord.*.c.credit.>'
 const claims = 'concord.*.c.claim.>'
 const heartbeats = 'concord.*.c.hb.>'
 const tasks = 'concord.*.c.task.>'
+const moves = 'concord.*.c.move.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
@@ -66,6 +68,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       ...channelEnds,
       heartbeats,
       wants,
+      moves,
       logs,
       deadLetters,
       '$JS.API.STREAM.INFO.OBJ_concord-bundles',
@@ -80,7 +83,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.DIRECT.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
-    subscribe: [...channelEnds, tasks],
+    subscribe: [...channelEnds, tasks, moves],
     respond: true,
     asks: true,
   },

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Manifest } from '../../sdk/manifest.ts'
-import type { OutputLedger } from '../control/messages.ts'
+import type { Awaited, OutputLedger, SlotFence } from '../control/messages.ts'
 
 /** Version of this layout. A build that finds a higher one refuses to start. */
 export const storeSchema = 1
@@ -134,6 +134,8 @@ export interface StatusDocument {
     readonly errors: number
     readonly outputs: readonly OutputLedger[]
   }
+  /** Slots without an instance whose last one was lost sight of and may live; absent: none. */
+  readonly fences?: readonly SlotFence[]
 }
 
 export interface TaskResources {
@@ -182,11 +184,13 @@ export interface SeatDocument {
   readonly resources: TaskResources
   /**
    * Partition numbers, of each input that is not broadcast, that the instance may own. Written before an assignment that
-   * gives it more and after the runner has given some up, so those of a function's instances never overlap.
+   * gives it more and after another one has taken some over, so those of a function's instances never overlap.
    */
   readonly shares: readonly number[]
-  /** Of these, those of its latest assignment, which came with `epoch`; the others it has been told to give up. */
+  /** Of these, those of its latest assignment, which came with `epoch`; the others await another instance's ask. */
   readonly told: readonly number[]
+  /** Shares promised to it, that it has to ask for; absent: none. */
+  readonly awaited?: readonly Awaited[]
 }
 
 /** Written by the scheduler: the highest epoch given to any instance of a function. */

@@ -6,6 +6,7 @@
  *   CP1. A cut is made between two batches: state, timers and positions of one instant, outputs before it sent.
  *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
  *   CP3. After `last` nothing is shipped any more.
+ *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -21,10 +22,12 @@ import {
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import { Capture, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
+import { Capture, dirtyPages, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
+import { imagePagesMax, type ShareImage } from './share-image.ts'
 import { type NewSegment, type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
 
+const noPages = { pages: new Uint32Array(0), bytes: new Uint8Array(0) }
 /** Parts under way to the store. */
 const partsAhead = 4
 
@@ -72,7 +75,14 @@ export class Checkpointer {
   #cancel: () => void = () => undefined
   #shipping: Promise<boolean> = Promise.resolve(true)
   #isShipping = false
+  #shippingSlots: readonly CutSlot[] = []
   #ended = false
+  /** Slots that are about to be given away (CP4). */
+  readonly #held = new Set<number>()
+  /** Slots that are about to be taken. */
+  readonly #coming = new Map<number, Slot>()
+  /** Who waits for a cut that is not made yet. */
+  #wanted: (() => void)[] = []
   readonly #report = {
     storedBytes: 0,
     writtenBytes: 0,
@@ -117,11 +127,10 @@ export class Checkpointer {
     for (const partition of this.#slots.keys()) if (!partitions.has(partition)) this.#slots.delete(partition)
     for (const slot of this.#slots.values()) slot.setEpoch(instance.epoch)
     const restored = new Map<number, Restored>()
-    const { store, warn } = this.#options
     await Promise.all(
       [...partitions].map(async (partition) => {
         if (this.#slots.has(partition)) return
-        const slot = new Slot(this.#slotName(partition), partition, { store, epoch: instance.epoch, warn })
+        const slot = this.#newSlot(this.#slotName(partition), partition)
         const found = await slot.restore(newCommitWord)
         this.#slots.set(partition, slot)
         if (found !== undefined && found.slabs.length > 0) restored.set(partition, found)
@@ -141,13 +150,96 @@ export class Checkpointer {
     const { startMs = clock.monotonicMs() } = source
     this.#due = false
     this.#isShipping = true
+    const wanted = this.#wanted.splice(0)
     const capture = new Capture(source.shadow)
     const slots = this.#cutSlots(source, capture)
+    this.#shippingSlots = slots
     const pauseMs = clock.monotonicMs() - startMs
     this.#report.pauseMs = pauseMs
     this.#report.pauseMaxMs = Math.max(this.#report.pauseMaxMs, pauseMs)
     this.#shipping = this.#ship(slots, capture, startMs)
+    void this.#shipping.then(() => {
+      if (this.#wanted.length === 0) this.#budget.open(false)
+      for (const resolve of wanted) resolve()
+    })
     return this.#shipping
+  }
+
+  /** Asks for a cut as soon as there can be one. Resolves when it is stored, or was given up. */
+  async soon(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wanted.push(resolve)
+    this.#budget.open()
+    if (!this.#isShipping) this.#plan(0)
+    await promise
+  }
+
+  /** No more cuts of a slot, until it is let go of or kept (CP4). */
+  hold(partition: number): void {
+    this.#held.add(partition)
+  }
+
+  keep(partition: number): void {
+    this.#held.delete(partition)
+  }
+
+  /**
+   * Between two batches: the state of a partition that is held, to be given away.
+   * @returns Undefined if more has changed since the last cut than an image takes, or one is being shipped.
+   */
+  imageOf(
+    partition: number,
+    slabs: Slabs | undefined,
+    positions: CutSource['positions'],
+  ): ShareImage | undefined {
+    if (this.#shippingSlots.some(({ slot }) => slot.partition === partition)) return undefined
+    const base = this.#slots.get(partition)?.current
+    const changed = slabs === undefined ? noPages : dirtyPages(slabs, imagePagesMax)
+    if (changed === undefined) return undefined
+    return {
+      ...(base === undefined ? {} : { base: { epoch: base.epoch, number: base.number } }),
+      slabs: slabs === undefined || !hasArena(slabs) ? [] : sizesOf(slabs),
+      inputs: this.#positionsOf(partition, positions),
+      ...changed,
+    }
+  }
+
+  /** A slot was given away. */
+  letGo(partition: number): void {
+    this.#held.delete(partition)
+    this.#slots.delete(partition)
+  }
+
+  /** Reads what its owner has stored of a slot that is about to be taken. */
+  async preload(partition: number): Promise<void> {
+    const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
+    this.#coming.set(partition, slot)
+    await slot.preload()
+  }
+
+  /** A slot that was promised stays where it is. */
+  forget(partition: number): void {
+    this.#coming.delete(partition)
+  }
+
+  /** Takes a slot from its owner. The claim to it follows beside the work. @returns Undefined: there is newer state stored. */
+  async take(
+    instance: InstanceAssignment,
+    partition: number,
+    image: ShareImage,
+  ): Promise<readonly SharedArrayBuffer[] | undefined> {
+    this.#instance = instance
+    const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
+    slot.setEpoch(instance.epoch)
+    const slabs = await slot.take(image)
+    this.#coming.delete(partition)
+    if (slabs === undefined) return undefined
+    this.#slots.set(partition, slot)
+    slot.claim().catch((error: CodedError) => {
+      if (error.code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) this.#options.onSuperseded(error)
+      else this.#options.warn(`partition ${partition} is not claimed in the store: ${error.message}`)
+    })
+    return slabs
   }
 
   /** Makes a cut, after the one that is being shipped, and waits until it is stored, as fast as that goes. */
@@ -162,6 +254,7 @@ export class Checkpointer {
 
   /** The last cut (CP3). @returns Whether it was stored. */
   async last(source: CutSource): Promise<boolean> {
+    this.#held.clear()
     const stored = this.flush({ ...source, clean: true })
     this.#ended = true
     return await stored
@@ -171,6 +264,12 @@ export class Checkpointer {
   end(): void {
     this.#ended = true
     this.#cancel()
+    for (const resolve of this.#wanted.splice(0)) resolve()
+  }
+
+  #newSlot(name: string, partition: number): Slot {
+    const { store, warn } = this.#options
+    return new Slot(name, partition, { store, epoch: this.#instance.epoch, warn })
   }
 
   #slotName(partition: number): string {
@@ -191,7 +290,7 @@ export class Checkpointer {
   }
 
   #cutSlots({ arenas, positions, clean, commitWord }: CutSource, capture: Capture): CutSlot[] {
-    const held = new Map(arenas)
+    const lying = new Map(arenas)
     const made = {
       epoch: this.#instance.epoch,
       number: this.#number++,
@@ -202,7 +301,8 @@ export class Checkpointer {
     }
     const slots: CutSlot[] = []
     for (const [partition, slot] of this.#slots) {
-      const slabs = held.get(partition)
+      if (this.#held.has(partition)) continue
+      const slabs = lying.get(partition)
       const hasState = slabs !== undefined && hasArena(slabs)
       if (!hasState && slot.current === undefined) continue // it has never had any
       slots.push({
@@ -210,7 +310,7 @@ export class Checkpointer {
         slabs: hasState ? slabs : undefined,
         made: {
           ...made,
-          slabs: hasState ? Array.from({ length: slabs.count }, (_, i) => slabs.get(i).byteLength) : [],
+          slabs: hasState ? sizesOf(slabs) : [],
           inputs: this.#positionsOf(partition, positions),
         },
       })
@@ -261,7 +361,9 @@ export class Checkpointer {
       return false
     } finally {
       this.#isShipping = false
-      this.#plan(Math.max(0, everyMs - (clock.monotonicMs() - startMs)))
+      this.#shippingSlots = []
+      const leftMs = this.#wanted.length > 0 ? 0 : everyMs - (clock.monotonicMs() - startMs)
+      this.#plan(Math.max(0, leftMs))
     }
   }
 
@@ -299,6 +401,10 @@ export class Checkpointer {
     const info = { ...id, parts: pages.length, pages: count, crc }
     return { segment: { segment: { info, sequences }, pages }, written }
   }
+}
+
+function sizesOf(slabs: Slabs): number[] {
+  return Array.from({ length: slabs.count }, (_, index) => slabs.get(index).byteLength)
 }
 
 /** Whether a checkpoint without pages would say nothing new. */

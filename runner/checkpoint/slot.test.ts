@@ -9,7 +9,7 @@ import { ManualClock } from '../../infra/clock.ts'
 import { endNatsServer, startNatsServer } from '../../infra/nats/index.ts'
 import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { slabsOf } from './slot.ts'
+import { slabsOf } from './reader.ts'
 
 async function setUp(t: TestContext) {
   const dir = await mkdtemp(join(tmpdir(), 'concord-slot-'))
@@ -54,7 +54,13 @@ async function setUp(t: TestContext) {
     const found = (await by.own(instance(epoch), 0)).get(3)
     return found && openArena(slabsOf(found.slabs)).getText('key')
   }
-  return { store, owner, save, restored, warnings, instance }
+  const image = (by: Checkpointer, value: string) => {
+    arena.set('key', value)
+    arena.commit()
+    by.hold(3)
+    return by.imageOf(3, slabs, positions)!
+  }
+  return { store, owner, save, restored, warnings, instance, image }
 }
 
 test('Checkpointer: the next owner finds the last checkpoint; where that is torn, the one before; where both are, it refuses', async (t) => {
@@ -87,4 +93,25 @@ test('Checkpointer: an old owner writes nothing any more, and is told; one with 
   assert.equal(old.report().failed, 1)
   await assert.rejects(owner(1).own(instance(1), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await restored(owner(3), 3), 'one')
+})
+
+test('Checkpointer: a share goes over as what is stored of it and the pages changed since; the claim follows', async (t) => {
+  const { owner, save, restored, warnings, instance, image } = await setUp(t)
+  const giver = owner(1)
+  assert.equal(await restored(giver, 1), undefined)
+  assert.equal(await save(giver, 'one'), true)
+  const taker = owner(2)
+  await taker.preload(3)
+  assert.equal(await save(giver, 'two'), true) // so that what was read ahead is not the base any more
+  const given = image(giver, 'three')
+  assert.ok(given.pages.length > 0 && given.base !== undefined)
+  const slabs = await taker.take(instance(2), 3, given)
+  assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'three')
+  assert.equal(
+    await restored(owner(1), 1).catch((error: { code: string }) => error.code),
+    'ERR_CHECKPOINT_SUPERSEDED',
+  )
+  assert.equal(await restored(owner(3), 3), 'two', 'what the taker has not stored yet is lost with it')
+  assert.equal(await owner(4).take(instance(4), 3, { ...given, base: { epoch: 1, number: 77 } }), undefined)
+  assert.deepEqual(warnings, [])
 })

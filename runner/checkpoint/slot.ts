@@ -10,7 +10,6 @@ import {
   type Checkpoint,
   type CheckpointStore,
   type LoadedSegment,
-  loadCheckpoint,
   SegmentBook,
   type StoredManifest,
 } from '../../infra/checkpoints/index.ts'
@@ -23,8 +22,9 @@ import {
   PagedSlabs,
   restorePages,
   type Slabs,
-  slabBytesDefault,
 } from '../../sdk/runtime/index.ts'
+import { keyOf, SlotReader, slabsOf } from './reader.ts'
+import { isBase, type ShareImage } from './share-image.ts'
 
 /** What came back. */
 export interface Restored {
@@ -47,6 +47,11 @@ export class Slot {
   #revision = 0
   #book = new SegmentBook()
   #current: Checkpoint | undefined
+  #reader: SlotReader
+  /** What was found when it was last read ahead. */
+  #ahead: { readonly stored: StoredManifest | undefined } | undefined
+  #previous: Checkpoint | undefined
+  #claimed: Promise<void> = Promise.resolve()
   /** Segments that the manifest at hand still names, and the next one will not. */
   #doomed: LoadedSegment[] = []
   /** The last write may have come through. */
@@ -64,6 +69,7 @@ export class Slot {
     this.#store = options.store
     this.#epoch = options.epoch
     this.#warn = options.warn
+    this.#reader = new SlotReader(options.store, name)
   }
 
   get current(): Checkpoint | undefined {
@@ -94,6 +100,47 @@ export class Slot {
     return restored
   }
 
+  /** Reads what is stored before there is a claim to it, so that little is left to be read then. */
+  async preload(): Promise<void> {
+    const stored = await this.#store.readManifest(this.name)
+    this.#refuseNewer(stored)
+    const { current } = stored?.manifest ?? {}
+    this.#ahead = undefined
+    if (current !== undefined) await this.#reader.read(current)
+    this.#ahead = { stored }
+  }
+
+  /**
+   * Takes the arena over from its living owner: what was stored, and what has changed since. `claim` has to follow.
+   * @returns Undefined: another owner has stored more since; `restore` it.
+   * @throws {CodedError} as `restore`
+   */
+  async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
+    if (this.#ahead === undefined || !isBase(this.#ahead.stored?.manifest.current, image.base))
+      await this.preload()
+    const { current, previous } = this.#ahead?.stored?.manifest ?? {}
+    if (!isBase(current, image.base)) return undefined
+    this.#reader.grow(image.slabs)
+    const { slabs } = this.#reader
+    if (slabs.length > 0) {
+      restorePages(new PagedSlabs(slabsOf(slabs)), image.pages, image.bytes)
+      finishRestore(slabsOf(slabs))
+      markDirty(slabsOf(slabs), image.pages) // they are stored nowhere yet
+    }
+    this.#goOnFromRead()
+    this.#revision = this.#ahead?.stored?.revision ?? 0
+    this.#current = current
+    this.#previous = previous
+    return slabs
+  }
+
+  /** Says in the store who has the slot now. */
+  claim(): Promise<void> {
+    this.#claimed = this.#write(this.#revision, this.#current, this.#previous)
+    this.#claimed.catch(() => undefined) // `commit` waits for it too
+    return this.#claimed
+  }
+
   /** What was stored for a cut will be named by no manifest. */
   giveUp(): void {
     this.#hasStrays = true
@@ -105,6 +152,7 @@ export class Slot {
     added: NewSegment | undefined,
     slabs: Slabs | undefined,
   ): Promise<void> {
+    await this.#claimed
     if (added !== undefined) this.#doomed.push(...this.#book.add(added.segment, added.pages))
     const doomed = this.#doomed.splice(0)
     const before = this.#current
@@ -165,20 +213,20 @@ export class Slot {
   }
 
   async #load(checkpoint: Checkpoint, newCommitWord: number): Promise<Restored> {
-    const slabs = checkpoint.slabs.map((bytes) => new SharedArrayBuffer(bytes))
-    const paged = new PagedSlabs(slabsOf(slabs))
-    const homes = checkpoint.segments.map((): Uint32Array[] => [])
-    const segments = await loadCheckpoint(this.#store, this.name, checkpoint, (segment, pages, bytes) => {
-      homes[segment]!.push(pages)
-      restorePages(paged, pages, bytes)
-    })
+    await this.#reader.read(checkpoint)
+    const { slabs } = this.#reader
     const { commitWord } = checkpoint
     if (slabs.length > 0)
       finishRestore(slabsOf(slabs), commitWord === undefined ? undefined : { commitWord, newCommitWord })
-    const book = new SegmentBook()
-    this.#doomed = segments.flatMap((segment, index) => book.add(segment, homes[index]!))
-    this.#book = book
+    this.#goOnFromRead()
     return { slabs, checkpoint }
+  }
+
+  #goOnFromRead(): void {
+    const { book, dead } = this.#reader.book()
+    this.#book = book
+    this.#doomed = dead
+    this.#reader = new SlotReader(this.#store, this.name)
   }
 
   async #write(revision: number, current?: Checkpoint, previous?: Checkpoint): Promise<void> {
@@ -212,22 +260,6 @@ export class Slot {
       `Cannot go on with the checkpoints of partition ${this.name}: they were deleted. The next one is made from the start`,
     )
   }
-}
-
-/** A list of slabs as an arena has them. */
-export function slabsOf(list: readonly SharedArrayBuffer[]): Slabs {
-  return {
-    slabBytes: slabBytesDefault,
-    limitBytes: Number.POSITIVE_INFINITY,
-    heldBytes: list.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    count: list.length,
-    get: (index) => list[index]!,
-    grow: () => false,
-  }
-}
-
-function keyOf({ epoch, number }: { readonly epoch: number; readonly number: number }): string {
-  return `${epoch}-${number}`
 }
 
 function isTorn(code: string): boolean {

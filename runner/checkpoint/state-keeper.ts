@@ -8,6 +8,7 @@ import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { Instance } from '../isolate/index.ts'
 import type { Checkpointer } from './checkpointer.ts'
+import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
 
 export class StateKeeper {
@@ -63,11 +64,67 @@ export class StateKeeper {
     await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean: true })
   }
 
-  /** Between two batches: takes what an instance has got, with its state; what it has not any more is let go. */
+  /** Stores what there is of a share while it is at work, and lets that be the base of its image. */
+  async prepare(share: number): Promise<void> {
+    await this.#checkpointer.soon()
+    this.#checkpointer.hold(share)
+  }
+
+  /** A share that was prepared stays. */
+  keep(share: number): void {
+    this.#checkpointer.keep(share)
+  }
+
+  /**
+   * Between two batches: the state of a share of which nothing is processed any more.
+   * @returns Undefined: too much has changed since it was prepared.
+   */
+  image(share: number, consumer: Consumer): ShareImage | undefined {
+    const { arenas, positions } = this.#source(consumer)
+    return this.#checkpointer.imageOf(share, new Map(arenas).get(share), positions)
+  }
+
+  /** The same, however much it is: that is stored first. */
+  async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
+    this.#checkpointer.keep(share)
+    const shadow = await this.#isolate.provideShadow()
+    await this.#checkpointer.flush({ ...this.#source(consumer), shadow })
+    this.#checkpointer.hold(share)
+    return this.image(share, consumer)
+  }
+
+  /** A share was given away. */
+  letGo(share: number): void {
+    this.#began.delete(share)
+    this.#checkpointer.letGo(share)
+  }
+
+  /** Reads what is stored of a share that was promised. */
+  async preload(share: number): Promise<void> {
+    await this.#checkpointer.preload(share)
+  }
+
+  /** Shares that were promised and stay where they are. */
+  forget(share: number): void {
+    this.#checkpointer.forget(share)
+  }
+
+  /** Between two batches: takes over a share. @param instance With it. */
+  async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
+    const slabs = await this.#checkpointer.take(instance, share, image)
+    if (slabs === undefined) return await this.take(instance)
+    if (slabs.length === 0) return
+    await this.#isolate.adopt(share, slabs)
+    this.#began.set(share, image.inputs)
+  }
+
+  /**
+   * Between two batches: takes what an instance has got, with what is stored of its state; what it has not any more is let
+   * go. The isolate was told before what it keeps.
+   */
   async take(instance: InstanceAssignment): Promise<void> {
     const owned = [...new Set(Object.values(instance.partitions).flat())]
     for (const partition of this.#began.keys()) if (!owned.includes(partition)) this.#began.delete(partition)
-    this.#isolate.keepPartitions(owned)
     const restored = await this.#checkpointer.own(instance, this.#isolate.commitWord)
     for (const [partition, { slabs, checkpoint }] of restored) {
       await this.#isolate.adopt(partition, slabs)

@@ -2,15 +2,26 @@
  * Assignments: which instance owns which partitions, and what each runner is told.
  *
  * Share p belongs to the (p mod n)-th of the function's n wanted instances, in the order of their indexes. A change of
- * n moves shares between living instances, in two steps: once the taker runs the holder is told to give up, and only when it
- * has reported that assignment in force does the taker get the share. Each of the two goes with a higher epoch of the
- * instance whose partitions change (C2, C3). A holder that is ending keeps its shares until it has ended.
+ * n moves shares between living instances (docs/design/0011-handover.md): once both are at work the share is promised to
+ * the taker, at a higher epoch, and both are told in one step; the taker asks the giver, and reports when it has it.
+ *
+ *   A1. A share is promised to one seat at a time, and a promise ends with the share taken, or with one of the two seats.
+ *   A2. A promise whose giver has ended becomes a share like any other; one whose taker has ended goes back to the giver,
+ *       at a higher epoch: it may have given it already.
+ * A holder that is ending keeps its shares until it has ended.
  * @module
  */
-import type { Assignment, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type {
+  Assignment,
+  Awaited,
+  FunctionAssignment,
+  Giving,
+  InstanceAssignment,
+} from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { Draft } from './draft.ts'
+import { reportOf } from './reports.ts'
 import type { FunctionState, Seat, Slot, Task } from './state.ts'
 import { streamsOf } from './topology.ts'
 
@@ -30,37 +41,76 @@ export function assignShares(
   version: VersionDocument,
   active: readonly number[],
 ): void {
-  for (const slot of fn.slots) {
+  fn.fences = fn.fences.filter(
+    ({ index }) => !fn.slots.some((slot) => slot.index === index && slot.phase === 'running'),
+  )
+  const heard = fn.slots.flatMap((slot) => {
     const { seat } = slot
-    if (seat === undefined || slot.phase === 'draining' || seat.document.version !== version.version) continue
+    if (seat === undefined || slot.phase === 'draining' || seat.document.version !== version.version)
+      return []
     const task = draft.taskOf(seat)
-    if (task.beat === undefined) continue
-    const kept = seat.document.told.filter((share) => !hasTaker(draft, fn, version, active, slot, share))
-    const mine = [...new Set([...kept, ...freeShares(draft, fn, version.manifest, active, slot)])].sort(
-      (a, b) => a - b,
-    )
+    return task.beat === undefined ? [] : [{ slot, seat, task }]
+  })
+  for (const { slot, seat } of heard) {
+    const kept = awaitedOf(seat).filter((promise) => giverOf(fn, promise) !== undefined)
+    const orphaned = awaitedOf(seat).filter((promise) => !kept.includes(promise)) // A2
+    const added = newPromises(draft, fn, version, active, slot)
+    if (orphaned.length + added.length === 0) continue
+    const mine = sorted([...seat.document.told, ...orphaned.map(({ share }) => share)])
+    move(draft, seat, mine, [...kept, ...added])
+  }
+  for (const { slot, seat, task } of heard) {
+    const own = seat.document.shares.filter((share) => promiseOf(fn, share) === undefined) // A2
+    const mine = sorted([...own, ...freeShares(draft, fn, version.manifest, active, slot)])
     const partitions = partitionsOf(draft, version.manifest, mine)
-    if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine)
+    if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine, awaitedOf(seat))
   }
 }
 
-/** Whether a share of the slot's is due to another one, and that one is at work and can take it at once. */
-function hasTaker(
+/** What is promised to a seat. */
+export function awaitedOf(seat: Readonly<Seat> | undefined): readonly Awaited[] {
+  return seat?.document.awaited ?? []
+}
+
+function promiseOf(fn: FunctionState, share: number): Awaited | undefined {
+  for (const { seat } of fn.slots)
+    for (const promise of awaitedOf(seat)) if (promise.share === share) return promise
+  return undefined
+}
+
+/** The seat that has what is promised, as long as it lives. */
+function giverOf(fn: FunctionState, { share, task, instance }: Awaited): Seat | undefined {
+  const seats = fn.slots.flatMap(({ seat }) => seat ?? [])
+  return seats.find(
+    ({ document }) =>
+      document.taskId === task && document.instance === instance && document.shares.includes(share),
+  )
+}
+
+/** Shares that are due to a slot at work, lie with another one at work, and are promised to nobody. */
+function newPromises(
   draft: Draft,
   fn: FunctionState,
   version: VersionDocument,
   active: readonly number[],
   slot: Slot,
-  share: number,
-): boolean {
-  const index = active[share % active.length]
-  if (index === undefined || index === slot.index) return false
-  return isAtWork(
-    draft,
-    version,
-    fn.slots.find((other) => other.index === index),
-  )
+): Awaited[] {
+  const place = active.indexOf(slot.index)
+  if (place < 0 || !isAtWork(draft, version, slot)) return []
+  return fn.slots.flatMap((other) => {
+    const { seat } = other
+    if (other === slot || seat === undefined || !isAtWork(draft, version, other)) return []
+    const { shares, told, taskId, instance } = seat.document
+    const due = shares.filter(
+      (share) =>
+        share % active.length === place && told.includes(share) && promiseOf(fn, share) === undefined,
+    )
+    return due.map((share) => ({ share, epoch: newEpoch, task: taskId, instance }))
+  })
 }
+
+/** Stands for the epoch that a promise gets when it is written down. */
+const newEpoch = 0
 
 /** Whether it runs the wanted version and was heard. */
 export function isAtWork(draft: Draft, version: VersionDocument, slot: Slot | undefined): boolean {
@@ -79,7 +129,12 @@ export function freeShares(
   const seat = active.indexOf(slot.index)
   if (seat < 0) return []
   const others = fn.slots.filter((other) => other !== slot)
-  const taken = new Set(others.flatMap((other) => other.seat?.document.shares ?? []))
+  const taken = new Set(
+    others.flatMap(({ seat }) => [
+      ...(seat?.document.shares ?? []),
+      ...awaitedOf(seat).map(({ share }) => share),
+    ]),
+  )
   const shares: number[] = []
   for (let share = seat; share < sharesOf(draft, manifest); share += active.length) {
     if (!taken.has(share)) shares.push(share)
@@ -93,13 +148,22 @@ function sharesOf(draft: Draft, manifest: Manifest): number {
     .reduce((most, [stream]) => Math.max(most, draft.state.topology.get(stream)?.partitions ?? 0), 0)
 }
 
-/** Once the newest assignment is in force, the instances own what that says and nothing else. */
-export function giveBack(draft: Draft, task: Task): void {
+/** What instances of a task report as taken is theirs, and no longer the giver's: written down in this order (C2). */
+export function takeOver(draft: Draft, task: Task): void {
   if (!inForce(task)) return
-  for (const { seat } of draft.seated(task)) {
-    const { told, shares, instance, epoch } = seat.document
-    const isTold = task.assigned?.instances.some((one) => one.id === instance && one.epoch === epoch)
-    if (isTold && told.length !== shares.length) draft.updateSeat(seat, { shares: told })
+  for (const { fn, seat } of draft.seated(task)) {
+    const report = reportOf(task, seat)
+    if (report?.epoch !== seat.document.epoch || report.state !== 'running') continue
+    const isOpen = ({ share }: Awaited): boolean => report.awaited?.includes(share) === true
+    const taken = awaitedOf(seat).filter((promise) => !isOpen(promise))
+    if (taken.length === 0) continue
+    for (const promise of taken) {
+      const giver = giverOf(fn, promise)
+      const without = (list: readonly number[]): number[] => list.filter((share) => share !== promise.share)
+      if (giver !== undefined) draft.updateSeat(giver, { shares: without(giver.document.shares) })
+    }
+    const shares = sorted([...seat.document.shares, ...taken.map(({ share }) => share)])
+    draft.updateSeat(seat, { shares, awaited: awaitedOf(seat).filter(isOpen) })
   }
 }
 
@@ -109,18 +173,25 @@ export function inForce(task: Readonly<Task>): boolean {
 }
 
 function isAsBefore(task: Task, seat: Seat, mine: readonly number[], partitions: Partitions): boolean {
-  const before = task.assigned?.instances.find(({ id }) => id === seat.document.instance)?.partitions
+  const { told, instance } = seat.document
+  const before = task.assigned?.instances.find(({ id }) => id === instance)?.partitions
   if (before !== undefined) return JSON.stringify(partitions) === JSON.stringify(before)
-  return JSON.stringify(mine) === JSON.stringify(seat.document.told)
+  return JSON.stringify(mine) === JSON.stringify(told)
 }
 
-/**
- * The instance is to own other partitions than before: at a higher epoch, and written down before it is told. What it is
- * to give up it may own until its runner reports otherwise.
- */
-function move(draft: Draft, seat: Seat, mine: readonly number[]): void {
-  const shares = [...new Set([...seat.document.shares, ...mine])].sort((a, b) => a - b)
-  draft.updateSeat(seat, { shares, told: mine, epoch: draft.nextEpoch(seat.document.function) })
+/** The instance is to own other partitions than before: at a higher epoch, and written down before it is told. */
+function move(draft: Draft, seat: Seat, mine: readonly number[], awaited: readonly Awaited[]): void {
+  const epoch = draft.nextEpoch(seat.document.function)
+  draft.updateSeat(seat, {
+    shares: sorted([...seat.document.shares, ...mine]),
+    told: mine,
+    awaited: awaited.map((promise) => (promise.epoch === newEpoch ? { ...promise, epoch } : promise)),
+    epoch,
+  })
+}
+
+function sorted(shares: readonly number[]): number[] {
+  return [...new Set(shares)].sort((a, b) => a - b)
 }
 
 /** Tells a task that was heard what it should be doing, if that is not what it was told last. */
@@ -151,7 +222,7 @@ export function sendAssignment(draft: Draft, task: Task): void {
 function assignmentOf(draft: Draft, task: Task, generation: number): Assignment | undefined {
   const functions: Record<string, FunctionAssignment> = {}
   const instances: InstanceAssignment[] = []
-  for (const { slot, seat } of draft.seated(task)) {
+  for (const { fn, slot, seat } of draft.seated(task)) {
     if (slot.phase === 'draining') continue
     const { function: name, instance: id, index, epoch, told } = seat.document
     const version = draft.wantedVersion(name)
@@ -163,10 +234,26 @@ function assignmentOf(draft: Draft, task: Task, generation: number): Assignment 
       index,
       epoch,
       partitions: partitionsOf(draft, version.manifest, told),
+      ...movesOf(fn, seat),
     })
   }
   const { taskId, group } = task.document
-  return { schema: 2, taskId, generation, packed: group !== undefined, functions, instances }
+  return { schema: 3, taskId, generation, packed: group !== undefined, functions, instances }
+}
+
+/** What of an instance's is on its way to another one, or to it; and what it has to fence off. */
+function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'giving' | 'awaited' | 'fences'> {
+  const giving = fn.slots.flatMap((taker): Giving[] =>
+    awaitedOf(taker.seat).flatMap((promise) =>
+      giverOf(fn, promise) === seat ? [{ share: promise.share, epoch: promise.epoch }] : [],
+    ),
+  )
+  const awaited = awaitedOf(seat)
+  return {
+    ...(giving.length === 0 ? {} : { giving }),
+    ...(awaited.length === 0 ? {} : { awaited }),
+    ...(fn.fences.length === 0 ? {} : { fences: fn.fences }),
+  }
 }
 
 function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment {

@@ -53,7 +53,7 @@ export class Draft {
     if (found !== undefined && found !== this.#before.get(name)) return found
     const copy: FunctionState =
       found === undefined
-        ? { name, slots: [], closing: [], ended: noAccounts, statusJson: '', removing: false }
+        ? { name, slots: [], closing: [], ended: noAccounts, statusJson: '', fences: [], removing: false }
         : { ...found, slots: found.slots.map(copySlot), closing: found.closing.map((c) => ({ ...c })) }
     this.functions.set(name, copy)
     return copy

@@ -40,6 +40,7 @@ export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
     const { slot, seat } = seated
     const verdict = verdictOf(task, slot, seat, exit, culprit)
     endSeat(draft, task, seated, exit, neverRan ? 'nobodysFault' : verdict, neverRan)
+    if (update.condition === 'lost' && !neverRan) fence(seated)
   }
   draft.tasks.delete(task.document.taskId)
   conclude(draft, all)
@@ -53,6 +54,12 @@ function verdictOf(task: Task, slot: Slot, seat: Seat, exit: LastExit, culprit: 
   if (task.document.group === undefined || mine) return 'failed'
   if (culprit !== undefined) return 'nobodysFault'
   return task.fault === undefined && blameless.has(exit.reason) ? 'nobodysFault' : 'failed'
+}
+
+/** It may live and come back: whoever takes its shares fences it off. */
+function fence({ fn, slot, seat }: Seated): void {
+  const others = fn.fences.filter(({ index }) => index !== slot.index)
+  fn.fences = [...others, { index: slot.index, epoch: seat.document.epoch + 1 }]
 }
 
 /** A packed instance has ended by itself, and its runner goes on. */

@@ -7,7 +7,7 @@ import type { Heartbeat } from '../../infra/control/messages.ts'
 import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
-import { sendAssignment } from './assignments.ts'
+import { awaitedOf, sendAssignment } from './assignments.ts'
 import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
 import { endFailed, endTask } from './endings.ts'
 import type { Event } from './protocol.ts'
@@ -64,6 +64,7 @@ function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void
   for (const status of left.statuses) {
     const fn = draft.fn(status.function)
     fn.ended = status.ended
+    fn.fences = status.fences ?? []
     // A slot that merely waits has nothing to remember; it may even have been given up since.
     const slots = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)
     fn.slots = slots.map((instance) => restoredSlot(instance, draft.nowMs))
@@ -158,6 +159,7 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   if (slot.phase === 'launching') start(draft, slot)
   seat.runningSinceMs ??= draft.nowMs
   const report = reportOf(task, seat)
+  const took = awaitedOf(seat).some(({ share }) => report?.awaited?.includes(share) !== true)
   if (report?.exit !== undefined && task.document.group !== undefined) {
     endFailed(draft, task, seated, report.exit)
     return true
@@ -165,7 +167,7 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
-  if (slot.phase === before) return false
+  if (slot.phase === before) return took && inForce && works
   saveStatus(draft, fn, false)
   return true
 }

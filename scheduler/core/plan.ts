@@ -6,7 +6,7 @@
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Resources } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
-import { assignShares, giveBack, inForce, isAtWork, tell } from './assignments.ts'
+import { assignShares, awaitedOf, inForce, isAtWork, takeOver, tell } from './assignments.ts'
 import { Census } from './census.ts'
 import type { Draft } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
@@ -127,7 +127,7 @@ function watch(draft: Draft, task: Task): void {
     task.isKnown = true
     task.leaving = task.leaving.filter((left) => task.assigned?.instances.some(({ id }) => id === left))
   }
-  giveBack(draft, task)
+  takeOver(draft, task)
   release(draft, task)
   if (task.unsureSinceMs !== undefined && draft.state.busUp) {
     const heardMs = Math.max(task.unsureSinceMs, task.beatAtMs ?? 0)
@@ -207,7 +207,8 @@ function mayRetire(
   slot: Slot,
   active: readonly number[],
 ): boolean {
-  if (slot.seat === undefined || slot.seat.document.shares.length === 0) return true
+  const { seat } = slot
+  if (seat === undefined || (seat.document.shares.length === 0 && awaitedOf(seat).length === 0)) return true
   const others = fn.slots.filter((other) => active.includes(other.index))
   if (!others.some((other) => isAtWork(draft, version, other))) return true
   slot.retiringSinceMs ??= draft.nowMs

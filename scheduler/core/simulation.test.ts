@@ -70,6 +70,14 @@ const moves: Readonly<Record<string, Move>> = {
     const runner = pick(w.runners.values(), at)
     if (runner !== undefined) w.readMail(runner, at)
   },
+  ask: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    if (runner !== undefined) w.ask(runner, at)
+  },
+  askInVain: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    if (runner !== undefined) w.ask(runner, at, true)
+  },
   loseMail: (w, at) => void pick(w.runners.values(), at)?.mail.shift(),
   readAndBeatAll: (w) => {
     for (const runner of [...w.runners.values()]) {
@@ -118,6 +126,7 @@ const progress: Move = (w) => {
   for (const runner of [...w.runners.values()]) {
     w.beat(runner)
     w.readMail(runner)
+    w.ask(runner)
   }
 }
 
@@ -183,7 +192,7 @@ function assertConverged(world: World): void {
       .filter((instance) => instance.function === name)
     assert.equal(instances.length, document.instances, `${name} has as many instances as are wanted`)
     for (const instance of instances) assert.equal(instance.version, document.version)
-    const owned = instances.flatMap((instance) => [...instance.owns]).sort()
+    const owned = instances.flatMap((instance) => [...instance.owns.keys()]).sort()
     const expected = document.instances === 0 ? [] : Array.from({ length: 16 }, (_, p) => `in/${p}`).sort()
     assert.deepEqual(owned, expected, `${name} owns each partition once`)
     const states = world.statuses.get(name)?.instances.map((instance) => instance.state) ?? []

@@ -8,15 +8,21 @@
  * Invariants, checked by the simulation (simulation.test.ts):
  *  C1. A slot has at most one seat; a task and its seats have their documents in the store before the task is launched,
  *      or is told of them, until they have ended.
- *  C2. The shares of a function's seats never overlap: one is given only when its holder has ended, or has reported
- *      an assignment without it.
+ *  C2. The shares of a function's seats never overlap: one changes hands only when its holder has ended, or when who it was
+ *      promised to has reported it as taken.
  *  C3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
  *  C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
  *  C5. A task holds instances of its group only, not more than it has room for, nor more resources than it was given.
  * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */
-import type { Assignment, Heartbeat, InstanceReport, StreamDescriptor } from '../../infra/control/messages.ts'
+import type {
+  Assignment,
+  Heartbeat,
+  InstanceReport,
+  SlotFence,
+  StreamDescriptor,
+} from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
@@ -131,6 +137,8 @@ export interface FunctionState {
   ended: Accounts
   /** The status last written, as JSON. */
   statusJson: string
+  /** Slots that were lost sight of with their task, until somebody is at work in them. */
+  fences: readonly SlotFence[]
   /** Its nodes are being removed. */
   removing: boolean
 }

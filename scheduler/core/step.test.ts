@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import type { TaskCondition } from '../engine.ts'
 import type { Action } from './protocol.ts'
-import { heartbeatOf, type Runner, reportOf, World } from './world.ts'
+import { type Runner, World } from './world.ts'
+import { heartbeatOf, reportOf } from './world-heartbeats.ts'
 
 const counting = {
   istreams: { in: { grouping: 'groupBy' as const } },

@@ -4,12 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import type {
-  Assignment,
-  FunctionAssignment,
-  Heartbeat,
-  InstanceReport,
-} from '../../infra/control/messages.ts'
+import type { Assignment, FunctionAssignment, InstanceReport } from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
@@ -26,6 +21,7 @@ import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
 import { initialState, type State, type Wanted } from './state.ts'
 import { step } from './step.ts'
+import { heartbeatOf, reportOf, type WorldInstance } from './world-heartbeats.ts'
 
 export interface Runner {
   readonly document: TaskDocument
@@ -39,15 +35,8 @@ export interface Runner {
   mail: Assignment[]
 }
 
-export interface WorldInstance {
-  readonly id: string
-  readonly function: string
-  readonly index: number
-  readonly version: number
-  readonly owns: ReadonlySet<string>
-  readonly epoch: number
-}
-
+/** What the simulation's functions read that is not broadcast. */
+const keyedInputs = ['in']
 const agentResources: Resources = { cpus: 4, memMib: 4096, diskMib: 4096 }
 
 export class World {
@@ -236,7 +225,7 @@ export class World {
     const wanted = new Set(assignment.instances.map(({ id }) => id))
     for (const id of [...runner.instances.keys()]) if (!wanted.has(id)) this.#leave(runner, id)
     runner.departed = runner.departed.filter(({ id, exit }) => exit === undefined || wanted.has(id))
-    for (const { id, function: name, index, epoch, partitions } of assignment.instances) {
+    for (const { id, function: name, index, epoch, partitions, ...moves } of assignment.instances) {
       if (runner.departed.some((report) => report.id === id && report.exit !== undefined)) continue // it has failed
       const said: FunctionAssignment | undefined = assignment.functions[name]
       assert.ok(said, `nothing is said of ${name}`)
@@ -244,14 +233,32 @@ export class World {
       const list: string[] = Object.entries(partitions).flatMap(([stream, numbers]) =>
         groupings[stream] === 'broadcast' ? [] : numbers.map((p) => `${stream}/${p}`),
       )
+      const { giving = [], awaited = [] } = moves
       const before = runner.instances.get(id)
-      // As the real one: partitions change with the epoch only.
-      const owns: ReadonlySet<string> =
-        before === undefined || epoch > before.epoch ? new Set(list) : before.owns
-      assert.deepEqual([...owns].sort(), list.sort(), 'C3: other partitions come with a higher epoch')
       assert.ok(before === undefined || before.version === version, 'a new version comes after a leave')
-      runner.instances.set(id, { id, function: name, index, version, owns, epoch })
+      const kept = [...(before?.owns ?? [])].filter(
+        ([key]) => list.includes(key) || giving.some(({ share }) => share === shareOf(key)),
+      )
+      const owns = new Map([...list.map((key) => [key, epoch] as const), ...kept])
+      const open = awaited.filter(({ share }) => ![...owns.keys()].some((key) => shareOf(key) === share))
+      runner.instances.set(id, { id, function: name, index, version, owns, giving, awaited: open, epoch })
     }
+    this.#check()
+  }
+
+  /** An instance asks for what it was promised; `lost`: the answer does not come. */
+  ask(runner: Runner, at = 0, lost = false): void {
+    const asking = [...runner.instances.values()].filter(({ awaited }) => awaited.length > 0)
+    const taker = asking[at % Math.max(1, asking.length)]
+    const promise = taker?.awaited[at % taker.awaited.length]
+    if (taker === undefined || promise === undefined) return
+    const { share, epoch, task, instance } = promise
+    const giver = this.runners.get(task)?.instances.get(instance)
+    if (!giver?.giving.some((giving) => giving.share === share && giving.epoch === epoch)) return
+    for (const key of [...giver.owns.keys()]) if (shareOf(key) === share) giver.owns.delete(key)
+    if (lost) return
+    for (const stream of keyedInputs) taker.owns.set(`${stream}/${share}`, epoch)
+    taker.awaited = taker.awaited.filter((other) => other !== promise)
     this.#check()
   }
 
@@ -303,6 +310,7 @@ export class World {
       this.offer()
       for (const runner of [...this.runners.values()]) {
         while (runner.mail.length > 0) this.readMail(runner)
+        for (const { awaited } of [...runner.instances.values()]) for (const _ of awaited) this.ask(runner)
         this.beat(runner)
         if (runner.killed) this.exit(runner.document.taskId, 0)
       }
@@ -446,10 +454,10 @@ export class World {
       if (document.group === undefined) assert.ok(seats.length <= 1)
     }
     for (const runner of this.runners.values()) {
-      for (const { id, function: name, owns, epoch } of runner.instances.values()) {
+      for (const { id, function: name, owns } of runner.instances.values()) {
         assert.ok(!working.has(id), `C1: one ${id}`)
         working.add(id)
-        for (const partition of owns) {
+        for (const [partition, epoch] of owns) {
           const key = `${name}:${partition}`
           assert.ok(!owners.has(key), `C2: ${key} has two owners`)
           owners.add(key)
@@ -465,27 +473,8 @@ export class World {
   }
 }
 
-export function reportOf(instance: WorldInstance, state: InstanceReport['state']): InstanceReport {
-  const { id, function: name, index, version, epoch } = instance
-  const nothing = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
-  const usage = { stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0 }
-  return { id, function: name, index, version, epoch, state, ...nothing, ...usage, outputs: [], inputs: [] }
-}
-
-export function heartbeatOf(id: string, generation: number, sentAtMs: number): Heartbeat {
-  return {
-    schema: 1,
-    kind: 'runner',
-    id,
-    incarnation: id,
-    generation,
-    sentAtMs,
-    state: 'running',
-    pid: 1,
-    rssBytes: 1,
-    cpuSeconds: 0,
-    instances: [],
-  }
+function shareOf(key: string): number {
+  return Number(key.split('/')[1])
 }
 
 /** So that a step that changes the state which came in fails loudly. Plain objects only: maps are copied by the core. */

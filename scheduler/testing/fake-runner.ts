@@ -31,9 +31,9 @@ function beat(state: Heartbeat['state'], exit?: Heartbeat['exit']): void {
     pid: process.pid,
     rssBytes: 1,
     cpuSeconds: 0,
-    instances: (assignment?.instances ?? []).map((instance) => ({
-      ...instance,
-      version: assignment?.functions[instance.function]?.version ?? 0,
+    instances: (assignment?.instances ?? []).map(({ id, function: name, index, epoch }) => ({
+      ...{ id, function: name, index, epoch },
+      version: assignment?.functions[name]?.version ?? 0,
       state: 'running',
       recordsIn,
       recordsOut: 0,

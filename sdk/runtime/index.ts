@@ -1,6 +1,7 @@
 /** What the host of an isolate needs of the runtime; the rest of it runs inside. */
 export {
   Capture,
+  dirtyPages,
   finishRestore,
   hasArena,
   isDirty,

@@ -25,22 +25,28 @@ export type Report = (kind: Kind, from: number, to: number, why: string) => void
 interface Seen {
   readonly seen: Intervals
   lastOwner: string
+  lastEpoch: number
   /** The record seen last; -1 for none. */
   last: number
 }
 
-/** An effect that stands on older state than the record before it: right only if the owner before has crashed. */
+/**
+ * An effect that stands on older state than the record before it: right only if the owner before has crashed, or one
+ * between that had taken the state over.
+ */
 interface Setback {
   readonly from: number
   readonly after: number
   readonly expected: number
   readonly ownerBefore: string
+  /** Of the owner before, and of the one that it shows at. */
+  readonly epochs: readonly [before: number, now: number]
 }
 
 export class ChannelAccount {
   readonly #layers: Readonly<Record<Layer, Seen>> = {
-    processed: { seen: new Intervals(), lastOwner: '', last: -1 },
-    output: { seen: new Intervals(), lastOwner: '', last: -1 },
+    processed: { seen: new Intervals(), lastOwner: '', lastEpoch: -1, last: -1 },
+    output: { seen: new Intervals(), lastOwner: '', lastEpoch: -1, last: -1 },
   }
   readonly #accepted = new Intervals()
   readonly #fired = new Intervals()
@@ -83,6 +89,7 @@ export class ChannelAccount {
     complete: Layer,
     ended: boolean,
     crashed: ReadonlySet<string>,
+    crashedBetween: (epochBefore: number, epoch: number) => boolean,
     report: Report,
   ): void {
     const each = (kind: Kind, parts: readonly Interval[], why: string): void => {
@@ -99,8 +106,9 @@ export class ChannelAccount {
     each('torn', this.#fired.and(this.#dropped), 'dropped, and yet a timer of them has fired')
     if (crashed.size === 0)
       each('loss', this.#unaccounted.ranges, 'given up as those of a killed owner, but no owner has crashed')
-    for (const { from, after, expected, ownerBefore } of this.#setbacks) {
-      if (crashed.has(ownerBefore) && !this.#dropped.has(after)) continue
+    for (const { from, after, expected, ownerBefore, epochs } of this.#setbacks) {
+      const isLost = crashed.has(ownerBefore) || crashedBetween(...epochs)
+      if (isLost && !this.#dropped.has(after)) continue
       report(
         'state',
         from,
@@ -121,7 +129,7 @@ export class ChannelAccount {
     }
   }
 
-  #onEffect({ from, count, owner, after }: Effect, layer: Seen, report: Report): void {
+  #onEffect({ from, count, owner, epoch, after }: Effect, layer: Seen, report: Report): void {
     const to = from + count
     const end = layer.seen.end
     const repeats = layer.seen.add(from, to)
@@ -130,12 +138,14 @@ export class ChannelAccount {
       const late = new Intervals(repeats).missing(from, Math.min(to, end))
       for (const [start, stop] of late) report('reorder', start, stop, `seen behind record ${end - 1}`)
     } else if (after !== undefined && after !== layer.last) {
-      const setback = { from, after, expected: layer.last, ownerBefore: layer.lastOwner }
+      const epochs = [layer.lastEpoch, epoch] as const
+      const setback = { from, after, expected: layer.last, ownerBefore: layer.lastOwner, epochs }
       this.#setbacks.push(owner === layer.lastOwner ? { ...setback, ownerBefore: '' } : setback)
     }
     if (to <= end) return
     layer.last = to - 1
     layer.lastOwner = owner
+    layer.lastEpoch = epoch
   }
 
   #judgeMissing(

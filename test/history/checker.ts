@@ -47,6 +47,8 @@ interface ConsumerAccount {
   /** First effect of each owner in each partition, by `OWNER EPOCH STREAM PARTITION`. */
   readonly actors: Map<string, Range>
   readonly claimed: Set<string>
+  /** By stream and partition. */
+  readonly claims: Map<string, Holder[]>
   readonly crashed: Set<string>
 }
 
@@ -104,7 +106,8 @@ export class Checker {
         const consumer = this.#consumer(name)
         const account = this.#account(consumer, name, channel)
         const report = this.#reporter(name, channel)
-        account.judge(channel.sent, this.#complete, this.#ended, consumer.crashed, report)
+        const between = crashedBetween(consumer, channel)
+        account.judge(channel.sent, this.#complete, this.#ended, consumer.crashed, between, report)
         for (const [count, records] of Object.entries(account.counts())) counts[count]! += records
       }
     }
@@ -135,10 +138,14 @@ export class Checker {
     epoch,
     partitions,
   }: Actor & { partitions: Readonly<Record<string, readonly number[]>> }): void {
-    const { claimed } = this.#consumer(name)
+    const { claimed, claims } = this.#consumer(name)
     for (const [stream, list] of Object.entries(partitions)) {
       this.#reads(name, stream)
-      for (const partition of list) claimed.add(`${owner} ${epoch} ${stream} ${partition}`)
+      for (const partition of list) {
+        claimed.add(`${owner} ${epoch} ${stream} ${partition}`)
+        const place = `${stream} ${partition}`
+        claims.set(place, [...(claims.get(place) ?? []), { owner, epoch }])
+      }
     }
   }
 
@@ -188,6 +195,7 @@ export class Checker {
         holders: new Map(),
         actors: new Map(),
         claimed: new Set(),
+        claims: new Map(),
         crashed: new Set(),
       }
       this.#consumers.set(name, consumer)
@@ -229,6 +237,13 @@ export class Checker {
     this.#examples.set(kind, examples + 1)
     this.#findings.push({ kind, consumer, stream, partition, producer, from, count: to - from, why })
   }
+}
+
+/** Whether an owner that has crashed had claimed the partition between two epochs. */
+function crashedBetween({ claims, crashed }: ConsumerAccount, { stream, partition }: Channel) {
+  const list = claims.get(`${stream} ${partition}`) ?? []
+  return (epochBefore: number, now: number): boolean =>
+    list.some(({ owner, epoch }) => epoch > epochBefore && epoch < now && crashed.has(owner))
 }
 
 /** Judges a whole history. */

@@ -9,7 +9,7 @@ export const bugs = {
   'gives-twice': 'the giver answers a later ask as it answered the first',
   'takes-unasked': 'the taker claims without asking',
   'no-fence': 'an owner raises no fence before it claims',
-  'forgets-state': 'the state does not go with the share',
+  'forgets-changes': 'what has changed since the preparation does not go with the share',
   'hasty-overseer': 'a share is promised to a second taker while the first is asking',
 } as const
 

@@ -9,12 +9,12 @@ import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
 import { type SimClient, SimNet } from '../../infra/bus/sim-net.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import type { MoveAnswer, MoveAsk } from '../../runner/handover/moves.ts'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { HistoryEvent, Range } from '../history/event.ts'
 import { Intervals } from '../history/intervals.ts'
 import type { Bug } from './bugs.ts'
 import { ModelInstance, type ShareState } from './instance.ts'
-import type { MoveAnswer, MoveAsk } from './moves.ts'
 import { Overseer } from './overseer.ts'
 
 const shares = [0, 1, 2]
@@ -234,11 +234,11 @@ export class ModelCluster {
     if (!task.lost) this.#gone(task)
   }
 
-  #ask(client: SimClient, task: string, ask: MoveAsk): Promise<MoveAnswer> {
+  #ask(client: SimClient, task: string, ask: MoveAsk): Promise<MoveAnswer<ShareState>> {
     const inbox = `inbox.${this.#inboxes++}`
-    const { promise, resolve, reject } = Promise.withResolvers<MoveAnswer>()
+    const { promise, resolve, reject } = Promise.withResolvers<MoveAnswer<ShareState>>()
     const stop = client.subscribe(inbox, (bytes) =>
-      resolve(JSON.parse(new TextDecoder().decode(bytes)) as MoveAnswer),
+      resolve(JSON.parse(new TextDecoder().decode(bytes)) as MoveAnswer<ShareState>),
     )
     const cancel = this.#clock.after(askTimeoutMs, () => reject(new Error('timeout')))
     client.publish(`move.${task}`, encode({ inbox, ask }))

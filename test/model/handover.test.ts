@@ -108,7 +108,11 @@ test('shares move with nothing lost, twice, out of order or by an owner whose ti
       const [{ events }, verdict] = await historyOf(actions)
       assert.ok(verdict.sound, verdictText(verdict, events))
     }),
-    { numRuns: histories },
+    {
+      numRuns: histories,
+      interruptAfterTimeLimit: 3_000_000,
+      endOnFailure: process.env['NOSHRINK'] !== undefined,
+    },
   )
   t.diagnostic(JSON.stringify(seen))
   assert.ok(seen.moves > histories / 2, 'shares have moved')

@@ -5,20 +5,20 @@
  * An output is five words: producer's index, number, number before (-1 for none), this instance, epoch of the share.
  * @module
  */
-import type { Heritage, Wire } from '../../infra/bus/index.ts'
+import type { Wire } from '../../infra/bus/index.ts'
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
-import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/messages.ts'
+import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from '../../runner/handover/moves.ts'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { Bug } from './bugs.ts'
-import { type Awaited, Giver, type Giving, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
 
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800
 const heldBytesMax = 4096
 
 /** By producer: the number last processed. */
-export type ShareState = ReadonlyMap<number, number>
+export type ShareState = readonly (readonly [number, number])[]
 
 export interface ModelAssignment {
   /** Epochs of the shares that are its own, or were. */
@@ -37,7 +37,7 @@ export interface ModelInstanceOptions {
   readonly epoch: number
   readonly output: StreamDescriptor
   readonly checkpoints: Map<number, ShareState>
-  readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer>
+  readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<ShareState>>
   readonly onSuperseded: () => void
   readonly onClaim: (share: number, epoch: number) => void
   readonly bugs: ReadonlySet<Bug>
@@ -47,11 +47,12 @@ export class ModelInstance {
   readonly consumer: Consumer
   readonly producer: Producer
   readonly #options: ModelInstanceOptions
-  readonly #giver: Giver
-  readonly #taker: Taker
+  readonly #giver: Giver<ShareState>
+  readonly #taker: Taker<ShareState>
   readonly #epochs = new Map<number, number>()
   readonly #state = new Map<number, Map<number, number>>()
-  readonly #answers = new Map<number, MoveAnswer>()
+  readonly #answers = new Map<number, MoveAnswer<ShareState>>()
+  readonly #returning = new Set<number>()
   #hand: TakenFrame[] = []
 
   constructor(options: ModelInstanceOptions) {
@@ -71,15 +72,18 @@ export class ModelInstance {
       onSuperseded: options.onSuperseded,
     })
     this.#giver = new Giver({
+      clock,
       owns: (share) => this.#epochs.has(share),
+      prepare: async (share) =>
+        void this.#options.checkpoints.set(share, [...(this.#state.get(share) ?? [])]),
       give: (share) => this.#give(share),
-      onGave: () => undefined,
+      keep: () => undefined,
     })
     this.#taker = new Taker({
-      function: 'f',
       clock,
       ask,
-      take: ({ share, epoch }, left) => this.#own(share, epoch, left),
+      preload: () => Promise.resolve(),
+      take: ({ share, epoch }, given) => this.#own(share, epoch, given),
       onTook: () => undefined,
     })
   }
@@ -93,7 +97,7 @@ export class ModelInstance {
     return this.#epochs
   }
 
-  async answer(ask: MoveAsk): Promise<MoveAnswer> {
+  async answer(ask: MoveAsk): Promise<MoveAnswer<ShareState>> {
     const before = this.#options.bugs.has('gives-twice') ? this.#answers.get(ask.share) : undefined
     const answer = before ?? (await this.#giver.answer(ask))
     if (answer.ok) this.#answers.set(ask.share, answer)
@@ -105,12 +109,21 @@ export class ModelInstance {
     if (!bugs.has('no-fence'))
       for (const [slot, epoch] of fences)
         if (slot !== index) this.producer.fence(originOf('n', 'f', slot), epoch)
-    this.#giver.want(giving)
+    this.#giver.want(giving, new Set(shares.keys()))
     const missing = awaited.filter(({ share }) => !this.#epochs.has(share))
     this.#taker.want(bugs.has('takes-unasked') ? [] : missing)
     if (bugs.has('takes-unasked')) for (const { share, epoch } of missing) this.#own(share, epoch)
     for (const [share, epoch] of shares)
-      if (!this.#epochs.has(share) && !giving.some((g) => g.share === share)) this.#own(share, epoch)
+      if (!this.#epochs.has(share) && !giving.some((g) => g.share === share))
+        void this.#ownAgain(share, epoch)
+  }
+
+  async #ownAgain(share: number, epoch: number): Promise<void> {
+    if (this.#returning.has(share)) return
+    this.#returning.add(share)
+    const state = await this.#giver.takeBack(share)
+    this.#returning.delete(share)
+    this.#own(share, epoch, state && { left: undefined, state })
   }
 
   /** Takes what is queued, and processes and passes on up to `most` records of what is in hand. */
@@ -136,28 +149,29 @@ export class ModelInstance {
     if (this.producer.heldBytes === 0) this.consumer.acknowledge()
   }
 
-  #own(share: number, epoch: number, left?: Heritage): void {
+  #own(share: number, epoch: number, given?: Given<ShareState>): void {
+    if (this.#epochs.has(share)) return
     const { checkpoints, bugs, onClaim } = this.#options
-    const restored = bugs.has('forgets-state') ? undefined : checkpoints.get(share)
-    this.#state.set(share, new Map(restored))
+    const state = bugs.has('forgets-changes') ? undefined : given?.state
+    this.#state.set(share, new Map(state ?? checkpoints.get(share)))
     this.#epochs.set(share, epoch)
     onClaim(share, epoch)
-    this.consumer.own('s', [share], epoch, left)
+    this.consumer.own('s', [share], epoch, given?.left)
   }
 
-  async #give(share: number): Promise<Heritage> {
+  async #give(share: number): Promise<Given<ShareState>> {
     const { consumer, producer } = this
-    const { bugs, checkpoints } = this.#options
+    const { bugs } = this.#options
     const ahead = bugs.has('gives-ahead') ? this.#hand.filter((frame) => frame.partition === share) : []
     consumer.suspend('s', [share])
     if (!bugs.has('keeps-its-hand')) this.#hand = this.#hand.filter((frame) => frame.partition !== share)
     if (!bugs.has('gives-unaccepted')) await producer.accepted()
     for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
     const left = consumer.release('s', [share])
-    checkpoints.set(share, new Map(this.#state.get(share)))
+    const state = [...(this.#state.get(share) ?? [])]
     this.#state.delete(share)
     this.#epochs.delete(share)
-    return left
+    return { left, state }
   }
 
   #output(share: number, input: Uint8Array): { key: Uint8Array; value: Uint8Array; timeMs: number } {

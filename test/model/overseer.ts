@@ -98,7 +98,7 @@ export class Overseer {
     return {
       shares,
       awaited: promised.flatMap(([share, p]) =>
-        p.task === task ? [{ share, epoch: p.epoch, from: p.from }] : [],
+        p.task === task ? [{ share, epoch: p.epoch, task: p.from, instance: p.from }] : [],
       ),
       giving,
       fences: this.#fences,

@@ -7,14 +7,13 @@ import { Platform } from './platform.ts'
 /** Partitions to be handed over at least; a thousand in the long mode. */
 const handovers = Number(process.env['CONCORD_HANDOVERS'] ?? 50)
 
-test(`${handovers} partitions are handed over under load: nothing lost, nothing twice, in order (I5)`, {
+test(`${handovers} partitions are handed over under load: nothing lost, nothing twice, in order, with their state and timers (I5)`, {
   timeout: 400_000 + handovers * 2_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'moves'
-  const chances = { throwsPerMillion: 0, timersPerMillion: 0, asyncPerMillion: 0 }
-  // Its state goes with the instance that it lies in: what it knows of the record before is not asked for.
-  await platform.deploy(name, functionOf({ name, ...chances, keepsState: false }))
+  const chances = { throwsPerMillion: 0, timersPerMillion: 1000, asyncPerMillion: 0 }
+  await platform.deploy(name, functionOf({ name, ...chances }))
   const records = Number.POSITIVE_INFINITY
   const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: 10_000 })
   let moved = 0
@@ -31,6 +30,8 @@ test(`${handovers} partitions are handed over under load: nothing lost, nothing 
   t.diagnostic(`${sent} records, ${gapsMs.length} moves seen, gap ms: median ${at(0.5)}, p99 ${at(0.99)}`)
   assert.ok(verdict.sound, text)
   assert.equal(unaccounted, 0)
+  assert.ok(sunk.timersSet > 0)
+  assert.equal(sunk.timersFired, sunk.timersSet, 'timers went along')
   assert.equal(verdict.counts['output'], sent)
   assert.ok(gapsMs.length >= handovers / 2, 'outputs of moved partitions came from another instance')
 })

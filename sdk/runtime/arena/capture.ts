@@ -157,6 +157,30 @@ export function isDirty(slabs: Slabs): boolean {
   return new PagedSlabs(slabs).slabs.some(({ marks }) => marks.includes(age))
 }
 
+/**
+ * Of an arena that nobody writes to, and of which no capture is under way: the pages that the next cut would have, and their
+ * bytes one behind the other.
+ * @returns Undefined if they are more than `most`.
+ */
+export function dirtyPages(
+  slabs: Slabs,
+  most: number,
+): { readonly pages: Uint32Array; readonly bytes: Uint8Array } | undefined {
+  const age = ageOf(slabs)
+  const found: Uint8Array[] = []
+  const pages: number[] = []
+  for (const slab of age === undefined ? [] : new PagedSlabs(slabs).slabs) {
+    for (let page = slab.marks.indexOf(age!); page >= 0; page = slab.marks.indexOf(age!, page + 1)) {
+      if (pages.length === most) return undefined
+      pages.push(slab.base + page)
+      found.push(slab.page(page))
+    }
+  }
+  const bytes = new Uint8Array(pages.length * pageBytes)
+  for (const [index, page] of found.entries()) bytes.set(page, index * pageBytes)
+  return { pages: Uint32Array.from(pages), bytes }
+}
+
 function pagedOf(arena: CapturedArena): PagedSlabs {
   arena.paged ??= new PagedSlabs(arena.slabs)
   return arena.paged

@@ -1,7 +1,7 @@
 /** The door of the room: state outside the heap. */
 export { Arena, type ArenaOptions } from './arena.ts'
 export type { ArenaTimer } from './arena-timers.ts'
-export { Capture, hasArena, isDirty, markAllDirty, markDirty } from './capture.ts'
+export { Capture, dirtyPages, hasArena, isDirty, markAllDirty, markDirty } from './capture.ts'
 export { faultsOf } from './check.ts'
 export { type Part, partKind } from './entry.ts'
 export { type ArenaErrorCode, arenaErrors } from './errors.ts'

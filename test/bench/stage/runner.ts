@@ -95,7 +95,7 @@ function assignmentOf(
   const shareOf = (index: number, partitions: number): number[] =>
     Array.from({ length: partitions }, (_, p) => p).filter((p) => p % instances === index)
   return {
-    schema: 2,
+    schema: 3,
     taskId,
     generation: 1,
     packed: packed !== undefined,

@@ -1,0 +1,98 @@
+/**
+ * SlotReader: reads checkpoints of a slot into slabs; a newer one on top of what was read of the one before.
+ *
+ *   R1. After `read` the slabs are as the checkpoint has them, but for marks and journals, which `finishRestore` sets.
+ *   R2. A `read` that throws leaves nothing behind that a later one would go on from.
+ * Design: docs/design/0008-checkpoints.md
+ * @module
+ */
+import {
+  type Checkpoint,
+  type CheckpointStore,
+  type LoadedSegment,
+  loadCheckpoint,
+  SegmentBook,
+} from '../../infra/checkpoints/index.ts'
+import { PagedSlabs, restorePages, type Slabs, slabBytesDefault } from '../../sdk/runtime/index.ts'
+
+interface ReadSegment {
+  readonly segment: LoadedSegment
+  readonly pages: readonly Uint32Array[]
+}
+
+export class SlotReader {
+  readonly #store: CheckpointStore
+  readonly #slot: string
+  #slabs: SharedArrayBuffer[] = []
+  #read: ReadSegment[] = []
+
+  constructor(store: CheckpointStore, slot: string) {
+    this.#store = store
+    this.#slot = slot
+  }
+
+  get slabs(): readonly SharedArrayBuffer[] {
+    return this.#slabs
+  }
+
+  /** @throws {CodedError} ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_STORE, ERR_STATE_FORMAT */
+  async read(checkpoint: Checkpoint): Promise<void> {
+    const before = this.#goesOn(checkpoint) ? this.#read : []
+    if (before.length === 0) this.#slabs = []
+    this.#read = []
+    this.grow(checkpoint.slabs)
+    const known = new Set(before.map(({ segment }) => keyOf(segment.info)))
+    const segments = checkpoint.segments.filter((info) => !known.has(keyOf(info)))
+    const paged = new PagedSlabs(slabsOf(this.#slabs))
+    const homes = segments.map((): Uint32Array[] => [])
+    const added = await loadCheckpoint(
+      this.#store,
+      this.#slot,
+      { ...checkpoint, segments },
+      (segment, pages, bytes) => {
+        homes[segment]!.push(pages)
+        restorePages(paged, pages, bytes)
+      },
+    )
+    const all = [...before, ...added.map((segment, index) => ({ segment, pages: homes[index]! }))]
+    const named = new Set(checkpoint.segments.map(keyOf))
+    this.#read = all.filter(({ segment }) => named.has(keyOf(segment.info)))
+  }
+
+  /** Adds slabs, as the arena has got since. */
+  grow(sizes: readonly number[]): void {
+    for (let index = this.#slabs.length; index < sizes.length; index++)
+      this.#slabs.push(new SharedArrayBuffer(sizes[index]!))
+  }
+
+  /** Which segment has what, and those of which nothing is needed. */
+  book(): { readonly book: SegmentBook; readonly dead: LoadedSegment[] } {
+    const book = new SegmentBook()
+    const dead = this.#read.flatMap(({ segment, pages }) => book.add(segment, pages))
+    return { book, dead }
+  }
+
+  /** Whether a checkpoint has all that was read, or has written it anew, and more only behind it. */
+  #goesOn({ segments, slabs }: Checkpoint): boolean {
+    const known = new Set(this.#read.map(({ segment }) => keyOf(segment.info)))
+    const firstNew = segments.findIndex((info) => !known.has(keyOf(info)))
+    const isBehind = firstNew < 0 || segments.slice(firstNew).every((info) => !known.has(keyOf(info)))
+    return isBehind && this.#slabs.every(({ byteLength }, index) => byteLength === slabs[index])
+  }
+}
+
+/** A list of slabs as an arena has them. */
+export function slabsOf(list: readonly SharedArrayBuffer[]): Slabs {
+  return {
+    slabBytes: slabBytesDefault,
+    limitBytes: Number.POSITIVE_INFINITY,
+    heldBytes: list.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    count: list.length,
+    get: (index) => list[index]!,
+    grow: () => false,
+  }
+}
+
+export function keyOf({ epoch, number }: { readonly epoch: number; readonly number: number }): string {
+  return `${epoch}-${number}`
+}

@@ -1,0 +1,249 @@
+/**
+ * Moves: the two sides of a handover of shares between two instances of a function (docs/design/0011-handover.md).
+ *
+ *   taker   awaits ──ask──► owns          giver   owns ──first ask──► prepares ──ready ask──► gives ──► gave
+ *
+ *  M1. A share is given once, to the taker and epoch that the assignment names; who asks again gets the same answer.
+ *  M2. A taker owns a share only with the giver's answer, or when its assignment says that there is no giver any more.
+ * @module
+ */
+import type { Heritage } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { Awaited, Giving } from '../../infra/control/messages.ts'
+
+export interface MoveAsk {
+  readonly schema: 1
+  /** The giver. */
+  readonly instance: string
+  readonly share: number
+  /** The taker's, of the assignment that promised the share. */
+  readonly epoch: number
+  /** It has read what was prepared. */
+  readonly ready: boolean
+}
+
+/** What the giver leaves; `state` is whatever goes with the share. */
+export interface Given<State> {
+  /** Undefined: it had given it already, to one that is gone; how far that one came is not known here. */
+  readonly left: Heritage | undefined
+  readonly state: State
+}
+
+export type MoveAnswer<State> =
+  | ({ readonly ok: true } & Given<State>)
+  /**
+   * NOT_YET: ask again. PREPARED: read what is stored, and ask again. GONE: it never was here, and the asker is the only
+   * one to whom it is promised.
+   */
+  | { readonly ok: false; readonly code: MoveRefusal }
+export type MoveRefusal = 'ERR_MOVE_NOT_YET' | 'ERR_MOVE_PREPARED' | 'ERR_MOVE_GONE'
+
+const askAgainMs = 20
+/** How long an ask is held: the taker must learn soon that an answer was lost. */
+const answerWaitMs = 500
+/** So often what has changed since the last preparation may be too much for an answer; then it is stored in the gap. */
+const roundsMax = 4
+
+export interface GiverOptions<State> {
+  readonly clock: Clock
+  readonly owns: (share: number) => boolean
+  /** Stores what there is of the share, while it is at work. */
+  readonly prepare: (share: number) => Promise<void>
+  /** Stops the share and says where. @returns Undefined: too much has changed since it was prepared; not if it is `last`. */
+  readonly give: (share: number, last: boolean) => Promise<Given<State> | undefined>
+  /** A share that was prepared is not given after all. */
+  readonly keep: (share: number) => void
+}
+
+interface Move<State> {
+  readonly epoch: number
+  prepared: Promise<void> | undefined
+  isPrepared: boolean
+  rounds: number
+  given: Promise<Given<State> | undefined> | undefined
+  gave: boolean
+}
+
+export class Giver<State> {
+  readonly #options: GiverOptions<State>
+  #wanted: readonly Giving[] = []
+  readonly #moves = new Map<number, Move<State>>()
+
+  constructor(options: GiverOptions<State>) {
+    this.#options = options
+  }
+
+  /**
+   * What a new assignment wants to be given; what it does not name is forgotten, unless it is being given, or is to come back.
+   * @param own Shares that the assignment leaves or gives to this instance.
+   */
+  want(giving: readonly Giving[], own: ReadonlySet<number> = new Set()): void {
+    this.#wanted = giving
+    for (const [share, move] of this.#moves) {
+      if (giving.some((wanted) => wanted.share === share && (move.gave || wanted.epoch === move.epoch)))
+        continue
+      if (move.given !== undefined && (!move.gave || own.has(share))) continue
+      this.#moves.delete(share)
+      if (!move.gave) this.#options.keep(share)
+    }
+  }
+
+  /** A share that was given is ours again: what went with it, in case nobody has taken it. */
+  async takeBack(share: number): Promise<State | undefined> {
+    const move = this.#moves.get(share)
+    if (move?.given === undefined) return undefined
+    const given = await move.given.catch(() => undefined)
+    if (this.#moves.get(share) === move) this.#moves.delete(share)
+    return given?.state
+  }
+
+  /** Those that are being given: they are nobody's. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#moves.values()].map(({ given }) => given))
+  }
+
+  async answer({ share, epoch, ready }: MoveAsk): Promise<MoveAnswer<State>> {
+    if (!this.#isWanted(share, epoch)) return refused('ERR_MOVE_NOT_YET')
+    const before = this.#moves.get(share)
+    if (before !== undefined && before.epoch !== epoch) {
+      // It may be on its way to a taker that has ended: what that one did with it is not known here.
+      const given = await before.given?.catch(() => undefined)
+      if (this.#moves.get(share) !== before) return refused('ERR_MOVE_NOT_YET')
+      this.#moves.delete(share)
+      if (given === undefined) return await this.answer({ schema: 1, instance: '', share, epoch, ready })
+      const again = { left: undefined, state: given.state }
+      this.#moves.set(share, { ...before, epoch, given: Promise.resolve(again) })
+      return { ok: true, ...again }
+    }
+    if (before === undefined && !this.#options.owns(share)) return refused('ERR_MOVE_GONE')
+    const move = before ?? this.#begin(share, epoch)
+    return await this.#inTime(
+      move.gave || (ready && move.isPrepared) ? this.#give(share, move) : this.#prepare(share, move),
+    )
+  }
+
+  #isWanted(share: number, epoch: number): boolean {
+    return this.#wanted.some((giving) => giving.share === share && giving.epoch === epoch)
+  }
+
+  #begin(share: number, epoch: number): Move<State> {
+    const fresh = { prepared: undefined, isPrepared: false, rounds: 0, given: undefined, gave: false }
+    const move: Move<State> = { epoch, ...fresh }
+    this.#moves.set(share, move)
+    return move
+  }
+
+  async #prepare(share: number, move: Move<State>): Promise<MoveAnswer<State>> {
+    move.prepared ??= this.#options.prepare(share).then(() => {
+      move.isPrepared = true
+    })
+    await move.prepared
+    return refused('ERR_MOVE_PREPARED')
+  }
+
+  async #give(share: number, move: Move<State>): Promise<MoveAnswer<State>> {
+    move.given ??= this.#options.give(share, move.rounds >= roundsMax)
+    const given = await move.given
+    if (given !== undefined) {
+      move.gave = true
+      return { ok: true, ...given }
+    }
+    if (move.isPrepared) {
+      move.rounds += 1
+      move.isPrepared = false
+      move.prepared = move.given = undefined
+    }
+    return await this.#prepare(share, move)
+  }
+
+  #inTime(answer: Promise<MoveAnswer<State>>): Promise<MoveAnswer<State>> {
+    const { promise: late, resolve } = Promise.withResolvers<MoveAnswer<State>>()
+    const cancel = this.#options.clock.after(answerWaitMs, () => resolve(refused('ERR_MOVE_NOT_YET')))
+    const failed = (): MoveAnswer<State> => refused('ERR_MOVE_NOT_YET') // it is ending: its end will be seen
+    return Promise.race([answer.catch(failed), late]).finally(cancel)
+  }
+}
+
+export interface TakerOptions<State> {
+  readonly clock: Clock
+  /** Sends an ask to a task. @throws if no answer comes. */
+  readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<State>>
+  /** Reads what the giver has stored. */
+  readonly preload: (share: number) => Promise<void>
+  /** Owns the share from now on, with what its giver left if that is known. */
+  readonly take: (awaited: Awaited, given: Given<State> | undefined) => Promise<void> | void
+  /** Called when a share has been taken. */
+  readonly onTook: () => void
+}
+
+export class Taker<State> {
+  readonly #options: TakerOptions<State>
+  readonly #awaited = new Map<number, Awaited>()
+  /** Being taken: its giver is done with it. */
+  readonly #taking = new Map<number, Promise<void>>()
+
+  constructor(options: TakerOptions<State>) {
+    this.#options = options
+  }
+
+  /** What a new assignment promises; what it does not name any more is not asked for any more. */
+  want(awaited: readonly Awaited[]): void {
+    for (const share of [...this.#awaited.keys()])
+      if (!awaited.some((wanted) => wanted.share === share)) this.#awaited.delete(share)
+    for (const wanted of awaited) {
+      const before = this.#awaited.get(wanted.share)
+      if (before?.epoch === wanted.epoch && before.task === wanted.task) continue
+      this.#awaited.set(wanted.share, wanted)
+      void this.#ask(wanted)
+    }
+  }
+
+  /** Shares that were promised and not taken yet. */
+  get awaited(): number[] {
+    return [...new Set([...this.#awaited.keys(), ...this.#taking.keys()])]
+  }
+
+  /** Resolves when what its giver has given is taken, or could not be. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#taking.values())
+  }
+
+  async #ask(wanted: Awaited): Promise<void> {
+    const { clock, ask, preload } = this.#options
+    const { share, epoch, task, instance } = wanted
+    const isWanted = (): boolean => this.#awaited.get(share) === wanted
+    let ready = false
+    while (isWanted()) {
+      const answer = await ask(task, { schema: 1, instance, share, epoch, ready }).catch(() =>
+        refused('ERR_MOVE_NOT_YET'),
+      )
+      if (!isWanted()) return
+      if (answer.ok || answer.code === 'ERR_MOVE_GONE')
+        return this.#take(wanted, answer.ok ? answer : undefined)
+      if (answer.code === 'ERR_MOVE_PREPARED') {
+        ready = await preload(share).then(
+          () => true,
+          () => false,
+        )
+        if (ready) continue
+      }
+      await new Promise<void>((resolve) => void clock.after(askAgainMs, resolve))
+    }
+  }
+
+  async #take(wanted: Awaited, given: Given<State> | undefined): Promise<void> {
+    const { share } = wanted
+    const { take, onTook } = this.#options
+    const taking = Promise.resolve(take(wanted, given)).finally(() => {
+      if (this.#awaited.get(share) === wanted) this.#awaited.delete(share)
+      this.#taking.delete(share)
+    })
+    this.#taking.set(share, taking)
+    await taking
+    onTook()
+  }
+}
+
+function refused(code: MoveRefusal): { readonly ok: false; readonly code: MoveRefusal } {
+  return { ok: false, code }
+}

@@ -1,0 +1,237 @@
+/**
+ * ShareMover: which partitions an instance has, and how they come and go while it works.
+ *
+ * Owns the instance's two sides of handovers. Invariants:
+ *  SM1. What it has changes between two batches only.
+ *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
+ *  SM3. The state of a share that comes is there before it is claimed.
+ * Design: docs/design/0011-handover.md
+ * @module
+ */
+import { type Consumer, type Heritage, originOf, type Producer } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { StateKeeper } from '../checkpoint/state-keeper.ts'
+import type { Instance } from '../isolate/index.ts'
+import { lacking, type PartitionsByStream, partitionsOf, without, withPartitions } from '../partitions.ts'
+import type { MovedState } from './message.ts'
+import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
+
+/** How long outputs may take to be accepted where partitions go that nobody asked for. */
+const outputsWaitMs = 4_000
+
+export interface ShareMoverOptions {
+  readonly namespace: string
+  readonly clock: Clock
+  readonly consumer: Consumer
+  readonly producer: Producer
+  /** The one at work. */
+  readonly isolate: () => Instance
+  readonly keeper: StateKeeper | undefined
+  readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
+  /** Runs something between two batches. @throws if there is none any more */
+  readonly between: <T>(run: () => Promise<T>) => Promise<T>
+  /** Forgets what is in hand of these partitions; between two batches. */
+  readonly drop: (partitions: PartitionsByStream) => void
+  /** Between two batches: nothing stays set aside. */
+  readonly endAside: () => Promise<void>
+  /** Waits for the answers to dead letters. */
+  readonly lettersSafe: (deadline: AbortSignal) => Promise<boolean>
+  readonly stopping: AbortSignal
+  readonly onMoved: () => void
+  /** It cannot go on. */
+  readonly onTrouble: (error: unknown) => void
+}
+
+export class ShareMover {
+  readonly #options: ShareMoverOptions
+  readonly #giver: Giver<MovedState>
+  readonly #taker: Taker<MovedState>
+  #assignment: FunctionAssignment
+  #instance: InstanceAssignment
+  #owned: InstanceAssignment['partitions']
+  #awaited: readonly Awaited[] = []
+  readonly #giveUp = new AbortController()
+
+  constructor(options: ShareMoverOptions, assignment: FunctionAssignment, instance: InstanceAssignment) {
+    this.#options = options
+    this.#assignment = assignment
+    this.#instance = instance
+    this.#owned = instance.partitions
+    const { clock, keeper, ask, stopping } = options
+    this.#giver = new Giver({
+      clock,
+      owns: (share) => lacking(this.#partitionsOf(share), this.#owned).size === 0,
+      prepare: async (share) => await keeper?.prepare(share),
+      give: (share, last) => this.#give(share, last),
+      keep: (share) => keeper?.keep(share),
+    })
+    this.#taker = new Taker({
+      clock,
+      ask,
+      preload: async (share) => await keeper?.preload(share),
+      take: (awaited, given) => this.#take(awaited, given).catch((error) => this.#failed(error)),
+      onTook: options.onMoved,
+    })
+    stopping.addEventListener('abort', () => this.#taker.want([]), { once: true })
+  }
+
+  /** The instance with the partitions that it has. */
+  get instance(): InstanceAssignment {
+    return { ...this.#instance, partitions: this.#owned }
+  }
+
+  /** Shares promised and not taken yet. */
+  get awaited(): readonly number[] {
+    return this.#taker.awaited
+  }
+
+  /** Claims what it begins with. */
+  start(): void {
+    this.#fence()
+    for (const [stream, partitions] of Object.entries(this.#owned))
+      this.#options.consumer.own(stream, partitions)
+    this.#want()
+  }
+
+  async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
+    this.#assignment = assignment
+    this.#instance = instance
+    this.#fence()
+    this.#want()
+    const { gone, come } = this.#difference()
+    if (gone.size + come.size === 0) return
+    await this.#giver.settled() // one of them may be on its way, and be ours again
+    const released = await this.#options.between(() => this.#change())
+    await released
+  }
+
+  answer(ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
+    return this.#giver.answer(ask)
+  }
+
+  /** At a stop: shares that are being given go to who asked for them; those that cannot in time are left with the others. */
+  async settled(deadline: AbortSignal): Promise<void> {
+    const giveUp = (): void => this.#giveUp.abort()
+    deadline.addEventListener('abort', giveUp, { once: true })
+    await this.#giver.settled()
+    deadline.removeEventListener('abort', giveUp)
+  }
+
+  #fence(): void {
+    const { producer, namespace } = this.#options
+    for (const { index, epoch } of this.#instance.fences ?? [])
+      producer.fence(originOf(namespace, this.#assignment.function, index), epoch)
+  }
+
+  #want(): void {
+    const { giving = [], awaited = [], partitions } = this.#instance
+    const { consumer, keeper } = this.#options
+    this.#giver.want(giving, new Set(Object.values(partitions).flat()))
+    for (const { share } of this.#awaited) {
+      if (awaited.some((other) => other.share === share)) continue
+      keeper?.forget(share)
+      const idle = lacking(lacking(this.#partitionsOf(share), this.#owned), partitions)
+      for (const [stream, list] of idle) consumer.release(stream, list)
+    }
+    this.#awaited = awaited
+    const missing = awaited.filter(({ share }) => lacking(this.#partitionsOf(share), this.#owned).size > 0)
+    for (const { share } of missing)
+      for (const [stream, list] of this.#partitionsOf(share)) consumer.await(stream, list)
+    this.#taker.want(missing)
+  }
+
+  /** What it has and is not to keep until it is asked for, and what it lacks and is to have at once. */
+  #difference(): { readonly gone: PartitionsByStream; readonly come: PartitionsByStream } {
+    const { partitions, giving = [] } = this.#instance
+    const kept = giving.reduce((all, { share }) => withPartitions(all, this.#partitionsOf(share)), partitions)
+    return { gone: lacking(this.#owned, kept), come: lacking(partitions, this.#owned) }
+  }
+
+  /** Between two batches: gives up what nobody asks for, and takes what nobody has. */
+  async #change(): Promise<Promise<void>> {
+    const { consumer, keeper, isolate, drop, endAside } = this.#options
+    const { gone, come } = this.#difference()
+    for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
+    drop(gone)
+    if (gone.size > 0) {
+      await endAside()
+      await keeper?.handOver(consumer)
+    }
+    this.#owned = without(this.#owned, gone)
+    isolate().keepPartitions(numbersOf(this.#owned))
+    this.#owned = withPartitions(this.#owned, come)
+    for (const share of new Set([...come.values()].flat())) {
+      const back = await this.#giver.takeBack(share)
+      if (back !== undefined) await keeper?.receive(this.instance, share, back)
+    }
+    await keeper?.take(this.instance)
+    for (const [stream, partitions] of come) consumer.own(stream, partitions, this.#instance.epoch)
+    return this.#release(gone)
+  }
+
+  /** Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
+  async #release(gone: PartitionsByStream): Promise<void> {
+    if (gone.size === 0) return
+    const { consumer, producer, lettersSafe, stopping } = this.#options
+    const deadline = AbortSignal.any([stopping, AbortSignal.timeout(outputsWaitMs)])
+    await producer.accepted(deadline).catch(() => undefined)
+    await lettersSafe(stopping)
+    if (stopping.aborted) return // all is left
+    for (const [stream, partitions] of gone) consumer.release(stream, partitions)
+  }
+
+  async #give(share: number, last: boolean): Promise<Given<MovedState> | undefined> {
+    const { consumer, producer, keeper, isolate, drop, endAside, between, lettersSafe } = this.#options
+    const partitions = this.#partitionsOf(share)
+    const image = await between(async (): Promise<MovedState | 'tooMuch'> => {
+      if (keeper !== undefined && !last && keeper.image(share, consumer) === undefined) return 'tooMuch'
+      for (const [stream, list] of partitions) consumer.suspend(stream, list)
+      drop(partitions)
+      await endAside()
+      if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
+      const whole = keeper?.image(share, consumer) ?? (await keeper?.wholeImage(share, consumer))
+      this.#owned = without(this.#owned, partitions)
+      isolate().keepPartitions(numbersOf(this.#owned).filter((partition) => partition !== share))
+      return whole
+    })
+    if (image === 'tooMuch') return undefined
+    const { signal } = this.#giveUp
+    await producer.accepted(signal)
+    await lettersSafe(signal)
+    signal.throwIfAborted()
+    const all = [...partitions].map(([stream, list]) => consumer.release(stream, list))
+    keeper?.letGo(share)
+    const left: Heritage = {
+      since: Math.max(0, ...all.map(({ since }) => since)),
+      channels: all.flatMap(({ channels }) => channels),
+    }
+    this.#options.onMoved()
+    return { left, state: image }
+  }
+
+  async #take({ share, epoch }: Awaited, given: Given<MovedState> | undefined): Promise<void> {
+    const { consumer, keeper, isolate, between } = this.#options
+    await between(async () => {
+      const missing = lacking(this.#partitionsOf(share), this.#owned)
+      if (missing.size === 0) return
+      isolate().keepPartitions(numbersOf(this.#owned).filter((partition) => partition !== share))
+      this.#owned = withPartitions(this.#owned, missing)
+      if (given?.state !== undefined) await keeper?.receive(this.instance, share, given.state)
+      else await keeper?.take(this.instance)
+      for (const [stream, list] of missing) consumer.own(stream, list, epoch, given?.left)
+    })
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#options.stopping.aborted) this.#options.onTrouble(error)
+  }
+
+  #partitionsOf(share: number): PartitionsByStream {
+    return partitionsOf(this.#assignment, share)
+  }
+}
+
+function numbersOf(partitions: InstanceAssignment['partitions']): number[] {
+  return [...new Set(Object.values(partitions).flat())]
+}
