@@ -23,6 +23,7 @@ import { deployRoutes } from './routes/deploy.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { streamRoutes } from './routes/streams.ts'
+import { tapRoutes } from './routes/tap.ts'
 
 export function makeApp(parts: GatewayParts, token: string): App {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
@@ -56,6 +57,7 @@ export function makeApp(parts: GatewayParts, token: string): App {
   healthRoutes(app, parts)
   deployRoutes(app, parts)
   functionRoutes(app, parts)
+  tapRoutes(app, parts)
   streamRoutes(app, parts)
   deadLetterRoutes(app, parts)
   const document = openApiDocument(app)

@@ -19,6 +19,8 @@ export const gatewayErrors = {
   ERR_FUNCTION_UNKNOWN: 'caller',
   /** There is no instance of that id. */
   ERR_INSTANCE_UNKNOWN: 'caller',
+  /** An instance has no tap to show at this moment. */
+  ERR_TAP: 'transient',
   /** There is no stream of that name: make it, or deploy a function that names it. */
   ERR_STREAM_UNKNOWN: 'caller',
   /** There is no dead letter of that id, or no more. */

@@ -31,6 +31,8 @@ export interface ControlOptions {
   readonly onStop: (reason: string) => void
   /** What another runner asks for; undefined: the instance is not at work here. */
   readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
+  /** Answers with the tap of an instance, or with nothing. */
+  readonly onTap: (instance: string) => Uint8Array | undefined
 }
 
 export class Control {
@@ -51,6 +53,11 @@ export class Control {
     nc.subscribe(subjects.moveSubject(namespace, taskId), {
       callback: (error, message) => {
         if (error === null) void this.#onAsk(message)
+      },
+    })
+    nc.subscribe(subjects.tapSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) message.respond(options.onTap(message.string()) ?? new Uint8Array(0))
       },
     })
     this.#cancel = clock.after(0, () => this.beat())

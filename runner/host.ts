@@ -23,6 +23,7 @@ import type {
 } from '../infra/control/messages.ts'
 import { SpillStore } from '../infra/spill/index.ts'
 import type { LogLine } from '../sdk/api.ts'
+import { tapBytesOf } from '../sdk/manifest.ts'
 import { MetricSums } from '../sdk/user-metrics.ts'
 import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
@@ -31,10 +32,12 @@ import { Departed, neverRan } from './departed.ts'
 import { crash, type Ending, endingOf, startFailure } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
-import { Instance, StateStore } from './isolate/index.ts'
+import { Instance, type InstanceOptions, StateStore } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
-import { Sources } from './sources.ts'
+import { renew } from './renewal.ts'
+import { type Source, Sources } from './sources.ts'
+import { keepTap, packTap, tapOf } from './tap-file.ts'
 import { Worker } from './worker.ts'
 
 /** Longest wait for the first assignment. */
@@ -89,6 +92,10 @@ export class Host {
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
       onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
+      onTap: (id) => {
+        const worker = this.#workers.get(id)
+        return worker && packTap(tapOf(worker.running, id, clock.nowMs()))
+      },
     })
     const print = (id: string, message: string): void => {
       const instance = this.#assignment?.instances.find((one) => one.id === id)
@@ -191,7 +198,7 @@ export class Host {
   /** Restores the state, makes the isolate, and the worker if it is still wanted then. */
   async #start(fn: FunctionAssignment, instance: InstanceAssignment, isWanted: () => boolean): Promise<void> {
     const { wire, environment, clock } = this.#options
-    const { id, index } = instance
+    const { id } = instance
     let worker: Worker | undefined
     const metrics = new MetricSums()
     const state = new StateStore(fn.manifest.limits.stateMib * 2 ** 20)
@@ -205,19 +212,7 @@ export class Host {
     ])
     const restored = (await checkpointer?.own(instance, state.commitWord)) ?? new Map()
     for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
-    const isolate = await Instance.create({
-      function: fn.function,
-      version: fn.version,
-      instance: index,
-      manifest: fn.manifest,
-      ...source,
-      outputs: outputsOf(fn),
-      seed: randomBytes(32),
-      nowMs: clock.nowMs(),
-      ...{ state, metrics },
-      memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
-      log: (level, message) => this.#log(fn.function, id, level, message),
-    })
+    const isolate = await Instance.create({ ...this.#isolateOf(fn, instance, source), state, metrics })
     const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, clock)
     const newest = await this.#newest(instance, isWanted, keeper)
     if (this.#assignment === undefined || newest === undefined) {
@@ -237,6 +232,12 @@ export class Host {
       warn: (message) => this.#log(fn.function, id, 'warn', message),
       ask: (task, ask) => this.#control.ask(task, ask),
       onMoved: () => this.#control.changed(),
+      onHeapFull: (heapBytes) => {
+        const log = (level: LogLine['level'], message: string) => this.#log(fn.function, id, level, message)
+        const make = async (of: FunctionAssignment) =>
+          Instance.create({ ...this.#isolateOf(of, newest, await this.#sources.get(of)), metrics })
+        void renew({ worker: worker!, heapBytes, make, log })
+      },
       onEnd: (ending) => this.#instanceEnded(newest, ending),
       onFailure: (_id, action, error) => {
         this.#failures.take(id, action, error)
@@ -245,6 +246,27 @@ export class Host {
     })
     this.#workers.set(id, worker)
     worker.start()
+  }
+
+  #isolateOf(
+    fn: FunctionAssignment,
+    { id, index }: Pick<InstanceAssignment, 'id' | 'index'>,
+    source: Source,
+  ): InstanceOptions {
+    const { environment, clock } = this.#options
+    return {
+      function: fn.function,
+      version: fn.version,
+      instance: index,
+      manifest: fn.manifest,
+      ...source,
+      outputs: outputsOf(fn),
+      seed: randomBytes(32),
+      nowMs: clock.nowMs(),
+      tapBytes: tapBytesOf(fn.manifest),
+      memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
+      log: (level, message) => this.#log(fn.function, id, level, message),
+    }
   }
 
   /** What is assigned by the time that an instance is there, with its state (H3); undefined: it is not wanted any more. */
@@ -265,6 +287,7 @@ export class Host {
   /** Those of a packed runner go on where the isolate itself was sound to its end; else nothing is certain any more. */
   #instanceEnded(instance: InstanceAssignment, ending: Ending): void {
     const { id } = instance
+    this.#tellLastInputs(id, ending)
     if (this.#assignment?.packed !== true || !isOwnFailure(ending) || this.#state === 'draining')
       return void this.#end({ ...ending, instance: id })
     const version = this.#assignment.functions[instance.function]?.version ?? 0
@@ -273,6 +296,18 @@ export class Host {
     this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
     this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
     this.#changed()
+  }
+
+  /** Of one that failed by its own fault. */
+  #tellLastInputs(id: string, { reason }: Ending): void {
+    const worker = this.#workers.get(id)
+    if (worker === undefined || !isOfTheFunction(reason)) return
+    const file = tapOf(worker.running, id, this.#options.clock.nowMs())
+    try {
+      for (const line of keepTap(file)) this.#log(file.function, id, 'error', line)
+    } catch (error) {
+      this.#log(file.function, id, 'warn', `what it was last given could not be kept: ${String(error)}`)
+    }
   }
 
   #changed(): void {
@@ -351,4 +386,8 @@ function functionOf(
 /** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
 function isOwnFailure({ reason }: Ending): boolean {
   return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
+}
+
+function isOfTheFunction(reason: Ending['reason']): boolean {
+  return ['functionFailed', 'recordBroke', 'deadline', 'memory'].includes(reason)
 }

@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly onEnd: (ending: Ending) => void
   /** What the function counts and observes. */
   readonly metrics: MetricSums
+  /** Called when the isolate's heap stays near its limit. */
+  readonly onHeapFull: (heapBytes: number) => void
   /** Called with a line for the function's log. */
   readonly warn: (message: string) => void
   /** Where dead letters go. */

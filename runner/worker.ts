@@ -19,7 +19,6 @@ import { Apart } from './apart.ts'
 import { SetAside } from './aside.ts'
 import { BetweenBatches } from './between-batches.ts'
 import type { Running } from './change-over.ts'
-import { CpuBudget } from './cpu-budget.ts'
 import { type Ending, endingOf, startFailure, supersededBy } from './ending.ts'
 import { type Failed, locate } from './failed.ts'
 import type { MovedState } from './handover/message.ts'
@@ -32,6 +31,7 @@ import { Reactions } from './reactions.ts'
 import { Sampler } from './rehearsal.ts'
 import { Succession } from './succession.ts'
 import type { TrialRules, Verdict } from './trial.ts'
+import { Usage } from './usage.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
@@ -53,7 +53,7 @@ export class Worker {
   #hand: TakenFrame[] = []
   readonly #aside: SetAside
   readonly #apart: Apart
-  readonly #cpu: CpuBudget
+  readonly #usage: Usage
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -109,11 +109,7 @@ export class Worker {
       stopping: this.#stopping.signal,
       assignment: () => this.#assignment,
     })
-    this.#cpu = new CpuBudget({
-      clock,
-      msPerSecond: () => this.#assignment.manifest.limits.cpuMsPerSecond,
-      warn: options.warn,
-    })
+    this.#usage = new Usage(options, () => this.#assignment.manifest.limits)
     this.#apart = new Apart({
       ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
       stopping: this.#stopping.signal,
@@ -242,7 +238,7 @@ export class Worker {
       ...this.#counts,
       errors: this.#reactions.errors,
       setAside: this.#aside.size,
-      throttledMs: this.#cpu.throttledMs,
+      throttledMs: this.#usage.cpu.throttledMs,
       metrics: this.#options.metrics.reports(),
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
@@ -276,10 +272,10 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
-      this.#cpu.spend(this.#isolate, batch.at(-1))
+      this.#usage.look(this.#isolate, batch.at(-1), !this.#succession.onTrial)
       const failed = locate(batch, result.failures)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
-      this.#aside.hold(failed, this.#nowMs)
+      this.#aside.hold(failed, this.#options.clock.monotonicMs())
       const finished = batch
       running = undefined
       if (result.pending && result.fatal === undefined) {
@@ -306,10 +302,6 @@ export class Worker {
     }
   }
 
-  get #nowMs(): number {
-    return this.#options.clock.monotonicMs()
-  }
-
   #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
     const input = batch.map(({ stream, partition, bytes, header, skip, finished, tried, last }) => ({
       stream,
@@ -334,7 +326,7 @@ export class Worker {
     if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.#succession.onTrial) return false
     if (
       !this.#hasRoom ||
-      !this.#cpu.isReady ||
+      !this.#usage.cpu.isReady ||
       this.#consumer.hasTried ||
       this.#aside.full ||
       this.#apart.isDue
@@ -365,7 +357,7 @@ export class Worker {
     while (!this.#stopping.signal.aborted && !this.#hasOtherWork) {
       const room = this.#hasRoom
       const input = this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
-      if (room && this.#cpu.isReady && (this.#apart.isDue || (input && !this.#aside.full))) return
+      if (room && this.#usage.cpu.isReady && (this.#apart.isDue || (input && !this.#aside.full))) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
       if (room) this.#planTimer()
@@ -382,9 +374,12 @@ export class Worker {
   #planTimer(): void {
     const { clock } = this.#options
     const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
-    const nextMs = this.#cpu.isReady
-      ? Math.min(this.#aside.full ? Number.POSITIVE_INFINITY : timerMs, this.#aside.nextDueMs - this.#nowMs)
-      : this.#cpu.readyMs - this.#nowMs
+    const nextMs = this.#usage.cpu.isReady
+      ? Math.min(
+          this.#aside.full ? Number.POSITIVE_INFINITY : timerMs,
+          this.#aside.nextDueMs - this.#options.clock.monotonicMs(),
+        )
+      : this.#usage.cpu.readyMs - this.#options.clock.monotonicMs()
     this.#cancelTimer = undefined
     if (nextMs === Number.POSITIVE_INFINITY) return
     const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs))

@@ -3,6 +3,7 @@
  *
  *   dist/sdk.js, testkit.js, client.js   what authors and operators import as `concord`, `concord/testkit`, `concord/client`
  *   dist/cli.mjs                         the command line; sdk/cli/bin.mjs runs it
+ *   dist/runtime.js                      what runs in an isolate, as a script; `concord fn replay` runs it again
  *   dist/types/                          declarations of the first three
  *
  *  B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the new.
@@ -40,7 +41,7 @@ const cli = 'sdk/cli/main.ts'
 /** Bundles the sources into dist/; ≈ 100 ms. @throws esbuild's error if a source does not compile. */
 export async function buildCode() {
   const startedAt = new Date()
-  const outputs = (await Promise.all([bundleLibraries(), bundleCli()])).flat()
+  const outputs = (await Promise.all([bundleLibraries(), bundleRuntime(), bundleCli()])).flat()
   mkdirSync(join(dist, 'chunks'), { recursive: true })
   const last = join(dist, 'cli.mjs')
   for (const { path, contents } of outputs.filter(({ path }) => path !== last)) replaceFile(path, contents)
@@ -69,6 +70,25 @@ async function bundleLibraries() {
   const { build } = await import('esbuild')
   const { outputFiles } = await build({ ...common, entryPoints: libraries, chunkNames: 'chunks/[hash]' })
   return outputFiles
+}
+
+async function bundleRuntime() {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [join(root, 'sdk/runtime/isolate-main.ts')],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    globalName: 'runtime',
+    platform: 'neutral',
+    target: 'es2024',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    logLevel: 'silent',
+  })
+  const contents = `'use strict';${outputFiles[0].text};runtime\n`
+  return [{ path: join(dist, 'runtime.js'), contents }]
 }
 
 async function bundleCli() {

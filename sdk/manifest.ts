@@ -120,6 +120,16 @@ export const manifestSchema = z.strictObject({
   /** Where it may run, and how important it is. */
   placement: placementSchema.optional(),
   limits: limitsSchema.prefault({}),
+  /** Recent inputs of an instance, kept to be run again; false: none. */
+  tap: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        /** Memory for them, in KiB. */
+        kib: z.int().min(16).max(1024).default(512),
+      }),
+    ])
+    .prefault({}),
   restarts: restartsSchema,
   checkpoint: checkpointSchema.prefault({}),
   env: z.record(z.string(), z.string()).default({}),
@@ -135,6 +145,11 @@ export type ManifestInput = z.input<typeof manifestSchema>
 export function instancesPerRunnerOf({ instancesPerRunner, pack }: Manifest): number | undefined {
   if (pack !== undefined) return instancesPerRunner ?? instancesPerPackedRunnerDefault
   return instancesPerRunner === 1 ? undefined : instancesPerRunner
+}
+
+/** Memory for recent inputs of an instance. */
+export function tapBytesOf({ tap }: Manifest): number {
+  return tap === false ? 0 : tap.kib * 1024
 }
 
 /** Partitions of a stream that nobody has configured. */

@@ -58,6 +58,11 @@ export function moveSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.move.${taskId}`
 }
 
+/** Asks a runner for the tap of one of its instances; the answer is empty if it has none. */
+export function tapSubject(namespace: string, taskId: string): string {
+  return `concord.${namespace}.c.tap.${taskId}`
+}
+
 /** Log lines of a function, captured by the JetStream stream of logs. */
 export function logSubject(namespace: string, functionName: string): string {
   return `concord.${namespace}.c.log.${functionName}`

@@ -31,6 +31,7 @@ const claims = 'concord.*.c.claim.>'
 const heartbeats = 'concord.*.c.hb.>'
 const tasks = 'concord.*.c.task.>'
 const moves = 'concord.*.c.move.>'
+const taps = 'concord.*.c.tap.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
@@ -48,6 +49,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       rawOut,
       redriven,
       spills,
+      taps,
       '$JS.API.>',
       '$JS.ACK.>',
       '$JS.FC.>',
@@ -83,7 +85,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.DIRECT.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
-    subscribe: [...channelEnds, tasks, moves],
+    subscribe: [...channelEnds, tasks, moves, taps],
     respond: true,
     asks: true,
   },

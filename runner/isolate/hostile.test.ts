@@ -101,7 +101,8 @@ test('no patched built-in ever sees shared memory, an object of isolated-vm or a
     ctx.setState(record.key, record.value)
     ctx.setState('text', text)
     ctx.setJson('json', { a: [1] })
-    watch([ctx.getState(record.key), ctx.getJson('json'), record.copy()])
+    watch([ctx.getState(record.key), ctx.getJson('json'), record.copy(), ctx.metrics])
+    ctx.metrics.count('seen'); ctx.metrics.observe('length', text.length)
     ctx.setTimer(text, ctx.nowMs() - 1)
     ctx.setTimer('later ' + text, ctx.nowMs() + 1)
     ctx.deleteTimer('later ' + text, ctx.nowMs() + 1)
@@ -236,6 +237,11 @@ for (const [name, body] of Object.entries({
   state: `for (let i = 0; ; i++) ctx.setState('k' + i, new Uint8Array(1000))`,
   console: `for (;;) console.log('x'.repeat(10_000))`,
   'what cannot be interrupted': `Array(2 ** 32 - 1).fill(0)`,
+  'numbers of a million digits': `for (let n = 3n; ; n *= n) String(n)`,
+  'formatters, which lie beside the heap': `const a = []; for (;;) a.push(new Intl.DateTimeFormat('de', { month: 'long' }))`,
+  'literals in eval': `for (const a = []; ; ) a.push(eval('[' + '{},'.repeat(1e6) + ']'))`,
+  'nested JSON': `for (const a = []; ; ) a.push(JSON.parse('['.repeat(1e5) + ']'.repeat(1e5)))`,
+  'views that are copied': `const a = []; for (;;) a.push(new Float64Array(1e5).map(Math.random))`,
   outputs: `for (;;) { try { ctx.produceRecord('out', 'k', 'x'.repeat(100_000)) } catch {} }`,
 })) {
   test(`a bomb of ${name} is ended, and what came before it is kept`, async () => {
@@ -288,6 +294,7 @@ async function runApart(program: string): Promise<Record<string, unknown>> {
 
 for (const [name, body] of Object.entries({
   'a loop': 'for (;;);',
+  'recursion that is caught': 'const f = () => { try { f() } finally { f() } }; f()',
   'a regular expression that backtracks': `/^(a+)+$/.test('a'.repeat(40) + 'b')`,
   'a flood of microtasks': `const next = () => Promise.resolve().then(next); return next()`,
   'a loop behind an await': `return (async () => { await null; for (;;); })()`,

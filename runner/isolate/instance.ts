@@ -19,6 +19,7 @@ import {
   type OutcomeReport,
   phase,
 } from '../../sdk/runtime/index.ts'
+import type { TapFile } from '../../sdk/tap.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
 import { recordAt } from './at-hand.ts'
 import { bootConfigOf } from './boot-config.ts'
@@ -32,6 +33,7 @@ import { outputTable } from './output-table.ts'
 import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
+import { type Tap, tapOf } from './tap.ts'
 import type {
   BatchResult,
   InputFrame,
@@ -69,6 +71,8 @@ export class Instance {
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
   #readTo = 0
+  readonly #tap: Tap | undefined
+  #batches = 0
   #heapBytes = 0
   #closing: Promise<boolean> | undefined
   #onTrial: boolean
@@ -104,6 +108,7 @@ export class Instance {
       guest: this.#guest,
       give: (call) => this.#give(call),
     })
+    this.#tap = tapOf(options, this.#inputs, this.#regions, () => this.#held.store)
     this.#waiting = new Waiting({
       ...{ clock: this.#clock, regions: this.#regions, guest: this.#guest, asyncMs: limits.asyncMs },
       late: (why) =>
@@ -126,11 +131,8 @@ export class Instance {
   static async create(options: InstanceOptions): Promise<Instance> {
     const instance = new Instance(options)
     try {
-      await instance.#guest.boot(
-        bootConfigOf(options, instance.#inputs),
-        options.seed,
-        instance.#held.store.all(),
-      )
+      const boot = bootConfigOf(options, instance.#inputs)
+      await instance.#guest.boot(boot, options.seed, instance.#held.store.all())
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
       return instance
@@ -163,7 +165,8 @@ export class Instance {
       frames.map(({ stream, ...frame }) => ({ stream: this.#inputs.indexOf(stream), ...frame })),
     )
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
-    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, lines && JSON.stringify(lines)])
+    const waiting = lines && JSON.stringify(lines)
+    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, ++this.#batches])
   }
 
   /** Waits until a pending batch got on, and answers what that brought. */
@@ -299,7 +302,12 @@ export class Instance {
     return whole // what is lost is nobody's last checkpoint
   }
 
-  /** CPU time since its making. */
+  /** What it was last given (tap.ts), and what it runs. */
+  tapped(): Required<Pick<TapFile, 'chapters' | 'bundle'>> {
+    return { chapters: this.#tap?.read() ?? [], bundle: this.#options.bundle }
+  }
+
+  /** Its CPU time since its making. */
   get cpuSeconds(): number {
     return this.#guest.cpuSeconds()
   }
@@ -350,6 +358,7 @@ export class Instance {
     this.#outputsWanted = undefined
     const table = outputTable(this.#options.manifest, outputs)
     await this.#turn('setOutputs', [JSON.stringify(table)])
+    this.#tap?.rewire(table)
     this.#reader = new OutcomeReader(table, takeMemory)
   }
 
@@ -384,6 +393,7 @@ export class Instance {
     limitMs = this.#options.manifest.limits.callbackMs,
   ): Promise<BatchResult> {
     const limits = callLimits(this.#limits, limitMs)
+    this.#tap?.call(entry, args)
     try {
       await this.#guest.call(entry, args, limits)
     } catch (error) {
@@ -409,8 +419,10 @@ export class Instance {
   #result(fatal?: Fatal): BatchResult {
     const recordAtHand = this.#phase === phase.records
     let outcome = emptyOutcome()
+    const from = this.#readTo
     try {
       const read = this.#readOutcome()
+      this.#tap?.result(read, () => this.#regions.copyOutcome(from, this.#readTo), fatal)
       if (!this.#isMuted) this.#metrics.take(read.metrics)
       outcome = read
     } catch (error) {

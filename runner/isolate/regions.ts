@@ -32,6 +32,11 @@ export class Regions {
   readonly control = new SharedArrayBuffer(controlBytes)
   readonly #inputWords = new Int32Array(this.input, 0, inputBytes / 4)
   readonly #inputBytes = new Uint8Array(this.input, 0, inputBytes)
+  /** What a call is given. */
+  get inputView(): Uint8Array {
+    return this.#inputBytes
+  }
+
   readonly #inputBuffer = Buffer.from(this.input, 0, inputBytes)
   readonly #outcomeBytes: Uint8Array
   readonly #words = new Int32Array(this.control)

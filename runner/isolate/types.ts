@@ -45,6 +45,8 @@ export interface InstanceOptions {
   readonly clock?: Clock
   /** Takes what the function counts and observes; default: nobody looks at it. */
   readonly metrics?: MetricSums
+  /** Bytes of recent inputs to keep (tap.ts); default: none. */
+  readonly tapBytes?: number
   /** The process's, if it has a bound. */
   readonly memory?: ResidentMemory
   /** What an instance before this one left, or a checkpoint; default: none. Its own until `ended`. */

@@ -22,6 +22,7 @@ import type {
   Why,
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
+import { parseTap, type TapFile } from '../tap.ts'
 import type { ClientErrorCode } from './errors.ts'
 import { errnoOf, type Request, requestJson, requestStream, type Server } from './http.ts'
 import { jsonLinesOf } from './lines.ts'
@@ -124,6 +125,13 @@ export class ConcordClient {
 
   inspect(name: string, { signal }: Abortable = {}): Promise<FunctionDetail> {
     return this.#json({ what: `Cannot inspect function '${name}'`, path: functionPath(name), signal })
+  }
+
+  /** What an instance was last given, as text of the form that sdk/tap.ts reads. */
+  async tap(instance: string): Promise<TapFile> {
+    const path = `/v1/instances/${encodeURIComponent(instance)}/tap`
+    const answer = await this.#json<unknown>({ what: `Cannot read the tap of '${instance}'`, path })
+    return parseTap(JSON.stringify(answer))
   }
 
   /** Why its instances are where they are, or not at work. */

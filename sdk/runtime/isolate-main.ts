@@ -54,6 +54,8 @@ export interface BootConfig {
 
 let config: BootConfig
 let seam: Seam
+/** Each batch has a stream of its own, so that it can be run again by itself (I6). */
+let chacha: ChaCha
 let engine: Engine | undefined
 let board: Board
 let writer: OutcomeWriter
@@ -78,7 +80,7 @@ export function boot(
   inputRegion = inputMemory
   input = inputOf(new ArrayBuffer(0))
   reports = new ReportBudget()
-  const chacha = new ChaCha(new Uint8Array(seed))
+  chacha = new ChaCha(new Uint8Array(seed))
   const ring = new ConsoleRing(inputMemory, inputBytes, board)
   seam = {
     function: config.function,
@@ -156,8 +158,10 @@ export function run(
   nowMs: number,
   text: string | undefined,
   lines: string | undefined,
+  batch: number,
 ): number {
   return guarded(() => {
+    chacha.begin(batch)
     makeRoom(input, bytes, inputBytes)
     copyBytes(input.bytes, new Bytes(inputRegion, 0, bytes), 0)
     engine!.run({ frames, nowMs, text, lines })

@@ -15,6 +15,7 @@ import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
 import { whyText } from '../why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
 import { addScale } from './scale.ts'
+import { addTap } from './tap.ts'
 
 interface FnDeployOptions extends DeployCommandOptions {
   readonly name?: string
@@ -60,6 +61,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .talksToServer()
     .action(why)
   addScale(fn)
+  addTap(fn, installation)
   fn.command('rm')
     .description('Remove a function: drain its instances, then forget it.')
     .argument('<name>', 'the function')

@@ -18,6 +18,15 @@ export class ChaCha {
     this.#state = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, ...words, counter, ...nonce)
   }
 
+  /** Begins another stream of numbers, which the seed and its own number determine. */
+  begin(stream: number): void {
+    const state = this.#state
+    state[12] = state[13] = 0
+    state[14] = stream
+    state[15] = Math.floor(stream / 2 ** 32)
+    this.#used = 64
+  }
+
   fill(target: Uint8Array): void {
     for (let i = 0; i < target.length; i++) {
       if (this.#used === 64) this.#next()

@@ -1,0 +1,49 @@
+/** The tap: what an instance was last given. */
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { createRoute, z } from '@hono/zod-openapi'
+import { subjects } from '../../infra/bus/index.ts'
+import { refuse } from '../errors.ts'
+import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import type { GatewayParts } from '../parts.ts'
+
+const answerMs = 5_000
+const unpackedBytesMax = 64 * 1024 * 1024
+
+const tap = createRoute({
+  method: 'get',
+  path: '/v1/instances/{id}/tap',
+  summary: 'What an instance was last given: records, times, chance and state, to be run again',
+  security,
+  request: {
+    params: z.object({ id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX') }),
+  },
+  responses: {
+    200: jsonAnswer(z.looseObject({ schema: z.literal(1) }), 'a tap (docs/design/0019-tap.md)'),
+    default: problemAnswer,
+  },
+})
+
+export function tapRoutes(app: App, { catalog, nc, namespace }: GatewayParts): void {
+  app.openapi(tap, async (c) => {
+    const { id } = c.req.valid('param')
+    const seats = [...catalog.current.functions.values()].flatMap(({ status }) => status?.instances ?? [])
+    const taskId = seats.find((instance) => instance.id === id)?.taskId
+    if (taskId === undefined) {
+      const why = `there is none of that id at work. \`concord fn inspect NAME\` shows a function's.`
+      throw refuse('ERR_INSTANCE_UNKNOWN', `Cannot read the tap of instance '${id}': ${why}`)
+    }
+    const packed = await nc
+      .request(subjects.tapSubject(namespace, taskId), id, { timeout: answerMs })
+      .then(({ data }) => data)
+      .catch(() => {
+        throw refuse('ERR_TAP', `Cannot read the tap of instance '${id}': its runner does not answer`)
+      })
+    if (packed.length === 0) {
+      const why = 'it is not running, has no tap ("tap": false), or has one too large for a message'
+      throw refuse('ERR_TAP', `Cannot read the tap of instance '${id}': ${why}`)
+    }
+    const text = await promisify(gunzip)(packed, { maxOutputLength: unpackedBytesMax })
+    return c.body(text.toString('utf8'), 200, { 'content-type': 'application/json' }) as never
+  })
+}

@@ -1,0 +1,168 @@
+/**
+ * Tap: copies of what an isolate was last given, in bounded memory, so that it can be run again (sdk/replay).
+ *
+ *   TP1. At most `bytesMax` are held: two chapters, each half of it.
+ *   TP2. A chapter is whole: every call since its beginning is in it, in order; what cannot be had ends it.
+ *   TP3. A chapter that was filled quickly is followed by a pause: copying costs no more than so much a second.
+ * Design: docs/design/0019-tap.md
+ * @module
+ */
+import { systemClock } from '../../infra/clock.ts'
+import { effectsCrc } from '../../sdk/replay/index.ts'
+import type { BootConfig, Outcome } from '../../sdk/runtime/index.ts'
+import type { TapChapter, TapEntry, TapState } from '../../sdk/tap.ts'
+import { bootConfigOf } from './boot-config.ts'
+import type { StateStore } from './state-store.ts'
+import type { InstanceOptions } from './types.ts'
+
+/** From the beginning of one chapter to that of the next, at least. */
+const chapterMsMin = 50
+
+export interface TapOptions {
+  readonly bytesMax: number
+  readonly boot: BootConfig
+  readonly seed: Uint8Array
+  readonly nowMs: () => number
+}
+
+/** What a call is given. */
+export interface TapSource {
+  /** The input region, whole. */
+  readonly input: Uint8Array
+  /** At rest before a call. */
+  readonly state: () => Pick<StateStore, 'all' | 'heldBytes'>
+}
+
+/** None where none is wanted. @param inputs The input streams, as a batch's table counts them. */
+export function tapOf(
+  options: InstanceOptions,
+  inputs: readonly string[],
+  { inputView: input }: { readonly inputView: Uint8Array },
+  state: TapSource['state'],
+): Tap | undefined {
+  const { tapBytes = 0, seed, clock = systemClock } = options
+  if (tapBytes === 0) return undefined
+  const boot = bootConfigOf(options, inputs)
+  return new Tap({ bytesMax: tapBytes, seed, boot, nowMs: () => clock.monotonicMs() }, { input, state })
+}
+
+interface Chapter {
+  readonly beganMs: number
+  readonly fromStart: boolean
+  readonly boot: BootConfig
+  readonly state: TapState
+  readonly entries: TapEntry[]
+  bytes: number
+}
+
+const entryBytes = 100
+
+export class Tap {
+  readonly #options: TapOptions
+  readonly #source: TapSource
+  readonly #chapterBytes: number
+  #boot: BootConfig
+  #chapters: Chapter[] = []
+  /** The one that is written to; none while it pauses. */
+  #open: Chapter | undefined
+  #last: { -readonly [K in keyof TapEntry]: TapEntry[K] } | undefined
+
+  constructor(options: TapOptions, source: TapSource) {
+    this.#options = options
+    this.#source = source
+    this.#boot = options.boot
+    this.#chapterBytes = options.bytesMax / 2
+    this.#begin(true, ...this.#image())
+  }
+
+  /** Before a call of the runtime. */
+  call(entry: string, args: readonly unknown[]): void {
+    this.#last = undefined
+    if (entry === 'run') this.#run(args as unknown as RunArguments)
+    else if (entry === 'wake') this.#add({ kind: 'wake', nowMs: args[0] as number }, 0)
+    else if (entry !== 'lifecycle') this.#end()
+  }
+
+  /** After it. @param log What it published. @param fatal Why it did not come back. */
+  result(
+    { records, timers, reports }: Outcome,
+    log: () => Uint8Array<ArrayBuffer>,
+    fatal: Error | undefined,
+  ): void {
+    const entry = this.#last
+    if (entry === undefined) return
+    this.#last = undefined
+    if (fatal !== undefined) return
+    const ended = reports.some(({ reaction }) => reaction === 'fail')
+    entry.done = { records, timers, crc: effectsCrc(log()), ...(ended ? { ended } : {}) }
+  }
+
+  /** The output streams are other ones now. */
+  rewire(outputs: BootConfig['outputs']): void {
+    this.#boot = { ...this.#boot, outputs }
+    this.#end()
+  }
+
+  /** The chapters so far, the older first. */
+  read(): TapChapter[] {
+    const filled = this.#chapters.filter(({ entries }) => entries.length > 0)
+    return filled.map(({ fromStart, boot, state, entries }) => ({
+      fromStart,
+      boot,
+      seed: Buffer.from(this.#options.seed).toString('base64'),
+      state,
+      entries: [...entries],
+    }))
+  }
+
+  #run([frames, bytes, nowMs, text, lines, batch]: RunArguments): void {
+    if (this.#open === undefined || this.#open.bytes + bytes > this.#chapterBytes) {
+      this.#end()
+      const began = this.#chapters.at(-1)?.beganMs ?? Number.NEGATIVE_INFINITY
+      if (this.#options.nowMs() - began < chapterMsMin || bytes > this.#chapterBytes) return
+      this.#begin(false, ...this.#image())
+    }
+    const input = new Uint8Array(this.#source.input.subarray(0, bytes))
+    this.#add({ kind: 'run', nowMs, batch, frames, input, asText: text !== undefined, lines }, bytes)
+  }
+
+  #add(entry: TapEntry, bytes: number): void {
+    const chapter = this.#open
+    if (chapter === undefined) return
+    if (chapter.bytes + bytes + entryBytes > this.#chapterBytes) return this.#end()
+    chapter.bytes += bytes + entryBytes
+    chapter.entries.push(entry)
+    this.#last = entry
+  }
+
+  /** A copy of the state, if there is room for it. @returns It, and its bytes. */
+  #image(): [TapState, number] {
+    const state = this.#source.state()
+    const { heldBytes } = state
+    if (heldBytes === 0) return [{ kind: 'empty' }, 0]
+    if (heldBytes > this.#chapterBytes / 2) return [{ kind: 'tooLarge', bytes: heldBytes }, 0]
+    const copies = state
+      .all()
+      .map(({ partition, slab }) => ({ partition, bytes: new Uint8Array(new Uint8Array(slab)) }))
+    return [{ kind: 'image', slabs: copies }, heldBytes]
+  }
+
+  #begin(fromStart: boolean, state: TapState, bytes: number): void {
+    const beganMs = fromStart ? Number.NEGATIVE_INFINITY : this.#options.nowMs()
+    this.#open = { beganMs, fromStart, boot: this.#boot, state, entries: [], bytes }
+    this.#chapters = [...this.#chapters, this.#open].slice(-2)
+  }
+
+  #end(): void {
+    this.#open = undefined
+  }
+}
+
+type RunArguments = readonly [
+  frames: number,
+  bytes: number,
+  nowMs: number,
+  text: string | undefined,
+  lines: string | undefined,
+  batch: number,
+]

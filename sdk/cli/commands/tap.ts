@@ -1,0 +1,138 @@
+/**
+ * concord fn tap NAME, concord fn replay FILE: what an instance was last given, and what comes of it when it is run again.
+ * @module
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { CodedError } from '../../errors.ts'
+import { replay, runtimeText } from '../../replay/index.ts'
+import { parseTap, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
+import { bundleProject } from '../bundle.ts'
+import type { CliCommand, Installation, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { wholeNumber } from '../numbers.ts'
+import { openProject } from '../project.ts'
+import { note, print, printJson, table } from '../terminal.ts'
+
+interface TapOptions extends ServerOptions {
+  readonly instance: number
+  readonly tail: number
+  readonly output?: string
+}
+
+interface ReplayOptions {
+  readonly source?: string
+  readonly json?: boolean
+}
+
+export function addTap(fn: CliCommand, installation: Installation): void {
+  fn.command('tap')
+    .description('Show what an instance was last given, and keep it to be run again.')
+    .argument('<name>', 'the function')
+    .option('--instance <n>', 'which of its instances', wholeNumber(0), 0)
+    .option('--tail <n>', 'how many records', wholeNumber(0), 20)
+    .option('-o, --output <file>', 'write the tap into a file, for `concord fn replay`')
+    .printsData('the tap')
+    .talksToServer()
+    .example('concord fn tap score', 'concord fn tap score -o score.tap.json')
+    .action(tap)
+  fn.command('replay')
+    .description(
+      'Run a tap again on this machine, with the code that it holds or with your own, and compare.',
+    )
+    .argument('<file>', 'a tap: of `concord fn tap -o`, or of a failed instance')
+    .option('--source <path>', 'your source, or a folder with concord.jsonc, in place of the code in the tap')
+    .printsData()
+    .example('concord fn replay score.tap.json', 'concord fn replay score.tap.json --source score.ts')
+    .action((file: string, options: ReplayOptions) => replayFile(installation, file, options))
+}
+
+async function tap(name: string, options: TapOptions): Promise<void> {
+  const file = await connect(options).tap(`${name}-${options.instance}`)
+  if (options.output !== undefined) {
+    await writeFile(options.output, tapText(file))
+    note(`Written to ${options.output}`)
+  }
+  if (options.json) return await printJson(JSON.parse(tapText(file)))
+  const records = recordsOf(file)
+  if (records.length === 0) return await print(`${name}-${options.instance} was given no records yet.`)
+  const rows = records
+    .slice(-options.tail)
+    .map((record) => [
+      new Date(record.nowMs).toISOString(),
+      `${record.stream}/${record.partition}`,
+      `#${record.sequence}`,
+      text(record.key),
+      text(record.value),
+    ])
+  await print(table([['TIME', 'STREAM', 'RECORD', 'KEY', 'VALUE'], ...rows]))
+}
+
+function recordsOf({ chapters }: TapFile): (TapRecord & { readonly nowMs: number })[] {
+  return chapters.flatMap(({ entries, boot }) =>
+    entries.flatMap((entry) => {
+      const given = tapRecords(entry, boot.inputs)
+      const records =
+        entry.done === undefined || entry.done.ended ? given : given.slice(0, entry.done.records)
+      return records.map((record) => ({ ...record, nowMs: entry.nowMs }))
+    }),
+  )
+}
+
+async function replayFile(
+  installation: Installation,
+  path: string,
+  { source, json }: ReplayOptions,
+): Promise<void> {
+  const file = await readTap(path)
+  const bundle =
+    source === undefined ? file.bundle : (await bundleProject(installation, await openProject(source))).code
+  if (bundle === undefined)
+    throw new CodedError<CliErrorCode>(
+      'ERR_TAP_FILE',
+      `Cannot replay ${path}: it holds no code; name it with --source`,
+    )
+  const { transform } = await import('esbuild')
+  const { code } = await transform(bundle, {
+    format: 'iife',
+    globalName: 'concordFunction',
+    target: 'es2024',
+  })
+  const options = { runtime: runtimeText(), definition: `${code};concordFunction.default` }
+  const answers = []
+  for (const [index, chapter] of file.chapters.entries()) {
+    const { calls, same } = await replay(chapter, options)
+    const outputs = calls.flatMap((call) => call.outputs)
+    const errors = calls.flatMap((call) => call.errors)
+    const records = calls.reduce((sum, call) => sum + call.records, 0)
+    const state =
+      chapter.state.kind === 'tooLarge'
+        ? `without its state (${chapter.state.bytes} bytes)`
+        : 'with its state'
+    answers.push({ same, state: chapter.state.kind, records, outputs: outputs.length, errors })
+    if (json) continue
+    for (const { stream, partition, key, value } of outputs)
+      await print(`${stream}/${partition} ${text(key)} ${text(value)}`)
+    for (const call of calls) for (const line of call.console) note(line)
+    for (const error of errors) note(error)
+    const verdict = same ? 'the same as then' : 'not the same as then'
+    note(
+      `Chapter ${index + 1}, ${state}: ${records} records, ${outputs.length} outputs, ${errors.length} errors: ${verdict}`,
+    )
+  }
+  if (json) await printJson({ same: answers.every(({ same }) => same), chapters: answers })
+}
+
+async function readTap(path: string): Promise<TapFile> {
+  try {
+    return parseTap(await readFile(path, 'utf8'))
+  } catch (cause) {
+    throw new CodedError<CliErrorCode>('ERR_TAP_FILE', `Cannot read ${path}: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.length > 200 ? bytes.subarray(0, 200) : bytes)
+}
