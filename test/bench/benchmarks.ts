@@ -6,6 +6,7 @@
 import { checkpoint } from './checkpoint.ts'
 import { clicks } from './clicks.ts'
 import { density } from './density.ts'
+import { freeze } from './freeze.ts'
 import { latency } from './latency.ts'
 import { loglab } from './loglab.ts'
 import { placement } from './placement.ts'
@@ -21,6 +22,7 @@ export const benchmarks: readonly Benchmark[] = [
   state,
   checkpoint,
   density,
+  freeze,
   clicks,
   loglab,
   placement,

@@ -4,7 +4,6 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { CodedError } from '../../errors.ts'
-import { replay, runtimeText } from '../../replay/index.ts'
 import { parseTap, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
 import { bundleProject } from '../bundle.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
@@ -92,7 +91,10 @@ async function replayFile(
       'ERR_TAP_FILE',
       `Cannot replay ${path}: it holds no code; name it with --source`,
     )
-  const { transform } = await import('esbuild')
+  const [{ transform }, { replay, runtimeText }] = await Promise.all([
+    import('esbuild'),
+    import('../../replay/index.ts'),
+  ])
   const { code } = await transform(bundle, {
     format: 'iife',
     globalName: 'concordFunction',
