@@ -124,6 +124,19 @@ test('Publish of length-prefixed bytes takes them however they are cut', async (
   }
 })
 
+test('Publish sends a record to the partition that it names, and refuses one that there is not', async () => {
+  await makeStream('named', { partitions: 4 })
+  const seen = await watch('named')
+  const line = (partition: number) => JSON.stringify({ key: 'same', value: String(partition), partition })
+  const all = [3, 0, 2, 1].map(line).join('\n')
+  assert.deepEqual((await publish('named', all)).body, { accepted: 4 })
+  await until('all passed', () => seen.length === 4)
+  for (const { partition, value } of seen) assert.equal(partition, Number(value))
+  const { status, body } = await publish('named', `${line(1)}\n${line(4)}\n`)
+  assert.deepEqual([status, body.code, body.accepted], [400, 'ERR_RECORD_INVALID', 1])
+  assert.match(body.detail!, /partition 4 of 'named': it has 4, from 0 on/)
+})
+
 test('Publish spreads records without a key where a function wants that, and only there', async () => {
   await makeStream('spread', { partitions: 4 })
   const shuffled = sourceOf('shuffler', ['spread'], []).replaceAll('groupBy', 'shuffle')

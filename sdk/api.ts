@@ -60,6 +60,12 @@ export const recordInputSchema = z.strictObject({
   keyBase64: z.string().optional(),
   value: z.string().optional(),
   valueBase64: z.string().optional(),
+  /** Where it goes, whatever its key (grouping `explicit`). */
+  partition: z
+    .int()
+    .min(0)
+    .max(partitionsMax - 1)
+    .optional(),
   timeMs: z.int().optional(),
 })
 export type RecordInput = z.output<typeof recordInputSchema>

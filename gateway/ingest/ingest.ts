@@ -71,6 +71,14 @@ export class Ingest {
     return new Batch(this.#producer, this.#producer.stream(stream)!, turn)
   }
 
+  /** @throws {CodedError} ERR_RECORD_INVALID if the stream has no such partition. */
+  mustHave(name: string, partition: number): void {
+    const { partitions } = this.#producer.stream(name)!
+    if (partition < partitions) return
+    const text = `Cannot send a record to partition ${partition} of '${name}': it has ${partitions}, from 0 on.`
+    throw refuse('ERR_RECORD_INVALID', text)
+  }
+
   writable(stream: string): boolean {
     return this.#producer.writable(stream)
   }

@@ -6,7 +6,7 @@
  */
 import { CodedError } from '../../sdk/errors.ts'
 import type { Ingest } from './ingest.ts'
-import type { RecordReader } from './record-reader.ts'
+import type { ReadRecord, RecordReader } from './record-reader.ts'
 
 /**
  * @param onTaken Told of records as they are taken.
@@ -22,10 +22,13 @@ export async function publish(
   onTaken: (records: number) => void,
 ): Promise<number> {
   let accepted = 0
-  const take = (records: Iterable<Parameters<ReturnType<Ingest['batch']>['add']>[0]>): void => {
+  const take = (records: Iterable<ReadRecord>): void => {
     const batch = ingest.batch(stream)
     try {
-      for (const record of records) batch.add(record)
+      for (const record of records) {
+        if (record.partition !== undefined) ingest.mustHave(stream, record.partition)
+        batch.add(record, record.partition)
+      }
     } finally {
       batch.flush()
       accepted += batch.sent

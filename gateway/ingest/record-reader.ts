@@ -19,11 +19,16 @@ const lineBytesMax = 2 * frameBytesMax
 const prefixBytes = 8
 const empty = new Uint8Array(0)
 
+export interface ReadRecord extends RawRecord {
+  /** Where it is to go, if it says so. */
+  readonly partition?: number
+}
+
 export interface RecordReader {
   /** The records that the chunk completes. Their bytes may be views of it. */
-  push(chunk: Uint8Array): Generator<RawRecord>
+  push(chunk: Uint8Array): Generator<ReadRecord>
   /** What the end of the body completes. */
-  end(): Iterable<RawRecord>
+  end(): Iterable<ReadRecord>
 }
 
 /** @param nowMs Event time of records that name none. */
@@ -40,7 +45,7 @@ class LineReader implements RecordReader {
     this.#nowMs = nowMs
   }
 
-  *push(chunk: Uint8Array): Generator<RawRecord> {
+  *push(chunk: Uint8Array): Generator<ReadRecord> {
     const bytes = joined(this.#rest, chunk)
     let at = 0
     for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, at)) {
@@ -52,17 +57,17 @@ class LineReader implements RecordReader {
     if (this.#rest.length > lineBytesMax) throw this.#refuse(`it is longer than ${lineBytesMax} bytes`)
   }
 
-  *end(): Generator<RawRecord> {
+  *end(): Generator<ReadRecord> {
     yield* this.#read(this.#rest)
   }
 
-  *#read(line: Uint8Array): Generator<RawRecord> {
+  *#read(line: Uint8Array): Generator<ReadRecord> {
     this.#line += 1
     const text = Buffer.from(line.buffer, line.byteOffset, line.length).toString('utf8').trim()
     if (text !== '') yield this.#record(text)
   }
 
-  #record(text: string): RawRecord {
+  #record(text: string): ReadRecord {
     const input = this.#parse(text)
     if ((input.value === undefined) === (input.valueBase64 === undefined)) {
       throw this.#refuse('expected exactly one of `value` and `valueBase64`')
@@ -73,7 +78,8 @@ class LineReader implements RecordReader {
     const key = this.#bytes(input.key, input.keyBase64)
     const value = this.#bytes(input.value, input.valueBase64)
     checkSize(`line ${this.#line}`, key, value)
-    return { key, value, timeMs: input.timeMs ?? this.#nowMs() }
+    const { partition, timeMs = this.#nowMs() } = input
+    return { key, value, timeMs, ...(partition === undefined ? {} : { partition }) }
   }
 
   #parse(text: string): RecordInput {

@@ -82,7 +82,8 @@ export function keyedByField(field: string): LineParser {
 
 /** A line is a whole record, as the API takes it: `{"key": …, "value": …, "timeMs": …}`. */
 export function recordLines(line: Buffer, number: number): ClientRecord {
-  const { key, keyBase64, value, valueBase64, timeMs } = (parseLine(line, number) ?? {}) as RecordInput
+  const { key, keyBase64, value, valueBase64, timeMs, partition } = (parseLine(line, number) ??
+    {}) as RecordInput
   const bytes = valueBase64 === undefined ? value : Buffer.from(valueBase64, 'base64')
   if (bytes === undefined) throw lineError(number, "it has neither 'value' nor 'valueBase64'")
   const keyBytes = keyBase64 === undefined ? key : Buffer.from(keyBase64, 'base64')
@@ -90,6 +91,7 @@ export function recordLines(line: Buffer, number: number): ClientRecord {
     value: bytes,
     ...(keyBytes !== undefined && { key: keyBytes }),
     ...(timeMs !== undefined && { timeMs }),
+    ...(partition !== undefined && { partition }),
   }
 }
 

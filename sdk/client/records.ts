@@ -2,7 +2,7 @@
  * Records: how a client writes records into the body of `POST …/records`.
  *
  * Length-prefixed (u32 LE key length, u32 LE value length, key, value) costs the gateway the least; it carries no
- * event time, so records that name one go as NDJSON.
+ * event time and no partition, so records that name one go as NDJSON.
  * @module
  */
 import type { RecordInput } from '../api.ts'
@@ -13,6 +13,8 @@ export interface ClientRecord {
   readonly value: string | Uint8Array
   /** Event time, milliseconds since 1970; default: the gateway's clock. */
   readonly timeMs?: number
+  /** Where it goes, whatever its key (grouping `explicit`). */
+  readonly partition?: number
 }
 
 export interface RecordsBody {
@@ -25,7 +27,7 @@ export const ndjsonType = 'application/x-ndjson'
 
 /** Writes the records in their order, in the cheapest form that can carry them. */
 export function recordsBody(records: readonly ClientRecord[]): RecordsBody {
-  return records.some(({ timeMs }) => timeMs !== undefined)
+  return records.some(({ timeMs, partition }) => timeMs !== undefined || partition !== undefined)
     ? {
         type: ndjsonType,
         body: utf8(`${records.map((record) => JSON.stringify(inputOf(record))).join('\n')}\n`),
@@ -53,11 +55,12 @@ function lengthPrefixed(records: readonly ClientRecord[]): Uint8Array<ArrayBuffe
   return body
 }
 
-function inputOf({ key, value, timeMs }: ClientRecord): RecordInput {
+function inputOf({ key, value, timeMs, partition }: ClientRecord): RecordInput {
   return {
     ...(key === undefined ? {} : typeof key === 'string' ? { key } : { keyBase64: base64(key) }),
     ...(typeof value === 'string' ? { value } : { valueBase64: base64(value) }),
     ...(timeMs === undefined ? {} : { timeMs }),
+    ...(partition === undefined ? {} : { partition }),
   }
 }
 
