@@ -91,6 +91,12 @@ test('bench loglab: every line goes through each of the seven tasks', async () =
   for (const { median } of figures.values()) assert.ok(median > 0)
 })
 
+test('bench overload: what a flooded function does not do at once waits, here or on disk, and comes in order', async () => {
+  const figures = await measured('overload', ['enqueue'], '--records', '100000')
+  assert.equal(figures.get('overload.dropped')!.median, 0, 'block drops nothing')
+  assert.ok(figures.get('overload')!.median > 0)
+})
+
 test('bench that is interrupted says nothing of it, and leaves nothing', async (t) => {
   const dir = tempDir(t)
   const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), 'latency'], {

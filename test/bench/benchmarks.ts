@@ -9,6 +9,7 @@ import { density } from './density.ts'
 import { freeze } from './freeze.ts'
 import { latency } from './latency.ts'
 import { loglab } from './loglab.ts'
+import { overload } from './overload.ts'
 import { placement } from './placement.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
@@ -26,4 +27,5 @@ export const benchmarks: readonly Benchmark[] = [
   clicks,
   loglab,
   placement,
+  overload,
 ]
