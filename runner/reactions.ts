@@ -4,6 +4,8 @@
  *   RE1. Each is counted once under its reason, and told within the bounds of the log.
  *   RE2. A record that ended its isolate is left to the next owner, who will know of this attempt, or given up: it must not
  *        end each next owner. Nobody else is touched by it.
+ *   RE3. One that was overtaken by its limit while its process had no CPU is tried again before the policy is asked: it was
+ *        the machine that was slow.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -16,6 +18,8 @@ import { type Ending, endingOf, reasonOf } from './ending.ts'
 import { errorOf, type Failed, failedOf, lettersOf, locate } from './failed.ts'
 import type { BatchResult } from './isolate/index.ts'
 import type { WorkerOptions } from './worker-options.ts'
+
+const starvedAttemptsMax = 10
 
 export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters' | 'onFailure'> {
   readonly instance: string
@@ -71,7 +75,8 @@ export class Reactions {
     const { retries, last } = this.#policy
     const isAside = aside.has(open)
     const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
-    const again = attempts <= retries && !isAside // its channel has gone on: nobody could try it again
+    const chances = fatal!.detail['starved'] === true ? Math.max(retries, starvedAttemptsMax) : retries // RE3
+    const again = attempts <= chances && !isAside // its channel has gone on: nobody could try it again
     const { code, message } = fatal!
     const error = { name: code, message, stack: '', timeMs: clock.nowMs() }
     const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])

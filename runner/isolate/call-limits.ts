@@ -3,7 +3,10 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
+import type { CodedError } from '../../sdk/errors.ts'
+import type { IsolateErrorCode } from './errors.ts'
 import type { GuestCall } from './guest.ts'
+import { isolateError } from './isolate-call.ts'
 import { guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
 
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
@@ -12,7 +15,12 @@ const sliceMs = 50
 export interface LimitedCall extends GuestCall {
   /** The call has come back. */
   readonly over: () => void
+  /** The error of the call as it is told: where the machine has broken the limit, and not the code, it says so. */
+  readonly judged: (error: CodedError<IsolateErrorCode>) => CodedError<IsolateErrorCode>
 }
+
+/** Code that is not starved uses more than this share of the time that it takes. */
+const cpuShareMin = 0.25
 
 export interface CallLimitsOptions {
   readonly clock: Clock
@@ -29,10 +37,12 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
   const { clock, memory, heapMib, doing, askToYield, onOutgrown } = options
   const slowMs = Math.min(quietMs, limitMs / 4)
   let stops: (() => void)[] = []
+  let since: { readonly atMs: number; readonly cpuMs: number } | undefined
   return {
     limitMs,
     slowMs,
     slow: () => {
+      since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
       const yieldMs = Math.min(sliceMs, limitMs / 4) - slowMs
       stops = [clock.after(yieldMs, askToYield)]
       if (memory === undefined) return
@@ -43,5 +53,20 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
     over: () => {
       for (const stop of stops) stop()
     },
+    judged: (error) => {
+      if (error.code !== 'ERR_DEADLINE') return error
+      // Never slow, and yet too late: not even the timer that says so had its turn.
+      const usedMs = since === undefined ? 0 : cpuMs() - since.cpuMs
+      const tookMs = since === undefined ? limitMs : clock.monotonicMs() - since.atMs
+      if (usedMs >= cpuShareMin * tookMs) return error
+      const text = `${error.message}; its process had a CPU for ${Math.round(usedMs)} ms of ${Math.round(tookMs)}`
+      return isolateError('ERR_DEADLINE', text, { ...error.detail, starved: true })
+    },
   }
+}
+
+/** Of all threads of the process: if it is little for all, it is little for the isolate's. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }

@@ -374,9 +374,10 @@ export class Instance {
   }
 
   /** Ends the isolate, and waits for its end, so that what it left is read when it changes no more. */
-  async #end(why: Fatal): Promise<void> {
+  async #end(why: Fatal): Promise<Fatal> {
     this.#guest.end(why)
     await this.ended()
+    return why
   }
 
   /** What the isolate is at takes the process to its bound. */
@@ -397,8 +398,7 @@ export class Instance {
     try {
       await this.#guest.call(entry, args, limits)
     } catch (error) {
-      await this.#end(error as Fatal)
-      return this.#result(error as Fatal)
+      return this.#result(await this.#end(limits.judged(error as Fatal)))
     } finally {
       limits.over()
     }

@@ -23,7 +23,6 @@ const short: readonly FaultName[] = [
   'instances more or less',
   'nats-server killed',
   'the scheduler killed',
-  'a runner and its watchdog stopped',
 ]
 const seed = Number(process.env['CONCORD_CHAOS_SEED'] ?? (wanted === 0 ? 1 : Date.now() % 1_000_000))
 /** Programs that want a whole core each. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Platform } from './platform.ts'
 
 function chain(name: string, from: string, to: string, body: string): string {
@@ -132,3 +134,30 @@ test('down says how many records it gives up, and nothing where there are none',
   await platform.up()
   assert.doesNotMatch((await platform.cli(['down'])).stdout, /given up/)
 })
+
+test('a record whose limit passes while its runner stands still is tried again: its function is not to blame', {
+  timeout: 400_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const busy = `processRecord(ctx, record) { if (record.text() === 'busy') for (let i = 0; i < 5e8; i++); },` // some 0.3 s
+  await platform.deploy('busy', chain('busy', 'start', '', busy).replace('deadLetter', 'fail'))
+  const { instances } = await platform.until('busy', (d) => d.instances[0]?.pid !== undefined)
+  const runner = instances[0]!.pid!
+  const watchdog = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${runner}/status`, 'utf8'))![1])
+  await platform.json(['produce', 'start', '--key', 'k'], 'first\nbusy\nlast')
+  const cpuBefore = cpuTicks(runner)
+  while (cpuTicks(runner) < cpuBefore + 8) await sleep(1) // it is at it
+  for (const pid of [watchdog, runner]) process.kill(pid, 'SIGSTOP')
+  await sleep(2_000) // twice the limit
+  for (const pid of [runner, watchdog]) process.kill(pid, 'SIGCONT')
+  const { ledger, instances: after } = await platform.until('busy', (d) => d.ledger[0]!.processed === 3)
+  assert.deepEqual(ledger[0]!.dropped, {})
+  assert.equal(after[0]!.lastExit?.reason, 'recordBroke', 'the record was met')
+  assert.match(after[0]!.lastExit!.message, /its process had a CPU for \d+ ms of \d+/)
+})
+
+/** Of all threads of a process, hundredths of a second. */
+function cpuTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+  return Number(fields[11]) + Number(fields[12])
+}
