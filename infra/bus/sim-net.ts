@@ -26,12 +26,17 @@ export class SimNet {
 
   /** Lets one queued thing move on: `choice` picks which. @returns Whether anything was queued. */
   step(choice: number): boolean {
-    const moves = this.#clients.flatMap((client) => [
-      ...(client.outbound.length > 0 ? [() => this.#toServer(client)] : []),
-      ...(client.inbound.length > 0 ? [() => toClient(client)] : []),
-    ])
-    if (moves.length === 0) return false
-    moves[choice % moves.length]!()
+    let moves = 0
+    for (const { outbound, inbound } of this.#clients)
+      moves += (outbound.length > 0 ? 1 : 0) + (inbound.length > 0 ? 1 : 0)
+    if (moves === 0) return false
+    let left = choice % moves
+    for (const client of this.#clients) {
+      if (client.outbound.length > 0 && left-- === 0) this.#toServer(client)
+      else if (client.inbound.length > 0 && left-- === 0) toClient(client)
+      else continue
+      break
+    }
     return true
   }
 
@@ -63,6 +68,7 @@ function toClient(client: SimClient): void {
 }
 
 function matches(pattern: string, subject: string): boolean {
+  if (!pattern.includes('*')) return pattern === subject
   const want = pattern.split('.')
   const have = subject.split('.')
   return want.length === have.length && want.every((token, i) => token === '*' || token === have[i])

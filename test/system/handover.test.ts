@@ -4,6 +4,8 @@ import { functionOf, partitions } from './load/records.ts'
 import { Traffic } from './load/traffic.ts'
 import { Platform } from './platform.ts'
 
+/** Records a second, of both producers together. */
+const rate = Number(process.env['CONCORD_HANDOVER_RATE'] ?? 20_000)
 /** Partitions to be handed over at least; a thousand in the long mode. */
 const handovers = Number(process.env['CONCORD_HANDOVERS'] ?? 50)
 
@@ -15,7 +17,7 @@ test(`${handovers} partitions are handed over under load: nothing lost, nothing 
   const chances = { throwsPerMillion: 0, timersPerMillion: 1000, asyncPerMillion: 0 }
   await platform.deploy(name, functionOf({ name, ...chances }))
   const records = Number.POSITIVE_INFINITY
-  const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: 10_000 })
+  const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: rate / 2 })
   let moved = 0
   for (let instances = 1; moved < handovers; ) {
     const next = (instances % 3) + 1
