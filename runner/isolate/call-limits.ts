@@ -20,7 +20,7 @@ export interface LimitedCall extends GuestCall {
 }
 
 /** Code that is not starved uses more than this share of the time that it takes. */
-const cpuShareMin = 0.25
+const cpuShareMin = 0.1
 
 export interface CallLimitsOptions {
   readonly clock: Clock
