@@ -24,6 +24,7 @@ import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tapRoutes } from './routes/tap.ts'
+import { versionRoutes } from './routes/versions.ts'
 
 export function makeApp(parts: GatewayParts, token: string): App {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
@@ -58,6 +59,7 @@ export function makeApp(parts: GatewayParts, token: string): App {
   deployRoutes(app, parts)
   functionRoutes(app, parts)
   tapRoutes(app, parts)
+  versionRoutes(app, parts)
   streamRoutes(app, parts)
   deadLetterRoutes(app, parts)
   const document = openApiDocument(app)

@@ -17,6 +17,10 @@ export const gatewayErrors = {
   ERR_TOO_LARGE: 'caller',
   /** There is no function of that name. */
   ERR_FUNCTION_UNKNOWN: 'caller',
+  /** There is no such version of the function, or no more. */
+  ERR_VERSION_UNKNOWN: 'caller',
+  /** The version that runs would lose records or state to this one. */
+  ERR_VERSION_INCOMPATIBLE: 'function',
   /** There is no instance of that id. */
   ERR_INSTANCE_UNKNOWN: 'caller',
   /** An instance has no tap to show at this moment. */

@@ -128,7 +128,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const prober = new Prober(clock)
   const checkpointConnection = options.checkpointConnection ?? nc
   const forgetState = (name: string) => removeCheckpoints(checkpointConnection, namespace, name)
-  const deployer = new Deployer({ store, bundles, prober, catalog, namespace, clock, forgetState })
+  const deployer = new Deployer({
+    ...{ store, bundles, prober, catalog, heartbeats, namespace, clock, forgetState },
+  })
   sweeper = new CheckpointSweeper({
     ...{ nc: checkpointConnection, namespace, log },
     functions: () => new Set(catalog.current.functions.keys()),

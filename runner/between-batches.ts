@@ -3,7 +3,8 @@
  * @module
  */
 export class BetweenBatches {
-  readonly #tasks: (() => Promise<void>)[] = []
+  readonly #tasks: { readonly run: () => Promise<void>; readonly reject: (error: Error) => void }[] = []
+  #closed: string | undefined
   readonly #onAdded: () => void
 
   /** @param onAdded Something waits: the batch at hand should end. */
@@ -15,15 +16,30 @@ export class BetweenBatches {
     return this.#tasks.length > 0
   }
 
-  /** Asks for something to be done. Settles as it does; never, if no batch ends any more. */
-  add<T>(task: () => Promise<T>): Promise<T> {
+  /**
+   * Asks for something to be done. Settles as it does, or fails when the instance ends before.
+   * @param isFatal Whether after such a failure nothing may run any more; default: none is.
+   */
+  async add<T>(task: () => Promise<T>, isFatal = (_error: unknown): boolean => false): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#tasks.push(() => task().then(resolve, reject))
+    if (this.#closed !== undefined) throw new Error(this.#closed)
+    const run = (): Promise<void> =>
+      task().then(resolve, (error: unknown) => {
+        reject(error)
+        if (isFatal(error)) throw error
+      })
+    this.#tasks.push({ run, reject })
     this.#onAdded()
-    return promise
+    return await promise
   }
 
   async run(): Promise<void> {
-    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) await task()
+    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) await task.run()
+  }
+
+  /** No batch ends any more. */
+  close(why: string): void {
+    this.#closed = why
+    for (const { reject } of this.#tasks.splice(0)) reject(new Error(why))
   }
 }

@@ -37,6 +37,7 @@ import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { renew } from './renewal.ts'
 import { type Source, Sources } from './sources.ts'
+import { Swaps } from './swaps.ts'
 import { keepTap, packTap, tapOf } from './tap-file.ts'
 import { Worker } from './worker.ts'
 
@@ -67,6 +68,7 @@ export class Host {
   /** Being made; by instance, the one start that counts. */
   readonly #starts = new Map<string, Promise<void>>()
   readonly #departed: Departed
+  readonly #swaps: Swaps
   #state: Heartbeat['state'] = 'starting'
   #assignment: Assignment | undefined
   #generationInForce = 0
@@ -83,6 +85,12 @@ export class Host {
     const checkpointBus = { ...environment.nats, name: `${environment.taskId} checkpoints` }
     this.#checkpoints = new Checkpoints(checkpointBus, environment.namespace, clock)
     this.#departed = new Departed(clock)
+    this.#swaps = new Swaps({
+      clock,
+      make: (fn, worker) => this.#beside(fn, worker),
+      onChange: () => this.#control.changed(),
+      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
+    })
     this.#control = new Control({
       nc,
       namespace: environment.namespace,
@@ -168,13 +176,26 @@ export class Host {
         return worker.reassign(functionOf(assignment, instance), instance)
       }),
     )
+    this.#swapWhereWanted()
     for (const instance of assignment.instances) this.#startOne(assignment, instance)
     this.#generationInForce = assignment.generation
     this.#changed()
     if (first) await this.#serveMetrics()
   }
 
+  #swapWhereWanted(): void {
+    for (const instance of this.#assignment?.instances ?? []) {
+      const worker = this.#workers.get(instance.id)
+      if (worker !== undefined) this.#swaps.want(instance.id, worker, functionOf(this.#assignment!, instance))
+    }
+  }
+
+  #reportOf(id: string, worker: Worker): InstanceReport {
+    return { ...worker.report(), ...this.#swaps.report(id) }
+  }
+
   async #stopOne(id: string, worker: Worker): Promise<void> {
+    this.#swaps.forget(id)
     await worker.stop()
     this.#workers.delete(id)
     this.#departed.add({ ...worker.report(), state: 'stopped' })
@@ -223,7 +244,8 @@ export class Host {
       wire,
       namespace: environment.namespace,
       clock,
-      assignment: functionOf(this.#assignment, newest), // its streams may have changed since the isolate was made
+      // Streams may have changed since the isolate was made.
+      assignment: { ...fn, streams: { ...fn.streams, ...functionOf(this.#assignment, newest).streams } },
       instance: newest,
       isolate,
       ...{ keeper, metrics },
@@ -246,6 +268,7 @@ export class Host {
     })
     this.#workers.set(id, worker)
     worker.start()
+    this.#swapWhereWanted()
   }
 
   #isolateOf(
@@ -265,8 +288,18 @@ export class Host {
       nowMs: clock.nowMs(),
       tapBytes: tapBytesOf(fn.manifest),
       memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
-      log: (level, message) => this.#log(fn.function, id, level, message),
+      log: (level, message) => this.#log(fn.function, id, level, message, fn.version),
     }
+  }
+
+  /** Another version, beside the one at work. */
+  async #beside(fn: FunctionAssignment, worker: Worker): Promise<Instance> {
+    return await Instance.create({
+      ...this.#isolateOf(fn, worker.instance, await this.#sources.get(fn)),
+      metrics: worker.metrics,
+      replaces: worker.running.assignment.version,
+      onTrial: fn.trial !== undefined,
+    })
   }
 
   /** What is assigned by the time that an instance is there, with its state (H3); undefined: it is not wanted any more. */
@@ -293,6 +326,7 @@ export class Host {
     const version = this.#assignment.functions[instance.function]?.version ?? 0
     const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
     this.#workers.delete(id)
+    this.#swaps.forget(id)
     this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
     this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
     this.#changed()
@@ -340,15 +374,20 @@ export class Host {
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       ...(this.#metricsUrl === undefined ? {} : { metricsUrl: this.#metricsUrl }),
       instances: [
-        ...[...this.#workers.values()].map((worker) => worker.report()),
+        ...[...this.#workers].map(([id, worker]) => this.#reportOf(id, worker)),
         ...this.#departed.reports(),
       ],
       ...(this.#ending === undefined ? {} : { exit: this.#ending }),
     }
   }
 
-  #log(name: string, instance: string, level: LogLine['level'], message: string): void {
-    const version = this.#assignment?.functions[name]?.version ?? 0
+  #log(
+    name: string,
+    instance: string,
+    level: LogLine['level'],
+    message: string,
+    version = this.#assignment?.functions[name]?.version ?? 0,
+  ): void {
     const timeMs = this.#options.clock.nowMs()
     this.#control.log({ timeMs, level, function: name, version, instance, message })
   }

@@ -12,7 +12,7 @@
 import type { Clock } from '../infra/clock.ts'
 import type { FunctionAssignment } from '../infra/control/messages.ts'
 import { BetweenBatches } from './between-batches.ts'
-import { changeOver, type Running } from './change-over.ts'
+import { changeOver, LostInChangeOver, type Running } from './change-over.ts'
 import type { Ending } from './ending.ts'
 import { type BatchResult, type Instance, inOneLine } from './isolate/index.ts'
 import { outputsOf } from './outputs.ts'
@@ -78,7 +78,10 @@ export class Succession {
    * @throws Why the present one is still at work.
    */
   replace(next: Running): Promise<Running> {
-    return this.#between.add(() => this.#put(next))
+    return this.#between.add(async () => {
+      if (this.#trial !== undefined) throw new Error('a version is on trial')
+      return await this.#put(next)
+    }, isLost)
   }
 
   /**
@@ -91,10 +94,11 @@ export class Succession {
     return this.#between.add(async () => {
       const startMs = clock.monotonicMs()
       const before = await this.#put(next)
+      this.#standDown()
       if (rules === undefined) void destroy(before.isolate)
       else this.#trial = new Trial(before, rules, { clock, onTime: wake, onVerdict })
       return clock.monotonicMs() - startMs
-    })
+    }, isLost)
   }
 
   /** Between two batches: does what waits. */
@@ -113,10 +117,7 @@ export class Succession {
     if (threw !== undefined) {
       const { failed, ending } = await this.#options.runNext(Number.isFinite(threw.index))
       if (ending !== undefined) return ending
-      if (failed || !trial.blame()) {
-        await this.#put(tried)
-        return undefined
-      }
+      if ((failed || !trial.blame()) && (await this.#isBack(tried))) return undefined
     }
     this.#trial = undefined
     trial.end(fatal?.message ?? inOneLine(threw!.error))
@@ -124,9 +125,29 @@ export class Succession {
     return undefined
   }
 
-  /** The instance ends: nobody is needed that stands by. */
-  end(): void {
+  /** The instance ends: nothing that waits will be done, and nobody is needed that stands by. */
+  end(why: string): void {
+    this.#between.close(why)
     this.#trial?.before.isolate.kill()
+  }
+
+  /** Goes on with the one on trial, if that has survived being put aside. */
+  async #isBack(tried: Running): Promise<boolean> {
+    try {
+      await this.#put(tried)
+      return true
+    } catch (error) {
+      if (isLost(error)) throw error
+      return false
+    }
+  }
+
+  /** Whoever was on trial is not any more, since another one has taken over: there is no use for the one before. */
+  #standDown(): void {
+    const trial = this.#trial
+    this.#trial = undefined
+    trial?.cancel()
+    if (trial !== undefined) void this.#options.destroy(trial.before.isolate)
   }
 
   async #pass(trial: Trial): Promise<void> {
@@ -152,4 +173,8 @@ export class Succession {
     this.#running = { isolate, assignment }
     this.#options.onStreams(streams)
   }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof LostInChangeOver
 }

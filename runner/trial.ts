@@ -65,6 +65,11 @@ export class Trial {
     return this.#errors > this.#rules.errors
   }
 
+  /** Nobody asks how it went any more. */
+  cancel(): void {
+    this.#cancel()
+  }
+
   end(failure?: string): void {
     this.#cancel()
     const counts = { records: this.#records, errors: this.#errors }

@@ -13,6 +13,7 @@ import { Consumer, giveBackMemory, originOf, Producer, type TakenFrame } from '.
 import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
 import { isQueueMode } from '../sdk/back-pressure.ts'
 import { policyOf } from '../sdk/policy.ts'
+import type { MetricSums } from '../sdk/user-metrics.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { type AloneFrame, finish } from './alone.ts'
 import { Apart } from './apart.ts'
@@ -24,13 +25,12 @@ import { type Failed, locate } from './failed.ts'
 import type { MovedState } from './handover/message.ts'
 import type { MoveAnswer, MoveAsk } from './handover/moves.ts'
 import { ShareMover } from './handover/share-mover.ts'
-import type { BatchResult, InputFrame, Instance } from './isolate/index.ts'
+import type { BatchResult, Instance } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
 import { isRegrouped } from './outputs.ts'
 import { Reactions } from './reactions.ts'
 import { Sampler } from './rehearsal.ts'
 import { Succession } from './succession.ts'
-import type { TrialRules, Verdict } from './trial.ts'
 import { Usage } from './usage.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
@@ -45,8 +45,11 @@ const outputsWaitMs = 4_000
 
 export class Worker {
   readonly #options: WorkerOptions
+  /** What its callbacks count, whichever version they are of. */
+  readonly metrics: MetricSums
   readonly #producer: Producer
-  readonly #succession: Succession
+  /** Which isolate is at work. */
+  readonly succession: Succession
   readonly #reactions: Reactions
   #instance: InstanceAssignment
   readonly #consumer: Consumer
@@ -60,7 +63,7 @@ export class Worker {
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
   readonly #acknowledger: Acknowledger
-  readonly #sampler: Sampler
+  readonly sampler: Sampler
   /** Which partitions it has. */
   readonly #mover: ShareMover
   /** Changes of what it has. */
@@ -69,6 +72,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.metrics = options.metrics
     this.#instance = options.instance
     const { wire, namespace, clock, assignment, instance, isolate } = options
     this.#producer = new Producer({
@@ -79,8 +83,8 @@ export class Worker {
       clock,
       spill: options.spill,
     })
-    this.#sampler = new Sampler(clock)
-    this.#succession = new Succession(
+    this.sampler = new Sampler(clock)
+    this.succession = new Succession(
       { isolate, assignment },
       {
         clock,
@@ -116,17 +120,17 @@ export class Worker {
       process: (frames) => this.#process(frames),
       publish: (result, failed) => this.#publish(result, failed),
       isolate: () => this.#isolate,
-      onTrial: () => this.#succession.onTrial,
+      onTrial: () => this.succession.onTrial,
     })
     this.#mover = this.#newMover()
   }
 
   get #isolate(): Instance {
-    return this.#succession.running.isolate
+    return this.succession.running.isolate
   }
 
   get #assignment(): FunctionAssignment {
-    return this.#succession.running.assignment
+    return this.succession.running.assignment
   }
 
   /** Fences off whoever had its slot before, claims the partitions and begins. */
@@ -144,9 +148,9 @@ export class Worker {
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
     // Who groups a stream from now on must not get what was spread: outputs of the batch at hand leave before it is known.
     const { streams } = assignment
-    const describe = async (): Promise<void> => this.#succession.describe(streams)
+    const describe = async (): Promise<void> => this.succession.describe(streams)
     if (!isRegrouped(this.#assignment, { ...this.#assignment, streams })) await describe()
-    else await this.#betweenBatches(describe).catch(() => undefined) // it has ended
+    else await this.#between.add(describe).catch(() => undefined) // it has ended
     if (instance.epoch >= this.#instance.epoch) {
       this.#instance = instance
       await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
@@ -164,35 +168,25 @@ export class Worker {
     this.#interrupt()
   }
 
+  get instance(): InstanceAssignment {
+    return this.#instance
+  }
+
   /** What is at work now. */
   get running(): Running {
-    return this.#succession.running
+    return this.succession.running
   }
 
-  /** A copy of the next batch that is processed; undefined if none is within `ms`. */
-  sample(ms: number): Promise<readonly InputFrame[] | undefined> {
-    return this.#sampler.next(ms)
-  }
-
-  /** See `Succession.replace`. @throws Why the present one is still at work. */
+  /** See `Succession.replace`. */
   replace(next: Running): Promise<Running> {
-    return this.#unlessEnded(this.#succession.replace(next))
+    return this.succession.replace(next)
   }
 
-  /** See `Succession.swap`. @throws Why the present version is still at work. */
-  swap(next: Running, rules: TrialRules | undefined, onVerdict: (verdict: Verdict) => void): Promise<number> {
-    return this.#unlessEnded(this.#succession.swap(next, rules, onVerdict))
-  }
-
-  async #unlessEnded<T>(done: Promise<T>): Promise<T> {
-    const ended = this.#finished!.then((): never => {
-      throw new Error(`${this.#instance.id} has ended meanwhile`)
-    })
-    return await Promise.race([done, ended])
-  }
-
-  #betweenBatches<T>(run: () => Promise<T>): Promise<T> {
-    return this.#unlessEnded(this.#between.add(run))
+  /** No batch ends any more: nothing that waits for that will be done. */
+  #close(): void {
+    const why = `${this.#instance.id} ends`
+    this.#between.close(why)
+    this.succession.end(why)
   }
 
   /** Something is to be done before the next batch. */
@@ -211,8 +205,8 @@ export class Worker {
     }
     if (!(await this.#finishedWithin(callbackWaitMs))) this.#isolate.kill() // its result will be fatal
     await this.#finished
+    this.#close()
     await this.#leaveWithState()
-    this.#succession.end()
     await this.#destroy(this.#isolate)
   }
 
@@ -239,7 +233,7 @@ export class Worker {
       errors: this.#reactions.errors,
       setAside: this.#aside.size,
       throttledMs: this.#usage.cpu.throttledMs,
-      metrics: this.#options.metrics.reports(),
+      metrics: this.metrics.reports(),
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
       heapBytes: stats.heapBytes,
@@ -258,7 +252,7 @@ export class Worker {
     for (;;) {
       if (batch === undefined || running === undefined) {
         await this.#between.run()
-        await this.#succession.advance()
+        await this.succession.advance()
         if (this.#options.keeper?.due) await this.#options.keeper.cut(this.#consumer)
         await this.#work()
         if (this.#stopping.signal.aborted) return
@@ -272,7 +266,7 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
-      this.#usage.look(this.#isolate, batch.at(-1), !this.#succession.onTrial)
+      this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
       const failed = locate(batch, result.failures)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
       this.#aside.hold(failed, this.#options.clock.monotonicMs())
@@ -289,8 +283,8 @@ export class Worker {
       }
       this.#publish(result, failed)
       for (const frame of finished) if (!rest.includes(frame)) giveBackMemory(frame.bytes)
-      if (this.#succession.onTrial && !this.#stopping.signal.aborted) {
-        const fatal = await this.#succession.judge(result)
+      if (this.succession.onTrial && !this.#stopping.signal.aborted) {
+        const fatal = await this.succession.judge(result)
         if (fatal === undefined) continue
         return this.#fail(fatal)
       }
@@ -312,7 +306,7 @@ export class Worker {
       tried,
       last,
     }))
-    this.#sampler.see(input)
+    this.sampler.see(input)
     return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
   }
 
@@ -323,7 +317,7 @@ export class Worker {
   /** True if the next batch can go into the isolate before the outputs of this one are published. */
   #mayGoOn(result: BatchResult): boolean {
     const { aborted } = this.#stopping.signal
-    if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.#succession.onTrial) return false
+    if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.succession.onTrial) return false
     if (
       !this.#hasRoom ||
       !this.#usage.cpu.isReady ||
@@ -337,7 +331,7 @@ export class Worker {
 
   /** Between this batch and the next. */
   get #hasOtherWork(): boolean {
-    if (this.#between.waits || this.#succession.waits) return true
+    if (this.#between.waits || this.succession.waits) return true
     return this.#options.keeper?.due === true
   }
 
@@ -407,7 +401,7 @@ export class Worker {
 
   async #fail(ending: Ending): Promise<void> {
     this.#state = 'failed'
-    this.#succession.end()
+    this.#close()
     await this.#leaveWithState()
     this.#options.onEnd(ending)
   }
@@ -468,7 +462,7 @@ export class Worker {
         consumer: this.#consumer,
         producer: this.#producer,
         isolate: () => this.#isolate,
-        between: (run) => this.#betweenBatches(run),
+        between: (run) => this.#between.add(run),
         endAside: () => this.#apart.endAside(),
         drop: (partitions) => {
           this.#hand = this.#hand.filter((f) => partitions.get(f.stream)?.includes(f.partition) !== true)

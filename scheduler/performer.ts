@@ -102,6 +102,8 @@ export class Performer {
         return action.urgent ? this.#saveStatus(action.document) : this.#saveStatusSoon(action.document)
       case 'lowerInstances':
         return this.#lowerInstances(action.function, action.command)
+      case 'settleVersion':
+        return this.#settleVersion(action)
       case 'removeCommand':
         return this.#removeQuietly(paths.command(namespace, action.command))
       case 'removeFollower':
@@ -161,23 +163,45 @@ export class Performer {
 
   /** Counts an instance off, once for each command, however often it is asked to. */
   async #lowerInstances(name: string, command: string): Promise<void> {
+    await this.#change(name, (document) => {
+      const { applied = [], instances } = document
+      if (applied.includes(command)) return undefined
+      return {
+        ...document,
+        instances: Math.max(0, instances - 1),
+        applied: [...applied, command].slice(-appliedMax),
+      }
+    })
+  }
+
+  /** Changes what is wanted of a function, as it stands when it is written. @param to Undefined: there is nothing to change. */
+  async #change(
+    name: string,
+    to: (document: FunctionDocument) => FunctionDocument | undefined,
+  ): Promise<void> {
     const path = paths.function(this.#options.namespace, name)
     for (;;) {
       const found = await this.#options.store.get<FunctionDocument>(path)
-      const applied = found?.value.applied ?? []
-      if (found === undefined || applied.includes(command)) return
-      const lowered = {
-        ...found.value,
-        instances: Math.max(0, found.value.instances - 1),
-        applied: [...applied, command].slice(-appliedMax),
-      }
+      const changed = found && to(found.value)
+      if (changed === undefined) return
       try {
-        await this.#options.store.update(path, lowered, found.version)
+        await this.#options.store.update(path, changed, found!.version)
         return
       } catch (error) {
         if (!isCode(error, 'ERR_STORE_CONFLICT') && !isCode(error, 'ERR_STORE_NOT_FOUND')) throw error
       }
     }
+  }
+
+  /** The outcome first: who sees that the function has gone back can read why. */
+  async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
+    const { namespace, writer } = this.#options
+    await writer.put(paths.outcome(namespace, name, outcome.version), outcome)
+    await this.#change(name, ({ drain: _, ...document }) =>
+      document.version === outcome.version && (document.good !== good || document.version !== good)
+        ? { ...document, version: good, good }
+        : undefined,
+    )
   }
 
   /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */
@@ -187,6 +211,8 @@ export class Performer {
     const found = await store.get<FunctionDocument>(path)
     if (found !== undefined && found.value.deleted !== true) return
     for (const version of versions) await this.#removeQuietly(paths.version(namespace, name, version))
+    for (const version of await store.list(paths.outcomes(namespace, name)))
+      await this.#removeQuietly(paths.outcome(namespace, name, Number(version)))
     this.#statuses.delete(name)
     await statuses.remove(name)
     if (found !== undefined) await this.#removeQuietly(path, found.version)
@@ -220,6 +246,8 @@ export class Performer {
     }
   }
 }
+
+type ActionOf<K extends Action['kind']> = Extract<Action, { readonly kind: K }>
 
 function epochDocument(epoch: number): EpochDocument {
   return { schema: 1, epoch }

@@ -9,6 +9,9 @@
  *   GET    /v1/functions/:name                      FunctionDetail
  *   DELETE /v1/functions/:name
  *   GET    /v1/functions/:name/why                  Why
+ *   GET    /v1/functions/:name/versions             { versions: VersionSummary[] }, and …/versions/:version VersionDetail
+ *   GET    /v1/functions/:name/diff?from&to         VersionDiff
+ *   POST   /v1/functions/:name/rollback             back to an earlier version: DeployAnswer
  *   GET    /v1/functions/:name/logs?follow&tail     NDJSON of LogLine
  *   DELETE /v1/instances/:id?restart                kill one instance
  *   GET    /v1/streams                              { streams: StreamSummary[] }
@@ -141,6 +144,14 @@ export const metricSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** Another version takes over in an instance. */
+export const swapSchema = z.object({
+  version: z.int(),
+  /** `failed`: the version before is at work; `reason` says why. */
+  state: z.enum(['preparing', 'onTrial', 'failed']),
+  reason: z.string().optional(),
+})
+
 export const instanceSchema = z.object({
   id: z.string(),
   index: z.int(),
@@ -155,6 +166,10 @@ export const instanceSchema = z.object({
   why: z.string().optional(),
   /** Why it is where it is. */
   placed: z.string().optional(),
+  /** Absent unless one is under way, or has failed. */
+  swap: swapSchema.optional(),
+  /** For how long the last change of versions stopped it. */
+  swapPauseMs: z.number().optional(),
   lastExit: z
     .object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() })
     .optional(),
@@ -208,7 +223,16 @@ export type Why = z.output<typeof whySchema>
 export const functionSummarySchema = z.object({
   name: nameSchema,
   version: z.int(),
-  state: z.enum(['running', 'starting', 'degraded', 'stopped', 'crashLooping', 'waiting', 'deleting']),
+  state: z.enum([
+    'running',
+    'starting',
+    'swapping',
+    'degraded',
+    'stopped',
+    'crashLooping',
+    'waiting',
+    'deleting',
+  ]),
   instancesWanted: z.int(),
   instancesRunning: z.int(),
   istreams: z.array(z.string()),
@@ -246,6 +270,55 @@ export const deployAnswerSchema = z.object({
   changed: z.boolean(),
 })
 export type DeployAnswer = z.output<typeof deployAnswerSchema>
+
+/** What a deploy says beside the upload. */
+export const deployQuerySchema = z.object({
+  /** Who deploys, as he says himself, and why. */
+  author: z.string().max(200).optional(),
+  message: z.string().max(1000).optional(),
+})
+
+export const changeSchema = z.object({ path: z.string(), before: z.unknown(), after: z.unknown() }).partial({
+  before: true,
+  after: true,
+})
+
+const bundleSchema = z.object({ version: z.int(), bundleSha256: z.string(), bundleBytes: z.int() })
+
+export const versionSummarySchema = bundleSchema.extend({
+  deployedAtMs: z.number(),
+  author: z.string().optional(),
+  message: z.string().optional(),
+  /**
+   * `live`: seen to work last. `rollingOut`: wanted, and not seen to work yet. `failed`: the one before was put back, `reason` says
+   * why. `replaced`: it has run. `neverRan`: another one was deployed before it did.
+   */
+  state: z.enum(['live', 'rollingOut', 'failed', 'replaced', 'neverRan']),
+  outcomeAtMs: z.number().optional(),
+  reason: z.string().optional(),
+  /** What its manifest says otherwise than that of the version before. */
+  changes: z.array(changeSchema),
+})
+export type VersionSummary = z.output<typeof versionSummarySchema>
+
+export const versionDetailSchema = versionSummarySchema.extend({ manifest: manifestSchema })
+export type VersionDetail = z.output<typeof versionDetailSchema>
+
+export const versionDiffSchema = z.object({
+  name: nameSchema,
+  from: bundleSchema,
+  to: bundleSchema,
+  sameCode: z.boolean(),
+  manifest: z.array(changeSchema),
+})
+export type VersionDiff = z.output<typeof versionDiffSchema>
+
+export const rollbackSchema = z.strictObject({
+  /** Default: the last version before the present that ran. */
+  to: z.int().min(1).optional(),
+  /** End the instances in order and start others, even where versions could change in place. */
+  drain: z.boolean().default(false),
+})
 
 export const logLineSchema = z.object({
   timeMs: z.number(),

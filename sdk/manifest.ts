@@ -103,6 +103,16 @@ export const placementSchema = z.strictObject({
   priority: z.int().min(0).max(100).default(0),
 })
 
+/** What a version has to show when it takes over from another one while they run; until then that one stands by. */
+export const trialSchema = z.strictObject({
+  /** Records, after which it has passed. */
+  records: z.int().min(0).max(1000000000).default(1000),
+  /** How many of them it may throw at where the version before does not; one more, and that one is back. */
+  errors: z.int().min(0).max(1000000000).default(0),
+  /** Time, after which it has passed however few records came. */
+  ms: z.int().min(0).max(3600000).default(1000),
+})
+
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 
 export const manifestSchema = z.strictObject({
@@ -132,6 +142,7 @@ export const manifestSchema = z.strictObject({
     .prefault({}),
   restarts: restartsSchema,
   checkpoint: checkpointSchema.prefault({}),
+  trial: trialSchema.prefault({}),
   env: z.record(z.string(), z.string()).default({}),
   args: z.array(z.string()).default([]),
   logLevel: logLevelSchema.default('info'),

@@ -100,6 +100,7 @@ function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['s
   if (states.has('crashLooping')) return 'crashLooping'
   if (document.instances === 0) return 'stopped'
   if (runningCount >= document.instances) return 'running'
+  if (states.has('swapping')) return 'swapping'
   if (states.has('backingOff')) return 'degraded'
   if (states.has('waiting')) return runningCount > 0 ? 'degraded' : 'waiting'
   return 'starting'
@@ -126,6 +127,8 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     pid: beat?.pid,
     rssBytes: beat?.rssBytes,
     metricsUrl: beat?.metricsUrl,
+    swap: report?.swap,
+    swapPauseMs: report?.swapPauseMs,
     heapBytes: report?.heapBytes,
     recordsIn: report?.recordsIn ?? 0,
     recordsOut: report?.recordsOut ?? 0,

@@ -69,10 +69,15 @@ async function removeVersions({ store, namespace }: CollectorOptions): Promise<n
     const document = (await store.get<LiveFunction['document']>(paths.function(namespace, name)))?.value
     if (document === undefined || document.deleted) continue // the scheduler removes all of it
     const status = await readStatus(store, namespace, name)
-    const inUse = new Set([document.version, ...(status?.instances ?? []).map(({ version }) => version)])
+    const inUse = new Set([
+      document.version,
+      document.good,
+      ...(status?.instances ?? []).map(({ version }) => version),
+    ])
     for (const version of numbers.slice(versionsKept)) {
       if (inUse.has(version)) continue
       await removeQuietly(store, paths.version(namespace, name, version))
+      await removeQuietly(store, paths.outcome(namespace, name, version))
       removed += 1
     }
   }

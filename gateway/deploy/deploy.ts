@@ -20,11 +20,23 @@ import {
 import type { DeployAnswer } from '../../sdk/api.ts'
 import { isCode } from '../../sdk/errors.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
+import { refusalReason } from '../../sdk/swap.ts'
 import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
+import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { makeManifest } from './manifest.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
+import { documentOf, versionBefore } from './versions.ts'
+import { unknownFunction } from './wishes.ts'
+
+/** What who deploys says of it. */
+export interface Said {
+  readonly author?: string | undefined
+  readonly message?: string | undefined
+  /** Not in place: instances end in order, and others are started. */
+  readonly drain?: boolean | undefined
+}
 
 /** What a deploy needs of the bundle store. */
 export interface BundleSink {
@@ -37,6 +49,7 @@ export interface DeployerOptions {
   readonly bundles: BundleSink
   readonly prober: Prober
   readonly catalog: Catalog
+  readonly heartbeats: Heartbeats
   readonly namespace: string
   readonly clock: Clock
   /** Deletes the state that an earlier function of that name has left. */
@@ -53,10 +66,34 @@ export class Deployer {
   }
 
   /** @throws {CodedError} Why it was refused. */
-  async deploy(upload: Upload, uploadedManifest: unknown): Promise<DeployAnswer> {
+  async deploy(upload: Upload, uploadedManifest: unknown, said: Said = {}): Promise<DeployAnswer> {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
-    return await this.inTurn(() => this.#commit(probed, manifest))
+    return await this.inTurn(() => this.#commit(probed, manifest, said))
+  }
+
+  /**
+   * Wants an earlier version again.
+   * @param to Default: see `versionBefore`.
+   * @throws {CodedError} Why it was refused.
+   */
+  async rollback(name: string, to: number | undefined, drain: boolean): Promise<DeployAnswer> {
+    return await this.inTurn(async () => {
+      const { catalog, store, namespace } = this.#options
+      await catalog.refresh()
+      const live = catalog.current.functions.get(name)
+      if (live === undefined) throw unknownFunction(name)
+      if (live.document.deleted) throw deleting(name)
+      const version = to ?? (await versionBefore(store, namespace, live))
+      const { manifest, bundleSha256 } = await documentOf(store, namespace, live, version)
+      const changed = version !== live.document.version
+      if (changed) {
+        this.#check(manifest, live)
+        await this.#want(name, version, live.document.instances, drain)
+        await catalog.refresh()
+      }
+      return { name, version, bundleSha256, changed }
+    })
   }
 
   /** Does what must not happen while a deploy looks at the topology. */
@@ -66,26 +103,28 @@ export class Deployer {
     return turn
   }
 
-  async #commit(probed: Probed, manifest: Manifest): Promise<DeployAnswer> {
+  async #commit(probed: Probed, manifest: Manifest, said: Said): Promise<DeployAnswer> {
     const { catalog } = this.#options
     const { name } = manifest
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
     if (live?.document.deleted) throw deleting(name)
-    this.#check(manifest)
+    this.#check(manifest, live)
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
     const same =
       live?.version.bundleSha256 === bundleSha256 && isDeepStrictEqual(live.version.manifest, manifest)
-    const version = same ? live.version.version : await this.#addVersion(probed, manifest)
+    const version = same ? live.version.version : await this.#addVersion(probed, manifest, said)
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
-    if (!same || live.document.instances !== manifest.instances) await this.#want(manifest, version)
+    if (!same || live.document.instances !== manifest.instances)
+      await this.#want(name, version, manifest.instances, !same && said.drain === true)
     await catalog.refresh()
     return { name, version, bundleSha256, changed: !same }
   }
 
-  #check(manifest: Manifest): void {
+  #check(manifest: Manifest, live: LiveFunction | undefined): void {
+    if (live !== undefined) this.#checkSuccessor(live, manifest)
     const { functions, streams } = this.#options.catalog.current
     const partitionsOf = (stream: string) => streams.get(stream)?.document.partitions ?? partitionsDefault
     const staying = [...functions.values()].filter(({ document }: LiveFunction) => !document.deleted)
@@ -97,7 +136,20 @@ export class Deployer {
     )
   }
 
-  async #addVersion({ bundle, sourceMap }: Probed, manifest: Manifest): Promise<number> {
+  /** What would be lost to a version that follows another one, if that is at work. */
+  #checkSuccessor(live: LiveFunction, manifest: Manifest): void {
+    const { heartbeats } = this.#options
+    const reports = (live.status?.instances ?? []).map((status) =>
+      status.taskId === undefined ? undefined : reportOf(heartbeats.of(status.taskId), status),
+    )
+    const stateBytes = Math.max(0, ...reports.map((report) => report?.stateBytes ?? 0))
+    const why = refusalReason(live.version.manifest, manifest, stateBytes)
+    if (why === undefined) return
+    const text = `Cannot let this version of '${live.name}' follow v${live.version.version}: ${why}.`
+    throw refuse('ERR_VERSION_INCOMPATIBLE', text)
+  }
+
+  async #addVersion({ bundle, sourceMap }: Probed, manifest: Manifest, said: Said): Promise<number> {
     const { clock } = this.#options
     const bundleSha256 = await this.#putBundle(bundle)
     const sourceMapSha256 = sourceMap.length === 0 ? undefined : await this.#putBundle(sourceMap)
@@ -109,6 +161,8 @@ export class Deployer {
       ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
       manifest,
       deployedAtMs: clock.nowMs(),
+      ...(said.author === undefined ? {} : { author: said.author }),
+      ...(said.message === undefined ? {} : { message: said.message }),
     })
   }
 
@@ -155,11 +209,12 @@ export class Deployer {
     }
   }
 
-  async #want({ name, instances }: Manifest, version: number): Promise<void> {
+  async #want(name: string, version: number, instances: number, drain: boolean): Promise<void> {
     const { store, namespace, clock } = this.#options
     await upsert<FunctionDocument>(store, paths.function(namespace, name), (before) => {
       if (before?.deleted) throw deleting(name)
-      return { schema: 1, createdAtMs: clock.nowMs(), ...before, version, instances }
+      const { drain: _, ...kept } = before ?? { createdAtMs: clock.nowMs() }
+      return { ...kept, schema: 1, version, instances, ...(drain ? { drain } : {}) }
     })
   }
 }

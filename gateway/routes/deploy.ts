@@ -5,12 +5,12 @@
  * that bounds the memory of the gateway.
  */
 import { createRoute, z } from '@hono/zod-openapi'
-import { deployAnswerSchema } from '../../sdk/api.ts'
+import { deployAnswerSchema, deployQuerySchema } from '../../sdk/api.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { refuse } from '../errors.ts'
 import { bodyChunks, type HttpContext, readBody, refuseDeclaredLength } from '../http/body.ts'
 import { boundaryOf, readMultipart } from '../http/multipart.ts'
-import { type App, binarySchema, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import { type App, binarySchema, flagQuery, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
 import { bundleBytesMax, sourceMapBytesMax, type Upload } from '../probe/index.ts'
 
@@ -36,6 +36,11 @@ const deployRoute = createRoute({
         .regex(fileName, 'expected a plain file name')
         .optional()
         .meta({ description: 'name of the source file in errors' }),
+      ...deployQuerySchema.shape,
+      drain: flagQuery.meta({
+        description:
+          'end the instances in order and start others, even where the version could change in place',
+      }),
     }),
     body: {
       required: true,
@@ -78,9 +83,10 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
     reading += 1
     const stop = parts.clock.after(bodyTimeoutMs, () => void c.env.incoming.destroy())
     try {
-      const { upload, manifest } = await readUpload(c, c.req.valid('query').file)
+      const { file, ...said } = c.req.valid('query')
+      const { upload, manifest } = await readUpload(c, file)
       stop()
-      const answer = await parts.deployer.deploy(upload, manifest)
+      const answer = await parts.deployer.deploy(upload, manifest, said)
       parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
       const { name, version, changed } = answer
       parts.log.info({ function: name, version, changed }, 'deployed')

@@ -90,6 +90,8 @@ export interface FunctionAssignment {
   /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
   readonly streams: Readonly<Record<string, StreamDescriptor>>
   readonly groupings: Readonly<Record<string, Grouping>>
+  /** What a version has to show that takes over from another one; absent: there is none to go back to. */
+  readonly trial?: Manifest['trial']
 }
 
 /** All that a runner should be doing; it replaces the assignment before (docs/design/0009-packing.md). */
@@ -185,12 +187,25 @@ export interface CheckpointReport {
   readonly error?: string
 }
 
+/** Another version takes over in an instance. */
+export interface SwapReport {
+  /** That version. */
+  readonly version: number
+  /** `failed`: the version before is at work, until an assignment names another one. */
+  readonly state: 'preparing' | 'onTrial' | 'failed'
+  /** Why it failed. */
+  readonly reason?: string
+}
+
 export interface InstanceReport {
   readonly id: string
   readonly function: string
   readonly index: number
   readonly epoch: number
   readonly version: number
+  readonly swap?: SwapReport
+  /** For how long the last change of versions stopped it. */
+  readonly swapPauseMs?: number
   /** `stopped`: it has left; its last report, for the accounts. */
   readonly state: 'starting' | 'running' | 'draining' | 'failed' | 'stopped'
   readonly recordsIn: number

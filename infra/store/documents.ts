@@ -20,6 +20,8 @@ export const paths = {
   function: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}`,
   versions: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}/versions`,
   version: (ns: string, fn: string, version: number) => `/ns/${ns}/functions/${fn}/versions/${version}`,
+  outcomes: (ns: string, fn: string) => `/ns/${ns}/outcomes/${fn}`,
+  outcome: (ns: string, fn: string, version: number) => `/ns/${ns}/outcomes/${fn}/${version}`,
   commands: (ns: string) => `/ns/${ns}/commands`,
   command: (ns: string, id: string) => `/ns/${ns}/commands/${id}`,
   statuses: (ns: string) => `/ns/${ns}/status`,
@@ -63,6 +65,10 @@ export interface FunctionDocument {
   readonly createdAtMs: number
   /** Set by delete: the scheduler stops the instances and then removes the function's nodes. */
   readonly deleted?: true
+  /** The wanted version is to come by ending instances in order and launching others, not in place. */
+  readonly drain?: true
+  /** Written by the scheduler: the version that was last seen to work. A rollout is under way while it is not the wanted one. */
+  readonly good?: number
   /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
   readonly applied?: readonly string[]
 }
@@ -77,6 +83,21 @@ export interface VersionDocument {
   readonly sourceMapSha256?: string
   readonly manifest: Manifest
   readonly deployedAtMs: number
+  /** Who has deployed it, as he says himself, and why. */
+  readonly author?: string
+  readonly message?: string
+}
+
+/** Written by the scheduler: what became of a version when it was last wanted. */
+export interface OutcomeDocument {
+  readonly schema: 1
+  readonly version: number
+  readonly state: 'live' | 'failed'
+  readonly atMs: number
+  /** The version that worked before. */
+  readonly from?: number
+  /** Why it has failed. */
+  readonly reason?: string
 }
 
 /** Written by gateways, removed by the scheduler when done. */
@@ -98,6 +119,8 @@ export interface InstanceStatus {
     | 'launching'
     | 'starting'
     | 'running'
+    /** It runs; another version is about to take over in it, or has and is on trial. */
+    | 'swapping'
     | 'draining'
     | 'backingOff'
     | 'crashLooping'

@@ -6,6 +6,7 @@ export {
   type FrameworkDocument,
   type FunctionDocument,
   type InstanceStatus,
+  type OutcomeDocument,
   paths,
   type SeatDocument,
   type StatusDocument,

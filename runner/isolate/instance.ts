@@ -75,14 +75,13 @@ export class Instance {
   #batches = 0
   #heapBytes = 0
   #closing: Promise<boolean> | undefined
-  #onTrial: boolean
+  #onTrial = false
   /** Nothing that it prints is passed on. */
   #isMuted = false
 
   private constructor(options: InstanceOptions) {
     const { limits, istreams } = options.manifest
     this.#options = options
-    this.#onTrial = options.onTrial === true
     this.#clock = options.clock ?? systemClock
     this.#name = `'${options.function}' v${options.version}`
     this.#inputs = Object.keys(istreams)
@@ -135,6 +134,7 @@ export class Instance {
       await instance.#guest.boot(boot, options.seed, instance.#held.store.all())
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
+      instance.#onTrial = options.onTrial === true // what `init` throws is a failure in any case
       return instance
     } catch (error) {
       instance.kill()
@@ -273,6 +273,7 @@ export class Instance {
   async destroy(): Promise<void> {
     if (this.#guest.ended !== undefined) return
     try {
+      this.#onTrial = false
       if (!this.#guest.busy && !this.#regions.pending) await this.#lifecycle('destroy', this.#clock.nowMs())
     } finally {
       this.#passOnConsole()

@@ -42,12 +42,14 @@ test('Instance goes on with the state of one that was ended in the middle of a r
   const state = new StateStore(64 * mib)
   const options = { state, manifest: { limits: { callbackMs: 100 } } }
   const one = await start(counting, options)
-  const result = await one.instance.run(
-    [keyed(['a', ''], ['b', ''], ['a', ''], ['a', 'loop'], ['a', ''])],
-    nowMs,
+  const pairs = [keyed(['a', ''], ['b', ''], ['a', ''], ['a', 'loop'], ['a', ''])]
+  const results = await runAll(one.instance, pairs) // on a busy machine the batch may end before the loop
+  assert.deepEqual(outputs(results).toSorted(), ['a1', 'a2', 'b1'])
+  assert.equal(
+    results.reduce((sum, { records }) => sum + records, 0),
+    3,
   )
-  assert.deepEqual([texts(result).toSorted(), result.records], [['a1', 'a2', 'b1'], 3])
-  assert.equal(result.fatal?.code, 'ERR_DEADLINE')
+  assert.equal(results.at(-1)!.fatal?.code, 'ERR_DEADLINE')
   assert.equal(await one.instance.ended(), true)
 
   const two = await start(counting, options)

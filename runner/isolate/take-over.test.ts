@@ -117,6 +117,12 @@ test('a checkpoint under way is completed by the isolate that takes over', async
   assert.deepEqual(kept.subarray(512), before[0]!.subarray(512, 1024))
 })
 
+test('on trial, what init throws is a failure in any case', async () => {
+  const source = counting(2, "init() { throw new Error('no init') },")
+  const failing = start(source, { version: 2, replaces: 1, onTrial: true })
+  await assert.rejects(failing, { code: 'ERR_INIT_FAILED', message: /no init/ })
+})
+
 test('init hears which version it takes over from; a rehearsal leaves nothing behind', async (t) => {
   const source = counting(2, "init(ctx) { console.log('replaces ' + ctx.replaces) },")
   const { instance, lines } = await start(source, { version: 2, replaces: 1 })

@@ -22,6 +22,7 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { Draft } from './draft.ts'
 import { reportOf } from './reports.ts'
+import { trialOf } from './rollout.ts'
 import type { FunctionState, Seat, Slot, Task } from './state.ts'
 import { streamsOf } from './topology.ts'
 
@@ -258,6 +259,7 @@ function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'givin
 
 function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment {
   const { manifest } = version
+  const trial = trialOf(draft, version)
   const descriptors = streamsOf(manifest).flatMap((name) => draft.state.topology.get(name) ?? [])
   return {
     function: manifest.name,
@@ -265,6 +267,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
     bundleSha256: version.bundleSha256,
     ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
     manifest,
+    ...(trial === undefined ? {} : { trial }),
     streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
     groupings: Object.fromEntries(
       Object.entries(manifest.istreams).map(([stream, input]) => [stream, input.grouping]),

@@ -11,6 +11,7 @@ import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { type Draft, nameOf, type Seated } from './draft.ts'
 import { reportOf } from './reports.ts'
+import { blameVersion } from './rollout.ts'
 import type { FunctionState, LastExit, Seat, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
@@ -115,6 +116,7 @@ function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, e
   if (ranMs >= timings.forgiveMs) slot.restarts = 0
   slot.restarts += 1
   slot.restartsVersion = seat.document.version
+  blameVersion(slot, seat, exit)
   const allowed = version?.manifest.restarts ?? 0
   if (version?.version === seat.document.version && slot.restarts > allowed) {
     draft.enter(

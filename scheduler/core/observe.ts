@@ -12,6 +12,7 @@ import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
 import { endFailed, endTask } from './endings.ts'
 import type { Event } from './protocol.ts'
 import { reportIn, reportOf } from './reports.ts'
+import { hearOfVersion } from './rollout.ts'
 import { instanceId, type Slot, type Task, type Wanted } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
@@ -107,7 +108,7 @@ function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | un
   }
   // One that has been running is left alone, however long it is silent; of the others the cluster is asked.
   const known = before?.taskId === document.taskId ? before : undefined
-  const ran = known?.state === 'running' || known?.state === 'draining'
+  const ran = known !== undefined && ['running', 'swapping', 'draining'].includes(known.state)
   const { launchedAtMs } = task.document
   if (ran) task.runningSinceMs = launchedAtMs
   task.seats = [...task.seats, { function: document.function, index: document.index }]
@@ -167,7 +168,8 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
-  if (slot.phase === before) return took && inForce && works
+  const news = inForce && works && hearOfVersion(draft, slot, seat, report)
+  if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)
   return true
 }

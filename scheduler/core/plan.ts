@@ -13,6 +13,7 @@ import { endReleased, endTask } from './endings.ts'
 import { joinRunners } from './joining.ts'
 import { launchWaiting, type Party, residentsOf } from './launching.ts'
 import { type Ground, makeRoom } from './preemption.ts'
+import { hasFailedForGood, settleRollout, swap } from './rollout.ts'
 import { finish, settleSlots } from './slots.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
@@ -45,7 +46,10 @@ export function plan(draft: Draft): void {
   }
   draft.state.active = active
   makeWay(draft, launchWaiting(draft, active))
-  for (const name of names) conclude(draft, draft.fn(name))
+  for (const name of names) {
+    settleRollout(draft, draft.fn(name), active.get(name) ?? [])
+    conclude(draft, draft.fn(name))
+  }
 }
 
 /** Offers have come, and time has not yet come to anything else: only what waits for them has to be looked at. */
@@ -195,8 +199,14 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
         ? 'fewer instances are wanted'
         : version !== undefined && seat.document.version !== version.version
           ? `version ${version.version} replaces ${seat.document.version}`
-          : undefined
-  if (because !== undefined) drain(draft, slot, draft.taskOf(seat), because)
+          : version !== undefined && hasFailedForGood(draft, slot, version)
+            ? `version ${version.version} could not take over: ${slot.failed?.reason}`
+            : undefined
+  if (because === undefined) return
+  if (slot.command === undefined && version !== undefined && active.includes(slot.index)) {
+    if (swap(draft, fn, slot, version)) return
+  }
+  drain(draft, slot, draft.taskOf(seat), because)
 }
 
 /** One too many goes when others have taken its partitions; or none of them can, or has. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
-import type { SeatDocument, StatusDocument, TaskDocument } from '../../infra/store/index.ts'
+import type { OutcomeDocument, SeatDocument, StatusDocument, TaskDocument } from '../../infra/store/index.ts'
 import type { EngineEvent, TaskUpdate } from '../engine.ts'
 import type { Wanted } from './state.ts'
 
@@ -36,6 +36,13 @@ export type Action =
   /** `urgent`: written before the next action; else soon, and only the newest. */
   | { readonly kind: 'saveStatus'; readonly document: StatusDocument; readonly urgent: boolean }
   | { readonly kind: 'lowerInstances'; readonly function: string; readonly command: string }
+  /** What became of the wanted version, and which one is good, and wanted, from now on; unless another was deployed meanwhile. */
+  | {
+      readonly kind: 'settleVersion'
+      readonly function: string
+      readonly good: number
+      readonly outcome: OutcomeDocument
+    }
   | { readonly kind: 'removeCommand'; readonly command: string }
   | { readonly kind: 'removeFollower'; readonly stream: string; readonly follower: string }
   | { readonly kind: 'removeFunction'; readonly function: string; readonly versions: readonly number[] }

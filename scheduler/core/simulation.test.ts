@@ -94,6 +94,10 @@ const moves: Readonly<Record<string, Move>> = {
     const id = pick(runner?.instances.keys() ?? [], at >> 3)
     if (runner !== undefined && id !== undefined) w.fail(runner, id)
   },
+  swap: (w, at) => {
+    for (const runner of w.runners.values())
+      for (const id of [...runner.instances.keys()]) w.swap(runner, id, at % 3 === 0)
+  },
   crashOf: (w, at) => {
     const runner = pick(w.runners.values(), at)
     const id = pick(runner?.instances.keys() ?? [], at >> 3)

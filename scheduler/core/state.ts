@@ -116,6 +116,8 @@ export interface Slot {
   /** The killInstance command at work on it: it is to restart, or to go for good. */
   command?: string
   leaving?: true
+  /** A version that has failed here, as long as it is not good. */
+  failed?: { readonly version: number; readonly reason: string }
 }
 
 /** A seat that has ended, kept for some seconds because its last report may still be under way. */
@@ -139,6 +141,8 @@ export interface FunctionState {
   statusJson: string
   /** Slots that were lost sight of with their task, until somebody is at work in them. */
   fences: readonly SlotFence[]
+  /** The version whose outcome is on its way to the store. */
+  settling?: number
   /** Its nodes are being removed. */
   removing: boolean
 }

@@ -17,11 +17,12 @@ import type {
 } from '../../infra/store/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import type { Offer, Resources, TaskUpdate } from '../engine.ts'
+import { deepFreeze } from './deep-freeze.ts'
 import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
 import { initialState, type State, type Wanted } from './state.ts'
 import { step } from './step.ts'
-import { heartbeatOf, reportOf, type WorldInstance } from './world-heartbeats.ts'
+import { heartbeatOf, reportOf, swapTo, type WorldInstance } from './world-heartbeats.ts'
 
 export interface Runner {
   readonly document: TaskDocument
@@ -167,14 +168,8 @@ export class World {
       deployedAtMs: this.nowMs,
     })
     this.versions.set(name, versions)
-    const { applied } = this.functions.get(name) ?? {}
-    this.functions.set(name, {
-      schema: 1,
-      version,
-      instances: parsed.instances,
-      createdAtMs: 0,
-      ...(applied === undefined ? {} : { applied }),
-    })
+    const { deleted: _, ...before } = this.functions.get(name) ?? { createdAtMs: 0 }
+    this.functions.set(name, { ...before, schema: 1, version, instances: parsed.instances })
     this.publish()
   }
 
@@ -235,13 +230,14 @@ export class World {
       )
       const { giving = [], awaited = [] } = moves
       const before = runner.instances.get(id)
-      assert.ok(before === undefined || before.version === version, 'a new version comes after a leave')
       const kept = [...(before?.owns ?? [])].filter(
         ([key]) => list.includes(key) || giving.some(({ share }) => share === shareOf(key)),
       )
       const owns = new Map([...list.map((key) => [key, epoch] as const), ...kept])
       const open = awaited.filter(({ share }) => ![...owns.keys()].some((key) => shareOf(key) === share))
-      runner.instances.set(id, { id, function: name, index, version, owns, giving, awaited: open, epoch })
+      const now = { id, function: name, index, version: before?.version ?? version }
+      const swap = swapTo(version, before)
+      runner.instances.set(id, { ...now, owns, giving, awaited: open, epoch, ...(swap && { swap }) })
     }
     this.#check()
   }
@@ -279,6 +275,17 @@ export class World {
     runner.departed.push({ ...reportOf(instance, 'failed'), exit })
   }
 
+  /** Another version takes over in an instance, or fails to, if that is to be. */
+  swap(runner: Runner, id: string, fails: boolean): void {
+    const { swap, ...instance } = runner.instances.get(id) as WorldInstance
+    if (swap?.state !== 'preparing') return
+    const { version } = swap
+    runner.instances.set(
+      id,
+      fails ? { ...instance, swap: { version, state: 'failed' } } : { ...instance, version },
+    )
+  }
+
   /** A packed runner ends, and says through whose fault. */
   crash(runner: Runner, id: string): void {
     const { taskId } = runner.document
@@ -311,6 +318,7 @@ export class World {
       for (const runner of [...this.runners.values()]) {
         while (runner.mail.length > 0) this.readMail(runner)
         for (const { awaited } of [...runner.instances.values()]) for (const _ of awaited) this.ask(runner)
+        for (const id of [...runner.instances.keys()]) this.swap(runner, id, false)
         this.beat(runner)
         if (runner.killed) this.exit(runner.document.taskId, 0)
       }
@@ -351,6 +359,14 @@ export class World {
         if (document === undefined || applied.includes(action.command)) return
         const instances = Math.max(0, document.instances - 1)
         this.functions.set(action.function, { ...document, instances, applied: [...applied, action.command] })
+        return
+      }
+      case 'settleVersion': {
+        const document = this.functions.get(action.function)
+        const { good, outcome } = action
+        if (document?.version !== outcome.version) return
+        assert.ok(document.good !== good || document.version !== good, 'an outcome is written once')
+        this.functions.set(action.function, { ...document, version: good, good })
         return
       }
       case 'removeCommand':
@@ -475,14 +491,4 @@ export class World {
 
 function shareOf(key: string): number {
   return Number(key.split('/')[1])
-}
-
-/** So that a step that changes the state which came in fails loudly. Plain objects only: maps are copied by the core. */
-function deepFreeze<T>(value: T): T {
-  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value
-  Object.freeze(value)
-  for (const inner of value instanceof Map || value instanceof Set ? value.values() : Object.values(value)) {
-    deepFreeze(inner)
-  }
-  return value
 }

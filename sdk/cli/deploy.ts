@@ -22,6 +22,9 @@ import { bytesText, dim, note } from './terminal.ts'
 export interface DeployOptions {
   readonly wait: boolean
   readonly untilOutput: boolean
+  readonly author?: string
+  readonly message?: string
+  readonly drain?: true
   readonly timeoutMs: number
 }
 
@@ -38,7 +41,7 @@ export async function deployProject(
   installation: Installation,
   client: ConcordClient,
   readProject: () => Promise<Project>,
-  { wait, untilOutput, timeoutMs }: DeployOptions,
+  { wait, untilOutput, timeoutMs, ...said }: DeployOptions,
 ): Promise<Deployed> {
   const steps = new Steps()
   const project = await readProject()
@@ -47,7 +50,7 @@ export async function deployProject(
   const { code, sourceMap } = await bundleProject(installation, project)
   const bundleBytes = Buffer.byteLength(code)
   steps.done('bundle', bytesText(bundleBytes))
-  const answer = await client.deploy({ manifest: project.manifest, bundle: code, sourceMap })
+  const answer = await client.deploy({ manifest: project.manifest, bundle: code, sourceMap, ...said })
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   const output = untilOutput ? firstOutput(client, answer.name, timeoutMs) : undefined
   output?.catch(() => {}) // a function that does not run is the error to tell
@@ -102,15 +105,16 @@ async function firstRecord(client: ConcordClient, stream: string, signal: AbortS
 const pollMinMs = 20
 const pollMaxMs = 250
 
-async function untilRunning(
+/** Waits until all wanted instances run a version. @throws {CodedError} Why it does not, or that it was put back. */
+export async function untilRunning(
   client: ConcordClient,
-  { name, version }: DeployAnswer,
+  { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
   timeoutMs: number,
 ): Promise<FunctionDetail> {
   const deadlineMs = performance.now() + timeoutMs
   for (let pollMs = pollMinMs; ; pollMs = Math.min(pollMs * 1.3, pollMaxMs)) {
     const detail = await client.inspect(name)
-    if (detail.version > version) throw superseded(name, version, detail.version)
+    if (detail.version !== version) throw await replacedError(client, name, version, detail.version)
     const ours = detail.instances.filter((instance) => instance.version === version)
     const running = ours.filter(({ state }) => state === 'running')
     if (detail.version === version && running.length >= detail.instancesWanted) return detail
@@ -119,6 +123,19 @@ async function untilRunning(
     if (performance.now() > deadlineMs) throw waitError(detail, version, running.length, timeoutMs)
     await sleep(pollMs)
   }
+}
+
+/** The scheduler has gone back, or somebody wants another version. */
+async function replacedError(
+  client: ConcordClient,
+  name: string,
+  version: number,
+  by: number,
+): Promise<CodedError<CliErrorCode>> {
+  const ours = (await client.versions(name)).find((one) => one.version === version)
+  if (ours?.state !== 'failed') return superseded(name, version, by)
+  const text = `${name} v${version} has failed, v${by} runs as before: ${ours.reason ?? 'nothing was said'}`
+  return new CodedError('ERR_FUNCTION_FAILED', text)
 }
 
 function hasFailed({ state, lastExit }: Instance): boolean {

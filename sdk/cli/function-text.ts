@@ -15,7 +15,7 @@ export function detailText(detail: FunctionDetail): string {
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
     deadLettersText(detail),
-    metricsTable(detail.metrics),
+    metricsTable(detail.metrics ?? []), // a gateway before this release says nothing of them
     ...detail.instances.flatMap(troubleText),
   ]
   return parts.filter((part) => part !== '').join('\n\n')
@@ -152,9 +152,15 @@ function deadLettersText({ name, deadLetters }: FunctionDetail): string {
   return `Dead letters: ${waiting} waiting${also}; see \`concord dlq ls ${name}\``
 }
 
-/** What waits, what keeps an instance from running, how it last ended, and its last error. */
-function troubleText({ id, why, lastExit, lastError, setAside = 0, throttledMs = 0 }: Instance): string[] {
+/** What waits, what keeps an instance from running, how it last ended, its last change of versions, its last error. */
+function troubleText(instance: Instance): string[] {
+  const { id, why, lastExit, lastError, swap, swapPauseMs, setAside = 0, throttledMs = 0 } = instance
   const lines: string[] = []
+  if (swap?.state === 'failed') lines.push(`${id}: v${swap.version} has not taken over: ${swap.reason}`)
+  else if (swap !== undefined)
+    lines.push(`${id}: v${swap.version} is ${swap.state === 'onTrial' ? 'on trial' : 'being prepared'}`)
+  if (swapPauseMs !== undefined)
+    lines.push(`${id}: the last change of versions stopped it for ${swapPauseMs.toFixed(1)} ms`)
   if (throttledMs > 0)
     lines.push(`${id}: held back for ${(throttledMs / 1000).toFixed(1)} s in all by limits.cpuMsPerSecond`)
   if (setAside > 0)

@@ -19,6 +19,8 @@ import type {
   RedriveAnswer,
   StreamSummary,
   Topology,
+  VersionDiff,
+  VersionSummary,
   Why,
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
@@ -43,6 +45,11 @@ export interface Deployment {
   /** An ES module without imports. */
   readonly bundle: string | Uint8Array
   readonly sourceMap?: string | Uint8Array
+  /** Who deploys, and why: shown with the version. */
+  readonly author?: string
+  readonly message?: string
+  /** Ends the instances in order and starts others, even where the version could change in place. */
+  readonly drain?: boolean
 }
 
 export interface Abortable {
@@ -96,12 +103,16 @@ export class ConcordClient {
   }
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
-  deploy({ manifest, bundle, sourceMap }: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
+  deploy(
+    { manifest, bundle, sourceMap, author, message, drain }: Deployment,
+    { signal }: Abortable = {},
+  ): Promise<DeployAnswer> {
     const body = new FormData()
     body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
     body.set('bundle', blobOf(bundle, 'text/javascript'), 'bundle.js')
     if (sourceMap !== undefined) body.set('sourceMap', blobOf(sourceMap, 'application/json'), 'bundle.js.map')
-    return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', body, signal })
+    const query = { author, message, drain }
+    return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 
   /** Deploys one source file, which the gateway bundles. `file` names it in errors. */
@@ -137,6 +148,29 @@ export class ConcordClient {
   /** Why its instances are where they are, or not at work. */
   why(name: string): Promise<Why> {
     return this.#json({ what: `Cannot ask about function '${name}'`, path: `${functionPath(name)}/why` })
+  }
+
+  /** The newest first. */
+  async versions(name: string): Promise<VersionSummary[]> {
+    type Answer = { versions: VersionSummary[] }
+    const what = `Cannot list the versions of function '${name}'`
+    return (await this.#json<Answer>({ what, path: `${functionPath(name)}/versions` })).versions
+  }
+
+  diff(name: string, from: number, to: number): Promise<VersionDiff> {
+    const what = `Cannot compare versions of function '${name}'`
+    return this.#json({ what, path: `${functionPath(name)}/diff`, query: { from, to } })
+  }
+
+  /** Goes back to an earlier version, by default the last one before the present that ran. */
+  rollback(
+    name: string,
+    options: { readonly to?: number; readonly drain?: boolean } = {},
+  ): Promise<DeployAnswer> {
+    const what = `Cannot roll function '${name}' back`
+    const body = JSON.stringify(options)
+    const path = `${functionPath(name)}/rollback`
+    return this.#json({ what, method: 'POST', path, body, type: 'application/json' })
   }
 
   async remove(name: string): Promise<void> {

@@ -2,6 +2,7 @@
  * concord deploy config.json, or its folder: the essay's form. The options and the work are those of `concord fn deploy`.
  * @module
  */
+import { userInfo } from 'node:os'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { deployProject } from '../deploy.ts'
@@ -11,6 +12,9 @@ import { green, print, printJson } from '../terminal.ts'
 
 export interface DeployCommandOptions extends ServerOptions {
   readonly untilOutput?: true
+  readonly message?: string
+  readonly author?: string
+  readonly drain?: true
   readonly wait: boolean
   readonly timeout: number
 }
@@ -30,6 +34,9 @@ export function addDeploy(program: CliCommand, installation: Installation): void
 
 export function withDeployOptions(command: CliCommand): CliCommand {
   return command
+    .option('-m, --message <text>', 'why, for `concord fn versions`')
+    .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
+    .option('--drain', 'end the instances in order and start others, even where it could take over in place')
     .option('--no-wait', 'return when it is stored, before it runs')
     .option('--until-output', 'return when the first record has come out of it, and say how long that took')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
@@ -42,13 +49,25 @@ export async function deployAndReport(
   readProject: () => Promise<Project>,
   options: DeployCommandOptions,
 ): Promise<void> {
-  const { wait, untilOutput = false, timeout } = options
+  const { wait, untilOutput = false, timeout, message, drain } = options
+  const author = options.author ?? userName()
   const deployed = await deployProject(installation, connect(options), readProject, {
     wait,
     untilOutput,
     timeoutMs: timeout * 1000,
+    ...(author !== undefined && { author }),
+    ...(message !== undefined && { message }),
+    ...(drain !== undefined && { drain }),
   })
   if (options.json) return await printJson(deployed)
   const state = untilOutput ? 'has put out its first record' : wait ? 'is running' : 'is stored and will run'
   await print(`${green(`${deployed.name} v${deployed.version}`)} ${state} (${deployed.totalMs} ms).`)
+}
+
+function userName(): string | undefined {
+  try {
+    return userInfo().username
+  } catch {
+    return undefined // a user without an entry, as in containers
+  }
 }

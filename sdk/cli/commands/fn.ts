@@ -16,6 +16,7 @@ import { whyText } from '../why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
 import { addScale } from './scale.ts'
 import { addTap } from './tap.ts'
+import { addVersions } from './versions.ts'
 
 interface FnDeployOptions extends DeployCommandOptions {
   readonly name?: string
@@ -62,6 +63,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .action(why)
   addScale(fn)
   addTap(fn, installation)
+  addVersions(fn)
   fn.command('rm')
     .description('Remove a function: drain its instances, then forget it.')
     .argument('<name>', 'the function')

@@ -3,7 +3,7 @@
  *
  *   input   0 producer's index   4 number in (producer, partition)
  *   output  0 kind   4 producer's index   8 number   12 the number before, as the state knew it (-1: none, -2: untold)   16 tick at its begin
- *           20 tick at its end   24 1 if it has set a timer
+ *           20 tick at its end   24 1 if it has set a timer   28 the version that wrote it
  * @module
  */
 import { partitionOf } from '../../../sdk/hash.ts'
@@ -58,7 +58,7 @@ export default defineFunction({
   processTimer(ctx, text) {
     const begin = tick++
     const [partition, producer, number] = text.split(' ').map(Number)
-    send(ctx, partition, words(1, producer, number, -1, begin, tick++, 0))
+    send(ctx, partition, words(1, producer, number, -1, begin, tick++, 0, ctx.version))
   },
 })
 
@@ -80,7 +80,7 @@ function work(ctx, record, begin) {
   fail(0)
   const stored = ctx.getState('last ' + producer)
   const before = !${keepsState} ? -2 : stored === undefined ? -1 : new DataView(stored.buffer, stored.byteOffset).getUint32(0, true)
-  send(ctx, record.partition, words(0, producer, number, before, begin, tick, setsTimer ? 1 : 0))
+  send(ctx, record.partition, words(0, producer, number, before, begin, tick, setsTimer ? 1 : 0, ctx.version))
   fail(1)
   ctx.setState('last ' + producer, words(number))
   if (${counts}) ctx.counter('records').add(1)

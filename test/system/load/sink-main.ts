@@ -59,7 +59,6 @@ function readOutputs({ bytes, header, partition, skip }: TakenFrame): void {
   const nowMs = performance.now()
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   // A frame carries the epoch of its producer's slot, not that of the share: here an epoch is a tenure that was seen.
-  const actor = { consumer: name, owner: header.producer, epoch: gaps.tenure(partition, header.producer) }
   let at = header.headerBytes
   for (let i = 0; i < header.count; i++) {
     const keyBytes = view.getUint16(at + 4, true)
@@ -67,6 +66,10 @@ function readOutputs({ bytes, header, partition, skip }: TakenFrame): void {
     if (i >= skip) {
       const from = view.getUint32(word + 8, true)
       const record = { stream, partition, producer: `p${view.getUint32(word + 4, true)}`, from, count: 1 }
+      // Another version is another owner: ticks are an isolate's own.
+      const owner = `${header.producer} v${view.getUint32(word + 28, true)}`
+      const actor = { consumer: name, owner, epoch: gaps.tenure(partition, owner) }
+      gaps.saw(partition, owner, nowMs)
       const ticks = [view.getUint32(word + 16, true), view.getUint32(word + 20, true)] as const
       const after = view.getInt32(word + 12, true)
       if (view.getUint32(word, true) === kinds.fired) {
@@ -80,7 +83,6 @@ function readOutputs({ bytes, header, partition, skip }: TakenFrame): void {
     }
     at += recordBytes(keyBytes, view.getUint32(at, true))
   }
-  gaps.saw(partition, header.producer, nowMs)
 }
 
 function finish(): void {

@@ -1,0 +1,125 @@
+/**
+ * Versions: what was deployed of a function, what became of it, and going back.
+ * @module
+ */
+import { type OutcomeDocument, paths, type Store, type VersionDocument } from '../../infra/store/index.ts'
+import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.ts'
+import { changesBetween } from '../../sdk/changes.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+
+/** The newest first. */
+export async function listVersions(store: Store, ns: string, live: LiveFunction): Promise<VersionSummary[]> {
+  const numbers = (await store.list(paths.versions(ns, live.name))).map(Number).sort((a, b) => a - b)
+  const summaries: VersionSummary[] = []
+  let before: VersionDocument | undefined
+  for (const number of numbers) {
+    const document = (await store.get<VersionDocument>(paths.version(ns, live.name, number)))?.value
+    if (document === undefined) continue
+    const outcome = (await store.get<OutcomeDocument>(paths.outcome(ns, live.name, number)))?.value
+    summaries.unshift(summaryOf(live, document, before, outcome))
+    before = document
+  }
+  return summaries
+}
+
+export async function readVersion(
+  store: Store,
+  ns: string,
+  live: LiveFunction,
+  version: number,
+): Promise<VersionDetail> {
+  const document = await documentOf(store, ns, live, version)
+  const found = (await listVersions(store, ns, live)).find((one) => one.version === version)
+  if (found === undefined) throw unknownVersion(live.name, version)
+  return { ...found, manifest: document.manifest }
+}
+
+export async function diffVersions(
+  store: Store,
+  ns: string,
+  live: LiveFunction,
+  from: number,
+  to: number,
+): Promise<VersionDiff> {
+  const [before, after] = await Promise.all([
+    documentOf(store, ns, live, from),
+    documentOf(store, ns, live, to),
+  ])
+  return {
+    name: live.name,
+    from: bundleOf(before),
+    to: bundleOf(after),
+    sameCode: before.bundleSha256 === after.bundleSha256,
+    manifest: changesBetween(before.manifest, after.manifest),
+  }
+}
+
+/**
+ * The version that a rollback leads to: during a rollout the one that works, else the last one before the present that did.
+ * @throws {CodedError} ERR_VERSION_UNKNOWN
+ */
+export async function versionBefore(store: Store, ns: string, live: LiveFunction): Promise<number> {
+  const { version, good } = live.document
+  if (good !== undefined && good !== version) return good
+  const earlier = (await listVersions(store, ns, live)).filter((one) => one.version < version)
+  const found = earlier.find(({ state }) => state === 'replaced')
+  if (found !== undefined) return found.version
+  throw refuse(
+    'ERR_VERSION_UNKNOWN',
+    `Cannot roll '${live.name}' back: no version before v${version} has ever run. \`concord fn versions ${live.name}\` shows those there are.`,
+  )
+}
+
+/** @throws {CodedError} ERR_VERSION_UNKNOWN */
+export async function documentOf(
+  store: Store,
+  ns: string,
+  { name }: LiveFunction,
+  version: number,
+): Promise<VersionDocument> {
+  const found = await store.get<VersionDocument>(paths.version(ns, name, version))
+  if (found === undefined) throw unknownVersion(name, version)
+  return found.value
+}
+
+function unknownVersion(name: string, version: number): Error {
+  return refuse(
+    'ERR_VERSION_UNKNOWN',
+    `There is no v${version} of '${name}'. \`concord fn versions ${name}\` shows those there are; the newest 100 are kept.`,
+  )
+}
+
+function bundleOf({ version, bundleSha256, bundleBytes }: VersionDocument): VersionDiff['from'] {
+  return { version, bundleSha256, bundleBytes }
+}
+
+function summaryOf(
+  { document }: LiveFunction,
+  version: VersionDocument,
+  before: VersionDocument | undefined,
+  outcome: OutcomeDocument | undefined,
+): VersionSummary {
+  const { manifest, author, message, deployedAtMs } = version
+  return {
+    ...bundleOf(version),
+    deployedAtMs,
+    ...(author === undefined ? {} : { author }),
+    ...(message === undefined ? {} : { message }),
+    state: stateOf(document, version.version, outcome),
+    ...(outcome === undefined ? {} : { outcomeAtMs: outcome.atMs }),
+    ...(outcome?.reason === undefined ? {} : { reason: outcome.reason }),
+    changes: before === undefined ? [] : changesBetween(before.manifest, manifest),
+  }
+}
+
+function stateOf(
+  { version: wanted, good }: LiveFunction['document'],
+  version: number,
+  outcome: OutcomeDocument | undefined,
+): VersionSummary['state'] {
+  if (version === good) return 'live'
+  if (version === wanted) return 'rollingOut'
+  if (outcome === undefined) return 'neverRan'
+  return outcome.state === 'failed' ? 'failed' : 'replaced'
+}

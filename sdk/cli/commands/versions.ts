@@ -1,0 +1,116 @@
+/**
+ * concord fn versions | diff | rollback: what was deployed, what became of it, and going back.
+ * @module
+ */
+import type { VersionDiff, VersionSummary } from '../../api.ts'
+import { changeText } from '../../changes.ts'
+import { CodedError } from '../../errors.ts'
+import type { CliCommand, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { untilRunning } from '../deploy.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { positiveNumber } from '../numbers.ts'
+import { bytesText, dim, green, print, printJson, table } from '../terminal.ts'
+
+interface RollbackOptions extends ServerOptions {
+  readonly to?: number
+  readonly drain?: true
+  readonly wait: boolean
+  readonly timeout: number
+}
+
+const messageShown = 60
+
+export function addVersions(fn: CliCommand): void {
+  fn.command('versions')
+    .description('List what was deployed of a function, the newest first, and what became of it.')
+    .argument('<name>', 'the function')
+    .printsData('an array of versions')
+    .talksToServer()
+    .action(versions)
+  fn.command('diff')
+    .description('Show what differs between two versions of a function.')
+    .argument('<name>', 'the function')
+    .argument('<from>', 'a version, as v3 or 3', versionNumber)
+    .argument('<to>', 'another one', versionNumber)
+    .printsData()
+    .talksToServer()
+    .example('concord fn diff score v3 v4')
+    .action(diff)
+  fn.command('rollback')
+    .description(
+      'Go back to an earlier version, by default the last one before the present that ran; where it can, while records flow.',
+    )
+    .argument('<name>', 'the function')
+    .option('--to <version>', 'the version to go back to', versionNumber)
+    .option('--drain', 'end the instances in order and start others, even where it could change in place')
+    .option('--no-wait', 'return when it is wanted, before it runs')
+    .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
+    .printsData()
+    .talksToServer()
+    .example('concord fn rollback score', 'concord fn rollback score --to v3')
+    .action(rollback)
+}
+
+function versionNumber(text: string): number {
+  const version = Number(text.replace(/^v/, ''))
+  if (Number.isInteger(version) && version > 0) return version
+  throw new CodedError<CliErrorCode>('ERR_USAGE', `'${text}' is no version: it is a number, as v3 or 3`)
+}
+
+async function versions(name: string, options: ServerOptions): Promise<void> {
+  const list = await connect(options).versions(name)
+  if (options.json) return await printJson(list)
+  const rows = list.map((version) => [
+    `v${version.version}`,
+    version.state,
+    new Date(version.deployedAtMs).toISOString(),
+    version.author ?? '-',
+    version.bundleSha256.slice(0, 12),
+    cut(version.message ?? ''),
+  ])
+  await print(table([['VERSION', 'STATE', 'DEPLOYED', 'BY', 'BUNDLE', 'MESSAGE'], ...rows]))
+  for (const failed of list.filter(({ state }) => state === 'failed'))
+    await print(`v${failed.version} failed: ${reasonText(failed)}`)
+}
+
+async function diff(name: string, from: number, to: number, options: ServerOptions): Promise<void> {
+  const found = await connect(options).diff(name, from, to)
+  await (options.json ? printJson(found) : print(diffText(found)))
+}
+
+function diffText({ name, from, to, sameCode, manifest }: VersionDiff): string {
+  const code = sameCode
+    ? `code      the same, bundle ${from.bundleSha256.slice(0, 12)}`
+    : `code      bundle ${bundleText(from)} → ${bundleText(to)}`
+  const lines = manifest.map((change) => `manifest  ${changeText(change)}`)
+  return [
+    `${name} v${from.version} → v${to.version}`,
+    code,
+    ...(lines.length === 0 ? ['manifest  the same'] : lines),
+  ].join('\n')
+}
+
+function bundleText({ bundleSha256, bundleBytes }: VersionDiff['from']): string {
+  return `${bundleSha256.slice(0, 12)} (${bytesText(bundleBytes)})`
+}
+
+async function rollback(name: string, options: RollbackOptions): Promise<void> {
+  const { to, drain = false, wait, timeout, json } = options
+  const client = connect(options)
+  const answer = await client.rollback(name, { ...(to === undefined ? {} : { to }), drain })
+  if (wait) await untilRunning(client, answer, timeout * 1000)
+  if (json) return await printJson(answer)
+  const state = !answer.changed ? 'was wanted already' : wait ? 'is running' : 'will run'
+  await print(`${green(`${name} v${answer.version}`)} ${state}.`)
+  if (answer.changed) await print(dim(`'concord fn versions ${name}' shows what it went back from.`))
+}
+
+/** Why a version has failed. */
+function reasonText({ reason }: VersionSummary): string {
+  return reason ?? 'nothing was said'
+}
+
+function cut(text: string): string {
+  return text.length <= messageShown ? text : `${text.slice(0, messageShown)}…`
+}

@@ -1,0 +1,52 @@
+/**
+ * Swap: what may change from one version of a function to the next, and how it comes into force. Pure.
+ * Design: docs/design/0023-hot-swap.md
+ * @module
+ */
+import type { Manifest } from './manifest.ts'
+
+/** What an instance was given. */
+export interface GivenResources {
+  readonly cpus: number
+  readonly memMib: number
+  readonly diskMib: number
+}
+
+/**
+ * Why a version cannot take over in a running instance of another; undefined if it can.
+ * @param given Of the instance.
+ */
+export function drainReason(before: Manifest, after: Manifest, given: GivenResources): string | undefined {
+  const { cpus, memMib, diskMib } = after.resources
+  if (cpus > given.cpus || memMib > given.memMib || diskMib > given.diskMib)
+    return 'it asks for more resources'
+  if (after.limits.stateMib !== before.limits.stateMib) return 'limits.stateMib has changed'
+  if (inputsText(before) !== inputsText(after)) return 'its inputs have changed'
+  const kept = ({ checkpoint, pack, instancesPerRunner, placement }: Manifest): string =>
+    JSON.stringify([checkpoint, pack, instancesPerRunner, placement])
+  return kept(before) === kept(after)
+    ? undefined
+    : 'checkpoint, pack, instancesPerRunner or placement has changed'
+}
+
+/**
+ * Why a version must not follow another one at all: what it would lose.
+ * @param stateBytes What the fullest instance holds now.
+ */
+export function refusalReason(before: Manifest, after: Manifest, stateBytes: number): string | undefined {
+  for (const [stream, { grouping }] of Object.entries(before.istreams)) {
+    const input = after.istreams[stream]
+    if (input === undefined)
+      return `it reads '${stream}' no more, and what waits there for it would be lost. Deploy it under another name, or remove the function first (\`concord fn rm\`)`
+    if (input.grouping !== grouping)
+      return `it groups '${stream}' by ${input.grouping}, not ${grouping}, and its state lies where its records were. Deploy it under another name`
+  }
+  const mib = Math.ceil(stateBytes / 2 ** 20)
+  if (after.limits.stateMib < mib)
+    return `limits.stateMib is ${after.limits.stateMib}, and an instance holds ${mib} MiB of state. Let it be at least that`
+  return undefined
+}
+
+function inputsText({ istreams }: Manifest): string {
+  return JSON.stringify(Object.entries(istreams).sort(([one], [other]) => (one < other ? -1 : 1)))
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { functionOf } from './load/records.ts'
+import { Traffic } from './load/traffic.ts'
+import { Platform } from './platform.ts'
+
+/** A hundred in the long mode. */
+const swaps = Number(process.env['CONCORD_SWAPS'] ?? 5)
+/** Fifty in the long mode. */
+const kills = Number(process.env['CONCORD_SWAP_KILLS'] ?? 2)
+
+const chances = { throwsPerMillion: 0, timersPerMillion: 2_000, asyncPerMillion: 100 }
+
+interface Deployed {
+  readonly version: number
+}
+
+/** A project whose versions differ by their code. */
+function project(platform: Platform, name: string, source: string): (more: string) => string {
+  const file = join(platform.home, `${name}.ts`)
+  return (more) => {
+    writeFileSync(file, `${source}\n${more}`)
+    return file
+  }
+}
+
+async function load(t: TestContext, platform: Platform, name: string): Promise<Traffic> {
+  const records = Number.POSITIVE_INFINITY
+  return await Traffic.start(t, platform, { name, producers: 2, records, rate: 10_000 })
+}
+
+test(`${swaps} versions take over under load, in place: each record once, in order, by one version, state and timers kept`, {
+  timeout: 120_000 + swaps * 15_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const name = 'swapped'
+  const fileOf = project(platform, name, functionOf({ name, ...chances }))
+  await platform.json(['fn', 'deploy', fileOf('')])
+  const traffic = await load(t, platform, name)
+  const first = await platform.until(name, ({ recordsIn }) => recordsIn > 5_000)
+  for (let swap = 2; swap <= swaps + 1; swap++) {
+    const { version } = await platform.json<Deployed>(['fn', 'deploy', fileOf(`console.log(${swap})`)])
+    assert.equal(version, swap)
+  }
+  const last = await platform.until(name, ({ state }) => state === 'running')
+  traffic.stop()
+  const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
+  t.diagnostic(`${sent} records, the last change took ${last.instances[0]!.swapPauseMs?.toFixed(1)} ms`)
+  assert.ok(verdict.sound, text)
+  assert.equal(unaccounted, 0)
+  assert.equal(sunk.outputs, sent)
+  assert.equal(sunk.timersFired, sunk.timersSet)
+  assert.equal(last.instances[0]!.taskId, first.instances[0]!.taskId, 'in place')
+  assert.equal(last.instances[0]!.version, swaps + 1)
+  assert.ok(sunk.gapsMs.length >= swaps, `${sunk.gapsMs.length} changes of versions were seen`)
+})
+
+test('a version that throws is put back by itself, its records are processed by the one before; and back by hand', {
+  timeout: 240_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const name = 'guarded'
+  const good = functionOf({ name, ...chances })
+  const fileOf = project(platform, name, good)
+  const deploy = (...more: string[]) =>
+    platform.cli(['fn', 'deploy', fileOf(`console.log(${more[0]!.length})`), ...more])
+  await platform.json(['fn', 'deploy', fileOf(''), '-m', 'the first'])
+  const traffic = await load(t, platform, name)
+  const first = await platform.until(name, ({ recordsIn }) => recordsIn > 5_000)
+
+  const bad = good.replace('fail(0)', "if (number % 50 === 0) throw new Error('a bad version')")
+  const throws = await platform.cli(['fn', 'deploy', project(platform, name, bad)(''), '-m', 'throws'])
+  assert.equal(throws.code, 6, throws.stderr)
+  assert.match(throws.stderr, /v2 has failed, v1 runs as before: .*a bad version/)
+  const broken = good.replace('processRecord(', "init() { throw new Error('no init') },\n  processRecord(")
+  const initFails = await platform.cli(['fn', 'deploy', project(platform, name, broken)('')])
+  assert.equal(initFails.code, 6, initFails.stderr)
+  assert.match(initFails.stderr, /v3 has failed, v1 runs as before: .*no init/)
+
+  const regrouped = good.replaceAll('groupBy', 'shuffle')
+  const refused = await platform.cli(['fn', 'deploy', project(platform, name, regrouped)('')])
+  assert.equal(refused.code, 5, refused.stderr)
+  assert.match(refused.stderr, /it groups 'guarded-in' by shuffle, not groupBy/)
+
+  const fourth = await deploy('--message', 'harmless', '--mem', '128', '--author', 'ada')
+  assert.equal(fourth.code, 0, fourth.stderr)
+  await platform.json(['fn', 'rollback', name])
+  const back = await platform.until(name, ({ state }) => state === 'running')
+  assert.deepEqual([back.version, back.instances[0]!.taskId], [1, first.instances[0]!.taskId])
+  traffic.stop()
+  const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
+  assert.ok(verdict.sound, text)
+  assert.deepEqual([unaccounted, sunk.outputs], [0, sent])
+
+  const versions = await platform.client.versions(name)
+  assert.deepEqual(
+    versions.map(({ version, state, message, author }) => [version, state, message ?? '', author === 'ada']),
+    [
+      [4, 'replaced', 'harmless', true],
+      [3, 'failed', '', false],
+      [2, 'failed', 'throws', false],
+      [1, 'live', 'the first', false],
+    ],
+  )
+  const diff = await platform.cli(['fn', 'diff', name, 'v1', 'v4'])
+  assert.match(diff.stdout, /manifest {2}resources\.memMib: 256 → 128/)
+  const unknown = await platform.cli(['fn', 'rollback', name, '--to', 'v9'])
+  assert.deepEqual([unknown.code, /There is no v9/.test(unknown.stderr)], [4, true], unknown.stderr)
+})
+
+test(`a runner killed ${kills} times while versions change: one version everywhere, what is missing is accounted for`, {
+  timeout: 120_000 + kills * 90_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const name = 'struck'
+  const fileOf = project(
+    platform,
+    name,
+    functionOf({ name, ...chances, timersPerMillion: 0, keepsState: false }),
+  )
+  const flags = ['--instances', '2', '--per-runner', '2', '--mem', '64']
+  await platform.json(['fn', 'deploy', fileOf(''), ...flags])
+  const traffic = await load(t, platform, name)
+  for (let kill = 0; kill < kills; kill++) {
+    const working = await platform.until(
+      name,
+      ({ instances, state }) => state === 'running' && instances.every(({ recordsIn }) => recordsIn > 1_000),
+    )
+    const { pid } = working.instances[0]!
+    const deployed = platform.cli(['fn', 'deploy', fileOf(`console.log(${kill})`), ...flags])
+    await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 1_000)) // a random point, not a wait
+    process.kill(pid!, 'SIGKILL')
+    await deployed
+    await platform.until(
+      name,
+      ({ instances, state, version }) =>
+        state === 'running' && instances.every((one) => one.version === version && one.pid !== pid),
+    )
+  }
+  traffic.stop()
+  const { sent, unaccounted, verdict, text } = await traffic.judged()
+  const { loss = 0, ...others } = verdict.records
+  t.diagnostic(`${sent} records, ${unaccounted} unaccounted, ${loss} missing`)
+  assert.deepEqual(others, {}, text)
+  assert.ok(loss <= unaccounted, `${loss} missing, ${unaccounted} unaccounted: ${text}`)
+})
