@@ -70,6 +70,12 @@ test('bench state: both stores answer, at both sizes', async () => {
     assert.ok(figures.get(name)!.median > 0, name)
 })
 
+test('bench swap: versions change under load, every record comes once, in order, of a version not older', async () => {
+  const figures = await measured('swap', ['steady'], '--records', '100000')
+  assert.equal(figures.get('swap')!.unit, 'ms')
+  assert.ok(figures.get('swap.changes')!.median >= 1)
+})
+
 test('bench density: an instance takes less in company than alone', async () => {
   const figures = await measured('density', ['isolate', 'alone'])
   const { median, unit, reference } = figures.get('density')!

@@ -13,6 +13,7 @@ import { overload } from './overload.ts'
 import { placement } from './placement.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
+import { swap } from './swap.ts'
 import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
 
@@ -22,6 +23,7 @@ export const benchmarks: readonly Benchmark[] = [
   tax,
   state,
   checkpoint,
+  swap,
   density,
   freeze,
   clicks,

@@ -4,6 +4,7 @@
  * since they were due.
  * @module
  */
+import { ChangeMeter, type Changes } from './change-meter.ts'
 import { Checker } from './checker.ts'
 import { LatencyMeter, type Percentiles } from './latency-meter.ts'
 import { monotonicUs } from './monotonic.ts'
@@ -19,6 +20,7 @@ export interface SinkReport {
   readonly repeated: number
   readonly reordered: number
   readonly latency?: Percentiles
+  readonly changes?: Changes
 }
 
 export interface SinkOptions {
@@ -30,6 +32,8 @@ export interface SinkOptions {
   readonly numberedBy: 'value' | 'time'
   /** Latency is measured, but not of so many records at first. */
   readonly warmUpRecords?: number
+  /** Where in a value the version stands, as 16 bits; gaps are measured then, but for the warm-up's. */
+  readonly versionAt?: number
 }
 
 /** How long nothing may come: at first, since a runner starts meanwhile, and then. */
@@ -39,6 +43,7 @@ const options = JSON.parse(process.argv[2]!) as SinkOptions
 const { planned, warmUpRecords, numberedBy } = options
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
 const meter = warmUpRecords === undefined ? undefined : new LatencyMeter(warmUpRecords)
+const changes = options.versionAt === undefined ? undefined : new ChangeMeter(partitions)
 const checker = new Checker(2 * partitions)
 let firstMs = 0
 let lastMs = performance.now()
@@ -49,7 +54,11 @@ await openReceiver({
     const number = view.getUint32(numberedBy === 'value' ? valueAt : recordAt + timeAt, true)
     const producer = number >>> 31
     checker.see(2 * partition + producer, number & 0x7fffffff)
-    meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())
+    if (changes === undefined) meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())
+    else {
+      changes.see(partition, view.getUint16(valueAt + options.versionAt!, true), monotonicUs())
+      if (checker.received === warmUpRecords) changes.forget()
+    }
     return producer
   },
   onLot() {
@@ -67,7 +76,7 @@ function finish(): void {
   const report: SinkReport = {
     seconds: (lastMs - firstMs) / 1000,
     ...checker.checks(planned),
-    ...(meter === undefined ? {} : { latency: meter.percentiles() }),
+    ...(changes === undefined ? meter && { latency: meter.percentiles() } : { changes: changes.changes() }),
   }
   console.log(JSON.stringify(report))
 }

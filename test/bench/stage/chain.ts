@@ -20,6 +20,8 @@ export interface ChainOptions {
   readonly numberedBy?: SinkOptions['numberedBy']
   /** Records whose latency does not count; undefined: none is measured. */
   readonly warmUpRecords?: number
+  /** See the sink. */
+  readonly versionAt?: number
 }
 
 export type StartMiddle = (place: Place, start: Starter) => Promise<readonly number[]>
@@ -34,7 +36,8 @@ export interface ChainReport {
 
 /** Runs it once, from nothing to the last record. */
 export async function runChain(place: Place, options: ChainOptions): Promise<ChainReport> {
-  const { transport, loads: startLoads, middle: startMiddle, warmUpRecords, numberedBy = 'value' } = options
+  const { transport, loads: startLoads, middle: startMiddle, warmUpRecords, versionAt } = options
+  const { numberedBy = 'value' } = options
   const { url, pid } = place.nats
   return await place.scene(async (start) => {
     const loads = startLoads(start, url)
@@ -44,6 +47,7 @@ export async function runChain(place: Place, options: ChainOptions): Promise<Cha
     const sinkOptions: SinkOptions = {
       ...{ url, transport, stream, planned, numberedBy },
       ...(warmUpRecords === undefined ? {} : { warmUpRecords }),
+      ...(versionAt === undefined ? {} : { versionAt }),
     }
     const sink = start.script('load/sink-main.ts', JSON.stringify(sinkOptions))
     await sink.says()

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Heartbeat } from '../../../infra/control/messages.ts'
-import { processedAll } from './progress.ts'
-import type { Runner } from './runner.ts'
+import { processedAll, type Reporter } from './progress.ts'
 
 /** A runner whose heartbeats say so: records processed, dropped and sent on. The last is said for ever. */
 function runner(...beats: readonly (readonly [processed: number, dropped: number, out: number])[]) {
@@ -12,7 +11,7 @@ function runner(...beats: readonly (readonly [processed: number, dropped: number
     const inputs = [{ processed, dropped: { deadLettered: dropped } }]
     return { instances: [{ inputs, recordsOut }] } as unknown as Heartbeat
   }
-  return { runner: { pids: [], beat } satisfies Runner, beats: () => at }
+  return { runner: { pids: [], beat } satisfies Reporter, beats: () => at }
 }
 
 test('processedAll waits until each has processed what the one before sent it', async () => {

@@ -7,6 +7,9 @@ import type { InstanceReport } from '../../../infra/control/messages.ts'
 import type { Checks } from '../suite/benchmark.ts'
 import type { Runner } from './runner.ts'
 
+/** Who says how far it is. */
+export type Reporter = Pick<Runner, 'pids' | 'beat'>
+
 /** Heartbeats, one a second, without anything new, after which what has not come is lost. */
 const stallBeats = 15
 
@@ -14,7 +17,7 @@ const stallBeats = 15
  * Waits until each function has processed what the one before sent it, the first `planned` records; then adds up what is
  * missing (dropped ones are), or was processed beyond that.
  */
-export async function processedAll(runners: readonly Runner[], planned: number): Promise<Checks> {
+export async function processedAll(runners: readonly Reporter[], planned: number): Promise<Checks> {
   let lost = 0
   let repeated = 0
   let sent = planned
@@ -30,7 +33,7 @@ export async function processedAll(runners: readonly Runner[], planned: number):
 }
 
 /** The first report in which so many records are done, or the one with which nothing moved any more. */
-async function atRest(runner: Runner, expected: number): Promise<InstanceReport> {
+async function atRest(runner: Reporter, expected: number): Promise<InstanceReport> {
   let quiet = 0
   for (let last = -1; ; ) {
     const report = (await runner.beat()).instances[0]!

@@ -37,6 +37,8 @@ export interface Runner {
   readonly pids: readonly number[]
   /** The next report of itself. */
   beat(): Promise<Heartbeat>
+  /** Lets another version take over in all instances, and answers the report in which it has, off trial. */
+  swap(version: number, fn: BenchFunction): Promise<Heartbeat>
 }
 
 let tasks = 0
@@ -66,7 +68,25 @@ export async function startRunner(place: Place, start: Starter, options: RunnerO
   await unlessItEnds(child, beats())
   await assign(nc, assignmentOf(taskId, bundleSha256, options))
   const running = await unlessItEnds(child, firstRunning(beats))
-  return { pids: [child.pid, running.pid], beat: () => unlessItEnds(child, beats()) }
+  const beat = (): Promise<Heartbeat> => unlessItEnds(child, beats())
+  const bundles = new Map([[JSON.stringify(define), bundleSha256]])
+  const swap = async (version: number, { define: other }: BenchFunction): Promise<Heartbeat> => {
+    const key = JSON.stringify(other)
+    const sha256 = bundles.get(key) ?? (await bundle(nc, file, other))
+    bundles.set(key, sha256)
+    await assign(nc, assignmentOf(taskId, sha256, options, version))
+    return await untilSwapped(beat, version)
+  }
+  return { pids: [child.pid, running.pid], beat, swap }
+}
+
+async function untilSwapped(beat: () => Promise<Heartbeat>, wanted: number): Promise<Heartbeat> {
+  for (;;) {
+    const heard = await beat()
+    const failed = heard.instances.find(({ swap }) => swap?.state === 'failed')
+    if (failed !== undefined) throw new Error(`${failed.id} has not changed: ${failed.swap?.reason}`)
+    if (heard.instances.every(({ version, swap }) => version === wanted && swap === undefined)) return heard
+  }
 }
 
 async function bundle(
@@ -88,6 +108,7 @@ function assignmentOf(
   taskId: string,
   bundleSha256: string,
   { function: { manifest: given }, streams, instances: packed }: RunnerOptions,
+  version = 1,
 ): Assignment {
   const manifest = manifestSchema.parse(given)
   const instances = packed ?? 1
@@ -97,14 +118,15 @@ function assignmentOf(
   return {
     schema: 3,
     taskId,
-    generation: 1,
+    generation: version,
     packed: packed !== undefined,
     functions: {
       [manifest.name]: {
         function: manifest.name,
-        version: 1,
+        version,
         bundleSha256,
         manifest,
+        ...(version === 1 ? {} : { trial: manifest.trial }),
         streams: Object.fromEntries(streams.map((stream) => [stream.name, stream])),
         groupings: Object.fromEntries(inputs.map(({ name }) => [name, 'groupBy'])),
       },
@@ -113,7 +135,7 @@ function assignmentOf(
       id: `${manifest.name}-${index}`,
       function: manifest.name,
       index,
-      epoch: tasks,
+      epoch: Number(taskId.split('-').at(-1)),
       partitions: Object.fromEntries(inputs.map((input) => [input.name, shareOf(index, input.partitions)])),
     })),
   }
