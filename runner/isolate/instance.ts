@@ -272,8 +272,8 @@ export class Instance {
    */
   async destroy(): Promise<void> {
     if (this.#guest.ended !== undefined) return
+    this.#onTrial = false
     try {
-      this.#onTrial = false
       if (!this.#guest.busy && !this.#regions.pending) await this.#lifecycle('destroy', this.#clock.nowMs())
     } finally {
       this.#passOnConsole()
@@ -374,7 +374,7 @@ export class Instance {
     }
   }
 
-  /** Ends the isolate, and waits for its end, so that what it left is read when it changes no more. */
+  /** Waits for its end too, so that what it left is read when it changes no more. */
   async #end(why: Fatal): Promise<Fatal> {
     this.#guest.end(why)
     await this.ended()
@@ -455,8 +455,7 @@ export class Instance {
   }
 
   #readOutcome(): Outcome {
-    const from = this.#readTo
-    const to = this.#regions.published
+    const [from, to] = [this.#readTo, this.#regions.published]
     if (to < from) throw new Error(`Cannot read what ${this.#name} left: it ends at ${to}, before ${from}`)
     this.#readTo = to
     return to === from ? emptyOutcome() : this.#reader.read(this.#regions.copyOutcome(from, to))
@@ -465,8 +464,8 @@ export class Instance {
   #failure(report: OutcomeReport): RecordFailure[] {
     const nowMs = this.#clock.nowMs()
     if (report.reaction !== 'retried') return [new Failure(report, report.reaction, this.#stackMap, nowMs)]
-    const error = inOneLine(readReport(report, this.#stackMap, nowMs))
-    this.#options.log('warn', `A callback went through at attempt ${report.attempts}, after ${error}`)
+    const after = inOneLine(readReport(report, this.#stackMap, nowMs))
+    this.#options.log('warn', `A callback went through at attempt ${report.attempts}, after ${after}`)
     return []
   }
 
