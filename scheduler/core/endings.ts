@@ -4,6 +4,8 @@
  *
  *   EN1. When a task ends through the fault of one of its instances, that one is counted as failed and its mates are
  *        not. Where nobody knows whose fault it was, each is counted: it will share its next runner with fewer (packs.ts).
+ *   EN2. Back-off is from the start of the work, not from its end: what an instance has worked, times `workedCounts`, is taken
+ *        off. So one that had run well is back at once, however often it is killed, and one that fails as it starts waits.
  * @module
  */
 import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control/messages.ts'
@@ -95,20 +97,29 @@ function endSeat(
   const { taskId, function: name, index, firstEpoch, epoch } = seat.document
   fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, report: reportOf(task, seat) })
   draft.wakeAt(draft.nowMs + timings.closingMs)
+  // What it took to start is no work.
+  const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0
   slot.lastExit = exit
   delete slot.seat
   task.seats = task.seats.filter((ref) => ref.function !== name || ref.index !== index)
   if (verdict === 'wanted') draft.enter(slot, 'waiting')
   else if (neverRan) pause(draft, slot, timings.droppedPauseMs, exit.message)
   else if (verdict === 'nobodysFault')
-    pause(draft, slot, timings.backoffBaseMs, `its runner ended: ${exit.message}`)
-  else afterFailure(draft, fn, slot, seat, exit)
+    pause(draft, slot, restMs(timings.backoffBaseMs, workedMs), `its runner ended: ${exit.message}`)
+  else afterFailure(draft, fn, slot, seat, exit, workedMs)
   const { code, reason, message } = exit
   const text = `${nameOf(fn, slot)} ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
   draft.act({ kind: 'log', level: verdict === 'wanted' ? 'info' : 'warn', message: text, task: taskId })
 }
 
-function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, exit: LastExit): void {
+function afterFailure(
+  draft: Draft,
+  fn: FunctionState,
+  slot: Slot,
+  seat: Seat,
+  exit: LastExit,
+  workedMs: number,
+): void {
   // Each such end has used up an attempt at its record: it cannot go on for ever, and says nothing against the others.
   if (exit.reason === 'recordBroke') return pause(draft, slot, timings.recordPauseMs, exit.message)
   const version = draft.wantedVersion(fn.name)
@@ -127,10 +138,16 @@ function afterFailure(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, e
     return
   }
   const delayMs = backoffMs(slot.restarts - 1, timings.backoffBaseMs, timings.backoffMaxMs, draft.random())
-  pause(draft, slot, delayMs, `${exit.reason}: ${exit.message}`)
+  pause(draft, slot, restMs(delayMs, workedMs), `${exit.reason}: ${exit.message}`)
+}
+
+/** What is left of a back-off after that much work. */
+function restMs(delayMs: number, workedMs: number): number {
+  return Math.max(0, delayMs - workedMs * timings.workedCounts)
 }
 
 function pause(draft: Draft, slot: Slot, delayMs: number, why: string): void {
+  if (delayMs === 0) return draft.enter(slot, 'waiting')
   draft.enter(slot, 'backingOff', why)
   slot.untilMs = draft.nowMs + delayMs
   draft.wakeAt(slot.untilMs)

@@ -34,20 +34,29 @@ function tell(world: World, taskId: string, condition: TaskCondition): void {
 }
 
 test('step backs off twice as long after each failure in a row, then stops, and a new version starts afresh', () => {
-  const world = running(1, 3)
+  const world = new World()
+  world.deploy('f', { ...counting, restarts: 3 })
+  const started = (): string => {
+    for (let i = 0; world.runners.size === 0; i++) {
+      assert.ok(i < 20)
+      world.settle(1)
+    }
+    return only(world).document.taskId
+  }
   const delays: number[] = []
   for (let failure = 1; failure <= 3; failure++) {
-    world.exit(only(world).document.taskId, 10)
+    world.exit(started(), 10)
+    world.updates.splice(0, world.updates.length - 1)
     world.deliverUpdate()
     assert.deepEqual(states(world), ['backingOff'])
     assert.equal(instances(world)[0]?.restarts, failure)
-    delays.push(world.state.wakeAtMs - world.nowMs)
-    world.settle(15)
-    assert.deepEqual(states(world), ['running'])
+    delays.push((world.state.functions.get('f')?.slots[0]?.untilMs ?? 0) - world.nowMs)
   }
-  for (const [i, delayMs] of delays.entries())
-    assert.ok(delayMs >= 500 * 2 ** i && delayMs <= 1_000 * 2 ** i, `${delays}`)
-  world.exit(only(world).document.taskId, 10)
+  assert.ok(
+    delays.every((delayMs, i) => delayMs >= 500 * 2 ** i && delayMs <= 1_000 * 2 ** i),
+    `${delays}`,
+  )
+  world.exit(started(), 10)
   world.settle(200)
   assert.deepEqual(states(world), ['crashLooping'])
   assert.equal(world.runners.size, 0)
@@ -57,6 +66,18 @@ test('step backs off twice as long after each failure in a row, then stops, and 
   world.settle(5)
   assert.deepEqual(states(world), ['running'])
   assert.equal(instances(world)[0]?.restarts, 0)
+})
+
+test('step starts one that has worked for a while again at once, however often it is killed (EN2)', () => {
+  const world = running()
+  for (let failure = 1; failure <= 12; failure++) {
+    world.exit(only(world).document.taskId, 137)
+    world.deliverUpdate()
+    assert.deepEqual(states(world), ['waiting'])
+    assert.equal(instances(world)[0]?.restarts, failure)
+    world.settle(20)
+    assert.deepEqual(states(world), ['running'])
+  }
 })
 
 function scale(world: World, count: number): void {
@@ -208,7 +229,7 @@ test('step waits for a task that the cluster has lost sight of; a heartbeat is a
   assert.deepEqual(states(world), ['running'])
   tell(world, taskId, 'unsure')
   world.tick(60_000)
-  assert.deepEqual(states(world), ['backingOff'])
+  assert.deepEqual(states(world), ['waiting'])
   assert.equal(instances(world)[0]?.lastExit?.reason, 'lost')
   world.actions.length = 0
   tell(world, taskId, 'running')

@@ -15,6 +15,8 @@ export const timings = {
   unsureMs: 60_000,
   backoffBaseMs: 1_000,
   backoffMaxMs: 60_000,
+  /** A millisecond of work takes so many off a back-off: after 15 s none is left. */
+  workedCounts: 4,
   /** After a record broke a limit and was dealt with. */
   recordPauseMs: 100,
   /** After a launch that failed through nobody's fault. */
