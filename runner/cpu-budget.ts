@@ -4,7 +4,10 @@
  * Time comes in evenly and may be saved up for a second; a batch spends what its isolate used. In debt, the instance takes
  * nothing until the debt is paid, so its input waits, and with it whoever sends: a limit of CPU is for the neighbours' sake,
  * and nothing is lost for it.
+ * An isolate's clock runs on while its thread waits for a CPU; so a batch is charged the lesser of that and of what the whole
+ * process used meanwhile. Neither is ever below what the callbacks used.
  *   CB1. In any time t an instance uses at most `limit × (t + 1 s)`, and one slice of a batch.
+ *   CB2. It is charged no more than its process has used.
  * Design: docs/design/0018-limits.md
  * @module
  */
@@ -17,7 +20,7 @@ const tellEveryMs = 10_000
 
 /** Whoever uses CPU: an isolate. */
 export interface CpuUser {
-  /** Since its making. */
+  /** Since its making, with what its thread has waited for a CPU. */
   readonly cpuSeconds: number
 }
 
@@ -25,6 +28,8 @@ export interface CpuBudgetOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>
   /** Milliseconds of CPU a second, of the version at work; undefined: any. */
   readonly msPerSecond: () => number | undefined
+  /** CPU time of this process so far. */
+  readonly processMs: () => number
   /** Hears, now and then, that the instance is held back. */
   readonly warn: (message: string) => void
 }
@@ -37,12 +42,14 @@ export class CpuBudget {
   #readyMs = Number.NEGATIVE_INFINITY
   #isolate: CpuUser | undefined
   #usedMs = 0
+  #processMs: number
   #toldMs = Number.NEGATIVE_INFINITY
   #throttledMs = 0
 
   constructor(options: CpuBudgetOptions) {
     this.#options = options
     this.#countedMs = options.clock.monotonicMs()
+    this.#processMs = options.processMs()
   }
 
   /** How long the instance has been held back so far. */
@@ -65,9 +72,12 @@ export class CpuBudget {
     if (limitMs === undefined) return
     const nowMs = this.#options.clock.monotonicMs()
     const totalMs = isolate.cpuSeconds * secondMs
-    const usedMs = Math.max(0, totalMs - (this.#isolate === isolate ? this.#usedMs : 0))
+    const processMs = this.#options.processMs()
+    const inIsolateMs = Math.max(0, totalMs - (this.#isolate === isolate ? this.#usedMs : 0))
+    const usedMs = Math.min(inIsolateMs, processMs - this.#processMs)
     this.#isolate = isolate
     this.#usedMs = totalMs
+    this.#processMs = processMs
     const earnedMs = ((nowMs - this.#countedMs) * limitMs) / secondMs
     this.#balanceMs = Math.min(limitMs, this.#balanceMs + earnedMs) - usedMs
     this.#countedMs = nowMs

@@ -29,7 +29,10 @@ const counters: Readonly<Record<string, readonly [string, (report: InstanceRepor
     'Time that instances were held back by limits.cpuMsPerSecond.',
     (r) => (r.throttledMs ?? 0) / 1000,
   ],
-  concord_runner_isolate_cpu_seconds_total: ['CPU time of the isolate.', (r) => r.cpuSeconds],
+  concord_runner_isolate_cpu_seconds_total: [
+    'Time in the isolate: its CPU time, and what its thread waited for a CPU.',
+    (r) => r.cpuSeconds,
+  ],
 }
 
 const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {

@@ -16,7 +16,7 @@ export class Usage {
 
   /** @param limits Of the version at work. */
   constructor({ clock, warn, onHeapFull }: WorkerOptions, limits: () => Manifest['limits']) {
-    this.cpu = new CpuBudget({ clock, warn, msPerSecond: () => limits().cpuMsPerSecond })
+    this.cpu = new CpuBudget({ clock, warn, processMs, msPerSecond: () => limits().cpuMsPerSecond })
     this.#heap = new HeapWatch(clock, () => limits().heapMib, onHeapFull)
   }
 
@@ -25,4 +25,9 @@ export class Usage {
     this.cpu.spend(isolate, frame)
     if (isSettled) this.#heap.look(isolate)
   }
+}
+
+function processMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }

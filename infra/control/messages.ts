@@ -220,6 +220,7 @@ export interface InstanceReport {
   readonly stateEntries: number
   readonly stateBytes: number
   readonly heapBytes: number
+  /** Time in its isolate: an upper bound of its CPU time, for what its thread waited for a CPU is in it. */
   readonly cpuSeconds: number
   /** What the function has counted and observed of its own; absent where it never ran. */
   readonly metrics?: readonly MetricReport[]

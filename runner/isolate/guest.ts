@@ -98,6 +98,7 @@ export class Guest {
     return used_heap_size + Math.max(0, externally_allocated_size - shared)
   }
 
+  /** With what its thread waited for a CPU meanwhile: the isolate's clock is a wall clock that stands still between two calls. */
   cpuSeconds(): number {
     return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e9
   }

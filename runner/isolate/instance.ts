@@ -308,7 +308,7 @@ export class Instance {
     return { chapters: this.#tap?.read() ?? [], bundle: this.#options.bundle }
   }
 
-  /** Its CPU time since its making. */
+  /** Its CPU time since its making, with what its thread waited for a CPU. */
   get cpuSeconds(): number {
     return this.#guest.cpuSeconds()
   }
