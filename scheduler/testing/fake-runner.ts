@@ -31,8 +31,8 @@ function beat(state: Heartbeat['state'], exit?: Heartbeat['exit']): void {
     pid: process.pid,
     rssBytes: 1,
     cpuSeconds: 0,
-    instances: (assignment?.instances ?? []).map(({ id, function: name, index, epoch }) => ({
-      ...{ id, function: name, index, epoch },
+    instances: (assignment?.instances ?? []).map(({ id, function: name, index, epoch, partitions }) => ({
+      ...{ id, function: name, index, epoch, partitions }, // the last is for the tests
       version: assignment?.functions[name]?.version ?? 0,
       state: 'running',
       recordsIn,
