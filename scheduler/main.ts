@@ -39,6 +39,8 @@ async function main(): Promise<void> {
   const nc = await connectBus({ name: 'scheduler', url, ...login(user, password) })
   ends.push(() => nc.close())
   log.info('waits for its turn to lead')
+  const where = new URL(metrics.url).origin
+  process.stdout.write(`${JSON.stringify({ standby: true, url: where })}\n`)
   const leadership = await store.lead('scheduler', ending.signal)
   ends.push(() => leadership.release())
   log.info({ epoch: leadership.epoch }, 'leads')
@@ -65,7 +67,7 @@ async function main(): Promise<void> {
   })
   await scheduler.start()
   ends.push(() => scheduler.close())
-  process.stdout.write(`${JSON.stringify({ ready: true, url: new URL(metrics.url).origin })}\n`)
+  process.stdout.write(`${JSON.stringify({ ready: true, url: where })}\n`)
   await Promise.race([failure, aborted(ending.signal)])
 }
 

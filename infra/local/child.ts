@@ -23,6 +23,10 @@ export interface ChildOptions {
   readonly logFile: string
   /** What it may take to stop by itself. */
   readonly graceMs: number
+  /** It has started once it stands by for another one like it. */
+  readonly standsBy?: boolean
+  /** Called at its ready line. */
+  readonly isReady?: () => void
 }
 
 export interface Child {
@@ -60,7 +64,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const id = processId(child.pid!) ?? { pid: child.pid!, started: '' }
   const closed = once(child, 'close')
   let givenUpRecords: number | undefined
-  const url = await readyUrl(child, (records) => {
+  const url = await readyUrl(child, options, (records) => {
     givenUpRecords = records
   })
   if (url === undefined) {
@@ -95,14 +99,16 @@ async function endOf(child: ChildProcess): Promise<Awaited<Child['exited']>> {
 /** @returns undefined if it ends, or says nothing in time. */
 async function readyUrl(
   child: ChildProcess,
+  { standsBy = false, isReady }: ChildOptions,
   onGivenUp: (records: number) => void,
 ): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const late = setTimeout(() => child.kill('SIGKILL'), readyTimeoutMs)
   const lines = createInterface(child.stdout!) // to its end: whatever the child says later must not block it
   lines.on('line', (line) => {
-    const url = /^\{"ready":true,.*"url":"([^"]+)"/.exec(line)?.[1]
-    if (url !== undefined) resolve(url)
+    const [, word, url] = /^\{"(ready|standby)":true,.*"url":"([^"]+)"/.exec(line) ?? []
+    if (word === 'ready') isReady?.()
+    if (url !== undefined && (word === 'ready' || standsBy)) resolve(url)
     const records = /^\{"stopped":true,.*"givenUpRecords":(\d+)/.exec(line)?.[1]
     if (records !== undefined) onGivenUp(Number(records))
   })

@@ -21,6 +21,8 @@ export interface Home {
   readonly nats: string
   readonly minimesos: string
   readonly minimesosCredentials: string
+  /** What minimesos is told of its agents, where there are several. */
+  readonly minimesosAgents: string
   log(name: string): string
 }
 
@@ -60,6 +62,7 @@ export function homeOf(root: string): Home {
     nats: join(root, 'nats'),
     minimesos: join(root, 'minimesos'),
     minimesosCredentials: join(root, 'minimesos-credentials.json'),
+    minimesosAgents: join(root, 'minimesos-agents.json'),
     log: (name) => join(root, 'logs', `${name}.log`),
   }
 }

@@ -5,6 +5,8 @@
  *                └─ scheduler
  *   minimesos ──────┘            its tasks belong to nobody here: they outlive all of this but `stop`
  *
+ * A *cluster* is the same with several agents in minimesos, and several schedulers, of which one leads.
+ *
  * Invariants:
  *  U1. What could not be started as a whole is stopped again, but for a nats-server that ran before.
  *  U2. `stop` goes downstream: the gateway settles what it took while functions still run, and the scheduler ends so
@@ -12,12 +14,13 @@
  * Design: docs/design/0003-processes.md
  * @module
  */
+import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { isCode } from '../../sdk/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import type { Log } from '../log.ts'
-import { endTasks } from '../minimesos/index.ts'
+import { type AgentSpec, endTasks, memShare } from '../minimesos/index.ts'
 import { type NatsServer, startNatsServer } from '../nats/index.ts'
 import { type ProcessId, processId } from '../process.ts'
 import { type Child, startChild } from './child.ts'
@@ -35,8 +38,17 @@ export interface PlatformOptions {
   readonly ports: Readonly<Record<PortName, PortChoice>>
   /** Called when a process has started, again too, or was adopted. */
   readonly started: (name: string, id: ProcessId) => void
+  /** Called when a scheduler has become the leader. */
+  readonly leads: (name: string) => void
+  /** Several agents and schedulers; absent: one of each. */
+  readonly cluster?: ClusterSize
   readonly clock: Clock
   readonly log: Log
+}
+
+export interface ClusterSize {
+  readonly agents: number
+  readonly schedulers: number
 }
 
 export interface Platform {
@@ -50,6 +62,8 @@ export interface Platform {
 export const natsServerName = 'nats-server'
 /** What minimesos lets a task take before it kills it; a runner drains within it. */
 export const taskGraceMs = 10_000
+/** So that the loss of an agent is seen while somebody looks. */
+const clusterAgentTimeoutMs = 5_000
 /** What the gateway may take to settle, and a little. */
 export const childGraceMs = 15_000
 
@@ -65,11 +79,17 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const [gateway, scheduler, minimesos, nats] = await allOrNone([
     natsStart.then(({ process }) => startGateway(options, process.url, gatewayPort)),
     Promise.all([natsStart, minimesosStart]).then((on) =>
-      startScheduler(options, on[0].process.url, on[1].process.url),
+      startScheduler(options, on[0].process.url, on[1].process.url, 0),
     ),
     minimesosStart,
     natsStart,
   ])
+  const standbys = await startStandbys(options, nats.process.url, minimesos.process.url).catch(
+    async (error: unknown) => {
+      for (const part of [gateway, scheduler, minimesos, nats]) await part.stop() // U1
+      throw error
+    },
+  )
   const watch = new JetStreamWatch({
     connection: { url: nats.process.url, ...credentials.nats.gateway },
     dir: home.nats,
@@ -83,7 +103,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     ports: { gateway: gateway.process.port, nats: nats.process.port, mesos: minimesos.process.port },
     async stop() {
       watch.close()
-      await Promise.all([gateway.stop(), scheduler.stop()]) // U2
+      // U2; who stands by goes first: it would lead else.
+      await Promise.all(standbys.map((standby) => standby.stop()))
+      await Promise.all([gateway.stop(), scheduler.stop()])
       await endTasks(home.minimesos, taskGraceMs)
       await minimesos.stop()
       await nats.stop()
@@ -145,9 +167,12 @@ function startNats({
 }
 
 async function startMinimesos(options: PlatformOptions, firstPort: number): Promise<Keeper<Child>> {
-  const { home, config, credentials } = options
+  const { home, config, credentials, cluster } = options
   await writePrivate(home.minimesosCredentials, JSON.stringify(credentials.mesos))
   const { cpus, memMib, diskMib } = config.agent
+  const agents = cluster === undefined ? [] : agentsOf(config, cluster.agents)
+  if (agents.length > 0) await writePrivate(home.minimesosAgents, JSON.stringify(agents))
+  const fleet = ['--agents', home.minimesosAgents, '--agent-timeout-ms', String(clusterAgentTimeoutMs)]
   const resources = Object.entries({ cpus, mem: memMib, disk: diskMib }).filter(
     ([, value]) => value !== undefined,
   )
@@ -155,7 +180,20 @@ async function startMinimesos(options: PlatformOptions, firstPort: number): Prom
     args: [
       ...['--port', String(port), '--state', home.minimesos, '--credentials', home.minimesosCredentials],
       ...resources.flatMap(([name, value]) => [`--${name}`, String(value)]),
+      ...(agents.length === 0 ? [] : fleet),
     ],
+  }))
+}
+
+/** They share what the machine has; three zones, two agents to a rack. */
+function agentsOf({ agent }: Config, count: number): AgentSpec[] {
+  const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  const memMib = Math.floor((agent.memMib ?? (memBytes * memShare) / 2 ** 20) / count)
+  const cpus = Math.max(1, (agent.cpus ?? availableParallelism()) / count)
+  return Array.from({ length: count }, (_, i) => ({
+    name: `agent-${i + 1}`,
+    ...{ cpus, memMib },
+    attributes: `zone:${'abc'[i % 3]};rack:r${Math.floor(i / 2) + 1}`,
   }))
 }
 
@@ -175,7 +213,24 @@ function startGateway(options: PlatformOptions, natsUrl: string, firstPort: numb
   }))
 }
 
-function startScheduler(options: PlatformOptions, natsUrl: string, mesosUrl: string): Promise<Keeper<Child>> {
+/** Those that stand by for the first one. */
+function startStandbys(
+  options: PlatformOptions,
+  natsUrl: string,
+  mesosUrl: string,
+): Promise<Keeper<Child>[]> {
+  const count = (options.cluster?.schedulers ?? 1) - 1
+  return Promise.all(
+    Array.from({ length: count }, (_, i) => startScheduler(options, natsUrl, mesosUrl, i + 1)),
+  )
+}
+
+function startScheduler(
+  options: PlatformOptions,
+  natsUrl: string,
+  mesosUrl: string,
+  index: number,
+): Promise<Keeper<Child>> {
   const { config, credentials } = options
   const env = {
     CONCORD_NATS_URL: natsUrl,
@@ -189,7 +244,15 @@ function startScheduler(options: PlatformOptions, natsUrl: string, mesosUrl: str
     CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos whose state folder is gone knows us no more
     CONCORD_STORE_URL: config.store.url,
   }
-  return startNodeChild(options, 'scheduler', () => ({ env }))
+  if (options.cluster === undefined) return startNodeChild(options, 'scheduler', () => ({ env }))
+  const name = `scheduler-${index + 1}`
+  const isReady = () => options.leads(name)
+  return startNodeChild(
+    options,
+    'scheduler',
+    (portBefore) => ({ env, isReady, standsBy: index > 0 || portBefore !== undefined }),
+    name,
+  )
 }
 
 const scripts = {
@@ -201,25 +264,29 @@ const scripts = {
 interface Launch {
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  readonly standsBy?: boolean
+  readonly isReady?: () => void
 }
 
 /** Starts a child of ours; what it is told may hold the port that it had before. */
 function startNodeChild(
   { home, config, started, clock, log }: PlatformOptions,
-  name: keyof typeof scripts,
+  program: keyof typeof scripts,
   launch: (portBefore?: number) => Launch,
+  name: string = program,
 ): Promise<Keeper<Child>> {
-  const script = fileURLToPath(new URL(scripts[name], import.meta.url))
+  const script = fileURLToPath(new URL(scripts[program], import.meta.url))
   return Keeper.start({
     name,
     start(before) {
-      const { args = [], env = {} } = launch(before?.port)
+      const { args = [], env = {}, ...readiness } = launch(before?.port)
       return startChild({
         name,
         command: [process.execPath, '--disable-warning=ExperimentalWarning', script, ...args],
         env: { ...process.env, CONCORD_HOME: home.root, CONCORD_LOG_LEVEL: config.log.level, ...env },
         logFile: home.log(name),
         graceMs: childGraceMs,
+        ...readiness,
       })
     },
     started: (child) => started(name, child.id),

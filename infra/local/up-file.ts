@@ -15,6 +15,10 @@ const upSchema = z.object({
   up: processSchema,
   /** What it has started or adopted, by name. */
   processes: z.record(z.string(), processSchema),
+  /** The scheduler that became the leader last. */
+  leader: z.string().optional(),
+  /** Of minimesos, as long as it runs. */
+  mesosPort: z.int().optional(),
   /** Ports that were chosen freely. */
   freePorts: portsSchema.partial(),
   /** Written when it has stopped: records that the gateway had taken and gave up. */

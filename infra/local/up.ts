@@ -1,6 +1,6 @@
 /**
  * The supervisor process: `node infra/local/up.ts [--home DIR] [--gateway-port N] [--nats-port N] [--mesos-port N]
- * [--ports free]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
+ * [--ports free] [--agents N] [--schedulers N]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
  * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
  *
  * Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or surroundings (port taken, no nats-server, already up).
@@ -18,9 +18,13 @@ import { type FileLock, tryLock } from '../store/index.ts'
 import { loadCredentials } from './credentials.ts'
 import { type Home, makeHome, writePrivate } from './home.ts'
 import { endOrphans } from './leftovers.ts'
-import { type Platform, startPlatform } from './platform.ts'
+import { type ClusterSize, type Platform, startPlatform } from './platform.ts'
 import type { PortChoice } from './ports.ts'
 import { type PortName, readUpFile, type UpFile, writeUpFile } from './up-file.ts'
+
+/** More are no use on one machine. */
+const agentsMax = 16
+const schedulersMax = 5
 
 async function main(): Promise<void> {
   process.umask(0o077) // what we and our children write is for its owner only: the store holds what functions are given
@@ -58,12 +62,18 @@ async function main(): Promise<void> {
   }
   const platform = await startPlatform({
     ...{ home, config, credentials, ports, log, clock: systemClock },
+    ...clusterOf(flags),
+    leads(name) {
+      file.leader = name
+      write()
+    },
     started(name, id) {
       file.processes = { ...file.processes, [name]: id }
       write()
     },
   })
   file.freePorts = freeOnes(platform, ports)
+  file.mesosPort = platform.ports.mesos
   write()
   await writing
   await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))
@@ -87,7 +97,8 @@ function say(what: object): Promise<void> {
 
 function readFlags() {
   const text = { type: 'string' } as const
-  const options = { home: text, 'gateway-port': text, 'nats-port': text, 'mesos-port': text, ports: text }
+  const ports = { 'gateway-port': text, 'nats-port': text, 'mesos-port': text, ports: text }
+  const options = { home: text, ...ports, agents: text, schedulers: text }
   try {
     const { values } = parseArgs({ options })
     if (![undefined, 'free'].includes(values.ports))
@@ -96,6 +107,20 @@ function readFlags() {
   } catch (cause) {
     throw infraError('ERR_USAGE', `Cannot start: ${(cause as Error).message}`, { cause })
   }
+}
+
+function clusterOf(flags: {
+  readonly agents?: string | undefined
+  readonly schedulers?: string | undefined
+}): { readonly cluster?: ClusterSize } {
+  if (flags.agents === undefined && flags.schedulers === undefined) return {}
+  const count = (name: 'agents' | 'schedulers', max: number) => {
+    const value = Number(flags[name] ?? 1)
+    if (Number.isInteger(value) && value >= 1 && value <= max) return value
+    const text = `Cannot start: --${name} takes a whole number from 1 to ${max}, not '${flags[name]}'`
+    throw infraError('ERR_USAGE', text)
+  }
+  return { cluster: { agents: count('agents', agentsMax), schedulers: count('schedulers', schedulersMax) } }
 }
 
 /** A signal, or the end of stdin where the parent said that it holds the other end. */

@@ -1,3 +1,9 @@
 export { endTasks } from './end-tasks.ts'
 export { type AgentCondition, type AgentOrder, type AgentSeen, agentOrders } from './fleet.ts'
-export { type AgentSpec, type Minimesos, type MinimesosOptions, startMinimesos } from './minimesos.ts'
+export {
+  type AgentSpec,
+  type Minimesos,
+  type MinimesosOptions,
+  memShare,
+  startMinimesos,
+} from './minimesos.ts'

@@ -20,7 +20,8 @@ import { parseAttributes, resources } from './wire/index.ts'
 
 /** The ports that an agent offers unless told otherwise. */
 const offeredPorts = { begin: 31_000, end: 32_000 }
-const memShare = 0.75
+/** Of the machine's memory, what agents offer unless told otherwise. */
+export const memShare = 0.75
 
 export interface MinimesosOptions {
   /** 0: any free one. */

@@ -126,7 +126,9 @@ export class Platform {
     const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
     const lines = createInterface({ input: child.stdout })
     const ready = new Promise<string | undefined>((resolve) => {
-      lines.once('line', resolve)
+      lines.on('line', (line) => {
+        if (line.startsWith('{"ready":true')) resolve(line)
+      })
       lines.once('close', () => resolve(undefined))
     })
     this.#ends.push(async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { CliCommand, type Installation } from './command.ts'
+import { addCluster } from './commands/cluster.ts'
 import { addConfig } from './commands/config.ts'
 import { addConsume } from './commands/consume.ts'
 import { addDeploy } from './commands/deploy.ts'
@@ -32,6 +33,7 @@ export function makeProgram(installation: Installation): CliCommand {
     .configureOutput({ outputError: (text) => note(usageLine(program, text)) })
   addUp(program, installation)
   addDown(program, installation)
+  addCluster(program, installation)
   addInit(program, installation)
   addTest(program, installation)
   addFunctions(program, installation)

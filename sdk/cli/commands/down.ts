@@ -10,7 +10,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { exitOf, spawnPlatform } from '../platform.ts'
 import { givenUpText, note, print, printJson } from '../terminal.ts'
 
-interface DownOptions extends CommonOptions {
+export interface DownOptions extends CommonOptions {
   readonly home?: string
 }
 
@@ -25,7 +25,7 @@ export function addDown(program: CliCommand, installation: Installation): void {
     .action((options: DownOptions) => down(installation, options))
 }
 
-async function down(installation: Installation, options: DownOptions): Promise<void> {
+export async function down(installation: Installation, options: DownOptions): Promise<void> {
   const startedMs = performance.now()
   const home = homeFolder(options)
   const child = spawnPlatform(installation, 'infra/local/down.ts', {

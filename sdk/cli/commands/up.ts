@@ -25,6 +25,9 @@ export interface UpOptions extends CommonOptions {
   readonly natsPort?: string
   readonly mesosPort?: string
   readonly ports?: string
+  /** Of `concord cluster up`. */
+  readonly agents?: number
+  readonly schedulers?: number
 }
 
 interface Ready {
@@ -46,9 +49,11 @@ export function addUp(program: CliCommand, installation: Installation): void {
     .option('--ports <which>', "'free': take free ports and keep them")
     .printsData('what is ready, and where, as one JSON line')
     .example('concord up', 'concord up --detach', 'concord up --home /tmp/try --ports free')
-    .action((options: UpOptions) =>
-      options.detach ? detached(installation, options) : foreground(installation, options),
-    )
+    .action((options: UpOptions) => up(installation, options))
+}
+
+export async function up(installation: Installation, options: UpOptions): Promise<void> {
+  await (options.detach ? detached(installation, options) : foreground(installation, options))
 }
 
 async function foreground(installation: Installation, options: UpOptions): Promise<void> {
@@ -99,15 +104,18 @@ async function detached(installation: Installation, options: UpOptions): Promise
 }
 
 function supervisorArgs(options: UpOptions): string[] {
-  const { gatewayPort, natsPort, mesosPort, ports } = options
+  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers } = options
   const flags = {
     home: homeFolder(options),
     'gateway-port': gatewayPort,
     'nats-port': natsPort,
     'mesos-port': mesosPort,
     ports,
+    ...{ agents, schedulers },
   }
-  return Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]))
+  return Object.entries(flags).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, String(value)],
+  )
 }
 
 /** The supervisor's one line of JSON, or undefined if its output ended without one. */

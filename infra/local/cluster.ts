@@ -1,0 +1,117 @@
+/**
+ * Looks at, and plays with, the cluster of a home folder: `node infra/local/cluster.ts ls|kill|cut|start [NAME] [--home DIR]`.
+ * One JSON line on stdout says what there is, or what became of NAME.
+ *
+ * `kill` is the power switch of an agent, or SIGKILL for a process, which its keeper starts again; `cut` breaks an agent's
+ * connection to the master, its tasks go on; `start` brings an agent back.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { CodedError } from '../../sdk/errors.ts'
+import { loadConfig } from '../config/index.ts'
+import { infraError } from '../errors.ts'
+import { type AgentOrder, type AgentSeen, agentOrders } from '../minimesos/index.ts'
+import { isAlive } from '../process.ts'
+import { type Home, homeOf } from './home.ts'
+import { readUpFile, type UpFile } from './up-file.ts'
+
+interface Member {
+  readonly name: string
+  readonly state: string
+  /** Of a process. */
+  readonly pid?: number
+  /** Of an agent. */
+  readonly attributes?: Readonly<Record<string, string>>
+  readonly tasks?: number
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = readArguments()
+  const home = homeOf(loadConfig({ env: process.env, flags: { home: values.home } }).values.home)
+  const file = await readUpFile(home)
+  if (file === undefined || !isAlive(file.up))
+    throw infraError('ERR_USAGE', `Nothing is up in ${home.root}: start it with 'concord cluster up'`)
+  const [verb = '', name = ''] = positionals
+  if (verb === 'ls') return say(await list(home, file))
+  const order = agentOrders.find((each) => each === verb)
+  if (order === undefined) throw infraError('ERR_USAGE', `Cannot '${verb}': expected ls, kill, cut or start`)
+  say(await obey(home, file, name, order))
+}
+
+async function list(home: Home, file: UpFile): Promise<Member[]> {
+  const processes = Object.entries(file.processes).map(([name, id]) => ({
+    name,
+    state: !isAlive(id) ? 'down' : name === file.leader ? 'leads' : 'up',
+    pid: id.pid,
+  }))
+  const agents = (await (await ask(home, file, 'GET', '')).json()) as AgentSeen[]
+  return [
+    ...processes,
+    ...agents.map(({ name, condition, attributes, tasks }) => ({
+      ...{ name, state: condition, tasks: tasks.length },
+      attributes: Object.fromEntries(attributes.flatMap(attributeOf)),
+    })),
+  ]
+}
+
+async function obey(home: Home, file: UpFile, name: string, order: AgentOrder): Promise<Member> {
+  const id = file.processes[name]
+  if (id === undefined) return await obeyAgent(home, file, name, order)
+  if (order !== 'kill')
+    throw infraError(
+      'ERR_USAGE',
+      `Cannot ${order} '${name}': that is a process; agents can be cut off and started`,
+    )
+  if (isAlive(id)) process.kill(id.pid, 'SIGKILL')
+  return { name, state: 'killed', pid: id.pid }
+}
+
+async function obeyAgent(home: Home, file: UpFile, name: string, order: AgentOrder): Promise<Member> {
+  const answer = await ask(home, file, 'POST', `/${encodeURIComponent(name)}/${order}`)
+  if (!answer.ok) {
+    const names = (await list(home, file)).map((member) => member.name).join(', ')
+    throw infraError('ERR_USAGE', `Cannot ${order} '${name}': there is none of that name; there are ${names}`)
+  }
+  const { condition } = (await answer.json()) as { condition: string }
+  return { name, state: condition }
+}
+
+async function ask(home: Home, file: UpFile, method: string, path: string): Promise<Response> {
+  const { principal, secret } = JSON.parse(await readFile(home.minimesosCredentials, 'utf8')) as {
+    principal: string
+    secret: string
+  }
+  const authorization = `Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`
+  const url = `http://127.0.0.1:${file.mesosPort}/minimesos/agents${path}`
+  try {
+    return await fetch(url, { method, headers: { authorization } })
+  } catch (cause) {
+    throw infraError('ERR_USAGE', `minimesos does not answer at ${url}; try again in a second`, { cause })
+  }
+}
+
+function attributeOf(attribute: unknown): [string, string][] {
+  const { name, text } = attribute as { readonly name: string; readonly text?: { readonly value: string } }
+  return text === undefined ? [] : [[name, text.value]]
+}
+
+function readArguments() {
+  try {
+    return parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true })
+  } catch (cause) {
+    throw infraError('ERR_USAGE', `Cannot read the arguments: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function say(what: object): void {
+  process.stdout.write(`${JSON.stringify(what)}\n`)
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof CodedError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = error.code === 'ERR_USAGE' ? 2 : 1
+}

@@ -1,0 +1,108 @@
+/**
+ * concord cluster up | ls | kill | cut | start | down: several agents and schedulers on this machine, to see fail-over with
+ * one's own eyes.
+ * @module
+ */
+import { text } from 'node:stream/consumers'
+import { CodedError } from '../../errors.ts'
+import type { CliCommand, CommonOptions, Installation } from '../command.ts'
+import { homeFolder } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { wholeNumber } from '../numbers.ts'
+import { exitOf, spawnPlatform } from '../platform.ts'
+import { print, printJson, table } from '../terminal.ts'
+import { type DownOptions, down } from './down.ts'
+import { type UpOptions, up } from './up.ts'
+
+interface HomeOptions extends CommonOptions {
+  readonly home?: string
+}
+
+/** What infra/local/cluster.ts says of one. */
+interface Member {
+  readonly name: string
+  readonly state: string
+  readonly pid?: number
+  readonly attributes?: Readonly<Record<string, string>>
+  readonly tasks?: number
+}
+
+const homeText = 'state folder (else CONCORD_HOME, else ~/.concord)'
+
+export function addCluster(program: CliCommand, installation: Installation): void {
+  const cluster = program
+    .command('cluster')
+    .description('A cluster on this machine: start it, look at it, kill parts of it, stop it.')
+  cluster
+    .command('up')
+    .description('Start a platform with several agents, each with a zone and a rack, and several schedulers.')
+    .option('--agents <n>', 'how many agents', wholeNumber(1), 3)
+    .option('--schedulers <n>', 'how many schedulers; one leads, the others stand by', wholeNumber(1), 2)
+    .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
+    .option('--home <folder>', homeText)
+    .option('--ports <which>', "'free': take free ports and keep them")
+    .printsData('what is ready, and where, as one JSON line')
+    .example('concord cluster up --agents 3 --schedulers 2 --detach')
+    .action((options: UpOptions) => up(installation, options))
+  cluster
+    .command('ls')
+    .description('List its processes and agents.')
+    .option('--home <folder>', homeText)
+    .printsData('an array of processes and agents')
+    .action((options: HomeOptions) => list(installation, options))
+  const orders = {
+    kill: 'Kill an agent with all its tasks, or a process (SIGKILL), which is started again.',
+    cut: 'Cut an agent off from the master; its tasks go on.',
+    start: 'Bring an agent back that was killed or cut off.',
+  }
+  for (const [order, description] of Object.entries(orders))
+    cluster
+      .command(order)
+      .description(description)
+      .argument('<name>', 'as `concord cluster ls` shows it')
+      .option('--home <folder>', homeText)
+      .printsData('what became of it')
+      .action((name: string, options: HomeOptions) => obey(installation, order, name, options))
+  cluster
+    .command('down')
+    .description('Stop it; what is deployed is kept.')
+    .option('--home <folder>', homeText)
+    .printsData()
+    .action((options: DownOptions) => down(installation, options))
+}
+
+async function list(installation: Installation, options: HomeOptions): Promise<void> {
+  const members = await ask<readonly Member[]>(installation, options, 'ls')
+  if (options.json) return await printJson(members)
+  const rows = members.map(({ name, state, pid, attributes = {}, tasks }) => [
+    name,
+    state,
+    pid === undefined ? '-' : String(pid),
+    tasks === undefined ? '-' : String(tasks),
+    Object.entries(attributes)
+      .map(([key, value]) => `${key}:${value}`)
+      .join(' '),
+  ])
+  await print(table([['NAME', 'STATE', 'PID', 'TASKS', 'ATTRIBUTES'], ...rows]))
+}
+
+async function obey(
+  installation: Installation,
+  order: string,
+  name: string,
+  options: HomeOptions,
+): Promise<void> {
+  const member = await ask<Member>(installation, options, order, name)
+  await (options.json ? printJson(member) : print(`${member.name}: ${member.state}`))
+}
+
+async function ask<T>(installation: Installation, options: HomeOptions, ...words: string[]): Promise<T> {
+  const child = spawnPlatform(installation, 'infra/local/cluster.ts', {
+    args: [...words, '--home', homeFolder(options)],
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [answer, said, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)])
+  if (code === 0) return JSON.parse(answer.trim().split('\n').at(-1)!) as T
+  const why = said.trim().split('\n').at(-1) || `Cannot look at the cluster: it ended with ${code}`
+  throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', why)
+}

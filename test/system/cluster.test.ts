@@ -1,0 +1,96 @@
+/** `concord cluster`: several agents and schedulers on one machine, and what becomes of a function when they are killed. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Why } from '../../sdk/api.ts'
+import { runCli } from './platform.ts'
+
+interface Member {
+  readonly name: string
+  readonly state: string
+  readonly pid?: number
+  readonly attributes?: Readonly<Record<string, string>>
+  readonly tasks?: number
+}
+
+const source = `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: 'spread', istreams: { words: groupBy }, ostreams: [] },
+  processRecord() {},
+})
+`
+
+test('cluster up, ls, kill and down: the function survives its scheduler and its agent', {
+  timeout: 240_000,
+}, async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'concord-cluster-'))
+  const env = { CONCORD_HOME: home }
+  t.after(async () => {
+    await runCli(['cluster', 'down'], env)
+    rmSync(home, { recursive: true, force: true })
+  })
+  const cli = async (...words: string[]) => {
+    const { code, stdout, stderr } = await runCli(words, env)
+    assert.equal(code, 0, `${words.join(' ')}: ${stderr}`)
+    return stdout
+  }
+  const ask = async <T>(...words: string[]) => JSON.parse(await cli(...words, '--json')) as T
+  const ls = () => ask<Member[]>('cluster', 'ls')
+  const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
+    for (const endMs = performance.now() + 120_000; ; await sleep(100)) {
+      const found = await look()
+      if (found !== undefined && found !== false) return found
+      assert.ok(performance.now() < endMs, `never: ${what}`)
+    }
+  }
+
+  const many = ['--agents', '3', '--schedulers', '2']
+  await cli('cluster', 'up', '--detach', '--ports', 'free', ...many)
+  const members = await ls()
+  const agents = members.filter(({ attributes }) => attributes !== undefined)
+  assert.deepEqual(
+    agents.map(({ name, attributes }) => [name, attributes?.['zone'], attributes?.['rack']]),
+    [
+      ['agent-1', 'a', 'r1'],
+      ['agent-2', 'b', 'r1'],
+      ['agent-3', 'c', 'r2'],
+    ],
+  )
+  const leads = (all: readonly Member[]) => all.find(({ state }) => state === 'leads')?.name
+  assert.equal(leads(members), 'scheduler-1')
+
+  const folder = mkdtempSync(join(home, 'spread-'))
+  writeFileSync(join(folder, 'spread.ts'), source)
+  const placement = { constraints: ['hostname unique', 'zone in a, b, c'] }
+  const file = { main: 'spread.ts', instances: 3, resources: { cpus: 0.1, memMib: 128 }, placement }
+  writeFileSync(join(folder, 'concord.jsonc'), JSON.stringify(file))
+  await cli('fn', 'deploy', folder, '--timeout', '120')
+  const why = () => ask<Why>('fn', 'why', 'spread')
+  const whereOf = ({ instances }: Why) => instances.map(({ hostname }) => hostname ?? '-').sort()
+  const spread = await why()
+  assert.deepEqual(whereOf(spread), ['agent-1', 'agent-2', 'agent-3'])
+  assert.match(spread.instances[0]?.why[0] ?? '', /offers? seen, .* suit/)
+
+  await cli('cluster', 'kill', 'scheduler-1')
+  await until('the other scheduler leads', async () => leads(await ls()) === 'scheduler-2')
+  await cli('cluster', 'kill', 'agent-2')
+  const down = (await ls()).find(({ name }) => name === 'agent-2')
+  assert.deepEqual([down?.state, down?.tasks], ['down', 0])
+  await cli('cluster', 'start', 'agent-2')
+  const again = await until('the instance of the killed agent runs again, at a higher epoch', async () => {
+    const now = await why()
+    const other = await ask<{ instances: { hostname?: string; restarts: number }[] }>(
+      'fn',
+      'inspect',
+      'spread',
+    )
+    return other.instances.some(({ restarts }) => restarts > 0) && now.instancesRunning === 3 && now
+  })
+  assert.deepEqual(whereOf(again), ['agent-1', 'agent-2', 'agent-3'])
+  const unknown = await runCli(['cluster', 'kill', 'agent-9'], env)
+  assert.equal(unknown.code, 1)
+  assert.match(unknown.stderr, /'agent-9': there is none of that name; there are .*agent-1/)
+})
