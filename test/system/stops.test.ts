@@ -66,7 +66,7 @@ test('a callback that does not end in time at a stop costs its record and no oth
   await platform.deploy('stuck', chain('stuck', 'start', '', stuck))
   await platform.json(['produce', 'start', '--key', 'k'], numbers(10))
   await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 10)
-  await platform.deploy('stuck', chain('stuck', 'start', '', 'processRecord() {},'))
+  await platform.deploy('stuck', chain('stuck', 'start', '', 'processRecord() {},'), ['--drain'])
   const after = await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 0)
   assert.deepEqual(
     { ...after.ledger[0] },
