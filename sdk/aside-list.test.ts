@@ -18,6 +18,16 @@ const step = fc.oneof(
   }),
 )
 
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+/** Two that fell due one after the other are put back: the later one must not hide the earlier. */
+const twoPutBack: Step[] = [
+  { kind: 'add', line: undefined, tried: 0 },
+  { kind: 'time', ms: 1 },
+  { kind: 'add', line: undefined, tried: 0 },
+  { kind: 'take', most: 2, how: [2, 2] },
+]
+
 test('AsideList loses nothing, gives nothing twice, and calls nothing before its time or its turn (AL1, AL2)', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -64,5 +74,6 @@ test('AsideList loses nothing, gives nothing twice, and calls nothing before its
         assert.equal(list.nextDueMs, Math.min(Number.POSITIVE_INFINITY, ...firsts))
       }
     }),
+    { examples: [[twoPutBack]] },
   )
 })

@@ -89,10 +89,12 @@ export class AsideList<T> {
     else this.#enqueue(next, nowMs)
   }
 
-  /** It was taken, and not tried after all: it is due as before, ahead of others. */
+  /** It was taken, and not tried after all: it is due as before, in its place among others, in whatever order several are put back. */
   putBack(waiting: Waiting<T>): void {
     const entry = waiting as Entry<T>
-    this.#queues[entry.attempts]!.unshift(entry)
+    const queue = this.#queues[entry.attempts]!
+    const at = queue.findIndex(({ dueMs }) => dueMs >= entry.dueMs)
+    queue.splice(at < 0 ? queue.length : at, 0, entry)
   }
 
   #enqueue(entry: Entry<T>, nowMs: number): void {
