@@ -59,6 +59,8 @@ export const gatewayErrors = {
   ERR_MANIFEST_CONTRADICTS: 'function',
   /** An input of a function that is there cannot change between a queue of its own and none. */
   ERR_BACK_PRESSURE_FIXED: 'function',
+  /** A function with a broadcast input can have one instance only. */
+  ERR_BROADCAST_ONE: 'caller',
   /** groupBy inputs of one function with different numbers of partitions. */
   ERR_PARTITIONS_DIFFER: 'caller',
   /** The deploy would close a cycle of functions whose inputs all block. */

@@ -11,6 +11,7 @@ import {
 import { allOutputs } from '../catalog/ledger.ts'
 import { functionDetail, functionSummary, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
+import { checkBroadcast } from '../deploy/topology-checks.ts'
 import { deleteFunction, killInstance, scaleFunction, unknownFunction } from '../deploy/wishes.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
 import { readDocument } from '../http/document.ts'
@@ -141,7 +142,10 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(scale, async (c) => {
     const { instances } = await readDocument(c, 'how many instances are wanted', scaleSchema)
-    await scaleFunction(store, namespace, c.req.valid('param').name, instances)
+    const { name } = c.req.valid('param')
+    const live = catalog.current.functions.get(name)
+    if (live !== undefined) checkBroadcast(live.version.manifest, instances)
+    await scaleFunction(store, namespace, name, instances)
     await catalog.refresh()
     return c.json({ instances }, 200)
   })
