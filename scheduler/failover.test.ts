@@ -47,6 +47,7 @@ test('a killed leader is followed by the one that waits, which adopts what runs'
   const pid = (await until('its heartbeat', () => p.beats.get(instance!.taskId ?? ''))).pid
   const figures: number[] = []
   for (let kill = 0; kill < kills; kill++) {
+    const kept = documents(await settled(p.store, '/ns'))
     const epoch = await until('its generation', () => leaderEpoch(p, instance!.taskId))
     const next = await standby(p)
     // A machine takes both down; a process that dies alone is seen by its client, which ends the session.
@@ -64,6 +65,7 @@ test('a killed leader is followed by the one that waits, which adopts what runs'
     )
     figures.push(performance.now() - killedAtMs)
     const line = await next.ready
+    for (const path of kept) assert.ok(await p.store.get(path), `${path} is still there`)
     leader = { child: next.child, exited: next.exited, url: JSON.parse(line ?? '{}').url }
   }
   assert.equal(p.beats.get(instance!.taskId ?? '')?.pid, pid, 'the runner is the same process')
@@ -145,11 +147,17 @@ async function written(store: Store, path: string): Promise<unknown[]> {
   return [path, await store.get(path), ...below]
 }
 
+/** The paths in what `written` answers that hold a document. */
+function documents([path, document, ...below]: unknown[]): string[] {
+  const deeper = (below as unknown[][]).flatMap(documents)
+  return document === undefined ? deeper : [path as string, ...deeper]
+}
+
 /** As it is when the last writes have arrived. */
-async function settled(store: Store): Promise<unknown[]> {
-  let before = await written(store, paths.scheduler)
+async function settled(store: Store, path: string = paths.scheduler): Promise<unknown[]> {
+  let before = await written(store, path)
   for (;;) {
-    const now = await written(store, paths.scheduler)
+    const now = await written(store, path)
     if (isDeepStrictEqual(now, before)) return now
     before = now
   }

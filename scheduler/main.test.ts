@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { paths } from '../infra/store/index.ts'
+import { type OutcomeDocument, paths } from '../infra/store/index.ts'
 import { ns, Platform } from './testing/platform.ts'
 import { until } from './testing/until.ts'
 
@@ -101,6 +101,27 @@ test('scheduler scales, kills one instance for good, replaces versions, and remo
     return left.every((names) => names.length === 0)
   })
   assert.deepEqual(await p.store.list(paths.versions(ns, 'score')), [])
+})
+
+test('scheduler settles a version again that an earlier one has settled, and that of a function deployed anew', async (t) => {
+  const p = await Platform.start(t)
+  const first = await p.scheduler()
+  await p.deploy(1, score)
+  const settled = (version: number) => p.store.get<OutcomeDocument>(paths.outcome(ns, 'score', version))
+  const before = await until('version 1 is settled', () => settled(1))
+  await p.deploy(2, score)
+  await until('version 2 is settled', () => settled(2))
+  first.child.kill('SIGKILL')
+  await first.exited
+  const second = await p.scheduler()
+  await p.change('score', { version: 1 })
+  await until('version 1 is settled again', async () => (await settled(1))!.value.atMs > before.value.atMs)
+  await p.change('score', { deleted: true })
+  await until('all of it is gone', async () => (await p.store.list(paths.functions(ns))).length === 0)
+  assert.deepEqual(await p.store.list(paths.allOutcomes(ns)), [])
+  await p.deploy(1, score)
+  await until('version 1 is settled anew', () => settled(1))
+  assert.equal(second.child.exitCode, null)
 })
 
 test('scheduler stops restarting what always fails, and says why; a new version starts afresh', async (t) => {

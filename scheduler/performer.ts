@@ -206,13 +206,13 @@ export class Performer {
 
   /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */
   async #removeFunction(name: string, versions: readonly number[]): Promise<void> {
-    const { namespace, store, statuses } = this.#options
+    const { namespace, store, writer, statuses } = this.#options
     const path = paths.function(namespace, name)
     const found = await store.get<FunctionDocument>(path)
     if (found !== undefined && found.value.deleted !== true) return
     for (const version of versions) await this.#removeQuietly(paths.version(namespace, name, version))
     for (const version of await store.list(paths.outcomes(namespace, name)))
-      await this.#removeQuietly(paths.outcome(namespace, name, Number(version)))
+      await writer.remove(paths.outcome(namespace, name, Number(version)))
     this.#statuses.delete(name)
     await statuses.remove(name)
     if (found !== undefined) await this.#removeQuietly(path, found.version)

@@ -136,7 +136,7 @@ export class Scheduler {
   async #takeRest(writer: Writer): Promise<void> {
     await writer.takeRest(paths.scheduler)
     for (const ns of await this.#options.leadership.store.list(paths.namespaces))
-      await writer.takeRest(paths.statuses(ns))
+      for (const path of [paths.statuses(ns), paths.allOutcomes(ns)]) await writer.takeRest(path)
   }
 
   #keepFrameworkId(writer: Writer, id: string): void {

@@ -20,6 +20,7 @@ export const paths = {
   function: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}`,
   versions: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}/versions`,
   version: (ns: string, fn: string, version: number) => `/ns/${ns}/functions/${fn}/versions/${version}`,
+  allOutcomes: (ns: string) => `/ns/${ns}/outcomes`,
   outcomes: (ns: string, fn: string) => `/ns/${ns}/outcomes/${fn}`,
   outcome: (ns: string, fn: string, version: number) => `/ns/${ns}/outcomes/${fn}/${version}`,
   commands: (ns: string) => `/ns/${ns}/commands`,
@@ -28,7 +29,7 @@ export const paths = {
   status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
   statusPages: (ns: string, fn: string) => `/ns/${ns}/status/${fn}/pages`,
   statusPage: (ns: string, fn: string, page: number) => `/ns/${ns}/status/${fn}/pages/${page}`,
-  /** All under it, and the statuses, is written by the leading scheduler, who takes it over whole before it seals its epoch. */
+  /** All under it, the statuses and the outcomes are written by the leading scheduler, who takes them over whole before it seals its epoch. */
   scheduler: '/scheduler',
   framework: '/scheduler/framework',
   tasks: '/scheduler/tasks',
