@@ -130,6 +130,8 @@ async function spawnJava(configFile: string, logFile: string): Promise<ChildProc
     ...['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'], // a small server that starts soon
     '-Dzookeeper.forceSync=no', // a test's data need not outlive the machine
     '-Djava.net.preferIPv4Stack=true',
+    // A server that finds no quorum asks the others less and less often, in the end once a minute.
+    '-Dzookeeper.fastleader.maxNotificationInterval=1000',
   ]
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
   const log = openLogFile(logFile)
