@@ -95,8 +95,8 @@ async function launch(
   const configFile = join(dir, 'zoo.cfg')
   const config = {
     tickTime: tickMs,
-    initLimit: 50,
-    syncLimit: 25,
+    initLimit: 10,
+    syncLimit: 10,
     dataDir: join(dir, 'data'),
     clientPort: port,
     clientPortAddress: '127.0.0.1',
