@@ -382,7 +382,7 @@ export class Consumer {
   #forgetSilent(owned: InPartition): void {
     const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
     for (const [producer, channel] of owned.channels) {
-      if (channel.open > 0 || channel.heardMs > beforeMs) continue
+      if (channel.open > 0 || channel.aside > 0 || channel.heardMs > beforeMs) continue
       owned.contained.end(channel)
       owned.channels.delete(producer)
       this.#voice.channels -= 1

@@ -102,6 +102,19 @@ class Model {
   }
 }
 
+test('LaneQueue gives up with its memory what is being read back: nobody else will find it on disk', () => {
+  const queue = new LaneQueue(1, { mode: 'enqueue', bytesMax: 2 ** 20, ageMaxMs: 1000 }, () => undefined)
+  queue.add(0, frameOf([record(1)]), 1, 0)
+  queue.stored(queue.cut(0, 0)!, 1)
+  assert.equal(queue.memoryBytes(0), 0)
+  queue.wanted(0)!.busy = true
+  assert.ok(queue.memoryBytes(0) > 0, 'its producer has not settled')
+  assert.equal(queue.unstoredBytes(0), 0, 'and what was done waits for no disk')
+  queue.giveUp('undelivered')
+  assert.deepEqual(queue.dropped(0), { undelivered: 1 })
+  assert.deepEqual(queue.waiting(0), { memory: 0, disk: 0 })
+})
+
 function record(id: number): { key: Uint8Array; value: Uint8Array; timeMs: number } {
   const value = new Uint8Array(valueBytes)
   new DataView(value.buffer).setUint32(0, id)

@@ -179,7 +179,7 @@ export class LaneQueue {
     this.#drop(chunk.partition, chunk.records, reason)
   }
 
-  /** What is in memory will never leave. What is on disk may, with somebody else. */
+  /** What is in memory or on its way there will never leave. What is on disk may, with somebody else. */
   giveUp(reason: string): void {
     for (const [partition, part] of this.#parts.entries()) {
       const waiting = [...part.front, ...part.tail]
@@ -190,25 +190,28 @@ export class LaneQueue {
       )
       part.front = []
       part.tail = []
-      for (const chunk of part.chunks.filter(({ sequence }) => sequence === undefined))
+      for (const chunk of part.chunks.filter(({ sequence, busy }) => sequence === undefined || busy))
         this.lose(chunk, reason)
     }
     this.#tailBytes = 0
     this.#tailSinceMs = undefined
   }
 
-  /** Bytes of a partition that are neither on disk nor let go of: in memory, and what is being stored. */
+  /** Bytes of a partition that nobody would adopt from disk: in memory, being stored, and being read back. */
   memoryBytes(partition: number): number {
-    const { front, chunks, tail } = this.#part(partition)
-    const storing = chunks.reduce((sum, { frames, bytes }) => sum + (frames === undefined ? 0 : bytes), 0)
-    return bytesOf(front) + storing + bytesOf(tail)
+    const { front, chunks } = this.#part(partition)
+    const reading = chunks.reduce((sum, { busy, bytes }) => sum + (busy ? bytes : 0), 0)
+    return bytesOf(front) + reading + this.#unstored(partition)
   }
 
   /** Bytes that are to be stored and are not yet: for a queue that stores they wait for the disk. */
   unstoredBytes(partition: number): number {
-    return this.policy.mode === 'enqueue'
-      ? this.memoryBytes(partition) - bytesOf(this.#part(partition).front)
-      : 0
+    return this.policy.mode === 'enqueue' ? this.#unstored(partition) : 0
+  }
+
+  #unstored(partition: number): number {
+    const { chunks, tail } = this.#part(partition)
+    return bytesOf(tail) + chunks.reduce((sum, c) => sum + (c.frames === undefined ? 0 : c.bytes), 0)
   }
 
   /** Records that wait in memory and on disk. */

@@ -314,7 +314,8 @@ export class OutPartition {
   }
 
   #changeOwner(channel: Channel, owner: string, epoch: number, fresh: boolean): void {
-    channel.unaccounted += channel.aside // it was the old owner who had them
+    // It was the old owner who had them; one that hands over has settled each, even if its last word was lost.
+    if (fresh) channel.unaccounted += channel.aside
     channel.aside = 0
     if (fresh && !channel.left && channel.epoch > 0) {
       // The old owner vanished. What it had accepted and not acknowledged it may have processed: gone, at most once.

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { frameOf } from '../../sdk/frame.ts'
+import { creditFlags } from './credit.ts'
+import { OutPartition } from './out-partition.ts'
+
+const entry = {
+  stream: 's',
+  partition: 0,
+  flags: 0,
+  through: 8,
+  accepted: 10,
+  windowBytes: 9999,
+  dropped: {},
+}
+const aside = { ...entry, flags: creditFlags.aside, aside: 2 }
+
+function served(): OutPartition {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([{ name: 'f', blocking: true }])
+  out.add(
+    frameOf(
+      Array.from({ length: 10 }, () => ({ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 })),
+    ),
+    10,
+  )
+  out.credit('f', 'a', 1, { ...entry, through: 0, accepted: 0 })
+  assert.ok(out.send(0))
+  out.credit('f', 'a', 1, aside)
+  assert.equal(out.ledger()[0]!.acked, 6)
+  return out
+}
+
+test('OutPartition counts what a vanished owner had set aside as unaccounted', () => {
+  const out = served()
+  out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
+  assert.equal(out.ledger()[0]!.unaccounted, 4)
+})
+
+test('OutPartition takes what an owner had set aside for settled when it has handed over, even if its last word was lost', () => {
+  const out = served()
+  out.credit('f', 'b', 2, { ...entry, through: 10 })
+  const [row] = out.ledger()
+  assert.equal(row!.unaccounted, 0)
+  assert.equal(row!.acked, 10)
+})
