@@ -22,7 +22,10 @@ export async function renew({ worker, heapBytes, make, log }: RenewalOptions): P
   const found = `its heap stays at ${Math.round(heapBytes / 2 ** 20)} MiB of the ${heapMib} that it may have (limits.heapMib)`
   try {
     const isolate = await make(assignment)
-    const before = await worker.replace({ isolate, assignment })
+    const before = await worker.replace({ isolate, assignment }).catch((error: unknown) => {
+      isolate.kill()
+      throw error
+    })
     log('warn', `${found}: a fresh isolate has taken over, without its module-level variables`)
     await before.isolate.destroy()
   } catch (error) {

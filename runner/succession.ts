@@ -80,6 +80,8 @@ export class Succession {
   replace(next: Running): Promise<Running> {
     return this.#between.add(async () => {
       if (this.#trial !== undefined) throw new Error('a version is on trial')
+      const { version } = this.#running.assignment
+      if (version !== next.assignment.version) throw new Error(`version ${version} has taken over meanwhile`)
       return await this.#put(next)
     }, isLost)
   }
