@@ -34,6 +34,8 @@ export interface ApartOptions {
 
 export class Apart {
   readonly #options: ApartOptions
+  /** Why the instance cannot go on, since a last attempt has ended its isolate. */
+  ending: Ending | undefined
 
   constructor(options: ApartOptions) {
     this.#options = options
@@ -78,7 +80,8 @@ export class Apart {
     const { aside, reactions, clock, onTrial } = this.#options
     const isolate = this.#options.isolate()
     const cancel = clock.after(asideWaitMs, () => isolate.kill())
-    while (aside.size > 0 && !isolate.isEnded && !onTrial()) await this.#retry(aside.takeForTheLast())
+    while (aside.size > 0 && !isolate.isEnded && !onTrial())
+      this.ending ??= await this.#retry(aside.takeForTheLast())
     cancel()
     reactions.giveUpAside()
   }

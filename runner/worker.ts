@@ -252,6 +252,7 @@ export class Worker {
     for (;;) {
       if (batch === undefined || running === undefined) {
         await this.#between.run()
+        if (this.#apart.ending !== undefined) return this.#fail(this.#apart.ending)
         await this.succession.advance()
         if (this.#options.keeper?.due) await this.#options.keeper.cut(this.#consumer)
         await this.#work()
@@ -425,8 +426,9 @@ export class Worker {
     await this.#producer.close(deadline)
   }
 
+  /** Not while it ends already: what waits for a batch then fails, and must not cut the end short. */
   #trouble(error: unknown): void {
-    if (!this.#stopping.signal.aborted) this.#options.onEnd(startFailure(error))
+    if (this.#state === 'running') this.#options.onEnd(startFailure(error))
   }
 
   async #finishedWithin(ms: number): Promise<boolean> {

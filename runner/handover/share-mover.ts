@@ -156,6 +156,7 @@ export class ShareMover {
     drop(gone)
     if (gone.size > 0) {
       await endAside()
+      if (isolate().isEnded) return Promise.resolve() // and so does the instance, which leaves all that it has
       await keeper?.handOver(consumer)
     }
     this.#owned = without(this.#owned, gone)

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { originOf, Producer } from '../../infra/bus/index.ts'
+import { SimNet } from '../../infra/bus/sim-net.ts'
+import { systemClock } from '../../infra/clock.ts'
+import type {
+  FunctionAssignment,
+  InstanceAssignment,
+  StreamDescriptor,
+} from '../../infra/control/messages.ts'
+import type { Ending } from '../../runner/ending.ts'
+import { fn, record, start } from '../../runner/isolate/harness.ts'
+import type { LetterBox } from '../../runner/letter-box.ts'
+import { Worker } from '../../runner/worker.ts'
+import { frameOf } from '../../sdk/frame.ts'
+import type { ManifestInput } from '../../sdk/manifest.ts'
+import { MetricSums } from '../../sdk/user-metrics.ts'
+
+const input: StreamDescriptor = {
+  name: 'in',
+  partitions: 1,
+  keyed: true,
+  consumers: [{ name: 'fn', backPressure: 'block' }],
+}
+
+interface Bench {
+  readonly worker: Worker
+  readonly producer: Producer
+  readonly endings: Ending[]
+  readonly assignment: FunctionAssignment
+  readonly instance: InstanceAssignment
+  readonly send: (text: string) => void
+  /** Lets the net move until something is so. */
+  readonly until: (is: () => boolean) => Promise<void>
+}
+
+/** A worker over a simulated net, with a producer of its input. */
+async function bench(body: string, onError: ManifestInput['onError']): Promise<Bench> {
+  const net = new SimNet()
+  const clock = systemClock
+  const { instance: isolate, manifest } = await start(fn(body), { manifest: { onError } })
+  const output: StreamDescriptor = { name: 'out', partitions: 4, keyed: true, consumers: [] }
+  const streams = { in: input, out: output }
+  const assignment = {
+    function: 'fn',
+    version: 1,
+    manifest,
+    groupings: { in: 'groupBy' },
+    streams,
+  } as unknown as FunctionAssignment
+  const instance: InstanceAssignment = {
+    id: 'fn-0',
+    function: 'fn',
+    index: 0,
+    epoch: 1,
+    partitions: { in: [0] },
+  }
+  const endings: Ending[] = []
+  const worker = new Worker({
+    ...{
+      wire: net.connect(),
+      namespace: 'n',
+      clock,
+      assignment,
+      instance,
+      isolate,
+      metrics: new MetricSums(),
+    },
+    letters: { openBytes: 0 } as LetterBox,
+    onEnd: (ending) => endings.push(ending),
+    onHeapFull: () => undefined,
+    warn: () => undefined,
+    ask: () => Promise.reject(new Error('nobody is there')),
+    onMoved: () => undefined,
+    onFailure: () => undefined,
+  })
+  const producer = new Producer({
+    ...{ wire: net.connect(), namespace: 'n', clock },
+    ...{ origin: originOf('n', 'p', 0), epoch: 1 },
+  })
+  producer.setStream(input)
+  worker.start()
+  const send = (text: string): void => producer.send('in', 0, frameOf([record(text)]), 1)
+  const until = async (is: () => boolean): Promise<void> => {
+    while (!is()) {
+      for (let steps = 0; steps < 100 && net.step(0); ) steps++
+      await turn()
+    }
+  }
+  return { worker, producer, endings, assignment, instance, send, until }
+}
+
+test('Worker ends in order when what is set aside fails for good while partitions go', {
+  timeout: 60_000,
+}, async () => {
+  const { worker, producer, endings, assignment, instance, send, until } = await bench(
+    `throw new Error('no')`,
+    // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+    { retry: 3, then: 'fail', waitMs: 600_000, waitMaxMs: 600_000 },
+  )
+  send('poison')
+  await until(() => worker.report().setAside === 1)
+  void worker.reassign(assignment, { ...instance, epoch: 2, partitions: { in: [] } })
+  await until(() => endings.length > 0)
+  assert.equal(endings[0]!.reason, 'functionFailed')
+  await until(() => producer.ledger().find((row) => row.consumer === 'fn')!.acked === 1)
+  const [row] = producer.ledger().filter(({ consumer }) => consumer === 'fn')
+  assert.deepEqual(row!.dropped, { failed: 1 })
+  assert.equal(row!.unaccounted, 0)
+  void producer.close()
+})
+
+test('Worker tells why it failed, and leaves its channels first, when partitions were to go at that moment', {
+  timeout: 60_000,
+}, async () => {
+  const { worker, producer, endings, assignment, instance, send, until } = await bench(
+    `return new Promise((_, reject) => setTimeout(() => reject(new Error('no')), 300))`,
+    'fail',
+  )
+  send('poison')
+  await until(() => worker.report().inputs[0]?.received === 1)
+  void worker.reassign(assignment, { ...instance, epoch: 2, partitions: { in: [] } })
+  await until(() => endings.length > 0)
+  assert.equal(endings[0]!.reason, 'functionFailed')
+  assert.equal(endings.length, 1)
+  void producer.close()
+})
