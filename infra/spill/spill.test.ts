@@ -41,7 +41,13 @@ async function setUp(t: TestContext, options: Partial<NatsServerOptions> = {}) {
     await endNatsServer(dir)
     await rm(dir, { recursive: true })
   })
-  const stored = async () => (await (await jetstreamManager(nc)).streams.info(spillStream)).state.messages
+  // Over a connection of its own: what is asked of one that has not noticed yet that its server is back is lost.
+  const stored = async () => {
+    const asking = await connectBus({ url: server.url, name: 'asking', ...users.gateway })
+    const { state } = await (await jetstreamManager(asking)).streams.info(spillStream)
+    await asking.close()
+    return state.messages
+  }
   return { server, start, nc, store, troubles, stored }
 }
 
