@@ -133,6 +133,8 @@ test('ZooKeeperStore reads what it watches from memory, and nothing older than i
     if (found?.value === 'theirs' && names.length === 202) break
     await called.promise // a change that nobody is told of is one that is never read
   }
+  await store.get('/elsewhere') // its answer comes after all that its session had to be told
+  await store.get('/w/a') // so this one is kept (ZN4)
   wire.cut(true)
   assert.equal((await store.get('/w/a'))?.value, 'theirs', 'without a connection')
   wire.cut(false)
