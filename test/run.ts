@@ -19,6 +19,8 @@ import { runTestFiles } from './check/test-runner.ts'
 
 const root = join(import.meta.dirname, '..')
 const unitTimeoutMs = 400_000
+/** Files of a whole run that get a second chance (V5), in the unit tests and in the system tests each. */
+const againMax = 3
 const systemTimeoutMs = 900_000
 
 interface Check {
@@ -28,6 +30,7 @@ interface Check {
 
 process.chdir(root)
 const patterns = process.argv.slice(2)
+const again = patterns.length > 0 ? 0 : againMax // who runs a few wants to see how steady they are
 const files = findTestFiles(root, patterns)
 if (patterns.length > 0 && files.all.length === 0) {
   process.stderr.write(`No test file's path contains ${patterns.map((p) => `'${p}'`).join(' or ')}\n`)
@@ -59,11 +62,12 @@ const tests: readonly Check[] = [
       runTestFiles(files.unit, {
         concurrency: Math.min(4, availableParallelism()),
         timeoutMs: unitTimeoutMs,
+        again,
       }),
   },
   {
     name: 'system tests',
-    run: () => runTestFiles(files.system, { concurrency: 1, timeoutMs: systemTimeoutMs }),
+    run: () => runTestFiles(files.system, { concurrency: 1, timeoutMs: systemTimeoutMs, again }),
   },
   { name: 'nothing left running', run: () => endLeftovers(temporary) },
 ]

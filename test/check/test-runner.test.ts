@@ -7,7 +7,7 @@ import { runTestFiles } from './test-runner.ts'
 
 const head = "import test from 'node:test'\n"
 
-async function runSource(t: TestContext, source: string, timeoutMs = 60_000) {
+async function runSource(t: TestContext, source: string, timeoutMs = 60_000, again = 0) {
   const folder = mkdtempSync(join(tmpdir(), 'runner-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'a.test.mjs')
@@ -16,6 +16,7 @@ async function runSource(t: TestContext, source: string, timeoutMs = 60_000) {
   const passed = await runTestFiles([file], {
     concurrency: 1,
     timeoutMs,
+    again,
     write: (text) => void shown.push(text),
   })
   return { passed, shown: shown.join('') }
@@ -57,4 +58,17 @@ test('runTestFiles kills a file that keeps something open, after its timeout (V4
   const { passed, shown } = await runSource(t, "test('a', () => {}); setInterval(() => {}, 1000)", 1_500)
   assert.equal(passed, false)
   assert.match(shown, /not finished after 1.5 s/)
+})
+
+test('runTestFiles gives a file that failed a second chance where it is asked to, and says so (V5)', async (t) => {
+  const once = `import { existsSync, writeFileSync } from 'node:fs'
+    const been = import.meta.filename + '.been'
+    test('a', () => { const first = !existsSync(been); writeFileSync(been, ''); if (first) throw new Error('only once') })`
+  const unsteady = await runSource(t, once, 60_000, 1)
+  assert.equal(unsteady.passed, true)
+  assert.match(unsteady.shown, /only once[\s\S]*✔[\s\S]*unsteady, it failed above and passed alone/)
+  assert.equal((await runSource(t, once)).passed, false, 'none was asked for')
+  const broken = await runSource(t, "test('a', () => { throw new Error('always') })", 60_000, 1)
+  assert.equal(broken.passed, false)
+  assert.equal(broken.shown.match(/1 failed/g)?.length, 2)
 })

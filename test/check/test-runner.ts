@@ -5,6 +5,8 @@
  *
  *  V3. A skipped test counts as a failure, and so does a file that holds no test.
  *  V4. A file has `timeoutMs`; then its whole process group is killed, and it has failed.
+ *  V5. Where no more than `again` files failed, they are run once more, alone. What passes then is unsteady, which is shown with
+ *      all that it printed the first time, and does not fail the run: it is a fault of the test or of the product all the same.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -16,6 +18,8 @@ export interface RunOptions {
   readonly concurrency: number
   /** For a whole file. */
   readonly timeoutMs: number
+  /** How many files that failed are given a second chance; none if left out. */
+  readonly again?: number
   /** Where the lines go. */
   readonly write?: (text: string) => void
 }
@@ -36,20 +40,35 @@ const outputKeptCharacters = 100_000
 /** How long the last output may take; a process that a test left behind would hold the pipe open for ever. */
 const lastOutputMs = 1_000
 
-/** True if every file passed. */
+/** True if every file passed, with a second chance where the options give one. */
 export async function runTestFiles(files: readonly string[], options: RunOptions): Promise<boolean> {
-  const write = options.write ?? ((text: string) => process.stdout.write(text))
+  const { again = 0, write = (text: string) => process.stdout.write(text) } = options
+  const failed = await runAll(files, { ...options, write })
+  if (failed.length === 0) return true
+  if (failed.length > again) return false
+  write('once more, alone:\n')
+  const still = await runAll(failed, { ...options, concurrency: 1, write })
+  for (const file of failed)
+    if (!still.includes(file)) write(`≈ ${file}: unsteady, it failed above and passed alone\n`)
+  return still.length === 0
+}
+
+/** @returns Those that failed. */
+async function runAll(
+  files: readonly string[],
+  { concurrency, timeoutMs, write }: RunOptions & { readonly write: (text: string) => void },
+): Promise<string[]> {
   const waiting = [...files]
-  let passed = true
+  const failed: string[] = []
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const result = await runTestFile(file, options.timeoutMs)
-      if (result.failure !== undefined) passed = false
+      const result = await runTestFile(file, timeoutMs)
+      if (result.failure !== undefined) failed.push(file)
       write(describe(result))
     }
   }
-  await Promise.all(Array.from({ length: options.concurrency }, work))
-  return passed
+  await Promise.all(Array.from({ length: concurrency }, work))
+  return failed
 }
 
 async function runTestFile(file: string, timeoutMs: number): Promise<FileResult> {
