@@ -271,6 +271,6 @@ async function* inChunks(source: AsyncGenerator<Chosen>, limit: number): AsyncGe
 function unknownLetter(id: string): CodedError {
   return refuse(
     'ERR_DEAD_LETTER_UNKNOWN',
-    `There is no dead letter ${id}: it never was, or its time has passed. See \`concord dlq ls\`, or GET /v1/dead-letters.`,
+    `There is no dead letter ${id}: it never was, or its time has passed. \`concord dlq ls\` lists those there are.`,
   )
 }

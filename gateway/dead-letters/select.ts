@@ -25,7 +25,7 @@ export function placeOf(id: string): LetterPlace {
   if (found !== null) return { sequence: Number(found[1]), index: Number(found[2]) }
   throw refuse(
     'ERR_REQUEST_INVALID',
-    `Cannot find a dead letter by '${id}': expected an id as in 12-0. See \`concord dlq ls\`, or GET /v1/dead-letters.`,
+    `Cannot find a dead letter by '${id}': expected an id as in 12-0. \`concord dlq ls\` lists those there are.`,
   )
 }
 

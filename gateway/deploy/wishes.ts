@@ -120,6 +120,6 @@ export function unknownFunction(name: string): Error {
 export function unknownStream(name: string): Error {
   return refuse(
     'ERR_STREAM_UNKNOWN',
-    `There is no stream '${name}'. Create it by \`concord stream create ${name}\` (PUT /v1/streams/${name}), or deploy a function that names it.`,
+    `There is no stream '${name}'. Create it by \`concord stream create ${name}\`, or deploy a function that names it.`,
   )
 }

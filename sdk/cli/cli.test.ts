@@ -44,7 +44,19 @@ test('an unknown command, option or value is a usage error that names the neares
   assertFails(await concord(['fn', 'produce']), 2, /did you mean 'concord produce'\?/)
   assertFails(await concord(['frobnicate']), 2, /unknown command 'frobnicate'; see 'concord --help'/)
   assertFails(await concord(['fn', 'ls', '--jsn']), 2, /unknown option '--jsn' \(Did you mean --json\?\)/)
-  assertFails(await concord(['produce', 's', '--rate', 'fast']), 2, /Expected a number above 0; see/)
+  assertFails(await concord(['dlp', 'ls']), 2, /unknown command 'dlp'; did you mean 'concord dlq'\?/)
+  assertFails(await concord(['dlq', 'lss']), 2, /unknown command 'lss'; did you mean 'concord dlq ls'\?/)
+  assertFails(await concord(['dlq', 'frobnicate']), 2, /see 'concord dlq --help'/)
+  assertFails(
+    await concord(['produce', 's', '--rate', 'fast']),
+    2,
+    /Expected a number above 0; see 'concord produce --help'/,
+  )
+  assertFails(
+    await concord(['fn', 'scale', 'x', 'many']),
+    2,
+    /Expected a whole number of at least 0; see 'concord fn scale --help'/,
+  )
   assertFails(await concord(['graph', '--format', 'png']), 2, /text, dot, mermaid, svg/)
   assertFails(await concord(['kill']), 2, /--id <id>/)
   assertFails(await concord(['kill', 'score-0']), 2, /say 'concord kill --id score-0'/)

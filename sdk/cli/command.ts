@@ -3,7 +3,7 @@
  * groups. The reference (reference.ts) is written from the same definitions.
  * @module
  */
-import { Command } from 'commander'
+import { Command, CommanderError, type ErrorOptions } from 'commander'
 
 /** Where this command line is installed: the checkout, or the package. */
 export interface Installation {
@@ -22,6 +22,20 @@ export interface ServerOptions extends CommonOptions {
   readonly home?: string
 }
 
+/** A command line that makes no sense, as the command said that was to make sense of it. */
+export class UsageError extends CommanderError {
+  readonly command: CliCommand
+
+  constructor(
+    command: CliCommand,
+    message: string,
+    { exitCode = 1, code = 'commander.error' }: ErrorOptions,
+  ) {
+    super(exitCode, code, message)
+    this.command = command
+  }
+}
+
 export class CliCommand extends Command {
   readonly examples: string[] = []
 
@@ -32,6 +46,16 @@ export class CliCommand extends Command {
 
   override createCommand(name?: string): CliCommand {
     return new CliCommand(name)
+  }
+
+  /** Its words, from `concord` on. */
+  get path(): string {
+    return this.parent instanceof CliCommand ? `${this.parent.path} ${this.name()}` : this.name()
+  }
+
+  /** Writes nothing: who has asked knows more to say (suggestions.ts). */
+  override error(message: string, options: ErrorOptions = {}): never {
+    throw new UsageError(this, message, options)
   }
 
   /** Shown at the end of the help, and in the reference. */

@@ -4,9 +4,10 @@
  */
 import { CommanderError } from 'commander'
 import { normalizeWords } from './argv.ts'
-import type { Installation } from './command.ts'
+import { type Installation, UsageError } from './command.ts'
 import { errorDetail, errorLine, exitCodeOf, exitCodes } from './errors.ts'
 import { makeProgram } from './program.ts'
+import { usageLine } from './suggestions.ts'
 import { endWithReader, note } from './terminal.ts'
 
 /** Runs one command line. @returns The exit code. */
@@ -17,6 +18,7 @@ export async function run(words: readonly string[], installation: Installation):
     await program.parseAsync(normalizeWords(words), { from: 'user' })
     return Number(process.exitCode ?? exitCodes.ok)
   } catch (error) {
+    if (error instanceof UsageError) note(usageLine(program, error))
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
     note(`concord: ${errorLine(error)}`)
     if (words.includes('--verbose')) note(errorDetail(error))

@@ -20,8 +20,6 @@ import { addStreams } from './commands/stream.ts'
 import { addTest } from './commands/test.ts'
 import { addUp } from './commands/up.ts'
 import { addVersion, versionOf } from './commands/version.ts'
-import { commandsLike, didYouMean } from './suggestions.ts'
-import { note } from './terminal.ts'
 
 export function makeProgram(installation: Installation): CliCommand {
   const program = new CliCommand('concord')
@@ -30,7 +28,6 @@ export function makeProgram(installation: Installation): CliCommand {
     .version(versionOf(installation))
     .example('concord up --detach', 'concord init shout && cd shout && npm test', 'concord fn deploy .')
     .exitOverride()
-    .configureOutput({ outputError: (text) => note(usageLine(program, text)) })
   addUp(program, installation)
   addDown(program, installation)
   addCluster(program, installation)
@@ -48,20 +45,4 @@ export function makeProgram(installation: Installation): CliCommand {
   addVersion(program, installation)
   addHelp(program)
   return program
-}
-
-/** Commander's message, with a suggestion, as one line that says what to do. */
-function usageLine(program: CliCommand, text: string): string {
-  const line = text
-    .trim()
-    .replace(/^error: /, '')
-    .replaceAll(/\s*\n\s*/g, ' ')
-    .replace(/\.$/, '')
-  const [, unknown] = /^unknown command '(.*?)'/.exec(line) ?? []
-  if (unknown !== undefined)
-    return `concord: unknown command '${unknown}'; ${didYouMean(commandsLike(program, unknown))}`
-  const [instance] = program.commands.find((command) => command.name() === 'kill')?.args ?? []
-  if (instance !== undefined && line.startsWith("required option '--id <id>'"))
-    return `concord: ${line}: say 'concord kill --id ${instance}'`
-  return `concord: ${line}${line.includes('Did you mean') ? '' : "; see 'concord --help'"}`
 }

@@ -1,31 +1,55 @@
 /**
- * Suggestions: which commands were probably meant by a word that is none where it stands: `logs` for `fn logs`.
+ * Suggestions: which commands were probably meant by a word that is none where it stands: `logs` for `fn logs`; and a line
+ * of commander's about a command line that makes no sense, completed by what to do.
  * @module
  */
-import type { CliCommand } from './command.ts'
+import type { CliCommand, UsageError } from './command.ts'
 import { nearest } from './nearest.ts'
 
-/** The words behind `concord` of every command that can be run, by its last word. */
+/** The words behind `concord` of every command, groups of commands included, by its last word. */
 function commandsByName(command: CliCommand, words: readonly string[]): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const child of command.commands as readonly CliCommand[]) {
     const path = [...words, child.name()]
-    const below = child.commands.length > 0 ? commandsByName(child, path) : [[child.name(), [path.join(' ')]]]
-    for (const [name, paths] of below as Iterable<[string, string[]]>)
+    const own: [string, string[]] = [child.name(), [path.join(' ')]]
+    for (const [name, paths] of [own, ...commandsByName(child, path)])
       found.set(name, [...(found.get(name) ?? []), ...paths])
   }
   return found
 }
 
-/** The commands of that name, else those of the nearest name, wherever in the tree they are; at worst none. */
-export function commandsLike(program: CliCommand, word: string): readonly string[] {
+/**
+ * The commands of that name, else those of the nearest name, wherever in the tree they are; at worst none.
+ * @param group Where the word stood: a command of that group is meant rather than others.
+ */
+export function commandsLike(program: CliCommand, word: string, group = program): readonly string[] {
   const known = commandsByName(program, [])
   const name = known.has(word) ? word : nearest(word, [...known.keys()])
-  return name === undefined ? [] : known.get(name)!
+  const found = name === undefined ? [] : known.get(name)!
+  const inGroup = found.filter((words) => `${program.name()} ${words}`.startsWith(`${group.path} `))
+  return inGroup.length > 0 ? inGroup : found
 }
 
 /** `did you mean 'concord fn ls' or 'concord stream ls'?`, or where to look. */
-export function didYouMean(commands: readonly string[]): string {
-  if (commands.length === 0) return "see 'concord --help'"
+export function didYouMean(commands: readonly string[], group = 'concord'): string {
+  if (commands.length === 0) return `see '${group} --help'`
   return `did you mean ${commands.map((command) => `'concord ${command}'`).join(' or ')}?`
+}
+
+/** Commander's message, with a suggestion, as one line that says what to do. */
+export function usageLine(program: CliCommand, { command, message }: UsageError): string {
+  const line = message
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '')
+  const [, unknown] = /^unknown command '(.*?)'/.exec(line) ?? []
+  if (unknown !== undefined) {
+    const meant = didYouMean(commandsLike(program, unknown, command), command.path)
+    return `concord: unknown command '${unknown}'; ${meant}`
+  }
+  const [instance] = command.name() === 'kill' ? command.args : []
+  if (instance !== undefined && line.startsWith("required option '--id <id>'"))
+    return `concord: ${line}: say 'concord kill --id ${instance}'`
+  return `concord: ${line}${line.includes('Did you mean') ? '' : `; see '${command.path} --help'`}`
 }

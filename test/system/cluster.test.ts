@@ -48,7 +48,9 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   }
 
   const many = ['--agents', '3', '--schedulers', '2']
-  await cli('cluster', 'up', '--detach', '--ports', 'free', ...many)
+  const up = await runCli(['cluster', 'up', '--detach', '--ports', 'free', ...many], env)
+  assert.match(up.stderr, /^'concord cluster down' stops it\./m)
+  assert.equal(up.code, 0)
   const members = await ls()
   const agents = members.filter(({ attributes }) => attributes !== undefined)
   assert.deepEqual(

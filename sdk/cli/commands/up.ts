@@ -76,9 +76,8 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child)])
   if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above')
   if (ready === undefined || options.json) return
-  note(
-    `Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: 'concord up' brings it back.`,
-  )
+  const again = `'${commandOf(options)} up' brings it back`
+  note(`Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: ${again}.`)
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
@@ -140,13 +139,18 @@ function keptOpen(stream: Readable): AsyncIterable<Uint8Array> {
   return stream.iterator({ destroyOnReturn: false })
 }
 
-async function report(ready: Ready, startedMs: number, { json, detach }: UpOptions): Promise<void> {
+/** Whose `up` and `down` these are. */
+function commandOf({ agents }: UpOptions): string {
+  return agents === undefined ? 'concord' : 'concord cluster'
+}
+
+async function report(ready: Ready, startedMs: number, options: UpOptions): Promise<void> {
+  const { json, detach } = options
   if (json) return await printJson(ready)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   await print(`Concord is up at ${bold(ready.url)} (${seconds} s).`)
-  note(
-    `${detach ? "'concord down' stops it" : 'Ctrl-C stops it'}. Next: concord fn deploy FILE, concord graph`,
-  )
+  const stop = detach ? `'${commandOf(options)} down'` : 'Ctrl-C'
+  note(`${stop} stops it. Next: concord fn deploy FILE, concord graph`)
 }
 
 /** The last line from `start` on: the supervisor's own words, which say what was attempted and what to do. */
