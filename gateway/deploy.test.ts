@@ -69,6 +69,17 @@ test('Deploy of the very same makes no new version, of another manifest does', a
   assert.deepEqual([detail.version, detail.instancesWanted, detail.manifest.env], [2, 3, { A: '1' }])
 })
 
+test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {
+  const source = sourceOf('alike', ['words'], [])
+  const { body: first } = await deploySource(source)
+  const form = new FormData()
+  form.set('manifest', JSON.stringify({ instances: 1 }))
+  form.set('source', new Blob([source]), 'index.ts')
+  const response = await platform.call('POST', '/v1/functions?file=index.ts', { body: form })
+  assert.deepEqual(await response.json(), { ...first, version: 1, changed: false })
+  assert.deepEqual((await deploySource(source, '?file=alike.js')).body, { ...first, changed: false })
+})
+
 test('Deploys at the same moment get versions of their own', async () => {
   const bundles = [1, 2, 3].map((n) => deployBundle(`// ${n}\nexport default { metadata: { name: 'race' } }`))
   const versions = (await Promise.all(bundles)).map(({ body }) => body.version)
@@ -151,6 +162,17 @@ const refusals: Readonly<
     async () => {
       const body = new FormData()
       body.set('manifest', '{}')
+      const response = await platform.call('POST', '/v1/functions', { body })
+      return { status: response.status, body: (await response.json()) as Problem }
+    },
+  ],
+  'a source and a bundle at once': [
+    400,
+    'ERR_REQUEST_INVALID',
+    /'source', which goes without 'bundle'/,
+    async () => {
+      const body = new FormData()
+      for (const part of ['source', 'bundle']) body.set(part, new Blob(['export default 1']))
       const response = await platform.call('POST', '/v1/functions', { body })
       return { status: response.status, body: (await response.json()) as Problem }
     },

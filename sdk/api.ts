@@ -266,6 +266,7 @@ export const deployAnswerSchema = z.object({
   name: nameSchema,
   version: z.int(),
   bundleSha256: z.string(),
+  bundleBytes: z.int(),
   /** False if the very same bundle and manifest were live already. */
   changed: z.boolean(),
 })

@@ -85,14 +85,14 @@ export class Deployer {
       if (live === undefined) throw unknownFunction(name)
       if (live.document.deleted) throw deleting(name)
       const version = to ?? (await versionBefore(store, namespace, live))
-      const { manifest, bundleSha256 } = await documentOf(store, namespace, live, version)
+      const { manifest, bundleSha256, bundleBytes } = await documentOf(store, namespace, live, version)
       const changed = version !== live.document.version
       if (changed) {
         this.#check(manifest, live)
         await this.#want(name, version, live.document.instances, drain)
         await catalog.refresh()
       }
-      return { name, version, bundleSha256, changed }
+      return { name, version, bundleSha256, bundleBytes, changed }
     })
   }
 
@@ -120,7 +120,7 @@ export class Deployer {
     if (!same || live.document.instances !== manifest.instances)
       await this.#want(name, version, manifest.instances, !same && said.drain === true)
     await catalog.refresh()
-    return { name, version, bundleSha256, changed: !same }
+    return { name, version, bundleSha256, bundleBytes: probed.bundle.length, changed: !same }
   }
 
   #check(manifest: Manifest, live: LiveFunction | undefined): void {

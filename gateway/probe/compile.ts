@@ -7,6 +7,7 @@
  * with a file: URL. So the imports become `require` calls, and the one module there is, `concord`, is put beside them.
  *   C1. No file of this machine can come into a bundle or an error.
  *   C2. An import of anything but `concord` fails where it stands in the source.
+ *   C3. The same source is the same bundle, whatever its file is called: the name is in the source map and in errors only.
  * @module
  */
 import { type Message, transform } from 'esbuild'
@@ -14,6 +15,8 @@ import { type Location, refuse } from '../errors.ts'
 import { sdkExpression } from './own-code.ts'
 
 const target = 'es2024'
+/** What esbuild derives names in the bundle from (C3). */
+const sourcefile = 'function'
 
 export interface Compiled {
   readonly code: string
@@ -28,7 +31,7 @@ export async function compile(source: string, file: string): Promise<Compiled> {
   try {
     const { code, map } = await transform(source, {
       loader: /\.[cm]?jsx?$/.test(file) ? 'js' : 'ts',
-      sourcefile: file,
+      sourcefile,
       sourcemap: 'external',
       format: 'cjs',
       platform: 'neutral',
@@ -40,11 +43,11 @@ export async function compile(source: string, file: string): Promise<Compiled> {
       tsconfigRaw: '{}',
       logLevel: 'silent',
     })
-    return { code, sourceMap: map }
+    return { code, sourceMap: JSON.stringify({ ...JSON.parse(map), sources: [file] }) }
   } catch (error) {
     const first = (error as { errors?: Message[] }).errors?.[0]
     if (first === undefined) throw error
-    throw refuse('ERR_SOURCE_INVALID', `Cannot compile ${file}: ${first.text}`, placeOf(first))
+    throw refuse('ERR_SOURCE_INVALID', `Cannot compile ${file}: ${first.text}`, placeOf(first, file))
   }
 }
 
@@ -57,7 +60,7 @@ const require = (name) => {
 }`
 }
 
-function placeOf({ location }: Message): { location?: Location } {
+function placeOf({ location }: Message, file: string): { location?: Location } {
   if (location === null) return {}
-  return { location: { file: location.file, line: location.line, column: location.column + 1 } }
+  return { location: { file, line: location.line, column: location.column + 1 } }
 }

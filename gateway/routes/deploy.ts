@@ -1,5 +1,5 @@
 /**
- * Deploy over HTTP: a multipart body with a bundle, or any other body as one source file.
+ * Deploy over HTTP: a multipart body with a bundle or one source file and a manifest, or any other body as one source file.
  *
  * Bodies are read in full before anything is done with them, at most `atOnceMax` at a time, each part within its limit:
  * that bounds the memory of the gateway.
@@ -17,7 +17,12 @@ import { bundleBytesMax, sourceMapBytesMax, type Upload } from '../probe/index.t
 const atOnceMax = 4
 const bodyTimeoutMs = 60_000
 const manifestBytesMax = 64 * 1024
-const partLimits = { manifest: manifestBytesMax, bundle: bundleBytesMax, sourceMap: sourceMapBytesMax }
+const partLimits = {
+  manifest: manifestBytesMax,
+  bundle: bundleBytesMax,
+  source: bundleBytesMax,
+  sourceMap: sourceMapBytesMax,
+}
 const multipartBytesMax = manifestBytesMax + bundleBytesMax + sourceMapBytesMax + 64 * 1024
 
 const fileName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
@@ -27,7 +32,7 @@ const deployRoute = createRoute({
   path: '/v1/functions',
   summary: 'Deploy a function',
   description:
-    'Takes a bundle (multipart), or one TypeScript or JavaScript source file that may import `concord` only (any other type). The function is loaded to read its metadata; what is refused leaves nothing behind.',
+    'Takes a bundle, or one TypeScript or JavaScript source file that may import `concord` only, with a manifest (multipart); or a source file alone (any other type). The same source is the same bundle, however it comes. The function is loaded to read its metadata; what is refused leaves nothing behind.',
   security,
   request: {
     query: z.object({
@@ -48,11 +53,14 @@ const deployRoute = createRoute({
         'multipart/form-data': {
           schema: {
             type: 'object',
-            required: ['bundle'],
             properties: {
               manifest: { type: 'string', description: 'JSON: resources, limits, env …; at most 64 KiB' },
               bundle: { ...binarySchema, description: 'ES module without imports; at most 10 MiB' },
-              sourceMap: { ...binarySchema, description: 'its source map; at most 40 MiB' },
+              source: {
+                ...binarySchema,
+                description: 'in place of a bundle: one source file; at most 10 MiB',
+              },
+              sourceMap: { ...binarySchema, description: 'source map of the bundle; at most 40 MiB' },
             },
           },
         },
@@ -104,22 +112,27 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
 async function readUpload(c: HttpContext, file: string | undefined): Promise<Read> {
   const type = c.req.header('content-type') ?? ''
   if (!/^multipart\/form-data\b/i.test(type)) {
-    const code = await readBody(c, 'source file', bundleBytesMax)
-    return {
-      upload: { kind: 'source', file: file ?? 'function.ts', code, sourceMap: new Uint8Array(0) },
-      manifest: undefined,
-    }
+    return { upload: sourceOf(await readBody(c, 'source file', bundleBytesMax), file), manifest: undefined }
   }
   refuseDeclaredLength(c, 'upload', multipartBytesMax)
   const found = await readMultipart(bodyChunks(c), boundaryOf(type), partLimits)
-  const code = found.get('bundle')
-  if (code === undefined)
-    throw refuse('ERR_REQUEST_INVALID', "Cannot deploy: the multipart body has no part 'bundle'.")
-  const sourceMap = found.get('sourceMap') ?? new Uint8Array(0)
-  return {
-    upload: { kind: 'bundle', file: 'bundle.js', code, sourceMap },
-    manifest: parseManifest(found.get('manifest')),
-  }
+  return { upload: uploadOf(found, file), manifest: parseManifest(found.get('manifest')) }
+}
+
+function uploadOf(parts: ReadonlyMap<string, Buffer>, file: string | undefined): Upload {
+  const [bundle, source, sourceMap] = ['bundle', 'source', 'sourceMap'].map((name) => parts.get(name))
+  if (source !== undefined && (bundle ?? sourceMap) === undefined) return sourceOf(source, file)
+  if (source === undefined && bundle !== undefined)
+    return { kind: 'bundle', file: 'bundle.js', code: bundle, sourceMap: sourceMap ?? new Uint8Array(0) }
+  const wrong =
+    source === undefined
+      ? "has no part 'bundle', nor a 'source'"
+      : "has a part 'source', which goes without 'bundle' and 'sourceMap'"
+  throw refuse('ERR_REQUEST_INVALID', `Cannot deploy: the multipart body ${wrong}.`)
+}
+
+function sourceOf(code: Uint8Array, file = 'function.ts'): Upload {
+  return { kind: 'source', file, code, sourceMap: new Uint8Array(0) }
 }
 
 function parseManifest(bytes: Buffer | undefined): unknown {

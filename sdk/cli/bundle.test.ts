@@ -36,6 +36,26 @@ test('bundleProject makes one module without imports, with a map that names no f
   assert.match(sourcesContent[sources.indexOf('lib/word.ts')], /word: string/)
 })
 
+test('bundleProject lets a source stand alone if the gateway makes the same of it', async (t) => {
+  const source =
+    "import { defineFunction } from 'concord'\nexport default defineFunction({ metadata: { name: 'a' } })"
+  const { alone } = await bundle(t, {
+    'index.ts': source,
+    'tsconfig.json': '{"compilerOptions":{"strict":true}}',
+  })
+  assert.deepEqual([alone?.file, alone && Buffer.from(alone.source).toString()], ['index.ts', source])
+  const others: Record<string, Record<string, string>> = {
+    'imports another': { 'index.ts': `import './lib/b.ts'\n${source}`, 'lib/b.ts': 'globalThis.b = 1' },
+    'awaits at its top': { 'index.ts': `await null\n${source}` },
+    'is compiled by a tsconfig': {
+      'index.ts': `class A { a = 1 }\nconsole.log(A)\n${source}`,
+      'tsconfig.json': '{"compilerOptions":{"useDefineForClassFields":false}}',
+    },
+  }
+  for (const [what, files] of Object.entries(others))
+    assert.equal((await bundle(t, files)).alone, undefined, what)
+})
+
 test('bundleProject names line and column of what does not compile', async (t) => {
   assert.match(
     await refusal(t, 'export default {\n  a: 1\n  b: 2\n}'),

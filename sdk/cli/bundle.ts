@@ -4,10 +4,13 @@
  *  E1. `concord` is this installation's own; it is a few functions, and what is not used of it is left out.
  *  E2. Source names are relative to the project: no path of the author's machine is uploaded.
  *  E3. What an isolate does not have (Node's modules) is refused here, where the line is known.
+ *  E4. A source that needs nothing beside it is uploaded as it is, and the gateway bundles it: so it is the same bundle, and
+ *      no new version, by whatever means it comes.
  * @module
  */
-import { join, relative } from 'node:path'
-import type { BuildFailure, Message, Plugin } from 'esbuild'
+import { readFile } from 'node:fs/promises'
+import { basename, join, relative } from 'node:path'
+import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbuild'
 import { CodedError } from '../errors.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
@@ -16,18 +19,21 @@ import type { Project } from './project.ts'
 export interface Bundle {
   readonly code: string
   readonly sourceMap: string
+  /** E4. */
+  readonly alone: { readonly source: Uint8Array; readonly file: string } | undefined
 }
 
 /** @throws {CodedError} ERR_BUNDLE_FAILED with file, line and column. */
 export async function bundleProject({ root }: Installation, { entry, folder }: Project): Promise<Bundle> {
   const { build } = await import('esbuild')
   try {
-    const { outputFiles } = await build({
+    const options = {
       absWorkingDir: folder,
       entryPoints: [entry],
       outfile: join(folder, 'function.js'),
       bundle: true,
       write: false,
+      metafile: true,
       format: 'esm',
       platform: 'neutral',
       mainFields: ['module', 'main'],
@@ -37,11 +43,20 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       legalComments: 'none',
       logLevel: 'silent',
       plugins: [ownSdk(root), noNodeModules],
-    })
+    } as const satisfies BuildOptions
+    const { outputFiles, metafile } = await build(options)
     const text = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix))!.text
+    const code = text('.js')
+    const ownDist = join(relative(folder, root), 'dist/')
+    const plain = async () => (await build({ ...options, tsconfigRaw: '{}' })).outputFiles
+    const standsAlone =
+      ownFiles(metafile, ownDist) === 1 &&
+      (await compilesAlone(entry)) &&
+      (await plain()).some(({ text }) => text === code)
     return {
-      code: text('.js'),
-      sourceMap: withoutHostPaths(text('.js.map'), join(relative(folder, root), 'dist/')),
+      code,
+      sourceMap: withoutHostPaths(text('.js.map'), ownDist),
+      alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
     }
   } catch (error) {
     const [message] = (error as Partial<BuildFailure>).errors ?? []
@@ -51,6 +66,30 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       `Cannot bundle ${relative(folder, entry)}: ${place(message)}`,
     )
   }
+}
+
+function ownFiles({ inputs }: Metafile, ownDist: string): number {
+  return Object.keys(inputs).filter((path) => !path.startsWith(ownDist)).length
+}
+
+/** Whether the gateway can (gateway/probe/compile.ts): its form has no top-level await. */
+async function compilesAlone(entry: string): Promise<boolean> {
+  const { transform } = await import('esbuild')
+  const source = await readFile(entry, 'utf8')
+  const loader = /\.[cm]?jsx?$/.test(entry) ? 'js' : 'ts'
+  const options = { loader, format: 'cjs', target: 'es2024', tsconfigRaw: '{}', logLevel: 'silent' } as const
+  return await transform(source, options).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** As the gateway takes it. */
+function plainName(entry: string): string {
+  return basename(entry)
+    .replaceAll(/[^A-Za-z0-9_.-]/g, '_')
+    .replace(/^[.-]/, '_')
+    .slice(-100)
 }
 
 function ownSdk(root: string): Plugin {

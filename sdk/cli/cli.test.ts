@@ -172,8 +172,19 @@ test('fn deploy bundles, uploads with the flags as manifest, waits until it runs
     assert.match(ran.stderr, new RegExp(`^${step} .* \\d+ ms$`, 'm'))
   const upload = received[0]!.body.toString()
   assert.match(upload, /\{"resources":\{"memMib":128\},"env":\{"A":"b=c"\},"instances":1\}/)
+  assert.match(upload, /name="source"; filename="shout.ts"/)
+  assert.ok(upload.includes(source))
+})
+
+test('fn deploy of several files uploads their bundle and its source map', async (t) => {
+  const { env, received } = await gatewayOf(t, () => deployed)
+  const file = sourceFile(t)
+  writeFileSync(join(file, '..', 'loud.ts'), "export const loud = 'loud'")
+  writeFileSync(file, `import { loud } from './loud.ts'\nconsole.log(loud)\n${source}`)
+  assert.equal((await concord(['fn', 'deploy', file, '--no-wait'], { env })).code, 0)
+  const upload = received[0]!.body.toString()
   assert.match(upload, /name:"shout"/)
-  assert.match(upload, /"sources":\["node_modules\/concord\/sdk.js","shout.ts"\]/)
+  assert.match(upload, /"sources":\["loud.ts","node_modules\/concord\/sdk.js","shout.ts"\]/)
 })
 
 test('fn deploy says at once why a function does not start', async (t) => {

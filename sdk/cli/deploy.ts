@@ -29,7 +29,6 @@ export interface DeployOptions {
 }
 
 export interface Deployed extends DeployAnswer {
-  readonly bundleBytes: number
   readonly instancesRunning: number
   /** Time of each step, in the steps' order. */
   readonly stepsMs: Readonly<Record<string, number>>
@@ -47,10 +46,12 @@ export async function deployProject(
   const project = await readProject()
   steps.done('read', basename(project.entry))
   const { bundleProject } = await import('./bundle.ts')
-  const { code, sourceMap } = await bundleProject(installation, project)
-  const bundleBytes = Buffer.byteLength(code)
-  steps.done('bundle', bytesText(bundleBytes))
-  const answer = await client.deploy({ manifest: project.manifest, bundle: code, sourceMap, ...said })
+  const { code, sourceMap, alone } = await bundleProject(installation, project)
+  steps.done('bundle', bytesText(Buffer.byteLength(code)))
+  const answer = await client.deploy({
+    ...{ manifest: project.manifest, ...said },
+    ...(alone ?? { bundle: code, sourceMap }),
+  })
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   const output = untilOutput ? firstOutput(client, answer.name, timeoutMs) : undefined
   output?.catch(() => {}) // a function that does not run is the error to tell
@@ -60,7 +61,6 @@ export async function deployProject(
   if (output) steps.done('output', `first record of ${await output}`)
   return {
     ...answer,
-    bundleBytes,
     instancesRunning,
     stepsMs: steps.ms,
     totalMs: Math.round(performance.now()),

@@ -72,6 +72,10 @@ test('ConcordClient uploads manifest, bundle and source map as the parts of a fo
     'export default 1',
     '{}',
   ])
+  await client.deploy({ manifest: {}, source: 'export default 2', file: 'index.ts' })
+  const { path, body: second } = gateway.received[1]!
+  assert.equal(path, '/v1/functions?file=index.ts')
+  assert.match(second.toString(), /name="source"; filename="index.ts"[\s\S]*export default 2/)
 })
 
 test('ConcordClient turns a problem document into a RefusedError that names the place', async (t) => {

@@ -39,12 +39,24 @@ export interface ClientOptions {
   readonly timeoutMs?: number
 }
 
-export interface Deployment {
-  /** What the code's metadata does not say: resources, limits, env … (docs/reference/cli.md, concord.jsonc). */
-  readonly manifest: Readonly<Record<string, unknown>>
+export interface Bundled {
   /** An ES module without imports. */
   readonly bundle: string | Uint8Array
   readonly sourceMap?: string | Uint8Array
+}
+
+export interface OneSource {
+  /** One source file, which the gateway bundles: it may import `concord` only. */
+  readonly source: string | Uint8Array
+  /** Its name in errors. */
+  readonly file: string
+}
+
+export type Deployment = (Bundled | OneSource) & DeploymentWords
+
+export interface DeploymentWords {
+  /** What the code's metadata does not say: resources, limits, env … (docs/reference/cli.md, concord.jsonc). */
+  readonly manifest: Readonly<Record<string, unknown>>
   /** Who deploys, and why: shown with the version. */
   readonly author?: string
   readonly message?: string
@@ -103,15 +115,14 @@ export class ConcordClient {
   }
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
-  deploy(
-    { manifest, bundle, sourceMap, author, message, drain }: Deployment,
-    { signal }: Abortable = {},
-  ): Promise<DeployAnswer> {
+  deploy(deployment: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
+    const { manifest, author, message, drain } = deployment
     const body = new FormData()
     body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
-    body.set('bundle', blobOf(bundle, 'text/javascript'), 'bundle.js')
-    if (sourceMap !== undefined) body.set('sourceMap', blobOf(sourceMap, 'application/json'), 'bundle.js.map')
-    const query = { author, message, drain }
+    const file = 'source' in deployment ? deployment.file : undefined
+    if ('source' in deployment) body.set('source', blobOf(deployment.source, 'application/typescript'), file)
+    else addBundle(body, deployment)
+    const query = { author, message, drain, file }
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 
@@ -283,6 +294,11 @@ function functionPath(name: string): string {
 
 function streamPath(name: string): string {
   return `/v1/streams/${encodeURIComponent(name)}`
+}
+
+function addBundle(body: FormData, { bundle, sourceMap }: Bundled): void {
+  body.set('bundle', blobOf(bundle, 'text/javascript'), 'bundle.js')
+  if (sourceMap !== undefined) body.set('sourceMap', blobOf(sourceMap, 'application/json'), 'bundle.js.map')
 }
 
 function blobOf(data: string | Uint8Array, type: string): Blob {
