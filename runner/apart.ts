@@ -26,7 +26,7 @@ export interface ApartOptions {
   readonly clock: Clock
   readonly stopping: AbortSignal
   readonly process: (frames: readonly AloneFrame[]) => Promise<BatchResult>
-  readonly publish: (result: BatchResult, failed: readonly Failed[]) => void
+  readonly publish: (result: BatchResult, failed: readonly Failed[], again: boolean) => void
   /** The one at work. */
   readonly isolate: () => Instance
   readonly onTrial: () => boolean
@@ -103,6 +103,7 @@ export class Apart {
     onDone: (frame: AloneFrame, failed: Failed | undefined) => void,
   ): Promise<BatchResult> {
     const { consumer, aside, clock, stopping, process, publish, isolate } = this.#options
+    const again = frames.some((frame) => aside.has(frame))
     let left = frames
     let running = process(left)
     for (;;) {
@@ -113,7 +114,7 @@ export class Apart {
       for (const frame of left.slice(0, result.records)) onDone(frame, failedOf.get(frame))
       left = advance(left, result.records)
       aside.hold(failed, clock.monotonicMs())
-      publish(result, failed)
+      publish(result, failed, again)
       if (result.fatal !== undefined) return result
       if (result.pending) running = isolate().resume()
       else if (stopping.aborted) return result

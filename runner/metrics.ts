@@ -11,9 +11,16 @@ import { bounds, type Observed } from '../sdk/user-metrics.ts'
 const labelNames = ['function', 'instance'] as const
 
 const counters: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
-  concord_runner_records_in_total: ['Records that callbacks have finished.', (r) => r.recordsIn],
+  concord_runner_records_in_total: [
+    'Records that callbacks have finished, or that were set aside.',
+    (r) => r.recordsIn,
+  ],
   concord_runner_records_out_total: ['Records that callbacks have produced.', (r) => r.recordsOut],
   concord_runner_errors_total: ['Callbacks that threw for good.', (r) => r.errors],
+  concord_runner_retries_total: [
+    'Calls of callbacks that were not the first for their record or timer.',
+    (r) => r.retries ?? 0,
+  ],
   concord_runner_timers_fired_total: ['Timers that were called.', (r) => r.timersFired],
   concord_runner_batches_total: ['Calls into the isolate.', (r) => r.batches],
   concord_runner_checkpoints_total: ['Checkpoints that were stored.', (r) => r.checkpoint?.made ?? 0],

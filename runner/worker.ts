@@ -68,7 +68,7 @@ export class Worker {
   readonly #mover: ShareMover
   /** Changes of what it has. */
   readonly #between = new BetweenBatches(() => this.#interrupt())
-  readonly #counts = { recordsIn: 0, recordsOut: 0, timersFired: 0, batches: 0 }
+  readonly #counts = { recordsIn: 0, recordsOut: 0, retries: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -118,7 +118,7 @@ export class Worker {
       ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
       stopping: this.#stopping.signal,
       process: (frames) => this.#process(frames),
-      publish: (result, failed) => this.#publish(result, failed),
+      publish: (result, failed, again) => this.#publish(result, failed, again),
       isolate: () => this.#isolate,
       onTrial: () => this.succession.onTrial,
     })
@@ -381,12 +381,14 @@ export class Worker {
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#wake())
   }
 
-  #publish(result: BatchResult, failures: readonly Failed[]): void {
+  /** @param again Its records were set aside before, and counted then. */
+  #publish(result: BatchResult, failures: readonly Failed[], again = false): void {
     for (const { stream, partition, frame, count } of result.outputs)
       this.#producer.send(stream, partition, frame, count)
     this.#reactions.take(failures)
     this.#counts.batches += 1
-    this.#counts.recordsIn += result.records
+    if (!again) this.#counts.recordsIn += result.records
+    this.#counts.retries += result.retries
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
     this.#acknowledger.acknowledge()

@@ -181,6 +181,8 @@ export const instanceSchema = z.object({
   recordsIn: z.int(),
   recordsOut: z.int(),
   errors: z.int(),
+  /** Calls of callbacks that were not the first for their record or timer. */
+  retries: z.int().default(0),
   stateEntries: z.int(),
   /** How long it was held back by `limits.cpuMsPerSecond`. */
   throttledMs: z.number().default(0),

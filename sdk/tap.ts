@@ -5,7 +5,7 @@
  */
 import { frameBytesMax, parseFrame, type RawRecord, recordsOf } from './frame.ts'
 import type { BootConfig } from './runtime/isolate-main.ts'
-import { inputRowWords } from './runtime/layout.ts'
+import { asideIsLast, inputRowAside, inputRowWords } from './runtime/layout.ts'
 
 /** What a call brought. */
 export interface TapDone {
@@ -87,12 +87,27 @@ export function parseTap(text: string): TapFile {
   return file
 }
 
+/** Records that a `run` did, with the wakes that belong to it; infinite if it never came back. */
+export function recordsDone(
+  entries: readonly { readonly kind: TapEntry['kind']; readonly done?: Pick<TapDone, 'records' | 'ended'> }[],
+  at: number,
+): number {
+  let records = 0
+  for (const [i, { kind, done }] of entries.slice(at).entries()) {
+    if (kind === 'run' && i > 0) break
+    records += done === undefined || done.ended ? Number.POSITIVE_INFINITY : done.records
+  }
+  return records
+}
+
 /** A record that an entry has given, and where it stood. */
 export interface TapRecord extends RawRecord {
   readonly stream: string
   readonly partition: number
   readonly producer: string
   readonly sequence: number
+  /** Which one this was; 1 unless it was tried before. */
+  readonly attempt: number
 }
 
 /** The records of an entry, in the order in which they were given; what cannot be read is left out. */
@@ -116,6 +131,7 @@ export function tapRecords(entry: TapEntry, inputs: readonly string[]): TapRecor
         partition: header.partition,
         producer: header.producer,
         sequence: header.sequence + (words[row + 2] ?? 0) + i,
+        attempt: Math.max(1, (words[row + inputRowAside] ?? 0) & ~asideIsLast),
       })),
     )
   }

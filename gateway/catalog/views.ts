@@ -133,6 +133,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     recordsIn: report?.recordsIn ?? 0,
     recordsOut: report?.recordsOut ?? 0,
     errors: report?.errors ?? 0,
+    retries: report?.retries ?? 0,
     stateEntries: report?.stateEntries ?? 0,
     throttledMs: report?.throttledMs ?? 0,
     setAside: report?.setAside ?? 0,

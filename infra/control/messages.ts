@@ -211,6 +211,8 @@ export interface InstanceReport {
   readonly recordsIn: number
   readonly recordsOut: number
   readonly errors: number
+  /** Calls of callbacks that were not the first for their record or timer. */
+  readonly retries?: number
   readonly timersFired: number
   readonly batches: number
   /** How long it was held back by `limits.cpuMsPerSecond`. */

@@ -82,7 +82,7 @@ test('Instance.run retries at once, and says when that helped', async (t) => {
   const { instance, lines } = await start(source, { manifest: { onError } })
   t.after(() => instance.destroy())
   const result = await instance.run([frameOfTexts('once', 'always', 'once')], nowMs)
-  assert.equal(result.records, 3)
+  assert.deepEqual([result.records, result.retries], [3, 3], 'a record is one, however often it is tried')
   assert.deepEqual(texts(result), ['2', '6'])
   assert.deepEqual(
     result.failures.map(({ index, action, attempts }) => [index, action, attempts]),
@@ -311,7 +311,7 @@ test('Instance ends a callback whose promise settles too late or never', async (
 
 test('Instance asks a slow batch to end, so that many slow records pass no limit', async (t) => {
   const spin = `const end = new Intl.DateTimeFormat; for (let i = 0, x = 0; i < 3e6; i++) x += Math.sqrt(i)`
-  const { instance } = await start(fn(spin), { manifest: { limits: { callbackMs: 400 } } })
+  const { instance } = await start(fn(spin), { manifest: { limits: { callbackMs: 1000 } } })
   t.after(() => instance.destroy())
   let left = Array.from({ length: 200 }, () => 'x')
   let calls = 0

@@ -442,12 +442,9 @@ export class Instance {
     }
     this.#passOnConsole()
     if (fatal !== undefined) this.#guest.end(fatal)
+    const { records, timers, outputs, retries, recordsOut } = outcome
     return {
-      records: outcome.records,
-      outputs: outcome.outputs,
-      failures,
-      timersFired: outcome.timers,
-      recordsOut: outcome.recordsOut,
+      ...{ records, outputs, failures, timersFired: timers, retries, recordsOut },
       pending: fatal === undefined && this.#regions.pending,
       ...(fatal === undefined ? {} : { fatal, recordAtHand }),
       ...(threw === undefined ? {} : { threw }),

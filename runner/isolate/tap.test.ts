@@ -4,7 +4,7 @@ import { transformSync } from 'esbuild'
 import fc from 'fast-check'
 import { replay, runtimeText } from '../../sdk/replay/index.ts'
 import { parseTap, type TapChapter, tapRecords, tapText } from '../../sdk/tap.ts'
-import { bundleOf, fn, frame, nowMs, record, recordsIn, start } from './harness.ts'
+import { bundleOf, fn, frame, frameOfTexts, nowMs, record, recordsIn, start } from './harness.ts'
 import type { BatchResult, Instance } from './index.ts'
 
 const tapBytes = 1024 * 1024
@@ -186,6 +186,22 @@ test('a tap of asynchronous callbacks replays their waits, and one of a crash re
     records.map(({ value }) => Buffer.from(value).toString()),
     ['a1', 'b2', 'a9', 'c3'],
     'the record at hand and those before it',
+  )
+})
+
+test('a tap of a call that never came back replays what it had done, and ends', async () => {
+  const source = fn(`ctx.produceRecord('out', '', record.text()); if (record.text() === 'loop') for (;;) {}`)
+  const { instance } = await start(source, { tapBytes, manifest: { limits: { callbackMs: 50 } } })
+  assert.equal(
+    (await instance.run([frameOfTexts('before', 'loop', 'behind')], nowMs)).fatal?.code,
+    'ERR_DEADLINE',
+  )
+  const options = { runtime: runtimeText(), definition: definitionOf(source), callMs: 50 }
+  const [call] = (await replay(filed(instance.tapped().chapters)[0]!, options)).calls
+  assert.equal(call?.stopped, true)
+  assert.deepEqual(
+    call.outputs.map(({ value }) => Buffer.from(value).toString()),
+    ['before'],
   )
 })
 

@@ -78,6 +78,8 @@ export interface BatchResult {
   readonly outputs: readonly OutputFrame[]
   readonly failures: readonly RecordFailure[]
   readonly timersFired: number
+  /** Calls that were not the first for their record or timer. */
+  readonly retries: number
   readonly recordsOut: number
   /** A callback waits: `resume()` answers what follows. `run` is not to be called before it has. */
   readonly pending: boolean

@@ -33,53 +33,6 @@ function cpuMsOf(args: readonly string[]): number {
   return Number(spawnSync(process.execPath, ['--import', hook, ...args], { encoding: 'utf8' }).stderr)
 }
 
-test('an unknown command, option or value is a usage error that names the nearest', async () => {
-  assertFails(
-    await concord(['deplo']),
-    2,
-    /unknown command 'deplo'; did you mean 'concord fn deploy' or 'concord deploy'\?/,
-  )
-  assertFails(await concord(['fn', 'inspct', 'x']), 2, /did you mean 'concord fn inspect'\?/)
-  assertFails(await concord(['logs', 'x']), 2, /unknown command 'logs'; did you mean 'concord fn logs'\?/)
-  assertFails(await concord(['fn', 'produce']), 2, /did you mean 'concord produce'\?/)
-  assertFails(await concord(['frobnicate']), 2, /unknown command 'frobnicate'; see 'concord --help'/)
-  assertFails(await concord(['fn', 'ls', '--jsn']), 2, /unknown option '--jsn' \(Did you mean --json\?\)/)
-  assertFails(await concord(['dlp', 'ls']), 2, /unknown command 'dlp'; did you mean 'concord dlq'\?/)
-  assertFails(await concord(['dlq', 'lss']), 2, /unknown command 'lss'; did you mean 'concord dlq ls'\?/)
-  assertFails(await concord(['dlq', 'frobnicate']), 2, /see 'concord dlq --help'/)
-  assertFails(
-    await concord(['produce', 's', '--rate', 'fast']),
-    2,
-    /Expected a number above 0; see 'concord produce --help'/,
-  )
-  assertFails(
-    await concord(['fn', 'scale', 'x', 'many']),
-    2,
-    /Expected a whole number of at least 0; see 'concord fn scale --help'/,
-  )
-  assertFails(await concord(['graph', '--format', 'png']), 2, /text, dot, mermaid, svg/)
-  assertFails(await concord(['kill']), 2, /--id <id>/)
-  assertFails(await concord(['kill', 'score-0']), 2, /say 'concord kill --id score-0'/)
-  assertFails(
-    await concord(['produce', 's', '--key', 'a', '--ndjson'], { env: { CONCORD_URL: 'http://localhost' } }),
-    2,
-    /give one of them/,
-  )
-})
-
-test('help shows what --help shows, of a command in a group too', async () => {
-  assert.equal((await concord(['help'])).stdout, (await concord(['--help'])).stdout)
-  assert.equal(
-    (await concord(['help', 'fn', 'deploy'])).stdout,
-    (await concord(['fn', 'deploy', '--help'])).stdout,
-  )
-  assertFails(
-    await concord(['help', 'inspect']),
-    2,
-    /the help of 'inspect': there is no such command; did you mean 'concord fn inspect'\?/,
-  )
-})
-
 test('version prints one JSON object', async () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   assert.equal(lastJson(await concord(['version', '--json'])).version, version)

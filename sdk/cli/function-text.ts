@@ -72,6 +72,7 @@ function policyText(policy: FunctionDetail['manifest']['onError']): string {
 }
 
 function instancesTable(instances: readonly Instance[]): string {
+  const isRetried = instances.some(({ retries = 0 }) => retries > 0)
   const rows = instances.map((instance) => [
     instance.id,
     instance.state,
@@ -80,14 +81,13 @@ function instancesTable(instances: readonly Instance[]): string {
     instance.restarts,
     instance.recordsIn,
     instance.recordsOut,
+    ...(isRetried ? [instance.retries ?? 0] : []),
     instance.errors,
     instance.stateEntries,
     instance.rssBytes === undefined ? '-' : bytesText(instance.rssBytes),
   ])
-  return table([
-    ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT', 'ERRORS', 'KEYS', 'MEMORY'],
-    ...rows,
-  ])
+  const columns = ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT']
+  return table([[...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', 'KEYS', 'MEMORY'], ...rows])
 }
 
 /** Of instances that have state, or cannot keep it. */

@@ -1,3 +1,3 @@
 export { effectsCrc } from './effects.ts'
-export { type Replayed, type ReplayedCall, replay } from './replay.ts'
+export { callMsMax, type Replayed, type ReplayedCall, replay } from './replay.ts'
 export { runtimeText } from './runtime-text.ts'

@@ -3,11 +3,12 @@
  *
  *   RP1. What ends a call early in a runner (its time slice) is repeated by giving it only the records that were done.
  *   RP2. The code runs in a context of `vm`, with nothing of this process in reach but time: it is no wall.
+ *   RP3. A call that never came back in a runner is given some seconds; what it has done by then is what came of it.
  * Design: docs/design/0019-tap.md
  * @module
  */
 import { setImmediate } from 'node:timers/promises'
-import { createContext, runInContext } from 'node:vm'
+import { type Context, createContext, runInContext } from 'node:vm'
 import type { RawRecord } from '../frame.ts'
 import { inputBytes } from '../runtime/batch.ts'
 import { readConsole } from '../runtime/console-ring.ts'
@@ -23,7 +24,7 @@ import {
 import { metricNamesBytes } from '../runtime/metric-names.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
 import { readFields } from '../runtime/report.ts'
-import type { TapChapter, TapEntry } from '../tap.ts'
+import { recordsDone, type TapChapter, type TapEntry, tapRecords } from '../tap.ts'
 import { effectsCrc } from './effects.ts'
 
 type Runtime = typeof import('../runtime/isolate-main.ts')
@@ -33,6 +34,8 @@ export interface ReplayOptions {
   readonly runtime: string
   /** A script whose value is the function's definition. */
   readonly definition: string
+  /** For a call that may never end (RP3). Default: `callMsMax`. */
+  readonly callMs?: number
 }
 
 export interface ReplayedOutput extends RawRecord {
@@ -48,16 +51,24 @@ export interface ReplayedCall {
   readonly console: readonly string[]
   readonly records: number
   readonly timers: number
+  /** Calls that were not the first for their record or timer. */
+  readonly retries: number
   /** Whether its outcome log is that of the instance, byte for byte; undefined where that is not known. */
   readonly same: boolean | undefined
+  /** It did not come back here either (RP3). */
+  readonly stopped: boolean
 }
 
 export interface Replayed {
   readonly calls: readonly ReplayedCall[]
+  /** Each once, however often it was tried. */
+  readonly records: number
   /** Of all calls of which it is known. */
   readonly same: boolean
 }
 
+/** Time for a call that may never end. */
+export const callMsMax = 10_000
 /** Room for state beside what the image has, a partition. */
 const slabBytes = 1024 * 1024
 
@@ -67,18 +78,19 @@ export async function replay(chapter: TapChapter, options: ReplayOptions): Promi
   await player.start()
   const calls: ReplayedCall[] = []
   for (const [at, entry] of chapter.entries.entries())
-    calls.push(await player.play(entry, recordsOf(chapter.entries, at)))
-  return { calls, same: calls.every(({ same }) => same !== false) }
+    calls.push(await player.play(entry, recordsDone(chapter.entries, at)))
+  return { calls, records: differentRecords(chapter, calls), same: calls.every(({ same }) => same !== false) }
 }
 
-/** Records that a `run` did, with the wakes that belong to it; infinite if it never came back. */
-function recordsOf(entries: readonly TapEntry[], at: number): number {
-  let records = 0
-  for (const [i, { kind, done }] of entries.slice(at).entries()) {
-    if (kind === 'run' && i > 0) break
-    records += done === undefined || done.ended ? Number.POSITIVE_INFINITY : done.records
-  }
-  return records
+function differentRecords({ boot }: TapChapter, calls: readonly ReplayedCall[]): number {
+  const done = calls.map(({ entry: { kind }, records }) => ({ kind, done: { records } }))
+  const given = calls.flatMap(({ entry }, at) =>
+    tapRecords(entry, boot.inputs).slice(0, recordsDone(done, at)),
+  )
+  const names = given.map(({ stream, partition, producer, sequence }) =>
+    [stream, partition, producer, sequence].join('/'),
+  )
+  return new Set(names).size
 }
 
 class Player {
@@ -90,6 +102,7 @@ class Player {
   readonly #words = new Int32Array(this.#control)
   readonly #floats = new Float64Array(this.#control)
   readonly #partitions = new Set<number>()
+  readonly #context = createContext()
   #runtime: Runtime | undefined
   #readTo = 0
 
@@ -101,7 +114,7 @@ class Player {
 
   async start(): Promise<void> {
     const { boot, seed, state } = this.#chapter
-    const context = createContext()
+    const context = this.#context
     const runtime = runInContext(this.#options.runtime, context, {
       filename: 'concord-runtime.js',
     }) as Runtime
@@ -135,10 +148,13 @@ class Player {
 
   async play(entry: TapEntry, records: number): Promise<ReplayedCall> {
     this.#words[control.consoleEnd] = 0
-    if (entry.kind === 'wake') this.#runtime!.wake(entry.nowMs)
-    else this.#run(entry, records)
+    const call = () => (entry.kind === 'wake' ? this.#runtime!.wake(entry.nowMs) : this.#run(entry, records))
+    let stopped = false
+    if (entry.done === undefined)
+      stopped = !endsInTime(this.#context, call, this.#options.callMs ?? callMsMax)
+    else call()
     await setImmediate() // what the call has set going settles, as it does within a call into an isolate
-    return this.#read(entry)
+    return this.#read(entry, stopped)
   }
 
   #run({ input, frames, nowMs, asText, lines, batch }: TapEntry & { kind: 'run' }, records: number): void {
@@ -172,7 +188,7 @@ class Player {
     this.#runtime!.giveSlabs(partitions, ...slabs.map(({ slab }) => slab))
   }
 
-  #read(entry: TapEntry): ReplayedCall {
+  #read(entry: TapEntry, stopped: boolean): ReplayedCall {
     const to = this.#words[control.published]!
     const log = new Uint8Array(this.#outcome.slice(this.#readTo, to))
     this.#readTo = to
@@ -180,6 +196,7 @@ class Player {
     const errors: string[] = []
     let records = 0
     let timers = 0
+    let retries = 0
     for (const found of entriesOf(log)) {
       if (found.kind === 'output') {
         const stream = this.#chapter.boot.outputs[found.stream]?.name ?? '?'
@@ -190,16 +207,30 @@ class Player {
       } else if (found.kind === 'done') {
         if (found.of === 'record') records++
         else timers++
+        retries += found.retries
       }
     }
     const { done } = entry
     const end = this.#words[control.consoleEnd]!
     const lines = readConsole(new Uint8Array(this.#input.slice(inputBytes, inputBytes + end)))
     return {
-      ...{ entry, outputs, errors, records, timers },
+      ...{ entry, outputs, errors, records, timers, retries, stopped },
       console: lines.map(({ line }) => line),
       same: done && done.crc === effectsCrc(log),
     }
+  }
+}
+
+/** RP3. Only what `vm` itself has begun can be stopped. */
+function endsInTime(context: Context, call: () => void, timeout: number): boolean {
+  const global: Record<string, unknown> = context
+  global['concordCall'] = call
+  try {
+    runInContext('{ const call = concordCall; delete globalThis.concordCall; call() }', context, { timeout })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return false
+    throw error
   }
 }
 

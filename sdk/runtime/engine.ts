@@ -291,6 +291,7 @@ export class Engine {
     this.#recordNext = offset + (sizes & 0xffff)
     this.#recordsLeft = words[(offset >> 2) + 7]!
     this.#attempt = this.#aside.open(words[row + inputRowAside]!)
+    this.#writer.retries = this.#attempt > 1 ? 1 : 0
     for (let i = 0; i < skip; i++) {
       cursor.moveTo(this.#recordNext)
       this.#recordNext = cursor.next
@@ -416,6 +417,7 @@ export class Engine {
     if (this.#attempt <= retries && !(isRecord && this.#aside.isLast)) {
       this.#scope.retake()
       this.#attempt++
+      this.#writer.retries++
       this.#failure = told ? reportOf(thrown, this.#reports?.hasStacks) : undefined
       return true
     }
@@ -436,6 +438,7 @@ export class Engine {
     this.#scope.rollback()
     this.#writer.rollback()
     this.#attempt = 1
+    this.#writer.retries = 0
     this.#failure = undefined
     this.#board.setWord(control.yield, 1)
   }

@@ -66,7 +66,7 @@ export const asideIsLast = 0x10000
 export const entryKind = {
   /** bits 8–15 stream, 16–31 partition; then a record as in a frame. */
   output: 1,
-  /** bits 8–15 one of `verdict`. A record is done. */
+  /** bits 8–15 one of `verdict`, 16–31 how many of the calls it took here were tries after the first. A record is done. */
   record: 2,
   /** The same of a timer. */
   timer: 3,

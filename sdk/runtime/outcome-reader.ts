@@ -50,6 +50,8 @@ export interface Outcome {
   timers: number
   skipped: number
   deadLettered: number
+  /** Calls of callbacks that were not the first for their record or timer. */
+  retries: number
   /** Records in `outputs`. */
   recordsOut: number
   readonly outputs: OutputFrame[]
@@ -64,6 +66,7 @@ export function emptyOutcome(): Outcome {
     timers: 0,
     skipped: 0,
     deadLettered: 0,
+    retries: 0,
     recordsOut: 0,
     outputs: [],
     reports: [],
@@ -157,7 +160,7 @@ export class OutcomeReader {
           outcome.recordsOut++
           break
         case entryKind.record:
-          this.#count('record', outcome.records, head >>> 8, outcome)
+          this.#count('record', outcome.records, head, outcome)
           outcome.records++
           at += 1
           break
@@ -170,7 +173,7 @@ export class OutcomeReader {
           at += 3
           break
         case entryKind.timer:
-          this.#count('timer', outcome.timers, head >>> 8, outcome)
+          this.#count('timer', outcome.timers, head, outcome)
           outcome.timers++
           at += 1
           break
@@ -202,7 +205,9 @@ export class OutcomeReader {
   }
 
   /** A record or timer is done; what was not processed and not told gets a report without text. */
-  #count(of: 'record' | 'timer', index: number, how: number, outcome: Outcome): void {
+  #count(of: 'record' | 'timer', index: number, head: number, outcome: Outcome): void {
+    const how = (head >>> 8) & 0xff
+    outcome.retries += head >>> 16
     if (how === verdict.processed) return
     const reaction = reactionOf[how]
     if (reaction === undefined) throw malformed(`a record that ended in way ${how}`)
@@ -299,7 +304,12 @@ export type OutcomeEntry =
       readonly partition: number
       readonly record: RawRecord
     }
-  | { readonly kind: 'done'; readonly of: 'record' | 'timer'; readonly verdict: number }
+  | {
+      readonly kind: 'done'
+      readonly of: 'record' | 'timer'
+      readonly verdict: number
+      readonly retries: number
+    }
   | { readonly kind: 'metric'; readonly id: number; readonly value: number }
   | { readonly kind: 'report'; readonly reaction: Reaction; readonly attempts: number; readonly text: string }
 
@@ -337,7 +347,8 @@ export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry
       yield { kind: 'metric', id: (head >>> 8) & 0xff, value: floatAt(words, at + 1) }
       at += 3
     } else {
-      yield { kind: 'done', of: kind === entryKind.record ? 'record' : 'timer', verdict: head >>> 8 }
+      const of = kind === entryKind.record ? 'record' : 'timer'
+      yield { kind: 'done', of, verdict: (head >>> 8) & 0xff, retries: head >>> 16 }
       at += 1
     }
   }

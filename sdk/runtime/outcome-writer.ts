@@ -66,6 +66,8 @@ export class OutcomeWriter {
   /** Where the record at hand begins, and where the next entry goes. */
   #mark = 0
   #end = 0
+  /** Calls for the record or timer at hand that were not its first. */
+  retries = 0
 
   constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number, metrics: MetricNames) {
     this.#board = board
@@ -77,7 +79,7 @@ export class OutcomeWriter {
 
   /** Starts an empty log. */
   reset(): void {
-    this.#mark = this.#end = 0
+    this.#mark = this.#end = this.retries = 0
     this.#board.publish(control.published, 0)
   }
 
@@ -177,7 +179,8 @@ export class OutcomeWriter {
   /** Says how the record or timer at hand ended, and publishes all that it did (W1). */
   done(kind: number, verdict: number): void {
     const at = this.#end
-    this.#words[at >> 2] = kind | (verdict << 8)
+    this.#words[at >> 2] = kind | (verdict << 8) | (this.retries << 16)
+    this.retries = 0
     this.#end = at + 4
     this.publish()
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { DeadLetterSummary, FunctionDetail } from '../../sdk/api.ts'
 import { Platform, Reader } from './platform.ts'
@@ -39,6 +40,15 @@ test('records that are tried again after a wait hold nobody up but those of thei
   const first = await platform.until('waits', settled)
   assert.equal(first.ledger[0]!.processed, 3)
   assert.equal(first.errors, 0, 'nothing failed for good')
+  const { recordsIn, retries } = first.instances[0]!
+  assert.deepEqual([recordsIn, retries], [3, 1], 'a record is one, however often it is tried')
+  const inspected = (await platform.cli(['fn', 'inspect', 'waits'])).stdout
+  assert.match(inspected, / RETRIES .*\n.*waits-0 /)
+  assert.match((await platform.cli(['fn', 'tap', 'waits'])).stdout, /#\d+, attempt 2 +a +second/)
+  const file = join(platform.home, 'waits.tap.json')
+  await platform.json(['fn', 'tap', 'waits', '-o', file])
+  const replayed = await platform.json<{ chapters: object[] }>(['fn', 'replay', file])
+  assert.partialDeepStrictEqual(replayed.chapters, [{ records: 3, retries: 1, outputs: 3 }])
 
   // An orderly end: a last attempt, then the policy.
   await platform.deploy('waits', source({ ...onError, waitMs: 600_000, waitMaxMs: 600_000 }))

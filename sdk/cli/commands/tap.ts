@@ -4,7 +4,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { CodedError } from '../../errors.ts'
-import { parseTap, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
+import { parseTap, recordsDone, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
 import { bundleProject } from '../bundle.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
@@ -60,7 +60,7 @@ async function tap(name: string, options: TapOptions): Promise<void> {
     .map((record) => [
       new Date(record.nowMs).toISOString(),
       `${record.stream}/${record.partition}`,
-      `#${record.sequence}`,
+      `#${record.sequence}${record.attempt > 1 ? `, attempt ${record.attempt}` : ''}`,
       text(record.key),
       text(record.value),
     ])
@@ -69,11 +69,9 @@ async function tap(name: string, options: TapOptions): Promise<void> {
 
 function recordsOf({ chapters }: TapFile): (TapRecord & { readonly nowMs: number })[] {
   return chapters.flatMap(({ entries, boot }) =>
-    entries.flatMap((entry) => {
-      const given = tapRecords(entry, boot.inputs)
-      const records =
-        entry.done === undefined || entry.done.ended ? given : given.slice(0, entry.done.records)
-      return records.map((record) => ({ ...record, nowMs: entry.nowMs }))
+    entries.flatMap((entry, at) => {
+      const given = tapRecords(entry, boot.inputs).slice(0, recordsDone(entries, at))
+      return given.map((record) => ({ ...record, nowMs: entry.nowMs }))
     }),
   )
 }
@@ -91,7 +89,7 @@ async function replayFile(
       'ERR_TAP_FILE',
       `Cannot replay ${path}: it holds no code; name it with --source`,
     )
-  const [{ transform }, { replay, runtimeText }] = await Promise.all([
+  const [{ transform }, { callMsMax, replay, runtimeText }] = await Promise.all([
     import('esbuild'),
     import('../../replay/index.ts'),
   ])
@@ -103,24 +101,26 @@ async function replayFile(
   const options = { runtime: runtimeText(), definition: `${code};concordFunction.default` }
   const answers = []
   for (const [index, chapter] of file.chapters.entries()) {
-    const { calls, same } = await replay(chapter, options)
+    const { calls, records, same } = await replay(chapter, options)
     const outputs = calls.flatMap((call) => call.outputs)
     const errors = calls.flatMap((call) => call.errors)
-    const records = calls.reduce((sum, call) => sum + call.records, 0)
+    const retries = calls.reduce((sum, call) => sum + call.retries, 0)
     const state =
       chapter.state.kind === 'tooLarge'
         ? `without its state (${chapter.state.bytes} bytes)`
         : 'with its state'
-    answers.push({ same, state: chapter.state.kind, records, outputs: outputs.length, errors })
+    answers.push({ same, state: chapter.state.kind, records, retries, outputs: outputs.length, errors })
     if (json) continue
     for (const { stream, partition, key, value } of outputs)
       await print(`${stream}/${partition} ${text(key)} ${text(value)}`)
     for (const call of calls) for (const line of call.console) note(line)
     for (const error of errors) note(error)
+    if (calls.some(({ stopped }) => stopped))
+      note(`The last call did not come back within ${callMsMax / 1000} s; it did not come back then either`)
     const verdict = same ? 'the same as then' : 'not the same as then'
-    note(
-      `Chapter ${index + 1}, ${state}: ${records} records, ${outputs.length} outputs, ${errors.length} errors: ${verdict}`,
-    )
+    const again = retries === 0 ? '' : ` and ${retries} retries`
+    const counted = `${records} records${again}, ${outputs.length} outputs, ${errors.length} errors`
+    note(`Chapter ${index + 1}, ${state}: ${counted}: ${verdict}`)
   }
   if (json) await printJson({ same: answers.every(({ same }) => same), chapters: answers })
 }
