@@ -55,8 +55,9 @@ export interface LaunchOrder {
 /**
  * - `pending` known, not yet running; `running` its process lives (it may be ending)
  * - `exited` its process has ended; `dropped` it was never started, and nobody is to blame (a stale offer)
- * - `refused` it can never be started as it was asked for; `lost` it is gone and nobody knows how it ended
- * - `unsure` the cluster has lost sight of it: it may run, and may come back
+ * - `refused` it can never be started as it was asked for
+ * - `lost` the cluster has given it up, mostly with its agent: how it ended nobody knows, and it may even live and come back
+ * - `unsure` the cluster does not know it: it may run, and may be told of again
  */
 export type TaskCondition = 'pending' | 'running' | 'exited' | 'dropped' | 'refused' | 'lost' | 'unsure'
 

@@ -172,6 +172,28 @@ test('scheduler waits its turn, leads when the leader dies, and ends with its pa
   assert.equal(await standby.exited, 0)
 })
 
+test('schedulers told to empty drain all that runs, forget it, and end, whoever of them leads', async (t) => {
+  const p = await Platform.start(t)
+  const leader = await p.scheduler()
+  const standby = p.spawn()
+  await p.deploy(1, { ...score, instances: 2 })
+  const { instances } = await until('they run', () => p.running('score', 2))
+  const beats = await until('both beat', () => {
+    const heard = instances.flatMap(({ taskId }) => p.beats.get(taskId ?? '') ?? [])
+    return heard.length === 2 && heard
+  })
+  standby.child.kill('SIGUSR2')
+  leader.child.kill('SIGUSR2')
+  assert.deepEqual(await Promise.all([leader.exited, standby.exited]), [0, 0])
+  assert.deepEqual([await p.store.list(paths.tasks), await p.store.list(paths.seats)], [[], []])
+  const status = await p.status('score')
+  assert.deepEqual(
+    status?.instances.map(({ state, restarts }) => [state, restarts]),
+    Array(2).fill(['waiting', 0]),
+  )
+  for (const { pid } of beats) assert.throws(() => process.kill(pid, 0), /ESRCH/)
+})
+
 test('scheduler ends at once, and says which, when its configuration is wrong or the cluster refuses it', async (t) => {
   const p = await Platform.start(t)
   const wrongCommand = p.spawn({ CONCORD_SCHEDULER_RUNNER_COMMAND: '[1]' })

@@ -2,6 +2,9 @@
  * The scheduler process: configuration, connections, leadership, then the scheduler; the end of any of them is the
  * end of the process, with a message that says which. What runs goes on without it, and the next one takes over.
  *
+ * SIGTERM and SIGINT end it and nothing else. SIGUSR2 ends first all that runs, drained, when it leads or as soon as it
+ * does: the orderly end of a whole platform.
+ *
  * Exit codes: 0 asked to end, 1 failed (start it again), 2 configuration or a port.
  * @module
  */
@@ -19,11 +22,14 @@ import { Scheduler } from './scheduler.ts'
 
 const clock = systemClock
 const ending = new AbortController()
+/** Asked to end all that runs, and then itself. */
+const emptying = new AbortController()
 /** What was begun, to be ended in reverse. */
 const ends: (() => Promise<unknown> | unknown)[] = []
 
 function endOnSignal(): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort())
+  process.once('SIGUSR2', () => emptying.abort())
   if (process.env['CONCORD_PARENT'] === 'stdin') process.stdin.resume().once('close', () => ending.abort())
 }
 
@@ -68,7 +74,8 @@ async function main(): Promise<void> {
   await scheduler.start()
   ends.push(() => scheduler.close())
   process.stdout.write(`${JSON.stringify({ ready: true, url: where })}\n`)
-  await Promise.race([failure, aborted(ending.signal)])
+  const emptied = aborted(emptying.signal).then(() => scheduler.empty())
+  await Promise.race([failure, aborted(ending.signal), emptied])
 }
 
 function quotaOf({ quota }: Config): Partial<Resources> {

@@ -60,6 +60,7 @@ export class Scheduler {
   #cancelAlarm: () => void = () => {}
   #stops: (() => void)[] = []
   #closed = false
+  readonly #emptied = Promise.withResolvers<void>()
 
   constructor(options: SchedulerOptions) {
     this.#options = options
@@ -97,6 +98,12 @@ export class Scheduler {
       knownTasks: () => liveTasks(this.#state),
       failed,
     })
+  }
+
+  /** Ends all that runs, each in its own way, and starts nothing more. Resolves once the cluster has said so of every task. */
+  async empty(): Promise<void> {
+    this.#dispatch({ kind: 'empty' })
+    await this.#emptied.promise
   }
 
   /** Stops scheduling; the functions go on. */
@@ -177,6 +184,7 @@ export class Scheduler {
       this.#state = state
       this.#metrics.count(event, actions)
       this.#performer?.perform(actions)
+      if (state.emptying && state.tasks.size === 0) this.#emptied.resolve()
       this.#setAlarm()
     } catch (error) {
       this.#fail(error as Error)

@@ -9,6 +9,8 @@ import type { InstanceStatus } from '../../infra/store/index.ts'
 
 /** A process that was silent for so long is not spoken of any more. */
 const freshMs = 30_000
+/** Within so long after it began a gateway has heard everybody that beats each second, and is on its feet. */
+const firstBeatsMs = 2_500
 const kept = 10_000
 
 interface Heard {
@@ -21,6 +23,8 @@ export class Heartbeats {
   readonly #joiner = new HeartbeatJoiner()
   readonly #heard = new Map<string, Heard>()
   readonly #sinceMs: number
+  /** Who waits for the first heartbeats looks again. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -38,6 +42,7 @@ export class Heartbeats {
       if (this.#heard.size <= kept && this.#clock.monotonicMs() - atMs < freshMs) break
       this.#heard.delete(id)
     }
+    for (const look of this.#waiting) look()
     return beat
   }
 
@@ -54,6 +59,25 @@ export class Heartbeats {
   confirms(id: string | undefined): boolean {
     const listenedMs = this.#clock.monotonicMs() - this.#sinceMs
     return listenedMs >= freshMs || (id !== undefined && this.of(id) !== undefined)
+  }
+
+  /** Resolves once each of these was heard; a gateway that has just begun gives them the time for it. */
+  async firstBeats(ids: readonly string[]): Promise<void> {
+    const leftMs = this.#sinceMs + firstBeatsMs - this.#clock.monotonicMs()
+    const isWhole = () => ids.every((id) => this.#heard.has(id))
+    if (leftMs <= 0 || isWhole()) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const look = () => isWhole() && resolve()
+    this.#waiting.add(look)
+    const cancel = this.#clock.after(leftMs, resolve)
+    await promise
+    cancel()
+    this.#waiting.delete(look)
+  }
+
+  /** For how long a process has not been heard of, or for how long at least. */
+  silentMs(id: string): number {
+    return this.#clock.monotonicMs() - (this.#heard.get(id)?.atMs ?? this.#sinceMs)
   }
 
   /** The accounts in what was heard within so long. */

@@ -97,6 +97,27 @@ test('functionSummary calls nothing running of which a new gateway has not heard
   assert.deepEqual(found(), ['running', 1, 'running'])
 })
 
+test('Heartbeats gives those it is asked for the time to be heard, once', async () => {
+  const clock = new ManualClock()
+  const heartbeats = new Heartbeats(clock)
+  const told: string[] = []
+  const ask = (...ids: string[]) => heartbeats.firstBeats(ids).then(() => told.push(ids.join()))
+  const both = ask('task-1', 'task-2')
+  const never = ask('task-3')
+  await ask()
+  const beat = (id: string) =>
+    heartbeats.take(Buffer.from(JSON.stringify({ schema: 1, kind: 'runner', id, instances: [] })))
+  beat('task-1')
+  assert.deepEqual(told, [''])
+  beat('task-2')
+  await both
+  assert.deepEqual(told, ['', 'task-1,task-2'])
+  clock.advance(2_500)
+  await never
+  await ask('task-4')
+  assert.equal(heartbeats.silentMs('task-1'), 2_500)
+})
+
 test('Heartbeats forgets who is silent, and takes nothing that is no heartbeat', () => {
   const clock = new ManualClock()
   const heartbeats = new Heartbeats(clock)

@@ -87,6 +87,12 @@ function running({ status, document }: LiveFunction, heartbeats: Heartbeats): re
   )
 }
 
+/** The tasks whose heartbeats a picture of these functions needs. */
+export function tasksAtWork(functions: Iterable<LiveFunction>): string[] {
+  const instances = [...functions].flatMap(({ status }) => status?.instances ?? [])
+  return instances.flatMap(({ state, taskId }) => (state === 'running' && taskId ? [taskId] : []))
+}
+
 /** One that was running when last heard of, and not heard yet since this gateway began, may have gone with its machine. */
 function stateNow({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): InstanceStatus['state'] {
   return state === 'running' && !heartbeats.confirms(taskId) ? 'starting' : state

@@ -7,7 +7,11 @@ import type { LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { functionWhy } from './why.ts'
 
-const heartbeats = { of: () => undefined, confirms: () => true } as unknown as Heartbeats
+const heartbeats = {
+  of: () => undefined,
+  confirms: () => true,
+  silentMs: (id: string) => (id === 'mute' ? 12_345 : 0),
+} as unknown as Heartbeats
 
 function live(placement: object | undefined, ...instances: Partial<InstanceStatus>[]): LiveFunction {
   const manifest = manifestSchema.parse({
@@ -39,7 +43,7 @@ test('functionWhy tells of each instance what speaks for its place, or what keep
   const answer = functionWhy(
     live(
       { constraints: ['zone == a'] },
-      { hostname: 'web-1', agent: 'S0', placed: '1 offer seen, only web-1 suits' },
+      { taskId: 'heard', hostname: 'web-1', agent: 'S0', placed: '1 offer seen, only web-1 suits' },
       { state: 'waiting', why: '3 offers seen; the best misses 0.5 cpus' },
       { state: 'waiting' },
       { state: 'backingOff', restarts: 2, lastExit },
@@ -65,4 +69,10 @@ test('functionWhy tells of each instance what speaks for its place, or what keep
 
 test('functionWhy knows functions of before there was placement', () => {
   assert.deepEqual(functionWhy(live(undefined, {}), heartbeats).placement, { constraints: [], priority: 0 })
+})
+
+test('functionWhy says how long an instance has been silent that is said to run', () => {
+  const { instances } = functionWhy(live(undefined, { taskId: 'mute', placed: 'the only offer' }), heartbeats)
+  const said = 'nothing was heard of it for 12 s; the cluster has not said that it is gone'
+  assert.deepEqual(instances[0]?.why, [said, 'the only offer'])
 })

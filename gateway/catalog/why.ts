@@ -17,9 +17,20 @@ export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
     state: status.state,
     ...(status.agent === undefined ? {} : { agent: status.agent }),
     ...(status.hostname === undefined ? {} : { hostname: status.hostname }),
-    why: sentences(status),
+    why: [...silence(status, heartbeats), ...sentences(status)],
   }))
   return { name, version, instancesWanted, instancesRunning, placement, instances }
+}
+
+/** Runners beat each second: before the cluster says what has become of one, its silence does. */
+const silenceMs = 5_000
+
+function silence({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): string[] {
+  const silentMs = state === 'running' && taskId !== undefined ? heartbeats.silentMs(taskId) : 0
+  if (silentMs < silenceMs) return []
+  return [
+    `nothing was heard of it for ${Math.floor(silentMs / 1000)} s; the cluster has not said that it is gone`,
+  ]
 }
 
 const stateSentences: Readonly<Partial<Record<InstanceStatus['state'], string>>> = {

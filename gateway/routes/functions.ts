@@ -9,7 +9,7 @@ import {
   whySchema,
 } from '../../sdk/api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
-import { functionDetail, functionSummary, topology } from '../catalog/views.ts'
+import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
 import { checkBroadcast } from '../deploy/topology-checks.ts'
 import { deleteFunction, killInstance, scaleFunction, unknownFunction } from '../deploy/wishes.ts'
@@ -117,11 +117,15 @@ const graph = createRoute({
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing } = parts
-  app.openapi(list, (c) => {
+  /** A gateway that has just begun tells of nobody before it has listened. */
+  const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
+  app.openapi(list, async (c) => {
+    await heard()
     const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))
     return c.json({ functions }, 200)
   })
   app.openapi(inspect, async (c) => {
+    await heard()
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
     if (live === undefined) throw unknownFunction(name)
@@ -129,7 +133,8 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const deadLetters = await parts.deadLetters.counts(name)
     return c.json(functionDetail(live, heartbeats, outputs, deadLetters), 200)
   })
-  app.openapi(why, (c) => {
+  app.openapi(why, async (c) => {
+    await heard()
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
     if (live === undefined) throw unknownFunction(name)
@@ -161,7 +166,10 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     // The framework's types take x-ndjson for JSON.
     return (await streamResponse(c, 'application/x-ndjson', logLines(parts, query))) as never
   })
-  app.openapi(graph, (c) => c.json(topology(catalog.current, heartbeats), 200))
+  app.openapi(graph, async (c) => {
+    await heard()
+    return c.json(topology(catalog.current, heartbeats), 200)
+  })
 }
 
 async function* logLines(

@@ -35,7 +35,8 @@ export interface Child {
   readonly url: string
   readonly port: number
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
-  stop(): Promise<void>
+  /** @param signal How it is asked; default SIGTERM. */
+  stop(signal?: NodeJS.Signals, patienceMs?: number): Promise<void>
   /** What it said when it had stopped: records that it had taken and gave up. Undefined where it did not say so. */
   readonly givenUpRecords: number | undefined
 }
@@ -81,8 +82,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     url,
     port: Number(new URL(url).port),
     exited,
-    async stop() {
-      await endProcess(id, graceMs)
+    async stop(signal = 'SIGTERM', patienceMs = graceMs) {
+      await endProcess(id, patienceMs, signal)
       await within(lastWordsMs, closed)
     },
     get givenUpRecords() {

@@ -7,13 +7,11 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
-import { CodedError } from '../../sdk/errors.ts'
-import { loadConfig } from '../config/index.ts'
 import { infraError } from '../errors.ts'
 import { type AgentOrder, type AgentSeen, agentOrders } from '../minimesos/index.ts'
 import { isAlive } from '../process.ts'
-import { type Home, homeOf } from './home.ts'
+import { runCommand, type Words } from './command.ts'
+import type { Home } from './home.ts'
 import { readUpFile, type UpFile } from './up-file.ts'
 
 interface Member {
@@ -26,17 +24,14 @@ interface Member {
   readonly tasks?: number
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = readArguments()
-  const home = homeOf(loadConfig({ env: process.env, flags: { home: values.home } }).values.home)
+async function cluster({ home, words: [verb = '', name = ''] }: Words): Promise<object> {
   const file = await readUpFile(home)
   if (file === undefined || !isAlive(file.up))
     throw infraError('ERR_USAGE', `Nothing is up in ${home.root}: start it with 'concord cluster up'`)
-  const [verb = '', name = ''] = positionals
-  if (verb === 'ls') return say(await list(home, file))
+  if (verb === 'ls') return await list(home, file)
   const order = agentOrders.find((each) => each === verb)
   if (order === undefined) throw infraError('ERR_USAGE', `Cannot '${verb}': expected ls, kill, cut or start`)
-  say(await obey(home, file, name, order))
+  return await obey(home, file, name, order)
 }
 
 async function list(home: Home, file: UpFile): Promise<Member[]> {
@@ -96,22 +91,4 @@ function attributeOf(attribute: unknown): [string, string][] {
   return text === undefined ? [] : [[name, text.value]]
 }
 
-function readArguments() {
-  try {
-    return parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true })
-  } catch (cause) {
-    throw infraError('ERR_USAGE', `Cannot read the arguments: ${(cause as Error).message}`, { cause })
-  }
-}
-
-function say(what: object): void {
-  process.stdout.write(`${JSON.stringify(what)}\n`)
-}
-
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof CodedError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = error.code === 'ERR_USAGE' ? 2 : 1
-}
+await runCommand(2, cluster)

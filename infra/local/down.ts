@@ -4,24 +4,19 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { CodedError } from '../../sdk/errors.ts'
-import { loadConfig } from '../config/index.ts'
 import { infraError } from '../errors.ts'
 import { endProcess } from '../process.ts'
 import { tryLock } from '../store/index.ts'
-import { homeOf } from './home.ts'
+import { runCommand, type Words } from './command.ts'
 import { endLeftovers } from './leftovers.ts'
-import { childGraceMs, taskGraceMs } from './platform.ts'
+import { childGraceMs, emptyMs, taskGraceMs } from './platform.ts'
 import { readUpFile } from './up-file.ts'
 
-/** What a platform may take to stop: the gateway, then the tasks, then minimesos; and a little. */
-const stopTimeoutMs = childGraceMs * 2 + taskGraceMs + 10_000
+/** What a platform may take to stop: the gateway, the schedulers, what they left, then minimesos; and a little. */
+const stopTimeoutMs = childGraceMs * 2 + emptyMs + taskGraceMs + 10_000
 
-async function main(): Promise<void> {
-  const { values: flags } = parseFlags()
-  const home = homeOf(loadConfig({ env: process.env, flags: { home: flags.home } }).values.home)
-  if (!existsSync(home.up)) return say({ stopped: true, up: false, tasks: 0, natsServer: false })
+async function down({ home }: Words): Promise<object> {
+  if (!existsSync(home.up)) return { stopped: true, up: false, tasks: 0, natsServer: false }
   const file = await readUpFile(home)
   const up = file !== undefined && (await endProcess(file.up, stopTimeoutMs))
   const lock = tryLock(home.lock)
@@ -33,26 +28,9 @@ async function main(): Promise<void> {
   }
   const after = await readUpFile(home)
   const givenUpRecords = up ? after?.givenUpRecords : undefined
-  say({ stopped: true, up, ...(await endLeftovers(home, after)), givenUpRecords })
+  const leftovers = await endLeftovers(home, after)
   lock.release()
+  return { stopped: true, up, ...leftovers, givenUpRecords }
 }
 
-function parseFlags() {
-  try {
-    return parseArgs({ options: { home: { type: 'string' } } })
-  } catch (cause) {
-    throw infraError('ERR_USAGE', `Cannot stop: ${(cause as Error).message}`, { cause })
-  }
-}
-
-function say(what: object): void {
-  process.stdout.write(`${JSON.stringify(what)}\n`)
-}
-
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof CodedError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = error.code === 'ERR_USAGE' ? 2 : 1
-}
+await runCommand(0, down)

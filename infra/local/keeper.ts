@@ -53,10 +53,11 @@ export class Keeper<Process extends Kept> {
     return this.#process
   }
 
-  async stop(): Promise<void> {
+  /** @param end How the process is ended; default: its own `stop`. */
+  async stop(end: (process: Process) => Promise<void> = (process) => process.stop()): Promise<void> {
     this.#stopped = true
     this.#stopping.resolve()
-    await this.#process.stop()
+    await end(this.#process)
     await this.#kept // which may have been about to start another
   }
 

@@ -9,8 +9,9 @@
  *
  * Invariants:
  *  U1. What could not be started as a whole is stopped again, but for a nats-server that ran before.
- *  U2. `stop` goes downstream: the gateway settles what it took while functions still run, and the scheduler ends so
- *      that it replaces nobody; then the tasks drain; then what they stood on.
+ *  U2. `stop` goes downstream: the gateway settles what it took while functions still run; then the schedulers drain the
+ *      tasks and hear them out, so that the store knows of none that is gone; then goes what they stood on. A part that is
+ *      away does not hold the stop up: what the schedulers did not end in time is ended without them.
  * Design: docs/design/0003-processes.md
  * @module
  */
@@ -55,8 +56,15 @@ export interface Platform {
   readonly url: string
   readonly natsUrl: string
   readonly ports: Readonly<Record<PortName, number>>
-  /** Stops everything, tasks included. @returns How many records the gateway gave up, if it said so. */
-  stop(): Promise<number | undefined>
+  /** Stops everything, tasks included. */
+  stop(): Promise<Stopped>
+}
+
+export interface Stopped {
+  /** How many records the gateway gave up, if it said so. */
+  readonly givenUpRecords: number | undefined
+  /** Tasks that no scheduler has ended: they may have been lost sight of, and the store may speak of them still. */
+  readonly tasksLeft: number
 }
 
 export const natsServerName = 'nats-server'
@@ -64,6 +72,8 @@ export const natsServerName = 'nats-server'
 export const taskGraceMs = 10_000
 /** So that the loss of an agent is seen while somebody looks. */
 const clusterAgentTimeoutMs = 5_000
+/** What schedulers may take to drain all tasks: those that hang are killed after `taskGraceMs`. */
+export const emptyMs = taskGraceMs + 10_000
 /** What the gateway may take to settle, and a little. */
 export const childGraceMs = 15_000
 
@@ -103,13 +113,15 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     ports: { gateway: gateway.process.port, nats: nats.process.port, mesos: minimesos.process.port },
     async stop() {
       watch.close()
-      // U2; who stands by goes first: it would lead else.
-      await Promise.all(standbys.map((standby) => standby.stop()))
-      await Promise.all([gateway.stop(), scheduler.stop()])
-      await endTasks(home.minimesos, taskGraceMs)
+      await gateway.stop() // U2
+      // Whoever leads does it; the others, when their turn comes, find nothing left.
+      const drain = (process: Child) => process.stop('SIGUSR2', emptyMs)
+      await Promise.all([scheduler, ...standbys].map((each) => each.stop(drain)))
+      const tasksLeft = await endTasks(home.minimesos, taskGraceMs)
+      if (tasksLeft > 0) log.warn({ tasksLeft }, 'no scheduler was there to drain them: ended without it')
       await minimesos.stop()
       await nats.stop()
-      return gateway.process.givenUpRecords
+      return { givenUpRecords: gateway.process.givenUpRecords, tasksLeft }
     },
   }
 }

@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   const ready = { ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile }
   process.stdout.write(`${JSON.stringify(ready)}\n`)
   log.info({ why: await asked }, 'stops')
-  const givenUpRecords = await platform.stop()
+  const { givenUpRecords } = await platform.stop()
   if (givenUpRecords !== undefined) file.givenUpRecords = givenUpRecords
   write()
   await writing

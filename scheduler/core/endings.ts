@@ -36,14 +36,14 @@ const blameless: ReadonlySet<string> = new Set<ExitReason>([
 export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
   const exit = exitOf(task, update, draft.nowMs)
   const culprit = task.culprit ?? task.beat?.exit?.instance
-  const neverRan =
-    update.condition === 'dropped' || (update.condition === 'lost' && task.runningSinceMs === undefined)
+  const isLost = update.condition === 'lost'
+  const neverRan = update.condition === 'dropped' || (isLost && task.runningSinceMs === undefined)
   const all = draft.seated(task)
   for (const seated of all) {
     const { slot, seat } = seated
-    const verdict = verdictOf(task, slot, seat, exit, culprit)
+    const verdict = isLost ? verdictOfLoss(slot) : verdictOf(task, slot, seat, exit, culprit)
     endSeat(draft, task, seated, exit, neverRan ? 'nobodysFault' : verdict, neverRan)
-    if (update.condition === 'lost' && !neverRan) fence(seated)
+    if (isLost) fence(seated)
   }
   draft.tasks.delete(task.document.taskId)
   conclude(draft, all)
@@ -57,6 +57,11 @@ function verdictOf(task: Task, slot: Slot, seat: Seat, exit: LastExit, culprit: 
   if (task.document.group === undefined || mine) return 'failed'
   if (culprit !== undefined) return 'nobodysFault'
   return task.fault === undefined && blameless.has(exit.reason) ? 'nobodysFault' : 'failed'
+}
+
+/** A machine that goes is no fault of what ran on it. */
+function verdictOfLoss(slot: Slot): Verdict {
+  return slot.phase === 'draining' ? 'wanted' : 'nobodysFault'
 }
 
 /** It may live and come back: whoever takes its shares fences it off. */

@@ -32,6 +32,9 @@ export function observe(draft: Draft, event: Event): boolean {
       draft.state.busUp = event.up
       if (event.up) forgiveSilence(draft)
       return true
+    case 'empty':
+      draft.state.emptying = true
+      return true
     case 'connected':
       draft.state.engineUp = true
       draft.state.offersWanted = undefined

@@ -26,6 +26,7 @@ export function plan(draft: Draft): void {
   dropOrphanedCommands(draft, new Set(names))
   dropFollowers(draft)
   for (const taskId of [...draft.tasks.keys()]) watch(draft, draft.task(taskId) as Task)
+  if (draft.state.emptying) return empty(draft, names)
   const active = new Map<string, readonly number[]>()
   for (const name of names) {
     const fn = draft.fn(name)
@@ -52,9 +53,27 @@ export function plan(draft: Draft): void {
   }
 }
 
+/** Everything ends: all drain at once, and nothing takes their place. */
+function empty(draft: Draft, names: readonly string[]): void {
+  for (const taskId of [...draft.tasks.keys()]) {
+    const task = draft.task(taskId) as Task
+    if (task.killedAtMs !== undefined) continue
+    for (const { slot } of draft.seated(task))
+      if (slot.phase !== 'draining') draft.enter(slot, 'draining', 'the platform is stopped')
+    kill(draft, task)
+  }
+  const offerIds = [...draft.state.offers.keys()]
+  if (offerIds.length > 0) draft.act({ kind: 'decline', offerIds })
+  draft.state.offers = new Map()
+  for (const name of names) {
+    closeAccounts(draft, draft.fn(name))
+    conclude(draft, draft.fn(name))
+  }
+}
+
 /** Offers have come, and time has not yet come to anything else: only what waits for them has to be looked at. */
 export function planOffers(draft: Draft): void {
-  if (draft.nowMs >= draft.state.wakeAtMs) return plan(draft)
+  if (draft.nowMs >= draft.state.wakeAtMs || draft.state.emptying) return plan(draft)
   const names = new Set([...draft.state.revivedFor].map((id) => id.slice(0, id.lastIndexOf('-'))))
   const active = new Map([...names].map((name) => [name, draft.state.active.get(name) ?? []]))
   makeWay(draft, launchWaiting(draft, active))

@@ -22,6 +22,8 @@ export type Event =
   | { readonly kind: 'heartbeat'; readonly heartbeat: Heartbeat }
   /** NATS is, or is not, in reach. */
   | { readonly kind: 'bus'; readonly up: boolean }
+  /** All is to end, in order: from now on nothing is started, and what runs is drained. */
+  | { readonly kind: 'empty' }
   /** Time has come to `state.wakeAtMs`. */
   | { readonly kind: 'tick' }
   | EngineEvent

@@ -178,6 +178,8 @@ export interface State {
   readonly revivedFor: ReadonlySet<string>
   /** By `stream/follower`: its `renewedAtMs`, and when that value was first seen by our own clock. */
   readonly followersSeen: ReadonlyMap<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>
+  /** Everything is being ended, for good. */
+  readonly emptying: boolean
   /** Commands whose removal is under way. */
   readonly finished: ReadonlySet<string>
   /** When `tick` is needed at the latest. */
@@ -217,6 +219,7 @@ export function initialState(options: StartOptions): State {
     active: new Map(),
     engineUp: false,
     busUp: true,
+    emptying: false,
     offersWanted: undefined,
     revivedAtMs: 0,
     revivedFor: new Set(),

@@ -240,6 +240,40 @@ test('step waits for a task that the cluster has lost sight of; a heartbeat is a
   )
 })
 
+test('step moves what the cluster has given up at once, counts it against nobody, and fences it off', () => {
+  const world = running(1, 0)
+  const { taskId } = only(world).document
+  const epoch = instances(world)[0]!.epoch
+  world.beat(only(world))
+  world.tick(20_000)
+  tell(world, taskId, 'lost')
+  assert.deepEqual(states(world), ['waiting'])
+  assert.equal(instances(world)[0]?.restarts, 0)
+  assert.deepEqual(world.statuses.get('f')?.fences, [{ index: 0, epoch: epoch + 1 }])
+  world.runners.clear()
+  world.settle(5)
+  assert.deepEqual(states(world), ['running'])
+  assert.ok(instances(world)[0]!.epoch > epoch)
+  world.actions.length = 0
+  tell(world, taskId, 'running')
+  assert.equal(acts(world, 'kill')[0]?.taskId, taskId, 'its agent is back: it is a stranger now')
+})
+
+test('step empties: all drain, whatever is offered is declined, and no task stays in the store', () => {
+  const world = running(3)
+  world.actions.length = 0
+  world.feed({ kind: 'empty' })
+  assert.equal(acts(world, 'kill').length, 3)
+  assert.deepEqual(states(world), ['draining', 'draining', 'draining'])
+  world.offer()
+  world.deploy('g', counting)
+  world.settle(30)
+  assert.deepEqual([acts(world, 'launch'), world.runners.size, world.tasks.size], [[], 0, 0])
+  assert.deepEqual([...world.seats], [])
+  assert.deepEqual(states(world), ['waiting', 'waiting', 'waiting'])
+  assert.equal(world.offers.size, 0, 'none is held')
+})
+
 test('step does not count a launch that came to nothing', () => {
   const world = new World()
   world.connect()

@@ -10,20 +10,12 @@ const eventsOf = (name: string) =>
     .split('\n')
     .map((line) => readEvent(Buffer.from(line)))
 
-test('updateOf does not take an agent that is out of sight for the end of its tasks', () => {
+test('updateOf takes the word of a master that gives an agent up, and not that of one that knows nothing', () => {
   const conditions = eventsOf('unreachable.events.jsonl').flatMap((event) => updateOf(event)?.condition ?? [])
   const back = ['running', 'running']
   const gone = ['lost', 'lost'] // the operator said so
-  assert.deepEqual(conditions, [
-    'pending',
-    'running',
-    'unsure',
-    'unsure',
-    'unsure',
-    'unsure',
-    ...back,
-    ...gone,
-  ])
+  const unreachable = ['lost', 'lost'] // the update, and the answer to a question with the agent's id
+  assert.deepEqual(conditions, ['pending', 'running', ...unreachable, 'unsure', 'lost', ...back, ...gone])
 })
 
 test('updateOf says which limit a task has passed', () => {

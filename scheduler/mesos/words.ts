@@ -64,9 +64,10 @@ const conditions: Readonly<Record<string, TaskCondition>> = {
   TASK_ERROR: 'refused',
   TASK_GONE: 'lost',
   TASK_GONE_BY_OPERATOR: 'lost',
-  // None of these is final: the agent may come back, and the task with it.
-  TASK_LOST: 'unsure',
-  TASK_UNREACHABLE: 'unsure',
+  // The master has given its agent up. It may come back, and the task with it, which is a stranger then.
+  TASK_LOST: 'lost',
+  TASK_UNREACHABLE: 'lost',
+  // A master that has just taken over without a registry says this of what runs: its agents are on their way to it.
   TASK_UNKNOWN: 'unsure',
 }
 
@@ -79,13 +80,18 @@ export function updateOf(event: MesosEvent): TaskUpdate | undefined {
   return {
     taskId: given.task_id.value,
     condition,
-    message: given.message === '' ? given.state : given.message,
+    message: messageOf(given.state, given.message),
     ...(given.agent_id === undefined ? {} : { agentId: given.agent_id.value }),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(given.reason === 'REASON_CONTAINER_LIMITATION_MEMORY' ? { exceeded: 'memory' as const } : {}),
     ...(given.reason === 'REASON_CONTAINER_LIMITATION_DISK' ? { exceeded: 'disk' as const } : {}),
     ...(given.uuid === undefined ? {} : { receipt: given.uuid }),
   }
+}
+
+function messageOf(state: string, message: string): string {
+  const said = message === '' ? state : message
+  return state === 'TASK_UNREACHABLE' || state === 'TASK_LOST' ? `its agent is out of reach: ${said}` : said
 }
 
 /** The command executor tells the exit status in words only: strsignal's for a signal. */

@@ -6,6 +6,7 @@
 import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { CodedError } from '../errors.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
@@ -24,8 +25,8 @@ export function spawnPlatform(
 ): ChildProcess {
   const bootstrap = join(root, 'infra', 'bootstrap', 'run.mjs')
   if (!existsSync(bootstrap)) {
-    const text = `Cannot run the platform: ${root} holds the command line alone; run this in a checkout of Concord, with 'npx concord …'`
-    throw new CodedError<CliErrorCode>('ERR_PLATFORM_MISSING', text)
+    const why = `Cannot run the platform: ${root} holds the command line alone; run this in a checkout of Concord, with 'npx concord …'`
+    throw new CodedError<CliErrorCode>('ERR_PLATFORM_MISSING', why)
   }
   const words = [bootstrap, '--for', 'platform', join(root, script), ...options.args]
   return spawn(process.execPath, words, {
@@ -33,6 +34,21 @@ export function spawnPlatform(
     detached: true,
     env: { ...process.env, ...options.env },
   })
+}
+
+/** Has a script of the platform do something to a home folder. @returns What it says: one JSON line. */
+export async function askPlatform<T>(
+  installation: Installation,
+  script: string,
+  args: readonly string[],
+  told: (said: string) => void = () => {},
+): Promise<T> {
+  const child = spawnPlatform(installation, script, { args, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [answer, said, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)])
+  told(said.trimEnd())
+  if (code === 0) return JSON.parse(answer.trim().split('\n').at(-1)!) as T
+  const why = said.trim().split('\n').at(-1) || `Cannot run ${script}: it ended with ${code}`
+  throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', why)
 }
 
 /** Waits for a process to end. @returns Its exit code; 128 + n for signal n is told by the bootstrap. */
@@ -63,8 +79,8 @@ export function findTypeStrippingNode({ root }: Installation): string {
   const advice = existsSync(join(root, 'infra'))
     ? `run 'npm run bootstrap' in ${root}`
     : 'put a newer one on PATH'
-  const text = `Cannot run TypeScript: it takes Node 22.18 or newer, and this is ${process.versions.node}; ${advice}`
-  throw new CodedError<CliErrorCode>('ERR_NODE_TOO_OLD', text)
+  const why = `Cannot run TypeScript: it takes Node 22.18 or newer, and this is ${process.versions.node}; ${advice}`
+  throw new CodedError<CliErrorCode>('ERR_NODE_TOO_OLD', why)
 }
 
 function stripsTypes(version: string): boolean {

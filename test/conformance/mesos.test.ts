@@ -231,15 +231,15 @@ if (rig.secret !== undefined) {
 
 const { agent, restartMaster } = rig
 if (agent !== undefined) {
-  test('tasks of an agent that is lost are out of sight, not ended, and run when it is back', async (t) => {
+  test('tasks of an agent that is lost are given up, though they may live, and run when it is back', async (t) => {
     const o = Observer.start(t, rig)
     await o.connected()
     const task = await o.running(staysUp)
     await agent.stop(task.hostname)
     t.after(() => agent.start(task.hostname))
-    assert.equal((await o.update(task.taskId)).condition, 'unsure')
+    assert.equal((await o.update(task.taskId)).condition, 'lost')
     o.engine.reconcile([task])
-    assert.equal((await o.update(task.taskId)).condition, 'unsure')
+    assert.equal((await o.update(task.taskId)).condition, 'lost')
     await agent.start(task.hostname)
     await o.update(task.taskId, 'running')
     o.engine.kill(task, 5_000)

@@ -3,13 +3,10 @@
  * one's own eyes.
  * @module
  */
-import { text } from 'node:stream/consumers'
-import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
-import type { CliErrorCode } from '../errors.ts'
 import { wholeNumber } from '../numbers.ts'
-import { exitOf, spawnPlatform } from '../platform.ts'
+import { askPlatform } from '../platform.ts'
 import { print, printJson, table } from '../terminal.ts'
 import { type DownOptions, down } from './down.ts'
 import { type UpOptions, up } from './up.ts'
@@ -96,13 +93,6 @@ async function obey(
   await (options.json ? printJson(member) : print(`${member.name}: ${member.state}`))
 }
 
-async function ask<T>(installation: Installation, options: HomeOptions, ...words: string[]): Promise<T> {
-  const child = spawnPlatform(installation, 'infra/local/cluster.ts', {
-    args: [...words, '--home', homeFolder(options)],
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const [answer, said, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)])
-  if (code === 0) return JSON.parse(answer.trim().split('\n').at(-1)!) as T
-  const why = said.trim().split('\n').at(-1) || `Cannot look at the cluster: it ended with ${code}`
-  throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', why)
+function ask<T>(installation: Installation, options: HomeOptions, ...words: string[]): Promise<T> {
+  return askPlatform<T>(installation, 'infra/local/cluster.ts', [...words, '--home', homeFolder(options)])
 }

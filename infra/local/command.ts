@@ -1,0 +1,44 @@
+/**
+ * Command: what the commands on a home folder share (cluster.ts, down.ts): one JSON line on stdout answers, one line on
+ * stderr says what is wrong; exit code 2 for wrong usage, 1 for what failed.
+ * @module
+ */
+import { parseArgs } from 'node:util'
+import { CodedError } from '../../sdk/errors.ts'
+import { loadConfig } from '../config/index.ts'
+import { infraError } from '../errors.ts'
+import { type Home, homeOf } from './home.ts'
+
+export interface Words {
+  readonly home: Home
+  readonly words: readonly string[]
+}
+
+/** Runs a command with its arguments, `[WORD …] [--home DIR]`. @param wordsMax More of them are a mistake. */
+export async function runCommand(
+  wordsMax: number,
+  command: (given: Words) => Promise<object>,
+): Promise<void> {
+  try {
+    process.stdout.write(`${JSON.stringify(await command(readWords(wordsMax)))}\n`)
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = error.code === 'ERR_USAGE' ? 2 : 1
+  }
+}
+
+function readWords(wordsMax: number): Words {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { home: { type: 'string' } },
+      allowPositionals: wordsMax > 0,
+    })
+    if (positionals.length > wordsMax) throw new Error(`'${positionals[wordsMax]}' is one too many`)
+    const { home } = loadConfig({ env: process.env, flags: { home: values.home } }).values
+    return { home: homeOf(home), words: positionals }
+  } catch (cause) {
+    if (cause instanceof CodedError) throw cause
+    throw infraError('ERR_USAGE', `Cannot read the arguments: ${(cause as Error).message}`, { cause })
+  }
+}
