@@ -57,3 +57,13 @@ export function finish(
   }
   return rest
 }
+
+/** How many frames from the first one on take up to `bytesMax` bytes together; at least one, if there is any. */
+export function countWithin(frames: readonly TakenFrame[], bytesMax: number): number {
+  let bytes = 0
+  const beyond = frames.findIndex((frame, index) => {
+    bytes += frame.bytes.length
+    return bytes > bytesMax && index > 0
+  })
+  return beyond < 0 ? frames.length : beyond
+}

@@ -15,7 +15,7 @@ import { isQueueMode } from '../sdk/back-pressure.ts'
 import { policyOf } from '../sdk/policy.ts'
 import type { MetricSums } from '../sdk/user-metrics.ts'
 import { Acknowledger } from './acknowledger.ts'
-import { type AloneFrame, finish } from './alone.ts'
+import { type AloneFrame, countWithin, finish } from './alone.ts'
 import { Apart } from './apart.ts'
 import { SetAside } from './aside.ts'
 import { BetweenBatches } from './between-batches.ts'
@@ -36,6 +36,8 @@ import type { WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
 const batchBytesMax = 768 * 1024
+/** The same on trial: what has just taken over is slow at first, and its outputs are waited for. */
+const trialBatchBytesMax = 64 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
 /** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
@@ -278,7 +280,7 @@ export class Worker {
         running = this.#isolate.resume()
         if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#isolate.askToYield()
       } else {
-        this.#hand = rest
+        this.#hand = [...rest, ...this.#hand]
         batch = this.#mayGoOn(result) ? this.#take() : undefined
         if (batch !== undefined) running = this.#process(batch)
       }
@@ -342,9 +344,11 @@ export class Worker {
 
   /** The next batch: what the last one left, else what is queued. */
   #take(): readonly TakenFrame[] {
-    const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(batchBytesMax)
-    this.#hand = []
-    return frames
+    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : batchBytesMax
+    const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
+    const now = this.succession.onTrial ? countWithin(frames, bytesMax) : frames.length
+    this.#hand = frames.slice(now)
+    return frames.slice(0, now)
   }
 
   /** Waits until there is something to do and room for what comes of it. */
@@ -396,7 +400,7 @@ export class Worker {
 
   async #tryAlone(): Promise<Ending | undefined> {
     if (!this.#consumer.hasTried) return undefined
-    this.#hand = [...this.#take()]
+    this.#hand = [...this.#take(), ...this.#hand]
     const ending = await this.#apart.tryAlone(this.#hand)
     this.#dropDone()
     return ending

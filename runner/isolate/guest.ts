@@ -35,6 +35,7 @@ const entries = [
   'setOutputs',
   'keepPartitions',
   'letGo',
+  'takeOver',
   'endTrial',
 ] as const
 export type Entry = (typeof entries)[number]
@@ -55,10 +56,21 @@ export interface GuestOptions {
   readonly stateBytes: () => number
 }
 
+/** What an isolate takes over from another one. */
+export interface TakenState {
+  /** Partitions of which it has had slabs before and still may; undefined: all of them. */
+  readonly keep: readonly number[] | undefined
+  readonly slabs: readonly AddedSlab[]
+  readonly shadow: SharedArrayBuffer | undefined
+  readonly adopt: readonly number[]
+}
+
 export interface GuestCall {
   readonly limitMs: number
   readonly slowMs: number
   readonly slow: () => void
+  /** On this thread: of what takes a fraction of a millisecond, and runs none of the author's code, where waiting for another counts. */
+  readonly here?: boolean
   /** Says what the isolate was at; asked for when it failed. */
   readonly doing: () => string
 }
@@ -163,8 +175,9 @@ export class Guest {
    */
   async call(entry: Entry, args: readonly unknown[], { doing, ...limits }: GuestCall): Promise<void> {
     let broke: unknown
+    const { limitMs, here } = limits
     try {
-      broke = await this.#calls.run(() => this.#apply(entry, args, limits.limitMs), limits)
+      broke = await this.#calls.run(() => this.#apply(entry, args, limitMs, here), limits)
     } catch (error) {
       throw this.#meaning(error, doing(), limits.limitMs)
     }
@@ -180,6 +193,16 @@ export class Guest {
   /** Hands in what pages are kept in while a checkpoint is made. @throws {CodedError} As `call` does. */
   async giveShadow(shadow: SharedArrayBuffer, limits: GuestCall): Promise<void> {
     await this.call('giveShadow', [new ivm.ExternalCopy(shadow).copyInto({ release: true })], limits)
+  }
+
+  /** Takes over state from another isolate, here and now. @throws {CodedError} As `call` does. */
+  async takeOver(taken: TakenState, limits: GuestCall): Promise<void> {
+    const { keep, adopt, slabs, shadow } = taken
+    const json = JSON.stringify({ keep, adopt, slabs: slabs.map(({ partition }) => partition) })
+    const memory = [shadow, ...slabs.map(({ slab }) => slab)].map(
+      (shared) => shared && new ivm.ExternalCopy(shared).copyInto({ release: true }),
+    )
+    await this.call('takeOver', [json, ...memory], { ...limits, here: true })
   }
 
   /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */
@@ -215,9 +238,13 @@ export class Guest {
     return !this.#lost && (await this.#calls.noneWithin(ms)) && !this.#lost
   }
 
-  #apply(entry: Entry, args: readonly unknown[], timeout: number): Promise<unknown> {
+  #apply(entry: Entry, args: readonly unknown[], timeout: number, here = false): Promise<unknown> {
     const reference = this.#entries.get(entry)!
-    return this.#calls.inside(() => reference.apply(undefined, args as never, { timeout }))
+    return this.#calls.inside(async () =>
+      here
+        ? reference.applySync(undefined, args as never, { timeout })
+        : await reference.apply(undefined, args as never, { timeout }),
+    )
   }
 
   /** V8 says that it has lost the isolate. */

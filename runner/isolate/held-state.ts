@@ -95,7 +95,7 @@ export class HeldState {
 
   /** The isolate has nothing to do, and no state from here on. */
   async letGo(): Promise<void> {
-    await this.#order('letGo', [])
+    await this.#order('letGo', [], true)
     if (this.#options.guest.ended === undefined) this.store.settle(this.#options.regions.commitWord)
   }
 
@@ -110,12 +110,15 @@ export class HeldState {
     this.store = store
     this.#options.regions.setCommitWord(store.commitWord)
     const fresh = this.#given.fresh(store)
-    if (!this.#given.isOf(fresh)) await this.#order('keepPartitions', [JSON.stringify(fresh)])
+    const keep = this.#given.isOf(fresh) ? undefined : fresh
     this.#given.keep(fresh)
-    const lacking = this.#given.lacking(store)
-    if (lacking.length > 0) await this.#giveSlabs(lacking)
-    if (this.#shadow !== from.#shadow) await this.#giveShadow(from.#shadow)
-    await this.#order('adoptPartitions', [JSON.stringify(store.partitions())])
+    const slabs = this.#given.lacking(store)
+    this.#given.add(slabs)
+    const shadow = this.#shadow === from.#shadow ? undefined : from.#shadow
+    this.#shadow = from.#shadow
+    const { give, guest } = this.#options
+    if (guest.ended !== undefined) return
+    await give((limits) => guest.takeOver({ keep, adopt: store.partitions(), slabs, shadow }, limits))
   }
 
   async #giveSlabs(added: readonly AddedSlab[]): Promise<void> {
@@ -131,9 +134,9 @@ export class HeldState {
   }
 
   /** A call into the runtime that brings nothing. */
-  async #order(entry: Entry, args: readonly unknown[]): Promise<void> {
+  async #order(entry: Entry, args: readonly unknown[], here = false): Promise<void> {
     const { give, guest } = this.#options
-    if (guest.ended === undefined) await give((limits) => guest.call(entry, args, limits))
+    if (guest.ended === undefined) await give((limits) => guest.call(entry, args, { ...limits, here }))
   }
 }
 

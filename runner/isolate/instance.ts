@@ -9,16 +9,9 @@
  * Design: docs/design/0004-batch-path.md
  * @module
  */
-import { takeMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import {
-  emptyOutcome,
-  type Outcome,
-  OutcomeReader,
-  type OutcomeReport,
-  phase,
-} from '../../sdk/runtime/index.ts'
+import { emptyOutcome, type OutcomeReport, phase } from '../../sdk/runtime/index.ts'
 import type { TapFile } from '../../sdk/tap.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
 import { recordAt } from './at-hand.ts'
@@ -29,6 +22,7 @@ import { Failure, inOneLine, readReport } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { HeldState } from './held-state.ts'
 import { isolateError } from './isolate-call.ts'
+import { OutcomeTail } from './outcome-tail.ts'
 import { outputTable } from './output-table.ts'
 import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
@@ -64,13 +58,12 @@ export class Instance {
   readonly #held: HeldState
   readonly #limits: CallLimitsOptions
   readonly #waiting: Waiting
-  #reader: OutcomeReader
+  readonly #outcome: OutcomeTail
   #outputsWanted: Outputs | undefined
   #partitionsKept: readonly number[] | undefined
-  /** The frames of the batch at hand, how many of their records are done, and how far its outcome was read. */
+  /** The frames of the batch at hand, and how many of their records are done. */
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
-  #readTo = 0
   readonly #tap: Tap | undefined
   #batches = 0
   #heapBytes = 0
@@ -91,7 +84,8 @@ export class Instance {
     const state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
     state.lend()
     this.#regions.setCommitWord(state.commitWord)
-    this.#reader = new OutcomeReader(outputTable(options.manifest, options.outputs), takeMemory)
+    const table = outputTable(options.manifest, options.outputs)
+    this.#outcome = new OutcomeTail(this.#name, this.#regions, table)
     this.#guest = new Guest({
       name: this.#name,
       heapMib: limits.heapMib,
@@ -332,7 +326,7 @@ export class Instance {
     this.#regions.clear()
     this.#frames = frames
     this.#recordsDone = 0
-    this.#readTo = 0
+    this.#outcome.begin()
   }
 
   async #lifecycle(callback: 'init' | 'destroy', nowMs: number): Promise<void> {
@@ -358,9 +352,10 @@ export class Instance {
     if (outputs === undefined) return
     this.#outputsWanted = undefined
     const table = outputTable(this.#options.manifest, outputs)
-    await this.#turn('setOutputs', [JSON.stringify(table)])
+    const told = this.#outcome.rewire(table)
+    if (told === undefined) return
+    await this.#turn('setOutputs', [told])
     this.#tap?.rewire(table)
-    this.#reader = new OutcomeReader(table, takeMemory)
   }
 
   async #give(call: (limits: GuestCall) => Promise<void>): Promise<void> {
@@ -420,10 +415,9 @@ export class Instance {
   #result(fatal?: Fatal): BatchResult {
     const recordAtHand = this.#phase === phase.records
     let outcome = emptyOutcome()
-    const from = this.#readTo
     try {
-      const read = this.#readOutcome()
-      this.#tap?.result(read, () => this.#regions.copyOutcome(from, this.#readTo), fatal)
+      const read = this.#outcome.read()
+      this.#tap?.result(read, () => this.#outcome.copy(), fatal)
       if (!this.#isMuted) this.#metrics.take(read.metrics)
       outcome = read
     } catch (error) {
@@ -451,13 +445,6 @@ export class Instance {
     }
   }
 
-  #readOutcome(): Outcome {
-    const [from, to] = [this.#readTo, this.#regions.published]
-    if (to < from) throw new Error(`Cannot read what ${this.#name} left: it ends at ${to}, before ${from}`)
-    this.#readTo = to
-    return to === from ? emptyOutcome() : this.#reader.read(this.#regions.copyOutcome(from, to))
-  }
-
   #failure(report: OutcomeReport): RecordFailure[] {
     const nowMs = this.#clock.nowMs()
     if (report.reaction !== 'retried') return [new Failure(report, report.reaction, this.#stackMap, nowMs)]
@@ -474,19 +461,7 @@ export class Instance {
   #atHand(): string {
     if (this.#phase === phase.lifecycle) return 'init or destroy'
     if (this.#phase === phase.timers) return 'a timer'
-    return recordAt(this.#frames, this.#recordsDone + this.#recordsUnread())
-  }
-
-  /** Records that were published and not yet read. */
-  #recordsUnread(): number {
-    const readTo = this.#readTo
-    try {
-      return this.#readOutcome().records
-    } catch {
-      return 0
-    } finally {
-      this.#readTo = readTo
-    }
+    return recordAt(this.#frames, this.#recordsDone + this.#outcome.recordsUnread())
   }
 
   #passOnConsole(): void {

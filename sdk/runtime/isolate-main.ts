@@ -193,6 +193,24 @@ export function letGo(): number {
   })
 }
 
+/** Takes over what another isolate has let go of: `keepPartitions`, `giveSlabs`, `giveShadow` and `adoptPartitions` in one. */
+export function takeOver(
+  json: string,
+  shadow: SharedArrayBuffer | undefined,
+  ...slabs: SharedArrayBuffer[]
+): number {
+  return guarded(() => {
+    const taken = fromJson(json) as { keep?: number[]; slabs: number[]; adopt: number[] }
+    if (taken.keep !== undefined) {
+      engine!.keepPartitions(taken.keep)
+      stateMemory.keep(taken.keep)
+    }
+    for (let i = 0; i < slabs.length; i++) stateMemory.add(taken.slabs[i]!, slabs[i]!)
+    if (shadow !== undefined) stateMemory.setShadow(shadow)
+    engine!.adoptPartitions(taken.adopt)
+  })
+}
+
 export function endTrial(): number {
   return guarded(() => engine!.endTrial())
 }

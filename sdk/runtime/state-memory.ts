@@ -9,6 +9,7 @@
  */
 import {
   type Arena,
+  Memory,
   nextSlabBytes,
   openArena,
   type PageKeeper,
@@ -30,6 +31,8 @@ export class StateMemory {
   readonly #options: StateMemoryOptions
   readonly #partitions: (GivenSlabs | undefined)[] = []
   readonly #arenas: (Arena | undefined)[] = []
+  /** Those that another isolate works on now. */
+  readonly #closed: (Arena | undefined)[] = []
   #shadow: Shadow | undefined
 
   constructor(options: StateMemoryOptions) {
@@ -51,13 +54,16 @@ export class StateMemory {
    * @throws {CodedError} ERR_STATE_GROWING or ERR_STATE_FULL, if there is no memory for it.
    */
   open(partition: number): Arena {
-    const { board, clock } = this.#options
-    const keeper: PageKeeper = {
-      keep: (page, words, at) => this.#shadow?.keep(partition, page, words, at),
+    const slabs = this.#slabsOf(partition)
+    const closed = this.#closed[partition]
+    if (closed !== undefined) {
+      closed.reopen()
+      this.#closed[partition] = undefined
+      this.#arenas[partition] = closed
     }
-    const arena =
-      this.#arenas[partition] ??
-      openArena(this.#slabsOf(partition), { clock, commitWord: board.commitWord(control.published), keeper })
+    const { board, clock } = this.#options
+    const commitWord = board.commitWord(control.published)
+    const arena = this.#arenas[partition] ?? openArena(slabs, { clock, commitWord }, slabs.memory)
     this.#arenas[partition] = arena
     return arena
   }
@@ -81,12 +87,16 @@ export class StateMemory {
       if (kept.includes(partition)) continue
       this.#partitions[partition] = undefined
       this.#arenas[partition] = undefined
+      this.#closed[partition] = undefined
     }
   }
 
   /** Another isolate works on them now: they are opened anew, if ever. The slabs stay, should this one have them again. */
   close(): void {
-    for (let partition = 0; partition < this.#arenas.length; partition++) this.#arenas[partition] = undefined
+    for (let partition = 0; partition < this.#arenas.length; partition++) {
+      this.#closed[partition] = this.#arenas[partition] ?? this.#closed[partition]
+      this.#arenas[partition] = undefined
+    }
   }
 
   get #heldBytes(): number {
@@ -99,10 +109,14 @@ export class StateMemory {
     const found = this.#partitions[partition]
     if (found !== undefined) return found
     const { board, limitBytes } = this.#options
-    const slabs = new GivenSlabs(partition, board, limitBytes, () => this.#heldBytes)
+    const keeper: PageKeeper = {
+      keep: (page, words, at) => this.#shadow?.keep(partition, page, words, at),
+    }
+    const slabs = new GivenSlabs(partition, board, limitBytes, () => this.#heldBytes, keeper)
     // Room for every index: one that is skipped would be asked of Array.prototype.
     while (this.#partitions.length <= partition) append<GivenSlabs | undefined>(this.#partitions, undefined)
     while (this.#arenas.length <= partition) append<Arena | undefined>(this.#arenas, undefined)
+    while (this.#closed.length <= partition) append<Arena | undefined>(this.#closed, undefined)
     this.#partitions[partition] = slabs
     return slabs
   }
@@ -116,12 +130,15 @@ class GivenSlabs implements Slabs {
   readonly #held: () => number
   readonly #slabs: SharedArrayBuffer[] = []
   #ownBytes = 0
+  /** Them in view, as they come: what is done here need not be done in the pause of a change-over. */
+  readonly memory: Memory
 
-  constructor(partition: number, board: Board, limitBytes: number, held: () => number) {
+  constructor(partition: number, board: Board, limitBytes: number, held: () => number, keeper: PageKeeper) {
     this.#partition = partition
     this.#board = board
     this.limitBytes = limitBytes
     this.#held = held
+    this.memory = new Memory(this, keeper)
   }
 
   get count(): number {
@@ -148,6 +165,7 @@ class GivenSlabs implements Slabs {
   add(slab: SharedArrayBuffer): void {
     append(this.#slabs, slab)
     this.#ownBytes += slab.byteLength
+    this.memory.attach(this.#slabs.length - 1)
   }
 
   /** Says what is lacking; the host works out the same `nextSlabBytes`. */

@@ -99,7 +99,6 @@ export class Arena implements KeyedState {
   constructor(memory: Memory, { clock = { nowMs: 0 }, commitWord }: ArenaOptions = {}) {
     this.#memory = memory
     memory.attach(0)
-    const words = memory.words[0]!
     this.#journal = new Journal(memory, commitWord)
     this.#heap = new Heap(memory, this.#journal, this.#roots)
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
@@ -119,6 +118,12 @@ export class Arena implements KeyedState {
     })
     this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
     this.#valueBytesMax = (memory.blockWordsMax - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
+    this.reopen()
+  }
+
+  /** Again, after another isolate had it: what that one has committed counts. */
+  reopen(): void {
+    const words = this.#memory.words[0]!
     if (words[head.magic] === 0) this.#format(words)
     else this.#open(words)
   }
