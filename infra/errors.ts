@@ -1,5 +1,5 @@
 /**
- * The errors of infra/nats, store, bundles, checkpoints, spill and local: a closed set of codes, and for each who can fix it.
+ * The errors of infra/nats, store, masters, bundles, checkpoints, spill and local: a closed set of codes, and for each who can fix it.
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
@@ -43,6 +43,9 @@ export const infraErrors = {
 
   /** A message of the dead letters' stream that this build cannot read. */
   ERR_LETTER_MALFORMED: 'platform',
+
+  /** The address under which the Mesos masters are to be found is none. */
+  ERR_MASTERS_URL: 'caller',
 
   /** No ZooKeeper or no Java is installed, for a server of our own. */
   ERR_ZOOKEEPER_MISSING: 'caller',

@@ -136,7 +136,7 @@ async function endAll(): Promise<void> {
 
 function exitCodeOf(error: unknown): number {
   const code = error instanceof CodedError ? error.code : ''
-  return /PORT_TAKEN|CONFIG|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
+  return /PORT_TAKEN|CONFIG|MASTERS_URL|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
 }
 
 endOnSignal()

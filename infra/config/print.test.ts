@@ -19,6 +19,10 @@ test('reportSettings shows value, origin and meaning, and masks a secret that is
     description: 'port of the HTTP API; 0: any free one',
   })
   assert.equal(find('nats.password')?.value, '***')
+  const masters = reportSettings(
+    loadConfig({ env: { ...env, CONCORD_MESOS_URL: 'zk://me:hunter2@zk1/mesos' } }),
+  )
+  assert.equal(masters.find(({ key }) => key === 'mesos.url')?.value, 'zk://***@zk1/mesos')
   assert.equal(find('mesos.secret')?.value, undefined)
   assert.ok(!formatSettings(reports).includes('hunter2'))
 })

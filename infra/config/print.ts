@@ -24,9 +24,14 @@ export function reportSettings(loaded: ReturnType<typeof loadConfig>): readonly 
     const value = key
       .split('.')
       .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], loaded.values)
-    const shown = value === undefined ? {} : { value: secret ? '***' : value }
+    const shown = value === undefined ? {} : { value: secret ? '***' : withoutLogin(value) }
     return { key, ...shown, origin: describeOrigin(loaded.origins[key]!), environment: env, description }
   })
+}
+
+/** A URL may hold a password too. */
+function withoutLogin(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(/(?<=:\/\/)[^/@]*@/, '***@') : value
 }
 
 /** As a table of columns, for people. */

@@ -36,7 +36,9 @@ export const configSchema = z.object({
     port: port.default(8644).describe('port of the one-machine cluster; 0: any free one'),
     url: text
       .default('http://127.0.0.1:{mesos.port}')
-      .describe('a Mesos master; several, separated by commas'),
+      .describe(
+        'a Mesos master; several, separated by commas; or where they are found: zk://HOST:PORT,HOST:PORT/mesos',
+      ),
     principal: text.optional().describe('principal of the scheduler on Mesos; `concord up` makes its own'),
     secret: text.optional().describe('secret of that principal').meta(secret),
     role: text

@@ -13,7 +13,7 @@ import { type AgentSpec, type MinimesosOptions, startMinimesos } from './minimes
 
 const usage = `usage: minimesos --state DIR (--credentials FILE | --no-credentials)
   [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v] [--offer-timeout-ms N]
-  [--agents FILE] [--agent-timeout-ms N]`
+  [--agents FILE] [--agent-timeout-ms N] [--zookeeper zk://HOST,HOST/mesos]`
 
 const log = pino(
   { name: 'minimesos', level: process.env['CONCORD_LOG_LEVEL'] ?? 'info' },
@@ -59,6 +59,7 @@ function readFlags(args: string[]): MinimesosOptions {
     ...optional('attributes', flags.attributes),
     ...optional('offerTimeoutMs', count('offer-timeout-ms', flags['offer-timeout-ms'])),
     ...optional('agentTimeoutMs', count('agent-timeout-ms', flags['agent-timeout-ms'])),
+    ...optional('zookeeper', flags.zookeeper),
     ...optional('agents', flags.agents === undefined ? undefined : readAgents(flags.agents)),
   }
 }
@@ -81,6 +82,7 @@ function parse(args: string[]) {
         'offer-timeout-ms': text,
         'agent-timeout-ms': text,
         agents: text,
+        zookeeper: text,
       },
     }).values
   } catch (error) {

@@ -13,6 +13,7 @@ import { resolve } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { CodedError } from '../../sdk/errors.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { joinMasters, type Membership, parseMastersUrl } from '../masters/index.ts'
 import { agentDir, Fleet } from './fleet.ts'
 import { type Credentials, createMasterServer, Master } from './master/index.ts'
 import { lockState } from './state-lock.ts'
@@ -42,6 +43,8 @@ export interface MinimesosOptions {
   readonly attributes?: string
   /** Offers not answered by then are rescinded. Absent: never. */
   readonly offerTimeoutMs?: number
+  /** Where it says that it is a master: `zk://host,host/mesos`. Absent: nowhere. */
+  readonly zookeeper?: string
   readonly clock?: Clock
   readonly log?: Logger
 }
@@ -63,13 +66,15 @@ export interface Minimesos {
   close(): Promise<void>
 }
 
-/** @throws {CodedError} ERR_PORT_TAKEN, ERR_STATE_IN_USE, ERR_BAD_OPTION */
+/** @throws {CodedError} ERR_PORT_TAKEN, ERR_STATE_IN_USE, ERR_BAD_OPTION, ERR_MASTERS_URL */
 export async function startMinimesos(options: MinimesosOptions): Promise<Minimesos> {
   const { clock = systemClock, log = pino({ level: 'silent' }) } = options
   const stateDir = resolve(options.stateDir)
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const unlock = lockState(stateDir)
+  const masters = options.zookeeper === undefined ? undefined : parseMastersUrl(options.zookeeper)
   let master: Master | undefined
+  let membership: Membership | undefined
   const fleet = new Fleet()
   const server = createMasterServer({
     master: () => master,
@@ -78,6 +83,7 @@ export async function startMinimesos(options: MinimesosOptions): Promise<Minimes
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
   })
   const close = async (): Promise<void> => {
+    await membership?.leave()
     master?.close()
     fleet.close()
     await stop(server)
@@ -105,6 +111,9 @@ export async function startMinimesos(options: MinimesosOptions): Promise<Minimes
     }
     master = new Master({ stateDir, agents: fleet.agents, port, clock, log, ...timeouts })
     fleet.serve(master)
+    if (masters !== undefined)
+      membership = joinMasters({ at: masters, info: master.info, log: { warn: (text) => log.warn(text) } })
+    await membership?.joined
     return { url: `http://127.0.0.1:${port}`, fleet, close }
   } catch (error) {
     await close()

@@ -17,6 +17,7 @@ import { CodedError } from '../../sdk/errors.ts'
 import { backoffMs } from '../backoff.ts'
 import type { Engine, EngineListener, LaunchOrder, Offer, TaskRef, TaskUpdate } from '../engine.ts'
 import { type Call, type Connection, subscribe } from './connection.ts'
+import { electedMasters, listedMasters, type Masters } from './masters.ts'
 import { Parcels } from './parcels.ts'
 import { Reconciler } from './reconciler.ts'
 import {
@@ -39,7 +40,7 @@ const retryMaxMs = 15_000
 const redirectsMax = 5
 
 export interface MesosOptions {
-  /** `http://host:port`, several masters separated by commas. */
+  /** `http://host:port`, several masters separated by commas; or where they are found, `zk://host,host/mesos`. */
   readonly url: string
   readonly principal?: string
   readonly secret?: string
@@ -58,7 +59,7 @@ export interface MesosOptions {
 
 export class MesosEngine implements Engine {
   readonly #options: MesosOptions
-  readonly #masters: readonly string[]
+  #masters: Masters | undefined
   readonly #roles: readonly string[]
   readonly #headers: Readonly<Record<string, string>>
   readonly #parcels: Parcels
@@ -73,7 +74,6 @@ export class MesosEngine implements Engine {
 
   constructor(options: MesosOptions) {
     this.#options = options
-    this.#masters = listOf(options.url)
     this.#roles = listOf(options.role)
     this.#parcels = new Parcels(this.#roles[0] ?? '*')
     this.#frameworkId = options.frameworkId
@@ -84,6 +84,11 @@ export class MesosEngine implements Engine {
 
   start(listener: EngineListener): void {
     this.#listener = listener
+    try {
+      this.#masters = this.#findMasters()
+    } catch (error) {
+      return listener.failed(error as Error)
+    }
     this.#running = this.#run().catch((error: unknown) => {
       if (!this.#closed) listener.failed(error as Error)
     })
@@ -93,14 +98,28 @@ export class MesosEngine implements Engine {
     this.#closed = true
     this.#connection?.end('closing')
     this.#wake()
+    await this.#masters?.close()
     await this.#running
   }
 
+  #findMasters(): Masters {
+    const { url, log } = this.#options
+    if (!url.startsWith('zk:')) return listedMasters(listOf(url))
+    return electedMasters({
+      url,
+      log,
+      failed: (error) => this.#listener.failed(error),
+      changed: () => {
+        this.#connection?.end('another master leads')
+        this.#wake()
+      },
+    })
+  }
+
   async #run(): Promise<void> {
-    let master = 0
     let redirects = 0
-    let url = this.#masters[0] as string
-    for (let attempt = 0; !this.#closed; ) {
+    let url = await this.#masters?.next()
+    for (let attempt = 0; !this.#closed && url !== undefined; ) {
       const answer = await subscribe({
         url,
         headers: this.#headers,
@@ -120,7 +139,7 @@ export class MesosEngine implements Engine {
       } else if (answer.kind === 'unavailable') this.#options.log.warn(answer.why)
       if (this.#closed) return
       await this.#pause(backoffMs(attempt++, retryBaseMs, retryMaxMs, this.#options.random()))
-      url = this.#masters[master++ % this.#masters.length] as string
+      url = await this.#masters?.next()
     }
   }
 

@@ -42,6 +42,8 @@ export class Platform {
   /** Last heartbeats, by task. */
   readonly beats = new Map<string, Heartbeat>()
   logs = ''
+  /** The master dies, and another one takes up its agents, at another address. @returns That. */
+  readonly replaceMaster: () => Promise<string>
 
   /** What is to be ended, the last begun first: node:test itself runs its hooks the other way round. */
   readonly #ends: (() => unknown)[]
@@ -51,11 +53,13 @@ export class Platform {
     nc: NatsConnection,
     env: Readonly<Record<string, string>>,
     ends: (() => unknown)[],
+    replaceMaster: () => Promise<string>,
   ) {
     this.store = store
     this.nc = nc
     this.env = env
     this.#ends = ends
+    this.replaceMaster = replaceMaster
     nc.subscribe(subjects.heartbeatSubject(ns, '*'), {
       callback: (_error, message) => {
         const beat = message.json<Heartbeat>()
@@ -64,8 +68,11 @@ export class Platform {
     })
   }
 
-  /** @param at The store; default: one in a file. */
-  static async start(t: TestContext, at?: StoreSettings): Promise<Platform> {
+  /**
+   * @param at The store; default: one in a file.
+   * @param masters Where the master is to be found, `zk://…`; default: by its address.
+   */
+  static async start(t: TestContext, at?: StoreSettings, masters?: string): Promise<Platform> {
     const ends: (() => unknown)[] = []
     t.after(async () => {
       for (const end of ends.reverse()) await end()
@@ -77,11 +84,18 @@ export class Platform {
     const credentials = { principal: 'concord', secret: 'secret' }
     const stateDir = join(dir, 'minimesos')
     const size = { cpus: 4, memMib: 4096, diskMib: 4096 }
-    const mesos = await startMinimesos({ port: 0, stateDir, credentials, ...size })
+    const zookeeper = masters === undefined ? {} : { zookeeper: masters }
+    const startMaster = () => startMinimesos({ port: 0, stateDir, credentials, ...size, ...zookeeper })
+    let mesos = await startMaster()
     ends.push(async () => {
       await mesos.close()
       await endTasks(stateDir, 1_000)
     })
+    const replaceMaster = async () => {
+      await mesos.close()
+      mesos = await startMaster()
+      return mesos.url
+    }
     const settings = at ?? { url: `sqlite:${join(dir, 'store.sqlite')}` }
     const store = await openStore(settings, { patienceMs: 120_000 })
     ends.push(() => store.close())
@@ -95,7 +109,7 @@ export class Platform {
       ...(settings.user && { CONCORD_STORE_USER: settings.user }),
       ...(settings.password && { CONCORD_STORE_PASSWORD: settings.password }),
       ...(settings.sessionTimeoutMs && { CONCORD_STORE_SESSION_TIMEOUT_MS: `${settings.sessionTimeoutMs}` }),
-      CONCORD_MESOS_URL: mesos.url,
+      CONCORD_MESOS_URL: masters ?? mesos.url,
       CONCORD_MESOS_PRINCIPAL: credentials.principal,
       CONCORD_MESOS_SECRET: credentials.secret,
       CONCORD_SCHEDULER_RUNNER_COMMAND: JSON.stringify([
@@ -104,7 +118,7 @@ export class Platform {
         fakeRunner,
       ]),
     }
-    return new Platform(store, nc, env, ends)
+    return new Platform(store, nc, env, ends, replaceMaster)
   }
 
   /** Starts the process and waits until it leads. */

@@ -183,7 +183,7 @@ export class Master {
     stream.send('SUBSCRIBED', {
       framework_id: { value: id },
       heartbeat_interval_seconds: heartbeatIntervalMs / 1000,
-      master_info: this.#masterInfo,
+      master_info: this.info,
     })
     stream.startHeartbeats()
     for (const agent of this.#agents.connected) agent.resend(id)
@@ -211,7 +211,7 @@ export class Master {
     return {
       ...this.version,
       id: this.#id,
-      pid: this.#masterInfo.pid,
+      pid: this.info.pid,
       hostname: '127.0.0.1',
       slaves: this.#agents.all.map((agent) => ({
         id: agent.id,
@@ -238,7 +238,7 @@ export class Master {
   }
 
   get version(): { readonly version: string } {
-    return { version: this.#masterInfo.version }
+    return { version: this.info.version }
   }
 
   /** Ends the master without a word to its frameworks, as a killed one does. */
@@ -433,7 +433,8 @@ export class Master {
     return this.#tasks(framework).find((task) => task.id === taskId)
   }
 
-  get #masterInfo() {
+  /** As it says of itself, to frameworks and in ZooKeeper. */
+  get info() {
     const { port } = this.#options
     return {
       id: this.#id,

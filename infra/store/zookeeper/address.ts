@@ -15,16 +15,22 @@ const expected = 'expected zk://HOST[:PORT],HOST[:PORT]…/PATH, for example zk:
 
 /** @throws {CodedError} ERR_STORE_URL */
 export function parseAddress(url: string): ZooKeeperAddress {
-  const [, list = '', root = ''] = /^zk:\/\/([^/]*)((?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+)$/.exec(url) ?? []
   // Never shown again: it may be a password.
   if (/^zk:\/\/[^/]*@/.test(url))
     throw infraError(
       'ERR_STORE_URL',
       'Cannot use the store: its URL holds credentials, which would be shown. Set store.user and store.password instead',
     )
+  const address = readAddress(url)
+  if (address === undefined) throw infraError('ERR_STORE_URL', `Cannot open store '${url}': ${expected}`)
+  return address
+}
+
+/** @returns Undefined if it is no such address. */
+export function readAddress(url: string): ZooKeeperAddress | undefined {
+  const [, list = '', root = ''] = /^zk:\/\/([^/]*)((?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+)$/.exec(url) ?? []
   const servers = list.split(',').map(parseServer)
-  if (list === '' || root === '/zookeeper' || servers.includes(undefined))
-    throw infraError('ERR_STORE_URL', `Cannot open store '${url}': ${expected}`)
+  if (list === '' || root === '/zookeeper' || servers.includes(undefined)) return undefined
   return { servers: servers as ZooKeeperAddress['servers'], root }
 }
 

@@ -1,0 +1,109 @@
+/**
+ * LeaderWatch: follows who leads the masters, for as long as it is open.
+ *
+ *  LW1. Each change of the leader is told, in order; one who comes and goes between two looks may be missed.
+ *  LW2. While ZooKeeper is away, or nobody leads, the last leader stays what was told: it may well go on.
+ * @module
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import { isCode } from '../../sdk/errors.ts'
+import { describeServers } from '../store/zookeeper/servers.ts'
+import { Session } from '../store/zookeeper/session.ts'
+import { leaderOf, urlOf } from './master-node.ts'
+import type { MastersUrl } from './masters-url.ts'
+
+export interface LeaderWatchOptions {
+  readonly at: MastersUrl
+  /** A master leads that did not before. */
+  readonly leads: (url: string) => void
+  /** It cannot go on: the client is not installed. */
+  readonly failed: (error: Error) => void
+  readonly log: { info(text: string): void; warn(text: string): void }
+}
+
+export interface LeaderWatch {
+  close(): Promise<void>
+}
+
+const sessionTimeoutMs = 10_000
+const connectMs = 30_000
+const retryMs = 1_000
+/** A node that is made and not written yet is looked at again so soon. */
+const unwrittenMs = 200
+
+export function watchLeader(options: LeaderWatchOptions): LeaderWatch {
+  const closing = new AbortController()
+  const watching = watch(options, closing.signal)
+  return {
+    async close() {
+      closing.abort()
+      await watching
+    },
+  }
+}
+
+/** One session after another. */
+async function watch(options: LeaderWatchOptions, signal: AbortSignal): Promise<void> {
+  const { at, log } = options
+  let leader: string | undefined
+  const found = (url: string): void => {
+    if (url !== leader) options.leads(url)
+    leader = url
+  }
+  while (!signal.aborted) {
+    try {
+      const { user, password } = at
+      const session = await Session.open({
+        ...{ address: at, user, password, timeoutMs: sessionTimeoutMs, connectMs, signal },
+      })
+      try {
+        await follow(options, session, signal, found)
+      } finally {
+        await session.close()
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      if (isCode(error, 'ERR_STORE_MODULE')) return options.failed(error)
+      log.warn(`the Mesos masters cannot be found in ZooKeeper: ${(error as Error).message}`)
+      await wait(retryMs, undefined, { signal }).catch(() => {})
+    }
+  }
+}
+
+/** Looks at each change, until the session ends. */
+async function follow(
+  { at, log }: LeaderWatchOptions,
+  session: Session,
+  signal: AbortSignal,
+  found: (url: string) => void,
+): Promise<void> {
+  const life = AbortSignal.any([signal, session.ended])
+  const over = new Promise<void>((resolve) => {
+    if (life.aborted) resolve()
+    life.addEventListener('abort', () => resolve(), { once: true })
+  })
+  let told = ''
+  const tell = (text: string): void => {
+    if (text !== told) log.info(text)
+    told = text
+  }
+  while (!life.aborted) {
+    const changed = Promise.withResolvers<void>()
+    const stop = session.on(at.root, () => changed.resolve())
+    // The node above may not be there yet: then it is waited for.
+    const names = (await session.exists(at.root, true, life)) && (await session.children(at.root, true, life))
+    const leader = leaderOf(names ?? [])
+    const node = leader && (await session.get(`${at.root}/${leader.name}`, false, life))
+    const url = leader && node && urlOf(leader, node.data)
+    if (url !== undefined) found(url)
+    if (url !== undefined) tell(`the Mesos master at ${url} leads`)
+    else if (leader === undefined) tell(`no Mesos master leads at ${describeServers(at)}${at.root}`)
+    else if (node !== undefined && node.data.length > 0)
+      log.warn(`the leading Mesos master does not say where it is: ${at.root}/${leader.name}`)
+    const again = leader !== undefined && url === undefined ? [wait(unwrittenMs)] : []
+    await Promise.race([changed.promise, over, ...again])
+    stop()
+  }
+  signal.throwIfAborted()
+  throw session.ended.reason
+}

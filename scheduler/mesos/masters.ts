@@ -1,0 +1,51 @@
+/**
+ * Masters: which one to subscribe at next. They are listed, and tried in turn; or they are found in ZooKeeper, where they
+ * write who of them leads.
+ * @module
+ */
+import { parseMastersUrl, watchLeader } from '../../infra/masters/index.ts'
+
+export interface Masters {
+  /** `http://host:port`; waits until there is one. Undefined once it is closed. */
+  next(): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+export function listedMasters(urls: readonly string[]): Masters {
+  let next = 0
+  return { next: async () => urls[next++ % urls.length], close: async () => {} }
+}
+
+export interface ElectedOptions {
+  /** `zk://host,host/mesos` */
+  readonly url: string
+  /** Another one leads than `next` answered last. */
+  readonly changed: () => void
+  readonly failed: (error: Error) => void
+  readonly log: { info(text: string): void; warn(text: string): void }
+}
+
+/** @throws {CodedError} ERR_MASTERS_URL */
+export function electedMasters({ url, changed, failed, log }: ElectedOptions): Masters {
+  const known = Promise.withResolvers<void>()
+  let leader: string | undefined
+  const watch = watchLeader({
+    ...{ at: parseMastersUrl(url), failed, log },
+    leads(found) {
+      leader = found
+      known.resolve()
+      changed()
+    },
+  })
+  return {
+    async next() {
+      await known.promise
+      return leader
+    },
+    async close() {
+      leader = undefined
+      known.resolve()
+      await watch.close()
+    },
+  }
+}
