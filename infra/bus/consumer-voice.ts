@@ -47,29 +47,31 @@ export class ConsumerVoice {
 
   /** One message for each producer and epoch. */
   credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number): void {
-    const messages = new Map<string, { producer: string; epoch: number; entries: CreditEntry[] }>()
+    const messages: { producer: string; epoch: number; entries: CreditEntry[] }[] = []
     for (const owned of this.#partitions.values()) {
       const { epoch } = owned
       if (epoch === undefined) continue
       for (const channel of owned.channels.values()) {
         if (!which(channel, owned)) continue
         const { producer } = channel
-        const key = `${producer} ${epoch}`
-        const message = messages.get(key) ?? { producer, epoch, entries: [] }
+        let message = messages.find((one) => one.producer === producer && one.epoch === epoch)
+        if (message === undefined) {
+          message = { producer, epoch, entries: [] }
+          messages.push(message)
+        }
         message.entries.push(this.#entry(owned, channel, flags))
-        messages.set(key, message)
       }
     }
-    for (const { producer, epoch, entries } of messages.values()) this.#publish(producer, epoch, entries)
+    for (const { producer, epoch, entries } of messages) this.#publish(producer, epoch, entries)
   }
 
   /** Of a channel without a position: how it is to be found. */
   #entry({ stream, partition, epoch, since }: InPartition, channel: InChannel, flags: number): CreditEntry {
     const windowBytes = windowFor(this.#options.windowBytes, this.channels)
-    if (channel.expected !== undefined) return { stream, partition, ...creditOf(channel, flags, windowBytes) }
-    const credit = creditOf(channel, creditFlags.fresh, windowBytes)
-    if (since === epoch) return { stream, partition, ...credit }
-    return { stream, partition, ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
+    if (channel.expected !== undefined) return creditOf(stream, partition, channel, flags, windowBytes)
+    const credit = creditOf(stream, partition, channel, creditFlags.fresh, windowBytes)
+    if (since === epoch) return credit
+    return { ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
   }
 
   #publish(producer: string, epoch: number | undefined, entries: readonly CreditEntry[]): void {

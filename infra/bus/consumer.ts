@@ -226,7 +226,8 @@ export class Consumer {
 
   /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
   acknowledge(mark?: Mark): void {
-    for (const [channel, position] of mark ?? this.mark()) release(channel, position)
+    if (mark === undefined) this.#releaseAll()
+    else for (const [channel, position] of mark) release(channel, position)
     this.#voice.credits((channel) => channel.dirty, 0)
   }
 
@@ -268,7 +269,7 @@ export class Consumer {
   async leave(signal?: AbortSignal): Promise<void> {
     if (this.#leaving) return
     this.#leaving = true
-    for (const [channel, position] of this.mark()) release(channel, position)
+    this.#releaseAll()
     this.#queue.drop(() => true)
     const { wire } = this.#options
     try {
@@ -295,6 +296,12 @@ export class Consumer {
     for (const stop of this.#stops) stop()
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
     this.#queue.drop(() => true)
+  }
+
+  /** Lets all that is done be acknowledged. */
+  #releaseAll(): void {
+    for (const { channels } of this.#partitions.values())
+      for (const channel of channels.values()) if (channel.dirty) release(channel, positionOf(channel))
   }
 
   #onFrame(owned: InPartition, bytes: Uint8Array): void {

@@ -108,6 +108,7 @@ function readEntry(reader: ByteReader): CreditEntry {
     })
   }
   const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
+  if ((flags & (creditFlags.tried | creditFlags.aside)) === 0) return entry
   const tried = (flags & creditFlags.tried) === 0 ? {} : { attempts: reader.u16() }
   return { ...entry, ...tried, ...((flags & creditFlags.aside) === 0 ? {} : { aside: reader.u32() }) }
 }

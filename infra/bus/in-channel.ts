@@ -154,21 +154,23 @@ export function oneMore(
 
 /** The credit of this moment: what was released, and what was accepted. */
 export function creditOf(
+  stream: string,
+  partition: number,
   channel: InChannel,
   flags: number,
   windowBytes: number,
-): Omit<CreditEntry, 'stream' | 'partition'> {
+): CreditEntry {
   channel.dirty &&= channel.acknowledged < channel.through || channel.acknowledgedAside !== channel.aside
   channel.told = channel.expected ?? 0
-  const { tried, acknowledgedAside: aside } = channel
+  const { tried, acknowledged: through, told: accepted } = channel
+  const { acknowledgedAside: aside, acknowledgedDropped: dropped } = channel
   const leaving = (flags & creditFlags.leaving) !== 0
-  const tells = leaving && tried !== undefined && tried.sequence === channel.acknowledged
+  const tells = leaving && tried !== undefined && tried.sequence === through
+  if (!leaving && aside === 0) return { stream, partition, flags, through, accepted, windowBytes, dropped }
   return {
+    ...{ stream, partition, through, accepted, dropped },
     flags: flags | (tells ? creditFlags.tried : 0) | (aside > 0 ? creditFlags.aside : 0),
-    through: channel.acknowledged,
-    accepted: channel.told,
     windowBytes: leaving ? 0 : windowBytes,
-    dropped: channel.acknowledgedDropped,
     ...(tells ? { attempts: tried.attempts } : {}),
     ...(aside > 0 ? { aside } : {}),
   }

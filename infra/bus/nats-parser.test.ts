@@ -37,7 +37,7 @@ const sent = fc.oneof(
   fc.constant({ text: "-ERR 'Stale Connection'\r\n", heard: ['error', 'Stale Connection'] as Heard }),
   fc.record({
     subject: fc.array(token, { minLength: 1, maxLength: 3 }).map((tokens) => tokens.join('.')),
-    sid: fc.nat(9999),
+    sid: fc.oneof(fc.nat(2), fc.nat(9999)),
     reply: fc.option(token, { nil: undefined }),
     payload: fc.uint8Array({ maxLength: 200 }),
   }),

@@ -7,6 +7,7 @@
  * Invariants:
  *  A1. Messages are the same however the bytes were cut into pieces.
  *  A2. Nothing of a piece is kept: payloads are copied out once, into memory that `memory` gives and the receiver owns.
+ *      A message's line is read where it lies: of a small frame, making strings of it would be most of the work.
  *  A3. What is no protocol throws; the connection is then of no use.
  * @module
  */
@@ -22,7 +23,10 @@ export interface NatsHandler {
 
 /** A server's control lines are at most so long, but for INFO, which may list a cluster. */
 const lineBytesMax = 1024 * 1024
-const [lf, cr] = [10, 13]
+const [lf, cr, space] = [10, 13, 32]
+/** Bytes of `MSG `, as one word. */
+const messageWord = 0x4d534720
+const subjectsMax = 4096
 
 export class NatsParser {
   readonly #handler: NatsHandler
@@ -31,6 +35,8 @@ export class NatsParser {
   #line = ''
   #sid = 0
   #subject = ''
+  /** The subject that each subscription's last message had: mostly the same again. */
+  readonly #subjects = new Map<number, string>()
   #payload: Uint8Array | undefined
   /** Bytes of the payload that have come; then of its CRLF. */
   #filled = 0
@@ -55,6 +61,10 @@ export class NatsParser {
       if (this.#line.length > lineBytesMax) throw new Error(`a control line of ${this.#line.length} bytes`)
       return end
     }
+    if (this.#line === '' && found - at > 4 && piece.readInt32BE(at) === messageWord) {
+      this.#begin(piece, at + 4, piece[found - 1] === cr ? found - 1 : found)
+      return found + 1
+    }
     const line = this.#line + latin1(piece, at, found)
     this.#line = ''
     this.#control(line.charCodeAt(line.length - 1) === cr ? line.slice(0, -1) : line)
@@ -62,7 +72,7 @@ export class NatsParser {
   }
 
   #control(line: string): void {
-    if (line.startsWith('MSG ')) return this.#begin(line)
+    if (line.startsWith('MSG ')) return this.#begin(Buffer.from(line, 'latin1'), 4, line.length)
     const gap = line.indexOf(' ')
     const word = gap < 0 ? line : line.slice(0, gap)
     switch (word) {
@@ -81,25 +91,34 @@ export class NatsParser {
     }
   }
 
-  /** `MSG <subject> <sid> [reply-to] <bytes>` */
-  #begin(line: string): void {
-    const sidAt = line.indexOf(' ', 4) + 1
-    const sidEnd = line.indexOf(' ', sidAt)
-    const bytes = decimal(line, line.lastIndexOf(' ') + 1, line.length)
-    const sid = decimal(line, sidAt, sidEnd)
-    if (sidAt === 0 || bytes < 0 || sid < 0) throw new Error(`a message '${line.slice(0, 80)}'`)
-    this.#subject = line.slice(4, sidAt - 1)
+  /** `MSG <subject> <sid> [reply-to] <bytes>`, behind its first word. */
+  #begin(piece: Buffer, at: number, end: number): void {
+    const subjectEnd = piece.indexOf(space, at)
+    const sidEnd = piece.indexOf(space, subjectEnd + 1)
+    const sid = subjectEnd < 0 || sidEnd < 0 || sidEnd > end ? -1 : decimal(piece, subjectEnd + 1, sidEnd)
+    const bytes = sid < 0 ? -1 : decimal(piece, piece.lastIndexOf(space, end - 1) + 1, end)
+    if (bytes < 0) throw new Error(`a message 'MSG ${latin1(piece, at, Math.min(end, at + 76))}'`)
+    this.#subject = this.#subjectOf(sid, piece, at, subjectEnd)
     this.#sid = sid
     this.#payload = this.#memory(bytes)
     this.#filled = 0
     this.#trailer = 2
   }
 
+  #subjectOf(sid: number, piece: Buffer, at: number, end: number): string {
+    const last = this.#subjects.get(sid)
+    if (last !== undefined && isSpelled(last, piece, at, end)) return last
+    const subject = latin1(piece, at, end)
+    if (this.#subjects.size >= subjectsMax) this.#subjects.clear()
+    this.#subjects.set(sid, subject)
+    return subject
+  }
+
   #read(piece: Buffer, at: number, end: number): number {
     const payload = this.#payload!
     const part = Math.min(end - at, payload.length - this.#filled)
     if (part > 0) {
-      payload.set(piece.subarray(at, at + part), this.#filled)
+      piece.copy(payload, this.#filled, at, at + part)
       this.#filled += part
     }
     const skipped = Math.min(end - at - part, this.#trailer)
@@ -116,11 +135,17 @@ function latin1(piece: Buffer, from: number, to: number): string {
   return piece.toString('latin1', from, to)
 }
 
+function isSpelled(text: string, piece: Buffer, at: number, end: number): boolean {
+  if (text.length !== end - at) return false
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== piece[at + i]) return false
+  return true
+}
+
 /** A whole number below 2^31 written there, else -1. */
-function decimal(text: string, from: number, to: number): number {
+function decimal(piece: Buffer, from: number, to: number): number {
   let value = from < to ? 0 : -1
   for (let i = from; i < to; i++) {
-    const digit = text.charCodeAt(i) - 48
+    const digit = piece[i]! - 48
     if (digit < 0 || digit > 9) return -1
     value = value * 10 + digit
     if (value > 0x7fffffff) return -1

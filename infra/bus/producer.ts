@@ -23,6 +23,7 @@ import type { Lane, Spill } from './lane.ts'
 import { type LaneBasis, Lanes } from './lanes.ts'
 import { addLedgers } from './ledgers.ts'
 import { OutPartition } from './out-partition.ts'
+import { eachPart, type OutStream, partsOf } from './out-stream.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
@@ -51,14 +52,6 @@ export interface ProducerOptions {
 /** The slot of an instance or an ingest, as it stands in frame headers. */
 export function originOf(namespace: string, name: string, index: number | string): string {
   return createHash('sha256').update(`${namespace}/${name}/${index}`).digest('hex').slice(0, 16)
-}
-
-interface OutStream {
-  descriptor: StreamDescriptor
-  readonly partitions: (OutPartition | undefined)[]
-  /** By consumer, of those that queue. */
-  readonly lanes: Lanes
-  readonly waiters: Set<() => void>
 }
 
 export class Producer {
@@ -184,7 +177,10 @@ export class Producer {
   /** Bytes taken and not sent yet, of all streams. */
   get heldBytes(): number {
     let bytes = 0
-    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) bytes += out.heldBytes
+    for (const stream of this.#streams.values())
+      eachPart(stream, (out) => {
+        bytes += out.heldBytes
+      })
     return bytes
   }
 
@@ -330,7 +326,9 @@ export class Producer {
 
   #buffered(stream: OutStream): number {
     let bytes = 0
-    for (const out of partsOf(stream)) bytes += out.bufferedBytes
+    eachPart(stream, (out) => {
+      bytes += out.bufferedBytes
+    })
     return bytes
   }
 
@@ -400,12 +398,11 @@ export class Producer {
   #onConfirmed(ticket: number): void {
     this.#flushing = false
     if (this.#closed) return
-    for (const stream of this.#streams.values()) {
-      for (const out of partsOf(stream)) {
+    for (const stream of this.#streams.values())
+      eachPart(stream, (out) => {
         out.confirm(ticket)
         if (out.waiting) this.#pump(out)
-      }
-    }
+      })
     this.#confirmInTime()
     this.#wakeWaiters()
   }
@@ -425,6 +422,7 @@ export class Producer {
 
   #onCredit(bytes: Uint8Array): void {
     const credit = attempt(() => decodeCredit(bytes))
+    giveBackMemory(bytes)
     if (credit === undefined) return
     for (const entry of credit.entries) {
       const stream = this.#streams.get(entry.stream)
@@ -478,12 +476,6 @@ export class Producer {
     if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
-}
-
-/** Its partitions, on the main subject and in lanes. */
-function* partsOf({ partitions, lanes }: OutStream): Generator<OutPartition> {
-  for (const out of partitions) if (out !== undefined) yield out
-  yield* lanes.parts()
 }
 
 function attempt<T>(run: () => T): T | undefined {

@@ -155,9 +155,7 @@ export class Instance {
     if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
     this.#begin(frames)
     const regions = this.#regions
-    const size = regions.writeBatch(
-      frames.map(({ stream, ...frame }) => ({ stream: this.#inputs.indexOf(stream), ...frame })),
-    )
+    const size = regions.writeBatch(frames, ({ stream }) => this.#inputs.indexOf(stream))
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)
     return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, ++this.#batches])

@@ -54,8 +54,11 @@ export class Regions {
     return 2 * this.input.byteLength + this.outcome.byteLength + this.control.byteLength
   }
 
-  writeBatch(frames: readonly BatchFrame[]): BatchSize {
-    return writeBatch(this.#inputWords, this.#inputBytes, frames)
+  writeBatch<Frame extends BatchFrame>(
+    frames: readonly Frame[],
+    streamOf: (frame: Frame) => number,
+  ): BatchSize {
+    return writeBatch(this.#inputWords, this.#inputBytes, frames, streamOf)
   }
 
   /** The batch as a string whose offsets are those of the bytes. */

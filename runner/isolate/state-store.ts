@@ -83,13 +83,17 @@ export class StateStore {
   }
 
   /** Makes room for what frames of these sizes may bring, as far as there is enough of it for all. */
-  ahead(frames: Iterable<{ readonly partition: number; readonly bytes: Uint8Array }>): AddedSlab[] {
+  ahead(frames: readonly { readonly partition: number; readonly bytes: Uint8Array }[]): AddedSlab[] {
+    const bytesMax = frames.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const lacks = ({ partition }: { readonly partition: number }): boolean =>
+      this.#arenaOf(partition).room < 2 * bytesMax + roomBytesMin
+    if (!frames.some(lacks)) return []
     const bytesIn = new Map<number, number>()
     for (const { partition, bytes } of frames)
       bytesIn.set(partition, (bytesIn.get(partition) ?? 0) + bytes.length)
     const added: AddedSlab[] = []
     for (const [partition, bytes] of bytesIn) {
-      const lacking = 2 * bytes + roomBytesMin - roomOf(this.#arenaOf(partition))
+      const lacking = 2 * bytes + roomBytesMin - this.#arenaOf(partition).room
       if (lacking > 0) added.push(...this.#add(partition, lacking, this.limitBytes * aheadShare))
     }
     return added
@@ -169,9 +173,16 @@ class PartitionSlabs implements Slabs {
   readonly limitBytes: number
   readonly slabs: SharedArrayBuffer[] = []
   heldBytes = 0
+  #words: Int32Array | undefined
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes
+  }
+
+  /** What it can take, as its isolate has left it. */
+  get room(): number {
+    this.#words ??= this.slabs[0] && new Int32Array(this.slabs[0])
+    return roomOf(this, this.#words)
   }
 
   get count(): number {

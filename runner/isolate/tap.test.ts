@@ -209,6 +209,9 @@ test('a tap holds no more than it may, and none is kept where none is wanted (TP
   const { instance } = await start(fn(''), { tapBytes: 64 * 1024, clock: jumpy() })
   const none = await start(fn(''))
   t.after(() => Promise.all([instance.destroy(), none.instance.destroy()]))
+  await runAll(instance, ['first'], nowMs)
+  const [early] = instance.tapped().chapters
+  const wasEarly = structuredClone(early)
   for (let i = 0; i < 200; i++) {
     await runAll(instance, ['x'.repeat(1 + ((i * 997) % 20_000))], nowMs)
     const bytes = instance
@@ -217,6 +220,7 @@ test('a tap holds no more than it may, and none is kept where none is wanted (TP
       .reduce((sum, entry) => sum + (entry.kind === 'run' ? entry.input.length : 0), 0)
     assert.ok(bytes <= 64 * 1024, `${bytes}`)
   }
+  assert.deepEqual(early, wasEarly, 'what was read stays, though its memory is written again')
   await runAll(none.instance, ['x'], nowMs)
   assert.deepEqual(none.instance.tapped().chapters, [])
 })

@@ -1,7 +1,8 @@
 /**
  * Tap: copies of what an isolate was last given, in bounded memory, so that it can be run again (sdk/replay).
  *
- *   TP1. At most `bytesMax` are held: two chapters, each half of it.
+ *   TP1. At most `bytesMax` are held: two chapters, each half of it, in memory that is used again: copies made afresh would
+ *        grow old while records wait, and have to be collected.
  *   TP2. A chapter is whole: every call since its beginning is in it, in order; what cannot be had ends it.
  *   TP3. A chapter that was filled quickly is followed by a pause: copying costs no more than so much a second.
  * Design: docs/design/0019-tap.md
@@ -50,8 +51,11 @@ interface Chapter {
   readonly beganMs: number
   readonly fromStart: boolean
   readonly boot: BootConfig
-  readonly state: TapState
+  state: TapState
   readonly entries: TapEntry[]
+  /** What its copies lie in, one behind the other. */
+  readonly block: Uint8Array<ArrayBuffer>
+  blockUsed: number
   bytes: number
 }
 
@@ -72,7 +76,7 @@ export class Tap {
     this.#source = source
     this.#boot = options.boot
     this.#chapterBytes = options.bytesMax / 2
-    this.#begin(true, ...this.#image())
+    this.#begin(true)
   }
 
   /** Before a call of the runtime. */
@@ -110,8 +114,10 @@ export class Tap {
       fromStart,
       boot,
       seed: Buffer.from(this.#options.seed).toString('base64'),
-      state,
-      entries: [...entries],
+      state: copyOfState(state),
+      entries: entries.map((entry) =>
+        entry.kind === 'run' ? { ...entry, input: entry.input.slice() } : { ...entry },
+      ),
     }))
   }
 
@@ -120,41 +126,72 @@ export class Tap {
       this.#end()
       const began = this.#chapters.at(-1)?.beganMs ?? Number.NEGATIVE_INFINITY
       if (this.#options.nowMs() - began < chapterMsMin || bytes > this.#chapterBytes) return
-      this.#begin(false, ...this.#image())
+      this.#begin(false)
     }
-    const input = new Uint8Array(this.#source.input.subarray(0, bytes))
+    const chapter = this.#open!
+    if (!hasRoom(chapter, this.#chapterBytes, bytes)) return this.#end()
+    const input = keep(chapter, this.#source.input.subarray(0, bytes))
     this.#add({ kind: 'run', nowMs, batch, frames, input, asText: text !== undefined, lines }, bytes)
   }
 
   #add(entry: TapEntry, bytes: number): void {
     const chapter = this.#open
     if (chapter === undefined) return
-    if (chapter.bytes + bytes + entryBytes > this.#chapterBytes) return this.#end()
+    if (!hasRoom(chapter, this.#chapterBytes, bytes)) return this.#end()
     chapter.bytes += bytes + entryBytes
     chapter.entries.push(entry)
     this.#last = entry
   }
 
-  /** A copy of the state, if there is room for it. @returns It, and its bytes. */
-  #image(): [TapState, number] {
-    const state = this.#source.state()
-    const { heldBytes } = state
-    if (heldBytes === 0) return [{ kind: 'empty' }, 0]
-    if (heldBytes > this.#chapterBytes / 2) return [{ kind: 'tooLarge', bytes: heldBytes }, 0]
-    const copies = state
-      .all()
-      .map(({ partition, slab }) => ({ partition, bytes: new Uint8Array(new Uint8Array(slab)) }))
-    return [{ kind: 'image', slabs: copies }, heldBytes]
+  #begin(fromStart: boolean): void {
+    const beganMs = fromStart ? Number.NEGATIVE_INFINITY : this.#options.nowMs()
+    const dropped = this.#chapters.length > 1 ? this.#chapters.shift() : undefined
+    const chapter: Chapter = {
+      ...{ beganMs, fromStart, boot: this.#boot, state: { kind: 'empty' }, entries: [], bytes: 0 },
+      ...{ block: dropped?.block ?? new Uint8Array(this.#chapterBytes), blockUsed: 0 },
+    }
+    chapter.state = this.#image(chapter)
+    chapter.bytes = chapter.blockUsed
+    this.#open = chapter
+    this.#chapters.push(chapter)
   }
 
-  #begin(fromStart: boolean, state: TapState, bytes: number): void {
-    const beganMs = fromStart ? Number.NEGATIVE_INFINITY : this.#options.nowMs()
-    this.#open = { beganMs, fromStart, boot: this.#boot, state, entries: [], bytes }
-    this.#chapters = [...this.#chapters, this.#open].slice(-2)
+  /** A copy of the state, if there is room for it. */
+  #image(chapter: Chapter): TapState {
+    const state = this.#source.state()
+    const { heldBytes } = state
+    if (heldBytes === 0) return { kind: 'empty' }
+    if (heldBytes > this.#chapterBytes / 2) return { kind: 'tooLarge', bytes: heldBytes }
+    const copyOf = (slab: SharedArrayBuffer): Uint8Array => keep(chapter, new Uint8Array(slab))
+    return {
+      kind: 'image',
+      slabs: state.all().map(({ partition, slab }) => ({ partition, bytes: copyOf(slab) })),
+    }
   }
 
   #end(): void {
     this.#open = undefined
+  }
+}
+
+/** A copy, in the chapter's memory. */
+function keep(chapter: Chapter, bytes: Uint8Array): Uint8Array {
+  const from = chapter.blockUsed
+  chapter.blockUsed += bytes.length
+  chapter.block.set(bytes, from)
+  return chapter.block.subarray(from, chapter.blockUsed)
+}
+
+function hasRoom({ bytes }: Chapter, bytesMax: number, more: number): boolean {
+  return bytes + more + entryBytes <= bytesMax
+}
+
+/** In memory of its own. */
+function copyOfState(state: TapState): TapState {
+  if (state.kind !== 'image') return state
+  return {
+    kind: 'image',
+    slabs: state.slabs.map(({ partition, bytes }) => ({ partition, bytes: bytes.slice() })),
   }
 }
 

@@ -12,8 +12,6 @@ export const inputBytes = frameBytesMax + 4096
 
 /** A frame that `parseFrame` has accepted. */
 export interface BatchFrame {
-  /** The input stream's place in the table of inputs. */
-  readonly stream: number
   readonly bytes: Uint8Array
   /** Records at its start that are not for the function (any more). */
   readonly skip: number
@@ -30,14 +28,22 @@ export interface BatchSize {
   readonly bytes: number
 }
 
-/** Writes as many of the frames as fit. Frames start at multiples of 4. */
-export function writeBatch(words: Int32Array, bytes: Uint8Array, frames: readonly BatchFrame[]): BatchSize {
+/**
+ * Writes as many of the frames as fit. Frames start at multiples of 4.
+ * @param streamOf A frame's input stream: its place in the table of inputs.
+ */
+export function writeBatch<Frame extends BatchFrame>(
+  words: Int32Array,
+  bytes: Uint8Array,
+  frames: readonly Frame[],
+  streamOf: (frame: Frame) => number,
+): BatchSize {
   const count = countFitting(bytes.length, frames)
   let at = count * inputRowWords * 4
   for (let i = 0; i < count; i++) {
     const frame = frames[i]!
     const row = i * inputRowWords
-    words[row] = frame.stream
+    words[row] = streamOf(frame)
     words[row + 1] = at
     words[row + 2] = frame.skip
     words[row + inputRowAside] =

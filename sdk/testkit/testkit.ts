@@ -16,7 +16,7 @@ import { partitionOf } from '../hash.ts'
 import { policyOf, waitAfter } from '../policy.ts'
 import { type Arena, OwnSlabs, openArena } from '../runtime/arena/index.ts'
 import { lineOf } from '../runtime/aside.ts'
-import { inputBytes, writeBatch } from '../runtime/batch.ts'
+import { type BatchFrame, inputBytes, writeBatch } from '../runtime/batch.ts'
 import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
 import { Engine } from '../runtime/engine.ts'
@@ -239,10 +239,10 @@ class Kit implements TestKit {
     } else if (waiting !== undefined) this.#aside.done(waiting, nowMs)
   }
 
-  #run(frames: Parameters<typeof writeBatch>[2]): void {
+  #run(frames: readonly (BatchFrame & { readonly stream: number })[]): void {
     const { words, bytes } = this.#input
     this.#engine.run({
-      frames: writeBatch(words, bytes, frames).frames,
+      frames: writeBatch(words, bytes, frames, ({ stream }) => stream).frames,
       nowMs: this.#seam.nowMs,
       text: undefined,
       lines: this.#policy.keepsOrder ? JSON.stringify(this.#aside.lines) : undefined,

@@ -9,10 +9,12 @@ import { contentWords } from './pages.ts'
 import { rootAt } from './roots.ts'
 import type { Slabs } from './slabs.ts'
 
-/** Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted. */
-export function roomOf(slabs: Slabs): number {
-  if (slabs.count === 0) return 0
-  const words = new Int32Array(slabs.get(0))
+/**
+ * Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted.
+ * @param words Of the first slab, if there is one.
+ */
+export function roomOf(slabs: Slabs, words: Int32Array | undefined): number {
+  if (words === undefined) return 0
   const made = words[head.magic] === magic
   const used = made ? words[rootAt.slabs]! : 1
   const slabWords = slabs.slabBytes >>> 2
