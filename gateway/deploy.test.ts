@@ -265,6 +265,7 @@ test('Deploy onto a full or failing bundle store stores nothing and says so', as
     put: () => Promise.reject(new CodedError('ERR_BUNDLE_STORE', message)),
     list: () => Promise.resolve([]),
     removeUntouched: () => Promise.resolve(false),
+    removeTorn: () => Promise.resolve(0),
   })
   const attempts = [
     [507, 'ERR_STORAGE_FULL', 'Cannot store a bundle: the disk of nats-server is full. Make room'],

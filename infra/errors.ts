@@ -56,6 +56,8 @@ export const infraErrors = {
   ERR_BUNDLE_MISSING: 'platform',
   /** What the bundle store holds is not what was put there. */
   ERR_BUNDLE_CORRUPT: 'platform',
+  /** The bytes of an upload are not those of the hash that it was sent under. */
+  ERR_ASSET_HASH: 'caller',
   /** The bundle store did not answer, or has no room. */
   ERR_BUNDLE_STORE: 'transient',
 

@@ -51,7 +51,7 @@ export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCa
 
 /** True if the store said nothing: it may be back soon. */
 export function isSilence(cause: unknown): boolean {
-  return /timeout|no responders|no answer/i.test((cause as Error).message)
+  return /timeout|no responders|no answer|jetstream is not enabled/i.test((cause as Error).message)
 }
 
 async function within<T>(timeoutMs: number, call: Promise<T>): Promise<T> {

@@ -18,6 +18,8 @@ const log = makeLog({ name: 'gateway', level: 'error', to: { write: () => {} } }
 /** A bundle store in memory, with the revisions and times of the real one. */
 class Shelf implements BundleShelf {
   readonly held = new Map<string, StoredBundle>()
+  /** Of uploads that did not come to their end: when something was added last. */
+  torn: number[] = []
   readonly clock: ManualClock
   #revision = 0
   /** Runs between the look at the bundles and what follows. */
@@ -35,6 +37,12 @@ class Shelf implements BundleShelf {
     const all = [...this.held.values()]
     await this.afterList()
     return all
+  }
+
+  async removeTorn(beforeMs: number): Promise<number> {
+    const before = this.torn.length
+    this.torn = this.torn.filter((addedMs) => addedMs >= beforeMs)
+    return before - this.torn.length
   }
 
   async removeUntouched({ sha256, revision }: StoredBundle): Promise<boolean> {
@@ -128,6 +136,13 @@ test('collect leaves bundles of other namespaces, fresh ones, and functions that
   clock.advance(1)
   assert.deepEqual(await collect(options), { versions: 0, bundles: 1 })
   assert.deepEqual([...shelf.held.keys()].sort(), ['far', 'fresh', 'same'])
+})
+
+test('collect removes what an upload has left an hour after its last byte (L3)', async (t) => {
+  const { shelf, clock, options } = await setUp(t)
+  shelf.torn = [clock.nowMs() - hourMs - 1, clock.nowMs() - hourMs + 1]
+  assert.deepEqual(await collect(options), { versions: 0, bundles: 1 })
+  assert.equal(shelf.torn.length, 1)
 })
 
 test('a deploy of the same code at any moment of a collection keeps its bundle (L2)', async () => {

@@ -1,12 +1,14 @@
 /**
- * Collector: forgets what nobody will run any more: versions that are old, and bundles that no version refers to.
+ * Collector: forgets what nobody will run any more: versions that are old, and bundles and assets that no version refers to.
  *
  *   L1. Of each function the newest 100 versions are kept, and beside them the wanted one and those that instances have.
  *   L2. A bundle is removed only if no version of any namespace refers to it, and it had been left alone for an hour when it
  *       was looked at. A deploy touches its bundle before it makes the version, and takes far less than that hour; a bundle
  *       touched since it was looked at is not removed (infra/bundles, B5). So no version ever loses its bundle, whoever
  *       deploys the same code at the same moment, by whatever gateway.
- *   L3. Done again it does no harm; what could not be removed now is removed the next time.
+ *   L3. What an upload has left that did not come to its end is removed when nothing was added to it for an hour; an upload
+ *       that comes to a halt ends long before.
+ *   L4. Done again it does no harm; what could not be removed now is removed the next time.
  * @module
  */
 import type { StoredBundle } from '../../infra/bundles/index.ts'
@@ -25,6 +27,7 @@ const everyMs = 60 * 60_000
 export interface BundleShelf {
   list(): Promise<readonly StoredBundle[]>
   removeUntouched(found: StoredBundle): Promise<boolean>
+  removeTorn(beforeMs: number): Promise<number>
 }
 
 export interface CollectorOptions {
@@ -94,7 +97,7 @@ async function removeBundles({ store, bundles, clock }: CollectorOptions): Promi
     if (referred.has(bundle.sha256) || nowMs - bundle.touchedMs < leftAloneMs) continue
     if (await bundles.removeUntouched(bundle)) removed += 1
   }
-  return removed
+  return removed + (await bundles.removeTorn(nowMs - leftAloneMs))
 }
 
 async function referredBundles(store: Store): Promise<Set<string>> {

@@ -1,0 +1,172 @@
+/**
+ * Assets: files of hundreds of megabytes in the bundles' object store, under their hash; streamed in and out, never whole in memory.
+ *
+ *  AS1. `fetch` answers memory whose bytes have this very hash, or throws.
+ *  AS2. `put` names the parts only when all are acknowledged and the hash is right; one that failed leaves nothing behind,
+ *       if the store can still be told so.
+ *  AS3. Each step (a part sent, a part read) ends within `timeoutMs`, whatever the store does.
+ *  AS4. What `keep` or `put` has answered for is not removed as unused within the time that it takes to refer to it.
+ * Design: docs/design/0029-assets.md
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import type { NatsConnection } from '../bus/connect.ts'
+import { infraError } from '../errors.ts'
+import { patiently } from '../jetstream.ts'
+import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
+
+export interface Assets {
+  /** How large it is, if it is there; and it stays for an hour (AS4). @throws {CodedError} ERR_BUNDLE_STORE */
+  keep(sha256: string): Promise<number | undefined>
+  /**
+   * Stores what comes. What `bytes` throws ends it.
+   * @returns How many bytes.
+   * @throws {CodedError} ERR_ASSET_HASH, ERR_BUNDLE_STORE
+   */
+  put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number>
+  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
+  fetch(sha256: string): Promise<SharedArrayBuffer>
+}
+
+export async function openAssets(
+  nc: NatsConnection,
+  timeoutMs = 10_000,
+  nowMs: () => number = Date.now,
+): Promise<Assets> {
+  const objects = await Objects.open(nc, nowMs)
+
+  /** AS3. */
+  async function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
+    const again = (): void => objects.forgetStore()
+    const failed = (cause: unknown): Error =>
+      infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${storeTrouble(cause)}`, { cause })
+    return await patiently({ call, timeoutMs, failed, again })
+  }
+
+  function info(sha256: string): Promise<Found | undefined> {
+    return bounded(`look for asset ${sha256}`, () => objects.info(sha256))
+  }
+
+  async function keep(sha256: string): Promise<number | undefined> {
+    for (;;) {
+      const found = await info(sha256)
+      if (found === undefined || !isWhole(found, sha256)) return undefined
+      if (await bounded(`keep asset ${sha256}`, () => objects.touch(found))) return found.size
+    }
+  }
+
+  async function put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+    const nuid = newNuid()
+    let size: number
+    try {
+      size = await addParts(nuid, sha256, bytes)
+    } catch (error) {
+      await forget(nuid)
+      throw error
+    }
+    const named = newObject(sha256, size, nuid)
+    for (;;) {
+      const before = await info(sha256)
+      if (before !== undefined && isWhole(before, sha256)) {
+        // another was faster; or our word was heard, and its answer lost
+        if (before.nuid !== nuid) await forget(nuid)
+        if ((await keep(sha256)) !== undefined) return size
+      } else if (await bounded(`store asset ${sha256}`, () => objects.name(named, before?.revision ?? 0))) {
+        if (before !== undefined) await forget(before.nuid)
+        return size
+      }
+    }
+  }
+
+  /** One after the other: a part that had to be sent again would lie behind its follower. @returns How many bytes there were. */
+  async function addParts(nuid: string, sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+    const hash = createHash('sha256')
+    let size = 0
+    for await (const part of inParts(bytes)) {
+      hash.update(part)
+      await bounded(`store asset ${sha256}`, () => objects.add(nuid, part, `${nuid}-${size}`))
+      size += part.length
+    }
+    const found = hash.digest('hex')
+    if (found === sha256) return size
+    throw infraError(
+      'ERR_ASSET_HASH',
+      `Cannot store asset ${sha256}: the ${size} bytes that came have the hash ${found}. Was it cut off, or changed meanwhile? Send it again`,
+    )
+  }
+
+  async function forget(nuid: string): Promise<void> {
+    await bounded('remove what is left of an asset', () => objects.forget(nuid)).catch(() => {}) // the collector does it
+  }
+
+  async function fetch(sha256: string): Promise<SharedArrayBuffer> {
+    for (;;) {
+      const found = await info(sha256)
+      if (found === undefined) {
+        throw infraError(
+          'ERR_BUNDLE_MISSING',
+          `Cannot get asset ${sha256}: the object store does not hold it. Push it again`,
+        )
+      }
+      const memory = await read(found)
+      if (memory !== undefined) return memory // AS1
+      if ((await info(sha256))?.nuid === found.nuid) {
+        throw infraError(
+          'ERR_BUNDLE_CORRUPT',
+          `Cannot use asset ${sha256}: the object store holds other bytes. Push it again`,
+        )
+      } // else it was replaced or removed while we read
+    }
+  }
+
+  /** @returns Nothing if the bytes are not those of the hash. */
+  async function read({ name, nuid, size }: Found): Promise<SharedArrayBuffer | undefined> {
+    const memory = new SharedArrayBuffer(size)
+    const target = new Uint8Array(memory)
+    const hash = createHash('sha256')
+    let at = 0
+    for (let from = 1; ; ) {
+      const seq = from
+      const part = await bounded(`get asset ${name}`, () => objects.next(nuid, seq))
+      if (part === undefined) break
+      if (at + part.data.length > size) return undefined
+      target.set(part.data, at)
+      hash.update(part.data)
+      at += part.data.length
+      from = part.seq + 1
+    }
+    return at === size && hash.digest('hex') === name ? memory : undefined
+  }
+
+  return { keep, put, fetch }
+}
+
+/** The same bytes in parts of the store's size; a part is valid until the next is asked for. */
+async function* inParts(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const part = Buffer.allocUnsafeSlow(partBytesMax)
+  let filled = 0
+  for await (const chunk of bytes) {
+    for (let at = 0; at < chunk.length; ) {
+      const taken = chunk.subarray(at, at + partBytesMax - filled)
+      part.set(taken, filled)
+      filled += taken.length
+      at += taken.length
+      if (filled < partBytesMax) continue
+      yield part
+      filled = 0
+    }
+  }
+  if (filled > 0) yield part.subarray(0, filled)
+}
+
+/** Whether shared memory still has the bytes of this hash; lets others run between two pieces. */
+export async function hasHash(memory: SharedArrayBuffer, sha256: string): Promise<boolean> {
+  const hash = createHash('sha256')
+  for (let at = 0; at < memory.byteLength; at += piece) {
+    hash.update(new Uint8Array(memory, at, Math.min(piece, memory.byteLength - at)))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return hash.digest('hex') === sha256
+}
+
+const piece = 1024 * 1024
