@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { openBundles } from '../infra/bundles/index.ts'
 import { type FunctionDocument, paths, type VersionDocument } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, Problem } from '../sdk/api.ts'
+import type { DeployAnswer, FunctionDetail, Problem, Scaling } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { namespace, type Platform, sourceOf, startPlatform, token } from './testing/platform.ts'
 
@@ -301,12 +301,79 @@ test('Scale changes how many instances are wanted, and nothing else', async () =
     return platform.call('PUT', `/v1/functions/${name}/instances`, { headers, body: JSON.stringify(body) })
   }
   const answer = await scale('wide', { instances: 5 })
-  assert.deepEqual([answer.status, await answer.json()], [200, { instances: 5 }])
+  assert.deepEqual([answer.status, await answer.json()], [200, { instances: 5, pinned: false }])
   assert.deepEqual(await read(), { ...before, instances: 5 })
   for (const body of [{ instances: -1 }, { instances: 1.5 }, { instances: 1025 }, {}, { instances: 1, x: 1 }])
     assert.equal((await scale('wide', body)).status, 400, JSON.stringify(body))
   assert.equal((await scale('never', { instances: 1 })).status, 404)
   assert.deepEqual(await read(), { ...before, instances: 5 })
+})
+
+/** The bundle that `concord fn deploy` would make of it. */
+function bundleOf(name: string, inputs: readonly string[]): string {
+  const istreams = JSON.stringify(Object.fromEntries(inputs.map((input) => [input, 'groupBy'])))
+  return `export default { metadata: { name: '${name}', istreams: ${istreams} }, processRecord() {} }`
+}
+
+test('A number is a pin where a policy scales: deploys keep it, `auto` gives it back, and bounds hold without one', async () => {
+  const name = 'scaled'
+  const bundle = bundleOf(name, ['words'])
+  const deploy = (scale: object | undefined, more: object = {}) =>
+    deployBundle(bundle, scale === undefined ? more : { scale, ...more })
+  const read = async () =>
+    (await platform.store.get<FunctionDocument>(paths.function(namespace, name)))!.value
+  const put = async (body: unknown) => {
+    const headers = { 'content-type': 'application/json' }
+    const options = { headers, body: JSON.stringify(body) }
+    const answer = await platform.call('PUT', `/v1/functions/${name}/instances`, options)
+    return { status: answer.status, body: (await answer.json()) as Problem & { pinned: boolean } }
+  }
+  assert.equal((await deploy(undefined)).status, 200)
+  const none = await put({ auto: true })
+  assert.deepEqual([none.status, none.body.code], [409, 'ERR_NO_POLICY'])
+  assert.match(none.body.detail, /it has none\. Add 'scale' to its concord\.jsonc/)
+
+  assert.equal((await deploy({ min: 2, max: 6 })).status, 200)
+  assert.equal((await read()).instances, 2, 'no fewer than its least')
+  assert.equal((await put({ instances: 9 })).body.pinned, true)
+  assert.equal((await deploy({ min: 2, max: 5 })).status, 200)
+  assert.deepEqual([(await read()).instances, (await read()).pinned], [9, true])
+  assert.equal((await put({ auto: true })).body.pinned, false)
+  assert.equal((await read()).pinned, undefined)
+  assert.equal((await deploy({ min: 1, max: 4 })).status, 200)
+  assert.equal((await read()).instances, 4, 'no more than its most')
+
+  const answer = await platform.call('GET', `/v1/functions/${name}/scaling`)
+  const scaling = (await answer.json()) as Scaling
+  assert.deepEqual(
+    [scaling.policy?.targets, scaling.pinned, scaling.changes],
+    [{ behindMs: 1000 }, false, []],
+  )
+})
+
+test('Deploy refuses a policy that makes no sense, and says what to write instead', async () => {
+  const refusal = async (scale: object, inputs = ['words'], more: object = {}) => {
+    const { status, body } = await deployBundle(bundleOf('askew', inputs), { scale, ...more })
+    assert.equal(status, 422, JSON.stringify(body))
+    return body.detail
+  }
+  assert.match(await refusal({ min: 5, max: 2 }), /expected a 'min' that is at most 'max'/)
+  assert.match(await refusal({ max: 0 }), /'scale\.max': expected a number of at least 1, found 0/)
+  assert.match(await refusal({ max: 2, targets: {} }), /expected at least one of 'behindMs'/)
+  assert.match(
+    await refusal({ max: 2, targets: { cpu: 2 } }),
+    /'scale\.targets\.cpu': expected a number of at most 1/,
+  )
+  const schedule = [{ cron: '0 25 * * *', forMs: 1000, min: 1 }]
+  assert.match(await refusal({ max: 2, schedule }), /expected a cron expression like '0 8 \* \* 1-5'/)
+  const zone = [{ cron: '0 5 * * *', timeZone: 'Mars/Olympus', forMs: 1000, min: 1 }]
+  assert.match(await refusal({ max: 2, schedule: zone }), /expected a time zone like 'Europe\/Zurich'/)
+  assert.match(await refusal({ max: 2, idle: {} }), /'idle' goes with 'min: 0'/)
+  assert.match(await refusal({ max: 2 }, []), /'scale' follows the load of its inputs, and it has none/)
+  assert.match(
+    await refusal({ min: 0, max: 2, idle: { warm: true } }),
+    /Add 'instancesPerRunner' \(2 or more\) or 'pack'/,
+  )
 })
 
 test('Delete marks a function, and a deploy onto it waits for its end', async () => {

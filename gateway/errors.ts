@@ -61,6 +61,8 @@ export const gatewayErrors = {
   ERR_BACK_PRESSURE_FIXED: 'function',
   /** A function with a broadcast input can have one instance only. */
   ERR_BROADCAST_ONE: 'caller',
+  /** The number of instances is to be left to a policy that the function has not. */
+  ERR_NO_POLICY: 'caller',
   /** groupBy inputs of one function with different numbers of partitions. */
   ERR_PARTITIONS_DIFFER: 'caller',
   /** The deploy would close a cycle of functions whose inputs all block. */

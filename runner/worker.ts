@@ -32,6 +32,7 @@ import { Reactions } from './reactions.ts'
 import { Sampler } from './rehearsal.ts'
 import { Succession } from './succession.ts'
 import { Usage } from './usage.ts'
+import { WorkTime } from './work-time.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** Bytes of frames put into one batch. */
@@ -59,6 +60,7 @@ export class Worker {
   readonly #aside: SetAside
   readonly #apart: Apart
   readonly #usage: Usage
+  readonly #time: WorkTime
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -86,6 +88,7 @@ export class Worker {
       spill: options.spill,
     })
     this.sampler = new Sampler(clock)
+    this.#time = new WorkTime(clock)
     this.succession = new Succession(
       { isolate, assignment },
       {
@@ -236,6 +239,8 @@ export class Worker {
       setAside: this.#aside.size,
       throttledMs: this.#usage.cpu.throttledMs,
       metrics: this.metrics.reports(),
+      work: this.#time.report(),
+      timers: stats.timers,
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
       heapBytes: stats.heapBytes,
@@ -269,6 +274,7 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
+      this.#time.answered(result.records)
       this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
       const failed = locate(batch, result.failures)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
@@ -277,6 +283,7 @@ export class Worker {
       running = undefined
       if (result.pending && result.fatal === undefined) {
         batch = rest
+        this.#time.called()
         running = this.#isolate.resume()
         if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#isolate.askToYield()
       } else {
@@ -310,6 +317,7 @@ export class Worker {
       last,
     }))
     this.sampler.see(input)
+    this.#time.called()
     return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
   }
 
@@ -360,7 +368,9 @@ export class Worker {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
       if (room) this.#planTimer()
+      this.#time.waits(room ? (input ? 'time' : 'input') : 'credit')
       await promise
+      this.#time.went()
       this.#cancelTimer?.()
     }
   }

@@ -16,6 +16,7 @@ import {
   type EpochDocument,
   type FunctionDocument,
   paths,
+  type ScalingDocument,
   type StatusDocument,
   type Store,
 } from '../infra/store/index.ts'
@@ -74,6 +75,22 @@ export class Performer {
         this.#options.failed(error as Error)
       }
     })
+  }
+
+  /** Wants `to` instances of a function, unless something else is wanted by then, or a person has pinned it. */
+  scale(name: string, from: number, to: number): void {
+    this.enqueue(() =>
+      this.#change(name, (document) => {
+        const { instances, pinned, deleted } = document
+        return instances !== from || pinned || deleted ? undefined : { ...document, instances: to }
+      }),
+    )
+  }
+
+  /** Writes down why a function is scaled. */
+  saveScaling(name: string, document: ScalingDocument): void {
+    const { writer, namespace } = this.#options
+    this.enqueue(() => writer.put(paths.scaling(namespace, name), document))
   }
 
   /** Writes what is still to be written. */
@@ -213,6 +230,7 @@ export class Performer {
     for (const version of versions) await this.#removeQuietly(paths.version(namespace, name, version))
     for (const version of await store.list(paths.outcomes(namespace, name)))
       await writer.remove(paths.outcome(namespace, name, Number(version)))
+    await writer.remove(paths.scaling(namespace, name))
     this.#statuses.delete(name)
     await statuses.remove(name)
     if (found !== undefined) await this.#removeQuietly(path, found.version)

@@ -16,6 +16,7 @@ import {
   type FrameworkDocument,
   type Leadership,
   paths,
+  type ScalingDocument,
   type SeatDocument,
   type Store,
   type TaskDocument,
@@ -25,6 +26,7 @@ import type { Engine, LaunchOrder, Resources } from './engine.ts'
 import { parseHeartbeat } from './heartbeats.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
+import { Scaler } from './scaling/index.ts'
 import { StatusWriter } from './status-writer.ts'
 import { WantedReader } from './wanted.ts'
 import { Writer } from './writer.ts'
@@ -55,6 +57,7 @@ export class Scheduler {
   readonly #metrics: SchedulerMetrics
   #engine: Engine | undefined
   #performer: Performer | undefined
+  #scaler: Scaler | undefined
   #state: State
   #frameworkId: string | undefined
   #cancelAlarm: () => void = () => {}
@@ -85,11 +88,16 @@ export class Scheduler {
     const options = { namespace, store, writer, statuses, engine, nc, clock, log, orderOf, failed }
     this.#performer = new Performer(options)
     const restored = await this.#takeOver(writer, statuses)
+    this.#scaler = await this.#makeScaler(writer, this.#performer)
     await this.#takeRest(writer)
     await leadership.seal()
     this.#dispatch(restored)
-    this.#reader.watch((wanted) => this.#dispatch({ kind: 'wanted', wanted }), failed)
+    this.#reader.watch((wanted) => {
+      this.#scaler?.want(wanted)
+      this.#dispatch({ kind: 'wanted', wanted })
+    }, failed)
     this.#listen()
+    this.#scaler.start()
     engine.start({
       event: (event) => {
         if (event.kind === 'connected') this.#keepFrameworkId(writer, event.frameworkId)
@@ -110,6 +118,7 @@ export class Scheduler {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelAlarm()
+    this.#scaler?.close()
     this.#reader.close()
     for (const stop of this.#stops) stop()
     await this.#performer?.close()
@@ -139,11 +148,24 @@ export class Scheduler {
     return { kind: 'restored', tasks: own, seats: ownSeats, statuses, epochs, wanted }
   }
 
+  async #makeScaler(writer: Writer, performer: Performer): Promise<Scaler> {
+    const { clock, log, namespace, leadership } = this.#options
+    const kept = new Map<string, ScalingDocument>()
+    for (const name of await leadership.store.list(paths.scalings(namespace))) {
+      const document = await writer.take<ScalingDocument>(paths.scaling(namespace, name))
+      if (document !== undefined) kept.set(name, document)
+    }
+    const save = (name: string, document: ScalingDocument) => performer.saveScaling(name, document)
+    const scale = (name: string, from: number, to: number) => performer.scale(name, from, to)
+    return new Scaler({ clock, log, save, scale }, kept)
+  }
+
   /** What is not ours to read is taken too: what an earlier leader has written and nobody has taken, the seal takes away. */
   async #takeRest(writer: Writer): Promise<void> {
     await writer.takeRest(paths.scheduler)
     for (const ns of await this.#options.leadership.store.list(paths.namespaces))
-      for (const path of [paths.statuses(ns), paths.allOutcomes(ns)]) await writer.takeRest(path)
+      for (const path of [paths.statuses(ns), paths.allOutcomes(ns), paths.scalings(ns)])
+        await writer.takeRest(path)
   }
 
   #keepFrameworkId(writer: Writer, id: string): void {
@@ -163,7 +185,9 @@ export class Scheduler {
         if (heartbeat === undefined)
           return log.warn({ subject: message.subject }, 'a heartbeat cannot be read')
         const whole = joiner.take(heartbeat)
-        if (whole !== undefined) this.#dispatch({ kind: 'heartbeat', heartbeat: whole })
+        if (whole === undefined) return
+        this.#scaler?.hear(whole)
+        this.#dispatch({ kind: 'heartbeat', heartbeat: whole })
       },
     })
     this.#stops.push(() => subscription.unsubscribe())
@@ -203,6 +227,7 @@ export class Scheduler {
   #fail(error: Error): void {
     if (this.#closed) return
     this.#closed = true
+    this.#scaler?.close()
     this.#options.failed(error)
   }
 }

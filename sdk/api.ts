@@ -9,6 +9,8 @@
  *   GET    /v1/functions/:name                      FunctionDetail
  *   DELETE /v1/functions/:name
  *   GET    /v1/functions/:name/why                  Why
+ *   PUT    /v1/functions/:name/instances            how many instances: ScaleAnswer
+ *   GET    /v1/functions/:name/scaling              Scaling
  *   GET    /v1/functions/:name/versions             { versions: VersionSummary[] }, and …/versions/:version VersionDetail
  *   GET    /v1/functions/:name/diff?from&to         VersionDiff
  *   POST   /v1/functions/:name/rollback             back to an earlier version: DeployAnswer
@@ -33,6 +35,7 @@ import {
   partitionsMax,
   placementSchema,
 } from './manifest.ts'
+import { scaleSettingsSchema } from './scaling/policy.ts'
 
 /** RFC 9457, with our code and what to do. */
 export const problemSchema = z.object({
@@ -48,8 +51,49 @@ export const problemSchema = z.object({
 })
 export type Problem = z.output<typeof problemSchema>
 
-/** What can be wanted of a function beside its manifest. */
-export const scaleSchema = z.strictObject({ instances: instancesSchema })
+/** What can be wanted of a function beside its manifest: so many instances, or as its policy says. */
+export const scaleSchema = z.union([
+  z.strictObject({ instances: instancesSchema }),
+  z.strictObject({ auto: z.literal(true) }),
+])
+
+/** `pinned`: a person has said so, and the function's policy rests until `auto`. */
+export const scaleAnswerSchema = z.object({ instances: z.int(), pinned: z.boolean() })
+export type ScaleAnswer = z.output<typeof scaleAnswerSchema>
+
+/** What was seen of a function's load at a time. */
+export const loadSampleSchema = z.object({
+  atMs: z.number(),
+  instances: z.int(),
+  demand: z.number(),
+  backlog: z.number(),
+  inFlight: z.number(),
+  processed: z.number(),
+  trueRate: z.number().optional(),
+  busy: z.number(),
+  cpu: z.number(),
+  p99Ms: z.number().optional(),
+  metric: z.object({ kind: z.enum(['count', 'observe']), value: z.number() }).optional(),
+  timers: z.number(),
+  predicted: z.number().optional(),
+})
+
+/** Why a function has as many instances as it has. */
+export const scalingSchema = z.object({
+  name: nameSchema,
+  instancesWanted: z.int(),
+  instancesRunning: z.int(),
+  /** Absent: it has none, and has as many instances as was said. */
+  policy: scaleSettingsSchema.optional(),
+  pinned: z.boolean(),
+  /** The latest changes by the policy, oldest first. */
+  changes: z.array(z.object({ atMs: z.number(), from: z.int(), to: z.int(), because: z.string() })),
+  /** What the scheduler has seen last, written every ten seconds; absent before the first look. */
+  latest: z
+    .object({ atMs: z.number(), instances: z.int(), because: z.string(), load: loadSampleSchema })
+    .optional(),
+})
+export type Scaling = z.output<typeof scalingSchema>
 
 export const streamConfigSchema = z.strictObject({
   partitions: z.int().min(1).max(partitionsMax).default(partitionsDefault),

@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { constraintForms, parseConstraint } from './constraint.ts'
 import { retryWaitMaxMs, retryWaitMs } from './policy.ts'
+import { instancesMax, scaleSettingsSchema } from './scaling/policy.ts'
 
 /** Names of functions and streams: they are part of NATS subjects, store paths and URLs. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
@@ -77,7 +78,7 @@ export const runnerMemMibMin = 64
 export const restartsSchema = z.int().min(0).max(1000000).default(10)
 
 /** Wanted instances of a function. */
-export const instancesSchema = z.int().min(0).max(1024)
+export const instancesSchema = z.int().min(0).max(instancesMax)
 
 /** How state is kept outside the runner; false: it ends with its instance. */
 export const checkpointSchema = z.union([
@@ -122,6 +123,8 @@ export const manifestSchema = z.strictObject({
   ostreams: z.array(nameSchema).max(64).default([]),
   onError: errorPolicySchema.default('fail'),
   instances: instancesSchema.default(1),
+  /** How many it is to have by its load; `instances` is then where it begins. */
+  scale: scaleSettingsSchema.optional(),
   /** How many instances one runner is made for. Absent: one, or 8 with `pack`. */
   instancesPerRunner: z.int().min(1).max(instancesPerRunnerMax).optional(),
   /** Functions of one pack share runners, and each other's memory and end. */

@@ -43,16 +43,19 @@ interface Sum {
 export class MetricSums {
   readonly #sums = new Map<string, Sum>()
 
-  /** Adds to a count, or takes a value in. A name of another kind before starts anew: new code may mean another thing. */
-  add(name: string, kind: MetricKind, value: number): void {
+  /**
+   * Adds to a count, or takes a value in, so often. A name of another kind before starts anew: new code may mean another
+   * thing.
+   */
+  add(name: string, kind: MetricKind, value: number, times = 1): void {
     const sum = this.#sumOf(name, kind)
-    sum.count++
-    sum.sum += value
+    sum.count += times
+    sum.sum += value * times
     if (kind === 'count') return
     if (value < sum.min) sum.min = value
     if (value > sum.max) sum.max = value
     const bucket = bucketOf(value)
-    sum.buckets[bucket] = sum.buckets[bucket]! + 1
+    sum.buckets[bucket] = sum.buckets[bucket]! + times
   }
 
   /** Adds what another has summed. */

@@ -25,7 +25,7 @@ import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
-import { makeManifest } from './manifest.ts'
+import { makeManifest, mostOf } from './manifest.ts'
 import { checkBroadcast, checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 import { documentOf, versionBefore } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
@@ -117,8 +117,9 @@ export class Deployer {
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
-    if (!same || live.document.instances !== manifest.instances)
-      await this.#want(name, version, manifest.instances, !same && said.drain === true)
+    const instances = instancesOf(manifest, live)
+    if (!same || live.document.instances !== instances)
+      await this.#want(name, version, instances, !same && said.drain === true)
     await catalog.refresh()
     return { name, version, bundleSha256, bundleBytes: probed.bundle.length, changed: !same }
   }
@@ -128,7 +129,7 @@ export class Deployer {
     const { functions, streams } = this.#options.catalog.current
     const partitionsOf = (stream: string) => streams.get(stream)?.document.partitions ?? partitionsDefault
     const staying = [...functions.values()].filter(({ document }: LiveFunction) => !document.deleted)
-    checkBroadcast(manifest, manifest.instances)
+    checkBroadcast(manifest, mostOf(manifest))
     checkPartitions(manifest, partitionsOf)
     checkQueues(manifest, functions.get(manifest.name)?.version.manifest)
     checkCycles(
@@ -225,6 +226,14 @@ function deleting(name: string): Error {
     'ERR_FUNCTION_DELETING',
     `Cannot deploy '${name}': the function of that name is being deleted. Try again when \`concord fn ls\` does not show it any more.`,
   )
+}
+
+/** Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. */
+function instancesOf({ scale, instances }: Manifest, live: LiveFunction | undefined): number {
+  if (scale === undefined) return instances
+  if (live?.document.pinned === true) return live.document.instances
+  const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
+  return Math.min(scale.max, Math.max(scale.min, begun))
 }
 
 function keepsAgain(before: Manifest, now: Manifest): boolean {

@@ -62,6 +62,7 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
   refuseContradictions(code, manifest)
   refuseQueueless(manifest)
   refuseTooSmall(manifest)
+  refuseScale(manifest)
   if (Object.keys(manifest.istreams).length > 0 && !callbacks.includes('processRecord')) {
     throw refuse(
       'ERR_METADATA_INVALID',
@@ -120,6 +121,29 @@ function refuseTooSmall(manifest: Manifest): void {
     'ERR_MANIFEST_INVALID',
     `Cannot deploy '${name}': resources.memMib is ${resources.memMib}, and a runner alone takes ${runnerMemMibMin}. Ask for more, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
   )
+}
+
+/** The most instances that it can come to have. */
+export function mostOf({ instances, scale }: Manifest): number {
+  if (scale === undefined) return instances
+  return Math.max(instances, scale.max, ...scale.schedule.map(({ max = 0 }) => max))
+}
+
+function refuseScale(manifest: Manifest): void {
+  const { name, scale, istreams } = manifest
+  if (scale === undefined) return
+  if (Object.keys(istreams).length === 0) {
+    throw refuse(
+      'ERR_MANIFEST_INVALID',
+      `Cannot deploy '${name}': 'scale' follows the load of its inputs, and it has none. Leave 'scale' out, and say 'instances'.`,
+    )
+  }
+  if (scale.idle?.warm === true && instancesPerRunnerOf(manifest) === undefined) {
+    throw refuse(
+      'ERR_MANIFEST_INVALID',
+      `Cannot deploy '${name}': 'scale.idle.warm' keeps a runner for instances to come back to, and each of its instances has one of its own. Add 'instancesPerRunner' (2 or more) or 'pack', or leave 'warm' out.`,
+    )
+  }
 }
 
 /** What a queue may hold means nothing where there is none, and ages on disk only. */

@@ -23,17 +23,33 @@ export async function deleteFunction(store: Store, ns: string, name: string): Pr
   })
 }
 
-/** Wants so many instances: partitions move between those that stay or come, and from those that go. */
+/**
+ * Wants so many instances: partitions move between those that stay or come, and from those that go. Where a policy scales
+ * the function, that stands until a person gives it back.
+ */
 export async function scaleFunction(
   store: Store,
   ns: string,
   name: string,
   instances: number,
+  hasPolicy: boolean,
 ): Promise<void> {
   await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
     if (before === undefined || before.deleted === true) throw unknownFunction(name)
-    return { ...before, instances }
+    return { ...before, instances, ...(hasPolicy && { pinned: true }) }
   })
+}
+
+/** Gives the number of instances back to the function's policy. @returns How many are wanted so far. */
+export async function unpinFunction(store: Store, ns: string, name: string): Promise<number> {
+  let instances = 0
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
+    if (before === undefined || before.deleted === true) throw unknownFunction(name)
+    const { pinned: _, ...rest } = before
+    instances = rest.instances
+    return rest
+  })
+  return instances
 }
 
 /** Asks the scheduler to end one instance, drained. */

@@ -1,18 +1,21 @@
 /** Functions and instances: list, inspect, delete, kill, logs. */
 import { createRoute, z } from '@hono/zod-openapi'
+import { paths, type ScalingDocument } from '../../infra/store/index.ts'
 import {
   functionDetailSchema,
   functionSummarySchema,
   logLineSchema,
+  scaleAnswerSchema,
   scaleSchema,
+  scalingSchema,
   topologySchema,
   whySchema,
 } from '../../sdk/api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
 import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
-import { checkBroadcast } from '../deploy/topology-checks.ts'
-import { deleteFunction, killInstance, scaleFunction, unknownFunction } from '../deploy/wishes.ts'
+import { scaleAsWished, scalingView } from '../deploy/scale.ts'
+import { deleteFunction, killInstance, unknownFunction } from '../deploy/wishes.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
 import { readDocument } from '../http/document.ts'
 import {
@@ -68,13 +71,23 @@ const remove = createRoute({
 const scale = createRoute({
   method: 'put',
   path: '/v1/functions/{name}/instances',
-  summary: 'Set how many instances a function should have; partitions are handed over, nothing is restarted',
+  summary:
+    'Set how many instances a function should have, or leave it to its policy; partitions are handed over',
   security,
   request: {
     params: nameParam,
     body: { content: { 'application/json': { schema: bodySchema(scaleSchema) } } },
   },
-  responses: { 200: jsonAnswer(scaleSchema, 'what is wanted now'), default: problemAnswer },
+  responses: { 200: jsonAnswer(scaleAnswerSchema, 'what is wanted now'), default: problemAnswer },
+})
+
+const scaling = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}/scaling',
+  summary: 'Tell why a function has as many instances as it has: its policy, the latest changes, the load',
+  security,
+  request: { params: nameParam },
+  responses: { 200: jsonAnswer(scalingSchema, 'policy, changes, load'), default: problemAnswer },
 })
 
 const kill = createRoute({
@@ -146,13 +159,17 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     return c.body(null, 204)
   })
   app.openapi(scale, async (c) => {
-    const { instances } = await readDocument(c, 'how many instances are wanted', scaleSchema)
+    const wish = await readDocument(c, 'how many instances are wanted', scaleSchema)
+    const answer = await scaleAsWished(store, namespace, catalog.current, c.req.valid('param').name, wish)
+    await catalog.refresh()
+    return c.json(answer, 200)
+  })
+  app.openapi(scaling, async (c) => {
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
-    if (live !== undefined) checkBroadcast(live.version.manifest, instances)
-    await scaleFunction(store, namespace, name, instances)
-    await catalog.refresh()
-    return c.json({ instances }, 200)
+    if (live === undefined) throw unknownFunction(name)
+    const kept = await store.get<ScalingDocument>(paths.scaling(namespace, name))
+    return c.json(scalingView(live, heartbeats, kept?.value), 200)
   })
   app.openapi(kill, async (c) => {
     const { restart } = c.req.valid('query')

@@ -8,7 +8,7 @@
  */
 import type { BackPressure, Grouping } from '../../sdk/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
-import type { MetricReport } from '../../sdk/user-metrics.ts'
+import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
 
 /** A consumer of a stream, as its producers must know it. */
 export interface ConsumerDescriptor {
@@ -197,6 +197,17 @@ export interface SwapReport {
   readonly reason?: string
 }
 
+/** What an instance has spent its time on since its start: what is neither idle nor blocked is work. */
+export interface WorkReport {
+  readonly elapsedMs: number
+  /** Without input. */
+  readonly idleMs: number
+  /** For want of credit for its outputs. */
+  readonly blockedMs: number
+  /** Calls into the isolate, in milliseconds, each counted for every record done in it; absent before the first. */
+  readonly calls?: Observed
+}
+
 export interface InstanceReport {
   readonly id: string
   readonly function: string
@@ -219,6 +230,10 @@ export interface InstanceReport {
   readonly throttledMs?: number
   /** Records that wait to be tried again. */
   readonly setAside?: number
+  /** Absent where it never ran. */
+  readonly work?: WorkReport
+  /** Timers that are set. */
+  readonly timers?: number
   readonly stateEntries: number
   readonly stateBytes: number
   readonly heapBytes: number

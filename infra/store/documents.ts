@@ -3,6 +3,7 @@
  * @module
  */
 import type { Manifest } from '../../sdk/manifest.ts'
+import type { LearnedShape, LoadSample } from '../../sdk/scaling/index.ts'
 import type { Awaited, OutputLedger, SlotFence } from '../control/messages.ts'
 
 /** Version of this layout. A build that finds a higher one refuses to start. */
@@ -23,13 +24,15 @@ export const paths = {
   allOutcomes: (ns: string) => `/ns/${ns}/outcomes`,
   outcomes: (ns: string, fn: string) => `/ns/${ns}/outcomes/${fn}`,
   outcome: (ns: string, fn: string, version: number) => `/ns/${ns}/outcomes/${fn}/${version}`,
+  scalings: (ns: string) => `/ns/${ns}/scaling`,
+  scaling: (ns: string, fn: string) => `/ns/${ns}/scaling/${fn}`,
   commands: (ns: string) => `/ns/${ns}/commands`,
   command: (ns: string, id: string) => `/ns/${ns}/commands/${id}`,
   statuses: (ns: string) => `/ns/${ns}/status`,
   status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
   statusPages: (ns: string, fn: string) => `/ns/${ns}/status/${fn}/pages`,
   statusPage: (ns: string, fn: string, page: number) => `/ns/${ns}/status/${fn}/pages/${page}`,
-  /** All under it, the statuses and the outcomes are written by the leading scheduler, who takes them over whole before it seals its epoch. */
+  /** All under it, the statuses, the outcomes and the scalings are written by the leading scheduler, who takes them over whole before it seals its epoch. */
   scheduler: '/scheduler',
   framework: '/scheduler/framework',
   tasks: '/scheduler/tasks',
@@ -64,6 +67,8 @@ export interface FunctionDocument {
   /** Wanted instances. */
   readonly instances: number
   readonly createdAtMs: number
+  /** A person has said how many: no policy changes it. */
+  readonly pinned?: true
   /** Set by delete: the scheduler stops the instances and then removes the function's nodes. */
   readonly deleted?: true
   /** The wanted version is to come by ending instances in order and launching others, not in place. */
@@ -99,6 +104,33 @@ export interface OutcomeDocument {
   readonly from?: number
   /** Why it has failed. */
   readonly reason?: string
+}
+
+/** Written by the scheduler: why a function with a policy has as many instances as it has (docs/design/0025-autoscaling.md). */
+export interface ScalingDocument {
+  readonly schema: 1
+  /** Of the function: one that was removed and deployed anew is not its old self. */
+  readonly createdAtMs: number
+  /** The latest changes, oldest first. */
+  readonly changes: readonly ScaleChange[]
+  /** What was seen last, written every some seconds at most. */
+  readonly latest?: ScaleLook
+  /** What the load is known to do over the day and the week. */
+  readonly shape?: LearnedShape
+}
+
+export interface ScaleChange {
+  readonly atMs: number
+  readonly from: number
+  readonly to: number
+  readonly because: string
+}
+
+export interface ScaleLook {
+  readonly atMs: number
+  readonly instances: number
+  readonly because: string
+  readonly load: LoadSample
 }
 
 /** Written by gateways, removed by the scheduler when done. */

@@ -21,6 +21,7 @@ import { z } from 'zod'
 import { CodedError } from '../errors.ts'
 import { type Wrong, wrongOf, wrongText } from '../expected.ts'
 import { limitsSchema, manifestSchema, resourcesSchema } from '../manifest.ts'
+import { scaleKeys } from '../scaling/policy.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import type { CliErrorCode } from './errors.ts'
 import { nearest } from './nearest.ts'
@@ -32,6 +33,7 @@ const descriptions: Readonly<Record<string, string>> = {
   ostreams: 'Output streams; they must be those of the metadata.',
   onError: 'What happens to a record whose callback threw.',
   instances: 'How many instances run.',
+  scale: 'How many instances are to run by the load: bounds, targets, pace.',
   instancesPerRunner:
     'How many instances one runner is made for, which then share its end. Default: 1, or 8 with a pack.',
   pack: 'Functions that name the same pack share runners, and the end of their runner.',
@@ -106,8 +108,9 @@ function issueText(issue: Issue, wrong: Wrong): string {
   return `unknown key '${key}'${at === '' ? '' : ` in '${at}'`}${guess === undefined ? '' : `; did you mean '${guess}'?`}`
 }
 
-function knownKeys(at: string): string[] {
+function knownKeys(at: string): readonly string[] {
   if (at === 'resources') return Object.keys(resourcesSchema.shape)
+  if (at.split('.')[0] === 'scale') return scaleKeys
   if (at === 'limits') return Object.keys(limitsSchema.shape)
   if (at !== '') return ['grouping', 'backPressure', 'retry', 'then']
   return [...Object.keys(projectSchema.shape), ...classicKeys]

@@ -41,8 +41,8 @@ interface Leaf {
 
 function leavesOf(command: CliCommand, words: readonly string[]): Leaf[] {
   const children = command.commands as readonly CliCommand[]
-  if (children.length === 0) return [{ words, command }]
-  return children.flatMap((child) => leavesOf(child, [...words, child.name()]))
+  const own = children.length === 0 || command.registeredArguments.length > 0 ? [{ words, command }] : []
+  return [...own, ...children.flatMap((child) => leavesOf(child, [...words, child.name()]))]
 }
 
 function commandText({ words, command }: Leaf): string {

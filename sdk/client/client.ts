@@ -17,6 +17,8 @@ import type {
   LogLine,
   RecordOutput,
   RedriveAnswer,
+  ScaleAnswer,
+  Scaling,
   StreamSummary,
   Topology,
   VersionDiff,
@@ -189,16 +191,25 @@ export class ConcordClient {
   }
 
   /** Sets how many instances a function should have; partitions are handed over, nothing is restarted. */
-  async scale(name: string, instances: number): Promise<void> {
+  scale(name: string, instances: number): Promise<ScaleAnswer> {
+    return this.#scale(name, { instances })
+  }
+
+  /** Leaves how many to the function's policy again. */
+  autoscale(name: string): Promise<ScaleAnswer> {
+    return this.#scale(name, { auto: true })
+  }
+
+  /** Why a function has as many instances as it has. */
+  scaling(name: string): Promise<Scaling> {
+    const what = `Cannot ask how function '${name}' is scaled`
+    return this.#json({ what, path: `${functionPath(name)}/scaling` })
+  }
+
+  #scale(name: string, wish: object): Promise<ScaleAnswer> {
     const what = `Cannot scale function '${name}'`
     const path = `${functionPath(name)}/instances`
-    await this.#json({
-      what,
-      method: 'PUT',
-      path,
-      body: JSON.stringify({ instances }),
-      type: 'application/json',
-    })
+    return this.#json({ what, method: 'PUT', path, body: JSON.stringify(wish), type: 'application/json' })
   }
 
   /** Yields log lines, oldest first. */

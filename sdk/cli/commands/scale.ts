@@ -1,5 +1,5 @@
 /**
- * concord fn scale NAME N: more or fewer instances of what runs; nothing is restarted.
+ * concord fn scale NAME N | --auto | --why: more or fewer instances of what runs, by hand or by its policy, and the reasons.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,9 +9,12 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
+import { scalingText } from '../scaling-text.ts'
 import { print, printJson } from '../terminal.ts'
 
 interface ScaleOptions extends ServerOptions {
+  readonly auto?: true
+  readonly why?: true
   readonly wait: boolean
   readonly timeout: number
 }
@@ -21,25 +24,48 @@ const pollMs = 100
 export function addScale(fn: CliCommand): void {
   fn.command('scale')
     .description(
-      'Set how many instances a function has. Partitions are handed over; nothing is restarted or lost.',
+      'Set how many instances a function has, leave it to its policy, or say why it has so many. Partitions are handed over; nothing is restarted or lost.',
     )
     .argument('<name>', 'the function')
-    .argument('<n>', 'how many instances', wholeNumber(0))
+    .argument('[n]', 'how many instances; of a function with a policy, until --auto', wholeNumber(0))
+    .option('--auto', "leave it to the function's policy ('scale' of its concord.jsonc) again")
+    .option('--why', 'say why it has as many as it has: policy, latest changes, load')
     .option('--no-wait', 'return when it is wanted, before it is so')
     .option('--timeout <s>', 'how long to wait until it is so', positiveNumber, 60)
     .printsData()
     .talksToServer()
-    .example('concord fn scale score 4')
+    .example('concord fn scale score 4', 'concord fn scale score --auto', 'concord fn scale score --why')
     .action(scale)
 }
 
-async function scale(name: string, instances: number, options: ScaleOptions): Promise<void> {
-  const { wait, timeout, json } = options
+async function scale(name: string, instances: number | undefined, options: ScaleOptions): Promise<void> {
+  const { auto = false, why = false, json } = options
+  if ([instances !== undefined, auto, why].filter(Boolean).length !== 1) {
+    const text = `Say one of: how many instances ('concord fn scale ${name} 4'), '--auto', or '--why'`
+    throw new CodedError<CliErrorCode>('ERR_USAGE', text)
+  }
   const client = connect(options)
-  await client.scale(name, instances)
+  if (instances !== undefined) return await scaleTo(client, name, instances, options)
+  if (why) {
+    const scaling = await client.scaling(name)
+    return await (json ? printJson(scaling) : print(scalingText(scaling, Date.now())))
+  }
+  const answer = await client.autoscale(name)
+  const text = `${name} is scaled by its policy; it has ${count(answer.instances)} so far.`
+  await (json ? printJson({ name, ...answer }) : print(text))
+}
+
+async function scaleTo(
+  client: ConcordClient,
+  name: string,
+  instances: number,
+  { wait, timeout, json }: ScaleOptions,
+): Promise<void> {
+  const { pinned } = await client.scale(name, instances)
   if (wait) await untilScaled(client, name, instances, timeout * 1000)
   const state = wait ? 'has' : 'will have'
-  await (json ? printJson({ name, instances }) : print(`${name} ${state} ${count(instances)}.`))
+  const pin = pinned ? ` Its policy rests until 'concord fn scale ${name} --auto'.` : ''
+  await (json ? printJson({ name, instances, pinned }) : print(`${name} ${state} ${count(instances)}.${pin}`))
 }
 
 async function untilScaled(

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import { LoadMeter } from './load-meter.ts'
+
+interface Doing {
+  readonly function: string
+  readonly recordsIn: number
+  readonly received?: number
+  readonly busy?: number
+  readonly blocked?: number
+  readonly outputs?: readonly OutputLedger[]
+}
+
+/** A minute after its start, or one and so many seconds. */
+function reportOf(doing: Doing, atS: number): InstanceReport {
+  const { function: name, recordsIn, received = recordsIn, busy = 0, blocked = 0, outputs = [] } = doing
+  const elapsedMs = atS * 1000
+  const input = {
+    stream: 's',
+    received,
+    processed: recordsIn,
+    dropped: {},
+    repeats: 0,
+    gaps: 0,
+    stateLost: 0,
+    refused: {},
+  }
+  return {
+    ...{
+      id: `${name}-0`,
+      function: name,
+      index: 0,
+      epoch: 1,
+      version: 1,
+      state: 'running',
+      recordsIn,
+      recordsOut: 0,
+    },
+    ...{
+      errors: 0,
+      timersFired: 0,
+      batches: 0,
+      stateEntries: 0,
+      stateBytes: 0,
+      heapBytes: 0,
+      cpuSeconds: atS * 0.25,
+    },
+    work: { elapsedMs, idleMs: elapsedMs * (1 - busy - blocked), blockedMs: elapsedMs * blocked },
+    ...{ outputs, inputs: [input] },
+  }
+}
+
+function row(stream: string, consumer: string, sent: number, acked: number): OutputLedger {
+  return { stream, consumer, sent, acked, dropped: {}, unaccounted: 0 }
+}
+
+function beatOf(id: string, atS: number, more: Partial<Heartbeat>): Heartbeat {
+  return {
+    ...{
+      schema: 1,
+      kind: 'runner',
+      id,
+      incarnation: 'i',
+      generation: 1,
+      sentAtMs: atS * 1000,
+      state: 'running',
+    },
+    ...{ pid: 1, rssBytes: 0, cpuSeconds: 0, instances: [] },
+    ...more,
+  }
+}
+
+/** Two heartbeats of each process, a second apart. */
+function hear(meter: LoadMeter, of: (times: number) => readonly Heartbeat[]): void {
+  for (const times of [1, 2]) for (const beat of of(times)) meter.hear(beat, times * 1000)
+}
+
+test('LoadMeter tells demand, backlog and true rate of a function that a gateway sends to', () => {
+  const meter = new LoadMeter()
+  hear(meter, (times) => [
+    beatOf('g', times, { kind: 'gateway', outputs: [row('s', 'slow', 3000 * times, 400 * times)] }),
+    beatOf('t', times, {
+      instances: [reportOf({ function: 'slow', recordsIn: 400 * times, busy: 0.8 }, times)],
+    }),
+  ])
+  const load = meter.measure(new Map([['slow', undefined]]), 2000).get('slow')!
+  assert.equal(load.demand, 3000)
+  assert.equal(load.backlog, 5200)
+  assert.equal(load.processed, 400)
+  assert.equal(Math.round(load.trueRate!), 500)
+  assert.equal(load.cpu, 0.25)
+})
+
+test('LoadMeter gives what waits before a blocked function to the slow one behind it, not to the quick one (LM1)', () => {
+  const meter = new LoadMeter()
+  const front = (times: number): Doing => ({
+    ...{ function: 'front', recordsIn: 100 * times, received: 150 * times, busy: 0.05, blocked: 0.9 },
+    outputs: [
+      row('mid', 'slow', 200 * times, 200 * times - 90),
+      row('mid', 'quick', 200 * times, 200 * times),
+    ],
+  })
+  hear(meter, (times) => [
+    beatOf('g', times, { kind: 'gateway', outputs: [row('s', 'front', 1000 * times, 100 * times)] }),
+    beatOf('t1', times, { instances: [reportOf(front(times), times)] }),
+    beatOf('t2', times, {
+      instances: [reportOf({ function: 'slow', recordsIn: 200 * times, busy: 1 }, times)],
+    }),
+    beatOf('t3', times, {
+      instances: [reportOf({ function: 'quick', recordsIn: 200 * times, busy: 0.1 }, times)],
+    }),
+  ])
+  const loads = meter.measure(new Map(['quick', 'slow', 'front'].map((name) => [name, undefined])), 2000)
+  assert.equal(loads.get('front')!.backlog, 0)
+  assert.equal(loads.get('front')!.demand, 100)
+  assert.equal(loads.get('slow')!.backlog, 90 + 1800 * 2, 'two records of one that waits in front')
+  assert.equal(loads.get('slow')!.demand, 200 + 900 * 2)
+  assert.equal(loads.get('quick')!.backlog, 0)
+  assert.equal(loads.get('quick')!.demand, 200)
+})
+
+test('LoadMeter counts no backlog before an instance that waits beside a slow reader of the same stream', () => {
+  const meter = new LoadMeter()
+  const outputs = (times: number) => [
+    row('s', 'slow', 5000 * times, 100),
+    row('s', 'idle', 5000 * times, 100),
+  ]
+  hear(meter, (times) => [
+    beatOf('g', times, { kind: 'gateway', outputs: outputs(times) }),
+    beatOf('t1', times, {
+      instances: [reportOf({ function: 'slow', recordsIn: 50 * times, busy: 1 }, times)],
+    }),
+    beatOf('t2', times, {
+      instances: [reportOf({ function: 'idle', recordsIn: 50 * times, busy: 0.01 }, times)],
+    }),
+  ])
+  const loads = meter.measure(new Map(['slow', 'idle'].map((name) => [name, undefined])), 2000)
+  assert.equal(loads.get('slow')!.backlog, 9900)
+  assert.equal(loads.get('idle')!.backlog, 0)
+  assert.equal(loads.get('idle')!.inFlight, 9900)
+})
+
+test('LoadMeter forgets who is silent or has stopped, and begins anew with another incarnation', () => {
+  const meter = new LoadMeter()
+  const functions = new Map([['f', undefined]])
+  const sends = (id: string, atS: number, more: Partial<Heartbeat> = {}) =>
+    meter.hear(beatOf(id, atS, { kind: 'gateway', outputs: [row('s', 'f', 100, 0)], ...more }), atS * 1000)
+  sends('a', 1)
+  sends('b', 1)
+  assert.equal(meter.measure(functions, 2000).get('f')!.inFlight, 200)
+  sends('b', 2, { state: 'stopped' })
+  assert.equal(meter.measure(functions, 2000).get('f')!.inFlight, 100)
+  sends('a', 3, { incarnation: 'again', outputs: [row('s', 'f', 7, 0)] })
+  assert.equal(meter.measure(functions, 3000).get('f')!.demand, 0, 'no rate by one heartbeat')
+  assert.equal(meter.measure(functions, 30_000).get('f')!.inFlight, 0)
+})

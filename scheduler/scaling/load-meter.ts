@@ -1,0 +1,180 @@
+/**
+ * LoadMeter: what each function has to do, made from the heartbeats of all processes: those that run it, and those that send to it.
+ *
+ *  LM1. A record that waits is counted once: before the function that it waits for, or, if that one is held back by those
+ *       behind it, before the slowest of them.
+ * Design: docs/design/0025-autoscaling.md
+ * @module
+ */
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { LoadSample } from '../../sdk/scaling/index.ts'
+import { bounds } from '../../sdk/user-metrics.ts'
+import { type InstanceRates, type OutputRates, Series } from './series.ts'
+
+/** A process that was silent for so long is not counted any more. */
+const silentMs = 10_000
+/** Of its time: who is blocked for longer has its backlog because of others. */
+const blockedShare = 0.2
+/** Of its time: what waits before an instance that works less than this does not wait for it. */
+const busyShare = 0.5
+/** Work of less time says nothing of what could be done. */
+const workSecondsMin = 0.02
+/**
+ * What an instance has been seen to do it can do, and this much less with each second: under little load a record takes longer
+ * than among many, and a machine that is busy with others makes all of them slow for a while.
+ */
+const forgottenASecond = 0.02
+
+/** What is asked of the meter: the functions there are, and the metric that counts for each. */
+export type Metered = ReadonlyMap<string, string | undefined>
+
+interface Load {
+  readonly instances: readonly InstanceRates[]
+  /** Of those that send to it. */
+  readonly sources: readonly OutputRates[]
+  demand: number
+  backlog: number
+}
+
+export class LoadMeter {
+  readonly #series = new Map<string, Series>()
+  readonly #trueRates = new Map<string, { readonly rate: number; readonly atMs: number }>()
+
+  hear(beat: Heartbeat, nowMs: number): void {
+    if (beat.state === 'stopped') return void this.#series.delete(beat.id)
+    const series = this.#series.get(beat.id) ?? new Series()
+    this.#series.set(beat.id, series)
+    series.hear(beat, nowMs)
+  }
+
+  /** A sample of each function. */
+  measure(functions: Metered, nowMs: number): Map<string, LoadSample> {
+    for (const [id, { heardAtMs }] of this.#series) if (nowMs - heardAtMs > silentMs) this.#series.delete(id)
+    for (const name of this.#trueRates.keys()) if (!functions.has(name)) this.#trueRates.delete(name)
+    const all = [...this.#series.values()]
+    const instances = Map.groupBy(
+      all.flatMap((series) => [...series.instances((name) => functions.get(name))]),
+      ({ report }) => report.function,
+    )
+    const sources = Map.groupBy(
+      all.flatMap((series) => [...series.outputs()]),
+      ({ consumer }) => consumer,
+    )
+    const loads = new Map<string, Load>()
+    for (const name of functions.keys())
+      loads.set(name, loadOf(instances.get(name) ?? [], sources.get(name) ?? []))
+    passOn(loads)
+    return new Map([...loads].map(([name, load]) => [name, this.#sample(name, load, nowMs)]))
+  }
+
+  #sample(name: string, load: Load, nowMs: number): LoadSample {
+    const { instances, demand, backlog } = load
+    const sum = (of: (each: InstanceRates) => number): number =>
+      instances.reduce((all, each) => all + of(each), 0)
+    const workSeconds = sum(({ busy, seconds }) => busy * seconds)
+    const records = sum(({ recordsIn, seconds }) => recordsIn * seconds)
+    const trueRate = this.#trueRate(name, workSeconds >= workSecondsMin ? records / workSeconds : 0, nowMs)
+    const p99Ms = p99Of(instances)
+    const [counted, summed] = [sum((each) => each.counted), sum((each) => each.summed)]
+    return {
+      atMs: nowMs,
+      instances: instances.length,
+      demand,
+      backlog: waitsForIt(instances) ? backlog : 0,
+      inFlight: backlogOf(load),
+      processed: sum(({ recordsIn }) => recordsIn),
+      ...(trueRate > 0 && { trueRate }),
+      busy: sum(({ busy }) => busy),
+      cpu: sum(({ cpu }) => cpu),
+      ...(p99Ms !== undefined && { p99Ms }),
+      ...(counted > 0
+        ? { metric: { kind: 'observe', value: summed / counted } }
+        : summed > 0 && { metric: { kind: 'count', value: summed } }),
+      timers: sum(({ report }) => report.timers ?? 0),
+    }
+  }
+
+  /** Of what was seen just now and what is known of before, the better. */
+  #trueRate(name: string, seen: number, nowMs: number): number {
+    const known = this.#trueRates.get(name)
+    const elapsedS = known === undefined ? 0 : (nowMs - known.atMs) / 1000
+    const rate = Math.max(seen, (known?.rate ?? 0) * (1 - forgottenASecond) ** elapsedS)
+    if (seen > 0) this.#trueRates.set(name, { rate, atMs: nowMs })
+    return rate
+  }
+}
+
+function loadOf(instances: readonly InstanceRates[], sources: readonly OutputRates[]): Load {
+  const sent = sources.reduce((sum, each) => sum + each.sent, 0)
+  const received = instances.reduce((sum, each) => sum + each.received, 0)
+  const load = { instances, sources, demand: Math.max(sent, received), backlog: 0 }
+  load.backlog = backlogOf(load)
+  return load
+}
+
+/** By the accounts of the producers that are heard, or of the owners. */
+function backlogOf({ instances, sources }: Pick<Load, 'instances' | 'sources'>): number {
+  const inFlight = sources.reduce((sum, each) => sum + each.inFlight, 0)
+  const queued = instances.reduce((sum, each) => sum + each.queued, 0)
+  return Math.max(inFlight, queued)
+}
+
+/** A function whose instances wait for others has none of what lies before it. */
+function waitsForIt(instances: readonly InstanceRates[]): boolean {
+  const seen = instances.filter(({ seconds }) => seconds > 0.5)
+  return seen.length === 0 || seen.some(({ busy }) => busy >= busyShare)
+}
+
+/** LM1: those that are blocked hand on what waits for them, from the front to the end of each chain. */
+function passOn(loads: ReadonlyMap<string, Load>): void {
+  const done = new Set<string>()
+  const settle = (name: string): void => {
+    if (done.has(name)) return
+    done.add(name)
+    const load = loads.get(name)!
+    for (const { function: from } of load.sources) if (from !== undefined && loads.has(from)) settle(from)
+    if (!isBlocked(load)) return
+    const slow = slowestBehind(name, loads)
+    const processed = load.instances.reduce((sum, each) => sum + each.recordsIn, 0)
+    if (slow !== undefined) {
+      const made = processed > 0 ? slow.sent / processed : 1
+      slow.load.backlog += load.backlog * made
+      slow.load.demand += Math.max(0, load.demand - processed) * made
+    }
+    load.demand = Math.min(load.demand, processed)
+    load.backlog = 0
+  }
+  for (const name of loads.keys()) settle(name)
+}
+
+function isBlocked({ instances }: Load): boolean {
+  const seconds = instances.reduce((sum, each) => sum + each.seconds, 0)
+  const blocked = instances.reduce((sum, each) => sum + each.blocked * each.seconds, 0)
+  return seconds > 0 && blocked / seconds > blockedShare
+}
+
+/** Of those that it sends to, the one before which most lies that it has sent. */
+function slowestBehind(name: string, loads: ReadonlyMap<string, Load>) {
+  let slowest: { readonly load: Load; readonly inFlight: number; readonly sent: number } | undefined
+  for (const load of loads.values()) {
+    const mine = load.sources.filter((source) => source.function === name)
+    const inFlight = mine.reduce((sum, each) => sum + each.inFlight, 0)
+    const sent = mine.reduce((sum, each) => sum + each.sent, 0)
+    if (mine.length > 0 && inFlight > (slowest?.inFlight ?? 0)) slowest = { load, inFlight, sent }
+  }
+  return slowest
+}
+
+function p99Of(instances: readonly InstanceRates[]): number | undefined {
+  const counts = new Map<number, number>()
+  for (const { calls } of instances)
+    for (const [bucket, records] of calls) counts.set(bucket, (counts.get(bucket) ?? 0) + records)
+  const total = [...counts.values()].reduce((sum, records) => sum + records, 0)
+  if (total <= 0) return undefined
+  let left = total * 0.01
+  for (const bucket of [...counts.keys()].sort((a, b) => b - a)) {
+    left -= counts.get(bucket)!
+    if (left < 0) return bounds[bucket] ?? bounds.at(-1)!
+  }
+  return bounds[0]
+}

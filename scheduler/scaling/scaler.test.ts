@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../infra/clock.ts'
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Log } from '../../infra/log.ts'
+import type { FunctionDocument, ScalingDocument } from '../../infra/store/index.ts'
+import { manifestSchema } from '../../sdk/manifest.ts'
+import type { ScalePolicyInput } from '../../sdk/scaling/index.ts'
+import type { Wanted } from '../core/index.ts'
+import { Scaler } from './scaler.ts'
+
+const log = { info: () => undefined } as unknown as Log
+
+/** A scaler with one function, whose wishes come true at once. */
+class Rig {
+  readonly clock = new ManualClock(1_000_000)
+  readonly saved: ScalingDocument[] = []
+  readonly scaled: (readonly [from: number, to: number])[] = []
+  document: FunctionDocument
+  readonly #policy: ScalePolicyInput
+  #scaler: Scaler
+  #sent = 0
+  #done = 0
+
+  constructor(policy: ScalePolicyInput, document: Partial<FunctionDocument> = {}) {
+    this.#policy = policy
+    this.document = { schema: 1, version: 1, instances: 1, createdAtMs: 1, ...document }
+    this.#scaler = this.#make(new Map())
+  }
+
+  /** Another leader takes over. */
+  failOver(): void {
+    this.#scaler.close()
+    const last = this.saved.at(-1)
+    this.#scaler = this.#make(new Map(last && [['f', last]]))
+  }
+
+  /** So many records come in each of these seconds; an instance does 500. */
+  pass(seconds: number, perSecond: number): void {
+    for (let second = 0; second < seconds; second++) {
+      this.#sent += perSecond
+      this.#done = Math.min(this.#sent, this.#done + 500 * this.document.instances)
+      this.#beat()
+      this.clock.advance(1000)
+    }
+  }
+
+  /** A record comes, and its gateway says so at once. */
+  one(): void {
+    this.#sent += 1
+    this.#beat()
+  }
+
+  #make(kept: ReadonlyMap<string, ScalingDocument>): Scaler {
+    const scaler = new Scaler(
+      {
+        ...{ clock: this.clock, log },
+        save: (_name, document) => void this.saved.push(document),
+        scale: (_name, from, to) => {
+          this.scaled.push([from, to])
+          this.document = { ...this.document, instances: to }
+          scaler.want(this.#wanted())
+        },
+      },
+      kept,
+    )
+    scaler.want(this.#wanted())
+    scaler.start()
+    return scaler
+  }
+
+  #wanted(): Wanted {
+    const manifest = manifestSchema.parse({
+      name: 'f',
+      istreams: { s: { grouping: 'groupBy' } },
+      scale: this.#policy,
+    })
+    const version = {
+      schema: 1,
+      version: 1,
+      bundleSha256: '',
+      bundleBytes: 0,
+      manifest,
+      deployedAtMs: 0,
+    } as const
+    const fn = { document: this.document, versions: new Map([[1, version]]) }
+    return { functions: new Map([['f', fn]]), streams: new Map(), followers: new Map(), commands: new Map() }
+  }
+
+  #beat(): void {
+    const outputs = [
+      { stream: 's', consumer: 'f', sent: this.#sent, acked: this.#done, dropped: {}, unaccounted: 0 },
+    ]
+    const base = {
+      schema: 1,
+      incarnation: 'i',
+      generation: 1,
+      state: 'running',
+      pid: 1,
+      rssBytes: 0,
+      cpuSeconds: 0,
+    } as const
+    const sentAtMs = this.clock.nowMs()
+    const gateway: Heartbeat = { ...base, kind: 'gateway', id: 'g', sentAtMs, instances: [], outputs }
+    this.#scaler.hear(gateway)
+    const elapsedMs = sentAtMs - 900_000
+    const instances = Array.from({ length: this.document.instances }, (_, index) => ({
+      ...{
+        id: `f-${index}`,
+        function: 'f',
+        index,
+        epoch: 1,
+        version: 1,
+        state: 'running' as const,
+        recordsIn: 0,
+      },
+      ...{
+        recordsOut: 0,
+        errors: 0,
+        timersFired: 0,
+        batches: 0,
+        stateEntries: 0,
+        stateBytes: 0,
+        heapBytes: 0,
+      },
+      ...{ cpuSeconds: 0, outputs: [], inputs: [] },
+      // All that was done, as if each had done its part, and been busy for 2 ms with each record.
+      ...(index === 0 && { recordsIn: this.#done }),
+      work: { elapsedMs, idleMs: index === 0 ? elapsedMs - this.#done * 2 : elapsedMs, blockedMs: 0 },
+    }))
+    this.#scaler.hear({ ...base, kind: 'runner', id: 't', sentAtMs, instances })
+  }
+}
+
+test('Scaler follows a load up and down, and writes down why', () => {
+  const rig = new Rig({ max: 16, up: { step: 16 }, down: { afterMs: 20_000, coolDownMs: 0, step: 16 } })
+  rig.pass(10, 100)
+  assert.deepEqual(rig.scaled, [])
+  rig.pass(15, 2000)
+  const reached = rig.document.instances
+  assert.ok(reached >= 5 && reached <= 16, `${reached}`)
+  assert.match(rig.saved.at(-1)!.changes[0]!.because, /records\/s come, .* wait .* needed/)
+  rig.pass(60, 100)
+  assert.equal(rig.document.instances, 1)
+  assert.ok(rig.scaled.length <= 5, JSON.stringify(rig.scaled))
+})
+
+test('Scaler leaves a pin alone, and says what the policy would do', () => {
+  const rig = new Rig({ max: 16 }, { pinned: true })
+  rig.pass(20, 5000)
+  assert.deepEqual(rig.scaled, [])
+  assert.match(rig.saved.at(-1)!.latest!.because, /^a person wants 1; by the policy: .* needed/)
+})
+
+test('Scaler goes to zero when nothing comes, and is back at the heartbeat that tells of the first record (SC3)', () => {
+  const rig = new Rig({ min: 0, max: 4, idle: { afterMs: 5000 } })
+  rig.pass(5, 10)
+  rig.pass(10, 0)
+  assert.equal(rig.document.instances, 0)
+  rig.one()
+  assert.equal(rig.document.instances, 1, 'before time has moved')
+  assert.equal(rig.saved.at(-1)!.changes.at(-1)!.because, 'records wait, and nobody is there')
+})
+
+test('A new leader goes on with the number and the reasons of the last one, and takes nothing away before it has seen enough', () => {
+  const rig = new Rig({ max: 16, up: { step: 16 }, down: { afterMs: 20_000, coolDownMs: 0, step: 16 } })
+  rig.pass(10, 2000)
+  const reached = rig.document.instances
+  assert.ok(reached > 1)
+  rig.failOver()
+  rig.pass(15, 100)
+  assert.equal(rig.document.instances, reached)
+  rig.pass(15, 100)
+  assert.equal(rig.document.instances, 1)
+  assert.equal(rig.saved.at(-1)!.changes[0]!.from, 1, 'what the last leader has changed is among them')
+})

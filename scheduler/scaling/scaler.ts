@@ -1,0 +1,209 @@
+/**
+ * Scaler: the leader's part that looks at the load of each function with a policy, once a second, and wants more instances of
+ * it, or fewer.
+ *
+ *  SC1. What is wanted is in the function's document, by compare-and-set: a pin, a deletion, a kill or a deploy in between wins.
+ *  SC2. A change is written down with its reason before it is made.
+ *  SC3. From zero a function comes back at the heartbeat that tells of its first record.
+ * Design: docs/design/0025-autoscaling.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Log } from '../../infra/log.ts'
+import type { ScaleLook, ScalingDocument } from '../../infra/store/index.ts'
+import { partitionsDefault } from '../../sdk/manifest.ts'
+import { decide, Forecast, type LoadSample, type ScalePolicy, windowMs } from '../../sdk/scaling/index.ts'
+import type { Wanted, WantedFunction } from '../core/index.ts'
+import { LoadMeter } from './load-meter.ts'
+
+const lookEveryMs = 1_000
+/** What was seen last is written no more often. */
+const tellEveryMs = 10_000
+const changesKept = 50
+
+export interface ScalerOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Writes what is known of a function's scaling. */
+  readonly save: (name: string, document: ScalingDocument) => void
+  /** Wants `to` instances where `from` are wanted. */
+  readonly scale: (name: string, from: number, to: number) => void
+}
+
+/** What is known of one function with a policy. */
+interface Subject {
+  readonly createdAtMs: number
+  window: LoadSample[]
+  changes: ScalingDocument['changes']
+  latest: ScaleLook | undefined
+  toldAtMs: number
+  forecast: Forecast | undefined
+  /** What was asked for, until it is seen. */
+  asked: { readonly from: number; readonly to: number; readonly atMs: number } | undefined
+}
+
+export class Scaler {
+  readonly #options: ScalerOptions
+  readonly #meter = new LoadMeter()
+  readonly #subjects = new Map<string, Subject>()
+  #kept: ReadonlyMap<string, ScalingDocument>
+  #wanted: Wanted | undefined
+  #cancel: () => void = () => {}
+
+  /** @param kept What an earlier leader has left. */
+  constructor(options: ScalerOptions, kept: ReadonlyMap<string, ScalingDocument>) {
+    this.#options = options
+    this.#kept = kept
+  }
+
+  want(wanted: Wanted): void {
+    this.#wanted = wanted
+  }
+
+  hear(beat: Heartbeat): void {
+    this.#meter.hear(beat, this.#options.clock.nowMs())
+    if (beat.kind !== 'runner' || beat.instances.length > 0) this.#wake(beat)
+  }
+
+  start(): void {
+    this.#cancel = this.#options.clock.after(lookEveryMs, () => {
+      this.look()
+      this.start()
+    })
+  }
+
+  close(): void {
+    this.#cancel()
+  }
+
+  /** Looks at all of them. */
+  look(): void {
+    const ruled = this.#ruled()
+    for (const name of this.#subjects.keys()) if (!ruled.has(name)) this.#subjects.delete(name)
+    if (ruled.size === 0) return
+    const samples = this.#measure()
+    for (const [name, fn] of ruled) this.#lookAt(name, fn, samples.get(name)!)
+  }
+
+  /** SC3. */
+  #wake(beat: Heartbeat): void {
+    const rows = [...(beat.outputs ?? []), ...beat.instances.flatMap(({ outputs }) => outputs)]
+    const waiting = new Set(
+      rows.filter((row) => row.sent - row.acked > row.unaccounted).map((row) => row.consumer),
+    )
+    if (waiting.size === 0) return
+    const asleep = [...this.#ruled()].filter(([name, fn]) => fn.document.instances === 0 && waiting.has(name))
+    if (asleep.length === 0) return
+    const samples = this.#measure()
+    for (const [name, fn] of asleep) this.#lookAt(name, fn, samples.get(name)!)
+  }
+
+  /** The functions that have a policy, and are left to it. */
+  #ruled(): Map<string, WantedFunction> {
+    const ruled = new Map<string, WantedFunction>()
+    for (const [name, fn] of this.#wanted?.functions ?? [])
+      if (fn.document.deleted !== true && policyOf(fn) !== undefined) ruled.set(name, fn)
+    return ruled
+  }
+
+  #measure(): Map<string, LoadSample> {
+    const metered = [...(this.#wanted?.functions ?? [])].map(
+      ([name, fn]) => [name, policyOf(fn)?.targets.metric?.name] as const,
+    )
+    return this.#meter.measure(new Map(metered), this.#options.clock.nowMs())
+  }
+
+  #lookAt(name: string, fn: WantedFunction, seen: LoadSample): void {
+    const policy = policyOf(fn)!
+    const subject = this.#subjectOf(name, fn, policy)
+    const sample = foreseen(subject, policy, seen)
+    const nowMs = sample.atMs
+    const { instances } = fn.document
+    subject.window = [...subject.window.filter(({ atMs }) => nowMs - atMs <= windowMs(policy)), sample]
+    if (isUnderWay(subject, instances, nowMs)) return
+    subject.asked = undefined
+    const partitions = this.#partitionsOf(fn)
+    const decision = decide({
+      ...{ policy, window: subject.window, instances, nowMs },
+      changedAtMs: subject.changes.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY,
+      ...(partitions !== undefined && { partitions }),
+    })
+    const isPinned = fn.document.pinned === true
+    const to = isPinned ? instances : decision.instances
+    const because = isPinned
+      ? `a person wants ${instances}; by the policy: ${decision.because}`
+      : decision.because
+    subject.latest = { atMs: nowMs, instances: to, because, load: sample }
+    if (to === instances) return this.#tell(name, subject, nowMs)
+    subject.changes = [...subject.changes, { atMs: nowMs, from: instances, to, because }].slice(-changesKept)
+    subject.asked = { from: instances, to, atMs: nowMs }
+    this.#options.log.info({ function: name, from: instances, to }, `scales: ${because}`)
+    this.#save(name, subject, nowMs)
+    this.#options.scale(name, instances, to)
+  }
+
+  #subjectOf(name: string, fn: WantedFunction, { predict }: ScalePolicy): Subject {
+    const { createdAtMs } = fn.document
+    const found = this.#subjects.get(name)
+    if (found?.createdAtMs === createdAtMs) {
+      if (predict === undefined) found.forecast = undefined
+      else if (found.forecast?.dayMs !== predict.dayMs) found.forecast = new Forecast(predict.dayMs)
+      return found
+    }
+    const kept = this.#kept.get(name)
+    const left = kept?.createdAtMs === createdAtMs ? kept : undefined
+    const subject: Subject = {
+      createdAtMs,
+      window: [],
+      changes: left?.changes ?? [],
+      latest: undefined,
+      toldAtMs: Number.NEGATIVE_INFINITY,
+      forecast: predict && new Forecast(predict.dayMs, left?.shape),
+      asked: undefined,
+    }
+    this.#subjects.set(name, subject)
+    return subject
+  }
+
+  /** Instances beyond them own nothing. */
+  #partitionsOf(fn: WantedFunction): number | undefined {
+    const inputs = Object.keys(fn.versions.get(fn.document.version)?.manifest.istreams ?? {})
+    const counts = inputs.map((name) => this.#wanted?.streams.get(name)?.partitions ?? partitionsDefault)
+    return counts.length === 0 ? undefined : Math.max(...counts)
+  }
+
+  #tell(name: string, subject: Subject, nowMs: number): void {
+    if (nowMs - subject.toldAtMs >= tellEveryMs) this.#save(name, subject, nowMs)
+  }
+
+  #save(name: string, subject: Subject, nowMs: number): void {
+    const { createdAtMs, changes, latest, forecast } = subject
+    subject.toldAtMs = nowMs
+    const shape = forecast?.learned
+    this.#options.save(name, {
+      schema: 1,
+      createdAtMs,
+      changes,
+      ...(latest && { latest }),
+      ...(shape && { shape }),
+    })
+  }
+}
+
+function policyOf({ document, versions }: WantedFunction): ScalePolicy | undefined {
+  return versions.get(document.version)?.manifest.scale
+}
+
+/** With what is to be expected by then, where that is asked for. */
+function foreseen({ forecast }: Subject, { predict }: ScalePolicy, sample: LoadSample): LoadSample {
+  if (forecast === undefined || predict === undefined) return sample
+  forecast.see(sample.atMs, sample.demand)
+  const predicted = forecast.until(sample.atMs, predict.aheadMs)
+  return predicted === undefined ? sample : { ...sample, predicted }
+}
+
+/** What was asked for was not seen yet; a while later it has met something else, and is decided anew. */
+function isUnderWay({ asked }: Subject, instances: number, nowMs: number): boolean {
+  return asked !== undefined && instances === asked.from && nowMs - asked.atMs < 5 * lookEveryMs
+}

@@ -1,0 +1,151 @@
+/**
+ * Series: the heartbeats of one process over the last seconds, and what has changed between the first and the last of them.
+ *
+ *  SR1. What began in between counts from its own beginning.
+ * @module
+ */
+import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { Observed } from '../../sdk/user-metrics.ts'
+
+/** Over how long rates are taken. */
+const overMs = 3_000
+/** Heartbeats nearer to each other replace each other. */
+const apartMs = 500
+
+/** What an instance did, a second. */
+export interface InstanceRates {
+  readonly report: InstanceReport
+  readonly recordsIn: number
+  readonly received: number
+  /** Received and not processed. */
+  readonly queued: number
+  /** Shares of time. */
+  readonly busy: number
+  readonly blocked: number
+  readonly cpu: number
+  /** Over how long this was seen. */
+  readonly seconds: number
+  /** Calls in that time. */
+  readonly calls: readonly (readonly [bucket: number, records: number])[]
+  /** Of the metric asked for: what its count has grown by, and its sum. */
+  readonly counted: number
+  readonly summed: number
+}
+
+export interface OutputRates {
+  readonly stream: string
+  readonly consumer: string
+  /** Of an instance's outputs. */
+  readonly function?: string
+  readonly sent: number
+  readonly inFlight: number
+}
+
+export class Series {
+  #beats: Heartbeat[] = []
+  heardAtMs = 0
+
+  hear(beat: Heartbeat, nowMs: number): void {
+    this.heardAtMs = nowMs
+    if (this.#beats[0]?.incarnation !== beat.incarnation) this.#beats = []
+    const before = this.#beats.at(-2)
+    if (before !== undefined && this.#beats.at(-1)!.sentAtMs - before.sentAtMs < apartMs) this.#beats.pop()
+    this.#beats.push(beat)
+    while (this.#beats.length > 2 && beat.sentAtMs - this.#beats[1]!.sentAtMs >= overMs) this.#beats.shift()
+  }
+
+  get last(): Heartbeat | undefined {
+    return this.#beats.at(-1)
+  }
+
+  /** Instances at work. @param metricOf The name of the metric that is asked for of a function. */
+  *instances(metricOf: (name: string) => string | undefined): Generator<InstanceRates> {
+    const first = this.#beats[0]
+    for (const report of this.last?.instances ?? []) {
+      if (report.state !== 'running' && report.state !== 'draining') continue
+      const before = first?.instances.find(({ id, work }) => id === report.id && isBefore(work, report.work))
+      yield ratesOf(report, before, metricOf(report.function))
+    }
+  }
+
+  /** What it sends, to each of those that read it. */
+  *outputs(): Generator<OutputRates> {
+    const [first, last] = [this.#beats[0], this.last]
+    if (first === undefined || last === undefined) return
+    const seconds = (last.sentAtMs - first.sentAtMs) / 1000
+    const rates = (row: OutputLedger, before: OutputLedger | undefined, from?: string): OutputRates => ({
+      ...{ stream: row.stream, consumer: row.consumer },
+      ...(from !== undefined && { function: from }),
+      sent: seconds <= 0 ? 0 : Math.max(0, row.sent - (before?.sent ?? 0)) / seconds,
+      inFlight: Math.max(0, row.sent - row.acked - row.unaccounted),
+    })
+    for (const row of last.outputs ?? []) yield rates(row, sameRow(first.outputs, row))
+    for (const report of last.instances) {
+      const before = first.instances.find(({ id, work }) => id === report.id && isBefore(work, report.work))
+      for (const row of report.outputs) yield rates(row, sameRow(before?.outputs, row), report.function)
+    }
+  }
+}
+
+function isBefore(before: InstanceReport['work'], now: InstanceReport['work']): boolean {
+  return (before?.elapsedMs ?? 0) <= (now?.elapsedMs ?? 0)
+}
+
+function sameRow(rows: readonly OutputLedger[] | undefined, row: OutputLedger): OutputLedger | undefined {
+  return rows?.find(({ stream, consumer }) => stream === row.stream && consumer === row.consumer)
+}
+
+function ratesOf(
+  report: InstanceReport,
+  before: InstanceReport | undefined,
+  metric: string | undefined,
+): InstanceRates {
+  const [work, workBefore] = [report.work, before?.work]
+  const since = (of: (work: NonNullable<InstanceReport['work']>) => number): number =>
+    work === undefined ? 0 : of(work) - (workBefore === undefined ? 0 : of(workBefore))
+  const elapsedMs = since((each) => each.elapsedMs)
+  const seconds = elapsedMs / 1000
+  const share = (ms: number): number => (elapsedMs <= 0 ? 0 : Math.min(1, Math.max(0, ms / elapsedMs)))
+  const grown = (now: number, then: number): number => (seconds <= 0 ? 0 : Math.max(0, now - then) / seconds)
+  const idle = share(since((each) => each.idleMs))
+  const blocked = share(since((each) => each.blockedMs))
+  const [now, then] = [metricOf(report, metric), metricOf(before, metric)]
+  return {
+    report,
+    recordsIn: grown(report.recordsIn, before?.recordsIn ?? 0),
+    received: grown(receivedOf(report), receivedOf(before)),
+    queued: Math.max(0, receivedOf(report) - doneOf(report)),
+    busy: elapsedMs <= 0 ? 0 : Math.max(0, 1 - idle - blocked),
+    blocked,
+    cpu: grown(report.cpuSeconds, before?.cpuSeconds ?? 0),
+    seconds,
+    calls: callsSince(work?.calls, workBefore?.calls),
+    counted: grown(now.count, then.count),
+    summed: grown(now.sum, then.sum),
+  }
+}
+
+function receivedOf(report: InstanceReport | undefined): number {
+  return (report?.inputs ?? []).reduce((sum, { received }) => sum + received, 0)
+}
+
+function doneOf({ inputs = [] }: InstanceReport): number {
+  return inputs.reduce(
+    (sum, { processed, dropped }) =>
+      sum + processed + Object.values(dropped).reduce((all, records) => all + records, 0),
+    0,
+  )
+}
+
+function metricOf(report: InstanceReport | undefined, name: string | undefined) {
+  const found = name === undefined ? undefined : report?.metrics?.find((metric) => metric.name === name)
+  if (found === undefined) return { count: 0, sum: 0 }
+  return { count: found.kind === 'observe' ? found.count : 0, sum: found.sum }
+}
+
+function callsSince(now: Observed | undefined, then: Observed | undefined): InstanceRates['calls'] {
+  const before = new Map(then?.buckets)
+  return (now?.buckets ?? []).map(
+    ([bucket, records]) => [bucket, records - (before.get(bucket) ?? 0)] as const,
+  )
+}

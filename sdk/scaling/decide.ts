@@ -1,0 +1,255 @@
+/**
+ * Decide: how many instances a function is to have, and why.
+ *
+ *  A1. A pure function of its arguments: the same window, the same decision.
+ *  A2. The answer is within the bounds of the time, and within one step of what is wanted now where no bound demands more.
+ *  A3. A larger load never leads to fewer instances.
+ * Design: docs/design/0025-autoscaling.md
+ * @module
+ */
+import { type Bounds, boundsAt, type Pace, type ScalePolicy } from './policy.ts'
+
+/** What was seen of a function at one time. */
+export interface LoadSample {
+  readonly atMs: number
+  /** At work. */
+  readonly instances: number
+  /** Records a second that come, or would come if nobody behind it held them back. */
+  readonly demand: number
+  /** Records that wait for it, wherever. */
+  readonly backlog: number
+  /** Records sent, or held to be sent, that nobody has done with yet; more than the backlog where it is not the slow one. */
+  readonly inFlight: number
+  /** Records a second that were processed. */
+  readonly processed: number
+  /** Records a second that one instance could do; absent: not known yet. */
+  readonly trueRate?: number
+  /** Instances that were kept busy, as a sum of shares of time. */
+  readonly busy: number
+  /** Cores. */
+  readonly cpu: number
+  readonly p99Ms?: number
+  /** Of a count: what it grows by a second, all instances together; of an observed value: its mean. */
+  readonly metric?: { readonly kind: 'count' | 'observe'; readonly value: number }
+  /** Timers that are set. */
+  readonly timers: number
+  /** Records a second that are foreseen. */
+  readonly predicted?: number
+}
+
+export interface DecideInput {
+  readonly policy: ScalePolicy
+  /** Oldest first; as long as `down.afterMs` and `idle.afterMs` ask for, or as there is. */
+  readonly window: readonly LoadSample[]
+  /** Wanted now. */
+  readonly instances: number
+  /** When that was last changed. */
+  readonly changedAtMs: number
+  /** Partitions of its inputs; absent: it has none. */
+  readonly partitions?: number
+  readonly nowMs: number
+}
+
+export interface Decision {
+  readonly instances: number
+  readonly because: string
+}
+
+/** What waits beyond the target is to be worked off within this time. */
+const catchUpMs = 5_000
+/** Of its time an instance is to be busy. */
+const busyShare = 0.8
+/** Room for noise between more and fewer. */
+const downRoom = 1.25
+/** Ratios nearer to 1 say nothing. */
+const tolerance = 0.1
+
+/** A need that one target has. */
+interface Need {
+  /** Instances, not rounded. */
+  readonly need: number
+  readonly because: string
+}
+
+export function decide(input: DecideInput): Decision {
+  const { policy, window, instances, partitions, nowMs } = input
+  const bounds = boundsOf(policy, partitions, nowMs)
+  const last = window.at(-1)
+  if (last === undefined) return clamped(instances, 'nothing is known of it yet', bounds)
+  if (instances === 0) {
+    if (!isWanted(last)) return clamped(0, 'nothing comes', bounds)
+    return clamped(1, 'records wait, and nobody is there', bounds)
+  }
+  if (isIdle(policy, window, nowMs))
+    return clamped(0, `nothing came for ${duration(policy.idle?.afterMs ?? idleDefaultMs)}`, bounds)
+  const { wanted, because } = follow(input)
+  return clamped(wanted, because, { ...bounds, min: Math.max(1, bounds.min) })
+}
+
+/** Where the load leads, in steps, and no sooner than it has been so for long enough. */
+function follow({ policy, window, instances, changedAtMs, nowMs }: DecideInput) {
+  const { up, down } = policy
+  const needs = window.map((sample) => ({ atMs: sample.atMs, ...needOf(policy, sample, instances) }))
+  const now = needs.at(-1)!
+  const knownMs = nowMs - needs[0]!.atMs + slackMs
+  const stay = (because: string) => ({ wanted: instances, because })
+
+  const least = minBy(since(needs, nowMs - up.afterMs), ({ need }) => need)
+  const more = whole(least.need)
+  if (more > instances) {
+    const held = coolDown('up', up, nowMs - changedAtMs)
+    if (held !== undefined || knownMs < up.afterMs)
+      return stay(`${least.because}, but ${held ?? 'only just'}`)
+    const highest = Math.max(instances + up.step, Math.floor(instances * up.factor))
+    return { wanted: Math.min(more, highest), because: `${least.because}: ${more} needed` }
+  }
+  const most = maxBy(since(needs, nowMs - down.afterMs), ({ need }) => need)
+  const fewer = whole(most.need * downRoom)
+  if (fewer >= instances || knownMs < down.afterMs) return stay(now.because)
+  const held = coolDown('down', down, nowMs - changedAtMs)
+  if (held !== undefined) return stay(`${now.because}, but ${held}`)
+  const lowest = Math.min(instances - down.step, Math.ceil(instances / down.factor))
+  const because = `at most, for ${duration(down.afterMs)}: ${most.because}: ${Math.max(1, fewer)} needed`
+  return { wanted: Math.max(fewer, lowest), because }
+}
+
+/** Samples are a second apart; one may be late. */
+const slackMs = 1_500
+const idleDefaultMs = 300_000
+
+/** For how long samples are to be kept. */
+export function windowMs(policy: ScalePolicy): number {
+  const idleMs = policy.min === 0 ? (policy.idle?.afterMs ?? idleDefaultMs) : 0
+  return Math.max(policy.up.afterMs, policy.down.afterMs, idleMs) + slackMs
+}
+
+function boundsOf(policy: ScalePolicy, partitions: number | undefined, nowMs: number): Bounds {
+  const bounds = boundsAt(policy, nowMs)
+  if (partitions === undefined || partitions >= bounds.max) return bounds
+  const min = Math.min(bounds.min, partitions)
+  return { min, max: partitions, because: `its inputs have ${partitions} partitions` }
+}
+
+function clamped(wanted: number, because: string, { min, max, because: why }: Bounds): Decision {
+  if (wanted >= min && wanted <= max) return { instances: wanted, because }
+  const bound = wanted < min ? `at least ${min}` : `at most ${max}`
+  return {
+    instances: Math.min(max, Math.max(min, wanted)),
+    because: `${because}; ${bound}${why === undefined ? '' : `, by ${why}`}`,
+  }
+}
+
+function isWanted({ backlog, inFlight, demand, predicted = 0 }: LoadSample): boolean {
+  return backlog > 0 || inFlight > 0 || demand > 0 || predicted >= 1
+}
+
+function isIdle(policy: ScalePolicy, window: readonly LoadSample[], nowMs: number): boolean {
+  if (policy.min > 0) return false
+  const afterMs = policy.idle?.afterMs ?? idleDefaultMs
+  if (nowMs - window[0]!.atMs < afterMs) return false
+  return since(window, nowMs - afterMs).every((sample) => !isWanted(sample) && sample.timers === 0)
+}
+
+/** The greatest need over the targets, by a sample. */
+function needOf({ targets }: ScalePolicy, sample: LoadSample, wanted: number): Need {
+  const needs = [...needsOf(targets, sample)]
+  if (needs.length > 0) return maxBy(needs, ({ need }) => need)
+  if (!isWanted(sample)) return { need: 0, because: 'nothing comes' }
+  return { need: wanted, because: 'nothing has been processed yet' }
+}
+
+function* needsOf(targets: ScalePolicy['targets'], sample: LoadSample): Generator<Need> {
+  const { instances, demand, backlog, trueRate, cpu, p99Ms, metric, predicted } = sample
+  const { behindMs, backlog: backlogTarget, recordsPerSecond, cpu: cpuTarget } = targets
+  if (trueRate !== undefined) {
+    if (behindMs !== undefined) {
+      const allowed = (behindMs / 1000) * trueRate * Math.max(1, instances)
+      const excess = Math.max(0, backlog - allowed)
+      const need = (demand + excess / (catchUpMs / 1000)) / (trueRate * busyShare)
+      const behind = backlog / (trueRate * Math.max(1, instances))
+      yield {
+        need,
+        because: `${rate(demand)} come, ${records(backlog)} wait (${duration(behind * 1000)} behind, target ${duration(behindMs)}), and an instance does ${rate(trueRate)}`,
+      }
+    }
+    if (predicted !== undefined)
+      yield {
+        need: predicted / (trueRate * busyShare),
+        because: `${rate(predicted)} are foreseen, and an instance does ${rate(trueRate)}`,
+      }
+  }
+  if (backlogTarget !== undefined)
+    yield {
+      need: backlog / backlogTarget,
+      because: `${records(backlog)} wait, target ${backlogTarget} for each instance`,
+    }
+  if (recordsPerSecond !== undefined)
+    yield {
+      need: Math.max(demand, predicted ?? 0) / recordsPerSecond,
+      because: `${rate(demand)} come, target ${rate(recordsPerSecond)} for each instance`,
+    }
+  if (cpuTarget !== undefined)
+    yield {
+      need: cpu / cpuTarget,
+      because: `it uses ${short(cpu)} cores, target ${cpuTarget} for each instance`,
+    }
+  if (targets.p99Ms !== undefined && p99Ms !== undefined)
+    yield {
+      need: instances * ratio(p99Ms / targets.p99Ms),
+      because: `p99 of a call is ${short(p99Ms)} ms, target ${targets.p99Ms} ms`,
+    }
+  if (targets.metric !== undefined && metric !== undefined) {
+    const { name, value } = targets.metric
+    const need = metric.kind === 'count' ? metric.value / value : instances * ratio(metric.value / value)
+    const what =
+      metric.kind === 'count'
+        ? `${name} grows by ${short(metric.value)} a second`
+        : `${name} is ${short(metric.value)} on average`
+    yield { need, because: `${what}, target ${value} for each instance` }
+  }
+}
+
+/** Near 1 it is 1. */
+function ratio(value: number): number {
+  return Math.abs(value - 1) <= tolerance ? 1 : value
+}
+
+/** Instances that satisfy a need; what is a thousandth too much is an error of rounding. */
+function whole(need: number): number {
+  return Math.ceil(need - 1e-3)
+}
+
+function coolDown(direction: string, { coolDownMs }: Pace, sinceMs: number): string | undefined {
+  if (sinceMs >= coolDownMs) return undefined
+  return `the last change was ${duration(sinceMs)} ago, and '${direction}.coolDownMs' is ${duration(coolDownMs)}`
+}
+
+/** Those from that time on, and the last one in any case. */
+function since<T extends { readonly atMs: number }>(list: readonly T[], fromMs: number): readonly T[] {
+  const first = list.findIndex(({ atMs }) => atMs >= fromMs)
+  return list.slice(first < 0 ? -1 : first)
+}
+
+function minBy<T>(list: readonly T[], of: (each: T) => number): T {
+  return list.reduce((least, each) => (of(each) < of(least) ? each : least))
+}
+
+function maxBy<T>(list: readonly T[], of: (each: T) => number): T {
+  return list.reduce((most, each) => (of(each) > of(most) ? each : most))
+}
+
+function rate(perSecond: number): string {
+  return `${short(perSecond)} records/s`
+}
+
+function records(count: number): string {
+  return `${Math.round(count)} records`
+}
+
+function duration(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${short(ms / 1000)} s`
+}
+
+function short(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(2)))
+}
