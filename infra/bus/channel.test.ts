@@ -5,6 +5,7 @@ import { frameOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { type Action, action, Bench, record, run, stream, withOwners } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
+import { attemptsAt, nextOf, rememberAttempts } from './in-queue.ts'
 import { originOf, Producer } from './producer.ts'
 import { SimNet } from './sim-net.ts'
 
@@ -99,6 +100,39 @@ test('channels account exactly for records that are set aside, whoever is killed
     }),
     { numRuns: 700 },
   )
+})
+
+test('Consumer.release tells the next owner how often the record at hand was tried, though no producer has', async () => {
+  const bench = new Bench(1)
+  bench.send(0, 0, 3)
+  await bench.settle()
+  bench.process(0)
+  await bench.deliver(1000, 1)
+  const { consumer: giver } = bench.owner
+  bench.send(0, 0, 2)
+  await bench.deliver(1000, 1)
+  const [frame] = giver.take(1000)
+  rememberAttempts(frame!, 2)
+  giver.suspend('s', [0])
+  const left = giver.release('s', [0])
+  assert.deepEqual(
+    left.channels.map(({ through, attempts }) => [through, attempts]),
+    [[3, 2]],
+  )
+  const taker = new Consumer({
+    ...{ wire: bench.net.connect(), namespace: 'n', name: 'f', epoch: 2, clock: bench.clock },
+    onFrames: () => undefined,
+    onSuperseded: () => undefined,
+  })
+  taker.own('s', [0], 2, left)
+  assert.equal(taker.hasTried, true)
+  await bench.deliver(1000, 1)
+  bench.clock.advance(1000)
+  await bench.deliver(1000, 1)
+  const [again] = taker.take(1000)
+  assert.deepEqual([nextOf(again!), attemptsAt(again!)], [3, 2])
+  taker.done(again!, 1)
+  assert.deepEqual([attemptsAt(again!), taker.hasTried], [0, false])
 })
 
 test('Consumer refuses frames of an epoch that its origin has left behind', async () => {

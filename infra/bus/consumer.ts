@@ -25,6 +25,7 @@ import {
   type Heritage,
   type InChannel,
   type InPartition,
+  leftOf,
   type Mark,
   markOf,
   oneMore,
@@ -140,13 +141,12 @@ export class Consumer {
     const left: ChannelPosition[] = []
     let since = 0
     const leaving = partitions.flatMap((p) => this.#partitions.get(`${stream}.${p}`) ?? [])
-    for (const { partition, channels, since: from } of leaving) {
-      since = Math.max(since, from)
-      for (const channel of channels.values()) {
+    for (const owned of leaving) {
+      since = Math.max(since, owned.since)
+      for (const channel of owned.channels.values()) {
         if (channel.expected === undefined) continue
         release(channel, positionOf(channel))
-        const { producer, origin, epoch, acknowledged } = channel
-        left.push({ stream, partition, producer, origin, epoch, through: acknowledged })
+        left.push(leftOf(owned, channel))
       }
     }
     this.#voice.credits(
@@ -382,8 +382,10 @@ export class Consumer {
   #openAt(owned: InPartition, at: ChannelPosition): void {
     if ((this.#fences.get(at.origin) ?? -1) > at.epoch) return
     this.#fences.set(at.origin, at.epoch)
-    const { producer, through } = at
-    openAt(this.#open(owned, at), owned.contained.begin(producer, { position: through, from: through }))
+    const { producer, through, attempts = 0 } = at
+    const channel = this.#open(owned, at)
+    const position = openAt(channel, owned.contained.begin(producer, { position: through, from: through }))
+    if (position === through) this.#remember(channel, attempts)
   }
 
   #forgetSilent(owned: InPartition): void {
@@ -409,10 +411,7 @@ export class Consumer {
       return this.#voice.credit(owned, channel, 0)
     if (channel.expected === undefined) {
       channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
-      if (mine.attempts > 0 && mine.position === channel.expected) {
-        channel.tried = { sequence: mine.position, attempts: mine.attempts }
-        this.#mayHaveTried = true
-      }
+      if (mine.position === channel.expected) this.#remember(channel, mine.attempts)
     }
     if (beacon.oldest > channel.expected) {
       account.gaps += beacon.oldest - channel.expected
@@ -420,6 +419,13 @@ export class Consumer {
       channel.dirty = true
     }
     this.#voice.credit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
+  }
+
+  /** The record at which a channel goes on has ended owners before. */
+  #remember(channel: InChannel, attempts: number): void {
+    if (attempts === 0) return
+    channel.tried = { sequence: channel.through, attempts }
+    this.#mayHaveTried = true
   }
 
   #onRecords(

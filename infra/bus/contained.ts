@@ -5,6 +5,8 @@
  *   CR1. Records from what the state contains to the position at which a channel goes on are counted once, when the
  *        channel begins; none below is taken again.
  *   CR2. Where the owner began without state, none can be lost.
+ *   CR3. Records that were set aside are below a position, and the state lacks them: out of a checkpoint they are lost, whatever
+ *        became of them afterwards.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -18,6 +20,8 @@ export interface Contained {
   readonly epoch: number
   /** Behind the last record whose effects the state contains. */
   readonly through: number
+  /** How many before it were set aside, and not tried again yet; absent: none. */
+  readonly aside?: number
 }
 
 /** Of a partition of a stream: what state contains, and how many records it lacks for good. */
@@ -33,9 +37,10 @@ export class ContainedRecords {
   #lost: number
 
   constructor(start: StatePositions | undefined) {
-    this.#silent = new Map(start?.positions.map((each) => [each.producer, each]))
+    const { lost = 0, positions = [] } = start ?? {}
+    this.#silent = new Map(positions.map(({ aside: _, ...each }) => [each.producer, each]))
     this.#hadState = start !== undefined
-    this.#lost = start?.lost ?? 0
+    this.#lost = positions.reduce((sum, { aside = 0 }) => sum + aside, lost)
   }
 
   get lost(): number {
@@ -73,5 +78,6 @@ export class ContainedRecords {
 
 function containedOf(channel: InChannel): Contained {
   const { producer, origin, epoch } = channel
-  return { producer, origin, epoch, through: positionOf(channel).through }
+  const { through, aside } = positionOf(channel)
+  return { producer, origin, epoch, through, ...(aside > 0 && { aside }) }
 }

@@ -57,6 +57,13 @@ test('decodeCredit refuses every truncation and any garbage with a CodedError', 
   )
 })
 
+test('decodeCredit refuses an entry with flags that it does not know: fields of theirs may follow', () => {
+  const entry = { stream: 's', partition: 0, through: 1, accepted: 2, windowBytes: 3, dropped: {} }
+  const entries = [{ ...entry, flags: 64 }]
+  const later = encodeCredit({ consumer: 'f', owner: '0123456789abcdef', epoch: 1, entries })
+  assert.throws(() => decodeCredit(later), /has flags 64, of which this build knows 63/)
+})
+
 test('decodeBeacon gives back what encodeBeacon wrote', () => {
   const entries = fc.array(
     fc.record({ consumer: name, epoch: u32, position: u48, from: u48, attempts: fc.nat(0xffff) }),

@@ -14,6 +14,7 @@ const version = 1
  * record at `through` follow. `aside`: how many below `through` were set aside follows.
  */
 export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8, tried: 16, aside: 32 } as const
+const flagsKnown = 63
 
 export interface CreditEntry {
   readonly stream: string
@@ -74,12 +75,7 @@ export function encodeCredit(credit: Credit): Uint8Array {
 export function decodeCredit(bytes: Uint8Array): Credit {
   const reader = new ByteReader(bytes, 'a credit')
   const found = [reader.u8(), reader.u8()]
-  if (found[0] !== magic || found[1] !== version) {
-    throw new CodedError(
-      'ERR_MESSAGE_MALFORMED',
-      `Cannot read a credit that starts with bytes ${found.join(', ')}`,
-    )
-  }
+  if (found[0] !== magic || found[1] !== version) throw unreadable(`starts with bytes ${found.join(', ')}`)
   const count = reader.u16()
   const epoch = reader.u32()
   const low = reader.u32()
@@ -90,10 +86,17 @@ export function decodeCredit(bytes: Uint8Array): Credit {
   return { consumer, owner: idText(high, low), epoch, entries }
 }
 
+function unreadable(found: string): CodedError {
+  return new CodedError('ERR_MESSAGE_MALFORMED', `Cannot read a credit that ${found}`)
+}
+
 function readEntry(reader: ByteReader): CreditEntry {
   const stream = reader.name()
   const partition = reader.u16()
   const flags = reader.u8()
+  // Whatever it means, it may be followed by a field: the rest could not be told from it.
+  if ((flags & ~flagsKnown) !== 0)
+    throw unreadable(`has flags ${flags}, of which this build knows ${flagsKnown}`)
   const through = reader.u48()
   const accepted = reader.u48()
   const windowBytes = reader.u32()

@@ -70,6 +70,8 @@ export interface ChannelPosition {
   readonly epoch: number
   /** Behind the last record done. */
   readonly through: number
+  /** The record there has ended an owner so often, and was not tried since; absent: never. */
+  readonly attempts?: number
 }
 
 export function openChannel(
@@ -123,6 +125,15 @@ export type Mark = Map<InChannel, InPosition>
 /** Of those channels that have something to acknowledge. */
 export function markOf(channels: readonly InChannel[]): Mark {
   return new Map(channels.filter(({ dirty }) => dirty).map((channel) => [channel, positionOf(channel)]))
+}
+
+/** What the next owner is to know of it. @returns Where it goes on there. */
+export function leftOf(
+  { stream, partition }: Pick<InPartition, 'stream' | 'partition'>,
+  { producer, origin, epoch, acknowledged, tried }: InChannel,
+): ChannelPosition {
+  const attempts = tried?.sequence === acknowledged ? { attempts: tried.attempts } : {}
+  return { stream, partition, producer, origin, epoch, through: acknowledged, ...attempts }
 }
 
 /** True while the record is not done that has ended an owner. */

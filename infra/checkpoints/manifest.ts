@@ -15,6 +15,8 @@ const positionSchema = z.object({
   epoch: uint32,
   /** Behind the last record whose effects the state contains. */
   through: count,
+  /** How many before it were set aside; builds that do not know of them count them as contained. */
+  aside: count.exactOptional(),
 })
 
 const segmentSchema = z.object({

@@ -5,7 +5,10 @@ import type { MoveAnswer } from './moves.ts'
 
 const left = {
   since: 3,
-  channels: [{ stream: 's', partition: 1, producer: 'p', origin: 'o', epoch: 2, through: 2 ** 40 }],
+  channels: [
+    { stream: 's', partition: 1, producer: 'p', origin: 'o', epoch: 2, through: 2 ** 40 },
+    { stream: 's', partition: 1, producer: 'q', origin: 'o', epoch: 2, through: 7, attempts: 2 },
+  ],
 }
 const state = {
   base: { epoch: 4, number: 7 },

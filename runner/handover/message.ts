@@ -21,10 +21,11 @@ const askSchema = z.object({
 })
 
 const position = { producer: z.string(), origin: z.string(), epoch: count, through: count }
+const contained = z.object({ ...position, aside: count.exactOptional() })
 const imageSchema = z.object({
   base: z.object({ epoch: count, number: count }).optional(),
   slabs: z.array(count),
-  inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(z.object(position)) })),
+  inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(contained) })),
   pages: z.array(count),
 })
 const answerSchema = z.discriminatedUnion('ok', [
@@ -34,7 +35,9 @@ const answerSchema = z.discriminatedUnion('ok', [
     left: z
       .object({
         since: count,
-        channels: z.array(z.object({ stream: z.string(), partition: count, ...position })),
+        channels: z.array(
+          z.object({ stream: z.string(), partition: count, ...position, attempts: count.exactOptional() }),
+        ),
       })
       .optional(),
     image: imageSchema.optional(),
