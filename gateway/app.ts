@@ -1,7 +1,8 @@
 /**
  * App: the HTTP API as one router. The routes' definitions validate requests and make the OpenAPI document.
  *
- *   A1. Nothing but `openPaths` answers without the token: the check comes before every route.
+ *   A1. Nothing but `openPaths` answers without the token: the check comes before every route, but for that of the runner's
+ *       archive, which checks the signature in its path.
  *   A2. Every error leaves as problem+json.
  * @module
  */
@@ -22,11 +23,12 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deployRoutes } from './routes/deploy.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
+import { type RunnerShelf, runnerRoute } from './routes/runner.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tapRoutes } from './routes/tap.ts'
 import { versionRoutes } from './routes/versions.ts'
 
-export function makeApp(parts: GatewayParts, token: string): App {
+export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf): App {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
     defaultHook: (result) => {
       if (result.success) return
@@ -43,6 +45,7 @@ export function makeApp(parts: GatewayParts, token: string): App {
     const labels = { method: c.req.method, route: routePath(c, -1), status: String(c.res.status) }
     parts.metrics.requests.observe(labels, (parts.clock.monotonicMs() - startMs) / 1000)
   })
+  if (runner !== undefined) runnerRoute(app, runner, parts.clock)
   app.use('*', bearerAuth(token))
   app.onError((error, c) => {
     const answer = problemOf(error instanceof HTTPException ? fromFramework(error) : error)

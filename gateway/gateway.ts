@@ -38,6 +38,7 @@ import { makeMetrics } from './metrics.ts'
 import type { GatewayParts } from './parts.ts'
 import { Prober } from './probe/index.ts'
 import { Pulse } from './pulse.ts'
+import type { RunnerShelf } from './routes/runner.ts'
 
 const settleMs = 10_000
 const deadLetterDefaults = { bytesMax: 64 * 1024 * 1024, ageMaxMs: 7 * 24 * 3600_000 }
@@ -60,6 +61,8 @@ export interface GatewayOptions {
   readonly connectSpill?: () => Promise<NatsConnection>
   readonly clock: Clock
   readonly log: Log
+  /** The archive of the runner, if it serves one. */
+  readonly runner?: RunnerShelf | undefined
   /** Bytes that the ingest holds for one stream before it says that it is full. */
   readonly bufferBytesMax?: number
   /** Where and how much of them is kept. */
@@ -173,7 +176,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     places: new Places(metrics.followers, options.placesMax),
     closing: closing.signal,
   }
-  const server = createAdaptorServer({ fetch: makeApp(parts, options.token).fetch }) as Server
+  const server = createAdaptorServer({ fetch: makeApp(parts, options.token, options.runner).fetch }) as Server
   server.requestTimeout = 0 // a publish may go on for as long as its client likes
 
   async function close(): Promise<number> {

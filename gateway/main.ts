@@ -12,6 +12,7 @@ import { type BusOptions, connectBus, connectWire } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { loadConfig } from '../infra/config/index.ts'
 import { makeLog } from '../infra/log.ts'
+import { checkKey, openArchive } from '../infra/runner-archive/index.ts'
 import { openStore } from '../infra/store/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { refuse } from './errors.ts'
@@ -41,7 +42,10 @@ async function main(): Promise<void> {
   const store = await openStore(values.store, {
     log: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
   })
+  const { file, key } = values.runnerArchive
+  const runner = file === undefined ? undefined : { archive: await openArchive(file), key: checkKey(key) }
   const gateway = await startGateway({
+    runner,
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
     ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log, deadLetters },
     checkpointConnection: storeConnection,
@@ -96,5 +100,7 @@ try {
 } catch (error) {
   if (!(error instanceof CodedError)) throw error
   process.stderr.write(`${error.message}\n`)
-  process.exit(/PORT_TAKEN|CONFIG|ERR_USAGE|REFUSED|PAYLOAD|STORE_(URL|MODULE)/.test(error.code) ? 2 : 1)
+  process.exit(
+    /PORT_TAKEN|CONFIG|RUNNER_ARCHIVE|ERR_USAGE|REFUSED|PAYLOAD|STORE_(URL|MODULE)/.test(error.code) ? 2 : 1,
+  )
 }

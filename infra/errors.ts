@@ -47,6 +47,9 @@ export const infraErrors = {
   /** The address under which the Mesos masters are to be found is none. */
   ERR_MASTERS_URL: 'caller',
 
+  /** The archive of the runner, or the key that its URLs are signed with, is not there or not what it should be. */
+  ERR_RUNNER_ARCHIVE: 'caller',
+
   /** No ZooKeeper or no Java is installed, for a server of our own. */
   ERR_ZOOKEEPER_MISSING: 'caller',
   /** A ZooKeeper server of our own ended at its start or did not answer in time. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -43,7 +44,7 @@ const child = spawn(
     '--no-node-snapshot',
     ...smallHeap,
     '--disable-warning=ExperimentalWarning',
-    fileURLToPath(new URL('./host-main.ts', import.meta.url)),
+    fileURLToPath(new URL(`./host-main${extname(import.meta.url)}`, import.meta.url)), // in an archive it is a .js
   ],
   {
     stdio: ['pipe', 'inherit', 'inherit', 'pipe'],

@@ -35,6 +35,8 @@ export interface Command {
   /** argv, from argv[1] on. */
   readonly arguments: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  /** An archive that is fetched and unpacked where the program is started, before that. */
+  readonly archiveUrl?: string
 }
 
 export interface TaskRef {

@@ -16,8 +16,16 @@ import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
 import { openStore } from '../infra/store/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import type { Resources } from './engine.ts'
+import type { SchedulerErrorCode } from './errors.ts'
 import { MesosEngine } from './mesos/index.ts'
-import { ownRunnerCommand, parseRunnerCommand, type RunnerTaskOptions, runnerOrder } from './runner-task.ts'
+import {
+  archivedRunnerCommand,
+  archiveUrls,
+  ownRunnerCommand,
+  parseRunnerCommand,
+  type RunnerTaskOptions,
+  runnerOrder,
+} from './runner-task.ts'
 import { Scheduler } from './scheduler.ts'
 
 const clock = systemClock
@@ -39,6 +47,7 @@ async function main(): Promise<void> {
   const registry = makeRegistry('scheduler')
   const metrics = await startMetricsServer({ port: values.scheduler.port, registry })
   ends.push(() => metrics.close())
+  const task = await runnerTask(values)
   const store = await openStore(values.store, { log: plainLog(log) })
   ends.push(() => store.close())
   const { url, user, password } = values.nats
@@ -58,7 +67,6 @@ async function main(): Promise<void> {
     if (!ending.signal.aborted)
       failed(new CodedError('ERR_LEADERSHIP_LOST', `The leadership is lost: ${why}. Ending`))
   })
-  const task = runnerTask(values)
   const scheduler = new Scheduler({
     namespace: values.namespace,
     leadership,
@@ -82,12 +90,20 @@ function quotaOf({ quota }: Config): Partial<Resources> {
   return Object.fromEntries(Object.entries(quota).filter(([, most]) => most !== undefined))
 }
 
-function runnerTask(values: Config): RunnerTaskOptions {
+async function runnerTask(values: Config): Promise<RunnerTaskOptions> {
   const { runnerCommand } = values.scheduler
+  const isArchived = values.runnerArchive.file !== undefined
+  if (isArchived && runnerCommand !== undefined)
+    throw new CodedError<SchedulerErrorCode>(
+      'ERR_SCHEDULER_CONFIG',
+      'Cannot choose a runner: scheduler.runnerCommand and runnerArchive.file are both set. Set one of them',
+    )
   const { url, user, password, runnerUser, runnerPassword } = values.nats
   return {
     namespace: values.namespace,
-    command: runnerCommand === undefined ? ownRunnerCommand() : parseRunnerCommand(runnerCommand),
+    ...(isArchived
+      ? { command: archivedRunnerCommand, archiveUrl: await archiveUrls(values.runnerArchive, clock) }
+      : { command: runnerCommand === undefined ? ownRunnerCommand() : parseRunnerCommand(runnerCommand) }),
     natsUrl: url,
     logLevel: values.log.level,
     ...(runnerUser === undefined
@@ -136,7 +152,7 @@ async function endAll(): Promise<void> {
 
 function exitCodeOf(error: unknown): number {
   const code = error instanceof CodedError ? error.code : ''
-  return /PORT_TAKEN|CONFIG|MASTERS_URL|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
+  return /PORT_TAKEN|CONFIG|MASTERS_URL|RUNNER_ARCHIVE|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
 }
 
 endOnSignal()

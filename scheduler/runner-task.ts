@@ -6,6 +6,9 @@
  * @module
  */
 import { fileURLToPath } from 'node:url'
+import type { Clock } from '../infra/clock.ts'
+import type { Config } from '../infra/config/index.ts'
+import { archiveFolder, checkKey, openArchive, signedPath } from '../infra/runner-archive/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import type { Launch } from './core/index.ts'
 import type { LaunchOrder } from './engine.ts'
@@ -15,6 +18,8 @@ export interface RunnerTaskOptions {
   readonly namespace: string
   /** Program and arguments. */
   readonly command: readonly string[]
+  /** Of the archive that holds them; asked for each launch, since it ends. */
+  readonly archiveUrl?: (() => string) | undefined
   readonly natsUrl: string
   readonly natsUser?: string | undefined
   readonly natsPassword?: string | undefined
@@ -26,6 +31,21 @@ export interface RunnerTaskOptions {
 export function ownRunnerCommand(): string[] {
   const main = fileURLToPath(new URL('../runner/main.ts', import.meta.url))
   return [process.execPath, '--no-node-snapshot', '--disable-warning=ExperimentalWarning', main]
+}
+
+/** The runner of an archive, where a task finds it unpacked. */
+export const archivedRunnerCommand = [`./${archiveFolder}/run`] as const
+
+/** Answers the URL at which a gateway serves an archive now. @throws {CodedError} ERR_RUNNER_ARCHIVE, ERR_SCHEDULER_CONFIG */
+export async function archiveUrls(settings: Config['runnerArchive'], clock: Clock): Promise<() => string> {
+  const { file = '', gatewayUrl, urlSeconds } = settings
+  const { name } = await openArchive(file)
+  const key = checkKey(settings.key)
+  if (!URL.canParse(gatewayUrl)) {
+    const text = `Cannot use runnerArchive.gatewayUrl '${gatewayUrl}': expected http://HOST:PORT, as the agents reach a gateway`
+    throw new CodedError<SchedulerErrorCode>('ERR_SCHEDULER_CONFIG', text)
+  }
+  return () => new URL(signedPath(name, key, clock.nowMs(), urlSeconds), gatewayUrl).href
 }
 
 /**
@@ -64,6 +84,7 @@ export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGrac
     command: {
       value: value ?? '',
       arguments: args,
+      ...(options.archiveUrl === undefined ? {} : { archiveUrl: options.archiveUrl() }),
       environment: {
         CONCORD_TASK_ID: document.taskId,
         CONCORD_NAMESPACE: options.namespace,

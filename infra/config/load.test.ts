@@ -103,6 +103,6 @@ test('settings have each a meaning and a name of their own in the environment', 
   assert.equal(names['nats.serverCommand'], 'CONCORD_NATS_SERVER')
   assert.deepEqual(
     settings.filter(({ secret }) => secret).map(({ key }) => key),
-    ['nats.password', 'nats.runnerPassword', 'mesos.secret', 'store.password'],
+    ['nats.password', 'nats.runnerPassword', 'mesos.secret', 'store.password', 'runnerArchive.key'],
   )
 })

@@ -84,6 +84,26 @@ export const configSchema = z.object({
       .optional()
       .describe('command of a runner task; unset: the runner of this installation'),
   }),
+  runnerArchive: z.object({
+    file: text
+      .optional()
+      .describe(
+        'concord-runner-SHA256.tar.gz, which gateways serve and tasks are started from; unset: scheduler.runnerCommand',
+      ),
+    gatewayUrl: text
+      .default('http://127.0.0.1:{gateway.port}')
+      .describe('where the agents of the cluster reach a gateway'),
+    key: text
+      .optional()
+      .describe('signs the URLs of the archive; the same for every scheduler and gateway')
+      .meta(secret),
+    urlSeconds: z
+      .int()
+      .min(60)
+      .max(604_800)
+      .default(21_600)
+      .describe('how long such a URL is good for at least, and stays the same, for the cache of the agents'),
+  }),
   quota: z.object({
     cpus: z.number().min(0).optional().describe('cores that the tasks of the namespace may take together'),
     memMib: z.int().min(0).optional().describe('memory that they may take together'),

@@ -86,20 +86,26 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   // All at once, as far as one does not need another's address.
   const natsStart = startNats(options)
   const minimesosStart = startMinimesos(options, mesosPort)
+  const gatewayStart = natsStart.then(({ process }) => startGateway(options, process.url, gatewayPort))
+  // Who starts runners from an archive tells them at which gateway it is.
+  const named = config.runnerArchive.file === undefined ? undefined : gatewayStart
   const [gateway, scheduler, minimesos, nats] = await allOrNone([
-    natsStart.then(({ process }) => startGateway(options, process.url, gatewayPort)),
-    Promise.all([natsStart, minimesosStart]).then((on) =>
-      startScheduler(options, on[0].process.url, on[1].process.url, 0),
+    gatewayStart,
+    Promise.all([natsStart, minimesosStart, named]).then((on) =>
+      startScheduler(
+        options,
+        { nats: on[0].process.url, mesos: on[1].process.url, gateway: on[2]?.process.url },
+        0,
+      ),
     ),
     minimesosStart,
     natsStart,
   ])
-  const standbys = await startStandbys(options, nats.process.url, minimesos.process.url).catch(
-    async (error: unknown) => {
-      for (const part of [gateway, scheduler, minimesos, nats]) await part.stop() // U1
-      throw error
-    },
-  )
+  const urls = { nats: nats.process.url, mesos: minimesos.process.url, gateway: gateway.process.url }
+  const standbys = await startStandbys(options, urls).catch(async (error: unknown) => {
+    for (const part of [gateway, scheduler, minimesos, nats]) await part.stop() // U1
+    throw error
+  })
   const watch = new JetStreamWatch({
     connection: { url: nats.process.url, ...credentials.nats.gateway },
     dir: home.nats,
@@ -226,31 +232,28 @@ function startGateway(options: PlatformOptions, natsUrl: string, firstPort: numb
 }
 
 /** Those that stand by for the first one. */
-function startStandbys(
-  options: PlatformOptions,
-  natsUrl: string,
-  mesosUrl: string,
-): Promise<Keeper<Child>[]> {
+function startStandbys(options: PlatformOptions, urls: Urls): Promise<Keeper<Child>[]> {
   const count = (options.cluster?.schedulers ?? 1) - 1
-  return Promise.all(
-    Array.from({ length: count }, (_, i) => startScheduler(options, natsUrl, mesosUrl, i + 1)),
-  )
+  return Promise.all(Array.from({ length: count }, (_, i) => startScheduler(options, urls, i + 1)))
 }
 
-function startScheduler(
-  options: PlatformOptions,
-  natsUrl: string,
-  mesosUrl: string,
-  index: number,
-): Promise<Keeper<Child>> {
+/** What a scheduler is told of the others. */
+interface Urls {
+  readonly nats: string
+  readonly mesos: string
+  readonly gateway?: string | undefined
+}
+
+function startScheduler(options: PlatformOptions, urls: Urls, index: number): Promise<Keeper<Child>> {
   const { config, credentials } = options
   const env = {
-    CONCORD_NATS_URL: natsUrl,
+    CONCORD_NATS_URL: urls.nats,
+    ...(urls.gateway && { CONCORD_RUNNER_ARCHIVE_GATEWAY_URL: urls.gateway }),
     CONCORD_NATS_USER: credentials.nats.scheduler.user,
     CONCORD_NATS_PASSWORD: credentials.nats.scheduler.password,
     CONCORD_NATS_RUNNER_USER: credentials.nats.runner.user,
     CONCORD_NATS_RUNNER_PASSWORD: credentials.nats.runner.password,
-    CONCORD_MESOS_URL: mesosUrl,
+    CONCORD_MESOS_URL: urls.mesos,
     CONCORD_MESOS_PRINCIPAL: credentials.mesos.principal,
     CONCORD_MESOS_SECRET: credentials.mesos.secret,
     CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos whose state folder is gone knows us no more

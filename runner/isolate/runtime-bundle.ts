@@ -1,12 +1,13 @@
 /**
- * RuntimeBundle: sdk/runtime as one text for an isolate, made once a process.
+ * RuntimeBundle: sdk/runtime as one text for an isolate, made once a process, or taken from beside this file, where a runner's
+ * archive has it (runner/archive).
  *
  * It is an expression, which isolates evaluate from one shared copy of the text: V8 keeps the source of what it has
  * compiled, and a module's would be a copy of 95 KB in each isolate.
  * @module
  */
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { build, stop } from 'esbuild'
 import ivm from 'isolated-vm'
 
 /** Its name in stack traces, by which its frames are known and left out. */
@@ -24,6 +25,18 @@ export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
 }
 
 async function bundle(): Promise<ivm.ExternalCopy<string>> {
+  const text = (await readPrebuilt()) ?? (await bundleRuntime())
+  // Strict code keeps its variables to itself; the last expression is its value.
+  return new ivm.ExternalCopy(`'use strict';${text};runtime\n//# sourceURL=${runtimeFilename}`)
+}
+
+function readPrebuilt(): Promise<string | undefined> {
+  return readFile(new URL(runtimeFilename, import.meta.url), 'utf8').catch(() => undefined)
+}
+
+/** The text itself: it declares `runtime`. */
+export async function bundleRuntime(): Promise<string> {
+  const { build, stop } = await import('esbuild')
   const entry = fileURLToPath(new URL('../../sdk/runtime/isolate-main.ts', import.meta.url))
   const { outputFiles } = await build({
     entryPoints: [entry],
@@ -39,7 +52,5 @@ async function bundle(): Promise<ivm.ExternalCopy<string>> {
     logLevel: 'silent',
   })
   await stop() // esbuild's service would stay as a process of 10 MB
-  const { text } = outputFiles[0]!
-  // Strict code keeps its variables to itself; the last expression is its value.
-  return new ivm.ExternalCopy(`'use strict';${text};runtime\n//# sourceURL=${runtimeFilename}`)
+  return outputFiles[0]!.text
 }

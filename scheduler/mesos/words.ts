@@ -167,7 +167,8 @@ export function acceptCall(
 }
 
 function taskInfo(order: LaunchOrder, resources: readonly WireResource[]) {
-  const { value: program, arguments: args, environment } = order.command
+  const { value: program, arguments: args, environment, archiveUrl } = order.command
+  const uris = archiveUrl === undefined ? {} : { uris: [{ value: archiveUrl, extract: true, cache: true }] }
   const variables = Object.entries(environment).map(([name, text]) => ({ name, value: text }))
   return {
     name: order.name,
@@ -175,7 +176,13 @@ function taskInfo(order: LaunchOrder, resources: readonly WireResource[]) {
     agent_id: value(order.agentId),
     resources,
     // `arguments` starts with argv[0].
-    command: { shell: false, value: program, arguments: [program, ...args], environment: { variables } },
+    command: {
+      shell: false,
+      value: program,
+      arguments: [program, ...args],
+      environment: { variables },
+      ...uris,
+    },
     kill_policy: killPolicy(order.killGraceMs),
   }
 }

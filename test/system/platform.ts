@@ -64,10 +64,10 @@ export class Platform {
   }
 
   /** Starts one that ends with the test. */
-  static async start(t: TestContext): Promise<Platform> {
+  static async start(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Platform> {
     const platform = new Platform(mkdtempSync(join(tmpdir(), 'concord-system-')))
     t.after(() => platform.remove())
-    await platform.up()
+    await platform.up(env)
     return platform
   }
 
@@ -95,7 +95,7 @@ export class Platform {
     return this.#up!.pid!
   }
 
-  async up(): Promise<void> {
+  async up(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const args = [
       '--no-node-snapshot',
       join(root, 'infra/local/up.ts'),
@@ -104,7 +104,10 @@ export class Platform {
       '--ports',
       'free',
     ]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
+    })
     this.#up = child
     const lines = createInterface({ input: child.stdout! })
     const first = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])

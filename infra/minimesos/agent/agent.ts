@@ -14,6 +14,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../clock.ts'
 import { type Resources, sum, type TaskInfo, type TaskStatus } from '../wire/index.ts'
 import { findCgroupParent } from './cgroup.ts'
+import { FetchCache } from './fetch-cache.ts'
 import { pruneSandboxes } from './sandbox.ts'
 import { type KillOrder, Task, type TaskHost } from './task.ts'
 import { TaskFolder } from './task-folder.ts'
@@ -69,6 +70,7 @@ export class Agent {
       clock: options.clock,
       log: options.log,
       cgroups,
+      fetchCache: new FetchCache(join(options.stateDir, 'fetched')),
       send: (frameworkId, status) => this.#listener.update(frameworkId, status),
       ended: () => this.#listener.freed(),
       gone: (task) => this.#remove(task),

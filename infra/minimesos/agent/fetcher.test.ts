@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { defer, tempDir } from '../test-framework.ts'
-import { fetchAll } from './fetcher.ts'
+import { FetchCache } from './fetch-cache.ts'
+import { type FetchOptions, fetchAll } from './fetcher.ts'
 
 const never = new AbortController().signal
+const optionsIn = (t: TestContext, sandbox: string): FetchOptions => ({
+  sandbox,
+  cache: new FetchCache(join(tempDir(t), 'fetched')),
+  signal: never,
+})
 
 test('fetchAll brings files, file: and http: URLs, makes programs executable and unpacks only what it should', async (t) => {
   const [from, sandbox] = [tempDir(t), tempDir(t)]
@@ -19,7 +25,7 @@ test('fetchAll brings files, file: and http: URLs, makes programs executable and
   defer(t, () => server.close())
   await new Promise((done) => server.once('listening', done))
   const { port } = server.address() as AddressInfo
-  const archive = { value: join(from, 'a.tgz') }
+  const archive = { value: join(from, 'a.tgz'), extract: false }
 
   await fetchAll(
     [
@@ -27,13 +33,12 @@ test('fetchAll brings files, file: and http: URLs, makes programs executable and
       { value: `http://127.0.0.1:${port}/run.sh?version=1`, executable: true, cache: true },
       archive,
     ],
-    sandbox,
-    never,
+    optionsIn(t, sandbox),
   )
   assert.equal(readFileSync(join(sandbox, 'sub/b.txt'), 'utf8'), 'a')
   assert.equal(statSync(join(sandbox, 'run.sh')).mode & 0o111, 0o111)
   assert.ok(existsSync(join(sandbox, 'a.tgz')) && !existsSync(join(sandbox, 'a.txt')))
-  await fetchAll([{ ...archive, extract: true }], sandbox, never)
+  await fetchAll([{ value: archive.value }], optionsIn(t, sandbox))
   assert.equal(readFileSync(join(sandbox, 'a.txt'), 'utf8'), 'a')
 })
 
@@ -55,7 +60,44 @@ test('fetchAll says which URI it could not have and why, and writes nothing outs
     [{ value: `${dir}/..` }, /not a file within the sandbox/],
   ]
   for (const [uri, reason] of table) {
-    await assert.rejects(fetchAll([uri], sandbox, never), (error: Error) => reason.test(error.message))
+    await assert.rejects(fetchAll([uri], optionsIn(t, sandbox)), (error: Error) => reason.test(error.message))
   }
   assert.equal(existsSync(join(dir, 'escaped')), false)
+})
+
+test('fetchAll brings what may be cached once for all who want it, and unpacks it from the cache', async (t) => {
+  const from = tempDir(t)
+  writeFileSync(join(from, 'a.txt'), 'a')
+  execFileSync('tar', ['-C', from, '-czf', join(from, 'a.tgz'), 'a.txt'])
+  let [requests, isDown] = [0, false]
+  const server = createServer((_, response) => {
+    requests++
+    if (isDown) response.writeHead(503).end()
+    else setImmediate(() => response.end(readFileSync(join(from, 'a.tgz'))))
+  }).listen(0, '127.0.0.1')
+  defer(t, () => server.close())
+  await new Promise((done) => server.once('listening', done))
+  const url = (name: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${name}`
+  const dir = join(tempDir(t), 'fetched')
+  const cache = new FetchCache(dir, statSync(join(from, 'a.tgz')).size)
+  const fetch = async (name: string) => {
+    const sandbox = tempDir(t)
+    await fetchAll([{ value: url(name), cache: true }], { sandbox, cache, signal: never })
+    return sandbox
+  }
+  for (const sandbox of await Promise.all([fetch('x.tgz'), fetch('x.tgz'), fetch('x.tgz')])) {
+    assert.equal(readFileSync(join(sandbox, 'a.txt'), 'utf8'), 'a')
+    assert.ok(!existsSync(join(sandbox, 'x.tgz')), 'the archive itself is in the cache alone')
+  }
+  assert.equal(requests, 1)
+  isDown = true
+  await assert.rejects(fetch('y.tgz'), /answered 503/)
+  isDown = false
+  await fetch('y.tgz') // a failure is not remembered; and there is room for one
+  assert.equal(requests, 3)
+  await fetch('y.tgz')
+  assert.equal(requests, 3)
+  assert.equal(readdirSync(dir).length, 1)
+  await fetch('x.tgz')
+  assert.equal(requests, 4, 'it was thrown out')
 })

@@ -3,9 +3,8 @@
  *
  *   U1. Nothing is written outside of the sandbox.
  *   U2. All or nothing: the first failure ends the task, and its reason is in the sandbox's `stderr`.
- *
- * An archive is unpacked only where `extract` says so (Mesos does it unless told not to). `cache` is accepted:
- * there is none.
+ *   U3. As Mesos does: an archive is unpacked unless `extract` says no or it is a program; one that is cached lies in the
+ *       cache alone, unpacked from there.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -17,14 +16,22 @@ import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Uri } from '../wire/index.ts'
+import type { FetchCache } from './fetch-cache.ts'
 
-const fetchTimeoutMs = 60_000
+/** Mesos's `--fetcher_stall_timeout`: a download that brings nothing for so long is given up. */
+const stallMs = 60_000
+
+export interface FetchOptions {
+  readonly sandbox: string
+  readonly cache: FetchCache
+  readonly signal: AbortSignal
+}
 
 /** @throws {Error} That says which URI could not be had and why. */
-export async function fetchAll(uris: readonly Uri[], sandbox: string, signal: AbortSignal): Promise<void> {
+export async function fetchAll(uris: readonly Uri[], options: FetchOptions): Promise<void> {
   for (const uri of uris) {
     try {
-      await fetchOne(uri, sandbox, signal)
+      await fetchOne(uri, options)
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw new Error(`Failed to fetch '${uri.value}': ${reason}`, { cause })
@@ -32,13 +39,28 @@ export async function fetchAll(uris: readonly Uri[], sandbox: string, signal: Ab
   }
 }
 
-async function fetchOne(uri: Uri, sandbox: string, signal: AbortSignal): Promise<void> {
+async function fetchOne(uri: Uri, { sandbox, cache, signal }: FetchOptions): Promise<void> {
   const target = targetOf(uri, sandbox)
+  const unpacks = uri.executable !== true && uri.extract !== false && isArchive(target)
   await mkdir(dirname(target), { recursive: true })
-  if (/^https?:\/\//i.test(uri.value)) await download(uri.value, target, signal)
-  else await copyFile(localPath(uri.value), target, constants.COPYFILE_FICLONE)
+  if (uri.cache !== true) {
+    await bring(uri.value, target, signal)
+    if (unpacks) await extract(target, target, sandbox, signal)
+  } else {
+    // Others may wait for it: it is not given up with the one who came first.
+    const fetch = (path: string) => bring(uri.value, path, new AbortController().signal)
+    await cache.with(uri.value, fetch, async (path) => {
+      signal.throwIfAborted()
+      if (unpacks) await extract(path, target, sandbox, signal)
+      else await copyFile(path, target, constants.COPYFILE_FICLONE)
+    })
+  }
   if (uri.executable) await chmod(target, 0o755)
-  else if (uri.extract) await extract(target, sandbox, signal)
+}
+
+async function bring(value: string, target: string, signal: AbortSignal): Promise<void> {
+  if (/^https?:\/\//i.test(value)) await download(value, target, signal)
+  else await copyFile(localPath(value), target, constants.COPYFILE_FICLONE)
 }
 
 function targetOf(uri: Uri, sandbox: string): string {
@@ -58,17 +80,32 @@ function localPath(value: string): string {
 }
 
 async function download(url: string, target: string, signal: AbortSignal): Promise<void> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)])
-  const response = await fetch(url, { signal: bounded })
-  if (!response.ok || response.body === null) throw new Error(`the server answered ${response.status}`)
-  await pipeline(Readable.fromWeb(response.body), createWriteStream(target), { signal: bounded })
+  const stalled = new AbortController()
+  const giveUp = () => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`))
+  let timer = setTimeout(giveUp, stallMs)
+  const bounded = AbortSignal.any([signal, stalled.signal])
+  try {
+    const response = await fetch(url, { signal: bounded })
+    if (!response.ok || response.body === null) throw new Error(`the server answered ${response.status}`)
+    const watched = async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        clearTimeout(timer)
+        timer = setTimeout(giveUp, stallMs)
+        yield chunk
+      }
+    }
+    await pipeline(Readable.fromWeb(response.body), watched, createWriteStream(target), { signal: bounded })
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
-async function extract(archive: string, sandbox: string, signal: AbortSignal): Promise<void> {
+const tarNames = /\.(tar|tgz|tar\.gz|tbz2|tar\.bz2|txz|tar\.xz)$/
+const isArchive = (name: string): boolean => tarNames.test(name) || name.endsWith('.zip')
+
+/** @param name Says what kind of archive it is. */
+async function extract(archive: string, name: string, sandbox: string, signal: AbortSignal): Promise<void> {
   const run = promisify(execFile)
-  if (/\.(tar|tgz|tar\.gz|tbz2|tar\.bz2|txz|tar\.xz)$/.test(archive)) {
-    await run('tar', ['-C', sandbox, '-xf', archive], { signal })
-  } else if (archive.endsWith('.zip')) {
-    await run('unzip', ['-q', '-o', archive, '-d', sandbox], { signal })
-  }
+  if (tarNames.test(name)) await run('tar', ['-C', sandbox, '-xf', archive], { signal })
+  else await run('unzip', ['-q', '-o', archive, '-d', sandbox], { signal })
 }

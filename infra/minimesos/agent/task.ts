@@ -35,6 +35,7 @@ import {
   wrongUser,
 } from './ending.ts'
 import { type AgentAddress, taskEnvironment } from './environment.ts'
+import type { FetchCache } from './fetch-cache.ts'
 import { fetchAll } from './fetcher.ts'
 import { isAlive, signalGroup } from './process-identity.ts'
 import { boundOutput, lastLine, makeSandbox, noteInSandbox } from './sandbox.ts'
@@ -57,6 +58,7 @@ export interface TaskHost {
   readonly clock: Clock
   readonly log: Logger
   readonly cgroups: CgroupParent | undefined
+  readonly fetchCache: FetchCache
   /** An update is due at the framework. */
   send(frameworkId: string, status: TaskStatus): void
   /** Resources came free. */
@@ -177,7 +179,7 @@ export class Task {
     const uris = info.command?.uris ?? []
     if (uris.length > 0) {
       try {
-        await fetchAll(uris, sandbox, this.#fetching.signal)
+        await fetchAll(uris, { sandbox, cache: this.#host.fetchCache, signal: this.#fetching.signal })
       } catch (error) {
         if (this.#fetching.signal.aborted) return this.#end(killedDuringLaunch)
         noteInSandbox(sandbox, (error as Error).message)

@@ -1,0 +1,35 @@
+/** The archive of the runner, for the fetcher of the cluster: the signature in the path lets it in, no token does. */
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import type { Clock } from '../../infra/clock.ts'
+import { type RunnerArchive, verifyPath } from '../../infra/runner-archive/index.ts'
+import { refuse } from '../errors.ts'
+import type { App } from '../http/routes.ts'
+
+export interface RunnerShelf {
+  readonly archive: RunnerArchive
+  /** Of the signatures. */
+  readonly key: string
+}
+
+/** Comes before the check of the token. */
+export function runnerRoute(app: App, shelf: RunnerShelf, clock: Clock): void {
+  app.get('/v1/runner/:end/:signature/:name', (c) => {
+    const name = verifyPath(c.req.path, shelf.key, clock.nowMs())
+    if (name === undefined)
+      throw refuse(
+        'ERR_UNAUTHORIZED',
+        'Not allowed: this URL of a runner is not signed by a scheduler of this platform, or its time is over.',
+      )
+    const { archive } = shelf
+    if (name !== archive.name)
+      throw refuse(
+        'ERR_ROUTE_UNKNOWN',
+        `There is no runner '${name}' here: this gateway serves ${archive.name}. Give all of them the same runnerArchive.file.`,
+      )
+    const headers = { 'content-type': 'application/gzip', 'content-length': String(archive.bytes) }
+    if (c.req.raw.method === 'HEAD') return c.body(null, 200, headers)
+    const body = Readable.toWeb(createReadStream(archive.path)) as ReadableStream<Uint8Array>
+    return c.body(body, 200, headers)
+  })
+}
