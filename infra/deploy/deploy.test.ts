@@ -1,0 +1,102 @@
+/** The deployment files: they parse, and what they name exists. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { loadConfig, settings } from '../config/index.ts'
+
+const here = import.meta.dirname
+const root = resolve(here, '../..')
+const read = (name: string) => readFileSync(join(here, name), 'utf8')
+const known = new Set(settings.map(({ env }) => env))
+
+/** `KEY=VALUE` lines; comments are passed over. */
+function pairsOf(text: string): (readonly [key: string, value: string])[] {
+  const lines = text.split('\n').filter((line) => line !== '' && !/^[#;[]/.test(line))
+  return lines.map((line) => {
+    const at = line.indexOf('=')
+    assert.ok(at > 0, `no assignment: ${line}`)
+    return [line.slice(0, at), line.slice(at + 1)] as const
+  })
+}
+
+/** What is run exists in a checkout, for a purpose that the bootstrap has. */
+function checkCommand(command: string): void {
+  const [, purpose, script] =
+    /\/usr\/bin\/node \/opt\/concord\/infra\/bootstrap\/run\.mjs --for (\w+) \/opt\/concord\/(\S+)$/.exec(
+      command,
+    ) ?? assert.fail(command)
+  assert.equal(purpose, 'cluster')
+  assert.ok(existsSync(join(root, script!)), script)
+}
+
+/** The settings that a process gets are settings, and values that it takes. */
+function checkEnvironment(given: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(given)) assert.ok(known.has(name), `${name} is no setting`)
+  const { values } = loadConfig({ env: given })
+  assert.equal(values.mesos.url, given['CONCORD_MESOS_URL'])
+}
+
+const shared = Object.fromEntries(pairsOf(read('concord.env')))
+
+test('concord.env holds settings, and none of a single process', () => {
+  checkEnvironment(shared)
+  assert.ok(!Object.keys(shared).some((name) => /_(GATEWAY|SCHEDULER)_PORT$|NATS_USER$/.test(name)))
+})
+
+for (const name of readdirSync(join(here, 'systemd')))
+  test(`systemd/${name} runs what exists, with settings that exist`, () => {
+    const pairs = pairsOf(read(`systemd/${name}`))
+    const all = (key: string) => pairs.filter(([found]) => found === key).map(([, value]) => value)
+    checkCommand(all('ExecStart')[0]!)
+    checkEnvironment({ ...shared, ...Object.fromEntries(pairsOf(all('Environment').join('\n'))) })
+    assert.deepEqual(all('RestartPreventExitStatus'), ['2'])
+    assert.ok(all('EnvironmentFile').includes('/etc/concord/concord.env'))
+  })
+
+for (const name of readdirSync(join(here, 'marathon')))
+  test(`marathon/${name} runs what exists, with settings that exist and secrets that it names`, () => {
+    const app = JSON.parse(read(`marathon/${name}`)) as {
+      cmd: string
+      env: Record<string, string | { secret: string }>
+      secrets: Record<string, { source: string }>
+      portDefinitions: { port: number }[]
+    }
+    checkCommand(app.cmd)
+    const plain = Object.entries(app.env).map(([key, value]) => {
+      if (typeof value === 'string') return [key, value] as const
+      assert.ok(value.secret in app.secrets, `${key}: ${value.secret} is not among the secrets`)
+      return [key, 'a secret of sixteen'] as const
+    })
+    const given = Object.fromEntries(plain)
+    checkEnvironment(given)
+    const port = given['CONCORD_GATEWAY_PORT'] ?? given['CONCORD_SCHEDULER_PORT']
+    assert.equal(String(app.portDefinitions[0]!.port), port)
+  })
+
+test('nats/nats-server.conf is taken by nats-server itself', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'concord-deploy-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const file = join(dir, 'nats-server.conf')
+  writeFileSync(file, read('nats/nats-server.conf').replace('/var/lib/nats', join(dir, 'data')))
+  const program = process.env['CONCORD_NATS_SERVER'] ?? 'nats-server'
+  const { status, stderr, error } = spawnSync(program, ['-t', '-c', file], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+  })
+  assert.equal(status, 0, `${error?.message ?? ''}${stderr}`)
+})
+
+test('zookeeper/zoo.cfg allows the session that the settings ask for, and has three servers', () => {
+  const pairs = new Map(pairsOf(read('zookeeper/zoo.cfg')))
+  const tickMs = Number(pairs.get('tickTime'))
+  const { sessionTimeoutMs } = loadConfig({ env: {} }).values.store
+  assert.ok(sessionTimeoutMs >= 2 * tickMs && sessionTimeoutMs <= 20 * tickMs)
+  const servers = [...pairs].filter(([key]) => /^server\.\d$/.test(key))
+  assert.deepEqual(
+    servers.map(([, value]) => value),
+    ['zk1:2888:3888', 'zk2:2888:3888', 'zk3:2888:3888'],
+  )
+})
