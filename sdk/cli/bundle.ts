@@ -14,7 +14,7 @@ import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbu
 import { CodedError } from '../errors.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
-import type { Project } from './project.ts'
+import type { Project } from './project-shape.ts'
 
 export interface Bundle {
   readonly code: string

@@ -16,7 +16,7 @@ import { type ConcordClient, isRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
-import type { Project } from './project.ts'
+import type { Project } from './project-shape.ts'
 import { bytesText, dim, note } from './terminal.ts'
 
 export interface DeployOptions {

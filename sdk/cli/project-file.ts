@@ -25,7 +25,7 @@ import { scaleKeys } from '../scaling/policy.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import type { CliErrorCode } from './errors.ts'
 import { nearest } from './nearest.ts'
-import { mainDefault, type Project } from './project.ts'
+import { mainDefault, type Project } from './project-shape.ts'
 
 const descriptions: Readonly<Record<string, string>> = {
   name: "The function's name; it must be the one of its metadata.",

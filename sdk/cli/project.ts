@@ -8,18 +8,7 @@ import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { CodedError } from '../errors.ts'
 import type { CliErrorCode } from './errors.ts'
-
-export const projectFile = 'concord.jsonc'
-export const mainDefault = 'index.ts'
-
-export interface Project {
-  /** Absolute path of the source that is bundled. */
-  readonly entry: string
-  /** Absolute path of the folder that paths in errors and source maps are relative to. */
-  readonly folder: string
-  /** What the author wrote of the manifest. */
-  readonly manifest: Readonly<Record<string, unknown>>
-}
+import { mainDefault, type Project, projectFile } from './project-shape.ts'
 
 /**
  * Finds the project behind a path: a folder with `concord.jsonc`, or a source file. A file on its own has no

@@ -24,3 +24,12 @@ export type RuntimeErrorCode = keyof typeof runtimeErrors
 export function runtimeError(code: RuntimeErrorCode, message: string): CodedError<RuntimeErrorCode> {
   return new CodedError(code, message)
 }
+
+/** The error of an argument that is neither bytes nor text. */
+export function notData(attempted: string, what: string, found: unknown): Error {
+  const is = found === null ? 'null' : typeof found
+  return runtimeError(
+    'ERR_ARGUMENT',
+    `Cannot ${attempted}: its ${what} is ${is}, expected a Uint8Array or a string`,
+  )
+}

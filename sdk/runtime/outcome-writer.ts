@@ -11,7 +11,7 @@ import type { Data } from '../function.ts'
 import { murmur3Words } from '../hash.ts'
 import type { MetricKind } from '../user-metrics.ts'
 import type { Board } from './board.ts'
-import { runtimeError } from './errors.ts'
+import { notData, runtimeError } from './errors.ts'
 import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, reportBytesMax } from './layout.ts'
 import type { MetricNames } from './metric-names.ts'
 import { Bytes, copyBytes, lengthOf } from './primordials.ts'
@@ -203,13 +203,4 @@ export class OutcomeWriter {
   rollback(): void {
     this.#end = this.#mark
   }
-}
-
-/** The error of an argument that is neither bytes nor text. */
-export function notData(attempted: string, what: string, found: unknown): Error {
-  const is = found === null ? 'null' : typeof found
-  return runtimeError(
-    'ERR_ARGUMENT',
-    `Cannot ${attempted}: its ${what} is ${is}, expected a Uint8Array or a string`,
-  )
 }

@@ -7,7 +7,8 @@ import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { deployProject } from '../deploy.ts'
 import { positiveNumber } from '../numbers.ts'
-import { openProjectFile, type Project } from '../project.ts'
+import { openProjectFile } from '../project.ts'
+import type { Project } from '../project-shape.ts'
 import { green, print, printJson } from '../terminal.ts'
 
 export interface DeployCommandOptions extends ServerOptions {

@@ -55,8 +55,8 @@ import {
   tagOf,
 } from './layout.ts'
 import type { Memory } from './memory.ts'
+import type { PageKeeper } from './pages.ts'
 import { Roots } from './roots.ts'
-import type { PageKeeper } from './shadow.ts'
 import { Staging } from './staging.ts'
 import { countRemoved, Sweeper } from './sweeper.ts'
 import { TimerTree } from './timer-tree.ts'

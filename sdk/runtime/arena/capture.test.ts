@@ -7,8 +7,8 @@ import { Capture, isDirty, markDirty } from './capture.ts'
 import { Arena, faultsOf, OwnSlabs, openArena, type Slabs } from './index.ts'
 import { Memory } from './memory.ts'
 import { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
-import { pageBytes } from './pages.ts'
-import { type PageKeeper, Shadow, shadowBytes } from './shadow.ts'
+import { type PageKeeper, pageBytes } from './pages.ts'
+import { Shadow, shadowBytes } from './shadow.ts'
 import { applyTo, applyToModel, type Contents, contentsOf, randomOf, transactionOf } from './testing.ts'
 
 const slabBytes = 256 * 1024

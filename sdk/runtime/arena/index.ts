@@ -9,9 +9,9 @@ export type { CommitWord } from './journal.ts'
 export { Memory } from './memory.ts'
 export { openArena } from './open-arena.ts'
 export { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
-export { pageBytes } from './pages.ts'
+export { type PageKeeper, pageBytes } from './pages.ts'
 export { roomOf } from './room.ts'
-export { type PageKeeper, Shadow, shadowBytes } from './shadow.ts'
+export { Shadow, shadowBytes } from './shadow.ts'
 export {
   nextSlabBytes,
   OwnSlabs,

@@ -11,8 +11,7 @@
  */
 import { append } from '../primordials.ts'
 import { positionBits } from './layout.ts'
-import { contentWords, firstAge, marksIn, otherAge, pageShift, pageWords } from './pages.ts'
-import type { PageKeeper } from './shadow.ts'
+import { contentWords, firstAge, marksIn, otherAge, type PageKeeper, pageShift, pageWords } from './pages.ts'
 import type { Slabs } from './slabs.ts'
 
 /** A slab holds an entry of the longest key and a value beside it. */

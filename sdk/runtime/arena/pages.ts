@@ -17,6 +17,12 @@ export const pageShift = 8
 export const pageWords = 1 << pageShift
 export const pageBytes = 4 * pageWords
 
+/** What a writer keeps a page in before it changes it. */
+export interface PageKeeper {
+  /** Keeps page `page` of its arena, whose words begin at `at` in `words`. */
+  keep(page: number, words: Int32Array, at: number): void
+}
+
 export const clean = 0
 export const firstAge = 1
 /** Both ages together. */

@@ -8,18 +8,12 @@
  */
 import { lengthOf, storeWord } from '../primordials.ts'
 import { Words } from './memory.ts'
-import { pageWords } from './pages.ts'
+import { type PageKeeper, pageWords } from './pages.ts'
 
 const headWords = 4
 const rowWords = 2 + pageWords
 const countAt = 0
 const overflowAt = 1
-
-/** What a writer keeps a page in before it changes it. */
-export interface PageKeeper {
-  /** Keeps page `page` of its arena, whose words begin at `at` in `words`. */
-  keep(page: number, words: Int32Array, at: number): void
-}
 
 /** How large a shadow must be for `pages` pages. */
 export function shadowBytes(pages: number): number {

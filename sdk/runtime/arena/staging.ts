@@ -7,7 +7,7 @@
  * @module
  */
 import type { Data } from '../../function.ts'
-import { notData } from '../outcome-writer.ts'
+import { notData } from '../errors.ts'
 import { Bytes, copyBytes } from '../primordials.ts'
 import { utf8Write } from '../utf8.ts'
 import { copiedByWordsMax, putBytes } from '../words.ts'
