@@ -95,7 +95,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onTrouble: (message) => log.warn(message),
     })
   const ingest = new Ingest({
-    ...{ wire, namespace, gatewayId, clock, spill },
+    ...{ wire, namespace, gatewayId, clock, spill, onWant: () => pulse.soon() },
     ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
   })
   const rawIngest = new RawIngest({ nc, namespace, ingest, clock, metrics, log })

@@ -8,6 +8,8 @@ import type { Clock } from '../infra/clock.ts'
 import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
 
 const beatEveryMs = 1000
+/** From one heartbeat to one for the sake of news. */
+const beatLeastMs = 50
 
 export interface PulseOptions {
   readonly wire: Wire
@@ -24,6 +26,7 @@ export class Pulse {
   readonly #options: PulseOptions
   readonly #incarnation = randomBytes(8).toString('hex')
   #stopTimer: () => void = () => undefined
+  #beatMs = Number.NEGATIVE_INFINITY
 
   constructor(options: PulseOptions) {
     this.#options = options
@@ -33,8 +36,18 @@ export class Pulse {
   /** Beats now, and from now on every second. */
   beat(): void {
     this.#stopTimer()
+    this.#beatMs = this.#options.clock.monotonicMs()
     this.#publish('running')
     this.#stopTimer = this.#options.clock.after(beatEveryMs, () => this.beat())
+  }
+
+  /** There is news: beats when what is under way is done, however often it is asked. */
+  soon(): void {
+    const { clock } = this.#options
+    this.#stopTimer()
+    this.#stopTimer = clock.after(Math.max(0, this.#beatMs + beatLeastMs - clock.monotonicMs()), () =>
+      this.beat(),
+    )
   }
 
   /** Says the last word. */

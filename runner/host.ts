@@ -253,6 +253,7 @@ export class Host {
       spill: this.#spill,
       warn: (message) => this.#log(fn.function, id, 'warn', message),
       ask: (task, ask) => this.#control.ask(task, ask),
+      onWant: () => this.#control.changed(),
       onMoved: () => this.#control.changed(),
       onHeapFull: (heapBytes) => {
         const log = (level: LogLine['level'], message: string) => this.#log(fn.function, id, level, message)

@@ -37,6 +37,8 @@ export interface WorkerOptions {
   readonly spill?: Spill
   /** Asks another runner for a share that it is to give. */
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
+  /** Outputs begin to wait for a function that has no instance. */
+  readonly onWant: () => void
   /** A share has come or gone. */
   readonly onMoved: () => void
   /** Called for each callback that failed; without an error where it was counted only. */

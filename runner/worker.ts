@@ -86,6 +86,7 @@ export class Worker {
       epoch: instance.epoch,
       clock,
       spill: options.spill,
+      onWant: options.onWant,
     })
     this.sampler = new Sampler(clock)
     this.#time = new WorkTime(clock)

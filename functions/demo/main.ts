@@ -8,6 +8,7 @@
 import { constants } from 'node:os'
 import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
 import { Platform } from './platform.ts'
+import { scaleDemo } from './scale/main.ts'
 import { Screen } from './screen.ts'
 import { openSource, type Source } from './source.ts'
 import { complaints, describe, isRead, summaryOf } from './summary.ts'
@@ -100,7 +101,7 @@ const signal = endSignal()
 try {
   const options = readOptions(process.argv.slice(2))
   if (options.help) process.stdout.write(usage)
-  else process.exitCode = await demo(options, signal)
+  else process.exitCode = await (options.scale ? scaleDemo(options, screen, signal) : demo(options, signal))
 } catch (error) {
   process.exitCode = explain(signal.aborted ? signal.reason : error)
 }

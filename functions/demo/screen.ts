@@ -2,6 +2,7 @@
  * Screen: what a person sees while the demo runs, on standard error; a line that moves only where there is a terminal.
  * @module
  */
+import type { Look } from './scale/day.ts'
 import type { Progress } from './traffic-run.ts'
 
 const eraseLine = '\r\u001b[K'
@@ -41,6 +42,16 @@ export class Screen {
     const speed = `${count(Math.round(tally.verdicts / seconds))}/s`
     this.#move(
       `${steps.join(' → ')} · ${speed} · ${tally.offenders.size} clients flagged · ${seconds.toFixed(1)} s`,
+    )
+  }
+
+  /** Of the scaling demo. @param time Of the day, from 0 to 1. */
+  look({ perSecond, instances, waiting, latencyMs }: Look, time: number): void {
+    const minutes = Math.floor(Math.min(1, time) * 24 * 60)
+    const clock = `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`
+    const boxes = '■'.repeat(instances).padEnd(8, '·')
+    this.#move(
+      `${clock} · ${count(Math.round(perSecond))} orders/s · ${boxes} ${instances} · ${count(waiting)} waiting · ${count(Math.round(latencyMs))} ms`,
     )
   }
 

@@ -24,6 +24,8 @@ export interface IngestOptions {
   readonly bufferBytesMax?: number
   /** Where records wait for consumers that queue on disk. */
   readonly spill?: Spill | undefined
+  /** Records begin to wait for a function that has no instance. */
+  readonly onWant?: () => void
 }
 
 export class Ingest {
@@ -32,13 +34,14 @@ export class Ingest {
   readonly #turns = new Map<string, Turn>()
   #known: ReadonlySet<string> = new Set()
 
-  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax, spill }: IngestOptions) {
+  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax, spill, onWant }: IngestOptions) {
     this.#clock = clock
     this.#producer = new Producer({
       ...{ wire, namespace, clock, spill },
       origin: originOf(namespace, 'ingest', gatewayId),
       epoch: 1,
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
+      ...(onWant === undefined ? {} : { onWant }),
     })
   }
 

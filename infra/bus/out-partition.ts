@@ -120,6 +120,14 @@ export class OutPartition {
     return false
   }
 
+  /** True while something waits for a consumer that nobody owns: it has none yet, or its owner has left. */
+  get lacksOwner(): boolean {
+    if (!this.waiting) return false
+    for (const { blocking, owner, left } of this.#channels.values())
+      if (blocking && (owner === '' || left)) return true
+    return false
+  }
+
   get settled(): boolean {
     return this.#frames.length === 0
   }

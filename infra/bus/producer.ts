@@ -47,6 +47,8 @@ export interface ProducerOptions {
   readonly bufferBytesMax?: number
   /** Where a consumer's `enqueue` goes; without it what waits stays in memory, up to the same bound. */
   readonly spill?: Spill | undefined
+  /** Called when something begins to wait for a consumer that nobody owns: there may be none until it is known. */
+  readonly onWant?: () => void
 }
 
 /** The slot of an instance or an ingest, as it stands in frame headers. */
@@ -75,8 +77,6 @@ export class Producer {
   #flushing = false
   #cancelConfirm: (() => void) | undefined
   #closed = false
-  /** Times that frames waited for credit, a sign that windows rather than the functions bound the throughput. */
-  creditWaits = 0
 
   constructor(options: ProducerOptions) {
     this.#options = options
@@ -146,7 +146,6 @@ export class Producer {
     const out = this.#partition(stream, partition)
     for (const lane of stream.lanes) this.#add(lane.partition(partition), frame, count) // it copies
     this.#add(out, frame, count)
-    if (out.heldBytes > 0) this.creditWaits += 1
   }
 
   /** The lane of a consumer that queues. */
@@ -155,9 +154,11 @@ export class Producer {
   }
 
   #add(out: OutPartition, frame: Uint8Array, count: number): void {
+    const waited = out.lacksOwner
     out.add(frame, count)
     this.#pump(out)
     this.#beacons.plan(out)
+    if (!waited && out.lacksOwner) this.#options.onWant?.()
   }
 
   /** False when more than the bound is held or retained for the stream: wait for `ready`. */

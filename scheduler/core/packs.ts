@@ -31,7 +31,8 @@ export function sharingOf({ manifest }: VersionDocument, slot: Readonly<Slot>): 
   return { group: groupOf(manifest), failures, room: Math.max(1, Math.floor(room / 2 ** failures)) }
 }
 
-function groupOf({ name, pack }: Manifest): string {
+/** Whose instances may share a runner. */
+export function groupOf({ name, pack }: Manifest): string {
   return pack === undefined ? `fn/${name}` : `pack/${pack}`
 }
 

@@ -19,6 +19,7 @@ import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
 import { describeStreams } from './topology.ts'
+import { warmTasks } from './warm.ts'
 
 export function plan(draft: Draft): void {
   draft.state.wakeAtMs = Number.POSITIVE_INFINITY
@@ -41,9 +42,11 @@ export function plan(draft: Draft): void {
     const version = draft.wantedVersion(name)
     if (version !== undefined) assignShares(draft, draft.fn(name), version, active.get(name) ?? [])
   }
+  const warm = warmTasks(draft)
   for (const task of draft.tasks.values()) {
     tell(draft, task)
-    if (task.seats.length === 0 && task.killedAtMs === undefined) kill(draft, task)
+    if (task.seats.length === 0 && task.killedAtMs === undefined && !warm.has(task.document.taskId))
+      kill(draft, task)
   }
   draft.state.active = active
   makeWay(draft, launchWaiting(draft, active))

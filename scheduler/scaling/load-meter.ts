@@ -81,7 +81,7 @@ export class LoadMeter {
       instances: instances.length,
       demand,
       backlog: waitsForIt(instances) ? backlog : 0,
-      inFlight: backlogOf(load),
+      inFlight: inFlightOf(load.sources),
       processed: sum(({ recordsIn }) => recordsIn),
       ...(trueRate > 0 && { trueRate }),
       busy: sum(({ busy }) => busy),
@@ -104,19 +104,14 @@ export class LoadMeter {
   }
 }
 
+/** By the accounts of those that send: those of the owners tell of shares that have moved, too. */
 function loadOf(instances: readonly InstanceRates[], sources: readonly OutputRates[]): Load {
-  const sent = sources.reduce((sum, each) => sum + each.sent, 0)
-  const received = instances.reduce((sum, each) => sum + each.received, 0)
-  const load = { instances, sources, demand: Math.max(sent, received), backlog: 0 }
-  load.backlog = backlogOf(load)
-  return load
+  const demand = sources.reduce((sum, each) => sum + each.sent, 0)
+  return { instances, sources, demand, backlog: inFlightOf(sources) }
 }
 
-/** By the accounts of the producers that are heard, or of the owners. */
-function backlogOf({ instances, sources }: Pick<Load, 'instances' | 'sources'>): number {
-  const inFlight = sources.reduce((sum, each) => sum + each.inFlight, 0)
-  const queued = instances.reduce((sum, each) => sum + each.queued, 0)
-  return Math.max(inFlight, queued)
+function inFlightOf(sources: readonly OutputRates[]): number {
+  return sources.reduce((sum, each) => sum + each.inFlight, 0)
 }
 
 /** A function whose instances wait for others has none of what lies before it. */

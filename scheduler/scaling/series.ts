@@ -16,9 +16,6 @@ const apartMs = 500
 export interface InstanceRates {
   readonly report: InstanceReport
   readonly recordsIn: number
-  readonly received: number
-  /** Received and not processed. */
-  readonly queued: number
   /** Shares of time. */
   readonly busy: number
   readonly blocked: number
@@ -113,8 +110,6 @@ function ratesOf(
   return {
     report,
     recordsIn: grown(report.recordsIn, before?.recordsIn ?? 0),
-    received: grown(receivedOf(report), receivedOf(before)),
-    queued: Math.max(0, receivedOf(report) - doneOf(report)),
     busy: elapsedMs <= 0 ? 0 : Math.max(0, 1 - idle - blocked),
     blocked,
     cpu: grown(report.cpuSeconds, before?.cpuSeconds ?? 0),
@@ -123,18 +118,6 @@ function ratesOf(
     counted: grown(now.count, then.count),
     summed: grown(now.sum, then.sum),
   }
-}
-
-function receivedOf(report: InstanceReport | undefined): number {
-  return (report?.inputs ?? []).reduce((sum, { received }) => sum + received, 0)
-}
-
-function doneOf({ inputs = [] }: InstanceReport): number {
-  return inputs.reduce(
-    (sum, { processed, dropped }) =>
-      sum + processed + Object.values(dropped).reduce((all, records) => all + records, 0),
-    0,
-  )
 }
 
 function metricOf(report: InstanceReport | undefined, name: string | undefined) {

@@ -18,6 +18,7 @@ export const cliErrors = {
   ERR_SUPERSEDED: 'caller', // a newer version was deployed while this one was waited for
   ERR_WAIT_TIMED_OUT: 'transient', // what was waited for did not happen in time
   ERR_TAP_FILE: 'caller', // a file that should be a tap is none, or lacks what a replay needs
+  ERR_LOAD_FILE: 'caller', // a file that should be a recorded load is none
   ERR_STREAM_ENDED: 'transient', // the server ended a followed stream before the reader had all it asked for
   ERR_PLATFORM_MISSING: 'caller', // this installation is the command line alone, without the platform
   ERR_PLATFORM_FAILED: 'platform', // the platform did not start or stop; its own message says why
@@ -57,6 +58,7 @@ const exitByCode: Readonly<Record<CliErrorCode | ClientErrorCode, ExitCode>> = {
   ERR_FILE_MISSING: exitCodes.notFound,
   ERR_FILE_EXISTS: exitCodes.conflict,
   ERR_RECORD_INVALID: exitCodes.failed,
+  ERR_LOAD_FILE: exitCodes.failed,
   ERR_PROJECT_INVALID: exitCodes.rejected,
   ERR_BUNDLE_FAILED: exitCodes.rejected,
   ERR_TAP_FILE: exitCodes.failed,

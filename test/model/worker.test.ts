@@ -73,6 +73,7 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
     warn: () => undefined,
     ask: () => Promise.reject(new Error('nobody is there')),
     onMoved: () => undefined,
+    onWant: () => undefined,
     onFailure: () => undefined,
   })
   const producer = new Producer({

@@ -11,6 +11,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { scalingText } from '../scaling-text.ts'
 import { print, printJson } from '../terminal.ts'
+import { addSimulate } from './simulate.ts'
 
 interface ScaleOptions extends ServerOptions {
   readonly auto?: true
@@ -22,7 +23,8 @@ interface ScaleOptions extends ServerOptions {
 const pollMs = 100
 
 export function addScale(fn: CliCommand): void {
-  fn.command('scale')
+  const command = fn
+    .command('scale')
     .description(
       'Set how many instances a function has, leave it to its policy, or say why it has so many. Partitions are handed over; nothing is restarted or lost.',
     )
@@ -36,6 +38,7 @@ export function addScale(fn: CliCommand): void {
     .talksToServer()
     .example('concord fn scale score 4', 'concord fn scale score --auto', 'concord fn scale score --why')
     .action(scale)
+  addSimulate(command)
 }
 
 async function scale(name: string, instances: number | undefined, options: ScaleOptions): Promise<void> {

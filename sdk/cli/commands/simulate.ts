@@ -1,0 +1,158 @@
+/**
+ * concord fn scale simulate PATH: a load against a policy, before it is trusted: instances, backlog and cost.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { Option } from 'commander'
+import { CodedError } from '../../errors.ts'
+import { partitionsDefault } from '../../manifest.ts'
+import {
+  type Load,
+  type Outcome,
+  type Plant,
+  readLoad,
+  type ScalePolicy,
+  scaleSettingsSchema,
+  shapes,
+  simulate,
+  withNoise,
+} from '../../scaling/index.ts'
+import type { CliCommand, CommonOptions } from '../command.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { positiveNumber, wholeNumber } from '../numbers.ts'
+import { openProject } from '../project.ts'
+import { simulationText } from '../simulation-text.ts'
+import { print, printJson } from '../terminal.ts'
+
+interface SimulateOptions extends CommonOptions {
+  readonly load?: string
+  readonly shape: string
+  readonly peak: number
+  readonly day: number
+  readonly noise: number
+  readonly perInstance: number
+  readonly startMs: number
+  readonly partitions: number
+  readonly price: number
+  readonly from: number
+  readonly predict?: number
+}
+
+/** Both begin at a midnight, a Monday's, so that times of a schedule fall where they should. */
+const beginMs = Date.UTC(2026, 0, 5)
+
+export function addSimulate(scale: CliCommand): void {
+  scale
+    .command('simulate')
+    .description(
+      'Run a load against the policy of a project, without a platform: instances, backlog and cost, and, side by side, the same with prediction.',
+    )
+    .argument('<path>', "a folder with concord.jsonc, or a JSON file with a policy, as its 'scale'")
+    .option(
+      '--load <file>',
+      'a recorded load, CSV or JSONL: each line a time and the records a second from then on',
+    )
+    .addOption(
+      new Option('--shape <name>', 'else a built-in one').choices(Object.keys(shapes)).default('day'),
+    )
+    .option('--peak <n>', 'records a second at most, of a built-in shape', positiveNumber, 2000)
+    .option('--day <s>', 'length of its days in seconds', positiveNumber, 3600)
+    .option('--noise <percent>', 'how much each second differs from the shape', wholeNumber(0), 10)
+    .option('--per-instance <n>', 'records a second that one instance does', positiveNumber, 400)
+    .option('--start-ms <ms>', 'how long an instance takes until it works', wholeNumber(0), 2000)
+    .option('--partitions <n>', 'of its inputs', wholeNumber(1), partitionsDefault)
+    .option('--price <n>', 'of an instance for an hour', positiveNumber, 1)
+    .option('--from <s>', 'judge from there on; what comes before is learned from', wholeNumber(0), 0)
+    .option(
+      '--predict <s>',
+      "compare with a policy that looks so far ahead (else its own 'predict')",
+      positiveNumber,
+    )
+    .printsData()
+    .example(
+      'concord fn scale simulate . --shape days --predict 120',
+      'concord fn scale simulate . --load monday.csv --per-instance 850',
+    )
+    .action(run)
+}
+
+async function run(path: string, options: SimulateOptions): Promise<void> {
+  const { perInstance, startMs, partitions, price, from, json } = options
+  const policy = await readPolicy(path)
+  const load = await loadOf(options)
+  if (from >= load.length)
+    throw usage(`'--from ${from}' is behind the end of the load, which has ${load.length} seconds`)
+  const plant: Plant = { perInstance, startMs, partitions, beginMs }
+  const { predict: own, ...reactive } = policy
+  const predict =
+    options.predict === undefined
+      ? own
+      : {
+          aheadMs: options.predict * 1000,
+          dayMs: options.load === undefined ? options.day * 1000 : 86_400_000,
+        }
+  const runs: { name: string; outcome: Outcome }[] = [
+    { name: 'reactive', outcome: simulate(reactive, load, plant, from) },
+  ]
+  if (predict !== undefined)
+    runs.push({ name: 'predictive', outcome: simulate({ ...reactive, predict }, load, plant, from) })
+  await (json
+    ? printJson(runs.map((each) => summaryOf(each, price)))
+    : print(simulationText(runs, price, from)))
+}
+
+function summaryOf({ name, outcome }: { name: string; outcome: Outcome }, price: number) {
+  const { seconds, ...rest } = outcome
+  return {
+    name,
+    ...rest,
+    cost: (rest.instanceSeconds / 3600) * price,
+    instancesMax: Math.max(...seconds.map((s) => s.wanted)),
+  }
+}
+
+async function readPolicy(path: string): Promise<ScalePolicy> {
+  if (path.endsWith('.json')) return parsePolicy(JSON.parse(await textOf(path)), path)
+  const { manifest } = await openProject(path)
+  const { scale } = manifest as { readonly scale?: unknown }
+  if (scale !== undefined) return parsePolicy(scale, path)
+  throw usage(
+    `'${path}' has no policy. Add 'scale' to its concord.jsonc, e.g. "scale": { "min": 1, "max": 8 }`,
+  )
+}
+
+function parsePolicy(value: unknown, path: string): ScalePolicy {
+  const parsed = scaleSettingsSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw usage(`Cannot read the policy in '${path}': ${parsed.error.issues[0]?.message}`)
+}
+
+async function loadOf({ load, shape, day, peak, noise }: SimulateOptions): Promise<Load> {
+  if (load !== undefined) return readLoad(await textOf(load), basename(load))
+  return withNoise(shapes[shape]!.of(day, peak), noise / 100, randomOf(1))
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new CodedError<CliErrorCode>(
+      'ERR_FILE_MISSING',
+      `Cannot read '${path}': ${(error as Error).message}`,
+    )
+  }
+}
+
+/** The same run for the same command. */
+function randomOf(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+function usage(text: string): Error {
+  return new CodedError<CliErrorCode>('ERR_USAGE', text)
+}

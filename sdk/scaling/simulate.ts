@@ -1,0 +1,138 @@
+/**
+ * Simulate: a load against a policy, second by second, by the very decision that the scheduler makes.
+ *
+ * What is modelled is the plant: a queue without bound, instances of one rate, and so long until one that is wanted works.
+ *
+ *   SM1. Records are neither made nor lost: arrived = processed + waiting.
+ * Design: docs/design/0025-autoscaling.md
+ * @module
+ */
+import { decide, type LoadSample, windowMs } from './decide.ts'
+import { Forecast } from './forecast.ts'
+import type { ScalePolicy } from './policy.ts'
+import type { Load } from './shapes.ts'
+
+export interface Plant {
+  /** Records a second that one instance does. */
+  readonly perInstance: number
+  /** From wanted to at work. */
+  readonly startMs: number
+  readonly partitions: number
+  /** At which the first second of the load is. */
+  readonly beginMs: number
+}
+
+export interface Second {
+  readonly demand: number
+  readonly wanted: number
+  readonly working: number
+  readonly backlog: number
+  readonly behindMs: number
+}
+
+export interface Outcome {
+  readonly seconds: readonly Second[]
+  readonly changes: readonly {
+    readonly second: number
+    readonly from: number
+    readonly to: number
+    readonly because: string
+  }[]
+  readonly arrived: number
+  readonly processed: number
+  /** Paid for: of all instances that were wanted or worked. */
+  readonly instanceSeconds: number
+  /** Of those that the load would have needed, second by second. */
+  readonly neededSeconds: number
+  /** More than was needed, and less. */
+  readonly overSeconds: number
+  readonly underSeconds: number
+  /** Seconds in which what waited was more than `behindMs` allows (a second where there is no such target). */
+  readonly overTargetSeconds: number
+  readonly behindMaxMs: number
+}
+
+/** @param from Seconds from which on it is judged: what was learned before is known, what it cost is not counted. */
+export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0): Outcome {
+  const { perInstance, startMs, partitions, beginMs } = plant
+  const targetMs = policy.targets.behindMs ?? 1000
+  const forecast = policy.predict && new Forecast(policy.predict.dayMs)
+  const seconds: Second[] = []
+  const changes: { second: number; from: number; to: number; because: string }[] = []
+  let window: LoadSample[] = []
+  let wanted = Math.max(policy.min, Math.min(1, policy.max))
+  let working = wanted
+  /** When those that were wanted begin to work. */
+  let coming: { readonly atMs: number; readonly instances: number }[] = []
+  let changedAtMs = Number.NEGATIVE_INFINITY
+  const sums = {
+    backlog: 0,
+    arrived: 0,
+    processed: 0,
+    instance: 0,
+    needed: 0,
+    over: 0,
+    under: 0,
+    late: 0,
+    behindMaxMs: 0,
+  }
+
+  for (const [second, demand] of load.entries()) {
+    const nowMs = beginMs + second * 1000
+    for (const { instances } of coming.filter(({ atMs }) => atMs <= nowMs))
+      working = Math.min(wanted, working + instances)
+    coming = coming.filter(({ atMs }) => atMs > nowMs)
+    const able = working * perInstance
+    const processed = Math.min(able, sums.backlog + demand)
+    sums.backlog += demand - processed
+    sums.arrived += demand
+    sums.processed += processed
+    const behindMs =
+      sums.backlog <= 1e-6 ? 0 : able === 0 ? Number.POSITIVE_INFINITY : (sums.backlog / able) * 1000
+    if (second >= from) {
+      const needed = Math.ceil(demand / perInstance - 1e-9)
+      sums.instance += wanted
+      sums.needed += needed
+      sums.over += Math.max(0, wanted - needed)
+      sums.under += Math.max(0, needed - working)
+      if (behindMs > targetMs) sums.late += 1
+      sums.behindMaxMs = Math.max(sums.behindMaxMs, behindMs)
+    }
+    seconds.push({ demand, wanted, working, backlog: sums.backlog, behindMs })
+
+    forecast?.see(nowMs, demand)
+    const predicted = policy.predict && forecast?.until(nowMs, policy.predict.aheadMs)
+    const sample: LoadSample = {
+      ...{
+        atMs: nowMs,
+        instances: working,
+        demand,
+        backlog: sums.backlog,
+        inFlight: sums.backlog,
+        processed,
+      },
+      ...{ trueRate: perInstance, busy: processed / perInstance, cpu: processed / perInstance, timers: 0 },
+      ...(predicted !== undefined && { predicted }),
+    }
+    window = [...window.filter(({ atMs }) => nowMs - atMs <= windowMs(policy)), sample]
+    const { instances, because } = decide({
+      policy,
+      window,
+      instances: wanted,
+      changedAtMs,
+      partitions,
+      nowMs,
+    })
+    if (instances === wanted) continue
+    changes.push({ second, from: wanted, to: instances, because })
+    changedAtMs = nowMs
+    if (instances > wanted) coming.push({ atMs: nowMs + startMs, instances: instances - wanted })
+    else working = Math.min(working, instances)
+    wanted = instances
+  }
+  return {
+    ...{ seconds, changes, arrived: sums.arrived, processed: sums.processed, instanceSeconds: sums.instance },
+    ...{ neededSeconds: sums.needed, overSeconds: sums.over, underSeconds: sums.under },
+    ...{ overTargetSeconds: sums.late, behindMaxMs: sums.behindMaxMs },
+  }
+}
