@@ -118,3 +118,19 @@ test('demo refuses a flag or a file that it cannot use, before it starts anythin
   assert.match(results[1]!.stderr, /Cannot read --input \/nowhere: ENOENT/)
   assert.deepEqual(readdirSync(folder), [])
 })
+
+test('the demo of scaling sends a day in some seconds, gets a receipt for each order, and draws it', {
+  timeout: 300_000,
+}, async (t) => {
+  const folder = temporaryFolder(t)
+  const svg = join(folder, 'day.svg')
+  const args = ['--scale', '--seconds', '6', '--rate', '300', '--json', '--svg', svg]
+  const { stdout, stderr, code } = await runDemo(folder, args)
+  assert.equal(code, 0, stderr)
+  const figures = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Record<string, number>
+  assert.ok(figures['sent']! > 300)
+  assert.deepEqual([figures['received'], figures['lost'], figures['wrong']], [figures['sent'], 0, 0])
+  assert.ok(figures['instancesMax']! >= 1 && figures['latencyMaxMs']! > 0)
+  assert.match(readFileSync(svg, 'utf8'), /^<svg .*>orders\/s<\/text>/s)
+  assert.deepEqual(processesOf(folder), [])
+})

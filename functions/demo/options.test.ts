@@ -8,6 +8,9 @@ test('readOptions gives defaults and takes every flag', () => {
     records: 50_000,
     seed: 1,
     rate: undefined,
+    scale: false,
+    seconds: 60,
+    svg: 'scale-demo.svg',
     json: false,
     keep: false,
     help: false,
@@ -23,11 +26,19 @@ test('readOptions gives defaults and takes every flag', () => {
       '0',
       '--rate',
       '100',
+      '--scale',
+      '--seconds',
+      '20',
+      '--svg',
+      'day.svg',
       '--json',
       '--keep',
       '-h',
     ]),
-    { input: 'a.gz', records: 7, seed: 0, rate: 100, json: true, keep: true, help: true },
+    {
+      ...{ input: 'a.gz', records: 7, seed: 0, rate: 100, json: true, keep: true, help: true },
+      ...{ scale: true, seconds: 20, svg: 'day.svg' },
+    },
   )
 })
 
@@ -39,6 +50,7 @@ test('readOptions refuses what it does not know and what is no whole number', ()
     ['--records', '1e3'],
     ['--rate', 'fast'],
     ['--seed', '-1'],
+    ['--seconds', '4'],
   ]) {
     assert.throws(() => readOptions(args), UsageError, args.join(' '))
   }

@@ -58,6 +58,8 @@ test('decide goes down when the window is known whole, has asked for fewer throu
     decideOf({ policy, window, instances: 8, changedAtMs })
   assert.equal(decideAt(steady(low, 12)).instances, 6)
   assert.equal(decideAt(steady(low, 5)).instances, 8, 'not known for long enough')
+  const late = steady({ ...low, backlog: 5000 }, 12)
+  assert.equal(decideAt(late).instances, 8, 'it is behind all the same')
   const once = steady(low, 12).map((sample, i) => (i === 6 ? { ...sample, demand: 3000 } : sample))
   assert.equal(decideAt(once).instances, 8, 'it was needed once')
   const { instances, because } = decideAt(steady(low, 12), 997_000)

@@ -165,7 +165,9 @@ function* needsOf(targets: ScalePolicy['targets'], sample: LoadSample): Generato
     if (behindMs !== undefined) {
       const allowed = (behindMs / 1000) * trueRate * Math.max(1, instances)
       const excess = Math.max(0, backlog - allowed)
-      const need = (demand + excess / (catchUpMs / 1000)) / (trueRate * busyShare)
+      const toCatchUp = (demand + excess / (catchUpMs / 1000)) / (trueRate * busyShare)
+      // Who is behind with what it should be able to do lets nobody go: something makes it slower than it was.
+      const need = excess > 0 ? Math.max(toCatchUp, instances) : toCatchUp
       const behind = backlog / (trueRate * Math.max(1, instances))
       yield {
         need,

@@ -11,6 +11,7 @@ import { latency } from './latency.ts'
 import { loglab } from './loglab.ts'
 import { overload } from './overload.ts'
 import { placement } from './placement.ts'
+import { scale } from './scale.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 import { swap } from './swap.ts'
@@ -24,6 +25,7 @@ export const benchmarks: readonly Benchmark[] = [
   state,
   checkpoint,
   swap,
+  scale,
   density,
   freeze,
   clicks,

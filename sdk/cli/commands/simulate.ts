@@ -74,7 +74,10 @@ export function addSimulate(scale: CliCommand): void {
       'concord fn scale simulate . --shape days --predict 120',
       'concord fn scale simulate . --load monday.csv --per-instance 850',
     )
-    .action(run)
+    // Options that `fn scale` has too are taken by it.
+    .action((path: string, _own: SimulateOptions, command: CliCommand) =>
+      run(path, command.optsWithGlobals()),
+    )
 }
 
 async function run(path: string, options: SimulateOptions): Promise<void> {

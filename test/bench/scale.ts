@@ -1,0 +1,147 @@
+/**
+ * Scale: a function that waits 2 ms for each record, on a whole one-machine platform, as its load becomes ten times what it was; and
+ * one that sleeps, with 10 MB of state, from its first record to its output.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { Platform } from '../../functions/demo/platform.ts'
+import type { ConcordClient } from '../../sdk/client/index.ts'
+import { Steps, stepSource, writeProject } from '../system/load/steps.ts'
+import type { Benchmark, Sample } from './suite/benchmark.ts'
+
+const lowRate = 200
+const highRate = 2000
+const targetMs = 1000
+/** So long below the target: it is back. */
+const calmMs = 3_000
+const steadyMs = 20_000
+const stateRecords = 10_000
+const waitMs = 120_000
+
+export const scale: Benchmark = {
+  name: 'scale',
+  measures:
+    `seconds until a function that waits 2 ms for each record is less than ${targetMs} ms behind again, after its load has gone from ` +
+    `${lowRate} to ${highRate} records/s; changes of its number in ${steadyMs / 1000} s of that load with 20 % noise; milliseconds from the first record to ` +
+    'its output for a function with no instance and 10 MB of state',
+  measuresNot:
+    'several machines, and runners of one instance each: all share a runner, so that an instance more is an isolate more.',
+  figures: {
+    step: { title: 'back under target', unit: 's' },
+    changes: { title: 'changes after', unit: '' },
+    warm: { title: 'from zero, warm', unit: 'ms' },
+    cold: { title: 'from zero, new task', unit: 'ms' },
+    instances: { title: 'instances', unit: '', compared: false },
+    toOne: { title: 'to 1 again', unit: 's', compared: false },
+  },
+  subject: 'Concord',
+  references: {},
+  async open() {
+    const folder = mkdtempSync(join(tmpdir(), 'concord-bench-scale-'))
+    const platform = await Platform.create()
+    const client = await platform.start()
+    let round = 0
+    const deploy = async (name: string, source: string, scale: object): Promise<void> => {
+      const manifest = { instancesPerRunner: 8, resources: { cpus: 0.1, memMib: 96 }, scale }
+      const project = writeProject(folder, name, source, manifest)
+      await platform.deploy(pathToFileURL(project), [], AbortSignal.timeout(waitMs))
+    }
+    return {
+      measure: async () => {
+        round += 1
+        const stepped = await measureStep(client, `waits${round}`, deploy)
+        const warm = await measureSleep(client, `warm${round}`, true, deploy)
+        const cold = await measureSleep(client, `cold${round}`, false, deploy)
+        return { ...stepped, values: { ...stepped.values, warm, cold } }
+      },
+      close: async () => {
+        await platform.close()
+        rmSync(folder, { recursive: true })
+      },
+    }
+  },
+}
+
+type Deploy = (name: string, source: string, scale: object) => Promise<void>
+
+async function measureStep(client: ConcordClient, name: string, deploy: Deploy): Promise<Sample> {
+  const down = { afterMs: 10_000, coolDownMs: 2_000 }
+  await deploy(name, stepSource(name, 2), {
+    min: 1,
+    max: 8,
+    targets: { behindMs: targetMs },
+    up: { afterMs: 1000 },
+    down,
+  })
+  const steps = await Steps.start(client, name)
+  const wanted = async (): Promise<number> => (await client.inspect(name)).instancesWanted
+  steps.rate = lowRate
+  await sleep(5_000)
+  steps.rate = highRate
+  const fromMs = performance.now()
+  let behindAtMs = fromMs
+  while (performance.now() - Math.max(behindAtMs, fromMs + calmMs) < calmMs) {
+    if (steps.behindMs > targetMs) behindAtMs = performance.now()
+    if (performance.now() - fromMs > waitMs)
+      throw new Error(`it was never less than ${targetMs} ms behind again`)
+    await sleep(20)
+  }
+  const instances = await wanted()
+  const changesBefore = (await client.scaling(name)).changes.length
+  for (const untilMs = performance.now() + steadyMs; performance.now() < untilMs; await sleep(1000))
+    steps.rate = highRate * (0.8 + 0.4 * Math.random())
+  const changes = (await client.scaling(name)).changes.length - changesBefore
+  steps.rate = lowRate / 4
+  const lowMs = performance.now()
+  while ((await wanted()) > 1 && performance.now() - lowMs < waitMs) await sleep(100)
+  const toOne = (performance.now() - lowMs) / 1000
+  await steps.end()
+  await client.remove(name)
+  return {
+    values: { step: (behindAtMs - fromMs) / 1000, changes, instances, toOne },
+    checks: { lost: steps.sent - steps.outputs, repeated: 0, reordered: steps.faults.length },
+  }
+}
+
+/** @returns Milliseconds from the first record, by HTTP, to its output as a follower reads it. */
+async function measureSleep(
+  client: ConcordClient,
+  name: string,
+  warm: boolean,
+  deploy: Deploy,
+): Promise<number> {
+  const source = `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'] },
+  processRecord(ctx, record) {
+    if (record.key.length > 1) ctx.setState(record.key, new Uint8Array(1000))
+    else ctx.produceRecord('${name}-out', record.key, record.value)
+  },
+})
+`
+  const down = { afterMs: 1000, coolDownMs: 0 }
+  await deploy(name, source, { min: 0, max: 2, idle: { afterMs: 2000, warm }, down })
+  const records = Array.from({ length: stateRecords }, (_, i) => ({ key: `key ${i}`, value: '' }))
+  await client.produce(`${name}-in`, records)
+  const stop = AbortSignal.timeout(waitMs)
+  const lines = client.follow(`${name}-out`, { hold: true, signal: stop })
+  await lines.next() // it follows
+  for (;;) {
+    const { instancesWanted, instances } = await client.inspect(name)
+    if (instancesWanted === 0 && instances.length === 0) break
+    stop.throwIfAborted()
+    await sleep(100)
+  }
+  await sleep(1_000)
+  const fromMs = performance.now()
+  await client.produce(`${name}-in`, [{ key: 'k', value: 'first' }])
+  await lines.next()
+  const tookMs = performance.now() - fromMs
+  await lines.return(undefined)
+  await client.remove(name)
+  return tookMs
+}
