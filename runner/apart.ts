@@ -12,12 +12,14 @@ import { type AloneFrame, advance, aloneOf } from './alone.ts'
 import type { SetAside } from './aside.ts'
 import type { Ending } from './ending.ts'
 import { type Failed, locate } from './failed.ts'
-import type { BatchResult, Instance } from './isolate/index.ts'
+import type { BatchResult, Isolate } from './isolate/index.ts'
 import type { Reactions } from './reactions.ts'
 import type { Tried } from './succession.ts'
 
-/** Longest time for the last attempts at what is set aside. */
-const asideWaitMs = 1_000
+/** Longest time for the last attempts at what is set aside; then none of the rest gets one. */
+const asideWaitMs = 700
+/** One that is at work even then, with all of its batch, does not come back. */
+const asideEndMs = 1_000
 
 export interface ApartOptions {
   readonly consumer: Consumer
@@ -28,7 +30,7 @@ export interface ApartOptions {
   readonly process: (frames: readonly AloneFrame[]) => Promise<BatchResult>
   readonly publish: (result: BatchResult, failed: readonly Failed[], again: boolean) => void
   /** The one at work. */
-  readonly isolate: () => Instance
+  readonly isolate: () => Isolate
   readonly onTrial: () => boolean
 }
 
@@ -66,8 +68,13 @@ export class Apart {
 
   /** Some of what was set aside is to be tried now. Not while a version is on trial: it is judged by records as they come. */
   get isDue(): boolean {
+    return this.dueInMs <= 0
+  }
+
+  /** In how long that will be; infinite if nothing waits, or is to wait. */
+  get dueInMs(): number {
     const { aside, clock, onTrial } = this.#options
-    return aside.nextDueMs <= clock.monotonicMs() && !onTrial()
+    return onTrial() ? Number.POSITIVE_INFINITY : aside.nextDueMs - clock.monotonicMs()
   }
 
   async retryDue(): Promise<Ending | undefined> {
@@ -79,8 +86,9 @@ export class Apart {
   async endAside(): Promise<void> {
     const { aside, reactions, clock, onTrial } = this.#options
     const isolate = this.#options.isolate()
-    const cancel = clock.after(asideWaitMs, () => isolate.kill())
-    while (aside.size > 0 && !isolate.isEnded && !onTrial())
+    const lateMs = clock.monotonicMs() + asideWaitMs
+    const cancel = clock.after(asideEndMs, () => isolate.kill())
+    while (aside.size > 0 && !isolate.isEnded && !onTrial() && clock.monotonicMs() < lateMs)
       this.ending ??= await this.#retry(aside.takeForTheLast())
     cancel()
     reactions.giveUpAside()

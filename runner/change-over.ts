@@ -8,23 +8,23 @@
  * @module
  */
 import type { FunctionAssignment } from '../infra/control/messages.ts'
-import type { Instance } from './isolate/index.ts'
+import type { Isolate } from './isolate/index.ts'
 
 /** An isolate and what it is an isolate of. */
 export interface Running {
-  readonly isolate: Instance
+  readonly isolate: Isolate
   readonly assignment: FunctionAssignment
 }
 
 export class LostInChangeOver extends Error {}
 
 /** @throws Why `to` has ended, with `from` back in its place; or `LostInChangeOver`. */
-export async function changeOver(from: Instance, to: Instance): Promise<void> {
+export async function changeOver(from: Isolate, to: Isolate): Promise<void> {
   try {
-    await to.takeOver(from)
+    if (to !== from.holder) await to.takeOver(from.holder)
   } catch (error) {
     try {
-      await from.takeOver(to)
+      await from.takeOver(to.holder)
     } catch (lost) {
       throw new LostInChangeOver((lost as Error).message, { cause: error })
     }

@@ -25,6 +25,7 @@ import { SpillStore } from '../infra/spill/index.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { tapBytesOf } from '../sdk/manifest.ts'
 import { MetricSums } from '../sdk/user-metrics.ts'
+import { Canaries } from './canary/canaries.ts'
 import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
 import { Control } from './control.ts'
@@ -69,6 +70,7 @@ export class Host {
   readonly #starts = new Map<string, Promise<void>>()
   readonly #departed: Departed
   readonly #swaps: Swaps
+  readonly #canaries: Canaries
   #state: Heartbeat['state'] = 'starting'
   #assignment: Assignment | undefined
   #generationInForce = 0
@@ -88,6 +90,12 @@ export class Host {
     this.#swaps = new Swaps({
       clock,
       make: (fn, worker) => this.#beside(fn, worker),
+      onChange: () => this.#control.changed(),
+      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
+    })
+    this.#canaries = new Canaries({
+      clock,
+      make: (fn, worker) => this.#beside({ ...fn, trial: fn.manifest.trial }, worker),
       onChange: () => this.#control.changed(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
@@ -186,16 +194,20 @@ export class Host {
   #swapWhereWanted(): void {
     for (const instance of this.#assignment?.instances ?? []) {
       const worker = this.#workers.get(instance.id)
-      if (worker !== undefined) this.#swaps.want(instance.id, worker, functionOf(this.#assignment!, instance))
+      if (worker === undefined) continue
+      const fn = functionOf(this.#assignment!, instance)
+      this.#canaries.want(instance.id, worker, fn)
+      this.#swaps.want(instance.id, worker, fn)
     }
   }
 
   #reportOf(id: string, worker: Worker): InstanceReport {
-    return { ...worker.report(), ...this.#swaps.report(id) }
+    return { ...worker.report(), ...this.#swaps.report(id), ...this.#canaries.report(id) }
   }
 
   async #stopOne(id: string, worker: Worker): Promise<void> {
     this.#swaps.forget(id)
+    this.#canaries.forget(id)
     await worker.stop()
     this.#workers.delete(id)
     this.#departed.add({ ...worker.report(), state: 'stopped' })
@@ -328,6 +340,7 @@ export class Host {
     const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
     this.#workers.delete(id)
     this.#swaps.forget(id)
+    this.#canaries.forget(id)
     this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
     this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
     this.#changed()

@@ -105,7 +105,7 @@ export class Reactions {
     onFailure(instance, failure.action, told)
     if (frame === undefined) return
     if (failure.action === 'fail') {
-      if (!isDone) this.#done(frame)
+      if (!isDone && failure.isDone !== true) this.#done(frame)
       consumer.drop(frame, 'failed') // it is gone with its instance: at most once
     } else if (failure.action === 'skip') consumer.drop(frame, 'skipped')
   }

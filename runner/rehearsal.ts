@@ -5,6 +5,7 @@
  */
 import { giveBackMemory } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
+import { behind } from './canary/results.ts'
 import type { InputFrame, Instance } from './isolate/index.ts'
 
 /** How much of a batch is kept for it. */
@@ -74,15 +75,5 @@ export async function rehearse(
       if (more === 0) return
       frames = behind(frames, more)
     }
-  })
-}
-
-/** What is left of frames of which so many records are done. */
-function behind(frames: readonly InputFrame[], records: number): InputFrame[] {
-  let left = records
-  return frames.flatMap((frame) => {
-    const done = Math.min(left, frame.header.count - frame.skip)
-    left -= done
-    return frame.skip + done < frame.header.count ? [{ ...frame, skip: frame.skip + done }] : []
   })
 }

@@ -7,7 +7,13 @@ import type { Instance } from './isolate/index.ts'
 import { Succession } from './succession.ts'
 
 function version(number: number): Running {
-  const isolate = { setOutputs: () => undefined, takeOver: async () => undefined } as unknown as Instance
+  const isolate = {
+    setOutputs: () => undefined,
+    takeOver: async () => undefined,
+    get holder(): unknown {
+      return this
+    },
+  } as unknown as Instance
   const manifest = { ostreams: [] } as unknown as FunctionAssignment['manifest']
   return { isolate, assignment: { version: number, streams: {}, manifest } as unknown as FunctionAssignment }
 }
@@ -32,4 +38,30 @@ test('Succession puts no fresh isolate of a version in the place of another one 
   await swapped
   await assert.rejects(replaced, /version 2 has taken over meanwhile/)
   assert.equal(succession.running.isolate, second.isolate)
+})
+
+test('Succession puts the version before back if the one on trial does not survive its end', async () => {
+  const first = version(1)
+  const destroyed: unknown[] = []
+  const verdicts: (string | undefined)[] = []
+  const succession = new Succession(first, {
+    clock: new ManualClock(),
+    interrupt: () => undefined,
+    wake: () => undefined,
+    onStreams: () => undefined,
+    onPut: () => undefined,
+    runNext: async () => ({ failed: false }),
+    destroy: async (isolate) => void destroyed.push(isolate),
+  })
+  const second = version(2)
+  const endTrial = async (): Promise<void> => void Object.assign(second.isolate, { isEnded: true })
+  Object.assign(second.isolate, { endTrial })
+  const rules = { records: 0, errors: 0, ms: 1000 }
+  const swapped = succession.swap(second, rules, ({ failure }) => verdicts.push(failure))
+  await succession.advance()
+  await swapped
+  await succession.advance()
+  assert.deepEqual(verdicts, ['its isolate has ended'])
+  assert.equal(succession.running.isolate, first.isolate)
+  assert.deepEqual(destroyed, [second.isolate])
 })

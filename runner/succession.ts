@@ -12,9 +12,10 @@
 import type { Clock } from '../infra/clock.ts'
 import type { FunctionAssignment } from '../infra/control/messages.ts'
 import { BetweenBatches } from './between-batches.ts'
+import type { Split } from './canary/split.ts'
 import { changeOver, LostInChangeOver, type Running } from './change-over.ts'
 import type { Ending } from './ending.ts'
-import { type BatchResult, type Instance, inOneLine } from './isolate/index.ts'
+import { type BatchResult, type Instance, type Isolate, inOneLine } from './isolate/index.ts'
 import { outputsOf } from './outputs.ts'
 import { Trial, type TrialRules, type Verdict } from './trial.ts'
 
@@ -38,7 +39,7 @@ export interface SuccessionOptions {
   /** Runs what the version on trial threw at, by itself: the next record, or the timers that are due. */
   readonly runNext: (isRecord: boolean) => Promise<Tried>
   /** Runs `destroy`. */
-  readonly destroy: (isolate: Instance) => Promise<void>
+  readonly destroy: (isolate: Isolate) => Promise<void>
 }
 
 export class Succession {
@@ -80,6 +81,8 @@ export class Succession {
   replace(next: Running): Promise<Running> {
     return this.#between.add(async () => {
       if (this.#trial !== undefined) throw new Error('a version is on trial')
+      const { isolate } = this.#running
+      if (isolate !== isolate.holder) throw new Error('another version has a part of the keys')
       const { version } = this.#running.assignment
       if (version !== next.assignment.version) throw new Error(`version ${version} has taken over meanwhile`)
       return await this.#put(next)
@@ -100,6 +103,25 @@ export class Succession {
       if (rules === undefined) void destroy(before.isolate)
       else this.#trial = new Trial(before, rules, { clock, onTime: wake, onVerdict })
       return clock.monotonicMs() - startMs
+    }, isLost)
+  }
+
+  /** Another version is at work beside this one, on keys of its own. @throws Why this one goes on alone. */
+  split(make: (old: Instance) => Split): Promise<Split> {
+    return this.#between.add(async () => {
+      if (this.#trial !== undefined) throw new Error('a version is on trial')
+      const { isolate, assignment } = this.#running
+      const split = make(isolate.holder)
+      await this.#put({ isolate: split, assignment })
+      return split
+    }, isLost)
+  }
+
+  /** The old one of two is at work alone again, if they are. */
+  unsplit(split: Split): Promise<void> {
+    return this.#between.add(async () => {
+      const { isolate, assignment } = this.#running
+      if (isolate === split) await this.#put({ isolate: split.old, assignment })
     }, isLost)
   }
 
@@ -153,10 +175,12 @@ export class Succession {
   }
 
   async #pass(trial: Trial): Promise<void> {
+    const { isolate } = this.#running
+    await isolate.endTrial()
+    if (isolate.isEnded) await this.#put(trial.before)
     this.#trial = undefined
-    await this.#running.isolate.endTrial()
-    trial.end()
-    void this.#options.destroy(trial.before.isolate)
+    trial.end(isolate.isEnded ? 'its isolate has ended' : undefined)
+    void this.#options.destroy(isolate.isEnded ? isolate : trial.before.isolate)
   }
 
   /** @returns What was at work before. */

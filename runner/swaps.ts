@@ -117,7 +117,7 @@ export class Swaps {
     try {
       const sample = await worker.sampler.next(sampleMs)
       if (sample !== undefined) await rehearse(isolate, sample, clock.nowMs())
-      await isolate.expect(worker.running.isolate)
+      await isolate.expect(worker.running.isolate.holder)
       return isolate
     } catch (error) {
       isolate.kill()
@@ -143,9 +143,10 @@ export class Swaps {
   }
 
   #failed(id: string, fn: FunctionAssignment, swap: Swap, reason: string): void {
+    const how = swap.state === 'onTrial' ? 'is taken back' : 'has not taken over'
     swap.state = 'failed'
     swap.reason = reason
-    const text = `version ${fn.version} has not taken over, the one before goes on: ${reason}`
+    const text = `version ${fn.version} ${how}, the one before goes on: ${reason}`
     if (swap.isWanted) this.#options.log(fn, id, 'warn', text)
   }
 }

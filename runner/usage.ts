@@ -7,7 +7,7 @@ import type { TakenFrame } from '../infra/bus/index.ts'
 import type { Manifest } from '../sdk/manifest.ts'
 import { CpuBudget } from './cpu-budget.ts'
 import { HeapWatch } from './heap-watch.ts'
-import type { Instance } from './isolate/index.ts'
+import type { Isolate } from './isolate/index.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 export class Usage {
@@ -21,7 +21,7 @@ export class Usage {
   }
 
   /** @param frame The last of the batch. @param isSettled Whether the isolate is here to stay. */
-  look(isolate: Instance, frame: TakenFrame | undefined, isSettled: boolean): void {
+  look(isolate: Isolate, frame: TakenFrame | undefined, isSettled: boolean): void {
     this.cpu.spend(isolate, frame)
     if (isSettled) this.#heap.look(isolate)
   }

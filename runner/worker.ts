@@ -25,7 +25,7 @@ import { type Failed, locate } from './failed.ts'
 import type { MovedState } from './handover/message.ts'
 import type { MoveAnswer, MoveAsk } from './handover/moves.ts'
 import { ShareMover } from './handover/share-mover.ts'
-import type { BatchResult, Instance } from './isolate/index.ts'
+import type { BatchResult, Isolate } from './isolate/index.ts'
 import { openBytesMax } from './letter-box.ts'
 import { isRegrouped } from './outputs.ts'
 import { Reactions } from './reactions.ts'
@@ -131,7 +131,7 @@ export class Worker {
     this.#mover = this.#newMover()
   }
 
-  get #isolate(): Instance {
+  get #isolate(): Isolate {
     return this.succession.running.isolate
   }
 
@@ -216,7 +216,7 @@ export class Worker {
     await this.#destroy(this.#isolate)
   }
 
-  async #destroy(isolate: Instance): Promise<void> {
+  async #destroy(isolate: Isolate): Promise<void> {
     try {
       await isolate.destroy()
     } catch (error) {
@@ -385,10 +385,7 @@ export class Worker {
     const { clock } = this.#options
     const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
     const nextMs = this.#usage.cpu.isReady
-      ? Math.min(
-          this.#aside.full ? Number.POSITIVE_INFINITY : timerMs,
-          this.#aside.nextDueMs - this.#options.clock.monotonicMs(),
-        )
+      ? Math.min(this.#aside.full ? Number.POSITIVE_INFINITY : timerMs, this.#apart.dueInMs)
       : this.#usage.cpu.readyMs - this.#options.clock.monotonicMs()
     this.#cancelTimer = undefined
     if (nextMs === Number.POSITIVE_INFINITY) return

@@ -121,6 +121,10 @@ export class Performer {
         return this.#lowerInstances(action.function, action.command)
       case 'settleVersion':
         return this.#settleVersion(action)
+      case 'saveCanary':
+        return this.#change(action.function, (document) =>
+          document.version === action.canary.version ? { ...document, canary: action.canary } : undefined,
+        )
       case 'removeCommand':
         return this.#removeQuietly(paths.command(namespace, action.command))
       case 'removeFollower':
@@ -214,7 +218,7 @@ export class Performer {
   async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
     const { namespace, writer } = this.#options
     await writer.put(paths.outcome(namespace, name, outcome.version), outcome)
-    await this.#change(name, ({ drain: _, ...document }) =>
+    await this.#change(name, ({ drain: _, atOnce: __, canary: ___, ...document }) =>
       document.version === outcome.version && (document.good !== good || document.version !== good)
         ? { ...document, version: good, good }
         : undefined,

@@ -26,7 +26,9 @@
  *   GET    /v1/topology                             Topology
  * @module
  */
+
 import { z } from 'zod'
+import { canarySchema } from './canary-view.ts'
 import {
   instancesSchema,
   manifestSchema,
@@ -273,6 +275,7 @@ export const functionSummarySchema = z.object({
     'running',
     'starting',
     'swapping',
+    'canary',
     'degraded',
     'stopped',
     'crashLooping',
@@ -294,6 +297,7 @@ export const deadLetterCountsSchema = z.object({ waiting: z.int(), redriven: z.i
 export type DeadLetterCounts = z.output<typeof deadLetterCountsSchema>
 
 export const functionDetailSchema = functionSummarySchema.extend({
+  canary: canarySchema.optional(),
   manifest: manifestSchema,
   bundleSha256: z.string(),
   deployedAtMs: z.number(),
@@ -337,10 +341,10 @@ export const versionSummarySchema = bundleSchema.extend({
   author: z.string().optional(),
   message: z.string().optional(),
   /**
-   * `live`: seen to work last. `rollingOut`: wanted, and not seen to work yet. `failed`: the one before was put back, `reason` says
+   * `live`: seen to work last. `canary`: it has a part of the keys, and is judged. `rollingOut`: wanted, and not seen to work yet. `failed`: the one before was put back, `reason` says
    * why. `replaced`: it has run. `neverRan`: another one was deployed before it did.
    */
-  state: z.enum(['live', 'rollingOut', 'failed', 'replaced', 'neverRan']),
+  state: z.enum(['live', 'rollingOut', 'canary', 'failed', 'replaced', 'neverRan']),
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
   /** What its manifest says otherwise than that of the version before. */

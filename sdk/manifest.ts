@@ -114,6 +114,43 @@ export const trialSchema = z.strictObject({
   ms: z.int().min(0).max(3600000).default(1000),
 })
 
+/** A new version that has a part of the keys, step by step, and is judged against the version before at each. */
+export const canarySchema = z.strictObject({
+  /** Percent of the keys, ascending. Behind the last step it takes over. */
+  steps: z
+    .array(z.number().min(0.1).max(50))
+    .min(1)
+    .max(20)
+    .default([1, 10, 50])
+    .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'expected ascending steps'),
+  /** How long each step is looked at. */
+  bakeMs: z.int().min(1000).max(604800000).default(60000),
+  /** Records of its own that a step needs; until then it goes on. */
+  minRecords: z.int().min(1).max(1000000000).default(500),
+  /** Share of its records that it may throw at where the version before does not. */
+  maxErrors: z.number().min(0).max(1).default(0.001),
+  /** How many times longer than before it may take for a record. */
+  maxSlowdown: z.number().min(1).max(1000).default(1.5),
+  /** Outputs of a record, as many times as before. */
+  minOutputs: z.number().min(0).max(1).default(0.75),
+  maxOutputs: z.number().min(1).max(1000000).default(1.5),
+  /** What the function counts (by record) or observes (on average) of its own, as many times as before. */
+  metric: z
+    .strictObject({
+      name: z.string().min(1).max(62),
+      /** Its sum by record, or its mean by value. */
+      per: z.enum(['record', 'value']).default('record'),
+      min: z.number().min(0).max(1).default(0.75),
+      max: z.number().min(1).max(1000000).default(1.5),
+    })
+    .optional(),
+})
+
+export type CanaryRules = z.output<typeof canarySchema>
+
+/** How a new version comes into force where another one runs; absent: in all instances at once. */
+export const rolloutSchema = z.strictObject({ canary: canarySchema.prefault({}) })
+
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 
 export const manifestSchema = z.strictObject({
@@ -146,6 +183,7 @@ export const manifestSchema = z.strictObject({
   restarts: restartsSchema,
   checkpoint: checkpointSchema.prefault({}),
   trial: trialSchema.prefault({}),
+  rollout: rolloutSchema.optional(),
   env: z.record(z.string(), z.string()).default({}),
   args: z.array(z.string()).default([]),
   logLevel: logLevelSchema.default('info'),

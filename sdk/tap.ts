@@ -29,6 +29,8 @@ export type TapEntry =
       /** Whether the batch was handed in as a string too. */
       readonly asText: boolean
       readonly lines?: string | undefined
+      /** Which keys were its own, as JSON; absent: all. */
+      readonly share?: string | undefined
       /** Absent: the isolate did not come back. */
       readonly done?: TapDone
     }

@@ -12,6 +12,8 @@ import type {
   StreamSummary,
   Topology,
 } from '../../sdk/api.ts'
+import { type CanarySide, sumOf } from '../../sdk/canary.ts'
+import type { CanaryView } from '../../sdk/canary-view.ts'
 import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
@@ -51,6 +53,7 @@ export function functionDetail(
     deployedAtMs,
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
     metrics: metricsOf(live, heartbeats),
+    ...(canaryView(live, heartbeats) ?? {}),
     ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
@@ -80,10 +83,11 @@ export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
   }
 }
 
-/** Instances that run the wanted version. */
+/** Instances that run the wanted version, or the one that its canary is beside. */
 function running({ status, document }: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
+  const version = isCanary(document) ? document.good : document.version
   return (status?.instances ?? []).filter(
-    (instance) => stateNow(instance, heartbeats) === 'running' && instance.version === document.version,
+    (instance) => stateNow(instance, heartbeats) === 'running' && instance.version === version,
   )
 }
 
@@ -105,11 +109,37 @@ function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['s
   if (document.deleted) return 'deleting'
   if (states.has('crashLooping')) return 'crashLooping'
   if (document.instances === 0) return 'stopped'
-  if (runningCount >= document.instances) return 'running'
+  if (runningCount >= document.instances) return isCanary(document) ? 'canary' : 'running'
   if (states.has('swapping')) return 'swapping'
   if (states.has('backingOff')) return 'degraded'
   if (states.has('waiting')) return runningCount > 0 ? 'degraded' : 'waiting'
   return 'starting'
+}
+
+/** The wanted version has a part of the keys. */
+export function isCanary({ version, canary }: LiveFunction['document']): boolean {
+  return canary?.version === version && canary.promoted !== true
+}
+
+function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: CanaryView } | undefined {
+  const { document, status, version } = live
+  const { canary: at, good } = document
+  const rules = version.manifest.rollout?.canary
+  if (!isCanary(document) || at === undefined || good === undefined || rules === undefined) return undefined
+  const reports = (status?.instances ?? []).flatMap((one) => heard(one, heartbeats)?.report.canary ?? [])
+  const ours = reports.filter((report) => report.version === at.version && report.step === at.step)
+  const { canary, control, canaryP99Us, controlP99Us } = sumOf(ours.map(({ evidence }) => evidence))
+  const sideOf = ({ records, errors, outputs, ms }: CanarySide) => ({ records, errors, outputs, ms })
+  const { version: number, step, sinceMs, passed } = at
+  const { steps, bakeMs } = rules
+  return {
+    canary: {
+      ...{ version: number, from: good, step, steps: [...steps], percent: steps[step] ?? 100 },
+      ...{ sinceMs, bakeMs, passed: [...passed], canaryP99Us, controlP99Us },
+      canary: sideOf(canary),
+      control: sideOf(control),
+    },
+  }
 }
 
 interface Heard {

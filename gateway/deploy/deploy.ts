@@ -89,7 +89,7 @@ export class Deployer {
       const changed = version !== live.document.version
       if (changed) {
         this.#check(manifest, live)
-        await this.#want(name, version, live.document.instances, drain)
+        await this.#want(name, version, live.document.instances, { atOnce: true, ...(drain && { drain }) })
         await catalog.refresh()
       }
       return { name, version, bundleSha256, bundleBytes, changed }
@@ -119,7 +119,7 @@ export class Deployer {
       await this.#options.forgetState(name)
     const instances = instancesOf(manifest, live)
     if (!same || live.document.instances !== instances)
-      await this.#want(name, version, instances, !same && said.drain === true)
+      await this.#want(name, version, instances, !same && said.drain === true ? { drain: true } : {})
     await catalog.refresh()
     return { name, version, bundleSha256, bundleBytes: probed.bundle.length, changed: !same }
   }
@@ -211,12 +211,19 @@ export class Deployer {
     }
   }
 
-  async #want(name: string, version: number, instances: number, drain: boolean): Promise<void> {
+  async #want(
+    name: string,
+    version: number,
+    instances: number,
+    how: Pick<FunctionDocument, 'drain' | 'atOnce'>,
+  ): Promise<void> {
     const { store, namespace, clock } = this.#options
     await upsert<FunctionDocument>(store, paths.function(namespace, name), (before) => {
       if (before?.deleted) throw deleting(name)
-      const { drain: _, ...kept } = before ?? { createdAtMs: clock.nowMs() }
-      return { ...kept, schema: 1, version, instances, ...(drain ? { drain } : {}) }
+      // More instances of a version that is a canary do not begin anew with it.
+      if (before?.version === version) return { ...before, instances, ...how }
+      const { drain: _, atOnce: __, canary: ___, ...kept } = before ?? { createdAtMs: clock.nowMs() }
+      return { ...kept, schema: 1, version, instances, ...how }
     })
   }
 }

@@ -6,6 +6,7 @@ import { type OutcomeDocument, paths, type Store, type VersionDocument } from '.
 import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.ts'
 import { changesBetween } from '../../sdk/changes.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
+import { isCanary } from '../catalog/views.ts'
 import { refuse } from '../errors.ts'
 
 /** The newest first. */
@@ -114,12 +115,12 @@ function summaryOf(
 }
 
 function stateOf(
-  { version: wanted, good }: LiveFunction['document'],
+  document: LiveFunction['document'],
   version: number,
   outcome: OutcomeDocument | undefined,
 ): VersionSummary['state'] {
-  if (version === good) return 'live'
-  if (version === wanted) return 'rollingOut'
+  if (version === document.good) return 'live'
+  if (version === document.version) return isCanary(document) ? 'canary' : 'rollingOut'
   if (outcome === undefined) return 'neverRan'
   return outcome.state === 'failed' ? 'failed' : 'replaced'
 }

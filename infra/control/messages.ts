@@ -6,8 +6,9 @@
  * `leaderEpoch` than one already seen is refused.
  * @module
  */
+import type { CanaryReport } from '../../sdk/canary.ts'
 import type { BackPressure, Grouping } from '../../sdk/index.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { CanaryRules, Manifest } from '../../sdk/manifest.ts'
 import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
 
 /** A consumer of a stream, as its producers must know it. */
@@ -92,6 +93,16 @@ export interface FunctionAssignment {
   readonly groupings: Readonly<Record<string, Grouping>>
   /** What a version has to show that takes over from another one; absent: there is none to go back to. */
   readonly trial?: Manifest['trial']
+  /** Another version that has a part of the keys. */
+  readonly canary?: CanaryAssignment
+}
+
+/** What a canary is an isolate of, and how much it has (docs/design/0026-rollouts.md). */
+export interface CanaryAssignment
+  extends Pick<FunctionAssignment, 'version' | 'bundleSha256' | 'sourceMapSha256' | 'manifest'> {
+  readonly step: number
+  readonly percent: number
+  readonly rules: CanaryRules
 }
 
 /** All that a runner should be doing; it replaces the assignment before (docs/design/0009-packing.md). */
@@ -215,6 +226,7 @@ export interface InstanceReport {
   readonly epoch: number
   readonly version: number
   readonly swap?: SwapReport
+  readonly canary?: CanaryReport
   /** For how long the last change of versions stopped it. */
   readonly swapPauseMs?: number
   /** `stopped`: it has left; its last report, for the accounts. */

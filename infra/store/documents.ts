@@ -73,10 +73,26 @@ export interface FunctionDocument {
   readonly deleted?: true
   /** The wanted version is to come by ending instances in order and launching others, not in place. */
   readonly drain?: true
+  /** The wanted version is to come at once, whatever its manifest says of its rollout: it is gone back to. */
+  readonly atOnce?: true
+  /** Written by the scheduler: how far the wanted version has come as a canary. */
+  readonly canary?: CanaryDocument
   /** Written by the scheduler: the version that was last seen to work. A rollout is under way while it is not the wanted one. */
   readonly good?: number
   /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
   readonly applied?: readonly string[]
+}
+
+/** Part of the function's document, so that whoever leads next goes on with it (docs/design/0026-rollouts.md). */
+export interface CanaryDocument {
+  readonly version: number
+  /** Which of its steps it is at, from 0. */
+  readonly step: number
+  readonly sinceMs: number
+  /** What was found at each step before, in a line. */
+  readonly passed: readonly string[]
+  /** It has passed them all, and takes over. */
+  readonly promoted?: true
 }
 
 /** Written by gateways, once. */
@@ -102,7 +118,7 @@ export interface OutcomeDocument {
   readonly atMs: number
   /** The version that worked before. */
   readonly from?: number
-  /** Why it has failed. */
+  /** Why it has failed; or what it has shown as a canary. */
   readonly reason?: string
 }
 

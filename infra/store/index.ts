@@ -1,5 +1,6 @@
 /** The front door of store/: the small tree of documents that holds what is wanted and what is. */
 export {
+  type CanaryDocument,
   type CommandDocument,
   type EpochDocument,
   type FollowerDocument,

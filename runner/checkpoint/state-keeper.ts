@@ -6,14 +6,14 @@
 import type { Consumer, StatePositions } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { Isolate } from '../isolate/index.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
 
 export class StateKeeper {
   readonly #checkpointer: Checkpointer
-  #isolate: Instance
+  #isolate: Isolate
   readonly #clock: Clock
   /** What the state contained when its owner began, by partition and input stream; only where there was state. */
   readonly #began = new Map<number, Readonly<Record<string, StatePositions>>>()
@@ -22,7 +22,7 @@ export class StateKeeper {
   /** @param restored What the isolate was made with. */
   constructor(
     checkpointer: Checkpointer,
-    isolate: Instance,
+    isolate: Isolate,
     restored: ReadonlyMap<number, Restored>,
     clock: Clock,
   ) {
@@ -33,7 +33,7 @@ export class StateKeeper {
   }
 
   /** Another isolate has the state now. */
-  use(isolate: Instance): void {
+  use(isolate: Isolate): void {
     this.#isolate = isolate
   }
 

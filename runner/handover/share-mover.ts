@@ -12,7 +12,7 @@ import { type Consumer, type Heritage, originOf, type Producer } from '../../inf
 import type { Clock } from '../../infra/clock.ts'
 import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { Isolate } from '../isolate/index.ts'
 import { lacking, type PartitionsByStream, partitionsOf, without, withPartitions } from '../partitions.ts'
 import type { MovedState } from './message.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
@@ -26,7 +26,7 @@ export interface ShareMoverOptions {
   readonly consumer: Consumer
   readonly producer: Producer
   /** The one at work. */
-  readonly isolate: () => Instance
+  readonly isolate: () => Isolate
   readonly keeper: StateKeeper | undefined
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
   /** Runs something between two batches. @throws if there is none any more */

@@ -11,6 +11,7 @@
  */
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
+import type { KeyShare } from '../../sdk/key-share.ts'
 import { emptyOutcome, type OutcomeReport, phase } from '../../sdk/runtime/index.ts'
 import type { TapFile } from '../../sdk/tap.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
@@ -47,6 +48,8 @@ const endWaitMs = 300
 type Fatal = CodedError<IsolateErrorCode>
 
 export class Instance {
+  /** Who has the state (isolate.ts). */
+  readonly holder: Instance = this
   readonly #options: InstanceOptions
   readonly #clock: Clock
   readonly #name: string
@@ -69,6 +72,7 @@ export class Instance {
   #heapBytes = 0
   #closing: Promise<boolean> | undefined
   #onTrial = false
+  #onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined
   /** Nothing that it prints is passed on. */
   #isMuted = false
 
@@ -147,8 +151,14 @@ export class Instance {
   /**
    * Processes timers that are due, then the frames, as many as fit.
    * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/aside.ts).
+   * @param share Whose keys are its own; the others count as done.
    */
-  async run(frames: readonly InputFrame[], nowMs: number, lines?: readonly string[]): Promise<BatchResult> {
+  async run(
+    frames: readonly InputFrame[],
+    nowMs: number,
+    lines?: readonly string[],
+    share?: KeyShare,
+  ): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
     await this.#applyOutputs()
     await this.#held.provide(frames)
@@ -158,7 +168,8 @@ export class Instance {
     const size = regions.writeBatch(frames, ({ stream }) => this.#inputs.indexOf(stream))
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)
-    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, ++this.#batches])
+    const own = share && JSON.stringify(share)
+    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, ++this.#batches, own])
   }
 
   /** Waits until a pending batch got on, and answers what that brought. */
@@ -206,6 +217,16 @@ export class Instance {
     await this.#applyOutputs()
   }
 
+  /** Hears of each piece of an outcome log, read and checked, good until it returns; undefined: nobody does. */
+  watch(onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined): void {
+    this.#onLog = onLog
+  }
+
+  /** What it has called a metric. */
+  metricName(id: number): string | undefined {
+    return this.#metrics.nameOf(id)?.name
+  }
+
   /** Ahead of `takeOver`, while the other one works: is handed in what it can be. */
   async expect(from: Instance): Promise<void> {
     await this.#held.expect(from.#held)
@@ -228,6 +249,7 @@ export class Instance {
       throw isolateError('ERR_ISOLATE_LOST', why)
     }
     this.#begin([])
+    this.#tap?.call('takeOver', [])
     await this.#held.takeOver(from.#held)
     if (this.#guest.ended !== undefined) throw this.#guest.ended
     this.#regions.clear()
@@ -417,6 +439,7 @@ export class Instance {
       const read = this.#outcome.read()
       this.#tap?.result(read, () => this.#outcome.copy(), fatal)
       if (!this.#isMuted) this.#metrics.take(read.metrics)
+      if (this.#onLog !== undefined && read.records > 0) this.#onLog(this.#outcome.copy())
       outcome = read
     } catch (error) {
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
@@ -437,6 +460,7 @@ export class Instance {
     const { records, timers, outputs, retries, recordsOut } = outcome
     return {
       ...{ records, outputs, failures, timersFired: timers, retries, recordsOut },
+      elsewhere: outcome.elsewhere,
       pending: fatal === undefined && this.#regions.pending,
       ...(fatal === undefined ? {} : { fatal, recordAtHand }),
       ...(threw === undefined ? {} : { threw }),

@@ -121,7 +121,7 @@ export class Tap {
     }))
   }
 
-  #run([frames, bytes, nowMs, text, lines, batch]: RunArguments): void {
+  #run([frames, bytes, nowMs, text, lines, batch, share]: RunArguments): void {
     if (this.#open === undefined || this.#open.bytes + bytes > this.#chapterBytes) {
       this.#end()
       const began = this.#chapters.at(-1)?.beganMs ?? Number.NEGATIVE_INFINITY
@@ -131,7 +131,7 @@ export class Tap {
     const chapter = this.#open!
     if (!hasRoom(chapter, this.#chapterBytes, bytes)) return this.#end()
     const input = keep(chapter, this.#source.input.subarray(0, bytes))
-    this.#add({ kind: 'run', nowMs, batch, frames, input, asText: text !== undefined, lines }, bytes)
+    this.#add({ kind: 'run', nowMs, batch, frames, input, asText: text !== undefined, lines, share }, bytes)
   }
 
   #add(entry: TapEntry, bytes: number): void {
@@ -202,4 +202,5 @@ type RunArguments = readonly [
   text: string | undefined,
   lines: string | undefined,
   batch: number,
+  share: string | undefined,
 ]

@@ -65,6 +65,8 @@ export interface RecordFailure {
   readonly action: 'skip' | 'deadLetter' | 'fail' | 'setAside' | 'behind'
   /** Calls, the last one included; 0 if it was counted only. */
   readonly attempts: number
+  /** Of `fail`: its record counts among `records`. */
+  readonly isDone?: boolean
   /** Whether `error` says what was thrown; beyond some a second it is counted only. */
   readonly told: boolean
   /** Read and mapped when first asked for. */
@@ -81,6 +83,8 @@ export interface BatchResult {
   /** Calls that were not the first for their record or timer. */
   readonly retries: number
   readonly recordsOut: number
+  /** Of `records`: those of another share, for which nothing was called. */
+  readonly elsewhere: number
   /** A callback waits: `resume()` answers what follows. `run` is not to be called before it has. */
   readonly pending: boolean
   readonly fatal?: CodedError<IsolateErrorCode>

@@ -26,13 +26,14 @@ export class UserMetrics {
     for (let i = 0; i < metrics.length; i += 2) {
       const id = metrics[i]!
       const value = metrics[i + 1]!
-      const named = this.#nameOf(id)
+      const named = this.nameOf(id)
       if (named === undefined || !Number.isFinite(value) || (named.kind === 'count' && value < 0))
         throw new Error(`Cannot read what an isolate left: metric ${id} with ${value}`)
       this.#sums.add(named.name, named.kind, value)
     }
   }
-  #nameOf(id: number): Named | undefined {
+
+  nameOf(id: number): Named | undefined {
     this.#names[id] ??= readMetricName(this.#region, id)
     return this.#names[id]
   }

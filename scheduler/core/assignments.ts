@@ -20,6 +20,7 @@ import type {
 } from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
+import { canaryAssignmentOf } from './canary.ts'
 import type { Draft } from './draft.ts'
 import { reportOf } from './reports.ts'
 import { trialOf } from './rollout.ts'
@@ -260,7 +261,9 @@ function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'givin
 function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment {
   const { manifest } = version
   const trial = trialOf(draft, version)
-  const descriptors = streamsOf(manifest).flatMap((name) => draft.state.topology.get(name) ?? [])
+  const canary = canaryAssignmentOf(draft.state.wanted.functions.get(manifest.name))
+  const names = new Set([...streamsOf(manifest), ...(canary === undefined ? [] : streamsOf(canary.manifest))])
+  const descriptors = [...names].flatMap((name) => draft.state.topology.get(name) ?? [])
   return {
     function: manifest.name,
     version: version.version,
@@ -268,6 +271,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
     ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
     manifest,
     ...(trial === undefined ? {} : { trial }),
+    ...(canary === undefined ? {} : { canary }),
     streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
     groupings: Object.fromEntries(
       Object.entries(manifest.istreams).map(([stream, input]) => [stream, input.grouping]),

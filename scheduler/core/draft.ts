@@ -5,6 +5,7 @@
  */
 import type { SeatDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
 import { nextRandom } from '../backoff.ts'
+import { versionInForce } from './canary.ts'
 import { CopyOnWrite } from './copy-on-write.ts'
 import type { Action } from './protocol.ts'
 import {
@@ -131,11 +132,9 @@ export class Draft {
     return epoch
   }
 
-  /** The version that a function should run now; none if it is unknown or deleted. */
+  /** The version that a function should run now, beside its canary if it has one; none if it is unknown or deleted. */
   wantedVersion(functionName: string): VersionDocument | undefined {
-    const wanted = this.state.wanted.functions.get(functionName)
-    if (wanted === undefined || wanted.document.deleted) return undefined
-    return wanted.versions.get(wanted.document.version)
+    return versionInForce(this.state.wanted.functions.get(functionName))
   }
 
   finish(): readonly [State, readonly Action[]] {

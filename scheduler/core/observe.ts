@@ -171,7 +171,7 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
-  const news = inForce && works && hearOfVersion(draft, slot, seat, report)
+  const news = inForce && works && (hearOfVersion(draft, slot, seat, report) || report.canary !== undefined)
   if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)
   return true

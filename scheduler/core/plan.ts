@@ -7,6 +7,7 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Resources } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
 import { assignShares, awaitedOf, inForce, isAtWork, takeOver, tell } from './assignments.ts'
+import { canaryOf, watchCanary } from './canary.ts'
 import { Census } from './census.ts'
 import type { Draft } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
@@ -52,6 +53,7 @@ export function plan(draft: Draft): void {
   makeWay(draft, launchWaiting(draft, active))
   for (const name of names) {
     settleRollout(draft, draft.fn(name), active.get(name) ?? [])
+    watchCanary(draft, draft.fn(name), active.get(name) ?? [])
     conclude(draft, draft.fn(name))
   }
 }
@@ -306,7 +308,8 @@ function describe(draft: Draft) {
     const wanted = draft.wantedVersion(fn.name)
     const others = new Set(fn.slots.flatMap((slot) => slot.seat?.document.version ?? []))
     if (wanted !== undefined) others.delete(wanted.version)
-    return [wanted, ...[...others].map((version) => versions?.get(version))].flatMap(
+    const canary = canaryOf(draft.state.wanted.functions.get(fn.name))?.version
+    return [wanted, canary, ...[...others].map((version) => versions?.get(version))].flatMap(
       (version) => version?.manifest ?? [],
     )
   })

@@ -4,7 +4,13 @@
  * @module
  */
 import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
-import type { OutcomeDocument, SeatDocument, StatusDocument, TaskDocument } from '../../infra/store/index.ts'
+import type {
+  CanaryDocument,
+  OutcomeDocument,
+  SeatDocument,
+  StatusDocument,
+  TaskDocument,
+} from '../../infra/store/index.ts'
 import type { EngineEvent, TaskUpdate } from '../engine.ts'
 import type { Wanted } from './state.ts'
 
@@ -45,6 +51,8 @@ export type Action =
       readonly good: number
       readonly outcome: OutcomeDocument
     }
+  /** How far a canary has come; unless another version was deployed meanwhile. */
+  | { readonly kind: 'saveCanary'; readonly function: string; readonly canary: CanaryDocument }
   | { readonly kind: 'removeCommand'; readonly command: string }
   | { readonly kind: 'removeFollower'; readonly stream: string; readonly follower: string }
   | { readonly kind: 'removeFunction'; readonly function: string; readonly versions: readonly number[] }

@@ -99,7 +99,14 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
   } else if (active.length > 0 && active.every((index) => runs(fn, index, version)))
-    settle(draft, fn, version, version, { state: 'live' })
+    settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, version) })
+}
+
+/** What a version has shown as a canary. */
+function passedBy(draft: Draft, fn: FunctionState, version: number): { readonly reason?: string } {
+  const canary = draft.state.wanted.functions.get(fn.name)?.document.canary
+  if (canary?.version !== version || canary.passed.length === 0) return {}
+  return { reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax) }
 }
 
 const reasonMax = 1000

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ManifestInput } from '../../sdk/manifest.ts'
 import { World } from './world.ts'
+import { failCanary } from './world-heartbeats.ts'
 
 type Move = (world: World, at: number) => void
 
@@ -35,6 +36,7 @@ const moves: Readonly<Record<string, Move>> = {
       resources: { cpus: [0.5, 0.25, 0.1][at % 3], memMib: 64 },
       ...packing(at >> 2),
       placement: placements[(at >> 4) % 4],
+      ...(at % 5 < 2 && { rollout: { canary: { steps: [1, 10], bakeMs: 1000 + (at % 3000) } } }),
     }),
   scale: (w, at) => {
     const [name, document] = pick(w.functions, at) ?? []
@@ -97,6 +99,11 @@ const moves: Readonly<Record<string, Move>> = {
   swap: (w, at) => {
     for (const runner of w.runners.values())
       for (const id of [...runner.instances.keys()]) w.swap(runner, id, at % 3 === 0)
+  },
+  canary: (w, at) => {
+    const runner = pick(w.runners.values(), at)
+    const id = pick(runner?.instances.keys() ?? [], at >> 3)
+    if (runner !== undefined && id !== undefined) failCanary(runner.instances, id)
   },
   crashOf: (w, at) => {
     const runner = pick(w.runners.values(), at)

@@ -143,6 +143,13 @@ export interface FunctionState {
   fences: readonly SlotFence[]
   /** The version whose outcome is on its way to the store. */
   settling?: number
+  /** What this leader has seen, and done, of its canary. */
+  canary?: {
+    readonly version: number
+    readonly step: number
+    readonly looks: number
+    readonly settled: boolean
+  }
   /** Its nodes are being removed. */
   removing: boolean
 }

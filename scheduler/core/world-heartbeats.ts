@@ -2,7 +2,15 @@
  * What the runners of the simulation say of themselves. Test equipment.
  * @module
  */
-import type { Awaited, Giving, Heartbeat, InstanceReport, SwapReport } from '../../infra/control/messages.ts'
+import type {
+  Awaited,
+  FunctionAssignment,
+  Giving,
+  Heartbeat,
+  InstanceReport,
+  SwapReport,
+} from '../../infra/control/messages.ts'
+import { type CanaryReport, noEvidence } from '../../sdk/canary.ts'
 
 export interface WorldInstance {
   readonly id: string
@@ -10,6 +18,7 @@ export interface WorldInstance {
   readonly index: number
   readonly version: number
   readonly swap?: SwapReport
+  readonly canary?: CanaryReport
   /** By `STREAM/PARTITION`: the epoch at which it was claimed. */
   readonly owns: Map<string, number>
   readonly giving: readonly Giving[]
@@ -18,12 +27,13 @@ export interface WorldInstance {
 }
 
 export function reportOf(instance: WorldInstance, state: InstanceReport['state']): InstanceReport {
-  const { id, function: name, index, version, epoch, awaited, swap } = instance
+  const { id, function: name, index, version, epoch, awaited, swap, canary } = instance
   const nothing = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
   const usage = { stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0 }
   return {
     ...{ id, function: name, index, version, epoch, state, ...nothing, ...usage, outputs: [], inputs: [] },
     ...(swap && { swap }),
+    ...(canary && { canary }),
     ...(awaited.length === 0 ? {} : { awaited: awaited.map(({ share }) => share) }),
   }
 }
@@ -44,8 +54,35 @@ export function heartbeatOf(id: string, generation: number, sentAtMs: number): H
   }
 }
 
-/** What an instance reports that has been told to be of a version. */
-export function swapTo(version: number, before: WorldInstance | undefined): SwapReport | undefined {
+/** What an instance reports that has been told to be of a version, and to have a canary. */
+export function toldOf(
+  { version, canary }: FunctionAssignment,
+  before: WorldInstance | undefined,
+): Pick<WorldInstance, 'swap' | 'canary'> {
+  const swap = swapTo(version, before)
+  const known = before?.canary
+  const state = known?.version === canary?.version && known?.state === 'failed' ? 'failed' : 'working'
+  const side = { records: 1000, errors: 0, outputs: 1000, ms: 10, buckets: [] }
+  const evidence = { ...noEvidence(), canary: side, control: side }
+  return {
+    ...(swap && { swap }),
+    ...(canary && { canary: { version: canary.version, step: canary.step, state, evidence } }),
+  }
+}
+
+/** The canary of an instance fails by itself. */
+export function failCanary(instances: Map<string, WorldInstance>, id: string): void {
+  const instance = instances.get(id)
+  if (instance?.canary === undefined) return
+  instances.set(id, { ...instance, canary: { ...instance.canary, state: 'failed' } })
+}
+
+function swapTo(version: number, before: WorldInstance | undefined): SwapReport | undefined {
   if (before === undefined || before.version === version) return undefined
   return before.swap?.version === version ? before.swap : { version, state: 'preparing' }
+}
+
+/** Of a `STREAM/PARTITION`. */
+export function shareOf(key: string): number {
+  return Number(key.split('/')[1])
 }

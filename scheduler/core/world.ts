@@ -22,7 +22,7 @@ import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
 import { initialState, type State, type Wanted } from './state.ts'
 import { step } from './step.ts'
-import { heartbeatOf, reportOf, swapTo, type WorldInstance } from './world-heartbeats.ts'
+import { heartbeatOf, reportOf, shareOf, toldOf, type WorldInstance } from './world-heartbeats.ts'
 
 export interface Runner {
   readonly document: TaskDocument
@@ -168,7 +168,7 @@ export class World {
       deployedAtMs: this.nowMs,
     })
     this.versions.set(name, versions)
-    const { deleted: _, ...before } = this.functions.get(name) ?? { createdAtMs: 0 }
+    const { deleted: _, atOnce: __, ...before } = this.functions.get(name) ?? { createdAtMs: 0 }
     this.functions.set(name, { ...before, schema: 1, version, instances: parsed.instances })
     this.publish()
   }
@@ -236,8 +236,7 @@ export class World {
       const owns = new Map([...list.map((key) => [key, epoch] as const), ...kept])
       const open = awaited.filter(({ share }) => ![...owns.keys()].some((key) => shareOf(key) === share))
       const now = { id, function: name, index, version: before?.version ?? version }
-      const swap = swapTo(version, before)
-      runner.instances.set(id, { ...now, owns, giving, awaited: open, epoch, ...(swap && { swap }) })
+      runner.instances.set(id, { ...now, owns, giving, awaited: open, epoch, ...toldOf(said, before) })
     }
     this.#check()
   }
@@ -366,7 +365,14 @@ export class World {
         const { good, outcome } = action
         if (document?.version !== outcome.version) return
         assert.ok(document.good !== good || document.version !== good, 'an outcome is written once')
-        this.functions.set(action.function, { ...document, version: good, good })
+        const { canary: _, atOnce: __, ...kept } = document
+        this.functions.set(action.function, { ...kept, version: good, good })
+        return
+      }
+      case 'saveCanary': {
+        const document = this.functions.get(action.function)
+        const { canary } = action
+        if (document?.version === canary.version) this.functions.set(action.function, { ...document, canary })
         return
       }
       case 'removeCommand':
@@ -487,8 +493,4 @@ export class World {
       }
     }
   }
-}
-
-function shareOf(key: string): number {
-  return Number(key.split('/')[1])
 }

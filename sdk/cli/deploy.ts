@@ -30,6 +30,8 @@ export interface DeployOptions {
 
 export interface Deployed extends DeployAnswer {
   readonly instancesRunning: number
+  /** What it has of the keys, if it is a canary. */
+  readonly canaryPercent?: number
   /** Time of each step, in the steps' order. */
   readonly stepsMs: Readonly<Record<string, number>>
   /** D2. */
@@ -57,11 +59,14 @@ export async function deployProject(
   output?.catch(() => {}) // a function that does not run is the error to tell
   const detail = wait || untilOutput ? await untilRunning(client, answer, timeoutMs) : undefined
   const instancesRunning = detail?.instancesRunning ?? 0
-  if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
+  const percent = detail?.canary?.version === answer.version ? detail.canary.percent : undefined
+  if (percent !== undefined) steps.done('canary', `${percent} % of the keys`)
+  else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
   if (output) steps.done('output', `first record of ${await output}`)
   return {
     ...answer,
     instancesRunning,
+    ...(percent !== undefined && { canaryPercent: percent }),
     stepsMs: steps.ms,
     totalMs: Math.round(performance.now()),
   }
@@ -105,7 +110,7 @@ async function firstRecord(client: ConcordClient, stream: string, signal: AbortS
 const pollMinMs = 20
 const pollMaxMs = 250
 
-/** Waits until all wanted instances run a version. @throws {CodedError} Why it does not, or that it was put back. */
+/** Waits until all wanted instances run a version, or it is at work as a canary. @throws {CodedError} Why it does not, or that it was put back. */
 export async function untilRunning(
   client: ConcordClient,
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
@@ -115,6 +120,7 @@ export async function untilRunning(
   for (let pollMs = pollMinMs; ; pollMs = Math.min(pollMs * 1.3, pollMaxMs)) {
     const detail = await client.inspect(name)
     if (detail.version !== version) throw await replacedError(client, name, version, detail.version)
+    if (detail.canary?.version === version) return detail
     const ours = detail.instances.filter((instance) => instance.version === version)
     const running = ours.filter(({ state }) => state === 'running')
     if (detail.version === version && running.length >= detail.instancesWanted) return detail

@@ -157,7 +157,10 @@ class Player {
     return this.#read(entry, stopped)
   }
 
-  #run({ input, frames, nowMs, asText, lines, batch }: TapEntry & { kind: 'run' }, records: number): void {
+  #run(
+    { input, frames, nowMs, asText, lines, batch, share }: TapEntry & { kind: 'run' },
+    records: number,
+  ): void {
     const target = new Uint8Array(this.#input)
     target.set(input)
     const words = new Int32Array(this.#input, 0, inputBytes >> 2)
@@ -174,7 +177,7 @@ class Player {
     this.#words[control.published] = 0
     this.#readTo = 0
     const text = asText ? Buffer.from(target.buffer, 0, input.length).toString('latin1') : undefined
-    this.#runtime!.run(frames, input.length, nowMs, text, lines, batch)
+    this.#runtime!.run(frames, input.length, nowMs, text, lines, batch, share)
   }
 
   #provide(partition: number): void {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
+import type { KeyShare } from '../key-share.ts'
 import type { Board } from './board.ts'
 import type { KeyedState } from './keyed-state.ts'
 import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
@@ -44,4 +45,6 @@ export interface Batch {
   readonly text: string | undefined
   /** Lines that wait for records that were set aside, as JSON (aside.ts). */
   readonly lines?: string | undefined
+  /** Whose records are this isolate's; default: all. */
+  readonly share?: KeyShare | undefined
 }

@@ -39,6 +39,8 @@ import { reportOf, wordsOf } from './report.ts'
 import type { ReportBudget } from './report-budget.ts'
 import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
 import type { Seam } from './seam.ts'
+import { Share } from './share.ts'
+import { isThenable } from './thenable.ts'
 import { Timeouts } from './timeouts.ts'
 import { type Timer, Timers } from './timers.ts'
 import { tellTotals } from './totals.ts'
@@ -60,6 +62,7 @@ export class Engine {
   readonly #workshop: Workshop
   readonly #states: (KeyedState | undefined)[] = []
   readonly #aside: Aside
+  readonly #share = new Share()
   #onTrial: boolean
   readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
@@ -176,9 +179,10 @@ export class Engine {
   }
 
   /** Processes a batch that lies in the input. */
-  run({ frames, nowMs, text, lines }: Batch): void {
+  run({ frames, nowMs, text, lines, share }: Batch): void {
     this.#begin(nowMs)
     this.#aside.begin(lines)
+    this.#share.begin(share)
     this.#text = text
     if (frames > 0) this.#board.setWord(control.textWanted, 0)
     this.#frames = frames
@@ -256,7 +260,7 @@ export class Engine {
   /** @returns Whether there is another timer or record. */
   #takeUp(): boolean {
     if (this.#phase === phase.timers) {
-      const timer = this.#timers.takeDue(this.#seam.nowMs, this.#timersEnd)
+      const timer = this.#timers.takeDue(this.#seam.nowMs, this.#timersEnd, this.#share)
       this.#scope.take(timer)
       if (timer !== undefined) return true
       this.#enter(phase.records)
@@ -267,12 +271,14 @@ export class Engine {
         if (this.#frame === this.#frames) return false
         this.#openFrame(this.#frame++)
       }
+      if (this.#share.isOver) return false
       this.#lookAhead.look(this.#states[cursor.partition], this.#recordNext, this.#recordsLeft)
       this.#recordsLeft--
       cursor.moveTo(this.#recordNext)
       this.#recordNext = cursor.next
-      if (!this.#aside.waits(cursor)) break
-      this.#writer.done(entryKind.record, verdict.behind)
+      const passes = this.#share.passes(cursor)
+      if (!passes && !this.#aside.waits(cursor)) break
+      this.#writer.done(entryKind.record, passes ? verdict.elsewhere : verdict.behind)
     }
     this.#scope.partition = cursor.partition
     return true
@@ -487,12 +493,4 @@ export class Engine {
     this.#enter(phase.idle)
     this.#onFinish?.()
   }
-}
-
-function isThenable(result: unknown): result is PromiseLike<unknown> {
-  return (
-    typeof result === 'object' &&
-    result !== null &&
-    typeof (result as PromiseLike<unknown>).then === 'function'
-  )
 }

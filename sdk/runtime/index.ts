@@ -26,11 +26,13 @@ export {
   control,
   controlBytes,
   controlFloats,
+  entryKind,
   type LogLevel,
   outcomeBytes,
   phase,
   type Reaction,
   reportBytesMax,
+  verdict,
 } from './layout.ts'
 export { metricNamesBytes, readMetricName } from './metric-names.ts'
 export {

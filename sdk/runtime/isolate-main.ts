@@ -9,6 +9,7 @@
  */
 import { CodedError } from '../errors.ts'
 import type { ErrorPolicy } from '../function.ts'
+import type { KeyShare } from '../key-share.ts'
 import { inputBytes } from './batch.ts'
 import { Board } from './board.ts'
 import { ConsoleRing } from './console-ring.ts'
@@ -151,7 +152,10 @@ export function lifecycle(callback: 'init' | 'destroy', nowMs: number): number {
   return guarded(() => engine!.lifecycle(callback, nowMs))
 }
 
-/** Processes the `frames` frames that take the first `bytes` bytes of the input region. */
+/**
+ * Processes the `frames` frames that take the first `bytes` bytes of the input region.
+ * @param share Whose of them, as JSON of a KeyShare; undefined: all.
+ */
 export function run(
   frames: number,
   bytes: number,
@@ -159,12 +163,19 @@ export function run(
   text: string | undefined,
   lines: string | undefined,
   batch: number,
+  share?: string,
 ): number {
   return guarded(() => {
     chacha.begin(batch)
     makeRoom(input, bytes, inputBytes)
     copyBytes(input.bytes, new Bytes(inputRegion, 0, bytes), 0)
-    engine!.run({ frames, nowMs, text, lines })
+    engine!.run({
+      frames,
+      nowMs,
+      text,
+      lines,
+      share: share === undefined ? share : (fromJson(share) as KeyShare),
+    })
   })
 }
 

@@ -7,6 +7,14 @@
  */
 import type { Data } from '../function.ts'
 import type { Part } from './arena/index.ts'
+import type { Share } from './share.ts'
+
+export interface DueTimer {
+  readonly key: string
+  readonly timeMs: number
+  readonly dueMs: number
+  readonly order: number
+}
 
 export interface TimerSet {
   /** How many are set. */
@@ -26,6 +34,8 @@ export interface TimerSet {
   set(key: string, timeMs: number, dueMs: number, order: number): boolean
   /** @returns Whether there was such a timer. */
   delete(key: string, timeMs: number): boolean
+  /** The first of a share that is due at `nowMs` and was set before `orderEnd`. */
+  firstOf(nowMs: number, orderEnd: number, share: Share): DueTimer | undefined
   /** Deletes the first. */
   take(): { readonly key: string; readonly timeMs: number } | undefined
 }

@@ -78,8 +78,15 @@ export const entryKind = {
   metric: 6,
 } as const
 
-/** How the platform is done with a record or timer. */
-export const verdict = { processed: 0, skipped: 1, deadLettered: 2, setAside: 3, behind: 4 } as const
+/** How the platform is done with a record or timer. `elsewhere`: it is another version's, which gets the same batch. */
+export const verdict = {
+  processed: 0,
+  skipped: 1,
+  deadLettered: 2,
+  setAside: 3,
+  behind: 4,
+  elsewhere: 5,
+} as const
 
 /** Of a record or timer that the batch goes on without. */
 export const verdictOf = {

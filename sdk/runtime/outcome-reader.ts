@@ -52,6 +52,8 @@ export interface Outcome {
   deadLettered: number
   /** Calls of callbacks that were not the first for their record or timer. */
   retries: number
+  /** Of `records`: those of another share. */
+  elsewhere: number
   /** Records in `outputs`. */
   recordsOut: number
   readonly outputs: OutputFrame[]
@@ -67,6 +69,7 @@ export function emptyOutcome(): Outcome {
     skipped: 0,
     deadLettered: 0,
     retries: 0,
+    elsewhere: 0,
     recordsOut: 0,
     outputs: [],
     reports: [],
@@ -209,6 +212,10 @@ export class OutcomeReader {
     const how = (head >>> 8) & 0xff
     outcome.retries += head >>> 16
     if (how === verdict.processed) return
+    if (how === verdict.elsewhere && of === 'record') {
+      outcome.elsewhere++
+      return
+    }
     const reaction = reactionOf[how]
     if (reaction === undefined) throw malformed(`a record that ended in way ${how}`)
     if (how === verdict.skipped) outcome.skipped++

@@ -7,7 +7,8 @@
  *   T3. Taking a timer is part of the transaction of its partition's state: undone, the timer is set again.
  * @module
  */
-import type { KeyedState } from './keyed-state.ts'
+import type { DueTimer, KeyedState } from './keyed-state.ts'
+import type { Share } from './share.ts'
 
 export interface Timer {
   readonly partition: number
@@ -38,8 +39,9 @@ export class Timers {
     if (state.timers.set(key, timeMs, Math.max(timeMs, nowMs), this.#orderNext)) this.#orderNext++
   }
 
-  /** Takes the earliest timer due at `nowMs` that was set before `orderEnd`; it is then no longer set. */
-  takeDue(nowMs: number, orderEnd: number): Timer | undefined {
+  /** Takes the earliest timer due at `nowMs` that was set before `orderEnd`, of the share; it is then no longer set. */
+  takeDue(nowMs: number, orderEnd: number, share?: Share): Timer | undefined {
+    if (share !== undefined && !share.isWhole) return this.#takeOf(share, nowMs, orderEnd)
     let first: KeyedState | undefined
     let partition = 0
     for (let i = 0; i < this.#states.length; i++) {
@@ -52,8 +54,30 @@ export class Timers {
     const timer = first.timers.take()
     return timer === undefined ? undefined : { partition, key: timer.key, timeMs: timer.timeMs }
   }
+
+  #takeOf(share: Share, nowMs: number, orderEnd: number): Timer | undefined {
+    let first: DueTimer | undefined
+    let from = 0
+    for (let partition = 0; partition < this.#states.length; partition++) {
+      const timers = this.#states[partition]?.timers
+      if (timers === undefined || timers.dueMs > nowMs) continue
+      const found = timers.firstOf(nowMs, orderEnd, share)
+      if (found === undefined || (first !== undefined && !isEarlier(found, first))) continue
+      first = found
+      from = partition
+    }
+    if (first === undefined) return undefined
+    this.#states[from]!.timers.delete(first.key, first.timeMs)
+    return { partition: from, key: first.key, timeMs: first.timeMs }
+  }
 }
 
 function isBefore({ timers: one }: KeyedState, { timers: other }: KeyedState): boolean {
+  return isEarlier(one, other)
+}
+
+type Due = Pick<DueTimer, 'dueMs' | 'order'>
+
+function isEarlier(one: Due, other: Due): boolean {
   return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.order < other.order)
 }

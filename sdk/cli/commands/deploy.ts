@@ -3,19 +3,23 @@
  * @module
  */
 import { userInfo } from 'node:os'
+import { percentOf, watchCanary, withCanary } from '../canary.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { deployProject } from '../deploy.ts'
 import { positiveNumber } from '../numbers.ts'
 import { openProjectFile } from '../project.ts'
 import type { Project } from '../project-shape.ts'
-import { green, print, printJson } from '../terminal.ts'
+import { dim, green, print, printJson } from '../terminal.ts'
 
 export interface DeployCommandOptions extends ServerOptions {
   readonly untilOutput?: true
   readonly message?: string
   readonly author?: string
   readonly drain?: true
+  readonly canary?: number | true
+  readonly bake?: number
+  readonly watch?: true
   readonly wait: boolean
   readonly timeout: number
 }
@@ -38,6 +42,13 @@ export function withDeployOptions(command: CliCommand): CliCommand {
     .option('-m, --message <text>', 'why, for `concord fn versions`')
     .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
     .option('--drain', 'end the instances in order and start others, even where it could take over in place')
+    .option(
+      '--canary [percent]',
+      'give it a part of the keys first, more of them step by step, and go back by itself if it does worse',
+      percentOf,
+    )
+    .option('--bake <s>', 'how long each step of a canary is looked at', positiveNumber)
+    .option('--watch', 'of a canary: show how it does until it has all keys, or is rolled back')
     .option('--no-wait', 'return when it is stored, before it runs')
     .option('--until-output', 'return when the first record has come out of it, and say how long that took')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
@@ -50,9 +61,11 @@ export async function deployAndReport(
   readProject: () => Promise<Project>,
   options: DeployCommandOptions,
 ): Promise<void> {
-  const { wait, untilOutput = false, timeout, message, drain } = options
+  const { wait, untilOutput = false, timeout, message, drain, watch = false } = options
   const author = options.author ?? userName()
-  const deployed = await deployProject(installation, connect(options), readProject, {
+  const client = connect(options)
+  const read = async () => withCanary(await readProject(), options)
+  const deployed = await deployProject(installation, client, read, {
     wait,
     untilOutput,
     timeoutMs: timeout * 1000,
@@ -60,9 +73,19 @@ export async function deployAndReport(
     ...(message !== undefined && { message }),
     ...(drain !== undefined && { drain }),
   })
+  const { name, version, canaryPercent } = deployed
+  if (watch) await watchCanary(client, deployed)
   if (options.json) return await printJson(deployed)
+  if (canaryPercent !== undefined) {
+    const state = watch
+      ? 'has all keys'
+      : `has ${canaryPercent} % of the keys, and will have all of them or none`
+    await print(`${green(`${name} v${version}`)} ${state}.`)
+    if (!watch) await print(dim(`'concord fn inspect ${name}' shows how it does.`))
+    return
+  }
   const state = untilOutput ? 'has put out its first record' : wait ? 'is running' : 'is stored and will run'
-  await print(`${green(`${deployed.name} v${deployed.version}`)} ${state} (${deployed.totalMs} ms).`)
+  await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
 }
 
 function userName(): string | undefined {

@@ -70,8 +70,10 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
     cut(version.message ?? ''),
   ])
   await print(table([['VERSION', 'STATE', 'DEPLOYED', 'BY', 'BUNDLE', 'MESSAGE'], ...rows]))
-  for (const failed of list.filter(({ state }) => state === 'failed'))
-    await print(`v${failed.version} failed: ${reasonText(failed)}`)
+  for (const version of list) {
+    if (version.state === 'failed') await print(`v${version.version} failed: ${reasonText(version)}`)
+    else if (version.reason !== undefined) await print(`v${version.version} passed: ${version.reason}`)
+  }
 }
 
 async function diff(name: string, from: number, to: number, options: ServerOptions): Promise<void> {

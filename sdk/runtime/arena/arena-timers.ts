@@ -4,8 +4,9 @@
  * @module
  */
 import type { Data } from '../../function.ts'
-import type { TimerSet } from '../keyed-state.ts'
+import type { DueTimer, TimerSet } from '../keyed-state.ts'
 import { append } from '../primordials.ts'
+import type { Share } from '../share.ts'
 import { utf8Read } from '../utf8.ts'
 import { type Part, partKind } from './entry.ts'
 import type { Memory } from './memory.ts'
@@ -101,6 +102,22 @@ export class ArenaTimers implements TimerSet {
     const { key, timeMs } = timerKey(this.#wordsOf(entry), entry & this.#memory.mask)
     this.delete(key, timeMs)
     return { key: utf8Read(key), timeMs }
+  }
+
+  firstOf(nowMs: number, orderEnd: number, share: Share): DueTimer | undefined {
+    let found: DueTimer | undefined
+    this.#tree.until((entry) => {
+      const words = this.#wordsOf(entry)
+      const at = entry & this.#memory.mask
+      const { dueMs, order } = timerIn(words, at)
+      if (dueMs > nowMs) return true
+      if (order >= orderEnd) return false
+      const { key, timeMs } = timerKey(words, at)
+      if (!share.hasKey(key, key.length)) return false
+      found = { key: utf8Read(key), timeMs, dueMs, order }
+      return true
+    })
+    return found
   }
 
   /** All of them, the first first. */

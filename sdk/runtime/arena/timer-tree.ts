@@ -70,6 +70,21 @@ export class TimerTree {
     return node === 0 ? 0 : this.#below(node, 0)
   }
 
+  /** Goes through the entries in order until one is enough. */
+  until(isEnough: (entry: number) => boolean): void {
+    if (this.#roots.timerRoot !== 0)
+      this.#untilBelow(this.#roots.timerRoot, this.#roots.timerLevels, isEnough)
+  }
+
+  #untilBelow(node: number, level: number, isEnough: (entry: number) => boolean): boolean {
+    const count = this.#countOf(node)
+    for (let place = 0; place < count; place++) {
+      const below = this.#below(node, place)
+      if (level === 1 ? isEnough(below) : this.#untilBelow(below, level - 1, isEnough)) return true
+    }
+    return false
+  }
+
   /** The entries of all timers, in order. */
   list(): number[] {
     const entries: number[] = []

@@ -1,0 +1,207 @@
+/**
+ * Canaries: versions that have a part of the keys in instances at work.
+ *
+ *     preparing → working → ended: it has taken over (swaps.ts), or is wanted no more
+ *         └──────────┴────→ failed, until the assignment names no canary, or another one
+ *
+ *   CN1. What the newest assignment names is there; what an earlier one named goes.
+ *   CN2. What is measured is of the step that is reported with it.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
+import { type CanaryReport, noEvidence, sharesOf } from '../../sdk/canary.ts'
+import { policyOf } from '../../sdk/policy.ts'
+import { verdict } from '../../sdk/runtime/index.ts'
+import type { Instance } from '../isolate/index.ts'
+import { rehearse } from '../rehearsal.ts'
+import type { Worker } from '../worker.ts'
+import { bucketOf, Measures, type Side } from './measures.ts'
+import { Split } from './split.ts'
+import { tally } from './tally.ts'
+
+/** How long a batch is waited for, to rehearse on. */
+const sampleMs = 100
+
+export interface CanariesOptions {
+  readonly clock: Clock
+  /** Makes the canary's isolate beside the worker's, initialised and on trial. */
+  readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<Instance>
+  readonly onChange: () => void
+  readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
+}
+
+interface Canary {
+  wanted: CanaryAssignment
+  state: CanaryReport['state'] | 'ended'
+  reason?: string
+  split?: Split
+  measures: Measures
+}
+
+export class Canaries {
+  readonly #options: CanariesOptions
+  readonly #canaries = new Map<string, Canary>()
+  /** By instance: what is under way. */
+  readonly #underWay = new Map<string, Promise<void>>()
+
+  constructor(options: CanariesOptions) {
+    this.#options = options
+  }
+
+  /** The instance is to have this canary, or none. */
+  want(id: string, worker: Worker, fn: FunctionAssignment): void {
+    const wanted = fn.canary
+    const present = this.#canaries.get(id)
+    if (present !== undefined && present.wanted.version === wanted?.version) {
+      if (present.wanted.step !== wanted.step) this.#step(present, wanted)
+      return
+    }
+    if (present !== undefined) {
+      // What is promoted takes over by itself (swaps.ts); until then its keys stay, and on trial both stand by.
+      if (wanted === undefined && fn.version === present.wanted.version) {
+        present.state = 'ended'
+        return
+      }
+      this.#canaries.delete(id)
+      this.#then(id, () => this.#end(id, worker, fn, present))
+    }
+    if (wanted === undefined) return
+    const canary: Canary = { wanted, state: 'preparing', measures: this.#measuresOf(wanted) }
+    this.#canaries.set(id, canary)
+    this.#then(id, () => this.#begin(id, worker, fn, canary))
+  }
+
+  /** The instance has gone. */
+  forget(id: string): void {
+    this.#canaries.delete(id)
+  }
+
+  report(id: string): { readonly canary?: CanaryReport } {
+    const canary = this.#canaries.get(id)
+    if (canary === undefined || canary.state === 'ended') return {}
+    const { wanted, state, reason, measures } = canary
+    const evidence = state === 'preparing' ? noEvidence() : measures.evidence()
+    const { version, step } = wanted
+    return { canary: { version, step, state, ...(reason === undefined ? {} : { reason }), evidence } }
+  }
+
+  #then(id: string, run: () => Promise<void>): void {
+    const underWay = (this.#underWay.get(id) ?? Promise.resolve()).then(run).finally(() => {
+      if (this.#underWay.get(id) === underWay) this.#underWay.delete(id)
+      this.#options.onChange()
+    })
+    this.#underWay.set(id, underWay)
+  }
+
+  #measuresOf({ rules }: CanaryAssignment): Measures {
+    return new Measures(rules.maxSlowdown, () => this.#options.clock.monotonicMs())
+  }
+
+  #step(canary: Canary, wanted: CanaryAssignment): void {
+    canary.wanted = wanted
+    canary.measures = this.#measuresOf(wanted)
+    canary.split?.share(sharesOf(wanted.percent, wanted.version))
+    this.#options.onChange()
+  }
+
+  async #begin(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary): Promise<void> {
+    const { make, clock, log } = this.#options
+    const isWanted = (): boolean => this.#canaries.get(id) === canary
+    if (!isWanted()) return
+    const its = canaryOf(fn, canary.wanted)
+    let isolate: Instance | undefined
+    try {
+      isolate = await make(its, worker)
+      const sample = await worker.sampler.next(sampleMs)
+      if (sample !== undefined) await rehearse(isolate, sample, clock.nowMs())
+      await isolate.expect(worker.running.isolate.holder)
+      if (!isWanted()) return isolate.kill()
+      const fresh = isolate
+      const before = await worker.succession.split((old) => this.#splitOf(id, fn, canary, old, fresh))
+      canary.split = before
+      canary.state = canary.state === 'failed' ? 'failed' : 'working'
+      log(its, id, 'info', `version ${its.version} has ${canary.wanted.percent} % of the keys`)
+    } catch (error) {
+      isolate?.kill()
+      if (worker.report().state === 'running') this.#failed(id, its, canary, (error as Error).message)
+      else canary.state = 'ended' // it ends, and nobody's fault is in that
+    }
+  }
+
+  async #end(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary): Promise<void> {
+    const { split, wanted } = canary
+    canary.state = 'ended'
+    if (split === undefined || worker.running.isolate !== split) return
+    try {
+      await worker.succession.unsplit(split)
+      this.#options.log(fn, id, 'info', `version ${wanted.version} has no keys any more`)
+    } catch {
+      // The instance ends, and the canary with it.
+    }
+    await split.canary.destroy().catch(() => undefined)
+  }
+
+  #splitOf(id: string, fn: FunctionAssignment, canary: Canary, old: Instance, fresh: Instance): Split {
+    const { clock } = this.#options
+    const { wanted } = canary
+    const { metric } = wanted.rules
+    const share = (side: Side) =>
+      side === 'rest' ? undefined : sharesOf(canary.wanted.percent, wanted.version)[side]
+    return new Split({
+      old,
+      canary: fresh,
+      shares: sharesOf(wanted.percent, wanted.version),
+      keepsOrder: policyOf(fn.manifest.onError).keepsOrder,
+      nowMs: () => clock.monotonicMs(),
+      onCall: (side, isolate, points, from) => {
+        const own = share(side)
+        if (side === 'rest' || own === undefined) return isolate.watch(undefined)
+        let at = from
+        const isMetric = (number: number): boolean =>
+          metric !== undefined && isolate.metricName(number) === metric.name
+        isolate.watch((log) =>
+          tally(log, isMetric, (done) => {
+            const point = points[at++]!
+            if (done.verdict === verdict.elsewhere) return
+            canary.measures.record(side, bucketOf(point, own), done.outputs, done.metric, done.values)
+          }),
+        )
+      },
+      onCalled: (side, isolate, records, ms) => {
+        isolate.watch(undefined)
+        canary.measures.call(side, records, ms)
+      },
+      onRegression: (error) => canary.measures.error('canary', error),
+      onControlFailed: (records) => {
+        for (let i = 0; i < records; i++) canary.measures.error('control')
+      },
+      onCanaryEnded: (why) => {
+        if (old.isEnded) return // so does the instance
+        this.#failed(id, canaryOf(fn, canary.wanted), canary, why)
+        this.#options.onChange()
+      },
+    })
+  }
+
+  #failed(id: string, fn: FunctionAssignment, canary: Canary, reason: string): void {
+    canary.state = 'failed'
+    canary.reason = reason
+    if (this.#canaries.get(id) === canary)
+      this.#options.log(fn, id, 'warn', `version ${fn.version} has failed as a canary: ${reason}`)
+  }
+}
+
+/** The canary's own assignment. */
+export function canaryOf(fn: FunctionAssignment, canary: CanaryAssignment): FunctionAssignment {
+  const { version, bundleSha256, sourceMapSha256, manifest } = canary
+  const { sourceMapSha256: _, canary: __, trial: ___, ...said } = fn
+  return {
+    ...said,
+    version,
+    bundleSha256,
+    manifest,
+    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+  }
+}

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { sharesOf } from '../../sdk/canary.ts'
+import { pointOf } from '../../sdk/key-share.ts'
+import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/harness.ts'
+import type { BatchResult, InputFrame, Instance } from '../isolate/index.ts'
+import { behind } from './results.ts'
+import { Split, type SplitOptions } from './split.ts'
+
+/** Counts records by key; what it puts out names the version. A record says who throws at it, and whether it is asynchronous. */
+const counting = (version: number): string =>
+  fn(
+    `
+  const count = (ctx.getJson(record.key) ?? 0) + 1
+  ctx.setJson(record.key, count)
+  const what = record.text()
+  const tell = () => {
+    ctx.produceRecord('out', record.key, JSON.stringify({ version: ${version}, count, what }))
+    if (what.includes('throw${version}')) throw new Error('thrown by ${version}')
+    if (what.includes('loop${version}')) for (;;);
+    if (what.includes('timer')) ctx.setTimer(record.keyText(), ctx.nowMs() + 10)
+  }
+  if (!what.includes('async')) return tell()
+  return new Promise((resolve) => setTimeout(resolve, 1)).then(tell)`,
+    `processTimer(ctx, key) {
+      ctx.produceRecord('out', key, JSON.stringify({ version: ${version}, timer: key }))
+      if (key.includes('bad') && ${version} === 2) throw new Error('a bad timer')
+    },`,
+  )
+
+interface Out {
+  readonly key: string
+  readonly version: number
+  readonly count?: number
+  readonly what?: string
+  readonly timer?: string
+}
+
+const utf8 = new TextDecoder()
+
+function outs(result: BatchResult): Out[] {
+  return result.outputs.flatMap((output) =>
+    recordsIn(output).map(({ key, value }) => ({ key: utf8.decode(key), ...JSON.parse(utf8.decode(value)) })),
+  )
+}
+
+const salt = 7
+const shares = sharesOf(40, salt)
+const isCanarys = (key: string): boolean => {
+  const bytes = new TextEncoder().encode(key)
+  return pointOf(bytes, 0, bytes.length, salt) < shares.canary.to
+}
+
+interface Rig {
+  readonly split: Split
+  readonly old: Instance
+  readonly canary: Instance
+  readonly regressions: string[]
+  readonly ended: string[]
+  readonly calls: string[]
+}
+
+async function rigOf(
+  t: { after(run: () => unknown): void },
+  onError: 'fail' | 'skip' = 'fail',
+): Promise<Rig> {
+  const manifest = { onError, limits: { callbackMs: 200 } }
+  const old = (await start(counting(1), { manifest })).instance
+  const canary = (await start(counting(2), { manifest, version: 2, replaces: 1, onTrial: true })).instance
+  const [regressions, ended, calls]: [string[], string[], string[]] = [[], [], []]
+  const options: SplitOptions = {
+    ...{ old, canary, shares, keepsOrder: false, nowMs: () => performance.now() },
+    onCall: (side) => calls.push(side),
+    onCalled: () => undefined,
+    onRegression: (error) => regressions.push(error),
+    onControlFailed: () => undefined,
+    onCanaryEnded: (why) => ended.push(why),
+  }
+  const split = new Split(options)
+  t.after(() => split.destroy())
+  return { split, old, canary, regressions, ended, calls }
+}
+
+/** Gives all of it, as a worker does, until it is done or the instance cannot go on. */
+async function runAll(split: Split, frames: readonly InputFrame[], atMs = nowMs) {
+  let left = frames
+  const results: BatchResult[] = []
+  let records = 0
+  while (left.length > 0) {
+    const result = await split.run(left, atMs, undefined)
+    results.push(result)
+    records += result.records
+    left = behind(left, result.records)
+    if (result.fatal !== undefined) break
+  }
+  return {
+    outs: results.flatMap(outs),
+    results,
+    records,
+    failures: results.flatMap(({ failures }) => failures),
+  }
+}
+
+const keys = Array.from({ length: 30 }, (_, i) => `key-${i}`)
+const keyed = (pairs: readonly (readonly [string, string])[], partition = 0): InputFrame =>
+  frame(
+    pairs.map(([key, value]) => record(value, key)),
+    partition,
+  )
+
+test('Split gives each record to the version that has its key, once, in the order of its key', async (t) => {
+  const { split } = await rigOf(t, 'skip')
+  const counts = new Map<string, number>()
+  const what = fc.constantFrom('', '', '', '', 'async', 'throw2', 'throw1', 'throw1 throw2')
+  const batches = fc.array(fc.tuple(fc.constantFrom(...keys), what), { minLength: 1, maxLength: 60 })
+  await fc.assert(
+    fc.asyncProperty(fc.array(batches, { minLength: 1, maxLength: 3 }), async (given) => {
+      const frames = given.map((pairs, partition) => keyed(pairs, partition))
+      const done = await runAll(split, frames)
+      const all = given.flatMap((pairs, partition) => pairs.map((pair) => [...pair, partition] as const))
+      assert.equal(done.records, all.length)
+      // Who has a record that throws: the version before, if the new one did; it is skipped if that one does too.
+      const skipped = all.filter(
+        ([key, value]) => value.includes('throw1') && (!isCanarys(key) || value.includes('throw2')),
+      )
+      assert.equal(done.failures.length, skipped.length)
+      for (const key of keys) {
+        const found = done.outs.filter((out) => out.key === key)
+        const expected = all
+          .filter((one) => one[0] === key && !skipped.includes(one))
+          .map(([, value, partition]) => {
+            const at = `${partition} ${key}`
+            counts.set(at, (counts.get(at) ?? 0) + 1)
+            return {
+              key,
+              version: isCanarys(key) && !value.includes('throw2') ? 2 : 1,
+              count: counts.get(at),
+              what: value,
+            }
+          })
+        assert.deepEqual(found.toSorted(byText), expected.toSorted(byText))
+      }
+    }),
+    { numRuns: 25 },
+  )
+})
+
+function byText(one: object, other: object): number {
+  return JSON.stringify(one) < JSON.stringify(other) ? -1 : 1
+}
+
+test('Split gives what the new version throws at to the one before, and tells of it', async (t) => {
+  const { split, regressions } = await rigOf(t)
+  const his = keys.filter(isCanarys)
+  const done = await runAll(split, [
+    keyed([...his.map((key) => [key, ''] as const), [his[0]!, 'throw2'], [his[0]!, '']]),
+  ])
+  assert.equal(regressions.length, 1)
+  assert.match(regressions[0]!, /thrown by 2/)
+  assert.deepEqual(
+    done.outs.filter(({ key }) => key === his[0]).map(({ version, count }) => [version, count]),
+    [
+      [2, 1],
+      [1, 2],
+      [2, 3],
+    ],
+  )
+  assert.equal(done.records, his.length + 2)
+})
+
+test('Split finishes a batch in which the version before has failed for good, but for that record', async (t) => {
+  const { split } = await rigOf(t)
+  const [his] = keys.filter(isCanarys)
+  const [mine, others] = keys.filter((key) => !isCanarys(key))
+  const done = await runAll(split, [
+    keyed([
+      [his!, ''],
+      [mine!, 'throw1'],
+      [his!, ''],
+      [others!, ''],
+      [mine!, ''],
+      [his!, ''],
+    ]),
+  ])
+  const last = done.results.at(-1)!
+  assert.equal(last.fatal?.code, 'ERR_FUNCTION_FAILED')
+  assert.equal(done.records, 6)
+  assert.deepEqual(
+    done.failures.map(({ index, action, isDone }) => [index, action, isDone]),
+    [[1, 'fail', true]],
+  )
+  assert.deepEqual(done.outs.map(({ key }) => key).toSorted(), [his, his, his, others, mine].toSorted())
+  assert.equal(last.recordAtHand, false)
+})
+
+test('Split goes on with the version before when the new one has ended', async (t) => {
+  const { split, ended } = await rigOf(t)
+  const [his, his2] = keys.filter(isCanarys)
+  const [mine] = keys.filter((key) => !isCanarys(key))
+  const done = await runAll(split, [
+    keyed([
+      [his!, ''],
+      [mine!, ''],
+      [his!, 'loop2'],
+      [his2!, ''],
+      [mine!, ''],
+    ]),
+  ])
+  assert.equal(ended.length, 1)
+  assert.equal(done.records, 5)
+  assert.deepEqual(
+    done.outs.filter(({ key }) => key === his).map(({ version, count }) => [version, count]),
+    [
+      [2, 1],
+      [1, 2],
+    ],
+  )
+  assert.deepEqual(
+    done.outs.filter(({ key }) => key === mine).map(({ count }) => count),
+    [1, 2],
+  )
+})
+
+test('Split fires a timer in the version that has its key, or, if that throws, in the one before', async (t) => {
+  const { split, regressions } = await rigOf(t)
+  const names = [...keys, ...keys.map((key) => `bad-${key}`)]
+  await runAll(split, [keyed(names.map((key) => [key, 'timer'] as const))])
+  const fired: Out[] = []
+  for (let i = 0; i < 100 && fired.length < names.length; i++)
+    fired.push(...outs(await split.run([], nowMs + 1000, undefined)))
+  assert.deepEqual(fired.map(({ timer }) => timer).toSorted(), names.toSorted())
+  for (const { key, version } of fired) {
+    if (!isCanarys(key)) assert.equal(version, 1)
+    else if (!key.includes('bad')) assert.equal(version, 2)
+  }
+  assert.ok(regressions.length > 0)
+})
+
+test('Split does not change isolates for a batch without a key of the new version', async (t) => {
+  const { split, calls } = await rigOf(t)
+  const [mine] = keys.filter((key) => !isCanarys(key))
+  await runAll(split, [keyed([[mine!, '']])])
+  assert.deepEqual(calls, [])
+})

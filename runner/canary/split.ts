@@ -1,0 +1,317 @@
+/**
+ * Split: two isolates as one. The new version has the records and timers of a share of the keys, the one before has all
+ * others; they run in turn on the one state, and what comes is one result.
+ *
+ *   SP1. One has the state at a time (change-over.ts); the new one first, so that a batch ends where it has come to.
+ *   SP2. What the new one throws at for good has had no effect and is the old one's to process; so it costs no record. If
+ *        the old one throws as well, it is the record's fault, and nobody's who is judged.
+ *   SP3. `records` of a result are done, all of them, by whichever version: if the old one ends inside a batch, the new one
+ *        finishes what that one has left before the place where the batch ends. What nobody can finish is dropped, and told.
+ *   SP4. When the new one ends, the old one has all keys again, from that record on.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import type { CanaryShares } from '../../sdk/canary.ts'
+import type { KeyShare } from '../../sdk/key-share.ts'
+import {
+  type BatchResult,
+  type InputFrame,
+  type Instance,
+  type Isolate,
+  inOneLine,
+} from '../isolate/index.ts'
+import type { Side } from './measures.ts'
+import { linesOf, pointsOf } from './points.ts'
+import { behind, Results } from './results.ts'
+
+export interface SplitOptions {
+  readonly old: Instance
+  /** Made to be on trial. */
+  readonly canary: Instance
+  readonly shares: CanaryShares
+  readonly nowMs: () => number
+  /** Whether records that are set aside keep those of their key behind them. */
+  readonly keepsOrder: boolean
+  /** A call of a side is about to be made, on a batch whose keys have these points, from that record on. */
+  readonly onCall: (side: Side, isolate: Instance, points: Uint16Array, from: number) => void
+  readonly onCalled: (side: Side, isolate: Instance, records: number, ms: number) => void
+  /** The new version threw where the one before did not. */
+  readonly onRegression: (error: string) => void
+  /** The control failed so often. */
+  readonly onControlFailed: (records: number) => void
+  /** It has ended. */
+  readonly onCanaryEnded: (why: string) => void
+}
+
+/** Part of a batch that somebody has still to do. */
+interface Left {
+  readonly share: KeyShare | undefined
+  readonly side: Side | undefined
+  readonly from: number
+}
+
+export class Split implements Isolate {
+  readonly old: Instance
+  readonly canary: Instance
+  readonly #options: SplitOptions
+  #shares: CanaryShares
+  #holder: Instance
+
+  constructor(options: SplitOptions) {
+    this.#options = options
+    this.old = options.old
+    this.canary = options.canary
+    this.#shares = options.shares
+    this.#holder = options.old
+  }
+
+  /** From the next batch on. */
+  share(shares: CanaryShares): void {
+    this.#shares = shares
+  }
+
+  get holder(): Instance {
+    return this.#holder
+  }
+
+  async run(
+    frames: readonly InputFrame[],
+    nowMs: number,
+    lines: readonly string[] | undefined,
+  ): Promise<BatchResult> {
+    const shares = this.#shares
+    const points = pointsOf(frames, shares.canary.salt)
+    const timerMs = this.nextTimerMs
+    const isTimer = timerMs !== undefined && timerMs <= nowMs
+    const has = ({ from, to }: KeyShare): boolean => points.some((point) => point >= from && point < to)
+    if (this.canary.isEnded || !(isTimer || has(shares.canary))) {
+      await this.#give(this.old)
+      return await runOn(this.old, () => this.old.run(frames, nowMs, lines))
+    }
+    const results = new Results()
+    const batch: Batch = { frames, points, nowMs, lines: [...(lines ?? [])] }
+    // SP1
+    const turn = await this.#turn(batch, results, this.canary, {
+      share: shares.canary,
+      side: 'canary',
+      from: 0,
+    })
+    const to = turn.at
+    if (turn.fatal !== undefined) this.#options.onCanaryEnded(turn.fatal.fatal!.message)
+    const rest: Left[] = []
+    for (const side of ['control', 'rest'] as const) {
+      const share = shares[side]
+      if (share !== undefined && (isTimer || (to > 0 && (side === 'rest' || has(share)))))
+        rest.push({ share, side, from: 0 })
+    }
+    const broken = await this.#finish(batch, results, rest, to)
+    if (broken !== undefined) return results.total(to, broken)
+    if (turn.threw === undefined) return results.total(to)
+    return await this.#again(batch, results, to, turn.threw)
+  }
+
+  /** The old version's parts of a batch up to `to`, or, once it has ended, the new one's (SP3). @returns How it ended. */
+  async #finish(
+    batch: Batch,
+    results: Results,
+    parts: readonly Left[],
+    to: number,
+  ): Promise<BatchResult | undefined> {
+    let broken: BatchResult | undefined
+    for (const { share, side, from } of parts) {
+      for (let at = from; at <= to; ) {
+        if (broken !== undefined && (at === to || this.canary.isEnded)) {
+          results.dropOpen(batch.points, share, at, to)
+          break
+        }
+        const isOld = broken === undefined
+        const part = { share, side: isOld ? side : undefined, from: at }
+        const turn = await this.#turn(batch, results, isOld ? this.old : this.canary, part, to)
+        if (turn.fatal === undefined && turn.threw === undefined) break
+        if (isOld) broken = turn.fatal
+        results.fail(turn.at, turn.fatal, turn.threw)
+        at = turn.at + 1
+      }
+    }
+    return broken
+  }
+
+  /** What the new version threw at, by the old one (SP2). */
+  async #again(
+    batch: Batch,
+    results: Results,
+    at: number,
+    threw: NonNullable<BatchResult['threw']>,
+  ): Promise<BatchResult> {
+    const isTimer = !Number.isFinite(threw.index)
+    const share = { ...this.#shares.canary, records: isTimer ? 0 : 1 }
+    const failedBefore = results.failures
+    const turn = await this.#turn(
+      batch,
+      results,
+      this.old,
+      { share, side: undefined, from: at },
+      at + share.records,
+    )
+    const failed = turn.fatal !== undefined || results.failures > failedBefore
+    if (!failed) this.#options.onRegression(inOneLine(threw.error))
+    return results.total(turn.at, turn.fatal, true)
+  }
+
+  /**
+   * One isolate, from a record on, until its part is done; the new one may end early.
+   * @param to Default: where it ends.
+   */
+  async #turn(
+    batch: Batch,
+    results: Results,
+    isolate: Instance,
+    { share, side, from }: Left,
+    to?: number,
+  ): Promise<Turn> {
+    const { nowMs, onCall, onCalled, onControlFailed } = this.#options
+    await this.#give(isolate)
+    let at = from
+    for (;;) {
+      const own = share && { ...share, ...(to === undefined ? {} : { records: to - at }) }
+      const lines = batch.lines.length === 0 ? undefined : batch.lines
+      if (side !== undefined) onCall(side, isolate, batch.points, at)
+      const startMs = nowMs()
+      const result = await runOn(isolate, () =>
+        isolate.run(behind(batch.frames, at), batch.nowMs, lines, own),
+      )
+      if (side !== undefined) onCalled(side, isolate, result.records - result.elsewhere, nowMs() - startMs)
+      if (side === 'control')
+        onControlFailed(result.failures.filter(({ action }) => action !== 'behind').length)
+      if (this.#options.keepsOrder) batch.lines.push(...linesOf(behind(batch.frames, at), result.failures))
+      results.add(result, at)
+      at += result.records
+      if (result.fatal !== undefined) return { at, fatal: result }
+      if (result.threw !== undefined) return { at, threw: result.threw }
+      if (to === undefined || at >= to) return { at }
+    }
+  }
+
+  /** The state goes to who runs next. @throws {LostInChangeOver} Nobody can have it any more. */
+  async #give(next: Instance): Promise<void> {
+    if (this.#holder === next) return
+    const before = this.#holder
+    this.#holder = next
+    await next.takeOver(before)
+  }
+
+  async resume(): Promise<BatchResult> {
+    throw new Error('invariant: a split batch is never pending')
+  }
+
+  /** Takes the state from another one, which is not of this pair. */
+  async takeOver(from: Instance): Promise<void> {
+    this.#holder = this.old
+    if (from !== this.old) await this.old.takeOver(from)
+  }
+
+  get nextTimerMs(): number | undefined {
+    return this.#holder.nextTimerMs
+  }
+
+  get state(): Instance['state'] {
+    return this.#holder.state
+  }
+
+  get commitWord(): number {
+    return this.#holder.commitWord
+  }
+
+  get isEnded(): boolean {
+    return this.old.isEnded
+  }
+
+  get cpuSeconds(): number {
+    return this.old.cpuSeconds + this.canary.cpuSeconds
+  }
+
+  stats(): ReturnType<Instance['stats']> {
+    const { stateEntries, stateBytes, timers } = this.#holder.stats()
+    return { ...this.old.stats(), stateEntries, stateBytes, timers }
+  }
+
+  tapped(): ReturnType<Instance['tapped']> {
+    return this.old.tapped()
+  }
+
+  keepPartitions(partitions: readonly number[]): void {
+    this.#holder.keepPartitions(partitions)
+  }
+
+  provideShadow(): Promise<SharedArrayBuffer> {
+    return this.#holder.provideShadow()
+  }
+
+  adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
+    return this.#holder.adopt(partition, slabs)
+  }
+
+  async endTrial(): Promise<void> {}
+
+  askToYield(): void {
+    this.old.askToYield()
+    this.canary.askToYield()
+  }
+
+  setOutputs(outputs: Parameters<Instance['setOutputs']>[0]): void {
+    this.old.setOutputs(outputs)
+    this.canary.setOutputs(outputs)
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all([this.old.destroy(), this.canary.destroy()])
+  }
+
+  kill(): void {
+    this.old.kill()
+    this.canary.kill()
+  }
+
+  /** After the end of the old one: nothing goes on without it. */
+  ended(): Promise<boolean> {
+    this.kill()
+    return this.#holder.ended()
+  }
+}
+
+interface Batch {
+  readonly frames: readonly InputFrame[]
+  readonly points: Uint16Array
+  readonly nowMs: number
+  /** What waits for records that were set aside, those of this batch too. */
+  readonly lines: string[]
+}
+
+interface Turn {
+  readonly at: number
+  readonly fatal?: BatchResult
+  readonly threw?: NonNullable<BatchResult['threw']>
+}
+
+/** To the end of the callback that waits. */
+async function runOn(isolate: Instance, run: () => Promise<BatchResult>): Promise<BatchResult> {
+  const results = new Results()
+  let at = 0
+  let elsewhere = 0
+  let result = await run()
+  for (;;) {
+    results.add(result, at)
+    at += result.records
+    elsewhere += result.elsewhere
+    if (!result.pending) break
+    result = await isolate.resume()
+  }
+  const { fatal, threw, recordAtHand } = result
+  return {
+    ...results.total(at),
+    elsewhere,
+    ...(fatal && { fatal }),
+    ...(recordAtHand !== undefined && { recordAtHand }),
+    ...(threw && { threw }),
+  }
+}

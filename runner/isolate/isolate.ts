@@ -1,0 +1,29 @@
+/**
+ * Isolate: what a worker needs of the isolate at work, be it one or two (runner/canary/split.ts).
+ * @module
+ */
+import type { Instance } from './instance.ts'
+import type { BatchResult, InputFrame } from './types.ts'
+
+export type Isolate = Pick<
+  Instance,
+  | 'adopt'
+  | 'askToYield'
+  | 'commitWord'
+  | 'cpuSeconds'
+  | 'destroy'
+  | 'ended'
+  | 'endTrial'
+  | 'holder'
+  | 'isEnded'
+  | 'keepPartitions'
+  | 'kill'
+  | 'nextTimerMs'
+  | 'provideShadow'
+  | 'resume'
+  | 'setOutputs'
+  | 'state'
+  | 'stats'
+  | 'takeOver'
+  | 'tapped'
+> & { run(frames: readonly InputFrame[], nowMs: number, lines?: readonly string[]): Promise<BatchResult> }

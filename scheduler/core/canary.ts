@@ -1,0 +1,171 @@
+/**
+ * Canary: how far a version has come that has a part of the keys, and whether it goes on.
+ *
+ *     step 0 → step 1 → … → promoted: it takes over (rollout.ts)        failed, at any step: the good one is wanted
+ *
+ *   CY1. The step is in the store before a runner is told of it; what is judged was measured at that step.
+ *   CY2. As long as it is not promoted the good version is the one in force, for whatever else is decided.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import type { CanaryAssignment } from '../../infra/control/messages.ts'
+import type { CanaryDocument, VersionDocument } from '../../infra/store/index.ts'
+import { type CanaryReport, sumOf } from '../../sdk/canary.ts'
+import type { CanaryRules } from '../../sdk/manifest.ts'
+import { drainReason } from '../../sdk/swap.ts'
+import type { Draft } from './draft.ts'
+import { judge, looks, summaryOf } from './judge.ts'
+import type { FunctionState, LastExit, WantedFunction } from './state.ts'
+
+/** Ends of a whole runner that a version is to blame for. */
+const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
+/** So many of an instance in a row count as that too. */
+const failuresMax = 3
+
+export interface WantedCanary {
+  readonly version: VersionDocument
+  /** The version in force. */
+  readonly good: VersionDocument
+  readonly rules: CanaryRules
+  /** Undefined: it has not begun. */
+  readonly at: CanaryDocument | undefined
+}
+
+/** The canary that a function is to have. */
+export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | undefined {
+  if (wanted === undefined) return undefined
+  const { document, versions } = wanted
+  if (document.deleted === true || document.drain === true || document.atOnce === true) return undefined
+  const version = versions.get(document.version)
+  const good = document.good === undefined ? undefined : versions.get(document.good)
+  const rules = version?.manifest.rollout?.canary
+  if (version === undefined || good === undefined || good === version || rules === undefined) return undefined
+  const at = document.canary?.version === version.version ? document.canary : undefined
+  if (at?.promoted === true) return undefined
+  // What cannot take over in place cannot be beside it either.
+  const { cpus, memMib, diskMib } = good.manifest.resources
+  if (drainReason(good.manifest, version.manifest, { cpus, memMib, diskMib }) !== undefined) return undefined
+  return { version, good, rules, at }
+}
+
+/** CY2. */
+export function versionInForce(wanted: WantedFunction | undefined): VersionDocument | undefined {
+  if (wanted === undefined || wanted.document.deleted) return undefined
+  return canaryOf(wanted)?.good ?? wanted.versions.get(wanted.document.version)
+}
+
+/** What the runners of a function are told of its canary. */
+export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAssignment | undefined {
+  const canary = canaryOf(wanted)
+  if (canary?.at === undefined) return undefined
+  const { version, rules, at } = canary
+  const { bundleSha256, sourceMapSha256, manifest } = version
+  return {
+    version: version.version,
+    bundleSha256,
+    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+    manifest,
+    step: at.step,
+    percent: rules.steps[at.step]!,
+    rules,
+  }
+}
+
+/** One look at it. */
+export function watchCanary(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+  const canary = canaryOf(draft.state.wanted.functions.get(fn.name))
+  if (canary === undefined) {
+    delete fn.canary
+    return
+  }
+  const { version, good, rules, at } = canary
+  if (fn.canary?.version !== version.version)
+    fn.canary = { version: version.version, step: -1, looks: 0, settled: false }
+  const seen = fn.canary
+  if (seen.settled) return
+  if (at === undefined)
+    return enter(draft, fn, { version: version.version, step: 0, sinceMs: draft.nowMs, passed: [] })
+  if (seen.step < at.step) fn.canary = { ...seen, step: at.step, looks: 0 }
+  else if (seen.step > at.step) return // on its way to the store
+  const reports = reportsOf(draft, fn, active, at)
+  const failed = reports.find(({ state }) => state === 'failed')
+  const evidence = sumOf(reports.map((report) => report.evidence))
+  const elapsedMs = draft.nowMs - at.sinceMs
+  const look = Math.min(looks, Math.floor((elapsedMs / rules.bakeMs) * looks))
+  const isLook = look > fn.canary.looks
+  const verdict = judge({ evidence, rules, elapsedMs, isLook })
+  if (isLook) fn.canary = { ...fn.canary, looks: look }
+  if (elapsedMs < rules.bakeMs) draft.wakeAt(at.sinceMs + ((look + 1) * rules.bakeMs) / looks)
+  const broken = fn.slots.find(({ lastExit, restarts }) =>
+    isItsFault(lastExit, restarts, at.sinceMs),
+  )?.lastExit
+  const bad =
+    broken !== undefined
+      ? `an instance that it was in ended (${broken.reason}): ${broken.message}`
+      : failed !== undefined
+        ? `it ended: ${failed.reason ?? 'nothing was said'}`
+        : verdict.kind === 'bad'
+          ? verdict.why
+          : undefined
+  const place = `at ${rules.steps[at.step]} % of the keys`
+  if (bad !== undefined) {
+    const spent = `error budget spent: ${evidence.canary.errors} of ${evidence.canary.records} records`
+    const reason = `${place}, after ${(elapsedMs / 1000).toFixed(1)} s: ${bad} (${spent}; none of them lost)`
+    fn.canary = { ...fn.canary, settled: true }
+    const text = `${fn.name} stays with version ${good.version}: version ${version.version} has failed as a canary ${reason}`
+    draft.act({ kind: 'log', level: 'warn', message: text })
+    const outcome = {
+      schema: 1,
+      version: version.version,
+      state: 'failed',
+      atMs: draft.nowMs,
+      from: good.version,
+    } as const
+    draft.act({
+      kind: 'settleVersion',
+      function: fn.name,
+      good: good.version,
+      outcome: { ...outcome, reason: reason.slice(0, 1000) },
+    })
+    return
+  }
+  if (verdict.kind !== 'good' || reports.length < active.length) return
+  const step = at.step + 1
+  const passed = [...at.passed, `${place}: ${summaryOf(evidence)}`]
+  const next = { version: version.version, step, sinceMs: draft.nowMs, passed }
+  draft.act({
+    kind: 'log',
+    level: 'info',
+    message: `${fn.name}: version ${version.version} has passed ${passed.at(-1)}`,
+  })
+  enter(draft, fn, step < rules.steps.length ? next : { ...next, promoted: true })
+}
+
+function enter(draft: Draft, fn: FunctionState, canary: CanaryDocument): void {
+  fn.canary = { version: canary.version, step: canary.step, looks: 0, settled: false }
+  draft.act({ kind: 'saveCanary', function: fn.name, canary })
+}
+
+/** Two versions in one process: who takes that along is not known, and one of them has run before. */
+function isItsFault(exit: LastExit | undefined, restarts: number, sinceMs: number): boolean {
+  if (exit === undefined || exit.atMs < sinceMs) return false
+  return processFaults.has(exit.reason) || restarts >= failuresMax
+}
+
+/** What instances at work say of it that are at this step. */
+function reportsOf(
+  draft: Draft,
+  fn: FunctionState,
+  active: readonly number[],
+  { version, step }: CanaryDocument,
+): CanaryReport[] {
+  return fn.slots.flatMap((slot) => {
+    if (slot.seat === undefined || !active.includes(slot.index)) return []
+    const { instance, epoch } = slot.seat.document
+    const report = draft
+      .taskOf(slot.seat)
+      .beat?.instances.find((one) => one.id === instance && one.epoch === epoch)?.canary
+    if (report === undefined || report.version !== version || report.state === 'preparing') return []
+    return report.step === step || report.state === 'failed' ? [report] : []
+  })
+}

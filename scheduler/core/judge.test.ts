@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { bucketsPerSide, type CanaryEvidence, type CanarySide, noEvidence } from '../../sdk/canary.ts'
+import { type CanaryRules, canarySchema } from '../../sdk/manifest.ts'
+import { nextRandom } from '../backoff.ts'
+import { exceeds, judge, looks, rankZ, type Verdict } from './judge.ts'
+
+const rules: CanaryRules = canarySchema.parse({ bakeMs: 20_000, metric: { name: 'score', per: 'value' } })
+
+/** Chance, by a seed. */
+class Dice {
+  #seed: number
+
+  constructor(seed: number) {
+    this.#seed = seed
+  }
+
+  next(): number {
+    const [random, seed] = nextRandom(this.#seed)
+    this.#seed = seed
+    return random
+  }
+
+  /** About normal. */
+  noise(): number {
+    let sum = -6
+    for (let i = 0; i < 12; i++) sum += this.next()
+    return sum
+  }
+
+  /** How many of so many come true. */
+  count(trials: number, chance: number): number {
+    const mean = trials * chance
+    if (trials > 50 && mean > 20 && mean < trials - 20)
+      return Math.max(0, Math.min(trials, Math.round(mean + this.noise() * Math.sqrt(mean * (1 - chance)))))
+    let hits = 0
+    for (let i = 0; i < trials; i++) if (this.next() < chance) hits++
+    return hits
+  }
+}
+
+interface Traits {
+  /** Share of records that a side's version throws at by chance. */
+  readonly errors: number
+  readonly slowness: number
+  readonly outputs: number
+  readonly metric: number
+}
+
+interface Scene {
+  /** Records of a side in a second. */
+  readonly rate: number
+  /** How unlike the keys are: 0 not at all; at 1 one key may have a third of the records. */
+  readonly skew: number
+  /** How much windows differ for no reason of the version. */
+  readonly jitter: number
+  /** Share of records that bring an output. */
+  readonly outputs: number
+  /** What both versions throw at by chance. */
+  readonly flaky: number
+}
+
+/** A step of a canary, second by second. @returns The judgement, and when it fell. */
+function play(
+  seed: number,
+  scene: Scene,
+  canary: Traits,
+): { readonly verdict: Verdict; readonly seconds: number } {
+  const dice = new Dice(seed)
+  const sides = [
+    sideOf(dice, scene, canary),
+    sideOf(dice, scene, { errors: 0, slowness: 1, outputs: 1, metric: 1 }),
+  ] as const
+  let evidence: CanaryEvidence = noEvidence()
+  let looked = 0
+  for (let half = 1; ; half++) {
+    for (const side of sides) side.step(scene.rate / 2)
+    let { windows, slower } = evidence
+    for (let i = 0; i < 2; i++) {
+      // The machine's noise: now and then everything takes three times as long, on either side.
+      const timeOf = (slowness: number): number =>
+        slowness * Math.exp(scene.jitter * dice.noise()) * (dice.next() < 0.1 ? 3 : 1)
+      const slow = timeOf(canary.slowness)
+      windows++
+      if (slow > rules.maxSlowdown * timeOf(1)) slower++
+    }
+    evidence = { ...noEvidence(), canary: sides[0].seen, control: sides[1].seen, windows, slower }
+    const elapsedMs = half * 500
+    const look = Math.floor((elapsedMs / rules.bakeMs) * looks)
+    const verdict = judge({ evidence, rules, elapsedMs, isLook: look > looked })
+    looked = Math.max(looked, look)
+    if (verdict.kind !== 'wait' || half > 200) return { verdict, seconds: half / 2 }
+  }
+}
+
+function sideOf(dice: Dice, scene: Scene, traits: Traits) {
+  // Keys differ in how often they come, in how many outputs they bring, and in what is measured of them.
+  const keys = Array.from({ length: 200 }, (_, i) => ({
+    bucket: Math.floor(dice.next() * bucketsPerSide),
+    weight: 1 / (i + 1) ** scene.skew,
+    outputs: Math.min(1, scene.outputs * traits.outputs * Math.exp(scene.skew * dice.noise())),
+    metric: traits.metric * Math.exp(scene.skew * dice.noise()),
+  }))
+  const total = keys.reduce((sum, { weight }) => sum + weight, 0)
+  const buckets = Array.from({ length: bucketsPerSide }, (): [number, number, number, number] => [0, 0, 0, 0])
+  const counts = { records: 0, errors: 0, outputs: 0, ms: 0 }
+  return {
+    step(rate: number): void {
+      for (const key of keys) {
+        const records = dice.count(Math.ceil((2 * rate * key.weight) / total), 0.5)
+        const outputs = dice.count(records, key.outputs)
+        const bucket = buckets[key.bucket]!
+        bucket[0] += records
+        bucket[1] += outputs
+        bucket[2] += records * key.metric
+        bucket[3] += records
+        counts.records += records
+        counts.outputs += outputs
+        counts.errors += dice.count(records, traits.errors + scene.flaky)
+      }
+    },
+    get seen(): CanarySide {
+      return { ...counts, buckets }
+    },
+  }
+}
+
+const asBefore: Traits = { errors: 0, slowness: 1, outputs: 1, metric: 1 }
+const scenes: readonly Scene[] = [
+  { rate: 2000, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 },
+  { rate: 2000, skew: 1, jitter: 0.5, outputs: 0.3, flaky: 0.01 },
+  { rate: 60, skew: 1, jitter: 1, outputs: 0.02, flaky: 0.02 },
+  { rate: 3, skew: 0.5, jitter: 0.3, outputs: 0.5, flaky: 0.1 },
+]
+
+test('judge sends back less than one in a hundred good versions, under noise and over unlike keys', () => {
+  const plays = Number(process.env['CONCORD_JUDGE_PLAYS'] ?? 200)
+  for (const [index, scene] of scenes.entries()) {
+    let bad = 0
+    for (let seed = 0; seed < plays; seed++)
+      if (play(seed * 7919 + index, scene, asBefore).verdict.kind === 'bad') bad++
+    assert.ok(bad <= plays / 100, `scene ${index}: ${bad} of ${plays}`)
+  }
+})
+
+test('judge sends a bad version back within its time, and says why', () => {
+  const busy = scenes.slice(0, 2)
+  const bad: readonly (readonly [string, Traits, RegExp])[] = [
+    ['throws on 2 %', { ...asBefore, errors: 0.02 }, /it threw at \d+ of \d+ records/],
+    ['3 times slower', { ...asBefore, slowness: 3 }, /more than 1.5 times as long/],
+    ['half of the outputs', { ...asBefore, outputs: 0.5 }, /less than 0.75 \(minOutputs\)/],
+    ['a metric three times as high', { ...asBefore, metric: 3 }, /metric 'score' is more than 1.5 times/],
+  ]
+  for (const [what, traits, why] of bad) {
+    const scene = busy[0]!
+    for (let seed = 0; seed < 100; seed++) {
+      const { verdict, seconds } = play(seed, scene, traits)
+      assert.equal(verdict.kind, 'bad', `${what}, seed ${seed}: ${verdict.why}`)
+      assert.match(verdict.why, why)
+      assert.ok(seconds <= rules.bakeMs / 1000)
+    }
+  }
+})
+
+test('judge waits for records, and never sends back for few of them', () => {
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const { verdict } = play(seed, { rate: 0.2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0.2 }, asBefore)
+      assert.notEqual(verdict.kind, 'bad')
+    }),
+    { numRuns: 100 },
+  )
+  const { verdict } = play(1, { rate: 0, skew: 0, jitter: 0, outputs: 1, flaky: 0 }, asBefore)
+  assert.equal(verdict.kind, 'wait')
+  assert.match(verdict.why, /it has had 0 of the 500 records/)
+  const late = judge({ evidence: noEvidence(), rules, elapsedMs: 10 * rules.bakeMs, isLook: true })
+  assert.equal(late.kind, 'good')
+})
+
+test('exceeds is a bound for however many looks', () => {
+  let passed = 0
+  for (let seed = 0; seed < 2000; seed++) {
+    const dice = new Dice(seed)
+    let hits = 0
+    for (let trials = 1; trials <= 300; trials++) {
+      if (dice.next() < 0.5) hits++
+      if (trials % 10 === 0 && exceeds(hits, trials, 0.5)) {
+        passed++
+        break
+      }
+    }
+  }
+  assert.ok(passed <= 4, `${passed} of 2000; 1 is expected at most`)
+  assert.equal(exceeds(20, 20, 0.5), true)
+  assert.equal(exceeds(5, 5, 0.5), false)
+  assert.equal(exceeds(1, 1_000_000, 0), true)
+})
+
+test('rankZ is that of Mann and Whitney, ties corrected', () => {
+  assert.equal(rankZ([], [1]), 0)
+  assert.equal(rankZ([1, 1], [1, 1]), 0)
+  const apart = rankZ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])
+  assert.ok(Math.abs(apart + 2.611) < 0.001, String(apart))
+  assert.equal(rankZ([6, 7], [1, 2]), -rankZ([1, 2], [6, 7]))
+})

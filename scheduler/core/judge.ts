@@ -1,0 +1,170 @@
+/**
+ * Judge: what a canary's evidence says of it. Pure.
+ *
+ * A good version must not be sent back by chance, however often it is looked at, and whatever keys there are: each rule stands
+ * on a test whose error is bounded, and all of them together err in less than one rollout in a hundred.
+ *
+ *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
+ *       version ever passes their bound is 1/`oddsMax`, at however many looks.
+ *   J2. Outputs and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step only.
+ *   J3. What the rules allow is allowed: a test says no only to more than that.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import type { CanaryEvidence, CanarySide } from '../../sdk/canary.ts'
+import type { CanaryRules } from '../../sdk/manifest.ts'
+
+/** Of a sequential test. */
+const oddsMax = 2000
+const chancesMixed = 400
+/** Of a test of ranks: a chance of 1 in 10,000. */
+const zMax = 3.72
+/** In how many equal parts a step's time is looked at, for J2. */
+export const looks = 4
+/** How many times its time a step waits for records; who has none harms nobody. */
+const patience = 10
+/** Buckets without as many records on average say nothing. */
+const bucketRecordsMin = 5
+
+export type Verdict =
+  | { readonly kind: 'good' | 'wait'; readonly why: string }
+  | { readonly kind: 'bad'; readonly why: string }
+
+export interface Judged {
+  readonly evidence: CanaryEvidence
+  readonly rules: CanaryRules
+  readonly elapsedMs: number
+  /** Whether this is one of the moments of J2. */
+  readonly isLook: boolean
+}
+
+/** @returns `bad` as soon as it is; `good` when its time is over; else `wait`, and for what. */
+export function judge({ evidence, rules, elapsedMs, isLook }: Judged): Verdict {
+  const found = tooManyErrors(evidence, rules) ?? tooSlow(evidence, rules)
+  if (found !== undefined) return { kind: 'bad', why: found }
+  const other = isLook ? (otherOutputs(evidence, rules) ?? otherMetric(evidence, rules)) : undefined
+  if (other !== undefined) return { kind: 'bad', why: other }
+  const { records } = evidence.canary
+  if (elapsedMs < rules.bakeMs)
+    return { kind: 'wait', why: `${Math.ceil((rules.bakeMs - elapsedMs) / 1000)} s of this step are left` }
+  if (records < rules.minRecords && elapsedMs < patience * rules.bakeMs)
+    return { kind: 'wait', why: `it has had ${records} of the ${rules.minRecords} records that a step needs` }
+  return { kind: 'good', why: summaryOf(evidence) }
+}
+
+/** In one line. */
+export function summaryOf({ canary, control, canaryP99Us, controlP99Us }: CanaryEvidence): string {
+  return [
+    `${canary.records} records, ${canary.errors} failed where the version before did not`,
+    `outputs ${ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))}`,
+    `time ${ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))}, p99 ${us(canaryP99Us)} for ${us(controlP99Us)}`,
+  ].join('; ')
+}
+
+function tooManyErrors({ canary, control, example }: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { records, errors } = canary
+  if (errors === 0 || errors <= rules.maxErrors * records) return undefined
+  // More than allowed …
+  if (!exceeds(errors, records, rules.maxErrors)) return undefined
+  // … and than the control, whose errors may be the same ones on other records.
+  const share = records / (records + Math.max(1, control.records))
+  if (control.records > 0 && !exceeds(errors, errors + control.errors, share)) return undefined
+  const percent = ((100 * errors) / records).toPrecision(2)
+  const first = example === undefined ? '' : `; the first: ${example}`
+  return `it threw at ${errors} of ${records} records (${percent} %) where the version before did not; ${100 * rules.maxErrors} % are allowed (rollout.canary.maxErrors)${first}`
+}
+
+function tooSlow(evidence: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { windows, slower, canary, control, canaryP99Us, controlP99Us } = evidence
+  if (!exceeds(slower, windows, 1 / 2)) return undefined
+  const times = ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))
+  return `it takes ${times} for a record as the version before (p99 ${us(canaryP99Us)} for ${us(controlP99Us)}): in ${slower} of ${windows} windows more than ${rules.maxSlowdown} times as long (rollout.canary.maxSlowdown)`
+}
+
+function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { minOutputs, maxOutputs } = rules
+  const of = (side: CanarySide) => ratesOf(side, ([records, outputs]) => [outputs, records])
+  const found = outside(of(canary), of(control), minOutputs, maxOutputs)
+  if (found === undefined) return undefined
+  const times = ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))
+  const rule = found === 'less' ? `${minOutputs} (minOutputs)` : `${maxOutputs} (maxOutputs)`
+  return `a record makes ${times} as many outputs as with the version before, in most buckets of keys ${found} than ${rule} times as many`
+}
+
+function otherMetric({ canary, control }: CanaryEvidence, { metric }: CanaryRules): string | undefined {
+  if (metric === undefined) return undefined
+  const of = (side: CanarySide) =>
+    ratesOf(side, ([records, , sum, values]) => [sum, metric.per === 'value' ? values : records])
+  const found = outside(of(canary), of(control), metric.min, metric.max)
+  if (found === undefined) return undefined
+  return `metric '${metric.name}' is ${found} than ${found === 'less' ? metric.min : metric.max} times that of the version before, in most buckets of keys (rollout.canary.metric)`
+}
+
+type Rate = readonly [sum: number, by: number]
+
+function ratesOf(side: CanarySide, of: (bucket: CanarySide['buckets'][number]) => Rate): number[] {
+  const rates = side.buckets.map(of).filter(([, by]) => by > 0)
+  const total = rates.reduce((sum, [, by]) => sum + by, 0)
+  return total < bucketRecordsMin * rates.length ? [] : rates.map(([sum, by]) => sum / by)
+}
+
+/** Whether the rates of one side lie outside `min` to `max` times those of the other. */
+function outside(
+  canary: readonly number[],
+  control: readonly number[],
+  min: number,
+  max: number,
+): 'less' | 'more' | undefined {
+  const scaled = (by: number): number[] => control.map((rate) => rate * by)
+  if (rankZ(canary, scaled(min)) < -zMax) return 'less'
+  return rankZ(canary, scaled(max)) > zMax ? 'more' : undefined
+}
+
+/** Mann and Whitney's rank sum as a standard normal deviate, ties corrected: below 0 if `ones` are the lesser. */
+export function rankZ(ones: readonly number[], others: readonly number[]): number {
+  const [m, n] = [ones.length, others.length]
+  if (m === 0 || n === 0) return 0
+  const all = [...ones, ...others].sort((a, b) => a - b)
+  const ranks = new Map<number, number>()
+  let ties = 0
+  for (let i = 0; i < all.length; ) {
+    let end = i
+    while (end < all.length && all[end] === all[i]) end++
+    ranks.set(all[i]!, (i + 1 + end) / 2)
+    ties += (end - i) ** 3 - (end - i)
+    i = end
+  }
+  const count = m + n
+  const u = ones.reduce((sum, rate) => sum + ranks.get(rate)!, 0) - (m * (m + 1)) / 2
+  const variance = ((m * n) / 12) * (count + 1 - ties / (count * (count - 1)))
+  return variance <= 0 ? 0 : (u - (m * n) / 2) / Math.sqrt(variance)
+}
+
+/**
+ * J1: whether `hits` of `trials` are too many for a chance of `share`, or less, at each. The odds are those of a mixture of
+ * greater chances, `chancesMixed` of them between it and 1, against `share`; under it they never exceed `oddsMax` but with a
+ * chance of 1/`oddsMax`.
+ */
+export function exceeds(hits: number, trials: number, share: number): boolean {
+  if (hits <= share * trials) return false
+  if (share <= 0) return true
+  const misses = trials - hits
+  const logOdds = (chance: number): number =>
+    hits * Math.log(chance / share) + (misses === 0 ? 0 : misses * Math.log((1 - chance) / (1 - share)))
+  let odds = 0
+  for (let i = 0; i < chancesMixed; i++)
+    odds += Math.exp(Math.min(700, logOdds(share ** (1 - (i + 0.5) / chancesMixed)))) / chancesMixed
+  return odds > oddsMax
+}
+
+function perRecord(sum: number, { records }: CanarySide): number {
+  return records === 0 ? 0 : sum / records
+}
+
+function ratioText(one: number, other: number): string {
+  return other === 0 ? (one === 0 ? '1.00 ×' : 'infinitely ×') : `${(one / other).toFixed(2)} ×`
+}
+
+function us(value: number): string {
+  return `${Number(value.toPrecision(3))} µs`
+}

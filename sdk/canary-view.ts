@@ -1,0 +1,35 @@
+/**
+ * CanaryView: a canary as the API shows it.
+ * @module
+ */
+import { z } from 'zod'
+
+const canarySideSchema = z.object({
+  records: z.int(),
+  /** Of the canary: where the version before did not fail. */
+  errors: z.int(),
+  outputs: z.int(),
+  /** Processing time of the records that were timed, in all. */
+  ms: z.number(),
+})
+
+/** A version that has a part of the keys, beside as many others of the version before (docs/design/0026-rollouts.md). */
+export const canarySchema = z.object({
+  version: z.int(),
+  /** The version that has all other keys. */
+  from: z.int(),
+  step: z.int(),
+  steps: z.array(z.number()),
+  percent: z.number(),
+  sinceMs: z.number(),
+  bakeMs: z.int(),
+  /** What was found at each step before. */
+  passed: z.array(z.string()),
+  /** Of the present step. */
+  canary: canarySideSchema,
+  control: canarySideSchema,
+  /** Microseconds a record, at the 99th percentile of the windows. */
+  canaryP99Us: z.number(),
+  controlP99Us: z.number(),
+})
+export type CanaryView = z.output<typeof canarySchema>

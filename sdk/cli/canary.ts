@@ -1,0 +1,79 @@
+/**
+ * Canary: a deploy whose version gets a part of the keys first; and watching it until it has all of them, or none.
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeployAnswer } from '../api.ts'
+import type { ConcordClient } from '../client/index.ts'
+import { CodedError } from '../errors.ts'
+import { canarySchema } from '../manifest.ts'
+import { sidesText } from './canary-text.ts'
+import type { CliErrorCode } from './errors.ts'
+import type { Project } from './project-shape.ts'
+import { note } from './terminal.ts'
+
+const pollMs = 500
+
+export interface CanaryOptions {
+  /** Percent of the keys to begin with; true: as the manifest or the default says. */
+  readonly canary?: number | true
+  /** Seconds that each step is looked at. */
+  readonly bake?: number
+}
+
+/** `10%` or `10`. */
+export function percentOf(text: string): number {
+  const percent = Number(text.replace(/\s*%$/, ''))
+  if (percent >= 0.1 && percent <= 50) return percent
+  throw new CodedError<CliErrorCode>(
+    'ERR_USAGE',
+    `'${text}' is no part of the keys: expected 0.1% to 50%, as --canary 10%; behind the last step the version has them all`,
+  )
+}
+
+/** Flags win over the project's file. */
+export function withCanary(project: Project, { canary, bake }: CanaryOptions): Project {
+  if (canary === undefined && bake === undefined) return project
+  const written = project.manifest as { rollout?: { canary?: { steps?: number[] } } }
+  const rules = written.rollout?.canary ?? {}
+  const steps = rules.steps ?? canarySchema.parse({}).steps
+  const from = typeof canary === 'number' ? { steps: [canary, ...steps.filter((step) => step > canary)] } : {}
+  const rollout = { canary: { ...rules, ...from, ...(bake !== undefined && { bakeMs: bake * 1000 }) } }
+  return { ...project, manifest: { ...written, rollout } }
+}
+
+/**
+ * Shows how it does until it is judged.
+ * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if the version before stays; ERR_SUPERSEDED.
+ */
+export async function watchCanary(
+  client: ConcordClient,
+  { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
+): Promise<void> {
+  let shown = ''
+  for (;;) {
+    const detail = await client.inspect(name)
+    const { canary } = detail
+    if (canary?.version === version) {
+      const { percent, sinceMs, bakeMs } = canary
+      const left = Math.max(0, Math.ceil((sinceMs + bakeMs - Date.now()) / 1000))
+      const line = `${`${percent} %`.padEnd(7)} ${`${left} s left`.padEnd(10)} ${sidesText(canary)}`
+      if (line !== shown) note(line)
+      shown = line
+    } else {
+      const found = (await client.versions(name)).find((one) => one.version === version)
+      if (found?.state === 'live') return
+      if (found?.state === 'failed')
+        throw new CodedError<CliErrorCode>(
+          'ERR_FUNCTION_FAILED',
+          `${name} v${version} is rolled back, v${detail.version} runs as before: ${found.reason ?? 'nothing was said'}`,
+        )
+      if (detail.version !== version)
+        throw new CodedError<CliErrorCode>(
+          'ERR_SUPERSEDED',
+          `${name} v${version} was replaced by v${detail.version} before it was judged: somebody else deployed meanwhile`,
+        )
+    }
+    await sleep(pollMs)
+  }
+}
