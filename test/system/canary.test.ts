@@ -29,7 +29,7 @@ test('canaries: one takes over by itself, one that throws and one that is slow a
       '--per-runner',
       '2',
       '--mem',
-      '64',
+      '160',
       ...more,
     ])
   }
