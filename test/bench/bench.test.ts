@@ -83,6 +83,13 @@ test('bench density: an instance takes less in company than alone', async () => 
   assert.ok(median < reference['alone']!.median)
 })
 
+test('bench limits: what breaks a limit has its verdict, and the function beside loses nothing', async () => {
+  const figures = await measured('limits', ['alone'], '--records', '2')
+  assert.equal(figures.get('limits')!.unit, 'ms')
+  assert.ok(figures.get('limits.loop')!.median > -1, 'never before the limit')
+  assert.ok(figures.has('limits.regexp'))
+})
+
 test('bench clicks: every line of the input comes to a verdict, once and in the order of its client', async (t) => {
   const lines = [...generateTraffic(3, 500).lines]
   const file = join(tempDir(t), 'access.log')

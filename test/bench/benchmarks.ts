@@ -8,6 +8,7 @@ import { clicks } from './clicks.ts'
 import { density } from './density.ts'
 import { freeze } from './freeze.ts'
 import { latency } from './latency.ts'
+import { limits } from './limits.ts'
 import { loglab } from './loglab.ts'
 import { overload } from './overload.ts'
 import { placement } from './placement.ts'
@@ -28,6 +29,7 @@ export const benchmarks: readonly Benchmark[] = [
   scale,
   density,
   freeze,
+  limits,
   clicks,
   loglab,
   placement,
