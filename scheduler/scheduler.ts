@@ -28,6 +28,7 @@ import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
 import { Scaler } from './scaling/index.ts'
 import { StatusWriter } from './status-writer.ts'
+import { steadyClock } from './steady-clock.ts'
 import { WantedReader } from './wanted.ts'
 import { Writer } from './writer.ts'
 
@@ -59,6 +60,7 @@ export class Scheduler {
   #performer: Performer | undefined
   #scaler: Scaler | undefined
   #state: State
+  readonly #nowMs: () => number
   #frameworkId: string | undefined
   #cancelAlarm: () => void = () => {}
   #stops: (() => void)[] = []
@@ -71,6 +73,7 @@ export class Scheduler {
     this.#reader = new WantedReader(leadership.store, namespace)
     const seed = Math.floor(Math.random() * 2 ** 32)
     this.#state = initialState({ namespace, leaderEpoch: leadership.epoch, seed, quota })
+    this.#nowMs = steadyClock(options.clock)
     this.#metrics = new SchedulerMetrics(options.registry, () => this.#state)
   }
 
@@ -204,7 +207,7 @@ export class Scheduler {
   #dispatch(event: Event): void {
     if (this.#closed) return
     try {
-      const [state, actions] = step(this.#state, event, this.#options.clock.nowMs())
+      const [state, actions] = step(this.#state, event, this.#nowMs())
       this.#state = state
       this.#metrics.count(event, actions)
       this.#performer?.perform(actions)
@@ -218,7 +221,7 @@ export class Scheduler {
   #setAlarm(): void {
     this.#cancelAlarm()
     const { clock } = this.#options
-    const delayMs = this.#state.wakeAtMs - clock.nowMs()
+    const delayMs = this.#state.wakeAtMs - this.#nowMs()
     if (delayMs === Number.POSITIVE_INFINITY) return
     const tick = () => this.#dispatch({ kind: 'tick' })
     this.#cancelAlarm = clock.after(Math.min(alarmMaxMs, Math.max(0, delayMs)), tick)

@@ -91,7 +91,7 @@ function restoredSlot(instance: InstanceStatus, nowMs: number): Slot {
   if (instance.lastExit !== undefined) slot.lastExit = instance.lastExit
   if (instance.state === 'crashLooping' || instance.state === 'backingOff') {
     slot.phase = instance.state
-    slot.sinceMs = instance.since
+    slot.sinceMs = Math.min(instance.since, nowMs)
     if (instance.why !== undefined) slot.why = instance.why
     // When it was to end is not known: the longest that it can have been is over by then.
     if (instance.state === 'backingOff') slot.untilMs = nowMs + timings.backoffBaseMs
@@ -112,12 +112,14 @@ function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | un
   // One that has been running is left alone, however long it is silent; of the others the cluster is asked.
   const known = before?.taskId === document.taskId ? before : undefined
   const ran = known !== undefined && ['running', 'swapping', 'draining'].includes(known.state)
-  const { launchedAtMs } = task.document
+  // The leader before may have had a clock that was ahead of ours: nothing began later than now.
+  const launchedAtMs = Math.min(task.document.launchedAtMs, draft.nowMs)
+  const knownSinceMs = Math.min(known?.since ?? draft.nowMs, draft.nowMs)
   if (ran) task.runningSinceMs = launchedAtMs
   task.seats = [...task.seats, { function: document.function, index: document.index }]
-  slot.seat = { document, ...(ran ? { runningSinceMs: Math.max(launchedAtMs, known.since) } : {}) }
+  slot.seat = { document, ...(ran ? { runningSinceMs: Math.max(launchedAtMs, knownSinceMs) } : {}) }
   slot.phase = ran ? 'running' : 'launching'
-  slot.sinceMs = known?.state === 'running' ? known.since : draft.nowMs
+  slot.sinceMs = known?.state === 'running' ? knownSinceMs : draft.nowMs
   delete slot.untilMs
   delete slot.why
 }
