@@ -197,7 +197,7 @@ function release(draft: Draft, task: Task): void {
     if (inForce(task) && isTold === false) endReleased(draft, task, seated)
     else if (draft.state.busUp && due(draft, slot.sinceMs + timings.releaseMs)) {
       task.culprit = instance
-      blame(draft, task, `${instance} did not let go within ${timings.releaseMs / 1000} s`)
+      return blame(draft, task, `${instance} did not let go within ${timings.releaseMs / 1000} s`)
     }
   }
 }
