@@ -24,3 +24,19 @@ test('Departed keeps a last report for some seconds, and a failure until it is h
   clock.advance(5_000)
   assert.deepEqual(departed.reports(), [])
 })
+
+test('Departed says of who is to come back at the epoch at which he left that he has left (DP2)', () => {
+  const clock = new ManualClock()
+  const departed = new Departed(clock)
+  const instance = { id: 'f-0', function: 'f', index: 0, epoch: 1, partitions: {} }
+  assert.equal(departed.refuses(instance, 1), false, 'it was never here')
+  departed.add({ ...report(0), state: 'stopped', recordsIn: 7 })
+  assert.equal(departed.refuses({ ...instance, epoch: 2 }, 1), false, 'at a higher epoch it is another one')
+  assert.equal(departed.refuses(instance, 1), true)
+  clock.advance(60_000)
+  const [said] = departed.reports()
+  assert.deepEqual([said?.epoch, said?.recordsIn, said?.exit?.reason], [1, 7, 'drained'], 'until it is heard')
+  departed.forget(() => true)
+  clock.advance(5_000)
+  assert.deepEqual(departed.reports(), [])
+})

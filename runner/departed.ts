@@ -3,10 +3,12 @@
  * heard even if a heartbeat is lost.
  *
  *   DP1. One that has failed stays until the scheduler has sent an assignment without it; others for some seconds.
+ *   DP2. Who has left at an epoch does not come back at it: a new leader that does not know that it has left is told so, as
+ *        of one that has failed, and gives it another.
  * @module
  */
 import type { Clock } from '../infra/clock.ts'
-import type { InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
+import { exitCodes, type InstanceAssignment, type InstanceReport } from '../infra/control/messages.ts'
 
 /** As long as the scheduler keeps an account open. */
 const keepMs = 5_000
@@ -20,6 +22,8 @@ interface Kept {
 export class Departed {
   readonly #clock: Clock
   #kept: Kept[] = []
+  /** At which epoch an instance has left last. */
+  readonly #left = new Map<string, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -28,6 +32,22 @@ export class Departed {
   add(report: InstanceReport): void {
     const sinceMs = report.exit === undefined ? this.#clock.monotonicMs() : undefined
     this.#kept.push({ report, sinceMs })
+    this.#left.set(report.id, report.epoch)
+  }
+
+  /** DP2. @returns Whether it is refused. */
+  refuses(instance: InstanceAssignment, version: number): boolean {
+    const { id, epoch } = instance
+    if (epoch > (this.#left.get(id) ?? -1)) return false
+    const last = this.#kept.findLast(({ report }) => report.id === id)?.report ?? neverRan(instance, version)
+    this.#kept = this.#kept.filter(({ report }) => report !== last)
+    const exit = {
+      code: exitCodes.drained,
+      reason: 'drained',
+      message: `${id} has left at epoch ${epoch} before`,
+    }
+    this.add({ ...last, exit })
+    return true
   }
 
   /** True until the failure is forgotten: it is not started again before. */

@@ -216,6 +216,7 @@ export class Host {
   #startOne(assignment: Assignment, instance: InstanceAssignment): void {
     const { id } = instance
     if (this.#workers.has(id) || this.#starts.has(id) || this.#departed.hasFailed(id)) return
+    if (this.#departed.refuses(instance, functionOf(assignment, instance).version)) return
     const isWanted = (): boolean => this.#starts.get(id) === start
     const start: Promise<void> = this.#start(functionOf(assignment, instance), instance, isWanted)
       .catch((error: unknown) => {

@@ -74,7 +74,9 @@ function fence({ fn, slot, seat }: Seated): void {
 export function endFailed(draft: Draft, task: Task, seated: Seated, exit: ExitReport): void {
   const lastExit = { code: exit.code, reason: exit.reason, message: exit.message, atMs: draft.nowMs }
   task.leaving = [...task.leaving, seated.seat.document.instance]
-  endSeat(draft, task, seated, lastExit, seated.slot.phase === 'draining' ? 'wanted' : 'failed')
+  // It says that it had left before: a leader that died knew it, and this one not.
+  const isWanted = seated.slot.phase === 'draining' || exit.reason === 'drained'
+  endSeat(draft, task, seated, lastExit, isWanted ? 'wanted' : 'failed')
   conclude(draft, [seated])
 }
 

@@ -158,6 +158,20 @@ const script = fc.array(
 
 /** Scripts that failed once. */
 const found: [[string, number][]][] = [
+  // An instance had left its runner, the next leader had it start at the same epoch, and its failure passed for its first end.
+  [
+    [
+      ['progress', 0],
+      ['scale', 0],
+      ['scale', 7],
+      ['progress', 0],
+      ['restart', 0],
+      ['progress', 0],
+      ['fail', 0],
+      ['deploy', 25],
+      ['progress', 0],
+    ],
+  ],
   // An instance that was going for good was also asked to restart, and stayed as one that waits.
   [
     [

@@ -86,3 +86,12 @@ function swapTo(version: number, before: WorldInstance | undefined): SwapReport 
 export function shareOf(key: string): number {
   return Number(key.split('/')[1])
 }
+
+/** Who has left at an epoch does not come back at it, and says so (runner/departed.ts). */
+export function hasLeft(runner: { departed: InstanceReport[] }, id: string, epoch: number): boolean {
+  const left = runner.departed.findLast((report) => report.id === id && report.epoch >= epoch)
+  if (left === undefined) return false
+  const exit = { code: 0, reason: 'drained', message: 'it has left before' }
+  runner.departed = [...runner.departed.filter((report) => report.id !== id), { ...left, exit }]
+  return true
+}

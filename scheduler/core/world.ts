@@ -22,7 +22,7 @@ import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
 import { initialState, type State, type Wanted } from './state.ts'
 import { step } from './step.ts'
-import { heartbeatOf, reportOf, shareOf, toldOf, type WorldInstance } from './world-heartbeats.ts'
+import { hasLeft, heartbeatOf, reportOf, shareOf, toldOf, type WorldInstance } from './world-heartbeats.ts'
 
 export interface Runner {
   readonly document: TaskDocument
@@ -222,6 +222,7 @@ export class World {
     runner.departed = runner.departed.filter(({ id, exit }) => exit === undefined || wanted.has(id))
     for (const { id, function: name, index, epoch, partitions, ...moves } of assignment.instances) {
       if (runner.departed.some((report) => report.id === id && report.exit !== undefined)) continue // it has failed
+      if (!runner.instances.has(id) && hasLeft(runner, id, epoch)) continue
       const said: FunctionAssignment | undefined = assignment.functions[name]
       assert.ok(said, `nothing is said of ${name}`)
       const { version, groupings } = said
