@@ -1,0 +1,56 @@
+/**
+ * Actions: which of the core's actions are writes, and how they are told.
+ * @module
+ */
+import type { Action } from '../../scheduler/core/index.ts'
+
+const writes: ReadonlySet<Action['kind']> = new Set([
+  'saveEpoch',
+  'createTask',
+  'removeTask',
+  'createSeat',
+  'updateSeat',
+  'removeSeat',
+  'lowerInstances',
+  'settleVersion',
+  'saveCanary',
+  'removeCommand',
+  'removeFunction',
+])
+
+/** Whether it goes to the store, and what follows waits for it. */
+export function isWrite(action: Action): boolean {
+  return writes.has(action.kind) || (action.kind === 'saveStatus' && action.urgent)
+}
+
+/** For the trace. */
+export function describe(action: Action): string {
+  switch (action.kind) {
+    case 'assign': {
+      const { taskId, generation, instances } = action.assignment
+      const said = instances.map(({ id, epoch, partitions, giving = [], awaited = [] }) => {
+        const moves = `${giving.map(({ share }) => ` gives ${share}`).join('')}${awaited.map(({ share }) => ` awaits ${share}`).join('')}`
+        return `${id}@${epoch} [${Object.values(partitions)[0]?.join(' ') ?? ''}]${moves}`
+      })
+      return `assigns ${taskId} #${generation}: ${said.join(', ')}`
+    }
+    case 'createSeat':
+    case 'updateSeat': {
+      const { instance, taskId, epoch, shares, told, awaited = [] } = action.document
+      return `${action.kind} ${instance}@${epoch} in ${taskId}: has ${shares.join(' ')}; told ${told.join(' ')}; awaits ${awaited.map(({ share }) => share).join(' ')}`
+    }
+    case 'launch':
+      return `launches ${action.launches.map(({ document }) => `${document.taskId} on ${document.hostname}`).join(', ')}`
+    case 'createTask':
+      return `writes down ${action.document.taskId}`
+    case 'saveStatus':
+      return `saves the status of ${action.document.function}`
+    case 'acknowledge':
+      return `acknowledges ${action.update.taskId} ${action.update.condition}`
+    default:
+      return `${action.kind} ${Object.values(action)
+        .slice(1)
+        .map((value) => (typeof value === 'object' ? JSON.stringify(value) : value))
+        .join(' ')}`
+  }
+}

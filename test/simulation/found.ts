@@ -1,0 +1,53 @@
+/**
+ * Found: what the simulation has found in the product, each with the seed that found it and the smallest script that failed
+ * then. They stay as tests; a bug of the same name plants the fault again.
+ * @module
+ */
+import type { Bug } from './bugs.ts'
+import type { Script } from './script.ts'
+import { calm } from './weather.ts'
+
+export interface Found {
+  readonly what: string
+  /** What plants it again; absent: it lay in the core itself. */
+  readonly bug?: Bug
+  readonly script: Script
+}
+
+export const found: readonly Found[] = [
+  {
+    what: 'a wall clock that is set moves no back-off: the function would stay away for an hour',
+    bug: 'wall-clock',
+    script: {
+      ...{ seed: 32, beatMs: 4_000, weather: calm },
+      disturbances: [
+        { atMs: 57_352, kind: 'moveClock', choice: 827_952 },
+        { atMs: 59_508, kind: 'failInstance', choice: 175_594 },
+      ],
+    },
+  },
+  {
+    what: 'a leader whose clock is behind that of the one before takes nothing for begun in the future',
+    script: {
+      ...{ seed: 353, beatMs: 1_000, weather: calm },
+      disturbances: [
+        { atMs: 8_174, kind: 'moveClock', choice: 190_856 },
+        { atMs: 12_625, kind: 'loseSession', choice: 661_201 },
+        { atMs: 19_815, kind: 'killScheduler', choice: 2_040 },
+        { atMs: 28_789, kind: 'killRunner', choice: 916_758 },
+      ],
+    },
+  },
+  {
+    what: 'an instance that has left, as only a leader knew that died, does not come back at the epoch at which it left',
+    bug: 'comes-back-as-itself',
+    script: {
+      ...{ seed: 381, beatMs: 1_000, weather: { ...calm, busMs: 3_000 } },
+      disturbances: [
+        { atMs: 40_613, kind: 'scale', choice: 929_572 },
+        { atMs: 41_093, kind: 'stopScheduler', choice: 698_366 },
+        { atMs: 41_823, kind: 'scale', choice: 146_878 },
+      ],
+    },
+  },
+]

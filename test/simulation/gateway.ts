@@ -1,0 +1,158 @@
+/**
+ * GatewayModel: what users ask for, written to the store, and whether it was done.
+ *
+ *  GM1. An instance that was to go, or to restart, when the command was acknowledged, is not there at the end.
+ *  GM2. A command lowers the wanted instances once.
+ * @module
+ */
+import type {
+  CommandDocument,
+  FunctionDocument,
+  SeatDocument,
+  VersionDocument,
+} from '../../infra/store/documents.ts'
+import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import type { Loop } from './loop.ts'
+import type { StoreModel } from './store.ts'
+
+const functions = ['fn-0', 'fn-1', 'fn-2']
+export const partitions = 4
+
+/** Alone, several to a runner, or several of all functions. */
+const packings: Partial<ManifestInput>[] = [
+  {},
+  {},
+  { instancesPerRunner: 3 },
+  { pack: 'small', instancesPerRunner: 4 },
+]
+/** The picky are the more important: so that they find their place, others may have to make room. */
+const placements: ManifestInput['placement'][] = [
+  undefined,
+  { constraints: ['zone == a'], priority: 3 },
+  { constraints: ['hostname maxPer 3'], priority: 2 },
+  { constraints: ['zone groupBy'], priority: 1 },
+]
+const manifests = new Map<string, Manifest>()
+
+/** Of manifests: so many as differ. */
+const kinds = 3 * 2 ** 9
+
+/** Parsed once for all runs. */
+function manifestOf(name: string, among: number): Manifest {
+  const choice = among % kinds
+  const key = `${name} ${choice}`
+  const found = manifests.get(key)
+  if (found !== undefined) return found
+  const isSpread = choice % 3 === 0
+  const manifest = manifestSchema.parse({
+    name,
+    restarts: 1_000_000,
+    istreams: {
+      [`in-${name}`]: { grouping: isSpread ? 'shuffle' : 'groupBy' },
+      ...(isSpread && (choice >> 8) % 2 === 0 ? { all: { grouping: 'broadcast' as const } } : {}),
+    },
+    ostreams: ['out'],
+    instances: (choice >> 2) % 5,
+    resources: { cpus: [0.5, 0.25, 0.1][choice % 3]!, memMib: 64 },
+    ...packings[(choice >> 4) % packings.length],
+    placement: placements[(choice >> 6) % placements.length],
+  } satisfies ManifestInput)
+  manifests.set(key, manifest)
+  return manifest
+}
+
+interface Asked {
+  readonly command: string
+  readonly seat: SeatDocument
+}
+
+export class GatewayModel {
+  readonly #loop: Loop
+  readonly #store: StoreModel
+  #ids = 0
+  readonly #asked: Asked[] = []
+
+  constructor(loop: Loop, store: StoreModel) {
+    this.#loop = loop
+    this.#store = store
+    for (const name of functions) store.create('stream', `in-${name}`, { schema: 1, partitions, raw: false })
+  }
+
+  deploy(choice: number, instances?: number): void {
+    const name = functions[choice % functions.length]!
+    const manifest = manifestOf(name, Math.floor(choice / functions.length))
+    const taken = this.#store.names('version').filter((key) => key.startsWith(`${name}@`))
+    const version = 1 + Math.max(0, ...taken.map((key) => Number(key.slice(name.length + 1))))
+    const document: VersionDocument = {
+      ...{ schema: 1, version, bundleSha256: String(version), bundleBytes: 1, manifest },
+      deployedAtMs: this.#loop.nowMs(),
+    }
+    this.#say(`deploys ${name} v${version}`)
+    this.#store.create('version', `${name}@${version}`, document)
+    this.#change(name, (before) => ({
+      ...(before ?? { createdAtMs: this.#loop.nowMs() }),
+      ...{ schema: 1, version, instances: instances ?? manifest.instances },
+    }))
+  }
+
+  scale(choice: number): void {
+    const name = this.#some(choice)
+    const instances = (choice >> 4) % 6
+    this.#say(`scales ${name} to ${instances}`)
+    if (name !== undefined) this.#change(name, (before) => before && { ...before, instances }, true)
+  }
+
+  delete(choice: number): void {
+    const name = this.#some(choice)
+    this.#say(`deletes ${name}`)
+    if (name !== undefined) this.#change(name, (before) => before && { ...before, deleted: true })
+  }
+
+  command(choice: number): void {
+    const seat = this.#store.values<SeatDocument>('seat').at(choice % 7)
+    const name = functions[choice % functions.length]!
+    const instance = seat?.instance ?? `${name}-${choice % 5}`
+    const command = `c${this.#ids++}`
+    const restart = choice % 2 === 0
+    const document: CommandDocument = {
+      ...{ schema: 1, kind: 'killInstance', function: seat?.function ?? name, instance, restart },
+    }
+    this.#say(`asks ${instance} to ${restart ? 'restart' : 'go'} (${command})`)
+    this.#store.create('command', command, document)
+    if (seat !== undefined) this.#asked.push({ command, seat })
+  }
+
+  /** A command that was acknowledged and has come to nothing. */
+  get forgotten(): string | undefined {
+    for (const { command, seat } of this.#asked) {
+      const now = this.#store.get<SeatDocument>('seat', seat.instance)?.value
+      if (now?.taskId === seat.taskId && now.firstEpoch === seat.firstEpoch)
+        return `${command}: ${seat.instance} is still the one at epoch ${seat.firstEpoch}`
+    }
+    return undefined
+  }
+
+  #some(choice: number): string | undefined {
+    const names = this.#store.names('function')
+    return names[choice % Math.max(1, names.length)]
+  }
+
+  #change(
+    name: string,
+    to: (before: FunctionDocument | undefined) => FunctionDocument | undefined,
+    keepsDeletion = false,
+  ): void {
+    const found = this.#store.get<FunctionDocument>('function', name)
+    const { deleted, ...before } = found?.value ?? {}
+    const isThere = found === undefined ? undefined : ({ ...before } as FunctionDocument)
+    const after = to(isThere)
+    if (after === undefined) return
+    const whole = keepsDeletion && deleted === true ? { ...after, deleted } : after
+    if (found === undefined) this.#store.create('function', name, whole)
+    else this.#store.update('function', name, whole, found.version)
+  }
+
+  #say(what: string): void {
+    this.#loop.trace?.(`a user ${what}`)
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Weather: how the network is, and the datagrams that pass through it: NATS as the control plane knows it.
+ * @module
+ */
+import type { Loop, Process } from './loop.ts'
+import type { Random } from './random.ts'
+
+export interface Weather {
+  /** Of messages over NATS: the part that is lost, and that which comes twice. */
+  readonly loss: number
+  readonly twice: number
+  /** The longest way of a message over NATS, of one between master, agents and schedulers, and of a write to the store. */
+  readonly busMs: number
+  readonly wireMs: number
+  readonly storeMs: number
+}
+
+export const calm: Weather = { loss: 0, twice: 0, busMs: 10, wireMs: 10, storeMs: 4 }
+
+export class Bus {
+  weather: Weather
+  readonly #loop: Loop
+  readonly #random: Random
+
+  constructor(loop: Loop, random: Random, weather: Weather) {
+    this.#loop = loop
+    this.#random = random
+    this.weather = weather
+  }
+
+  /** @param deliver Called with the receiver's process as it is then, if at all. */
+  send(from: Process, to: Process, deliver: () => void): void {
+    if (from.isCut || this.#random.chance(this.weather.loss)) return
+    const copies = this.#random.chance(this.weather.twice) ? 2 : 1
+    for (let i = 0; i < copies; i++)
+      this.#loop.after(this.#random.delayMs(this.weather.busMs), () => {
+        if (to.isUp && !to.isCut) to.isStopped ? to.after(0, deliver) : deliver()
+      })
+  }
+}
