@@ -50,7 +50,8 @@ async function list(home: Home, file: UpFile): Promise<Member[]> {
   ]
 }
 
-async function obey(home: Home, file: UpFile, name: string, order: AgentOrder): Promise<Member> {
+async function obey(home: Home, file: UpFile, said: string, order: AgentOrder): Promise<Member> {
+  const name = said === 'leader' ? (file.leader ?? said) : said
   const id = file.processes[name]
   if (id === undefined) return await obeyAgent(home, file, name, order)
   if (order !== 'kill')

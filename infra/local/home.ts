@@ -20,6 +20,7 @@ export interface Home {
   readonly lock: string
   readonly nats: string
   readonly minimesos: string
+  readonly zookeeper: string
   readonly minimesosCredentials: string
   /** What minimesos is told of its agents, where there are several. */
   readonly minimesosAgents: string
@@ -61,6 +62,7 @@ export function homeOf(root: string): Home {
     lock: join(root, 'up.lock'),
     nats: join(root, 'nats'),
     minimesos: join(root, 'minimesos'),
+    zookeeper: join(root, 'zookeeper'),
     minimesosCredentials: join(root, 'minimesos-credentials.json'),
     minimesosAgents: join(root, 'minimesos-agents.json'),
     log: (name) => join(root, 'logs', `${name}.log`),

@@ -31,6 +31,7 @@ import { JetStreamWatch } from './jetstream-watch.ts'
 import { Keeper } from './keeper.ts'
 import { type PortChoice, usablePort } from './ports.ts'
 import type { PortName } from './up-file.ts'
+import { startZooKeepers, type ZooKeepers } from './zookeepers.ts'
 
 export interface PlatformOptions {
   readonly home: Home
@@ -50,6 +51,8 @@ export interface PlatformOptions {
 export interface ClusterSize {
   readonly agents: number
   readonly schedulers: number
+  /** Servers of ZooKeeper, on which the store is then; 0: the store is a file. */
+  readonly zookeepers: number
 }
 
 export interface Platform {
@@ -79,6 +82,23 @@ export const childGraceMs = 15_000
 
 /** @throws {CodedError} ERR_PORT_TAKEN, ERR_NATS_SERVER_MISSING, ERR_NATS_SERVER_FAILED, ERR_UP_CHILD */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const servers = options.cluster?.zookeepers ?? 0
+  if (servers === 0) return await startParts(options, undefined)
+  const zookeepers = await startZooKeepers(options, servers)
+  const platform = await startParts(options, zookeepers).catch(async (error: unknown) => {
+    await zookeepers.stop() // U1
+    throw error
+  })
+  const stop = async () => {
+    const stopped = await platform.stop()
+    await zookeepers.stop()
+    return stopped
+  }
+  return { ...platform, stop }
+}
+
+async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undefined): Promise<Platform> {
+  const options: PartOptions = { ...given, zookeepers }
   const { home, config, credentials, ports, clock, log } = options
   const gatewayPort = await usablePort(ports.gateway, config.gateway.host)
   const mesosPort = await usablePort(ports.mesos)
@@ -130,6 +150,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       return { givenUpRecords: gateway.process.givenUpRecords, tasksLeft }
     },
   }
+}
+
+interface PartOptions extends PlatformOptions {
+  readonly zookeepers: ZooKeepers | undefined
 }
 
 type Part = Keeper<Child> | Keeper<NatsServer>
@@ -184,13 +208,14 @@ function startNats({
   })
 }
 
-async function startMinimesos(options: PlatformOptions, firstPort: number): Promise<Keeper<Child>> {
+async function startMinimesos(options: PartOptions, firstPort: number): Promise<Keeper<Child>> {
   const { home, config, credentials, cluster } = options
   await writePrivate(home.minimesosCredentials, JSON.stringify(credentials.mesos))
   const { cpus, memMib, diskMib } = config.agent
   const agents = cluster === undefined ? [] : agentsOf(config, cluster.agents)
   if (agents.length > 0) await writePrivate(home.minimesosAgents, JSON.stringify(agents))
   const fleet = ['--agents', home.minimesosAgents, '--agent-timeout-ms', String(clusterAgentTimeoutMs)]
+  const masters = options.zookeepers && ['--zookeeper', options.zookeepers.mastersUrl]
   const resources = Object.entries({ cpus, mem: memMib, disk: diskMib }).filter(
     ([, value]) => value !== undefined,
   )
@@ -199,6 +224,7 @@ async function startMinimesos(options: PlatformOptions, firstPort: number): Prom
       ...['--port', String(port), '--state', home.minimesos, '--credentials', home.minimesosCredentials],
       ...resources.flatMap(([name, value]) => [`--${name}`, String(value)]),
       ...(agents.length === 0 ? [] : fleet),
+      ...(masters ?? []),
     ],
   }))
 }
@@ -215,14 +241,14 @@ function agentsOf({ agent }: Config, count: number): AgentSpec[] {
   }))
 }
 
-function startGateway(options: PlatformOptions, natsUrl: string, firstPort: number): Promise<Keeper<Child>> {
+function startGateway(options: PartOptions, natsUrl: string, firstPort: number): Promise<Keeper<Child>> {
   const { config, credentials } = options
   return startNodeChild(options, 'gateway', (port = firstPort) => ({
     env: {
       CONCORD_NATS_URL: natsUrl,
       CONCORD_NATS_USER: credentials.nats.gateway.user,
       CONCORD_NATS_PASSWORD: credentials.nats.gateway.password,
-      CONCORD_STORE_URL: config.store.url,
+      ...storeEnv(options),
       CONCORD_GATEWAY_PORT: String(port),
       CONCORD_GATEWAY_TOKEN_FILE: config.gateway.tokenFile,
       CONCORD_DEAD_LETTERS_MAX_MIB: String(config.deadLetters.maxMib),
@@ -231,8 +257,12 @@ function startGateway(options: PlatformOptions, natsUrl: string, firstPort: numb
   }))
 }
 
+function storeEnv({ config, zookeepers }: PartOptions): Readonly<Record<string, string>> {
+  return zookeepers?.storeEnv ?? { CONCORD_STORE_URL: config.store.url }
+}
+
 /** Those that stand by for the first one. */
-function startStandbys(options: PlatformOptions, urls: Urls): Promise<Keeper<Child>[]> {
+function startStandbys(options: PartOptions, urls: Urls): Promise<Keeper<Child>[]> {
   const count = (options.cluster?.schedulers ?? 1) - 1
   return Promise.all(Array.from({ length: count }, (_, i) => startScheduler(options, urls, i + 1)))
 }
@@ -244,8 +274,8 @@ interface Urls {
   readonly gateway?: string | undefined
 }
 
-function startScheduler(options: PlatformOptions, urls: Urls, index: number): Promise<Keeper<Child>> {
-  const { config, credentials } = options
+function startScheduler(options: PartOptions, urls: Urls, index: number): Promise<Keeper<Child>> {
+  const { credentials } = options
   const env = {
     CONCORD_NATS_URL: urls.nats,
     ...(urls.gateway && { CONCORD_RUNNER_ARCHIVE_GATEWAY_URL: urls.gateway }),
@@ -253,11 +283,11 @@ function startScheduler(options: PlatformOptions, urls: Urls, index: number): Pr
     CONCORD_NATS_PASSWORD: credentials.nats.scheduler.password,
     CONCORD_NATS_RUNNER_USER: credentials.nats.runner.user,
     CONCORD_NATS_RUNNER_PASSWORD: credentials.nats.runner.password,
-    CONCORD_MESOS_URL: urls.mesos,
+    CONCORD_MESOS_URL: options.zookeepers?.mastersUrl ?? urls.mesos,
     CONCORD_MESOS_PRINCIPAL: credentials.mesos.principal,
     CONCORD_MESOS_SECRET: credentials.mesos.secret,
     CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos whose state folder is gone knows us no more
-    CONCORD_STORE_URL: config.store.url,
+    ...storeEnv(options),
   }
   if (options.cluster === undefined) return startNodeChild(options, 'scheduler', () => ({ env }))
   const name = `scheduler-${index + 1}`

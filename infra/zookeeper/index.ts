@@ -1,4 +1,6 @@
 export {
+  type EnsemblePlan,
+  planEnsemble,
   startEnsemble,
   startZooKeeper,
   type ZooKeeperEnsemble,

@@ -37,7 +37,16 @@ export interface ZooKeeperServer {
   readonly pid: number
   /** `127.0.0.1:PORT` */
   readonly connect: string
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** Servers that know of one another, on ports of their own, none of them started yet. */
+export interface EnsemblePlan {
+  /** All servers, separated by commas. */
+  readonly connect: string
+  /** Starts one, again too. Of several, one serves once it has found a quorum. */
+  start(index: number): Promise<ZooKeeperServer>
 }
 
 export interface ZooKeeperEnsemble {
@@ -58,15 +67,8 @@ export async function startZooKeeper(options: ZooKeeperOptions): Promise<ZooKeep
 export async function startEnsemble(
   options: Omit<ZooKeeperOptions, 'port'> & { readonly servers: number },
 ): Promise<ZooKeeperEnsemble> {
-  const count = options.servers
-  const ports = await freePorts(3 * count)
-  const clientPorts = ports.slice(0, count)
-  const members = clientPorts.map(
-    (_port, at) => `server.${at + 1}=127.0.0.1:${ports[count + at]}:${ports[2 * count + at]}`,
-  )
-  const start = (at: number) =>
-    launch({ ...options, dir: join(options.dir, `server-${at + 1}`) }, clientPorts[at]!, members, at + 1)
-  const started = await Promise.allSettled(clientPorts.map((_port, at) => start(at)))
+  const { connect, start } = await planEnsemble(options)
+  const started = await Promise.allSettled(Array.from({ length: options.servers }, (_, at) => start(at)))
   const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failed = started.find((result) => result.status === 'rejected')
   if (failed !== undefined) {
@@ -75,13 +77,31 @@ export async function startEnsemble(
   }
   return {
     servers,
-    connect: servers.map((server) => server.connect).join(','),
+    connect,
     async restart(index) {
       servers[index] = await start(index)
     },
     async stop() {
       await Promise.all(servers.map((server) => server.stop()))
     },
+  }
+}
+
+/** One server, or several that elect one among them. */
+export async function planEnsemble(
+  options: Omit<ZooKeeperOptions, 'port'> & { readonly servers: number },
+): Promise<EnsemblePlan> {
+  const count = options.servers
+  const ports = await freePorts(3 * count)
+  const clientPorts = ports.slice(0, count)
+  const members = clientPorts.map(
+    (_port, at) => `server.${at + 1}=127.0.0.1:${ports[count + at]}:${ports[2 * count + at]}`,
+  )
+  const of = count === 1 ? [] : members
+  return {
+    connect: clientPorts.map((port) => `127.0.0.1:${port}`).join(','),
+    start: (at) =>
+      launch({ ...options, dir: join(options.dir, `server-${at + 1}`) }, clientPorts[at]!, of, at + 1),
   }
 }
 
@@ -120,6 +140,7 @@ async function launch(
   return {
     port,
     pid: child.pid!,
+    exited: endOf(child),
     connect: `127.0.0.1:${port}`,
     stop: (signal = 'SIGTERM') => stop(child, signal),
   }
@@ -173,6 +194,11 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   child.kill(signal)
   child.kill('SIGCONT') // one that was stopped does not end by SIGTERM
   await exited
+}
+
+async function endOf(child: ChildProcess): Promise<Awaited<ZooKeeperServer['exited']>> {
+  if (!hasEnded(child)) await once(child, 'exit')
+  return { code: child.exitCode, signal: child.signalCode }
 }
 
 function hasEnded(child: ChildProcess): boolean {

@@ -15,6 +15,8 @@ export interface PlatformProcess {
   readonly args: readonly string[]
   readonly stdio: StdioOptions
   readonly env?: Readonly<Record<string, string>>
+  /** What the set-up is for; `cluster` adds the client of ZooKeeper, compiled once. */
+  readonly purpose?: 'platform' | 'cluster'
 }
 
 /** Starts a script of the platform in a process group of its own: Ctrl-C reaches it through us only. */
@@ -28,7 +30,7 @@ export function spawnPlatform(
     const why = `Cannot run the platform: ${root} holds the command line alone; run this in a checkout of Concord, with 'npx concord …'`
     throw new CodedError<CliErrorCode>('ERR_PLATFORM_MISSING', why)
   }
-  const words = [bootstrap, '--for', 'platform', join(root, script), ...options.args]
+  const words = [bootstrap, '--for', options.purpose ?? 'platform', join(root, script), ...options.args]
   return spawn(process.execPath, words, {
     stdio: options.stdio,
     detached: true,

@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
+import type { StoreSettings } from '../../infra/store/index.ts'
 import type { FunctionDetail } from '../../sdk/api.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
 
@@ -64,10 +65,14 @@ export class Platform {
   }
 
   /** Starts one that ends with the test. */
-  static async start(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Platform> {
+  static async start(
+    t: TestContext,
+    env: Readonly<Record<string, string>> = {},
+    more: readonly string[] = [],
+  ): Promise<Platform> {
     const platform = new Platform(mkdtempSync(join(tmpdir(), 'concord-system-')))
     t.after(() => platform.remove())
-    await platform.up(env)
+    await platform.up(env, more)
     return platform
   }
 
@@ -83,6 +88,23 @@ export class Platform {
     return { CONCORD_HOME: this.home }
   }
 
+  /** Where its store is: a file, or ZooKeeper. */
+  get store(): StoreSettings {
+    const servers = join(this.home, 'zookeeper')
+    if (!existsSync(servers)) return { url: `sqlite:${join(this.home, 'store.sqlite')}` }
+    const ports = readdirSync(servers).map(
+      (server) => /^clientPort=(\d+)$/m.exec(readFileSync(join(servers, server, 'zoo.cfg'), 'utf8'))![1],
+    )
+    const { gatewayToken: password } = JSON.parse(
+      readFileSync(join(this.home, 'credentials.json'), 'utf8'),
+    ) as { gatewayToken: string }
+    return {
+      url: `zk://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/concord`,
+      user: 'concord',
+      password,
+    }
+  }
+
   get client(): ConcordClient {
     const { url, token } = JSON.parse(readFileSync(join(this.home, 'client.json'), 'utf8')) as {
       url: string
@@ -95,7 +117,8 @@ export class Platform {
     return this.#up!.pid!
   }
 
-  async up(env: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** @param more Arguments, such as those of a cluster. */
+  async up(env: Readonly<Record<string, string>> = {}, more: readonly string[] = []): Promise<void> {
     const args = [
       '--no-node-snapshot',
       join(root, 'infra/local/up.ts'),
@@ -103,6 +126,7 @@ export class Platform {
       this.home,
       '--ports',
       'free',
+      ...more,
     ]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -35,11 +35,15 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .description('Start a platform with several agents, each with a zone and a rack, and several schedulers.')
     .option('--agents <n>', 'how many agents', wholeNumber(1), 3)
     .option('--schedulers <n>', 'how many schedulers; one leads, the others stand by', wholeNumber(1), 2)
+    .option('--zookeeper <servers>', 'keep the store on real ZooKeeper servers: 1, or 3', wholeNumber(1))
     .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
     .option('--home <folder>', homeText)
     .option('--ports <which>', "'free': take free ports and keep them")
     .printsData('what is ready, and where, as one JSON line')
-    .example('concord cluster up --agents 3 --schedulers 2 --detach')
+    .example(
+      'concord cluster up --agents 3 --schedulers 2 --detach',
+      'concord cluster up --zookeeper 3 --detach',
+    )
     .action((options: UpOptions) => up(installation, options))
   cluster
     .command('ls')
@@ -56,7 +60,7 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     cluster
       .command(order)
       .description(description)
-      .argument('<name>', 'as `concord cluster ls` shows it')
+      .argument('<name>', "as `concord cluster ls` shows it; 'leader' is the scheduler that leads")
       .option('--home <folder>', homeText)
       .printsData('what became of it')
       .action((name: string, options: HomeOptions) => obey(installation, order, name, options))

@@ -28,6 +28,7 @@ export interface UpOptions extends CommonOptions {
   /** Of `concord cluster up`. */
   readonly agents?: number
   readonly schedulers?: number
+  readonly zookeeper?: number
 }
 
 interface Ready {
@@ -60,6 +61,7 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const startedMs = performance.now()
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
+    purpose: purposeOf(options),
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { CONCORD_PARENT: 'stdin' },
   })
@@ -89,6 +91,7 @@ async function detached(installation: Installation, options: UpOptions): Promise
   const logStart = fstatSync(log).size
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
+    purpose: purposeOf(options),
     stdio: ['ignore', 'pipe', log],
   })
   closeSync(log)
@@ -102,15 +105,19 @@ async function detached(installation: Installation, options: UpOptions): Promise
   child.stdout?.destroy()
 }
 
+function purposeOf({ zookeeper }: UpOptions): 'platform' | 'cluster' {
+  return zookeeper === undefined ? 'platform' : 'cluster'
+}
+
 function supervisorArgs(options: UpOptions): string[] {
-  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers } = options
+  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers, zookeeper } = options
   const flags = {
     home: homeFolder(options),
     'gateway-port': gatewayPort,
     'nats-port': natsPort,
     'mesos-port': mesosPort,
     ports,
-    ...{ agents, schedulers },
+    ...{ agents, schedulers, zookeeper },
   }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

@@ -77,7 +77,7 @@ export class Traffic {
   /** Starts the sink, then the producers; the function runs. All end with the test. */
   static async start(t: TestContext, platform: Platform, options: TrafficOptions): Promise<Traffic> {
     const { name } = options
-    const store = await openStore(`sqlite:${join(platform.home, 'store.sqlite')}`)
+    const store = await openStore(platform.store)
     t.after(() => store.close())
     const follower = `load-${name}`
     await follow(t, store, [`${name}-out`], follower)
