@@ -53,8 +53,8 @@ interface Chapter {
   readonly boot: BootConfig
   state: TapState
   readonly entries: TapEntry[]
-  /** What its copies lie in, one behind the other. */
-  readonly block: Uint8Array<ArrayBuffer>
+  /** What its copies lie in, one behind the other; undefined until there is one: an idle instance holds none. */
+  block: Uint8Array<ArrayBuffer> | undefined
   blockUsed: number
   bytes: number
 }
@@ -130,7 +130,7 @@ export class Tap {
     }
     const chapter = this.#open!
     if (!hasRoom(chapter, this.#chapterBytes, bytes)) return this.#end()
-    const input = keep(chapter, this.#source.input.subarray(0, bytes))
+    const input = this.#keep(chapter, this.#source.input.subarray(0, bytes))
     this.#add({ kind: 'run', nowMs, batch, frames, input, asText: text !== undefined, lines, share }, bytes)
   }
 
@@ -148,7 +148,7 @@ export class Tap {
     const dropped = this.#chapters.length > 1 ? this.#chapters.shift() : undefined
     const chapter: Chapter = {
       ...{ beganMs, fromStart, boot: this.#boot, state: { kind: 'empty' }, entries: [], bytes: 0 },
-      ...{ block: dropped?.block ?? new Uint8Array(this.#chapterBytes), blockUsed: 0 },
+      ...{ block: dropped?.block, blockUsed: 0 },
     }
     chapter.state = this.#image(chapter)
     chapter.bytes = chapter.blockUsed
@@ -162,24 +162,25 @@ export class Tap {
     const { heldBytes } = state
     if (heldBytes === 0) return { kind: 'empty' }
     if (heldBytes > this.#chapterBytes / 2) return { kind: 'tooLarge', bytes: heldBytes }
-    const copyOf = (slab: SharedArrayBuffer): Uint8Array => keep(chapter, new Uint8Array(slab))
+    const copyOf = (slab: SharedArrayBuffer): Uint8Array => this.#keep(chapter, new Uint8Array(slab))
     return {
       kind: 'image',
       slabs: state.all().map(({ partition, slab }) => ({ partition, bytes: copyOf(slab) })),
     }
   }
 
+  /** A copy, in the chapter's memory. */
+  #keep(chapter: Chapter, bytes: Uint8Array): Uint8Array {
+    chapter.block ??= new Uint8Array(this.#chapterBytes)
+    const from = chapter.blockUsed
+    chapter.blockUsed += bytes.length
+    chapter.block.set(bytes, from)
+    return chapter.block.subarray(from, chapter.blockUsed)
+  }
+
   #end(): void {
     this.#open = undefined
   }
-}
-
-/** A copy, in the chapter's memory. */
-function keep(chapter: Chapter, bytes: Uint8Array): Uint8Array {
-  const from = chapter.blockUsed
-  chapter.blockUsed += bytes.length
-  chapter.block.set(bytes, from)
-  return chapter.block.subarray(from, chapter.blockUsed)
 }
 
 function hasRoom({ bytes }: Chapter, bytesMax: number, more: number): boolean {
