@@ -213,17 +213,6 @@ test('Deploy refuses groupBy inputs of different partitions', async () => {
   assert.match(body.detail, /'words' has 16, 'narrow' has 4/)
 })
 
-test('Deploy and scaling refuse several instances of a function with a broadcast input', async () => {
-  const source = sourceOf('ruled', ['rules'], []).replaceAll('groupBy', 'broadcast')
-  assert.equal((await deploySource(source)).status, 200)
-  const answer = await platform.call('PUT', '/v1/functions/ruled/instances', {
-    body: JSON.stringify({ instances: 3 }),
-  })
-  const { code, detail } = (await answer.json()) as { code: string; detail: string }
-  assert.deepEqual([answer.status, code], [409, 'ERR_BROADCAST_ONE'])
-  assert.match(detail, /'rules' is broadcast/)
-})
-
 for (const chunked of [false, true]) {
   test(`Deploy refuses a ${chunked ? 'chunked ' : ''}upload of 100 MB while it comes, in bounded memory`, async () => {
     const before = await everything()

@@ -59,8 +59,6 @@ export const gatewayErrors = {
   ERR_MANIFEST_CONTRADICTS: 'function',
   /** An input of a function that is there cannot change between a queue of its own and none. */
   ERR_BACK_PRESSURE_FIXED: 'function',
-  /** A function with a broadcast input can have one instance only. */
-  ERR_BROADCAST_ONE: 'caller',
   /** The number of instances is to be left to a policy that the function has not. */
   ERR_NO_POLICY: 'caller',
   /** groupBy inputs of one function with different numbers of partitions. */

@@ -3,7 +3,10 @@
  * @module
  */
 import type { FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
+import { firstArena } from '../sdk/arenas.ts'
 
+/** How the inputs of a function are read. */
+export type Groupings = FunctionAssignment['groupings']
 export type PartitionsByStream = ReadonlyMap<string, readonly number[]>
 type Partitions = InstanceAssignment['partitions']
 
@@ -44,4 +47,18 @@ export function partitionsOf(
     (stream) => groupings[stream] !== 'broadcast' && share < (streams[stream]?.partitions ?? 0),
   )
   return new Map(inputs.map((stream) => [stream, [share]]))
+}
+
+/** Only those of shares. */
+export function sharedOf(groupings: Groupings, partitions: Partitions): number[] {
+  const lists = Object.entries(partitions).filter(([stream]) => groupings[stream] !== 'broadcast')
+  return [...new Set(lists.flatMap(([, list]) => list))]
+}
+
+/** The arenas that the state of those partitions lies in. */
+export function arenasOf(groupings: Groupings, partitions: Partitions): number[] {
+  const arenas = Object.entries(partitions).flatMap(([stream, list]) =>
+    list.map((partition) => partition + firstArena(groupings[stream])),
+  )
+  return [...new Set(arenas)]
 }

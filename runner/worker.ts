@@ -10,6 +10,7 @@
  * @module
  */
 import { Consumer, giveBackMemory, originOf, Producer, type TakenFrame } from '../infra/bus/index.ts'
+import { consumerName } from '../infra/control/index.ts'
 import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
 import { isQueueMode } from '../sdk/back-pressure.ts'
 import { policyOf } from '../sdk/policy.ts'
@@ -461,6 +462,7 @@ export class Worker {
       wire,
       namespace,
       name: assignment.function,
+      nameOf: (stream) => consumerName(assignment.function, assignment.groupings[stream], instance.index),
       epoch: instance.epoch,
       clock,
       onFrames: () => this.#wake(),

@@ -5,7 +5,9 @@
  * `schema` is the version of this shape: a reader refuses a higher one.
  * @module
  */
+
 import { z } from 'zod'
+import { partitionsMax } from './arenas.ts'
 import { constraintForms, parseConstraint } from './constraint.ts'
 import { retryWaitMaxMs, retryWaitMs } from './policy.ts'
 import { instancesMax, scaleSettingsSchema } from './scaling/policy.ts'
@@ -205,5 +207,5 @@ export function tapBytesOf({ tap }: Manifest): number {
 }
 
 /** Partitions of a stream that nobody has configured. */
+export { partitionsMax }
 export const partitionsDefault = 16
-export const partitionsMax = 1024

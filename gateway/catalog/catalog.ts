@@ -6,7 +6,7 @@
  *   C2. After `refresh` it holds all that was in the store when `refresh` was called: a caller reads its own writes.
  * @module
  */
-import { consumerOf } from '../../infra/control/index.ts'
+import { consumersOf, type Reader } from '../../infra/control/index.ts'
 import { isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import {
   type FunctionDocument,
@@ -155,17 +155,32 @@ export function followerName(id: string): string {
 
 /** What a producer must know of a stream: the same as the scheduler tells the runners. */
 export function descriptorOf(view: CatalogView, stream: Stream): StreamDescriptor {
-  const inputs = stream.consumers.map((name) => ({
-    name,
-    input: view.functions.get(name)!.version.manifest.istreams[stream.name]!,
-  }))
+  const inputs = stream.consumers.map((name) => {
+    const live = view.functions.get(name)!
+    return { live, input: live.version.manifest.istreams[stream.name]! }
+  })
   return {
     name: stream.name,
     partitions: stream.document.partitions,
     keyed: isKeyed(inputs.map(({ input }) => input.grouping)),
     consumers: [
-      ...inputs.map(({ name, input }) => consumerOf(name, input)),
+      ...inputs.flatMap(({ live, input }) => consumersOf(live.name, input, readersOf(live))),
       ...stream.followers.map((id) => ({ name: followerName(id), backPressure: 'block' as const })),
     ],
   }
+}
+
+/** Its instances, and those that it is about to have: the scheduler gives them the lowest free indexes. */
+function readersOf({ document, status }: LiveFunction): Reader[] {
+  const instances = status?.instances ?? []
+  const readers = instances
+    .filter(({ state, retiring }) => retiring !== true || state === 'draining')
+    .map(({ index, retiring }): Reader => ({ index, retiring: retiring === true }))
+  const known = new Set(instances.map(({ index }) => index))
+  for (let index = 0; known.size < document.instances; index++) {
+    if (known.has(index)) continue
+    known.add(index)
+    readers.push({ index, retiring: false })
+  }
+  return readers
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { addLedgers } from '../../infra/bus/index.ts'
+import { functionOfConsumer } from '../../infra/control/index.ts'
 import type { InputLedger, OutputLedger } from '../../infra/control/messages.ts'
 import type { Ledger } from '../../sdk/api.ts'
 import type { CatalogView } from './catalog.ts'
@@ -28,7 +29,7 @@ export function allOutputs(
   return rows
 }
 
-/** One row for each input: sent = processed + dropped + inFlight + unaccounted. */
+/** One row for each input, instances of a broadcast one added up: sent = processed + dropped + inFlight + unaccounted. */
 export function ledgerOf(
   consumer: string,
   streams: readonly string[],
@@ -36,7 +37,9 @@ export function ledgerOf(
   inputs: readonly InputLedger[] = [],
 ): Ledger[] {
   return streams.map((stream) => {
-    const rows = outputs.filter((row) => row.consumer === consumer && row.stream === stream)
+    const rows = outputs.filter(
+      (row) => functionOfConsumer(row.consumer) === consumer && row.stream === stream,
+    )
     const total = rows.reduce<OutputLedger>(addLedgers, {
       stream,
       consumer,

@@ -25,8 +25,8 @@ import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
-import { makeManifest, mostOf } from './manifest.ts'
-import { checkBroadcast, checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
+import { makeManifest } from './manifest.ts'
+import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 import { documentOf, versionBefore } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
 
@@ -129,7 +129,6 @@ export class Deployer {
     const { functions, streams } = this.#options.catalog.current
     const partitionsOf = (stream: string) => streams.get(stream)?.document.partitions ?? partitionsDefault
     const staying = [...functions.values()].filter(({ document }: LiveFunction) => !document.deleted)
-    checkBroadcast(manifest, mostOf(manifest))
     checkPartitions(manifest, partitionsOf)
     checkQueues(manifest, functions.get(manifest.name)?.version.manifest)
     checkCycles(

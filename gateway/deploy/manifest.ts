@@ -123,12 +123,6 @@ function refuseTooSmall(manifest: Manifest): void {
   )
 }
 
-/** The most instances that it can come to have. */
-export function mostOf({ instances, scale }: Manifest): number {
-  if (scale === undefined) return instances
-  return Math.max(instances, scale.max, ...scale.schedule.map(({ max = 0 }) => max))
-}
-
 function refuseScale(manifest: Manifest): void {
   const { name, scale, istreams } = manifest
   if (scale === undefined) return

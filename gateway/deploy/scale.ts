@@ -9,10 +9,9 @@ import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import type { Heartbeats } from '../catalog/heartbeats.ts'
 import { functionSummary } from '../catalog/views.ts'
 import { refuse } from '../errors.ts'
-import { checkBroadcast } from './topology-checks.ts'
 import { scaleFunction, unknownFunction, unpinFunction } from './wishes.ts'
 
-/** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_BROADCAST_ONE, ERR_NO_POLICY */
+/** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_NO_POLICY */
 export async function scaleAsWished(
   store: Store,
   ns: string,
@@ -24,7 +23,6 @@ export async function scaleAsWished(
   if (live === undefined) throw unknownFunction(name)
   const { manifest } = live.version
   if ('instances' in wish) {
-    checkBroadcast(manifest, wish.instances)
     await scaleFunction(store, ns, name, wish.instances, manifest.scale !== undefined)
     return { instances: wish.instances, pinned: manifest.scale !== undefined }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
-import { checkBroadcast, checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
+import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 
 function fn(
   name: string,
@@ -23,13 +23,6 @@ test('checkPartitions wants equal partitions of groupBy inputs only', () => {
   const mixed = { istreams: { x: { grouping: 'groupBy' as const }, wide: { grouping: 'shuffle' as const } } }
   checkPartitions(fn('a', [], [], mixed), partitions)
   assert.throws(() => checkPartitions(fn('a', ['x', 'wide'], []), partitions), /'x' has 16, 'wide' has 32/)
-})
-
-test('checkBroadcast allows a broadcast input to one instance only', () => {
-  const rules = fn('a', ['x'], [], { istreams: { rules: { grouping: 'broadcast' } } })
-  checkBroadcast(rules, 1)
-  checkBroadcast(fn('a', ['x'], []), 8)
-  assert.throws(() => checkBroadcast(rules, 2), /'rules' is broadcast.*another name/)
 })
 
 test('checkCycles names the cycle that only blocks', () => {

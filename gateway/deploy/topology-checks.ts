@@ -27,17 +27,6 @@ export function checkPartitions(
   )
 }
 
-/** All instances of a function own a broadcast input under one name, so only one of them can. */
-export function checkBroadcast({ name, istreams }: Manifest, instances: number): void {
-  const input = Object.keys(istreams).find((stream) => istreams[stream]!.grouping === 'broadcast')
-  if (input === undefined || instances <= 1) return
-  throw refuse(
-    'ERR_BROADCAST_ONE',
-    `Cannot give '${name}' ${instances} instances: its input '${input}' is broadcast, which one instance alone can read so far. ` +
-      'Want one instance, or deploy the function once more by another name for each further reader.',
-  )
-}
-
 /** What waits in a queue of its own has another sequence than what all consumers share: neither can move into the other. */
 export function checkQueues({ name, istreams }: Manifest, before: Manifest | undefined): void {
   for (const [stream, { backPressure: to }] of Object.entries(istreams)) {

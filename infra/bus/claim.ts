@@ -11,22 +11,23 @@ export interface Claim {
   readonly partitions: Readonly<Record<string, readonly number[]>>
 }
 
-/** One claim for each epoch under which something is owned. */
+/** One claim for each name and epoch under which something is owned. */
 export function claimsOf(
-  consumer: string,
   owner: string,
   partitions: Iterable<{
+    readonly consumer: string
     readonly stream: string
     readonly partition: number
     readonly epoch: number | undefined
   }>,
 ): Claim[] {
-  const claims = new Map<number, Claim & { partitions: Record<string, number[]> }>()
-  for (const { stream, partition, epoch } of partitions) {
+  const claims = new Map<string, Claim & { partitions: Record<string, number[]> }>()
+  for (const { consumer, stream, partition, epoch } of partitions) {
     if (epoch === undefined) continue
-    const claim = claims.get(epoch) ?? { schema: 1, consumer, owner, epoch, partitions: {} }
+    const key = `${consumer} ${epoch}`
+    const claim = claims.get(key) ?? { schema: 1, consumer, owner, epoch, partitions: {} }
     claim.partitions[stream] = [...(claim.partitions[stream] ?? []), partition]
-    claims.set(epoch, claim)
+    claims.set(key, claim)
   }
   return [...claims.values()]
 }

@@ -15,8 +15,6 @@ import type { Wire } from './wire.ts'
 export interface VoiceOptions {
   readonly wire: Wire
   readonly namespace: string
-  /** The consuming function, or `follower.ID`. */
-  readonly name: string
   readonly windowBytes?: number
 }
 
@@ -35,34 +33,38 @@ export class ConsumerVoice {
 
   /** Says what it owns. */
   claim(): void {
-    const { wire, namespace, name } = this.#options
+    const { wire, namespace } = this.#options
     if (!wire.connected) return
-    for (const claim of claimsOf(name, this.#owner, this.#partitions.values()))
-      wire.publish(claimSubject(namespace, name), encodeClaim(claim))
+    for (const claim of claimsOf(this.#owner, this.#partitions.values()))
+      wire.publish(claimSubject(namespace, claim.consumer), encodeClaim(claim))
   }
 
   credit(owned: InPartition, channel: InChannel, flags: number): void {
-    this.#publish(channel.producer, owned.epoch, [this.#entry(owned, channel, flags)])
+    this.#publish(channel.producer, owned, [this.#entry(owned, channel, flags)])
   }
 
-  /** One message for each producer and epoch. */
+  /** One message for each producer, and name and epoch of ours. */
   credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number): void {
-    const messages: { producer: string; epoch: number; entries: CreditEntry[] }[] = []
+    const messages: { producer: string; owned: InPartition; entries: CreditEntry[] }[] = []
     for (const owned of this.#partitions.values()) {
-      const { epoch } = owned
-      if (epoch === undefined) continue
+      if (owned.epoch === undefined) continue
       for (const channel of owned.channels.values()) {
         if (!which(channel, owned)) continue
         const { producer } = channel
-        let message = messages.find((one) => one.producer === producer && one.epoch === epoch)
+        let message = messages.find(
+          (one) =>
+            one.producer === producer &&
+            one.owned.epoch === owned.epoch &&
+            one.owned.consumer === owned.consumer,
+        )
         if (message === undefined) {
-          message = { producer, epoch, entries: [] }
+          message = { producer, owned, entries: [] }
           messages.push(message)
         }
         message.entries.push(this.#entry(owned, channel, flags))
       }
     }
-    for (const { producer, epoch, entries } of messages) this.#publish(producer, epoch, entries)
+    for (const { producer, owned, entries } of messages) this.#publish(producer, owned, entries)
   }
 
   /** Of a channel without a position: how it is to be found. */
@@ -74,12 +76,12 @@ export class ConsumerVoice {
     return { ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
   }
 
-  #publish(producer: string, epoch: number | undefined, entries: readonly CreditEntry[]): void {
-    const { wire, namespace, name } = this.#options
+  #publish(producer: string, { consumer, epoch }: InPartition, entries: readonly CreditEntry[]): void {
+    const { wire, namespace } = this.#options
     if (!wire.connected || epoch === undefined) return
     wire.publish(
       creditSubject(namespace, producer),
-      encodeCredit({ consumer: name, owner: this.#owner, epoch, entries }),
+      encodeCredit({ consumer, owner: this.#owner, epoch, entries }),
     )
   }
 }

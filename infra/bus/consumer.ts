@@ -49,6 +49,8 @@ export interface ConsumerOptions {
   readonly namespace: string
   /** The consuming function, or `follower.ID`. */
   readonly name: string
+  /** Where an input is read by another name (docs/design/0024-broadcast.md); default: nowhere. */
+  readonly nameOf?: (stream: string) => string
   /** Grows with each owner of these partitions. */
   readonly epoch: number
   readonly clock: Clock
@@ -70,6 +72,8 @@ export class Consumer {
   readonly #partitions = new Map<string, InPartition>()
   readonly #fences = new Map<string, number>()
   readonly #accounts = new InAccounts()
+  /** Names whose claims it hears. */
+  readonly #names = new Set<string>()
   readonly #stops: (() => void)[]
   readonly #queue = new InQueue()
   readonly #voice: ConsumerVoice
@@ -80,12 +84,8 @@ export class Consumer {
 
   constructor(options: ConsumerOptions) {
     this.#options = options
-    const { wire, namespace, name } = options
     this.#voice = new ConsumerVoice(options, this.owner, this.#partitions)
-    this.#stops = [
-      wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(bytes)),
-      wire.onReconnect(() => this.#onReconnect()),
-    ]
+    this.#stops = [options.wire.onReconnect(() => this.#onReconnect())]
   }
 
   /**
@@ -118,9 +118,9 @@ export class Consumer {
 
   /** Hears partitions that are going to be its own, and lets their producers know that somebody listens. */
   await(stream: string, partitions: readonly number[]): void {
-    const { wire, namespace, name } = this.#options
+    const { wire, namespace } = this.#options
     for (const partition of partitions) this.#subscribed(stream, partition)
-    if (wire.connected) wire.publish(claimSubject(namespace, name), new Uint8Array(0))
+    if (wire.connected) wire.publish(claimSubject(namespace, this.#nameOf(stream)), new Uint8Array(0))
   }
 
   /** Takes nothing more of these partitions, and forgets what lies in the queue. What was taken may still be done. */
@@ -320,7 +320,7 @@ export class Consumer {
     if (this.#isFenced(header)) return refuse(account, 'fenced')
     if (owned.epoch === undefined || owned.suspended) return
     // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.
-    if (beacon?.entries.some((entry) => entry.consumer === this.#options.name) === false) return
+    if (beacon?.entries.some((entry) => entry.consumer === owned.consumer) === false) return
     const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
     channel.heardMs = this.#options.clock.monotonicMs()
     if (beacon !== undefined) this.#onBeacon(owned, channel, header, beacon, account)
@@ -353,13 +353,13 @@ export class Consumer {
     const key = `${stream}.${partition}`
     const found = this.#partitions.get(key)
     if (found !== undefined) return found
-    const { wire, namespace, name, hasLane } = this.#options
-    const receive = (bytes: Uint8Array): void => this.#onFrame(made, bytes)
-    const consumer = hasLane?.(stream) ? name : undefined
-    const unsubscribe = wire.subscribe(outSubject(namespace, { stream, partition, consumer }), receive)
+    const { wire, namespace, hasLane } = this.#options
+    const consumer = this.#nameOf(stream)
+    this.#hearClaims(consumer)
+    const place = { stream, partition, ...(hasLane?.(stream) && { consumer }) }
+    const unsubscribe = wire.subscribe(outSubject(namespace, place), (bytes) => this.#onFrame(made, bytes))
     const made: InPartition = {
-      stream,
-      partition,
+      ...{ stream, partition, consumer },
       epoch: undefined,
       since: 0,
       contained: new ContainedRecords(undefined),
@@ -405,7 +405,7 @@ export class Consumer {
     beacon: Beacon,
     account: InAccount,
   ): void {
-    const mine = beacon.entries.find((entry) => entry.consumer === this.#options.name)
+    const mine = beacon.entries.find((entry) => entry.consumer === owned.consumer)
     if (mine === undefined) return
     if (channel.expected === undefined && mine.epoch !== owned.epoch)
       return this.#voice.credit(owned, channel, 0)
@@ -467,11 +467,25 @@ export class Consumer {
     return [...this.#partitions.values()].flatMap(({ channels }) => [...channels.values()])
   }
 
-  #onClaim(bytes: Uint8Array): void {
+  #nameOf(stream: string): string {
+    return this.#options.nameOf?.(stream) ?? this.#options.name
+  }
+
+  #hearClaims(name: string): void {
+    if (this.#names.has(name)) return
+    this.#names.add(name)
+    const { wire, namespace } = this.#options
+    this.#stops.push(wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(name, bytes)))
+  }
+
+  #onClaim(name: string, bytes: Uint8Array): void {
     const claim = readClaim(bytes)
     if (claim === undefined || claim.owner === this.owner) return
     const ours = Object.entries(claim.partitions).flatMap(([stream, list]) =>
-      list.flatMap((p) => this.#partitions.get(`${stream}.${p}`)?.epoch ?? []),
+      list.flatMap((p) => {
+        const owned = this.#partitions.get(`${stream}.${p}`)
+        return owned?.consumer === name ? (owned.epoch ?? []) : []
+      }),
     )
     if (ours.some((epoch) => claim.epoch > epoch)) this.#options.onSuperseded?.(claim)
     else if (ours.some((epoch) => claim.epoch < epoch)) this.#voice.claim() // one who comes back late hears who holds it now

@@ -5,7 +5,7 @@ import { frameOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { type Action, Bench, owned, record, run, stream, withCheckpoints } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
-import type { StatePositions } from './contained.ts'
+import { ContainedRecords, type StatePositions } from './contained.ts'
 import { originOf, Producer } from './producer.ts'
 import { SimNet } from './sim-net.ts'
 
@@ -74,4 +74,11 @@ test('Consumer counts nothing as lost of a producer that had other consumers bef
     consumer.positions('s', 0).positions.map(({ through }) => through),
     [5],
   )
+})
+
+test('ContainedRecords does not miss what came while nobody read by its name', () => {
+  const before = { producer: 'p', origin: 'o', epoch: 1, through: 10 }
+  const contained = new ContainedRecords({ lost: 0, positions: [before] })
+  assert.equal(contained.begin('p', { position: 65, from: 60 }), 65)
+  assert.equal(contained.lost, 5, 'it reads again from 60 on')
 })

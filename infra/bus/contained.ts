@@ -49,7 +49,7 @@ export class ContainedRecords {
 
   /** Where the channel of a producer begins (CR1). */
   begin(producer: string, { position, from }: Pick<BeaconEntry, 'position' | 'from'>): number {
-    const since = this.#silent.get(producer)?.through ?? from
+    const since = Math.max(this.#silent.get(producer)?.through ?? from, from) // what lies before was for nobody
     const isKnown = this.#silent.delete(producer)
     if (!this.#hadState && !isKnown) return position
     this.#lost += Math.max(0, position - since)

@@ -41,6 +41,8 @@ export interface InChannel {
 export interface InPartition {
   readonly stream: string
   readonly partition: number
+  /** The name under which it is read. */
+  readonly consumer: string
   /** Undefined: subscribed, but not ours yet. */
   epoch: number | undefined
   /** The epoch since which it was only handed over, from owner to owner. */

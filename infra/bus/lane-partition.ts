@@ -82,6 +82,17 @@ export class LanePartition extends OutPartition {
     return super.unsettled + this.#options.queue.waiting(this.partition).memory
   }
 
+  override closing(): OutputLedger[] {
+    const dropped = this.#options.queue.dropped(this.partition)
+    const records = sumOf(dropped)
+    return super.closing().map((row) => ({
+      ...row,
+      sent: row.sent + records,
+      acked: row.acked + records,
+      dropped: addCounts(row.dropped, dropped),
+    }))
+  }
+
   override ledger(): OutputLedger[] {
     const { queue } = this.#options
     const { memory, disk } = queue.waiting(this.partition)

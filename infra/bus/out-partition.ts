@@ -274,6 +274,16 @@ export class OutPartition {
     return [...this.#channels.values()].map((channel) => this.#account(channel))
   }
 
+  /** The rows as they would be if the consumers were gone: what one has not taken was not for it. */
+  closing(): OutputLedger[] {
+    return [...this.#channels.values()].map((channel) => {
+      const { acked, unaccounted, ...row } = this.#account(channel)
+      const untold = channel.left || channel.epoch === 0 ? 0 : this.#touchedBy(channel) - channel.position
+      const lost = unaccounted + channel.aside + untold
+      return { ...row, acked, unaccounted: lost, sent: acked + lost }
+    })
+  }
+
   /** Records sent so far, to whomever. */
   get sent(): number {
     return this.#sentHigh
@@ -328,7 +338,7 @@ export class OutPartition {
     if (fresh && !channel.left && channel.epoch > 0) {
       // The old owner vanished. What it had accepted and not acknowledged it may have processed: gone, at most once.
       // What it had not accepted it had not touched.
-      const touched = channel.uncertain ? this.#sentHigh : channel.accepted
+      const touched = this.#touchedBy(channel)
       channel.unaccounted += touched - channel.position
       this.#moveTo(channel, touched)
       this.#rewindTo(channel.position)
@@ -341,6 +351,11 @@ export class OutPartition {
     channel.accepted = channel.position
     channel.uncertain = false
     channel.droppedByOwner = {}
+  }
+
+  /** Behind the last record that its owner may have processed. */
+  #touchedBy(channel: Channel): number {
+    return channel.uncertain ? this.#sentHigh : channel.accepted
   }
 
   #acknowledge(channel: Channel, entry: CreditEntry): void {

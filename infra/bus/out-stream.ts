@@ -1,9 +1,11 @@
 /**
- * OutStream: a stream as its producer knows it: who reads it, and the partitions that were written.
+ * OutStream: a stream as one producer writes it: its partitions on the main subject, and its lanes.
  * @module
  */
-import type { StreamDescriptor } from '../control/messages.ts'
-import type { Lanes } from './lanes.ts'
+import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
+import { ClosedRows } from './closed-rows.ts'
+import { type LaneBasis, Lanes } from './lanes.ts'
+import { addLedgers } from './ledgers.ts'
 import type { OutPartition } from './out-partition.ts'
 
 export interface OutStream {
@@ -11,7 +13,15 @@ export interface OutStream {
   readonly partitions: (OutPartition | undefined)[]
   /** By consumer, of those that queue. */
   readonly lanes: Lanes
+  readonly closed: ClosedRows
   readonly waiters: Set<() => void>
+}
+
+export function newStream(descriptor: StreamDescriptor, basis: LaneBasis): OutStream {
+  const lanes = new Lanes(basis)
+  lanes.set(descriptor)
+  const partitions = new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined)
+  return { descriptor, partitions, lanes, closed: new ClosedRows(), waiters: new Set() }
 }
 
 /** Its partitions, on the main subject and in lanes. */
@@ -24,4 +34,35 @@ export function* partsOf({ partitions, lanes }: OutStream): Generator<OutPartiti
 export function eachPart({ partitions, lanes }: OutStream, visit: (out: OutPartition) => void): void {
   for (const out of partitions) if (out !== undefined) visit(out)
   for (const lane of lanes) for (const out of lane.partitions) if (out !== undefined) visit(out)
+}
+
+/** Bytes held and retained. */
+export function bufferedBytes(stream: OutStream): number {
+  let bytes = 0
+  eachPart(stream, (out) => {
+    bytes += out.bufferedBytes
+  })
+  return bytes
+}
+
+/** A row for each (stream, consumer), partitions added up (I7). @param spiller Whose they are. */
+export function outputLedger(streams: Iterable<OutStream>, spiller: string): OutputLedger[] {
+  const rows = new Map<string, OutputLedger>()
+  for (const stream of streams) {
+    const { name, consumers } = stream.descriptor
+    const sent = stream.partitions.reduce((sum, out) => sum + (out?.sent ?? 0), 0)
+    const row = (consumer: string, records: number): OutputLedger => ({
+      ...{ stream: name, consumer, sent: records, acked: records },
+      ...{ dropped: {}, unaccounted: 0 },
+    })
+    rows.set(`${name} $server`, row('$server', sent))
+    // A consumer that nothing was sent to yet has a row too: that is how one sees that this producer knows it.
+    for (const consumer of consumers) rows.set(`${name} ${consumer.name}`, row(consumer.name, 0))
+    for (const each of [...stream.closed, ...[...partsOf(stream)].flatMap((part) => part.ledger())]) {
+      const key = `${name} ${each.consumer}`
+      const sum = addLedgers(rows.get(key), each)
+      rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller })
+    }
+  }
+  return [...rows.values()]
 }

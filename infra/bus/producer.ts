@@ -20,10 +20,9 @@ import { Beacons } from './beacons.ts'
 import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
 import type { Lane, Spill } from './lane.ts'
-import { type LaneBasis, Lanes } from './lanes.ts'
-import { addLedgers } from './ledgers.ts'
+import type { LaneBasis } from './lanes.ts'
 import { OutPartition } from './out-partition.ts'
-import { eachPart, type OutStream, partsOf } from './out-stream.ts'
+import { bufferedBytes, eachPart, newStream, type OutStream, outputLedger, partsOf } from './out-stream.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
@@ -103,16 +102,9 @@ export class Producer {
   setStream(descriptor: StreamDescriptor): void {
     const stream = this.#streams.get(descriptor.name)
     if (stream === undefined) {
-      const made = {
-        descriptor,
-        partitions: new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined),
-        lanes: new Lanes(this.#laneBasis),
-        waiters: new Set<() => void>(),
-      }
-      this.#streams.set(descriptor.name, made)
-      made.lanes.set(descriptor)
+      this.#streams.set(descriptor.name, newStream(descriptor, this.#laneBasis))
     } else {
-      const read = stream.descriptor.consumers.length > 0 || this.#buffered(stream) > 0
+      const read = stream.descriptor.consumers.length > 0 || bufferedBytes(stream) > 0
       if (read && stream.descriptor.partitions !== descriptor.partitions) {
         throw new CodedError(
           'ERR_STREAM_PARTITIONS',
@@ -120,6 +112,7 @@ export class Producer {
         )
       }
       const regrouped = descriptor.keyed && !stream.descriptor.keyed // what is held was spread: not for who groups it
+      stream.closed.change(descriptor, partsOf(stream))
       stream.descriptor = descriptor
       for (const partition of stream.partitions)
         if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
@@ -163,7 +156,7 @@ export class Producer {
 
   /** False when more than the bound is held or retained for the stream: wait for `ready`. */
   writable(streamName: string): boolean {
-    return this.#buffered(this.#known(streamName)) < this.#bufferBytesMax
+    return bufferedBytes(this.#known(streamName)) < this.#bufferBytesMax
   }
 
   /** Resolves when the stream is writable. @throws the signal's reason */
@@ -239,36 +232,7 @@ export class Producer {
 
   /** A row for each (stream, consumer), partitions added up (I7). */
   ledger(): OutputLedger[] {
-    const rows = new Map<string, OutputLedger>()
-    for (const [name, stream] of this.#streams) {
-      const parts = stream.partitions.filter((p) => p !== undefined)
-      const sent = parts.reduce((sum, p) => sum + p.sent, 0)
-      rows.set(`${name} $server`, {
-        stream: name,
-        consumer: '$server',
-        sent,
-        acked: sent,
-        dropped: {},
-        unaccounted: 0,
-      })
-      // A consumer that nothing was sent to yet has a row too: that is how one sees that this producer knows it.
-      for (const { name: consumer } of stream.descriptor.consumers) {
-        rows.set(`${name} ${consumer}`, {
-          stream: name,
-          consumer,
-          sent: 0,
-          acked: 0,
-          dropped: {},
-          unaccounted: 0,
-        })
-      }
-      for (const row of [...partsOf(stream)].flatMap((part) => part.ledger())) {
-        const key = `${name} ${row.consumer}`
-        const sum = addLedgers(rows.get(key), row)
-        rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller: this.id })
-      }
-    }
-    return [...rows.values()]
+    return outputLedger(this.#streams.values(), this.id)
   }
 
   /** Stops sending. What is held or unacknowledged is forgotten: await `settled` first to lose nothing. */
@@ -323,14 +287,6 @@ export class Producer {
     this.#pump(out)
     this.#beacons.plan(out)
     this.#wakeWaiters()
-  }
-
-  #buffered(stream: OutStream): number {
-    let bytes = 0
-    eachPart(stream, (out) => {
-      bytes += out.bufferedBytes
-    })
-    return bytes
   }
 
   /** True when every frame is acknowledged by all that it waits for. */
@@ -471,7 +427,7 @@ export class Producer {
 
   #wakeWaiters(): void {
     for (const stream of this.#streams.values()) {
-      if (stream.waiters.size > 0 && this.#buffered(stream) < this.#bufferBytesMax) wake(stream.waiters)
+      if (stream.waiters.size > 0 && bufferedBytes(stream) < this.#bufferBytesMax) wake(stream.waiters)
     }
     if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
     if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)

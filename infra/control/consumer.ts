@@ -2,11 +2,45 @@
  * A function as a consumer of one of its inputs.
  * @module
  */
+import { isQueueMode } from '../../sdk/back-pressure.ts'
+import type { Grouping } from '../../sdk/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { ConsumerDescriptor } from './messages.ts'
 
-/** What producers must know of it. */
-export function consumerOf(
+/** The name by which an instance reads an input: to a broadcast one each is a consumer of its own (docs/design/0024-broadcast.md). */
+export function consumerName(name: string, grouping: Grouping | undefined, index: number): string {
+  return grouping === 'broadcast' ? `${name}@${index}` : name
+}
+
+export function functionOfConsumer(consumer: string): string {
+  return consumer.split('@', 1)[0]!
+}
+
+/** An instance that a broadcast input has for a consumer. */
+export interface Reader {
+  readonly index: number
+  /** It goes for good: nobody waits for it any more. */
+  readonly retiring: boolean
+}
+
+/** What producers must know of a function that reads a stream with these instances. */
+export function consumersOf(
+  name: string,
+  input: Manifest['istreams'][string],
+  readers: readonly Reader[],
+): ConsumerDescriptor[] {
+  if (input.grouping !== 'broadcast') return [consumerOf(name, input)]
+  // Of a function without instances, the one that it will have first: its records wait, and wake it.
+  const first = { index: 0, retiring: false }
+  const isEmpty = readers.every(({ retiring }) => retiring)
+  const all = isEmpty ? [first, ...readers.filter(({ index }) => index !== 0)] : readers
+  return all.map(({ index, retiring }) => {
+    const consumer = consumerOf(consumerName(name, 'broadcast', index), input)
+    return retiring && !isQueueMode(consumer.backPressure) ? { ...consumer, backPressure: 'none' } : consumer
+  })
+}
+
+function consumerOf(
   name: string,
   { backPressure, queueMib, queueAgeMs }: Manifest['istreams'][string],
 ): ConsumerDescriptor {

@@ -1,4 +1,4 @@
 /** What goes with the messages of the control plane (messages.ts, a door itself). */
 export { decodeCommand, encodeCommand } from './command.ts'
-export { consumerOf } from './consumer.ts'
+export { consumerName, consumersOf, functionOfConsumer, type Reader } from './consumer.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'

@@ -13,7 +13,7 @@ import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
 
 /** A consumer of a stream, as its producers must know it. */
 export interface ConsumerDescriptor {
-  /** A function's name, or `follower.ID` for a reader over HTTP that asked to hold the stream back. */
+  /** A function's name, `FUNCTION@INDEX` of an instance to a broadcast stream, or `follower.ID` for a reader over HTTP that asked to hold the stream back. */
   readonly name: string
   readonly backPressure: BackPressure
   /** Of a consumer that queues: the budget of what waits, and for how long it may wait on disk; absent: the defaults. */

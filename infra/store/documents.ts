@@ -173,6 +173,8 @@ export interface InstanceStatus {
     | 'draining'
     | 'backingOff'
     | 'crashLooping'
+  /** It goes for good: it is draining, or gone already. */
+  readonly retiring?: true
   readonly taskId?: string
   readonly agent?: string
   readonly hostname?: string

@@ -21,8 +21,10 @@ import {
 } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
+import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/arenas.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import { Capture, dirtyPages, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
+import { arenasOf, type Groupings } from '../partitions.ts'
 import { imagePagesMax, type ShareImage } from './share-image.ts'
 import { type NewSegment, type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -37,8 +39,7 @@ export interface CheckpointerOptions {
   readonly everyMs: number
   readonly bytesPerSecond: number
   readonly version: number
-  /** Input streams that every instance has all of. */
-  readonly broadcast: ReadonlySet<string>
+  readonly groupings: Groupings
   readonly warn: (message: string) => void
   /** It is time for a cut. */
   readonly onDue: () => void
@@ -123,17 +124,17 @@ export class Checkpointer {
    */
   async own(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
     this.#instance = instance
-    const partitions = new Set(Object.values(instance.partitions).flat())
-    for (const partition of this.#slots.keys()) if (!partitions.has(partition)) this.#slots.delete(partition)
+    const arenas = this.arenasOf(instance)
+    for (const arena of this.#slots.keys()) if (!arenas.includes(arena)) this.#slots.delete(arena)
     for (const slot of this.#slots.values()) slot.setEpoch(instance.epoch)
     const restored = new Map<number, Restored>()
     await Promise.all(
-      [...partitions].map(async (partition) => {
-        if (this.#slots.has(partition)) return
-        const slot = this.#newSlot(this.#slotName(partition), partition)
+      arenas.map(async (arena) => {
+        if (this.#slots.has(arena)) return
+        const slot = this.#newSlot(this.#slotName(arena), arena)
         const found = await slot.restore(newCommitWord)
-        this.#slots.set(partition, slot)
-        if (found !== undefined && found.slabs.length > 0) restored.set(partition, found)
+        this.#slots.set(arena, slot)
+        if (found !== undefined && found.slabs.length > 0) restored.set(arena, found)
       }),
     )
     return restored
@@ -272,12 +273,18 @@ export class Checkpointer {
     return new Slot(name, partition, { store, epoch: this.#instance.epoch, warn })
   }
 
-  #slotName(partition: number): string {
-    const { partitions, index } = this.#instance
-    const isShare = Object.entries(partitions).some(
-      ([stream, owned]) => !this.#options.broadcast.has(stream) && owned.includes(partition),
-    )
-    return isShare ? `${partition}` : `${index}-${partition}`
+  /** The arenas of what an instance owns. */
+  arenasOf({ partitions }: Pick<InstanceAssignment, 'partitions'>): number[] {
+    return arenasOf(this.#options.groupings, partitions)
+  }
+
+  arenaOf(stream: string, partition: number): number {
+    return partition + firstArena(this.#options.groupings[stream])
+  }
+
+  #slotName(arena: number): string {
+    const partition = partitionOfArena(arena)
+    return isOwnArena(arena) ? `${this.#instance.index}-${partition}` : `${partition}`
   }
 
   #plan(delayMs: number): void {
@@ -322,10 +329,11 @@ export class Checkpointer {
     return slots
   }
 
-  #positionsOf(partition: number, positions: CutSource['positions']): Checkpoint['inputs'] {
+  #positionsOf(arena: number, positions: CutSource['positions']): Checkpoint['inputs'] {
+    const partition = partitionOfArena(arena)
     const inputs: Checkpoint['inputs'] = {}
     for (const [stream, owned] of Object.entries(this.#instance.partitions)) {
-      if (!owned.includes(partition)) continue
+      if (!owned.includes(partition) || this.arenaOf(stream, partition) !== arena) continue
       const { lost, positions: list } = positions(stream, partition)
       inputs[stream] = { lost, positions: [...list] }
     }

@@ -41,7 +41,6 @@ export class Checkpoints {
       this.#connection = undefined
       throw error
     })
-    const broadcast = Object.keys(fn.groupings).filter((stream) => fn.groupings[stream] === 'broadcast')
     return new Checkpointer(
       {
         ...settings,
@@ -49,7 +48,7 @@ export class Checkpoints {
         store: await openCheckpoints(nc, this.#namespace, fn.function, storeWaitMs),
         clock: this.#clock,
         version: fn.version,
-        broadcast: new Set(broadcast),
+        groupings: fn.groupings,
       },
       instance,
     )

@@ -34,7 +34,7 @@ async function setUp(t: TestContext) {
   const owner = (epoch: number): Checkpointer =>
     new Checkpointer(
       {
-        ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, broadcast: new Set<string>() },
+        ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {} },
         warn: (message) => warnings.push(message),
         onDue: () => undefined,
         onSuperseded: (error) => warnings.push(error.message),

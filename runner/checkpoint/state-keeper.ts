@@ -15,7 +15,7 @@ export class StateKeeper {
   readonly #checkpointer: Checkpointer
   #isolate: Isolate
   readonly #clock: Clock
-  /** What the state contained when its owner began, by partition and input stream; only where there was state. */
+  /** What the state contained when its owner began, by arena and input stream; only where there was state. */
   readonly #began = new Map<number, Readonly<Record<string, StatePositions>>>()
   #ending: Promise<void> | undefined
 
@@ -43,7 +43,7 @@ export class StateKeeper {
 
   /** For `ConsumerOptions.contains`. */
   contains(stream: string, partition: number): StatePositions | undefined {
-    const inputs = this.#began.get(partition)
+    const inputs = this.#began.get(this.#checkpointer.arenaOf(stream, partition))
     return inputs && (inputs[stream] ?? { lost: 0, positions: [] })
   }
 
@@ -123,12 +123,12 @@ export class StateKeeper {
    * go. The isolate was told before what it keeps.
    */
   async take(instance: InstanceAssignment): Promise<void> {
-    const owned = [...new Set(Object.values(instance.partitions).flat())]
-    for (const partition of this.#began.keys()) if (!owned.includes(partition)) this.#began.delete(partition)
+    const owned = this.#checkpointer.arenasOf(instance)
+    for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
     const restored = await this.#checkpointer.own(instance, this.#isolate.commitWord)
-    for (const [partition, { slabs, checkpoint }] of restored) {
-      await this.#isolate.adopt(partition, slabs)
-      this.#began.set(partition, checkpoint.inputs)
+    for (const [arena, { slabs, checkpoint }] of restored) {
+      await this.#isolate.adopt(arena, slabs)
+      this.#began.set(arena, checkpoint.inputs)
     }
   }
 

@@ -13,7 +13,15 @@ import type { Clock } from '../../infra/clock.ts'
 import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import type { Isolate } from '../isolate/index.ts'
-import { lacking, type PartitionsByStream, partitionsOf, without, withPartitions } from '../partitions.ts'
+import {
+  arenasOf,
+  lacking,
+  type PartitionsByStream,
+  partitionsOf,
+  sharedOf,
+  without,
+  withPartitions,
+} from '../partitions.ts'
 import type { MovedState } from './message.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
 
@@ -127,7 +135,7 @@ export class ShareMover {
   #want(): void {
     const { giving = [], awaited = [], partitions } = this.#instance
     const { consumer, keeper } = this.#options
-    this.#giver.want(giving, new Set(Object.values(partitions).flat()))
+    this.#giver.want(giving, new Set(sharedOf(this.#assignment.groupings, partitions)))
     for (const { share } of this.#awaited) {
       if (awaited.some((other) => other.share === share)) continue
       keeper?.forget(share)
@@ -160,9 +168,9 @@ export class ShareMover {
       await keeper?.handOver(consumer)
     }
     this.#owned = without(this.#owned, gone)
-    isolate().keepPartitions(numbersOf(this.#owned))
+    isolate().keepPartitions(this.#arenas)
     this.#owned = withPartitions(this.#owned, come)
-    for (const share of new Set([...come.values()].flat())) {
+    for (const share of sharedOf(this.#assignment.groupings, Object.fromEntries(come))) {
       const back = await this.#giver.takeBack(share)
       if (back !== undefined) await keeper?.receive(this.instance, share, back)
     }
@@ -193,7 +201,7 @@ export class ShareMover {
       if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
       const whole = keeper?.image(share, consumer) ?? (await keeper?.wholeImage(share, consumer))
       this.#owned = without(this.#owned, partitions)
-      isolate().keepPartitions(numbersOf(this.#owned).filter((partition) => partition !== share))
+      isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       return whole
     })
     if (image === 'tooMuch') return undefined
@@ -216,12 +224,17 @@ export class ShareMover {
     await between(async () => {
       const missing = lacking(this.#partitionsOf(share), this.#owned)
       if (missing.size === 0) return
-      isolate().keepPartitions(numbersOf(this.#owned).filter((partition) => partition !== share))
+      isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       this.#owned = withPartitions(this.#owned, missing)
       if (given?.state !== undefined) await keeper?.receive(this.instance, share, given.state)
       else await keeper?.take(this.instance)
       for (const [stream, list] of missing) consumer.own(stream, list, epoch, given?.left)
     })
+  }
+
+  /** Where the state of what it has lies. */
+  get #arenas(): number[] {
+    return arenasOf(this.#assignment.groupings, this.#owned)
   }
 
   #failed(error: unknown): void {
@@ -231,8 +244,4 @@ export class ShareMover {
   #partitionsOf(share: number): PartitionsByStream {
     return partitionsOf(this.#assignment, share)
   }
-}
-
-function numbersOf(partitions: InstanceAssignment['partitions']): number[] {
-  return [...new Set(Object.values(partitions).flat())]
 }

@@ -2,6 +2,7 @@
  * BootConfig of an instance: what the isolate is told once (sdk/runtime/isolate-main.ts).
  * @module
  */
+import { firstArena } from '../../sdk/arenas.ts'
 import type { BootConfig } from '../../sdk/runtime/index.ts'
 import { outputTable } from './output-table.ts'
 import type { InstanceOptions } from './types.ts'
@@ -18,6 +19,7 @@ export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]
     logLevel: manifest.logLevel,
     policy: manifest.onError,
     inputs,
+    arenas: inputs.map((stream) => firstArena(manifest.istreams[stream]?.grouping)),
     outputs: outputTable(manifest, outputs),
     outputBytesPerRecord: manifest.limits.outputBytesPerRecord,
     stateBytesMax: manifest.limits.stateMib * 2 ** 20,

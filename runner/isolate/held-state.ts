@@ -6,6 +6,8 @@
  * Design: docs/design/0007-state-outlives-code.md, 0023-hot-swap.md
  * @module
  */
+import { firstArena } from '../../sdk/arenas.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
 import { pageBytes, shadowBytes, slabUnitBytes } from '../../sdk/runtime/index.ts'
 import { GivenSlabs } from './given-slabs.ts'
 import type { Entry, Guest, GuestCall } from './guest.ts'
@@ -21,6 +23,7 @@ const slabsAtOnce = 16
 
 export interface HeldStateOptions {
   readonly name: string
+  readonly istreams: Manifest['istreams']
   readonly regions: Regions
   readonly guest: Guest
   /** Makes a call into the guest, and ends it if that fails. */
@@ -58,7 +61,7 @@ export class HeldState {
 
   /** Hands in the memory that the record at hand lacked, and what the frames may need. */
   async provide(frames: readonly InputFrame[]): Promise<void> {
-    const { guest, regions, name } = this.#options
+    const { guest, regions, name, istreams } = this.#options
     if (guest.ended !== undefined) return
     const { wanted } = regions
     const added =
@@ -67,7 +70,11 @@ export class HeldState {
         : this.store.add(wanted.partition, Math.max(wanted.bytes, slabUnitBytes) * 2 ** this.putOff)
     if (wanted !== undefined && added.length === 0)
       return guest.end(isolateError('ERR_ISOLATE_LOST', `${name} asked for state beyond its limit`))
-    added.push(...this.store.ahead(frames))
+    const arenaOf = ({ stream, partition }: InputFrame): number =>
+      partition + firstArena(istreams[stream]?.grouping)
+    added.push(
+      ...this.store.ahead(frames.map((frame) => ({ bytes: frame.bytes, partition: arenaOf(frame) }))),
+    )
     if (added.length > 0) await this.#giveSlabs(added)
   }
 

@@ -100,7 +100,7 @@ export class Instance {
       stateBytes: () => this.#held.bytes,
     })
     this.#held = new HeldState(state, {
-      name: this.#name,
+      ...{ name: this.#name, istreams },
       regions: this.#regions,
       guest: this.#guest,
       give: (call) => this.#give(call),

@@ -5,7 +5,7 @@
  *   G1. What is read here is copied out and checked; nothing read twice, nothing believed (L2).
  * @module
  */
-import { partitionsMax } from '../../sdk/manifest.ts'
+import { arenasMax } from '../../sdk/arenas.ts'
 import {
   type BatchFrame,
   type BatchSize,
@@ -113,7 +113,7 @@ export class Regions {
   get wanted(): { readonly partition: number; readonly bytes: number } | undefined {
     const partition = this.#words[control.wantedPartition]! - 1
     const bytes = this.#words[control.wantedBytes]!
-    return partition < 0 || partition >= partitionsMax ? undefined : { partition, bytes: Math.max(bytes, 1) }
+    return partition < 0 || partition >= arenasMax ? undefined : { partition, bytes: Math.max(bytes, 1) }
   }
 
   /** A private copy of a part of the outcome log, good until the next one is asked for. */

@@ -15,7 +15,7 @@ import { joinRunners } from './joining.ts'
 import { launchWaiting, type Party, residentsOf } from './launching.ts'
 import { type Ground, makeRoom } from './preemption.ts'
 import { hasFailedForGood, settleRollout, swap } from './rollout.ts'
-import { finish, settleSlots } from './slots.ts'
+import { finish, readersOf, settleSlots } from './slots.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
@@ -37,7 +37,7 @@ export function plan(draft: Draft): void {
     active.set(name, settleSlots(draft, fn))
     for (const slot of fn.slots) direct(draft, fn, slot, active.get(name) ?? [])
   }
-  draft.state.topology = describe(draft)
+  draft.state.topology = describe(draft, active)
   joinRunners(draft, active)
   for (const name of names) {
     const version = draft.wantedVersion(name)
@@ -302,7 +302,7 @@ function due(draft: Draft, atMs: number): boolean {
   return false
 }
 
-function describe(draft: Draft) {
+function describe(draft: Draft, active: ReadonlyMap<string, readonly number[]>) {
   const manifests = [...draft.functions.values()].flatMap((fn) => {
     const versions = draft.state.wanted.functions.get(fn.name)?.versions
     const wanted = draft.wantedVersion(fn.name)
@@ -319,7 +319,10 @@ function describe(draft: Draft) {
       [...byId.keys()].filter((id) => draft.state.followersSeen.has(`${stream}/${id}`)),
     ]),
   )
-  return describeStreams({ manifests, streams: draft.state.wanted.streams, followers })
+  const readers = new Map(
+    [...draft.functions.values()].map((fn) => [fn.name, readersOf(fn, active.get(fn.name))]),
+  )
+  return describeStreams({ manifests, readers, streams: draft.state.wanted.streams, followers })
 }
 
 function dropFollowers(draft: Draft): void {

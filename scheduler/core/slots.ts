@@ -6,6 +6,7 @@
  * instance is ever renumbered.
  * @module
  */
+import type { Reader } from '../../infra/control/index.ts'
 import { type Draft, newSlot } from './draft.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
 
@@ -43,6 +44,18 @@ export function wantedIndexes(
     if (!kept.includes(index) && !barred.has(index)) kept.push(index)
   }
   return kept.sort((a, b) => a - b)
+}
+
+/** The instances that a broadcast input has for consumers: those that are wanted, running or not, and those that still have a seat. */
+export function readersOf(fn: Readonly<FunctionState>, active: readonly number[] = []): Reader[] {
+  return fn.slots
+    .filter((slot) => slot.seat !== undefined || active.includes(slot.index))
+    .map((slot) => ({ index: slot.index, retiring: isRetiring(slot, active) }))
+}
+
+/** Whether a slot is on its way out for good. */
+export function isRetiring(slot: Readonly<Slot>, active: readonly number[]): boolean {
+  return !active.includes(slot.index) && (slot.seat === undefined || slot.phase === 'draining')
 }
 
 /**

@@ -5,6 +5,7 @@
 import type { InstanceStatus, StatusDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
 import type { Draft } from './draft.ts'
+import { isRetiring } from './slots.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
 
 const messageMax = 400
@@ -39,6 +40,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     epoch: seat?.epoch ?? 0,
     version: seat?.version ?? draft.wantedVersion(fn.name)?.version ?? 0,
     state: slot.phase,
+    ...(isRetiring(slot, draft.state.active.get(fn.name) ?? [slot.index]) && { retiring: true as const }),
     ...(task === undefined
       ? {}
       : { taskId: task.document.taskId, agent: task.document.agentId, hostname: task.document.hostname }),

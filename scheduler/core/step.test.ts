@@ -384,6 +384,13 @@ test('step gives a broadcast input to every instance whole', () => {
   for (const assignment of latest.values())
     assert.equal(assignment.instances[0]?.partitions['all']?.length, 16)
   assert.equal(latest.size, 2)
+  const names = (): string[] | undefined =>
+    world.state.topology.get('all')?.consumers.map(({ name, backPressure }) => `${name} ${backPressure}`)
+  assert.deepEqual(names(), ['f@0 block', 'f@1 block'])
+  scale(world, 1)
+  assert.deepEqual(names(), ['f@0 block', 'f@1 none'], 'who goes for good holds nobody back')
+  world.settle(8)
+  assert.deepEqual(names(), ['f@0 block'])
 })
 
 test('step adopts what runs when it begins anew, and touches nothing', () => {

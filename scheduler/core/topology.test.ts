@@ -12,6 +12,7 @@ test('describeStreams knows partitions, keys and consumers, followers among them
       manifest({ name: 'score', istreams: { clicks: { grouping: 'groupBy' } }, ostreams: ['verdicts'] }),
       manifest({ name: 'audit', istreams: { clicks: { grouping: 'shuffle', backPressure: 'none' } } }),
     ],
+    readers: new Map(),
     streams: new Map([['clicks', { partitions: 4 }]]),
     followers: new Map([['verdicts', ['x1']]]),
   })
@@ -38,7 +39,12 @@ test('describeStreams spreads a stream over partitions only where a function wan
       manifest({ name: `f${i}`, istreams: { s: { grouping } } }),
     )
     return describeStreams({
-      ...{ manifests, streams: new Map([['s', { partitions: 4 }]]), followers: new Map() },
+      ...{
+        manifests,
+        readers: new Map(),
+        streams: new Map([['s', { partitions: 4 }]]),
+        followers: new Map(),
+      },
     }).get('s')?.keyed
   }
   assert.equal(keyed(), true, 'nobody reads it: who follows it sees the records of a key in order')
@@ -55,12 +61,38 @@ test('describeStreams counts a function that changes versions once, the wanted o
       manifest({ name: 'f', istreams: { a: { grouping: 'shuffle', backPressure: 'none' } } }),
       manifest({ name: 'f', istreams: { a: { grouping: 'groupBy' }, b: { grouping: 'shuffle' } } }),
     ],
+    readers: new Map(),
     streams: new Map(),
     followers: new Map(),
   })
   assert.deepEqual(streams.get('a')?.consumers, [{ name: 'f', backPressure: 'none' }])
   assert.equal(streams.get('a')?.keyed, true, 'as long as the old one may still own a partition')
   assert.deepEqual(streams.get('b')?.consumers, [{ name: 'f', backPressure: 'block' }])
+})
+
+test('describeStreams has each instance that reads a broadcast stream for a consumer; nobody waits for one that goes', () => {
+  const readers = [
+    { index: 0, retiring: false },
+    { index: 3, retiring: true },
+  ]
+  const consumersOf = (backPressure: 'block' | 'dropTail', those = readers) =>
+    describeStreams({
+      manifests: [manifest({ name: 'f', istreams: { s: { grouping: 'broadcast', backPressure } } })],
+      readers: new Map([['f', those]]),
+      streams: new Map(),
+      followers: new Map(),
+    }).get('s')!.consumers
+  assert.deepEqual(consumersOf('block'), [
+    { name: 'f@0', backPressure: 'block' },
+    { name: 'f@3', backPressure: 'none' },
+  ])
+  assert.deepEqual(consumersOf('dropTail'), [
+    { name: 'f@0', backPressure: 'dropTail' },
+    { name: 'f@3', backPressure: 'dropTail' },
+  ])
+  const none = [{ name: 'f@0', backPressure: 'block' }]
+  assert.deepEqual(consumersOf('block', []), none, 'what comes waits for the first one')
+  assert.deepEqual(consumersOf('block', [{ index: 0, retiring: true }]), none)
 })
 
 test('streamsOf names inputs and outputs, each once', () => {

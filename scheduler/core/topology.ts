@@ -5,7 +5,7 @@
  * old one may own a partition, its stream waits for it.
  * @module
  */
-import { consumerOf } from '../../infra/control/index.ts'
+import { consumersOf, type Reader } from '../../infra/control/index.ts'
 import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import type { StreamDocument } from '../../infra/store/index.ts'
 import type { Grouping } from '../../sdk/index.ts'
@@ -14,6 +14,8 @@ import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 export interface TopologyInput {
   /** Manifests in force; of one function the wanted one comes first. */
   readonly manifests: readonly Manifest[]
+  /** By function, the instances that a broadcast input has for consumers. */
+  readonly readers: ReadonlyMap<string, readonly Reader[]>
   readonly streams: ReadonlyMap<string, Pick<StreamDocument, 'partitions'>>
   /** Names of followers that hold a stream back, by stream. */
   readonly followers: ReadonlyMap<string, Iterable<string>>
@@ -37,9 +39,8 @@ function describeStream(name: string, input: TopologyInput): StreamDescriptor {
     const consumed = manifest.istreams[name]
     if (consumed === undefined) continue
     groupings.push(consumed.grouping)
-    if (!consumers.has(manifest.name)) {
-      consumers.set(manifest.name, consumerOf(manifest.name, consumed))
-    }
+    const found = consumersOf(manifest.name, consumed, input.readers.get(manifest.name) ?? [])
+    for (const consumer of found) if (!consumers.has(consumer.name)) consumers.set(consumer.name, consumer)
   }
   for (const id of input.followers.get(name) ?? []) {
     consumers.set(`follower.${id}`, { name: `follower.${id}`, backPressure: 'block' })

@@ -8,7 +8,9 @@
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
+
 import type { Clock } from '../../infra/clock.ts'
+import { functionOfConsumer } from '../../infra/control/index.ts'
 import type { Heartbeat } from '../../infra/control/messages.ts'
 import type { Log } from '../../infra/log.ts'
 import type { ScaleLook, ScalingDocument } from '../../infra/store/index.ts'
@@ -90,7 +92,9 @@ export class Scaler {
   #wake(beat: Heartbeat): void {
     const rows = [...(beat.outputs ?? []), ...beat.instances.flatMap(({ outputs }) => outputs)]
     const waiting = new Set(
-      rows.filter((row) => row.sent - row.acked > row.unaccounted).map((row) => row.consumer),
+      rows
+        .filter((row) => row.sent - row.acked > row.unaccounted)
+        .map((row) => functionOfConsumer(row.consumer)),
     )
     if (waiting.size === 0) return
     const asleep = [...this.#ruled()].filter(([name, fn]) => fn.document.instances === 0 && waiting.has(name))

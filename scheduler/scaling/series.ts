@@ -4,6 +4,7 @@
  *  SR1. What began in between counts from its own beginning.
  * @module
  */
+import { functionOfConsumer } from '../../infra/control/index.ts'
 import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { Observed } from '../../sdk/user-metrics.ts'
 
@@ -71,7 +72,7 @@ export class Series {
     if (first === undefined || last === undefined) return
     const seconds = (last.sentAtMs - first.sentAtMs) / 1000
     const rates = (row: OutputLedger, before: OutputLedger | undefined, from?: string): OutputRates => ({
-      ...{ stream: row.stream, consumer: row.consumer },
+      ...{ stream: row.stream, consumer: functionOfConsumer(row.consumer) },
       ...(from !== undefined && { function: from }),
       sent: seconds <= 0 ? 0 : Math.max(0, row.sent - (before?.sent ?? 0)) / seconds,
       inFlight: Math.max(0, row.sent - row.acked - row.unaccounted),

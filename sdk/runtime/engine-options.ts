@@ -19,6 +19,8 @@ export interface EngineOptions {
   readonly seam: Seam
   /** Names of the input streams, as the batch's table counts them. */
   readonly inputs: readonly string[]
+  /** Of each of them, where its arenas begin: behind it lies that of partition 0; default: at 0. */
+  readonly arenas?: readonly number[] | undefined
   readonly outputs: readonly OutputStream[]
   /** The batch, in memory that the function may see. */
   readonly input: Input

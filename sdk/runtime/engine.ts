@@ -56,6 +56,7 @@ export class Engine {
   readonly #definition: FunctionDefinition
   readonly #seam: Seam
   readonly #inputs: readonly string[]
+  readonly #arenas: readonly number[] | undefined
   readonly #input: Input
   readonly #writer: OutcomeWriter
   readonly #board: Board
@@ -91,6 +92,7 @@ export class Engine {
     this.#definition = options.definition
     this.#seam = options.seam
     this.#inputs = options.inputs
+    this.#arenas = options.arenas
     this.#input = options.input
     this.#lookAhead = new LookAhead(options.input)
     this.#reports = options.reports
@@ -272,7 +274,7 @@ export class Engine {
         this.#openFrame(this.#frame++)
       }
       if (this.#share.isOver) return false
-      this.#lookAhead.look(this.#states[cursor.partition], this.#recordNext, this.#recordsLeft)
+      this.#lookAhead.look(this.#states[cursor.arena], this.#recordNext, this.#recordsLeft)
       this.#recordsLeft--
       cursor.moveTo(this.#recordNext)
       this.#recordNext = cursor.next
@@ -280,7 +282,7 @@ export class Engine {
       if (!passes && !this.#aside.waits(cursor)) break
       this.#writer.done(entryKind.record, passes ? verdict.elsewhere : verdict.behind)
     }
-    this.#scope.partition = cursor.partition
+    this.#scope.partition = cursor.arena
     return true
   }
 
@@ -294,6 +296,7 @@ export class Engine {
     const cursor = this.#cursor
     cursor.stream = this.#inputs[words[row]!]!
     cursor.partition = sizes >>> 16
+    cursor.arena = cursor.partition + (this.#arenas?.[words[row]!] ?? 0)
     this.#recordNext = offset + (sizes & 0xffff)
     this.#recordsLeft = words[(offset >> 2) + 7]!
     this.#attempt = this.#aside.open(words[row + inputRowAside]!)
@@ -377,11 +380,7 @@ export class Engine {
 
   /** A callback that went async keeps its context and record; the next one gets its own. */
   #renew(timer: Timer | undefined, partition: number): void {
-    const { stream, partition: framePartition, at } = this.#cursor
-    this.#cursor = new Cursor(this.#input)
-    this.#cursor.stream = stream
-    this.#cursor.partition = framePartition
-    this.#cursor.moveTo(at)
+    this.#cursor = this.#cursor.again()
     this.#scope = new Scope(this.#workshop, this.#cursor)
     this.#scope.timer = timer
     this.#scope.partition = partition

@@ -44,6 +44,8 @@ export interface BootConfig {
   readonly logLevel: LogLevel
   readonly policy: ErrorPolicy
   readonly inputs: readonly string[]
+  /** See `EngineOptions`; a tap from before it has none. */
+  readonly arenas?: readonly number[]
   readonly outputs: readonly OutputConfig[]
   readonly outputBytesPerRecord: number
   readonly stateBytesMax: number
@@ -134,6 +136,7 @@ export function define(exported: unknown): string {
       onTrial: config.onTrial === true,
       seam,
       inputs: config.inputs,
+      arenas: config.arenas,
       outputs: streams(config.outputs),
       input,
       writer,

@@ -47,6 +47,8 @@ export class Cursor {
   textAsked = false
   stream = ''
   partition = 0
+  /** Of the state that the frame's records meet. */
+  arena = 0
   /** Offset of the record at hand, and of the next. */
   at = 0
   next = 0
@@ -61,6 +63,16 @@ export class Cursor {
 
   constructor(input: Input) {
     this.input = input
+  }
+
+  /** Another one at the same record. */
+  again(): Cursor {
+    const other = new Cursor(this.input)
+    other.stream = this.stream
+    other.partition = this.partition
+    other.arena = this.arena
+    other.moveTo(this.at)
+    return other
   }
 
   /** Goes to the record at `at`. */

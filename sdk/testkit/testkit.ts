@@ -9,6 +9,7 @@
  *   TK2. While a callback's promise has not settled, what the test asks for is queued; `settled()` waits for all of it.
  * @module
  */
+import { firstArena, partitionOfArena } from '../arenas.ts'
 import { AsideList, type Waiting } from '../aside-list.ts'
 import { frameOf, stampHeader } from '../frame.ts'
 import type { Data, FunctionDefinition } from '../function.ts'
@@ -130,9 +131,10 @@ class Kit implements TestKit {
 
   state(key: Data, partition?: number): Seen | undefined {
     const found: Seen[] = []
-    for (let p = 0; p < this.#partitions; p++) {
-      const value = partition === undefined || partition === p ? this.#states[p]?.get(key) : undefined
-      if (value !== undefined) found.push(seen(p, value))
+    for (const [arena, state] of this.#states.entries()) {
+      const at = partitionOfArena(arena)
+      const value = partition === undefined || partition === at ? state?.get(key) : undefined
+      if (value !== undefined) found.push(seen(at, value))
     }
     if (found.length > 1)
       throw new Error(`Cannot tell which state '${String(key)}' is meant: name the partition`)
@@ -141,10 +143,14 @@ class Kit implements TestKit {
 
   timers(): SeenTimer[] {
     const timers = this.#states.flatMap(
-      (state, partition) =>
-        state?.timers
-          .list()
-          .map(({ key, timeMs, dueMs, order }) => ({ partition, key, timeMs, dueMs, order })) ?? [],
+      (state, arena) =>
+        state?.timers.list().map(({ key, timeMs, dueMs, order }) => ({
+          partition: partitionOfArena(arena),
+          key,
+          timeMs,
+          dueMs,
+          order,
+        })) ?? [],
     )
     timers.sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)
     return timers.map(({ partition, key, timeMs }) => ({ partition, key, timeMs }))
@@ -195,6 +201,9 @@ class Kit implements TestKit {
       policy: onError,
       seam: this.#seam,
       inputs: this.#inputs,
+      arenas: Object.values(istreams).map((input) =>
+        firstArena(typeof input === 'string' ? input : input.grouping),
+      ),
       outputs: this.#streams,
       input: this.#input,
       writer: this.#writer,

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { InstanceStatus } from '../../infra/store/index.ts'
+import { manifestSchema } from '../../sdk/manifest.ts'
+import { descriptorOf, type LiveFunction, type Stream } from './catalog.ts'
+
+type Seen = readonly [index: number, state?: InstanceStatus['state'], retiring?: true]
+
+/** The consumers of a broadcast stream, as a gateway names them. */
+function consumers(wanted: number, seen: readonly Seen[] | undefined): string[] {
+  const instances = seen?.map(([index, state = 'running', retiring]) => ({
+    ...{ id: `f-${index}`, index, epoch: 1, version: 1, state, generation: 1, generationSeen: 1 },
+    ...{ restarts: 0, since: 0, ...(retiring && { retiring }) },
+  }))
+  const manifest = manifestSchema.parse({ name: 'f', istreams: { s: { grouping: 'broadcast' } } })
+  const live: LiveFunction = {
+    name: 'f',
+    document: { schema: 1, version: 1, instances: wanted, createdAtMs: 0 },
+    version: { schema: 1, version: 1, bundleSha256: '', bundleBytes: 0, manifest, deployedAtMs: 0 },
+    status: instances && {
+      ...{ schema: 1, function: 'f', version: 1, instances },
+      ended: { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] },
+    },
+  }
+  const document = { schema: 1, partitions: 2, raw: false } as const
+  const stream: Stream = { name: 's', document, producers: [], consumers: ['f'], followers: [] }
+  const view = { functions: new Map([['f', live]]), streams: new Map([['s', stream]]) }
+  return descriptorOf(view, stream).consumers.map(({ name, backPressure }) => `${name} ${backPressure}`)
+}
+
+test('descriptorOf has for consumers of a broadcast stream the instances there are and those that are about to come', () => {
+  assert.deepEqual(consumers(2, undefined), ['f@0 block', 'f@1 block'], 'before the scheduler has seen it')
+  assert.deepEqual(consumers(3, [[1]]), ['f@1 block', 'f@0 block', 'f@2 block'], 'the lowest free ones')
+  assert.deepEqual(
+    consumers(1, [[0], [1]]),
+    ['f@0 block', 'f@1 block'],
+    'until the scheduler has decided who goes',
+  )
+  assert.deepEqual(consumers(1, [[0], [1, 'draining', true]]), ['f@0 block', 'f@1 none'])
+  assert.deepEqual(
+    consumers(2, [[0], [1, 'draining', true]]),
+    ['f@0 block', 'f@1 none'],
+    'its count is lowered then',
+  )
+  assert.deepEqual(consumers(2, [[0], [1, 'waiting', true]]), ['f@0 block'], 'it has gone')
+  assert.deepEqual(consumers(2, [[0], [1, 'backingOff']]), ['f@0 block', 'f@1 block'], 'it comes back')
+})
