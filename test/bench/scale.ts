@@ -13,8 +13,8 @@ import type { ConcordClient } from '../../sdk/client/index.ts'
 import { Steps, stepSource, writeProject } from '../system/load/steps.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
 
-const lowRate = 200
-const highRate = 2000
+const lowRate = 150
+const highRate = 1500
 const targetMs = 1000
 /** So long below the target: it is back. */
 const calmMs = 3_000
@@ -46,7 +46,7 @@ export const scale: Benchmark = {
     const client = await platform.start()
     let round = 0
     const deploy = async (name: string, source: string, scale: object): Promise<void> => {
-      const manifest = { instancesPerRunner: 8, resources: { cpus: 0.1, memMib: 96 }, scale }
+      const manifest = { instancesPerRunner: 16, resources: { cpus: 0.1, memMib: 96 }, scale }
       const project = writeProject(folder, name, source, manifest)
       await platform.deploy(pathToFileURL(project), [], AbortSignal.timeout(waitMs))
     }
@@ -69,10 +69,10 @@ export const scale: Benchmark = {
 type Deploy = (name: string, source: string, scale: object) => Promise<void>
 
 async function measureStep(client: ConcordClient, name: string, deploy: Deploy): Promise<Sample> {
-  const down = { afterMs: 10_000, coolDownMs: 2_000 }
+  const down = { afterMs: 6_000, coolDownMs: 0, step: 16 }
   await deploy(name, stepSource(name, 2), {
     min: 1,
-    max: 8,
+    max: 16,
     targets: { behindMs: targetMs },
     up: { afterMs: 1000 },
     down,
