@@ -19,6 +19,7 @@ import { bearerAuth } from './http/auth.ts'
 import { problemOf, problemResponse } from './http/problem.ts'
 import type { App } from './http/routes.ts'
 import type { GatewayParts } from './parts.ts'
+import { assetRoutes } from './routes/assets.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deployRoutes } from './routes/deploy.ts'
 import { functionRoutes } from './routes/functions.ts'
@@ -60,6 +61,7 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
   })
   healthRoutes(app, parts)
   deployRoutes(app, parts)
+  assetRoutes(app, parts)
   functionRoutes(app, parts)
   tapRoutes(app, parts)
   versionRoutes(app, parts)

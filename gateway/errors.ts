@@ -75,6 +75,10 @@ export const gatewayErrors = {
   ERR_CLOSING: 'transient',
   /** A holding reader did not become known to every producer in time. */
   ERR_FOLLOW_NOT_READY: 'transient',
+  /** There is no asset of that name, or no content of that hash. */
+  ERR_ASSET_UNKNOWN: 'caller',
+  /** A version would lack an asset that its manifest names. */
+  ERR_ASSET_NEEDED: 'caller',
   /** No room for the bundle. */
   ERR_STORAGE_FULL: 'platform',
   /** NATS or the store does not answer. */

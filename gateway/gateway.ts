@@ -11,6 +11,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
+import type { Assets } from '../infra/bundles/index.ts'
 import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
 import { ensureCheckpointStream, removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
@@ -55,6 +56,7 @@ export interface GatewayOptions {
   readonly wire: Wire
   readonly store: Store
   readonly bundles: BundleSink & BundleShelf
+  readonly assets: Assets
   /** One that no records go by; default: `nc`. */
   readonly checkpointConnection?: NatsConnection
   /** Opens the one by which records go to disk, when the first do; absent: what waits stays in memory. */
@@ -83,7 +85,7 @@ export interface Gateway {
 
 /** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { namespace, nc, wire, store, bundles, clock, log, bufferBytesMax } = options
+  const { namespace, nc, wire, store, bundles, assets, clock, log, bufferBytesMax } = options
   const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
   const metrics = makeMetrics()
   const closing = new AbortController()
@@ -132,7 +134,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const checkpointConnection = options.checkpointConnection ?? nc
   const forgetState = (name: string) => removeCheckpoints(checkpointConnection, namespace, name)
   const deployer = new Deployer({
-    ...{ store, bundles, prober, catalog, heartbeats, namespace, clock, forgetState },
+    ...{ store, bundles, assets, prober, catalog, heartbeats, namespace, clock, forgetState },
   })
   sweeper = new CheckpointSweeper({
     ...{ nc: checkpointConnection, namespace, log },
@@ -170,7 +172,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
 
   const parts: GatewayParts = {
-    ...{ namespace, gatewayId, nc, wire, store, catalog, heartbeats, ingest, deployer, deadLetters },
+    ...{ namespace, gatewayId, nc, wire, store, assets, catalog, heartbeats, ingest, deployer, deadLetters },
     ...{ metrics, clock, log },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),

@@ -7,7 +7,7 @@
 // First of all: it gives every schema that is made after it its way into the OpenAPI document.
 import '@hono/zod-openapi'
 import { readFile } from 'node:fs/promises'
-import { openBundles } from '../infra/bundles/index.ts'
+import { openAssets, openBundles } from '../infra/bundles/index.ts'
 import { type BusOptions, connectBus, connectWire } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { loadConfig } from '../infra/config/index.ts'
@@ -47,7 +47,9 @@ async function main(): Promise<void> {
   const gateway = await startGateway({
     runner,
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
-    ...{ nc, wire, store, bundles: await openBundles(storeConnection), clock: systemClock, log, deadLetters },
+    ...{ nc, wire, store, clock: systemClock, log, deadLetters },
+    bundles: await openBundles(storeConnection),
+    assets: await openAssets(storeConnection),
     checkpointConnection: storeConnection,
     connectSpill: () => connectBus(login('concord gateway spill')),
   })

@@ -1,4 +1,5 @@
 /** Parts: what the routes stand on, made by `startGateway`. */
+import type { Assets } from '../infra/bundles/index.ts'
 import type { NatsConnection, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Log } from '../infra/log.ts'
@@ -18,6 +19,7 @@ export interface GatewayParts {
   readonly nc: NatsConnection
   readonly wire: Wire
   readonly store: Store
+  readonly assets: Assets
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
   readonly ingest: Ingest

@@ -33,7 +33,7 @@ import { Departed, neverRan } from './departed.ts'
 import { crash, type Ending, endingOf, startFailure } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
-import { Instance, type InstanceOptions, StateStore } from './isolate/index.ts'
+import { Instance, type InstanceOptions, type ResidentMemory, StateStore } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { renew } from './renewal.ts'
@@ -63,6 +63,7 @@ export class Host {
   readonly #letters: LetterBox
   readonly #spill: SpillStore
   readonly #incarnation = randomBytes(8).toString('hex')
+  readonly #memory: ResidentMemory
   readonly #sources: Sources
   readonly #checkpoints: Checkpoints
   readonly #workers = new Map<string, Worker>()
@@ -83,14 +84,22 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options
     const { nc, environment, clock } = options
-    this.#sources = new Sources({ ...environment.nats, name: `${environment.taskId} bundles` })
+    this.#memory = { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() }
+    this.#sources = new Sources({
+      bus: { ...environment.nats, name: `${environment.taskId} bundles` },
+      memory: this.#memory,
+      warn: (fn, message) => this.#log(fn.function, environment.taskId, 'warn', message, fn.version),
+    })
     const checkpointBus = { ...environment.nats, name: `${environment.taskId} checkpoints` }
     this.#checkpoints = new Checkpoints(checkpointBus, environment.namespace, clock)
     this.#departed = new Departed(clock)
     this.#swaps = new Swaps({
       clock,
       make: (fn, worker) => this.#beside(fn, worker),
-      onChange: () => this.#control.changed(),
+      onChange: () => {
+        this.#keepSources()
+        this.#control.changed()
+      },
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
     this.#canaries = new Canaries({
@@ -176,7 +185,7 @@ export class Host {
     const wanted = new Map(assignment.instances.map((instance) => [instance.id, instance]))
     for (const id of [...this.#starts.keys()]) if (!wanted.has(id)) this.#starts.delete(id)
     this.#departed.forget((id) => !wanted.has(id))
-    this.#sources.keepOnly(new Set(Object.keys(assignment.functions)))
+    this.#keepSources()
     await Promise.all(
       [...this.#workers].map(([id, worker]) => {
         const instance = wanted.get(id)
@@ -189,6 +198,11 @@ export class Host {
     this.#generationInForce = assignment.generation
     this.#changed()
     if (first) await this.#serveMetrics()
+  }
+
+  #keepSources(): void {
+    const atWork = [...this.#workers.values()].map(({ running }) => running.assignment)
+    this.#sources.keepOnly(Object.values(this.#assignment?.functions ?? {}), atWork)
   }
 
   #swapWhereWanted(): void {
@@ -290,7 +304,7 @@ export class Host {
     { id, index }: Pick<InstanceAssignment, 'id' | 'index'>,
     source: Source,
   ): InstanceOptions {
-    const { environment, clock } = this.#options
+    const { clock } = this.#options
     return {
       function: fn.function,
       version: fn.version,
@@ -301,7 +315,7 @@ export class Host {
       seed: randomBytes(32),
       nowMs: clock.nowMs(),
       tapBytes: tapBytesOf(fn.manifest),
-      memory: { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() },
+      memory: this.#memory,
       log: (level, message) => this.#log(fn.function, id, level, message, fn.version),
     }
   }

@@ -1,58 +1,158 @@
 /**
- * Sources: the bundles of the functions that a runner hosts, each fetched once however many instances it has.
+ * Sources: the bundles and assets of the functions that a runner hosts, each fetched once however many instances have it.
  *
  * By a connection of its own, open while something is fetched: JetStream on a full disk freezes each connection that asks
  * it for something.
+ *
+ *   SO1. A content is in memory once, and what is given of it has its hash: an instance may have written there meanwhile.
+ *   SO2. Nothing is fetched that would take the process beyond its soft bound.
+ * Design: docs/design/0029-assets.md
  * @module
  */
-import { openBundles } from '../infra/bundles/index.ts'
-import { type BusOptions, connectBus } from '../infra/bus/index.ts'
+import { hasHash, openAssets, openBundles } from '../infra/bundles/index.ts'
+import { type BusOptions, connectBus, type NatsConnection } from '../infra/bus/index.ts'
 import type { FunctionAssignment } from '../infra/control/messages.ts'
+import { CodedError } from '../sdk/errors.ts'
+import { memorySoftShare } from '../sdk/manifest.ts'
+import { collectGarbage } from './garbage.ts'
+import type { HeldAssets, IsolateErrorCode, ResidentMemory } from './isolate/index.ts'
 
-export interface Source {
+interface Code {
   readonly bundle: string
   readonly sourceMap?: string
 }
 
-export class Sources {
-  readonly #bus: BusOptions
-  /** Of each function, that of its latest version. */
-  readonly #known = new Map<string, { readonly sha256: string; readonly source: Promise<Source> }>()
+export interface Source extends Code {
+  readonly assets: HeldAssets
+}
 
-  constructor(bus: BusOptions) {
-    this.#bus = bus
+export interface SourcesOptions {
+  readonly bus: BusOptions
+  readonly memory: ResidentMemory
+  readonly warn: (fn: FunctionAssignment, message: string) => void
+}
+
+interface Content {
+  readonly memory: Promise<SharedArrayBuffer>
+  /** Whether an isolate may have written there. */
+  isGiven: boolean
+}
+
+export class Sources {
+  readonly #options: SourcesOptions
+  /** Of each function, that of its latest version. */
+  readonly #known = new Map<string, { readonly sha256: string; readonly code: Promise<Code> }>()
+  /** By hash. */
+  readonly #contents = new Map<string, Content>()
+
+  constructor(options: SourcesOptions) {
+    this.#options = options
   }
 
-  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT */
-  get(fn: FunctionAssignment): Promise<Source> {
+  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE, ERR_MEMORY */
+  async get(fn: FunctionAssignment): Promise<Source> {
+    const [code, assets] = await Promise.all([this.#code(fn), this.#assets(fn)])
+    return { ...code, assets }
+  }
+
+  /** Forgets what neither those that are wanted nor those at work refer to. */
+  keepOnly(wanted: readonly FunctionAssignment[], atWork: readonly FunctionAssignment[]): void {
+    const names = new Set(wanted.map((fn) => fn.function))
+    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name)
+    const named = [...wanted, ...atWork].flatMap(({ assets = {}, canary }) => [
+      ...Object.values(assets),
+      ...Object.values(canary?.assets ?? {}),
+    ])
+    const kept = new Set(named.map(({ sha256 }) => sha256))
+    for (const sha256 of this.#contents.keys()) if (!kept.has(sha256)) this.#contents.delete(sha256)
+  }
+
+  #code(fn: FunctionAssignment): Promise<Code> {
     const { function: name, bundleSha256, sourceMapSha256 } = fn
     const sha256 = `${bundleSha256} ${sourceMapSha256}`
     const known = this.#known.get(name)
-    if (known?.sha256 === sha256) return known.source
-    const source = this.#fetch(fn)
-    this.#known.set(name, { sha256, source })
-    source.catch(() => this.#known.delete(name)) // the next start tries again
-    return source
+    if (known?.sha256 === sha256) return known.code
+    const code = this.#connected((nc) => fetchCode(nc, fn))
+    this.#known.set(name, { sha256, code })
+    code.catch(() => this.#known.delete(name)) // the next start tries again
+    return code
   }
 
-  /** Forgets all but these functions. */
-  keepOnly(names: ReadonlySet<string>): void {
-    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name)
+  async #assets(fn: FunctionAssignment): Promise<HeldAssets> {
+    const held = new Map<string, { readonly sha256: string; readonly memory: SharedArrayBuffer }>()
+    for (const [name, { sha256, bytes }] of Object.entries(fn.assets ?? {}))
+      held.set(name, { sha256, memory: await this.#content(fn, name, sha256, bytes) })
+    return held
   }
 
-  async #fetch({ bundleSha256, sourceMapSha256 }: FunctionAssignment): Promise<Source> {
-    const nc = await connectBus(this.#bus)
+  async #content(
+    fn: FunctionAssignment,
+    name: string,
+    sha256: string,
+    bytes: number,
+  ): Promise<SharedArrayBuffer> {
+    for (;;) {
+      const known = this.#contents.get(sha256)
+      if (known === undefined) {
+        const memory = this.#fetch(fn, name, sha256, bytes)
+        const content = { memory, isGiven: false }
+        this.#contents.set(sha256, content)
+        memory.catch(() => this.#forget(sha256, content))
+        continue
+      }
+      const memory = await known.memory
+      if (!known.isGiven || (await hasHash(memory, sha256))) {
+        known.isGiven = true
+        return memory
+      }
+      this.#forget(sha256, known)
+      this.#options.warn(
+        fn,
+        `An instance has written to asset '${name}', which is for reading: it is fetched anew`,
+      )
+    }
+  }
+
+  async #fetch(
+    fn: FunctionAssignment,
+    name: string,
+    sha256: string,
+    bytes: number,
+  ): Promise<SharedArrayBuffer> {
+    const { memory } = this.#options
+    const fits = (): boolean => memory.bytes() + bytes <= memory.bytesMax * memorySoftShare
+    if (!fits()) collectGarbage() // contents that were let go of
+    if (fits()) return await this.#connected(async (nc) => (await openAssets(nc)).fetch(sha256))
+    const [mib, usedMib, maxMib] = [bytes, memory.bytes(), memory.bytesMax].map((n) => Math.ceil(n / 2 ** 20))
+    throw new CodedError<IsolateErrorCode>(
+      'ERR_MEMORY',
+      `Cannot hold asset '${name}' of '${fn.function}' v${fn.version}, ${mib} MiB: the runner uses ${usedMib} of its ${maxMib} MiB. Give it more memory (resources.memMib)`,
+    )
+  }
+
+  #forget(sha256: string, content: Content): void {
+    if (this.#contents.get(sha256) === content) this.#contents.delete(sha256)
+  }
+
+  async #connected<T>(use: (nc: NatsConnection) => Promise<T>): Promise<T> {
+    const nc = await connectBus(this.#options.bus)
     try {
-      const bundles = await openBundles(nc)
-      const text = async (sha256: string): Promise<string> =>
-        new TextDecoder().decode(await bundles.get(sha256))
-      const [bundle, sourceMap] = await Promise.all([
-        text(bundleSha256),
-        sourceMapSha256 === undefined ? undefined : text(sourceMapSha256),
-      ])
-      return { bundle, ...(sourceMap === undefined ? {} : { sourceMap }) }
+      return await use(nc)
     } finally {
       await nc.close()
     }
   }
+}
+
+async function fetchCode(
+  nc: NatsConnection,
+  { bundleSha256, sourceMapSha256 }: FunctionAssignment,
+): Promise<Code> {
+  const bundles = await openBundles(nc)
+  const text = async (sha256: string): Promise<string> => new TextDecoder().decode(await bundles.get(sha256))
+  const [bundle, sourceMap] = await Promise.all([
+    text(bundleSha256),
+    sourceMapSha256 === undefined ? undefined : text(sourceMapSha256),
+  ])
+  return { bundle, ...(sourceMap === undefined ? {} : { sourceMap }) }
 }

@@ -14,6 +14,9 @@
  *   GET    /v1/functions/:name/versions             { versions: VersionSummary[] }, and …/versions/:version VersionDetail
  *   GET    /v1/functions/:name/diff?from&to         VersionDiff
  *   POST   /v1/functions/:name/rollback             back to an earlier version: DeployAnswer
+ *   GET    /v1/functions/:name/assets               AssetList
+ *   PATCH  /v1/functions/:name/assets               AssetPatch: a version with other assets: DeployAnswer
+ *   GET    /v1/assets/:sha256                       whether its bytes are there: AssetRef; PUT sends them
  *   GET    /v1/functions/:name/logs?follow&tail     NDJSON of LogLine
  *   DELETE /v1/instances/:id?restart                kill one instance
  *   GET    /v1/streams                              { streams: StreamSummary[] }
@@ -28,6 +31,7 @@
  */
 
 import { z } from 'zod'
+import { assetRefsSchema } from './asset-api.ts'
 import { canarySchema } from './canary-view.ts'
 import {
   instancesSchema,
@@ -300,6 +304,7 @@ export const functionDetailSchema = functionSummarySchema.extend({
   canary: canarySchema.optional(),
   manifest: manifestSchema,
   bundleSha256: z.string(),
+  assets: assetRefsSchema.default({}),
   deployedAtMs: z.number(),
   instances: z.array(instanceSchema),
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
@@ -317,7 +322,7 @@ export const deployAnswerSchema = z.object({
   version: z.int(),
   bundleSha256: z.string(),
   bundleBytes: z.int(),
-  /** False if the very same bundle and manifest were live already. */
+  /** False if the very same bundle, manifest and assets were live already. */
   changed: z.boolean(),
 })
 export type DeployAnswer = z.output<typeof deployAnswerSchema>
@@ -349,6 +354,7 @@ export const versionSummarySchema = bundleSchema.extend({
   reason: z.string().optional(),
   /** What its manifest says otherwise than that of the version before. */
   changes: z.array(changeSchema),
+  assets: assetRefsSchema.default({}),
 })
 export type VersionSummary = z.output<typeof versionSummarySchema>
 
@@ -361,6 +367,8 @@ export const versionDiffSchema = z.object({
   to: bundleSchema,
   sameCode: z.boolean(),
   manifest: z.array(changeSchema),
+  /** By name. */
+  assets: z.array(changeSchema).default([]),
 })
 export type VersionDiff = z.output<typeof versionDiffSchema>
 

@@ -190,6 +190,14 @@ export interface Metrics {
   observe(name: string, value: number): void
 }
 
+/** The bytes of a file that is deployed beside the code: the same for all instances in a runner, to be read and never written. */
+export interface Asset extends Uint8Array {
+  /** The bytes as UTF-8 text, made anew each time. */
+  text(): string
+  /** The bytes parsed as JSON, anew each time. @throws {SyntaxError} */
+  json<T = unknown>(): T
+}
+
 /** What a callback may do. Valid only while a callback runs. */
 export interface Context extends State {
   readonly metrics: Metrics
@@ -201,6 +209,12 @@ export interface Context extends State {
   readonly env: Readonly<Record<string, string>>
   /** The manifest's `args` (the original's executable_arguments). */
   readonly args: readonly string[]
+  /**
+   * A file of this version, by its name (`concord asset push`, or the folder assets/ of the project): a model, a list, a table.
+   * It stays valid for as long as the instance lives.
+   * @throws {Error} If the version has none of that name.
+   */
+  asset(name: string): Asset
   /** The platform's clock, milliseconds since 1970; the same all through a batch, like Date.now(). */
   nowMs(): number
   /**
@@ -219,7 +233,7 @@ export interface Context extends State {
 
 /** The context of `init` and `destroy`, where no partition is current: no state, no timers. */
 export interface LifecycleContext
-  extends Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'nowMs'> {
+  extends Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'asset' | 'nowMs'> {
   /**
    * In `init`: the version that runs beside this one and that it will take over from, between two batches, with state and
    * timers as they are then (the same version, if only its isolate is renewed). Undefined where it starts by itself.

@@ -1,6 +1,7 @@
 /** The front door of the sdk: what the author of a function imports as `concord`. */
 export { CodedError, isCode } from './errors.ts'
 export {
+  type Asset,
   type BackPressure,
   broadcast,
   type Context,

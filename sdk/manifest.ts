@@ -8,6 +8,7 @@
 
 import { z } from 'zod'
 import { partitionsMax } from './arenas.ts'
+import { assetNameForm, assetNamePattern, assetsMax } from './assets.ts'
 import { constraintForms, parseConstraint } from './constraint.ts'
 import { retryWaitMaxMs, retryWaitMs } from './policy.ts'
 import { instancesMax, scaleSettingsSchema } from './scaling/policy.ts'
@@ -153,6 +154,8 @@ export type CanaryRules = z.output<typeof canarySchema>
 /** How a new version comes into force where another one runs; absent: in all instances at once. */
 export const rolloutSchema = z.strictObject({ canary: canarySchema.prefault({}) })
 
+export const assetNameSchema = z.string().regex(assetNamePattern, assetNameForm)
+
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 
 export const manifestSchema = z.strictObject({
@@ -186,6 +189,8 @@ export const manifestSchema = z.strictObject({
   checkpoint: checkpointSchema.prefault({}),
   trial: trialSchema.prefault({}),
   rollout: rolloutSchema.optional(),
+  /** Names of the assets that it cannot be without. */
+  assets: z.array(assetNameSchema).max(assetsMax).optional(),
   env: z.record(z.string(), z.string()).default({}),
   args: z.array(z.string()).default([]),
   logLevel: logLevelSchema.default('info'),
@@ -199,6 +204,18 @@ export type ManifestInput = z.input<typeof manifestSchema>
 export function instancesPerRunnerOf({ instancesPerRunner, pack }: Manifest): number | undefined {
   if (pack !== undefined) return instancesPerRunner ?? instancesPerPackedRunnerDefault
   return instancesPerRunner === 1 ? undefined : instancesPerRunner
+}
+
+/** Of the memory of a runner: beyond it, who grows is ended, and no asset is fetched. */
+export const memorySoftShare = 0.8
+
+/** Memory of a runner that is left for assets, beside what it takes for itself. */
+export function assetRoomMib(manifest: Manifest): number {
+  const { memMib } = manifest.resources
+  const mates = instancesPerRunnerOf(manifest)
+  return mates === undefined
+    ? Math.floor(memMib * memorySoftShare) - runnerMemMibMin
+    : Math.floor(memMib * mates * memorySoftShare)
 }
 
 /** Memory for recent inputs of an instance. */

@@ -3,7 +3,14 @@
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
-import type { Manifest } from './manifest.ts'
+import { type AssetRefs, assetBytesOf } from './assets.ts'
+import { assetRoomMib, type Manifest } from './manifest.ts'
+
+/** What is asked of a version here. */
+export interface Swappable {
+  readonly manifest: Manifest
+  readonly assets?: AssetRefs
+}
 
 /** What an instance was given. */
 export interface GivenResources {
@@ -16,12 +23,19 @@ export interface GivenResources {
  * Why a version cannot take over in a running instance of another; undefined if it can.
  * @param given Of the instance.
  */
-export function drainReason(before: Manifest, after: Manifest, given: GivenResources): string | undefined {
+export function drainReason(
+  { manifest: before, assets: assetsBefore = {} }: Swappable,
+  { manifest: after, assets = {} }: Swappable,
+  given: GivenResources,
+): string | undefined {
   const { cpus, memMib, diskMib } = after.resources
   if (cpus > given.cpus || memMib > given.memMib || diskMib > given.diskMib)
     return 'it asks for more resources'
   if (after.limits.stateMib !== before.limits.stateMib) return 'limits.stateMib has changed'
   if (inputsText(before) !== inputsText(after)) return 'its inputs have changed'
+  const room = assetRoomMib({ ...before, resources: { ...before.resources, memMib: given.memMib } })
+  if (assetBytesOf(assetsBefore, assets) > room * 2 ** 20)
+    return 'its assets do not fit into memory beside those of the version before'
   const kept = ({ checkpoint, pack, instancesPerRunner, placement }: Manifest): string =>
     JSON.stringify([checkpoint, pack, instancesPerRunner, placement])
   return kept(before) === kept(after)

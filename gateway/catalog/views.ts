@@ -45,11 +45,12 @@ export function functionDetail(
   outputs: readonly OutputLedger[],
   deadLetters?: DeadLetterCounts,
 ): FunctionDetail {
-  const { manifest, bundleSha256, deployedAtMs } = live.version
+  const { manifest, bundleSha256, assets = {}, deployedAtMs } = live.version
   return {
     ...functionSummary(live, heartbeats),
     manifest,
     bundleSha256,
+    assets,
     deployedAtMs,
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
     metrics: metricsOf(live, heartbeats),

@@ -124,6 +124,23 @@ test('collect keeps the newest 100 versions of a function, the wanted one, and t
   assert.deepEqual(await collect(options), { versions: 0, bundles: 0 })
 })
 
+test('collect keeps the assets that any kept version names', async (t) => {
+  const { store, shelf, clock, options } = await setUp(t)
+  const manifest = manifestSchema.parse({ name: 'scored' })
+  for (const [version, sha256] of [
+    [1, 'old'],
+    [2, 'new'],
+  ] as const) {
+    const document = { schema: 1, version, bundleSha256: 'code', bundleBytes: 1, manifest, deployedAtMs: 0 }
+    const assets = { 'model.bin': { sha256, bytes: 1 } }
+    await store.create(paths.version(namespace, 'scored', version), { ...document, assets })
+  }
+  for (const content of ['code', 'old', 'new', 'nobodys']) shelf.put(content)
+  clock.advance(hourMs)
+  assert.deepEqual(await collect(options), { versions: 0, bundles: 1 })
+  assert.deepEqual([...shelf.held.keys()], ['code', 'old', 'new'])
+})
+
 test('collect leaves bundles of other namespaces, fresh ones, and functions that are being deleted', async (t) => {
   const { store, shelf, clock, options } = await setUp(t)
   await addVersion(store, 'far', 1, 'far', { ns: 'other' })

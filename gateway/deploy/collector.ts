@@ -109,6 +109,7 @@ async function referredBundles(store: Store): Promise<Set<string>> {
         if (document === undefined) continue
         referred.add(document.bundleSha256)
         if (document.sourceMapSha256 !== undefined) referred.add(document.sourceMapSha256)
+        for (const { sha256 } of Object.values(document.assets ?? {})) referred.add(sha256)
       }
     }
   }

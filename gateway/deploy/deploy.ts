@@ -3,11 +3,12 @@
  *
  *   D1. Whatever is refused leaves nothing behind in the store: all checks come first, then the bundle, then the streams,
  *       the version, and last the function document, which is what makes the version the wanted one.
- *   D2. A version is never changed; the same bundle and manifest as the live version make no new one.
+ *   D2. A version is never changed; the same bundle, manifest and assets as the live version make no new one.
  * @module
  */
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
+import type { Assets } from '../../infra/bundles/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import {
   type FunctionDocument,
@@ -18,6 +19,7 @@ import {
   type VersionDocument,
 } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api.ts'
+import type { AssetRefs } from '../../sdk/assets.ts'
 import { isCode } from '../../sdk/errors.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 import { refusalReason } from '../../sdk/swap.ts'
@@ -25,7 +27,9 @@ import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
+import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
 import { makeManifest } from './manifest.ts'
+import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 import { documentOf, versionBefore } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
@@ -47,6 +51,7 @@ export interface BundleSink {
 export interface DeployerOptions {
   readonly store: Store
   readonly bundles: BundleSink
+  readonly assets: Pick<Assets, 'keep'>
   readonly prober: Prober
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
@@ -65,11 +70,19 @@ export class Deployer {
     this.#options = options
   }
 
-  /** @throws {CodedError} Why it was refused. */
-  async deploy(upload: Upload, uploadedManifest: unknown, said: Said = {}): Promise<DeployAnswer> {
+  /**
+   * @param named Assets that were uploaded for it; it keeps those of the version before.
+   * @throws {CodedError} Why it was refused.
+   */
+  async deploy(
+    upload: Upload,
+    uploadedManifest: unknown,
+    said: Said = {},
+    named: AssetChanges = {},
+  ): Promise<DeployAnswer> {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
-    return await this.inTurn(() => this.#commit(probed, manifest, said))
+    return await this.inTurn(() => this.#commit(probed, manifest, said, named))
   }
 
   /**
@@ -96,6 +109,35 @@ export class Deployer {
     })
   }
 
+  /**
+   * Makes a version of the wanted one's bundle and manifest, with other assets.
+   * @throws {CodedError} Why it was refused.
+   */
+  async changeAssets(name: string, changes: AssetChanges, said: Said): Promise<DeployAnswer> {
+    return await this.inTurn(async () => {
+      const { catalog, clock } = this.#options
+      await catalog.refresh()
+      const live = catalog.current.functions.get(name)
+      if (live === undefined) throw unknownFunction(name)
+      if (live.document.deleted) throw deleting(name)
+      const { version: before, author: _, message: __, assets: had = {}, ...kept } = live.version
+      const assets = await assetsWith(this.#options.assets, name, had, changes)
+      checkAssets(kept.manifest, assets)
+      const { bundleSha256, bundleBytes } = kept
+      if (isDeepStrictEqual(assets, had))
+        return { name, version: before, bundleSha256, bundleBytes, changed: false }
+      const version = await this.#createVersion({
+        ...kept,
+        assets,
+        deployedAtMs: clock.nowMs(),
+        ...wordsOf(said),
+      })
+      await this.#want(name, version, live.document.instances, said.drain === true ? { drain: true } : {})
+      await catalog.refresh()
+      return { name, version, bundleSha256, bundleBytes, changed: true }
+    })
+  }
+
   /** Does what must not happen while a deploy looks at the topology. */
   inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(change)
@@ -103,17 +145,21 @@ export class Deployer {
     return turn
   }
 
-  async #commit(probed: Probed, manifest: Manifest, said: Said): Promise<DeployAnswer> {
+  async #commit(probed: Probed, manifest: Manifest, said: Said, named: AssetChanges): Promise<DeployAnswer> {
     const { catalog } = this.#options
     const { name } = manifest
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
     if (live?.document.deleted) throw deleting(name)
     this.#check(manifest, live)
+    const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
+    checkAssets(manifest, assets)
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
     const same =
-      live?.version.bundleSha256 === bundleSha256 && isDeepStrictEqual(live.version.manifest, manifest)
-    const version = same ? live.version.version : await this.#addVersion(probed, manifest, said)
+      live?.version.bundleSha256 === bundleSha256 &&
+      isDeepStrictEqual(live.version.manifest, manifest) &&
+      isDeepStrictEqual(live.version.assets ?? {}, assets)
+    const version = same ? live.version.version : await this.#addVersion(probed, manifest, assets, said)
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
@@ -150,7 +196,12 @@ export class Deployer {
     throw refuse('ERR_VERSION_INCOMPATIBLE', text)
   }
 
-  async #addVersion({ bundle, sourceMap }: Probed, manifest: Manifest, said: Said): Promise<number> {
+  async #addVersion(
+    { bundle, sourceMap }: Probed,
+    manifest: Manifest,
+    assets: AssetRefs,
+    said: Said,
+  ): Promise<number> {
     const { clock } = this.#options
     const bundleSha256 = await this.#putBundle(bundle)
     const sourceMapSha256 = sourceMap.length === 0 ? undefined : await this.#putBundle(sourceMap)
@@ -161,28 +212,14 @@ export class Deployer {
       bundleBytes: bundle.length,
       ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
       manifest,
+      ...(Object.keys(assets).length === 0 ? {} : { assets }),
       deployedAtMs: clock.nowMs(),
-      ...(said.author === undefined ? {} : { author: said.author }),
-      ...(said.message === undefined ? {} : { message: said.message }),
+      ...wordsOf(said),
     })
   }
 
-  async #putBundle(bytes: Uint8Array): Promise<string> {
-    try {
-      return await this.#options.bundles.put(bytes)
-    } catch (error) {
-      if (!isCode(error, 'ERR_BUNDLE_STORE')) throw error
-      const full = /\bis full\b/.test(error.message)
-      if (!full)
-        throw refuse(
-          'ERR_BACKEND',
-          `Cannot store the bundle: ${error.message}. Nothing was changed; try again.`,
-        )
-      throw refuse(
-        'ERR_STORAGE_FULL',
-        `Cannot store the bundle: ${error.message}. Nothing was changed; make room and deploy again.`,
-      )
-    }
+  #putBundle(bytes: Uint8Array): Promise<string> {
+    return stored('the bundle', () => this.#options.bundles.put(bytes))
   }
 
   async #ensureStream(stream: string): Promise<void> {
@@ -225,6 +262,10 @@ export class Deployer {
       return { ...kept, schema: 1, version, instances, ...how }
     })
   }
+}
+
+function wordsOf({ author, message }: Said): Pick<VersionDocument, 'author' | 'message'> {
+  return { ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) }
 }
 
 function deleting(name: string): Error {

@@ -20,8 +20,8 @@ import {
 } from '../../sdk/manifest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
-/** Leaves room for what a version document says beside the manifest. */
-const manifestBytesMax = documentBytesMax - 1024
+/** Leaves room for what a version document says beside the manifest: its assets, and some words. */
+const manifestBytesMax = documentBytesMax - 8192
 
 const metadataSchema = z.strictObject({
   name: nameSchema,

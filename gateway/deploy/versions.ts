@@ -4,6 +4,7 @@
  */
 import { type OutcomeDocument, paths, type Store, type VersionDocument } from '../../infra/store/index.ts'
 import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.ts'
+import { assetChanges } from '../../sdk/assets.ts'
 import { changesBetween } from '../../sdk/changes.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { isCanary } from '../catalog/views.ts'
@@ -53,6 +54,7 @@ export async function diffVersions(
     to: bundleOf(after),
     sameCode: before.bundleSha256 === after.bundleSha256,
     manifest: changesBetween(before.manifest, after.manifest),
+    assets: assetChanges(before.assets ?? {}, after.assets ?? {}),
   }
 }
 
@@ -111,6 +113,7 @@ function summaryOf(
     ...(outcome === undefined ? {} : { outcomeAtMs: outcome.atMs }),
     ...(outcome?.reason === undefined ? {} : { reason: outcome.reason }),
     changes: before === undefined ? [] : changesBetween(before.manifest, manifest),
+    assets: version.assets ?? {},
   }
 }
 

@@ -7,7 +7,7 @@ import { issuesText } from '../deploy/manifest.ts'
 import { refuse } from '../errors.ts'
 import { type HttpContext, readBody } from './body.ts'
 
-const bytesMax = 4096
+const bytesMax = 16 * 1024
 
 /**
  * An empty body is an empty document.
@@ -19,7 +19,11 @@ export async function readDocument<S extends z.ZodType>(
   what: string,
   schema: S,
 ): Promise<z.output<S>> {
-  const bytes = await readBody(c, what, bytesMax)
+  return parseDocument(await readBody(c, what, bytesMax), what, schema)
+}
+
+/** The same, of bytes that are there. */
+export function parseDocument<S extends z.ZodType>(bytes: Buffer, what: string, schema: S): z.output<S> {
   const document = bytes.length === 0 ? {} : parseJson(bytes, what)
   const parsed = schema.safeParse(document)
   if (parsed.success) return parsed.data

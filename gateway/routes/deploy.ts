@@ -6,9 +6,11 @@
  */
 import { createRoute, z } from '@hono/zod-openapi'
 import { deployAnswerSchema, deployQuerySchema } from '../../sdk/api.ts'
+import { assetNamesSchema } from '../../sdk/asset-api.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { refuse } from '../errors.ts'
 import { bodyChunks, type HttpContext, readBody, refuseDeclaredLength } from '../http/body.ts'
+import { parseDocument } from '../http/document.ts'
 import { boundaryOf, readMultipart } from '../http/multipart.ts'
 import { type App, binarySchema, flagQuery, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
@@ -17,11 +19,13 @@ import { bundleBytesMax, sourceMapBytesMax, type Upload } from '../probe/index.t
 const atOnceMax = 4
 const bodyTimeoutMs = 60_000
 const manifestBytesMax = 64 * 1024
+const assetsBytesMax = 16 * 1024
 const partLimits = {
   manifest: manifestBytesMax,
   bundle: bundleBytesMax,
   source: bundleBytesMax,
   sourceMap: sourceMapBytesMax,
+  assets: assetsBytesMax,
 }
 const multipartBytesMax = manifestBytesMax + bundleBytesMax + sourceMapBytesMax + 64 * 1024
 
@@ -61,6 +65,11 @@ const deployRoute = createRoute({
                 description: 'in place of a bundle: one source file; at most 10 MiB',
               },
               sourceMap: { ...binarySchema, description: 'source map of the bundle; at most 40 MiB' },
+              assets: {
+                type: 'string',
+                description:
+                  'JSON: by name, the sha256 of assets that were sent before; others stay as they are',
+              },
             },
           },
         },
@@ -77,6 +86,7 @@ const deployRoute = createRoute({
 interface Read {
   readonly upload: Upload
   readonly manifest: unknown
+  readonly assets?: Readonly<Record<string, string>>
 }
 
 export function deployRoutes(app: App, parts: GatewayParts): void {
@@ -92,9 +102,9 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
     const stop = parts.clock.after(bodyTimeoutMs, () => void c.env.incoming.destroy())
     try {
       const { file, ...said } = c.req.valid('query')
-      const { upload, manifest } = await readUpload(c, file)
+      const { upload, manifest, assets } = await readUpload(c, file)
       stop()
-      const answer = await parts.deployer.deploy(upload, manifest, said)
+      const answer = await parts.deployer.deploy(upload, manifest, said, assets)
       parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
       const { name, version, changed } = answer
       parts.log.info({ function: name, version, changed }, 'deployed')
@@ -116,7 +126,11 @@ async function readUpload(c: HttpContext, file: string | undefined): Promise<Rea
   }
   refuseDeclaredLength(c, 'upload', multipartBytesMax)
   const found = await readMultipart(bodyChunks(c), boundaryOf(type), partLimits)
-  return { upload: uploadOf(found, file), manifest: parseManifest(found.get('manifest')) }
+  return {
+    upload: uploadOf(found, file),
+    manifest: parseManifest(found.get('manifest')),
+    assets: parseDocument(found.get('assets') ?? Buffer.of(), 'the assets', assetNamesSchema),
+  }
 }
 
 function uploadOf(parts: ReadonlyMap<string, Buffer>, file: string | undefined): Upload {

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openBundles } from '../../infra/bundles/index.ts'
+import { openAssets, openBundles } from '../../infra/bundles/index.ts'
 import {
   Consumer,
   connectBus,
@@ -46,6 +46,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
   const logged: string[] = []
   const log = makeLog({ name: 'gateway', level: 'debug', to: { write: (line) => logged.push(line) } })
   const bundles = await openBundles(nc)
+  const assets = await openAssets(nc)
   const options = {
     host: '127.0.0.1',
     port: 0,
@@ -55,6 +56,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
     wire,
     store,
     bundles,
+    assets,
     clock: systemClock,
     log,
     ...more,

@@ -6,6 +6,7 @@
  * `leaderEpoch` than one already seen is refused.
  * @module
  */
+import type { AssetRefs } from '../../sdk/assets.ts'
 import type { CanaryReport } from '../../sdk/canary.ts'
 import type { BackPressure, Grouping } from '../../sdk/index.ts'
 import type { CanaryRules, Manifest } from '../../sdk/manifest.ts'
@@ -87,6 +88,8 @@ export interface FunctionAssignment {
   readonly bundleSha256: string
   /** Hex sha256 of its source map in the bundle store, if one was uploaded. */
   readonly sourceMapSha256?: string
+  /** Files that it reads by `ctx.asset`, in the bundle store. Absent: none. */
+  readonly assets?: AssetRefs
   readonly manifest: Manifest
   /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
   readonly streams: Readonly<Record<string, StreamDescriptor>>
@@ -99,7 +102,7 @@ export interface FunctionAssignment {
 
 /** What a canary is an isolate of, and how much it has (docs/design/0026-rollouts.md). */
 export interface CanaryAssignment
-  extends Pick<FunctionAssignment, 'version' | 'bundleSha256' | 'sourceMapSha256' | 'manifest'> {
+  extends Pick<FunctionAssignment, 'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest'> {
   readonly step: number
   readonly percent: number
   readonly rules: CanaryRules

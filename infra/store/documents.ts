@@ -2,6 +2,7 @@
  * Documents: the shapes and paths of everything in the store. Who writes what is said at each; nobody else does.
  * @module
  */
+import type { AssetRefs } from '../../sdk/assets.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LearnedShape, LoadSample } from '../../sdk/scaling/index.ts'
 import type { Awaited, OutputLedger, SlotFence } from '../control/messages.ts'
@@ -104,6 +105,8 @@ export interface VersionDocument {
   /** Hex sha256 of the source map in the bundle store, if one was uploaded. */
   readonly sourceMapSha256?: string
   readonly manifest: Manifest
+  /** Files beside the bundle, in the bundle store. Absent: none. */
+  readonly assets?: AssetRefs
   readonly deployedAtMs: number
   /** Who has deployed it, as he says himself, and why. */
   readonly author?: string

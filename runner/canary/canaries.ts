@@ -195,13 +195,14 @@ export class Canaries {
 
 /** The canary's own assignment. */
 export function canaryOf(fn: FunctionAssignment, canary: CanaryAssignment): FunctionAssignment {
-  const { version, bundleSha256, sourceMapSha256, manifest } = canary
-  const { sourceMapSha256: _, canary: __, trial: ___, ...said } = fn
+  const { version, bundleSha256, sourceMapSha256, assets, manifest } = canary
+  const { sourceMapSha256: _, assets: __, canary: ___, trial: ____, ...said } = fn
   return {
     ...said,
     version,
     bundleSha256,
     manifest,
     ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+    ...(assets === undefined ? {} : { assets }),
   }
 }

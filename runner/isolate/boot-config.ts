@@ -9,7 +9,7 @@ import type { InstanceOptions } from './types.ts'
 
 /** @param inputs The input streams, in the order in which a batch's table counts them. */
 export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]): BootConfig {
-  const { manifest, nowMs, version, instance, outputs, replaces, onTrial } = options
+  const { manifest, nowMs, version, instance, outputs, assets, replaces, onTrial } = options
   return {
     function: options.function,
     ...{ version, instance },
@@ -23,6 +23,9 @@ export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]
     outputs: outputTable(manifest, outputs),
     outputBytesPerRecord: manifest.limits.outputBytesPerRecord,
     stateBytesMax: manifest.limits.stateMib * 2 ** 20,
+    ...(assets === undefined || assets.size === 0
+      ? {}
+      : { assets: Object.fromEntries([...assets].map(([name, { sha256 }]) => [name, sha256])) }),
     ...(replaces === undefined ? {} : { replaces }),
     ...(onTrial === undefined ? {} : { onTrial }),
   }

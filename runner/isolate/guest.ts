@@ -18,6 +18,7 @@ import { runtimeBundle } from './runtime-bundle.ts'
 import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
 import type { AddedSlab } from './state-store.ts'
 import { Turns } from './turns.ts'
+import type { HeldAssets } from './types.ts'
 
 /** Making an isolate and loading the runtime takes some milliseconds; this is for a machine that is busy. */
 const bootMs = 10_000
@@ -25,6 +26,7 @@ const bootMs = 10_000
 /** What the runtime exports (sdk/runtime/isolate-main.ts). */
 const entries = [
   'boot',
+  'giveAssets',
   'giveSlabs',
   'giveShadow',
   'adoptPartitions',
@@ -50,6 +52,7 @@ export interface GuestOptions {
   /** Room for state beside the heap, and for as much again of its pages while a checkpoint is made. */
   readonly stateMib: number
   readonly regions: Regions
+  readonly assets: HeldAssets
   readonly clock: Clock
   readonly stackMap: StackMap
   /** Bytes of state that were handed in. */
@@ -90,7 +93,10 @@ export class Guest {
     this.#options = options
     this.#calls = new IsolateCalls(options.clock)
     this.#isolate = new ivm.Isolate({
-      memoryLimit: options.heapMib + 2 * options.stateMib + Math.ceil(options.regions.bytes / 2 ** 20),
+      memoryLimit:
+        options.heapMib +
+        2 * options.stateMib +
+        Math.ceil((options.regions.bytes + contentBytes(options.assets)) / 2 ** 20),
       onCatastrophicError: (message) => this.#lose(message),
     })
   }
@@ -106,7 +112,8 @@ export class Guest {
   /** Memory of the isolate beside the regions; not while a call is under way. */
   heapBytes(): number {
     const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
-    const shared = this.#options.regions.bytes + this.#options.stateBytes()
+    const { regions, assets, stateBytes } = this.#options
+    const shared = regions.bytes + contentBytes(assets) + stateBytes()
     return used_heap_size + Math.max(0, externally_allocated_size - shared)
   }
 
@@ -133,6 +140,8 @@ export class Guest {
         new ivm.ExternalCopy(memory).copyInto({ release: true }),
       )
       await this.#entries.get('boot')!.apply(undefined, [JSON.stringify(config), ...shared])
+      const { assets } = this.#options
+      if (assets.size > 0) await this.#apply('giveAssets', assetArguments(assets), bootMs)
       if (state.length === 0) return
       if ((await this.#apply('giveSlabs', slabArguments(state), bootMs)) !== 0)
         throw new CallFailure('lost', 'the state cannot be opened: see its log')
@@ -301,6 +310,21 @@ export class Guest {
 function slabArguments(slabs: readonly AddedSlab[]): unknown[] {
   const partitions = JSON.stringify(slabs.map(({ partition }) => partition))
   return [partitions, ...slabs.map(({ slab }) => new ivm.ExternalCopy(slab).copyInto({ release: true }))]
+}
+
+function contentsOf(assets: HeldAssets): SharedArrayBuffer[] {
+  return [...new Set([...assets.values()].map(({ memory }) => memory))]
+}
+
+function contentBytes(assets: HeldAssets): number {
+  return contentsOf(assets).reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+function assetArguments(assets: HeldAssets): unknown[] {
+  const contents = contentsOf(assets)
+  const names = [...assets].map(([name, { memory }]) => [name, contents.indexOf(memory)])
+  const copies = contents.map((memory) => new ivm.ExternalCopy(memory).copyInto({ release: true }))
+  return [JSON.stringify(names), ...copies]
 }
 
 function importsNothing(): never {

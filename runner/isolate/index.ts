@@ -2,10 +2,12 @@ export { type IsolateErrorCode, isolateErrors } from './errors.ts'
 export { inOneLine } from './failure.ts'
 export { Instance } from './instance.ts'
 export type { Isolate } from './isolate.ts'
+export type { ResidentMemory } from './memory-guard.ts'
 export { runtimeBundle } from './runtime-bundle.ts'
 export { type AddedSlab, StateStore } from './state-store.ts'
 export type {
   BatchResult,
+  HeldAssets,
   InputFrame,
   InstanceOptions,
   InstanceStats,

@@ -95,6 +95,7 @@ export class Instance {
       heapMib: limits.heapMib,
       stateMib: limits.stateMib,
       regions: this.#regions,
+      assets: options.assets ?? new Map(),
       clock: this.#clock,
       stackMap: this.#stackMap,
       stateBytes: () => this.#held.bytes,

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
+import { memorySoftShare } from '../../sdk/manifest.ts'
 
 /** The process's memory, and what it may come to. */
 export interface ResidentMemory {
@@ -18,8 +19,6 @@ export interface ResidentMemory {
 /** How long a call goes unwatched. */
 export const quietMs = 10
 const lookEveryMs = 5
-/** Of the bound. */
-const softShare = 0.8
 const growthBytesMin = 24 * 1024 * 1024
 
 /** Looks until the answer is called. @param heapMib The limit of the isolate's heap. */
@@ -36,7 +35,8 @@ export function guardMemory(
   function look(): void {
     const now = bytes()
     const grown = now - before
-    if (grown > growthBytesMax || (now > bytesMax * softShare && grown > growthBytesMin)) onExceeded(now)
+    if (grown > growthBytesMax || (now > bytesMax * memorySoftShare && grown > growthBytesMin))
+      onExceeded(now)
     else cancel = clock.after(lookEveryMs, look)
   }
   return () => cancel()

@@ -27,6 +27,9 @@ export interface InputFrame {
   readonly last?: boolean | undefined
 }
 
+/** Contents in memory, by name; several names may have one, and several instances. */
+export type HeldAssets = ReadonlyMap<string, { readonly sha256: string; readonly memory: SharedArrayBuffer }>
+
 export type Outputs = Readonly<Record<string, { readonly partitions: number; readonly keyed: boolean }>>
 
 export interface InstanceOptions {
@@ -38,6 +41,8 @@ export interface InstanceOptions {
   readonly bundle: string
   readonly sourceMap?: string
   readonly outputs: Outputs
+  /** Files of the version, by name. Default: none. */
+  readonly assets?: HeldAssets
   /** 32 random bytes: all randomness of the function comes of them (I6). */
   readonly seed: Uint8Array
   readonly nowMs: number

@@ -269,6 +269,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
     version: version.version,
     bundleSha256: version.bundleSha256,
     ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
+    ...(version.assets === undefined ? {} : { assets: version.assets }),
     manifest,
     ...(trial === undefined ? {} : { trial }),
     ...(canary === undefined ? {} : { canary }),

@@ -44,7 +44,7 @@ export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | und
   if (at?.promoted === true) return undefined
   // What cannot take over in place cannot be beside it either.
   const { cpus, memMib, diskMib } = good.manifest.resources
-  if (drainReason(good.manifest, version.manifest, { cpus, memMib, diskMib }) !== undefined) return undefined
+  if (drainReason(good, version, { cpus, memMib, diskMib }) !== undefined) return undefined
   return { version, good, rules, at }
 }
 
@@ -59,11 +59,12 @@ export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAs
   const canary = canaryOf(wanted)
   if (canary?.at === undefined) return undefined
   const { version, rules, at } = canary
-  const { bundleSha256, sourceMapSha256, manifest } = version
+  const { bundleSha256, sourceMapSha256, assets, manifest } = version
   return {
     version: version.version,
     bundleSha256,
     ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+    ...(assets === undefined ? {} : { assets }),
     manifest,
     step: at.step,
     percent: rules.steps[at.step]!,

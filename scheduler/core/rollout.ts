@@ -45,7 +45,7 @@ function canSwap(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, versio
   const before = wanted?.versions.get(seat.document.version)
   if (wanted === undefined || before === undefined || wanted.document.drain === true) return false
   if (draft.taskOf(seat).beat === undefined) return false
-  return drainReason(before.manifest, version.manifest, seat.document.resources) === undefined
+  return drainReason(before, version, seat.document.resources) === undefined
 }
 
 /** The wanted version could not take over in it, and there is no other to go back to. */

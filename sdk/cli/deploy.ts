@@ -1,9 +1,9 @@
 /**
- * Deploy: from a project to running instances, in four steps, each shown with its time.
+ * Deploy: from a project to running instances, in steps, each shown with its time.
  *
- *   read the project → bundle → upload → start (wait until all wanted instances run that version)
+ *   read the project → bundle → assets, if it has any → upload → start (wait until all wanted instances run that version)
  *
- * and, if asked for, a fifth: wait for the first record that it puts out.
+ * and, if asked for, a last one: wait for the first record that it puts out.
  *
  *  D1. An instance that fails while it starts ends the wait at once, with what the function said.
  *  D2. Times count from the start of this process, so that they are what the author waits.
@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeployAnswer, FunctionDetail, Instance } from '../api.ts'
 import { type ConcordClient, isRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
+import { assetFilesIn, assetFilesOf, uploadAssets } from './assets.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
 import type { Project } from './project-shape.ts'
@@ -25,6 +26,8 @@ export interface DeployOptions {
   readonly author?: string
   readonly message?: string
   readonly drain?: true
+  /** Files to be assets, beside those of the project. */
+  readonly assets: readonly string[]
   readonly timeoutMs: number
 }
 
@@ -42,7 +45,7 @@ export async function deployProject(
   installation: Installation,
   client: ConcordClient,
   readProject: () => Promise<Project>,
-  { wait, untilOutput, timeoutMs, ...said }: DeployOptions,
+  { wait, untilOutput, timeoutMs, assets: more, ...said }: DeployOptions,
 ): Promise<Deployed> {
   const steps = new Steps()
   const project = await readProject()
@@ -50,8 +53,9 @@ export async function deployProject(
   const { bundleProject } = await import('./bundle.ts')
   const { code, sourceMap, alone } = await bundleProject(installation, project)
   steps.done('bundle', bytesText(Buffer.byteLength(code)))
+  const assets = await sendAssets(client, project, more, steps)
   const answer = await client.deploy({
-    ...{ manifest: project.manifest, ...said },
+    ...{ manifest: project.manifest, assets, ...said },
     ...(alone ?? { bundle: code, sourceMap }),
   })
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
@@ -70,6 +74,19 @@ export async function deployProject(
     stepsMs: steps.ms,
     totalMs: Math.round(performance.now()),
   }
+}
+
+async function sendAssets(
+  client: ConcordClient,
+  project: Project,
+  more: readonly string[],
+  steps: Steps,
+): Promise<Readonly<Record<string, string>>> {
+  const files = new Map([...assetFilesIn(project.assets), ...assetFilesOf(more)])
+  if (files.size === 0) return {}
+  const { names, sentBytes } = await uploadAssets(client, files)
+  steps.done('assets', `${files.size}, ${sentBytes === 0 ? 'all there' : `${bytesText(sentBytes)} sent`}`)
+  return names
 }
 
 class Steps {

@@ -41,8 +41,15 @@ function headText({
     `  on error  ${policyText(manifest.onError)}`,
     `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk an instance`,
     ...packingText(manifest),
+    ...assetsText(detail.assets),
     `  deployed  ${new Date(detail.deployedAtMs).toISOString()}, bundle ${detail.bundleSha256.slice(0, 12)}`,
   ].join('\n')
+}
+
+/** @param assets Unknown to an earlier gateway. */
+function assetsText(assets: FunctionDetail['assets'] = {}): string[] {
+  const named = Object.entries(assets).map(([name, { bytes }]) => `${name} (${bytesText(bytes)})`)
+  return named.length === 0 ? [] : [`  assets    ${named.join(', ')}`]
 }
 
 function packingText(manifest: FunctionDetail['manifest']): string[] {

@@ -4,6 +4,7 @@
  * @module
  */
 import { CliCommand, type Installation } from './command.ts'
+import { addAssets } from './commands/asset.ts'
 import { addCluster } from './commands/cluster.ts'
 import { addConfig } from './commands/config.ts'
 import { addConsume } from './commands/consume.ts'
@@ -35,6 +36,7 @@ export function makeProgram(installation: Installation): CliCommand {
   addTest(program, installation)
   addFunctions(program, installation)
   addDeploy(program, installation)
+  addAssets(program)
   addKill(program)
   addGraph(program)
   addStreams(program)

@@ -8,7 +8,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import {
   findNodeAtLocation,
   getNodeValue,
@@ -18,6 +18,7 @@ import {
   printParseErrorCode,
 } from 'jsonc-parser'
 import { z } from 'zod'
+import { assetsFolder } from '../assets.ts'
 import { CodedError } from '../errors.ts'
 import { type Wrong, wrongOf, wrongText } from '../expected.ts'
 import { limitsSchema, manifestSchema, resourcesSchema } from '../manifest.ts'
@@ -85,7 +86,8 @@ export function readProjectFile(path: string): Project {
     throw invalid(path, text, offsetOf(tree, issuePath(issue!, wrong)), issueText(issue!, wrong))
   }
   const { $schema: _, main = mainDefault, ...manifest } = classic.project
-  return { entry: resolve(dirname(path), String(main)), folder: dirname(path), manifest }
+  const folder = dirname(path)
+  return { entry: resolve(folder, String(main)), folder, assets: join(folder, assetsFolder), manifest }
 }
 
 /** `ValueExpected` as `value expected`. */

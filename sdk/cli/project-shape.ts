@@ -11,6 +11,8 @@ export interface Project {
   readonly entry: string
   /** Absolute path of the folder that paths in errors and source maps are relative to. */
   readonly folder: string
+  /** Its folder of assets, which may not be there; absent for a file on its own. */
+  readonly assets?: string
   /** What the author wrote of the manifest. */
   readonly manifest: Readonly<Record<string, unknown>>
 }

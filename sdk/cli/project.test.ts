@@ -43,10 +43,15 @@ test('openProject takes a folder by its concord.jsonc, and uploads only what tha
   assert.deepEqual(await openProject(folder), {
     entry: join(folder, 'a.ts'),
     folder,
+    assets: join(folder, 'assets'),
     manifest: { instances: 2 },
   })
   assert.deepEqual((await openProject(join(folder, 'a.ts'))).manifest, { instances: 2 })
-  assert.deepEqual((await openProject(join(folder, 'b.ts'))).manifest, {})
+  assert.deepEqual(await openProject(join(folder, 'b.ts')), {
+    entry: join(folder, 'b.ts'),
+    folder,
+    manifest: {},
+  })
 })
 
 test('openProject says what is missing', async (t) => {
@@ -60,6 +65,7 @@ test('openProjectFile takes the folder that the file is in', async (t) => {
   assert.deepEqual(await openProjectFile(essay), {
     entry: join(essay, 'a.ts'),
     folder: essay,
+    assets: join(essay, 'assets'),
     manifest: { instances: 3 },
   })
   const ours = projectWith(t, { 'concord.jsonc': '{"main": "a.ts"}', 'config.json': '{', 'a.ts': '' })

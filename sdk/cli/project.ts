@@ -6,6 +6,7 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { assetsFolder } from '../assets.ts'
 import { CodedError } from '../errors.ts'
 import type { CliErrorCode } from './errors.ts'
 import { mainDefault, type Project, projectFile } from './project-shape.ts'
@@ -22,7 +23,7 @@ export async function openProject(path: string): Promise<Project> {
   const file = join(folder, projectFile)
   const project = existsSync(file)
     ? await readFile(file)
-    : { entry: join(folder, mainDefault), folder, manifest: {} }
+    : { entry: join(folder, mainDefault), folder, assets: join(folder, assetsFolder), manifest: {} }
   if (found.isDirectory()) return withEntry(project, path)
   return project.entry === full ? project : { entry: full, folder, manifest: {} }
 }

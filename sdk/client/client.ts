@@ -25,7 +25,9 @@ import type {
   VersionSummary,
   Why,
 } from '../api.ts'
-import { CodedError } from '../errors.ts'
+import type { AssetList, AssetPatch } from '../asset-api.ts'
+import type { AssetRef } from '../assets.ts'
+import { CodedError, isCode } from '../errors.ts'
 import { parseTap, type TapFile } from '../tap.ts'
 import type { ClientErrorCode } from './errors.ts'
 import { errnoOf, type Request, requestJson, requestStream, type Server } from './http.ts'
@@ -59,6 +61,8 @@ export type Deployment = (Bundled | OneSource) & DeploymentWords
 export interface DeploymentWords {
   /** What the code's metadata does not say: resources, limits, env … (docs/reference/cli.md, concord.jsonc). */
   readonly manifest: Readonly<Record<string, unknown>>
+  /** By name, the sha256 of assets that were sent by `uploadAsset`; it keeps the others that it has. */
+  readonly assets?: Readonly<Record<string, string>>
   /** Who deploys, and why: shown with the version. */
   readonly author?: string
   readonly message?: string
@@ -106,6 +110,9 @@ export interface RedriveOptions extends DeadLetterFilter {
   readonly after?: string
 }
 
+/** For half a gigabyte on a slow line. */
+const uploadTimeoutMs = 3_600_000
+
 /** A line of a followed stream: a record, or `event` says what happened. */
 export type FollowLine = RecordOutput | FollowEvent
 
@@ -118,12 +125,14 @@ export class ConcordClient {
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
   deploy(deployment: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
-    const { manifest, author, message, drain } = deployment
+    const { manifest, assets, author, message, drain } = deployment
     const body = new FormData()
     body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
     const file = 'source' in deployment ? deployment.file : undefined
     if ('source' in deployment) body.set('source', blobOf(deployment.source, 'application/typescript'), file)
     else addBundle(body, deployment)
+    if (assets !== undefined && Object.keys(assets).length > 0)
+      body.set('assets', new Blob([JSON.stringify(assets)], { type: 'application/json' }), 'assets.json')
     const query = { author, message, drain, file }
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
@@ -184,6 +193,38 @@ export class ConcordClient {
     const body = JSON.stringify(options)
     const path = `${functionPath(name)}/rollback`
     return this.#json({ what, method: 'POST', path, body, type: 'application/json' })
+  }
+
+  /** The assets of a function's wanted version. */
+  assets(name: string): Promise<AssetList> {
+    const what = `Cannot list the assets of function '${name}'`
+    return this.#json({ what, path: `${functionPath(name)}/assets` })
+  }
+
+  /** Makes a version with other assets: by name, the sha256 of one that was sent, or null to take the name away. */
+  changeAssets(name: string, patch: AssetPatch): Promise<DeployAnswer> {
+    const what = `Cannot change the assets of function '${name}'`
+    const path = `${functionPath(name)}/assets`
+    const body = JSON.stringify(patch)
+    return this.#json({ what, method: 'PATCH', path, body, type: 'application/json' })
+  }
+
+  /** What is there under a hash; it then stays for an hour at least. */
+  async assetContent(sha256: string): Promise<AssetRef | undefined> {
+    try {
+      return await this.#json<AssetRef>({ what: 'Cannot ask for an asset', path: `/v1/assets/${sha256}` })
+    } catch (error) {
+      if (isCode(error, 'ERR_ASSET_UNKNOWN')) return undefined
+      throw error
+    }
+  }
+
+  /** Sends bytes under the hash that they have. */
+  uploadAsset(sha256: string, bytes: Blob, { signal }: Abortable = {}): Promise<AssetRef> {
+    const what = 'Cannot send an asset'
+    const path = `/v1/assets/${sha256}`
+    const type = 'application/octet-stream'
+    return this.#json({ what, method: 'PUT', path, body: bytes, type, timeoutMs: uploadTimeoutMs, signal })
   }
 
   async remove(name: string): Promise<void> {

@@ -23,10 +23,10 @@ export interface Server {
 export interface Request {
   /** What is attempted, as the start of an error's message: "Cannot list functions". */
   readonly what: string
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
-  readonly body?: string | Uint8Array<ArrayBuffer> | FormData
+  readonly body?: string | Uint8Array<ArrayBuffer> | FormData | Blob
   readonly type?: string
   readonly timeoutMs?: number
   readonly signal?: AbortSignal | undefined

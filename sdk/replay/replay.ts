@@ -34,6 +34,8 @@ export interface ReplayOptions {
   readonly runtime: string
   /** A script whose value is the function's definition. */
   readonly definition: string
+  /** Bytes of the assets that the function had, by their sha256. */
+  readonly assets?: ReadonlyMap<string, Uint8Array>
   /** For a call that may never end (RP3). Default: `callMsMax`. */
   readonly callMs?: number
 }
@@ -128,6 +130,7 @@ class Player {
       this.#control as unknown as SharedArrayBuffer,
       own,
     )
+    this.#giveAssets(boot.assets ?? {})
     if (state.kind === 'image')
       this.#give(state.slabs.map(({ partition, bytes }) => ({ partition, slab: sharedCopy(bytes) })))
     const definition: unknown = runInContext(this.#options.definition, context, { filename: 'function.js' })
@@ -184,6 +187,19 @@ class Player {
     if (this.#partitions.has(partition)) return
     this.#partitions.add(partition)
     this.#give([{ partition, slab: new SharedArrayBuffer(slabBytes) }])
+  }
+
+  #giveAssets(assets: Readonly<Record<string, string>>): void {
+    const contents: SharedArrayBuffer[] = []
+    const names = Object.entries(assets).map(([name, sha256]) => {
+      const bytes = this.#options.assets?.get(sha256)
+      if (bytes === undefined)
+        throw new Error(
+          `Cannot replay: the function had asset '${name}' (sha256 ${sha256}), which is not here`,
+        )
+      return [name, contents.push(sharedCopy(bytes)) - 1]
+    })
+    this.#runtime!.giveAssets(JSON.stringify(names), ...contents)
   }
 
   #give(slabs: readonly { readonly partition: number; readonly slab: SharedArrayBuffer }[]): void {

@@ -14,6 +14,8 @@ export const runtimeErrors = {
   ERR_OUTPUT_TOO_LARGE: 'function',
   /** A name of a metric is malformed, one too many, or of the other kind. */
   ERR_METRIC: 'function',
+  /** `ctx.asset` of a name that the version does not have. */
+  ERR_ASSET_MISSING: 'function',
   /** An argument is not of the type that the API names. */
   ERR_ARGUMENT: 'function',
   /** What an isolate left in shared memory cannot be read. */

@@ -10,6 +10,7 @@
 import { CodedError } from '../errors.ts'
 import type { ErrorPolicy } from '../function.ts'
 import type { KeyShare } from '../key-share.ts'
+import { AssetShelf } from './asset-shelf.ts'
 import { inputBytes } from './batch.ts'
 import { Board } from './board.ts'
 import { ConsoleRing } from './console-ring.ts'
@@ -51,6 +52,8 @@ export interface BootConfig {
   readonly stateBytesMax: number
   /** The version that ran before, in an isolate beside this one. */
   readonly replaces?: number
+  /** Files beside the bundle: by name, the sha256 of the bytes. */
+  readonly assets?: Readonly<Record<string, string>>
   /** See `EngineOptions`. */
   readonly onTrial?: boolean
 }
@@ -64,6 +67,7 @@ let board: Board
 let writer: OutcomeWriter
 let inputRegion: SharedArrayBuffer
 let stateMemory: StateMemory
+let assets: AssetShelf
 /** The batch, out of shared memory. */
 let input: Input
 let reports: ReportBudget
@@ -84,6 +88,7 @@ export function boot(
   input = inputOf(new ArrayBuffer(0))
   reports = new ReportBudget()
   chacha = new ChaCha(new Uint8Array(seed))
+  assets = new AssetShelf(config.function, config.version)
   const ring = new ConsoleRing(inputMemory, inputBytes, board)
   seam = {
     function: config.function,
@@ -92,6 +97,7 @@ export function boot(
     env: Object.freeze(config.env),
     args: Object.freeze(config.args),
     replaces: config.replaces,
+    asset: (name) => assets.get(name),
     nowMs: config.nowMs,
     fillRandom: (bytes) => chacha.fill(bytes),
     print: (level, line) => ring.write(level, line, seam.nowMs),
@@ -102,6 +108,17 @@ export function boot(
     logLevel: config.logLevel,
     random: () => chacha.number(),
     timeouts: () => (engine?.inCallback ? engine.timeouts : undefined),
+  })
+}
+
+/**
+ * Before the author's code: takes the assets.
+ * @param json Their names, each with which of the contents it has: several may have one.
+ */
+export function giveAssets(json: string, ...contents: SharedArrayBuffer[]): number {
+  return guarded(() => {
+    const names = fromJson(json) as [string, number][]
+    for (let i = 0; i < names.length; i++) assets.add(names[i]![0], contents[names[i]![1]]!)
   })
 }
 

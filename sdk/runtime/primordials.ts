@@ -36,6 +36,12 @@ export function append<T>(list: T[], item: T): void {
   defineProperty(list, list.length, property as PropertyDescriptor)
 }
 
+/** Gives an object a property that no loop over it shows, and that stays. */
+export function defineValue(object: object, name: string, value: unknown): void {
+  const property = { __proto__: null, value, writable: false, enumerable: false, configurable: false }
+  defineProperty(object, name, property as PropertyDescriptor)
+}
+
 export const { fromCharCode } = String
 export const { isFinite: isFiniteNumber } = Number
 

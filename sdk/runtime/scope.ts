@@ -6,6 +6,7 @@
  * @module
  */
 import type {
+  Asset,
   Context,
   Counter,
   Data,
@@ -155,6 +156,10 @@ export class Lifecycle implements LifecycleContext {
     this.env = seam.env
     this.args = seam.args
     this.replaces = seam.replaces
+  }
+
+  asset(name: string): Asset {
+    return this.#seam.asset(name)
   }
 
   nowMs(): number {

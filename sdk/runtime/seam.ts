@@ -5,6 +5,7 @@
  * randomness or the configuration.
  * @module
  */
+import type { Asset } from '../function.ts'
 import type { LogLevel } from './layout.ts'
 
 export interface Seam {
@@ -15,6 +16,8 @@ export interface Seam {
   readonly args: readonly string[]
   /** The version that this one takes over from while it runs, if any. */
   readonly replaces?: number | undefined
+  /** A file beside the version's bundle. @throws {CodedError} ERR_ASSET_MISSING */
+  asset(name: string): Asset
   /** The platform's time, milliseconds since 1970: set at the start of a batch, and at each wake of a pending one. */
   nowMs: number
   /** Fills with random bytes. */

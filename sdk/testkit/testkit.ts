@@ -17,6 +17,7 @@ import { partitionOf } from '../hash.ts'
 import { policyOf, waitAfter } from '../policy.ts'
 import { type Arena, OwnSlabs, openArena } from '../runtime/arena/index.ts'
 import { lineOf } from '../runtime/aside.ts'
+import { AssetShelf } from '../runtime/asset-shelf.ts'
 import { type BatchFrame, inputBytes, writeBatch } from '../runtime/batch.ts'
 import { Board } from '../runtime/board.ts'
 import { checkDefinition } from '../runtime/definition.ts'
@@ -90,12 +91,18 @@ class Kit implements TestKit {
     this.#log = new Uint8Array(outcomeBytes(outputBytes))
     const names = new MetricNames(this.#metricNames.buffer)
     this.#writer = new OutcomeWriter(this.#log.buffer, this.#board, outputBytes, names)
+    const { name } = checkDefinition(definition).metadata
+    const version = options.version ?? 1
+    const assets = new AssetShelf(name, version)
+    for (const [asset, content] of Object.entries(options.assets ?? {}))
+      assets.add(asset, bytesOf(content).slice().buffer)
     this.#seam = {
-      function: checkDefinition(definition).metadata.name,
-      version: options.version ?? 1,
+      function: name,
+      version,
       instance: options.instance ?? 0,
       env: Object.freeze({ ...options.env }),
       args: Object.freeze([...(options.args ?? [])]),
+      asset: (name) => assets.get(name),
       nowMs: options.nowMs ?? defaultNowMs,
       fillRandom: (bytes) => globalThis.crypto.getRandomValues(bytes),
       print: (level, line) => console[level](line),

@@ -10,6 +10,8 @@ export interface TestKitOptions {
   readonly nowMs?: number
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** What `ctx.asset` answers, by name: bytes, or text as UTF-8. */
+  readonly assets?: Readonly<Record<string, Data>>
   /** Partitions of each stream. Default 16. */
   readonly partitions?: number
   readonly version?: number

@@ -20,6 +20,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly canary?: number | true
   readonly bake?: number
   readonly watch?: true
+  readonly asset?: readonly string[]
   readonly wait: boolean
   readonly timeout: number
 }
@@ -49,6 +50,11 @@ export function withDeployOptions(command: CliCommand): CliCommand {
     )
     .option('--bake <s>', 'how long each step of a canary is looked at', positiveNumber)
     .option('--watch', 'of a canary: show how it does until it has all keys, or is rolled back')
+    .option(
+      '--asset <file>',
+      'an asset, as the files in the folder assets/ of a project are; may be repeated',
+      (file: string, before: readonly string[] = []) => [...before, file],
+    )
     .option('--no-wait', 'return when it is stored, before it runs')
     .option('--until-output', 'return when the first record has come out of it, and say how long that took')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
@@ -61,13 +67,14 @@ export async function deployAndReport(
   readProject: () => Promise<Project>,
   options: DeployCommandOptions,
 ): Promise<void> {
-  const { wait, untilOutput = false, timeout, message, drain, watch = false } = options
+  const { wait, untilOutput = false, timeout, message, drain, asset = [], watch = false } = options
   const author = options.author ?? userName()
   const client = connect(options)
   const read = async () => withCanary(await readProject(), options)
   const deployed = await deployProject(installation, client, read, {
     wait,
     untilOutput,
+    assets: asset,
     timeoutMs: timeout * 1000,
     ...(author !== undefined && { author }),
     ...(message !== undefined && { message }),
@@ -88,7 +95,8 @@ export async function deployAndReport(
   await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
 }
 
-function userName(): string | undefined {
+/** Who is logged in here. */
+export function userName(): string | undefined {
   try {
     return userInfo().username
   } catch {

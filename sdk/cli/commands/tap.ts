@@ -5,6 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { CodedError } from '../../errors.ts'
 import { parseTap, recordsDone, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
+import { assetFilesIn, hashOfFile } from '../assets.ts'
 import { bundleProject } from '../bundle.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
@@ -21,6 +22,7 @@ interface TapOptions extends ServerOptions {
 
 interface ReplayOptions {
   readonly source?: string
+  readonly assets?: string
   readonly json?: boolean
 }
 
@@ -41,6 +43,7 @@ export function addTap(fn: CliCommand, installation: Installation): void {
     )
     .argument('<file>', 'a tap: of `concord fn tap -o`, or of a failed instance')
     .option('--source <path>', 'your source, or a folder with concord.jsonc, in place of the code in the tap')
+    .option('--assets <folder>', 'the files that were its assets; else the folder assets/ of --source')
     .printsData()
     .example('concord fn replay score.tap.json', 'concord fn replay score.tap.json --source score.ts')
     .action((file: string, options: ReplayOptions) => replayFile(installation, file, options))
@@ -79,11 +82,12 @@ function recordsOf({ chapters }: TapFile): (TapRecord & { readonly nowMs: number
 async function replayFile(
   installation: Installation,
   path: string,
-  { source, json }: ReplayOptions,
+  { source, assets: folder, json }: ReplayOptions,
 ): Promise<void> {
   const file = await readTap(path)
-  const bundle =
-    source === undefined ? file.bundle : (await bundleProject(installation, await openProject(source))).code
+  const project = source === undefined ? undefined : await openProject(source)
+  const bundle = project === undefined ? file.bundle : (await bundleProject(installation, project)).code
+  const assets = await readAssets(path, file, folder ?? project?.assets)
   if (bundle === undefined)
     throw new CodedError<CliErrorCode>(
       'ERR_TAP_FILE',
@@ -98,7 +102,7 @@ async function replayFile(
     globalName: 'concordFunction',
     target: 'es2024',
   })
-  const options = { runtime: runtimeText(), definition: `${code};concordFunction.default` }
+  const options = { runtime: runtimeText(), definition: `${code};concordFunction.default`, assets }
   const answers = []
   for (const [index, chapter] of file.chapters.entries()) {
     const { calls, records, same } = await replay(chapter, options)
@@ -123,6 +127,24 @@ async function replayFile(
     note(`Chapter ${index + 1}, ${state}: ${counted}: ${verdict}`)
   }
   if (json) await printJson({ same: answers.every(({ same }) => same), chapters: answers })
+}
+
+/** The assets that the function had, out of a folder, by their hash. */
+async function readAssets(
+  path: string,
+  { chapters }: TapFile,
+  folder: string | undefined,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const had = new Map(chapters.flatMap(({ boot }) => Object.entries(boot.assets ?? {})))
+  const found = new Map<string, Uint8Array>()
+  if (had.size === 0) return found
+  for (const file of assetFilesIn(folder).values()) found.set(await hashOfFile(file), await readFile(file))
+  const lacking = [...had].find(([, sha256]) => !found.has(sha256))
+  if (lacking === undefined) return found
+  throw new CodedError<CliErrorCode>(
+    'ERR_TAP_FILE',
+    `Cannot replay ${path}: the function had asset '${lacking[0]}' with the sha256 ${lacking[1]}, and ${folder ?? 'nothing that was named'} has no such file; name its folder with --assets`,
+  )
 }
 
 async function readTap(path: string): Promise<TapFile> {

@@ -81,7 +81,7 @@ async function diff(name: string, from: number, to: number, options: ServerOptio
   await (options.json ? printJson(found) : print(diffText(found)))
 }
 
-function diffText({ name, from, to, sameCode, manifest }: VersionDiff): string {
+function diffText({ name, from, to, sameCode, manifest, assets = [] }: VersionDiff): string {
   const code = sameCode
     ? `code      the same, bundle ${from.bundleSha256.slice(0, 12)}`
     : `code      bundle ${bundleText(from)} → ${bundleText(to)}`
@@ -90,6 +90,7 @@ function diffText({ name, from, to, sameCode, manifest }: VersionDiff): string {
     `${name} v${from.version} → v${to.version}`,
     code,
     ...(lines.length === 0 ? ['manifest  the same'] : lines),
+    ...assets.map((change) => `asset     ${changeText(change)}`),
   ].join('\n')
 }
 

@@ -1,0 +1,75 @@
+/**
+ * The assets of a version: those of the wanted one, with the changes of a call; and what they are held to.
+ * Design: docs/design/0029-assets.md
+ * @module
+ */
+import type { Assets } from '../../infra/bundles/index.ts'
+import { type AssetRef, type AssetRefs, assetBytesOf, assetsMax } from '../../sdk/assets.ts'
+import { assetRoomMib, type Manifest } from '../../sdk/manifest.ts'
+import { refuse } from '../errors.ts'
+
+/** By name: the hash of an uploaded content, or null to take the name away. */
+export type AssetChanges = Readonly<Record<string, string | null>>
+
+/**
+ * @param name The function's.
+ * @throws {CodedError} ERR_ASSET_UNKNOWN
+ */
+export async function assetsWith(
+  assets: Pick<Assets, 'keep'>,
+  name: string,
+  before: AssetRefs,
+  changes: AssetChanges,
+): Promise<AssetRefs> {
+  const after = new Map<string, AssetRef>(Object.entries(before))
+  for (const [asset, sha256] of Object.entries(changes)) {
+    if (sha256 === null && !after.delete(asset)) throw unknownName(name, asset)
+    if (sha256 !== null) after.set(asset, { sha256, bytes: await sizeOf(assets, sha256) })
+  }
+  return Object.fromEntries([...after].sort(([one], [other]) => (one < other ? -1 : 1)))
+}
+
+async function sizeOf(assets: Pick<Assets, 'keep'>, sha256: string): Promise<number> {
+  const bytes = await assets.keep(sha256)
+  if (bytes === undefined) throw unknownContent(sha256)
+  return bytes
+}
+
+/** @throws {CodedError} ERR_ASSET_NEEDED, ERR_TOO_LARGE */
+export function checkAssets(manifest: Manifest, assets: AssetRefs): void {
+  const { name } = manifest
+  const lacking = (manifest.assets ?? []).find((asset) => !Object.hasOwn(assets, asset))
+  if (lacking !== undefined)
+    throw refuse(
+      'ERR_ASSET_NEEDED',
+      `Cannot let '${name}' be without asset '${lacking}': its manifest names it in 'assets'. Deploy it with the file in the folder assets/ or by --asset FILE, or give it to a function that is there by \`concord asset push ${name} FILE\`.`,
+    )
+  const count = Object.keys(assets).length
+  if (count > assetsMax)
+    throw refuse(
+      'ERR_TOO_LARGE',
+      `Cannot give '${name}' ${count} assets: a version has at most ${assetsMax}. Put several files into one.`,
+    )
+  const bytes = assetBytesOf(assets)
+  const room = assetRoomMib(manifest)
+  if (bytes <= room * 2 ** 20) return
+  const mib = Math.ceil(bytes / 2 ** 20)
+  throw refuse(
+    'ERR_TOO_LARGE',
+    `Cannot give '${name}' assets of ${mib} MiB: resources.memMib leaves ${Math.max(0, room)} MiB for them. Deploy it with more memory (--mem) first.`,
+  )
+}
+
+export function unknownContent(sha256: string): Error {
+  return refuse(
+    'ERR_ASSET_UNKNOWN',
+    `There are no bytes with the sha256 ${sha256}. Send them first: PUT /v1/assets/${sha256}, as \`concord asset push\` does.`,
+  )
+}
+
+function unknownName(name: string, asset: string): Error {
+  return refuse(
+    'ERR_ASSET_UNKNOWN',
+    `'${name}' has no asset '${asset}'. \`concord asset ls ${name}\` shows those it has.`,
+  )
+}

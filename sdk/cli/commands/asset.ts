@@ -1,0 +1,129 @@
+/**
+ * concord asset push | ls | rm: files beside a function's code, each change a version of its own.
+ * @module
+ */
+import type { DeployAnswer } from '../../api.ts'
+import type { AssetPatch } from '../../asset-api.ts'
+import { CodedError } from '../../errors.ts'
+import { type AssetFiles, assetFilesOf, nameOf, uploadAssets } from '../assets.ts'
+import type { CliCommand, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { untilRunning } from '../deploy.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { positiveNumber } from '../numbers.ts'
+import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
+import { userName } from './deploy.ts'
+
+interface ChangeOptions extends ServerOptions {
+  readonly message?: string
+  readonly author?: string
+  readonly drain?: true
+  readonly wait: boolean
+  readonly timeout: number
+}
+
+interface PushOptions extends ChangeOptions {
+  readonly as?: string
+}
+
+export function addAssets(program: CliCommand): void {
+  const asset = program
+    .command('asset')
+    .description('Assets: files that a function reads by ctx.asset: push, list, remove.')
+  withChangeOptions(
+    asset
+      .command('push')
+      .description(
+        'Give a function files, or others in place of those it has: a new version of the same code.',
+      )
+      .argument('<name>', 'the function')
+      .argument('<files...>', 'the files; each is an asset of its own name')
+      .option('--as <asset>', 'the name of the asset, for one file'),
+  )
+    .example(
+      'concord asset push fraud-score model.bin',
+      'concord asset push fraud-score build/42.bin --as model.bin',
+    )
+    .action(push)
+  asset
+    .command('ls')
+    .description('List the assets of a function.')
+    .argument('<name>', 'the function')
+    .printsData()
+    .talksToServer()
+    .action(list)
+  withChangeOptions(
+    asset
+      .command('rm')
+      .description(
+        'Take assets away from a function: a new version of the same code. Earlier versions keep them.',
+      )
+      .argument('<name>', 'the function')
+      .argument('<assets...>', 'names of assets'),
+  ).action(remove)
+}
+
+function withChangeOptions(command: CliCommand): CliCommand {
+  return command
+    .option('-m, --message <text>', 'why, for `concord fn versions`')
+    .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
+    .option('--drain', 'end the instances in order and start others, even where it could take over in place')
+    .option('--no-wait', 'return when it is stored, before it runs')
+    .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
+    .printsData()
+    .talksToServer()
+}
+
+async function push(name: string, paths: readonly string[], options: PushOptions): Promise<void> {
+  const files = filesOf(paths, options.as)
+  const client = connect(options)
+  await client.assets(name) // before hundreds of megabytes are sent to a function that is not there
+  const { names, sentBytes } = await uploadAssets(client, files)
+  note(`upload  ${sentBytes === 0 ? 'nothing, the bytes are there' : bytesText(sentBytes)}`)
+  await change(name, names, `asset push ${[...files.keys()].join(' ')}`, options)
+}
+
+function filesOf(paths: readonly string[], as: string | undefined): AssetFiles {
+  const [path] = paths
+  if (as === undefined || path === undefined) return assetFilesOf(paths)
+  if (paths.length > 1)
+    throw new CodedError<CliErrorCode>('ERR_USAGE', '--as names one asset: give one file with it')
+  return new Map([[nameOf(path, as), path]])
+}
+
+async function remove(name: string, assets: readonly string[], options: ChangeOptions): Promise<void> {
+  const changes = Object.fromEntries(assets.map((asset) => [asset, null]))
+  await change(name, changes, `asset rm ${assets.join(' ')}`, options)
+}
+
+async function change(
+  name: string,
+  assets: AssetPatch['assets'],
+  action: string,
+  { message = action, author = userName(), drain, wait, timeout, json, ...server }: ChangeOptions,
+): Promise<void> {
+  const client = connect(server)
+  const patch = { assets, message, ...(author && { author }), ...(drain && { drain }) }
+  const answer = await client.changeAssets(name, patch)
+  if (wait) await untilRunning(client, answer, timeout * 1000)
+  if (json) return await printJson(answer)
+  await print(`${green(`${name} v${answer.version}`)} ${stateOf(answer, wait)}.`)
+  if (answer.changed) await print(dim(`'concord fn rollback ${name}' takes it back.`))
+}
+
+function stateOf({ changed }: DeployAnswer, wait: boolean): string {
+  if (!changed) return 'has these assets already'
+  return wait ? 'is running' : 'will run'
+}
+
+async function list(name: string, options: ServerOptions): Promise<void> {
+  const answer = await connect(options).assets(name)
+  if (options.json) return await printJson(answer)
+  const rows = Object.entries(answer.assets).map(([asset, { sha256, bytes }]) => [
+    asset,
+    bytesText(bytes),
+    sha256.slice(0, 12),
+  ])
+  if (rows.length === 0) return await print(`${name} v${answer.version} has no assets.`)
+  await print(table([['ASSET', 'BYTES', 'SHA256'], ...rows]))
+}
