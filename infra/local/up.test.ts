@@ -193,6 +193,19 @@ test('down ends what a killed up has left', limits, async (t) => {
   assert.equal(isAlive(left), false)
 })
 
+test('up comes up although who started it has gone meanwhile', limits, async (t) => {
+  const home = await makeHome(t)
+  const child = spawnUp(home)
+  child.stdout!.destroy()
+  child.stderr!.resume()
+  const client = () => readFile(homeOf(home).client, 'utf8').catch(() => '')
+  await until(async () => (await client()) !== '')
+  const { url } = JSON.parse(await client()) as Ready
+  await until(() => answers(url))
+  assert.equal((await down(home)).up, true)
+  assert.equal(child.exitCode, 0)
+})
+
 test('up with CONCORD_PARENT=stdin stops when stdin closes, also while it starts', limits, async (t) => {
   const home = await makeHome(t)
   const child = spawnUp(home, undefined, { CONCORD_PARENT: 'stdin' })

@@ -29,6 +29,7 @@ const schedulersMax = 5
 async function main(): Promise<void> {
   process.umask(0o077) // what we and our children write is for its owner only: the store holds what functions are given
   const asked = askedToEnd()
+  process.stdout.on('error', () => {}) // see say
   const flags = readFlags()
   const loaded = loadConfig({
     env: process.env,
@@ -78,8 +79,7 @@ async function main(): Promise<void> {
   await writing
   await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))
   const { url, natsUrl } = platform
-  const ready = { ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile }
-  process.stdout.write(`${JSON.stringify(ready)}\n`)
+  await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
   log.info({ why: await asked }, 'stops')
   const { givenUpRecords } = await platform.stop()
   if (givenUpRecords !== undefined) file.givenUpRecords = givenUpRecords
@@ -89,9 +89,8 @@ async function main(): Promise<void> {
   lock.release()
 }
 
-/** The process may end when it has answered; who started us detached reads no more. */
+/** Who started us may read no more, or be gone before we are ready: the platform is up all the same. */
 function say(what: object): Promise<void> {
-  process.stdout.on('error', () => {})
   return new Promise((resolve) => process.stdout.write(`${JSON.stringify(what)}\n`, () => resolve()))
 }
 
