@@ -82,6 +82,8 @@ export class Checkpointer {
   readonly #held = new Set<number>()
   /** Slots that are about to be taken. */
   readonly #coming = new Map<number, Slot>()
+  /** Promised, and what is stored of it could not be read when that was tried last. */
+  readonly #unread = new Set<number>()
   /** Who waits for a cut that is not made yet. */
   #wanted: (() => void)[] = []
   readonly #report = {
@@ -215,7 +217,16 @@ export class Checkpointer {
   async preload(partition: number): Promise<void> {
     const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
     this.#coming.set(partition, slot)
-    await slot.preload()
+    try {
+      await slot.preload()
+      this.#unread.delete(partition)
+    } catch (error) {
+      const { message } = error as Error
+      if (!this.#unread.has(partition))
+        this.#options.warn(`partition ${partition} cannot come yet, it is tried again: ${message}`)
+      this.#unread.add(partition)
+      throw error
+    }
   }
 
   /** A slot that was promised stays where it is. */

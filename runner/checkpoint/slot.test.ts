@@ -115,3 +115,19 @@ test('Checkpointer: a share goes over as what is stored of it and the pages chan
   assert.equal(await owner(4).take(instance(4), 3, { ...given, base: { epoch: 1, number: 77 } }), undefined)
   assert.deepEqual(warnings, [])
 })
+
+test('Checkpointer: a share goes over from an owner that was told of a later epoch than its taker', async (t) => {
+  const { owner, save, restored, warnings, instance, image } = await setUp(t)
+  const giver = owner(5)
+  await giver.own(instance(5), 0)
+  assert.equal(await save(giver, 'one'), true)
+  const taker = owner(2) // its epoch when it began, and it has taken nothing since
+  await taker.preload(3)
+  const slabs = await taker.take(instance(4), 3, image(giver, 'two'))
+  assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
+  giver.letGo(3)
+  assert.equal(await save(taker, 'three'), true)
+  await assert.rejects(owner(4).own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.equal(await restored(owner(6), 6), 'three')
+  assert.deepEqual(warnings, [])
+})

@@ -81,8 +81,9 @@ export class Slot {
     return this.#book.livePages
   }
 
+  /** Never lower than before: it may have been taken from an owner who was told of a later epoch first. */
   setEpoch(epoch: number): void {
-    this.#epoch = epoch
+    this.#epoch = Math.max(this.#epoch, epoch)
   }
 
   /**
@@ -100,10 +101,12 @@ export class Slot {
     return restored
   }
 
-  /** Reads what is stored before there is a claim to it, so that little is left to be read then. */
+  /**
+   * Reads what is stored before there is a claim to it, so that little is left to be read then. Of whatever epoch: it is its owner
+   * who gives it away, and says by the image what it goes with.
+   */
   async preload(): Promise<void> {
     const stored = await this.#store.readManifest(this.name)
-    this.#refuseNewer(stored)
     const { current } = stored?.manifest ?? {}
     this.#ahead = undefined
     if (current !== undefined) await this.#reader.read(current)
@@ -113,13 +116,14 @@ export class Slot {
   /**
    * Takes the arena over from its living owner: what was stored, and what has changed since. `claim` has to follow.
    * @returns Undefined: another owner has stored more since; `restore` it.
-   * @throws {CodedError} as `restore`
+   * @throws {CodedError} as `restore`, but for ERR_CHECKPOINT_SUPERSEDED
    */
   async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
     if (this.#ahead === undefined || !isBase(this.#ahead.stored?.manifest.current, image.base))
       await this.preload()
     const { current, previous } = this.#ahead?.stored?.manifest ?? {}
     if (!isBase(current, image.base)) return undefined
+    this.setEpoch(this.#ahead?.stored?.manifest.epoch ?? 0)
     this.#reader.grow(image.slabs)
     const { slabs } = this.#reader
     if (slabs.length > 0) {
