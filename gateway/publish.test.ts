@@ -287,7 +287,7 @@ test('PUT of a stream makes it, changes raw, and keeps its partitions', async ()
   assert.equal(await refusedStatus('{"partitions":5}'), 409)
   assert.equal(await refusedStatus('{"partitions":0}'), 400)
   assert.equal(await refusedStatus('{"partitions":'), 400)
-  assert.equal(await refusedStatus(`{"a":"${'x'.repeat(10_000)}"}`), 413)
+  assert.equal(await refusedStatus(`{"a":"${'x'.repeat(20_000)}"}`), 413)
 })
 
 test('DELETE of a stream forgets it, and one that is used is refused with who uses it', async () => {

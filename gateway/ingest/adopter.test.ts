@@ -25,7 +25,7 @@ function viewOf(backPressure: string, queueAgeMs: number): CatalogView {
   const document = { schema: 1, partitions: 1, raw: false }
   const stream = { name: 's', document, producers: [], consumers: ['f'], followers: [] }
   return {
-    functions: new Map([['f', { name: 'f', version: { manifest } }]]),
+    functions: new Map([['f', { name: 'f', document: { instances: 1 }, version: { manifest } }]]),
     streams: new Map([['s', stream]]),
   } as unknown as CatalogView
 }
