@@ -1,0 +1,121 @@
+/**
+ * Histories: random lives of a small cluster of the model, and what the checker says of each.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { check, type Verdict } from '../history/checker.ts'
+import { verdictText } from '../history/explain.ts'
+import type { Bug } from './bugs.ts'
+import { ModelCluster } from './cluster.ts'
+
+const share = fc.nat(2)
+const which = fc.nat(5)
+const step = fc.oneof(
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      kind: fc.constant('send' as const),
+      source: fc.nat(1),
+      share,
+      count: fc.integer({ min: 1, max: 30 }),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('deliver' as const),
+      steps: fc.integer({ min: 1, max: 250 }),
+      seed: fc.nat(),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      kind: fc.constant('process' as const),
+      which,
+      records: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('read' as const) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('move' as const), share, which }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('look' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 10, max: 1500 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('break' as const), which, noticed: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('kill' as const, 'lose' as const), which }) },
+)
+export const steps = fc.array(step, { minLength: 20, maxLength: 100 })
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+export async function historyOf(
+  actions: readonly Step[],
+  planted: readonly Bug[] = [],
+): Promise<[ModelCluster, Verdict]> {
+  const cluster = new ModelCluster(new Set(planted))
+  for (const action of actions) {
+    await act(cluster, action)
+    await Promise.resolve()
+  }
+  const settled = await cluster.settle()
+  const verdict = check('output', cluster.events)
+  assert.ok(settled || !verdict.sound, 'it did not come to rest')
+  return [cluster, verdict]
+}
+
+function act(cluster: ModelCluster, action: Step): Promise<void> | void {
+  switch (action.kind) {
+    case 'send':
+      return cluster.send(action.source, action.share, action.count)
+    case 'deliver':
+      return cluster.deliver(action.steps, action.seed)
+    case 'process':
+      return cluster.process(action.which, action.records)
+    case 'read':
+      return cluster.read()
+    case 'move':
+      return cluster.move(action.share, action.which)
+    case 'look':
+      return cluster.look()
+    case 'time':
+      return cluster.time(action.ms)
+    case 'break':
+      return cluster.break(action.which, action.noticed)
+    case 'reconnect':
+      return cluster.reconnect(action.which)
+    case 'kill':
+      return cluster.kill(action.which)
+    case 'lose':
+      return cluster.lose(action.which)
+  }
+}
+
+/** What was in the histories of a run. */
+export interface Seen {
+  histories: number
+  moves: number
+  crashes: number
+  records: number
+}
+
+/** Lives of a cluster without bugs. @throws with the seed and the smallest history that is not sound */
+export async function liveSoundly(histories: number): Promise<Seen> {
+  const seen: Seen = { histories: 0, moves: 0, crashes: 0, records: 0 }
+  const property = fc.asyncProperty(steps, async (actions) => {
+    const [{ events, overseer }, verdict] = await historyOf(actions)
+    seen.histories += 1
+    seen.moves += overseer.moves
+    seen.crashes += events.filter(({ event }) => event === 'crash').length
+    seen.records += verdict.counts['output']!
+    assert.ok(verdict.sound, verdictText(verdict, events))
+  })
+  await fc.assert(property, {
+    numRuns: histories,
+    interruptAfterTimeLimit: 3_000_000,
+    endOnFailure: process.env['NOSHRINK'] !== undefined,
+  })
+  return seen
+}
