@@ -54,7 +54,7 @@ export interface InstanceAssignment {
   readonly giving?: readonly Giving[]
   /** Shares that it is to ask for. */
   readonly awaited?: readonly Awaited[]
-  /** Slots of the function that nobody holds, and whose last holder may live: frames of theirs below that epoch count no more. */
+  /** Slots that nobody holds, whose last holder may live, and of whose shares this one has some: frames of theirs below that epoch count no more. */
   readonly fences?: readonly SlotFence[]
 }
 

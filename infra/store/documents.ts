@@ -212,7 +212,12 @@ export interface StatusDocument {
     readonly outputs: readonly OutputLedger[]
   }
   /** Slots without an instance whose last one was lost sight of and may live; absent: none. */
-  readonly fences?: readonly SlotFence[]
+  readonly fences?: readonly LostSlot[]
+}
+
+export interface LostSlot extends SlotFence {
+  /** What it had, and what it was promised and may have taken. Absent in what an older scheduler wrote: it may be any. */
+  readonly shares?: readonly number[]
 }
 
 export interface TaskResources {

@@ -7,6 +7,7 @@ export {
   type FrameworkDocument,
   type FunctionDocument,
   type InstanceStatus,
+  type LostSlot,
   type OutcomeDocument,
   paths,
   type ScaleChange,

@@ -251,10 +251,13 @@ function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'givin
     ),
   )
   const awaited = awaitedOf(seat)
+  const fences = fn.fences
+    .filter(({ shares }) => shares?.some((share) => seat.document.told.includes(share)) !== false)
+    .map(({ index, epoch }) => ({ index, epoch }))
   return {
     ...(giving.length === 0 ? {} : { giving }),
     ...(awaited.length === 0 ? {} : { awaited }),
-    ...(fn.fences.length === 0 ? {} : { fences: fn.fences }),
+    ...(fences.length === 0 ? {} : { fences }),
   }
 }
 

@@ -11,6 +11,7 @@
 import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control/messages.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
+import { awaitedOf } from './assignments.ts'
 import { type Draft, nameOf, type Seated } from './draft.ts'
 import { reportOf } from './reports.ts'
 import { blameVersion } from './rollout.ts'
@@ -64,10 +65,12 @@ function verdictOfLoss(slot: Slot): Verdict {
   return slot.phase === 'draining' ? 'wanted' : 'nobodysFault'
 }
 
-/** It may live and come back: whoever takes its shares fences it off. */
+/** It may live and come back: whoever takes its shares fences it off, and nobody before. */
 function fence({ fn, slot, seat }: Seated): void {
+  const { epoch, shares } = seat.document
   const others = fn.fences.filter(({ index }) => index !== slot.index)
-  fn.fences = [...others, { index: slot.index, epoch: seat.document.epoch + 1 }]
+  const had = [...shares, ...awaitedOf(seat).map(({ share }) => share)]
+  fn.fences = [...others, { index: slot.index, epoch: epoch + 1, shares: had }]
 }
 
 /** A packed instance has ended by itself, and its runner goes on. */

@@ -16,18 +16,13 @@
  * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */
-import type {
-  Assignment,
-  Heartbeat,
-  InstanceReport,
-  SlotFence,
-  StreamDescriptor,
-} from '../../infra/control/messages.ts'
+import type { Assignment, Heartbeat, InstanceReport, StreamDescriptor } from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
   FunctionDocument,
   InstanceStatus,
+  LostSlot,
   SeatDocument,
   StatusDocument,
   StreamDocument,
@@ -140,7 +135,7 @@ export interface FunctionState {
   /** The status last written, as JSON. */
   statusJson: string
   /** Slots that were lost sight of with their task, until somebody is at work in them. */
-  fences: readonly SlotFence[]
+  fences: readonly LostSlot[]
   /** The version whose outcome is on its way to the store. */
   settling?: number
   /** What this leader has seen, and done, of its canary. */

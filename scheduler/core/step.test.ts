@@ -244,12 +244,13 @@ test('step moves what the cluster has given up at once, counts it against nobody
   const world = running(1, 0)
   const { taskId } = only(world).document
   const epoch = instances(world)[0]!.epoch
+  const had = [...[...world.seats.values()][0]!.shares]
   world.beat(only(world))
   world.tick(20_000)
   tell(world, taskId, 'lost')
   assert.deepEqual(states(world), ['waiting'])
   assert.equal(instances(world)[0]?.restarts, 0)
-  assert.deepEqual(world.statuses.get('f')?.fences, [{ index: 0, epoch: epoch + 1 }])
+  assert.deepEqual(world.statuses.get('f')?.fences, [{ index: 0, epoch: epoch + 1, shares: had }])
   world.runners.clear()
   world.settle(5)
   assert.deepEqual(states(world), ['running'])
@@ -257,6 +258,22 @@ test('step moves what the cluster has given up at once, counts it against nobody
   world.actions.length = 0
   tell(world, taskId, 'running')
   assert.equal(acts(world, 'kill')[0]?.taskId, taskId, 'its agent is back: it is a stranger now')
+})
+
+test('step lets nobody fence off a lost slot before he has some of its shares: its owner may be at work', () => {
+  const world = running(2, 0)
+  const lost = [...world.runners.values()].find(({ instances }) => instances.has('f-1'))!
+  const fences = () =>
+    acts(world, 'assign')
+      .flatMap(({ assignment }) => assignment.instances.filter(({ id }) => id === 'f-0'))
+      .flatMap((instance) => instance.fences ?? [])
+  tell(world, lost.document.taskId, 'lost')
+  world.runners.delete(lost.document.taskId)
+  world.settle(1)
+  assert.deepEqual(fences(), [])
+  world.deploy('f', { ...counting, instances: 1, restarts: 0 }) // its shares are the other's now
+  world.settle(5)
+  assert.ok(fences().length > 0)
 })
 
 test('step empties: all drain, whatever is offered is declined, and no task stays in the store', () => {
