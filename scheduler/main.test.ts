@@ -176,7 +176,7 @@ test('schedulers told to empty drain all that runs, forget it, and end, whoever 
   const p = await Platform.start(t)
   const leader = await p.scheduler()
   const standby = p.spawn()
-  await until('it waits', () => p.logs.includes('waits for its turn'))
+  await until('it waits, as the leader did before', () => p.logs.split('waits for its turn').length > 2)
   await p.deploy(1, { ...score, instances: 2 })
   const { instances } = await until('they run', () => p.running('score', 2))
   const beats = await until('both beat', () => {

@@ -132,6 +132,12 @@ function refuseScale(manifest: Manifest): void {
       `Cannot deploy '${name}': 'scale' follows the load of its inputs, and it has none. Leave 'scale' out, and say 'instances'.`,
     )
   }
+  if (Object.values(istreams).every(({ grouping }) => grouping === 'broadcast')) {
+    throw refuse(
+      'ERR_MANIFEST_INVALID',
+      `Cannot deploy '${name}': 'scale' would find more to do with each instance more, since all of its inputs are broadcast. Leave 'scale' out, and say 'instances'.`,
+    )
+  }
   if (scale.idle?.warm === true && instancesPerRunnerOf(manifest) === undefined) {
     throw refuse(
       'ERR_MANIFEST_INVALID',

@@ -16,7 +16,7 @@ import type { Log } from '../../infra/log.ts'
 import type { ScaleLook, ScalingDocument } from '../../infra/store/index.ts'
 import { partitionsDefault } from '../../sdk/manifest.ts'
 import { decide, Forecast, type LoadSample, type ScalePolicy, windowMs } from '../../sdk/scaling/index.ts'
-import type { Wanted, WantedFunction } from '../core/index.ts'
+import { versionInForce, type Wanted, type WantedFunction } from '../core/index.ts'
 import { LoadMeter } from './load-meter.ts'
 
 const lookEveryMs = 1_000
@@ -172,7 +172,7 @@ export class Scaler {
 
   /** Instances beyond them own nothing. */
   #partitionsOf(fn: WantedFunction): number | undefined {
-    const inputs = Object.keys(fn.versions.get(fn.document.version)?.manifest.istreams ?? {})
+    const inputs = Object.keys(versionInForce(fn)?.manifest.istreams ?? {})
     const counts = inputs.map((name) => this.#wanted?.streams.get(name)?.partitions ?? partitionsDefault)
     return counts.length === 0 ? undefined : Math.max(...counts)
   }
@@ -195,8 +195,9 @@ export class Scaler {
   }
 }
 
-function policyOf({ document, versions }: WantedFunction): ScalePolicy | undefined {
-  return versions.get(document.version)?.manifest.scale
+/** Of the version in force: one that is judged yet, as a canary, decides nothing. */
+function policyOf(fn: WantedFunction): ScalePolicy | undefined {
+  return versionInForce(fn)?.manifest.scale
 }
 
 /** With what is to be expected by then, where that is asked for. */
