@@ -49,7 +49,10 @@ export class FetchCache {
       entry.bytes = await entry.fetched
       return await use(entry.path)
     } catch (error) {
-      if (entry.bytes === 0 && this.#entries.get(uri) === entry) this.#entries.delete(uri)
+      if (entry.bytes === 0 && this.#entries.get(uri) === entry) {
+        this.#entries.delete(uri)
+        await rm(entry.path, { force: true }) // as far as it came
+      }
       throw error
     } finally {
       entry.users--
