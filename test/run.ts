@@ -18,7 +18,7 @@ import { findTestFiles } from './check/test-files.ts'
 import { runTestFiles } from './check/test-runner.ts'
 
 const root = join(import.meta.dirname, '..')
-const unitTimeoutMs = 400_000
+const unitTimeoutMs = 900_000
 /** Files of a whole run that get a second chance (V5), in the unit tests and in the system tests each. */
 const againMax = 3
 const systemTimeoutMs = 900_000
