@@ -149,10 +149,16 @@ export class ShareMover {
     this.#taker.want(missing)
   }
 
-  /** What it has and is not to keep until it is asked for, and what it lacks and is to have at once. */
+  /**
+   * What it has and is not to keep until it is asked for, and what it lacks and is to have at once. A share that it has taken
+   * is still awaited in an assignment that was made before the scheduler heard of that: it stays.
+   */
   #difference(): { readonly gone: PartitionsByStream; readonly come: PartitionsByStream } {
-    const { partitions, giving = [] } = this.#instance
-    const kept = giving.reduce((all, { share }) => withPartitions(all, this.#partitionsOf(share)), partitions)
+    const { partitions, giving = [], awaited = [] } = this.#instance
+    const kept = [...giving, ...awaited].reduce(
+      (all, { share }) => withPartitions(all, this.#partitionsOf(share)),
+      partitions,
+    )
     return { gone: lacking(this.#owned, kept), come: lacking(partitions, this.#owned) }
   }
 
