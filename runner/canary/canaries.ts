@@ -17,8 +17,8 @@ import { verdict } from '../../sdk/runtime/index.ts'
 import type { Instance } from '../isolate/index.ts'
 import { rehearse } from '../rehearsal.ts'
 import type { Worker } from '../worker.ts'
-import { bucketOf, Measures, type Side } from './measures.ts'
-import { Split } from './split.ts'
+import { bucketOf, Measures } from './measures.ts'
+import { Split, type Step } from './split.ts'
 import { tally } from './tally.ts'
 
 /** How long a batch is waited for, to rehearse on. */
@@ -102,7 +102,7 @@ export class Canaries {
   #step(canary: Canary, wanted: CanaryAssignment): void {
     canary.wanted = wanted
     canary.measures = this.#measuresOf(wanted)
-    canary.split?.share(sharesOf(wanted.percent, wanted.version))
+    canary.split?.step(this.#stepOf(canary))
     this.#options.onChange()
   }
 
@@ -145,18 +145,28 @@ export class Canaries {
 
   #splitOf(id: string, fn: FunctionAssignment, canary: Canary, old: Instance, fresh: Instance): Split {
     const { clock } = this.#options
-    const { wanted } = canary
-    const { metric } = wanted.rules
-    const share = (side: Side) =>
-      side === 'rest' ? undefined : sharesOf(canary.wanted.percent, wanted.version)[side]
     return new Split({
       old,
       canary: fresh,
-      shares: sharesOf(wanted.percent, wanted.version),
+      step: this.#stepOf(canary),
       keepsOrder: policyOf(fn.manifest.onError).keepsOrder,
       nowMs: () => clock.monotonicMs(),
+      onCanaryEnded: (why) => {
+        if (old.isEnded) return // so does the instance
+        this.#failed(id, canaryOf(fn, canary.wanted), canary, why)
+        this.#options.onChange()
+      },
+    })
+  }
+
+  /** The step that is wanted now, with the measures that are reported now (CN2). */
+  #stepOf({ wanted, measures }: Canary): Step {
+    const { metric } = wanted.rules
+    const shares = sharesOf(wanted.percent, wanted.version)
+    return {
+      shares,
       onCall: (side, isolate, points, from) => {
-        const own = share(side)
+        const own = side === 'rest' ? undefined : shares[side]
         if (side === 'rest' || own === undefined) return isolate.watch(undefined)
         let at = from
         const isMetric = (number: number): boolean =>
@@ -165,24 +175,19 @@ export class Canaries {
           tally(log, isMetric, (done) => {
             const point = points[at++]!
             if (done.verdict === verdict.elsewhere) return
-            canary.measures.record(side, bucketOf(point, own), done.outputs, done.metric, done.values)
+            measures.record(side, bucketOf(point, own), done.outputs, done.metric, done.values)
           }),
         )
       },
       onCalled: (side, isolate, records, ms) => {
         isolate.watch(undefined)
-        canary.measures.call(side, records, ms)
+        measures.call(side, records, ms)
       },
-      onRegression: (error) => canary.measures.error('canary', error),
+      onRegression: (error) => measures.error('canary', error),
       onControlFailed: (records) => {
-        for (let i = 0; i < records; i++) canary.measures.error('control')
+        for (let i = 0; i < records; i++) measures.error('control')
       },
-      onCanaryEnded: (why) => {
-        if (old.isEnded) return // so does the instance
-        this.#failed(id, canaryOf(fn, canary.wanted), canary, why)
-        this.#options.onChange()
-      },
-    })
+    }
   }
 
   #failed(id: string, fn: FunctionAssignment, canary: Canary, reason: string): void {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { sharesOf } from '../../sdk/canary.ts'
-import { pointOf } from '../../sdk/key-share.ts'
+import { pointOf, pointsMax } from '../../sdk/key-share.ts'
 import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/harness.ts'
 import type { BatchResult, InputFrame, Instance } from '../isolate/index.ts'
 import { behind } from './results.ts'
-import { Split, type SplitOptions } from './split.ts'
+import { Split, type Step } from './split.ts'
 
 /** Counts records by key; what it puts out names the version. A record says who throws at it, and whether it is asynchronous. */
 const counting = (version: number): string =>
@@ -56,6 +56,7 @@ interface Rig {
   readonly split: Split
   readonly old: Instance
   readonly canary: Instance
+  readonly step: Step
   readonly regressions: string[]
   readonly ended: string[]
   readonly calls: string[]
@@ -69,17 +70,19 @@ async function rigOf(
   const old = (await start(counting(1), { manifest })).instance
   const canary = (await start(counting(2), { manifest, version: 2, replaces: 1, onTrial: true })).instance
   const [regressions, ended, calls]: [string[], string[], string[]] = [[], [], []]
-  const options: SplitOptions = {
-    ...{ old, canary, shares, keepsOrder: false, nowMs: () => performance.now() },
+  const step: Step = {
+    shares,
     onCall: (side) => calls.push(side),
     onCalled: () => undefined,
     onRegression: (error) => regressions.push(error),
     onControlFailed: () => undefined,
-    onCanaryEnded: (why) => ended.push(why),
   }
-  const split = new Split(options)
+  const split = new Split({
+    ...{ old, canary, step, keepsOrder: false, nowMs: () => performance.now() },
+    onCanaryEnded: (why) => ended.push(why),
+  })
   t.after(() => split.destroy())
-  return { split, old, canary, regressions, ended, calls }
+  return { split, old, canary, step, regressions, ended, calls }
 }
 
 /** Gives all of it, as a worker does, until it is done or the instance cannot go on. */
@@ -242,4 +245,27 @@ test('Split does not change isolates for a batch without a key of the new versio
   const [mine] = keys.filter((key) => !isCanarys(key))
   await runAll(split, [keyed([[mine!, '']])])
   assert.deepEqual(calls, [])
+})
+
+test('Split finishes a batch under the step that it began with, whatever is told meanwhile', async (t) => {
+  const { split, step, calls } = await rigOf(t)
+  const all = { salt, from: 0, to: pointsMax }
+  const heard: string[] = []
+  const next: Step = {
+    ...step,
+    shares: { canary: all, control: undefined, rest: undefined },
+    onCall: (side) => heard.push(side),
+  }
+  const frames = [keyed(keys.map((key) => [key, 'async'] as const))]
+  const first = split.run(frames, nowMs, undefined)
+  split.step(next)
+  const byVersion = (result: BatchResult) => outs(result).map(({ key, version }) => [key, version])
+  assert.deepEqual(
+    byVersion(await first).toSorted(),
+    keys.map((key) => [key, isCanarys(key) ? 2 : 1]).toSorted(),
+  )
+  assert.deepEqual([calls, heard], [['canary', 'control', 'rest'], []])
+  const second = await split.run([keyed(keys.map((key) => [key, ''] as const))], nowMs, undefined)
+  assert.deepEqual(byVersion(second).toSorted(), keys.map((key) => [key, 2]).toSorted())
+  assert.deepEqual(heard, ['canary'])
 })

@@ -8,6 +8,7 @@
  *   SP3. `records` of a result are done, all of them, by whichever version: if the old one ends inside a batch, the new one
  *        finishes what that one has left before the place where the batch ends. What nobody can finish is dropped, and told.
  *   SP4. When the new one ends, the old one has all keys again, from that record on.
+ *   SP5. A batch is of one step, its shares and who hears of it: what is told while it runs holds from the next one on.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -28,10 +29,17 @@ export interface SplitOptions {
   readonly old: Instance
   /** Made to be on trial. */
   readonly canary: Instance
-  readonly shares: CanaryShares
+  readonly step: Step
   readonly nowMs: () => number
   /** Whether records that are set aside keep those of their key behind them. */
   readonly keepsOrder: boolean
+  /** It has ended. */
+  readonly onCanaryEnded: (why: string) => void
+}
+
+/** Who has which keys, and who hears of what came of them. */
+export interface Step {
+  readonly shares: CanaryShares
   /** A call of a side is about to be made, on a batch whose keys have these points, from that record on. */
   readonly onCall: (side: Side, isolate: Instance, points: Uint16Array, from: number) => void
   readonly onCalled: (side: Side, isolate: Instance, records: number, ms: number) => void
@@ -39,8 +47,6 @@ export interface SplitOptions {
   readonly onRegression: (error: string) => void
   /** The control failed so often. */
   readonly onControlFailed: (records: number) => void
-  /** It has ended. */
-  readonly onCanaryEnded: (why: string) => void
 }
 
 /** Part of a batch that somebody has still to do. */
@@ -54,20 +60,20 @@ export class Split implements Isolate {
   readonly old: Instance
   readonly canary: Instance
   readonly #options: SplitOptions
-  #shares: CanaryShares
+  #step: Step
   #holder: Instance
 
   constructor(options: SplitOptions) {
     this.#options = options
     this.old = options.old
     this.canary = options.canary
-    this.#shares = options.shares
+    this.#step = options.step
     this.#holder = options.old
   }
 
   /** From the next batch on. */
-  share(shares: CanaryShares): void {
-    this.#shares = shares
+  step(step: Step): void {
+    this.#step = step
   }
 
   get holder(): Instance {
@@ -79,7 +85,8 @@ export class Split implements Isolate {
     nowMs: number,
     lines: readonly string[] | undefined,
   ): Promise<BatchResult> {
-    const shares = this.#shares
+    const step = this.#step
+    const { shares } = step
     const points = pointsOf(frames, shares.canary.salt)
     const timerMs = this.nextTimerMs
     const isTimer = timerMs !== undefined && timerMs <= nowMs
@@ -89,7 +96,7 @@ export class Split implements Isolate {
       return await runOn(this.old, () => this.old.run(frames, nowMs, lines))
     }
     const results = new Results()
-    const batch: Batch = { frames, points, nowMs, lines: [...(lines ?? [])] }
+    const batch: Batch = { step, frames, points, nowMs, lines: [...(lines ?? [])] }
     // SP1
     const turn = await this.#turn(batch, results, this.canary, {
       share: shares.canary,
@@ -144,7 +151,7 @@ export class Split implements Isolate {
     threw: NonNullable<BatchResult['threw']>,
   ): Promise<BatchResult> {
     const isTimer = !Number.isFinite(threw.index)
-    const share = { ...this.#shares.canary, records: isTimer ? 0 : 1 }
+    const share = { ...batch.step.shares.canary, records: isTimer ? 0 : 1 }
     const failedBefore = results.failures
     const turn = await this.#turn(
       batch,
@@ -154,7 +161,7 @@ export class Split implements Isolate {
       at + share.records,
     )
     const failed = turn.fatal !== undefined || results.failures > failedBefore
-    if (!failed) this.#options.onRegression(inOneLine(threw.error))
+    if (!failed) batch.step.onRegression(inOneLine(threw.error))
     return results.total(turn.at, turn.fatal, true)
   }
 
@@ -169,7 +176,8 @@ export class Split implements Isolate {
     { share, side, from }: Left,
     to?: number,
   ): Promise<Turn> {
-    const { nowMs, onCall, onCalled, onControlFailed } = this.#options
+    const { nowMs, keepsOrder } = this.#options
+    const { onCall, onCalled, onControlFailed } = batch.step
     await this.#give(isolate)
     let at = from
     for (;;) {
@@ -183,7 +191,7 @@ export class Split implements Isolate {
       if (side !== undefined) onCalled(side, isolate, result.records - result.elsewhere, nowMs() - startMs)
       if (side === 'control')
         onControlFailed(result.failures.filter(({ action }) => action !== 'behind').length)
-      if (this.#options.keepsOrder) batch.lines.push(...linesOf(behind(batch.frames, at), result.failures))
+      if (keepsOrder) batch.lines.push(...linesOf(behind(batch.frames, at), result.failures))
       results.add(result, at)
       at += result.records
       if (result.fatal !== undefined) return { at, fatal: result }
@@ -280,6 +288,7 @@ export class Split implements Isolate {
 }
 
 interface Batch {
+  readonly step: Step
   readonly frames: readonly InputFrame[]
   readonly points: Uint16Array
   readonly nowMs: number

@@ -440,12 +440,13 @@ export class Instance {
       const read = this.#outcome.read()
       this.#tap?.result(read, () => this.#outcome.copy(), fatal)
       if (!this.#isMuted) this.#metrics.take(read.metrics)
-      if (this.#onLog !== undefined && read.records > 0) this.#onLog(this.#outcome.copy())
       outcome = read
     } catch (error) {
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
       this.#held.store.lose()
     }
+    // What its observer throws is a fault of ours, and no reason to take the state for lost.
+    if (this.#onLog !== undefined && outcome.records > 0) this.#onLog(this.#outcome.copy())
     this.#recordsDone += outcome.records
     if (outcome.records + outcome.timers > 0) this.#held.putOff = 0
     else if (this.#regions.wanted !== undefined) this.#held.putOff++
