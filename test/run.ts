@@ -40,7 +40,10 @@ if (patterns.length > 0 && files.all.length === 0) {
 // All that tests make in the temporary folder lies here, and the name marks all that they start.
 const temporary = mkdtempSync(join(tmpdir(), 'concord-test-'))
 process.env['TMPDIR'] = temporary
-process.on('exit', () => rmSync(temporary, { recursive: true, force: true }))
+process.on('exit', () => {
+  if (process.env['CONCORD_TEST_KEEP'] === undefined) rmSync(temporary, { recursive: true, force: true })
+  else process.stdout.write(`kept: ${temporary}\n`)
+})
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130)) // by way of `exit`
 
 const tools = join(root, 'node_modules', '.bin')

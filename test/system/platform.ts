@@ -156,7 +156,7 @@ export class Platform {
     await this.down()
     const answer = await this.cli(['down'])
     if (answer.code !== 0) process.stderr.write(answer.stderr)
-    rmSync(this.home, { recursive: true, force: true })
+    if (process.env['CONCORD_TEST_KEEP'] === undefined) rmSync(this.home, { recursive: true, force: true })
   }
 
   cli(args: readonly string[], input?: string): Promise<Answer> {
