@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { jetstreamManager } from '@nats-io/jetstream'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import fc from 'fast-check'
 import { connectBus } from '../bus/connect.ts'
 import { endNatsServer, type NatsServerOptions, startNatsServer } from '../nats/index.ts'
@@ -82,13 +82,57 @@ test('Assets.put of one content by several at once stores it once, and each is t
   assert.equal(await assets.keep(name), 600_000)
 })
 
-test('Assets.fetch tells what is torn; a put repairs it', async (t) => {
-  const { assets, nc } = await setUp(t)
+test('Assets.fetch tells what is torn; keep does not count on it, and a put repairs it (AS5)', async (t) => {
+  const { assets, nc, messages } = await setUp(t)
   const content = randomBytes(600_000)
   const name = sha256(content)
   await assets.put(name, inChunks(content, 70_000))
   await (await jetstreamManager(nc)).streams.deleteMessage(stream, 2)
   await assert.rejects(assets.fetch(name), { code: 'ERR_BUNDLE_CORRUPT' })
+  assert.equal(await assets.keep(name), undefined)
+
+  assert.equal(await assets.put(name, inChunks(content, 70_000)), 600_000)
+  assert.ok(content.equals(new Uint8Array(await assets.fetch(name))))
+  assert.equal(await assets.keep(name), 600_000)
+  assert.equal(await messages(), 5 + 1, 'what was left of it is gone')
+})
+
+test('Assets.put repairs what has as many parts as it should, and other bytes', async (t) => {
+  const { assets, nc } = await setUp(t)
+  const content = randomBytes(300_000)
+  const name = sha256(content)
+  await assets.put(name, inChunks(content, 70_000))
+  const manager = await jetstreamManager(nc)
+  const { data, subject } = (await manager.streams.getMessage(stream, { seq: 2 }))!
+  await manager.streams.deleteMessage(stream, 2)
+  await jetstream(nc).publish(subject, data) // the same parts in another order
+  await assert.rejects(assets.fetch(name), { code: 'ERR_BUNDLE_CORRUPT' })
+  await assets.put(name, inChunks(content, 70_000))
+  assert.ok(content.equals(new Uint8Array(await assets.fetch(name))))
+})
+
+test('Assets.put keeps its parts until it knows that those of another stay', async (t) => {
+  const { nc, assets, bundles } = await setUp(t)
+  const content = randomBytes(300_000)
+  const name = sha256(content)
+  await assets.put(name, inChunks(content, 70_000))
+  const [idle] = await bundles.list()
+  // The collector removes what was there just before the second put touches it.
+  let collected: Promise<boolean> | undefined
+  const request: typeof nc.request = async (subject, ...rest) => {
+    if (subject.startsWith('$O.concord-bundles.M.')) {
+      collected ??= bundles.removeUntouched(idle!)
+      await collected
+    }
+    return await nc.request(subject, ...rest)
+  }
+  const watched = new Proxy(nc, {
+    get: (target, property) => (property === 'request' ? request : Reflect.get(target, property)),
+  })
+  const anHourLater = await openAssets(watched, 10_000, () => Date.now() + hourMs)
+  assert.equal(await anHourLater.put(name, inChunks(content, 70_000)), 300_000)
+  assert.equal(await collected, true)
+  assert.ok(content.equals(new Uint8Array(await assets.fetch(name))))
 })
 
 test('Assets.put on a full store says so and leaves nothing behind', async (t) => {

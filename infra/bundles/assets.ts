@@ -6,6 +6,7 @@
  *       if the store can still be told so.
  *  AS3. Each step (a part sent, a part read) ends within `timeoutMs`, whatever the store does.
  *  AS4. What `keep` or `put` has answered for is not removed as unused within the time that it takes to refer to it.
+ *  AS5. What is broken is repaired by sending it again: `keep` does not count on what lacks parts, nor `put` on other bytes.
  * Design: docs/design/0029-assets.md
  * @module
  */
@@ -51,8 +52,13 @@ export async function openAssets(
     for (;;) {
       const found = await info(sha256)
       if (found === undefined || !isWhole(found, sha256)) return undefined
-      if (await bounded(`keep asset ${sha256}`, () => objects.touch(found))) return found.size
+      if (!(await bounded(`look for asset ${sha256}`, () => objects.hasParts(found)))) return undefined // AS5
+      if (await touch(found)) return found.size
     }
+  }
+
+  function touch(found: Found): Promise<boolean> {
+    return bounded(`keep asset ${found.name}`, () => objects.touch(found))
   }
 
   async function put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
@@ -67,15 +73,23 @@ export async function openAssets(
     const named = newObject(sha256, size, nuid)
     for (;;) {
       const before = await info(sha256)
-      if (before !== undefined && isWhole(before, sha256)) {
-        // another was faster; or our word was heard, and its answer lost
-        if (before.nuid !== nuid) await forget(nuid)
-        if ((await keep(sha256)) !== undefined) return size
-      } else if (await bounded(`store asset ${sha256}`, () => objects.name(named, before?.revision ?? 0))) {
+      if (before?.nuid === nuid) return size // our word was heard, and its answer lost
+      if (before !== undefined && (await isSound(before))) {
+        if (!(await touch(before))) continue // it may be gone by now: our parts are still needed
+        await forget(nuid)
+        return size
+      }
+      if (await bounded(`store asset ${sha256}`, () => objects.name(named, before?.revision ?? 0))) {
         if (before !== undefined) await forget(before.nuid)
         return size
       }
     }
+  }
+
+  async function isSound(found: Found): Promise<boolean> {
+    const hash = createHash('sha256')
+    for await (const part of partsOf(found)) hash.update(part)
+    return hash.digest('hex') === found.name // AS5
   }
 
   /** One after the other: a part that had to be sent again would lie behind its follower. @returns How many bytes there were. */
@@ -120,22 +134,28 @@ export async function openAssets(
   }
 
   /** @returns Nothing if the bytes are not those of the hash. */
-  async function read({ name, nuid, size }: Found): Promise<SharedArrayBuffer | undefined> {
-    const memory = new SharedArrayBuffer(size)
+  async function read(found: Found): Promise<SharedArrayBuffer | undefined> {
+    const memory = new SharedArrayBuffer(found.size)
     const target = new Uint8Array(memory)
     const hash = createHash('sha256')
     let at = 0
+    for await (const part of partsOf(found)) {
+      if (at + part.length > found.size) return undefined
+      target.set(part, at)
+      hash.update(part)
+      at += part.length
+    }
+    return at === found.size && hash.digest('hex') === found.name ? memory : undefined
+  }
+
+  async function* partsOf({ name, nuid }: Found): AsyncGenerator<Uint8Array> {
     for (let from = 1; ; ) {
       const seq = from
       const part = await bounded(`get asset ${name}`, () => objects.next(nuid, seq))
-      if (part === undefined) break
-      if (at + part.data.length > size) return undefined
-      target.set(part.data, at)
-      hash.update(part.data)
-      at += part.data.length
+      if (part === undefined) return
+      yield part.data
       from = part.seq + 1
     }
-    return at === size && hash.digest('hex') === name ? memory : undefined
   }
 
   return { keep, put, fetch }

@@ -88,11 +88,13 @@ test('Bundles.get tells a missing bundle, and one that is not what it was', asyn
   const manager = await jetstreamManager(nc)
   await manager.streams.deleteMessage(stream, 2)
   await assert.rejects(bundles.get(name), { code: 'ERR_BUNDLE_CORRUPT' })
+  await bundles.put(bytes) // repairs it (B6)
+  assert.deepEqual(Buffer.from(await bundles.get(name)), bytes)
 
   const store = await new Objm(jetstream(nc)).create('concord-bundles')
   await store.putBlob({ name }, randomBytes(300_000))
   await assert.rejects(bundles.get(name), { code: 'ERR_BUNDLE_CORRUPT' })
-  await bundles.put(bytes) // repairs it
+  await bundles.put(bytes)
   assert.deepEqual(Buffer.from(await bundles.get(name)), bytes)
 })
 

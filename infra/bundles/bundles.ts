@@ -8,11 +8,12 @@
  *  B4. A put that failed leaves nothing behind, if the store can still be told so.
  *  B5. What `put` has answered for is not removed as unused within the time that it takes to refer to it: a put of what is
  *      there already touches it, and `removeUntouched` removes a revision that it was shown, no later one.
+ *  B6. A put reads what is there: what is broken is repaired by it.
  * @module
  */
 import type { NatsConnection } from '../bus/connect.ts'
 import { infraError } from '../errors.ts'
-import { patiently } from '../jetstream.ts'
+import { isSilence, patiently } from '../jetstream.ts'
 import { type Found, hashOf, isWhole, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
 
 export interface Bundles {
@@ -56,23 +57,32 @@ export async function openBundles(
     const sha256 = hashOf(bytes)
     for (;;) {
       const before = await objects.info(sha256)
-      if (before === undefined || !isWhole(before, sha256)) await write(sha256, bytes, before)
+      if (before === undefined || !(await isSound(before))) await write(sha256, bytes, before)
       else if (await objects.touch(before)) return sha256 // B2
     }
+  }
+
+  async function isSound(found: Found): Promise<boolean> {
+    return isWhole(found, found.name) && hashOf(await joined(found)) === found.name // B6
   }
 
   /** Writes it in place of `before`; does nothing if another was faster. */
   async function write(sha256: string, bytes: Uint8Array, before: Found | undefined): Promise<void> {
     const named = newObject(sha256, bytes.length)
-    let done = false
+    const forget = (): Promise<void> => objects.forget(named.nuid).catch(() => {}) // B4; the first error tells more
     try {
       for (let at = 0; at < bytes.length; at += partBytesMax)
         await objects.add(named.nuid, bytes.subarray(at, at + partBytesMax), `${named.nuid}-${at}`)
-      done = await objects.name(named, before?.revision ?? 0)
-    } finally {
-      if (!done) await objects.forget(named.nuid).catch(() => {}) // B4; the first error tells more
+    } catch (error) {
+      await forget()
+      throw error
     }
-    if (done && before !== undefined) await objects.forget(before.nuid)
+    const done = await objects.name(named, before?.revision ?? 0).catch(async (error: unknown) => {
+      if (!isSilence(error)) await forget() // else it may have been heard: the parts must stay
+      throw error
+    })
+    if (!done) await forget()
+    else if (before !== undefined) await objects.forget(before.nuid)
   }
 
   async function get(sha256: string): Promise<Uint8Array> {

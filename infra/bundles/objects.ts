@@ -146,6 +146,13 @@ export class Objects {
     }
   }
 
+  /** Whether as many parts are there as there should be; what they contain only reading tells. */
+  async hasParts({ nuid, chunks }: ObjectInfo): Promise<boolean> {
+    const subject = partsSubject({ nuid })
+    const { state } = await this.#manager.streams.info(stream, { subjects_filter: subject })
+    return (state.subjects?.[subject] ?? 0) === chunks
+  }
+
   /** Removes parts, one by one. */
   async forget(nuid: string): Promise<void> {
     for await (const part of this.parts(nuid))
