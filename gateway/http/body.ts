@@ -5,6 +5,7 @@
  */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
+import type { Clock } from '../../infra/clock.ts'
 import { refuse } from '../errors.ts'
 
 export type HttpContext = Context<{ Bindings: HttpBindings }>
@@ -12,6 +13,39 @@ export type HttpContext = Context<{ Bindings: HttpBindings }>
 /** The chunks of the body. Leaving the loop early leaves the connection open, so that an answer can be sent. */
 export function bodyChunks(c: HttpContext): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => c.env.incoming.iterator({ destroyOnReturn: false }) }
+}
+
+export interface Pace {
+  readonly clock: Clock
+  /** So much has to come in so long a time of waiting for it; what is done with a chunk does not count. */
+  readonly bytes: number
+  readonly ms: number
+  /** Called when it does not; has to end the body. */
+  readonly onSlow: () => void
+}
+
+/** The same chunks, as long as they keep pace: who sends a byte now and then would have a place for ever. */
+export async function* paced(
+  chunks: AsyncIterable<Uint8Array>,
+  { clock, bytes, ms, onSlow }: Pace,
+): AsyncGenerator<Uint8Array> {
+  let came = 0
+  let leftMs = ms
+  let sinceMs = clock.monotonicMs()
+  let cancel = clock.after(leftMs, onSlow)
+  try {
+    for await (const chunk of chunks) {
+      cancel()
+      came += chunk.length
+      leftMs -= clock.monotonicMs() - sinceMs
+      if (came >= bytes) [came, leftMs] = [0, ms]
+      yield chunk
+      sinceMs = clock.monotonicMs()
+      cancel = clock.after(leftMs, onSlow)
+    }
+  } finally {
+    cancel()
+  }
 }
 
 /**

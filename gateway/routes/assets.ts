@@ -11,7 +11,7 @@ import { unknownContent } from '../deploy/assets.ts'
 import { stored } from '../deploy/store-trouble.ts'
 import { unknownFunction } from '../deploy/wishes.ts'
 import { refuse } from '../errors.ts'
-import { bodyChunks, type HttpContext, refuseDeclaredLength, tooLarge } from '../http/body.ts'
+import { bodyChunks, type HttpContext, paced, refuseDeclaredLength, tooLarge } from '../http/body.ts'
 import { readDocument } from '../http/document.ts'
 import {
   type App,
@@ -25,8 +25,8 @@ import {
 import type { GatewayParts } from '../parts.ts'
 
 const atOnceMax = 4
-/** A body of which nothing comes for so long has come to its end. */
-const silentMs = 30_000
+/** What brings less than that is hung up on: its place is others'. */
+const pace = { bytes: 64 * 1024, ms: 30_000 }
 
 const contentParam = z.object({ sha256: sha256Schema })
 
@@ -120,21 +120,14 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
     return c.json(answer, 200)
   })
 
-  /** The body, while it comes and is not too large. */
+  /** The body, while it keeps pace and is not too large. */
   async function* watched(c: HttpContext): AsyncGenerator<Uint8Array> {
     let bytes = 0
-    const hangUp = (): void => void c.env.incoming.destroy()
-    let cancel = clock.after(silentMs, hangUp)
-    try {
-      for await (const chunk of bodyChunks(c)) {
-        cancel()
-        bytes += chunk.length
-        if (bytes > assetBytesMax) throw tooLarge('asset', assetBytesMax)
-        yield chunk
-        cancel = clock.after(silentMs, hangUp)
-      }
-    } finally {
-      cancel()
+    const onSlow = (): void => void c.env.incoming.destroy()
+    for await (const chunk of paced(bodyChunks(c), { ...pace, clock, onSlow })) {
+      bytes += chunk.length
+      if (bytes > assetBytesMax) throw tooLarge('asset', assetBytesMax)
+      yield chunk
     }
   }
 }
