@@ -254,6 +254,7 @@ export class Host {
       this.#sources.get(fn),
       this.#checkpoints.of(fn, instance, {
         warn: (message) => this.#log(fn.function, id, 'warn', message),
+        slabOf: (bytes) => state.slabOf(bytes),
         onDue: () => worker?.checkpoint(),
         onSuperseded: (error) => this.#instanceEnded(instance, endingOf('superseded', error.message)),
       }),

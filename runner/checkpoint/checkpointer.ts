@@ -25,6 +25,7 @@ import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/arenas.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import { Capture, dirtyPages, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
 import { arenasOf, type Groupings } from '../partitions.ts'
+import type { SlabOf } from './reader.ts'
 import { imagePagesMax, type ShareImage } from './share-image.ts'
 import { type NewSegment, type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -41,6 +42,8 @@ export interface CheckpointerOptions {
   readonly version: number
   readonly groupings: Groupings
   readonly warn: (message: string) => void
+  /** Gives the memory that state which comes is read into; default: fresh. */
+  readonly slabOf?: SlabOf
   /** It is time for a cut. */
   readonly onDue: () => void
   /** Another owner has the state: stop at once. */
@@ -280,8 +283,8 @@ export class Checkpointer {
   }
 
   #newSlot(name: string, partition: number): Slot {
-    const { store, warn } = this.#options
-    return new Slot(name, partition, { store, epoch: this.#instance.epoch, warn })
+    const { store, warn, slabOf } = this.#options
+    return new Slot(name, partition, { store, epoch: this.#instance.epoch, warn, slabOf })
   }
 
   /** The arenas of what an instance owns. */

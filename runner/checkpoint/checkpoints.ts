@@ -9,9 +9,11 @@ import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import { checkpointSchema } from '../../sdk/manifest.ts'
 import { Checkpointer } from './checkpointer.ts'
+import type { SlabOf } from './reader.ts'
 
 export interface CheckpointCallbacks {
   readonly warn: (message: string) => void
+  readonly slabOf: SlabOf
   readonly onDue: () => void
   readonly onSuperseded: (error: Error) => void
 }

@@ -15,6 +15,9 @@ import {
 } from '../../infra/checkpoints/index.ts'
 import { PagedSlabs, restorePages, type Slabs, slabBytesDefault } from '../../sdk/runtime/index.ts'
 
+/** Empty memory of so many bytes. */
+export type SlabOf = (bytes: number) => SharedArrayBuffer
+
 interface ReadSegment {
   readonly segment: LoadedSegment
   readonly pages: readonly Uint32Array[]
@@ -23,12 +26,19 @@ interface ReadSegment {
 export class SlotReader {
   readonly #store: CheckpointStore
   readonly #slot: string
+  readonly #slabOf: SlabOf
   #slabs: SharedArrayBuffer[] = []
   #read: ReadSegment[] = []
 
-  constructor(store: CheckpointStore, slot: string) {
+  /** @param slabOf Gives what it reads into. */
+  constructor(
+    store: CheckpointStore,
+    slot: string,
+    slabOf: SlabOf = (bytes) => new SharedArrayBuffer(bytes),
+  ) {
     this.#store = store
     this.#slot = slot
+    this.#slabOf = slabOf
   }
 
   get slabs(): readonly SharedArrayBuffer[] {
@@ -62,7 +72,7 @@ export class SlotReader {
   /** Adds slabs, as the arena has got since. */
   grow(sizes: readonly number[]): void {
     for (let index = this.#slabs.length; index < sizes.length; index++)
-      this.#slabs.push(new SharedArrayBuffer(sizes[index]!))
+      this.#slabs.push(this.#slabOf(sizes[index]!))
   }
 
   /** Which segment has what, and those of which nothing is needed. */

@@ -31,12 +31,17 @@ async function setUp(t: TestContext) {
     epoch,
     partitions: { in: [3] },
   })
+  const given: SharedArrayBuffer[] = []
   const owner = (epoch: number): Checkpointer =>
     new Checkpointer(
       {
         ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {} },
         warn: (message) => warnings.push(message),
         onDue: () => undefined,
+        slabOf: (bytes) => {
+          given.push(new SharedArrayBuffer(bytes))
+          return given.at(-1)!
+        },
         onSuperseded: (error) => warnings.push(error.message),
       },
       instance(epoch),
@@ -60,7 +65,7 @@ async function setUp(t: TestContext) {
     by.hold(3)
     return by.imageOf(3, slabs, positions)!
   }
-  return { store, owner, save, restored, warnings, instance, image }
+  return { store, owner, save, restored, warnings, instance, image, given }
 }
 
 test('Checkpointer: the next owner finds the last checkpoint; where that is torn, the one before; where both are, it refuses', async (t) => {
@@ -96,7 +101,7 @@ test('Checkpointer: an old owner writes nothing any more, and is told; one with 
 })
 
 test('Checkpointer: a share goes over as what is stored of it and the pages changed since; the claim follows', async (t) => {
-  const { owner, save, restored, warnings, instance, image } = await setUp(t)
+  const { owner, save, restored, warnings, instance, image, given: memory } = await setUp(t)
   const giver = owner(1)
   assert.equal(await restored(giver, 1), undefined)
   assert.equal(await save(giver, 'one'), true)
@@ -107,6 +112,10 @@ test('Checkpointer: a share goes over as what is stored of it and the pages chan
   assert.ok(given.pages.length > 0 && given.base !== undefined)
   const slabs = await taker.take(instance(2), 3, given)
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'three')
+  assert.ok(
+    slabs!.every((slab) => memory.includes(slab)),
+    'in memory of its own, which it has had before',
+  )
   assert.equal(
     await restored(owner(1), 1).catch((error: { code: string }) => error.code),
     'ERR_CHECKPOINT_SUPERSEDED',

@@ -23,7 +23,7 @@ import {
   restorePages,
   type Slabs,
 } from '../../sdk/runtime/index.ts'
-import { keyOf, SlotReader, slabsOf } from './reader.ts'
+import { keyOf, type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { isBase, type ShareImage } from './share-image.ts'
 
 /** What came back. */
@@ -43,6 +43,7 @@ export class Slot {
   readonly partition: number
   readonly #store: CheckpointStore
   readonly #warn: (message: string) => void
+  readonly #slabOf: SlabOf | undefined
   #epoch: number
   #revision = 0
   #book = new SegmentBook()
@@ -62,14 +63,20 @@ export class Slot {
   constructor(
     name: string,
     partition: number,
-    options: { store: CheckpointStore; epoch: number; warn: (message: string) => void },
+    options: {
+      readonly store: CheckpointStore
+      readonly epoch: number
+      readonly warn: (message: string) => void
+      readonly slabOf?: SlabOf | undefined
+    },
   ) {
     this.name = name
     this.partition = partition
     this.#store = options.store
     this.#epoch = options.epoch
     this.#warn = options.warn
-    this.#reader = new SlotReader(options.store, name)
+    this.#slabOf = options.slabOf
+    this.#reader = new SlotReader(options.store, name, options.slabOf)
   }
 
   get current(): Checkpoint | undefined {
@@ -230,7 +237,7 @@ export class Slot {
     const { book, dead } = this.#reader.book()
     this.#book = book
     this.#doomed = dead
-    this.#reader = new SlotReader(this.#store, this.name)
+    this.#reader = new SlotReader(this.#store, this.name, this.#slabOf)
   }
 
   async #write(revision: number, current?: Checkpoint, previous?: Checkpoint): Promise<void> {

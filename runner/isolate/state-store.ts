@@ -7,6 +7,8 @@
  *        and then `commitWord` is what decides about the record that was under way. Else it is lost.
  *   SS2. Slabs are added, never taken away or reordered, as long as their partition is held.
  *   SS3. Between two calls into the isolate, and while it is free and was never lent, all arenas are whole as they lie.
+ *   SS4. What is held and what is kept for use again are together no more than was ever held at once, however partitions come
+ *        and go.
  * Design: docs/design/0007-state-outlives-code.md
  * @module
  */
@@ -31,6 +33,8 @@ export class StateStore {
   #heldBytes = 0
   /** Slabs of partitions let go, to be used again: an isolate that had them frees them when it collects garbage, if ever. */
   #spare: SharedArrayBuffer[] = []
+  #spareBytes = 0
+  #mostHeldBytes = 0
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes
@@ -39,6 +43,11 @@ export class StateStore {
   /** Bytes of all slabs in use. */
   get heldBytes(): number {
     return this.#heldBytes
+  }
+
+  /** Bytes kept for use again. */
+  get spareBytes(): number {
+    return this.#spareBytes
   }
 
   /** Partitions that have an arena. */
@@ -68,8 +77,14 @@ export class StateStore {
   adopt(partition: number, slabs: readonly SharedArrayBuffer[]): void {
     if (this.#standing === 'lost' || this.#arenas.has(partition))
       throw isolateError('ERR_INSTANCE_STATE', `Cannot adopt the state of partition ${partition}: it is held`)
-    const arena = this.#arenaOf(partition)
-    for (const slab of slabs) this.#heldBytes += arena.add(slab)
+    for (const slab of slabs) this.#hold(this.#arenaOf(partition), slab)
+  }
+
+  /** Empty memory of a size, for an arena that is to be adopted. */
+  slabOf(bytes: number): SharedArrayBuffer {
+    return (
+      this.#takeSpare(this.#spare.find((slab) => slab.byteLength === bytes)) ?? new SharedArrayBuffer(bytes)
+    )
   }
 
   /** Lets go of all partitions but these; after the isolate has. */
@@ -78,8 +93,10 @@ export class StateStore {
       if (partitions.includes(partition)) continue
       this.#arenas.delete(partition)
       this.#spare.push(...slabs)
+      this.#spareBytes += heldBytes
       this.#heldBytes -= heldBytes
     }
+    this.#trim()
   }
 
   /** Makes room for what frames of these sizes may bring, as far as there is enough of it for all. */
@@ -146,10 +163,27 @@ export class StateStore {
     let best: SharedArrayBuffer | undefined
     for (const slab of this.#spare)
       if (slab.byteLength <= bytes && slab.byteLength > (best?.byteLength ?? 0)) best = slab
-    if (best === undefined) return undefined
-    this.#spare = this.#spare.filter((slab) => slab !== best)
-    new Uint8Array(best).fill(0)
-    return best
+    return this.#takeSpare(best)
+  }
+
+  #takeSpare(slab: SharedArrayBuffer | undefined): SharedArrayBuffer | undefined {
+    if (slab === undefined) return undefined
+    this.#spare = this.#spare.filter((other) => other !== slab)
+    this.#spareBytes -= slab.byteLength
+    new Uint8Array(slab).fill(0)
+    return slab
+  }
+
+  #hold(arena: PartitionSlabs, slab: SharedArrayBuffer): void {
+    this.#heldBytes += arena.add(slab)
+    this.#mostHeldBytes = Math.max(this.#mostHeldBytes, this.#heldBytes)
+    this.#trim()
+  }
+
+  /** Forgets what has waited longest: it is of a size that nobody asks for (SS4). */
+  #trim(): void {
+    while (this.#spareBytes > 0 && this.#heldBytes + this.#spareBytes > this.#mostHeldBytes)
+      this.#spareBytes -= this.#spare.shift()!.byteLength
   }
 
   #add(partition: number, bytes: number, limitBytes: number): AddedSlab[] {
@@ -160,7 +194,7 @@ export class StateStore {
       const size = nextSlabBytes(arena.heldBytes, left, arena.slabBytes, limitBytes - others)
       if (size <= 0) break
       const slab = this.#take(size) ?? new SharedArrayBuffer(size)
-      this.#heldBytes += arena.add(slab)
+      this.#hold(arena, slab)
       added.push({ partition, slab })
       left -= slab.byteLength
     }

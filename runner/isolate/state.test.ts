@@ -1,6 +1,7 @@
 /** State that outlives its isolate, and grows while batches run. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { fn, frame, frameOfTexts, nowMs, record, start, texts } from './harness.ts'
 import { type BatchResult, type InputFrame, type Instance, StateStore } from './index.ts'
 
@@ -164,6 +165,37 @@ test('Instance lets go of the state of partitions given away', async (t) => {
   assert.deepEqual(texts(await instance.run([frame([record('', 'a')], 2)], nowMs)), ['a1'])
   assert.equal(state.heldBytes, held / 2)
   assert.ok(given.has(state.slabsOf(2)[0]!), 'memory of partitions that have left is used again, empty')
+})
+
+test('StateStore keeps no more memory than it has held at once, whatever comes and goes; what comes again lies where it was (SS4)', () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 4 })), (comings) => {
+      const state = new StateStore(64 * mib)
+      let most = 0
+      for (const [share, units] of comings.entries()) {
+        state.keep([share - 1, share - 3])
+        state.adopt(
+          share,
+          units.map((size) => state.slabOf(size * 64 * 1024)),
+        )
+        most = Math.max(most, state.heldBytes)
+        assert.ok(state.heldBytes + state.spareBytes <= most)
+      }
+    }),
+  )
+  const state = new StateStore(64 * mib)
+  const sizes = [65_536, 131_072, 65_536]
+  const take = (): SharedArrayBuffer[] => sizes.map((bytes) => state.slabOf(bytes))
+  const before = take()
+  new Uint8Array(before[1]!).fill(1)
+  state.adopt(0, before)
+  for (let share = 1; share < 50; share++) {
+    state.keep([])
+    const slabs = take()
+    assert.deepEqual(new Set(slabs), new Set(before))
+    assert.ok(slabs.every((slab) => new Uint8Array(slab).every((byte) => byte === 0)))
+    state.adopt(share, slabs)
+  }
 })
 
 test('Instance holds its state beside the heap: memory of the one is not taken for the other', async (t) => {
