@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import { systemClock } from '../clock.ts'
+import { freePorts } from '../free-ports.ts'
 import { Consumer, connectWire, originOf, Producer } from './index.ts'
 
 const partitions = 4
@@ -132,12 +132,4 @@ async function startCluster(t: TestContext): Promise<Member[]> {
       return { url: `nats://127.0.0.1:${ports[i]}`, child }
     }),
   )
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
 }
