@@ -64,7 +64,7 @@ test('a gateway that ZooKeeper does not hear any more hears on NATS that another
         url: `zk://${zookeeper.connect}/concord`,
         user: 'concord',
         password: 'secret',
-        sessionTimeoutMs: 2_000,
+        sessionTimeoutMs: 4_000,
       },
       { patienceMs: 60_000 },
     )

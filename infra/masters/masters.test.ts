@@ -9,11 +9,15 @@ import { Session } from '../store/zookeeper/session.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { joinMasters, parseMastersUrl, watchLeader } from './index.ts'
 
+/** Longer than any of us stands still: a session that ends for that changes who leads. */
+const sessionTimeoutMs = 20_000
+const tickMs = 1_000
+
 let dir: string
 let server: ZooKeeperServer
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'concord-masters-'))
-  server = await startZooKeeper({ dir })
+  server = await startZooKeeper({ dir, tickMs })
 })
 after(async () => {
   await server?.stop('SIGKILL')
@@ -42,7 +46,7 @@ function scene(t: TestContext, path: string) {
   return {
     ...{ at, said, told, until },
     async join(port: number) {
-      const membership = joinMasters({ at, info: infoOf(port), sessionTimeoutMs: 2_000, log })
+      const membership = joinMasters({ at, info: infoOf(port), sessionTimeoutMs, log })
       t.after(() => membership.leave())
       await membership.joined
       return membership
@@ -61,7 +65,7 @@ test('watchLeader waits for the first master, follows the next one, and is not m
     address: at,
     user: at.user,
     password: at.password,
-    timeoutMs: 2_000,
+    timeoutMs: sessionTimeoutMs,
     connectMs: 30_000,
   })
   t.after(() => session.close())
@@ -79,7 +83,13 @@ test('watchLeader waits for the first master, follows the next one, and is not m
 test('watchLeader is patient with a master that does not say where it is, and keeps the last one without ZooKeeper', async (t) => {
   const { at, said, told, until, join: enter } = scene(t, 'mesos')
   await until('the node above is waited for', () => said.length === 1)
-  const options = { address: at, user: at.user, password: at.password, timeoutMs: 2_000, connectMs: 30_000 }
+  const options = {
+    address: at,
+    user: at.user,
+    password: at.password,
+    timeoutMs: sessionTimeoutMs,
+    connectMs: 30_000,
+  }
   const session = await Session.open(options)
   t.after(() => session.close())
   await session.create(at.root, 0, session.ended)
@@ -93,7 +103,7 @@ test('watchLeader is patient with a master that does not say where it is, and ke
   await until('the next one is told', () => told.length === 2)
   const { port } = server
   await server.stop('SIGKILL')
-  server = await startZooKeeper({ dir, port })
+  server = await startZooKeeper({ dir, port, tickMs })
   await enter(5052) // a session of its own, so the server is back, and both others with it
   assert.deepEqual(told, ['http://127.0.0.1:5050', 'http://127.0.0.1:5051'])
 })

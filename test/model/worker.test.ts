@@ -93,7 +93,7 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
 }
 
 test('Worker ends in order when what is set aside fails for good while partitions go', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   const { worker, producer, endings, assignment, instance, send, until } = await bench(
     `throw new Error('no')`,
@@ -113,7 +113,7 @@ test('Worker ends in order when what is set aside fails for good while partition
 })
 
 test('Worker tells why it failed, and leaves its channels first, when partitions were to go at that moment', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   const { worker, producer, endings, assignment, instance, send, until } = await bench(
     `return new Promise((_, reject) => setTimeout(() => reject(new Error('no')), 300))`,

@@ -16,7 +16,7 @@ interface Deployed {
 }
 
 test('a model is pushed under load, and rolled back: each record once, by one model, the old one before the new one', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'scored'
@@ -81,7 +81,7 @@ export default defineFunction({
 }
 
 test('an asset of 200 MB is in memory once for four instances; a project brings its own; what is wrong is told', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const project = join(platform.home, 'big')

@@ -17,7 +17,7 @@ export default defineFunction({
 })
 `
 
-test('each bad input has a clear error, and nothing is stored or lost', { timeout: 180_000 }, async (t) => {
+test('each bad input has a clear error, and nothing is stored or lost', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   const names = async (): Promise<string[]> => (await platform.client.functions()).map((f) => f.name)
   const deploy = (text: string): Promise<{ code: number | null; stderr: string }> => {
@@ -115,7 +115,7 @@ test('each bad input has a clear error, and nothing is stored or lost', { timeou
 })
 
 test('concord up says in one line what is wrong with a port or with nats-server, and leaves nothing', {
-  timeout: 60_000,
+  timeout: 400_000,
 }, async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'concord-bad-up-'))
   t.after(() => rmSync(home, { recursive: true, force: true }))

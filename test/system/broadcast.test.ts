@@ -26,7 +26,7 @@ interface Heard {
 }
 
 test('each instance gets all of a broadcast stream once and in order, while instances come, go and are replaced', {
-  timeout: 300_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.json(['stream', 'create', 'rules', '--partitions', String(partitions)])

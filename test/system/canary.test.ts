@@ -12,7 +12,7 @@ const goods = Number(process.env['CONCORD_CANARIES'] ?? 1)
 const chances = { throwsPerMillion: 0, timersPerMillion: 2_000, asyncPerMillion: 100 }
 
 test('canaries: one takes over by itself, one that throws and one that is slow are rolled back; no record is lost', {
-  timeout: 300_000 + goods * 60_000,
+  timeout: 400_000 + goods * 60_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'mine'

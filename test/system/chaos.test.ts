@@ -31,7 +31,7 @@ const recoveryMs = 180_000
 const name = 'chaos'
 
 test(`counts are right after ${wanted || short.length} faults under load (seed ${seed})`, {
-  timeout: 300_000 + wanted * 60_000,
+  timeout: 400_000 + wanted * 60_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const random = new Random(seed)
@@ -80,7 +80,7 @@ async function deployVersion(platform: Platform, version: number): Promise<void>
   const file = join(platform.home, 'chaos.jsonc')
   const manifest = { main: './chaos.ts', checkpoint: { everyMs: 1000 }, restarts: 1000, instances: 2 }
   writeFileSync(file, JSON.stringify(manifest))
-  await platform.json(['deploy', file, '--timeout', '120'])
+  await platform.json(['deploy', file])
 }
 
 /** Waits until all instances that are wanted run, and process records. */

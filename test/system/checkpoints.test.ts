@@ -111,7 +111,7 @@ test('an orderly end loses nothing: stop, new version, failure, and the platform
   }
 })
 
-test('a timer that fell due while no owner was there fires on return', { timeout: 120_000 }, async (t) => {
+test('a timer that fell due while no owner was there fires on return', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy(
     'late',

@@ -61,7 +61,7 @@ class Load {
   static async start(t: TestContext, platform: Platform, name: string): Promise<Load> {
     const chances = { throwsPerMillion: 0, timersPerMillion: 0, asyncPerMillion: 0 }
     const source = functionOf({ name, ...chances, keepsState: false })
-    await platform.deploy(name, source, ['--instances', '2', '--timeout', '120'])
+    await platform.deploy(name, source, ['--instances', '2'])
     const records = Number.POSITIVE_INFINITY
     const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: 2000 })
     const load = new Load(t, platform, name, traffic)
@@ -79,7 +79,7 @@ class Load {
 
   /** Who leads now has it in hand; then what was sent is compared with what came. */
   async judged() {
-    await this.#platform.json(['fn', 'scale', this.#name, '3', '--timeout', '120'])
+    await this.#platform.json(['fn', 'scale', this.#name, '3'])
     await this.goesOn()
     this.#traffic.stop()
     const { sent, unaccounted, verdict, text } = await this.#traffic.judged()

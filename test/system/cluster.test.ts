@@ -24,7 +24,7 @@ export default defineFunction({
 `
 
 test('cluster up, ls, kill and down: the function survives its scheduler and its agent', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'concord-cluster-'))
   const env = { CONCORD_HOME: home }
@@ -40,7 +40,7 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const ask = async <T>(...words: string[]) => JSON.parse(await cli(...words, '--json')) as T
   const ls = () => ask<Member[]>('cluster', 'ls')
   const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-    for (const endMs = performance.now() + 120_000; ; await sleep(100)) {
+    for (const endMs = performance.now() + 180_000; ; await sleep(100)) {
       const found = await look()
       if (found !== undefined && found !== false) return found
       assert.ok(performance.now() < endMs, `never: ${what}`)
@@ -69,7 +69,7 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const placement = { constraints: ['hostname unique', 'zone in a, b, c'] }
   const file = { main: 'spread.ts', instances: 3, resources: { cpus: 0.1, memMib: 128 }, placement }
   writeFileSync(join(folder, 'concord.jsonc'), JSON.stringify(file))
-  await cli('fn', 'deploy', folder, '--timeout', '120')
+  await cli('fn', 'deploy', folder)
   const why = () => ask<Why>('fn', 'why', 'spread')
   const whereOf = ({ instances }: Why) => instances.map(({ hostname }) => hostname ?? '-').sort()
   const spread = await why()

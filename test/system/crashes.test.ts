@@ -65,7 +65,7 @@ for (const victim of ['gateway', 'scheduler', 'minimesos'] as const) {
   })
 }
 
-test('concord up killed and started again finds its functions at work', { timeout: 120_000 }, async (t) => {
+test('concord up killed and started again finds its functions at work', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('one', copies('one'))
   const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
@@ -106,7 +106,7 @@ test('kill -id runs destroy and lowers the wanted count; --restart replaces the 
   await platform.until('one', (d) => d.ledger[0]!.processed === 200)
 })
 
-test('a platform at rest restarts nothing', { timeout: 120_000 }, async (t) => {
+test('a platform at rest restarts nothing', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('one', copies('one'))
   const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)

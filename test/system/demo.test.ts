@@ -72,7 +72,7 @@ test('the demo counts each client of a log as awk would, and loses nothing', {
   assert.deepEqual(summary.clients, countsOf(lines))
 })
 
-test('the demo on generated traffic finds the fraud that was labelled', { timeout: 180_000 }, async (t) => {
+test('the demo on generated traffic finds the fraud that was labelled', { timeout: 400_000 }, async (t) => {
   const { code, summary } = await summaryOf(startDemo(t, ['--json']))
   assert.equal(code, 0)
   assert.equal(summary.lost, 0)

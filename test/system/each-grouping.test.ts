@@ -58,7 +58,7 @@ interface Seen {
 }
 
 test('each grouping brings each record where it says, and so it does while instances come and go', {
-  timeout: 300_000,
+  timeout: 400_000,
 }, async (t) => {
   const run = await Run.start(t)
   const all = range(instances)

@@ -49,7 +49,7 @@ async function followCounts(t: TestContext, platform: Platform) {
 const lines = Array.from({ length: 20_000 }, (_, i) => ({ value: String(i) })) // some batches
 
 test('a function that is starting heeds a reader that groups by key and was deployed meanwhile', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('audit', shuffler)
@@ -64,7 +64,7 @@ test('a function that is starting heeds a reader that groups by key and was depl
 })
 
 test('a reader that groups by key finds each key in one place, although it came while records were spread', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('audit', shuffler)

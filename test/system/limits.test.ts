@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Platform, Reader } from './platform.ts'
 
 test('a function whose heap stays full goes on in a fresh isolate, with its state and without a restart', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy(
@@ -51,7 +51,7 @@ export default defineFunction({
 })
 
 test('a function that uses more CPU a second than it may is held back, told so, and loses nothing', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const { writeFileSync, mkdirSync } = await import('node:fs')

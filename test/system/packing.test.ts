@@ -73,7 +73,7 @@ test('four instances share a runner; one is killed, started anew, deployed again
   await platform.until('one', (d) => d.ledger[0]!.processed + d.ledger[0]!.unaccounted === 1600)
 })
 
-test('twenty instances share a runner, and are all seen', { timeout: 120_000 }, async (t) => {
+test('twenty instances share a runner, and are all seen', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   const tiny = ['--mem', '8', '--cpus', '0.01']
   await platform.deploy('many', copies('many'), ['--instances', '20', '--per-runner', '20', ...tiny])

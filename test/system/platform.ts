@@ -15,6 +15,8 @@ import { ConcordClient } from '../../sdk/client/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const bin = join(root, 'sdk/cli/bin.mjs')
+/** Longer than a slow machine takes for anything: it is for what hangs. */
+const untilMs = 180_000
 
 export interface Answer {
   readonly code: number | null
@@ -48,8 +50,16 @@ export async function runCli(
   return { code, ...output }
 }
 
+/** The commands that wait until it is so: in a test as long as all else, since that is for what hangs. */
+const patient = /^(deploy|fn (deploy|scale|rm|rollback)|asset (push|rm))\b/
+
+function patiently(args: readonly string[]): readonly string[] {
+  const waits = patient.test(args.join(' ')) && !args.includes('--timeout')
+  return waits ? [...args, '--timeout', String(untilMs / 1000)] : args
+}
+
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  return spawn(process.execPath, [bin, ...args], {
+  return spawn(process.execPath, [bin, ...patiently(args)], {
     env: { ...process.env, ...env, NO_COLOR: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -180,7 +190,7 @@ export class Platform {
 
   /** Waits until a look at the platform's own files says so, and the gateway answers. */
   async untilUp(wanted: () => boolean): Promise<void> {
-    const deadlineMs = Date.now() + 180_000
+    const deadlineMs = Date.now() + untilMs
     for (;;) {
       const answers =
         wanted() &&
@@ -194,11 +204,11 @@ export class Platform {
     }
   }
 
-  /** Waits until the function is as wanted; looks again and again, for three minutes at most: that is for what hangs. */
+  /** Waits until the function is as wanted; looks again and again. */
   async until(
     name: string,
     wanted: (detail: FunctionDetail) => boolean,
-    timeoutMs = 180_000,
+    timeoutMs = untilMs,
   ): Promise<FunctionDetail> {
     const deadlineMs = Date.now() + timeoutMs
     for (;;) {

@@ -119,7 +119,6 @@ test(`a function that throws under 'fail' restarts, loses only the record that f
       d.ledger[0]!.inFlight === 0 &&
       d.state === 'running' &&
       d.instances[0]!.restarts === 2,
-    120_000,
   )
   assert.deepEqual(
     { ...detail.ledger[0] },

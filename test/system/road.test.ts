@@ -14,7 +14,7 @@ export default defineFunction({
 })
 `
 
-test('the whole road: deploy a file, produce, consume, redeploy, remove', { timeout: 120_000 }, async (t) => {
+test('the whole road: deploy a file, produce, consume, redeploy, remove', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   const file = join(platform.home, 'shout.ts')
   writeFileSync(file, shout)
@@ -64,7 +64,7 @@ test('the whole road: deploy a file, produce, consume, redeploy, remove', { time
   assert.equal(gone.code, 4, gone.stderr)
 })
 
-test('curl of one source file is a deploy', { timeout: 60_000 }, async (t) => {
+test('curl of one source file is a deploy', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   const { token } = JSON.parse(
     (await import('node:fs')).readFileSync(join(platform.home, 'client.json'), 'utf8'),
@@ -79,7 +79,7 @@ test('curl of one source file is a deploy', { timeout: 60_000 }, async (t) => {
   await platform.until('shout', (d) => d.state === 'running')
 })
 
-test('plain NATS clients send records in and read a raw stream', { timeout: 60_000 }, async (t) => {
+test('plain NATS clients send records in and read a raw stream', { timeout: 400_000 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.json(['stream', 'create', 'loud', '--raw'])
   await platform.deploy('shout', shout)

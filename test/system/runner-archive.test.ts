@@ -17,7 +17,7 @@ export default defineFunction({
 `
 
 test('runners are started from the archive, fetched once, and need nothing of the checkout', {
-  timeout: 300_000,
+  timeout: 400_000,
 }, async (t) => {
   const out = mkdtempSync(join(tmpdir(), 'concord-archive-'))
   t.after(() => rmSync(out, { recursive: true, force: true }))
@@ -33,7 +33,7 @@ test('runners are started from the archive, fetched once, and need nothing of th
   writeFileSync(join(platform.home, 'shout.ts'), shout)
   await platform.json(['stream', 'create', 'loud'])
   const reader = await Reader.start(t, platform, ['loud'])
-  const deploy = ['fn', 'deploy', join(platform.home, 'shout.ts'), '--instances', '2', '--timeout', '120']
+  const deploy = ['fn', 'deploy', join(platform.home, 'shout.ts'), '--instances', '2']
   await platform.json(deploy)
   await platform.json(['produce', 'words', '--key', 'k'], 'hello\nworld\n')
   await reader.read(2)

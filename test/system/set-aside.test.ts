@@ -21,7 +21,7 @@ const lines = (...pairs: [key: string, value: string][]): string =>
 const settled = (d: FunctionDetail): boolean => d.ledger[0]!.inFlight === 0 && d.state === 'running'
 
 test('records that are tried again after a wait hold nobody up but those of their key, and the account is exact over an orderly end and a kill', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data

@@ -23,7 +23,7 @@ const records = 200
 const odd = records / 2
 
 test('shares move while JetStream takes no dead letters: they wait, and each letter is stored in the end', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy(name, source)

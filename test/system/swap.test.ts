@@ -32,7 +32,7 @@ async function load(t: TestContext, platform: Platform, name: string): Promise<T
 }
 
 test(`${swaps} versions take over under load, in place: each record once, in order, by one version, state and timers kept`, {
-  timeout: 120_000 + swaps * 15_000,
+  timeout: 400_000 + swaps * 15_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'swapped'
@@ -58,7 +58,7 @@ test(`${swaps} versions take over under load, in place: each record once, in ord
 })
 
 test('a version that throws is put back by itself, its records are processed by the one before; and back by hand', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'guarded'
@@ -111,7 +111,7 @@ test('a version that throws is put back by itself, its records are processed by 
 })
 
 test(`a runner killed ${kills} times while versions change: one version everywhere, what is missing is accounted for`, {
-  timeout: 120_000 + kills * 90_000,
+  timeout: 400_000 + kills * 90_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'struck'

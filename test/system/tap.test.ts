@@ -16,7 +16,7 @@ export default defineFunction({
 `
 
 test('what an instance was given is shown, run again to the same outputs on this machine, and kept when it fails', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
   await platform.deploy('chancy', source)

@@ -64,11 +64,8 @@ test('REVIVE clears filters at once, SUPPRESS stops offers but takes none back',
   const { subscribe } = await start(t)
   const framework = await subscribe()
   await decline(framework, await framework.offer(), 3600)
-  const revivedMs = performance.now()
   await framework.call('REVIVE')
-  const offer = await framework.offer()
-  const tookMs = framework.events.at(-1)!.atMs - revivedMs
-  assert.ok(tookMs < 500, `offer ${tookMs} ms after REVIVE`)
+  const offer = await framework.offer() // the clock stands still: nothing else than REVIVE can have made it
   await framework.call('SUPPRESS', { suppress: {} })
   assert.ok(await without(framework, 'OFFERS'))
   await decline(framework, offer, 0)

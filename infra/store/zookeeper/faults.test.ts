@@ -64,7 +64,7 @@ test('ZooKeeperStore knows a write again whose answer was lost, and its place in
 
 test('ZooKeeperStore loses what it leads when its event loop stands still for its session, and then goes on anew (ZC3)', async (t) => {
   const root = zk.freshRoot()
-  const timeoutMs = 900
+  const timeoutMs = 2_000
   const store = await opened(t, zk.server.connect, root, { ...patient, sessionTimeoutMs: timeoutMs })
   const other = await opened(t, zk.server.connect, root, patient)
   const first = await store.lead('scheduler', never)
@@ -92,7 +92,7 @@ test('ZooKeeperStore loses what it leads when its event loop stands still for it
 })
 
 test('ZooKeeperStore reads what it watches from memory, and nothing older than its own writes (ZN3)', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   const wire = await startWire(t, zk.server.port)
   const root = zk.freshRoot()
