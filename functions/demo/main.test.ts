@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { generateTraffic } from './generator.ts'
 import type { Summary } from './summary.ts'
+import type { SwapFigures } from './swap/report.ts'
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 
@@ -132,5 +133,41 @@ test('the demo of scaling sends a day in some seconds, gets a receipt for each o
   assert.deepEqual([figures['received'], figures['lost'], figures['wrong']], [figures['sent'], 0, 0])
   assert.ok(figures['instancesMax']! >= 1 && figures['latencyMaxMs']! > 0)
   assert.match(readFileSync(svg, 'utf8'), /^<svg .*>orders\/s<\/text>/s)
+  assert.deepEqual(processesOf(folder), [])
+})
+
+test('the demo of swap replaces the model under load, has the bad one rolled back, and says how right each was', {
+  timeout: 300_000,
+}, async (t) => {
+  const folder = temporaryFolder(t)
+  const args = ['--swap', '--seconds', '10', '--rate', '500', '--seed', '1', '--json']
+  const { stdout, stderr, code } = await runDemo(folder, args)
+  assert.equal(code, 0, stderr)
+  const figures = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as SwapFigures
+  const { sent, received, lost, repeated, missed, versions, canary, versionAtEnd } = figures
+  assert.ok(sent > 2_000, `${sent} clicks`)
+  assert.deepEqual([received, lost, repeated, missed, versionAtEnd], [sent, 0, 0, 0, 2])
+  assert.equal(canary.state, 'failed')
+  assert.match(
+    canary.reason,
+    /^at 10 % of the keys.* where the version before did not.*Invalid URL.*none of them lost/,
+  )
+  assert.equal(
+    versions.reduce((sum, { clicks }) => sum + clicks, 0),
+    sent,
+    'each click by one version',
+  )
+  assert.ok(versions.every(({ clicks }) => clicks > 0))
+  assert.ok(figures.pauseMs > 0 && figures.gapMs > 0)
+
+  const traffic = generateTraffic(1, sent)
+  for (const _ of traffic.lines); // labels are known as far as lines are read
+  const labelled = [...traffic.labels.values()].filter((fraud) => fraud).length
+  const frauds = versions.reduce((sum, version) => sum + version.frauds, 0)
+  assert.ok(frauds > 0 && frauds <= labelled, `${frauds} of ${labelled}`)
+  for (const { found, right, precision, recall, frauds } of versions) {
+    assert.ok(right <= Math.min(found, frauds))
+    assert.deepEqual([precision, recall], [found ? right / found : 1, frauds ? right / frauds : 1])
+  }
   assert.deepEqual(processesOf(folder), [])
 })

@@ -12,6 +12,7 @@ import { scaleDemo } from './scale/main.ts'
 import { Screen } from './screen.ts'
 import { openSource, type Source } from './source.ts'
 import { complaints, describe, isRead, summaryOf } from './summary.ts'
+import { swapDemo } from './swap/main.ts'
 import { type Progress, runTraffic } from './traffic-run.ts'
 
 /** So that alerts come within a demo; the function's own default is longer. */
@@ -101,7 +102,12 @@ const signal = endSignal()
 try {
   const options = readOptions(process.argv.slice(2))
   if (options.help) process.stdout.write(usage)
-  else process.exitCode = await (options.scale ? scaleDemo(options, screen, signal) : demo(options, signal))
+  else
+    process.exitCode = await (options.scale
+      ? scaleDemo(options, screen, signal)
+      : options.swap
+        ? swapDemo(options, screen, signal)
+        : demo(options, signal))
 } catch (error) {
   process.exitCode = explain(signal.aborted ? signal.reason : error)
 }

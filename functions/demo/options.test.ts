@@ -9,6 +9,7 @@ test('readOptions gives defaults and takes every flag', () => {
     seed: 1,
     rate: undefined,
     scale: false,
+    swap: false,
     seconds: 60,
     svg: 'scale-demo.svg',
     json: false,
@@ -37,12 +38,12 @@ test('readOptions gives defaults and takes every flag', () => {
     ]),
     {
       ...{ input: 'a.gz', records: 7, seed: 0, rate: 100, json: true, keep: true, help: true },
-      ...{ scale: true, seconds: 20, svg: 'day.svg' },
+      ...{ scale: true, swap: false, seconds: 20, svg: 'day.svg' },
     },
   )
 })
 
-test('readOptions refuses what it does not know and what is no whole number', () => {
+test('readOptions refuses what it does not know, what is no whole number, and what does not go together', () => {
   for (const args of [
     ['--imput', 'x'],
     ['file.log'],
@@ -51,6 +52,8 @@ test('readOptions refuses what it does not know and what is no whole number', ()
     ['--rate', 'fast'],
     ['--seed', '-1'],
     ['--seconds', '4'],
+    ['--swap', '--scale'],
+    ['--swap', '--input', 'access.log'],
   ]) {
     assert.throws(() => readOptions(args), UsageError, args.join(' '))
   }

@@ -14,8 +14,11 @@ export interface DemoOptions {
   readonly rate: number | undefined
   /** A day in a minute through a function that scales, in place of the fraud pipeline. */
   readonly scale: boolean
-  /** How long its day is, in seconds, and where it is drawn. */
+  /** Versions of the scoring model that replace one another under load. */
+  readonly swap: boolean
+  /** How long the day of `scale` is, or the clicks of `swap` stream. */
   readonly seconds: number
+  /** Where the day is drawn. */
   readonly svg: string
   readonly json: boolean
   readonly keep: boolean
@@ -27,10 +30,11 @@ export const usage = `npm run demo -- [flags]: clicks through the fraud pipeline
   --input FILE   a combined access log, plain or gzip, in place of generated traffic
   --records N    lines to generate (default 50000)
   --seed N       of the generated traffic: the same seed, the same traffic (default 1)
-  --rate N       lines a second (default: as fast as the platform takes them)
+  --rate N       lines a second (default: as fast as the platform takes them; with --swap 2000)
   --scale        a day's traffic in a minute, through a function that has as many instances as it needs
-  --seconds N    how long that day is (default 60)
-  --svg FILE     where it is drawn (default scale-demo.svg)
+  --swap         the scoring model replaced while clicks stream: by a better one, and by a bad one, which its canary rolls back
+  --seconds N    how long that day is, or the clicks stream (default 60)
+  --svg FILE     where the day is drawn (default scale-demo.svg)
   --json         one JSON object as the last line, instead of the summary
   --keep         leave the platform running, and say how to use it
 `
@@ -41,12 +45,18 @@ export class UsageError extends Error {}
 /** @throws {UsageError} */
 export function readOptions(args: readonly string[]): DemoOptions {
   const { values } = parse(args)
-  const { input, scale = false, svg = 'scale-demo.svg', json = false, keep = false, help = false } = values
+  const { input, scale = false, swap = false, json = false, keep = false, help = false } = values
+  const { svg = 'scale-demo.svg' } = values
   const records = wholeNumber('--records', values.records ?? '50000', 1)
   const seed = wholeNumber('--seed', values.seed ?? '1', 0)
   const rate = values.rate === undefined ? undefined : wholeNumber('--rate', values.rate, 1)
   const seconds = wholeNumber('--seconds', values.seconds ?? '60', 5)
-  return { input, records, seed, rate, scale, seconds, svg, json, keep, help }
+  if (scale && swap) throw new UsageError('--scale and --swap are two demos: give one of them')
+  if (swap && input !== undefined)
+    throw new UsageError(
+      '--swap says how right each model is, so it needs to know the frauds: leave out --input',
+    )
+  return { input, records, seed, rate, scale, swap, seconds, svg, json, keep, help }
 }
 
 function parse(args: readonly string[]) {
@@ -59,6 +69,7 @@ function parse(args: readonly string[]) {
         seed: { type: 'string' },
         rate: { type: 'string' },
         scale: { type: 'boolean' },
+        swap: { type: 'boolean' },
         seconds: { type: 'string' },
         svg: { type: 'string' },
         json: { type: 'boolean' },

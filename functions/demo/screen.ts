@@ -3,6 +3,7 @@
  * @module
  */
 import type { Look } from './scale/day.ts'
+import { count } from './text.ts'
 import type { Progress } from './traffic-run.ts'
 
 const eraseLine = '\r\u001b[K'
@@ -24,7 +25,7 @@ export class Screen {
   /** Does a step of the set-up, and says how long it took. */
   async step<T>(text: string, work: () => Promise<T>): Promise<T> {
     const startedAtMs = performance.now()
-    this.#move(`${text} …`)
+    this.move(`${text} …`)
     const result = await work()
     this.note(`${text}: ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`)
     return result
@@ -40,7 +41,7 @@ export class Screen {
       `alerts ${count(tally.alerts)}`,
     ]
     const speed = `${count(Math.round(tally.verdicts / seconds))}/s`
-    this.#move(
+    this.move(
       `${steps.join(' → ')} · ${speed} · ${tally.offenders.size} clients flagged · ${seconds.toFixed(1)} s`,
     )
   }
@@ -50,19 +51,15 @@ export class Screen {
     const minutes = Math.floor(Math.min(1, time) * 24 * 60)
     const clock = `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`
     const boxes = '■'.repeat(instances).padEnd(8, '·')
-    this.#move(
+    this.move(
       `${clock} · ${count(Math.round(perSecond))} orders/s · ${boxes} ${instances} · ${count(waiting)} waiting · ${count(Math.round(latencyMs))} ms`,
     )
   }
 
   /** Rewrites the moving line, cut to the terminal's width. */
-  #move(text: string): void {
+  move(text: string): void {
     if (!this.#out.isTTY) return
     this.#out.write(eraseLine + text.slice(0, this.#out.columns - 1))
     this.#moving = true
   }
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en')
 }

@@ -5,6 +5,7 @@
 import { type Accounts, type FunctionName, functionNames, type Hop, hopsOf } from './accounts.ts'
 import { qualityOf } from './quality.ts'
 import type { Source } from './source.ts'
+import { count, percent, table } from './text.ts'
 import type { Progress } from './traffic-run.ts'
 
 /** What `--json` prints. */
@@ -102,22 +103,4 @@ function offenders({ tally }: Run): string[] {
       [client, flagged, worst.score.toFixed(2), worst.reasons.join('; ')] as const,
   )
   return ['', table([['top offenders', 'flagged', 'worst', 'why'], ...rows])]
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en')
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`
-}
-
-/** Columns side by side; numbers to the right. */
-function table(rows: readonly (readonly (string | number)[])[]): string {
-  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)))
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
-  const numeric = rows.at(-1)!.map((cell) => typeof cell === 'number')
-  const pad = (cell: string, column: number) =>
-    numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
-  return cells.map((row) => `  ${row.map(pad).join('  ')}`.trimEnd()).join('\n')
 }
