@@ -5,7 +5,7 @@
 import type { TakenFrame } from '../infra/bus/index.ts'
 import type { ErrorReport } from '../infra/control/messages.ts'
 import type { Letter } from '../infra/dead-letters/index.ts'
-import { type RawRecord, recordsOf } from '../sdk/frame.ts'
+import { type RawRecord, RecordWalk } from '../sdk/frame.ts'
 import type { Held } from './aside.ts'
 import type { RecordFailure } from './isolate/index.ts'
 
@@ -27,7 +27,7 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
   let at = 0
   /** Records of the batch before the frame at hand, and the walk over that one. */
   let before = 0
-  let walk: Walk | undefined
+  let walk: { readonly frame: TakenFrame; readonly records: RecordWalk } | undefined
   return failures.map((failure) => {
     for (let frame = batch[at]; frame !== undefined; frame = batch[++at]) {
       const from = frame.skip + frame.finished
@@ -36,8 +36,8 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
       if (index < open) {
         const sequence = frame.header.sequence + from + index
         if (!failure.told && failure.action === 'skip') return { failure, frame, sequence }
-        walk = walk?.frame === frame ? walk : new Walk(frame)
-        const record = walk.to(from + index)
+        if (walk?.frame !== frame) walk = { frame, records: new RecordWalk(frame.bytes, frame.header) }
+        const record = walk.records.to(from + index)
         return { failure, frame, sequence, record, key: record.key.slice(0, keyBytesShown) }
       }
       before += open
@@ -92,25 +92,4 @@ export function failedOf(
   const error = failed?.failure.error ?? { name: 'Error', message: never, stack: '', timeMs }
   const failure = { index: 0, action, attempts, told: true, error }
   return locate([frame], [failure])[0]!
-}
-
-class Walk {
-  readonly frame: TakenFrame
-  readonly #records: Iterator<RawRecord>
-  #index = -1
-  #record: RawRecord | undefined
-
-  constructor(frame: TakenFrame) {
-    this.frame = frame
-    this.#records = recordsOf(frame.bytes, frame.header)
-  }
-
-  /** @param index Not below that of the call before. */
-  to(index: number): RawRecord {
-    while (this.#index < index) {
-      this.#record = this.#records.next().value as RawRecord
-      this.#index++
-    }
-    return this.#record!
-  }
 }

@@ -262,18 +262,36 @@ export function frameOf(records: readonly RawRecord[]): Uint8Array {
 
 /** Walks the records of a frame that `parseFrame` has accepted. Keys and values are views of the frame. */
 export function* recordsOf(bytes: Uint8Array, header: FrameHeader): Generator<RawRecord> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = header.headerBytes
-  for (let i = 0; i < header.count; i++) {
-    const valueBytes = view.getUint32(at, true)
-    const keyBytes = view.getUint16(at + 4, true)
+  const walk = new RecordWalk(bytes, header)
+  for (let index = 0; index < header.count; index++) yield walk.to(index)
+}
+
+/** Goes through a frame that was parsed, forwards, and makes views of those records only that it is asked for. */
+export class RecordWalk {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at: number
+  #index = 0
+
+  constructor(bytes: Uint8Array, { headerBytes }: FrameHeader) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#at = headerBytes
+  }
+
+  /** @param index From 0; not below that of the call before. */
+  to(index: number): RawRecord {
+    const view = this.#view
+    let at = this.#at
+    for (; this.#index < index; this.#index++)
+      at += recordBytes(view.getUint16(at + 4, true), view.getUint32(at, true))
+    this.#at = at
     const keyAt = at + recordHeaderBytes
-    const valueAt = keyAt + keyBytes
-    yield {
-      key: bytes.subarray(keyAt, valueAt),
-      value: bytes.subarray(valueAt, valueAt + valueBytes),
+    const valueAt = keyAt + view.getUint16(at + 4, true)
+    return {
+      key: this.#bytes.subarray(keyAt, valueAt),
+      value: this.#bytes.subarray(valueAt, valueAt + view.getUint32(at, true)),
       timeMs: view.getUint32(at + 8, true) + view.getInt32(at + 12, true) * two32,
     }
-    at += recordBytes(keyBytes, valueBytes)
   }
 }

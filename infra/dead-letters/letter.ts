@@ -131,13 +131,21 @@ function headOf({ function: name, version, letters }: Letters, cut: number): z.i
     list.push({ name, message: message.slice(0, cut), stack: stack.slice(0, cut), at })
     return list.length - 1
   }
-  const rows = letters.map(({ record, error, ...row }) => ({
-    error: indexOf(error),
-    ...row,
-    timeMs: record.timeMs,
-    keyBytes: record.key.length,
-    valueBytes: record.value.length,
-  }))
+  // Field by field: taking a letter apart by rest and spread cost more than all else here.
+  const rows = letters.map(
+    ({ record, error, stream, partition, producer, sequence, attempts, failedAtMs }) => ({
+      error: indexOf(error),
+      stream,
+      partition,
+      producer,
+      sequence,
+      attempts,
+      failedAtMs,
+      timeMs: record.timeMs,
+      keyBytes: record.key.length,
+      valueBytes: record.value.length,
+    }),
+  )
   return { function: name, version, errors: list, letters: rows }
 }
 
