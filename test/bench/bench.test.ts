@@ -110,6 +110,11 @@ test('bench overload: what a flooded function does not do at once waits, here or
   assert.ok(figures.get('overload')!.median > 0)
 })
 
+test('bench poison: what is to throw never comes, everything else does, under each policy', async () => {
+  const figures = await measured('poison', ['skip', 'deadLetter', 'retry'], '--records', '20000')
+  assert.ok(figures.get('poison')!.median > 0)
+})
+
 test('bench that is interrupted says nothing of it, and leaves nothing', async (t) => {
   const dir = tempDir(t)
   const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), 'latency'], {

@@ -12,6 +12,7 @@ import { limits } from './limits.ts'
 import { loglab } from './loglab.ts'
 import { overload } from './overload.ts'
 import { placement } from './placement.ts'
+import { poison } from './poison.ts'
 import { scale } from './scale.ts'
 import { state } from './state.ts'
 import type { Benchmark } from './suite/benchmark.ts'
@@ -34,4 +35,5 @@ export const benchmarks: readonly Benchmark[] = [
   loglab,
   placement,
   overload,
+  poison,
 ]

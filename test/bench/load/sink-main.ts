@@ -10,7 +10,7 @@ import { LatencyMeter, type Percentiles } from './latency-meter.ts'
 import { monotonicUs } from './monotonic.ts'
 import { openReceiver } from './receivers.ts'
 import type { Transport } from './senders.ts'
-import { dueAt, partitions, timeAt } from './workload.ts'
+import { dueAt, isPoison, partitions, poisonBefore, timeAt } from './workload.ts'
 
 /** What the sink says. */
 export interface SinkReport {
@@ -28,6 +28,8 @@ export interface SinkOptions {
   readonly transport: Transport
   readonly stream: string
   readonly planned: number
+  /** Poison (workload.ts) does not come; `planned` is without it. */
+  readonly lacksPoison?: boolean
   /** Where a record's number stands: at the head of its value, or in its event time, which functions pass on. */
   readonly numberedBy: 'value' | 'time'
   /** Latency is measured, but not of so many records at first. */
@@ -40,7 +42,7 @@ export interface SinkOptions {
 const [firstWaitMs, stallMs] = [60_000, 15_000]
 
 const options = JSON.parse(process.argv[2]!) as SinkOptions
-const { planned, warmUpRecords, numberedBy } = options
+const { planned, warmUpRecords, numberedBy, lacksPoison } = options
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
 const meter = warmUpRecords === undefined ? undefined : new LatencyMeter(warmUpRecords)
 const changes = options.versionAt === undefined ? undefined : new ChangeMeter(partitions)
@@ -53,7 +55,7 @@ await openReceiver({
     if (firstMs === 0) firstMs = performance.now()
     const number = view.getUint32(numberedBy === 'value' ? valueAt : recordAt + timeAt, true)
     const producer = number >>> 31
-    checker.see(2 * partition + producer, number & 0x7fffffff)
+    checker.see(2 * partition + producer, placeOf(number & 0x7fffffff))
     if (changes === undefined) meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())
     else {
       changes.see(partition, view.getUint16(valueAt + options.versionAt!, true), monotonicUs())
@@ -70,6 +72,13 @@ console.log(JSON.stringify({ ready: true }))
 const stall = setInterval(() => {
   if (performance.now() - lastMs > (firstMs === 0 ? firstWaitMs : stallMs)) finish()
 }, 1000)
+
+/** Among those that are to come. */
+function placeOf(number: number): number {
+  if (lacksPoison !== true) return number
+  if (isPoison(number)) throw new RangeError(`Record ${number} was to throw, and has come`)
+  return number - poisonBefore(number)
+}
 
 function finish(): void {
   clearInterval(stall)

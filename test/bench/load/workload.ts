@@ -97,10 +97,32 @@ export function writeNumbers({ words, count }: TapeFrame, first: number): void {
 
 /** How many records the first frames of a tape hold that together have `records` or more: whole frames are sent. */
 export function plannedRecords(tape: readonly TapeFrame[], records: number): number {
-  let planned = 0
-  for (let i = 0; planned < records; i++) planned += tape[i % tape.length]!.count
-  return planned
+  return plannedByPartition(tape, records).reduce((sum, count) => sum + count, 0)
 }
+
+/** The same by partition. */
+export function plannedByPartition(tape: readonly TapeFrame[], records: number): number[] {
+  const counts = new Array<number>(partitions).fill(0)
+  for (let i = 0, planned = 0; planned < records; i++) {
+    const { partition, count } = tape[i % tape.length]!
+    counts[partition]! += count
+    planned += count
+  }
+  return counts
+}
+
+/** Numbers that the function of the poison benchmark throws at: one in a hundred of each source. */
+export function isPoison(number: number): boolean {
+  return number % poisonEvery === poisonAt
+}
+
+/** How many of the numbers from 0 up to `end` are poison. */
+export function poisonBefore(end: number): number {
+  return Math.floor((end + poisonEvery - 1 - poisonAt) / poisonEvery)
+}
+
+const poisonEvery = 100
+const poisonAt = 50
 
 export interface OpenFrame {
   readonly bytes: Uint8Array<ArrayBuffer>

@@ -22,6 +22,7 @@ export interface ChainOptions {
   readonly warmUpRecords?: number
   /** See the sink. */
   readonly versionAt?: number
+  readonly lacksPoison?: boolean
 }
 
 export type StartMiddle = (place: Place, start: Starter) => Promise<readonly number[]>
@@ -36,16 +37,25 @@ export interface ChainReport {
 
 /** Runs it once, from nothing to the last record. */
 export async function runChain(place: Place, options: ChainOptions): Promise<ChainReport> {
-  const { transport, loads: startLoads, middle: startMiddle, warmUpRecords, versionAt } = options
+  const {
+    transport,
+    loads: startLoads,
+    middle: startMiddle,
+    warmUpRecords,
+    versionAt,
+    lacksPoison = false,
+  } = options
   const { numberedBy = 'value' } = options
   const { url, pid } = place.nats
   return await place.scene(async (start) => {
     const loads = startLoads(start, url)
-    const plans = await Promise.all(loads.map((load) => load.says<{ planned: number }>()))
+    const plans = await Promise.all(loads.map((load) => load.says<{ planned: number; poisoned?: number }>()))
     const planned = plans.reduce((sum, plan) => sum + plan.planned, 0)
+    const poisoned = plans.reduce((sum, plan) => sum + (plan.poisoned ?? 0), 0)
     const stream = options.output ?? (startMiddle === undefined ? 'in' : 'out')
     const sinkOptions: SinkOptions = {
-      ...{ url, transport, stream, planned, numberedBy },
+      ...{ url, transport, stream, numberedBy, lacksPoison },
+      planned: lacksPoison ? planned - poisoned : planned,
       ...(warmUpRecords === undefined ? {} : { warmUpRecords }),
       ...(versionAt === undefined ? {} : { versionAt }),
     }
