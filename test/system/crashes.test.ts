@@ -99,8 +99,8 @@ test('kill -id runs destroy and lowers the wanted count; --restart replaces the 
     'one',
     (d) => d.instancesWanted === 1 && d.instances.length === 1 && d.instancesRunning === 1,
   )
-  const logs = await platform.cli(['fn', 'logs', 'one'])
-  assert.equal(logs.stdout.match(/destroyed/g)?.length, 2, logs.stdout)
+  const logs = await platform.untilLogged('one', /(destroyed[\s\S]*){2}/)
+  assert.equal(logs.match(/destroyed/g)?.length, 2, logs)
   // The one that is left owns all partitions.
   await platform.json(['produce', 'one-in'], Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n'))
   await platform.until('one', (d) => d.ledger[0]!.processed === 200)

@@ -55,7 +55,7 @@ test('a function that is starting heeds a reader that groups by key and was depl
   await platform.deploy('audit', shuffler)
   const judge = await followCounts(t, platform)
   await platform.deploy('key-lines', keyed(4000), ['--no-wait'])
-  while (!(await platform.cli(['fn', 'logs', 'key-lines'])).stdout.includes('init begins'));
+  await platform.untilLogged('key-lines', /init begins/)
   await platform.deploy('count-keys', counter, ['--no-wait'])
   for (const name of ['key-lines', 'count-keys'])
     await platform.until(name, ({ state }) => state === 'running')

@@ -43,9 +43,8 @@ export default defineFunction({
     { given, processed, dropped, unaccounted },
     { given: sent, processed: sent, dropped: {}, unaccounted: 0 },
   )
-  const { stdout } = await platform.cli(['fn', 'logs', 'leaks'])
-  assert.match(
-    stdout,
+  await platform.untilLogged(
+    'leaks',
     /heap stays at \d+ MiB of the 64 .*\(limits\.heapMib\): a fresh isolate has taken over/,
   )
 })
@@ -83,9 +82,8 @@ export default defineFunction({
   assert.equal(detail.instances[0]!.restarts, 0)
   const inspected = (await platform.cli(['fn', 'inspect', 'burns'])).stdout
   assert.match(inspected, /burns-0: held back for [\d.]+ s in all by limits\.cpuMsPerSecond/)
-  const { stdout } = await platform.cli(['fn', 'logs', 'burns'])
-  assert.match(
-    stdout,
+  await platform.untilLogged(
+    'burns',
     /Held back for \d+ ms at burns-in\/\d+ #\d+: a batch used \d+ ms of CPU, and it may have 50 in a second \(limits\.cpuMsPerSecond\)/,
   )
 })

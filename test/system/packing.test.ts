@@ -60,7 +60,7 @@ test('four instances share a runner; one is killed, started anew, deployed again
   await platform.deploy('one', copies('one', 'b'), flags)
   const second = await platform.until('one', (d) => allRun(d, 4) && d.instances.every((i) => i.version === 2))
   assert.deepEqual(pids(second), pids(first), 'a new version comes into the runner that is there')
-  const logs = (await platform.cli(['fn', 'logs', 'one'])).stdout
+  const logs = await platform.untilLogged('one', /(destroyed a[\s\S]*){5}/)
   assert.equal(logs.match(/destroyed a/g)?.length, 5, logs)
   await platform.json(['produce', 'one-in', '--ndjson'], lines(400))
   await platform.until('one', settled(1200))

@@ -219,6 +219,20 @@ export class Platform {
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
+
+  /** Runs a command until it says so: logs, counts and states come by ways of their own, each at its time. @returns What it said. */
+  async untilSaid(args: readonly string[], wanted: RegExp): Promise<string> {
+    const deadlineMs = Date.now() + untilMs
+    for (;;) {
+      const { stdout } = await this.cli(args)
+      if (wanted.test(stdout)) return stdout
+      if (Date.now() > deadlineMs) throw new Error(`${args.join(' ')} never said ${wanted}: ${stdout}`)
+    }
+  }
+
+  untilLogged(name: string, wanted: RegExp): Promise<string> {
+    return this.untilSaid(['fn', 'logs', name, '--tail', '1000'], wanted)
+  }
 }
 
 /** `concord consume`, and the records that it has printed. */

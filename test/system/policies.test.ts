@@ -61,7 +61,7 @@ for (const [name, onError, reason] of [
       ],
       'what threw has counted nothing (I3)',
     )
-    assert.match((await platform.cli(['fn', 'inspect', name])).stdout, /METRIC +COUNT +MEAN.*\nseen +9990\n/)
+    await platform.untilSaid(['fn', 'inspect', name], /METRIC +COUNT +MEAN.*\nseen +9990\n/)
     const scraped = await (await fetch(detail.instances[0]!.metricsUrl!)).text()
     const labels = `function="${name}",instance="${name}-0",metric=`
     assert.ok(
@@ -76,7 +76,9 @@ for (const [name, onError, reason] of [
     assert.match(detail.instances[0]!.lastError!.at ?? '', new RegExp(`${name}\\.ts:8:`))
 
     if (reason !== 'deadLettered') return
-    assert.deepEqual(detail.deadLetters, { waiting: poison, redriven: 0 })
+    // Their counts are left out where JetStream takes its time.
+    const { deadLetters } = await platform.until(name, (d) => d.deadLetters !== undefined)
+    assert.deepEqual(deadLetters, { waiting: poison, redriven: 0 })
     const letters = await platform.json<DeadLetterSummary[]>(['dlq', 'ls', name])
     const shown = await Promise.all(letters.map(({ id }) => platform.json<DeadLetter>(['dlq', 'show', id])))
     assert.deepEqual(
@@ -100,7 +102,7 @@ for (const [name, onError, reason] of [
     const after = await platform.until(name, (d) => d.deadLetters?.redriven === poison)
     assert.equal(after.deadLetters?.waiting, 0)
     assert.equal((await platform.json<RedriveAnswer>(['dlq', 'redrive', name])).matched, 0)
-    assert.match((await platform.cli(['fn', 'inspect', name])).stdout, /Dead letters: 0 waiting, 10 redriven/)
+    await platform.untilSaid(['fn', 'inspect', name], /Dead letters: 0 waiting, 10 redriven/)
   })
 }
 
@@ -136,6 +138,5 @@ test(`a function that throws under 'fail' restarts, loses only the record that f
   assert.equal(detail.instances[0]!.restarts, 2)
   assert.equal(detail.instances[0]!.lastExit!.reason, 'functionFailed')
   assert.match(detail.instances[0]!.lastExit!.message, /poison/)
-  const logs = await platform.cli(['fn', 'logs', 'fails'])
-  assert.match(logs.stdout, /fails\.ts:8:/)
+  await platform.untilLogged('fails', /fails\.ts:8:/)
 })

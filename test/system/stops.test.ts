@@ -57,7 +57,7 @@ test('a stop ends an asynchronous batch after the callback at hand', { timeout: 
   assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
   assert.equal(after.ledger[0]!.unaccounted, 0)
   assert.deepEqual(after.ledger[0]!.dropped, {})
-  assert.match((await platform.cli(['fn', 'logs', 'slow'])).stdout, /destroyed/)
+  await platform.untilLogged('slow', /destroyed/)
 })
 
 test('a callback that does not end in time at a stop costs its record and no other', {
@@ -97,7 +97,7 @@ test('a destroy that throws and a dead letter near the size limit end nothing', 
   await platform.json(['kill', '-id', 'bad-0', '--restart'])
   const after = await platform.until('bad', (d) => d.instances[0]?.lastExit !== undefined)
   assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
-  assert.match((await platform.cli(['fn', 'logs', 'bad'])).stdout, /destroy failed too/)
+  await platform.untilLogged('bad', /destroy failed too/)
 })
 
 test('timers and state of a partition end with its owner', { timeout: 400_000 }, async (t) => {

@@ -56,9 +56,10 @@ test('what an instance was given is shown, run again to the same outputs on this
 
   await platform.json(['produce', 'chancy-in', '--ndjson'], JSON.stringify({ key: 'k0', value: 'boom' }))
   await platform.until('chancy', (d) => d.state === 'running' && d.instances[0]!.restarts > 0)
-  const { stdout } = await platform.cli(['fn', 'logs', 'chancy'])
-  assert.match(stdout, /last inputs: chancy-in\/\d+ #\d+ key 'k0' value 'boom'/)
-  const [, kept] = /what it was last given is in (\S+\.json);/.exec(stdout)!
+  const keptAt = /what it was last given is in (\S+\.json);/
+  const logs = await platform.untilLogged('chancy', keptAt)
+  assert.match(logs, /last inputs: chancy-in\/\d+ #\d+ key 'k0' value 'boom'/)
+  const [, kept] = keptAt.exec(logs)!
   const crash = await platform.json<{ same: boolean; chapters: { errors: string[] }[] }>([
     'fn',
     'replay',
