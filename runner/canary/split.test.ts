@@ -66,7 +66,7 @@ async function rigOf(
   t: { after(run: () => unknown): void },
   onError: 'fail' | 'skip' = 'fail',
 ): Promise<Rig> {
-  const manifest = { onError, limits: { callbackMs: 200 } }
+  const manifest = { onError, limits: { callbackMs: 1_000 } }
   const old = (await start(counting(1), { manifest })).instance
   const canary = (await start(counting(2), { manifest, version: 2, replaces: 1, onTrial: true })).instance
   const [regressions, ended, calls]: [string[], string[], string[]] = [[], [], []]

@@ -10,7 +10,7 @@ import { isolateError } from './isolate-call.ts'
 import { guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
 
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
-const sliceMs = 50
+const sliceDefaultMs = 50
 
 export interface LimitedCall extends GuestCall {
   /** The call has come back. */
@@ -24,6 +24,7 @@ const cpuShareMin = 0.1
 
 export interface CallLimitsOptions {
   readonly clock: Clock
+  readonly sliceMs: number | undefined
   readonly heapMib: number
   readonly memory: ResidentMemory | undefined
   /** What the isolate is at, in words. */
@@ -36,6 +37,7 @@ export interface CallLimitsOptions {
 export function callLimits(options: CallLimitsOptions, limitMs: number): LimitedCall {
   const { clock, memory, heapMib, doing, askToYield, onOutgrown } = options
   const slowMs = Math.min(quietMs, limitMs / 4)
+  const sliceMs = options.sliceMs ?? Math.min(sliceDefaultMs, limitMs / 4)
   let stops: (() => void)[] = []
   let since: { readonly atMs: number; readonly cpuMs: number } | undefined
   return {
@@ -43,8 +45,7 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
     slowMs,
     slow: () => {
       since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
-      const yieldMs = Math.min(sliceMs, limitMs / 4) - slowMs
-      stops = [clock.after(yieldMs, askToYield)]
+      stops = [clock.after(sliceMs - slowMs, askToYield)]
       if (memory === undefined) return
       const outgrown = (bytes: number): void => onOutgrown(bytes, memory.bytesMax)
       stops.push(guardMemory(memory, heapMib, clock, outgrown))

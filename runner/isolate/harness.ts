@@ -71,6 +71,7 @@ export async function start(source: string, options: StartOptions = {}): Promise
     outputs,
     seed: new Uint8Array(32),
     nowMs,
+    sliceMs: 600_000, // a batch ends by what it is and not by the machine, but where that is the test
     log: (level, message) => lines.push({ level, message }),
     ...rest,
   })

@@ -264,7 +264,7 @@ for (const [name, body] of Object.entries({
     })
     const lines: Buffer[] = []
     child.stdout.on('data', (data: Buffer) => lines.push(data))
-    const deadline = setTimeout(() => child.kill('SIGKILL'), 20_000)
+    const deadline = setTimeout(() => child.kill('SIGKILL'), 120_000)
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
     clearTimeout(deadline)
     const text = Buffer.concat(lines).toString()
@@ -284,7 +284,7 @@ async function runApart(program: string): Promise<Record<string, unknown>> {
   })
   const lines: Buffer[] = []
   child.stdout.on('data', (data: Buffer) => lines.push(data))
-  const deadline = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  const deadline = setTimeout(() => child.kill('SIGKILL'), 120_000)
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
   clearTimeout(deadline)
   const text = Buffer.concat(lines).toString()
@@ -309,7 +309,7 @@ for (const [name, body] of Object.entries({
     const said = await runApart(`
       import { fn, frameOfTexts, start, texts } from './runner/isolate/harness.ts'
       const { instance } = await start(fn(\`if (record.text() === 'hang') { ${body.replaceAll('\\', '\\\\')} } ctx.produceRecord('out', '', record.text())\`),
-        { manifest: { onError: 'skip', limits: { callbackMs: 300, asyncMs: 600 } } })
+        { manifest: { onError: 'skip', limits: { callbackMs: 500, asyncMs: 1000 } } })
       let result = await instance.run([frameOfTexts('1', '2', 'hang', '4')], Date.now())
       const out = texts(result)
       let records = result.records

@@ -286,7 +286,7 @@ test('Instance ends a callback that loops, names the record, and keeps the ones 
     const source = fn(
       `if (record.text() === 'bad') { ${body} } else ctx.produceRecord('out', '', record.text())`,
     )
-    const { instance } = await start(source, { manifest: { limits: { callbackMs: 100 }, onError: 'skip' } })
+    const { instance } = await start(source, { manifest: { limits: { callbackMs: 400 }, onError: 'skip' } })
     const f = frame([record('1'), record('2'), record('bad'), record('4')], 3, 1000)
     let result = await instance.run([f], Date.now())
     const done = result.records
@@ -311,7 +311,7 @@ test('Instance ends a callback whose promise settles too late or never', async (
 
 test('Instance asks a slow batch to end, so that many slow records pass no limit', async (t) => {
   const spin = `const end = new Intl.DateTimeFormat; for (let i = 0, x = 0; i < 3e6; i++) x += Math.sqrt(i)`
-  const { instance } = await start(fn(spin), { manifest: { limits: { callbackMs: 1000 } } })
+  const { instance } = await start(fn(spin), { sliceMs: 50 })
   t.after(() => instance.destroy())
   let left = Array.from({ length: 200 }, () => 'x')
   let calls = 0

@@ -113,8 +113,7 @@ export class Instance {
         isolateError('ERR_DEADLINE', `Cannot wait for ${this.#atHand()} of ${this.#name}: ${why}`),
     })
     this.#limits = {
-      clock: this.#clock,
-      heapMib: limits.heapMib,
+      ...{ clock: this.#clock, sliceMs: options.sliceMs, heapMib: limits.heapMib },
       memory: options.memory,
       doing: () => this.#atHand(),
       askToYield: () => this.#regions.askToYield(),

@@ -41,7 +41,7 @@ const keyed = (...pairs: readonly (readonly [string, string])[]): InputFrame =>
 
 test('Instance goes on with the state of one that was ended in the middle of a record, which is undone', async () => {
   const state = new StateStore(64 * mib)
-  const options = { state, manifest: { limits: { callbackMs: 100 } } }
+  const options = { state, manifest: { limits: { callbackMs: 500 } } }
   const one = await start(counting, options)
   const pairs = [keyed(['a', ''], ['b', ''], ['a', ''], ['a', 'loop'], ['a', ''])]
   const results = await runAll(one.instance, pairs) // on a busy machine the batch may end before the loop

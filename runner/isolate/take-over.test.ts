@@ -24,7 +24,7 @@ const counting = (version: number, more = ''): string =>
 
 const keyed = (...pairs: readonly (readonly [string, string])[]): InputFrame =>
   frame(pairs.map(([key, value]) => record(value, key)))
-const limits = { limits: { callbackMs: 100 } }
+const limits = { limits: { callbackMs: 500 } }
 
 test('Instance takes over state and timers of another one, and gives them back', async (t) => {
   const one = (await start(counting(1))).instance

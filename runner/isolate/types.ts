@@ -48,6 +48,8 @@ export interface InstanceOptions {
   readonly nowMs: number
   readonly log: (level: LogLevel, message: string) => void
   readonly clock?: Clock
+  /** After this long a batch is asked to end; default: 50, and no more than a quarter of the limit of a callback. */
+  readonly sliceMs?: number
   /** Takes what the function counts and observes; default: nobody looks at it. */
   readonly metrics?: MetricSums
   /** Bytes of recent inputs to keep (tap.ts); default: none. */
