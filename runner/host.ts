@@ -8,6 +8,7 @@
  *  H2. The process ends once, by `WatchdogPipe.end`, after a last heartbeat that says why was flushed.
  *  H3. A generation is in force when the instances that it lacks have let go; who starts under it takes what the newest
  *      assignment says.
+ *  H4. Where a record has broken its limit, the instances beside it have drained before the process ends, or had `neighboursWaitMs`.
  * Design: docs/design/0005-runner.md, 0009-packing.md
  * @module
  */
@@ -45,6 +46,8 @@ import { Worker } from './worker.ts'
 /** Longest wait for the first assignment. */
 const assignmentWaitMs = 60_000
 const flushWaitMs = 1_000
+/** Longest wait for the neighbours of an instance that has ended by a record. Below the grace of a kill. */
+const neighboursWaitMs = 8_000
 
 export interface HostOptions {
   readonly nc: NatsConnection
@@ -73,6 +76,8 @@ export class Host {
   readonly #swaps: Swaps
   readonly #canaries: Canaries
   #state: Heartbeat['state'] = 'starting'
+  /** The instance for which all end. */
+  #brokenBy: string | undefined
   #assignment: Assignment | undefined
   #generationInForce = 0
   #ending: Ending | undefined
@@ -351,7 +356,7 @@ export class Host {
     const { id } = instance
     this.#tellLastInputs(id, ending)
     if (this.#assignment?.packed !== true || !isOwnFailure(ending) || this.#state === 'draining')
-      return void this.#end({ ...ending, instance: id })
+      return void this.#endBehindNeighbours({ ...ending, instance: id })
     const version = this.#assignment.functions[instance.function]?.version ?? 0
     const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
     this.#workers.delete(id)
@@ -420,6 +425,21 @@ export class Host {
   ): void {
     const timeMs = this.#options.clock.nowMs()
     this.#control.log({ timeMs, level, function: name, version, instance, message })
+  }
+
+  /** H4: what neighbours have in hand goes to who comes next, with their state. */
+  async #endBehindNeighbours(ending: Ending): Promise<void> {
+    if (this.#brokenBy !== undefined) return
+    if (this.#state !== 'draining' && ['recordBroke', 'deadline'].includes(ending.reason)) {
+      this.#state = 'draining'
+      this.#brokenBy = ending.instance
+      const neighbours = [...this.#workers].filter(([id]) => id !== ending.instance)
+      await Promise.race([
+        Promise.allSettled(neighbours.map(([, worker]) => worker.stop())),
+        new Promise((resolve) => this.#options.clock.after(neighboursWaitMs, () => resolve(undefined))),
+      ])
+    }
+    await this.#end(ending)
   }
 
   async #end(ending: Ending): Promise<void> {

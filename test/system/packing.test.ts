@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FunctionDetail } from '../../sdk/api.ts'
-import { Platform } from './platform.ts'
+import { Platform, Reader } from './platform.ts'
 
 function copies(name: string, version = 'a'): string {
   return `
@@ -71,6 +71,39 @@ test('four instances share a runner; one is killed, started anew, deployed again
   assert.ok(third.instances.every(({ restarts }) => restarts === 1))
   await platform.json(['produce', 'one-in', '--ndjson'], lines(400))
   await platform.until('one', (d) => d.ledger[0]!.processed + d.ledger[0]!.unaccounted === 1600)
+})
+
+test('a record that breaks its limit takes nothing along of the instance beside it', {
+  timeout: 400_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const source = `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: 'pair', istreams: { 'pair-in': groupBy }, ostreams: ['pair-out'], onError: 'deadLetter' },
+  async processRecord(ctx, record) {
+    if (record.text() === 'loop') for (;;);
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    ctx.produceRecord('pair-out', record.key, String(ctx.counter('all').add()))
+  },
+})
+`
+  await platform.deploy('pair', source, ['--instances', '2', '--per-runner', '2', ...small])
+  const before = await platform.until('pair', (d) => allRun(d, 2))
+  assert.equal(pids(before).size, 1)
+  const out = await Reader.start(t, platform, ['pair-out', '--hold'])
+  // Both are at work for seconds, and the one that loops is stopped after one.
+  const records = 2000
+  const values = Array.from({ length: records }, (_, i) => ({ key: `k${i}`, value: i === 100 ? 'loop' : '' }))
+  await platform.client.produce('pair-in', values)
+  const after = await platform.until('pair', (d) => settled(records - 1)(d) && d.state === 'running')
+  const { dropped, unaccounted, stateLost } = after.ledger[0]!
+  assert.deepEqual(
+    { dropped, unaccounted, stateLost },
+    { dropped: { deadLettered: 1 }, unaccounted: 0, stateLost: 0 },
+  )
+  await out.read(records - 1)
+  assert.ok(after.instances.every(({ lastExit }) => lastExit?.reason === 'recordBroke'))
 })
 
 test('twenty instances share a runner, and are all seen', { timeout: 400_000 }, async (t) => {
