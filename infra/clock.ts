@@ -51,6 +51,11 @@ export class ManualClock implements Clock {
     return () => this.#alarms.delete(alarm)
   }
 
+  /** Somebody waits for time to pass. */
+  get isAwaited(): boolean {
+    return this.#alarms.size > 0
+  }
+
   /** Moves time on and runs what falls due, including what those runs set. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms

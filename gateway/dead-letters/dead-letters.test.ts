@@ -119,8 +119,13 @@ test('redrive gives each letter back once, in order, into its partition, and mar
   const many = Array.from({ length: 50 }, (_, i) => ({ key: `k${i}`, sequence: i, partition: 5 }))
   await write('taker', 'back', many.slice(0, 20))
   await write('taker', 'back', many.slice(20))
-  const counts = async () =>
-    ((await (await platform.call('GET', '/v1/functions/taker')).json()) as FunctionDetail).deadLetters
+  // Left out where JetStream takes its time.
+  const counts = () =>
+    until(
+      'they are counted',
+      async () =>
+        ((await (await platform.call('GET', '/v1/functions/taker')).json()) as FunctionDetail).deadLetters,
+    )
   assert.deepEqual(await counts(), { waiting: 50, redriven: 0 })
 
   const streams = [{ stream: 'back', records: 50, readBy: ['taker'] }]
