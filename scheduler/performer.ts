@@ -14,6 +14,7 @@ import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messag
 import type { Log } from '../infra/log.ts'
 import {
   type EpochDocument,
+  type FollowerDocument,
   type FunctionDocument,
   paths,
   type ScalingDocument,
@@ -128,7 +129,7 @@ export class Performer {
       case 'removeCommand':
         return this.#removeQuietly(paths.command(namespace, action.command))
       case 'removeFollower':
-        return this.#removeQuietly(paths.follower(namespace, action.stream, action.follower))
+        return this.#removeFollower(action)
       case 'removeFunction':
         return this.#removeFunction(action.function, action.versions)
       case 'launch':
@@ -238,6 +239,12 @@ export class Performer {
     this.#statuses.delete(name)
     await statuses.remove(name)
     if (found !== undefined) await this.#removeQuietly(path, found.version)
+  }
+
+  async #removeFollower({ stream, follower, renewedAtMs }: Extract<Action, { kind: 'removeFollower' }>) {
+    const path = paths.follower(this.#options.namespace, stream, follower)
+    const found = await this.#options.store.get<FollowerDocument>(path)
+    if (found?.value.renewedAtMs === renewedAtMs) await this.#removeQuietly(path, found.version)
   }
 
   async #removeQuietly(path: string, version?: number): Promise<void> {

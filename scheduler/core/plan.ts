@@ -325,14 +325,16 @@ function describe(draft: Draft, active: ReadonlyMap<string, readonly number[]>) 
   return describeStreams({ manifests, readers, streams: draft.state.wanted.streams, followers })
 }
 
+/** They go with their documents: a store that was away, or we, may have missed that they live, and who removes one looks once more. */
 function dropFollowers(draft: Draft): void {
   const seen = new Map(draft.state.followersSeen)
   for (const [stream, byId] of draft.state.wanted.followers) {
     for (const follower of byId.keys()) {
-      const at = seen.get(`${stream}/${follower}`)
+      const key = `${stream}/${follower}`
+      const at = seen.get(key)
       if (at === undefined || !due(draft, at.seenAtMs + timings.followerMs)) continue
-      seen.delete(`${stream}/${follower}`)
-      draft.act({ kind: 'removeFollower', stream, follower })
+      seen.set(key, { ...at, seenAtMs: draft.nowMs })
+      draft.act({ kind: 'removeFollower', stream, follower, renewedAtMs: at.renewedAtMs })
     }
   }
   draft.state.followersSeen = seen

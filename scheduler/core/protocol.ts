@@ -54,7 +54,13 @@ export type Action =
   /** How far a canary has come; unless another version was deployed meanwhile. */
   | { readonly kind: 'saveCanary'; readonly function: string; readonly canary: CanaryDocument }
   | { readonly kind: 'removeCommand'; readonly command: string }
-  | { readonly kind: 'removeFollower'; readonly stream: string; readonly follower: string }
+  | {
+      readonly kind: 'removeFollower'
+      readonly stream: string
+      readonly follower: string
+      /** Only if it has not been renewed since. */
+      readonly renewedAtMs: number
+    }
   | { readonly kind: 'removeFunction'; readonly function: string; readonly versions: readonly number[] }
   | { readonly kind: 'launch'; readonly offerIds: readonly string[]; readonly launches: readonly Launch[] }
   | { readonly kind: 'decline'; readonly offerIds: readonly string[] }

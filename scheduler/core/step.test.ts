@@ -390,7 +390,25 @@ test('step tells producers of a new consumer, of a follower, and of its going wh
   assert.deepEqual(acts(world, 'removeFollower'), [])
   world.tick(1)
   assert.equal(acts(world, 'removeFollower').length, 1)
+  world.publish()
   assert.deepEqual(told(), ['g'])
+})
+
+test('step leaves a follower in place that was renewed while the store could not be read', () => {
+  const world = running()
+  world.streams.set('out', { schema: 1, partitions: 16, raw: false })
+  world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 1 }]]))
+  world.publish()
+  const told = () =>
+    acts(world, 'assign')
+      .at(-1)
+      ?.assignment.functions['f']?.streams['out']?.consumers.map((consumer) => consumer.name)
+  assert.deepEqual(told(), ['follower.x'])
+  world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 2 }]])) // it is told late
+  world.tick(30_000)
+  assert.ok(acts(world, 'removeFollower').length > 0)
+  world.publish()
+  assert.deepEqual(told(), ['follower.x'])
 })
 
 test('step gives a broadcast input to every instance whole', () => {

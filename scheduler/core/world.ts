@@ -380,7 +380,8 @@ export class World {
         this.commands.delete(action.command)
         return
       case 'removeFollower':
-        this.followers.get(action.stream)?.delete(action.follower)
+        if (this.followers.get(action.stream)?.get(action.follower)?.renewedAtMs === action.renewedAtMs)
+          this.followers.get(action.stream)?.delete(action.follower)
         return
       case 'removeFunction':
         if (this.functions.get(action.function)?.deleted !== true) return
