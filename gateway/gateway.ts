@@ -11,13 +11,14 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
-import type { Assets } from '../infra/bundles/index.ts'
+import { type Assets, ensureBundleStream } from '../infra/bundles/index.ts'
 import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
 import { ensureCheckpointStream, removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Log } from '../infra/log.ts'
 import { ensureSpillStream, Orphans, SpillStore } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
+import type { Replicas } from '../infra/streams.ts'
 import { makeApp } from './app.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
@@ -65,6 +66,8 @@ export interface GatewayOptions {
   readonly log: Log
   /** The archive of the runner, if it serves one. */
   readonly runner?: RunnerShelf | undefined
+  /** How many servers keep a copy of each stream of JetStream. */
+  readonly replicas?: Replicas
   /** Bytes that the ingest holds for one stream before it says that it is full. */
   readonly bufferBytesMax?: number
   /** Where and how much of them is kept. */
@@ -161,14 +164,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       republish.stop()
     }
   })
-  const cannot = (what: string) => (error: unknown) => log.warn({ err: error }, `cannot make ${what}`)
-  const logs = untilMade(() => ensureLogs(nc), closing.signal, cannot('the stream of logs'))
-  const ensure = () => ensureCheckpointStream(checkpointConnection)
-  const checkpoints = untilMade(ensure, closing.signal, cannot('the stream of checkpoints'))
-  const ensureSpill = () => ensureSpillStream(checkpointConnection)
-  const spills = untilMade(ensureSpill, closing.signal, cannot('the stream of what is spilled'))
-  const letterStore = new LetterStore({ nc, namespace, ...deadLetterDefaults, ...options.deadLetters })
-  const letters = untilMade(() => letterStore.ensure(), closing.signal, cannot('the streams of dead letters'))
+  const { replicas = 'auto' } = options
+  const letterStore = new LetterStore({
+    ...{ nc, namespace, replicas, ...deadLetterDefaults },
+    ...options.deadLetters,
+  })
+  const making = [
+    { what: 'the store of bundles', make: () => ensureBundleStream(checkpointConnection, replicas) },
+    { what: 'the stream of logs', make: () => ensureLogs(nc, replicas) },
+    { what: 'the stream of checkpoints', make: () => ensureCheckpointStream(checkpointConnection, replicas) },
+    { what: 'the stream of what is spilled', make: () => ensureSpillStream(checkpointConnection, replicas) },
+    { what: 'the streams of dead letters', make: () => letterStore.ensure() },
+  ].map(({ what, make }) =>
+    untilMade(make, closing.signal, (error) => log.warn({ err: error }, `cannot make ${what}`)),
+  )
   const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
 
   const parts: GatewayParts = {
@@ -186,7 +195,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
     )
     await endServer(server)
-    await Promise.all([leading, logs, letters, checkpoints, spills])
+    await Promise.all([leading, ...making])
     const stop = new AbortController()
     const cancel = clock.after(settleMs, () => stop.abort())
     const givenUp = await ingest.close(stop.signal)

@@ -48,6 +48,7 @@ async function main(): Promise<void> {
     runner,
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
     ...{ nc, wire, store, clock: systemClock, log, deadLetters },
+    replicas: values.nats.replicas,
     bundles: await openBundles(storeConnection),
     assets: await openAssets(storeConnection),
     checkpointConnection: storeConnection,

@@ -26,12 +26,19 @@ export async function freePorts(count: number): Promise<number[]> {
   }
 }
 
+/** Whether one can listen there. */
+export async function isFreePort(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const server = await listen(port, host)
+  server?.close()
+  return server !== undefined
+}
+
 function randomPort(): number {
   return lowest + Math.floor(Math.random() * (highest - lowest + 1))
 }
 
-async function listen(port: number): Promise<Server | undefined> {
-  const server = createServer().listen(port, '127.0.0.1')
+async function listen(port: number, host = '127.0.0.1'): Promise<Server | undefined> {
+  const server = createServer().listen(port, host)
   return await once(server, 'listening').then(
     () => server,
     () => undefined, // somebody else has it

@@ -3,16 +3,25 @@
  * @module
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DirectMsgRequest, JetStreamManager, MsgRequest, StoredMsg } from '@nats-io/jetstream'
 import { CodedError } from '../sdk/errors.ts'
 
 /** How long one request may take; a restart of nats-server loses those in flight. */
 export const requestTimeoutMs = 2_000
+
+/** How long a call is repeated: a cluster of servers takes up to ten seconds to agree on another leader. */
+export const patienceMs = 20_000
 
 /** Between two attempts. */
 const pauseMs = 50
 
 export const apiCodes = {
   insufficientResources: 10023,
+  /** More copies are wanted than there are servers at hand. */
+  noPeers: 10005,
+  /** Fewer than half of the servers are there, or they are electing one. */
+  noQuorum: 10008,
+  noStream: 10059,
   wrongLastSequence: 10071,
   noMessage: 10037,
   notDeleted: 10057,
@@ -49,9 +58,44 @@ export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCa
   }
 }
 
-/** True if the store said nothing: it may be back soon. */
+/** True if the store said nothing, or that it cannot say anything: it may be back soon. */
 export function isSilence(cause: unknown): boolean {
+  if (apiCode(cause) === apiCodes.noQuorum) return true
   return /timeout|no responders|no answer|jetstream is not enabled/i.test((cause as Error).message)
+}
+
+/** Why the store does not do what it was asked for, and what can be done. */
+export function storeReason(cause: unknown, store = 'the store'): string {
+  const text = (cause as Error).message
+  if (apiCode(cause) === apiCodes.insufficientResources)
+    return 'the disk of nats-server is full: make room for it'
+  if (apiCode(cause) === apiCodes.noQuorum)
+    return `${store} has no quorum (${text}): more than half of the NATS servers must be up; records go on meanwhile`
+  if (isSilence(cause))
+    return `${store} does not answer (${text}): is nats-server up, more than half of them where there are several, and is there room on its disk?`
+  return `${store} refused (${text})`
+}
+
+/**
+ * A message that is never replaced. Any server that keeps a copy may answer; one that has not got it yet is not believed.
+ * @returns Null if there is none.
+ */
+export async function readMessage(
+  manager: JetStreamManager,
+  stream: string,
+  query: DirectMsgRequest,
+): Promise<StoredMsg | null> {
+  return (await manager.direct.getMessage(stream, query)) ?? (await readLatest(manager, stream, query))
+}
+
+/** A message as the leader of its stream has it: what was stored or deleted before is seen. */
+export function readLatest(
+  manager: JetStreamManager,
+  stream: string,
+  query: DirectMsgRequest,
+): Promise<StoredMsg | null> {
+  // The server answers all queries of a direct get; the client's types name two of them.
+  return manager.streams.getMessage(stream, query as MsgRequest)
 }
 
 async function within<T>(timeoutMs: number, call: Promise<T>): Promise<T> {

@@ -17,10 +17,11 @@ import {
   jetstreamManager,
   RetentionPolicy,
   StorageType,
-  type StreamConfig,
 } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import { decodeLetters, type Letter, lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
+import { readLatest, storeReason } from '../../infra/jetstream.ts'
+import { ensureStream, type Replicas } from '../../infra/streams.ts'
 import { refuse } from '../errors.ts'
 import { type Mark, type Marks, parseMarks } from './marks.ts'
 
@@ -35,6 +36,7 @@ export interface LetterStoreOptions {
   readonly namespace: string
   readonly bytesMax: number
   readonly ageMaxMs: number
+  readonly replicas?: Replicas
 }
 
 /** A message of letters. */
@@ -56,10 +58,9 @@ export class LetterStore {
     this.#js = jetstream(options.nc, { checkAPI: false, timeout: answerMs })
   }
 
-  /** Makes the streams, or brings their settings up to date. */
-  async ensure(): Promise<void> {
-    const { namespace, bytesMax, ageMaxMs } = this.#options
-    const manager = await this.#open()
+  /** Makes the streams, or brings their settings up to date. @returns As ensureStream, of both. */
+  async ensure(): Promise<boolean> {
+    const { nc, namespace, bytesMax, ageMaxMs, replicas } = this.#options
     const common = {
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
@@ -67,19 +68,21 @@ export class LetterStore {
       max_age: ageMaxMs * millisecondNs,
       allow_direct: true,
     }
-    await put(manager, {
+    const letters = {
       ...common,
       name: lettersStream(namespace),
       subjects: [subjects.deadLetterSubject(namespace, '*', '*')],
       max_bytes: bytesMax,
-    })
-    await put(manager, {
+    }
+    const marks = {
       ...common,
       name: marksStream(namespace),
       subjects: [subjects.redrivenSubject(namespace, '*', '*')],
       max_bytes: Math.ceil(bytesMax / 4),
       max_msgs_per_subject: 1,
-    })
+    }
+    const made = [await ensureStream(nc, letters, replicas), await ensureStream(nc, marks, replicas)]
+    return !made.includes(false)
   }
 
   /** How many letters there are of a function, those redriven included, and where the oldest message is. */
@@ -98,7 +101,7 @@ export class LetterStore {
   async message(sequence: number): Promise<LetterMessage | undefined> {
     const manager = await this.#open()
     const stream = lettersStream(this.#options.namespace)
-    const message = await manager.direct.getMessage(stream, { seq: sequence })
+    const message = await readLatest(manager, stream, { seq: sequence })
     return message === null ? undefined : { sequence, ...decodeLetters(message.data) }
   }
 
@@ -132,7 +135,7 @@ export class LetterStore {
     const { namespace } = this.#options
     const manager = await this.#open()
     const subject = subjects.redrivenSubject(namespace, functionName, sequence)
-    const found = await manager.direct.getMessage(marksStream(namespace), { last_by_subj: subject })
+    const found = await readLatest(manager, marksStream(namespace), { last_by_subj: subject })
     return found === null ? { revision: 0, byIndex: new Map() } : parseMarks(found.data, found.seq)
   }
 
@@ -187,27 +190,13 @@ export class LetterStore {
   }
 }
 
-async function put(
-  manager: JetStreamManager,
-  config: Partial<StreamConfig> & { readonly name: string },
-): Promise<void> {
-  try {
-    await manager.streams.info(config.name)
-  } catch (error) {
-    if (!/not found/i.test((error as Error).message)) throw error
-    await manager.streams.add(config)
-    return
-  }
-  await manager.streams.update(config.name, config)
-}
-
 /** What goes wrong in JetStream, told to the caller. */
 export async function asked<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (error) {
     if ((error as { name?: string }).name === 'CodedError') throw error
-    const text = `Cannot ${what}: JetStream refused or did not answer (${(error as Error).message}). Try again in a moment.`
+    const text = `Cannot ${what}: ${storeReason(error, 'JetStream')}. Try again in a moment.`
     throw refuse('ERR_BACKEND', text)
   }
 }

@@ -3,16 +3,9 @@
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
-import {
-  DeliverPolicy,
-  DiscardPolicy,
-  type JetStreamManager,
-  jetstream,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream'
+import { DeliverPolicy, DiscardPolicy, jetstream, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import { ensureStream, type Replicas } from '../../infra/streams.ts'
 import type { LogLine } from '../../sdk/api.ts'
 import { refuse } from '../errors.ts'
 import { Wake } from './wake.ts'
@@ -25,25 +18,27 @@ const retryMs = 5000
 /** Messages asked for at a time: what may wait in memory for a slow reader. */
 const pullMessages = 500
 
-/** Makes streams of JetStream, or brings their settings up to date; tries until it is done or the signal comes. */
+/**
+ * Makes streams of JetStream, or brings their settings up to date; tries until it is done or the signal comes.
+ * @param make Answers whether all is as wanted: false if copies are missing, since a server is away.
+ */
 export async function untilMade(
-  make: () => Promise<void>,
+  make: () => Promise<boolean>,
   signal: AbortSignal,
   onError: (error: unknown) => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      return await make()
+      if (await make()) return
     } catch (error) {
       if (!signal.aborted) onError(error)
-      await setTimeout(retryMs, undefined, { signal }).catch(() => undefined)
     }
+    await setTimeout(retryMs, undefined, { signal }).catch(() => undefined)
   }
 }
 
 /** Makes the stream of logs, or brings its settings up to date. */
-export async function ensureLogs(nc: NatsConnection): Promise<void> {
-  const manager = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false })
+export async function ensureLogs(nc: NatsConnection, replicas?: Replicas): Promise<boolean> {
   const config = {
     name: streamName,
     subjects: [subjects.logSubject('*', '*')],
@@ -53,18 +48,7 @@ export async function ensureLogs(nc: NatsConnection): Promise<void> {
     max_msgs_per_subject: linesMax,
     max_age: dayNs,
   }
-  if (await exists(manager)) await manager.streams.update(streamName, config)
-  else await manager.streams.add(config)
-}
-
-async function exists(manager: JetStreamManager): Promise<boolean> {
-  try {
-    await manager.streams.info(streamName)
-    return true
-  } catch (error) {
-    if (/not found/i.test((error as Error).message)) return false
-    throw error
-  }
+  return await ensureStream(nc, config, replicas)
 }
 
 export interface LogQuery {

@@ -13,7 +13,7 @@
 import { createHash } from 'node:crypto'
 import type { NatsConnection } from '../bus/connect.ts'
 import { infraError } from '../errors.ts'
-import { patiently } from '../jetstream.ts'
+import { patienceMs, patiently } from '../jetstream.ts'
 import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
 
 export interface Assets {
@@ -31,7 +31,7 @@ export interface Assets {
 
 export async function openAssets(
   nc: NatsConnection,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
   nowMs: () => number = Date.now,
 ): Promise<Assets> {
   const objects = await Objects.open(nc, nowMs)

@@ -13,7 +13,7 @@
  */
 import type { NatsConnection } from '../bus/connect.ts'
 import { infraError } from '../errors.ts'
-import { isSilence, patiently } from '../jetstream.ts'
+import { isSilence, patienceMs, patiently } from '../jetstream.ts'
 import { type Found, hashOf, isWhole, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
 
 export interface Bundles {
@@ -48,7 +48,7 @@ export interface StoredBundle {
  */
 export async function openBundles(
   nc: NatsConnection,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
   nowMs: () => number = Date.now,
 ): Promise<Bundles> {
   const objects = await Objects.open(nc, nowMs)

@@ -6,14 +6,21 @@
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
-import { Objm } from '@nats-io/obj'
+import { DiscardPolicy, type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
 import type { NatsConnection } from '../bus/connect.ts'
-import { apiCode, apiCodes, isSilence, requestTimeoutMs } from '../jetstream.ts'
+import { apiCode, apiCodes, readLatest, readMessage, requestTimeoutMs, storeReason } from '../jetstream.ts'
+import { ensureStream, makeStream, type Replicas } from '../streams.ts'
 
 const bucket = 'concord-bundles'
 const stream = `OBJ_${bucket}`
+const settings = {
+  name: stream,
+  subjects: [`$O.${bucket}.C.>`, `$O.${bucket}.M.>`],
+  discard: DiscardPolicy.New,
+  allow_direct: true,
+  allow_rollup_hdrs: true,
+}
 export const partBytesMax = 128 * 1024
 
 /** What names an object's parts. */
@@ -65,7 +72,7 @@ export class Objects {
 
   /** Found or made at the first call, so that a gateway starts while the store does not answer. */
   #open(): Promise<unknown> {
-    this.#opening ??= new Objm(clientOf(this.#nc)).create(bucket)
+    this.#opening ??= makeStream(this.#nc, settings)
     return this.#opening
   }
 
@@ -76,7 +83,7 @@ export class Objects {
 
   async info(sha256: string): Promise<Found | undefined> {
     await this.#open()
-    const message = await this.#manager.direct.getMessage(stream, { last_by_subj: infoSubject(sha256) })
+    const message = await readLatest(this.#manager, stream, { last_by_subj: infoSubject(sha256) })
     if (message === null) return undefined
     const found = message.json<ObjectInfo>()
     if (found.deleted === true) return undefined
@@ -99,7 +106,7 @@ export class Objects {
 
   /** When the last part was added. */
   async addedMs(nuid: string): Promise<number | undefined> {
-    const last = await this.#manager.direct.getMessage(stream, { last_by_subj: partsSubject({ nuid }) })
+    const last = await readLatest(this.#manager, stream, { last_by_subj: partsSubject({ nuid }) })
     return last?.time.getTime()
   }
 
@@ -130,11 +137,8 @@ export class Objects {
   }
 
   async next(nuid: string, from: number): Promise<Part | undefined> {
-    const found = await this.#manager.direct.getMessage(stream, {
-      seq: from,
-      next_by_subj: partsSubject({ nuid }),
-    })
-    return found ?? undefined
+    const query = { seq: from, next_by_subj: partsSubject({ nuid }) }
+    return (await readMessage(this.#manager, stream, query)) ?? undefined
   }
 
   async *parts(nuid: string): AsyncGenerator<Part> {
@@ -199,13 +203,12 @@ export function hashOf(bytes: Uint8Array): string {
 
 /** What a failed call of the store means. */
 export function storeTrouble(cause: unknown): string {
-  const text = (cause as Error).message
-  if (apiCode(cause) === apiCodes.insufficientResources)
-    return 'the disk of nats-server is full. Make room, then deploy again'
-  if (isSilence(cause)) {
-    return `the bundle store does not answer (${text}). Is nats-server up, and is there room on its disk?`
-  }
-  return `the bundle store refused (${text})`
+  return storeReason(cause, 'the bundle store')
+}
+
+/** Makes the store, or brings its settings up to date. Only a gateway may. @returns As ensureStream. */
+export function ensureBundleStream(nc: NatsConnection, replicas?: Replicas): Promise<boolean> {
+  return ensureStream(nc, settings, replicas)
 }
 
 /** Without the check of the API: a runner may not ask for it. */

@@ -19,7 +19,9 @@ test(`channels on a cluster of three nats-servers: ${moves} moves, and one serve
   const servers = await startCluster(t)
   /** The list of all, from the given one on. */
   const listFrom = (first: number): string => [0, 1, 2].map((i) => servers[(first + i) % 3]!.url).join(',')
-  const wires = await Promise.all([0, 1, 2].map((i) => connectWire({ url: listFrom(i), name: `wire ${i}` })))
+  const wires = await Promise.all(
+    [0, 1, 2].map((i) => connectWire({ url: listFrom(i), first: 0, name: `wire ${i}` })),
+  )
   t.after(() => {
     for (const wire of wires) wire.close()
   })

@@ -44,6 +44,8 @@ interface ServerInfo {
 }
 
 export interface WireOptions extends BusOptions {
+  /** Which of the servers named is tried first. Default: any, so that connections spread over all. */
+  readonly first?: number
   /** Default: a warning of the process. */
   readonly onTrouble?: (message: string) => void
   /** Default: thrown, for nobody to catch. */
@@ -82,7 +84,7 @@ class Connection implements NatsWire, NatsHandler {
   #greeted = false
   #closed = false
   #sidNext = 1
-  #serverNext = 0
+  #serverNext: number
   #pingsOut = 0
   #pings: NodeJS.Timeout | undefined
   /** Resolved by the first INFO of a connection; rejected by what ends it before it is connected. */
@@ -91,6 +93,7 @@ class Connection implements NatsWire, NatsHandler {
   constructor(options: WireOptions) {
     this.#options = options
     this.#servers = options.url.split(',')
+    this.#serverNext = options.first ?? Math.floor(Math.random() * this.#servers.length)
   }
 
   get connected(): boolean {

@@ -228,5 +228,5 @@ test('CheckpointStore: a runner may do all that an owner needs, and not change t
   assert.equal((await load(store, (await store.readManifest('3'))!.manifest.current!)).size, 5)
   assert.equal(await store.removeStrays('3', 9, [info]), 2)
   await store.remove(sequences)
-  await assert.rejects(ensureCheckpointStream(nc, 1_000), { code: 'ERR_CHECKPOINT_STORE' })
+  await assert.rejects(ensureCheckpointStream(nc, 'auto', 1_000), { code: 'ERR_CHECKPOINT_STORE' })
 })

@@ -9,7 +9,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { type JetStreamManager, jetstream, type StreamConfig } from '@nats-io/jetstream'
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '../bus/connect.ts'
 import {
   checkpointManifestSubject,
@@ -18,7 +18,18 @@ import {
   checkpointSubjects,
 } from '../bus/subjects.ts'
 import { infraError } from '../errors.ts'
-import { apiCode, apiCodes, isSilence, patiently, requestTimeoutMs } from '../jetstream.ts'
+import {
+  apiCode,
+  apiCodes,
+  isSilence,
+  patienceMs,
+  patiently,
+  readLatest,
+  readMessage,
+  requestTimeoutMs,
+  storeReason,
+} from '../jetstream.ts'
+import { ensureStream, type Replicas } from '../streams.ts'
 import { type CheckpointManifest, decodeManifest, encodeManifest } from './manifest.ts'
 import type { SegmentId } from './part.ts'
 
@@ -59,7 +70,7 @@ export async function openCheckpoints(
   nc: NatsConnection,
   namespace: string,
   functionName: string,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<CheckpointStore> {
   // Without the check of the API: a runner may not ask for it.
   const js = jetstream(nc, { checkAPI: false, timeout: requestTimeoutMs })
@@ -72,7 +83,7 @@ export async function openCheckpoints(
     patiently({ call, timeoutMs, failed: (cause) => storeError(what, cause) })
 
   async function readManifest(slot: string): Promise<StoredManifest | undefined> {
-    const message = await manager.direct.getMessage(checkpointStream, { last_by_subj: manifestSubject(slot) })
+    const message = await readLatest(manager, checkpointStream, { last_by_subj: manifestSubject(slot) })
     if (message === null) return undefined
     return { manifest: decodeManifest(message.data, slot), revision: message.seq }
   }
@@ -85,7 +96,7 @@ export async function openCheckpoints(
       if (apiCode(error) !== apiCodes.wrongLastSequence) throw error
     }
     // Ours, if its acknowledgement was lost; else somebody else's.
-    const found = await manager.direct.getMessage(checkpointStream, { last_by_subj: manifestSubject(slot) })
+    const found = await readLatest(manager, checkpointStream, { last_by_subj: manifestSubject(slot) })
     if (found !== null && Buffer.compare(found.data, bytes) === 0) return found.seq
     throw infraError(
       'ERR_CHECKPOINT_SUPERSEDED',
@@ -95,7 +106,7 @@ export async function openCheckpoints(
 
   async function getPart(slot: string, segment: SegmentId, index: number): Promise<StoredPart | undefined> {
     const last_by_subj = partSubject(slot, segment, index)
-    const message = await manager.direct.getMessage(checkpointStream, { last_by_subj })
+    const message = await readMessage(manager, checkpointStream, { last_by_subj })
     return message === null ? undefined : { message: message.data, sequence: message.seq }
   }
 
@@ -127,20 +138,25 @@ export async function openCheckpoints(
   }
 }
 
-/** Makes the stream that holds checkpoints, unless it is there. Only a gateway may. @throws ERR_CHECKPOINT_STORE */
-export async function ensureCheckpointStream(nc: NatsConnection, timeoutMs = 10_000): Promise<void> {
-  const config: Partial<StreamConfig> & { name: string } = {
+/**
+ * Makes the stream that holds checkpoints, or brings its settings up to date. Only a gateway may.
+ * @returns As ensureStream.
+ * @throws {CodedError} ERR_CHECKPOINT_STORE
+ */
+export async function ensureCheckpointStream(
+  nc: NatsConnection,
+  replicas?: Replicas,
+  timeoutMs = patienceMs,
+): Promise<boolean> {
+  const config = {
     name: checkpointStream,
     subjects: [checkpointSubjects('*', '*')],
     allow_direct: true,
     max_msgs_per_subject: 1,
   }
-  const call = async (): Promise<void> => {
-    const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
-    await manager.streams.add(config)
-  }
+  const call = () => ensureStream(nc, config, replicas)
   const failed = (cause: unknown): Error => storeError('make the store of checkpoints', cause)
-  await patiently({ call, timeoutMs, failed })
+  return await patiently({ call, timeoutMs, failed })
 }
 
 /** Deletes everything that is kept of a function. @throws {CodedError} ERR_CHECKPOINT_STORE */
@@ -162,7 +178,7 @@ export async function removeCheckpoints(
 export async function functionsWithCheckpoints(
   nc: NatsConnection,
   namespace: string,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<string[]> {
   const call = async (): Promise<string[]> => {
     const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
@@ -190,7 +206,7 @@ async function subjectsOf(manager: JetStreamManager, filter: string): Promise<st
 /** Message by message: a purge by subject goes on counting as used in nats-server 2.9. */
 async function removeSubjects(manager: JetStreamManager, subjects: readonly string[]): Promise<void> {
   await inParallel(subjects, async (subject) => {
-    const message = await manager.direct.getMessage(checkpointStream, { last_by_subj: subject })
+    const message = await readLatest(manager, checkpointStream, { last_by_subj: subject })
     if (message !== null) await removeMessage(manager, message.seq)
   })
 }
@@ -214,14 +230,5 @@ async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<void
 }
 
 function storeError(what: string, cause: unknown): Error {
-  return infraError('ERR_CHECKPOINT_STORE', `Cannot ${what}: ${reason(cause)}`, { cause })
-}
-
-function reason(cause: unknown): string {
-  const text = (cause as Error).message
-  if (apiCode(cause) === apiCodes.insufficientResources)
-    return 'the disk of nats-server is full: make room for it'
-  if (isSilence(cause))
-    return `the store does not answer (${text}): is nats-server up, and is there room on its disk?`
-  return `the store refused (${text})`
+  return infraError('ERR_CHECKPOINT_STORE', `Cannot ${what}: ${storeReason(cause)}`, { cause })
 }

@@ -27,6 +27,12 @@ export const configSchema = z.object({
     password: text.optional().describe('password of that user').meta(secret),
     runnerUser: text.optional().describe('user of the runners on NATS, who may do less'),
     runnerPassword: text.optional().describe('password of that user').meta(secret),
+    replicas: z
+      .union([z.literal('auto'), z.int().min(1).max(5)])
+      .default('auto')
+      .describe(
+        'how many servers keep a copy of what JetStream stores (bundles, checkpoints, dead letters, what waits on disk, logs); auto: 3 on a cluster of three or more, else 1',
+      ),
     serverCommand: text
       .default('nats-server')
       .describe('the nats-server program that `concord up` starts')

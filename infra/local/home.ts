@@ -19,6 +19,8 @@ export interface Home {
   /** Held by the `up` that runs. */
   readonly lock: string
   readonly nats: string
+  /** Of several nats-servers. */
+  readonly natsCluster: string
   readonly minimesos: string
   readonly zookeeper: string
   readonly minimesosCredentials: string
@@ -61,6 +63,7 @@ export function homeOf(root: string): Home {
     up: join(root, 'up.json'),
     lock: join(root, 'up.lock'),
     nats: join(root, 'nats'),
+    natsCluster: join(root, 'nats-cluster'),
     minimesos: join(root, 'minimesos'),
     zookeeper: join(root, 'zookeeper'),
     minimesosCredentials: join(root, 'minimesos-credentials.json'),

@@ -18,6 +18,8 @@ export interface JetStreamWatchOptions {
   readonly connection: { readonly url: string; readonly user: string; readonly password: string }
   /** Where the server stores. */
   readonly dir: string
+  /** How many there are; default 1. */
+  readonly servers?: number
   readonly restart: () => Promise<void>
   readonly clock: Clock
   readonly log: Log
@@ -25,8 +27,10 @@ export interface JetStreamWatchOptions {
 
 const intervalMs = 5_000
 const answerTimeoutMs = 2_000
-/** Looks in a row that find it hung: one might hit a server that is just recovering its streams. */
+/** Looks in a row that find it hung: one might hit a server that is just recovering its streams, */
 const looksNeeded = 2
+/** and several servers are silent for some ten seconds when the one that they had elected is gone. */
+const looksNeededOfSeveral = 6
 const roomBytesMin = 16 * 1024 * 1024
 
 export class JetStreamWatch {
@@ -42,9 +46,10 @@ export class JetStreamWatch {
 
   /** Looks once, and acts. */
   async look(): Promise<void> {
-    const { dir, restart, log } = this.#options
+    const { dir, servers = 1, restart, log } = this.#options
+    const needed = servers === 1 ? looksNeeded : looksNeededOfSeveral
     this.#looksHung = (await this.#isHung()) ? this.#looksHung + 1 : 0
-    if (this.#looksHung < looksNeeded || this.#closed) return
+    if (this.#looksHung < needed || this.#closed) return
     const { bavail, bsize } = await statfs(dir)
     if (bavail * bsize < roomBytesMin)
       return log.error({ dir }, 'JetStream hangs, its disk is full: make room') // J2

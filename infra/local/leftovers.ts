@@ -3,15 +3,16 @@
  * @module
  */
 import { endTasks } from '../minimesos/index.ts'
-import { endNatsServer } from '../nats/index.ts'
+import { endNatsCluster, endNatsServer } from '../nats/index.ts'
 import { endProcess } from '../process.ts'
 import type { Home } from './home.ts'
-import { childGraceMs, natsServerName, taskGraceMs } from './platform.ts'
+import { isNatsServer } from './nats-servers.ts'
+import { childGraceMs, taskGraceMs } from './platform.ts'
 import type { UpFile } from './up-file.ts'
 
 /** Ends children that have not seen yet, or cannot see, that their parent is gone. nats-server is to be adopted. */
 export async function endOrphans(file: UpFile | undefined): Promise<void> {
-  const orphans = Object.entries(file?.processes ?? {}).filter(([name]) => name !== natsServerName)
+  const orphans = Object.entries(file?.processes ?? {}).filter(([name]) => !isNatsServer(name))
   await Promise.all(orphans.map(([, id]) => endProcess(id, childGraceMs)))
 }
 
@@ -22,5 +23,6 @@ export async function endLeftovers(
 ): Promise<{ tasks: number; natsServer: boolean }> {
   await endOrphans(file)
   const tasks = await endTasks(home.minimesos, taskGraceMs)
-  return { tasks, natsServer: await endNatsServer(home.nats) }
+  const ended = [await endNatsServer(home.nats), await endNatsCluster(home.natsCluster)]
+  return { tasks, natsServer: ended.includes(true) }
 }

@@ -5,7 +5,7 @@
  *                └─ scheduler
  *   minimesos ──────┘            its tasks belong to nobody here: they outlive all of this but `stop`
  *
- * A *cluster* is the same with several agents in minimesos, and several schedulers, of which one leads.
+ * A *cluster* is the same with several agents in minimesos, several schedulers, of which one leads, and if asked three nats-servers.
  *
  * Invariants:
  *  U1. What could not be started as a whole is stopped again, but for a nats-server that ran before.
@@ -17,18 +17,17 @@
  */
 import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { isCode } from '../../sdk/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import type { Log } from '../log.ts'
 import { type AgentSpec, endTasks, memShare } from '../minimesos/index.ts'
-import { type NatsServer, startNatsServer } from '../nats/index.ts'
-import { type ProcessId, processId } from '../process.ts'
+import type { ProcessId } from '../process.ts'
 import { type Child, startChild } from './child.ts'
 import type { Credentials } from './credentials.ts'
 import { type Home, writePrivate } from './home.ts'
 import { JetStreamWatch } from './jetstream-watch.ts'
 import { Keeper } from './keeper.ts'
+import { type NatsServers, startNatsServers } from './nats-servers.ts'
 import { type PortChoice, usablePort } from './ports.ts'
 import type { PortName } from './up-file.ts'
 import { startZooKeepers, type ZooKeepers } from './zookeepers.ts'
@@ -53,6 +52,8 @@ export interface ClusterSize {
   readonly schedulers: number
   /** Servers of ZooKeeper, on which the store is then; 0: the store is a file. */
   readonly zookeepers: number
+  /** 1, or several that know one another. */
+  readonly natsServers: number
 }
 
 export interface Platform {
@@ -70,7 +71,6 @@ export interface Stopped {
   readonly tasksLeft: number
 }
 
-export const natsServerName = 'nats-server'
 /** What minimesos lets a task take before it kills it; a runner drains within it. */
 export const taskGraceMs = 10_000
 /** So that the loss of an agent is seen while somebody looks. */
@@ -104,39 +104,36 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
   const mesosPort = await usablePort(ports.mesos)
 
   // All at once, as far as one does not need another's address.
-  const natsStart = startNats(options)
+  const natsStart = startNatsServers(options)
   const minimesosStart = startMinimesos(options, mesosPort)
-  const gatewayStart = natsStart.then(({ process }) => startGateway(options, process.url, gatewayPort))
+  const gatewayStart = natsStart.then(({ url }) => startGateway(options, url, gatewayPort))
   // Who starts runners from an archive tells them at which gateway it is.
   const named = config.runnerArchive.file === undefined ? undefined : gatewayStart
   const [gateway, scheduler, minimesos, nats] = await allOrNone([
     gatewayStart,
     Promise.all([natsStart, minimesosStart, named]).then((on) =>
-      startScheduler(
-        options,
-        { nats: on[0].process.url, mesos: on[1].process.url, gateway: on[2]?.process.url },
-        0,
-      ),
+      startScheduler(options, { nats: on[0].url, mesos: on[1].process.url, gateway: on[2]?.process.url }, 0),
     ),
     minimesosStart,
     natsStart,
   ])
-  const urls = { nats: nats.process.url, mesos: minimesos.process.url, gateway: gateway.process.url }
+  const urls = { nats: nats.url, mesos: minimesos.process.url, gateway: gateway.process.url }
   const standbys = await startStandbys(options, urls).catch(async (error: unknown) => {
     for (const part of [gateway, scheduler, minimesos, nats]) await part.stop() // U1
     throw error
   })
   const watch = new JetStreamWatch({
-    connection: { url: nats.process.url, ...credentials.nats.gateway },
-    dir: home.nats,
-    restart: () => nats.process.stop('SIGKILL'), // it would not end by itself; its keeper starts it again
+    connection: { url: nats.url, ...credentials.nats.gateway },
+    dir: nats.dir,
+    servers: nats.servers,
+    restart: () => nats.restartOne(),
     clock,
     log,
   })
   return {
     url: gateway.process.url,
-    natsUrl: nats.process.url,
-    ports: { gateway: gateway.process.port, nats: nats.process.port, mesos: minimesos.process.port },
+    natsUrl: nats.url,
+    ports: { gateway: gateway.process.port, nats: nats.port, mesos: minimesos.process.port },
     async stop() {
       watch.close()
       await gateway.stop() // U2
@@ -156,7 +153,7 @@ interface PartOptions extends PlatformOptions {
   readonly zookeepers: ZooKeepers | undefined
 }
 
-type Part = Keeper<Child> | Keeper<NatsServer>
+type Part = Keeper<Child> | NatsServers
 
 /** U1: if one fails, those that have started are stopped, in this order, and its error is thrown. */
 async function allOrNone<Parts extends Part[]>(
@@ -166,46 +163,10 @@ async function allOrNone<Parts extends Part[]>(
   const failed = results.find((result) => result.status === 'rejected')
   for (const result of results) {
     if (failed === undefined || result.status === 'rejected') continue
-    const { process } = result.value
-    if (!('adopted' in process && process.adopted)) await result.value.stop()
+    if (!('adopted' in result.value && result.value.adopted)) await result.value.stop()
   }
   if (failed !== undefined) throw failed.reason
   return (await Promise.all(starts)) as Parts
-}
-
-function startNats({
-  home,
-  config,
-  credentials,
-  ports,
-  started,
-  clock,
-  log,
-}: PlatformOptions): Promise<Keeper<NatsServer>> {
-  const startOn = (port: number) =>
-    startNatsServer({
-      dir: home.nats,
-      port,
-      users: credentials.nats,
-      command: config.nats.serverCommand,
-      logFile: home.log(natsServerName),
-    })
-  return Keeper.start({
-    name: natsServerName,
-    start: (before) => {
-      if (before !== undefined) return startOn(before.port)
-      return startOn(ports.nats.port).catch((error) => {
-        if (ports.nats.free && isCode(error, 'ERR_PORT_TAKEN')) return startOn(0)
-        throw error
-      })
-    },
-    started({ pid }) {
-      const id = processId(pid)
-      if (id !== undefined) started(natsServerName, id)
-    },
-    clock,
-    log,
-  })
 }
 
 async function startMinimesos(options: PartOptions, firstPort: number): Promise<Keeper<Child>> {

@@ -5,9 +5,8 @@
  * still free: tasks that outlived an `up`, and clients, know it.
  * @module
  */
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { infraError } from '../errors.ts'
+import { isFreePort } from '../free-ports.ts'
 
 export interface PortChoice {
   /** 0: none chosen yet. */
@@ -20,23 +19,11 @@ export interface PortChoice {
 
 /** @returns The port to ask for, 0 for any. @throws {CodedError} ERR_PORT_TAKEN */
 export async function usablePort({ port, free, flag }: PortChoice, host = '127.0.0.1'): Promise<number> {
-  if (port === 0 || (await isFree(port, host))) return port
+  if (port === 0 || (await isFreePort(port, host))) return port
   if (free) return 0
   throw infraError(
     'ERR_PORT_TAKEN',
     `Cannot start: another program listens on port ${port}. End it, or choose another port with ${flag} (or --ports free)`,
     { detail: { port, flag } },
   )
-}
-
-async function isFree(port: number, host: string): Promise<boolean> {
-  const server = createServer()
-  try {
-    await once(server.listen(port, host), 'listening')
-    return true
-  } catch {
-    return false
-  } finally {
-    server.close()
-  }
 }

@@ -251,6 +251,22 @@ test('up without a nats-server, with a damaged file or a bad flag says what to d
   assert.match(damaged.said, /credentials in .*damaged/)
 })
 
+test('up stays with the nats-servers that its home began with, and says so', limits, async (t) => {
+  const home = await makeHome(t)
+  const two = await upRefused(home, ['--ports', 'free', '--nats', '2'])
+  assert.equal(two.code, 2)
+  assert.match(two.said, /--nats takes 1 or 3, not '2'/)
+  const { child, exited } = await up(home)
+  child.kill('SIGTERM')
+  await exited
+  const three = await upRefused(home, ['--ports', 'free', '--nats', '3'])
+  assert.equal(three.code, 2)
+  assert.match(
+    three.said,
+    /Cannot start 3 nats-servers: .* lies on 1, .* leave --nats out; .* another --home\n$/,
+  )
+})
+
 test('down of a home that nobody has used does nothing', limits, async (t) => {
   const home = await makeHome(t)
   await mkdir(join(home, 'empty'))

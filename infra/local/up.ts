@@ -1,6 +1,6 @@
 /**
  * The supervisor process: `node infra/local/up.ts [--home DIR] [--gateway-port N] [--nats-port N] [--mesos-port N]
- * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
+ * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3] [--nats 1|3]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
  * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
  *
  * Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or surroundings (port taken, no nats-server, already up).
@@ -97,7 +97,7 @@ function say(what: object): Promise<void> {
 function readFlags() {
   const text = { type: 'string' } as const
   const ports = { 'gateway-port': text, 'nats-port': text, 'mesos-port': text, ports: text }
-  const options = { home: text, ...ports, agents: text, schedulers: text, zookeeper: text }
+  const options = { home: text, ...ports, agents: text, schedulers: text, zookeeper: text, nats: text }
   try {
     const { values } = parseArgs({ options })
     if (![undefined, 'free'].includes(values.ports))
@@ -112,11 +112,16 @@ function clusterOf(flags: {
   readonly agents?: string | undefined
   readonly schedulers?: string | undefined
   readonly zookeeper?: string | undefined
+  readonly nats?: string | undefined
 }): { readonly cluster?: ClusterSize } {
-  const { agents, schedulers, zookeeper = '0' } = flags
-  if (agents === undefined && schedulers === undefined && flags.zookeeper === undefined) return {}
+  const { agents, schedulers, zookeeper = '0', nats = '1' } = flags
+  if ([agents, schedulers, flags.zookeeper, flags.nats].every((flag) => flag === undefined)) return {}
   if (!['0', '1', '3'].includes(zookeeper)) {
     const text = `Cannot start: --zookeeper takes 1 or 3, not '${zookeeper}': two servers are no safer than one`
+    throw infraError('ERR_USAGE', text)
+  }
+  if (!['1', '3'].includes(nats)) {
+    const text = `Cannot start: --nats takes 1 or 3, not '${nats}': JetStream of two servers is no safer than of one`
     throw infraError('ERR_USAGE', text)
   }
   const count = (name: 'agents' | 'schedulers', max: number) => {
@@ -126,7 +131,7 @@ function clusterOf(flags: {
     throw infraError('ERR_USAGE', text)
   }
   const size = { agents: count('agents', agentsMax), schedulers: count('schedulers', schedulersMax) }
-  return { cluster: { ...size, zookeepers: Number(zookeeper) } }
+  return { cluster: { ...size, zookeepers: Number(zookeeper), natsServers: Number(nats) } }
 }
 
 /** A signal, or the end of stdin where the parent said that it holds the other end. */

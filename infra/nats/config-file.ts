@@ -23,6 +23,17 @@ export interface NatsConfig {
   readonly users?: NatsUsers | undefined
   /** Most that JetStream may store; omitted: three quarters of the disk, as nats-server counts it. */
   readonly storeBytesMax?: number | undefined
+  /** Its place among servers that know one another; omitted: it stands alone. */
+  readonly cluster?: NatsMembership | undefined
+}
+
+export interface NatsMembership {
+  /** Where the other servers reach it. */
+  readonly port: number
+  /** Where it reaches each of them; its own may be among them. */
+  readonly routes: readonly number[]
+  /** What the servers know one another by. */
+  readonly password: string
 }
 
 /** What the server says of itself: tells our server from a stranger on the same port. */
@@ -31,7 +42,7 @@ export function serverNameOf(dir: string): string {
 }
 
 export function natsConfigText(config: NatsConfig): string {
-  const { dir, port, users, storeBytesMax } = config
+  const { dir, port, users, storeBytesMax, cluster } = config
   const lines = [
     `server_name: ${serverNameOf(dir)}`,
     'host: "127.0.0.1"',
@@ -46,9 +57,23 @@ export function natsConfigText(config: NatsConfig): string {
     '  max_memory_store: 67108864',
     ...(storeBytesMax === undefined ? [] : [`  max_file_store: ${storeBytesMax}`]),
     '}',
+    ...(cluster === undefined ? [] : membership(cluster)),
     ...(users === undefined ? [] : authorization(users)),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function membership({ port, routes, password }: NatsMembership): string[] {
+  const login = `concord:${encodeURIComponent(password)}`
+  return [
+    'cluster {',
+    '  name: concord',
+    '  host: "127.0.0.1"',
+    `  port: ${port}`,
+    `  authorization { user: concord, password: ${quoted(password)} }`,
+    `  routes: [${routes.map((route) => quoted(`nats-route://${login}@127.0.0.1:${route}`)).join(', ')}]`,
+    '}',
+  ]
 }
 
 function authorization(users: NatsUsers): string[] {

@@ -2,7 +2,7 @@
  * Permissions: what each role may say and hear on NATS, and no more. nats-server enforces it.
  *
  * Invariants:
- *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, by direct get, and
+ *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, message by message, and
  *      writes, reads and deletes messages of the streams of checkpoints and spills, and adds dead letters.
  *  A2. Only the scheduler commands tasks.
  *  A3. Only runners hand over partitions.
@@ -76,13 +76,16 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.STREAM.INFO.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',
+      '$JS.API.STREAM.MSG.GET.OBJ_concord-bundles',
       checkpoints,
       '$JS.API.STREAM.INFO.concord-checkpoints',
       '$JS.API.DIRECT.GET.concord-checkpoints',
       '$JS.API.DIRECT.GET.concord-checkpoints.>',
+      '$JS.API.STREAM.MSG.GET.concord-checkpoints',
       '$JS.API.STREAM.MSG.DELETE.concord-checkpoints',
       spills,
       '$JS.API.DIRECT.GET.concord-spill',
+      '$JS.API.STREAM.MSG.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
     subscribe: [...channelEnds, tasks, moves, taps],

@@ -83,6 +83,11 @@ export async function endNatsServer(dir: string): Promise<boolean> {
   return living !== undefined && (await endProcess(living, stopGraceMs))
 }
 
+/** Whether one runs on `dir`, whoever started it. */
+export async function runsNatsServer(dir: string): Promise<boolean> {
+  return (await findNatsServer(dir)) !== undefined
+}
+
 async function findNatsServer(dir: string): Promise<Running | undefined> {
   const text = await readFile(runningFile(dir), 'utf8').catch(() => '')
   try {

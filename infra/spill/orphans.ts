@@ -7,12 +7,13 @@
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
-import { type JetStreamManager, jetstream, type StreamConfig } from '@nats-io/jetstream'
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '../bus/connect.ts'
 import { spillSubject } from '../bus/subjects.ts'
 import type { Clock } from '../clock.ts'
 import { infraError } from '../errors.ts'
-import { apiCode, apiCodes, patiently, requestTimeoutMs } from '../jetstream.ts'
+import { patienceMs, patiently, readLatest, requestTimeoutMs, storeReason } from '../jetstream.ts'
+import { ensureStream, type Replicas } from '../streams.ts'
 import { removeChunk, spillStream } from './spill-store.ts'
 
 export const goneAfterMs = 15_000
@@ -89,7 +90,7 @@ export class Orphans {
 
   async #first(subject: string): Promise<Pick<SpilledChunk, 'storedAtMs' | 'bytes'> | undefined> {
     const message = await this.#ask('read', (manager) =>
-      manager.direct.getMessage(spillStream, { seq: 1, next_by_subj: subject }),
+      readLatest(manager, spillStream, { seq: 1, next_by_subj: subject }),
     )
     if (message === null) return undefined
     await this.#ask('delete', (manager) => removeChunk(manager, message.seq))
@@ -99,22 +100,26 @@ export class Orphans {
   async #ask<T>(what: string, call: (manager: JetStreamManager) => Promise<T>): Promise<T> {
     return await patiently({
       call: async () => await call(await managerOf(this.#options.nc)),
-      timeoutMs: 10_000,
+      timeoutMs: patienceMs,
       failed: (cause) => spillError(`${what} records that wait on disk`, cause),
     })
   }
 }
 
-/** Makes the stream that holds what is spilled, unless it is there. Only a gateway may. @throws {CodedError} ERR_SPILL_STORE */
-export async function ensureSpillStream(nc: NatsConnection): Promise<void> {
-  const config: Partial<StreamConfig> & { name: string } = {
+/**
+ * Makes the stream that holds what is spilled, or brings its settings up to date. Only a gateway may.
+ * @returns As ensureStream.
+ * @throws {CodedError} ERR_SPILL_STORE
+ */
+export async function ensureSpillStream(nc: NatsConnection, replicas?: Replicas): Promise<boolean> {
+  const config = {
     name: spillStream,
     subjects: [spillSubject('*', '*', '*', '*', '*')],
     allow_direct: true,
   }
-  await patiently({
-    call: async () => void (await (await managerOf(nc)).streams.add(config)),
-    timeoutMs: 10_000,
+  return await patiently({
+    call: () => ensureStream(nc, config, replicas),
+    timeoutMs: patienceMs,
     failed: (cause) => spillError('make the store of what is spilled', cause),
   })
 }
@@ -129,9 +134,5 @@ async function managerOf(nc: NatsConnection): Promise<JetStreamManager> {
 }
 
 function spillError(what: string, cause: unknown): Error {
-  const because =
-    apiCode(cause) === apiCodes.insufficientResources ? 'it has no room' : (cause as Error).message
-  return infraError('ERR_SPILL_STORE', `Cannot ${what}: JetStream refused or did not answer (${because})`, {
-    cause,
-  })
+  return infraError('ERR_SPILL_STORE', `Cannot ${what}: ${storeReason(cause, 'JetStream')}`, { cause })
 }

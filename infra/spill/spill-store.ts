@@ -15,7 +15,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io
 import type { NatsConnection } from '../bus/connect.ts'
 import type { Spill, SpillPlace } from '../bus/lane.ts'
 import { spillSubject } from '../bus/subjects.ts'
-import { apiCode, apiCodes, isSilence } from '../jetstream.ts'
+import { apiCode, apiCodes, isSilence, readMessage } from '../jetstream.ts'
 
 export const spillStream = 'concord-spill'
 
@@ -65,7 +65,7 @@ export class SpillStore implements Spill {
 
   async take(sequence: number): Promise<Uint8Array | undefined> {
     const chunk = await this.#untilAnswered(
-      async ({ manager }) => (await manager.direct.getMessage(spillStream, { seq: sequence }))?.data,
+      async ({ manager }) => (await readMessage(manager, spillStream, { seq: sequence }))?.data,
     )
     if (chunk !== undefined) await this.remove(sequence)
     return chunk

@@ -8,11 +8,13 @@ import { Platform } from './platform.ts'
 const rate = Number(process.env['CONCORD_HANDOVER_RATE'] ?? 20_000)
 /** Partitions to be handed over at least; a thousand in the long mode. */
 const handovers = Number(process.env['CONCORD_HANDOVERS'] ?? 50)
+/** nats-servers: 1 or 3. */
+const servers = Number(process.env['CONCORD_HANDOVER_NATS'] ?? 1)
 
-test(`${handovers} partitions are handed over under load: nothing lost, nothing twice, in order, with their state and timers (I5)`, {
+test(`${handovers} partitions are handed over under load${servers === 1 ? '' : ` on ${servers} nats-servers`}: nothing lost, nothing twice, in order, with their state and timers (I5)`, {
   timeout: 400_000 + handovers * 2_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
+  const platform = await Platform.start(t, {}, servers === 1 ? [] : ['--nats', String(servers)])
   const name = 'moves'
   const chances = { throwsPerMillion: 0, timersPerMillion: 1000, asyncPerMillion: 0 }
   await platform.deploy(name, functionOf({ name, ...chances }))

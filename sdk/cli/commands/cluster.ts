@@ -36,13 +36,14 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .option('--agents <n>', 'how many agents', wholeNumber(1), 3)
     .option('--schedulers <n>', 'how many schedulers; one leads, the others stand by', wholeNumber(1), 2)
     .option('--zookeeper <servers>', 'keep the store on real ZooKeeper servers: 1, or 3', wholeNumber(1))
+    .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', wholeNumber(1))
     .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
     .option('--home <folder>', homeText)
     .option('--ports <which>', "'free': take free ports and keep them")
     .printsData('what is ready, and where, as one JSON line')
     .example(
       'concord cluster up --agents 3 --schedulers 2 --detach',
-      'concord cluster up --zookeeper 3 --detach',
+      'concord cluster up --zookeeper 3 --nats 3 --detach',
     )
     .action((options: UpOptions) => up(installation, options))
   cluster

@@ -29,6 +29,7 @@ export interface UpOptions extends CommonOptions {
   readonly agents?: number
   readonly schedulers?: number
   readonly zookeeper?: number
+  readonly nats?: number
 }
 
 interface Ready {
@@ -110,14 +111,14 @@ function purposeOf({ zookeeper }: UpOptions): 'platform' | 'cluster' {
 }
 
 function supervisorArgs(options: UpOptions): string[] {
-  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers, zookeeper } = options
+  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers, zookeeper, nats } = options
   const flags = {
     home: homeFolder(options),
     'gateway-port': gatewayPort,
     'nats-port': natsPort,
     'mesos-port': mesosPort,
     ports,
-    ...{ agents, schedulers, zookeeper },
+    ...{ agents, schedulers, zookeeper, nats },
   }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

@@ -174,7 +174,12 @@ export class Traffic {
 }
 
 /** The streams wait for the sink as for a follower over HTTP. */
-async function follow(t: TestContext, store: Store, streams: readonly string[], id: string): Promise<void> {
+export async function follow(
+  t: TestContext,
+  store: Store,
+  streams: readonly string[],
+  id: string,
+): Promise<void> {
   const renew = async (): Promise<void> => {
     const document: FollowerDocument = { schema: 1, gateway: 'load', renewedAtMs: Date.now() }
     for (const stream of streams) await upsert(store, paths.follower(namespace, stream, id), () => document)

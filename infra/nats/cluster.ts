@@ -1,0 +1,114 @@
+/**
+ * A cluster of nats-servers on one machine: who listens where, kept in the folder so that it stays the same over restarts.
+ *
+ * Owns its folder: `cluster.json` (0600, the password of the routes), and one folder for each server (server.ts).
+ *
+ *  NC1. The ports stay the same as long as nobody else has taken one of them: tasks that outlived an `up` know them.
+ *  NC2. Servers of the cluster run on these ports, or none do: before others are chosen, those that run are ended.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { freePorts, isFreePort } from '../free-ports.ts'
+import {
+  endNatsServer,
+  type NatsServer,
+  type NatsServerOptions,
+  runsNatsServer,
+  startNatsServer,
+} from './server.ts'
+
+export interface NatsClusterOptions extends Omit<NatsServerOptions, 'port' | 'cluster' | 'logFile' | 'dir'> {
+  readonly dir: string
+  readonly servers: number
+  /** Of the server at this place, from 0. Default: `nats-server.log` in its folder. */
+  readonly logFile?: (index: number) => string
+}
+
+/** Servers that know of one another, none of them started yet. */
+export interface NatsClusterPlan {
+  /** All servers, separated by commas. */
+  readonly url: string
+  readonly ports: readonly number[]
+  /** Starts one, again too, or adopts it where it runs. */
+  start(index: number): Promise<NatsServer>
+}
+
+const planSchema = z.object({
+  schema: z.literal(1),
+  ports: z.array(z.int()),
+  routes: z.array(z.int()),
+  password: z.string(),
+})
+type Plan = z.output<typeof planSchema>
+
+export async function planNatsCluster(options: NatsClusterOptions): Promise<NatsClusterPlan> {
+  const { dir, servers, logFile, ...common } = options
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const { ports, routes, password } = await planOf(dir, servers)
+  return {
+    ports,
+    url: ports.map((port) => `nats://127.0.0.1:${port}`).join(','),
+    start: (index) =>
+      startNatsServer({
+        ...common,
+        dir: memberDir(dir, index),
+        port: ports[index]!,
+        logFile: logFile?.(index),
+        cluster: { port: routes[index]!, routes, password },
+      }),
+  }
+}
+
+/** Ends all servers that run on the folder, whoever started them. @returns Whether there was one. */
+export async function endNatsCluster(dir: string): Promise<boolean> {
+  const plan = await readPlan(dir)
+  const ended = await Promise.all((plan?.ports ?? []).map((_, index) => endNatsServer(memberDir(dir, index))))
+  return ended.includes(true)
+}
+
+/** How many servers the cluster has that has stored something in the folder; 0: none has. */
+export async function natsClusterSize(dir: string): Promise<number> {
+  return existsSync(join(memberDir(dir, 0), 'data')) ? ((await readPlan(dir))?.ports.length ?? 0) : 0
+}
+
+async function planOf(dir: string, servers: number): Promise<Plan> {
+  const before = await readPlan(dir)
+  if (before !== undefined && before.ports.length === servers && (await isUsable(dir, before))) return before
+  await endNatsCluster(dir) // NC2
+  const free = await freePorts(2 * servers)
+  const password = before?.password ?? randomBytes(16).toString('hex')
+  const plan: Plan = { schema: 1, ports: free.slice(0, servers), routes: free.slice(servers), password }
+  await writeFile(planFile(dir), JSON.stringify(plan), { mode: 0o600 })
+  return plan
+}
+
+/** Each port is free, or its server has it. */
+async function isUsable(dir: string, { ports, routes }: Plan): Promise<boolean> {
+  const usable = ports.map(
+    async (port, index) =>
+      (await runsNatsServer(memberDir(dir, index))) ||
+      ((await isFreePort(port)) && (await isFreePort(routes[index]!))),
+  )
+  return !(await Promise.all(usable)).includes(false)
+}
+
+async function readPlan(dir: string): Promise<Plan | undefined> {
+  const text = await readFile(planFile(dir), 'utf8').catch(() => 'null')
+  try {
+    return planSchema.parse(JSON.parse(text))
+  } catch {
+    return undefined // none, or cut short by a crash in the instant of its making
+  }
+}
+
+function planFile(dir: string): string {
+  return join(dir, 'cluster.json')
+}
+
+function memberDir(dir: string, index: number): string {
+  return join(dir, `server-${index + 1}`)
+}
