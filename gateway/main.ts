@@ -8,7 +8,7 @@
 import '@hono/zod-openapi'
 import { readFile } from 'node:fs/promises'
 import { openAssets, openBundles } from '../infra/bundles/index.ts'
-import { type BusOptions, connectBus, connectWire } from '../infra/bus/index.ts'
+import { type BusOptions, connectBus, connectWire, readTls } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { loadConfig } from '../infra/config/index.ts'
 import { makeLog } from '../infra/log.ts'
@@ -23,10 +23,12 @@ async function main(): Promise<void> {
   const log = makeLog({ name: 'gateway', level: values.log.level })
   const token = await readToken(values.gateway.tokenFile)
   const { url, user, password } = values.nats
+  const tls = await readTls(values.nats)
   const ended = asked()
   const login = (name: string): BusOptions => ({
     ...{ url, name },
     ...(user === undefined ? {} : { user, password: password ?? '' }),
+    ...(tls === undefined ? {} : { tls }),
   })
   const nc = await connectBus(login('concord gateway'))
   const onTrouble = (message: string) => log.warn(message)
@@ -104,6 +106,8 @@ try {
   if (!(error instanceof CodedError)) throw error
   process.stderr.write(`${error.message}\n`)
   process.exit(
-    /PORT_TAKEN|CONFIG|RUNNER_ARCHIVE|ERR_USAGE|REFUSED|PAYLOAD|STORE_(URL|MODULE)/.test(error.code) ? 2 : 1,
+    /PORT_TAKEN|CONFIG|RUNNER_ARCHIVE|ERR_USAGE|REFUSED|PAYLOAD|NATS_TLS|STORE_(URL|MODULE)/.test(error.code)
+      ? 2
+      : 1,
   )
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod'
+import type { NatsTls } from '../infra/bus/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import type { RunnerErrorCode } from './errors.ts'
 
@@ -13,6 +14,7 @@ const schema = z.object({
   CONCORD_NATS_URL: z.string().min(1),
   CONCORD_NATS_USER: z.string().optional(),
   CONCORD_NATS_PASSWORD: z.string().optional(),
+  CONCORD_NATS_TLS: z.string().optional(),
   CONCORD_MEM_MIB: z.coerce.number().positive(),
   CONCORD_CPUS: z.coerce.number().positive().default(1),
   CONCORD_LOG_LEVEL: z.string().default('info'),
@@ -22,7 +24,12 @@ export interface RunnerEnvironment {
   readonly taskId: string
   readonly namespace: string
   readonly function: string
-  readonly nats: { readonly url: string; readonly user?: string; readonly password?: string }
+  readonly nats: {
+    readonly url: string
+    readonly user?: string
+    readonly password?: string
+    readonly tls?: NatsTls
+  }
   readonly memMib: number
   readonly cpus: number
   readonly logLevel: string
@@ -45,6 +52,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
       url: e.CONCORD_NATS_URL,
       ...(e.CONCORD_NATS_USER === undefined ? {} : { user: e.CONCORD_NATS_USER }),
       ...(e.CONCORD_NATS_PASSWORD === undefined ? {} : { password: e.CONCORD_NATS_PASSWORD }),
+      ...(e.CONCORD_NATS_TLS === undefined ? {} : { tls: JSON.parse(e.CONCORD_NATS_TLS) as NatsTls }),
     },
     memMib: e.CONCORD_MEM_MIB,
     cpus: e.CONCORD_CPUS,

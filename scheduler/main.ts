@@ -8,7 +8,7 @@
  * Exit codes: 0 asked to end, 1 failed (start it again), 2 configuration or a port.
  * @module
  */
-import { connectBus } from '../infra/bus/index.ts'
+import { connectBus, type NatsTls, readTls } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { type Config, loadConfig } from '../infra/config/index.ts'
 import { type Log, makeLog } from '../infra/log.ts'
@@ -47,11 +47,12 @@ async function main(): Promise<void> {
   const registry = makeRegistry('scheduler')
   const metrics = await startMetricsServer({ port: values.scheduler.port, registry })
   ends.push(() => metrics.close())
-  const task = await runnerTask(values)
+  const tls = await readTls(values.nats)
+  const task = await runnerTask(values, tls)
   const store = await openStore(values.store, { log: plainLog(log) })
   ends.push(() => store.close())
   const { url, user, password } = values.nats
-  const nc = await connectBus({ name: 'scheduler', url, ...login(user, password) })
+  const nc = await connectBus({ name: 'scheduler', url, ...login(user, password), ...(tls && { tls }) })
   ends.push(() => nc.close())
   log.info('waits for its turn to lead')
   const where = new URL(metrics.url).origin
@@ -90,7 +91,7 @@ function quotaOf({ quota }: Config): Partial<Resources> {
   return Object.fromEntries(Object.entries(quota).filter(([, most]) => most !== undefined))
 }
 
-async function runnerTask(values: Config): Promise<RunnerTaskOptions> {
+async function runnerTask(values: Config, natsTls: NatsTls | undefined): Promise<RunnerTaskOptions> {
   const { runnerCommand } = values.scheduler
   const isArchived = values.runnerArchive.file !== undefined
   if (isArchived && runnerCommand !== undefined)
@@ -105,6 +106,7 @@ async function runnerTask(values: Config): Promise<RunnerTaskOptions> {
       ? { command: archivedRunnerCommand, archiveUrl: await archiveUrls(values.runnerArchive, clock) }
       : { command: runnerCommand === undefined ? ownRunnerCommand() : parseRunnerCommand(runnerCommand) }),
     natsUrl: url,
+    natsTls,
     logLevel: values.log.level,
     ...(runnerUser === undefined
       ? { natsUser: user, natsPassword: password }
@@ -152,7 +154,7 @@ async function endAll(): Promise<void> {
 
 function exitCodeOf(error: unknown): number {
   const code = error instanceof CodedError ? error.code : ''
-  return /PORT_TAKEN|CONFIG|MASTERS_URL|RUNNER_ARCHIVE|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
+  return /PORT_TAKEN|CONFIG|NATS_TLS|MASTERS_URL|RUNNER_ARCHIVE|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
 }
 
 endOnSignal()

@@ -6,6 +6,7 @@
  * @module
  */
 import { fileURLToPath } from 'node:url'
+import type { NatsTls } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Config } from '../infra/config/index.ts'
 import { archiveFolder, checkKey, openArchive, signedPath } from '../infra/runner-archive/index.ts'
@@ -21,6 +22,7 @@ export interface RunnerTaskOptions {
   /** Of the archive that holds them; asked for each launch, since it ends. */
   readonly archiveUrl?: (() => string) | undefined
   readonly natsUrl: string
+  readonly natsTls?: NatsTls | undefined
   readonly natsUser?: string | undefined
   readonly natsPassword?: string | undefined
   /** Of the runner's own log; a function's level is in its manifest. */
@@ -92,6 +94,7 @@ export function runnerOrder(options: RunnerTaskOptions, launch: Launch, killGrac
         CONCORD_NATS_URL: options.natsUrl,
         ...(options.natsUser === undefined ? {} : { CONCORD_NATS_USER: options.natsUser }),
         ...(options.natsPassword === undefined ? {} : { CONCORD_NATS_PASSWORD: options.natsPassword }),
+        ...(options.natsTls === undefined ? {} : { CONCORD_NATS_TLS: JSON.stringify(options.natsTls) }),
         CONCORD_MEM_MIB: String(document.resources.memMib),
         ...(document.group === undefined ? {} : { CONCORD_PACKED: '1' }),
         CONCORD_CPUS: String(document.resources.cpus),

@@ -4,6 +4,7 @@
  */
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { CodedError } from '../../sdk/errors.ts'
+import { isDistrust, type NatsTls, tlsError } from './tls.ts'
 
 export type { NatsConnection } from '@nats-io/transport-node'
 
@@ -12,13 +13,16 @@ export interface BusOptions {
   readonly url: string
   readonly user?: string
   readonly password?: string
+  /** Absent: in clear. */
+  readonly tls?: NatsTls
   /** Shown in the server's connection list. */
   readonly name: string
 }
 
 /**
  * Connects, and keeps connected until closed.
- * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials.
+ * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials,
+ *   ERR_NATS_TLS.
  */
 export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   try {
@@ -28,6 +32,7 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
       ...(options.user === undefined
         ? {}
         : { user: options.user, pass: options.password ?? '', inboxPrefix: inboxOf(options.user) }),
+      ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 100,
       reconnectJitter: 50,
@@ -37,8 +42,18 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     })
   } catch (cause) {
     if (/authorization/i.test(messageOf(cause))) throw refusedError(options, cause)
+    if (isDistrust(cause)) throw distrustError(options, cause)
     throw unreachableError(options, cause)
   }
+}
+
+/** One side does not trust the other, or does not speak as it does. */
+export function distrustError({ url, tls }: BusOptions, cause: unknown): CodedError<'ERR_NATS_TLS'> {
+  const what = tls === undefined ? 'it wants TLS, and none is set' : messageOf(cause)
+  return tlsError(
+    `Cannot talk to NATS at ${url}: ${what}. nats.caFile names who signs for the servers, nats.certFile and nats.keyFile what they know us by`,
+    cause,
+  )
 }
 
 /** The server does not know this user, or not by this password. */
@@ -61,8 +76,14 @@ export function payloadError(
 }
 
 /** No server answers. */
-export function unreachableError({ url }: BusOptions, cause: unknown): CodedError<'ERR_NATS_UNREACHABLE'> {
-  const message = `Cannot reach NATS at ${url}: is nats-server running there? (${messageOf(cause)})`
+export function unreachableError(
+  { url, tls }: BusOptions,
+  cause: unknown,
+): CodedError<'ERR_NATS_UNREACHABLE'> {
+  // A server that asks for a certificate hangs up without a word that the client library would pass on.
+  const more =
+    tls !== undefined && tls.cert === undefined ? ' Or does it ask for a certificate (nats.certFile)?' : ''
+  const message = `Cannot reach NATS at ${url}: is nats-server running there? (${messageOf(cause)})${more}`
   return new CodedError('ERR_NATS_UNREACHABLE', message, { cause })
 }
 

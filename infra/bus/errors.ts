@@ -4,6 +4,8 @@ import type { Blame } from '../../sdk/errors.ts'
 export const busErrors = {
   /** Credentials were refused. */
   ERR_NATS_REFUSED: 'caller',
+  /** The server and we do not trust one another, or one speaks TLS and the other does not. */
+  ERR_NATS_TLS: 'caller',
   /** The server takes no messages as large as frames may be. */
   ERR_NATS_PAYLOAD: 'caller',
   /** No server answered. */

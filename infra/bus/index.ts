@@ -21,5 +21,6 @@ export {
 } from './producer.ts'
 export * as subjects from './subjects.ts'
 export { startTail, type TailOptions } from './tail.ts'
+export { type NatsTls, readTls } from './tls.ts'
 export { windowBytesDefault } from './windows.ts'
 export type { Wire } from './wire.ts'

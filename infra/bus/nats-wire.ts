@@ -20,10 +20,11 @@ import { createConnection, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../sdk/errors.ts'
 import { frameBytesMax } from '../../sdk/frame.ts'
-import { type BusOptions, payloadError, refusedError, unreachableError } from './connect.ts'
+import { type BusOptions, distrustError, payloadError, refusedError, unreachableError } from './connect.ts'
 import { takeMemory } from './frame-memory.ts'
 import { type NatsHandler, NatsParser } from './nats-parser.ts'
 import { NatsWriter } from './nats-writer.ts'
+import { dialTls, isDistrust, type NatsTls } from './tls.ts'
 import type { Wire } from './wire.ts'
 
 const readBytes = 256 * 1024
@@ -39,6 +40,7 @@ interface Subscription {
 }
 
 interface ServerInfo {
+  readonly tls_required?: boolean
   readonly connect_urls?: readonly string[]
   readonly max_payload?: number
 }
@@ -145,9 +147,11 @@ class Connection implements NatsWire, NatsHandler {
   }
 
   info(json: string): void {
-    const { connect_urls: urls = [], max_payload: payloadBytesMax } = JSON.parse(json) as ServerInfo
+    const { connect_urls: urls = [], max_payload: payloadBytesMax, ...info } = JSON.parse(json) as ServerInfo
     const known = new Set(this.#servers.map(addressOf))
     for (const url of urls) if (!known.has(addressOf(url))) this.#servers.push(url)
+    if (info.tls_required === true && this.#options.tls === undefined)
+      return this.#lose(distrustError(this.#options, undefined))
     if (payloadBytesMax !== undefined && payloadBytesMax < frameBytesMax)
       return this.#lose(payloadError(this.#options, payloadBytesMax, frameBytesMax))
     this.#opening?.resolve()
@@ -185,6 +189,39 @@ class Connection implements NatsWire, NatsHandler {
   async #connect(): Promise<void> {
     const { host, port } = hostOf(this.#servers[this.#serverNext++ % this.#servers.length]!)
     const parser = new NatsParser(this, takeMemory)
+    const { tls } = this.#options
+    const secure = tls === undefined ? undefined : await this.#dial(host, port, tls)
+    const socket = secure?.socket ?? this.#plain(host, port, parser)
+    const opening = Promise.withResolvers<void>()
+    this.#opening = opening
+    this.#socket = socket
+    this.#writer = new NatsWriter(socket)
+    const lost = (error?: Error): void => {
+      if (socket === this.#socket) this.#lose(this.#reasonOf(error))
+    }
+    socket.on('error', lost).on('close', () => lost())
+    const timeout = setTimeout(() => lost(new Error('no answer in time')), connectTimeoutMs)
+    try {
+      if (secure !== undefined) {
+        this.#feed(parser, secure.greeting, secure.greeting.length)
+        secure.socket.on('data', (bytes) => {
+          if (socket === this.#socket) this.#feed(parser, bytes, bytes.length)
+        })
+      }
+      await opening.promise
+      this.#greet()
+      await this.#ping()
+    } finally {
+      clearTimeout(timeout)
+      this.#opening = undefined
+    }
+    if (this.#socket !== socket) throw new Error('the connection was lost at once')
+    this.#connected = true
+    this.#pingsOut = 0
+    this.#pings = setInterval(() => this.#keepAlive(), pingEveryMs).unref()
+  }
+
+  #plain(host: string, port: number, parser: NatsParser): Socket {
     const buffer = Buffer.allocUnsafeSlow(readBytes)
     const socket = createConnection({
       host,
@@ -198,27 +235,18 @@ class Connection implements NatsWire, NatsHandler {
         },
       },
     })
-    const opening = Promise.withResolvers<void>()
-    this.#opening = opening
-    this.#socket = socket
-    this.#writer = new NatsWriter(socket)
-    const lost = (error?: Error): void => {
-      if (socket === this.#socket) this.#lose(error ?? new Error('the server closed the connection'))
-    }
-    socket.on('error', lost).on('close', () => lost())
-    const timeout = setTimeout(() => lost(new Error('no answer in time')), connectTimeoutMs)
-    try {
-      await opening.promise
-      this.#greet()
-      await this.#ping()
-    } finally {
-      clearTimeout(timeout)
-      this.#opening = undefined
-    }
-    if (this.#socket !== socket) throw new Error('the connection was lost at once')
-    this.#connected = true
-    this.#pingsOut = 0
-    this.#pings = setInterval(() => this.#keepAlive(), pingEveryMs).unref()
+    return socket
+  }
+
+  async #dial(host: string, port: number, tls: NatsTls) {
+    return await dialTls(host, port, tls).catch((error: Error) => {
+      throw this.#reasonOf(error)
+    })
+  }
+
+  /** Why a connection ended. A server that does not trust our certificate says so only behind the handshake. */
+  #reasonOf(error = new Error('the server closed the connection')): Error {
+    return this.#options.tls !== undefined && isDistrust(error) ? distrustError(this.#options, error) : error
   }
 
   #feed(parser: NatsParser, buffer: Buffer, bytes: number): void {

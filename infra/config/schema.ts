@@ -27,6 +27,11 @@ export const configSchema = z.object({
     password: text.optional().describe('password of that user').meta(secret),
     runnerUser: text.optional().describe('user of the runners on NATS, who may do less'),
     runnerPassword: text.optional().describe('password of that user').meta(secret),
+    caFile: text
+      .optional()
+      .describe('PEM of who signs for the NATS servers; with it, or tls:// in nats.url, TLS is spoken'),
+    certFile: text.optional().describe('PEM of the certificate that the NATS servers are to know us by'),
+    keyFile: text.optional().describe('PEM of its key'),
     replicas: z
       .union([z.literal('auto'), z.int().min(1).max(5)])
       .default('auto')
