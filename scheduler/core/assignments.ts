@@ -22,6 +22,7 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { canaryAssignmentOf } from './canary.ts'
 import type { Draft } from './draft.ts'
+import { isEqual } from './equality.ts'
 import { reportOf } from './reports.ts'
 import { trialOf } from './rollout.ts'
 import type { FunctionState, Seat, Slot, Task } from './state.ts'
@@ -177,8 +178,7 @@ export function inForce(task: Readonly<Task>): boolean {
 function isAsBefore(task: Task, seat: Seat, mine: readonly number[], partitions: Partitions): boolean {
   const { told, instance } = seat.document
   const before = task.assigned?.instances.find(({ id }) => id === instance)?.partitions
-  if (before !== undefined) return JSON.stringify(partitions) === JSON.stringify(before)
-  return JSON.stringify(mine) === JSON.stringify(told)
+  return before === undefined ? isEqual(mine, told) : isEqual(partitions, before)
 }
 
 /** The instance is to own other partitions than before: at a higher epoch, and written down before it is told. */
@@ -197,18 +197,14 @@ function sorted(shares: readonly number[]): number[] {
 }
 
 /** Tells a task that was heard what it should be doing, if that is not what it was told last. */
-export function tell(draft: Draft, task: Task): void {
+/** @param said What is said of each function, once it was said. */
+export function tell(draft: Draft, task: Task, said: Map<string, FunctionAssignment>): void {
   if (task.beat === undefined || task.killedAtMs !== undefined) return
   const seen = task.beat.generation
   const before = task.assigned
-  const assignment = assignmentOf(draft, task, before?.generation ?? 0)
+  const assignment = assignmentOf(draft, task, before?.generation ?? 0, said)
   if (assignment === undefined) return
-  if (
-    before !== undefined &&
-    seen <= before.generation &&
-    JSON.stringify(assignment) === JSON.stringify(before)
-  )
-    return
+  if (before !== undefined && seen <= before.generation && isEqual(assignment, before)) return
   const floor = draft.state.leaderEpoch * generationsPerLeader
   task.assigned = { ...assignment, generation: Math.max(floor, before?.generation ?? 0, seen) + 1 }
   sendAssignment(draft, task)
@@ -221,7 +217,12 @@ export function sendAssignment(draft: Draft, task: Task): void {
 }
 
 /** Undefined as long as the version of one of its instances is not known: then nothing is said. */
-function assignmentOf(draft: Draft, task: Task, generation: number): Assignment | undefined {
+function assignmentOf(
+  draft: Draft,
+  task: Task,
+  generation: number,
+  said: Map<string, FunctionAssignment>,
+): Assignment | undefined {
   const functions: Record<string, FunctionAssignment> = {}
   const instances: InstanceAssignment[] = []
   for (const { fn, slot, seat } of draft.seated(task)) {
@@ -229,7 +230,8 @@ function assignmentOf(draft: Draft, task: Task, generation: number): Assignment 
     const { function: name, instance: id, index, epoch, told } = seat.document
     const version = draft.wantedVersion(name)
     if (version === undefined || version.version !== seat.document.version) return undefined
-    functions[name] ??= functionOf(draft, version)
+    if (!said.has(name)) said.set(name, functionOf(draft, version))
+    functions[name] = said.get(name)!
     instances.push({
       id,
       function: name,

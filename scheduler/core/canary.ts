@@ -96,7 +96,7 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   const isLook = look > fn.canary.looks
   const verdict = judge({ evidence, rules, elapsedMs, isLook })
   if (isLook) fn.canary = { ...fn.canary, looks: look }
-  if (elapsedMs < rules.bakeMs) draft.wakeAt(at.sinceMs + ((look + 1) * rules.bakeMs) / looks)
+  if (elapsedMs < rules.bakeMs) draft.wakeAt(fn.name, at.sinceMs + ((look + 1) * rules.bakeMs) / looks)
   const broken = fn.slots.find(({ lastExit, restarts }) =>
     isItsFault(lastExit, restarts, at.sinceMs),
   )?.lastExit

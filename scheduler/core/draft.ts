@@ -6,8 +6,9 @@
 import type { SeatDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
 import { nextRandom } from '../backoff.ts'
 import { versionInForce } from './canary.ts'
-import { CopyOnWrite } from './copy-on-write.ts'
+import { isEqual } from './equality.ts'
 import type { Action } from './protocol.ts'
+import type { Shelves, ShelvesDraft } from './shelves.ts'
 import {
   type FunctionState,
   instanceId,
@@ -33,10 +34,15 @@ export class Draft {
   readonly actions: Action[] = []
   readonly state: Writable<State>
   readonly functions: Map<string, FunctionState>
-  readonly tasks: CopyOnWrite<string, Task>
+  readonly tasks: ShelvesDraft<Task>
+  readonly groups: Map<string, readonly string[]>
   readonly epochs: Map<string, number>
+  /** By function: when time comes to something of it. */
+  agenda: Map<string, number>
+  /** Runners that were looked at in order to be changed. */
+  readonly touchedTasks = new Set<string>()
   readonly #before: ReadonlyMap<string, Readonly<FunctionState>>
-  readonly #tasksBefore: ReadonlyMap<string, Readonly<Task>>
+  readonly #tasksBefore: Shelves<Task>
 
   constructor(state: State, nowMs: number) {
     this.nowMs = nowMs
@@ -44,7 +50,9 @@ export class Draft {
     this.#before = state.functions
     this.#tasksBefore = state.tasks
     this.functions = new Map(state.functions)
-    this.tasks = new CopyOnWrite<string, Task>(state.tasks)
+    this.tasks = state.tasks.draft()
+    this.groups = new Map(state.groups)
+    this.agenda = new Map(state.agenda)
     this.epochs = new Map(state.epochs)
   }
 
@@ -54,13 +62,16 @@ export class Draft {
     if (found !== undefined && found !== this.#before.get(name)) return found
     const copy: FunctionState =
       found === undefined
-        ? { name, slots: [], closing: [], ended: noAccounts, statusJson: '', fences: [], removing: false }
+        ? {
+            ...{ name, slots: [], closing: [], ended: noAccounts, statusJson: '', described: '' },
+            ...{ fences: [], removing: false },
+          }
         : { ...found, slots: found.slots.map(copySlot), closing: found.closing.map((c) => ({ ...c })) }
     this.functions.set(name, copy)
     return copy
   }
 
-  /** The functions that this step has changed. */
+  /** The functions that were looked at in order to be changed. */
   touched(): FunctionState[] {
     return [...this.functions.values()].filter((fn) => fn !== this.#before.get(fn.name))
   }
@@ -68,10 +79,27 @@ export class Draft {
   /** A live task, a copy of this step's own. */
   task(taskId: string): Task | undefined {
     const found = this.tasks.get(taskId)
-    if (found === undefined || found !== this.#tasksBefore.get(taskId)) return found
+    if (found === undefined) return undefined
+    this.touchedTasks.add(taskId)
+    if (found !== this.#tasksBefore.get(taskId)) return found
     const copy = { ...found }
     this.tasks.set(taskId, copy)
     return copy
+  }
+
+  addTask(task: Task): void {
+    const { taskId, group } = task.document
+    this.tasks.set(taskId, task)
+    this.touchedTasks.add(taskId)
+    if (group !== undefined) this.groups.set(group, [...(this.groups.get(group) ?? []), taskId])
+  }
+
+  removeTask({ document: { taskId, group } }: Readonly<Task>): void {
+    this.tasks.delete(taskId)
+    if (group === undefined) return
+    const left = this.groups.get(group)?.filter((id) => id !== taskId) ?? []
+    if (left.length > 0) this.groups.set(group, left)
+    else this.groups.delete(group)
   }
 
   /** The slots that have a seat in a task. */
@@ -113,9 +141,13 @@ export class Draft {
     else slot.why = why
   }
 
-  /** Asks for a `tick` at that time, if none is due earlier. */
-  wakeAt(atMs: number): void {
-    this.state.wakeAtMs = Math.min(this.state.wakeAtMs, atMs)
+  /**
+   * Asks for a `tick` at that time, if none is due earlier.
+   * @param owner The function that is to be looked at then; undefined: all are.
+   */
+  wakeAt(owner: string | undefined, atMs: number): void {
+    if (owner === undefined) this.state.commonAtMs = Math.min(this.state.commonAtMs, atMs)
+    else this.agenda.set(owner, Math.min(this.agenda.get(owner) ?? atMs, atMs))
   }
 
   random(): number {
@@ -138,11 +170,27 @@ export class Draft {
   }
 
   finish(): readonly [State, readonly Action[]] {
-    return [
-      { ...this.state, functions: this.functions, tasks: this.tasks.map, epochs: this.epochs },
-      this.actions,
-    ]
+    const { functions, groups, epochs, agenda } = this
+    const unsettled = new Set(this.state.unsettled)
+    for (const fn of this.touched()) {
+      const before = this.#before.get(fn.name)
+      if (before !== undefined && isEqual(fn, before)) functions.set(fn.name, before)
+      else unsettled.add(fn.name)
+    }
+    let wakeAtMs = this.state.commonAtMs
+    for (const atMs of agenda.values()) wakeAtMs = Math.min(wakeAtMs, atMs)
+    for (const taskId of this.touchedTasks) {
+      const before = this.#tasksBefore.get(taskId)
+      if (before !== undefined && isEqual(this.tasks.get(taskId), before)) this.tasks.set(taskId, before)
+    }
+    const tasks = this.tasks.finish()
+    return [{ ...this.state, functions, tasks, groups, epochs, agenda, unsettled, wakeAtMs }, this.actions]
   }
+}
+
+/** The function that a runner's deadlines are kept with. */
+export function ownerOf(task: Readonly<Task>): string | undefined {
+  return task.seats[0]?.function
 }
 
 function copySlot(slot: Slot): Slot {

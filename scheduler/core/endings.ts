@@ -46,7 +46,7 @@ export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
     endSeat(draft, task, seated, exit, neverRan ? 'nobodysFault' : verdict, neverRan)
     if (isLost) fence(seated)
   }
-  draft.tasks.delete(task.document.taskId)
+  draft.removeTask(task)
   conclude(draft, all)
   draft.act({ kind: 'removeTask', taskId: task.document.taskId })
 }
@@ -106,16 +106,16 @@ function endSeat(
 ): void {
   const { taskId, function: name, index, firstEpoch, epoch } = seat.document
   fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, report: reportOf(task, seat) })
-  draft.wakeAt(draft.nowMs + timings.closingMs)
+  draft.wakeAt(fn.name, draft.nowMs + timings.closingMs)
   // What it took to start is no work.
   const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0
   slot.lastExit = exit
   delete slot.seat
   task.seats = task.seats.filter((ref) => ref.function !== name || ref.index !== index)
   if (verdict === 'wanted') draft.enter(slot, 'waiting')
-  else if (neverRan) pause(draft, slot, timings.droppedPauseMs, exit.message)
+  else if (neverRan) pause(draft, fn, slot, timings.droppedPauseMs, exit.message)
   else if (verdict === 'nobodysFault')
-    pause(draft, slot, restMs(timings.backoffBaseMs, workedMs), `its runner ended: ${exit.message}`)
+    pause(draft, fn, slot, restMs(timings.backoffBaseMs, workedMs), `its runner ended: ${exit.message}`)
   else afterFailure(draft, fn, slot, seat, exit, workedMs)
   const { code, reason, message } = exit
   const text = `${nameOf(fn, slot)} ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
@@ -131,7 +131,7 @@ function afterFailure(
   workedMs: number,
 ): void {
   // Each such end has used up an attempt at its record: it cannot go on for ever, and says nothing against the others.
-  if (exit.reason === 'recordBroke') return pause(draft, slot, timings.recordPauseMs, exit.message)
+  if (exit.reason === 'recordBroke') return pause(draft, fn, slot, timings.recordPauseMs, exit.message)
   const version = draft.wantedVersion(fn.name)
   const ranMs = seat.runningSinceMs === undefined ? 0 : draft.nowMs - seat.runningSinceMs
   if (ranMs >= timings.forgiveMs) slot.restarts = 0
@@ -148,7 +148,7 @@ function afterFailure(
     return
   }
   const delayMs = backoffMs(slot.restarts - 1, timings.backoffBaseMs, timings.backoffMaxMs, draft.random())
-  pause(draft, slot, restMs(delayMs, workedMs), `${exit.reason}: ${exit.message}`)
+  pause(draft, fn, slot, restMs(delayMs, workedMs), `${exit.reason}: ${exit.message}`)
 }
 
 /** What is left of a back-off after that much work. */
@@ -156,11 +156,11 @@ function restMs(delayMs: number, workedMs: number): number {
   return Math.max(0, delayMs - workedMs * timings.workedCounts)
 }
 
-function pause(draft: Draft, slot: Slot, delayMs: number, why: string): void {
+function pause(draft: Draft, fn: FunctionState, slot: Slot, delayMs: number, why: string): void {
   if (delayMs === 0) return draft.enter(slot, 'waiting')
   draft.enter(slot, 'backingOff', why)
   slot.untilMs = draft.nowMs + delayMs
-  draft.wakeAt(slot.untilMs)
+  draft.wakeAt(fn.name, slot.untilMs)
 }
 
 /** How a task ended: the runner's own last words where they were heard, else what the cluster knows. */

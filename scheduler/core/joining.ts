@@ -15,14 +15,11 @@ import { fits, minus } from './resources.ts'
 import { seatDocument } from './seating.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 
-/** @param active The wanted indexes, by function. */
-export function joinRunners(draft: Draft, active: ReadonlyMap<string, readonly number[]>): void {
-  const runners = new Map<string, string[]>()
-  for (const { document } of draft.tasks.values())
-    if (document.group !== undefined)
-      runners.set(document.group, [...(runners.get(document.group) ?? []), document.taskId])
-  if (runners.size === 0) return
-  for (const [name, indexes] of active) {
+/** @param names The functions that are looked at. */
+export function joinRunners(draft: Draft, names: readonly string[]): void {
+  if (draft.groups.size === 0) return
+  for (const name of names) {
+    const indexes = draft.state.active.get(name) ?? []
     const version = draft.wantedVersion(name)
     if (version === undefined) continue
     const fn = draft.fn(name)
@@ -30,7 +27,7 @@ export function joinRunners(draft: Draft, active: ReadonlyMap<string, readonly n
       if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
       const sharing = sharingOf(version, slot)
       if (sharing === undefined) continue
-      const open = (runners.get(sharing.group) ?? []).filter(
+      const open = (draft.groups.get(sharing.group) ?? []).filter(
         (id) => isOpen(draft, id, nameOf(fn, slot)) && mayBeOn(draft, id, version),
       )
       const task = fullest(draft, open, sharing, version.manifest.resources)

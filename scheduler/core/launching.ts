@@ -36,11 +36,12 @@ export interface Party extends Request {
 type PlacedParty = Placement & { readonly request: Party }
 
 /**
- * @param active The wanted indexes, by function.
+ * @param names The functions that are looked at, sorted; if there are offers, all that have instances which wait.
  * @returns The parties that still wait.
  */
-export function launchWaiting(draft: Draft, active: ReadonlyMap<string, readonly number[]>): Party[] {
-  const waiting = draft.state.engineUp ? waitingSlots(draft, active) : []
+export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
+  const { active } = draft.state
+  const waiting = draft.state.engineUp ? waitingSlots(draft, names) : []
   const parties = waiting.length === 0 ? [] : partiesOf(waiting, peersOf(draft.state.wanted))
   const offers = [...draft.state.offers.values()]
   if (offers.length > 0) {
@@ -54,14 +55,16 @@ export function launchWaiting(draft: Draft, active: ReadonlyMap<string, readonly
   }
   askForOffers(
     draft,
+    names,
     waiting.filter(({ slot }) => slot.phase === 'waiting'),
   )
   return parties.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
 }
 
-function waitingSlots(draft: Draft, active: ReadonlyMap<string, readonly number[]>): Waiting[] {
+function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
   const waiting: Waiting[] = []
-  for (const [name, indexes] of active) {
+  for (const name of names) {
+    const indexes = draft.state.active.get(name) ?? []
     const isWaiting = (slot: Readonly<Slot>) => slot.phase === 'waiting' && indexes.includes(slot.index)
     if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
     const version = draft.wantedVersion(name)
@@ -255,8 +258,8 @@ function launch(
   }
   const { taskId } = document
   const task = newTask(document, draft.nowMs, true)
-  draft.tasks.set(taskId, task)
-  draft.wakeAt(draft.nowMs + timings.launchingSilenceMs)
+  draft.addTask(task)
+  draft.wakeAt(fn.name, draft.nowMs + timings.launchingSilenceMs)
   draft.act({ kind: 'createTask', document })
   for (const [nth, member] of members.entries()) {
     const { version } = member
@@ -273,22 +276,32 @@ function launch(
 }
 
 /** Offers flow while something waits; one that waits anew, or now wants something else, clears the filters of what was declined. */
-function askForOffers(draft: Draft, waiting: readonly Waiting[]): void {
+function askForOffers(draft: Draft, names: readonly string[], waiting: readonly Waiting[]): void {
   const { state } = draft
-  const ids = new Set(waiting.map(({ fn, slot, version }) => `${nameOf(fn, slot)} v${version.version}`))
   if (!state.engineUp) return
-  if (ids.size === 0) {
+  const asked = new Map(state.revivedFor)
+  for (const name of names) asked.delete(name)
+  const byFunction = Map.groupBy(waiting, ({ fn }) => fn.name)
+  for (const [name, some] of byFunction)
+    asked.set(
+      name,
+      some.map(({ fn, slot, version }) => `${nameOf(fn, slot)} v${version.version}`),
+    )
+  if (asked.size === 0) {
     if (state.offersWanted !== false) draft.act({ kind: 'wantOffers', wanted: false })
     state.offersWanted = false
   } else {
-    const isNew = [...ids].some((id) => !state.revivedFor.has(id))
+    const isNew = [...byFunction.keys()].some((name) => {
+      const before = new Set(state.revivedFor.get(name))
+      return asked.get(name)!.some((id) => !before.has(id))
+    })
     if (state.offersWanted !== true || isNew || draft.nowMs >= state.revivedAtMs + timings.reviveAgainMs) {
       draft.act({ kind: 'wantOffers', wanted: true })
       state.offersWanted = true
       state.revivedAtMs = draft.nowMs
     }
     for (const { slot } of waiting) slot.why ??= 'it waits for an offer'
-    draft.wakeAt(state.revivedAtMs + timings.reviveAgainMs)
+    draft.wakeAt(undefined, state.revivedAtMs + timings.reviveAgainMs)
   }
-  state.revivedFor = ids
+  state.revivedFor = asked
 }

@@ -10,6 +10,7 @@ import type { TaskUpdate } from '../engine.ts'
 import { awaitedOf, sendAssignment } from './assignments.ts'
 import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
 import { endFailed, endTask } from './endings.ts'
+import { isEqual } from './equality.ts'
 import type { Event } from './protocol.ts'
 import { reportIn, reportOf } from './reports.ts'
 import { hearOfVersion } from './rollout.ts'
@@ -17,46 +18,47 @@ import { instanceId, type Slot, type Task, type Wanted } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
 
-/** @returns Whether there may be something to do about it. */
-export function observe(draft: Draft, event: Event): boolean {
+/** What there may be something to do about: nothing, what the event was about, or everything. */
+export type Concern = 'nothing' | 'some' | 'all'
+
+export function observe(draft: Draft, event: Event): Concern {
   switch (event.kind) {
     case 'restored':
       restore(draft, event)
-      return true
+      return 'all'
     case 'wanted':
-      want(draft, event.wanted)
-      return true
+      return want(draft, event.wanted)
     case 'heartbeat':
-      return hear(draft, event.heartbeat)
+      return hear(draft, event.heartbeat) ? 'some' : 'nothing'
     case 'bus':
       draft.state.busUp = event.up
       if (event.up) forgiveSilence(draft)
-      return true
+      return 'all'
     case 'empty':
       draft.state.emptying = true
-      return true
+      return 'all'
     case 'connected':
       draft.state.engineUp = true
       draft.state.offersWanted = undefined
-      return true
+      return 'all'
     case 'disconnected':
       draft.state.engineUp = false
       draft.state.offers = new Map()
-      return true
+      return 'all'
     case 'offers':
       draft.state.offers = new Map([
         ...draft.state.offers,
         ...event.offers.map((offer) => [offer.id, offer] as const),
       ])
-      return true
+      return 'some'
     case 'rescinded':
       draft.state.offers = new Map([...draft.state.offers].filter(([id]) => id !== event.offerId))
-      return true
+      return 'some'
     case 'task':
       update(draft, event.update)
-      return true
+      return 'some'
     case 'tick':
-      return true
+      return 'some'
     default:
       return assertNever(event)
   }
@@ -73,7 +75,7 @@ function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void
     const slots = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)
     fn.slots = slots.map((instance) => restoredSlot(instance, draft.nowMs))
   }
-  for (const document of left.tasks) draft.tasks.set(document.taskId, newTask(document, draft.nowMs, false))
+  for (const document of left.tasks) draft.addTask(newTask(document, draft.nowMs, false))
   const statuses = new Map(left.statuses.map((status) => [status.function, status]))
   for (const document of left.seats) {
     const before = statuses
@@ -124,8 +126,15 @@ function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | un
   delete slot.why
 }
 
-function want(draft: Draft, wanted: Wanted): void {
+/** Another reading of the store: of most functions it says what the one before did. */
+function want(draft: Draft, wanted: Wanted): Concern {
+  const before = draft.state.wanted
   draft.state.wanted = wanted
+  for (const name of new Set([...before.functions.keys(), ...wanted.functions.keys()]))
+    if (!isEqual(before.functions.get(name), wanted.functions.get(name))) draft.fn(name)
+  for (const [id, command] of [...before.commands, ...wanted.commands])
+    if (before.commands.has(id) !== wanted.commands.has(id) && draft.functions.has(command.function))
+      draft.fn(command.function)
   draft.state.finished = new Set([...draft.state.finished].filter((id) => wanted.commands.has(id)))
   const seen = new Map<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>()
   for (const [stream, followers] of wanted.followers) {
@@ -135,7 +144,10 @@ function want(draft: Draft, wanted: Wanted): void {
       seen.set(key, before?.renewedAtMs === renewedAtMs ? before : { renewedAtMs, seenAtMs: draft.nowMs })
     }
   }
+  const known = draft.state.followersSeen
   draft.state.followersSeen = seen
+  const isAsBefore = seen.size === known.size && [...seen.keys()].every((key) => known.has(key))
+  return isAsBefore && isEqual(before.streams, wanted.streams) ? 'some' : 'all'
 }
 
 function hear(draft: Draft, beat: Heartbeat): boolean {
@@ -173,7 +185,8 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
-  const news = inForce && works && (hearOfVersion(draft, slot, seat, report) || report.canary !== undefined)
+  // What a canary says is judged in any case.
+  const news = (inForce && works && hearOfVersion(draft, slot, seat, report)) || report?.canary !== undefined
   if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)
   return true

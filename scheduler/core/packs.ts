@@ -9,8 +9,9 @@
 import type { VersionDocument } from '../../infra/store/index.ts'
 import { instancesPerRunnerOf, type Manifest } from '../../sdk/manifest.ts'
 import type { Resources } from '../engine.ts'
+import { versionInForce } from './canary.ts'
 import { plus } from './resources.ts'
-import type { Slot } from './state.ts'
+import type { Slot, Wanted } from './state.ts'
 
 /** What a packed runner takes beside its instances. */
 export const runnerBase: Resources = { cpus: 0, memMib: 64, diskMib: 0 }
@@ -34,6 +35,25 @@ export function sharingOf({ manifest }: VersionDocument, slot: Readonly<Slot>): 
 /** Whose instances may share a runner. */
 export function groupOf({ name, pack }: Manifest): string {
   return pack === undefined ? `fn/${name}` : `pack/${pack}`
+}
+
+const packs = new WeakMap<Wanted, ReadonlyMap<string, readonly string[]>>()
+
+/** By group: the functions whose instances may share a runner. It follows from a reading of the store, which never changes. */
+export function packsOf(wanted: Wanted): ReadonlyMap<string, readonly string[]> {
+  const found = packs.get(wanted) ?? findPacks(wanted)
+  packs.set(wanted, found)
+  return found
+}
+
+function findPacks({ functions }: Wanted): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>()
+  for (const [name, wanted] of functions) {
+    const manifest = versionInForce(wanted)?.manifest
+    if (manifest === undefined || instancesPerRunnerOf(manifest) === undefined) continue
+    found.set(groupOf(manifest), [...(found.get(groupOf(manifest)) ?? []), name])
+  }
+  return found
 }
 
 /** What a runner needs that holds these instances. */

@@ -1,20 +1,29 @@
 /**
  * Plan: compares what is wanted with what is and moves one step closer. It is level-triggered: run twice, it does
  * nothing the second time; whatever was missed, the next run sees.
+ *
+ *   PL1. It looks at what has changed, at that to which time has come, and at what the last plan has changed; it comes to the same
+ *        as if it had looked at everything. So what it costs grows with the functions that something has happened to, and
+ *        not with the cluster.
+ * Design: docs/design/0034-incremental-plan.md
  * @module
  */
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Resources } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
 import { assignShares, awaitedOf, inForce, isAtWork, takeOver, tell } from './assignments.ts'
 import { canaryOf, watchCanary } from './canary.ts'
 import { Census } from './census.ts'
-import type { Draft } from './draft.ts'
+import { type Draft, ownerOf } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
+import { isEqual } from './equality.ts'
 import { joinRunners } from './joining.ts'
 import { launchWaiting, type Party, residentsOf } from './launching.ts'
 import { type Ground, makeRoom } from './preemption.ts'
+import type { Action } from './protocol.ts'
 import { hasFailedForGood, settleRollout, swap } from './rollout.ts'
+import { everything, type Scope, whatChanged } from './scope.ts'
 import { finish, readersOf, settleSlots } from './slots.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
@@ -22,47 +31,80 @@ import { timings } from './timings.ts'
 import { describeStreams } from './topology.ts'
 import { warmTasks } from './warm.ts'
 
-export function plan(draft: Draft): void {
-  draft.state.wakeAtMs = Number.POSITIVE_INFINITY
-  const names = [...new Set([...draft.functions.keys(), ...draft.state.wanted.functions.keys()])].sort()
-  dropOrphanedCommands(draft, new Set(names))
-  dropFollowers(draft)
-  for (const taskId of [...draft.tasks.keys()]) watch(draft, draft.task(taskId) as Task)
-  if (draft.state.emptying) return empty(draft, names)
-  const active = new Map<string, readonly number[]>()
-  for (const name of names) {
-    const fn = draft.fn(name)
-    closeAccounts(draft, fn)
-    for (const slot of fn.slots) endBackoff(draft, slot)
-    active.set(name, settleSlots(draft, fn))
-    for (const slot of fn.slots) direct(draft, fn, slot, active.get(name) ?? [])
+/** @param isAll Everything is looked at. */
+export function plan(draft: Draft, isAll: boolean): void {
+  const all = isAll || draft.nowMs >= draft.state.commonAtMs
+  const scope = all ? everything(draft) : whatChanged(draft)
+  const { names } = scope
+  draft.state.unsettled = new Set()
+  for (const name of names) draft.agenda.delete(name)
+  if (all) {
+    draft.agenda = new Map()
+    draft.state.commonAtMs = Number.POSITIVE_INFINITY
+    dropFollowers(draft)
   }
-  draft.state.topology = describe(draft, active)
-  joinRunners(draft, active)
+  dropOrphanedCommands(draft)
+  for (const taskId of scope.taskIds) watch(draft, draft.task(taskId) as Task)
+  if (draft.state.emptying) return empty(draft, scope)
+  settle(draft, names, all)
+  if (describeAgain(draft, names, all) && !all) return plan(draft, true)
+  joinRunners(draft, names)
   for (const name of names) {
     const version = draft.wantedVersion(name)
-    if (version !== undefined) assignShares(draft, draft.fn(name), version, active.get(name) ?? [])
+    if (version !== undefined)
+      assignShares(draft, draft.fn(name), version, draft.state.active.get(name) ?? [])
   }
-  const warm = warmTasks(draft)
-  for (const task of draft.tasks.values()) {
-    tell(draft, task)
-    if (task.seats.length === 0 && task.killedAtMs === undefined && !warm.has(task.document.taskId))
-      kill(draft, task)
-  }
-  draft.state.active = active
-  makeWay(draft, launchWaiting(draft, active))
-  for (const name of names) {
-    settleRollout(draft, draft.fn(name), active.get(name) ?? [])
-    watchCanary(draft, draft.fn(name), active.get(name) ?? [])
+  tellAll(draft, scope)
+  makeWay(draft, launchWaiting(draft, whoWaits(draft, names, all)))
+  // Beside those that were looked at: who has been launched, or makes room.
+  for (const name of new Set([...names, ...draft.touched().map((fn) => fn.name)].sort())) {
+    const active = draft.state.active.get(name) ?? []
+    settleRollout(draft, draft.fn(name), active)
+    watchCanary(draft, draft.fn(name), active)
     conclude(draft, draft.fn(name))
   }
 }
 
+/** Which slots there are, and which of them have to go. */
+function settle(draft: Draft, names: readonly string[], all: boolean): void {
+  const active = new Map(all ? [] : draft.state.active)
+  for (const name of names) {
+    const fn = draft.fn(name)
+    closeAccounts(draft, fn)
+    for (const slot of fn.slots) endBackoff(draft, fn, slot)
+    const indexes = settleSlots(draft, fn)
+    active.set(name, indexes)
+    for (const slot of fn.slots) direct(draft, fn, slot, indexes)
+  }
+  draft.state.active = active
+}
+
+function tellAll(draft: Draft, scope: Scope): void {
+  const warm = warmTasks(draft, scope)
+  const said = new Map<string, FunctionAssignment>()
+  for (const taskId of scope.taskIds) {
+    const task = draft.task(taskId)
+    if (task === undefined) continue // it has just ended
+    tell(draft, task, said)
+    if (task.seats.length === 0 && task.killedAtMs === undefined && !warm.has(taskId)) kill(draft, task)
+  }
+}
+
+const changesRoom: ReadonlySet<string> = new Set<Action['kind']>([
+  ...(['createTask', 'removeTask', 'createSeat', 'removeSeat', 'kill'] as const),
+])
+
+/** The functions to be looked at for instances that wait: all, if there may be room that there was not before. */
+function whoWaits(draft: Draft, names: readonly string[], all: boolean): readonly string[] {
+  const isNews = all || draft.state.offers.size > 0 || draft.actions.some(({ kind }) => changesRoom.has(kind))
+  return isNews ? [...new Set([...names, ...draft.state.revivedFor.keys()])].sort() : names
+}
+
 /** Everything ends: all drain at once, and nothing takes their place. */
-function empty(draft: Draft, names: readonly string[]): void {
-  for (const taskId of [...draft.tasks.keys()]) {
-    const task = draft.task(taskId) as Task
-    if (task.killedAtMs !== undefined) continue
+function empty(draft: Draft, { names, taskIds }: Scope): void {
+  for (const taskId of taskIds) {
+    const task = draft.task(taskId)
+    if (task === undefined || task.killedAtMs !== undefined) continue
     for (const { slot } of draft.seated(task))
       if (slot.phase !== 'draining') draft.enter(slot, 'draining', 'the platform is stopped')
     kill(draft, task)
@@ -76,15 +118,6 @@ function empty(draft: Draft, names: readonly string[]): void {
   }
 }
 
-/** Offers have come, and time has not yet come to anything else: only what waits for them has to be looked at. */
-export function planOffers(draft: Draft): void {
-  if (draft.nowMs >= draft.state.wakeAtMs || draft.state.emptying) return plan(draft)
-  const names = new Set([...draft.state.revivedFor].map((id) => id.slice(0, id.lastIndexOf('-'))))
-  const active = new Map([...names].map((name) => [name, draft.state.active.get(name) ?? []]))
-  makeWay(draft, launchWaiting(draft, active))
-  for (const fn of draft.touched()) saveStatus(draft, fn, false)
-}
-
 /** Who has waited long enough has those go that are less important, on one agent. */
 function makeWay(draft: Draft, waiting: readonly Party[]): void {
   for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
@@ -93,7 +126,8 @@ function makeWay(draft: Draft, waiting: readonly Party[]): void {
     // From when offers were asked for: there may be room that was not offered yet.
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
     const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
-    if (!due(draft, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue
+    const owner = party.members[0]!.fn.name
+    if (!due(draft, owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue
     const room = makeRoom(party, groundsOf(draft), new Census(residentsOf(draft)))
     if (room === undefined) continue
     const { hostname } = room.place
@@ -101,7 +135,7 @@ function makeWay(draft: Draft, waiting: readonly Party[]): void {
       slot.roomUntilMs = draft.nowMs + timings.roomComesMs
       slot.why = `room is made for it on ${hostname}; ${slot.why ?? ''}`
     }
-    draft.wakeAt(draft.nowMs + timings.roomComesMs)
+    draft.wakeAt(owner, draft.nowMs + timings.roomComesMs)
     const why = `it makes room for ${party.id}, which is more important`
     for (const { taskId } of room.goes) {
       const task = draft.task(taskId) as Task
@@ -142,8 +176,8 @@ function priorityOf(draft: Draft, name: string): number {
   return draft.wantedVersion(name)?.manifest.placement?.priority ?? 0
 }
 
-function endBackoff(draft: Draft, slot: Slot): void {
-  if (slot.phase !== 'backingOff' || !due(draft, slot.untilMs ?? 0)) return
+function endBackoff(draft: Draft, fn: FunctionState, slot: Slot): void {
+  if (slot.phase !== 'backingOff' || !due(draft, fn.name, slot.untilMs ?? 0)) return
   delete slot.untilMs
   draft.enter(slot, 'waiting')
 }
@@ -159,7 +193,7 @@ function watch(draft: Draft, task: Task): void {
   release(draft, task)
   if (task.unsureSinceMs !== undefined && draft.state.busUp) {
     const heardMs = Math.max(task.unsureSinceMs, task.beatAtMs ?? 0)
-    if (due(draft, heardMs + timings.unsureMs)) {
+    if (due(draft, ownerOf(task), heardMs + timings.unsureMs)) {
       kill(draft, task)
       const message = `the cluster lost sight of it and it was silent for ${timings.unsureMs / 1000} s`
       endTask(draft, task, { taskId, condition: 'lost', message })
@@ -168,9 +202,12 @@ function watch(draft: Draft, task: Task): void {
   }
   const seated = draft.seated(task)
   const phases = new Set(seated.map(({ slot }) => slot.phase))
-  if (phases.has('launching') && due(draft, (task.askedAtMs ?? task.sinceMs) + timings.launchingSilenceMs)) {
+  if (
+    phases.has('launching') &&
+    due(draft, ownerOf(task), (task.askedAtMs ?? task.sinceMs) + timings.launchingSilenceMs)
+  ) {
     task.askedAtMs = draft.nowMs
-    draft.wakeAt(draft.nowMs + timings.launchingSilenceMs)
+    draft.wakeAt(ownerOf(task), draft.nowMs + timings.launchingSilenceMs)
     draft.act({ kind: 'reconcile', taskId, agentId })
   }
   if (
@@ -180,10 +217,11 @@ function watch(draft: Draft, task: Task): void {
     draft.state.busUp
   ) {
     const startedMs = Math.max(...seated.map(({ slot }) => slot.sinceMs))
-    if (due(draft, Math.max(startedMs, task.beatAtMs ?? 0) + timings.startingSilenceMs))
+    if (due(draft, ownerOf(task), Math.max(startedMs, task.beatAtMs ?? 0) + timings.startingSilenceMs))
       blame(draft, task, `it was started and not heard of for ${timings.startingSilenceMs / 1000} s`)
   }
-  if (task.killedAtMs !== undefined && due(draft, task.killedAtMs + timings.killAgainMs)) kill(draft, task)
+  if (task.killedAtMs !== undefined && due(draft, ownerOf(task), task.killedAtMs + timings.killAgainMs))
+    kill(draft, task)
 }
 
 /** Instances of a packed task that were to go: gone, or at it for too long. */
@@ -195,7 +233,7 @@ function release(draft: Draft, task: Task): void {
     const { instance, firstEpoch } = seat.document
     const isTold = task.assigned?.instances.some(({ id, epoch }) => id === instance && epoch >= firstEpoch)
     if (inForce(task) && isTold === false) endReleased(draft, task, seated)
-    else if (draft.state.busUp && due(draft, slot.sinceMs + timings.releaseMs)) {
+    else if (draft.state.busUp && due(draft, ownerOf(task), slot.sinceMs + timings.releaseMs)) {
       task.culprit = instance
       return blame(draft, task, `${instance} did not let go within ${timings.releaseMs / 1000} s`)
     }
@@ -246,7 +284,7 @@ function mayRetire(
   const others = fn.slots.filter((other) => active.includes(other.index))
   if (!others.some((other) => isAtWork(draft, version, other))) return true
   slot.retiringSinceMs ??= draft.nowMs
-  return due(draft, slot.retiringSinceMs + timings.retireMs)
+  return due(draft, fn.name, slot.retiringSinceMs + timings.retireMs)
 }
 
 function isUnwanted(draft: Draft, name: string): boolean {
@@ -272,7 +310,7 @@ function drain(draft: Draft, slot: Slot, task: Task, why: string): void {
     task: task.document.taskId,
   })
   if (task.document.group === undefined) kill(draft, task)
-  else draft.wakeAt(draft.nowMs + timings.releaseMs)
+  else draft.wakeAt(ownerOf(task), draft.nowMs + timings.releaseMs)
 }
 
 /** A task that does not do what it should is killed, and that counts as its failure. */
@@ -291,37 +329,56 @@ function blame(draft: Draft, task: Task, fault: string): void {
 
 function kill(draft: Draft, task: Task): void {
   task.killedAtMs = draft.nowMs
-  draft.wakeAt(draft.nowMs + timings.killAgainMs)
+  draft.wakeAt(ownerOf(task), draft.nowMs + timings.killAgainMs)
   draft.act({ kind: 'kill', taskId: task.document.taskId, agentId: task.document.agentId })
 }
 
-/** True if that time has come; else it is remembered. */
-function due(draft: Draft, atMs: number): boolean {
+/** True if that time has come; else it is remembered, with the function that it belongs to. */
+function due(draft: Draft, owner: string | undefined, atMs: number): boolean {
   if (draft.nowMs >= atMs) return true
-  draft.wakeAt(atMs)
+  draft.wakeAt(owner, atMs)
   return false
 }
 
-function describe(draft: Draft, active: ReadonlyMap<string, readonly number[]>) {
-  const manifests = [...draft.functions.values()].flatMap((fn) => {
-    const versions = draft.state.wanted.functions.get(fn.name)?.versions
-    const wanted = draft.wantedVersion(fn.name)
-    const others = new Set(fn.slots.flatMap((slot) => slot.seat?.document.version ?? []))
-    if (wanted !== undefined) others.delete(wanted.version)
-    const canary = canaryOf(draft.state.wanted.functions.get(fn.name))?.version
-    return [wanted, canary, ...[...others].map((version) => versions?.get(version))].flatMap(
-      (version) => version?.manifest ?? [],
-    )
-  })
+/** What producers must know of the streams, if it may be something else than before. @returns Whether it is. */
+function describeAgain(draft: Draft, names: readonly string[], all: boolean): boolean {
+  let isNews = all
+  for (const name of names) {
+    const fn = draft.fn(name)
+    const described = JSON.stringify([
+      manifestsOf(draft, fn).map(({ version, deployedAtMs }) => [version, deployedAtMs]),
+      readersOf(fn, draft.state.active.get(name)),
+    ])
+    if (fn.described !== described) isNews = true
+    fn.described = described
+  }
+  if (!isNews) return false
+  const topology = describe(draft)
+  if (isEqual(topology, draft.state.topology)) return false
+  draft.state.topology = topology
+  return true
+}
+
+/** The versions of a function by which its streams are described, the wanted one first. */
+function manifestsOf(draft: Draft, fn: FunctionState): VersionDocument[] {
+  const found = draft.state.wanted.functions.get(fn.name)
+  const wanted = draft.wantedVersion(fn.name)
+  const others = new Set(fn.slots.flatMap((slot) => slot.seat?.document.version ?? []))
+  if (wanted !== undefined) others.delete(wanted.version)
+  const seated = [...others].map((version) => found?.versions.get(version))
+  return [wanted, canaryOf(found)?.version, ...seated].filter((version) => version !== undefined)
+}
+
+function describe(draft: Draft) {
+  const all = [...draft.functions.values()]
+  const manifests = all.flatMap((fn) => manifestsOf(draft, fn)).map(({ manifest }) => manifest)
   const followers = new Map(
     [...draft.state.wanted.followers].map(([stream, byId]) => [
       stream,
       [...byId.keys()].filter((id) => draft.state.followersSeen.has(`${stream}/${id}`)),
     ]),
   )
-  const readers = new Map(
-    [...draft.functions.values()].map((fn) => [fn.name, readersOf(fn, active.get(fn.name))]),
-  )
+  const readers = new Map(all.map((fn) => [fn.name, readersOf(fn, draft.state.active.get(fn.name))]))
   return describeStreams({ manifests, readers, streams: draft.state.wanted.streams, followers })
 }
 
@@ -332,20 +389,23 @@ function dropFollowers(draft: Draft): void {
     for (const follower of byId.keys()) {
       const key = `${stream}/${follower}`
       const at = seen.get(key)
-      if (at === undefined || !due(draft, at.seenAtMs + timings.followerMs)) continue
+      if (at === undefined || !due(draft, undefined, at.seenAtMs + timings.followerMs)) continue
       seen.set(key, { ...at, seenAtMs: draft.nowMs })
+      draft.wakeAt(undefined, draft.nowMs + timings.followerMs)
       draft.act({ kind: 'removeFollower', stream, follower, renewedAtMs: at.renewedAtMs })
     }
   }
   draft.state.followersSeen = seen
 }
 
-function dropOrphanedCommands(draft: Draft, known: ReadonlySet<string>): void {
-  for (const [id, command] of draft.state.wanted.commands) if (!known.has(command.function)) finish(draft, id)
+function dropOrphanedCommands(draft: Draft): void {
+  const { commands, functions } = draft.state.wanted
+  for (const [id, { function: name }] of commands)
+    if (!draft.functions.has(name) && !functions.has(name)) finish(draft, id)
 }
 
 function closeAccounts(draft: Draft, fn: FunctionState): void {
-  const open = fn.closing.filter((closing) => !due(draft, closing.endedAtMs + timings.closingMs))
+  const open = fn.closing.filter((closing) => !due(draft, fn.name, closing.endedAtMs + timings.closingMs))
   if (open.length === fn.closing.length) return
   const closed = fn.closing.filter((closing) => !open.includes(closing))
   fn.ended = closed.reduce((sum, closing) => addAccounts(sum, closing.report), fn.ended)
@@ -359,11 +419,17 @@ function conclude(draft: Draft, fn: FunctionState): void {
     fn.removing = false
     saveStatus(draft, fn, false)
   } else if (fn.slots.some((slot) => slot.seat !== undefined)) saveStatus(draft, fn, false)
-  else if (wanted === undefined && fn.removing) draft.functions.delete(fn.name)
+  else if (wanted === undefined && fn.removing) forget(draft, fn.name)
   else if (!fn.removing) {
     fn.removing = true
     for (const [id, command] of draft.state.wanted.commands)
       if (command.function === fn.name) finish(draft, id)
     draft.act({ kind: 'removeFunction', function: fn.name, versions: [...(wanted?.versions.keys() ?? [])] })
   }
+}
+
+function forget(draft: Draft, name: string): void {
+  draft.functions.delete(name)
+  draft.agenda.delete(name)
+  draft.state.active = new Map([...draft.state.active].filter(([other]) => other !== name))
 }

@@ -31,6 +31,7 @@ import type {
 } from '../../infra/store/index.ts'
 import type { Offer, Resources } from '../engine.ts'
 import type { Place } from './placement.ts'
+import { Shelves } from './shelves.ts'
 
 export type Phase = InstanceStatus['state']
 export type LastExit = NonNullable<InstanceStatus['lastExit']>
@@ -134,6 +135,8 @@ export interface FunctionState {
   ended: Accounts
   /** The status last written, as JSON. */
   statusJson: string
+  /** What of it the topology was made of, as JSON. */
+  described: string
   /** Slots that were lost sight of with their task, until somebody is at work in them. */
   fences: readonly LostSlot[]
   /** The version whose outcome is on its way to the store. */
@@ -160,7 +163,9 @@ export interface State {
   readonly wanted: Wanted
   readonly functions: ReadonlyMap<string, Readonly<FunctionState>>
   /** By id. */
-  readonly tasks: ReadonlyMap<string, Readonly<Task>>
+  readonly tasks: Shelves<Task>
+  /** By group: its runners, the oldest first. */
+  readonly groups: ReadonlyMap<string, readonly string[]>
   /** Highest epoch given, by function; outlives the function. */
   readonly epochs: ReadonlyMap<string, number>
   readonly topology: ReadonlyMap<string, StreamDescriptor>
@@ -176,16 +181,22 @@ export interface State {
   /** What the cluster was told last: unknown after each connection. */
   readonly offersWanted: boolean | undefined
   readonly revivedAtMs: number
-  /** Instances for which offers were asked, each with its version. */
-  readonly revivedFor: ReadonlySet<string>
+  /** By function: its instances for which offers were asked, each with its version. */
+  readonly revivedFor: ReadonlyMap<string, readonly string[]>
   /** By `stream/follower`: its `renewedAtMs`, and when that value was first seen by our own clock. */
   readonly followersSeen: ReadonlyMap<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>
   /** Everything is being ended, for good. */
   readonly emptying: boolean
   /** Commands whose removal is under way. */
   readonly finished: ReadonlySet<string>
-  /** When `tick` is needed at the latest. */
+  /** By function: when it is to be looked at, whatever happens. */
+  readonly agenda: ReadonlyMap<string, number>
+  /** When everything is. */
+  readonly commonAtMs: number
+  /** When `tick` is needed at the latest: the earliest of these. */
   readonly wakeAtMs: number
+  /** The functions that the last step has changed: the next plan looks at them again, until nothing changes any more. */
+  readonly unsettled: ReadonlySet<string>
   /** Of the generator of task ids and jitter. */
   readonly seed: number
 }
@@ -213,7 +224,8 @@ export function initialState(options: StartOptions): State {
     ...options,
     wanted: nothingWanted,
     functions: new Map(),
-    tasks: new Map(),
+    tasks: new Shelves(),
+    groups: new Map(),
     epochs: new Map(),
     topology: new Map(),
     offers: new Map(),
@@ -224,10 +236,13 @@ export function initialState(options: StartOptions): State {
     emptying: false,
     offersWanted: undefined,
     revivedAtMs: 0,
-    revivedFor: new Set(),
+    revivedFor: new Map(),
     followersSeen: new Map(),
     finished: new Set(),
+    agenda: new Map(),
+    commonAtMs: Number.POSITIVE_INFINITY,
     wakeAtMs: Number.POSITIVE_INFINITY,
+    unsettled: new Set(),
   }
 }
 

@@ -4,16 +4,25 @@
  */
 import { Draft } from './draft.ts'
 import { observe } from './observe.ts'
-import { plan, planOffers } from './plan.ts'
+import { plan } from './plan.ts'
 import type { Action, Event } from './protocol.ts'
 import type { State } from './state.ts'
 
 /** Answers the next state, and the actions to be carried out in their order. `state` is left as it was. */
 export function step(state: State, event: Event, nowMs: number): readonly [State, readonly Action[]] {
   const draft = new Draft(state, nowMs)
-  if (observe(draft, event)) {
-    if (event.kind === 'offers') planOffers(draft)
-    else plan(draft)
-  }
+  const concern = observe(draft, event)
+  if (concern !== 'nothing') plan(draft, concern === 'all')
+  return draft.finish()
+}
+
+/** The same, by looking at everything. For tests: `step` comes to the same, and looks at what has changed. */
+export function stepFromScratch(
+  state: State,
+  event: Event,
+  nowMs: number,
+): readonly [State, readonly Action[]] {
+  const draft = new Draft(state, nowMs)
+  if (observe(draft, event) !== 'nothing') plan(draft, true)
   return draft.finish()
 }

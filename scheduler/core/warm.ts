@@ -7,20 +7,23 @@
  */
 import type { Draft } from './draft.ts'
 import { groupOf } from './packs.ts'
+import type { Scope } from './scope.ts'
 import type { Task } from './state.ts'
 
-export function warmTasks(draft: Draft): ReadonlySet<string> {
+export function warmTasks(draft: Draft, { names, taskIds }: Scope): ReadonlySet<string> {
   const groups = new Set<string>()
-  for (const name of draft.functions.keys()) {
+  for (const name of names) {
     const manifest = draft.wantedVersion(name)?.manifest
     const wanted = draft.state.wanted.functions.get(name)?.document.instances
     if (manifest?.scale?.idle?.warm === true && wanted === 0) groups.add(groupOf(manifest))
   }
   if (groups.size === 0) return new Set()
   const kept = new Map<string, Task>()
-  for (const task of draft.tasks.values()) {
-    const { group } = task.document
-    if (group === undefined || !groups.has(group) || task.killedAtMs !== undefined) continue
+  for (const taskId of taskIds) {
+    const task = draft.tasks.get(taskId)
+    const group = task?.document.group
+    if (task === undefined || group === undefined || !groups.has(group) || task.killedAtMs !== undefined)
+      continue
     const before = kept.get(group)
     if (before === undefined || task.seats.length > before.seats.length) kept.set(group, task)
   }

@@ -20,8 +20,8 @@ import type { Offer, Resources, TaskUpdate } from '../engine.ts'
 import { deepFreeze } from './deep-freeze.ts'
 import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
+import { checkedStep } from './scratch-check.ts'
 import { initialState, type State, type Wanted } from './state.ts'
-import { step } from './step.ts'
 import { hasLeft, heartbeatOf, reportOf, shareOf, toldOf, type WorldInstance } from './world-heartbeats.ts'
 
 export interface Runner {
@@ -117,7 +117,7 @@ export class World {
   }
 
   feed(event: Event): void {
-    const [next, actions] = step(deepFreeze(this.state), event, this.nowMs)
+    const [next, actions] = checkedStep(deepFreeze(this.state), event, this.nowMs)
     this.state = next
     assert.equal(next.offers.size, 0, 'C4: no offer is held')
     for (const action of actions) {

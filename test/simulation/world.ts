@@ -26,6 +26,8 @@ const calmBeatMs = 5_000
 /** So many in the time of a heartbeat. */
 const recordsABeat = 5
 const auditMs = 5_000
+/** One in so many seeds: each step of its schedulers against one from scratch. */
+const checkedEvery = 20
 
 export class World {
   readonly loop = new Loop()
@@ -71,7 +73,8 @@ export class World {
     const find = (taskId: string): RunnerModel | undefined => this.runners.get(taskId)
     this.schedulers = ['scheduler-1', 'scheduler-2'].map((name) => {
       const around = { loop, random, bus: this.bus, store, master: this.master }
-      return new SchedulerModel({ name, ...around, bugs, find, launched })
+      const isChecked = seed % checkedEvery === 0
+      return new SchedulerModel({ name, ...around, bugs, isChecked, find, launched })
     })
     this.gateway = new GatewayModel(loop, store)
     store.onWanted = () => {

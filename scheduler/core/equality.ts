@@ -1,0 +1,23 @@
+/**
+ * Equality: of plain data, most of which is shared: what is the same object is not looked into.
+ * @module
+ */
+
+/** As in JSON, a property that is undefined is none. Plain objects, lists and maps only. */
+export function isEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
+    return Number.isNaN(a) && Number.isNaN(b)
+  if (a instanceof Map && b instanceof Map) return isEqualMap(a, b)
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  for (const key in left) if (!isEqual(left[key], right[key])) return false
+  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false
+  return true
+}
+
+function isEqualMap(a: ReadonlyMap<unknown, unknown>, b: ReadonlyMap<unknown, unknown>): boolean {
+  if (a.size !== b.size) return false
+  for (const [key, value] of a) if (!b.has(key) || !isEqual(value, b.get(key))) return false
+  return true
+}

@@ -1,0 +1,66 @@
+/**
+ * Scope: the functions, and the runners, that a plan looks at.
+ *
+ *   SC1. It is closed: with a function come its runners and those who may share one with it, with a runner all who sit in it.
+ *        So a plan of a scope reads nothing that a plan of another one changes, but for offers, agents and the topology.
+ *   SC2. Its order is that in which they come in a plan of everything.
+ * @module
+ */
+import { type Draft, ownerOf } from './draft.ts'
+import { groupOf, packsOf } from './packs.ts'
+
+export interface Scope {
+  readonly names: readonly string[]
+  readonly taskIds: readonly string[]
+}
+
+/** All that there is. */
+export function everything(draft: Draft): Scope {
+  const names = [...new Set([...draft.functions.keys(), ...draft.state.wanted.functions.keys()])]
+  const empty = [...draft.tasks.values()].filter((task) => ownerOf(task) === undefined)
+  return scope(draft, names, new Set(empty.map(({ document }) => document.taskId)))
+}
+
+/** Whatever this step has changed, or time has come to, or the last plan has changed. */
+export function whatChanged(draft: Draft): Scope {
+  const names = new Set<string>()
+  const groups = new Set<string>()
+  const taskIds = new Set<string>()
+  const packs = packsOf(draft.state.wanted)
+  const addTask = (taskId: string): void => {
+    const task = draft.tasks.get(taskId)
+    if (task === undefined || taskIds.has(taskId)) return
+    taskIds.add(taskId)
+    for (const seat of task.seats) add(seat.function)
+    if (task.document.group !== undefined) addGroup(task.document.group)
+  }
+  const addGroup = (group: string): void => {
+    if (groups.has(group)) return
+    groups.add(group)
+    for (const name of packs.get(group) ?? []) add(name)
+    for (const taskId of draft.groups.get(group) ?? []) addTask(taskId)
+  }
+  const add = (name: string): void => {
+    if (names.has(name)) return
+    names.add(name)
+    for (const { seat } of draft.functions.get(name)?.slots ?? [])
+      if (seat !== undefined) addTask(seat.document.taskId)
+    const manifest = draft.wantedVersion(name)?.manifest
+    if (manifest !== undefined && packs.has(groupOf(manifest))) addGroup(groupOf(manifest))
+  }
+  for (const name of draft.state.unsettled) if (draft.functions.has(name)) add(name)
+  for (const { name } of draft.touched()) add(name)
+  for (const [name, atMs] of draft.agenda) if (draft.nowMs >= atMs) add(name)
+  for (const taskId of draft.touchedTasks) addTask(taskId)
+  return scope(draft, [...names], taskIds)
+}
+
+function scope(draft: Draft, names: readonly string[], taskIds: ReadonlySet<string>): Scope {
+  const sorted = [...names].sort()
+  const seats = sorted
+    .flatMap((name) => draft.functions.get(name)?.slots ?? [])
+    .flatMap(({ seat }) => seat ?? [])
+  const inOrder = new Set(seats.map(({ document }) => document.taskId))
+  for (const taskId of [...taskIds].sort()) inOrder.add(taskId)
+  return { names: sorted, taskIds: [...inOrder] }
+}
