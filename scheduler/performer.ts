@@ -142,7 +142,7 @@ export class Performer {
       case 'wantOffers':
         return engine.wantOffers(action.wanted)
       case 'kill':
-        return engine.kill(action, killGraceMs)
+        return engine.kill(action, action.atOnce ? 0 : killGraceMs)
       case 'reconcile':
         return engine.reconcile([action])
       case 'acknowledge':

@@ -330,7 +330,10 @@ function blame(draft: Draft, task: Task, fault: string): void {
 function kill(draft: Draft, task: Task): void {
   task.killedAtMs = draft.nowMs
   draft.wakeAt(ownerOf(task), draft.nowMs + timings.killAgainMs)
-  draft.act({ kind: 'kill', taskId: task.document.taskId, agentId: task.document.agentId })
+  const { taskId, agentId } = task.document
+  // One that this leader has launched and never heard was never told anything: there is nothing to drain, and the slot waits.
+  const isEmpty = task.isKnown && task.beat === undefined
+  draft.act({ kind: 'kill', taskId, agentId, ...(isEmpty && { atOnce: true as const }) })
 }
 
 /** True if that time has come; else it is remembered, with the function that it belongs to. */

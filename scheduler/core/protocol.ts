@@ -65,7 +65,8 @@ export type Action =
   | { readonly kind: 'launch'; readonly offerIds: readonly string[]; readonly launches: readonly Launch[] }
   | { readonly kind: 'decline'; readonly offerIds: readonly string[] }
   | { readonly kind: 'wantOffers'; readonly wanted: boolean }
-  | { readonly kind: 'kill'; readonly taskId: string; readonly agentId?: string }
+  /** `atOnce`: without the time to drain. */
+  | { readonly kind: 'kill'; readonly taskId: string; readonly agentId?: string; readonly atOnce?: true }
   | { readonly kind: 'reconcile'; readonly taskId: string; readonly agentId: string }
   | { readonly kind: 'acknowledge'; readonly update: TaskUpdate }
   | { readonly kind: 'assign'; readonly assignment: Assignment; readonly leaderEpoch: number }

@@ -177,11 +177,30 @@ test('step kills a task that starts and is not heard of, and counts it as its fa
   world.tick(29_999)
   assert.deepEqual(acts(world, 'kill'), [])
   world.tick(1)
-  assert.equal(acts(world, 'kill').length, 1)
+  assert.deepEqual(
+    acts(world, 'kill').map(({ atOnce }) => atOnce),
+    [true],
+    'it was never told anything: there is nothing to drain',
+  )
   world.exit(only(world).document.taskId, 0)
   world.deliverUpdate()
   assert.deepEqual(states(world), ['backingOff'])
   assert.equal(instances(world)[0]?.lastExit?.reason, 'silent')
+})
+
+test('step gives a silent task the time to drain that the leader before may have told to work', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('f', counting)
+  world.offer()
+  world.restart()
+  world.connect()
+  world.deliverUpdate()
+  world.tick(30_000)
+  assert.deepEqual(
+    acts(world, 'kill').map(({ atOnce }) => atOnce),
+    [undefined],
+  )
 })
 
 test('step does not take the silence of NATS for that of a starting task', () => {
