@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { writeProject } from './load/steps.ts'
 import { Platform } from './platform.ts'
 
 function chain(name: string, from: string, to: string, body: string): string {
@@ -142,7 +143,9 @@ test('a record whose limit passes while its runner stands still is tried again: 
 }, async (t) => {
   const platform = await Platform.start(t)
   const busy = `processRecord(ctx, record) { if (record.text() === 'busy') for (let i = 0; i < 5e8; i++); },` // some 0.3 s
-  await platform.deploy('busy', chain('busy', 'start', '', busy).replace('deadLetter', 'fail'))
+  const limits = { callbackMs: 4_000 } // so much more than it takes that a busy machine does not break it by itself
+  const source = chain('busy', 'start', '', busy).replace('deadLetter', 'fail')
+  await platform.json(['fn', 'deploy', writeProject(platform.home, 'busy', source, { limits })])
   const { instances } = await platform.until('busy', (d) => d.instances[0]?.pid !== undefined)
   const runner = instances[0]!.pid!
   const watchdog = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${runner}/status`, 'utf8'))![1])
@@ -156,7 +159,7 @@ test('a record whose limit passes while its runner stands still is tried again: 
   ])
   while (cpuTicks(runner) < cpuBefore + 8) await sleep(1) // it is at it
   for (const pid of [watchdog, runner]) process.kill(pid, 'SIGSTOP')
-  await sleep(2_000) // twice the limit
+  await sleep(limits.callbackMs + 1_000)
   for (const pid of [runner, watchdog]) process.kill(pid, 'SIGCONT')
   await produced
   const { ledger, instances: after } = await platform.until('busy', (d) => d.ledger[0]!.processed === 3)
