@@ -241,11 +241,46 @@ export interface LifecycleContext
   readonly replaces?: number | undefined
 }
 
+/** An entry of state in the shape of an earlier version, under the eyes of `migrate`. */
+export interface Migration
+  extends Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'asset' | 'nowMs'> {
+  /** What `setState`, `setJson` or `value` stored, or an item of a `list`. Counters and windows are numbers and come along by themselves. */
+  readonly kind: 'state' | 'list'
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  /** The key as UTF-8 text. */
+  keyText(): string
+  /** The value as UTF-8 text. */
+  text(): string
+  /** The value parsed as JSON. @throws {SyntaxError} */
+  json<T = unknown>(): T
+  /** What it is from now on: bytes, or text as UTF-8. Its time to live goes on. If nothing is said it stays as it is. */
+  set(value: Data): void
+  /** The same of a value's JSON. */
+  setJson(value: unknown): void
+  /** It is gone from now on. */
+  delete(): void
+}
+
+/** Formats of a function's state: each is named by the version that began it. */
+export interface StateFormat {
+  /** Of what the version writes. */
+  readonly own: number
+  /** Of what must stay readable as it was: of the version that may have to go on. */
+  readonly kept: number
+}
+
 export interface FunctionDefinition {
   readonly metadata: Metadata
   init?(ctx: LifecycleContext): void | Promise<void>
   processRecord?(ctx: Context, record: StreamRecord): void | Promise<void>
   processTimer?(ctx: Context, key: string, timeMs: number): void | Promise<void>
+  /**
+   * Rewrites one entry of state that an earlier version wrote, when it is first touched. A version that has it keeps its state
+   * in a shape of its own; one without goes on in that of the version before. If it throws, so does the operation on state.
+   * @param fromVersion The version that began the shape that the entry has: the latest one with a `migrate`, or 1.
+   */
+  migrate?(ctx: Migration, fromVersion: number): void
   destroy?(ctx: LifecycleContext): void | Promise<void>
 }
 

@@ -5,7 +5,7 @@
 import type { FunctionDefinition } from '../function.ts'
 import { runtimeError } from './errors.ts'
 
-const callbacks = ['init', 'processRecord', 'processTimer', 'destroy'] as const
+const callbacks = ['init', 'processRecord', 'processTimer', 'migrate', 'destroy'] as const
 
 /** @throws {CodedError} ERR_DEFINITION */
 export function checkDefinition(exported: unknown): FunctionDefinition {

@@ -2,7 +2,7 @@
  * What an engine stands on, and what it is given to do.
  * @module
  */
-import type { ErrorPolicy, FunctionDefinition } from '../function.ts'
+import type { ErrorPolicy, FunctionDefinition, StateFormat } from '../function.ts'
 import type { KeyShare } from '../key-share.ts'
 import type { Board } from './board.ts'
 import type { KeyedState } from './keyed-state.ts'
@@ -16,6 +16,8 @@ export interface EngineOptions {
   readonly policy: ErrorPolicy
   /** What throws for good is left to another isolate (E6), until `endTrial`. */
   readonly onTrial?: boolean
+  /** Of its state; default: the first, for good. */
+  readonly format?: StateFormat | undefined
   readonly seam: Seam
   /** Names of the input streams, as the batch's table counts them. */
   readonly inputs: readonly string[]

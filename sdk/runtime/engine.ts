@@ -19,6 +19,7 @@ import { policyOf } from '../policy.ts'
 import { Aside } from './aside.ts'
 import type { Board } from './board.ts'
 import type { Batch, EngineOptions } from './engine-options.ts'
+import { Housekeeping } from './housekeeping.ts'
 import type { KeyedState } from './keyed-state.ts'
 import {
   control,
@@ -45,10 +46,6 @@ import { Timeouts } from './timeouts.ts'
 import { type Timer, Timers } from './timers.ts'
 import { tellTotals } from './totals.ts'
 
-/** How many chains of the index of each partition are looked at for what has expired: ≈ 0.1 ms, and 1 ms if nothing waits. */
-const chainsSwept = 512
-const chainsSweptIdle = 8192
-
 export class Engine {
   readonly #timers: Timers
   readonly timeouts: Timeouts
@@ -64,6 +61,7 @@ export class Engine {
   readonly #states: (KeyedState | undefined)[] = []
   readonly #aside: Aside
   readonly #share = new Share()
+  readonly #housekeeping: Housekeeping
   #onTrial: boolean
   readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
@@ -104,7 +102,9 @@ export class Engine {
     })
     this.#aside = new Aside(policyOf(options.policy))
     this.#onTrial = options.onTrial === true
+    this.#housekeeping = new Housekeeping(options)
     const states = this.#states
+    const housekeeping = this.#housekeeping
     const timers = new Timers(states)
     this.#timers = timers
     this.#workshop = {
@@ -118,6 +118,7 @@ export class Engine {
         const found = states[partition]
         if (found !== undefined) return found
         const state = options.openState(partition)
+        housekeeping.take(state)
         states[partition] = state
         timers.opened(state)
         return state
@@ -173,6 +174,12 @@ export class Engine {
   /** Between batches: another isolate has state and timers of all partitions now. */
   letGo(): void {
     this.keepPartitions([])
+  }
+
+  /** Between batches: see `Housekeeping.settle`. */
+  settleFormat(kept: number): void {
+    this.#housekeeping.settle(this.#states, kept)
+    tellTotals(this.#states, this.#board, this.#seam.nowMs)
   }
 
   /** From now on a callback that throws for good is treated as the policy says. */
@@ -244,19 +251,8 @@ export class Engine {
 
   /** The batch is over. */
   #end(): void {
-    if (!this.#failed) this.#sweep()
+    if (!this.#failed) this.#housekeeping.sweep(this.#states, this.#frames === 0)
     this.#finish()
-  }
-
-  /** Removes some of the state that has expired, in a commit of its own. */
-  #sweep(): void {
-    const chains = this.#frames === 0 ? chainsSweptIdle : chainsSwept
-    for (const state of this.#states) {
-      if (state === undefined || state.nextExpiryMs > this.#seam.nowMs) continue
-      if (state.expire(chains) === 0) continue
-      state.commit()
-      this.#writer.swept()
-    }
   }
 
   /** @returns Whether there is another timer or record. */

@@ -8,7 +8,7 @@
  * @module
  */
 import { CodedError } from '../errors.ts'
-import type { ErrorPolicy } from '../function.ts'
+import type { ErrorPolicy, StateFormat } from '../function.ts'
 import type { KeyShare } from '../key-share.ts'
 import { AssetShelf } from './asset-shelf.ts'
 import { inputBytes } from './batch.ts'
@@ -56,6 +56,7 @@ export interface BootConfig {
   readonly assets?: Readonly<Record<string, string>>
   /** See `EngineOptions`. */
   readonly onTrial?: boolean
+  readonly format?: StateFormat
 }
 
 let config: BootConfig
@@ -151,6 +152,7 @@ export function define(exported: unknown): string {
       definition: checkDefinition(exported),
       policy: config.policy,
       onTrial: config.onTrial === true,
+      format: config.format,
       seam,
       inputs: config.inputs,
       arenas: config.arenas,
@@ -240,6 +242,11 @@ export function takeOver(
     if (shadow !== undefined) stateMemory.setShadow(shadow)
     engine!.adoptPartitions(taken.adopt)
   })
+}
+
+/** No other version has anything in the state any more, but those that read the format `kept`. */
+export function settleFormat(kept: number): number {
+  return guarded(() => engine!.settleFormat(kept))
 }
 
 export function endTrial(): number {

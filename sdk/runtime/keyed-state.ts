@@ -6,7 +6,7 @@
  * @module
  */
 import type { Data } from '../function.ts'
-import type { Part } from './arena/index.ts'
+import type { FormatUse, Part } from './arena/index.ts'
 import type { Share } from './share.ts'
 
 export interface DueTimer {
@@ -60,6 +60,19 @@ export interface KeyedState {
   readonly nextExpiryMs: number
   /** Removes what has expired from the next `chains` chains of the index. @returns How many entries. */
   expire(chains: number): number
+  /** Between transactions: whoever works on it from now on uses it like this (arena/formats.ts). */
+  useFormat(use: FormatUse): void
+  /** Its version goes on in its own format, and something is left in older ones. */
+  readonly isMigrating: boolean
+  /** There is something to `tidy`. */
+  readonly isUntidy: boolean
+  /**
+   * Of the next `chains` chains: migrates what is in an old format, removes what nobody sees. @returns Whether it has changed
+   * anything. @throws {CodedError} If there is no room; the transaction is then to be rolled back.
+   */
+  tidy(chains: number): boolean
+  /** What `migrate` has thrown in tidying, the first time. */
+  takeTrouble(): unknown
   /** A hint: keys of the first `count` hashes may be asked for soon. */
   expect(hashes: Int32Array, count: number): void
   readonly timers: TimerSet

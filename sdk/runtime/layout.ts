@@ -32,6 +32,8 @@ export const control = {
   wantedPartition: 8,
   /** How much it lacks. */
   wantedBytes: 9,
+  /** Partitions whose state has something left in older formats. */
+  migrating: 10,
 } as const
 
 /** Indices of 64-bit floats in the control region; they lie behind the words. */

@@ -14,17 +14,21 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
   let entries = 0
   let bytes = 0
   let timers = 0
+  let migrating = 0
   let nextMs = Number.POSITIVE_INFINITY
   for (const state of states) {
     if (state === undefined) continue
     entries += state.entries
     bytes += state.bytes
     timers += state.timers.count
+    if (state.isMigrating) migrating++
+    if (state.isUntidy) nextMs = Math.min(nextMs, nowMs + sweepsApartMs)
     nextMs = Math.min(nextMs, state.timers.dueMs, Math.max(state.nextExpiryMs, nowMs + sweepsApartMs))
     state.rest()
   }
   board.setWord(control.stateEntries, entries)
   board.setFloat(controlFloats.stateBytes, bytes)
   board.setWord(control.timers, timers)
+  board.setWord(control.migrating, migrating)
   board.setFloat(controlFloats.nextTimerMs, nextMs)
 }

@@ -1,2 +1,11 @@
 export { testKit } from './testkit.ts'
-export type { Output, Seen, SeenError, SeenTimer, SendOptions, TestKit, TestKitOptions } from './types.ts'
+export type {
+  DeployOptions,
+  Output,
+  Seen,
+  SeenError,
+  SeenTimer,
+  SendOptions,
+  TestKit,
+  TestKitOptions,
+} from './types.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineFunction, type ErrorPolicy, groupBy } from '../index.ts'
+import { defineFunction, type ErrorPolicy, type FunctionDefinition, groupBy } from '../index.ts'
 import { testKit } from './index.ts'
 
 const count = defineFunction({
@@ -265,4 +265,105 @@ test('testKit.restart keeps state and timers, runs destroy and init, and takes n
     })
   testKit(version('a')).send('in', 'k', 'v').restart(version('b')).advance(10).stop()
   assert.deepEqual(seen, ['init a', 'destroy a', 'init b', 'timer b v', 'destroy b'])
+})
+
+interface Tally {
+  readonly n: number
+}
+
+/** Counts by key; the first version keeps a number, later ones an object. */
+const counting = (format: 1 | 2, extra: Partial<FunctionDefinition> = {}): FunctionDefinition =>
+  defineFunction({
+    metadata: { name: 'count', istreams: { words: groupBy }, ostreams: ['counts'], onError: 'skip' },
+    processRecord(ctx, record) {
+      const key = record.keyText()
+      const n = (format === 1 ? (ctx.getJson<number>(key) ?? 0) : (ctx.getJson<Tally>(key)?.n ?? 0)) + 1
+      ctx.setJson(key, format === 1 ? n : { n })
+      ctx.list<unknown>(key).push(format === 1 ? n : { n })
+      ctx.counter(key).add()
+      if (record.text() === 'bad') throw new Error('bad word')
+      ctx.produceRecord('counts', key, String(n))
+    },
+    ...extra,
+  })
+
+const toObjects: FunctionDefinition['migrate'] = (ctx, fromVersion) => {
+  assert.equal(fromVersion, 1)
+  assert.ok(ctx.keyText() !== 'poison', 'poisoned')
+  ctx.setJson({ n: ctx.json<number>() })
+}
+
+test('testKit: a version migrates what it touches, and the rest when it is promoted', () => {
+  const kit = testKit(counting(1), { partitions: 1 })
+  for (const key of ['a', 'b', 'b', 'c']) kit.send('words', key, '')
+  kit.deploy(counting(2, { migrate: toObjects }), { onTrial: true })
+  assert.equal(kit.state('b')?.text(), '2')
+  kit.send('words', 'b', '').send('words', 'd', '')
+  assert.equal(kit.state('b')?.text(), '{"n":3}')
+  assert.equal(kit.state('a')?.text(), '1', 'nobody has touched it')
+  kit.promote().advance(1000)
+  assert.equal(kit.state('a')?.text(), '1', 'nothing has happened since')
+  while (kit.state('a')?.text() === '1') kit.send('words', 'd', '')
+  assert.equal(kit.state('c')?.text(), '{"n":1}')
+  kit.deploy(counting(2)).send('words', 'c', '')
+  assert.equal(kit.state('c')?.text(), '{"n":2}')
+})
+
+test('testKit: a rollback finds every entry as it was when the other version first touched it', () => {
+  const kit = testKit(counting(1), { partitions: 1 })
+  for (const key of ['a', 'b', 'b']) kit.send('words', key, '')
+  kit.deploy(counting(2, { migrate: toObjects }), { onTrial: true })
+  for (const key of ['b', 'b', 'new']) kit.send('words', key, '')
+  assert.equal(kit.state('new')?.text(), '{"n":1}')
+  kit.rollback()
+  assert.equal(kit.state('b')?.text(), '2')
+  assert.equal(kit.state('new'), undefined)
+  kit.send('words', 'b', '').send('words', 'new', '')
+  assert.deepEqual([kit.state('b')?.text(), kit.state('new')?.text()], ['3', '1'])
+  assert.throws(() => kit.rollback(), /no version is on trial/)
+})
+
+test('testKit: what migrate throws fails the callback, and nothing was changed', () => {
+  const kit = testKit(counting(1), { partitions: 1 })
+  kit.send('words', 'poison', '').send('words', 'a', '')
+  kit.deploy(counting(2, { migrate: toObjects }), { onTrial: true })
+  kit.send('words', 'poison', '').send('words', 'a', 'bad')
+  assert.match(String(kit.errors()[0]?.error), /poisoned/)
+  assert.match(String(kit.errors()[1]?.error), /bad word/)
+  assert.deepEqual([kit.state('poison')?.text(), kit.state('a')?.text()], ['1', '1'])
+  const late = counting(2, {
+    migrate: (async () => undefined) as unknown as NonNullable<FunctionDefinition['migrate']>,
+  })
+  kit.rollback().deploy(late).send('words', 'a', '')
+  assert.match(String(kit.errors()[2]?.error), /migrate answers a promise/)
+})
+
+test('testKit: lists, counters and windows come along, items one by one', () => {
+  const seen: string[] = []
+  const reading = counting(2, {
+    migrate: (ctx) => {
+      seen.push(`${ctx.kind} ${ctx.keyText()} ${ctx.text()}`)
+      ctx.setJson({ n: ctx.json<number>() })
+    },
+    processRecord(ctx, record) {
+      const key = record.keyText()
+      ctx.produceRecord('counts', key, JSON.stringify(ctx.list<Tally>(key).at(-1)))
+      ctx.produceRecord('counts', key, String(ctx.list(key).length))
+      ctx.produceRecord('counts', key, String(ctx.counter(key).add()))
+      ctx.produceRecord('counts', key, JSON.stringify(ctx.list<Tally>(key).shift()))
+    },
+  })
+  const kit = testKit(counting(1), { partitions: 1 })
+  kit.send('words', 'a', '').send('words', 'a', '').send('words', 'a', '')
+  kit.deploy(reading, { onTrial: true }).send('words', 'a', '')
+  assert.deepEqual(seen, ['list a 3', 'list a 1'])
+  assert.deepEqual(
+    kit
+      .outputs()
+      .slice(3)
+      .map((output) => output.text()),
+    ['{"n":3}', '3', '4', '{"n":1}'],
+  )
+  kit.rollback().send('words', 'a', '')
+  assert.equal(kit.outputs().at(-1)?.text(), '4')
 })

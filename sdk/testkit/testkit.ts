@@ -12,10 +12,10 @@
 import { firstArena, partitionOfArena } from '../arenas.ts'
 import { AsideList, type Waiting } from '../aside-list.ts'
 import { frameOf, stampHeader } from '../frame.ts'
-import type { Data, FunctionDefinition } from '../function.ts'
+import type { Data, FunctionDefinition, StateFormat } from '../function.ts'
 import { partitionOf } from '../hash.ts'
 import { policyOf, waitAfter } from '../policy.ts'
-import { type Arena, OwnSlabs, openArena } from '../runtime/arena/index.ts'
+import { type Arena, firstFormat, OwnSlabs, openArena } from '../runtime/arena/index.ts'
 import { lineOf } from '../runtime/aside.ts'
 import { AssetShelf } from '../runtime/asset-shelf.ts'
 import { type BatchFrame, inputBytes, writeBatch } from '../runtime/batch.ts'
@@ -29,7 +29,16 @@ import { OutcomeWriter, OutputStream } from '../runtime/outcome-writer.ts'
 import { inputOf } from '../runtime/record.ts'
 import type { Seam } from '../runtime/seam.ts'
 import { utf8Encode, utf8Read } from '../runtime/utf8.ts'
-import type { Output, Seen, SeenError, SeenTimer, SendOptions, TestKit, TestKitOptions } from './types.ts'
+import type {
+  DeployOptions,
+  Output,
+  Seen,
+  SeenError,
+  SeenTimer,
+  SendOptions,
+  TestKit,
+  TestKitOptions,
+} from './types.ts'
 
 /**
  * Starts a function; its `init` is called at once.
@@ -65,7 +74,7 @@ class Kit implements TestKit {
   /** What waits for a pending callback; done in order. */
   readonly #jobs: (() => void)[] = []
   readonly #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
-  readonly #seam: Seam
+  readonly #seam: Seam & { version: number }
   readonly #board = new Board(new ArrayBuffer(controlBytes))
   readonly #input = inputOf(new ArrayBuffer(inputBytes))
   readonly #log: Uint8Array<ArrayBuffer>
@@ -79,6 +88,11 @@ class Kit implements TestKit {
   #atHand: { readonly item: Item; readonly waiting: Waiting<Item> | undefined } | undefined
   #engine: Engine
   #definition: FunctionDefinition
+  #format: StateFormat
+  /** What is back after a rollback. */
+  #before:
+    | { readonly definition: FunctionDefinition; readonly version: number; readonly own: number }
+    | undefined
   #thrown: unknown
   /** What a callback failed with, until somebody is told. */
   #untold: { readonly error: unknown } | undefined
@@ -108,6 +122,7 @@ class Kit implements TestKit {
       print: (level, line) => console[level](line),
     }
     this.#definition = definition
+    this.#format = { own: firstFormat, kept: firstFormat }
     this.#engine = this.#make()
     this.#do(() => this.#engine.lifecycle('init', this.#seam.nowMs))
   }
@@ -140,7 +155,8 @@ class Kit implements TestKit {
     const found: Seen[] = []
     for (const [arena, state] of this.#states.entries()) {
       const at = partitionOfArena(arena)
-      const value = partition === undefined || partition === at ? state?.get(key) : undefined
+      const value =
+        partition === undefined || partition === at ? state?.get(key, undefined, false) : undefined
       if (value !== undefined) found.push(seen(at, value))
     }
     if (found.length > 1)
@@ -183,10 +199,50 @@ class Kit implements TestKit {
   }
 
   restart(definition: FunctionDefinition = this.#definition): this {
+    return this.#put(() => {
+      this.#definition = checkDefinition(definition)
+    })
+  }
+
+  deploy(definition: FunctionDefinition, { onTrial = false }: DeployOptions = {}): this {
+    return this.#put(() => {
+      const { version } = this.#seam
+      const before = this.#before ?? { definition: this.#definition, version, own: this.#format.own }
+      this.#before = onTrial ? before : undefined
+      this.#definition = checkDefinition(definition)
+      this.#seam.version++
+      const own = definition.migrate === undefined ? before.own : this.#seam.version
+      this.#format = { own, kept: onTrial ? before.own : own }
+    })
+  }
+
+  promote(): this {
+    this.#jobs.push(() => {
+      this.#before = undefined
+      this.#format = { own: this.#format.own, kept: this.#format.own }
+      this.#engine.settleFormat(this.#format.own)
+    })
+    return this.#goOn()
+  }
+
+  rollback(): this {
+    return this.#put(() => {
+      if (this.#before === undefined) throw new Error('Cannot roll back: no version is on trial')
+      const { definition, version, own } = this.#before
+      this.#before = undefined
+      this.#definition = definition
+      this.#seam.version = version
+      this.#format = { own, kept: own }
+    })
+  }
+
+  /** Ends the instance and starts another one, of what `change` has changed. */
+  #put(change: () => void): this {
     if (!this.#engine.failed) this.stop()
     this.#jobs.push(() => {
-      this.#definition = checkDefinition(definition)
+      change()
       this.#engine = this.#make()
+      this.#engine.settleFormat(this.#format.kept)
       this.#engine.lifecycle('init', this.#seam.nowMs)
     })
     return this.#goOn()
@@ -206,6 +262,7 @@ class Kit implements TestKit {
     return new Engine({
       definition: this.#definition,
       policy: onError,
+      format: this.#format,
       seam: this.#seam,
       inputs: this.#inputs,
       arenas: Object.values(istreams).map((input) =>

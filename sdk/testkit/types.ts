@@ -20,6 +20,11 @@ export interface TestKitOptions {
   readonly outputBytesPerRecord?: number
 }
 
+export interface DeployOptions {
+  /** It may be rolled back: what it migrates is kept as it was, until `promote`. Default: false, it is promoted at once. */
+  readonly onTrial?: boolean
+}
+
 export interface SendOptions {
   /** Event time. Default: the clock's. */
   readonly timeMs?: number
@@ -69,7 +74,7 @@ export interface TestKit {
   nowMs(): number
   /** What was produced since the start, to one stream or to all, in the order produced. */
   outputs(stream?: string): Output[]
-  /** What is stored under a key; where several partitions hold it, name one. */
+  /** What is stored under a key, as it lies: nothing is migrated for it. Where several partitions hold it, name one. */
   state(key: Data, partition?: number): Seen | undefined
   /** The timers that are set, earliest first. */
   timers(): SeenTimer[]
@@ -85,6 +90,15 @@ export interface TestKit {
   settled(): Promise<void>
   /** Ends the instance (`destroy`) and starts another (`init`), of new code if given; state and timers live on. */
   restart(definition?: FunctionDefinition): this
+  /**
+   * Another version takes over state and timers, numbered one higher. If it has a `migrate`, state is migrated as it is
+   * touched, and some of the rest at the end of each batch once it is promoted.
+   */
+  deploy(definition: FunctionDefinition, options?: DeployOptions): this
+  /** The version that was deployed on trial has passed. */
+  promote(): this
+  /** It has failed: the one before is back, with its state as it was when the other one first touched it. */
+  rollback(): this
   /** Calls `destroy`. */
   stop(): this
 }

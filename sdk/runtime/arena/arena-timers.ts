@@ -23,7 +23,7 @@ export interface TimerEntries {
   /** The position of an entry; 0 if there is none. */
   find(key: Data, part: Part): number
   /** Makes an entry of two numbers, of the key that `find` did not find. @returns Its position. */
-  add(part: Part, one: number, other: number): number
+  add(one: number, other: number): number
   /** Takes out the entry that `find` found. There is room in the journal: `reserve` always leaves some. */
   remove(): void
   full(attempted: string): Error
@@ -73,7 +73,7 @@ export class ArenaTimers implements TimerSet {
   set(key: string, timeMs: number, dueMs: number, order: number): boolean {
     const part = { kind: partKind.timer, number: timeMs }
     if (this.#entries.find(key, part) !== 0) return false
-    const entry = this.#entries.add(part, dueMs, order)
+    const entry = this.#entries.add(dueMs, order)
     if (!this.#tree.insert(dueMs, order, entry)) {
       this.#entries.find(key, part)
       this.#entries.remove()

@@ -334,8 +334,8 @@ test('Arena does not grow under updates that change sizes', () => {
 test('openArena refuses memory that holds no arena, or one of another format', () => {
   const { slabs } = open()
   const words = new Int32Array(slabs.get(0))
-  words[1] = 2
-  assert.throws(() => openArena(slabs), /Cannot open state: found format 2, expected format 1/)
+  words[1] = 3
+  assert.throws(() => openArena(slabs), /Cannot open state: found format 3, expected format 2 or below/)
   words[0] = 0x12345678
   assert.throws(
     () => openArena(slabs),

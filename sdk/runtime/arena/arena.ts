@@ -8,30 +8,23 @@
  *
  *   N1. What is stored is nobody else's: answers are copies, arguments are copied (staging.ts).
  *   N2. An operation that throws has changed nothing that can be seen.
- *   N3. `#entry` is 0, or the entry looked up last, and `#link` the position of the word that names it.
- * Design: docs/design/0006-state-arena.md
+ * Design: docs/design/0006-state-arena.md, 0032-migrate.md
  * @module
  */
 import { keyBytesMax } from '../../frame.ts'
 import type { Data } from '../../function.ts'
-import { murmur3Words } from '../../hash.ts'
 import type { KeyedState } from '../keyed-state.ts'
-import { append } from '../primordials.ts'
 import { utf8Read } from '../utf8.ts'
 import { ArenaTimers } from './arena-timers.ts'
-import { Buckets, spread } from './buckets.ts'
+import { Buckets } from './buckets.ts'
 import {
   copyWords,
   expiresMs,
   fitsInPlace,
-  hasKey,
-  hasKeyBytes,
-  hasKeyText,
-  isPart,
   keyOffset,
   numberOf,
   type Part,
-  partBytes,
+  partKind,
   readAscii,
   readBytes,
   valueBytes,
@@ -40,22 +33,25 @@ import {
   wordsFor,
   writeExpiry,
 } from './entry.ts'
-import { arenaError, badFormat, stateGrowing } from './errors.ts'
+import { arenaError, badFormat, stateFull } from './errors.ts'
+import { FormatKeeper } from './format-keeper.ts'
+import type { FormatUse } from './formats.ts'
 import { Heap } from './heap.ts'
-import { type CommitWord, Journal } from './journal.ts'
-import { KeyWalk } from './key-walk.ts'
+import { Journal } from './journal.ts'
+import { KeyWalk, keysOf } from './key-walk.ts'
 import {
   entryExpiryWords,
   entryHeaderWords,
+  formatsVersion,
   formatVersion,
   head,
   magic,
   shape,
-  tag,
-  tagOf,
 } from './layout.ts'
+import { Lookup } from './lookup.ts'
+import { makeArena } from './make-arena.ts'
 import type { Memory } from './memory.ts'
-import type { PageKeeper } from './pages.ts'
+import type { ArenaOptions } from './open-arena.ts'
 import { Roots } from './roots.ts'
 import { Staging } from './staging.ts'
 import { countRemoved, Sweeper } from './sweeper.ts'
@@ -64,17 +60,9 @@ import { TimerTree } from './timer-tree.ts'
 /** Images of an operation beside those of a value's words. */
 const operationWords = 32
 
-const stagedKey = new Staging()
-const stagedValue = new Staging()
+const formatsPart: Part = { kind: partKind.formats, number: 0 }
 
-export interface ArenaOptions {
-  /** What entries that expire are held against; default: no time ever passes. */
-  readonly clock?: { readonly nowMs: number }
-  /** The word that decides whether a transaction is committed; default: one of the arena's own. */
-  readonly commitWord?: CommitWord
-  /** Keeps what a checkpoint under way has not captured yet; default: there are no checkpoints. */
-  readonly keeper?: PageKeeper
-}
+const stagedValue = new Staging()
 
 export class Arena implements KeyedState {
   readonly timers: ArenaTimers
@@ -85,10 +73,10 @@ export class Arena implements KeyedState {
   readonly #buckets: Buckets
   readonly #clock: { readonly nowMs: number }
   readonly #valueBytesMax: number
-  #entry = 0
-  #link = 0
-  /** Of the key looked up last, if there was no entry. */
-  #hash = 0
+  readonly #place: Lookup
+  readonly #keeper: FormatKeeper
+  /** The same where there is more than the first format. */
+  #formats: FormatKeeper | undefined
   /** Keys are being walked: until the transaction's end chains stay as they are. */
   #walked = false
   /** `expire` has removed entries in this transaction. */
@@ -102,21 +90,31 @@ export class Arena implements KeyedState {
     this.#journal = new Journal(memory, commitWord)
     this.#heap = new Heap(memory, this.#journal, this.#roots)
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
+    this.#place = new Lookup(memory, this.#buckets)
     this.#clock = clock
     const tree = new TimerTree(memory, this.#journal, this.#heap, this.#roots)
     this.timers = new ArenaTimers(memory, this.#roots, tree, {
-      find: (key, part) => (this.#find(key, part) === undefined ? 0 : this.#entry),
-      add: (part, one, other) => {
+      find: (key, part) => (this.#find(key, part) === undefined ? 0 : this.#place.entry),
+      add: (one, other) => {
         stagedValue.putNumbers(one, other)
-        return this.#insert(undefined, part)
+        return this.#insert(undefined)
       },
-      remove: () => {
-        this.#remove(memory.words[this.#entry >> memory.shift]!, this.#entry & memory.mask)
-        this.#heap.tidy()
-      },
+      remove: () => this.#removeFound(),
       full: (attempted) => this.#full(attempted),
     })
     this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
+    const parts = { memory, journal: this.#journal, heap: this.#heap, buckets: this.#buckets }
+    this.#keeper = new FormatKeeper({ ...parts, roots: this.#roots }, this.#place, {
+      store: (value, expiresMs) => {
+        stagedValue.put('migrate state', 'value', value, this.#valueBytesMax)
+        this.#store(expiresMs)
+      },
+      remove: () => this.#removeFound(),
+      isThere: (words, at) => this.#isThere(words, at),
+      readTable: () => this.getText('', formatsPart),
+      writeTable: (text) => this.set('', text, undefined, formatsPart),
+      full: (attempted) => this.#full(attempted),
+    })
     this.#valueBytesMax = (memory.blockWordsMax - entryHeaderWords - entryExpiryWords) * 4 - keyBytesMax
     this.reopen()
   }
@@ -124,13 +122,14 @@ export class Arena implements KeyedState {
   /** Again, after another isolate had it: what that one has committed counts. */
   reopen(): void {
     const words = this.#memory.words[0]!
-    if (words[head.magic] === 0) this.#format(words)
+    if (words[head.magic] === 0) this.#make(words)
     else this.#open(words)
   }
 
-  /** Timers are not counted. */
+  /** Timers are not counted; those of a key in several formats all are. */
   get entries(): number {
-    return this.#roots.entries - this.#roots.timers
+    const tables = this.#memory.words[0]![head.version] === formatVersion ? 0 : 1
+    return this.#roots.entries - this.#roots.timers - tables
   }
 
   get bytes(): number {
@@ -142,21 +141,21 @@ export class Arena implements KeyedState {
     return this.#memory.heldBytes(this.#roots.slabs)
   }
 
-  get(key: Data, part?: Part): Uint8Array<ArrayBuffer> | undefined {
-    const words = this.#find(key, part)
+  get(key: Data, part?: Part, touches = true): Uint8Array<ArrayBuffer> | undefined {
+    const words = this.#find(key, part, touches)
     if (words === undefined) return undefined
-    const at = this.#entry & this.#memory.mask
+    const at = this.#place.entry & this.#memory.mask
     return readBytes(words, at + valueOffset(words[at + 3]!), valueBytes(words, at))
   }
 
   has(key: Data, part?: Part): boolean {
-    return this.#find(key, part) !== undefined
+    return this.#find(key, part, false) !== undefined
   }
 
   getNumber(key: Data, part?: Part): number | undefined {
     const words = this.#find(key, part)
     if (words === undefined) return undefined
-    const at = this.#entry & this.#memory.mask
+    const at = this.#place.entry & this.#memory.mask
     const valueAt = at + valueOffset(words[at + 3]!)
     return numberOf(words[valueAt]!, words[valueAt + 1]!)
   }
@@ -164,7 +163,7 @@ export class Arena implements KeyedState {
   getText(key: Data, part?: Part): string | undefined {
     const words = this.#find(key, part)
     if (words === undefined) return undefined
-    const at = this.#entry & this.#memory.mask
+    const at = this.#place.entry & this.#memory.mask
     const form = words[at + 3]!
     const valueAt = at + valueOffset(form)
     const length = valueBytes(words, at)
@@ -189,22 +188,25 @@ export class Arena implements KeyedState {
 
   addNumber(key: Data, by: number, expiresMs?: number, part?: Part): number {
     const to = (this.getNumber(key, part) ?? 0) + by
+    if (this.#formats !== undefined) this.#place.look('set state', key, part) // LU1
     stagedValue.putNumber(to)
-    this.#store(expiresMs, part)
+    this.#store(expiresMs)
     return to
   }
 
   #set(key: Data, expiresMs: number | undefined, part: Part | undefined): void {
-    this.#look('set state', key, part)
-    this.#store(expiresMs, part)
+    this.#formats?.ready()
+    this.#place.look('set state', key, part)
+    this.#store(expiresMs)
   }
 
   /** Stores the staged value under the key looked up last. */
-  #store(expiresMs: number | undefined, part: Part | undefined): void {
+  #store(expiresMs: number | undefined): void {
     if (expiresMs !== undefined) this.#sweeper.heed(expiresMs)
-    const entry = this.#entry
+    const entry = this.#place.entry
     if (entry === 0) {
-      this.#insert(expiresMs, part)
+      this.#insert(expiresMs)
+      this.#formats?.supersede()
       return
     }
     const words = this.#memory.words[entry >> this.#memory.shift]!
@@ -214,8 +216,13 @@ export class Arena implements KeyedState {
   }
 
   delete(key: Data, part?: Part): boolean {
-    this.#look('delete state', key, part)
-    const entry = this.#entry
+    if (this.#formats !== undefined) {
+      const there = this.has(key, part)
+      this.#formats.delete(key, part, there)
+      return there
+    }
+    this.#place.look('delete state', key, part)
+    const entry = this.#place.entry
     if (entry === 0) return false
     const words = this.#memory.words[entry >> this.#memory.shift]!
     const at = entry & this.#memory.mask
@@ -243,7 +250,10 @@ export class Arena implements KeyedState {
     if (!this.#journal.open) return
     this.#journal.undo()
     this.#reset()
-    if (this.#swept) this.#sweeper.startAnew()
+    if (this.#swept) {
+      this.#sweeper.startAnew()
+      this.#formats?.startAnew()
+    }
     this.#swept = false
   }
 
@@ -257,10 +267,14 @@ export class Arena implements KeyedState {
    * entries may be set and deleted meanwhile: those that are there all the time are met once.
    */
   keys(kind = 0): KeyWalk {
+    this.#formats?.ready()
     this.#walked = true
     const part = kind === 0 ? undefined : { kind, number: 0 }
     return new KeyWalk(
-      (bucket) => (bucket < this.#roots.buckets ? this.#keysIn(bucket, kind) : undefined),
+      (bucket) =>
+        bucket < this.#roots.buckets
+          ? keysOf(this.#memory, this.#buckets.headOf(bucket), kind, this.#formats?.formats)
+          : undefined,
       (key) => this.has(key, part),
     )
   }
@@ -277,35 +291,63 @@ export class Arena implements KeyedState {
 
   /** Removes what has expired from the next `buckets` chains; there are about two an entry. @returns How many. */
   expire(buckets: number): number {
-    const removed = this.#sweeper.sweep(buckets, this.#clock.nowMs)
-    if (removed > 0) this.#entry = 0
+    const removed = this.#sweeper.sweep(buckets, this.#clock.nowMs, this.#formats?.formats)
+    if (removed > 0) this.#place.entry = 0
     this.#swept ||= removed > 0
     return removed
   }
 
-  /** The commit word and the format come last: what is cut short here was never an arena. */
-  #format(words: Int32Array): void {
-    for (let i = 0; i < head.blocks; i++) words[i] = 0
-    words[head.age] = this.#memory.age
-    this.#memory.touchAll(0, head.blocks)
-    this.#memory.touch(this.#memory.sizes[0]! - 1)
-    words[this.#memory.sizes[0]! - 1] = tagOf(1, tag.used)
-    words[head.slabWords] = this.#memory.mask + 1
-    this.#journal.clear()
-    this.#roots.top = head.blocks
-    this.#roots.slabs = 1
-    this.#journal.begin()
-    this.#heap.reset()
-    if (!this.#buckets.format()) throw this.#full('make state')
-    this.commit()
-    this.#journal.clear()
+  /** Between transactions: whoever works on it from now on uses it like this (formats.ts). */
+  useFormat(use: FormatUse): void {
+    this.#keeper.use(use)
+    this.#readFormats()
+  }
+
+  get isMigrating(): boolean {
+    return this.#formats?.isMigrating === true
+  }
+
+  get isUntidy(): boolean {
+    return this.#formats?.isUntidy === true
+  }
+
+  tidy(chains: number): boolean {
+    this.#swept = true
+    return this.#formats!.tidy(chains)
+  }
+
+  takeTrouble(): unknown {
+    return this.#formats?.takeTrouble()
+  }
+
+  /** In a transaction of its own: nobody is at work. */
+  #readFormats(): void {
+    const keeper = this.#keeper
+    this.#formats = undefined
+    try {
+      if (keeper.read()) {
+        this.commit()
+        this.#journal.clear()
+      }
+    } catch {
+      this.#journal.undo()
+      this.#load()
+      keeper.see() // there is no memory for a change: whoever needs it will have it, or be told
+    }
+    if (keeper.formats !== undefined) this.#formats = keeper
+  }
+
+  #make(words: Int32Array): void {
+    const parts = { memory: this.#memory, journal: this.#journal, heap: this.#heap }
+    if (!makeArena({ ...parts, buckets: this.#buckets, roots: this.#roots }, () => this.commit()))
+      throw this.#full('make state')
     words[head.version] = formatVersion
     words[head.magic] = magic
   }
 
   #open(words: Int32Array): void {
-    if (words[head.magic] !== magic || words[head.version] !== formatVersion)
-      throw badFormat(words[head.magic]!, words[head.version]!)
+    const isKnown = words[head.version] === formatVersion || words[head.version] === formatsVersion
+    if (words[head.magic] !== magic || !isKnown) throw badFormat(words[head.magic]!, words[head.version]!)
     if (words[head.slabWords] !== this.#memory.mask + 1)
       throw arenaError(
         'ERR_STATE_FORMAT',
@@ -319,62 +361,41 @@ export class Arena implements KeyedState {
   }
 
   #reset(): void {
+    this.#load()
+    if (this.#keeper.isUsed) this.#readFormats()
+  }
+
+  #load(): void {
     this.#roots.load(this.#memory.words[0]!)
     this.#heap.reset()
     this.#buckets.reset()
-    this.#entry = 0
+    this.#place.entry = 0
     this.timers.forget()
   }
 
-  /** Looks a key up (N3). */
-  #look(attempted: string, key: Data, part: Part | undefined): void {
-    if (part === undefined) {
-      if (this.#entry !== 0 && this.#isLast(key)) return
-      stagedKey.put(attempted, 'key', key, keyBytesMax)
-    } else {
-      stagedKey.put(attempted, 'key', key, keyBytesMax - partBytes)
-      stagedKey.extend(part)
-    }
-    const keyForm = part === undefined ? stagedKey.length : stagedKey.length | shape.part
-    const keyBytes = stagedKey.length
-    const keyWords = stagedKey.words
-    const hash = spread(murmur3Words(keyWords, 0, keyBytes))
-    const { shift, mask, words: slabs } = this.#memory
-    let link = this.#buckets.linkOf(hash)
-    let entry = this.#memory.load(link)
-    while (entry !== 0) {
-      const words = slabs[entry >> shift]!
-      const at = entry & mask
-      if (words[at + 2] === hash && hasKey(words, at, keyWords, keyForm)) break
-      link = entry + 1
-      entry = words[at + 1]!
-    }
-    this.#entry = entry
-    this.#link = link
-    this.#hash = hash
-  }
-
-  /** Looks a key up to read its value. @returns The words of its slab, if there is such an entry and it has time left. */
-  #find(key: Data, part: Part | undefined): Int32Array | undefined {
-    this.#look('get state', key, part)
-    const entry = this.#entry
+  /**
+   * Looks a key up to read its value.
+   * @param touches Whether an entry in an older format is migrated.
+   * @returns The words of its slab, if there is such an entry and it has time left.
+   */
+  #find(key: Data, part: Part | undefined, touches = true): Int32Array | undefined {
+    this.#place.look('get state', key, part)
+    if (this.#place.entry === 0 && this.#formats !== undefined)
+      this.#place.entry = this.#formats.find(key, part, touches) // LU1
+    const entry = this.#place.entry
     if (entry === 0) return undefined
     const words = this.#memory.words[entry >> this.#memory.shift]!
     const at = entry & this.#memory.mask
-    return (words[at + 3]! & shape.expires) !== 0 && expiresMs(words, at) <= this.#clock.nowMs
-      ? undefined
-      : words
+    return (words[at + 3]! & shape.conditional) === 0 || this.#isThere(words, at) ? words : undefined
   }
 
-  #isLast(key: Data): boolean {
-    const words = this.#memory.words[this.#entry >> this.#memory.shift]!
-    const at = this.#entry & this.#memory.mask
-    return typeof key === 'string' ? hasKeyText(words, at, key) : hasKeyBytes(words, at, key)
+  #isThere(words: Int32Array, at: number): boolean {
+    return (words[at + 3]! & shape.gone) === 0 && expiresMs(words, at) > this.#clock.nowMs
   }
 
   #overwrite(words: Int32Array, at: number, expiresMs: number | undefined): void {
     const journal = this.#journal
-    const entry = this.#entry
+    const entry = this.#place.entry
     const { length } = stagedValue
     const count = wordsFor(length)
     if (!this.#heap.reserve(count + operationWords)) throw this.#full('set state')
@@ -396,20 +417,19 @@ export class Arena implements KeyedState {
   }
 
   /** @returns Its position. */
-  #insert(expiresMs: number | undefined, part: Part | undefined): number {
-    const hash = this.#hash
-    const { length, words } = stagedKey
-    this.#put(0, hash, words, 0, part === undefined ? length : length | shape.part, expiresMs)
+  #insert(expiresMs: number | undefined): number {
+    const { words, keyBytes: length } = this.#place
+    this.#put(0, this.#place.hash, words, 0, this.#place.form, expiresMs)
     this.#roots.entries++
     if (expiresMs !== undefined) this.#roots.expiring++
     this.#roots.bytes += length + stagedValue.length
-    const entry = this.#entry
-    if (!this.#walked && this.#buckets.keepUp()) this.#entry = 0 // its link may be another one now
+    const entry = this.#place.entry
+    if (!this.#walked && this.#buckets.keepUp()) this.#place.entry = 0 // its link may be another one now
     return entry
   }
 
   #replace(words: Int32Array, at: number, expiresMs: number | undefined): void {
-    const entry = this.#entry
+    const entry = this.#place.entry
     const form = words[at + 3]!
     const before = valueBytes(words, at)
     this.#put(words[at + 1]!, words[at + 2]!, words, at + keyOffset(form), form & shape.key, expiresMs)
@@ -446,48 +466,29 @@ export class Arena implements KeyedState {
     if (expiresMs !== undefined) writeExpiry(words, at, expiresMs)
     copyWords(keyFrom, keyAt, words, at + keyTo, keyWords)
     copyWords(stagedValue.words, 0, words, at + keyTo + keyWords, wordsFor(length))
-    this.#journal.note(this.#link)
-    this.#memory.store(this.#link, block)
-    this.#entry = block
+    this.#journal.note(this.#place.link)
+    this.#memory.store(this.#place.link, block)
+    this.#place.entry = block
     this.#roots.dirty = true
+  }
+
+  #removeFound(): void {
+    const { entry } = this.#place
+    this.#remove(this.#memory.words[entry >> this.#memory.shift]!, entry & this.#memory.mask)
+    this.#heap.tidy()
   }
 
   /** Takes the entry looked up last out; there is room in the journal. */
   #remove(words: Int32Array, at: number): void {
-    this.#journal.note(this.#link)
-    this.#memory.store(this.#link, words[at + 1]!)
+    this.#journal.note(this.#place.link)
+    this.#memory.store(this.#place.link, words[at + 1]!)
     countRemoved(this.#roots, words, at)
-    this.#heap.discard(this.#entry)
-    this.#entry = 0
-  }
-
-  /** Of a chain: the keys of the author's that have not expired, or those of a kind of part. */
-  #keysIn(bucket: number, kind: number): Uint8Array<ArrayBuffer>[] {
-    const { shift, mask, words: slabs } = this.#memory
-    const keys: Uint8Array<ArrayBuffer>[] = []
-    let entry = this.#memory.load(this.#buckets.headOf(bucket))
-    while (entry !== 0) {
-      const words = slabs[entry >> shift]!
-      const at = entry & mask
-      const form = words[at + 3]!
-      const keyAt = at + keyOffset(form)
-      const keyBytes = form & shape.keyBytes
-      if (kind === 0 ? form >= 0 : isPart(words, at, kind))
-        append(keys, readBytes(words, keyAt, kind === 0 ? keyBytes : keyBytes - partBytes))
-      entry = words[at + 1]!
-    }
-    return keys
+    this.#heap.discard(this.#place.entry)
+    this.#place.entry = 0
   }
 
   #full(attempted: string): Error {
-    const { entries, bytes } = this.#roots
-    const { heldBytes, limitBytes, growing } = this.#memory.slabs
-    if (growing) return stateGrowing(attempted)
-    return arenaError(
-      'ERR_STATE_FULL',
-      `Cannot ${attempted}: the partition holds ${entries} entries of ${bytes} bytes in ${this.heldBytes} bytes of memory; with all others it takes ${heldBytes} of the ${limitBytes} that are allowed: delete entries, let them expire (ttlMs), or raise limits.stateMib`,
-      { entries, bytes, heldBytes, limitBytes },
-    )
+    return stateFull(attempted, this.#roots, this.heldBytes, this.#memory.slabs)
   }
 }
 

@@ -9,7 +9,7 @@ import { murmur3 } from '../../hash.ts'
 import { headsBlockWords, headsShift, spread } from './buckets.ts'
 import { isPart, keyOffset, partKind, readBytes, valueBytes, valueRoom } from './entry.ts'
 import { blockWordsMin, sizeClass } from './heap.ts'
-import { formatVersion, freeLists, head, magic, shape, tag } from './layout.ts'
+import { formatsVersion, formatVersion, freeLists, head, magic, shape, tag } from './layout.ts'
 import { Memory } from './memory.ts'
 import { Roots } from './roots.ts'
 import type { Slabs } from './slabs.ts'
@@ -42,7 +42,9 @@ class Check {
 
   run(): string[] {
     const words = this.#memory.words[0]!
-    if (words[head.magic] !== magic || words[head.version] !== formatVersion) return ['it is not an arena']
+    const version = words[head.version]!
+    if (words[head.magic] !== magic || version < formatVersion || version > formatsVersion)
+      return ['it is not an arena']
     this.#roots.load(words)
     for (let slab = 0; slab < this.#roots.slabs; slab++) this.#walkSlab(slab)
     this.#walkFreeLists()
@@ -226,6 +228,9 @@ class Check {
       length >= 0 && length <= valueRoom(words, at),
       `entry ${position}: a value of ${length} bytes`,
     )
-    return { key: `${form < 0}${key.join()}`, size: key.length + length }
+    const format = (form & shape.format) >> shape.formatShift
+    const version = this.#memory.words[0]![head.version]!
+    this.#expect(version === formatsVersion || format === 0, `entry ${position}: of a format`)
+    return { key: `${form < 0}${format} ${key.join()}`, size: key.length + length }
   }
 }

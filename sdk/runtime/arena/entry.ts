@@ -23,11 +23,24 @@ export interface Part {
   readonly number: number
 }
 
-export const partKind = { timer: 1, counter: 2, list: 3, window: 4 } as const
+export const partKind = { timer: 1, counter: 2, list: 3, window: 4, formats: 5 } as const
+/** Where a list says from which number to below which its items are. */
+export const listHeadNumber = -1
 export const partBytes = 9
+
+/** Whether entries of that kind have formats. Timers have none, nor has the table of formats. */
+export function isTagged(kind: number): boolean {
+  return kind !== partKind.timer && kind !== partKind.formats
+}
+
+/** Whether the author gave its form to what lies there: state, and items of lists. */
+export function isMigrated(part: Part | undefined): boolean {
+  return part === undefined || (part.kind === partKind.list && part.number !== listHeadNumber)
+}
 
 const numbers = new Float64Array(1)
 const numberWords = new Words(numbers.buffer)
+const numberBytes = new Bytes(numbers.buffer)
 
 /** The number of two words (`Staging.putNumber`). */
 export function numberOf(low: number, high: number): number {
@@ -77,6 +90,21 @@ export function fitsInPlace(
   )
 }
 
+/** Whether an entry is of a kind that has formats. */
+export function hasFormat(words: Int32Array, at: number): boolean {
+  return words[at + 3]! >= 0 || !(isPart(words, at, partKind.timer) || isPart(words, at, partKind.formats))
+}
+
+/** Which part of its key an entry is of; undefined: of none. */
+export function partOf(words: Int32Array, at: number): Part | undefined {
+  const form = words[at + 3]!
+  if (form >= 0) return undefined
+  const end = readBytes(words, at + keyOffset(form), form & shape.keyBytes)
+  const from = end.length - partBytes
+  for (let i = 0; i < 8; i++) numberBytes[i] = end[from + i]!
+  return { kind: end[from + 8]!, number: numbers[0]! }
+}
+
 /** Infinite if it never does. */
 export function expiresMs(words: Int32Array, at: number): number {
   if ((words[at + 3]! & shape.expires) === 0) return Number.POSITIVE_INFINITY
@@ -91,18 +119,27 @@ export function writeExpiry(words: Int32Array, at: number, timeMs: number): void
 /** Whether the entry's key is that of `keyWords`; `keyForm` is what its shape says of it. */
 export function hasKey(words: Int32Array, at: number, keyWords: Int32Array, keyForm: number): boolean {
   const form = words[at + 3]!
-  if ((form & shape.key) !== keyForm) return false
-  const from = at + keyOffset(form)
+  return (form & shape.key) === keyForm && hasWords(words, at, keyWords, keyForm)
+}
+
+/** The same in whatever format. */
+export function hasKeyOfAny(words: Int32Array, at: number, keyWords: Int32Array, keyForm: number): boolean {
+  const form = words[at + 3]!
+  return ((form ^ keyForm) & shape.keyOfAny) === 0 && hasWords(words, at, keyWords, keyForm)
+}
+
+function hasWords(words: Int32Array, at: number, keyWords: Int32Array, keyForm: number): boolean {
+  const from = at + keyOffset(words[at + 3]!)
   for (let i = wordsFor(keyForm & shape.keyBytes) - 1; i >= 0; i--)
     if (words[from + i] !== keyWords[i]) return false
   return true
 }
 
-/** The same of a key that is bytes of the author's. */
-export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array): boolean {
+/** The same of a key that is bytes of the author's, in the format of `format`. */
+export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array, format: number): boolean {
   const form = words[at + 3]!
   const length = key.length
-  if ((form & shape.key) !== length) return false
+  if ((form & shape.key) !== (length | format)) return false
   let from = at + keyOffset(form)
   let i = 0
   for (; i + 4 <= length; i += 4) {
@@ -114,10 +151,10 @@ export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array): boo
 }
 
 /** The same of a key that is text; one that is not ASCII is said to be another. */
-export function hasKeyText(words: Int32Array, at: number, key: string): boolean {
+export function hasKeyText(words: Int32Array, at: number, key: string, format: number): boolean {
   const form = words[at + 3]!
   const length = key.length
-  if ((form & shape.key) !== length) return false
+  if ((form & shape.key) !== (length | format)) return false
   const from = at + keyOffset(form)
   for (let i = 0; i < length; i++) {
     const unit = key.charCodeAt(i)

@@ -1,6 +1,8 @@
 /** The codes of errors of off-heap state, and who can fix each. */
 import { type Blame, CodedError } from '../../errors.ts'
-import { formatVersion, magic } from './layout.ts'
+import { formatsVersion, magic } from './layout.ts'
+import type { Roots } from './roots.ts'
+import type { Slabs } from './slabs.ts'
 
 export const arenaErrors = {
   /** No room for an entry within the limit of the state's memory. */
@@ -35,6 +37,20 @@ export function badFormat(foundMagic: number, foundVersion: number): Error {
     foundMagic === magic ? `format ${foundVersion}` : `no arena, but 0x${(foundMagic >>> 0).toString(16)}`
   return arenaError(
     'ERR_STATE_FORMAT',
-    `Cannot open state: found ${found}, expected format ${formatVersion}: it was written by another version of Concord`,
+    `Cannot open state: found ${found}, expected format ${formatsVersion} or below: it was written by another version of Concord`,
+  )
+}
+
+export function stateFull(
+  attempted: string,
+  { entries, bytes }: Pick<Roots, 'entries' | 'bytes'>,
+  takes: number,
+  { heldBytes, limitBytes, growing }: Slabs,
+): Error {
+  if (growing) return stateGrowing(attempted)
+  return arenaError(
+    'ERR_STATE_FULL',
+    `Cannot ${attempted}: the partition holds ${entries} entries of ${bytes} bytes in ${takes} bytes of memory; with all others it takes ${heldBytes} of the ${limitBytes} that are allowed: delete entries, let them expire (ttlMs), or raise limits.stateMib`,
+    { entries, bytes, heldBytes: takes, limitBytes },
   )
 }

@@ -2,7 +2,11 @@
  * KeyWalk: the keys of an arena one by one, chain by chain. It holds copies only, so the author may have it.
  * @module
  */
-import { Bytes } from '../primordials.ts'
+import { append, Bytes } from '../primordials.ts'
+import { isPart, keyOffset, partBytes, readBytes } from './entry.ts'
+import type { Formats } from './formats.ts'
+import { shape } from './layout.ts'
+import type { Memory } from './memory.ts'
 
 export class KeyWalk implements IterableIterator<Uint8Array<ArrayBuffer>> {
   readonly #keysIn: (chain: number) => readonly Uint8Array<ArrayBuffer>[] | undefined
@@ -38,4 +42,36 @@ export class KeyWalk implements IterableIterator<Uint8Array<ArrayBuffer>> {
       this.#keys = this.#keysIn(this.#chain++)
     }
   }
+}
+
+/** Of the chain at `link`: the author's keys, or those of a kind of part; each once, whatever formats it is there in. */
+export function keysOf(
+  memory: Memory,
+  link: number,
+  kind: number,
+  formats: Formats | undefined,
+): Uint8Array<ArrayBuffer>[] {
+  const keys: Uint8Array<ArrayBuffer>[] = []
+  for (let entry = memory.load(link); entry !== 0; entry = memory.load(entry + 1)) {
+    const words = memory.words[entry >> memory.shift]!
+    const at = entry & memory.mask
+    const form = words[at + 3]!
+    if (kind === 0 ? form < 0 : !isPart(words, at, kind)) continue
+    if (formats !== undefined && !formats.isOwn(form) && formats.rankOf(form) < 0) continue
+    const keyBytes = form & shape.keyBytes
+    const key = readBytes(words, at + keyOffset(form), kind === 0 ? keyBytes : keyBytes - partBytes)
+    if (formats === undefined || !hasBytes(keys, key)) append(keys, key)
+  }
+  return keys
+}
+
+function hasBytes(keys: readonly Uint8Array[], key: Uint8Array): boolean {
+  for (let i = 0; i < keys.length; i++) if (isSame(keys[i]!, key)) return true
+  return false
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false
+  return true
 }

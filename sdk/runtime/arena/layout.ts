@@ -13,13 +13,16 @@
  *   heads:      tag (used), 1024 heads of chains; or as many positions of such blocks      (buckets.ts)
  *   entry:      tag (used), next in its chain, hash, shape, [expires low, high,] key words, value words (entry.ts)
  *
- *   A1. The layout is fixed by `formatVersion`; who finds another one does not open the arena.
- * Design: docs/design/0006-state-arena.md
+ *   A1. The layout is fixed by its version; who finds another one does not open the arena. Version 2 is version 1 with
+ *       formats of entries (formats.ts): a version 1 has all of them zero.
+ * Design: docs/design/0006-state-arena.md, 0032-migrate.md
  * @module
  */
 
 export const magic = 0x4e524143 // "CARN"
 export const formatVersion = 1
+/** Of an arena with a table of formats. */
+export const formatsVersion = 2
 
 /** Words at the beginning of slab 0. */
 export const head = {
@@ -63,12 +66,22 @@ export const entryExpiryWords = 2
 export const shape = {
   keyBytes: 0xffff,
   slackShift: 16,
-  slack: 0x1fff,
+  /** At most 164 bytes: an eighth of what is overwritten in place, and 16. */
+  slack: 0xff,
+  /** Which format it has: an index into the arena's table (formats.ts). */
+  formatShift: 24,
+  format: 0x0f000000,
+  /** The key is gone, for versions of that format; older entries of it may be there. */
+  gone: 1 << 28,
   /** The value is text of ASCII characters only. */
   ascii: 1 << 29,
   expires: 1 << 30,
   /** The key is a part's (entry.ts): no key of the author's is ever the same. */
   part: 1 << 31,
   /** What must agree for two keys to be one, beside their words. */
-  key: 0x8000ffff | 0,
+  key: 0x8f00ffff | 0,
+  /** The same, whatever their formats are. */
+  keyOfAny: 0x8000ffff | 0,
+  /** There may be more to an entry than that it is there. */
+  conditional: (1 << 28) | (1 << 30),
 } as const

@@ -7,6 +7,7 @@
  */
 import type { Buckets } from './buckets.ts'
 import { expiresMs, valueBytes } from './entry.ts'
+import type { Formats } from './formats.ts'
 import type { Heap } from './heap.ts'
 import type { Journal } from './journal.ts'
 import { shape } from './layout.ts'
@@ -53,12 +54,16 @@ export class Sweeper {
     this.#chain = this.#nextMs = 0
   }
 
-  /** Goes on with the pass, over `chains` chains at most. @returns How many entries it has removed. */
-  sweep(chains: number, nowMs: number): number {
+  /**
+   * Goes on with the pass, over `chains` chains at most. What hides older entries of its key (formats.ts) stays as long as
+   * it may. @returns How many entries it has removed.
+   */
+  sweep(chains: number, nowMs: number, formats: Formats | undefined): number {
+    const hides = formats?.hasOlder === true ? formats : undefined
     if (this.#chain === 0) this.#earliestMs = Number.POSITIVE_INFINITY
     let removed = 0
     const end = Math.min(this.#chain + chains, this.#roots.buckets)
-    for (; this.#chain < end; this.#chain++) removed += this.#sweepChain(this.#chain, nowMs)
+    for (; this.#chain < end; this.#chain++) removed += this.#sweepChain(this.#chain, nowMs, hides)
     this.#nextMs = nowMs
     if (this.#chain < this.#roots.buckets) return removed
     this.#chain = 0
@@ -66,7 +71,7 @@ export class Sweeper {
     return removed
   }
 
-  #sweepChain(chain: number, nowMs: number): number {
+  #sweepChain(chain: number, nowMs: number, hides: Formats | undefined): number {
     const memory = this.#memory
     let removed = 0
     let link = this.#buckets.headOf(chain)
@@ -76,7 +81,8 @@ export class Sweeper {
       const at = entry & memory.mask
       const next = words[at + 1]!
       const timeMs = expiresMs(words, at)
-      if (timeMs <= nowMs && this.#heap.reserve(removeWords)) {
+      const stays = timeMs > nowMs || hides?.isOwn(words[at + 3]!) === true
+      if (!stays && this.#heap.reserve(removeWords)) {
         this.#journal.note(link)
         memory.store(link, next)
         countRemoved(this.#roots, words, at)

@@ -1,0 +1,162 @@
+/**
+ * Tidier: goes over the whole index, some chains at a time, for what formats have left (formats.ts): removes entries of void
+ * formats and what newer entries hide, and brings what is in an older settled format into that of the version at work.
+ *
+ *   TI1. A pass that met nothing it could not bring over leaves nothing old: chains that are dealt out meanwhile deal
+ *        to chains behind, and nobody writes an old format any more.
+ * Design: docs/design/0032-migrate.md
+ * @module
+ */
+import type { Data } from '../../function.ts'
+import { append } from '../primordials.ts'
+import type { Buckets } from './buckets.ts'
+import { hasFormat, keyOffset, type Part, partBytes, partOf, readBytes } from './entry.ts'
+import type { Formats } from './formats.ts'
+import { shape } from './layout.ts'
+import type { Memory } from './memory.ts'
+import type { OlderEntries } from './older.ts'
+import type { Roots } from './roots.ts'
+
+/** What an arena does for it. */
+export interface TidierOptions {
+  /** Whether another entry of its key is seen in the place of this one. */
+  isHidden(old: Old): boolean
+  /** Makes it one of the own format. @returns Whether it was still there. @throws What `migrate` has thrown. */
+  bring(old: Old): boolean
+}
+
+export interface Old {
+  readonly position: number
+  readonly key: Data
+  readonly part: Part | undefined
+}
+
+export class Tidier {
+  readonly #memory: Memory
+  readonly #buckets: Buckets
+  readonly #roots: Roots
+  readonly #older: OlderEntries
+  readonly #arena: TidierOptions
+  #chain = 0
+  /** What this pass had to leave as it was. */
+  #left = 0
+  #trouble: unknown
+  #isTold = false
+  /** A pass has left something: it is not tried again by this isolate. */
+  isStuck = false
+
+  constructor(memory: Memory, buckets: Buckets, roots: Roots, older: OlderEntries, arena: TidierOptions) {
+    this.#memory = memory
+    this.#buckets = buckets
+    this.#roots = roots
+    this.#older = older
+    this.#arena = arena
+  }
+
+  startAnew(): void {
+    this.#chain = this.#left = 0
+    this.isStuck = false
+  }
+
+  /** What `migrate` has thrown, the first time. */
+  takeTrouble(): unknown {
+    const trouble = this.#trouble
+    this.#trouble = undefined
+    return trouble
+  }
+
+  /** Goes on with the pass. */
+  tidy(chains: number, formats: Formats): { readonly done: boolean; readonly changed: boolean } {
+    let changed = false
+    const end = this.#chain + chains
+    for (; this.#chain < end && this.#chain < this.#roots.buckets; this.#chain++)
+      if (this.#tidyChain(this.#chain, formats)) changed = true
+    const done = this.#chain >= this.#roots.buckets
+    if (done) {
+      this.isStuck = this.#left > 0
+      this.#chain = this.#left = 0
+    }
+    return { done, changed }
+  }
+
+  /** @returns Whether it may have changed something. */
+  #tidyChain(chain: number, formats: Formats): boolean {
+    const { old, isMarked, isVoid } = this.#lookAt(chain, formats)
+    if (isVoid && !this.#remove(chain, (words, at) => formats.isVoid(words[at + 3]!))) return true
+    for (let i = 0; i < old.length; i++)
+      if (this.#arena.isHidden(old[i]!) && !this.#removeOne(chain, old[i]!)) return true
+    for (let i = 0; i < old.length; i++) if (this.#isIn(chain, old[i]!)) this.#bringOver(chain, old[i]!)
+    // What is marked as gone hides nothing any more.
+    if (isMarked && this.#left === 0)
+      this.#remove(chain, (words, at) => {
+        const form = words[at + 3]!
+        return formats.isOwn(form) && (form & shape.gone) !== 0
+      })
+    return isVoid || isMarked || old.length > 0
+  }
+
+  #lookAt(chain: number, formats: Formats): { old: Old[]; isMarked: boolean; isVoid: boolean } {
+    const old: Old[] = []
+    let isMarked = false
+    let isVoid = false
+    this.#each(chain, (words, at, position) => {
+      if (!hasFormat(words, at)) return
+      const form = words[at + 3]!
+      if (formats.isVoid(form)) isVoid = true
+      if (formats.isOpen) return
+      if (formats.isOwn(form)) isMarked ||= (form & shape.gone) !== 0
+      else if (formats.rankOf(form) >= 0) append(old, oldOf(words, at, position))
+    })
+    return { old, isMarked, isVoid }
+  }
+
+  #bringOver(chain: number, old: Old): void {
+    try {
+      if (!this.#arena.bring(old)) this.#removeOne(chain, old)
+    } catch (thrown) {
+      this.#left++
+      if (!this.#isTold) this.#trouble = thrown
+      this.#isTold = true
+    }
+  }
+
+  #removeOne(chain: number, { position }: Old): boolean {
+    const { shift, mask, words: slabs } = this.#memory
+    return this.#remove(chain, (words, at) => at === (position & mask) && words === slabs[position >> shift])
+  }
+
+  /** @returns Whether there was room in the journal. */
+  #remove(chain: number, isMeant: (words: Int32Array, at: number) => boolean): boolean {
+    const link = this.#buckets.headOf(chain)
+    const isThere = this.#older.removeWhere(link, (words, at) => hasFormat(words, at) && isMeant(words, at))
+    if (!isThere) this.#left++
+    return isThere
+  }
+
+  /** False once it was taken along with another one, or the chain was dealt out. */
+  #isIn(chain: number, { position }: Old): boolean {
+    let found = false
+    this.#each(chain, (_words, _at, entry) => {
+      if (entry === position) found = true
+    })
+    return found
+  }
+
+  #each(chain: number, visit: (words: Int32Array, at: number, position: number) => void): void {
+    const { shift, mask, words: slabs } = this.#memory
+    let entry = this.#memory.load(this.#buckets.headOf(chain))
+    while (entry !== 0) {
+      const words = slabs[entry >> shift]!
+      const at = entry & mask
+      visit(words, at, entry)
+      entry = words[at + 1]!
+    }
+  }
+}
+
+function oldOf(words: Int32Array, at: number, position: number): Old {
+  const form = words[at + 3]!
+  const part = partOf(words, at)
+  const keyBytes = (form & shape.keyBytes) - (part === undefined ? 0 : partBytes)
+  return { position, key: readBytes(words, at + keyOffset(form), keyBytes), part }
+}
