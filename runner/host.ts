@@ -267,6 +267,7 @@ export class Host {
     const restored = (await checkpointer?.own(instance, state.commitWord)) ?? new Map()
     for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
     const isolate = await Instance.create({ ...this.#isolateOf(fn, instance, source), state, metrics })
+    if (fn.canary === undefined) await isolate.settleFormat()
     const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, clock)
     const newest = await this.#newest(instance, isWanted, keeper)
     if (this.#assignment === undefined || newest === undefined) {
@@ -318,6 +319,7 @@ export class Host {
       manifest: fn.manifest,
       ...source,
       outputs: outputsOf(fn),
+      format: fn.format,
       seed: randomBytes(32),
       nowMs: clock.nowMs(),
       tapBytes: tapBytesOf(fn.manifest),

@@ -10,6 +10,7 @@ function version(number: number): Running {
   const isolate = {
     setOutputs: () => undefined,
     takeOver: async () => undefined,
+    settleFormat: async () => undefined,
     get holder(): unknown {
       return this
     },

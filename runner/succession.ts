@@ -85,7 +85,12 @@ export class Succession {
       if (isolate !== isolate.holder) throw new Error('another version has a part of the keys')
       const { version } = this.#running.assignment
       if (version !== next.assignment.version) throw new Error(`version ${version} has taken over meanwhile`)
-      return await this.#put(next)
+      const { format: _, ...said } = next.assignment
+      const { format } = this.#running.assignment // it may have changed meanwhile
+      const assignment = format === undefined ? said : { ...said, format }
+      const before = await this.#put({ ...next, assignment })
+      await this.#settle()
+      return before
     }, isLost)
   }
 
@@ -99,6 +104,7 @@ export class Succession {
     return this.#between.add(async () => {
       const startMs = clock.monotonicMs()
       const before = await this.#put(next)
+      await this.#settle()
       this.#standDown()
       if (rules === undefined) void destroy(before.isolate)
       else this.#trial = new Trial(before, rules, { clock, onTime: wake, onVerdict })
@@ -121,7 +127,21 @@ export class Succession {
   unsplit(split: Split): Promise<void> {
     return this.#between.add(async () => {
       const { isolate, assignment } = this.#running
-      if (isolate === split) await this.#put({ isolate: split.old, assignment })
+      if (isolate !== split) return
+      await this.#put({ isolate: split.old, assignment })
+      await this.#settle()
+    }, isLost)
+  }
+
+  /** What is said of formats of state, if it is said of the version at work. */
+  async describeFormat({ version, format }: FunctionAssignment): Promise<void> {
+    const { assignment } = this.#running
+    if (version !== assignment.version || format?.kept === assignment.format?.kept) return
+    await this.#between.add(async () => {
+      const { isolate, assignment: present } = this.#running
+      if (version !== present.version || format === undefined) return
+      this.#running = { isolate, assignment: { ...present, format } }
+      await this.#settle()
     }, isLost)
   }
 
@@ -144,6 +164,7 @@ export class Succession {
       if ((failed || !trial.blame()) && (await this.#isBack(tried))) return undefined
     }
     this.#trial = undefined
+    await this.#settle()
     trial.end(fatal?.message ?? inOneLine(threw!.error))
     void this.#options.destroy(tried.isolate)
     return undefined
@@ -179,8 +200,15 @@ export class Succession {
     await isolate.endTrial()
     if (isolate.isEnded) await this.#put(trial.before)
     this.#trial = undefined
+    if (isolate.isEnded) await this.#settle()
     trial.end(isolate.isEnded ? 'its isolate has ended' : undefined)
     void this.#options.destroy(isolate.isEnded ? isolate : trial.before.isolate)
+  }
+
+  /** Of the versions that had something in the state, only the one at work has from here on, and the one to go back to. */
+  async #settle(): Promise<void> {
+    const { isolate, assignment } = this.#running
+    await isolate.settleFormat(assignment.format?.kept)
   }
 
   /** @returns What was at work before. */

@@ -158,6 +158,7 @@ export class Worker {
     const describe = async (): Promise<void> => this.succession.describe(streams)
     if (!isRegrouped(this.#assignment, { ...this.#assignment, streams })) await describe()
     else await this.#between.add(describe).catch(() => undefined) // it has ended
+    await this.succession.describeFormat(assignment).catch(() => undefined) // it has ended
     if (instance.epoch >= this.#instance.epoch) {
       this.#instance = instance
       await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
@@ -245,6 +246,7 @@ export class Worker {
       timers: stats.timers,
       stateEntries: stats.stateEntries,
       stateBytes: stats.stateBytes,
+      ...(stats.migrating > 0 && { migrating: stats.migrating }),
       heapBytes: stats.heapBytes,
       cpuSeconds: stats.cpuSeconds,
       outputs: this.#producer.ledger(),

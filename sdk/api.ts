@@ -234,6 +234,8 @@ export const instanceSchema = z.object({
   /** Calls of callbacks that were not the first for their record or timer. */
   retries: z.int().default(0),
   stateEntries: z.int(),
+  /** Partitions whose state has something left in the format of an earlier version. */
+  migrating: z.int().optional(),
   /** How long it was held back by `limits.cpuMsPerSecond`. */
   throttledMs: z.number().default(0),
   /** Records that wait to be tried again. */

@@ -172,6 +172,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     errors: report?.errors ?? 0,
     retries: report?.retries ?? 0,
     stateEntries: report?.stateEntries ?? 0,
+    migrating: report?.migrating,
     throttledMs: report?.throttledMs ?? 0,
     setAside: report?.setAside ?? 0,
     checkpoint: report?.checkpoint,

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Assets } from '../../infra/bundles/index.ts'
 import type { Clock } from '../../infra/clock.ts'
+import type { InstanceReport } from '../../infra/control/messages.ts'
 import {
   type FunctionDocument,
   paths,
@@ -28,6 +29,7 @@ import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
+import { checkFormat } from './formats.ts'
 import { makeManifest } from './manifest.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
@@ -98,10 +100,12 @@ export class Deployer {
       if (live === undefined) throw unknownFunction(name)
       if (live.document.deleted) throw deleting(name)
       const version = to ?? (await versionBefore(store, namespace, live))
-      const { manifest, bundleSha256, bundleBytes } = await documentOf(store, namespace, live, version)
+      const document = await documentOf(store, namespace, live, version)
+      const { manifest, bundleSha256, bundleBytes } = document
       const changed = version !== live.document.version
       if (changed) {
         this.#check(manifest, live)
+        checkFormat(live, await this.#formatOf(live), document, this.#isMigrating(live))
         await this.#want(name, version, live.document.instances, { atOnce: true, ...(drain && { drain }) })
         await catalog.refresh()
       }
@@ -126,12 +130,15 @@ export class Deployer {
       const { bundleSha256, bundleBytes } = kept
       if (isDeepStrictEqual(assets, had))
         return { name, version: before, bundleSha256, bundleBytes, changed: false }
-      const version = await this.#createVersion({
-        ...kept,
-        assets,
-        deployedAtMs: clock.nowMs(),
-        ...wordsOf(said),
-      })
+      const version = await this.#createVersion(
+        {
+          ...kept,
+          assets,
+          deployedAtMs: clock.nowMs(),
+          ...wordsOf(said),
+        },
+        true,
+      )
       await this.#want(name, version, live.document.instances, said.drain === true ? { drain: true } : {})
       await catalog.refresh()
       return { name, version, bundleSha256, bundleBytes, changed: true }
@@ -155,11 +162,23 @@ export class Deployer {
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
     checkAssets(manifest, assets)
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
+    const stateFormat = live === undefined ? 1 : await this.#formatOf(live)
+    const migrates = probed.callbacks.includes('migrate')
     const same =
       live?.version.bundleSha256 === bundleSha256 &&
       isDeepStrictEqual(live.version.manifest, manifest) &&
       isDeepStrictEqual(live.version.assets ?? {}, assets)
-    const version = same ? live.version.version : await this.#addVersion(probed, manifest, assets, said)
+    if (!same && live !== undefined)
+      checkFormat(
+        live,
+        stateFormat,
+        migrates ? { migrates, stateFormat } : { stateFormat },
+        this.#isMigrating(live),
+      )
+    const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
+    const version = same
+      ? live.version.version
+      : await this.#addVersion(probed, manifest, assets, said, format)
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
@@ -183,13 +202,29 @@ export class Deployer {
     )
   }
 
-  /** What would be lost to a version that follows another one, if that is at work. */
-  #checkSuccessor(live: LiveFunction, manifest: Manifest): void {
+  #reportsOf(live: LiveFunction): (InstanceReport | undefined)[] {
     const { heartbeats } = this.#options
-    const reports = (live.status?.instances ?? []).map((status) =>
+    return (live.status?.instances ?? []).map((status) =>
       status.taskId === undefined ? undefined : reportOf(heartbeats.of(status.taskId), status),
     )
-    const stateBytes = Math.max(0, ...reports.map((report) => report?.stateBytes ?? 0))
+  }
+
+  /** Something of its state is still in the format of an earlier version. */
+  #isMigrating(live: LiveFunction): boolean {
+    return this.#reportsOf(live).some((report) => (report?.migrating ?? 0) > 0)
+  }
+
+  /** In which format its state is: that of the version which was last seen to work. */
+  async #formatOf(live: LiveFunction): Promise<number> {
+    const { store, namespace } = this.#options
+    const { version, good = version } = live.document
+    const document = good === version ? live.version : await documentOf(store, namespace, live, good)
+    return document.stateFormat ?? 1
+  }
+
+  /** What would be lost to a version that follows another one, if that is at work. */
+  #checkSuccessor(live: LiveFunction, manifest: Manifest): void {
+    const stateBytes = Math.max(0, ...this.#reportsOf(live).map((report) => report?.stateBytes ?? 0))
     const why = refusalReason(live.version.manifest, manifest, stateBytes)
     if (why === undefined) return
     const text = `Cannot let this version of '${live.name}' follow v${live.version.version}: ${why}.`
@@ -201,6 +236,7 @@ export class Deployer {
     manifest: Manifest,
     assets: AssetRefs,
     said: Said,
+    format: Pick<VersionDocument, 'migrates' | 'stateFormat'>,
   ): Promise<number> {
     const { clock } = this.#options
     const bundleSha256 = await this.#putBundle(bundle)
@@ -213,6 +249,7 @@ export class Deployer {
       ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
       manifest,
       ...(Object.keys(assets).length === 0 ? {} : { assets }),
+      ...format,
       deployedAtMs: clock.nowMs(),
       ...wordsOf(said),
     })
@@ -232,14 +269,15 @@ export class Deployer {
   }
 
   /** The number behind the highest; another gateway may take it first. */
-  async #createVersion(document: Omit<VersionDocument, 'version'>): Promise<number> {
+  async #createVersion(document: Omit<VersionDocument, 'version'>, isSameCode = false): Promise<number> {
     const { store, namespace } = this.#options
     const { name } = document.manifest
     for (;;) {
       const numbers = (await store.list(paths.versions(namespace, name))).map(Number)
       const version = Math.max(0, ...numbers) + 1
       try {
-        await store.create(paths.version(namespace, name, version), { ...document, version })
+        const begins = document.migrates === true && !isSameCode ? { stateFormat: version } : {}
+        await store.create(paths.version(namespace, name, version), { ...document, ...begins, version })
         return version
       } catch (error) {
         if (!isCode(error, 'ERR_STORE_EXISTS')) throw error

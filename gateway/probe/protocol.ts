@@ -32,7 +32,7 @@ const headSchema = z.object({
   bytes: z.tuple([z.int(), z.int()]),
 })
 
-export const callbackNames = ['init', 'processRecord', 'processTimer', 'destroy'] as const
+export const callbackNames = ['init', 'processRecord', 'processTimer', 'migrate', 'destroy'] as const
 
 /** Codes that a child may answer; the rest are the prober's own. */
 export const childCodes = [

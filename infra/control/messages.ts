@@ -8,7 +8,7 @@
  */
 import type { AssetRefs } from '../../sdk/assets.ts'
 import type { CanaryReport } from '../../sdk/canary.ts'
-import type { BackPressure, Grouping } from '../../sdk/index.ts'
+import type { BackPressure, Grouping, StateFormat } from '../../sdk/index.ts'
 import type { CanaryRules, Manifest } from '../../sdk/manifest.ts'
 import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
 
@@ -98,11 +98,16 @@ export interface FunctionAssignment {
   readonly trial?: Manifest['trial']
   /** Another version that has a part of the keys. */
   readonly canary?: CanaryAssignment
+  /** Of its state (docs/design/0032-migrate.md). Absent: the first, for good. */
+  readonly format?: StateFormat
 }
 
 /** What a canary is an isolate of, and how much it has (docs/design/0026-rollouts.md). */
 export interface CanaryAssignment
-  extends Pick<FunctionAssignment, 'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest'> {
+  extends Pick<
+    FunctionAssignment,
+    'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
+  > {
   readonly step: number
   readonly percent: number
   readonly rules: CanaryRules
@@ -251,6 +256,8 @@ export interface InstanceReport {
   readonly timers?: number
   readonly stateEntries: number
   readonly stateBytes: number
+  /** Partitions whose state has something left in the format of an earlier version; absent: none. */
+  readonly migrating?: number
   readonly heapBytes: number
   /** Time in its isolate: an upper bound of its CPU time, for what its thread waited for a CPU is in it. */
   readonly cpuSeconds: number

@@ -107,6 +107,10 @@ export interface VersionDocument {
   readonly manifest: Manifest
   /** Files beside the bundle, in the bundle store. Absent: none. */
   readonly assets?: AssetRefs
+  /** It exports `migrate`. */
+  readonly migrates?: true
+  /** The version whose format its state has: its own, if it migrates. Absent: 1. */
+  readonly stateFormat?: number
   readonly deployedAtMs: number
   /** Who has deployed it, as he says himself, and why. */
   readonly author?: string

@@ -200,8 +200,8 @@ export class Canaries {
 
 /** The canary's own assignment. */
 export function canaryOf(fn: FunctionAssignment, canary: CanaryAssignment): FunctionAssignment {
-  const { version, bundleSha256, sourceMapSha256, assets, manifest } = canary
-  const { sourceMapSha256: _, assets: __, canary: ___, trial: ____, ...said } = fn
+  const { version, bundleSha256, sourceMapSha256, assets, manifest, format } = canary
+  const { sourceMapSha256: _, assets: __, canary: ___, trial: ____, format: _____, ...said } = fn
   return {
     ...said,
     version,
@@ -209,5 +209,6 @@ export function canaryOf(fn: FunctionAssignment, canary: CanaryAssignment): Func
     manifest,
     ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
     ...(assets === undefined ? {} : { assets }),
+    ...(format === undefined ? {} : { format }),
   }
 }

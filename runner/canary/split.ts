@@ -104,7 +104,11 @@ export class Split implements Isolate {
       from: 0,
     })
     const to = turn.at
-    if (turn.fatal !== undefined) this.#options.onCanaryEnded(turn.fatal.fatal!.message)
+    if (turn.fatal !== undefined) {
+      this.#options.onCanaryEnded(turn.fatal.fatal!.message)
+      await this.#give(this.old)
+      await this.old.settleFormat() // what the canary had of state counts no more
+    }
     const rest: Left[] = []
     for (const side of ['control', 'rest'] as const) {
       const share = shares[side]
@@ -239,8 +243,8 @@ export class Split implements Isolate {
   }
 
   stats(): ReturnType<Instance['stats']> {
-    const { stateEntries, stateBytes, timers } = this.#holder.stats()
-    return { ...this.old.stats(), stateEntries, stateBytes, timers }
+    const { stateEntries, stateBytes, timers, migrating } = this.#holder.stats()
+    return { ...this.old.stats(), stateEntries, stateBytes, timers, migrating }
   }
 
   tapped(): ReturnType<Instance['tapped']> {
@@ -260,6 +264,9 @@ export class Split implements Isolate {
   }
 
   async endTrial(): Promise<void> {}
+
+  /** Both have something in the state. */
+  async settleFormat(): Promise<void> {}
 
   askToYield(): void {
     this.old.askToYield()

@@ -9,7 +9,7 @@ import type { InstanceOptions } from './types.ts'
 
 /** @param inputs The input streams, in the order in which a batch's table counts them. */
 export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]): BootConfig {
-  const { manifest, nowMs, version, instance, outputs, assets, replaces, onTrial } = options
+  const { manifest, nowMs, version, instance, outputs, assets, replaces, onTrial, format } = options
   return {
     function: options.function,
     ...{ version, instance },
@@ -28,5 +28,6 @@ export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]
       : { assets: Object.fromEntries([...assets].map(([name, { sha256 }]) => [name, sha256])) }),
     ...(replaces === undefined ? {} : { replaces }),
     ...(onTrial === undefined ? {} : { onTrial }),
+    ...(format === undefined ? {} : { format }),
   }
 }

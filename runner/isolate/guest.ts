@@ -39,6 +39,7 @@ const entries = [
   'letGo',
   'takeOver',
   'endTrial',
+  'settleFormat',
 ] as const
 export type Entry = (typeof entries)[number]
 

@@ -26,6 +26,8 @@ export interface HeldStateOptions {
   readonly istreams: Manifest['istreams']
   readonly regions: Regions
   readonly guest: Guest
+  /** The format that stays readable, to begin with. */
+  readonly kept: number
   /** Makes a call into the guest, and ends it if that fails. */
   readonly give: (call: (limits: GuestCall) => Promise<void>) => Promise<void>
 }
@@ -35,6 +37,7 @@ export class HeldState {
   /** How often in a row the record at hand found no memory for its state. */
   putOff = 0
   readonly #options: HeldStateOptions
+  #kept: number
   #given = new GivenSlabs()
   #shadow = new SharedArrayBuffer(shadowBytes(0))
 
@@ -42,6 +45,7 @@ export class HeldState {
   constructor(store: StateStore, options: HeldStateOptions) {
     this.store = store
     this.#options = options
+    this.#kept = options.kept
     this.#given.add(store.all())
   }
 
@@ -98,6 +102,15 @@ export class HeldState {
       if (slabs.length === 0 || this.#options.guest.ended !== undefined) return
       await this.#giveSlabs(slabs)
     }
+  }
+
+  /**
+   * Between two batches: no other version has anything in the state any more, but those that read the format `kept`; default:
+   * as before (docs/design/0032-migrate.md).
+   */
+  async settleFormat(kept = this.#kept): Promise<void> {
+    this.#kept = kept
+    await this.#order('settleFormat', [kept], true)
   }
 
   /** The isolate has nothing to do, and no state from here on. */

@@ -12,7 +12,7 @@
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { KeyShare } from '../../sdk/key-share.ts'
-import { emptyOutcome, type OutcomeReport, phase } from '../../sdk/runtime/index.ts'
+import { emptyOutcome, firstFormat, type OutcomeReport, phase } from '../../sdk/runtime/index.ts'
 import type { TapFile } from '../../sdk/tap.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
 import { recordAt } from './at-hand.ts'
@@ -104,6 +104,7 @@ export class Instance {
       ...{ name: this.#name, istreams },
       regions: this.#regions,
       guest: this.#guest,
+      kept: options.format?.kept ?? firstFormat,
       give: (call) => this.#give(call),
     })
     this.#tap = tapOf(options, this.#inputs, this.#regions, () => this.#held.store)
@@ -261,6 +262,12 @@ export class Instance {
     await this.#give((limits) => this.#guest.call('endTrial', [], limits))
   }
 
+  /** See `HeldState.settleFormat`. */
+  settleFormat(kept?: number): Promise<void> {
+    this.#tap?.call('settleFormat', [])
+    return this.#held.settleFormat(kept)
+  }
+
   get isEnded(): boolean {
     return this.#guest.ended !== undefined
   }
@@ -328,10 +335,8 @@ export class Instance {
   }
 
   stats(): InstanceStats {
-    const guest = this.#guest
-    if (!guest.busy && guest.ended === undefined) this.#heapBytes = guest.heapBytes()
-    const { stateEntries, stateBytes, timers } = this.#regions
-    return { heapBytes: this.#heapBytes, cpuSeconds: guest.cpuSeconds(), stateEntries, stateBytes, timers }
+    if (!this.#guest.busy && !this.isEnded) this.#heapBytes = this.#guest.heapBytes()
+    return { heapBytes: this.#heapBytes, cpuSeconds: this.cpuSeconds, ...this.#regions.stateTotals }
   }
 
   #checkIdle(attempted: string, whilePending: boolean): void {

@@ -22,6 +22,7 @@ export type Isolate = Pick<
   | 'provideShadow'
   | 'resume'
   | 'setOutputs'
+  | 'settleFormat'
   | 'state'
   | 'stats'
   | 'takeOver'

@@ -21,6 +21,7 @@ import {
   readConsole,
   writeBatch,
 } from '../../sdk/runtime/index.ts'
+import type { InstanceStats } from './types.ts'
 
 /** One for the process: what is copied is read at once. Fresh memory would cost its page faults, 30 ns a record. */
 let scratch = new Uint8Array(64 * 1024)
@@ -138,16 +139,15 @@ export class Regions {
     return time(this.#floats[controlFloats.nextWakeMs]!)
   }
 
-  get stateEntries(): number {
-    return count(this.#words[control.stateEntries]!)
-  }
-
-  get stateBytes(): number {
-    return count(this.#floats[controlFloats.stateBytes]!)
-  }
-
-  get timers(): number {
-    return count(this.#words[control.timers]!)
+  /** Of state and timers, as they were behind the last batch. */
+  get stateTotals(): Pick<InstanceStats, 'stateEntries' | 'stateBytes' | 'timers' | 'migrating'> {
+    const words = this.#words
+    return {
+      stateEntries: count(words[control.stateEntries]!),
+      stateBytes: count(this.#floats[controlFloats.stateBytes]!),
+      timers: count(words[control.timers]!),
+      migrating: count(words[control.migrating]!),
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from '../../infra/clock.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { FrameHeader } from '../../sdk/frame.ts'
+import type { StateFormat } from '../../sdk/function.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/user-metrics.ts'
@@ -60,6 +61,8 @@ export interface InstanceOptions {
   readonly state?: StateStore
   /** The version that runs beside it and that it will take over from. It has a state of its own until `takeOver`. */
   readonly replaces?: number
+  /** Of its state; default: the first, for good. */
+  readonly format?: StateFormat | undefined
   /** What a callback throws for good is no failure but `threw` in the result, until `endTrial`. */
   readonly onTrial?: boolean
 }
@@ -107,4 +110,6 @@ export interface InstanceStats {
   readonly stateEntries: number
   readonly stateBytes: number
   readonly timers: number
+  /** Partitions with something left in older formats. */
+  readonly migrating: number
 }

@@ -20,7 +20,7 @@ import type {
 } from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
-import { canaryAssignmentOf } from './canary.ts'
+import { canaryAssignmentOf, formatOf, goodOf } from './canary.ts'
 import type { Draft } from './draft.ts'
 import { isEqual } from './equality.ts'
 import { reportOf } from './reports.ts'
@@ -275,6 +275,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
     bundleSha256: version.bundleSha256,
     ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
     ...(version.assets === undefined ? {} : { assets: version.assets }),
+    ...formatOf(version, goodOf(draft.state.wanted.functions.get(manifest.name))),
     manifest,
     ...(trial === undefined ? {} : { trial }),
     ...(canary === undefined ? {} : { canary }),

@@ -8,7 +8,7 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import type { CanaryAssignment } from '../../infra/control/messages.ts'
+import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
 import type { CanaryDocument, VersionDocument } from '../../infra/store/index.ts'
 import { type CanaryReport, sumOf } from '../../sdk/canary.ts'
 import type { CanaryRules } from '../../sdk/manifest.ts'
@@ -54,17 +54,33 @@ export function versionInForce(wanted: WantedFunction | undefined): VersionDocum
   return canaryOf(wanted)?.good ?? wanted.versions.get(wanted.document.version)
 }
 
+/** The version that was last seen to work, if it is still there. */
+export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
+  const good = wanted?.document.good
+  return good === undefined ? undefined : wanted?.versions.get(good)
+}
+
+/** In which format a version has its state, and which one has to stay readable beside it. */
+export function formatOf(
+  { stateFormat: own = 1 }: VersionDocument,
+  good: VersionDocument | undefined,
+): Pick<FunctionAssignment, 'format'> {
+  const kept = good === undefined ? own : Math.min(own, good.stateFormat ?? 1)
+  return own === 1 && kept === 1 ? {} : { format: { own, kept } }
+}
+
 /** What the runners of a function are told of its canary. */
 export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAssignment | undefined {
   const canary = canaryOf(wanted)
   if (canary?.at === undefined) return undefined
-  const { version, rules, at } = canary
+  const { version, good, rules, at } = canary
   const { bundleSha256, sourceMapSha256, assets, manifest } = version
   return {
     version: version.version,
     bundleSha256,
     ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
     ...(assets === undefined ? {} : { assets }),
+    ...formatOf(version, good),
     manifest,
     step: at.step,
     percent: rules.steps[at.step]!,

@@ -82,6 +82,7 @@ function policyText(policy: FunctionDetail['manifest']['onError']): string {
 
 function instancesTable(instances: readonly Instance[]): string {
   const isRetried = instances.some(({ retries = 0 }) => retries > 0)
+  const isMigrating = instances.some(({ migrating = 0 }) => migrating > 0)
   const rows = instances.map((instance) => [
     instance.id,
     instance.state,
@@ -93,10 +94,16 @@ function instancesTable(instances: readonly Instance[]): string {
     ...(isRetried ? [instance.retries ?? 0] : []),
     instance.errors,
     instance.stateEntries,
+    ...(isMigrating ? [partitionsText(instance.migrating ?? 0)] : []),
     instance.rssBytes === undefined ? '-' : bytesText(instance.rssBytes),
   ])
   const columns = ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT']
-  return table([[...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', 'KEYS', 'MEMORY'], ...rows])
+  const state = ['KEYS', ...(isMigrating ? ['TO MIGRATE'] : [])]
+  return table([[...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', ...state, 'MEMORY'], ...rows])
+}
+
+function partitionsText(partitions: number): string {
+  return partitions === 1 ? '1 partition' : `${partitions} partitions`
 }
 
 /** Of instances that have state, or cannot keep it. */

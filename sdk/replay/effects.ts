@@ -1,6 +1,6 @@
 /**
  * Effects: a checksum of what an outcome log says was done: all of it but the texts of errors, whose stacks name places in code
- * that is loaded otherwise in a replay.
+ * that is loaded otherwise in a replay, and what was swept: a replay begins its pass over the state anew.
  * @module
  */
 import { crc32 } from 'node:zlib'
@@ -16,7 +16,10 @@ export function effectsCrc(log: Uint8Array<ArrayBuffer>): number {
     const kind = words[at]! & 0xff
     if (kind === entryKind.output) at += 1 + (recordBytes(words[at + 2]!, words[at + 1]!) >> 2)
     else if (kind === entryKind.metric) at += 3
-    else if (kind !== entryKind.report) at += 1
+    else if (kind === entryKind.swept) {
+      crc = crc32(log.subarray(from * 4, at * 4), crc)
+      from = ++at
+    } else if (kind !== entryKind.report) at += 1
     else {
       crc = crc32(log.subarray(from * 4, (at + 1) * 4), crc)
       at += 2 + ((words[at + 1]! + 3) >> 2)

@@ -3,6 +3,7 @@ export {
   Capture,
   dirtyPages,
   finishRestore,
+  firstFormat,
   hasArena,
   isDirty,
   markAllDirty,

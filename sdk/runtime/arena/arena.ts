@@ -252,7 +252,7 @@ export class Arena implements KeyedState {
     this.#reset()
     if (this.#swept) {
       this.#sweeper.startAnew()
-      this.#formats?.startAnew()
+      this.#formats?.goBack()
     }
     this.#swept = false
   }

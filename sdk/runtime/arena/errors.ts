@@ -11,6 +11,8 @@ export const arenaErrors = {
   ERR_STATE_GROWING: 'transient',
   /** A key or a value is longer than an entry can hold. */
   ERR_STATE_TOO_LARGE: 'function',
+  /** State is in the format of another version, which this one cannot read or has no `migrate` for. */
+  ERR_STATE_MIGRATION: 'function',
   /** Memory that should hold an arena holds none, or one that this build cannot read. */
   ERR_STATE_FORMAT: 'platform',
 } as const satisfies Record<string, Blame>

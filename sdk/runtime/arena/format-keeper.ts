@@ -137,7 +137,7 @@ export class FormatKeeper implements TidierOptions {
 
   /**
    * Before anything is looked up to be changed. @returns Whether what was looked up before counts no more.
-   * @throws {CodedError} ERR_STATE_FORMAT if this version can have nothing here; or why a format cannot begin.
+   * @throws {CodedError} ERR_STATE_MIGRATION if this version can have nothing here; or why a format cannot begin.
    */
   ready(): boolean {
     const lacked = this.#formats?.lacksOwn === true
@@ -196,8 +196,8 @@ export class FormatKeeper implements TidierOptions {
   }
 
   /** What was tidied has come back. */
-  startAnew(): void {
-    this.#tidier.startAnew()
+  goBack(): void {
+    this.#tidier.goBack()
   }
 
   takeTrouble(): unknown {
@@ -246,7 +246,7 @@ export class FormatKeeper implements TidierOptions {
     const { migrate, own } = this.#use!
     if (migrate === undefined)
       throw arenaError(
-        'ERR_STATE_FORMAT',
+        'ERR_STATE_MIGRATION',
         `Cannot read state: it is in the format of version ${from}, and this version has no migrate: keep the one of version ${own} until \`concord fn inspect\` shows that nothing is left to migrate`,
       )
     const made = migrate({ key: copy, kind: part === undefined ? 'state' : 'list', value }, from)

@@ -221,7 +221,7 @@ test('Arena shows each version its own state: every key readable, through promot
       rollout.take({ kind: 'fail' })
       rollout.verify()
     }),
-    { numRuns: Number(process.env['CONCORD_FORMAT_RUNS'] ?? 250) },
+    { numRuns: Number(process.env['CONCORD_FORMAT_RUNS'] ?? 100) },
   )
 })
 

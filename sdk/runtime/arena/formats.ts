@@ -87,17 +87,17 @@ export class Formats {
     this.isUntidy = rows.some((row) => row?.state === 'void') || (!this.isOpen && this.hasOlder)
   }
 
-  /** @throws {CodedError} ERR_STATE_FORMAT if this version can have nothing here. */
+  /** @throws {CodedError} ERR_STATE_MIGRATION if this version can have nothing here. */
   check(): void {
     const { own } = this.#use
     if (own < this.#newest)
       throw arenaError(
-        'ERR_STATE_FORMAT',
+        'ERR_STATE_MIGRATION',
         `Cannot read state: it is in the format of version ${this.#newest}, and this version reads that of version ${own}: deploy version ${this.#newest} or a later one, or one whose migrate turns it back`,
       )
     if (this.lacksOwn)
       throw arenaError(
-        'ERR_STATE_FORMAT',
+        'ERR_STATE_MIGRATION',
         `Cannot begin a format of state: there are entries of ${tagsMax} others. Go back to the version before, and deploy anew when it has migrated them (\`concord fn inspect\`)`,
       )
   }

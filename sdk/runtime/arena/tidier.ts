@@ -7,6 +7,7 @@
  * Design: docs/design/0032-migrate.md
  * @module
  */
+import { isCode } from '../../errors.ts'
 import type { Data } from '../../function.ts'
 import { append } from '../primordials.ts'
 import type { Buckets } from './buckets.ts'
@@ -40,6 +41,9 @@ export class Tidier {
   #chain = 0
   /** What this pass had to leave as it was. */
   #left = 0
+  /** Both as they were when the transaction at hand began. */
+  #chainBefore = 0
+  #leftBefore = 0
   #trouble: unknown
   #isTold = false
   /** A pass has left something: it is not tried again by this isolate. */
@@ -54,7 +58,14 @@ export class Tidier {
   }
 
   startAnew(): void {
-    this.#chain = this.#left = 0
+    this.#chain = this.#left = this.#chainBefore = this.#leftBefore = 0
+    this.isStuck = false
+  }
+
+  /** What was tidied in this transaction has come back. */
+  goBack(): void {
+    this.#chain = this.#chainBefore
+    this.#left = this.#leftBefore
     this.isStuck = false
   }
 
@@ -65,8 +76,10 @@ export class Tidier {
     return trouble
   }
 
-  /** Goes on with the pass. */
+  /** Goes on with the pass. @throws {CodedError} ERR_STATE_GROWING */
   tidy(chains: number, formats: Formats): { readonly done: boolean; readonly changed: boolean } {
+    this.#chainBefore = this.#chain
+    this.#leftBefore = this.#left
     let changed = false
     const end = this.#chain + chains
     for (; this.#chain < end && this.#chain < this.#roots.buckets; this.#chain++)
@@ -114,6 +127,7 @@ export class Tidier {
     try {
       if (!this.#arena.bring(old)) this.#removeOne(chain, old)
     } catch (thrown) {
+      if (isCode(thrown, 'ERR_STATE_GROWING')) throw thrown
       this.#left++
       if (!this.#isTold) this.#trouble = thrown
       this.#isTold = true

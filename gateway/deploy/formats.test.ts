@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { checkFormat } from './formats.ts'
+
+const fn = { name: 'totals' }
+
+test('checkFormat refuses to go back behind a migration that is live', () => {
+  assert.throws(
+    () => checkFormat(fn, 3, { version: 1 }, false),
+    /Cannot go back to v1 of 'totals': it cannot read the state, which v3 has migrated/,
+  )
+  assert.throws(() => checkFormat(fn, 3, { version: 2, stateFormat: 2, migrates: true }, false), /v2/)
+  checkFormat(fn, 3, { version: 3, stateFormat: 3, migrates: true }, true)
+  checkFormat(fn, 3, { version: 4, stateFormat: 3 }, false)
+  checkFormat(fn, 1, { version: 1 }, false)
+})
+
+test('checkFormat refuses a version without migrate while something is left to migrate', () => {
+  assert.throws(
+    () => checkFormat(fn, 3, { stateFormat: 3 }, true),
+    /Cannot let this version of 'totals' follow: .* it has no migrate. Keep the one of v3, or wait/,
+  )
+  checkFormat(fn, 3, { stateFormat: 3, migrates: true }, true)
+})

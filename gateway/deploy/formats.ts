@@ -1,0 +1,36 @@
+/**
+ * Formats: whether a version can read the state that there is (docs/design/0032-migrate.md).
+ * @module
+ */
+import type { VersionDocument } from '../../infra/store/index.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+
+/**
+ * @param format Of the state that there is.
+ * @param next The version that is to follow.
+ * @param isMigrating Whether something of that state is still in an earlier format.
+ * @throws {CodedError} ERR_VERSION_INCOMPATIBLE
+ */
+export function checkFormat(
+  { name }: Pick<LiveFunction, 'name'>,
+  format: number,
+  {
+    stateFormat: own = 1,
+    migrates,
+    version,
+  }: Pick<VersionDocument, 'migrates' | 'stateFormat'> & { version?: number },
+  isMigrating: boolean,
+): void {
+  const which = version === undefined ? 'this version' : `v${version}`
+  if (own < format)
+    throw refuse(
+      'ERR_VERSION_INCOMPATIBLE',
+      `Cannot go back to ${which} of '${name}': it cannot read the state, which v${format} has migrated. Deploy its code anew with a migrate that turns the format of v${format} back.`,
+    )
+  if (isMigrating && migrates !== true)
+    throw refuse(
+      'ERR_VERSION_INCOMPATIBLE',
+      `Cannot let ${which} of '${name}' follow: some of the state is still in the format of a version before v${format}, and it has no migrate. Keep the one of v${format}, or wait until \`concord fn inspect ${name}\` shows that nothing is left to migrate.`,
+    )
+}

@@ -1,0 +1,97 @@
+/** State in formats of several versions, in isolates over one memory. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { fn, frame, nowMs, record, start, texts } from './harness.ts'
+import type { InputFrame, Instance } from './index.ts'
+
+/** Counts by key: v1 in a number, later versions in an object that names them. */
+const counting = (version: number, more = ''): string =>
+  fn(
+    `
+  const key = record.keyText()
+  if (record.text() === 'loop') for (;;);
+  const n = (${version} === 1 ? (ctx.getJson(key) ?? 0) : (ctx.getJson(key)?.n ?? 0)) + 1
+  ctx.setJson(key, ${version} === 1 ? n : { n, by: ${version} })
+  ctx.produceRecord('out', key, 'v${version} ' + key + n)`,
+    version === 1
+      ? more
+      : `migrate(ctx, from) {
+      const { n, by } = from === 1 ? { n: ctx.json(), by: 1 } : ctx.json()
+      if (by !== from) throw new Error('from ' + from + ', and written by ' + by)
+      ctx.setJson({ n, by: ${version} })
+    }, ${more}`,
+  )
+
+const keyed = (...keys: readonly string[]): InputFrame => frame(keys.map((key) => record('', key)))
+
+/** To the end, in as many batches as it takes. */
+async function runAll(isolate: Instance, input: InputFrame, nowMs: number): Promise<string[]> {
+  const seen: string[] = []
+  for (let skip = 0; skip < input.header.count; ) {
+    const result = await isolate.run([{ ...input, skip }], nowMs)
+    assert.equal(result.fatal, undefined)
+    seen.push(...texts(result))
+    skip += result.records
+  }
+  return seen
+}
+
+async function isolates(t: TestContext) {
+  const one = (await start(counting(1))).instance
+  const format = { own: 2, kept: 1 }
+  const two = (await start(counting(2), { version: 2, replaces: 1, format })).instance
+  t.after(() => Promise.all([one.destroy(), two.destroy()]))
+  return { one, two }
+}
+
+test('Instance on trial migrates what it touches; the one before finds it as it was', async (t) => {
+  const { one, two } = await isolates(t)
+  await runAll(one, keyed('a', 'a', 'b'), nowMs)
+  await two.takeOver(one)
+  assert.deepEqual(await runAll(two, keyed('a', 'new'), nowMs), ['v2 a3', 'v2 new1'])
+  assert.equal(two.stats().migrating, 0, 'what is on trial is not migrated beyond that')
+  await one.takeOver(two)
+  assert.deepEqual(await runAll(one, keyed('a', 'b', 'new'), nowMs), ['v1 a3', 'v1 b2', 'v1 new1'])
+  await two.takeOver(one) // a record by the other one, while on trial
+  assert.deepEqual(await runAll(two, keyed('a', 'b'), nowMs), ['v2 a4', 'v2 b3'])
+  await one.takeOver(two)
+  await one.settleFormat()
+  assert.deepEqual(await runAll(one, keyed('a'), nowMs), ['v1 a4'])
+  await two.takeOver(one)
+  assert.deepEqual(await runAll(two, keyed('a'), nowMs), ['v2 a5'], 'nothing is left of its first time')
+})
+
+test('Instance whose version is promoted migrates the rest by itself, also what an isolate before it has left', async (t) => {
+  const { one, two } = await isolates(t)
+  const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`)
+  await runAll(one, keyed(...keys), nowMs)
+  await two.takeOver(one)
+  await runAll(two, keyed('key 1'), nowMs)
+  await two.settleFormat(2)
+  assert.equal(two.stats().migrating, 1)
+  await runAll(two, keyed('key 2'), nowMs)
+  const result = await two.run([frame([record('loop')])], nowMs)
+  assert.equal(result.fatal?.code, 'ERR_DEADLINE')
+  assert.ok(await two.ended())
+  const format = { own: 2, kept: 2 }
+  const again = (await start(counting(2), { version: 2, state: two.state, format })).instance
+  t.after(() => again.destroy())
+  let ms = nowMs
+  for (let batches = 0; again.stats().migrating > 0; batches++) {
+    assert.ok(batches < 100, 'it ends')
+    ms = again.nextTimerMs!
+    assert.ok(Number.isFinite(ms), 'it asks for a batch of its own')
+    await again.run([], ms)
+  }
+  assert.equal(again.stats().stateEntries, 500)
+  assert.equal(again.nextTimerMs, undefined)
+  assert.deepEqual(await runAll(again, keyed('key 1', 'key 499'), ms), ['v2 key 13', 'v2 key 4992'])
+  const older = (await start(counting(1), {})).instance
+  t.after(() => older.destroy())
+  await older.takeOver(again)
+  const refused = await older.run([keyed('key 1')], ms)
+  assert.match(
+    String(refused.fatal),
+    /it is in the format of version 2, and this version reads that of version 1/,
+  )
+})
