@@ -5,11 +5,13 @@
  *     npm run simulate -- --seeds 100000             seeds 1 to 100000
  *     npm run simulate -- --seed 4711 --trace        one seed, told
  *     npm run simulate -- --bug no-fence             with a fault planted: one that is found is well
+ *     npm run simulate -- --scale                    1,000 agents and 10,000 instances: what each event costs
  * @module
  */
 import { parseArgs } from 'node:util'
 import { type Bug, bugs } from './bugs.ts'
 import { run } from './run.ts'
+import { full, runAtScale } from './scale.ts'
 import { scriptOf } from './script.ts'
 import { scriptText, shrink } from './shrink.ts'
 import { type Failed, type Report, simulate } from './simulate.ts'
@@ -25,6 +27,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '2' },
     bug: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    scale: { type: 'boolean', default: false },
   },
 })
 
@@ -49,7 +52,8 @@ const first = numberOf('seed', 1)
 const steps = numberOf('steps', 1_000)
 const planted: ReadonlySet<Bug> = new Set(bug === undefined ? [] : [bug])
 
-if (values.trace) {
+if (values.scale) tellScale()
+else if (values.trace) {
   const { failure, ...counts } = run(scriptOf(first), { steps, bugs: planted, trace: say })
   say(`\n${JSON.stringify(counts)}\n${failure === undefined ? 'all is well' : failure.message}`)
   process.exitCode = failure === undefined ? 0 : 1
@@ -87,4 +91,17 @@ function explain({ seed, failure }: Failed): void {
   say(`${scriptText(script)}\n`)
   if (lines.length > linesMax) say(`… ${lines.length - linesMax} lines before`)
   say(`${lines.slice(-linesMax).join('\n')}\n\n${again?.message}`)
+}
+
+function tellScale(): void {
+  const { tasks, stateMib } = runAtScale(full, ({ name, seconds, tookMs }) => {
+    say(`${name}: ${seconds.toFixed(1)} s of virtual time; ms of CPU that the scheduler takes:`)
+    for (const [kind, ms] of tookMs) {
+      const at = (part: number): string => (ms[Math.floor((ms.length - 1) * part)] ?? 0).toFixed(3)
+      const sum = ms.reduce((total, one) => total + one, 0) / 1_000
+      const figures = `p50 ${at(0.5)}  p99 ${at(0.99)}  longest ${at(1)}  in all ${sum.toFixed(2)} s`
+      say(`  ${kind.padEnd(14)}${String(ms.length).padStart(8)} ×  ${figures}`)
+    }
+  })
+  say(`${tasks} runners; its state takes ${stateMib.toFixed(1)} MiB`)
 }

@@ -46,6 +46,8 @@ export interface SchedulerOptions {
   readonly bugs: ReadonlySet<Bug>
   /** Whether each step is held against one that looks at everything: it takes three times as long. */
   readonly isChecked: boolean
+  /** Told how long the core has thought about each event: CPU time, since a busy machine takes its own. */
+  readonly took?: (kind: Event['kind'], ms: number) => void
   readonly find: (taskId: string) => RunnerModel | undefined
   /** Ids that the cluster was ever asked to launch. */
   readonly launched: Set<string>
@@ -282,7 +284,10 @@ export class SchedulerModel {
     if (!this.process.isUp || !this.#leads) return
     const { loop } = this.#options
     const nowMs = this.#nowMs()
+    const { took } = this.#options
+    const start = took && process.threadCpuUsage()
     const [state, actions] = step(this.#state, event, nowMs)
+    if (start !== undefined) took?.(event.kind, process.threadCpuUsage(start).user / 1_000)
     if (this.#options.isChecked) checkAgainstScratch(this.#state, event, nowMs, [state, actions])
     this.#state = state
     judgeActions(state, actions, this.#held)
