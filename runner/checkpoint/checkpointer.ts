@@ -1,15 +1,17 @@
 /**
  * Checkpointer: takes checkpoints of one instance's state while it works.
  *
- *     idle → (due) → cut, between two batches → shipping, beside the work → idle
+ *     idle → (near) → idle → (due) → cut, between two batches → shipping, beside the work → idle
  *
  *   CP1. A cut is made between two batches: state, timers and positions of one instant, outputs before it sent.
  *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
  *   CP3. After `last` nothing is shipped any more.
  *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image.
+ *   CP5. A part at a time is made in a turn of the event loop, the first one after the cut's: the work goes on in between.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StatePositions } from '../../infra/bus/index.ts'
 import {
   type Checkpoint,
@@ -31,6 +33,8 @@ import { type NewSegment, type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 const noPages = { pages: new Uint32Array(0), bytes: new Uint8Array(0) }
+/** So long before a cut is due, what it needs is made ready. */
+const aheadMs = 500
 /** Parts under way to the store. */
 const partsAhead = 4
 
@@ -76,6 +80,7 @@ export class Checkpointer {
   #instance: InstanceAssignment
   #number = 0
   #due = false
+  #near = false
   #cancel: () => void = () => undefined
   #shipping: Promise<boolean> = Promise.resolve(true)
   #isShipping = false
@@ -107,9 +112,16 @@ export class Checkpointer {
     this.#budget = new TokenBucket(options.clock, options.bytesPerSecond)
   }
 
-  /** True when a cut should be made before the next batch. */
+  /** True when a cut should be made before the next batch, or made ready. */
   get due(): boolean {
-    return this.#due && !this.#isShipping && !this.#ended
+    return (this.#due || this.#near) && !this.#isShipping && !this.#ended
+  }
+
+  /** Whether the cut that is due is only near; asked once. */
+  takeNear(): boolean {
+    const isNear = this.#near && !this.#due
+    this.#near = false
+    return isNear
   }
 
   report(): CheckpointReport {
@@ -304,10 +316,17 @@ export class Checkpointer {
   #plan(delayMs: number): void {
     this.#cancel()
     if (this.#ended) return
-    this.#cancel = this.#options.clock.after(delayMs, () => {
+    const { clock, onDue } = this.#options
+    const due = (): void => {
       this.#due = true
-      this.#options.onDue()
-    })
+      onDue()
+    }
+    const near = (): void => {
+      this.#near = true
+      this.#cancel = clock.after(aheadMs, due)
+      onDue()
+    }
+    this.#cancel = delayMs > aheadMs ? clock.after(delayMs - aheadMs, near) : clock.after(delayMs, due)
   }
 
   #cutSlots({ arenas, positions, clean, commitWord }: CutSource, capture: Capture): CutSlot[] {
@@ -402,6 +421,7 @@ export class Checkpointer {
     let written = 0
     const bytes = new Uint8Array(partPagesMax * partPageBytes)
     for (;;) {
+      await nextTurn()
       const numbers = new Uint32Array(partPagesMax)
       const count = capture.read(slot.partition, numbers, bytes)
       if (capture.overflown) throw new Error('more pages changed at once than there is room for')

@@ -51,8 +51,9 @@ export class StateKeeper {
     this.#checkpointer.start()
   }
 
-  /** Between two batches. */
+  /** Between two batches, when it is due. */
   async cut(consumer: Consumer): Promise<void> {
+    if (this.#checkpointer.takeNear()) return void (await this.#isolate.provideShadow())
     const startMs = this.#clock.monotonicMs()
     const shadow = await this.#isolate.provideShadow()
     void this.#checkpointer.cut({ ...this.#source(consumer), shadow, startMs })
