@@ -19,6 +19,7 @@ import { Acknowledger } from './acknowledger.ts'
 import { type AloneFrame, countWithin, finish } from './alone.ts'
 import { Apart } from './apart.ts'
 import { SetAside } from './aside.ts'
+import { BatchSize } from './batch-size.ts'
 import { BetweenBatches } from './between-batches.ts'
 import type { Running } from './change-over.ts'
 import { type Ending, endingOf, startFailure, supersededBy } from './ending.ts'
@@ -36,10 +37,6 @@ import { Usage } from './usage.ts'
 import { WorkTime } from './work-time.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** Bytes of frames put into one batch. */
-const batchBytesMax = 768 * 1024
-/** The same on trial: what has just taken over is slow at first, and its outputs are waited for. */
-const trialBatchBytesMax = 64 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
 /** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
@@ -62,6 +59,7 @@ export class Worker {
   readonly #apart: Apart
   readonly #usage: Usage
   readonly #time: WorkTime
+  readonly #size = new BatchSize()
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -278,10 +276,11 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
-      this.#time.answered(result.records)
+      const tookMs = this.#time.answered(result.records)
       this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
       const failed = locate(batch, result.failures)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
+      this.#size.took(batch, rest, tookMs)
       this.#aside.hold(failed, this.#options.clock.monotonicMs())
       const finished = batch
       running = undefined
@@ -356,9 +355,9 @@ export class Worker {
 
   /** The next batch: what the last one left, else what is queued. */
   #take(): readonly TakenFrame[] {
-    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : batchBytesMax
+    const bytesMax = this.#size.of(this.succession.onTrial)
     const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
-    const now = this.succession.onTrial ? countWithin(frames, bytesMax) : frames.length
+    const now = countWithin(frames, bytesMax)
     this.#hand = frames.slice(now)
     return frames.slice(0, now)
   }
