@@ -4,13 +4,15 @@ import type { InstanceStatus } from '../../infra/store/index.ts'
 import { manifestSchema } from '../../sdk/manifest.ts'
 import { descriptorOf, type LiveFunction, type Stream } from './catalog.ts'
 
-type Seen = readonly [index: number, state?: InstanceStatus['state'], retiring?: true]
+type Seen = readonly [index: number, state?: InstanceStatus['state'], goes?: 'retiring' | 'leaving']
 
 /** The consumers of a broadcast stream, as a gateway names them. */
 function consumers(wanted: number, seen: readonly Seen[] | undefined): string[] {
-  const instances = seen?.map(([index, state = 'running', retiring]) => ({
+  const instances = seen?.map(([index, state = 'running', goes]) => ({
     ...{ id: `f-${index}`, index, epoch: 1, version: 1, state, generation: 1, generationSeen: 1 },
-    ...{ restarts: 0, since: 0, ...(retiring && { retiring }) },
+    ...{ restarts: 0, since: 0 },
+    ...(goes && { retiring: true as const }),
+    ...(goes === 'leaving' && { leaving: true as const }),
   }))
   const manifest = manifestSchema.parse({ name: 'f', istreams: { s: { grouping: 'broadcast' } } })
   const live: LiveFunction = {
@@ -36,12 +38,22 @@ test('descriptorOf has for consumers of a broadcast stream the instances there a
     ['f@0 block', 'f@1 block'],
     'until the scheduler has decided who goes',
   )
-  assert.deepEqual(consumers(1, [[0], [1, 'draining', true]]), ['f@0 block', 'f@1 none'])
+  assert.deepEqual(consumers(1, [[0], [1, 'draining', 'retiring']]), ['f@0 block', 'f@1 none'])
   assert.deepEqual(
-    consumers(2, [[0], [1, 'draining', true]]),
+    consumers(2, [[0], [1, 'draining', 'leaving']]),
     ['f@0 block', 'f@1 none'],
     'its count is lowered then',
   )
-  assert.deepEqual(consumers(2, [[0], [1, 'waiting', true]]), ['f@0 block'], 'it has gone')
+  assert.deepEqual(
+    consumers(3, [[0], [1], [2, 'draining', 'retiring']]),
+    ['f@0 block', 'f@1 block', 'f@2 block'],
+    'the count was lowered, and raised again',
+  )
+  assert.deepEqual(
+    consumers(3, [[1], [4, 'draining', 'leaving'], [7, 'draining', 'retiring']]),
+    ['f@1 block', 'f@4 none', 'f@7 block'],
+    'who leaves is counted still',
+  )
+  assert.deepEqual(consumers(2, [[0], [1, 'waiting', 'leaving']]), ['f@0 block'], 'it has gone')
   assert.deepEqual(consumers(2, [[0], [1, 'backingOff']]), ['f@0 block', 'f@1 block'], 'it comes back')
 })

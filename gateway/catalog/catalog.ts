@@ -170,17 +170,25 @@ export function descriptorOf(view: CatalogView, stream: Stream): StreamDescripto
   }
 }
 
-/** Its instances, and those that it is about to have: the scheduler gives them the lowest free indexes. */
+/**
+ * Its instances, and those that it is about to have, chosen as the scheduler chooses: what drains and has to stay after all
+ * comes first (a count that was lowered and raised again), then the lowest free indexes.
+ */
 function readersOf({ document, status }: LiveFunction): Reader[] {
-  const instances = status?.instances ?? []
-  const readers = instances
-    .filter(({ state, retiring }) => retiring !== true || state === 'draining')
-    .map(({ index, retiring }): Reader => ({ index, retiring: retiring === true }))
-  const known = new Set(instances.map(({ index }) => index))
-  for (let index = 0; known.size < document.instances; index++) {
-    if (known.has(index)) continue
-    known.add(index)
+  const all = status?.instances ?? []
+  const leaving = all.filter((one) => one.leaving).length
+  let lacking = document.instances - leaving - all.filter(({ retiring }) => retiring !== true).length
+  const readers: Reader[] = []
+  for (const { index, state, retiring, leaving } of all) {
+    if (retiring === true && state !== 'draining') continue // it has gone
+    const stays = retiring !== true || (leaving !== true && lacking-- > 0)
+    readers.push({ index, retiring: !stays })
+  }
+  const taken = new Set(all.map(({ index }) => index))
+  for (let index = 0; lacking > 0; index++) {
+    if (taken.has(index)) continue
     readers.push({ index, retiring: false })
+    lacking -= 1
   }
   return readers
 }

@@ -182,6 +182,8 @@ export interface InstanceStatus {
     | 'crashLooping'
   /** It goes for good: it is draining, or gone already. */
   readonly retiring?: true
+  /** By a command of its own: the wanted count is lowered when it has gone. */
+  readonly leaving?: true
   readonly taskId?: string
   readonly agent?: string
   readonly hostname?: string

@@ -41,6 +41,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     version: seat?.version ?? draft.wantedVersion(fn.name)?.version ?? 0,
     state: slot.phase,
     ...(isRetiring(slot, draft.state.active.get(fn.name) ?? [slot.index]) && { retiring: true as const }),
+    ...(slot.leaving && { leaving: true as const }),
     ...(task === undefined
       ? {}
       : { taskId: task.document.taskId, agent: task.document.agentId, hostname: task.document.hostname }),
