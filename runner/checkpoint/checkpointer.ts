@@ -149,7 +149,9 @@ export class Checkpointer {
       arenas.map(async (arena) => {
         if (this.#slots.has(arena)) return
         const slot = this.#newSlot(this.#slotName(arena), arena)
+        slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // its giver's, if it has said it
         const found = await slot.restore(newCommitWord)
+        this.#coming.delete(arena)
         this.#slots.set(arena, slot)
         if (found !== undefined && found.slabs.length > 0) restored.set(arena, found)
       }),
@@ -216,6 +218,7 @@ export class Checkpointer {
     if (changed === undefined) return undefined
     return {
       ...(base === undefined ? {} : { base: { epoch: base.epoch, number: base.number } }),
+      epoch: this.#slots.get(partition)?.epoch ?? 0,
       slabs: slabs === undefined || !hasArena(slabs) ? [] : sizesOf(slabs),
       inputs: this.#positionsOf(partition, positions),
       ...changed,
@@ -258,9 +261,10 @@ export class Checkpointer {
     this.#instance = instance
     const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
     slot.setEpoch(instance.epoch)
+    this.#coming.set(partition, slot)
     const slabs = await slot.take(image)
+    if (slabs === undefined) return undefined // `own` has to know of its epoch
     this.#coming.delete(partition)
-    if (slabs === undefined) return undefined
     this.#slots.set(partition, slot)
     slot.claim().catch((error: CodedError) => {
       if (error.code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) this.#options.onSuperseded(error)

@@ -9,6 +9,8 @@ import type { Checkpoint } from '../../infra/checkpoints/index.ts'
 export interface ShareImage {
   /** The checkpoint that the pages lie on; absent: none was ever stored. */
   readonly base?: { readonly epoch: number; readonly number: number }
+  /** Of the giver's claim to the slot: what is stored at that epoch or below is nobody's who came behind it. */
+  readonly epoch?: number
   /** Bytes of the slabs of its arena, in order; none: there is no state. */
   readonly slabs: readonly number[]
   /** By input stream: what the state contains. */

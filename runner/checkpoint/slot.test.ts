@@ -140,3 +140,24 @@ test('Checkpointer: a share goes over from an owner that was told of a later epo
   assert.equal(await restored(owner(6), 6), 'three')
   assert.deepEqual(warnings, [])
 })
+
+test('Checkpointer: what its giver has stored beyond the image is restored, of whatever epoch; what came behind it is refused', async (t) => {
+  const { owner, save, restored, instance, image, warnings } = await setUp(t)
+  const giver = owner(5)
+  await giver.own(instance(5), 0)
+  assert.equal(await save(giver, 'one'), true)
+  const given = image(giver, 'two')
+  giver.keep(3)
+  assert.equal(await save(giver, 'three'), true) // it had the share again meanwhile
+
+  const taker = owner(2)
+  await taker.preload(3)
+  assert.equal(await taker.take(instance(4), 3, given), undefined)
+  assert.equal(await restored(taker, 4), 'three')
+
+  assert.equal(await restored(owner(7), 7), 'three')
+  const late = owner(2)
+  assert.equal(await late.take(instance(4), 3, given), undefined)
+  await assert.rejects(late.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.deepEqual(warnings, [])
+})

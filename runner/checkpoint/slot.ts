@@ -79,6 +79,10 @@ export class Slot {
     this.#reader = new SlotReader(options.store, name, options.slabOf)
   }
 
+  get epoch(): number {
+    return this.#epoch
+  }
+
   get current(): Checkpoint | undefined {
     return this.#current
   }
@@ -122,10 +126,11 @@ export class Slot {
 
   /**
    * Takes the arena over from its living owner: what was stored, and what has changed since. `claim` has to follow.
-   * @returns Undefined: another owner has stored more since; `restore` it.
+   * @returns Undefined: the giver, or an owner after it, has stored more since; `restore` it.
    * @throws {CodedError} as `restore`, but for ERR_CHECKPOINT_SUPERSEDED
    */
   async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
+    this.setEpoch(image.epoch ?? 0)
     if (this.#ahead === undefined || !isBase(this.#ahead.stored?.manifest.current, image.base))
       await this.preload()
     const { current, previous } = this.#ahead?.stored?.manifest ?? {}

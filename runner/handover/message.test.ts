@@ -25,6 +25,7 @@ test('a move: asks and answers come out as they went in', () => {
   const answers: MoveAnswer<MovedState>[] = [
     { ok: true, left, state },
     { ok: true, left: undefined, state },
+    { ok: true, left, state: { ...state, epoch: 9 } },
     { ok: true, left, state: undefined },
     { ok: false, code: 'ERR_MOVE_PREPARED' },
   ]

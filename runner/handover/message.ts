@@ -24,6 +24,7 @@ const position = { producer: z.string(), origin: z.string(), epoch: count, throu
 const contained = z.object({ ...position, aside: count.exactOptional() })
 const imageSchema = z.object({
   base: z.object({ epoch: count, number: count }).optional(),
+  epoch: count.exactOptional(),
   slabs: z.array(count),
   inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(contained) })),
   pages: z.array(count),
@@ -84,9 +85,11 @@ export function decodeAnswer(message: Uint8Array): MoveAnswer<MovedState> {
   const bytes = message.slice(4 + length)
   if (bytes.length !== image.pages.length * pageBytes)
     throw new Error(`Cannot read the answer: ${image.pages.length} pages in ${bytes.length} bytes`)
-  const { base, slabs, inputs } = image
-  const pages = Uint32Array.from(image.pages)
-  return { ok, left, state: { ...(base === undefined ? {} : { base }), slabs, inputs, pages, bytes } }
+  const { base, pages, ...said } = image
+  return {
+    ...{ ok, left },
+    state: { ...(base === undefined ? {} : { base }), ...said, pages: Uint32Array.from(pages), bytes },
+  }
 }
 
 function framed(json: unknown, bytes: Uint8Array): Uint8Array {

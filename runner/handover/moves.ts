@@ -39,6 +39,8 @@ export type MoveAnswer<State> =
 export type MoveRefusal = 'ERR_MOVE_NOT_YET' | 'ERR_MOVE_PREPARED' | 'ERR_MOVE_GONE'
 
 const askAgainMs = 20
+/** What is stored is read again after twice as long each time, up to this: a store in trouble is not asked fifty times a second. */
+const readAgainMaxMs = 2_000
 /** How long an ask is held: the taker must learn soon that an answer was lost. */
 const answerWaitMs = 500
 /** So often what has changed since the last preparation may be too much for an answer; then it is stored in the gap. */
@@ -213,6 +215,7 @@ export class Taker<State> {
     const { share, epoch, task, instance } = wanted
     const isWanted = (): boolean => this.#awaited.get(share) === wanted
     let ready = false
+    let pauseMs = askAgainMs
     while (isWanted()) {
       const answer = await ask(task, { schema: 1, instance, share, epoch, ready }).catch(() =>
         refused('ERR_MOVE_NOT_YET'),
@@ -225,9 +228,10 @@ export class Taker<State> {
           () => true,
           () => false,
         )
+        pauseMs = ready ? askAgainMs : Math.min(2 * pauseMs, readAgainMaxMs)
         if (ready) continue
       }
-      await new Promise<void>((resolve) => void clock.after(askAgainMs, resolve))
+      await new Promise<void>((resolve) => void clock.after(pauseMs, resolve))
     }
   }
 
