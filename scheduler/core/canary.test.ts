@@ -77,6 +77,20 @@ test('a leader that takes over goes on with a canary where it was', () => {
   assert.deepEqual(told(world), ['v2', 'v2'])
 })
 
+test('a leader whose clock is an hour ahead, or behind, looks at a step for as long as it should (CY3)', () => {
+  for (const hourMs of [3_600_000, -3_600_000]) {
+    const world = begun()
+    world.settle(6)
+    assert.equal(at(world)?.step, 1)
+    world.nowMs += hourMs
+    world.restart()
+    world.settle(2)
+    assert.deepEqual([at(world)?.step, at(world)?.promoted], [1, undefined])
+    world.settle(12)
+    assert.deepEqual(told(world), ['v2', 'v2'])
+  }
+})
+
 test('whoever deploys meanwhile ends a canary; and what is gone back to comes at once', () => {
   const world = begun()
   world.settle(2)

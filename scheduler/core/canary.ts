@@ -5,6 +5,7 @@
  *
  *   CY1. The step is in the store before a runner is told of it; what is judged was measured at that step.
  *   CY2. As long as it is not promoted the good version is the one in force, for whatever else is decided.
+ *   CY3. How long a step has lasted is counted by one leader's clock: the next one counts anew, and keeps what was measured.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -97,22 +98,24 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   }
   const { version, good, rules, at } = canary
   if (fn.canary?.version !== version.version)
-    fn.canary = { version: version.version, step: -1, looks: 0, settled: false }
+    fn.canary = { version: version.version, step: -1, sinceMs: draft.nowMs, looks: 0, settled: false }
   const seen = fn.canary
   if (seen.settled) return
   if (at === undefined)
     return enter(draft, fn, { version: version.version, step: 0, sinceMs: draft.nowMs, passed: [] })
-  if (seen.step < at.step) fn.canary = { ...seen, step: at.step, looks: 0 }
+  if (seen.step < at.step)
+    fn.canary = { ...seen, step: at.step, sinceMs: draft.nowMs, looks: 0 } // CY3
   else if (seen.step > at.step) return // on its way to the store
   const reports = reportsOf(draft, fn, active, at)
   const failed = reports.find(({ state }) => state === 'failed')
   const evidence = sumOf(reports.map((report) => report.evidence))
-  const elapsedMs = draft.nowMs - at.sinceMs
+  const { sinceMs } = fn.canary
+  const elapsedMs = draft.nowMs - sinceMs
   const look = Math.min(looks, Math.floor((elapsedMs / rules.bakeMs) * looks))
   const isLook = look > fn.canary.looks
-  const verdict = judge({ evidence, rules, elapsedMs, isLook })
+  const verdict = judge({ evidence, rules, elapsedMs, isLook, isWhole: reports.length >= active.length })
   if (isLook) fn.canary = { ...fn.canary, looks: look }
-  if (elapsedMs < rules.bakeMs) draft.wakeAt(fn.name, at.sinceMs + ((look + 1) * rules.bakeMs) / looks)
+  if (elapsedMs < rules.bakeMs) draft.wakeAt(fn.name, sinceMs + ((look + 1) * rules.bakeMs) / looks)
   const broken = fn.slots.find(({ lastExit, restarts }) =>
     isItsFault(lastExit, restarts, at.sinceMs),
   )?.lastExit
@@ -146,7 +149,7 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
     })
     return
   }
-  if (verdict.kind !== 'good' || reports.length < active.length) return
+  if (verdict.kind !== 'good') return
   const step = at.step + 1
   const passed = [...at.passed, `${place}: ${summaryOf(evidence)}`]
   const next = { version: version.version, step, sinceMs: draft.nowMs, passed }
@@ -159,7 +162,8 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
 }
 
 function enter(draft: Draft, fn: FunctionState, canary: CanaryDocument): void {
-  fn.canary = { version: canary.version, step: canary.step, looks: 0, settled: false }
+  const { version, step, sinceMs } = canary
+  fn.canary = { version, step, sinceMs, looks: 0, settled: false }
   draft.act({ kind: 'saveCanary', function: fn.name, canary })
 }
 

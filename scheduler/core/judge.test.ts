@@ -61,7 +61,7 @@ interface Scene {
   readonly flaky: number
 }
 
-/** A step of a canary, second by second. @returns The judgement, and when it fell. */
+/** A step of a canary, half a second by half a second; of a slow stream, for which it takes ten times as long, in longer strides. @returns The judgement, and when it fell. */
 function play(
   seed: number,
   scene: Scene,
@@ -74,10 +74,11 @@ function play(
   ] as const
   let evidence: CanaryEvidence = noEvidence()
   let looked = 0
-  for (let half = 1; ; half++) {
-    for (const side of sides) side.step(scene.rate / 2)
+  const strideMs = scene.rate < 10 ? 2500 : 500
+  for (let elapsedMs = strideMs; ; elapsedMs += strideMs) {
+    for (const side of sides) side.step((scene.rate * strideMs) / 1000)
     let { windows, slower } = evidence
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < strideMs / 250; i++) {
       // The machine's noise: now and then everything takes three times as long, on either side.
       const timeOf = (slowness: number): number =>
         slowness * Math.exp(scene.jitter * dice.noise()) * (dice.next() < 0.1 ? 3 : 1)
@@ -86,11 +87,10 @@ function play(
       if (slow > rules.maxSlowdown * timeOf(1)) slower++
     }
     evidence = { ...noEvidence(), canary: sides[0].seen, control: sides[1].seen, windows, slower }
-    const elapsedMs = half * 500
-    const look = Math.floor((elapsedMs / rules.bakeMs) * looks)
-    const verdict = judge({ evidence, rules, elapsedMs, isLook: look > looked })
+    const look = Math.min(looks, Math.floor((elapsedMs / rules.bakeMs) * looks))
+    const verdict = judge({ evidence, rules, elapsedMs, isLook: look > looked, isWhole: true })
     looked = Math.max(looked, look)
-    if (verdict.kind !== 'wait' || half > 200) return { verdict, seconds: half / 2 }
+    if (verdict.kind !== 'wait') return { verdict, seconds: elapsedMs / 1000 }
   }
 }
 
@@ -108,7 +108,9 @@ function sideOf(dice: Dice, scene: Scene, traits: Traits) {
   return {
     step(rate: number): void {
       for (const key of keys) {
-        const records = dice.count(Math.ceil((2 * rate * key.weight) / total), 0.5)
+        const mean = (rate * key.weight) / total
+        const chances = Math.ceil(2 * mean)
+        const records = chances === 0 ? 0 : dice.count(chances, mean / chances)
         const outputs = dice.count(records, key.outputs)
         const bucket = buckets[key.bucket]!
         bucket[0] += records
@@ -171,11 +173,35 @@ test('judge waits for records, and never sends back for few of them', () => {
     }),
     { numRuns: 100 },
   )
-  const { verdict } = play(1, { rate: 0, skew: 0, jitter: 0, outputs: 1, flaky: 0 }, asBefore)
-  assert.equal(verdict.kind, 'wait')
-  assert.match(verdict.why, /it has had 0 of the 500 records/)
-  const late = judge({ evidence: noEvidence(), rules, elapsedMs: 10 * rules.bakeMs, isLook: true })
+  const none = { evidence: noEvidence(), rules, isLook: true, isWhole: true }
+  const soon = judge({ ...none, elapsedMs: 9 * rules.bakeMs })
+  assert.equal(soon.kind, 'wait')
+  assert.match(soon.why, /it has had 0 of the 500 records/)
+  const late = judge({ ...none, elapsedMs: 10 * rules.bakeMs })
   assert.equal(late.kind, 'good')
+})
+
+test('judge looks at outputs and the metric of a slow stream too, when its step is about to end', () => {
+  const slow: Scene = { rate: 2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 }
+  const bad: readonly (readonly [Traits, RegExp])[] = [
+    [{ ...asBefore, outputs: 0.1 }, /less than 0.75 \(minOutputs\)/],
+    [{ ...asBefore, metric: 3 }, /metric 'score' is more than 1.5 times/],
+  ]
+  for (const [traits, why] of bad) {
+    for (let seed = 0; seed < 30; seed++) {
+      const { verdict, seconds } = play(seed, slow, traits)
+      assert.equal(verdict.kind, 'bad', `seed ${seed}: ${verdict.why}`)
+      assert.match(verdict.why, why)
+      assert.ok(seconds > (3 * rules.bakeMs) / 1000, 'at its end')
+    }
+  }
+})
+
+test('judge lets no step end well before all instances have spoken, and looks once at its end', () => {
+  const judged = { evidence: noEvidence(), rules, elapsedMs: 11 * rules.bakeMs, isLook: false }
+  const { kind, why } = judge({ ...judged, isWhole: false })
+  assert.deepEqual([kind, why], ['wait', 'not all instances have it yet'])
+  assert.equal(judge({ ...judged, isWhole: true }).kind, 'good')
 })
 
 test('exceeds is a bound for however many looks', () => {

@@ -6,7 +6,7 @@
  *
  *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
  *       version ever passes their bound is 1/`oddsMax`, at however many looks.
- *   J2. Outputs and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step only.
+ *   J2. Outputs and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step and at its end only.
  *   J3. What the rules allow is allowed: a test says no only to more than that.
  * Design: docs/design/0026-rollouts.md
  * @module
@@ -23,6 +23,8 @@ const zMax = 3.72
 export const looks = 4
 /** How many times its time a step waits for records; who has none harms nobody. */
 const patience = 10
+/** With so many records of the canary, the control's keys have none by a chance of 1/`oddsMax` only: they never come. */
+const aloneMin = Math.ceil(Math.log2(oddsMax))
 /** Buckets without as many records on average say nothing. */
 const bucketRecordsMin = 5
 
@@ -36,20 +38,33 @@ export interface Judged {
   readonly elapsedMs: number
   /** Whether this is one of the moments of J2. */
   readonly isLook: boolean
+  /** Whether all instances have said what they have measured: else no step ends well. */
+  readonly isWhole: boolean
 }
 
 /** @returns `bad` as soon as it is; `good` when its time is over; else `wait`, and for what. */
-export function judge({ evidence, rules, elapsedMs, isLook }: Judged): Verdict {
+export function judge(judged: Judged): Verdict {
+  const { evidence, rules, isLook } = judged
   const found = tooManyErrors(evidence, rules) ?? tooSlow(evidence, rules)
   if (found !== undefined) return { kind: 'bad', why: found }
-  const other = isLook ? (otherOutputs(evidence, rules) ?? otherMetric(evidence, rules)) : undefined
+  const waitsFor = missing(judged)
+  const other =
+    isLook || waitsFor === undefined
+      ? (otherOutputs(evidence, rules) ?? otherMetric(evidence, rules))
+      : undefined
   if (other !== undefined) return { kind: 'bad', why: other }
-  const { records } = evidence.canary
-  if (elapsedMs < rules.bakeMs)
-    return { kind: 'wait', why: `${Math.ceil((rules.bakeMs - elapsedMs) / 1000)} s of this step are left` }
-  if (records < rules.minRecords && elapsedMs < patience * rules.bakeMs)
-    return { kind: 'wait', why: `it has had ${records} of the ${rules.minRecords} records that a step needs` }
+  if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
   return { kind: 'good', why: summaryOf(evidence) }
+}
+
+/** What a step lacks before it may end well. */
+function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | undefined {
+  const { records } = evidence.canary
+  const { bakeMs, minRecords } = rules
+  if (elapsedMs < bakeMs) return `${Math.ceil((bakeMs - elapsedMs) / 1000)} s of this step are left`
+  if (records < minRecords && elapsedMs < patience * bakeMs)
+    return `it has had ${records} of the ${minRecords} records that a step needs`
+  return isWhole ? undefined : 'not all instances have it yet'
 }
 
 /** In one line. */
@@ -66,8 +81,9 @@ function tooManyErrors({ canary, control, example }: CanaryEvidence, rules: Cana
   if (errors === 0 || errors <= rules.maxErrors * records) return undefined
   // More than allowed …
   if (!exceeds(errors, records, rules.maxErrors)) return undefined
-  // … and than the control, whose errors may be the same ones on other records.
-  const share = records / (records + Math.max(1, control.records))
+  // … and than the control, whose errors may be the same ones on other records. It may have had none by chance yet.
+  if (control.records === 0 && records < aloneMin) return undefined
+  const share = records / (records + control.records)
   if (control.records > 0 && !exceeds(errors, errors + control.errors, share)) return undefined
   const percent = ((100 * errors) / records).toPrecision(2)
   const first = example === undefined ? '' : `; the first: ${example}`

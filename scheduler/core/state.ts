@@ -143,6 +143,8 @@ export interface FunctionState {
   settling?: number
   /** What this leader has seen, and done, of its canary. */
   canary?: {
+    /** When this leader came upon the step. */
+    readonly sinceMs: number
     readonly version: number
     readonly step: number
     readonly looks: number
