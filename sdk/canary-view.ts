@@ -25,6 +25,8 @@ export const canarySchema = z.object({
   bakeMs: z.int(),
   /** What was found at each step before. */
   passed: z.array(z.string()),
+  /** Instances that are still without it, and why, in sentences: the step does not end before they have it. */
+  waitsFor: z.array(z.string()),
   /** Of the present step. */
   canary: canarySideSchema,
   control: canarySideSchema,

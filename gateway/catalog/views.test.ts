@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
+import { noEvidence } from '../../sdk/canary.ts'
 import { manifestSchema } from '../../sdk/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import { Heartbeats } from './heartbeats.ts'
@@ -56,6 +57,36 @@ const summary = (function_: LiveFunction) => {
   clock.advance(30_000)
   return functionSummary(function_, heartbeats)
 }
+
+test('functionDetail says which instances a canary waits for, and why', () => {
+  const fn = live(3, ['running', 'waiting', 'running'])
+  const manifest = manifestSchema.parse({ name: 'f', rollout: { canary: {} } })
+  const at = { version: 2, step: 0, sinceMs: 0, passed: [] }
+  const instances = fn.status!.instances.map((one, index) => ({
+    ...{ ...one, version: 1 },
+    ...(index === 1 ? { why: 'no offer has 4 cpus' } : { taskId: `t${index}` }),
+  }))
+  const withCanary: LiveFunction = {
+    ...fn,
+    document: { ...fn.document, good: 1, canary: at },
+    version: { ...fn.version, manifest },
+    status: { ...fn.status!, instances },
+  }
+  const canary = { version: 2, step: 0, state: 'working', evidence: noEvidence() }
+  const beatOf = (index: number) => ({
+    instances: [
+      { id: `f-${index}`, epoch: 1, ...(index === 0 && { canary }), inputs: [], outputs: [], metrics: [] },
+    ],
+  })
+  const heartbeats = {
+    of: (id: string) => beatOf(Number(id.slice(1))),
+    confirms: () => true,
+  } as unknown as Heartbeats
+  assert.deepEqual(functionDetail(withCanary, heartbeats, []).canary?.waitsFor, [
+    'f-1: waiting, no offer has 4 cpus',
+    'f-2: it has not been told of this step yet, or has not said so',
+  ])
+})
 
 const table: readonly [state: string, running: number, function_: LiveFunction][] = [
   ['starting', 0, { ...live(1, []), status: undefined }],

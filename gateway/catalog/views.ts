@@ -3,7 +3,7 @@
  * @module
  */
 import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
-import type { InstanceStatus } from '../../infra/store/index.ts'
+import type { CanaryDocument, InstanceStatus } from '../../infra/store/index.ts'
 import type {
   DeadLetterCounts,
   FunctionDetail,
@@ -12,7 +12,7 @@ import type {
   StreamSummary,
   Topology,
 } from '../../sdk/api.ts'
-import { type CanarySide, sumOf } from '../../sdk/canary.ts'
+import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/canary.ts'
 import type { CanaryView } from '../../sdk/canary-view.ts'
 import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
@@ -127,8 +127,17 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
   const { canary: at, good } = document
   const rules = version.manifest.rollout?.canary
   if (!isCanary(document) || at === undefined || good === undefined || rules === undefined) return undefined
-  const reports = (status?.instances ?? []).flatMap((one) => heard(one, heartbeats)?.report.canary ?? [])
-  const ours = reports.filter((report) => report.version === at.version && report.step === at.step)
+  const instances = (status?.instances ?? []).map((one) => ({
+    one,
+    report: canaryReportOf(one, at, heartbeats),
+  }))
+  const ours = instances.flatMap(({ report }) => report ?? [])
+  const waitsFor = instances
+    .filter(({ one, report }) => one.retiring !== true && report?.state !== 'working')
+    .map(
+      ({ one, report }) =>
+        `${one.id}: ${report === undefined ? withoutCanary(one, heartbeats) : report.state}`,
+    )
   const { canary, control, canaryP99Us, controlP99Us } = sumOf(ours.map(({ evidence }) => evidence))
   const sideOf = ({ records, errors, outputs, ms }: CanarySide) => ({ records, errors, outputs, ms })
   const { version: number, step, sinceMs, passed } = at
@@ -136,11 +145,28 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
   return {
     canary: {
       ...{ version: number, from: good, step, steps: [...steps], percent: steps[step] ?? 100 },
-      ...{ sinceMs, bakeMs, passed: [...passed], canaryP99Us, controlP99Us },
+      ...{ sinceMs, bakeMs, passed: [...passed], waitsFor, canaryP99Us, controlP99Us },
       canary: sideOf(canary),
       control: sideOf(control),
     },
   }
+}
+
+/** What an instance says of its canary, if it is at this step. */
+function canaryReportOf(
+  one: InstanceStatus,
+  { version, step }: CanaryDocument,
+  heartbeats: Heartbeats,
+): CanaryReport | undefined {
+  const report = heard(one, heartbeats)?.report.canary
+  return report?.version === version && report.step === step ? report : undefined
+}
+
+/** Why an instance has no canary yet. */
+function withoutCanary(one: InstanceStatus, heartbeats: Heartbeats): string {
+  const state = stateNow(one, heartbeats)
+  if (state !== 'running') return one.why === undefined ? state : `${state}, ${one.why}`
+  return 'it has not been told of this step yet, or has not said so'
 }
 
 interface Heard {

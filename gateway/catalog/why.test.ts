@@ -67,6 +67,21 @@ test('functionWhy tells of each instance what speaks for its place, or what keep
   )
 })
 
+test('functionWhy says which instances a canary waits for', () => {
+  const fn = live(undefined, { taskId: 'heard' }, { state: 'waiting', why: 'no offer has 4 cpus' })
+  const document = {
+    ...fn.document,
+    version: 2,
+    good: 1,
+    canary: { version: 2, step: 0, sinceMs: 0, passed: [] },
+  }
+  const { instances } = functionWhy({ ...fn, document }, heartbeats)
+  assert.deepEqual(
+    instances.map(({ why }) => why),
+    [[], ['no offer has 4 cpus', 'the canary v2 waits for it before it goes on']],
+  )
+})
+
 test('functionWhy knows functions of before there was placement', () => {
   assert.deepEqual(functionWhy(live(undefined, {}), heartbeats).placement, { constraints: [], priority: 0 })
 })

@@ -7,7 +7,7 @@ import type { Why } from '../../sdk/api.ts'
 import { placementSchema } from '../../sdk/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import { functionSummary } from './views.ts'
+import { functionSummary, isCanary } from './views.ts'
 
 export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
   const { name, version, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
@@ -17,7 +17,7 @@ export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
     state: status.state,
     ...(status.agent === undefined ? {} : { agent: status.agent }),
     ...(status.hostname === undefined ? {} : { hostname: status.hostname }),
-    why: [...silence(status, heartbeats), ...sentences(status)],
+    why: [...silence(status, heartbeats), ...sentences(status), ...waitedForBy(live, status)],
   }))
   return { name, version, instancesWanted, instancesRunning, placement, instances }
 }
@@ -31,6 +31,12 @@ function silence({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): str
   return [
     `nothing was heard of it for ${Math.floor(silentMs / 1000)} s; the cluster has not said that it is gone`,
   ]
+}
+
+/** A canary's step ends when every wanted instance has said what it measured. */
+function waitedForBy({ document }: LiveFunction, { state, retiring }: InstanceStatus): string[] {
+  if (!isCanary(document) || state === 'running' || retiring === true) return []
+  return [`the canary v${document.version} waits for it before it goes on`]
 }
 
 const stateSentences: Readonly<Partial<Record<InstanceStatus['state'], string>>> = {

@@ -5,11 +5,12 @@
 import type { CanaryView } from '../canary-view.ts'
 
 export function canaryText(canary: CanaryView, nowMs: number): string {
-  const { version, from, percent, sinceMs, bakeMs, passed } = canary
+  const { version, from, percent, sinceMs, bakeMs, passed, waitsFor } = canary
   const seconds = (ms: number): string => `${Math.max(0, Math.round(ms / 1000))}`
   return [
     `canary    v${version} has ${percent} % of the keys beside v${from}, for ${seconds(nowMs - sinceMs)} of ${seconds(bakeMs)} s`,
     `  ${sidesText(canary)}`,
+    ...waitsFor.map((line) => `  waits for ${line}`),
     ...passed.map((line) => `  passed ${line}`),
   ].join('\n')
 }
