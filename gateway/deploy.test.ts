@@ -22,12 +22,12 @@ async function deploySource(
   return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
 }
 
-async function deployBundle(bundle: string, manifest?: unknown, sourceMap?: string) {
+async function deployBundle(bundle: string, manifest?: unknown, sourceMap?: string, query = '') {
   const body = new FormData()
   if (manifest !== undefined) body.set('manifest', new Blob([JSON.stringify(manifest)]), 'manifest.json')
   body.set('bundle', new Blob([bundle]), 'bundle.js')
   if (sourceMap !== undefined) body.set('sourceMap', new Blob([sourceMap]), 'map')
-  const response = await platform.call('POST', '/v1/functions', { body })
+  const response = await platform.call('POST', `/v1/functions${query}`, { body })
   return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
 }
 
@@ -67,6 +67,30 @@ test('Deploy of the very same makes no new version, of another manifest does', a
   assert.deepEqual([more.body.version, more.body.changed], [2, true])
   const detail = (await (await platform.call('GET', '/v1/functions/same')).json()) as FunctionDetail
   assert.deepEqual([detail.version, detail.instancesWanted, detail.manifest.env], [2, 3, { A: '1' }])
+})
+
+test('Deploy leaves a count that was changed by hand, unless its own says another', async () => {
+  const bundle =
+    "export default { metadata: { name: 'counted', istreams: { words: 'groupBy' } }, processRecord() {} }"
+  const wanted = async () =>
+    (await platform.store.get<FunctionDocument>(paths.function(namespace, 'counted')))!.value.instances
+  await deployBundle(bundle, { instances: 2 })
+  await platform.call('PUT', '/v1/functions/counted/instances', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ instances: 5 }),
+  })
+  await deployBundle(bundle, { instances: 2 })
+  assert.equal(await wanted(), 5, 'the very same')
+  await deployBundle(bundle, { instances: 2, env: { A: '1' } })
+  assert.equal(await wanted(), 5, 'another version')
+  await deployBundle(bundle, { instances: 3, env: { A: '1' } })
+  assert.equal(await wanted(), 3, 'its own count has changed')
+
+  const { body } = await deployBundle(bundle, { instances: 3, env: { A: '1' } }, undefined, '?instances=4')
+  assert.deepEqual([await wanted(), body.changed], [4, false], 'who deploys has said so')
+  await deployBundle(bundle, { instances: 3, env: { A: '2' } })
+  assert.equal(await wanted(), 4)
+  assert.equal((await deployBundle(bundle, {}, undefined, '?instances=-1')).status, 400)
 })
 
 test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {

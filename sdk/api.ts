@@ -334,6 +334,8 @@ export const deployQuerySchema = z.object({
   /** Who deploys, as he says himself, and why. */
   author: z.string().max(200).optional(),
   message: z.string().max(1000).optional(),
+  /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
+  instances: z.coerce.number().pipe(instancesSchema).optional(),
 })
 
 export const changeSchema = z.object({ path: z.string(), before: z.unknown(), after: z.unknown() }).partial({

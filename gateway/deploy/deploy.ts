@@ -40,6 +40,8 @@ import { unknownFunction } from './wishes.ts'
 export interface Said {
   readonly author?: string | undefined
   readonly message?: string | undefined
+  /** How many instances, whatever there were. */
+  readonly instances?: number | undefined
   /** Not in place: instances end in order, and others are started. */
   readonly drain?: boolean | undefined
 }
@@ -182,7 +184,7 @@ export class Deployer {
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
-    const instances = instancesOf(manifest, live)
+    const instances = instancesOf(manifest, live, said.instances)
     if (!same || live.document.instances !== instances)
       await this.#want(name, version, instances, !same && said.drain === true ? { drain: true } : {})
     await catalog.refresh()
@@ -313,9 +315,21 @@ function deleting(name: string): Error {
   )
 }
 
-/** Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. */
-function instancesOf({ scale, instances }: Manifest, live: LiveFunction | undefined): number {
-  if (scale === undefined) return instances
+/**
+ * Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. A count that was changed by hand stays as long
+ * as that of the manifest does.
+ */
+function instancesOf(
+  { scale, instances: own }: Manifest,
+  live: LiveFunction | undefined,
+  said: number | undefined,
+): number {
+  const instances = said ?? own
+  if (scale === undefined) {
+    const before = live?.version.manifest
+    const isAsBefore = before !== undefined && before.scale === undefined && before.instances === own
+    return said === undefined && isAsBefore ? live!.document.instances : instances
+  }
   if (live?.document.pinned === true) return live.document.instances
   const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
   return Math.min(scale.max, Math.max(scale.min, begun))

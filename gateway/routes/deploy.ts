@@ -46,6 +46,10 @@ const deployRoute = createRoute({
         .optional()
         .meta({ description: 'name of the source file in errors' }),
       ...deployQuerySchema.shape,
+      instances: deployQuerySchema.shape.instances.meta({
+        description:
+          'so many instances; by default as many as there are, or as the manifest says if its own number has changed',
+      }),
       drain: flagQuery.meta({
         description:
           'end the instances in order and start others, even where the version could change in place',

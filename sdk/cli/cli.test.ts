@@ -96,6 +96,7 @@ const detail = {
   state: 'running',
   instancesWanted: 1,
   instancesRunning: 1,
+  manifest: { instances: 3 },
   ostreams: ['loud'],
 }
 const instance = { id: 'shout-0', version: 2, state: 'running' }
@@ -121,10 +122,12 @@ test('fn deploy bundles, uploads with the flags as manifest, waits until it runs
   assert.deepEqual({ name, version, instancesRunning }, { name: 'shout', version: 2, instancesRunning: 1 })
   assert.deepEqual(Object.keys(stepsMs), ['read', 'bundle', 'upload', 'start'])
   assert.ok(totalMs >= stepsMs.read + stepsMs.bundle + stepsMs.upload + stepsMs.start - 4)
+  assert.doesNotMatch(ran.stderr, /instances stay at/, 'it was said')
   for (const step of ['read', 'bundle', 'upload', 'start'])
     assert.match(ran.stderr, new RegExp(`^${step} .* \\d+ ms$`, 'm'))
   const upload = received[0]!.body.toString()
-  assert.match(upload, /\{"resources":\{"memMib":128\},"env":\{"A":"b=c"\},"instances":1\}/)
+  assert.match(upload, /\{"resources":\{"memMib":128\},"env":\{"A":"b=c"\}\}/)
+  assert.match(received[0]!.path, /[?&]instances=1(&|$)/)
   assert.match(upload, /name="source"; filename="shout.ts"/)
   assert.ok(upload.includes(source))
 })
@@ -190,6 +193,10 @@ test('fn deploy --until-output ends with the first record that comes out', async
   const ran = await concord(['fn', 'deploy', sourceFile(t), '--until-output', '--json'], { env })
   assert.equal(ran.code, 0, ran.stderr)
   assert.match(ran.stderr, /^output {2}first record of loud/m)
+  assert.match(
+    ran.stderr,
+    /instances stay at 1, not the 3 of the manifest: 'concord fn scale shout 3' changes that/,
+  )
   assert.ok(lastJson(ran).stepsMs.output >= 0)
 })
 

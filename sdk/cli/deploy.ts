@@ -25,6 +25,7 @@ export interface DeployOptions {
   readonly untilOutput: boolean
   readonly author?: string
   readonly message?: string
+  readonly instances?: number
   readonly drain?: true
   /** Files to be assets, beside those of the project. */
   readonly assets: readonly string[]
@@ -66,6 +67,7 @@ export async function deployProject(
   const percent = detail?.canary?.version === answer.version ? detail.canary.percent : undefined
   if (percent !== undefined) steps.done('canary', `${percent} % of the keys`)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
+  if (said.instances === undefined && detail) tellOfCount(detail)
   if (output) steps.done('output', `first record of ${await output}`)
   return {
     ...answer,
@@ -87,6 +89,17 @@ async function sendAssets(
   const { names, sentBytes } = await uploadAssets(client, files)
   steps.done('assets', `${files.size}, ${sentBytes === 0 ? 'all there' : `${bytesText(sentBytes)} sent`}`)
   return names
+}
+
+/** Instances that somebody has asked for by hand stay over deploys: that is told, since the project's file says otherwise. */
+function tellOfCount({ name, instancesWanted, manifest }: FunctionDetail): void {
+  if (manifest.scale !== undefined || instancesWanted === manifest.instances) return
+  const change = `'concord fn scale ${name} ${manifest.instances}' changes that`
+  note(
+    dim(
+      `        instances stay at ${instancesWanted}, not the ${manifest.instances} of the manifest: ${change}`,
+    ),
+  )
 }
 
 class Steps {

@@ -66,6 +66,8 @@ export interface DeploymentWords {
   /** Who deploys, and why: shown with the version. */
   readonly author?: string
   readonly message?: string
+  /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
+  readonly instances?: number
   /** Ends the instances in order and starts others, even where the version could change in place. */
   readonly drain?: boolean
 }
@@ -125,7 +127,7 @@ export class ConcordClient {
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
   deploy(deployment: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
-    const { manifest, assets, author, message, drain } = deployment
+    const { manifest, assets, author, message, instances, drain } = deployment
     const body = new FormData()
     body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
     const file = 'source' in deployment ? deployment.file : undefined
@@ -133,7 +135,7 @@ export class ConcordClient {
     else addBundle(body, deployment)
     if (assets !== undefined && Object.keys(assets).length > 0)
       body.set('assets', new Blob([JSON.stringify(assets)], { type: 'application/json' }), 'assets.json')
-    const query = { author, message, drain, file }
+    const query = { author, message, instances, drain, file }
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 

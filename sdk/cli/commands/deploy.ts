@@ -16,6 +16,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly untilOutput?: true
   readonly message?: string
   readonly author?: string
+  readonly instances?: number
   readonly drain?: true
   readonly canary?: number | true
   readonly bake?: number
@@ -67,7 +68,7 @@ export async function deployAndReport(
   readProject: () => Promise<Project>,
   options: DeployCommandOptions,
 ): Promise<void> {
-  const { wait, untilOutput = false, timeout, message, drain, asset = [], watch = false } = options
+  const { wait, untilOutput = false, timeout, message, instances, drain, asset = [], watch = false } = options
   const author = options.author ?? userName()
   const client = connect(options)
   const read = async () => withCanary(await readProject(), options)
@@ -78,6 +79,7 @@ export async function deployAndReport(
     timeoutMs: timeout * 1000,
     ...(author !== undefined && { author }),
     ...(message !== undefined && { message }),
+    ...(instances !== undefined && { instances }),
     ...(drain !== undefined && { drain }),
   })
   const { name, version, canaryPercent } = deployed

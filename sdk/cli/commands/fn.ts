@@ -21,7 +21,6 @@ import { addVersions } from './versions.ts'
 
 interface FnDeployOptions extends DeployCommandOptions {
   readonly name?: string
-  readonly instances?: number
   readonly perRunner?: number
   readonly pack?: string
   readonly cpus?: number
@@ -91,7 +90,11 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
       .description('Bundle a function, upload it, and wait until it runs.')
       .argument('<path>', 'a source file, or a folder with concord.jsonc')
       .option('--name <name>', 'the name of its metadata, to be sure')
-      .option('--instances <n>', 'how many instances', wholeNumber(0))
+      .option(
+        '--instances <n>',
+        'how many instances; by default as many as it has, or as its manifest says',
+        wholeNumber(0),
+      )
       .option('--per-runner <n>', 'how many instances one runner is made for', wholeNumber(1))
       .option('--pack <name>', 'share runners with the functions of the same pack')
       .option('--cpus <n>', 'cores of each instance', positiveNumber)
@@ -109,7 +112,7 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
 /** Flags win over the project's file. */
 function withFlags(
   project: Project,
-  { name, instances, perRunner, pack, cpus, mem, env, logLevel }: FnDeployOptions,
+  { name, perRunner, pack, cpus, mem, env, logLevel }: FnDeployOptions,
 ): Project {
   const written = project.manifest as { resources?: object; env?: object }
   const resources = {
@@ -122,7 +125,6 @@ function withFlags(
     ...(Object.keys(resources).length > 0 && { resources }),
     ...(env !== undefined && { env: { ...written.env, ...env } }),
     ...(name !== undefined && { name }),
-    ...(instances !== undefined && { instances }),
     ...(perRunner !== undefined && { instancesPerRunner: perRunner }),
     ...(pack !== undefined && { pack }),
     ...(logLevel !== undefined && { logLevel }),
