@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { openBundles } from '../infra/bundles/index.ts'
 import { type FunctionDocument, paths, type VersionDocument } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, Problem, Scaling } from '../sdk/api.ts'
+import type { DeployAnswer, FunctionDetail, Problem, Scaling, VersionSummary } from '../sdk/api.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { namespace, type Platform, sourceOf, startPlatform, token } from './testing/platform.ts'
 
@@ -91,6 +91,35 @@ test('Deploy leaves a count that was changed by hand, unless its own says anothe
   await deployBundle(bundle, { instances: 3, env: { A: '2' } })
   assert.equal(await wanted(), 4)
   assert.equal((await deployBundle(bundle, {}, undefined, '?instances=-1')).status, 400)
+})
+
+test('A canary that is rolled back, or deployed over, was withdrawn: it has run, and nobody goes back to it', async () => {
+  const bundle =
+    "export default { metadata: { name: 'tried', istreams: { words: 'groupBy' } }, processRecord() {} }"
+  const path = paths.function(namespace, 'tried')
+  /** What the scheduler writes when v1 works and the wanted version has a part of the keys. */
+  const begin = async (version: number) => {
+    const { value, version: at } = (await platform.store.get<FunctionDocument>(path))!
+    const canary = { version, step: 1, sinceMs: 0, passed: ['at 1 % of the keys: well'] }
+    await platform.store.update(path, { ...value, good: 1, canary }, at)
+  }
+  const states = async () => {
+    const answer = await platform.call('GET', '/v1/functions/tried/versions')
+    const { versions } = (await answer.json()) as { versions: VersionSummary[] }
+    return versions.map(({ state, reason }) => [state, reason])
+  }
+  await deployBundle(bundle)
+  await deployBundle(bundle, { env: { A: '2' } })
+  await begin(2)
+  await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
+  const second = ['withdrawn', 'v1 was wanted while it was a canary, at step 2; at 1 % of the keys: well']
+  assert.deepEqual(await states(), [second, ['live', undefined]])
+
+  await deployBundle(bundle, { env: { A: '3' } })
+  await begin(3)
+  await deployBundle(bundle, { env: { A: '4' } })
+  const third = [second[0], second[1]!.replace('v1', 'v4')]
+  assert.deepEqual(await states(), [['rollingOut', undefined], third, second, ['live', undefined]])
 })
 
 test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {

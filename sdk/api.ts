@@ -351,9 +351,9 @@ export const versionSummarySchema = bundleSchema.extend({
   message: z.string().optional(),
   /**
    * `live`: seen to work last. `canary`: it has a part of the keys, and is judged. `rollingOut`: wanted, and not seen to work yet. `failed`: the one before was put back, `reason` says
-   * why. `replaced`: it has run. `neverRan`: another one was deployed before it did.
+   * why. `replaced`: it has run. `withdrawn`: another one was wanted while it was a canary. `neverRan`: another one was deployed before it did.
    */
-  state: z.enum(['live', 'rollingOut', 'canary', 'failed', 'replaced', 'neverRan']),
+  state: z.enum(['live', 'rollingOut', 'canary', 'failed', 'replaced', 'withdrawn', 'neverRan']),
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
   /** What its manifest says otherwise than that of the version before. */

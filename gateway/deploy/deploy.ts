@@ -33,7 +33,7 @@ import { checkFormat } from './formats.ts'
 import { makeManifest } from './manifest.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
-import { documentOf, versionBefore } from './versions.ts'
+import { documentOf, versionBefore, withdrawCanary } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
 
 /** What who deploys says of it. */
@@ -294,13 +294,16 @@ export class Deployer {
     how: Pick<FunctionDocument, 'drain' | 'atOnce'>,
   ): Promise<void> {
     const { store, namespace, clock } = this.#options
+    let replaced: FunctionDocument | undefined
     await upsert<FunctionDocument>(store, paths.function(namespace, name), (before) => {
       if (before?.deleted) throw deleting(name)
+      replaced = before
       // More instances of a version that is a canary do not begin anew with it.
       if (before?.version === version) return { ...before, instances, ...how }
       const { drain: _, atOnce: __, canary: ___, ...kept } = before ?? { createdAtMs: clock.nowMs() }
       return { ...kept, schema: 1, version, instances, ...how }
     })
+    await withdrawCanary(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs() })
   }
 }
 

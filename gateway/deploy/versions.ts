@@ -2,7 +2,14 @@
  * Versions: what was deployed of a function, what became of it, and going back.
  * @module
  */
-import { type OutcomeDocument, paths, type Store, type VersionDocument } from '../../infra/store/index.ts'
+import {
+  type FunctionDocument,
+  type OutcomeDocument,
+  paths,
+  type Store,
+  upsert,
+  type VersionDocument,
+} from '../../infra/store/index.ts'
 import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.ts'
 import { assetChanges } from '../../sdk/assets.ts'
 import { changesBetween } from '../../sdk/changes.ts'
@@ -74,6 +81,23 @@ export async function versionBefore(store: Store, ns: string, live: LiveFunction
   )
 }
 
+/** Writes down that a version was a canary until another one was wanted; the scheduler settles those it has judged. */
+export async function withdrawCanary(
+  store: Store,
+  ns: string,
+  name: string,
+  { document, to, atMs }: { document: FunctionDocument | undefined; to: number; atMs: number },
+): Promise<void> {
+  const { version, canary } = document ?? {}
+  if (version === undefined || version === to || canary?.version !== version || canary.promoted === true)
+    return
+  const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
+  const reason = `v${to} was wanted while it was a canary, at step ${canary.step + 1}${steps}`.slice(0, 1000)
+  await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), () => ({
+    ...{ schema: 1, version, state: 'withdrawn', atMs, reason },
+  }))
+}
+
 /** @throws {CodedError} ERR_VERSION_UNKNOWN */
 export async function documentOf(
   store: Store,
@@ -125,5 +149,5 @@ function stateOf(
   if (version === document.good) return 'live'
   if (version === document.version) return isCanary(document) ? 'canary' : 'rollingOut'
   if (outcome === undefined) return 'neverRan'
-  return outcome.state === 'failed' ? 'failed' : 'replaced'
+  return outcome.state === 'live' ? 'replaced' : outcome.state
 }

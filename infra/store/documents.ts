@@ -117,11 +117,12 @@ export interface VersionDocument {
   readonly message?: string
 }
 
-/** Written by the scheduler: what became of a version when it was last wanted. */
+/** Written by the scheduler, `withdrawn` by gateways: what became of a version when it was last wanted. */
 export interface OutcomeDocument {
   readonly schema: 1
   readonly version: number
-  readonly state: 'live' | 'failed'
+  /** `withdrawn`: another version was wanted while this one was a canary. */
+  readonly state: 'live' | 'failed' | 'withdrawn'
   readonly atMs: number
   /** The version that worked before. */
   readonly from?: number
