@@ -22,6 +22,7 @@ import {
   without,
   withPartitions,
 } from '../partitions.ts'
+import { differenceOf } from './difference.ts'
 import type { MovedState } from './message.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
 
@@ -149,17 +150,8 @@ export class ShareMover {
     this.#taker.want(missing)
   }
 
-  /**
-   * What it has and is not to keep until it is asked for, and what it lacks and is to have at once. A share that it has taken
-   * is still awaited in an assignment that was made before the scheduler heard of that: it stays.
-   */
-  #difference(): { readonly gone: PartitionsByStream; readonly come: PartitionsByStream } {
-    const { partitions, giving = [], awaited = [] } = this.#instance
-    const kept = [...giving, ...awaited].reduce(
-      (all, { share }) => withPartitions(all, this.#partitionsOf(share)),
-      partitions,
-    )
-    return { gone: lacking(this.#owned, kept), come: lacking(partitions, this.#owned) }
+  #difference(): ReturnType<typeof differenceOf> {
+    return differenceOf(this.#owned, this.#instance, (share) => this.#partitionsOf(share))
   }
 
   /** Between two batches: gives up what nobody asks for, and takes what nobody has. */
