@@ -43,3 +43,12 @@ test('giveBackMemory keeps a bounded amount (F3)', () => {
   const kept = blocks.filter(({ buffer }) => again.has(buffer)).length
   assert.ok(kept > 0 && kept * 64 * 1024 <= 24 * 1024 * 1024, `${kept} blocks`)
 })
+
+test('giveBackMemory makes room for other sizes when one has filled what is kept (F3)', () => {
+  const large = Array.from({ length: 600 }, () => takeMemory(64 * 1024))
+  for (const block of large) giveBackMemory(block)
+  const small = Array.from({ length: 100 }, () => takeMemory(1024))
+  for (const block of small) giveBackMemory(block)
+  const again = new Set(Array.from({ length: 100 }, () => takeMemory(1024).buffer))
+  assert.equal(small.filter(({ buffer }) => again.has(buffer)).length, 100)
+})

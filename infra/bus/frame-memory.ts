@@ -5,7 +5,7 @@
  *
  *  F1. Memory that nobody gave back is never handed out again: who forgets to give back costs garbage and nobody's data.
  *  F2. Memory is given back once, by its only owner. Giving back what is free already is our bug, and throws.
- *  F3. What is kept for use is bounded.
+ *  F3. What is kept for use is bounded; when it is full, what comes back takes the place of the size that has most.
  * @module
  */
 
@@ -19,6 +19,7 @@ class Block extends ArrayBuffer {
 
 /** The free blocks of each size: 256 bytes, 512, … 64 KiB. */
 const free: readonly Block[][] = Array.from({ length: classOf(blockBytesMax) + 1 }, () => [])
+const keptOf = new Float64Array(free.length)
 let keptBytes = 0
 
 /** Memory for `bytes` bytes, with whatever stood there before. Very large ones are ordinary memory. */
@@ -28,7 +29,7 @@ export function takeMemory(bytes: number): Uint8Array<ArrayBuffer> {
   const block = free[size]!.pop()
   if (block === undefined) return new Uint8Array(new Block(blockBytesMin << size), 0, bytes)
   block.isFree = false
-  keptBytes -= block.byteLength
+  keep(size, -block.byteLength)
   return new Uint8Array(block, 0, bytes)
 }
 
@@ -37,10 +38,20 @@ export function giveBackMemory(bytes: Uint8Array): void {
   const block = bytes.buffer
   if (!(block instanceof Block)) return
   if (block.isFree) throw new Error('Frame memory was given back twice')
-  if (keptBytes + block.byteLength > keptBytesMax) return
+  const size = classOf(block.byteLength)
+  while (keptBytes + block.byteLength > keptBytesMax) {
+    const fullest = keptOf.indexOf(Math.max(...keptOf))
+    if (fullest === size) return
+    keep(fullest, -free[fullest]!.pop()!.byteLength)
+  }
   block.isFree = true
-  keptBytes += block.byteLength
-  free[classOf(block.byteLength)]!.push(block)
+  keep(size, block.byteLength)
+  free[size]!.push(block)
+}
+
+function keep(size: number, bytes: number): void {
+  keptBytes += bytes
+  keptOf[size]! += bytes
 }
 
 /** 0 for up to `blockBytesMin` bytes, one more for each doubling. */
