@@ -24,7 +24,8 @@ async function setUp(t: TestContext) {
     await rm(dir, { recursive: true })
   })
   const assets = await openAssets(nc)
-  const bundleSha256 = await (await openBundles(nc)).put(Buffer.from('code'))
+  const bundles = await openBundles(nc)
+  const bundleSha256 = await bundles.put(Buffer.from('code'))
   const warnings: string[] = []
   const memory = { bytesMax: 1_000_000, used: 0, bytes: () => memory.used }
   const sources = new Sources({
@@ -47,7 +48,7 @@ async function setUp(t: TestContext) {
   const of = (version: number, named: Record<string, AssetRef>): FunctionAssignment => ({
     ...{ function: 'scored', version, bundleSha256, assets: named, manifest, streams: {}, groupings: {} },
   })
-  return { sources, memory, warnings, put, of }
+  return { sources, bundles, memory, warnings, put, of }
 }
 
 test('Sources has a content once, under whatever names and for however many instances, until nobody refers to it', async (t) => {
@@ -68,6 +69,25 @@ test('Sources has a content once, under whatever names and for however many inst
   assert.equal((await sources.get(fn)).assets.get('model')!.memory, memory, 'it is at work')
   sources.keepOnly([next], [next])
   assert.notEqual((await sources.get(fn)).assets.get('model')!.memory, memory)
+})
+
+test('Sources has the code of a canary and of the version before, until nobody refers to it', async (t) => {
+  const { sources, bundles, of } = await setUp(t)
+  const before = of(1, {})
+  const canary = { ...of(2, {}), bundleSha256: await bundles.put(Buffer.from('next')) }
+  for (const fn of [before, canary]) await sources.get(fn)
+  for (const { bundleSha256 } of [before, canary]) await bundles.remove(bundleSha256)
+  const rules = manifestSchema.parse({ name: 'scored', rollout: { canary: {} } }).rollout!.canary!
+  const wanted = { ...before, canary: { ...canary, step: 0, percent: 1, rules } }
+  sources.keepOnly([wanted], [before])
+  for (const [fn, code] of [
+    [before, 'code'],
+    [canary, 'next'],
+    [before, 'code'],
+  ] as const)
+    assert.equal((await sources.get(fn)).bundle, code, 'it was not fetched again')
+  sources.keepOnly([before], [before])
+  await assert.rejects(sources.get(canary), { code: 'ERR_BUNDLE_MISSING' })
 })
 
 test('Sources gives nobody what an instance has written there (SO1)', async (t) => {

@@ -38,10 +38,17 @@ interface Content {
   isGiven: boolean
 }
 
+function hashesOf({
+  bundleSha256,
+  sourceMapSha256,
+}: Pick<FunctionAssignment, 'bundleSha256' | 'sourceMapSha256'>): string {
+  return `${bundleSha256} ${sourceMapSha256}`
+}
+
 export class Sources {
   readonly #options: SourcesOptions
-  /** Of each function, that of its latest version. */
-  readonly #known = new Map<string, { readonly sha256: string; readonly code: Promise<Code> }>()
+  /** By the hashes of bundle and map: a canary's are there beside those of the version before. */
+  readonly #known = new Map<string, Promise<Code>>()
   /** By hash. */
   readonly #contents = new Map<string, Content>()
 
@@ -57,8 +64,11 @@ export class Sources {
 
   /** Forgets what neither those that are wanted nor those at work refer to. */
   keepOnly(wanted: readonly FunctionAssignment[], atWork: readonly FunctionAssignment[]): void {
-    const names = new Set(wanted.map((fn) => fn.function))
-    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name)
+    const code = [...wanted, ...atWork].flatMap((fn) => [
+      hashesOf(fn),
+      ...(fn.canary ? [hashesOf(fn.canary)] : []),
+    ])
+    for (const hashes of this.#known.keys()) if (!code.includes(hashes)) this.#known.delete(hashes)
     const named = [...wanted, ...atWork].flatMap(({ assets = {}, canary }) => [
       ...Object.values(assets),
       ...Object.values(canary?.assets ?? {}),
@@ -68,13 +78,14 @@ export class Sources {
   }
 
   #code(fn: FunctionAssignment): Promise<Code> {
-    const { function: name, bundleSha256, sourceMapSha256 } = fn
-    const sha256 = `${bundleSha256} ${sourceMapSha256}`
-    const known = this.#known.get(name)
-    if (known?.sha256 === sha256) return known.code
+    const hashes = hashesOf(fn)
+    const known = this.#known.get(hashes)
+    if (known !== undefined) return known
     const code = this.#connected((nc) => fetchCode(nc, fn))
-    this.#known.set(name, { sha256, code })
-    code.catch(() => this.#known.delete(name)) // the next start tries again
+    this.#known.set(hashes, code)
+    code.catch(() => {
+      if (this.#known.get(hashes) === code) this.#known.delete(hashes) // the next start tries again
+    })
     return code
   }
 
