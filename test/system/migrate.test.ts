@@ -52,7 +52,8 @@ test('state changes its shape under traffic, key by key; a bad version goes back
     writeFileSync(file, code)
     return await platform.cli(['fn', 'deploy', file, '--instances', '2'])
   }
-  assert.equal((await deploy(first)).code, 0)
+  const begun = await deploy(first)
+  assert.equal(begun.code, 0, begun.stderr)
   const reader = await Reader.start(t, platform, ['tallies', '--hold'])
   const sent = new Map<string, number>()
   let over = false
