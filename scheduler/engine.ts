@@ -15,6 +15,8 @@ export interface Resources {
   readonly cpus: number
   readonly memMib: number
   readonly diskMib: number
+  /** How many; absent: none. Which ones is for the driver to choose. */
+  readonly ports?: number | undefined
 }
 
 /** What one agent has to give now. */
@@ -34,6 +36,7 @@ export interface Command {
   readonly value: string
   /** argv, from argv[1] on. */
   readonly arguments: readonly string[]
+  /** The driver adds CONCORD_PORTS, where ports were asked for: their numbers, separated by commas. */
   readonly environment: Readonly<Record<string, string>>
   /** An archive that is fetched and unpacked where the program is started, before that. */
   readonly archiveUrl?: string

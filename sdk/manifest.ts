@@ -54,6 +54,8 @@ export const resourcesSchema = z.strictObject({
   /** At least 64 for an instance that has a runner to itself. */
   memMib: z.int().min(1).max(1048576).default(256),
   diskMib: z.int().min(0).max(1048576).default(32),
+  /** Ports of the agent, for an instance: its runner finds them in CONCORD_PORTS. */
+  ports: z.int().min(1).max(64).optional(),
 })
 
 export const limitsSchema = z.strictObject({

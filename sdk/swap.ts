@@ -17,6 +17,7 @@ export interface GivenResources {
   readonly cpus: number
   readonly memMib: number
   readonly diskMib: number
+  readonly ports?: number | undefined
 }
 
 /**
@@ -28,9 +29,9 @@ export function drainReason(
   { manifest: after, assets = {} }: Swappable,
   given: GivenResources,
 ): string | undefined {
-  const { cpus, memMib, diskMib } = after.resources
-  if (cpus > given.cpus || memMib > given.memMib || diskMib > given.diskMib)
-    return 'it asks for more resources'
+  const { cpus, memMib, diskMib, ports = 0 } = after.resources
+  const isMore = cpus > given.cpus || memMib > given.memMib || diskMib > given.diskMib
+  if (isMore || ports > (given.ports ?? 0)) return 'it asks for more resources'
   if (after.limits.stateMib !== before.limits.stateMib) return 'limits.stateMib has changed'
   if (inputsText(before) !== inputsText(after)) return 'its inputs have changed'
   const room = assetRoomMib({ ...before, resources: { ...before.resources, memMib: given.memMib } })

@@ -17,9 +17,9 @@ import { joinMasters, type Membership, parseMastersUrl } from '../masters/index.
 import { agentDir, Fleet } from './fleet.ts'
 import { type Credentials, createMasterServer, Master } from './master/index.ts'
 import { lockState } from './state-lock.ts'
-import { parseAttributes, resources } from './wire/index.ts'
+import { parseAttributes, type Range, resources } from './wire/index.ts'
 
-/** The ports that an agent offers unless told otherwise. */
+/** The ports that an agent offers. Those of one machine offer different ones. */
 const offeredPorts = { begin: 31_000, end: 32_000 }
 /** Of the machine's memory, what agents offer unless told otherwise. */
 export const memShare = 0.75
@@ -91,14 +91,15 @@ export async function startMinimesos(options: MinimesosOptions): Promise<Minimes
   }
   try {
     const port = await listen(server, options.port)
-    for (const spec of options.agents ?? [undefined]) {
+    const specs = options.agents ?? [undefined]
+    for (const [index, spec] of specs.entries()) {
       const dir = spec === undefined ? stateDir : agentDir(stateDir, spec.name)
       mkdirSync(dir, { recursive: true, mode: 0o700 })
       fleet.add(spec?.name ?? 'agent', {
         stateDir: dir,
         hostname: spec?.name ?? options.hostname ?? hostname(),
         attributes: parseAttributes(spec?.attributes ?? options.attributes ?? ''),
-        total: offered({ ...options, ...spec }, stateDir),
+        total: offered({ ...options, ...spec }, stateDir, portsOf(index, specs.length)),
         endpoint: `127.0.0.1:${port}`,
         clock,
         log,
@@ -121,12 +122,19 @@ export async function startMinimesos(options: MinimesosOptions): Promise<Minimes
   }
 }
 
-function offered(options: MinimesosOptions, stateDir: string): ReturnType<typeof resources> {
+/** The share of one of several agents. */
+function portsOf(index: number, agents: number): Range {
+  const { begin, end } = offeredPorts
+  const each = Math.floor((end - begin + 1) / agents)
+  return { begin: begin + index * each, end: index === agents - 1 ? end : begin + (index + 1) * each - 1 }
+}
+
+function offered(options: MinimesosOptions, stateDir: string, ports: Range): ReturnType<typeof resources> {
   const { bavail, bsize } = statfsSync(stateDir)
   // Inside a container the bound of the container is what there is.
   const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
   return resources({
-    ports: [offeredPorts],
+    ports: [ports],
     cpus: options.cpus ?? availableParallelism(),
     mem: options.memMib ?? Math.floor((memBytes * memShare) / 2 ** 20),
     disk: options.diskMib ?? Math.floor((bavail * bsize) / 2 ** 20),

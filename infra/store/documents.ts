@@ -231,6 +231,7 @@ export interface TaskResources {
   readonly cpus: number
   readonly memMib: number
   readonly diskMib: number
+  readonly ports?: number | undefined
 }
 
 /** Written by the scheduler before ACCEPT, never changed: a task that it knows of, launched or about to be. Ids are never reused. */

@@ -44,8 +44,7 @@ export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | und
   const at = document.canary?.version === version.version ? document.canary : undefined
   if (at?.promoted === true) return undefined
   // What cannot take over in place cannot be beside it either.
-  const { cpus, memMib, diskMib } = good.manifest.resources
-  if (drainReason(good, version, { cpus, memMib, diskMib }) !== undefined) return undefined
+  if (drainReason(good, version, good.manifest.resources) !== undefined) return undefined
   return { version, good, rules, at }
 }
 

@@ -83,6 +83,22 @@ test('place explains in cpus, memory and disk', () => {
   assert.equal(both.unplaced.get('f-0'), '1 offer seen; the best misses 0.5 cpus and 1024 MiB of memory')
 })
 
+test('place counts ports, and gives nobody those of another', () => {
+  const withPorts = (ports: number): Offer => {
+    const plain = offer('o1', 'a', 4)
+    return { ...plain, resources: { ...plain.resources, ports } }
+  }
+  const asking = (id: string, ports: number): Request => {
+    const plain = request(id, 1)
+    return { ...plain, resources: { ...plain.resources, ports } }
+  }
+  const requests = [asking('f-0', 2), asking('f-1', 2), asking('f-2', 1)]
+  const { placed, unplaced } = place(requests, [withPorts(3)], [])
+  assert.deepEqual(placed.map(({ request: { id } }) => id).sort(), ['f-0', 'f-2'])
+  assert.equal(unplaced.get('f-1'), '1 offer seen; the best misses 1 ports')
+  assert.deepEqual(place([request('g-0', 1)], [offer('o1', 'a', 4)], []).unplaced, new Map())
+})
+
 test('place keeps to the constraints, and names the one that keeps an agent off', () => {
   const offers = [
     offer('o1', 'web-1', 4, { zone: 'a' }),

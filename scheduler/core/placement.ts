@@ -274,13 +274,13 @@ function isMet(constraint: Constraint, want: Want, place: Place, census: Census)
   }
 }
 
-const units = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk' } as const
+const units = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk', ports: 'ports' } as const
 const kinds = Object.keys(units) as (keyof Resources)[]
 
 function beyondBudget(asked: Resources, budget: Partial<Resources> | undefined): string | undefined {
   const beyond = kinds.flatMap((kind) => {
     const most = budget?.[kind]
-    const by = most === undefined ? 0 : sum(asked[kind], -most)
+    const by = most === undefined ? 0 : sum(asked[kind] ?? 0, -most)
     return by > 0 ? [`${by} ${units[kind]}`] : []
   })
   return beyond.length === 0 ? undefined : `the quota of its namespace is short of ${beyond.join(' and ')}`
@@ -294,7 +294,8 @@ interface Miss {
 
 function missing(need: Resources, free: Resources): Miss | undefined {
   const misses = kinds
-    .map((kind) => ({ by: sum(need[kind], -free[kind]), of: need[kind], unit: units[kind] }))
+    .map((kind) => ({ kind, of: need[kind] ?? 0, has: free[kind] ?? 0 }))
+    .map(({ kind, of, has }) => ({ by: sum(of, -has), of, unit: units[kind] }))
     .filter((miss) => miss.by > 0)
   if (misses.length === 0) return undefined
   return {

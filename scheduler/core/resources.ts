@@ -11,17 +11,38 @@ const milli = (value: number) => Math.round(value * 1000)
 export const sum = (a: number, b: number) => (milli(a) + milli(b)) / 1000
 
 export function plus(a: Resources, b: Resources): Resources {
-  return { cpus: sum(a.cpus, b.cpus), memMib: sum(a.memMib, b.memMib), diskMib: sum(a.diskMib, b.diskMib) }
+  const scalars = {
+    cpus: sum(a.cpus, b.cpus),
+    memMib: sum(a.memMib, b.memMib),
+    diskMib: sum(a.diskMib, b.diskMib),
+  }
+  return withPorts(scalars, portsOf(a) + portsOf(b))
 }
 
 export function minus(a: Resources, b: Resources): Resources {
   return plus(a, times(b, -1))
 }
 
-export function times({ cpus, memMib, diskMib }: Resources, n: number): Resources {
-  return { cpus: (milli(cpus) * n) / 1000, memMib: memMib * n, diskMib: diskMib * n }
+export function times(each: Resources, n: number): Resources {
+  const { cpus, memMib, diskMib } = each
+  const scalars = { cpus: (milli(cpus) * n) / 1000, memMib: memMib * n, diskMib: diskMib * n }
+  return withPorts(scalars, portsOf(each) * n)
 }
 
 export function fits(need: Resources, free: Resources): boolean {
-  return milli(need.cpus) <= milli(free.cpus) && need.memMib <= free.memMib && need.diskMib <= free.diskMib
+  return (
+    milli(need.cpus) <= milli(free.cpus) &&
+    need.memMib <= free.memMib &&
+    need.diskMib <= free.diskMib &&
+    portsOf(need) <= portsOf(free)
+  )
+}
+
+export function portsOf({ ports = 0 }: Resources): number {
+  return ports
+}
+
+/** None are not named: most tasks and many agents know nothing of ports. */
+function withPorts(scalars: Omit<Resources, 'ports'>, ports: number): Resources {
+  return ports === 0 ? scalars : { ...scalars, ports }
 }

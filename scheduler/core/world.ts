@@ -472,7 +472,8 @@ export class World {
     for (const { document } of this.runners.values()) {
       const seats = seatsOf.get(document.taskId) ?? []
       assert.ok(seats.length <= document.room, `C5: ${document.taskId} has room for ${document.room}`)
-      const used = (what: keyof Resources) => seats.reduce((sum, seat) => sum + seat.resources[what], 0)
+      const used = (what: keyof Resources) =>
+        seats.reduce((sum, seat) => sum + (seat.resources[what] ?? 0), 0)
       for (const what of ['cpus', 'memMib', 'diskMib'] as const)
         assert.ok(used(what) <= document.resources[what] + 1e-9, `C5: ${document.taskId} has no more ${what}`)
       if (document.group === undefined) assert.ok(seats.length <= 1)

@@ -84,7 +84,7 @@ test('MesosEngine tells what a real master sent, in the words of the engine', as
     id: '539fd7e1-83c5-44b8-8355-b537a72fbf94-O0',
     agentId: '539fd7e1-83c5-44b8-8355-b537a72fbf94-S0',
     hostname: '127.0.0.1',
-    resources: { cpus: 4, memMib: 4096, diskMib: 8192 },
+    resources: { cpus: 4, memMib: 4096, diskMib: 8192, ports: 1001 },
     pool: 'web',
     attributes: { rack: 'r1', zone: 'z-a' },
   })

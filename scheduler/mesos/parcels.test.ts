@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { LaunchOrder } from '../engine.ts'
-import { Parcels, type WireResource } from './parcels.ts'
+import { Parcels, portsIn, type WireResource } from './parcels.ts'
 import { transcript } from './scripted-master.ts'
 import { readEvent } from './words.ts'
 
@@ -98,12 +98,62 @@ test('Parcels gives each order all that it asks for, and never more of a parcel 
         asked.map((cpus) => order(cpus, 0)),
       )
       const milli = (all: readonly WireResource[]) =>
-        all.reduce((sum, cut) => sum + Math.round(cut.scalar.value * 1000), 0)
+        all.reduce((sum, cut) => sum + (cut.type === 'SCALAR' ? Math.round(cut.scalar.value * 1000) : 0), 0)
       for (const [i, cut] of cuts.entries()) assert.equal(milli(cut), Math.round((asked[i] ?? 0) * 1000))
       const reserved = cuts.flat().filter((cut) => cut.reservations !== undefined)
       const there = offered.filter(([, is]) => is).reduce((sum, [cpus]) => sum + Math.round(cpus * 1000), 0)
       const total = Math.min(milli(cuts.flat()), Math.round(resources.cpus * 1000))
       assert.equal(milli(reserved), Math.min(there, total), 'reserved first, and not more than there is')
     }),
+  )
+})
+
+test('Parcels gives each task ports of its own, out of those that were offered, reserved ones first (L4)', () => {
+  const width = fc.integer({ min: 1, max: 6 })
+  const piece = fc.record({ gap: width, width, reserved: fc.boolean() })
+  fc.assert(
+    fc.property(
+      fc.array(piece, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 5 }),
+      (pieces, asked) => {
+        let next = 31_000
+        const ranges = pieces.map(({ gap, width, reserved }) => {
+          const begin = next + gap
+          next = begin + width
+          return { begin, end: begin + width - 1, reserved }
+        })
+        const offered = ranges.map(({ begin, end, reserved }) => ({
+          name: 'ports',
+          type: 'RANGES',
+          ranges: { range: [{ begin, end }] },
+          allocation_info: { role: 'web' },
+          ...(reserved ? { reservations } : {}),
+        }))
+        const parcels = new Parcels('web')
+        const { resources } = parcels.take(offer(offered))
+        const there = ranges.flatMap(({ begin, end }) =>
+          Array.from({ length: end - begin + 1 }, (_, i) => begin + i),
+        )
+        assert.equal(resources.ports, there.length)
+        const orders = asked.map((ports) => ({
+          ...order(0, 0),
+          resources: { cpus: 0, memMib: 0, diskMib: 0, ports },
+        }))
+        const cuts = parcels.cut(['o1'], orders)
+        for (const [i, cut] of cuts.entries()) assert.equal(portsIn(cut).length, asked[i])
+        const given = portsIn(cuts.flat()).filter((port) => there.includes(port))
+        const total = asked.reduce((sum, ports) => sum + ports, 0)
+        assert.equal(
+          new Set(given).size,
+          Math.min(total, there.length),
+          'each for one task, as far as they go',
+        )
+        const kept = ranges
+          .filter(({ reserved }) => reserved)
+          .reduce((sum, r) => sum + r.end - r.begin + 1, 0)
+        const ours = portsIn(cuts.flat().filter((cut) => cut.reservations !== undefined)).length
+        assert.equal(ours, Math.min(kept, total))
+      },
+    ),
   )
 })

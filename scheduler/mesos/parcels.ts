@@ -5,17 +5,27 @@
  *  L1. What is reserved to our role is counted and used, and used first: nobody else can have it.
  *  L2. Volumes, revocable and shared resources, and what we cannot read, are not ours to use.
  *  L3. Amounts are counted in thousandths, as the master does.
+ *  L4. Of ports the scheduler counts how many; which ones is chosen here, the lowest first, each for one task.
  * @module
  */
 import { z } from 'zod'
 import type { LaunchOrder, Offer, Resources } from '../engine.ts'
 
-export interface WireResource {
+interface Allotted {
   readonly name: string
-  readonly type: 'SCALAR'
-  readonly scalar: { readonly value: number }
   readonly allocation_info: { readonly role: string }
   readonly reservations?: readonly unknown[]
+}
+export type WireResource = Allotted &
+  (
+    | { readonly type: 'SCALAR'; readonly scalar: { readonly value: number } }
+    | { readonly type: 'RANGES'; readonly ranges: { readonly range: readonly Range[] } }
+  )
+
+/** Both ends are within. */
+interface Range {
+  readonly begin: number
+  readonly end: number
 }
 
 interface Parcel {
@@ -24,23 +34,38 @@ interface Parcel {
   milli: number
 }
 
+interface PortParcel {
+  readonly reservations: readonly unknown[]
+  ranges: Range[]
+}
+
 interface Held {
   readonly role: string
   readonly parcels: readonly Parcel[]
+  readonly ports: readonly PortParcel[]
 }
 
 const id = z.object({ value: z.string().min(1) })
 
-const resourceSchema = z.object({
-  name: z.string(),
-  scalar: z.object({ value: z.number().nonnegative() }),
+/** L2 */
+const ours = {
   reservations: z.array(z.unknown()).default([]),
   disk: z.undefined().optional(),
   revocable: z.undefined().optional(),
   shared: z.undefined().optional(),
+}
+const resourceSchema = z.object({
+  name: z.string(),
+  scalar: z.object({ value: z.number().nonnegative() }),
+  ...ours,
 })
 
 const rangeSchema = z.object({ begin: z.number(), end: z.number() })
+const portsSchema = z.object({
+  name: z.literal('ports'),
+  ranges: z.object({ range: z.array(rangeSchema) }),
+  ...ours,
+})
 
 const attributeSchema = z.object({
   name: z.string(),
@@ -82,14 +107,15 @@ export class Parcels {
     const { id, agent_id, hostname, resources, attributes, allocation_info } = parsed.data
     const role = allocation_info?.role ?? this.#role
     const parcels = resources.flatMap(parcelOf)
-    this.#held.set(id.value, { role, parcels })
+    const ports = resources.flatMap(portParcelOf)
+    this.#held.set(id.value, { role, parcels, ports })
     return {
       id: id.value,
       agentId: agent_id.value,
       hostname,
       pool: role,
       attributes: Object.fromEntries(attributes.flatMap(attributeOf)),
-      resources: sumOf(parcels),
+      resources: { ...sumOf(parcels), ...countOf(ports) },
     }
   }
 
@@ -97,13 +123,15 @@ export class Parcels {
   cut(offerIds: readonly string[], orders: readonly LaunchOrder[]): WireResource[][] {
     const held = offerIds.flatMap((offerId) => this.#held.get(offerId) ?? [])
     const role = held[0]?.role ?? this.#role
-    const parcels = held
-      .flatMap((offer) => offer.parcels)
-      .sort((a, b) => b.reservations.length - a.reservations.length) // L1
+    const parcels = held.flatMap((offer) => offer.parcels).sort(reservedFirst)
+    const ports = held.flatMap((offer) => offer.ports).sort(reservedFirst)
     this.drop(offerIds)
-    return orders.map(({ resources }) =>
-      (Object.keys(names) as Name[]).flatMap((name) => cutOne(parcels, name, resources[names[name]], role)),
-    )
+    return orders.map(({ resources }) => [
+      ...(Object.keys(names) as Name[]).flatMap((name) =>
+        cutOne(parcels, name, resources[names[name]], role),
+      ),
+      ...cutPorts(ports, resources.ports ?? 0, role),
+    ])
   }
 
   drop(offerIds: readonly string[]): void {
@@ -123,6 +151,16 @@ function parcelOf(resource: unknown): Parcel[] {
   return [{ name, reservations, milli: Math.round(scalar.value * 1000) }]
 }
 
+function portParcelOf(resource: unknown): PortParcel[] {
+  const parsed = portsSchema.safeParse(resource)
+  return parsed.success ? [{ reservations: parsed.data.reservations, ranges: parsed.data.ranges.range }] : []
+}
+
+/** L1 */
+function reservedFirst(a: Pick<Parcel, 'reservations'>, b: Pick<Parcel, 'reservations'>): number {
+  return b.reservations.length - a.reservations.length
+}
+
 /** Numbers, ranges and sets as Mesos writes them on an agent's command line. */
 function attributeOf(attribute: unknown): [string, string][] {
   const parsed = attributeSchema.safeParse(attribute)
@@ -138,6 +176,42 @@ function sumOf(parcels: readonly Parcel[]): Resources {
   const of = (name: Name) =>
     parcels.reduce((sum, parcel) => sum + (parcel.name === name ? parcel.milli : 0), 0) / 1000
   return { cpus: of('cpus'), memMib: of('mem'), diskMib: of('disk') }
+}
+
+function countOf(parcels: readonly PortParcel[]): { ports?: number } {
+  const ports = parcels
+    .flatMap(({ ranges }) => ranges)
+    .reduce((sum, { begin, end }) => sum + end - begin + 1, 0)
+  return ports === 0 ? {} : { ports }
+}
+
+/** The ports that a task was given. */
+export function portsIn(resources: readonly WireResource[]): number[] {
+  const ranges = resources.flatMap((each) => (each.type === 'RANGES' ? each.ranges.range : []))
+  return ranges.flatMap(({ begin, end }) => Array.from({ length: end - begin + 1 }, (_, i) => begin + i))
+}
+
+/** L4. What they lack is asked for all the same, by numbers that nobody offers, and the master says no. */
+function cutPorts(parcels: readonly PortParcel[], count: number, role: string): WireResource[] {
+  const cuts: WireResource[] = []
+  let need = count
+  const add = (range: readonly Range[], reservations: readonly unknown[]) => {
+    if (range.length === 0) return
+    const reserved = reservations.length === 0 ? {} : { reservations }
+    cuts.push({ name: 'ports', type: 'RANGES', ranges: { range }, allocation_info: { role }, ...reserved })
+  }
+  for (const parcel of parcels) {
+    const taken: Range[] = []
+    parcel.ranges = parcel.ranges.flatMap(({ begin, end }) => {
+      const take = Math.min(need, end - begin + 1)
+      if (take > 0) taken.push({ begin, end: begin + take - 1 })
+      need -= take
+      return begin + take > end ? [] : [{ begin: begin + take, end }]
+    })
+    add(taken, parcel.reservations)
+  }
+  if (need > 0) add([{ begin: 0, end: need - 1 }], [])
+  return cuts
 }
 
 /** From the parcels in their order; what they lack is asked for all the same, and the master says no. */

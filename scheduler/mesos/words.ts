@@ -6,7 +6,7 @@
  */
 import { z } from 'zod'
 import type { LaunchOrder, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
-import type { WireResource } from './parcels.ts'
+import { portsIn, type WireResource } from './parcels.ts'
 
 const id = z.object({ value: z.string().min(1) })
 
@@ -169,7 +169,9 @@ export function acceptCall(
 function taskInfo(order: LaunchOrder, resources: readonly WireResource[]) {
   const { value: program, arguments: args, environment, archiveUrl } = order.command
   const uris = archiveUrl === undefined ? {} : { uris: [{ value: archiveUrl, extract: true, cache: true }] }
-  const variables = Object.entries(environment).map(([name, text]) => ({ name, value: text }))
+  const ports = portsIn(resources)
+  const all = { ...environment, ...(ports.length > 0 && { CONCORD_PORTS: ports.join(',') }) }
+  const variables = Object.entries(all).map(([name, text]) => ({ name, value: text }))
   return {
     name: order.name,
     task_id: value(order.taskId),

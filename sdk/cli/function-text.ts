@@ -32,14 +32,15 @@ function headText({
   instancesWanted,
   ...detail
 }: FunctionDetail): string {
-  const { cpus, memMib, diskMib } = manifest.resources
+  const { cpus, memMib, diskMib, ports } = manifest.resources
+  const more = ports === undefined ? '' : `, ${ports} ports`
   const inputs = Object.entries(manifest.istreams).map(([stream, { grouping }]) => `${stream} (${grouping})`)
   return [
     `${bold(name)} v${version}: ${state}, ${instancesRunning} of ${instancesWanted} instances running`,
     `  in        ${inputs.join(', ') || '-'}`,
     `  out       ${manifest.ostreams.join(', ') || '-'}`,
     `  on error  ${policyText(manifest.onError)}`,
-    `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk an instance`,
+    `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk${more} an instance`,
     ...packingText(manifest),
     ...assetsText(detail.assets),
     `  deployed  ${new Date(detail.deployedAtMs).toISOString()}, bundle ${detail.bundleSha256.slice(0, 12)}`,

@@ -66,6 +66,49 @@ test('a task runs with its arguments and environment, and its end is told with i
   assert.equal((await o.update(killed.taskId, 'exited')).exitCode, 137)
 })
 
+test('tasks get ports of their own, out of those that were offered, and find them in their environment', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const offers = await o.offers()
+  const offer = offers.find(({ resources }) => (resources.ports ?? 0) >= 3 && resources.cpus >= 0.2)
+  if (offer === undefined) return t.diagnostic('no agent of the cluster offers ports')
+  const resources = { cpus: 0.1, memMib: 32, diskMib: 0 }
+  const twice = orderOn(
+    offer,
+    '[ "$(echo "$CONCORD_PORTS" | tr , "\\n" | sort -u | wc -l)" = 2 ] && exit 2',
+    {
+      resources: { ...resources, ports: 2 },
+    },
+  )
+  const once = orderOn(offer, 'case "$CONCORD_PORTS" in ""|*,*) exit 9;; *) exit 1;; esac', {
+    resources: { ...resources, ports: 1 },
+  })
+  o.engine.launch([offer.id], [twice, once])
+  const ends = new Map<string, number | undefined>()
+  while (ends.size < 2) {
+    const { taskId, condition, exitCode, message } = await o.next('an end', (event) =>
+      event.kind === 'task' && !['pending', 'running'].includes(event.update.condition)
+        ? event.update
+        : undefined,
+    )
+    assert.equal(condition, 'exited', message)
+    ends.set(taskId, exitCode)
+  }
+  assert.deepEqual([ends.get(twice.taskId), ends.get(once.taskId)], [2, 1])
+})
+
+test('a task that asks for more ports than there are is refused', async (t) => {
+  const o = Observer.start(t, rig)
+  await o.connected()
+  const [offer] = await o.offers()
+  assert.ok(offer)
+  const { ports = 0 } = offer.resources
+  const resources = { cpus: 0.1, memMib: 32, diskMib: 0, ports: ports + 1 }
+  const greedy = orderOn(offer, 'exit 0', { resources })
+  o.engine.launch([offer.id], [greedy])
+  assert.equal((await o.update(greedy.taskId)).condition, 'refused')
+})
+
 test('a program that is not there ends as failed', async (t) => {
   const o = Observer.start(t, rig)
   await o.connected()

@@ -42,7 +42,7 @@ function take(held: Map<string, Offer>, id: string): Offer {
 }
 
 function sum(of: readonly { readonly resources: Resources }[], what: keyof Resources): number {
-  return of.reduce((total, { resources }) => total + resources[what], 0)
+  return of.reduce((total, { resources }) => total + (resources[what] ?? 0), 0)
 }
 
 /** C1: at the moment at which the cluster is asked. */

@@ -1,6 +1,6 @@
 /** `concord cluster`: several agents and schedulers on one machine, and what becomes of a function when they are killed. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -14,6 +14,17 @@ interface Member {
   readonly pid?: number
   readonly attributes?: Readonly<Record<string, string>>
   readonly tasks?: number
+}
+
+/** What a runner finds in its environment. */
+function portsOf(pid: number): string[] {
+  const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+  return (
+    environment
+      .find((line) => line.startsWith('CONCORD_PORTS='))
+      ?.slice(14)
+      .split(',') ?? []
+  )
 }
 
 const source = `import { defineFunction, groupBy } from 'concord'
@@ -67,7 +78,8 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const folder = mkdtempSync(join(home, 'spread-'))
   writeFileSync(join(folder, 'spread.ts'), source)
   const placement = { constraints: ['hostname unique', 'zone in a, b, c'] }
-  const file = { main: 'spread.ts', instances: 3, resources: { cpus: 0.1, memMib: 128 }, placement }
+  const resources = { cpus: 0.1, memMib: 128, ports: 2 }
+  const file = { main: 'spread.ts', instances: 3, resources, placement }
   writeFileSync(join(folder, 'concord.jsonc'), JSON.stringify(file))
   await cli('fn', 'deploy', folder)
   const why = () => ask<Why>('fn', 'why', 'spread')
@@ -75,6 +87,9 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const spread = await why()
   assert.deepEqual(whereOf(spread), ['agent-1', 'agent-2', 'agent-3'])
   assert.match(spread.instances[0]?.why[0] ?? '', /offers? seen, .* suit/)
+  const running = await ask<{ instances: { pid: number }[] }>('fn', 'inspect', 'spread')
+  const ports = running.instances.flatMap(({ pid }) => portsOf(pid))
+  assert.equal(new Set(ports).size, 6, `each runner has two ports of its own: ${ports}`)
 
   await cli('cluster', 'kill', 'scheduler-1')
   await until('the other scheduler leads', async () => leads(await ls()) === 'scheduler-2')

@@ -18,6 +18,7 @@ export {
   contains,
   format,
   fromWire,
+  type Range,
   type Resources,
   resources,
   scalar,
