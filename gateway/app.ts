@@ -25,6 +25,7 @@ import { deployRoutes } from './routes/deploy.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type RunnerShelf, runnerRoute } from './routes/runner.ts'
+import { shadowRoutes } from './routes/shadows.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tapRoutes } from './routes/tap.ts'
 import { versionRoutes } from './routes/versions.ts'
@@ -66,6 +67,7 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
   tapRoutes(app, parts)
   versionRoutes(app, parts)
   streamRoutes(app, parts)
+  shadowRoutes(app, parts)
   deadLetterRoutes(app, parts)
   const document = openApiDocument(app)
   app.get('/v1/openapi.json', (c) => c.json(document))

@@ -19,6 +19,8 @@ export const gatewayErrors = {
   ERR_FUNCTION_UNKNOWN: 'caller',
   /** There is no such version of the function, or no more. */
   ERR_VERSION_UNKNOWN: 'caller',
+  /** No version, or not this one, was a shadow. */
+  ERR_SHADOW_UNKNOWN: 'caller',
   /** The version that runs would lose records or state to this one. */
   ERR_VERSION_INCOMPATIBLE: 'function',
   /** There is no instance of that id. */

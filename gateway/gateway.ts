@@ -15,6 +15,7 @@ import { type Assets, ensureBundleStream } from '../infra/bundles/index.ts'
 import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
 import { ensureCheckpointStream, removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
+import { DifferenceStore } from '../infra/differences/index.ts'
 import type { Log } from '../infra/log.ts'
 import { ensureSpillStream, Orphans, SpillStore } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
@@ -135,7 +136,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const prober = new Prober(clock)
   const checkpointConnection = options.checkpointConnection ?? nc
-  const forgetState = (name: string) => removeCheckpoints(checkpointConnection, namespace, name)
+  const differences = new DifferenceStore(checkpointConnection, namespace)
+  const forgetState = async (name: string): Promise<void> => {
+    await Promise.all([
+      removeCheckpoints(checkpointConnection, namespace, name),
+      differences
+        .forget(name)
+        .catch((error: unknown) =>
+          log.warn({ err: error }, `cannot forget what shadows of '${name}' have found`),
+        ),
+    ])
+  }
   const deployer = new Deployer({
     ...{ store, bundles, assets, prober, catalog, heartbeats, namespace, clock, forgetState },
   })
@@ -175,6 +186,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     { what: 'the stream of checkpoints', make: () => ensureCheckpointStream(checkpointConnection, replicas) },
     { what: 'the stream of what is spilled', make: () => ensureSpillStream(checkpointConnection, replicas) },
     { what: 'the streams of dead letters', make: () => letterStore.ensure() },
+    { what: 'the stream of differences', make: () => differences.ensure(replicas) },
   ].map(({ what, make }) =>
     untilMade(make, closing.signal, (error) => log.warn({ err: error }, `cannot make ${what}`)),
   )
@@ -182,6 +194,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, assets, catalog, heartbeats, ingest, deployer, deadLetters },
+    differences,
     ...{ metrics, clock, log },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),

@@ -2,6 +2,7 @@
 import type { Assets } from '../infra/bundles/index.ts'
 import type { NatsConnection, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
+import type { DifferenceStore } from '../infra/differences/index.ts'
 import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Catalog } from './catalog/catalog.ts'
@@ -25,6 +26,7 @@ export interface GatewayParts {
   readonly ingest: Ingest
   readonly deployer: Deployer
   readonly deadLetters: DeadLetters
+  readonly differences: DifferenceStore
   readonly plain: PlainFollowers
   readonly places: Places
   readonly metrics: GatewayMetrics

@@ -1,5 +1,5 @@
 /**
- * The errors of infra/nats, store, masters, bundles, checkpoints, spill and local: a closed set of codes, and for each who can fix it.
+ * The errors of infra/nats, store, masters, bundles, checkpoints, spill, differences and local: a closed set of codes, and for each who can fix it.
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
@@ -75,6 +75,11 @@ export const infraErrors = {
 
   /** The store of records that wait on disk did not answer, or has no room. */
   ERR_SPILL_STORE: 'transient',
+
+  /** The stream of what shadows have found to differ did not answer. */
+  ERR_DIFFERENCES: 'transient',
+  /** A message of differences that this build cannot read. */
+  ERR_DIFFERENCES_MALFORMED: 'platform',
 
   /** Another `concord up` runs with the same home. */
   ERR_UP_RUNNING: 'caller',

@@ -38,6 +38,7 @@ import { Instance, type InstanceOptions, type ResidentMemory, StateStore } from 
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { renew } from './renewal.ts'
+import { Shadows } from './shadow/shadows.ts'
 import { type Source, Sources } from './sources.ts'
 import { Swaps } from './swaps.ts'
 import { keepTap, packTap, tapOf } from './tap-file.ts'
@@ -75,6 +76,7 @@ export class Host {
   readonly #departed: Departed
   readonly #swaps: Swaps
   readonly #canaries: Canaries
+  readonly #shadows: Shadows
   #state: Heartbeat['state'] = 'starting'
   /** The instance for which all end. */
   #brokenBy: string | undefined
@@ -113,11 +115,15 @@ export class Host {
       onChange: () => this.#control.changed(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
+    this.#shadows = new Shadows({
+      ...{ clock, memory: this.#memory, namespace: environment.namespace },
+      connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} differences` }),
+      isolateOf: async (fn, worker) => this.#isolateOf(fn, worker.instance, await this.#sources.get(fn)),
+      onChange: () => this.#control.changed(),
+      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
+    })
     this.#control = new Control({
-      nc,
-      namespace: environment.namespace,
-      taskId: environment.taskId,
-      clock,
+      ...{ nc, clock, namespace: environment.namespace, taskId: environment.taskId },
       beat: () => this.#heartbeat(),
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
@@ -216,17 +222,24 @@ export class Host {
       if (worker === undefined) continue
       const fn = functionOf(this.#assignment!, instance)
       this.#canaries.want(instance.id, worker, fn)
+      this.#shadows.want(instance.id, worker, fn)
       this.#swaps.want(instance.id, worker, fn)
     }
   }
 
   #reportOf(id: string, worker: Worker): InstanceReport {
-    return { ...worker.report(), ...this.#swaps.report(id), ...this.#canaries.report(id) }
+    return {
+      ...worker.report(),
+      ...this.#swaps.report(id),
+      ...this.#canaries.report(id),
+      ...this.#shadows.report(id),
+    }
   }
 
   async #stopOne(id: string, worker: Worker): Promise<void> {
     this.#swaps.forget(id)
     this.#canaries.forget(id)
+    this.#shadows.forget(id)
     await worker.stop()
     this.#workers.delete(id)
     this.#departed.add({ ...worker.report(), state: 'stopped' })
@@ -364,6 +377,7 @@ export class Host {
     this.#workers.delete(id)
     this.#swaps.forget(id)
     this.#canaries.forget(id)
+    this.#shadows.forget(id)
     this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
     this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
     this.#changed()
@@ -458,7 +472,7 @@ export class Host {
     }
     this.#control.end()
     await Promise.race([
-      this.#options.nc.flush().catch(() => undefined),
+      Promise.all([this.#options.nc.flush().catch(() => undefined), this.#shadows.close()]),
       new Promise((resolve) => this.#options.clock.after(flushWaitMs, () => resolve(undefined))),
     ])
     this.#options.end(ending)

@@ -3,6 +3,8 @@
  * @module
  */
 import type { FunctionAssignment } from '../infra/control/messages.ts'
+import type { OutputConfig } from '../sdk/runtime/index.ts'
+import { outputTable } from './isolate/index.ts'
 
 /** The streams that the function may write, as the runtime needs them. */
 export function outputsOf(
@@ -14,6 +16,11 @@ export function outputsOf(
       return [name, { partitions: stream?.partitions ?? 1, keyed: stream?.keyed ?? true }]
     }),
   )
+}
+
+/** The same as its manifest counts them. */
+export function tableOf(assignment: FunctionAssignment): OutputConfig[] {
+  return outputTable(assignment.manifest, outputsOf(assignment))
 }
 
 /** Whether an output that was spread over partitions goes by key from now on. */

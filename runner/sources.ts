@@ -67,11 +67,13 @@ export class Sources {
     const code = [...wanted, ...atWork].flatMap((fn) => [
       hashesOf(fn),
       ...(fn.canary ? [hashesOf(fn.canary)] : []),
+      ...(fn.shadow ? [hashesOf(fn.shadow)] : []),
     ])
     for (const hashes of this.#known.keys()) if (!code.includes(hashes)) this.#known.delete(hashes)
-    const named = [...wanted, ...atWork].flatMap(({ assets = {}, canary }) => [
+    const named = [...wanted, ...atWork].flatMap(({ assets = {}, canary, shadow }) => [
       ...Object.values(assets),
       ...Object.values(canary?.assets ?? {}),
+      ...Object.values(shadow?.assets ?? {}),
     ])
     const kept = new Set(named.map(({ sha256 }) => sha256))
     for (const sha256 of this.#contents.keys()) if (!kept.has(sha256)) this.#contents.delete(sha256)

@@ -12,11 +12,11 @@
 import type { Clock } from '../infra/clock.ts'
 import type { FunctionAssignment } from '../infra/control/messages.ts'
 import { BetweenBatches } from './between-batches.ts'
-import type { Split } from './canary/split.ts'
 import { changeOver, LostInChangeOver, type Running } from './change-over.ts'
 import type { Ending } from './ending.ts'
 import { type BatchResult, type Instance, type Isolate, inOneLine } from './isolate/index.ts'
 import { outputsOf } from './outputs.ts'
+import { Shadowed } from './shadow/shadowed.ts'
 import { Trial, type TrialRules, type Verdict } from './trial.ts'
 
 /** How a record or timer went with the version before. */
@@ -26,6 +26,9 @@ export interface Tried {
   /** The instance cannot go on. */
   readonly ending?: Ending
 }
+
+/** Two isolates as one. */
+export type Pair = Isolate & { readonly old: Instance }
 
 export interface SuccessionOptions {
   readonly clock: Clock
@@ -82,13 +85,22 @@ export class Succession {
     return this.#between.add(async () => {
       if (this.#trial !== undefined) throw new Error('a version is on trial')
       const { isolate } = this.#running
-      if (isolate !== isolate.holder) throw new Error('another version has a part of the keys')
+      const shadowed = isolate instanceof Shadowed ? isolate : undefined
+      if (isolate !== isolate.holder && shadowed === undefined)
+        throw new Error('another version has a part of the keys')
       const { version } = this.#running.assignment
       if (version !== next.assignment.version) throw new Error(`version ${version} has taken over meanwhile`)
       const { format: _, ...said } = next.assignment
       const { format } = this.#running.assignment // it may have changed meanwhile
       const assignment = format === undefined ? said : { ...said, format }
       const before = await this.#put({ ...next, assignment })
+      if (shadowed !== undefined) {
+        const { old } = shadowed
+        shadowed.renew(next.isolate.holder)
+        await this.#put({ isolate: shadowed, assignment })
+        await this.#settle()
+        return { ...before, isolate: old }
+      }
       await this.#settle()
       return before
     }, isLost)
@@ -112,8 +124,8 @@ export class Succession {
     }, isLost)
   }
 
-  /** Another version is at work beside this one, on keys of its own. @throws Why this one goes on alone. */
-  split(make: (old: Instance) => Split): Promise<Split> {
+  /** Another version is beside this one, on keys of its own or as a shadow. @throws Why this one goes on alone. */
+  split<Two extends Pair>(make: (old: Instance) => Two): Promise<Two> {
     return this.#between.add(async () => {
       if (this.#trial !== undefined) throw new Error('a version is on trial')
       const { isolate, assignment } = this.#running
@@ -124,7 +136,7 @@ export class Succession {
   }
 
   /** The old one of two is at work alone again, if they are. */
-  unsplit(split: Split): Promise<void> {
+  unsplit(split: Pair): Promise<void> {
     return this.#between.add(async () => {
       const { isolate, assignment } = this.#running
       if (isolate !== split) return

@@ -27,7 +27,8 @@ export class Usage {
   }
 }
 
-function processMs(): number {
+/** CPU time of this process so far. */
+export function processMs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
 }

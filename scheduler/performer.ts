@@ -16,6 +16,7 @@ import {
   type EpochDocument,
   type FollowerDocument,
   type FunctionDocument,
+  type OutcomeDocument,
   paths,
   type ScalingDocument,
   type StatusDocument,
@@ -126,6 +127,14 @@ export class Performer {
         return this.#change(action.function, (document) =>
           document.version === action.canary.version ? { ...document, canary: action.canary } : undefined,
         )
+      case 'saveShadow':
+        return this.#change(action.function, (document) =>
+          document.version === action.shadow.version && document.shadow?.version !== action.shadow.version
+            ? { ...document, shadow: action.shadow }
+            : undefined,
+        )
+      case 'saveOutcome':
+        return this.#saveOutcome(action.function, action.outcome)
       case 'removeCommand':
         return this.#removeQuietly(paths.command(namespace, action.command))
       case 'removeFollower':
@@ -217,13 +226,20 @@ export class Performer {
 
   /** The outcome first: who sees that the function has gone back can read why. */
   async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
-    const { namespace, writer } = this.#options
-    await writer.put(paths.outcome(namespace, name, outcome.version), outcome)
-    await this.#change(name, ({ drain: _, atOnce: __, canary: ___, ...document }) =>
+    await this.#saveOutcome(name, outcome)
+    await this.#change(name, ({ drain: _, atOnce: __, canary: ___, shadow: ____, ...document }) =>
       document.version === outcome.version && (document.good !== good || document.version !== good)
         ? { ...document, version: good, good }
         : undefined,
     )
+  }
+
+  /** What was found of a version as a shadow stays. */
+  async #saveOutcome(name: string, outcome: OutcomeDocument): Promise<void> {
+    const { namespace, writer, store } = this.#options
+    const path = paths.outcome(namespace, name, outcome.version)
+    const shadow = outcome.shadow ?? (await store.get<OutcomeDocument>(path))?.value.shadow
+    await writer.put(path, shadow === undefined ? outcome : { ...outcome, shadow })
   }
 
   /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */

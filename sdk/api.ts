@@ -42,6 +42,8 @@ import {
   placementSchema,
 } from './manifest.ts'
 import { scaleSettingsSchema } from './scaling/policy.ts'
+import { shadowViewSchema } from './shadow.ts'
+import { versionStateSchema } from './version-state.ts'
 
 /** RFC 9457, with our code and what to do. */
 export const problemSchema = z.object({
@@ -282,6 +284,7 @@ export const functionSummarySchema = z.object({
     'starting',
     'swapping',
     'canary',
+    'shadow',
     'degraded',
     'stopped',
     'crashLooping',
@@ -304,6 +307,7 @@ export type DeadLetterCounts = z.output<typeof deadLetterCountsSchema>
 
 export const functionDetailSchema = functionSummarySchema.extend({
   canary: canarySchema.optional(),
+  shadow: shadowViewSchema.optional(),
   manifest: manifestSchema,
   bundleSha256: z.string(),
   assets: assetRefsSchema.default({}),
@@ -349,11 +353,7 @@ export const versionSummarySchema = bundleSchema.extend({
   deployedAtMs: z.number(),
   author: z.string().optional(),
   message: z.string().optional(),
-  /**
-   * `live`: seen to work last. `canary`: it has a part of the keys, and is judged. `rollingOut`: wanted, and not seen to work yet. `failed`: the one before was put back, `reason` says
-   * why. `replaced`: it has run. `withdrawn`: another one was wanted while it was a canary. `neverRan`: another one was deployed before it did.
-   */
-  state: z.enum(['live', 'rollingOut', 'canary', 'failed', 'replaced', 'withdrawn', 'neverRan']),
+  state: versionStateSchema,
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
   /** What its manifest says otherwise than that of the version before. */

@@ -153,8 +153,27 @@ export const canarySchema = z.strictObject({
 
 export type CanaryRules = z.output<typeof canarySchema>
 
-/** How a new version comes into force where another one runs; absent: in all instances at once. */
-export const rolloutSchema = z.strictObject({ canary: canarySchema.prefault({}) })
+/** A new version that is given copies of all records, and whose outputs are compared and thrown away. */
+export const shadowSchema = z.strictObject({
+  /** For how long. */
+  bakeMs: z.int().min(1000).max(604800000).default(60000),
+  /** State of an instance that is copied for it at most, while the instance waits. */
+  stateMib: z.int().min(0).max(65536).default(64),
+  /** What may wait for it; beyond that it falls behind, and records go by that are not compared. */
+  queueMib: z.int().min(1).max(1024).default(16),
+  /** How long it may work in a second, in milliseconds: its isolate, and what its host does for it. */
+  workMsPerSecond: z.int().min(10).max(1000).default(250),
+  /** Differences of an instance that are written down; more are counted. */
+  differences: z.int().min(0).max(1000000).default(10000),
+})
+
+export type ShadowRules = z.output<typeof shadowSchema>
+
+/** How a new version comes into force where another one runs; absent: in all instances at once. A shadow comes first. */
+export const rolloutSchema = z.strictObject({
+  canary: canarySchema.optional(),
+  shadow: shadowSchema.optional(),
+})
 
 export const assetNameSchema = z.string().regex(assetNamePattern, assetNameForm)
 

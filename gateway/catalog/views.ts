@@ -18,6 +18,7 @@ import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
+import { isShadow } from './shadow-view.ts'
 
 export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary {
   const { manifest, version } = live.version
@@ -84,9 +85,10 @@ export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
   }
 }
 
-/** Instances that run the wanted version, or the one that its canary is beside. */
-function running({ status, document }: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
-  const version = isCanary(document) ? document.good : document.version
+/** Instances that run the wanted version, or the one that it is beside. */
+function running(live: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
+  const { status, document } = live
+  const version = isCanary(document) || isShadow(live) ? document.good : document.version
   return (status?.instances ?? []).filter(
     (instance) => stateNow(instance, heartbeats) === 'running' && instance.version === version,
   )
@@ -110,7 +112,8 @@ function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['s
   if (document.deleted) return 'deleting'
   if (states.has('crashLooping')) return 'crashLooping'
   if (document.instances === 0) return 'stopped'
-  if (runningCount >= document.instances) return isCanary(document) ? 'canary' : 'running'
+  if (runningCount >= document.instances)
+    return isCanary(document) ? 'canary' : isShadow(live) ? 'shadow' : 'running'
   if (states.has('swapping')) return 'swapping'
   if (states.has('backingOff')) return 'degraded'
   if (states.has('waiting')) return runningCount > 0 ? 'degraded' : 'waiting'

@@ -23,7 +23,7 @@ import type { DeployAnswer } from '../../sdk/api.ts'
 import type { AssetRefs } from '../../sdk/assets.ts'
 import { isCode } from '../../sdk/errors.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
-import { refusalReason } from '../../sdk/swap.ts'
+import { drainReason, refusalReason } from '../../sdk/swap.ts'
 import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
@@ -31,6 +31,7 @@ import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
 import { checkFormat } from './formats.ts'
 import { makeManifest } from './manifest.ts'
+import { versionToPromote } from './shadows.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 import { documentOf, versionBefore, withdrawCanary } from './versions.ts'
@@ -116,6 +117,34 @@ export class Deployer {
   }
 
   /**
+   * Wants a version in earnest that was a shadow, or is one.
+   * @param to Default: see `versionToPromote`.
+   * @throws {CodedError} Why it was refused.
+   */
+  async promote(name: string, to: number | undefined): Promise<DeployAnswer> {
+    return await this.inTurn(async () => {
+      const { catalog, store, namespace, clock } = this.#options
+      await catalog.refresh()
+      const live = catalog.current.functions.get(name)
+      if (live === undefined) throw unknownFunction(name)
+      if (live.document.deleted) throw deleting(name)
+      const version = to ?? (await versionToPromote(store, namespace, live))
+      const { manifest, bundleSha256, bundleBytes } = await documentOf(store, namespace, live, version)
+      const changed = version !== live.document.good
+      if (changed) {
+        this.#check(manifest, live)
+        const sinceMs =
+          live.document.shadow?.version === version ? live.document.shadow.sinceMs : clock.nowMs()
+        await this.#want(name, version, live.document.instances, {
+          shadow: { version, sinceMs, promoted: true },
+        })
+        await catalog.refresh()
+      }
+      return { name, version, bundleSha256, bundleBytes, changed }
+    })
+  }
+
+  /**
    * Makes a version of the wanted one's bundle and manifest, with other assets.
    * @throws {CodedError} Why it was refused.
    */
@@ -163,6 +192,7 @@ export class Deployer {
     this.#check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
     checkAssets(manifest, assets)
+    if (live !== undefined) checkShadow(live, manifest, assets)
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
     const stateFormat = live === undefined ? 1 : await this.#formatOf(live)
     const migrates = probed.callbacks.includes('migrate')
@@ -291,7 +321,7 @@ export class Deployer {
     name: string,
     version: number,
     instances: number,
-    how: Pick<FunctionDocument, 'drain' | 'atOnce'>,
+    how: Pick<FunctionDocument, 'drain' | 'atOnce' | 'shadow'>,
   ): Promise<void> {
     const { store, namespace, clock } = this.#options
     let replaced: FunctionDocument | undefined
@@ -300,11 +330,30 @@ export class Deployer {
       replaced = before
       // More instances of a version that is a canary do not begin anew with it.
       if (before?.version === version) return { ...before, instances, ...how }
-      const { drain: _, atOnce: __, canary: ___, ...kept } = before ?? { createdAtMs: clock.nowMs() }
+      const {
+        drain: _,
+        atOnce: __,
+        canary: ___,
+        shadow: ____,
+        ...kept
+      } = before ?? { createdAtMs: clock.nowMs() }
       return { ...kept, schema: 1, version, instances, ...how }
     })
     await withdrawCanary(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs() })
   }
+}
+
+/** What cannot be beside the version that runs must not take its place because of that. */
+function checkShadow(
+  { name, version: live, document }: LiveFunction,
+  manifest: Manifest,
+  assets: AssetRefs,
+): void {
+  if (manifest.rollout?.shadow === undefined || document.good === undefined) return
+  const why = drainReason(live, { manifest, assets }, live.manifest.resources)
+  if (why === undefined) return
+  const text = `Cannot make a shadow of '${name}' beside v${live.version}: ${why}. Deploy it without --shadow (rollout.shadow), or without that change.`
+  throw refuse('ERR_VERSION_INCOMPATIBLE', text)
 }
 
 function wordsOf({ author, message }: Said): Pick<VersionDocument, 'author' | 'message'> {
@@ -320,13 +369,14 @@ function deleting(name: string): Error {
 
 /**
  * Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. A count that was changed by hand stays as long
- * as that of the manifest does.
+ * as that of the manifest does; a shadow changes nothing at all.
  */
 function instancesOf(
-  { scale, instances: own }: Manifest,
+  { scale, instances: own, rollout }: Manifest,
   live: LiveFunction | undefined,
   said: number | undefined,
 ): number {
+  if (live?.document.good !== undefined && rollout?.shadow !== undefined) return live.document.instances
   const instances = said ?? own
   if (scale === undefined) {
     const before = live?.version.manifest

@@ -14,6 +14,7 @@ import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.t
 import { assetChanges } from '../../sdk/assets.ts'
 import { changesBetween } from '../../sdk/changes.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
+import { isShadow } from '../catalog/shadow-view.ts'
 import { isCanary } from '../catalog/views.ts'
 import { refuse } from '../errors.ts'
 
@@ -133,7 +134,7 @@ function summaryOf(
     deployedAtMs,
     ...(author === undefined ? {} : { author }),
     ...(message === undefined ? {} : { message }),
-    state: stateOf(document, version.version, outcome),
+    state: stateOf(document, version, outcome),
     ...(outcome === undefined ? {} : { outcomeAtMs: outcome.atMs }),
     ...(outcome?.reason === undefined ? {} : { reason: outcome.reason }),
     changes: before === undefined ? [] : changesBetween(before.manifest, manifest),
@@ -143,11 +144,14 @@ function summaryOf(
 
 function stateOf(
   document: LiveFunction['document'],
-  version: number,
+  version: VersionDocument,
   outcome: OutcomeDocument | undefined,
 ): VersionSummary['state'] {
-  if (version === document.good) return 'live'
-  if (version === document.version) return isCanary(document) ? 'canary' : 'rollingOut'
+  if (version.version === document.good) return 'live'
+  if (version.version === document.version) {
+    if (isShadow({ document, version })) return 'shadow'
+    return isCanary(document) ? 'canary' : 'rollingOut'
+  }
   if (outcome === undefined) return 'neverRan'
   return outcome.state === 'live' ? 'replaced' : outcome.state
 }

@@ -12,6 +12,7 @@ import {
   whySchema,
 } from '../../sdk/api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
+import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
 import { scaleAsWished, scalingView } from '../deploy/scale.ts'
@@ -129,7 +130,7 @@ const graph = createRoute({
 })
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
-  const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing } = parts
+  const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing, clock } = parts
   /** A gateway that has just begun tells of nobody before it has listened. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
   app.openapi(list, async (c) => {
@@ -144,7 +145,9 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     if (live === undefined) throw unknownFunction(name)
     const outputs = allOutputs(catalog.current, heartbeats, ingest.ledger(), gatewayId)
     const deadLetters = await parts.deadLetters.counts(name)
-    return c.json(functionDetail(live, heartbeats, outputs, deadLetters), 200)
+    const shadow = shadowNow(live, heartbeats, clock.nowMs())
+    const detail = functionDetail(live, heartbeats, outputs, deadLetters)
+    return c.json(shadow === undefined ? detail : { ...detail, shadow }, 200)
   })
   app.openapi(why, async (c) => {
     await heard()

@@ -113,6 +113,15 @@ export function redrivenSubject(
   return `concord.${namespace}.redriven.${functionName}.${sequence}`
 }
 
+/** What shadows of a version have found to differ. */
+export function differencesSubject(
+  namespace: string,
+  functionName: string | '*',
+  version: number | '*',
+): string {
+  return `concord.${namespace}.differ.${functionName}.${version}`
+}
+
 /** Frames that one producer has spilled for one input, captured by the JetStream stream of spills. */
 export function spillSubject(
   namespace: string,

@@ -9,7 +9,8 @@
 import type { AssetRefs } from '../../sdk/assets.ts'
 import type { CanaryReport } from '../../sdk/canary.ts'
 import type { BackPressure, Grouping, StateFormat } from '../../sdk/index.ts'
-import type { CanaryRules, Manifest } from '../../sdk/manifest.ts'
+import type { CanaryRules, Manifest, ShadowRules } from '../../sdk/manifest.ts'
+import type { ShadowReport } from '../../sdk/shadow.ts'
 import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
 
 /** A consumer of a stream, as its producers must know it. */
@@ -100,6 +101,17 @@ export interface FunctionAssignment {
   readonly canary?: CanaryAssignment
   /** Of its state (docs/design/0032-migrate.md). Absent: the first, for good. */
   readonly format?: StateFormat
+  /** Another version that is given copies of all records. */
+  readonly shadow?: ShadowAssignment
+}
+
+/** What a shadow is an isolate of, and what bounds it (docs/design/0030-shadow.md). */
+export interface ShadowAssignment
+  extends Pick<
+    FunctionAssignment,
+    'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
+  > {
+  readonly rules: ShadowRules
 }
 
 /** What a canary is an isolate of, and how much it has (docs/design/0026-rollouts.md). */
@@ -235,6 +247,7 @@ export interface InstanceReport {
   readonly version: number
   readonly swap?: SwapReport
   readonly canary?: CanaryReport
+  readonly shadow?: ShadowReport
   /** For how long the last change of versions stopped it. */
   readonly swapPauseMs?: number
   /** `stopped`: it has left; its last report, for the accounts. */

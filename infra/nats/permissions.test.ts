@@ -8,6 +8,7 @@ import { connectBus, inboxOf, type NatsConnection } from '../bus/connect.ts'
 import {
   claimSubject,
   creditSubject,
+  differencesSubject,
   heartbeatSubject,
   ingestSubject,
   logSubject,
@@ -42,6 +43,7 @@ const table: readonly { subject: string; publish: NatsRole[]; subscribe: NatsRol
   { subject: taskSubject('ns', 't'), publish: ['scheduler'], subscribe: ['runner'] },
   { subject: logSubject('ns', 'f'), publish: ['runner'], subscribe: ['gateway'] },
   { subject: wantSubject('ns', 's'), publish: ['gateway', 'runner'], subscribe: ['gateway', 'scheduler'] },
+  { subject: differencesSubject('ns', 'f', 1), publish: ['runner'], subscribe: [] },
   { subject: spillSubject('ns', 'f', 's', 0, 'p'), publish: ['gateway', 'runner'], subscribe: [] },
   { subject: '$JS.API.DIRECT.GET.concord-spill', publish: ['gateway', 'runner'], subscribe: [] },
   { subject: '$JS.API.STREAM.PURGE.concord-spill', publish: ['gateway'], subscribe: [] },

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, message by message, and
- *      writes, reads and deletes messages of the streams of checkpoints and spills, and adds dead letters.
+ *      writes, reads and deletes messages of the streams of checkpoints and spills, and adds dead letters and differences.
  *  A2. Only the scheduler commands tasks.
  *  A3. Only runners hand over partitions.
  *  A4. A client that is no part of the platform publishes raw records, and hears frames and raw records.
@@ -36,6 +36,7 @@ const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
 const deadLetters = 'concord.*.dead.>'
+const differences = 'concord.*.differ.>'
 const redriven = 'concord.*.redriven.>'
 const spills = 'concord.*.q.>'
 const channelEnds = [frames, credits, claims]
@@ -73,6 +74,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       moves,
       logs,
       deadLetters,
+      differences,
       '$JS.API.STREAM.INFO.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles',
       '$JS.API.DIRECT.GET.OBJ_concord-bundles.>',

@@ -5,6 +5,7 @@
 import type { AssetRefs } from '../../sdk/assets.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LearnedShape, LoadSample } from '../../sdk/scaling/index.ts'
+import type { ShadowResult } from '../../sdk/shadow.ts'
 import type { Awaited, OutputLedger, SlotFence } from '../control/messages.ts'
 
 /** Version of this layout. A build that finds a higher one refuses to start. */
@@ -78,6 +79,8 @@ export interface FunctionDocument {
   readonly atOnce?: true
   /** Written by the scheduler: how far the wanted version has come as a canary. */
   readonly canary?: CanaryDocument
+  /** Written by the scheduler: since when the wanted version is a shadow; by a gateway: that it is one no more. */
+  readonly shadow?: ShadowDocument
   /** Written by the scheduler: the version that was last seen to work. A rollout is under way while it is not the wanted one. */
   readonly good?: number
   /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
@@ -93,6 +96,14 @@ export interface CanaryDocument {
   /** What was found at each step before, in a line. */
   readonly passed: readonly string[]
   /** It has passed them all, and takes over. */
+  readonly promoted?: true
+}
+
+/** Part of the function's document (docs/design/0030-shadow.md). */
+export interface ShadowDocument {
+  readonly version: number
+  readonly sinceMs: number
+  /** It is to come into force. */
   readonly promoted?: true
 }
 
@@ -121,13 +132,15 @@ export interface VersionDocument {
 export interface OutcomeDocument {
   readonly schema: 1
   readonly version: number
-  /** `withdrawn`: another version was wanted while this one was a canary. */
-  readonly state: 'live' | 'failed' | 'withdrawn'
+  /** `withdrawn`: another version was wanted while this one was a canary. `shadowed`: it was beside another one, and answered nobody. */
+  readonly state: 'live' | 'failed' | 'withdrawn' | 'shadowed'
   readonly atMs: number
   /** The version that worked before. */
   readonly from?: number
-  /** Why it has failed; or what it has shown as a canary. */
+  /** Why it has failed; or what it has shown as a canary, or a shadow. */
   readonly reason?: string
+  /** What was found while it was a shadow; it stays when the version comes into force. */
+  readonly shadow?: ShadowResult
 }
 
 /** Written by the scheduler: why a function with a policy has as many instances as it has (docs/design/0025-autoscaling.md). */

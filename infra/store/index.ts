@@ -14,6 +14,7 @@ export {
   type ScaleLook,
   type ScalingDocument,
   type SeatDocument,
+  type ShadowDocument,
   type StatusDocument,
   type StreamDocument,
   storeSchema,

@@ -6,9 +6,9 @@ import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { OutcomeReport } from '../../sdk/runtime/index.ts'
 import { parseReport } from './report.ts'
 import type { StackMap } from './stack-map.ts'
-import type { RecordFailure } from './types.ts'
+import type { InstanceOptions, RecordFailure } from './types.ts'
 
-export class Failure implements RecordFailure {
+class Failure implements RecordFailure {
   readonly index: number
   readonly action: RecordFailure['action']
   readonly attempts: number
@@ -32,6 +32,19 @@ export class Failure implements RecordFailure {
     this.#error ??= readReport(this.#report, this.#stackMap, this.#timeMs)
     return this.#error
   }
+}
+
+/** The failure that a report tells of; what went through at a later attempt is none, and told in the log. */
+export function failuresOf(
+  report: OutcomeReport,
+  stackMap: StackMap,
+  nowMs: number,
+  log: InstanceOptions['log'],
+): RecordFailure[] {
+  if (report.reaction !== 'retried') return [new Failure(report, report.reaction, stackMap, nowMs)]
+  const after = inOneLine(readReport(report, stackMap, nowMs))
+  log('warn', `A callback went through at attempt ${report.attempts}, after ${after}`)
+  return []
 }
 
 /** What a report says of the error, in the author's lines. */

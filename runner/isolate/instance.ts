@@ -12,14 +12,14 @@
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { KeyShare } from '../../sdk/key-share.ts'
-import { emptyOutcome, firstFormat, type OutcomeReport, phase } from '../../sdk/runtime/index.ts'
+import { emptyOutcome, firstFormat, phase } from '../../sdk/runtime/index.ts'
 import type { TapFile } from '../../sdk/tap.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
 import { recordAt } from './at-hand.ts'
 import { bootConfigOf } from './boot-config.ts'
 import { type CallLimitsOptions, callLimits } from './call-limits.ts'
 import type { IsolateErrorCode } from './errors.ts'
-import { Failure, inOneLine, readReport } from './failure.ts'
+import { failuresOf, inOneLine } from './failure.ts'
 import { type Entry, Guest, type GuestCall } from './guest.ts'
 import { HeldState } from './held-state.ts'
 import { isolateError } from './isolate-call.ts'
@@ -29,14 +29,7 @@ import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
 import { type Tap, tapOf } from './tap.ts'
-import type {
-  BatchResult,
-  InputFrame,
-  InstanceOptions,
-  InstanceStats,
-  Outputs,
-  RecordFailure,
-} from './types.ts'
+import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs } from './types.ts'
 import { UserMetrics } from './user-metrics.ts'
 import { Waiting } from './waiting.ts'
 
@@ -68,7 +61,7 @@ export class Instance {
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
   readonly #tap: Tap | undefined
-  #batches = 0
+  #batch = 0
   #heapBytes = 0
   #closing: Promise<boolean> | undefined
   #onTrial = false
@@ -153,14 +146,17 @@ export class Instance {
    * Processes timers that are due, then the frames, as many as fit.
    * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/aside.ts).
    * @param share Whose keys are its own; the others count as done.
+   * @param batch Which one it is, for chance; that of the call before: it goes on with that one's. Default: the next.
    */
   async run(
     frames: readonly InputFrame[],
     nowMs: number,
     lines?: readonly string[],
     share?: KeyShare,
+    batch = this.#batch + 1,
   ): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
+    this.#batch = batch
     await this.#applyOutputs()
     await this.#held.provide(frames)
     if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
@@ -170,7 +166,7 @@ export class Instance {
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)
     const own = share && JSON.stringify(share)
-    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, ++this.#batches, own])
+    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, batch, own])
   }
 
   /** Waits until a pending batch got on, and answers what that brought. */
@@ -221,6 +217,11 @@ export class Instance {
   /** Hears of each piece of an outcome log, read and checked, good until it returns; undefined: nobody does. */
   watch(onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined): void {
     this.#onLog = onLog
+  }
+
+  /** All that chance is made of: this, and which batch it is. */
+  get chance(): { readonly seed: Uint8Array; readonly batch: number } {
+    return { seed: this.#options.seed, batch: this.#batch }
   }
 
   /** What it has called a metric. */
@@ -450,11 +451,14 @@ export class Instance {
       this.#held.store.lose()
     }
     // What its observer throws is a fault of ours, and no reason to take the state for lost.
-    if (this.#onLog !== undefined && outcome.records > 0) this.#onLog(this.#outcome.copy())
+    if (this.#onLog !== undefined && outcome.records + outcome.timers > 0) this.#onLog(this.#outcome.copy())
     this.#recordsDone += outcome.records
     if (outcome.records + outcome.timers > 0) this.#held.putOff = 0
     else if (this.#regions.wanted !== undefined) this.#held.putOff++
-    const failures = outcome.reports.flatMap((report) => this.#failure(report))
+    const { log } = this.#options
+    const failures = outcome.reports.flatMap((one) =>
+      failuresOf(one, this.#stackMap, this.#clock.nowMs(), log),
+    )
     const last = failures.at(-1)
     const threw = this.#onTrial && last?.action === 'fail' ? failures.pop() : undefined
     if (threw === undefined && last?.action === 'fail') {
@@ -471,14 +475,6 @@ export class Instance {
       ...(fatal === undefined ? {} : { fatal, recordAtHand }),
       ...(threw === undefined ? {} : { threw }),
     }
-  }
-
-  #failure(report: OutcomeReport): RecordFailure[] {
-    const nowMs = this.#clock.nowMs()
-    if (report.reaction !== 'retried') return [new Failure(report, report.reaction, this.#stackMap, nowMs)]
-    const after = inOneLine(readReport(report, this.#stackMap, nowMs))
-    this.#options.log('warn', `A callback went through at attempt ${report.attempts}, after ${after}`)
-    return []
   }
 
   get #phase(): number {

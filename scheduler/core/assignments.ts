@@ -25,6 +25,7 @@ import type { Draft } from './draft.ts'
 import { isEqual } from './equality.ts'
 import { reportOf } from './reports.ts'
 import { trialOf } from './rollout.ts'
+import { shadowAssignmentOf } from './shadow.ts'
 import type { FunctionState, Seat, Slot, Task } from './state.ts'
 import { streamsOf } from './topology.ts'
 
@@ -267,6 +268,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
   const { manifest } = version
   const trial = trialOf(draft, version)
   const canary = canaryAssignmentOf(draft.state.wanted.functions.get(manifest.name))
+  const shadow = shadowAssignmentOf(draft.state.wanted.functions.get(manifest.name))
   const names = new Set([...streamsOf(manifest), ...(canary === undefined ? [] : streamsOf(canary.manifest))])
   const descriptors = [...names].flatMap((name) => draft.state.topology.get(name) ?? [])
   return {
@@ -279,6 +281,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
     manifest,
     ...(trial === undefined ? {} : { trial }),
     ...(canary === undefined ? {} : { canary }),
+    ...(shadow === undefined ? {} : { shadow }),
     streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
     groupings: Object.fromEntries(
       Object.entries(manifest.istreams).map(([stream, input]) => [stream, input.grouping]),

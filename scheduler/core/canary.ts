@@ -17,6 +17,7 @@ import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
 import { judge, looks, summaryOf } from './judge.ts'
 import type { FunctionState, LastExit, WantedFunction } from './state.ts'
+import { shadowOf } from './wanted-shadow.ts'
 
 /** Ends of a whole runner that a version is to blame for. */
 const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
@@ -36,6 +37,7 @@ export interface WantedCanary {
 export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | undefined {
   if (wanted === undefined) return undefined
   const { document, versions } = wanted
+  if (shadowOf(wanted) !== undefined) return undefined
   if (document.deleted === true || document.drain === true || document.atOnce === true) return undefined
   const version = versions.get(document.version)
   const good = document.good === undefined ? undefined : versions.get(document.good)
@@ -51,7 +53,7 @@ export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | und
 /** CY2. */
 export function versionInForce(wanted: WantedFunction | undefined): VersionDocument | undefined {
   if (wanted === undefined || wanted.document.deleted) return undefined
-  return canaryOf(wanted)?.good ?? wanted.versions.get(wanted.document.version)
+  return shadowOf(wanted)?.good ?? canaryOf(wanted)?.good ?? wanted.versions.get(wanted.document.version)
 }
 
 /** The version that was last seen to work, if it is still there. */
@@ -167,7 +169,7 @@ function enter(draft: Draft, fn: FunctionState, canary: CanaryDocument): void {
 }
 
 /** Two versions in one process: who takes that along is not known, and one of them has run before. */
-function isItsFault(exit: LastExit | undefined, restarts: number, sinceMs: number): boolean {
+export function isItsFault(exit: LastExit | undefined, restarts: number, sinceMs: number): boolean {
   if (exit === undefined || exit.atMs < sinceMs) return false
   return processFaults.has(exit.reason) || restarts >= failuresMax
 }

@@ -185,8 +185,9 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
-  // What a canary says is judged in any case.
-  const news = (inForce && works && hearOfVersion(draft, slot, seat, report)) || report?.canary !== undefined
+  // What a canary says, or a shadow, is judged in any case.
+  const isJudged = report?.canary !== undefined || report?.shadow !== undefined
+  const news = (inForce && works && hearOfVersion(draft, slot, seat, report)) || isJudged
   if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)
   return true

@@ -24,6 +24,7 @@ import { type Ground, makeRoom } from './preemption.ts'
 import type { Action } from './protocol.ts'
 import { hasFailedForGood, settleRollout, swap } from './rollout.ts'
 import { everything, type Scope, whatChanged } from './scope.ts'
+import { watchShadow } from './shadow.ts'
 import { finish, readersOf, settleSlots } from './slots.ts'
 import type { FunctionState, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
@@ -61,6 +62,7 @@ export function plan(draft: Draft, isAll: boolean): void {
     const active = draft.state.active.get(name) ?? []
     settleRollout(draft, draft.fn(name), active)
     watchCanary(draft, draft.fn(name), active)
+    watchShadow(draft, draft.fn(name), active)
     conclude(draft, draft.fn(name))
   }
 }

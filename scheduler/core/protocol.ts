@@ -8,6 +8,7 @@ import type {
   CanaryDocument,
   OutcomeDocument,
   SeatDocument,
+  ShadowDocument,
   StatusDocument,
   TaskDocument,
 } from '../../infra/store/index.ts'
@@ -53,6 +54,10 @@ export type Action =
     }
   /** How far a canary has come; unless another version was deployed meanwhile. */
   | { readonly kind: 'saveCanary'; readonly function: string; readonly canary: CanaryDocument }
+  /** Since when a version is a shadow; the same. */
+  | { readonly kind: 'saveShadow'; readonly function: string; readonly shadow: ShadowDocument }
+  /** What was found of a version that is not wanted any more, or wanted otherwise. */
+  | { readonly kind: 'saveOutcome'; readonly function: string; readonly outcome: OutcomeDocument }
   | { readonly kind: 'removeCommand'; readonly command: string }
   | {
       readonly kind: 'removeFollower'

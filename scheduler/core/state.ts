@@ -150,6 +150,14 @@ export interface FunctionState {
     readonly looks: number
     readonly settled: boolean
   }
+  /** The same of its shadow. */
+  shadow?: {
+    readonly version: number
+    /** The version that it is beside. */
+    readonly from: number
+    readonly sinceMs: number
+    readonly settled: boolean
+  }
   /** Its nodes are being removed. */
   removing: boolean
 }

@@ -11,6 +11,7 @@ import type {
   SwapReport,
 } from '../../infra/control/messages.ts'
 import { type CanaryReport, noEvidence } from '../../sdk/canary.ts'
+import { noShadowEvidence, type ShadowReport } from '../../sdk/shadow.ts'
 
 export interface WorldInstance {
   readonly id: string
@@ -19,6 +20,7 @@ export interface WorldInstance {
   readonly version: number
   readonly swap?: SwapReport
   readonly canary?: CanaryReport
+  readonly shadow?: ShadowReport
   /** By `STREAM/PARTITION`: the epoch at which it was claimed. */
   readonly owns: Map<string, number>
   readonly giving: readonly Giving[]
@@ -27,13 +29,14 @@ export interface WorldInstance {
 }
 
 export function reportOf(instance: WorldInstance, state: InstanceReport['state']): InstanceReport {
-  const { id, function: name, index, version, epoch, awaited, swap, canary } = instance
+  const { id, function: name, index, version, epoch, awaited, swap, canary, shadow } = instance
   const nothing = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
   const usage = { stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0 }
   return {
     ...{ id, function: name, index, version, epoch, state, ...nothing, ...usage, outputs: [], inputs: [] },
     ...(swap && { swap }),
     ...(canary && { canary }),
+    ...(shadow && { shadow }),
     ...(awaited.length === 0 ? {} : { awaited: awaited.map(({ share }) => share) }),
   }
 }
@@ -54,11 +57,11 @@ export function heartbeatOf(id: string, generation: number, sentAtMs: number): H
   }
 }
 
-/** What an instance reports that has been told to be of a version, and to have a canary. */
+/** What an instance reports that has been told to be of a version, and to have a canary or a shadow. */
 export function toldOf(
-  { version, canary }: FunctionAssignment,
+  { version, canary, shadow }: FunctionAssignment,
   before: WorldInstance | undefined,
-): Pick<WorldInstance, 'swap' | 'canary'> {
+): Pick<WorldInstance, 'swap' | 'canary' | 'shadow'> {
   const swap = swapTo(version, before)
   const known = before?.canary
   const state = known?.version === canary?.version && known?.state === 'failed' ? 'failed' : 'working'
@@ -67,7 +70,23 @@ export function toldOf(
   return {
     ...(swap && { swap }),
     ...(canary && { canary: { version: canary.version, step: canary.step, state, evidence } }),
+    ...(shadow && { shadow: before?.shadow ?? shadowReportOf(shadow.version) }),
   }
+}
+
+function shadowReportOf(version: number): ShadowReport {
+  const evidence = { ...noShadowEvidence(), records: 100, compared: 90, different: 3 }
+  return { version, state: 'working', evidence: { ...evidence, missed: { ...evidence.missed, behind: 10 } } }
+}
+
+/** The shadow of an instance ends by itself. */
+export function failShadow(instances: Map<string, WorldInstance>, id: string): void {
+  const instance = instances.get(id)
+  if (instance?.shadow === undefined) return
+  instances.set(id, {
+    ...instance,
+    shadow: { ...instance.shadow, state: 'failed', reason: 'it was too large' },
+  })
 }
 
 /** The canary of an instance fails by itself. */

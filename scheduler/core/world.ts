@@ -366,14 +366,16 @@ export class World {
         const { good, outcome } = action
         if (document?.version !== outcome.version) return
         assert.ok(document.good !== good || document.version !== good, 'an outcome is written once')
-        const { canary: _, atOnce: __, ...kept } = document
+        const { canary: _, atOnce: __, shadow: ___, ...kept } = document
         this.functions.set(action.function, { ...kept, version: good, good })
         return
       }
-      case 'saveCanary': {
-        const document = this.functions.get(action.function)
-        const { canary } = action
-        if (document?.version === canary.version) this.functions.set(action.function, { ...document, canary })
+      case 'saveCanary':
+      case 'saveShadow': {
+        const { kind: _, function: name, ...at } = action
+        const document = this.functions.get(name)
+        if (document?.version === ('canary' in at ? at.canary : at.shadow).version)
+          this.functions.set(name, { ...document, ...at })
         return
       }
       case 'removeCommand':
@@ -398,11 +400,9 @@ export class World {
       case 'wantOffers':
         this.offersWanted = action.wanted
         return
-      case 'kill': {
-        const runner = this.runners.get(action.taskId)
-        if (runner !== undefined && this.connected) runner.killed = true
+      case 'kill':
+        if (this.connected && this.runners.has(action.taskId)) this.runners.get(action.taskId)!.killed = true
         return
-      }
       case 'acknowledge':
         this.#unacknowledged.delete(action.update)
         return

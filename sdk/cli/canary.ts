@@ -38,7 +38,10 @@ export function withCanary(project: Project, { canary, bake }: CanaryOptions): P
   const rules = written.rollout?.canary ?? {}
   const steps = rules.steps ?? canarySchema.parse({}).steps
   const from = typeof canary === 'number' ? { steps: [canary, ...steps.filter((step) => step > canary)] } : {}
-  const rollout = { canary: { ...rules, ...from, ...(bake !== undefined && { bakeMs: bake * 1000 }) } }
+  const rollout = {
+    ...written.rollout,
+    canary: { ...rules, ...from, ...(bake !== undefined && { bakeMs: bake * 1000 }) },
+  }
   return { ...project, manifest: { ...written, rollout } }
 }
 

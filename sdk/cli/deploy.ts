@@ -11,7 +11,7 @@
  */
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeployAnswer, FunctionDetail, Instance } from '../api.ts'
+import type { DeployAnswer, FunctionDetail, Instance, VersionSummary } from '../api.ts'
 import { type ConcordClient, isRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
 import { assetFilesIn, assetFilesOf, uploadAssets } from './assets.ts'
@@ -36,6 +36,8 @@ export interface Deployed extends DeployAnswer {
   readonly instancesRunning: number
   /** What it has of the keys, if it is a canary. */
   readonly canaryPercent?: number
+  /** It is given copies of all records. */
+  readonly isShadow?: true
   /** Time of each step, in the steps' order. */
   readonly stepsMs: Readonly<Record<string, number>>
   /** D2. */
@@ -65,7 +67,9 @@ export async function deployProject(
   const detail = wait || untilOutput ? await untilRunning(client, answer, timeoutMs) : undefined
   const instancesRunning = detail?.instancesRunning ?? 0
   const percent = detail?.canary?.version === answer.version ? detail.canary.percent : undefined
+  const shadow = shadowIn(detail, answer.version)
   if (percent !== undefined) steps.done('canary', `${percent} % of the keys`)
+  else if (shadow !== undefined) steps.done('shadow', shadow)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
   if (said.instances === undefined && detail) tellOfCount(detail)
   if (output) steps.done('output', `first record of ${await output}`)
@@ -73,9 +77,18 @@ export async function deployProject(
     ...answer,
     instancesRunning,
     ...(percent !== undefined && { canaryPercent: percent }),
+    ...(shadow !== undefined && { isShadow: true }),
     stepsMs: steps.ms,
     totalMs: Math.round(performance.now()),
   }
+}
+
+/** How a version does as a shadow; undefined: it is none. */
+function shadowIn(detail: FunctionDetail | undefined, version: number): string | undefined {
+  if (detail === undefined) return undefined
+  if (detail.version !== version) return 'over already'
+  const { shadow } = detail
+  return shadow && `beside v${shadow.from} in ${shadow.instances} of ${shadow.instancesOf} instances`
 }
 
 async function sendAssets(
@@ -140,7 +153,7 @@ async function firstRecord(client: ConcordClient, stream: string, signal: AbortS
 const pollMinMs = 20
 const pollMaxMs = 250
 
-/** Waits until all wanted instances run a version, or it is at work as a canary. @throws {CodedError} Why it does not, or that it was put back. */
+/** Waits until all wanted instances run a version, or it is beside them as a canary or a shadow. @throws {CodedError} Why it does not, or that it was put back. */
 export async function untilRunning(
   client: ConcordClient,
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
@@ -149,8 +162,19 @@ export async function untilRunning(
   const deadlineMs = performance.now() + timeoutMs
   for (let pollMs = pollMinMs; ; pollMs = Math.min(pollMs * 1.3, pollMaxMs)) {
     const detail = await client.inspect(name)
-    if (detail.version !== version) throw await replacedError(client, name, version, detail.version)
+    if (detail.version !== version) {
+      const ours = (await client.versions(name)).find((one) => one.version === version)
+      if (ours?.state === 'shadowed') return detail
+      throw replacedError(ours, name, version, detail.version)
+    }
     if (detail.canary?.version === version) return detail
+    if (detail.shadow?.version === version) {
+      const { instances, instancesOf } = detail.shadow
+      if (instances >= instancesOf) return detail
+      if (performance.now() > deadlineMs) throw waitError(detail, version, instances, timeoutMs)
+      await sleep(pollMs)
+      continue
+    }
     const ours = detail.instances.filter((instance) => instance.version === version)
     const running = ours.filter(({ state }) => state === 'running')
     if (detail.version === version && running.length >= detail.instancesWanted) return detail
@@ -162,13 +186,12 @@ export async function untilRunning(
 }
 
 /** The scheduler has gone back, or somebody wants another version. */
-async function replacedError(
-  client: ConcordClient,
+function replacedError(
+  ours: VersionSummary | undefined,
   name: string,
   version: number,
   by: number,
-): Promise<CodedError<CliErrorCode>> {
-  const ours = (await client.versions(name)).find((one) => one.version === version)
+): CodedError<CliErrorCode> {
   if (ours?.state !== 'failed') return superseded(name, version, by)
   const text = `${name} v${version} has failed, v${by} runs as before: ${ours.reason ?? 'nothing was said'}`
   return new CodedError('ERR_FUNCTION_FAILED', text)

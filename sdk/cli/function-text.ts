@@ -6,12 +6,14 @@ import type { FunctionDetail, Instance, Ledger } from '../api.ts'
 import { instancesPerRunnerOf } from '../manifest.ts'
 import { quantileOf } from '../user-metrics.ts'
 import { canaryText } from './canary-text.ts'
+import { shadowText } from './shadow-text.ts'
 import { bold, bytesText, red, table } from './terminal.ts'
 
 export function detailText(detail: FunctionDetail): string {
   const parts = [
     headText(detail),
     detail.canary === undefined ? '' : canaryText(detail.canary, Date.now()),
+    detail.shadow === undefined ? '' : shadowText(detail.shadow),
     detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
     checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),

@@ -3,6 +3,8 @@
  * @module
  */
 import { InvalidArgumentError } from 'commander'
+import { CodedError } from '../errors.ts'
+import type { CliErrorCode } from './errors.ts'
 
 /** A parser for a whole number of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -20,4 +22,11 @@ export function positiveNumber(text: string): number {
   if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
     throw new InvalidArgumentError('Expected a number above 0.')
   return value
+}
+
+/** A version, as `v3` or `3`. */
+export function versionNumber(text: string): number {
+  const version = Number(text.replace(/^v/, ''))
+  if (Number.isInteger(version) && version > 0) return version
+  throw new CodedError<CliErrorCode>('ERR_USAGE', `'${text}' is no version: it is a number, as v3 or 3`)
 }

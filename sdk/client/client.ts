@@ -28,6 +28,8 @@ import type {
 import type { AssetList, AssetPatch } from '../asset-api.ts'
 import type { AssetRef } from '../assets.ts'
 import { CodedError, isCode } from '../errors.ts'
+import type { ShadowDifference, ShadowView } from '../shadow.ts'
+import type { ShadowDifferences } from '../shadow-api.ts'
 import { parseTap, type TapFile } from '../tap.ts'
 import type { ClientErrorCode } from './errors.ts'
 import { errnoOf, type Request, requestJson, requestStream, type Server } from './http.ts'
@@ -195,6 +197,37 @@ export class ConcordClient {
     const body = JSON.stringify(options)
     const path = `${functionPath(name)}/rollback`
     return this.#json({ what, method: 'POST', path, body, type: 'application/json' })
+  }
+
+  /** What was found of a version as a shadow; by default of the one that is one now, else of the newest that was. */
+  shadow(name: string, version?: number): Promise<ShadowView> {
+    const what = `Cannot show a shadow of function '${name}'`
+    return this.#json({ what, path: `${functionPath(name)}/shadow`, query: { version } })
+  }
+
+  /** The records that a shadow made something else of, one by one. */
+  async *shadowDifferences(name: string, version?: number): AsyncGenerator<ShadowDifference> {
+    const what = `Cannot list what a shadow of function '${name}' made otherwise`
+    const path = `${functionPath(name)}/shadow/differences`
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const query = { version, after }
+      const answer: ShadowDifferences = await this.#json({ what, path, query })
+      yield* answer.differences
+      after = answer.next
+    }
+  }
+
+  /** Brings a version into force that was a shadow, by default the one that is one now, else the newest that was. */
+  promote(name: string, options: { readonly to?: number } = {}): Promise<DeployAnswer> {
+    const what = `Cannot promote a version of function '${name}'`
+    const body = JSON.stringify(options)
+    return this.#json({
+      what,
+      method: 'POST',
+      path: `${functionPath(name)}/promote`,
+      body,
+      type: 'application/json',
+    })
   }
 
   /** The assets of a function's wanted version. */

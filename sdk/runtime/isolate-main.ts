@@ -63,6 +63,8 @@ let config: BootConfig
 let seam: Seam
 /** Each batch has a stream of its own, so that it can be run again by itself (I6). */
 let chacha: ChaCha
+/** A batch that is given in parts (runner/shadow/) draws on where it was. */
+let lastBatch = 0
 let engine: Engine | undefined
 let board: Board
 let writer: OutcomeWriter
@@ -188,7 +190,8 @@ export function run(
   share?: string,
 ): number {
   return guarded(() => {
-    chacha.begin(batch)
+    if (batch !== lastBatch) chacha.begin(batch)
+    lastBatch = batch
     makeRoom(input, bytes, inputBytes)
     copyBytes(input.bytes, new Bytes(inputRegion, 0, bytes), 0)
     engine!.run({

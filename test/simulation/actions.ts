@@ -14,6 +14,8 @@ const writes: ReadonlySet<Action['kind']> = new Set([
   'lowerInstances',
   'settleVersion',
   'saveCanary',
+  'saveShadow',
+  'saveOutcome',
   'removeCommand',
   'removeFunction',
 ])

@@ -356,6 +356,12 @@ export class SchedulerModel {
         return this.#change(action.function, (document) =>
           document.version === action.canary.version ? { ...document, canary: action.canary } : undefined,
         )
+      case 'saveShadow':
+        return this.#change(action.function, (document) =>
+          document.version === action.shadow.version ? { ...document, shadow: action.shadow } : undefined,
+        )
+      case 'saveOutcome':
+        return this.#put('outcome', `${action.function}@${action.outcome.version}`, action.outcome)
       case 'removeCommand':
         store.remove('command', action.command, undefined, this.#session)
         return
@@ -451,7 +457,7 @@ export class SchedulerModel {
   #settle({ function: name, good, outcome }: ActionOf<'settleVersion'>): void {
     this.#put('outcome', `${name}@${outcome.version}`, outcome)
     if (!this.process.isUp) return
-    this.#change(name, ({ drain: _, atOnce: __, canary: ___, ...document }) =>
+    this.#change(name, ({ drain: _, atOnce: __, canary: ___, shadow: ____, ...document }) =>
       document.version === outcome.version && (document.good !== good || document.version !== good)
         ? { ...document, version: good, good }
         : undefined,

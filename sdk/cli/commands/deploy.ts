@@ -3,13 +3,16 @@
  * @module
  */
 import { userInfo } from 'node:os'
+import type { ConcordClient } from '../../client/index.ts'
 import { percentOf, watchCanary, withCanary } from '../canary.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { deployProject } from '../deploy.ts'
+import { type Deployed, deployProject } from '../deploy.ts'
 import { positiveNumber } from '../numbers.ts'
 import { openProjectFile } from '../project.ts'
 import type { Project } from '../project-shape.ts'
+import { hasShadow, watchShadow, withShadow } from '../shadow.ts'
+import { shadowText } from '../shadow-text.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
 
 export interface DeployCommandOptions extends ServerOptions {
@@ -19,6 +22,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly instances?: number
   readonly drain?: true
   readonly canary?: number | true
+  readonly shadow?: true
   readonly bake?: number
   readonly watch?: true
   readonly asset?: readonly string[]
@@ -49,8 +53,15 @@ export function withDeployOptions(command: CliCommand): CliCommand {
       'give it a part of the keys first, more of them step by step, and go back by itself if it does worse',
       percentOf,
     )
-    .option('--bake <s>', 'how long each step of a canary is looked at', positiveNumber)
-    .option('--watch', 'of a canary: show how it does until it has all keys, or is rolled back')
+    .option(
+      '--shadow',
+      'give it copies of all records, compare what it puts out with the version that runs, and send nothing of it',
+    )
+    .option('--bake <s>', 'how long each step of a canary, or a shadow, is looked at', positiveNumber)
+    .option(
+      '--watch',
+      'show how a canary does until it has all keys, or is rolled back; or what a shadow finds',
+    )
     .option(
       '--asset <file>',
       'an asset, as the files in the folder assets/ of a project are; may be repeated',
@@ -71,7 +82,7 @@ export async function deployAndReport(
   const { wait, untilOutput = false, timeout, message, instances, drain, asset = [], watch = false } = options
   const author = options.author ?? userName()
   const client = connect(options)
-  const read = async () => withCanary(await readProject(), options)
+  const read = async () => withRollout(await readProject(), options)
   const deployed = await deployProject(installation, client, read, {
     wait,
     untilOutput,
@@ -82,7 +93,8 @@ export async function deployAndReport(
     ...(instances !== undefined && { instances }),
     ...(drain !== undefined && { drain }),
   })
-  const { name, version, canaryPercent } = deployed
+  const { name, version, canaryPercent, isShadow } = deployed
+  if (isShadow) return await reportShadow(client, deployed, options)
   if (watch) await watchCanary(client, deployed)
   if (options.json) return await printJson(deployed)
   if (canaryPercent !== undefined) {
@@ -95,6 +107,32 @@ export async function deployAndReport(
   }
   const state = untilOutput ? 'has put out its first record' : wait ? 'is running' : 'is stored and will run'
   await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
+}
+
+function withRollout(project: Project, { shadow, canary, bake }: DeployCommandOptions): Project {
+  if (shadow !== true && (canary !== undefined || !hasShadow(project)))
+    return withCanary(project, {
+      ...(canary === undefined ? {} : { canary }),
+      ...(bake === undefined ? {} : { bake }),
+    })
+  return withShadow(canary === undefined ? project : withCanary(project, { canary }), bake)
+}
+
+async function reportShadow(
+  client: ConcordClient,
+  deployed: Deployed,
+  { watch, json }: DeployCommandOptions,
+): Promise<void> {
+  const { name, version } = deployed
+  const report = watch ? await watchShadow(client, deployed) : undefined
+  if (json) return await printJson(report ?? deployed)
+  if (report !== undefined) await print(shadowText(report))
+  else await print(`${green(`${name} v${version}`)} is given copies of all records, and answers nobody.`)
+  await print(
+    dim(
+      `'concord fn shadow ${name}' shows what it makes otherwise, 'concord fn promote ${name}' brings it into force.`,
+    ),
+  )
 }
 
 /** Who is logged in here. */

@@ -16,6 +16,7 @@ import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
 import { whyText } from '../why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
 import { addScale } from './scale.ts'
+import { addShadow } from './shadow.ts'
 import { addTap } from './tap.ts'
 import { addVersions } from './versions.ts'
 
@@ -64,6 +65,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
   addScale(fn)
   addTap(fn, installation)
   addVersions(fn)
+  addShadow(fn)
   fn.command('rm')
     .description('Remove a function: drain its instances, then forget it.')
     .argument('<name>', 'the function')

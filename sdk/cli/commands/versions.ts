@@ -4,12 +4,10 @@
  */
 import type { VersionDiff, VersionSummary } from '../../api.ts'
 import { changeText } from '../../changes.ts'
-import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { untilRunning } from '../deploy.ts'
-import type { CliErrorCode } from '../errors.ts'
-import { positiveNumber } from '../numbers.ts'
+import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, print, printJson, table } from '../terminal.ts'
 
 interface RollbackOptions extends ServerOptions {
@@ -52,12 +50,6 @@ export function addVersions(fn: CliCommand): void {
     .action(rollback)
 }
 
-function versionNumber(text: string): number {
-  const version = Number(text.replace(/^v/, ''))
-  if (Number.isInteger(version) && version > 0) return version
-  throw new CodedError<CliErrorCode>('ERR_USAGE', `'${text}' is no version: it is a number, as v3 or 3`)
-}
-
 async function versions(name: string, options: ServerOptions): Promise<void> {
   const list = await connect(options).versions(name)
   if (options.json) return await printJson(list)
@@ -72,6 +64,8 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
   await print(table([['VERSION', 'STATE', 'DEPLOYED', 'BY', 'BUNDLE', 'MESSAGE'], ...rows]))
   for (const version of list) {
     if (version.state === 'failed') await print(`v${version.version} failed: ${reasonText(version)}`)
+    else if (version.state === 'shadowed')
+      await print(`v${version.version} was a shadow: ${reasonText(version)}`)
     else if (version.reason !== undefined) await print(`v${version.version} passed: ${version.reason}`)
   }
 }

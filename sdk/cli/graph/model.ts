@@ -79,6 +79,6 @@ function functionNode(
     name: fn.name,
     note,
     rate: rateText,
-    healthy: fn.state === 'running' || fn.state === 'canary',
+    healthy: fn.state === 'running' || fn.state === 'canary' || fn.state === 'shadow',
   }
 }

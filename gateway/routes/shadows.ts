@@ -1,0 +1,84 @@
+/** Shadows of a function: what was found of a version, its differences one by one, and bringing it into force. */
+import { createRoute, z } from '@hono/zod-openapi'
+import { deployAnswerSchema } from '../../sdk/api.ts'
+import { shadowViewSchema } from '../../sdk/shadow.ts'
+import { promoteSchema, shadowDifferencesSchema } from '../../sdk/shadow-api.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import { differencesOf, shadowOf } from '../deploy/shadows.ts'
+import { unknownFunction } from '../deploy/wishes.ts'
+import { readDocument } from '../http/document.ts'
+import { type App, bodySchema, jsonAnswer, nameParam, problemAnswer, security } from '../http/routes.ts'
+import type { GatewayParts } from '../parts.ts'
+
+const versionQuery = z.object({ version: z.coerce.number().int().min(1).optional() })
+
+const show = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}/shadow',
+  summary: 'Show what was found of a version that was given copies of all records',
+  description: 'By default of the one that is a shadow now, else of the newest that was.',
+  security,
+  request: { params: nameParam, query: versionQuery },
+  responses: { 200: jsonAnswer(shadowViewSchema, 'what was found'), default: problemAnswer },
+})
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}/shadow/differences',
+  summary: 'List the records that a shadow made something else of, with what both made of them',
+  description: 'An answer with `next` has a part: ask again with it as `after`.',
+  security,
+  request: {
+    params: nameParam,
+    query: versionQuery.extend({ after: z.coerce.number().int().min(0).default(0) }),
+  },
+  responses: {
+    200: jsonAnswer(shadowDifferencesSchema, 'differences, in the order in which they were found'),
+    default: problemAnswer,
+  },
+})
+
+const promote = createRoute({
+  method: 'post',
+  path: '/v1/functions/{name}/promote',
+  summary: 'Bring a version into force that was a shadow',
+  description:
+    'By default the one that is a shadow now, else the newest that was. What else its manifest says of its rollout holds.',
+  security,
+  request: {
+    params: nameParam,
+    body: { content: { 'application/json': { schema: bodySchema(promoteSchema) } } },
+  },
+  responses: {
+    200: jsonAnswer(deployAnswerSchema, 'the version that is wanted now'),
+    default: problemAnswer,
+  },
+})
+
+export function shadowRoutes(app: App, parts: GatewayParts): void {
+  const { catalog, deployer, differences, log } = parts
+  const live = async (name: string): Promise<LiveFunction> => {
+    await catalog.refresh()
+    const found = catalog.current.functions.get(name)
+    if (found === undefined) throw unknownFunction(name)
+    return found
+  }
+  const found = async (name: string, version: number | undefined) =>
+    await shadowOf({ ...parts, nowMs: parts.clock.nowMs() }, await live(name), version)
+  app.openapi(show, async (c) =>
+    c.json(await found(c.req.valid('param').name, c.req.valid('query').version), 200),
+  )
+  app.openapi(list, async (c) => {
+    const { name } = c.req.valid('param')
+    const { version, after } = c.req.valid('query')
+    const shadow = await found(name, version)
+    return c.json(await differencesOf(differences, name, shadow.version, after), 200)
+  })
+  app.openapi(promote, async (c) => {
+    const { name } = c.req.valid('param')
+    const { to } = await readDocument(c, 'what to promote', promoteSchema)
+    const answer = await deployer.promote(name, to)
+    log.info({ function: name, version: answer.version }, 'promoted')
+    return c.json(answer, 200)
+  })
+}

@@ -1,0 +1,45 @@
+/**
+ * Message: differences of one version, as JSON.
+ *
+ *     {"schema": 1, "function": …, "version": …, "instance": …, "differences": [ … ]}
+ *
+ *   DM1. What is of a later schema, or no such message, is refused with what was found.
+ * Design: docs/design/0030-shadow.md
+ * @module
+ */
+import { z } from 'zod'
+import { CodedError } from '../../sdk/errors.ts'
+import { shadowDifferenceSchema } from '../../sdk/shadow.ts'
+
+const messageSchema = z.object({
+  schema: z.literal(1),
+  function: z.string(),
+  version: z.int(),
+  instance: z.string(),
+  differences: z.array(shadowDifferenceSchema),
+})
+export type Differences = Omit<z.output<typeof messageSchema>, 'schema'>
+
+export function encodeDifferences(differences: Differences): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ schema: 1, ...differences }))
+}
+
+/** @throws {CodedError} ERR_DIFFERENCES_MALFORMED */
+export function decodeDifferences(bytes: Uint8Array): Differences {
+  const parsed = messageSchema.safeParse(parseJson(bytes))
+  if (!parsed.success) throw malformed(z.prettifyError(parsed.error))
+  const { schema: _, ...differences } = parsed.data
+  return differences
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    throw malformed('it is no JSON')
+  }
+}
+
+function malformed(what: string): CodedError<'ERR_DIFFERENCES_MALFORMED'> {
+  return new CodedError('ERR_DIFFERENCES_MALFORMED', `Cannot read differences of a shadow: ${what}`)
+}

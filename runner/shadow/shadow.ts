@@ -1,0 +1,293 @@
+/**
+ * Shadow: a version beside an instance at work, which waits for nothing of it.
+ *
+ *     making → ready → working → behind → making → …        at any time: ended
+ *
+ *   SH1. What waits for it is bounded by `queueMib`; beyond that calls go by until it has caught up, and it begins anew.
+ *   SH2. It has one copy of the state at a time, made between two calls, and copies take at most a hundredth of the time.
+ *   SH3. Every record that goes by is counted, with what became of it.
+ * Design: docs/design/0030-shadow.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { ShadowRules } from '../../sdk/manifest.ts'
+import type { OutputConfig } from '../../sdk/runtime/index.ts'
+import type { ShadowEvidence } from '../../sdk/shadow.ts'
+import { CpuBudget } from '../cpu-budget.ts'
+import type { Instance, ResidentMemory, StateStore } from '../isolate/index.ts'
+import { bytesHeld, giveBack } from './call-memory.ts'
+import type { Findings } from './findings.ts'
+import type { Call, Mirror, StateCopy } from './mirror.ts'
+import type { Audience } from './shadowed.ts'
+
+/** From one copy of the state to the next: as a multiple of what the last one took, and at least. */
+const copyShare = 100
+/** The latter doubles with each time that it could not keep up, until it has for as long as the longest. */
+const againMinMs = 1_000
+const againMaxMs = 16_000
+
+export interface ShadowOptions {
+  readonly clock: Clock
+  readonly rules: ShadowRules
+  /** What the process may come to with it. */
+  readonly memory: ResidentMemory
+  readonly findings: Findings
+  /** Makes its isolate, without state. */
+  readonly make: (seed: Uint8Array) => Promise<Mirror>
+  /** The streams of the version at work, as its manifest counts them. */
+  readonly outputs: () => readonly OutputConfig[]
+  /** CPU time of the process so far. */
+  readonly processMs: () => number
+  /** Hears once that it has ended, and why. */
+  readonly onEnded: (why: string) => void
+}
+
+type Work =
+  | { readonly kind: 'state'; readonly mirror: Mirror; readonly state: StateCopy }
+  | { readonly kind: 'call'; readonly mirror: Mirror; readonly call: Call; readonly bytes: number }
+
+export class Shadow implements Audience {
+  readonly #options: ShadowOptions
+  readonly #cpu: CpuBudget
+  /** In its isolate, and for it. */
+  readonly #worked = { cpuSeconds: 0 }
+  #state: 'making' | 'ready' | 'working' | 'behind' | 'ended' = 'making'
+  /** What goes by now is missed for this. */
+  #missing: keyof ShadowEvidence['missed'] = 'notReady'
+  #mirror: Mirror | undefined
+  #live: Instance
+  /** Whose seed its isolate has. */
+  #madeFor: Instance | undefined
+  readonly #queue: Work[] = []
+  #queueBytes = 0
+  #isAtWork = false
+  #copyAgainMs = Number.NEGATIVE_INFINITY
+  /** How long it waits before it begins again; when it fell behind last. */
+  #againMs = againMinMs
+  #behindMs = Number.NEGATIVE_INFINITY
+  /** The last copy of the state; its memory is used again: what garbage holds of shared memory stays for long. */
+  #copied: StateCopy = new Map()
+
+  constructor(live: Instance, options: ShadowOptions) {
+    this.#live = live
+    this.#options = options
+    const { clock, rules, processMs } = options
+    this.#cpu = new CpuBudget({
+      ...{ clock, processMs, warn: () => undefined },
+      msPerSecond: () => rules.workMsPerSecond,
+    })
+  }
+
+  /** Makes the isolate; it gets a copy of the state before the next call. @throws Why it cannot be made. */
+  async begin(): Promise<void> {
+    const { make, memory } = this.#options
+    const live = this.#live
+    this.#checkMemory(0)
+    const mirror = await make(live.chance.seed)
+    if (this.#state !== 'making') return mirror.end()
+    this.#mirror = mirror
+    this.#madeFor = live
+    this.#state = 'ready'
+    if (memory.bytes() > memory.bytesMax) this.#end(this.#tooLarge())
+  }
+
+  /** It is wanted no more. */
+  end(): void {
+    this.#state = 'ended'
+    this.#mirror?.end()
+    this.#drop()
+  }
+
+  onCall(live: Instance, partitions: readonly number[] | undefined): boolean {
+    this.#live = live
+    if (this.#state === 'ready' && live !== this.#madeFor) this.#fallBehind('notReady') // its chance is another one's
+    if (this.#state === 'ready') this.#copyState(live.state, partitions)
+    if (this.#state === 'working' && this.#queueBytes > this.#options.rules.queueMib * 2 ** 20)
+      this.#fallBehind('behind')
+    return this.#state === 'working'
+  }
+
+  take(call: Call): void {
+    if (this.#state !== 'working') {
+      this.pass(doneIn(call))
+      return giveBack(call.frames, call.log)
+    }
+    this.#put({ kind: 'call', mirror: this.#mirror!, call, bytes: bytesHeld(call.frames, call.log) })
+  }
+
+  pass(records: number): void {
+    const { findings } = this.#options
+    findings.given(records)
+    findings.missed(this.#state === 'ended' ? 'ended' : this.#missing, records)
+  }
+
+  onMoved(): void {
+    if (this.#state === 'working') this.#fallBehind('notReady')
+  }
+
+  #fallBehind(missing: 'behind' | 'notReady'): void {
+    this.#state = 'behind'
+    this.#missing = missing
+    if (missing === 'behind') {
+      this.#againMs = Math.min(againMaxMs, 2 * this.#againMs)
+      this.#behindMs = this.#options.clock.monotonicMs()
+      this.#copyAgainMs = Math.max(this.#copyAgainMs, this.#behindMs + this.#againMs / 2)
+    }
+    this.#go()
+  }
+
+  /** SH2. */
+  #copyState(store: StateStore, partitions: readonly number[] | undefined): void {
+    const { clock, rules } = this.#options
+    const { stateMib } = rules
+    const mib = store.heldBytes / 2 ** 20
+    if (mib > stateMib)
+      return this.#end(
+        `the instance holds ${Math.ceil(mib)} MiB of state, and a shadow copies ${stateMib} at most: set rollout.shadow.stateMib, and the instance waits while it is copied`,
+      )
+    try {
+      this.#checkMemory(store.heldBytes)
+    } catch (error) {
+      return this.#end((error as Error).message)
+    }
+    const startMs = clock.monotonicMs()
+    const state = copyOf(store, partitions, this.#copied)
+    this.#copied = state
+    const nowMs = clock.monotonicMs()
+    if (nowMs - this.#behindMs > againMaxMs) this.#againMs = againMinMs
+    this.#copyAgainMs = nowMs + Math.max(this.#againMs, copyShare * (nowMs - startMs))
+    this.#state = 'working'
+    this.#put({ kind: 'state', mirror: this.#mirror!, state })
+  }
+
+  #put(work: Work): void {
+    this.#queue.push(work)
+    if (work.kind === 'call') this.#queueBytes += work.bytes
+    this.#go()
+  }
+
+  #go(): void {
+    if (this.#isAtWork) return
+    this.#isAtWork = true
+    void this.#work()
+  }
+
+  async #work(): Promise<void> {
+    for (;;) {
+      await this.#rest()
+      const work = this.#queue.shift()
+      if (work !== undefined) await this.#do(work)
+      else if (this.#state === 'behind') await this.#again()
+      else break
+    }
+    this.#isAtWork = false
+  }
+
+  async #do(work: Work): Promise<void> {
+    const { outputs, findings, clock } = this.#options
+    const before = findings.compared
+    const records = work.kind === 'call' ? doneIn(work.call) : 0
+    const startMs = clock.monotonicMs()
+    try {
+      if (work.kind === 'state') await work.mirror.adopt(work.state)
+      else {
+        this.#queueBytes -= work.bytes
+        await work.mirror.play(work.call, outputs())
+      }
+      this.#checkMemory(0)
+    } catch (error) {
+      this.#end((error as Error).message)
+    }
+    this.#worked.cpuSeconds += (clock.monotonicMs() - startMs) / 1000
+    this.#cpu.spend(this.#worked, undefined)
+    findings.given(records)
+    const missed = records - (findings.compared - before)
+    if (missed > 0) findings.missed('ended', missed)
+    if (work.kind === 'call') giveBack(work.call.frames, work.call.log)
+  }
+
+  /** It has caught up: from here on with a new isolate, and a new copy of the state. */
+  async #again(): Promise<void> {
+    const { clock } = this.#options
+    const before = this.#mirror
+    this.#mirror = undefined
+    this.#state = 'making'
+    before?.end()
+    if ((await before?.ended()) !== true) this.#copied = new Map()
+    await this.#wait(this.#copyAgainMs - clock.monotonicMs())
+    if (this.#state !== 'making') return
+    try {
+      await this.begin()
+    } catch (error) {
+      this.#end((error as Error).message)
+    }
+  }
+
+  /** Until it may use a CPU again. */
+  async #rest(): Promise<void> {
+    if (!this.#cpu.isReady) await this.#wait(this.#cpu.readyMs - this.#options.clock.monotonicMs())
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (ms <= 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#options.clock.after(ms, resolve)
+    await promise
+  }
+
+  #end(why: string): void {
+    if (this.#state === 'ended') return
+    this.end()
+    this.#options.onEnded(why)
+  }
+
+  /** What waits is not compared any more. */
+  #drop(): void {
+    const { findings } = this.#options
+    for (const work of this.#queue.splice(0)) {
+      if (work.kind !== 'call') continue
+      findings.given(doneIn(work.call))
+      findings.missed('ended', doneIn(work.call))
+      giveBack(work.call.frames, work.call.log)
+    }
+    this.#queueBytes = 0
+  }
+
+  #checkMemory(more: number): void {
+    const { bytes, bytesMax } = this.#options.memory
+    if (bytes() + more > bytesMax) throw new Error(this.#tooLarge())
+  }
+
+  #tooLarge(): string {
+    const { bytes, bytesMax } = this.#options.memory
+    const [mib, mibMax] = [bytes(), bytesMax].map((value) => Math.round(value / 2 ** 20))
+    return `the runner is at ${mib} MiB, and with a shadow it may come to ${mibMax}: give it more (resources.memMib)`
+  }
+}
+
+/** Without what was put off: it comes again. */
+function doneIn({ putOff, records }: Call): number {
+  return records - putOff.length
+}
+
+/** @param before Whose memory nobody uses any more. */
+function copyOf(store: StateStore, partitions: readonly number[] | undefined, before: StateCopy): StateCopy {
+  const spare = [...before.values()].flat()
+  const copies = new Map<number, readonly SharedArrayBuffer[]>()
+  for (const partition of store.partitions()) {
+    if (partitions?.includes(partition) === false) continue
+    copies.set(
+      partition,
+      store.slabsOf(partition).map((slab) => copyInto(spare, slab)),
+    )
+  }
+  return copies
+}
+
+function copyInto(spare: SharedArrayBuffer[], slab: SharedArrayBuffer): SharedArrayBuffer {
+  const found = spare.findIndex(({ byteLength }) => byteLength === slab.byteLength)
+  if (found < 0) return slab.slice(0)
+  const [copy] = spare.splice(found, 1) as [SharedArrayBuffer]
+  new Uint8Array(copy).set(new Uint8Array(slab))
+  return copy
+}

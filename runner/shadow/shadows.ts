@@ -1,0 +1,210 @@
+/**
+ * Shadows: versions that are beside instances at work, given the same records and heard by nobody.
+ *
+ *     preparing → working → gone: it is wanted no more        from either: failed, until the assignment names none, or another
+ *
+ *   SS1. What the newest assignment names is there; what an earlier one named goes.
+ *   SS2. The instance at work is as it was before when a shadow is gone, and never worse for one that has failed.
+ * Design: docs/design/0030-shadow.md
+ * @module
+ */
+import type { NatsConnection } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages.ts'
+import type { ShadowReport } from '../../sdk/shadow.ts'
+import type { InstanceOptions, ResidentMemory } from '../isolate/index.ts'
+import { tableOf } from '../outputs.ts'
+import { processMs } from '../usage.ts'
+import type { Worker } from '../worker.ts'
+import { DifferenceBox } from './difference-box.ts'
+import { Findings } from './findings.ts'
+import { Mirror } from './mirror.ts'
+import { Shadow } from './shadow.ts'
+import { Shadowed } from './shadowed.ts'
+
+/** What the process may come to with a shadow in it, of what it may have. */
+const memoryShare = 7 / 8
+/** How often, and from when to when, it is tried to be beside. */
+const attempts = 100
+const attemptMs = 100
+
+export interface ShadowsOptions {
+  readonly clock: Clock
+  readonly namespace: string
+  /** For what is written down, when it first is. */
+  readonly connect: () => Promise<NatsConnection>
+  /** The process's. */
+  readonly memory: ResidentMemory
+  /** What an isolate of a version is made of beside a worker, but for its state. */
+  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
+  readonly onChange: () => void
+  readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
+}
+
+interface Beside {
+  readonly wanted: ShadowAssignment
+  readonly its: FunctionAssignment
+  readonly findings: Findings
+  reason?: string
+  shadow?: Shadow
+  shadowed?: Shadowed
+}
+
+export class Shadows {
+  readonly #options: ShadowsOptions
+  readonly #memory: ResidentMemory
+  readonly #differences: DifferenceBox
+  readonly #beside = new Map<string, Beside>()
+  /** By instance: what is under way. */
+  readonly #underWay = new Map<string, Promise<void>>()
+
+  constructor(options: ShadowsOptions) {
+    this.#options = options
+    this.#differences = new DifferenceBox(options)
+    const { bytes, bytesMax } = options.memory
+    this.#memory = { bytes, bytesMax: bytesMax * memoryShare }
+  }
+
+  /** The instance is to have this shadow, or none. */
+  want(id: string, worker: Worker, fn: FunctionAssignment): void {
+    const wanted = fn.shadow
+    const present = this.#beside.get(id)
+    if (present?.wanted.version === wanted?.version) return
+    if (present !== undefined) {
+      this.#beside.delete(id)
+      this.#then(id, () => this.#end(worker, present))
+    }
+    if (wanted === undefined) return
+    const its = shadowOf(fn, wanted)
+    const findings = new Findings({
+      listedMax: wanted.rules.differences,
+      list: (difference) => this.#differences.list(its, id, difference),
+    })
+    const beside: Beside = { wanted, its, findings }
+    this.#beside.set(id, beside)
+    this.#then(id, () => this.#begin(id, worker, beside))
+  }
+
+  /** The instance has gone. */
+  forget(id: string): void {
+    this.#beside.get(id)?.shadow?.end()
+    this.#beside.delete(id)
+  }
+
+  /** What was found is written down, as far as it can be. */
+  close(): Promise<void> {
+    return this.#differences.close()
+  }
+
+  report(id: string): { readonly shadow?: ShadowReport } {
+    const beside = this.#beside.get(id)
+    if (beside === undefined) return {}
+    const { wanted, reason, shadowed, findings } = beside
+    const { version } = wanted
+    const evidence = findings.evidence()
+    if (reason !== undefined) return { shadow: { version, state: 'failed', reason, evidence } }
+    return { shadow: { version, state: shadowed === undefined ? 'preparing' : 'working', evidence } }
+  }
+
+  #then(id: string, run: () => Promise<void>): void {
+    const underWay = (this.#underWay.get(id) ?? Promise.resolve()).then(run).finally(() => {
+      if (this.#underWay.get(id) === underWay) this.#underWay.delete(id)
+      this.#options.onChange()
+    })
+    this.#underWay.set(id, underWay)
+  }
+
+  async #begin(id: string, worker: Worker, beside: Beside): Promise<void> {
+    const { log } = this.#options
+    const isWanted = (): boolean => this.#beside.get(id) === beside
+    if (!isWanted()) return
+    try {
+      const shadow = this.#newShadow(id, worker, beside)
+      beside.shadow = shadow
+      await shadow.begin()
+      if (!isWanted()) return shadow.end()
+      beside.shadowed = await this.#put(worker, shadow, isWanted)
+      log(beside.its, id, 'info', `version ${beside.its.version} is given copies of all records`)
+    } catch (error) {
+      beside.shadow?.end()
+      if (worker.report().state === 'running') this.#failed(id, worker, beside, (error as Error).message)
+    }
+  }
+
+  /** As soon as nobody else is: a version on trial, or a canary that has not gone yet. */
+  async #put(worker: Worker, shadow: Shadow, isWanted: () => boolean): Promise<Shadowed> {
+    const { clock } = this.#options
+    for (let left = attempts; ; left--) {
+      try {
+        return await worker.succession.split((old) => {
+          const { isolate } = worker.running
+          if (isolate !== old && !(isolate instanceof Shadowed))
+            throw new Error('another version is beside it')
+          return new Shadowed(old, shadow, () => clock.monotonicMs())
+        })
+      } catch (error) {
+        if (left === 0 || !isWanted()) throw error
+      }
+      const { promise, resolve } = Promise.withResolvers<void>()
+      clock.after(attemptMs, resolve)
+      await promise
+    }
+  }
+
+  async #end(worker: Worker, { shadow, shadowed }: Beside): Promise<void> {
+    shadow?.end()
+    if (shadowed === undefined) return
+    shadowed.release()
+    // If the instance ends, its shadow does so too.
+    await worker.succession.unsplit(shadowed).catch(() => undefined)
+  }
+
+  #newShadow(id: string, worker: Worker, beside: Beside): Shadow {
+    const { clock } = this.#options
+    const { wanted, findings } = beside
+    const memory = this.#memory
+    return new Shadow(worker.running.isolate.holder, {
+      ...{ clock, memory, findings, processMs, rules: wanted.rules },
+      make: (seed) => this.#mirror(worker, beside, seed),
+      outputs: () => tableOf(worker.running.assignment),
+      onEnded: (why) => {
+        this.#failed(id, worker, beside, why)
+        this.#then(id, () => this.#end(worker, beside))
+      },
+    })
+  }
+
+  async #mirror(worker: Worker, { its, findings }: Beside, seed: Uint8Array): Promise<Mirror> {
+    const options = await this.#options.isolateOf(its, worker)
+    const replaces = worker.running.assignment.version
+    const own = { seed, replaces, memory: this.#memory, tapBytes: 0, log: () => undefined }
+    return await Mirror.create({ ...options, ...own }, tableOf(its), findings)
+  }
+
+  #failed(id: string, worker: Worker, beside: Beside, reason: string): void {
+    beside.reason ??= reason
+    if (this.#beside.get(id) !== beside) return
+    const { version } = beside.its
+    this.#options.log(
+      worker.running.assignment,
+      id,
+      'warn',
+      `the shadow of version ${version} is over: ${reason}`,
+    )
+    this.#options.onChange()
+  }
+}
+
+/** The shadow's own assignment. */
+function shadowOf(fn: FunctionAssignment, { rules: _, ...version }: ShadowAssignment): FunctionAssignment {
+  const {
+    canary: __,
+    shadow: ___,
+    trial: ____,
+    sourceMapSha256: _____,
+    assets: ______,
+    format: _______,
+    ...said
+  } = fn
+  return { ...said, ...version }
+}

@@ -1,0 +1,74 @@
+/**
+ * concord fn shadow | promote: what was found of a version that answered nobody, and bringing it into force.
+ * @module
+ */
+import type { CliCommand, ServerOptions } from '../command.ts'
+import { connect } from '../connection.ts'
+import { untilRunning } from '../deploy.ts'
+import { positiveNumber, versionNumber } from '../numbers.ts'
+import { differenceText, shadowText } from '../shadow-text.ts'
+import { dim, green, print, printJson } from '../terminal.ts'
+
+interface ShadowOptions extends ServerOptions {
+  readonly all?: true
+}
+
+interface PromoteOptions extends ServerOptions {
+  readonly to?: number
+  readonly wait: boolean
+  readonly timeout: number
+}
+
+export function addShadow(fn: CliCommand): void {
+  fn.command('shadow')
+    .description(
+      'Show what was found of a version that was given copies of all records: by default of the one that is now, else of the newest that was.',
+    )
+    .argument('<name>', 'the function')
+    .argument('[version]', 'of which version, as v3 or 3', versionNumber)
+    .option('--all', 'every record that it made something else of, as far as they were written down')
+    .printsData('the report; with --all a difference a line')
+    .talksToServer()
+    .example('concord fn shadow score', 'concord fn shadow score v3 --all --json')
+    .action(shadow)
+  fn.command('promote')
+    .description(
+      'Bring a version into force that was a shadow: by default the one that is now, else the newest that was.',
+    )
+    .argument('<name>', 'the function')
+    .option('--to <version>', 'which version', versionNumber)
+    .option('--no-wait', 'return when it is wanted, before it runs')
+    .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
+    .printsData()
+    .talksToServer()
+    .example('concord fn promote score')
+    .action(promote)
+}
+
+async function shadow(name: string, version: number | undefined, options: ShadowOptions): Promise<void> {
+  const { all, json } = options
+  const client = connect(options)
+  const found = await client.shadow(name, version)
+  if (all === undefined) return json ? await printJson(found) : await print(shadowText(found))
+  if (!json) await print(shadowText(found, []))
+  for await (const difference of client.shadowDifferences(name, found.version))
+    await (json ? printJson(difference) : print(differenceText(difference, found.version, found.from)))
+}
+
+async function promote(name: string, options: PromoteOptions): Promise<void> {
+  const { to, wait, timeout, json } = options
+  const client = connect(options)
+  const answer = await client.promote(name, to === undefined ? {} : { to })
+  const detail = wait ? await untilRunning(client, answer, timeout * 1000) : undefined
+  if (json) return await printJson(answer)
+  const isCanary = detail?.canary?.version === answer.version
+  const state = !answer.changed
+    ? 'was in force already'
+    : isCanary
+      ? 'is a canary now'
+      : wait
+        ? 'is running'
+        : 'will run'
+  await print(`${green(`${name} v${answer.version}`)} ${state}.`)
+  if (answer.changed) await print(dim(`'concord fn rollback ${name}' goes back to the version before.`))
+}

@@ -1,0 +1,27 @@
+/**
+ * VersionState: how a version stands, as the API says.
+ *
+ *   `live`: seen to work last.
+ *   `canary`: it has a part of the keys, and is judged.
+ *   `rollingOut`: wanted, and not seen to work yet.
+ *   `failed`: the one before was put back, `reason` says why.
+ *   `shadow`: it is given copies of what the one in force is given.
+ *   `shadowed`: it was, and waits for `promote`.
+ *   `replaced`: it has run.
+ *   `withdrawn`: another one was wanted while it was a canary.
+ *   `neverRan`: another one was deployed before it did.
+ * @module
+ */
+import { z } from 'zod'
+
+export const versionStateSchema = z.enum([
+  'live',
+  'rollingOut',
+  'canary',
+  'shadow',
+  'shadowed',
+  'failed',
+  'replaced',
+  'withdrawn',
+  'neverRan',
+])
