@@ -94,8 +94,9 @@ export async function withdrawCanary(
     return
   const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
   const reason = `v${to} was wanted while it was a canary, at step ${canary.step + 1}${steps}`.slice(0, 1000)
-  await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), () => ({
+  await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) => ({
     ...{ schema: 1, version, state: 'withdrawn', atMs, reason },
+    ...(before?.shadow === undefined ? {} : { shadow: before.shadow }),
   }))
 }
 
