@@ -1,7 +1,7 @@
 /**
  * Who a process is: its pid and the tick at which it started, so that a pid used again is never taken for it.
  *
- *   I1. No signal is sent to a process or group whose leader does not have the recorded start.
+ *   I1. No signal is sent to a process or group whose leader does not have the recorded start, or is a child not waited for.
  *   I2. A zombie is dead: it may stay for ever where pid 1 does not reap.
  * @module
  */
@@ -39,10 +39,13 @@ export function isAlive(identity: ProcessIdentity): boolean {
 
 /** Signals the group that the process leads; false if it is no more. */
 export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): boolean {
-  if (!isAlive(leader)) return false
+  return isAlive(leader) && signalGroupOf(leader.pid, signal)
+}
+
+/** For a child that has not been waited for: until then nobody else has its pid. */
+export function signalGroupOf(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(-leader.pid, signal)
-    return true
+    return process.kill(-pid, signal)
   } catch {
     return false
   }

@@ -9,6 +9,7 @@
  *   T4. Of a discarded task nothing is reported.
  * @module
  */
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +38,7 @@ import {
 import { type AgentAddress, taskEnvironment } from './environment.ts'
 import type { FetchCache } from './fetch-cache.ts'
 import { fetchAll } from './fetcher.ts'
-import { isAlive, signalGroup } from './process-identity.ts'
+import { isAlive, signalGroup, signalGroupOf } from './process-identity.ts'
 import { boundOutput, lastLine, makeSandbox, noteInSandbox } from './sandbox.ts'
 import { spawnShim } from './spawn-shim.ts'
 import { TaskFolder, type TaskRecord } from './task-folder.ts'
@@ -50,6 +51,7 @@ const shutdownGraceMs = 5_000
 const claimMs = 2_000
 const commandStartRetryMs = 5
 const crashAgainMs = 100
+const crashTries = 20
 
 /** What a task needs of its agent. */
 export interface TaskHost {
@@ -81,8 +83,8 @@ export class Task {
   readonly #bornMs: number
   #record: TaskRecord
   #stage: 'staging' | 'running' | 'ended'
-  /** The shim is not our child: its end must be looked for. */
-  #adopted = false
+  /** Undefined before it is started, and if it is not our child: then its end must be looked for. */
+  #shim: ChildProcess | undefined
   #overMemory = false
   #closed = false
   #cancelKill: () => void = () => {}
@@ -195,7 +197,6 @@ export class Task {
   /** Takes up a recovered task where the agent before left it. */
   resume(): void {
     if (this.ended) return
-    this.#adopted = true
     if (this.#folder.claim()) return this.#end(launchFailed('the agent ended before the command was started'))
     if (this.#record.discarded) return this.discard()
     if (this.#folder.killDeadlineMs !== undefined) this.#awaitKill()
@@ -245,7 +246,7 @@ export class Task {
       this.#overMemory = true
       this.#signal('SIGKILL')
     }
-    if (this.#adopted && !this.#shimLives()) this.#shimEnded()
+    if (this.#shim === undefined && !this.#shimLives()) this.#shimEnded()
   }
 
   /** Lets go of the task, which goes on. */
@@ -259,13 +260,18 @@ export class Task {
   /** Its machine dies: lets go of it, and no process of it is left. */
   crash(): void {
     this.close()
-    const kill = (): void => {
-      for (const leader of [this.#folder.shim, this.#folder.command])
-        if (leader !== undefined) signalGroup(leader, 'SIGKILL')
-    }
-    if (this.#stage !== 'running') return
-    kill()
-    this.#host.clock.after(crashAgainMs, kill) // the shim may have been about to start the command
+    if (this.#stage === 'running') this.#killAll(crashTries)
+  }
+
+  /** The shim may be about to start the command, which has a group of its own, and says who it is before all else. */
+  #killAll(tries: number): void {
+    const shim = this.#shim
+    // Our child, until its end is told: the pid is nobody else's, also before it has written who it is.
+    if (shim?.pid !== undefined && shim.exitCode === null && shim.signalCode === null)
+      signalGroupOf(shim.pid, 'SIGKILL')
+    for (const leader of [this.#folder.shim, this.#folder.command])
+      if (leader !== undefined) signalGroup(leader, 'SIGKILL')
+    if (tries > 1) this.#host.clock.after(crashAgainMs, () => this.#killAll(tries - 1))
   }
 
   #run(): void {
@@ -282,6 +288,7 @@ export class Task {
       child.once('error', (error) => this.#end(launchFailed(error.message)))
       child.once('exit', () => this.#shimEnded())
       if (child.pid === undefined) return
+      this.#shim = child
       this.#save({ shimPid: child.pid })
     } catch (error) {
       return this.#end(launchFailed((error as Error).message))
