@@ -43,11 +43,9 @@ export class WorkTime {
     this.#calledMs = this.#clock.monotonicMs()
   }
 
-  /** It has ended, with so many records done. @returns How long it took. */
-  answered(records: number): number {
-    const tookMs = this.#clock.monotonicMs() - this.#calledMs
-    if (records > 0) this.#calls.add('', 'observe', tookMs, records)
-    return tookMs
+  /** It has ended, with so many records done. */
+  answered(records: number): void {
+    if (records > 0) this.#calls.add('', 'observe', this.#clock.monotonicMs() - this.#calledMs, records)
   }
 
   report(): WorkReport {

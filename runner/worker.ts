@@ -19,7 +19,6 @@ import { Acknowledger } from './acknowledger.ts'
 import { type AloneFrame, countWithin, finish } from './alone.ts'
 import { Apart } from './apart.ts'
 import { SetAside } from './aside.ts'
-import { BatchSize } from './batch-size.ts'
 import { BetweenBatches } from './between-batches.ts'
 import type { Running } from './change-over.ts'
 import { type Ending, endingOf, startFailure, supersededBy } from './ending.ts'
@@ -37,6 +36,10 @@ import { Usage } from './usage.ts'
 import { WorkTime } from './work-time.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
+/** Bytes of frames put into one batch. */
+const batchBytesMax = 768 * 1024
+/** The same on trial: what has just taken over is slow at first, and its outputs are waited for. */
+const trialBatchBytesMax = 64 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
 /** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
@@ -59,7 +62,6 @@ export class Worker {
   readonly #apart: Apart
   readonly #usage: Usage
   readonly #time: WorkTime
-  readonly #size = new BatchSize()
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -276,11 +278,10 @@ export class Worker {
       }
       this.#consumer.announce()
       const result = await running
-      const tookMs = this.#time.answered(result.records)
+      this.#time.answered(result.records)
       this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
       const failed = locate(batch, result.failures)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
-      this.#size.took(batch, rest, tookMs)
       this.#aside.hold(failed, this.#options.clock.monotonicMs())
       const finished = batch
       running = undefined
@@ -355,9 +356,9 @@ export class Worker {
 
   /** The next batch: what the last one left, else what is queued. */
   #take(): readonly TakenFrame[] {
-    const bytesMax = this.#size.of(this.succession.onTrial)
+    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : batchBytesMax
     const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
-    const now = countWithin(frames, bytesMax)
+    const now = this.succession.onTrial ? countWithin(frames, bytesMax) : frames.length
     this.#hand = frames.slice(now)
     return frames.slice(0, now)
   }
