@@ -50,16 +50,20 @@ const weather: Weather = { ...calm, storeMs: 0 }
 const longestMs = 300_000
 
 export function runAtScale(size: Size, tell: (phase: Phase) => void): ScaleReport {
+  // Nothing else of the cluster is reachable then.
+  const held: { state?: State } = stateOf(size, tell)
+  const tasks = held.state?.tasks.size ?? 0
+  const withIt = heapBytes()
+  delete held.state
+  return { tasks, stateMib: (withIt - heapBytes()) / 2 ** 20 }
+}
+
+function stateOf(size: Size, tell: (phase: Phase) => void): { state?: State } {
   const cluster = new Cluster(size)
   tell(cluster.pass('the cluster is filled', () => undefined))
   tell(cluster.pass('another leader takes over', () => cluster.leader?.die('SIGKILL')))
   tell(cluster.pass('an agent is lost with its runners', () => cluster.loseAgent()))
-  const held: { state?: State } = { ...(cluster.leader && { state: cluster.leader.state }) }
-  const tasks = held.state?.tasks.size ?? 0
-  cluster.forget()
-  const withIt = heapBytes()
-  delete held.state
-  return { tasks, stateMib: (withIt - heapBytes()) / 2 ** 20 }
+  return { ...(cluster.leader && { state: cluster.leader.state }) }
 }
 
 class Cluster {
@@ -68,8 +72,8 @@ class Cluster {
   readonly #random = new Random(1)
   readonly #store = new StoreModel()
   readonly #runners = new Map<string, RunnerModel>()
-  #agents: AgentModel[] = []
-  #schedulers: SchedulerModel[] = []
+  readonly #agents: readonly AgentModel[]
+  readonly #schedulers: readonly SchedulerModel[]
   readonly #master: MasterModel
   #tookMs = new Map<string, number[]>()
   /** The agent that was lost. */
@@ -153,13 +157,6 @@ class Cluster {
     this.#lost = agent.id
     agent.off()
     this.#master.lose(agent)
-  }
-
-  /** Leaves nothing of it to the memory. */
-  forget(): void {
-    this.#runners.clear()
-    this.#agents = []
-    this.#schedulers = []
   }
 
   get #amiss(): string | undefined {
