@@ -33,7 +33,10 @@ test('a redeploy behind a blocked downstream hands on what was not touched, and 
   await platform.json(['produce', 'start', '--key', 'k'], numbers(records))
   await platform.until('up', (d) => d.recordsIn > 100)
   await platform.deploy('up', chain('up', 'start', 'mid', `// v2\n  ${pass}`))
-  await platform.deploy('down', chain('down', 'mid', '', '// v2\n  processRecord() {},'))
+  await platform.deploy('down', chain('down', 'mid', '', '// v2\n  processRecord() {},'), [
+    '--instances',
+    '1',
+  ])
   const up = await platform.until('up', (d) => d.ledger[0]!.inFlight === 0)
   const [row] = up.ledger
   assert.equal(row!.sent, records)
