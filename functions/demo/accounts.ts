@@ -74,7 +74,9 @@ export function isThrough(accepted: number, { parse, score, alert }: Accounts, t
     alert.counted === score.out &&
     tally.verdicts === score.out &&
     tally.alerted === tally.frauds &&
-    tally.alerts === alert.out
+    tally.alerts === alert.out &&
+    // Who sends hears a while after the one who counts that it was handled.
+    [parse, score, alert].every(({ inFlight }) => inFlight === 0)
   )
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { CodedError } from 'concord'
 import type { RecordOutput } from '../../sdk/api.ts'
 import type { Alert, Verdict } from '../clicks/click.ts'
-import type { Account } from './accounts.ts'
+import { type Account, isThrough } from './accounts.ts'
 import { complaints, describe, type Run, summaryOf } from './summary.ts'
 import { Tally } from './tally.ts'
 
@@ -73,6 +73,15 @@ test('summaryOf is the object that --json prints', () => {
     latencyMs: { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99) },
     clients: { a: 2, b: 2 },
   })
+})
+
+test('isThrough waits for the ledgers, which say a while after the counters that all was handled', () => {
+  const { accepted, accounts, tally } = goodRun()
+  assert.ok(isThrough(accepted, accounts!, tally))
+  for (const name of ['parse', 'score', 'alert'] as const) {
+    const late = { ...accounts![name], handled: accounts![name].sent - 1, inFlight: 1 }
+    assert.ok(!isThrough(accepted, { ...accounts!, [name]: late }, tally), name)
+  }
 })
 
 test('complaints finds nothing in a run that came through', () => {
