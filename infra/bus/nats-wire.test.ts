@@ -112,7 +112,7 @@ test('connectWire goes to another server of its list when the first is gone', as
     await startNatsServer({ dir: await folder(t), port: 0 }),
     await startNatsServer({ dir: await folder(t), port: 0 }),
   ]
-  const wire = await connected(t, { url: `${first.url},${second.url}` })
+  const wire = await connected(t, { url: `${first.url},${second.url}`, first: 0 })
   const back = new Promise<void>((resolve) => wire.onReconnect(resolve))
   await first.stop('SIGKILL')
   await back
