@@ -2,8 +2,8 @@
  * Rollout: how the wanted version comes into force where another one runs, and what becomes of it.
  *
  *   RO1. A seat's version is written before its runner is told, and an instance runs when it has reported that version, off trial.
- *   RO2. A version is good when all wanted instances run it. One that is not, and fails where another is good, is wanted no
- *        more: the good one is, in every instance.
+ *   RO2. A version is good when all wanted instances run it, as far as this leader has heard of them. One that is not, and
+ *        fails where another is good, is wanted no more: the good one is, in every instance.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -12,6 +12,7 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
+import { reportOf } from './reports.ts'
 import type { FunctionState, LastExit, Seat, Slot } from './state.ts'
 
 /** Ends that say something against the version that ran. */
@@ -98,7 +99,7 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
-  } else if (active.length > 0 && active.every((index) => runs(fn, index, version)))
+  } else if (active.length > 0 && active.every((index) => runsVersion(draft, fn, index, version)))
     settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, version) })
 }
 
@@ -128,9 +129,12 @@ function settle(
   })
 }
 
-function runs(fn: FunctionState, index: number, version: number): boolean {
+/** Whether an instance works with a version, off trial, as far as its runner has said so to this leader. */
+function runsVersion(draft: Draft, fn: FunctionState, index: number, version: number): boolean {
   const slot = fn.slots.find((candidate) => candidate.index === index)
-  return slot?.phase === 'running' && slot.seat?.document.version === version
+  if (slot?.seat?.document.version !== version || slot.phase !== 'running') return false
+  const report = reportOf(draft.taskOf(slot.seat), slot.seat)
+  return report?.version === version && report.swap === undefined
 }
 
 /** The version that was last seen to work, if it is still there. */
