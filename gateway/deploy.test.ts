@@ -308,6 +308,7 @@ test('Deploy onto a full or failing bundle store stores nothing and says so', as
     list: () => Promise.resolve([]),
     removeUntouched: () => Promise.resolve(false),
     removeTorn: () => Promise.resolve(0),
+    get: () => Promise.reject(new Error('nobody reads here')),
   })
   const attempts = [
     [507, 'ERR_STORAGE_FULL', 'Cannot store a bundle: the disk of nats-server is full. Make room'],

@@ -28,6 +28,7 @@ import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
 import { type BundleShelf, startCollector } from './deploy/collector.ts'
 import { type BundleSink, Deployer } from './deploy/deploy.ts'
+import type { BundleReader } from './deploy/sources.ts'
 import { refuse } from './errors.ts'
 import { ensureLogs, untilMade } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
@@ -57,7 +58,7 @@ export interface GatewayOptions {
   /** The connection of the channels. */
   readonly wire: Wire
   readonly store: Store
-  readonly bundles: BundleSink & BundleShelf
+  readonly bundles: BundleSink & BundleShelf & BundleReader
   readonly assets: Assets
   /** One that no records go by; default: `nc`. */
   readonly checkpointConnection?: NatsConnection
@@ -193,7 +194,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
 
   const parts: GatewayParts = {
-    ...{ namespace, gatewayId, nc, wire, store, assets, catalog, heartbeats, ingest, deployer, deadLetters },
+    ...{
+      namespace,
+      gatewayId,
+      nc,
+      wire,
+      store,
+      bundles,
+      assets,
+      catalog,
+      heartbeats,
+      ingest,
+      deployer,
+      deadLetters,
+    },
     differences,
     ...{ metrics, clock, log },
     plain: new PlainFollowers({ wire, namespace }),

@@ -9,6 +9,7 @@ import type { Catalog } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
 import type { DeadLetters } from './dead-letters/dead-letters.ts'
 import type { Deployer } from './deploy/deploy.ts'
+import type { BundleReader } from './deploy/sources.ts'
 import type { Places } from './follow/places.ts'
 import type { PlainFollowers } from './follow/plain.ts'
 import type { Ingest } from './ingest/ingest.ts'
@@ -20,6 +21,7 @@ export interface GatewayParts {
   readonly nc: NatsConnection
   readonly wire: Wire
   readonly store: Store
+  readonly bundles: BundleReader
   readonly assets: Assets
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats

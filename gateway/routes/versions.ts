@@ -7,7 +7,9 @@ import {
   versionDiffSchema,
   versionSummarySchema,
 } from '../../sdk/api.ts'
+import { sourcesKindSchema, versionSourcesSchema } from '../../sdk/sources.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
+import { sourcesOf } from '../deploy/sources.ts'
 import { diffVersions, listVersions, readVersion } from '../deploy/versions.ts'
 import { unknownFunction } from '../deploy/wishes.ts'
 import { readDocument } from '../http/document.ts'
@@ -46,6 +48,20 @@ const diff = createRoute({
   responses: { 200: jsonAnswer(versionDiffSchema, 'what differs'), default: problemAnswer },
 })
 
+const sources = createRoute({
+  method: 'get',
+  path: '/v1/functions/{name}/versions/{version}/sources',
+  summary: 'Read the code of a version, as its author wrote it',
+  description:
+    'Out of the source map that came with it; without one, or with `kind=bundle`, the bundle that runs.',
+  security,
+  request: {
+    params: nameParam.extend({ version: versionNumber }),
+    query: z.object({ kind: sourcesKindSchema.default('source') }),
+  },
+  responses: { 200: jsonAnswer(versionSourcesSchema, 'the files'), default: problemAnswer },
+})
+
 const rollback = createRoute({
   method: 'post',
   path: '/v1/functions/{name}/rollback',
@@ -61,7 +77,8 @@ const rollback = createRoute({
   },
 })
 
-export function versionRoutes(app: App, { catalog, store, namespace, deployer, log }: GatewayParts): void {
+export function versionRoutes(app: App, parts: GatewayParts): void {
+  const { catalog, store, namespace, deployer, log } = parts
   const live = (name: string): LiveFunction => {
     const found = catalog.current.functions.get(name)
     if (found === undefined) throw unknownFunction(name)
@@ -75,6 +92,11 @@ export function versionRoutes(app: App, { catalog, store, namespace, deployer, l
   app.openapi(show, async (c) => {
     const { name, version } = c.req.valid('param')
     return c.json(await readVersion(store, namespace, live(name), version), 200)
+  })
+  app.openapi(sources, async (c) => {
+    const { name, version } = c.req.valid('param')
+    await catalog.refresh()
+    return c.json(await sourcesOf(parts, live(name), version, c.req.valid('query').kind), 200)
   })
   app.openapi(diff, async (c) => {
     const { from, to } = c.req.valid('query')

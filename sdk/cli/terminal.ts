@@ -42,6 +42,7 @@ export const dim = style(2)
 export const red = style(31)
 export const green = style(32)
 export const yellow = style(33)
+export const cyan = style(36)
 
 /** Lays rows out in columns; the first row is the heading. Columns of numbers align right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {

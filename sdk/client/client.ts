@@ -30,6 +30,7 @@ import type { AssetRef } from '../assets.ts'
 import { CodedError, isCode } from '../errors.ts'
 import type { ShadowDifference, ShadowView } from '../shadow.ts'
 import type { ShadowDifferences } from '../shadow-api.ts'
+import type { VersionSources } from '../sources.ts'
 import { parseTap, type TapFile } from '../tap.ts'
 import type { ClientErrorCode } from './errors.ts'
 import { errnoOf, type Request, requestJson, requestStream, type Server } from './http.ts'
@@ -186,6 +187,12 @@ export class ConcordClient {
   diff(name: string, from: number, to: number): Promise<VersionDiff> {
     const what = `Cannot compare versions of function '${name}'`
     return this.#json({ what, path: `${functionPath(name)}/diff`, query: { from, to } })
+  }
+
+  /** The code of a version, as its author wrote it where a source map came with it; or what runs. */
+  sources(name: string, version: number, kind: VersionSources['kind'] = 'source'): Promise<VersionSources> {
+    const what = `Cannot read the code of function '${name}' v${version}`
+    return this.#json({ what, path: `${functionPath(name)}/versions/${version}/sources`, query: { kind } })
   }
 
   /** Goes back to an earlier version, by default the last one before the present that ran. */

@@ -4,6 +4,7 @@
  */
 import type { VersionDiff, VersionSummary } from '../../api.ts'
 import { changeText } from '../../changes.ts'
+import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { untilRunning } from '../deploy.ts'
@@ -27,11 +28,13 @@ export function addVersions(fn: CliCommand): void {
     .talksToServer()
     .action(versions)
   fn.command('diff')
-    .description('Show what differs between two versions of a function.')
+    .description(
+      'Show what differs between two versions of a function: its manifest, its assets, and its code as it was written.',
+    )
     .argument('<name>', 'the function')
     .argument('<from>', 'a version, as v3 or 3', versionNumber)
     .argument('<to>', 'another one', versionNumber)
-    .printsData()
+    .printsData('what differs; `files` has a patch for each file')
     .talksToServer()
     .example('concord fn diff score v3 v4')
     .action(diff)
@@ -71,8 +74,20 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
 }
 
 async function diff(name: string, from: number, to: number, options: ServerOptions): Promise<void> {
-  const found = await connect(options).diff(name, from, to)
-  await (options.json ? printJson(found) : print(diffText(found)))
+  const client = connect(options)
+  const { codeChanges, fileText } = await import('../code-diff.ts')
+  const found = await client.diff(name, from, to)
+  const files = found.sameCode ? [] : codeChanges(...(await sourcesOfBoth(client, name, from, to)))
+  if (options.json) return await printJson({ ...found, files })
+  await print(diffText(found))
+  for (const file of files) await print(fileText(file))
+}
+
+/** As written, or else what runs: of both versions the same. */
+async function sourcesOfBoth(client: ConcordClient, name: string, from: number, to: number) {
+  const [before, after] = await Promise.all([client.sources(name, from), client.sources(name, to)])
+  if (before.kind === after.kind) return [before, after] as const
+  return await Promise.all([client.sources(name, from, 'bundle'), client.sources(name, to, 'bundle')])
 }
 
 function diffText({ name, from, to, sameCode, manifest, assets = [] }: VersionDiff): string {

@@ -1,0 +1,48 @@
+/**
+ * Sources: gives the code of a version back, as it was written where its source map says so.
+ * @module
+ */
+import type { Store } from '../../infra/store/index.ts'
+import { isCode } from '../../sdk/errors.ts'
+import { bundleFile, filesOf, type VersionSources } from '../../sdk/sources.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+import { documentOf } from './versions.ts'
+
+/** What it needs of the bundle store. */
+export interface BundleReader {
+  get(sha256: string): Promise<Uint8Array>
+}
+
+export interface SourceParts {
+  readonly store: Store
+  readonly namespace: string
+  readonly bundles: BundleReader
+}
+
+/** @throws {CodedError} ERR_VERSION_UNKNOWN */
+export async function sourcesOf(
+  { store, namespace, bundles }: SourceParts,
+  live: LiveFunction,
+  version: number,
+  kind: VersionSources['kind'],
+): Promise<VersionSources> {
+  const { name } = live
+  const { bundleSha256, sourceMapSha256 } = await documentOf(store, namespace, live, version)
+  try {
+    const map = kind === 'bundle' || sourceMapSha256 === undefined ? undefined : await text(sourceMapSha256)
+    const files = map === undefined ? undefined : filesOf(map)
+    if (files !== undefined) return { name, version, kind: 'source', files }
+    return { name, version, kind: 'bundle', files: { [bundleFile]: await text(bundleSha256) } }
+  } catch (error) {
+    if (!isCode(error, 'ERR_BUNDLE_MISSING')) throw error
+    throw refuse(
+      'ERR_VERSION_UNKNOWN',
+      `Cannot show the code of v${version} of '${name}': it is not kept any more. \`concord fn versions ${name}\` shows the versions there are.`,
+    )
+  }
+
+  async function text(sha256: string): Promise<string> {
+    return new TextDecoder().decode(await bundles.get(sha256))
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Sources: the code of a version as its author wrote it, out of the source map that came with its bundle.
+ *
+ *   GET /v1/functions/:name/versions/:version/sources   VersionSources
+ * @module
+ */
+import { z } from 'zod'
+
+export const sourcesKindSchema = z.enum(['source', 'bundle'])
+
+export const versionSourcesSchema = z.object({
+  name: z.string(),
+  version: z.int(),
+  /** `bundle`: what runs, in one file; asked for, or since no source map came with it that has the sources. */
+  kind: sourcesKindSchema,
+  /** By path, in the order of paths. */
+  files: z.record(z.string(), z.string()),
+})
+export type VersionSources = z.output<typeof versionSourcesSchema>
+
+export const bundleFile = 'bundle.js'
+/** The platform's own, which comes into every bundle. */
+const ownFiles = 'node_modules/concord/'
+
+/** @param sourceMap Of version 3. @returns By path, the sources that it has; undefined if it lacks one. */
+export function filesOf(sourceMap: string): Record<string, string> | undefined {
+  const { sources = [], sourcesContent = [] } = JSON.parse(sourceMap) as {
+    readonly sources?: readonly (string | null)[]
+    readonly sourcesContent?: readonly (string | null)[]
+  }
+  const files = sources
+    .map((path, index) => [path ?? `source-${index}`, sourcesContent[index]] as const)
+    .filter(([path]) => !path.startsWith(ownFiles))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  if (files.length === 0 || files.some(([, text]) => typeof text !== 'string')) return undefined
+  return Object.fromEntries(files) as Record<string, string>
+}
