@@ -1,14 +1,16 @@
 /**
  * Ending: how a runner tells its watchdog why it ends, and then ends for good.
  *
- * Lines on fd 3: `.` is a beat; a JSON object is the ending, the last line.
+ * Lines on fd 3: `loading` says that no beat is to be expected before it has loaded; `.` is a beat; a JSON object is the ending,
+ * the last line.
  * @module
  */
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { Socket } from 'node:net'
 import { type ExitReason, exitCodes, type InstanceAssignment } from '../infra/control/messages.ts'
 import { CodedError } from '../sdk/errors.ts'
 
 export const beatEveryMs = 50
+export const loadingLine = 'loading'
 
 export interface Ending {
   readonly code: number
@@ -42,13 +44,19 @@ export function parseEnding(line: string): Ending | undefined {
 
 /** The runner's end of the pipe. Without a watchdog (fd 3 closed) it stays silent. */
 export class WatchdogPipe {
-  readonly #stream: WriteStream
-  readonly #timer: NodeJS.Timeout
+  readonly #socket = openPipe()
+  #timer: NodeJS.Timeout | undefined
 
-  constructor() {
-    this.#stream = createWriteStream('', { fd: 3 })
-    this.#stream.on('error', () => undefined)
-    this.#timer = setInterval(() => this.#stream.write('.\n'), beatEveryMs)
+  /** The runner is to be judged by its beats from now on. */
+  beats(): void {
+    this.#timer ??= setInterval(() => this.#socket?.write('.\n'), beatEveryMs)
+  }
+
+  /** Until `beats` the runner is at work that may take seconds on a busy machine or disk: it loads code, or writes it. */
+  loads(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#socket?.write(`${loadingLine}\n`)
   }
 
   /** Says why, and ends the process with SIGKILL: nothing of V8 may run any more. */
@@ -57,8 +65,17 @@ export class WatchdogPipe {
     const kill = (): void => {
       process.kill(process.pid, 'SIGKILL')
     }
-    this.#stream.write(`${JSON.stringify(ending)}\n`, kill)
+    this.#socket?.write(`${JSON.stringify(ending)}\n`, kill)
     setTimeout(kill, 200)
+  }
+}
+
+/** Not a stream of a file: those write in the threads that also wait for the disk, and beats would wait behind them. */
+function openPipe(): Socket | undefined {
+  try {
+    return new Socket({ fd: 3, readable: false, writable: true }).on('error', () => undefined)
+  } catch {
+    return undefined
   }
 }
 

@@ -49,7 +49,7 @@ for (const when of ['has just begun', 'connects']) {
   test(`host-main ends drained by a SIGTERM that comes while it ${when} (M1)`, async (t) => {
     const { url, connected } = await silentServer(t)
     const { child, lines, ending } = startRunner(t, url)
-    await (when === 'connects' ? connected : once(lines, 'line')) // the first beat
+    await (when === 'connects' ? connected : once(lines, 'line')) // it says that it loads
     child.kill('SIGTERM')
     assert.deepEqual(parseEnding(await ending), {
       code: 0,

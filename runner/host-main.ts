@@ -12,6 +12,7 @@ import type { RunnerEnvironment } from './environment.ts'
 
 setFlagsFromString('--max-semi-space-size=0') // what main.ts may have said is for this heap, not for the isolates'
 const pipe = new WatchdogPipe()
+pipe.loads()
 let stop = (reason: string): void => pipe.end(endingOf('drained', reason))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(`stopped by ${signal}`))
 
@@ -42,8 +43,13 @@ try {
 } catch (error) {
   pipe.end(endingOf('configuration', (error as Error).message))
 }
-if (environment !== undefined) await run(environment)
-flushCompileCache() // it is written at an exit else, and ours is SIGKILL
+if (environment !== undefined) {
+  pipe.beats()
+  await run(environment)
+}
+pipe.loads()
+flushCompileCache() // it is written at an exit else, and ours is SIGKILL; half a second of a busy disk the first time
+pipe.beats()
 
 async function run(env: RunnerEnvironment): Promise<void> {
   try {

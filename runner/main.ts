@@ -8,9 +8,9 @@ import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { type Ending, endingOf, parseEnding } from './ending.ts'
+import { type Ending, endingOf, loadingLine, parseEnding } from './ending.ts'
 import { withHugePages } from './huge-pages.ts'
-import { CpuWaits, residentBytes } from './proc.ts'
+import { residentBytes, Waits } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
 
 const lookMs = 100
@@ -57,7 +57,7 @@ const watchdog = new Watchdog(
 )
 let ending: Ending | undefined
 let beaten = false
-const waits = new CpuWaits(child.pid ?? 0)
+const waits = new Waits(child.pid ?? 0)
 
 listen(child)
 const looks = setInterval(() => look(child), lookMs)
@@ -72,11 +72,13 @@ child.on('close', (code, signal) => finish(ending ?? unexplained(code, signal)))
 
 function listen(runner: ChildProcess): void {
   createInterface({ input: runner.stdio[3] as Readable }).on('line', (line) => {
-    if (line !== '.') ending = parseEnding(line)
-    else {
+    if (line === '.') {
       beaten = true
       watchdog.beat(performance.now())
-    }
+    } else if (line === loadingLine) {
+      waits.forget()
+      watchdog.load(performance.now())
+    } else ending = parseEnding(line)
   })
 }
 
@@ -89,7 +91,7 @@ function look(runner: ChildProcess): void {
   const nowMs = performance.now()
   const verdict = watchdog.look({
     nowMs,
-    waitedForCpuMs: beaten ? 0 : waits.waitedMs(nowMs),
+    waitedMs: beaten ? 0 : waits.waitedMs(nowMs),
     residentBytes: resident,
   })
   beaten = false

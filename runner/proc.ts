@@ -13,17 +13,17 @@ export function residentBytes(pid: number): number | undefined {
 }
 
 /**
- * How long a process could not go on for want of a CPU: in each span between two looks, as long as the one of its threads waited
- * that waited longest. All threads, and span by span: while one collects garbage in parts it waits for the others, in turn.
+ * How long a process could not go on for want of a CPU or of the disk: in each span between two looks, as long as the one of its threads
+ * waited that waited longest. All threads, and span by span: while one collects garbage in parts it waits for the others, in turn.
  * @see Documentation/scheduler/sched-stats; proc(5), stat
  */
-export class CpuWaits {
-  readonly #pid: number
+export class Waits {
+  readonly #folder: string
   #last: Look | undefined
   #waitedMs = 0
 
-  constructor(pid: number) {
-    this.#pid = pid
+  constructor(pid: number, proc = '/proc') {
+    this.#folder = `${proc}/${pid}/task`
   }
 
   /** The count begins anew at the next `waitedMs`. */
@@ -40,25 +40,24 @@ export class CpuWaits {
     if (before === undefined) return 0
     const spanMs = nowMs - before.atMs
     let longestMs = 0
-    for (const [thread, { ranMs, waitedMs, isRunnable }] of now.threads) {
+    for (const [thread, { ranMs, waitedMs, isHeldUp }] of now.threads) {
       const then = before.threads.get(thread) ?? { ranMs: 0, waitedMs: 0 }
       // What a thread waits for at this moment is in no count before it runs.
       const ranNowMs = ranMs - then.ranMs
-      longestMs = Math.max(longestMs, isRunnable ? spanMs - ranNowMs : waitedMs - then.waitedMs)
+      longestMs = Math.max(longestMs, isHeldUp ? spanMs - ranNowMs : waitedMs - then.waitedMs)
     }
     this.#waitedMs += Math.min(spanMs, longestMs)
     return this.#waitedMs
   }
 
   #read(): Map<string, ThreadTimes> {
-    const folder = `/proc/${this.#pid}/task`
     const threads = new Map<string, ThreadTimes>()
-    for (const thread of list(folder)) {
-      const [ranNs, waitedNs] = read(`${folder}/${thread}/schedstat`)?.split(' ') ?? []
-      const stat = read(`${folder}/${thread}/stat`)
+    for (const thread of list(this.#folder)) {
+      const [ranNs, waitedNs] = read(`${this.#folder}/${thread}/schedstat`)?.split(' ') ?? []
+      const stat = read(`${this.#folder}/${thread}/stat`)
       if (waitedNs === undefined || stat === undefined) continue
-      const isRunnable = stat[stat.lastIndexOf(')') + 2] === 'R' // its name may hold anything
-      threads.set(thread, { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6, isRunnable })
+      const isHeldUp = /[RD]/.test(stat[stat.lastIndexOf(')') + 2] ?? '') // its name may hold anything
+      threads.set(thread, { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6, isHeldUp })
     }
     return threads
   }
@@ -68,8 +67,8 @@ interface ThreadTimes {
   readonly ranMs: number
   /** Until it last ran. */
   readonly waitedMs: number
-  /** It runs, or would if it had a CPU. */
-  readonly isRunnable: boolean
+  /** It runs, or would if it had a CPU, or if the disk had answered. */
+  readonly isHeldUp: boolean
 }
 
 interface Look {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
-import { CpuWaits, residentBytes } from './proc.ts'
+import { residentBytes, Waits } from './proc.ts'
 import { Watchdog } from './watchdog.ts'
 
 const limits = {
@@ -16,7 +18,7 @@ const limits = {
   memoryGraceMs: 400,
   lookMs: 100,
 }
-const well = { waitedForCpuMs: 0, residentBytes: 1 }
+const well = { waitedMs: 0, residentBytes: 1 }
 
 test('Watchdog calls a silent runner frozen after 500 ms and at most one look', () => {
   const watchdog = new Watchdog(limits, 0)
@@ -48,7 +50,7 @@ test('Watchdog takes off the time in which the runner waited for a CPU', () => {
   const looks: string[] = []
   for (let nowMs = 100; nowMs <= 5_100; nowMs += 100) {
     waited += 95
-    looks.push(watchdog.look({ nowMs, waitedForCpuMs: waited, residentBytes: 1 }).kind)
+    looks.push(watchdog.look({ nowMs, waitedMs: waited, residentBytes: 1 }).kind)
   }
   assert.deepEqual(looks, [...new Array<string>(50).fill('well'), 'frozen']) // but not for ever
 })
@@ -69,12 +71,23 @@ test('Watchdog waits for the first beat as long as a start may take', () => {
   assert.equal(watchdog.look({ ...well, nowMs: 30_100 }).kind, 'frozen')
 })
 
+test('Watchdog gives a runner that says that it loads the time of a start, until its next beat (D1)', () => {
+  const watchdog = new Watchdog(limits, 0)
+  const look = (nowMs: number) => watchdog.look({ ...well, nowMs }).kind
+  watchdog.beat(50)
+  watchdog.load(60)
+  for (let nowMs = 100; nowMs <= 30_000; nowMs += 100) assert.equal(look(nowMs), 'well')
+  watchdog.beat(30_050)
+  const verdicts = [30_100, 30_200, 30_300, 30_400, 30_500, 30_600].map(look)
+  assert.deepEqual(verdicts, ['well', 'well', 'well', 'well', 'well', 'frozen'])
+})
+
 test('Watchdog reports a runner beyond its memory bound that does not come back, or is far beyond', () => {
   const looks = (...residentBytes: number[]): string[] => {
     const watchdog = new Watchdog(limits, 0)
     return residentBytes.map((bytes, i) => {
       watchdog.beat(i * 100)
-      return watchdog.look({ nowMs: (i + 1) * 100, waitedForCpuMs: 0, residentBytes: bytes }).kind
+      return watchdog.look({ nowMs: (i + 1) * 100, waitedMs: 0, residentBytes: bytes }).kind
     })
   }
   assert.deepEqual(looks(1001, 1001, 1000, 1001, 1001), ['well', 'well', 'well', 'well', 'well'])
@@ -82,11 +95,11 @@ test('Watchdog reports a runner beyond its memory bound that does not come back,
   assert.deepEqual(looks(900, 1251), ['well', 'memory'])
 })
 
-test('residentBytes and CpuWaits read a living process, and answer nothing for none', async () => {
+test('residentBytes and Waits read a living process, and answer nothing for none', async () => {
   const child = spawn('sleep', ['60'])
   try {
     assert.ok(residentBytes(child.pid!)! > 0)
-    const waits = new CpuWaits(child.pid!)
+    const waits = new Waits(child.pid!)
     assert.equal(waits.waitedMs(100), 0) // the count begins
     child.kill('SIGSTOP')
     child.kill('SIGCONT')
@@ -97,10 +110,10 @@ test('residentBytes and CpuWaits read a living process, and answer nothing for n
     child.kill('SIGKILL')
     await new Promise((resolve) => child.once('close', resolve))
   }
-  assert.deepEqual([residentBytes(child.pid!), new CpuWaits(child.pid!).waitedMs(0)], [undefined, 0])
+  assert.deepEqual([residentBytes(child.pid!), new Waits(child.pid!).waitedMs(0)], [undefined, 0])
 })
 
-test('CpuWaits sees a wait that is not over, and takes a process that stands still for none that waits', async (t) => {
+test('Waits sees a wait that is not over, and takes a process that stands still for none that waits', async (t) => {
   const start = (...command: string[]) => {
     const child = spawn('taskset', ['-c', '0', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
     t.after(() => child.kill('SIGKILL'))
@@ -112,7 +125,7 @@ test('CpuWaits sees a wait that is not over, and takes a process that stands sti
   await once(idle.stdout!, 'data')
   const burner = start(process.execPath, '-e', busy)
   await once(burner.stdout!, 'data')
-  const waits = new CpuWaits(idle.pid!)
+  const waits = new Waits(idle.pid!)
   const startMs = performance.now()
   waits.waitedMs(startMs)
   let [spanMs, waitedMs] = [0, 0]
@@ -129,4 +142,24 @@ test('CpuWaits sees a wait that is not over, and takes a process that stands sti
   waits.forget()
   waits.waitedMs(0)
   assert.equal(waits.waitedMs(500), 0)
+})
+
+test('Waits takes a thread that waits for the disk for one that waits, and a sleeping one for none', (t) => {
+  const proc = mkdtempSync(join(tmpdir(), 'proc-'))
+  t.after(() => rmSync(proc, { recursive: true }))
+  const says = (thread: number, state: string, ranMs: number) => {
+    const folder = `${proc}/7/task/${thread}`
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(`${folder}/stat`, `${thread} (R) D (node) ${state} 1 1`) // names may hold anything
+    writeFileSync(`${folder}/schedstat`, `${ranMs * 1e6} 0 9\n`)
+  }
+  says(7, 'S', 10)
+  says(8, 'S', 0)
+  const waits = new Waits(7, proc)
+  waits.waitedMs(0)
+  assert.equal(waits.waitedMs(100), 0)
+  says(7, 'D', 30)
+  assert.equal(waits.waitedMs(200), 80)
+  says(7, 'S', 30)
+  assert.equal(waits.waitedMs(300), 80)
 })

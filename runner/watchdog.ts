@@ -3,17 +3,17 @@
  *
  * Invariants (docs/design/0005-runner.md):
  *  D1. A runner that beats at least every `silenceMs` of the time in which all of its threads could run is not called
- *      frozen, unless it is silent for `longestSilenceMs`.
- *  D2. A runner that does not beat, and waits for no CPU, is called frozen at most `silenceMs` and one look after its last
- *      beat, plus the watchdog's own lag.
+ *      frozen, unless it is silent for `longestSilenceMs`; one that loads has `startMs` until its next beat.
+ *  D2. A runner that does not beat, loads nothing, and waits for no CPU or disk, is called frozen at most `silenceMs` and one look after
+ *      its last beat, plus the watchdog's own lag.
  * @module
  */
 
 export interface Look {
   /** Monotonic. */
   readonly nowMs: number
-  /** How long the runner could not go on for want of a CPU, since the last beat as far as that is known. */
-  readonly waitedForCpuMs: number
+  /** How long the runner could not go on for want of a CPU or of the disk, since the last beat as far as that is known. */
+  readonly waitedMs: number
   readonly residentBytes: number
 }
 
@@ -27,7 +27,7 @@ export interface WatchdogLimits {
   readonly silenceMs: number
   /** Longest silence between two beats on a machine that has no CPU for it. */
   readonly longestSilenceMs: number
-  /** Longest silence before the first beat: loading takes its time. */
+  /** Longest silence while it loads, as it does first of all. */
   readonly startMs: number
   /** Beyond it the runner ends what grows, in order; if it has not within `memoryGraceMs`, or is a quarter beyond, it is ended. */
   readonly residentBytesMax: number
@@ -41,7 +41,7 @@ export class Watchdog {
   #sinceMs: number
   #waitedThen = 0
   #lookedMs: number
-  #beaten = false
+  #loads = true
   #largeSinceMs: number | undefined
 
   constructor(limits: WatchdogLimits, nowMs: number) {
@@ -51,9 +51,14 @@ export class Watchdog {
   }
 
   beat(nowMs: number): void {
-    this.#beaten = true
-    this.#sinceMs = nowMs
-    this.#waitedThen = 0
+    this.#loads = false
+    this.#countFrom(nowMs, 0)
+  }
+
+  /** It says that it loads: its next beat may take as long as the first. */
+  load(nowMs: number): void {
+    this.#loads = true
+    this.#countFrom(nowMs, 0)
   }
 
   look(at: Look): Verdict {
@@ -62,17 +67,21 @@ export class Watchdog {
     if (this.#isTooLarge(at)) return { kind: 'memory', residentBytes: at.residentBytes }
     if (lagMs > this.#limits.lookMs) {
       // We ourselves did not run: beats may lie unread. The count starts anew.
-      this.#sinceMs = at.nowMs
-      this.#waitedThen = at.waitedForCpuMs
+      this.#countFrom(at.nowMs, at.waitedMs)
       return { kind: 'well' }
     }
     const silentMs = at.nowMs - this.#sinceMs
-    const couldRunMs = silentMs - Math.max(0, at.waitedForCpuMs - this.#waitedThen)
+    const couldRunMs = silentMs - Math.max(0, at.waitedMs - this.#waitedThen)
     const { silenceMs, longestSilenceMs, startMs } = this.#limits
-    const isFrozen = this.#beaten
-      ? couldRunMs > silenceMs || silentMs > longestSilenceMs
-      : couldRunMs > startMs
+    const isFrozen = this.#loads
+      ? couldRunMs > startMs
+      : couldRunMs > silenceMs || silentMs > longestSilenceMs
     return isFrozen ? { kind: 'frozen', silentMs } : { kind: 'well' }
+  }
+
+  #countFrom(nowMs: number, waitedMs: number): void {
+    this.#sinceMs = nowMs
+    this.#waitedThen = waitedMs
   }
 
   #isTooLarge({ nowMs, residentBytes }: Look): boolean {
