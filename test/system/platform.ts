@@ -12,11 +12,15 @@ import type { TestContext } from 'node:test'
 import type { StoreSettings } from '../../infra/store/index.ts'
 import type { FunctionDetail } from '../../sdk/api.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
+import { Jitter } from './load/jitter.ts'
 
 const root = join(import.meta.dirname, '../..')
 const bin = join(root, 'sdk/cli/bin.mjs')
 /** Longer than a slow machine takes for anything: it is for what hangs. */
 const untilMs = 180_000
+
+/** How many processes of each platform are stopped for a moment, a second. */
+const jitterPerSecond = Number(process.env['CONCORD_JITTER'] ?? 0)
 
 export interface Answer {
   readonly code: number | null
@@ -69,6 +73,7 @@ export class Platform {
   readonly home: string
   #up: ChildProcess | undefined
   #ready: Ready | undefined
+  #jitter: Jitter | undefined
 
   private constructor(home: string) {
     this.home = home
@@ -147,10 +152,12 @@ export class Platform {
     const first = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])
     if (first === undefined) throw new Error('concord up ended before it was ready')
     this.#ready = JSON.parse(String(first[0])) as Ready
+    if (jitterPerSecond > 0) this.#jitter = new Jitter(child.pid!, jitterPerSecond)
   }
 
   /** Ends the supervisor as a user would. */
   async down(): Promise<void> {
+    await this.#jitter?.end()
     const up = this.#up
     if (up === undefined || up.exitCode !== null || up.signalCode !== null) return
     up.kill('SIGTERM')
@@ -158,6 +165,7 @@ export class Platform {
   }
 
   async killUp(): Promise<void> {
+    await this.#jitter?.end()
     this.#up!.kill('SIGKILL')
     await once(this.#up!, 'exit')
   }
