@@ -17,11 +17,14 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
+/** How often the lag of the event loop is looked at, and the least that its figures say; the 10 ms of prom-client took 0.6 % of a core. */
+const lagPeriodMs = 100
+
 /** A registry with the metrics of this process; `name` becomes the label `process` of all that is in it. */
 export function makeRegistry(name: string): Registry {
   const registry = new Registry()
   registry.setDefaultLabels({ process: name })
-  collectDefaultMetrics({ register: registry, prefix: 'concord_' })
+  collectDefaultMetrics({ register: registry, prefix: 'concord_', eventLoopMonitoringPrecision: lagPeriodMs })
   return registry
 }
 
