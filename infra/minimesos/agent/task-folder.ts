@@ -109,7 +109,8 @@ export class TaskFolder {
   }
 
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true })
+    // A shim that was just killed may leave a process that still writes its last file.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 10 })
   }
 
   #read(name: string): string | undefined {
