@@ -126,3 +126,18 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
     return now.instancesRunning === 1 && waits.length === 2 && waits.every((one) => one.why.length > 0)
   })
 })
+
+test('cluster up takes --zookeeper alone for one server, and says what it takes no number for', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'concord-cluster-'))
+  t.after(() => rmSync(home, { recursive: true, force: true }))
+  const refusal = async (...words: string[]) => {
+    const { code, stderr } = await runCli(['cluster', 'up', ...words], { CONCORD_HOME: home })
+    assert.equal(code, 1)
+    return stderr
+  }
+  assert.match(
+    await refusal('--zookeeper', '--agents', '99'),
+    /--agents takes a whole number from 1 to 16, not '99'/,
+  )
+  assert.match(await refusal('--zookeeper', '2'), /--zookeeper takes 1 or 3, not '2'/)
+})

@@ -3,6 +3,7 @@
  * one's own eyes.
  * @module
  */
+import { Option } from 'commander'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import { wholeNumber } from '../numbers.ts'
@@ -35,14 +36,18 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .description('Start a platform with several agents, each with a zone and a rack, and several schedulers.')
     .option('--agents <n>', 'how many agents', wholeNumber(1), 3)
     .option('--schedulers <n>', 'how many schedulers; one leads, the others stand by', wholeNumber(1), 2)
-    .option('--zookeeper <servers>', 'keep the store on real ZooKeeper servers: 1, or 3', wholeNumber(1))
+    .addOption(
+      new Option('--zookeeper [servers]', 'keep the store on real ZooKeeper servers: 1, or 3')
+        .argParser(wholeNumber(1))
+        .preset('1'),
+    )
     .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', wholeNumber(1))
     .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
     .option('--home <folder>', homeText)
     .option('--ports <which>', "'free': take free ports and keep them")
     .printsData('what is ready, and where, as one JSON line')
     .example(
-      'concord cluster up --agents 3 --schedulers 2 --detach',
+      'concord cluster up --agents 3 --schedulers 2 --zookeeper --detach',
       'concord cluster up --zookeeper 3 --nats 3 --detach',
     )
     .action((options: UpOptions) => up(installation, options))
