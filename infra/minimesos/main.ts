@@ -12,8 +12,8 @@ import { CodedError } from '../../sdk/errors.ts'
 import { type AgentSpec, type MinimesosOptions, startMinimesos } from './minimesos.ts'
 
 const usage = `usage: minimesos --state DIR (--credentials FILE | --no-credentials)
-  [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v] [--offer-timeout-ms N]
-  [--agents FILE] [--agent-timeout-ms N] [--zookeeper zk://HOST,HOST/mesos]`
+  [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v]
+  [--reserved cpus(ROLE):N;mem(ROLE):MIB] [--offer-timeout-ms N] [--agents FILE] [--agent-timeout-ms N] [--zookeeper zk://HOST,HOST/mesos]`
 
 const log = pino(
   { name: 'minimesos', level: process.env['CONCORD_LOG_LEVEL'] ?? 'info' },
@@ -57,6 +57,7 @@ function readFlags(args: string[]): MinimesosOptions {
     ...optional('diskMib', count('disk', flags.disk)),
     ...optional('hostname', flags.hostname),
     ...optional('attributes', flags.attributes),
+    ...optional('reserved', flags.reserved),
     ...optional('offerTimeoutMs', count('offer-timeout-ms', flags['offer-timeout-ms'])),
     ...optional('agentTimeoutMs', count('agent-timeout-ms', flags['agent-timeout-ms'])),
     ...optional('zookeeper', flags.zookeeper),
@@ -79,6 +80,7 @@ function parse(args: string[]) {
         disk: text,
         hostname: text,
         attributes: text,
+        reserved: text,
         'offer-timeout-ms': text,
         'agent-timeout-ms': text,
         agents: text,
@@ -108,6 +110,7 @@ function readAgents(path: string): AgentSpec[] {
         memMib: amount,
         diskMib: amount,
         attributes: z.string().optional(),
+        reserved: z.string().optional(),
       }),
     )
     .min(1)

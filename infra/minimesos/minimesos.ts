@@ -17,7 +17,18 @@ import { joinMasters, type Membership, parseMastersUrl } from '../masters/index.
 import { agentDir, Fleet } from './fleet.ts'
 import { type Credentials, createMasterServer, Master } from './master/index.ts'
 import { lockState } from './state-lock.ts'
-import { parseAttributes, type Range, resources } from './wire/index.ts'
+import {
+  add,
+  contains,
+  format,
+  nameOf,
+  parseAttributes,
+  parseReserved,
+  type Range,
+  rekey,
+  resources,
+  subtract,
+} from './wire/index.ts'
 
 /** The ports that an agent offers. Those of one machine offer different ones. */
 const offeredPorts = { begin: 31_000, end: 32_000 }
@@ -41,6 +52,8 @@ export interface MinimesosOptions {
   readonly hostname?: string
   /** `rack:r1;zone:z-a` */
   readonly attributes?: string
+  /** Of that, what is reserved for roles: `cpus(web):2;mem(web):1024` */
+  readonly reserved?: string
   /** Offers not answered by then are rescinded. Absent: never. */
   readonly offerTimeoutMs?: number
   /** Where it says that it is a master: `zk://host,host/mesos`. Absent: nowhere. */
@@ -57,6 +70,7 @@ export interface AgentSpec {
   readonly memMib?: number
   readonly diskMib?: number
   readonly attributes?: string
+  readonly reserved?: string
 }
 
 export interface Minimesos {
@@ -110,7 +124,8 @@ export async function startMinimesos(options: MinimesosOptions): Promise<Minimes
       ...(offerTimeoutMs === undefined ? {} : { offerTimeoutMs }),
       ...(agentTimeoutMs === undefined ? {} : { agentTimeoutMs }),
     }
-    master = new Master({ stateDir, agents: fleet.agents, port, clock, log, ...timeouts })
+    const principal = options.credentials && { principal: options.credentials.principal }
+    master = new Master({ stateDir, agents: fleet.agents, port, clock, log, ...timeouts, ...principal })
     fleet.serve(master)
     if (masters !== undefined)
       membership = joinMasters({ at: masters, info: master.info, log: { warn: (text) => log.warn(text) } })
@@ -133,12 +148,19 @@ function offered(options: MinimesosOptions, stateDir: string, ports: Range): Ret
   const { bavail, bsize } = statfsSync(stateDir)
   // Inside a container the bound of the container is what there is.
   const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-  return resources({
+  const all = resources({
     ports: [ports],
     cpus: options.cpus ?? availableParallelism(),
     mem: options.memMib ?? Math.floor((memBytes * memShare) / 2 ** 20),
     disk: options.diskMib ?? Math.floor((bavail * bsize) / 2 ** 20),
   })
+  const reserved = parseReserved(options.reserved ?? '')
+  const kept = rekey(reserved, nameOf)
+  if (contains(all, kept)) return add(subtract(all, kept), reserved)
+  throw new CodedError(
+    'ERR_BAD_OPTION',
+    `Cannot reserve '${options.reserved}': the agent has ${format(all, '*')}`,
+  )
 }
 
 function listen(server: Server, port: number): Promise<number> {

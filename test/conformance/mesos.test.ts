@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import type { Offer } from '../../scheduler/engine.ts'
 import { isCode } from '../../sdk/errors.ts'
 import { Observer, orderOn, staysUp } from './observer.ts'
 import { openRig } from './rig.ts'
@@ -250,6 +251,71 @@ test('offers for several roles name their role, and each is used for its own', a
   assert.equal((await o.update(order.taskId, 'exited')).exitCode, 0)
 })
 
+/** Of the first offer of each agent. */
+const cpusOf = (offers: readonly Offer[]) =>
+  offers.reduce((sum, { resources }) => sum + Math.round(resources.cpus * 1000), 0) / 1000
+
+/** Has the offers of all agents, and gives them back. */
+async function cpusOffered(t: TestContext, role: string): Promise<number> {
+  const o = Observer.start(t, rig, { role })
+  await o.connected()
+  const offers = await o.offers()
+  await o.engine.close()
+  return cpusOf(offers)
+}
+
+/** Runs a task on all that an offer holds, whoever it is kept for. */
+async function runsOnAll(o: Observer, offer: Offer): Promise<void> {
+  const { ports: _, ...resources } = offer.resources
+  const order = orderOn(offer, 'exit 3', { resources })
+  o.engine.launch([offer.id], [order])
+  assert.equal((await o.update(order.taskId, 'exited')).exitCode, 3)
+}
+
+if (rig.reservedCpus !== undefined) {
+  test('what agents keep for our role is offered to it alone, and used beside the rest', async (t) => {
+    const theirs = await cpusOffered(t, 'conformance-a')
+    const o = Observer.start(t, rig)
+    await o.connected()
+    const offers = await o.offers()
+    assert.equal(cpusOf(offers), theirs + rig.reservedCpus!)
+    await runsOnAll(o, offers[0]!)
+  })
+}
+
+if (rig.reserve !== undefined) {
+  const { reserve } = rig
+  test('what an operator reserves for our role while we run is used too, and nobody else is offered it', async (t) => {
+    const o = Observer.start(t, rig)
+    await o.connected()
+    const [first] = await o.offers()
+    assert.ok(first)
+    const mine = (offers: readonly Offer[]) => offers.find(({ agentId }) => agentId === first.agentId)
+    const all = first.resources.cpus
+    await reserve(first.agentId, rig.role, 0.3, 'RESERVE')
+    try {
+      // The master may take the offer back to reserve of it, or leave it as it was.
+      o.engine.decline([first.id])
+      o.engine.wantOffers(true)
+      const again = await o.next('its offer', (event) =>
+        event.kind === 'offers' ? mine(event.offers) : undefined,
+      )
+      assert.equal(again.resources.cpus, all)
+      await runsOnAll(o, again)
+      await o.engine.close()
+      const other = Observer.start(t, rig, { role: 'conformance-b' })
+      await other.connected()
+      const theirs = await other.next('its offer', (event) =>
+        event.kind === 'offers' ? mine(event.offers) : undefined,
+      )
+      assert.ok(theirs.resources.cpus <= all - 0.3 + 1e-9, `${theirs.resources.cpus} of ${all}`)
+      await other.engine.close()
+    } finally {
+      await reserve(first.agentId, rig.role, 0.3, 'UNRESERVE')
+    }
+  })
+}
+
 test('a standby points to the leader', async (t) => {
   const [leader = ''] = rig.url.split(',')
   const standby = createServer((request, response) => {
@@ -307,7 +373,7 @@ if (restartMaster !== undefined) {
   })
 }
 
-if (agent === undefined || restartMaster === undefined)
+if (agent === undefined || restartMaster === undefined || rig.reserve === undefined)
   console.error(
-    'conformance: no hand on the cluster: agent loss or master fail-over are not part of this run',
+    'conformance: no hand on the cluster: agent loss, master fail-over or reservations are not part of this run',
   )

@@ -2,6 +2,7 @@
  * Rig: the cluster that the suite asks: minimesos, or the master that the environment names.
  * @module
  */
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,6 +17,15 @@ export interface Rig {
   readonly secret?: string
   /** Of every agent, where they are known beforehand. */
   readonly attributes?: readonly Readonly<Record<string, string>>[]
+  /** What is reserved for the role from the start, where that is known beforehand. */
+  readonly reservedCpus?: number
+  /** As an operator does: reserves so many cores of an agent for a role, or gives them back. */
+  readonly reserve?: (
+    agentId: string,
+    role: string,
+    cpus: number,
+    kind: 'RESERVE' | 'UNRESERVE',
+  ) => Promise<void>
   /** Breaks the agent's connection, its tasks go on; and brings it back. */
   readonly agent?: { stop(hostname: string): Promise<void>; start(hostname: string): Promise<void> }
   /** Kills the master and starts it again on the same address. */
@@ -32,15 +42,38 @@ function realRig(url: string, env: NodeJS.ProcessEnv): Rig {
   const said = (name: string) => env[`CONCORD_CONFORMANCE_${name}`] || undefined
   const [principal, secret] = [said('PRINCIPAL'), said('SECRET')]
   const [stop, start, restart] = [said('STOP_AGENT'), said('START_AGENT'), said('RESTART_MASTER')]
+  const login = secret === undefined ? {} : { principal: principal ?? '', secret }
   const agent = stop !== undefined && start !== undefined && { stop: shell(stop), start: shell(start) }
   return {
     url,
     role: said('ROLE') ?? 'concord',
     ...(principal === undefined ? {} : { principal }),
     ...(secret === undefined ? {} : { secret }),
+    ...(said('RESERVE') === undefined ? {} : { reserve: reserveBy(() => url.split(',')[0]!, login) }),
     ...(agent === false ? {} : { agent }),
     ...(restart === undefined ? {} : { restartMaster: () => shell(restart)('') }),
     async close() {},
+  }
+}
+
+/** By the operator API of the master. */
+function reserveBy(
+  url: () => string,
+  { principal, secret }: { readonly principal?: string; readonly secret?: string },
+): NonNullable<Rig['reserve']> {
+  return async (agentId, role, cpus, kind) => {
+    const reservations = [{ type: 'DYNAMIC', role, ...(principal === undefined ? {} : { principal }) }]
+    const resources = [{ name: 'cpus', type: 'SCALAR', scalar: { value: cpus }, reservations }]
+    const type = `${kind}_RESOURCES`
+    const response = await fetch(`${url()}/api/v1`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(secret === undefined ? {} : { authorization: `Basic ${btoa(`${principal}:${secret}`)}` }),
+      },
+      body: JSON.stringify({ type, [type.toLowerCase()]: { agent_id: { value: agentId }, resources } }),
+    })
+    assert.equal(response.status, 202, `${type}: ${await response.text()}`)
   }
 }
 
@@ -51,7 +84,7 @@ function shell(command: string): (hostname: string) => Promise<void> {
 }
 
 const agents = [
-  { name: 'agent-1', attributes: 'zone:a;rack:1' },
+  { name: 'agent-1', attributes: 'zone:a;rack:1', reserved: 'cpus(concord):0.5;mem(concord):128' },
   { name: 'agent-2', attributes: 'zone:b;rack:1' },
 ]
 
@@ -67,6 +100,8 @@ async function minimesosRig(): Promise<Rig> {
     url,
     role: 'concord',
     ...credentials,
+    reservedCpus: 0.5,
+    reserve: reserveBy(() => url, credentials),
     attributes: [
       { zone: 'a', rack: '1' },
       { zone: 'b', rack: '1' },

@@ -2,7 +2,7 @@
  * Agent: one machine's tasks and what they leave of its resources.
  *
  *   A1. Tasks outlive the agent; the next one on the same state folder takes up the living and reports the ended.
- *   A2. An agent keeps its id for as long as its state folder.
+ *   A2. An agent keeps its id, and what is reserved of it, for as long as its state folder.
  *
  * It knows nothing of offers. A master may have several (fleet.ts); that of `concord up` has one.
  * @module
@@ -15,6 +15,7 @@ import type { Clock } from '../../clock.ts'
 import { type Resources, sum, type TaskInfo, type TaskStatus } from '../wire/index.ts'
 import { findCgroupParent } from './cgroup.ts'
 import { FetchCache } from './fetch-cache.ts'
+import { Reserved } from './reserved.ts'
 import { pruneSandboxes } from './sandbox.ts'
 import { type KillOrder, Task, type TaskHost } from './task.ts'
 import { TaskFolder } from './task-folder.ts'
@@ -45,9 +46,9 @@ export class Agent {
   readonly id: string
   readonly hostname: string
   readonly attributes: readonly unknown[]
-  readonly total: Resources
   readonly endpoint: string
   readonly #clock: Clock
+  readonly #reserved: Reserved
   readonly #host: TaskHost
   readonly #tasks = new Map<string, Task>()
   #listener: AgentListener = { update: () => {}, freed: () => {} }
@@ -57,7 +58,7 @@ export class Agent {
     this.id = loadAgentId(options.stateDir)
     this.hostname = options.hostname
     this.attributes = options.attributes
-    this.total = options.total
+    this.#reserved = new Reserved(options)
     this.endpoint = options.endpoint
     this.#clock = options.clock
     const cgroups = findCgroupParent()
@@ -90,6 +91,15 @@ export class Agent {
 
   find(frameworkId: string, taskId: string): Task | undefined {
     return this.tasks(frameworkId).find((task) => task.id === taskId)
+  }
+
+  get total(): Resources {
+    return this.#reserved.total
+  }
+
+  /** RESERVE and UNRESERVE: `from`, which nobody holds, becomes `to`. */
+  convert(from: Resources, to: Resources): void {
+    this.#reserved.convert(from, to)
   }
 
   /** What running tasks hold, those included whose framework is gone. */

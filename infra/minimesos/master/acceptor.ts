@@ -8,7 +8,10 @@
  */
 import type { Task } from '../agent/index.ts'
 import {
+  add,
   type Call,
+  contains,
+  format,
   fromWire,
   type Operation,
   type Resources,
@@ -18,11 +21,16 @@ import {
 } from '../wire/index.ts'
 import type { Allocator, Offer } from './allocator.ts'
 import type { Framework } from './framework.ts'
+import type { Operations } from './operations.ts'
 import { notLaunched, type Report, tasksOf } from './reports.ts'
+import { conversionOf, orderOf, type ReserveOrder, reserveFault } from './reserving.ts'
 import { taskFault } from './task-fault.ts'
 
 export interface AcceptorOptions {
   readonly allocator: Allocator
+  readonly operations: Operations
+  /** Of the frameworks, where it is asked for. */
+  readonly principal: string | undefined
   readonly find: (framework: Framework, taskId: string) => Task | undefined
   readonly report: (framework: Framework, report: Report) => void
 }
@@ -62,6 +70,8 @@ export class Acceptor {
 
   /** Answers what the operation leaves of `free`. */
   #perform(framework: Framework, offer: Offer, operation: Operation, free: Resources): Resources {
+    const order = orderOf(operation)
+    if (order !== undefined) return this.#reserve(framework, offer, operation.id, order, free)
     if (operation.type !== 'LAUNCH') {
       this.#refuse(framework, operation)
       return free
@@ -93,15 +103,36 @@ export class Acceptor {
     }
   }
 
+  #reserve(
+    framework: Framework,
+    { agent, role }: Offer,
+    id: Operation['id'],
+    order: ReserveOrder,
+    free: Resources,
+  ): Resources {
+    const { from, to } = conversionOf(order)
+    const fault =
+      reserveFault(order, this.#options.principal, role) ??
+      (contains(free, from)
+        ? undefined
+        : `Invalid ${order.kind} Operation: ${format(free, role)} does not contain ${format(from, role)}`)
+    if (fault !== undefined) {
+      const where = `agent ${agent.id} at slave(1)@${agent.endpoint} (${agent.hostname})`
+      this.#options.operations.refused(framework, id, `${fault}; on ${where}`)
+      return free
+    }
+    agent.convert(from, to)
+    this.#options.operations.finished(framework, id, agent)
+    return add(subtract(free, from), to)
+  }
+
   #refuse(framework: Framework, operation: Operation): void {
     const message = `minimesos does not support the operation ${operation.type ?? 'of unknown type'}`
     for (const info of tasksOf(operation)) {
       const text = `${message}: launch tasks by LAUNCH`
       this.#options.report(framework, notLaunched(info, 'TASK_ERROR', 'REASON_TASK_GROUP_INVALID', text))
     }
-    if (operation.id === undefined) return
-    const status = { operation_id: operation.id, state: 'OPERATION_ERROR', message }
-    framework.stream?.send('UPDATE_OPERATION_STATUS', { status })
+    this.#options.operations.refused(framework, operation.id, message)
   }
 }
 

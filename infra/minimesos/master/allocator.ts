@@ -1,7 +1,7 @@
 /**
  * Allocator: who is offered what. Knows agents, the offers outstanding, and what was refused.
  *
- *   O1. An offer holds all that is free of an agent, for one role of one framework; nothing is offered twice.
+ *   O1. An offer holds all that is free of an agent and may be used by one role of one framework; nothing is offered twice.
  *   O2. What was refused is not offered to the same role of the same framework until the filter ends, unless more
  *       has become free than was refused.
  *   O3. The framework and role with the smallest dominant share comes first.
@@ -10,7 +10,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Agent } from '../agent/index.ts'
-import { contains, type Resources, scalar, subtract, sum } from '../wire/index.ts'
+import { availableTo, contains, has, type Resources, scalar, subtract, sum } from '../wire/index.ts'
 import type { Framework } from './framework.ts'
 import { afterLong } from './long-timer.ts'
 
@@ -103,9 +103,14 @@ export class Allocator {
 
   /** The agent is not there any more: takes back what was offered of it, and answers that. */
   leaveAgent(agent: Agent): readonly Offer[] {
+    this.#dropFilters((filter) => filter.agent === agent)
+    return this.takeBack(agent)
+  }
+
+  /** Takes back what is offered of an agent, and answers that. */
+  takeBack(agent: Agent): readonly Offer[] {
     const offers = [...this.#offers.values()].filter((offer) => offer.agent === agent)
     for (const offer of offers) this.#offers.delete(offer.id)
-    this.#dropFilters((filter) => filter.agent === agent)
     return offers
   }
 
@@ -125,21 +130,22 @@ export class Allocator {
   #allocate(): void {
     const made = new Map<Framework, Offer[]>()
     for (const agent of this.#options.agents()) {
-      const free = this.#free(agent)
-      if (scalar(free, 'cpus') < offerMin.cpus && scalar(free, 'mem') < offerMin.memMib) continue
-      const taker = this.#takers().find(
-        ({ framework, role }) => !this.#filtered(framework, role, agent, free),
-      )
-      if (taker === undefined) continue
-      const id = `${this.#options.offerIdPrefix}-O${this.#offerCount++}`
-      const offer = { id, agent, resources: free, ...taker }
-      this.#offers.set(id, offer)
-      made.set(taker.framework, [...(made.get(taker.framework) ?? []), offer])
+      let free = this.free(agent)
+      for (const { framework, role } of tooLittle(free) ? [] : this.#takers()) {
+        const part = availableTo(free, role, !has(framework.info, 'RESERVATION_REFINEMENT'))
+        if (tooLittle(part) || this.#filtered(framework, role, agent, part)) continue
+        const id = `${this.#options.offerIdPrefix}-O${this.#offerCount++}`
+        const offer = { id, agent, resources: part, framework, role }
+        this.#offers.set(id, offer)
+        made.set(framework, [...(made.get(framework) ?? []), offer])
+        free = subtract(free, part)
+      }
     }
     for (const [framework, offers] of made) this.#options.offered(framework, offers)
   }
 
-  #free(agent: Agent): Resources {
+  /** Neither held nor offered. */
+  free(agent: Agent): Resources {
     const offered = [...this.#offers.values()].filter((offer) => offer.agent === agent)
     return subtract(agent.total, sum([agent.held, ...offered.map((offer) => offer.resources)]))
   }
@@ -178,3 +184,6 @@ export class Allocator {
     }
   }
 }
+
+const tooLittle = (all: Resources): boolean =>
+  scalar(all, 'cpus') < offerMin.cpus && scalar(all, 'mem') < offerMin.memMib

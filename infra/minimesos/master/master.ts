@@ -14,8 +14,11 @@ import type { Agent, Task } from '../agent/index.ts'
 import {
   type Call,
   type CheckedCall,
+  contains,
+  format,
   frameworkFault,
   has,
+  subtract,
   type TaskState,
   type TaskStatus,
   toWire,
@@ -26,8 +29,11 @@ import { Allocator, type Offer } from './allocator.ts'
 import { type EventStream, heartbeatIntervalMs } from './event-stream.ts'
 import { Framework } from './framework.ts'
 import { afterLong } from './long-timer.ts'
+import { Operations } from './operations.ts'
 import { Registry } from './registry.ts'
 import { latestState, ofAgent, type Report, unknownTask } from './reports.ts'
+import { conversionOf, type ReserveOrder, reserveFault } from './reserving.ts'
+import { stateOf } from './state.ts'
 
 /** What a framework gets at least to come back after a restart of the master: Mesos's agent_reregister_timeout. */
 const recoveryMinMs = 600_000
@@ -47,6 +53,8 @@ export interface MasterOptions {
   readonly offerTimeoutMs?: number
   /** How long an agent may be silent before it is unreachable. */
   readonly agentTimeoutMs?: number
+  /** Whom all calls come from, where that is asked. */
+  readonly principal?: string
 }
 
 export interface Answer {
@@ -64,6 +72,7 @@ export class Master {
   readonly #registry: Registry
   readonly #allocator: Allocator
   readonly #acceptor: Acceptor
+  readonly #operations: Operations
   readonly #frameworks = new Map<string, Framework>()
   readonly #removed = new Set<string>()
   #frameworkCount = 0
@@ -80,8 +89,11 @@ export class Master {
       clock: options.clock,
       offered: (framework, offers) => this.#sendOffers(framework, offers),
     })
+    this.#operations = new Operations(options.clock)
     this.#acceptor = new Acceptor({
       allocator: this.#allocator,
+      operations: this.#operations,
+      principal: options.principal,
       find: (framework, taskId) => this.#find(framework, taskId),
       report: (framework, report) => this.#report(framework, report),
     })
@@ -113,7 +125,7 @@ export class Master {
   disconnect(agent: Agent): void {
     if (!this.#agents.isConnected(agent)) return
     this.#agents.silence(agent, () => this.#unreachable(agent))
-    this.#rescindOf(agent)
+    this.#rescindOf(agent, this.#allocator.leaveAgent(agent))
     for (const framework of this.#frameworks.values()) {
       if (framework.info.checkpoint) continue
       // Its executors end with the agent's connection.
@@ -132,11 +144,28 @@ export class Master {
       const reason = aware ? 'REASON_AGENT_REMOVED_BY_OPERATOR' : 'REASON_AGENT_REMOVED'
       this.#tell(framework, agent, reason, 'Agent has been marked gone', 'TASK_GONE_BY_OPERATOR')
     }
-    this.#rescindOf(agent)
+    this.#rescindOf(agent, this.#allocator.leaveAgent(agent))
     this.#agents.markGone(agent)
     this.#fail(agent)
     for (const framework of this.#frameworks.values()) agent.discard(framework.id)
     return true
+  }
+
+  /** An operator reserves or gives back; offers that hold what is needed for it are taken back. */
+  reserve(agentId: string, order: ReserveOrder): Answer {
+    const agent = this.#agents.find(agentId)
+    if (agent === undefined || !this.#agents.isConnected(agent))
+      return refused(400, 'No agent found with specified ID')
+    const fault = reserveFault(order, this.#options.principal)
+    const operation = `Invalid ${order.kind} operation on agent ${agent.id}`
+    if (fault !== undefined) return refused(400, `${operation}: ${fault}`)
+    const { from, to } = conversionOf(order)
+    if (!contains(subtract(agent.total, agent.held), from))
+      return refused(409, `${operation}: ${format(from, '*')} is not free`)
+    if (!contains(this.#allocator.free(agent), from)) this.#rescindOf(agent)
+    agent.convert(from, to)
+    this.#allocator.allocateSoon()
+    return accepted
   }
 
   #unreachable(agent: Agent): void {
@@ -153,9 +182,8 @@ export class Master {
       if (!task.ended) this.#report(framework, ofAgent(task, state ?? task.state, reason, message))
   }
 
-  #rescindOf(agent: Agent): void {
-    for (const { framework, id } of this.#allocator.leaveAgent(agent))
-      framework.stream?.send('RESCIND', { offer_id: { value: id } })
+  #rescindOf(agent: Agent, offers = this.#allocator.takeBack(agent)): void {
+    for (const { framework, id } of offers) framework.stream?.send('RESCIND', { offer_id: { value: id } })
   }
 
   /** Tells everybody that an agent is gone. */
@@ -187,6 +215,7 @@ export class Master {
     })
     stream.startHeartbeats()
     for (const agent of this.#agents.connected) agent.resend(id)
+    this.#operations.resend(framework)
     this.#allocator.allocateSoon()
     stream.onClose(() => this.#disconnected(framework, stream))
   }
@@ -206,35 +235,14 @@ export class Master {
     return this.#perform(framework, call)
   }
 
-  /** What `/state` shows; no commands and no environments, they may hold secrets. */
+  /** What `/state` shows. */
   get state(): unknown {
-    return {
-      ...this.version,
-      id: this.#id,
-      pid: this.info.pid,
-      hostname: '127.0.0.1',
-      slaves: this.#agents.all.map((agent) => ({
-        id: agent.id,
-        hostname: agent.hostname,
-        active: this.#agents.isConnected(agent),
-        attributes: agent.attributes,
-        resources: Object.fromEntries(agent.total),
-        used_resources: Object.fromEntries(agent.held),
-      })),
-      frameworks: [...this.#frameworks.values()].map((framework) => ({
-        id: framework.id,
-        name: framework.info.name,
-        roles: framework.roles,
-        connected: framework.stream !== undefined,
-        offers: this.#allocator.offers(framework).map((offer) => offer.id),
-        tasks: this.#tasks(framework).map((task) => ({
-          id: task.id,
-          state: task.state,
-          slave_id: task.record.info.agent_id.value,
-          sandbox: task.record.sandbox,
-        })),
-      })),
-    }
+    return stateOf({
+      info: this.info,
+      agents: this.#agents,
+      frameworks: [...this.#frameworks.values()],
+      offers: (framework) => this.#allocator.offers(framework),
+    })
   }
 
   get version(): { readonly version: string } {
@@ -245,6 +253,7 @@ export class Master {
   close(): void {
     this.#closed = true
     this.#allocator.close()
+    this.#operations.close()
     this.#agents.close()
     for (const framework of this.#frameworks.values()) framework.cancelRemoval()
   }
@@ -288,10 +297,18 @@ export class Master {
       case 'RECONCILE':
         this.#reconcile(framework, call.reconcile!.tasks)
         break
+      case 'ACKNOWLEDGE_OPERATION_STATUS': {
+        const { operation_id, uuid } = call.acknowledge_operation_status!
+        this.#operations.acknowledge(framework, operation_id.value, uuid)
+        break
+      }
+      case 'RECONCILE_OPERATIONS':
+        this.#operations.reconcile(framework, call.reconcile_operations!.operations)
+        break
       case 'UPDATE_FRAMEWORK':
         return this.#updateFramework(framework, call.update_framework!)
       default:
-        // Executors, inverse offers and operations there are none: such calls are taken and come to nothing.
+        // Executors and inverse offers there are none: such calls are taken and come to nothing.
         this.#options.log.debug({ framework: framework.id, call: call.type }, 'call without effect')
     }
     return accepted
@@ -404,6 +421,7 @@ export class Master {
     framework.cancelRemoval()
     this.#detach(framework)?.end()
     for (const agent of this.#agents.connected) agent.discard(framework.id) // the others when they are back
+    this.#operations.leave(framework)
     this.#frameworks.delete(framework.id)
     this.#removed.add(framework.id)
     for (const id of [...this.#removed].slice(0, -removedMax)) this.#removed.delete(id)

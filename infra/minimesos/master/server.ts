@@ -8,7 +8,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import type { Clock } from '../../clock.ts'
-import { BadCall, readCall } from '../wire/index.ts'
+import { BadCall, readCall, readOperatorCall } from '../wire/index.ts'
 import { EventStream } from './event-stream.ts'
 import type { Answer, Master } from './master.ts'
 
@@ -87,25 +87,29 @@ function agents(
   json(response, { name, condition })
 }
 
-/** The one call of Mesos's operator API that changes what frameworks see. */
+/** The calls of Mesos's operator API that change what frameworks see. */
 function operate(master: Master, body: string): Answer {
-  const call = parseJsonQuietly(body) as {
-    readonly type?: unknown
-    readonly mark_agent_gone?: { readonly agent_id?: { readonly value?: unknown } }
-  } | null
-  if (call?.type !== 'MARK_AGENT_GONE')
-    return { status: 400, text: "Failed to validate master::Call: Expecting 'type' to be present" }
-  const id = call.mark_agent_gone?.agent_id?.value
-  if (typeof id !== 'string')
-    return { status: 400, text: "Failed to validate master::Call: Expecting 'mark_agent_gone' to be present" }
-  return master.markGone(id) ? { status: 200 } : { status: 404, text: `Agent '${id}' is not known` }
-}
-
-function parseJsonQuietly(body: string): unknown {
   try {
-    return JSON.parse(body)
-  } catch {
-    return null
+    const call = readOperatorCall(body)
+    switch (call.type) {
+      case 'MARK_AGENT_GONE': {
+        const { value } = call.mark_agent_gone!.agent_id
+        return master.markGone(value)
+          ? { status: 200 }
+          : { status: 404, text: `Agent '${value}' is not known` }
+      }
+      case 'RESERVE_RESOURCES': {
+        const { agent_id, resources } = call.reserve_resources!
+        return master.reserve(agent_id.value, { kind: 'RESERVE', resources })
+      }
+      case 'UNRESERVE_RESOURCES': {
+        const { agent_id, resources } = call.unreserve_resources!
+        return master.reserve(agent_id.value, { kind: 'UNRESERVE', resources })
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof BadCall)) throw error
+    return { status: 400, text: error.message }
   }
 }
 

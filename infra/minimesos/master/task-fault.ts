@@ -38,15 +38,11 @@ function unsupported(info: TaskInfo): string | undefined {
   if (field !== undefined) return `minimesos does not support 'TaskInfo.${field}'`
   if (info.command?.value === undefined) return "'CommandInfo.value' must be set"
   const special = info.resources.find(
-    (r) =>
-      r.reservation ??
-      r.disk ??
-      r.revocable ??
-      r.shared ??
-      r.reservations[0] ??
-      (r.type === 'SET' ? r : undefined),
+    (r) => r.disk ?? r.revocable ?? r.shared ?? (r.type === 'SET' ? r : undefined),
   )
-  return special && `minimesos offers plain scalars and ranges only, and '${special.name}' asks for more`
+  return (
+    special && `minimesos offers scalars and ranges without more to them, and '${special.name}' asks for more`
+  )
 }
 
 function graceFault(info: TaskInfo): string | undefined {

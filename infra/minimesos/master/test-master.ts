@@ -14,10 +14,12 @@ export async function start(t: TestContext, options: Partial<MinimesosOptions> =
   const stateDir = tempDir(t)
   const sizes = { cpus: 4, memMib: 4096, diskMib: 8192 }
   const minimesos = await startMinimesos({ port: 0, stateDir, clock, ...sizes, ...options })
-  defer(t, () => minimesos.close())
+  let stopped: Promise<void> | undefined
+  const stop = () => (stopped ??= minimesos.close())
+  defer(t, stop)
   const subscribe = (more: Partial<Parameters<typeof TestFramework.subscribe>[1]> = {}) =>
     TestFramework.subscribe(t, { url: minimesos.url, ...more })
-  return { url: minimesos.url, fleet: minimesos.fleet, clock, stateDir, subscribe }
+  return { url: minimesos.url, fleet: minimesos.fleet, clock, stateDir, subscribe, stop }
 }
 
 /** True if no event of this type came before the master's answer to a question asked now. */

@@ -6,20 +6,26 @@ export type {
   FrameworkInfo,
   Id,
   Operation,
+  ResourceInfo,
   TaskInfo,
   TaskState,
   TaskStatus,
   Uri,
 } from './messages.ts'
 export { isTerminal } from './messages.ts'
-export { BadCall, type CheckedCall, readCall } from './read-call.ts'
+export { BadCall, type CheckedCall, type OperatorCall, readCall, readOperatorCall } from './read-call.ts'
+export { isDynamic, nameOf, original, reservationsIn, underlying } from './reservations.ts'
+export { parseReserved } from './reserved.ts'
 export {
   add,
+  availableTo,
   contains,
   format,
   fromWire,
   type Range,
   type Resources,
+  rekey,
+  reservedByRole,
   resources,
   scalar,
   subtract,

@@ -19,6 +19,13 @@ import {
 const id = message({ value: required(string) })
 const duration = message({ nanoseconds: required(number) })
 
+const reservation = message({
+  type: oneOf('STATIC', 'DYNAMIC'),
+  role: string,
+  principal: string,
+  labels: message({ labels: repeated(message({ key: required(string), value: string })) }),
+})
+
 const resource = message({
   name: required(string),
   type: required(oneOf('SCALAR', 'RANGES', 'SET')),
@@ -26,9 +33,9 @@ const resource = message({
   ranges: message({ range: repeated(message({ begin: required(number), end: required(number) })) }),
   role: string,
   allocation_info: message({ role: string }),
-  // What a plain offer never holds, so a task that names it asks for something that is not there.
-  reservation: anything,
-  reservations: repeated(anything),
+  reservation,
+  reservations: repeated(reservation),
+  // What no offer holds, so a task that names it asks for something that is not there.
   disk: anything,
   revocable: anything,
   shared: anything,
@@ -112,6 +119,8 @@ const operation = message({
   id,
   launch: message({ task_infos: repeated(taskInfo) }),
   launch_group: message({ task_group: required(message({ tasks: repeated(taskInfo) })) }),
+  reserve: message({ resources: repeated(resource) }),
+  unreserve: message({ resources: repeated(resource) }),
 })
 
 const filters = message({ refuse_seconds: number })
@@ -150,9 +159,20 @@ export const callType = message({
   acknowledge: message({ agent_id: required(id), task_id: required(id), uuid: required(bytes) }),
   acknowledge_operation_status: message({ operation_id: required(id), uuid: required(bytes) }),
   reconcile: message({ tasks: repeated(message({ task_id: required(id), agent_id: id })) }),
-  reconcile_operations: message({ operations: repeated(anything) }),
+  reconcile_operations: message({
+    operations: repeated(message({ operation_id: required(id), agent_id: id })),
+  }),
   message: message({ agent_id: required(id), executor_id: required(id), data: required(bytes) }),
   request: message({ requests: repeated(anything) }),
+})
+
+/** The calls of the operator API that change what frameworks are offered. */
+const operatorReservation = message({ agent_id: required(id), resources: repeated(resource) })
+export const operatorCallType = message({
+  type: oneOf('MARK_AGENT_GONE', 'RESERVE_RESOURCES', 'UNRESERVE_RESOURCES'),
+  mark_agent_gone: message({ agent_id: required(id) }),
+  reserve_resources: operatorReservation,
+  unreserve_resources: operatorReservation,
 })
 
 export type Call = Infer<typeof callType>
@@ -163,6 +183,7 @@ export type CommandInfo = Infer<typeof command>
 export type Uri = Infer<typeof uri>
 export type Operation = Infer<typeof operation>
 export type ResourceInfo = Infer<typeof resource>
+export type ReservationInfo = Infer<typeof reservation>
 export type Id = Infer<typeof id>
 
 export type TaskState =

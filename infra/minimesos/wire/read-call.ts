@@ -2,18 +2,23 @@
  * From the bytes of a request's body to a Call that has all that its type needs, or to the refusal of a master.
  * @module
  */
-import { type Call, type CallType, callType } from './messages.ts'
-import { convert, ProtoError } from './proto.ts'
+import { type Call, type CallType, callType, operatorCallType } from './messages.ts'
+import { convert, type Infer, ProtoError, type Type } from './proto.ts'
 
 /** A call whose `type` is known and whose part of that name is there. */
 export type CheckedCall = Call & { readonly type: CallType }
+
+/** Of the operator API. */
+export type OperatorCall = Infer<typeof operatorCallType> & {
+  readonly type: NonNullable<Infer<typeof operatorCallType>['type']>
+}
 
 /** The request is refused with HTTP 400 and this message. */
 export class BadCall extends Error {}
 
 /** @throws {BadCall} */
 export function readCall(body: string, principal: string | undefined): CheckedCall {
-  const call = toCall(parseJson(body))
+  const call = toCall(callType, parseJson(body))
   const fault = callFault(call, principal)
   if (fault !== undefined) throw new BadCall(`Failed to validate scheduler::Call: ${fault}`)
   return call as CheckedCall
@@ -30,9 +35,18 @@ export function parseJson(body: string): unknown {
   }
 }
 
-function toCall(json: unknown): Call {
+/** A call of the operator API whose part is there. @throws {BadCall} */
+export function readOperatorCall(body: string): OperatorCall {
+  const call = toCall(operatorCallType, parseJson(body))
+  const part = call.type?.toLowerCase() as Lowercase<NonNullable<typeof call.type>> | undefined
+  const missing = part === undefined ? 'type' : call[part] === undefined ? part : undefined
+  if (missing === undefined) return call as OperatorCall
+  throw new BadCall(`Failed to validate master::Call: Expecting '${missing}' to be present`)
+}
+
+function toCall<T>(type: Type<T>, json: unknown): T {
   try {
-    return convert(callType, json)
+    return convert(type, json)
   } catch (error) {
     if (error instanceof ProtoError)
       throw new BadCall(`Failed to convert JSON into Call protobuf: ${error.message}`)

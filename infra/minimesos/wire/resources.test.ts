@@ -1,11 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { add, contains, format, fromWire, type Resources, resources, subtract, toWire } from './resources.ts'
+import type { ResourceInfo } from './messages.ts'
+import { keyOf } from './reservations.ts'
+import {
+  add,
+  availableTo,
+  contains,
+  format,
+  fromWire,
+  type Resources,
+  resources,
+  scalar,
+  subtract,
+  toWire,
+} from './resources.ts'
 
+const web = { type: 'STATIC', role: 'web' } as const
+const shop = { type: 'DYNAMIC', role: 'web/shop', principal: 'ops' } as const
+const cores = fc.nat(8_000).map((milli) => milli / 1000)
 const anyResources: fc.Arbitrary<Resources> = fc
   .record({
-    cpus: fc.nat(8_000).map((milli) => milli / 1000),
+    cpus: cores,
+    [keyOf('cpus', [web])]: cores,
+    [keyOf('cpus', [web, shop])]: cores,
     mem: fc.nat(4_096),
     ports: fc.array(
       fc.tuple(fc.nat(50), fc.nat(9)).map(([begin, length]) => ({ begin, end: begin + length })),
@@ -51,12 +69,26 @@ test('add keeps three decimals', () => {
   assert.deepEqual(add(resources({ cpus: 0.1 }), resources({ cpus: 0.2 })), resources({ cpus: 0.3 }))
 })
 
+/** As `convert` answers it. */
+const read = (infos: unknown[]) =>
+  (infos as ResourceInfo[]).map((info) => ({ ...info, reservations: info.reservations ?? [] }))
+
 test('fromWire reads what toWire wrote', () => {
   fc.assert(
     fc.property(anyResources, (a) => {
-      const infos = toWire(a, 'web', false) as Parameters<typeof fromWire>[0]
-      assert.deepEqual(fromWire(infos), a)
+      assert.deepEqual(fromWire(read(toWire(a, 'web', false))), a)
+      const offered = availableTo(a, 'web/shop', true)
+      assert.deepEqual(fromWire(read(toWire(offered, 'web/shop', true))), offered)
     }),
+  )
+})
+
+test('availableTo keeps what is reserved from other roles, and several reservations from who knows of one', () => {
+  const all = resources({ cpus: 1, [keyOf('cpus', [web])]: 2, [keyOf('cpus', [web, shop])]: 4 })
+  const cpus = (role: string, legacy = false) => scalar(availableTo(all, role, legacy), 'cpus')
+  assert.deepEqual(
+    [cpus('api'), cpus('webber'), cpus('web'), cpus('web/shop'), cpus('web/shop', true)],
+    [1, 1, 3, 7, 3],
   )
 })
 
@@ -65,5 +97,10 @@ test('format writes as a master does', () => {
   assert.equal(
     format(all, 'web'),
     'ports(allocated: web):[31000-32000]; cpus(allocated: web):4; disk(allocated: web):8192',
+  )
+  const labels = { labels: [{ key: 'l', value: '1' }] }
+  assert.equal(
+    format(resources({ [keyOf('cpus', [web, { ...shop, labels }])]: 2 }), 'web/shop'),
+    'cpus(allocated: web/shop)(reservations: [(STATIC,web),(DYNAMIC,web/shop,ops,{l: 1})]):2',
   )
 })

@@ -1,11 +1,20 @@
 /**
- * Resources: amounts by name, scalars (cpus, mem, disk) and ranges (ports), in the order they were named.
+ * Resources: amounts by name and reservation, scalars (cpus, mem, disk) and ranges (ports), in the order they were named.
  *
  *   R1. Scalars are kept to three decimals, as Mesos keeps them, so that 0.1 + 0.2 = 0.3.
  *   R2. Nothing is kept of what is zero or empty.
  * @module
  */
 import type { ResourceInfo } from './messages.ts'
+import {
+  formatReservations,
+  inRole,
+  isFor,
+  keyOf,
+  nameOf,
+  reservationsIn,
+  reservationsOf,
+} from './reservations.ts'
 
 /** Both ends are within. */
 export interface Range {
@@ -13,6 +22,7 @@ export interface Range {
   readonly end: number
 }
 export type Amount = number | readonly Range[]
+/** By the keys of reservations.ts; what is not reserved goes by its name alone. */
 export type Resources = ReadonlyMap<string, Amount>
 
 export function resources(amounts: Readonly<Record<string, Amount>>): Resources {
@@ -22,28 +32,59 @@ export function resources(amounts: Readonly<Record<string, Amount>>): Resources 
 export function fromWire(infos: readonly ResourceInfo[]): Resources {
   return sum(
     infos.map((info) =>
-      kept([[info.name, info.type === 'RANGES' ? (info.ranges?.range ?? []) : (info.scalar?.value ?? 0)]]),
+      kept([
+        [
+          keyOf(info.name, reservationsIn(info)),
+          info.type === 'RANGES' ? (info.ranges?.range ?? []) : (info.scalar?.value ?? 0),
+        ],
+      ]),
     ),
   )
 }
 
-/** The resources as they stand in an offer to `role`; `starRole` is for frameworks without RESERVATION_REFINEMENT. */
-export function toWire(all: Resources, role: string, starRole: boolean): unknown[] {
-  return [...all].map(([name, amount]) => ({
-    name,
-    ...(typeof amount === 'number'
-      ? { type: 'SCALAR', scalar: { value: amount } }
-      : { type: 'RANGES', ranges: { range: amount } }),
-    ...(starRole ? { role: '*' } : {}),
-    allocation_info: { role },
-  }))
+/** The resources as they stand in an offer to `role`; `legacy` is for frameworks without RESERVATION_REFINEMENT. */
+export function toWire(all: Resources, role: string, legacy: boolean): unknown[] {
+  return [...all].map(([key, amount]) => {
+    const reservations = reservationsOf(key)
+    return {
+      name: nameOf(key),
+      ...(typeof amount === 'number'
+        ? { type: 'SCALAR', scalar: { value: amount } }
+        : { type: 'RANGES', ranges: { range: amount } }),
+      ...(legacy ? inRole(reservations) : {}),
+      allocation_info: { role },
+      ...(legacy || reservations.length === 0 ? {} : { reservations }),
+    }
+  })
 }
 
 /** As a master prints them: `cpus(allocated: web):0.1; ports(allocated: web):[31000-32000]`. */
 export function format(all: Resources, role: string): string {
   const shown = (amount: Amount): string =>
     typeof amount === 'number' ? String(amount) : `[${amount.map((r) => `${r.begin}-${r.end}`).join(', ')}]`
-  return [...all].map(([name, amount]) => `${name}(allocated: ${role}):${shown(amount)}`).join('; ')
+  return [...all]
+    .map(([key, amount]) => {
+      const reserved = formatReservations(reservationsOf(key))
+      return `${nameOf(key)}(allocated: ${role})${reserved}:${shown(amount)}`
+    })
+    .join('; ')
+}
+
+/** Those that a role may be offered, without those of more than one reservation for who knows of one only. */
+export function availableTo(all: Resources, role: string, legacy: boolean): Resources {
+  return new Map([...all].filter(([key]) => isFor(key, role) && !(legacy && reservationsOf(key).length > 1)))
+}
+
+/** The amounts that each role has reserved. */
+export function reservedByRole(all: Resources): Readonly<Record<string, Readonly<Record<string, Amount>>>> {
+  const roles = new Set([...all.keys()].flatMap((key) => reservationsOf(key).at(-1)?.role ?? []))
+  const of = (role: string) => new Map([...all].filter(([key]) => reservationsOf(key).at(-1)?.role === role))
+  return Object.fromEntries([...roles].map((role) => [role, Object.fromEntries(rekey(of(role), nameOf))]))
+}
+
+/** The same amounts by other keys; what then has the same key is added up. */
+export function rekey(all: Resources, to: (key: string) => string): Resources {
+  return sum([...all].map(([key, amount]) => kept([[to(key), amount]])))
 }
 
 export function add(a: Resources, b: Resources): Resources {
@@ -67,10 +108,12 @@ export function contains(whole: Resources, part: Resources): boolean {
   return subtract(part, whole).size === 0
 }
 
-export const scalar = (all: Resources, name: string): number => {
-  const amount = all.get(name)
-  return typeof amount === 'number' ? amount : 0
-}
+/** Reserved or not. */
+export const scalar = (all: Resources, name: string): number =>
+  [...all].reduce(
+    (total, [key, amount]) => total + (nameOf(key) === name && typeof amount === 'number' ? amount : 0),
+    0,
+  )
 
 function combine(
   a: Resources,
