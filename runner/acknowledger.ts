@@ -17,6 +17,8 @@ export interface AcknowledgerOptions {
   readonly consumer: Consumer
   readonly producer: Producer
   readonly stopping: AbortSignal
+  /** Dead letters are waited for: they are not to wait for others. */
+  readonly hurryLetters: () => void
   /** Something that had to wait was acknowledged, or given up. */
   readonly onAcknowledged: () => void
 }
@@ -50,6 +52,7 @@ export class Acknowledger {
       deadline.addEventListener('abort', () => resolve(false), { once: true })
     })
     while (this.#letters.length > 0 || this.#acknowledging !== undefined) {
+      this.#options.hurryLetters()
       this.#acknowledging ??= this.#acknowledgeWhenSafe()
       if ((await Promise.race([this.#acknowledging, late])) === false) return false
     }

@@ -139,7 +139,7 @@ export class Host {
     }
     this.#failures = new FailureLog({ clock, print })
     this.#letters = new LetterBox({
-      namespace: environment.namespace,
+      ...{ clock, namespace: environment.namespace },
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} dead letters` }),
       onTrouble: (message) => this.warn(message),
     })

@@ -6,6 +6,8 @@
  *   LB1. A letter is answered once: stored, or refused because the stream is full. Until then it is sent again and again;
  *        the server knows it by its id and stores it once.
  *   LB2. `openBytes` are the letters without an answer; whoever posts heeds `openBytesMax`, so memory stays bounded.
+ *   LB3. A letter goes at once, unless others went less than `gatherMs` ago: then it waits for the rest of that time, until
+ *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -13,10 +15,14 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../infra/bus/index.ts'
+import type { Clock } from '../infra/clock.ts'
 import { encodeLetters, type Letters, messagesOf } from '../infra/dead-letters/index.ts'
+import { GatheredLetters } from './gathered-letters.ts'
 
 /** Letters without an answer beyond which no input is taken. */
 export const openBytesMax = 4 * 1024 * 1024
+/** From one message to the next, while letters come one after the other. */
+const gatherMs = 5
 const answerMs = 5_000
 const retryFirstMs = 100
 const retryLastMs = 2_000
@@ -26,6 +32,7 @@ const fullCodes: ReadonlySet<number> = new Set([10047, 10023, 10077])
 
 export interface LetterBoxOptions {
   readonly namespace: string
+  readonly clock: Clock
   readonly connect: () => Promise<NatsConnection>
   /** Told when letters wait because JetStream does not take them, and when it takes them again. */
   readonly onTrouble: (message: string) => void
@@ -36,6 +43,10 @@ export class LetterBox {
   readonly #id = randomBytes(8).toString('hex')
   readonly #closing = new AbortController()
   #connection: Promise<NatsConnection> | undefined
+  readonly #gathered = new Map<string, GatheredLetters>()
+  /** From when on letters go at once. */
+  #freeMs = Number.NEGATIVE_INFINITY
+  #cancel: (() => void) | undefined
   #posted = 0
   #openBytes = 0
   #troubled = false
@@ -52,32 +63,60 @@ export class LetterBox {
    * Takes letters; their records are copied before it returns.
    * @returns For each whether it was stored; false: refused. Waits as long as it takes.
    */
-  async post(content: Letters): Promise<readonly boolean[]> {
-    const answers = [...messagesOf(content.letters)].map((letters) =>
-      this.#deliver(content.function, letters.length, encodeLetters({ ...content, letters })),
-    )
-    return (await Promise.all(answers)).flat()
+  post({ function: name, version, letters }: Letters): Promise<readonly boolean[]> {
+    const { clock } = this.#options
+    const id = `${name} ${version}`
+    const gathered = this.#gathered.get(id) ?? new GatheredLetters(name, version)
+    this.#gathered.set(id, gathered)
+    const before = gathered.bytes
+    const answers = gathered.add(letters)
+    this.#openBytes += gathered.bytes - before
+    const waitMs = this.#freeMs - clock.monotonicMs()
+    if (waitMs <= 0) this.flush()
+    else if (gathered.isFull) this.#send(id, gathered)
+    else this.#cancel ??= clock.after(waitMs, () => this.flush())
+    return answers
+  }
+
+  /** Lets go what waits for more. */
+  flush(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    if (this.#gathered.size === 0) return
+    this.#freeMs = this.#options.clock.monotonicMs() + gatherMs
+    for (const [id, gathered] of this.#gathered) this.#send(id, gathered)
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
+    this.flush()
     await this.#connection?.then((nc) => nc.close()).catch(() => undefined)
+  }
+
+  #send(id: string, gathered: GatheredLetters): void {
+    this.#gathered.delete(id)
+    const { content, bytes } = gathered
+    const messages = [...messagesOf(content.letters)].map((letters) =>
+      this.#deliver(content.function, letters.length, encodeLetters({ ...content, letters })),
+    )
+    void Promise.all(messages).then((stored) => {
+      this.#openBytes -= bytes
+      gathered.answer(stored.flat())
+    })
   }
 
   async #deliver(functionName: string, count: number, bytes: Uint8Array): Promise<boolean[]> {
     const subject = subjects.deadLetterSubject(this.#options.namespace, functionName, count)
     const msgID = `${this.#id}-${this.#posted++}`
-    this.#openBytes += bytes.length
     try {
       for (let waitMs = retryFirstMs; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
+        this.#closing.signal.throwIfAborted()
         const stored = await this.#attempt(subject, bytes, msgID)
         if (stored !== undefined) return new Array<boolean>(count).fill(stored)
         await delay(waitMs, undefined, { signal: this.#closing.signal })
       }
     } catch {
       return new Array<boolean>(count).fill(false) // closed
-    } finally {
-      this.#openBytes -= bytes.length
     }
   }
 

@@ -110,6 +110,7 @@ export class Worker {
       consumer: this.#consumer,
       producer: this.#producer,
       stopping: this.#stopping.signal,
+      hurryLetters: () => options.letters.flush(),
       onAcknowledged: () => this.#wake(),
     })
     this.#reactions = new Reactions({

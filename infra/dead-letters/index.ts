@@ -1,7 +1,9 @@
 /** Dead letters: how they are written, and the streams of JetStream that hold them. */
 export {
+  bytesOf,
   decodeLetters,
   encodeLetters,
+  isFull,
   type Letter,
   type LetterError,
   type Letters,

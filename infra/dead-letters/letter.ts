@@ -76,12 +76,22 @@ const headSchema = z.object({
   ),
 })
 
+/** About how much of a message a letter takes. */
+export function bytesOf({ record, error }: Letter): number {
+  return record.key.length + record.value.length + error.stack.length + error.message.length + 256
+}
+
+/** Whether letters are a message of their own: there is no use in waiting for more. */
+export function isFull(letters: number, bytes: number): boolean {
+  return letters >= lettersPerMessageMax || bytes >= messageBytesAimed
+}
+
 /** Parts letters into messages, in their order. */
 export function* messagesOf(letters: readonly Letter[]): Generator<readonly Letter[]> {
   let from = 0
   let bytes = 0
-  for (const [index, { record, error }] of letters.entries()) {
-    const more = record.key.length + record.value.length + error.stack.length + error.message.length + 256
+  for (const [index, letter] of letters.entries()) {
+    const more = bytesOf(letter)
     if (index > from && (bytes + more > messageBytesAimed || index - from >= lettersPerMessageMax)) {
       yield letters.slice(from, index)
       from = index
