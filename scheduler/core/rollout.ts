@@ -12,7 +12,6 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
-import { reportOf } from './reports.ts'
 import type { FunctionState, LastExit, Seat, Slot } from './state.ts'
 
 /** Ends that say something against the version that ran. */
@@ -34,6 +33,7 @@ export function swap(draft: Draft, fn: FunctionState, slot: Slot, version: Versi
   const before = seat.document.version
   slot.restarts = 0
   slot.restartsVersion = version.version
+  delete slot.heardVersion
   draft.updateSeat(seat, { version: version.version })
   draft.enter(slot, 'swapping', `version ${version.version} takes over from ${before}`)
   return true
@@ -60,10 +60,13 @@ export function hearOfVersion(draft: Draft, slot: Slot, seat: Seat, report: Inst
   const { version } = seat.document
   const { swap } = report
   const isThere = report.version === version && swap === undefined
+  const isNews = isThere && slot.heardVersion !== version
+  if (isThere) slot.heardVersion = version
+  else delete slot.heardVersion
   if (slot.phase === 'swapping' && isThere) draft.enter(slot, 'running')
   else if (slot.phase === 'running' && !isThere)
     draft.enter(slot, 'swapping', `version ${version} takes over from ${report.version}`)
-  if (swap?.state !== 'failed' || swap.version !== version || slot.failed?.version === version) return false
+  if (swap?.state !== 'failed' || swap.version !== version || slot.failed?.version === version) return isNews
   slot.failed = { version, reason: swap.reason ?? 'nothing was said' }
   return true
 }
@@ -99,7 +102,7 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
-  } else if (active.length > 0 && active.every((index) => runsVersion(draft, fn, index, version)))
+  } else if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
     settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, version) })
 }
 
@@ -130,11 +133,9 @@ function settle(
 }
 
 /** Whether an instance works with a version, off trial, as far as its runner has said so to this leader. */
-function runsVersion(draft: Draft, fn: FunctionState, index: number, version: number): boolean {
+function runsVersion(fn: FunctionState, index: number, version: number): boolean {
   const slot = fn.slots.find((candidate) => candidate.index === index)
-  if (slot?.seat?.document.version !== version || slot.phase !== 'running') return false
-  const report = reportOf(draft.taskOf(slot.seat), slot.seat)
-  return report?.version === version && report.swap === undefined
+  return slot?.phase === 'running' && slot.seat?.document.version === version && slot.heardVersion === version
 }
 
 /** The version that was last seen to work, if it is still there. */

@@ -112,6 +112,8 @@ export interface Slot {
   /** The killInstance command at work on it: it is to restart, or to go for good. */
   command?: string
   leaving?: true
+  /** The version that its runner has said it works with, off trial, by an assignment of this leader. */
+  heardVersion?: number
   /** A version that has failed here, as long as it is not good. */
   failed?: { readonly version: number; readonly reason: string }
 }
