@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import { sharesOf } from '../../sdk/canary.ts'
 import { pointOf, pointsMax } from '../../sdk/key-share.ts'
@@ -268,4 +269,22 @@ test('Split finishes a batch under the step that it began with, whatever is told
   const second = await split.run([keyed(keys.map((key) => [key, ''] as const))], nowMs, undefined)
   assert.deepEqual(byVersion(second).toSorted(), keys.map((key) => [key, 2]).toSorted())
   assert.deepEqual(heard, ['canary'])
+})
+
+test('Split counts what a version takes in its isolate, and not how long it waited to begin (SP6)', async (t) => {
+  const { split, canary, step } = await rigOf(t)
+  const took: [string, number][] = []
+  split.step({ ...step, onCalled: (side, _, records, ms) => records > 0 && took.push([side, ms]) })
+  const run = canary.run.bind(canary)
+  const lateMs = 500
+  canary.run = async (...args) => {
+    await setTimeout(lateMs)
+    return await run(...args)
+  }
+  await runAll(split, [keyed(keys.map((key) => [key, ''] as const))])
+  assert.deepEqual(
+    took.map(([side]) => side),
+    ['canary', 'control'],
+  )
+  for (const [side, ms] of took) assert.ok(ms > 0 && ms < lateMs, `${side}: ${ms} ms`)
 })

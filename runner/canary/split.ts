@@ -9,6 +9,8 @@
  *        finishes what that one has left before the place where the batch ends. What nobody can finish is dropped, and told.
  *   SP4. When the new one ends, the old one has all keys again, from that record on.
  *   SP5. A batch is of one step, its shares and who hears of it: what is told while it runs holds from the next one on.
+ *   SP6. Versions are compared by the time in their isolates: the first call of a batch is the new one's, and on a busy machine it
+ *        waits for a CPU before it begins, which is nobody's slowness.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -42,6 +44,7 @@ export interface Step {
   readonly shares: CanaryShares
   /** A call of a side is about to be made, on a batch whose keys have these points, from that record on. */
   readonly onCall: (side: Side, isolate: Instance, points: Uint16Array, from: number) => void
+  /** @param ms What the call took in the isolate, and what its callbacks waited; not the way there (SP6). */
   readonly onCalled: (side: Side, isolate: Instance, records: number, ms: number) => void
   /** The new version threw where the one before did not. */
   readonly onRegression: (error: string) => void
@@ -93,7 +96,7 @@ export class Split implements Isolate {
     const has = ({ from, to }: KeyShare): boolean => points.some((point) => point >= from && point < to)
     if (this.canary.isEnded || !(isTimer || has(shares.canary))) {
       await this.#give(this.old)
-      return await runOn(this.old, () => this.old.run(frames, nowMs, lines))
+      return (await this.#runOn(this.old, () => this.old.run(frames, nowMs, lines))).result
     }
     const results = new Results()
     const batch: Batch = { step, frames, points, nowMs, lines: [...(lines ?? [])] }
@@ -180,7 +183,7 @@ export class Split implements Isolate {
     { share, side, from }: Left,
     to?: number,
   ): Promise<Turn> {
-    const { nowMs, keepsOrder } = this.#options
+    const { keepsOrder } = this.#options
     const { onCall, onCalled, onControlFailed } = batch.step
     await this.#give(isolate)
     let at = from
@@ -188,11 +191,10 @@ export class Split implements Isolate {
       const own = share && { ...share, ...(to === undefined ? {} : { records: to - at }) }
       const lines = batch.lines.length === 0 ? undefined : batch.lines
       if (side !== undefined) onCall(side, isolate, batch.points, at)
-      const startMs = nowMs()
-      const result = await runOn(isolate, () =>
+      const { result, ms } = await this.#runOn(isolate, () =>
         isolate.run(behind(batch.frames, at), batch.nowMs, lines, own),
       )
-      if (side !== undefined) onCalled(side, isolate, result.records - result.elsewhere, nowMs() - startMs)
+      if (side !== undefined) onCalled(side, isolate, result.records - result.elsewhere, ms)
       if (side === 'control')
         onControlFailed(result.failures.filter(({ action }) => action !== 'behind').length)
       if (keepsOrder) batch.lines.push(...linesOf(behind(batch.frames, at), result.failures))
@@ -201,6 +203,40 @@ export class Split implements Isolate {
       if (result.fatal !== undefined) return { at, fatal: result }
       if (result.threw !== undefined) return { at, threw: result.threw }
       if (to === undefined || at >= to) return { at }
+    }
+  }
+
+  /** To the end of the callback that waits. @returns `ms` as SP6 says. */
+  async #runOn(
+    isolate: Instance,
+    run: () => Promise<BatchResult>,
+  ): Promise<{ result: BatchResult; ms: number }> {
+    const { nowMs } = this.#options
+    const results = new Results()
+    let at = 0
+    let elsewhere = 0
+    const secondsBefore = isolate.cpuSeconds
+    let result = await run()
+    let ms = Math.max(0, isolate.cpuSeconds - secondsBefore) * 1000 // it counts nothing any more once it has ended
+    for (;;) {
+      results.add(result, at)
+      at += result.records
+      elsewhere += result.elsewhere
+      if (!result.pending) break
+      const waitsMs = nowMs()
+      result = await isolate.resume()
+      ms += nowMs() - waitsMs
+    }
+    const { fatal, threw, recordAtHand } = result
+    return {
+      result: {
+        ...results.total(at),
+        elsewhere,
+        ...(fatal && { fatal }),
+        ...(recordAtHand !== undefined && { recordAtHand }),
+        ...(threw && { threw }),
+      },
+      ms,
     }
   }
 
@@ -307,27 +343,4 @@ interface Turn {
   readonly at: number
   readonly fatal?: BatchResult
   readonly threw?: NonNullable<BatchResult['threw']>
-}
-
-/** To the end of the callback that waits. */
-async function runOn(isolate: Instance, run: () => Promise<BatchResult>): Promise<BatchResult> {
-  const results = new Results()
-  let at = 0
-  let elsewhere = 0
-  let result = await run()
-  for (;;) {
-    results.add(result, at)
-    at += result.records
-    elsewhere += result.elsewhere
-    if (!result.pending) break
-    result = await isolate.resume()
-  }
-  const { fatal, threw, recordAtHand } = result
-  return {
-    ...results.total(at),
-    elsewhere,
-    ...(fatal && { fatal }),
-    ...(recordAtHand !== undefined && { recordAtHand }),
-    ...(threw && { threw }),
-  }
 }
