@@ -25,28 +25,31 @@ after(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-test('a scheduler follows the master that ZooKeeper names, with its framework id and the tasks as they are', {
-  timeout: 180_000,
-}, async (t) => {
-  const p = await Platform.start(t, undefined, `zk://${server.connect}/mesos`)
-  await p.scheduler()
-  await p.deploy(1, { ...score, instances: 2 })
-  const before = await until('they run', () => p.running('score', 2))
-  const framework = await p.store.get<FrameworkDocument>(paths.framework)
-  for (const instances of [3, 4]) {
-    const url = await p.replaceMaster()
-    await until('the new master is found', () => p.logs.includes(`the Mesos master at ${url} leads`))
-    await p.change('score', { instances })
-    await until('it places what is wanted', () => p.running('score', instances))
-  }
-  const now = await p.running('score', 4)
-  assert.deepEqual(
-    now?.instances.slice(0, 2).map(({ taskId, restarts }) => [taskId, restarts]),
-    before.instances.map(({ taskId }) => [taskId, 0]),
-    'no task was restarted',
-  )
-  assert.deepEqual((await p.store.get<FrameworkDocument>(paths.framework))?.value, framework?.value)
-})
+for (const found of ['in ZooKeeper', 'by a list of addresses'] as const)
+  test(`a scheduler follows the master that leads, found ${found}, with its framework id and the tasks as they are`, {
+    timeout: 180_000,
+  }, async (t) => {
+    const path = found.replaceAll(' ', '-')
+    const p = await Platform.start(t, undefined, `zk://${server.connect}/${path}`)
+    await p.scheduler(found === 'in ZooKeeper' ? {} : { CONCORD_MESOS_URL: p.masterUrls.join(',') })
+    await p.deploy(1, { ...score, instances: 2 })
+    const before = await until('they run', () => p.running('score', 2))
+    const framework = await p.store.get<FrameworkDocument>(paths.framework)
+    for (const instances of [3, 4]) {
+      const url = await p.replaceMaster()
+      if (found === 'in ZooKeeper')
+        await until('the new leader is found', () => p.logs.includes(`the Mesos master at ${url} leads`))
+      await p.change('score', { instances })
+      await until('it places what is wanted', () => p.running('score', instances), 60_000)
+    }
+    const now = await p.running('score', 4)
+    assert.deepEqual(
+      now?.instances.slice(0, 2).map(({ taskId, restarts }) => [taskId, restarts]),
+      before.instances.map(({ taskId }) => [taskId, 0]),
+      'no task was restarted',
+    )
+    assert.deepEqual((await p.store.get<FrameworkDocument>(paths.framework))?.value, framework?.value)
+  })
 
 test('a scheduler that is told of the masters by no address says what is expected, and ends', async (t) => {
   const p = await Platform.start(t)

@@ -35,12 +35,14 @@ async function cluster({ home, words: [verb = '', name = ''] }: Words): Promise<
 }
 
 async function list(home: Home, file: UpFile): Promise<Member[]> {
+  const { response, master } = await ask(home, file, 'GET', '')
+  const leaders = [file.leader, ...(Object.keys(file.masters ?? {}).length > 1 ? [master] : [])]
   const processes = Object.entries(file.processes).map(([name, id]) => ({
     name,
-    state: !isAlive(id) ? 'down' : name === file.leader ? 'leads' : 'up',
+    state: !isAlive(id) ? 'down' : leaders.includes(name) ? 'leads' : 'up',
     pid: id.pid,
   }))
-  const agents = (await (await ask(home, file, 'GET', '')).json()) as AgentSeen[]
+  const agents = (await response.json()) as AgentSeen[]
   return [
     ...processes,
     ...agents.map(({ name, condition, attributes, tasks }) => ({
@@ -64,7 +66,7 @@ async function obey(home: Home, file: UpFile, said: string, order: AgentOrder): 
 }
 
 async function obeyAgent(home: Home, file: UpFile, name: string, order: AgentOrder): Promise<Member> {
-  const answer = await ask(home, file, 'POST', `/${encodeURIComponent(name)}/${order}`)
+  const { response: answer } = await ask(home, file, 'POST', `/${encodeURIComponent(name)}/${order}`)
   if (!answer.ok) {
     const names = (await list(home, file)).map((member) => member.name).join(', ')
     throw infraError('ERR_USAGE', `Cannot ${order} '${name}': there is none of that name; there are ${names}`)
@@ -73,18 +75,29 @@ async function obeyAgent(home: Home, file: UpFile, name: string, order: AgentOrd
   return { name, state: condition }
 }
 
-async function ask(home: Home, file: UpFile, method: string, path: string): Promise<Response> {
+/** Asks the minimesos that leads. */
+async function ask(
+  home: Home,
+  file: UpFile,
+  method: string,
+  path: string,
+): Promise<{ readonly response: Response; readonly master: string }> {
   const { principal, secret } = JSON.parse(await readFile(home.minimesosCredentials, 'utf8')) as {
     principal: string
     secret: string
   }
   const authorization = `Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`
-  const url = `http://127.0.0.1:${file.mesosPort}/minimesos/agents${path}`
-  try {
-    return await fetch(url, { method, headers: { authorization } })
-  } catch (cause) {
-    throw infraError('ERR_USAGE', `minimesos does not answer at ${url}; try again in a second`, { cause })
+  let cause: unknown
+  for (const [master, port] of Object.entries(file.masters ?? {})) {
+    const url = `http://127.0.0.1:${port}/minimesos/agents${path}`
+    try {
+      const response = await fetch(url, { method, headers: { authorization }, redirect: 'manual' })
+      if (response.status !== 307 && response.status !== 503) return { response, master }
+    } catch (error) {
+      cause = error
+    }
   }
+  throw infraError('ERR_USAGE', 'No minimesos answers that leads; try again in a second', { cause })
 }
 
 function attributeOf(attribute: unknown): [string, string][] {

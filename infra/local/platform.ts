@@ -5,7 +5,8 @@
  *                └─ scheduler
  *   minimesos ──────┘            its tasks belong to nobody here: they outlive all of this but `stop`
  *
- * A *cluster* is the same with several agents in minimesos, several schedulers, of which one leads, and if asked three nats-servers.
+ * A *cluster* is the same with several agents in minimesos, several schedulers, of which one leads, and if asked three nats-servers
+ * and several minimesos, of which one leads.
  *
  * Invariants:
  *  U1. What could not be started as a whole is stopped again, but for a nats-server that ran before.
@@ -54,12 +55,16 @@ export interface ClusterSize {
   readonly zookeepers: number
   /** 1, or several that know one another. */
   readonly natsServers: number
+  /** 1, or several that elect a leader in ZooKeeper. */
+  readonly masters: number
 }
 
 export interface Platform {
   readonly url: string
   readonly natsUrl: string
   readonly ports: Readonly<Record<PortName, number>>
+  /** Where each minimesos listens. */
+  readonly masters: Readonly<Record<string, number>>
   /** Stops everything, tasks included. */
   stop(): Promise<Stopped>
 }
@@ -105,21 +110,21 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
 
   // All at once, as far as one does not need another's address.
   const natsStart = startNatsServers(options)
-  const minimesosStart = startMinimesos(options, mesosPort)
+  const mastersStart = startMasters(options, mesosPort)
   const gatewayStart = natsStart.then(({ url }) => startGateway(options, url, gatewayPort))
   // Who starts runners from an archive tells them at which gateway it is.
   const named = config.runnerArchive.file === undefined ? undefined : gatewayStart
-  const [gateway, scheduler, minimesos, nats] = await allOrNone([
+  const [gateway, scheduler, masters, nats] = await allOrNone([
     gatewayStart,
-    Promise.all([natsStart, minimesosStart, named]).then((on) =>
-      startScheduler(options, { nats: on[0].url, mesos: on[1].process.url, gateway: on[2]?.process.url }, 0),
+    Promise.all([natsStart, mastersStart, named]).then((on) =>
+      startScheduler(options, { nats: on[0].url, mesos: on[1].url, gateway: on[2]?.process.url }, 0),
     ),
-    minimesosStart,
+    mastersStart,
     natsStart,
   ])
-  const urls = { nats: nats.url, mesos: minimesos.process.url, gateway: gateway.process.url }
+  const urls = { nats: nats.url, mesos: masters.url, gateway: gateway.process.url }
   const standbys = await startStandbys(options, urls).catch(async (error: unknown) => {
-    for (const part of [gateway, scheduler, minimesos, nats]) await part.stop() // U1
+    for (const part of [gateway, scheduler, masters, nats]) await part.stop() // U1
     throw error
   })
   const watch = new JetStreamWatch({
@@ -133,7 +138,8 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
   return {
     url: gateway.process.url,
     natsUrl: nats.url,
-    ports: { gateway: gateway.process.port, nats: nats.port, mesos: minimesos.process.port },
+    ports: { gateway: gateway.process.port, nats: nats.port, mesos: Number(new URL(masters.url).port) },
+    masters: masters.ports,
     async stop() {
       watch.close()
       await gateway.stop() // U2
@@ -142,7 +148,7 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
       await Promise.all([scheduler, ...standbys].map((each) => each.stop(drain)))
       const tasksLeft = await endTasks(home.minimesos, taskGraceMs)
       if (tasksLeft > 0) log.warn({ tasksLeft }, 'no scheduler was there to drain them: ended without it')
-      await minimesos.stop()
+      await masters.stop()
       await nats.stop()
       return { givenUpRecords: gateway.process.givenUpRecords, tasksLeft }
     },
@@ -153,7 +159,7 @@ interface PartOptions extends PlatformOptions {
   readonly zookeepers: ZooKeepers | undefined
 }
 
-type Part = Keeper<Child> | NatsServers
+type Part = Keeper<Child> | NatsServers | Masters
 
 /** U1: if one fails, those that have started are stopped, in this order, and its error is thrown. */
 async function allOrNone<Parts extends Part[]>(
@@ -169,25 +175,55 @@ async function allOrNone<Parts extends Part[]>(
   return (await Promise.all(starts)) as Parts
 }
 
-async function startMinimesos(options: PartOptions, firstPort: number): Promise<Keeper<Child>> {
+interface Masters {
+  /** Of the first one. */
+  readonly url: string
+  readonly ports: Readonly<Record<string, number>>
+  stop(): Promise<void>
+}
+
+/** The first leads; the others stand by, on the same folder, until it is gone. */
+async function startMasters(options: PartOptions, firstPort: number): Promise<Masters> {
   const { home, config, credentials, cluster } = options
   await writePrivate(home.minimesosCredentials, JSON.stringify(credentials.mesos))
-  const { cpus, memMib, diskMib } = config.agent
   const agents = cluster === undefined ? [] : agentsOf(config, cluster.agents)
   if (agents.length > 0) await writePrivate(home.minimesosAgents, JSON.stringify(agents))
+  const count = cluster?.masters ?? 1
+  const keepers = new Map<string, Keeper<Child>>()
+  const stop = async () => {
+    for (const keeper of [...keepers.values()].reverse()) await keeper.stop()
+  }
+  try {
+    for (let index = 0; index < count; index++) {
+      const name = count === 1 ? 'minimesos' : `minimesos-${index + 1}`
+      keepers.set(name, await startMinimesos(options, index === 0 ? firstPort : 0, name))
+    }
+  } catch (error) {
+    await stop() // U1
+    throw error
+  }
+  const [first] = keepers.values()
+  const ports = Object.fromEntries([...keepers].map(([name, { process }]) => [name, process.port]))
+  return { url: first!.process.url, ports, stop }
+}
+
+function startMinimesos(options: PartOptions, firstPort: number, name: string): Promise<Keeper<Child>> {
+  const { home, config, cluster } = options
+  const { cpus, memMib, diskMib } = config.agent
   const fleet = ['--agents', home.minimesosAgents, '--agent-timeout-ms', String(clusterAgentTimeoutMs)]
   const masters = options.zookeepers && ['--zookeeper', options.zookeepers.mastersUrl]
   const resources = Object.entries({ cpus, mem: memMib, disk: diskMib }).filter(
     ([, value]) => value !== undefined,
   )
-  return startNodeChild(options, 'minimesos', (port = firstPort) => ({
+  const launch = (port = firstPort) => ({
     args: [
       ...['--port', String(port), '--state', home.minimesos, '--credentials', home.minimesosCredentials],
-      ...resources.flatMap(([name, value]) => [`--${name}`, String(value)]),
-      ...(agents.length === 0 ? [] : fleet),
+      ...resources.flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+      ...(cluster === undefined ? [] : fleet),
       ...(masters ?? []),
     ],
-  }))
+  })
+  return startNodeChild(options, 'minimesos', launch, name)
 }
 
 /** They share what the machine has; three zones, two agents to a rack. */

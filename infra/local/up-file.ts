@@ -17,8 +17,8 @@ const upSchema = z.object({
   processes: z.record(z.string(), processSchema),
   /** The scheduler that became the leader last. */
   leader: z.string().optional(),
-  /** Of minimesos, as long as it runs. */
-  mesosPort: z.int().optional(),
+  /** The port of each minimesos, as long as it runs. */
+  masters: z.record(z.string(), z.int()).optional(),
   /** Ports that were chosen freely. */
   freePorts: portsSchema.partial(),
   /** Written when it has stopped: records that the gateway had taken and gave up. */

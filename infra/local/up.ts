@@ -1,6 +1,6 @@
 /**
  * The supervisor process: `node infra/local/up.ts [--home DIR] [--gateway-port N] [--nats-port N] [--mesos-port N]
- * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3] [--nats 1|3]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
+ * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3] [--nats 1|3] [--masters N]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
  * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
  *
  * Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or surroundings (port taken, no nats-server, already up).
@@ -25,6 +25,7 @@ import { type PortName, readUpFile, type UpFile, writeUpFile } from './up-file.t
 /** More are no use on one machine. */
 const agentsMax = 16
 const schedulersMax = 5
+const mastersMax = 3
 
 async function main(): Promise<void> {
   process.umask(0o077) // what we and our children write is for its owner only: the store holds what functions are given
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
     },
   })
   file.freePorts = freeOnes(platform, ports)
-  file.mesosPort = platform.ports.mesos
+  file.masters = platform.masters
   write()
   await writing
   await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))
@@ -97,7 +98,15 @@ function say(what: object): Promise<void> {
 function readFlags() {
   const text = { type: 'string' } as const
   const ports = { 'gateway-port': text, 'nats-port': text, 'mesos-port': text, ports: text }
-  const options = { home: text, ...ports, agents: text, schedulers: text, zookeeper: text, nats: text }
+  const options = {
+    home: text,
+    ...ports,
+    agents: text,
+    schedulers: text,
+    zookeeper: text,
+    nats: text,
+    masters: text,
+  }
   try {
     const { values } = parseArgs({ options })
     if (![undefined, 'free'].includes(values.ports))
@@ -113,9 +122,11 @@ function clusterOf(flags: {
   readonly schedulers?: string | undefined
   readonly zookeeper?: string | undefined
   readonly nats?: string | undefined
+  readonly masters?: string | undefined
 }): { readonly cluster?: ClusterSize } {
   const { agents, schedulers, zookeeper = '0', nats = '1' } = flags
-  if ([agents, schedulers, flags.zookeeper, flags.nats].every((flag) => flag === undefined)) return {}
+  if ([agents, schedulers, flags.zookeeper, flags.nats, flags.masters].every((flag) => flag === undefined))
+    return {}
   if (!['0', '1', '3'].includes(zookeeper)) {
     const text = `Cannot start: --zookeeper takes 1 or 3, not '${zookeeper}': two servers are no safer than one`
     throw infraError('ERR_USAGE', text)
@@ -124,13 +135,18 @@ function clusterOf(flags: {
     const text = `Cannot start: --nats takes 1 or 3, not '${nats}': JetStream of two servers is no safer than of one`
     throw infraError('ERR_USAGE', text)
   }
-  const count = (name: 'agents' | 'schedulers', max: number) => {
+  const count = (name: 'agents' | 'schedulers' | 'masters', max: number) => {
     const value = Number(flags[name] ?? 1)
     if (Number.isInteger(value) && value >= 1 && value <= max) return value
     const text = `Cannot start: --${name} takes a whole number from 1 to ${max}, not '${flags[name]}'`
     throw infraError('ERR_USAGE', text)
   }
-  const size = { agents: count('agents', agentsMax), schedulers: count('schedulers', schedulersMax) }
+  const masters = count('masters', mastersMax)
+  if (masters > 1 && zookeeper === '0') {
+    const text = `Cannot start: --masters ${masters} takes --zookeeper too: that is where masters elect one of them`
+    throw infraError('ERR_USAGE', text)
+  }
+  const size = { agents: count('agents', agentsMax), schedulers: count('schedulers', schedulersMax), masters }
   return { cluster: { ...size, zookeepers: Number(zookeeper), natsServers: Number(nats) } }
 }
 

@@ -46,7 +46,7 @@ export function watchLeader(options: LeaderWatchOptions): LeaderWatch {
 async function watch(options: LeaderWatchOptions, signal: AbortSignal): Promise<void> {
   const { at, log } = options
   let leader: string | undefined
-  const found = (url: string): void => {
+  const found = ({ url }: LeaderFound): void => {
     if (url !== leader) options.leads(url)
     leader = url
   }
@@ -70,13 +70,21 @@ async function watch(options: LeaderWatchOptions, signal: AbortSignal): Promise<
   }
 }
 
-/** Looks at each change, until the session ends. */
-async function follow(
-  { at, log }: LeaderWatchOptions,
+export interface LeaderFound {
+  /** Of its node. */
+  readonly name: string
+  readonly url: string
+  /** What it says of itself. */
+  readonly info: string
+}
+
+/** Looks at each change, until the session ends. @throws Why it has. */
+export async function follow(
+  { at, log }: Pick<LeaderWatchOptions, 'at' | 'log'>,
   session: Session,
   signal: AbortSignal,
-  found: (url: string) => void,
-): Promise<void> {
+  found: (leader: LeaderFound) => void,
+): Promise<never> {
   const life = AbortSignal.any([signal, session.ended])
   const over = new Promise<void>((resolve) => {
     if (life.aborted) resolve()
@@ -95,7 +103,7 @@ async function follow(
     const leader = leaderOf(names ?? [])
     const node = leader && (await session.get(`${at.root}/${leader.name}`, false, life))
     const url = leader && node && urlOf(leader, node.data)
-    if (url !== undefined) found(url)
+    if (leader && node && url !== undefined) found({ name: leader.name, url, info: node.data.toString() })
     if (url !== undefined) tell(`the Mesos master at ${url} leads`)
     else if (leader === undefined) tell(`no Mesos master leads at ${describeServers(at)}${at.root}`)
     else if (node !== undefined && node.data.length > 0)

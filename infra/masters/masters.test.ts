@@ -80,6 +80,44 @@ test('watchLeader waits for the first master, follows the next one, and is not m
   )
 })
 
+test('joinMasters says who leads; a leader that loses its session leads no more, a standby waits for the next', async (t) => {
+  const at = parseMastersUrl(`zk://${server.connect}/contest`)
+  const said: string[] = []
+  const log = { info() {}, warn: (text: string) => void said.push(text) }
+  const enter = async (port: number) => {
+    const seen: string[] = []
+    const membership = joinMasters({
+      ...{ at, info: infoOf(port), sessionTimeoutMs: 6_000, log },
+      leads: () => seen.push('leads'),
+      follows: (url) => seen.push(url),
+      lost: () => seen.push('lost'),
+    })
+    t.after(() => membership.leave())
+    await until(`${port} knows its part`, () => seen.length === 1)
+    return { membership, seen }
+  }
+  const until = async (what: string, look: () => boolean) => {
+    for (const endMs = performance.now() + 60_000; !look(); await wait(10))
+      assert.ok(performance.now() < endMs, `never: ${what}; said ${said}`)
+  }
+  const first = await enter(5051)
+  const second = await enter(5052)
+  const third = await enter(5053)
+  assert.deepEqual(
+    [first, second, third].map(({ seen }) => seen[0]),
+    ['leads', ...Array(2).fill('http://127.0.0.1:5051')],
+  )
+  await first.membership.leave()
+  await until('the second leads', () => second.seen.at(-1) === 'leads')
+  await until('the third follows it', () => third.seen.at(-1) === 'http://127.0.0.1:5052')
+  const { port } = server
+  await server.stop('SIGKILL')
+  await until('the leader knows that it is lost', () => second.seen.at(-1) === 'lost')
+  server = await startZooKeeper({ dir, port, tickMs })
+  await until('the third leads', () => third.seen.at(-1) === 'leads')
+  assert.deepEqual(first.seen, ['leads'], 'who leaves has lost nothing')
+})
+
 test('watchLeader is patient with a master that does not say where it is, and keeps the last one without ZooKeeper', async (t) => {
   const { at, said, told, until, join: enter } = scene(t, 'mesos')
   await until('the node above is waited for', () => said.length === 1)

@@ -1,11 +1,15 @@
 /**
- * Membership: a master's node in ZooKeeper, from `joinMasters` until `leave`. It goes with the session, and comes back with
- * the next one, behind those that came meanwhile.
+ * Membership: a master's node in ZooKeeper, from `joinMasters` until `leave`, and what it makes of it: the leader, or a standby.
+ *
+ *  MM1. The node goes with the session. A standby's comes back with the next one, behind those that came meanwhile.
+ *  MM2. A leader that loses its session, was cut off from ZooKeeper for as long as that lasts, or finds another in front of it,
+ *       leads no more and never again: it leaves.
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { codes, ephemeralSequential } from '../store/zookeeper/client-protocol.ts'
 import { isLoss, isRc, Session } from '../store/zookeeper/session.ts'
+import { follow } from './leader-watch.ts'
 import { nodeLabel } from './master-node.ts'
 import type { MastersUrl } from './masters-url.ts'
 
@@ -14,7 +18,13 @@ export interface MembershipOptions {
   /** A MasterInfo. */
   readonly info: unknown
   readonly sessionTimeoutMs?: number
-  readonly log: { warn(text: string): void }
+  /** Called once, when it leads. */
+  readonly leads?: () => void
+  /** Called when another leads than before, as long as this one does not. */
+  readonly follows?: (url: string) => void
+  /** Called once, when this one has led and does no more. */
+  readonly lost?: (why: Error) => void
+  readonly log: { info(text: string): void; warn(text: string): void }
 }
 
 export interface Membership {
@@ -42,6 +52,7 @@ export function joinMasters(options: MembershipOptions): Membership {
 
 async function stay(options: MembershipOptions, signal: AbortSignal, joined: () => void): Promise<void> {
   const { at, sessionTimeoutMs: timeoutMs = sessionTimeoutDefaultMs, log } = options
+  const role = { leads: false }
   while (!signal.aborted) {
     try {
       const { user, password } = at
@@ -49,20 +60,51 @@ async function stay(options: MembershipOptions, signal: AbortSignal, joined: () 
       try {
         await enter(options, session)
         joined()
-        const over = AbortSignal.any([signal, session.ended])
-        await new Promise((resolve) => {
-          if (over.aborted) resolve(undefined)
-          over.addEventListener('abort', resolve, { once: true })
-        })
+        await compete(options, session, signal, role)
       } finally {
         await session.close() // the node goes with it
       }
     } catch (error) {
       if (signal.aborted) return
+      if (role.leads) return options.lost?.(error as Error) // MM2
       log.warn(`cannot be found in ZooKeeper: ${(error as Error).message}`)
       await wait(retryMs, undefined, { signal }).catch(() => {})
     }
   }
+}
+
+/** Until the session ends. @throws Why it has. */
+async function compete(
+  { at, info: own, log, leads, follows }: MembershipOptions,
+  session: Session,
+  signal: AbortSignal,
+  role: { leads: boolean },
+): Promise<never> {
+  let leader: string | undefined
+  const failed = new AbortController()
+  let cutOff: NodeJS.Timeout | undefined
+  session.onConnection = (up) => {
+    clearTimeout(cutOff)
+    if (up) return
+    cutOff = setTimeout(() => {
+      if (role.leads) failed.abort(new Error(`ZooKeeper did not answer for ${session.timeoutMs} ms`))
+    }, session.timeoutMs)
+  }
+  session.ended.addEventListener('abort', () => clearTimeout(cutOff), { once: true })
+  return await follow(
+    { at, log },
+    session,
+    AbortSignal.any([signal, failed.signal]),
+    ({ name, url, info }) => {
+      if (name === leader) return
+      leader = name
+      if (info === JSON.stringify(own)) {
+        role.leads = true
+        leads?.()
+      } else if (role.leads) failed.abort(new Error(`another master leads, at ${url}`))
+      else follows?.(url)
+    },
+  )
 }
 
 async function enter({ at: { root }, info }: MembershipOptions, session: Session): Promise<void> {

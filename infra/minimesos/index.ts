@@ -4,6 +4,6 @@ export {
   type AgentSpec,
   type Minimesos,
   type MinimesosOptions,
-  memShare,
   startMinimesos,
 } from './minimesos.ts'
+export { memShare } from './place.ts'

@@ -5,35 +5,18 @@
  * are child processes that outlive it.
  * @module
  */
-import { mkdirSync, statfsSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { availableParallelism, hostname, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { CodedError } from '../../sdk/errors.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { joinMasters, type Membership, parseMastersUrl } from '../masters/index.ts'
-import { agentDir, Fleet } from './fleet.ts'
-import { type Credentials, createMasterServer, Master } from './master/index.ts'
-import { lockState } from './state-lock.ts'
-import {
-  add,
-  contains,
-  format,
-  nameOf,
-  parseAttributes,
-  parseReserved,
-  type Range,
-  rekey,
-  resources,
-  subtract,
-} from './wire/index.ts'
-
-/** The ports that an agent offers. Those of one machine offer different ones. */
-const offeredPorts = { begin: 31_000, end: 32_000 }
-/** Of the machine's memory, what agents offer unless told otherwise. */
-export const memShare = 0.75
+import { parseMastersUrl } from '../masters/index.ts'
+import { Contest } from './contest.ts'
+import type { Fleet } from './fleet.ts'
+import { type Credentials, createMasterServer, masterInfo } from './master/index.ts'
+import { Place } from './place.ts'
 
 export interface MinimesosOptions {
   /** 0: any free one. */
@@ -56,7 +39,10 @@ export interface MinimesosOptions {
   readonly reserved?: string
   /** Offers not answered by then are rescinded. Absent: never. */
   readonly offerTimeoutMs?: number
-  /** Where it says that it is a master: `zk://host,host/mesos`. Absent: nowhere. */
+  /**
+   * Where it says that it is a master, `zk://host,host/mesos`. Of several on one state folder one leads, and the others
+   * point to it until it is gone. Absent: nowhere, and it is the only one.
+   */
   readonly zookeeper?: string
   readonly clock?: Clock
   readonly log?: Logger
@@ -76,91 +62,68 @@ export interface AgentSpec {
 export interface Minimesos {
   readonly url: string
   readonly fleet: Fleet
+  /** It leads, or stands by. */
+  readonly leads: boolean
+  /** Resolves if it has led and does no more; it has ended then, and its tasks live on. */
+  readonly lost: Promise<Error>
   /** Ends it and leaves its tasks alive. */
   close(): Promise<void>
 }
 
 /** @throws {CodedError} ERR_PORT_TAKEN, ERR_STATE_IN_USE, ERR_BAD_OPTION, ERR_MASTERS_URL */
 export async function startMinimesos(options: MinimesosOptions): Promise<Minimesos> {
-  const { clock = systemClock, log = pino({ level: 'silent' }) } = options
+  const { clock = systemClock, log = pino({ level: 'silent' }), credentials } = options
   const stateDir = resolve(options.stateDir)
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
-  const unlock = lockState(stateDir)
-  const masters = options.zookeeper === undefined ? undefined : parseMastersUrl(options.zookeeper)
-  let master: Master | undefined
-  let membership: Membership | undefined
-  const fleet = new Fleet()
+  const place = new Place({ ...options, stateDir, clock, log })
+  const lost = Promise.withResolvers<Error>()
+  let contest: Contest | undefined
   const server = createMasterServer({
-    master: () => master,
-    fleet,
+    master: () => place.master,
+    leader: () => contest?.leader,
+    fleet: place.fleet,
     clock,
-    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    ...(credentials === undefined ? {} : { credentials }),
   })
-  const close = async (): Promise<void> => {
-    await membership?.leave()
-    master?.close()
-    fleet.close()
-    await stop(server)
-    unlock()
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      const left = contest?.leave()
+      place.leave()
+      await stop(server)
+      await left
+    })()
+    return closing
   }
   try {
-    const port = await listen(server, options.port)
-    const specs = options.agents ?? [undefined]
-    for (const [index, spec] of specs.entries()) {
-      const dir = spec === undefined ? stateDir : agentDir(stateDir, spec.name)
-      mkdirSync(dir, { recursive: true, mode: 0o700 })
-      fleet.add(spec?.name ?? 'agent', {
-        stateDir: dir,
-        hostname: spec?.name ?? options.hostname ?? hostname(),
-        attributes: parseAttributes(spec?.attributes ?? options.attributes ?? ''),
-        total: offered({ ...options, ...spec }, stateDir, portsOf(index, specs.length)),
-        endpoint: `127.0.0.1:${port}`,
+    const info = masterInfo(await listen(server, options.port))
+    place.prepare(info)
+    if (options.zookeeper === undefined) place.lead()
+    else {
+      const at = parseMastersUrl(options.zookeeper)
+      contest = new Contest({
+        at,
+        info,
+        place,
         clock,
         log,
+        lost: (why) => void close().then(() => lost.resolve(why)),
       })
+      await contest.decided
     }
-    const { offerTimeoutMs, agentTimeoutMs } = options
-    const timeouts = {
-      ...(offerTimeoutMs === undefined ? {} : { offerTimeoutMs }),
-      ...(agentTimeoutMs === undefined ? {} : { agentTimeoutMs }),
+    return {
+      url: `http://127.0.0.1:${info.port}`,
+      fleet: place.fleet,
+      lost: lost.promise,
+      get leads() {
+        return place.master !== undefined
+      },
+      close,
     }
-    const principal = options.credentials && { principal: options.credentials.principal }
-    master = new Master({ stateDir, agents: fleet.agents, port, clock, log, ...timeouts, ...principal })
-    fleet.serve(master)
-    if (masters !== undefined)
-      membership = joinMasters({ at: masters, info: master.info, log: { warn: (text) => log.warn(text) } })
-    await membership?.joined
-    return { url: `http://127.0.0.1:${port}`, fleet, close }
   } catch (error) {
     await close()
     throw error
   }
-}
-
-/** The share of one of several agents. */
-function portsOf(index: number, agents: number): Range {
-  const { begin, end } = offeredPorts
-  const each = Math.floor((end - begin + 1) / agents)
-  return { begin: begin + index * each, end: index === agents - 1 ? end : begin + (index + 1) * each - 1 }
-}
-
-function offered(options: MinimesosOptions, stateDir: string, ports: Range): ReturnType<typeof resources> {
-  const { bavail, bsize } = statfsSync(stateDir)
-  // Inside a container the bound of the container is what there is.
-  const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-  const all = resources({
-    ports: [ports],
-    cpus: options.cpus ?? availableParallelism(),
-    mem: options.memMib ?? Math.floor((memBytes * memShare) / 2 ** 20),
-    disk: options.diskMib ?? Math.floor((bavail * bsize) / 2 ** 20),
-  })
-  const reserved = parseReserved(options.reserved ?? '')
-  const kept = rekey(reserved, nameOf)
-  if (contains(all, kept)) return add(subtract(all, kept), reserved)
-  throw new CodedError(
-    'ERR_BAD_OPTION',
-    `Cannot reserve '${options.reserved}': the agent has ${format(all, '*')}`,
-  )
 }
 
 function listen(server: Server, port: number): Promise<number> {

@@ -8,7 +8,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connectBus, type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Heartbeat } from '../../infra/control/messages.ts'
@@ -35,6 +34,11 @@ export interface SchedulerProcess {
   readonly exited: Promise<number | null>
 }
 
+/** Ends what was begun in it: a test, a benchmark. */
+export interface Scope {
+  after(end: () => Promise<void>): unknown
+}
+
 export class Platform {
   readonly store: Store
   readonly nc: NatsConnection
@@ -42,8 +46,10 @@ export class Platform {
   /** Last heartbeats, by task. */
   readonly beats = new Map<string, Heartbeat>()
   logs = ''
-  /** The master dies, and another one takes up its agents, at another address. @returns That. */
+  /** The master that leads dies; the one that stood by takes up its agents, and another stands by where it was. @returns Who leads. */
   readonly replaceMaster: () => Promise<string>
+  /** Where masters listen. */
+  readonly masterUrls: readonly string[]
 
   /** What is to be ended, the last begun first: node:test itself runs its hooks the other way round. */
   readonly #ends: (() => unknown)[]
@@ -54,12 +60,14 @@ export class Platform {
     env: Readonly<Record<string, string>>,
     ends: (() => unknown)[],
     replaceMaster: () => Promise<string>,
+    masterUrls: readonly string[],
   ) {
     this.store = store
     this.nc = nc
     this.env = env
     this.#ends = ends
     this.replaceMaster = replaceMaster
+    this.masterUrls = masterUrls
     nc.subscribe(subjects.heartbeatSubject(ns, '*'), {
       callback: (_error, message) => {
         const beat = message.json<Heartbeat>()
@@ -70,9 +78,9 @@ export class Platform {
 
   /**
    * @param at The store; default: one in a file.
-   * @param masters Where the master is to be found, `zk://…`; default: by its address.
+   * @param masters Where two masters elect their leader and are to be found, `zk://…`; default: one, by its address.
    */
-  static async start(t: TestContext, at?: StoreSettings, masters?: string): Promise<Platform> {
+  static async start(t: Scope, at?: StoreSettings, masters?: string): Promise<Platform> {
     const ends: (() => unknown)[] = []
     t.after(async () => {
       for (const end of ends.reverse()) await end()
@@ -85,15 +93,20 @@ export class Platform {
     const stateDir = join(dir, 'minimesos')
     const size = { cpus: 4, memMib: 4096, diskMib: 4096 }
     const zookeeper = masters === undefined ? {} : { zookeeper: masters }
-    const startMaster = () => startMinimesos({ port: 0, stateDir, credentials, ...size, ...zookeeper })
+    const startMaster = (port = 0) => startMinimesos({ port, stateDir, credentials, ...size, ...zookeeper })
     let mesos = await startMaster()
+    let standby = masters === undefined ? undefined : await startMaster()
+    const masterUrls = [mesos, standby].flatMap((each) => each?.url ?? [])
     ends.push(async () => {
+      await standby?.close()
       await mesos.close()
       await endTasks(stateDir, 1_000)
     })
     const replaceMaster = async () => {
+      const { url } = mesos
       await mesos.close()
-      mesos = await startMaster()
+      mesos = standby ?? mesos
+      standby = await startMaster(Number(new URL(url).port))
       return mesos.url
     }
     const settings = at ?? { url: `sqlite:${join(dir, 'store.sqlite')}` }
@@ -118,7 +131,7 @@ export class Platform {
         fakeRunner,
       ]),
     }
-    return new Platform(store, nc, env, ends, replaceMaster)
+    return new Platform(store, nc, env, ends, replaceMaster, masterUrls)
   }
 
   /** Starts the process and waits until it leads. */

@@ -1,22 +1,23 @@
 /**
- * Kills on the cluster of one machine: three agents, two schedulers, three ZooKeeper servers, in the long mode three nats-servers too,
- * and records all the while. What is missing in the end is what the ledger calls unaccounted, and that is nothing before a runner
+ * Kills on the cluster of one machine: three agents, two schedulers, two Mesos masters, three ZooKeeper servers, in the long mode
+ * three nats-servers too, and records all the while. What is missing in the end is what the ledger calls unaccounted, and that is nothing before a runner
  * was killed (I7).
  * @module
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FunctionDetail } from '../../sdk/api.ts'
 import { assertEachOnce, Clicks } from './load/clicks.ts'
 import { Load } from './load/load.ts'
 import { Platform } from './platform.ts'
 
-/** Rounds over all components in the long mode, and over agents with their runners; else two stand for all of them. */
+/** Rounds over all components in the long mode, and over agents with their runners; else three stand for all of them. */
 const rounds = Number(process.env['CONCORD_CLUSTER_KILLS'] ?? 0)
 const three = (name: string): string[] => [1, 2, 3].map((i) => `${name}-${i}`)
 const withoutRunners =
   rounds === 0
-    ? ['leader', 'zookeeper-2']
-    : ['leader', 'gateway', ...three('zookeeper'), ...three('nats'), 'minimesos']
+    ? ['leader', 'zookeeper-2', 'minimesos-1']
+    : ['leader', 'gateway', ...three('zookeeper'), ...three('nats'), 'minimesos-1', 'minimesos-2']
 const size = [
   '--agents',
   '3',
@@ -24,8 +25,12 @@ const size = [
   '2',
   '--zookeeper',
   '3',
+  '--masters',
+  '2',
   ...(rounds === 0 ? [] : ['--nats', '3']),
 ]
+
+const tasksOf = ({ instances }: FunctionDetail) => instances.map(({ taskId }) => taskId)
 
 test(`a cluster whose components are killed in turn loses nothing but what its killed runners had in hand (${Math.max(1, rounds)} rounds)`, {
   timeout: 600_000 + rounds * 900_000,
@@ -33,7 +38,9 @@ test(`a cluster whose components are killed in turn loses nothing but what its k
   const platform = await Platform.start(t, {}, size)
   for (let round = 0; round < Math.max(1, rounds); round++) {
     const calm = await Load.start(t, platform, { name: `calm${round}` })
+    const tasks = tasksOf(await calm.goesOn())
     for (const victim of withoutRunners) await calm.kill(victim)
+    assert.deepEqual(tasksOf(await calm.goesOn()), tasks, 'no task was restarted')
     const nothing = await calm.judged()
     assert.deepEqual([nothing.loss, nothing.unaccounted], [0, 0], `no runner was killed: ${nothing.text}`)
     await platform.json(['fn', 'rm', `calm${round}`])

@@ -7,7 +7,6 @@
  *   M4. An update without `uuid` is the master's own word, and is not acknowledged.
  * @module
  */
-import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../../clock.ts'
 import type { Agent, Task } from '../agent/index.ts'
@@ -29,6 +28,7 @@ import { Allocator, type Offer } from './allocator.ts'
 import { type EventStream, heartbeatIntervalMs } from './event-stream.ts'
 import { Framework } from './framework.ts'
 import { afterLong } from './long-timer.ts'
+import type { MasterInfo } from './master-info.ts'
 import { Operations } from './operations.ts'
 import { Registry } from './registry.ts'
 import { latestState, ofAgent, type Report, unknownTask } from './reports.ts'
@@ -43,10 +43,10 @@ const removedMax = 50
 const agentTimeoutDefaultMs = 75_000
 
 export interface MasterOptions {
+  readonly info: MasterInfo
   readonly stateDir: string
   /** Those there from the start. */
   readonly agents: readonly Agent[]
-  readonly port: number
   readonly clock: Clock
   readonly log: Logger
   /** Offers not answered by then are rescinded. Absent: never. */
@@ -67,7 +67,7 @@ const accepted: Answer = { status: 202 }
 
 export class Master {
   readonly #options: MasterOptions
-  readonly #id = randomUUID()
+  readonly #id: string
   readonly #agents: Agents
   readonly #registry: Registry
   readonly #allocator: Allocator
@@ -80,6 +80,7 @@ export class Master {
 
   constructor(options: MasterOptions) {
     this.#options = options
+    this.#id = options.info.id
     this.#registry = new Registry(options.stateDir)
     this.#agents = new Agents(options.clock, options.agentTimeoutMs ?? agentTimeoutDefaultMs)
     this.#allocator = new Allocator({
@@ -211,7 +212,7 @@ export class Master {
     stream.send('SUBSCRIBED', {
       framework_id: { value: id },
       heartbeat_interval_seconds: heartbeatIntervalMs / 1000,
-      master_info: this.info,
+      master_info: this.#options.info,
     })
     stream.startHeartbeats()
     for (const agent of this.#agents.connected) agent.resend(id)
@@ -238,7 +239,7 @@ export class Master {
   /** What `/state` shows. */
   get state(): unknown {
     return stateOf({
-      info: this.info,
+      info: this.#options.info,
       agents: this.#agents,
       frameworks: [...this.#frameworks.values()],
       offers: (framework) => this.#allocator.offers(framework),
@@ -246,7 +247,7 @@ export class Master {
   }
 
   get version(): { readonly version: string } {
-    return { version: this.info.version }
+    return { version: this.#options.info.version }
   }
 
   /** Ends the master without a word to its frameworks, as a killed one does. */
@@ -449,21 +450,6 @@ export class Master {
 
   #find(framework: Framework, taskId: string): Task | undefined {
     return this.#tasks(framework).find((task) => task.id === taskId)
-  }
-
-  /** As it says of itself, to frameworks and in ZooKeeper. */
-  get info() {
-    const { port } = this.#options
-    return {
-      id: this.#id,
-      ip: 16_777_343, // 127.0.0.1, in network order read as a little-endian number
-      port,
-      pid: `master@127.0.0.1:${port}`,
-      hostname: '127.0.0.1',
-      version: '1.12.0',
-      address: { hostname: '127.0.0.1', ip: '127.0.0.1', port },
-      capabilities: [{ type: 'AGENT_UPDATE' }, { type: 'AGENT_DRAINING' }, { type: 'QUOTA_V2' }],
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The HTTP side of the master: what is refused, in which order, and in which words.
  *
- * Order: 401, 405, content type, JSON, validation, 406 or the stream id, and then the master's own checks.
+ * Order: 307, 503, 401, 405, content type, JSON, validation, 406 or the stream id, and then the master's own checks.
  * @module
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
@@ -22,8 +22,10 @@ export interface Credentials {
 }
 
 export interface ServerOptions {
-  /** Who handles requests; undefined while the master starts. */
+  /** Who handles requests; undefined while the master starts, or stands by. */
   readonly master: () => Master | undefined
+  /** `http://host:port` of the master that leads, where this one stands by. */
+  readonly leader: () => string | undefined
   readonly clock: Clock
   readonly credentials?: Credentials
   /** The agents, for who plays with them. */
@@ -49,8 +51,10 @@ export function createMasterServer(options: ServerOptions): Server {
 function route(options: ServerOptions, request: IncomingMessage, response: ServerResponse): void {
   const path = (request.url ?? '/').replace(/\?.*$/s, '').replace(/^\/master(?=\/)/, '')
   const master = options.master()
+  const leader = options.leader()
+  if (leader !== undefined && path !== '/health') return redirect(response, leader, path)
+  if (path === '/health' && (master ?? leader) !== undefined) return answer(response, { status: 200 })
   if (master === undefined) return answer(response, { status: 503, text: 'Master has not finished recovery' })
-  if (path === '/health') return answer(response, { status: 200 })
   if (path === '/version') return json(response, master.version)
   if (path === '/state') {
     return authenticated(options, request, response, 'mesos-master-readonly')
@@ -68,6 +72,13 @@ function route(options: ServerOptions, request: IncomingMessage, response: Serve
     if (path !== '/api/v1/scheduler') return answer(response, operate(master, body))
     schedule(options, master, request, response, body)
   })
+}
+
+/** Whatever is asked of a standby; where to is told without the scheme. */
+function redirect(response: ServerResponse, leader: string, path: string): void {
+  const { host } = new URL(leader)
+  const location = path === '/redirect' ? `//${host}` : `//${host}/master${path}`
+  response.writeHead(307, { Location: location, 'Content-Length': 0 }).end()
 }
 
 /** `GET /minimesos/agents` lists them, `POST /minimesos/agents/NAME/kill` (or `cut`, `start`) does that to one. */

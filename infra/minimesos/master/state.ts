@@ -6,14 +6,10 @@ import { nameOf, rekey, reservedByRole } from '../wire/index.ts'
 import type { Agents } from './agents.ts'
 import type { Offer } from './allocator.ts'
 import type { Framework } from './framework.ts'
+import type { MasterInfo } from './master-info.ts'
 
 export interface StateShown {
-  readonly info: {
-    readonly id: string
-    readonly pid: string
-    readonly hostname: string
-    readonly version: string
-  }
+  readonly info: MasterInfo
   readonly agents: Agents
   readonly frameworks: readonly Framework[]
   readonly offers: (framework: Framework) => readonly Offer[]

@@ -41,6 +41,11 @@ export function addCluster(program: CliCommand, installation: Installation): voi
         .argParser(wholeNumber(1))
         .preset('1'),
     )
+    .option(
+      '--masters <n>',
+      'Mesos masters; one leads, the others stand by; takes --zookeeper',
+      wholeNumber(1),
+    )
     .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', wholeNumber(1))
     .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
     .option('--home <folder>', homeText)
@@ -48,7 +53,7 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .printsData('what is ready, and where, as one JSON line')
     .example(
       'concord cluster up --agents 3 --schedulers 2 --zookeeper --detach',
-      'concord cluster up --zookeeper 3 --nats 3 --detach',
+      'concord cluster up --zookeeper 3 --masters 2 --nats 3 --detach',
     )
     .action((options: UpOptions) => up(installation, options))
   cluster

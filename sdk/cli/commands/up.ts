@@ -30,6 +30,7 @@ export interface UpOptions extends CommonOptions {
   readonly schedulers?: number
   readonly zookeeper?: number
   readonly nats?: number
+  readonly masters?: number
 }
 
 interface Ready {
@@ -111,14 +112,14 @@ function purposeOf({ zookeeper }: UpOptions): 'platform' | 'cluster' {
 }
 
 function supervisorArgs(options: UpOptions): string[] {
-  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers, zookeeper, nats } = options
+  const { gatewayPort, natsPort, mesosPort, ports, agents, schedulers, zookeeper, nats, masters } = options
   const flags = {
     home: homeFolder(options),
     'gateway-port': gatewayPort,
     'nats-port': natsPort,
     'mesos-port': mesosPort,
     ports,
-    ...{ agents, schedulers, zookeeper, nats },
+    ...{ agents, schedulers, zookeeper, nats, masters },
   }
   return Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

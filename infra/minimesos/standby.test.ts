@@ -1,0 +1,92 @@
+/** Two masters on one state folder: what the one that stands by says, and how it takes over. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import { startZooKeeper, type ZooKeeperServer } from '../zookeeper/index.ts'
+import { type Minimesos, startMinimesos } from './index.ts'
+import { send } from './master/test-master.ts'
+import { defer, eventually, TestFramework, task, tempDir } from './test-framework.ts'
+
+let dir: string
+let server: ZooKeeperServer
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'concord-standby-'))
+  server = await startZooKeeper({ dir })
+})
+after(async () => {
+  await server?.stop('SIGKILL')
+  await rm(dir, { recursive: true, force: true })
+})
+
+/** Starts masters of one name, each when the one before has its part. */
+function masters(t: TestContext, path: string) {
+  const stateDir = tempDir(t)
+  const zookeeper = `zk://${server.connect}/${path}`
+  const size = { cpus: 4, memMib: 4096, diskMib: 8192 }
+  return async (port = 0): Promise<Minimesos> => {
+    const started = await startMinimesos({ port, stateDir, zookeeper, ...size })
+    defer(t, () => started.close())
+    return started
+  }
+}
+
+test('a standby points to the leader whatever it is asked, and is healthy', async (t) => {
+  const start = masters(t, 'points')
+  const leader = await start()
+  const standby = await start()
+  assert.deepEqual([leader.leads, standby.leads], [true, false])
+  const { host } = new URL(leader.url)
+  const json = { 'content-type': 'application/json' }
+  // As recorded of a real one.
+  const rows: readonly (readonly [string, string, string | undefined, string])[] = [
+    ['POST', '/api/v1/scheduler', '{"type":"SUBSCRIBE"}', '/master/api/v1/scheduler'],
+    ['POST', '/api/v1/scheduler', '{"type": ', '/master/api/v1/scheduler'],
+    ['POST', '/api/v1', '{"type":"GET_MASTER"}', '/master/api/v1'],
+    ['GET', '/state', undefined, '/master/state'],
+    ['GET', '/master/state', undefined, '/master/state'],
+    ['GET', '/redirect', undefined, ''],
+  ]
+  for (const [method, path, body, location] of rows) {
+    const { status, headers, body: text } = await send(`${standby.url}${path}`, method, json, body)
+    assert.deepEqual([status, headers.location, text], [307, `//${host}${location}`, ''], `${method} ${path}`)
+  }
+  assert.equal((await send(`${standby.url}/health`, 'GET', {})).status, 200)
+})
+
+test('a standby takes up the agents and the tasks of a leader that goes, which comes back as a standby', async (t) => {
+  const start = masters(t, 'follows')
+  const leader = await start()
+  const standby = await start()
+  const framework = await TestFramework.subscribe(t, { url: leader.url })
+  const offer = await framework.offer()
+  await framework.launch(offer, [task('lives', offer, 'sleep 600')])
+  await framework.updatesUntil('lives', 'TASK_RUNNING')
+  const port = Number(new URL(leader.url).port)
+  await leader.close()
+  await eventually('the standby leads', () => standby.leads)
+  const again = await TestFramework.subscribe(t, { url: standby.url, id: framework.id })
+  await again.call('RECONCILE', { reconcile: { tasks: [] } })
+  const status = await again.update('lives')
+  assert.deepEqual([status.state, status.agent_id], ['TASK_RUNNING', offer.agent_id])
+  const back = await start(port)
+  assert.equal(back.leads, false)
+  const { status: code, headers } = await send(`${back.url}/api/v1/scheduler`, 'POST', {}, '')
+  assert.deepEqual([code, headers.location], [307, `//${new URL(standby.url).host}/master/api/v1/scheduler`])
+})
+
+test('a leader that loses ZooKeeper ends, and leaves the state to the next', async (t) => {
+  const start = masters(t, 'loses')
+  const leader = await start()
+  const framework = await TestFramework.subscribe(t, { url: leader.url })
+  const { port } = server
+  await server.stop('SIGKILL')
+  const why = await leader.lost
+  assert.match(why.message, /ZooKeeper/)
+  await framework.end()
+  await assert.rejects(send(`${leader.url}/health`, 'GET', {}), /ECONNREFUSED/)
+  server = await startZooKeeper({ dir, port })
+  const next = await start()
+  await eventually('it leads, when the node of the one before is gone', () => next.leads)
+})
