@@ -127,12 +127,22 @@ function parseProblem(text: string): Problem | undefined {
 /** Codes of the system's and of DNS's that are met before a connection stands. */
 const neverConnected = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
 
+/** Codes of OpenSSL's and of Node's for a certificate that says nothing to us, and what is met where TLS is not spoken. */
+const untrusted = /CERT|SIGNATURE|ISSUER|ALTNAME/
+const notTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/
+
 function connectionError(server: Server, request: Request, cause: unknown): CodedError<ClientErrorCode> {
   const found = errnoOf(cause)
   if (neverConnected.test(found)) {
     const text = `${request.what}: no server answers at ${server.url} (${found})`
     return new CodedError('ERR_SERVER_UNREACHABLE', text, { cause })
   }
+  const why = untrusted.test(found)
+    ? `the certificate of ${server.url} is not to be trusted (${found}): give the PEM of who signed it in NODE_EXTRA_CA_CERTS`
+    : notTls.test(found)
+      ? `${server.url} does not speak TLS (${found}): is it http://?`
+      : undefined
+  if (why !== undefined) return new CodedError('ERR_SERVER_UNREACHABLE', `${request.what}: ${why}`, { cause })
   const text = `${request.what}: the connection to ${server.url} broke before the answer (${found})`
   return new CodedError('ERR_CONNECTION_LOST', text, { cause })
 }
