@@ -11,11 +11,16 @@ export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): In
   return task.beat === undefined ? undefined : reportIn(task.beat, document.instance, document)
 }
 
-/** The report of an instance at one of these epochs. */
+/** The latest report of an instance at one of these epochs: it may have left, and come back in the same seat with the next leader. */
 export function reportIn(
   beat: Heartbeat,
   id: string,
   { firstEpoch, epoch }: { readonly firstEpoch: number; readonly epoch: number },
 ): InstanceReport | undefined {
-  return beat.instances.find((r) => r.id === id && r.epoch >= firstEpoch && r.epoch <= epoch)
+  let latest: InstanceReport | undefined
+  for (const report of beat.instances) {
+    if (report.id !== id || report.epoch < firstEpoch || report.epoch > epoch) continue
+    if (latest === undefined || report.epoch > latest.epoch) latest = report
+  }
+  return latest
 }

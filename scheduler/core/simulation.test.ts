@@ -172,6 +172,20 @@ const found: [[string, number][]][] = [
       ['progress', 0],
     ],
   ],
+  // An instance left its runner, came back in the same seat with the next leader, and failed: the report of its first end was the first found.
+  [
+    [
+      ['progress', 0],
+      ['scale', 0],
+      ['dieSoon', 0],
+      ['scale', 592],
+      ['progress', 0],
+      ['progress', 0],
+      ['fail', 0],
+      ['progress', 0],
+      ['progress', 0],
+    ],
+  ],
   // An instance that was going for good was also asked to restart, and stayed as one that waits.
   [
     [
