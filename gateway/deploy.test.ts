@@ -93,7 +93,7 @@ test('Deploy leaves a count that was changed by hand, unless its own says anothe
   assert.equal((await deployBundle(bundle, {}, undefined, '?instances=-1')).status, 400)
 })
 
-test('A canary that is rolled back, or deployed over, was withdrawn: it has run, and nobody goes back to it', async () => {
+test('A canary, or a version that rolls, that is rolled back, or deployed over, was withdrawn: it has run, and nobody goes back to it', async () => {
   const bundle =
     "export default { metadata: { name: 'tried', istreams: { words: 'groupBy' } }, processRecord() {} }"
   const path = paths.function(namespace, 'tried')
@@ -120,6 +120,13 @@ test('A canary that is rolled back, or deployed over, was withdrawn: it has run,
   await deployBundle(bundle, { env: { A: '4' } })
   const third = [second[0], second[1]!.replace('v1', 'v4')]
   assert.deepEqual(await states(), [['rollingOut', undefined], third, second, ['live', undefined]])
+
+  const { value, version: at } = (await platform.store.get<FunctionDocument>(path))!
+  const rolling = { version: 4, wave: 2, indexes: [0, 1], sinceMs: 0 }
+  await platform.store.update(path, { ...value, rolling }, at)
+  await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
+  const fourth = ['withdrawn', 'v1 was wanted while it came to one instance after the other, in wave 2']
+  assert.deepEqual((await states())[0], fourth)
 })
 
 test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {

@@ -15,12 +15,13 @@
 import { randomBytes } from 'node:crypto'
 import { connectBus, type NatsConnection, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import type {
-  Assignment,
-  FunctionAssignment,
-  Heartbeat,
-  InstanceAssignment,
-  InstanceReport,
+import {
+  type Assignment,
+  assignedVersion,
+  type FunctionAssignment,
+  type Heartbeat,
+  type InstanceAssignment,
+  type InstanceReport,
 } from '../infra/control/messages.ts'
 import { SpillStore } from '../infra/spill/index.ts'
 import type { LogLine } from '../sdk/api.ts'
@@ -201,7 +202,7 @@ export class Host {
       [...this.#workers].map(([id, worker]) => {
         const instance = wanted.get(id)
         if (instance === undefined) return this.#stopOne(id, worker)
-        return worker.reassign(functionOf(assignment, instance), instance)
+        return worker.reassign(assignedVersion(assignment, instance), instance)
       }),
     )
     this.#swapWhereWanted()
@@ -213,14 +214,15 @@ export class Host {
 
   #keepSources(): void {
     const atWork = [...this.#workers.values()].map(({ running }) => running.assignment)
-    this.#sources.keepOnly(Object.values(this.#assignment?.functions ?? {}), atWork)
+    const { functions = {}, others = {} } = this.#assignment ?? {}
+    this.#sources.keepOnly([...Object.values(functions), ...Object.values(others)], atWork)
   }
 
   #swapWhereWanted(): void {
     for (const instance of this.#assignment?.instances ?? []) {
       const worker = this.#workers.get(instance.id)
       if (worker === undefined) continue
-      const fn = functionOf(this.#assignment!, instance)
+      const fn = assignedVersion(this.#assignment!, instance)
       this.#canaries.want(instance.id, worker, fn)
       this.#shadows.want(instance.id, worker, fn)
       this.#swaps.want(instance.id, worker, fn)
@@ -248,9 +250,9 @@ export class Host {
   #startOne(assignment: Assignment, instance: InstanceAssignment): void {
     const { id } = instance
     if (this.#workers.has(id) || this.#starts.has(id) || this.#departed.hasFailed(id)) return
-    if (this.#departed.refuses(instance, functionOf(assignment, instance).version)) return
+    if (this.#departed.refuses(instance, assignedVersion(assignment, instance).version)) return
     const isWanted = (): boolean => this.#starts.get(id) === start
-    const start: Promise<void> = this.#start(functionOf(assignment, instance), instance, isWanted)
+    const start: Promise<void> = this.#start(assignedVersion(assignment, instance), instance, isWanted)
       .catch((error: unknown) => {
         if (isWanted()) this.#instanceEnded(instance, startFailure(error))
       })
@@ -292,7 +294,7 @@ export class Host {
       namespace: environment.namespace,
       clock,
       // Streams may have changed since the isolate was made.
-      assignment: { ...fn, streams: { ...fn.streams, ...functionOf(this.#assignment, newest).streams } },
+      assignment: { ...fn, streams: { ...fn.streams, ...assignedVersion(this.#assignment, newest).streams } },
       instance: newest,
       isolate,
       ...{ keeper, metrics },
@@ -372,7 +374,7 @@ export class Host {
     this.#tellLastInputs(id, ending)
     if (this.#assignment?.packed !== true || !isOwnFailure(ending) || this.#state === 'draining')
       return void this.#endBehindNeighbours({ ...ending, instance: id })
-    const version = this.#assignment.functions[instance.function]?.version ?? 0
+    const version = instance.version ?? this.#assignment.functions[instance.function]?.version ?? 0
     const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
     this.#workers.delete(id)
     this.#swaps.forget(id)
@@ -477,15 +479,6 @@ export class Host {
     ])
     this.#options.end(ending)
   }
-}
-
-function functionOf(
-  { functions }: Assignment,
-  { id, function: name }: InstanceAssignment,
-): FunctionAssignment {
-  const found = functions[name]
-  if (found === undefined) throw new Error(`The assignment names ${id}, and says nothing of '${name}'`)
-  return found
 }
 
 /** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */

@@ -135,6 +135,10 @@ export class Performer {
         )
       case 'saveOutcome':
         return this.#saveOutcome(action.function, action.outcome)
+      case 'saveRolling':
+        return this.#change(action.function, (document) =>
+          document.version === action.rolling.version ? { ...document, rolling: action.rolling } : undefined,
+        )
       case 'removeCommand':
         return this.#removeQuietly(paths.command(namespace, action.command))
       case 'removeFollower':
@@ -227,10 +231,12 @@ export class Performer {
   /** The outcome first: who sees that the function has gone back can read why. */
   async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
     await this.#saveOutcome(name, outcome)
-    await this.#change(name, ({ drain: _, atOnce: __, canary: ___, shadow: ____, ...document }) =>
-      document.version === outcome.version && (document.good !== good || document.version !== good)
-        ? { ...document, version: good, good }
-        : undefined,
+    await this.#change(
+      name,
+      ({ drain: _, atOnce: __, canary: ___, shadow: ____, rolling: _____, ...document }) =>
+        document.version === outcome.version && (document.good !== good || document.version !== good)
+          ? { ...document, version: good, good }
+          : undefined,
     )
   }
 

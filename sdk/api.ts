@@ -41,6 +41,7 @@ import {
   partitionsMax,
   placementSchema,
 } from './manifest.ts'
+import { rollingSchema } from './rolling-view.ts'
 import { scaleSettingsSchema } from './scaling/policy.ts'
 import { shadowViewSchema } from './shadow.ts'
 import { versionStateSchema } from './version-state.ts'
@@ -285,6 +286,7 @@ export const functionSummarySchema = z.object({
     'swapping',
     'canary',
     'shadow',
+    'rolling',
     'degraded',
     'stopped',
     'crashLooping',
@@ -308,6 +310,7 @@ export type DeadLetterCounts = z.output<typeof deadLetterCountsSchema>
 export const functionDetailSchema = functionSummarySchema.extend({
   canary: canarySchema.optional(),
   shadow: shadowViewSchema.optional(),
+  rolling: rollingSchema.optional(),
   manifest: manifestSchema,
   bundleSha256: z.string(),
   assets: assetRefsSchema.default({}),

@@ -169,10 +169,14 @@ export const shadowSchema = z.strictObject({
 
 export type ShadowRules = z.output<typeof shadowSchema>
 
-/** How a new version comes into force where another one runs; absent: in all instances at once. A shadow comes first. */
+/** How a new version comes into force where another one runs; absent: in all instances at once. A shadow comes first, then a canary. */
 export const rolloutSchema = z.strictObject({
+  /** It has a part of the keys first. */
   canary: canarySchema.optional(),
+  /** It is given copies of all records, and waits for `promote`. */
   shadow: shadowSchema.optional(),
+  /** So many instances at a time; the next ones when those have passed their trial. */
+  rolling: z.int().min(1).max(instancesMax).optional(),
 })
 
 export const assetNameSchema = z.string().regex(assetNamePattern, assetNameForm)

@@ -3,12 +3,12 @@
  *
  *   `live`: seen to work last.
  *   `canary`: it has a part of the keys, and is judged.
- *   `rollingOut`: wanted, and not seen to work yet.
+ *   `rollingOut`: wanted, and not seen to work everywhere yet.
  *   `failed`: the one before was put back, `reason` says why.
  *   `shadow`: it is given copies of what the one in force is given.
  *   `shadowed`: it was, and waits for `promote`.
  *   `replaced`: it has run.
- *   `withdrawn`: another one was wanted while it was a canary.
+ *   `withdrawn`: another one was wanted while it was a canary, or came to some instances after others.
  *   `neverRan`: another one was deployed before it did.
  * @module
  */

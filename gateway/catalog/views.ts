@@ -14,6 +14,7 @@ import type {
 } from '../../sdk/api.ts'
 import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/canary.ts'
 import type { CanaryView } from '../../sdk/canary-view.ts'
+import type { RollingView } from '../../sdk/rolling-view.ts'
 import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
@@ -56,6 +57,7 @@ export function functionDetail(
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
     metrics: metricsOf(live, heartbeats),
     ...(canaryView(live, heartbeats) ?? {}),
+    ...(rollingView(live, heartbeats) ?? {}),
     ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
@@ -85,12 +87,14 @@ export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
   }
 }
 
-/** Instances that run the wanted version, or the one that it is beside. */
+/** Instances that run the wanted version, or the one that it is beside; while it rolls, either of both. */
 function running(live: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
   const { status, document } = live
-  const version = isCanary(document) || isShadow(live) ? document.good : document.version
+  const { version, good } = document
+  const isBeside = isCanary(document) || isShadow(live)
+  const versions = isBeside ? [good] : isRolling(document) ? [good, version] : [version]
   return (status?.instances ?? []).filter(
-    (instance) => stateNow(instance, heartbeats) === 'running' && instance.version === version,
+    (instance) => stateNow(instance, heartbeats) === 'running' && versions.includes(instance.version),
   )
 }
 
@@ -112,17 +116,39 @@ function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['s
   if (document.deleted) return 'deleting'
   if (states.has('crashLooping')) return 'crashLooping'
   if (document.instances === 0) return 'stopped'
-  if (runningCount >= document.instances)
-    return isCanary(document) ? 'canary' : isShadow(live) ? 'shadow' : 'running'
-  if (states.has('swapping')) return 'swapping'
+  const beside = isCanary(document) ? 'canary' : isShadow(live) ? 'shadow' : undefined
+  const rolling = isRolling(document) ? 'rolling' : undefined
+  if (runningCount >= document.instances) return beside ?? rolling ?? 'running'
+  if (states.has('swapping')) return rolling ?? 'swapping'
   if (states.has('backingOff')) return 'degraded'
   if (states.has('waiting')) return runningCount > 0 ? 'degraded' : 'waiting'
-  return 'starting'
+  return rolling ?? 'starting'
 }
 
 /** The wanted version has a part of the keys. */
 export function isCanary({ version, canary }: LiveFunction['document']): boolean {
   return canary?.version === version && canary.promoted !== true
+}
+
+/** The wanted version comes to some instances after others. */
+export function isRolling({ version, good, rolling }: LiveFunction['document']): boolean {
+  return rolling?.version === version && good !== undefined && good !== version
+}
+
+function rollingView(live: LiveFunction, heartbeats: Heartbeats): { rolling: RollingView } | undefined {
+  const { document, version } = live
+  const { rolling: at, good: from } = document
+  const width = version.manifest.rollout?.rolling
+  if (!isRolling(document) || at === undefined || from === undefined || width === undefined) return undefined
+  const working = running(live, heartbeats).filter((one) => one.version === at.version).length
+  const { version: number, wave, sinceMs, indexes } = at
+  return {
+    rolling: {
+      ...{ version: number, from, width, wave, sinceMs, working, wanted: document.instances },
+      instances: indexes.map((index) => `${live.name}-${index}`),
+      ...(at.homes !== undefined && { isBound: true }),
+    },
+  }
 }
 
 function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: CanaryView } | undefined {

@@ -82,6 +82,24 @@ test('functionWhy says which instances a canary waits for', () => {
   )
 })
 
+test('functionWhy says whom a wave waits for, and who waits for its wave', () => {
+  const fn = live(undefined, { version: 2 }, { state: 'swapping', version: 2 }, {}, { retiring: true })
+  const rolling = { version: 2, wave: 1, indexes: [0, 1], sinceMs: 0 }
+  const { instances } = functionWhy(
+    { ...fn, document: { ...fn.document, version: 2, good: 1, rolling } },
+    heartbeats,
+  )
+  assert.deepEqual(
+    instances.map(({ why }) => why),
+    [
+      [],
+      ['wave 1 of v2 waits for it before the next one begins'],
+      ['it has v1 until the wave of v2 comes to it'],
+      [],
+    ],
+  )
+})
+
 test('functionWhy knows functions of before there was placement', () => {
   assert.deepEqual(functionWhy(live(undefined, {}), heartbeats).placement, { constraints: [], priority: 0 })
 })

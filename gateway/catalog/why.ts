@@ -7,7 +7,7 @@ import type { Why } from '../../sdk/api.ts'
 import { placementSchema } from '../../sdk/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import { functionSummary, isCanary } from './views.ts'
+import { functionSummary, isCanary, isRolling } from './views.ts'
 
 export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
   const { name, version, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
@@ -33,10 +33,18 @@ function silence({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): str
   ]
 }
 
-/** A canary's step ends when every wanted instance has said what it measured. */
-function waitedForBy({ document }: LiveFunction, { state, retiring }: InstanceStatus): string[] {
-  if (!isCanary(document) || state === 'running' || retiring === true) return []
-  return [`the canary v${document.version} waits for it before it goes on`]
+/** A canary's step ends when every wanted instance has said what it measured; a wave when all that are to have the version do. */
+function waitedForBy({ document }: LiveFunction, status: InstanceStatus): string[] {
+  const { state, retiring, version, index } = status
+  if (retiring === true) return []
+  if (isCanary(document))
+    return state === 'running' ? [] : [`the canary v${document.version} waits for it before it goes on`]
+  const { rolling } = document
+  if (!isRolling(document) || rolling === undefined) return []
+  if (!rolling.indexes.includes(index))
+    return [`it has v${document.good} until the wave of v${rolling.version} comes to it`]
+  if (state === 'running' && version === rolling.version) return []
+  return [`wave ${rolling.wave} of v${rolling.version} waits for it before the next one begins`]
 }
 
 const stateSentences: Readonly<Partial<Record<InstanceStatus['state'], string>>> = {

@@ -29,12 +29,12 @@ import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
-import { checkFormat } from './formats.ts'
+import { checkFormat, checkRollout } from './formats.ts'
 import { makeManifest } from './manifest.ts'
 import { versionToPromote } from './shadows.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
-import { documentOf, versionBefore, withdrawCanary } from './versions.ts'
+import { documentOf, versionBefore, withdraw } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
 
 /** What who deploys says of it. */
@@ -196,6 +196,7 @@ export class Deployer {
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
     const stateFormat = live === undefined ? 1 : await this.#formatOf(live)
     const migrates = probed.callbacks.includes('migrate')
+    if (migrates && live !== undefined) checkRollout(manifest)
     const same =
       live?.version.bundleSha256 === bundleSha256 &&
       isDeepStrictEqual(live.version.manifest, manifest) &&
@@ -328,18 +329,19 @@ export class Deployer {
     await upsert<FunctionDocument>(store, paths.function(namespace, name), (before) => {
       if (before?.deleted) throw deleting(name)
       replaced = before
-      // More instances of a version that is a canary do not begin anew with it.
+      // More instances of a version that is on its way do not begin anew with it.
       if (before?.version === version) return { ...before, instances, ...how }
       const {
         drain: _,
         atOnce: __,
         canary: ___,
         shadow: ____,
+        rolling: _____,
         ...kept
       } = before ?? { createdAtMs: clock.nowMs() }
       return { ...kept, schema: 1, version, instances, ...how }
     })
-    await withdrawCanary(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs() })
+    await withdraw(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs() })
   }
 }
 

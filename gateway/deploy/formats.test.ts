@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkFormat } from './formats.ts'
+import { checkFormat, checkRollout } from './formats.ts'
 
 const fn = { name: 'totals' }
 
@@ -21,4 +21,15 @@ test('checkFormat refuses a version without migrate while something is left to m
     /Cannot let this version of 'totals' follow: .* it has no migrate. Keep the one of v3, or wait/,
   )
   checkFormat(fn, 3, { stateFormat: 3, migrates: true }, true)
+})
+
+test('checkRollout refuses a version with migrate that is to be a canary and then to roll', () => {
+  const canary = { steps: [10], bakeMs: 1_000 } as never
+  assert.throws(
+    () => checkRollout({ ...fn, rollout: { canary, rolling: 1 } }),
+    /Cannot let this version of 'totals' be a canary and then roll: .* Leave out --canary \(rollout.canary\) or --rolling/,
+  )
+  checkRollout({ ...fn, rollout: { canary } })
+  checkRollout({ ...fn, rollout: { rolling: 1 } })
+  checkRollout(fn)
 })

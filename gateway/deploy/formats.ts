@@ -3,6 +3,7 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 
@@ -33,4 +34,16 @@ export function checkFormat(
       'ERR_VERSION_INCOMPATIBLE',
       `Cannot let ${which} of '${name}' follow: some of the state is still in the format of a version before v${format}, and it has no migrate. Keep the one of v${format}, or wait until \`concord fn inspect ${name}\` shows that nothing is left to migrate.`,
     )
+}
+
+/**
+ * A canary that is promoted goes again from the instances whose wave has not come, and what it has migrated with it.
+ * @throws {CodedError} ERR_VERSION_INCOMPATIBLE
+ */
+export function checkRollout({ name, rollout }: Pick<Manifest, 'name' | 'rollout'>): void {
+  if (rollout?.canary === undefined || rollout.rolling === undefined) return
+  throw refuse(
+    'ERR_VERSION_INCOMPATIBLE',
+    `Cannot let this version of '${name}' be a canary and then roll: it has a migrate, and what it writes of its keys as a canary would be lost in instances that wait for their wave. Leave out --canary (rollout.canary) or --rolling (rollout.rolling).`,
+  )
 }

@@ -82,22 +82,31 @@ export async function versionBefore(store: Store, ns: string, live: LiveFunction
   )
 }
 
-/** Writes down that a version was a canary until another one was wanted; the scheduler settles those it has judged. */
-export async function withdrawCanary(
+/** Writes down that a version had begun until another one was wanted; the scheduler settles those that it has judged. */
+export async function withdraw(
   store: Store,
   ns: string,
   name: string,
   { document, to, atMs }: { document: FunctionDocument | undefined; to: number; atMs: number },
 ): Promise<void> {
-  const { version, canary } = document ?? {}
-  if (version === undefined || version === to || canary?.version !== version || canary.promoted === true)
-    return
-  const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
-  const reason = `v${to} was wanted while it was a canary, at step ${canary.step + 1}${steps}`.slice(0, 1000)
+  if (document === undefined || document.version === to) return
+  const { version } = document
+  const how = howFar(document)
+  if (how === undefined) return
+  const reason = `v${to} was wanted while it ${how}`.slice(0, 1000)
   await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) => ({
     ...{ schema: 1, version, state: 'withdrawn', atMs, reason },
     ...(before?.shadow === undefined ? {} : { shadow: before.shadow }),
   }))
+}
+
+/** Of a version that has a part of the keys, or of the instances. */
+function howFar({ version, good, canary, rolling }: FunctionDocument): string | undefined {
+  if (good !== version && rolling?.version === version)
+    return `came to one instance after the other, in wave ${rolling.wave}`
+  if (canary?.version !== version || canary.promoted === true) return undefined
+  const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
+  return `was a canary, at step ${canary.step + 1}${steps}`
 }
 
 /** @throws {CodedError} ERR_VERSION_UNKNOWN */

@@ -46,6 +46,8 @@ export interface InstanceAssignment {
   /** `FUNCTION-INDEX`, e.g. `score-0`. */
   readonly id: string
   readonly function: string
+  /** Absent: that of its function in `functions`; else that in `others`. */
+  readonly version?: number
   readonly index: number
   /** Grows with each change of this instance's owner or partitions, taken or given up; fences the old owner (I8). */
   readonly epoch: number
@@ -135,7 +137,20 @@ export interface Assignment {
   /** True: instances come and go, and one that fails by itself leaves the others at work. */
   readonly packed: boolean
   readonly functions: Readonly<Record<string, FunctionAssignment>>
+  /** Of functions of which instances here are of two versions, the other one (docs/design/0033-rolling.md). */
+  readonly others?: Readonly<Record<string, FunctionAssignment>>
   readonly instances: readonly InstanceAssignment[]
+}
+
+/** What an instance is one of. */
+export function assignedVersion(
+  { functions, others = {} }: Pick<Assignment, 'functions' | 'others'>,
+  { id, function: name, version }: Pick<InstanceAssignment, 'id' | 'function' | 'version'>,
+): FunctionAssignment {
+  const found = version === undefined ? functions[name] : others[name]
+  if (found === undefined || (version !== undefined && found.version !== version))
+    throw new Error(`The assignment names ${id}, and says nothing of '${name}' v${version ?? '?'}`)
+  return found
 }
 
 export type TaskCommand =

@@ -81,6 +81,8 @@ export interface FunctionDocument {
   readonly canary?: CanaryDocument
   /** Written by the scheduler: since when the wanted version is a shadow; by a gateway: that it is one no more. */
   readonly shadow?: ShadowDocument
+  /** Written by the scheduler: which instances are to have the wanted version, where it comes to some after others. */
+  readonly rolling?: RollingDocument
   /** Written by the scheduler: the version that was last seen to work. A rollout is under way while it is not the wanted one. */
   readonly good?: number
   /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
@@ -105,6 +107,19 @@ export interface ShadowDocument {
   readonly sinceMs: number
   /** It is to come into force. */
   readonly promoted?: true
+}
+
+/** Part of the function's document, so that whoever leads next goes on with it (docs/design/0033-rolling.md). */
+export interface RollingDocument {
+  readonly version: number
+  /** Which wave it is, from 1. */
+  readonly wave: number
+  /** Of the instances that are to have it, those of the waves before among them. */
+  readonly indexes: readonly number[]
+  /** When the wave began. */
+  readonly sinceMs: number
+  /** By share, the instance that it stays with until all is over; of a version that keeps its state in another format. */
+  readonly homes?: readonly number[]
 }
 
 /** Written by gateways, once. */
@@ -132,7 +147,7 @@ export interface VersionDocument {
 export interface OutcomeDocument {
   readonly schema: 1
   readonly version: number
-  /** `withdrawn`: another version was wanted while this one was a canary. `shadowed`: it was beside another one, and answered nobody. */
+  /** `withdrawn`: another version was wanted while this one was a canary, or rolled. `shadowed`: it was beside another one, and answered nobody. */
   readonly state: 'live' | 'failed' | 'withdrawn' | 'shadowed'
   readonly atMs: number
   /** The version that worked before. */

@@ -10,6 +10,7 @@ export {
   type LostSlot,
   type OutcomeDocument,
   paths,
+  type RollingDocument,
   type ScaleChange,
   type ScaleLook,
   type ScalingDocument,

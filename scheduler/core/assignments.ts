@@ -1,14 +1,15 @@
 /**
  * Assignments: which instance owns which partitions, and what each runner is told.
  *
- * Share p belongs to the (p mod n)-th of the function's n wanted instances, in the order of their indexes. A change of
- * n moves shares between living instances (docs/design/0011-handover.md): once both are at work the share is promised to
- * the taker, at a higher epoch, and both are told in one step; the taker asks the giver, and reports when it has it.
+ * Shares belong to the wanted instances (homes.ts). A change of their number moves shares between living instances
+ * (docs/design/0011-handover.md): once both are at work the share is promised to the taker, at a higher epoch, and both are
+ * told in one step; the taker asks the giver, and reports when it has it.
  *
  *   A1. A share is promised to one seat at a time, and a promise ends with the share taken, or with one of the two seats.
  *   A2. A promise whose giver has ended becomes a share like any other; one whose taker has ended goes back to the giver,
  *       at a higher epoch: it may have given it already.
- * A holder that is ending keeps its shares until it has ended.
+ * A holder that is ending keeps its shares until it has ended. While a version comes to some instances after others, shares
+ * move between those of one version only (rolling.ts, RL2).
  * @module
  */
 import type {
@@ -23,6 +24,7 @@ import type { Manifest } from '../../sdk/manifest.ts'
 import { canaryAssignmentOf, formatOf, goodOf } from './canary.ts'
 import type { Draft } from './draft.ts'
 import { isEqual } from './equality.ts'
+import { type Homes, homesOf, sharesOf } from './homes.ts'
 import { reportOf } from './reports.ts'
 import { trialOf } from './rollout.ts'
 import { shadowAssignmentOf } from './shadow.ts'
@@ -38,35 +40,32 @@ type Partitions = InstanceAssignment['partitions']
  */
 const generationsPerLeader = 1_000_000
 
-/** Brings every living seat of the wanted version, once its task was heard, towards its share of the partitions. */
-export function assignShares(
-  draft: Draft,
-  fn: FunctionState,
-  version: VersionDocument,
-  active: readonly number[],
-): void {
+/** Brings every living seat of the version that it is to have, once its task was heard, towards its share of the partitions. */
+export function assignShares(draft: Draft, fn: FunctionState, active: readonly number[]): void {
   fn.fences = fn.fences.filter(
     ({ index }) => !fn.slots.some((slot) => slot.index === index && slot.phase === 'running'),
   )
   const heard = fn.slots.flatMap((slot) => {
     const { seat } = slot
-    if (seat === undefined || slot.phase === 'draining' || seat.document.version !== version.version)
+    const version = draft.versionAt(fn.name, slot.index)
+    if (seat === undefined || slot.phase === 'draining' || seat.document.version !== version?.version)
       return []
     const task = draft.taskOf(seat)
-    return task.beat === undefined ? [] : [{ slot, seat, task }]
+    return task.beat === undefined ? [] : [{ slot, seat, task, manifest: version.manifest }]
   })
+  const homeOf = homesOf(draft, fn, active)
   for (const { slot, seat } of heard) {
     const kept = awaitedOf(seat).filter((promise) => giverOf(fn, promise) !== undefined)
     const orphaned = awaitedOf(seat).filter((promise) => !kept.includes(promise)) // A2
-    const added = newPromises(draft, fn, version, active, slot)
+    const added = newPromises(draft, fn, homeOf, slot)
     if (orphaned.length + added.length === 0) continue
     const mine = sorted([...seat.document.told, ...orphaned.map(({ share }) => share)])
     move(draft, seat, mine, [...kept, ...added])
   }
-  for (const { slot, seat, task } of heard) {
+  for (const { slot, seat, task, manifest } of heard) {
     const own = seat.document.shares.filter((share) => promiseOf(fn, share) === undefined) // A2
-    const mine = sorted([...own, ...freeShares(draft, fn, version.manifest, active, slot)])
-    const partitions = partitionsOf(draft, version.manifest, mine)
+    const mine = sorted([...own, ...freeShares(draft, fn, manifest, active, slot)])
+    const partitions = partitionsOf(draft, manifest, mine)
     if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine, awaitedOf(seat))
   }
 }
@@ -91,23 +90,16 @@ function giverOf(fn: FunctionState, { share, task, instance }: Awaited): Seat | 
   )
 }
 
-/** Shares that are due to a slot at work, lie with another one at work, and are promised to nobody. */
-function newPromises(
-  draft: Draft,
-  fn: FunctionState,
-  version: VersionDocument,
-  active: readonly number[],
-  slot: Slot,
-): Awaited[] {
-  const place = active.indexOf(slot.index)
-  if (place < 0 || !isAtWork(draft, version, slot)) return []
+/** Shares that are due to a slot at work, lie with another one at work with the same version, and are promised to nobody. */
+function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot): Awaited[] {
+  if (!isAtWork(draft, fn, slot)) return []
   return fn.slots.flatMap((other) => {
     const { seat } = other
-    if (other === slot || seat === undefined || !isAtWork(draft, version, other)) return []
+    if (other === slot || seat === undefined || !isAtWork(draft, fn, other)) return []
+    if (seat.document.version !== slot.seat?.document.version) return []
     const { shares, told, taskId, instance } = seat.document
     const due = shares.filter(
-      (share) =>
-        share % active.length === place && told.includes(share) && promiseOf(fn, share) === undefined,
+      (share) => homeOf(share) === slot.index && told.includes(share) && promiseOf(fn, share) === undefined,
     )
     return due.map((share) => ({ share, epoch: newEpoch, task: taskId, instance }))
   })
@@ -116,10 +108,11 @@ function newPromises(
 /** Stands for the epoch that a promise gets when it is written down. */
 const newEpoch = 0
 
-/** Whether it runs the wanted version and was heard. */
-export function isAtWork(draft: Draft, version: VersionDocument, slot: Slot | undefined): boolean {
-  if (slot?.seat === undefined || slot.phase !== 'running') return false
-  return slot.seat.document.version === version.version && draft.taskOf(slot.seat).beat !== undefined
+/** Whether it runs the version that it is to have, and was heard. */
+export function isAtWork(draft: Draft, fn: FunctionState, slot: Slot): boolean {
+  if (slot.seat === undefined || slot.phase !== 'running') return false
+  const version = draft.versionAt(fn.name, slot.index)?.version
+  return slot.seat.document.version === version && draft.taskOf(slot.seat).beat !== undefined
 }
 
 /** The shares that a slot should have and that no other task may own. */
@@ -130,8 +123,7 @@ export function freeShares(
   active: readonly number[],
   slot: Slot,
 ): number[] {
-  const seat = active.indexOf(slot.index)
-  if (seat < 0) return []
+  const homeOf = homesOf(draft, fn, active)
   const others = fn.slots.filter((other) => other !== slot)
   const taken = new Set(
     others.flatMap(({ seat }) => [
@@ -140,16 +132,10 @@ export function freeShares(
     ]),
   )
   const shares: number[] = []
-  for (let share = seat; share < sharesOf(draft, manifest); share += active.length) {
-    if (!taken.has(share)) shares.push(share)
+  for (let share = 0; share < sharesOf(draft, manifest); share++) {
+    if (homeOf(share) === slot.index && !taken.has(share)) shares.push(share)
   }
   return shares
-}
-
-function sharesOf(draft: Draft, manifest: Manifest): number {
-  return Object.entries(manifest.istreams)
-    .filter(([, input]) => input.grouping !== 'broadcast')
-    .reduce((most, [stream]) => Math.max(most, draft.state.topology.get(stream)?.partitions ?? 0), 0)
 }
 
 /** What instances of a task report as taken is theirs, and no longer the giver's: written down in this order (C2). */
@@ -225,25 +211,33 @@ function assignmentOf(
   said: Map<string, FunctionAssignment>,
 ): Assignment | undefined {
   const functions: Record<string, FunctionAssignment> = {}
+  const others: Record<string, FunctionAssignment> = {}
   const instances: InstanceAssignment[] = []
   for (const { fn, slot, seat } of draft.seated(task)) {
     if (slot.phase === 'draining') continue
     const { function: name, instance: id, index, epoch, told } = seat.document
-    const version = draft.wantedVersion(name)
+    const version = draft.versionAt(name, index)
     if (version === undefined || version.version !== seat.document.version) return undefined
-    if (!said.has(name)) said.set(name, functionOf(draft, version))
-    functions[name] = said.get(name)!
+    const key = `${name}@${version.version}`
+    const its = said.get(key) ?? functionOf(draft, version)
+    said.set(key, its)
+    functions[name] ??= its
+    const isOther = functions[name] !== its
+    if (isOther) others[name] = its
     instances.push({
       id,
       function: name,
-      index,
-      epoch,
+      ...{ index, epoch },
+      ...(isOther && { version: version.version }),
       partitions: partitionsOf(draft, version.manifest, told),
       ...movesOf(fn, seat),
     })
   }
   const { taskId, group } = task.document
-  return { schema: 3, taskId, generation, packed: group !== undefined, functions, instances }
+  return {
+    ...{ schema: 3, taskId, generation, packed: group !== undefined, functions, instances },
+    ...(Object.keys(others).length > 0 && { others }),
+  }
 }
 
 /** What of an instance's is on its way to another one, or to it; and what it has to fence off. */

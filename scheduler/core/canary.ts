@@ -4,7 +4,7 @@
  *     step 0 → step 1 → … → promoted: it takes over (rollout.ts)        failed, at any step: the good one is wanted
  *
  *   CY1. The step is in the store before a runner is told of it; what is judged was measured at that step.
- *   CY2. As long as it is not promoted the good version is the one in force, for whatever else is decided.
+ *   CY2. As long as it is not promoted the good version is the one in force, for whatever else is decided (in-force.ts).
  *   CY3. How long a step has lasted is counted by one leader's clock: the next one counts anew, and keeps what was measured.
  * Design: docs/design/0026-rollouts.md
  * @module
@@ -48,12 +48,6 @@ export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | und
   // What cannot take over in place cannot be beside it either.
   if (drainReason(good, version, good.manifest.resources) !== undefined) return undefined
   return { version, good, rules, at }
-}
-
-/** CY2. */
-export function versionInForce(wanted: WantedFunction | undefined): VersionDocument | undefined {
-  if (wanted === undefined || wanted.document.deleted) return undefined
-  return shadowOf(wanted)?.good ?? canaryOf(wanted)?.good ?? wanted.versions.get(wanted.document.version)
 }
 
 /** The version that was last seen to work, if it is still there. */

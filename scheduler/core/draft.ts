@@ -5,8 +5,8 @@
  */
 import type { SeatDocument, TaskDocument, VersionDocument } from '../../infra/store/index.ts'
 import { nextRandom } from '../backoff.ts'
-import { versionInForce } from './canary.ts'
 import { isEqual } from './equality.ts'
+import { versionAt, versionInForce } from './in-force.ts'
 import type { Action } from './protocol.ts'
 import type { Shelves, ShelvesDraft } from './shelves.ts'
 import {
@@ -164,9 +164,14 @@ export class Draft {
     return epoch
   }
 
-  /** The version that a function should run now, beside its canary if it has one; none if it is unknown or deleted. */
+  /** See `versionInForce`. */
   wantedVersion(functionName: string): VersionDocument | undefined {
     return versionInForce(this.state.wanted.functions.get(functionName))
+  }
+
+  /** The version that an instance should run now. */
+  versionAt(functionName: string, index: number): VersionDocument | undefined {
+    return versionAt(this.state.wanted.functions.get(functionName), index)
   }
 
   finish(): readonly [State, readonly Action[]] {

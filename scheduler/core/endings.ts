@@ -132,7 +132,7 @@ function afterFailure(
 ): void {
   // Each such end has used up an attempt at its record: it cannot go on for ever, and says nothing against the others.
   if (exit.reason === 'recordBroke') return pause(draft, fn, slot, timings.recordPauseMs, exit.message)
-  const version = draft.wantedVersion(fn.name)
+  const version = draft.versionAt(fn.name, slot.index)
   const ranMs = seat.runningSinceMs === undefined ? 0 : draft.nowMs - seat.runningSinceMs
   if (ranMs >= timings.forgiveMs) slot.restarts = 0
   slot.restarts += 1

@@ -20,11 +20,11 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
   if (draft.groups.size === 0) return
   for (const name of names) {
     const indexes = draft.state.active.get(name) ?? []
-    const version = draft.wantedVersion(name)
-    if (version === undefined) continue
     const fn = draft.fn(name)
     for (const slot of fn.slots) {
       if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
+      const version = draft.versionAt(name, slot.index)
+      if (version === undefined) continue
       const sharing = sharingOf(version, slot)
       if (sharing === undefined) continue
       const open = (draft.groups.get(sharing.group) ?? []).filter(

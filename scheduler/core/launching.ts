@@ -67,11 +67,11 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
     const indexes = draft.state.active.get(name) ?? []
     const isWaiting = (slot: Readonly<Slot>) => slot.phase === 'waiting' && indexes.includes(slot.index)
     if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
-    const version = draft.wantedVersion(name)
-    if (version === undefined) continue
     const fn = draft.fn(name)
-    for (const slot of fn.slots.filter(isWaiting))
-      waiting.push({ fn, slot, version, sharing: sharingOf(version, slot) })
+    for (const slot of fn.slots.filter(isWaiting)) {
+      const version = draft.versionAt(name, slot.index)
+      if (version !== undefined) waiting.push({ fn, slot, version, sharing: sharingOf(version, slot) })
+    }
   }
   return waiting
 }

@@ -9,7 +9,7 @@
 import type { VersionDocument } from '../../infra/store/index.ts'
 import { instancesPerRunnerOf, type Manifest } from '../../sdk/manifest.ts'
 import type { Resources } from '../engine.ts'
-import { versionInForce } from './canary.ts'
+import { versionsInForce } from './in-force.ts'
 import { plus } from './resources.ts'
 import type { Slot, Wanted } from './state.ts'
 
@@ -49,9 +49,11 @@ export function packsOf(wanted: Wanted): ReadonlyMap<string, readonly string[]> 
 function findPacks({ functions }: Wanted): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>()
   for (const [name, wanted] of functions) {
-    const manifest = versionInForce(wanted)?.manifest
-    if (manifest === undefined || instancesPerRunnerOf(manifest) === undefined) continue
-    found.set(groupOf(manifest), [...(found.get(groupOf(manifest)) ?? []), name])
+    const packed = versionsInForce(wanted).filter(
+      ({ manifest }) => instancesPerRunnerOf(manifest) !== undefined,
+    )
+    for (const group of new Set(packed.map(({ manifest }) => groupOf(manifest))))
+      found.set(group, [...(found.get(group) ?? []), name])
   }
   return found
 }

@@ -18,10 +18,12 @@ import { Census } from './census.ts'
 import { type Draft, ownerOf } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
 import { isEqual } from './equality.ts'
+import { versionsInForce } from './in-force.ts'
 import { joinRunners } from './joining.ts'
 import { launchWaiting, type Party, residentsOf } from './launching.ts'
 import { type Ground, makeRoom } from './preemption.ts'
 import type { Action } from './protocol.ts'
+import { watchRolling } from './rolling.ts'
 import { hasFailedForGood, settleRollout, swap } from './rollout.ts'
 import { everything, type Scope, whatChanged } from './scope.ts'
 import { watchShadow } from './shadow.ts'
@@ -51,9 +53,8 @@ export function plan(draft: Draft, isAll: boolean): void {
   if (describeAgain(draft, names, all) && !all) return plan(draft, true)
   joinRunners(draft, names)
   for (const name of names) {
-    const version = draft.wantedVersion(name)
-    if (version !== undefined)
-      assignShares(draft, draft.fn(name), version, draft.state.active.get(name) ?? [])
+    if (draft.wantedVersion(name) !== undefined)
+      assignShares(draft, draft.fn(name), draft.state.active.get(name) ?? [])
   }
   tellAll(draft, scope)
   makeWay(draft, launchWaiting(draft, whoWaits(draft, names, all)))
@@ -63,6 +64,7 @@ export function plan(draft: Draft, isAll: boolean): void {
     settleRollout(draft, draft.fn(name), active)
     watchCanary(draft, draft.fn(name), active)
     watchShadow(draft, draft.fn(name), active)
+    watchRolling(draft, draft.fn(name), active)
     conclude(draft, draft.fn(name))
   }
 }
@@ -244,7 +246,7 @@ function release(draft: Draft, task: Task): void {
 
 /** Want's part: who has to go. */
 function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): void {
-  const version = draft.wantedVersion(fn.name)
+  const version = draft.versionAt(fn.name, slot.index)
   const { seat } = slot
   if (seat === undefined) {
     if (version !== undefined && slot.restartsVersion !== version.version)
@@ -259,7 +261,7 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
     ? 'the function is deleted'
     : slot.command !== undefined
       ? 'it was asked to restart'
-      : version !== undefined && !active.includes(slot.index) && mayRetire(draft, fn, version, slot, active)
+      : version !== undefined && !active.includes(slot.index) && mayRetire(draft, fn, slot, active)
         ? 'fewer instances are wanted'
         : version !== undefined && seat.document.version !== version.version
           ? `version ${version.version} replaces ${seat.document.version}`
@@ -274,17 +276,11 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
 }
 
 /** One too many goes when others have taken its partitions; or none of them can, or has. */
-function mayRetire(
-  draft: Draft,
-  fn: FunctionState,
-  version: VersionDocument,
-  slot: Slot,
-  active: readonly number[],
-): boolean {
+function mayRetire(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): boolean {
   const { seat } = slot
   if (seat === undefined || (seat.document.shares.length === 0 && awaitedOf(seat).length === 0)) return true
   const others = fn.slots.filter((other) => active.includes(other.index))
-  if (!others.some((other) => isAtWork(draft, version, other))) return true
+  if (!others.some((other) => isAtWork(draft, fn, other))) return true
   slot.retiringSinceMs ??= draft.nowMs
   return due(draft, fn.name, slot.retiringSinceMs + timings.retireMs)
 }
@@ -367,11 +363,11 @@ function describeAgain(draft: Draft, names: readonly string[], all: boolean): bo
 /** The versions of a function by which its streams are described, the wanted one first. */
 function manifestsOf(draft: Draft, fn: FunctionState): VersionDocument[] {
   const found = draft.state.wanted.functions.get(fn.name)
-  const wanted = draft.wantedVersion(fn.name)
+  const inForce = versionsInForce(found)
   const others = new Set(fn.slots.flatMap((slot) => slot.seat?.document.version ?? []))
-  if (wanted !== undefined) others.delete(wanted.version)
+  for (const { version } of inForce) others.delete(version)
   const seated = [...others].map((version) => found?.versions.get(version))
-  return [wanted, canaryOf(found)?.version, ...seated].filter((version) => version !== undefined)
+  return [...inForce, canaryOf(found)?.version, ...seated].filter((version) => version !== undefined)
 }
 
 function describe(draft: Draft) {

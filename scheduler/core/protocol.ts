@@ -7,6 +7,7 @@ import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
 import type {
   CanaryDocument,
   OutcomeDocument,
+  RollingDocument,
   SeatDocument,
   ShadowDocument,
   StatusDocument,
@@ -58,6 +59,8 @@ export type Action =
   | { readonly kind: 'saveShadow'; readonly function: string; readonly shadow: ShadowDocument }
   /** What was found of a version that is not wanted any more, or wanted otherwise. */
   | { readonly kind: 'saveOutcome'; readonly function: string; readonly outcome: OutcomeDocument }
+  /** Which instances are to have a version that rolls; unless another one was deployed meanwhile. */
+  | { readonly kind: 'saveRolling'; readonly function: string; readonly rolling: RollingDocument }
   | { readonly kind: 'removeCommand'; readonly command: string }
   | {
       readonly kind: 'removeFollower'

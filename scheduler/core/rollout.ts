@@ -12,6 +12,8 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
+import { rollingOf } from './in-force.ts'
+import { runsVersion, waveText } from './rolling.ts'
 import type { FunctionState, LastExit, Seat, Slot } from './state.ts'
 
 /** Ends that say something against the version that ran. */
@@ -86,7 +88,8 @@ export function trialOf(draft: Draft, { version, manifest }: VersionDocument): M
 
 /** RO2. */
 export function settleRollout(draft: Draft, fn: FunctionState, active: readonly number[]): void {
-  const wanted = draft.wantedVersion(fn.name)
+  const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
+  const wanted = rolling?.version ?? draft.wantedVersion(fn.name)
   if (wanted === undefined) return
   const { version } = wanted
   const good = goodVersion(draft, fn.name)
@@ -96,9 +99,9 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     return
   }
   if (fn.settling === version) return
-  const failed = fn.slots.find((slot) => slot.failed?.version === version)?.failed
-  if (failed !== undefined && good !== undefined) {
-    const { reason } = failed
+  const bad = fn.slots.find((slot) => slot.failed?.version === version)
+  if (bad?.failed !== undefined && good !== undefined) {
+    const reason = waveText(draft, fn, bad) + bad.failed.reason
     const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
@@ -130,12 +133,6 @@ function settle(
     good,
     outcome: { schema: 1, version, ...outcome, atMs: draft.nowMs, ...(from === undefined ? {} : { from }) },
   })
-}
-
-/** Whether an instance works with a version, off trial, as far as its runner has said so to this leader. */
-function runsVersion(fn: FunctionState, index: number, version: number): boolean {
-  const slot = fn.slots.find((candidate) => candidate.index === index)
-  return slot?.phase === 'running' && slot.seat?.document.version === version && slot.heardVersion === version
 }
 
 /** The version that was last seen to work, if it is still there. */

@@ -7,6 +7,7 @@
  * @module
  */
 import { type Draft, ownerOf } from './draft.ts'
+import { versionsInForce } from './in-force.ts'
 import { groupOf, packsOf } from './packs.ts'
 
 export interface Scope {
@@ -45,8 +46,8 @@ export function whatChanged(draft: Draft): Scope {
     names.add(name)
     for (const { seat } of draft.functions.get(name)?.slots ?? [])
       if (seat !== undefined) addTask(seat.document.taskId)
-    const manifest = draft.wantedVersion(name)?.manifest
-    if (manifest !== undefined && packs.has(groupOf(manifest))) addGroup(groupOf(manifest))
+    for (const { manifest } of versionsInForce(draft.state.wanted.functions.get(name)))
+      if (packs.has(groupOf(manifest))) addGroup(groupOf(manifest))
   }
   for (const name of draft.state.unsettled) if (draft.functions.has(name)) add(name)
   for (const { name } of draft.touched()) add(name)

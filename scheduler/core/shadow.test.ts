@@ -111,6 +111,28 @@ test('a shadow that is also to be a canary is one when it is promoted', () => {
   assert.deepEqual(told(world), ['v1', 'v1'])
 })
 
+test('a shadow that is also to roll comes to one instance after the other when it is promoted, behind its canary', () => {
+  const rollout = { shadow: { bakeMs }, canary: { steps: [10], bakeMs: 60_000 }, rolling: 1 }
+  const world = begun({ ...plain, rollout })
+  world.settle(2)
+  const document = world.functions.get('fn')!
+  assert.deepEqual([told(world)[0], document.rolling], ['v1, v2 as a shadow', undefined])
+  world.functions.set('fn', { ...document, shadow: { ...document.shadow!, promoted: true } })
+  world.settle(2)
+  const { canary, rolling } = world.functions.get('fn')!
+  assert.deepEqual([canary?.version, rolling], [2, undefined])
+  world.functions.set('fn', { ...world.functions.get('fn')!, canary: { ...canary!, promoted: true } })
+  world.publish()
+  assert.deepEqual(world.functions.get('fn')?.rolling?.indexes, [0])
+  assert.deepEqual([...world.seats.values()].map(({ version }) => version).sort(), [1, 1])
+  world.settle(8)
+  assert.deepEqual([told(world), world.functions.get('fn')?.good], [['v2', 'v2'], 2])
+  const waves = world.actions.flatMap((action) =>
+    action.kind === 'saveRolling' ? [action.rolling.indexes] : [],
+  )
+  assert.deepEqual(waves, [[0], [0, 1]])
+})
+
 test('whoever deploys meanwhile ends a shadow, and a leader that takes over goes on with one where it was', () => {
   const world = begun()
   world.settle(2)

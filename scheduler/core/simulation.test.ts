@@ -29,15 +29,20 @@ const inputs = (at: number) =>
 
 const moves: Readonly<Record<string, Move>> = {
   deploy: (w, at) =>
-    w.deploy(anyName(at), {
-      istreams: inputs(at),
-      ostreams: ['out'],
-      instances: at % 6,
-      resources: { cpus: [0.5, 0.25, 0.1][at % 3], memMib: 64 },
-      ...packing(at >> 2),
-      placement: placements[(at >> 4) % 4],
-      ...(at % 5 < 2 && { rollout: { canary: { steps: [1, 10], bakeMs: 1000 + (at % 3000) } } }),
-    }),
+    w.deploy(
+      anyName(at),
+      {
+        istreams: inputs(at),
+        ostreams: ['out'],
+        instances: at % 6,
+        resources: { cpus: [0.5, 0.25, 0.1][at % 3], memMib: 64 },
+        ...packing(at >> 2),
+        placement: placements[(at >> 4) % 4],
+        ...(at % 5 < 2 && { rollout: { canary: { steps: [1, 10], bakeMs: 1000 + (at % 3000) } } }),
+        ...(at % 5 > 2 && { rollout: { rolling: 1 + (at % 2) } }),
+      },
+      at % 7 < 3,
+    ),
   scale: (w, at) => {
     const [name, document] = pick(w.functions, at) ?? []
     if (name === undefined || document === undefined) return

@@ -3,11 +3,12 @@
  *
  * The wanted instances are a set of indexes, not necessarily 0..n-1: killing instance 0 of three leaves 1 and 2 as
  * they are, and the next one wanted takes the lowest free index again. When the count falls, the highest go. So no
- * instance is ever renumbered.
+ * instance is ever renumbered. Those that shares are bound to stay (homes.ts, HO2).
  * @module
  */
 import type { Reader } from '../../infra/control/index.ts'
 import { type Draft, newSlot } from './draft.ts'
+import { keptHomes } from './homes.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
 
 /** Settles the function's slots and answers the wanted indexes, sorted. */
@@ -16,11 +17,13 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   const leaving = obeyCommands(draft, fn)
   const count =
     version === undefined ? 0 : (draft.state.wanted.functions.get(fn.name)?.document.instances ?? 0)
-  const indexes = wantedIndexes(
+  const lowest = wantedIndexes(
     fn.slots.map((slot) => slot.index).filter((index) => !leaving.has(index)),
     Math.max(0, count - leaving.size),
     leaving,
   )
+  const homes = keptHomes(draft, fn)?.filter((index) => !leaving.has(index)) ?? []
+  const indexes = [...new Set([...lowest, ...homes])].sort((a, b) => a - b)
   const wanted = new Set(indexes)
   fn.slots = fn.slots.filter(
     (slot) => slot.seat !== undefined || wanted.has(slot.index) || leaving.has(slot.index),

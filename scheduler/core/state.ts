@@ -160,6 +160,14 @@ export interface FunctionState {
     readonly sinceMs: number
     readonly settled: boolean
   }
+  /** The latest wave of its rolling change that this leader has seen, or asked for. */
+  rolling?: {
+    readonly version: number
+    readonly wave: number
+    readonly askedMs: number
+    /** See `RollingDocument`. */
+    readonly homes?: readonly number[]
+  }
   /** Its nodes are being removed. */
   removing: boolean
 }

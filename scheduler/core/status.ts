@@ -38,7 +38,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     id: instanceId(fn.name, slot.index),
     index: slot.index,
     epoch: seat?.epoch ?? 0,
-    version: seat?.version ?? draft.wantedVersion(fn.name)?.version ?? 0,
+    version: seat?.version ?? draft.versionAt(fn.name, slot.index)?.version ?? 0,
     state: slot.phase,
     ...(isRetiring(slot, draft.state.active.get(fn.name) ?? [slot.index]) && { retiring: true as const }),
     ...(slot.leaving && { leaving: true as const }),

@@ -37,6 +37,8 @@ export const timings = {
   agentSeenMs: 60_000,
   /** An agent that makes no offers and runs nothing of ours is forgotten. */
   agentForgottenMs: 3_600_000,
+  /** A wave that was asked for and is not in the store by then is asked for again: the version was wanted anew meanwhile. */
+  waveAgainMs: 30_000,
   /** Offers are asked for again while something waits. */
   reviveAgainMs: 30_000,
 } as const

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import type { Assignment, FunctionAssignment, InstanceReport } from '../../infra/control/messages.ts'
+import { type Assignment, assignedVersion, type InstanceReport } from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
@@ -18,6 +18,7 @@ import type {
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import type { Offer, Resources, TaskUpdate } from '../engine.ts'
 import { deepFreeze } from './deep-freeze.ts'
+import { OwnerCheck } from './owner-check.ts'
 import { checkPlace } from './place-check.ts'
 import type { Action, Event } from './protocol.ts'
 import { checkedStep } from './scratch-check.ts'
@@ -64,8 +65,7 @@ export class World {
   readonly commands = new Map<string, CommandDocument>()
   readonly streams = new Map<string, StreamDocument>()
   readonly followers = new Map<string, Map<string, FollowerDocument>>()
-  /** Highest epoch at which a partition was owned. */
-  readonly #ownedAt = new Map<string, { epoch: number; runner: number }>()
+  readonly #owners = new OwnerCheck(this)
   readonly #launched = new Set<string>()
   #ids = 0
   #leaderEpoch = 0
@@ -129,7 +129,7 @@ export class World {
       this.#perform(action)
     }
     assert.equal(this.offers.size, 0, 'C4: every offer was accepted or declined')
-    this.#check()
+    this.#owners.look()
   }
 
   newId(): string {
@@ -155,9 +155,13 @@ export class World {
     this.feed({ kind: 'disconnected', why: 'test' })
   }
 
-  deploy(name: string, manifest: Omit<ManifestInput, 'name'>): void {
+  /** @param migrates It keeps its state in another format than the good version. */
+  deploy(name: string, manifest: Omit<ManifestInput, 'name'>, migrates = false): void {
     const versions = this.versions.get(name) ?? new Map<number, VersionDocument>()
     const version = versions.size + 1
+    const stateFormat = migrates
+      ? version
+      : (versions.get(this.functions.get(name)?.good ?? 0)?.stateFormat ?? 1)
     const parsed = manifestSchema.parse({ restarts: 1_000_000, ...manifest, name })
     versions.set(version, {
       schema: 1,
@@ -165,6 +169,7 @@ export class World {
       bundleSha256: String(version),
       bundleBytes: 1,
       manifest: parsed,
+      stateFormat,
       deployedAtMs: this.nowMs,
     })
     this.versions.set(name, versions)
@@ -220,16 +225,15 @@ export class World {
     const wanted = new Set(assignment.instances.map(({ id }) => id))
     for (const id of [...runner.instances.keys()]) if (!wanted.has(id)) this.#leave(runner, id)
     runner.departed = runner.departed.filter(({ id, exit }) => exit === undefined || wanted.has(id))
-    for (const { id, function: name, index, epoch, partitions, ...moves } of assignment.instances) {
+    for (const told of assignment.instances) {
+      const { id, function: name, index, epoch, partitions, giving = [], awaited = [] } = told
       if (runner.departed.some((report) => report.id === id && report.exit !== undefined)) continue // it has failed
       if (!runner.instances.has(id) && hasLeft(runner, id, epoch)) continue
-      const said: FunctionAssignment | undefined = assignment.functions[name]
-      assert.ok(said, `nothing is said of ${name}`)
+      const said = assignedVersion(assignment, told)
       const { version, groupings } = said
       const list: string[] = Object.entries(partitions).flatMap(([stream, numbers]) =>
         groupings[stream] === 'broadcast' ? [] : numbers.map((p) => `${stream}/${p}`),
       )
-      const { giving = [], awaited = [] } = moves
       const before = runner.instances.get(id)
       const kept = [...(before?.owns ?? [])].filter(
         ([key]) => list.includes(key) || giving.some(({ share }) => share === shareOf(key)),
@@ -239,7 +243,7 @@ export class World {
       const now = { id, function: name, index, version: before?.version ?? version }
       runner.instances.set(id, { ...now, owns, giving, awaited: open, epoch, ...toldOf(said, before) })
     }
-    this.#check()
+    this.#owners.look()
   }
 
   /** An instance asks for what it was promised; `lost`: the answer does not come. */
@@ -255,7 +259,7 @@ export class World {
     if (lost) return
     for (const stream of keyedInputs) taker.owns.set(`${stream}/${share}`, epoch)
     taker.awaited = taker.awaited.filter((other) => other !== promise)
-    this.#check()
+    this.#owners.look()
   }
 
   beat(runner: Runner): void {
@@ -366,21 +370,18 @@ export class World {
         const { good, outcome } = action
         if (document?.version !== outcome.version) return
         assert.ok(document.good !== good || document.version !== good, 'an outcome is written once')
-        const { canary: _, atOnce: __, shadow: ___, ...kept } = document
+        const { canary: _, atOnce: __, shadow: ___, rolling: ____, ...kept } = document
         this.functions.set(action.function, { ...kept, version: good, good })
         return
       }
       case 'saveCanary':
-      case 'saveShadow': {
-        const { kind: _, function: name, ...at } = action
-        const document = this.functions.get(name)
-        if (document?.version === ('canary' in at ? at.canary : at.shadow).version)
-          this.functions.set(name, { ...document, ...at })
-        return
-      }
+        return this.#change(action.function, action.canary.version, { canary: action.canary })
+      case 'saveShadow':
+        return this.#change(action.function, action.shadow.version, { shadow: action.shadow })
+      case 'saveRolling':
+        return this.#change(action.function, action.rolling.version, { rolling: action.rolling })
       case 'removeCommand':
-        this.commands.delete(action.command)
-        return
+        return void this.commands.delete(action.command)
       case 'removeFollower':
         if (this.followers.get(action.stream)?.get(action.follower)?.renewedAtMs === action.renewedAtMs)
           this.followers.get(action.stream)?.delete(action.follower)
@@ -413,6 +414,11 @@ export class World {
         this.runners.get(action.assignment.taskId)?.mail.push(action.assignment)
         return
     }
+  }
+
+  #change(name: string, version: number, to: Partial<FunctionDocument>): void {
+    const document = this.functions.get(name)
+    if (document?.version === version) this.functions.set(name, { ...document, ...to })
   }
 
   #launch(action: Extract<Action, { kind: 'launch' }>): void {
@@ -463,37 +469,5 @@ export class World {
     if (this.updates.some((update) => update.taskId === taskId)) return
     const condition = this.runners.has(taskId) ? 'running' : 'lost'
     this.updates.push({ taskId, condition, message: 'Reconciliation' })
-  }
-
-  #check(): void {
-    const owners = new Set<string>()
-    const working = new Set<string>()
-    const seatsOf = Map.groupBy(this.seats.values(), (seat) => seat.taskId)
-    for (const { document } of this.runners.values()) {
-      const seats = seatsOf.get(document.taskId) ?? []
-      assert.ok(seats.length <= document.room, `C5: ${document.taskId} has room for ${document.room}`)
-      const used = (what: keyof Resources) =>
-        seats.reduce((sum, seat) => sum + (seat.resources[what] ?? 0), 0)
-      for (const what of ['cpus', 'memMib', 'diskMib'] as const)
-        assert.ok(used(what) <= document.resources[what] + 1e-9, `C5: ${document.taskId} has no more ${what}`)
-      if (document.group === undefined) assert.ok(seats.length <= 1)
-    }
-    for (const runner of this.runners.values()) {
-      for (const { id, function: name, owns } of runner.instances.values()) {
-        assert.ok(!working.has(id), `C1: one ${id}`)
-        working.add(id)
-        for (const [partition, epoch] of owns) {
-          const key = `${name}:${partition}`
-          assert.ok(!owners.has(key), `C2: ${key} has two owners`)
-          owners.add(key)
-          const before = this.#ownedAt.get(key)
-          if (before !== undefined && before.epoch !== epoch)
-            assert.ok(epoch > before.epoch, `C3: ${key} goes to a higher epoch`)
-          if (before?.epoch === epoch)
-            assert.equal(before.runner, runner.born, `C3: ${key} changes its owner`)
-          this.#ownedAt.set(key, { epoch, runner: runner.born })
-        }
-      }
-    }
   }
 }

@@ -10,6 +10,7 @@ import { canarySchema } from '../manifest.ts'
 import { sidesText } from './canary-text.ts'
 import type { CliErrorCode } from './errors.ts'
 import type { Project } from './project-shape.ts'
+import { Waves } from './rolling.ts'
 import { note } from './terminal.ts'
 
 const pollMs = 500
@@ -46,7 +47,7 @@ export function withCanary(project: Project, { canary, bake }: CanaryOptions): P
 }
 
 /**
- * Shows how it does until it is judged.
+ * Shows how it does until it is judged, and then its waves, if it has any.
  * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if the version before stays; ERR_SUPERSEDED.
  */
 export async function watchCanary(
@@ -54,6 +55,7 @@ export async function watchCanary(
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
 ): Promise<void> {
   let shown = ''
+  const waves = new Waves((wave, text) => note(`${wave.padEnd(7)} ${text}`))
   for (;;) {
     const detail = await client.inspect(name)
     const { canary } = detail
@@ -63,7 +65,8 @@ export async function watchCanary(
       const line = `${`${percent} %`.padEnd(7)} ${`${left} s left`.padEnd(10)} ${sidesText(canary)}`
       if (line !== shown) note(line)
       shown = line
-    } else {
+    } else if (detail.rolling?.version === version) waves.see(detail.rolling)
+    else {
       const found = (await client.versions(name)).find((one) => one.version === version)
       if (found?.state === 'live') return
       if (found?.state === 'failed')

@@ -18,6 +18,7 @@ import { assetFilesIn, assetFilesOf, uploadAssets } from './assets.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
 import type { Project } from './project-shape.ts'
+import { Waves } from './rolling.ts'
 import { bytesText, dim, note } from './terminal.ts'
 
 export interface DeployOptions {
@@ -64,7 +65,8 @@ export async function deployProject(
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   const output = untilOutput ? firstOutput(client, answer.name, timeoutMs) : undefined
   output?.catch(() => {}) // a function that does not run is the error to tell
-  const detail = wait || untilOutput ? await untilRunning(client, answer, timeoutMs) : undefined
+  const waves = new Waves((wave, text) => steps.done(wave, text))
+  const detail = wait || untilOutput ? await untilRunning(client, answer, timeoutMs, waves) : undefined
   const instancesRunning = detail?.instancesRunning ?? 0
   const percent = detail?.canary?.version === answer.version ? detail.canary.percent : undefined
   const shadow = shadowIn(detail, answer.version)
@@ -153,13 +155,19 @@ async function firstRecord(client: ConcordClient, stream: string, signal: AbortS
 const pollMinMs = 20
 const pollMaxMs = 250
 
-/** Waits until all wanted instances run a version, or it is beside them as a canary or a shadow. @throws {CodedError} Why it does not, or that it was put back. */
+/**
+ * Waits until all wanted instances run a version, or it is beside them as a canary or a shadow.
+ * @param timeoutMs Of a rolling change: of each wave.
+ * @throws {CodedError} Why it does not, or that it was put back.
+ */
 export async function untilRunning(
   client: ConcordClient,
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
   timeoutMs: number,
+  waves?: Waves,
 ): Promise<FunctionDetail> {
-  const deadlineMs = performance.now() + timeoutMs
+  let deadlineMs = performance.now() + timeoutMs
+  let wave = 0
   for (let pollMs = pollMinMs; ; pollMs = Math.min(pollMs * 1.3, pollMaxMs)) {
     const detail = await client.inspect(name)
     if (detail.version !== version) {
@@ -175,10 +183,17 @@ export async function untilRunning(
       await sleep(pollMs)
       continue
     }
+    const rolling = detail.rolling?.version === version ? detail.rolling : undefined
+    if (rolling !== undefined && rolling.wave !== wave) {
+      wave = rolling.wave
+      deadlineMs = performance.now() + timeoutMs
+      waves?.see(rolling)
+    }
     const ours = detail.instances.filter((instance) => instance.version === version)
     const running = ours.filter(({ state }) => state === 'running')
     if (detail.version === version && running.length >= detail.instancesWanted) return detail
-    const failed = ours.find(hasFailed)
+    // One that ends in the middle of a rolling change is started again; if that is the version's fault, all go back (above).
+    const failed = rolling === undefined ? ours.find(hasFailed) : undefined
     if (failed) throw startError(name, version, failed)
     if (performance.now() > deadlineMs) throw waitError(detail, version, running.length, timeoutMs)
     await sleep(pollMs)

@@ -6,6 +6,7 @@ import type { FunctionDetail, Instance, Ledger } from '../api.ts'
 import { instancesPerRunnerOf } from '../manifest.ts'
 import { quantileOf } from '../user-metrics.ts'
 import { canaryText } from './canary-text.ts'
+import { rollingText } from './rolling.ts'
 import { shadowText } from './shadow-text.ts'
 import { bold, bytesText, red, table } from './terminal.ts'
 
@@ -14,6 +15,7 @@ export function detailText(detail: FunctionDetail): string {
     headText(detail),
     detail.canary === undefined ? '' : canaryText(detail.canary, Date.now()),
     detail.shadow === undefined ? '' : shadowText(detail.shadow),
+    detail.rolling === undefined ? '' : rollingText(detail.rolling, Date.now()),
     detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
     checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),

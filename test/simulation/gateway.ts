@@ -56,6 +56,7 @@ function manifestOf(name: string, among: number): Manifest {
     resources: { cpus: [0.5, 0.25, 0.1][choice % 3]!, memMib: 64 },
     ...packings[(choice >> 4) % packings.length],
     placement: placements[(choice >> 6) % placements.length],
+    ...(choice >> 9 > 0 && { rollout: { rolling: 1 + (choice % 2) } }),
   } satisfies ManifestInput)
   manifests.set(key, manifest)
   return manifest

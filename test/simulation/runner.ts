@@ -9,6 +9,7 @@
  */
 import {
   type Assignment,
+  assignedVersion,
   type ExitReason,
   type ExitReport,
   exitCodes,
@@ -241,7 +242,5 @@ export class RunnerModel implements TaskProcess {
 }
 
 function versionOf(assignment: Assignment, instance: InstanceAssignment): number {
-  const said = assignment.functions[instance.function]
-  if (said === undefined) throw new Error(`nothing is said of ${instance.function}`)
-  return said.version
+  return assignedVersion(assignment, instance).version
 }

@@ -362,6 +362,10 @@ export class SchedulerModel {
         )
       case 'saveOutcome':
         return this.#put('outcome', `${action.function}@${action.outcome.version}`, action.outcome)
+      case 'saveRolling':
+        return this.#change(action.function, (document) =>
+          document.version === action.rolling.version ? { ...document, rolling: action.rolling } : undefined,
+        )
       case 'removeCommand':
         store.remove('command', action.command, undefined, this.#session)
         return
@@ -457,7 +461,7 @@ export class SchedulerModel {
   #settle({ function: name, good, outcome }: ActionOf<'settleVersion'>): void {
     this.#put('outcome', `${name}@${outcome.version}`, outcome)
     if (!this.process.isUp) return
-    this.#change(name, ({ drain: _, atOnce: __, canary: ___, shadow: ____, ...document }) =>
+    this.#change(name, ({ drain: _, atOnce: __, canary: ___, shadow: ____, rolling: _____, ...document }) =>
       document.version === outcome.version && (document.good !== good || document.version !== good)
         ? { ...document, version: good, good }
         : undefined,

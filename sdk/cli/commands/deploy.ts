@@ -8,9 +8,10 @@ import { percentOf, watchCanary, withCanary } from '../canary.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { type Deployed, deployProject } from '../deploy.ts'
-import { positiveNumber } from '../numbers.ts'
+import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProjectFile } from '../project.ts'
 import type { Project } from '../project-shape.ts'
+import { withRolling } from '../rolling.ts'
 import { hasShadow, watchShadow, withShadow } from '../shadow.ts'
 import { shadowText } from '../shadow-text.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
@@ -24,6 +25,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly canary?: number | true
   readonly shadow?: true
   readonly bake?: number
+  readonly rolling?: number
   readonly watch?: true
   readonly asset?: readonly string[]
   readonly wait: boolean
@@ -59,8 +61,13 @@ export function withDeployOptions(command: CliCommand): CliCommand {
     )
     .option('--bake <s>', 'how long each step of a canary, or a shadow, is looked at', positiveNumber)
     .option(
+      '--rolling <k>',
+      'change k instances at a time, the next ones when those have passed their trial',
+      wholeNumber(1),
+    )
+    .option(
       '--watch',
-      'show how a canary does until it has all keys, or is rolled back; or what a shadow finds',
+      'show how a canary does, or a rolling change, until the version is everywhere or has gone back; or what a shadow finds',
     )
     .option(
       '--asset <file>',
@@ -82,7 +89,7 @@ export async function deployAndReport(
   const { wait, untilOutput = false, timeout, message, instances, drain, asset = [], watch = false } = options
   const author = options.author ?? userName()
   const client = connect(options)
-  const read = async () => withRollout(await readProject(), options)
+  const read = async () => withRolling(withRollout(await readProject(), options), options.rolling)
   const deployed = await deployProject(installation, client, read, {
     wait,
     untilOutput,

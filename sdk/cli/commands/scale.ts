@@ -9,6 +9,7 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
+import { boundText } from '../rolling.ts'
 import { scalingText } from '../scaling-text.ts'
 import { print, printJson } from '../terminal.ts'
 import { addSimulate } from './simulate.ts'
@@ -83,7 +84,9 @@ async function untilScaled(
     if (detail.instances.length === instances && detail.instancesRunning === instances) return
     if (performance.now() > deadlineMs) {
       const why =
-        detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`
+        detail.rolling?.isBound === true
+          ? boundText(detail.rolling.version)
+          : (detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`)
       const text = `${name} has ${count(detail.instancesRunning)} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }

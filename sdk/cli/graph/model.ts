@@ -79,6 +79,6 @@ function functionNode(
     name: fn.name,
     note,
     rate: rateText,
-    healthy: fn.state === 'running' || fn.state === 'canary' || fn.state === 'shadow',
+    healthy: ['running', 'canary', 'shadow', 'rolling'].includes(fn.state),
   }
 }
