@@ -19,6 +19,8 @@ export interface CanarySide {
   readonly ms: number
   /** By bucket: records, outputs, and what the metric of the rules came to, with how many values that are. */
   readonly buckets: readonly (readonly [records: number, outputs: number, metric: number, values: number])[]
+  /** Outputs by bucket, of each stream that the version may write to. */
+  readonly streams: Readonly<Record<string, readonly number[]>>
 }
 
 export interface CanaryEvidence {
@@ -65,7 +67,7 @@ export function sharesOf(percent: number, salt: number): CanaryShares {
 }
 
 export function noSide(): CanarySide {
-  return { records: 0, errors: 0, outputs: 0, ms: 0, buckets: [] }
+  return { records: 0, errors: 0, outputs: 0, ms: 0, buckets: [], streams: {} }
 }
 
 export function noEvidence(): CanaryEvidence {
@@ -100,5 +102,14 @@ function sumOfSides(one: CanarySide, other: CanarySide): CanarySide {
       const [a, b] = [one.buckets[i] ?? none, other.buckets[i] ?? none]
       return [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]] as const
     }),
+    streams: Object.fromEntries(
+      [...new Set([...Object.keys(one.streams), ...Object.keys(other.streams)])].map((stream) => {
+        const [a, b] = [one.streams[stream] ?? [], other.streams[stream] ?? []]
+        return [
+          stream,
+          Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0) + (b[i] ?? 0)),
+        ]
+      }),
+    ),
   }
 }

@@ -55,7 +55,7 @@ export class Canaries {
     const wanted = fn.canary
     const present = this.#canaries.get(id)
     if (present !== undefined && present.wanted.version === wanted?.version) {
-      if (present.wanted.step !== wanted.step) this.#step(present, wanted)
+      if (present.wanted.step !== wanted.step) this.#step(present, wanted, fn)
       return
     }
     if (present !== undefined) {
@@ -68,7 +68,7 @@ export class Canaries {
       this.#then(id, () => this.#end(id, worker, fn, present))
     }
     if (wanted === undefined) return
-    const canary: Canary = { wanted, state: 'preparing', measures: this.#measuresOf(wanted) }
+    const canary: Canary = { wanted, state: 'preparing', measures: this.#measuresOf(wanted, fn) }
     this.#canaries.set(id, canary)
     this.#then(id, () => this.#begin(id, worker, fn, canary))
   }
@@ -95,13 +95,14 @@ export class Canaries {
     this.#underWay.set(id, underWay)
   }
 
-  #measuresOf({ rules }: CanaryAssignment): Measures {
-    return new Measures(rules.maxSlowdown, () => this.#options.clock.monotonicMs())
+  #measuresOf({ rules, manifest }: CanaryAssignment, before: FunctionAssignment): Measures {
+    const streams = { canary: manifest.ostreams, control: before.manifest.ostreams }
+    return new Measures(rules.maxSlowdown, streams, () => this.#options.clock.monotonicMs())
   }
 
-  #step(canary: Canary, wanted: CanaryAssignment): void {
+  #step(canary: Canary, wanted: CanaryAssignment, fn: FunctionAssignment): void {
     canary.wanted = wanted
-    canary.measures = this.#measuresOf(wanted)
+    canary.measures = this.#measuresOf(wanted, fn)
     canary.split?.step(this.#stepOf(canary))
     this.#options.onChange()
   }
@@ -175,7 +176,7 @@ export class Canaries {
           tally(log, isMetric, (done) => {
             const point = points[at++]!
             if (done.verdict === verdict.elsewhere) return
-            measures.record(side, bucketOf(point, own), done.outputs, done.metric, done.values)
+            measures.record(side, bucketOf(point, own), done)
           }),
         )
       },

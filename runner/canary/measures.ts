@@ -3,12 +3,14 @@
  *
  * A call of either version costs something by itself: it walks the whole batch. Of the version before there are two calls of
  * different size on each batch, the control's and that of the rest of the keys; from both follows what a call and what a
- * record costs. So a canary that happens to have few records is not taken for a slow one.
+ * record costs. So a canary that happens to have few records is not taken for a slow one, nor one whose calls are the first of a batch
+ * and seldom, and find cold caches and code that is not compiled yet (`coldMs`).
  * Design: docs/design/0026-rollouts.md
  * @module
  */
 import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../sdk/canary.ts'
 import type { KeyShare } from '../../sdk/key-share.ts'
+import type { Tally } from './tally.ts'
 
 export type Side = 'canary' | 'control' | 'rest'
 
@@ -16,10 +18,13 @@ export type Side = 'canary' | 'control' | 'rest'
 const windowMs = 200
 const windowRecords = 20
 const windowCalls = 4
+/** What a call of the canary may cost beyond one of the control and not be held against it; 0.04 to 0.1 ms were seen of good ones. */
+const coldMs = 0.1
 /** Windows whose times are kept, to show the slowest of. */
 const windowsKept = 500
 
-interface Calls {
+/** What so many calls had and took. */
+export interface Calls {
   calls: number
   records: number
   ms: number
@@ -31,13 +36,15 @@ interface Sums {
   outputs: number
   ms: number
   readonly buckets: [number, number, number, number][]
+  /** In the order of the version's manifest: its name, and its outputs by bucket. */
+  readonly streams: readonly (readonly [name: string, outputs: number[]])[]
 }
 
 export class Measures {
   readonly #maxSlowdown: number
   readonly #nowMs: () => number
-  readonly #canary = noSums()
-  readonly #control = noSums()
+  readonly #canary: Sums
+  readonly #control: Sums
   #window = noCalls()
   #windowSinceMs: number
   #windows = 0
@@ -46,20 +53,28 @@ export class Measures {
   readonly #controlUs: number[] = []
   #example: string | undefined
 
-  constructor(maxSlowdown: number, nowMs: () => number) {
+  /** @param streams Which each version may write to. */
+  constructor(
+    maxSlowdown: number,
+    streams: { readonly canary: readonly string[]; readonly control: readonly string[] },
+    nowMs: () => number,
+  ) {
+    this.#canary = noSums(streams.canary)
+    this.#control = noSums(streams.control)
     this.#maxSlowdown = maxSlowdown
     this.#nowMs = nowMs
     this.#windowSinceMs = nowMs()
   }
 
   /** A record of a side is done. */
-  record(side: 'canary' | 'control', bucket: number, outputs: number, metric: number, values: number): void {
+  record(side: 'canary' | 'control', bucket: number, { streams, metric, values }: Readonly<Tally>): void {
     const sums = this.#of(side)
     sums.records += 1
-    sums.outputs += outputs
+    sums.outputs += streams.length
+    for (const stream of streams) sums.streams[stream]![1][bucket]! += 1
     const counts = sums.buckets[bucket]!
     counts[0] += 1
-    counts[1] += outputs
+    counts[1] += streams.length
     counts[2] += metric
     counts[3] += values
   }
@@ -103,8 +118,7 @@ export class Measures {
     this.#window = noCalls()
     this.#windowSinceMs = this.#nowMs()
     const [newMs, oldMs] = msPerRecord(canary, control, rest)
-    // As much time as a call costs by itself tells nothing of the version.
-    if (!(newMs > 0 && oldMs > 0)) return
+    if (!(oldMs > 0)) return // noise
     this.#windows += 1
     if (newMs > this.#maxSlowdown * oldMs) this.#slower += 1
     this.#canary.ms += newMs * canary.records
@@ -116,14 +130,17 @@ export class Measures {
 
 /** What a record costs the canary and the version before, without what a call costs. */
 export function msPerRecord(canary: Calls, control: Calls, rest: Calls): readonly [number, number] {
-  const more = rest.records / Math.max(1, rest.calls) - control.records / control.calls
-  const perCall = (calls: Calls): number => calls.ms / calls.calls
-  // About as many in both: nothing follows, and nothing has to.
-  if (rest.calls === 0 || more < control.records / control.calls / 4)
-    return [canary.ms / canary.records, control.ms / control.records]
-  const old = (perCall(rest) - perCall(control)) / more
-  const call = Math.max(0, perCall(control) - old * (control.records / control.calls))
-  return [(perCall(canary) - call) / (canary.records / canary.calls), old]
+  const perCall = ({ ms, calls }: Calls): number => ms / calls
+  const size = ({ records, calls }: Calls): number => records / calls
+  const more = rest.calls === 0 ? 0 : size(rest) - size(control)
+  const isTold = Math.abs(more) >= size(control) / 4
+  // About as many in both, and so no telling call from record: what speaks for the canary, if its calls have fewer records.
+  const oldMs = isTold
+    ? (perCall(rest) - perCall(control)) / more
+    : perCall(control) * Math.max(1 / size(canary), 1 / size(control))
+  const callMs = isTold ? Math.max(0, perCall(control) - oldMs * size(control)) : 0
+  const newMs = Math.max(0, perCall(canary) - callMs) / size(canary)
+  return [Math.min(newMs, Math.max(oldMs, newMs - coldMs / size(canary))), oldMs]
 }
 
 export function bucketOf(point: number, { from, to }: KeyShare): number {
@@ -139,9 +156,13 @@ function p99(values: readonly number[]): number {
   return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0
 }
 
-function noSums(): Sums {
+function noSums(streams: readonly string[]): Sums {
   const buckets = Array.from({ length: bucketsPerSide }, (): [number, number, number, number] => [0, 0, 0, 0])
-  return { records: 0, errors: 0, outputs: 0, ms: 0, buckets }
+  const none = (): number[] => new Array<number>(bucketsPerSide).fill(0)
+  return {
+    ...{ records: 0, errors: 0, outputs: 0, ms: 0, buckets },
+    streams: streams.map((name) => [name, none()] as const),
+  }
 }
 
 function noCalls(): Record<Side, Calls> {
@@ -149,6 +170,10 @@ function noCalls(): Record<Side, Calls> {
   return { canary: none(), control: none(), rest: none() }
 }
 
-function sideOf({ buckets, ...sums }: Sums): CanarySide {
-  return { ...sums, buckets: buckets.map((counts) => [...counts] as const) }
+function sideOf({ buckets, streams, ...sums }: Sums): CanarySide {
+  return {
+    ...sums,
+    buckets: buckets.map((counts) => [...counts] as const),
+    streams: Object.fromEntries(streams.map(([name, outputs]) => [name, [...outputs]])),
+  }
 }

@@ -8,7 +8,8 @@ import { entryKind } from '../../sdk/runtime/index.ts'
 export interface Tally {
   /** One of `verdict` (sdk/runtime/layout.ts). */
   verdict: number
-  outputs: number
+  /** Of each output the number of its stream, in their order. */
+  readonly streams: number[]
   /** Of the metric asked for: the sum of its values, and their number. */
   metric: number
   values: number
@@ -25,15 +26,15 @@ export function tally(
   see: (done: Readonly<Tally>) => void,
 ): void {
   const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
-  const done: Tally = { verdict: 0, outputs: 0, metric: 0, values: 0 }
+  const done: Tally = { verdict: 0, streams: [], metric: 0, values: 0 }
   const renew = (): void => {
-    done.outputs = done.metric = done.values = 0
+    done.streams.length = done.metric = done.values = 0
   }
   for (let at = 0; at < words.length; ) {
     const head = words[at]!
     const kind = head & 0xff
     if (kind === entryKind.output) {
-      done.outputs++
+      done.streams.push((head >>> 8) & 0xff)
       at += 1 + (recordBytes(words[at + 2]!, words[at + 1]!) >> 2)
     } else if (kind === entryKind.metric) {
       if (isMetric((head >>> 8) & 0xff)) {

@@ -45,6 +45,8 @@ interface Traits {
   readonly errors: number
   readonly slowness: number
   readonly outputs: number
+  /** Share of the outputs that go to the stream of alerts; a fifth else. */
+  readonly alerts?: number
   readonly metric: number
 }
 
@@ -105,6 +107,10 @@ function sideOf(dice: Dice, scene: Scene, traits: Traits) {
   const total = keys.reduce((sum, { weight }) => sum + weight, 0)
   const buckets = Array.from({ length: bucketsPerSide }, (): [number, number, number, number] => [0, 0, 0, 0])
   const counts = { records: 0, errors: 0, outputs: 0, ms: 0 }
+  const streams = {
+    verdicts: new Array<number>(bucketsPerSide).fill(0),
+    alerts: new Array<number>(bucketsPerSide).fill(0),
+  }
   return {
     step(rate: number): void {
       for (const key of keys) {
@@ -115,6 +121,9 @@ function sideOf(dice: Dice, scene: Scene, traits: Traits) {
         const bucket = buckets[key.bucket]!
         bucket[0] += records
         bucket[1] += outputs
+        const alerts = dice.count(outputs, traits.alerts ?? 0.2)
+        streams.alerts[key.bucket]! += alerts
+        streams.verdicts[key.bucket]! += outputs - alerts
         bucket[2] += records * key.metric
         bucket[3] += records
         counts.records += records
@@ -123,7 +132,7 @@ function sideOf(dice: Dice, scene: Scene, traits: Traits) {
       }
     },
     get seen(): CanarySide {
-      return { ...counts, buckets }
+      return { ...counts, buckets, streams }
     },
   }
 }
@@ -152,6 +161,11 @@ test('judge sends a bad version back within its time, and says why', () => {
     ['throws on 2 %', { ...asBefore, errors: 0.02 }, /it threw at \d+ of \d+ records/],
     ['3 times slower', { ...asBefore, slowness: 3 }, /more than 1.5 times as long/],
     ['half of the outputs', { ...asBefore, outputs: 0.5 }, /less than 0.75 \(minOutputs\)/],
+    [
+      'half of the alerts',
+      { ...asBefore, alerts: 0.1 },
+      /as many outputs to 'alerts' .*less than 0.75 \(minOutputs\)/,
+    ],
     ['a metric three times as high', { ...asBefore, metric: 3 }, /metric 'score' is more than 1.5 times/],
   ]
   for (const [what, traits, why] of bad) {

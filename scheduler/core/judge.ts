@@ -6,7 +6,7 @@
  *
  *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
  *       version ever passes their bound is 1/`oddsMax`, at however many looks.
- *   J2. Outputs and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step and at its end only.
+ *   J2. Outputs, in all and of each stream, and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step and at its end only.
  *   J3. What the rules allow is allowed: a test says no only to more than that.
  * Design: docs/design/0026-rollouts.md
  * @module
@@ -19,6 +19,8 @@ const oddsMax = 2000
 const chancesMixed = 400
 /** Of a test of ranks: a chance of 1 in 10,000. */
 const zMax = 3.72
+/** More for the logarithm of how many tests share that chance; from 1 to 64 of them at least what the normal distribution says. */
+const zMore = 0.24
 /** In how many equal parts a step's time is looked at, for J2. */
 export const looks = 4
 /** How many times its time a step waits for records; who has none harms nobody. */
@@ -50,7 +52,7 @@ export function judge(judged: Judged): Verdict {
   const waitsFor = missing(judged)
   const other =
     isLook || waitsFor === undefined
-      ? (otherOutputs(evidence, rules) ?? otherMetric(evidence, rules))
+      ? (otherOutputs(evidence, rules) ?? otherStream(evidence, rules) ?? otherMetric(evidence, rules))
       : undefined
   if (other !== undefined) return { kind: 'bad', why: other }
   if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
@@ -103,8 +105,31 @@ function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): 
   const found = outside(of(canary), of(control), minOutputs, maxOutputs)
   if (found === undefined) return undefined
   const times = ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))
+  return `a record makes ${times} as many outputs as with the version before, ${ruleText(found, rules)}`
+}
+
+/** Which stream gets more or less, of those that both versions may write to: one that has come or gone was meant. */
+function otherStream({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { minOutputs, maxOutputs } = rules
+  const names = Object.keys(control.streams).filter((name) => name in canary.streams)
+  if (names.length < 2) return undefined // then it is the sum of all, or nothing
+  for (const name of names) {
+    const of = (side: CanarySide) => {
+      const outputs = side.streams[name]!.values()
+      return ratesOf(side, ([records]) => [outputs.next().value ?? 0, records])
+    }
+    const found = outside(of(canary), of(control), minOutputs, maxOutputs, names.length)
+    if (found === undefined) continue
+    const sum = (side: CanarySide): number => side.streams[name]!.reduce((a, b) => a + b, 0)
+    const times = ratioText(perRecord(sum(canary), canary), perRecord(sum(control), control))
+    return `a record makes ${times} as many outputs to '${name}' as with the version before, ${ruleText(found, rules)}`
+  }
+  return undefined
+}
+
+function ruleText(found: 'less' | 'more', { minOutputs, maxOutputs }: CanaryRules): string {
   const rule = found === 'less' ? `${minOutputs} (minOutputs)` : `${maxOutputs} (maxOutputs)`
-  return `a record makes ${times} as many outputs as with the version before, in most buckets of keys ${found} than ${rule} times as many`
+  return `in most buckets of keys ${found} than ${rule} times as many`
 }
 
 function otherMetric({ canary, control }: CanaryEvidence, { metric }: CanaryRules): string | undefined {
@@ -124,16 +149,18 @@ function ratesOf(side: CanarySide, of: (bucket: CanarySide['buckets'][number]) =
   return total < bucketRecordsMin * rates.length ? [] : rates.map(([sum, by]) => sum / by)
 }
 
-/** Whether the rates of one side lie outside `min` to `max` times those of the other. */
+/** Whether the rates of one side lie outside `min` to `max` times those of the other; `ofTests`: how many such tests are one rule. */
 function outside(
   canary: readonly number[],
   control: readonly number[],
   min: number,
   max: number,
+  ofTests = 1,
 ): 'less' | 'more' | undefined {
   const scaled = (by: number): number[] => control.map((rate) => rate * by)
-  if (rankZ(canary, scaled(min)) < -zMax) return 'less'
-  return rankZ(canary, scaled(max)) > zMax ? 'more' : undefined
+  const bound = zMax + zMore * Math.log(ofTests)
+  if (rankZ(canary, scaled(min)) < -bound) return 'less'
+  return rankZ(canary, scaled(max)) > bound ? 'more' : undefined
 }
 
 /** Mann and Whitney's rank sum as a standard normal deviate, ties corrected: below 0 if `ones` are the lesser. */

@@ -65,7 +65,7 @@ export function toldOf(
   const swap = swapTo(version, before)
   const known = before?.canary
   const state = known?.version === canary?.version && known?.state === 'failed' ? 'failed' : 'working'
-  const side = { records: 1000, errors: 0, outputs: 1000, ms: 10, buckets: [] }
+  const side = { records: 1000, errors: 0, outputs: 1000, ms: 10, buckets: [], streams: {} }
   const evidence = { ...noEvidence(), canary: side, control: side }
   return {
     ...(swap && { swap }),
