@@ -63,23 +63,25 @@ export class HeldState {
     return this.#shadow
   }
 
-  /** Hands in the memory that the record at hand lacked, and what the frames may need. */
-  async provide(frames: readonly InputFrame[]): Promise<void> {
+  /** Hands in the memory that the record at hand lacked, and what the frames may need; undefined: they need none. */
+  provide(frames: readonly InputFrame[]): Promise<void> | undefined {
     const { guest, regions, name, istreams } = this.#options
-    if (guest.ended !== undefined) return
+    if (guest.ended !== undefined) return undefined
     const { wanted } = regions
     const added =
       wanted === undefined
         ? []
         : this.store.add(wanted.partition, Math.max(wanted.bytes, slabUnitBytes) * 2 ** this.putOff)
-    if (wanted !== undefined && added.length === 0)
-      return guest.end(isolateError('ERR_ISOLATE_LOST', `${name} asked for state beyond its limit`))
+    if (wanted !== undefined && added.length === 0) {
+      guest.end(isolateError('ERR_ISOLATE_LOST', `${name} asked for state beyond its limit`))
+      return undefined
+    }
     const arenaOf = ({ stream, partition }: InputFrame): number =>
       partition + firstArena(istreams[stream]?.grouping)
     added.push(
       ...this.store.ahead(frames.map((frame) => ({ bytes: frame.bytes, partition: arenaOf(frame) }))),
     )
-    if (added.length > 0) await this.#giveSlabs(added)
+    return added.length > 0 ? this.#giveSlabs(added) : undefined
   }
 
   /** Between two batches: state and timers of a partition that it has not. */

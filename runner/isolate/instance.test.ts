@@ -29,6 +29,18 @@ test('Instance.run processes frames in order and answers frames by partition', a
   assert.ok(byKey.indexOf('a1') < byKey.indexOf('a3'), 'the order of one key is kept (I2)')
 })
 
+test('Instance.run is under way when it returns, and what the batch before produced may be asked for then or later (N4)', async (t) => {
+  const { instance } = await start(echo)
+  t.after(() => instance.destroy())
+  const first = await instance.run([frameOfTexts('1', '2')], nowMs)
+  const running = instance.run([frameOfTexts('3')], nowMs)
+  await assert.rejects(instance.run([], nowMs), /a call is under way/)
+  assert.deepEqual(texts(first), ['1', '2'])
+  const second = await running
+  const third = await instance.run([frameOfTexts('4')], nowMs)
+  assert.deepEqual([second, third, first].map(texts), [['3'], ['4'], ['1', '2']])
+})
+
 test('Instance.run skips what is to be skipped and takes as many frames as fit', async (t) => {
   const { instance } = await start(echo)
   t.after(() => instance.destroy())

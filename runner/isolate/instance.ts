@@ -6,6 +6,7 @@
  *       whole, even if the isolate ended in the next one (layout.ts, L1).
  *   N3. After a `fatal` result nothing runs any more. If even the end of the isolate's thread cannot be had
  *       (uninterruptible built-ins), the process must end: the caller does that on any `fatal`.
+ *   N4. `run` waits for nothing that it does not need, and outputs become frames when asked for: the next batch may run by then.
  * Design: docs/design/0004-batch-path.md
  * @module
  */
@@ -157,8 +158,9 @@ export class Instance {
   ): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
     this.#batch = batch
-    await this.#applyOutputs()
-    await this.#held.provide(frames)
+    if ((this.#partitionsKept ?? this.#outputsWanted) !== undefined) await this.#applyOutputs()
+    const provided = this.#held.provide(frames)
+    if (provided !== undefined) await provided
     if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
     this.#begin(frames)
     const regions = this.#regions
@@ -442,16 +444,16 @@ export class Instance {
     const recordAtHand = this.#phase === phase.records
     let outcome = emptyOutcome()
     try {
-      const read = this.#outcome.read()
-      this.#tap?.result(read, () => this.#outcome.copy(), fatal)
-      if (!this.#isMuted) this.#metrics.take(read.metrics)
-      outcome = read
+      outcome = this.#outcome.read()
+      this.#tap?.result(outcome, this.#outcome.log, fatal)
+      if (!this.#isMuted) this.#metrics.take(outcome.metrics)
     } catch (error) {
+      outcome = emptyOutcome()
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
       this.#held.store.lose()
     }
     // What its observer throws is a fault of ours, and no reason to take the state for lost.
-    if (this.#onLog !== undefined && outcome.records + outcome.timers > 0) this.#onLog(this.#outcome.copy())
+    if (this.#onLog !== undefined && outcome.records + outcome.timers > 0) this.#onLog(this.#outcome.log)
     this.#recordsDone += outcome.records
     if (outcome.records + outcome.timers > 0) this.#held.putOff = 0
     else if (this.#regions.wanted !== undefined) this.#held.putOff++
@@ -467,10 +469,12 @@ export class Instance {
     }
     this.#passOnConsole()
     if (fatal !== undefined) this.#guest.end(fatal)
-    const { records, timers, outputs, retries, recordsOut } = outcome
+    const { records, timers, retries, recordsOut, elsewhere } = outcome
     return {
-      ...{ records, outputs, failures, timersFired: timers, retries, recordsOut },
-      elsewhere: outcome.elsewhere,
+      ...{ records, failures, timersFired: timers, retries, recordsOut, elsewhere },
+      get outputs() {
+        return outcome.outputs
+      },
       pending: fatal === undefined && this.#regions.pending,
       ...(fatal === undefined ? {} : { fatal, recordAtHand }),
       ...(threw === undefined ? {} : { threw }),

@@ -3,8 +3,8 @@
  * @module
  */
 import { takeMemory } from '../../infra/bus/index.ts'
-import { emptyOutcome, type Outcome, OutcomeReader, type OutputShape } from '../../sdk/runtime/index.ts'
-import type { Regions } from './regions.ts'
+import { type Outcome, OutcomeReader, type OutputShape } from '../../sdk/runtime/index.ts'
+import { giveBackLog, type Regions } from './regions.ts'
 
 export class OutcomeTail {
   readonly #name: string
@@ -12,7 +12,7 @@ export class OutcomeTail {
   #table: string
   #reader: OutcomeReader
   #readTo = 0
-  #from = 0
+  #log: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
   /** @param table The output streams, as the isolate counts them. */
   constructor(name: string, regions: Regions, table: readonly OutputShape[]) {
@@ -40,25 +40,25 @@ export class OutcomeTail {
   read(): Outcome {
     const [from, to] = [this.#readTo, this.#regions.published]
     if (to < from) throw new Error(`Cannot read what ${this.#name} left: it ends at ${to}, before ${from}`)
-    this.#from = from
     this.#readTo = to
-    return to === from ? emptyOutcome() : this.#reader.read(this.#regions.copyOutcome(from, to))
+    const log = this.#regions.copyOutcome(from, to)
+    this.#log = log
+    return this.#reader.survey(log, () => giveBackLog(log))
   }
 
-  /** The log that `read` has read last, good until the next copy is asked for. */
-  copy(): Uint8Array<ArrayBuffer> {
-    return this.#regions.copyOutcome(this.#from, this.#readTo)
+  /** The log that `read` has read last, good until the outputs in it are asked for. */
+  get log(): Uint8Array<ArrayBuffer> {
+    return this.#log
   }
 
   /** Records that were published and not yet read. */
   recordsUnread(): number {
-    const [from, readTo] = [this.#from, this.#readTo]
+    const readTo = this.#readTo
     try {
       return this.read().records
     } catch {
       return 0
     } finally {
-      this.#from = from
       this.#readTo = readTo
     }
   }

@@ -56,7 +56,7 @@ export interface Outcome {
   elsewhere: number
   /** Records in `outputs`. */
   recordsOut: number
-  readonly outputs: OutputFrame[]
+  readonly outputs: readonly OutputFrame[]
   readonly reports: OutcomeReport[]
   /** Numbers of metrics (metric-names.ts), each with its value behind it. */
   readonly metrics: number[]
@@ -135,20 +135,43 @@ export class OutcomeReader {
    * @throws {CodedError} ERR_OUTCOME_MALFORMED
    */
   read(log: Uint8Array<ArrayBuffer>): Outcome {
+    return { ...this.survey(log) } // which asks for the outputs
+  }
+
+  /**
+   * The same, but the outputs are written when they are first asked for: all else is known a third of the way. Until then the
+   * log stays as it is.
+   * @param onTaken They were written.
+   */
+  survey(log: Uint8Array<ArrayBuffer>, onTaken: () => void = () => undefined): Outcome {
     const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
-    const outcome = emptyOutcome()
+    const found = emptyOutcome()
     const plans: Plan[] = []
     try {
-      this.#plan(log, words, outcome, plans)
-      if (plans.length > 0) this.#fill(words, plans)
+      this.#plan(log, words, found, plans)
     } finally {
-      for (const { stream, partition } of plans)
-        this.#slots[this.#firstSlots[stream]! + partition] = undefined
+      this.#forget(plans)
     }
-    for (const { stream, partition, frame, count } of plans) {
-      outcome.outputs.push({ stream: this.#shapes[stream]!.name, partition, frame, count })
+    const take = (): OutputFrame[] => {
+      if (plans.length > 0) this.#fill(words, plans)
+      this.#forget(plans)
+      onTaken()
+      return plans.map(({ stream, partition, frame, count }) => {
+        return { stream: this.#shapes[stream]!.name, partition, frame, count }
+      })
     }
-    return outcome
+    let taken: OutputFrame[] | undefined
+    return {
+      ...found,
+      get outputs() {
+        taken ??= take()
+        return taken
+      },
+    }
+  }
+
+  #forget(plans: readonly Plan[]): void {
+    for (const { stream, partition } of plans) this.#slots[this.#firstSlots[stream]! + partition] = undefined
   }
 
   /** First walk: checks everything, counts, and plans the frames. */
