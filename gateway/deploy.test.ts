@@ -93,6 +93,39 @@ test('Deploy leaves a count that was changed by hand, unless its own says anothe
   assert.equal((await deployBundle(bundle, {}, undefined, '?instances=-1')).status, 400)
 })
 
+test('Other resources are a version of the same bundle that is not tried first; what is too little is refused', async () => {
+  const bundle =
+    "export default { metadata: { name: 'sized', istreams: { words: 'groupBy' } }, processRecord() {}, migrate() {} }"
+  await deployBundle(bundle, { resources: { memMib: 256, cpus: 0.5 }, rollout: { canary: {} } })
+  const patch = async (wish: object) => {
+    const response = await platform.call('PATCH', '/v1/functions/sized/resources', {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(wish),
+    })
+    return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
+  }
+  const versionOf = async (version: number) =>
+    (await platform.store.get<VersionDocument>(paths.version(namespace, 'sized', version)))!.value
+  const { status, body } = await patch({ memMib: 512, message: 'it grew' })
+  assert.deepEqual([status, body.version, body.changed], [200, 2, true])
+  const [one, two] = [await versionOf(1), await versionOf(2)]
+  assert.deepEqual(two.manifest.resources, { ...one.manifest.resources, memMib: 512 })
+  assert.deepEqual(
+    [two.bundleSha256, two.stateFormat, two.message],
+    [one.bundleSha256, one.stateFormat, 'it grew'],
+  )
+  const wish = (await platform.store.get<FunctionDocument>(paths.function(namespace, 'sized')))!.value
+  assert.deepEqual([wish.version, wish.atOnce], [2, true])
+
+  assert.deepEqual((await patch({ memMib: 512 })).body.changed, false)
+  const small = await patch({ memMib: 63 })
+  assert.deepEqual([small.status, small.body.code], [422, 'ERR_MANIFEST_INVALID'])
+  assert.match(small.body.detail, /resources.memMib is 63, and a runner alone takes 64/)
+  assert.match((await patch({ message: 'nothing' })).body.detail, /one of cpus, memMib and diskMib/)
+  assert.equal((await patch({ cpus: 0 })).body.code, 'ERR_REQUEST_INVALID')
+  assert.deepEqual(await versionOf(2), two)
+})
+
 test('A canary, or a version that rolls, that is rolled back, or deployed over, was withdrawn: it has run, and nobody goes back to it', async () => {
   const bundle =
     "export default { metadata: { name: 'tried', istreams: { words: 'groupBy' } }, processRecord() {} }"

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AssetRefs, assetBytesOf, assetChanges } from './assets.ts'
 import { type ManifestInput, manifestSchema } from './manifest.ts'
-import { drainReason } from './swap.ts'
+import { drainReason, movesBeside, refusalReason } from './swap.ts'
 
 const mib = 2 ** 20
 const of = (sha256: string, sizeMib: number) => ({ sha256, bytes: sizeMib * mib })
@@ -35,4 +35,39 @@ test('assetChanges tells what came, went and became another, by name', () => {
     { path: 'new', after: 'yyyyyyyyyyyy (2097152 bytes)' },
     { path: 'other', before: 'xxxxxxxxxxxx (1048576 bytes)', after: 'yyyyyyyyyyyy (2097152 bytes)' },
   ])
+})
+
+const sized = (memMib: number, bundleSha256: string, more: Partial<ManifestInput> = {}) => ({
+  ...version({}, { resources: { memMib }, istreams: { in: { grouping: 'groupBy' } }, ...more }),
+  bundleSha256,
+})
+
+test('drainReason has the same code started anew for fewer resources, other code when it is started anyway', () => {
+  assert.equal(drainReason(sized(256, 'a'), sized(128, 'a'), given), 'it asks for fewer resources')
+  assert.equal(drainReason(sized(256, 'a'), sized(128, 'b'), given), undefined)
+  assert.equal(drainReason(sized(256, 'a'), sized(256, 'a'), given), undefined)
+  assert.equal(drainReason(sized(256, 'a'), sized(512, 'b'), given), 'it asks for more resources')
+})
+
+test('movesBeside where all state lies by the shares of the same inputs', () => {
+  assert.ok(movesBeside(sized(256, 'a'), sized(512, 'a'), given))
+  assert.ok(!movesBeside(sized(256, 'a'), sized(256, 'b'), given), 'it changes in place')
+  const all = { istreams: { in: { grouping: 'groupBy' }, all: { grouping: 'broadcast' } } } as const
+  assert.ok(!movesBeside(sized(256, 'a', all), sized(512, 'a', all), given))
+  assert.ok(!movesBeside(sized(256, 'a'), sized(512, 'a', all), given))
+  assert.ok(!movesBeside(sized(256, 'a'), sized(512, 'a', { checkpoint: false }), given))
+})
+
+test('refusalReason names the memory that an instance needs for the state that it has', () => {
+  const refused = (from: number, to: number, stateMib: number, more?: Partial<ManifestInput>) =>
+    refusalReason(sized(from, 'a', more).manifest, sized(to, 'a', more).manifest, stateMib * mib)
+  assert.equal(
+    refused(512, 128, 100),
+    'resources.memMib is 128, and an instance holds 100 MiB of state. Let it be at least 205',
+  )
+  assert.equal(refused(512, 205, 100, { limits: { stateMib: 100 } }), undefined)
+  assert.equal(refused(128, 128, 100, { limits: { stateMib: 100 } }), undefined, 'it is no less than before')
+  assert.equal(refused(512, 80, 0), undefined)
+  const packed = { instancesPerRunner: 4, limits: { stateMib: 100 } }
+  assert.match(refused(512, 100, 100, packed)!, /at least 125/)
 })

@@ -4,12 +4,20 @@
  * @module
  */
 import { type AssetRefs, assetBytesOf } from './assets.ts'
-import { assetRoomMib, type Manifest } from './manifest.ts'
+import {
+  assetRoomMib,
+  instancesPerRunnerOf,
+  type Manifest,
+  memorySoftShare,
+  runnerMemMibMin,
+} from './manifest.ts'
 
 /** What is asked of a version here. */
 export interface Swappable {
   readonly manifest: Manifest
   readonly assets?: AssetRefs
+  /** Unknown: other code. */
+  readonly bundleSha256?: string
 }
 
 /** What an instance was given. */
@@ -25,13 +33,16 @@ export interface GivenResources {
  * @param given Of the instance.
  */
 export function drainReason(
-  { manifest: before, assets: assetsBefore = {} }: Swappable,
-  { manifest: after, assets = {} }: Swappable,
+  { manifest: before, assets: assetsBefore = {}, bundleSha256: codeBefore }: Swappable,
+  { manifest: after, assets = {}, bundleSha256: code }: Swappable,
   given: GivenResources,
 ): string | undefined {
   const { cpus, memMib, diskMib, ports = 0 } = after.resources
   const isMore = cpus > given.cpus || memMib > given.memMib || diskMib > given.diskMib
   if (isMore || ports > (given.ports ?? 0)) return 'it asks for more resources'
+  // An instance keeps what it was given. With other code that can wait until it is started anew; here it is all that was asked for.
+  const isLess = cpus < given.cpus || memMib < given.memMib || diskMib < given.diskMib
+  if (isLess && code !== undefined && code === codeBefore) return 'it asks for fewer resources'
   if (after.limits.stateMib !== before.limits.stateMib) return 'limits.stateMib has changed'
   if (inputsText(before) !== inputsText(after)) return 'its inputs have changed'
   const room = assetRoomMib({ ...before, resources: { ...before.resources, memMib: given.memMib } })
@@ -42,6 +53,18 @@ export function drainReason(
   return kept(before) === kept(after)
     ? undefined
     : 'checkpoint, pack, instancesPerRunner or placement has changed'
+}
+
+/**
+ * Whether a version that cannot take over in an instance can do so in another one beside it, which takes its shares by handover:
+ * where all of its state lies by the shares of the same inputs.
+ */
+export function movesBeside(before: Swappable, after: Swappable, given: GivenResources): boolean {
+  const inputs = Object.values(after.manifest.istreams)
+  if (inputs.length === 0 || inputs.some(({ grouping }) => grouping === 'broadcast')) return false
+  if (inputsText(before.manifest) !== inputsText(after.manifest)) return false
+  if (before.manifest.checkpoint === false || after.manifest.checkpoint === false) return false
+  return drainReason(before, after, given) !== undefined
 }
 
 /**
@@ -57,9 +80,18 @@ export function refusalReason(before: Manifest, after: Manifest, stateBytes: num
       return `it groups '${stream}' by ${input.grouping}, not ${grouping}, and its state lies where its records were. Deploy it under another name`
   }
   const mib = Math.ceil(stateBytes / 2 ** 20)
+  const least = memMibFor(after, mib)
+  if (mib > 0 && after.resources.memMib < Math.min(before.resources.memMib, least))
+    return `resources.memMib is ${after.resources.memMib}, and an instance holds ${mib} MiB of state. Let it be at least ${least}`
   if (after.limits.stateMib < mib)
     return `limits.stateMib is ${after.limits.stateMib}, and an instance holds ${mib} MiB of state. Let it be at least that`
   return undefined
+}
+
+/** The least memory in which an instance can have so much state. */
+function memMibFor(manifest: Manifest, stateMib: number): number {
+  const runnerMib = instancesPerRunnerOf(manifest) === undefined ? runnerMemMibMin : 0
+  return Math.ceil((stateMib + runnerMib) / memorySoftShare)
 }
 
 function inputsText({ istreams }: Manifest): string {

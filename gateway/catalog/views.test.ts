@@ -50,6 +50,11 @@ function live(
   }
 }
 
+/** v1 was seen to work. */
+function afterOne(fn: LiveFunction): LiveFunction {
+  return { ...fn, document: { ...fn.document, good: 1 } }
+}
+
 /** As a gateway sees it that has listened for a while. */
 const summary = (function_: LiveFunction) => {
   const clock = new ManualClock()
@@ -98,6 +103,8 @@ const table: readonly [state: string, running: number, function_: LiveFunction][
   ['starting', 1, live(2, ['running', 'starting'])],
   ['crashLooping', 1, live(2, ['running', 'crashLooping'])],
   ['starting', 0, live(1, [['running', 1]])], // the version before still runs
+  ['swapping', 0, afterOne(live(2, [['running', 1], ['running', 1], 'starting', 'waiting']))], // others take over from it
+  ['degraded', 0, afterOne(live(2, [['running', 1], 'backingOff']))],
   ['stopped', 0, live(0, [])],
   ['deleting', 1, live(1, ['running'], true)],
 ]

@@ -120,9 +120,19 @@ function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['s
   const rolling = isRolling(document) ? 'rolling' : undefined
   if (runningCount >= document.instances) return beside ?? rolling ?? 'running'
   if (states.has('swapping')) return rolling ?? 'swapping'
+  if (isBeingReplaced(live, heartbeats)) return rolling ?? 'swapping'
   if (states.has('backingOff')) return 'degraded'
   if (states.has('waiting')) return runningCount > 0 ? 'degraded' : 'waiting'
   return rolling ?? 'starting'
+}
+
+/** The version before works in as many instances as are wanted, until others beside them have taken its partitions. */
+function isBeingReplaced({ document, status }: LiveFunction, heartbeats: Heartbeats): boolean {
+  const { version, good, instances } = document
+  const before = (status?.instances ?? []).filter(
+    (one) => one.version === good && stateNow(one, heartbeats) === 'running',
+  )
+  return good !== version && before.length >= instances
 }
 
 /** The wanted version has a part of the keys. */

@@ -30,7 +30,7 @@ import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
 import { checkFormat, checkRollout } from './formats.ts'
-import { makeManifest } from './manifest.ts'
+import { makeManifest, refuseTooSmall } from './manifest.ts'
 import { versionToPromote } from './shadows.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
@@ -45,6 +45,13 @@ export interface Said {
   readonly instances?: number | undefined
   /** Not in place: instances end in order, and others are started. */
   readonly drain?: boolean | undefined
+}
+
+/** What each instance is to get; what is not named stays. */
+export interface ResourcesWish {
+  readonly cpus?: number | undefined
+  readonly memMib?: number | undefined
+  readonly diskMib?: number | undefined
 }
 
 /** What a deploy needs of the bundle store. */
@@ -98,10 +105,7 @@ export class Deployer {
   async rollback(name: string, to: number | undefined, drain: boolean): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
       const { catalog, store, namespace } = this.#options
-      await catalog.refresh()
-      const live = catalog.current.functions.get(name)
-      if (live === undefined) throw unknownFunction(name)
-      if (live.document.deleted) throw deleting(name)
+      const live = await this.#liveNow(name)
       const version = to ?? (await versionBefore(store, namespace, live))
       const document = await documentOf(store, namespace, live, version)
       const { manifest, bundleSha256, bundleBytes } = document
@@ -124,10 +128,7 @@ export class Deployer {
   async promote(name: string, to: number | undefined): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
       const { catalog, store, namespace, clock } = this.#options
-      await catalog.refresh()
-      const live = catalog.current.functions.get(name)
-      if (live === undefined) throw unknownFunction(name)
-      if (live.document.deleted) throw deleting(name)
+      const live = await this.#liveNow(name)
       const version = to ?? (await versionToPromote(store, namespace, live))
       const { manifest, bundleSha256, bundleBytes } = await documentOf(store, namespace, live, version)
       const changed = version !== live.document.good
@@ -150,30 +151,60 @@ export class Deployer {
    */
   async changeAssets(name: string, changes: AssetChanges, said: Said): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
-      const { catalog, clock } = this.#options
-      await catalog.refresh()
-      const live = catalog.current.functions.get(name)
-      if (live === undefined) throw unknownFunction(name)
-      if (live.document.deleted) throw deleting(name)
-      const { version: before, author: _, message: __, assets: had = {}, ...kept } = live.version
+      const live = await this.#liveNow(name)
+      const { manifest, assets: had = {} } = live.version
       const assets = await assetsWith(this.#options.assets, name, had, changes)
-      checkAssets(kept.manifest, assets)
-      const { bundleSha256, bundleBytes } = kept
-      if (isDeepStrictEqual(assets, had))
-        return { name, version: before, bundleSha256, bundleBytes, changed: false }
-      const version = await this.#createVersion(
-        {
-          ...kept,
-          assets,
-          deployedAtMs: clock.nowMs(),
-          ...wordsOf(said),
-        },
-        true,
-      )
-      await this.#want(name, version, live.document.instances, said.drain === true ? { drain: true } : {})
-      await catalog.refresh()
-      return { name, version, bundleSha256, bundleBytes, changed: true }
+      checkAssets(manifest, assets)
+      return await this.#follow(live, isDeepStrictEqual(assets, had) ? {} : { assets }, said, {})
     })
+  }
+
+  /**
+   * Makes a version of the wanted one's bundle and assets, whose instances get other resources; it is not tried first, as a canary
+   * or otherwise: it is the same code.
+   * @throws {CodedError} Why it was refused.
+   */
+  async changeResources(name: string, wish: ResourcesWish, said: Said): Promise<DeployAnswer> {
+    return await this.inTurn(async () => {
+      const live = await this.#liveNow(name)
+      const { manifest: before, assets = {} } = live.version
+      const { resources: had } = before
+      const { cpus = had.cpus, memMib = had.memMib, diskMib = had.diskMib } = wish
+      const manifest = { ...before, resources: { ...had, cpus, memMib, diskMib } }
+      refuseTooSmall(manifest)
+      this.#check(manifest, live)
+      checkAssets(manifest, assets)
+      const isSame = isDeepStrictEqual(manifest.resources, had)
+      return await this.#follow(live, isSame ? {} : { manifest }, said, { atOnce: true })
+    })
+  }
+
+  /** @throws {CodedError} ERR_FUNCTION_UNKNOWN, or that it is being deleted. */
+  async #liveNow(name: string): Promise<LiveFunction> {
+    const { catalog } = this.#options
+    await catalog.refresh()
+    const live = catalog.current.functions.get(name)
+    if (live === undefined) throw unknownFunction(name)
+    if (live.document.deleted) throw deleting(name)
+    return live
+  }
+
+  /** Wants a version of the same code as the wanted one; that one, if nothing is to change. */
+  async #follow(
+    { name, version: live, document: { instances } }: LiveFunction,
+    change: Partial<Pick<VersionDocument, 'assets' | 'manifest'>>,
+    said: Said,
+    how: Pick<FunctionDocument, 'atOnce'>,
+  ): Promise<DeployAnswer> {
+    const { version: before, author: _, message: __, ...kept } = live
+    const { bundleSha256, bundleBytes } = kept
+    if (Object.keys(change).length === 0)
+      return { name, version: before, bundleSha256, bundleBytes, changed: false }
+    const deployedAtMs = this.#options.clock.nowMs()
+    const version = await this.#createVersion({ ...kept, ...change, deployedAtMs, ...wordsOf(said) }, true)
+    await this.#want(name, version, instances, { ...how, ...(said.drain === true && { drain: true }) })
+    await this.#options.catalog.refresh()
+    return { name, version, bundleSha256, bundleBytes, changed: true }
   }
 
   /** Does what must not happen while a deploy looks at the topology. */

@@ -114,7 +114,8 @@ function groupingsText(inputs: Readonly<Record<string, { readonly grouping: stri
     .join(', ')
 }
 
-function refuseTooSmall(manifest: Manifest): void {
+/** @throws {CodedError} ERR_MANIFEST_INVALID */
+export function refuseTooSmall(manifest: Manifest): void {
   const { name, resources } = manifest
   if (resources.memMib >= runnerMemMibMin || instancesPerRunnerOf(manifest) !== undefined) return
   throw refuse(

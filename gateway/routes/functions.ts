@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { paths, type ScalingDocument } from '../../infra/store/index.ts'
 import {
+  deployAnswerSchema,
   functionDetailSchema,
   functionSummarySchema,
   logLineSchema,
@@ -11,6 +12,7 @@ import {
   topologySchema,
   whySchema,
 } from '../../sdk/api.ts'
+import { resourcesPatchSchema } from '../../sdk/resources-api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
@@ -80,6 +82,23 @@ const scale = createRoute({
     body: { content: { 'application/json': { schema: bodySchema(scaleSchema) } } },
   },
   responses: { 200: jsonAnswer(scaleAnswerSchema, 'what is wanted now'), default: problemAnswer },
+})
+
+const resources = createRoute({
+  method: 'patch',
+  path: '/v1/functions/{name}/resources',
+  summary: 'Give each instance of a function other resources: a new version of the same bundle',
+  description:
+    'Others are started beside those that run, take their partitions over with state and timers, and then those end. Memory below what an instance holds in state is refused.',
+  security,
+  request: {
+    params: nameParam,
+    body: { content: { 'application/json': { schema: bodySchema(resourcesPatchSchema) } } },
+  },
+  responses: {
+    200: jsonAnswer(deployAnswerSchema, 'the version that is wanted now'),
+    default: problemAnswer,
+  },
 })
 
 const scaling = createRoute({
@@ -165,6 +184,14 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const wish = await readDocument(c, 'how many instances are wanted', scaleSchema)
     const answer = await scaleAsWished(store, namespace, catalog.current, c.req.valid('param').name, wish)
     await catalog.refresh()
+    return c.json(answer, 200)
+  })
+  app.openapi(resources, async (c) => {
+    const { author, message, drain, ...wish } = await readDocument(c, 'the resources', resourcesPatchSchema)
+    const { name } = c.req.valid('param')
+    const answer = await parts.deployer.changeResources(name, wish, { author, message, drain })
+    parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
+    parts.log.info({ function: name, version: answer.version, changed: answer.changed }, 'resources changed')
     return c.json(answer, 200)
   })
   app.openapi(scaling, async (c) => {

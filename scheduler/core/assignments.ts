@@ -9,7 +9,7 @@
  *   A2. A promise whose giver has ended becomes a share like any other; one whose taker has ended goes back to the giver,
  *       at a higher epoch: it may have given it already.
  * A holder that is ending keeps its shares until it has ended. While a version comes to some instances after others, shares
- * move between those of one version only (rolling.ts, RL2).
+ * move between those of one version only (rolling.ts, RL2), but for those that are replaced (beside.ts).
  * @module
  */
 import type {
@@ -96,7 +96,7 @@ function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot)
   return fn.slots.flatMap((other) => {
     const { seat } = other
     if (other === slot || seat === undefined || !isAtWork(draft, fn, other)) return []
-    if (seat.document.version !== slot.seat?.document.version) return []
+    if (seat.document.version !== slot.seat?.document.version && other.keeps === undefined) return []
     const { shares, told, taskId, instance } = seat.document
     const due = shares.filter(
       (share) => homeOf(share) === slot.index && told.includes(share) && promiseOf(fn, share) === undefined,

@@ -171,7 +171,9 @@ export class Draft {
 
   /** The version that an instance should run now. */
   versionAt(functionName: string, index: number): VersionDocument | undefined {
-    return versionAt(this.state.wanted.functions.get(functionName), index)
+    const wanted = this.state.wanted.functions.get(functionName)
+    const slot = this.functions.get(functionName)?.slots.find((one) => one.index === index)
+    return slot?.keeps === undefined ? versionAt(wanted, index) : wanted?.versions.get(slot.keeps)
   }
 
   finish(): readonly [State, readonly Action[]] {

@@ -22,7 +22,7 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
     const indexes = draft.state.active.get(name) ?? []
     const fn = draft.fn(name)
     for (const slot of fn.slots) {
-      if (slot.phase !== 'waiting' || !indexes.includes(slot.index)) continue
+      if (slot.phase !== 'waiting' || !(indexes.includes(slot.index) || slot.isDouble)) continue
       const version = draft.versionAt(name, slot.index)
       if (version === undefined) continue
       const sharing = sharingOf(version, slot)

@@ -65,7 +65,8 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
   const waiting: Waiting[] = []
   for (const name of names) {
     const indexes = draft.state.active.get(name) ?? []
-    const isWaiting = (slot: Readonly<Slot>) => slot.phase === 'waiting' && indexes.includes(slot.index)
+    const isWaiting = (slot: Readonly<Slot>) =>
+      slot.phase === 'waiting' && (indexes.includes(slot.index) || slot.isDouble === true)
     if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
     const fn = draft.fn(name)
     for (const slot of fn.slots.filter(isWaiting)) {

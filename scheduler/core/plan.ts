@@ -254,15 +254,18 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
     return
   }
   if (slot.phase === 'draining') return
-  if (active.includes(slot.index)) delete slot.retiringSinceMs
+  const isWanted = active.includes(slot.index) || slot.isDouble === true
+  if (isWanted) delete slot.retiringSinceMs
   // A function whose version document is not there yet is left as it is, unless it is to go.
   const gone = version === undefined && isUnwanted(draft, fn.name)
   const because = gone
     ? 'the function is deleted'
     : slot.command !== undefined
       ? 'it was asked to restart'
-      : version !== undefined && !active.includes(slot.index) && mayRetire(draft, fn, slot, active)
-        ? 'fewer instances are wanted'
+      : version !== undefined && !isWanted && mayRetire(draft, fn, slot, active)
+        ? slot.keeps === undefined
+          ? 'fewer instances are wanted'
+          : 'another one has taken its place'
         : version !== undefined && seat.document.version !== version.version
           ? `version ${version.version} replaces ${seat.document.version}`
           : version !== undefined && hasFailedForGood(draft, slot, version)
@@ -280,7 +283,9 @@ function mayRetire(draft: Draft, fn: FunctionState, slot: Slot, active: readonly
   const { seat } = slot
   if (seat === undefined || (seat.document.shares.length === 0 && awaitedOf(seat).length === 0)) return true
   const others = fn.slots.filter((other) => active.includes(other.index))
-  if (!others.some((other) => isAtWork(draft, fn, other))) return true
+  // Of whom this leader has not heard yet, it is not known that he cannot.
+  const isUnheard = ({ seat }: Slot): boolean => seat !== undefined && draft.taskOf(seat).beat === undefined
+  if (!others.some((other) => isAtWork(draft, fn, other) || isUnheard(other))) return true
   slot.retiringSinceMs ??= draft.nowMs
   return due(draft, fn.name, slot.retiringSinceMs + timings.retireMs)
 }

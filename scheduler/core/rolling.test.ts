@@ -18,7 +18,7 @@ function begun(of: Omit<ManifestInput, 'name'> = manifest, migrates = false): Wo
   world.deploy('fn', of)
   world.settle(20)
   assert.equal(world.functions.get('fn')?.good, 1)
-  world.deploy('fn', of, migrates)
+  world.deploy('fn', of, { migrates })
   return world
 }
 

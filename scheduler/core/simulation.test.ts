@@ -41,7 +41,7 @@ const moves: Readonly<Record<string, Move>> = {
         ...(at % 5 < 2 && { rollout: { canary: { steps: [1, 10], bakeMs: 1000 + (at % 3000) } } }),
         ...(at % 5 > 2 && { rollout: { rolling: 1 + (at % 2) } }),
       },
-      at % 7 < 3,
+      { migrates: at % 7 < 3, sameCode: at % 11 < 3 },
     ),
   scale: (w, at) => {
     const [name, document] = pick(w.functions, at) ?? []

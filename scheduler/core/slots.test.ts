@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { wantedIndexes } from './slots.ts'
+import { World } from './world.ts'
 
 test('wantedIndexes keeps the lowest, and fills up with the lowest free', () => {
   const none = new Set<number>()
@@ -26,4 +27,21 @@ test('wantedIndexes answers as many as are wanted, and moves nobody who may stay
       assert.ok(wanted.every((index) => !barred.includes(index)))
     }),
   )
+})
+
+test('settleSlots is done with a restart once its instance is to go for good', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('fn', { istreams: { in: { grouping: 'groupBy' } }, instances: 2 })
+  world.settle(10)
+  for (const [id, restart] of [
+    ['first', true],
+    ['then', false],
+  ] as const) {
+    world.commands.set(id, { schema: 1, kind: 'killInstance', function: 'fn', instance: 'fn-0', restart })
+    world.publish()
+  }
+  assert.deepEqual([...world.commands.keys()], ['then'])
+  world.settle(20)
+  assert.deepEqual([[...world.commands.keys()], [...world.seats.keys()]], [[], ['fn-1']])
 })

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Reader } from '../../infra/control/index.ts'
+import { besideOf } from './beside.ts'
 import { type Draft, newSlot } from './draft.ts'
 import { keptHomes } from './homes.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
@@ -17,22 +18,31 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   const leaving = obeyCommands(draft, fn)
   const count =
     version === undefined ? 0 : (draft.state.wanted.functions.get(fn.name)?.document.instances ?? 0)
-  const lowest = wantedIndexes(
-    fn.slots.map((slot) => slot.index).filter((index) => !leaving.has(index)),
-    Math.max(0, count - leaving.size),
-    leaving,
-  )
+  fn.slots = fn.slots.filter((slot) => slot.seat !== undefined || slot.isReplaced !== true)
+  const rest = Math.max(0, count - leaving.size)
+  const staying = fn.slots.map((slot) => slot.index).filter((index) => !leaving.has(index))
+  const beside = besideOf(draft, fn, rest, leaving)
+  const lowest = beside?.active ?? wantedIndexes(staying, rest, leaving)
   const homes = keptHomes(draft, fn)?.filter((index) => !leaving.has(index)) ?? []
   const indexes = [...new Set([...lowest, ...homes])].sort((a, b) => a - b)
-  const wanted = new Set(indexes)
+  const wanted = new Set([...indexes, ...(beside?.doubles ?? [])])
   fn.slots = fn.slots.filter(
     (slot) => slot.seat !== undefined || wanted.has(slot.index) || leaving.has(slot.index),
   )
-  for (const index of indexes) {
+  for (const index of wanted) {
     if (!fn.slots.some((slot) => slot.index === index))
       fn.slots.push(newSlot(index, draft.nowMs, version?.version ?? 0))
   }
   fn.slots.sort((a, b) => a.index - b.index)
+  for (const slot of fn.slots) {
+    delete slot.isDouble
+    delete slot.keeps
+    if (slot.seat !== undefined && slot.phase !== 'draining') delete slot.isReplaced
+    if (beside?.doubles.includes(slot.index)) slot.isDouble = true
+    if (slot.seat === undefined || !beside?.old.includes(slot)) continue
+    slot.keeps = slot.seat.document.version
+    if (!indexes.includes(slot.index)) slot.isReplaced = true
+  }
   return indexes
 }
 
@@ -58,7 +68,8 @@ export function readersOf(fn: Readonly<FunctionState>, active: readonly number[]
 
 /** Whether a slot is on its way out for good. */
 export function isRetiring(slot: Readonly<Slot>, active: readonly number[]): boolean {
-  return !active.includes(slot.index) && (slot.seat === undefined || slot.phase === 'draining')
+  if (active.includes(slot.index) || slot.isDouble) return false
+  return slot.seat === undefined || slot.phase === 'draining'
 }
 
 /**
@@ -100,6 +111,7 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
     finish(draft, command)
     return
   }
+  if (slot.command !== undefined && !slot.leaving) finish(draft, slot.command) // it was to restart, and goes for good
   slot.command = command
   slot.leaving = true
   if (slot.seat !== undefined || draft.state.finished.has(command)) return

@@ -114,6 +114,12 @@ export interface Slot {
   leaving?: true
   /** The version that its runner has said it works with, off trial, by an assignment of this leader. */
   heardVersion?: number
+  /** It is launched beside those that it and others like it are to replace (beside.ts). */
+  isDouble?: true
+  /** The version that it goes on with until others have its shares. */
+  keeps?: number
+  /** Others take its place: when it has ended, nothing follows it there. */
+  isReplaced?: true
   /** A version that has failed here, as long as it is not good. */
   failed?: { readonly version: number; readonly reason: string }
 }
@@ -160,6 +166,8 @@ export interface FunctionState {
     readonly sinceMs: number
     readonly settled: boolean
   }
+  /** A version of which there was no room for instances beside those before. */
+  crowded?: number
   /** The latest wave of its rolling change that this leader has seen, or asked for. */
   rolling?: {
     readonly version: number

@@ -4,6 +4,7 @@
  */
 import type { InstanceStatus, StatusDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
+import { besideText } from './beside.ts'
 import type { Draft } from './draft.ts'
 import { isRetiring } from './slots.ts'
 import { type FunctionState, instanceId, type Slot } from './state.ts'
@@ -34,6 +35,7 @@ function statusOf(draft: Draft, fn: Readonly<FunctionState>): StatusDocument {
 function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonly<Slot>): InstanceStatus {
   const seat = slot.seat?.document
   const task = seat === undefined ? undefined : draft.tasks.get(seat.taskId)
+  const why = slot.why ?? besideText(draft, fn, slot)
   return {
     id: instanceId(fn.name, slot.index),
     index: slot.index,
@@ -52,7 +54,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     ...(slot.lastExit === undefined
       ? {}
       : { lastExit: { ...slot.lastExit, message: cut(slot.lastExit.message) } }),
-    ...(slot.why === undefined ? {} : { why: cut(slot.why) }),
+    ...(why === undefined ? {} : { why: cut(why) }),
     ...(task?.document.placed === undefined ? {} : { placed: cut(task.document.placed) }),
   }
 }

@@ -25,6 +25,8 @@ export const timings = {
   forgiveMs: 300_000,
   /** The last heartbeat of an ended task may come this much later. */
   closingMs: 5_000,
+  /** So long instances wait for room beside those that they replace; then those are ended first. */
+  besideMs: 20_000,
   /** An instance too many stays for so long, until others have taken its partitions. */
   retireMs: 30_000,
   /** Followers renew each second; this much without is too much. */

@@ -155,8 +155,15 @@ export class World {
     this.feed({ kind: 'disconnected', why: 'test' })
   }
 
-  /** @param migrates It keeps its state in another format than the good version. */
-  deploy(name: string, manifest: Omit<ManifestInput, 'name'>, migrates = false): void {
+  /**
+   * @param how.migrates It keeps its state in another format than the good version.
+   * @param how.sameCode It is the bundle of the version before.
+   */
+  deploy(
+    name: string,
+    manifest: Omit<ManifestInput, 'name'>,
+    { migrates = false, sameCode = false }: { readonly migrates?: boolean; readonly sameCode?: boolean } = {},
+  ): void {
     const versions = this.versions.get(name) ?? new Map<number, VersionDocument>()
     const version = versions.size + 1
     const stateFormat = migrates
@@ -166,7 +173,7 @@ export class World {
     versions.set(version, {
       schema: 1,
       version,
-      bundleSha256: String(version),
+      bundleSha256: (sameCode ? versions.get(version - 1)?.bundleSha256 : undefined) ?? String(version),
       bundleBytes: 1,
       manifest: parsed,
       stateFormat,

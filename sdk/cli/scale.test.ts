@@ -45,6 +45,37 @@ test('fn scale says that a number is a pin, gives it back with --auto, and wants
   assertFails(await concord(['fn', 'scale', 'score', '2', '--auto'], { env }), 2, /Say one of/)
 })
 
+test('fn scale --mem --cpus waits until instances with other resources have taken over', async (t) => {
+  let looks = 0
+  const { env, received } = await gatewayOf(t, ({ method }) => {
+    if (method === 'PATCH')
+      return {
+        status: 200,
+        json: { name: 'score', version: 2, bundleSha256: 'x', bundleBytes: 1, changed: true },
+      }
+    looks += 1
+    const one = (version: number) => ({ version, state: 'running' })
+    const instances = looks < 2 ? [one(1)] : looks < 4 ? [one(1), one(2)] : [one(2)]
+    const instancesRunning = instances.filter(({ version }) => version === 2).length
+    const manifest = { resources: { memMib: 512, cpus: 1 } }
+    return {
+      status: 200,
+      json: { name: 'score', version: 2, instances, instancesRunning, instancesWanted: 1, manifest },
+    }
+  })
+  const { stdout } = await concord(['fn', 'scale', 'score', '--mem', '512', '--cpus', '1'], { env })
+  assert.equal(
+    stdout,
+    "score v2 has 512 MiB and 1 cpus an instance.\nPut them into its concord.jsonc ('resources') too: the next deploy has what is written there.\n",
+  )
+  assert.ok(looks >= 4)
+  const { method, path, body } = received[0]!
+  assert.equal(`${method} ${path}`, 'PATCH /v1/functions/score/resources')
+  const { author: _, ...sent } = JSON.parse(String(body)) as Record<string, unknown>
+  assert.deepEqual(sent, { cpus: 1, memMib: 512, message: 'fn scale --mem 512 --cpus 1' })
+  assertFails(await concord(['fn', 'scale', 'score', '3', '--mem', '512'], { env }), 2, /Say one of/)
+})
+
 test('fn scale --why tells policy, load and changes with their reasons', async (t) => {
   const policy = scaleSettingsSchema.parse({ min: 1, max: 8 })
   const load = {

@@ -28,6 +28,7 @@ import type {
 import type { AssetList, AssetPatch } from '../asset-api.ts'
 import type { AssetRef } from '../assets.ts'
 import { CodedError, isCode } from '../errors.ts'
+import type { ResourcesPatch } from '../resources-api.ts'
 import type { ShadowDifference, ShadowView } from '../shadow.ts'
 import type { ShadowDifferences } from '../shadow-api.ts'
 import type { VersionSources } from '../sources.ts'
@@ -281,6 +282,14 @@ export class ConcordClient {
   /** Leaves how many to the function's policy again. */
   autoscale(name: string): Promise<ScaleAnswer> {
     return this.#scale(name, { auto: true })
+  }
+
+  /** Makes a version whose instances get other resources. */
+  changeResources(name: string, patch: ResourcesPatch): Promise<DeployAnswer> {
+    const what = `Cannot change the resources of function '${name}'`
+    const path = `${functionPath(name)}/resources`
+    const body = JSON.stringify(patch)
+    return this.#json({ what, method: 'PATCH', path, body, type: 'application/json' })
   }
 
   /** Why a function has as many instances as it has. */

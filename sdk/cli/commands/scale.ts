@@ -1,5 +1,6 @@
 /**
- * concord fn scale NAME N | --auto | --why: more or fewer instances of what runs, by hand or by its policy, and the reasons.
+ * concord fn scale NAME N | --mem M --cpus C | --auto | --why: more or fewer instances of what runs, by hand or by its policy, larger or
+ * smaller ones, and the reasons.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,16 +8,21 @@ import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
+import { untilRunning } from '../deploy.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { boundText } from '../rolling.ts'
 import { scalingText } from '../scaling-text.ts'
-import { print, printJson } from '../terminal.ts'
+import { dim, green, print, printJson } from '../terminal.ts'
+import { userName } from './deploy.ts'
 import { addSimulate } from './simulate.ts'
 
 interface ScaleOptions extends ServerOptions {
   readonly auto?: true
   readonly why?: true
+  readonly cpus?: number
+  readonly mem?: number
+  readonly message?: string
   readonly wait: boolean
   readonly timeout: number
 }
@@ -27,29 +33,39 @@ export function addScale(fn: CliCommand): void {
   const command = fn
     .command('scale')
     .description(
-      'Set how many instances a function has, leave it to its policy, or say why it has so many. Partitions are handed over; nothing is restarted or lost.',
+      'Set how many instances a function has, or what each of them gets, leave their number to its policy, or say why it has so many. Partitions are handed over; nothing is lost.',
     )
     .argument('<name>', 'the function')
     .argument('[n]', 'how many instances; of a function with a policy, until --auto', wholeNumber(0))
     .option('--auto', "leave it to the function's policy ('scale' of its concord.jsonc) again")
+    .option('--mem <mib>', 'memory of each instance, in MiB, while it runs', wholeNumber(1))
+    .option('--cpus <n>', 'cores of each instance, while it runs', positiveNumber)
+    .option('-m, --message <text>', 'why, of other memory or cores, for `concord fn versions`')
     .option('--why', 'say why it has as many as it has: policy, latest changes, load')
     .option('--no-wait', 'return when it is wanted, before it is so')
     .option('--timeout <s>', 'how long to wait until it is so', positiveNumber, 60)
     .printsData()
     .talksToServer()
-    .example('concord fn scale score 4', 'concord fn scale score --auto', 'concord fn scale score --why')
+    .example(
+      'concord fn scale score 4',
+      'concord fn scale score --mem 512 --cpus 1',
+      'concord fn scale score --auto',
+      'concord fn scale score --why',
+    )
     .action(scale)
   addSimulate(command)
 }
 
 async function scale(name: string, instances: number | undefined, options: ScaleOptions): Promise<void> {
-  const { auto = false, why = false, json } = options
-  if ([instances !== undefined, auto, why].filter(Boolean).length !== 1) {
-    const text = `Say one of: how many instances ('concord fn scale ${name} 4'), '--auto', or '--why'`
+  const { auto = false, why = false, cpus, mem, json } = options
+  const isVertical = cpus !== undefined || mem !== undefined
+  if ([instances !== undefined, auto, why, isVertical].filter(Boolean).length !== 1) {
+    const text = `Say one of: how many instances ('concord fn scale ${name} 4'), '--mem' and '--cpus' of each, '--auto', or '--why'`
     throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
   const client = connect(options)
   if (instances !== undefined) return await scaleTo(client, name, instances, options)
+  if (isVertical) return await resize(client, name, options)
   if (why) {
     const scaling = await client.scaling(name)
     return await (json ? printJson(scaling) : print(scalingText(scaling, Date.now())))
@@ -57,6 +73,38 @@ async function scale(name: string, instances: number | undefined, options: Scale
   const answer = await client.autoscale(name)
   const text = `${name} is scaled by its policy; it has ${count(answer.instances)} so far.`
   await (json ? printJson({ name, ...answer }) : print(text))
+}
+
+/** Other resources for each instance: a version of the same code, whose instances take over from those that run. */
+async function resize(
+  client: ConcordClient,
+  name: string,
+  { cpus, mem, message, wait, timeout, json }: ScaleOptions,
+): Promise<void> {
+  const asked = [
+    ...(mem === undefined ? [] : [`--mem ${mem}`]),
+    ...(cpus === undefined ? [] : [`--cpus ${cpus}`]),
+  ]
+  const answer = await client.changeResources(name, {
+    ...(cpus !== undefined && { cpus }),
+    ...(mem !== undefined && { memMib: mem }),
+    ...{ message: message ?? `fn scale ${asked.join(' ')}`, author: userName() },
+  })
+  if (wait) {
+    const { instancesWanted } = await untilRunning(client, answer, timeout * 1000)
+    await untilScaled(client, name, instancesWanted, timeout * 1000)
+  }
+  const { manifest } = await client.inspect(name)
+  if (json) return await printJson({ ...answer, resources: manifest.resources })
+  const { resources } = manifest
+  const has = !answer.changed ? 'has already' : wait ? 'has' : 'will have'
+  await print(
+    `${green(`${name} v${answer.version}`)} ${has} ${resources.memMib} MiB and ${resources.cpus} cpus an instance.`,
+  )
+  if (answer.changed)
+    await print(
+      dim(`Put them into its concord.jsonc ('resources') too: the next deploy has what is written there.`),
+    )
 }
 
 async function scaleTo(

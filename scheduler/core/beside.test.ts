@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ManifestInput } from '../../sdk/manifest.ts'
+import { World } from './world.ts'
+
+const of = (cpus: number, more: Omit<ManifestInput, 'name'> = {}): Omit<ManifestInput, 'name'> => ({
+  istreams: { in: { grouping: 'groupBy' } },
+  instances: 2,
+  resources: { cpus },
+  ...more,
+})
+
+/** Two instances of v1, and v2 deployed, which is to have other resources. */
+function begun(before: Omit<ManifestInput, 'name'>, after: Omit<ManifestInput, 'name'>, agents = 3): World {
+  const world = new World(agents)
+  world.connect()
+  world.deploy('fn', before)
+  world.settle(20)
+  assert.equal(world.functions.get('fn')?.good, 1)
+  world.deploy('fn', after)
+  return world
+}
+
+const instancesOf = (world: World) =>
+  [...world.runners.values()].flatMap((one) => [...one.instances.values()])
+const shown = (world: World) =>
+  instancesOf(world)
+    .map(({ id, version, owns }) => `${id} v${version} ${owns.size}`)
+    .sort()
+
+/** Of the instances that were ended, those that had shares when they were told to go. */
+function endedWithShares(world: World): string[] {
+  const shares = new Map<string, number>()
+  const ended: string[] = []
+  for (const action of world.actions) {
+    if (action.kind === 'createSeat' || action.kind === 'updateSeat')
+      shares.set(action.document.taskId, action.document.shares.length)
+    if (action.kind === 'kill' && (shares.get(action.taskId) ?? 0) > 0) ended.push(action.taskId)
+  }
+  return ended
+}
+
+test('instances that are to get more are replaced by others beside them, which take their shares before they go', () => {
+  const world = begun(of(0.5), of(1))
+  world.settle(1)
+  assert.deepEqual(shown(world).slice(0, 2), ['fn-0 v1 8', 'fn-1 v1 8'])
+  world.settle(20)
+  assert.deepEqual(shown(world), ['fn-2 v2 8', 'fn-3 v2 8'])
+  assert.deepEqual(endedWithShares(world), [])
+  assert.deepEqual([world.functions.get('fn')?.good, world.functions.get('fn')?.instances], [2, 2])
+  const resources = [...world.seats.values()].map((seat) => seat.resources.cpus)
+  assert.deepEqual(resources, [1, 1])
+  world.deploy('fn', of(2))
+  world.settle(20)
+  assert.deepEqual(shown(world), ['fn-0 v3 8', 'fn-1 v3 8'], 'and back')
+})
+
+test('instances of the same code that are to get less are replaced too; those of other code change where they are', () => {
+  const before = begun(of(1), of(1))
+  before.settle(20)
+  before.deploy('fn', of(0.5), { sameCode: true })
+  before.settle(20)
+  assert.deepEqual(shown(before), ['fn-2 v3 8', 'fn-3 v3 8'])
+  assert.deepEqual(
+    [...before.seats.values()].map((seat) => seat.resources.cpus),
+    [0.5, 0.5],
+  )
+  assert.deepEqual(endedWithShares(before), [])
+  before.deploy('fn', of(0.25))
+  before.settle(20)
+  assert.deepEqual(shown(before), ['fn-2 v4 8', 'fn-3 v4 8'])
+})
+
+test('it is told of both while one is to take over from the other', () => {
+  const world = begun(of(0.5), of(1))
+  world.publish()
+  const whys = [...(world.statuses.get('fn')?.instances ?? [])].map(({ id, state, why }) => [id, state, why])
+  const replaced = 'an instance of version 2 takes its partitions over, and then it ends'
+  assert.deepEqual(whys, [
+    ['fn-0', 'running', replaced],
+    ['fn-1', 'running', replaced],
+    ['fn-2', 'waiting', 'it waits for an offer'],
+    ['fn-3', 'waiting', 'it waits for an offer'],
+  ])
+})
+
+test('where there is no room beside them they are ended first', () => {
+  const world = begun(of(1.5), of(2), 1)
+  world.settle(15)
+  assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'], 'it waits for room')
+  world.settle(30)
+  assert.deepEqual(
+    instancesOf(world).map(({ version }) => version),
+    [2, 2],
+  )
+  assert.equal(endedWithShares(world).length, 2)
+})
+
+test('new ones that do not come up change nothing', () => {
+  const world = begun(of(0.5), of(1, { instancesPerRunner: 2 }))
+  for (let round = 0; round < 12; round++) {
+    world.publish()
+    while (world.updates.length > 0) world.deliverUpdate()
+    world.offer()
+    for (const runner of world.runners.values()) {
+      while (runner.mail.length > 0) world.readMail(runner)
+      for (const { id, version } of [...runner.instances.values()]) if (version === 2) world.fail(runner, id)
+      world.beat(runner)
+    }
+    world.tick(1_000)
+  }
+  assert.ok(
+    world.actions.some((action) => action.kind === 'log' && action.message.includes('functionFailed')),
+  )
+  world.settle(20)
+  assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'])
+  assert.equal(world.functions.get('fn')?.version, 1)
+  assert.deepEqual(endedWithShares(world), [])
+})
+
+test('a leader that takes over in the middle goes on', () => {
+  for (let when = 0; when < 40; when++) {
+    const world = begun(of(0.5), of(1))
+    let at = 0
+    const then = (act: () => void): void => {
+      if (at++ === when) {
+        world.restart()
+        world.connect()
+      }
+      act()
+    }
+    for (let round = 0; round < 4; round++) {
+      then(() => world.publish())
+      while (world.updates.length > 0) then(() => world.deliverUpdate())
+      then(() => world.offer())
+      for (const runner of [...world.runners.values()]) {
+        while (runner.mail.length > 0) then(() => world.readMail(runner))
+        then(() => world.ask(runner))
+        then(() => world.beat(runner))
+      }
+      world.tick(1_000)
+    }
+    world.settle(25)
+    assert.deepEqual(
+      [
+        world.functions.get('fn')?.good,
+        ...instancesOf(world).map(({ version, owns }) => `v${version} ${owns.size}`),
+      ],
+      [2, 'v2 8', 'v2 8'],
+      `another leader at ${when}`,
+    )
+    assert.deepEqual(endedWithShares(world), [], `another leader at ${when}`)
+  }
+})
+
+test('a function whose state lies by broadcast partitions is ended first, and so it is with --drain', () => {
+  const istreams = { in: { grouping: 'groupBy' as const }, all: { grouping: 'broadcast' as const } }
+  const broadcast = begun(of(0.5, { istreams }), of(1, { istreams }))
+  broadcast.settle(20)
+  assert.deepEqual([...broadcast.seats.keys()].sort(), ['fn-0', 'fn-1'])
+  const drained = begun(of(0.5), of(1))
+  drained.functions.set('fn', { ...drained.functions.get('fn')!, drain: true })
+  drained.settle(20)
+  assert.deepEqual([...drained.seats.values()].map((seat) => [seat.instance, seat.version]).sort(), [
+    ['fn-0', 2],
+    ['fn-1', 2],
+  ])
+})

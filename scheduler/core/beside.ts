@@ -1,0 +1,102 @@
+/**
+ * Beside: instances that are to get other resources, and so cannot take a version over where they are, are replaced by others. Those
+ * are launched beside them, take their shares by handover (docs/design/0011-handover.md), and then the old ones go.
+ *
+ *     old ones work → all new ones work too → shares move → old ones go        no room for the new ones: drained and launched, as ever
+ *
+ *   BE1. Until all of the new ones work nothing moves; if they never do, nothing has changed.
+ *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move.
+ *   BE3. All move at once: each share changes hands once, to the instance in the same place.
+ * Design: docs/design/0035-vertical.md
+ * @module
+ */
+import { movesBeside } from '../../sdk/swap.ts'
+import { awaitedOf, isAtWork } from './assignments.ts'
+import type { Draft } from './draft.ts'
+import { rollingOf } from './in-force.ts'
+import { wantedIndexes } from './slots.ts'
+import type { FunctionState, Slot } from './state.ts'
+import { timings } from './timings.ts'
+
+export interface Beside {
+  /** The indexes that have the shares, or are to have them. */
+  readonly active: readonly number[]
+  /** New ones, beside them. */
+  readonly doubles: readonly number[]
+  /** Those that keep their version until others have their shares. */
+  readonly old: readonly Slot[]
+}
+
+/** @returns Undefined where no instance is to be replaced so. */
+export function besideOf(
+  draft: Draft,
+  fn: FunctionState,
+  count: number,
+  leaving: ReadonlySet<number>,
+): Beside | undefined {
+  const staying = fn.slots.filter((slot) => !leaving.has(slot.index))
+  const replaced = staying.filter((slot) => slot.command === undefined && mustMove(draft, fn, slot))
+  if (replaced.length === 0) return undefined
+  const old = replaced.filter(({ phase }) => phase !== 'draining')
+  const barred = new Set([...leaving, ...replaced.map(({ index }) => index)])
+  const fresh = wantedIndexes(
+    staying.map(({ index }) => index).filter((index) => !barred.has(index)),
+    count,
+    barred,
+  )
+  const held = old.map(({ index }) => index).slice(0, count)
+  const kept = fresh.slice(0, count - held.length)
+  const doubles = fresh.slice(kept.length)
+  const slots = doubles.map((index) => staying.find((slot) => slot.index === index))
+  const isMoving = slots.some((slot) => slot?.seat !== undefined && sharesOf(slot) > 0) // BE2
+  const areThere = slots.every((slot) => slot !== undefined && isAtWork(draft, fn, slot)) // BE1
+  if (isMoving || areThere) return { active: fresh, doubles: [], old }
+  giveUp(draft, fn, slots)
+  return { active: [...held, ...kept].sort((a, b) => a - b), doubles, old }
+}
+
+/** What is to be told of an instance that is replaced, or is to replace one. */
+export function besideText(
+  draft: Draft,
+  fn: Readonly<FunctionState>,
+  slot: Readonly<Slot>,
+): string | undefined {
+  if (slot.isDouble) return 'it starts beside those whose partitions it is to take over'
+  if (slot.keeps === undefined) return undefined
+  const version = draft.wantedVersion(fn.name)?.version
+  return `an instance of version ${version} takes its partitions over, and then it ends`
+}
+
+function sharesOf({ seat }: Slot): number {
+  return (seat?.document.shares.length ?? 0) + awaitedOf(seat).length
+}
+
+/** There is no room for two of each: the next plan drains. */
+function giveUp(draft: Draft, fn: FunctionState, doubles: readonly (Slot | undefined)[]): void {
+  for (const slot of doubles) {
+    if (slot?.phase !== 'waiting') continue
+    if (draft.nowMs < slot.sinceMs + timings.besideMs) {
+      draft.wakeAt(fn.name, slot.sinceMs + timings.besideMs)
+      continue
+    }
+    const version = draft.wantedVersion(fn.name)?.version
+    if (version === undefined || fn.crowded === version) return
+    fn.crowded = version
+    const message = `${fn.name}: there is no room for instances of version ${version} beside those before, which are ended first`
+    draft.act({ kind: 'log', level: 'warn', message })
+    return
+  }
+}
+
+/** It works with a version that the wanted one cannot follow in its place, but elsewhere with its shares. */
+function mustMove(draft: Draft, fn: FunctionState, { seat, phase }: Slot): boolean {
+  const wanted = draft.state.wanted.functions.get(fn.name)
+  const version = draft.wantedVersion(fn.name)
+  if (seat === undefined || version === undefined || wanted === undefined) return false
+  if (phase !== 'running' && phase !== 'swapping' && phase !== 'draining') return false
+  if (wanted.document.drain === true || fn.crowded === version.version || rollingOf(wanted) !== undefined)
+    return false
+  const before = wanted.versions.get(seat.document.version)
+  if (before === undefined || before === version) return false
+  return movesBeside(before, version, seat.document.resources)
+}
