@@ -15,7 +15,7 @@ import { type CanaryReport, sumOf } from '../../sdk/canary.ts'
 import type { CanaryRules } from '../../sdk/manifest.ts'
 import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
-import { judge, looks, summaryOf } from './judge.ts'
+import { judge, looks, patience, summaryOf } from './judge.ts'
 import type { FunctionState, LastExit, WantedFunction } from './state.ts'
 import { shadowOf } from './wanted-shadow.ts'
 
@@ -110,7 +110,9 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   const isLook = look > fn.canary.looks
   const verdict = judge({ evidence, rules, elapsedMs, isLook, isWhole: reports.length >= active.length })
   if (isLook) fn.canary = { ...fn.canary, looks: look }
-  if (elapsedMs < rules.bakeMs) draft.wakeAt(fn.name, sinceMs + ((look + 1) * rules.bakeMs) / looks)
+  // No heartbeat may come that would have it looked at: a function may have no instances.
+  const nextMs = elapsedMs < rules.bakeMs ? ((look + 1) * rules.bakeMs) / looks : patience * rules.bakeMs
+  if (elapsedMs < patience * rules.bakeMs) draft.wakeAt(fn.name, sinceMs + nextMs)
   const broken = fn.slots.find(({ lastExit, restarts }) =>
     isItsFault(lastExit, restarts, at.sinceMs),
   )?.lastExit

@@ -24,7 +24,7 @@ const zMore = 0.24
 /** In how many equal parts a step's time is looked at, for J2. */
 export const looks = 4
 /** How many times its time a step waits for records; who has none harms nobody. */
-const patience = 10
+export const patience = 10
 /** With so many records of the canary, the control's keys have none by a chance of 1/`oddsMax` only: they never come. */
 const aloneMin = Math.ceil(Math.log2(oddsMax))
 /** Buckets without as many records on average say nothing. */

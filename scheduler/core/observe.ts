@@ -167,7 +167,8 @@ function hear(draft: Draft, beat: Heartbeat): boolean {
   // An answer may have been lost: say it again at each beat that shows an older generation.
   if (!news && task.assigned !== undefined && beat.generation < task.assigned.generation)
     sendAssignment(draft, task)
-  return news
+  // What a canary says, or a shadow, is judged in any case; but that is no news of what the runner was told.
+  return news || beat.instances.some(({ canary, shadow }) => canary !== undefined || shadow !== undefined)
 }
 
 /** What a heartbeat says of one seat. @returns Whether it is news. */
@@ -185,9 +186,7 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
-  // What a canary says, or a shadow, is judged in any case.
-  const isJudged = report?.canary !== undefined || report?.shadow !== undefined
-  const news = (inForce && works && hearOfVersion(draft, slot, seat, report)) || isJudged
+  const news = inForce && works && hearOfVersion(draft, slot, seat, report)
   if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)
   return true

@@ -20,6 +20,8 @@ export const bugs = {
   'never-asks-again': 'the cluster is asked for its tasks once after a connection, whatever it answers',
   'wall-clock': 'time is what the wall clock says, also when it is set',
   'comes-back-as-itself': 'an instance that has left starts again at the epoch at which it left',
+  'hides-errors': 'an instance does not say what its canary has thrown at',
+  'forgets-steps': 'the step of a canary is never written down',
 } as const
 
 export type Bug = keyof typeof bugs

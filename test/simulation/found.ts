@@ -50,4 +50,24 @@ export const found: readonly Found[] = [
       ],
     },
   },
+  {
+    what: 'an assignment that was lost is told again to a runner with a canary: its reports are news, and hid that',
+    script: {
+      ...{ seed: 114, beatMs: 12_000, weather: { ...calm, loss: 0.1, busMs: 10, wireMs: 10, storeMs: 4 } },
+      disturbances: [
+        { atMs: 51_086, kind: 'command', choice: 577_311 },
+        { atMs: 221_912, kind: 'deployCanary', choice: 23_846 },
+      ],
+    },
+  },
+  {
+    what: 'a canary of a function without instances is looked at though no heartbeat comes',
+    script: {
+      ...{ seed: 32, beatMs: 12_000, weather: calm },
+      disturbances: [
+        { atMs: 80_642, kind: 'scale', choice: 59_818 },
+        { atMs: 232_561, kind: 'deployCanary', choice: 635_989 },
+      ],
+    },
+  },
 ]

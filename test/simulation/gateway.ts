@@ -12,6 +12,7 @@ import type {
   VersionDocument,
 } from '../../infra/store/documents.ts'
 import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { bundleOf, withCanary } from './canaries.ts'
 import type { Loop } from './loop.ts'
 import type { StoreModel } from './store.ts'
 
@@ -81,18 +82,31 @@ export class GatewayModel {
 
   deploy(choice: number, instances?: number): void {
     const name = functions[choice % functions.length]!
-    const manifest = manifestOf(name, Math.floor(choice / functions.length))
+    this.#deploy(name, manifestOf(name, Math.floor(choice / functions.length)), false, instances)
+  }
+
+  /** A version that can take over from the one that is wanted, and has a part of the keys first. */
+  deployCanary(choice: number): void {
+    const name = this.#some(choice)
+    const document = name && this.#store.get<FunctionDocument>('function', name)?.value
+    const before =
+      document && this.#store.get<VersionDocument>('version', `${name}@${document.version}`)?.value
+    if (!name || !document || !before) return
+    this.#deploy(name, withCanary(before.manifest), choice % 3 === 0, document.instances)
+  }
+
+  #deploy(name: string, manifest: Manifest, isBad: boolean, instances = manifest.instances): void {
     const taken = this.#store.names('version').filter((key) => key.startsWith(`${name}@`))
     const version = 1 + Math.max(0, ...taken.map((key) => Number(key.slice(name.length + 1))))
     const document: VersionDocument = {
-      ...{ schema: 1, version, bundleSha256: String(version), bundleBytes: 1, manifest },
+      ...{ schema: 1, version, bundleSha256: bundleOf(version, isBad), bundleBytes: 1, manifest },
       deployedAtMs: this.#loop.nowMs(),
     }
-    this.#say(`deploys ${name} v${version}`)
+    this.#say(`deploys ${name} v${version}${isBad ? ', a bad one' : ''}`)
     this.#store.create('version', `${name}@${version}`, document)
     this.#change(name, (before) => ({
       ...(before ?? { createdAtMs: this.#loop.nowMs() }),
-      ...{ schema: 1, version, instances: instances ?? manifest.instances },
+      ...{ schema: 1, version, instances },
     }))
   }
 

@@ -6,11 +6,14 @@
  */
 import type {
   Awaited,
+  CanaryAssignment,
   Giving,
   InstanceAssignment,
   InstanceReport,
   SwapReport,
 } from '../../infra/control/messages.ts'
+import type { CanaryReport } from '../../sdk/canary.ts'
+import { measured } from './canaries.ts'
 import type { Owner } from './plane.ts'
 import type { RunnerModel } from './runner.ts'
 
@@ -23,6 +26,12 @@ export interface Ask {
   readonly instance: string
   readonly share: number
   readonly epoch: number
+}
+
+/** What its runner was told of the version that it is to run, and of another that has a part of its keys. */
+export interface Said {
+  readonly version: number
+  readonly canary: CanaryAssignment | undefined
 }
 
 /** `left`: undefined if it had been given to somebody else before. */
@@ -54,6 +63,7 @@ export class InstanceModel implements Owner {
   #epoch: number
   #version = 0
   #swap: SwapReport | undefined
+  #canary: CanaryReport | undefined
   #giving: readonly Giving[] = []
   #awaited: readonly Awaited[] = []
   readonly #gave = new Map<number, Gave>()
@@ -94,14 +104,14 @@ export class InstanceModel implements Owner {
     return this.#producerEpoch
   }
 
-  start(assignment: InstanceAssignment, version: number): void {
+  start(assignment: InstanceAssignment, said: Said): void {
     this.#state = 'running'
-    this.#version = version
+    this.#version = said.version
     this.#toSink(() => this.#plane.fence(this.functionName, this.index, this.#producerEpoch))
-    this.assign(assignment, version)
+    this.assign(assignment, said)
   }
 
-  assign(assignment: InstanceAssignment, version: number): void {
+  assign(assignment: InstanceAssignment, said: Said): void {
     if (this.#state !== 'running') return
     this.#epoch = assignment.epoch
     const { giving = [], awaited = [], fences = [] } = assignment
@@ -117,7 +127,8 @@ export class InstanceModel implements Owner {
     for (const share of told) if (!this.owns.has(share)) this.#own(share, assignment.epoch, undefined)
     this.#awaited = awaited.filter(({ share }) => !this.owns.has(share))
     for (const promise of this.#awaited) this.#ask(promise)
-    this.#takeVersion(version)
+    this.#takeVersion(said.version)
+    this.#takeCanary(said.canary)
     this.#runner.options.onChange()
   }
 
@@ -256,6 +267,23 @@ export class InstanceModel implements Owner {
     })
   }
 
+  /** What is measured is of one step; a canary that is at work goes on with the next. */
+  #takeCanary(given: CanaryAssignment | undefined): void {
+    const before = this.#canary
+    if (given === undefined) this.#canary = undefined
+    if (given === undefined || (before?.version === given.version && before.step === given.step)) return
+    const canary = measured(given, 'preparing')
+    this.#canary = canary
+    const { process, options } = this.#runner
+    process.after(options.random.delayMs(swapMs), () => {
+      if (this.#canary !== canary || this.#ended) return
+      this.#canary = options.swapFails()
+        ? { ...canary, state: 'failed', reason: 'boom' }
+        : measured(given, 'working', options.bugs)
+      this.#runner.changed()
+    })
+  }
+
   report(): InstanceReport {
     const nothing = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
     const usage = { stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0, outputs: [], inputs: [] }
@@ -269,6 +297,7 @@ export class InstanceModel implements Owner {
       },
       ...{ version: this.#version, ...nothing, ...usage },
       ...(this.#swap && { swap: this.#swap }),
+      ...(this.#canary && { canary: this.#canary }),
       ...(this.#awaited.length > 0 && { awaited: this.#awaited.map(({ share }) => share) }),
     }
   }

@@ -20,7 +20,7 @@ import {
 import type { LaunchOrder } from '../../scheduler/engine.ts'
 import type { AgentModel, TaskProcess } from './agent.ts'
 import type { Bug } from './bugs.ts'
-import { type Ask, type AskAnswer, InstanceModel } from './instance.ts'
+import { type Ask, type AskAnswer, InstanceModel, type Said } from './instance.ts'
 import { type Loop, Process } from './loop.ts'
 import type { Plane } from './plane.ts'
 import type { Random } from './random.ts'
@@ -159,7 +159,7 @@ export class RunnerModel implements TaskProcess {
     let leaving = 0
     for (const [id, instance] of this.instances) {
       const mine = wanted.get(id)
-      if (mine !== undefined) instance.assign(mine, versionOf(assignment, mine))
+      if (mine !== undefined) instance.assign(mine, saidOf(assignment, mine))
       else {
         leaving += 1
         instance.suspend()
@@ -203,7 +203,7 @@ export class RunnerModel implements TaskProcess {
     this.process.after(this.options.random.delayMs(startMs), () => {
       const newest = this.#assignment?.instances.find((one) => one.id === id)
       if (this.instances.get(id) !== instance || newest === undefined || this.isDraining) return
-      instance.start(newest, versionOf(this.#assignment!, newest))
+      instance.start(newest, saidOf(this.#assignment!, newest))
       this.changed()
     })
   }
@@ -241,6 +241,8 @@ export class RunnerModel implements TaskProcess {
   }
 }
 
-function versionOf(assignment: Assignment, instance: InstanceAssignment): number {
-  return assignedVersion(assignment, instance).version
+/** What an instance is told of the version that it is to run, and of the canary beside it. */
+function saidOf(assignment: Assignment, instance: InstanceAssignment): Said {
+  const { version } = assignedVersion(assignment, instance)
+  return { version, canary: assignment.functions[instance.function]?.canary }
 }

@@ -19,6 +19,8 @@ import { steadyClock } from '../../scheduler/steady-clock.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import { describe, isWrite } from './actions.ts'
 import type { Bug } from './bugs.ts'
+import { judgePromotions, judgeSteps } from './canaries.ts'
+import { asShadow, atStep, type Change, lowered, rollsTo, scaled, settled } from './changes.ts'
 import { judgeActions, judgeLaunch } from './judge.ts'
 import { Link } from './link.ts'
 import { type Loop, Process } from './loop.ts'
@@ -176,6 +178,16 @@ export class SchedulerModel {
     if (this.#leads) this.#dispatch({ kind: 'heartbeat', heartbeat })
   }
 
+  /** Its scaler wants so many (scaling/scaler.ts). */
+  scale(choice: number): void {
+    const functions = [...this.#state.wanted.functions]
+    const [name, wanted] = functions[choice % Math.max(1, functions.length)] ?? []
+    if (!this.#leads || name === undefined || wanted === undefined) return
+    const { instances } = wanted.document
+    const to = Math.max(0, instances + [-1, 1, 2][(choice >> 4) % 3]!)
+    this.#later(() => this.#change(name, scaled(instances, to)))
+  }
+
   /** What gateways have written has changed. */
   look(): void {
     if (!this.#leads) return
@@ -291,6 +303,7 @@ export class SchedulerModel {
     if (this.#options.isChecked) checkAgainstScratch(this.#state, event, nowMs, [state, actions])
     this.#state = state
     judgeActions(state, actions, this.#held)
+    judgePromotions(state, actions)
     for (const action of actions) {
       if (action.kind === 'log') {
         loop.trace?.(`${this.process.name}: ${action.message}`)
@@ -345,27 +358,18 @@ export class SchedulerModel {
         this.#statuses.set(action.document.function, action.document)
         return action.urgent ? this.#saveStatuses(action.document.function) : this.#flushSoon()
       case 'lowerInstances':
-        return this.#change(action.function, (document) => {
-          const { applied = [], instances } = document
-          if (applied.includes(action.command)) return undefined
-          return { ...document, instances: Math.max(0, instances - 1), applied: [...applied, action.command] }
-        })
+        return this.#change(action.function, lowered(action.command))
       case 'settleVersion':
         return this.#settle(action)
       case 'saveCanary':
-        return this.#change(action.function, (document) =>
-          document.version === action.canary.version ? { ...document, canary: action.canary } : undefined,
-        )
+        if (bugs.has('forgets-steps')) return
+        return this.#change(action.function, atStep(action.canary))
       case 'saveShadow':
-        return this.#change(action.function, (document) =>
-          document.version === action.shadow.version ? { ...document, shadow: action.shadow } : undefined,
-        )
+        return this.#change(action.function, asShadow(action.shadow))
       case 'saveOutcome':
         return this.#put('outcome', `${action.function}@${action.outcome.version}`, action.outcome)
       case 'saveRolling':
-        return this.#change(action.function, (document) =>
-          document.version === action.rolling.version ? { ...document, rolling: action.rolling } : undefined,
-        )
+        return this.#change(action.function, rollsTo(action.rolling))
       case 'removeCommand':
         store.remove('command', action.command, undefined, this.#session)
         return
@@ -403,6 +407,7 @@ export class SchedulerModel {
 
   #assign({ assignment, leaderEpoch }: ActionOf<'assign'>): void {
     const runner = this.#options.find(assignment.taskId)
+    judgeSteps(this.#options.store, assignment)
     if (runner === undefined) return
     this.#options.bus.send(this.process, runner.process, () => runner.tell(assignment, leaderEpoch))
   }
@@ -449,7 +454,7 @@ export class SchedulerModel {
     this.die(`${key}: ${answer}: another scheduler leads`)
   }
 
-  #change(name: string, to: (document: FunctionDocument) => FunctionDocument | undefined): void {
+  #change(name: string, to: Change): void {
     const { store } = this.#options
     const found = store.get<FunctionDocument>('function', name)
     const changed = found && to(found.value)
@@ -461,11 +466,7 @@ export class SchedulerModel {
   #settle({ function: name, good, outcome }: ActionOf<'settleVersion'>): void {
     this.#put('outcome', `${name}@${outcome.version}`, outcome)
     if (!this.process.isUp) return
-    this.#change(name, ({ drain: _, atOnce: __, canary: ___, shadow: ____, rolling: _____, ...document }) =>
-      document.version === outcome.version && (document.good !== good || document.version !== good)
-        ? { ...document, version: good, good }
-        : undefined,
-    )
+    this.#change(name, settled(good, outcome))
   }
 
   #removeFunction({ function: name, versions }: ActionOf<'removeFunction'>): void {

@@ -31,7 +31,11 @@ const frequencies = {
   failSwaps: 1,
 } as const
 
-export type Kind = keyof typeof frequencies
+/** Seeds from here on have these too; the others stay what they were. */
+export const withRollouts = 1_000_000
+const rollouts = { deployCanary: 3, autoscale: 3 } as const
+
+export type Kind = keyof typeof frequencies | keyof typeof rollouts
 
 export interface Disturbance {
   readonly atMs: number
@@ -48,7 +52,6 @@ export interface Script {
   readonly disturbances: readonly Disturbance[]
 }
 
-const kinds = Object.entries(frequencies).flatMap(([kind, often]) => Array<Kind>(often).fill(kind as Kind))
 const most = 120
 
 export function scriptOf(seed: number): Script {
@@ -64,8 +67,10 @@ export function scriptOf(seed: number): Script {
   const beatMs = random.pick([1_000, 1_000, 4_000, 12_000])!
   // A quiet run now and then: some states are reached only when things go well for a while.
   const gapMs = (random.pick([500, 1_500, 4_000, 10_000])! * beatMs) / 1_000
+  const known = seed < withRollouts ? frequencies : { ...frequencies, ...rollouts }
+  const kinds = Object.entries(known).flatMap(([kind, often]) => Array<Kind>(often).fill(kind as Kind))
   // Half of the runs know a few kinds only, so that these meet each other often.
-  const few = new Set(Object.keys(frequencies).filter(() => random.chance(0.3)))
+  const few = new Set(Object.keys(known).filter(() => random.chance(0.3)))
   const some = random.chance(0.5) ? kinds : kinds.filter((kind) => few.has(kind))
   const disturbances: Disturbance[] = []
   for (let atMs = 0; disturbances.length < most; ) {

@@ -147,6 +147,9 @@ export class World {
 
   #amissOf(name: string, document: FunctionDocument, alive: readonly RunnerModel[]): string | undefined {
     if (document.deleted === true) return `${name} is deleted, and there`
+    const { canary } = document
+    if (canary?.version === document.version && canary.promoted !== true)
+      return `v${canary.version} of ${name} is still a canary`
     const instances = alive.flatMap((runner) =>
       [...runner.instances.values()].filter(({ functionName }) => functionName === name),
     )
@@ -216,8 +219,12 @@ export class World {
     switch (kind) {
       case 'deploy':
         return this.gateway.deploy(choice)
+      case 'deployCanary':
+        return this.gateway.deployCanary(choice)
       case 'scale':
         return this.gateway.scale(choice)
+      case 'autoscale':
+        return scheduler.scale(choice)
       case 'delete':
         return this.gateway.delete(choice)
       case 'command':
