@@ -49,7 +49,8 @@ export class ScriptedMaster {
   answer: (call: ReceivedCall) => string | Buffer = () => accepted
 
   private constructor() {
-    this.#server = createServer((socket) => this.#serve(socket))
+    // A master waits for no acknowledgement either before it sends the next event.
+    this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket))
   }
 
   static async start(): Promise<ScriptedMaster> {

@@ -10,6 +10,7 @@ import { freeze } from './freeze.ts'
 import { latency } from './latency.ts'
 import { limits } from './limits.ts'
 import { loglab } from './loglab.ts'
+import { offers } from './offers.ts'
 import { overload } from './overload.ts'
 import { placement } from './placement.ts'
 import { poison } from './poison.ts'
@@ -34,6 +35,7 @@ export const benchmarks: readonly Benchmark[] = [
   clicks,
   loglab,
   placement,
+  offers,
   overload,
   poison,
 ]
