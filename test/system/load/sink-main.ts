@@ -1,17 +1,20 @@
 /**
  * The sink of the load: `node sink-main.ts HOME NATS-URL FUNCTION FOLLOWER HISTORY`.
  *
- * Owns FUNCTION-out as `follower.FOLLOWER` and writes down what came of each record. A line on stdin says how many outputs
- * there must be: when they are there, and every timer has fired, or nothing has come for `quietMs`, it prints one JSON line
- * and ends. What is missing then is for the checker to say.
+ * Owns FUNCTION-out as `follower.FOLLOWER` and writes down what came of each record: first the frames as they come, which costs
+ * little beside what is measured; the history at the end. A line on stdin says how many outputs there must be: when they are
+ * there, and every timer has fired, or nothing has come for `quietMs`, it prints one JSON line and ends. What is missing then
+ * is for the checker to say.
  * @module
  */
+import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { Consumer, type TakenFrame } from '../../../infra/bus/index.ts'
+import { Consumer, giveBackMemory, type TakenFrame } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
-import { recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { parseFrame, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
 import { HistoryWriter } from '../../history/file.ts'
 import { connectLoad, namespace } from './connection.ts'
+import { FrameWriter, framesOf, type ReceivedFrame } from './frame-file.ts'
 import { Gaps } from './gaps.ts'
 import { kinds, partitions } from './records.ts'
 
@@ -19,9 +22,8 @@ const [home, url, name, follower, path] = process.argv.slice(2) as [string, stri
 const quietMs = 8_000
 const stream = `${name}-in`
 const wire = await connectLoad(home, url, 'load-sink')
-const history = new HistoryWriter(path, 'output')
+const received = new FrameWriter(`${path}.frames`)
 const counts = { outputs: 0, timersSet: 0, timersFired: 0 }
-const gaps = new Gaps()
 let wanted = Number.POSITIVE_INFINITY
 let lastMs = performance.now()
 let ended = false
@@ -46,8 +48,10 @@ console.log(JSON.stringify({ ready: true }))
 function drain(): void {
   for (let hand = consumer.take(1 << 20); hand.length > 0; hand = consumer.take(1 << 20)) {
     for (const frame of hand) {
-      readOutputs(frame)
+      count(frame)
+      received.add({ atMs: performance.now(), ...frame })
       consumer.done(frame, frame.header.count - frame.skip)
+      giveBackMemory(frame.bytes)
     }
     consumer.acknowledge()
     lastMs = performance.now()
@@ -55,33 +59,46 @@ function drain(): void {
   finish()
 }
 
-function readOutputs({ bytes, header, partition, skip }: TakenFrame): void {
-  const nowMs = performance.now()
+/** Where the values of records begin that are not skipped. */
+function* wordsOf({ bytes, skip }: Pick<TakenFrame, 'bytes' | 'skip'>): Generator<number> {
+  const { headerBytes, count: records } = parseFrame(bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  // A frame carries the epoch of its producer's slot, not that of the share: here an epoch is a tenure that was seen.
-  let at = header.headerBytes
-  for (let i = 0; i < header.count; i++) {
+  let at = headerBytes
+  for (let i = 0; i < records; i++) {
     const keyBytes = view.getUint16(at + 4, true)
-    const word = at + recordHeaderBytes + keyBytes
-    if (i >= skip) {
-      const from = view.getUint32(word + 8, true)
-      const record = { stream, partition, producer: `p${view.getUint32(word + 4, true)}`, from, count: 1 }
-      // Another version is another owner: ticks are an isolate's own.
-      const owner = `${header.producer} v${view.getUint32(word + 28, true)}`
-      const actor = { consumer: name, owner, epoch: gaps.tenure(partition, owner) }
-      gaps.saw(partition, owner, nowMs)
-      const ticks = [view.getUint32(word + 16, true), view.getUint32(word + 20, true)] as const
-      const after = view.getInt32(word + 12, true)
-      if (view.getUint32(word, true) === kinds.fired) {
-        counts.timersFired += 1
-        history.add({ event: 'fired', ...record, ...actor, ticks })
-      } else {
-        counts.outputs += 1
-        counts.timersSet += view.getUint32(word + 24, true)
-        history.add({ event: 'output', ...record, ...actor, ticks, ...(after === -2 ? {} : { after }) })
-      }
-    }
+    if (i >= skip) yield at + recordHeaderBytes + keyBytes
     at += recordBytes(keyBytes, view.getUint32(at, true))
+  }
+}
+
+function count(frame: TakenFrame): void {
+  const view = new DataView(frame.bytes.buffer, frame.bytes.byteOffset, frame.bytes.byteLength)
+  for (const word of wordsOf(frame)) {
+    if (view.getUint32(word, true) === kinds.fired) counts.timersFired += 1
+    else {
+      counts.outputs += 1
+      counts.timersSet += view.getUint32(word + 24, true)
+    }
+  }
+}
+
+function tell(history: HistoryWriter, gaps: Gaps, frame: ReceivedFrame): void {
+  const { atMs, partition, bytes } = frame
+  const header = parseFrame(bytes)
+  const view = new DataView(bytes.buffer)
+  // A frame carries the epoch of its producer's slot, not that of the share: here an epoch is a tenure that was seen.
+  for (const word of wordsOf(frame)) {
+    const from = view.getUint32(word + 8, true)
+    const record = { stream, partition, producer: `p${view.getUint32(word + 4, true)}`, from, count: 1 }
+    // Another version is another owner: ticks are an isolate's own.
+    const owner = `${header.producer} v${view.getUint32(word + 28, true)}`
+    const actor = { consumer: name, owner, epoch: gaps.tenure(partition, owner) }
+    gaps.saw(partition, owner, atMs)
+    const ticks = [view.getUint32(word + 16, true), view.getUint32(word + 20, true)] as const
+    const after = view.getInt32(word + 12, true)
+    if (view.getUint32(word, true) === kinds.fired)
+      history.add({ event: 'fired', ...record, ...actor, ticks })
+    else history.add({ event: 'output', ...record, ...actor, ticks, ...(after === -2 ? {} : { after }) })
   }
 }
 
@@ -91,8 +108,13 @@ function finish(): void {
   if (ended || wanted === Number.POSITIVE_INFINITY || !(complete || isQuiet)) return
   ended = true
   clearInterval(quiet)
+  received.close()
+  const history = new HistoryWriter(path, 'output')
+  const gaps = new Gaps()
+  for (const frame of framesOf(`${path}.frames`)) tell(history, gaps, frame)
   history.add({ event: 'end' })
   history.close()
+  rmSync(`${path}.frames`)
   console.log(JSON.stringify({ ...counts, gapsMs: gaps.ofMoves() }))
   void wire.flush().then(() => process.exit(0))
 }
