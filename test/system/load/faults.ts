@@ -54,7 +54,7 @@ export function pidOf({ home }: Platform, name: Process): number {
   return up.processes[name]!.pid
 }
 
-function kill(name: Process): Fault {
+function kill(name: Process): (stage: Pick<Stage, 'platform'>) => Promise<void> {
   return async ({ platform }) => {
     const pid = pidOf(platform, name)
     signal(pid, 'SIGKILL')
