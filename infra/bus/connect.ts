@@ -61,7 +61,7 @@ export function refusedError(
   { url, user = '' }: BusOptions,
   cause?: unknown,
 ): CodedError<'ERR_NATS_REFUSED'> {
-  const message = `NATS at ${url} refused user '${user}': check the credentials`
+  const message = `NATS at ${url} refused user '${user}': check nats.user and nats.password (of runners: nats.runnerUser and nats.runnerPassword)`
   return new CodedError('ERR_NATS_REFUSED', message, { cause })
 }
 

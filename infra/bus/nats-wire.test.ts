@@ -141,7 +141,7 @@ test('connectWire says what to do when nobody answers, when it is no NATS, and w
   const { url } = await startNatsServer({ dir: await folder(t), port: 0, users })
   await assert.rejects(connectWire({ url, name: 'test', user: 'g', password: 'wrong' }), {
     code: 'ERR_NATS_REFUSED',
-    message: /refused user 'g': check the credentials/,
+    message: /refused user 'g': check nats\.user and nats\.password/,
   })
 })
 

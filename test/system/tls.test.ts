@@ -11,6 +11,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { createServer } from 'node:tls'
 import { authority, client, server } from '../../infra/bus/testing-certificates.ts'
@@ -78,6 +79,17 @@ async function started(
   return line
 }
 
+/** Starts a program that cannot go on. @returns What it says. */
+async function refused(
+  [program, ...args]: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'pipe'], env: { ...process.env, ...env } })
+  const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  assert.ok(code === 1 || code === 2, `${code}: ${said}`)
+  return said
+}
+
 async function tlsPlatform(t: TestContext) {
   const ends: (() => unknown)[] = []
   t.after(async () => {
@@ -132,8 +144,11 @@ async function tlsPlatform(t: TestContext) {
     '--disable-warning=ExperimentalWarning',
     join(root, script),
   ]
-  const [gateway] = await Promise.all([
+  const mistaken = { ...env, CONCORD_NATS_PASSWORD: 'not-this' }
+  const [gateway, ...refusals] = await Promise.all([
     started(ends, program('gateway/main.ts'), env, ready),
+    refused(program('gateway/main.ts'), mistaken),
+    refused(program('scheduler/main.ts'), mistaken),
     started(ends, program('scheduler/main.ts'), env, ready),
   ])
   const url = await front(ends, (JSON.parse(gateway) as { url: string }).url)
@@ -144,7 +159,13 @@ async function tlsPlatform(t: TestContext) {
     NODE_EXTRA_CA_CERTS: ca,
   }
   const inClear = mesos.url.replace('http:', 'https:')
-  return { dir, user, inClear, cli: (args: readonly string[], input?: string) => runCli(args, user, input) }
+  return {
+    dir,
+    user,
+    inClear,
+    refusals: refusals.slice(0, 2),
+    cli: (args: readonly string[], input?: string) => runCli(args, user, input),
+  }
 }
 
 function fine({ code, stdout, stderr }: Answer): string {
@@ -155,7 +176,8 @@ function fine({ code, stdout, stderr }: Answer): string {
 test('deploy, produce and consume where NATS, the Mesos master and the gateway speak TLS alone', {
   timeout: 400_000,
 }, async (t) => {
-  const { dir, user, inClear, cli } = await tlsPlatform(t)
+  const { dir, user, inClear, refusals, cli } = await tlsPlatform(t)
+  for (const said of refusals) assert.match(said, /nats\.user and nats\.password|CONCORD_NATS_PASSWORD/)
   const { NODE_EXTRA_CA_CERTS: _, ...stranger } = user
   const untrusted = await runCli(['fn', 'ls'], { ...stranger, NODE_EXTRA_CA_CERTS: '' })
   assert.equal(untrusted.code, 8)
