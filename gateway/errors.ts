@@ -3,6 +3,7 @@
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
+import type { GateReport } from '../sdk/gate.ts'
 
 export const gatewayErrors = {
   /** No token, or a wrong one. */
@@ -23,6 +24,10 @@ export const gatewayErrors = {
   ERR_SHADOW_UNKNOWN: 'caller',
   /** The version that runs would lose records or state to this one. */
   ERR_VERSION_INCOMPATIBLE: 'function',
+  /** The gate forbids the version, by what it made of the tape. */
+  ERR_GATE_BLOCKS: 'function',
+  /** The gate asks whether the version is to follow, by what it made of the tape. */
+  ERR_GATE_ASKS: 'function',
   /** There is no instance of that id. */
   ERR_INSTANCE_UNKNOWN: 'caller',
   /** An instance has no tap to show at this moment. */
@@ -109,6 +114,7 @@ export interface RefusalDetail {
   /** Records of a publish that were taken before it was refused. */
   readonly accepted?: number
   readonly retryAfterSeconds?: number
+  readonly gate?: GateReport
 }
 
 export function refuse(

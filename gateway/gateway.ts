@@ -28,6 +28,7 @@ import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
 import { type BundleShelf, startCollector } from './deploy/collector.ts'
 import { type BundleSink, Deployer } from './deploy/deploy.ts'
+import { Gatekeeper } from './deploy/gatekeeper.ts'
 import type { BundleReader } from './deploy/sources.ts'
 import { refuse } from './errors.ts'
 import { ensureLogs, untilMade } from './follow/logs.ts'
@@ -148,8 +149,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         ),
     ])
   }
+  const gatekeeper = new Gatekeeper({ nc, namespace, clock })
   const deployer = new Deployer({
-    ...{ store, bundles, assets, prober, catalog, heartbeats, namespace, clock, forgetState },
+    ...{ store, bundles, assets, prober, catalog, heartbeats, gatekeeper, namespace, clock, forgetState },
   })
   sweeper = new CheckpointSweeper({
     ...{ nc: checkpointConnection, namespace, log },

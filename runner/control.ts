@@ -7,7 +7,14 @@
 import type { Msg } from '@nats-io/transport-node'
 import { type NatsConnection, subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import { decodeCommand, splitHeartbeat } from '../infra/control/index.ts'
+import {
+  decodeCommand,
+  decodeGateAsk,
+  encodeGate,
+  type GateAnswer,
+  type GateAsk,
+  splitHeartbeat,
+} from '../infra/control/index.ts'
 import type { Assignment, Heartbeat, TaskReply } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import type { RunnerErrorCode } from './errors.ts'
@@ -33,6 +40,8 @@ export interface ControlOptions {
   readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
   /** Answers with the tap of an instance, or with nothing. */
   readonly onTap: (instance: string) => Uint8Array | undefined
+  /** Judges a version beside an instance. */
+  readonly onGate: (ask: GateAsk) => Promise<GateAnswer>
 }
 
 export class Control {
@@ -58,6 +67,11 @@ export class Control {
     nc.subscribe(subjects.tapSubject(namespace, taskId), {
       callback: (error, message) => {
         if (error === null) message.respond(options.onTap(message.string()) ?? new Uint8Array(0))
+      },
+    })
+    nc.subscribe(subjects.gateSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) void this.#onGate(message)
       },
     })
     this.#cancel = clock.after(0, () => this.beat())
@@ -107,6 +121,15 @@ export class Control {
     if (ask === undefined) return
     const answer = await this.#options.onAsk(ask)
     message.respond(encodeAnswer(answer ?? { ok: false, code: 'ERR_MOVE_NOT_YET' }))
+  }
+
+  async #onGate(message: Msg): Promise<void> {
+    const ask = decodeGateAsk(message.data)
+    const answer: GateAnswer =
+      ask === undefined
+        ? { ok: false, message: 'its runner cannot read what it is to judge' }
+        : await this.#options.onGate(ask)
+    message.respond(encodeGate(answer))
   }
 
   #onCommand(message: Msg): void {

@@ -102,3 +102,12 @@ export function startFailure(error: unknown): Ending {
 export function crash(error: unknown): Ending {
   return endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
+
+/** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
+export function isOwnFailure({ reason }: Ending): boolean {
+  return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
+}
+
+export function isOfTheFunction(reason: Ending['reason']): boolean {
+  return ['functionFailed', 'recordBroke', 'deadline', 'memory'].includes(reason)
+}

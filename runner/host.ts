@@ -32,9 +32,10 @@ import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
 import { Control } from './control.ts'
 import { Departed, neverRan } from './departed.ts'
-import { crash, type Ending, endingOf, startFailure } from './ending.ts'
+import { crash, type Ending, endingOf, isOfTheFunction, isOwnFailure, startFailure } from './ending.ts'
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
+import { Gates } from './gate/gates.ts'
 import { Instance, type InstanceOptions, type ResidentMemory, StateStore } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
@@ -116,10 +117,15 @@ export class Host {
       onChange: () => this.#control.changed(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
+    const isolateOf = async (fn: FunctionAssignment, worker: Worker): Promise<InstanceOptions> =>
+      this.#isolateOf(fn, worker.instance, await this.#sources.get(fn))
+    const gates = new Gates({
+      ...{ clock, memory: this.#memory, workers: this.#workers, isolateOf },
+      onDone: () => this.#keepSources(),
+    })
     this.#shadows = new Shadows({
-      ...{ clock, memory: this.#memory, namespace: environment.namespace },
+      ...{ clock, memory: this.#memory, namespace: environment.namespace, isolateOf },
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} differences` }),
-      isolateOf: async (fn, worker) => this.#isolateOf(fn, worker.instance, await this.#sources.get(fn)),
       onChange: () => this.#control.changed(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
@@ -129,6 +135,7 @@ export class Host {
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
       onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
+      onGate: (ask) => gates.answer(ask),
       onTap: (id) => {
         const worker = this.#workers.get(id)
         return worker && packTap(tapOf(worker.running, id, clock.nowMs()))
@@ -479,13 +486,4 @@ export class Host {
     ])
     this.#options.end(ending)
   }
-}
-
-/** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
-function isOwnFailure({ reason }: Ending): boolean {
-  return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
-}
-
-function isOfTheFunction(reason: Ending['reason']): boolean {
-  return ['functionFailed', 'recordBroke', 'deadline', 'memory'].includes(reason)
 }

@@ -9,10 +9,11 @@
  * Design: docs/design/0005-runner.md.
  * @module
  */
-import { Consumer, giveBackMemory, originOf, Producer, type TakenFrame } from '../infra/bus/index.ts'
+import { Consumer, originOf, Producer, type TakenFrame } from '../infra/bus/index.ts'
 import { consumerName } from '../infra/control/index.ts'
 import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../infra/control/messages.ts'
 import { isQueueMode } from '../sdk/back-pressure.ts'
+import { tapeOf } from '../sdk/manifest.ts'
 import { policyOf } from '../sdk/policy.ts'
 import type { MetricSums } from '../sdk/user-metrics.ts'
 import { Acknowledger } from './acknowledger.ts'
@@ -23,6 +24,7 @@ import { BetweenBatches } from './between-batches.ts'
 import type { Running } from './change-over.ts'
 import { type Ending, endingOf, startFailure, supersededBy } from './ending.ts'
 import { type Failed, locate } from './failed.ts'
+import { Tape } from './gate/tape.ts'
 import type { MovedState } from './handover/message.ts'
 import type { MoveAnswer, MoveAsk } from './handover/moves.ts'
 import { ShareMover } from './handover/share-mover.ts'
@@ -69,6 +71,8 @@ export class Worker {
   #finished: Promise<void> | undefined
   readonly #acknowledger: Acknowledger
   readonly sampler: Sampler
+  readonly tape: Tape
+  readonly keeper: WorkerOptions['keeper']
   /** Which partitions it has. */
   readonly #mover: ShareMover
   /** Changes of what it has. */
@@ -78,6 +82,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options
     this.metrics = options.metrics
+    this.keeper = options.keeper
     this.#instance = options.instance
     const { wire, namespace, clock, assignment, instance, isolate } = options
     this.#producer = new Producer({
@@ -90,6 +95,7 @@ export class Worker {
       onWant: options.onWant,
     })
     this.sampler = new Sampler(clock)
+    this.tape = new Tape(clock, () => tapeOf(this.#assignment.manifest))
     this.#time = new WorkTime(clock)
     this.succession = new Succession(
       { isolate, assignment },
@@ -107,8 +113,7 @@ export class Worker {
     this.#consumer = this.#newConsumer(instance)
     this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
     this.#acknowledger = new Acknowledger({
-      consumer: this.#consumer,
-      producer: this.#producer,
+      ...{ consumer: this.#consumer, producer: this.#producer },
       stopping: this.#stopping.signal,
       hurryLetters: () => options.letters.flush(),
       onAcknowledged: () => this.#wake(),
@@ -145,7 +150,7 @@ export class Worker {
   start(): void {
     this.#producer.fence()
     this.#mover.start()
-    this.#options.keeper?.start()
+    this.keeper?.start()
     this.#finished = this.#run().catch((error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
       this.#options.onEnd(endingOf('crashed', `The runner met an error of its own: ${text}`))
@@ -253,7 +258,7 @@ export class Worker {
       outputs: this.#producer.ledger(),
       inputs: this.#consumer.ledger(),
       ...(this.#mover.awaited.length > 0 && { awaited: this.#mover.awaited }),
-      ...(this.#options.keeper && { checkpoint: this.#options.keeper.report() }),
+      ...(this.keeper && { checkpoint: this.keeper.report() }),
       ...(this.#reactions.lastFailure === undefined ? {} : { lastError: this.#reactions.lastFailure() }),
     }
   }
@@ -266,7 +271,7 @@ export class Worker {
         await this.#between.run()
         if (this.#apart.ending !== undefined) return this.#fail(this.#apart.ending)
         await this.succession.advance()
-        if (this.#options.keeper?.due) await this.#options.keeper.cut(this.#consumer)
+        if (this.keeper?.due) await this.keeper.cut(this.#consumer)
         await this.#work()
         if (this.#stopping.signal.aborted) return
         if (this.#hasOtherWork) continue
@@ -297,7 +302,7 @@ export class Worker {
         if (batch !== undefined) running = this.#process(batch)
       }
       this.#publish(result, failed)
-      for (const frame of finished) if (!rest.includes(frame)) giveBackMemory(frame.bytes)
+      for (const frame of finished) if (!rest.includes(frame)) this.tape.keep(frame)
       if (this.succession.onTrial && !this.#stopping.signal.aborted) {
         const fatal = await this.succession.judge(result)
         if (fatal === undefined) continue
@@ -313,13 +318,8 @@ export class Worker {
 
   #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
     const input = batch.map(({ stream, partition, bytes, header, skip, finished, tried, last }) => ({
-      stream,
-      partition,
-      bytes,
-      header,
+      ...{ stream, partition, bytes, header, tried, last },
       skip: skip + finished,
-      tried,
-      last,
     }))
     this.sampler.see(input)
     this.#time.called()
@@ -348,7 +348,7 @@ export class Worker {
   /** Between this batch and the next. */
   get #hasOtherWork(): boolean {
     if (this.#between.waits || this.succession.waits) return true
-    return this.#options.keeper?.due === true
+    return this.keeper?.due === true
   }
 
   get #hasRoom(): boolean {
@@ -428,7 +428,7 @@ export class Worker {
   /** The state is kept while the last outputs leave. */
   async #leaveWithState(): Promise<void> {
     await this.#apart.endAside()
-    await Promise.all([this.#leave(), this.#options.keeper?.last(this.#consumer, checkpointWaitMs)])
+    await Promise.all([this.#leave(), this.keeper?.last(this.#consumer, checkpointWaitMs)])
   }
 
   /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
@@ -470,7 +470,7 @@ export class Worker {
       clock,
       onFrames: () => this.#wake(),
       hasLane: (stream) => isQueueMode(assignment.manifest.istreams[stream]?.backPressure ?? 'block'),
-      contains: (stream, partition) => this.#options.keeper?.contains(stream, partition),
+      contains: (stream, partition) => this.keeper?.contains(stream, partition),
       onSuperseded: (claim) => this.#options.onEnd(supersededBy(claim, instance)),
     })
   }

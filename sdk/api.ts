@@ -33,6 +33,7 @@
 import { z } from 'zod'
 import { assetRefsSchema } from './asset-api.ts'
 import { canarySchema } from './canary-view.ts'
+import { gateReportSchema } from './gate.ts'
 import {
   instancesSchema,
   manifestSchema,
@@ -57,6 +58,8 @@ export const problemSchema = z.object({
   location: z.object({ file: z.string(), line: z.int(), column: z.int() }).optional(),
   /** Of a refused `POST …/records`: how many of its records, from the first, were taken and must not be sent again. */
   accepted: z.int().optional(),
+  /** Of a deploy that its gate has held up: what was found. */
+  gate: gateReportSchema.optional(),
 })
 export type Problem = z.output<typeof problemSchema>
 
@@ -325,25 +328,7 @@ export const functionDetailSchema = functionSummarySchema.extend({
 })
 export type FunctionDetail = z.output<typeof functionDetailSchema>
 
-/** Answer of a deploy. */
-export const deployAnswerSchema = z.object({
-  name: nameSchema,
-  version: z.int(),
-  bundleSha256: z.string(),
-  bundleBytes: z.int(),
-  /** False if the very same bundle, manifest and assets were live already. */
-  changed: z.boolean(),
-})
-export type DeployAnswer = z.output<typeof deployAnswerSchema>
-
-/** What a deploy says beside the upload. */
-export const deployQuerySchema = z.object({
-  /** Who deploys, as he says himself, and why. */
-  author: z.string().max(200).optional(),
-  message: z.string().max(1000).optional(),
-  /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
-  instances: z.coerce.number().pipe(instancesSchema).optional(),
-})
+export { type DeployAnswer, deployAnswerSchema, deployQuerySchema } from './deploy-api.ts'
 
 export const changeSchema = z.object({ path: z.string(), before: z.unknown(), after: z.unknown() }).partial({
   before: true,

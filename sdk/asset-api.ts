@@ -30,5 +30,9 @@ export const assetPatchSchema = z.strictObject({
   message: z.string().max(1000).optional(),
   /** End the instances in order and start others, even where the version could change in place. */
   drain: z.boolean().default(false),
+  /** Judge the version on what came lately, and change nothing. */
+  dryRun: z.boolean().default(false),
+  /** Go on where its gate asks. */
+  accept: z.boolean().default(false),
 })
 export type AssetPatch = z.input<typeof assetPatchSchema>

@@ -179,6 +179,33 @@ export const rolloutSchema = z.strictObject({
   rolling: z.int().min(1).max(instancesMax).optional(),
 })
 
+/** What a new version must not exceed on the tape, before it takes a live record; absent: it is not judged there. */
+export const gateSchema = z.strictObject({
+  /** Share of the records of which it may make something else than the version at work. */
+  maxDiff: z.number().min(0).max(1).default(0.02),
+  /** Records that it may throw at where the version at work does not. */
+  maxErrors: z.int().min(0).max(1000000000).default(0),
+  /** How many times longer it may take for a record. */
+  maxSlowdown: z.number().min(1).max(1000).default(1.5),
+  /** Records without which nothing is certain. */
+  minRecords: z.int().min(0).max(1000000000).default(0),
+  /** `ask`: who deploys may go on all the same. */
+  onBreach: z.enum(['block', 'ask']).default('block'),
+})
+
+export type GateRules = z.output<typeof gateSchema>
+
+/** The last records of an instance, kept to be processed again by another version; false: none. */
+export const tapeSchema = z.union([
+  z.literal(false),
+  z.strictObject({
+    /** How far back from the newest. */
+    minutes: z.number().min(0.1).max(60).default(5),
+    /** Memory for them; default: a sixteenth of `resources.memMib`, 64 at most. */
+    mib: z.int().min(1).max(1024).optional(),
+  }),
+])
+
 export const assetNameSchema = z.string().regex(assetNamePattern, assetNameForm)
 
 export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
@@ -210,6 +237,8 @@ export const manifestSchema = z.strictObject({
       }),
     ])
     .prefault({}),
+  tape: tapeSchema.prefault({}),
+  gate: gateSchema.optional(),
   restarts: restartsSchema,
   checkpoint: checkpointSchema.prefault({}),
   trial: trialSchema.prefault({}),
@@ -247,6 +276,20 @@ export function assetRoomMib(manifest: Manifest): number {
 export function tapBytesOf({ tap }: Manifest): number {
   return tap === false ? 0 : tap.kib * 1024
 }
+
+/** How much of its last records an instance keeps. A version deployed before there were tapes has one too. */
+export function tapeOf({ tape = tapeSchema.parse({}), resources }: Manifest): TapeBounds {
+  if (tape === false) return { bytes: 0, ms: 0 }
+  const mib = tape.mib ?? Math.min(tapeMibMax, resources.memMib / 16)
+  return { bytes: mib * 2 ** 20, ms: tape.minutes * 60_000 }
+}
+
+export interface TapeBounds {
+  readonly bytes: number
+  readonly ms: number
+}
+
+const tapeMibMax = 64
 
 /** Partitions of a stream that nobody has configured. */
 export { partitionsMax }

@@ -22,6 +22,7 @@ import {
 import type { DeployAnswer } from '../../sdk/api.ts'
 import type { AssetRefs } from '../../sdk/assets.ts'
 import { isCode } from '../../sdk/errors.ts'
+import type { GateReport } from '../../sdk/gate.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 import { drainReason, refusalReason } from '../../sdk/swap.ts'
 import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
@@ -30,22 +31,14 @@ import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
 import { checkFormat, checkRollout } from './formats.ts'
+import { type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
+import { type DeployPlan, type GateWishes, instancesOf, type Plan, type Said } from './plan.ts'
 import { versionToPromote } from './shadows.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 import { documentOf, versionBefore, withdraw } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
-
-/** What who deploys says of it. */
-export interface Said {
-  readonly author?: string | undefined
-  readonly message?: string | undefined
-  /** How many instances, whatever there were. */
-  readonly instances?: number | undefined
-  /** Not in place: instances end in order, and others are started. */
-  readonly drain?: boolean | undefined
-}
 
 /** What each instance is to get; what is not named stays. */
 export interface ResourcesWish {
@@ -67,6 +60,7 @@ export interface DeployerOptions {
   readonly prober: Prober
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
+  readonly gatekeeper: Gatekeeper
   readonly namespace: string
   readonly clock: Clock
   /** Deletes the state that an earlier function of that name has left. */
@@ -91,10 +85,15 @@ export class Deployer {
     uploadedManifest: unknown,
     said: Said = {},
     named: AssetChanges = {},
+    wishes: GateWishes = {},
   ): Promise<DeployAnswer> {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
-    return await this.inTurn(() => this.#commit(probed, manifest, said, named))
+    return await this.#throughGate(
+      () => this.#plan(probed, manifest, named),
+      (plan) => this.#commit(probed, plan, said),
+      wishes,
+    )
   }
 
   /**
@@ -149,14 +148,27 @@ export class Deployer {
    * Makes a version of the wanted one's bundle and manifest, with other assets.
    * @throws {CodedError} Why it was refused.
    */
-  async changeAssets(name: string, changes: AssetChanges, said: Said): Promise<DeployAnswer> {
-    return await this.inTurn(async () => {
+  async changeAssets(
+    name: string,
+    changes: AssetChanges,
+    said: Said,
+    wishes: GateWishes = {},
+  ): Promise<DeployAnswer> {
+    const plan = async (): Promise<Plan> => {
       const live = await this.#liveNow(name)
-      const { manifest, assets: had = {} } = live.version
+      const { version, assets: had = {}, manifest, bundleSha256, bundleBytes } = live.version
       const assets = await assetsWith(this.#options.assets, name, had, changes)
       checkAssets(manifest, assets)
-      return await this.#follow(live, isDeepStrictEqual(assets, had) ? {} : { assets }, said, {})
-    })
+      const isNew = !isDeepStrictEqual(assets, had)
+      return {
+        ...{ live, assets, isNew },
+        answer: { name, version, bundleSha256, bundleBytes, changed: isNew },
+        candidate: { ...live.version, assets, make: () => Promise.resolve({}) },
+      }
+    }
+    const commit = ({ live, assets, isNew }: Plan): Promise<DeployAnswer> =>
+      this.#follow(live!, isNew ? { assets } : {}, said, {})
+    return await this.#throughGate(plan, commit, wishes)
   }
 
   /**
@@ -214,7 +226,54 @@ export class Deployer {
     return turn
   }
 
-  async #commit(probed: Probed, manifest: Manifest, said: Said, named: AssetChanges): Promise<DeployAnswer> {
+  /**
+   * One turn, or two with the gate between them: it takes seconds, and others go on meanwhile.
+   * @param plan Checks what is to be done. @param commit Does it.
+   */
+  async #throughGate<Planned extends Plan>(
+    plan: () => Promise<Planned>,
+    commit: (planned: Planned) => Promise<DeployAnswer>,
+    { dryRun = false, accept = false }: GateWishes,
+  ): Promise<DeployAnswer> {
+    const begun = await this.inTurn(async () => {
+      const planned = await plan()
+      const { live, isNew, candidate } = planned
+      const isJudged = live !== undefined && isNew && (dryRun || candidate.manifest.gate !== undefined)
+      if (dryRun || isJudged) return { planned, live: isJudged ? live : undefined }
+      return { answer: await commit(planned) }
+    })
+    if (begun.answer !== undefined) return begun.answer
+    const { planned, live } = begun
+    const gate = live && (await this.#judge(live, planned.candidate))
+    if (dryRun) return { ...planned.answer, ...(gate && { gate }), dryRun: true }
+    holdUp(gate!, planned.candidate.manifest.gate!.onBreach, accept)
+    return await this.inTurn(async () => {
+      const again = await plan()
+      const now = again.live?.document
+      if (now?.version !== live!.document.version || now.good !== live!.document.good)
+        throw refuse(
+          'ERR_BUSY',
+          `Cannot deploy '${live!.name}': another version came in place of v${live!.document.version} while this one was judged beside it. Deploy it again.`,
+        )
+      return { ...(await commit(again)), gate: gate! }
+    })
+  }
+
+  async #judge(live: LiveFunction, candidate: Plan['candidate']): Promise<GateReport> {
+    const { store, namespace, gatekeeper, catalog } = this.#options
+    const { good = live.document.version } = live.document
+    const [document, made] = await Promise.all([documentOf(store, namespace, live, good), candidate.make()])
+    const partitions = Object.fromEntries(
+      candidate.manifest.ostreams.map((stream) => [
+        stream,
+        catalog.current.streams.get(stream)?.document.partitions ?? partitionsDefault,
+      ]),
+    )
+    return await gatekeeper.judge(live, document, { ...candidate, ...made, partitions })
+  }
+
+  /** All that can be refused (D1). */
+  async #plan(probed: Probed, manifest: Manifest, named: AssetChanges): Promise<DeployPlan> {
     const { catalog } = this.#options
     const { name } = manifest
     await catalog.refresh()
@@ -239,18 +298,36 @@ export class Deployer {
         migrates ? { migrates, stateFormat } : { stateFormat },
         this.#isMigrating(live),
       )
-    const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
-    const version = same
-      ? live.version.version
-      : await this.#addVersion(probed, manifest, assets, said, format)
+    const bundleBytes = probed.bundle.length
+    const version = live?.document.version ?? 0
+    return {
+      ...{ live, assets, isNew: !same },
+      format: { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) },
+      answer: { name, version, bundleSha256, bundleBytes, changed: !same },
+      candidate: {
+        ...{ bundleSha256, manifest, assets, stateFormat: migrates ? version + 1 : stateFormat },
+        make: () => this.#putCode(probed),
+      },
+    }
+  }
+
+  async #commit(
+    probed: Probed,
+    { live, assets, format, isNew, answer, candidate: { manifest } }: DeployPlan,
+    said: Said,
+  ): Promise<DeployAnswer> {
+    const { name } = manifest
+    const version = isNew
+      ? await this.#addVersion(probed, manifest, assets, said, format)
+      : live!.version.version
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
     const instances = instancesOf(manifest, live, said.instances)
-    if (!same || live.document.instances !== instances)
-      await this.#want(name, version, instances, !same && said.drain === true ? { drain: true } : {})
-    await catalog.refresh()
-    return { name, version, bundleSha256, bundleBytes: probed.bundle.length, changed: !same }
+    if (isNew || live?.document.instances !== instances)
+      await this.#want(name, version, instances, isNew && said.drain === true ? { drain: true } : {})
+    await this.#options.catalog.refresh()
+    return { ...answer, version }
   }
 
   #check(manifest: Manifest, live: LiveFunction | undefined): void {
@@ -303,20 +380,30 @@ export class Deployer {
     format: Pick<VersionDocument, 'migrates' | 'stateFormat'>,
   ): Promise<number> {
     const { clock } = this.#options
-    const bundleSha256 = await this.#putBundle(bundle)
-    const sourceMapSha256 = sourceMap.length === 0 ? undefined : await this.#putBundle(sourceMap)
+    const code = await this.#putCode({ bundle, sourceMap })
     for (const stream of namedStreams(manifest)) await this.#ensureStream(stream)
     return await this.#createVersion({
       schema: 1,
-      bundleSha256,
+      ...code,
       bundleBytes: bundle.length,
-      ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
       manifest,
       ...(Object.keys(assets).length === 0 ? {} : { assets }),
       ...format,
       deployedAtMs: clock.nowMs(),
       ...wordsOf(said),
     })
+  }
+
+  async #putCode({
+    bundle,
+    sourceMap,
+  }: Pick<Probed, 'bundle' | 'sourceMap'>): Promise<
+    Pick<VersionDocument, 'bundleSha256' | 'sourceMapSha256'>
+  > {
+    const bundleSha256 = await this.#putBundle(bundle)
+    return sourceMap.length === 0
+      ? { bundleSha256 }
+      : { bundleSha256, sourceMapSha256: await this.#putBundle(sourceMap) }
   }
 
   #putBundle(bytes: Uint8Array): Promise<string> {
@@ -398,27 +485,6 @@ function deleting(name: string): Error {
     'ERR_FUNCTION_DELETING',
     `Cannot deploy '${name}': the function of that name is being deleted. Try again when \`concord fn ls\` does not show it any more.`,
   )
-}
-
-/**
- * Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. A count that was changed by hand stays as long
- * as that of the manifest does; a shadow changes nothing at all.
- */
-function instancesOf(
-  { scale, instances: own, rollout }: Manifest,
-  live: LiveFunction | undefined,
-  said: number | undefined,
-): number {
-  if (live?.document.good !== undefined && rollout?.shadow !== undefined) return live.document.instances
-  const instances = said ?? own
-  if (scale === undefined) {
-    const before = live?.version.manifest
-    const isAsBefore = before !== undefined && before.scale === undefined && before.instances === own
-    return said === undefined && isAsBefore ? live!.document.instances : instances
-  }
-  if (live?.document.pinned === true) return live.document.instances
-  const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
-  return Math.min(scale.max, Math.max(scale.min, begun))
 }
 
 function keepsAgain(before: Manifest, now: Manifest): boolean {

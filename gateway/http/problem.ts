@@ -20,6 +20,8 @@ const statuses = {
   ERR_VERSION_UNKNOWN: 404,
   ERR_SHADOW_UNKNOWN: 404,
   ERR_VERSION_INCOMPATIBLE: 409,
+  ERR_GATE_BLOCKS: 409,
+  ERR_GATE_ASKS: 409,
   ERR_INSTANCE_UNKNOWN: 404,
   ERR_TAP: 503,
   ERR_STREAM_UNKNOWN: 404,
@@ -80,12 +82,13 @@ export function problemOf(error: unknown): ProblemAnswer {
     const detail = 'The gateway met an error of its own; its log says which. Trying again may help.'
     return { problem: problem(500, 'ERR_INTERNAL', detail), retryAfterSeconds: undefined, bug: true }
   }
-  const { location, accepted, retryAfterSeconds } = error.detail as RefusalDetail
+  const { location, accepted, gate, retryAfterSeconds } = error.detail as RefusalDetail
   return {
     problem: {
       ...problem(status, error.code, error.message),
       ...(location === undefined ? {} : { location }),
       ...(accepted === undefined ? {} : { accepted }),
+      ...(gate === undefined ? {} : { gate }),
     },
     retryAfterSeconds: retryAfterSeconds ?? (status === 429 || status === 503 ? 1 : undefined),
     bug: false,

@@ -54,6 +54,10 @@ const deployRoute = createRoute({
         description:
           'end the instances in order and start others, even where the version could change in place',
       }),
+      dryRun: flagQuery.meta({
+        description: 'judge it on what came lately, beside the version at work, and change nothing',
+      }),
+      accept: flagQuery.meta({ description: 'go on where its gate asks' }),
     }),
     body: {
       required: true,
@@ -105,13 +109,14 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
     reading += 1
     const stop = parts.clock.after(bodyTimeoutMs, () => void c.env.incoming.destroy())
     try {
-      const { file, ...said } = c.req.valid('query')
+      const { file, dryRun, accept, ...said } = c.req.valid('query')
       const { upload, manifest, assets } = await readUpload(c, file)
       stop()
-      const answer = await parts.deployer.deploy(upload, manifest, said, assets)
-      parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
+      const answer = await parts.deployer.deploy(upload, manifest, said, assets, { dryRun, accept })
       const { name, version, changed } = answer
-      parts.log.info({ function: name, version, changed }, 'deployed')
+      const outcome = answer.dryRun ? 'dryRun' : changed ? 'changed' : 'unchanged'
+      parts.metrics.deploys.inc({ outcome })
+      parts.log.info({ function: name, version, changed }, dryRun ? 'judged, and not deployed' : 'deployed')
       return c.json(answer, 200)
     } catch (error) {
       parts.metrics.deploys.inc({ outcome: error instanceof CodedError ? error.code : 'ERR_INTERNAL' })

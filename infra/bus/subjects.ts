@@ -63,6 +63,11 @@ export function tapSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.tap.${taskId}`
 }
 
+/** Asks a runner to judge a version beside one of its instances, request and reply. */
+export function gateSubject(namespace: string, taskId: string): string {
+  return `concord.${namespace}.c.gate.${taskId}`
+}
+
 /** Log lines of a function, captured by the JetStream stream of logs. */
 export function logSubject(namespace: string, functionName: string): string {
   return `concord.${namespace}.c.log.${functionName}`

@@ -1,4 +1,5 @@
 /** What goes with the messages of the control plane (messages.ts, a door itself). */
 export { decodeCommand, encodeCommand } from './command.ts'
 export { consumerName, consumersOf, functionOfConsumer, type Reader } from './consumer.ts'
+export { decodeGateAnswer, decodeGateAsk, encodeGate, type GateAnswer, type GateAsk } from './gate.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'

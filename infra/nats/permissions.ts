@@ -32,6 +32,7 @@ const heartbeats = 'concord.*.c.hb.>'
 const tasks = 'concord.*.c.task.>'
 const moves = 'concord.*.c.move.>'
 const taps = 'concord.*.c.tap.>'
+const gates = 'concord.*.c.gate.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
@@ -51,6 +52,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       redriven,
       spills,
       taps,
+      gates,
       '$JS.API.>',
       '$JS.ACK.>',
       '$JS.FC.>',
@@ -90,7 +92,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.STREAM.MSG.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
-    subscribe: [...channelEnds, tasks, moves, taps],
+    subscribe: [...channelEnds, tasks, moves, taps, gates],
     respond: true,
     asks: true,
   },

@@ -25,9 +25,10 @@ import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/arenas.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import { Capture, dirtyPages, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
+import { Capture, dirtyPages, finishRestore, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
 import { arenasOf, type Groupings } from '../partitions.ts'
-import type { SlabOf } from './reader.ts'
+import type { Base } from './bases.ts'
+import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { imagePagesMax, type ShareImage } from './share-image.ts'
 import { type NewSegment, type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -45,6 +46,8 @@ export interface CheckpointerOptions {
   readonly bytesPerSecond: number
   readonly version: number
   readonly groupings: Groupings
+  /** From one base to the next (bases.ts); absent: none are kept. */
+  readonly baseEveryMs?: number | undefined
   readonly warn: (message: string) => void
   /** Gives the memory that state which comes is read into; default: fresh. */
   readonly slabOf?: SlabOf
@@ -299,8 +302,24 @@ export class Checkpointer {
   }
 
   #newSlot(name: string, partition: number): Slot {
-    const { store, warn, slabOf } = this.#options
-    return new Slot(name, partition, { store, epoch: this.#instance.epoch, warn, slabOf })
+    const { store, warn, slabOf, clock, baseEveryMs } = this.#options
+    const nowMs = (): number => clock.nowMs()
+    return new Slot(name, partition, {
+      ...{ store, epoch: this.#instance.epoch, warn, slabOf, nowMs, baseEveryMs },
+    })
+  }
+
+  /** From where records can be processed again, the oldest first. */
+  basesOf(arena: number): readonly Base[] {
+    return this.#slots.get(arena)?.bases ?? []
+  }
+
+  /** Reads one into memory of its own. @throws {CodedError} ERR_CHECKPOINT_CORRUPT: it has gone meanwhile. */
+  async readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]> {
+    const reader = new SlotReader(this.#options.store, this.#slotName(arena))
+    await reader.read(base)
+    if (reader.slabs.length > 0) finishRestore(slabsOf(reader.slabs))
+    return reader.slabs
   }
 
   /** The arenas of what an instance owns. */

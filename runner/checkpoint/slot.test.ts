@@ -32,10 +32,10 @@ async function setUp(t: TestContext) {
     partitions: { in: [3] },
   })
   const given: SharedArrayBuffer[] = []
-  const owner = (epoch: number): Checkpointer =>
+  const owner = (epoch: number, baseEveryMs?: number): Checkpointer =>
     new Checkpointer(
       {
-        ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {} },
+        ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {}, baseEveryMs },
         warn: (message) => warnings.push(message),
         onDue: () => undefined,
         slabOf: (bytes) => {
@@ -50,11 +50,18 @@ async function setUp(t: TestContext) {
   const slabs = new OwnSlabs({ make: (bytes) => new SharedArrayBuffer(bytes) })
   const arena = openArena(slabs, { keeper: new Shadow(shadow).of(3) })
   const positions = () => ({ lost: 0, positions: [] })
-  const save = async (by: Checkpointer, value: string): Promise<boolean> => {
+  /** @param through How many records were processed. */
+  const saveAt = async (by: Checkpointer, value: string, through?: number): Promise<boolean> => {
     arena.set('key', value)
     arena.commit()
-    return await by.cut({ arenas: [[3, slabs]], shadow, positions })
+    const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
+    const some = () => ({ lost: 0, positions: [{ ...ids, through: through! }] })
+    return await by.cut({
+      arenas: [[3, slabs]],
+      ...{ shadow, positions: through === undefined ? positions : some },
+    })
   }
+  const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
   const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
     const found = (await by.own(instance(epoch), 0)).get(3)
     return found && openArena(slabsOf(found.slabs)).getText('key')
@@ -65,7 +72,7 @@ async function setUp(t: TestContext) {
     by.hold(3)
     return by.imageOf(3, slabs, positions)!
   }
-  return { store, owner, save, restored, warnings, instance, image, given }
+  return { store, owner, save, saveAt, clock, restored, warnings, instance, image, given }
 }
 
 test('Checkpointer: the next owner finds the last checkpoint; where that is torn, the one before; where both are, it refuses', async (t) => {
@@ -160,4 +167,41 @@ test('Checkpointer: what its giver has stored beyond the image is restored, of w
   assert.equal(await late.take(instance(4), 3, given), undefined)
   await assert.rejects(late.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.deepEqual(warnings, [])
+})
+
+test('Checkpointer keeps bases beside the last checkpoints, half a tape apart, readable, and no longer than that', async (t) => {
+  const { store, owner, instance, clock, saveAt } = await setUp(t)
+  const by = owner(1, 10_000)
+  await by.own(instance(1), 0)
+  const textOf = async (index: number): Promise<string | undefined> => {
+    const base = by.basesOf(3)[index]!
+    const slabs = await by.readBase(3, base)
+    return slabs.length === 0 ? undefined : openArena(slabsOf(slabs)).getText('key')
+  }
+  const times = () => by.basesOf(3).map(({ timeMs }) => timeMs)
+  const partsStored = async (): Promise<number> => {
+    const all = by.basesOf(3).flatMap(({ segments }) => segments)
+    const parts = await Promise.all(all.map((segment) => store.getPart('3', segment, 0)))
+    return parts.filter((part) => part !== undefined).length / all.length
+  }
+  assert.deepEqual(times(), [1_000], 'the state was empty when it began')
+  for (let second = 1; second <= 30; second++) {
+    clock.advance(1_000)
+    assert.equal(await saveAt(by, `at ${second}`, second), true)
+    assert.equal(await partsStored(), 1)
+  }
+  assert.deepEqual(
+    times(),
+    [21_000, 30_000, 31_000],
+    'two that are kept, and the last two, of which one is both',
+  )
+  assert.deepEqual(await Promise.all([0, 1, 2].map(textOf)), ['at 20', 'at 29', 'at 30'])
+  // While nothing is processed they stay.
+  for (let second = 0; second < 30; second++) {
+    clock.advance(1_000)
+    await saveAt(by, 'idle', 30)
+  }
+  assert.equal(times()[0], 21_000)
+  assert.equal(await textOf(0), 'at 20')
+  assert.deepEqual(owner(2).basesOf(3), [], 'another owner has none')
 })

@@ -23,6 +23,7 @@ import {
   restorePages,
   type Slabs,
 } from '../../sdk/runtime/index.ts'
+import { type Base, Bases } from './bases.ts'
 import { keyOf, type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { isBase, type ShareImage } from './share-image.ts'
 
@@ -36,6 +37,16 @@ export interface Restored {
 export interface NewSegment {
   readonly segment: LoadedSegment
   readonly pages: readonly Uint32Array[]
+}
+
+export interface SlotOptions {
+  readonly store: CheckpointStore
+  readonly epoch: number
+  readonly warn: (message: string) => void
+  readonly slabOf?: SlabOf | undefined
+  readonly nowMs: () => number
+  /** From one base to the next; absent: none are kept. */
+  readonly baseEveryMs?: number | undefined
 }
 
 export class Slot {
@@ -60,16 +71,9 @@ export class Slot {
   /** Owners before may have left parts that no manifest names. */
   #hasStrays = true
 
-  constructor(
-    name: string,
-    partition: number,
-    options: {
-      readonly store: CheckpointStore
-      readonly epoch: number
-      readonly warn: (message: string) => void
-      readonly slabOf?: SlabOf | undefined
-    },
-  ) {
+  readonly #bases: Bases
+
+  constructor(name: string, partition: number, options: SlotOptions) {
     this.name = name
     this.partition = partition
     this.#store = options.store
@@ -77,6 +81,12 @@ export class Slot {
     this.#warn = options.warn
     this.#slabOf = options.slabOf
     this.#reader = new SlotReader(options.store, name, options.slabOf)
+    this.#bases = new Bases(options.baseEveryMs, options.nowMs)
+  }
+
+  /** From where records can be processed again, the oldest first. Checkpoints go while they are read: ask again then. */
+  get bases(): readonly Base[] {
+    return this.#bases.with([this.#previous, this.#current])
   }
 
   get epoch(): number {
@@ -108,6 +118,7 @@ export class Slot {
     const { current, previous } = stored?.manifest ?? {}
     const restored = await this.#loadFirst([current, previous], newCommitWord)
     this.#current = restored?.checkpoint
+    if (restored === undefined) this.#bases.beginEmpty()
     await this.#write(stored?.revision ?? 0, this.#current, this.#current === current ? previous : undefined)
     return restored
   }
@@ -180,8 +191,11 @@ export class Slot {
       this.#doomed.unshift(...doomed)
       throw error
     }
+    this.#previous = before
     this.#current = next
-    // What the checkpoint before names stays until the next one.
+    this.#bases.add(next, before)
+    for (const info of this.#bases.segments) named.add(keyOf(info))
+    // What the checkpoint before names, or a base, stays until the next one.
     this.#doomed = doomed.filter(({ info }) => named.has(keyOf(info)))
     const gone = doomed.filter(({ info }) => !named.has(keyOf(info)))
     const stay = (error: Error): void =>
@@ -189,7 +203,7 @@ export class Slot {
     this.#store.remove(gone.flatMap(({ sequences }) => sequences)).catch(stay)
     if (this.#hasStrays) {
       this.#hasStrays = false // before the next cut stores parts that no manifest names yet
-      const kept = [...next.segments, ...(before?.segments ?? [])]
+      const kept = [...next.segments, ...(before?.segments ?? []), ...this.#bases.segments]
       await this.#store.removeStrays(this.name, this.#epoch, kept).catch(stay)
     }
     if (slabs !== undefined) markDirty(slabs, this.#book.pagesToMove())
@@ -269,6 +283,7 @@ export class Slot {
     this.#revision = 0
     this.#book = new SegmentBook()
     this.#current = undefined
+    this.#bases.clear()
     this.#doomed = []
     if (slabs !== undefined) markAllDirty(slabs)
     throw infraError(

@@ -7,6 +7,7 @@ import type { Consumer, StatePositions } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { Isolate } from '../isolate/index.ts'
+import type { Base } from './bases.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
@@ -45,6 +46,16 @@ export class StateKeeper {
   contains(stream: string, partition: number): StatePositions | undefined {
     const inputs = this.#began.get(this.#checkpointer.arenaOf(stream, partition))
     return inputs && (inputs[stream] ?? { lost: 0, positions: [] })
+  }
+
+  /** See `Checkpointer.basesOf`. */
+  basesOf(arena: number): readonly Base[] {
+    return this.#checkpointer.basesOf(arena)
+  }
+
+  /** See `Checkpointer.readBase`. */
+  readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]> {
+    return this.#checkpointer.readBase(arena, base)
   }
 
   start(): void {

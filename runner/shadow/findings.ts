@@ -40,6 +40,11 @@ export class Findings {
     return this.#sums.compared
   }
 
+  /** What both took for what was timed, so far. */
+  get tookMs(): ShadowEvidence['ms'] {
+    return { ...this.#sums.ms }
+  }
+
   /** The version at work has done so many. */
   given(records: number): void {
     this.#sums.records += records

@@ -17,7 +17,8 @@ import { CpuBudget } from '../cpu-budget.ts'
 import type { Instance, ResidentMemory, StateStore } from '../isolate/index.ts'
 import { bytesHeld, giveBack } from './call-memory.ts'
 import type { Findings } from './findings.ts'
-import type { Call, Mirror, StateCopy } from './mirror.ts'
+import type { Call, Mirror } from './mirror.ts'
+import type { StateCopy } from './player.ts'
 import type { Audience } from './shadowed.ts'
 
 /** From one copy of the state to the next: as a multiple of what the last one took, and at least. */

@@ -197,13 +197,21 @@ export class Shadows {
 
 /** The shadow's own assignment. */
 function shadowOf(fn: FunctionAssignment, { rules: _, ...version }: ShadowAssignment): FunctionAssignment {
+  return versionBeside(fn, version)
+}
+
+/** Of another version in the place of the one at work. */
+export function versionBeside(
+  fn: FunctionAssignment,
+  version: Omit<ShadowAssignment, 'rules'>,
+): FunctionAssignment {
   const {
-    canary: __,
-    shadow: ___,
-    trial: ____,
-    sourceMapSha256: _____,
-    assets: ______,
-    format: _______,
+    canary: _,
+    shadow: __,
+    trial: ___,
+    sourceMapSha256: ____,
+    assets: _____,
+    format: ______,
     ...said
   } = fn
   return { ...said, ...version }

@@ -12,11 +12,13 @@
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeployAnswer, FunctionDetail, Instance, VersionSummary } from '../api.ts'
-import { type ConcordClient, isRecord } from '../client/index.ts'
+import { type ConcordClient, type Deployment, isRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
 import { assetFilesIn, assetFilesOf, uploadAssets } from './assets.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
+import { throughGate } from './gate.ts'
+import { gateText } from './gate-text.ts'
 import type { Project } from './project-shape.ts'
 import { Waves } from './rolling.ts'
 import { bytesText, dim, note } from './terminal.ts'
@@ -28,6 +30,8 @@ export interface DeployOptions {
   readonly message?: string
   readonly instances?: number
   readonly drain?: true
+  /** Goes on where its gate asks. */
+  readonly accept?: boolean
   /** Files to be assets, beside those of the project. */
   readonly assets: readonly string[]
   readonly timeoutMs: number
@@ -49,20 +53,16 @@ export async function deployProject(
   installation: Installation,
   client: ConcordClient,
   readProject: () => Promise<Project>,
-  { wait, untilOutput, timeoutMs, assets: more, ...said }: DeployOptions,
+  { wait, untilOutput, timeoutMs, assets: more, accept = false, ...said }: DeployOptions,
 ): Promise<Deployed> {
   const steps = new Steps()
-  const project = await readProject()
-  steps.done('read', basename(project.entry))
-  const { bundleProject } = await import('./bundle.ts')
-  const { code, sourceMap, alone } = await bundleProject(installation, project)
-  steps.done('bundle', bytesText(Buffer.byteLength(code)))
-  const assets = await sendAssets(client, project, more, steps)
-  const answer = await client.deploy({
-    ...{ manifest: project.manifest, assets, ...said },
-    ...(alone ?? { bundle: code, sourceMap }),
-  })
+  const deployment = await prepare(installation, client, readProject, more, steps)
+  const answer = await throughGate(
+    (isAccepted) => client.deploy({ ...deployment, ...said, ...(isAccepted && { accept: true }) }),
+    accept,
+  )
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
+  if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
   const output = untilOutput ? firstOutput(client, answer.name, timeoutMs) : undefined
   output?.catch(() => {}) // a function that does not run is the error to tell
   const waves = new Waves((wave, text) => steps.done(wave, text))
@@ -83,6 +83,37 @@ export async function deployProject(
     stepsMs: steps.ms,
     totalMs: Math.round(performance.now()),
   }
+}
+
+/** Lets the gate judge a project beside the version at work, and deploys nothing. */
+export async function dryRun(
+  installation: Installation,
+  client: ConcordClient,
+  readProject: () => Promise<Project>,
+  assets: readonly string[],
+): Promise<DeployAnswer> {
+  const steps = new Steps()
+  const deployment = await prepare(installation, client, readProject, assets, steps)
+  const answer = await client.deploy({ ...deployment, dryRun: true })
+  steps.done('judge', answer.name)
+  return answer
+}
+
+/** All that is sent, but for what is said of it. */
+async function prepare(
+  installation: Installation,
+  client: ConcordClient,
+  readProject: () => Promise<Project>,
+  more: readonly string[],
+  steps: Steps,
+): Promise<Deployment> {
+  const project = await readProject()
+  steps.done('read', basename(project.entry))
+  const { bundleProject } = await import('./bundle.ts')
+  const { code, sourceMap, alone } = await bundleProject(installation, project)
+  steps.done('bundle', bytesText(Buffer.byteLength(code)))
+  const assets = await sendAssets(client, project, more, steps)
+  return { manifest: project.manifest, assets, ...(alone ?? { bundle: code, sourceMap }) }
 }
 
 /** How a version does as a shadow; undefined: it is none. */

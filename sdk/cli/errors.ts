@@ -14,6 +14,7 @@ export const cliErrors = {
   ERR_PROJECT_INVALID: 'function', // concord.jsonc or a config.json says what has no meaning
   ERR_BUNDLE_FAILED: 'function', // the function's source does not compile, or imports what functions cannot have
   ERR_FUNCTION_FAILED: 'function', // deployed, and its own code keeps it from running
+  ERR_GATE_HOLDS: 'function', // the gate holds the version up, by what it made of what came lately
   ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, and it ends for a reason that is not in its code
   ERR_SUPERSEDED: 'caller', // a newer version was deployed while this one was waited for
   ERR_WAIT_TIMED_OUT: 'transient', // what was waited for did not happen in time
@@ -63,6 +64,7 @@ const exitByCode: Readonly<Record<CliErrorCode | ClientErrorCode, ExitCode>> = {
   ERR_BUNDLE_FAILED: exitCodes.rejected,
   ERR_TAP_FILE: exitCodes.failed,
   ERR_FUNCTION_FAILED: exitCodes.rejected,
+  ERR_GATE_HOLDS: exitCodes.rejected,
   ERR_FUNCTION_NOT_RUNNING: exitCodes.failed,
   ERR_SUPERSEDED: exitCodes.conflict,
   ERR_WAIT_TIMED_OUT: exitCodes.timedOut,

@@ -32,7 +32,7 @@ export function shadowText(shadow: ShadowView, examples = shadow.evidence.exampl
   if (examples.length === 0) return lines.join('\n')
   return [
     ...lines,
-    ...examples.map((one) => differenceText(one, version, from)),
+    ...examples.map((one) => differenceText(one, `v${version}`, `v${from}`)),
     `  ${listed} are written down: concord fn shadow ${name} v${version} --all`,
   ].join('\n')
 }
@@ -49,7 +49,8 @@ export function shadowLine({ evidence, instances, instancesOf }: ShadowView): st
   ].join(', ')
 }
 
-export function differenceText(difference: ShadowDifference, version: number, from: number): string {
+/** @param version What each of both is called. */
+export function differenceText(difference: ShadowDifference, version: string, from: string): string {
   const { stream, partition, sequence, timersAtMs, live, shadow, cut } = difference
   const place =
     timersAtMs === undefined
@@ -57,8 +58,8 @@ export function differenceText(difference: ShadowDifference, version: number, fr
       : `timers at ${new Date(timersAtMs).toISOString()}`
   return [
     `  ${place}${cut ? ' (cut)' : ''}`,
-    `    ${`v${from}`.padEnd(8)}${sideText(live)}`,
-    `    ${`v${version}`.padEnd(8)}${sideText(shadow)}`,
+    `    ${from.padEnd(8)}${sideText(live)}`,
+    `    ${version.padEnd(8)}${sideText(shadow)}`,
   ].join('\n')
 }
 
@@ -73,7 +74,7 @@ function missedText({ records, compared, missed }: ShadowEvidence): string {
   return `${records - compared} of ${records} (${why.join(', ')})`
 }
 
-function timeText({ timed, ms, p99Us }: ShadowEvidence): string {
+export function timeText({ timed, ms, p99Us }: ShadowEvidence): string {
   if (timed === 0 || ms.live === 0) return '-'
   const us = (sum: number): string => `${figure((sum / timed) * 1000)} µs`
   return `${(ms.shadow / ms.live).toFixed(2)} × (${us(ms.shadow)} a record beside ${us(ms.live)}), p99 ${figure(p99Us.shadow)} µs beside ${figure(p99Us.live)}`

@@ -74,6 +74,10 @@ export interface DeploymentWords {
   readonly instances?: number
   /** Ends the instances in order and starts others, even where the version could change in place. */
   readonly drain?: boolean
+  /** Judges it on what came lately, beside the version at work, and changes nothing. */
+  readonly dryRun?: boolean
+  /** Goes on where its gate asks. */
+  readonly accept?: boolean
 }
 
 export interface Abortable {
@@ -131,7 +135,7 @@ export class ConcordClient {
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
   deploy(deployment: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
-    const { manifest, assets, author, message, instances, drain } = deployment
+    const { manifest, assets, author, message, instances, drain, dryRun, accept } = deployment
     const body = new FormData()
     body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
     const file = 'source' in deployment ? deployment.file : undefined
@@ -139,7 +143,7 @@ export class ConcordClient {
     else addBundle(body, deployment)
     if (assets !== undefined && Object.keys(assets).length > 0)
       body.set('assets', new Blob([JSON.stringify(assets)], { type: 'application/json' }), 'assets.json')
-    const query = { author, message, instances, drain, file }
+    const query = { author, message, instances, drain, dryRun, accept, file }
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 

@@ -12,7 +12,7 @@ import type { Problem } from '../api.ts'
 import { CodedError, isCode } from '../errors.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
 
-const problemBytesMax = 64 * 1024
+const problemBytesMax = 256 * 1024
 
 export interface Server {
   readonly url: string

@@ -10,6 +10,7 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { untilRunning } from '../deploy.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { throughGate } from '../gate.ts'
 import { positiveNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
 import { userName } from './deploy.ts'
@@ -18,6 +19,7 @@ interface ChangeOptions extends ServerOptions {
   readonly message?: string
   readonly author?: string
   readonly drain?: true
+  readonly accept?: true
   readonly wait: boolean
   readonly timeout: number
 }
@@ -68,6 +70,7 @@ function withChangeOptions(command: CliCommand): CliCommand {
     .option('-m, --message <text>', 'why, for `concord fn versions`')
     .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
     .option('--drain', 'end the instances in order and start others, even where it could take over in place')
+    .option('--accept', 'go on although the gate of the function asks whether to')
     .option('--no-wait', 'return when it is stored, before it runs')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
     .printsData()
@@ -100,11 +103,14 @@ async function change(
   name: string,
   assets: AssetPatch['assets'],
   action: string,
-  { message = action, author = userName(), drain, wait, timeout, json, ...server }: ChangeOptions,
+  { message = action, author = userName(), drain, accept, wait, timeout, json, ...server }: ChangeOptions,
 ): Promise<void> {
   const client = connect(server)
   const patch = { assets, message, ...(author && { author }), ...(drain && { drain }) }
-  const answer = await client.changeAssets(name, patch)
+  const answer = await throughGate(
+    (isAccepted) => client.changeAssets(name, { ...patch, ...(isAccepted && { accept: true }) }),
+    accept === true,
+  )
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
   await print(`${green(`${name} v${answer.version}`)} ${stateOf(answer, wait)}.`)

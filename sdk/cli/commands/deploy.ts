@@ -3,11 +3,15 @@
  * @module
  */
 import { userInfo } from 'node:os'
+import type { DeployAnswer } from '../../api.ts'
 import type { ConcordClient } from '../../client/index.ts'
+import { CodedError } from '../../errors.ts'
 import { percentOf, watchCanary, withCanary } from '../canary.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { type Deployed, deployProject } from '../deploy.ts'
+import { type Deployed, deployProject, dryRun } from '../deploy.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { gateText } from '../gate-text.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProjectFile } from '../project.ts'
 import type { Project } from '../project-shape.ts'
@@ -22,6 +26,8 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly author?: string
   readonly instances?: number
   readonly drain?: true
+  readonly dryRun?: true
+  readonly accept?: true
   readonly canary?: number | true
   readonly shadow?: true
   readonly bake?: number
@@ -50,6 +56,11 @@ export function withDeployOptions(command: CliCommand): CliCommand {
     .option('-m, --message <text>', 'why, for `concord fn versions`')
     .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
     .option('--drain', 'end the instances in order and start others, even where it could take over in place')
+    .option(
+      '--dry-run',
+      'judge it on what came lately, beside the version that runs, show what is found, and deploy nothing',
+    )
+    .option('--accept', 'deploy it although its gate asks whether to')
     .option(
       '--canary [percent]',
       'give it a part of the keys first, more of them step by step, and go back by itself if it does worse',
@@ -86,10 +97,12 @@ export async function deployAndReport(
   readProject: () => Promise<Project>,
   options: DeployCommandOptions,
 ): Promise<void> {
-  const { wait, untilOutput = false, timeout, message, instances, drain, asset = [], watch = false } = options
+  const { wait, untilOutput = false, timeout, message, instances, drain, accept } = options
+  const { asset = [], watch = false } = options
   const author = options.author ?? userName()
   const client = connect(options)
   const read = async () => withRolling(withRollout(await readProject(), options), options.rolling)
+  if (options.dryRun) return await reportDryRun(await dryRun(installation, client, read, asset), options)
   const deployed = await deployProject(installation, client, read, {
     wait,
     untilOutput,
@@ -99,6 +112,7 @@ export async function deployAndReport(
     ...(message !== undefined && { message }),
     ...(instances !== undefined && { instances }),
     ...(drain !== undefined && { drain }),
+    ...(accept !== undefined && { accept }),
   })
   const { name, version, canaryPercent, isShadow } = deployed
   if (isShadow) return await reportShadow(client, deployed, options)
@@ -114,6 +128,18 @@ export async function deployAndReport(
   }
   const state = untilOutput ? 'has put out its first record' : wait ? 'is running' : 'is stored and will run'
   await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
+}
+
+async function reportDryRun(answer: DeployAnswer, { json }: DeployCommandOptions): Promise<void> {
+  const { name, version, changed, gate } = answer
+  const breaches = gate?.breaches ?? []
+  if (json) await printJson(answer)
+  else if (gate !== undefined) await print(gateText(gate))
+  else if (changed) await print(`${name} is not there yet: there is nothing to compare with.`)
+  else await print(`${name} would not change: v${version} is the same.`)
+  if (breaches.length > 0)
+    throw new CodedError<CliErrorCode>('ERR_GATE_HOLDS', `The gate of '${name}' would hold it up`)
+  if (!json) await print(dim('Nothing was deployed.'))
 }
 
 function withRollout(project: Project, { shadow, canary, bake }: DeployCommandOptions): Project {

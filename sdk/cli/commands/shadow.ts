@@ -52,7 +52,9 @@ async function shadow(name: string, version: number | undefined, options: Shadow
   if (all === undefined) return json ? await printJson(found) : await print(shadowText(found))
   if (!json) await print(shadowText(found, []))
   for await (const difference of client.shadowDifferences(name, found.version))
-    await (json ? printJson(difference) : print(differenceText(difference, found.version, found.from)))
+    await (json
+      ? printJson(difference)
+      : print(differenceText(difference, `v${found.version}`, `v${found.from}`)))
 }
 
 async function promote(name: string, options: PromoteOptions): Promise<void> {

@@ -1,0 +1,114 @@
+/**
+ * Gatekeeper: lets the runners of a function judge a version that is to follow, and holds it up where its rules say so.
+ *
+ *   GK1. Nothing is changed by it: the version is not there yet, and what it is made of lies in the bundle store under its hash.
+ *   GK2. Where no instance is at work there is nothing to compare with, and nothing is held up: whoever mends a function that
+ *        does not run must get through. An instance that does not answer holds it up.
+ * Design: docs/design/0031-replay-gate.md
+ * @module
+ */
+import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import { decodeGateAnswer, encodeGate, type GateAsk } from '../../infra/control/index.ts'
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { InstanceStatus, VersionDocument } from '../../infra/store/index.ts'
+import { breachesOf, type GateEvidence, type GateReport, noGateEvidence, sumOfGates } from '../../sdk/gate.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+
+/** How long an instance may judge, and how much longer its answer is waited for. */
+const limitMs = 10_000
+const answerMs = limitMs + 12_000
+
+export interface GatekeeperOptions {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly clock: Clock
+}
+
+/** A version that is to follow. */
+export interface Candidate
+  extends Pick<VersionDocument, 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'stateFormat'> {
+  /** Of its output streams. */
+  readonly partitions: GateAsk['partitions']
+}
+
+export class Gatekeeper {
+  readonly #options: GatekeeperOptions
+
+  constructor(options: GatekeeperOptions) {
+    this.#options = options
+  }
+
+  /** @param good The version at work. */
+  async judge(live: LiveFunction, good: VersionDocument, next: Candidate): Promise<GateReport> {
+    const { clock } = this.#options
+    const startMs = clock.monotonicMs()
+    const atWork = (live.status?.instances ?? []).filter(isAtWork)
+    const version = live.document.version + 1
+    const all = await Promise.all(
+      atWork.map((one) => this.#ask(one, assignmentOf(version, good, next), next)),
+    )
+    const evidence = sumOfGates(all)
+    const rules = next.manifest.gate
+    return {
+      ...{ name: live.name, from: good.version, tookMs: Math.round(clock.monotonicMs() - startMs), evidence },
+      instances: all.filter(({ failed }) => failed === undefined).length,
+      instancesOf: live.document.instances,
+      ...(rules && { breaches: atWork.length === 0 ? [] : breachesOf(rules, evidence) }),
+    }
+  }
+
+  async #ask(
+    { id, taskId }: InstanceStatus,
+    next: GateAsk['next'],
+    { partitions }: Candidate,
+  ): Promise<GateEvidence> {
+    const { nc, namespace } = this.#options
+    const ask: GateAsk = { schema: 1, instance: id, next, partitions, limitMs }
+    try {
+      const subject = subjects.gateSubject(namespace, taskId!)
+      const { data } = await nc.request(subject, encodeGate(ask), { timeout: answerMs })
+      const answer = decodeGateAnswer(data)
+      return answer.ok ? answer.evidence : failedBy(`${id}: ${answer.message}`)
+    } catch (error) {
+      return failedBy(
+        `the runner of ${id} gave no answer (${(error as Error).message}). It may have ended over it: \`concord fn inspect\` shows that; or it is of a build without gates`,
+      )
+    }
+  }
+}
+
+/** @param accept Who deploys wants it all the same, where its rules leave that to him. @throws {CodedError} ERR_GATE_BLOCKS, ERR_GATE_ASKS */
+export function holdUp(gate: GateReport, onBreach: 'block' | 'ask', accept: boolean): void {
+  const { name, from, breaches = [] } = gate
+  if (breaches.length === 0 || (onBreach === 'ask' && accept)) return
+  const what = `Cannot let this version of '${name}' follow v${from}: of what came lately ${breaches.join('; ')}.`
+  const [code, how] =
+    onBreach === 'ask'
+      ? (['ERR_GATE_ASKS', 'If it is meant so, deploy it with --accept'] as const)
+      : (['ERR_GATE_BLOCKS', 'If it is meant so, say so in gate of its manifest'] as const)
+  throw refuse(code, `${what} ${how}; nothing has changed.`, { gate })
+}
+
+function isAtWork({ state, taskId, retiring }: InstanceStatus): boolean {
+  return (state === 'running' || state === 'swapping') && taskId !== undefined && retiring !== true
+}
+
+function assignmentOf(
+  version: number,
+  good: VersionDocument,
+  { bundleSha256, sourceMapSha256, assets, manifest, stateFormat: own = 1 }: Candidate,
+): GateAsk['next'] {
+  const kept = Math.min(own, good.stateFormat ?? 1)
+  const format: Pick<FunctionAssignment, 'format'> = own === 1 && kept === 1 ? {} : { format: { own, kept } }
+  return {
+    ...{ version, bundleSha256, manifest, ...format },
+    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+    ...(assets === undefined ? {} : { assets }),
+  }
+}
+
+function failedBy(failed: string): GateEvidence {
+  return { ...noGateEvidence(), failed }
+}

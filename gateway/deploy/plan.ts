@@ -1,0 +1,67 @@
+/**
+ * Plan: what a deploy is to do, when all that could be refused was checked.
+ * @module
+ */
+import type { VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer } from '../../sdk/api.ts'
+import type { AssetRefs } from '../../sdk/assets.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import type { Candidate } from './gatekeeper.ts'
+
+/** What who deploys says of it. */
+export interface Said {
+  readonly author?: string | undefined
+  readonly message?: string | undefined
+  /** How many instances, whatever there were. */
+  readonly instances?: number | undefined
+  /** Not in place: instances end in order, and others are started. */
+  readonly drain?: boolean | undefined
+}
+
+/** What who deploys says of the gate. */
+export interface GateWishes {
+  /** To be told what it finds, and nothing else. */
+  readonly dryRun?: boolean | undefined
+  /** To go on where its rules ask. */
+  readonly accept?: boolean | undefined
+}
+
+/** What is to be done, when all was checked. */
+export interface Plan {
+  readonly live: LiveFunction | undefined
+  readonly assets: AssetRefs
+  readonly isNew: boolean
+  /** If nothing changes. */
+  readonly answer: DeployAnswer
+  /** What the gate judges. */
+  readonly candidate: Omit<Candidate, 'partitions'> & {
+    /** Puts its code where runners find it. */
+    readonly make: () => Promise<Partial<Candidate>>
+  }
+}
+
+export interface DeployPlan extends Plan {
+  readonly format: Pick<VersionDocument, 'migrates' | 'stateFormat'>
+}
+
+/**
+ * Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. A count that was changed by hand stays as long
+ * as that of the manifest does; a shadow changes nothing at all.
+ */
+export function instancesOf(
+  { scale, instances: own, rollout }: Manifest,
+  live: LiveFunction | undefined,
+  said: number | undefined,
+): number {
+  if (live?.document.good !== undefined && rollout?.shadow !== undefined) return live.document.instances
+  const instances = said ?? own
+  if (scale === undefined) {
+    const before = live?.version.manifest
+    const isAsBefore = before !== undefined && before.scale === undefined && before.instances === own
+    return said === undefined && isAsBefore ? live!.document.instances : instances
+  }
+  if (live?.document.pinned === true) return live.document.instances
+  const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
+  return Math.min(scale.max, Math.max(scale.min, begun))
+}

@@ -1,0 +1,52 @@
+/**
+ * Gate: what a gateway asks a runner to judge, and what it answers: JSON, `schema` first, request and reply.
+ * Design: docs/design/0031-replay-gate.md
+ * @module
+ */
+import type { GateEvidence } from '../../sdk/gate.ts'
+import type { FunctionAssignment } from './messages.ts'
+
+/** A version that nobody has been assigned yet. */
+export interface GateAsk {
+  readonly schema: 1
+  /** Beside which instance; it has to be at work there. */
+  readonly instance: string
+  readonly next: Pick<
+    FunctionAssignment,
+    'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
+  >
+  /** Of its output streams: in how many partitions they are. */
+  readonly partitions: Readonly<Record<string, number>>
+  readonly limitMs: number
+}
+
+export type GateAnswer =
+  | { readonly ok: true; readonly evidence: GateEvidence }
+  /** Nothing was judged. */
+  | { readonly ok: false; readonly message: string }
+
+export function encodeGate(message: GateAsk | GateAnswer): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message))
+}
+
+/** @returns Undefined if it is none that this build can read. */
+export function decodeGateAsk(bytes: Uint8Array): GateAsk | undefined {
+  const ask = decoded(bytes) as Partial<GateAsk> | undefined
+  const isWhole = ask?.schema === 1 && typeof ask.instance === 'string' && typeof ask.next === 'object'
+  return isWhole ? (ask as GateAsk) : undefined
+}
+
+export function decodeGateAnswer(bytes: Uint8Array): GateAnswer {
+  const answer = decoded(bytes) as Partial<GateAnswer> | undefined
+  if (typeof answer?.ok === 'boolean') return answer as GateAnswer
+  return { ok: false, message: 'its runner answers what this build cannot read' }
+}
+
+function decoded(bytes: Uint8Array): unknown {
+  try {
+    const found: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return typeof found === 'object' && found !== null ? found : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Bench of the gate: how long 100,000 records are judged, and what the tape costs the instance that keeps it. What it does not
+ * measure: NATS, reading a checkpoint, and a machine without a core to spare.
+ *
+ *   node --no-node-snapshot runner/gate/bench.ts [records]
+ * @module
+ */
+import { giveBackMemory, takeMemory } from '../../infra/bus/index.ts'
+import { systemClock } from '../../infra/clock.ts'
+import { parseFrame } from '../../sdk/frame.ts'
+import { manifestSchema } from '../../sdk/manifest.ts'
+import { makeFrames, partitions } from '../isolate/bench-frames.ts'
+import { bundleOf, nowMs } from '../isolate/harness.ts'
+import { type InputFrame, Instance, outputTable } from '../isolate/index.ts'
+import { judge } from './gate.ts'
+import { Tape } from './tape.ts'
+
+const wanted = Number(process.argv[2] ?? 100_000)
+const source = (rule: string): string => `export default {
+  metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
+  processRecord(ctx, record) {
+    const count = (ctx.getJson(record.key) ?? 0) + 1
+    ctx.setJson(record.key, count)
+    ctx.produceRecord('out', record.key, count % 1000 === ${rule} ? 'seldom' : record.value)
+  },
+}`
+const istreams = { in: { grouping: 'groupBy' as const } }
+const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'] })
+const outputs = { out: { partitions, keyed: true } }
+const table = outputTable(manifest, outputs)
+const common = { function: 'fn', instance: 0, manifest, nowMs, outputs, log: () => undefined }
+const seed = new Uint8Array(32)
+const frames = makeFrames(128, () => new Uint8Array(100))
+
+/** As it came: in memory of its own. */
+function fresh({ bytes, ...rest }: InputFrame): InputFrame & { finished: number } {
+  const copy = takeMemory(bytes.length)
+  copy.set(bytes)
+  return { ...rest, bytes: copy, header: parseFrame(copy), finished: rest.header.count }
+}
+
+/** Time of a record, in ns, as the worker does it. */
+async function measure(isolate: Instance, tape: Tape, ms: number): Promise<number> {
+  let records = 0
+  const beganMs = performance.now()
+  for (let at = 0; performance.now() < beganMs + ms; at = (at + 4) % (frames.length - 4)) {
+    const batch = frames.slice(at, at + 4).map(fresh)
+    const result = await isolate.run(batch, nowMs)
+    if (result.fatal !== undefined) throw result.fatal
+    for (const { frame } of result.outputs) giveBackMemory(frame)
+    for (const frame of batch) tape.keep(frame)
+    records += result.records
+  }
+  return ((performance.now() - beganMs) * 1e6) / records
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
+
+const isolate = await Instance.create({ ...common, version: 1, seed, ...bundleOf(source('1')) })
+const none = new Tape(systemClock, () => ({ bytes: 0, ms: 0 }))
+const some = new Tape(systemClock, () => ({ bytes: 16 * 2 ** 20, ms: 300_000 }))
+await measure(isolate, some, 1_000)
+const ratios: number[] = []
+const costs: number[] = []
+for (let round = 0; round < 30; round++) {
+  const plain = await measure(isolate, none, 200)
+  costs.push(plain)
+  ratios.push((await measure(isolate, some, 200)) / plain)
+}
+isolate.kill()
+console.log(
+  `${median(costs).toFixed(0)} ns a record without a tape; with one of 16 MiB ${((median(ratios) - 1) * 100).toFixed(1)} % more`,
+)
+
+const tape = new Tape(systemClock, () => ({ bytes: 2 ** 30, ms: 300_000 }))
+for (let records = 0, at = 0; records < wanted; at = (at + 1) % frames.length) {
+  tape.keep(fresh(frames[at]!))
+  records += frames[at]!.header.count
+}
+for (let round = 0; round < 3; round++) {
+  const beganMs = performance.now()
+  const { found, slowdown } = await judge({
+    ...{ clock: systemClock, tape, limitMs: 60_000, memory: { bytesMax: 2 ** 40, bytes: () => 0 } },
+    state: {
+      ...{ arenaOf: (_stream, partition) => partition, has: () => false, lostMs: 0 },
+      ...{ basesOf: () => [], readBase: () => Promise.resolve([]) },
+    },
+    live: { isolate: { ...common, version: 1, seed, ...bundleOf(source('1')) }, outputs: table },
+    next: { isolate: { ...common, version: 2, seed, ...bundleOf(source('2')) }, outputs: table },
+  })
+  const { compared, different, ms, timed } = found
+  console.log(
+    `${compared} records judged in ${(performance.now() - beganMs).toFixed(0)} ms, ${different} differ; ` +
+      `${((ms.live / timed) * 1000).toFixed(2)} and ${((ms.shadow / timed) * 1000).toFixed(2)} µs a record, slowdown ${slowdown?.toFixed(2)}`,
+  )
+}

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock, systemClock } from '../../infra/clock.ts'
+import { breachesOf, type GateEvidence } from '../../sdk/gate.ts'
+import { gateSchema, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { bundleOf, fn, frame, nowMs, record } from '../isolate/harness.ts'
+import { type InputFrame, Instance, outputTable } from '../isolate/index.ts'
+import type { StateSource } from './begin.ts'
+import { type GateOptions, type GateSide, judge } from './gate.ts'
+import { Tape } from './tape.ts'
+
+const outputs = { out: { partitions: 4, keyed: true } }
+const limits = { heapMib: 64, stateMib: 64, callbackMs: 1000 }
+
+const counting = (more = ''): string =>
+  fn(`
+  const count = (ctx.getJson(record.key) ?? 0) + 1
+  ctx.setJson(record.key, count)
+  ${more}
+  ctx.produceRecord('out', record.key, record.text() + ' ' + count)`)
+
+function sideOf(source: string, version: number, more: Partial<ManifestInput> = {}): GateSide {
+  const istreams = { in: { grouping: 'groupBy' as const } }
+  const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'], limits, ...more })
+  const isolate = { function: 'fn', version, instance: 0, manifest, outputs, nowMs, log: () => undefined }
+  const seed = new Uint8Array(32).fill(5)
+  return { isolate: { ...isolate, seed, ...bundleOf(source) }, outputs: outputTable(manifest, outputs) }
+}
+
+/** Of an instance that has no state. */
+const stateless: StateSource = {
+  arenaOf: (_stream, partition) => partition,
+  has: () => false,
+  lostMs: Number.NEGATIVE_INFINITY,
+  basesOf: () => [],
+  readBase: () => assert.fail('there is none'),
+}
+
+async function tapeOf(frames: readonly InputFrame[], stepMs = 1): Promise<Tape> {
+  const clock = new ManualClock(nowMs)
+  const tape = new Tape(clock, () => ({ bytes: 2 ** 30, ms: 3_600_000 }))
+  for (const one of frames) {
+    tape.keep({ ...one, finished: one.header.count })
+    clock.advance(stepMs)
+  }
+  return tape
+}
+
+async function found(
+  one: string,
+  other: string,
+  frames: readonly InputFrame[],
+  more: Partial<GateOptions> = {},
+): Promise<GateEvidence> {
+  return await judge({
+    ...{ clock: systemClock, state: stateless, limitMs: 60_000, tape: await tapeOf(frames) },
+    memory: { bytesMax: 2 ** 40, bytes: () => 0 },
+    ...{ live: sideOf(one, 1), next: sideOf(other, 2) },
+    ...more,
+  })
+}
+
+const records = (...values: readonly string[]) => values.map((value) => record(value, value[0]))
+
+test('judge finds the records that come out otherwise, with both outputs and their place, and none beside them', async () => {
+  const other = counting("if (record.text() === 'b1') return ctx.produceRecord('out', 'b', 'other')")
+  const frames = [frame(records('a0', 'b0', 'a1')), frame(records('b1', 'a2'), 0, 3)]
+  const evidence = await found(counting(), other, frames)
+  const { compared, different, records: all, examples, missed, outputs: made } = evidence.found
+  assert.deepEqual([all, compared, different, made], [5, 5, 1, { live: 5, shadow: 5 }])
+  assert.deepEqual(missed, { notReady: 0, behind: 0, ended: 0 })
+  const [{ stream, partition, sequence, value, live, shadow } = assert.fail()] = examples
+  assert.deepEqual([stream, partition, sequence, value], ['in', 0, 3, 'b1'])
+  assert.deepEqual([live.outputs[0]?.value, shadow.outputs[0]?.value], ['b1 2', 'other'])
+  assert.deepEqual([evidence.sinceMs, evidence.untilMs], [nowMs, nowMs + 1])
+  assert.deepEqual(breachesOf(gateSchema.parse({}), evidence), [
+    'it makes something else of 1 of 5 records, 20.00 % (gate.maxDiff 2.00 %)',
+  ])
+  assert.deepEqual(breachesOf(gateSchema.parse({ maxDiff: 0.2 }), evidence), [])
+})
+
+test('judge gives both the same chance, the same time, and timers that fall due on the tape', async () => {
+  const source = fn(
+    `ctx.setTimer(record.keyText(), ctx.nowMs() + 5)
+  ctx.produceRecord('out', record.key, [record.text(), Math.random(), Date.now(), crypto.randomUUID()].join())`,
+    `processTimer(ctx, key) { ctx.produceRecord('out', key, String(Math.random())) },`,
+  )
+  const frames = Array.from({ length: 10 }, (_, i) => frame(records(`a${i}`, `b${i}`), 0, 2 * i))
+  const evidence = await found(source, source, frames, { tape: await tapeOf(frames, 1_000) })
+  assert.deepEqual([evidence.found.compared, evidence.found.different], [20, 0])
+  assert.ok(evidence.found.timers.compared > 0)
+  assert.equal(evidence.found.timers.different, 0)
+})
+
+test('judge tells what the new version throws, in its author’s lines, and how often', async () => {
+  const other = counting("if (record.text().startsWith('b')) throw new RangeError('no b')")
+  const evidence = await found(counting(), other, [frame(records('a0', 'b0', 'a1', 'b1'))])
+  assert.deepEqual(evidence.found.failed, { live: 0, shadow: 2, both: 0 })
+  assert.equal(evidence.errors.length, 1)
+  const { name, message, at, records: count } = evidence.errors[0]!
+  assert.deepEqual([name, message, count], ['RangeError', 'no b', 2])
+  assert.match(at ?? '', /^fn\.ts:\d+:\d+$/)
+  const breaches = breachesOf(gateSchema.parse({ maxDiff: 1 }), evidence)
+  assert.deepEqual(breaches, [
+    'it throws at 2 records that the version at work does not throw at (gate.maxErrors 0)',
+  ])
+})
+
+test('judge counts what a version that ends has left, and what one is that does not begin', async () => {
+  const loop = counting("if (record.text() === 'b1') for (;;);")
+  const frames = [frame(records('a0', 'b0')), frame(records('a1', 'b1', 'a2'), 0, 2)]
+  const ends = await found(counting(), loop, frames, { tape: await tapeOf(frames, 1_000) })
+  assert.match(ends.ended ?? '', /the record 3 of .* took longer than its limit of 1000 ms/)
+  assert.deepEqual([ends.found.records, ends.found.compared, ends.found.missed.ended], [5, 3, 2])
+  const broken = await found(
+    counting(),
+    counting().replace('metadata', "init() { throw new Error('no model') }, metadata"),
+    frames,
+  )
+  assert.match(broken.ended ?? '', /no model/)
+  assert.deepEqual([broken.found.compared, broken.found.missed.ended], [0, 5])
+  assert.equal(breachesOf(gateSchema.parse({ maxDiff: 1, maxSlowdown: 1000 }), broken).length, 1)
+})
+
+test('judge leaves out what it has no time for, and counts it', async () => {
+  const frames = Array.from({ length: 50 }, (_, i) => frame(records(`a${i}`), 0, i))
+  const clock = new ManualClock(nowMs)
+  const evidence = await found(counting(), counting(), frames, {
+    tape: await tapeOf(frames, 1_000),
+    limitMs: 0,
+    clock,
+  })
+  assert.deepEqual([evidence.found.compared, evidence.found.missed.behind], [0, 50])
+})
+
+test('judge begins with the state of a checkpoint and what it does not contain, and counts what is between', async () => {
+  // The state that was after a0 and a1, as an isolate left it.
+  const { isolate } = sideOf(counting(), 1)
+  const before = await Instance.create(isolate)
+  await before.run([frame(records('a0', 'a1'))], nowMs)
+  const slabs = before.state.slabsOf(0).map((slab) => slab.slice(0))
+  before.kill()
+  const frames = [frame(records('a0', 'a1', 'a2'), 0, 0), frame(records('a3'), 0, 3)]
+  const { producer, origin } = frames[0]!.header
+  const base = (through: number, timeMs: number, isOwn = true) => ({
+    ...{ epoch: 1, number: through, timeMs, version: 1, clean: false, isOwn, segments: [] },
+    slabs: slabs.map(({ byteLength }) => byteLength),
+    inputs: { in: { lost: 0, positions: [{ producer, origin, epoch: 1, through }] } },
+  })
+  const read: number[] = []
+  const state = (
+    bases: readonly ReturnType<typeof base>[],
+    lostMs = Number.NEGATIVE_INFINITY,
+  ): StateSource => ({
+    ...stateless,
+    has: () => true,
+    lostMs,
+    basesOf: () => bases,
+    readBase: (_arena, { number }) => {
+      read.push(number)
+      return Promise.resolve(slabs)
+    },
+  })
+  const other = counting("if (record.text() === 'a3') return ctx.produceRecord('out', 'a', 'other')")
+  const two = [base(2, nowMs - 1_000), base(3, nowMs)]
+  const evidence = await found(counting(), other, frames, { state: state(two) })
+  assert.deepEqual([evidence.found.records, evidence.found.compared, evidence.found.different], [2, 2, 1])
+  assert.equal(evidence.found.examples[0]?.live.outputs[0]?.value, 'a3 4', 'it has counted on')
+  assert.deepEqual([evidence.state.restored, evidence.state.between, evidence.state.lacking], [1, 0, 0])
+  assert.equal(evidence.state.atMs, nowMs - 1_000)
+
+  // Where the tape has lost what came since the older one, the newer one is taken; and if it lacks some too, they are counted.
+  const lost = await found(counting(), counting(), frames, { state: state(two, nowMs - 500) })
+  assert.deepEqual([lost.found.records, lost.state.atMs], [1, nowMs])
+  const late = [frame(records('a7'), 0, 7)]
+  const gap = await found(counting(), counting(), late, { state: state(two, nowMs + 1) })
+  assert.deepEqual([gap.found.records, gap.state.between], [1, 4])
+  assert.deepEqual(read, [2, 3, 3])
+  const none = await found(counting(), counting(), late, { state: state([]) })
+  assert.deepEqual([none.found.compared, none.state.lacking], [1, 1])
+  const full = { bytesMax: 2 ** 20, bytes: () => 2 ** 20 }
+  const refused = await found(counting(), counting(), late, { state: state(two), memory: full })
+  assert.match(refused.failed ?? '', /copies of the state take \d+ MiB, and the runner uses 1 of its 1 MiB/)
+})

@@ -1,0 +1,210 @@
+/**
+ * Gate: two throw-away isolates, one of the version at work and one of a version that is to follow, are given what is on the
+ * tape, and compared record by record with the means of a shadow.
+ *
+ *     the state of a checkpoint, for each partition → what came since, in calls of its own → what is found
+ *
+ *   GT1. Neither the instance at work nor anything that it has is touched; what is read of the tape stays as it is.
+ *   GT2. Both are given the same calls: frames, time, chance. The version at work goes first, and is what the other is compared with.
+ *   GT3. It takes `limitMs` at most; what is not judged by then is counted.
+ *   GT4. Whatever ends the new version is a finding; what ends the other one, or keeps both from beginning, is none of it.
+ * Design: docs/design/0031-replay-gate.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import {
+  type GateError,
+  type GateEvidence,
+  gateErrorsMax,
+  noGateEvidence,
+  sumOfErrors,
+} from '../../sdk/gate.ts'
+import type { OutputConfig } from '../../sdk/runtime/index.ts'
+import type { RecordFailure, ResidentMemory } from '../isolate/index.ts'
+import { Findings } from '../shadow/findings.ts'
+import { Mirror } from '../shadow/mirror.ts'
+import { Player, type PlayerOptions } from '../shadow/player.ts'
+import { type Begin, beginOf, type StateSource } from './begin.ts'
+import type { Tape, TapeFrame } from './tape.ts'
+
+/** What is given in a call: so many bytes, of so many milliseconds at least. */
+const callBytesMax = 256 * 1024
+const callMsMin = 20
+/** As many calls as that, about, where records come seldom. */
+const callsAimed = 2_000
+/** Calls that were timed, below which the median says nothing. */
+const timedMin = 20
+/** Of a call that is timed: shorter ones are all cost of a call. */
+const timedRecordsMin = 50
+
+export interface GateSide {
+  readonly isolate: Omit<PlayerOptions, 'clock' | 'onFailures'>
+  /** Its output streams, as its manifest counts them. */
+  readonly outputs: readonly OutputConfig[]
+}
+
+export interface GateOptions {
+  readonly clock: Clock
+  readonly tape: Tape
+  readonly state: StateSource
+  /** What the process may come to with both. */
+  readonly memory: ResidentMemory
+  readonly live: GateSide
+  readonly next: GateSide
+  readonly limitMs: number
+}
+
+/** @throws Nothing: what keeps it from judging is in what it answers. */
+export async function judge(options: GateOptions): Promise<GateEvidence> {
+  return await options.tape.read(async (frames) => {
+    const judgement = new Judgement(options)
+    try {
+      await judgement.run(frames)
+    } catch (error) {
+      judgement.fail((error as Error).message)
+    } finally {
+      await judgement.end()
+    }
+    return judgement.evidence()
+  })
+}
+
+class Judgement {
+  readonly #options: GateOptions
+  readonly #findings = new Findings({ listedMax: 0, list: () => false })
+  readonly #ratios: number[] = []
+  #errors: GateError[] = []
+  #live: Player | undefined
+  #next: Mirror | undefined
+  #evidence = noGateEvidence()
+
+  constructor(options: GateOptions) {
+    this.#options = options
+  }
+
+  async run(all: readonly TapeFrame[]): Promise<void> {
+    const { clock, state, memory, limitMs, live } = this.#options
+    const endMs = clock.monotonicMs() + limitMs
+    const begin = await beginOf(all, state, memory)
+    const { frames } = begin
+    this.#tellBegin(begin)
+    const calls = callsOf(frames)
+    this.#findings.given(frames.reduce((sum, frame) => sum + recordsOf(frame), 0))
+    await this.#make(begin)
+    if (this.#evidence.ended !== undefined) return
+    for (const [index, call] of calls.entries()) {
+      if (clock.monotonicMs() >= endMs) return this.#leaveOut(calls.slice(index))
+      const records = call.reduce((sum, frame) => sum + recordsOf(frame), 0)
+      const given = { frames: call, records, putOff: [], nowMs: call[0]!.atMs, batch: index + 1 }
+      const { log, ms, fatal } = await this.#live!.play(given)
+      if (fatal !== undefined) throw new Error(`the version at work ended over it: ${fatal.message}`)
+      const [before, took] = [this.#findings.compared, this.#findings.tookMs]
+      try {
+        await this.#next!.play({ ...given, log, ms }, live.outputs)
+      } catch (error) {
+        this.#evidence.ended = (error as Error).message
+        return this.#leaveOut(calls.slice(index), this.#findings.compared - before)
+      }
+      this.#time(records, took)
+    }
+  }
+
+  fail(why: string): void {
+    this.#evidence.failed = why
+    const { records, compared, missed } = this.#findings.evidence()
+    this.#findings.missed('ended', records - compared - missed.behind - missed.ended)
+  }
+
+  /** Both isolates go, and with them their copies of the state. */
+  async end(): Promise<void> {
+    const [live, shadow] = [this.#live?.stats(), this.#next?.stats()]
+    if (live !== undefined && shadow !== undefined) {
+      this.#evidence.heapBytes = { live: live.heapBytes, shadow: shadow.heapBytes }
+      this.#evidence.stateBytes = { live: live.stateBytes, shadow: shadow.stateBytes }
+    }
+    this.#live?.end()
+    this.#next?.end()
+    await Promise.all([this.#live?.ended(), this.#next?.ended()])
+  }
+
+  evidence(): GateEvidence {
+    const ratios = this.#ratios.toSorted((a, b) => a - b)
+    const slowdown = ratios.length < timedMin ? undefined : ratios[ratios.length >> 1]
+    return {
+      ...this.#evidence,
+      found: this.#findings.evidence(),
+      errors: this.#errors,
+      ...(slowdown === undefined ? {} : { slowdown }),
+    }
+  }
+
+  #tellBegin({ frames, bytes, restored, lacking, between, atMs }: Begin): void {
+    const evidence = this.#evidence
+    evidence.state = { bytes, restored, lacking, between, ...(atMs === undefined ? {} : { atMs }) }
+    const [first, last] = [frames[0], frames.at(-1)]
+    if (first === undefined || last === undefined) return
+    evidence.sinceMs = first.atMs
+    evidence.untilMs = last.atMs
+  }
+
+  async #make({ frames, state }: Begin): Promise<void> {
+    const { clock, live, next } = this.#options
+    const nowMs = frames[0]?.atMs ?? clock.nowMs()
+    this.#live = await Player.create({ ...live.isolate, clock, nowMs })
+    await this.#live.adopt(state())
+    try {
+      const onFailures = (failures: readonly RecordFailure[]): void => this.#threw(failures)
+      const isolate = { ...next.isolate, clock, nowMs, onFailures }
+      this.#next = await Mirror.create(isolate, next.outputs, this.#findings)
+      await this.#next.adopt(state())
+    } catch (error) {
+      this.#evidence.ended = (error as Error).message
+      this.#findings.missed('ended', this.#findings.evidence().records)
+    }
+  }
+
+  #leaveOut(calls: readonly (readonly TapeFrame[])[], done = 0): void {
+    const left = calls.flat().reduce((sum, frame) => sum + recordsOf(frame), 0) - done
+    this.#findings.missed(this.#evidence.ended === undefined ? 'behind' : 'ended', left)
+  }
+
+  #threw(failures: readonly RecordFailure[]): void {
+    const told = failures.filter((one) => one.told)
+    if (told.length === 0) return
+    const errors = told.map(({ error: { name, message, at } }) => ({
+      ...{ name, message, records: 1 },
+      ...(at === undefined ? {} : { at }),
+    }))
+    this.#errors = sumOfErrors([...this.#errors, ...errors]).slice(0, gateErrorsMax)
+  }
+
+  /** @param before What both had taken together before this call. */
+  #time(records: number, before: { readonly live: number; readonly shadow: number }): void {
+    const ms = this.#findings.tookMs
+    const [live, shadow] = [ms.live - before.live, ms.shadow - before.shadow]
+    if (records >= timedRecordsMin && live > 0) this.#ratios.push(shadow / live)
+  }
+}
+
+/** Frames that are given together: in order, some at a time, of about the same moment. */
+function callsOf(frames: readonly TapeFrame[]): TapeFrame[][] {
+  const spanMs = (frames.at(-1)?.atMs ?? 0) - (frames[0]?.atMs ?? 0)
+  const callMsMax = Math.max(callMsMin, spanMs / callsAimed)
+  const calls: TapeFrame[][] = []
+  let bytes = 0
+  for (const frame of frames) {
+    const open = calls.at(-1)
+    bytes += frame.bytes.length
+    if (open !== undefined && bytes <= callBytesMax && frame.atMs - open[0]!.atMs <= callMsMax)
+      open.push(frame)
+    else {
+      calls.push([frame])
+      bytes = frame.bytes.length
+    }
+  }
+  return calls
+}
+
+function recordsOf({ header, skip }: TapeFrame): number {
+  return header.count - skip
+}

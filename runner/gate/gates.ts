@@ -1,0 +1,106 @@
+/**
+ * Gates: judges versions for whoever asks, one at a time, beside the instances that are at work here.
+ * Design: docs/design/0031-replay-gate.md
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../infra/clock.ts'
+import type { GateAnswer, GateAsk } from '../../infra/control/index.ts'
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import { isKeyed } from '../../infra/control/messages.ts'
+import { firstArena } from '../../sdk/arenas.ts'
+import type { InstanceOptions, ResidentMemory } from '../isolate/index.ts'
+import { tableOf } from '../outputs.ts'
+import { versionBeside } from '../shadow/shadows.ts'
+import type { Worker } from '../worker.ts'
+import type { StateSource } from './begin.ts'
+import { type GateSide, judge } from './gate.ts'
+
+/** Those that wait for another one. */
+const waitingMax = 16
+
+export interface GatesOptions {
+  readonly clock: Clock
+  readonly memory: ResidentMemory
+  readonly workers: ReadonlyMap<string, Worker>
+  /** What an isolate of a version is made of beside a worker, but for its state. */
+  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
+  /** Nothing of what it was made of is needed any more. */
+  readonly onDone: () => void
+}
+
+export class Gates {
+  readonly #options: GatesOptions
+  #turn: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+
+  constructor(options: GatesOptions) {
+    this.#options = options
+  }
+
+  /** @returns Never rejects. */
+  async answer(ask: GateAsk): Promise<GateAnswer> {
+    if (this.#waiting >= waitingMax) return { ok: false, message: 'its runner judges others: try again' }
+    this.#waiting++
+    const turn = this.#turn.then(() => this.#judge(ask))
+    this.#turn = turn.catch(() => undefined)
+    return await turn
+      .catch((error: Error): GateAnswer => ({ ok: false, message: error.message }))
+      .finally(() => {
+        this.#waiting--
+        this.#options.onDone()
+      })
+  }
+
+  async #judge({ instance, next, partitions, limitMs }: GateAsk): Promise<GateAnswer> {
+    const { clock, memory, workers } = this.#options
+    const worker = workers.get(instance)
+    if (worker === undefined) return { ok: false, message: `${instance} is not at work in its runner` }
+    const { assignment } = worker.running
+    const its = withOutputs(versionBeside(assignment, next), partitions)
+    const evidence = await judge({
+      ...{ clock, memory, limitMs, tape: worker.tape, state: stateOf(worker) },
+      ...(await this.#sidesOf(worker, its)),
+    })
+    return { ok: true, evidence }
+  }
+
+  async #sidesOf(
+    worker: Worker,
+    its: FunctionAssignment,
+  ): Promise<{ readonly live: GateSide; readonly next: GateSide }> {
+    const { isolateOf, memory } = this.#options
+    const seed = randomBytes(32)
+    const { assignment } = worker.running
+    const own = { seed, memory, tapBytes: 0, log: () => undefined }
+    const [live, next] = await Promise.all([isolateOf(assignment, worker), isolateOf(its, worker)])
+    return {
+      live: { isolate: { ...live, ...own }, outputs: tableOf(assignment) },
+      next: { isolate: { ...next, ...own, replaces: assignment.version }, outputs: tableOf(its) },
+    }
+  }
+}
+
+/** The streams that it writes and the version at work does not. */
+function withOutputs(fn: FunctionAssignment, partitions: GateAsk['partitions']): FunctionAssignment {
+  const more = fn.manifest.ostreams.filter((name) => fn.streams[name] === undefined)
+  const streams = more.map((name) => [
+    name,
+    { name, partitions: partitions[name] ?? 1, keyed: isKeyed([]), consumers: [] },
+  ])
+  return { ...fn, streams: { ...fn.streams, ...Object.fromEntries(streams) } }
+}
+
+function stateOf(worker: Worker): StateSource {
+  const { tape, keeper } = worker
+  const { groupings } = worker.running.assignment
+  return {
+    arenaOf: (stream, partition) => partition + firstArena(groupings[stream]),
+    has: (arena) => worker.running.isolate.state.slabsOf(arena).length > 0,
+    get lostMs() {
+      return tape.lostMs
+    },
+    basesOf: (arena) => keeper?.basesOf(arena) ?? [],
+    readBase: async (arena, base) => (await keeper?.readBase(arena, base)) ?? [],
+  }
+}

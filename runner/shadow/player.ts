@@ -1,0 +1,196 @@
+/**
+ * Player: an isolate that is given records again, at a time and with a chance that are said, and answers nobody.
+ *
+ *   PL1. It does the records that it is given, in their order, less those that are put off, and each once: what it throws at is
+ *        skipped, what it puts out goes nowhere.
+ *   PL2. Time and chance of a call are what the call says (I6). State is its own, since it was given a copy.
+ * Design: docs/design/0030-shadow.md
+ * @module
+ */
+import { giveBackMemory } from '../../infra/bus/index.ts'
+import { type Clock, systemClock } from '../../infra/clock.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
+import { policyOf } from '../../sdk/policy.ts'
+import { behind } from '../canary/results.ts'
+import {
+  type InputFrame,
+  Instance,
+  type InstanceOptions,
+  type InstanceStats,
+  type RecordFailure,
+} from '../isolate/index.ts'
+
+/** What an isolate is to do in one go. */
+export interface Given {
+  readonly frames: readonly InputFrame[]
+  /** Records of them. */
+  readonly records: number
+  /** Those of them that are not to be done. */
+  readonly putOff: readonly number[]
+  readonly nowMs: number
+  readonly batch: number
+}
+
+export interface Played {
+  /** All that was done. */
+  readonly log: Uint8Array<ArrayBuffer>
+  readonly ms: number
+  /** Why it has ended. */
+  readonly fatal?: Error
+}
+
+/** Slabs of each partition, at rest. */
+export type StateCopy = ReadonlyMap<number, readonly SharedArrayBuffer[]>
+
+export type PlayerOptions = Omit<InstanceOptions, 'clock'> & {
+  readonly clock?: Clock
+  /** Hears of what it throws. */
+  readonly onFailures?: (failures: readonly RecordFailure[]) => void
+}
+
+/** Calls without a record done, after which it is no use. */
+const idleTurnsMax = 50
+/** Word of a frame that says how many records it has. */
+const countAt = 28
+
+export class Player {
+  readonly #instance: Instance
+  readonly #clock: ShiftedClock
+  readonly #onFailures: PlayerOptions['onFailures']
+
+  private constructor(instance: Instance, clock: ShiftedClock, onFailures: PlayerOptions['onFailures']) {
+    this.#instance = instance
+    this.#clock = clock
+    this.#onFailures = onFailures
+  }
+
+  /** @throws {CodedError} Why it cannot be made. */
+  static async create({ onFailures, ...options }: PlayerOptions): Promise<Player> {
+    const clock = new ShiftedClock(options.clock ?? systemClock)
+    const manifest = { ...options.manifest, onError: skipping(options.manifest) }
+    const instance = await Instance.create({ ...options, manifest, clock })
+    return new Player(instance, clock, onFailures)
+  }
+
+  /** Takes over a copy of state; before the first call. */
+  async adopt(state: StateCopy): Promise<void> {
+    for (const [partition, slabs] of state) await this.#instance.adopt(partition, slabs)
+  }
+
+  async play(given: Given): Promise<Played> {
+    const instance = this.#instance
+    const pieces: Uint8Array[] = []
+    this.#clock.set(given.nowMs)
+    instance.watch((piece) => pieces.push(piece.slice()))
+    const startMs = this.#clock.monotonicMs()
+    let fatal: Error | undefined
+    for (const [from, to] of partsOf(given)) {
+      fatal = await this.#run(given, from, to)
+      if (fatal !== undefined) break
+    }
+    instance.watch(undefined)
+    const ms = this.#clock.monotonicMs() - startMs
+    return { log: joined(pieces), ms, ...(fatal === undefined ? {} : { fatal }) }
+  }
+
+  stats(): InstanceStats {
+    return this.#instance.stats()
+  }
+
+  end(): void {
+    this.#instance.kill()
+  }
+
+  /** After that. @returns Whether the memory of its state may be used again. */
+  ended(): Promise<boolean> {
+    return this.#instance.ended()
+  }
+
+  /** @returns Why it has ended. */
+  async #run({ frames, nowMs, batch }: Given, from: number, to: number): Promise<Error | undefined> {
+    const instance = this.#instance
+    let idle = 0
+    for (let at = from; ; ) {
+      let result = await instance.run(between(frames, at, to), nowMs, undefined, undefined, batch)
+      for (;;) {
+        for (const { frame } of result.outputs) giveBackMemory(frame)
+        this.#onFailures?.(result.failures)
+        at += result.records
+        if (result.records + result.timersFired > 0) idle = 0
+        if (result.fatal !== undefined) return result.fatal
+        if (!result.pending) break
+        result = await instance.resume()
+      }
+      if (at >= to) return undefined
+      if (++idle > idleTurnsMax) return new Error('it does nothing any more')
+    }
+  }
+}
+
+/** The records to be done in a call, in parts: what was put off in it is left out. Timers that are due come with the first. */
+function partsOf({ putOff, records }: Given): (readonly [number, number])[] {
+  const parts: (readonly [number, number])[] = []
+  let from = 0
+  for (const index of [...putOff, records]) {
+    if (index > from) parts.push([from, index])
+    from = index + 1
+  }
+  return parts.length === 0 ? [[0, 0]] : parts
+}
+
+/** Records `from` to `to` of frames. A frame says itself how many it has: where it is not given to its end, the copy is changed. */
+function between(frames: readonly InputFrame[], from: number, to: number): InputFrame[] {
+  let left = to - from
+  return behind(frames, from).flatMap((frame) => {
+    const count = Math.min(frame.header.count, frame.skip + left)
+    left -= count - frame.skip
+    if (count === frame.skip) return []
+    const { bytes } = frame
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(countAt, count, true)
+    return [{ ...frame, header: { ...frame.header, count } }]
+  })
+}
+
+/** A record that was tried before is here for the first time, and it is not tried again later (PL1). */
+function skipping({ onError }: Manifest): Manifest['onError'] {
+  const { retries } = policyOf(onError)
+  if (retries === 0) return 'skip'
+  // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable -- manifest
+  return { retry: retries, then: 'skip', waitMs: 0, waitMaxMs: 0, keepOrder: false }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const log = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    log.set(piece, at)
+    at += piece.length
+  }
+  return log
+}
+
+/** Wall time as it was at some moment, going on from there. */
+class ShiftedClock implements Clock {
+  readonly #clock: Clock
+  #aheadMs = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  set(nowMs: number): void {
+    this.#aheadMs = nowMs - this.#clock.nowMs()
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs() + this.#aheadMs
+  }
+
+  monotonicMs(): number {
+    return this.#clock.monotonicMs()
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    return this.#clock.after(delayMs, run)
+  }
+}
