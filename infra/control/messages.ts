@@ -137,9 +137,14 @@ export interface Assignment {
   /** True: instances come and go, and one that fails by itself leaves the others at work. */
   readonly packed: boolean
   readonly functions: Readonly<Record<string, FunctionAssignment>>
-  /** Of functions of which instances here are of two versions, the other one (docs/design/0033-rolling.md). */
+  /** By `otherKey`: of functions of which instances here are of several versions, the other ones (docs/design/0033-rolling.md). */
   readonly others?: Readonly<Record<string, FunctionAssignment>>
   readonly instances: readonly InstanceAssignment[]
+}
+
+/** A version in `others`. */
+export function otherKey(name: string, version: number): string {
+  return `${name}@${version}`
 }
 
 /** What an instance is one of. */
@@ -147,8 +152,8 @@ export function assignedVersion(
   { functions, others = {} }: Pick<Assignment, 'functions' | 'others'>,
   { id, function: name, version }: Pick<InstanceAssignment, 'id' | 'function' | 'version'>,
 ): FunctionAssignment {
-  const found = version === undefined ? functions[name] : others[name]
-  if (found === undefined || (version !== undefined && found.version !== version))
+  const found = version === undefined ? functions[name] : others[otherKey(name, version)]
+  if (found === undefined)
     throw new Error(`The assignment names ${id}, and says nothing of '${name}' v${version ?? '?'}`)
   return found
 }

@@ -12,12 +12,13 @@
  * move between those of one version only (rolling.ts, RL2), but for those that are replaced (beside.ts).
  * @module
  */
-import type {
-  Assignment,
-  Awaited,
-  FunctionAssignment,
-  Giving,
-  InstanceAssignment,
+import {
+  type Assignment,
+  type Awaited,
+  type FunctionAssignment,
+  type Giving,
+  type InstanceAssignment,
+  otherKey,
 } from '../../infra/control/messages.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
@@ -218,12 +219,12 @@ function assignmentOf(
     const { function: name, instance: id, index, epoch, told } = seat.document
     const version = draft.versionAt(name, index)
     if (version === undefined || version.version !== seat.document.version) return undefined
-    const key = `${name}@${version.version}`
+    const key = otherKey(name, version.version)
     const its = said.get(key) ?? functionOf(draft, version)
     said.set(key, its)
     functions[name] ??= its
     const isOther = functions[name] !== its
-    if (isOther) others[name] = its
+    if (isOther) others[key] = its
     instances.push({
       id,
       function: name,

@@ -166,3 +166,39 @@ test('a function whose state lies by broadcast partitions is ended first, and so
     ['fn-1', 2],
   ])
 })
+
+/** Assignments arrive and are reported; with `asks`, each runner takes one share that it was promised. */
+function hear(world: World, rounds: number, asks = false): void {
+  for (let i = 0; i < rounds; i++) {
+    world.publish()
+    while (world.updates.length > 0) world.deliverUpdate()
+    world.offer()
+    for (const runner of [...world.runners.values()]) {
+      while (runner.mail.length > 0) world.readMail(runner)
+      if (asks) world.ask(runner)
+      world.beat(runner)
+      if (runner.killed) world.exit(runner.document.taskId, 0)
+    }
+    world.tick(1_000)
+  }
+}
+
+for (const [kind, more] of Object.entries({ alone: {}, 'packed in one runner': { instancesPerRunner: 8 } }))
+  test(`a third version in the middle of the moves takes its turn, ${kind}`, () => {
+    const world = begun(of(0.1, more), of(0.08, more))
+    world.settle(20)
+    world.deploy('fn', of(0.07, more), { sameCode: true })
+    hear(world, 5)
+    hear(world, 3, true)
+    const versions = (): number[] => [...new Set(instancesOf(world).map(({ version }) => version))].sort()
+    assert.deepEqual(versions(), [2, 3])
+    world.deploy('fn', of(0.06, more), { sameCode: true })
+    hear(world, 2, true)
+    assert.deepEqual(versions(), [2, 3, 4])
+    world.settle(40)
+    assert.deepEqual(
+      instancesOf(world).map(({ version, owns }) => `v${version} ${owns.size}`),
+      ['v4 8', 'v4 8'],
+    )
+    assert.deepEqual(endedWithShares(world), [])
+  })
