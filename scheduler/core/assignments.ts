@@ -94,10 +94,12 @@ function giverOf(fn: FunctionState, { share, task, instance }: Awaited): Seat | 
 /** Shares that are due to a slot at work, lie with another one at work with the same version, and are promised to nobody. */
 function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot): Awaited[] {
   if (!isAtWork(draft, fn, slot)) return []
+  const isEarly = fn.slots.some(({ isDouble }) => isDouble) // BE1
   return fn.slots.flatMap((other) => {
     const { seat } = other
     if (other === slot || seat === undefined || !isAtWork(draft, fn, other)) return []
-    if (seat.document.version !== slot.seat?.document.version && other.keeps === undefined) return []
+    const isOther = seat.document.version !== slot.seat?.document.version
+    if (isOther && (other.keeps === undefined || isEarly)) return []
     const { shares, told, taskId, instance } = seat.document
     const due = shares.filter(
       (share) => homeOf(share) === slot.index && told.includes(share) && promiseOf(fn, share) === undefined,

@@ -202,3 +202,46 @@ for (const [kind, more] of Object.entries({ alone: {}, 'packed in one runner': {
     )
     assert.deepEqual(endedWithShares(world), [])
   })
+
+/** Who was promised a share by an instance of a later version. */
+function wentBack(world: World): string[] {
+  const versions = new Map<string, number>()
+  const found: string[] = []
+  for (const action of world.actions) {
+    if (action.kind !== 'createSeat' && action.kind !== 'updateSeat') continue
+    const { instance, version, awaited = [] } = action.document
+    versions.set(instance, version)
+    for (const { instance: giver } of awaited)
+      if ((versions.get(giver) ?? 0) > version) found.push(`${instance} v${version} from ${giver}`)
+  }
+  return found
+}
+
+test('no share goes back to an instance of an earlier version when a third one comes in the middle', () => {
+  const world = begun(of(0.1), of(0.2))
+  hear(world, 5)
+  hear(world, 3, true)
+  world.deploy('fn', of(0.3))
+  hear(world, 6, true)
+  world.settle(40)
+  assert.deepEqual(shown(world), ['fn-4 v3 8', 'fn-5 v3 8'])
+  assert.deepEqual(wentBack(world), [])
+})
+
+test('with more instances in the same deploy nothing moves either until all of the new ones work (BE1)', () => {
+  const world = begun(of(1), of(2, { instances: 3 }), 1)
+  hear(world, 15, true)
+  const shares = [...world.seats.values()].map(({ instance, shares, awaited = [] }) => [
+    instance,
+    shares.length + awaited.length > 0,
+  ])
+  assert.deepEqual(shares.sort(), [
+    ['fn-0', true],
+    ['fn-1', true],
+    ['fn-2', false],
+  ])
+  world.agents.set('agent-9', { cpus: 4, memMib: 4096, diskMib: 4096 })
+  world.settle(20)
+  assert.deepEqual(shown(world), ['fn-2 v2 6', 'fn-3 v2 5', 'fn-4 v2 5'])
+  assert.deepEqual(endedWithShares(world), [])
+})

@@ -4,7 +4,8 @@
  *
  *     old ones work → all new ones work too → shares move → old ones go        no room for the new ones: drained and launched, as ever
  *
- *   BE1. Until all of the new ones work nothing moves; if they never do, nothing has changed.
+ *   BE1. Until all of the new ones work nothing moves to them, and who has shares keeps them, of whatever version it is; if they
+ *        never do, nothing has changed.
  *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move.
  *   BE3. All move at once: each share changes hands once, to the instance in the same place.
  * Design: docs/design/0035-vertical.md
@@ -44,8 +45,9 @@ export function besideOf(
     count,
     barred,
   )
-  const held = old.map(({ index }) => index).slice(0, count)
-  const kept = fresh.slice(0, count - held.length)
+  const holders = old.filter((slot) => sharesOf(slot) > 0)
+  const held = (holders.length > 0 ? holders : old.slice(0, count)).map(({ index }) => index)
+  const kept = fresh.slice(0, Math.max(0, count - held.length))
   const doubles = fresh.slice(kept.length)
   const slots = doubles.map((index) => staying.find((slot) => slot.index === index))
   const isMoving = slots.some((slot) => slot?.seat !== undefined && sharesOf(slot) > 0) // BE2
