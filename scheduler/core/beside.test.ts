@@ -245,3 +245,16 @@ test('with more instances in the same deploy nothing moves either until all of t
   assert.deepEqual(shown(world), ['fn-2 v2 6', 'fn-3 v2 5', 'fn-4 v2 5'])
   assert.deepEqual(endedWithShares(world), [])
 })
+
+test('while the cluster is away nobody is ended because others wait for room, and for a while after', () => {
+  const packed = { instancesPerRunner: 4 }
+  const world = begun(of(0.5, packed), of(2, packed))
+  world.disconnect()
+  hear(world, 40)
+  assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'])
+  world.connect()
+  hear(world, 1)
+  assert.deepEqual(endedWithShares(world), [])
+  world.settle(20)
+  assert.deepEqual(shown(world), ['fn-2 v2 8', 'fn-3 v2 8'])
+})

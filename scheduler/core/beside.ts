@@ -73,12 +73,14 @@ function sharesOf({ seat }: Slot): number {
   return (seat?.document.shares.length ?? 0) + awaitedOf(seat).length
 }
 
-/** There is no room for two of each: the next plan drains. */
+/** There is no room for two of each: the next plan drains. While nothing is offered by anybody that is not known. */
 function giveUp(draft: Draft, fn: FunctionState, doubles: readonly (Slot | undefined)[]): void {
+  if (!draft.state.engineUp) return
   for (const slot of doubles) {
     if (slot?.phase !== 'waiting') continue
-    if (draft.nowMs < slot.sinceMs + timings.besideMs) {
-      draft.wakeAt(fn.name, slot.sinceMs + timings.besideMs)
+    const untilMs = Math.max(slot.sinceMs, draft.state.engineSinceMs) + timings.besideMs
+    if (draft.nowMs < untilMs) {
+      draft.wakeAt(fn.name, untilMs)
       continue
     }
     const version = draft.wantedVersion(fn.name)?.version

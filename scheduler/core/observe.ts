@@ -39,6 +39,7 @@ export function observe(draft: Draft, event: Event): Concern {
       return 'all'
     case 'connected':
       draft.state.engineUp = true
+      draft.state.engineSinceMs = draft.nowMs
       draft.state.offersWanted = undefined
       return 'all'
     case 'disconnected':

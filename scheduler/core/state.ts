@@ -205,6 +205,8 @@ export interface State {
   /** What all tasks may take together. */
   readonly quota: Partial<Resources>
   readonly engineUp: boolean
+  /** When the last connection to the cluster was made. */
+  readonly engineSinceMs: number
   readonly busUp: boolean
   /** What the cluster was told last: unknown after each connection. */
   readonly offersWanted: boolean | undefined
@@ -260,6 +262,7 @@ export function initialState(options: StartOptions): State {
     agents: new Map(),
     active: new Map(),
     engineUp: false,
+    engineSinceMs: Number.NEGATIVE_INFINITY,
     busUp: true,
     emptying: false,
     offersWanted: undefined,
