@@ -258,3 +258,19 @@ test('while the cluster is away nobody is ended because others wait for room, an
   world.settle(20)
   assert.deepEqual(shown(world), ['fn-2 v2 8', 'fn-3 v2 8'])
 })
+
+test('nobody less important goes for instances that are to be there twice for a moment', () => {
+  const world = new World(1)
+  world.connect()
+  world.deploy('low', of(1))
+  world.deploy('fn', of(0.75, { placement: { priority: 5 } }))
+  world.settle(20)
+  world.deploy('fn', of(1, { placement: { priority: 5 } }))
+  world.settle(60)
+  assert.deepEqual(shown(world), ['fn-0 v2 8', 'fn-1 v2 8', 'low-0 v1 8', 'low-1 v1 8'])
+  const gone = world.actions.flatMap((action) => (action.kind === 'kill' ? [action.taskId] : []))
+  assert.deepEqual(
+    gone.filter((id) => id.includes('low')),
+    [],
+  )
+})

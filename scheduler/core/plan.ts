@@ -127,6 +127,7 @@ function makeWay(draft: Draft, waiting: readonly Party[]): void {
   for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
     if (party.priority === 0) return
     const slots = party.members.map(({ slot }) => slot)
+    if (slots.every(({ isDouble }) => isDouble)) continue // those before them work
     // From when offers were asked for: there may be room that was not offered yet.
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
     const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
