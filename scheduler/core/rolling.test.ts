@@ -243,3 +243,20 @@ test('a wave waits until no share is on its way', () => {
   world.settle(40)
   assert.deepEqual([atWork(world), goodOf(world)], [[2, 2, 2, 2, 2, 2], 2])
 })
+
+test('an instance that is not launched again takes its version along, whatever it ended of, and whoever leads then', () => {
+  for (let diesAfter = 0; diesAfter < 10; diesAfter++) {
+    const world = begun({ ...manifest, restarts: 0 })
+    hear(world)
+    const { runner } = instancesOf(world)[0]!
+    change(world, 0)
+    world.beat(runner)
+    world.exit(runner.document.taskId, 139)
+    world.diesAfter = diesAfter
+    world.deliverUpdate()
+    for (let round = 0; round < 30; round++) world.settle(1)
+    assert.deepEqual([atWork(world), goodOf(world)], [[1, 1, 1, 1, 1], 1], `dies after ${diesAfter}`)
+    const settled = world.actions.findLast((action) => action.kind === 'settleVersion')
+    assert.match(settled?.outcome.reason ?? '', /^in wave 1 .* fn-0 is not launched again/)
+  }
+})

@@ -14,7 +14,7 @@ import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
 import { rollingOf } from './in-force.ts'
 import { runsVersion, waveText } from './rolling.ts'
-import type { FunctionState, LastExit, Seat, Slot } from './state.ts'
+import { type FunctionState, instanceId, type LastExit, type Seat, type Slot } from './state.ts'
 
 /** Ends that say something against the version that ran. */
 const versionsFault: ReadonlySet<string> = new Set([
@@ -99,14 +99,21 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     return
   }
   if (fn.settling === version) return
-  const bad = fn.slots.find((slot) => slot.failed?.version === version)
-  if (bad?.failed !== undefined && good !== undefined) {
-    const reason = waveText(draft, fn, bad) + bad.failed.reason
+  const bad = fn.slots.find((slot) => failureOf(fn, slot, version) !== undefined)
+  if (bad !== undefined && good !== undefined) {
+    const reason = waveText(draft, fn, bad) + failureOf(fn, bad, version)
     const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
   } else if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
     settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, version) })
+}
+
+/** Why a version has failed in a slot: there, or because it is not launched there again, whatever it ended of. */
+function failureOf(fn: FunctionState, slot: Slot, version: number): string | undefined {
+  if (slot.failed?.version === version) return slot.failed.reason
+  if (slot.phase !== 'crashLooping' || slot.restartsVersion !== version) return undefined
+  return `${instanceId(fn.name, slot.index)} is not launched again (restarts): ${slot.lastExit?.reason}, ${slot.lastExit?.message}`
 }
 
 /** What a version has shown as a canary. */
