@@ -124,6 +124,20 @@ test('Other resources are a version of the same bundle that is not tried first; 
   assert.match((await patch({ message: 'nothing' })).body.detail, /one of cpus, memMib and diskMib/)
   assert.equal((await patch({ cpus: 0 })).body.code, 'ERR_REQUEST_INVALID')
   assert.deepEqual(await versionOf(2), two)
+
+  const path = paths.function(namespace, 'sized')
+  const live = (await platform.store.get<FunctionDocument>(path))!
+  const { atOnce: _, ...value } = live.value
+  await platform.store.update(path, { ...value, good: 2 }, live.version)
+  await deployBundle(bundle.replace('processRecord() {}', 'processRecord() { throw 1 }'), {
+    resources: { memMib: 512, cpus: 0.5 },
+    rollout: { canary: {} },
+  })
+  const { status: refused, body: why } = await patch({ memMib: 600 })
+  assert.deepEqual([refused, why.code], [409, 'ERR_VERSION_INCOMPATIBLE'])
+  assert.match(why.detail, /v3 is being tried beside v2, .* its code would take over everywhere at once/)
+  const { version } = (await platform.store.get<FunctionDocument>(path))!.value
+  assert.equal(version, 3, 'and nothing has changed')
 })
 
 test('A canary, or a version that rolls, that is rolled back, or deployed over, was withdrawn: it has run, and nobody goes back to it', async () => {

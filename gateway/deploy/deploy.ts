@@ -37,7 +37,7 @@ import { type DeployPlan, type GateWishes, instancesOf, type Plan, type Said } f
 import { versionToPromote } from './shadows.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
-import { documentOf, versionBefore, withdraw } from './versions.ts'
+import { checkTried, documentOf, versionBefore, withdraw } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
 
 /** What each instance is to get; what is not named stays. */
@@ -173,12 +173,13 @@ export class Deployer {
 
   /**
    * Makes a version of the wanted one's bundle and assets, whose instances get other resources; it is not tried first, as a canary
-   * or otherwise: it is the same code.
+   * or otherwise: it is the same code, and not while that is being tried.
    * @throws {CodedError} Why it was refused.
    */
   async changeResources(name: string, wish: ResourcesWish, said: Said): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
       const live = await this.#liveNow(name)
+      checkTried(live)
       const { manifest: before, assets = {} } = live.version
       const { resources: had } = before
       const { cpus = had.cpus, memMib = had.memMib, diskMib = had.diskMib } = wish

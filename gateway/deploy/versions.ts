@@ -109,6 +109,19 @@ function howFar({ version, good, canary, rolling }: FunctionDocument): string | 
   return `was a canary, at step ${canary.step + 1}${steps}`
 }
 
+/**
+ * Before a version of the same code that is not tried itself: this one must not be on its way, or its code would take over untried.
+ * @throws {CodedError} ERR_VERSION_INCOMPATIBLE
+ */
+export function checkTried({ name, version: { version, manifest }, document }: LiveFunction): void {
+  const { good, atOnce } = document
+  if (manifest.rollout === undefined || good === undefined || good === version || atOnce === true) return
+  throw refuse(
+    'ERR_VERSION_INCOMPATIBLE',
+    `Cannot give '${name}' other resources: v${version} is being tried beside v${good}, and with them its code would take over everywhere at once. Wait until \`concord fn versions ${name}\` shows it live, go back with \`concord fn rollback ${name}\`, or deploy it with other 'resources'.`,
+  )
+}
+
 /** @throws {CodedError} ERR_VERSION_UNKNOWN */
 export async function documentOf(
   store: Store,
