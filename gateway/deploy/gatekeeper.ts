@@ -16,7 +16,7 @@ import { breachesOf, type GateEvidence, type GateReport, noGateEvidence, sumOfGa
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 
-/** How long an instance may judge, and how much longer its answer is waited for. */
+/** How long a runner may judge, beside one of its instances after the other, and how much longer its answer is waited for. */
 const limitMs = 10_000
 const answerMs = limitMs + 12_000
 
@@ -45,9 +45,10 @@ export class Gatekeeper {
     const { clock } = this.#options
     const startMs = clock.monotonicMs()
     const atWork = (live.status?.instances ?? []).filter(isAtWork)
-    const version = live.document.version + 1
+    const its = assignmentOf(live.document.version + 1, good, next)
+    const inRunner = Map.groupBy(atWork, ({ taskId }) => taskId)
     const all = await Promise.all(
-      atWork.map((one) => this.#ask(one, assignmentOf(version, good, next), next)),
+      atWork.map((one) => this.#ask(one, its, next, limitMs / inRunner.get(one.taskId)!.length)),
     )
     const evidence = sumOfGates(all)
     const rules = next.manifest.gate
@@ -63,6 +64,7 @@ export class Gatekeeper {
     { id, taskId }: InstanceStatus,
     next: GateAsk['next'],
     { partitions }: Candidate,
+    limitMs: number,
   ): Promise<GateEvidence> {
     const { nc, namespace } = this.#options
     const ask: GateAsk = { schema: 1, instance: id, next, partitions, limitMs }
