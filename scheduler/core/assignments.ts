@@ -63,9 +63,11 @@ export function assignShares(draft: Draft, fn: FunctionState, active: readonly n
     const mine = sorted([...seat.document.told, ...orphaned.map(({ share }) => share)])
     move(draft, seat, mine, [...kept, ...added])
   }
+  const isGood = draft.wantedVersion(fn.name) === goodOf(draft.state.wanted.functions.get(fn.name))
   for (const { slot, seat, task, manifest } of heard) {
     const own = seat.document.shares.filter((share) => promiseOf(fn, share) === undefined) // A2
-    const mine = sorted([...own, ...freeShares(draft, fn, manifest, active, slot)])
+    const free = slot.keeps === undefined || !isGood ? freeShares(draft, fn, manifest, active, slot) : [] // BE2
+    const mine = sorted([...own, ...free])
     const partitions = partitionsOf(draft, manifest, mine)
     if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine, awaitedOf(seat))
   }

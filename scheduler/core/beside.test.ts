@@ -98,7 +98,7 @@ test('where there is no room beside them they are ended first', () => {
 
 test('new ones that do not come up change nothing', () => {
   const world = begun(of(0.5), of(1, { instancesPerRunner: 2 }))
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 20; round++) {
     world.publish()
     while (world.updates.length > 0) world.deliverUpdate()
     world.offer()
@@ -273,4 +273,41 @@ test('nobody less important goes for instances that are to be there twice for a 
     gone.filter((id) => id.includes('low')),
     [],
   )
+})
+
+test('a new instance that ends in the middle of the moves comes back, and nothing of its goes back to an old one (BE2)', () => {
+  for (const restarts of [false, true]) {
+    const world = begun(of(0.1), of(0.2))
+    world.settle(20)
+    world.deploy('fn', of(0.3))
+    hear(world, 5)
+    const runnerOf = (id: string) => [...world.runners.values()].find((one) => one.instances.has(id))!
+    world.ask(runnerOf('fn-1'))
+    for (let round = 0; round < 20; round++) {
+      world.ask(runnerOf('fn-0'))
+      hear(world, 1)
+    }
+    assert.deepEqual(shown(world), ['fn-0 v3 8', 'fn-1 v3 1', 'fn-3 v2 7'])
+    world.exit(runnerOf('fn-1').document.taskId, 1)
+    if (restarts) {
+      world.restart()
+      world.connect()
+    }
+    hear(world, 2)
+    assert.equal(world.seats.get('fn-3')?.shares.length, 7, 'what v3 has had is not given to v2')
+    for (let round = 0; round < 30; round++) world.settle(1)
+    assert.deepEqual(shown(world), ['fn-0 v3 8', 'fn-1 v3 8'])
+  }
+})
+
+test('the last new one that ends before it has taken anything leaves the old one at work', () => {
+  const world = begun(of(0.1, { instances: 1 }), of(0.2, { instances: 1 }))
+  hear(world, 5)
+  assert.equal(world.functions.get('fn')?.good, 2)
+  world.exit([...world.runners.values()].at(-1)!.document.taskId, 1)
+  hear(world, 1)
+  assert.deepEqual(shown(world), ['fn-0 v1 16'])
+  world.settle(20)
+  assert.deepEqual(shown(world), ['fn-1 v2 16'])
+  assert.deepEqual(endedWithShares(world), [])
 })

@@ -6,7 +6,8 @@
  *
  *   BE1. Until all of the new ones work nothing moves to them, and who has shares keeps them, of whatever version it is; if they
  *        never do, nothing has changed.
- *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move.
+ *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move. Whoever
+ *        of the new ones ends then, what it has had is for no old one: those take nothing any more once the version is good.
  *   BE3. All move at once: each share changes hands once, to the instance in the same place.
  * Design: docs/design/0035-vertical.md
  * @module
