@@ -155,7 +155,9 @@ export function takeOver(draft: Draft, task: Task): void {
     for (const promise of taken) {
       const giver = giverOf(fn, promise)
       const without = (list: readonly number[]): number[] => list.filter((share) => share !== promise.share)
-      if (giver !== undefined) draft.updateSeat(giver, { shares: without(giver.document.shares) })
+      if (giver === undefined) continue
+      draft.updateSeat(giver, { shares: without(giver.document.shares) })
+      for (const slot of fn.slots) if (slot.seat === giver) delete slot.retiringSinceMs // it gets on
     }
     const shares = sorted([...seat.document.shares, ...taken.map(({ share }) => share)])
     draft.updateSeat(seat, { shares, awaited: awaitedOf(seat).filter(isOpen) })

@@ -311,3 +311,14 @@ test('the last new one that ends before it has taken anything leaves the old one
   assert.deepEqual(shown(world), ['fn-1 v2 16'])
   assert.deepEqual(endedWithShares(world), [])
 })
+
+test('an old one stays as long as its shares move, however slowly', () => {
+  const world = begun(of(0.1), of(0.2))
+  for (let share = 0; share < 8; share++) {
+    hear(world, 6)
+    hear(world, 1, true)
+  }
+  hear(world, 2)
+  assert.deepEqual(shown(world), ['fn-2 v2 8', 'fn-3 v2 8'])
+  assert.deepEqual(endedWithShares(world), [])
+})

@@ -100,7 +100,7 @@ export interface Slot {
   restarts: number
   /** The version that the failures belong to. */
   restartsVersion: number
-  /** Since when it is one too many, and hands its partitions over. */
+  /** Since when it is one too many, and has handed none of its partitions over. */
   retiringSinceMs?: number
   /** End of the back-off. */
   untilMs?: number

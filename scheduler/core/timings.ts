@@ -27,7 +27,7 @@ export const timings = {
   closingMs: 5_000,
   /** So long instances wait for room beside those that they replace; then those are ended first. */
   besideMs: 20_000,
-  /** An instance too many stays for so long, until others have taken its partitions. */
+  /** An instance too many stays for so long after others have taken one of its partitions, until they have all. */
   retireMs: 30_000,
   /** Followers renew each second; this much without is too much. */
   followerMs: 11_000,
