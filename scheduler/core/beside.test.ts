@@ -75,7 +75,8 @@ test('it is told of both while one is to take over from the other', () => {
   const world = begun(of(0.5), of(1))
   world.publish()
   const whys = [...(world.statuses.get('fn')?.instances ?? [])].map(({ id, state, why }) => [id, state, why])
-  const replaced = 'an instance of version 2 takes its partitions over, and then it ends'
+  const replaced =
+    'it works on until version 2, which is to take its partitions over, has room: it waits for an offer'
   assert.deepEqual(whys, [
     ['fn-0', 'running', replaced],
     ['fn-1', 'running', replaced],
@@ -94,6 +95,26 @@ test('where there is no room beside them they are ended first', () => {
     [2, 2],
   )
   assert.equal(endedWithShares(world).length, 2)
+})
+
+test('what no agent can hold waits, and those before it work on and say why (BE4)', () => {
+  const asked: readonly Omit<ManifestInput, 'name'>[] = [
+    of(1, { resources: { cpus: 1, memMib: 999_999 } }),
+    of(1, { placement: { constraints: ['zone == nowhere'] } }),
+    of(3), // one of two would have room
+  ]
+  for (const after of asked) {
+    const world = begun(of(1.5), after, 1)
+    world.settle(60)
+    assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'])
+    assert.deepEqual(endedWithShares(world), [])
+    world.deploy('fn', of(1.5))
+    world.settle(30)
+    assert.deepEqual(
+      instancesOf(world).map(({ version }) => version),
+      [3, 3],
+    )
+  }
 })
 
 test('new ones that do not come up change nothing', () => {

@@ -9,13 +9,20 @@
  *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move. Whoever
  *        of the new ones ends then, what it has had is for no old one: those take nothing any more once the version is good.
  *   BE3. All move at once: each share changes hands once, to the instance in the same place.
+ *   BE4. Old ones are ended first only if all of the new ones then have room; what no agent holds waits, and the old ones work on.
  * Design: docs/design/0035-vertical.md
  * @module
  */
+import type { Manifest } from '../../sdk/manifest.ts'
 import { movesBeside } from '../../sdk/swap.ts'
+import type { Resources } from '../engine.ts'
 import { awaitedOf, isAtWork } from './assignments.ts'
+import { Census } from './census.ts'
 import type { Draft } from './draft.ts'
 import { rollingOf } from './in-force.ts'
+import { wantOf } from './launching.ts'
+import { forbidden, type Place } from './placement.ts'
+import { fits, minus, plus } from './resources.ts'
 import { wantedIndexes } from './slots.ts'
 import type { FunctionState, Slot } from './state.ts'
 import { timings } from './timings.ts'
@@ -54,7 +61,7 @@ export function besideOf(
   const isMoving = slots.some((slot) => slot?.seat !== undefined && sharesOf(slot) > 0) // BE2
   const areThere = slots.every((slot) => slot !== undefined && isAtWork(draft, fn, slot)) // BE1
   if (isMoving || areThere) return { active: fresh, doubles: [], old }
-  giveUp(draft, fn, slots)
+  giveUp(draft, fn, slots, old)
   return { active: [...held, ...kept].sort((a, b) => a - b), doubles, old }
 }
 
@@ -67,7 +74,10 @@ export function besideText(
   if (slot.isDouble) return 'it starts beside those whose partitions it is to take over'
   if (slot.keeps === undefined) return undefined
   const version = draft.wantedVersion(fn.name)?.version
-  return `an instance of version ${version} takes its partitions over, and then it ends`
+  const waiting = fn.slots.find((other) => other.isDouble && other.phase === 'waiting')
+  if (waiting === undefined)
+    return `an instance of version ${version} takes its partitions over, and then it ends`
+  return `it works on until version ${version}, which is to take its partitions over, has room: ${waiting.why ?? 'it waits for an offer'}`
 }
 
 function sharesOf({ seat }: Slot): number {
@@ -75,7 +85,12 @@ function sharesOf({ seat }: Slot): number {
 }
 
 /** There is no room for two of each: the next plan drains. While nothing is offered by anybody that is not known. */
-function giveUp(draft: Draft, fn: FunctionState, doubles: readonly (Slot | undefined)[]): void {
+function giveUp(
+  draft: Draft,
+  fn: FunctionState,
+  doubles: readonly (Slot | undefined)[],
+  old: readonly Slot[],
+): void {
   if (!draft.state.engineUp) return
   for (const slot of doubles) {
     if (slot?.phase !== 'waiting') continue
@@ -84,13 +99,46 @@ function giveUp(draft: Draft, fn: FunctionState, doubles: readonly (Slot | undef
       draft.wakeAt(fn.name, untilMs)
       continue
     }
-    const version = draft.wantedVersion(fn.name)?.version
-    if (version === undefined || fn.crowded === version) return
+    const wanted = draft.wantedVersion(fn.name)
+    if (wanted === undefined || fn.crowded === wanted.version) return
+    if (!haveRoomThen(draft, fn.name, wanted.manifest, doubles.length, old)) {
+      draft.wakeAt(fn.name, draft.nowMs + timings.besideMs)
+      return
+    }
+    const { version } = wanted
     fn.crowded = version
     const message = `${fn.name}: there is no room for instances of version ${version} beside those before, which are ended first`
     draft.act({ kind: 'log', level: 'warn', message })
     return
   }
+}
+
+/** BE4: whether so many new ones have room once the old ones are gone, as far as agents and what they have left are known. */
+function haveRoomThen(
+  draft: Draft,
+  name: string,
+  manifest: Manifest,
+  count: number,
+  old: readonly Slot[],
+): boolean {
+  const going = new Set(old.map(({ index }) => index))
+  const rooms = new Map<string, { place: Place; free: Resources }>()
+  for (const seen of draft.state.agents.values()) rooms.set(seen.agentId, { place: seen, free: seen.free })
+  for (const task of draft.tasks.values()) {
+    if (!task.seats.every((seat) => seat.function === name && going.has(seat.index))) continue
+    const { agentId, hostname, attributes = {}, resources } = task.document
+    const place = { agentId, hostname, attributes }
+    const room = rooms.get(agentId) ?? { place, free: { cpus: 0, memMib: 0, diskMib: 0 } }
+    rooms.set(agentId, { ...room, free: plus(room.free, resources) })
+  }
+  const request = { wants: [wantOf(manifest, 1, [])] }
+  let left = count
+  for (const { place, free } of rooms.values()) {
+    if (forbidden(request, place, new Census([])) !== undefined) continue // how many are there already will be another matter
+    for (let rest = free; left > 0 && fits(manifest.resources, rest); left--)
+      rest = minus(rest, manifest.resources)
+  }
+  return left <= 0
 }
 
 /** It works with a version that the wanted one cannot follow in its place, but elsewhere with its shares. */
