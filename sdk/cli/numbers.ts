@@ -16,6 +16,18 @@ export function wholeNumber(least: number): (text: string) => number {
   }
 }
 
+/** A parser for a port; 0 is any that is free. */
+export function portNumber(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw new InvalidArgumentError('Expected a whole number from 0 to 65535.')
+}
+
+/** A parser for how many servers hold a quorum on one machine. */
+export function oneOrThree(text: string): number {
+  if (text === '1' || text === '3') return Number(text)
+  throw new InvalidArgumentError('Expected 1 or 3: two are no safer than one.')
+}
+
 /** A parser for a number above 0. */
 export function positiveNumber(text: string): number {
   const value = Number(text)

@@ -26,6 +26,18 @@ test('an unknown command, option or value is a usage error that names the neares
     2,
     /Expected a whole number of at least 0; see 'concord fn scale --help'/,
   )
+  for (const port of ['abc', '65536', '-1'])
+    assertFails(
+      await concord(['up', '--nats-port', port]),
+      2,
+      /Expected a whole number from 0 to 65535; see 'concord up --help'/,
+    )
+  for (const servers of ['--zookeeper', '--nats'])
+    assertFails(
+      await concord(['cluster', 'up', servers, '2']),
+      2,
+      /Expected 1 or 3: two are no safer than one; see 'concord cluster up --help'/,
+    )
   assertFails(await concord(['graph', '--format', 'png']), 2, /text, dot, mermaid, svg/)
   assertFails(await concord(['kill']), 2, /--id <id>/)
   assertFails(await concord(['kill', 'score-0']), 2, /say 'concord kill --id score-0'/)

@@ -140,5 +140,4 @@ test('cluster up takes --zookeeper alone for one server, and says what it takes 
     /--agents takes a whole number from 1 to 16, not '99'/,
   )
   assert.match(await refusal('--masters', '2'), /--masters 2 takes --zookeeper too/)
-  assert.match(await refusal('--zookeeper', '2'), /--zookeeper takes 1 or 3, not '2'/)
 })

@@ -6,7 +6,7 @@
 import { Option } from 'commander'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
-import { wholeNumber } from '../numbers.ts'
+import { oneOrThree, wholeNumber } from '../numbers.ts'
 import { askPlatform } from '../platform.ts'
 import { print, printJson, table } from '../terminal.ts'
 import { type DownOptions, down } from './down.ts'
@@ -38,7 +38,7 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .option('--schedulers <n>', 'how many schedulers; one leads, the others stand by', wholeNumber(1), 2)
     .addOption(
       new Option('--zookeeper [servers]', 'keep the store on real ZooKeeper servers: 1, or 3')
-        .argParser(wholeNumber(1))
+        .argParser(oneOrThree)
         .preset('1'),
     )
     .option(
@@ -46,7 +46,7 @@ export function addCluster(program: CliCommand, installation: Installation): voi
       'Mesos masters; one leads, the others stand by; takes --zookeeper',
       wholeNumber(1),
     )
-    .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', wholeNumber(1))
+    .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', oneOrThree)
     .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
     .option('--home <folder>', homeText)
     .option('--ports <which>', "'free': take free ports and keep them")

@@ -15,15 +15,16 @@ import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { portNumber } from '../numbers.ts'
 import { exitOf, spawnPlatform } from '../platform.ts'
 import { bold, givenUpText, note, print, printJson } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
   readonly detach?: true
   readonly home?: string
-  readonly gatewayPort?: string
-  readonly natsPort?: string
-  readonly mesosPort?: string
+  readonly gatewayPort?: number
+  readonly natsPort?: number
+  readonly mesosPort?: number
   readonly ports?: string
   /** Of `concord cluster up`. */
   readonly agents?: number
@@ -46,9 +47,9 @@ export function addUp(program: CliCommand, installation: Installation): void {
     .description('Start the platform on this machine: NATS, a one-machine cluster, scheduler and gateway.')
     .option('-d, --detach', 'return when it is ready; `concord down` stops it')
     .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
-    .option('--gateway-port <port>', 'port of the gateway')
-    .option('--nats-port <port>', 'port of nats-server')
-    .option('--mesos-port <port>', 'port of the cluster engine')
+    .option('--gateway-port <port>', 'port of the gateway', portNumber)
+    .option('--nats-port <port>', 'port of nats-server', portNumber)
+    .option('--mesos-port <port>', 'port of the cluster engine', portNumber)
     .option('--ports <which>', "'free': take free ports and keep them")
     .printsData('what is ready, and where, as one JSON line')
     .example('concord up', 'concord up --detach', 'concord up --home /tmp/try --ports free')
