@@ -69,5 +69,25 @@ test('bundleProject refuses what is not there where functions run', async (t) =>
     /index.ts:1:8: 'node:fs' is not there where functions run/,
   )
   assert.match(await refusal(t, "import 'concord/testkit'"), /'concord\/testkit' is for tests/)
-  assert.match(await refusal(t, "import 'left-pad'"), /Could not resolve "left-pad"/)
+})
+
+test('bundleProject says what to do about an import that is not found', async (t) => {
+  const said = (name: string) => refusal(t, `import '${name}'`)
+  for (const name of ['fs', 'fs/promises', 'node:fs'])
+    assert.match(
+      await said(name),
+      new RegExp(`1:8: '${name}' is not there .* no module of Node .*docs/functions\\.md`),
+    )
+  assert.match(await said('left-pad'), /1:8: Could not resolve "left-pad": .*'npm install left-pad' in the/)
+  assert.match(await said('@of/some/part.js'), /'npm install @of\/some' in the project$/)
+  assert.match(await said('./lib/none.ts'), /Could not resolve "\.\/lib\/none\.ts"$/)
+})
+
+test('bundleProject takes a package that has the name of a module of Node', async (t) => {
+  const { code } = await bundle(t, {
+    'index.ts': "import { word } from 'events'\nexport default { metadata: { name: word } }",
+    'lib/events.ts': "export const word = 'of a package'",
+    'tsconfig.json': '{"compilerOptions":{"paths":{"events":["./lib/events.ts"]}}}',
+  })
+  assert.match(code, /of a package/)
 })

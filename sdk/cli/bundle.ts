@@ -9,6 +9,7 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
+import { isBuiltin } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbuild'
 import { CodedError } from '../errors.ts'
@@ -63,7 +64,7 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
     if (message === undefined) throw error
     throw new CodedError<CliErrorCode>(
       'ERR_BUNDLE_FAILED',
-      `Cannot bundle ${relative(folder, entry)}: ${place(message)}`,
+      `Cannot bundle ${relative(folder, entry)}: ${place({ ...message, text: advised(message.text) })}`,
     )
   }
 }
@@ -111,13 +112,21 @@ const noNodeModules: Plugin = {
   name: 'no-node-modules',
   setup(build) {
     build.onResolve({ filter: /^node:/ }, ({ path }) => ({
-      errors: [
-        {
-          text: `'${path}' is not there where functions run; the web's globals (URL, TextEncoder, crypto, …) are`,
-        },
-      ],
+      errors: [{ text: notThere(path) }],
     }))
   },
+}
+
+function notThere(nodeModule: string): string {
+  return `'${nodeModule}' is not there where functions run, as no module of Node is; the web's globals (URL, TextEncoder, crypto, …) are: see docs/functions.md, "Time and chance"`
+}
+
+/** esbuild's words, and what to do: a package may have the name of a module of Node's, so only what was not found is one. */
+function advised(text: string): string {
+  const [, path, name] = /^Could not resolve "(((?:@[\w.-]+\/)?\w[\w.-]*)[^"]*)"$/.exec(text) ?? []
+  if (path === undefined) return text
+  if (isBuiltin(path)) return notThere(path)
+  return `${text}: if that is a package, run 'npm install ${name}' in the project`
 }
 
 function place({ location, text }: Message): string {
