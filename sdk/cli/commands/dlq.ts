@@ -118,6 +118,7 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
     letters.push(...answer.letters)
     after = answer.next
   } while (after !== undefined && letters.length < limit)
+  if (letters.length === 0) await assertKnown(client, functionName)
   if (json) return await printJson(letters)
   if (letters.length === 0) return await print(`no dead letters${state === 'all' ? '' : ` (${state})`}.`)
   const rows = letters.map((letter) => [
@@ -132,6 +133,13 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
   ])
   await print(table([['ID', 'TIME', 'FUNCTION', 'RECORD', 'KEY', 'ATTEMPTS', 'STATE', 'ERROR'], ...rows]))
   if (after !== undefined) note(dim(`there are more: concord dlq ls --limit ${limit * 2}`))
+}
+
+/** A function that was removed is known by the letters that it left. @throws {RefusedError} ERR_FUNCTION_UNKNOWN */
+async function assertKnown(client: ConcordClient, functionName: string | undefined): Promise<void> {
+  if (functionName === undefined) return
+  const { letters } = await client.deadLetters({ function: functionName, state: 'all', limit: 1 })
+  if (letters.length === 0) await client.versions(functionName)
 }
 
 function keyText({ key, keyBase64 }: DeadLetterSummary): string {
@@ -173,7 +181,9 @@ async function redrive(functionName: string | undefined, options: RedriveOptions
     ...(id === undefined ? {} : { ids: id }),
     ...{ dryRun, again },
   }
-  const answer = await redriveAll(connect(options), request)
+  const client = connect(options)
+  const answer = await redriveAll(client, request)
+  if (answer.matched === 0) await assertKnown(client, functionName)
   if (json) return await printJson(answer)
   await print(answerText(answer, dryRun))
 }
