@@ -179,7 +179,7 @@ test('fn deploy gives up after --timeout and says what it waits for', async (t) 
   )
   const { code, stderr } = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.1'], { env })
   assert.equal(code, 7)
-  assert.match(stderr, /0 of 1 instances run after 0.1 s: no offer has 9 cpus/)
+  assert.match(stderr, /0 of 1 instances run it after 0.1 s: no offer has 9 cpus/)
 })
 
 test('fn deploy --until-output ends with the first record that comes out', async (t) => {

@@ -274,7 +274,8 @@ function waitError(
   timeoutMs: number,
 ): CodedError<CliErrorCode> {
   const why = detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`
-  const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run after ${timeoutMs / 1000} s: ${why}`
+  const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
+  const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)
 }
 
