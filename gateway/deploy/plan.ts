@@ -58,8 +58,8 @@ export function instancesOf(
   const instances = said ?? own
   if (scale === undefined) {
     const before = live?.version.manifest
-    const isAsBefore = before !== undefined && before.scale === undefined && before.instances === own
-    return said === undefined && isAsBefore ? live!.document.instances : instances
+    const isByHand = before?.scale === undefined || live?.document.pinned === true
+    return said === undefined && before?.instances === own && isByHand ? live!.document.instances : instances
   }
   if (live?.document.pinned === true) return live.document.instances
   const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
