@@ -63,10 +63,18 @@ export async function deployProject(
   )
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
-  const output = untilOutput ? firstOutput(client, answer.name, timeoutMs) : undefined
+  const listening = new AbortController()
+  const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
   output?.catch(() => {}) // a function that does not run is the error to tell
   const waves = new Waves((wave, text) => steps.done(wave, text))
-  const detail = wait || untilOutput ? await untilRunning(client, answer, timeoutMs, waves) : undefined
+  const stopListening = (error: unknown): never => {
+    listening.abort()
+    throw error
+  }
+  const detail =
+    wait || untilOutput
+      ? await untilRunning(client, answer, timeoutMs, waves).catch(stopListening)
+      : undefined
   const instancesRunning = detail?.instancesRunning ?? 0
   const percent = detail?.canary?.version === answer.version ? detail.canary.percent : undefined
   const shadow = shadowIn(detail, answer.version)
@@ -74,7 +82,11 @@ export async function deployProject(
   else if (shadow !== undefined) steps.done('shadow', shadow)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
   if (said.instances === undefined && detail) tellOfCount(detail)
-  if (output) steps.done('output', `first record of ${await output}`)
+  if (output) {
+    const streams = detail?.ostreams.join(', ') || 'any stream'
+    note(dim(`waiting for the first record on ${streams}, for ${timeoutMs / 1000} s at most`))
+    steps.done('output', `first record of ${await output}`)
+  }
   return {
     ...answer,
     instancesRunning,
@@ -160,17 +172,22 @@ class Steps {
   }
 }
 
-/** Waits for a record on any of a function's output streams. @returns That stream's name. */
-async function firstOutput(client: ConcordClient, name: string, timeoutMs: number): Promise<string> {
+/** Waits for a record on any of a function's output streams. @param done Aborted, it waits no more. @returns That stream's name. */
+async function firstOutput(
+  client: ConcordClient,
+  { name, version }: DeployAnswer,
+  timeoutMs: number,
+  done: AbortController,
+): Promise<string> {
   const { ostreams } = await client.inspect(name)
-  const done = new AbortController()
-  const signal = AbortSignal.any([done.signal, AbortSignal.timeout(timeoutMs)])
+  const timer = setTimeout(() => done.abort(), timeoutMs)
   try {
-    return await Promise.any(ostreams.map((stream) => firstRecord(client, stream, signal)))
+    return await Promise.any(ostreams.map((stream) => firstRecord(client, stream, done.signal)))
   } catch (cause) {
-    const text = `Cannot see an output of '${name}': nothing came on ${ostreams.join(', ') || 'any stream'} in ${timeoutMs / 1000} s`
+    const text = `${name} v${version} runs, but nothing came out of it on ${ostreams.join(', ') || 'any stream'} in ${timeoutMs / 1000} s`
     throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text, { cause })
   } finally {
+    clearTimeout(timer)
     done.abort()
   }
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { RecordOutput } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { ConcordClient, isRecord } from './client.ts'
@@ -230,6 +233,24 @@ test('follow reports a connection that broke, and never opens it again', async (
   )
   await assert.rejects(all(client.follow('s')), hasCode('ERR_CONNECTION_LOST'))
   assert.equal(gateway.received.length, 1)
+})
+
+test('follow ends with its signal, also when memory was collected meanwhile', async (t) => {
+  const { client } = await clientOf(t, (_, response) => {
+    return void response.write('{"event":"ready","hold":false}\n')
+  })
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const stop = new AbortController()
+  const lines = client.follow('s', { signal: stop.signal })
+  await lines.next()
+  const next = lines.next()
+  for (let i = 0; i < 5; i++) {
+    await setImmediate()
+    collect()
+  }
+  stop.abort()
+  await assert.rejects(next, { name: 'AbortError' })
 })
 
 test('follow ends its request when its reader stops', async (t) => {

@@ -6,6 +6,8 @@
  *  H3. The deadline covers the time to the answer's head, and, where the body is read whole, the body.
  *  H4. A GET whose connection breaks before the answer is sent once more: a server may close one that it kept just as it is
  *      used again.
+ *  H5. A signal ends a body that is read as a stream, however long that goes on: fetch lets go of the signal that it was given when
+ *      memory is collected, and would wait for ever.
  * @module
  */
 import type { Problem } from '../api.ts'
@@ -55,9 +57,11 @@ async function askJson<Answer>(server: Server, request: Request): Promise<Answer
   })
 }
 
-/** Sends a request and answers its body as a stream, without a deadline on the body. */
+/** Sends a request and answers its body as a stream, without a deadline on the body; the request's signal ends it (H5). */
 export async function requestStream(server: Server, request: Request): Promise<ReadableStream<Uint8Array>> {
-  return await within(server, request, async (response) => response.body ?? new Blob([]).stream())
+  const { signal } = request
+  const body = await within(server, request, async (response) => response.body ?? new Blob([]).stream())
+  return signal === undefined ? body : body.pipeThrough(new TransformStream(), { signal })
 }
 
 async function within<T>(
