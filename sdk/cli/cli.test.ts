@@ -200,18 +200,6 @@ test('fn deploy --until-output ends with the first record that comes out', async
   assert.ok(lastJson(ran).stepsMs.output >= 0)
 })
 
-test('fn deploy --until-output says that it waits, and gives up after --timeout', async (t) => {
-  const { env } = await gatewayOf(t, ({ method, path }, response) => {
-    if (method === 'POST') return deployed
-    if (path.startsWith('/v1/functions/')) return { status: 200, json: { ...detail, instances: [instance] } }
-    return void response.write('{"event":"ready","hold":false}\n')
-  })
-  const ran = await concord(['fn', 'deploy', sourceFile(t), '--until-output', '--timeout', '0.3'], { env })
-  assert.equal(ran.code, 7, ran.stderr)
-  assert.match(ran.stderr, /^waiting for the first record on loud, for 0\.3 s at most$/m)
-  assert.match(ran.stderr, /shout v2 runs, but nothing came out of it on loud in 0\.3 s/)
-})
-
 test("deploy takes the essay's config.json", async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const file = sourceFile(t)

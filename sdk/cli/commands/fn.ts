@@ -101,7 +101,11 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
       .option('--pack <name>', 'share runners with the functions of the same pack')
       .option('--cpus <n>', 'cores of each instance', positiveNumber)
       .option('--mem <mib>', 'memory of each instance, in MiB', wholeNumber(1))
-      .option('--env <name=value>', 'an entry of ctx.env; may be repeated', addEnvironment)
+      .option(
+        '--env <name=value>',
+        'an entry of ctx.env, or a name alone: as it is set here; may be repeated',
+        addEnvironment,
+      )
       .option('--log-level <level>', 'debug, info, warn or error'),
   )
     .example('concord fn deploy shout.ts', 'concord fn deploy . --instances 2')
@@ -139,9 +143,11 @@ function addEnvironment(
   before: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {
   const equals = pair.indexOf('=')
-  return equals < 0
-    ? { ...before, [pair]: process.env[pair] ?? '' }
-    : { ...before, [pair.slice(0, equals)]: pair.slice(equals + 1) }
+  const [name, value] =
+    equals < 0 ? [pair, process.env[pair]] : [pair.slice(0, equals), pair.slice(equals + 1)]
+  if (name !== '' && value !== undefined) return { ...before, [name]: value }
+  const how = 'expected NAME=value, or the name of a variable that is set here'
+  throw new CodedError<CliErrorCode>('ERR_USAGE', `Cannot take --env ${pair}: ${how}`)
 }
 
 async function list(options: ServerOptions): Promise<void> {
