@@ -7,8 +7,16 @@ import { matchRate, percentText } from '../shadow.ts'
 import { differenceText, timeText } from './shadow-text.ts'
 import { bytesText } from './terminal.ts'
 
-export function gateText(report: GateReport, ofVersion = 'the new one'): string {
-  const { name, from, tookMs, instances, instancesOf, evidence, breaches } = report
+/** @param ofVersion What the one judged is called; it has a number once it is deployed, and that over a gate only if accepted. */
+export function gateText(report: GateReport, ofVersion?: string): string {
+  const findings = findingsText(report, ofVersion)
+  if (report.instances === 0 && report.evidence.failed === undefined) return findings
+  return `${findings}\n${verdictText(report.breaches, ofVersion !== undefined)}`
+}
+
+/** Without what its gate says. */
+export function findingsText(report: GateReport, ofVersion = 'the new one'): string {
+  const { name, from, tookMs, instances, instancesOf, evidence } = report
   const { found, heapBytes, stateBytes, errors, ended, failed } = evidence
   const { compared, different, failed: threw, timers, outputs, examples } = found
   if (instances === 0 && failed === undefined)
@@ -30,14 +38,14 @@ export function gateText(report: GateReport, ofVersion = 'the new one'): string 
     `  time      ${timeText(found)}`,
     `  memory    heap ${bytesText(heapBytes.shadow)} beside ${bytesText(heapBytes.live)}, state ${bytesText(stateBytes.shadow)} beside ${bytesText(stateBytes.live)}`,
     ...examples.map((one) => differenceText(one, ofVersion, `v${from}`)),
-    verdictText(breaches),
   ].join('\n')
 }
 
-function verdictText(breaches: readonly string[] | undefined): string {
+function verdictText(breaches: readonly string[] | undefined, isDeployed: boolean): string {
   if (breaches === undefined) return 'Its manifest has no gate: nothing of that would hold it up.'
   if (breaches.length === 0) return 'It passes its gate.'
-  return `Its gate holds it up: ${breaches.join('; ')}.`
+  const why = breaches.join('; ')
+  return isDeployed ? `It was accepted over its gate: ${why}.` : `Its gate holds it up: ${why}.`
 }
 
 function recordsText({ evidence: { found, sinceMs, untilMs } }: GateReport): string {

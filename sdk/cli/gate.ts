@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline/promises'
 import { RefusedError } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
 import type { CliErrorCode } from './errors.ts'
-import { gateText } from './gate-text.ts'
+import { findingsText, gateText } from './gate-text.ts'
 import { note } from './terminal.ts'
 
 /**
@@ -20,16 +20,16 @@ export async function throughGate<T>(deploy: (accept: boolean) => Promise<T>, ac
   } catch (error) {
     const gate = error instanceof RefusedError ? error.problem?.gate : undefined
     if (gate === undefined) throw error
-    note(gateText(gate))
     const { code, message } = error as RefusedError
-    if (code === 'ERR_GATE_ASKS' && (await isWanted())) return await deploy(true)
-    throw new CodedError<CliErrorCode>('ERR_GATE_HOLDS', message, { cause: error })
+    const asks = code === 'ERR_GATE_ASKS' && stdin.isTTY && stderr.isTTY // nobody is asked off a terminal
+    note(asks ? gateText(gate) : findingsText(gate)) // why is in the message
+    if (asks && (await isWanted())) return await deploy(true)
+    const text = asks ? `Nothing was deployed: ${gate.name} runs v${gate.from} as before` : message
+    throw new CodedError<CliErrorCode>('ERR_GATE_HOLDS', text, { cause: error })
   }
 }
 
-/** Nobody is asked off a terminal. */
 async function isWanted(): Promise<boolean> {
-  if (!stdin.isTTY || !stderr.isTTY) return false
   const lines = createInterface({ input: stdin, output: stderr })
   try {
     return /^y(es)?$/i.test((await lines.question('Deploy it all the same? [y/N] ')).trim())

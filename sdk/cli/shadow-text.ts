@@ -56,10 +56,11 @@ export function differenceText(difference: ShadowDifference, version: string, fr
     timersAtMs === undefined
       ? `${stream}/${partition} #${sequence} ${pairText(difference)}`
       : `timers at ${new Date(timersAtMs).toISOString()}`
+  const width = Math.max(from.length, version.length, 6)
   return [
     `  ${place}${cut ? ' (cut)' : ''}`,
-    `    ${from.padEnd(8)}${sideText(live)}`,
-    `    ${version.padEnd(8)}${sideText(shadow)}`,
+    `    ${from.padEnd(width)}  ${sideText(live)}`,
+    `    ${version.padEnd(width)}  ${sideText(shadow)}`,
   ].join('\n')
 }
 
