@@ -30,7 +30,14 @@ export function tapRoutes(app: App, { catalog, nc, namespace }: GatewayParts): v
     const seats = [...catalog.current.functions.values()].flatMap(({ status }) => status?.instances ?? [])
     const taskId = seats.find((instance) => instance.id === id)?.taskId
     if (taskId === undefined) {
-      const why = `there is none of that id at work. \`concord fn inspect NAME\` shows a function's.`
+      const name = id.replace(/-\d+$/, '')
+      const status = catalog.current.functions.get(name)?.status
+      const ids = (status?.instances ?? []).filter((one) => one.taskId !== undefined).map((one) => one.id)
+      const others =
+        ids.length === 0
+          ? `'${name}' has none`
+          : `of '${name}' ${ids.join(', ')} ${ids.length === 1 ? 'is' : 'are'}`
+      const why = `there is none of that id at work: ${others}. \`concord fn inspect ${name}\` shows them.`
       throw refuse('ERR_INSTANCE_UNKNOWN', `Cannot read the tap of instance '${id}': ${why}`)
     }
     const packed = await nc

@@ -68,8 +68,11 @@ test('what an instance was given is shown, run again to the same outputs on this
   assert.equal(crash.same, true)
   assert.deepEqual(crash.chapters.at(-1)!.errors, ['RangeError: no booms (fail)'])
 
-  const unknown = await platform.cli(['fn', 'tap', 'nobody'])
-  assert.match(unknown.stderr, /Cannot read the tap of instance 'nobody-0': there is none of that id/)
+  const unknown = await platform.cli(['fn', 'tap', 'chancy', '--instance', '9'])
+  assert.match(
+    unknown.stderr,
+    /Cannot read the tap of instance 'chancy-9': there is none of that id at work: of 'chancy' chancy-0 is/,
+  )
   const empty = join(platform.home, 'empty.json')
   writeFileSync(empty, '{}')
   assert.match(

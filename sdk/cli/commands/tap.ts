@@ -3,6 +3,7 @@
  * @module
  */
 import { readFile, writeFile } from 'node:fs/promises'
+import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import { parseTap, recordsDone, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
 import { assetFilesIn, hashOfFile } from '../assets.ts'
@@ -15,7 +16,7 @@ import { openProject } from '../project.ts'
 import { note, print, printJson, table } from '../terminal.ts'
 
 interface TapOptions extends ServerOptions {
-  readonly instance: number
+  readonly instance?: number
   readonly tail: number
   readonly output?: string
 }
@@ -30,7 +31,7 @@ export function addTap(fn: CliCommand, installation: Installation): void {
   fn.command('tap')
     .description('Show what an instance was last given, and keep it to be run again.')
     .argument('<name>', 'the function')
-    .option('--instance <n>', 'which of its instances', wholeNumber(0), 0)
+    .option('--instance <n>', 'which of its instances; by default the first at work', wholeNumber(0))
     .option('--tail <n>', 'how many records', wholeNumber(0), 20)
     .option('-o, --output <file>', 'write the tap into a file, for `concord fn replay`')
     .printsData('the tap')
@@ -50,14 +51,16 @@ export function addTap(fn: CliCommand, installation: Installation): void {
 }
 
 async function tap(name: string, options: TapOptions): Promise<void> {
-  const file = await connect(options).tap(`${name}-${options.instance}`)
+  const client = connect(options)
+  const id = await instanceOf(client, name, options.instance)
+  const file = await client.tap(id)
   if (options.output !== undefined) {
     await writeFile(options.output, tapText(file))
     note(`Written to ${options.output}`)
   }
   if (options.json) return await printJson(JSON.parse(tapText(file)))
   const records = recordsOf(file)
-  if (records.length === 0) return await print(`${name}-${options.instance} was given no records yet.`)
+  if (records.length === 0) return await print(`${id} was given no records yet.`)
   const rows = records
     .slice(-options.tail)
     .map((record) => [
@@ -68,6 +71,14 @@ async function tap(name: string, options: TapOptions): Promise<void> {
       text(record.value),
     ])
   await print(table([['TIME', 'STREAM', 'RECORD', 'KEY', 'VALUE'], ...rows]))
+}
+
+/** The one asked for, or the first at work; with none at work the gateway says so of any. */
+async function instanceOf(client: ConcordClient, name: string, index: number | undefined): Promise<string> {
+  if (index !== undefined) return `${name}-${index}`
+  const { instances } = await client.inspect(name)
+  const atWork = instances.find(({ state }) => state === 'running' || state === 'swapping')
+  return (atWork ?? instances[0])?.id ?? `${name}-0`
 }
 
 function recordsOf({ chapters }: TapFile): (TapRecord & { readonly nowMs: number })[] {
@@ -151,6 +162,8 @@ async function readTap(path: string): Promise<TapFile> {
   try {
     return parseTap(await readFile(path, 'utf8'))
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new CodedError<CliErrorCode>('ERR_FILE_MISSING', `Cannot read ${path}: there is no such file`)
     throw new CodedError<CliErrorCode>('ERR_TAP_FILE', `Cannot read ${path}: ${(cause as Error).message}`, {
       cause,
     })
