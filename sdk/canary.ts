@@ -11,6 +11,7 @@ import { type KeyShare, pointsMax } from './key-share.ts'
 export const bucketsPerSide = 16
 
 export interface CanarySide {
+  /** Of the canary: also what it threw at for good, so that no more than all of them failed. */
   readonly records: number
   /** Of the canary: records that it threw at for good and the version before did not; of the control: those that failed. */
   readonly errors: number

@@ -184,9 +184,9 @@ export class Canaries {
         isolate.watch(undefined)
         measures.call(side, records, ms)
       },
-      onRegression: (error) => measures.error('canary', error),
+      onRegression: (error) => measures.regression(error),
       onControlFailed: (records) => {
-        for (let i = 0; i < records; i++) measures.error('control')
+        for (let i = 0; i < records; i++) measures.controlFailed()
       },
     }
   }

@@ -44,6 +44,19 @@ test('msPerRecord finds one that takes three times as long, where that is more t
   )
 })
 
+test('Measures counts what the canary threw at among its records, so that no more than all of them failed', () => {
+  const measures = new Measures(1.5, { canary: [], control: [] }, () => 0)
+  const done = { verdict: 0, metric: 0, values: 0, streams: [] }
+  for (let i = 0; i < 3; i++) measures.regression(`error ${i}`)
+  measures.record('canary', 0, done)
+  measures.record('control', 0, done)
+  measures.controlFailed()
+  const { canary, control, example } = measures.evidence()
+  assert.deepEqual([canary.records, canary.errors, example], [4, 3, 'error 0'])
+  assert.deepEqual([control.records, control.errors], [1, 1])
+  assert.equal(canary.buckets[0]?.[0], 1, 'what it put out is held against what it has done alone')
+})
+
 test('Measures counts outputs by bucket and stream, and windows in which the canary was slower', () => {
   let nowMs = 0
   const streams = { canary: ['verdicts', 'alerts'], control: ['alerts', 'verdicts', 'old'] }

@@ -79,10 +79,16 @@ export class Measures {
     counts[3] += values
   }
 
-  /** What counts against a side. */
-  error(side: 'canary' | 'control', example?: string): void {
-    this.#of(side).errors += 1
-    if (side === 'canary') this.#example ??= example
+  /** The canary threw at it for good: it has had it, and `record` is told of it only as one of the version before (SP2). */
+  regression(example: string): void {
+    this.#canary.records += 1
+    this.#canary.errors += 1
+    this.#example ??= example
+  }
+
+  /** One of the control failed, of which `record` is told as well. */
+  controlFailed(): void {
+    this.#control.errors += 1
   }
 
   /** A call that had so many records of its own. */
