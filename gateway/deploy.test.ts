@@ -174,6 +174,19 @@ test('A canary, or a version that rolls, that is rolled back, or deployed over, 
   await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
   const fourth = ['withdrawn', 'v1 was wanted while it came to one instance after the other, in wave 2']
   assert.deepEqual((await states())[0], fourth)
+
+  await deployBundle(bundle, { env: { A: '5' }, instances: 3 })
+  const one = { index: 0, epoch: 1, version: 5 }
+  await platform.store.create(paths.status(namespace, 'tried'), {
+    ...{ schema: 1, function: 'tried', version: 5 },
+    ended: { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] },
+    instances: [
+      { ...one, id: 'tried-0', state: 'running' },
+      { ...one, id: 'tried-1', state: 'waiting' },
+    ],
+  })
+  await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
+  assert.deepEqual((await states())[0], ['withdrawn', 'v1 was wanted while it ran in 1 of 3 instances'])
 })
 
 test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {

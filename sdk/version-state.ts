@@ -8,7 +8,7 @@
  *   `shadow`: it is given copies of what the one in force is given.
  *   `shadowed`: it was, and waits for `promote`.
  *   `replaced`: it has run.
- *   `withdrawn`: another one was wanted while it was a canary, or came to some instances after others.
+ *   `withdrawn`: another one was wanted while it was a canary, came to some instances after others, or ran in a part of them only.
  *   `neverRan`: another one was deployed before it did.
  * @module
  */

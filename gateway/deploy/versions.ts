@@ -6,6 +6,7 @@ import {
   type FunctionDocument,
   type OutcomeDocument,
   paths,
+  readStatus,
   type Store,
   upsert,
   type VersionDocument,
@@ -91,7 +92,7 @@ export async function withdraw(
 ): Promise<void> {
   if (document === undefined || document.version === to) return
   const { version } = document
-  const how = howFar(document)
+  const how = howFar(document) ?? (await whereItRan(store, ns, name, document))
   if (how === undefined) return
   const reason = `v${to} was wanted while it ${how}`.slice(0, 1000)
   await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) => ({
@@ -107,6 +108,19 @@ function howFar({ version, good, canary, rolling }: FunctionDocument): string | 
   if (canary?.version !== version || canary.promoted === true) return undefined
   const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
   return `was a canary, at step ${canary.step + 1}${steps}`
+}
+
+/** Of a version that was wanted everywhere, and came to work in a part of its instances only. */
+async function whereItRan(
+  store: Store,
+  ns: string,
+  name: string,
+  { version, good, instances }: FunctionDocument,
+): Promise<string | undefined> {
+  if (good === version) return undefined // the scheduler has written that it works
+  const status = await readStatus(store, ns, name)
+  const count = status?.instances.filter((one) => one.version === version && one.state === 'running').length
+  return count === undefined || count === 0 ? undefined : `ran in ${count} of ${instances} instances`
 }
 
 /**
