@@ -150,10 +150,12 @@ test('scheduler says what is missing where nothing fits, and holds no offers', a
   await until('it runs', () => p.running('score', 1))
   await p.deploy(2, { ...score, resources: { cpus: 64 } })
   const why = await until('the reason', async () => {
-    const instance = (await p.status('score'))?.instances[0]
-    return instance?.state === 'waiting' && instance.why?.includes('offer seen') && instance.why
+    const waiting = (await p.status('score'))?.instances.find(({ state }) => state === 'waiting')
+    return waiting?.why?.includes('offer seen') && waiting.why
   })
-  assert.match(why, /1 offer seen; the best misses 6\d cpus/)
+  assert.match(why, /1 offer seen; the best misses 6[\d.]+ cpus/)
+  const old = (await p.status('score'))?.instances.find(({ version }) => version === 1)
+  assert.match(`${old?.state}: ${old?.why}`, /^running: it works on until version 2, .*the best misses/)
 })
 
 test('scheduler waits its turn, leads when the leader dies, and ends with its parent', async (t) => {
