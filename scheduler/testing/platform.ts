@@ -21,6 +21,7 @@ import {
   type StatusDocument,
   type Store,
   type StoreSettings,
+  upsert,
 } from '../../infra/store/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 
@@ -181,9 +182,11 @@ export class Platform {
   }
 
   async change(name: string, change: Partial<FunctionDocument>): Promise<void> {
-    const found = await this.store.get<FunctionDocument>(paths.function(ns, name))
-    if (found === undefined) throw new Error(`no function ${name}`)
-    await this.store.update(paths.function(ns, name), { ...found.value, ...change }, found.version)
+    // The scheduler may write at the same moment.
+    await upsert<FunctionDocument>(this.store, paths.function(ns, name), (found) => {
+      if (found === undefined) throw new Error(`no function ${name}`)
+      return { ...found, ...change }
+    })
   }
 
   async status(name: string): Promise<StatusDocument | undefined> {
