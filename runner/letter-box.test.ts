@@ -23,10 +23,14 @@ async function open(t: TestContext, clock: Clock) {
   const dir = await mkdtemp(join(tmpdir(), 'concord-letters-'))
   const nats = await startNatsServer({ dir, port: 0 })
   const troubles: string[] = []
+  const troubled = Promise.withResolvers<void>()
   const box = new LetterBox({
     ...{ namespace: 'test', clock },
     connect: () => connectBus({ url: nats.url, name: 'letters' }),
-    onTrouble: (message) => troubles.push(message),
+    onTrouble: (message) => {
+      troubles.push(message)
+      troubled.resolve()
+    },
   })
   const nc = await connectBus({ url: nats.url, name: 'test' })
   t.after(async () => {
@@ -37,15 +41,15 @@ async function open(t: TestContext, clock: Clock) {
   })
   const manager = await jetstreamManager(nc)
   return {
-    ...{ box, troubles },
+    ...{ box, troubles, troubled: troubled.promise },
     post: (letters: readonly Letter[], version = 1) => box.post({ function: 'f', version, letters }),
-    addStream: () =>
-      manager.streams.add({
-        name: 'letters',
-        subjects: ['concord.test.dead.*.*'],
-        discard: DiscardPolicy.New,
-        max_bytes: 1024 * 1024,
-      }),
+    /** Or changes what it takes. */
+    async addStream(subjects = ['concord.test.dead.*.*']): Promise<void> {
+      const config = { subjects, discard: DiscardPolicy.New, max_bytes: 1024 * 1024 }
+      const there = await manager.streams.info('letters').catch(() => undefined)
+      if (there === undefined) await manager.streams.add({ name: 'letters', ...config })
+      else await manager.streams.update('letters', config)
+    },
     /** The letters of each message. */
     async messages(): Promise<(readonly Letter[])[]> {
       const { state } = await manager.streams.info('letters', { subjects_filter: '>' })
@@ -81,6 +85,18 @@ test('LetterBox stores letters once the stream is there, in order, and says whic
     numbers(300),
   )
   assert.equal(sequences.length, 300 + stored)
+})
+
+test('LetterBox sends nothing past letters that JetStream does not take yet (LB4)', async (t) => {
+  const { post, troubled, addStream, messages } = await open(t, systemClock)
+  await addStream(['concord.test.dead.*.1']) // of one letter, not of two
+  const two = post([letter(0), letter(1)])
+  await troubled
+  const one = post([letter(2)], 2)
+  await addStream()
+  assert.deepEqual(await Promise.all([two, one]), [[true, true], [true]])
+  const sequences = (await messages()).map((letters) => letters.map(({ sequence }) => sequence))
+  assert.deepEqual(sequences, [[0, 1], [2]])
 })
 
 test('LetterBox gathers letters that come soon after others, until they are due, needed or many (LB3)', async (t) => {

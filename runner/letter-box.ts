@@ -8,6 +8,7 @@
  *   LB2. `openBytes` are the letters without an answer; whoever posts heeds `openBytesMax`, so memory stays bounded.
  *   LB3. A letter goes at once, unless others went less than `gatherMs` ago: then it waits for the rest of that time, until
  *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
+ *   LB4. Letters lie in the order in which they came: a message goes when the one before is answered, however often that is sent.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -48,6 +49,8 @@ export class LetterBox {
   #freeMs = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
   #posted = 0
+  /** Of the last message; never rejects. */
+  #answer: Promise<unknown> = Promise.resolve()
   #openBytes = 0
   #troubled = false
 
@@ -96,9 +99,12 @@ export class LetterBox {
   #send(id: string, gathered: GatheredLetters): void {
     this.#gathered.delete(id)
     const { content, bytes } = gathered
-    const messages = [...messagesOf(content.letters)].map((letters) =>
-      this.#deliver(content.function, letters.length, encodeLetters({ ...content, letters })),
-    )
+    const messages = [...messagesOf(content.letters)].map((letters) => {
+      const message = encodeLetters({ ...content, letters })
+      const stored = this.#answer.then(() => this.#deliver(content.function, letters.length, message))
+      this.#answer = stored // LB4
+      return stored
+    })
     void Promise.all(messages).then((stored) => {
       this.#openBytes -= bytes
       gathered.answer(stored.flat())
