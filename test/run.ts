@@ -16,12 +16,14 @@ import { runCommand } from './check/command.ts'
 import { endLeftovers } from './check/leftovers.ts'
 import { findTestFiles } from './check/test-files.ts'
 import { runTestFiles } from './check/test-runner.ts'
+import { startWatch } from './check/watch.ts'
 
 const root = join(import.meta.dirname, '..')
 const unitTimeoutMs = 900_000
 /** Files of a whole run that get a second chance (V5), in the unit tests and in the system tests each. */
 const againMax = 3
-const systemTimeoutMs = 900_000
+/** Of a file; the longer modes (test/README.md) may take more. */
+const systemTimeoutMs = Number(process.env['CONCORD_TEST_MINUTES'] ?? 15) * 60_000
 
 interface Check {
   readonly name: string
@@ -39,6 +41,7 @@ if (patterns.length > 0 && files.all.length === 0) {
 
 // All that tests make in the temporary folder lies here, and the name marks all that they start.
 const temporary = mkdtempSync(join(tmpdir(), 'concord-test-'))
+startWatch(temporary)
 process.env['TMPDIR'] = temporary
 process.on('exit', () => {
   if (process.env['CONCORD_TEST_KEEP'] === undefined) rmSync(temporary, { recursive: true, force: true })

@@ -2,7 +2,7 @@
  * Finds processes that a run of tests started and did not end: every one of them has the name of the run's temporary
  * folder in its environment, its command line or its working directory.
  *
- *  V5. Only processes of this very run are found, and ended, whoever else uses the checkout.
+ *  V7. Only processes of this very run are found, and ended, whoever else uses the checkout.
  * @module
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { findLeftovers } from './leftovers.ts'
 import { runTestFiles } from './test-runner.ts'
 
 const head = "import test from 'node:test'\n"
@@ -58,6 +59,16 @@ test('runTestFiles kills a file that keeps something open, after its timeout (V4
   const { passed, shown } = await runSource(t, "test('a', () => {}); setInterval(() => {}, 1000)", 1_500)
   assert.equal(passed, false)
   assert.match(shown, /not finished after 1.5 s/)
+})
+
+test('runTestFiles ends what such a file has started in a group of its own (V4)', async (t) => {
+  const source = `import { spawn } from 'node:child_process'
+    spawn('sleep', ['602'], { detached: true, stdio: 'ignore' }).once('spawn', () => console.log('up'))
+    test('a', () => {}); setInterval(() => {}, 1000)`
+  const { shown } = await runSource(t, source, 5_000)
+  assert.match(shown, /up[\s\S]*not finished|not finished[\s\S]*up/)
+  const left = findLeftovers(join(tmpdir(), 't-')).filter(({ command }) => command === 'sleep 602')
+  assert.deepEqual(left, [])
 })
 
 test('runTestFiles gives a file that failed a second chance where it is asked to, and says so (V5)', async (t) => {

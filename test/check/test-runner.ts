@@ -4,14 +4,19 @@
  * The files are run directly and not by `node --test`, which waits for ever for a file that keeps something open.
  *
  *  V3. A skipped test counts as a failure, and so does a file that holds no test.
- *  V4. A file has `timeoutMs`; then its whole process group is killed, and it has failed.
+ *  V4. A file has `timeoutMs`; then its whole process group is killed, and all else that it has started, and it has failed. Whatever
+ *      it makes in the temporary folder lies in a folder of its own, whose name marks it.
  *  V5. Where no more than `again` files failed, they are run once more, alone. What passes then is unsteady, which is shown with
  *      all that it printed the first time, and does not fail the run: it is a fault of the test or of the product all the same.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endLeftovers } from './leftovers.ts'
 
 export interface RunOptions {
   /** Files at a time. */
@@ -74,10 +79,11 @@ async function runAll(
 async function runTestFile(file: string, timeoutMs: number): Promise<FileResult> {
   const startMs = performance.now()
   const { NODE_TEST_CONTEXT: _, ...env } = process.env // else the file would report to a runner that is not there
+  const folder = mkdtempSync(join(tmpdir(), 't-'))
   const child = spawn(process.execPath, [...nodeFlags, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
-    env,
+    env: { ...env, TMPDIR: folder },
   })
   const killOnExit = () => killGroup(child)
   process.once('exit', killOnExit)
@@ -98,6 +104,8 @@ async function runTestFile(file: string, timeoutMs: number): Promise<FileResult>
   await Promise.race([closed, sleep(lastOutputMs, undefined, { ref: false })])
   clearTimeout(timer)
   process.removeListener('exit', killOnExit)
+  if (timedOut) await endLeftovers(folder, { graceMs: 0, write: () => undefined })
+  removeIfEmpty(folder)
 
   const counts = readCounts(output)
   const failure = timedOut ? `not finished after ${timeoutMs / 1000} s` : judge(counts, signal ?? code)
@@ -123,6 +131,15 @@ function readCounts(output: string): Readonly<Record<string, number>> {
 function describe({ file, tests, seconds, failure, output }: FileResult): string {
   const line = `${file.padEnd(60)} ${String(tests).padStart(4)} tests ${seconds.toFixed(1).padStart(6)} s`
   return failure === undefined ? `✔ ${line}\n` : `✖ ${line}  ${failure}\n${output.replace(/^/gm, '    ')}\n`
+}
+
+/** What lies in it is for whoever looks into it, until the run's folder goes. */
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch {
+    // it holds something
+  }
 }
 
 function killGroup(child: ChildProcess): void {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { FunctionDetail } from '../../sdk/api.ts'
 import { functionOf } from './load/records.ts'
 import { Traffic } from './load/traffic.ts'
+import { projectOf, rateOf, worked } from './load/worked.ts'
 import { Platform } from './platform.ts'
 
 /** A hundred in the long mode. */
@@ -26,9 +28,9 @@ function project(platform: Platform, name: string, source: string): (more: strin
   }
 }
 
-async function load(t: TestContext, platform: Platform, name: string): Promise<Traffic> {
+async function load(t: TestContext, platform: Platform, name: string, rate = 10_000): Promise<Traffic> {
   const records = Number.POSITIVE_INFINITY
-  return await Traffic.start(t, platform, { name, producers: 2, records, rate: 10_000 })
+  return await Traffic.start(t, platform, { name, producers: 2, records, rate })
 }
 
 test(`${swaps} versions take over under load, in place: each record once, in order, by one version, state and timers kept`, {
@@ -115,23 +117,33 @@ test(`a runner killed ${kills} times while versions change: one version everywhe
 }, async (t) => {
   const platform = await Platform.start(t)
   const name = 'struck'
-  const fileOf = project(
+  const writeVersion = project(
     platform,
     name,
     functionOf({ name, ...chances, timersPerMillion: 0, keepsState: false }),
   )
-  const flags = ['--instances', '2', '--per-runner', '2', '--mem', '64']
-  await platform.json(['fn', 'deploy', fileOf(''), ...flags])
-  const traffic = await load(t, platform, name)
+  const more = { instances: 2, instancesPerRunner: 2, resources: { memMib: 64 } }
+  const deploy = (text: string) => {
+    writeVersion(text)
+    return platform.cli(['fn', 'deploy', projectOf(platform, name, more)])
+  }
+  await deploy('')
+  const traffic = await load(t, platform, name, rateOf(kills))
+  const works = ({ instances, state }: FunctionDetail): boolean =>
+    state === 'running' && instances.every(({ recordsIn }) => recordsIn > 1_000)
+  await platform.until(name, works)
+  const startMs = performance.now()
+  await deploy("console.log('one that is let be')")
+  const swapMs = performance.now() - startMs
+  const hit = new Map<string, number>()
   for (let kill = 0; kill < kills; kill++) {
-    const working = await platform.until(
-      name,
-      ({ instances, state }) => state === 'running' && instances.every(({ recordsIn }) => recordsIn > 1_000),
-    )
-    const { pid } = working.instances[0]!
-    const deployed = platform.cli(['fn', 'deploy', fileOf(`console.log(${kill})`), ...flags])
-    await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 1_000)) // a random point, not a wait
+    const { pid, version: before } = (await worked(platform, name, kills, works)).instances[0]!
+    const deployed = deploy(`console.log(${kill})`)
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * swapMs)) // a random point, not a wait
+    const [one] = (await platform.client.inspect(name)).instances
     process.kill(pid!, 'SIGKILL')
+    const point = one?.swap?.state ?? (one?.version === before ? 'before' : 'after')
+    hit.set(point, (hit.get(point) ?? 0) + 1)
     await deployed
     await platform.until(
       name,
@@ -142,7 +154,9 @@ test(`a runner killed ${kills} times while versions change: one version everywhe
   traffic.stop()
   const { sent, unaccounted, verdict, text } = await traffic.judged()
   const { loss = 0, ...others } = verdict.records
-  t.diagnostic(`${sent} records, ${unaccounted} unaccounted, ${loss} missing`)
+  t.diagnostic(
+    `${sent} records, ${unaccounted} unaccounted, ${loss} missing; killed ${[...hit].map(([point, times]) => `${point} ${times}`).join(', ')}`,
+  )
   assert.deepEqual(others, {}, text)
   assert.ok(loss <= unaccounted, `${loss} missing, ${unaccounted} unaccounted: ${text}`)
 })

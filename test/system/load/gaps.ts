@@ -12,11 +12,16 @@ interface Last {
 export class Gaps {
   readonly #last = new Map<number, Last>()
   readonly #movesMs: number[] = []
+  readonly #longestMs = new Map<string, number>()
 
   /** An output of `producer` has come. */
   saw(partition: number, producer: string, atMs: number): void {
     const last = this.#last.get(partition)
-    if (last !== undefined && last.producer !== producer) this.#movesMs.push(atMs - last.atMs)
+    if (last !== undefined && last.producer !== producer) {
+      const ms = atMs - last.atMs
+      this.#movesMs.push(ms)
+      this.#longestMs.set(producer, Math.max(ms, this.#longestMs.get(producer) ?? 0))
+    }
     this.#last.set(partition, { producer, tenure: this.tenure(partition, producer), atMs })
   }
 
@@ -29,5 +34,10 @@ export class Gaps {
 
   ofMoves(): readonly number[] {
     return this.#movesMs
+  }
+
+  /** Of each producer that took over: the longest of its partitions. */
+  ofOwners(): readonly number[] {
+    return [...this.#longestMs.values()]
   }
 }

@@ -31,6 +31,8 @@ export interface Sunk {
   readonly timersSet: number
   readonly timersFired: number
   readonly gapsMs: readonly number[]
+  /** Of each owner that came later: the longest silence of a partition that it took over. */
+  readonly ownersMs: readonly number[]
 }
 
 interface Sent {
