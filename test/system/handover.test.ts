@@ -28,10 +28,12 @@ test(`${handovers} partitions are handed over under load${servers === 1 ? '' : `
     instances = next
   }
   traffic.stop()
-  const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
+  const { sent, seconds, unaccounted, sunk, verdict, text } = await traffic.judged()
   const gapsMs = [...sunk.gapsMs].sort((a, b) => a - b)
   const at = (share: number): number => Math.round(gapsMs[Math.floor((gapsMs.length - 1) * share)] ?? 0)
-  t.diagnostic(`${sent} records, ${gapsMs.length} moves seen, gap ms: median ${at(0.5)}, p99 ${at(0.99)}`)
+  t.diagnostic(
+    `${sent} records at ${Math.round(sent / seconds)}/s, ${moved} moves asked for, ${gapsMs.length} seen, gap ms: median ${at(0.5)}, p99 ${at(0.99)}`,
+  )
   assert.ok(verdict.sound, text)
   assert.equal(unaccounted, 0)
   assert.ok(sunk.timersSet > 0)
