@@ -20,7 +20,7 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
   const platform = await Platform.start(t)
   const name = 'killed'
   writeFileSync(join(platform.home, `${name}.ts`), functionOf({ name, ...chances, keepsState: false }))
-  await platform.json(['fn', 'deploy', projectOf(platform, name)])
+  await platform.json(['deploy', projectOf(platform, name)])
   const records = Number.POSITIVE_INFINITY
   const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: rateOf(kills) })
   let before: number | undefined

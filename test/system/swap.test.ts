@@ -125,7 +125,7 @@ test(`a runner killed ${kills} times while versions change: one version everywhe
   const more = { instances: 2, instancesPerRunner: 2, resources: { memMib: 64 } }
   const deploy = (text: string) => {
     writeVersion(text)
-    return platform.cli(['fn', 'deploy', projectOf(platform, name, more)])
+    return platform.cli(['deploy', projectOf(platform, name, more)])
   }
   await deploy('')
   const traffic = await load(t, platform, name, rateOf(kills))
