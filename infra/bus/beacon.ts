@@ -1,7 +1,7 @@
 /**
  * Beacon: a frame without records, by which a producer tells where it stands (docs/design/0002-channels.md).
  *
- * The frame's sequence is the producer's next. The body is the sequence of the oldest record that it still holds and,
+ * The frame's sequence is the one before which all was sent, and nothing is about to be sent again. The body is the sequence of the oldest record that it still holds and,
  * for each consumer it knows, the epoch of the owner it serves, the position at which that owner goes on, and the first
  * sequence that ever counted for that consumer.
  * @module

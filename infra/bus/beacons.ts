@@ -53,7 +53,7 @@ export class Beacons {
       origin: this.#origin,
       epoch,
       partition: out.partition,
-      sequence: out.sent,
+      sequence: out.reached,
     }
     const frame = encodeBeacon(stamp, {
       oldest: Math.min(out.oldest, out.sent),

@@ -40,9 +40,8 @@ export function encodeClaim(claim: Claim): Uint8Array {
 export function readClaim(bytes: Uint8Array): Claim | undefined {
   try {
     const claim = JSON.parse(new TextDecoder().decode(bytes)) as Claim
-    return claim.schema === 1 && typeof claim.epoch === 'number' && typeof claim.partitions === 'object'
-      ? claim
-      : undefined
+    const isClaim = claim.schema === 1 && typeof claim.epoch === 'number'
+    return isClaim && Object.values(claim.partitions).every(Array.isArray) ? claim : undefined
   } catch {
     return undefined
   }

@@ -31,11 +31,11 @@ export class ConsumerVoice {
     this.#partitions = partitions
   }
 
-  /** Says what it owns. */
-  claim(): void {
+  /** Says what it owns; default: all of it. */
+  claim(partitions: Iterable<InPartition> = this.#partitions.values()): void {
     const { wire, namespace } = this.#options
     if (!wire.connected) return
-    for (const claim of claimsOf(this.#owner, this.#partitions.values()))
+    for (const claim of claimsOf(this.#owner, partitions))
       wire.publish(claimSubject(namespace, claim.consumer), encodeClaim(claim))
   }
 

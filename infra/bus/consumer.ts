@@ -112,7 +112,7 @@ export class Consumer {
       for (const at of from.channels)
         if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
     }
-    this.#voice.claim()
+    this.#voice.claim(taken)
     this.#voice.credits((_, owned) => taken.includes(owned), 0)
   }
 
@@ -407,9 +407,9 @@ export class Consumer {
   ): void {
     const mine = beacon.entries.find((entry) => entry.consumer === owned.consumer)
     if (mine === undefined) return
-    if (channel.expected === undefined && mine.epoch !== owned.epoch)
-      return this.#voice.credit(owned, channel, 0)
+    const isOurs = mine.epoch === owned.epoch // else it goes back by itself as soon as our credit comes
     if (channel.expected === undefined) {
+      if (!isOurs) return this.#voice.credit(owned, channel, 0)
       channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
       if (mine.position === channel.expected) this.#remember(channel, mine.attempts)
     }
@@ -418,7 +418,7 @@ export class Consumer {
       channel.expected = beacon.oldest
       channel.dirty = true
     }
-    this.#voice.credit(owned, channel, header.sequence > channel.expected ? creditFlags.resend : 0)
+    this.#voice.credit(owned, channel, isOurs && header.sequence > channel.expected ? creditFlags.resend : 0)
   }
 
   /** The record at which a channel goes on has ended owners before. */

@@ -289,6 +289,11 @@ export class OutPartition {
     return this.#sentHigh
   }
 
+  /** All records before this one were sent, and none of them is about to be sent again. */
+  get reached(): number {
+    return Math.min(this.#sentHigh, this.#frames[this.#cursor - this.#base]?.sequence ?? this.#next)
+  }
+
   get #end(): number {
     return this.#base + this.#frames.length
   }

@@ -17,6 +17,7 @@ import { type IdWords, idWords, stampHeader } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { Beacons } from './beacons.ts'
+import { readClaim } from './claim.ts'
 import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
 import type { Lane, Spill } from './lane.ts'
@@ -68,6 +69,8 @@ export class Producer {
   readonly #settledWaiters = new Set<() => void>()
   readonly #sentWaiters = new Set<() => void>()
   readonly #acceptedWaiters = new Set<() => void>()
+  /** Up to which record owners downstream were asked last whether they have accepted it. */
+  readonly #asked = new Map<OutPartition, number>()
   /** Epochs raised, by origin; raised again after a reconnect. */
   readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
@@ -122,6 +125,12 @@ export class Producer {
     if (stream === undefined) return
     this.#pumpAll(stream)
     this.#wakeWaiters()
+  }
+
+  /** Lets the owners downstream know of us before there is anything to send: the first frame need not wait for their credit. */
+  open(): void {
+    for (const stream of this.#streams.values())
+      for (let index = 0; index < stream.descriptor.partitions; index++) this.#partition(stream, index)
   }
 
   /** The stream as it was last set. */
@@ -192,18 +201,17 @@ export class Producer {
 
   /**
    * Resolves when all that was taken until now was accepted: it lies in the queues of the owners downstream, in order.
-   * They are asked as soon as it was sent: by themselves they say so with their next batch.
+   * They are asked as soon as it was sent, once for all who wait: by themselves they say so with their next batch.
    * @throws the signal's reason
    */
   async accepted(signal?: AbortSignal): Promise<void> {
-    const open = new Map<OutPartition, { readonly mark: number; asked: boolean }>()
-    for (const stream of this.#streams.values())
-      for (const out of partsOf(stream)) open.set(out, { mark: out.next, asked: false })
+    const open = new Map<OutPartition, number>()
+    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) open.set(out, out.next)
     for (;;) {
-      for (const [out, wait] of open) {
-        if (out.acceptedThrough(wait.mark)) open.delete(out)
-        else if (!wait.asked && out.sent >= wait.mark) {
-          wait.asked = true
+      for (const [out, mark] of open) {
+        if (out.acceptedThrough(mark)) open.delete(out)
+        else if (out.sent >= mark && (this.#asked.get(out) ?? 0) < mark) {
+          this.#asked.set(out, out.sent)
           this.#beacons.send(out)
         }
       }
@@ -412,16 +420,20 @@ export class Producer {
       const { wire, namespace } = this.#options
       this.#claims.set(
         name,
-        wire.subscribe(claimSubject(namespace, name), () => this.#onClaim(name)),
+        wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(name, bytes)),
       )
     }
   }
 
-  #onClaim(consumer: string): void {
+  /** Who only is going to claim names none, and hears of all. */
+  #onClaim(consumer: string, bytes: Uint8Array): void {
+    const claimed = readClaim(bytes)?.partitions
+    const concerns = ({ stream, partition }: OutPartition): boolean =>
+      claimed === undefined || claimed[stream]?.includes(partition) === true
     for (const stream of this.#streams.values()) {
       if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
       const { partitions } = stream.lanes.of(consumer) ?? stream
-      for (const out of partitions) if (out !== undefined) this.#beacons.send(out)
+      for (const out of partitions) if (out !== undefined && concerns(out)) this.#beacons.send(out)
     }
   }
 

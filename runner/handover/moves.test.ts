@@ -38,3 +38,36 @@ test('Taker reads ahead again ever more seldom while that fails, and takes soon 
   await pass(2_020)
   assert.equal(took, true)
 })
+
+test('Taker gets shares from a giver one after the other, and from another giver beside them (M3)', async () => {
+  const asked: number[] = []
+  const answers = new Map<number, () => void>()
+  const taker = new Taker<string>({
+    clock: new ManualClock(0),
+    ask: async (_, { share, ready }): Promise<MoveAnswer<string>> => {
+      if (!ready) return { ok: false, code: 'ERR_MOVE_PREPARED' }
+      asked.push(share)
+      await new Promise<void>((resolve) => answers.set(share, resolve))
+      return { ok: true, left: undefined, state: '' }
+    },
+    preload: () => Promise.resolve(),
+    take: () => undefined,
+    onTook: () => undefined,
+  })
+  const from = (task: string, shares: readonly number[]) =>
+    shares.map((share) => ({ share, epoch: 1, task, instance: 'f-0' }))
+  taker.want([...from('t', [0, 1, 2]), ...from('u', [3])])
+  const answer = async (share: number): Promise<void> => {
+    answers.get(share)!()
+    await setImmediate()
+  }
+  await setImmediate()
+  assert.deepEqual(asked, [0, 3])
+  await answer(0)
+  assert.deepEqual(asked, [0, 3, 1])
+  taker.want(from('t', [2])) // 1 stays where it is
+  await answer(1)
+  assert.deepEqual(asked, [0, 3, 1, 2])
+  await answer(2)
+  assert.deepEqual(taker.awaited, [])
+})

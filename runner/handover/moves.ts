@@ -5,6 +5,7 @@
  *
  *  M1. A share is given once, to the taker and epoch that the assignment names; who asks again gets the same answer.
  *  M2. A taker owns a share only with the giver's answer, or when its assignment says that there is no giver any more.
+ *  M3. Shares come from a giver one after the other: while one is on its way, and silent, the others are at work.
  * @module
  */
 import type { Heritage } from '../../infra/bus/index.ts'
@@ -183,6 +184,8 @@ export class Taker<State> {
   readonly #awaited = new Map<number, Awaited>()
   /** Being taken: its giver is done with it. */
   readonly #taking = new Map<number, Promise<void>>()
+  /** By giver: settles when the last of those that wait for their turn has had it. */
+  readonly #turns = new Map<string, Promise<void>>()
 
   constructor(options: TakerOptions<State>) {
     this.#options = options
@@ -216,22 +219,40 @@ export class Taker<State> {
     const isWanted = (): boolean => this.#awaited.get(share) === wanted
     let ready = false
     let pauseMs = askAgainMs
-    while (isWanted()) {
-      const answer = await ask(task, { schema: 1, instance, share, epoch, ready }).catch(() =>
-        refused('ERR_MOVE_NOT_YET'),
-      )
-      if (!isWanted()) return
-      if (answer.ok || answer.code === 'ERR_MOVE_GONE')
-        return this.#take(wanted, answer.ok ? answer : undefined)
-      if (answer.code === 'ERR_MOVE_PREPARED') {
-        ready = await preload(share).then(
-          () => true,
-          () => false,
+    let endTurn: (() => void) | undefined
+    try {
+      while (isWanted()) {
+        const answer = await ask(task, { schema: 1, instance, share, epoch, ready }).catch(() =>
+          refused('ERR_MOVE_NOT_YET'),
         )
-        pauseMs = ready ? askAgainMs : Math.min(2 * pauseMs, readAgainMaxMs)
-        if (ready) continue
+        if (!isWanted()) return
+        if (answer.ok || answer.code === 'ERR_MOVE_GONE')
+          return await this.#take(wanted, answer.ok ? answer : undefined)
+        if (answer.code === 'ERR_MOVE_PREPARED') {
+          ready = await preload(share).then(
+            () => true,
+            () => false,
+          )
+          pauseMs = ready ? askAgainMs : Math.min(2 * pauseMs, readAgainMaxMs)
+          if (ready) endTurn ??= await this.#turn(task)
+          if (ready) continue
+        }
+        await new Promise<void>((resolve) => void clock.after(pauseMs, resolve))
       }
-      await new Promise<void>((resolve) => void clock.after(pauseMs, resolve))
+    } finally {
+      endTurn?.()
+    }
+  }
+
+  /** Waits for a turn with a giver (M3). @returns Ends it. */
+  async #turn(task: string): Promise<() => void> {
+    const before = this.#turns.get(task)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#turns.set(task, promise)
+    await before
+    return () => {
+      resolve()
+      if (this.#turns.get(task) === promise) this.#turns.delete(task)
     }
   }
 

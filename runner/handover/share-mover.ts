@@ -135,7 +135,7 @@ export class ShareMover {
 
   #want(): void {
     const { giving = [], awaited = [], partitions } = this.#instance
-    const { consumer, keeper } = this.#options
+    const { consumer, producer, keeper } = this.#options
     this.#giver.want(giving, new Set(sharedOf(this.#assignment.groupings, partitions)))
     for (const { share } of this.#awaited) {
       if (awaited.some((other) => other.share === share)) continue
@@ -145,8 +145,12 @@ export class ShareMover {
     }
     this.#awaited = awaited
     const missing = awaited.filter(({ share }) => lacking(this.#partitionsOf(share), this.#owned).size > 0)
-    for (const { share } of missing)
-      for (const [stream, list] of this.#partitionsOf(share)) consumer.await(stream, list)
+    const coming = missing.reduce(
+      (all, { share }) => withPartitions(all, this.#partitionsOf(share)),
+      {} as InstanceAssignment['partitions'],
+    )
+    for (const [stream, list] of Object.entries(coming)) consumer.await(stream, list)
+    if (missing.length > 0) producer.open()
     this.#taker.want(missing)
   }
 
