@@ -431,7 +431,18 @@ test('Kill of an instance writes a command for the scheduler, of an unknown one 
     instance: 'maker-0',
     restart: true,
   })
-  assert.equal((await platform.call('DELETE', '/v1/instances/maker-9')).status, 404)
+  const unknown = async (id: string) => {
+    const answer = await platform.call('DELETE', `/v1/instances/${id}`)
+    return [answer.status, ((await answer.json()) as Problem).detail]
+  }
+  assert.deepEqual(await unknown('maker-9'), [
+    404,
+    "Cannot kill instance 'maker-9': there is none of that id. `concord fn inspect maker` shows those that 'maker' has.",
+  ])
+  assert.match(
+    String((await unknown('nobody-0'))[1]),
+    /There is no function 'nobody' either; `concord fn ls`/,
+  )
 })
 
 test('Logs are the last lines of the function, and follow goes on', async () => {

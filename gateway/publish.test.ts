@@ -311,7 +311,10 @@ test('DELETE of a stream forgets it, and one that is used is refused with who us
   assert.equal(refused.status, 409)
   const problem = (await refused.json()) as Problem
   assert.equal(problem.code, 'ERR_STREAM_USED')
-  assert.match(problem.detail!, /Cannot remove stream 'passing': 'out-user' writes it, 'in-user' reads it\./)
+  assert.equal(
+    problem.detail,
+    "Cannot remove stream 'passing': 'out-user' writes it, 'in-user' reads it. First `concord fn rm out-user`, `concord fn rm in-user`.",
+  )
   assert.equal((await publish('passing', '{"value":"3"}')).status, 200)
 })
 

@@ -62,10 +62,11 @@ export async function killInstance(
 ): Promise<void> {
   const live = [...view.functions.values()].find(({ status }) => status?.instances.some((i) => i.id === id))
   if (live === undefined) {
-    throw refuse(
-      'ERR_INSTANCE_UNKNOWN',
-      `Cannot kill instance '${id}': there is none of that id. \`concord fn inspect NAME\` shows a function's.`,
-    )
+    const name = id.replace(/-\d+$/, '')
+    const look = view.functions.has(name)
+      ? `\`concord fn inspect ${name}\` shows those that '${name}' has.`
+      : `There is no function '${name}' either; \`concord fn ls\` shows those there are.`
+    throw refuse('ERR_INSTANCE_UNKNOWN', `Cannot kill instance '${id}': there is none of that id. ${look}`)
   }
   const command: CommandDocument = {
     schema: 1,
@@ -120,9 +121,14 @@ function refuseUsed({ streams }: CatalogView, name: string): void {
     ...(followers.length > 0 ? [`${followers.length} readers hold it back`] : []),
   ]
   if (users.length === 0) return
+  const functions = [...new Set([...producers, ...consumers])]
+  const end = [
+    ...functions.map((user) => `\`concord fn rm ${user}\``),
+    ...(followers.length > 0 ? ['end the readers'] : []),
+  ]
   throw refuse(
     'ERR_STREAM_USED',
-    `Cannot remove stream '${name}': ${users.join(', ')}. Remove them first (\`concord fn rm NAME\`).`,
+    `Cannot remove stream '${name}': ${users.join(', ')}. First ${end.join(', ')}.`,
   )
 }
 

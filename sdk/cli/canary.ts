@@ -36,6 +36,11 @@ export function percentOf(text: string): number {
 export function withCanary(project: Project, { canary, bake }: CanaryOptions): Project {
   if (canary === undefined && bake === undefined) return project
   const written = project.manifest as { rollout?: { canary?: { steps?: number[] } } }
+  if (canary === undefined && written.rollout?.canary === undefined)
+    throw new CodedError<CliErrorCode>(
+      'ERR_USAGE',
+      `--bake ${bake} says how long the version is looked at as a canary or a shadow, and it is to be neither: add --canary or --shadow, or 'rollout' to the project's file`,
+    )
   const rules = written.rollout?.canary ?? {}
   const steps = rules.steps ?? canarySchema.parse({}).steps
   const from = typeof canary === 'number' ? { steps: [canary, ...steps.filter((step) => step > canary)] } : {}

@@ -2,14 +2,14 @@
  * concord fn versions | diff | rollback: what was deployed, what became of it, and going back.
  * @module
  */
-import type { VersionDiff, VersionSummary } from '../../api.ts'
+import type { FunctionDetail, VersionDiff, VersionSummary } from '../../api.ts'
 import { changeText } from '../../changes.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { untilRunning } from '../deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
-import { bytesText, dim, green, print, printJson, table } from '../terminal.ts'
+import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
 
 interface RollbackOptions extends ServerOptions {
   readonly to?: number
@@ -69,6 +69,8 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
     if (version.state === 'failed') await print(`v${version.version} failed: ${reasonText(version)}`)
     else if (version.state === 'shadowed')
       await print(`v${version.version} was a shadow: ${reasonText(version)}`)
+    else if (version.state === 'withdrawn')
+      await print(`v${version.version} was withdrawn: ${reasonText(version)}`)
     else if (version.reason !== undefined) await print(`v${version.version} passed: ${version.reason}`)
   }
 }
@@ -110,12 +112,30 @@ function bundleText({ bundleSha256, bundleBytes }: VersionDiff['from']): string 
 async function rollback(name: string, options: RollbackOptions): Promise<void> {
   const { to, drain = false, wait, timeout, json } = options
   const client = connect(options)
+  const before =
+    to === undefined ? await Promise.all([client.inspect(name), client.versions(name)]) : undefined
   const answer = await client.rollback(name, { ...(to === undefined ? {} : { to }), drain })
+  if (before !== undefined) tellOfPassed(...before, answer.version)
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
   const state = !answer.changed ? 'was wanted already' : wait ? 'is running' : 'will run'
   await print(`${green(`${name} v${answer.version}`)} ${state}.`)
   if (answer.changed) await print(dim(`'concord fn versions ${name}' shows what it went back from.`))
+}
+
+/** Without --to it goes to one that ran everywhere; of a newer one that had begun to run that is told. */
+function tellOfPassed(
+  { name, version: from }: FunctionDetail,
+  list: readonly VersionSummary[],
+  to: number,
+): void {
+  for (const one of list) {
+    const { version, state } = one
+    if (state !== 'withdrawn' || version <= to || version >= from) continue
+    note(
+      dim(`past v${version}: ${reasonText(one)}; 'concord fn rollback ${name} --to v${version}' goes there`),
+    )
+  }
 }
 
 /** Why a version has failed. */
