@@ -40,7 +40,7 @@ import { Instance, type InstanceOptions, type ResidentMemory, StateStore } from 
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
 import { renew } from './renewal.ts'
-import { Shadows } from './shadow/shadows.ts'
+import { Shadows, shadowBeside } from './shadow/shadows.ts'
 import { type Source, Sources } from './sources.ts'
 import { Swaps } from './swaps.ts'
 import { keepTap, packTap, tapOf } from './tap-file.ts'
@@ -111,14 +111,16 @@ export class Host {
       },
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
+    const isolateOf = async (fn: FunctionAssignment, worker: Worker): Promise<InstanceOptions> =>
+      this.#isolateOf(fn, worker.instance, await this.#sources.get(fn))
     this.#canaries = new Canaries({
       clock,
       make: (fn, worker) => this.#beside({ ...fn, trial: fn.manifest.trial }, worker),
+      compare: (its, worker, own) =>
+        shadowBeside({ clock, memory: this.#memory, isolateOf }, worker, { its, ...own }),
       onChange: () => this.#control.changed(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
-    const isolateOf = async (fn: FunctionAssignment, worker: Worker): Promise<InstanceOptions> =>
-      this.#isolateOf(fn, worker.instance, await this.#sources.get(fn))
     const gates = new Gates({
       ...{ clock, memory: this.#memory, workers: this.#workers, isolateOf },
       onDone: () => this.#keepSources(),

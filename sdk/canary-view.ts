@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod'
+import { shadowEvidenceSchema } from './shadow.ts'
 
 const canarySideSchema = z.object({
   records: z.int(),
@@ -33,5 +34,10 @@ export const canarySchema = z.object({
   /** Microseconds a record, at the 99th percentile of the windows. */
   canaryP99Us: z.number(),
   controlP99Us: z.number(),
+  /** Windows in which both were timed, and in how many of them the canary took longer than its rules allow. */
+  windows: z.int(),
+  slower: z.int(),
+  /** What its version makes of the control's records, with `rollout.canary.maxDiff`; `live` is the version before. */
+  diff: shadowEvidenceSchema.optional(),
 })
 export type CanaryView = z.output<typeof canarySchema>

@@ -7,6 +7,7 @@
  * @module
  */
 import { type KeyShare, pointsMax } from './key-share.ts'
+import { type ShadowEvidence, sumOfShadows } from './shadow.ts'
 
 export const bucketsPerSide = 16
 
@@ -35,6 +36,8 @@ export interface CanaryEvidence {
   readonly controlP99Us: number
   /** The first error that counts against it. */
   readonly example?: string
+  /** What its version makes of the control's records; `live` is the version before. Absent: it is not compared. */
+  readonly diff?: ShadowEvidence
 }
 
 /** What an instance says of its canary. */
@@ -79,6 +82,7 @@ export function noEvidence(): CanaryEvidence {
 export function sumOf(all: readonly CanaryEvidence[]): CanaryEvidence {
   return all.reduce((sum, one) => {
     const example = sum.example ?? one.example
+    const diffs = [sum.diff, one.diff].filter((diff) => diff !== undefined)
     return {
       canary: sumOfSides(sum.canary, one.canary),
       control: sumOfSides(sum.control, one.control),
@@ -87,6 +91,7 @@ export function sumOf(all: readonly CanaryEvidence[]): CanaryEvidence {
       canaryP99Us: Math.max(sum.canaryP99Us, one.canaryP99Us),
       controlP99Us: Math.max(sum.controlP99Us, one.controlP99Us),
       ...(example === undefined ? {} : { example }),
+      ...(diffs.length === 0 ? {} : { diff: sumOfShadows(diffs) }),
     }
   }, noEvidence())
 }

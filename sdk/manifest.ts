@@ -139,6 +139,13 @@ export const canarySchema = z.strictObject({
   /** Outputs of a record, as many times as before. */
   minOutputs: z.number().min(0).max(1).default(0.75),
   maxOutputs: z.number().min(1).max(1000000).default(1.5),
+  /**
+   * Share of the control's records of which it may make something else than the version before. If it is set, the canary's version is
+   * given them too, on a copy of the state, and what it makes of them is compared and thrown away.
+   */
+  maxDiff: z.number().min(0).max(1).optional(),
+  /** State of an instance that is copied for that at most, while the instance waits. */
+  stateMib: z.int().min(0).max(65536).default(64),
   /** What the function counts (by record) or observes (on average) of its own, as many times as before. */
   metric: z
     .strictObject({

@@ -177,7 +177,9 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
       ({ one, report }) =>
         `${one.id}: ${report === undefined ? withoutCanary(one, heartbeats) : report.state}`,
     )
-  const { canary, control, canaryP99Us, controlP99Us } = sumOf(ours.map(({ evidence }) => evidence))
+  const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = sumOf(
+    ours.map(({ evidence }) => evidence),
+  )
   const sideOf = ({ records, errors, outputs, ms }: CanarySide) => ({ records, errors, outputs, ms })
   const { version: number, step, sinceMs, passed } = at
   const { steps, bakeMs } = rules
@@ -185,6 +187,7 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
     canary: {
       ...{ version: number, from: good, step, steps: [...steps], percent: steps[step] ?? 100 },
       ...{ sinceMs, bakeMs, passed: [...passed], waitsFor, canaryP99Us, controlP99Us },
+      ...{ windows, slower, ...(diff === undefined ? {} : { diff }) },
       canary: sideOf(canary),
       control: sideOf(control),
     },

@@ -16,7 +16,9 @@ import { policyOf } from '../../sdk/policy.ts'
 import { verdict } from '../../sdk/runtime/index.ts'
 import type { Instance } from '../isolate/index.ts'
 import { rehearse } from '../rehearsal.ts'
+import type { Shadow } from '../shadow/shadow.ts'
 import type { Worker } from '../worker.ts'
+import { Divergence, type DivergenceOptions } from './divergence.ts'
 import { bucketOf, Measures } from './measures.ts'
 import { Split, type Step } from './split.ts'
 import { tally } from './tally.ts'
@@ -28,6 +30,8 @@ export interface CanariesOptions {
   readonly clock: Clock
   /** Makes the canary's isolate beside the worker's, initialised and on trial. */
   readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<Instance>
+  /** Makes it a shadow of the worker's version, to be told of calls. */
+  readonly compare: (fn: FunctionAssignment, worker: Worker, options: DivergenceOptions) => Shadow
   readonly onChange: () => void
   readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
 }
@@ -38,6 +42,7 @@ interface Canary {
   reason?: string
   split?: Split
   measures: Measures
+  divergence?: Divergence | undefined
 }
 
 export class Canaries {
@@ -55,13 +60,14 @@ export class Canaries {
     const wanted = fn.canary
     const present = this.#canaries.get(id)
     if (present !== undefined && present.wanted.version === wanted?.version) {
-      if (present.wanted.step !== wanted.step) this.#step(present, wanted, fn)
+      if (present.wanted.step !== wanted.step) this.#step(id, worker, present, wanted, fn)
       return
     }
     if (present !== undefined) {
       // What is promoted takes over by itself (swaps.ts); until then its keys stay, and on trial both stand by.
       if (wanted === undefined && fn.version === present.wanted.version) {
         present.state = 'ended'
+        present.divergence?.end()
         return
       }
       this.#canaries.delete(id)
@@ -75,14 +81,17 @@ export class Canaries {
 
   /** The instance has gone. */
   forget(id: string): void {
+    this.#canaries.get(id)?.divergence?.end()
     this.#canaries.delete(id)
   }
 
   report(id: string): { readonly canary?: CanaryReport } {
     const canary = this.#canaries.get(id)
     if (canary === undefined || canary.state === 'ended') return {}
-    const { wanted, state, reason, measures } = canary
-    const evidence = state === 'preparing' ? noEvidence() : measures.evidence()
+    const { wanted, state, reason, measures, divergence } = canary
+    const diff = divergence?.evidence()
+    const measured = state === 'preparing' ? noEvidence() : measures.evidence()
+    const evidence = { ...measured, ...(diff === undefined ? {} : { diff }) }
     const { version, step } = wanted
     return { canary: { version, step, state, ...(reason === undefined ? {} : { reason }), evidence } }
   }
@@ -100,11 +109,31 @@ export class Canaries {
     return new Measures(rules.maxSlowdown, streams, () => this.#options.clock.monotonicMs())
   }
 
-  #step(canary: Canary, wanted: CanaryAssignment, fn: FunctionAssignment): void {
+  #step(id: string, worker: Worker, canary: Canary, wanted: CanaryAssignment, fn: FunctionAssignment): void {
     canary.wanted = wanted
     canary.measures = this.#measuresOf(wanted, fn)
+    if (canary.split !== undefined) this.#compare(id, worker, canary, fn)
     canary.split?.step(this.#stepOf(canary))
     this.#options.onChange()
+  }
+
+  /** With the version before, by what is in the outputs, if there is a rule for it. */
+  #compare(id: string, worker: Worker, canary: Canary, fn: FunctionAssignment): void {
+    canary.divergence?.end()
+    canary.divergence = undefined
+    const { rules } = canary.wanted
+    if (rules.maxDiff === undefined || canary.state !== 'working') return
+    const its = canaryOf(fn, canary.wanted)
+    canary.divergence = new Divergence(
+      rules,
+      (options) => this.#options.compare(its, worker, options),
+      (why) => {
+        if (canary.state !== 'working' || worker.running.isolate.isEnded) return
+        const what = 'compared with the version before (rollout.canary.maxDiff)'
+        this.#failed(id, its, canary, `it could not be ${what}: ${why}`)
+        this.#options.onChange()
+      },
+    )
   }
 
   async #begin(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary): Promise<void> {
@@ -120,9 +149,10 @@ export class Canaries {
       await isolate.expect(worker.running.isolate.holder)
       if (!isWanted()) return isolate.kill()
       const fresh = isolate
-      const before = await worker.succession.split((old) => this.#splitOf(id, fn, canary, old, fresh))
-      canary.split = before
+      canary.split = await worker.succession.split((old) => this.#splitOf(id, fn, canary, old, fresh))
       canary.state = canary.state === 'failed' ? 'failed' : 'working'
+      this.#compare(id, worker, canary, fn)
+      canary.split.step(this.#stepOf(canary))
       log(its, id, 'info', `version ${its.version} has ${canary.wanted.percent} % of the keys`)
     } catch (error) {
       isolate?.kill()
@@ -132,8 +162,9 @@ export class Canaries {
   }
 
   async #end(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary): Promise<void> {
-    const { split, wanted } = canary
+    const { split, wanted, divergence } = canary
     canary.state = 'ended'
+    divergence?.end()
     if (split === undefined || worker.running.isolate !== split) return
     try {
       await worker.succession.unsplit(split)
@@ -161,24 +192,26 @@ export class Canaries {
   }
 
   /** The step that is wanted now, with the measures that are reported now (CN2). */
-  #stepOf({ wanted, measures }: Canary): Step {
+  #stepOf({ wanted, measures, divergence }: Canary): Step {
     const { metric } = wanted.rules
+    const witness = divergence?.witness
     const shares = sharesOf(wanted.percent, wanted.version)
     return {
-      shares,
+      ...{ shares, witness },
       onCall: (side, isolate, points, from) => {
         const own = side === 'rest' ? undefined : shares[side]
         if (side === 'rest' || own === undefined) return isolate.watch(undefined)
         let at = from
         const isMetric = (number: number): boolean =>
           metric !== undefined && isolate.metricName(number) === metric.name
-        isolate.watch((log) =>
+        isolate.watch((log) => {
+          if (side === 'control') witness?.add(log)
           tally(log, isMetric, (done) => {
             const point = points[at++]!
             if (done.verdict === verdict.elsewhere) return
             measures.record(side, bucketOf(point, own), done)
-          }),
-        )
+          })
+        })
       },
       onCalled: (side, isolate, records, ms) => {
         isolate.watch(undefined)

@@ -22,7 +22,9 @@ import {
   type Instance,
   type Isolate,
   inOneLine,
+  type RecordFailure,
 } from '../isolate/index.ts'
+import type { Witness } from '../shadow/witness.ts'
 import type { Side } from './measures.ts'
 import { linesOf, pointsOf } from './points.ts'
 import { behind, Results } from './results.ts'
@@ -50,6 +52,8 @@ export interface Step {
   readonly onRegression: (error: string) => void
   /** The control failed so often. */
   readonly onControlFailed: (records: number) => void
+  /** Sees the control's calls. */
+  readonly witness?: Witness | undefined
 }
 
 /** Part of a batch that somebody has still to do. */
@@ -96,7 +100,8 @@ export class Split implements Isolate {
     const has = ({ from, to }: KeyShare): boolean => points.some((point) => point >= from && point < to)
     if (this.canary.isEnded || !(isTimer || has(shares.canary))) {
       await this.#give(this.old)
-      return (await this.#runOn(this.old, () => this.old.run(frames, nowMs, lines))).result
+      const witness = shares.control !== undefined && has(shares.control) ? step.witness : undefined
+      return await this.#runOld(points, frames, nowMs, lines, shares.control, witness)
     }
     const results = new Results()
     const batch: Batch = { step, frames, points, nowMs, lines: [...(lines ?? [])] }
@@ -122,6 +127,28 @@ export class Split implements Isolate {
     if (broken !== undefined) return results.total(to, broken)
     if (turn.threw === undefined) return results.total(to)
     return await this.#again(batch, results, to, turn.threw)
+  }
+
+  /** A batch without a key of the new version: all of it is the old one's. @param witness Sees what it does of `control`. */
+  async #runOld(
+    points: Uint16Array,
+    frames: readonly InputFrame[],
+    nowMs: number,
+    lines: readonly string[] | undefined,
+    control: KeyShare | undefined,
+    witness: Witness | undefined,
+  ): Promise<BatchResult> {
+    if (witness !== undefined) this.old.watch((piece) => witness.add(piece))
+    witness?.begin(this.old, frames, nowMs, control)
+    const { result, ms } = await this.#runOn(this.old, () => this.old.run(frames, nowMs, lines))
+    if (witness === undefined) return result
+    this.old.watch(undefined)
+    const putOff = new Set(result.failures.filter(isPutOff).map(({ index }) => index))
+    const { from, to } = control!
+    const isOther = (point: number, index: number): boolean =>
+      (point < from || point >= to) && !putOff.has(index)
+    witness.took(this.old, result, ms, points.subarray(0, result.records).filter(isOther).length)
+    return result
   }
 
   /** The old version's parts of a batch up to `to`, or, once it has ended, the new one's (SP3). @returns How it ended. */
@@ -185,19 +212,21 @@ export class Split implements Isolate {
   ): Promise<Turn> {
     const { keepsOrder } = this.#options
     const { onCall, onCalled, onControlFailed } = batch.step
+    const witness = side === 'control' ? batch.step.witness : undefined
     await this.#give(isolate)
     let at = from
     for (;;) {
       const own = share && { ...share, ...(to === undefined ? {} : { records: to - at }) }
       const lines = batch.lines.length === 0 ? undefined : batch.lines
+      const frames = behind(batch.frames, at)
       if (side !== undefined) onCall(side, isolate, batch.points, at)
-      const { result, ms } = await this.#runOn(isolate, () =>
-        isolate.run(behind(batch.frames, at), batch.nowMs, lines, own),
-      )
+      witness?.begin(isolate, frames, batch.nowMs, share)
+      const { result, ms } = await this.#runOn(isolate, () => isolate.run(frames, batch.nowMs, lines, own))
+      witness?.took(isolate, result, ms)
       if (side !== undefined) onCalled(side, isolate, result.records - result.elsewhere, ms)
       if (side === 'control')
         onControlFailed(result.failures.filter(({ action }) => action !== 'behind').length)
-      if (keepsOrder) batch.lines.push(...linesOf(behind(batch.frames, at), result.failures))
+      if (keepsOrder) batch.lines.push(...linesOf(frames, result.failures))
       results.add(result, at)
       at += result.records
       if (result.fatal !== undefined) return { at, fatal: result }
@@ -289,14 +318,17 @@ export class Split implements Isolate {
 
   keepPartitions(partitions: readonly number[]): void {
     this.#holder.keepPartitions(partitions)
+    this.#step.witness?.keep(partitions)
   }
 
   provideShadow(): Promise<SharedArrayBuffer> {
     return this.#holder.provideShadow()
   }
 
-  adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
-    return this.#holder.adopt(partition, slabs)
+  async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
+    this.#step.witness?.beforeAdopted()
+    await this.#holder.adopt(partition, slabs)
+    this.#step.witness?.moved()
   }
 
   async endTrial(): Promise<void> {}
@@ -328,6 +360,11 @@ export class Split implements Isolate {
     this.kill()
     return this.#holder.ended()
   }
+}
+
+/** It comes again. */
+function isPutOff({ action }: RecordFailure): boolean {
+  return action === 'setAside' || action === 'behind'
 }
 
 interface Batch {

@@ -4,7 +4,8 @@
  *   CM1. What is equal costs a walk over words and allocates nothing.
  *   CM2. A record is as it was if its outputs are, in their order: stream, key, value, event time, and the partition where the
  *        stream goes by key on both sides (else it goes by who had a turn). And if both failed at it, or neither.
- *   CM3. All timers of a call are compared as one: a log does not say which they were.
+ *   CM3. What one of both had no part in, since its key is of another share, is not compared.
+ *   CM4. All timers of a call are compared as one: a log does not say which they were.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -69,6 +70,7 @@ export function compare(live: Side, shadow: Side, found: Comparison): void {
     const at = index++
     if (isPutOff(one.verdict)) continue
     if (!nextRecord(other, otherTimers)) break
+    if (one.verdict === verdict.elsewhere || other.verdict === verdict.elsewhere) continue
     found.record(at, isSame(one, other, streams), one, other)
   }
   while (nextRecord(other, otherTimers));
@@ -131,7 +133,7 @@ class Walk implements Made {
   }
 }
 
-/** All timers of a call (CM3). */
+/** All timers of a call (CM4). */
 class Timers implements Made {
   readonly side: Side
   readonly words: Int32Array

@@ -16,6 +16,8 @@ import { type Given, Player, type PlayerOptions, type StateCopy } from './player
 /** What an isolate was given in a call, and did; what was put off in it comes again. Its memory is given back once it was played (call-memory.ts). */
 export interface Call extends Given {
   readonly log: Uint8Array<ArrayBuffer>
+  /** How many of the records have a key of another share. */
+  readonly elsewhere?: number
   /** How long it took. */
   readonly ms: number
 }

@@ -9,6 +9,7 @@
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
+import type { KeyShare } from '../../sdk/key-share.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { policyOf } from '../../sdk/policy.ts'
 import { behind } from '../canary/results.ts'
@@ -29,6 +30,8 @@ export interface Given {
   readonly putOff: readonly number[]
   readonly nowMs: number
   readonly batch: number
+  /** Whose keys are to be done; default: all. */
+  readonly share?: KeyShare
 }
 
 export interface Played {
@@ -107,11 +110,11 @@ export class Player {
   }
 
   /** @returns Why it has ended. */
-  async #run({ frames, nowMs, batch }: Given, from: number, to: number): Promise<Error | undefined> {
+  async #run({ frames, nowMs, batch, share }: Given, from: number, to: number): Promise<Error | undefined> {
     const instance = this.#instance
     let idle = 0
     for (let at = from; ; ) {
-      let result = await instance.run(between(frames, at, to), nowMs, undefined, undefined, batch)
+      let result = await instance.run(between(frames, at, to), nowMs, undefined, share, batch)
       for (;;) {
         for (const { frame } of result.outputs) giveBackMemory(frame)
         this.#onFailures?.(result.failures)

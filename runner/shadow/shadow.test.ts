@@ -48,7 +48,7 @@ async function rigOf(
   const memory = { bytesMax: 2 ** 40, bytes: bytes ?? (() => 0) }
   const shadow = new Shadow(live, {
     ...{ clock: systemClock, memory, findings, outputs: () => outputs },
-    rules: shadowSchema.parse({ workMsPerSecond: 1000, ...rules }),
+    ...{ setting: 'rollout.shadow', rules: shadowSchema.parse({ workMsPerSecond: 1000, ...rules }) },
     processMs: () => 0,
     make: (seed) =>
       Mirror.create(
@@ -265,7 +265,7 @@ test('Shadow says what it lacks: room for a copy of the state, or memory', async
   await run([frame([record('b')])])
   assert.match(
     ended[0] ?? '',
-    /holds \d+ MiB of state, and a shadow copies 0 at most: set rollout\.shadow\.stateMib/,
+    /holds \d+ MiB of state, and of 0 at most a copy is made: set rollout\.shadow\.stateMib/,
   )
   const full = await rigOf(t, counting(), counting(), { bytes: () => 2 ** 41 })
   await assert.rejects(full.shadow.begin(), /give it more \(resources\.memMib\)/)

@@ -19,7 +19,7 @@ import { bytesHeld, giveBack } from './call-memory.ts'
 import type { Findings } from './findings.ts'
 import type { Call, Mirror } from './mirror.ts'
 import type { StateCopy } from './player.ts'
-import type { Audience } from './shadowed.ts'
+import type { Audience } from './witness.ts'
 
 /** From one copy of the state to the next: as a multiple of what the last one took, and at least. */
 const copyShare = 100
@@ -29,7 +29,9 @@ const againMaxMs = 16_000
 
 export interface ShadowOptions {
   readonly clock: Clock
-  readonly rules: ShadowRules
+  readonly rules: Omit<ShadowRules, 'bakeMs' | 'differences'>
+  /** Where the manifest has them, for who is told to change them. */
+  readonly setting: 'rollout.shadow' | 'rollout.canary'
   /** What the process may come to with it. */
   readonly memory: ResidentMemory
   readonly findings: Findings
@@ -139,12 +141,12 @@ export class Shadow implements Audience {
 
   /** SH2. */
   #copyState(store: StateStore, partitions: readonly number[] | undefined): void {
-    const { clock, rules } = this.#options
+    const { clock, rules, setting } = this.#options
     const { stateMib } = rules
     const mib = store.heldBytes / 2 ** 20
     if (mib > stateMib)
       return this.#end(
-        `the instance holds ${Math.ceil(mib)} MiB of state, and a shadow copies ${stateMib} at most: set rollout.shadow.stateMib, and the instance waits while it is copied`,
+        `the instance holds ${Math.ceil(mib)} MiB of state, and of ${stateMib} at most a copy is made: set ${setting}.stateMib, and the instance waits while it is copied`,
       )
     try {
       this.#checkMemory(store.heldBytes)
@@ -267,8 +269,8 @@ export class Shadow implements Audience {
 }
 
 /** Without what was put off: it comes again. */
-function doneIn({ putOff, records }: Call): number {
-  return records - putOff.length
+function doneIn({ putOff, records, elsewhere = 0 }: Call): number {
+  return records - elsewhere - putOff.length
 }
 
 /** @param before Whose memory nobody uses any more. */

@@ -1,47 +1,20 @@
 /**
- * Shadowed: the isolate at work, as the worker has it, with each call told to who plays it again.
- *
- *   SW1. Nothing is waited for: a call is copied and handed on, or it is not.
- *   SW2. What is handed on is whole: a call with all that was done in it, a state as it lies between two calls.
+ * Shadowed: the isolate at work, as the worker has it, with each call told to who plays it again (witness.ts).
  * Design: docs/design/0030-shadow.md
  * @module
  */
 import type { BatchResult, InputFrame, Instance, Isolate } from '../isolate/index.ts'
-import { copyFrame, giveBack, LogCopy } from './call-memory.ts'
-import { putOffIn } from './compare.ts'
-import type { Call } from './mirror.ts'
-
-/** Who is told. */
-export interface Audience {
-  /** A call is about to be made, between two others. @param partitions Those whose state stays; undefined: all. @returns Whether it is wanted. */
-  onCall(live: Instance, partitions: readonly number[] | undefined): boolean
-  take(call: Call): void
-  /** Records were done in a call that was not wanted. */
-  pass(records: number): void
-  /** State has come or gone: a copy of it is not what it was a copy of. */
-  onMoved(): void
-}
-
-interface Open {
-  readonly frames: readonly InputFrame[]
-  readonly nowMs: number
-  readonly log: LogCopy
-  ms: number
-  records: number
-}
+import { type Audience, Witness } from './witness.ts'
 
 export class Shadowed implements Isolate {
   #old: Instance
-  readonly #audience: Audience
+  readonly #witness: Witness
   readonly #nowMs: () => number
-  /** The call under way, if it is wanted. */
-  #open: Open | undefined
-  #kept: readonly number[] | undefined
 
   /** @param nowMs Monotonic. */
   constructor(old: Instance, audience: Audience, nowMs: () => number) {
     this.#old = old
-    this.#audience = audience
+    this.#witness = new Witness(audience)
     this.#nowMs = nowMs
     this.#watch()
   }
@@ -56,7 +29,7 @@ export class Shadowed implements Isolate {
     this.#old.watch(undefined)
     this.#old = next
     this.#watch()
-    this.#audience.onMoved()
+    this.#witness.moved()
   }
 
   /** Nobody is told any more. */
@@ -69,11 +42,7 @@ export class Shadowed implements Isolate {
     nowMs: number,
     lines: readonly string[] | undefined,
   ): Promise<BatchResult> {
-    const isWanted = this.#audience.onCall(this.#old, this.#kept)
-    this.#kept = undefined
-    this.#open = isWanted
-      ? { frames: frames.map(copyFrame), nowMs, log: new LogCopy(), ms: 0, records: 0 }
-      : undefined
+    this.#witness.begin(this.#old, frames, nowMs)
     const startMs = this.#nowMs()
     return this.#took(await this.#old.run(frames, nowMs, lines), startMs)
   }
@@ -84,27 +53,11 @@ export class Shadowed implements Isolate {
   }
 
   #watch(): void {
-    this.#old.watch((piece) => this.#open?.log.add(piece))
+    this.#old.watch((piece) => this.#witness.add(piece))
   }
 
   #took(result: BatchResult, startMs: number): BatchResult {
-    const open = this.#open
-    if (open === undefined) {
-      this.#audience.pass(doneIn(result))
-      return result
-    }
-    open.ms += this.#nowMs() - startMs
-    open.records += result.records
-    if (result.pending) return result
-    this.#open = undefined
-    const { nowMs, ms, records } = open
-    const log = open.log.end()
-    const done = countTouched(open.frames, records)
-    giveBack(open.frames.slice(done), log.length === 0 ? log : nothing)
-    const frames = open.frames.slice(0, done)
-    if (log.length === 0) return result
-    const { batch } = this.#old.chance
-    this.#audience.take({ frames, records, putOff: putOffIn(log), nowMs, batch, log, ms })
+    this.#witness.took(this.#old, result, this.#nowMs() - startMs)
     return result
   }
 
@@ -145,9 +98,8 @@ export class Shadowed implements Isolate {
   }
 
   keepPartitions(partitions: readonly number[]): void {
-    this.#kept = partitions
     this.#old.keepPartitions(partitions)
-    this.#audience.onMoved()
+    this.#witness.keep(partitions)
   }
 
   provideShadow(): Promise<SharedArrayBuffer> {
@@ -155,9 +107,9 @@ export class Shadowed implements Isolate {
   }
 
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
-    this.#kept = undefined // it is applied before something is adopted
+    this.#witness.beforeAdopted()
     await this.#old.adopt(partition, slabs)
-    this.#audience.onMoved()
+    this.#witness.moved()
   }
 
   endTrial(): Promise<void> {
@@ -187,22 +139,4 @@ export class Shadowed implements Isolate {
   ended(): Promise<boolean> {
     return this.#old.ended()
   }
-}
-
-const nothing = new Uint8Array(0)
-
-/** How many of them something was done of. */
-function countTouched(frames: readonly InputFrame[], records: number): number {
-  let left = records
-  const end = frames.findIndex((frame) => {
-    const begins = left <= 0
-    left -= frame.header.count - frame.skip
-    return begins
-  })
-  return end < 0 ? frames.length : end
-}
-
-/** Without what was put off: it comes again. */
-function doneIn({ records, failures }: BatchResult): number {
-  return records - failures.filter(({ action }) => action === 'setAside' || action === 'behind').length
 }

@@ -19,7 +19,7 @@ import type { Worker } from '../worker.ts'
 import { DifferenceBox } from './difference-box.ts'
 import { Findings } from './findings.ts'
 import { Mirror } from './mirror.ts'
-import { Shadow } from './shadow.ts'
+import { Shadow, type ShadowOptions } from './shadow.ts'
 import { Shadowed } from './shadowed.ts'
 
 /** What the process may come to with a shadow in it, of what it may have. */
@@ -52,7 +52,6 @@ interface Beside {
 
 export class Shadows {
   readonly #options: ShadowsOptions
-  readonly #memory: ResidentMemory
   readonly #differences: DifferenceBox
   readonly #beside = new Map<string, Beside>()
   /** By instance: what is under way. */
@@ -61,8 +60,6 @@ export class Shadows {
   constructor(options: ShadowsOptions) {
     this.#options = options
     this.#differences = new DifferenceBox(options)
-    const { bytes, bytesMax } = options.memory
-    this.#memory = { bytes, bytesMax: bytesMax * memoryShare }
   }
 
   /** The instance is to have this shadow, or none. */
@@ -160,25 +157,14 @@ export class Shadows {
   }
 
   #newShadow(id: string, worker: Worker, beside: Beside): Shadow {
-    const { clock } = this.#options
-    const { wanted, findings } = beside
-    const memory = this.#memory
-    return new Shadow(worker.running.isolate.holder, {
-      ...{ clock, memory, findings, processMs, rules: wanted.rules },
-      make: (seed) => this.#mirror(worker, beside, seed),
-      outputs: () => tableOf(worker.running.assignment),
+    const { its, findings, wanted } = beside
+    return shadowBeside(this.#options, worker, {
+      ...{ its, findings, rules: wanted.rules, setting: 'rollout.shadow' },
       onEnded: (why) => {
         this.#failed(id, worker, beside, why)
         this.#then(id, () => this.#end(worker, beside))
       },
     })
-  }
-
-  async #mirror(worker: Worker, { its, findings }: Beside, seed: Uint8Array): Promise<Mirror> {
-    const options = await this.#options.isolateOf(its, worker)
-    const replaces = worker.running.assignment.version
-    const own = { seed, replaces, memory: this.#memory, tapBytes: 0, log: () => undefined }
-    return await Mirror.create({ ...options, ...own }, tableOf(its), findings)
   }
 
   #failed(id: string, worker: Worker, beside: Beside, reason: string): void {
@@ -193,6 +179,33 @@ export class Shadows {
     )
     this.#options.onChange()
   }
+}
+
+/** A version as a shadow of the one at work, which is to be told of calls. @param its The version's own assignment. */
+export function shadowBeside(
+  { clock, memory: all, isolateOf }: Pick<ShadowsOptions, 'clock' | 'memory' | 'isolateOf'>,
+  worker: Worker,
+  {
+    its,
+    ...own
+  }: Pick<ShadowOptions, 'rules' | 'setting' | 'findings' | 'onEnded'> & {
+    readonly its: FunctionAssignment
+  },
+): Shadow {
+  const memory = { bytes: all.bytes, bytesMax: all.bytesMax * memoryShare }
+  return new Shadow(worker.running.isolate.holder, {
+    ...{ clock, memory, processMs, ...own },
+    make: async (seed) => {
+      const replaces = worker.running.assignment.version
+      const options = { ...(await isolateOf(its, worker)), seed, replaces, memory }
+      return await Mirror.create(
+        { ...options, tapBytes: 0, log: () => undefined },
+        tableOf(its),
+        own.findings,
+      )
+    },
+    outputs: () => tableOf(worker.running.assignment),
+  })
 }
 
 /** The shadow's own assignment. */

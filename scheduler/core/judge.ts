@@ -7,12 +7,15 @@
  *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
  *       version ever passes their bound is 1/`oddsMax`, at however many looks.
  *   J2. Outputs, in all and of each stream, and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step and at its end only.
- *   J3. What the rules allow is allowed: a test says no only to more than that.
+ *   J3. What is in the outputs by the same test as errors, over records that both versions were given (runner/canary/divergence.ts, DV1).
+ *   J4. What the rules allow is allowed: a test says no only to more than that.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
 import type { CanaryEvidence, CanarySide } from '../../sdk/canary.ts'
+import { differenceLine } from '../../sdk/difference-text.ts'
 import type { CanaryRules } from '../../sdk/manifest.ts'
+import { percentText } from '../../sdk/shadow.ts'
 
 /** Of a sequential test. */
 const oddsMax = 2000
@@ -47,7 +50,7 @@ export interface Judged {
 /** @returns `bad` as soon as it is; `good` when its time is over; else `wait`, and for what. */
 export function judge(judged: Judged): Verdict {
   const { evidence, rules, isLook } = judged
-  const found = tooManyErrors(evidence, rules) ?? tooSlow(evidence, rules)
+  const found = tooManyErrors(evidence, rules) ?? tooSlow(evidence, rules) ?? tooDifferent(evidence, rules)
   if (found !== undefined) return { kind: 'bad', why: found }
   const waitsFor = missing(judged)
   const other =
@@ -64,17 +67,23 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
   const { records } = evidence.canary
   const { bakeMs, minRecords } = rules
   if (elapsedMs < bakeMs) return `${Math.ceil((bakeMs - elapsedMs) / 1000)} s of this step are left`
-  if (records < minRecords && elapsedMs < patience * bakeMs)
+  const isPatient = elapsedMs < patience * bakeMs
+  if (records < minRecords && isPatient)
     return `it has had ${records} of the ${minRecords} records that a step needs`
+  const compared = evidence.diff?.compared ?? 0
+  if (rules.maxDiff !== undefined && compared < minRecords && isPatient)
+    return `${compared} of the ${minRecords} records that a step needs have been compared`
   return isWhole ? undefined : 'not all instances have it yet'
 }
 
 /** In one line. */
-export function summaryOf({ canary, control, canaryP99Us, controlP99Us }: CanaryEvidence): string {
+export function summaryOf(evidence: CanaryEvidence): string {
+  const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = evidence
   return [
     `${canary.records} records, ${canary.errors} failed where the version before did not`,
     `outputs ${ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))}`,
-    `time ${ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))}, p99 ${us(canaryP99Us)} for ${us(controlP99Us)}`,
+    `time ${ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))}, p99 ${us(canaryP99Us)} for ${us(controlP99Us)}, more than allowed in ${slower} of ${windows} windows`,
+    ...(diff === undefined ? [] : [`${diff.different} of ${diff.compared} records compared differ`]),
   ].join('; ')
 }
 
@@ -97,6 +106,15 @@ function tooSlow(evidence: CanaryEvidence, rules: CanaryRules): string | undefin
   if (!exceeds(slower, windows, 1 / 2)) return undefined
   const times = ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))
   return `it takes ${times} for a record as the version before (p99 ${us(canaryP99Us)} for ${us(controlP99Us)}): in ${slower} of ${windows} windows more than ${rules.maxSlowdown} times as long (rollout.canary.maxSlowdown)`
+}
+
+function tooDifferent({ diff }: CanaryEvidence, { maxDiff }: CanaryRules): string | undefined {
+  if (diff === undefined || maxDiff === undefined) return undefined
+  const { different, compared, examples } = diff
+  if (!exceeds(different, compared, maxDiff)) return undefined
+  const share = percentText(different / compared)
+  const first = examples[0] === undefined ? '' : `; the first: ${differenceLine(examples[0])}`
+  return `of ${different} of ${compared} records of other keys (${share}) it makes something else than the version before; ${percentText(maxDiff)} are allowed (rollout.canary.maxDiff)${first}`
 }
 
 function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {

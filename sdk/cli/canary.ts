@@ -20,6 +20,8 @@ export interface CanaryOptions {
   readonly canary?: number | true
   /** Seconds that each step is looked at. */
   readonly bake?: number
+  /** Share of the records of which it may make something else. */
+  readonly maxDiff?: number
 }
 
 /** `10%` or `10`. */
@@ -32,21 +34,37 @@ export function percentOf(text: string): number {
   )
 }
 
+/** `2%` or `2`, as a share. */
+export function shareOf(text: string): number {
+  const percent = Number(text.replace(/\s*%$/, ''))
+  if (/\d/.test(text) && percent >= 0 && percent <= 100) return percent / 100
+  throw new CodedError<CliErrorCode>(
+    'ERR_USAGE',
+    `'${text}' is no share: expected 0% to 100%, as --max-diff 2%`,
+  )
+}
+
 /** Flags win over the project's file. */
-export function withCanary(project: Project, { canary, bake }: CanaryOptions): Project {
-  if (canary === undefined && bake === undefined) return project
+export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOptions): Project {
+  if (canary === undefined && bake === undefined && maxDiff === undefined) return project
   const written = project.manifest as { rollout?: { canary?: { steps?: number[] } } }
   if (canary === undefined && written.rollout?.canary === undefined)
     throw new CodedError<CliErrorCode>(
       'ERR_USAGE',
-      `--bake ${bake} says how long the version is looked at as a canary or a shadow, and it is to be neither: add --canary or --shadow, or 'rollout' to the project's file`,
+      maxDiff === undefined
+        ? `--bake ${bake} says how long the version is looked at as a canary or a shadow, and it is to be neither: add --canary or --shadow, or 'rollout' to the project's file`
+        : `--max-diff is a rule for a canary, and the version is to be none: add --canary, or 'rollout.canary' to the project's file; before it takes a live record its gate judges it ('gate.maxDiff')`,
     )
   const rules = written.rollout?.canary ?? {}
   const steps = rules.steps ?? canarySchema.parse({}).steps
   const from = typeof canary === 'number' ? { steps: [canary, ...steps.filter((step) => step > canary)] } : {}
   const rollout = {
     ...written.rollout,
-    canary: { ...rules, ...from, ...(bake !== undefined && { bakeMs: bake * 1000 }) },
+    canary: {
+      ...{ ...rules, ...from },
+      ...(bake !== undefined && { bakeMs: bake * 1000 }),
+      ...(maxDiff !== undefined && { maxDiff }),
+    },
   }
   return { ...project, manifest: { ...written, rollout } }
 }

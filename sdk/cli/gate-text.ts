@@ -2,9 +2,10 @@
  * GateText: what the gate has found, for people.
  * @module
  */
+import { differenceText } from '../difference-text.ts'
 import type { GateReport } from '../gate.ts'
 import { matchRate, percentText } from '../shadow.ts'
-import { differenceText, timeText } from './shadow-text.ts'
+import { timeText } from './shadow-text.ts'
 import { bytesText } from './terminal.ts'
 
 /** @param ofVersion What the one judged is called; it has a number once it is deployed, and that over a gate only if accepted. */

@@ -2,17 +2,8 @@
  * ShadowText: what was found of a shadow, for people.
  * @module
  */
-import {
-  matchRate,
-  percentText,
-  type ShadowDifference,
-  type ShadowEvidence,
-  type ShadowOutput,
-  type ShadowSide,
-  type ShadowView,
-} from '../shadow.ts'
-
-const textShown = 160
+import { differenceText } from '../difference-text.ts'
+import { matchRate, percentText, type ShadowEvidence, type ShadowView } from '../shadow.ts'
 
 /** @param examples Default: those of the report. */
 export function shadowText(shadow: ShadowView, examples = shadow.evidence.examples): string {
@@ -49,21 +40,6 @@ export function shadowLine({ evidence, instances, instancesOf }: ShadowView): st
   ].join(', ')
 }
 
-/** @param version What each of both is called. */
-export function differenceText(difference: ShadowDifference, version: string, from: string): string {
-  const { stream, partition, sequence, timersAtMs, live, shadow, cut } = difference
-  const place =
-    timersAtMs === undefined
-      ? `${stream}/${partition} #${sequence} ${pairText(difference)}`
-      : `timers at ${new Date(timersAtMs).toISOString()}`
-  const width = Math.max(from.length, version.length, 6)
-  return [
-    `  ${place}${cut ? ' (cut)' : ''}`,
-    `    ${from.padEnd(width)}  ${sideText(live)}`,
-    `    ${version.padEnd(width)}  ${sideText(shadow)}`,
-  ].join('\n')
-}
-
 function missedText({ records, compared, missed }: ShadowEvidence): string {
   if (records === compared) return 'none'
   const { notReady, behind, ended } = missed
@@ -83,22 +59,4 @@ export function timeText({ timed, ms, p99Us }: ShadowEvidence): string {
 
 function figure(value: number): string {
   return String(Number(value.toPrecision(3)))
-}
-
-function sideText({ outputs, error }: ShadowSide): string {
-  if (error !== undefined) return `threw ${shown(error)}`
-  if (outputs.length === 0) return 'nothing'
-  return outputs.map((output) => `${output.stream} ${pairText(output)}`).join('; ')
-}
-
-function pairText({ key, keyBase64, value, valueBase64 }: Omit<ShadowOutput, 'stream' | 'timeMs'>): string {
-  return `${dataText(key, keyBase64)}: ${dataText(value, valueBase64)}`
-}
-
-function dataText(text: string | undefined, base64: string | undefined): string {
-  return text === undefined ? `base64 ${shown(base64 ?? '')}` : shown(JSON.stringify(text))
-}
-
-function shown(text: string): string {
-  return text.length > textShown ? `${text.slice(0, textShown)}…` : text
 }

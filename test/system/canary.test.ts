@@ -86,3 +86,49 @@ test('canaries: one takes over by itself, one that throws and one that is slow a
     ],
   )
 })
+
+test('a canary whose outputs are compared takes over if they are the same, and goes back if more differ than may', {
+  timeout: 400_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const file = join(platform.home, 'tally.ts')
+  const deploy = async (value: string, ...more: string[]) => {
+    writeFileSync(
+      file,
+      `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: 'tally', istreams: { events: groupBy }, ostreams: ['tallies'] },
+  processRecord(ctx, record) {
+    const count = (ctx.getJson<number>(record.key) ?? 0) + 1
+    ctx.setJson(record.key, count)
+    ctx.produceRecord('tallies', record.key, ${value})
+  },
+})
+`,
+    )
+    return await platform.cli(['fn', 'deploy', file, '--mem', '256', ...more])
+  }
+  const first = await deploy('String(count)')
+  assert.equal(first.code, 0, first.stderr)
+  let next = 0
+  const records = () => Array.from({ length: 100 }, () => ({ key: `key ${next++ % 200}`, value: 'event' }))
+  const done = new AbortController()
+  const produced = (async () => {
+    while (!done.signal.aborted) await platform.client.produce('events', records())
+  })()
+  const flags = ['--canary', '30%', '--bake', '2', '--max-diff', '2%', '--watch']
+  const same = await deploy('count.toString()', ...flags)
+  assert.equal(same.code, 0, same.stderr)
+  assert.match(same.stdout, /tally v2 has all keys/)
+  const { reason } = (await platform.client.versions('tally'))[0]!
+  assert.match(reason ?? '', /; 0 of \d{3,} records compared differ/)
+  const other = await deploy("count % 10 === 0 ? 'ten' : String(count)", ...flags)
+  done.abort()
+  await produced
+  assert.equal(other.code, 6, other.stderr)
+  assert.match(other.stderr, /rolled back, v2 runs .* it makes something else .*; 2\.00 % are allowed/)
+  assert.match(
+    other.stderr,
+    /the first: events\/\d+ #\d+ "key \d+": "event", tallies "key \d+": "\d*0" before, tallies "key \d+": "ten" now/,
+  )
+})

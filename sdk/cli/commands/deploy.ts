@@ -6,7 +6,7 @@ import { userInfo } from 'node:os'
 import type { DeployAnswer } from '../../api.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
-import { percentOf, watchCanary, withCanary } from '../canary.ts'
+import { percentOf, shareOf, watchCanary, withCanary } from '../canary.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { type Deployed, deployProject, dryRun } from '../deploy.ts'
@@ -31,6 +31,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly canary?: number | true
   readonly shadow?: true
   readonly bake?: number
+  readonly maxDiff?: number
   readonly rolling?: number
   readonly watch?: true
   readonly asset?: readonly string[]
@@ -71,6 +72,11 @@ export function withDeployOptions(command: CliCommand): CliCommand {
       'give it copies of all records, compare what it puts out with the version that runs, and send nothing of it',
     )
     .option('--bake <s>', 'how long each step of a canary, or a shadow, is looked at', positiveNumber)
+    .option(
+      '--max-diff <percent>',
+      'compare also what a canary makes of records with what the version before does, on a copy of the state, and go back if more differ',
+      shareOf,
+    )
     .option(
       '--rolling <k>',
       'change k instances at a time, the next ones when those have passed their trial',
@@ -142,13 +148,12 @@ async function reportDryRun(answer: DeployAnswer, { json }: DeployCommandOptions
   if (!json) await print(dim('Nothing was deployed.'))
 }
 
-function withRollout(project: Project, { shadow, canary, bake }: DeployCommandOptions): Project {
+function withRollout(project: Project, { shadow, bake, ...said }: DeployCommandOptions): Project {
+  const { canary, maxDiff } = said
+  const rules = { ...(canary === undefined ? {} : { canary }), ...(maxDiff === undefined ? {} : { maxDiff }) }
   if (shadow !== true && (canary !== undefined || !hasShadow(project)))
-    return withCanary(project, {
-      ...(canary === undefined ? {} : { canary }),
-      ...(bake === undefined ? {} : { bake }),
-    })
-  return withShadow(canary === undefined ? project : withCanary(project, { canary }), bake)
+    return withCanary(project, { ...rules, ...(bake === undefined ? {} : { bake }) })
+  return withShadow(withCanary(project, rules), bake)
 }
 
 async function reportShadow(

@@ -2,11 +2,12 @@
  * concord fn shadow | promote: what was found of a version that answered nobody, and bringing it into force.
  * @module
  */
+import { differenceText } from '../../difference-text.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { untilRunning } from '../deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
-import { differenceText, shadowText } from '../shadow-text.ts'
+import { shadowText } from '../shadow-text.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
 
 interface ShadowOptions extends ServerOptions {
