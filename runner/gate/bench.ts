@@ -8,29 +8,13 @@
 import { giveBackMemory, takeMemory } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { parseFrame } from '../../sdk/frame.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
-import { makeFrames, partitions } from '../isolate/bench-frames.ts'
-import { bundleOf, nowMs } from '../isolate/harness.ts'
-import { type InputFrame, Instance, outputTable } from '../isolate/index.ts'
+import { nowMs } from '../isolate/harness.ts'
+import { type InputFrame, Instance } from '../isolate/index.ts'
+import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
 import { judge } from './gate.ts'
 import { Tape } from './tape.ts'
 
 const wanted = Number(process.argv[2] ?? 100_000)
-const source = (rule: string): string => `export default {
-  metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
-  processRecord(ctx, record) {
-    const count = (ctx.getJson(record.key) ?? 0) + 1
-    ctx.setJson(record.key, count)
-    ctx.produceRecord('out', record.key, count % 1000 === ${rule} ? 'seldom' : record.value)
-  },
-}`
-const istreams = { in: { grouping: 'groupBy' as const } }
-const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'] })
-const outputs = { out: { partitions, keyed: true } }
-const table = outputTable(manifest, outputs)
-const common = { function: 'fn', instance: 0, manifest, nowMs, outputs, log: () => undefined }
-const seed = new Uint8Array(32)
-const frames = makeFrames(128, () => new Uint8Array(100))
 
 /** As it came: in memory of its own. */
 function fresh({ bytes, ...rest }: InputFrame): InputFrame & { finished: number } {
@@ -54,9 +38,7 @@ async function measure(isolate: Instance, tape: Tape, ms: number): Promise<numbe
   return ((performance.now() - beganMs) * 1e6) / records
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
-
-const isolate = await Instance.create({ ...common, version: 1, seed, ...bundleOf(source('1')) })
+const isolate = await Instance.create(isolateOf(1))
 const none = new Tape(systemClock, () => ({ bytes: 0, ms: 0 }))
 const some = new Tape(systemClock, () => ({ bytes: 16 * 2 ** 20, ms: 300_000 }))
 await measure(isolate, some, 1_000)
@@ -85,8 +67,8 @@ for (let round = 0; round < 3; round++) {
       ...{ arenaOf: (_stream, partition) => partition, has: () => false, lostMs: 0 },
       ...{ basesOf: () => [], readBase: () => Promise.resolve([]) },
     },
-    live: { isolate: { ...common, version: 1, seed, ...bundleOf(source('1')) }, outputs: table },
-    next: { isolate: { ...common, version: 2, seed, ...bundleOf(source('2')) }, outputs: table },
+    live: { isolate: isolateOf(1), outputs: table },
+    next: { isolate: isolateOf(2), outputs: table },
   })
   const { compared, different, ms, timed } = found
   console.log(

@@ -7,11 +7,11 @@
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
-import { manifestSchema, shadowSchema } from '../../sdk/manifest.ts'
-import { makeFrames, partitions } from '../isolate/bench-frames.ts'
-import { bundleOf, nowMs } from '../isolate/harness.ts'
-import { Instance, type Isolate, outputTable } from '../isolate/index.ts'
+import { shadowSchema } from '../../sdk/manifest.ts'
+import { nowMs } from '../isolate/harness.ts'
+import { Instance, type Isolate } from '../isolate/index.ts'
 import { processMs } from '../usage.ts'
+import { frames, isolateOf, median, table } from './bench-versions.ts'
 import { Findings } from './findings.ts'
 import { Mirror } from './mirror.ts'
 import { Shadow } from './shadow.ts'
@@ -19,22 +19,6 @@ import { Shadowed } from './shadowed.ts'
 
 const rounds = Number(process.argv[2] ?? 15)
 const roundMs = 300
-const source = (rule: string): string => `export default {
-  metadata: { name: 'fn', istreams: { in: 'groupBy' }, ostreams: ['out'] },
-  processRecord(ctx, record) {
-    const count = (ctx.getJson(record.key) ?? 0) + 1
-    ctx.setJson(record.key, count)
-    ctx.produceRecord('out', record.key, count % 1000 === ${rule} ? 'seldom' : record.value)
-  },
-}`
-const istreams = { in: { grouping: 'groupBy' as const } }
-const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'] })
-const outputs = { out: { partitions, keyed: true } }
-const table = outputTable(manifest, outputs)
-const seed = new Uint8Array(32)
-const common = { function: 'fn', instance: 0, manifest, nowMs, outputs, log: () => undefined }
-
-const frames = makeFrames(128, () => new Uint8Array(100))
 
 /** Time of a record, in ns. */
 async function measure(isolate: Isolate, ms: number): Promise<number> {
@@ -49,17 +33,15 @@ async function measure(isolate: Isolate, ms: number): Promise<number> {
   return ((performance.now() - beganMs) * 1e6) / records
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
-
-const alone = await Instance.create({ ...common, version: 1, seed, ...bundleOf(source('1')) })
-const live = await Instance.create({ ...common, version: 1, seed, ...bundleOf(source('1')) })
+const alone = await Instance.create(isolateOf(1))
+const live = await Instance.create(isolateOf(1))
 const findings = new Findings({ listedMax: 100, list: () => true })
 const shadow = new Shadow(live, {
   ...{ clock: systemClock, findings, processMs, outputs: () => table },
+  setting: 'rollout.shadow',
   rules: shadowSchema.parse({ workMsPerSecond: Number(process.argv[3] ?? 250) }),
   memory: { bytesMax: 2 ** 40, bytes: () => 0 },
-  make: (its) =>
-    Mirror.create({ ...common, version: 2, seed: its, ...bundleOf(source('2')) }, table, findings),
+  make: (seed) => Mirror.create({ ...isolateOf(2), seed }, table, findings),
   onEnded: (why) => console.error(why),
 })
 await shadow.begin()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ManifestInput } from '../../sdk/manifest.ts'
 import { World } from './world.ts'
+import { begun } from './world-begun.ts'
 
 const of = (cpus: number, more: Omit<ManifestInput, 'name'> = {}): Omit<ManifestInput, 'name'> => ({
   istreams: { in: { grouping: 'groupBy' } },
@@ -9,17 +10,6 @@ const of = (cpus: number, more: Omit<ManifestInput, 'name'> = {}): Omit<Manifest
   resources: { cpus },
   ...more,
 })
-
-/** Two instances of v1, and v2 deployed, which is to have other resources. */
-function begun(before: Omit<ManifestInput, 'name'>, after: Omit<ManifestInput, 'name'>, agents = 3): World {
-  const world = new World(agents)
-  world.connect()
-  world.deploy('fn', before)
-  world.settle(20)
-  assert.equal(world.functions.get('fn')?.good, 1)
-  world.deploy('fn', after)
-  return world
-}
 
 const instancesOf = (world: World) =>
   [...world.runners.values()].flatMap((one) => [...one.instances.values()])
@@ -86,7 +76,7 @@ test('it is told of both while one is to take over from the other', () => {
 })
 
 test('where there is no room beside them they are ended first', () => {
-  const world = begun(of(1.5), of(2), 1)
+  const world = begun(of(1.5), of(2), { agents: 1 })
   world.settle(15)
   assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'], 'it waits for room')
   world.settle(30)
@@ -104,7 +94,7 @@ test('what no agent can hold waits, and those before it work on and say why (BE4
     of(3), // one of two would have room
   ]
   for (const after of asked) {
-    const world = begun(of(1.5), after, 1)
+    const world = begun(of(1.5), after, { agents: 1 })
     world.settle(60)
     assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'])
     assert.deepEqual(endedWithShares(world), [])
@@ -250,7 +240,7 @@ test('no share goes back to an instance of an earlier version when a third one c
 })
 
 test('with more instances in the same deploy nothing moves either until all of the new ones work (BE1)', () => {
-  const world = begun(of(1), of(2, { instances: 3 }), 1)
+  const world = begun(of(1), of(2, { instances: 3 }), { agents: 1 })
   hear(world, 15, true)
   const shares = [...world.seats.values()].map(({ instance, shares, awaited = [] }) => [
     instance,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ManifestInput } from '../../sdk/manifest.ts'
-import { World } from './world.ts'
+import type { World } from './world.ts'
+import { begun } from './world-begun.ts'
 import { failCanary } from './world-heartbeats.ts'
 
 const bakeMs = 4000
@@ -10,17 +11,6 @@ const manifest: Omit<ManifestInput, 'name'> = {
   instances: 2,
   resources: { cpus: 0.5 },
   rollout: { canary: { steps: [1, 10], bakeMs } },
-}
-
-/** Two instances of v1, and v2 deployed. */
-function begun(): World {
-  const world = new World()
-  world.connect()
-  world.deploy('fn', manifest)
-  world.settle(20)
-  assert.equal(world.functions.get('fn')?.good, 1)
-  world.deploy('fn', manifest)
-  return world
 }
 
 /** What runners were told to be of, and to have as a canary. */
@@ -35,7 +25,7 @@ function told(world: World): string[] {
 const at = (world: World) => world.functions.get('fn')?.canary
 
 test('a canary goes from step to step, each in the store before a runner hears of it, and takes over', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   assert.deepEqual(told(world), ['v1, v2 at step 0', 'v1, v2 at step 0'])
   assert.deepEqual([at(world)?.version, at(world)?.step], [2, 0])
@@ -48,7 +38,7 @@ test('a canary goes from step to step, each in the store before a runner hears o
 })
 
 test('a canary that fails in one instance goes from all, and says why', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
   failCanary(runner!.instances, [...runner!.instances.keys()][0]!)
@@ -65,7 +55,7 @@ test('a canary that fails in one instance goes from all, and says why', () => {
 })
 
 test('a leader that takes over goes on with a canary where it was', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(6)
   const before = at(world)
   assert.equal(before?.step, 1)
@@ -79,7 +69,7 @@ test('a leader that takes over goes on with a canary where it was', () => {
 
 test('a leader whose clock is an hour ahead, or behind, looks at a step for as long as it should (CY3)', () => {
   for (const hourMs of [3_600_000, -3_600_000]) {
-    const world = begun()
+    const world = begun(manifest)
     world.settle(6)
     assert.equal(at(world)?.step, 1)
     world.nowMs += hourMs
@@ -92,7 +82,7 @@ test('a leader whose clock is an hour ahead, or behind, looks at a step for as l
 })
 
 test('whoever deploys meanwhile ends a canary; and what is gone back to comes at once', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   world.deploy('fn', manifest)
   world.settle(2)
@@ -105,7 +95,7 @@ test('whoever deploys meanwhile ends a canary; and what is gone back to comes at
 })
 
 test('a canary goes when the runner that it is in ends for want of memory', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
   world.crash(runner!, [...runner!.instances.keys()][0]!)
@@ -116,7 +106,7 @@ test('a canary goes when the runner that it is in ends for want of memory', () =
 })
 
 test('an instance that starts meanwhile is of the version before, with the canary beside it', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const [taskId] = world.runners.keys()
   world.exit(taskId!, 1)

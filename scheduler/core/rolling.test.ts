@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ManifestInput } from '../../sdk/manifest.ts'
-import { World } from './world.ts'
+import type { World } from './world.ts'
+import { begun } from './world-begun.ts'
 
 const manifest = {
   istreams: { in: { grouping: 'groupBy' } },
@@ -10,17 +11,6 @@ const manifest = {
   rollout: { rolling: 2 },
 } satisfies Omit<ManifestInput, 'name'>
 const packed = { ...manifest, resources: { cpus: 0.1, memMib: 64 }, instancesPerRunner: 8 }
-
-/** Five instances of v1, and v2 deployed; nothing has come of it yet. */
-function begun(of: Omit<ManifestInput, 'name'> = manifest, migrates = false): World {
-  const world = new World()
-  world.connect()
-  world.deploy('fn', of)
-  world.settle(20)
-  assert.equal(world.functions.get('fn')?.good, 1)
-  world.deploy('fn', of, { migrates })
-  return world
-}
 
 const instancesOf = (world: World) =>
   [...world.runners.values()]
@@ -116,7 +106,7 @@ for (const [kind, of] of Object.entries({ alone: manifest, 'packed in one runner
 }
 
 test('which instances are to have a version is in the store before a seat is changed', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(20)
   const written = new Set<number>()
   for (const action of world.actions) {
@@ -128,7 +118,7 @@ test('which instances are to have a version is in the store before a seat is cha
 })
 
 test('with drain two at a time are ended and launched anew', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.functions.set('fn', { ...world.functions.get('fn')!, drain: true })
   let most = 0
   for (let round = 0; round < 40; round++) {
@@ -140,7 +130,7 @@ test('with drain two at a time are ended and launched anew', () => {
 })
 
 test('an instance that comes meanwhile, or comes back, has the version of its wave', () => {
-  const world = begun()
+  const world = begun(manifest)
   hear(world)
   for (const index of [0, 1]) change(world, index)
   hear(world)
@@ -160,7 +150,7 @@ test('an instance that comes meanwhile, or comes back, has the version of its wa
 })
 
 test('who deploys meanwhile wins, and the version that rolled goes', () => {
-  const world = begun()
+  const world = begun(manifest)
   hear(world)
   for (const index of [0, 1]) change(world, index)
   hear(world)
@@ -172,7 +162,7 @@ test('who deploys meanwhile wins, and the version that rolled goes', () => {
 })
 
 test('no share moves between instances of two versions', () => {
-  const world = begun()
+  const world = begun(manifest)
   hear(world)
   for (const index of [0, 1]) change(world, index)
   hear(world)
@@ -200,7 +190,7 @@ test('of a version whose state has another format no share moves until it is eve
     [...world.seats.values()]
       .flatMap(({ index, shares }) => shares.map((share) => `${share}:${index}`))
       .sort()
-  const world = begun(manifest, true)
+  const world = begun(manifest, manifest, { migrates: true })
   const before = homes(world)
   hear(world)
   for (const index of [0, 1]) change(world, index)
@@ -225,7 +215,7 @@ test('of a version whose state has another format no share moves until it is eve
 })
 
 test('a wave waits until no share is on its way', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.functions.set('fn', { ...world.functions.get('fn')!, version: 1 })
   world.settle(5)
   const { rolling: _, ...before } = world.functions.get('fn')!

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ManifestInput } from '../../sdk/manifest.ts'
-import { World } from './world.ts'
+import type { World } from './world.ts'
+import { begun } from './world-begun.ts'
 import { failShadow } from './world-heartbeats.ts'
 
 const bakeMs = 4000
@@ -11,17 +12,6 @@ const plain: Omit<ManifestInput, 'name'> = {
   resources: { cpus: 0.5 },
 }
 const manifest = { ...plain, rollout: { shadow: { bakeMs } } }
-
-/** Two instances of v1, and v2 deployed. */
-function begun(second: Omit<ManifestInput, 'name'> = manifest): World {
-  const world = new World()
-  world.connect()
-  world.deploy('fn', manifest)
-  world.settle(20)
-  assert.equal(world.functions.get('fn')?.good, 1, 'what there is nothing before comes into force')
-  world.deploy('fn', second)
-  return world
-}
 
 /** What runners were told to be of, and to have as a shadow. */
 function told(world: World): string[] {
@@ -38,7 +28,7 @@ function lastOutcome(world: World, kind: 'settleVersion' | 'saveOutcome') {
 }
 
 test('a shadow is beside all instances for its time, and then the version in force is wanted again, with a report', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   assert.deepEqual(told(world), ['v1, v2 as a shadow', 'v1, v2 as a shadow'])
   assert.equal(world.functions.get('fn')?.shadow?.version, 2)
@@ -57,7 +47,7 @@ test('a shadow is beside all instances for its time, and then the version in for
 })
 
 test('a shadow that ends in one instance has failed, and says why', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
   failShadow(runner!.instances, [...runner!.instances.keys()][0]!)
@@ -69,7 +59,7 @@ test('a shadow that ends in one instance has failed, and says why', () => {
 })
 
 test('a shadow goes when a runner that it is in ends for want of memory', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
   world.crash(runner!, [...runner!.instances.keys()][0]!)
@@ -79,7 +69,7 @@ test('a shadow goes when a runner that it is in ends for want of memory', () => 
 })
 
 test('a version that cannot be beside the one in force does not take its place', () => {
-  const world = begun({ ...manifest, limits: { stateMib: 128 } })
+  const world = begun(manifest, { ...manifest, limits: { stateMib: 128 } })
   world.settle(6)
   assert.deepEqual(told(world), ['v1', 'v1'])
   assert.match(
@@ -89,7 +79,7 @@ test('a version that cannot be beside the one in force does not take its place',
 })
 
 test('promoted, a shadow comes into force, and what was found of it stays written', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const document = world.functions.get('fn')!
   world.functions.set('fn', { ...document, shadow: { ...document.shadow!, promoted: true } })
@@ -101,7 +91,10 @@ test('promoted, a shadow comes into force, and what was found of it stays writte
 })
 
 test('a shadow that is also to be a canary is one when it is promoted', () => {
-  const world = begun({ ...plain, rollout: { shadow: { bakeMs }, canary: { steps: [10], bakeMs: 60_000 } } })
+  const world = begun(manifest, {
+    ...plain,
+    rollout: { shadow: { bakeMs }, canary: { steps: [10], bakeMs: 60_000 } },
+  })
   world.settle(2)
   const document = world.functions.get('fn')!
   assert.equal(document.canary, undefined)
@@ -113,7 +106,7 @@ test('a shadow that is also to be a canary is one when it is promoted', () => {
 
 test('a shadow that is also to roll comes to one instance after the other when it is promoted, behind its canary', () => {
   const rollout = { shadow: { bakeMs }, canary: { steps: [10], bakeMs: 60_000 }, rolling: 1 }
-  const world = begun({ ...plain, rollout })
+  const world = begun(manifest, { ...plain, rollout })
   world.settle(2)
   const document = world.functions.get('fn')!
   assert.deepEqual([told(world)[0], document.rolling], ['v1, v2 as a shadow', undefined])
@@ -134,7 +127,7 @@ test('a shadow that is also to roll comes to one instance after the other when i
 })
 
 test('whoever deploys meanwhile ends a shadow, and a leader that takes over goes on with one where it was', () => {
-  const world = begun()
+  const world = begun(manifest)
   world.settle(2)
   const before = world.functions.get('fn')?.shadow
   world.restart()
