@@ -17,61 +17,92 @@ function taken(sequence: number, bytes: number) {
 const sequences = (tape: Tape): Promise<number[]> =>
   tape.read((frames) => Promise.resolve(frames.map(({ header }) => header.sequence)))
 
-test('Tape holds the newest, as many as fit into its bytes, none older than its time before the newest', async () => {
+const noteBytes = 24
+
+test('Tape holds the newest: all that takes a quarter of its bytes, no more than its bytes, none older than its time before the newest', async () => {
   const step = fc.record({ bytes: fc.integer({ min: 1, max: 3_000 }), ms: fc.integer({ min: 0, max: 400 }) })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const clock = new ManualClock(1_000)
       const bounds = { bytes: 20_000, ms: 2_000 }
       const tape = new Tape(clock, () => bounds)
-      const all: { atMs: number; size: number }[] = []
+      const all: { atMs: number; bytes: number }[] = []
       for (const [sequence, { bytes, ms }] of steps.entries()) {
         clock.advance(ms)
         const one = taken(sequence, bytes)
-        all.push({ atMs: clock.nowMs(), size: one.bytes.buffer.byteLength + 256 })
+        all.push({ atMs: clock.nowMs(), bytes: one.bytes.length + noteBytes })
         tape.keep(one)
       }
-      let [from, size] = [all.length, 0]
-      const newest = all.at(-1)?.atMs ?? 0
-      while (
-        from > 0 &&
-        size + all[from - 1]!.size <= bounds.bytes &&
-        newest - all[from - 1]!.atMs <= bounds.ms
+      const newestMs = all.at(-1)?.atMs ?? 0
+      const fitting = (bytesMax: number): number => {
+        let [count, bytes] = [0, 0]
+        for (const one of all.toReversed()) {
+          bytes += one.bytes
+          if (bytes > bytesMax || newestMs - one.atMs > bounds.ms) break
+          count++
+        }
+        return count
+      }
+      const found = await tape.read((frames) =>
+        Promise.resolve(
+          frames.map(({ header, bytes, atMs }) => ({
+            ...{ sequence: header.sequence, atMs, bytes: bytes.length + noteBytes },
+          })),
+        ),
       )
-        size += all[--from]!.size
-      const found = await sequences(tape)
-      // What came is let go of in order: what has gone for a large one does not come back.
-      assert.ok(found.length <= all.length - from)
-      assert.deepEqual(found, all.map((_, index) => index).slice(all.length - found.length))
-      if (all.length > 0 && all.at(-1)!.size <= bounds.bytes) assert.ok(found.length > 0)
+      assert.ok(found.length >= fitting(bounds.bytes / 4))
+      assert.ok(found.length <= fitting(bounds.bytes))
+      assert.deepEqual(
+        found,
+        all.map((one, sequence) => ({ sequence, ...one })).slice(all.length - found.length),
+      )
       assert.equal(tape.lostMs, all[all.length - found.length - 1]?.atMs ?? Number.NEGATIVE_INFINITY)
     }),
   )
 })
 
-test('Tape gives memory back that nobody reads, and leaves what is read as it is', async () => {
+test('Tape gives the memory back that a frame came in, uses its own again, and leaves what is read as it is', async () => {
   const clock = new ManualClock(1_000)
-  const tape = new Tape(clock, () => ({ bytes: 2_000, ms: 60_000 }))
-  /** In how much memory that many frames have come. */
-  const blocksOf = (count: number): number => {
-    const buffers = Array.from({ length: count }, (_, sequence) => {
-      const one = taken(sequence, 500)
-      tape.keep(one)
-      return one.bytes.buffer
-    })
-    return new Set(buffers).size
+  const tape = new Tape(clock, () => ({ bytes: 4_000, ms: 60_000 }))
+  const keep = (count: number): Set<ArrayBufferLike> =>
+    new Set(
+      Array.from({ length: count }, (_, sequence) => {
+        const one = taken(sequence, 100)
+        tape.keep(one)
+        return one.bytes.buffer
+      }),
+    )
+  const segments = (): Promise<ArrayBufferLike[]> =>
+    tape.read((frames) => Promise.resolve(frames.map(({ bytes }) => bytes.buffer)))
+  assert.ok(keep(200).size < 3)
+  const held = new Set(await segments())
+  for (let turn = 0; turn < 50; turn++) {
+    keep(10)
+    for (const buffer of await segments()) held.add(buffer)
   }
-  assert.ok(blocksOf(200) < 10)
-  const first = taken(0, 500)
-  tape.keep(first)
+  assert.ok(held.size < 10, `${held.size} segments`)
   await tape.read((frames) => {
-    const before = Buffer.from(frames[0]!.bytes).toString('hex')
-    assert.equal(blocksOf(200), 200)
-    assert.equal(Buffer.from(frames[0]!.bytes).toString('hex'), before)
+    const copies = frames.map(({ bytes }) => Buffer.from(bytes).toString('hex'))
+    keep(200)
+    assert.deepEqual(
+      frames.map(({ bytes }) => Buffer.from(bytes).toString('hex')),
+      copies,
+    )
     return Promise.resolve()
   })
-  assert.ok(blocksOf(200) < 10)
-  const none = new Tape(clock, () => ({ bytes: 0, ms: 0 }))
-  none.keep(taken(0, 10))
-  assert.deepEqual(await sequences(none), [])
+})
+
+test('Tape keeps nothing where it may not, and less when it may hold less', async () => {
+  const clock = new ManualClock(1_000)
+  const bounds = { bytes: 0, ms: 0 }
+  const tape = new Tape(clock, () => ({ ...bounds }))
+  tape.keep(taken(0, 10))
+  assert.deepEqual([await sequences(tape), tape.lostMs], [[], 1_000])
+  Object.assign(bounds, { bytes: 40_000, ms: 60_000 })
+  for (let sequence = 1; sequence < 31; sequence++) tape.keep(taken(sequence, 1_000))
+  assert.equal((await sequences(tape)).length, 30)
+  bounds.bytes = 10_000
+  tape.keep(taken(31, 1_000))
+  const left = await sequences(tape)
+  assert.ok(left.length > 0 && left.length < 10 && left.at(-1) === 31, String(left))
 })

@@ -1,8 +1,11 @@
 /**
  * Tape: the last frames that an instance was done with, kept to be processed again by another version.
  *
- *   TA1. At most so many bytes are held, and nothing older than so long before the newest.
- *   TA2. Nothing is copied: a frame that is done with is kept in the memory that it came in, which is given back when it goes.
+ *     oldest segment [note, frame] [note, frame] … │ … │ newest segment [note, frame] … room
+ *
+ *   TA1. At most so many bytes are held, and nothing older than so long before the newest. What is too much goes a segment at a time.
+ *   TA2. A frame is copied, with a note of what is known of it, into memory that is used again: nothing is made for it that a
+ *        garbage collector would have to visit, and the memory that it came in is given back at once.
  *   TA3. What somebody reads stays as it is: while there are readers, memory that goes is left to the garbage collector.
  * Design: docs/design/0031-replay-gate.md
  * @module
@@ -18,22 +21,30 @@ export interface TapeFrame extends InputFrame {
   readonly atMs: number
 }
 
-interface Kept extends Pick<TakenFrame, 'stream' | 'partition' | 'bytes' | 'skip'> {
-  readonly atMs: number
+interface Segment {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+  /** Where the first frame begins that is held, and what is free. */
+  from: number
+  end: number
+  /** When the last one was done. */
+  lastMs: number
 }
 
-/** Beside its memory. */
-const frameBytes = 256
-/** Frames that have gone, before the list is made anew. */
-const goneMax = 4_096
+/** Before each frame: when it was done, how long it is, records to be left out, which stream it came by. */
+const [noteBytes, lengthAt, skipAt, streamAt] = [24, 8, 12, 16]
+const segmentShare = 1 / 8
+const segmentBytesMax = 2 ** 20
 
 export class Tape {
   readonly #bounds: () => TapeBounds
   readonly #clock: Pick<Clock, 'nowMs'>
-  #kept: (Kept | undefined)[] = []
-  /** How many at the beginning of it have gone; nothing is left of them. */
-  #gone = 0
+  readonly #segments: Segment[] = []
+  /** Of all of them. */
   #bytes = 0
+  /** The memory of one that has gone, for the next one. */
+  #spare: Uint8Array | undefined
+  readonly #streams: string[] = []
   #readers = 0
   #lostMs = Number.NEGATIVE_INFINITY
 
@@ -43,21 +54,16 @@ export class Tape {
   }
 
   /** Takes a frame over that is done with. */
-  keep({ stream, partition, bytes, skip }: TakenFrame): void {
+  keep({ stream, bytes, skip }: TakenFrame): void {
     const bounds = this.#bounds()
     const atMs = this.#clock.nowMs()
-    this.#kept.push({ stream, partition, bytes, skip, atMs })
-    this.#bytes += bytesOf(bytes)
-    while (this.#gone < this.#kept.length) {
-      const oldest = this.#kept[this.#gone]!
-      if (this.#bytes <= bounds.bytes && atMs - oldest.atMs <= bounds.ms) break
-      this.#drop(oldest)
-      this.#kept[this.#gone++] = undefined
+    const segment = this.#roomFor(noteBytes + bytes.length, bounds.bytes)
+    if (segment === undefined) this.#lostMs = atMs
+    else {
+      this.#write(segment, bytes, skip, this.#numberOf(stream), atMs)
+      this.#forgetBefore(atMs - bounds.ms)
     }
-    if (this.#gone > goneMax || this.#gone === this.#kept.length) {
-      this.#kept = this.#kept.slice(this.#gone)
-      this.#gone = 0
-    }
+    giveBackMemory(bytes)
   }
 
   /** When the newest was done of those that have gone; minus infinity: none has. */
@@ -69,20 +75,83 @@ export class Tape {
   async read<T>(use: (frames: readonly TapeFrame[]) => Promise<T>): Promise<T> {
     this.#readers++
     try {
-      const kept = this.#kept.slice(this.#gone)
-      return await use(kept.map((one) => ({ ...one!, header: parseFrame(one!.bytes) })))
+      return await use(this.#segments.flatMap((segment) => this.#framesOf(segment)))
     } finally {
       this.#readers--
     }
   }
 
-  #drop({ bytes, atMs }: Kept): void {
-    this.#bytes -= bytesOf(bytes)
-    this.#lostMs = atMs
-    if (this.#readers === 0) giveBackMemory(bytes)
+  #write(segment: Segment, frame: Uint8Array, skip: number, stream: number, atMs: number): void {
+    const { bytes, view, end } = segment
+    view.setFloat64(end, atMs)
+    view.setUint32(end + lengthAt, frame.length)
+    view.setUint32(end + skipAt, skip)
+    view.setUint32(end + streamAt, stream)
+    bytes.set(frame, end + noteBytes)
+    segment.end = behind(end, frame.length)
+    segment.lastMs = atMs
+  }
+
+  #framesOf({ bytes, view, from, end }: Segment): TapeFrame[] {
+    const frames: TapeFrame[] = []
+    for (let at = from; at < end; at = behind(at, view.getUint32(at + lengthAt))) {
+      const frame = bytes.subarray(at + noteBytes, at + noteBytes + view.getUint32(at + lengthAt))
+      const header = parseFrame(frame)
+      frames.push({
+        ...{ bytes: frame, header, partition: header.partition, atMs: view.getFloat64(at) },
+        ...{ stream: this.#streams[view.getUint32(at + streamAt)]!, skip: view.getUint32(at + skipAt) },
+      })
+    }
+    return frames
+  }
+
+  /** Undefined: it is larger than all that may be held. */
+  #roomFor(bytes: number, bytesMax: number): Segment | undefined {
+    const newest = this.#segments.at(-1)
+    if (newest !== undefined && this.#bytes <= bytesMax && newest.end + bytes <= newest.bytes.length)
+      return newest
+    const size = Math.max(bytes, Math.min(segmentBytesMax, Math.floor(bytesMax * segmentShare)))
+    while (this.#segments.length > 0 && this.#bytes + size > bytesMax) this.#drop()
+    return size > bytesMax ? undefined : this.#open(size)
+  }
+
+  #open(size: number): Segment {
+    const bytes = this.#spare?.length === size ? this.#spare : new Uint8Array(size)
+    this.#spare = undefined
+    const view = new DataView(bytes.buffer)
+    const segment: Segment = { bytes, view, from: 0, end: 0, lastMs: 0 }
+    this.#segments.push(segment)
+    this.#bytes += size
+    return segment
+  }
+
+  /** The oldest goes. */
+  #drop(): void {
+    const { bytes, lastMs } = this.#segments.shift()!
+    this.#bytes -= bytes.length
+    this.#lostMs = lastMs
+    this.#spare = this.#readers === 0 ? bytes : undefined
+  }
+
+  #forgetBefore(ms: number): void {
+    for (let oldest = this.#segments[0]; oldest !== undefined; oldest = this.#segments[0]) {
+      const { view, from, end } = oldest
+      if (from < end) {
+        const atMs = view.getFloat64(from)
+        if (atMs >= ms) return
+        this.#lostMs = atMs
+        oldest.from = behind(from, view.getUint32(from + lengthAt))
+      } else this.#drop()
+    }
+  }
+
+  #numberOf(stream: string): number {
+    const known = this.#streams.indexOf(stream)
+    return known >= 0 ? known : this.#streams.push(stream) - 1
   }
 }
 
-function bytesOf({ buffer }: Uint8Array): number {
-  return buffer.byteLength + frameBytes
+/** The note of a frame, the frame; each begins at a multiple of 8. */
+function behind(at: number, frameBytes: number): number {
+  return at + ((noteBytes + frameBytes + 7) & ~7)
 }
