@@ -11,9 +11,9 @@ import { Place } from './stage/place.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
 import { startCount } from './throughput.ts'
 
-const recordsPerSecond = 50_000
+export const recordsPerSecond = 50_000
 /** Of each run, what is for warming up: two seconds of twelve. */
-const warmUpShare = 1 / 6
+export const warmUpShare = 1 / 6
 
 export const latency: Benchmark = {
   name: 'latency',

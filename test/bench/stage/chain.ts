@@ -23,7 +23,11 @@ export interface ChainOptions {
   /** See the sink. */
   readonly versionAt?: number
   readonly lacksPoison?: boolean
+  /** All has come, and every process is still there. */
+  readonly beforeEnd?: (pids: Readonly<Record<Group, readonly number[]>>) => Promise<void>
 }
+
+type Group = 'function' | 'producers' | 'nats' | 'sink'
 
 export type StartMiddle = (place: Place, start: Starter) => Promise<readonly number[]>
 
@@ -32,7 +36,7 @@ export interface ChainReport {
   readonly report: SinkReport
   readonly checks: Checks
   /** Microseconds a record, by process. */
-  readonly cpu: Readonly<Record<'function' | 'producers' | 'nats' | 'sink', number | undefined>>
+  readonly cpu: Readonly<Record<Group, number | undefined>>
 }
 
 /** Runs it once, from nothing to the last record. */
@@ -62,15 +66,14 @@ export async function runChain(place: Place, options: ChainOptions): Promise<Cha
     const sink = start.script('load/sink-main.ts', JSON.stringify(sinkOptions))
     await sink.says()
     const middle = (await startMiddle?.(place, start)) ?? []
-    const meter = new CpuMeter({
-      function: middle,
-      producers: loads.map((load) => load.pid),
-      nats: [pid],
-      sink: [sink.pid],
-    })
+    const producers = loads.map((load) => load.pid)
+    const pids = { function: middle, producers, nats: [pid], sink: [sink.pid] }
+    const meter = new CpuMeter(pids)
     for (const load of loads) load.tell('go')
     const report = await sink.says<SinkReport>()
     const { lost, repeated, reordered } = report
-    return { planned, report, checks: { lost, repeated, reordered }, cpu: meter.perRecord(planned) }
+    const cpu = meter.perRecord(planned)
+    await options.beforeEnd?.(pids)
+    return { planned, report, checks: { lost, repeated, reordered }, cpu }
   })
 }

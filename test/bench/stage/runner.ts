@@ -56,6 +56,9 @@ export async function startRunner(place: Place, start: Starter, options: RunnerO
     {
       PATH: process.env['PATH'],
       TMPDIR: process.env['TMPDIR'],
+      NODE_OPTIONS: process.env['NODE_OPTIONS'],
+      CONCORD_TRACE: process.env['CONCORD_TRACE'],
+      CONCORD_TRACE_RECORDS: process.env['CONCORD_TRACE_RECORDS'],
       CONCORD_TASK_ID: taskId,
       CONCORD_NAMESPACE: namespace,
       CONCORD_FUNCTION: manifest.name,
