@@ -3,14 +3,17 @@
  * one that sleeps, with 10 MB of state, from its first record to its output.
  * @module
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Platform } from '../../functions/demo/platform.ts'
+import { connectBus, type NatsConnection } from '../../infra/bus/index.ts'
+import type { Credentials } from '../../infra/local/index.ts'
 import type { ConcordClient } from '../../sdk/client/index.ts'
 import { Steps, stepSource, writeProject } from '../system/load/steps.ts'
+import { type Deploy, measureSleep } from './stage/sleep.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
 
 const lowRate = 150
@@ -19,7 +22,6 @@ const targetMs = 1000
 /** So long below the target: it is back. */
 const calmMs = 3_000
 const steadyMs = 20_000
-const stateRecords = 10_000
 const waitMs = 120_000
 
 export const scale: Benchmark = {
@@ -34,7 +36,11 @@ export const scale: Benchmark = {
     step: { title: 'back under target', unit: 's' },
     changes: { title: 'changes after', unit: '' },
     warm: { title: 'from zero, warm', unit: 'ms' },
+    'warm-channel': { title: 'by channel', unit: 'ms', compared: false },
+    'warm-nats': { title: 'by NATS', unit: 'ms', compared: false },
     cold: { title: 'from zero, new task', unit: 'ms' },
+    'cold-channel': { title: 'by channel', unit: 'ms', compared: false },
+    'cold-nats': { title: 'by NATS', unit: 'ms', compared: false },
     instances: { title: 'instances', unit: '', compared: false },
     toOne: { title: 'to 1 again', unit: 's', compared: false },
   },
@@ -44,6 +50,7 @@ export const scale: Benchmark = {
     const folder = mkdtempSync(join(tmpdir(), 'concord-bench-scale-'))
     const platform = await Platform.create()
     const client = await platform.start()
+    const nc = await plainClient(platform.home)
     let round = 0
     const deploy = async (name: string, source: string, scale: object): Promise<void> => {
       const manifest = { instancesPerRunner: 16, resources: { cpus: 0.1, memMib: 96 }, scale }
@@ -54,19 +61,22 @@ export const scale: Benchmark = {
       measure: async () => {
         round += 1
         const stepped = await measureStep(client, `waits${round}`, deploy)
-        const warm = await measureSleep(client, `warm${round}`, true, deploy)
-        const cold = await measureSleep(client, `cold${round}`, false, deploy)
-        return { ...stepped, values: { ...stepped.values, warm, cold } }
+        const warm = await measureSleep(client, nc, `warm${round}`, true, deploy)
+        const cold = await measureSleep(client, nc, `cold${round}`, false, deploy)
+        const sleeps = {
+          ...{ warm: warm.http, 'warm-channel': warm.channel, 'warm-nats': warm.nats },
+          ...{ cold: cold.http, 'cold-channel': cold.channel, 'cold-nats': cold.nats },
+        }
+        return { ...stepped, values: { ...stepped.values, ...sleeps } }
       },
       close: async () => {
+        await nc.close()
         await platform.close()
         rmSync(folder, { recursive: true })
       },
     }
   },
 }
-
-type Deploy = (name: string, source: string, scale: object) => Promise<void>
 
 async function measureStep(client: ConcordClient, name: string, deploy: Deploy): Promise<Sample> {
   const down = { afterMs: 6_000, coolDownMs: 0, step: 16 }
@@ -107,41 +117,10 @@ async function measureStep(client: ConcordClient, name: string, deploy: Deploy):
   }
 }
 
-/** @returns Milliseconds from the first record, by HTTP, to its output as a follower reads it. */
-async function measureSleep(
-  client: ConcordClient,
-  name: string,
-  warm: boolean,
-  deploy: Deploy,
-): Promise<number> {
-  const source = `import { defineFunction, groupBy } from 'concord'
-export default defineFunction({
-  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'] },
-  processRecord(ctx, record) {
-    if (record.key.length > 1) ctx.setState(record.key, new Uint8Array(1000))
-    else ctx.produceRecord('${name}-out', record.key, record.value)
-  },
-})
-`
-  const down = { afterMs: 1000, coolDownMs: 0 }
-  await deploy(name, source, { min: 0, max: 2, idle: { afterMs: 2000, warm }, down })
-  const records = Array.from({ length: stateRecords }, (_, i) => ({ key: `key ${i}`, value: '' }))
-  await client.produce(`${name}-in`, records)
-  const stop = AbortSignal.timeout(waitMs)
-  const lines = client.follow(`${name}-out`, { hold: true, signal: stop })
-  await lines.next() // it follows
-  for (;;) {
-    const { instancesWanted, instances } = await client.inspect(name)
-    if (instancesWanted === 0 && instances.length === 0) break
-    stop.throwIfAborted()
-    await sleep(100)
+async function plainClient(home: string): Promise<NatsConnection> {
+  const { nats } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8')) as Credentials
+  const { freePorts } = JSON.parse(readFileSync(join(home, 'up.json'), 'utf8')) as {
+    freePorts: { nats: number }
   }
-  await sleep(1_000)
-  const fromMs = performance.now()
-  await client.produce(`${name}-in`, [{ key: 'k', value: 'first' }])
-  await lines.next()
-  const tookMs = performance.now() - fromMs
-  await lines.return(undefined)
-  await client.remove(name)
-  return tookMs
+  return await connectBus({ name: 'plain client', url: `nats://127.0.0.1:${freePorts.nats}`, ...nats.client })
 }

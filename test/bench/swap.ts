@@ -2,8 +2,9 @@
  * Swap: one version after the other takes over in a runner under steady load, with a gigabyte of state.
  *
  * The chain of the latency benchmark at 200,000 records/s. Each record overwrites an entry at random; outputs say which
- * version wrote them, so the sink sees each change, and for how long nothing came then. The reference is the same run
- * without changes, looked at ten times a second.
+ * version wrote them, so the sink sees each change, and for how long nothing came then. The references are the same run
+ * without changes, looked at ten times a second, and one in which each version has a `migrate`: a record reads the entry that it
+ * overwrites, and the next version comes when all is in the format of the last one.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'
@@ -41,20 +42,26 @@ export const swap: Benchmark = {
     state: { title: 'state', unit: 'MB', compared: false },
   },
   subject: 'Concord, versions change',
-  references: { steady: 'the same, they do not' },
+  references: { steady: 'the same, they do not', migrate: 'they do, and state migrates' },
   recordsDefault: 8_000_000,
   async open({ records }) {
     const place = await Place.open()
     return {
-      measure: (side) => measure(place, records, side === 'concord'),
+      measure: (side) =>
+        measure(place, records, { changes: side !== 'steady', migrates: side === 'migrate' }),
       close: () => place.close(),
     }
   },
 }
 
-async function measure(place: Place, records: number, changes: boolean): Promise<Sample> {
+interface Side {
+  readonly changes: boolean
+  readonly migrates: boolean
+}
+
+async function measure(place: Place, records: number, { changes, migrates }: Side): Promise<Sample> {
   const entries = Math.min(stateEntriesMax, Math.ceil(records * stateShare))
-  const versions = new Versions(functionOf(entries, 'odd'), functionOf(entries, 'even'))
+  const versions = new Versions(functionOf(entries, 'odd', migrates), functionOf(entries, 'even', migrates))
   const rate = String(Math.min(recordsPerSecond, Math.ceil(records / secondsMin)))
   const { report, checks } = await runChain(place, {
     transport: 'channel',
@@ -114,9 +121,20 @@ class Versions {
 
   async #go(runner: Runner, stateBytes: number, changes: boolean): Promise<void> {
     while (this.stateBytes < stateBytes) this.#see(await runner.beat())
-    for (let version = 2; changes; version++)
+    for (let version = 2; changes; version++) {
       this.#see(await runner.swap(version, version % 2 === 0 ? this.#other : this.first))
+      if (this.first.migrates) await this.#migrated(runner)
+    }
     for (;;) this.#see(await runner.beat())
+  }
+
+  /** All is in the format of the version at work: so it is three reports in a row, the first may be of before it was told. */
+  async #migrated(runner: Runner): Promise<void> {
+    for (let settled = 0; settled < 3; ) {
+      const beat = await runner.beat()
+      this.#see(beat)
+      settled = beat.instances[0]?.migrating === undefined ? settled + 1 : 0
+    }
   }
 
   #see({ instances: [instance] }: Heartbeat): void {
@@ -125,8 +143,9 @@ class Versions {
   }
 }
 
-function functionOf(entries: number, variant: string): BenchFunction {
+function functionOf(entries: number, variant: string, migrates: boolean): BenchFunction {
   return {
+    ...(migrates && { migrates }),
     file: 'test/bench/load/swap-function.ts',
     manifest: {
       name: 'swapped',
@@ -136,7 +155,11 @@ function functionOf(entries: number, variant: string): BenchFunction {
       checkpoint: false,
       trial: { records: 1000, errors: 0, ms: 1000 },
     },
-    define: { KEYS: String(Math.ceil(entries / partitions)), VARIANT: JSON.stringify(variant) },
+    define: {
+      KEYS: String(Math.ceil(entries / partitions)),
+      VARIANT: JSON.stringify(variant),
+      MIGRATES: `${migrates}`,
+    },
   }
 }
 

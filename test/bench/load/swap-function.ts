@@ -7,6 +7,8 @@ import { defineFunction, groupBy } from 'concord'
 /** Set by the benchmark: so much of state in each partition, and another bundle for every other version. */
 declare const KEYS: number
 declare const VARIANT: string
+/** Whether each version has a `migrate`, and reads an entry, in whatever shape, before it overwrites it. */
+declare const MIGRATES: boolean
 
 const valueBytes = 1000
 /** Entries that a record adds until all are there. */
@@ -27,10 +29,17 @@ export default defineFunction({
     }
     random = (Math.imul(random, 1664525) + 1013904223) >>> 0
     stored[0] = ctx.version
-    ctx.setState(`key ${random % Math.min(KEYS, count + 1)}`, stored)
+    const key = `key ${random % Math.min(KEYS, count + 1)}`
+    if (MIGRATES) ctx.getState(key)
+    ctx.setState(key, stored)
     value[92] = ctx.version
     value[93] = ctx.version >>> 8
     value[94] = VARIANT.length
     ctx.produceRecord('out', record.key, value)
   },
+  ...(MIGRATES && {
+    migrate(ctx) {
+      ctx.set(ctx.value)
+    },
+  }),
 })

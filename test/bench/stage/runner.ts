@@ -8,7 +8,13 @@ import { build } from 'esbuild'
 import { openBundles } from '../../../infra/bundles/index.ts'
 import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
 import { ensureCheckpointStream } from '../../../infra/checkpoints/index.ts'
-import type { Assignment, Heartbeat, StreamDescriptor, TaskReply } from '../../../infra/control/messages.ts'
+import type {
+  Assignment,
+  FunctionAssignment,
+  Heartbeat,
+  StreamDescriptor,
+  TaskReply,
+} from '../../../infra/control/messages.ts'
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
 import type { Child } from './child.ts'
 import { memMib, type Place, type Starter } from './place.ts'
@@ -22,6 +28,8 @@ export interface BenchFunction {
   readonly manifest: ManifestInput
   /** Constants for its source. */
   readonly define?: Readonly<Record<string, string>>
+  /** It has a `migrate`: its state is of a format of its own, and the one before is kept until it has taken over. */
+  readonly migrates?: true
 }
 
 export interface RunnerOptions {
@@ -73,12 +81,22 @@ export async function startRunner(place: Place, start: Starter, options: RunnerO
   const running = await unlessItEnds(child, firstRunning(beats))
   const beat = (): Promise<Heartbeat> => unlessItEnds(child, beats())
   const bundles = new Map([[JSON.stringify(define), bundleSha256]])
-  const swap = async (version: number, { define: other }: BenchFunction): Promise<Heartbeat> => {
+  let generation = 1
+  const swap = async (version: number, { define: other, migrates }: BenchFunction): Promise<Heartbeat> => {
     const key = JSON.stringify(other)
     const sha256 = bundles.get(key) ?? (await bundle(nc, file, other))
     bundles.set(key, sha256)
-    await assign(nc, assignmentOf(taskId, sha256, options, version))
-    return await untilSwapped(beat, version)
+    const assigned = (kept: number): Promise<void> => {
+      const format = migrates ? { format: { own: version, kept } } : {}
+      return assign(
+        nc,
+        assignmentOf(taskId, sha256, options, { version, generation: ++generation, ...format }),
+      )
+    }
+    await assigned(version - 1)
+    const swapped = await untilSwapped(beat, version)
+    if (migrates) await assigned(version)
+    return swapped
   }
   return { pids: [child.pid, running.pid], beat, swap }
 }
@@ -107,11 +125,15 @@ async function bundle(
   return bundles.put(built.outputFiles![0]!.contents)
 }
 
+interface Assigned extends Pick<FunctionAssignment, 'version' | 'format'> {
+  readonly generation: number
+}
+
 function assignmentOf(
   taskId: string,
   bundleSha256: string,
   { function: { manifest: given }, streams, instances: packed }: RunnerOptions,
-  version = 1,
+  { version, generation, format }: Assigned = { version: 1, generation: 1 },
 ): Assignment {
   const manifest = manifestSchema.parse(given)
   const instances = packed ?? 1
@@ -121,7 +143,7 @@ function assignmentOf(
   return {
     schema: 3,
     taskId,
-    generation: version,
+    generation,
     packed: packed !== undefined,
     functions: {
       [manifest.name]: {
@@ -130,6 +152,7 @@ function assignmentOf(
         bundleSha256,
         manifest,
         ...(version === 1 ? {} : { trial: manifest.trial }),
+        ...(format === undefined ? {} : { format }),
         streams: Object.fromEntries(streams.map((stream) => [stream.name, stream])),
         groupings: Object.fromEntries(inputs.map(({ name }) => [name, 'groupBy'])),
       },
