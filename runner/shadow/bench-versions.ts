@@ -1,5 +1,5 @@
 /**
- * Two versions of a function for the benches of a shadow and of the gate: they count by key, and differ in one record of a thousand.
+ * Two versions of a function for the benches of a shadow and of the gate: they count by key, and differ in the first and second record of a key, and of each thousand.
  * @module
  */
 import { manifestSchema } from '../../sdk/manifest.ts'

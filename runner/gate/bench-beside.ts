@@ -1,0 +1,102 @@
+/**
+ * Bench of the gate: what a judgement costs the instance beside it, in turns with none: time of its records under full load, and how late
+ * small calls are answered that come at fixed times. What it does not measure: NATS, reading a checkpoint, channels.
+ *
+ *   node --no-node-snapshot runner/gate/bench-beside.ts [rounds]
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { giveBackMemory } from '../../infra/bus/index.ts'
+import { systemClock } from '../../infra/clock.ts'
+import { nowMs } from '../isolate/harness.ts'
+import { Instance } from '../isolate/index.ts'
+import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
+import { judge } from './gate.ts'
+import { Tape } from './tape.ts'
+
+const rounds = Number(process.argv[2] ?? 5)
+const roundMs = 1_000
+const callEveryMs = 10
+const tapeRecords = 100_000
+
+const isolate = await Instance.create(isolateOf(1))
+const tape = new Tape(systemClock, () => ({ bytes: 2 ** 30, ms: 300_000 }))
+for (let records = 0, at = 0; records < tapeRecords; at = (at + 1) % frames.length) {
+  const { bytes, header, ...rest } = frames[at]!
+  tape.keep({ ...rest, bytes: bytes.slice(), header, finished: header.count })
+  records += header.count
+}
+
+async function run(at: number): Promise<number> {
+  const result = await isolate.run([frames[at % frames.length]!], nowMs)
+  if (result.fatal !== undefined) throw result.fatal
+  for (const { frame } of result.outputs) giveBackMemory(frame)
+  return result.records
+}
+
+/** Time of a record, in ns, under full load. */
+async function timeOfRecord(): Promise<number> {
+  let records = 0
+  const beganMs = performance.now()
+  for (let at = 0; performance.now() < beganMs + roundMs; at++) records += await run(at)
+  return ((performance.now() - beganMs) * 1e6) / records
+}
+
+/** How late calls are done that are due every so often, in ms. */
+async function lateness(): Promise<readonly number[]> {
+  const late: number[] = []
+  const beganMs = performance.now()
+  for (let dueMs = beganMs; dueMs < beganMs + roundMs; dueMs += callEveryMs) {
+    while (performance.now() < dueMs) await sleep(1)
+    await run(late.length)
+    late.push(performance.now() - dueMs)
+  }
+  return late
+}
+
+/** While a version is judged again and again. @returns How long a judgement took, in ms. */
+async function besideJudgement(measure: () => Promise<void>): Promise<number[]> {
+  const tookMs: number[] = []
+  let isMeasured = false
+  const judging = (async () => {
+    for (let beganMs = performance.now(); !isMeasured; beganMs = performance.now()) {
+      const { found, failed, ended } = await judge({
+        ...{ clock: systemClock, tape, limitMs: 60_000, memory: { bytesMax: 2 ** 40, bytes: () => 0 } },
+        state: {
+          ...{ arenaOf: (_stream, partition) => partition, has: () => false, lostMs: 0 },
+          ...{ basesOf: () => [], readBase: () => Promise.resolve([]) },
+        },
+        live: { isolate: isolateOf(1), outputs: table },
+        next: { isolate: isolateOf(2), outputs: table },
+      })
+      if (found.compared !== found.records) throw new Error(`not judged: ${failed ?? ended}`)
+      tookMs.push(performance.now() - beganMs)
+    }
+  })()
+  await measure()
+  isMeasured = true
+  await judging
+  return tookMs
+}
+
+await timeOfRecord()
+const ratios: number[] = []
+const [alone, beside, tookMs]: [number[], number[], number[]] = [[], [], []]
+for (let round = 0; round < rounds; round++) {
+  const plain = await timeOfRecord()
+  alone.push(...(await lateness()))
+  const took = await besideJudgement(async () => {
+    ratios.push((await timeOfRecord()) / plain)
+    beside.push(...(await lateness()))
+  })
+  tookMs.push(...took)
+}
+isolate.kill()
+const p99 = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)]!
+const shown = (late: readonly number[]): string =>
+  `${median(late).toFixed(2)} ms, p99 ${p99(late).toFixed(2)}`
+console.log(
+  `beside a judgement (of ${tapeRecords} records, ${median(tookMs).toFixed(0)} ms) a record takes ${median(ratios).toFixed(2)} times as long under full load; ` +
+    `a call of ${frames[0]!.header.count} records every ${callEveryMs} ms is done after ${shown(beside)}, without after ${shown(alone)}`,
+)
