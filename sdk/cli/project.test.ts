@@ -47,6 +47,7 @@ test('openProject takes a folder by its concord.jsonc, and uploads only what tha
     manifest: { instances: 2 },
   })
   assert.deepEqual((await openProject(join(folder, 'a.ts'))).manifest, { instances: 2 })
+  assert.deepEqual(await openProject(join(folder, 'concord.jsonc')), await openProject(folder))
   assert.deepEqual(await openProject(join(folder, 'b.ts')), {
     entry: join(folder, 'b.ts'),
     folder,

@@ -12,13 +12,14 @@ import type { CliErrorCode } from './errors.ts'
 import { mainDefault, type Project, projectFile } from './project-shape.ts'
 
 /**
- * Finds the project behind a path: a folder with `concord.jsonc`, or a source file. A file on its own has no
- * manifest, unless its folder's `concord.jsonc` names it as `main`.
+ * Finds the project behind a path: a folder with `concord.jsonc`, a project's file of whatever name, or a source file. A source
+ * file on its own has no manifest, unless its folder's `concord.jsonc` names it as `main`.
  */
 export async function openProject(path: string): Promise<Project> {
   const full = resolve(path)
   const found = statSync(full, { throwIfNoEntry: false })
   if (!found) throw missing(`Cannot deploy ${path}: there is no such file or folder`)
+  if (found.isFile() && /\.jsonc?$/.test(full)) return openProjectFile(full)
   const folder = found.isDirectory() ? full : dirname(full)
   const file = join(folder, projectFile)
   const project = existsSync(file)

@@ -90,7 +90,7 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
     fn
       .command('deploy')
       .description('Bundle a function, upload it, and wait until it runs.')
-      .argument('<path>', 'a source file, or a folder with concord.jsonc')
+      .argument('<path>', "a source file, a project's concord.jsonc, or its folder")
       .option('--name <name>', 'the name of its metadata, to be sure')
       .option(
         '--instances <n>',
