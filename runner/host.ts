@@ -27,6 +27,7 @@ import { SpillStore } from '../infra/spill/index.ts'
 import type { LogLine } from '../sdk/api.ts'
 import { tapBytesOf } from '../sdk/manifest.ts'
 import { MetricSums } from '../sdk/user-metrics.ts'
+import { Allowances } from './allowances.ts'
 import { Canaries } from './canary/canaries.ts'
 import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
@@ -68,6 +69,7 @@ export class Host {
   readonly #failures: FailureLog
   readonly #letters: LetterBox
   readonly #spill: SpillStore
+  readonly #allowances: Allowances
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #memory: ResidentMemory
   readonly #sources: Sources
@@ -158,6 +160,7 @@ export class Host {
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} spill` }),
       onTrouble: (message) => this.#log(environment.function, environment.taskId, 'warn', message),
     })
+    this.#allowances = new Allowances(options.wire, environment.namespace, environment.taskId)
     this.#cancelWait = clock.after(assignmentWaitMs, () => {
       void this.#end(
         endingOf(
@@ -309,6 +312,7 @@ export class Host {
       ...{ keeper, metrics },
       letters: this.#letters,
       spill: this.#spill,
+      allowances: this.#allowances,
       warn: (message) => this.#log(fn.function, id, 'warn', message),
       ask: (task, ask) => this.#control.ask(task, ask),
       onWant: () => this.#control.changed(),

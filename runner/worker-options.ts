@@ -6,6 +6,7 @@ import type { Spill, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
 import type { MetricSums } from '../sdk/user-metrics.ts'
+import type { Allowances } from './allowances.ts'
 import type { StateKeeper } from './checkpoint/state-keeper.ts'
 import type { Ending } from './ending.ts'
 import type { MovedState } from './handover/message.ts'
@@ -39,6 +40,8 @@ export interface WorkerOptions {
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
   /** Outputs begin to wait for a function that has no instance. */
   readonly onWant: () => void
+  /** Hears what it may have sent before its next report. */
+  readonly allowances: Allowances
   /** A share has come or gone. */
   readonly onMoved: () => void
   /** Called for each callback that failed; without an error where it was counted only. */

@@ -91,8 +91,8 @@ export class Worker {
       origin: originOf(namespace, assignment.function, instance.index),
       epoch: instance.epoch,
       clock,
-      spill: options.spill,
-      onWant: options.onWant,
+      ...{ spill: options.spill, onWant: options.onWant },
+      onAllowance: (rows) => options.allowances.tell(this.#instance, rows),
     })
     this.sampler = new Sampler(clock)
     this.tape = new Tape(clock, () => tapeOf(this.#assignment.manifest))
@@ -255,7 +255,7 @@ export class Worker {
       ...(stats.migrating > 0 && { migrating: stats.migrating }),
       heapBytes: stats.heapBytes,
       cpuSeconds: stats.cpuSeconds,
-      outputs: this.#producer.ledger(),
+      ...{ outputs: this.#producer.ledger(), notice: this.#options.allowances.number() },
       inputs: this.#consumer.ledger(),
       ...(this.#mover.awaited.length > 0 && { awaited: this.#mover.awaited }),
       ...(this.keeper && { checkpoint: this.keeper.report() }),

@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod'
-import type { Heartbeat } from '../infra/control/messages.ts'
+import type { AllowanceNotice, Heartbeat } from '../infra/control/messages.ts'
 
 const count = z.number().min(0)
 const outputs = z.array(
@@ -14,6 +14,7 @@ const outputs = z.array(
     acked: count,
     dropped: z.record(z.string(), count),
     unaccounted: count,
+    allowance: count.optional(),
   }),
 )
 
@@ -45,6 +46,24 @@ const heartbeatSchema = z.looseObject({
   exit: exit.optional(),
   part: z.looseObject({ index: count, count }).optional(),
 })
+
+const noticeSchema = z.looseObject({
+  schema: z.literal(1),
+  taskId: z.string(),
+  instance: z.string(),
+  epoch: count,
+  number: count,
+  rows: z.array(z.looseObject({ stream: z.string(), consumer: z.string(), allowance: count })),
+})
+
+/** Undefined for what is none of ours. */
+export function parseNotice(bytes: Uint8Array): AllowanceNotice | undefined {
+  try {
+    return noticeSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+  } catch {
+    return undefined
+  }
+}
 
 /** Undefined for what is no heartbeat of ours. */
 export function parseHeartbeat(bytes: Uint8Array): Heartbeat | undefined {

@@ -23,7 +23,7 @@ import {
 } from '../infra/store/index.ts'
 import { type Event, initialState, type Launch, liveTasks, type State, step } from './core/index.ts'
 import type { Engine, LaunchOrder, Resources } from './engine.ts'
-import { parseHeartbeat } from './heartbeats.ts'
+import { parseHeartbeat, parseNotice } from './heartbeats.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
 import { Scaler } from './scaling/index.ts'
@@ -181,7 +181,7 @@ export class Scheduler {
   #listen(): void {
     const { nc, namespace, log } = this.#options
     const joiner = new HeartbeatJoiner()
-    const subscription = nc.subscribe(subjects.heartbeatSubject(namespace, '*'), {
+    const beats = nc.subscribe(subjects.heartbeatSubject(namespace, '*'), {
       callback: (error, message) => {
         if (error !== null) return log.warn({ error: error.message }, 'heartbeats cannot be heard')
         const heartbeat = parseHeartbeat(message.data)
@@ -193,7 +193,13 @@ export class Scheduler {
         this.#dispatch({ kind: 'heartbeat', heartbeat: whole })
       },
     })
-    this.#stops.push(() => subscription.unsubscribe())
+    const notices = nc.subscribe(subjects.allowanceSubject(namespace, '*'), {
+      callback: (error, message) => {
+        const notice = error === null ? parseNotice(message.data) : undefined
+        if (notice !== undefined) this.#dispatch({ kind: 'allowance', notice })
+      },
+    })
+    for (const subscription of [beats, notices]) this.#stops.push(() => subscription.unsubscribe())
     void this.#watchBus()
   }
 

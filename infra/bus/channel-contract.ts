@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { frameOf, type RawRecord, recordsOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
-import type { StreamDescriptor } from '../control/messages.ts'
+import type { AllowanceRow, StreamDescriptor } from '../control/messages.ts'
 import { Consumer } from './consumer.ts'
 import type { StatePositions } from './contained.ts'
 import type { TakenFrame } from './in-queue.ts'
@@ -35,7 +35,10 @@ interface Checkpoint {
   readonly positions: readonly StatePositions[]
 }
 
-interface Owner {
+/** Told on the connection of the producer. */
+export type Allow = (from: SimClient, rows: readonly AllowanceRow[]) => void
+
+export interface Owner {
   readonly client: SimClient
   readonly consumer: Consumer
   readonly producer: Producer
@@ -55,7 +58,7 @@ export class Bench {
   readonly producers: { readonly client: SimClient; readonly producer: Producer; readonly sent: number[] }[] =
     []
   readonly seen = new Map<string, number[]>()
-  readonly sink: Consumer
+  sink: Consumer
   owner: Owner
   /** What the owner has processed, as its state: it begins with that of the last checkpoint. */
   state = new Set<string>()
@@ -63,20 +66,28 @@ export class Bench {
   /** Which records the owner sets aside when they come. */
   setsAside: (number: number) => boolean = () => false
   #epoch = 0
+  #sinkEpoch = 1
+  #sinkClient: SimClient
 
   readonly #input: StreamDescriptor
   readonly #spill: Spill | undefined
+  readonly #allow: Allow | undefined
 
-  /** @param input How the owner reads; default: it blocks. */
-  constructor(producers: number, bufferBytesMax?: number, input = stream, spill?: Spill) {
+  /**
+   * @param input How the owner reads; default: it blocks.
+   * @param allow Is told what producers may have out.
+   */
+  constructor(producers: number, bufferBytesMax?: number, input = stream, spill?: Spill, allow?: Allow) {
     this.#input = input
     this.#spill = spill
+    this.#allow = allow
     for (let i = 0; i < producers; i++) {
       const client = this.net.connect()
       const producer = this.#producer(client, 'p', i, 1, input, bufferBytesMax)
       this.producers.push({ client, producer, sent: [0, 0] })
     }
-    this.sink = this.#consumer(this.net.connect(), 'sink', 1, 'o')
+    this.#sinkClient = this.net.connect()
+    this.sink = this.#consumer(this.#sinkClient, 'sink', 1, 'o')
     this.owner = this.newOwner()
   }
 
@@ -87,6 +98,13 @@ export class Bench {
     this.owner = { client, consumer: this.#consumer(client, 'f', epoch, 's'), producer, hand: [], aside: [] }
     this.state = new Set(this.checkpoint?.state)
     return this.owner
+  }
+
+  /** The sink is killed, and another one takes its place. */
+  replaceSink(): void {
+    this.#sinkClient.kill()
+    this.#sinkClient = this.net.connect()
+    this.sink = this.#consumer(this.#sinkClient, 'sink', ++this.#sinkEpoch, 'o')
   }
 
   send(index: number, partition: number, count: number): void {
@@ -259,6 +277,7 @@ export class Bench {
     }
     const producer = new Producer({
       ...{ ...options, spill: this.#spill },
+      onAllowance: this.#allow && ((rows) => this.#allow?.(client, rows)),
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
     })
     producer.setStream(descriptor)

@@ -7,6 +7,7 @@
  * @module
  */
 import type { OutputLedger } from '../control/messages.ts'
+import type { AddOut } from './allowance.ts'
 import { giveBackMemory, takeMemory } from './frame-memory.ts'
 import { sumOf } from './in-account.ts'
 import type { LaneQueue } from './lane-queue.ts'
@@ -80,6 +81,11 @@ export class LanePartition extends OutPartition {
 
   override get unsettled(): number {
     return super.unsettled + this.#options.queue.waiting(this.partition).memory
+  }
+
+  override eachOut(add: AddOut): void {
+    super.eachOut(add)
+    add(this.#options.consumer, this.#options.queue.recordsAtRisk(this.partition))
   }
 
   override closing(): OutputLedger[] {

@@ -204,6 +204,14 @@ export class LaneQueue {
     return bytesOf(front) + reading + this.#unstored(partition)
   }
 
+  /** Records whose producer does not wait for them any more, and that would end with this process. */
+  recordsAtRisk(partition: number): number {
+    const { front, chunks, tail } = this.#part(partition)
+    const waits = this.policy.mode === 'enqueue' ? front : [...front, ...tail]
+    const reading = chunks.reduce((sum, { busy, records }) => sum + (busy ? records : 0), 0)
+    return waits.reduce((sum, { count }) => sum + count, reading)
+  }
+
   /** Bytes that are to be stored and are not yet: for a queue that stores they wait for the disk. */
   unstoredBytes(partition: number): number {
     return this.policy.mode === 'enqueue' ? this.#unstored(partition) : 0

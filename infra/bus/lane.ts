@@ -45,6 +45,8 @@ export interface LaneOptions {
   }
   /** Called when a partition may have something to send, or nothing to wait for any more. */
   readonly onMoved: (out: OutPartition) => void
+  /** Called when so many records of the stream are about to leave the disk. */
+  readonly onReading: (stream: string, records: number) => void
 }
 
 const storesMax = 8
@@ -145,6 +147,7 @@ export class Lane {
     const chunk = this.queue.wanted(partition)
     if (chunk === undefined || !this.partition(partition).hasRoom) return
     chunk.busy = true
+    this.#options.onReading(this.#options.stream, chunk.records)
     void this.#take(spill, chunk)
   }
 

@@ -8,7 +8,7 @@ import { policyOf } from './modes.ts'
 import type { OutPartition } from './out-partition.ts'
 
 /** What all lanes of a producer have in common. */
-export type LaneBasis = Pick<LaneOptions, 'spill' | 'clock' | 'stamp' | 'onMoved'>
+export type LaneBasis = Pick<LaneOptions, 'spill' | 'clock' | 'stamp' | 'onMoved' | 'onReading'>
 
 export class Lanes {
   readonly #basis: LaneBasis

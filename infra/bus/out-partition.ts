@@ -16,6 +16,7 @@
  */
 import { frameBytesAimed, headerBytesV1 } from '../../sdk/frame.ts'
 import type { OutputLedger } from '../control/messages.ts'
+import type { AddOut } from './allowance.ts'
 import type { BeaconEntry } from './beacon.ts'
 import { type CreditEntry, creditFlags } from './credit.ts'
 
@@ -274,6 +275,12 @@ export class OutPartition {
     return [...this.#channels.values()].map((channel) => this.#account(channel))
   }
 
+  /** Records that were sent to each consumer and not acknowledged, in flight or unaccounted. What is held was not sent. */
+  eachOut(add: AddOut): void {
+    for (const channel of this.#channels.values())
+      add(channel.consumer, Math.max(0, this.#sentHigh - channel.from) - this.#acked(channel))
+  }
+
   /** The rows as they would be if the consumers were gone: what one has not taken was not for it. */
   closing(): OutputLedger[] {
     return [...this.#channels.values()].map((channel) => {
@@ -415,15 +422,18 @@ export class OutPartition {
 
   #account(channel: Channel): OutputLedger {
     const sent = Math.max(0, this.#next - channel.from) // held ones too: they were taken, so they are in flight
-    const acked = Math.max(0, channel.position - channel.from) - channel.unaccounted - channel.aside
     return {
       stream: this.stream,
       consumer: channel.consumer,
       sent,
-      acked,
+      acked: this.#acked(channel),
       dropped: { ...channel.dropped },
       unaccounted: channel.unaccounted,
     }
+  }
+
+  #acked({ position, from, unaccounted, aside }: Channel): number {
+    return Math.max(0, position - from) - unaccounted - aside
   }
 
   #append(frame: OutFrame, body: Uint8Array): void {

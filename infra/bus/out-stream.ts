@@ -2,7 +2,8 @@
  * OutStream: a stream as one producer writes it: its partitions on the main subject, and its lanes.
  * @module
  */
-import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
+import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../control/messages.ts'
+import { type AddOut, Allowance } from './allowance.ts'
 import { ClosedRows } from './closed-rows.ts'
 import { type LaneBasis, Lanes } from './lanes.ts'
 import { addLedgers } from './ledgers.ts'
@@ -15,13 +16,36 @@ export interface OutStream {
   readonly lanes: Lanes
   readonly closed: ClosedRows
   readonly waiters: Set<() => void>
+  /** Absent where nobody is told. */
+  readonly allowance: Allowance | undefined
 }
 
-export function newStream(descriptor: StreamDescriptor, basis: LaneBasis): OutStream {
+/** @param tell Tells the bounds of all streams; absent: nobody hears them. */
+export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?: () => void): OutStream {
   const lanes = new Lanes(basis)
   lanes.set(descriptor)
   const partitions = new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined)
-  return { descriptor, partitions, lanes, closed: new ClosedRows(), waiters: new Set() }
+  const stream: OutStream = {
+    ...{ descriptor, partitions, lanes, closed: new ClosedRows(), waiters: new Set() },
+    allowance: tell && new Allowance((add) => eachOut(stream, add), tell),
+  }
+  return stream
+}
+
+/** Of each consumer, also one that nothing was sent to yet. */
+function eachOut(stream: OutStream, add: AddOut): void {
+  for (const { name } of stream.descriptor.consumers) add(name, 0)
+  for (const { consumer, unaccounted } of stream.closed) add(consumer, unaccounted)
+  eachPart(stream, (out) => out.eachOut(add))
+}
+
+/** The bounds of all streams, as they are. */
+export function allowancesOf(streams: Iterable<OutStream>): AllowanceRow[] {
+  return [...streams].flatMap(({ descriptor, allowance }) =>
+    [...(allowance?.bounds ?? [])].map(([consumer, records]) => ({
+      ...{ stream: descriptor.name, consumer, allowance: records },
+    })),
+  )
 }
 
 /** Its partitions, on the main subject and in lanes. */
@@ -45,8 +69,12 @@ export function bufferedBytes(stream: OutStream): number {
   return bytes
 }
 
-/** A row for each (stream, consumer), partitions added up (I7). @param spiller Whose they are. */
-export function outputLedger(streams: Iterable<OutStream>, spiller: string): OutputLedger[] {
+/**
+ * A row for each (stream, consumer), partitions added up (I7), with a bound from now on.
+ * @param spiller Whose they are.
+ * @param closed Nothing is sent any more: they are exact.
+ */
+export function outputLedger(streams: Iterable<OutStream>, spiller: string, closed: boolean): OutputLedger[] {
   const rows = new Map<string, OutputLedger>()
   for (const stream of streams) {
     const { name, consumers } = stream.descriptor
@@ -62,6 +90,11 @@ export function outputLedger(streams: Iterable<OutStream>, spiller: string): Out
       const key = `${name} ${each.consumer}`
       const sum = addLedgers(rows.get(key), each)
       rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller })
+    }
+    for (const [consumer, allowance] of (!closed && stream.allowance?.lowered()) || []) {
+      const key = `${name} ${consumer}`
+      const sum = rows.get(key)
+      if (sum !== undefined) rows.set(key, { ...sum, allowance })
     }
   }
   return [...rows.values()]

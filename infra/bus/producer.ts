@@ -15,7 +15,7 @@ import { isQueueMode } from '../../sdk/back-pressure.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { type IdWords, idWords, stampHeader } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
-import type { OutputLedger, StreamDescriptor } from '../control/messages.ts'
+import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { Beacons } from './beacons.ts'
 import { readClaim } from './claim.ts'
 import { decodeCredit } from './credit.ts'
@@ -23,7 +23,15 @@ import { giveBackMemory } from './frame-memory.ts'
 import type { Lane, Spill } from './lane.ts'
 import type { LaneBasis } from './lanes.ts'
 import { OutPartition } from './out-partition.ts'
-import { bufferedBytes, eachPart, newStream, type OutStream, outputLedger, partsOf } from './out-stream.ts'
+import {
+  allowancesOf,
+  bufferedBytes,
+  eachPart,
+  newStream,
+  type OutStream,
+  outputLedger,
+  partsOf,
+} from './out-stream.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
@@ -49,6 +57,8 @@ export interface ProducerOptions {
   readonly spill?: Spill | undefined
   /** Called when something begins to wait for a consumer that nobody owns: there may be none until it is known. */
   readonly onWant?: () => void
+  /** Called with the bounds of all streams before more is sent than the last ones cover; absent: nobody hears them. */
+  readonly onAllowance?: ((rows: readonly AllowanceRow[]) => void) | undefined
 }
 
 /** The slot of an instance or an ingest, as it stands in frame headers. */
@@ -89,6 +99,7 @@ export class Producer {
     this.#beacons = new Beacons(options, this.#idWords, this.#originWords)
     this.#laneBasis = {
       ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
+      onReading: (stream, records) => this.#streams.get(stream)?.allowance?.spend(records),
       stamp: { id: this.id, producer: this.#idWords, origin: this.#originWords, epoch },
     }
     this.#stops = [
@@ -105,7 +116,8 @@ export class Producer {
   setStream(descriptor: StreamDescriptor): void {
     const stream = this.#streams.get(descriptor.name)
     if (stream === undefined) {
-      this.#streams.set(descriptor.name, newStream(descriptor, this.#laneBasis))
+      const tell = this.#options.onAllowance && (() => this.#tellAllowances())
+      this.#streams.set(descriptor.name, newStream(descriptor, this.#laneBasis, tell))
     } else {
       const read = stream.descriptor.consumers.length > 0 || bufferedBytes(stream) > 0
       if (read && stream.descriptor.partitions !== descriptor.partitions) {
@@ -120,6 +132,7 @@ export class Producer {
       for (const partition of stream.partitions)
         if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
       stream.lanes.set(descriptor)
+      stream.allowance?.changed()
     }
     this.#listenForClaims()
     if (stream === undefined) return
@@ -146,8 +159,11 @@ export class Producer {
   send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
     const stream = this.#known(streamName)
     const out = this.#partition(stream, partition)
-    for (const lane of stream.lanes) this.#add(lane.partition(partition), frame, count) // it copies
-    this.#add(out, frame, count)
+    for (const lane of stream.lanes) {
+      this.#add(stream, lane.partition(partition), frame, count) // it copies
+      stream.allowance?.spend(count)
+    }
+    this.#add(stream, out, frame, count)
   }
 
   /** The lane of a consumer that queues. */
@@ -155,10 +171,10 @@ export class Producer {
     return this.#streams.get(streamName)?.lanes.of(consumer)
   }
 
-  #add(out: OutPartition, frame: Uint8Array, count: number): void {
+  #add(stream: OutStream, out: OutPartition, frame: Uint8Array, count: number): void {
     const waited = out.lacksOwner
     out.add(frame, count)
-    this.#pump(out)
+    this.#pump(stream, out)
     this.#beacons.plan(out)
     if (!waited && out.lacksOwner) this.#options.onWant?.()
   }
@@ -238,9 +254,9 @@ export class Producer {
     }
   }
 
-  /** A row for each (stream, consumer), partitions added up (I7). */
+  /** A row for each (stream, consumer), partitions added up (I7); until it is closed with the bounds from now on. */
   ledger(): OutputLedger[] {
-    return outputLedger(this.#streams.values(), this.id)
+    return outputLedger(this.#streams.values(), this.id, this.#closed)
   }
 
   /** Stops sending. What is held or unacknowledged is forgotten: await `settled` first to lose nothing. */
@@ -292,7 +308,8 @@ export class Producer {
   }
 
   #onMoved(out: OutPartition): void {
-    this.#pump(out)
+    const stream = this.#streams.get(out.stream)
+    if (stream !== undefined) this.#pump(stream, out)
     this.#beacons.plan(out)
     this.#wakeWaiters()
   }
@@ -305,11 +322,12 @@ export class Producer {
   }
 
   /** Publishes what credits allow. */
-  #pump(out: OutPartition): void {
+  #pump({ allowance }: OutStream, out: OutPartition): void {
     const { wire, namespace } = this.#options
     while (wire.connected && !this.#closed && this.#unconfirmedBytes < unconfirmedBytesMax) {
       const frame = out.send(this.#ticket)
       if (frame === undefined) break
+      allowance?.spend(frame.count)
       const bytes = frame.buffer.subarray(0, frame.length)
       stampHeader(bytes, {
         flags: 0,
@@ -327,7 +345,11 @@ export class Producer {
   }
 
   #pumpAll(stream: OutStream): void {
-    for (const out of partsOf(stream)) this.#pump(out)
+    for (const out of partsOf(stream)) this.#pump(stream, out)
+  }
+
+  #tellAllowances(): void {
+    this.#options.onAllowance?.(allowancesOf(this.#streams.values()))
   }
 
   /** Sees to it that what was published is confirmed: soon, or at once where it is much or somebody waits. */
@@ -366,7 +388,7 @@ export class Producer {
     for (const stream of this.#streams.values())
       eachPart(stream, (out) => {
         out.confirm(ticket)
-        if (out.waiting) this.#pump(out)
+        if (out.waiting) this.#pump(stream, out)
       })
     this.#confirmInTime()
     this.#wakeWaiters()
@@ -374,6 +396,7 @@ export class Producer {
 
   #onReconnect(): void {
     this.#unconfirmedBytes = 0
+    this.#tellAllowances() // what was told meanwhile was not heard
     for (const [origin, epoch] of this.#fences) this.#beacons.raise(origin, epoch, this.#streams.values())
     for (const stream of this.#streams.values()) {
       for (const out of partsOf(stream)) {
@@ -393,12 +416,12 @@ export class Producer {
       const stream = this.#streams.get(entry.stream)
       const lane = stream?.lanes.of(credit.consumer)
       const out = (lane ?? stream)?.partitions[entry.partition]
-      if (out === undefined) continue
+      if (stream === undefined || out === undefined) continue
       const { beacon, moved } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
       if (beacon) this.#beacons.send(out)
       if (moved) {
         this.#beacons.heard(out)
-        this.#pump(out)
+        this.#pump(stream, out)
         this.#beacons.plan(out)
       }
     }

@@ -48,6 +48,11 @@ export function heartbeatSubject(namespace: string, id: string): string {
   return `concord.${namespace}.c.hb.${id}`
 }
 
+/** What a runner's instances may have sent before its next heartbeat; heartbeats themselves have no such last part. */
+export function allowanceSubject(namespace: string, taskId: string): string {
+  return `${heartbeatSubject(namespace, taskId)}.allowance`
+}
+
 /** Commands to one runner, request and reply. */
 export function taskSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.task.${taskId}`

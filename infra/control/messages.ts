@@ -199,8 +199,27 @@ export interface OutputLedger {
   /** Of those in flight, what waits on disk for a consumer that queues there; absent: nothing. */
   readonly spilled?: number
   readonly spilledBytes?: number
+  /** Sent and not acknowledged is never more than this before an `AllowanceNotice` says so; absent: no more is sent, or nobody says. */
+  readonly allowance?: number
   /** The producer's id, while it has something on disk: of one that nobody names any more it is adopted. */
   readonly spiller?: string
+}
+
+/** What a producer may have sent to a consumer, and not heard acknowledged. */
+export type AllowanceRow = Pick<OutputLedger, 'stream' | 'consumer'> & { readonly allowance: number }
+
+/**
+ * Of an instance, between two heartbeats, ahead of the frames that it is for and on their connection
+ * (docs/design/0002-channels.md). It takes the place of the bounds in its last report.
+ */
+export interface AllowanceNotice {
+  readonly schema: 1
+  readonly taskId: string
+  readonly instance: string
+  readonly epoch: number
+  /** Grows with each notice, and each report, of the runner. */
+  readonly number: number
+  readonly rows: readonly AllowanceRow[]
 }
 
 /** One consumer's account of one input, in records, since the consumer's start. */
@@ -297,6 +316,8 @@ export interface InstanceReport {
   /** What the function has counted and observed of its own; absent where it never ran. */
   readonly metrics?: readonly MetricReport[]
   readonly outputs: readonly OutputLedger[]
+  /** Tells which notices of allowances are newer; absent: its build tells none. */
+  readonly notice?: number
   readonly inputs: readonly InputLedger[]
   /** Shares that it was promised and has not taken yet; absent: none. */
   readonly awaited?: readonly number[]

@@ -13,7 +13,7 @@ import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { awaitedOf } from './assignments.ts'
 import { type Draft, nameOf, type Seated } from './draft.ts'
-import { reportOf } from './reports.ts'
+import { noticeOf, reportOf } from './reports.ts'
 import { blameVersion } from './rollout.ts'
 import type { FunctionState, LastExit, Seat, Slot, Task } from './state.ts'
 import { saveStatus } from './status.ts'
@@ -105,7 +105,8 @@ function endSeat(
   neverRan = false,
 ): void {
   const { taskId, function: name, index, firstEpoch, epoch } = seat.document
-  fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, report: reportOf(task, seat) })
+  const said = { report: reportOf(task, seat), notice: noticeOf(task, seat) }
+  fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, ...said })
   draft.wakeAt(fn.name, draft.nowMs + timings.closingMs)
   // What it took to start is no work.
   const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0

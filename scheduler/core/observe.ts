@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { AllowanceNotice, Heartbeat } from '../../infra/control/messages.ts'
 import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
@@ -12,9 +12,9 @@ import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
 import { endFailed, endTask } from './endings.ts'
 import { isEqual } from './equality.ts'
 import type { Event } from './protocol.ts'
-import { reportIn, reportOf } from './reports.ts'
+import { isOf, reportIn, reportOf } from './reports.ts'
 import { hearOfVersion } from './rollout.ts'
-import { instanceId, type Slot, type Task, type Wanted } from './state.ts'
+import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state.ts'
 import { saveStatus } from './status.ts'
 import { timings } from './timings.ts'
 
@@ -30,6 +30,8 @@ export function observe(draft: Draft, event: Event): Concern {
       return want(draft, event.wanted)
     case 'heartbeat':
       return hear(draft, event.heartbeat) ? 'some' : 'nothing'
+    case 'allowance':
+      return allow(draft, event.notice) ? 'some' : 'nothing'
     case 'bus':
       draft.state.busUp = event.up
       if (event.up) forgiveSilence(draft)
@@ -214,6 +216,21 @@ function hearLast(draft: Draft, beat: Heartbeat): boolean {
     }
   }
   return any
+}
+
+/** What an instance may have sent before it reports again. @returns Whether it had ended already. */
+function allow(draft: Draft, notice: AllowanceNotice): boolean {
+  const task = draft.task(notice.taskId)
+  const isAtWork = ({ seat: { document } }: Seated): boolean =>
+    document.instance === notice.instance && isOf(notice, document)
+  if (task !== undefined && draft.seated(task).some(isAtWork))
+    task.notices = new Map(task.notices).set(notice.instance, notice)
+  const name = notice.instance.slice(0, notice.instance.lastIndexOf('-'))
+  const isOfIt = (last: Readonly<Closing>): boolean =>
+    last.taskId === notice.taskId && instanceId(name, last.index) === notice.instance && isOf(notice, last)
+  if (draft.functions.get(name)?.closing.some(isOfIt) !== true) return false
+  for (const last of draft.fn(name).closing) if (isOfIt(last)) last.notice = notice
+  return true
 }
 
 /** The heartbeat of a task that nobody knows: it is told to go, unless it goes anyway. */

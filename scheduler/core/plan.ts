@@ -415,7 +415,7 @@ function closeAccounts(draft: Draft, fn: FunctionState): void {
   const open = fn.closing.filter((closing) => !due(draft, fn.name, closing.endedAtMs + timings.closingMs))
   if (open.length === fn.closing.length) return
   const closed = fn.closing.filter((closing) => !open.includes(closing))
-  fn.ended = closed.reduce((sum, closing) => addAccounts(sum, closing.report), fn.ended)
+  fn.ended = closed.reduce((sum, closing) => addAccounts(sum, closing.report, closing.notice), fn.ended)
   fn.closing = open
 }
 

@@ -3,7 +3,7 @@
  * writes to the store is done before the next begins, so what is launched or acknowledged has been written down.
  * @module
  */
-import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
+import type { AllowanceNotice, Assignment, Heartbeat } from '../../infra/control/messages.ts'
 import type {
   CanaryDocument,
   OutcomeDocument,
@@ -28,6 +28,7 @@ export type Event =
     }
   | { readonly kind: 'wanted'; readonly wanted: Wanted }
   | { readonly kind: 'heartbeat'; readonly heartbeat: Heartbeat }
+  | { readonly kind: 'allowance'; readonly notice: AllowanceNotice }
   /** NATS is, or is not, in reach. */
   | { readonly kind: 'bus'; readonly up: boolean }
   /** All is to end, in order: from now on nothing is started, and what runs is drained. */

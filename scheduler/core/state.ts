@@ -16,7 +16,13 @@
  * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */
-import type { Assignment, Heartbeat, InstanceReport, StreamDescriptor } from '../../infra/control/messages.ts'
+import type {
+  AllowanceNotice,
+  Assignment,
+  Heartbeat,
+  InstanceReport,
+  StreamDescriptor,
+} from '../../infra/control/messages.ts'
 import type {
   CommandDocument,
   FollowerDocument,
@@ -69,6 +75,8 @@ export interface Task {
   /** The last heartbeat, and when it came. */
   beat?: Heartbeat
   beatAtMs?: number
+  /** By instance: what it may have sent since, or before its first report. */
+  notices?: ReadonlyMap<string, AllowanceNotice>
   /** What it was told last; undefined until its first heartbeat under this leader. */
   assigned?: Assignment
   /** Since when it is seen to run. */
@@ -133,6 +141,8 @@ export interface Closing {
   readonly epoch: number
   readonly endedAtMs: number
   report: InstanceReport | undefined
+  /** The last that was heard of it between two reports. */
+  notice?: AllowanceNotice | undefined
 }
 
 export interface FunctionState {

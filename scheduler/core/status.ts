@@ -27,7 +27,7 @@ function statusOf(draft: Draft, fn: Readonly<FunctionState>): StatusDocument {
     function: fn.name,
     version: version ?? fn.slots[0]?.seat?.document.version ?? 0,
     instances: fn.slots.map((slot) => instanceStatus(draft, fn, slot)),
-    ended: fn.closing.reduce((sum, closing) => addAccounts(sum, closing.report), fn.ended),
+    ended: fn.closing.reduce((sum, closing) => addAccounts(sum, closing.report, closing.notice), fn.ended),
     ...(fn.fences.length === 0 ? {} : { fences: fn.fences }),
   }
 }

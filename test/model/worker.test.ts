@@ -9,6 +9,7 @@ import type {
   InstanceAssignment,
   StreamDescriptor,
 } from '../../infra/control/messages.ts'
+import { Allowances } from '../../runner/allowances.ts'
 import type { Ending } from '../../runner/ending.ts'
 import { fn, record, start } from '../../runner/isolate/harness.ts'
 import type { LetterBox } from '../../runner/letter-box.ts'
@@ -57,9 +58,10 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
     partitions: { in: [0] },
   }
   const endings: Ending[] = []
+  const wire = net.connect()
   const worker = new Worker({
     ...{
-      wire: net.connect(),
+      wire,
       namespace: 'n',
       clock,
       assignment,
@@ -68,6 +70,7 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
       metrics: new MetricSums(),
     },
     letters: { openBytes: 0 } as LetterBox,
+    allowances: new Allowances(wire, 'n', 't'),
     onEnd: (ending) => endings.push(ending),
     onHeapFull: () => undefined,
     warn: () => undefined,

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type AddOut, Allowance } from './allowance.ts'
+
+const step = fc.oneof(
+  fc.record({
+    kind: fc.constant('send' as const),
+    consumer: fc.constantFrom('f', 'g'),
+    records: fc.integer({ min: 1, max: 500 }),
+  }),
+  fc.record({
+    kind: fc.constant('acknowledge' as const),
+    consumer: fc.constantFrom('f', 'g'),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+  }),
+  fc.record({ kind: fc.constant('report' as const), heard: fc.boolean() }),
+)
+
+test('Allowance has told a bound before more is out, near what was out (AL1, AL2)', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const out = new Map([
+        ['f', 0],
+        ['g', 0],
+      ])
+      let told = new Map<string, number>()
+      let most = 0
+      const each = (add: AddOut): void => {
+        for (const [consumer, records] of out) add(consumer, records)
+      }
+      const allowance = new Allowance(each, () => {
+        told = new Map(allowance.bounds)
+      })
+      for (const one of steps) {
+        if (one.kind === 'acknowledge') out.set(one.consumer, Math.floor(out.get(one.consumer)! * one.share))
+        if (one.kind === 'send') {
+          out.set(one.consumer, out.get(one.consumer)! + one.records)
+          allowance.spend(one.records)
+        }
+        if (one.kind === 'report') {
+          const lowered = new Map(allowance.lowered())
+          if (one.heard) told = lowered
+        }
+        for (const [consumer, records] of out) {
+          most = Math.max(most, records)
+          assert.ok(records <= (told.get(consumer) ?? 0), `${records} out, ${told.get(consumer)} told`)
+          assert.ok((told.get(consumer) ?? 0) <= most * 1.25 + 16)
+        }
+      }
+    }),
+  )
+})
+
+test('Allowance says nothing while what is out stays below it, and comes down to it in some seconds', () => {
+  let out = 0
+  let notices = 0
+  const allowance = new Allowance(
+    (add) => add('f', out),
+    () => {
+      notices += 1
+    },
+  )
+  out = 10_000
+  allowance.spend(10_000)
+  assert.deepEqual([...allowance.bounds], [['f', 12_516]])
+  for (let i = 0; i < 1000; i++) {
+    out = 4_000 + (i % 2) * 5_000
+    allowance.spend(5_000)
+  }
+  assert.equal(notices, 1)
+  out = 0
+  let seconds = 0
+  for (; allowance.lowered().get('f') !== 16; seconds++) assert.ok(seconds < 40)
+  assert.ok(seconds > 5, 'not at once: the next flood is not to begin with a notice for each frame')
+})
