@@ -87,6 +87,17 @@ test('where there is no room beside them they are ended first', () => {
   assert.equal(endedWithShares(world).length, 2)
 })
 
+test('a version for which there was no room beside others looks for it again when it is gone back to', () => {
+  const world = begun(of(1.5), of(2), { agents: 1 })
+  world.settle(45)
+  assert.deepEqual(world.functions.get('fn')?.good, 2)
+  assert.equal(world.state.functions.get('fn')?.crowded, 2)
+  world.deploy('fn', of(0.5))
+  world.settle(45)
+  assert.equal(world.functions.get('fn')?.good, 3)
+  assert.equal(world.state.functions.get('fn')?.crowded, undefined)
+})
+
 test('what no agent can hold waits, and those before it work on and say why (BE4)', () => {
   const asked: readonly Omit<ManifestInput, 'name'>[] = [
     of(1, { resources: { cpus: 1, memMib: 999_999 } }),

@@ -43,6 +43,8 @@ export function besideOf(
   count: number,
   leaving: ReadonlySet<number>,
 ): Beside | undefined {
+  // Wanted again some day, it is to look for room anew: there may be more by then.
+  if (fn.crowded !== undefined && fn.crowded !== draft.wantedVersion(fn.name)?.version) delete fn.crowded
   const staying = fn.slots.filter((slot) => !leaving.has(slot.index))
   const replaced = staying.filter((slot) => slot.command === undefined && mustMove(draft, fn, slot))
   if (replaced.length === 0) return undefined

@@ -50,7 +50,7 @@ export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
     launchOn(draft, answer.placed as readonly PlacedParty[], active)
     for (const { fn, slot } of waiting) {
       const why = answer.unplaced.get(nameOf(fn, slot))
-      if (why !== undefined) draft.enter(slot, 'waiting', why)
+      if (why !== undefined && !isSameReason(why, slot.why)) draft.enter(slot, 'waiting', why)
     }
   }
   askForOffers(
@@ -59,6 +59,15 @@ export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
     waiting.filter(({ slot }) => slot.phase === 'waiting'),
   )
   return parties.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
+}
+
+/** Of how many offers it was seen at is no news: at a busy master each would be a write to the store. */
+function isSameReason(why: string, before: string | undefined): boolean {
+  return before !== undefined && reasonOf(why) === reasonOf(before)
+}
+
+function reasonOf(why: string): string {
+  return why.replace(/^\d+ offers? seen/, '')
 }
 
 function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {

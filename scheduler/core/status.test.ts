@@ -40,3 +40,27 @@ test('a status says of an instance that goes whether its count is lowered alread
   world.settle(8)
   assert.deepEqual([going().length, world.functions.get('f')?.instances], [2, 2])
 })
+
+test('a status is written again when the reason to wait changes, and not for each offer that is no better', () => {
+  const world = new World(3)
+  world.connect()
+  world.deploy('f', { istreams: { in: { grouping: 'groupBy' } }, resources: { cpus: 64 } })
+  world.settle(3)
+  const [first] = [...world.agents.keys()]
+  const offer = (cpus: number, times: number): void => {
+    const resources = { cpus, memMib: 8_192, diskMib: 8_192 }
+    const offers = Array.from({ length: times }, (_, i) => ({
+      ...{ id: `${cpus} ${times} ${i}`, agentId: first!, hostname: first!, attributes: {}, resources },
+    }))
+    for (const each of offers) world.offers.set(each.id, each)
+    world.feed({ kind: 'offers', offers })
+  }
+  const why = () => world.statuses.get('f')?.instances[0]?.why ?? ''
+  offer(2, 1)
+  assert.match(why(), /^1 offer seen; the best misses 62 cpus/)
+  world.actions.length = 0
+  for (let i = 0; i < 10; i++) offer(2, 1)
+  assert.equal(world.actions.filter(({ kind }) => kind === 'saveStatus').length, 0)
+  offer(3, 1)
+  assert.match(why(), /misses 61 cpus/)
+})
