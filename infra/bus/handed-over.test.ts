@@ -101,11 +101,13 @@ test('who is going to claim partitions is answered for all of them', async () =>
   assert.deepEqual([...new Set(bench.said)], ['concord.n.s.s.0', 'concord.n.s.s.1'])
 })
 
-test('a producer that was opened sends its first frame at once', async () => {
+test('a producer that was opened sends its first frame at once, and says nothing on other streams', async () => {
   const bench = new Bench()
+  bench.producer.setStream({ ...stream, name: 'input' })
   bench.consumer(1).own('s', [0, 1])
-  bench.producer.open()
+  bench.producer.open(['s'])
   await bench.settle()
+  assert.deepEqual([...new Set(bench.said)], ['concord.n.s.s.0', 'concord.n.s.s.1'])
   bench.send(0, 1)
   assert.equal(bench.producer.heldBytes, 0)
 })
@@ -114,7 +116,7 @@ test('owners are asked once whether they have accepted, however many wait for it
   const bench = new Bench()
   const owner = bench.consumer(1)
   owner.own('s', [0, 1])
-  bench.producer.open()
+  bench.producer.open(['s'])
   await bench.settle()
   bench.send(0, 3)
   bench.send(1, 3)

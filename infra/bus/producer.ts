@@ -141,8 +141,8 @@ export class Producer {
   }
 
   /** Lets the owners downstream know of us before there is anything to send: the first frame need not wait for their credit. */
-  open(): void {
-    for (const stream of this.#streams.values())
+  open(names: readonly string[]): void {
+    for (const stream of names.flatMap((name) => this.#streams.get(name) ?? []))
       for (let index = 0; index < stream.descriptor.partitions; index++) this.#partition(stream, index)
   }
 

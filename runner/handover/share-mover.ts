@@ -150,7 +150,7 @@ export class ShareMover {
       {} as InstanceAssignment['partitions'],
     )
     for (const [stream, list] of Object.entries(coming)) consumer.await(stream, list)
-    if (missing.length > 0) producer.open()
+    if (missing.length > 0) producer.open(this.#assignment.manifest.ostreams)
     this.#taker.want(missing)
   }
 
