@@ -94,7 +94,13 @@ for (let records = 0, at = 0; records < wanted; at = (at + 1) % frames.length) {
 for (let round = 0; round < 3; round++) {
   const beganMs = performance.now()
   const { found, slowdown } = await judge({
-    ...{ clock: systemClock, tape, limitMs: 60_000, memory: { bytesMax: 2 ** 40, bytes: () => 0 } },
+    ...{
+      clock: systemClock,
+      tape,
+      limitMs: 60_000,
+      workShare: 1,
+      memory: { bytesMax: 2 ** 40, bytes: () => 0 },
+    },
     state: {
       ...{ arenaOf: (_stream, partition) => partition, has: () => false, lostMs: 0 },
       ...{ basesOf: () => [], readBase: () => Promise.resolve([]) },

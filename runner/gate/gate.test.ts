@@ -53,7 +53,7 @@ async function found(
   more: Partial<GateOptions> = {},
 ): Promise<GateEvidence> {
   return await judge({
-    ...{ clock: systemClock, state: stateless, limitMs: 60_000, tape: await tapeOf(frames) },
+    ...{ clock: systemClock, state: stateless, limitMs: 60_000, workShare: 1, tape: await tapeOf(frames) },
     memory: { bytesMax: 2 ** 40, bytes: () => 0 },
     ...{ live: sideOf(one, 1), next: sideOf(other, 2) },
     ...more,

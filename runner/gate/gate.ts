@@ -8,6 +8,7 @@
  *   GT2. Both are given the same calls: frames, time, chance. The version at work goes first, and is what the other is compared with.
  *   GT3. It takes `limitMs` at most; what is not judged by then is counted.
  *   GT4. Whatever ends the new version is a finding; what ends the other one, or keeps both from beginning, is none of it.
+ *   GT5. Between two calls it rests, so that it works `workShare` of the time at most: the instances at work here have the same thread.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -52,6 +53,8 @@ export interface GateOptions {
   readonly live: GateSide
   readonly next: GateSide
   readonly limitMs: number
+  /** Of the time; 1: it never rests. */
+  readonly workShare: number
 }
 
 /** @throws Nothing: what keeps it from judging is in what it answers. */
@@ -93,7 +96,8 @@ class Judgement {
     await this.#make(begin)
     if (this.#evidence.ended !== undefined) return
     for (const [index, call] of calls.entries()) {
-      if (clock.monotonicMs() >= endMs) return this.#leaveOut(calls.slice(index))
+      const startMs = clock.monotonicMs()
+      if (startMs >= endMs) return this.#leaveOut(calls.slice(index))
       const records = call.reduce((sum, frame) => sum + recordsOf(frame), 0)
       const given = { frames: call, records, putOff: [], nowMs: call[0]!.atMs, batch: index + 1 }
       const { log, ms, fatal } = await this.#live!.play(given)
@@ -106,7 +110,17 @@ class Judgement {
         return this.#leaveOut(calls.slice(index), this.#findings.compared - before)
       }
       this.#time(records, took)
+      await this.#rest(clock.monotonicMs() - startMs)
     }
+  }
+
+  /** GT5. */
+  async #rest(workedMs: number): Promise<void> {
+    const { clock, workShare } = this.#options
+    if (workShare >= 1) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    clock.after(workedMs * (1 / workShare - 1), resolve)
+    await promise
   }
 
   fail(why: string): void {

@@ -16,6 +16,8 @@ import type { Worker } from '../worker.ts'
 import type { StateSource } from './begin.ts'
 import { type GateSide, judge } from './gate.ts'
 
+/** Of the time: the rest is for the instances at work. */
+const workShare = 1 / 2
 /** Those that wait for another one. */
 const waitingMax = 16
 
@@ -59,7 +61,7 @@ export class Gates {
     const { assignment } = worker.running
     const its = withOutputs(versionBeside(assignment, next), partitions)
     const evidence = await judge({
-      ...{ clock, memory, limitMs, tape: worker.tape, state: stateOf(worker) },
+      ...{ clock, memory, limitMs, workShare, tape: worker.tape, state: stateOf(worker) },
       ...(await this.#sidesOf(worker, its)),
     })
     return { ok: true, evidence }
