@@ -12,9 +12,9 @@ import type { RunnerEnvironment } from './environment.ts'
 
 setFlagsFromString('--max-semi-space-size=0') // what main.ts may have said is for this heap, not for the isolates'
 const pipe = new WatchdogPipe()
-pipe.loads()
 let stop = (reason: string): void => pipe.end(endingOf('drained', reason))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(`stopped by ${signal}`))
+pipe.loads()
 
 // The watchdog holds our stdin: its end is ours.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
