@@ -1,11 +1,11 @@
 /**
  * Acknowledger: tells producers what is done, when what came of it is safe.
  *
- *   A1. A record is acknowledged only after its outputs, and those of all before it, were sent, and JetStream has answered
- *       for its dead letter (K2 of worker.ts).
+ *   A1. A record is acknowledged only when its outputs, and those of all before it, lie with the owners downstream (or
+ *       are stored, where they queue), and JetStream has answered for its dead letter (K2 of worker.ts).
  * @module
  */
-import type { Consumer, Producer, TakenFrame } from '../infra/bus/index.ts'
+import type { Consumer, Mark, Producer, TakenFrame } from '../infra/bus/index.ts'
 
 /** The frames of posted letters, and whether each was stored. */
 export interface PostedLetters {
@@ -26,6 +26,8 @@ export interface AcknowledgerOptions {
 export class Acknowledger {
   readonly #options: AcknowledgerOptions
   #acknowledging: Promise<void> | undefined
+  /** The answers of those letters that the running acknowledgement covers. */
+  #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
 
@@ -38,12 +40,12 @@ export class Acknowledger {
     this.#letters.push(letters)
   }
 
-  /** At once if nothing is held for want of credit and no dead letter is on its way; else when all that is safe. */
+  /** At once if nothing is on its way, output or dead letter; else when all that is safe. */
   acknowledge(): void {
     const { consumer, producer } = this.#options
-    const safe = producer.heldBytes === 0 && this.#letters.length === 0
-    if (safe && this.#acknowledging === undefined) consumer.acknowledge()
-    else this.#acknowledging ??= this.#acknowledgeWhenSafe()
+    if (this.#acknowledging !== undefined) return
+    if (this.#letters.length === 0 && producer.isSafe) consumer.acknowledge()
+    else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
   /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */
@@ -51,10 +53,10 @@ export class Acknowledger {
     const late = new Promise<false>((resolve) => {
       deadline.addEventListener('abort', () => resolve(false), { once: true })
     })
-    while (this.#letters.length > 0 || this.#acknowledging !== undefined) {
+    while (this.#letters.length > 0 || this.#counting !== undefined) {
       this.#options.hurryLetters()
       this.#acknowledging ??= this.#acknowledgeWhenSafe()
-      if ((await Promise.race([this.#acknowledging, late])) === false) return false
+      if ((await Promise.race([this.#counting ?? this.#acknowledging, late])) === false) return false
     }
     return true
   }
@@ -65,19 +67,29 @@ export class Acknowledger {
     const mark = consumer.mark()
     const letters = this.#letters
     this.#letters = []
-    const sent = producer.sent(stopping).then(
+    const safe = producer.safe(stopping).then(
       () => true,
       () => false,
     )
+    if (letters.length > 0) this.#counting = this.#count(letters, mark)
+    await this.#counting
+    this.#counting = undefined
+    const isSafe = await safe
+    this.#acknowledging = undefined
+    if (isSafe) consumer.acknowledge(mark)
+    if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
+    onAcknowledged()
+  }
+
+  async #count(letters: readonly PostedLetters[], mark: Mark): Promise<void> {
     for (const { frames, answers } of letters) {
       const stored = await answers
       for (const [index, frame] of frames.entries())
-        consumer.drop(frame, stored[index] === true ? 'deadLettered' : 'deadLetterRefused', mark)
+        this.#options.consumer.drop(
+          frame,
+          stored[index] === true ? 'deadLettered' : 'deadLetterRefused',
+          mark,
+        )
     }
-    const isSent = await sent
-    this.#acknowledging = undefined
-    if (isSent) consumer.acknowledge(mark)
-    if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
-    onAcknowledged()
   }
 }

@@ -43,6 +43,7 @@ export interface Owner {
   readonly consumer: Consumer
   readonly producer: Producer
   hand: TakenFrame[]
+  acknowledging: boolean
   /** Records that were set aside, each with the frame that it came in. */
   readonly aside: { readonly frame: TakenFrame; readonly record: RawRecord }[]
 }
@@ -95,7 +96,8 @@ export class Bench {
     const client = this.net.connect()
     const epoch = ++this.#epoch
     const producer = this.#producer(client, 'f', 0, epoch, output)
-    this.owner = { client, consumer: this.#consumer(client, 'f', epoch, 's'), producer, hand: [], aside: [] }
+    const consumer = this.#consumer(client, 'f', epoch, 's')
+    this.owner = { client, consumer, producer, hand: [], acknowledging: false, aside: [] }
     this.state = new Set(this.checkpoint?.state)
     return this.owner
   }
@@ -173,8 +175,17 @@ export class Bench {
     this.checkpoint = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
   }
 
+  /** What is done by now when its outputs are safe, as runner/acknowledger.ts does. */
   acknowledge(): void {
-    if (this.owner.producer.heldBytes === 0) this.owner.consumer.acknowledge()
+    const { owner } = this
+    if (owner.acknowledging) return
+    if (owner.producer.isSafe) return owner.consumer.acknowledge()
+    owner.acknowledging = true
+    const mark = owner.consumer.mark()
+    void owner.producer.safe().then(() => {
+      owner.acknowledging = false
+      owner.consumer.acknowledge(mark)
+    })
   }
 
   /**
@@ -183,8 +194,7 @@ export class Bench {
    */
   async endOwner(how: 'leave' | 'kill'): Promise<void> {
     const { consumer, producer, client } = this.owner
-    // A broken connection and a kill at once are two faults: what was on the wire is then lost without an account.
-    const killed = client.cut || (how === 'kill' && !client.everCut)
+    const killed = client.cut || how === 'kill'
     if (!killed) {
       this.retry(Number.POSITIVE_INFINITY)
       await this.#rounds(() => producer.heldBytes === 0)
@@ -244,7 +254,9 @@ export class Bench {
       await this.deliver(100_000, round + 1)
       for (let i = 0; i < 5; i++) await Promise.resolve()
       this.acknowledge()
-      if (writers.every(({ producer }) => producer.isSettled && !hasSpilled(producer))) return
+      const said = !this.owner.acknowledging && this.owner.producer.isSafe
+      if (said && writers.every(({ producer }) => producer.isSettled && !hasSpilled(producer)))
+        return this.deliver(100_000, round)
       this.clock.advance(300)
     }
     assert.fail('the channels did not settle')

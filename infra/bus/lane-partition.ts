@@ -71,6 +71,11 @@ export class LanePartition extends OutPartition {
     return this.#options.queue.unstoredBytes(this.partition)
   }
 
+  /** What has left the queue follows its policy no more, and is still nobody's loss but its consumer's. */
+  override safeThrough(): boolean {
+    return this.heldBytes === 0
+  }
+
   override get bufferedBytes(): number {
     return this.heldBytes
   }

@@ -156,6 +156,14 @@ export class OutPartition {
     return blocking.every((channel) => Math.max(channel.position, channel.accepted) >= mark)
   }
 
+  /** True once all before `mark` lies with the owners that it waits for: should this process end now, nothing of it is lost. */
+  safeThrough(mark: number): boolean {
+    if (this.#sentHigh < mark) return false
+    for (const { blocking, position, accepted } of this.#channels.values())
+      if (blocking && Math.max(position, accepted) < mark) return false
+    return true
+  }
+
   /**
    * Takes the consumers that the topology names.
    * @param from Where a new one starts: at the first record not sent yet, or behind all that was taken so far.

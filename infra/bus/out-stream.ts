@@ -69,6 +69,18 @@ export function bufferedBytes(stream: OutStream): number {
   return bytes
 }
 
+/** The partitions of which something that was taken is not safe yet, each with the record that follows it. */
+export function unsafeOf(
+  streams: Iterable<OutStream>,
+): { readonly out: OutPartition; readonly mark: number }[] {
+  const all: { readonly out: OutPartition; readonly mark: number }[] = []
+  for (const stream of streams)
+    eachPart(stream, (out) => {
+      if (!out.safeThrough(out.next)) all.push({ out, mark: out.next })
+    })
+  return all
+}
+
 /**
  * A row for each (stream, consumer), partitions added up (I7), with a bound from now on.
  * @param spiller Whose they are.

@@ -31,6 +31,7 @@ import {
   type OutStream,
   outputLedger,
   partsOf,
+  unsafeOf,
 } from './out-stream.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
@@ -81,6 +82,7 @@ export class Producer {
   readonly #acceptedWaiters = new Set<() => void>()
   /** Up to which record owners downstream were asked last whether they have accepted it. */
   readonly #asked = new Map<OutPartition, number>()
+  readonly #safeWaiters = new Set<() => void>()
   /** Epochs raised, by origin; raised again after a reconnect. */
   readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
@@ -237,6 +239,21 @@ export class Producer {
     }
   }
 
+  /** True when all that was taken is safe: with the owners downstream, in order, or stored where it queues. */
+  get isSafe(): boolean {
+    return unsafeOf(this.#streams.values()).length === 0
+  }
+
+  /** Resolves when all that was taken until now is safe. Nobody is asked: owners say so as they go. @throws the signal's reason */
+  async safe(signal?: AbortSignal): Promise<void> {
+    const open = unsafeOf(this.#streams.values())
+    for (;;) {
+      while (open.length > 0 && open.at(-1)!.out.safeThrough(open.at(-1)!.mark)) open.pop()
+      if (open.length === 0 || this.#closed) return
+      await waitIn(this.#safeWaiters, signal)
+    }
+  }
+
   /**
    * From now on receivers refuse frames of lower epochs of this slot, or of another one whose holder is gone (I8).
    * Call it before inputs are claimed: what an earlier holder may still send then comes too late.
@@ -270,6 +287,7 @@ export class Producer {
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
     wake(this.#acceptedWaiters)
+    wake(this.#safeWaiters)
     wake(this.#settledWaiters)
     if (!this.#options.wire.connected) return
     const late = new Promise<void>((resolve) =>
@@ -466,6 +484,7 @@ export class Producer {
     }
     if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
     if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
+    if (this.#safeWaiters.size > 0) wake(this.#safeWaiters)
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
 }

@@ -78,7 +78,6 @@ export class SimClient implements Wire {
   connected = true
   /** The link is broken, noticed or not. */
   cut = false
-  everCut = false
   killed = false
   outbound: Outbound[] = []
   inbound: Inbound[] = []
@@ -111,7 +110,6 @@ export class SimClient implements Wire {
   /** Breaks the link: all in flight, both ways, is lost. */
   break(): void {
     this.cut = true
-    this.everCut = true
     for (const flight of [...this.outbound, ...this.inbound])
       if ('lost' in flight) this.#orphans.push(flight.lost)
     this.outbound = []

@@ -90,11 +90,8 @@ export class ModelCluster {
     if (noticed) client.notice()
   }
 
-  async reconnect(which: number): Promise<void> {
-    const one = [...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!
-    if (!('lost' in one) || !one.lost) return one.client.reconnect()
-    await this.deliver(10_000, which)
-    if (this.#isReplaced(one)) one.client.reconnect()
+  reconnect(which: number): void {
+    ;[...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!.client.reconnect()
   }
 
   move(share: number, which: number): void {
@@ -103,10 +100,10 @@ export class ModelCluster {
     this.look()
   }
 
-  /** A kill -9. A broken connection and a kill are two faults at once, which lose what was on the wire without an account. */
+  /** A kill -9. */
   kill(which: number): void {
     const task = this.#at(which)
-    if (task === undefined || task.client.everCut || task.lost) return
+    if (task === undefined || task.lost) return
     task.client.kill()
     this.#gone(task)
     this.#tasks = this.#tasks.filter((other) => other !== task)
@@ -115,7 +112,7 @@ export class ModelCluster {
   /** Cut off, taken for gone, replaced; and it lives. */
   lose(which: number): void {
     const task = this.#at(which)
-    if (task === undefined || task.client.everCut || task.lost) return
+    if (task === undefined || task.lost) return
     task.client.break()
     task.lost = true
     this.#gone(task)
@@ -148,7 +145,7 @@ export class ModelCluster {
     for (let round = 0; round < 300 && !settled; round++) {
       for (const { client } of [...this.#sources, ...this.#living]) client.reconnect()
       await this.#round(round)
-      for (const task of this.#tasks) if (this.#isReplaced(task)) task.client.reconnect()
+      for (const { client } of this.#tasks) client.reconnect()
       this.look()
       const writers = [...this.#sources, ...this.#living.map(({ instance }) => instance)]
       settled = this.overseer.settled && writers.every(({ producer }) => producer.isSettled)
@@ -167,15 +164,6 @@ export class ModelCluster {
       this.read()
     }
     for (const { instance } of this.#tasks) instance.acknowledge()
-  }
-
-  /** Whether producers serve another owner for all that it had. Until then its credits count, and its outputs may not (0011). */
-  #isReplaced({ lost, instance }: Task): boolean {
-    if (!lost || this.#sources.some(({ client }) => client.cut)) return false
-    const others = this.#living.filter(({ client }) => !client.cut)
-    return [...instance.owned].every(([share, epoch]) =>
-      others.some((other) => (other.instance.owned.get(share) ?? 0) > epoch),
-    )
   }
 
   get #living(): Task[] {

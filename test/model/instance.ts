@@ -9,6 +9,7 @@ import type { Wire } from '../../infra/bus/index.ts'
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
 import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/messages.ts'
+import { Acknowledger } from '../../runner/acknowledger.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from '../../runner/handover/moves.ts'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { Bug } from './bugs.ts'
@@ -49,6 +50,7 @@ export class ModelInstance {
   readonly #options: ModelInstanceOptions
   readonly #giver: Giver<ShareState>
   readonly #taker: Taker<ShareState>
+  readonly #acknowledger: Acknowledger
   readonly #epochs = new Map<number, number>()
   readonly #state = new Map<number, Map<number, number>>()
   readonly #answers = new Map<number, MoveAnswer<ShareState>>()
@@ -70,6 +72,10 @@ export class ModelInstance {
       windowBytes: 4096,
       onFrames: () => undefined,
       onSuperseded: options.onSuperseded,
+    })
+    this.#acknowledger = new Acknowledger({
+      ...{ consumer: this.consumer, producer: this.producer, stopping: new AbortController().signal },
+      ...{ hurryLetters: () => undefined, onAcknowledged: () => undefined },
     })
     this.#giver = new Giver({
       clock,
@@ -146,6 +152,7 @@ export class ModelInstance {
   }
 
   acknowledge(): void {
+    if (!this.#options.bugs.has('acknowledges-sent')) return this.#acknowledger.acknowledge()
     if (this.producer.heldBytes === 0) this.consumer.acknowledge()
   }
 
