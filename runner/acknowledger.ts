@@ -30,6 +30,8 @@ export class Acknowledger {
   #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
+  #posted = 0
+  #counted = 0
 
   constructor(options: AcknowledgerOptions) {
     this.#options = options
@@ -38,6 +40,7 @@ export class Acknowledger {
   /** What was done waits for these letters. */
   await(letters: PostedLetters): void {
     this.#letters.push(letters)
+    this.#posted += 1
   }
 
   /** At once if nothing is on its way, output or dead letter; else when all that is safe. */
@@ -48,12 +51,13 @@ export class Acknowledger {
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
-  /** Waits for the answers to all dead letters, and counts them. @returns Whether they came in time. */
+  /** Waits for the answers to all dead letters posted so far, and counts them. @returns Whether they came in time. */
   async lettersSafe(deadline: AbortSignal): Promise<boolean> {
     const late = new Promise<false>((resolve) => {
       deadline.addEventListener('abort', () => resolve(false), { once: true })
     })
-    while (this.#letters.length > 0 || this.#counting !== undefined) {
+    const due = this.#posted
+    while (this.#counted < due) {
       this.#options.hurryLetters()
       this.#acknowledging ??= this.#acknowledgeWhenSafe()
       if ((await Promise.race([this.#counting ?? this.#acknowledging, late])) === false) return false
@@ -90,6 +94,7 @@ export class Acknowledger {
           stored[index] === true ? 'deadLettered' : 'deadLetterRefused',
           mark,
         )
+      this.#counted += 1
     }
   }
 }
