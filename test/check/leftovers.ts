@@ -21,14 +21,19 @@ export async function endLeftovers(
   mark: string,
   options: { readonly graceMs?: number; readonly write?: (text: string) => void } = {},
 ): Promise<boolean> {
-  const deadlineMs = performance.now() + (options.graceMs ?? graceMs)
-  while (findLeftovers(mark).length > 0 && performance.now() < deadlineMs) await sleep(50)
+  await untilNone(mark, performance.now() + (options.graceMs ?? graceMs))
   const left = findLeftovers(mark)
   for (const { pid, command } of left) {
     ;(options.write ?? ((text: string) => process.stdout.write(text)))(`still running: ${pid} ${command}\n`)
     kill(pid)
   }
+  await untilNone(mark, performance.now() + graceMs)
   return left.length === 0
+}
+
+/** A process that was killed is still seen for a while. */
+async function untilNone(mark: string, deadlineMs: number): Promise<void> {
+  while (findLeftovers(mark).length > 0 && performance.now() < deadlineMs) await sleep(50)
 }
 
 /** The processes that carry the mark, this one excepted. */
