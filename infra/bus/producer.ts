@@ -31,8 +31,8 @@ import {
   type OutStream,
   outputLedger,
   partsOf,
-  unsafeOf,
 } from './out-stream.ts'
+import { Safety } from './safety.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
 import { waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
@@ -82,7 +82,7 @@ export class Producer {
   readonly #acceptedWaiters = new Set<() => void>()
   /** Up to which record owners downstream were asked last whether they have accepted it. */
   readonly #asked = new Map<OutPartition, number>()
-  readonly #safeWaiters = new Set<() => void>()
+  readonly #safety: Safety
   /** Epochs raised, by origin; raised again after a reconnect. */
   readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
@@ -99,6 +99,7 @@ export class Producer {
     this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
     const { wire, namespace, spill, clock, epoch } = options
     this.#beacons = new Beacons(options, this.#idWords, this.#originWords)
+    this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
     this.#laneBasis = {
       ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
       onReading: (stream, records) => this.#streams.get(stream)?.allowance?.spend(records),
@@ -241,17 +242,12 @@ export class Producer {
 
   /** True when all that was taken is safe: with the owners downstream, in order, or stored where it queues. */
   get isSafe(): boolean {
-    return unsafeOf(this.#streams.values()).length === 0
+    return this.#safety.isSafe
   }
 
-  /** Resolves when all that was taken until now is safe. Nobody is asked: owners say so as they go. @throws the signal's reason */
-  async safe(signal?: AbortSignal): Promise<void> {
-    const open = unsafeOf(this.#streams.values())
-    for (;;) {
-      while (open.length > 0 && open.at(-1)!.out.safeThrough(open.at(-1)!.mark)) open.pop()
-      if (open.length === 0 || this.#closed) return
-      await waitIn(this.#safeWaiters, signal)
-    }
+  /** Resolves when all that was taken until now is safe. @throws the signal's reason */
+  safe(signal?: AbortSignal): Promise<void> {
+    return this.#safety.reached(signal)
   }
 
   /**
@@ -287,7 +283,7 @@ export class Producer {
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
     wake(this.#acceptedWaiters)
-    wake(this.#safeWaiters)
+    this.#safety.close()
     wake(this.#settledWaiters)
     if (!this.#options.wire.connected) return
     const late = new Promise<void>((resolve) =>
@@ -484,7 +480,7 @@ export class Producer {
     }
     if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
     if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
-    if (this.#safeWaiters.size > 0) wake(this.#safeWaiters)
+    this.#safety.look()
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
 }

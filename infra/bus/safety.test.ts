@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { frameOf } from '../../sdk/frame.ts'
+import { ManualClock } from '../clock.ts'
+import { record, stream } from './channel-contract.ts'
+import { Consumer } from './consumer.ts'
+import { originOf, Producer } from './producer.ts'
+import { SimNet } from './sim-net.ts'
+
+test('who waits for a busy owner learns within tens of milliseconds that it has accepted, whatever others say meanwhile', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock()
+  const consumers = ['busy', 'quick'].map((name) => ({ name, backPressure: 'block' as const }))
+  const producer = new Producer({
+    ...{ wire: net.connect(), namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock },
+  })
+  producer.setStream({ ...stream, consumers })
+  const [, quick] = consumers.map(({ name }) => {
+    const options = { wire: net.connect(), namespace: 'n', name, epoch: 1, clock, onFrames: () => undefined }
+    const consumer = new Consumer(options)
+    consumer.own('s', [0])
+    return consumer
+  })
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) {
+      while (net.step(0));
+      await Promise.resolve()
+    }
+  }
+  const send = (): void => producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  producer.open(['s'])
+  await settle()
+  send() // the busy one is at it for a minute
+  let isSafe = false
+  void producer.safe().then(() => {
+    isSafe = true
+  })
+  for (let ms = 0; ms < 50; ms += 10) {
+    await settle()
+    for (const frame of quick!.take(1e6)) quick!.done(frame, frame.header.count)
+    quick!.acknowledge()
+    await settle()
+    clock.advance(10)
+    send()
+  }
+  await settle()
+  assert.ok(isSafe)
+})
