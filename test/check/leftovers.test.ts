@@ -18,6 +18,10 @@ test('findLeftovers sees a process by its environment and by its command line', 
   assert.deepEqual(found.sort(), [marked.pid, bare.pid].sort())
 })
 
+test('findLeftovers finds nothing by an empty mark, which every process carries', () => {
+  assert.deepEqual(findLeftovers(''), [])
+})
+
 test('endLeftovers ends what is left, names it, and reports it', async () => {
   const mark = `mark-${randomUUID()}`
   const child = spawn('sleep', ['61'], { env: { ...process.env, TMPDIR: mark } })

@@ -27,6 +27,7 @@ export function startWatch(folder: string): void {
 
 if (import.meta.main) {
   const folder = await text(process.stdin)
+  if (folder === '') process.exit() // the run was killed before it had said which: it has started nothing
   await endLeftovers(folder, { graceMs: 0 })
   if (process.env['CONCORD_TEST_KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })
 }
