@@ -5,7 +5,7 @@
  *       are stored, where they queue), and JetStream has answered for its dead letter (K2 of worker.ts).
  * @module
  */
-import type { Consumer, Mark, Producer, TakenFrame } from '../infra/bus/index.ts'
+import { aborted, type Consumer, type Mark, type Producer, type TakenFrame } from '../infra/bus/index.ts'
 
 /** The frames of posted letters, and whether each was stored. */
 export interface PostedLetters {
@@ -53,9 +53,7 @@ export class Acknowledger {
 
   /** Waits for the answers to all dead letters posted so far, and counts them. @returns Whether they came in time. */
   async lettersSafe(deadline: AbortSignal): Promise<boolean> {
-    const late = new Promise<false>((resolve) => {
-      deadline.addEventListener('abort', () => resolve(false), { once: true })
-    })
+    const late = aborted(deadline).then(() => false)
     const due = this.#posted
     while (this.#counted < due) {
       this.#options.hurryLetters()

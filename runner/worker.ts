@@ -47,7 +47,7 @@ const heldBytesMax = 1024 * 1024
 /** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
 const callbackWaitMs = 3_000
 const checkpointWaitMs = 5_500
-const outputsWaitMs = 4_000
+const [outputsWaitMs, lastWordsMs] = [4_000, 500]
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -439,9 +439,10 @@ export class Worker {
     const safe = await this.#acknowledger.lettersSafe(deadline)
     // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
     if (this.#producer.heldBytes > 0 || !safe) this.#consumer.giveUp('undelivered')
-    await this.#consumer.leave(deadline).catch(() => undefined)
+    const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline
+    await this.#consumer.leave(last).catch(() => undefined)
     await this.#producer.settled(deadline).catch(() => undefined)
-    await this.#producer.close(deadline)
+    await this.#producer.close(last)
   }
 
   /** Not while it ends already: what waits for a batch then fails, and must not cut the end short. */

@@ -22,5 +22,6 @@ export {
 export * as subjects from './subjects.ts'
 export { startTail, type TailOptions } from './tail.ts'
 export { type NatsTls, readTls } from './tls.ts'
+export { aborted } from './waiters.ts'
 export { windowBytesDefault } from './windows.ts'
 export type { Wire } from './wire.ts'

@@ -34,7 +34,7 @@ import {
 } from './out-stream.ts'
 import { Safety } from './safety.ts'
 import { claimSubject, creditSubject, outSubject } from './subjects.ts'
-import { waitIn, wake } from './waiters.ts'
+import { aborted, waitIn, wake } from './waiters.ts'
 import type { Wire } from './wire.ts'
 
 /** Bytes held and retained for one stream beyond which `writable` is false. */
@@ -286,10 +286,7 @@ export class Producer {
     this.#safety.close()
     wake(this.#settledWaiters)
     if (!this.#options.wire.connected) return
-    const late = new Promise<void>((resolve) =>
-      signal?.addEventListener('abort', () => resolve(), { once: true }),
-    )
-    await Promise.race([this.#options.wire.flush().catch(() => undefined), late]) // a frozen server never answers
+    await Promise.race([this.#options.wire.flush().catch(() => undefined), aborted(signal)]) // a frozen server never answers
   }
 
   #known(name: string): OutStream {

@@ -21,3 +21,11 @@ export async function waitIn(waiters: Set<() => void>, signal: AbortSignal | und
   waiters.delete(resolve)
   signal?.throwIfAborted()
 }
+
+/** Resolves when a signal is aborted; at once if it is already. */
+export function aborted(signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (signal?.aborted === true) resolve()
+  else signal?.addEventListener('abort', () => resolve(), { once: true })
+  return promise
+}

@@ -8,6 +8,8 @@
  *  W3. Bytes given to a receiver are its own.
  * @module
  */
+import { aborted } from './waiters.ts'
+
 export interface Wire {
   readonly connected: boolean
   publish(subject: string, bytes: Uint8Array): void
@@ -22,7 +24,7 @@ export interface Wire {
 export function nextReconnect(wire: Wire, signal: AbortSignal | undefined): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const stop = wire.onReconnect(resolve)
-  signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  void aborted(signal).then(() => reject(signal?.reason))
   promise.finally(stop).catch(() => undefined)
   return promise
 }
