@@ -71,6 +71,24 @@ test('Allowance says nothing while what is out stays below it, and comes down to
   assert.equal(notices, 1)
   out = 0
   let seconds = 0
-  for (; allowance.lowered().get('f') !== 16; seconds++) assert.ok(seconds < 40)
+  for (; allowance.lowered().get('f') !== 0; seconds++) assert.ok(seconds < 40)
   assert.ok(seconds > 5, 'not at once: the next flood is not to begin with a notice for each frame')
+})
+
+test('Allowance is told once where a record is sent between two reports', () => {
+  let out = 0
+  let notices = 0
+  const allowance = new Allowance(
+    (add) => add('f', out),
+    () => {
+      notices += 1
+    },
+  )
+  for (let second = 0; second < 40; second++) {
+    out = 1
+    allowance.spend(1)
+    out = 0
+    allowance.lowered()
+  }
+  assert.equal(notices, 1)
 })

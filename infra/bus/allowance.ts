@@ -3,7 +3,8 @@
  * producer that is killed says nothing more; what was told last bounds what it took along.
  *
  *   AL1. Nothing is sent, nor taken where it would end with the process, before a bound was told that covers it.
- *   AL2. A bound is raised by a quarter and `spareRecords` beyond what is out, and falls by a quarter each time it is `lowered`.
+ *   AL2. A bound is raised by a quarter and `spareRecords` beyond what is out, and falls by a quarter each time it is `lowered`; while
+ *        nothing is sent to what is out, so that who is killed in its sleep has lost nothing.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
@@ -24,6 +25,8 @@ export class Allowance {
   }
   /** So many records can go out before it has to be looked. */
   #room = 0
+  /** Something went out since the bounds were lowered last. */
+  #isBusy = false
 
   /**
    * @param eachOut Names what is out, of each partition for instance.
@@ -36,6 +39,7 @@ export class Allowance {
 
   /** So many records more are out, and not on their way yet. */
   spend(records: number): void {
+    this.#isBusy = true
     this.#room -= records
     if (this.#room < 0 && this.#look((bound, out) => (out > bound ? withSpare(out) : bound))) this.#tell()
   }
@@ -47,7 +51,9 @@ export class Allowance {
 
   /** The bounds from now on, by consumer: nearer to what is out, never higher. Whoever is not told of them knows higher ones. */
   lowered(): ReadonlyMap<string, number> {
-    this.#look((bound, out) => Math.min(bound, Math.max(withSpare(out), Math.floor((bound * 3) / 4))))
+    const nearest = this.#isBusy ? withSpare : (out: number) => out
+    this.#isBusy = false
+    this.#look((bound, out) => Math.min(bound, Math.max(nearest(out), Math.floor((bound * 3) / 4))))
     return this.#bounds
   }
 
