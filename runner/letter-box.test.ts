@@ -99,6 +99,22 @@ test('LetterBox sends nothing past letters that JetStream does not take yet (LB4
   assert.deepEqual(sequences, [[0, 1], [2]])
 })
 
+test('LetterBox gathers what comes while JetStream is slow, however often it falls due (LB4)', async (t) => {
+  const clock = new ManualClock(1_000)
+  const { post, troubled, addStream, messages } = await open(t, clock)
+  const first = post([letter(0)])
+  await troubled
+  const late = numbers(20).map((i) => {
+    const posted = post([letter(1 + i)])
+    clock.advance(10)
+    return posted
+  })
+  await addStream()
+  assert.deepEqual(await Promise.all([first, ...late]), new Array(21).fill([true]))
+  const sequences = (await messages()).map((letters) => letters.map(({ sequence }) => sequence))
+  assert.deepEqual(sequences, [[0], numbers(20).map((i) => 1 + i)])
+})
+
 test('LetterBox gathers letters that come soon after others, until they are due, needed or many (LB3)', async (t) => {
   const clock = new ManualClock(1_000)
   const { box, post, addStream, messages } = await open(t, clock)

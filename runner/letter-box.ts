@@ -9,6 +9,7 @@
  *   LB3. A letter goes at once, unless others went less than `gatherMs` ago: then it waits for the rest of that time, until
  *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
  *   LB4. Letters lie in the order in which they came: a message goes when the one before is answered, however often that is sent.
+ *        What comes meanwhile is gathered: were it sent in messages of 5 ms each, a slow JetStream would have ever more of them to answer.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -51,6 +52,9 @@ export class LetterBox {
   #posted = 0
   /** Of the last message; never rejects. */
   #answer: Promise<unknown> = Promise.resolve()
+  /** Messages that are not answered; what was gathered is to go behind them. */
+  #underWay = 0
+  #isDue = false
   #openBytes = 0
   #troubled = false
 
@@ -81,11 +85,12 @@ export class LetterBox {
     return answers
   }
 
-  /** Lets go what waits for more. */
+  /** Lets go what waits for more; behind what is under way, if something is. */
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    if (this.#gathered.size === 0) return
+    this.#isDue = this.#underWay > 0 && !this.#closing.signal.aborted
+    if (this.#isDue || this.#gathered.size === 0) return
     this.#freeMs = this.#options.clock.monotonicMs() + gatherMs
     for (const [id, gathered] of this.#gathered) this.#send(id, gathered)
   }
@@ -105,9 +110,12 @@ export class LetterBox {
       this.#answer = stored // LB4
       return stored
     })
+    this.#underWay += messages.length
     void Promise.all(messages).then((stored) => {
+      this.#underWay -= messages.length
       this.#openBytes -= bytes
       gathered.answer(stored.flat())
+      if (this.#isDue) this.flush()
     })
   }
 
