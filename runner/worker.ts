@@ -390,11 +390,10 @@ export class Worker {
     const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
     const nextMs = this.#usage.cpu.isReady
       ? Math.min(this.#aside.full ? Number.POSITIVE_INFINITY : timerMs, this.#apart.dueInMs)
-      : this.#usage.cpu.readyMs - this.#options.clock.monotonicMs()
+      : this.#usage.cpu.readyMs - clock.monotonicMs()
     this.#cancelTimer = undefined
     if (nextMs === Number.POSITIVE_INFINITY) return
-    const delayMs = Math.min(2 ** 31 - 1, Math.max(0, nextMs))
-    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#wake())
+    this.#cancelTimer = clock.after(Math.min(2 ** 31 - 1, Math.max(0, nextMs)), () => this.#wake())
   }
 
   /** @param again Its records were set aside before, and counted then. */
