@@ -92,10 +92,20 @@ test('a version for which there was no room beside others looks for it again whe
   world.settle(45)
   assert.deepEqual(world.functions.get('fn')?.good, 2)
   assert.equal(world.state.functions.get('fn')?.crowded, 2)
-  world.deploy('fn', of(0.5))
+  const ended = endedWithShares(world).length
+  world.agents.set('agent-9', { cpus: 4, memMib: 4096, diskMib: 4096 })
+  world.deploy('fn', of(0.5), { sameCode: true })
   world.settle(45)
   assert.equal(world.functions.get('fn')?.good, 3)
   assert.equal(world.state.functions.get('fn')?.crowded, undefined)
+  world.functions.set('fn', { ...world.functions.get('fn')!, version: 2 })
+  world.publish()
+  world.settle(45)
+  assert.deepEqual(
+    instancesOf(world).map(({ version, owns }) => `v${version} ${owns.size}`),
+    ['v2 8', 'v2 8'],
+  )
+  assert.equal(endedWithShares(world).length, ended, 'there is room now: nobody is ended first')
 })
 
 test('what no agent can hold waits, and those before it work on and say why (BE4)', () => {
