@@ -53,7 +53,7 @@ async function refuseAnotherNumber(home: Home, servers: number): Promise<void> {
   const clustered = await natsClusterSize(home.natsCluster)
   const before = clustered > 0 ? clustered : existsSync(join(home.nats, 'data')) ? 1 : servers
   if (before === servers) return
-  const how = before === 1 ? 'leave --nats out' : `use 'concord cluster up --nats ${before}'`
+  const how = before === 1 ? 'leave --nats out' : `say --nats ${before} ('concord cluster up')`
   throw infraError(
     'ERR_USAGE',
     `Cannot start ${servers === 1 ? 'one nats-server' : `${servers} nats-servers`}: what is deployed in ${home.root} lies on ${before}, and would not be found. To go on with it, ${how}; to begin anew, name another --home`,

@@ -31,7 +31,7 @@ import { Keeper } from './keeper.ts'
 import { type NatsServers, startNatsServers } from './nats-servers.ts'
 import { type PortChoice, usablePort } from './ports.ts'
 import type { PortName } from './up-file.ts'
-import { startZooKeepers, type ZooKeepers } from './zookeepers.ts'
+import { refuseAnotherStore, startZooKeepers, type ZooKeepers } from './zookeepers.ts'
 
 export interface PlatformOptions {
   readonly home: Home
@@ -88,6 +88,7 @@ export const childGraceMs = 15_000
 /** @throws {CodedError} ERR_PORT_TAKEN, ERR_NATS_SERVER_MISSING, ERR_NATS_SERVER_FAILED, ERR_UP_CHILD */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const servers = options.cluster?.zookeepers ?? 0
+  refuseAnotherStore(options, servers)
   if (servers === 0) return await startParts(options, undefined)
   const zookeepers = await startZooKeepers(options, servers)
   const platform = await startParts(options, zookeepers).catch(async (error: unknown) => {

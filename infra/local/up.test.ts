@@ -268,6 +268,31 @@ test('up stays with the nats-servers that its home began with, and says so', lim
   )
 })
 
+test('up stays with the store that its home began with, and says so', limits, async (t) => {
+  const home = await makeHome(t)
+  const { child, exited } = await up(home)
+  child.kill('SIGTERM')
+  await exited
+  const servers = await upRefused(home, ['--ports', 'free', '--zookeeper', '3'])
+  assert.equal(servers.code, 2)
+  assert.match(
+    servers.said,
+    /Cannot start with the store in 3 ZooKeeper servers: .* lies in the file .*store\.sqlite, .* leave --zookeeper out; .* another --home\n$/,
+  )
+
+  const ensemble = await makeHome(t)
+  for (const server of [1, 2, 3])
+    await mkdir(join(ensemble, 'zookeeper', `server-${server}`, 'data', 'version-2'), { recursive: true })
+  for (const [args, wanted] of [
+    [[], 'a file'],
+    [['--zookeeper', '1'], 'one ZooKeeper server'],
+  ] as const) {
+    const { code, said } = await upRefused(ensemble, ['--ports', 'free', ...args])
+    assert.equal(code, 2)
+    assert.match(said, new RegExp(`store in ${wanted}: .* lies in 3 ZooKeeper servers, .*say --zookeeper 3`))
+  }
+})
+
 test('down of a home that nobody has used does nothing', limits, async (t) => {
   const home = await makeHome(t)
   await mkdir(join(home, 'empty'))

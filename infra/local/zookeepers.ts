@@ -1,9 +1,14 @@
 /**
  * ZooKeepers: the servers of a cluster on one machine, one or three, each kept running; and what processes are told, so that
  * they keep the store there and find the Mesos master there.
+ *
+ * What is deployed with one store another does not know, and its gateway would delete the checkpoints as those of removed
+ * functions: so a home stays with the store that it began with, a file or so many servers.
  * @module
  */
-
+import { existsSync, globSync } from 'node:fs'
+import { join } from 'node:path'
+import { infraError } from '../errors.ts'
 import { processId } from '../process.ts'
 import { planEnsemble, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { Keeper } from './keeper.ts'
@@ -20,6 +25,28 @@ export interface ZooKeepers {
   /** Where the masters say that they are. */
   readonly mastersUrl: string
   stop(): Promise<void>
+}
+
+/** @throws {CodedError} ERR_USAGE if the home began with another store than a file (0 servers), or than so many servers */
+export function refuseAnotherStore({ home, config }: PlatformOptions, servers: number): void {
+  const { length: began } = globSync(join(home.zookeeper, 'server-*', 'data', 'version-2'))
+  const file = /^sqlite:(.*)$/.exec(config.store.url)?.[1]
+  const hasFile = file !== undefined && existsSync(file)
+  if (began === servers || (began === 0 && !hasFile)) return
+  if (hasFile && began > 0) return // of a home from before this was refused: nobody knows which of them counts
+  const [wanted, lies, how] =
+    began > 0
+      ? [nameOf(servers), `in ${nameOf(began)}`, `say --zookeeper ${began} ('concord cluster up')`]
+      : [nameOf(servers), `in the file ${file}`, 'leave --zookeeper out']
+  throw infraError(
+    'ERR_USAGE',
+    `Cannot start with the store in ${wanted}: what is deployed in ${home.root} lies ${lies}, and would not be found. To go on with it, ${how}; to begin anew, name another --home`,
+  )
+}
+
+function nameOf(servers: number): string {
+  if (servers === 0) return 'a file'
+  return servers === 1 ? 'one ZooKeeper server' : `${servers} ZooKeeper servers`
 }
 
 /** @throws {CodedError} ERR_ZOOKEEPER_MISSING, ERR_ZOOKEEPER_FAILED */
