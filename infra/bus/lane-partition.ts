@@ -71,9 +71,13 @@ export class LanePartition extends OutPartition {
     return this.#options.queue.unstoredBytes(this.partition)
   }
 
+  override get mark(): number {
+    return this.#options.queue.next
+  }
+
   /** What has left the queue follows its policy no more, and is still nobody's loss but its consumer's. */
-  override safeThrough(): boolean {
-    return this.heldBytes === 0
+  override safeThrough(mark: number): boolean {
+    return this.#options.queue.isStoredBefore(this.partition, mark)
   }
 
   override get bufferedBytes(): number {

@@ -212,6 +212,19 @@ export class LaneQueue {
     return waits.reduce((sum, { count }) => sum + count, reading)
   }
 
+  /** What comes next has this number, or a higher one. */
+  get next(): number {
+    return this.#order
+  }
+
+  /** True when nothing is to be stored that came before the frame of this number. */
+  isStoredBefore(partition: number, order: number): boolean {
+    if (this.policy.mode !== 'enqueue') return true
+    const { chunks, tail } = this.#part(partition)
+    const unstored = chunks.find(({ frames }) => frames !== undefined)?.frames ?? tail
+    return unstored.length === 0 || unstored[0]!.order >= order
+  }
+
   /** Bytes that are to be stored and are not yet: for a queue that stores they wait for the disk. */
   unstoredBytes(partition: number): number {
     return this.policy.mode === 'enqueue' ? this.#unstored(partition) : 0

@@ -156,6 +156,11 @@ export class OutPartition {
     return blocking.every((channel) => Math.max(channel.position, channel.accepted) >= mark)
   }
 
+  /** What `safeThrough` is to be asked for all that was taken so far. */
+  get mark(): number {
+    return this.#next
+  }
+
   /** True once all before `mark` lies with the owners that it waits for: should this process end now, nothing of it is lost. */
   safeThrough(mark: number): boolean {
     if (this.#sentHigh < mark) return false

@@ -69,14 +69,14 @@ export function bufferedBytes(stream: OutStream): number {
   return bytes
 }
 
-/** The partitions of which something that was taken is not safe yet, each with the record that follows it. */
+/** The partitions of which something that was taken is not safe yet, each with its mark. */
 export function unsafeOf(
   streams: Iterable<OutStream>,
 ): { readonly out: OutPartition; readonly mark: number }[] {
   const all: { readonly out: OutPartition; readonly mark: number }[] = []
   for (const stream of streams)
     eachPart(stream, (out) => {
-      if (!out.safeThrough(out.next)) all.push({ out, mark: out.next })
+      if (!out.safeThrough(out.mark)) all.push({ out, mark: out.mark })
     })
   return all
 }

@@ -46,3 +46,31 @@ test('who waits for a busy owner learns within tens of milliseconds that it has 
   await settle()
   assert.ok(isSafe)
 })
+
+test('what waits to be stored is safe when it is, whatever has come since', async () => {
+  const stored: ((sequence: number) => void)[] = []
+  const clock = new ManualClock()
+  const producer = new Producer({
+    ...{ wire: new SimNet().connect(), namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock },
+    spill: {
+      put: () => new Promise((resolve) => stored.push(resolve)),
+      take: () => new Promise(() => undefined),
+      remove: async () => undefined,
+    },
+  })
+  producer.setStream({ ...stream, consumers: [{ name: 'f', backPressure: 'enqueue' }] })
+  const send = (): void => producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  send()
+  clock.advance(500)
+  assert.equal(stored.length, 1)
+  let isSafe = false
+  void producer.safe().then(() => {
+    isSafe = true
+  })
+  send() // and it goes on like that: there is always something to be stored
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  assert.ok(!isSafe)
+  stored[0]!(1)
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  assert.ok(isSafe)
+})

@@ -41,7 +41,7 @@ export class Safety {
     let askMs = askFirstMs
     const askLater = (): (() => void) =>
       clock.after(askMs, () => {
-        for (const { out, mark } of open) if (out.sent >= mark && !out.safeThrough(mark)) ask(out)
+        for (const { out, mark } of open) if (!out.safeThrough(mark)) ask(out)
         askMs = Math.min(2 * askMs, askLastMs)
         cancel = askLater()
       })
