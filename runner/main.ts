@@ -33,16 +33,17 @@ const packed = process.env['CONCORD_PACKED'] === '1'
  */
 const malloc = packed ? { MALLOC_MMAP_THRESHOLD_: String(512 * 1024), MALLOC_ARENA_MAX: '2' } : {}
 /**
- * The heartbeats of many instances let the young part of the runner's own heap grow by 20 MB. Its isolates are to have theirs
- * in full: host-main.ts takes this back before it makes any.
+ * MiB of the young part of the runner's own heap. Left to itself V8 lets it grow, since a tenth of what is made lives for a while; then its
+ * collections are seldom and long, and records wait for them (docs/benchmarks.md, latency). The heartbeats of many instances let
+ * it grow by 20 MB. The isolates are to have theirs in full: host-main.ts takes this back before it makes any.
  */
-const smallHeap = packed ? ['--max-semi-space-size=2'] : []
+const youngMib = packed ? 2 : 4
 
 const child = spawn(
   process.execPath,
   [
     '--no-node-snapshot',
-    ...smallHeap,
+    `--max-semi-space-size=${youngMib}`,
     '--disable-warning=ExperimentalWarning',
     fileURLToPath(new URL(`./host-main${extname(import.meta.url)}`, import.meta.url)), // in an archive it is a .js
   ],
