@@ -52,43 +52,41 @@ test('Allowance has told a bound before more is out, near what was out (AL1, AL2
   )
 })
 
-test('Allowance says nothing while what is out stays below it, and comes down to it in some seconds', () => {
-  let out = 0
-  let notices = 0
-  const allowance = new Allowance(
-    (add) => add('f', out),
+/** An allowance of one consumer. */
+function open(at: { out: number; notices: number }): Allowance {
+  return new Allowance(
+    (add) => add('f', at.out),
     () => {
-      notices += 1
+      at.notices += 1
     },
   )
-  out = 10_000
+}
+
+test('Allowance says nothing while what is out stays below it, and comes down to it in some seconds', () => {
+  const at = { out: 0, notices: 0 }
+  const allowance = open(at)
+  at.out = 10_000
   allowance.spend(10_000)
   assert.deepEqual([...allowance.bounds], [['f', 12_516]])
   for (let i = 0; i < 1000; i++) {
-    out = 4_000 + (i % 2) * 5_000
+    at.out = 4_000 + (i % 2) * 5_000
     allowance.spend(5_000)
   }
-  assert.equal(notices, 1)
-  out = 0
+  assert.equal(at.notices, 1)
+  at.out = 0
   let seconds = 0
   for (; allowance.lowered().get('f') !== 0; seconds++) assert.ok(seconds < 40)
   assert.ok(seconds > 5, 'not at once: the next flood is not to begin with a notice for each frame')
 })
 
 test('Allowance is told once where a record is sent between two reports', () => {
-  let out = 0
-  let notices = 0
-  const allowance = new Allowance(
-    (add) => add('f', out),
-    () => {
-      notices += 1
-    },
-  )
+  const at = { out: 0, notices: 0 }
+  const allowance = open(at)
   for (let second = 0; second < 40; second++) {
-    out = 1
+    at.out = 1
     allowance.spend(1)
-    out = 0
+    at.out = 0
     allowance.lowered()
   }
-  assert.equal(notices, 1)
+  assert.equal(at.notices, 1)
 })
