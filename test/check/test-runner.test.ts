@@ -29,6 +29,11 @@ test('runTestFiles passes a file whose tests pass, in one line, and keeps its ou
   assert.match(shown, /^✔ .* 2 tests .* s\n$/)
 })
 
+test('runTestFiles shows the figures that a test tells', async (t) => {
+  const { shown } = await runSource(t, "test('a', (t) => t.diagnostic('20 records, 3 ms'))")
+  assert.match(shown, /^✔ .* 1 tests .* s\n {4}ℹ 20 records, 3 ms\n$/)
+})
+
 test('runTestFiles fails a file with a failing test and shows what it printed', async (t) => {
   const { passed, shown } = await runSource(
     t,

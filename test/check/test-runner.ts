@@ -1,5 +1,6 @@
 /**
- * Runs test files, a process each, and shows a line for each file; of a file that failed, all that it printed.
+ * Runs test files, a process each, and shows a line for each file with the figures that its tests told (`t.diagnostic`); of a
+ * file that failed, all that it printed.
  *
  * The files are run directly and not by `node --test`, which waits for ever for a file that keeps something open.
  *
@@ -130,7 +131,17 @@ function readCounts(output: string): Readonly<Record<string, number>> {
 
 function describe({ file, tests, seconds, failure, output }: FileResult): string {
   const line = `${file.padEnd(60)} ${String(tests).padStart(4)} tests ${seconds.toFixed(1).padStart(6)} s`
-  return failure === undefined ? `✔ ${line}\n` : `✖ ${line}  ${failure}\n${output.replace(/^/gm, '    ')}\n`
+  if (failure !== undefined) return `✖ ${line}  ${failure}\n${output.replace(/^/gm, '    ')}\n`
+  return `✔ ${line}\n${figuresIn(output)
+    .map((figure) => `    ${figure}\n`)
+    .join('')}`
+}
+
+/** What tests told, without the spec reporter's own counts. */
+function figuresIn(output: string): string[] {
+  return [...output.matchAll(/^ *(ℹ .+)$/gm)]
+    .map(([, told]) => told!)
+    .filter((told) => !/^ℹ \w+ [\d.]+$/.test(told))
 }
 
 /** What lies in it is for whoever looks into it, until the run's folder goes. */
