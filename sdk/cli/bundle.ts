@@ -6,6 +6,7 @@
  *  E3. What an isolate does not have (Node's modules) is refused here, where the line is known.
  *  E4. A source that needs nothing beside it is uploaded as it is, and the gateway bundles it: so it is the same bundle, and
  *      no new version, by whatever means it comes.
+ *  E5. Constants stay constant (keep-constants.ts); in the gateway's form they do by themselves.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -13,6 +14,7 @@ import { isBuiltin } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbuild'
 import { CodedError } from '../errors.ts'
+import { keepConstants } from '../keep-constants.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
 import type { Project } from './project-shape.ts'
@@ -54,9 +56,10 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       ownFiles(metafile, ownDist) === 1 &&
       (await compilesAlone(entry)) &&
       (await plain()).some(({ text }) => text === code)
+    const sourceMap = text('.js.map')
     return {
-      code,
-      sourceMap: withoutHostPaths(text('.js.map'), ownDist),
+      code: keepConstants({ code, sourceMap }),
+      sourceMap: withoutHostPaths(sourceMap, ownDist),
       alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
     }
   } catch (error) {
