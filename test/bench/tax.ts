@@ -34,7 +34,7 @@ export const tax: Benchmark = {
   recordsDefault: 4_000_000,
   async open({ records }) {
     const place = await Place.open()
-    const scorer = scorerOf(await roundsFor(place, records))
+    const scorer = scorerOf(await roundsFor(place, records * scorerShare))
     const inLoop = async (): Promise<LoopSample> => ({
       count: cpuMicros(await bareLoop(place, { function: countFunction, store: 'arena', records })),
       scorer: cpuMicros(
@@ -109,10 +109,9 @@ function scorerOf(rounds: number): BenchFunction {
   }
 }
 
-/** How many rounds make the scorer cost what it shall: from what it costs with few and with many. */
-async function roundsFor(place: Place, recordsMax: number): Promise<number> {
+/** How many rounds make the scorer cost what it shall, start included: from what it costs with few and with many. */
+async function roundsFor(place: Place, records: number): Promise<number> {
   const [few, many] = [10, 110]
-  const records = Math.min(200_000, recordsMax)
   const micros = async (rounds: number): Promise<number> =>
     cpuMicros(await bareLoop(place, { function: scorerOf(rounds), store: 'arena', records }))
   const [cheap, dear] = [await micros(few), await micros(many)]

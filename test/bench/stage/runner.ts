@@ -4,7 +4,6 @@
  * @module
  */
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { openBundles } from '../../../infra/bundles/index.ts'
 import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
 import { ensureCheckpointStream } from '../../../infra/checkpoints/index.ts'
@@ -17,6 +16,7 @@ import type {
 } from '../../../infra/control/messages.ts'
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
 import type { Child } from './child.ts'
+import { deployedCode } from './deployed-code.ts'
 import { memMib, type Place, type Starter } from './place.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -113,16 +113,12 @@ async function untilSwapped(beat: () => Promise<Heartbeat>, wanted: number): Pro
 async function bundle(
   nc: NatsConnection,
   file: string,
-  define: Readonly<Record<string, string>> = {},
+  define?: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const alias = { concord: join(root, 'sdk/index.ts') }
-  const built = await build({
-    entryPoints: [join(root, file)],
-    ...{ bundle: true, format: 'esm', write: false, alias, define },
-  })
+  const code = await deployedCode(join(root, file), define)
   await ensureCheckpointStream(nc) // a gateway does
   const bundles = await openBundles(nc)
-  return bundles.put(built.outputFiles![0]!.contents)
+  return bundles.put(Buffer.from(code))
 }
 
 interface Assigned extends Pick<FunctionAssignment, 'version' | 'format'> {
