@@ -18,6 +18,8 @@ import type { Worker } from './worker.ts'
 
 /** How long a batch is waited for, to rehearse on. */
 const sampleMs = 100
+/** How often is looked whether state has room for the format of a version. */
+const crowdedLookMs = 50
 
 export interface SwapsOptions {
   readonly clock: Clock
@@ -92,6 +94,8 @@ export class Swaps {
     const { log } = this.#options
     let isolate: Instance | undefined
     try {
+      await this.#roomForFormat(id, worker, fn, swap)
+      if (!swap.isWanted) return
       isolate = await this.#prepare(worker, fn)
       if (!swap.isWanted) return isolate.kill()
       const onVerdict = (verdict: Verdict): void => this.#judged(id, fn, swap, verdict)
@@ -108,6 +112,24 @@ export class Swaps {
     } catch (error) {
       isolate?.kill()
       this.#failed(id, fn, swap, (error as Error).message)
+    }
+  }
+
+  /** A version that begins a format waits while state is full of those before it, which are migrated meanwhile. */
+  async #roomForFormat(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<void> {
+    const { clock, log } = this.#options
+    const begins = (fn.format?.own ?? 1) > (worker.running.assignment.format?.own ?? 1)
+    for (let isTold = false; begins && swap.isWanted; isTold = true) {
+      const { crowded } = worker.running.isolate.stats()
+      if (crowded === 0) return
+      if (!isTold)
+        log(
+          fn,
+          id,
+          'info',
+          `version ${fn.version} waits until ${crowded} partitions have room for its format of state`,
+        )
+      await new Promise<void>((resolve) => clock.after(crowdedLookMs, resolve))
     }
   }
 

@@ -308,8 +308,8 @@ export class Split implements Isolate {
   }
 
   stats(): ReturnType<Instance['stats']> {
-    const { stateEntries, stateBytes, timers, migrating } = this.#holder.stats()
-    return { ...this.old.stats(), stateEntries, stateBytes, timers, migrating }
+    const { stateEntries, stateBytes, timers, migrating, crowded } = this.#holder.stats()
+    return { ...this.old.stats(), stateEntries, stateBytes, timers, migrating, crowded }
   }
 
   tapped(): ReturnType<Instance['tapped']> {

@@ -153,13 +153,14 @@ export class Regions {
   }
 
   /** Of state and timers, as they were behind the last batch. */
-  get stateTotals(): Pick<InstanceStats, 'stateEntries' | 'stateBytes' | 'timers' | 'migrating'> {
+  get stateTotals(): Pick<InstanceStats, 'stateEntries' | 'stateBytes' | 'timers' | 'migrating' | 'crowded'> {
     const words = this.#words
     return {
       stateEntries: count(words[control.stateEntries]!),
       stateBytes: count(this.#floats[controlFloats.stateBytes]!),
       timers: count(words[control.timers]!),
       migrating: count(words[control.migrating]!),
+      crowded: count(words[control.crowded]!),
     }
   }
 }

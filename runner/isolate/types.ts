@@ -112,4 +112,6 @@ export interface InstanceStats {
   readonly timers: number
   /** Partitions with something left in older formats. */
   readonly migrating: number
+  /** Partitions with no room for another format until the older ones are gone. */
+  readonly crowded: number
 }

@@ -80,6 +80,8 @@ export class Engine {
   #frame = 0
   #recordsLeft = 0
   #recordNext = 0
+  /** Of the frames opened in this batch. */
+  #records = 0
   #timersEnd = 0
   /** Which attempt the callback at hand is, and the report of the one before. */
   #attempt = 1
@@ -197,6 +199,7 @@ export class Engine {
     this.#frames = frames
     this.#frame = 0
     this.#recordsLeft = 0
+    this.#records = 0
     this.#timersEnd = this.#timers.orderNext
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
@@ -251,7 +254,7 @@ export class Engine {
 
   /** The batch is over. */
   #end(): void {
-    if (!this.#failed) this.#housekeeping.sweep(this.#states, this.#frames === 0)
+    if (!this.#failed) this.#housekeeping.sweep(this.#states, this.#frames === 0 ? undefined : this.#records)
     this.#finish()
   }
 
@@ -302,6 +305,7 @@ export class Engine {
       this.#recordNext = cursor.next
       this.#recordsLeft--
     }
+    this.#records += this.#recordsLeft
     this.#lookAhead.forget()
   }
 

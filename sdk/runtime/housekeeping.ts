@@ -15,9 +15,13 @@ import type { Seam } from './seam.ts'
 /** How many chains of the index of each partition are looked at for what has expired: ≈ 0.1 ms, and 1 ms if nothing waits. */
 const chainsSwept = 512
 const chainsSweptIdle = 8192
-/** The same of one partition, for what is in an old format: each may be a call of the author's. */
-const chainsTidied = 128
-const chainsTidiedIdle = 2048
+/**
+ * Of one partition, for what is in an old format (`KeyedState.tidy`): each entry may be a call of the author's. As much as records come,
+ * so that tidying ends however large their batches are: an entry for each four of them, ≈ 1 µs a record; and ≈ 4 ms if nothing waits.
+ */
+const [effortLeast, effortOfRecord, effortIdle] = [1024, 4, 16_384]
+/** In one commit. */
+const effortAtOnce = 1024
 
 export interface HousekeepingOptions {
   readonly definition: FunctionDefinition
@@ -50,21 +54,23 @@ export class Housekeeping {
     for (const state of states) state?.useFormat({ ...this.#format, alone: true, migrate: this.#migrate })
   }
 
-  sweep(states: readonly (KeyedState | undefined)[], isIdle: boolean): void {
-    let hasTidied = false
+  /** @param records How many the batch has brought; undefined: it is for the sake of this, since nothing waits. */
+  sweep(states: readonly (KeyedState | undefined)[], records: number | undefined): void {
+    let effort = records === undefined ? effortIdle : Math.max(effortLeast, records * effortOfRecord)
     for (const state of states) {
       if (state === undefined) continue
-      if (state.nextExpiryMs <= this.#seam.nowMs && state.expire(isIdle ? chainsSweptIdle : chainsSwept) > 0)
-        this.#commit(state)
-      if (hasTidied || !state.isUntidy) continue
-      hasTidied = true
-      this.#tidy(state, isIdle ? chainsTidiedIdle : chainsTidied)
+      const chains = records === undefined ? chainsSweptIdle : chainsSwept
+      if (state.nextExpiryMs <= this.#seam.nowMs && state.expire(chains) > 0) this.#commit(state)
+      if (effort <= 0 || !state.leftovers?.isUntidy) continue
+      this.#tidy(state, effort)
+      effort = 0
     }
   }
 
-  #tidy(state: KeyedState, chains: number): void {
+  #tidy(state: KeyedState, effort: number): void {
     try {
-      if (state.tidy(chains)) this.#commit(state)
+      for (let left = effort; left > 0 && state.leftovers?.isUntidy; left -= effortAtOnce)
+        if (state.tidy(Math.min(left, effortAtOnce))) this.#commit(state)
     } catch {
       state.rollback() // there is no room for it now
     }

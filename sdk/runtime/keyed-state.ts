@@ -40,6 +40,16 @@ export interface TimerSet {
   take(): { readonly key: string; readonly timeMs: number } | undefined
 }
 
+/** What there is in a state beside the format of the version at work. */
+export interface Leftovers {
+  /** Its version goes on in its own format, and something is left in older ones. */
+  readonly isMigrating: boolean
+  /** There is something to `tidy`. */
+  readonly isUntidy: boolean
+  /** Only behind that there is room for another format. */
+  readonly isCrowded: boolean
+}
+
 export interface KeyedState {
   get(key: Data, part?: Part): Uint8Array<ArrayBuffer> | undefined
   /** The same as UTF-8 text. */
@@ -62,15 +72,14 @@ export interface KeyedState {
   expire(chains: number): number
   /** Between transactions: whoever works on it from now on uses it like this (arena/formats.ts). */
   useFormat(use: FormatUse): void
-  /** Its version goes on in its own format, and something is left in older ones. */
-  readonly isMigrating: boolean
-  /** There is something to `tidy`. */
-  readonly isUntidy: boolean
+  /** What versions before have left; undefined where there is but the first format. */
+  readonly leftovers: Leftovers | undefined
   /**
-   * Of the next `chains` chains: migrates what is in an old format, removes what nobody sees. @returns Whether it has changed
-   * anything. @throws {CodedError} If there is no room; the transaction is then to be rolled back.
+   * Migrates what is in an old format, removes what nobody sees, as far as `effort` goes: a chain of the index takes 1, an entry
+   * that is changed 16. @returns Whether it has changed anything. @throws {CodedError} If there is no room; the transaction is then
+   * to be rolled back.
    */
-  tidy(chains: number): boolean
+  tidy(effort: number): boolean
   /** What `migrate` has thrown in tidying, the first time. */
   takeTrouble(): unknown
   /** A hint: keys of the first `count` hashes may be asked for soon. */

@@ -34,6 +34,8 @@ export const control = {
   wantedBytes: 9,
   /** Partitions whose state has something left in older formats. */
   migrating: 10,
+  /** Partitions whose state has no room for another format until it is tidied. */
+  crowded: 11,
 } as const
 
 /** Indices of 64-bit floats in the control region; they lie behind the words. */

@@ -15,14 +15,16 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
   let bytes = 0
   let timers = 0
   let migrating = 0
+  let crowded = 0
   let nextMs = Number.POSITIVE_INFINITY
   for (const state of states) {
     if (state === undefined) continue
     entries += state.entries
     bytes += state.bytes
     timers += state.timers.count
-    if (state.isMigrating) migrating++
-    if (state.isUntidy) nextMs = Math.min(nextMs, nowMs + sweepsApartMs)
+    if (state.leftovers?.isMigrating) migrating++
+    if (state.leftovers?.isCrowded) crowded++
+    if (state.leftovers?.isUntidy) nextMs = Math.min(nextMs, nowMs + sweepsApartMs)
     nextMs = Math.min(nextMs, state.timers.dueMs, Math.max(state.nextExpiryMs, nowMs + sweepsApartMs))
     state.rest()
   }
@@ -30,5 +32,6 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
   board.setFloat(controlFloats.stateBytes, bytes)
   board.setWord(control.timers, timers)
   board.setWord(control.migrating, migrating)
+  board.setWord(control.crowded, crowded)
   board.setFloat(controlFloats.nextTimerMs, nextMs)
 }

@@ -13,7 +13,7 @@
  */
 import { keyBytesMax } from '../../frame.ts'
 import type { Data } from '../../function.ts'
-import type { KeyedState } from '../keyed-state.ts'
+import type { KeyedState, Leftovers } from '../keyed-state.ts'
 import { utf8Read } from '../utf8.ts'
 import { ArenaTimers } from './arena-timers.ts'
 import { Buckets } from './buckets.ts'
@@ -303,17 +303,13 @@ export class Arena implements KeyedState {
     this.#readFormats()
   }
 
-  get isMigrating(): boolean {
-    return this.#formats?.isMigrating === true
+  get leftovers(): Leftovers | undefined {
+    return this.#formats
   }
 
-  get isUntidy(): boolean {
-    return this.#formats?.isUntidy === true
-  }
-
-  tidy(chains: number): boolean {
+  tidy(effort: number): boolean {
     this.#swept = true
-    return this.#formats!.tidy(chains)
+    return this.#formats!.tidy(effort)
   }
 
   takeTrouble(): unknown {

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Data } from '../../function.ts'
+import type { Leftovers } from '../keyed-state.ts'
 import type { Buckets } from './buckets.ts'
 import {
   expiresMs,
@@ -64,7 +65,7 @@ interface Parts {
   readonly roots: Roots
 }
 
-export class FormatKeeper implements TidierOptions {
+export class FormatKeeper implements TidierOptions, Leftovers {
   readonly #memory: Memory
   readonly #journal: Journal
   readonly #heap: Heap
@@ -102,13 +103,16 @@ export class FormatKeeper implements TidierOptions {
     return this.#formats
   }
 
-  /** It goes on in its own format, and there is something left in older ones. */
   get isMigrating(): boolean {
     return this.#formats?.hasOlder === true && !this.#formats.isOpen
   }
 
   get isUntidy(): boolean {
     return this.#formats?.isUntidy === true && !this.#tidier.isStuck
+  }
+
+  get isCrowded(): boolean {
+    return this.isUntidy && this.#formats!.isFull
   }
 
   /** Reads the table, and brings it to what this use is. @returns Whether that is a change to be committed. */
@@ -184,9 +188,9 @@ export class FormatKeeper implements TidierOptions {
   }
 
   /** See `Arena.tidy`. */
-  tidy(chains: number): boolean {
+  tidy(effort: number): boolean {
     const formats = this.#formats!
-    const { done, changed } = this.#tidier.tidy(chains, formats)
+    const { done, changed } = this.#tidier.tidy(effort, formats)
     this.#place.entry = 0
     if (!done) return changed
     const rows = formats.tidied(this.#tidier.isStuck)

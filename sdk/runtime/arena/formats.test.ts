@@ -32,7 +32,8 @@ const copyOfView = ({ base, over }: View): View => ({ base: new Map(base), over:
 type Step =
   | { readonly kind: 'set' | 'get' | 'delete' | 'add'; readonly key: number }
   | { readonly kind: 'many'; readonly count: number }
-  | { readonly kind: 'deploy' | 'promote' | 'fail' | 'switch' | 'tidy' | 'keys' }
+  | { readonly kind: 'tidy'; readonly effort: number }
+  | { readonly kind: 'deploy' | 'promote' | 'fail' | 'switch' | 'keys' }
   | { readonly kind: 'commit' | 'rollback' | 'crash' }
 
 const key = fc.nat({ max: 12 })
@@ -40,19 +41,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom('set', 'get', 'delete', 'add'), key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('many'), count: fc.integer({ min: 1, max: 700 }) }) },
   {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('tidy'), effort: fc.integer({ min: 1, max: 12_000 }) }),
+  },
+  {
     weight: 6,
     arbitrary: fc.record({
-      kind: fc.constantFrom(
-        'deploy',
-        'promote',
-        'fail',
-        'switch',
-        'tidy',
-        'keys',
-        'commit',
-        'rollback',
-        'crash',
-      ),
+      kind: fc.constantFrom('deploy', 'promote', 'fail', 'switch', 'keys', 'commit', 'rollback', 'crash'),
     }),
   },
 ) as fc.Arbitrary<Step>
@@ -136,7 +131,7 @@ class Rollout {
         return this.verifyKeys()
       case 'tidy':
         this.commit()
-        if (this.arena.isUntidy && this.arena.tidy(700)) this.arena.commit()
+        if (this.arena.leftovers?.isUntidy && this.arena.tidy(step.effort)) this.arena.commit()
         return
       case 'deploy':
         if (this.next !== undefined) return
@@ -238,19 +233,59 @@ test('Arena.tidy migrates what nobody touches, and forgets the old format; then 
   arena.delete('key 1')
   arena.commit()
   assert.equal(arena.entries, entries + 1000, 'on trial the old entries stay')
-  assert.equal(arena.isUntidy, false)
+  assert.equal(arena.leftovers?.isUntidy, false)
   useAs(arena, 2, 2, true)
-  assert.ok(arena.isMigrating)
-  for (let passes = 0; arena.isUntidy; passes++) {
+  assert.ok(arena.leftovers?.isMigrating)
+  for (let passes = 0; arena.leftovers?.isUntidy; passes++) {
     assert.ok(passes < 1000, 'it ends')
     if (arena.tidy(128)) arena.commit()
   }
-  assert.equal(arena.isMigrating, false)
+  assert.equal(arena.leftovers?.isMigrating, false)
   assert.equal(arena.entries, entries - 1)
   const migrate = (): string => assert.fail('nothing is left to migrate')
   arena.useFormat({ own: 2, kept: 2, alone: true, migrate })
   for (let i = 2; i < 3000; i++) assert.equal(arena.getText(`key ${i}`), `2:${i}`)
   assert.equal(arena.getNumber('count', counterPart), 5)
+  assert.deepEqual(faultsOf(slabs), [])
+})
+
+test('Arena.tidy goes as far as it is told, by what it changes; one that is crowded takes another format behind it', () => {
+  const slabs = new OwnSlabs()
+  const arena = openArena(slabs)
+  useAs(arena, 1, 1, true)
+  for (let i = 0; i < 1000; i++) arena.set(`key ${i}`, `1:${i}`)
+  arena.commit()
+  let own = 1
+  while (arena.leftovers?.isCrowded !== true) {
+    assert.ok(own < 20, 'it is crowded at last')
+    useAs(arena, ++own, own, true)
+    arena.set(`of ${own}`, `${own}:x`)
+    arena.commit()
+  }
+  assert.equal(own, 15)
+  useAs(arena, own + 1, own, true)
+  assert.throws(() => arena.set('a', 'b'), /there are entries of 15 others/)
+  arena.rollback()
+  useAs(arena, own, own, true)
+  let migrated = 0
+  const migrate = (entry: OldEntry, from: number): string => {
+    migrated++
+    return migrationTo(own)(entry, from)
+  }
+  arena.useFormat({ own, kept: own, alone: true, migrate })
+  let calls = 0
+  for (let most = 0; arena.leftovers?.isUntidy; calls++) {
+    const before = migrated
+    if (arena.tidy(160)) arena.commit()
+    most = Math.max(most, migrated - before)
+    assert.ok(most <= 14, `${most} at once`)
+  }
+  assert.equal(migrated, 1000 + 13)
+  assert.ok(calls < 200, `${calls} calls`)
+  assert.equal(arena.leftovers?.isCrowded, false)
+  useAs(arena, own + 1, own, true)
+  arena.set('a', `${own + 1}:b`)
+  arena.commit()
   assert.deepEqual(faultsOf(slabs), [])
 })
 
@@ -264,10 +299,10 @@ test('Arena.tidy leaves what migrate throws at, says so once, and goes no furthe
     return 'new'
   }
   arena.useFormat({ own: 2, kept: 2, alone: true, migrate })
-  while (arena.isUntidy) if (arena.tidy(100)) arena.commit()
+  while (arena.leftovers?.isUntidy) if (arena.tidy(100)) arena.commit()
   assert.match(String(arena.takeTrouble()), /seven/)
   assert.equal(arena.takeTrouble(), undefined)
-  assert.ok(arena.isMigrating)
+  assert.ok(arena.leftovers?.isMigrating)
   assert.throws(() => arena.getText('key 7'), /seven/)
   assert.equal(arena.getText('key 8'), 'new')
 })
@@ -291,7 +326,7 @@ test('Arena: what a version on trial lets expire hides what was there before', (
     ['b'],
   )
   useAs(arena, 2, 2, true)
-  while (arena.isUntidy) if (arena.tidy(100)) arena.commit()
+  while (arena.leftovers?.isUntidy) if (arena.tidy(100)) arena.commit()
   clock.nowMs = 4999
   assert.equal(arena.getText('a'), undefined)
   assert.equal(arena.getText('b'), '2:old', 'its time to live has gone on')

@@ -71,6 +71,8 @@ export class Formats {
   readonly hasOlder: boolean
   /** Some are nobody's, or would better be its own. */
   readonly isUntidy: boolean
+  /** There is no tag for another one. */
+  readonly isFull: boolean
   readonly #use: FormatUse
   readonly #newest: number
 
@@ -85,6 +87,7 @@ export class Formats {
     this.#newest = newestSettled(rows)
     this.hasOlder = rows.some((row) => row?.state === 'settled' && row.format < own)
     this.isUntidy = rows.some((row) => row?.state === 'void') || (!this.isOpen && this.hasOlder)
+    this.isFull = rows.length >= tagsMax && !rows.includes(null)
   }
 
   /** @throws {CodedError} ERR_STATE_MIGRATION if this version can have nothing here. */

@@ -18,6 +18,9 @@ import type { Memory } from './memory.ts'
 import type { OlderEntries } from './older.ts'
 import type { Roots } from './roots.ts'
 
+/** What an entry takes that is brought over or removed, where looking at a chain of the index takes 1. */
+const entryEffort = 16
+
 /** What an arena does for it. */
 export interface TidierOptions {
   /** Whether another entry of its key is seen in the place of this one. */
@@ -76,14 +79,17 @@ export class Tidier {
     return trouble
   }
 
-  /** Goes on with the pass. @throws {CodedError} ERR_STATE_GROWING */
-  tidy(chains: number, formats: Formats): { readonly done: boolean; readonly changed: boolean } {
+  /** Goes on with the pass, by a chain at least. @throws {CodedError} ERR_STATE_GROWING */
+  tidy(effort: number, formats: Formats): { readonly done: boolean; readonly changed: boolean } {
     this.#chainBefore = this.#chain
     this.#leftBefore = this.#left
-    let changed = false
-    const end = this.#chain + chains
-    for (; this.#chain < end && this.#chain < this.#roots.buckets; this.#chain++)
-      if (this.#tidyChain(this.#chain, formats)) changed = true
+    let entries = 0
+    for (let left = effort; left > 0 && this.#chain < this.#roots.buckets; this.#chain++) {
+      const tidied = this.#tidyChain(this.#chain, formats)
+      entries += tidied
+      left -= 1 + tidied * entryEffort
+    }
+    const changed = entries > 0
     const done = this.#chain >= this.#roots.buckets
     if (done) {
       this.isStuck = this.#left > 0
@@ -92,35 +98,36 @@ export class Tidier {
     return { done, changed }
   }
 
-  /** @returns Whether it may have changed something. */
-  #tidyChain(chain: number, formats: Formats): boolean {
-    const { old, isMarked, isVoid } = this.#lookAt(chain, formats)
-    if (isVoid && !this.#remove(chain, (words, at) => formats.isVoid(words[at + 3]!))) return true
+  /** @returns How many entries it may have changed. */
+  #tidyChain(chain: number, formats: Formats): number {
+    const { old, marked, voids } = this.#lookAt(chain, formats)
+    const found = old.length + marked + voids
+    if (voids > 0 && !this.#remove(chain, (words, at) => formats.isVoid(words[at + 3]!))) return found
     for (let i = 0; i < old.length; i++)
-      if (this.#arena.isHidden(old[i]!) && !this.#removeOne(chain, old[i]!)) return true
+      if (this.#arena.isHidden(old[i]!) && !this.#removeOne(chain, old[i]!)) return found
     for (let i = 0; i < old.length; i++) if (this.#isIn(chain, old[i]!)) this.#bringOver(chain, old[i]!)
     // What is marked as gone hides nothing any more.
-    if (isMarked && this.#left === 0)
+    if (marked > 0 && this.#left === 0)
       this.#remove(chain, (words, at) => {
         const form = words[at + 3]!
         return formats.isOwn(form) && (form & shape.gone) !== 0
       })
-    return isVoid || isMarked || old.length > 0
+    return found
   }
 
-  #lookAt(chain: number, formats: Formats): { old: Old[]; isMarked: boolean; isVoid: boolean } {
+  #lookAt(chain: number, formats: Formats): { old: Old[]; marked: number; voids: number } {
     const old: Old[] = []
-    let isMarked = false
-    let isVoid = false
+    let marked = 0
+    let voids = 0
     this.#each(chain, (words, at, position) => {
       if (!hasFormat(words, at)) return
       const form = words[at + 3]!
-      if (formats.isVoid(form)) isVoid = true
+      if (formats.isVoid(form)) voids++
       if (formats.isOpen) return
-      if (formats.isOwn(form)) isMarked ||= (form & shape.gone) !== 0
+      if (formats.isOwn(form)) marked += (form & shape.gone) === 0 ? 0 : 1
       else if (formats.rankOf(form) >= 0) append(old, oldOf(words, at, position))
     })
-    return { old, isMarked, isVoid }
+    return { old, marked, voids }
   }
 
   #bringOver(chain: number, old: Old): void {
