@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -62,7 +62,9 @@ export async function buildArchive(outDir: string): Promise<{ file: string; sha2
 async function fill(folder: string): Promise<void> {
   await mkdir(folder)
   await build({
-    entryPoints: ['main.ts', 'host-main.ts'].map((name) => join(here, name)),
+    entryPoints: Object.fromEntries(
+      ['main', 'host-main', 'gate/thread-main'].map((name) => [basename(name), join(here, `${name}.ts`)]),
+    ),
     outdir: folder,
     absWorkingDir: here, // paths in the output's comments are relative to it
     bundle: true,

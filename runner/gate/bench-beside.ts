@@ -11,8 +11,8 @@ import { systemClock } from '../../infra/clock.ts'
 import { nowMs } from '../isolate/harness.ts'
 import { Instance } from '../isolate/index.ts'
 import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
-import { judge } from './gate.ts'
 import { Tape } from './tape.ts'
+import { judgeInThread, type ThreadSide } from './thread.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const roundMs = 1_000
@@ -25,6 +25,11 @@ for (let records = 0, at = 0; records < tapeRecords; at = (at + 1) % frames.leng
   const { bytes, header, ...rest } = frames[at]!
   tape.keep({ ...rest, bytes: bytes.slice(), header, finished: header.count })
   records += header.count
+}
+
+function sideOf(version: 1 | 2): ThreadSide {
+  const { log: _, ...isolate } = isolateOf(version)
+  return { isolate, outputs: table }
 }
 
 async function run(at: number): Promise<number> {
@@ -60,21 +65,16 @@ async function besideJudgement(workShare: number, measure: () => Promise<void>):
   let isMeasured = false
   const judging = (async () => {
     for (let beganMs = performance.now(); !isMeasured; beganMs = performance.now()) {
-      const { found, failed, ended } = await judge({
-        ...{
-          clock: systemClock,
-          tape,
-          limitMs: 60_000,
-          workShare,
-          memory: { bytesMax: 2 ** 40, bytes: () => 0 },
-        },
-        state: {
-          ...{ arenaOf: (_stream, partition) => partition, has: () => false, lostMs: 0 },
-          ...{ basesOf: () => [], readBase: () => Promise.resolve([]) },
-        },
-        live: { isolate: isolateOf(1), outputs: table },
-        next: { isolate: isolateOf(2), outputs: table },
-      })
+      const { found, failed, ended } = await tape.lend((reel) =>
+        judgeInThread(
+          {
+            ...{ reel, lostMs: tape.lostMs, arenas: {}, kept: new Map(), bytesMax: 2 ** 40 },
+            ...{ limitMs: 60_000, workShare, live: sideOf(1), next: sideOf(2) },
+          },
+          { basesOf: () => [], readBase: () => Promise.resolve([]) },
+          systemClock,
+        ),
+      )
       if (found.compared !== found.records) throw new Error(`not judged: ${failed ?? ended}`)
       tookMs.push(performance.now() - beganMs)
     }

@@ -13,7 +13,7 @@ import { parseFrame } from '../../sdk/frame.ts'
 import { frame, nowMs, record } from '../isolate/harness.ts'
 import { type InputFrame, Instance } from '../isolate/index.ts'
 import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
-import { judge } from './gate.ts'
+import { judge, resting } from './gate.ts'
 import { Tape } from './tape.ts'
 
 const wanted = Number(process.argv[2] ?? 100_000)
@@ -98,7 +98,7 @@ for (let round = 0; round < 3; round++) {
       clock: systemClock,
       tape,
       limitMs: 60_000,
-      workShare: 1,
+      rest: resting(systemClock, 1),
       memory: { bytesMax: 2 ** 40, bytes: () => 0 },
     },
     state: {

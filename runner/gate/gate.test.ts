@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock, systemClock } from '../../infra/clock.ts'
+import { CodedError } from '../../sdk/errors.ts'
 import { breachesOf, type GateEvidence } from '../../sdk/gate.ts'
 import { gateSchema, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import { bundleOf, fn, frame, nowMs, record } from '../isolate/harness.ts'
 import { type InputFrame, Instance, outputTable } from '../isolate/index.ts'
 import type { StateSource } from './begin.ts'
-import { type GateOptions, type GateSide, judge } from './gate.ts'
+import { type GateOptions, type GateSide, judge, resting } from './gate.ts'
 import { Tape } from './tape.ts'
+import { judgeInThread, type KeptStates, type ThreadSide, type ThreadTask } from './thread.ts'
 
 const outputs = { out: { partitions: 4, keyed: true } }
 const limits = { heapMib: 64, stateMib: 64, callbackMs: 1000 }
@@ -53,7 +55,8 @@ async function found(
   more: Partial<GateOptions> = {},
 ): Promise<GateEvidence> {
   return await judge({
-    ...{ clock: systemClock, state: stateless, limitMs: 60_000, workShare: 1, tape: await tapeOf(frames) },
+    ...{ clock: systemClock, state: stateless, limitMs: 60_000, tape: await tapeOf(frames) },
+    rest: resting(systemClock, 1),
     memory: { bytesMax: 2 ** 40, bytes: () => 0 },
     ...{ live: sideOf(one, 1), next: sideOf(other, 2) },
     ...more,
@@ -181,4 +184,74 @@ test('judge begins with the state of a checkpoint and what it does not contain, 
   const full = { bytesMax: 2 ** 20, bytes: () => 2 ** 20 }
   const refused = await found(counting(), counting(), late, { state: state(two), memory: full })
   assert.match(refused.failed ?? '', /copies of the state take \d+ MiB, and the runner uses 1 of its 1 MiB/)
+})
+
+test('judge rests behind each call, three times as long as it took where it is to work a quarter of the time', async () => {
+  const frames = Array.from({ length: 4 }, (_, i) => frame(records(`a${i}`), 0, i))
+  const rests: number[] = []
+  const rest = async (workedMs: number): Promise<void> => void rests.push(workedMs)
+  const evidence = await found(counting(), counting(), frames, { rest, tape: await tapeOf(frames, 1_000) })
+  assert.deepEqual([evidence.found.compared, rests.length], [4, 4])
+  assert.ok(rests.every((ms) => ms > 0))
+  const clock = new ManualClock()
+  let isOver = false
+  const over = resting(
+    clock,
+    1 / 4,
+  )(10).then(() => {
+    isOver = true
+  })
+  clock.advance(29)
+  await Promise.resolve()
+  assert.equal(isOver, false)
+  clock.advance(1)
+  await over
+  assert.equal(clock.isAwaited, false)
+  await resting(clock, 1)(10)
+})
+
+/** What another thread can be told of it. */
+function dataOf({ isolate: { log: _, ...isolate }, outputs }: GateSide): ThreadSide {
+  return { isolate, outputs }
+}
+
+test('judgeInThread finds what judge finds, reads states as they are asked for, and a newer one where the first has gone', async () => {
+  const other = counting("if (record.text() === 'b1') return ctx.produceRecord('out', 'b', 'other')")
+  const frames = [frame(records('a0', 'b0', 'a1')), frame(records('b1', 'a2'), 0, 3)]
+  const tape = await tapeOf(frames)
+  const { producer, origin } = frames[0]!.header
+  const base = (through: number) => ({
+    ...{
+      epoch: 1,
+      number: through,
+      timeMs: nowMs,
+      version: 1,
+      clean: false,
+      isOwn: true,
+      segments: [],
+      slabs: [],
+    },
+    inputs: { in: { lost: 0, positions: [{ producer, origin, epoch: 1, through }] } },
+  })
+  const reads: number[] = []
+  const states: KeptStates = {
+    basesOf: () => [base(3)],
+    readBase: async (_arena, { number }) => {
+      reads.push(number)
+      if (number === 1) throw new CodedError('ERR_CHECKPOINT_CORRUPT', 'it has gone')
+      return []
+    },
+  }
+  const evidence = await tape.lend((reel) => {
+    const task: ThreadTask = {
+      ...{ reel, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map([[0, [base(1)]]]) },
+      ...{ bytesMax: 2 ** 40, limitMs: 60_000, workShare: 1 },
+      ...{ live: dataOf(sideOf(counting(), 1)), next: dataOf(sideOf(other, 2)) },
+    }
+    return judgeInThread(task, states, systemClock)
+  })
+  assert.deepEqual(reads, [1, 3])
+  const { compared, different, records: all, examples } = evidence.found
+  assert.deepEqual([all, compared, different, evidence.failed], [2, 2, 1, undefined])
+  assert.equal(examples[0]?.shadow.outputs[0]?.value, 'other')
 })

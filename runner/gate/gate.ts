@@ -8,7 +8,7 @@
  *   GT2. Both are given the same calls: frames, time, chance. The version at work goes first, and is what the other is compared with.
  *   GT3. It takes `limitMs` at most; what is not judged by then is counted.
  *   GT4. Whatever ends the new version is a finding; what ends the other one, or keeps both from beginning, is none of it.
- *   GT5. Between two calls it rests, so that it works `workShare` of the time at most: the instances at work here have the same thread.
+ *   GT5. Between two calls it rests as long as is asked for: the instances at work here have the same cores.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -46,15 +46,22 @@ export interface GateSide {
 
 export interface GateOptions {
   readonly clock: Clock
-  readonly tape: Tape
+  readonly tape: Pick<Tape, 'read'>
   readonly state: StateSource
   /** What the process may come to with both. */
   readonly memory: ResidentMemory
   readonly live: GateSide
   readonly next: GateSide
   readonly limitMs: number
-  /** Of the time; 1: it never rests. */
-  readonly workShare: number
+  /** Lets the instances at work go first, after so much work. */
+  readonly rest: (workedMs: number) => Promise<void>
+}
+
+/** GT5. @param workShare Of the time; 1: it never rests. */
+export function resting(clock: Clock, workShare: number): GateOptions['rest'] {
+  if (workShare >= 1) return async () => undefined
+  return (workedMs) =>
+    new Promise((resolve) => void clock.after(workedMs * (1 / workShare - 1), () => resolve()))
 }
 
 /** @throws Nothing: what keeps it from judging is in what it answers. */
@@ -86,7 +93,7 @@ class Judgement {
   }
 
   async run(all: readonly TapeFrame[]): Promise<void> {
-    const { clock, state, memory, limitMs, live } = this.#options
+    const { clock, state, memory, limitMs, live, rest } = this.#options
     const endMs = clock.monotonicMs() + limitMs
     const begin = await beginOf(all, state, memory)
     const { frames } = begin
@@ -110,17 +117,8 @@ class Judgement {
         return this.#leaveOut(calls.slice(index), this.#findings.compared - before)
       }
       this.#time(records, took)
-      await this.#rest(clock.monotonicMs() - startMs)
+      await rest(clock.monotonicMs() - startMs)
     }
-  }
-
-  /** GT5. */
-  async #rest(workedMs: number): Promise<void> {
-    const { clock, workShare } = this.#options
-    if (workShare >= 1) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    clock.after(workedMs * (1 / workShare - 1), resolve)
-    await promise
   }
 
   fail(why: string): void {

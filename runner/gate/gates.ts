@@ -13,8 +13,7 @@ import type { InstanceOptions, ResidentMemory } from '../isolate/index.ts'
 import { tableOf } from '../outputs.ts'
 import { versionBeside } from '../shadow/shadows.ts'
 import type { Worker } from '../worker.ts'
-import type { StateSource } from './begin.ts'
-import { type GateSide, judge } from './gate.ts'
+import { judgeInThread, type KeptStates, type ThreadSide } from './thread.ts'
 
 /** Of the time: the rest is for the instances at work. */
 const workShare = 1 / 2
@@ -59,10 +58,22 @@ export class Gates {
     const worker = workers.get(instance)
     if (worker === undefined) return { ok: false, message: `${instance} is not at work in its runner` }
     const { assignment } = worker.running
-    const its = withOutputs(versionBeside(assignment, next), partitions)
-    const evidence = await judge({
-      ...{ clock, memory, limitMs, workShare, tape: worker.tape, state: stateOf(worker) },
-      ...(await this.#sidesOf(worker, its)),
+    const sides = await this.#sidesOf(worker, withOutputs(versionBeside(assignment, next), partitions))
+    const states: KeptStates = {
+      basesOf: (arena) => worker.keeper?.basesOf(arena) ?? [],
+      readBase: async (arena, base) => (await worker.keeper?.readBase(arena, base)) ?? [],
+    }
+    const inputs = Object.entries(assignment.groupings)
+    const { state } = worker.running.isolate
+    const arenas = state.partitions().filter((arena) => state.slabsOf(arena).length > 0)
+    const evidence = await worker.tape.lend((reel) => {
+      const task = {
+        ...{ reel, lostMs: worker.tape.lostMs, limitMs, workShare, bytesMax: memory.bytesMax },
+        arenas: Object.fromEntries(inputs.map(([stream, grouping]) => [stream, firstArena(grouping)])),
+        kept: new Map(arenas.map((arena) => [arena, states.basesOf(arena)])),
+        ...sides,
+      }
+      return judgeInThread(task, states, clock)
     })
     return { ok: true, evidence }
   }
@@ -70,17 +81,28 @@ export class Gates {
   async #sidesOf(
     worker: Worker,
     its: FunctionAssignment,
-  ): Promise<{ readonly live: GateSide; readonly next: GateSide }> {
-    const { isolateOf, memory } = this.#options
-    const seed = randomBytes(32)
+  ): Promise<{ readonly live: ThreadSide; readonly next: ThreadSide }> {
+    const { isolateOf } = this.#options
     const { assignment } = worker.running
-    const own = { seed, memory, tapBytes: 0, log: () => undefined }
     const [live, next] = await Promise.all([isolateOf(assignment, worker), isolateOf(its, worker)])
+    const own = { seed: randomBytes(32), tapBytes: 0 }
     return {
-      live: { isolate: { ...live, ...own }, outputs: tableOf(assignment) },
-      next: { isolate: { ...next, ...own, replaces: assignment.version }, outputs: tableOf(its) },
+      live: { isolate: { ...dataOf(live), ...own }, outputs: tableOf(assignment) },
+      next: { isolate: { ...dataOf(next), ...own, replaces: assignment.version }, outputs: tableOf(its) },
     }
   }
+}
+
+/** What of it another thread can be told. */
+function dataOf({
+  log: _,
+  memory: __,
+  clock: ___,
+  metrics: ____,
+  state: _____,
+  ...data
+}: InstanceOptions): ThreadSide['isolate'] {
+  return data
 }
 
 /** The streams that it writes and the version at work does not. */
@@ -91,18 +113,4 @@ function withOutputs(fn: FunctionAssignment, partitions: GateAsk['partitions']):
     { name, partitions: partitions[name] ?? 1, keyed: isKeyed([]), consumers: [] },
   ])
   return { ...fn, streams: { ...fn.streams, ...Object.fromEntries(streams) } }
-}
-
-function stateOf(worker: Worker): StateSource {
-  const { tape, keeper } = worker
-  const { groupings } = worker.running.assignment
-  return {
-    arenaOf: (stream, partition) => partition + firstArena(groupings[stream]),
-    has: (arena) => worker.running.isolate.state.slabsOf(arena).length > 0,
-    get lostMs() {
-      return tape.lostMs
-    },
-    basesOf: (arena) => keeper?.basesOf(arena) ?? [],
-    readBase: async (arena, base) => (await keeper?.readBase(arena, base)) ?? [],
-  }
 }

@@ -21,8 +21,14 @@ export interface TapeFrame extends InputFrame {
   readonly atMs: number
 }
 
+/** What lies on a tape: memory that other threads may have too, and what of it is held. */
+export interface Reel {
+  readonly segments: readonly { readonly bytes: Uint8Array; readonly from: number; readonly end: number }[]
+  readonly streams: readonly string[]
+}
+
 interface Segment {
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<SharedArrayBuffer>
   readonly view: DataView
   /** Where the first frame begins that is held, and what is free. */
   from: number
@@ -43,7 +49,7 @@ export class Tape {
   /** Of all of them. */
   #bytes = 0
   /** The memory of one that has gone, for the next one. */
-  #spare: Uint8Array | undefined
+  #spare: Uint8Array<SharedArrayBuffer> | undefined
   readonly #streams: string[] = []
   #readers = 0
   #lostMs = Number.NEGATIVE_INFINITY
@@ -72,10 +78,16 @@ export class Tape {
   }
 
   /** All that is there, for `use`, in the order in which it was done. */
-  async read<T>(use: (frames: readonly TapeFrame[]) => Promise<T>): Promise<T> {
+  read<T>(use: (frames: readonly TapeFrame[]) => Promise<T>): Promise<T> {
+    return this.lend((reel) => use(framesOn(reel)))
+  }
+
+  /** The same as it lies there. */
+  async lend<T>(use: (reel: Reel) => Promise<T>): Promise<T> {
     this.#readers++
     try {
-      return await use(this.#segments.flatMap((segment) => this.#framesOf(segment)))
+      const segments = this.#segments.map(({ bytes, from, end }) => ({ bytes, from, end }))
+      return await use({ segments, streams: [...this.#streams] })
     } finally {
       this.#readers--
     }
@@ -92,19 +104,6 @@ export class Tape {
     segment.lastMs = atMs
   }
 
-  #framesOf({ bytes, view, from, end }: Segment): TapeFrame[] {
-    const frames: TapeFrame[] = []
-    for (let at = from; at < end; at = behind(at, view.getUint32(at + lengthAt))) {
-      const frame = bytes.subarray(at + noteBytes, at + noteBytes + view.getUint32(at + lengthAt))
-      const header = parseFrame(frame)
-      frames.push({
-        ...{ bytes: frame, header, partition: header.partition, atMs: view.getFloat64(at) },
-        ...{ stream: this.#streams[view.getUint32(at + streamAt)]!, skip: view.getUint32(at + skipAt) },
-      })
-    }
-    return frames
-  }
-
   /** Undefined: it is larger than all that may be held. */
   #roomFor(bytes: number, bytesMax: number): Segment | undefined {
     const newest = this.#segments.at(-1)
@@ -116,7 +115,7 @@ export class Tape {
   }
 
   #open(size: number): Segment {
-    const bytes = this.#spare?.length === size ? this.#spare : new Uint8Array(size)
+    const bytes = this.#spare?.length === size ? this.#spare : new Uint8Array(new SharedArrayBuffer(size))
     this.#spare = undefined
     const view = new DataView(bytes.buffer)
     const segment: Segment = { bytes, view, from: 0, end: 0, lastMs: 0 }
@@ -149,6 +148,23 @@ export class Tape {
     const known = this.#streams.indexOf(stream)
     return known >= 0 ? known : this.#streams.push(stream) - 1
   }
+}
+
+/** All of it, in the order in which it was done. */
+export function framesOn({ segments, streams }: Reel): TapeFrame[] {
+  const frames: TapeFrame[] = []
+  for (const { bytes, from, end } of segments) {
+    const view = new DataView(bytes.buffer)
+    for (let at = from; at < end; at = behind(at, view.getUint32(at + lengthAt))) {
+      const frame = bytes.subarray(at + noteBytes, at + noteBytes + view.getUint32(at + lengthAt))
+      const header = parseFrame(frame)
+      frames.push({
+        ...{ bytes: frame, header, partition: header.partition, atMs: view.getFloat64(at) },
+        ...{ stream: streams[view.getUint32(at + streamAt)]!, skip: view.getUint32(at + skipAt) },
+      })
+    }
+  }
+  return frames
 }
 
 /** The note of a frame, the frame; each begins at a multiple of 8. */

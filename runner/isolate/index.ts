@@ -4,7 +4,7 @@ export { Instance } from './instance.ts'
 export type { Isolate } from './isolate.ts'
 export type { ResidentMemory } from './memory-guard.ts'
 export { outputTable } from './output-table.ts'
-export { runtimeBundle } from './runtime-bundle.ts'
+export { runtimeBundle, runtimeText, takeRuntimeText } from './runtime-bundle.ts'
 export { type AddedSlab, StateStore } from './state-store.ts'
 export type {
   BatchResult,

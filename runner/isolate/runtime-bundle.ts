@@ -14,6 +14,7 @@ import ivm from 'isolated-vm'
 export const runtimeFilename = 'concord-runtime.js'
 
 let bundled: Promise<ivm.ExternalCopy<string>> | undefined
+let text: Promise<string> | undefined
 
 /**
  * The source text, whose value is what isolate-main.ts exports. Bundling takes 20 to 30 ms on an idle machine: a runner calls this first thing, so that it is done
@@ -24,10 +25,20 @@ export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
   return bundled
 }
 
+/** The same, for another thread. */
+export function runtimeText(): Promise<string> {
+  text ??= readPrebuilt().then((prebuilt) => prebuilt ?? bundleRuntime())
+  return text
+}
+
+/** In that thread, before the first isolate. */
+export function takeRuntimeText(given: string): void {
+  text = Promise.resolve(given)
+}
+
 async function bundle(): Promise<ivm.ExternalCopy<string>> {
-  const text = (await readPrebuilt()) ?? (await bundleRuntime())
   // Strict code keeps its variables to itself; the last expression is its value.
-  return new ivm.ExternalCopy(`'use strict';${text};runtime\n//# sourceURL=${runtimeFilename}`)
+  return new ivm.ExternalCopy(`'use strict';${await runtimeText()};runtime\n//# sourceURL=${runtimeFilename}`)
 }
 
 function readPrebuilt(): Promise<string | undefined> {

@@ -1,0 +1,52 @@
+/**
+ * The thread of a judgement: takes a `ThreadTask`, judges, and says what it has found.
+ * @module
+ */
+import { once } from 'node:events'
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../../infra/clock.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import type { Base } from '../checkpoint/bases.ts'
+import { takeRuntimeText } from '../isolate/index.ts'
+import type { StateSource } from './begin.ts'
+import { type GateSide, judge, resting } from './gate.ts'
+import { framesOn } from './tape.ts'
+import type { ReadAnswer, ThreadSide, ThreadTask, ThreadWord } from './thread.ts'
+
+const { runtime, ...task } = workerData as ThreadTask & { readonly runtime: string }
+takeRuntimeText(runtime)
+const { reel, bytesMax, live, next, limitMs, workShare } = task
+const memory = { bytesMax, bytes: () => process.memoryUsage.rss() }
+const evidence = await judge({
+  ...{ clock: systemClock, memory, limitMs, rest: resting(systemClock, workShare) },
+  ...{ live: sideOf(live), next: sideOf(next) },
+  tape: { read: (use) => use(framesOn(reel)) },
+  state: stateOf(task),
+})
+say({ kind: 'judged', evidence })
+
+function sideOf({ isolate, outputs }: ThreadSide): GateSide {
+  return { isolate: { ...isolate, memory, log: () => undefined }, outputs }
+}
+
+/** One question at a time. */
+function stateOf({ arenas, kept, lostMs }: ThreadTask): StateSource {
+  const bases = new Map(kept)
+  return {
+    arenaOf: (stream, partition) => partition + (arenas[stream] ?? 0),
+    has: (arena) => bases.has(arena),
+    lostMs,
+    basesOf: (arena) => bases.get(arena) ?? [],
+    async readBase(arena: number, base: Base) {
+      say({ kind: 'read', arena, base })
+      const [read] = (await once(parentPort!, 'message')) as [ReadAnswer]
+      if ('slabs' in read) return read.slabs
+      bases.set(arena, read.bases)
+      throw new CodedError(read.code, read.message)
+    },
+  }
+}
+
+function say(word: ThreadWord): void {
+  parentPort!.postMessage(word)
+}

@@ -1,0 +1,96 @@
+/**
+ * GateThread: a judgement in a thread of its own, so that neither reading the tape nor comparing holds up the instances at work.
+ *
+ *   GH1. Tape and states are the same memory in both threads, which the new one only reads.
+ *   GH2. What the thread is told is data; what it asks for is a state that is kept.
+ *   GH3. It ends with its judgement, or `graceMs` behind the limit of that.
+ * Design: docs/design/0031-replay-gate.md
+ * @module
+ */
+import { extname } from 'node:path'
+import { Worker as Thread } from 'node:worker_threads'
+import type { Clock } from '../../infra/clock.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import type { GateEvidence } from '../../sdk/gate.ts'
+import type { OutputConfig } from '../../sdk/runtime/index.ts'
+import type { Base } from '../checkpoint/bases.ts'
+import { type InstanceOptions, runtimeText } from '../isolate/index.ts'
+import type { Reel } from './tape.ts'
+
+/** It loads its code, makes two isolates, and what it is at may have to be ended. */
+const graceMs = 30_000
+
+export interface ThreadSide {
+  readonly isolate: Omit<InstanceOptions, 'clock' | 'log' | 'memory' | 'metrics' | 'state'>
+  readonly outputs: readonly OutputConfig[]
+}
+
+/** What a thread is told; see `GateOptions`. */
+export interface ThreadTask {
+  readonly reel: Reel
+  readonly lostMs: number
+  /** By input stream, where its arenas begin. */
+  readonly arenas: Readonly<Record<string, number>>
+  /** Of each arena that there is, the states that are kept. */
+  readonly kept: ReadonlyMap<number, readonly Base[]>
+  /** What the process may come to. */
+  readonly bytesMax: number
+  readonly live: ThreadSide
+  readonly next: ThreadSide
+  readonly limitMs: number
+  readonly workShare: number
+}
+
+/** What it says. */
+export type ThreadWord =
+  | { readonly kind: 'read'; readonly arena: number; readonly base: Base }
+  | { readonly kind: 'judged'; readonly evidence: GateEvidence }
+
+/** What it is answered: a state, or why it cannot be read, and which there are now. */
+export type ReadAnswer =
+  | { readonly slabs: readonly SharedArrayBuffer[] }
+  | { readonly code: string; readonly message: string; readonly bases: readonly Base[] }
+
+/** Of the instance at work. */
+export interface KeptStates {
+  basesOf(arena: number): readonly Base[]
+  readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]>
+}
+
+/** @throws {Error} The thread could not judge. */
+export async function judgeInThread(
+  task: ThreadTask,
+  states: KeptStates,
+  clock: Clock,
+): Promise<GateEvidence> {
+  const { promise, resolve, reject } = Promise.withResolvers<GateEvidence>()
+  const entry = new URL(`./thread-main${extname(import.meta.url)}`, import.meta.url) // in an archive it is a .js
+  const thread = new Thread(entry, { workerData: { ...task, runtime: await runtimeText() } })
+  thread.on('message', (word: ThreadWord) => {
+    if (word.kind === 'judged') resolve(word.evidence)
+    else void answer(word, states).then((read) => thread.postMessage(read))
+  })
+  thread.on('error', reject)
+  thread.on('exit', () => reject(new Error('its thread has ended')))
+  const cancel = clock.after(task.limitMs + graceMs, () =>
+    reject(new Error('its thread did not end in time')),
+  )
+  try {
+    return await promise
+  } finally {
+    cancel()
+    void thread.terminate()
+  }
+}
+
+async function answer(
+  { arena, base }: ThreadWord & { readonly kind: 'read' },
+  states: KeptStates,
+): Promise<ReadAnswer> {
+  try {
+    return { slabs: await states.readBase(arena, base) }
+  } catch (error) {
+    const code = error instanceof CodedError ? error.code : ''
+    return { code, message: (error as Error).message, bases: states.basesOf(arena) }
+  }
+}
