@@ -2,12 +2,12 @@
  * Swap: one version after the other takes over in a runner under steady load, with a gigabyte of state.
  *
  * The chain of the latency benchmark at 200,000 records/s. Each record overwrites an entry at random; outputs say which
- * version wrote them, so the sink sees each change, and for how long nothing came then. The references are the same run
- * without changes, looked at ten times a second, and one in which each version has a `migrate`: a record reads the entry that it
- * overwrites, and the next version comes when all is in the format of the last one.
+ * version wrote them, so the sink sees each change, and for how long nothing came then. Before the first one the same processes
+ * are looked at forty times a second: that is the steady pause of this run. In the reference each version has a `migrate`, and a record
+ * reads the entry that it overwrites.
  * @module
  */
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
 import { partitions } from './load/workload.ts'
 import { runChain } from './stage/chain.ts'
 import { Place } from './stage/place.ts'
@@ -17,6 +17,8 @@ import type { Benchmark, Sample } from './suite/benchmark.ts'
 const recordsPerSecond = 200_000
 /** A run of few records is a slow one: a version takes a second or two to take over. */
 const secondsMin = 8
+/** Of all records: at first state is built up and code compiled; then there is a steady time, before the first change. */
+const [warmUpShare, steadyShare] = [1 / 8, 1 / 6]
 const valueBytes = 1000
 /** Where outputs name their version. */
 const versionAt = 92
@@ -36,30 +38,27 @@ export const swap: Benchmark = {
     'pause-p99': { title: 'pause p99', unit: 'ms' },
     'pause-p50': { title: 'p50', unit: 'ms' },
     'pause-max': { title: 'longest', unit: 'ms' },
+    'steady-p99': { title: 'steady p99', unit: 'ms' },
+    'steady-p50': { title: 'steady p50', unit: 'ms', compared: false },
+    'between-p99': { title: 'between changes p99', unit: 'ms', compared: false },
     changes: { title: 'changes', unit: '', compared: false },
     'change-over': { title: 'change-over p99', unit: 'ms', compared: false },
     rate: { title: 'rate', unit: 'records/s', compared: false },
     state: { title: 'state', unit: 'MB', compared: false },
   },
   subject: 'Concord, versions change',
-  references: { steady: 'the same, they do not', migrate: 'they do, and state migrates' },
-  recordsDefault: 8_000_000,
+  references: { migrate: 'they do, and state migrates' },
+  recordsDefault: 12_000_000,
   async open({ records }) {
     const place = await Place.open()
     return {
-      measure: (side) =>
-        measure(place, records, { changes: side !== 'steady', migrates: side === 'migrate' }),
+      measure: (side) => measure(place, records, side === 'migrate'),
       close: () => place.close(),
     }
   },
 }
 
-interface Side {
-  readonly changes: boolean
-  readonly migrates: boolean
-}
-
-async function measure(place: Place, records: number, { changes, migrates }: Side): Promise<Sample> {
+async function measure(place: Place, records: number, migrates: boolean): Promise<Sample> {
   const entries = Math.min(stateEntriesMax, Math.ceil(records * stateShare))
   const versions = new Versions(functionOf(entries, 'odd', migrates), functionOf(entries, 'even', migrates))
   const rate = String(Math.min(recordsPerSecond, Math.ceil(records / secondsMin)))
@@ -71,75 +70,64 @@ async function measure(place: Place, records: number, { changes, migrates }: Sid
     middle: async (at, start) => {
       const streams = [streamOf('in', partitions, ['swapped']), streamOf('out', partitions, ['sink'])]
       const runner = await startRunner(at, start, { function: versions.first, streams })
-      versions.begin(runner, entries * valueBytes, changes)
+      versions.begin(runner, entries * valueBytes, records * (warmUpShare + steadyShare))
       return runner.pids
     },
-    warmUpRecords: Math.floor(records / 3),
+    warmUpRecords: Math.floor(records * warmUpShare),
     versionAt,
   })
-  const { changesMs, steadyMs, backwards } = report.changes!
-  if (changes && changesMs.length === 0) throw versions.failure ?? new Error('no version has changed')
-  const pauses = (changes ? changesMs : steadyMs).toSorted((a, b) => a - b)
+  const { changesMs, steadyMs, betweenMs, backwards } = report.changes!
+  if (changesMs.length === 0) throw versions.failure ?? new Error('no version has changed')
   return {
     values: {
-      'pause-p99': at(pauses, 0.99),
-      'pause-p50': at(pauses, 0.5),
-      'pause-max': pauses.at(-1),
+      'pause-p99': at(changesMs, 0.99),
+      'pause-p50': at(changesMs, 0.5),
+      'pause-max': at(changesMs, 1),
+      'steady-p99': at(steadyMs, 0.99),
+      'steady-p50': at(steadyMs, 0.5),
+      'between-p99': at(betweenMs, 0.99),
+      changes: changesMs.length,
+      'change-over': at(versions.changeOversMs, 0.99),
       rate: records / report.seconds,
       state: versions.stateBytes / 1e6,
-      ...(changes ? { changes: changesMs.length, 'change-over': at(versions.changeOversMs, 0.99) } : {}),
     },
     checks: { ...checks, reordered: checks.reordered + backwards },
   }
 }
 
-/** Lets one version after the other take over, once all of the state is there. */
+/** Lets one version after the other take over, once all of the state is there and the steady time is over. */
 class Versions {
   readonly first: BenchFunction
   readonly #other: BenchFunction
   stateBytes = 0
   /** Why it has stopped: at the latest because the runner has ended. */
   failure: Error | undefined
-  readonly #changeOversMs: number[] = []
+  readonly changeOversMs: number[] = []
 
   constructor(first: BenchFunction, other: BenchFunction) {
     this.first = first
     this.#other = other
   }
 
-  /** Sorted. */
-  get changeOversMs(): readonly number[] {
-    return this.#changeOversMs.toSorted((a, b) => a - b)
-  }
-
   /** Goes on until the runner ends. */
-  begin(runner: Runner, stateBytes: number, changes: boolean): void {
-    void this.#go(runner, stateBytes, changes).catch((error: Error) => {
+  begin(runner: Runner, stateBytes: number, records: number): void {
+    void this.#go(runner, stateBytes, records).catch((error: Error) => {
       this.failure = error
     })
   }
 
-  async #go(runner: Runner, stateBytes: number, changes: boolean): Promise<void> {
-    while (this.stateBytes < stateBytes) this.#see(await runner.beat())
-    for (let version = 2; changes; version++) {
-      this.#see(await runner.swap(version, version % 2 === 0 ? this.#other : this.first))
-      if (this.first.migrates) await this.#migrated(runner)
-    }
-    for (;;) this.#see(await runner.beat())
-  }
-
-  /** All is in the format of the version at work: so it is three reports in a row, the first may be of before it was told. */
-  async #migrated(runner: Runner): Promise<void> {
-    for (let settled = 0; settled < 3; ) {
-      const beat = await runner.beat()
-      this.#see(beat)
-      settled = beat.instances[0]?.migrating === undefined ? settled + 1 : 0
+  async #go(runner: Runner, stateBytes: number, records: number): Promise<void> {
+    for (let seen = 0; this.stateBytes < stateBytes || seen < records; )
+      seen = this.#see(await runner.beat())?.recordsIn ?? 0
+    for (let version = 2; ; version++) {
+      const swapped = this.#see(await runner.swap(version, version % 2 === 0 ? this.#other : this.first))
+      if (swapped?.swapPauseMs !== undefined) this.changeOversMs.push(swapped.swapPauseMs)
     }
   }
 
-  #see({ instances: [instance] }: Heartbeat): void {
+  #see({ instances: [instance] }: Heartbeat): InstanceReport | undefined {
     this.stateBytes = instance?.stateBytes ?? 0
-    if (instance?.swapPauseMs !== undefined) this.#changeOversMs.push(instance.swapPauseMs)
+    return instance
   }
 }
 
@@ -163,6 +151,6 @@ function functionOf(entries: number, variant: string, migrates: boolean): BenchF
   }
 }
 
-function at(sorted: readonly number[], share: number): number | undefined {
-  return sorted[Math.floor((sorted.length - 1) * share)]
+function at(values: readonly number[], share: number): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)]
 }

@@ -1,18 +1,20 @@
 /**
  * ChangeMeter: how long nothing came when the version changed that outputs are of, and how long nothing comes at any other
- * moment.
+ * moment, before the first change and since.
  *
- * Each gap between two outputs is measured that contains a moment looked at: that of a change, or, ten times a second, one that
+ * Each gap between two outputs is measured that contains a moment looked at: that of a change, or, forty times a second, one that
  * the clock chooses. Both fall into long gaps more often than into short ones, so they can be compared.
  * @module
  */
-const everyUs = 100_000
+const everyUs = 25_000
 
 export interface Changes {
   /** Milliseconds, one for each change, in order. */
   readonly changesMs: readonly number[]
-  /** At the other moments, since the first change. */
+  /** At the other moments, before the first change. */
   readonly steadyMs: readonly number[]
+  /** The same since: others are made ready meanwhile. */
+  readonly betweenMs: readonly number[]
   /** Outputs of an earlier version behind one of a later version, in a partition. */
   readonly backwards: number
 }
@@ -21,6 +23,7 @@ export class ChangeMeter {
   readonly #versions: number[]
   readonly #changesMs: number[] = []
   #steadyMs: number[] = []
+  readonly #betweenMs: number[] = []
   #newest = 0
   #lastUs = 0
   #backwards = 0
@@ -33,7 +36,8 @@ export class ChangeMeter {
     const gapMs = (nowUs - this.#lastUs) / 1000
     const isMoment = Math.floor(nowUs / everyUs) !== Math.floor(this.#lastUs / everyUs)
     if (this.#lastUs > 0 && version > this.#newest && this.#newest > 0) this.#changesMs.push(gapMs)
-    else if (this.#lastUs > 0 && isMoment) this.#steadyMs.push(gapMs)
+    else if (this.#lastUs > 0 && isMoment)
+      (this.#changesMs.length === 0 ? this.#steadyMs : this.#betweenMs).push(gapMs)
     this.#newest = Math.max(this.#newest, version)
     this.#lastUs = nowUs
     if (version < this.#versions[partition]!) this.#backwards += 1
@@ -46,6 +50,7 @@ export class ChangeMeter {
   }
 
   changes(): Changes {
-    return { changesMs: this.#changesMs, steadyMs: this.#steadyMs, backwards: this.#backwards }
+    const [changesMs, steadyMs, betweenMs] = [this.#changesMs, this.#steadyMs, this.#betweenMs]
+    return { changesMs, steadyMs, betweenMs, backwards: this.#backwards }
   }
 }
