@@ -217,6 +217,7 @@ export class Platform {
     name: string,
     wanted: (detail: FunctionDetail) => boolean,
     timeoutMs = untilMs,
+    lookMs = 100,
   ): Promise<FunctionDetail> {
     const deadlineMs = Date.now() + timeoutMs
     for (;;) {
@@ -224,7 +225,7 @@ export class Platform {
       if (wanted(detail)) return detail
       if (Date.now() > deadlineMs)
         throw new Error(`${name} did not come as wanted: ${JSON.stringify(detail, null, 1)}`)
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await new Promise((resolve) => setTimeout(resolve, lookMs))
     }
   }
 

@@ -132,13 +132,25 @@ test(`a runner killed ${kills} times while versions change: one version everywhe
   const works = ({ instances, state }: FunctionDetail): boolean =>
     state === 'running' && instances.every(({ recordsIn }) => recordsIn > 1_000)
   await platform.until(name, works)
+  /** Until its runner has been told of another version, which it then makes ready. */
+  const begun = async ({ pid, version }: FunctionDetail['instances'][number]): Promise<void> => {
+    const isBegun = ({ instances: [one] }: FunctionDetail): boolean =>
+      one?.pid !== pid || one?.version !== version || one?.swap !== undefined
+    await platform.until(name, isBegun, undefined, 2)
+  }
+  const first = (await platform.client.inspect(name)).instances[0]!
+  const letBe = deploy("console.log('one that is let be')")
+  await begun(first)
   const startMs = performance.now()
-  await deploy("console.log('one that is let be')")
+  await platform.until(name, (detail) => works(detail) && detail.version !== first.version, undefined, 2)
   const swapMs = performance.now() - startMs
+  await letBe
   const hit = new Map<string, number>()
   for (let kill = 0; kill < kills; kill++) {
-    const { pid, version: before } = (await worked(platform, name, kills, works)).instances[0]!
+    const struck = (await worked(platform, name, kills, works)).instances[0]!
+    const { pid, version: before } = struck
     const deployed = deploy(`console.log(${kill})`)
+    await begun(struck)
     await new Promise((resolve) => setTimeout(resolve, Math.random() * swapMs)) // a random point, not a wait
     const [one] = (await platform.client.inspect(name)).instances
     // A runner that ends in order makes room for one that shares in another way: the swap is then one from task to task.
