@@ -14,7 +14,8 @@ import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { HistoryEvent, Range } from '../history/event.ts'
 import { Intervals } from '../history/intervals.ts'
 import type { Bug } from './bugs.ts'
-import { ModelInstance, type ShareState } from './instance.ts'
+import { ModelCheckpoints, type ShareState } from './checkpoints.ts'
+import { ModelInstance } from './instance.ts'
 import { Overseer } from './overseer.ts'
 
 const shares = [0, 1, 2]
@@ -36,6 +37,8 @@ interface Task {
   readonly epoch: number
   /** Taken for gone, although it may live. */
   lost: boolean
+  /** What it has said that it has: an assignment may be made before it has said so. */
+  reported: ReadonlyMap<number, number>
 }
 
 interface Source {
@@ -46,13 +49,15 @@ interface Source {
 
 export class ModelCluster {
   readonly events: HistoryEvent[] = []
+  /** Why instances have ended that nobody had given up. */
+  readonly refusals: string[] = []
   readonly overseer: Overseer
   readonly #bugs: ReadonlySet<Bug>
   readonly #net = new SimNet()
   readonly #clock = new ManualClock(1000)
   readonly #sources: readonly Source[]
   readonly #sink: Consumer
-  readonly #checkpoints = new Map<number, ShareState>()
+  readonly #checkpoints = new ModelCheckpoints()
   readonly #seen = new Map<string, Intervals>()
   #tasks: Task[] = []
   #serial = 0
@@ -94,10 +99,14 @@ export class ModelCluster {
     ;[...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!.client.reconnect()
   }
 
-  move(share: number, which: number): void {
+  move(share: number, which: number, heard: number): void {
     const task = this.#living[which % this.#living.length]
     if (task !== undefined) this.overseer.move(share, task.instance.task)
-    this.look()
+    this.look(heard)
+  }
+
+  checkpoint(which: number): void {
+    this.#at(which)?.instance.checkpoint()
   }
 
   /** A kill -9. */
@@ -122,10 +131,16 @@ export class ModelCluster {
     this.#clock.advance(ms)
   }
 
-  /** The overseer hears who is in reach, and tells them. */
-  look(): void {
+  /** The overseer hears of those in reach whose bit is set what they have, and tells all of them what they should have. */
+  look(heard = -1): void {
     const inReach = this.#living.filter(({ client }) => !client.cut)
-    const seen = inReach.map(({ instance, index }) => ({ task: instance.task, index, owned: instance.owned }))
+    for (const [i, task] of inReach.entries())
+      if ((heard >> i) & 1) task.reported = new Map(task.instance.owned)
+    const seen = inReach.map(({ instance, index, reported }) => ({
+      task: instance.task,
+      index,
+      owned: reported,
+    }))
     const assignments = this.overseer.look(seen)
     for (const { instance } of inReach) instance.assign(assignments.get(instance.task)!)
   }
@@ -178,13 +193,13 @@ export class ModelCluster {
     this.events.push({ event: 'crash', consumer: 'f', owner: `i${task.serial}` })
     this.overseer.ended(task.instance.task, task.index, task.epoch)
     this.#launch(task.index)
-    this.look()
+    this.look(0)
   }
 
   #launch(index: number): void {
     const client = this.#net.connect()
     const serial = ++this.#serial
-    const epoch = this.overseer.nextEpoch()
+    const epoch = this.overseer.began(`f${serial}`)
     const partitionsOf = (share: number): Record<string, number[]> => ({ s: [share] })
     const instance = new ModelInstance({
       wire: client,
@@ -196,6 +211,7 @@ export class ModelCluster {
       checkpoints: this.#checkpoints,
       ask: (task, ask) => this.#ask(client, task, ask),
       onSuperseded: () => this.#superseded(serial),
+      onRefused: (why) => queueMicrotask(() => this.#refused(serial, why)),
       onClaim: (share, epoch) =>
         this.events.push({
           event: 'claim',
@@ -210,7 +226,7 @@ export class ModelCluster {
       const { inbox, ask } = JSON.parse(new TextDecoder().decode(bytes)) as { inbox: string; ask: MoveAsk }
       void instance.answer(ask).then((answer) => client.publish(inbox, encode(answer)))
     })
-    this.#tasks.push({ instance, client, index, serial, epoch, lost: false })
+    this.#tasks.push({ instance, client, index, serial, epoch, lost: false, reported: new Map() })
   }
 
   /** An owner that hears a higher epoch exits. */
@@ -220,6 +236,11 @@ export class ModelCluster {
     task.client.kill()
     this.#tasks = this.#tasks.filter((other) => other !== task)
     if (!task.lost) this.#gone(task)
+  }
+
+  #refused(serial: number, why: string): void {
+    if (this.#living.some((task) => task.serial === serial)) this.refusals.push(`f${serial}: ${why}`)
+    this.#superseded(serial)
   }
 
   #ask(client: SimClient, task: string, ask: MoveAsk): Promise<MoveAnswer<ShareState>> {

@@ -11,6 +11,8 @@ import { ModelCluster } from './cluster.ts'
 
 const share = fc.nat(2)
 const which = fc.nat(5)
+/** Of whom the overseer hears what they have, before it tells them what they should have: a bit each. */
+const heard = fc.nat(7)
 const step = fc.oneof(
   {
     weight: 7,
@@ -38,8 +40,9 @@ const step = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('read' as const) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('move' as const), share, which }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('look' as const) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('move' as const), share, which, heard }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('look' as const), heard }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('checkpoint' as const), which }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 10, max: 1500 }) }),
@@ -63,6 +66,7 @@ export async function historyOf(
   const settled = await cluster.settle()
   const verdict = check('output', cluster.events)
   assert.ok(settled || !verdict.sound, 'it did not come to rest')
+  assert.deepEqual(cluster.refusals, [], 'nobody is refused what he was given')
   return [cluster, verdict]
 }
 
@@ -77,9 +81,11 @@ function act(cluster: ModelCluster, action: Step): Promise<void> | void {
     case 'read':
       return cluster.read()
     case 'move':
-      return cluster.move(action.share, action.which)
+      return cluster.move(action.share, action.which, action.heard)
     case 'look':
-      return cluster.look()
+      return cluster.look(action.heard)
+    case 'checkpoint':
+      return cluster.checkpoint(action.which)
     case 'time':
       return cluster.time(action.ms)
     case 'break':

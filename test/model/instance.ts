@@ -10,18 +10,19 @@ import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/i
 import type { ManualClock } from '../../infra/clock.ts'
 import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/messages.ts'
 import { Acknowledger } from '../../runner/acknowledger.ts'
+import { differenceOf } from '../../runner/handover/difference.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from '../../runner/handover/moves.ts'
 import { frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { Bug } from './bugs.ts'
+import type { ModelCheckpoints, Records, ShareState } from './checkpoints.ts'
 
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800
 const heldBytesMax = 4096
 
-/** By producer: the number last processed. */
-export type ShareState = readonly (readonly [number, number])[]
-
 export interface ModelAssignment {
+  /** The instance's: it grows with each change of what it is told to have. */
+  readonly epoch: number
   /** Epochs of the shares that are its own, or were. */
   readonly shares: ReadonlyMap<number, number>
   readonly awaited: readonly Awaited[]
@@ -37,9 +38,11 @@ export interface ModelInstanceOptions {
   readonly serial: number
   readonly epoch: number
   readonly output: StreamDescriptor
-  readonly checkpoints: Map<number, ShareState>
+  readonly checkpoints: ModelCheckpoints
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<ShareState>>
   readonly onSuperseded: () => void
+  /** Another owner has the state of a share: it ends. */
+  readonly onRefused: (why: string) => void
   readonly onClaim: (share: number, epoch: number) => void
   readonly bugs: ReadonlySet<Bug>
 }
@@ -53,13 +56,21 @@ export class ModelInstance {
   readonly #acknowledger: Acknowledger
   readonly #epochs = new Map<number, number>()
   readonly #state = new Map<number, Map<number, number>>()
+  /** Of what it has: what it has stored or claimed last, and the epoch of that. */
+  readonly #slots = new Map<number, { readonly epoch: number; readonly revision: number }>()
+  /** Shares that are about to be given: what is stored of them stays. */
+  readonly #held = new Set<number>()
   readonly #answers = new Map<number, MoveAnswer<ShareState>>()
   readonly #returning = new Set<number>()
   #hand: TakenFrame[] = []
+  /** Of its newest assignment, and of the one by which it took something last. */
+  #epoch: number
+  #claimed: number
 
   constructor(options: ModelInstanceOptions) {
     this.#options = options
     const { wire, clock, index, epoch, output, ask, bugs } = options
+    this.#epoch = this.#claimed = epoch
     this.producer = new Producer({ wire, namespace: 'n', origin: originOf('n', 'f', index), epoch, clock })
     this.producer.setStream(output)
     if (!bugs.has('no-fence')) this.producer.fence()
@@ -80,15 +91,17 @@ export class ModelInstance {
     this.#giver = new Giver({
       clock,
       owns: (share) => this.#epochs.has(share),
-      prepare: async (share) =>
-        void this.#options.checkpoints.set(share, [...(this.#state.get(share) ?? [])]),
+      prepare: async (share) => {
+        this.#store(share)
+        this.#held.add(share)
+      },
       give: (share) => this.#give(share),
-      keep: () => undefined,
+      keep: (share) => void this.#held.delete(share),
     })
     this.#taker = new Taker({
       clock,
       ask,
-      preload: () => Promise.resolve(),
+      preload: async (share) => this.#preload(share),
       take: ({ share, epoch }, given) => this.#own(share, epoch, given),
       onTook: () => undefined,
     })
@@ -110,18 +123,29 @@ export class ModelInstance {
     return answer
   }
 
-  assign({ shares, awaited, giving, fences }: ModelAssignment): void {
+  assign({ epoch, shares, awaited, giving, fences }: ModelAssignment): void {
     const { bugs, index } = this.#options
+    this.#epoch = epoch
     if (!bugs.has('no-fence'))
-      for (const [slot, epoch] of fences)
-        if (slot !== index) this.producer.fence(originOf('n', 'f', slot), epoch)
+      for (const [slot, below] of fences)
+        if (slot !== index) this.producer.fence(originOf('n', 'f', slot), below)
     this.#giver.want(giving, new Set(shares.keys()))
     const missing = awaited.filter(({ share }) => !this.#epochs.has(share))
     this.#taker.want(bugs.has('takes-unasked') ? [] : missing)
     if (bugs.has('takes-unasked')) for (const { share, epoch } of missing) this.#own(share, epoch)
-    for (const [share, epoch] of shares)
-      if (!this.#epochs.has(share) && !giving.some((g) => g.share === share))
-        void this.#ownAgain(share, epoch)
+    const own = [...shares.keys()].filter((share) => !giving.some((given) => given.share === share))
+    const { gone, come } = differenceOf(
+      { s: [...this.#epochs.keys()] },
+      { partitions: { s: own }, giving, awaited: bugs.has('forgets-the-awaited') ? [] : awaited },
+      (share) => new Map([['s', [share]]]),
+    )
+    for (const share of gone.get('s') ?? []) this.#giveUp(share)
+    for (const share of come.get('s') ?? []) void this.#ownAgain(share, shares.get(share)!)
+  }
+
+  /** A checkpoint of all that it has. */
+  checkpoint(): void {
+    for (const share of this.#epochs.keys()) if (!this.#held.has(share)) this.#store(share)
   }
 
   async #ownAgain(share: number, epoch: number): Promise<void> {
@@ -158,12 +182,77 @@ export class ModelInstance {
 
   #own(share: number, epoch: number, given?: Given<ShareState>): void {
     if (this.#epochs.has(share)) return
-    const { checkpoints, bugs, onClaim } = this.#options
-    const state = bugs.has('forgets-changes') ? undefined : given?.state
-    this.#state.set(share, new Map(state ?? checkpoints.get(share)))
+    const records = given === undefined ? this.#restore(share, this.#epoch) : this.#take(share, given.state)
+    if (records === undefined) return
+    this.#state.set(share, new Map(records))
     this.#epochs.set(share, epoch)
-    onClaim(share, epoch)
+    this.#options.onClaim(share, epoch)
     this.consumer.own('s', [share], epoch, given?.left)
+  }
+
+  /** With what its giver says; or with what was stored since. @returns Undefined: it ends. */
+  #take(share: number, { records, base, epoch }: ShareState): Records | undefined {
+    const { checkpoints, bugs } = this.#options
+    const stored = checkpoints.read(share)
+    const own = Math.max(this.#epoch, epoch)
+    if (stored?.number !== base) return this.#restore(share, own)
+    this.#claim(share, Math.max(own, stored?.epoch ?? 0))
+    return bugs.has('forgets-changes') ? (stored?.records ?? []) : records
+  }
+
+  /** What a living owner's giver, or nobody, has left (K2). @returns Undefined: it ends. */
+  #restore(share: number, epoch: number): Records | undefined {
+    const stored = this.#options.checkpoints.read(share)
+    if (stored !== undefined && stored.epoch > epoch) {
+      this.#options.onRefused(`share ${share} is stored at epoch ${stored.epoch}, and it is at ${epoch}`)
+      return undefined
+    }
+    for (const [other, slot] of this.#slots)
+      this.#slots.set(other, { ...slot, epoch: Math.max(slot.epoch, this.#epoch) })
+    this.#claim(share, epoch)
+    return stored?.records ?? []
+  }
+
+  #claim(share: number, epoch: number): void {
+    const { checkpoints } = this.#options
+    this.#claimed = this.#epoch
+    this.#slots.set(share, checkpoints.write(share, epoch, checkpoints.read(share)?.revision ?? 0)!)
+  }
+
+  #store(share: number): void {
+    const slot = this.#slots.get(share)
+    if (slot === undefined) return
+    const records = [...(this.#state.get(share) ?? [])]
+    const stored = this.#options.checkpoints.write(share, slot.epoch, slot.revision, records)
+    if (stored === undefined) this.#options.onRefused(`another owner has stored more of share ${share}`)
+    else this.#slots.set(share, stored)
+  }
+
+  /** Reads ahead what the giver has stored. */
+  #preload(share: number): void {
+    const { checkpoints, bugs } = this.#options
+    const { epoch = 0 } = checkpoints.read(share) ?? {}
+    if (bugs.has('refuses-a-later-epoch') && epoch > this.#claimed) throw new Error('another owner has it')
+  }
+
+  /** What nobody asks for. */
+  #giveUp(share: number): void {
+    const { consumer, producer } = this
+    consumer.suspend('s', [share])
+    this.#hand = this.#hand.filter((frame) => frame.partition !== share)
+    this.#store(share)
+    this.#forget(share)
+    void producer.accepted().then(
+      () => consumer.release('s', [share]),
+      () => undefined,
+    )
+  }
+
+  #forget(share: number): void {
+    this.#state.delete(share)
+    this.#epochs.delete(share)
+    this.#slots.delete(share)
+    this.#held.delete(share)
   }
 
   async #give(share: number): Promise<Given<ShareState>> {
@@ -175,9 +264,14 @@ export class ModelInstance {
     if (!bugs.has('gives-unaccepted')) await producer.accepted()
     for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
     const left = consumer.release('s', [share])
-    const state = [...(this.#state.get(share) ?? [])]
-    this.#state.delete(share)
-    this.#epochs.delete(share)
+    const records = [...(this.#state.get(share) ?? [])]
+    const base = this.#options.checkpoints.read(share)?.number
+    const state = {
+      records,
+      epoch: this.#slots.get(share)?.epoch ?? 0,
+      ...(base === undefined ? {} : { base }),
+    }
+    this.#forget(share)
     return { left, state }
   }
 

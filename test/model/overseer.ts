@@ -8,7 +8,7 @@
 import type { Bug } from './bugs.ts'
 import type { ModelAssignment } from './instance.ts'
 
-/** What a living task shows of itself. */
+/** What a living task has last said of itself. */
 export interface Seen {
   readonly task: string
   readonly index: number
@@ -27,6 +27,8 @@ export class Overseer {
   #epoch = 0
   readonly #holders = new Map<number, { readonly task: string; readonly epoch: number }>()
   readonly #promised = new Map<number, Promised>()
+  /** Of each task: it grows with whatever it is told to have, or no more. */
+  readonly #told = new Map<string, number>()
   /** Slots whose last holder is gone, with an epoch above its own. */
   readonly #fences = new Map<number, number>()
   moves = 0
@@ -41,6 +43,12 @@ export class Overseer {
     return this.#epoch
   }
 
+  /** A task begins. @returns Its epoch. */
+  began(task: string): number {
+    this.#told.set(task, this.nextEpoch())
+    return this.#epoch
+  }
+
   get settled(): boolean {
     return this.#promised.size === 0 && this.#shares.every((share) => this.#holders.has(share))
   }
@@ -50,7 +58,10 @@ export class Overseer {
     const holder = this.#holders.get(share)
     const busy = this.#promised.has(share) && !this.#bugs.has('hasty-overseer')
     if (holder === undefined || holder.task === task || busy) return
-    this.#promised.set(share, { task, epoch: this.nextEpoch(), from: holder.task })
+    const epoch = this.nextEpoch()
+    this.#promised.set(share, { task, epoch, from: holder.task })
+    this.#told.set(task, epoch)
+    this.#told.set(holder.task, this.nextEpoch())
   }
 
   /** A task is gone, or is taken for gone. */
@@ -61,7 +72,7 @@ export class Overseer {
       if (promised.task !== task) continue
       this.#promised.delete(share)
       // Its giver has it again, under a new epoch if it had given it already.
-      if (this.#holders.has(share)) this.#holders.set(share, { task: promised.from, epoch: this.nextEpoch() })
+      if (this.#holders.has(share)) this.#hold(share, promised.from)
     }
   }
 
@@ -70,14 +81,18 @@ export class Overseer {
     for (const { task, owned } of living) this.#hear(task, owned)
     for (const share of this.#shares) {
       if (this.#holders.has(share)) continue
-      // The giver is no more: the promise is kept without it, under the same epoch.
-      const promised = this.#promised.get(share)
-      const free = living[share % living.length]
-      if (promised !== undefined) this.#holders.set(share, promised)
-      else if (free !== undefined) this.#holders.set(share, { task: free.task, epoch: this.nextEpoch() })
+      // The giver is no more: the promise is kept without it.
+      const task = this.#promised.get(share)?.task ?? living[share % living.length]?.task
+      if (task !== undefined) this.#hold(share, task)
       this.#promised.delete(share)
     }
     return new Map(living.map(({ task }) => [task, this.#assignment(task)]))
+  }
+
+  #hold(share: number, task: string): void {
+    const epoch = this.nextEpoch()
+    this.#holders.set(share, { task, epoch })
+    this.#told.set(task, epoch)
   }
 
   #hear(task: string, owned: ReadonlyMap<number, number>): void {
@@ -96,6 +111,7 @@ export class Overseer {
     const promised = [...this.#promised]
     const giving = promised.flatMap(([share, { from, epoch }]) => (from === task ? [{ share, epoch }] : []))
     return {
+      epoch: this.#told.get(task) ?? 0,
       shares,
       awaited: promised.flatMap(([share, p]) =>
         p.task === task ? [{ share, epoch: p.epoch, task: p.from, instance: p.from }] : [],
