@@ -169,6 +169,24 @@ test('Checkpointer: what its giver has stored beyond the image is restored, of w
   assert.deepEqual(warnings, [])
 })
 
+test('Checkpointer: who comes late does not take what its giver has taken back meanwhile', async (t) => {
+  const { owner, save, restored, instance, image, warnings } = await setUp(t)
+  const giver = owner(5)
+  await giver.own(instance(5), 0)
+  assert.equal(await save(giver, 'one'), true)
+  const given = image(giver, 'two')
+  giver.letGo(3)
+  const slabs = await giver.take(instance(7), 3, given) // its taker was given up
+  assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
+
+  const late = owner(6)
+  assert.ok((await late.take(instance(6), 3, given)) === undefined, 'it is not his any more')
+  await assert.rejects(late.own(instance(6), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.equal(await save(giver, 'three'), true, 'the giver goes on')
+  assert.equal(await restored(owner(8), 8), 'three')
+  assert.deepEqual(warnings, [])
+})
+
 test('Checkpointer keeps bases beside the last checkpoints, half a tape apart, readable, and no longer than that', async (t) => {
   const { store, owner, instance, clock, saveAt } = await setUp(t)
   const by = owner(1, 10_000)

@@ -137,16 +137,15 @@ export class Slot {
 
   /**
    * Takes the arena over from its living owner: what was stored, and what has changed since. `claim` has to follow.
-   * @returns Undefined: the giver, or an owner after it, has stored more since; `restore` it.
+   * @returns Undefined: the giver has stored more since, or an owner after it has claimed it; `restore` it.
    * @throws {CodedError} as `restore`, but for ERR_CHECKPOINT_SUPERSEDED
    */
   async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
     this.setEpoch(image.epoch ?? 0)
     if (this.#ahead === undefined || !isBase(this.#ahead.stored?.manifest.current, image.base))
       await this.preload()
-    const { current, previous } = this.#ahead?.stored?.manifest ?? {}
-    if (!isBase(current, image.base)) return undefined
-    this.setEpoch(this.#ahead?.stored?.manifest.epoch ?? 0)
+    const { current, previous, epoch = 0 } = this.#ahead?.stored?.manifest ?? {}
+    if (!isBase(current, image.base) || epoch > this.#epoch) return undefined
     this.#reader.grow(image.slabs)
     const { slabs } = this.#reader
     if (slabs.length > 0) {

@@ -13,6 +13,10 @@ export const bugs = {
   'forgets-changes': 'what has changed since the preparation does not go with the share',
   'forgets-the-awaited': 'a taker gives up what it has taken where an assignment does not know of that yet',
   'refuses-a-later-epoch': 'a taker does not read ahead what was stored at an epoch beyond its own',
+  'forgets-the-givers-epoch':
+    'a taker takes what its giver has stored beyond the image for that of another owner',
+  'takes-what-was-taken-back':
+    'a taker that comes late claims what its giver has taken back and claimed since',
   'hasty-overseer': 'a share is promised to a second taker while the first is asking',
 } as const
 

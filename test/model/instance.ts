@@ -194,8 +194,9 @@ export class ModelInstance {
   #take(share: number, { records, base, epoch }: ShareState): Records | undefined {
     const { checkpoints, bugs } = this.#options
     const stored = checkpoints.read(share)
-    const own = Math.max(this.#epoch, epoch)
-    if (stored?.number !== base) return this.#restore(share, own)
+    const own = bugs.has('forgets-the-givers-epoch') ? this.#epoch : Math.max(this.#epoch, epoch)
+    const late = (stored?.epoch ?? 0) > own && !bugs.has('takes-what-was-taken-back')
+    if (stored?.number !== base || late) return this.#restore(share, own)
     this.#claim(share, Math.max(own, stored?.epoch ?? 0))
     return bugs.has('forgets-changes') ? (stored?.records ?? []) : records
   }
