@@ -58,20 +58,52 @@ test('Keeper starts again after 200 ms, doubled up to 10 s', async () => {
   await keeper.stop()
 })
 
-test('Keeper forgets earlier ends of a process that has run for 10 s', async () => {
-  const { clock, started, keeper } = await setUp()
-  for (let i = 0; i < 4; i++) {
+/** Ends as it starts, until a start is put off by 10 s. */
+async function endAtOnce({ clock, started }: Awaited<ReturnType<typeof setUp>>): Promise<void> {
+  for (let i = 0; i < 8; i++) {
     started.at(-1)!.die()
     await settle()
     clock.advance(10_000)
     await settle()
   }
+  assert.equal(started.length, 9)
+}
+
+test('Keeper forgets earlier ends of a process that has run for 10 s', async () => {
+  const kept = await setUp()
+  const { clock, started, keeper } = kept
+  await endAtOnce(kept)
   clock.advance(10_000)
   started.at(-1)!.die()
   await settle()
-  clock.advance(200)
+  assert.equal(started.length, 10, 'at once')
+  started.at(-1)!.die()
   await settle()
-  assert.equal(started.length, 6)
+  clock.advance(400)
+  await settle()
+  assert.equal(started.length, 11)
+  await keeper.stop()
+})
+
+test('Keeper has a process that ran for some seconds back at once, however often it is killed', async () => {
+  const kept = await setUp()
+  const { clock, started, keeper } = kept
+  await endAtOnce(kept)
+  for (let kill = 1; kill <= 50; kill++) {
+    clock.advance(2_500)
+    started.at(-1)!.die()
+    await settle()
+    assert.equal(started.length, 9 + kill)
+  }
+  clock.advance(1_000)
+  started.at(-1)!.die()
+  await settle()
+  clock.advance(5_999)
+  await settle()
+  assert.equal(started.length, 59)
+  clock.advance(1)
+  await settle()
+  assert.equal(started.length, 60)
   await keeper.stop()
 })
 

@@ -1,6 +1,7 @@
 /**
  * Keeper: keeps one process running. When it ends unasked, it is started again after a back-off of 200 ms that doubles
- * up to 10 s, and starts over once the process has run for 10 s.
+ * up to 10 s, and starts over once the process has run for 10 s. What it has run, times `workedCounts`, is taken off the back-off: one
+ * that ran well is back at once, however often it is killed, and one that ends as it starts waits.
  *
  * Invariants:
  *  K1. At most one process of a keeper runs.
@@ -27,6 +28,8 @@ export interface KeeperOptions<Process extends Kept> {
 
 const delayMinMs = 200
 const delayMaxMs = 10_000
+/** A millisecond of work takes so many off a back-off. */
+const workedCounts = 4
 
 export class Keeper<Process extends Kept> {
   readonly #options: KeeperOptions<Process>
@@ -68,18 +71,24 @@ export class Keeper<Process extends Kept> {
       const startedMs = clock.monotonicMs()
       const { code, signal } = await this.#process.exited
       if (this.#stopped) return
-      if (clock.monotonicMs() - startedMs >= delayMaxMs) delayMs = delayMinMs
-      log.warn({ child: name, code, signal, delayMs }, 'ended unasked; starts again')
-      delayMs = await this.#startAgain(delayMs)
+      const ranMs = clock.monotonicMs() - startedMs
+      if (ranMs >= delayMaxMs) delayMs = delayMinMs
+      const restMs = Math.max(0, delayMs - ranMs * workedCounts)
+      log.warn({ child: name, code, signal, delayMs: restMs }, 'ended unasked; starts again')
+      delayMs = await this.#startAgain(delayMs, restMs)
     }
     await this.#process.stop()
   }
 
-  /** Tries until it runs or we stop. @returns The next delay. */
-  async #startAgain(firstDelayMs: number): Promise<number> {
+  /** Tries until it runs or we stop. @param restMs What is left of the first delay. @returns The next delay. */
+  async #startAgain(firstDelayMs: number, restMs: number): Promise<number> {
     const { name, start, started, log } = this.#options
-    for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, delayMaxMs)) {
-      await this.#wait(delayMs)
+    for (
+      let delayMs = firstDelayMs, leftMs = restMs;
+      ;
+      leftMs = delayMs = Math.min(delayMs * 2, delayMaxMs)
+    ) {
+      if (leftMs > 0) await this.#wait(leftMs)
       if (this.#stopped) return delayMs
       try {
         this.#process = await start(this.#process)
