@@ -138,9 +138,9 @@ export class Instance {
     }
   }
 
-  /** When a batch is wanted for the sake of a timer. */
+  /** When a batch is wanted for the sake of a timer; at once where something that was given away is to be forgotten. */
   get nextTimerMs(): number | undefined {
-    return this.#guest.ended === undefined ? this.#regions.nextTimerMs : undefined
+    return this.#guest.ended ? undefined : this.#partitionsKept ? 0 : this.#regions.nextTimerMs
   }
 
   /**
