@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import type { Log } from '../log.ts'
-import { type AgentSpec, endTasks, memShare } from '../minimesos/index.ts'
+import { type AgentSpec, endTasks, memShare, powerOn } from '../minimesos/index.ts'
 import type { ProcessId } from '../process.ts'
 import { type Child, startChild } from './child.ts'
 import type { Credentials } from './credentials.ts'
@@ -189,6 +189,7 @@ async function startMasters(options: PartOptions, firstPort: number): Promise<Ma
   await writePrivate(home.minimesosCredentials, JSON.stringify(credentials.mesos))
   const agents = cluster === undefined ? [] : agentsOf(config, cluster.agents)
   if (agents.length > 0) await writePrivate(home.minimesosAgents, JSON.stringify(agents))
+  powerOn(home.minimesos)
   const count = cluster?.masters ?? 1
   const keepers = new Map<string, Keeper<Child>>()
   const stop = async () => {

@@ -3,15 +3,16 @@
  * master while its tasks go on, and come back.
  *
  *   F1. `kill` leaves no process of its tasks; what they were is on disk, and reported when the agent is back.
- *   F2. An agent that is cut off or down hears nothing of the master, and the master nothing of it.
+ *   F2. An agent that is cut off or down hears nothing of the master, and the master nothing of it; the next master neither.
  * @module
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent, type AgentOptions } from './agent/index.ts'
+import { type AgentCondition, readCondition, writeCondition } from './condition-file.ts'
 import type { Master } from './master/index.ts'
 
-export type AgentCondition = 'up' | 'cut' | 'down'
+export type { AgentCondition } from './condition-file.ts'
 export const agentOrders = ['kill', 'cut', 'start'] as const
 export type AgentOrder = (typeof agentOrders)[number]
 
@@ -35,16 +36,21 @@ export class Fleet {
   #master: Master | undefined
 
   add(name: string, options: AgentOptions): void {
-    this.#machines.set(name, { name, options, agent: new Agent(options), condition: 'up' })
+    const condition = readCondition(options.stateDir)
+    this.#machines.set(name, { name, options, agent: new Agent(options), condition })
   }
 
   get agents(): readonly Agent[] {
     return [...this.#machines.values()].map((machine) => machine.agent)
   }
 
-  /** From now on orders reach this master. */
+  /** From now on orders reach this master, which knows of all agents, and hears those that are up. */
   serve(master: Master): void {
     this.#master = master
+    for (const { agent, condition } of this.#machines.values()) {
+      if (condition !== 'up') master.disconnect(agent)
+      if (condition === 'down') agent.close()
+    }
   }
 
   list(): readonly AgentSeen[] {
@@ -73,23 +79,33 @@ export class Fleet {
 
   #kill(machine: Machine): void {
     if (machine.condition === 'down') return
-    machine.condition = 'down'
+    become(machine, 'down')
     machine.agent.crash()
     this.#master?.disconnect(machine.agent)
   }
 
   #cut(machine: Machine): void {
     if (machine.condition !== 'up') return
-    machine.condition = 'cut'
+    become(machine, 'cut')
     this.#master?.disconnect(machine.agent)
   }
 
   #start(machine: Machine): void {
     if (machine.condition === 'up') return
     if (machine.condition === 'down') machine.agent = new Agent(machine.options)
-    machine.condition = 'up'
+    become(machine, 'up')
     this.#master?.connect(machine.agent)
   }
+}
+
+function become(machine: Machine, condition: AgentCondition): void {
+  machine.condition = condition
+  writeCondition(machine.options.stateDir, condition)
+}
+
+/** All agents of a state folder that nobody serves are up again. */
+export function powerOn(stateDir: string): void {
+  for (const dir of agentDirs(stateDir)) writeCondition(dir, 'up')
 }
 
 /** The folders that agents keep their state in: that of the only one, and those of several. */

@@ -1,5 +1,5 @@
 export { endTasks } from './end-tasks.ts'
-export { type AgentCondition, type AgentOrder, type AgentSeen, agentOrders } from './fleet.ts'
+export { type AgentCondition, type AgentOrder, type AgentSeen, agentOrders, powerOn } from './fleet.ts'
 export {
   type AgentSpec,
   type Minimesos,

@@ -7,6 +7,7 @@ import { after, before, type TestContext, test } from 'node:test'
 import { startZooKeeper, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { type Minimesos, startMinimesos } from './index.ts'
 import { send } from './master/test-master.ts'
+import type { AgentSpec } from './minimesos.ts'
 import { defer, eventually, TestFramework, task, tempDir } from './test-framework.ts'
 
 let dir: string
@@ -21,12 +22,12 @@ after(async () => {
 })
 
 /** Starts masters of one name, each when the one before has its part. */
-function masters(t: TestContext, path: string) {
+function masters(t: TestContext, path: string, agents?: readonly AgentSpec[]) {
   const stateDir = tempDir(t)
   const zookeeper = `zk://${server.connect}/${path}`
   const size = { cpus: 4, memMib: 4096, diskMib: 8192 }
   return async (port = 0): Promise<Minimesos> => {
-    const started = await startMinimesos({ port, stateDir, zookeeper, ...size })
+    const started = await startMinimesos({ port, stateDir, zookeeper, ...size, ...(agents && { agents }) })
     defer(t, () => started.close())
     return started
   }
@@ -74,6 +75,48 @@ test('a standby takes up the agents and the tasks of a leader that goes, which c
   assert.equal(back.leads, false)
   const { status: code, headers } = await send(`${back.url}/api/v1/scheduler`, 'POST', {}, '')
   assert.deepEqual([code, headers.location], [307, `//${new URL(standby.url).host}/master/api/v1/scheduler`])
+})
+
+test('an agent that was killed, or cut off, is so to the next master too, until it is started', async (t) => {
+  const start = masters(t, 'stays', [{ name: 'agent-1' }, { name: 'agent-2' }, { name: 'agent-3' }])
+  const leader = await start()
+  const standby = await start()
+  const framework = await TestFramework.subscribe(t, { url: leader.url })
+  const offer = await framework.offer()
+  await framework.launch(offer, [task('lives', offer, 'sleep 600')])
+  await framework.updatesUntil('lives', 'TASK_RUNNING')
+  const [cut, ...others] = [
+    offer.hostname!,
+    ...['agent-1', 'agent-2', 'agent-3'].filter((a) => a !== offer.hostname),
+  ]
+  leader.fleet.order(cut!, 'cut')
+  leader.fleet.order(others[0]!, 'kill')
+  await leader.close()
+  await eventually('the standby leads', () => standby.leads)
+  const conditions = (): unknown =>
+    standby.fleet
+      .list()
+      .map(({ name, condition }) => [name, condition])
+      .sort()
+  assert.deepEqual(
+    conditions(),
+    [
+      [cut, 'cut'],
+      [others[0], 'down'],
+      [others[1], 'up'],
+    ].sort(),
+  )
+  const again = await TestFramework.subscribe(t, { url: standby.url, id: framework.id })
+  const hosts = async (): Promise<unknown> => (await again.offer()).hostname
+  assert.equal(await hosts(), others[1], 'the only one that is offered')
+  for (const name of [cut!, others[0]!]) assert.equal(standby.fleet.order(name, 'start'), 'up')
+  await again.call('RECONCILE', { reconcile: { tasks: [] } })
+  const status = await again.update('lives')
+  assert.deepEqual([status.state, status.agent_id], ['TASK_RUNNING', offer.agent_id], 'it had gone on')
+  assert.deepEqual(
+    conditions(),
+    ['agent-1', 'agent-2', 'agent-3'].map((name) => [name, 'up']),
+  )
 })
 
 test('a leader that loses ZooKeeper ends, and leaves the state to the next', async (t) => {
