@@ -10,12 +10,13 @@ import type { Clock } from '../infra/clock.ts'
 import {
   decodeCommand,
   decodeGateAsk,
+  decodeGone,
   encodeGate,
   type GateAnswer,
   type GateAsk,
   splitHeartbeat,
 } from '../infra/control/index.ts'
-import type { Assignment, Heartbeat, TaskReply } from '../infra/control/messages.ts'
+import type { Assignment, GoneProducer, Heartbeat, TaskReply } from '../infra/control/messages.ts'
 import type { LogLine } from '../sdk/api.ts'
 import type { RunnerErrorCode } from './errors.ts'
 import { decodeAnswer, decodeAsk, encodeAnswer, encodeAsk, type MovedState } from './handover/message.ts'
@@ -40,6 +41,8 @@ export interface ControlOptions {
   readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
   /** Answers with the tap of an instance, or with nothing. */
   readonly onTap: (instance: string) => Uint8Array | undefined
+  /** Producers have gone, and the scheduler asks how far they have come. */
+  readonly onGone: (gone: readonly GoneProducer[]) => void
   /** Judges a version beside an instance. */
   readonly onGate: (ask: GateAsk) => Promise<GateAnswer>
 }
@@ -62,6 +65,12 @@ export class Control {
     nc.subscribe(subjects.moveSubject(namespace, taskId), {
       callback: (error, message) => {
         if (error === null) void this.#onAsk(message)
+      },
+    })
+    nc.subscribe(subjects.goneSubject(namespace), {
+      callback: (error, message) => {
+        const gone = error === null ? decodeGone(message.data) : undefined
+        if (gone !== undefined) options.onGone(gone)
       },
     })
     nc.subscribe(subjects.tapSubject(namespace, taskId), {

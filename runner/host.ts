@@ -37,6 +37,7 @@ import { crash, type Ending, endingOf, isOfTheFunction, isOwnFailure, startFailu
 import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
 import { Gates } from './gate/gates.ts'
+import { Gone } from './gone.ts'
 import { Instance, type InstanceOptions, type ResidentMemory, StateStore } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
 import { outputsOf } from './outputs.ts'
@@ -70,6 +71,7 @@ export class Host {
   readonly #letters: LetterBox
   readonly #spill: SpillStore
   readonly #allowances: Allowances
+  readonly #gone: Gone
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #memory: ResidentMemory
   readonly #sources: Sources
@@ -133,6 +135,7 @@ export class Host {
       onChange: () => this.#control.changed(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
+    this.#gone = new Gone(clock)
     this.#control = new Control({
       ...{ nc, clock, namespace: environment.namespace, taskId: environment.taskId },
       beat: () => this.#heartbeat(),
@@ -140,6 +143,7 @@ export class Host {
       onStop: (reason) => void this.stop(reason),
       onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
       onGate: (ask) => gates.answer(ask),
+      onGone: (gone) => this.#gone.take(gone) && this.#control.changed(),
       onTap: (id) => {
         const worker = this.#workers.get(id)
         return worker && packTap(tapOf(worker.running, id, clock.nowMs()))
@@ -312,7 +316,7 @@ export class Host {
       ...{ keeper, metrics },
       letters: this.#letters,
       spill: this.#spill,
-      allowances: this.#allowances,
+      ...{ allowances: this.#allowances, gone: () => this.#gone.asked },
       warn: (message) => this.#log(fn.function, id, 'warn', message),
       ask: (task, ask) => this.#control.ask(task, ask),
       onWant: () => this.#control.changed(),

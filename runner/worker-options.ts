@@ -4,7 +4,12 @@
  */
 import type { Spill, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../infra/control/messages.ts'
+import type {
+  ErrorReport,
+  FunctionAssignment,
+  GoneProducer,
+  InstanceAssignment,
+} from '../infra/control/messages.ts'
 import type { MetricSums } from '../sdk/user-metrics.ts'
 import type { Allowances } from './allowances.ts'
 import type { StateKeeper } from './checkpoint/state-keeper.ts'
@@ -42,6 +47,8 @@ export interface WorkerOptions {
   readonly onWant: () => void
   /** Hears what it may have sent before its next report. */
   readonly allowances: Allowances
+  /** Producers that are gone, of whom it is asked how far it has come with them. */
+  readonly gone: () => readonly GoneProducer[]
   /** A share has come or gone. */
   readonly onMoved: () => void
   /** Called for each callback that failed; without an error where it was counted only. */

@@ -256,7 +256,7 @@ export class Worker {
       heapBytes: stats.heapBytes,
       cpuSeconds: stats.cpuSeconds,
       ...{ outputs: this.#producer.ledger(), notice: this.#options.allowances.number() },
-      inputs: this.#consumer.ledger(),
+      ...this.#consumer.account(this.#options.gone()),
       ...(this.#mover.awaited.length > 0 && { awaited: this.#mover.awaited }),
       ...(this.keeper && { checkpoint: this.keeper.report() }),
       ...(this.#reactions.lastFailure === undefined ? {} : { lastError: this.#reactions.lastFailure() }),

@@ -6,15 +6,27 @@ import { z } from 'zod'
 import type { AllowanceNotice, Heartbeat } from '../infra/control/messages.ts'
 
 const count = z.number().min(0)
+const counts = z.record(z.string(), count)
 const outputs = z.array(
   z.looseObject({
     stream: z.string(),
     consumer: z.string(),
     sent: count,
     acked: count,
-    dropped: z.record(z.string(), count),
+    dropped: counts,
     unaccounted: count,
     allowance: count.optional(),
+    parts: count.optional(),
+    own: counts.optional(),
+    earlier: counts.optional(),
+  }),
+)
+
+const received = z.array(
+  z.looseObject({
+    ...{ name: z.string(), index: z.union([count, z.string()]), epoch: count },
+    ...{ stream: z.string(), consumer: z.string(), partition: count },
+    ...{ sent: count, acked: count, dropped: counts },
   }),
 )
 
@@ -33,6 +45,7 @@ const report = z.looseObject({
   recordsOut: count,
   errors: count,
   outputs,
+  received: received.optional(),
   exit: exit.optional(),
 })
 
@@ -53,7 +66,16 @@ const noticeSchema = z.looseObject({
   instance: z.string(),
   epoch: count,
   number: count,
-  rows: z.array(z.looseObject({ stream: z.string(), consumer: z.string(), allowance: count })),
+  rows: z.array(
+    z.looseObject({
+      ...{ stream: z.string(), consumer: z.string(), allowance: count },
+      ...{
+        unaccounted: count.exactOptional(),
+        parts: count.exactOptional(),
+        earlier: counts.exactOptional(),
+      },
+    }),
+  ),
 })
 
 /** Undefined for what is none of ours. */

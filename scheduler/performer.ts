@@ -9,7 +9,7 @@
 import type { NatsConnection } from '../infra/bus/index.ts'
 import { subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import { encodeCommand } from '../infra/control/index.ts'
+import { encodeCommand, encodeGone } from '../infra/control/index.ts'
 import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messages.ts'
 import type { Log } from '../infra/log.ts'
 import {
@@ -103,7 +103,7 @@ export class Performer {
   }
 
   async #perform(action: Action): Promise<void> {
-    const { engine, writer, namespace } = this.#options
+    const { engine, writer, namespace, nc } = this.#options
     switch (action.kind) {
       case 'saveEpoch':
         return writer.put(paths.epoch(namespace, action.function), epochDocument(action.epoch))
@@ -160,6 +160,8 @@ export class Performer {
         return engine.reconcile([action])
       case 'acknowledge':
         return engine.acknowledge(action.update)
+      case 'askReceivers':
+        return nc.publish(subjects.goneSubject(namespace), encodeGone(action.gone))
       case 'assign':
         return void this.#assign(action.assignment, action.leaderEpoch)
       case 'log':

@@ -7,7 +7,8 @@ import { consumersOf } from '../control/consumer.ts'
 import type { StreamDescriptor } from '../control/messages.ts'
 import { record } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
-import { originOf, Producer } from './producer.ts'
+import { originOf } from './origin.ts'
+import { Producer } from './producer.ts'
 import { type SimClient, SimNet } from './sim-net.ts'
 
 interface Reading {

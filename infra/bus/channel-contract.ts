@@ -12,7 +12,8 @@ import type { StatePositions } from './contained.ts'
 import type { TakenFrame } from './in-queue.ts'
 import type { Spill } from './lane.ts'
 import { laneConsumers } from './modes.ts'
-import { originOf, Producer } from './producer.ts'
+import { originOf } from './origin.ts'
+import { Producer } from './producer.ts'
 import { type SimClient, SimNet } from './sim-net.ts'
 
 export const stream: StreamDescriptor = {

@@ -6,7 +6,8 @@ import { ManualClock } from '../clock.ts'
 import { type Action, action, Bench, record, run, stream, withOwners } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
 import { attemptsAt, nextOf, rememberAttempts } from './in-queue.ts'
-import { originOf, Producer } from './producer.ts'
+import { originOf } from './origin.ts'
+import { Producer } from './producer.ts'
 import { SimNet } from './sim-net.ts'
 
 test('channels lose nothing, repeat nothing and keep order through broken connections', async () => {

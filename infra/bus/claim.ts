@@ -46,3 +46,17 @@ export function readClaim(bytes: Uint8Array): Claim | undefined {
     return undefined
   }
 }
+
+/** The epochs at which partitions of a claim are owned by that name. */
+export function epochsIn(
+  { partitions }: Claim,
+  name: string,
+  owned: ReadonlyMap<string, { readonly consumer: string; readonly epoch: number | undefined }>,
+): number[] {
+  return Object.entries(partitions).flatMap(([stream, list]) =>
+    list.flatMap((p) => {
+      const found = owned.get(`${stream}.${p}`)
+      return found?.consumer === name ? (found.epoch ?? []) : []
+    }),
+  )
+}

@@ -12,12 +12,13 @@
 import { randomBytes } from 'node:crypto'
 import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
 import type { Clock } from '../clock.ts'
-import type { InputLedger } from '../control/messages.ts'
+import type { GoneProducer, InputLedger, InstanceReport } from '../control/messages.ts'
 import { type Beacon, decodeBeacon } from './beacon.ts'
-import { type Claim, readClaim } from './claim.ts'
+import { type Claim, epochsIn, readClaim } from './claim.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
 import { creditFlags } from './credit.ts'
+import { channelsOf, newPartition, receivedFrom } from './former-channels.ts'
 import { type InAccount, InAccounts, refuse } from './in-account.ts'
 import {
   awaitsTried,
@@ -241,11 +242,11 @@ export class Consumer {
 
   /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
   giveUp(reason: string): void {
-    for (const { stream, channels } of this.#partitions.values()) {
-      for (const channel of channels.values()) {
+    for (const owned of this.#partitions.values()) {
+      for (const channel of channelsOf(owned)) {
         const records = unsaidOf(channel)
         if (!channel.dirty || records <= 0) continue
-        const account = this.#accounts.of(stream)
+        const account = this.#accounts.of(owned.stream)
         account.processed -= records
         account.dropped[reason] = (account.dropped[reason] ?? 0) + records
         channel.dropped = oneMore(channel.dropped, reason, records)
@@ -260,6 +261,12 @@ export class Consumer {
       ...account,
       stateLost: partitions.reduce((sum, p) => sum + (p.stream === account.stream ? p.contained.lost : 0), 0),
     }))
+  }
+
+  /** What it has taken, and how far it has come with producers that are gone (I7). */
+  account(gone: readonly GoneProducer[]): Pick<InstanceReport, 'inputs' | 'received'> {
+    const { namespace } = this.#options
+    return { inputs: this.ledger(), ...receivedFrom(namespace, this.#partitions.values(), gone) }
   }
 
   /**
@@ -300,8 +307,8 @@ export class Consumer {
 
   /** Lets all that is done be acknowledged. */
   #releaseAll(): void {
-    for (const { channels } of this.#partitions.values())
-      for (const channel of channels.values()) if (channel.dirty) release(channel, positionOf(channel))
+    for (const owned of this.#partitions.values())
+      for (const channel of channelsOf(owned)) if (channel.dirty) release(channel, positionOf(channel))
   }
 
   #onFrame(owned: InPartition, bytes: Uint8Array): void {
@@ -339,13 +346,10 @@ export class Consumer {
 
   /** The slot has a new holder: its older producers will not speak again. */
   #dropOlder(origin: string, epoch: number): void {
-    for (const { channels, contained } of this.#partitions.values()) {
-      contained.dropOlder(origin, epoch)
-      for (const [producer, channel] of channels) {
-        if (channel.origin !== origin || channel.epoch >= epoch) continue
-        channels.delete(producer)
-        this.#voice.channels -= 1
-      }
+    for (const owned of this.#partitions.values()) {
+      owned.contained.dropOlder(origin, epoch)
+      for (const channel of owned.channels.values())
+        if (channel.origin === origin && channel.epoch < epoch) this.#close(owned, channel)
     }
   }
 
@@ -358,21 +362,14 @@ export class Consumer {
     this.#hearClaims(consumer)
     const place = { stream, partition, ...(hasLane?.(stream) && { consumer }) }
     const unsubscribe = wire.subscribe(outSubject(namespace, place), (bytes) => this.#onFrame(made, bytes))
-    const made: InPartition = {
-      ...{ stream, partition, consumer },
-      epoch: undefined,
-      since: 0,
-      contained: new ContainedRecords(undefined),
-      suspended: false,
-      channels: new Map(),
-      unsubscribe,
-    }
+    const made = newPartition({ stream, partition, consumer, unsubscribe })
     this.#partitions.set(key, made)
     return made
   }
 
   #open(owned: InPartition, header: Pick<FrameHeader, 'producer' | 'origin' | 'epoch'>): InChannel {
     const channel = openChannel(header, this.#options.clock.monotonicMs())
+    channel.dropped = channel.acknowledgedDropped = owned.former.resume(header.producer)
     this.#forgetSilent(owned)
     owned.channels.set(header.producer, channel)
     this.#voice.channels += 1
@@ -384,18 +381,25 @@ export class Consumer {
     this.#fences.set(at.origin, at.epoch)
     const { producer, through, attempts = 0 } = at
     const channel = this.#open(owned, at)
+    channel.from = at.from
+    channel.promised = at.accepted ?? through
     const position = openAt(channel, owned.contained.begin(producer, { position: through, from: through }))
     if (position === through) this.#remember(channel, attempts)
   }
 
   #forgetSilent(owned: InPartition): void {
     const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
-    for (const [producer, channel] of owned.channels) {
+    for (const channel of owned.channels.values()) {
       if (channel.open > 0 || channel.aside > 0 || channel.heardMs > beforeMs) continue
       owned.contained.end(channel)
-      owned.channels.delete(producer)
-      this.#voice.channels -= 1
+      this.#close(owned, channel)
     }
+  }
+
+  #close(owned: InPartition, channel: InChannel): void {
+    owned.channels.delete(channel.producer)
+    owned.former.add(channel)
+    this.#voice.channels -= 1
   }
 
   #onBeacon(
@@ -408,6 +412,7 @@ export class Consumer {
     const mine = beacon.entries.find((entry) => entry.consumer === owned.consumer)
     if (mine === undefined) return
     const isOurs = mine.epoch === owned.epoch // else it goes back by itself as soon as our credit comes
+    channel.from = mine.from
     if (channel.expected === undefined) {
       if (!isOurs) return this.#voice.credit(owned, channel, 0)
       channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
@@ -464,7 +469,7 @@ export class Consumer {
   }
 
   #channels(): InChannel[] {
-    return [...this.#partitions.values()].flatMap(({ channels }) => [...channels.values()])
+    return [...this.#partitions.values()].flatMap(channelsOf)
   }
 
   #nameOf(stream: string): string {
@@ -481,12 +486,7 @@ export class Consumer {
   #onClaim(name: string, bytes: Uint8Array): void {
     const claim = readClaim(bytes)
     if (claim === undefined || claim.owner === this.owner) return
-    const ours = Object.entries(claim.partitions).flatMap(([stream, list]) =>
-      list.flatMap((p) => {
-        const owned = this.#partitions.get(`${stream}.${p}`)
-        return owned?.consumer === name ? (owned.epoch ?? []) : []
-      }),
-    )
+    const ours = epochsIn(claim, name, this.#partitions)
     if (ours.some((epoch) => claim.epoch > epoch)) this.#options.onSuperseded?.(claim)
     else if (ours.some((epoch) => claim.epoch < epoch)) this.#voice.claim() // one who comes back late hears who holds it now
   }

@@ -6,7 +6,8 @@ import { ManualClock } from '../clock.ts'
 import { type Action, Bench, owned, record, run, stream, withCheckpoints } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
-import { originOf, Producer } from './producer.ts'
+import { originOf } from './origin.ts'
+import { Producer } from './producer.ts'
 import { SimNet } from './sim-net.ts'
 
 for (const [what, setsAside] of [

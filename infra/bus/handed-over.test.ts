@@ -5,7 +5,8 @@ import { frameOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { record, stream } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
-import { originOf, Producer } from './producer.ts'
+import { originOf } from './origin.ts'
+import { Producer } from './producer.ts'
 import { type SimClient, SimNet } from './sim-net.ts'
 
 class Bench {

@@ -6,6 +6,7 @@
 import type { FrameHeader } from '../../sdk/frame.ts'
 import type { ContainedRecords } from './contained.ts'
 import { type CreditEntry, creditFlags } from './credit.ts'
+import type { FormerChannels } from './former-channels.ts'
 import { sumOf } from './in-account.ts'
 
 export interface InChannel {
@@ -14,6 +15,10 @@ export interface InChannel {
   readonly epoch: number
   /** Next sequence to accept; undefined until a beacon has told it. */
   expected: number | undefined
+  /** First sequence that counts for us; undefined: nobody has told it. */
+  from: number | undefined
+  /** What an owner before us has told as accepted, and left to us: its producer may be gone. */
+  promised: number
   /** Behind the last record done. */
   through: number
   dropped: Readonly<Record<string, number>>
@@ -52,6 +57,7 @@ export interface InPartition {
   /** What its state contains; from the moment on at which it is owned. */
   contained: ContainedRecords
   readonly channels: Map<string, InChannel>
+  readonly former: FormerChannels
   readonly unsubscribe: () => void
 }
 
@@ -72,6 +78,10 @@ export interface ChannelPosition {
   readonly epoch: number
   /** Behind the last record done. */
   readonly through: number
+  /** First sequence that counts for the consumer; absent: the giver does not say. */
+  readonly from?: number
+  /** Behind the last record that its producer was told of as accepted; absent: at `through`. */
+  readonly accepted?: number
   /** The record there has ended an owner so often, and was not tried since; absent: never. */
   readonly attempts?: number
 }
@@ -85,6 +95,8 @@ export function openChannel(
     origin: header.origin,
     epoch: header.epoch,
     expected: undefined,
+    from: undefined,
+    promised: 0,
     through: 0,
     dropped: {},
     aside: 0,
@@ -132,10 +144,15 @@ export function markOf(channels: readonly InChannel[]): Mark {
 /** What the next owner is to know of it. @returns Where it goes on there. */
 export function leftOf(
   { stream, partition }: Pick<InPartition, 'stream' | 'partition'>,
-  { producer, origin, epoch, acknowledged, tried }: InChannel,
+  { producer, origin, epoch, acknowledged, tried, from, told, promised }: InChannel,
 ): ChannelPosition {
-  const attempts = tried?.sequence === acknowledged ? { attempts: tried.attempts } : {}
-  return { stream, partition, producer, origin, epoch, through: acknowledged, ...attempts }
+  const accepted = Math.max(told, promised)
+  return {
+    ...{ stream, partition, producer, origin, epoch, through: acknowledged },
+    ...(from !== undefined && { from }),
+    ...(accepted > acknowledged && { accepted }),
+    ...(tried?.sequence === acknowledged && { attempts: tried.attempts }),
+  }
 }
 
 /** True while the record is not done that has ended an owner. */
@@ -148,6 +165,12 @@ export function release(channel: InChannel, { through, dropped, aside }: InPosit
   channel.acknowledged = through
   channel.acknowledgedDropped = dropped
   channel.acknowledgedAside = aside
+}
+
+/** Something that it has accepted is not done yet, or not said to be. */
+export function isUnsaid(channel: InChannel): boolean {
+  const { open, aside, acknowledged, acknowledgedAside } = channel
+  return open > 0 || aside > 0 || acknowledgedAside > 0 || acknowledged < positionOf(channel).through
 }
 
 /** Records that are done, neither dropped nor set aside, and not acknowledged. */

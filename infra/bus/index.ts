@@ -11,14 +11,10 @@ export type { ChannelPosition, Heritage, Mark } from './in-channel.ts'
 export type { TakenFrame } from './in-queue.ts'
 export { attemptsAt, nextOf, rememberAttempts } from './in-queue.ts'
 export type { Lane, Spill, SpillPlace } from './lane.ts'
-export { addCounts, addLedgers } from './ledgers.ts'
+export { addLedgers } from './ledgers.ts'
 export { connectWire, type NatsWire, type WireOptions } from './nats-wire.ts'
-export {
-  bufferBytesMaxDefault,
-  originOf,
-  Producer,
-  type ProducerOptions,
-} from './producer.ts'
+export { originOf } from './origin.ts'
+export { bufferBytesMaxDefault, Producer, type ProducerOptions } from './producer.ts'
 export * as subjects from './subjects.ts'
 export { startTail, type TailOptions } from './tail.ts'
 export { type NatsTls, readTls } from './tls.ts'

@@ -6,12 +6,12 @@
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
+import { addCounts } from '../control/counts.ts'
 import type { OutputLedger } from '../control/messages.ts'
 import type { AddOut } from './allowance.ts'
 import { giveBackMemory, takeMemory } from './frame-memory.ts'
 import { sumOf } from './in-account.ts'
 import type { LaneQueue } from './lane-queue.ts'
-import { addCounts } from './ledgers.ts'
 import { type OutFrame, OutPartition } from './out-partition.ts'
 
 export interface LanePartitionOptions {
@@ -118,6 +118,7 @@ export class LanePartition extends OutPartition {
       sent: row.sent + memory + disk + records,
       acked: row.acked + records,
       dropped: addCounts(row.dropped, dropped),
+      ...(records > 0 && { own: { ...dropped } }),
       ...(disk === 0 ? {} : { spilled: disk, spilledBytes: queue.diskBytes(this.partition) }),
     }))
   }

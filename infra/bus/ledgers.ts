@@ -2,6 +2,7 @@
  * Sums of producers' accounts.
  * @module
  */
+import { addCounts } from '../control/counts.ts'
 import type { OutputLedger } from '../control/messages.ts'
 
 /** Adds the records of two accounts of the same (stream, consumer). */
@@ -14,6 +15,9 @@ export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): Output
     acked: a.acked + b.acked,
     dropped: addCounts(a.dropped, b.dropped),
     unaccounted: a.unaccounted + b.unaccounted,
+    ...(a.parts || b.parts ? { parts: (a.parts ?? 0) + (b.parts ?? 0) } : {}),
+    ...(a.own || b.own ? { own: addCounts(a.own ?? {}, b.own ?? {}) } : {}),
+    ...(a.earlier || b.earlier ? { earlier: addCounts(a.earlier ?? {}, b.earlier ?? {}) } : {}),
     ...spilledOf(a, b),
   }
 }
@@ -24,14 +28,4 @@ function spilledOf(a: OutputLedger, b: OutputLedger): Pick<OutputLedger, 'spille
     spilled: (a.spilled ?? 0) + (b.spilled ?? 0),
     spilledBytes: (a.spilledBytes ?? 0) + (b.spilledBytes ?? 0),
   }
-}
-
-/** Adds counts by reason. */
-export function addCounts(
-  a: Readonly<Record<string, number>>,
-  b: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const sum: Record<string, number> = { ...a }
-  for (const [reason, records] of Object.entries(b)) sum[reason] = (sum[reason] ?? 0) + records
-  return sum
 }

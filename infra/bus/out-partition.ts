@@ -19,6 +19,7 @@ import type { OutputLedger } from '../control/messages.ts'
 import type { AddOut } from './allowance.ts'
 import type { BeaconEntry } from './beacon.ts'
 import { type CreditEntry, creditFlags } from './credit.ts'
+import { sumOf } from './in-account.ts'
 
 /** A frame of which only the header is still to be stamped. */
 export interface OutFrame {
@@ -54,6 +55,8 @@ interface Channel {
   positionBytes: number
   /** First sequence that counts for this consumer. */
   readonly from: number
+  /** Something was sent that counts for it. */
+  begun: boolean
   unaccounted: number
   dropped: Record<string, number>
   droppedByOwner: Readonly<Record<string, number>>
@@ -230,8 +233,16 @@ export class OutPartition {
     frame.ticket = ticket
     this.#cursor += 1
     this.#sentHigh = Math.max(this.#sentHigh, frame.sequence + frame.count)
+    this.begins = false
+    for (const channel of this.#channels.values()) {
+      if (channel.begun || this.#sentHigh <= channel.from) continue
+      channel.begun = this.begins = true
+    }
     return frame
   }
+
+  /** The frame just sent is the first for one of its consumers. */
+  begins = false
 
   /** The server has read everything up to `ticket`. */
   confirm(ticket: number): void {
@@ -247,22 +258,26 @@ export class OutPartition {
 
   /**
    * Takes a consumer's credit.
-   * @returns `beacon` if the owner must be told where it stands, `moved` if frames may now leave.
+   * @returns `beacon` if the owner must be told where it stands, `moved` if frames may now leave, `settles` if an owner has gone that
+   *   has left something in the account.
    */
   credit(
     consumer: string,
     owner: string,
     epoch: number,
     entry: CreditEntry,
-  ): { readonly beacon: boolean; readonly moved: boolean } {
+  ): { readonly beacon: boolean; readonly moved: boolean; readonly settles: boolean } {
     const channel = this.#channels.get(consumer)
-    if (channel === undefined || epoch < channel.epoch) return { beacon: false, moved: false }
+    const nothing = { beacon: false, moved: false, settles: false }
+    if (channel === undefined || epoch < channel.epoch) return nothing
     const newOwner = epoch > channel.epoch || owner !== channel.owner
+    const settled = newOwner ? settledOf(channel) : 0
     const fresh = (entry.flags & creditFlags.fresh) !== 0
     // Owners from that epoch on have handed over all they knew of: they have touched nothing of ours that is not in `through`.
     const heir = (entry.flags & creditFlags.heir) !== 0 && channel.epoch >= entry.through
     if (newOwner) this.#changeOwner(channel, owner, epoch, fresh && !heir)
-    else if (channel.left) return { beacon: false, moved: false }
+    else if (channel.left) return nothing
+    const settles = newOwner && settledOf(channel) > settled
     channel.uncertain = false
     channel.windowBytes = entry.windowBytes
     if (!fresh) this.#acknowledge(channel, entry)
@@ -270,7 +285,7 @@ export class OutPartition {
     if ((entry.flags & creditFlags.resend) !== 0) this.#rewindTo(Math.max(channel.position, entry.accepted))
     else if (newOwner && (!fresh || heir)) this.#rewindTo(channel.position)
     this.#trim()
-    return { beacon: newOwner || fresh, moved: true }
+    return { beacon: newOwner || fresh, moved: true, settles }
   }
 
   beaconEntries(): BeaconEntry[] {
@@ -288,10 +303,12 @@ export class OutPartition {
     return [...this.#channels.values()].map((channel) => this.#account(channel))
   }
 
-  /** Records that were sent to each consumer and not acknowledged, in flight or unaccounted. What is held was not sent. */
+  /** Records that were sent to each consumer and not acknowledged: in flight, and unaccounted. What is held was not sent. */
   eachOut(add: AddOut): void {
-    for (const channel of this.#channels.values())
-      add(channel.consumer, Math.max(0, this.#sentHigh - channel.from) - this.#acked(channel))
+    for (const channel of this.#channels.values()) {
+      const out = Math.max(0, this.#sentHigh - channel.from) - this.#acked(channel)
+      add(channel.consumer, out - channel.unaccounted, channel.unaccounted)
+    }
   }
 
   /** The rows as they would be if the consumers were gone: what one has not taken was not for it. */
@@ -336,6 +353,7 @@ export class OutPartition {
       uncertain: false,
       positionBytes: this.#bytesBefore(position),
       from: position,
+      begun: false,
       unaccounted: 0,
       dropped: {},
       droppedByOwner: {},
@@ -435,6 +453,7 @@ export class OutPartition {
 
   #account(channel: Channel): OutputLedger {
     const sent = Math.max(0, this.#next - channel.from) // held ones too: they were taken, so they are in flight
+    const earlier = earlierOf(channel)
     return {
       stream: this.stream,
       consumer: channel.consumer,
@@ -442,6 +461,8 @@ export class OutPartition {
       acked: this.#acked(channel),
       dropped: { ...channel.dropped },
       unaccounted: channel.unaccounted,
+      ...(channel.begun && { parts: 1 }),
+      ...(Object.keys(earlier).length > 0 && { earlier }),
     }
   }
 
@@ -460,4 +481,19 @@ export class OutPartition {
     frame.buffer.set(body, frame.length)
     frame.length = length
   }
+}
+
+/** What owners before the present one have dropped. */
+function earlierOf({ dropped, droppedByOwner }: Channel): Record<string, number> {
+  const earlier: Record<string, number> = {}
+  for (const [reason, records] of Object.entries(dropped)) {
+    const before = records - (droppedByOwner[reason] ?? 0)
+    if (before > 0) earlier[reason] = before
+  }
+  return earlier
+}
+
+/** What no present owner knows of. */
+function settledOf(channel: Channel): number {
+  return channel.unaccounted + sumOf(earlierOf(channel))
 }

@@ -35,17 +35,31 @@ export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?:
 /** Of each consumer, also one that nothing was sent to yet. */
 function eachOut(stream: OutStream, add: AddOut): void {
   for (const { name } of stream.descriptor.consumers) add(name, 0)
-  for (const { consumer, unaccounted } of stream.closed) add(consumer, unaccounted)
+  for (const { consumer, unaccounted } of stream.closed) add(consumer, 0, unaccounted)
   eachPart(stream, (out) => out.eachOut(add))
 }
 
-/** The bounds of all streams, as they are. */
+/** The bounds of all streams, as they are, and what is settled already. */
 export function allowancesOf(streams: Iterable<OutStream>): AllowanceRow[] {
-  return [...streams].flatMap(({ descriptor, allowance }) =>
-    [...(allowance?.bounds ?? [])].map(([consumer, records]) => ({
-      ...{ stream: descriptor.name, consumer, allowance: records },
-    })),
-  )
+  return [...streams].flatMap((stream) => {
+    const { bounds } = stream.allowance ?? {}
+    if (bounds === undefined) return []
+    const rows = sumsOf(stream)
+    return [...bounds].map(([consumer, allowance]) => {
+      const { unaccounted = 0, parts = 0, earlier } = rows.get(consumer) ?? {}
+      const row = { stream: stream.descriptor.name, consumer, allowance, unaccounted, parts }
+      return earlier === undefined ? row : { ...row, earlier }
+    })
+  })
+}
+
+/** A row for each consumer, partitions added up. */
+function sumsOf(stream: OutStream): Map<string, OutputLedger> {
+  const rows = new Map<string, OutputLedger>()
+  for (const row of stream.closed) rows.set(row.consumer, addLedgers(rows.get(row.consumer), row))
+  for (const part of partsOf(stream))
+    for (const row of part.ledger()) rows.set(row.consumer, addLedgers(rows.get(row.consumer), row))
+  return rows
 }
 
 /** Its partitions, on the main subject and in lanes. */
@@ -98,7 +112,7 @@ export function outputLedger(streams: Iterable<OutStream>, spiller: string, clos
     rows.set(`${name} $server`, row('$server', sent))
     // A consumer that nothing was sent to yet has a row too: that is how one sees that this producer knows it.
     for (const consumer of consumers) rows.set(`${name} ${consumer.name}`, row(consumer.name, 0))
-    for (const each of [...stream.closed, ...[...partsOf(stream)].flatMap((part) => part.ledger())]) {
+    for (const each of sumsOf(stream).values()) {
       const key = `${name} ${each.consumer}`
       const sum = addLedgers(rows.get(key), each)
       rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller })

@@ -10,7 +10,7 @@
  *  P7. Nothing is published while the connection is known to be down; after it is back, all that is unconfirmed is sent again.
  * @module
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { isQueueMode } from '../../sdk/back-pressure.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { type IdWords, idWords, stampHeader } from '../../sdk/frame.ts'
@@ -58,13 +58,11 @@ export interface ProducerOptions {
   readonly spill?: Spill | undefined
   /** Called when something begins to wait for a consumer that nobody owns: there may be none until it is known. */
   readonly onWant?: () => void
-  /** Called with the bounds of all streams before more is sent than the last ones cover; absent: nobody hears them. */
+  /**
+   * Called with the bounds of all streams before more is sent than the last ones cover, or in a partition more, and with what an owner
+   * has left behind before the next one goes on; absent: nobody hears them.
+   */
   readonly onAllowance?: ((rows: readonly AllowanceRow[]) => void) | undefined
-}
-
-/** The slot of an instance or an ingest, as it stands in frame headers. */
-export function originOf(namespace: string, name: string, index: number | string): string {
-  return createHash('sha256').update(`${namespace}/${name}/${index}`).digest('hex').slice(0, 16)
 }
 
 export class Producer {
@@ -339,6 +337,7 @@ export class Producer {
       const frame = out.send(this.#ticket)
       if (frame === undefined) break
       allowance?.spend(frame.count)
+      if (out.begins) this.#tellAllowances()
       const bytes = frame.buffer.subarray(0, frame.length)
       stampHeader(bytes, {
         flags: 0,
@@ -428,7 +427,8 @@ export class Producer {
       const lane = stream?.lanes.of(credit.consumer)
       const out = (lane ?? stream)?.partitions[entry.partition]
       if (stream === undefined || out === undefined) continue
-      const { beacon, moved } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
+      const { beacon, moved, settles } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
+      if (settles) this.#tellAllowances() // before the next owner takes anything behind it
       if (beacon) this.#beacons.send(out)
       if (moved) {
         this.#beacons.heard(out)

@@ -4,7 +4,8 @@ import { frameOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { record, stream } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
-import { originOf, Producer } from './producer.ts'
+import { originOf } from './origin.ts'
+import { Producer } from './producer.ts'
 import { SimNet } from './sim-net.ts'
 
 test('who waits for a busy owner learns within tens of milliseconds that it has accepted, whatever others say meanwhile', async () => {

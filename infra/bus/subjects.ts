@@ -53,6 +53,11 @@ export function allowanceSubject(namespace: string, taskId: string): string {
   return `${heartbeatSubject(namespace, taskId)}.allowance`
 }
 
+/** Which producers are gone of whom the scheduler asks all runners how far they have come with them. */
+export function goneSubject(namespace: string): string {
+  return `concord.${namespace}.c.gone`
+}
+
 /** Commands to one runner, request and reply. */
 export function taskSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.task.${taskId}`

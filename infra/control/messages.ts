@@ -196,6 +196,12 @@ export interface OutputLedger {
   readonly dropped: Readonly<Record<string, number>>
   /** Sent to an owner that was killed before it acknowledged. */
   readonly unaccounted: number
+  /** Of the dropped, what it has dropped itself, out of a queue; absent: nothing. */
+  readonly own?: Readonly<Record<string, number>>
+  /** Of the dropped, what owners before the present ones have dropped; absent: nothing. */
+  readonly earlier?: Readonly<Record<string, number>>
+  /** Over how many partitions it has sent; absent: nobody says. */
+  readonly parts?: number
   /** Of those in flight, what waits on disk for a consumer that queues there; absent: nothing. */
   readonly spilled?: number
   readonly spilledBytes?: number
@@ -205,8 +211,40 @@ export interface OutputLedger {
   readonly spiller?: string
 }
 
-/** What a producer may have sent to a consumer, and not heard acknowledged. */
-export type AllowanceRow = Pick<OutputLedger, 'stream' | 'consumer'> & { readonly allowance: number }
+/** What a producer may have sent to a consumer, and not heard acknowledged; and what it counts that no present owner knows of. */
+export type AllowanceRow = Pick<OutputLedger, 'stream' | 'consumer'> & {
+  readonly allowance: number
+} & Partial<Pick<OutputLedger, 'unaccounted' | 'earlier' | 'parts'>>
+
+/** An instance, or an ingest, that was killed: its receivers are asked how far they have come with it. */
+export interface GoneProducer {
+  /** Its function, or `ingest`. */
+  readonly name: string
+  /** Its own, or the gateway's id. */
+  readonly index: number | string
+  /** Its epochs, the first and the last. */
+  readonly firstEpoch: number
+  readonly epoch: number
+}
+
+/** Of the scheduler to all runners, each second while it wants to know; they answer in their heartbeats. */
+export interface GoneNotice {
+  readonly schema: 1
+  readonly gone: readonly GoneProducer[]
+}
+
+/** How far the channel of a producer that is gone has come, in records since the producer's start. */
+export interface ReceivedRow extends Pick<GoneProducer, 'name' | 'index' | 'epoch'> {
+  readonly stream: string
+  readonly consumer: string
+  readonly partition: number
+  /** Accepted by this owner, and by those before it. */
+  readonly sent: number
+  /** Of those, what is done, or was called unaccounted by its producer. */
+  readonly acked: number
+  /** What this owner has dropped of it. */
+  readonly dropped: Readonly<Record<string, number>>
+}
 
 /**
  * Of an instance, between two heartbeats, ahead of the frames that it is for and on their connection
@@ -319,6 +357,8 @@ export interface InstanceReport {
   /** Tells which notices of allowances are newer; absent: its build tells none. */
   readonly notice?: number
   readonly inputs: readonly InputLedger[]
+  /** How far it has come with producers that are gone; absent: nobody asks. */
+  readonly received?: readonly ReceivedRow[]
   /** Shares that it was promised and has not taken yet; absent: none. */
   readonly awaited?: readonly number[]
   /** Absent where `checkpoint` is false. */

@@ -30,6 +30,7 @@ const credits = 'concord.*.c.credit.>'
 const claims = 'concord.*.c.claim.>'
 const heartbeats = 'concord.*.c.hb.>'
 const tasks = 'concord.*.c.task.>'
+const gone = 'concord.*.c.gone'
 const moves = 'concord.*.c.move.>'
 const taps = 'concord.*.c.tap.>'
 const gates = 'concord.*.c.gate.>'
@@ -63,7 +64,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
     asks: true,
   },
   scheduler: {
-    publish: [tasks, heartbeats],
+    publish: [tasks, gone, heartbeats],
     subscribe: [heartbeats, claims, wants],
     respond: false,
     asks: true,
@@ -92,7 +93,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.STREAM.MSG.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
-    subscribe: [...channelEnds, tasks, moves, taps, gates],
+    subscribe: [...channelEnds, tasks, gone, moves, taps, gates],
     respond: true,
     asks: true,
   },

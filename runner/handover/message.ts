@@ -37,7 +37,11 @@ const answerSchema = z.discriminatedUnion('ok', [
       .object({
         since: count,
         channels: z.array(
-          z.object({ stream: z.string(), partition: count, ...position, attempts: count.exactOptional() }),
+          z.object({
+            ...{ stream: z.string(), partition: count, ...position },
+            ...{ from: count.exactOptional(), accepted: count.exactOptional() },
+            attempts: count.exactOptional(),
+          }),
         ),
       })
       .optional(),

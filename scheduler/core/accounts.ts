@@ -1,55 +1,52 @@
 /**
  * Accounts: what ended instances have sent and processed, added up, so that the ledger (I7) outlives them.
+ *
+ * The last report of one that ended in order is exact. Of one that was killed it is up to a second old: how far it had come its
+ * receivers know (gone.ts). Until it is over with those, what they have not done is in flight. Where one of them is not there
+ * either, what it was allowed to have out is unaccounted.
+ * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
-import type { AllowanceNotice, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
-import type { Accounts } from './state.ts'
+import { addCounts, type Ground, settle } from '../../infra/control/index.ts'
+import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { Accounts, Closing } from './state.ts'
 
-/**
- * Adds the last report of an instance that has ended. It will hear of no acknowledgement any more, so what it had out is
- * unaccounted for: it may have been processed, and nobody will ever say so. Where it was killed, that is at most what it was
- * allowed, by its report or by a notice that came later. But for what lies on disk.
- */
-export function addAccounts(
-  to: Accounts,
-  report: InstanceReport | undefined,
-  notice?: AllowanceNotice,
-): Accounts {
+/** What is known of an instance that has ended. */
+export type LastWords = Pick<Closing, 'report' | 'notice' | 'received'>
+
+const nobodyKnows: Ground = { topology: new Map(), isOver: true }
+
+/** Adds the account of an instance that has ended. But for what lies on disk: who adopts that counts it as sent. */
+export function addAccounts(to: Accounts, words: LastWords, ground: Ground = nobodyKnows): Accounts {
+  const { report } = words
   const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
-  for (const row of settled(report, notice)) outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), row))
-  if (report === undefined) return notice === undefined ? to : { ...to, outputs: [...outputs.values()] }
+  for (const row of lastRows(words))
+    outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), settle(row, words.received, ground)))
   return {
-    recordsIn: to.recordsIn + report.recordsIn,
-    recordsOut: to.recordsOut + report.recordsOut,
-    errors: to.errors + report.errors,
+    recordsIn: to.recordsIn + (report?.recordsIn ?? 0),
+    recordsOut: to.recordsOut + (report?.recordsOut ?? 0),
+    errors: to.errors + (report?.errors ?? 0),
     outputs: [...outputs.values()],
   }
 }
 
-function settled(report: InstanceReport | undefined, notice: AllowanceNotice | undefined): OutputLedger[] {
+/** The rows of the last report, with what a later notice says. */
+export function lastRows({ report, notice }: Pick<LastWords, 'report' | 'notice'>): OutputLedger[] {
   const rows = new Map((report?.outputs ?? []).map((row) => [rowKey(row), row]))
   if (notice !== undefined && notice.number > (report?.notice ?? 0)) {
-    for (const { stream, consumer, allowance } of notice.rows) {
+    for (const said of notice.rows) {
+      const { stream, consumer } = said
       const nothing = { stream, consumer, sent: 0, acked: 0, dropped: {}, unaccounted: 0 }
-      const row = rows.get(rowKey(nothing)) ?? nothing // it has begun to send since
-      rows.set(rowKey(row), { ...row, allowance })
+      rows.set(rowKey(said), { ...(rows.get(rowKey(said)) ?? nothing), ...said }) // it may have begun to send since
     }
   }
-  return [...rows.values()].map(settle)
+  return [...rows.values()]
 }
 
-/** Who adopts what is on disk counts it as sent. */
-function settle({
-  stream,
-  consumer,
-  sent,
-  acked,
-  dropped,
-  allowance,
-  spilled = 0,
-}: OutputLedger): OutputLedger {
-  const unaccounted = allowance ?? sent - spilled - acked
-  return { stream, consumer, sent: acked + unaccounted, acked, dropped, unaccounted }
+/** An account of which nothing more will be heard: what is in flight is unaccounted. */
+export function closed(accounts: Accounts): Accounts {
+  const outputs = accounts.outputs.map((row) => ({ ...row, unaccounted: row.sent - row.acked }))
+  return { ...accounts, outputs }
 }
 
 function rowKey(row: Pick<OutputLedger, 'stream' | 'consumer'>): string {
@@ -58,15 +55,12 @@ function rowKey(row: Pick<OutputLedger, 'stream' | 'consumer'>): string {
 
 function addRow(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
   if (a === undefined) return b
-  const dropped = { ...a.dropped }
-  for (const [reason, records] of Object.entries(b.dropped))
-    dropped[reason] = (dropped[reason] ?? 0) + records
   return {
     stream: a.stream,
     consumer: a.consumer,
     sent: a.sent + b.sent,
     acked: a.acked + b.acked,
-    dropped,
+    dropped: addCounts(a.dropped, b.dropped),
     unaccounted: a.unaccounted + b.unaccounted,
   }
 }

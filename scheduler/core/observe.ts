@@ -7,10 +7,12 @@ import type { AllowanceNotice, Heartbeat } from '../../infra/control/messages.ts
 import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
+import { closed } from './accounts.ts'
 import { awaitedOf, sendAssignment } from './assignments.ts'
 import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
 import { endFailed, endTask } from './endings.ts'
 import { isEqual } from './equality.ts'
+import { hearOfGone } from './gone.ts'
 import type { Event } from './protocol.ts'
 import { isOf, reportIn, reportOf } from './reports.ts'
 import { hearOfVersion } from './rollout.ts'
@@ -72,7 +74,7 @@ function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void
   for (const [name, epoch] of left.epochs) draft.epochs.set(name, epoch)
   for (const status of left.statuses) {
     const fn = draft.fn(status.function)
-    fn.ended = status.ended
+    fn.ended = closed(status.ended) // whom the leader before waited for
     fn.fences = status.fences ?? []
     // A slot that merely waits has nothing to remember; it may even have been given up since.
     const slots = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)
@@ -156,10 +158,11 @@ function want(draft: Draft, wanted: Wanted): Concern {
 function hear(draft: Draft, beat: Heartbeat): boolean {
   if (beat.kind !== 'runner') return false
   const last = hearLast(draft, beat)
+  const isOfGone = hearOfGone(draft, beat)
   const task = draft.task(beat.id)
   if (task === undefined) {
     if (!last) killStranger(draft, beat)
-    return last
+    return last || isOfGone
   }
   let news = last || task.beat === undefined || task.beat.generation !== beat.generation
   task.beat = beat
@@ -171,7 +174,11 @@ function hear(draft: Draft, beat: Heartbeat): boolean {
   if (!news && task.assigned !== undefined && beat.generation < task.assigned.generation)
     sendAssignment(draft, task)
   // What a canary says, or a shadow, is judged in any case; but that is no news of what the runner was told.
-  return news || beat.instances.some(({ canary, shadow }) => canary !== undefined || shadow !== undefined)
+  return (
+    news ||
+    isOfGone ||
+    beat.instances.some(({ canary, shadow }) => canary !== undefined || shadow !== undefined)
+  )
 }
 
 /** What a heartbeat says of one seat. @returns Whether it is news. */

@@ -18,6 +18,7 @@ import { Census } from './census.ts'
 import { type Draft, ownerOf } from './draft.ts'
 import { endReleased, endTask } from './endings.ts'
 import { isEqual } from './equality.ts'
+import { isOpen, whoIsGone } from './gone.ts'
 import { versionsInForce } from './in-force.ts'
 import { joinRunners } from './joining.ts'
 import { launchWaiting, type Party, residentsOf } from './launching.ts'
@@ -412,11 +413,21 @@ function dropOrphanedCommands(draft: Draft): void {
 }
 
 function closeAccounts(draft: Draft, fn: FunctionState): void {
-  const open = fn.closing.filter((closing) => !due(draft, fn.name, closing.endedAtMs + timings.closingMs))
-  if (open.length === fn.closing.length) return
-  const closed = fn.closing.filter((closing) => !open.includes(closing))
-  fn.ended = closed.reduce((sum, closing) => addAccounts(sum, closing.report, closing.notice), fn.ended)
+  const open = fn.closing.filter((last) => isOpen(fn, last, draft.nowMs))
+  const ground = { topology: draft.state.topology, isOver: true }
+  for (const last of fn.closing) if (!open.includes(last)) fn.ended = addAccounts(fn.ended, last, ground)
   fn.closing = open
+  if (open.length === 0) return
+  for (const { endedAtMs } of open) due(draft, fn.name, endedAtMs + timings.closingMs)
+  const gone = whoIsGone(fn)
+  if (
+    gone.length === 0 ||
+    !due(draft, fn.name, (fn.askedMs ?? Number.NEGATIVE_INFINITY) + timings.askAgainMs)
+  )
+    return
+  fn.askedMs = draft.nowMs
+  draft.act({ kind: 'askReceivers', gone })
+  draft.wakeAt(fn.name, draft.nowMs + timings.askAgainMs)
 }
 
 /** Writes the status; of a function that is deleted and empty, removes all that is left. */

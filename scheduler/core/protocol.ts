@@ -3,7 +3,7 @@
  * writes to the store is done before the next begins, so what is launched or acknowledged has been written down.
  * @module
  */
-import type { AllowanceNotice, Assignment, Heartbeat } from '../../infra/control/messages.ts'
+import type { AllowanceNotice, Assignment, GoneProducer, Heartbeat } from '../../infra/control/messages.ts'
 import type {
   CanaryDocument,
   OutcomeDocument,
@@ -78,6 +78,8 @@ export type Action =
   | { readonly kind: 'kill'; readonly taskId: string; readonly agentId?: string; readonly atOnce?: true }
   | { readonly kind: 'reconcile'; readonly taskId: string; readonly agentId: string }
   | { readonly kind: 'acknowledge'; readonly update: TaskUpdate }
+  /** All runners are asked how far they have come with producers that were killed. */
+  | { readonly kind: 'askReceivers'; readonly gone: readonly GoneProducer[] }
   | { readonly kind: 'assign'; readonly assignment: Assignment; readonly leaderEpoch: number }
   | {
       readonly kind: 'log'

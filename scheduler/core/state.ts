@@ -16,6 +16,7 @@
  * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */
+import type { ReceivedRows } from '../../infra/control/index.ts'
 import type {
   AllowanceNotice,
   Assignment,
@@ -143,6 +144,8 @@ export interface Closing {
   report: InstanceReport | undefined
   /** The last that was heard of it between two reports. */
   notice?: AllowanceNotice | undefined
+  /** What its receivers have said. */
+  received?: ReceivedRows | undefined
 }
 
 export interface FunctionState {
@@ -151,6 +154,8 @@ export interface FunctionState {
   slots: Slot[]
   closing: Closing[]
   ended: Accounts
+  /** When receivers were last asked how far they have come with those that have just ended. */
+  askedMs?: number
   /** The status last written, as JSON. */
   statusJson: string
   /** What of it the topology was made of, as JSON. */

@@ -22,12 +22,13 @@ export function saveStatus(draft: Draft, fn: FunctionState, urgent: boolean): vo
 
 function statusOf(draft: Draft, fn: Readonly<FunctionState>): StatusDocument {
   const version = draft.state.wanted.functions.get(fn.name)?.document.version
+  const { topology } = draft.state
   return {
     schema: 1,
     function: fn.name,
     version: version ?? fn.slots[0]?.seat?.document.version ?? 0,
     instances: fn.slots.map((slot) => instanceStatus(draft, fn, slot)),
-    ended: fn.closing.reduce((sum, closing) => addAccounts(sum, closing.report, closing.notice), fn.ended),
+    ended: fn.closing.reduce((sum, last) => addAccounts(sum, last, { topology, isOver: false }), fn.ended),
     ...(fn.fences.length === 0 ? {} : { fences: fn.fences }),
   }
 }

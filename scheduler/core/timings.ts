@@ -25,6 +25,10 @@ export const timings = {
   forgiveMs: 300_000,
   /** The last heartbeat of an ended task may come this much later. */
   closingMs: 5_000,
+  /** Receivers of one that was killed are asked so often how far they have come with it. */
+  askAgainMs: 1_000,
+  /** A receiver that has not answered for so long is not waited for. */
+  receiverSilenceMs: 30_000,
   /** So long instances wait for room beside those that they replace; then those are ended first. */
   besideMs: 20_000,
   /** An instance too many stays for so long after others have taken one of its partitions, until they have all. */

@@ -71,6 +71,7 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
     },
     letters: { openBytes: 0 } as LetterBox,
     allowances: new Allowances(wire, 'n', 't'),
+    gone: () => [],
     onEnd: (ending) => endings.push(ending),
     onHeapFull: () => undefined,
     warn: () => undefined,

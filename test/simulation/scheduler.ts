@@ -398,6 +398,7 @@ export class SchedulerModel {
         return
       case 'assign':
         return this.#assign(action)
+      case 'askReceivers':
       case 'log':
         return
       default:

@@ -1,0 +1,92 @@
+/**
+ * FormerChannels: channels of one partition that nothing is expected of any more: their producer's slot has a new holder, or it
+ * was silent for long. What came by them is still here to be done, and to be asked about: where its producer was killed, nobody
+ * else knows how far it had come.
+ *
+ *   FC1. A channel is forgotten when its producer speaks again, or `keptMax` others have ended since and nothing of it is open.
+ * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
+ * @module
+ */
+import type { GoneProducer, ReceivedRow } from '../control/messages.ts'
+import { ContainedRecords } from './contained.ts'
+import { type InChannel, type InPartition, isUnsaid } from './in-channel.ts'
+import { originOf } from './origin.ts'
+
+const keptMax = 1_000
+
+export class FormerChannels {
+  readonly #all = new Map<string, InChannel>()
+  /** Those of which something is not done, or not said to be. */
+  readonly #open = new Set<InChannel>()
+
+  add(channel: InChannel): void {
+    this.#all.delete(channel.producer)
+    this.#all.set(channel.producer, channel)
+    if (isUnsaid(channel)) this.#open.add(channel)
+    for (const [producer, other] of this.#all) {
+      if (this.#all.size <= keptMax) return
+      if (!this.#open.has(other)) this.#all.delete(producer)
+    }
+  }
+
+  /** The producer speaks again. @returns What was dropped of its records before. */
+  resume(producer: string): InChannel['dropped'] {
+    const found = this.#all.get(producer)
+    this.#all.delete(producer)
+    if (found !== undefined) this.#open.delete(found)
+    return found?.dropped ?? {}
+  }
+
+  /** Those that go on to be acknowledged, though nobody hears of it. */
+  open(): readonly InChannel[] {
+    for (const channel of this.#open) if (!isUnsaid(channel)) this.#open.delete(channel)
+    return [...this.#open]
+  }
+
+  [Symbol.iterator](): Iterator<InChannel> {
+    return this.#all.values()
+  }
+}
+
+/** A partition that is heard, and not owned yet. */
+export function newPartition(
+  place: Pick<InPartition, 'stream' | 'partition' | 'consumer' | 'unsubscribe'>,
+): InPartition {
+  return {
+    ...place,
+    ...{ epoch: undefined, since: 0, suspended: false, contained: new ContainedRecords(undefined) },
+    ...{ channels: new Map(), former: new FormerChannels() },
+  }
+}
+
+/** By which something came that is to be acknowledged. */
+export function channelsOf({ channels, former }: InPartition): InChannel[] {
+  return [...channels.values(), ...former.open()]
+}
+
+/** How far the channels of producers that are gone have come, here. */
+export function receivedFrom(
+  namespace: string,
+  partitions: Iterable<InPartition>,
+  gone: readonly GoneProducer[],
+): { readonly received?: ReceivedRow[] } {
+  if (gone.length === 0) return {}
+  const byOrigin = new Map(gone.map((one) => [originOf(namespace, one.name, one.index), one]))
+  const received: ReceivedRow[] = []
+  for (const { stream, partition, consumer, epoch, channels, former } of partitions) {
+    if (epoch === undefined) continue
+    for (const channel of [...channels.values(), ...former]) {
+      const of = byOrigin.get(channel.origin)
+      if (of === undefined || channel.epoch < of.firstEpoch || channel.epoch > of.epoch) continue
+      const { from, expected, promised, acknowledged, acknowledgedAside, dropped } = channel
+      if (from === undefined || expected === undefined) continue
+      received.push({
+        ...{ name: of.name, index: of.index, epoch: channel.epoch, stream, consumer, partition },
+        sent: Math.max(expected, promised) - from,
+        acked: acknowledged - acknowledgedAside - from,
+        dropped: { ...dropped },
+      })
+    }
+  }
+  return { received }
+}

@@ -1,0 +1,31 @@
+/**
+ * GoneNotice: its two ends. What cannot be read is answered by nobody.
+ * @module
+ */
+import { z } from 'zod'
+import type { GoneNotice, GoneProducer } from './messages.ts'
+
+const count = z.int().min(0)
+const schema = z.object({
+  schema: z.literal(1),
+  gone: z.array(
+    z.object({
+      name: z.string(),
+      index: z.union([count, z.string()]),
+      ...{ firstEpoch: count, epoch: count },
+    }),
+  ),
+})
+
+export function encodeGone(gone: readonly GoneProducer[]): Uint8Array {
+  const notice: GoneNotice = { schema: 1, gone }
+  return new TextEncoder().encode(JSON.stringify(notice))
+}
+
+export function decodeGone(bytes: Uint8Array): readonly GoneProducer[] | undefined {
+  try {
+    return schema.parse(JSON.parse(new TextDecoder().decode(bytes))).gone
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Received: what the receivers of a producer that was killed have said, and the account that comes of it.
+ * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
+ * @module
+ */
+import { isQueueMode } from '../../sdk/back-pressure.ts'
+import { addCounts, sumOfCounts } from './counts.ts'
+import type { OutputLedger, ReceivedRow, StreamDescriptor } from './messages.ts'
+
+/** How far one of its channels has come. */
+export interface Received extends Pick<ReceivedRow, 'stream' | 'consumer' | 'sent' | 'acked' | 'dropped'> {
+  /** By what was heard last, the owner has some of it in hand. */
+  readonly isOpen: boolean
+  readonly heardAtMs: number
+}
+
+/** By stream, consumer and partition. */
+export type ReceivedRows = ReadonlyMap<string, Received>
+
+/** What an account is settled on. */
+export interface Ground {
+  readonly topology: ReadonlyMap<string, Pick<StreamDescriptor, 'consumers'>>
+  /** Nothing more is expected to be heard. */
+  readonly isOver: boolean
+}
+
+/** With what one more receiver says, or the same one again. */
+export function withRow(known: ReceivedRows | undefined, row: ReceivedRow, heardAtMs: number): ReceivedRows {
+  const { stream, consumer, partition, sent, acked, dropped } = row
+  const key = `${stream}/${consumer}/${partition}`
+  const before = known?.get(key) ?? { sent: 0, acked: 0, dropped: {} as Record<string, number> }
+  const most = { ...before.dropped }
+  for (const [reason, records] of Object.entries(dropped)) most[reason] = Math.max(most[reason] ?? 0, records)
+  return new Map(known).set(key, {
+    ...{ stream, consumer, dropped: most, heardAtMs },
+    sent: Math.max(before.sent, sent),
+    acked: Math.max(before.acked, acked),
+    isOpen: sent > acked,
+  })
+}
+
+/**
+ * The account of a row that its producer will say nothing more of. With an allowance it was killed: its receivers count, or,
+ * where one of them is not there either, what it was allowed to have out.
+ */
+export function settle(row: OutputLedger, received: ReceivedRows | undefined, ground: Ground): OutputLedger {
+  const { stream, consumer, sent, acked, dropped, allowance, unaccounted, spilled = 0 } = row
+  if (allowance === undefined) {
+    const lost = sent - spilled - acked // these are its last words
+    return { stream, consumer, sent: acked + lost, acked, dropped, unaccounted: lost }
+  }
+  const parts = [...(received?.values() ?? [])].filter((p) => p.stream === stream && p.consumer === consumer)
+  if (parts.length < (row.parts ?? Number.POSITIVE_INFINITY)) {
+    const lost = ground.isOver ? allowance : Math.min(allowance, unaccounted)
+    return { stream, consumer, sent: acked + allowance, acked, dropped, unaccounted: lost }
+  }
+  const { own = {}, earlier = {} } = row
+  const mode = ground.topology.get(stream)?.consumers.find(({ name }) => name === consumer)?.backPressure
+  const queued = mode !== undefined && isQueueMode(mode) ? allowance - unaccounted : 0 // may have lain in its queue
+  const droppedItself = sumOfCounts(own)
+  const through = sum(parts, (part) => part.acked) + droppedItself - unaccounted
+  const taken = sum(parts, (part) => part.sent) + droppedItself + queued
+  const lost = unaccounted + queued + sum(parts, (part) => (part.isOpen ? 0 : part.sent - part.acked))
+  return {
+    ...{ stream, consumer, sent: taken, acked: through },
+    dropped: [own, earlier, ...parts.map((part) => part.dropped)].reduce(addCounts, {}),
+    unaccounted: ground.isOver ? taken - through : lost,
+  }
+}
+
+function sum(parts: readonly Received[], of: (part: Received) => number): number {
+  return parts.reduce((all, part) => all + of(part), 0)
+}
