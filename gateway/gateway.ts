@@ -13,7 +13,7 @@ import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { type Assets, ensureBundleStream } from '../infra/bundles/index.ts'
 import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
-import { ensureCheckpointStream, removeCheckpoints } from '../infra/checkpoints/index.ts'
+import { removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import { DifferenceStore } from '../infra/differences/index.ts'
 import type { Log } from '../infra/log.ts'
@@ -40,6 +40,7 @@ import { Claims, whileLeading } from './ingest/leader.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
 import { RawRepublish } from './ingest/raw-republish.ts'
 import { makeMetrics } from './metrics.ts'
+import { Ownership } from './ownership.ts'
 import type { GatewayParts } from './parts.ts'
 import { Prober } from './probe/index.ts'
 import { Pulse } from './pulse.ts'
@@ -48,6 +49,8 @@ import type { RunnerShelf } from './routes/runner.ts'
 const settleMs = 10_000
 const deadLetterDefaults = { bytesMax: 64 * 1024 * 1024, ageMaxMs: 7 * 24 * 3600_000 }
 const answerMs = 3000
+/** So long a start waits to hear whose state there is. */
+const claimMs = 2000
 
 export interface GatewayOptions {
   readonly host: string
@@ -69,6 +72,8 @@ export interface GatewayOptions {
   readonly log: Log
   /** The archive of the runner, if it serves one. */
   readonly runner?: RunnerShelf | undefined
+  /** The id of a store that is gone, and whose place this one takes. */
+  readonly replacesStore?: string | undefined
   /** How many servers keep a copy of each stream of JetStream. */
   readonly replicas?: Replicas
   /** Bytes that the ingest holds for one stream before it says that it is full. */
@@ -89,9 +94,14 @@ export interface Gateway {
   close(): Promise<number>
 }
 
-/** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN */
+/** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN, ERR_OTHER_STORE */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { namespace, nc, wire, store, bundles, assets, clock, log, bufferBytesMax } = options
+  const { replicas = 'auto', checkpointConnection = nc } = options
+  const ownership = new Ownership({
+    ...{ nc: checkpointConnection, store, namespace, replicas, replaces: options.replacesStore },
+  })
+  await ownership.claimSoon(claimMs)
   const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
   const metrics = makeMetrics()
   const closing = new AbortController()
@@ -121,13 +131,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const catalogError = (error: unknown): void => log.error({ err: error }, 'cannot read the store')
   const claims = new Claims()
   let sweeper: CheckpointSweeper | undefined
+  const sweep = (): void => {
+    if (ingestEpoch !== undefined && ownership.isOurs) sweeper?.adopt()
+  }
   const catalog = new Catalog(
     store,
     namespace,
     (view) => {
       if (ingest.adopt(view)) pulse.beat()
       if (ingestEpoch !== undefined) republish.adopt(view)
-      if (ingestEpoch !== undefined) sweeper?.adopt()
+      sweep()
     },
     catalogError,
   )
@@ -137,9 +150,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (epoch !== undefined) claims.hear(epoch)
   })
   const prober = new Prober(clock)
-  const checkpointConnection = options.checkpointConnection ?? nc
   const differences = new DifferenceStore(checkpointConnection, namespace)
   const forgetState = async (name: string): Promise<void> => {
+    if (!ownership.isOurs) await ownership.claim()
     await Promise.all([
       removeCheckpoints(checkpointConnection, namespace, name),
       differences
@@ -159,7 +172,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const adopter = new Adopter({
     orphans: new Orphans({ nc: checkpointConnection, namespace, clock }),
-    ...{ ingest, clock, log },
+    ...{ ingest, clock, log, isOurs: () => ownership.isOurs },
     outputs: () => [...heartbeats.spoken(5000), ...ingest.ledger()],
   })
   const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, claims, (epoch) => {
@@ -167,9 +180,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pulse.beat()
     const stopRawIngest = rawIngest.start()
     const stopAdopter = adopter.start()
-    const stopCollector = startCollector({ store, bundles, namespace, clock, log })
+    const stopCollector = startCollector({
+      store,
+      bundles,
+      namespace,
+      clock,
+      log,
+      isAlone: () => ownership.isAlone(),
+    })
     republish.adopt(catalog.current)
-    sweeper?.adopt()
+    sweep()
     return () => {
       ingestEpoch = undefined
       stopRawIngest()
@@ -178,7 +198,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       republish.stop()
     }
   })
-  const { replicas = 'auto' } = options
   const letterStore = new LetterStore({
     ...{ nc, namespace, replicas, ...deadLetterDefaults },
     ...options.deadLetters,
@@ -186,7 +205,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const making = [
     { what: 'the store of bundles', make: () => ensureBundleStream(checkpointConnection, replicas) },
     { what: 'the stream of logs', make: () => ensureLogs(nc, replicas) },
-    { what: 'the stream of checkpoints', make: () => ensureCheckpointStream(checkpointConnection, replicas) },
+    { what: 'the stream of checkpoints', make: () => ownership.claim().finally(sweep) },
     { what: 'the stream of what is spilled', make: () => ensureSpillStream(checkpointConnection, replicas) },
     { what: 'the streams of dead letters', make: () => letterStore.ensure() },
     { what: 'the stream of differences', make: () => differences.ensure(replicas) },

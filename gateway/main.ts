@@ -50,7 +50,7 @@ async function main(): Promise<void> {
     runner,
     ...{ host: values.gateway.host, port: values.gateway.port, namespace: values.namespace, token },
     ...{ nc, wire, store, clock: systemClock, log, deadLetters },
-    replicas: values.nats.replicas,
+    ...{ replicas: values.nats.replicas, replacesStore: values.store.replaces },
     bundles: await openBundles(storeConnection),
     assets: await openAssets(storeConnection),
     checkpointConnection: storeConnection,
@@ -106,7 +106,9 @@ try {
   if (!(error instanceof CodedError)) throw error
   process.stderr.write(`${error.message}\n`)
   process.exit(
-    /PORT_TAKEN|CONFIG|RUNNER_ARCHIVE|ERR_USAGE|REFUSED|PAYLOAD|NATS_TLS|STORE_(URL|MODULE)/.test(error.code)
+    /PORT_TAKEN|CONFIG|OTHER_STORE|RUNNER_ARCHIVE|ERR_USAGE|REFUSED|PAYLOAD|NATS_TLS|STORE_(URL|MODULE)/.test(
+      error.code,
+    )
       ? 2
       : 1,
   )

@@ -66,6 +66,8 @@ export const infraErrors = {
 
   /** What the store of checkpoints holds is torn or missing, and so is the one before. */
   ERR_CHECKPOINT_CORRUPT: 'platform',
+  /** The state that NATS keeps of a namespace belongs to another store. */
+  ERR_OTHER_STORE: 'caller',
   /** The checkpoint was written by a later build. */
   ERR_CHECKPOINT_FORMAT: 'caller',
   /** An owner of a higher epoch has the checkpoints of this slot. */

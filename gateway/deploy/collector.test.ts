@@ -60,7 +60,13 @@ async function setUp(t?: TestContext) {
   t?.after(close)
   const clock = new ManualClock(10 * hourMs)
   const shelf = new Shelf(clock)
-  return { store, clock, shelf, close, options: { store, bundles: shelf, namespace, clock, log } }
+  return {
+    store,
+    clock,
+    shelf,
+    close,
+    options: { store, bundles: shelf, namespace, clock, log, isAlone: async () => true },
+  }
 }
 
 async function addVersion(

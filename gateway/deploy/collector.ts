@@ -36,6 +36,8 @@ export interface CollectorOptions {
   readonly namespace: string
   readonly clock: Clock
   readonly log: Log
+  /** No other store has anything on this NATS: else nobody knows all that refer to a bundle. */
+  readonly isAlone: () => Promise<boolean>
 }
 
 /** Collects now and then. @returns What ends it. */
@@ -59,7 +61,7 @@ export function startCollector(options: CollectorOptions): () => void {
 /** @returns How many versions and bundles were removed. */
 export async function collect(options: CollectorOptions): Promise<{ versions: number; bundles: number }> {
   const versions = await removeVersions(options)
-  const bundles = await removeBundles(options)
+  const bundles = (await options.isAlone()) ? await removeBundles(options) : 0
   if (versions + bundles > 0) options.log.info({ versions, bundles }, 'old versions and bundles are removed')
   return { versions, bundles }
 }

@@ -75,7 +75,10 @@ test('Adopter sends on, in order, what a gateway that was killed had on disk, an
   const log = makeLog({ name: 'test', level: 'error' })
   const orphans = new Orphans({ nc, namespace, clock })
   const outputs = () => [...living.ledger(), ...adopting.ledger()]
-  const stop = new Adopter({ ...{ orphans, ingest: adopting, clock, log, outputs } }).start()
+  const stop = new Adopter({
+    ...{ orphans, ingest: adopting, clock, log, outputs },
+    isOurs: () => true,
+  }).start()
   t.after(stop)
   /** Not while one is under way: it would last for ages, and who lives would have been silent all the while. */
   const nextLook = (): void => {

@@ -20,6 +20,8 @@ export interface AdopterOptions {
   readonly ingest: Ingest
   readonly clock: Clock
   readonly log: Log
+  /** What is on disk is of this gateway's store. */
+  readonly isOurs: () => boolean
   /** The accounts of all that live. */
   readonly outputs: () => readonly OutputLedger[]
 }
@@ -49,6 +51,7 @@ export class Adopter {
 
   async #look(isEnded: () => boolean): Promise<void> {
     const { orphans, ingest, clock, log, outputs } = this.#options
+    if (!this.#options.isOurs()) return
     for (const { spiller } of outputs()) if (spiller !== undefined) orphans.heard(spiller)
     let adopted = 0
     let deleted = 0

@@ -93,6 +93,11 @@ export function checkpointSubjects(namespace: string, functionName: string): str
   return `concord.${namespace}.k.${functionName}.>`
 }
 
+/** Which store the checkpoints of a namespace belong to. No function has such a name. */
+export function checkpointMarkSubject(namespace: string): string {
+  return `concord.${namespace}.k._store.id`
+}
+
 /** What names the checkpoints of a slot. */
 export function checkpointManifestSubject(namespace: string, functionName: string, slot: string): string {
   return `concord.${namespace}.k.${functionName}.${slot}.m`

@@ -2,6 +2,7 @@
 export { SegmentBook } from './book.ts'
 export { type LoadedSegment, loadCheckpoint } from './load.ts'
 export type { Checkpoint, CheckpointManifest, Position, SegmentInfo } from './manifest.ts'
+export { type Claimant, claimState, namespacesOfOthers } from './mark.ts'
 export { encodePart, joinCrc, partPageBytes, partPagesMax, type SegmentId } from './part.ts'
 export {
   type CheckpointStore,

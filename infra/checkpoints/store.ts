@@ -13,6 +13,7 @@ import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '../bus/connect.ts'
 import {
   checkpointManifestSubject,
+  checkpointMarkSubject,
   checkpointPartSubject,
   checkpointPartSubjects,
   checkpointSubjects,
@@ -183,7 +184,9 @@ export async function functionsWithCheckpoints(
   const call = async (): Promise<string[]> => {
     const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
     const subjects = await subjectsOf(manager, checkpointSubjects(namespace, '*'))
-    return [...new Set(subjects.map((subject) => subject.split('.')[3]!))].sort()
+    const names = new Set(subjects.map((subject) => subject.split('.')[3]!))
+    names.delete(checkpointMarkSubject(namespace).split('.')[3]!)
+    return [...names].sort()
   }
   const failed = (cause: unknown): Error => storeError('list checkpoints', cause)
   return await patiently({ call, timeoutMs, failed })

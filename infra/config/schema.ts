@@ -82,6 +82,11 @@ export const configSchema = z.object({
       .optional()
       .describe('user whose all nodes on ZooKeeper are; choose any, the same for every process'),
     password: text.optional().describe('password of that user').meta(secret),
+    replaces: text
+      .optional()
+      .describe(
+        'id of a store that is gone for good: what NATS keeps of its functions is given up to this one',
+      ),
     sessionTimeoutMs: z
       .int()
       .min(1_000)

@@ -37,6 +37,7 @@ const gates = 'concord.*.c.gate.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
+const checkpointMarks = 'concord.*.k._store.id'
 const deadLetters = 'concord.*.dead.>'
 const differences = 'concord.*.differ.>'
 const redriven = 'concord.*.redriven.>'
@@ -52,6 +53,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       rawOut,
       redriven,
       spills,
+      checkpointMarks,
       taps,
       gates,
       '$JS.API.>',

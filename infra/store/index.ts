@@ -35,3 +35,4 @@ export {
   statusOf,
 } from './status-pages.ts'
 export { type Leadership, type Store, type StoredDocument, upsert } from './store.ts'
+export { storeIdOf } from './store-id.ts'

@@ -1,0 +1,98 @@
+/**
+ * Mark: which store the functions of a namespace are in whose state JetStream keeps: a message beside the checkpoints, with the
+ * store's id. A gateway deletes what belongs to functions that its store does not know; so it has to be that store.
+ *
+ *   MK1. Of several that claim a namespace at once one succeeds.
+ *   MK2. What is another store's changes hands only where that one is named.
+ * Design: docs/design/0003-processes-and-store.md
+ * @module
+ */
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
+import { z } from 'zod'
+import type { NatsConnection } from '../bus/connect.ts'
+import { checkpointMarkSubject } from '../bus/subjects.ts'
+import { infraError } from '../errors.ts'
+import {
+  apiCode,
+  apiCodes,
+  patienceMs,
+  patiently,
+  readLatest,
+  requestTimeoutMs,
+  storeReason,
+} from '../jetstream.ts'
+import { checkpointStream } from './store.ts'
+
+const markSchema = z.object({ schema: z.literal(1), store: z.string() })
+
+export interface Claimant {
+  /** Of the store. */
+  readonly id: string
+  /** That of the store whose place it takes: what that one knew is given up. */
+  readonly replaces?: string | undefined
+}
+
+/**
+ * Says that the state of a namespace is of this store, unless another one has said so. The stream is there.
+ * @throws {CodedError} ERR_OTHER_STORE, ERR_CHECKPOINT_STORE
+ */
+export async function claimState(
+  nc: NatsConnection,
+  namespace: string,
+  { id, replaces }: Claimant,
+  timeoutMs = patienceMs,
+): Promise<void> {
+  const subject = checkpointMarkSubject(namespace)
+  const attempt = async (): Promise<string> => {
+    const js = jetstream(nc, { timeout: requestTimeoutMs })
+    const manager = await js.jetstreamManager(false)
+    for (;;) {
+      const found = await markOf(manager, subject)
+      if (found !== undefined && (found.store === id || found.store !== replaces)) return found.store
+      const expect = { lastSubjectSequence: found?.sequence ?? 0 }
+      try {
+        await js.publish(subject, JSON.stringify({ schema: 1, store: id }), { expect })
+        return id
+      } catch (error) {
+        if (apiCode(error) !== apiCodes.wrongLastSequence) throw error // else somebody was faster (MK1)
+      }
+    }
+  }
+  const failed = (cause: unknown): Error =>
+    infraError('ERR_CHECKPOINT_STORE', `Cannot ask whose checkpoints there are: ${storeReason(cause)}`, {
+      cause,
+    })
+  const owner = await patiently({ call: attempt, timeoutMs, failed })
+  if (owner !== id) throw otherStoreError(namespace, owner, id)
+}
+
+/** The namespaces of which JetStream keeps something for other stores. */
+export async function namespacesOfOthers(nc: NatsConnection, id: string): Promise<string[]> {
+  const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
+  const { state } = await manager.streams.info(checkpointStream, {
+    subjects_filter: checkpointMarkSubject('*'),
+  })
+  const marks = Object.keys(state.subjects ?? {}).map(async (subject) => {
+    const mark = await markOf(manager, subject)
+    return mark === undefined || mark.store === id ? [] : [subject.split('.')[1]!]
+  })
+  return (await Promise.all(marks)).flat()
+}
+
+async function markOf(
+  manager: JetStreamManager,
+  subject: string,
+): Promise<{ readonly store: string; readonly sequence: number } | undefined> {
+  const message = await readLatest(manager, checkpointStream, { last_by_subj: subject })
+  if (message === null) return undefined
+  const { store } = markSchema.parse(message.json())
+  return { store, sequence: message.seq }
+}
+
+function otherStoreError(namespace: string, owner: string, id: string): Error {
+  return infraError(
+    'ERR_OTHER_STORE',
+    `Cannot serve namespace '${namespace}': the state that NATS keeps of its functions belongs to the store ${owner}, and this is the store ${id}. ` +
+      `Nothing was changed. Use that store (store.url), another namespace, or another NATS; if that store is gone for good, give its state up with CONCORD_STORE_REPLACES=${owner}`,
+  )
+}
