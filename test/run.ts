@@ -1,6 +1,6 @@
 /**
  * The one check command, `npm test` or `npm run verify`: format and lint, types, layout and style, unit tests, then
- * whole-system tests one file at a time, and last that nothing which was started is still running.
+ * whole-system tests two files at a time, and last that nothing which was started is still running.
  *
  *     npm test                  everything
  *     npm test -- PATTERN…      only the test files whose path contains one of the patterns
@@ -20,6 +20,8 @@ import { startWatch } from './check/watch.ts'
 
 const root = join(import.meta.dirname, '..')
 const unitTimeoutMs = 900_000
+/** They wait more than they work: for sessions that end, for starts that are put off, for what is killed. */
+const systemAtATime = 2
 /** Files of a whole run that get a second chance (V5), in the unit tests and in the system tests each. */
 const againMax = 3
 /** Of a file; the longer modes (test/README.md) may take more. */
@@ -73,7 +75,7 @@ const tests: readonly Check[] = [
   },
   {
     name: 'system tests',
-    run: () => runTestFiles(files.system, { concurrency: 1, timeoutMs: systemTimeoutMs, again }),
+    run: () => runTestFiles(files.system, { concurrency: systemAtATime, timeoutMs: systemTimeoutMs, again }),
   },
   { name: 'nothing left running', run: () => endLeftovers(temporary) },
 ]

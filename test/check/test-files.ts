@@ -10,7 +10,7 @@ export interface TestFiles {
   readonly style: readonly string[]
   /** Beside the code that they test, the checks, checkers and models of this folder included. */
   readonly unit: readonly string[]
-  /** They start whole platforms and measure: one file at a time. */
+  /** They start whole platforms: two files at a time, none of which relies on how fast it gets on. */
   readonly system: readonly string[]
 }
 
