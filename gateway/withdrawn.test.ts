@@ -1,8 +1,14 @@
-/** Versions that had begun when another one was wanted, over HTTP. */
+/** Versions in whose place another one was wanted, over HTTP: how they are left, and which one a rollback goes to. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type FunctionDocument, paths } from '../infra/store/index.ts'
-import type { VersionSummary } from '../sdk/api.ts'
+import {
+  type FunctionDocument,
+  type OutcomeDocument,
+  outcomeAfter,
+  paths,
+  upsert,
+} from '../infra/store/index.ts'
+import type { DeployAnswer, Problem, VersionSummary } from '../sdk/api.ts'
 import { namespace, type Platform, startPlatform } from './testing/platform.ts'
 
 let platform: Platform
@@ -11,47 +17,56 @@ before(async () => {
 })
 after(() => platform.close())
 
-const bundle =
-  "export default { metadata: { name: 'tried', istreams: { words: 'groupBy' } }, processRecord() {} }"
-
-async function deploy(manifest: object = {}): Promise<void> {
+async function deploy(manifest: object = {}, name = 'tried'): Promise<DeployAnswer> {
+  const bundle = `export default { metadata: { name: '${name}', istreams: { words: 'groupBy' } }, processRecord() {} }`
   const body = new FormData()
   body.set('manifest', JSON.stringify(manifest))
   body.set('bundle', new Blob([bundle]), 'bundle.js')
-  assert.equal((await platform.call('POST', '/v1/functions', { body })).status, 200)
+  const answer = await platform.call('POST', '/v1/functions', { body })
+  assert.equal(answer.status, 200)
+  return (await answer.json()) as DeployAnswer
 }
 
-test('A canary, a version that rolls, or one that ran in a part of its instances, that is rolled back, or deployed over, was withdrawn: it has run, and nobody goes back to it', async () => {
-  const path = paths.function(namespace, 'tried')
+const path = paths.function(namespace, 'tried')
+
+async function versions(): Promise<VersionSummary[]> {
+  const answer = await platform.call('GET', '/v1/functions/tried/versions')
+  return ((await answer.json()) as { versions: VersionSummary[] }).versions
+}
+
+const states = async () => (await versions()).map(({ state, reason }) => [state, reason])
+
+async function rollback(wish: object = {}): Promise<DeployAnswer & Problem> {
+  const answer = await platform.call('POST', '/v1/functions/tried/rollback', { body: JSON.stringify(wish) })
+  return (await answer.json()) as DeployAnswer & Problem
+}
+
+test('A canary, a version that rolls, or one that ran in a part of its instances, that is rolled back, or deployed over, keeps how far it had come; nobody goes back to it', async () => {
   /** What the scheduler writes when v1 works and the wanted version has a part of the keys. */
   const begin = async (version: number) => {
     const { value, version: at } = (await platform.store.get<FunctionDocument>(path))!
     const canary = { version, step: 1, sinceMs: 0, passed: ['at 1 % of the keys: well'] }
     await platform.store.update(path, { ...value, good: 1, canary }, at)
   }
-  const states = async () => {
-    const answer = await platform.call('GET', '/v1/functions/tried/versions')
-    const { versions } = (await answer.json()) as { versions: VersionSummary[] }
-    return versions.map(({ state, reason }) => [state, reason])
-  }
   await deploy()
   await deploy({ env: { A: '2' } })
   await begin(2)
-  await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
-  const second = ['withdrawn', 'v1 was wanted while it was a canary, at step 2; at 1 % of the keys: well']
+  const how = 'was a canary, at step 2; at 1 % of the keys: well'
+  assert.deepEqual((await rollback()).left, { version: 2, how })
+  const second = ['rolledBack', `v1 was wanted again while it ${how}`]
   assert.deepEqual(await states(), [second, ['live', undefined]])
 
   await deploy({ env: { A: '3' } })
   await begin(3)
-  await deploy({ env: { A: '4' } })
-  const third = [second[0], second[1]!.replace('v1', 'v4')]
+  assert.deepEqual((await deploy({ env: { A: '4' } })).left, { version: 3, how })
+  const third = ['withdrawn', `v4 was wanted while it ${how}`]
   assert.deepEqual(await states(), [['rollingOut', undefined], third, second, ['live', undefined]])
 
   const { value, version: at } = (await platform.store.get<FunctionDocument>(path))!
   const rolling = { version: 4, wave: 2, indexes: [0, 1], sinceMs: 0 }
   await platform.store.update(path, { ...value, rolling }, at)
-  await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
-  const fourth = ['withdrawn', 'v1 was wanted while it came to one instance after the other, in wave 2']
+  await rollback()
+  const fourth = ['rolledBack', 'v1 was wanted again while it came to one instance after the other, in wave 2']
   assert.deepEqual((await states())[0], fourth)
 
   await deploy({ env: { A: '5' }, instances: 3 })
@@ -64,6 +79,63 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
       { ...one, id: 'tried-1', state: 'waiting' },
     ],
   })
-  await platform.call('POST', '/v1/functions/tried/rollback', { body: '{}' })
-  assert.deepEqual((await states())[0], ['withdrawn', 'v1 was wanted while it ran in 1 of 3 instances'])
+  await rollback()
+  assert.deepEqual((await states())[0], ['rolledBack', 'v1 was wanted again while it ran in 1 of 3 instances'])
+})
+
+test('A rollback goes past what was gone back from and what has failed, and each keeps who, when and why', async () => {
+  const base = (await versions())[0]!.version
+  const [first, second, third, fourth] = [1, 2, 3, 4].map((n) => base + n) as [number, number, number, number]
+  const deployNext = async () => (await deploy({ env: { B: String((await versions())[0]!.version) } })).version
+  /** What the scheduler writes of the version that is wanted. */
+  const settle = async (state: 'live' | 'failed', reason?: string) => {
+    const { value } = (await platform.store.get<FunctionDocument>(path))!
+    const { version, good } = value
+    const outcome = { schema: 1, version, state, atMs: 5, ...(reason === undefined ? {} : { reason }) } as const
+    await upsert<OutcomeDocument>(platform.store, paths.outcome(namespace, 'tried', version), (before) =>
+      outcomeAfter(before, outcome),
+    )
+    const next = state === 'live' ? version : good!
+    await upsert<FunctionDocument>(platform.store, path, (now) => ({ ...now!, version: next, good: next }))
+  }
+  const state = async (version: number) => (await versions()).find((one) => one.version === version)!
+
+  assert.equal(await deployNext(), first)
+  await settle('live')
+  assert.equal(await deployNext(), second)
+  await settle('live')
+  const back = await rollback({ author: 'ada', message: 'too many alarms' })
+  assert.deepEqual([back.version, back.left], [first, undefined])
+  await settle('live')
+  const left = await state(second)
+  assert.deepEqual([left.state, left.by, left.reason], ['rolledBack', 'ada', `v${first} was wanted again: too many alarms`])
+  assert.ok(left.outcomeAtMs! > 5)
+
+  assert.equal(await deployNext(), third)
+  await settle('failed', 'it threw')
+  assert.equal(await deployNext(), fourth)
+  await settle('live')
+  assert.equal((await rollback()).version, first, 'not the one that was gone back from, nor the one that failed')
+  await settle('live')
+
+  await rollback({ to: third })
+  assert.deepEqual((await state(third)).failed, { atMs: 5, reason: 'it threw' }, 'and it is tried again')
+  await settle('live')
+  assert.deepEqual([(await state(third)).state, (await state(third)).failed?.reason], ['live', 'it threw'])
+  assert.equal(await deployNext(), fourth + 1)
+  await settle('live')
+  const failed = await state(third)
+  assert.deepEqual([failed.state, failed.reason, failed.outcomeAtMs], ['failed', 'it threw', 5])
+  assert.equal((await rollback()).version, first)
+})
+
+test('A rollback says what there was where it finds nothing to go back to', async () => {
+  await deploy({}, 'alone')
+  const only = await platform.call('POST', '/v1/functions/alone/rollback', { body: '{}' })
+  const { code, detail } = (await only.json()) as Problem
+  assert.equal(code, 'ERR_VERSION_UNKNOWN')
+  assert.match(detail, /before v1 there is no version that has run and was kept\. /)
+  await deploy({ env: { A: '2' } }, 'alone')
+  const never = await platform.call('POST', '/v1/functions/alone/rollback', { body: '{}' })
+  assert.match(((await never.json()) as Problem).detail, /was kept \(v1 never ran; --to goes there all the same\)/)
 })

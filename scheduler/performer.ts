@@ -17,10 +17,12 @@ import {
   type FollowerDocument,
   type FunctionDocument,
   type OutcomeDocument,
+  outcomeAfter,
   paths,
   type ScalingDocument,
   type StatusDocument,
   type Store,
+  upsert,
 } from '../infra/store/index.ts'
 import { assertNever, isCode } from '../sdk/errors.ts'
 import type { Action, Launch } from './core/index.ts'
@@ -242,12 +244,15 @@ export class Performer {
     )
   }
 
-  /** What was found of a version as a shadow stays. */
+  /** Gateways write there too: what one has said of a version that has run, and is not wanted any more, stands. */
   async #saveOutcome(name: string, outcome: OutcomeDocument): Promise<void> {
-    const { namespace, writer, store } = this.#options
-    const path = paths.outcome(namespace, name, outcome.version)
-    const shadow = outcome.shadow ?? (await store.get<OutcomeDocument>(path))?.value.shadow
-    await writer.put(path, shadow === undefined ? outcome : { ...outcome, shadow })
+    const { namespace, store } = this.#options
+    const { version, state } = outcome
+    await upsert<OutcomeDocument>(store, paths.outcome(namespace, name, version), async (before) => {
+      const wanted = await store.get<FunctionDocument>(paths.function(namespace, name))
+      const isLeft = state === 'live' && before !== undefined && wanted?.value.version !== version
+      return isLeft ? before : outcomeAfter(before, outcome)
+    })
   }
 
   /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */
@@ -258,7 +263,7 @@ export class Performer {
     if (found !== undefined && found.value.deleted !== true) return
     for (const version of versions) await this.#removeQuietly(paths.version(namespace, name, version))
     for (const version of await store.list(paths.outcomes(namespace, name)))
-      await writer.remove(paths.outcome(namespace, name, Number(version)))
+      await this.#removeQuietly(paths.outcome(namespace, name, Number(version)))
     await writer.remove(paths.scaling(namespace, name))
     this.#statuses.delete(name)
     await statuses.remove(name)

@@ -344,6 +344,10 @@ export const versionSummarySchema = bundleSchema.extend({
   state: versionStateSchema,
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
+  /** Who went back from it. */
+  by: z.string().optional(),
+  /** It had failed before it came to what `state` says. */
+  failed: z.object({ atMs: z.number(), reason: z.string().optional() }).optional(),
   /** What its manifest says otherwise than that of the version before. */
   changes: z.array(changeSchema),
   assets: assetRefsSchema.default({}),
@@ -364,12 +368,7 @@ export const versionDiffSchema = z.object({
 })
 export type VersionDiff = z.output<typeof versionDiffSchema>
 
-export const rollbackSchema = z.strictObject({
-  /** Default: the last version before the present that ran. */
-  to: z.int().min(1).optional(),
-  /** End the instances in order and start others, even where versions could change in place. */
-  drain: z.boolean().default(false),
-})
+export { rollbackSchema } from './deploy-api.ts'
 
 export const logLineSchema = z.object({
   timeMs: z.number(),

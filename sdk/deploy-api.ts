@@ -19,14 +19,26 @@ export const deployAnswerSchema = z.object({
   gate: gateReportSchema.optional(),
   /** Nothing was deployed: `changed` says whether it would have been a new version. */
   dryRun: z.literal(true).optional(),
+  /** A version that was on its way, and comes no further: how far it had come, as in `was a canary, at step 2`. */
+  left: z.object({ version: z.int(), how: z.string() }).optional(),
 })
 export type DeployAnswer = z.output<typeof deployAnswerSchema>
 
+/** Who does it, as he says himself, and why. */
+const said = { author: z.string().max(200).optional(), message: z.string().max(1000).optional() }
+
 /** What a deploy says beside the upload. */
 export const deployQuerySchema = z.object({
-  /** Who deploys, as he says himself, and why. */
-  author: z.string().max(200).optional(),
-  message: z.string().max(1000).optional(),
+  ...said,
   /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
   instances: z.coerce.number().pipe(instancesSchema).optional(),
 })
+
+export const rollbackSchema = z.strictObject({
+  /** Default: the last version before the present that ran, and that nobody has gone back from. */
+  to: z.int().min(1).optional(),
+  /** End the instances in order and start others, even where versions could change in place. */
+  drain: z.boolean().default(false),
+  ...said,
+})
+export type RollbackRequest = z.input<typeof rollbackSchema>

@@ -4,7 +4,8 @@
  *   `live`: seen to work last.
  *   `canary`: it has a part of the keys, and is judged.
  *   `rollingOut`: wanted, and not seen to work everywhere yet.
- *   `failed`: the one before was put back, `reason` says why.
+ *   `failed`: the one before was put back, `reason` says why; it stays so, also if it was wanted again and worked, unless that is now.
+ *   `rolledBack`: somebody went back from it, `by` whom and `reason` say.
  *   `shadow`: it is given copies of what the one in force is given.
  *   `shadowed`: it was, and waits for `promote`.
  *   `replaced`: it has run.
@@ -23,5 +24,6 @@ export const versionStateSchema = z.enum([
   'failed',
   'replaced',
   'withdrawn',
+  'rolledBack',
   'neverRan',
 ])

@@ -32,12 +32,21 @@ import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
 import { checkFormat, checkRollout } from './formats.ts'
 import { type Gatekeeper, holdUp } from './gatekeeper.ts'
+import { leave } from './leaving.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
-import { type DeployPlan, type GateWishes, instancesOf, type Plan, type Said } from './plan.ts'
+import {
+  type DeployPlan,
+  drainOf,
+  type GateWishes,
+  instancesOf,
+  type Plan,
+  type Said,
+  wordsOf,
+} from './plan.ts'
 import { versionToPromote } from './shadows.ts'
 import { stored } from './store-trouble.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
-import { checkTried, documentOf, versionBefore, withdraw } from './versions.ts'
+import { checkTried, documentOf, versionBefore } from './versions.ts'
 import { unknownFunction } from './wishes.ts'
 
 /** What each instance is to get; what is not named stays. */
@@ -99,23 +108,24 @@ export class Deployer {
   /**
    * Wants an earlier version again.
    * @param to Default: see `versionBefore`.
+   * @param said By whom, and why, for those who look at the version that is left.
    * @throws {CodedError} Why it was refused.
    */
-  async rollback(name: string, to: number | undefined, drain: boolean): Promise<DeployAnswer> {
+  async rollback(name: string, to: number | undefined, said: Said = {}): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
       const { catalog, store, namespace } = this.#options
       const live = await this.#liveNow(name)
       const version = to ?? (await versionBefore(store, namespace, live))
       const document = await documentOf(store, namespace, live, version)
       const { manifest, bundleSha256, bundleBytes } = document
-      const changed = version !== live.document.version
-      if (changed) {
-        this.#check(manifest, live)
-        checkFormat(live, await this.#formatOf(live), document, this.#isMigrating(live))
-        await this.#want(name, version, live.document.instances, { atOnce: true, ...(drain && { drain }) })
-        await catalog.refresh()
-      }
-      return { name, version, bundleSha256, bundleBytes, changed }
+      const answer = { name, version, bundleSha256, bundleBytes }
+      if (version === live.document.version) return { ...answer, changed: false }
+      this.#check(manifest, live)
+      checkFormat(live, await this.#formatOf(live), document, this.#isMigrating(live))
+      const { instances } = live.document
+      const left = await this.#want(name, version, instances, { atOnce: true, ...drainOf(said) }, said)
+      await catalog.refresh()
+      return { ...answer, changed: true, ...left }
     })
   }
 
@@ -130,17 +140,16 @@ export class Deployer {
       const live = await this.#liveNow(name)
       const version = to ?? (await versionToPromote(store, namespace, live))
       const { manifest, bundleSha256, bundleBytes } = await documentOf(store, namespace, live, version)
-      const changed = version !== live.document.good
-      if (changed) {
-        this.#check(manifest, live)
-        const sinceMs =
-          live.document.shadow?.version === version ? live.document.shadow.sinceMs : clock.nowMs()
-        await this.#want(name, version, live.document.instances, {
-          shadow: { version, sinceMs, promoted: true },
-        })
-        await catalog.refresh()
-      }
-      return { name, version, bundleSha256, bundleBytes, changed }
+      const answer = { name, version, bundleSha256, bundleBytes }
+      const { instances, good, shadow: at } = live.document
+      if (version === good) return { ...answer, changed: false }
+      this.#check(manifest, live)
+      const sinceMs = at?.version === version ? at.sinceMs : clock.nowMs()
+      const left = await this.#want(name, version, instances, {
+        shadow: { version, sinceMs, promoted: true },
+      })
+      await catalog.refresh()
+      return { ...answer, changed: true, ...left }
     })
   }
 
@@ -215,9 +224,9 @@ export class Deployer {
       return { name, version: before, bundleSha256, bundleBytes, changed: false }
     const deployedAtMs = this.#options.clock.nowMs()
     const version = await this.#createVersion({ ...kept, ...change, deployedAtMs, ...wordsOf(said) }, true)
-    await this.#want(name, version, instances, { ...how, ...(said.drain === true && { drain: true }) })
+    const left = await this.#want(name, version, instances, { ...how, ...drainOf(said) })
     await this.#options.catalog.refresh()
-    return { name, version, bundleSha256, bundleBytes, changed: true }
+    return { name, version, bundleSha256, bundleBytes, changed: true, ...left }
   }
 
   /** Does what must not happen while a deploy looks at the topology. */
@@ -325,10 +334,10 @@ export class Deployer {
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
     const instances = instancesOf(manifest, live, said.instances)
-    if (isNew || live?.document.instances !== instances)
-      await this.#want(name, version, instances, isNew && said.drain === true ? { drain: true } : {})
+    const isSame = !isNew && live?.document.instances === instances
+    const left = isSame ? {} : await this.#want(name, version, instances, isNew ? drainOf(said) : {})
     await this.#options.catalog.refresh()
-    return { ...answer, version }
+    return { ...answer, version, ...left }
   }
 
   #check(manifest: Manifest, live: LiveFunction | undefined): void {
@@ -442,7 +451,8 @@ export class Deployer {
     version: number,
     instances: number,
     how: Pick<FunctionDocument, 'drain' | 'atOnce' | 'shadow'>,
-  ): Promise<void> {
+    back?: Said,
+  ): Promise<Pick<DeployAnswer, 'left'>> {
     const { store, namespace, clock } = this.#options
     let replaced: FunctionDocument | undefined
     await upsert<FunctionDocument>(store, paths.function(namespace, name), (before) => {
@@ -460,7 +470,7 @@ export class Deployer {
       } = before ?? { createdAtMs: clock.nowMs() }
       return { ...kept, schema: 1, version, instances, ...how }
     })
-    await withdraw(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs() })
+    return await leave(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs(), back })
   }
 }
 
@@ -475,10 +485,6 @@ function checkShadow(
   if (why === undefined) return
   const text = `Cannot make a shadow of '${name}' beside v${live.version}: ${why}. Deploy it without --shadow (rollout.shadow), or without that change.`
   throw refuse('ERR_VERSION_INCOMPATIBLE', text)
-}
-
-function wordsOf({ author, message }: Said): Pick<VersionDocument, 'author' | 'message'> {
-  return { ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) }
 }
 
 function deleting(name: string): Error {

@@ -2,7 +2,7 @@
  * Plan: what a deploy is to do, when all that could be refused was checked.
  * @module
  */
-import type { VersionDocument } from '../../infra/store/index.ts'
+import type { FunctionDocument, VersionDocument } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api.ts'
 import type { AssetRefs } from '../../sdk/assets.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
@@ -17,6 +17,14 @@ export interface Said {
   readonly instances?: number | undefined
   /** Not in place: instances end in order, and others are started. */
   readonly drain?: boolean | undefined
+}
+
+export function wordsOf({ author, message }: Said): Pick<VersionDocument, 'author' | 'message'> {
+  return { ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) }
+}
+
+export function drainOf({ drain }: Said): Pick<FunctionDocument, 'drain'> {
+  return drain === true ? { drain } : {}
 }
 
 /** What who deploys says of the gate. */

@@ -3,12 +3,10 @@
  * @module
  */
 import {
-  type FunctionDocument,
+  failureOf,
   type OutcomeDocument,
   paths,
-  readStatus,
   type Store,
-  upsert,
   type VersionDocument,
 } from '../../infra/store/index.ts'
 import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.ts'
@@ -68,59 +66,34 @@ export async function diffVersions(
 }
 
 /**
- * The version that a rollback leads to: during a rollout the one that works, else the last one before the present that did.
+ * The version that a rollback leads to: during a rollout the one that works, else the last one before the present that ran, and
+ * that nobody, neither a person nor the platform, has gone back from.
  * @throws {CodedError} ERR_VERSION_UNKNOWN
  */
 export async function versionBefore(store: Store, ns: string, live: LiveFunction): Promise<number> {
-  const { version, good } = live.document
-  if (good !== undefined && good !== version) return good
+  const { version, good = version } = live.document
+  // A higher one is what is being gone back from.
+  if (good < version) return good
   const earlier = (await listVersions(store, ns, live)).filter((one) => one.version < version)
   const found = earlier.find(({ state }) => state === 'replaced')
   if (found !== undefined) return found.version
+  const past = earlier
+    .slice(0, passedShown)
+    .map((one) => `v${one.version} ${pastText[one.state] ?? one.state}`)
+  const others = past.length === 0 ? '' : ` (${past.join(', ')}; --to goes there all the same)`
   throw refuse(
     'ERR_VERSION_UNKNOWN',
-    `Cannot roll '${live.name}' back: no version before v${version} has ever run. \`concord fn versions ${live.name}\` shows those there are.`,
+    `Cannot roll '${live.name}' back: before v${version} there is no version that has run and was kept${others}. \`concord fn versions ${live.name}\` shows those there are.`,
   )
 }
 
-/** Writes down that a version had begun until another one was wanted; the scheduler settles those that it has judged. */
-export async function withdraw(
-  store: Store,
-  ns: string,
-  name: string,
-  { document, to, atMs }: { document: FunctionDocument | undefined; to: number; atMs: number },
-): Promise<void> {
-  if (document === undefined || document.version === to) return
-  const { version } = document
-  const how = howFar(document) ?? (await whereItRan(store, ns, name, document))
-  if (how === undefined) return
-  const reason = `v${to} was wanted while it ${how}`.slice(0, 1000)
-  await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) => ({
-    ...{ schema: 1, version, state: 'withdrawn', atMs, reason },
-    ...(before?.shadow === undefined ? {} : { shadow: before.shadow }),
-  }))
-}
-
-/** Of a version that has a part of the keys, or of the instances. */
-function howFar({ version, good, canary, rolling }: FunctionDocument): string | undefined {
-  if (good !== version && rolling?.version === version)
-    return `came to one instance after the other, in wave ${rolling.wave}`
-  if (canary?.version !== version || canary.promoted === true) return undefined
-  const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
-  return `was a canary, at step ${canary.step + 1}${steps}`
-}
-
-/** Of a version that was wanted everywhere, and came to work in a part of its instances only. */
-async function whereItRan(
-  store: Store,
-  ns: string,
-  name: string,
-  { version, good, instances }: FunctionDocument,
-): Promise<string | undefined> {
-  if (good === version) return undefined // the scheduler has written that it works
-  const status = await readStatus(store, ns, name)
-  const count = status?.instances.filter((one) => one.version === version && one.state === 'running').length
-  return count === undefined || count === 0 ? undefined : `ran in ${count} of ${instances} instances`
+const passedShown = 3
+const pastText: Readonly<Partial<Record<VersionSummary['state'], string>>> = {
+  failed: 'has failed',
+  rolledBack: 'was rolled back',
+  withdrawn: 'was withdrawn',
+  shadowed: 'was a shadow',
+  neverRan: 'never ran',
 }
 
 /**
@@ -166,16 +139,32 @@ function summaryOf(
   outcome: OutcomeDocument | undefined,
 ): VersionSummary {
   const { manifest, author, message, deployedAtMs } = version
+  const state = stateOf(document, version, outcome)
+  const failed = failureOf(outcome)
+  // What became of it the last time says nothing of one that is wanted anew, or not left yet.
+  const isOf = outcome?.state === (state === 'replaced' ? 'live' : state)
   return {
     ...bundleOf(version),
     deployedAtMs,
     ...(author === undefined ? {} : { author }),
     ...(message === undefined ? {} : { message }),
-    state: stateOf(document, version, outcome),
-    ...(outcome === undefined ? {} : { outcomeAtMs: outcome.atMs }),
-    ...(outcome?.reason === undefined ? {} : { reason: outcome.reason }),
+    state,
+    ...(state === 'failed' ? saidOf(failed) : isOf ? saidOf(outcome) : {}),
+    ...(failed === undefined || state === 'failed' ? {} : { failed }),
     changes: before === undefined ? [] : changesBetween(before.manifest, manifest),
     assets: version.assets ?? {},
+  }
+}
+
+function saidOf({
+  atMs,
+  reason,
+  by,
+}: Partial<OutcomeDocument> = {}): Pick<VersionSummary, 'outcomeAtMs' | 'reason' | 'by'> {
+  return {
+    ...(atMs === undefined ? {} : { outcomeAtMs: atMs }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(by === undefined ? {} : { by }),
   }
 }
 
@@ -190,5 +179,6 @@ function stateOf(
     return isCanary(document) ? 'canary' : 'rollingOut'
   }
   if (outcome === undefined) return 'neverRan'
-  return outcome.state === 'live' ? 'replaced' : outcome.state
+  if (outcome.state !== 'live') return outcome.state
+  return failureOf(outcome) === undefined ? 'replaced' : 'failed'
 }

@@ -65,7 +65,8 @@ const sources = createRoute({
 const rollback = createRoute({
   method: 'post',
   path: '/v1/functions/{name}/rollback',
-  summary: 'Go back to an earlier version, by default the last one before the present that ran',
+  summary:
+    'Go back to an earlier version, by default the last one before the present that ran and that nobody has gone back from',
   security,
   request: {
     params: nameParam,
@@ -104,8 +105,8 @@ export function versionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(rollback, async (c) => {
     const { name } = c.req.valid('param')
-    const { to, drain } = await readDocument(c, 'where to go back to', rollbackSchema)
-    const answer = await deployer.rollback(name, to, drain)
+    const { to, ...said } = await readDocument(c, 'where to go back to', rollbackSchema)
+    const answer = await deployer.rollback(name, to, said)
     log.info({ function: name, version: answer.version }, 'rolled back')
     return c.json(answer, 200)
   })

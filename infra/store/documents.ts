@@ -34,7 +34,7 @@ export const paths = {
   status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
   statusPages: (ns: string, fn: string) => `/ns/${ns}/status/${fn}/pages`,
   statusPage: (ns: string, fn: string, page: number) => `/ns/${ns}/status/${fn}/pages/${page}`,
-  /** All under it, the statuses, the outcomes and the scalings are written by the leading scheduler, who takes them over whole before it seals its epoch. */
+  /** All under it, the statuses and the scalings are written by the leading scheduler, who takes them over whole before it seals its epoch, and the outcomes too. */
   scheduler: '/scheduler',
   framework: '/scheduler/framework',
   tasks: '/scheduler/tasks',
@@ -143,19 +143,31 @@ export interface VersionDocument {
   readonly message?: string
 }
 
-/** Written by the scheduler, `withdrawn` by gateways: what became of a version when it was last wanted. */
+/** Written by the scheduler, `withdrawn` and `rolledBack` by gateways: what became of a version when it was last wanted. */
 export interface OutcomeDocument {
   readonly schema: 1
   readonly version: number
-  /** `withdrawn`: another version was wanted while this one was a canary, or rolled. `shadowed`: it was beside another one, and answered nobody. */
-  readonly state: 'live' | 'failed' | 'withdrawn' | 'shadowed'
+  /**
+   * `withdrawn`: another version was wanted while this one was a canary, or rolled. `rolledBack`: somebody went back from it.
+   * `shadowed`: it was beside another one, and answered nobody.
+   */
+  readonly state: 'live' | 'failed' | 'withdrawn' | 'rolledBack' | 'shadowed'
   readonly atMs: number
   /** The version that worked before. */
   readonly from?: number
-  /** Why it has failed; or what it has shown as a canary, or a shadow. */
+  /** Why it has failed, or was left; or what it has shown as a canary, or a shadow. */
   readonly reason?: string
+  /** Who went back from it. */
+  readonly by?: string
   /** What was found while it was a shadow; it stays when the version comes into force. */
   readonly shadow?: ShadowResult
+  /** It had failed before it came to what `state` says (outcomes.ts, OU1). */
+  readonly failed?: VersionFailure
+}
+
+export interface VersionFailure {
+  readonly atMs: number
+  readonly reason?: string
 }
 
 /** Written by the scheduler: why a function with a policy has as many instances as it has (docs/design/0025-autoscaling.md). */

@@ -22,10 +22,12 @@ export {
   type TaskDocument,
   type TaskResources,
   type VersionDocument,
+  type VersionFailure,
 } from './documents.ts'
 export { type FileLock, tryLock } from './file-lock.ts'
 export { documentBytesMax } from './limits.ts'
 export { openStore, type StoreSettings } from './open.ts'
+export { failureOf, outcomeAfter } from './outcomes.ts'
 export {
   pageInstances,
   pagesOf,

@@ -55,11 +55,11 @@ export interface Store {
 export async function upsert<T>(
   store: Store,
   path: string,
-  change: (before: T | undefined) => T,
+  change: (before: T | undefined) => T | Promise<T>,
 ): Promise<T> {
   for (;;) {
     const before = await store.get<T>(path)
-    const after = change(before?.value)
+    const after = await change(before?.value)
     try {
       if (before === undefined) await store.create(path, after)
       else await store.update(path, after, before.version)

@@ -58,22 +58,35 @@ test('fn deploy --env takes a pair, or a name that is set here, and refuses what
   )
 })
 
-test('fn rollback says which version it went past that had begun to run', async (t) => {
-  const versions = [
-    { version: 4, state: 'live' },
-    { version: 3, state: 'withdrawn', reason: 'v4 was wanted while it ran in 1 of 2 instances' },
-    { version: 2, state: 'replaced' },
-    { version: 1, state: 'withdrawn', reason: 'v2 was wanted while it was a canary, at step 1' },
-  ]
-  const { env } = await gatewayOf(t, ({ method, path }) => {
-    if (method === 'POST') return { status: 200, json: { name: 'shout', version: 2, changed: true } }
-    return { status: 200, json: path.endsWith('/versions') ? { versions } : { ...running, version: 4 } }
+const versions = [
+  { version: 5, state: 'live', failed: { atMs: 0, reason: 'it threw' } },
+  { version: 4, state: 'failed', reason: 'it threw at 3' },
+  { version: 3, state: 'withdrawn', reason: 'v4 was wanted while it ran in 1 of 2 instances' },
+  { version: 2, state: 'rolledBack', reason: 'v1 was wanted again: alarms', by: 'ada', outcomeAtMs: 60_000 },
+  { version: 1, state: 'replaced', reason: 'as a canary, well' },
+  { version: 0, state: 'withdrawn', reason: 'v1 was wanted while it was a canary, at step 1' },
+].map((one) => ({ ...one, deployedAtMs: 0, bundleSha256: 'ab' }))
+
+test('fn rollback says which versions it went past that were not kept, and who goes back and why', async (t) => {
+  const { env, received } = await gatewayOf(t, ({ method, path }) => {
+    if (method === 'POST') return { status: 200, json: { name: 'shout', version: 1, changed: true } }
+    return { status: 200, json: path.endsWith('/versions') ? { versions } : { ...running, version: 5 } }
   })
-  const ran = await concord(['fn', 'rollback', 'shout', '--no-wait'], { env })
-  assert.match(
-    ran.stderr,
-    /^past v3: v4 was wanted while it ran in 1 of 2 instances; .* --to v3' goes there$/m,
-  )
-  assert.doesNotMatch(ran.stderr, /past v[124]/)
-  assert.match(ran.stdout, /shout v2 will run/)
+  const ran = await concord(['fn', 'rollback', 'shout', '--no-wait', '--author', 'bob', '-m', 'noise'], { env })
+  assert.match(ran.stderr, /^past v4, which failed: it threw at 3; .* --to v4' goes there$/m)
+  assert.match(ran.stderr, /^past v3, which was withdrawn: v4 was wanted while it ran in 1 of 2 instances; /m)
+  assert.match(ran.stderr, /^past v2, which was rolled back by ada 1970-01-01T00:01:00.000Z: v1 was wanted again: alarms; /m)
+  assert.doesNotMatch(ran.stderr, /past v[015]/)
+  assert.match(ran.stdout, /shout v1 will run/)
+  const { body } = received.find(({ method }) => method === 'POST')!
+  assert.deepEqual(JSON.parse(body.toString()), { drain: false, author: 'bob', message: 'noise' })
+})
+
+test('fn versions says of each what became of it, and that it had failed before', async (t) => {
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { versions } }))
+  const { stdout } = await concord(['fn', 'versions', 'shout'], { env })
+  assert.match(stdout, /^v5 had failed 1970-01-01T00:00:00\.000Z: it threw$/m)
+  assert.match(stdout, /^v4 failed: it threw at 3$/m)
+  assert.match(stdout, /^v2 was rolled back by ada 1970-01-01T00:01:00\.000Z: v1 was wanted again: alarms$/m)
+  assert.match(stdout, /^v1 passed: as a canary, well$/m)
 })

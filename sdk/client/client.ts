@@ -27,6 +27,7 @@ import type {
 } from '../api.ts'
 import type { AssetList, AssetPatch } from '../asset-api.ts'
 import type { AssetRef } from '../assets.ts'
+import type { RollbackRequest } from '../deploy-api.ts'
 import { CodedError, isCode } from '../errors.ts'
 import type { ResourcesPatch } from '../resources-api.ts'
 import type { ShadowDifference, ShadowView } from '../shadow.ts'
@@ -200,11 +201,8 @@ export class ConcordClient {
     return this.#json({ what, path: `${functionPath(name)}/versions/${version}/sources`, query: { kind } })
   }
 
-  /** Goes back to an earlier version, by default the last one before the present that ran. */
-  rollback(
-    name: string,
-    options: { readonly to?: number; readonly drain?: boolean } = {},
-  ): Promise<DeployAnswer> {
+  /** Goes back to an earlier version, by default the last one before the present that ran and that nobody has gone back from. */
+  rollback(name: string, options: RollbackRequest = {}): Promise<DeployAnswer> {
     const what = `Cannot roll function '${name}' back`
     const body = JSON.stringify(options)
     const path = `${functionPath(name)}/rollback`

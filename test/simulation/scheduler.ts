@@ -25,6 +25,7 @@ import { judgeActions, judgeLaunch } from './judge.ts'
 import { Link } from './link.ts'
 import { type Loop, Process } from './loop.ts'
 import type { MasterModel } from './master.ts'
+import { putOutcome, removeOutcomes } from './outcomes.ts'
 import type { Random } from './random.ts'
 import type { RunnerModel } from './runner.ts'
 import type { Kind, Refusal, Session, StoreModel } from './store.ts'
@@ -360,20 +361,20 @@ export class SchedulerModel {
       case 'lowerInstances':
         return this.#change(action.function, lowered(action.command))
       case 'settleVersion':
-        return this.#settle(action)
+        this.#saveOutcome(action)
+        if (this.process.isUp) this.#change(action.function, settled(action.good, action.outcome))
+        return
       case 'saveCanary':
         if (bugs.has('forgets-steps')) return
         return this.#change(action.function, atStep(action.canary))
       case 'saveShadow':
         return this.#change(action.function, asShadow(action.shadow))
       case 'saveOutcome':
-        return this.#put('outcome', `${action.function}@${action.outcome.version}`, action.outcome)
+        return this.#saveOutcome(action)
       case 'saveRolling':
         return this.#change(action.function, rollsTo(action.rolling))
       case 'removeCommand':
         store.remove('command', action.command, undefined, this.#session)
-        return
-      case 'removeFollower':
         return
       case 'removeFunction':
         return this.#removeFunction(action)
@@ -399,6 +400,7 @@ export class SchedulerModel {
       case 'assign':
         return this.#assign(action)
       case 'askReceivers':
+      case 'removeFollower':
       case 'log':
         return
       default:
@@ -464,10 +466,8 @@ export class SchedulerModel {
       this.#refused('lost', name)
   }
 
-  #settle({ function: name, good, outcome }: ActionOf<'settleVersion'>): void {
-    this.#put('outcome', `${name}@${outcome.version}`, outcome)
-    if (!this.process.isUp) return
-    this.#change(name, settled(good, outcome))
+  #saveOutcome({ function: name, outcome }: ActionOf<'saveOutcome' | 'settleVersion'>): void {
+    if (putOutcome(this.#options.store, name, outcome, this.#session) === 'lost') this.#refused('lost', name)
   }
 
   #removeFunction({ function: name, versions }: ActionOf<'removeFunction'>): void {
@@ -475,9 +475,8 @@ export class SchedulerModel {
     const found = store.get<FunctionDocument>('function', name)
     if (found !== undefined && found.value.deleted !== true) return
     for (const version of versions) store.remove('version', `${name}@${version}`, undefined, this.#session)
-    for (const key of store.names('outcome')) if (key.startsWith(`${name}@`)) this.#remove('outcome', key)
+    removeOutcomes(store, name, this.#session)
     this.#statuses.delete(name)
-    if (!this.process.isUp) return
     this.#remove('status', name)
     if (found !== undefined) store.remove('function', name, found.version, this.#session)
   }

@@ -23,7 +23,7 @@ export type Kind =
   | 'stream'
 
 /** What gateways write; schedulers change it as guests. */
-const ofGateways: ReadonlySet<Kind> = new Set(['function', 'version', 'command', 'stream'])
+const ofGateways: ReadonlySet<Kind> = new Set(['function', 'version', 'outcome', 'command', 'stream'])
 
 interface Document {
   readonly value: unknown

@@ -46,7 +46,6 @@ export function takeOver(options: TakeOverOptions, done: (restored: Event) => vo
         const seats = [...take<SeatDocument>('seat').values()]
         then(() => {
           const epochs = take<number>('epoch')
-          take('outcome')
           then(() => {
             if (!bugs.has('no-seal')) store.seal(session)
             store.tookOver(session)

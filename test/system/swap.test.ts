@@ -88,6 +88,9 @@ test('a version that throws is put back by itself, its records are processed by 
 
   const fourth = await deploy('--message', 'harmless', '--mem', '128', '--author', 'ada')
   assert.equal(fourth.code, 0, fourth.stderr)
+  await platform.json(['fn', 'rollback', name, '--author', 'bob'])
+  const fifth = await deploy('--message', 'fifth')
+  assert.equal(fifth.code, 0, fifth.stderr)
   await platform.json(['fn', 'rollback', name])
   const back = await platform.until(name, ({ state }) => state === 'running')
   assert.deepEqual([back.version, back.instances[0]!.taskId], [1, first.instances[0]!.taskId])
@@ -100,7 +103,8 @@ test('a version that throws is put back by itself, its records are processed by 
   assert.deepEqual(
     versions.map(({ version, state, message, author }) => [version, state, message ?? '', author === 'ada']),
     [
-      [4, 'replaced', 'harmless', true],
+      [5, 'rolledBack', 'fifth', false],
+      [4, 'rolledBack', 'harmless', true],
       [3, 'failed', '', false],
       [2, 'failed', 'throws', false],
       [1, 'live', 'the first', false],

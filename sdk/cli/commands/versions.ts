@@ -10,9 +10,12 @@ import { connect } from '../connection.ts'
 import { untilRunning } from '../deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
+import { userName } from './deploy.ts'
 
 interface RollbackOptions extends ServerOptions {
   readonly to?: number
+  readonly message?: string
+  readonly author?: string
   readonly drain?: true
   readonly wait: boolean
   readonly timeout: number
@@ -40,16 +43,18 @@ export function addVersions(fn: CliCommand): void {
     .action(diff)
   fn.command('rollback')
     .description(
-      'Go back to an earlier version, by default the last one before the present that ran; where it can, while records flow.',
+      'Go back to an earlier version, by default the last one before the present that ran and that nobody, nor the platform, has gone back from; where it can, while records flow.',
     )
     .argument('<name>', 'the function')
     .option('--to <version>', 'the version to go back to', versionNumber)
+    .option('-m, --message <text>', 'why, for `concord fn versions`')
+    .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
     .option('--drain', 'end the instances in order and start others, even where it could change in place')
     .option('--no-wait', 'return when it is wanted, before it runs')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
     .printsData()
     .talksToServer()
-    .example('concord fn rollback score', 'concord fn rollback score --to v3')
+    .example('concord fn rollback score', "concord fn rollback score --to v3 -m 'too many alarms'")
     .action(rollback)
 }
 
@@ -59,20 +64,38 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
   const rows = list.map((version) => [
     `v${version.version}`,
     version.state,
-    new Date(version.deployedAtMs).toISOString(),
+    timeText(version.deployedAtMs),
     version.author ?? '-',
     version.bundleSha256.slice(0, 12),
     cut(version.message ?? ''),
   ])
   await print(table([['VERSION', 'STATE', 'DEPLOYED', 'BY', 'BUNDLE', 'MESSAGE'], ...rows]))
-  for (const version of list) {
-    if (version.state === 'failed') await print(`v${version.version} failed: ${reasonText(version)}`)
-    else if (version.state === 'shadowed')
-      await print(`v${version.version} was a shadow: ${reasonText(version)}`)
-    else if (version.state === 'withdrawn')
-      await print(`v${version.version} was withdrawn: ${reasonText(version)}`)
-    else if (version.reason !== undefined) await print(`v${version.version} passed: ${version.reason}`)
-  }
+  for (const version of list) for (const line of wordsOn(version)) await print(line)
+}
+
+/** What is known of it beside its state. */
+function wordsOn(one: VersionSummary): string[] {
+  const { version, reason, failed } = one
+  const end = endText(one)
+  const words = end !== undefined ? [end] : reason !== undefined ? [`passed: ${reason}`] : []
+  if (failed !== undefined) words.push(`had failed ${timeText(failed.atMs)}: ${reasonText(failed)}`)
+  return words.map((text) => `v${version} ${text}`)
+}
+
+/** How it was that it did not stay; undefined: it did, or was replaced by a better one. */
+function endText(one: VersionSummary): string | undefined {
+  const { state, by, outcomeAtMs } = one
+  if (state === 'failed') return `failed: ${reasonText(one)}`
+  if (state === 'shadowed') return `was a shadow: ${reasonText(one)}`
+  if (state === 'withdrawn') return `was withdrawn: ${reasonText(one)}`
+  if (state !== 'rolledBack') return undefined
+  const who = by === undefined ? '' : ` by ${by}`
+  const when = outcomeAtMs === undefined ? '' : ` ${timeText(outcomeAtMs)}`
+  return `was rolled back${who}${when}: ${reasonText(one)}`
+}
+
+function timeText(timeMs: number): string {
+  return new Date(timeMs).toISOString()
 }
 
 async function diff(name: string, from: number, to: number, options: ServerOptions): Promise<void> {
@@ -110,11 +133,12 @@ function bundleText({ bundleSha256, bundleBytes }: VersionDiff['from']): string 
 }
 
 async function rollback(name: string, options: RollbackOptions): Promise<void> {
-  const { to, drain = false, wait, timeout, json } = options
+  const { to, drain = false, message, wait, timeout, json } = options
+  const author = options.author ?? userName()
   const client = connect(options)
   const before =
     to === undefined ? await Promise.all([client.inspect(name), client.versions(name)]) : undefined
-  const answer = await client.rollback(name, { ...(to === undefined ? {} : { to }), drain })
+  const answer = await client.rollback(name, { to, drain, author, message })
   if (before !== undefined) tellOfPassed(...before, answer.version)
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
@@ -123,23 +147,21 @@ async function rollback(name: string, options: RollbackOptions): Promise<void> {
   if (answer.changed) await print(dim(`'concord fn versions ${name}' shows what it went back from.`))
 }
 
-/** Without --to it goes to one that ran everywhere; of a newer one that had begun to run that is told. */
+/** Without --to it goes to one that ran everywhere and was kept; of a newer one that was not, that is told. */
 function tellOfPassed(
   { name, version: from }: FunctionDetail,
   list: readonly VersionSummary[],
   to: number,
 ): void {
   for (const one of list) {
-    const { version, state } = one
-    if (state !== 'withdrawn' || version <= to || version >= from) continue
-    note(
-      dim(`past v${version}: ${reasonText(one)}; 'concord fn rollback ${name} --to v${version}' goes there`),
-    )
+    const { version } = one
+    const end = endText(one)
+    if (end === undefined || version <= to || version >= from) continue
+    note(dim(`past v${version}, which ${end}; 'concord fn rollback ${name} --to v${version}' goes there`))
   }
 }
 
-/** Why a version has failed. */
-function reasonText({ reason }: VersionSummary): string {
+function reasonText({ reason }: { readonly reason?: string | undefined }): string {
   return reason ?? 'nothing was said'
 }
 

@@ -1,0 +1,79 @@
+/**
+ * Leaving: what is written down of a version in whose place another one is wanted. The scheduler settles those that it has judged;
+ * here is what a person has decided.
+ *
+ *   LV1. It is written when the other version is wanted already: then the scheduler does not say any more that this one works (performer.ts).
+ * @module
+ */
+import {
+  type FunctionDocument,
+  type OutcomeDocument,
+  outcomeAfter,
+  paths,
+  readStatus,
+  type Store,
+  upsert,
+} from '../../infra/store/index.ts'
+import type { DeployAnswer } from '../../sdk/api.ts'
+import type { Said } from './plan.ts'
+
+export interface Leaving {
+  /** As it was. */
+  readonly document: FunctionDocument | undefined
+  /** The version that is wanted now. */
+  readonly to: number
+  readonly atMs: number
+  /** Who goes back by it, and why; absent: it is a deploy. */
+  readonly back?: Said | undefined
+}
+
+const reasonMax = 1000
+
+/** @returns What was on its way, and comes no further. */
+export async function leave(
+  store: Store,
+  ns: string,
+  name: string,
+  { document, to, atMs, back }: Leaving,
+): Promise<Pick<DeployAnswer, 'left'>> {
+  if (document === undefined || document.version === to) return {}
+  const { version, shadow } = document
+  // What was found of a shadow is the scheduler's to write.
+  if (shadow?.version === version && shadow.promoted !== true)
+    return { left: { version, how: 'was a shadow' } }
+  const how = howFar(document) ?? (await whereItRan(store, ns, name, document))
+  const isBack = back !== undefined && to < version
+  if (isBack || how !== undefined) {
+    const until = how === undefined ? '' : ` while it ${how}`
+    const why = back?.message === undefined ? '' : `: ${back.message}`
+    const reason = `v${to} was wanted${isBack ? ' again' : ''}${until}${why}`.slice(0, reasonMax)
+    const state = isBack ? 'rolledBack' : 'withdrawn'
+    const by = isBack && back.author !== undefined ? { by: back.author } : {}
+    await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) =>
+      outcomeAfter(before, { schema: 1, version, state, atMs, reason, ...by }),
+    )
+  }
+  return how === undefined ? {} : { left: { version, how } }
+}
+
+/** Of a version that has a part of the keys, or of the instances. */
+function howFar({ version, good, canary, rolling }: FunctionDocument): string | undefined {
+  if (good !== version && rolling?.version === version)
+    return `came to one instance after the other, in wave ${rolling.wave}`
+  if (canary?.version !== version || canary.promoted === true) return undefined
+  const steps = canary.passed.length === 0 ? '' : `; ${canary.passed.join('; ')}`
+  return `was a canary, at step ${canary.step + 1}${steps}`
+}
+
+/** Of a version that was wanted everywhere, and came to work in a part of its instances only. */
+async function whereItRan(
+  store: Store,
+  ns: string,
+  name: string,
+  { version, good, instances }: FunctionDocument,
+): Promise<string | undefined> {
+  if (good === version) return undefined // the scheduler has written that it works
+  const status = await readStatus(store, ns, name)
+  const count = status?.instances.filter((one) => one.version === version && one.state === 'running').length
+  return count === undefined || count === 0 ? undefined : `ran in ${count} of ${instances} instances`
+}
