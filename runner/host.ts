@@ -248,7 +248,7 @@ export class Host {
   #reportOf(id: string, worker: Worker): InstanceReport {
     return {
       ...worker.report(),
-      ...this.#swaps.report(id),
+      ...this.#swaps.report(id, worker),
       ...this.#canaries.report(id),
       ...this.#shadows.report(id),
     }

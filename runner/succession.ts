@@ -72,6 +72,11 @@ export class Succession {
     return this.#trial !== undefined
   }
 
+  /** What went through the version on trial so far. */
+  get triedSoFar(): number | undefined {
+    return this.#trial?.records
+  }
+
   /** From the next batch on, streams are as described here. */
   describe(streams: FunctionAssignment['streams']): void {
     this.#take({ ...this.#running.assignment.streams, ...streams }, this.#running)

@@ -42,11 +42,11 @@ test('Swaps lets a version wait that begins a format of state while there is no 
   swaps.want('f-0', worker, assignment(16))
   await pass()
   await pass()
-  assert.deepEqual([isMade, swaps.report('f-0').swap?.state], [false, 'preparing'])
+  assert.deepEqual([isMade, swaps.report('f-0', worker).swap?.state], [false, 'preparing'])
   assert.deepEqual(lines, ['version 16 waits until 3 partitions have room for its format of state'])
   crowded = 0
   await pass()
-  assert.deepEqual([isMade, taken, swaps.report('f-0').swap], [true, 16, undefined])
+  assert.deepEqual([isMade, taken, swaps.report('f-0', worker).swap], [true, 16, undefined])
   crowded = 3
   swaps.want('f-0', worker, assignment(17))
   swaps.want('f-0', worker, assignment(15))

@@ -40,9 +40,10 @@ interface Swap {
 export class Swaps {
   readonly #options: SwapsOptions
   readonly #swaps = new Map<string, Swap>()
-  /** By instance: what is under way, and how long the last change took. */
+  /** By instance: what is under way, how long the last change took, and what has passed its trial. */
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #pausesMs = new Map<string, number>()
+  readonly #tried = new Map<string, Exclude<InstanceReport['tried'], undefined>>()
 
   constructor(options: SwapsOptions) {
     this.#options = options
@@ -75,17 +76,19 @@ export class Swaps {
     if (swap !== undefined) swap.isWanted = false
     this.#swaps.delete(id)
     this.#pausesMs.delete(id)
+    this.#tried.delete(id)
   }
 
-  report(id: string): Pick<InstanceReport, 'swap' | 'swapPauseMs'> {
+  report(id: string, worker: Worker): Pick<InstanceReport, 'swap' | 'swapPauseMs' | 'tried'> {
     const swap = this.#swaps.get(id)
     const swapPauseMs = this.#pausesMs.get(id)
-    const report: { swap?: SwapReport; swapPauseMs?: number } = {}
-    if (swapPauseMs !== undefined) report.swapPauseMs = swapPauseMs
-    if (swap === undefined || swap.state === 'done') return report
+    const tried = this.#tried.get(id)
+    const done = { ...(swapPauseMs !== undefined && { swapPauseMs }), ...(tried && { tried }) }
+    if (swap === undefined || swap.state === 'done') return done
     const { version, state, reason } = swap
-    report.swap = reason === undefined ? { version, state } : { version, state, reason }
-    return report
+    const records = state === 'onTrial' ? worker.succession.triedSoFar : undefined
+    const more = { ...(reason !== undefined && { reason }), ...(records !== undefined && { records }) }
+    return { ...done, swap: { version, state, ...more } }
   }
 
   async #swap(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<void> {
@@ -148,8 +151,10 @@ export class Swaps {
   }
 
   #judged(id: string, fn: FunctionAssignment, swap: Swap, { failure, errors, records }: Verdict): void {
-    if (failure === undefined) this.#done(id, swap)
-    else
+    if (failure === undefined) {
+      this.#tried.set(id, { version: fn.version, records })
+      this.#done(id, swap)
+    } else
       this.#failed(
         id,
         fn,

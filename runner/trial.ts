@@ -54,6 +54,10 @@ export class Trial {
     return this.#timeIsUp || this.#records >= this.#rules.records
   }
 
+  get records(): number {
+    return this.#records
+  }
+
   /** Records that went through. */
   count({ records, timersFired }: BatchResult): void {
     this.#records += records + timersFired

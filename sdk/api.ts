@@ -206,6 +206,8 @@ export const swapSchema = z.object({
   /** `failed`: the version before is at work; `reason` says why. */
   state: z.enum(['preparing', 'onTrial', 'failed']),
   reason: z.string().optional(),
+  /** Of one on trial: records and timers that went through it so far. */
+  records: z.int().optional(),
 })
 
 export const instanceSchema = z.object({
@@ -226,6 +228,8 @@ export const instanceSchema = z.object({
   swap: swapSchema.optional(),
   /** For how long the last change of versions stopped it. */
   swapPauseMs: z.number().optional(),
+  /** The version that has passed its trial here last, and what went through it meanwhile. */
+  tried: z.object({ version: z.int(), records: z.int() }).optional(),
   lastExit: z
     .object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() })
     .optional(),
@@ -344,6 +348,8 @@ export const versionSummarySchema = bundleSchema.extend({
   state: versionStateSchema,
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
+  /** Nothing came while it was on trial. */
+  untried: z.literal(true).optional(),
   /** Who went back from it. */
   by: z.string().optional(),
   /** It had failed before it came to what `state` says. */

@@ -234,6 +234,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     metricsUrl: beat?.metricsUrl,
     swap: report?.swap,
     swapPauseMs: report?.swapPauseMs,
+    tried: report?.tried,
     heapBytes: report?.heapBytes,
     recordsIn: report?.recordsIn ?? 0,
     recordsOut: report?.recordsOut ?? 0,

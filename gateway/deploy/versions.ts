@@ -159,11 +159,13 @@ function summaryOf(
 function saidOf({
   atMs,
   reason,
+  untried,
   by,
-}: Partial<OutcomeDocument> = {}): Pick<VersionSummary, 'outcomeAtMs' | 'reason' | 'by'> {
+}: Partial<OutcomeDocument> = {}): Pick<VersionSummary, 'outcomeAtMs' | 'reason' | 'untried' | 'by'> {
   return {
     ...(atMs === undefined ? {} : { outcomeAtMs: atMs }),
     ...(reason === undefined ? {} : { reason }),
+    ...(untried === undefined ? {} : { untried }),
     ...(by === undefined ? {} : { by }),
   }
 }

@@ -303,6 +303,8 @@ export interface SwapReport {
   readonly state: 'preparing' | 'onTrial' | 'failed'
   /** Why it failed. */
   readonly reason?: string
+  /** Of one on trial: records and timers that went through it so far. */
+  readonly records?: number
 }
 
 /** What an instance has spent its time on since its start: what is neither idle nor blocked is work. */
@@ -327,6 +329,8 @@ export interface InstanceReport {
   readonly shadow?: ShadowReport
   /** For how long the last change of versions stopped it. */
   readonly swapPauseMs?: number
+  /** The version that has passed its trial here last, and what went through it meanwhile. */
+  readonly tried?: { readonly version: number; readonly records: number }
   /** `stopped`: it has left; its last report, for the accounts. */
   readonly state: 'starting' | 'running' | 'draining' | 'failed' | 'stopped'
   readonly recordsIn: number

@@ -157,6 +157,8 @@ export interface OutcomeDocument {
   readonly from?: number
   /** Why it has failed, or was left; or what it has shown as a canary, or a shadow. */
   readonly reason?: string
+  /** It is `live`, and nothing came while it was on trial. */
+  readonly untried?: true
   /** Who went back from it. */
   readonly by?: string
   /** What was found while it was a shadow; it stays when the version comes into force. */

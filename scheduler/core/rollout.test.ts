@@ -32,9 +32,11 @@ function hear(world: World): void {
   }
 }
 
-function changeAll(world: World, fails: boolean): void {
+/** @param records What came to each while it was on trial. */
+function changeAll(world: World, fails: boolean, records?: readonly number[]): void {
+  let nth = 0
   for (const runner of world.runners.values())
-    for (const id of runner.instances.keys()) world.swap(runner, id, fails)
+    for (const id of runner.instances.keys()) world.swap(runner, id, fails, records?.[nth++])
   for (const runner of world.runners.values()) world.beat(runner)
 }
 
@@ -58,4 +60,22 @@ test('a version that fails after its leader has gone is put back by the next one
   hear(world) // a runner's word counts once it has this leader's assignment
   changeAll(world, true)
   assert.deepEqual(versionsOf(world), { version: 1, good: 1 })
+})
+
+test('a version to whose instances nothing came while they were on trial comes into force, and its outcome says that it is untried', () => {
+  const untried = [true, 'no record came while it was on trial (1 s)']
+  for (const [records, wanted] of [
+    [[0, 0], untried],
+    [
+      [0, 1],
+      [undefined, undefined],
+    ],
+  ] as const) {
+    const world = taken()
+    hear(world)
+    changeAll(world, false, records)
+    assert.deepEqual(versionsOf(world), { version: 2, good: 2 })
+    const settled = world.actions.findLast((one) => one.kind === 'settleVersion')
+    assert.deepEqual([settled?.outcome.untried, settled?.outcome.reason], wanted)
+  }
 })

@@ -8,11 +8,12 @@
  * @module
  */
 import type { InstanceReport } from '../../infra/control/messages.ts'
-import type { VersionDocument } from '../../infra/store/index.ts'
+import type { OutcomeDocument, VersionDocument } from '../../infra/store/index.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
 import { rollingOf } from './in-force.ts'
+import { reportOf } from './reports.ts'
 import { runsVersion, waveText } from './rolling.ts'
 import { type FunctionState, instanceId, type LastExit, type Seat, type Slot } from './state.ts'
 
@@ -106,7 +107,7 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
   } else if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
-    settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, version) })
+    settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, wanted) })
 }
 
 /** Why a version has failed in a slot: there, or because it is not launched there again, whatever it ended of. */
@@ -116,11 +117,23 @@ function failureOf(fn: FunctionState, slot: Slot, version: number): string | und
   return `${instanceId(fn.name, slot.index)} is not launched again (restarts): ${slot.lastExit?.reason}, ${slot.lastExit?.message}`
 }
 
-/** What a version has shown as a canary. */
-function passedBy(draft: Draft, fn: FunctionState, version: number): { readonly reason?: string } {
-  const canary = draft.state.wanted.functions.get(fn.name)?.document.canary
-  if (canary?.version !== version || canary.passed.length === 0) return {}
-  return { reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax) }
+/** What a version has shown as a canary; or that it has shown nothing, since nothing came while it was on trial. */
+function passedBy(
+  draft: Draft,
+  fn: FunctionState,
+  { version, manifest: { trial } }: VersionDocument,
+): Pick<OutcomeDocument, 'reason' | 'untried'> {
+  const { canary, atOnce } = draft.state.wanted.functions.get(fn.name)?.document ?? {}
+  if (canary?.version === version && canary.passed.length > 0)
+    return { reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax) }
+  const tried = fn.slots.flatMap(({ seat }) => {
+    const report = seat && reportOf(draft.taskOf(seat), seat)
+    return report?.tried?.version === version ? [report.tried.records] : []
+  })
+  // What is gone back to has run before.
+  const isAsked = trial.records > 0 && trial.ms > 0 && atOnce !== true
+  if (!isAsked || tried.length === 0 || tried.some((records) => records > 0)) return {}
+  return { untried: true, reason: `no record came while it was on trial (${trial.ms / 1000} s)` }
 }
 
 const reasonMax = 1000
@@ -130,7 +143,7 @@ function settle(
   fn: FunctionState,
   version: number,
   good: number,
-  outcome: { readonly state: 'live' | 'failed'; readonly reason?: string },
+  outcome: Pick<OutcomeDocument, 'state' | 'reason' | 'untried'>,
 ): void {
   fn.settling = version
   const from = goodVersion(draft, fn.name)

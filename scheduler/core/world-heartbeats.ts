@@ -19,6 +19,7 @@ export interface WorldInstance {
   readonly index: number
   readonly version: number
   readonly swap?: SwapReport
+  readonly tried?: InstanceReport['tried']
   readonly canary?: CanaryReport
   readonly shadow?: ShadowReport
   /** By `STREAM/PARTITION`: the epoch at which it was claimed. */
@@ -29,12 +30,13 @@ export interface WorldInstance {
 }
 
 export function reportOf(instance: WorldInstance, state: InstanceReport['state']): InstanceReport {
-  const { id, function: name, index, version, epoch, awaited, swap, canary, shadow } = instance
+  const { id, function: name, index, version, epoch, awaited, swap, tried, canary, shadow } = instance
   const nothing = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
   const usage = { stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0 }
   return {
     ...{ id, function: name, index, version, epoch, state, ...nothing, ...usage, outputs: [], inputs: [] },
     ...(swap && { swap }),
+    ...(tried && { tried }),
     ...(canary && { canary }),
     ...(shadow && { shadow }),
     ...(awaited.length === 0 ? {} : { awaited: awaited.map(({ share }) => share) }),

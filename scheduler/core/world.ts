@@ -287,13 +287,15 @@ export class World {
   }
 
   /** Another version takes over in an instance, or fails to, if that is to be. */
-  swap(runner: Runner, id: string, fails: boolean): void {
+  swap(runner: Runner, id: string, fails: boolean, records = 1): void {
     const { swap, ...instance } = runner.instances.get(id) as WorldInstance
     if (swap?.state !== 'preparing') return
     const { version } = swap
     runner.instances.set(
       id,
-      fails ? { ...instance, swap: { version, state: 'failed' } } : { ...instance, version },
+      fails
+        ? { ...instance, swap: { version, state: 'failed' } }
+        : { ...instance, version, tried: { version, records } },
     )
   }
 

@@ -32,6 +32,26 @@ test('fn deploy --until-output says that it waits, and gives up after --timeout'
   assert.match(ran.stderr, /shout v2 runs, but nothing came out of it on loud in 0\.3 s/)
 })
 
+test('fn deploy says how far a trial has come that it waits for, and that a version is untried to which nothing came', async (t) => {
+  const trial = { records: 1000, errors: 0, ms: 600_000 }
+  const detail = (state: string, more: object) => ({
+    ...{ ...running, manifest: { instances: 1, trial }, instancesRunning: 0 },
+    instances: [{ id: 'shout-0', version: 2, state, why: 'version 2 takes over from 1', ...more }],
+  })
+  let shown = detail('swapping', { swap: { version: 2, state: 'onTrial', records: 12 } })
+  const { env } = await gatewayOf(t, ({ method }) => ({ status: 200, json: method === 'POST' ? deployed.json : shown }))
+  const waits = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.3'], { env })
+  assert.equal(waits.code, 7, waits.stderr)
+  assert.match(waits.stderr, /after 0\.3 s: it is on trial: 12 of 1000 records so far, for 600 s at most \(trial\)/)
+  shown = detail('running', { tried: { version: 2, records: 0 } })
+  const untried = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.equal(untried.code, 0, untried.stderr)
+  assert.match(untried.stderr, /^ +v2 is untried: no record came while it was on trial \(600 s\); 'concord fn rollback shout' goes back$/m)
+  shown = detail('running', { tried: { version: 2, records: 3 } })
+  const tried = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.doesNotMatch(tried.stderr, /untried/)
+})
+
 test('fn deploy --bake is of a canary or a shadow, and refused where there is neither', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const deploy = (...more: string[]) =>
@@ -64,7 +84,7 @@ const versions = [
   { version: 3, state: 'withdrawn', reason: 'v4 was wanted while it ran in 1 of 2 instances' },
   { version: 2, state: 'rolledBack', reason: 'v1 was wanted again: alarms', by: 'ada', outcomeAtMs: 60_000 },
   { version: 1, state: 'replaced', reason: 'as a canary, well' },
-  { version: 0, state: 'withdrawn', reason: 'v1 was wanted while it was a canary, at step 1' },
+  { version: 0, state: 'replaced', reason: 'no record came', untried: true },
 ].map((one) => ({ ...one, deployedAtMs: 0, bundleSha256: 'ab' }))
 
 test('fn rollback says which versions it went past that were not kept, and who goes back and why', async (t) => {
@@ -89,4 +109,5 @@ test('fn versions says of each what became of it, and that it had failed before'
   assert.match(stdout, /^v4 failed: it threw at 3$/m)
   assert.match(stdout, /^v2 was rolled back by ada 1970-01-01T00:01:00\.000Z: v1 was wanted again: alarms$/m)
   assert.match(stdout, /^v1 passed: as a canary, well$/m)
+  assert.match(stdout, /^v0 came into force untried: no record came$/m)
 })

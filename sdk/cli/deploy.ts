@@ -81,6 +81,7 @@ export async function deployProject(
   if (percent !== undefined) steps.done('canary', `${percent} % of the keys`)
   else if (shadow !== undefined) steps.done('shadow', shadow)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
+  if (detail && percent === undefined && shadow === undefined) tellOfUntried(detail, answer.version)
   if (said.instances === undefined && detail) tellOfCount(detail)
   if (output) {
     const streams = detail?.ostreams.join(', ') || 'any stream'
@@ -290,10 +291,33 @@ function waitError(
   running: number,
   timeoutMs: number,
 ): CodedError<CliErrorCode> {
-  const why = detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`
+  const why =
+    trialText(detail, version) ??
+    detail.instances.find((instance) => instance.why !== undefined)?.why ??
+    `it is ${detail.state}`
   const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
   const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)
+}
+
+/** How far a version has come that is on trial; undefined: it is not. */
+function trialText({ instances, manifest: { trial } }: FunctionDetail, version: number): string | undefined {
+  const swaps = instances.flatMap(({ swap }) =>
+    swap?.version === version && swap.state === 'onTrial' ? [swap.records ?? 0] : [],
+  )
+  if (swaps.length === 0) return undefined
+  return `it is on trial: ${Math.min(...swaps)} of ${trial.records} records so far, for ${trial.ms / 1000} s at most (trial)`
+}
+
+/** It has passed its trial because nothing came: that is told. */
+function tellOfUntried({ name, instances, manifest }: FunctionDetail, version: number): void {
+  const tried = instances.flatMap((one) => (one.tried?.version === version ? [one.tried.records] : []))
+  if (tried.length === 0 || tried.some((records) => records > 0)) return
+  const { trial } = manifest
+  if (trial.records === 0 || trial.ms === 0) return
+  note(
+    `        v${version} is untried: no record came while it was on trial (${trial.ms / 1000} s); 'concord fn rollback ${name}' goes back`,
+  )
 }
 
 function superseded(name: string, version: number, by: number): CodedError<CliErrorCode> {

@@ -178,8 +178,9 @@ function troubleText(instance: Instance): string[] {
   const { id, why, lastExit, lastError, swap, swapPauseMs, setAside = 0, throttledMs = 0 } = instance
   const lines: string[] = []
   if (swap?.state === 'failed') lines.push(`${id}: v${swap.version} has not taken over: ${swap.reason}`)
-  else if (swap !== undefined)
-    lines.push(`${id}: v${swap.version} is ${swap.state === 'onTrial' ? 'on trial' : 'being prepared'}`)
+  else if (swap?.state === 'onTrial')
+    lines.push(`${id}: v${swap.version} is on trial, ${swap.records ?? 0} records so far`)
+  else if (swap !== undefined) lines.push(`${id}: v${swap.version} is being prepared`)
   if (swapPauseMs !== undefined)
     lines.push(`${id}: the last change of versions stopped it for ${swapPauseMs.toFixed(1)} ms`)
   if (throttledMs > 0)

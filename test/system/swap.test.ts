@@ -40,9 +40,13 @@ test(`${swaps} versions take over under load, in place: each record once, in ord
   const name = 'swapped'
   const fileOf = project(platform, name, functionOf({ name, ...chances }))
   await platform.json(['fn', 'deploy', fileOf('')])
+  const quiet = await platform.cli(['fn', 'deploy', fileOf("console.log('nobody comes')")])
+  assert.match(quiet.stderr, /v2 is untried: no record came while it was on trial \(1 s\)/)
+  const [untried] = await platform.client.versions(name)
+  assert.deepEqual([untried?.state, untried?.untried], ['live', true])
   const traffic = await load(t, platform, name)
   const first = await platform.until(name, ({ recordsIn }) => recordsIn > 5_000)
-  for (let swap = 2; swap <= swaps + 1; swap++) {
+  for (let swap = 3; swap <= swaps + 2; swap++) {
     const { version } = await platform.json<Deployed>(['fn', 'deploy', fileOf(`console.log(${swap})`)])
     assert.equal(version, swap)
   }
@@ -55,7 +59,7 @@ test(`${swaps} versions take over under load, in place: each record once, in ord
   assert.equal(sunk.outputs, sent)
   assert.equal(sunk.timersFired, sunk.timersSet)
   assert.equal(last.instances[0]!.taskId, first.instances[0]!.taskId, 'in place')
-  assert.equal(last.instances[0]!.version, swaps + 1)
+  assert.equal(last.instances[0]!.version, swaps + 2)
   assert.ok(sunk.gapsMs.length >= swaps, `${sunk.gapsMs.length} changes of versions were seen`)
 })
 

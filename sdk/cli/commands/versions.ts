@@ -75,9 +75,10 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
 
 /** What is known of it beside its state. */
 function wordsOn(one: VersionSummary): string[] {
-  const { version, reason, failed } = one
-  const end = endText(one)
-  const words = end !== undefined ? [end] : reason !== undefined ? [`passed: ${reason}`] : []
+  const { version, reason, untried, failed } = one
+  const passed = `${untried === true ? 'came into force untried' : 'passed'}: ${reason}`
+  const end = endText(one) ?? (reason === undefined ? undefined : passed)
+  const words = end === undefined ? [] : [end]
   if (failed !== undefined) words.push(`had failed ${timeText(failed.atMs)}: ${reasonText(failed)}`)
   return words.map((text) => `v${version} ${text}`)
 }
