@@ -39,14 +39,23 @@ test('fn deploy says how far a trial has come that it waits for, and that a vers
     instances: [{ id: 'shout-0', version: 2, state, why: 'version 2 takes over from 1', ...more }],
   })
   let shown = detail('swapping', { swap: { version: 2, state: 'onTrial', records: 12 } })
-  const { env } = await gatewayOf(t, ({ method }) => ({ status: 200, json: method === 'POST' ? deployed.json : shown }))
+  const { env } = await gatewayOf(t, ({ method }) => ({
+    status: 200,
+    json: method === 'POST' ? deployed.json : shown,
+  }))
   const waits = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.3'], { env })
   assert.equal(waits.code, 7, waits.stderr)
-  assert.match(waits.stderr, /after 0\.3 s: it is on trial: 12 of 1000 records so far, for 600 s at most \(trial\)/)
+  assert.match(
+    waits.stderr,
+    /after 0\.3 s: it is on trial: 12 of 1000 records so far, for 600 s at most \(trial\)/,
+  )
   shown = detail('running', { tried: { version: 2, records: 0 } })
   const untried = await concord(['fn', 'deploy', sourceFile(t)], { env })
   assert.equal(untried.code, 0, untried.stderr)
-  assert.match(untried.stderr, /^ +v2 is untried: no record came while it was on trial \(600 s\); 'concord fn rollback shout' goes back$/m)
+  assert.match(
+    untried.stderr,
+    /^ +v2 is untried: no record came while it was on trial \(600 s\); 'concord fn rollback shout' goes back$/m,
+  )
   shown = detail('running', { tried: { version: 2, records: 3 } })
   const tried = await concord(['fn', 'deploy', sourceFile(t)], { env })
   assert.doesNotMatch(tried.stderr, /untried/)
@@ -87,15 +96,36 @@ const versions = [
   { version: 0, state: 'replaced', reason: 'no record came', untried: true },
 ].map((one) => ({ ...one, deployedAtMs: 0, bundleSha256: 'ab' }))
 
+test('fn deploy and fn rollback say which version was on its way, and how far, in whose place another one comes', async (t) => {
+  const left = { version: 1, how: 'was a canary, at step 2' }
+  const { env } = await gatewayOf(t, ({ method, path }) => {
+    if (method === 'POST') return { status: 200, json: { ...deployed.json, left } }
+    return { status: 200, json: path.endsWith('/versions') ? { versions: [] } : running }
+  })
+  for (const command of [
+    ['deploy', sourceFile(t)],
+    ['rollback', 'shout'],
+  ]) {
+    const { code, stderr } = await concord(['fn', ...command, '--no-wait'], { env })
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /^ +v1 was a canary, at step 2: v2 comes in its place$/m)
+  }
+})
+
 test('fn rollback says which versions it went past that were not kept, and who goes back and why', async (t) => {
   const { env, received } = await gatewayOf(t, ({ method, path }) => {
     if (method === 'POST') return { status: 200, json: { name: 'shout', version: 1, changed: true } }
     return { status: 200, json: path.endsWith('/versions') ? { versions } : { ...running, version: 5 } }
   })
-  const ran = await concord(['fn', 'rollback', 'shout', '--no-wait', '--author', 'bob', '-m', 'noise'], { env })
+  const ran = await concord(['fn', 'rollback', 'shout', '--no-wait', '--author', 'bob', '-m', 'noise'], {
+    env,
+  })
   assert.match(ran.stderr, /^past v4, which failed: it threw at 3; .* --to v4' goes there$/m)
   assert.match(ran.stderr, /^past v3, which was withdrawn: v4 was wanted while it ran in 1 of 2 instances; /m)
-  assert.match(ran.stderr, /^past v2, which was rolled back by ada 1970-01-01T00:01:00.000Z: v1 was wanted again: alarms; /m)
+  assert.match(
+    ran.stderr,
+    /^past v2, which was rolled back by ada 1970-01-01T00:01:00.000Z: v1 was wanted again: alarms; /m,
+  )
   assert.doesNotMatch(ran.stderr, /past v[015]/)
   assert.match(ran.stdout, /shout v1 will run/)
   const { body } = received.find(({ method }) => method === 'POST')!

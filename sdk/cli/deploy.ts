@@ -62,6 +62,7 @@ export async function deployProject(
     accept,
   )
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
+  tellOfLeft(answer)
   if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
   const listening = new AbortController()
   const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
@@ -148,6 +149,11 @@ async function sendAssets(
   const { names, sentBytes } = await uploadAssets(client, files)
   steps.done('assets', `${files.size}, ${sentBytes === 0 ? 'all there' : `${bytesText(sentBytes)} sent`}`)
   return names
+}
+
+/** A version was on its way, and whoever waits for it may not know: that is told. */
+export function tellOfLeft({ left, version }: DeployAnswer): void {
+  if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} comes in its place`)
 }
 
 /** Instances that somebody has asked for by hand stay over deploys: that is told, since the project's file says otherwise. */

@@ -8,7 +8,7 @@ import { CodedError } from '../../errors.ts'
 import { type AssetFiles, assetFilesOf, nameOf, uploadAssets } from '../assets.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { throughGate } from '../gate.ts'
 import { positiveNumber } from '../numbers.ts'
@@ -111,6 +111,7 @@ async function change(
     (isAccepted) => client.changeAssets(name, { ...patch, ...(isAccepted && { accept: true }) }),
     accept === true,
   )
+  tellOfLeft(answer)
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
   await print(`${green(`${name} v${answer.version}`)} ${stateOf(answer, wait)}.`)

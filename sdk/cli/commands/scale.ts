@@ -8,7 +8,7 @@ import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { boundText } from '../rolling.ts'
@@ -90,6 +90,7 @@ async function resize(
     ...(mem !== undefined && { memMib: mem }),
     ...{ message: message ?? `fn scale ${asked.join(' ')}`, author: userName() },
   })
+  tellOfLeft(answer)
   if (wait) {
     const { instancesWanted } = await untilRunning(client, answer, timeout * 1000)
     await untilScaled(client, name, instancesWanted, timeout * 1000)

@@ -5,7 +5,7 @@
 import { differenceText } from '../../difference-text.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { shadowText } from '../shadow-text.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
@@ -62,6 +62,7 @@ async function promote(name: string, options: PromoteOptions): Promise<void> {
   const { to, wait, timeout, json } = options
   const client = connect(options)
   const answer = await client.promote(name, to === undefined ? {} : { to })
+  tellOfLeft(answer)
   const detail = wait ? await untilRunning(client, answer, timeout * 1000) : undefined
   if (json) return await printJson(answer)
   const isCanary = detail?.canary?.version === answer.version

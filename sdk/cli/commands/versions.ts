@@ -7,7 +7,7 @@ import { changeText } from '../../changes.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
 import { userName } from './deploy.ts'
@@ -140,7 +140,9 @@ async function rollback(name: string, options: RollbackOptions): Promise<void> {
   const before =
     to === undefined ? await Promise.all([client.inspect(name), client.versions(name)]) : undefined
   const answer = await client.rollback(name, { to, drain, author, message })
-  if (before !== undefined) tellOfPassed(...before, answer.version)
+  tellOfLeft(answer)
+  // From one that was on its way it goes to the one that works: nothing lies between.
+  if (before !== undefined && answer.left === undefined) tellOfPassed(...before, answer.version)
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
   const state = !answer.changed ? 'was wanted already' : wait ? 'is running' : 'will run'
