@@ -24,6 +24,8 @@ export const canarySchema = z.object({
   percent: z.number(),
   sinceMs: z.number(),
   bakeMs: z.int(),
+  /** Records of its own that a step needs. */
+  minRecords: z.int().optional(),
   /** What was found at each step before. */
   passed: z.array(z.string()),
   /** Instances that are still without it, and why, in sentences: the step does not end before they have it. */

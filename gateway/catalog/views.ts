@@ -177,16 +177,17 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
       ({ one, report }) =>
         `${one.id}: ${report === undefined ? withoutCanary(one, heartbeats) : report.state}`,
     )
+  if (document.instances === 0) waitsFor.push('an instance: none is wanted')
   const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = sumOf(
     ours.map(({ evidence }) => evidence),
   )
   const sideOf = ({ records, errors, outputs, ms }: CanarySide) => ({ records, errors, outputs, ms })
   const { version: number, step, sinceMs, passed } = at
-  const { steps, bakeMs } = rules
+  const { steps, bakeMs, minRecords } = rules
   return {
     canary: {
       ...{ version: number, from: good, step, steps: [...steps], percent: steps[step] ?? 100 },
-      ...{ sinceMs, bakeMs, passed: [...passed], waitsFor, canaryP99Us, controlP99Us },
+      ...{ sinceMs, bakeMs, minRecords, passed: [...passed], waitsFor, canaryP99Us, controlP99Us },
       ...{ windows, slower, ...(diff === undefined ? {} : { diff }) },
       canary: sideOf(canary),
       control: sideOf(control),

@@ -12,7 +12,7 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import type { CanaryEvidence, CanarySide } from '../../sdk/canary.ts'
+import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../sdk/canary.ts'
 import { differenceLine } from '../../sdk/difference-text.ts'
 import type { CanaryRules } from '../../sdk/manifest.ts'
 import { percentText } from '../../sdk/shadow.ts'
@@ -79,10 +79,14 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
 /** In one line. */
 export function summaryOf(evidence: CanaryEvidence): string {
   const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = evidence
+  const isEnough = Math.min(canary.records, control.records) >= bucketsPerSide * bucketRecordsMin
+  const outputs = ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))
   return [
     `${canary.records} records, ${canary.errors} failed where the version before did not`,
-    `outputs ${ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))}`,
-    `time ${ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))}, p99 ${us(canaryP99Us)} for ${us(controlP99Us)}, more than allowed in ${slower} of ${windows} windows`,
+    isEnough ? `outputs ${outputs}` : 'too few to compare outputs',
+    windows === 0
+      ? 'too few at a time to compare that'
+      : `slower than allowed in ${slower} of ${windows} windows (p99 ${us(canaryP99Us)} for ${us(controlP99Us)})`,
     ...(diff === undefined ? [] : [`${diff.different} of ${diff.compared} records compared differ`]),
   ].join('; ')
 }

@@ -7,7 +7,7 @@ import type { DeployAnswer } from '../api.ts'
 import type { ConcordClient } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
 import { canarySchema } from '../manifest.ts'
-import { sidesText } from './canary-text.ts'
+import { sidesText, waitText } from './canary-text.ts'
 import type { CliErrorCode } from './errors.ts'
 import type { Project } from './project-shape.ts'
 import { Waves } from './rolling.ts'
@@ -84,8 +84,9 @@ export async function watchCanary(
     const { canary } = detail
     if (canary?.version === version) {
       const { percent, sinceMs, bakeMs } = canary
-      const left = Math.max(0, Math.ceil((sinceMs + bakeMs - Date.now()) / 1000))
-      const line = `${`${percent} %`.padEnd(7)} ${`${left} s left`.padEnd(10)} ${sidesText(canary)}`
+      const left = Math.ceil((sinceMs + bakeMs - Date.now()) / 1000)
+      const time = left > 0 ? `${left} s left`.padEnd(10) : `${waitText(canary)};`
+      const line = `${`${percent} %`.padEnd(7)} ${time} ${sidesText(canary)}`
       if (line !== shown) note(line)
       shown = line
     } else if (detail.rolling?.version === version) waves.see(detail.rolling)
