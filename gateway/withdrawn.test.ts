@@ -8,7 +8,7 @@ import {
   paths,
   upsert,
 } from '../infra/store/index.ts'
-import type { DeployAnswer, Problem, VersionSummary } from '../sdk/api.ts'
+import type { DeployAnswer, FunctionSummary, Problem, VersionSummary } from '../sdk/api.ts'
 import { namespace, type Platform, startPlatform } from './testing/platform.ts'
 
 let platform: Platform
@@ -49,8 +49,11 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
     await platform.store.update(path, { ...value, good: 1, canary }, at)
   }
   await deploy()
-  await deploy({ env: { A: '2' } })
+  await deploy({ env: { A: '2' }, rollout: { canary: { steps: [1, 10] } } })
   await begin(2)
+  const summaries = await (await platform.call('GET', '/v1/functions')).json()
+  const [{ version, live, canaryPercent }] = (summaries as { functions: [FunctionSummary] }).functions
+  assert.deepEqual([version, live, canaryPercent], [2, 1, 10])
   const how = 'was a canary, at step 2; at 1 % of the keys: well'
   assert.deepEqual((await rollback()).left, { version: 2, how })
   const second = ['rolledBack', `v1 was wanted again while it ${how}`]
@@ -66,7 +69,10 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
   const rolling = { version: 4, wave: 2, indexes: [0, 1], sinceMs: 0 }
   await platform.store.update(path, { ...value, rolling }, at)
   await rollback()
-  const fourth = ['rolledBack', 'v1 was wanted again while it came to one instance after the other, in wave 2']
+  const fourth = [
+    'rolledBack',
+    'v1 was wanted again while it came to one instance after the other, in wave 2',
+  ]
   assert.deepEqual((await states())[0], fourth)
 
   await deploy({ env: { A: '5' }, instances: 3 })
@@ -80,18 +86,28 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
     ],
   })
   await rollback()
-  assert.deepEqual((await states())[0], ['rolledBack', 'v1 was wanted again while it ran in 1 of 3 instances'])
+  assert.deepEqual((await states())[0], [
+    'rolledBack',
+    'v1 was wanted again while it ran in 1 of 3 instances',
+  ])
 })
 
 test('A rollback goes past what was gone back from and what has failed, and each keeps who, when and why', async () => {
   const base = (await versions())[0]!.version
   const [first, second, third, fourth] = [1, 2, 3, 4].map((n) => base + n) as [number, number, number, number]
-  const deployNext = async () => (await deploy({ env: { B: String((await versions())[0]!.version) } })).version
+  const deployNext = async () =>
+    (await deploy({ env: { B: String((await versions())[0]!.version) } })).version
   /** What the scheduler writes of the version that is wanted. */
   const settle = async (state: 'live' | 'failed', reason?: string) => {
     const { value } = (await platform.store.get<FunctionDocument>(path))!
     const { version, good } = value
-    const outcome = { schema: 1, version, state, atMs: 5, ...(reason === undefined ? {} : { reason }) } as const
+    const outcome = {
+      schema: 1,
+      version,
+      state,
+      atMs: 5,
+      ...(reason === undefined ? {} : { reason }),
+    } as const
     await upsert<OutcomeDocument>(platform.store, paths.outcome(namespace, 'tried', version), (before) =>
       outcomeAfter(before, outcome),
     )
@@ -108,14 +124,21 @@ test('A rollback goes past what was gone back from and what has failed, and each
   assert.deepEqual([back.version, back.left], [first, undefined])
   await settle('live')
   const left = await state(second)
-  assert.deepEqual([left.state, left.by, left.reason], ['rolledBack', 'ada', `v${first} was wanted again: too many alarms`])
+  assert.deepEqual(
+    [left.state, left.by, left.reason],
+    ['rolledBack', 'ada', `v${first} was wanted again: too many alarms`],
+  )
   assert.ok(left.outcomeAtMs! > 5)
 
   assert.equal(await deployNext(), third)
   await settle('failed', 'it threw')
   assert.equal(await deployNext(), fourth)
   await settle('live')
-  assert.equal((await rollback()).version, first, 'not the one that was gone back from, nor the one that failed')
+  assert.equal(
+    (await rollback()).version,
+    first,
+    'not the one that was gone back from, nor the one that failed',
+  )
   await settle('live')
 
   await rollback({ to: third })
@@ -137,5 +160,8 @@ test('A rollback says what there was where it finds nothing to go back to', asyn
   assert.match(detail, /before v1 there is no version that has run and was kept\. /)
   await deploy({ env: { A: '2' } }, 'alone')
   const never = await platform.call('POST', '/v1/functions/alone/rollback', { body: '{}' })
-  assert.match(((await never.json()) as Problem).detail, /was kept \(v1 never ran; --to goes there all the same\)/)
+  assert.match(
+    ((await never.json()) as Problem).detail,
+    /was kept \(v1 never ran; --to goes there all the same\)/,
+  )
 })

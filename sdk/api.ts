@@ -286,7 +286,12 @@ export type Why = z.output<typeof whySchema>
 
 export const functionSummarySchema = z.object({
   name: nameSchema,
+  /** The version that is wanted. */
   version: z.int(),
+  /** The one that was seen to work last; absent before any was. While another one is on its way, or beside it, this one answers. */
+  live: z.int().optional(),
+  /** What `version` has of the keys as a canary. */
+  canaryPercent: z.number().optional(),
   state: z.enum([
     'running',
     'starting',

@@ -30,6 +30,8 @@ export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): Fun
   return {
     name: live.name,
     version,
+    ...(live.document.good === undefined ? {} : { live: live.document.good }),
+    ...canaryShareOf(live),
     state: stateOf(live, heartbeats),
     instancesWanted: live.document.deleted ? 0 : live.document.instances,
     instancesRunning: running(live, heartbeats).length,
@@ -138,6 +140,11 @@ function isBeingReplaced({ document, status }: LiveFunction, heartbeats: Heartbe
 /** The wanted version has a part of the keys. */
 export function isCanary({ version, canary }: LiveFunction['document']): boolean {
   return canary?.version === version && canary.promoted !== true
+}
+
+function canaryShareOf({ document, version }: LiveFunction): Pick<FunctionSummary, 'canaryPercent'> {
+  const percent = version.manifest.rollout?.canary?.steps[document.canary?.step ?? 0]
+  return isCanary(document) && percent !== undefined ? { canaryPercent: percent } : {}
 }
 
 /** The wanted version comes to some instances after others. */

@@ -9,6 +9,7 @@ import { canaryText } from './canary-text.ts'
 import { rollingText } from './rolling.ts'
 import { shadowText } from './shadow-text.ts'
 import { bold, bytesText, red, table } from './terminal.ts'
+import { versionText } from './version-text.ts'
 
 export function detailText(detail: FunctionDetail): string {
   const parts = [
@@ -27,20 +28,13 @@ export function detailText(detail: FunctionDetail): string {
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
-function headText({
-  name,
-  version,
-  state,
-  manifest,
-  instancesRunning,
-  instancesWanted,
-  ...detail
-}: FunctionDetail): string {
+function headText(detail: FunctionDetail): string {
+  const { name, state, manifest, instancesRunning, instancesWanted } = detail
   const { cpus, memMib, diskMib, ports } = manifest.resources
   const more = ports === undefined ? '' : `, ${ports} ports`
   const inputs = Object.entries(manifest.istreams).map(([stream, { grouping }]) => `${stream} (${grouping})`)
   return [
-    `${bold(name)} v${version}: ${state}, ${instancesRunning} of ${instancesWanted} instances running`,
+    `${bold(name)} ${versionText(detail)}: ${state}, ${instancesRunning} of ${instancesWanted} instances running`,
     `  in        ${inputs.join(', ') || '-'}`,
     `  out       ${manifest.ostreams.join(', ') || '-'}`,
     `  on error  ${policyText(manifest.onError)}`,

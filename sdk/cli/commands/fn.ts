@@ -13,6 +13,7 @@ import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProject } from '../project.ts'
 import type { Project } from '../project-shape.ts'
 import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
+import { versionText } from '../version-text.ts'
 import { whyText } from '../why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
 import { addScale } from './scale.ts'
@@ -155,7 +156,7 @@ async function list(options: ServerOptions): Promise<void> {
   if (options.json) return await printJson(functions)
   const rows = functions.map((fn) => [
     fn.name,
-    `v${fn.version}`,
+    versionText(fn),
     fn.state,
     `${fn.instancesRunning}/${fn.instancesWanted}`,
     fn.recordsIn,

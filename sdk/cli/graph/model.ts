@@ -71,7 +71,7 @@ function functionNode(
   numberText: (value: number) => string,
 ): GraphNode {
   const state = fn.state === 'running' ? '' : ` ${fn.state}`
-  const note = `v${fn.version} ${fn.instancesRunning}/${fn.instancesWanted}${state}`
+  const note = `v${fn.live ?? fn.version} ${fn.instancesRunning}/${fn.instancesWanted}${state}`
   const rateText = rate === undefined ? '' : `${numberText(rate.in)}/s in, ${numberText(rate.out)}/s out`
   return {
     id: `f:${fn.name}`,
