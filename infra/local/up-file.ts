@@ -5,6 +5,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import type { CodedError } from '../../sdk/errors.ts'
+import { infraError } from '../errors.ts'
 import { type Home, writePrivate } from './home.ts'
 
 const processSchema = z.object({ pid: z.int(), started: z.string() })
@@ -39,4 +41,13 @@ export async function readUpFile(home: Home): Promise<UpFile | undefined> {
 
 export async function writeUpFile(home: Home, file: UpFile): Promise<void> {
   await writePrivate(home.up, JSON.stringify(file, null, 2))
+}
+
+/** What somebody is told who starts another one beside it. */
+export function upRunning(home: Home, pid: number | undefined): CodedError {
+  return infraError(
+    'ERR_UP_RUNNING',
+    `Cannot start: concord is up already with ${home.root} (pid ${pid ?? 'not known yet'}). Stop it with 'concord down', or use another --home`,
+    { detail: { pid } },
+  )
 }

@@ -20,7 +20,7 @@ import { type Home, makeHome, writePrivate } from './home.ts'
 import { endOrphans } from './leftovers.ts'
 import { type ClusterSize, type Platform, startPlatform } from './platform.ts'
 import type { PortChoice } from './ports.ts'
-import { type PortName, readUpFile, type UpFile, writeUpFile } from './up-file.ts'
+import { type PortName, readUpFile, type UpFile, upRunning, writeUpFile } from './up-file.ts'
 
 /** More are no use on one machine. */
 const agentsMax = 16
@@ -164,12 +164,7 @@ function askedToEnd(): Promise<string> {
 async function lockHome(home: Home): Promise<FileLock> {
   const lock = tryLock(home.lock)
   if (lock !== undefined) return lock
-  const pid = (await readUpFile(home))?.up.pid
-  throw infraError(
-    'ERR_UP_RUNNING',
-    `Cannot start: concord is up already with ${home.root} (pid ${pid ?? 'not known yet'}). Stop it with 'concord down', or use another --home`,
-    { detail: { pid } },
-  )
+  throw upRunning(home, (await readUpFile(home))?.up.pid)
 }
 
 /** The token in the file, which is made where it does not exist. */

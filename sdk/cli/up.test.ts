@@ -45,6 +45,10 @@ test('up --detach answers when the platform is ready, a second one says what is 
   const again = await concord(['up', '--detach', '--home', home, '--ports', 'free'])
   assert.equal(again.code, 1)
   assert.match(again.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
+  // Said before the set-up for ZooKeeper, which compiles where that was never done: nothing of it is in what is said.
+  const cluster = await concord(['cluster', 'up', '--zookeeper', '--detach', '--home', home])
+  assert.equal(cluster.code, 1)
+  assert.match(cluster.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
   assert.equal((await concord(['down', '--home', home])).code, 0)
   await untilGone(url)
 })

@@ -16,7 +16,7 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { portNumber } from '../numbers.ts'
-import { exitOf, spawnPlatform } from '../platform.ts'
+import { askPlatform, exitOf, spawnPlatform } from '../platform.ts'
 import { bold, givenUpText, note, print, printJson } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
@@ -57,6 +57,9 @@ export function addUp(program: CliCommand, installation: Installation): void {
 }
 
 export async function up(installation: Installation, options: UpOptions): Promise<void> {
+  // Its set-up may compile for half a minute: what can be refused is refused before.
+  if (purposeOf(options) === 'cluster')
+    await askPlatform(installation, 'infra/local/may-start.ts', ['--home', homeFolder(options)])
   await (options.detach ? detached(installation, options) : foreground(installation, options))
 }
 
