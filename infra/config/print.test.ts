@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { homeOf } from '../local/home.ts'
+import { type ProcessId, processId } from '../process.ts'
 import { loadConfig } from './load.ts'
-import { formatSettings, reportSettings } from './print.ts'
+import { formatSettings, reportSettings, type SettingReport } from './print.ts'
 
 const env = { CONCORD_HOME: '/nowhere', CONCORD_NATS_PASSWORD: 'hunter2', CONCORD_GATEWAY_PORT: '9000' }
 const script = join(import.meta.dirname, 'print.ts')
@@ -25,6 +29,34 @@ test('reportSettings shows value, origin and meaning, and masks a secret that is
   assert.equal(masters.find(({ key }) => key === 'mesos.url')?.value, 'zk://***@zk1/mesos')
   assert.equal(find('mesos.secret')?.value, undefined)
   assert.ok(!formatSettings(reports).includes('hunter2'))
+})
+
+test('print.ts shows what an up of that home tells its processes, and of one that has ended where the store is', (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'concord-config-'))
+  t.after(() => rmSync(home, { recursive: true }))
+  const stores = { 'store.url': 'zk://127.0.0.1:2181/concord', 'gateway.port': 40_000 }
+  const shown = (up: ProcessId) => {
+    const file = { schema: 1, up, processes: {}, freePorts: {}, settings: stores }
+    writeFileSync(homeOf(home).up, JSON.stringify(file))
+    const printed = spawnSync(process.execPath, [script, '--json'], {
+      env: { CONCORD_HOME: home },
+      encoding: 'utf8',
+    })
+    const reports = JSON.parse(printed.stdout) as SettingReport[]
+    return ['store.url', 'gateway.port'].map((key) => {
+      const { value, origin } = reports.find((one) => one.key === key)!
+      return [value, origin]
+    })
+  }
+  const by = `concord up (pid ${process.pid})`
+  assert.deepEqual(shown(processId(process.pid)!), [
+    [stores['store.url'], by],
+    [40_000, by],
+  ])
+  assert.deepEqual(shown({ pid: process.pid, started: 'long ago' }), [
+    [stores['store.url'], 'concord up, when it ran last'],
+    [8642, 'default'],
+  ])
 })
 
 test('print.ts prints a table, JSON with --json, and one line for a rejected configuration', () => {

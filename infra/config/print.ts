@@ -1,11 +1,15 @@
 /**
- * Prints every setting with its value and that value's origin: what `concord config` runs.
+ * Prints every setting with its value and that value's origin: what `concord config` runs. `concord up` tells its processes some
+ * of them otherwise than is configured: then it is what they are told.
  *
  *     node infra/config/print.ts [--json] [--file FILE]
  * @module
  */
 import { parseArgs } from 'node:util'
 import { CodedError } from '../../sdk/errors.ts'
+import { homeOf } from '../local/home.ts'
+import { readUpFile } from '../local/up-file.ts'
+import { isAlive } from '../process.ts'
 import { describeOrigin, loadConfig } from './load.ts'
 import { settings } from './schema.ts'
 
@@ -18,15 +22,33 @@ export interface SettingReport {
   readonly description: string
 }
 
-/** Every setting, ready to be shown. */
-export function reportSettings(loaded: ReturnType<typeof loadConfig>): readonly SettingReport[] {
+/** Every setting, ready to be shown. @param told What `up` has told its processes, and how that is called. */
+export function reportSettings(
+  loaded: ReturnType<typeof loadConfig>,
+  told: Told = { by: '', settings: {} },
+): readonly SettingReport[] {
   return settings.map(({ key, env, description, secret }) => {
-    const value = key
+    const configured = key
       .split('.')
       .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], loaded.values)
+    const value = told.settings[key] ?? configured
+    const origin = value === configured ? describeOrigin(loaded.origins[key]!) : told.by
     const shown = value === undefined ? {} : { value: secret ? '***' : withoutLogin(value) }
-    return { key, ...shown, origin: describeOrigin(loaded.origins[key]!), environment: env, description }
+    return { key, ...shown, origin, environment: env, description }
   })
+}
+
+interface Told {
+  readonly by: string
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** By the `up` of that home: of one that does not run any more only where the store is, since a home stays with its store. */
+async function toldIn(home: string): Promise<Told | undefined> {
+  const file = await readUpFile(homeOf(home))
+  if (file?.settings === undefined) return undefined
+  if (isAlive(file.up)) return { by: `concord up (pid ${file.up.pid})`, settings: file.settings }
+  return { by: 'concord up, when it ran last', settings: { 'store.url': file.settings['store.url'] } }
 }
 
 /** A URL may hold a password too. */
@@ -51,10 +73,11 @@ export function formatSettings(reports: readonly SettingReport[]): string {
     .join('')
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values: options } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
   try {
-    const reports = reportSettings(loadConfig(options.file === undefined ? {} : { file: options.file }))
+    const loaded = loadConfig(options.file === undefined ? {} : { file: options.file })
+    const reports = reportSettings(loaded, await toldIn(loaded.values.home))
     process.stdout.write(options.json ? `${JSON.stringify(reports)}\n` : formatSettings(reports))
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
@@ -63,4 +86,4 @@ function main(): void {
   }
 }
 
-if (import.meta.main) main()
+if (import.meta.main) await main()

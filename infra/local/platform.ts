@@ -65,6 +65,8 @@ export interface Platform {
   readonly ports: Readonly<Record<PortName, number>>
   /** Where each minimesos listens. */
   readonly masters: Readonly<Record<string, number>>
+  /** By key: settings as its processes are told them, where that may be otherwise than is configured. */
+  readonly settings: Readonly<Record<string, string | number>>
   /** Stops everything, tasks included. */
   stop(): Promise<Stopped>
 }
@@ -141,6 +143,13 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
     natsUrl: nats.url,
     ports: { gateway: gateway.process.port, nats: nats.port, mesos: Number(new URL(masters.url).port) },
     masters: masters.ports,
+    settings: {
+      'gateway.port': gateway.process.port,
+      ...{ 'nats.port': nats.port, 'nats.url': nats.url },
+      'mesos.port': Number(new URL(masters.url).port),
+      'mesos.url': mesosUrl(options, masters.url),
+      'store.url': storeEnv(options).CONCORD_STORE_URL,
+    },
     async stop() {
       watch.close()
       await gateway.stop() // U2
@@ -256,8 +265,13 @@ function startGateway(options: PartOptions, natsUrl: string, firstPort: number):
   }))
 }
 
-function storeEnv({ config, zookeepers }: PartOptions): Readonly<Record<string, string>> {
+function storeEnv({ config, zookeepers }: PartOptions): ZooKeepers['storeEnv'] {
   return zookeepers?.storeEnv ?? { CONCORD_STORE_URL: config.store.url }
+}
+
+/** Where schedulers find the master. */
+function mesosUrl({ zookeepers }: PartOptions, url: string): string {
+  return zookeepers?.mastersUrl ?? url
 }
 
 /** Those that stand by for the first one. */
@@ -282,7 +296,7 @@ function startScheduler(options: PartOptions, urls: Urls, index: number): Promis
     CONCORD_NATS_PASSWORD: credentials.nats.scheduler.password,
     CONCORD_NATS_RUNNER_USER: credentials.nats.runner.user,
     CONCORD_NATS_RUNNER_PASSWORD: credentials.nats.runner.password,
-    CONCORD_MESOS_URL: options.zookeepers?.mastersUrl ?? urls.mesos,
+    CONCORD_MESOS_URL: mesosUrl(options, urls.mesos),
     CONCORD_MESOS_PRINCIPAL: credentials.mesos.principal,
     CONCORD_MESOS_SECRET: credentials.mesos.secret,
     CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos whose state folder is gone knows us no more

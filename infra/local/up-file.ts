@@ -23,6 +23,8 @@ const upSchema = z.object({
   masters: z.record(z.string(), z.int()).optional(),
   /** Ports that were chosen freely. */
   freePorts: portsSchema.partial(),
+  /** By key: what its processes are told, whatever the settings say. */
+  settings: z.record(z.string(), z.union([z.string(), z.int()])).optional(),
   /** Written when it has stopped: records that the gateway had taken and gave up. */
   givenUpRecords: z.int().optional(),
 })

@@ -76,6 +76,7 @@ async function main(): Promise<void> {
   })
   file.freePorts = freeOnes(platform, ports)
   file.masters = platform.masters
+  file.settings = platform.settings
   write()
   await writing
   await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))

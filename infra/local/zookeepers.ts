@@ -21,7 +21,7 @@ const sessionTimeoutMs = 6_000
 
 export interface ZooKeepers {
   /** For gateways and schedulers. */
-  readonly storeEnv: Readonly<Record<string, string>>
+  readonly storeEnv: Readonly<Record<string, string>> & { readonly CONCORD_STORE_URL: string }
   /** Where the masters say that they are. */
   readonly mastersUrl: string
   stop(): Promise<void>

@@ -26,6 +26,11 @@ test('an unknown command, option or value is a usage error that names the neares
     2,
     /Expected a whole number of at least 0; see 'concord fn scale --help'/,
   )
+  assertFails(
+    await concord(['fn', 'scale', 'x', '-3']),
+    2,
+    /'-3' is below 0, and no number that is meant here can be; see 'concord fn scale --help'/,
+  )
   for (const port of ['abc', '65536', '-1'])
     assertFails(
       await concord(['up', '--nats-port', port]),

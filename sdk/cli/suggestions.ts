@@ -48,6 +48,9 @@ export function usageLine(program: CliCommand, { command, message }: UsageError)
     const meant = didYouMean(commandsLike(program, unknown, command), command.path)
     return `concord: unknown command '${unknown}'; ${meant}`
   }
+  const [, negative] = /^unknown option '(-[\d.]+%?)'/.exec(line) ?? []
+  if (negative !== undefined)
+    return `concord: '${negative}' is below 0, and no number that is meant here can be; see '${command.path} --help'`
   const [instance] = command.name() === 'kill' ? command.args : []
   if (instance !== undefined && line.startsWith("required option '--id <id>'"))
     return `concord: ${line}: say 'concord kill --id ${instance}'`
