@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { subjects } from '../infra/bus/index.ts'
 import { type OutcomeDocument, paths, upsert } from '../infra/store/index.ts'
+import type { LogLine } from '../sdk/api.ts'
 import { ns, Platform } from './testing/platform.ts'
 import { until } from './testing/until.ts'
 
@@ -19,6 +21,11 @@ test('scheduler places an instance, restarts it when it is killed, and adopts it
   const beat = await until('its heartbeat', () => p.beats.get(instance.taskId ?? ''))
   assert.equal(beat.instances[0]?.epoch, instance.epoch)
 
+  const said: LogLine[] = []
+  p.nc.subscribe(subjects.logSubject(ns, 'score'), {
+    callback: (_error, message) => void said.push(message.json<LogLine>()),
+  })
+  await p.nc.flush()
   process.kill(beat.pid, 'SIGKILL')
   const again = await until('it runs again', async () => {
     const status = await p.running('score', 1)
@@ -28,6 +35,16 @@ test('scheduler places an instance, restarts it when it is killed, and adopts it
   assert.ok(second?.taskId && second.epoch > instance.epoch)
   assert.equal(second.restarts, 1)
   assert.equal(second.lastExit?.reason, 'signal 9')
+  await until('it is told in the log of the function', () => said.length >= 2)
+  assert.deepEqual(
+    said.map(({ level, instance, version }) => [level, instance, version]),
+    [
+      ['warn', 'score-0', 1],
+      ['info', 'score-0', 1],
+    ],
+  )
+  assert.match(said[0]!.message, /^ended: signal 9 .*; it is started again/)
+  assert.equal(said[1]!.message, `works again, on ${second.hostname}`)
   assert.ok(again.ended.recordsIn >= 1, 'what the first one counted is kept')
   assert.equal(again.ended.outputs.find((row) => row.stream === 'out')?.sent, 7)
 

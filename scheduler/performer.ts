@@ -24,6 +24,7 @@ import {
   type Store,
   upsert,
 } from '../infra/store/index.ts'
+import type { LogLine } from '../sdk/api.ts'
 import { assertNever, isCode } from '../sdk/errors.ts'
 import type { Action, Launch } from './core/index.ts'
 import type { Engine, LaunchOrder } from './engine.ts'
@@ -167,7 +168,8 @@ export class Performer {
       case 'assign':
         return void this.#assign(action.assignment, action.leaderEpoch)
       case 'log':
-        return this.#options.log[action.level]({ task: action.task }, action.message)
+        this.#options.log[action.level]({ task: action.task }, action.message)
+        return this.#tellFunction(action)
       default:
         return assertNever(action)
     }
@@ -282,6 +284,15 @@ export class Performer {
     } catch (error) {
       if (!isCode(error, 'ERR_STORE_NOT_FOUND') && !isCode(error, 'ERR_STORE_CONFLICT')) throw error
     }
+  }
+
+  /** Who reads a function's log sees there too what became of its instances. */
+  #tellFunction({ level, about }: ActionOf<'log'>): void {
+    const { nc, namespace, clock } = this.#options
+    if (about === undefined || nc.isClosed()) return
+    const { said, ...of } = about
+    const line: LogLine = { timeMs: clock.nowMs(), level, ...of, message: said }
+    nc.publish(subjects.logSubject(namespace, of.function), JSON.stringify(line))
   }
 
   /** Tells a runner; if it does not answer, its next heartbeat shows that it has to be told again. */

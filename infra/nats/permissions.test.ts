@@ -41,7 +41,7 @@ const table: readonly { subject: string; publish: NatsRole[]; subscribe: NatsRol
     subscribe: ['gateway', 'scheduler'],
   },
   { subject: taskSubject('ns', 't'), publish: ['scheduler'], subscribe: ['runner'] },
-  { subject: logSubject('ns', 'f'), publish: ['runner'], subscribe: ['gateway'] },
+  { subject: logSubject('ns', 'f'), publish: ['runner', 'scheduler'], subscribe: ['gateway'] },
   { subject: wantSubject('ns', 's'), publish: ['gateway', 'runner'], subscribe: ['gateway', 'scheduler'] },
   { subject: differencesSubject('ns', 'f', 1), publish: ['runner'], subscribe: [] },
   { subject: spillSubject('ns', 'f', 's', 0, 'p'), publish: ['gateway', 'runner'], subscribe: [] },

@@ -66,7 +66,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
     asks: true,
   },
   scheduler: {
-    publish: [tasks, gone, heartbeats],
+    publish: [tasks, gone, heartbeats, logs],
     subscribe: [heartbeats, claims, wants],
     respond: false,
     asks: true,

@@ -12,7 +12,7 @@ import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { awaitedOf } from './assignments.ts'
-import { type Draft, nameOf, type Seated } from './draft.ts'
+import type { Draft, Seated } from './draft.ts'
 import { noticeOf, reportOf } from './reports.ts'
 import { blameVersion } from './rollout.ts'
 import type { FunctionState, LastExit, Seat, Slot, Task } from './state.ts'
@@ -119,8 +119,29 @@ function endSeat(
     pause(draft, fn, slot, restMs(timings.backoffBaseMs, workedMs), `its runner ended: ${exit.message}`)
   else afterFailure(draft, fn, slot, seat, exit, workedMs)
   const { code, reason, message } = exit
-  const text = `${nameOf(fn, slot)} ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
-  draft.act({ kind: 'log', level: verdict === 'wanted' ? 'info' : 'warn', message: text, task: taskId })
+  const { instance, version } = seat.document
+  const how = `ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
+  const about = {
+    ...{ function: name, instance, version },
+    said: verdict === 'wanted' ? how : `${how}; ${nextOf(draft, slot)}`,
+  }
+  const level = verdict === 'wanted' ? 'info' : 'warn'
+  draft.act({ kind: 'log', level, message: `${instance} ${how}`, task: taskId, about })
+}
+
+function nextOf(draft: Draft, { phase, untilMs = draft.nowMs }: Slot): string {
+  if (phase === 'crashLooping') return 'it is not started again'
+  const restMs = phase === 'backingOff' ? untilMs - draft.nowMs : 0
+  return `it is started again${restMs > 0 ? ` in ${(restMs / 1000).toFixed(1)} s` : ''}`
+}
+
+/** One that had ended works again, here or elsewhere. */
+export function tellOfReturn(draft: Draft, task: Task, { slot, seat }: Seated): void {
+  if (slot.lastExit === undefined) return
+  const { function: name, instance, version, taskId } = seat.document
+  const said = `works again, on ${task.document.hostname}`
+  const about = { function: name, instance, version, said }
+  draft.act({ kind: 'log', level: 'info', message: `${instance} ${said}`, task: taskId, about })
 }
 
 function afterFailure(

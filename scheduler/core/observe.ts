@@ -10,7 +10,7 @@ import type { TaskUpdate } from '../engine.ts'
 import { closed } from './accounts.ts'
 import { awaitedOf, sendAssignment } from './assignments.ts'
 import { type Draft, newSlot, newTask, type Seated } from './draft.ts'
-import { endFailed, endTask } from './endings.ts'
+import { endFailed, endTask, tellOfReturn } from './endings.ts'
 import { isEqual } from './equality.ts'
 import { hearOfGone } from './gone.ts'
 import type { Event } from './protocol.ts'
@@ -195,7 +195,10 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   }
   const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
-  if (slot.phase === 'starting' && inForce && works) draft.enter(slot, 'running')
+  if (slot.phase === 'starting' && inForce && works) {
+    draft.enter(slot, 'running')
+    tellOfReturn(draft, task, seated)
+  }
   const news = inForce && works && hearOfVersion(draft, slot, seat, report)
   if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)

@@ -86,7 +86,16 @@ export type Action =
       readonly level: 'info' | 'warn'
       readonly message: string
       readonly task?: string
+      /** Whom it is about: the log of its function has it too, in these words. */
+      readonly about?: AboutInstance
     }
+
+export interface AboutInstance {
+  readonly function: string
+  readonly instance: string
+  readonly version: number
+  readonly said: string
+}
 
 export interface Launch {
   readonly document: TaskDocument
