@@ -24,8 +24,19 @@ const typeNames: Readonly<Record<string, string>> = {
 }
 const units: Readonly<Record<string, string>> = { string: ' characters', array: ' entries' }
 
+/** Of several forms what is wrong with the one that the value comes closest to, if it comes close to one. */
+export function plainOf(issue: Issue): Issue {
+  if (issue.code !== 'invalid_union') return issue
+  const firsts = firstsOf(issue)
+  const inside =
+    firsts.find(({ path }) => path.length > 0) ?? firsts.find(({ code }) => code === 'unrecognized_keys')
+  if (inside === undefined) return issue
+  return plainOf({ ...inside, path: [...issue.path, ...inside.path] } as Issue)
+}
+
 /** @param input What was checked: the value found is looked up in it. */
-export function wrongOf(issue: Issue, input: unknown): Wrong {
+export function wrongOf(written: Issue, input: unknown): Wrong {
+  const issue = plainOf(written)
   if (issue.code === 'invalid_union') return wrongOfUnion(issue, input)
   const path = issue.path
   if (issue.code === 'invalid_key')
@@ -40,15 +51,20 @@ export function wrongText({ path, text }: Wrong): string {
   return path.length === 0 ? text : `'${path.join('.')}': ${text}`
 }
 
-/** Of several forms the one that the value comes closest to; where it has none of them, all are named. */
-function wrongOfUnion(issue: Extract<Issue, { code: 'invalid_union' }>, input: unknown): Wrong {
-  const firsts = issue.errors.flatMap(([first]) => (first === undefined ? [] : [first]))
-  const inside = firsts.find(({ path }) => path.length > 0)
-  if (inside !== undefined)
-    return wrongOf({ ...inside, path: [...issue.path, ...inside.path] } as Issue, input)
-  const expected = firsts.map((first) => expectedOf(first).replace(/^expected /, '')).join(', or ')
+/** It has none of the forms: all are named. */
+function wrongOfUnion(issue: Union, input: unknown): Wrong {
+  const expected = firstsOf(issue)
+    .map((first) => expectedOf(first).replace(/^expected /, ''))
+    .join(', or ')
   const found = shown(valueAt(input, issue.path))
   return { path: issue.path, text: expected === '' ? issue.message : `expected ${expected}, found ${found}` }
+}
+
+type Union = Extract<Issue, { code: 'invalid_union' }>
+
+/** What each form finds wrong first. */
+function firstsOf({ errors }: Union): Issue[] {
+  return errors.flatMap(([first]) => (first === undefined ? [] : [first]))
 }
 
 function expectedOf(issue: Issue): string {

@@ -62,7 +62,7 @@ export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOp
     ...written.rollout,
     canary: {
       ...{ ...rules, ...from },
-      ...(bake !== undefined && { bakeMs: bake * 1000 }),
+      ...(bake !== undefined && { bakeMs: Math.round(bake * 1000) }),
       ...(maxDiff !== undefined && { maxDiff }),
     },
   }

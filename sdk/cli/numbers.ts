@@ -36,9 +36,16 @@ export function positiveNumber(text: string): number {
   return value
 }
 
+/** A parser for how long something is looked at: seconds, from 1 to a week. */
+export function bakeSeconds(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= 1 && value <= 604_800) return value
+  throw new InvalidArgumentError('Expected a number of seconds from 1 to 604800.')
+}
+
 /** A version, as `v3` or `3`. */
 export function versionNumber(text: string): number {
   const version = Number(text.replace(/^v/, ''))
-  if (Number.isInteger(version) && version > 0) return version
+  if (Number.isSafeInteger(version) && version > 0) return version
   throw new CodedError<CliErrorCode>('ERR_USAGE', `'${text}' is no version: it is a number, as v3 or 3`)
 }

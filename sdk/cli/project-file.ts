@@ -20,9 +20,8 @@ import {
 import { z } from 'zod'
 import { assetsFolder } from '../assets.ts'
 import { CodedError } from '../errors.ts'
-import { type Wrong, wrongOf, wrongText } from '../expected.ts'
-import { limitsSchema, manifestSchema, resourcesSchema } from '../manifest.ts'
-import { scaleKeys } from '../scaling/policy.ts'
+import { plainOf, type Wrong, wrongOf, wrongText } from '../expected.ts'
+import { manifestSchema } from '../manifest.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import type { CliErrorCode } from './errors.ts'
 import { nearest } from './nearest.ts'
@@ -81,9 +80,9 @@ export function readProjectFile(path: string): Project {
   }
   const checked = projectSchema.safeParse(classic.project)
   if (!checked.success) {
-    const [issue] = checked.error.issues
-    const wrong = wrongOf(issue!, classic.project)
-    throw invalid(path, text, offsetOf(tree, issuePath(issue!, wrong)), issueText(issue!, wrong))
+    const issue = plainOf(checked.error.issues[0]!)
+    const wrong = wrongOf(issue, classic.project)
+    throw invalid(path, text, offsetOf(tree, issuePath(issue, wrong)), issueText(issue, wrong))
   }
   const { $schema: _, main = mainDefault, ...manifest } = classic.project
   const folder = dirname(path)
@@ -106,16 +105,34 @@ function issueText(issue: Issue, wrong: Wrong): string {
   if (issue.code !== 'unrecognized_keys') return wrongText(wrong)
   const key = issue.keys[0]!
   const at = issue.path.join('.')
-  const guess = nearest(key, knownKeys(at))
+  const known = keysAt(projectSchema, issue.path)
+  const guess = nearest(key, at === '' ? [...known, ...classicKeys] : known)
   return `unknown key '${key}'${at === '' ? '' : ` in '${at}'`}${guess === undefined ? '' : `; did you mean '${guess}'?`}`
 }
 
-function knownKeys(at: string): readonly string[] {
-  if (at === 'resources') return Object.keys(resourcesSchema.shape)
-  if (at.split('.')[0] === 'scale') return scaleKeys
-  if (at === 'limits') return Object.keys(limitsSchema.shape)
-  if (at !== '') return ['grouping', 'backPressure', 'retry', 'then']
-  return [...Object.keys(projectSchema.shape), ...classicKeys]
+/** What the object at a place may have, in whichever form it may be written. */
+function keysAt(type: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const { def } = (type as z.core.$ZodTypes)._zod
+  const [first, ...rest] = path
+  switch (def.type) {
+    case 'object': {
+      if (first === undefined) return Object.keys(def.shape)
+      const next = def.shape[String(first)]
+      return next === undefined ? [] : keysAt(next, rest)
+    }
+    case 'record':
+      return first === undefined ? [] : keysAt(def.valueType, rest)
+    case 'array':
+      return first === undefined ? [] : keysAt(def.element, rest)
+    case 'union':
+      return def.options.flatMap((option) => keysAt(option, path))
+    case 'optional':
+    case 'default':
+    case 'prefault':
+      return keysAt(def.innerType, path)
+    default:
+      return []
+  }
 }
 
 function offsetOf(tree: Node, path: readonly PropertyKey[]): number {

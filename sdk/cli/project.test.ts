@@ -115,6 +115,25 @@ test('openProjectFile refuses an unknown key at its place and names the nearest'
     await refusal(t, '{"resources": {"memMb": 1}}'),
     /unknown key 'memMb' in 'resources'; did you mean 'memMib'\?/,
   )
+  for (const [written, meant] of [
+    ['{"gate": {"maxDif": 0.1}}', "unknown key 'maxDif' in 'gate'; did you mean 'maxDiff'?"],
+    ['{"trial": {"recrods": 1}}', "unknown key 'recrods' in 'trial'; did you mean 'records'?"],
+    ['{"rollout": {"cannary": {}}}', "unknown key 'cannary' in 'rollout'; did you mean 'canary'?"],
+    [
+      '{"rollout": {"canary": {"bakeS": 1}}}',
+      "unknown key 'bakeS' in 'rollout.canary'; did you mean 'bakeMs'?",
+    ],
+    [
+      '{"scale": {"max": 2, "targets": {"behindMs": 99, "backlg": 1}}}',
+      "unknown key 'backlg' in 'scale.targets'; did you mean 'backlog'?",
+    ],
+    ['{"tape": {"minuts": 1}}', "unknown key 'minuts' in 'tape'; did you mean 'minutes'?"],
+    [
+      '{"istreams": {"a": {"grouping": "groupBy", "backPresure": 1}}}',
+      "unknown key 'backPresure' in 'istreams.a'; did you mean 'backPressure'?",
+    ],
+  ] as const)
+    assert.ok((await refusal(t, written)).endsWith(meant), `${written}: ${await refusal(t, written)}`)
   assert.match(await refusal(t, '{"computation_nmae": "x"}'), /did you mean 'computation_name'\?/)
   assert.match(await refusal(t, '{"zookeeper_hosts": "x"}'), /unknown key 'zookeeper_hosts'$/)
 })

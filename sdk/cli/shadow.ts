@@ -26,7 +26,10 @@ export function hasShadow({ manifest }: Project): boolean {
 /** @param bake Seconds; it wins over the project's file. */
 export function withShadow(project: Project, bake: number | undefined): Project {
   const written = project.manifest as Written
-  const shadow = { ...written.rollout?.shadow, ...(bake !== undefined && { bakeMs: bake * 1000 }) }
+  const shadow = {
+    ...written.rollout?.shadow,
+    ...(bake !== undefined && { bakeMs: Math.round(bake * 1000) }),
+  }
   return { ...project, manifest: { ...written, rollout: { ...written.rollout, shadow } } }
 }
 

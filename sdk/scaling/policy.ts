@@ -97,13 +97,6 @@ export const scaleSettingsSchema = z
     ({ min, idle }) => idle === undefined || min === 0,
     "'idle' goes with 'min: 0'; expected that, or no 'idle'",
   )
-/** All keys that mean anything in it. */
-export const scaleKeys: readonly string[] = [
-  ...Object.keys(scaleSettingsSchema.shape),
-  ...Object.keys(targetsSchema.shape),
-  ...Object.keys(scheduleSchema.shape),
-  ...['afterMs', 'coolDownMs', 'step', 'factor', 'warm', 'aheadMs', 'dayMs', 'name', 'value'],
-]
 /** What is in `scale` of a manifest. */
 export type ScalePolicy = z.output<typeof scaleSettingsSchema>
 export type ScalePolicyInput = z.input<typeof scaleSettingsSchema>

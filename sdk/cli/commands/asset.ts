@@ -2,7 +2,6 @@
  * concord asset push | ls | rm: files beside a function's code, each change a version of its own.
  * @module
  */
-import type { DeployAnswer } from '../../api.ts'
 import type { AssetPatch } from '../../asset-api.ts'
 import { CodedError } from '../../errors.ts'
 import { type AssetFiles, assetFilesOf, nameOf, uploadAssets } from '../assets.ts'
@@ -13,6 +12,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { throughGate } from '../gate.ts'
 import { positiveNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
+import { becameText } from '../version-text.ts'
 import { userName } from './deploy.ts'
 
 interface ChangeOptions extends ServerOptions {
@@ -112,15 +112,11 @@ async function change(
     accept === true,
   )
   tellOfLeft(answer)
-  if (wait) await untilRunning(client, answer, timeout * 1000)
+  const detail = wait ? await untilRunning(client, answer, timeout * 1000) : undefined
   if (json) return await printJson(answer)
-  await print(`${green(`${name} v${answer.version}`)} ${stateOf(answer, wait)}.`)
+  const state = becameText(answer, detail, 'has these assets already')
+  await print(`${green(`${name} v${answer.version}`)} ${state}.`)
   if (answer.changed) await print(dim(`'concord fn rollback ${name}' takes it back.`))
-}
-
-function stateOf({ changed }: DeployAnswer, wait: boolean): string {
-  if (!changed) return 'has these assets already'
-  return wait ? 'is running' : 'will run'
 }
 
 async function list(name: string, options: ServerOptions): Promise<void> {

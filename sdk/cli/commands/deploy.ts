@@ -12,7 +12,7 @@ import { connect } from '../connection.ts'
 import { type Deployed, deployProject, dryRun } from '../deploy.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { gateText } from '../gate-text.ts'
-import { positiveNumber, wholeNumber } from '../numbers.ts'
+import { bakeSeconds, positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProjectFile } from '../project.ts'
 import type { Project } from '../project-shape.ts'
 import { withRolling } from '../rolling.ts'
@@ -71,7 +71,7 @@ export function withDeployOptions(command: CliCommand): CliCommand {
       '--shadow',
       'give it copies of all records, compare what it puts out with the version that runs, and send nothing of it',
     )
-    .option('--bake <s>', 'how long each step of a canary, or a shadow, is looked at', positiveNumber)
+    .option('--bake <s>', 'how long each step of a canary, or a shadow, is looked at', bakeSeconds)
     .option(
       '--max-diff <percent>',
       'compare also what a canary makes of records with what the version before does, on a copy of the state, and go back if more differ',
@@ -120,7 +120,7 @@ export async function deployAndReport(
     ...(drain !== undefined && { drain }),
     ...(accept !== undefined && { accept }),
   })
-  const { name, version, canaryPercent, isShadow } = deployed
+  const { name, version, canaryPercent, isShadow, instancesRunning } = deployed
   if (isShadow) return await reportShadow(client, deployed, options)
   if (watch) await watchCanary(client, deployed)
   if (options.json) return await printJson(deployed)
@@ -132,7 +132,8 @@ export async function deployAndReport(
     if (!watch) await print(dim(`'concord fn inspect ${name}' shows how it does.`))
     return
   }
-  const state = untilOutput ? 'has put out its first record' : wait ? 'is running' : 'is stored and will run'
+  const runs = instancesRunning > 0 ? 'is running' : 'will run as soon as an instance is wanted'
+  const state = untilOutput ? 'has put out its first record' : wait ? runs : 'is stored and will run'
   await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
 }
 

@@ -9,6 +9,7 @@ import { tellOfLeft, untilRunning } from '../deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { shadowText } from '../shadow-text.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
+import { becameText } from '../version-text.ts'
 
 interface ShadowOptions extends ServerOptions {
   readonly all?: true
@@ -65,14 +66,7 @@ async function promote(name: string, options: PromoteOptions): Promise<void> {
   tellOfLeft(answer)
   const detail = wait ? await untilRunning(client, answer, timeout * 1000) : undefined
   if (json) return await printJson(answer)
-  const isCanary = detail?.canary?.version === answer.version
-  const state = !answer.changed
-    ? 'was in force already'
-    : isCanary
-      ? 'is a canary now'
-      : wait
-        ? 'is running'
-        : 'will run'
+  const state = becameText(answer, detail, 'was in force already')
   await print(`${green(`${name} v${answer.version}`)} ${state}.`)
   if (answer.changed) await print(dim(`'concord fn rollback ${name}' goes back to the version before.`))
 }
