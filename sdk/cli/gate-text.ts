@@ -12,7 +12,7 @@ import { bytesText } from './terminal.ts'
 export function gateText(report: GateReport, ofVersion?: string): string {
   const findings = findingsText(report, ofVersion)
   if (report.instances === 0 && report.evidence.failed === undefined) return findings
-  return `${findings}\n${verdictText(report.breaches, ofVersion !== undefined)}`
+  return `${findings}\n${verdictText(report, ofVersion !== undefined)}`
 }
 
 /** Without what its gate says. */
@@ -28,7 +28,9 @@ export function findingsText(report: GateReport, ofVersion = 'the new one'): str
     ...(ended === undefined ? [] : [`  ended     ${ended}`]),
     `  records   ${recordsText(report)}`,
     `  state     ${stateText(report)}`,
-    `  match     ${percentText(matchRate(found))} of ${compared} records compared: ${different} differ`,
+    compared === 0
+      ? '  match     no record could be compared'
+      : `  match     ${percentText(matchRate(found))} of ${compared} records compared: ${different} differ`,
     `  failed    ${threw.shadow} in ${ofVersion} alone, ${threw.live} in v${from} alone, ${threw.both} in both`,
     ...errors.map(
       ({ name: kind, message, at, records }) =>
@@ -42,9 +44,12 @@ export function findingsText(report: GateReport, ofVersion = 'the new one'): str
   ].join('\n')
 }
 
-function verdictText(breaches: readonly string[] | undefined, isDeployed: boolean): string {
+function verdictText({ breaches, evidence }: GateReport, isDeployed: boolean): string {
   if (breaches === undefined) return 'Its manifest has no gate: nothing of that would hold it up.'
-  if (breaches.length === 0) return 'It passes its gate.'
+  if (breaches.length === 0)
+    return evidence.found.compared > 0
+      ? 'It passes its gate.'
+      : "It passes its gate, unjudged: no record could be compared ('gate.minRecords' asks for some)."
   const why = breaches.join('; ')
   return isDeployed ? `It was accepted over its gate: ${why}.` : `Its gate holds it up: ${why}.`
 }

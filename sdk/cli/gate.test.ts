@@ -32,6 +32,12 @@ test('gateText says of what was deployed over its gate that it was accepted', ()
   assert.equal(last('v2'), `It was accepted over its gate: ${reason}.`)
 })
 
+test('gateText says that nothing was judged where no record could be compared', () => {
+  const text = gateText({ ...gate, breaches: [] })
+  assert.match(text, /^ {2}match {5}no record could be compared$/m)
+  assert.match(text, /^It passes its gate, unjudged: .*'gate.minRecords' asks for some\)\.$/m)
+})
+
 test('differenceText keeps what each version is called apart from what it did', () => {
   const output = { stream: 'tallies', timeMs: 0, key: 'k7', value: '1' }
   const difference = {
