@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { HeartbeatJoiner } from '../../infra/control/index.ts'
-import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 
 /** A process that was silent for so long is not spoken of any more. */
@@ -23,6 +23,8 @@ export class Heartbeats {
   readonly #joiner = new HeartbeatJoiner()
   readonly #heard = new Map<string, Heard>()
   readonly #sinceMs: number
+  /** By instance: the accounts of its inputs as of when it was last at work. */
+  readonly #inputs = new Map<string, readonly InputLedger[]>()
   /** Who waits for the first heartbeats looks again. */
   readonly #waiting = new Set<() => void>()
 
@@ -42,8 +44,21 @@ export class Heartbeats {
       if (this.#heard.size <= kept && this.#clock.monotonicMs() - atMs < freshMs) break
       this.#heard.delete(id)
     }
+    for (const report of beat.instances) if (report.state === 'running') this.#keepInputs(report)
     for (const look of this.#waiting) look()
     return beat
+  }
+
+  #keepInputs({ id, inputs }: InstanceReport): void {
+    this.#inputs.delete(id)
+    this.#inputs.set(id, inputs)
+    const [oldest] = this.#inputs.keys()
+    if (this.#inputs.size > kept && oldest !== undefined) this.#inputs.delete(oldest)
+  }
+
+  /** Of an instance, also while it is started anew: what its state lacks does not become less by that. */
+  inputsOf(id: string): readonly InputLedger[] {
+    return this.#inputs.get(id) ?? []
   }
 
   /** Of a runner by its task id, of a gateway by its own id. */

@@ -86,6 +86,7 @@ test('functionDetail says which instances a canary waits for, and why', () => {
   const heartbeats = {
     of: (id: string) => beatOf(Number(id.slice(1))),
     confirms: () => true,
+    inputsOf: () => [],
   } as unknown as Heartbeats
   assert.deepEqual(functionDetail(withCanary, heartbeats, []).canary?.waitsFor, [
     'f-1: waiting, no offer has 4 cpus',
@@ -168,4 +169,25 @@ test('Heartbeats forgets who is silent, and takes nothing that is no heartbeat',
   assert.deepEqual([heartbeats.of('task-1')?.kind, heartbeats.ofClients().length], ['runner', 1])
   clock.advance(30_001)
   assert.deepEqual([heartbeats.of('task-1'), heartbeats.ofClients().length], [undefined, 0])
+})
+
+test('functionDetail goes on to show what the state lacks while an instance is started anew', () => {
+  const heartbeats = new Heartbeats(new ManualClock())
+  const fn = live(1, ['running'])
+  const manifest = manifestSchema.parse({ name: 'f', istreams: { lines: { grouping: 'groupBy' } } })
+  const at = { ...fn, version: { ...fn.version, manifest } }
+  const beat = (task: string, state: string, stateLost: number): void => {
+    const inputs = [{ stream: 'lines', stateLost }]
+    const report = { id: 'f-0', function: 'f', index: 0, epoch: 1, version: 2, state, inputs, outputs: [] }
+    const said = { schema: 1, kind: 'runner', id: task, state: 'running', instances: [report] }
+    heartbeats.take(Buffer.from(JSON.stringify(said)))
+  }
+  const shown = () => functionDetail(at, heartbeats, []).ledger[0]?.stateLost
+  const seen: unknown[] = [shown()]
+  beat('t1', 'running', 21)
+  seen.push(shown())
+  beat('t2', 'starting', 0)
+  seen.push(shown())
+  beat('t2', 'running', 34)
+  assert.deepEqual([...seen, shown()], [0, 21, 21, 34])
 })

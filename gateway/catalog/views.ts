@@ -65,9 +65,9 @@ export function functionDetail(
   }
 }
 
-/** Accounts of the instances that live. */
+/** Accounts of the instances that there are. */
 function inputsOf({ status }: LiveFunction, heartbeats: Heartbeats): InputLedger[] {
-  return (status?.instances ?? []).flatMap((instance) => heard(instance, heartbeats)?.report.inputs ?? [])
+  return (status?.instances ?? []).flatMap(({ id }) => heartbeats.inputsOf(id))
 }
 
 function metricsOf({ status }: LiveFunction, heartbeats: Heartbeats): MetricReport[] {
