@@ -96,7 +96,6 @@ function hex32(value: number): string {
 export function parseFrame(bytes: Uint8Array): FrameHeader {
   if (bytes.length < headerBytesV1)
     throw malformed(`${bytes.length} bytes are fewer than a header's ${headerBytesV1}`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes[0] !== frameMagic) throw malformed(`it starts with byte ${bytes[0]}, not ${frameMagic}`)
   if (bytes[1] !== frameVersion) {
     throw new CodedError(
@@ -104,26 +103,26 @@ export function parseFrame(bytes: Uint8Array): FrameHeader {
       `Cannot read a frame of version ${bytes[1]}: this build reads version 1`,
     )
   }
-  const flags = view.getUint16(2, true)
+  const flags = uint16At(bytes, 2)
   if ((flags & ~flagsKnown) !== 0) throw malformed(`flags ${flags} hold a bit that this build does not know`)
-  const headerBytes = view.getUint16(4, true)
+  const headerBytes = uint16At(bytes, 4)
   if (headerBytes < headerBytesV1 || headerBytes % 4 !== 0 || headerBytes > bytes.length) {
     throw malformed(`its header claims ${headerBytes} bytes`)
   }
-  const bodyBytes = view.getUint32(40, true)
+  const bodyBytes = uint32At(bytes, 40)
   if (headerBytes + bodyBytes !== bytes.length) {
     throw malformed(`it claims ${headerBytes + bodyBytes} bytes and has ${bytes.length}: truncated or padded`)
   }
-  const sequence = view.getUint32(32, true) + view.getUint32(36, true) * two32
-  const count = view.getUint32(28, true)
+  const sequence = uint32At(bytes, 32) + uint32At(bytes, 36) * two32
+  const count = uint32At(bytes, 28)
   if (!Number.isSafeInteger(sequence + count)) throw malformed('its sequence is beyond 2^53')
   const header: FrameHeader = {
     flags,
     headerBytes,
-    partition: view.getUint16(6, true),
-    producer: idText(view.getUint32(12, true), view.getUint32(8, true)),
-    origin: idText(view.getUint32(20, true), view.getUint32(16, true)),
-    epoch: view.getUint32(24, true),
+    partition: uint16At(bytes, 6),
+    producer: idText(uint32At(bytes, 12), uint32At(bytes, 8)),
+    origin: idText(uint32At(bytes, 20), uint32At(bytes, 16)),
+    epoch: uint32At(bytes, 24),
     count,
     sequence,
     bodyBytes,
@@ -132,20 +131,30 @@ export function parseFrame(bytes: Uint8Array): FrameHeader {
     if (count !== 0) throw malformed(`a beacon or marker claims ${count} records`)
     return header
   }
-  checkRecords(view, headerBytes, bytes.length, count)
+  checkRecords(bytes, headerBytes, count)
   return header
 }
 
-function checkRecords(view: DataView, start: number, end: number, count: number): void {
+// Byte by byte, the lowest first: a view of a small frame costs more than reading it, and is garbage.
+function uint16At(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8)
+}
+
+function uint32At(bytes: Uint8Array, at: number): number {
+  return (uint16At(bytes, at) | (uint16At(bytes, at + 2) << 16)) >>> 0
+}
+
+function checkRecords(bytes: Uint8Array, start: number, count: number): void {
+  const end = bytes.length
   let at = start
   for (let i = 0; i < count; i++) {
     if (end - at < recordHeaderBytes) throw malformed(`record ${i} of ${count} starts beyond its end`)
-    const valueBytes = view.getUint32(at, true)
+    const valueBytes = uint32At(bytes, at)
     const left = end - at
     // Compared alone first: recordBytes computes in 32 bits with a sign.
-    const bytes = valueBytes > left ? valueBytes : recordBytes(view.getUint16(at + 4, true), valueBytes)
-    if (bytes > left) throw malformed(`record ${i} of ${count} claims ${bytes} bytes, ${left} are left`)
-    at += bytes
+    const taken = valueBytes > left ? valueBytes : recordBytes(uint16At(bytes, at + 4), valueBytes)
+    if (taken > left) throw malformed(`record ${i} of ${count} claims ${taken} bytes, ${left} are left`)
+    at += taken
   }
   if (at !== end) throw malformed(`${end - at} bytes follow its last record`)
 }
@@ -180,22 +189,32 @@ export function idWords(hex: string): IdWords {
 
 /** Writes a version 1 header into the first 48 bytes of `frame`, whose body already lies behind it. */
 export function stampHeader(frame: Uint8Array, stamp: FrameStamp): void {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
-  view.setUint8(0, frameMagic)
-  view.setUint8(1, frameVersion)
-  view.setUint16(2, stamp.flags, true)
-  view.setUint16(4, headerBytesV1, true)
-  view.setUint16(6, stamp.partition, true)
-  view.setUint32(8, stamp.producer.low, true)
-  view.setUint32(12, stamp.producer.high, true)
-  view.setUint32(16, stamp.origin.low, true)
-  view.setUint32(20, stamp.origin.high, true)
-  view.setUint32(24, stamp.epoch, true)
-  view.setUint32(28, stamp.count, true)
-  view.setUint32(32, stamp.sequence % two32, true)
-  view.setUint32(36, Math.floor(stamp.sequence / two32), true)
-  view.setUint32(40, frame.length - headerBytesV1, true)
-  view.setUint32(44, 0, true)
+  const { producer, origin, sequence } = stamp
+  frame[0] = frameMagic
+  frame[1] = frameVersion
+  putUint16(frame, 2, stamp.flags)
+  putUint16(frame, 4, headerBytesV1)
+  putUint16(frame, 6, stamp.partition)
+  putUint32(frame, 8, producer.low)
+  putUint32(frame, 12, producer.high)
+  putUint32(frame, 16, origin.low)
+  putUint32(frame, 20, origin.high)
+  putUint32(frame, 24, stamp.epoch)
+  putUint32(frame, 28, stamp.count)
+  putUint32(frame, 32, sequence % two32)
+  putUint32(frame, 36, Math.floor(sequence / two32))
+  putUint32(frame, 40, frame.length - headerBytesV1)
+  putUint32(frame, 44, 0)
+}
+
+function putUint16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+}
+
+function putUint32(bytes: Uint8Array, at: number, value: number): void {
+  putUint16(bytes, at, value)
+  putUint16(bytes, at + 2, value >>> 16)
 }
 
 /** A record as a client holds it. */

@@ -33,8 +33,10 @@ export interface BeaconStamp {
   readonly sequence: number
 }
 
+const beacons = new ByteWriter()
+
 export function encodeBeacon(stamp: BeaconStamp, beacon: Beacon): Uint8Array {
-  const writer = new ByteWriter()
+  const writer = beacons.begin()
   for (let i = 0; i < headerBytesV1; i += 4) writer.u32(0)
   writer.u48(beacon.oldest)
   writer.u16(beacon.entries.length)

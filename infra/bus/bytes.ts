@@ -15,9 +15,15 @@ const spelledMax = 1024
 let lastName = { text: '', bytes: new Uint8Array(0) }
 
 export class ByteWriter {
-  #bytes = new Uint8Array(256)
+  #bytes = new Uint8Array(1024)
   #view = new DataView(this.#bytes.buffer)
   #at = 0
+
+  /** Forgets what was written; its memory is used again: memory of its own for each of thousands a second is what a collector has to free. */
+  begin(): this {
+    this.#at = 0
+    return this
+  }
 
   u8(value: number): void {
     this.#room(1)

@@ -34,6 +34,9 @@ export interface CreditEntry {
   readonly dropped: Readonly<Record<string, number>>
 }
 
+/** Of nearly all entries. */
+export const noneDropped: Readonly<Record<string, number>> = Object.freeze({})
+
 export interface Credit {
   readonly consumer: string
   /** 16 hex digits, fresh per incarnation. */
@@ -42,8 +45,10 @@ export interface Credit {
   readonly entries: readonly CreditEntry[]
 }
 
+const credits = new ByteWriter()
+
 export function encodeCredit(credit: Credit): Uint8Array {
-  const writer = new ByteWriter()
+  const writer = credits.begin()
   writer.u8(magic)
   writer.u8(version)
   writer.u16(credit.entries.length)
@@ -59,16 +64,21 @@ export function encodeCredit(credit: Credit): Uint8Array {
     writer.u48(entry.through)
     writer.u48(entry.accepted)
     writer.u32(entry.windowBytes)
-    const reasons = Object.entries(entry.dropped)
-    writer.u8(reasons.length)
-    for (const [reason, records] of reasons) {
-      writer.name(reason)
-      writer.u48(records)
-    }
+    if (entry.dropped === noneDropped) writer.u8(0)
+    else writeDropped(writer, entry.dropped)
     if ((entry.flags & creditFlags.tried) !== 0) writer.u16(entry.attempts ?? 0)
     if ((entry.flags & creditFlags.aside) !== 0) writer.u32(entry.aside ?? 0)
   }
   return writer.finish()
+}
+
+function writeDropped(writer: ByteWriter, dropped: CreditEntry['dropped']): void {
+  const reasons = Object.entries(dropped)
+  writer.u8(reasons.length)
+  for (const [reason, records] of reasons) {
+    writer.name(reason)
+    writer.u48(records)
+  }
 }
 
 /** @throws {CodedError} ERR_MESSAGE_MALFORMED */
@@ -100,8 +110,18 @@ function readEntry(reader: ByteReader): CreditEntry {
   const through = reader.u48()
   const accepted = reader.u48()
   const windowBytes = reader.u32()
+  const dropped = readDropped(reader)
+  const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
+  if ((flags & (creditFlags.tried | creditFlags.aside)) === 0) return entry
+  const tried = (flags & creditFlags.tried) === 0 ? {} : { attempts: reader.u16() }
+  return { ...entry, ...tried, ...((flags & creditFlags.aside) === 0 ? {} : { aside: reader.u32() }) }
+}
+
+function readDropped(reader: ByteReader): CreditEntry['dropped'] {
+  let left = reader.u8()
+  if (left === 0) return noneDropped
   const dropped: Record<string, number> = {}
-  for (let left = reader.u8(); left > 0; left--) {
+  for (; left > 0; left--) {
     const reason = reader.name()
     Object.defineProperty(dropped, reason, {
       value: reader.u48(),
@@ -110,8 +130,5 @@ function readEntry(reader: ByteReader): CreditEntry {
       writable: true,
     })
   }
-  const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
-  if ((flags & (creditFlags.tried | creditFlags.aside)) === 0) return entry
-  const tried = (flags & creditFlags.tried) === 0 ? {} : { attempts: reader.u16() }
-  return { ...entry, ...tried, ...((flags & creditFlags.aside) === 0 ? {} : { aside: reader.u32() }) }
+  return dropped
 }

@@ -5,7 +5,7 @@
  */
 import type { FrameHeader } from '../../sdk/frame.ts'
 import type { ContainedRecords } from './contained.ts'
-import { type CreditEntry, creditFlags } from './credit.ts'
+import { type CreditEntry, creditFlags, noneDropped } from './credit.ts'
 import type { FormerChannels } from './former-channels.ts'
 import { sumOf } from './in-account.ts'
 
@@ -98,11 +98,11 @@ export function openChannel(
     from: undefined,
     promised: 0,
     through: 0,
-    dropped: {},
+    dropped: noneDropped,
     aside: 0,
     tried: undefined,
     acknowledged: 0,
-    acknowledgedDropped: {},
+    acknowledgedDropped: noneDropped,
     acknowledgedAside: 0,
     taken: 0,
     told: 0,

@@ -13,8 +13,11 @@ import type { Socket } from 'node:net'
 const blockBytes = 64 * 1024
 /** Payloads up to here are joined with their control line. */
 const joinedBytesMax = 2048
-/** Beside the subject: PUB, spaces, a length, two ends of lines. */
+/** Beside the text of a line: a length, two ends of lines. */
 const lineBytesMax = 32
+/** `PUB SUBJECT ` as bytes, of subjects written lately: of a small frame, spelling that is a good part of the work. */
+const heads = new Map<string, Uint8Array>()
+const headsMax = 4096
 
 export class NatsWriter {
   readonly #socket: Socket
@@ -31,7 +34,11 @@ export class NatsWriter {
   publish(subject: string, payload: Uint8Array): void {
     const { length } = payload
     const isShort = length <= joinedBytesMax
-    this.#line(`PUB ${subject} ${length}`, isShort ? length : 0)
+    const head = headOf(subject)
+    this.#makeRoom(head.length + lineBytesMax + (isShort ? length : 0))
+    this.#block.set(head, this.#end)
+    this.#end = writeDecimal(this.#block, this.#end + head.length, length)
+    this.#endLine()
     if (isShort) {
       this.#block.set(payload, this.#end)
       this.#end += length
@@ -44,19 +51,18 @@ export class NatsWriter {
 
   /** A line of the protocol, which may be of any length. */
   line(text: string): void {
-    this.#line(text, 0)
+    this.#makeRoom(text.length * 3 + lineBytesMax) // it may be beyond ASCII
+    this.#end += this.#block.write(text, this.#end)
+    this.#endLine()
   }
 
-  #line(text: string, more: number): void {
-    const bytes = text.length * 3 + lineBytesMax + more // a subject may be beyond ASCII
+  #makeRoom(bytes: number): void {
     if (this.#end + bytes > this.#block.length) {
       this.#give()
       this.#block = Buffer.allocUnsafeSlow(Math.max(blockBytes, bytes))
       this.#from = this.#end = 0
     }
     if (!this.#corked) this.#cork()
-    this.#end += this.#block.write(text, this.#end)
-    this.#endLine()
   }
 
   #endLine(): void {
@@ -79,4 +85,21 @@ export class NatsWriter {
     if (this.#from < this.#end) this.#socket.write(this.#block.subarray(this.#from, this.#end))
     this.#from = this.#end
   }
+}
+
+function headOf(subject: string): Uint8Array {
+  const known = heads.get(subject)
+  if (known !== undefined) return known
+  const head = Buffer.from(`PUB ${subject} `)
+  if (heads.size >= headsMax) heads.clear()
+  heads.set(subject, head)
+  return head
+}
+
+/** @returns Where the digits end. */
+function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
+  let end = at + 1
+  for (let ten = 10; ten <= value; ten *= 10) end++
+  for (let i = end - 1, rest = value; i >= at; i--, rest = Math.floor(rest / 10)) bytes[i] = 48 + (rest % 10)
+  return end
 }

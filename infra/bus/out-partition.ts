@@ -18,7 +18,7 @@ import { frameBytesAimed, headerBytesV1 } from '../../sdk/frame.ts'
 import type { OutputLedger } from '../control/messages.ts'
 import type { AddOut } from './allowance.ts'
 import type { BeaconEntry } from './beacon.ts'
-import { type CreditEntry, creditFlags } from './credit.ts'
+import { type CreditEntry, creditFlags, noneDropped } from './credit.ts'
 import { sumOf } from './in-account.ts'
 
 /** A frame of which only the header is still to be stamped. */
@@ -356,7 +356,7 @@ export class OutPartition {
       begun: false,
       unaccounted: 0,
       dropped: {},
-      droppedByOwner: {},
+      droppedByOwner: noneDropped,
     }
   }
 
@@ -393,7 +393,7 @@ export class OutPartition {
     channel.left = false
     channel.accepted = channel.position
     channel.uncertain = false
-    channel.droppedByOwner = {}
+    channel.droppedByOwner = noneDropped
   }
 
   /** Behind the last record that its owner may have processed. */

@@ -22,7 +22,7 @@ import { decodeCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
 import type { Lane, Spill } from './lane.ts'
 import type { LaneBasis } from './lanes.ts'
-import { OutPartition } from './out-partition.ts'
+import { type OutFrame, OutPartition } from './out-partition.ts'
 import {
   allowancesOf,
   bufferedBytes,
@@ -338,7 +338,7 @@ export class Producer {
       if (frame === undefined) break
       allowance?.spend(frame.count)
       if (out.begins) this.#tellAllowances()
-      const bytes = frame.buffer.subarray(0, frame.length)
+      const bytes = bytesOf(frame)
       stampHeader(bytes, {
         flags: 0,
         partition: out.partition,
@@ -480,6 +480,10 @@ export class Producer {
     this.#safety.look()
     if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
   }
+}
+
+function bytesOf({ buffer, length }: OutFrame): Uint8Array {
+  return buffer.length === length ? buffer : buffer.subarray(0, length)
 }
 
 function attempt<T>(run: () => T): T | undefined {
