@@ -302,7 +302,7 @@ export class Worker {
         if (batch !== undefined) running = this.#process(batch)
       }
       this.#publish(result, failed)
-      for (const frame of finished) if (!rest.includes(frame)) this.tape.keep(frame)
+      this.tape.keepAll(finished, rest)
       if (this.succession.onTrial && !this.#stopping.signal.aborted) {
         const fatal = await this.succession.judge(result)
         if (fatal === undefined) continue
@@ -317,10 +317,9 @@ export class Worker {
   }
 
   #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
-    const input = batch.map(({ stream, partition, bytes, header, skip, finished, tried, last }) => ({
-      ...{ stream, partition, bytes, header, tried, last },
-      skip: skip + finished,
-    }))
+    const input = batch.map((frame) =>
+      frame.finished === 0 ? frame : { ...frame, skip: frame.skip + frame.finished },
+    )
     this.sampler.see(input)
     this.#time.called()
     return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)

@@ -72,6 +72,11 @@ export class Tape {
     giveBackMemory(bytes)
   }
 
+  /** Takes over all but those that are not done yet. */
+  keepAll(frames: readonly TakenFrame[], but: readonly TakenFrame[]): void {
+    for (const frame of frames) if (!but.includes(frame)) this.keep(frame)
+  }
+
   /** When the newest was done of those that have gone; minus infinity: none has. */
   get lostMs(): number {
     return this.#lostMs

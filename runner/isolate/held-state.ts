@@ -78,9 +78,7 @@ export class HeldState {
     }
     const arenaOf = ({ stream, partition }: InputFrame): number =>
       partition + firstArena(istreams[stream]?.grouping)
-    added.push(
-      ...this.store.ahead(frames.map((frame) => ({ bytes: frame.bytes, partition: arenaOf(frame) }))),
-    )
+    added.push(...this.store.ahead(frames, arenaOf))
     return added.length > 0 ? this.#giveSlabs(added) : undefined
   }
 

@@ -100,14 +100,20 @@ export class StateStore {
   }
 
   /** Makes room for what frames of these sizes may bring, as far as there is enough of it for all. */
-  ahead(frames: readonly { readonly partition: number; readonly bytes: Uint8Array }[]): AddedSlab[] {
-    const bytesMax = frames.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    const lacks = ({ partition }: { readonly partition: number }): boolean =>
-      this.#arenaOf(partition).room < 2 * bytesMax + roomBytesMin
+  ahead<Frame extends { readonly bytes: Uint8Array }>(
+    frames: readonly Frame[],
+    partitionOf: (frame: Frame) => number,
+  ): AddedSlab[] {
+    let bytesMax = 0
+    for (const { bytes } of frames) bytesMax += bytes.length
+    const lacks = (frame: Frame): boolean =>
+      this.#arenaOf(partitionOf(frame)).room < 2 * bytesMax + roomBytesMin
     if (!frames.some(lacks)) return []
     const bytesIn = new Map<number, number>()
-    for (const { partition, bytes } of frames)
-      bytesIn.set(partition, (bytesIn.get(partition) ?? 0) + bytes.length)
+    for (const frame of frames) {
+      const partition = partitionOf(frame)
+      bytesIn.set(partition, (bytesIn.get(partition) ?? 0) + frame.bytes.length)
+    }
     const added: AddedSlab[] = []
     for (const [partition, bytes] of bytesIn) {
       const lacking = 2 * bytes + roomBytesMin - this.#arenaOf(partition).room

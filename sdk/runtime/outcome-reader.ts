@@ -81,10 +81,10 @@ function malformed(what: string): CodedError<'ERR_OUTCOME_MALFORMED'> {
   return new CodedError('ERR_OUTCOME_MALFORMED', `Cannot read what an isolate left: ${what}`)
 }
 
-/** A frame in the making. */
-interface Plan {
-  readonly stream: number
-  readonly partition: number
+/** A frame in the making; then it is the frame. */
+interface Plan extends OutputFrame {
+  /** Of (stream, partition). */
+  readonly slot: number
   bytes: number
   count: number
   frame: Uint8Array<ArrayBuffer>
@@ -156,9 +156,7 @@ export class OutcomeReader {
       if (plans.length > 0) this.#fill(words, plans)
       this.#forget(plans)
       onTaken()
-      return plans.map(({ stream, partition, frame, count }) => {
-        return { stream: this.#shapes[stream]!.name, partition, frame, count }
-      })
+      return plans
     }
     let taken: OutputFrame[] | undefined
     return {
@@ -171,7 +169,7 @@ export class OutcomeReader {
   }
 
   #forget(plans: readonly Plan[]): void {
-    for (const { stream, partition } of plans) this.#slots[this.#firstSlots[stream]! + partition] = undefined
+    for (const { slot } of plans) this.#slots[slot] = undefined
   }
 
   /** First walk: checks everything, counts, and plans the frames. */
@@ -268,8 +266,9 @@ export class OutcomeReader {
     let plan = this.#slots[slot]
     if (plan === undefined || plan.bytes + bytes > frameBytesAimed - headerBytesV1) {
       const fresh: Plan = {
-        stream,
+        stream: shape.name,
         partition,
+        slot,
         bytes: 0,
         count: 0,
         frame: none,
@@ -295,7 +294,7 @@ export class OutcomeReader {
     // Each slot holds the last frame of its target: go back to the first.
     for (let i = plans.length - 1; i >= 0; i--) {
       const plan = plans[i]!
-      this.#slots[this.#firstSlots[plan.stream]! + plan.partition] = plan
+      this.#slots[plan.slot] = plan
     }
     const end = words.length
     let at = 0
