@@ -5,7 +5,8 @@ import { keepConstants, type MappedCode } from './keep-constants.ts'
 
 /** Bundles as a deploy does, from `index`; other modules are imported by their names. */
 async function bundle(modules: Readonly<Record<string, string>>): Promise<MappedCode> {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
+    metafile: true,
     ...{ entryPoints: ['index'], outfile: 'out.js', bundle: true, write: false, format: 'esm' },
     ...{ target: 'es2024', sourcemap: 'external', minifyWhitespace: true, logLevel: 'silent' },
     plugins: [
@@ -22,7 +23,7 @@ async function bundle(modules: Readonly<Record<string, string>>): Promise<Mapped
     ],
   })
   const text = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix))!.text
-  return { code: text('.js'), sourceMap: text('.map') }
+  return { code: text('.js'), sourceMap: text('.map'), inputs: new Set(Object.keys(metafile.inputs)) }
 }
 
 async function load(code: string): Promise<unknown> {
@@ -43,9 +44,11 @@ test('keepConstants makes let of what was const in the sources, where it stands,
   const before = await bundle({
     index: `import { weights, inc, Model, count } from 'model'
 import late from 'late'
+import * as begun from 'begun'
 const word = 'as var a = 1 or const'
-export default () => [weights[1], inc(), count, new Model() instanceof Model, word, late.x]`,
+export default () => [weights[1], inc(), count, new Model() instanceof Model, word, late.x, Object.keys(begun)]`,
     model,
+    begun: 'export const first = 1',
     late: '"use strict"; const x = 7; module.exports = { x }',
   })
   const code = keepConstants(before)
@@ -53,7 +56,7 @@ export default () => [weights[1], inc(), count, new Model() instanceof Model, wo
     assert.equal(code.indexOf(`let${name}`), before.code.indexOf(`var${name}`), name)
     assert.ok(code.includes(`let${name}`), name)
   }
-  for (const name of ['count', 'old', 'Model', 'Kind', 'Other', 'require_late'])
+  for (const name of ['count', 'old', 'Model', 'Kind', 'Other', 'require_late', 'begun_exports'])
     assert.match(code, new RegExp(`var ${name}\\b`))
   assert.equal(code.length, before.code.length)
   const [exported, exportedBefore] = (await Promise.all([code, before.code].map(load))) as (() => unknown)[]
@@ -87,4 +90,34 @@ export default [even(4), odd(4)]`,
     half: `import { whole } from 'index'; export const half = whole / 2`,
   })
   await assert.rejects(load(keepConstants(early)), ReferenceError) // KC2
+})
+
+test('keepConstants leaves a package as it is that was compiled before and brings its map (KC1)', async () => {
+  const compiled = async (contents: string, sourcefile: string) => {
+    const options = {
+      bundle: true,
+      write: false,
+      format: 'esm',
+      packages: 'external',
+      sourcemap: 'inline',
+    } as const
+    const { outputFiles } = await build({
+      ...options,
+      external: ['shown', 'unit'],
+      stdin: { contents, sourcefile, loader: 'ts' },
+    })
+    return outputFiles[0]!.text
+  }
+  const before = await bundle({
+    index: `import { shown } from 'shown'; const own = 1; export default shown() + own`,
+    shown: await compiled(`import { unit } from 'unit'; export const shown = () => 1 + unit`, 'shown.ts'),
+    unit: await compiled(
+      `import { shown } from 'shown'; export const unit = 2; export const early = shown`,
+      'unit.ts',
+    ),
+  })
+  assert.ok(before.sourceMap.includes('export const unit'), 'the map shows its source')
+  const code = keepConstants(before)
+  assert.equal(code, before.code.replace('var own', 'let own'))
+  assert.equal(await load(code), 4)
 })

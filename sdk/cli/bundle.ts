@@ -58,7 +58,7 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       (await plain()).some(({ text }) => text === code)
     const sourceMap = text('.js.map')
     return {
-      code: keepConstants({ code, sourceMap }),
+      code: keepConstants({ code, sourceMap, inputs: new Set(Object.keys(metafile.inputs)) }),
       sourceMap: withoutHostPaths(sourceMap, ownDist),
       alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
     }
