@@ -21,12 +21,20 @@ process.exitCode = await run(process.argv.slice(2), { root })
 
 /**
  * Who produces may do so for days, and each request is garbage of some 100 KiB. Left alone, V8's young generation grows to 96 MiB, and glibc
- * ever more seldom gives memory back. Both are settled when a process begins, so it begins anew, as the same process.
+ * ever more seldom gives memory back. Both are settled when a process begins, so it begins anew, as the same process; where that
+ * cannot be it goes on as it is.
  */
 function beginWithLittleMemory() {
-  if (process.env.MALLOC_MMAP_THRESHOLD_ !== undefined || process.execve === undefined) return // done, or Node < 22.15
+  const { CONCORD_BEGAN_ANEW: began, ...env } = process.env
+  if (process.platform !== 'linux' || process.execve === undefined || !existsSync(process.execPath)) return
+  if (began !== undefined) return void delete process.env.CONCORD_BEGAN_ANEW
   const args = [process.argv0, '--max-semi-space-size=4', ...process.execArgv, ...process.argv.slice(1)]
-  process.execve(process.execPath, args, { ...process.env, MALLOC_MMAP_THRESHOLD_: String(128 * 1024) })
+  const malloc = { MALLOC_MMAP_THRESHOLD_: String(128 * 1024) }
+  try {
+    process.execve(process.execPath, args, { ...malloc, ...env, CONCORD_BEGAN_ANEW: '1' })
+  } catch {
+    // Node may not be allowed to
+  }
 }
 
 async function refresh() {
