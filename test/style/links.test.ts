@@ -1,0 +1,7 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { brokenLinks } from './links.ts'
+
+test('docs: each link leads to a file that there is, and to a heading that it has', () => {
+  assert.deepEqual(brokenLinks(), [])
+})

@@ -1,0 +1,50 @@
+/**
+ * Links between our documents: each leads to a file that there is, and to a heading that it has.
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { listFiles, readSource, root } from './sources.ts'
+
+/** What an answer is made of: `FILE: LINK`. */
+export function brokenLinks(): readonly string[] {
+  return listFiles('**/*.md').flatMap((file) =>
+    linksIn(prose(readSource(file)))
+      .filter((link) => !leadsSomewhere(file, link))
+      .map((link) => `${file}: ${link}`),
+  )
+}
+
+function leadsSomewhere(from: string, link: string): boolean {
+  const [path = '', anchor] = link.split('#')
+  const to = path === '' ? from : normalize(join(dirname(from), decodeURI(path)))
+  if (!existsSync(join(root, to))) return false
+  return anchor === undefined || !to.endsWith('.md') || anchorsOf(readSource(to)).includes(anchor)
+}
+
+function linksIn(text: string): string[] {
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link]) => link!)
+    .filter((link) => !/^[a-z]+:/.test(link))
+}
+
+/** As GitHub makes them: https://docs.github.com/en/get-started/writing-on-github (section links). */
+function anchorsOf(text: string): string[] {
+  const seen = new Map<string, number>()
+  return [...prose(text).matchAll(/^#+ +(.+)$/gm)].map(([, heading]) => {
+    const anchor = heading!
+      .toLowerCase()
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(/\s/g, '-')
+    const before = seen.get(anchor) ?? 0
+    seen.set(anchor, before + 1)
+    return before === 0 ? anchor : `${anchor}-${before}`
+  })
+}
+
+/** Without blocks of code. */
+function prose(text: string): string {
+  return text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '')
+}
