@@ -19,6 +19,8 @@ export const deployAnswerSchema = z.object({
   gate: gateReportSchema.optional(),
   /** Nothing was deployed: `changed` says whether it would have been a new version. */
   dryRun: z.literal(true).optional(),
+  /** It has a `migrate`, which is given too what this version, whose `migrate` is another one or the same, has made of the state. */
+  migratesAfter: z.int().optional(),
   /** A version that was on its way, and comes no further: how far it had come, as in `was a canary, at step 2`. */
   left: z.object({ version: z.int(), how: z.string() }).optional(),
 })

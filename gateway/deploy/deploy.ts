@@ -30,7 +30,7 @@ import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
-import { checkFormat, checkRollout } from './formats.ts'
+import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 import { type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { leave } from './leaving.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
@@ -297,23 +297,21 @@ export class Deployer {
     const stateFormat = live === undefined ? 1 : await this.#formatOf(live)
     const migrates = probed.callbacks.includes('migrate')
     if (migrates && live !== undefined) checkRollout(manifest)
+    const isSameCode = live?.version.bundleSha256 === bundleSha256
     const same =
-      live?.version.bundleSha256 === bundleSha256 &&
+      isSameCode &&
       isDeepStrictEqual(live.version.manifest, manifest) &&
       isDeepStrictEqual(live.version.assets ?? {}, assets)
-    if (!same && live !== undefined)
-      checkFormat(
-        live,
-        stateFormat,
-        migrates ? { migrates, stateFormat } : { stateFormat },
-        this.#isMigrating(live),
-      )
+    const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
+    if (!same && live !== undefined) checkFormat(live, stateFormat, format, this.#isMigrating(live))
     const bundleBytes = probed.bundle.length
     const version = live?.document.version ?? 0
     return {
-      ...{ live, assets, isNew: !same },
-      format: { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) },
-      answer: { name, version, bundleSha256, bundleBytes, changed: !same },
+      ...{ live, assets, format, isNew: !same },
+      answer: {
+        ...{ name, version, bundleSha256, bundleBytes, changed: !same },
+        ...migratesAfter(stateFormat, migrates, isSameCode),
+      },
       candidate: {
         ...{ bundleSha256, manifest, assets, stateFormat: migrates ? version + 1 : stateFormat },
         make: () => this.#putCode(probed),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkFormat, checkRollout } from './formats.ts'
+import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 
 const fn = { name: 'totals' }
 
@@ -18,7 +18,7 @@ test('checkFormat refuses to go back behind a migration that is live', () => {
 test('checkFormat refuses a version without migrate while something is left to migrate', () => {
   assert.throws(
     () => checkFormat(fn, 3, { stateFormat: 3 }, true),
-    /Cannot let this version of 'totals' follow: .* it has no migrate. Keep the one of v3, or wait/,
+    /Cannot let this version of 'totals' follow: .* it has no migrate. Keep the one of v3, which has to .*, or wait/,
   )
   checkFormat(fn, 3, { stateFormat: 3, migrates: true }, true)
 })
@@ -32,4 +32,11 @@ test('checkRollout refuses a version with migrate that is to be a canary and the
   checkRollout({ ...fn, rollout: { canary } })
   checkRollout({ ...fn, rollout: { rolling: 1 } })
   checkRollout(fn)
+})
+
+test('migratesAfter names the version whose state a migrate of other code is given too', () => {
+  assert.deepEqual(migratesAfter(2, true, false), { migratesAfter: 2 })
+  assert.deepEqual(migratesAfter(2, true, true), {}, 'the very same code begins no shape')
+  assert.deepEqual(migratesAfter(2, false, false), {})
+  assert.deepEqual(migratesAfter(1, true, false), {}, 'nothing has been migrated before')
 })

@@ -3,6 +3,7 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer } from '../../sdk/api.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
@@ -32,8 +33,17 @@ export function checkFormat(
   if (isMigrating && migrates !== true)
     throw refuse(
       'ERR_VERSION_INCOMPATIBLE',
-      `Cannot let ${which} of '${name}' follow: some of the state is still in the format of a version before v${format}, and it has no migrate. Keep the one of v${format}, or wait until \`concord fn inspect ${name}\` shows that nothing is left to migrate.`,
+      `Cannot let ${which} of '${name}' follow: some of the state is still in the format of a version before v${format}, and it has no migrate. Keep the one of v${format}, which has to leave alone what it has made already, or wait until \`concord fn inspect ${name}\` shows that nothing is left to migrate.`,
     )
+}
+
+/** What `migrate` of a version with other code is given beside state of old: what the live one's has made. */
+export function migratesAfter(
+  format: number,
+  migrates: boolean,
+  isSameCode: boolean,
+): Pick<DeployAnswer, 'migratesAfter'> {
+  return migrates && format !== 1 && !isSameCode ? { migratesAfter: format } : {}
 }
 
 /**

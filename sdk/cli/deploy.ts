@@ -63,6 +63,7 @@ export async function deployProject(
   )
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   tellOfLeft(answer)
+  tellOfMigrate(answer)
   if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
   const listening = new AbortController()
   const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
@@ -154,6 +155,13 @@ async function sendAssets(
 /** A version was on its way, and whoever waits for it may not know: that is told. */
 export function tellOfLeft({ left, version }: DeployAnswer): void {
   if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} comes in its place`)
+}
+
+/** A `migrate` that stays in the file may not expect what it has made itself. */
+function tellOfMigrate({ migratesAfter, version }: DeployAnswer): void {
+  if (migratesAfter === undefined) return
+  const advice = 'it has to leave alone what is in its shape already'
+  note(`        v${version} has a migrate, which is given what v${migratesAfter} has written too: ${advice}`)
 }
 
 /** Instances that somebody has asked for by hand stay over deploys: that is told, since the project's file says otherwise. */

@@ -92,6 +92,7 @@ test('state changes its shape under traffic, key by key; a bad version goes back
   value = 'bad'
   const bad = await deploy(third)
   assert.equal(bad.code, 6, bad.stderr)
+  assert.match(bad.stderr, /v3 has a migrate, which is given what v2 has written too: it has to leave alone/)
   assert.match(bad.stderr, /v3 has failed, v2 runs as before: .*a bad version/)
   value = ''
   await processed(2_000)
