@@ -282,45 +282,6 @@ test('stream rm removes a stream, or says who uses it', async (t) => {
   assertFails(await concord(['stream', 'rm', 'used'], { env }), 5, /'shout' reads it/)
 })
 
-test('produce sends the lines of standard input once, and says once that it slows down', async (t) => {
-  const bodies: string[] = []
-  const { env, received } = await gatewayOf(t, ({ body }) => {
-    if (received.length <= 2)
-      return {
-        ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: received.length }),
-        headers: { 'retry-after': '0' },
-      }
-    bodies.push(body.toString())
-    return { status: 200, json: { accepted: 2 } }
-  })
-  const ran = await concord(['produce', 'words', '--key', 'k', '--json'], { env, input: 'a\nb\nc\nd\ne\n' })
-  assert.deepEqual(lastJson(ran), { accepted: 5 })
-  assert.equal(ran.stderr.match(/slowing down/g)?.length, 1)
-  assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
-})
-
-test('produce says how many records were accepted, one as one', async (t) => {
-  const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
-  assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')
-})
-
-test('produce that fails says how many records were accepted', async (t) => {
-  const { env, received } = await gatewayOf(t, () =>
-    received.length === 1
-      ? { ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: 2 }), headers: { 'retry-after': '0' } }
-      : problem(400, 'ERR_RECORD_INVALID', 'record 1 is no record', { accepted: 1 }),
-  )
-  const ran = await concord(['produce', 'words', '--json'], { env, input: 'a\nb\nc\nd\n' })
-  assert.equal(ran.code, 6)
-  assert.match(ran.stderr, /record 1 is no record \(3 records were accepted\)/)
-  assert.deepEqual(lastJson(ran), { accepted: 3 })
-  assertFails(
-    await concord(['produce', 'words', '--file', '/nonexistent/x'], { env }),
-    4,
-    /there is no such file/,
-  )
-})
-
 const records = [0, 1, 2].map((sequence) => ({
   stream: 's',
   partition: 0,

@@ -52,6 +52,7 @@ async function produce(stream: string, options: ProduceCommandOptions): Promise<
   const { chunks, totalBytes } = openSource(options.file)
   const batches = batchesOf(chunks, parse)
   const sent = { records: 0 }
+  tellWhenInterrupted(sent, options.json === true)
   try {
     await sendAll(
       client,
@@ -63,7 +64,27 @@ async function produce(stream: string, options: ProduceCommandOptions): Promise<
   } finally {
     if (options.json) await printJson({ accepted: sent.records })
   }
-  if (!options.json) await print(`${sent.records} ${sent.records === 1 ? 'record' : 'records'} accepted.`)
+  if (!options.json) await print(`${recordsText(sent.records)} accepted.`)
+}
+
+/** Who ends it by a signal is told how far it has come. */
+function tellWhenInterrupted(sent: { readonly records: number }, json: boolean): void {
+  for (const [signal, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => {
+      const { records } = sent
+      if (json) process.stdout.write(`${JSON.stringify({ accepted: records })}\n`)
+      note(
+        `ended by ${signal}: ${recordsText(records)} accepted before the request under way, if there was one`,
+      )
+      process.exit(exitCode)
+    })
+}
+
+function recordsText(records: number): string {
+  return `${records} ${records === 1 ? 'record' : 'records'}`
 }
 
 function parserOf({ key, keyField, ndjson }: ProduceCommandOptions): LineParser {
