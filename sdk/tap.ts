@@ -11,6 +11,8 @@ import { asideIsLast, inputRowAside, inputRowWords } from './runtime/layout.ts'
 export interface TapDone {
   readonly records: number
   readonly timers: number
+  /** Units of tidying (runtime/housekeeping.ts); a tap from before it has none. */
+  readonly tidied?: number
   /** Of what it did (replay/effects.ts). */
   readonly crc: number
   /** A callback failed for good under the policy `fail`: the record behind those that are done. */

@@ -10,7 +10,7 @@ export const isolateErrors = {
   ERR_DESTROY_FAILED: 'function',
   /** A callback threw under the policy `fail`. */
   ERR_FUNCTION_FAILED: 'function',
-  /** A callback, a batch, `init` or `destroy` ran beyond its limit. */
+  /** A callback, a batch, `migrate`, `init` or `destroy` ran beyond its limit. */
   ERR_DEADLINE: 'function',
   /** The isolate passed its memory limit. */
   ERR_MEMORY: 'function',

@@ -3,7 +3,7 @@
  * @module
  */
 import { fileURLToPath } from 'node:url'
-import { buildSync } from 'esbuild'
+import { buildSync, transformSync } from 'esbuild'
 import { frameOf, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/frame.ts'
 import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
@@ -35,6 +35,16 @@ export function bundleOf(source: string, file = 'fn.ts'): Bundle {
   })
   const text = (end: string): string => outputFiles.find(({ path }) => path.endsWith(end))!.text
   return { bundle: text('.js'), sourceMap: text('.map') }
+}
+
+/** As `concord fn replay` makes it of a bundle. */
+export function definitionOf(source: string): string {
+  const { code } = transformSync(bundleOf(source).bundle, {
+    format: 'iife',
+    globalName: 'fn',
+    target: 'es2024',
+  })
+  return `${code};fn.default`
 }
 
 export interface Started {

@@ -16,7 +16,7 @@ import type { KeyShare } from '../../sdk/key-share.ts'
 import { emptyOutcome, firstFormat, phase } from '../../sdk/runtime/index.ts'
 import type { TapFile } from '../../sdk/tap.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
-import { recordAt } from './at-hand.ts'
+import { atHand } from './at-hand.ts'
 import { bootConfigOf } from './boot-config.ts'
 import { type CallLimitsOptions, callLimits } from './call-limits.ts'
 import type { IsolateErrorCode } from './errors.ts'
@@ -487,9 +487,7 @@ export class Instance {
 
   /** What the isolate is at, in words. */
   #atHand(): string {
-    if (this.#phase === phase.lifecycle) return 'init or destroy'
-    if (this.#phase === phase.timers) return 'a timer'
-    return recordAt(this.#frames, this.#recordsDone + this.#outcome.recordsUnread())
+    return atHand(this.#phase, this.#frames, () => this.#recordsDone + this.#outcome.recordsUnread())
   }
 
   #passOnConsole(): void {

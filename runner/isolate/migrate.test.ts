@@ -1,7 +1,8 @@
 /** State in formats of several versions, in isolates over one memory. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { fn, frame, nowMs, record, start, texts } from './harness.ts'
+import { replay, runtimeText } from '../../sdk/replay/index.ts'
+import { definitionOf, fn, frame, nowMs, record, type StartOptions, start, texts } from './harness.ts'
 import type { InputFrame, Instance } from './index.ts'
 
 /** Counts by key: v1 in a number, later versions in an object that names them. */
@@ -94,4 +95,77 @@ test('Instance whose version is promoted migrates the rest by itself, also what 
     String(refused.fatal),
     /it is in the format of version 2, and this version reads that of version 1/,
   )
+})
+
+/** Of v2, whose `migrate` does something more, in an isolate that has the state of v1 to tidy: entries of so many keys. */
+async function untidy(
+  t: TestContext,
+  entries: number,
+  parts: { readonly migrate: string; readonly record?: string },
+  options: StartOptions = {},
+) {
+  const one = (await start(counting(1))).instance
+  t.after(() => one.destroy())
+  await runAll(one, keyed(...Array.from({ length: entries }, (_, i) => `key ${i}`)), nowMs)
+  const source = fn(parts.record ?? '', `migrate(ctx) { ${parts.migrate} },`)
+  const { instance, lines } = await start(source, { version: 2, format: { own: 2, kept: 2 }, ...options })
+  t.after(() => instance.destroy().catch(() => undefined))
+  await instance.takeOver(one)
+  assert.equal(instance.stats().migrating, 1)
+  return { instance, lines, source }
+}
+
+test('Instance: a slow migrate ends no call, however many records a batch has: tidying ends when the batch is asked to', async (t) => {
+  const { instance } = await untidy(
+    t,
+    1000,
+    { migrate: 'let sum = 0; for (let i = 0; i < 3_000_000; i++) sum += i % 7; ctx.setJson(sum)' },
+    { sliceMs: 50 },
+  )
+  const input = frame(Array.from({ length: 6000 }, () => record('', 'other')))
+  await runAll(instance, input, nowMs)
+  await runAll(instance, input, nowMs)
+  assert.equal(instance.stats().migrating, 1, 'what is left waits')
+})
+
+test('Instance: a batch that leaves no time for tidying is followed by one that is for it alone; a replay has as much of it', async (t) => {
+  const { instance, lines, source } = await untidy(
+    t,
+    200,
+    {
+      migrate: "console.info('migrates'); ctx.setJson(Math.random())",
+      record: `
+  if (record.text() === 'wait') return new Promise((resolve) => setTimeout(resolve, 1))
+  ctx.produceRecord('out', record.key, String(ctx.getJson(record.key)))`,
+    },
+    { tapBytes: 64 * 2 ** 20 },
+  )
+  const migrated = (): number => lines.filter(({ message }) => message.includes('migrates')).length
+  const { pending } = await instance.run([frame([record('wait')])], nowMs)
+  assert.ok(pending)
+  instance.askToYield()
+  assert.equal((await instance.resume()).records, 1)
+  assert.equal(migrated(), 0, 'there was no time')
+  const input = frame([record('', 'key 1'), record('', 'key 199')])
+  assert.equal((await instance.run([input], nowMs)).records, 0)
+  assert.equal(migrated(), 200)
+  assert.equal((await instance.run([input], nowMs)).records, 2)
+  assert.equal(instance.stats().migrating, 0)
+  const { chapters } = instance.tapped()
+  const again = await replay(chapters.at(-1)!, { runtime: runtimeText(), definition: definitionOf(source) })
+  assert.deepEqual(
+    again.calls.map(({ same, records }) => ({ same, records })),
+    [0, 1, 0, 2].map((records) => ({ same: true, records })),
+  )
+})
+
+test('Instance: a migrate that does not end while tidying is told as such, and accuses no record', async (t) => {
+  const manifest = { limits: { callbackMs: 200 } }
+  const { instance } = await untidy(t, 10, { migrate: 'for (;;);' }, { manifest })
+  const { fatal, records, recordAtHand } = await instance.run([frame([record('')])], nowMs)
+  assert.match(
+    String(fatal),
+    /migrate, of an entry of state that nobody has touched, took longer than its limit of 200 ms/,
+  )
+  assert.deepEqual({ records, recordAtHand }, { records: 1, recordAtHand: false })
 })

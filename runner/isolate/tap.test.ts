@@ -1,23 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { transformSync } from 'esbuild'
 import fc from 'fast-check'
 import { replay, runtimeText } from '../../sdk/replay/index.ts'
 import { parseTap, type TapChapter, tapRecords, tapText } from '../../sdk/tap.ts'
-import { bundleOf, fn, frame, frameOfTexts, nowMs, record, recordsIn, start } from './harness.ts'
+import { definitionOf, fn, frame, frameOfTexts, nowMs, record, recordsIn, start } from './harness.ts'
 import type { BatchResult, Instance } from './index.ts'
 
 const tapBytes = 1024 * 1024
-
-/** As `concord fn replay` makes it of a bundle. */
-function definitionOf(source: string): string {
-  const { code } = transformSync(bundleOf(source).bundle, {
-    format: 'iife',
-    globalName: 'fn',
-    target: 'es2024',
-  })
-  return `${code};fn.default`
-}
 
 interface Seen {
   readonly partition: number

@@ -89,7 +89,7 @@ export class Tap {
 
   /** After it. @param log What it published. @param fatal Why it did not come back. */
   result(
-    { records, timers, reports }: Outcome,
+    { records, timers, tidied, reports }: Outcome,
     log: Uint8Array<ArrayBuffer>,
     fatal: Error | undefined,
   ): void {
@@ -98,7 +98,7 @@ export class Tap {
     this.#last = undefined
     if (fatal !== undefined) return
     const ended = reports.some(({ reaction }) => reaction === 'fail')
-    entry.done = { records, timers, crc: effectsCrc(log), ...(ended ? { ended } : {}) }
+    entry.done = { records, timers, tidied, crc: effectsCrc(log), ...(ended ? { ended } : {}) }
   }
 
   /** The output streams are other ones now. */

@@ -1,7 +1,8 @@
 /**
  * Replay: runs a chapter of a tap again: the same runtime, given the same bytes, times and chance, and compares what comes.
  *
- *   RP1. What ends a call early in a runner (its time slice) is repeated by giving it only the records that were done.
+ *   RP1. What ends a call early in a runner (its time slice) is repeated by giving it only the records that were done, and by
+ *        tidying only as much as was tidied.
  *   RP2. The code runs in a context of `vm`, with nothing of this process in reach but time: it is no wall.
  *   RP3. A call that never came back in a runner is given some seconds; what it has done by then is what came of it.
  * Design: docs/design/0019-tap.md
@@ -151,6 +152,8 @@ class Player {
 
   async play(entry: TapEntry, records: number): Promise<ReplayedCall> {
     this.#words[control.consoleEnd] = 0
+    const tidied = entry.done?.tidied
+    this.#words[control.tidiedMost] = tidied === undefined ? 0 : tidied + 1
     const call = () => (entry.kind === 'wake' ? this.#runtime!.wake(entry.nowMs) : this.#run(entry, records))
     let stopped = false
     if (entry.done === undefined)

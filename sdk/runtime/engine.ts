@@ -80,8 +80,6 @@ export class Engine {
   #frame = 0
   #recordsLeft = 0
   #recordNext = 0
-  /** Of the frames opened in this batch. */
-  #records = 0
   #timersEnd = 0
   /** Which attempt the callback at hand is, and the report of the one before. */
   #attempt = 1
@@ -192,6 +190,7 @@ export class Engine {
   /** Processes a batch that lies in the input. */
   run({ frames, nowMs, text, lines, share }: Batch): void {
     this.#begin(nowMs)
+    if (frames > 0 && share === undefined && this.#housekeeping.isOwed) return this.#sweep(undefined, true)
     this.#aside.begin(lines)
     this.#share.begin(share)
     this.#text = text
@@ -199,7 +198,6 @@ export class Engine {
     this.#frames = frames
     this.#frame = 0
     this.#recordsLeft = 0
-    this.#records = 0
     this.#timersEnd = this.#timers.orderNext
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
@@ -254,7 +252,14 @@ export class Engine {
 
   /** The batch is over. */
   #end(): void {
-    if (!this.#failed) this.#housekeeping.sweep(this.#states, this.#frames === 0 ? undefined : this.#records)
+    if (this.#failed) this.#finish()
+    else this.#sweep(this.#frames === 0 ? undefined : this.#writer.records)
+  }
+
+  /** @param records How many the batch has done; undefined: none was to be. */
+  #sweep(records: number | undefined, isAlone = false): void {
+    this.#enter(phase.tidying)
+    this.#housekeeping.sweep(this.#states, records, isAlone)
     this.#finish()
   }
 
@@ -305,7 +310,6 @@ export class Engine {
       this.#recordNext = cursor.next
       this.#recordsLeft--
     }
-    this.#records += this.#recordsLeft
     this.#lookAhead.forget()
   }
 

@@ -1,12 +1,18 @@
 /**
  * Housekeeping: what is done to state between callbacks: which format it is used in, and at a batch's end the removal of
  * what has expired and the migration of what nobody touches, some chains at a time, each in a commit of its own.
+ *
+ *   HK1. Tidying goes in units of one entry that is brought over, or some chains without any. Between two it ends if the host asks: so no
+ *        call is longer for it than the host's slice and one `migrate`. If a batch has left it no time, the next one is for it alone.
+ *   HK2. How many units there were is written into the outcome log, so that a replay has as many (I6).
  * Design: docs/design/0007-state-outlives-code.md, 0032-migrate.md
  * @module
  */
 import type { FunctionDefinition, StateFormat } from '../function.ts'
 import { firstFormat } from './arena/index.ts'
+import type { Board } from './board.ts'
 import type { KeyedState } from './keyed-state.ts'
+import { control } from './layout.ts'
 import { migrationOf } from './migration.ts'
 import type { OutcomeWriter } from './outcome-writer.ts'
 import { wordsOf } from './report.ts'
@@ -17,28 +23,37 @@ const chainsSwept = 512
 const chainsSweptIdle = 8192
 /**
  * Of one partition, for what is in an old format (`KeyedState.tidy`): each entry may be a call of the author's. As much as records come,
- * so that tidying ends however large their batches are: an entry for each four of them, ≈ 1 µs a record; and ≈ 4 ms if nothing waits.
+ * so that tidying ends however large their batches are: an entry for each four that were done, ≈ 1 µs a record; and ≈ 4 ms if nothing
+ * waits. The most is what the log has room for (`sweptBytesMax`).
  */
-const [effortLeast, effortOfRecord, effortIdle] = [1024, 4, 16_384]
-/** In one commit. */
-const effortAtOnce = 1024
+const [effortLeast, effortOfRecord, effortMost, effortIdle] = [1024, 4, 65_536, 16_384]
+/** Of a unit (HK1), which is a commit. */
+const effortAtOnce = 16
 
 export interface HousekeepingOptions {
   readonly definition: FunctionDefinition
   readonly format?: StateFormat | undefined
   readonly seam: Seam
   readonly writer: OutcomeWriter
+  readonly board: Board
 }
 
 export class Housekeeping {
   readonly #seam: Seam
   readonly #writer: OutcomeWriter
+  readonly #board: Board
   readonly #migrate: ReturnType<typeof migrationOf>
   #format: StateFormat
+  /** Tidied in this sweep, and how many of those the log has. */
+  #units = 0
+  #unitsTold = 0
+  /** There was no time for any (HK1). */
+  isOwed = false
 
-  constructor({ definition, format, seam, writer }: HousekeepingOptions) {
+  constructor({ definition, format, seam, writer, board }: HousekeepingOptions) {
     this.#seam = seam
     this.#writer = writer
+    this.#board = board
     this.#migrate = migrationOf(definition, seam)
     this.#format = format ?? { own: firstFormat, kept: firstFormat }
   }
@@ -54,26 +69,37 @@ export class Housekeeping {
     for (const state of states) state?.useFormat({ ...this.#format, alone: true, migrate: this.#migrate })
   }
 
-  /** @param records How many the batch has brought; undefined: it is for the sake of this, since nothing waits. */
-  sweep(states: readonly (KeyedState | undefined)[], records: number | undefined): void {
-    let effort = records === undefined ? effortIdle : Math.max(effortLeast, records * effortOfRecord)
+  /**
+   * @param records How many the batch has done; undefined: it is for the sake of this.
+   * @param isAlone Nothing was done before it in this call: it gets on, however late it is.
+   */
+  sweep(states: readonly (KeyedState | undefined)[], records: number | undefined, isAlone: boolean): void {
+    const ofRecords = Math.max(effortLeast, Math.min(effortMost, (records ?? 0) * effortOfRecord))
+    let effort = records === undefined ? effortIdle : ofRecords
+    this.#units = this.#unitsTold = 0
+    this.isOwed = false
     for (const state of states) {
       if (state === undefined) continue
       const chains = records === undefined ? chainsSweptIdle : chainsSwept
       if (state.nextExpiryMs <= this.#seam.nowMs && state.expire(chains) > 0) this.#commit(state)
       if (effort <= 0 || !state.leftovers?.isUntidy) continue
-      this.#tidy(state, effort)
+      this.#tidy(state, effort, isAlone)
       effort = 0
     }
   }
 
-  #tidy(state: KeyedState, effort: number): void {
+  #tidy(state: KeyedState, effort: number, isAlone: boolean): void {
+    this.isOwed = !isAlone && this.#isEnough
     try {
-      for (let left = effort; left > 0 && state.leftovers?.isUntidy; left -= effortAtOnce)
-        if (state.tidy(Math.min(left, effortAtOnce))) this.#commit(state)
+      for (let left = effort; left > 0 && state.leftovers?.isUntidy; left -= effortAtOnce) {
+        if (this.#isEnough && !(isAlone && this.#units === 0)) break
+        this.#units++
+        if (state.tidy(effortAtOnce)) this.#commit(state)
+      }
     } catch {
       state.rollback() // there is no room for it now
     }
+    if (this.#units > this.#unitsTold) this.#tell()
     const trouble = state.takeTrouble()
     if (trouble !== undefined)
       this.#seam.print(
@@ -84,6 +110,16 @@ export class Housekeeping {
 
   #commit(state: KeyedState): void {
     state.commit()
-    this.#writer.swept()
+    this.#tell()
+  }
+
+  #tell(): void {
+    this.#writer.swept(this.#units - this.#unitsTold)
+    this.#unitsTold = this.#units
+  }
+
+  get #isEnough(): boolean {
+    const most = this.#board.word(control.tidiedMost)
+    return most > 0 ? this.#units >= most - 1 : this.#board.word(control.yield) !== 0
   }
 }

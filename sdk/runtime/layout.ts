@@ -36,6 +36,8 @@ export const control = {
   migrating: 10,
   /** Partitions whose state has no room for another format until it is tidied. */
   crowded: 11,
+  /** Written by a replay: one more than how many units of tidying the call had (housekeeping.ts); 0: as `yield` says. */
+  tidiedMost: 12,
 } as const
 
 /** Indices of 64-bit floats in the control region; they lie behind the words. */
@@ -56,6 +58,8 @@ export const phase = {
   lifecycle: 1,
   timers: 2,
   records: 3,
+  /** Behind a batch, or instead of one: what nobody touches is migrated. */
+  tidying: 4,
   /** Joined to one of the above: a callback has returned a promise that has not settled. */
   pending: 8,
 } as const
@@ -76,7 +80,7 @@ export const entryKind = {
   timer: 3,
   /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; text (report.ts), padded. */
   report: 4,
-  /** Commits what was done to state beside any record: it says nothing. */
+  /** Commits what was done to state beside any record. bits 8–31: units of tidying since the last one. */
   swept: 5,
   /** bits 8–15 a number of metric-names.ts; then a 64-bit float: what was counted or observed. */
   metric: 6,
@@ -117,7 +121,10 @@ export type LogLevel = (typeof logLevels)[number]
 /** Beyond this much outcome a batch ends, so that what is there leaves. */
 export const outcomeBytesAimed = 1024 * 1024
 
-/** Size of a log in which a whole callback still fits, with a report, when it has come that far. */
+/** Of what is swept behind a batch. */
+export const sweptBytesMax = 32 * 1024
+
+/** Size of a log in which a whole callback still fits, with a report, when it has come that far, and what is swept then. */
 export function outcomeBytes(outputBytesPerRecord: number): number {
-  return (outcomeBytesAimed + outputBytesPerRecord + 2 * reportBytesMax + 3) & ~3
+  return (outcomeBytesAimed + outputBytesPerRecord + 2 * reportBytesMax + sweptBytesMax + 3) & ~3
 }

@@ -56,6 +56,8 @@ export interface Outcome {
   elsewhere: number
   /** Records in `outputs`. */
   recordsOut: number
+  /** Units of tidying. */
+  tidied: number
   readonly outputs: readonly OutputFrame[]
   readonly reports: OutcomeReport[]
   /** Numbers of metrics (metric-names.ts), each with its value behind it. */
@@ -71,6 +73,7 @@ export function emptyOutcome(): Outcome {
     retries: 0,
     elsewhere: 0,
     recordsOut: 0,
+    tidied: 0,
     outputs: [],
     reports: [],
     metrics: [],
@@ -189,6 +192,7 @@ export class OutcomeReader {
           at += 1
           break
         case entryKind.swept:
+          outcome.tidied += head >>> 8
           at += 1
           break
         case entryKind.metric:

@@ -12,7 +12,15 @@ import { murmur3Words } from '../hash.ts'
 import type { MetricKind } from '../user-metrics.ts'
 import type { Board } from './board.ts'
 import { notData, runtimeError } from './errors.ts'
-import { control, entryKind, outcomeBytesAimed, type Reaction, reactions, reportBytesMax } from './layout.ts'
+import {
+  control,
+  entryKind,
+  outcomeBytesAimed,
+  type Reaction,
+  reactions,
+  reportBytesMax,
+  verdict,
+} from './layout.ts'
 import type { MetricNames } from './metric-names.ts'
 import { Bytes, copyBytes, lengthOf } from './primordials.ts'
 import { utf8Write } from './utf8.ts'
@@ -68,6 +76,8 @@ export class OutcomeWriter {
   #end = 0
   /** Calls for the record or timer at hand that were not its first. */
   retries = 0
+  /** Whose callback has ended, since the log is at hand. */
+  records = 0
 
   constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number, metrics: MetricNames) {
     this.#board = board
@@ -79,7 +89,7 @@ export class OutcomeWriter {
 
   /** Starts an empty log. */
   reset(): void {
-    this.#mark = this.#end = this.retries = 0
+    this.#mark = this.#end = this.retries = this.records = 0
     this.#board.publish(control.published, 0)
   }
 
@@ -177,18 +187,19 @@ export class OutcomeWriter {
   }
 
   /** Says how the record or timer at hand ended, and publishes all that it did (W1). */
-  done(kind: number, verdict: number): void {
+  done(kind: number, how: number): void {
     const at = this.#end
-    this.#words[at >> 2] = kind | (verdict << 8) | (this.retries << 16)
+    this.#words[at >> 2] = kind | (how << 8) | (this.retries << 16)
     this.retries = 0
+    if (kind === entryKind.record && how < verdict.behind) this.records++
     this.#end = at + 4
     this.publish()
   }
 
-  /** Publishes what the runtime did to state by itself. */
-  swept(): void {
+  /** Publishes what the runtime did to state by itself. @param units Of tidying since the last one. */
+  swept(units = 0): void {
     const at = this.#end
-    this.#words[at >> 2] = entryKind.swept
+    this.#words[at >> 2] = entryKind.swept | (units << 8)
     this.#end = at + 4
     this.publish()
   }

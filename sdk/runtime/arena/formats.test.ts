@@ -289,6 +289,27 @@ test('Arena.tidy goes as far as it is told, by what it changes; one that is crow
   assert.deepEqual(faultsOf(slabs), [])
 })
 
+test('Arena.tidy calls migrate once where it is to go no further, also in chains of many, and each entry once', () => {
+  const arena = openArena(new OwnSlabs())
+  for (let i = 0; i < 2000; i++) arena.set(`key ${i}`, `${i}`)
+  arena.commit()
+  let calls = 0
+  let thrown = 0
+  const migrate = ({ value }: OldEntry) => {
+    calls++
+    if (!utf8Read(value).endsWith('7')) return 'new'
+    thrown++
+    throw new Error('seven')
+  }
+  arena.useFormat({ own: 2, kept: 2, alone: true, migrate })
+  while (arena.leftovers?.isUntidy) {
+    const before = calls
+    if (arena.tidy(1)) arena.commit()
+    assert.ok(calls <= before + 1)
+  }
+  assert.deepEqual({ calls, thrown }, { calls: 2000, thrown: 200 })
+})
+
 test('Arena.tidy leaves what migrate throws at, says so once, and goes no further round', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)

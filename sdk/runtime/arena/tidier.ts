@@ -42,10 +42,13 @@ export class Tidier {
   readonly #older: OlderEntries
   readonly #arena: TidierOptions
   #chain = 0
+  /** Of the chain at hand: old entries that were met and stay. */
+  #met = 0
   /** What this pass had to leave as it was. */
   #left = 0
-  /** Both as they were when the transaction at hand began. */
+  /** All as they were when the transaction at hand began. */
   #chainBefore = 0
+  #metBefore = 0
   #leftBefore = 0
   #trouble: unknown
   #isTold = false
@@ -61,13 +64,15 @@ export class Tidier {
   }
 
   startAnew(): void {
-    this.#chain = this.#left = this.#chainBefore = this.#leftBefore = 0
+    this.#chain = this.#met = this.#left = 0
+    this.#chainBefore = this.#metBefore = this.#leftBefore = 0
     this.isStuck = false
   }
 
   /** What was tidied in this transaction has come back. */
   goBack(): void {
     this.#chain = this.#chainBefore
+    this.#met = this.#metBefore
     this.#left = this.#leftBefore
     this.isStuck = false
   }
@@ -79,15 +84,22 @@ export class Tidier {
     return trouble
   }
 
-  /** Goes on with the pass, by a chain at least. @throws {CodedError} ERR_STATE_GROWING */
+  /**
+   * Goes on with the pass, by a chain or an entry at least; no further entry is brought over once `effort` is used up.
+   * @throws {CodedError} ERR_STATE_GROWING
+   */
   tidy(effort: number, formats: Formats): { readonly done: boolean; readonly changed: boolean } {
     this.#chainBefore = this.#chain
+    this.#metBefore = this.#met
     this.#leftBefore = this.#left
     let entries = 0
-    for (let left = effort; left > 0 && this.#chain < this.#roots.buckets; this.#chain++) {
-      const tidied = this.#tidyChain(this.#chain, formats)
+    for (let left = effort; left > 0 && this.#chain < this.#roots.buckets; ) {
+      const { tidied, isOver } = this.#tidyChain(this.#chain, formats, left)
       entries += tidied
       left -= 1 + tidied * entryEffort
+      if (!isOver) continue
+      this.#chain++
+      this.#met = 0
     }
     const changed = entries > 0
     const done = this.#chain >= this.#roots.buckets
@@ -98,21 +110,27 @@ export class Tidier {
     return { done, changed }
   }
 
-  /** @returns How many entries it may have changed. */
-  #tidyChain(chain: number, formats: Formats): number {
+  /** @returns How many entries it may have changed, and whether no more are to be. */
+  #tidyChain(chain: number, formats: Formats, effort: number): { tidied: number; isOver: boolean } {
     const { old, marked, voids } = this.#lookAt(chain, formats)
-    const found = old.length + marked + voids
-    if (voids > 0 && !this.#remove(chain, (words, at) => formats.isVoid(words[at + 3]!))) return found
+    const all = { tidied: old.length - this.#met + marked + voids, isOver: true }
+    if (voids > 0 && !this.#remove(chain, (words, at) => formats.isVoid(words[at + 3]!))) return all
     for (let i = 0; i < old.length; i++)
-      if (this.#arena.isHidden(old[i]!) && !this.#removeOne(chain, old[i]!)) return found
-    for (let i = 0; i < old.length; i++) if (this.#isIn(chain, old[i]!)) this.#bringOver(chain, old[i]!)
+      if (this.#arena.isHidden(old[i]!) && !this.#removeOne(chain, old[i]!)) return all
+    let tidied = voids
+    for (let i = this.#met; i < old.length; i++) {
+      if (!this.#isIn(chain, old[i]!)) continue
+      if (tidied * entryEffort >= effort) return { tidied, isOver: false }
+      if (!this.#bringOver(chain, old[i]!)) this.#met++
+      tidied++
+    }
     // What is marked as gone hides nothing any more.
     if (marked > 0 && this.#left === 0)
       this.#remove(chain, (words, at) => {
         const form = words[at + 3]!
         return formats.isOwn(form) && (form & shape.gone) !== 0
       })
-    return found
+    return all
   }
 
   #lookAt(chain: number, formats: Formats): { old: Old[]; marked: number; voids: number } {
@@ -130,14 +148,16 @@ export class Tidier {
     return { old, marked, voids }
   }
 
-  #bringOver(chain: number, old: Old): void {
+  /** @returns Whether nothing of it stays as it was. */
+  #bringOver(chain: number, old: Old): boolean {
     try {
-      if (!this.#arena.bring(old)) this.#removeOne(chain, old)
+      return this.#arena.bring(old) || this.#removeOne(chain, old)
     } catch (thrown) {
       if (isCode(thrown, 'ERR_STATE_GROWING')) throw thrown
       this.#left++
       if (!this.#isTold) this.#trouble = thrown
       this.#isTold = true
+      return false
     }
   }
 
