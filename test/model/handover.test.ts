@@ -9,7 +9,7 @@ import { historyOf, type Seen, steps } from './histories.ts'
 
 const histories = Number(process.env['CONCORD_HISTORIES'] ?? 100_000)
 /** Of the histories in which bugs are looked for: one that finds all of them soon. */
-const seed = 1
+const seed = 7
 
 async function inThread(count: number): Promise<Seen> {
   const worker = new Worker(new URL('./histories-worker.ts', import.meta.url), {

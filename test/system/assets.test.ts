@@ -60,7 +60,7 @@ test('a model is pushed under load, and rolled back: each record once, by one mo
   assert.deepEqual(
     versions.map(({ version, state, message }) => [version, state, message ?? '']),
     [
-      [2, 'replaced', 'retrained'],
+      [2, 'rolledBack', 'retrained'],
       [1, 'live', ''],
     ],
   )
