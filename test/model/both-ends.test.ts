@@ -180,19 +180,30 @@ function rowOf(rows: readonly OutputLedger[], of: string): Sums {
   return rows.find(({ consumer }) => consumer === of) ?? { sent: 0, acked: 0, unaccounted: 0 }
 }
 
+type Who = Parameters<History['kill']>[0]
+
+/** A history to its end, with its receivers asked. @param kill What a kill in it does. */
+async function lived(
+  steps: readonly Step[],
+  kill: (history: History, who: Who) => Promise<void>,
+): Promise<History> {
+  const history = new History()
+  for (const each of steps) {
+    if (each.kind === 'report') history.report()
+    else if (each.kind === 'kill') await kill(history, each.who)
+    else await run(history.bench, [each], async () => undefined)
+  }
+  await history.bench.settle()
+  history.ask()
+  return history
+}
+
 test('what is missing when both ends of a channel are killed at once is at most what is unaccounted (I7)', {
   timeout: 300_000,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }), async (steps) => {
-      const history = new History()
-      for (const each of steps) {
-        if (each.kind === 'report') history.report()
-        else if (each.kind === 'kill') await history.kill(each.who)
-        else await run(history.bench, [each], async () => undefined)
-      }
-      await history.bench.settle()
-      history.ask()
+      const history = await lived(steps, (history, who) => history.kill(who))
       const { missing } = history
       for (const by of ['bounds', 'receivers'] as const) {
         const unaccounted = history.unaccounted(by)
@@ -208,14 +219,9 @@ test('whoever is killed while its receiver lives has sent what that one got, and
 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }), async (steps) => {
-      const history = new History()
-      for (const each of steps) {
-        if (each.kind === 'report') history.report()
-        else if (each.kind !== 'kill') await run(history.bench, [each], async () => undefined)
-        else if (history.isKnown) await history.kill('owner')
-      }
-      await history.bench.settle()
-      history.ask()
+      const history = await lived(steps, async (history) => {
+        if (history.isKnown) await history.kill('owner')
+      })
       const { arrived } = history
       assert.deepEqual(history.account('receivers'), { sent: arrived, acked: arrived, unaccounted: 0 })
     }),
