@@ -24,12 +24,40 @@ const blames: Readonly<Record<string, string>> = {
   platform: 'the platform: a bug or its installation',
 }
 
+/** Folders in the order in which somebody meets their errors, and where that is. A folder that is not named comes last. */
+const places: Readonly<Record<string, string>> = {
+  'sdk/cli': 'at the command line',
+  'sdk/client': 'between a client and the gateway',
+  gateway: "the HTTP API's answers",
+  'sdk/runtime': 'thrown into a callback',
+  'sdk/runtime/arena': 'thrown into a callback that keeps state',
+  'runner/isolate': 'an instance that ends',
+  'infra/config': 'a process that does not start: its settings',
+  infra: 'what the platform stands on: store, NATS, JetStream, ZooKeeper',
+  'infra/bus': 'the bus',
+  scheduler: 'the scheduler',
+  runner: 'the runner',
+  'infra/minimesos': 'minimesos',
+  sdk: 'frames and records',
+}
+
 /** The codes of every folder, by folder. */
 export function readErrorCodes(): ReadonlyMap<string, readonly ErrorEntry[]> {
   const folders = listFiles('**/errors.ts').map(
     (path) => [dirname(path), parseEntries(readSource(path))] as const,
   )
   return new Map(folders.filter(([, entries]) => entries.length > 0))
+}
+
+/** The same in the order of `places`, with headings. */
+function chapters(): readonly (readonly [string, readonly ErrorEntry[]])[] {
+  const codes = readErrorCodes()
+  const named = Object.keys(places).filter((folder) => codes.has(folder))
+  const others = [...codes.keys()].filter((folder) => !(folder in places))
+  return [...named, ...others].map((folder) => [
+    folder in places ? `${folder}: ${places[folder]}` : folder,
+    codes.get(folder)!,
+  ])
 }
 
 /** Reads `ERR_X: 'blame', // meaning` and the same with the comment above it. */
@@ -50,8 +78,10 @@ function words(code: string): string {
   return code.replace('ERR_', '').replaceAll('_', ' ').toLowerCase()
 }
 
+/** A name that it begins with stays as it is spelled: nats-server, groupBy, concord.jsonc. */
 function sentence(text: string): string {
-  return `${text[0]!.toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`.replaceAll('|', '\\|')
+  const first = /^[a-z]+[-.A-Z]\w/.test(text) ? text[0]! : text[0]!.toUpperCase()
+  return `${first}${text.slice(1).replace(/\.$/, '')}.`.replaceAll('|', '\\|')
 }
 
 /** The comment above a name in `exitCodes`. */
@@ -63,8 +93,8 @@ function exitMeaning(source: string, name: string): string {
 /** The whole of docs/errors.md. */
 export function errorsDocument(): string {
   const messages = readSource('infra/control/messages.ts')
-  const folders = [...readErrorCodes()].flatMap(([folder, entries]) => [
-    `## ${folder}`,
+  const folders = chapters().flatMap(([heading, entries]) => [
+    `## ${heading}`,
     table(
       ['code', 'who can fix it', 'meaning'],
       entries.map(({ code, blame, meaning }) => [`\`${code}\``, blames[blame]!, meaning]),
@@ -74,6 +104,11 @@ export function errorsDocument(): string {
     '# Errors',
     'Every error that somebody is meant to act on has a code from a closed set, and a message that says what was attempted, what was found and what to do. Match on the code; the text may change. The HTTP API answers with the code in `code` of a problem document (RFC 9457).',
     'This page is made from the code by `node test/style/errors-doc.ts`.',
+    '## Exit codes of `concord`',
+    table(
+      ['exit code', 'meaning'],
+      Object.entries(exitCodeMeanings).map(([code, meaning]) => [code, sentence(meaning)]),
+    ),
     ...folders,
     '## Exit codes of a runner',
     'As the scheduler reads them from the status of the task; `concord fn inspect` shows the reason. 128 + n: ended by signal n.',
@@ -84,11 +119,6 @@ export function errorsDocument(): string {
         `\`${name}\``,
         exitMeaning(messages, name),
       ]),
-    ),
-    '## Exit codes of `concord`',
-    table(
-      ['exit code', 'meaning'],
-      Object.entries(exitCodeMeanings).map(([code, meaning]) => [code, sentence(meaning)]),
     ),
   ].join('\n\n')}\n`
 }

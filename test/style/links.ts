@@ -1,5 +1,5 @@
 /**
- * Links between our documents: each leads to a file that there is, and to a heading that it has.
+ * Links between our documents: each leads to a file that there is, and to a heading that it has. So do sources named in them.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -13,6 +13,19 @@ export function brokenLinks(): readonly string[] {
       .filter((link) => !leadsSomewhere(file, link))
       .map((link) => `${file}: ${link}`),
   )
+}
+
+/** Sources that a document names in its text and that are not there (any more): `FILE: NAME`. */
+export function lostSources(): readonly string[] {
+  const sources = listFiles('**/*.ts', '**/*.mjs').map((path) => `/${path}`)
+  return listFiles('**/*.md')
+    .filter((file) => file !== 'docs/tutorial.md') // it names files of its reader's
+    .flatMap((file) =>
+      [...prose(readSource(file)).matchAll(/`(?:\.\.\/)*([\w/.-]+\.(?:ts|mjs))`/g)]
+        .map(([, name]) => name!)
+        .filter((name) => !name.startsWith('dist/') && !sources.some((path) => path.endsWith(`/${name}`)))
+        .map((name) => `${file}: ${name}`),
+    )
 }
 
 function leadsSomewhere(from: string, link: string): boolean {
