@@ -1,14 +1,14 @@
 /**
- * The load for a service over HTTP: `node http-main.ts PORT UNIT RECORDS`, where UNIT is `record` or `frame`: what a request
+ * The load for a service over HTTP: `node http-main.ts PORT UNIT RECORDS COLD`, where UNIT is `record` or `frame`: what a request
  * holds. A connection for each partition, several requests on their way in each, as fast as they are answered; every record
- * that comes back is checked. It speaks HTTP itself, since a client that does more costs more than the service.
+ * that comes back is checked, and the first COLD of them are told apart. It speaks HTTP itself, since a client that does more costs more than the service.
  * @module
  */
 import { once } from 'node:events'
 import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
 import { Checker } from './checker.ts'
 import { HttpLine } from './http-line.ts'
-import type { SinkReport } from './sink-main.ts'
+import type { SinkReport, Stretch } from './sink-main.ts'
 import {
   keyBytes,
   makeTape,
@@ -24,7 +24,7 @@ const port = Number(process.argv[2])
 const unit = process.argv[3] as 'record' | 'frame'
 
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
-const records = Number(process.argv[4])
+const [records, coldRecords] = process.argv.slice(4, 6).map(Number) as [number, number]
 const tape = makeTape(1, records)
 const planned = plannedRecords(tape, records)
 const checker = new Checker(partitions)
@@ -42,7 +42,8 @@ console.log(JSON.stringify({ planned }))
 await once(process.stdin, 'data')
 
 const next = new Array<number>(partitions).fill(0)
-const startMs = performance.now()
+let begun = { records: 0, ms: performance.now() }
+let isCold = coldRecords > 0
 for (let sent = 0, i = 0; sent < planned; i++) {
   const frame = tape[i % tape.length]!
   writeNumbers(frame, next[frame.partition]!)
@@ -51,8 +52,16 @@ for (let sent = 0, i = 0; sent < planned; i++) {
   sent += frame.count
 }
 await Promise.all(lines.map((line) => line.answered()))
-const report: SinkReport = { seconds: (performance.now() - startMs) / 1000, ...checker.checks(planned) }
+const report: SinkReport = { ...lap(), ...checker.checks(planned) }
 console.log(JSON.stringify(report))
+
+/** What came since the last time, or the beginning. */
+function lap(): Stretch {
+  const now = { records: checker.received, ms: performance.now() }
+  const stretch = { records: now.records - begun.records, seconds: (now.ms - begun.ms) / 1000 }
+  begun = now
+  return stretch
+}
 
 /** Key and value of each record, without its header. */
 function recordsOf({ bytes, count }: TapeFrame): Uint8Array[] {
@@ -63,7 +72,11 @@ function recordsOf({ bytes, count }: TapeFrame): Uint8Array[] {
 }
 
 function check(partition: number, body: Buffer): void {
-  if (unit === 'record') return checker.see(partition, body.readUInt32LE(keyBytes))
-  for (let at = headerBytesV1 + numberAt; at < body.length; at += recordStride)
-    checker.see(partition, body.readUInt32LE(at))
+  if (unit === 'record') checker.see(partition, body.readUInt32LE(keyBytes))
+  else
+    for (let at = headerBytesV1 + numberAt; at < body.length; at += recordStride)
+      checker.see(partition, body.readUInt32LE(at))
+  if (!isCold || checker.received < coldRecords) return
+  isCold = false
+  console.log(JSON.stringify(lap()))
 }

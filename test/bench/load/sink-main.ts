@@ -12,10 +12,14 @@ import { openReceiver } from './receivers.ts'
 import type { Transport } from './senders.ts'
 import { dueAt, isPoison, partitions, poisonBefore, timeAt } from './workload.ts'
 
-/** What the sink says. */
-export interface SinkReport {
-  /** From the first record to the last. */
+/** Records that came one after the other, and how long that took. */
+export interface Stretch {
+  readonly records: number
   readonly seconds: number
+}
+
+/** What the sink says at its end: of all records, or of those behind the cold ones, but that its checks are of all. */
+export interface SinkReport extends Stretch {
   readonly lost: number
   readonly repeated: number
   readonly reordered: number
@@ -32,6 +36,8 @@ export interface SinkOptions {
   readonly lacksPoison?: boolean
   /** Where a record's number stands: at the head of its value, or in its event time, which functions pass on. */
   readonly numberedBy: 'value' | 'time'
+  /** So many at first find cold code: a `Stretch` is said for them when they have come. Default: 0, and none is. */
+  readonly coldRecords?: number
   /** Latency is measured, but not of so many records at first. */
   readonly warmUpRecords?: number
   /** Where in a value the version stands, as 16 bits; gaps are measured then, but for the warm-up's. */
@@ -42,20 +48,24 @@ export interface SinkOptions {
 const [firstWaitMs, stallMs] = [60_000, 15_000]
 
 const options = JSON.parse(process.argv[2]!) as SinkOptions
-const { planned, warmUpRecords, numberedBy, lacksPoison } = options
+const { planned, coldRecords = 0, warmUpRecords, numberedBy, lacksPoison } = options
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
 const meter = warmUpRecords === undefined ? undefined : new LatencyMeter(warmUpRecords)
 const changes = options.versionAt === undefined ? undefined : new ChangeMeter(partitions)
 const checker = new Checker(2 * partitions)
 let firstMs = 0
 let lastMs = performance.now()
+/** Where the stretch at hand began. */
+let begun = { records: 0, ms: 0 }
+let isCold = coldRecords > 0
 await openReceiver({
   ...options,
   onRecord(partition, view, valueAt, recordAt) {
-    if (firstMs === 0) firstMs = performance.now()
+    if (firstMs === 0) firstMs = begun.ms = performance.now()
     const number = view.getUint32(numberedBy === 'value' ? valueAt : recordAt + timeAt, true)
     const producer = number >>> 31
     checker.see(2 * partition + producer, placeOf(number & 0x7fffffff))
+    if (isCold && checker.received >= coldRecords) warm()
     if (changes === undefined) meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())
     else {
       changes.see(partition, view.getUint16(valueAt + options.versionAt!, true), monotonicUs())
@@ -80,10 +90,22 @@ function placeOf(number: number): number {
   return number - poisonBefore(number)
 }
 
+function warm(): void {
+  const ms = performance.now()
+  console.log(JSON.stringify(stretchTo(ms)))
+  isCold = false
+  begun = { records: checker.received, ms }
+}
+
+function stretchTo(ms: number): Stretch {
+  return { records: checker.received - begun.records, seconds: (ms - begun.ms) / 1000 }
+}
+
 function finish(): void {
   clearInterval(stall)
+  if (isCold) warm() // they have not all come
   const report: SinkReport = {
-    seconds: (lastMs - firstMs) / 1000,
+    ...stretchTo(lastMs),
     ...checker.checks(planned),
     ...(changes === undefined ? meter && { latency: meter.percentiles() } : { changes: changes.changes() }),
   }

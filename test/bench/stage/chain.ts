@@ -3,7 +3,7 @@
  * @module
  */
 import type { Transport } from '../load/senders.ts'
-import type { SinkOptions, SinkReport } from '../load/sink-main.ts'
+import type { SinkOptions, SinkReport, Stretch } from '../load/sink-main.ts'
 import type { Checks } from '../suite/benchmark.ts'
 import type { Child } from './child.ts'
 import { CpuMeter } from './cpu.ts'
@@ -18,6 +18,8 @@ export interface ChainOptions {
   /** The stream that the sink reads. */
   readonly output?: string
   readonly numberedBy?: SinkOptions['numberedBy']
+  /** Records at first that are told apart: they find cold code. */
+  readonly coldRecords?: number
   /** Records whose latency does not count; undefined: none is measured. */
   readonly warmUpRecords?: number
   /** See the sink. */
@@ -31,12 +33,16 @@ type Group = 'function' | 'producers' | 'nats' | 'sink'
 
 export type StartMiddle = (place: Place, start: Starter) => Promise<readonly number[]>
 
+/** Microseconds a record, by process. */
+export type ChainCpu = Readonly<Record<Group, number | undefined>>
+
 export interface ChainReport {
   readonly planned: number
   readonly report: SinkReport
   readonly checks: Checks
-  /** Microseconds a record, by process. */
-  readonly cpu: Readonly<Record<Group, number | undefined>>
+  /** Of all records, or of those behind the cold ones. */
+  readonly cpu: ChainCpu
+  readonly cold?: Stretch & { readonly cpu: ChainCpu }
 }
 
 /** Runs it once, from nothing to the last record. */
@@ -45,6 +51,7 @@ export async function runChain(place: Place, options: ChainOptions): Promise<Cha
     transport,
     loads: startLoads,
     middle: startMiddle,
+    coldRecords = 0,
     warmUpRecords,
     versionAt,
     lacksPoison = false,
@@ -58,7 +65,7 @@ export async function runChain(place: Place, options: ChainOptions): Promise<Cha
     const poisoned = plans.reduce((sum, plan) => sum + (plan.poisoned ?? 0), 0)
     const stream = options.output ?? (startMiddle === undefined ? 'in' : 'out')
     const sinkOptions: SinkOptions = {
-      ...{ url, transport, stream, numberedBy, lacksPoison },
+      ...{ url, transport, stream, numberedBy, lacksPoison, coldRecords },
       planned: lacksPoison ? planned - poisoned : planned,
       ...(warmUpRecords === undefined ? {} : { warmUpRecords }),
       ...(versionAt === undefined ? {} : { versionAt }),
@@ -70,10 +77,15 @@ export async function runChain(place: Place, options: ChainOptions): Promise<Cha
     const pids = { function: middle, producers, nats: [pid], sink: [sink.pid] }
     const meter = new CpuMeter(pids)
     for (const load of loads) load.tell('go')
-    const report = await sink.says<SinkReport>()
+    const toldOf = async <T extends Stretch>(): Promise<T & { readonly cpu: ChainCpu }> => {
+      const told = await sink.says<T>()
+      return { ...told, cpu: meter.perRecord(told.records) }
+    }
+    const cold = coldRecords > 0 ? await toldOf() : undefined
+    const { cpu, ...report } = await toldOf<SinkReport>()
     const { lost, repeated, reordered } = report
-    const cpu = meter.perRecord(planned)
     await options.beforeEnd?.(pids)
-    return { planned, report, checks: { lost, repeated, reordered }, cpu }
+    const checks = { lost, repeated, reordered }
+    return { planned, report, checks, cpu, ...(cold === undefined ? {} : { cold }) }
   })
 }

@@ -17,10 +17,10 @@ export function cpuSecondsOf(pid: number): number | undefined {
   }
 }
 
-/** Who spent how much between two moments, in microseconds a record. */
+/** Who spent how much between one moment and the next, in microseconds a record. */
 export class CpuMeter<Name extends string> {
   readonly #groups: Readonly<Record<string, readonly number[]>>
-  readonly #before: Readonly<Record<string, number | undefined>>
+  #before: Readonly<Record<string, number | undefined>>
 
   /** Starts. @param groups Process ids, by the name of a figure; a figure without any is left out. */
   constructor(groups: Readonly<Record<Name, readonly number[]>>) {
@@ -29,11 +29,12 @@ export class CpuMeter<Name extends string> {
     this.#before = this.#read()
   }
 
-  /** All processes must still be there. */
+  /** Since the last time, or the start, in which so many records were handled. All processes must still be there. */
   perRecord(records: number): Record<Name, number | undefined> {
-    const after = this.#read()
+    const [before, after] = [this.#before, this.#read()]
+    this.#before = after
     const spent = (name: string): number | undefined => {
-      const [from, to] = [this.#before[name], after[name]]
+      const [from, to] = [before[name], after[name]]
       return from === undefined || to === undefined ? undefined : ((to - from) / records) * 1e6
     }
     const entries = Object.keys(this.#groups).map((name) => [name, spent(name)])
