@@ -14,6 +14,7 @@ import { beganMs, hostileFunction, hostileRecords, limitMs } from './load/hostil
 import type { Benchmark, Sample } from './suite/benchmark.ts'
 
 const recordEveryMs = 20
+const askEveryMs = 50
 /** For the reference, in place of a record that breaks a limit and of the restart that follows. */
 const aloneMs = 2_000
 /** What has not come by then never will. */
@@ -65,7 +66,7 @@ async function measure(platform: Platform, keys: readonly string[], isBroken: bo
   const beside = await Beside.start(platform)
   const verdicts: Record<string, number> = {}
   if (isBroken) for (const key of keys) verdicts[key] = await verdictMs(platform, key)
-  else await sleep(aloneMs * keys.length)
+  else await askFor(platform, aloneMs * keys.length)
   const { latenciesMs, lost } = await beside.end()
   const at = (share: number) => latenciesMs[Math.floor((latenciesMs.length - 1) * share)]
   return {
@@ -89,6 +90,16 @@ async function verdictMs(platform: Platform, key: string): Promise<number> {
   return endedMs - fromMs - (hostileRecords[key]!.breaks === 'time' ? limitMs : 0)
 }
 
+/** The gateway is asked as often as for a verdict: what that costs the function beside is not what a broken limit costs it. */
+async function askFor({ client }: Platform, ms: number): Promise<void> {
+  const sinceMs = Date.now()
+  while (Date.now() < sinceMs + ms) {
+    await client.deadLetters({ function: offender, key: 'none', sinceMs })
+    await client.inspect(offender)
+    await sleep(askEveryMs)
+  }
+}
+
 /** When it was put aside, or has taken its process along. */
 async function verdictAt(client: ConcordClient, key: string, sentMs: number): Promise<number> {
   for (;;) {
@@ -97,7 +108,7 @@ async function verdictAt(client: ConcordClient, key: string, sentMs: number): Pr
     const { lastExit } = (await client.inspect(offender)).instances[0]!
     if (lastExit !== undefined && lastExit.atMs >= sentMs && lastExit.reason !== 'recordBroke')
       return lastExit.atMs
-    await sleep(50)
+    await sleep(askEveryMs)
   }
 }
 
