@@ -38,8 +38,9 @@ import type { RunnerEnvironment } from './environment.ts'
 import { FailureLog } from './failure-log.ts'
 import { Gates } from './gate/gates.ts'
 import { Gone } from './gone.ts'
-import { Instance, type InstanceOptions, type ResidentMemory, StateStore } from './isolate/index.ts'
+import { Instance, type InstanceOptions, StateStore } from './isolate/index.ts'
 import { LetterBox } from './letter-box.ts'
+import { Memory } from './memory.ts'
 import { outputsOf } from './outputs.ts'
 import { renew } from './renewal.ts'
 import { Shadows, shadowBeside } from './shadow/shadows.ts'
@@ -73,7 +74,7 @@ export class Host {
   readonly #allowances: Allowances
   readonly #gone: Gone
   readonly #incarnation = randomBytes(8).toString('hex')
-  readonly #memory: ResidentMemory
+  readonly #memory: Memory
   readonly #sources: Sources
   readonly #checkpoints: Checkpoints
   readonly #workers = new Map<string, Worker>()
@@ -97,7 +98,8 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options
     const { nc, environment, clock } = options
-    this.#memory = { bytesMax: environment.memMib * 2 ** 20, bytes: () => process.memoryUsage.rss() }
+    const assetBytes = (): number => this.#sources.assetBytes
+    this.#memory = new Memory({ memMib: environment.memMib, clock, workers: this.#workers, assetBytes })
     this.#sources = new Sources({
       bus: { ...environment.nats, name: `${environment.taskId} bundles` },
       memory: this.#memory,
@@ -192,11 +194,6 @@ export class Host {
   warn(message: string): void {
     const { function: name, taskId } = this.#options.environment
     this.#log(name, taskId, 'warn', message)
-  }
-
-  /** Instances at work; metrics read them. */
-  get workers(): ReadonlyMap<string, Worker> {
-    return this.#workers
   }
 
   #assign(assignment: Assignment): void {
@@ -429,7 +426,6 @@ export class Host {
 
   #heartbeat(): Heartbeat {
     const { environment, clock } = this.#options
-    const { rss } = process.memoryUsage()
     const cpu = process.cpuUsage()
     return {
       schema: 1,
@@ -440,7 +436,7 @@ export class Host {
       sentAtMs: clock.nowMs(),
       state: this.#ending !== undefined ? 'stopped' : this.#state,
       pid: process.pid,
-      rssBytes: rss,
+      ...this.#memory.report(),
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       ...(this.#metricsUrl === undefined ? {} : { metricsUrl: this.#metricsUrl }),
       instances: [

@@ -11,6 +11,7 @@ import { endNatsServer, startNatsServer } from '../infra/nats/index.ts'
 import type { AssetRef } from '../sdk/assets.ts'
 import { manifestSchema } from '../sdk/manifest.ts'
 import { Sources } from './sources.ts'
+import { memoryOf } from './test-memory.ts'
 
 const manifest = manifestSchema.parse({ name: 'scored' })
 
@@ -27,10 +28,10 @@ async function setUp(t: TestContext) {
   const bundles = await openBundles(nc)
   const bundleSha256 = await bundles.put(Buffer.from('code'))
   const warnings: string[] = []
-  const memory = { bytesMax: 1_000_000, used: 0, bytes: () => memory.used }
+  const held = { used: 0 }
   const sources = new Sources({
     bus: { url, name: 'sources' },
-    memory,
+    memory: memoryOf(1, () => held.used),
     warn: (_fn, message) => warnings.push(message),
   })
   const put = async (bytes: Buffer): Promise<AssetRef> => {
@@ -48,7 +49,7 @@ async function setUp(t: TestContext) {
   const of = (version: number, named: Record<string, AssetRef>): FunctionAssignment => ({
     ...{ function: 'scored', version, bundleSha256, assets: named, manifest, streams: {}, groupings: {} },
   })
-  return { sources, bundles, memory, warnings, put, of }
+  return { sources, bundles, held, warnings, put, of }
 }
 
 test('Sources has a content once, under whatever names and for however many instances, until nobody refers to it', async (t) => {
@@ -103,13 +104,14 @@ test('Sources gives nobody what an instance has written there (SO1)', async (t) 
 })
 
 test('Sources fetches nothing that would take the process beyond its bound (SO2)', async (t) => {
-  const { sources, memory, put, of } = await setUp(t)
+  const { sources, held, put, of } = await setUp(t)
   const fn = of(3, { model: await put(randomBytes(300_000)) })
-  memory.used = 600_000
+  held.used = 600_000
   await assert.rejects(sources.get(fn), {
     code: 'ERR_MEMORY',
-    message: /Cannot hold asset 'model' of 'scored' v3.*resources\.memMib/,
+    message:
+      /Cannot hold asset 'model' of 'scored' v3, 1 MiB: the runner uses 1 MiB .* of its bound of 1.* --mem \d+/,
   })
-  memory.used = 500_000
+  held.used = 500_000
   assert.equal((await sources.get(fn)).assets.size, 1, 'the next start tries again')
 })

@@ -14,8 +14,8 @@ import { type BusOptions, connectBus, type NatsConnection } from '../infra/bus/i
 import type { FunctionAssignment } from '../infra/control/messages.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { memorySoftShare } from '../sdk/manifest.ts'
-import { collectGarbage } from './garbage.ts'
-import type { HeldAssets, IsolateErrorCode, ResidentMemory } from './isolate/index.ts'
+import type { HeldAssets, IsolateErrorCode } from './isolate/index.ts'
+import type { Memory } from './memory.ts'
 
 interface Code {
   readonly bundle: string
@@ -28,12 +28,13 @@ export interface Source extends Code {
 
 export interface SourcesOptions {
   readonly bus: BusOptions
-  readonly memory: ResidentMemory
+  readonly memory: Pick<Memory, 'roomFor'>
   readonly warn: (fn: FunctionAssignment, message: string) => void
 }
 
 interface Content {
   readonly memory: Promise<SharedArrayBuffer>
+  readonly bytes: number
   /** Whether an isolate may have written there. */
   isGiven: boolean
 }
@@ -79,6 +80,11 @@ export class Sources {
     for (const sha256 of this.#contents.keys()) if (!kept.has(sha256)) this.#contents.delete(sha256)
   }
 
+  /** Of the contents that are held. */
+  get assetBytes(): number {
+    return [...this.#contents.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
   #code(fn: FunctionAssignment): Promise<Code> {
     const hashes = hashesOf(fn)
     const known = this.#known.get(hashes)
@@ -108,7 +114,7 @@ export class Sources {
       const known = this.#contents.get(sha256)
       if (known === undefined) {
         const memory = this.#fetch(fn, name, sha256, bytes)
-        const content = { memory, isGiven: false }
+        const content = { memory, bytes, isGiven: false }
         this.#contents.set(sha256, content)
         memory.catch(() => this.#forget(sha256, content))
         continue
@@ -132,15 +138,11 @@ export class Sources {
     sha256: string,
     bytes: number,
   ): Promise<SharedArrayBuffer> {
-    const { memory } = this.#options
-    const fits = (): boolean => memory.bytes() + bytes <= memory.bytesMax * memorySoftShare
-    if (!fits()) collectGarbage() // contents that were let go of
-    if (fits()) return await this.#connected(async (nc) => (await openAssets(nc)).fetch(sha256))
-    const [mib, usedMib, maxMib] = [bytes, memory.bytes(), memory.bytesMax].map((n) => Math.ceil(n / 2 ** 20))
-    throw new CodedError<IsolateErrorCode>(
-      'ERR_MEMORY',
-      `Cannot hold asset '${name}' of '${fn.function}' v${fn.version}, ${mib} MiB: the runner uses ${usedMib} of its ${maxMib} MiB. Give it more memory (resources.memMib)`,
-    )
+    const lack = this.#options.memory.roomFor(fn, memorySoftShare).lacks(bytes)
+    if (lack === undefined) return await this.#connected(async (nc) => (await openAssets(nc)).fetch(sha256))
+    const mib = Math.ceil(bytes / 2 ** 20)
+    const what = `Cannot hold asset '${name}' of '${fn.function}' v${fn.version}, ${mib} MiB`
+    throw new CodedError<IsolateErrorCode>('ERR_MEMORY', `${what}: ${lack}`)
   }
 
   #forget(sha256: string, content: Content): void {

@@ -33,6 +33,7 @@
 import { z } from 'zod'
 import { assetRefsSchema } from './asset-api.ts'
 import { canarySchema } from './canary-view.ts'
+import { deadLetterCountsSchema } from './dead-letters-api.ts'
 import { gateReportSchema } from './gate.ts'
 import {
   instancesSchema,
@@ -42,6 +43,7 @@ import {
   partitionsMax,
   placementSchema,
 } from './manifest.ts'
+import { memorySchema } from './memory.ts'
 import { rollingSchema } from './rolling-view.ts'
 import { scaleSettingsSchema } from './scaling/policy.ts'
 import { shadowViewSchema } from './shadow.ts'
@@ -98,7 +100,7 @@ export const scalingSchema = z.object({
   /** Absent: it has none, and has as many instances as was said. */
   policy: scaleSettingsSchema.optional(),
   pinned: z.boolean(),
-  /** The latest changes by the policy, oldest first. */
+  /** The latest changes by the policy, and by people, oldest first. */
   changes: z.array(z.object({ atMs: z.number(), from: z.int(), to: z.int(), because: z.string() })),
   /** What the scheduler has seen last, written every ten seconds; absent before the first look. */
   latest: z
@@ -234,7 +236,9 @@ export const instanceSchema = z.object({
     .object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() })
     .optional(),
   pid: z.int().optional(),
+  /** Of its runner, which may hold other instances too. */
   rssBytes: z.number().optional(),
+  memory: memorySchema.optional(),
   /** Prometheus text of its runner, on the runner's own loopback. */
   metricsUrl: z.string().optional(),
   heapBytes: z.number().optional(),
@@ -314,10 +318,6 @@ export const functionSummarySchema = z.object({
   errors: z.int(),
 })
 export type FunctionSummary = z.output<typeof functionSummarySchema>
-
-/** Dead letters of a function. */
-export const deadLetterCountsSchema = z.object({ waiting: z.int(), redriven: z.int() })
-export type DeadLetterCounts = z.output<typeof deadLetterCountsSchema>
 
 export const functionDetailSchema = functionSummarySchema.extend({
   canary: canarySchema.optional(),
@@ -400,92 +400,23 @@ export const streamSummarySchema = z.object({
 })
 export type StreamSummary = z.output<typeof streamSummarySchema>
 
-const letterIdSchema = z.string().regex(/^\d{1,15}-\d{1,5}$/, 'expected an id as in 12-0')
-
-/** Which dead letters are meant: those for which all that is said holds. */
-const deadLetterFilter = {
-  function: nameSchema.optional(),
-  /** A part of `NAME: MESSAGE` of the error. */
-  error: z.string().optional(),
-  /** The whole key, as text. */
-  key: z.string().optional(),
-  /** Given up at or after this time, and before `untilMs`; milliseconds since 1970. */
-  sinceMs: z.coerce.number().optional(),
-  untilMs: z.coerce.number().optional(),
-  /** Behind this letter: where the answer before ended. */
-  after: letterIdSchema.optional(),
-}
-export type DeadLetterFilter = Omit<z.output<ReturnType<typeof z.object<typeof deadLetterFilter>>>, 'after'>
-
-export const deadLetterListQuerySchema = z.object({
-  ...deadLetterFilter,
-  state: z.enum(['waiting', 'redriven', 'all']).default('waiting'),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
-})
-export type DeadLetterListQuery = z.output<typeof deadLetterListQuerySchema>
-
-export const deadLetterSummarySchema = z.object({
-  id: letterIdSchema,
-  function: z.string(),
-  version: z.int(),
-  /** Where the record stood. */
-  stream: z.string(),
-  partition: z.int(),
-  producer: z.string(),
-  sequence: z.int(),
-  /** Calls of the callback. */
-  attempts: z.int(),
-  failedAtMs: z.number(),
-  /** Event time of the record. */
-  timeMs: z.int(),
-  key: z.string().optional(),
-  keyBase64: z.string().optional(),
-  valueBytes: z.int(),
-  /** `at`: the line of the author's source. */
-  error: z.object({ name: z.string(), message: z.string(), at: z.string().optional() }),
-  /** `redriving`: claimed by a redrive of which it is not known whether it came to its end. */
-  state: z.enum(['waiting', 'redriving', 'redriven']),
-  markedAtMs: z.number().optional(),
-})
-export type DeadLetterSummary = z.output<typeof deadLetterSummarySchema>
-
-export const deadLetterListSchema = z.object({
-  letters: z.array(deadLetterSummarySchema),
-  /** There may be more behind this one. */
-  next: letterIdSchema.optional(),
-})
-export type DeadLetterList = z.output<typeof deadLetterListSchema>
-
-/** A dead letter with the record's bytes and the whole stack. */
-export const deadLetterSchema = deadLetterSummarySchema.extend({
-  value: z.string().optional(),
-  valueBase64: z.string().optional(),
-  error: deadLetterSummarySchema.shape.error.extend({ stack: z.string() }),
-})
-export type DeadLetter = z.output<typeof deadLetterSchema>
-
-export const redriveRequestSchema = z.strictObject({
-  ...deadLetterFilter,
-  /** These and no others. */
-  ids: z.array(letterIdSchema).max(1000).optional(),
-  /** Says what would be done. */
-  dryRun: z.boolean().default(false),
-  /** Also those that a redrive has claimed and perhaps not sent. */
-  again: z.boolean().default(false),
-  limit: z.int().min(1).max(10_000).default(10_000),
-})
-export type RedriveRequest = z.output<typeof redriveRequestSchema>
-
-export const redriveAnswerSchema = z.object({
-  /** Letters that were meant and still waited. */
-  matched: z.int(),
-  redriven: z.int(),
-  /** By the stream that they went to (or would), with all functions that read it: each of them gets them. */
-  streams: z.array(z.object({ stream: z.string(), records: z.int(), readBy: z.array(z.string()) })),
-  /** There may be more behind this one: ask again with it as `after`. */
-  next: letterIdSchema.optional(),
-})
-export type RedriveAnswer = z.output<typeof redriveAnswerSchema>
+export {
+  type DeadLetter,
+  type DeadLetterCounts,
+  type DeadLetterFilter,
+  type DeadLetterList,
+  type DeadLetterListQuery,
+  type DeadLetterSummary,
+  deadLetterCountsSchema,
+  deadLetterListQuerySchema,
+  deadLetterListSchema,
+  deadLetterSchema,
+  deadLetterSummarySchema,
+  type RedriveAnswer,
+  type RedriveRequest,
+  redriveAnswerSchema,
+  redriveRequestSchema,
+} from './dead-letters-api.ts'
 
 export const topologySchema = z.object({
   functions: z.array(functionSummarySchema),

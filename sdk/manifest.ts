@@ -279,6 +279,12 @@ export function assetRoomMib(manifest: Manifest): number {
     : Math.floor(memMib * mates * memorySoftShare)
 }
 
+/** The least `resources.memMib` that leaves room for so many MiB of assets. */
+export function memMibForAssets(manifest: Manifest, assetMib: number): number {
+  const mates = instancesPerRunnerOf(manifest)
+  return Math.ceil((assetMib + (mates === undefined ? runnerMemMibMin : 0)) / memorySoftShare / (mates ?? 1))
+}
+
 /** Memory for recent inputs of an instance. */
 export function tapBytesOf({ tap }: Manifest): number {
   return tap === false ? 0 : tap.kib * 1024

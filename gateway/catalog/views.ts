@@ -239,6 +239,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     lastExit: lastExit && withoutUndefined(lastExit),
     pid: beat?.pid,
     rssBytes: beat?.rssBytes,
+    memory: beat?.memory,
     metricsUrl: beat?.metricsUrl,
     swap: report?.swap,
     swapPauseMs: report?.swapPauseMs,

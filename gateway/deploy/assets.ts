@@ -5,7 +5,7 @@
  */
 import type { Assets } from '../../infra/bundles/index.ts'
 import { type AssetRef, type AssetRefs, assetBytesOf, assetsMax } from '../../sdk/assets.ts'
-import { assetRoomMib, type Manifest } from '../../sdk/manifest.ts'
+import { assetRoomMib, type Manifest, memMibForAssets } from '../../sdk/manifest.ts'
 import { refuse } from '../errors.ts'
 
 /** By name: the hash of an uploaded content, or null to take the name away. */
@@ -54,9 +54,11 @@ export function checkAssets(manifest: Manifest, assets: AssetRefs): void {
   const room = assetRoomMib(manifest)
   if (bytes <= room * 2 ** 20) return
   const mib = Math.ceil(bytes / 2 ** 20)
+  const { memMib } = manifest.resources
+  const [left, enough] = [Math.max(0, room), memMibForAssets(manifest, mib)]
   throw refuse(
     'ERR_TOO_LARGE',
-    `Cannot give '${name}' assets of ${mib} MiB: resources.memMib leaves ${Math.max(0, room)} MiB for them. Deploy it with more memory (--mem) first.`,
+    `Cannot give '${name}' assets of ${mib} MiB: of ${memMib} MiB (resources.memMib) ${left} are left for them, beside the runner itself and a fifth that stays free. Give it at least ${enough} MiB: \`concord fn scale ${name} --mem ${enough}\` if it is there, or resources.memMib in its concord.jsonc.`,
   )
 }
 

@@ -49,6 +49,13 @@ export function giveBackMemory(bytes: Uint8Array): void {
   free[size]!.push(block)
 }
 
+/** Forgets all that is kept for use: where memory lacks. */
+export function dropKeptMemory(): void {
+  for (const blocks of free) blocks.length = 0
+  keptOf.fill(0)
+  keptBytes = 0
+}
+
 function keep(size: number, bytes: number): void {
   keptBytes += bytes
   keptOf[size]! += bytes

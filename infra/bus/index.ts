@@ -6,7 +6,7 @@ export {
   type ConsumerOptions,
 } from './consumer.ts'
 export type { StatePositions } from './contained.ts'
-export { giveBackMemory, takeMemory } from './frame-memory.ts'
+export { dropKeptMemory, giveBackMemory, takeMemory } from './frame-memory.ts'
 export type { ChannelPosition, Heritage, Mark } from './in-channel.ts'
 export type { TakenFrame } from './in-queue.ts'
 export { attemptsAt, nextOf, rememberAttempts } from './in-queue.ts'

@@ -10,6 +10,7 @@ import type { AssetRefs } from '../../sdk/assets.ts'
 import type { CanaryReport } from '../../sdk/canary.ts'
 import type { BackPressure, Grouping, StateFormat } from '../../sdk/index.ts'
 import type { CanaryRules, Manifest, ShadowRules } from '../../sdk/manifest.ts'
+import type { MemoryReport } from '../../sdk/memory.ts'
 import type { ShadowReport } from '../../sdk/shadow.ts'
 import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
 
@@ -397,6 +398,8 @@ export interface Heartbeat {
   readonly state: 'starting' | 'running' | 'draining' | 'stopped'
   readonly pid: number
   readonly rssBytes: number
+  /** Of a runner. */
+  readonly memory?: MemoryReport
   readonly cpuSeconds: number
   readonly metricsUrl?: string
   readonly instances: readonly InstanceReport[]

@@ -10,6 +10,7 @@ import { bundleOf, fn, frame, nowMs, record, start } from '../isolate/harness.ts
 import { type InputFrame, outputTable } from '../isolate/index.ts'
 import { Mirror } from '../shadow/mirror.ts'
 import { Shadow } from '../shadow/shadow.ts'
+import { roomOf } from '../test-memory.ts'
 import { Divergence } from './divergence.ts'
 import { behind } from './results.ts'
 import { Split, type Step } from './split.ts'
@@ -62,7 +63,7 @@ async function rigOf(
   const outputs = { out: { partitions: 4, keyed: true } }
   const table = outputTable(manifest, outputs)
   const common = { function: 'fn', version: 2, instance: 0, manifest, nowMs, outputs, log: () => undefined }
-  const memory = { bytesMax: 2 ** 40, bytes: () => 0 }
+  const memory = roomOf()
   const ended: string[] = []
   const divergence = new Divergence(
     canarySchema.parse({ maxDiff: 0, stateMib }),

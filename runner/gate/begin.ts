@@ -9,7 +9,7 @@
  */
 import { isCode } from '../../sdk/errors.ts'
 import type { Base } from '../checkpoint/bases.ts'
-import type { ResidentMemory } from '../isolate/index.ts'
+import type { Room } from '../memory.ts'
 import type { StateCopy } from '../shadow/player.ts'
 import type { TapeFrame } from './tape.ts'
 
@@ -35,17 +35,12 @@ export interface Begin {
   readonly atMs: number | undefined
 }
 
+/** What is read, and what each side has of it. */
+export const copiesOfState = 3
 /** A base that goes while it is read is asked for again. */
 const attempts = 3
-/** Of the process's bound: what it may come to. */
-const memoryShare = 7 / 8
-
 /** @throws {Error} Two copies of the state do not fit, or it cannot be read. */
-export async function beginOf(
-  all: readonly TapeFrame[],
-  source: StateSource,
-  memory: ResidentMemory,
-): Promise<Begin> {
+export async function beginOf(all: readonly TapeFrame[], source: StateSource, memory: Room): Promise<Begin> {
   const arenas = new Set(all.map(({ stream, partition }) => source.arenaOf(stream, partition)))
   const bases = new Map<number, Base>()
   const slabs = new Map<number, readonly SharedArrayBuffer[]>()
@@ -70,7 +65,7 @@ export async function beginOf(
 }
 
 /** @param copies Bytes of the copies to be made of what was read before. */
-async function read(arena: number, source: StateSource, memory: ResidentMemory, copies: number) {
+async function read(arena: number, source: StateSource, memory: Room, copies: number) {
   for (let left = attempts; ; left--) {
     const base = baseOf(source.basesOf(arena), source.lostMs)
     if (base === undefined) return undefined
@@ -88,14 +83,11 @@ function baseOf(bases: readonly Base[], lostMs: number): Base | undefined {
   return bases.find(({ isOwn, timeMs }) => isOwn && timeMs >= lostMs) ?? bases.at(-1)
 }
 
-/** What was read, and two copies of it. */
-function checkMemory({ slabs }: Base, { bytes, bytesMax }: ResidentMemory, copies: number): void {
-  const needed = copies + 3 * slabs.reduce((sum, size) => sum + size, 0)
-  if (bytes() + needed <= bytesMax * memoryShare) return
-  const [mib, usedMib, maxMib] = [needed, bytes(), bytesMax].map((value) => Math.ceil(value / 2 ** 20))
-  throw new Error(
-    `copies of the state take ${mib} MiB, and the runner uses ${usedMib} of its ${maxMib} MiB: give it more (resources.memMib)`,
-  )
+function checkMemory({ slabs }: Base, memory: Room, copies: number): void {
+  const needed = copies + copiesOfState * slabs.reduce((sum, size) => sum + size, 0)
+  const lack = memory.lacks(needed)
+  if (lack !== undefined)
+    throw new Error(`copies of the state take ${Math.ceil(needed / 2 ** 20)} MiB, and ${lack}`)
 }
 
 /** The frames behind what the states contain, and how many records are between those and the first of them. */

@@ -11,6 +11,7 @@ import { systemClock } from '../../infra/clock.ts'
 import { nowMs } from '../isolate/harness.ts'
 import { Instance } from '../isolate/index.ts'
 import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
+import { toldMemory } from '../test-memory.ts'
 import { Tape } from './tape.ts'
 import { judgeInThread, type ThreadSide } from './thread.ts'
 
@@ -68,7 +69,7 @@ async function besideJudgement(workShare: number, measure: () => Promise<void>):
       const { found, failed, ended } = await tape.lend((reel) =>
         judgeInThread(
           {
-            ...{ reel, lostMs: tape.lostMs, arenas: {}, kept: new Map(), bytesMax: 2 ** 40 },
+            ...{ reel, lostMs: tape.lostMs, arenas: {}, kept: new Map(), memory: toldMemory() },
             ...{ limitMs: 60_000, workShare, live: sideOf(1), next: sideOf(2) },
           },
           { basesOf: () => [], readBase: () => Promise.resolve([]) },

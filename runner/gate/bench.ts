@@ -13,6 +13,7 @@ import { parseFrame } from '../../sdk/frame.ts'
 import { frame, nowMs, record } from '../isolate/harness.ts'
 import { type InputFrame, Instance } from '../isolate/index.ts'
 import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
+import { roomOf } from '../test-memory.ts'
 import { judge, resting } from './gate.ts'
 import { Tape } from './tape.ts'
 
@@ -99,7 +100,7 @@ for (let round = 0; round < 3; round++) {
       tape,
       limitMs: 60_000,
       rest: resting(systemClock, 1),
-      memory: { bytesMax: 2 ** 40, bytes: () => 0 },
+      memory: roomOf(),
     },
     state: {
       ...{ arenaOf: (_stream, partition) => partition, has: () => false, lostMs: 0 },

@@ -6,6 +6,7 @@ import { breachesOf, type GateEvidence } from '../../sdk/gate.ts'
 import { gateSchema, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
 import { bundleOf, fn, frame, nowMs, record } from '../isolate/harness.ts'
 import { type InputFrame, Instance, outputTable } from '../isolate/index.ts'
+import { roomOf, toldMemory } from '../test-memory.ts'
 import type { StateSource } from './begin.ts'
 import { type GateOptions, type GateSide, judge, resting } from './gate.ts'
 import { Tape } from './tape.ts'
@@ -57,7 +58,7 @@ async function found(
   return await judge({
     ...{ clock: systemClock, state: stateless, limitMs: 60_000, tape: await tapeOf(frames) },
     rest: resting(systemClock, 1),
-    memory: { bytesMax: 2 ** 40, bytes: () => 0 },
+    memory: roomOf(),
     ...{ live: sideOf(one, 1), next: sideOf(other, 2) },
     ...more,
   })
@@ -181,9 +182,12 @@ test('judge begins with the state of a checkpoint and what it does not contain, 
   assert.deepEqual(read, [2, 3, 3])
   const none = await found(counting(), counting(), late, { state: state([]) })
   assert.deepEqual([none.found.compared, none.state.lacking], [1, 1])
-  const full = { bytesMax: 2 ** 20, bytes: () => 2 ** 20 }
+  const full = roomOf(1, () => 2 ** 20)
   const refused = await found(counting(), counting(), late, { state: state(two), memory: full })
-  assert.match(refused.failed ?? '', /copies of the state take \d+ MiB, and the runner uses 1 of its 1 MiB/)
+  assert.match(
+    refused.failed ?? '',
+    /copies of the state take \d+ MiB, and the runner uses 1 MiB .*of its bound of 1,.* --mem \d+/,
+  )
 })
 
 test('judge rests behind each call, three times as long as it took where it is to work a quarter of the time', async () => {
@@ -245,7 +249,7 @@ test('judgeInThread finds what judge finds, reads states as they are asked for, 
   const evidence = await tape.lend((reel) => {
     const task: ThreadTask = {
       ...{ reel, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map([[0, [base(1)]]]) },
-      ...{ bytesMax: 2 ** 40, limitMs: 60_000, workShare: 1 },
+      ...{ memory: toldMemory(), limitMs: 60_000, workShare: 1 },
       ...{ live: dataOf(sideOf(counting(), 1)), next: dataOf(sideOf(other, 2)) },
     }
     return judgeInThread(task, states, systemClock)

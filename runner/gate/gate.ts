@@ -21,7 +21,8 @@ import {
   sumOfErrors,
 } from '../../sdk/gate.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
-import type { RecordFailure, ResidentMemory } from '../isolate/index.ts'
+import type { RecordFailure } from '../isolate/index.ts'
+import type { Room } from '../memory.ts'
 import { Findings } from '../shadow/findings.ts'
 import { Mirror } from '../shadow/mirror.ts'
 import { Player, type PlayerOptions } from '../shadow/player.ts'
@@ -49,7 +50,7 @@ export interface GateOptions {
   readonly tape: Pick<Tape, 'read'>
   readonly state: StateSource
   /** What the process may come to with both. */
-  readonly memory: ResidentMemory
+  readonly memory: Room
   readonly live: GateSide
   readonly next: GateSide
   readonly limitMs: number

@@ -9,20 +9,24 @@ import type { GateAnswer, GateAsk } from '../../infra/control/index.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import { isKeyed } from '../../infra/control/messages.ts'
 import { firstArena } from '../../sdk/arenas.ts'
-import type { InstanceOptions, ResidentMemory } from '../isolate/index.ts'
+import type { InstanceOptions } from '../isolate/index.ts'
+import type { Memory } from '../memory.ts'
 import { tableOf } from '../outputs.ts'
 import { versionBeside } from '../shadow/shadows.ts'
 import type { Worker } from '../worker.ts'
+import { copiesOfState } from './begin.ts'
 import { judgeInThread, type KeptStates, type ThreadSide } from './thread.ts'
 
 /** Of the time: the rest is for the instances at work. */
 const workShare = 1 / 2
+/** Of the process's bound: what it may come to. */
+const share = 7 / 8
 /** Those that wait for another one. */
 const waitingMax = 16
 
 export interface GatesOptions {
   readonly clock: Clock
-  readonly memory: ResidentMemory
+  readonly memory: Memory
   readonly workers: ReadonlyMap<string, Worker>
   /** What an isolate of a version is made of beside a worker, but for its state. */
   readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
@@ -65,10 +69,12 @@ export class Gates {
     }
     const inputs = Object.entries(assignment.groupings)
     const { state } = worker.running.isolate
+    memory.makeRoom(copiesOfState * state.heldBytes, share) // its thread cannot
     const arenas = state.partitions().filter((arena) => state.slabsOf(arena).length > 0)
     const evidence = await worker.tape.lend((reel) => {
       const task = {
-        ...{ reel, lostMs: worker.tape.lostMs, limitMs, workShare, bytesMax: memory.bytesMax },
+        ...{ reel, lostMs: worker.tape.lostMs, limitMs, workShare },
+        memory: memory.told(assignment, share),
         arenas: Object.fromEntries(inputs.map(([stream, grouping]) => [stream, firstArena(grouping)])),
         kept: new Map(arenas.map((arena) => [arena, states.basesOf(arena)])),
         ...sides,

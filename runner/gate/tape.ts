@@ -77,6 +77,11 @@ export class Tape {
     for (const frame of frames) if (!but.includes(frame)) this.keep(frame)
   }
 
+  /** Memory that it has, the spare piece too. */
+  get bytes(): number {
+    return this.#bytes + (this.#spare?.length ?? 0)
+  }
+
   /** When the newest was done of those that have gone; minus infinity: none has. */
   get lostMs(): number {
     return this.#lostMs

@@ -8,6 +8,7 @@ import { systemClock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { Base } from '../checkpoint/bases.ts'
 import { takeRuntimeText } from '../isolate/index.ts'
+import { roomIn } from '../memory.ts'
 import type { StateSource } from './begin.ts'
 import { type GateSide, judge, resting } from './gate.ts'
 import { framesOn } from './tape.ts'
@@ -15,8 +16,8 @@ import type { ReadAnswer, ThreadSide, ThreadTask, ThreadWord } from './thread.ts
 
 const { runtime, ...task } = workerData as ThreadTask & { readonly runtime: string }
 takeRuntimeText(runtime)
-const { reel, bytesMax, live, next, limitMs, workShare } = task
-const memory = { bytesMax, bytes: () => process.memoryUsage.rss() }
+const { reel, live, next, limitMs, workShare } = task
+const memory = roomIn(task.memory)
 const evidence = await judge({
   ...{ clock: systemClock, memory, limitMs, rest: resting(systemClock, workShare) },
   ...{ live: sideOf(live), next: sideOf(next) },

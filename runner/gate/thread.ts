@@ -15,6 +15,7 @@ import type { GateEvidence } from '../../sdk/gate.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { Base } from '../checkpoint/bases.ts'
 import { type InstanceOptions, runtimeText } from '../isolate/index.ts'
+import type { ToldMemory } from '../memory.ts'
 import type { Reel } from './tape.ts'
 
 /** It loads its code, makes two isolates, and what it is at may have to be ended. */
@@ -33,8 +34,7 @@ export interface ThreadTask {
   readonly arenas: Readonly<Record<string, number>>
   /** Of each arena that there is, the states that are kept. */
   readonly kept: ReadonlyMap<number, readonly Base[]>
-  /** What the process may come to. */
-  readonly bytesMax: number
+  readonly memory: ToldMemory
   readonly live: ThreadSide
   readonly next: ThreadSide
   readonly limitMs: number

@@ -13,6 +13,7 @@ import type { CodedError } from '../../sdk/errors.ts'
 import type { BootConfig } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import { CallFailure, failureOf, IsolateCalls, isolateError } from './isolate-call.ts'
+import { countIsolate, forgetIsolate, type IsolateHolder } from './isolate-memory.ts'
 import type { Regions } from './regions.ts'
 import { runtimeBundle } from './runtime-bundle.ts'
 import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
@@ -79,7 +80,7 @@ export interface GuestCall {
   readonly doing: () => string
 }
 
-export class Guest {
+export class Guest implements IsolateHolder {
   readonly #options: GuestOptions
   readonly #isolate: ivm.Isolate
   readonly #calls: IsolateCalls
@@ -89,6 +90,9 @@ export class Guest {
   #ended: CodedError<IsolateErrorCode> | undefined
   /** V8 will never give its thread back. */
   #lost = false
+  #physicalBytes = 0
+  /** Nobody has looked at its heap since it was last counted. */
+  #isUnseen = true
 
   constructor(options: GuestOptions) {
     this.#options = options
@@ -100,6 +104,7 @@ export class Guest {
         Math.ceil((options.regions.bytes + contentBytes(options.assets)) / 2 ** 20),
       onCatastrophicError: (message) => this.#lose(message),
     })
+    countIsolate(this)
   }
 
   get ended(): CodedError<IsolateErrorCode> | undefined {
@@ -112,10 +117,25 @@ export class Guest {
 
   /** Memory of the isolate beside the regions; not while a call is under way. */
   heapBytes(): number {
-    const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
+    const seen = this.#isolate.getHeapStatisticsSync()
+    const { used_heap_size, externally_allocated_size } = seen
+    this.#physicalBytes = seen.total_physical_size + seen.malloced_memory
+    this.#isUnseen = false
     const { regions, assets, stateBytes } = this.#options
     const shared = regions.bytes + contentBytes(assets) + stateBytes()
     return used_heap_size + Math.max(0, externally_allocated_size - shared)
+  }
+
+  get regionBytes(): number {
+    const { bytes, input } = this.#options.regions
+    return bytes - input.byteLength
+  }
+
+  get physicalBytes(): number {
+    if (this.#isUnseen && !this.busy && this.#ended === undefined && this.#context !== undefined)
+      this.heapBytes()
+    this.#isUnseen = true
+    return this.#physicalBytes
   }
 
   /** With what its thread waited for a CPU meanwhile: the isolate's clock is a wall clock that stands still between two calls. */
@@ -234,6 +254,7 @@ export class Guest {
   /** Ends the isolate; a call under way fails with `why`. */
   end(why: CodedError<IsolateErrorCode>): void {
     this.#ended ??= why
+    forgetIsolate(this)
     this.#entries.clear()
     this.#calls.abort(new CallFailure('lost', 'it was ended'))
     try {
@@ -261,6 +282,7 @@ export class Guest {
   #lose(message: string): void {
     const { name } = this.#options
     this.#lost = true
+    forgetIsolate(this)
     this.#ended ??= isolateError(
       'ERR_ISOLATE_LOST',
       `Cannot go on with ${name}: V8 has lost its isolate: ${message}`,
@@ -274,9 +296,12 @@ export class Guest {
     const { name, heapMib } = this.#options
     const failure = failureOf(error, this.#isolate.isDisposed)
     if (failure?.kind === 'deadline') {
+      const { at, frames } = this.#stoodAt(error)
+      const where = at === undefined ? '' : `; it was ended at ${at}`
       return isolateError(
         'ERR_DEADLINE',
-        `Cannot go on with ${name}: ${doing} took longer than its limit of ${limitMs} ms`,
+        `Cannot go on with ${name}: ${doing} took longer than its limit of ${limitMs} ms${where}`,
+        { ...(at !== undefined && { at, frames }) },
       )
     }
     if (failure?.kind === 'memory') {
@@ -290,6 +315,13 @@ export class Guest {
       'ERR_ISOLATE_LOST',
       `Cannot go on with ${name}: its isolate was lost in ${doing}: ${text}`,
     )
+  }
+
+  /** Where the author's code stood when V8 ended it for its time: it says so where it could. */
+  #stoodAt(error: unknown): { readonly at?: string; readonly frames?: string } {
+    const said = error instanceof Error && !(error instanceof CallFailure) ? (error.stack ?? '') : ''
+    const { at, stack } = this.#options.stackMap.map(said)
+    return at === undefined ? {} : { at: spell(at), frames: stack.slice(stack.indexOf('\n') + 1) }
   }
 
   /** An error that loading the bundle threw. isolated-vm has copied it out as strings. */

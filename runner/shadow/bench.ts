@@ -10,6 +10,7 @@ import { systemClock } from '../../infra/clock.ts'
 import { shadowSchema } from '../../sdk/manifest.ts'
 import { nowMs } from '../isolate/harness.ts'
 import { Instance, type Isolate } from '../isolate/index.ts'
+import { roomOf } from '../test-memory.ts'
 import { processMs } from '../usage.ts'
 import { frames, isolateOf, median, table } from './bench-versions.ts'
 import { Findings } from './findings.ts'
@@ -40,7 +41,7 @@ const shadow = new Shadow(live, {
   ...{ clock: systemClock, findings, processMs, outputs: () => table },
   setting: 'rollout.shadow',
   rules: shadowSchema.parse({ workMsPerSecond: Number(process.argv[3] ?? 250) }),
-  memory: { bytesMax: 2 ** 40, bytes: () => 0 },
+  memory: roomOf(),
   make: (seed) => Mirror.create({ ...isolateOf(2), seed }, table, findings),
   onEnded: (why) => console.error(why),
 })

@@ -6,6 +6,7 @@ import type { ShadowDifference, ShadowEvidence } from '../../sdk/shadow.ts'
 import { behind } from '../canary/results.ts'
 import { bundleOf, fn, frame, nowMs, record, type StartOptions, start, texts } from '../isolate/harness.ts'
 import { type BatchResult, type InputFrame, type Instance, outputTable } from '../isolate/index.ts'
+import { roomOf } from '../test-memory.ts'
 import { Findings } from './findings.ts'
 import { Mirror } from './mirror.ts'
 import { Shadow } from './shadow.ts'
@@ -45,7 +46,7 @@ async function rigOf(
   const differences: ShadowDifference[] = []
   const ended: string[] = []
   const findings = new Findings({ listedMax: 100, list: (difference) => differences.push(difference) > 0 })
-  const memory = { bytesMax: 2 ** 40, bytes: bytes ?? (() => 0) }
+  const memory = roomOf(2 ** 20, bytes)
   const shadow = new Shadow(live, {
     ...{ clock: systemClock, memory, findings, outputs: () => outputs },
     ...{ setting: 'rollout.shadow', rules: shadowSchema.parse({ workMsPerSecond: 1000, ...rules }) },
@@ -268,7 +269,10 @@ test('Shadow says what it lacks: room for a copy of the state, or memory', async
     /holds \d+ MiB of state, and of 0 at most a copy is made: set rollout\.shadow\.stateMib/,
   )
   const full = await rigOf(t, counting(), counting(), { bytes: () => 2 ** 41 })
-  await assert.rejects(full.shadow.begin(), /give it more \(resources\.memMib\)/)
+  await assert.rejects(
+    full.shadow.begin(),
+    /no memory for a shadow: the runner uses .* of its bound of \d+,.* --mem \d+/,
+  )
 })
 
 test('Shadow begins anew when state has come or gone, and when the isolate at work is another one', async (t) => {

@@ -14,7 +14,8 @@ import type { ShadowRules } from '../../sdk/manifest.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { ShadowEvidence } from '../../sdk/shadow.ts'
 import { CpuBudget } from '../cpu-budget.ts'
-import type { Instance, ResidentMemory, StateStore } from '../isolate/index.ts'
+import type { Instance, StateStore } from '../isolate/index.ts'
+import type { Room } from '../memory.ts'
 import { bytesHeld, giveBack } from './call-memory.ts'
 import type { Findings } from './findings.ts'
 import type { Call, Mirror } from './mirror.ts'
@@ -33,7 +34,7 @@ export interface ShadowOptions {
   /** Where the manifest has them, for who is told to change them. */
   readonly setting: 'rollout.shadow' | 'rollout.canary'
   /** What the process may come to with it. */
-  readonly memory: ResidentMemory
+  readonly memory: Room
   readonly findings: Findings
   /** Makes its isolate, without state. */
   readonly make: (seed: Uint8Array) => Promise<Mirror>
@@ -91,7 +92,8 @@ export class Shadow implements Audience {
     this.#mirror = mirror
     this.#madeFor = live
     this.#state = 'ready'
-    if (memory.bytes() > memory.bytesMax) this.#end(this.#tooLarge())
+    const lack = memory.lacks(0)
+    if (lack !== undefined) this.#end(withShadow(lack))
   }
 
   /** It is wanted no more. */
@@ -257,15 +259,13 @@ export class Shadow implements Audience {
   }
 
   #checkMemory(more: number): void {
-    const { bytes, bytesMax } = this.#options.memory
-    if (bytes() + more > bytesMax) throw new Error(this.#tooLarge())
+    const lack = this.#options.memory.lacks(more)
+    if (lack !== undefined) throw new Error(withShadow(lack))
   }
+}
 
-  #tooLarge(): string {
-    const { bytes, bytesMax } = this.#options.memory
-    const [mib, mibMax] = [bytes(), bytesMax].map((value) => Math.round(value / 2 ** 20))
-    return `the runner is at ${mib} MiB, and with a shadow it may come to ${mibMax}: give it more (resources.memMib)`
-  }
+function withShadow(lack: string): string {
+  return `there is no memory for a shadow: ${lack}`
 }
 
 /** Without what was put off: it comes again. */

@@ -12,7 +12,8 @@ import type { NatsConnection } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages.ts'
 import type { ShadowReport } from '../../sdk/shadow.ts'
-import type { InstanceOptions, ResidentMemory } from '../isolate/index.ts'
+import type { InstanceOptions } from '../isolate/index.ts'
+import type { Memory } from '../memory.ts'
 import { tableOf } from '../outputs.ts'
 import { processMs } from '../usage.ts'
 import type { Worker } from '../worker.ts'
@@ -34,7 +35,7 @@ export interface ShadowsOptions {
   /** For what is written down, when it first is. */
   readonly connect: () => Promise<NatsConnection>
   /** The process's. */
-  readonly memory: ResidentMemory
+  readonly memory: Pick<Memory, 'roomFor'>
   /** What an isolate of a version is made of beside a worker, but for its state. */
   readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
   readonly onChange: () => void
@@ -192,7 +193,7 @@ export function shadowBeside(
     readonly its: FunctionAssignment
   },
 ): Shadow {
-  const memory = { bytes: all.bytes, bytesMax: all.bytesMax * memoryShare }
+  const memory = all.roomFor(its, memoryShare)
   return new Shadow(worker.running.isolate.holder, {
     ...{ clock, memory, processMs, ...own },
     make: async (seed) => {

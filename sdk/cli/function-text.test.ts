@@ -15,6 +15,7 @@ test('detailText shows which packed instances are one process', () => {
       onError: 'fail',
       resources: { cpus: 1, memMib: 64, diskMib: 0 },
       instancesPerRunner: 2,
+      limits: { heapMib: 64 },
     },
     bundleSha256: '',
     deployedAtMs: 0,
@@ -27,4 +28,35 @@ test('detailText shows which packed instances are one process', () => {
     rows.map((row) => row.replaceAll(/ +/g, ' ')),
     ['task-1 here 7 - f-0 f-2', 'task-2 here 7 - f-1'],
   )
+})
+
+test('detailText tells the memory of each runner by account, beside its bound, and each heap beside its own', () => {
+  const mib = 2 ** 20
+  const accounts = { process: 98, isolates: 41, state: 12, tape: 16, assets: 0, buffers: 24, rest: 21 }
+  const memory = {
+    boundBytes: 256 * mib,
+    accounts: Object.fromEntries(Object.entries(accounts).map(([name, size]) => [name, size * mib])),
+  }
+  const counts = { restarts: 0, recordsIn: 0, recordsOut: 0, errors: 0, stateEntries: 0 }
+  const seat = (index: number, taskId: string) =>
+    ({
+      ...{ id: `f-${index}`, taskId, state: 'running', version: 1, ...counts },
+      ...{ rssBytes: 212 * mib, heapBytes: 20 * mib, memory },
+    }) as Instance
+  const resources = { cpus: 1, memMib: 256, diskMib: 0 }
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, ledger: [], metrics: [] },
+    instances: [seat(0, 'a'), seat(1, 'b'), seat(2, 'b')],
+  } as unknown as FunctionDetail)
+  const table = text.slice(text.indexOf('MEMORY, MIB')).split('\n\n')[0]!.split('\n')
+  assert.deepEqual(
+    table.map((row) => row.split(/ +/).join(' ')),
+    [
+      'MEMORY, MIB IN USE BOUND PROCESS ISOLATES STATE TAPE ASSETS BUFFERS REST',
+      'f-0 212 256 98 41 12 16 0 24 21',
+      'b 212 256 98 41 12 16 0 24 21',
+    ],
+  )
+  assert.match(text, /f-0 .* 20 of 64 MiB +212 of 256 MiB/)
 })

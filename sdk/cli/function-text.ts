@@ -6,6 +6,7 @@ import type { FunctionDetail, Instance, Ledger } from '../api.ts'
 import { instancesPerRunnerOf } from '../manifest.ts'
 import { quantileOf } from '../user-metrics.ts'
 import { canaryText } from './canary-text.ts'
+import { memoryTable, mibText } from './memory-text.ts'
 import { rollingText } from './rolling.ts'
 import { shadowText } from './shadow-text.ts'
 import { bold, bytesText, red, table } from './terminal.ts'
@@ -17,7 +18,8 @@ export function detailText(detail: FunctionDetail): string {
     detail.canary === undefined ? '' : canaryText(detail.canary, Date.now()),
     detail.shadow === undefined ? '' : shadowText(detail.shadow),
     detail.rolling === undefined ? '' : rollingText(detail.rolling, Date.now()),
-    detail.instances.length === 0 ? 'No instances.' : instancesTable(detail.instances),
+    detail.instances.length === 0 ? 'No instances.' : instancesTable(detail),
+    memoryTable(detail.instances),
     checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
@@ -69,7 +71,7 @@ function runnersTable(instances: readonly Instance[]): string {
     taskId,
     seated[0]?.hostname ?? '-',
     seated[0]?.pid ?? '-',
-    seated[0]?.rssBytes === undefined ? '-' : bytesText(seated[0].rssBytes),
+    seated[0]?.rssBytes === undefined ? '-' : mibText(seated[0].rssBytes, boundMibOf(seated[0])),
     seated.map(({ id }) => id).join(' '),
   ])
   return rows.length === 0 ? '' : table([['RUNNER', 'HOST', 'PID', 'MEMORY', 'INSTANCES'], ...rows])
@@ -79,7 +81,7 @@ function policyText(policy: FunctionDetail['manifest']['onError']): string {
   return typeof policy === 'string' ? policy : `retry ${policy.retry} times, then ${policy.then}`
 }
 
-function instancesTable(instances: readonly Instance[]): string {
+function instancesTable({ instances, manifest }: FunctionDetail): string {
   const isRetried = instances.some(({ retries = 0 }) => retries > 0)
   const isMigrating = instances.some(({ migrating = 0 }) => migrating > 0)
   const rows = instances.map((instance) => [
@@ -94,11 +96,20 @@ function instancesTable(instances: readonly Instance[]): string {
     instance.errors,
     instance.stateEntries,
     ...(isMigrating ? [partitionsText(instance.migrating ?? 0)] : []),
-    instance.rssBytes === undefined ? '-' : bytesText(instance.rssBytes),
+    instance.heapBytes === undefined ? '-' : mibText(instance.heapBytes, manifest.limits.heapMib),
+    instance.rssBytes === undefined ? '-' : mibText(instance.rssBytes, boundMibOf(instance)),
   ])
   const columns = ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT']
-  const state = ['KEYS', ...(isMigrating ? ['TO MIGRATE'] : [])]
-  return table([[...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', ...state, 'MEMORY'], ...rows])
+  // An entry is there twice while its old form may be gone back to.
+  const state = isMigrating ? ['KEYS, OLD AND NEW', 'TO MIGRATE'] : ['KEYS']
+  return table([
+    [...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', ...state, 'HEAP', 'MEMORY'],
+    ...rows,
+  ])
+}
+
+function boundMibOf({ memory }: Instance): number | undefined {
+  return memory && Math.round(memory.boundBytes / 2 ** 20)
 }
 
 function partitionsText(partitions: number): string {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { FunctionDetail } from '../../sdk/api.ts'
 import type { AssetList } from '../../sdk/asset-api.ts'
+import { accountsText } from '../../sdk/memory.ts'
 import { functionOf, partitions } from './load/records.ts'
 import { Traffic } from './load/traffic.ts'
 import { Platform } from './platform.ts'
@@ -121,6 +122,14 @@ test('an asset of 200 MB is in memory once for four instances; a project brings 
   const [before, after] = [small, worked].map((d) => d.instances[0]!.rssBytes!)
   t.diagnostic(`the runner had ${before! >> 20} MiB, with the asset ${after! >> 20} MiB`)
   assert.ok(after! - before! < 1.5 * bytes, `${before} bytes became ${after}`)
+  const { boundBytes, accounts } = worked.instances[0]!.memory!
+  assert.deepEqual([accounts.assets, boundBytes], [bytes, (4 * 160 + 64) * 2 ** 20])
+  t.diagnostic(accountsText({ accounts }))
+  assert.ok(accounts.isolates > 0 && accounts.process > 0)
+  assert.match(
+    (await platform.cli(['fn', 'inspect', 'big'])).stdout,
+    /MEMORY, MIB +IN USE +BOUND.*\n\S+ +\d+ +704 /,
+  )
 
   const unchanged = await platform.cli(['fn', 'deploy', project])
   assert.match(unchanged.stderr, /assets {2}1, all there/)

@@ -1,0 +1,35 @@
+/**
+ * Memory of a runner, by what it is for; what an operator is shown of it.
+ * @module
+ */
+import { z } from 'zod'
+
+/**
+ * Where the memory of a runner goes, in this order:
+ *   - `process`: Node, the platform's code and its own heap;
+ *   - `isolates`: heaps of the isolates, those of versions beside the one at work too;
+ *   - `state`: what keyed state and timers lie in;
+ *   - `tape`: the last records, for a gate;
+ *   - `assets`;
+ *   - `buffers`: records on their way and the memory kept for the next ones, the taps, what a checkpoint copies meanwhile;
+ *   - `rest`: what calls share with isolates, and what has been freed and not given back.
+ */
+export const memoryAccounts = ['process', 'isolates', 'state', 'tape', 'assets', 'buffers', 'rest'] as const
+export type MemoryAccount = (typeof memoryAccounts)[number]
+
+export const memorySchema = z.object({
+  /** What its process may come to: who stays beyond it is ended. */
+  boundBytes: z.number(),
+  /** Together what is resident, or a little more: what was asked for may not be touched yet. */
+  accounts: z.record(z.enum(memoryAccounts), z.number()),
+})
+export type MemoryReport = z.output<typeof memorySchema>
+
+/** As in `process 98, state 12 MiB`, for people; what is less than a MiB is left out. */
+export function accountsText({ accounts }: Pick<MemoryReport, 'accounts'>): string {
+  const said = memoryAccounts.flatMap((account) => {
+    const mib = Math.round(accounts[account] / 2 ** 20)
+    return mib === 0 ? [] : [`${account} ${mib}`]
+  })
+  return `${said.join(', ')} MiB`
+}
