@@ -91,53 +91,16 @@ test('Deploy leaves a count that was changed by hand, unless its own says anothe
   await deployBundle(bundle, { instances: 3, env: { A: '2' } })
   assert.equal(await wanted(), 4)
   assert.equal((await deployBundle(bundle, {}, undefined, '?instances=-1')).status, 400)
-})
 
-test('Other resources are a version of the same bundle that is not tried first; what is too little is refused', async () => {
-  const bundle =
-    "export default { metadata: { name: 'sized', istreams: { words: 'groupBy' } }, processRecord() {}, migrate() {} }"
-  await deployBundle(bundle, { resources: { memMib: 256, cpus: 0.5 }, rollout: { canary: {} } })
-  const patch = async (wish: object) => {
-    const response = await platform.call('PATCH', '/v1/functions/sized/resources', {
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(wish),
-    })
-    return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
-  }
-  const versionOf = async (version: number) =>
-    (await platform.store.get<VersionDocument>(paths.version(namespace, 'sized', version)))!.value
-  const { status, body } = await patch({ memMib: 512, message: 'it grew' })
-  assert.deepEqual([status, body.version, body.changed], [200, 2, true])
-  const [one, two] = [await versionOf(1), await versionOf(2)]
-  assert.deepEqual(two.manifest.resources, { ...one.manifest.resources, memMib: 512 })
+  const why = (await (await platform.call('GET', '/v1/functions/counted/scaling')).json()) as Scaling
   assert.deepEqual(
-    [two.bundleSha256, two.stateFormat, two.message],
-    [one.bundleSha256, one.stateFormat, 'it grew'],
+    why.changes.map(({ from, to, because }) => [from, to, because]),
+    [
+      [2, 5, 'a person wants so many'],
+      [5, 3, 'deployed so, with v3'],
+      [3, 4, 'deployed so, with v3'],
+    ],
   )
-  const wish = (await platform.store.get<FunctionDocument>(paths.function(namespace, 'sized')))!.value
-  assert.deepEqual([wish.version, wish.atOnce], [2, true])
-
-  assert.deepEqual((await patch({ memMib: 512 })).body.changed, false)
-  const small = await patch({ memMib: 63 })
-  assert.deepEqual([small.status, small.body.code], [422, 'ERR_MANIFEST_INVALID'])
-  assert.match(small.body.detail, /resources.memMib is 63, and a runner alone takes 64/)
-  assert.match((await patch({ message: 'nothing' })).body.detail, /one of cpus, memMib and diskMib/)
-  assert.equal((await patch({ cpus: 0 })).body.code, 'ERR_REQUEST_INVALID')
-  assert.deepEqual(await versionOf(2), two)
-
-  const path = paths.function(namespace, 'sized')
-  const live = (await platform.store.get<FunctionDocument>(path))!
-  const { atOnce: _, ...value } = live.value
-  await platform.store.update(path, { ...value, good: 2 }, live.version)
-  await deployBundle(bundle.replace('processRecord() {}', 'processRecord() { throw 1 }'), {
-    resources: { memMib: 512, cpus: 0.5 },
-    rollout: { canary: {} },
-  })
-  const { status: refused, body: why } = await patch({ memMib: 600 })
-  assert.deepEqual([refused, why.code], [409, 'ERR_VERSION_INCOMPATIBLE'])
-  assert.match(why.detail, /v3 is being tried beside v2, .* its code would take over everywhere at once/)
-  const { version } = (await platform.store.get<FunctionDocument>(path))!.value
-  assert.equal(version, 3, 'and nothing has changed')
 })
 
 test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {
@@ -363,11 +326,13 @@ test('Scale changes how many instances are wanted, and nothing else', async () =
   }
   const answer = await scale('wide', { instances: 5 })
   assert.deepEqual([answer.status, await answer.json()], [200, { instances: 5, pinned: false }])
-  assert.deepEqual(await read(), { ...before, instances: 5 })
+  const { scaled = [], ...after } = await read()
+  assert.deepEqual(after, { ...before, instances: 5 })
+  assert.deepEqual([scaled.length, scaled[0]?.to], [1, 5])
   for (const body of [{ instances: -1 }, { instances: 1.5 }, { instances: 1025 }, {}, { instances: 1, x: 1 }])
     assert.equal((await scale('wide', body)).status, 400, JSON.stringify(body))
   assert.equal((await scale('never', { instances: 1 })).status, 404)
-  assert.deepEqual(await read(), { ...before, instances: 5 })
+  assert.deepEqual(await read(), { ...after, scaled })
 })
 
 /** The bundle that `concord fn deploy` would make of it. */
@@ -410,8 +375,16 @@ test('A number is a pin where a policy scales: deploys keep it, `auto` gives it 
   const answer = await platform.call('GET', `/v1/functions/${name}/scaling`)
   const scaling = (await answer.json()) as Scaling
   assert.deepEqual(
-    [scaling.policy?.targets, scaling.pinned, scaling.changes],
-    [{ behindMs: 1000 }, false, []],
+    [scaling.policy?.targets, scaling.pinned, scaling.changes.map(({ from, to }) => [from, to])],
+    [
+      { behindMs: 1000 },
+      false,
+      [
+        [1, 2],
+        [2, 9],
+        [9, 4],
+      ],
+    ],
   )
 })
 

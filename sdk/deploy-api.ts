@@ -21,6 +21,10 @@ export const deployAnswerSchema = z.object({
   dryRun: z.literal(true).optional(),
   /** It has a `migrate`, which is given too what this version, whose `migrate` is another one or the same, has made of the state. */
   migratesAfter: z.int().optional(),
+  /** Set by hand while it ran, and kept: the manifest says the same of it as the one before. */
+  byHand: z
+    .array(z.object({ what: z.enum(['cpus', 'memMib', 'diskMib']), is: z.number(), manifest: z.number() }))
+    .optional(),
   /** A version that was on its way, and comes no further: how far it had come, as in `was a canary, at step 2`. */
   left: z.object({ version: z.int(), how: z.string() }).optional(),
 })

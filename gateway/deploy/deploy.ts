@@ -9,19 +9,10 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Assets } from '../../infra/bundles/index.ts'
-import type { Clock } from '../../infra/clock.ts'
 import type { InstanceReport } from '../../infra/control/messages.ts'
-import {
-  type FunctionDocument,
-  paths,
-  type Store,
-  type StreamDocument,
-  upsert,
-  type VersionDocument,
-} from '../../infra/store/index.ts'
+import { type FunctionDocument, paths, upsert } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api.ts'
 import type { AssetRefs } from '../../sdk/assets.ts'
-import { isCode } from '../../sdk/errors.ts'
 import type { GateReport } from '../../sdk/gate.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
 import { drainReason, refusalReason } from '../../sdk/swap.ts'
@@ -34,55 +25,33 @@ import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 import { type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { leave } from './leaving.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
-import {
-  type DeployPlan,
-  drainOf,
-  type GateWishes,
-  instancesOf,
-  type Plan,
-  type Said,
-  wordsOf,
-} from './plan.ts'
+import { type DeployPlan, drainOf, type GateWishes, instancesOf, type Plan, type Said } from './plan.ts'
+import { keptByHand, type ResourcesWish, resized } from './resources.ts'
 import { versionToPromote } from './shadows.ts'
-import { stored } from './store-trouble.ts'
-import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
+import { checkCycles, checkPartitions, checkQueues } from './topology-checks.ts'
+import { type VersionDraft, VersionWriter, type VersionWriterOptions } from './version-writer.ts'
 import { checkTried, documentOf, versionBefore } from './versions.ts'
-import { unknownFunction } from './wishes.ts'
+import { scaledTo, unknownFunction } from './wishes.ts'
 
-/** What each instance is to get; what is not named stays. */
-export interface ResourcesWish {
-  readonly cpus?: number | undefined
-  readonly memMib?: number | undefined
-  readonly diskMib?: number | undefined
-}
-
-/** What a deploy needs of the bundle store. */
-export interface BundleSink {
-  /** @returns Hex sha256. */
-  put(bytes: Uint8Array): Promise<string>
-}
-
-export interface DeployerOptions {
-  readonly store: Store
-  readonly bundles: BundleSink
+export interface DeployerOptions extends VersionWriterOptions {
   readonly assets: Pick<Assets, 'keep'>
   readonly prober: Prober
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
   readonly gatekeeper: Gatekeeper
-  readonly namespace: string
-  readonly clock: Clock
   /** Deletes the state that an earlier function of that name has left. */
   readonly forgetState: (name: string) => Promise<void>
 }
 
 export class Deployer {
   readonly #options: DeployerOptions
+  readonly #writer: VersionWriter
   /** Deploys check the topology and change it one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: DeployerOptions) {
     this.#options = options
+    this.#writer = new VersionWriter(options)
   }
 
   /**
@@ -176,7 +145,7 @@ export class Deployer {
       }
     }
     const commit = ({ live, assets, isNew }: Plan): Promise<DeployAnswer> =>
-      this.#follow(live!, isNew ? { assets } : {}, said, {})
+      this.#follow(live!, isNew ? { assets } : undefined, said, {})
     return await this.#throughGate(plan, commit, wishes)
   }
 
@@ -189,15 +158,13 @@ export class Deployer {
     return await this.inTurn(async () => {
       const live = await this.#liveNow(name)
       checkTried(live)
-      const { manifest: before, assets = {} } = live.version
-      const { resources: had } = before
-      const { cpus = had.cpus, memMib = had.memMib, diskMib = had.diskMib } = wish
-      const manifest = { ...before, resources: { ...had, cpus, memMib, diskMib } }
+      const { version: before } = live
+      const change = resized(before, wish)
+      const { manifest } = change ?? before
       refuseTooSmall(manifest)
       this.#check(manifest, live)
-      checkAssets(manifest, assets)
-      const isSame = isDeepStrictEqual(manifest.resources, had)
-      return await this.#follow(live, isSame ? {} : { manifest }, said, { atOnce: true })
+      checkAssets(manifest, before.assets ?? {})
+      return await this.#follow(live, change, said, { atOnce: true })
     })
   }
 
@@ -214,19 +181,17 @@ export class Deployer {
   /** Wants a version of the same code as the wanted one; that one, if nothing is to change. */
   async #follow(
     { name, version: live, document: { instances } }: LiveFunction,
-    change: Partial<Pick<VersionDocument, 'assets' | 'manifest'>>,
+    change: Partial<VersionDraft> | undefined,
     said: Said,
     how: Pick<FunctionDocument, 'atOnce'>,
   ): Promise<DeployAnswer> {
-    const { version: before, author: _, message: __, ...kept } = live
-    const { bundleSha256, bundleBytes } = kept
-    if (Object.keys(change).length === 0)
-      return { name, version: before, bundleSha256, bundleBytes, changed: false }
-    const deployedAtMs = this.#options.clock.nowMs()
-    const version = await this.#createVersion({ ...kept, ...change, deployedAtMs, ...wordsOf(said) }, true)
+    const { version: before, bundleSha256, bundleBytes } = live
+    const answer = { name, version: before, bundleSha256, bundleBytes, changed: false }
+    if (change === undefined) return answer
+    const version = await this.#writer.follow(live, change, said)
     const left = await this.#want(name, version, instances, { ...how, ...drainOf(said) })
     await this.#options.catalog.refresh()
-    return { name, version, bundleSha256, bundleBytes, changed: true, ...left }
+    return { ...answer, version, changed: true, ...left }
   }
 
   /** Does what must not happen while a deploy looks at the topology. */
@@ -283,12 +248,13 @@ export class Deployer {
   }
 
   /** All that can be refused (D1). */
-  async #plan(probed: Probed, manifest: Manifest, named: AssetChanges): Promise<DeployPlan> {
+  async #plan(probed: Probed, own: Manifest, named: AssetChanges): Promise<DeployPlan> {
     const { catalog } = this.#options
-    const { name } = manifest
+    const { name } = own
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
     if (live?.document.deleted) throw deleting(name)
+    const { manifest, manifestResources, byHand } = keptByHand(own, live?.version)
     this.#check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
     checkAssets(manifest, assets)
@@ -301,33 +267,39 @@ export class Deployer {
     const same =
       isSameCode &&
       isDeepStrictEqual(live.version.manifest, manifest) &&
+      isDeepStrictEqual(live.version.manifestResources, manifestResources) &&
       isDeepStrictEqual(live.version.assets ?? {}, assets)
     const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
     if (!same && live !== undefined) checkFormat(live, stateFormat, format, this.#isMigrating(live))
     const bundleBytes = probed.bundle.length
     const version = live?.document.version ?? 0
     return {
-      ...{ live, assets, format, isNew: !same },
+      ...{ live, assets, format, manifestResources, isNew: !same },
       answer: {
         ...{ name, version, bundleSha256, bundleBytes, changed: !same },
+        ...(byHand && { byHand }),
         ...migratesAfter(stateFormat, migrates, isSameCode),
       },
       candidate: {
         ...{ bundleSha256, manifest, assets, stateFormat: migrates ? version + 1 : stateFormat },
-        make: () => this.#putCode(probed),
+        make: () => this.#writer.putCode(probed),
       },
     }
   }
 
   async #commit(
     probed: Probed,
-    { live, assets, format, isNew, answer, candidate: { manifest } }: DeployPlan,
+    { live, assets, format, manifestResources, isNew, answer, candidate: { manifest } }: DeployPlan,
     said: Said,
   ): Promise<DeployAnswer> {
     const { name } = manifest
-    const version = isNew
-      ? await this.#addVersion(probed, manifest, assets, said, format)
-      : live!.version.version
+    const draft = {
+      manifest,
+      manifestResources,
+      ...(Object.keys(assets).length > 0 && { assets }),
+      ...format,
+    }
+    const version = isNew ? await this.#writer.add(probed, draft, said) : live!.version.version
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
     if (live === undefined || keepsAgain(live.version.manifest, manifest))
       await this.#options.forgetState(name)
@@ -380,70 +352,6 @@ export class Deployer {
     throw refuse('ERR_VERSION_INCOMPATIBLE', text)
   }
 
-  async #addVersion(
-    { bundle, sourceMap }: Probed,
-    manifest: Manifest,
-    assets: AssetRefs,
-    said: Said,
-    format: Pick<VersionDocument, 'migrates' | 'stateFormat'>,
-  ): Promise<number> {
-    const { clock } = this.#options
-    const code = await this.#putCode({ bundle, sourceMap })
-    for (const stream of namedStreams(manifest)) await this.#ensureStream(stream)
-    return await this.#createVersion({
-      schema: 1,
-      ...code,
-      bundleBytes: bundle.length,
-      manifest,
-      ...(Object.keys(assets).length === 0 ? {} : { assets }),
-      ...format,
-      deployedAtMs: clock.nowMs(),
-      ...wordsOf(said),
-    })
-  }
-
-  async #putCode({
-    bundle,
-    sourceMap,
-  }: Pick<Probed, 'bundle' | 'sourceMap'>): Promise<
-    Pick<VersionDocument, 'bundleSha256' | 'sourceMapSha256'>
-  > {
-    const bundleSha256 = await this.#putBundle(bundle)
-    return sourceMap.length === 0
-      ? { bundleSha256 }
-      : { bundleSha256, sourceMapSha256: await this.#putBundle(sourceMap) }
-  }
-
-  #putBundle(bytes: Uint8Array): Promise<string> {
-    return stored('the bundle', () => this.#options.bundles.put(bytes))
-  }
-
-  async #ensureStream(stream: string): Promise<void> {
-    const document: StreamDocument = { schema: 1, partitions: partitionsDefault, raw: false }
-    try {
-      await this.#options.store.create(paths.stream(this.#options.namespace, stream), document)
-    } catch (error) {
-      if (!isCode(error, 'ERR_STORE_EXISTS')) throw error
-    }
-  }
-
-  /** The number behind the highest; another gateway may take it first. */
-  async #createVersion(document: Omit<VersionDocument, 'version'>, isSameCode = false): Promise<number> {
-    const { store, namespace } = this.#options
-    const { name } = document.manifest
-    for (;;) {
-      const numbers = (await store.list(paths.versions(namespace, name))).map(Number)
-      const version = Math.max(0, ...numbers) + 1
-      try {
-        const begins = document.migrates === true && !isSameCode ? { stateFormat: version } : {}
-        await store.create(paths.version(namespace, name, version), { ...document, ...begins, version })
-        return version
-      } catch (error) {
-        if (!isCode(error, 'ERR_STORE_EXISTS')) throw error
-      }
-    }
-  }
-
   async #want(
     name: string,
     version: number,
@@ -456,8 +364,9 @@ export class Deployer {
     await upsert<FunctionDocument>(store, paths.function(namespace, name), (before) => {
       if (before?.deleted) throw deleting(name)
       replaced = before
+      const scaled = before && scaledTo(before, instances, clock.nowMs(), `deployed so, with v${version}`)
       // More instances of a version that is on its way do not begin anew with it.
-      if (before?.version === version) return { ...before, instances, ...how }
+      if (before?.version === version) return { ...before, instances, ...scaled, ...how }
       const {
         drain: _,
         atOnce: __,
@@ -466,7 +375,7 @@ export class Deployer {
         rolling: _____,
         ...kept
       } = before ?? { createdAtMs: clock.nowMs() }
-      return { ...kept, schema: 1, version, instances, ...how }
+      return { ...kept, schema: 1, version, instances, ...scaled, ...how }
     })
     return await leave(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs(), back })
   }

@@ -49,7 +49,7 @@ export interface Plan {
   }
 }
 
-export interface DeployPlan extends Plan {
+export interface DeployPlan extends Plan, Pick<VersionDocument, 'manifestResources'> {
   readonly format: Pick<VersionDocument, 'migrates' | 'stateFormat'>
 }
 

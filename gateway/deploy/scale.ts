@@ -18,13 +18,15 @@ export async function scaleAsWished(
   view: CatalogView,
   name: string,
   wish: z.output<typeof scaleSchema>,
+  nowMs: number,
 ): Promise<ScaleAnswer> {
   const live = view.functions.get(name)
   if (live === undefined) throw unknownFunction(name)
   const { manifest } = live.version
   if ('instances' in wish) {
-    await scaleFunction(store, ns, name, wish.instances, manifest.scale !== undefined)
-    return { instances: wish.instances, pinned: manifest.scale !== undefined }
+    const hasPolicy = manifest.scale !== undefined
+    await scaleFunction(store, ns, name, wish.instances, { hasPolicy, nowMs })
+    return { instances: wish.instances, pinned: hasPolicy }
   }
   if (manifest.scale === undefined) {
     throw refuse(
@@ -46,7 +48,7 @@ export function scalingView(
     ...{ name, instancesWanted, instancesRunning },
     ...(policy && { policy }),
     pinned: live.document.pinned === true,
-    changes: [...(kept?.changes ?? [])],
+    changes: [...(kept?.changes ?? []), ...(live.document.scaled ?? [])].sort((a, b) => a.atMs - b.atMs),
     ...(kept?.latest && { latest: kept.latest }),
   }
 }

@@ -32,12 +32,25 @@ export async function scaleFunction(
   ns: string,
   name: string,
   instances: number,
-  hasPolicy: boolean,
+  { hasPolicy, nowMs }: { readonly hasPolicy: boolean; readonly nowMs: number },
 ): Promise<void> {
   await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
     if (before === undefined || before.deleted === true) throw unknownFunction(name)
-    return { ...before, instances, ...(hasPolicy && { pinned: true }) }
+    const scaled = scaledTo(before, instances, nowMs, 'a person wants so many')
+    return { ...before, instances, ...scaled, ...(hasPolicy && { pinned: true }) }
   })
+}
+
+const scaledKept = 20
+
+/** A change by hand is remembered. */
+export function scaledTo(
+  { instances: from, scaled = [] }: Pick<FunctionDocument, 'instances' | 'scaled'>,
+  to: number,
+  atMs: number,
+  because: string,
+): Pick<FunctionDocument, 'scaled'> {
+  return from === to ? {} : { scaled: [...scaled, { atMs, from, to, because }].slice(-scaledKept) }
 }
 
 /** Gives the number of instances back to the function's policy. @returns How many are wanted so far. */

@@ -182,7 +182,8 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(scale, async (c) => {
     const wish = await readDocument(c, 'how many instances are wanted', scaleSchema)
-    const answer = await scaleAsWished(store, namespace, catalog.current, c.req.valid('param').name, wish)
+    const { name } = c.req.valid('param')
+    const answer = await scaleAsWished(store, namespace, catalog.current, name, wish, clock.nowMs())
     await catalog.refresh()
     return c.json(answer, 200)
   })

@@ -71,6 +71,8 @@ export interface FunctionDocument {
   readonly createdAtMs: number
   /** A person has said how many: no policy changes it. */
   readonly pinned?: true
+  /** The latest changes of `instances` by people, oldest first. */
+  readonly scaled?: readonly ScaleChange[]
   /** Set by delete: the scheduler stops the instances and then removes the function's nodes. */
   readonly deleted?: true
   /** The wanted version is to come by ending instances in order and launching others, not in place. */
@@ -131,6 +133,8 @@ export interface VersionDocument {
   /** Hex sha256 of the source map in the bundle store, if one was uploaded. */
   readonly sourceMapSha256?: string
   readonly manifest: Manifest
+  /** What its author's manifest says, where somebody has set other sizes by hand while it ran; absent: nobody has. */
+  readonly manifestResources?: Pick<Manifest['resources'], 'cpus' | 'memMib' | 'diskMib'> | undefined
   /** Files beside the bundle, in the bundle store. Absent: none. */
   readonly assets?: AssetRefs
   /** It exports `migrate`. */

@@ -64,6 +64,7 @@ export async function deployProject(
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   tellOfLeft(answer)
   tellOfMigrate(answer)
+  tellOfResources(answer)
   if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
   const listening = new AbortController()
   const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
@@ -162,6 +163,18 @@ function tellOfMigrate({ migratesAfter, version }: DeployAnswer): void {
   if (migratesAfter === undefined) return
   const advice = 'it has to leave alone what is in its shape already'
   note(`        v${version} has a migrate, which is given what v${migratesAfter} has written too: ${advice}`)
+}
+
+const unitOf = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk' } as const
+const flagOf = { cpus: '--cpus', memMib: '--mem', diskMib: undefined } as const
+
+/** The same of what each instance gets. */
+function tellOfResources({ name, byHand = [] }: DeployAnswer): void {
+  for (const { what, is, manifest } of byHand) {
+    const flag = flagOf[what]
+    const change = flag === undefined ? '' : `: 'concord fn scale ${name} ${flag} ${manifest}' changes that`
+    note(dim(`        ${is} ${unitOf[what]} stay, set by hand, not the ${manifest} of the manifest${change}`))
+  }
 }
 
 /** Instances that somebody has asked for by hand stay over deploys: that is told, since the project's file says otherwise. */

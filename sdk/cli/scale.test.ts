@@ -66,7 +66,7 @@ test('fn scale --mem --cpus waits until instances with other resources have take
   const { stdout } = await concord(['fn', 'scale', 'score', '--mem', '512', '--cpus', '1'], { env })
   assert.equal(
     stdout,
-    "score v2 has 512 MiB and 1 cpus an instance.\nPut them into its concord.jsonc ('resources') too: the next deploy has what is written there.\n",
+    'score v2 has 512 MiB and 1 cpus an instance.\nThey stay over deploys, until its concord.jsonc says something else of them than it does now.\n',
   )
   assert.ok(looks >= 4)
   const { method, path, body } = received[0]!

@@ -10,8 +10,10 @@ const changesShown = 20
 export function scalingText(scaling: Scaling, nowMs: number): string {
   const { name, instancesWanted, instancesRunning, policy, pinned, changes, latest } = scaling
   const head = `${bold(name)}: ${instancesRunning} of ${instancesWanted} instances run`
-  if (policy === undefined)
-    return `${head}\nIt has no policy: 'concord fn scale ${name} N' sets how many. With "scale": { "min": 1, "max": 8 } in its concord.jsonc it follows its load.`
+  const rule =
+    policy === undefined
+      ? `It has no policy: 'concord fn scale ${name} N' sets how many. With "scale": { "min": 1, "max": 8 } in its concord.jsonc it follows its load.`
+      : policyText(policy)
   const pin = pinned ? `Pinned by a person; 'concord fn scale ${name} --auto' gives it back.` : ''
   const rows = changes
     .slice(-changesShown)
@@ -21,7 +23,7 @@ export function scalingText(scaling: Scaling, nowMs: number): string {
     rows.length === 0
       ? dim('It has not been changed yet.')
       : table([['TIME', 'INSTANCES', 'BECAUSE'], ...rows])
-  return [head, policyText(policy), pin, latest === undefined ? '' : latestText(latest, nowMs), list]
+  return [head, rule, pin, latest === undefined ? '' : latestText(latest, nowMs), list]
     .filter((part) => part !== '')
     .join('\n')
 }

@@ -104,7 +104,7 @@ async function resize(
   )
   if (answer.changed)
     await print(
-      dim(`Put them into its concord.jsonc ('resources') too: the next deploy has what is written there.`),
+      dim(`They stay over deploys, until its concord.jsonc says something else of them than it does now.`),
     )
 }
 

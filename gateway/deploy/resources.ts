@@ -1,0 +1,62 @@
+/**
+ * Resources: what each instance gets: as the manifest says, or as somebody has set it while it ran. Pure.
+ *
+ *   RE1. What was set by hand stays over deploys as long as what the manifest says of it stays the same, as a count of instances does.
+ * @module
+ */
+import type { VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer } from '../../sdk/api.ts'
+import type { Manifest } from '../../sdk/manifest.ts'
+
+/** What each instance is to get; what is not named stays. */
+export interface ResourcesWish {
+  readonly cpus?: number | undefined
+  readonly memMib?: number | undefined
+  readonly diskMib?: number | undefined
+}
+
+const settable = ['cpus', 'memMib', 'diskMib'] as const
+type Sized = Pick<VersionDocument, 'manifest' | 'manifestResources'>
+
+/** The version with other resources; undefined: it has those. */
+export function resized({ manifest, manifestResources }: Sized, wish: ResourcesWish): Sized | undefined {
+  const { resources: had } = manifest
+  const resources = { ...had, ...wishOf(wish) }
+  if (settable.every((what) => resources[what] === had[what])) return undefined
+  const said = manifestResources ?? sizesOf(had)
+  const isAsSaid = settable.every((what) => resources[what] === said[what])
+  return { manifest: { ...manifest, resources }, manifestResources: isAsSaid ? undefined : said }
+}
+
+/** RE1. @param live The wanted version. @returns With what `live` was given by hand, and what that is. */
+export function keptByHand(
+  manifest: Manifest,
+  live: Sized | undefined,
+): Sized & Pick<DeployAnswer, 'byHand'> {
+  const { manifestResources: before } = live ?? {}
+  if (live === undefined || before === undefined) return { manifest }
+  const said = manifest.resources
+  const byHand = settable.flatMap((what) => {
+    const is = live.manifest.resources[what]
+    return said[what] === before[what] && is !== said[what] ? [{ what, is, manifest: said[what] }] : []
+  })
+  if (byHand.length === 0) return { manifest }
+  const kept = Object.fromEntries(byHand.map(({ what, is }) => [what, is]))
+  return {
+    manifest: { ...manifest, resources: { ...said, ...kept } },
+    manifestResources: sizesOf(said),
+    byHand,
+  }
+}
+
+function sizesOf({
+  cpus,
+  memMib,
+  diskMib,
+}: Manifest['resources']): NonNullable<VersionDocument['manifestResources']> {
+  return { cpus, memMib, diskMib }
+}
+
+function wishOf(wish: ResourcesWish): Partial<Manifest['resources']> {
+  return Object.fromEntries(Object.entries(wish).filter(([, size]) => size !== undefined))
+}

@@ -1,0 +1,108 @@
+/**
+ * VersionWriter: puts a version where the scheduler and the runners find it: its code, its streams, its document.
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import { paths, type Store, type StreamDocument, type VersionDocument } from '../../infra/store/index.ts'
+import { isCode } from '../../sdk/errors.ts'
+import { partitionsDefault } from '../../sdk/manifest.ts'
+import type { Probed } from '../probe/index.ts'
+import { type Said, wordsOf } from './plan.ts'
+import { stored } from './store-trouble.ts'
+import { namedStreams } from './topology-checks.ts'
+
+/** What a deploy needs of the bundle store. */
+export interface BundleSink {
+  /** @returns Hex sha256. */
+  put(bytes: Uint8Array): Promise<string>
+}
+
+export interface VersionWriterOptions {
+  readonly store: Store
+  readonly bundles: BundleSink
+  readonly namespace: string
+  readonly clock: Clock
+}
+
+/** What a deploy makes of a version beside its code. */
+export type VersionDraft = Pick<
+  VersionDocument,
+  'manifest' | 'manifestResources' | 'assets' | 'migrates' | 'stateFormat'
+>
+
+export class VersionWriter {
+  readonly #options: VersionWriterOptions
+
+  constructor(options: VersionWriterOptions) {
+    this.#options = options
+  }
+
+  /** A version of new code, or of a new manifest. @returns Its number. */
+  async add({ bundle, sourceMap }: Probed, draft: VersionDraft, said: Said): Promise<number> {
+    const code = await this.putCode({ bundle, sourceMap })
+    for (const stream of namedStreams(draft.manifest)) await this.#ensureStream(stream)
+    const deployedAtMs = this.#options.clock.nowMs()
+    const version = {
+      schema: 1,
+      ...code,
+      bundleBytes: bundle.length,
+      ...draft,
+      deployedAtMs,
+      ...wordsOf(said),
+    } as const
+    return await this.#create(version, draft.migrates === true)
+  }
+
+  /** A version of the same code. @returns Its number. */
+  async follow(
+    { version: _, author: __, message: ___, ...before }: VersionDocument,
+    change: Partial<VersionDraft>,
+    said: Said,
+  ): Promise<number> {
+    const deployedAtMs = this.#options.clock.nowMs()
+    return await this.#create({ ...before, ...change, deployedAtMs, ...wordsOf(said) }, false)
+  }
+
+  /** Puts code where runners find it. */
+  async putCode({
+    bundle,
+    sourceMap,
+  }: Pick<Probed, 'bundle' | 'sourceMap'>): Promise<
+    Pick<VersionDocument, 'bundleSha256' | 'sourceMapSha256'>
+  > {
+    const bundleSha256 = await this.#putBundle(bundle)
+    return sourceMap.length === 0
+      ? { bundleSha256 }
+      : { bundleSha256, sourceMapSha256: await this.#putBundle(sourceMap) }
+  }
+
+  #putBundle(bytes: Uint8Array): Promise<string> {
+    return stored('the bundle', () => this.#options.bundles.put(bytes))
+  }
+
+  async #ensureStream(stream: string): Promise<void> {
+    const document: StreamDocument = { schema: 1, partitions: partitionsDefault, raw: false }
+    try {
+      await this.#options.store.create(paths.stream(this.#options.namespace, stream), document)
+    } catch (error) {
+      if (!isCode(error, 'ERR_STORE_EXISTS')) throw error
+    }
+  }
+
+  /** The number behind the highest; another gateway may take it first. @param isFormat Its state begins a format of its own. */
+  async #create(document: Omit<VersionDocument, 'version'>, isFormat: boolean): Promise<number> {
+    const { store, namespace } = this.#options
+    const { name } = document.manifest
+    for (;;) {
+      const numbers = (await store.list(paths.versions(namespace, name))).map(Number)
+      const version = Math.max(0, ...numbers) + 1
+      try {
+        const begins = isFormat ? { stateFormat: version } : {}
+        await store.create(paths.version(namespace, name, version), { ...document, ...begins, version })
+        return version
+      } catch (error) {
+        if (!isCode(error, 'ERR_STORE_EXISTS')) throw error
+      }
+    }
+  }
+}
