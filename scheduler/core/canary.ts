@@ -15,7 +15,7 @@ import { type CanaryReport, sumOf } from '../../sdk/canary.ts'
 import type { CanaryRules } from '../../sdk/manifest.ts'
 import { drainReason } from '../../sdk/swap.ts'
 import type { Draft } from './draft.ts'
-import { judge, looks, patience, summaryOf } from './judge.ts'
+import { judge, looks, patience } from './judge.ts'
 import type { FunctionState, LastExit, WantedFunction } from './state.ts'
 import { shadowOf } from './wanted-shadow.ts'
 
@@ -148,7 +148,7 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   }
   if (verdict.kind !== 'good') return
   const step = at.step + 1
-  const passed = [...at.passed, `${place}: ${summaryOf(evidence)}`]
+  const passed = [...at.passed, `${place}: ${verdict.why}`]
   const next = { version: version.version, step, sinceMs: draft.nowMs, passed }
   draft.act({
     kind: 'log',

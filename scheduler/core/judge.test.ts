@@ -225,6 +225,10 @@ test('judge waits for records, and never sends back for few of them', () => {
   assert.match(soon.why, /it has had 0 of the 500 records/)
   const late = judge({ ...none, elapsedMs: 10 * rules.bakeMs })
   assert.equal(late.kind, 'good')
+  assert.match(
+    late.why,
+    /; on time alone: only 0 records of its own in \d+ s, .* 500 \(rollout\.canary\.minRecords\)/,
+  )
 })
 
 test('judge looks at outputs and the metric of a slow stream too, when its step is about to end', () => {

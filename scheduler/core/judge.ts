@@ -59,7 +59,7 @@ export function judge(judged: Judged): Verdict {
       : undefined
   if (other !== undefined) return { kind: 'bad', why: other }
   if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
-  return { kind: 'good', why: summaryOf(evidence) }
+  return { kind: 'good', why: [summaryOf(evidence), ...onTimeAlone(judged)].join('; ') }
 }
 
 /** What a step lacks before it may end well. */
@@ -74,6 +74,17 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
   if (rules.maxDiff !== undefined && compared < minRecords && isPatient)
     return `${compared} of the ${minRecords} records that a step needs have been compared`
   return isWhole ? undefined : 'not all instances have it yet'
+}
+
+/** That it had fewer records than a step is to have, and goes on because none came for long. */
+function onTimeAlone({ evidence, rules }: Judged): string[] {
+  const compared = rules.maxDiff === undefined ? Number.POSITIVE_INFINITY : (evidence.diff?.compared ?? 0)
+  const records = Math.min(evidence.canary.records, compared)
+  if (records >= rules.minRecords) return []
+  const ofThem = compared < evidence.canary.records ? 'compared' : 'of its own'
+  return [
+    `on time alone: only ${records} records ${ofThem} in ${(patience * rules.bakeMs) / 1000} s, where a step is to have ${rules.minRecords} (rollout.canary.minRecords)`,
+  ]
 }
 
 /** In one line. */
