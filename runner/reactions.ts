@@ -78,7 +78,9 @@ export class Reactions {
     const chances = fatal!.detail['starved'] === true ? Math.max(retries, starvedAttemptsMax) : retries // RE3
     const again = attempts <= chances && !isAside // its channel has gone on: nobody could try it again
     const { code, message } = fatal!
-    const error = { name: code, message, stack: '', timeMs: clock.nowMs() }
+    const { at, frames } = fatal!.detail as { readonly at?: string; readonly frames?: string }
+    const stack = frames === undefined ? '' : `${code}: ${message}\n${frames}`
+    const error = { name: code, message, stack, timeMs: clock.nowMs(), ...(at !== undefined && { at }) }
     const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
     this.errors += 1
     this.lastFailure = () => errorOf(failed[0]!)

@@ -2,6 +2,7 @@
  * What an isolate is at, in words.
  * @module
  */
+import { RecordWalk } from '../../sdk/frame.ts'
 import { phase } from '../../sdk/runtime/index.ts'
 import type { InputFrame } from './types.ts'
 
@@ -15,11 +16,28 @@ export function atHand(at: number, frames: readonly InputFrame[], done: () => nu
 
 function recordAt(frames: readonly InputFrame[], done: number): string {
   let left = done
-  for (const { stream, partition, header, skip } of frames) {
+  for (const { stream, partition, bytes, header, skip } of frames) {
     if (left < header.count - skip) {
-      return `the record ${header.sequence + skip + left} of producer ${header.producer} in '${stream}'/${partition}`
+      const { key } = new RecordWalk(bytes, header).to(skip + left)
+      return `the record ${header.sequence + skip + left} of producer ${header.producer} in '${stream}'/${partition} (${keyText(key)})`
     }
     left -= header.count - skip
   }
   return 'a batch'
+}
+
+const keyBytesShown = 64
+
+/** As in `key 'anna'`: as text if it is text, else in hex; its beginning, if it is long. */
+export function keyText(key: Uint8Array): string {
+  if (key.length === 0) return 'no key'
+  const begin = key.subarray(0, keyBytesShown)
+  const more = key.length > begin.length ? `… of ${key.length} bytes` : ''
+  // What is cut off in the middle of a character ends before it.
+  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  try {
+    const said = text.decode(begin, { stream: more !== '' })
+    if (!/\p{C}/u.test(said)) return `key '${said}'${more}`
+  } catch {}
+  return `key 0x${Buffer.from(begin).toString('hex')}${more}`
 }

@@ -320,7 +320,7 @@ for (const [name, body] of Object.entries({
       [said['records'], said['out'], said['code'], said['atHand']],
       [2, ['1', '2'], 'ERR_DEADLINE', true],
     )
-    assert.match(String(said['message']), /the record 2 of producer 0000000000000001 in 'in'\/0/)
+    assert.match(String(said['message']), /the record 2 of producer 0000000000000001 in 'in'\/0 \(key 'k'\)/)
   })
 }
 
