@@ -2,8 +2,8 @@
  * concord init NAME: a function project with a test, that runs as it is.
  *
  *  I1. Nothing that is there is overwritten: the folder must be absent or empty.
- *  I2. node_modules holds links to this installation and to its Node types, so that an editor completes and tests run
- *      before anything is installed.
+ *  I2. node_modules holds links to this installation, to its Node types and, where it has one, to its TypeScript, so that an editor
+ *      completes, tests run and types are checked before anything is installed.
  * @module
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -60,8 +60,20 @@ function linkInstallation(root: string, folder: string): void {
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, '.bin'), { recursive: true })
   symlinkSync(root, join(modules, 'concord'), 'dir')
-  const nodeTypes = dirname(createRequire(join(root, 'package.json')).resolve('@types/node/package.json'))
   mkdirSync(join(modules, '@types'))
-  symlinkSync(nodeTypes, join(modules, '@types', 'node'), 'dir')
+  symlinkSync(packageOf(root, '@types/node')!, join(modules, '@types', 'node'), 'dir')
   symlinkSync(join('..', 'concord', 'sdk', 'cli', 'bin.mjs'), join(modules, '.bin', 'concord'))
+  const typescript = packageOf(root, 'typescript')
+  if (typescript === undefined) return // a package alone: `npm install` brings it
+  symlinkSync(typescript, join(modules, 'typescript'), 'dir')
+  symlinkSync(join('..', 'typescript', 'bin', 'tsc'), join(modules, '.bin', 'tsc'))
+}
+
+/** The folder of a package that this installation has. */
+function packageOf(root: string, name: string): string | undefined {
+  try {
+    return dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`))
+  } catch {
+    return undefined
+  }
 }
