@@ -41,7 +41,12 @@ test('App says what is wrong as problem+json', async () => {
   assert.equal(unknown.headers.get('content-type'), 'application/problem+json')
   assert.deepEqual([unknown.status, problem.status, problem.code], [404, 404, 'ERR_ROUTE_UNKNOWN'])
   const bad = await platform.call('GET', '/v1/functions/Bad%20Name')
-  assert.deepEqual([bad.status, ((await bad.json()) as Problem).code], [400, 'ERR_REQUEST_INVALID'])
+  const { code, detail } = (await bad.json()) as Problem
+  assert.deepEqual([bad.status, code], [400, 'ERR_REQUEST_INVALID'])
+  assert.match(
+    detail,
+    /^Cannot use the name in the path: expected a lower-case name: .*, found "Bad Name"\.$/,
+  )
 })
 
 interface OpenApi {

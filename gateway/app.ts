@@ -8,10 +8,11 @@
  */
 import { readFileSync } from 'node:fs'
 import type { HttpBindings } from '@hono/node-server'
-import { OpenAPIHono } from '@hono/zod-openapi'
+import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import { HTTPException } from 'hono/http-exception'
 import { routePath } from 'hono/route'
 import { problemSchema } from '../sdk/api.ts'
+import { wrongOf } from '../sdk/expected.ts'
 import { manifestSchema } from '../sdk/manifest.ts'
 import { issuesText } from './deploy/manifest.ts'
 import { refuse } from './errors.ts'
@@ -35,9 +36,12 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
     defaultHook: (result) => {
       if (result.success) return
       const { data } = result as { data?: unknown } // what was checked; its type does not say so
+      const { target, error } = result
       throw refuse(
         'ERR_REQUEST_INVALID',
-        `Cannot read the request's ${result.target}: ${issuesText(result.error, data)}.`,
+        target === 'param'
+          ? pathText(error, data)
+          : `Cannot read the request's ${target}: ${issuesText(error, data)}.`,
       )
     },
   })
@@ -91,4 +95,10 @@ export function openApiDocument(app: App): object {
 function fromFramework(error: HTTPException): Error {
   const code = error.status === 415 ? 'ERR_MEDIA_TYPE' : 'ERR_REQUEST_INVALID'
   return refuse(code, `Cannot read the request: ${error.message}.`)
+}
+
+/** What is wrong with a part of the path, for who may have typed a name somewhere and knows of no path. */
+function pathText({ issues: [issue] }: z.ZodError, data: unknown): string {
+  const { path, text } = wrongOf(issue!, data)
+  return `Cannot use the ${path.join('.')} in the path: ${text}.`
 }

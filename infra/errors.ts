@@ -89,6 +89,10 @@ export const infraErrors = {
   ERR_UP_CHILD: 'platform',
   /** The credentials file is damaged. */
   ERR_CREDENTIALS: 'caller',
+  /** A cluster of that home has no process and no agent of that name. */
+  ERR_MEMBER_UNKNOWN: 'caller',
+  /** Nothing runs with that home, or nobody there answers yet. */
+  ERR_NOTHING_UP: 'caller',
   /** A command line that cannot be understood. */
   ERR_USAGE: 'caller',
 } as const satisfies Record<string, Blame>

@@ -31,19 +31,25 @@ test('reportSettings shows value, origin and meaning, and masks a secret that is
   assert.ok(!formatSettings(reports).includes('hunter2'))
 })
 
-test('print.ts shows what an up of that home tells its processes, and of one that has ended where the store is', (t) => {
+test('print.ts shows what an up of that home tells its processes, and of one that has ended what the next one takes up', (t) => {
   const home = mkdtempSync(join(tmpdir(), 'concord-config-'))
   t.after(() => rmSync(home, { recursive: true }))
   const stores = { 'store.url': 'zk://127.0.0.1:2181/concord', 'gateway.port': 40_000 }
   const shown = (up: ProcessId) => {
-    const file = { schema: 1, up, processes: {}, freePorts: {}, settings: stores }
+    const file = {
+      schema: 1,
+      up,
+      processes: {},
+      freePorts: { nats: 40_001, gateway: 40_000 },
+      settings: stores,
+    }
     writeFileSync(homeOf(home).up, JSON.stringify(file))
     const printed = spawnSync(process.execPath, [script, '--json'], {
-      env: { CONCORD_HOME: home },
+      env: { CONCORD_HOME: home, CONCORD_GATEWAY_PORT: '9000' },
       encoding: 'utf8',
     })
     const reports = JSON.parse(printed.stdout) as SettingReport[]
-    return ['store.url', 'gateway.port'].map((key) => {
+    return ['store.url', 'gateway.port', 'nats.port'].map((key) => {
       const { value, origin } = reports.find((one) => one.key === key)!
       return [value, origin]
     })
@@ -52,10 +58,12 @@ test('print.ts shows what an up of that home tells its processes, and of one tha
   assert.deepEqual(shown(processId(process.pid)!), [
     [stores['store.url'], by],
     [40_000, by],
+    [8643, 'default'],
   ])
   assert.deepEqual(shown({ pid: process.pid, started: 'long ago' }), [
     [stores['store.url'], 'concord up, when it ran last'],
-    [8642, 'default'],
+    [9000, 'environment CONCORD_GATEWAY_PORT'],
+    [40_001, 'concord up, when it ran last'],
   ])
 })
 

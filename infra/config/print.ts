@@ -43,12 +43,19 @@ interface Told {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** By the `up` of that home: of one that does not run any more only where the store is, since a home stays with its store. */
-async function toldIn(home: string): Promise<Told | undefined> {
-  const file = await readUpFile(homeOf(home))
+/**
+ * By the `up` of that home: of one that does not run any more only what the next one takes up: where the store is, and the ports
+ * that were chosen freely where none is set.
+ */
+async function toldIn({ values, origins }: ReturnType<typeof loadConfig>): Promise<Told | undefined> {
+  const file = await readUpFile(homeOf(values.home))
   if (file?.settings === undefined) return undefined
   if (isAlive(file.up)) return { by: `concord up (pid ${file.up.pid})`, settings: file.settings }
-  return { by: 'concord up, when it ran last', settings: { 'store.url': file.settings['store.url'] } }
+  const ports = Object.entries(file.freePorts)
+    .map(([name, port]) => [`${name}.port`, port] as const)
+    .filter(([key]) => origins[key]?.kind === 'default')
+  const settings = { 'store.url': file.settings['store.url'], ...Object.fromEntries(ports) }
+  return { by: 'concord up, when it ran last', settings }
 }
 
 /** A URL may hold a password too. */
@@ -77,7 +84,7 @@ async function main(): Promise<void> {
   const { values: options } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
   try {
     const loaded = loadConfig(options.file === undefined ? {} : { file: options.file })
-    const reports = reportSettings(loaded, await toldIn(loaded.values.home))
+    const reports = reportSettings(loaded, await toldIn(loaded))
     process.stdout.write(options.json ? `${JSON.stringify(reports)}\n` : formatSettings(reports))
   } catch (error) {
     if (!(error instanceof CodedError)) throw error

@@ -27,7 +27,7 @@ interface Member {
 async function cluster({ home, words: [verb = '', name = ''] }: Words): Promise<object> {
   const file = await readUpFile(home)
   if (file === undefined || !isAlive(file.up))
-    throw infraError('ERR_USAGE', `Nothing is up in ${home.root}: start it with 'concord cluster up'`)
+    throw infraError('ERR_NOTHING_UP', `Nothing is up in ${home.root}: start it with 'concord cluster up'`)
   if (verb === 'ls') return await list(home, file)
   const order = agentOrders.find((each) => each === verb)
   if (order === undefined) throw infraError('ERR_USAGE', `Cannot '${verb}': expected ls, kill, cut or start`)
@@ -69,7 +69,8 @@ async function obeyAgent(home: Home, file: UpFile, name: string, order: AgentOrd
   const { response: answer } = await ask(home, file, 'POST', `/${encodeURIComponent(name)}/${order}`)
   if (!answer.ok) {
     const names = (await list(home, file)).map((member) => member.name).join(', ')
-    throw infraError('ERR_USAGE', `Cannot ${order} '${name}': there is none of that name; there are ${names}`)
+    const text = `Cannot ${order} '${name}': there is none of that name; there are ${names}`
+    throw infraError('ERR_MEMBER_UNKNOWN', text)
   }
   const { condition } = (await answer.json()) as { condition: string }
   return { name, state: condition }
@@ -97,7 +98,7 @@ async function ask(
       cause = error
     }
   }
-  throw infraError('ERR_USAGE', 'No minimesos answers that leads; try again in a second', { cause })
+  throw infraError('ERR_NOTHING_UP', 'No minimesos answers that leads; try again in a second', { cause })
 }
 
 function attributeOf(attribute: unknown): [string, string][] {

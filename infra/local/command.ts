@@ -1,17 +1,30 @@
 /**
  * Command: what the commands on a home folder share (cluster.ts, down.ts): one JSON line on stdout answers, one line on
- * stderr says what is wrong; exit code 2 for wrong usage, 1 for what failed.
+ * stderr says what is wrong; the exit code is that of the command line (docs/errors.md).
  * @module
  */
 import { parseArgs } from 'node:util'
 import { CodedError } from '../../sdk/errors.ts'
 import { loadConfig } from '../config/index.ts'
-import { infraError } from '../errors.ts'
+import { type InfraErrorCode, infraError } from '../errors.ts'
 import { type Home, homeOf } from './home.ts'
 
 export interface Words {
   readonly home: Home
   readonly words: readonly string[]
+}
+
+const exitCodes: Readonly<Partial<Record<string, number>>> = {
+  ERR_USAGE: 2,
+  ERR_MEMBER_UNKNOWN: 4,
+  ERR_UP_RUNNING: 5,
+  ERR_PORT_TAKEN: 5,
+  ERR_NOTHING_UP: 8,
+} satisfies Partial<Record<InfraErrorCode, number>>
+
+/** As the command line has it. */
+export function exitCodeOf({ code }: CodedError): number {
+  return exitCodes[code] ?? (code.startsWith('ERR_CONFIG') ? 6 : 1)
 }
 
 /** Runs a command with its arguments, `[WORD …] [--home DIR]`. @param wordsMax More of them are a mistake. */
@@ -24,7 +37,7 @@ export async function runCommand(
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
     process.stderr.write(`${error.message}\n`)
-    process.exitCode = error.code === 'ERR_USAGE' ? 2 : 1
+    process.exitCode = exitCodeOf(error)
   }
 }
 

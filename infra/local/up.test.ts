@@ -123,7 +123,7 @@ test(
     await assert.rejects(connectBus({ url: ready.natsUrl, name: 'stranger' }), { code: 'ERR_NATS_REFUSED' })
 
     const refused = await upRefused(home)
-    assert.equal(refused.code, 2)
+    assert.equal(refused.code, 5)
     assert.match(refused.said, new RegExp(`already with ${home} \\(pid ${child.pid}\\)`))
 
     const processes = await running(home)
@@ -226,7 +226,7 @@ test('up refuses a port that is taken, in one line, and leaves nothing running',
   const { port } = stranger.address() as { port: number }
   for (const flag of ['--gateway-port', '--nats-port', '--mesos-port']) {
     const { code, said } = await upRefused(home, ['--ports', 'free', flag, String(port)])
-    assert.equal(code, 2)
+    assert.equal(code, 5)
     assert.match(said, new RegExp(`^Cannot start.* port ${port}\\..* ${flag}.*\\n$`))
     for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
     assert.equal(await endNatsServer(join(home, 'nats')), false)
@@ -236,7 +236,7 @@ test('up refuses a port that is taken, in one line, and leaves nothing running',
 test('up without a nats-server, with a damaged file or a bad flag says what to do', limits, async (t) => {
   const home = await makeHome(t)
   const missing = await upRefused(home, undefined, { CONCORD_NATS_SERVER: '/nowhere/nats-server' })
-  assert.equal(missing.code, 2)
+  assert.equal(missing.code, 1)
   assert.match(
     missing.said,
     /^Cannot start NATS: '\/nowhere\/nats-server' is not installed\. Install it.*\n$/,
@@ -248,7 +248,7 @@ test('up without a nats-server, with a damaged file or a bad flag says what to d
 
   await writeFile(join(home, 'credentials.json'), '{}')
   const damaged = await upRefused(home)
-  assert.equal(damaged.code, 2)
+  assert.equal(damaged.code, 1)
   assert.match(damaged.said, /credentials in .*damaged/)
 })
 

@@ -3,7 +3,7 @@
  * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3] [--nats 1|3] [--masters N]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
  * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
  *
- * Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or surroundings (port taken, no nats-server, already up).
+ * Exit codes: 0 stopped as asked, else those of the command line (command.ts).
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -11,10 +11,11 @@ import { parseArgs } from 'node:util'
 import { CodedError } from '../../sdk/errors.ts'
 import { systemClock } from '../clock.ts'
 import { type LoadedConfig, loadConfig } from '../config/index.ts'
-import { infraError, infraErrors } from '../errors.ts'
+import { infraError } from '../errors.ts'
 import { makeLog } from '../log.ts'
 import { processId } from '../process.ts'
 import { type FileLock, tryLock } from '../store/index.ts'
+import { exitCodeOf } from './command.ts'
 import { loadCredentials } from './credentials.ts'
 import { type Home, makeHome, writePrivate } from './home.ts'
 import { endOrphans } from './leftovers.ts'
@@ -197,11 +198,6 @@ function choosePorts(
 
 function freeOnes(platform: Platform, ports: Readonly<Record<PortName, PortChoice>>): UpFile['freePorts'] {
   return Object.fromEntries(Object.entries(platform.ports).filter(([name]) => ports[name as PortName].free))
-}
-
-function exitCodeOf({ code }: CodedError): number {
-  const blame = (infraErrors as Readonly<Record<string, string>>)[code]
-  return blame === 'caller' || code.startsWith('ERR_CONFIG') ? 2 : 1
 }
 
 try {

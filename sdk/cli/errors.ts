@@ -3,7 +3,7 @@
  * @module
  */
 import { type ClientErrorCode, ProduceError, RefusedError } from '../client/index.ts'
-import { type Blame, CodedError } from '../errors.ts'
+import { type Blame, CodedError, isCode } from '../errors.ts'
 
 export const cliErrors = {
   ERR_USAGE: 'caller', // the command line itself makes no sense
@@ -98,8 +98,16 @@ const exitByStatus: Readonly<Record<number, ExitCode>> = {
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof ProduceError) return exitCodeOf(error.cause)
   if (error instanceof RefusedError) return exitByStatus[error.status] ?? exitCodes.failed
+  if (isCode(error, 'ERR_PLATFORM_FAILED' satisfies CliErrorCode)) return exitOfPlatform(error)
   if (error instanceof CodedError) return exitByCode[error.code as CliErrorCode] ?? exitCodes.failed
   return exitCodes.failed
+}
+
+/** What the platform's scripts end with is one of ours (infra/local/command.ts), unless they were killed. */
+function exitOfPlatform({ detail: { exitCode } }: CodedError): ExitCode {
+  return (
+    Object.values(exitCodes).find((code) => code !== exitCodes.ok && code === exitCode) ?? exitCodes.failed
+  )
 }
 
 /** The error as one line that says what to do. */

@@ -50,7 +50,12 @@ export async function askPlatform<T>(
   told(said.trimEnd())
   if (code === 0) return JSON.parse(answer.trim().split('\n').at(-1)!) as T
   const why = said.trim().split('\n').at(-1) || `Cannot run ${script}: it ended with ${code}`
-  throw new CodedError<CliErrorCode>('ERR_PLATFORM_FAILED', why)
+  throw platformError(why, code)
+}
+
+/** @param exitCode With which a script of the platform has ended: it is ours too (infra/local/command.ts). */
+export function platformError(message: string, exitCode: number): CodedError<CliErrorCode> {
+  return new CodedError('ERR_PLATFORM_FAILED', message, { detail: { exitCode } })
 }
 
 /** Waits for a process to end. @returns Its exit code; 128 + n for signal n is told by the bootstrap. */

@@ -14,18 +14,19 @@ import { mainDefault, type Project, projectFile } from './project-shape.ts'
 /**
  * Finds the project behind a path: a folder with `concord.jsonc`, a project's file of whatever name, or a source file. A source
  * file on its own has no manifest, unless its folder's `concord.jsonc` names it as `main`.
+ * @param doing What it is wanted for, as an error says it.
  */
-export async function openProject(path: string): Promise<Project> {
+export async function openProject(path: string, doing = 'deploy'): Promise<Project> {
   const full = resolve(path)
   const found = statSync(full, { throwIfNoEntry: false })
-  if (!found) throw missing(`Cannot deploy ${path}: there is no such file or folder`)
-  if (found.isFile() && /\.jsonc?$/.test(full)) return openProjectFile(full)
+  if (!found) throw missing(`Cannot ${doing} ${path}: there is no such file or folder`)
+  if (found.isFile() && /\.jsonc?$/.test(full)) return openProjectFile(full, doing)
   const folder = found.isDirectory() ? full : dirname(full)
   const file = join(folder, projectFile)
   const project = existsSync(file)
     ? await readFile(file)
     : { entry: join(folder, mainDefault), folder, assets: join(folder, assetsFolder), manifest: {} }
-  if (found.isDirectory()) return withEntry(project, path)
+  if (found.isDirectory()) return withEntry(project, path, doing)
   return project.entry === full ? project : { entry: full, folder, manifest: {} }
 }
 
@@ -33,19 +34,33 @@ export async function openProject(path: string): Promise<Project> {
 const classicFile = 'config.json'
 
 /** Reads a project from its configuration file, whatever that is called, or from the one in a folder. */
-export async function openProjectFile(path: string): Promise<Project> {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (!found) throw missing(`Cannot deploy ${path}: there is no such file or folder`)
-  if (!found.isDirectory()) return withEntry(await readFile(resolve(path)), path)
-  const file = [projectFile, classicFile].map((name) => join(path, name)).find((file) => existsSync(file))
-  return file === undefined ? await openProject(path) : withEntry(await readFile(resolve(file)), path)
+export async function openProjectFile(path: string, doing = 'deploy'): Promise<Project> {
+  const file = projectFileAt(path, doing)
+  return file === undefined
+    ? await openProject(path, doing)
+    : withEntry(await readFile(resolve(file)), path, doing)
 }
 
-function withEntry(project: Project, path: string): Project {
+/** What a project's file says, whether its code is there or not. */
+export async function openManifest(path: string, doing: string): Promise<Project['manifest']> {
+  const file = projectFileAt(path, doing)
+  if (file === undefined) throw missing(`Cannot ${doing} ${path}: there is no ${projectFile} in it`)
+  return (await readFile(resolve(file))).manifest
+}
+
+/** The configuration file at a path, or in the folder at it. @returns Undefined if the folder has none. */
+function projectFileAt(path: string, doing: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw missing(`Cannot ${doing} ${path}: there is no such file or folder`)
+  if (!found.isDirectory()) return path
+  return [projectFile, classicFile].map((name) => join(path, name)).find((file) => existsSync(file))
+}
+
+function withEntry(project: Project, path: string, doing: string): Project {
   if (existsSync(project.entry)) return project
   const wanted = basename(project.entry)
   throw missing(
-    `Cannot deploy ${path}: there is no ${wanted} in ${project.folder}; name the entry file as 'main' in ${projectFile}`,
+    `Cannot ${doing} ${path}: there is no ${wanted} in ${project.folder}; name the entry file as 'main' in ${projectFile}`,
   )
 }
 

@@ -41,4 +41,13 @@ test('fn scale simulate compares reaction with prediction, on a shape or a recor
   writeFileSync(policy, '{ "min": 3, "max": 1 }')
   assertFails(await concord(['fn', 'scale', 'simulate', policy]), 2, /expected a 'min' that is at most 'max'/)
   assertFails(await concord(['fn', 'scale', 'simulate', join(folder, 'none.json')]), 4, /Cannot read/)
+  const simulate = (path: string) => concord(['fn', 'scale', 'simulate', path])
+  assertFails(await simulate(folder), 4, /Cannot simulate .*: there is no concord\.jsonc in it/)
+  assertFails(
+    await simulate(join(folder, 'nowhere')),
+    4,
+    /Cannot simulate .*: there is no such file or folder/,
+  )
+  writeFileSync(join(folder, 'concord.jsonc'), '{ "scale": { "min": 1, "max": 4 } }')
+  assert.match((await simulate(folder)).stdout, /over-provisioned/, 'its code is not asked for')
 })

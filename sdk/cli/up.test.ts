@@ -42,15 +42,32 @@ test('up --detach answers when the platform is ready, a second one says what is 
   assert.equal(ready, true)
   assert.equal(statSync(join(home, 'client.json')).mode & 0o777, 0o600)
   assert.deepEqual(JSON.parse((await concord(['fn', 'ls', '--home', home, '--json'])).stdout), [])
+  const nobody = await concord(['cluster', 'kill', 'agent-9', '--home', home])
+  assert.equal(nobody.code, 4, nobody.stderr)
   const again = await concord(['up', '--detach', '--home', home, '--ports', 'free'])
-  assert.equal(again.code, 1)
+  assert.equal(again.code, 5)
   assert.match(again.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
   // Said before the set-up for ZooKeeper, which compiles where that was never done: nothing of it is in what is said.
   const cluster = await concord(['cluster', 'up', '--zookeeper', '--detach', '--home', home])
-  assert.equal(cluster.code, 1)
+  assert.equal(cluster.code, 5)
   assert.match(cluster.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
   assert.equal((await concord(['down', '--home', home])).code, 0)
   await untilGone(url)
+})
+
+test('what a platform is started with, or asked for, is refused with the exit code that says why', async (t) => {
+  const home = homeOf(t)
+  const refused = async (...words: string[]) => {
+    const { code, stderr } = await concord([...words, '--home', home])
+    assert.match(stderr, /^concord: [^\n]*\n$/)
+    return [code, stderr] as const
+  }
+  const [ports, choices] = await refused('up', '--ports', 'foo')
+  assert.deepEqual([ports, /--ports.*'foo'.*free/.test(choices)], [2, true], choices)
+  const [masters, takes] = await refused('cluster', 'up', '--masters', '2')
+  assert.deepEqual([masters, /--masters 2 takes --zookeeper too/.test(takes)], [2, true], takes)
+  const [nothing, isUp] = await refused('cluster', 'kill', 'agent-1')
+  assert.deepEqual([nothing, /Nothing is up in .*concord cluster up/.test(isUp)], [8, true], isUp)
 })
 
 test('up in the foreground stops the platform when it is interrupted, and when it is killed', async (t) => {

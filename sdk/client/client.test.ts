@@ -115,6 +115,10 @@ test('ConcordClient tells a server that is not there from a connection that brok
   await assert.rejects(client.topology(), hasCode('ERR_CONNECTION_LOST'))
   await gateway.close()
   await assert.rejects(client.topology(), hasCode('ERR_SERVER_UNREACHABLE'))
+  const odd = new ConcordClient({ url: 'http://127.0.0.1:6667', token: '' })
+  await assert.rejects(odd.topology(), (error: Error) =>
+    /:6667 has a port that HTTP clients do not use/.test(error.message),
+  )
 })
 
 test('ConcordClient stops waiting when its caller aborts', async (t) => {

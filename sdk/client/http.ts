@@ -145,7 +145,9 @@ function connectionError(server: Server, request: Request, cause: unknown): Code
     ? `the certificate of ${server.url} is not to be trusted (${found}): give the PEM of who signed it in NODE_EXTRA_CA_CERTS`
     : notTls.test(found)
       ? `${server.url} does not speak TLS (${found}): is it http://?`
-      : undefined
+      : found === 'bad port'
+        ? `${server.url} has a port that HTTP clients do not use, for it is another protocol's: say another`
+        : undefined
   if (why !== undefined) return new CodedError('ERR_SERVER_UNREACHABLE', `${request.what}: ${why}`, { cause })
   const text = `${request.what}: the connection to ${server.url} broke before the answer (${found})`
   return new CodedError('ERR_CONNECTION_LOST', text, { cause })

@@ -111,7 +111,7 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const { instances } = await ask<{ instances: { restarts: number }[] }>('fn', 'inspect', 'spread')
   assert.ok(instances.every(({ restarts }) => restarts === 0))
   const unknown = await runCli(['cluster', 'kill', 'agent-9'], env)
-  assert.equal(unknown.code, 1)
+  assert.equal(unknown.code, 4)
   assert.match(unknown.stderr, /'agent-9': there is none of that name; there are .*agent-1/)
 
   // Another cluster on the same home knows nothing of what ran on this one: none of it may be left in the store.
@@ -132,7 +132,7 @@ test('cluster up takes --zookeeper alone for one server, and says what it takes 
   t.after(() => rmSync(home, { recursive: true, force: true }))
   const refusal = async (...words: string[]) => {
     const { code, stderr } = await runCli(['cluster', 'up', ...words], { CONCORD_HOME: home })
-    assert.equal(code, 1)
+    assert.equal(code, 2)
     return stderr
   }
   assert.match(

@@ -10,7 +10,7 @@ import { oneOrThree, wholeNumber } from '../numbers.ts'
 import { askPlatform } from '../platform.ts'
 import { print, printJson, table } from '../terminal.ts'
 import { type DownOptions, down } from './down.ts'
-import { type UpOptions, up } from './up.ts'
+import { portsOption, type UpOptions, up } from './up.ts'
 
 interface HomeOptions extends CommonOptions {
   readonly home?: string
@@ -49,7 +49,7 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', oneOrThree)
     .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
     .option('--home <folder>', homeText)
-    .option('--ports <which>', "'free': take free ports and keep them")
+    .addOption(portsOption())
     .printsData('what is ready, and where, as one JSON line')
     .example(
       'concord cluster up --agents 3 --schedulers 2 --zookeeper --detach',

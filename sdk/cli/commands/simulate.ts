@@ -21,7 +21,7 @@ import {
 import type { CliCommand, CommonOptions } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
-import { openProject } from '../project.ts'
+import { openManifest } from '../project.ts'
 import { simulationText } from '../simulation-text.ts'
 import { print, printJson } from '../terminal.ts'
 
@@ -117,8 +117,7 @@ function summaryOf({ name, outcome }: { name: string; outcome: Outcome }, price:
 
 async function readPolicy(path: string): Promise<ScalePolicy> {
   if (path.endsWith('.json')) return parsePolicy(JSON.parse(await textOf(path)), path)
-  const { manifest } = await openProject(path)
-  const { scale } = manifest as { readonly scale?: unknown }
+  const { scale } = (await openManifest(path, 'simulate')) as { readonly scale?: unknown }
   if (scale !== undefined) return parsePolicy(scale, path)
   throw usage(
     `'${path}' has no policy. Add 'scale' to its concord.jsonc, e.g. "scale": { "min": 1, "max": 8 }`,

@@ -96,7 +96,7 @@ async function replayFile(
   { source, assets: folder, json }: ReplayOptions,
 ): Promise<void> {
   const file = await readTap(path)
-  const project = source === undefined ? undefined : await openProject(source)
+  const project = source === undefined ? undefined : await openProject(source, 'replay')
   const bundle = project === undefined ? file.bundle : (await bundleProject(installation, project)).code
   const assets = await readAssets(path, file, folder ?? project?.assets)
   if (bundle === undefined)

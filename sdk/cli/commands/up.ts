@@ -10,13 +10,14 @@ import type { ChildProcess } from 'node:child_process'
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { Option } from 'commander'
 import { linesOf } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { portNumber } from '../numbers.ts'
-import { askPlatform, exitOf, spawnPlatform } from '../platform.ts'
+import { askPlatform, exitOf, platformError, spawnPlatform } from '../platform.ts'
 import { bold, givenUpText, note, print, printJson } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
@@ -50,13 +51,23 @@ export function addUp(program: CliCommand, installation: Installation): void {
     .option('--gateway-port <port>', 'port of the gateway', portNumber)
     .option('--nats-port <port>', 'port of nats-server', portNumber)
     .option('--mesos-port <port>', 'port of the cluster engine', portNumber)
-    .option('--ports <which>', "'free': take free ports and keep them")
+    .addOption(portsOption())
     .printsData('what is ready, and where, as one JSON line')
     .example('concord up', 'concord up --detach', 'concord up --home /tmp/try --ports free')
     .action((options: UpOptions) => up(installation, options))
 }
 
+/** Of all that start a platform. */
+export function portsOption(): Option {
+  return new Option('--ports <which>', "'free': take free ports and keep them").choices(['free'])
+}
+
 export async function up(installation: Installation, options: UpOptions): Promise<void> {
+  const { masters = 1, zookeeper } = options
+  if (masters > 1 && zookeeper === undefined) {
+    const text = `Cannot start: --masters ${masters} takes --zookeeper too: that is where masters elect one of them`
+    throw new CodedError<CliErrorCode>('ERR_USAGE', text)
+  }
   // Its set-up may compile for half a minute: what can be refused is refused before.
   if (purposeOf(options) === 'cluster')
     await askPlatform(installation, 'infra/local/may-start.ts', ['--home', homeFolder(options)])
@@ -82,7 +93,7 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const ready = await readyLine(child)
   if (ready !== undefined) await report(ready, startedMs, options)
   const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child)])
-  if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above')
+  if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above', code)
   if (ready === undefined || options.json) return
   const again = `'${commandOf(options)} up' brings it back`
   note(`Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: ${again}.`)
@@ -103,8 +114,8 @@ async function detached(installation: Installation, options: UpOptions): Promise
   closeSync(log)
   const ready = await readyLine(child)
   if (ready === undefined) {
-    await exitOf(child)
-    throw platformError(lastLine(logPath, logStart))
+    const code = await exitOf(child)
+    throw platformError(lastLine(logPath, logStart), code)
   }
   await report(ready, startedMs, options)
   child.unref()
@@ -170,8 +181,4 @@ async function report(ready: Ready, startedMs: number, options: UpOptions): Prom
 function lastLine(path: string, start: number): string {
   const line = readFileSync(path).subarray(start).toString('utf8').trim().split('\n').at(-1) ?? ''
   return line === '' ? `Cannot start the platform: it ended without a word; see ${path}` : line
-}
-
-function platformError(message: string): CodedError<CliErrorCode> {
-  return new CodedError('ERR_PLATFORM_FAILED', message)
 }
