@@ -30,7 +30,6 @@ const entries = [
   'giveAssets',
   'giveSlabs',
   'giveShadow',
-  'adoptPartitions',
   'define',
   'lifecycle',
   'run',

@@ -85,8 +85,11 @@ export class HeldState {
   /** Between two batches: state and timers of a partition that it has not. */
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.store.adopt(partition, slabs)
-    await this.#giveSlabs(slabs.map((slab) => ({ partition, slab })))
-    await this.#order('adoptPartitions', [JSON.stringify([partition])])
+    const added = slabs.map((slab) => ({ partition, slab }))
+    this.#given.add(added)
+    const { give, guest } = this.#options
+    const taken = { keep: undefined, adopt: [partition], slabs: added, shadow: undefined }
+    if (guest.ended === undefined) await give((limits) => guest.takeOver(taken, limits))
   }
 
   /** The isolate has let go of all partitions but these. */

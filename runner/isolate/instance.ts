@@ -372,7 +372,7 @@ export class Instance {
 
   async #applyOutputs(): Promise<void> {
     if (this.#partitionsKept !== undefined) {
-      await this.#turn('keepPartitions', [JSON.stringify(this.#partitionsKept)])
+      await this.#turn('keepPartitions', [JSON.stringify(this.#partitionsKept)], undefined, true)
       this.#held.keep(this.#partitionsKept)
       this.#partitionsKept = undefined
     }
@@ -416,11 +416,12 @@ export class Instance {
     entry: Entry,
     args: readonly unknown[],
     limitMs = this.#options.manifest.limits.callbackMs,
+    here = false,
   ): Promise<BatchResult> {
     const limits = callLimits(this.#limits, limitMs)
     this.#tap?.call(entry, args)
     try {
-      await this.#guest.call(entry, args, limits)
+      await this.#guest.call(entry, args, here ? { ...limits, here } : limits)
     } catch (error) {
       return this.#result(await this.#end(limits.judged(error as Fatal)))
     } finally {

@@ -137,11 +137,6 @@ export function giveSlabs(json: string, ...slabs: SharedArrayBuffer[]): number {
   })
 }
 
-/** Takes over the state and timers of partitions whose slabs were given, between batches. */
-export function adoptPartitions(json: string): number {
-  return guarded(() => engine!.adoptPartitions(fromJson(json) as number[]))
-}
-
 /** Takes what pages are kept in that a checkpoint under way still needs. */
 export function giveShadow(memory: SharedArrayBuffer): number {
   return guarded(() => stateMemory.setShadow(memory))
