@@ -6,7 +6,7 @@
  * @module
  */
 import { claimsOf, encodeClaim } from './claim.ts'
-import { type CreditEntry, creditFlags, encodeCredit } from './credit.ts'
+import { type CreditEntry, creditFlags, encodeCredit, type NextOwner } from './credit.ts'
 import { creditOf, type InChannel, type InPartition } from './in-channel.ts'
 import { claimSubject, creditSubject } from './subjects.ts'
 import { windowFor } from './windows.ts'
@@ -43,8 +43,8 @@ export class ConsumerVoice {
     this.#publish(channel.producer, owned, [this.#entry(owned, channel, flags)])
   }
 
-  /** One message for each producer, and name and epoch of ours. */
-  credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number): void {
+  /** One message for each producer, and name and epoch of ours. @param next Beside `leaving`: who owns it next. */
+  credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number, next?: NextOwner): void {
     const messages: { producer: string; owned: InPartition; entries: CreditEntry[] }[] = []
     for (const owned of this.#partitions.values()) {
       if (owned.epoch === undefined) continue
@@ -61,17 +61,18 @@ export class ConsumerVoice {
           message = { producer, owned, entries: [] }
           messages.push(message)
         }
-        message.entries.push(this.#entry(owned, channel, flags))
+        message.entries.push(this.#entry(owned, channel, flags, next))
       }
     }
     for (const { producer, owned, entries } of messages) this.#publish(producer, owned, entries)
   }
 
   /** Of a channel without a position: how it is to be found. */
-  #entry({ stream, partition, epoch, since }: InPartition, channel: InChannel, flags: number): CreditEntry {
+  #entry(owned: InPartition, channel: InChannel, flags: number, next?: NextOwner): CreditEntry {
     const windowBytes = windowFor(this.#options.windowBytes, this.channels)
-    if (channel.expected !== undefined) return creditOf(stream, partition, channel, flags, windowBytes)
-    const credit = creditOf(stream, partition, channel, creditFlags.fresh, windowBytes)
+    if (channel.expected !== undefined) return creditOf(owned, channel, flags, windowBytes, next)
+    const credit = creditOf(owned, channel, creditFlags.fresh, windowBytes)
+    const { epoch, since } = owned
     if (since === epoch) return credit
     return { ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
   }

@@ -11,13 +11,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type FrameHeader, frameFlags, parseFrame } from '../../sdk/frame.ts'
-import type { Clock } from '../clock.ts'
 import type { GoneProducer, InputLedger, InstanceReport } from '../control/messages.ts'
 import { type Beacon, decodeBeacon } from './beacon.ts'
-import { type Claim, epochsIn, readClaim } from './claim.ts'
+import type { ConsumerOptions } from './consumer-options.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
-import { creditFlags } from './credit.ts'
+import { creditFlags, type NextOwner } from './credit.ts'
 import { channelsOf, newPartition, receivedFrom } from './former-channels.ts'
 import { type InAccount, InAccounts, refuse } from './in-account.ts'
 import {
@@ -37,34 +36,15 @@ import {
   unsaidOf,
 } from './in-channel.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
+import type { PassedFrame } from './passed.ts'
+import { Rivals } from './rivals.ts'
 import { claimSubject, outSubject } from './subjects.ts'
 import { budgetFor } from './windows.ts'
-import { nextReconnect, type Wire } from './wire.ts'
+import { nextReconnect } from './wire.ts'
 
 const resendEveryMs = 50
 /** A channel silent for so long is forgotten; should its producer speak again, it is asked anew where it stands. */
 const forgetAfterMs = 600_000
-
-export interface ConsumerOptions {
-  readonly wire: Wire
-  readonly namespace: string
-  /** The consuming function, or `follower.ID`. */
-  readonly name: string
-  /** Where an input is read by another name (docs/design/0024-broadcast.md); default: nowhere. */
-  readonly nameOf?: (stream: string) => string
-  /** Grows with each owner of these partitions. */
-  readonly epoch: number
-  readonly clock: Clock
-  readonly windowBytes?: number
-  /** Called when a frame has come into an empty queue. */
-  readonly onFrames: () => void
-  /** The inputs that queue at their producers, and so come by a lane of their own (docs/design/0016-back-pressure.md). */
-  readonly hasLane?: (stream: string) => boolean
-  /** What the state that the owner begins with contains of a partition; undefined: there is no such state. */
-  readonly contains?: (stream: string, partition: number) => StatePositions | undefined
-  /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
-  readonly onSuperseded?: (claim: Claim) => void
-}
 
 export class Consumer {
   /** This incarnation, 16 hex digits. */
@@ -73,9 +53,8 @@ export class Consumer {
   readonly #partitions = new Map<string, InPartition>()
   readonly #fences = new Map<string, number>()
   readonly #accounts = new InAccounts()
-  /** Names whose claims it hears. */
-  readonly #names = new Set<string>()
-  readonly #stops: (() => void)[]
+  readonly #rivals: Rivals
+  readonly #stop: () => void
   readonly #queue = new InQueue()
   readonly #voice: ConsumerVoice
   /** It takes nothing any more. */
@@ -86,7 +65,12 @@ export class Consumer {
   constructor(options: ConsumerOptions) {
     this.#options = options
     this.#voice = new ConsumerVoice(options, this.owner, this.#partitions)
-    this.#stops = [options.wire.onReconnect(() => this.#onReconnect())]
+    const { wire, namespace, onSuperseded = () => undefined } = options
+    this.#rivals = new Rivals({
+      ...{ wire, namespace, owner: this.owner, partitions: this.#partitions, onSuperseded },
+      onLate: () => this.#voice.claim(),
+    })
+    this.#stop = wire.onReconnect(() => this.#onReconnect())
   }
 
   /**
@@ -106,18 +90,23 @@ export class Consumer {
       const owned = this.#subscribed(stream, p)
       return owned.epoch === undefined ? [owned] : []
     })
+    const whole: InChannel[] = []
     for (const owned of taken) {
       owned.epoch = epoch
       owned.since = from.since
       owned.contained = new ContainedRecords(this.#options.contains?.(stream, owned.partition))
       for (const at of from.channels)
         if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
+      if (from.next !== this.owner) continue
+      whole.push(...owned.passed.handOn(owned.channels, (channel, one) => this.#accept(owned, channel, one)))
     }
     this.#voice.claim(taken)
-    this.#voice.credits((_, owned) => taken.includes(owned), 0)
+    this.#voice.credits((channel) => whole.includes(channel), 0)
+    const lacks = (channel: InChannel): boolean => !whole.includes(channel)
+    this.#voice.credits((channel, owned) => taken.includes(owned) && lacks(channel), creditFlags.resend)
   }
 
-  /** Hears partitions that are going to be its own, and lets their producers know that somebody listens. */
+  /** Hears partitions that are going to be its own, keeps what passes, and lets their producers know that somebody listens. */
   await(stream: string, partitions: readonly number[]): void {
     const { wire, namespace } = this.#options
     for (const partition of partitions) this.#subscribed(stream, partition)
@@ -136,9 +125,10 @@ export class Consumer {
 
   /**
    * Gives suspended partitions up, when nothing of them is in the caller's hands and the outputs of what was done are safe.
+   * @param next Who owns them next, if that is known: producers go on to it.
    * @returns Where the next owner goes on.
    */
-  release(stream: string, partitions: readonly number[]): Heritage {
+  release(stream: string, partitions: readonly number[], next?: NextOwner): Heritage {
     const left: ChannelPosition[] = []
     let since = 0
     const leaving = partitions.flatMap((p) => this.#partitions.get(`${stream}.${p}`) ?? [])
@@ -153,13 +143,14 @@ export class Consumer {
     this.#voice.credits(
       (channel, owned) => leaving.includes(owned) && channel.expected !== undefined,
       creditFlags.leaving,
+      next,
     )
     for (const { partition, channels, unsubscribe } of leaving) {
       unsubscribe()
       this.#voice.channels -= channels.size
       this.#partitions.delete(`${stream}.${partition}`)
     }
-    return { since, channels: left }
+    return { since, ...(next && { next: next.owner }), channels: left }
   }
 
   /** What the state contains of a partition at this moment, as the next owner is to be told. */
@@ -300,7 +291,8 @@ export class Consumer {
   close(): void {
     if (this.#closed) return
     this.#leaving = this.#closed = true
-    for (const stop of this.#stops) stop()
+    this.#stop()
+    this.#rivals.close()
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
     this.#queue.drop(() => true)
   }
@@ -325,7 +317,11 @@ export class Consumer {
     }
     if (header.partition !== owned.partition) return refuse(account, 'misrouted')
     if (this.#isFenced(header)) return refuse(account, 'fenced')
-    if (owned.epoch === undefined || owned.suspended) return
+    if (owned.suspended) return
+    if (owned.epoch === undefined) {
+      if (header.count > 0) owned.passed.keep(header, bytes)
+      return
+    }
     // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.
     if (beacon?.entries.some((entry) => entry.consumer === owned.consumer) === false) return
     const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
@@ -359,7 +355,7 @@ export class Consumer {
     if (found !== undefined) return found
     const { wire, namespace, hasLane } = this.#options
     const consumer = this.#nameOf(stream)
-    this.#hearClaims(consumer)
+    this.#rivals.hear(consumer)
     const place = { stream, partition, ...(hasLane?.(stream) && { consumer }) }
     const unsubscribe = wire.subscribe(outSubject(namespace, place), (bytes) => this.#onFrame(made, bytes))
     const made = newPartition({ stream, partition, consumer, unsubscribe })
@@ -448,9 +444,16 @@ export class Consumer {
       return this.#askResend(owned, channel, 0)
     }
     if (header.sequence > channel.expected) return this.#askResend(owned, channel, creditFlags.resend)
-    const skip = channel.expected - header.sequence
     if (this.#queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#voice.channels))
       return refuse(account, 'overrun') // its producer heeds no window
+    this.#accept(owned, channel, { header, bytes })
+  }
+
+  /** It goes on at `expected`, or straddles it. */
+  #accept(owned: InPartition, channel: InChannel, { header, bytes }: PassedFrame): void {
+    const end = header.sequence + header.count
+    const skip = channel.expected! - header.sequence
+    const account = this.#accounts.of(owned.stream)
     account.received += header.count - skip
     account.repeats += skip
     channel.expected = end
@@ -474,21 +477,6 @@ export class Consumer {
 
   #nameOf(stream: string): string {
     return this.#options.nameOf?.(stream) ?? this.#options.name
-  }
-
-  #hearClaims(name: string): void {
-    if (this.#names.has(name)) return
-    this.#names.add(name)
-    const { wire, namespace } = this.#options
-    this.#stops.push(wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(name, bytes)))
-  }
-
-  #onClaim(name: string, bytes: Uint8Array): void {
-    const claim = readClaim(bytes)
-    if (claim === undefined || claim.owner === this.owner) return
-    const ours = epochsIn(claim, name, this.#partitions)
-    if (ours.some((epoch) => claim.epoch > epoch)) this.#options.onSuperseded?.(claim)
-    else if (ours.some((epoch) => claim.epoch < epoch)) this.#voice.claim() // one who comes back late hears who holds it now
   }
 
   #onReconnect(): void {

@@ -25,12 +25,17 @@ const credit = fc.record({
         dropped: fc.dictionary(name, u48, { maxKeys: 3, noNullPrototype: true }),
         attempts: fc.nat(0xffff),
         aside: fc.nat(0xffff),
+        next: fc.option(fc.record({ owner: fc.stringMatching(/^[0-9a-f]{16}$/), epoch: u32 })),
       })
-      .map(({ attempts, aside, ...entry }) => {
+      .map(({ attempts, aside, next, ...entry }) => {
         const tried = attempts % 2 === 0 ? {} : { attempts }
         const held = aside % 2 === 0 ? {} : { aside }
-        const flags = entry.flags | (attempts % 2 && creditFlags.tried) | (aside % 2 && creditFlags.aside)
-        return { ...entry, ...tried, ...held, flags }
+        const flags =
+          entry.flags |
+          (attempts % 2 && creditFlags.tried) |
+          (aside % 2 && creditFlags.aside) |
+          (next === null ? 0 : creditFlags.next)
+        return { ...entry, ...tried, ...held, ...(next === null ? {} : { next }), flags }
       }),
     { maxLength: 20 },
   ),
@@ -59,9 +64,9 @@ test('decodeCredit refuses every truncation and any garbage with a CodedError', 
 
 test('decodeCredit refuses an entry with flags that it does not know: fields of theirs may follow', () => {
   const entry = { stream: 's', partition: 0, through: 1, accepted: 2, windowBytes: 3, dropped: {} }
-  const entries = [{ ...entry, flags: 64 }]
+  const entries = [{ ...entry, flags: 128 }]
   const later = encodeCredit({ consumer: 'f', owner: '0123456789abcdef', epoch: 1, entries })
-  assert.throws(() => decodeCredit(later), /has flags 64, of which this build knows 63/)
+  assert.throws(() => decodeCredit(later), /has flags 128, of which this build knows 127/)
 })
 
 test('decodeBeacon gives back what encodeBeacon wrote', () => {

@@ -11,10 +11,21 @@ const version = 1
 
 /**
  * `heir`, beside `fresh`: `through` is the epoch since which the partition was only handed over. `tried`: the attempts at the
- * record at `through` follow. `aside`: how many below `through` were set aside follows.
+ * record at `through` follow. `aside`: how many below `through` were set aside follows. `next`, beside `leaving`: who owns it next
+ * follows, to whom the producer may send from here on.
  */
-export const creditFlags = { fresh: 1, resend: 2, leaving: 4, heir: 8, tried: 16, aside: 32 } as const
-const flagsKnown = 63
+export const creditFlags = {
+  ...{ fresh: 1, resend: 2, leaving: 4, heir: 8 },
+  ...{ tried: 16, aside: 32, next: 64 },
+} as const
+const flagsKnown = 127
+
+/** An owner that is known before it has claimed. */
+export interface NextOwner {
+  /** 16 hex digits, as in its credits. */
+  readonly owner: string
+  readonly epoch: number
+}
 
 export interface CreditEntry {
   readonly stream: string
@@ -30,6 +41,8 @@ export interface CreditEntry {
   readonly attempts?: number
   /** With `aside`: records below `through` that wait to be tried again. The owner holds them: with it they are gone. */
   readonly aside?: number
+  /** With `next`. */
+  readonly next?: NextOwner
   /** Records dropped in this channel since the owner's start, by reason. */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -53,9 +66,7 @@ export function encodeCredit(credit: Credit): Uint8Array {
   writer.u8(version)
   writer.u16(credit.entries.length)
   writer.u32(credit.epoch)
-  const owner = idWords(credit.owner)
-  writer.u32(owner.low)
-  writer.u32(owner.high)
+  writeOwner(writer, credit.owner)
   writer.name(credit.consumer)
   for (const entry of credit.entries) {
     writer.name(entry.stream)
@@ -68,6 +79,10 @@ export function encodeCredit(credit: Credit): Uint8Array {
     else writeDropped(writer, entry.dropped)
     if ((entry.flags & creditFlags.tried) !== 0) writer.u16(entry.attempts ?? 0)
     if ((entry.flags & creditFlags.aside) !== 0) writer.u32(entry.aside ?? 0)
+    if ((entry.flags & creditFlags.next) === 0) continue
+    const { owner, epoch } = entry.next!
+    writer.u32(epoch)
+    writeOwner(writer, owner)
   }
   return writer.finish()
 }
@@ -81,6 +96,12 @@ function writeDropped(writer: ByteWriter, dropped: CreditEntry['dropped']): void
   }
 }
 
+function writeOwner(writer: ByteWriter, owner: string): void {
+  const { low, high } = idWords(owner)
+  writer.u32(low)
+  writer.u32(high)
+}
+
 /** @throws {CodedError} ERR_MESSAGE_MALFORMED */
 export function decodeCredit(bytes: Uint8Array): Credit {
   const reader = new ByteReader(bytes, 'a credit')
@@ -88,12 +109,16 @@ export function decodeCredit(bytes: Uint8Array): Credit {
   if (found[0] !== magic || found[1] !== version) throw unreadable(`starts with bytes ${found.join(', ')}`)
   const count = reader.u16()
   const epoch = reader.u32()
-  const low = reader.u32()
-  const high = reader.u32()
+  const owner = readOwner(reader)
   const consumer = reader.name()
   const entries = Array.from({ length: count }, () => readEntry(reader))
   reader.end()
-  return { consumer, owner: idText(high, low), epoch, entries }
+  return { consumer, owner, epoch, entries }
+}
+
+function readOwner(reader: ByteReader): string {
+  const low = reader.u32()
+  return idText(reader.u32(), low)
 }
 
 function unreadable(found: string): CodedError {
@@ -112,9 +137,14 @@ function readEntry(reader: ByteReader): CreditEntry {
   const windowBytes = reader.u32()
   const dropped = readDropped(reader)
   const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
-  if ((flags & (creditFlags.tried | creditFlags.aside)) === 0) return entry
-  const tried = (flags & creditFlags.tried) === 0 ? {} : { attempts: reader.u16() }
-  return { ...entry, ...tried, ...((flags & creditFlags.aside) === 0 ? {} : { aside: reader.u32() }) }
+  const { tried, aside, next } = creditFlags
+  if ((flags & (tried | aside | next)) === 0) return entry
+  return {
+    ...entry,
+    ...((flags & tried) === 0 ? {} : { attempts: reader.u16() }),
+    ...((flags & aside) === 0 ? {} : { aside: reader.u32() }),
+    ...((flags & next) === 0 ? {} : { next: { epoch: reader.u32(), owner: readOwner(reader) } }),
+  }
 }
 
 function readDropped(reader: ByteReader): CreditEntry['dropped'] {

@@ -11,6 +11,7 @@ import type { GoneProducer, ReceivedRow } from '../control/messages.ts'
 import { ContainedRecords } from './contained.ts'
 import { type InChannel, type InPartition, isUnsaid } from './in-channel.ts'
 import { originOf } from './origin.ts'
+import { Passed } from './passed.ts'
 
 const keptMax = 1_000
 
@@ -55,7 +56,7 @@ export function newPartition(
   return {
     ...place,
     ...{ epoch: undefined, since: 0, suspended: false, contained: new ContainedRecords(undefined) },
-    ...{ channels: new Map(), former: new FormerChannels() },
+    ...{ channels: new Map(), former: new FormerChannels(), passed: new Passed() },
   }
 }
 

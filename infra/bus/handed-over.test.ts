@@ -28,9 +28,9 @@ class Bench {
     this.producer.setStream(stream)
   }
 
-  consumer(epoch: number): Consumer {
-    const { net, clock } = this
-    const options = { wire: net.connect(), namespace: 'n', name: 'f', epoch, clock }
+  consumer(epoch: number, wire = this.net.connect()): Consumer {
+    const { clock } = this
+    const options = { wire, namespace: 'n', name: 'f', epoch, clock }
     return new Consumer({ ...options, onFrames: () => undefined })
   }
 
@@ -126,4 +126,122 @@ test('owners are asked once whether they have accepted, however many wait for it
   assert.equal(bench.said.length, 2)
   await bench.settle()
   await all
+})
+
+/** A giver that has done three records and stands still, a taker that hears what passes, and three more that the giver drops. */
+async function standing(bench: Bench, giverWire = bench.net.connect()) {
+  const [giver, taker] = [bench.consumer(1, giverWire), bench.consumer(2)]
+  giver.own('s', [0])
+  taker.await('s', [0])
+  await bench.settle()
+  bench.send(0, 3)
+  await bench.settle()
+  for (const frame of giver.take(1000)) giver.done(frame, 3)
+  giver.acknowledge()
+  giver.suspend('s', [0])
+  bench.send(0, 3)
+  await bench.settle()
+  return { giver, taker, next: { owner: taker.owner, epoch: 2 } }
+}
+
+function unaccounted({ producer }: Bench): number {
+  return producer.ledger().find(({ consumer }) => consumer === 'f')!.unaccounted
+}
+
+test('what passes while a partition is awaited is not sent again, and its next owner gets what comes before it has claimed', async () => {
+  const bench = new Bench()
+  const { giver, taker, next } = await standing(bench)
+  const left = giver.release('s', [0], next)
+  await bench.settle()
+  bench.send(0, 3)
+  assert.equal(bench.producer.heldBytes, 0, 'it is sent to the next owner')
+  await bench.settle()
+  taker.own('s', [0], 2, left)
+  assert.equal(taker.queuedFrames, 2, 'nothing has to come first')
+  bench.said.length = 0
+  await bench.settle()
+  bench.send(0, 3)
+  await bench.settle()
+  const { received, repeats } = taker.ledger()[0]!
+  assert.deepEqual({ received, repeats }, { received: 9, repeats: 0 })
+  assert.equal(
+    bench.said.filter((subject) => subject === 'concord.n.s.s.0').length,
+    2,
+    'a beacon and a frame',
+  )
+})
+
+test('what passed is of no use where something before it is missing, and all is sent again', async () => {
+  const bench = new Bench()
+  const [giver, taker] = [bench.consumer(1), bench.consumer(2)]
+  giver.own('s', [0])
+  bench.send(0, 3) // before anybody else listens
+  await bench.settle()
+  taker.await('s', [0])
+  await bench.settle()
+  bench.send(0, 3)
+  await bench.settle()
+  giver.suspend('s', [0])
+  const left = giver.release('s', [0], { owner: taker.owner, epoch: 2 })
+  taker.own('s', [0], 2, left)
+  assert.equal(taker.queuedFrames, 0)
+  await bench.settle()
+  const { received, gaps } = taker.ledger()[0]!
+  assert.deepEqual({ received, gaps }, { received: 6, gaps: 0 })
+})
+
+test('a next owner that ends before it claims has touched nothing', async () => {
+  const bench = new Bench()
+  const { giver, taker, next } = await standing(bench)
+  giver.release('s', [0], next)
+  await bench.settle()
+  bench.send(0, 3)
+  await bench.settle()
+  taker.close()
+  const another = bench.consumer(3)
+  another.own('s', [0])
+  await bench.settle()
+  assert.equal(another.ledger()[0]!.received, 6)
+  assert.equal(unaccounted(bench), 0)
+})
+
+test('a giver whose last word is lost changes nothing', async () => {
+  const bench = new Bench()
+  const wire = bench.net.connect()
+  const { giver, taker, next } = await standing(bench, wire)
+  wire.break()
+  const left = giver.release('s', [0], next)
+  taker.own('s', [0], 2, left)
+  await bench.settle()
+  bench.send(0, 3)
+  await bench.settle()
+  const { received, repeats } = taker.ledger()[0]!
+  assert.deepEqual({ received, repeats }, { received: 6, repeats: 0 })
+})
+
+test('what a next owner has worked on is not sent to another, although its producer has lost its credit', async () => {
+  const bench = new Bench()
+  const { giver, taker, next } = await standing(bench)
+  const left = giver.release('s', [0], next)
+  await bench.settle()
+  bench.wire.break()
+  taker.own('s', [0], 2, left)
+  assert.equal(taker.take(1000).length, 1)
+  await bench.settle()
+  taker.close()
+  bench.wire.reconnect()
+  const another = bench.consumer(3)
+  another.own('s', [0])
+  await bench.settle()
+  assert.equal(another.ledger()[0]!.received, 0)
+  assert.equal(unaccounted(bench), 3)
+})
+
+test('what passed is of no use to who was not named to the producers', async () => {
+  const bench = new Bench()
+  const { giver, taker } = await standing(bench)
+  taker.own('s', [0], 2, giver.release('s', [0]))
+  assert.equal(taker.queuedFrames, 0)
+  await bench.settle()
+  assert.equal(taker.ledger()[0]!.received, 3)
 })

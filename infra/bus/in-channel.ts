@@ -5,9 +5,10 @@
  */
 import type { FrameHeader } from '../../sdk/frame.ts'
 import type { ContainedRecords } from './contained.ts'
-import { type CreditEntry, creditFlags, noneDropped } from './credit.ts'
+import { type CreditEntry, creditFlags, type NextOwner, noneDropped } from './credit.ts'
 import type { FormerChannels } from './former-channels.ts'
 import { sumOf } from './in-account.ts'
+import { type Passed, passedBytesMax } from './passed.ts'
 
 export interface InChannel {
   readonly producer: string
@@ -58,6 +59,8 @@ export interface InPartition {
   contained: ContainedRecords
   readonly channels: Map<string, InChannel>
   readonly former: FormerChannels
+  /** What has come while it was awaited. */
+  readonly passed: Passed
   readonly unsubscribe: () => void
 }
 
@@ -65,6 +68,8 @@ export interface InPartition {
 export interface Heritage {
   /** The epoch since which they were only handed over. */
   readonly since: number
+  /** Who owns them next, if producers were told so. */
+  readonly next?: string
   readonly channels: readonly ChannelPosition[]
 }
 
@@ -188,13 +193,13 @@ export function oneMore(
   return { ...dropped, [reason]: (dropped[reason] ?? 0) + records }
 }
 
-/** The credit of this moment: what was released, and what was accepted. */
+/** The credit of this moment: what was released, and what was accepted. @param next Beside `leaving`: who owns it next. */
 export function creditOf(
-  stream: string,
-  partition: number,
+  { stream, partition }: Pick<InPartition, 'stream' | 'partition'>,
   channel: InChannel,
   flags: number,
   windowBytes: number,
+  next?: NextOwner,
 ): CreditEntry {
   channel.dirty &&= channel.acknowledged < channel.through || channel.acknowledgedAside !== channel.aside
   channel.told = channel.expected ?? 0
@@ -205,9 +210,15 @@ export function creditOf(
   if (!leaving && aside === 0) return { stream, partition, flags, through, accepted, windowBytes, dropped }
   return {
     ...{ stream, partition, through, accepted, dropped },
-    flags: flags | (tells ? creditFlags.tried : 0) | (aside > 0 ? creditFlags.aside : 0),
-    windowBytes: leaving ? 0 : windowBytes,
+    flags:
+      flags |
+      (tells ? creditFlags.tried : 0) |
+      (aside > 0 ? creditFlags.aside : 0) |
+      (next === undefined ? 0 : creditFlags.next),
+    // What the next one keeps of it before it has claimed.
+    windowBytes: next !== undefined ? Math.min(windowBytes, passedBytesMax / 2) : leaving ? 0 : windowBytes,
     ...(tells ? { attempts: tried.attempts } : {}),
     ...(aside > 0 ? { aside } : {}),
+    ...(next === undefined ? {} : { next }),
   }
 }

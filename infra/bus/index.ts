@@ -1,11 +1,10 @@
 /** The front door of the bus: connection, subjects, and the two ends of a channel. */
 export type { Claim } from './claim.ts'
 export { type BusOptions, connectBus, inboxOf, type NatsConnection } from './connect.ts'
-export {
-  Consumer,
-  type ConsumerOptions,
-} from './consumer.ts'
+export { Consumer } from './consumer.ts'
+export type { ConsumerOptions } from './consumer-options.ts'
 export type { StatePositions } from './contained.ts'
+export type { NextOwner } from './credit.ts'
 export { dropKeptMemory, giveBackMemory, takeMemory } from './frame-memory.ts'
 export type { ChannelPosition, Heritage, Mark } from './in-channel.ts'
 export type { TakenFrame } from './in-queue.ts'

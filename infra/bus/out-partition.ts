@@ -20,6 +20,7 @@ import type { AddOut } from './allowance.ts'
 import type { BeaconEntry } from './beacon.ts'
 import { type CreditEntry, creditFlags, noneDropped } from './credit.ts'
 import { sumOf } from './in-account.ts'
+import type { Channel } from './out-channel.ts'
 
 /** A frame of which only the header is still to be stamped. */
 export interface OutFrame {
@@ -32,34 +33,6 @@ export interface OutFrame {
   endBytes: number
   /** Order in which the producer handed it to the wire; Infinity while held. */
   ticket: number
-}
-
-interface Channel {
-  readonly consumer: string
-  blocking: boolean
-  owner: string
-  epoch: number
-  left: boolean
-  windowBytes: number
-  /** Next sequence that the consumer has not acknowledged. */
-  position: number
-  /** How often the record at `position` has ended its owner, as the last of them said. */
-  attempts: number
-  /** Records below `position` that its owner holds, to try them again: in flight. */
-  aside: number
-  /** Next sequence that its owner has not accepted, as far as we were told. */
-  accepted: number
-  /** Our connection was lost since its owner's last credit: it may have accepted more than we were told. */
-  uncertain: boolean
-  /** Bytes of this partition before `position`, up to a frame's start. */
-  positionBytes: number
-  /** First sequence that counts for this consumer. */
-  readonly from: number
-  /** Something was sent that counts for it. */
-  begun: boolean
-  unaccounted: number
-  dropped: Record<string, number>
-  droppedByOwner: Readonly<Record<string, number>>
 }
 
 export class OutPartition {
@@ -282,8 +255,12 @@ export class OutPartition {
     channel.windowBytes = entry.windowBytes
     if (!fresh) this.#acknowledge(channel, entry)
     if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
-    if ((entry.flags & creditFlags.resend) !== 0) this.#rewindTo(Math.max(channel.position, entry.accepted))
-    else if (newOwner && (!fresh || heir)) this.#rewindTo(channel.position)
+    // What we go on sending the next one keeps, and asks for what it lacks of what was sent before.
+    if (entry.next !== undefined && entry.next.epoch > channel.epoch)
+      this.#changeOwner(channel, entry.next.owner, entry.next.epoch, false)
+    if ((entry.flags & creditFlags.resend) !== 0 || (newOwner && !fresh))
+      this.#rewindTo(Math.max(channel.position, entry.accepted))
+    else if (newOwner && heir) this.#rewindTo(channel.position)
     this.#trim()
     return { beacon: newOwner || fresh, moved: true, settles }
   }
@@ -385,7 +362,7 @@ export class OutPartition {
       channel.unaccounted += touched - channel.position
       this.#moveTo(channel, touched)
       this.#rewindTo(channel.position)
-    } else if (channel.left) {
+    } else if (channel.left && fresh) {
       this.#rewindTo(channel.position)
     }
     channel.owner = owner

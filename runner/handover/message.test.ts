@@ -21,9 +21,12 @@ const state = {
 test('a move: asks and answers come out as they went in', () => {
   const ask = { schema: 1, instance: 'f-0', share: 3, epoch: 4, ready: true } as const
   assert.deepEqual(decodeAsk(encodeAsk(ask)), ask)
+  const named = { ...ask, owner: '0123456789abcdef' }
+  assert.deepEqual(decodeAsk(encodeAsk(named)), named)
   assert.equal(decodeAsk(Buffer.from('{"schema":2}')), undefined)
   const answers: MoveAnswer<MovedState>[] = [
     { ok: true, left, state },
+    { ok: true, left: { ...left, next: '0123456789abcdef' }, state },
     { ok: true, left: undefined, state },
     { ok: true, left, state: { ...state, epoch: 9 } },
     { ok: true, left, state: undefined },

@@ -11,6 +11,7 @@ import type { ShareImage } from '../checkpoint/share-image.ts'
 import type { MoveAnswer, MoveAsk } from './moves.ts'
 
 const count = z.int().min(0)
+const owner = z.string().regex(/^[0-9a-f]{16}$/)
 
 const askSchema = z.object({
   schema: z.literal(1),
@@ -18,6 +19,7 @@ const askSchema = z.object({
   share: count,
   epoch: count,
   ready: z.boolean(),
+  owner: owner.exactOptional(),
 })
 
 const position = { producer: z.string(), origin: z.string(), epoch: count, through: count }
@@ -36,6 +38,7 @@ const answerSchema = z.discriminatedUnion('ok', [
     left: z
       .object({
         since: count,
+        next: owner.exactOptional(),
         channels: z.array(
           z.object({
             ...{ stream: z.string(), partition: count, ...position },

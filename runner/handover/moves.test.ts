@@ -10,7 +10,7 @@ test('Taker reads ahead again ever more seldom while that fails, and takes soon 
   let took = false
   const reads: number[] = []
   const taker = new Taker<string>({
-    clock,
+    ...{ clock, owner: '0123456789abcdef' },
     ask: async (_, { ready }): Promise<MoveAnswer<string>> =>
       ready ? { ok: true, left: undefined, state: '' } : { ok: false, code: 'ERR_MOVE_PREPARED' },
     preload: async () => {
@@ -44,6 +44,7 @@ test('Taker gets shares from a giver one after the other, and from another giver
   const answers = new Map<number, () => void>()
   const taker = new Taker<string>({
     clock: new ManualClock(0),
+    owner: '0123456789abcdef',
     ask: async (_, { share, ready }): Promise<MoveAnswer<string>> => {
       if (!ready) return { ok: false, code: 'ERR_MOVE_PREPARED' }
       asked.push(share)

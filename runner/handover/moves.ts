@@ -8,7 +8,7 @@
  *  M3. Shares come from a giver one after the other: while one is on its way, and silent, the others are at work.
  * @module
  */
-import type { Heritage } from '../../infra/bus/index.ts'
+import type { Heritage, NextOwner } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Awaited, Giving } from '../../infra/control/messages.ts'
 
@@ -21,6 +21,8 @@ export interface MoveAsk {
   readonly epoch: number
   /** It has read what was prepared. */
   readonly ready: boolean
+  /** As whom it will claim; producers may be told of it before. */
+  readonly owner?: string
 }
 
 /** What the giver leaves; `state` is whatever goes with the share. */
@@ -52,8 +54,16 @@ export interface GiverOptions<State> {
   readonly owns: (share: number) => boolean
   /** Stores what there is of the share, while it is at work. */
   readonly prepare: (share: number) => Promise<void>
-  /** Stops the share and says where. @returns Undefined: too much has changed since it was prepared; not if it is `last`. */
-  readonly give: (share: number, last: boolean) => Promise<Given<State> | undefined>
+  /**
+   * Stops the share and says where.
+   * @param next Who will have it.
+   * @returns Undefined: too much has changed since it was prepared; not if it is `last`.
+   */
+  readonly give: (
+    share: number,
+    last: boolean,
+    next: NextOwner | undefined,
+  ) => Promise<Given<State> | undefined>
   /** A share that was prepared is not given after all. */
   readonly keep: (share: number) => void
 }
@@ -105,7 +115,8 @@ export class Giver<State> {
     await Promise.allSettled([...this.#moves.values()].map(({ given }) => given))
   }
 
-  async answer({ share, epoch, ready }: MoveAsk): Promise<MoveAnswer<State>> {
+  async answer(ask: MoveAsk): Promise<MoveAnswer<State>> {
+    const { share, epoch, ready, owner } = ask
     if (!this.#isWanted(share, epoch)) return refused('ERR_MOVE_NOT_YET')
     const before = this.#moves.get(share)
     if (before !== undefined && before.epoch !== epoch) {
@@ -113,15 +124,16 @@ export class Giver<State> {
       const given = await before.given?.catch(() => undefined)
       if (this.#moves.get(share) !== before) return refused('ERR_MOVE_NOT_YET')
       this.#moves.delete(share)
-      if (given === undefined) return await this.answer({ schema: 1, instance: '', share, epoch, ready })
+      if (given === undefined) return await this.answer(ask)
       const again = { left: undefined, state: given.state }
       this.#moves.set(share, { ...before, epoch, given: Promise.resolve(again) })
       return { ok: true, ...again }
     }
     if (before === undefined && !this.#options.owns(share)) return refused('ERR_MOVE_GONE')
     const move = before ?? this.#begin(share, epoch)
+    const next = owner === undefined ? undefined : { owner, epoch }
     return await this.#inTime(
-      move.gave || (ready && move.isPrepared) ? this.#give(share, move) : this.#prepare(share, move),
+      move.gave || (ready && move.isPrepared) ? this.#give(share, move, next) : this.#prepare(share, move),
     )
   }
 
@@ -144,8 +156,8 @@ export class Giver<State> {
     return refused('ERR_MOVE_PREPARED')
   }
 
-  async #give(share: number, move: Move<State>): Promise<MoveAnswer<State>> {
-    move.given ??= this.#options.give(share, move.rounds >= roundsMax)
+  async #give(share: number, move: Move<State>, next: NextOwner | undefined): Promise<MoveAnswer<State>> {
+    move.given ??= this.#options.give(share, move.rounds >= roundsMax, next)
     const given = await move.given
     if (given !== undefined) {
       move.gave = true
@@ -169,6 +181,8 @@ export class Giver<State> {
 
 export interface TakerOptions<State> {
   readonly clock: Clock
+  /** As whom it claims. */
+  readonly owner: string
   /** Sends an ask to a task. @throws if no answer comes. */
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<State>>
   /** Reads what the giver has stored. */
@@ -214,7 +228,7 @@ export class Taker<State> {
   }
 
   async #ask(wanted: Awaited): Promise<void> {
-    const { clock, ask, preload } = this.#options
+    const { clock, owner, ask, preload } = this.#options
     const { share, epoch, task, instance } = wanted
     const isWanted = (): boolean => this.#awaited.get(share) === wanted
     let ready = false
@@ -222,7 +236,7 @@ export class Taker<State> {
     let endTurn: (() => void) | undefined
     try {
       while (isWanted()) {
-        const answer = await ask(task, { schema: 1, instance, share, epoch, ready }).catch(() =>
+        const answer = await ask(task, { schema: 1, instance, share, epoch, ready, owner }).catch(() =>
           refused('ERR_MOVE_NOT_YET'),
         )
         if (!isWanted()) return

@@ -8,7 +8,13 @@
  * Design: docs/design/0011-handover.md
  * @module
  */
-import { type Consumer, type Heritage, originOf, type Producer } from '../../infra/bus/index.ts'
+import {
+  type Consumer,
+  type Heritage,
+  type NextOwner,
+  originOf,
+  type Producer,
+} from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
@@ -72,12 +78,11 @@ export class ShareMover {
       clock,
       owns: (share) => lacking(this.#partitionsOf(share), this.#owned).size === 0,
       prepare: async (share) => await keeper?.prepare(share),
-      give: (share, last) => this.#give(share, last),
+      give: (share, last, next) => this.#give(share, last, next),
       keep: (share) => keeper?.keep(share),
     })
     this.#taker = new Taker({
-      clock,
-      ask,
+      ...{ clock, owner: options.consumer.owner, ask },
       preload: async (share) => await keeper?.preload(share),
       take: (awaited, given) => this.#take(awaited, given).catch((error) => this.#failed(error)),
       onTook: options.onMoved,
@@ -192,7 +197,11 @@ export class ShareMover {
     for (const [stream, partitions] of gone) consumer.release(stream, partitions)
   }
 
-  async #give(share: number, last: boolean): Promise<Given<MovedState> | undefined> {
+  async #give(
+    share: number,
+    last: boolean,
+    next: NextOwner | undefined,
+  ): Promise<Given<MovedState> | undefined> {
     const { consumer, producer, keeper, isolate, drop, endAside, between, lettersSafe } = this.#options
     const partitions = this.#partitionsOf(share)
     const image = await between(async (): Promise<MovedState | 'tooMuch'> => {
@@ -211,10 +220,11 @@ export class ShareMover {
     await producer.accepted(signal)
     await lettersSafe(signal)
     signal.throwIfAborted()
-    const all = [...partitions].map(([stream, list]) => consumer.release(stream, list))
+    const all = [...partitions].map(([stream, list]) => consumer.release(stream, list, next))
     keeper?.letGo(share)
     const left: Heritage = {
       since: Math.max(0, ...all.map(({ since }) => since)),
+      ...(next && { next: next.owner }),
       channels: all.flatMap(({ channels }) => channels),
     }
     this.#options.onMoved()

@@ -5,7 +5,7 @@
  * An output is five words: producer's index, number, number before (-1 for none), this instance, epoch of the share.
  * @module
  */
-import type { Wire } from '../../infra/bus/index.ts'
+import type { NextOwner, Wire } from '../../infra/bus/index.ts'
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
 import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/messages.ts'
@@ -66,6 +66,8 @@ export class ModelInstance {
   /** Of its newest assignment, and of the one by which it took something last. */
   #epoch: number
   #claimed: number
+  /** Shares that it awaits. */
+  #heard: readonly number[] = []
 
   constructor(options: ModelInstanceOptions) {
     this.#options = options
@@ -95,12 +97,11 @@ export class ModelInstance {
         this.#store(share)
         this.#held.add(share)
       },
-      give: (share) => this.#give(share),
+      give: (share, _last, next) => this.#give(share, next),
       keep: (share) => void this.#held.delete(share),
     })
     this.#taker = new Taker({
-      clock,
-      ask,
+      ...{ clock, owner: this.consumer.owner, ask },
       preload: async (share) => this.#preload(share),
       take: ({ share, epoch }, given) => this.#own(share, epoch, given),
       onTook: () => undefined,
@@ -131,6 +132,10 @@ export class ModelInstance {
         if (slot !== index) this.producer.fence(originOf('n', 'f', slot), below)
     this.#giver.want(giving, new Set(shares.keys()))
     const missing = awaited.filter(({ share }) => !this.#epochs.has(share))
+    this.#hear(
+      missing.map(({ share }) => share),
+      shares,
+    )
     this.#taker.want(bugs.has('takes-unasked') ? [] : missing)
     if (bugs.has('takes-unasked')) for (const { share, epoch } of missing) this.#own(share, epoch)
     const own = [...shares.keys()].filter((share) => !giving.some((given) => given.share === share))
@@ -146,6 +151,18 @@ export class ModelInstance {
   /** A checkpoint of all that it has. */
   checkpoint(): void {
     for (const share of this.#epochs.keys()) if (!this.#held.has(share)) this.#store(share)
+  }
+
+  /** Shares that are promised are heard, and what is neither promised nor its own any more is not. */
+  #hear(awaited: readonly number[], own: ReadonlyMap<number, number>): void {
+    const { consumer } = this
+    const idle = this.#heard.filter(
+      (share) => !awaited.includes(share) && !own.has(share) && !this.#epochs.has(share),
+    )
+    consumer.release('s', idle)
+    const more = awaited.filter((share) => !this.#heard.includes(share))
+    if (more.length > 0) consumer.await('s', more)
+    this.#heard = awaited
   }
 
   async #ownAgain(share: number, epoch: number): Promise<void> {
@@ -256,7 +273,7 @@ export class ModelInstance {
     this.#held.delete(share)
   }
 
-  async #give(share: number): Promise<Given<ShareState>> {
+  async #give(share: number, next: NextOwner | undefined): Promise<Given<ShareState>> {
     const { consumer, producer } = this
     const { bugs } = this.#options
     const ahead = bugs.has('gives-ahead') ? this.#hand.filter((frame) => frame.partition === share) : []
@@ -264,7 +281,7 @@ export class ModelInstance {
     if (!bugs.has('keeps-its-hand')) this.#hand = this.#hand.filter((frame) => frame.partition !== share)
     if (!bugs.has('gives-unaccepted')) await producer.accepted()
     for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
-    const left = consumer.release('s', [share])
+    const left = consumer.release('s', [share], next)
     const records = [...(this.#state.get(share) ?? [])]
     const base = this.#options.checkpoints.read(share)?.number
     const state = {

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type InChannel, openAt, openChannel } from './in-channel.ts'
+import { Passed, type PassedFrame, passedBytesMax } from './passed.ts'
+
+/** What a channel got of frames of `bytes` each, told by first sequence and count. */
+function handedOn(frames: readonly (readonly [number, number])[], from: number, bytes = 100) {
+  const passed = new Passed()
+  const header = {
+    producer: 'p',
+    origin: 'o',
+    epoch: 1,
+    flags: 0,
+    partition: 0,
+    headerBytes: 48,
+    bodyBytes: 0,
+  }
+  for (const [sequence, count] of frames) passed.keep({ ...header, sequence, count }, new Uint8Array(bytes))
+  const channel = openChannel(header, 0)
+  openAt(channel, from)
+  const got: number[] = []
+  const accept = (to: InChannel, { header: { sequence, count } }: PassedFrame): void => {
+    got.push(sequence)
+    to.expected = sequence + count
+  }
+  const whole = passed.handOn(new Map([['p', channel]]), accept).includes(channel)
+  return { got, whole, expected: channel.expected }
+}
+
+test('Passed hands on what follows on a position, and says whether anything behind it is missing', () => {
+  const frames = [
+    [0, 3],
+    [3, 3],
+    [6, 3],
+  ] as const
+  assert.deepEqual(handedOn(frames, 4), { got: [3, 6], whole: true, expected: 9 })
+  assert.deepEqual(handedOn(frames, 9), { got: [], whole: false, expected: 9 })
+  assert.deepEqual(handedOn(frames.slice(1), 0), { got: [], whole: false, expected: 0 })
+  assert.deepEqual(handedOn([...frames, [12, 3]], 6), { got: [6], whole: false, expected: 9 })
+})
+
+test('Passed keeps the newest, within its bound (PA1)', () => {
+  const bytes = 1000
+  const count = Math.ceil(passedBytesMax / bytes) + 10
+  const frames = Array.from({ length: count }, (_, i) => [i, 1] as const)
+  assert.equal(handedOn(frames, 0, bytes).got.length, 0)
+  const oldest = count - Math.floor(passedBytesMax / bytes)
+  assert.equal(handedOn(frames, oldest, bytes).got.length, count - oldest)
+})
+
+test('Passed hands on an unbroken run from the position on, whatever was lost or came twice', () => {
+  const frames = fc.array(fc.tuple(fc.nat(40), fc.integer({ min: 1, max: 8 })), { maxLength: 30 })
+  fc.assert(
+    fc.property(frames, fc.nat(40), (all, from) => {
+      let expected = from
+      for (const [sequence, count] of all)
+        if (sequence <= expected && sequence + count > expected) expected = sequence + count
+      assert.equal(handedOn(all, from).expected, expected)
+    }),
+  )
+})
