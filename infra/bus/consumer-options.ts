@@ -18,6 +18,8 @@ export interface ConsumerOptions {
   readonly epoch: number
   readonly clock: Clock
   readonly windowBytes?: number
+  /** What is kept of all partitions that are awaited. */
+  readonly passedBytes?: number
   /** Called when a frame has come into an empty queue. */
   readonly onFrames: () => void
   /** The inputs that queue at their producers, and so come by a lane of their own (docs/design/0016-back-pressure.md). */

@@ -36,7 +36,7 @@ import {
   unsaidOf,
 } from './in-channel.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
-import type { PassedFrame } from './passed.ts'
+import { type PassedFrame, passedBytesFor } from './passed.ts'
 import { Rivals } from './rivals.ts'
 import { claimSubject, outSubject } from './subjects.ts'
 import { budgetFor } from './windows.ts'
@@ -60,6 +60,8 @@ export class Consumer {
   /** It takes nothing any more. */
   #leaving = false
   #mayHaveTried = false
+  /** Kept of each partition that is awaited. */
+  #passedBytes = 0
   #closed = false
 
   constructor(options: ConsumerOptions) {
@@ -110,6 +112,8 @@ export class Consumer {
   await(stream: string, partitions: readonly number[]): void {
     const { wire, namespace } = this.#options
     for (const partition of partitions) this.#subscribed(stream, partition)
+    const awaited = [...this.#partitions.values()].filter(({ epoch }) => epoch === undefined).length
+    this.#passedBytes = passedBytesFor(awaited, this.#options.passedBytes)
     if (wire.connected) wire.publish(claimSubject(namespace, this.#nameOf(stream)), new Uint8Array(0))
   }
 
@@ -319,7 +323,7 @@ export class Consumer {
     if (this.#isFenced(header)) return refuse(account, 'fenced')
     if (owned.suspended) return
     if (owned.epoch === undefined) {
-      if (header.count > 0) owned.passed.keep(header, bytes)
+      if (header.count > 0) owned.passed.keep(header, bytes, this.#passedBytes)
       return
     }
     // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.

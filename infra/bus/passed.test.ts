@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type InChannel, openAt, openChannel } from './in-channel.ts'
-import { Passed, type PassedFrame, passedBytesMax } from './passed.ts'
+import { Passed, type PassedFrame, passedBytesFor, passedBytesMax } from './passed.ts'
 
 /** What a channel got of frames of `bytes` each, told by first sequence and count. */
 function handedOn(frames: readonly (readonly [number, number])[], from: number, bytes = 100) {
@@ -16,7 +16,8 @@ function handedOn(frames: readonly (readonly [number, number])[], from: number, 
     headerBytes: 48,
     bodyBytes: 0,
   }
-  for (const [sequence, count] of frames) passed.keep({ ...header, sequence, count }, new Uint8Array(bytes))
+  for (const [sequence, count] of frames)
+    passed.keep({ ...header, sequence, count }, new Uint8Array(bytes), passedBytesMax)
   const channel = openChannel(header, 0)
   openAt(channel, from)
   const got: number[] = []
@@ -47,6 +48,12 @@ test('Passed keeps the newest, within its bound (PA1)', () => {
   assert.equal(handedOn(frames, 0, bytes).got.length, 0)
   const oldest = count - Math.floor(passedBytesMax / bytes)
   assert.equal(handedOn(frames, oldest, bytes).got.length, count - oldest)
+})
+
+test('what many partitions keep while they are awaited is bounded in all', () => {
+  assert.equal(passedBytesFor(1), passedBytesMax)
+  assert.equal(passedBytesFor(0), passedBytesMax)
+  assert.ok(1000 * passedBytesFor(1000) <= 16 * passedBytesMax)
 })
 
 test('Passed hands on an unbroken run from the position on, whatever was lost or came twice', () => {

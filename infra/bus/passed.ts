@@ -2,7 +2,7 @@
  * Passed: the newest frames of a partition that is awaited. Its producers have sent them to the owner before; who is to have the partition
  * keeps them, so that they need not be sent again while it stands still.
  *
- *   PA1. At most `passedBytesMax` bytes are kept; the oldest go first.
+ *   PA1. At most `bytesMax` bytes are kept; the oldest go first.
  * Design: docs/design/0011-handover.md
  * @module
  */
@@ -10,7 +10,15 @@ import type { FrameHeader } from '../../sdk/frame.ts'
 import { giveBackMemory } from './frame-memory.ts'
 import type { InChannel } from './in-channel.ts'
 
+/** Of a partition. */
 export const passedBytesMax = 256 * 1024
+/** Of all partitions that an owner awaits. */
+const passedBytesInAll = 4 * 1024 * 1024
+
+/** What may be kept of each of so many partitions. */
+export function passedBytesFor(awaited: number, inAll = passedBytesInAll): number {
+  return Math.min(passedBytesMax, Math.floor(inAll / Math.max(1, awaited)))
+}
 
 export interface PassedFrame {
   readonly header: FrameHeader
@@ -21,10 +29,10 @@ export class Passed {
   #frames: PassedFrame[] = []
   #bytes = 0
 
-  keep(header: FrameHeader, bytes: Uint8Array): void {
+  keep(header: FrameHeader, bytes: Uint8Array, bytesMax: number): void {
     this.#frames.push({ header, bytes })
     this.#bytes += bytes.length
-    while (this.#bytes > passedBytesMax) {
+    while (this.#bytes > bytesMax) {
       const oldest = this.#frames.shift()!
       this.#bytes -= oldest.bytes.length
       giveBackMemory(oldest.bytes)

@@ -17,6 +17,9 @@ export const bugs = {
     'a taker takes what its giver has stored beyond the image for that of another owner',
   'takes-what-was-taken-back':
     'a taker that comes late claims what its giver has taken back and claimed since',
+  'tells-nobody':
+    'the giver answers that producers were told who is next, and has told them only that it leaves',
+  'begins-with-what-passed': 'the taker goes on where what it has heard begins, not where its giver stopped',
   'hasty-overseer': 'a share is promised to a second taker while the first is asking',
 } as const
 

@@ -16,6 +16,7 @@ import { Intervals } from '../history/intervals.ts'
 import type { Bug } from './bugs.ts'
 import { ModelCheckpoints, type ShareState } from './checkpoints.ts'
 import { ModelInstance } from './instance.ts'
+import { type Fate, LastWords } from './last-words.ts'
 import { Overseer } from './overseer.ts'
 
 const shares = [0, 1, 2]
@@ -54,6 +55,7 @@ export class ModelCluster {
   readonly overseer: Overseer
   readonly #bugs: ReadonlySet<Bug>
   readonly #net = new SimNet()
+  readonly #lastWords = new LastWords(this.#net)
   readonly #clock = new ManualClock(1000)
   readonly #sources: readonly Source[]
   readonly #sink: Consumer
@@ -127,6 +129,16 @@ export class ModelCluster {
     this.#gone(task)
   }
 
+  /** What befalls the next word by which a giver says who is next. */
+  befalls(fate: Fate): void {
+    this.#lastWords.befalls(fate)
+  }
+
+  /** Such words that are late come. */
+  arrive(): void {
+    this.#lastWords.arrive()
+  }
+
   time(ms: number): void {
     this.#clock.advance(ms)
   }
@@ -159,6 +171,7 @@ export class ModelCluster {
     let settled = false
     for (let round = 0; round < 300 && !settled; round++) {
       for (const { client } of [...this.#sources, ...this.#living]) client.reconnect()
+      this.arrive()
       await this.#round(round)
       for (const { client } of this.#tasks) client.reconnect()
       this.look()
@@ -198,6 +211,7 @@ export class ModelCluster {
 
   #launch(index: number): void {
     const client = this.#net.connect()
+    this.#lastWords.follow(client)
     const serial = ++this.#serial
     const epoch = this.overseer.began(`f${serial}`)
     const partitionsOf = (share: number): Record<string, number[]> => ({ s: [share] })

@@ -8,6 +8,7 @@ import { check, type Verdict } from '../history/checker.ts'
 import { verdictText } from '../history/explain.ts'
 import type { Bug } from './bugs.ts'
 import { ModelCluster } from './cluster.ts'
+import { fates } from './last-words.ts'
 
 const share = fc.nat(2)
 const which = fc.nat(5)
@@ -50,6 +51,11 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('break' as const), which, noticed: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), which }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('kill' as const, 'lose' as const), which }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('befalls' as const), fate: fc.constantFrom(...fates) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('arrive' as const) }) },
 )
 export const steps = fc.array(step, { minLength: 20, maxLength: 100 })
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
@@ -96,6 +102,10 @@ function act(cluster: ModelCluster, action: Step): Promise<void> | void {
       return cluster.kill(action.which)
     case 'lose':
       return cluster.lose(action.which)
+    case 'befalls':
+      return cluster.befalls(action.fate)
+    case 'arrive':
+      return cluster.arrive()
   }
 }
 

@@ -5,20 +5,22 @@
  * An output is five words: producer's index, number, number before (-1 for none), this instance, epoch of the share.
  * @module
  */
-import type { NextOwner, Wire } from '../../infra/bus/index.ts'
+import type { Heritage, NextOwner, Wire } from '../../infra/bus/index.ts'
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
 import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/messages.ts'
 import { Acknowledger } from '../../runner/acknowledger.ts'
 import { differenceOf } from '../../runner/handover/difference.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from '../../runner/handover/moves.ts'
-import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import { frameOf, parseFrame, recordsOf } from '../../sdk/frame.ts'
 import type { Bug } from './bugs.ts'
 import type { ModelCheckpoints, Records, ShareState } from './checkpoints.ts'
 
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800
 const heldBytesMax = 4096
+/** So little that what passes is often more. */
+const passedBytes = 3000
 
 export interface ModelAssignment {
   /** The instance's: it grows with each change of what it is told to have. */
@@ -68,6 +70,7 @@ export class ModelInstance {
   #claimed: number
   /** Shares that it awaits. */
   #heard: readonly number[] = []
+  readonly #firsts = new Map<number, Map<string, number>>()
 
   constructor(options: ModelInstanceOptions) {
     this.#options = options
@@ -83,6 +86,7 @@ export class ModelInstance {
       epoch,
       clock,
       windowBytes: 4096,
+      passedBytes,
       onFrames: () => undefined,
       onSuperseded: options.onSuperseded,
     })
@@ -162,7 +166,18 @@ export class ModelInstance {
     consumer.release('s', idle)
     const more = awaited.filter((share) => !this.#heard.includes(share))
     if (more.length > 0) consumer.await('s', more)
+    if (this.#options.bugs.has('begins-with-what-passed')) for (const share of more) this.#noteFirst(share)
     this.#heard = awaited
+  }
+
+  /** Of each producer: what comes first by a share that is awaited. */
+  #noteFirst(share: number): void {
+    const first = new Map<string, number>()
+    this.#firsts.set(share, first)
+    this.#options.wire.subscribe(`concord.n.s.s.${share}`, (bytes) => {
+      const { producer, sequence, count } = parseFrame(bytes)
+      if (count > 0 && !first.has(producer)) first.set(producer, sequence)
+    })
   }
 
   async #ownAgain(share: number, epoch: number): Promise<void> {
@@ -204,7 +219,17 @@ export class ModelInstance {
     this.#state.set(share, new Map(records))
     this.#epochs.set(share, epoch)
     this.#options.onClaim(share, epoch)
-    this.consumer.own('s', [share], epoch, given?.left)
+    this.consumer.own('s', [share], epoch, given?.left && this.#seenBy(share, given.left))
+  }
+
+  /** With the bug: it does not ask for what it has not heard. */
+  #seenBy(share: number, left: Heritage): Heritage {
+    const first = this.#firsts.get(share)
+    const channels = left.channels.map((at) => ({
+      ...at,
+      through: Math.max(at.through, first?.get(at.producer) ?? 0),
+    }))
+    return first === undefined ? left : { ...left, channels }
   }
 
   /** With what its giver says; or with what was stored since. @returns Undefined: it ends. */
@@ -281,7 +306,8 @@ export class ModelInstance {
     if (!bugs.has('keeps-its-hand')) this.#hand = this.#hand.filter((frame) => frame.partition !== share)
     if (!bugs.has('gives-unaccepted')) await producer.accepted()
     for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
-    const left = consumer.release('s', [share], next)
+    const told = consumer.release('s', [share], bugs.has('tells-nobody') ? undefined : next)
+    const left = bugs.has('tells-nobody') && next !== undefined ? { ...told, next: next.owner } : told
     const records = [...(this.#state.get(share) ?? [])]
     const base = this.#options.checkpoints.read(share)?.number
     const state = {
