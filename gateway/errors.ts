@@ -30,6 +30,8 @@ export const gatewayErrors = {
   ERR_GATE_ASKS: 'function',
   /** There is no instance of that id. */
   ERR_INSTANCE_UNKNOWN: 'caller',
+  /** The inputs of the function have no such partition. */
+  ERR_PARTITION_UNKNOWN: 'caller',
   /** An instance has no tap to show at this moment. */
   ERR_TAP: 'transient',
   /** There is no stream of that name: make it, or deploy a function that names it. */

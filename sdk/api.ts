@@ -11,6 +11,7 @@
  *   GET    /v1/functions/:name/why                  Why
  *   PUT    /v1/functions/:name/instances            how many instances: ScaleAnswer
  *   GET    /v1/functions/:name/scaling              Scaling
+ *   PATCH  /v1/functions/:name/partitions           which instance has partitions (homes-api.ts): MoveAnswer
  *   GET    /v1/functions/:name/versions             { versions: VersionSummary[] }, and …/versions/:version VersionDetail
  *   GET    /v1/functions/:name/diff?from&to         VersionDiff
  *   POST   /v1/functions/:name/rollback             back to an earlier version: DeployAnswer
@@ -35,6 +36,7 @@ import { assetRefsSchema } from './asset-api.ts'
 import { canarySchema } from './canary-view.ts'
 import { deadLetterCountsSchema } from './dead-letters-api.ts'
 import { gateReportSchema } from './gate.ts'
+import { homeSchema } from './homes-api.ts'
 import {
   instancesSchema,
   manifestSchema,
@@ -226,6 +228,8 @@ export const instanceSchema = z.object({
   why: z.string().optional(),
   /** Why it is where it is. */
   placed: z.string().optional(),
+  /** Which partitions of each input that is not broadcast it has; absent if none. */
+  partitions: z.array(z.int()).optional(),
   /** Absent unless one is under way, or has failed. */
   swap: swapSchema.optional(),
   /** For how long the last change of versions stopped it. */
@@ -327,6 +331,8 @@ export const functionDetailSchema = functionSummarySchema.extend({
   bundleSha256: z.string(),
   assets: assetRefsSchema.default({}),
   deployedAtMs: z.number(),
+  /** Partitions that a person has moved; absent if none. */
+  homes: z.array(homeSchema).optional(),
   instances: z.array(instanceSchema),
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
   ledger: z.array(ledgerSchema),

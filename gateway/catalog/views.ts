@@ -16,6 +16,7 @@ import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/canary.ts'
 import type { CanaryView } from '../../sdk/canary-view.ts'
 import type { RollingView } from '../../sdk/rolling-view.ts'
 import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
+import { homesView } from '../deploy/homes.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
@@ -56,6 +57,7 @@ export function functionDetail(
     bundleSha256,
     assets,
     deployedAtMs,
+    ...(live.document.homes && { homes: homesView(live.name, live.document.homes) }),
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
     metrics: metricsOf(live, heartbeats),
     ...(canaryView(live, heartbeats) ?? {}),
@@ -233,9 +235,10 @@ function heard(status: InstanceStatus, heartbeats: Heartbeats): Heard | undefine
 function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance {
   const { beat, report } = heard(status, heartbeats) ?? {}
   const { id, index, version, epoch, restarts, taskId, agent, hostname, why, placed, lastExit } = status
+  const { shares: partitions } = status
   const state = stateNow(status, heartbeats)
   return withoutUndefined({
-    ...{ id, index, version, state, epoch, restarts, taskId, agent, hostname, why, placed },
+    ...{ id, index, version, state, epoch, restarts, taskId, agent, hostname, why, placed, partitions },
     lastExit: lastExit && withoutUndefined(lastExit),
     pid: beat?.pid,
     rssBytes: beat?.rssBytes,

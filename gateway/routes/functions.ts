@@ -12,11 +12,13 @@ import {
   topologySchema,
   whySchema,
 } from '../../sdk/api.ts'
+import { homesPatchSchema, moveAnswerSchema } from '../../sdk/homes-api.ts'
 import { resourcesPatchSchema } from '../../sdk/resources-api.ts'
 import { allOutputs } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
+import { moveAsWished } from '../deploy/homes.ts'
 import { scaleAsWished, scalingView } from '../deploy/scale.ts'
 import { deleteFunction, killInstance, unknownFunction } from '../deploy/wishes.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
@@ -99,6 +101,20 @@ const resources = createRoute({
     200: jsonAnswer(deployAnswerSchema, 'the version that is wanted now'),
     default: problemAnswer,
   },
+})
+
+const move = createRoute({
+  method: 'patch',
+  path: '/v1/functions/{name}/partitions',
+  summary: 'Move partitions of a function to one of its instances, or back to where their number puts them',
+  description:
+    'They are handed over with state and timers, and stay there over deploys and other numbers of instances, as long as that instance is wanted.',
+  security,
+  request: {
+    params: nameParam,
+    body: { content: { 'application/json': { schema: bodySchema(homesPatchSchema) } } },
+  },
+  responses: { 200: jsonAnswer(moveAnswerSchema, 'all that were moved'), default: problemAnswer },
 })
 
 const scaling = createRoute({
@@ -193,6 +209,13 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const answer = await parts.deployer.changeResources(name, wish, { author, message, drain })
     parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
     parts.log.info({ function: name, version: answer.version, changed: answer.changed }, 'resources changed')
+    return c.json(answer, 200)
+  })
+  app.openapi(move, async (c) => {
+    const wish = await readDocument(c, 'which partitions are to be where', homesPatchSchema)
+    await catalog.refresh() // who has just asked for one more instance may name it
+    const answer = await moveAsWished(store, namespace, catalog.current, c.req.valid('param').name, wish)
+    await catalog.refresh()
     return c.json(answer, 200)
   })
   app.openapi(scaling, async (c) => {

@@ -85,6 +85,8 @@ export interface FunctionDocument {
   readonly shadow?: ShadowDocument
   /** Written by the scheduler: which instances are to have the wanted version, where it comes to some after others. */
   readonly rolling?: RollingDocument
+  /** Where a person has said that shares belong, while that instance is wanted: by share, its index (docs/design/0036-moved-by-hand.md). */
+  readonly homes?: Readonly<Record<string, number>>
   /** Written by the scheduler: the version that was last seen to work. A rollout is under way while it is not the wanted one. */
   readonly good?: number
   /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
@@ -245,6 +247,8 @@ export interface InstanceStatus {
     readonly message: string
     readonly atMs: number
   }
+  /** Which shares it has: partitions of each input that is not broadcast. */
+  readonly shares?: readonly number[]
   /** Why it is not running, in one sentence. */
   readonly why?: string
   /** Why it is where it is, in one sentence. */

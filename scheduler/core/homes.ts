@@ -4,7 +4,8 @@
  *   HO1. Share p belongs to the (p mod n)-th of the n wanted instances, in the order of their indexes.
  *   HO2. While a version that keeps its state in another format comes to some instances after others, each share stays where it
  *        lay when that began, and those instances stay wanted: what it has written of a share cannot be read by the others.
- * Design: docs/design/0033-rolling.md
+ *   HO3. A share that a person has put somewhere belongs there while that instance is wanted; else to whom HO1 gives it.
+ * Design: docs/design/0033-rolling.md, 0036-moved-by-hand.md
  * @module
  */
 import type { Manifest } from '../../sdk/manifest.ts'
@@ -17,7 +18,11 @@ export type Homes = (share: number) => number | undefined
 
 export function homesOf(draft: Draft, fn: Readonly<FunctionState>, active: readonly number[]): Homes {
   const kept = keptHomes(draft, fn)
-  return (share) => kept?.[share] ?? active[share % active.length]
+  const said = draft.state.wanted.functions.get(fn.name)?.document.homes ?? {}
+  return (share) => {
+    const put = said[share]
+    return kept?.[share] ?? (put !== undefined && active.includes(put) ? put : active[share % active.length])
+  }
 }
 
 /** HO2: by share, from when it was asked for on. */

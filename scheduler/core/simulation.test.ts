@@ -49,6 +49,13 @@ const moves: Readonly<Record<string, Move>> = {
     w.functions.set(name, { ...document, instances: at % 6 })
     w.publish()
   },
+  move: (w, at) => {
+    const [name, document] = pick(w.functions, at) ?? []
+    if (name === undefined || document === undefined) return
+    const homes = { ...document.homes, [at % 16]: (at >> 4) % 5 }
+    w.functions.set(name, { ...document, homes: at % 7 === 0 ? {} : homes })
+    w.publish()
+  },
   delete: (w, at) => {
     const [name, document] = pick(w.functions, at) ?? []
     if (name === undefined || document === undefined) return
@@ -239,6 +246,10 @@ function assertConverged(world: World): void {
     const owned = instances.flatMap((instance) => [...instance.owns.keys()]).sort()
     const expected = document.instances === 0 ? [] : Array.from({ length: 16 }, (_, p) => `in/${p}`).sort()
     assert.deepEqual(owned, expected, `${name} owns each partition once`)
+    for (const { index, owns } of instances)
+      for (const [share, home] of Object.entries(document.homes ?? {}))
+        if (owns.has(`in/${share}`) && instances.some((other) => other.index === home))
+          assert.equal(index, home, `HO3: partition ${share} of ${name} is where it was put`)
     const states = world.statuses.get(name)?.instances.map((instance) => instance.state) ?? []
     assert.ok(
       states.every((state) => state === 'running') && states.length === document.instances,

@@ -55,6 +55,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     ...(slot.lastExit === undefined
       ? {}
       : { lastExit: { ...slot.lastExit, message: cut(slot.lastExit.message) } }),
+    ...(seat === undefined || seat.shares.length === 0 ? {} : { shares: seat.shares }),
     ...(why === undefined ? {} : { why: cut(why) }),
     ...(task?.document.placed === undefined ? {} : { placed: cut(task.document.placed) }),
   }

@@ -42,6 +42,7 @@ function headText(detail: FunctionDetail): string {
     `  on error  ${policyText(manifest.onError)}`,
     `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk${more} an instance`,
     ...packingText(manifest),
+    ...homesText(detail),
     ...assetsText(detail.assets),
     `  deployed  ${new Date(detail.deployedAtMs).toISOString()}, bundle ${detail.bundleSha256.slice(0, 12)}`,
   ].join('\n')
@@ -58,6 +59,18 @@ function packingText(manifest: FunctionDetail['manifest']): string[] {
   if (room === undefined) return []
   const mates = manifest.pack === undefined ? '' : `, shared by the pack '${manifest.pack}'`
   return [`  runners   made for ${room} instances${mates}`]
+}
+
+/** Where partitions were moved by hand, and which of them are not there. */
+function homesText({ homes = [], instances }: FunctionDetail): string[] {
+  if (homes.length === 0) return []
+  const has = (id: string, partition: number): boolean =>
+    instances.some((one) => one.id === id && one.partitions?.includes(partition) === true)
+  const text = homes.map(({ partition, instance }) => {
+    const absent = instances.some(({ id }) => id === instance) ? ' (on its way)' : ' (not wanted now)'
+    return `${partition} to ${instance}${has(instance, partition) ? '' : absent}`
+  })
+  return [`  moved     ${text.join(', ')}`]
 }
 
 /** The runners of packed instances: where several of the table above are one process. */

@@ -29,6 +29,7 @@ import type { AssetList, AssetPatch } from '../asset-api.ts'
 import type { AssetRef } from '../assets.ts'
 import type { RollbackRequest } from '../deploy-api.ts'
 import { CodedError, isCode } from '../errors.ts'
+import type { MoveAnswer } from '../homes-api.ts'
 import type { ResourcesPatch } from '../resources-api.ts'
 import type { ShadowDifference, ShadowView } from '../shadow.ts'
 import type { ShadowDifferences } from '../shadow-api.ts'
@@ -286,6 +287,16 @@ export class ConcordClient {
     return this.#scale(name, { auto: true })
   }
 
+  /** Moves partitions to an instance, with state and timers; they stay there as long as it is wanted. */
+  move(name: string, partitions: readonly number[], to: string): Promise<MoveAnswer> {
+    return this.#move(name, { partitions, to })
+  }
+
+  /** Lets partitions that were moved, by default all of them, go back to where their number puts them. */
+  moveBack(name: string, partitions?: readonly number[]): Promise<MoveAnswer> {
+    return this.#move(name, { ...(partitions && { partitions }), back: true })
+  }
+
   /** Makes a version whose instances get other resources. */
   changeResources(name: string, patch: ResourcesPatch): Promise<DeployAnswer> {
     const what = `Cannot change the resources of function '${name}'`
@@ -298,6 +309,12 @@ export class ConcordClient {
   scaling(name: string): Promise<Scaling> {
     const what = `Cannot ask how function '${name}' is scaled`
     return this.#json({ what, path: `${functionPath(name)}/scaling` })
+  }
+
+  #move(name: string, wish: object): Promise<MoveAnswer> {
+    const what = `Cannot move partitions of function '${name}'`
+    const path = `${functionPath(name)}/partitions`
+    return this.#json({ what, method: 'PATCH', path, body: JSON.stringify(wish), type: 'application/json' })
   }
 
   #scale(name: string, wish: object): Promise<ScaleAnswer> {

@@ -1,5 +1,5 @@
 /**
- * concord fn deploy | ls | inspect | why | scale | rm | logs
+ * concord fn deploy | ls | inspect | why | scale | move | rm | logs
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +16,7 @@ import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
 import { versionText } from '../version-text.ts'
 import { whyText } from '../why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
+import { addMove } from './move.ts'
 import { addScale } from './scale.ts'
 import { addShadow } from './shadow.ts'
 import { addTap } from './tap.ts'
@@ -64,6 +65,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .talksToServer()
     .action(why)
   addScale(fn)
+  addMove(fn)
   addTap(fn, installation)
   addVersions(fn)
   addShadow(fn)

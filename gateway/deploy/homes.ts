@@ -1,0 +1,77 @@
+/**
+ * Homes: where a person wants partitions of a function's inputs to be (docs/design/0036-moved-by-hand.md).
+ * @module
+ */
+import type { z } from 'zod'
+import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
+import type { Home, homesPatchSchema, MoveAnswer } from '../../sdk/homes-api.ts'
+import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
+import { refuse } from '../errors.ts'
+import { unknownFunction } from './wishes.ts'
+
+type Homes = NonNullable<FunctionDocument['homes']>
+
+/** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_INSTANCE_UNKNOWN, ERR_PARTITION_UNKNOWN */
+export async function moveAsWished(
+  store: Store,
+  ns: string,
+  view: CatalogView,
+  name: string,
+  wish: z.output<typeof homesPatchSchema>,
+): Promise<MoveAnswer> {
+  const live = view.functions.get(name)
+  if (live === undefined) throw unknownFunction(name)
+  const index = 'to' in wish ? indexOf(live, wish.to) : undefined
+  checkPartitions(view, live, wish.partitions ?? [])
+  let homes: Homes = {}
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
+    if (before === undefined || before.deleted === true) throw unknownFunction(name)
+    const { homes: said = {}, ...rest } = before
+    homes = changed(said, wish.partitions ?? Object.keys(said).map(Number), index)
+    return Object.keys(homes).length === 0 ? rest : { ...rest, homes }
+  })
+  return { homes: homesView(name, homes) }
+}
+
+/** As the API tells them. */
+export function homesView(name: string, homes: Homes = {}): Home[] {
+  return Object.entries(homes).map(([share, index]) => ({
+    partition: Number(share),
+    instance: `${name}-${index}`,
+  }))
+}
+
+function changed(said: Homes, partitions: readonly number[], index: number | undefined): Homes {
+  const others = Object.entries(said).filter(([share]) => !partitions.includes(Number(share)))
+  const put = index === undefined ? [] : partitions.map((share) => [String(share), index] as const)
+  return Object.fromEntries([...others, ...put])
+}
+
+function indexOf({ name, status }: LiveFunction, id: string): number {
+  const staying = (status?.instances ?? []).filter(({ retiring }) => retiring !== true)
+  const found = staying.find((instance) => instance.id === id)
+  if (found !== undefined) return found.index
+  const those = staying.length === 0 ? 'it has none' : `it has ${staying.map((one) => one.id).join(', ')}`
+  throw refuse(
+    'ERR_INSTANCE_UNKNOWN',
+    `Cannot move partitions of '${name}' to '${id}': ${those}. \`concord fn scale ${name} N\` gives it more.`,
+  )
+}
+
+function checkPartitions(
+  { streams }: CatalogView,
+  { name, version }: LiveFunction,
+  wanted: readonly number[],
+) {
+  const inputs = Object.entries(version.manifest.istreams).filter(
+    ([, input]) => input.grouping !== 'broadcast',
+  )
+  const count = Math.max(0, ...inputs.map(([stream]) => streams.get(stream)?.document.partitions ?? 0))
+  const beyond = wanted.find((partition) => partition >= count)
+  if (beyond === undefined) return
+  const found =
+    count === 0
+      ? 'it has no input whose partitions are shared among its instances'
+      : `its inputs have the partitions 0 to ${count - 1}`
+  throw refuse('ERR_PARTITION_UNKNOWN', `Cannot move partition ${beyond} of '${name}': ${found}.`)
+}
