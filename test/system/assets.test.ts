@@ -52,7 +52,7 @@ test('a model is pushed under load, and rolled back: each record once, by one mo
   t.diagnostic(`${sent} records, the last change took ${back.instances[0]!.swapPauseMs?.toFixed(1)} ms`)
   assert.ok(verdict.sound, text)
   assert.deepEqual([unaccounted, sunk.outputs, sunk.timersFired], [0, sent, sunk.timersSet])
-  const changes = sunk.gapsMs.length
+  const changes = sunk.gaps.length
   assert.ok(
     changes >= 2 && changes <= 2 * partitions,
     `a partition changed its model ${changes} times in all`,

@@ -60,7 +60,7 @@ test(`${swaps} versions take over under load, in place: each record once, in ord
   assert.equal(sunk.timersFired, sunk.timersSet)
   assert.equal(last.instances[0]!.taskId, first.instances[0]!.taskId, 'in place')
   assert.equal(last.instances[0]!.version, swaps + 2)
-  assert.ok(sunk.gapsMs.length >= swaps, `${sunk.gapsMs.length} changes of versions were seen`)
+  assert.ok(sunk.gaps.length >= swaps, `${sunk.gaps.length} changes of versions were seen`)
 })
 
 test('a version that throws is put back by itself, its records are processed by the one before; and back by hand', {

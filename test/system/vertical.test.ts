@@ -49,7 +49,7 @@ test('instances get more memory and cores under load: others beside them take th
   traffic.stop()
   const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
   const { ledger } = await platform.client.inspect(name)
-  const gaps = sunk.gapsMs.toSorted((a, b) => a - b)
+  const gaps = sunk.gaps.map(({ ms }) => ms).sort((a, b) => a - b)
   t.diagnostic(
     `${sent} records, ${gaps.length} partitions moved, each was silent for ${gaps[gaps.length >> 1]?.toFixed(0)} ms in the median, ${gaps.at(-1)?.toFixed(0)} at most`,
   )

@@ -115,6 +115,7 @@ function finish(): void {
   history.add({ event: 'end' })
   history.close()
   rmSync(`${path}.frames`)
-  const said = `${JSON.stringify({ ...counts, gapsMs: gaps.ofMoves(), ownersMs: gaps.ofOwners() })}\n`
+  const steadyMs = { median: gaps.steadyMs(0.5), p99: gaps.steadyMs(0.99) }
+  const said = `${JSON.stringify({ ...counts, gaps: gaps.ofMoves(), steadyMs, ownersMs: gaps.ofOwners() })}\n`
   process.stdout.write(said, () => void wire.flush().then(() => process.exit(0))) // of a long one an exit would cut off the end
 }

@@ -14,6 +14,9 @@ import { verdictText } from '../../history/explain.ts'
 import { openHistory } from '../../history/file.ts'
 import type { Platform } from '../platform.ts'
 import { namespace } from './connection.ts'
+import type { Gap } from './gaps.ts'
+
+export type { Gap } from './gaps.ts'
 
 const renewEveryMs = 3_000
 
@@ -30,7 +33,9 @@ export interface Sunk {
   readonly outputs: number
   readonly timersSet: number
   readonly timersFired: number
-  readonly gapsMs: readonly number[]
+  readonly gaps: readonly Gap[]
+  /** Between two outputs of a partition that stayed where it was. */
+  readonly steadyMs: { readonly median: number; readonly p99: number }
   /** Of each owner that came later: the longest silence of a partition that it took over. */
   readonly ownersMs: readonly number[]
 }
