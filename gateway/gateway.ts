@@ -23,6 +23,7 @@ import type { Replicas } from '../infra/streams.ts'
 import { makeApp } from './app.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
+import { sentBefore } from './catalog/sent-before.ts'
 import { CheckpointSweeper } from './checkpoints.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
@@ -36,10 +37,12 @@ import { ensureLogs, untilMade } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import { Adopter } from './ingest/adopter.ts'
+import { GoneGateways } from './ingest/gone-gateways.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { Claims, whileLeading } from './ingest/leader.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
 import { RawRepublish } from './ingest/raw-republish.ts'
+import { SentAccount } from './ingest/sent-account.ts'
 import { makeMetrics } from './metrics.ts'
 import { Ownership } from './ownership.ts'
 import type { GatewayParts } from './parts.ts'
@@ -88,6 +91,8 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly url: string
   readonly id: string
+  /** Resolves, with the reason, when it has to be ended and begun anew: nobody counts what it sends any more. */
+  readonly forgotten: Promise<string>
   /**
    * Ends it in order; the connection and the store stay open, they are the caller's.
    * @returns How many records that it had taken nobody has processed: they are given up.
@@ -147,8 +152,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   )
   await catalog.refresh()
   const stopHeartbeats = wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) => {
-    const epoch = heartbeats.take(bytes)?.ingestEpoch
-    if (epoch !== undefined) claims.hear(epoch)
+    const beat = heartbeats.take(bytes)
+    if (beat?.ingestEpoch !== undefined) claims.hear(beat.ingestEpoch)
+    if (beat !== undefined && ingestEpoch !== undefined) goneGateways.hear(beat)
   })
   const prober = new Prober(clock)
   const differences = new DifferenceStore(checkpointConnection, namespace)
@@ -171,6 +177,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ nc: checkpointConnection, namespace, log },
     functions: () => new Set(catalog.current.functions.keys()),
   })
+  const view = () => catalog.current
+  const forgotten = Promise.withResolvers<string>()
+  const sentAccount = await SentAccount.open({
+    ...{ store, namespace, gatewayId, clock, log, view, outputs: () => ingest.ledger() },
+    onForgotten: () => forgotten.resolve('it was taken for gone, and what it has sent is added up already'),
+  })
+  const goneGateways = new GoneGateways({
+    ...{ store, namespace, gatewayId, clock, log, view },
+    silentMs: (id) => heartbeats.silentMs(id),
+    ask(gone) {
+      if (wire.connected) wire.publish(subjects.goneSubject(namespace), gone)
+      return wire.connected
+    },
+  })
   const adopter = new Adopter({
     orphans: new Orphans({ nc: checkpointConnection, namespace, clock }),
     ...{ ingest, clock, log, isOurs: () => ownership.isOurs },
@@ -181,6 +201,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pulse.beat()
     const stopRawIngest = rawIngest.start()
     const stopAdopter = adopter.start()
+    const stopGoneGateways = goneGateways.start()
     const stopCollector = startCollector({
       store,
       bundles,
@@ -195,6 +216,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ingestEpoch = undefined
       stopRawIngest()
       stopAdopter()
+      stopGoneGateways()
       stopCollector()
       republish.stop()
     }
@@ -231,6 +253,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       deadLetters,
     },
     differences,
+    sentTo: sentBefore(store, namespace),
     ...{ metrics, clock, log },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),
@@ -249,6 +272,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const cancel = clock.after(settleMs, () => stop.abort())
     const givenUp = await ingest.close(stop.signal)
     cancel()
+    await sentAccount.close(AbortSignal.timeout(answerMs))
     await spill?.close()
     pulse.stop()
     stopHeartbeats()
@@ -264,7 +288,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     throw error
   }
   const { address, port } = server.address() as AddressInfo
-  return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, id: gatewayId, close }
+  const host = address.includes(':') ? `[${address}]` : address
+  return { url: `http://${host}:${port}`, id: gatewayId, forgotten: forgotten.promise, close }
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

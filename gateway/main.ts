@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
-  log.info({ why: await ended }, 'stops')
+  log.info({ why: await Promise.race([ended, gateway.forgotten]) }, 'stops')
   const givenUpRecords = await gateway.close()
   await store.close()
   wire.close()

@@ -7,6 +7,7 @@ import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
+import type { SentTo } from './catalog/sent-before.ts'
 import type { DeadLetters } from './dead-letters/dead-letters.ts'
 import type { Deployer } from './deploy/deploy.ts'
 import type { BundleReader } from './deploy/sources.ts'
@@ -25,6 +26,7 @@ export interface GatewayParts {
   readonly assets: Assets
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
+  readonly sentTo: SentTo
   readonly ingest: Ingest
   readonly deployer: Deployer
   readonly deadLetters: DeadLetters

@@ -5,19 +5,29 @@
  */
 import { addLedgers } from '../../infra/bus/index.ts'
 import { functionOfConsumer } from '../../infra/control/index.ts'
-import type { InputLedger, OutputLedger } from '../../infra/control/messages.ts'
+import type { Heartbeat, InputLedger, OutputLedger } from '../../infra/control/messages.ts'
 import type { Ledger } from '../../sdk/api.ts'
 import type { CatalogView } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
+import type { Sent } from './sent-before.ts'
 
-/** Every producer's account: of runners that live, of runners that ended, and of gateways. */
+/** The accounts of gateways and other clients. @param own Those of this gateway. */
+export function outputsOfClients(
+  clients: readonly Heartbeat[],
+  own: { readonly id: string; readonly rows: readonly OutputLedger[] },
+  sent: Sent,
+): OutputLedger[] {
+  const others = clients.filter(({ id }) => id !== own.id && !sent.over.has(id))
+  return [...own.rows, ...sent.rows, ...others.flatMap(({ outputs = [] }) => outputs)]
+}
+
+/** Every producer's account: of runners that live, of runners that ended, and of clients. */
 export function allOutputs(
   view: CatalogView,
   heartbeats: Heartbeats,
-  own: readonly OutputLedger[],
-  ownId: string,
+  ofClients: readonly OutputLedger[],
 ): OutputLedger[] {
-  const rows: OutputLedger[] = [...own]
+  const rows: OutputLedger[] = [...ofClients]
   for (const { status } of view.functions.values()) {
     rows.push(...(status?.ended.outputs ?? []))
     for (const instance of status?.instances ?? []) {
@@ -25,7 +35,6 @@ export function allOutputs(
         rows.push(...(reportOf(heartbeats.of(instance.taskId), instance)?.outputs ?? []))
     }
   }
-  for (const beat of heartbeats.ofClients()) if (beat.id !== ownId) rows.push(...(beat.outputs ?? []))
   return rows
 }
 

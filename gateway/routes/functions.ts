@@ -14,7 +14,7 @@ import {
 } from '../../sdk/api.ts'
 import { homesPatchSchema, moveAnswerSchema } from '../../sdk/homes-api.ts'
 import { resourcesPatchSchema } from '../../sdk/resources-api.ts'
-import { allOutputs } from '../catalog/ledger.ts'
+import { allOutputs, outputsOfClients } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
@@ -178,7 +178,10 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
     if (live === undefined) throw unknownFunction(name)
-    const outputs = allOutputs(catalog.current, heartbeats, ingest.ledger(), gatewayId)
+    const clients = heartbeats.ofClients()
+    const sent = await parts.sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
+    const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ingest.ledger() }, sent)
+    const outputs = allOutputs(catalog.current, heartbeats, ofClients)
     const deadLetters = await parts.deadLetters.counts(name)
     const shadow = shadowNow(live, heartbeats, clock.nowMs())
     const detail = functionDetail(live, heartbeats, outputs, deadLetters)

@@ -50,6 +50,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       ...channelEnds,
       heartbeats,
       wants,
+      gone,
       rawOut,
       redriven,
       spills,

@@ -19,6 +19,10 @@ export const paths = {
   /** Readers over HTTP that hold a stream back; under each stream so that a watch sees them. */
   followers: (ns: string, stream: string) => `/ns/${ns}/streams/${stream}/followers`,
   follower: (ns: string, stream: string, id: string) => `/ns/${ns}/streams/${stream}/followers/${id}`,
+  /** Gateways, those that are gone among them, and the streams that each has sent to. */
+  senders: (ns: string) => `/ns/${ns}/sent`,
+  sender: (ns: string, id: string) => `/ns/${ns}/sent/${id}`,
+  sent: (ns: string, id: string, stream: string) => `/ns/${ns}/sent/${id}/${stream}`,
   functions: (ns: string) => `/ns/${ns}/functions`,
   function: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}`,
   versions: (ns: string, fn: string) => `/ns/${ns}/functions/${fn}/versions`,
@@ -271,6 +275,29 @@ export interface StatusDocument {
   /** Slots without an instance whose last one was lost sight of and may live; absent: none. */
   readonly fences?: readonly LostSlot[]
 }
+
+/** In the place of a gateway's id: what those have sent that are folded. */
+export const foldedSender = '_before'
+
+/** Written by a gateway of itself, and by the one that leads of those that are gone (docs/design/0003-processes-and-store.md). */
+export interface SenderDocument {
+  readonly schema: 1
+  /** `over`: it says nothing more. `folded`: its rows are being added to those of `foldedSender`. */
+  readonly state: 'open' | 'over' | 'folded'
+  /** Since when. */
+  readonly atMs: number
+}
+
+/** Written by the same: what it has sent to functions by one stream. */
+export interface SentDocument {
+  readonly schema: 1
+  readonly rows: readonly SentRow[]
+  /** Of `foldedSender`: whose rows are among them, and whose document may still be there. */
+  readonly folded?: readonly string[]
+}
+
+/** Its function was made at `createdAtMs`: of one that is made anew it says nothing. */
+export type SentRow = OutputLedger & { readonly createdAtMs: number }
 
 export interface LostSlot extends SlotFence {
   /** What it had, and what it was promised and may have taken. Absent in what an older scheduler wrote: it may be any. */

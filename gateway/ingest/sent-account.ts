@@ -1,0 +1,147 @@
+/**
+ * SentAccount: what this gateway has sent to functions, written down, so that ledgers outlive it.
+ *
+ *   SA1. Before the first record is taken the store knows of this gateway, so that its receivers are asked for it.
+ *   SA2. What nobody else could tell is written each second while it changes, the rest every `writeEveryMs`, and at the end all, when it is exact.
+ *        What the store did not take is written the next time.
+ *   SA3. Writes come one after the other, none behind the last word.
+ *   SA4. Once it was given up for so long that its rows were folded, it writes nothing more.
+ * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import { functionOfConsumer, settle } from '../../infra/control/index.ts'
+import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { Log } from '../../infra/log.ts'
+import {
+  paths,
+  type SenderDocument,
+  type SentDocument,
+  type SentRow,
+  type Store,
+  upsert,
+} from '../../infra/store/index.ts'
+import type { CatalogView } from '../catalog/catalog.ts'
+
+const lookEveryMs = 1_000
+const writeEveryMs = 5_000
+
+export interface SentAccountOptions {
+  readonly store: Store
+  readonly namespace: string
+  readonly gatewayId: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly outputs: () => readonly OutputLedger[]
+  readonly view: () => CatalogView
+  /** SA4: nothing that this gateway sends is accounted for any more. */
+  readonly onForgotten: () => void
+}
+
+/** Rows as texts, to be compared. */
+interface Texts {
+  readonly all: string
+  /** What receivers do not know. */
+  readonly own: string
+}
+
+export class SentAccount {
+  readonly #options: SentAccountOptions
+  /** By stream: as it lies in the store. */
+  readonly #written = new Map<string, Texts & { readonly atMs: number }>()
+  #writing: Promise<void> = Promise.resolve()
+  #cancel: () => void = () => undefined
+  #isClosed = false
+
+  private constructor(options: SentAccountOptions) {
+    this.#options = options
+    this.#later()
+  }
+
+  /** SA1. @throws what the store says */
+  static async open(options: SentAccountOptions): Promise<SentAccount> {
+    const { store, namespace, gatewayId, clock } = options
+    const document: SenderDocument = { schema: 1, state: 'open', atMs: clock.nowMs() }
+    await store.create(paths.sender(namespace, gatewayId), document)
+    return new SentAccount(options)
+  }
+
+  /** The last word. @param signal Ends the wait for a store that does not answer. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#stop()
+    const late = new Promise<void>((resolve) =>
+      signal.addEventListener('abort', () => resolve(), { once: true }),
+    )
+    const last = this.#writing.then(() => this.#write('over')).catch((error: unknown) => this.#failed(error))
+    await Promise.race([last, late])
+  }
+
+  #later(): void {
+    this.#cancel = this.#options.clock.after(lookEveryMs, () => {
+      this.#writing = this.#write('open')
+        .catch((error: unknown) => this.#failed(error)) // SA2
+        .then(() => {
+          if (!this.#isClosed) this.#later()
+        })
+    })
+  }
+
+  #stop(): void {
+    this.#isClosed = true
+    this.#cancel()
+  }
+
+  #failed(error: unknown): void {
+    this.#options.log.warn({ err: error }, 'cannot write down what was sent')
+  }
+
+  async #write(state: SenderDocument['state']): Promise<void> {
+    const { store, namespace, gatewayId, clock } = this.#options
+    const rows = [...this.#rows(state === 'over')].map(([stream, of]) => ({ stream, of, ...textsOf(of) }))
+    const due = state === 'over' ? rows : rows.filter((one) => this.#isDue(one))
+    if (due.length === 0 && state === 'open') return
+    const path = paths.sender(namespace, gatewayId)
+    const found = await store.get<SenderDocument>(path)
+    if (found === undefined || found.value.state === 'folded') return this.#forget()
+    for (const { stream, of } of due)
+      await upsert<SentDocument>(store, paths.sent(namespace, gatewayId, stream), () => ({
+        schema: 1,
+        rows: of,
+      }))
+    if (found.value.state !== state)
+      await store.update(path, { schema: 1, state, atMs: clock.nowMs() }, found.version)
+    for (const { stream, all, own } of due) this.#written.set(stream, { all, own, atMs: clock.monotonicMs() })
+  }
+
+  #forget(): void {
+    if (this.#isClosed) return
+    this.#stop()
+    this.#options.onForgotten()
+  }
+
+  /** SA2. */
+  #isDue({ stream, all, own }: Texts & { readonly stream: string }): boolean {
+    const written = this.#written.get(stream)
+    if (written === undefined || written.own !== own) return true
+    return written.all !== all && this.#options.clock.monotonicMs() >= written.atMs + writeEveryMs
+  }
+
+  /** To functions that there are, by stream. */
+  #rows(isOver: boolean): Map<string, SentRow[]> {
+    const { functions } = this.#options.view()
+    const rows = new Map<string, SentRow[]>()
+    for (const row of this.#options.outputs()) {
+      const live = functions.get(functionOfConsumer(row.consumer))
+      if (live === undefined || row.sent === 0) continue
+      const account = isOver ? settle(row, undefined, { topology: new Map(), isOver }) : row
+      const of = { ...account, createdAtMs: live.document.createdAtMs }
+      rows.set(row.stream, [...(rows.get(row.stream) ?? []), of])
+    }
+    return rows
+  }
+}
+
+function textsOf(rows: readonly SentRow[]): Texts {
+  const own = rows.map((row) => [row.consumer, row.parts, row.unaccounted, row.own, row.earlier])
+  return { all: JSON.stringify(rows), own: JSON.stringify(own) }
+}
