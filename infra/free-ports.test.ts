@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { freePorts } from './free-ports.ts'
 
@@ -18,4 +20,23 @@ test('freePorts answers ports that differ, that nobody has, and that the system 
     t.after(() => server.close())
     await once(server, 'listening')
   }
+})
+
+test('freePorts gives a port to one process as long as that lives (FP1)', async (t) => {
+  const url = new URL('./free-ports.ts', import.meta.url)
+  const script = `
+    import { freePorts } from '${url}'
+    console.log(JSON.stringify(await freePorts(300)))
+    process.stdin.resume()`
+  const given = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+      t.after(() => child.kill('SIGKILL'))
+      const [line] = await once(createInterface({ input: child.stdout }), 'line')
+      return JSON.parse(String(line)) as number[]
+    }),
+  )
+  assert.equal(new Set(given.flat()).size, 1200)
 })

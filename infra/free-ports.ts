@@ -3,27 +3,33 @@
  *
  * The system hands out its own range of ports all the time, to whoever connects and to whoever listens on any port. One of those
  * that was free a moment ago may be taken when a server that starts slowly wants it. So ports are chosen below that range.
+ *
+ *   FP1. A port is given to one process as long as that lives, though its server is not up yet, or down for a while: it holds the UDP port of
+ *        the same number, which no server of ours wants. So the system keeps others away, and takes it back however the process ends.
  * @module
  */
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 
 const lowest = 20_000
 const highest = 29_999
 
-/** Ports of this machine that nobody listens on, each another: all are held until all are known. */
+/** By port: what holds it for us. */
+const held = new Map<number, Socket>()
+
+/** Ports of this machine that nobody listens on and nobody else is given (FP1), each another. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = []
-  try {
-    while (servers.length < count) {
-      const server = await listen(ownRangeBegins() > highest ? randomPort() : 0)
-      if (server !== undefined) servers.push(server)
-    }
-    return servers.map((server) => (server.address() as { port: number }).port)
-  } finally {
-    await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  const ports: number[] = []
+  while (ports.length < count) {
+    const server = await listen(ownRangeBegins() > highest ? randomPort() : 0)
+    if (server === undefined) continue
+    const { port } = server.address() as AddressInfo
+    if (await hold(port)) ports.push(port)
+    await once(server.close(), 'close')
   }
+  return ports
 }
 
 /** Whether one can listen there. */
@@ -42,6 +48,22 @@ async function listen(port: number, host = '127.0.0.1'): Promise<Server | undefi
   return await once(server, 'listening').then(
     () => server,
     () => undefined, // somebody else has it
+  )
+}
+
+/** @returns False if somebody has chosen it already, perhaps we. */
+async function hold(port: number): Promise<boolean> {
+  const socket = createSocket('udp4')
+  socket.bind({ port, address: '127.0.0.1', exclusive: true })
+  return await once(socket, 'listening').then(
+    () => {
+      held.set(port, socket.unref())
+      return true
+    },
+    () => {
+      socket.close()
+      return false
+    },
   )
 }
 
