@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { frameOf } from '../../sdk/frame.ts'
 import { type AddOut, Allowance } from './allowance.ts'
+import type { LaneBasis } from './lanes.ts'
+import { OutPartition } from './out-partition.ts'
+import { allowancesOf, allowancesWith, newStream } from './out-stream.ts'
 
 const step = fc.oneof(
   fc.record({
@@ -89,4 +93,43 @@ test('Allowance is told once where a record is sent between two reports', () => 
     allowance.lowered()
   }
   assert.equal(at.notices, 1)
+})
+
+test('allowancesWith says what allowancesOf says, and does not add up all partitions for each one that begins', (t) => {
+  const consumers = ['f', 'g'].map((name) => ({ name, backPressure: 'block' as const }))
+  const descriptor = { name: 's', partitions: 1000, keyed: true, consumers }
+  const stream = newStream(descriptor, {} as LaneBasis, () => void allowancesOf([stream]))
+  const looks = t.mock.method(OutPartition.prototype, 'ledger').mock
+  for (let partition = 0; partition < descriptor.partitions; partition++) {
+    const out = new OutPartition('s', partition, () => undefined)
+    out.setConsumers(['f', 'g'].map((name) => ({ name, blocking: true })))
+    stream.partitions[partition] = out
+    const entry = {
+      stream: 's',
+      partition,
+      flags: 0,
+      through: 0,
+      accepted: 0,
+      windowBytes: 4096,
+      dropped: {},
+    }
+    for (const consumer of ['f', 'g']) out.credit(consumer, '00000000000000aa', 1, entry)
+    out.add(frameOf([{ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }]), 1)
+    out.send(0)
+    const rows = allowancesWith([stream], stream, out.begins)
+    stream.allowance!.spend(1)
+    assert.deepEqual(
+      rows.map(({ consumer, parts }) => [consumer, parts]),
+      [
+        ['f', partition + 1],
+        ['g', partition + 1],
+      ],
+    )
+  }
+  assert.ok(looks.callCount() <= 40 * descriptor.partitions, `${looks.callCount()} looks`)
+  const before = [...stream.told!.values()]
+  assert.deepEqual(
+    allowancesOf([stream]).map(({ parts }) => parts),
+    before.map(({ parts }) => parts),
+  )
 })

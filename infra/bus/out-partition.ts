@@ -35,6 +35,8 @@ export interface OutFrame {
   ticket: number
 }
 
+const nobody: readonly string[] = []
+
 export class OutPartition {
   #frames: OutFrame[] = []
   #base = 0
@@ -206,16 +208,17 @@ export class OutPartition {
     frame.ticket = ticket
     this.#cursor += 1
     this.#sentHigh = Math.max(this.#sentHigh, frame.sequence + frame.count)
-    this.begins = false
+    this.begins = nobody
     for (const channel of this.#channels.values()) {
       if (channel.begun || this.#sentHigh <= channel.from) continue
-      channel.begun = this.begins = true
+      channel.begun = true
+      this.begins = [...this.begins, channel.consumer]
     }
     return frame
   }
 
-  /** The frame just sent is the first for one of its consumers. */
-  begins = false
+  /** The consumers for whom the frame just sent is the first. */
+  begins: readonly string[] = nobody
 
   /** The server has read everything up to `ticket`. */
   confirm(ticket: number): void {

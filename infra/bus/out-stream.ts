@@ -18,6 +18,8 @@ export interface OutStream {
   readonly waiters: Set<() => void>
   /** Absent where nobody is told. */
   readonly allowance: Allowance | undefined
+  /** The bounds as they were told last, by consumer; undefined: something has changed that they depend on. */
+  told: Map<string, AllowanceRow> | undefined
 }
 
 /** @param tell Tells the bounds of all streams; absent: nobody hears them. */
@@ -27,7 +29,7 @@ export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?:
   const partitions = new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined)
   const stream: OutStream = {
     ...{ descriptor, partitions, lanes, closed: new ClosedRows(), waiters: new Set() },
-    allowance: tell && new Allowance((add) => eachOut(stream, add), tell),
+    ...{ allowance: tell && new Allowance((add) => eachOut(stream, add), tell), told: undefined },
   }
   return stream
 }
@@ -42,15 +44,41 @@ function eachOut(stream: OutStream, add: AddOut): void {
 /** The bounds of all streams, as they are, and what is settled already. */
 export function allowancesOf(streams: Iterable<OutStream>): AllowanceRow[] {
   return [...streams].flatMap((stream) => {
-    const { bounds } = stream.allowance ?? {}
-    if (bounds === undefined) return []
-    const rows = sumsOf(stream)
-    return [...bounds].map(([consumer, allowance]) => {
+    stream.told = allowancesNow(stream)
+    return [...stream.told.values()]
+  })
+}
+
+/**
+ * The same where nothing has changed since but that a stream has sent to one partition more of these consumers: one of a thousand
+ * partitions is not added up a thousand times as it begins.
+ */
+export function allowancesWith(
+  streams: Iterable<OutStream>,
+  begun: OutStream,
+  consumers: readonly string[],
+): AllowanceRow[] {
+  for (const consumer of consumers) {
+    const row = begun.told?.get(consumer)
+    if (row === undefined) begun.told = undefined
+    else begun.told?.set(consumer, { ...row, parts: (row.parts ?? 0) + 1 })
+  }
+  return [...streams].flatMap((stream) => {
+    stream.told ??= allowancesNow(stream)
+    return [...stream.told.values()]
+  })
+}
+
+function allowancesNow(stream: OutStream): Map<string, AllowanceRow> {
+  const { bounds = new Map<string, number>() } = stream.allowance ?? {}
+  const rows = sumsOf(stream)
+  return new Map(
+    [...bounds].map(([consumer, allowance]) => {
       const { unaccounted = 0, parts = 0, earlier } = rows.get(consumer) ?? {}
       const row = { stream: stream.descriptor.name, consumer, allowance, unaccounted, parts }
-      return earlier === undefined ? row : { ...row, earlier }
-    })
-  })
+      return [consumer, earlier === undefined ? row : { ...row, earlier }]
+    }),
+  )
 }
 
 /** A row for each consumer, partitions added up. */

@@ -25,6 +25,7 @@ import type { LaneBasis } from './lanes.ts'
 import { type OutFrame, OutPartition } from './out-partition.ts'
 import {
   allowancesOf,
+  allowancesWith,
   bufferedBytes,
   eachPart,
   newStream,
@@ -134,6 +135,7 @@ export class Producer {
         if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
       stream.lanes.set(descriptor)
       stream.allowance?.changed()
+      stream.told = undefined
     }
     this.#listenForClaims()
     if (stream === undefined) return
@@ -331,13 +333,14 @@ export class Producer {
   }
 
   /** Publishes what credits allow. */
-  #pump({ allowance }: OutStream, out: OutPartition): void {
+  #pump(stream: OutStream, out: OutPartition): void {
     const { wire, namespace } = this.#options
     while (wire.connected && !this.#closed && this.#unconfirmedBytes < unconfirmedBytesMax) {
       const frame = out.send(this.#ticket)
       if (frame === undefined) break
-      allowance?.spend(frame.count)
-      if (out.begins) this.#tellAllowances()
+      if (out.begins.length > 0)
+        this.#options.onAllowance?.(allowancesWith(this.#streams.values(), stream, out.begins))
+      stream.allowance?.spend(frame.count) // behind it: it may add up all
       const bytes = bytesOf(frame)
       stampHeader(bytes, {
         flags: 0,
