@@ -13,6 +13,21 @@ import {
 } from '../infra/store/index.ts'
 import { Performer, type PerformerOptions } from './performer.ts'
 
+test('Performer asks no receivers over a connection that is closed', async () => {
+  const published: string[] = []
+  const asked = async (isClosed: boolean): Promise<number> => {
+    const nc = { isClosed: () => isClosed, publish: (subject: string) => published.push(subject) }
+    const failed = (error: Error) => assert.fail(error)
+    const options = { namespace: 'test', nc, clock: systemClock, failed } as unknown as PerformerOptions
+    const performer = new Performer(options)
+    const gone = [{ name: 'f', index: 0, firstEpoch: 1, epoch: 1 }]
+    performer.perform([{ kind: 'askReceivers', gone }])
+    await performer.close()
+    return published.length
+  }
+  assert.deepEqual([await asked(true), await asked(false)], [0, 1])
+})
+
 test('Performer says that a version works only as long as it is wanted: what a person has said of it since stands', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-performer-'))
   const store = await openStore(`sqlite:${join(dir, 'store.sqlite')}`)

@@ -164,7 +164,8 @@ export class Performer {
       case 'acknowledge':
         return engine.acknowledge(action.update)
       case 'askReceivers':
-        return nc.publish(subjects.goneSubject(namespace), encodeGone(action.gone))
+        if (!nc.isClosed()) nc.publish(subjects.goneSubject(namespace), encodeGone(action.gone))
+        return
       case 'assign':
         return void this.#assign(action.assignment, action.leaderEpoch)
       case 'log':

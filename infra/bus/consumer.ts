@@ -368,8 +368,9 @@ export class Consumer {
   }
 
   #open(owned: InPartition, header: Pick<FrameHeader, 'producer' | 'origin' | 'epoch'>): InChannel {
-    const channel = openChannel(header, this.#options.clock.monotonicMs())
-    channel.dropped = channel.acknowledgedDropped = owned.former.resume(header.producer)
+    const nowMs = this.#options.clock.monotonicMs()
+    const channel = openChannel(header, nowMs)
+    channel.dropped = channel.acknowledgedDropped = owned.former.resume(header.producer, nowMs)
     this.#forgetSilent(owned)
     owned.channels.set(header.producer, channel)
     this.#voice.channels += 1
@@ -398,7 +399,7 @@ export class Consumer {
 
   #close(owned: InPartition, channel: InChannel): void {
     owned.channels.delete(channel.producer)
-    owned.former.add(channel)
+    owned.former.add(channel, this.#options.clock.monotonicMs())
     this.#voice.channels -= 1
   }
 

@@ -3,37 +3,49 @@
  * was silent for long. What came by them is still here to be done, and to be asked about: where its producer was killed, nobody
  * else knows how far it had come.
  *
- *   FC1. A channel is forgotten when its producer speaks again, or `keptMax` others have ended since and nothing of it is open.
+ *   FC1. A channel is forgotten when its producer speaks again; else once nothing of it is open and `keptMs` have passed, or `keptMax` others
+ *        have ended since. One of which something was dropped stays beyond `keptMs`: its producer may speak again, and goes on counting.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
 import type { GoneProducer, ReceivedRow } from '../control/messages.ts'
 import { ContainedRecords } from './contained.ts'
+import { sumOf } from './in-account.ts'
 import { type InChannel, type InPartition, isUnsaid } from './in-channel.ts'
 import { originOf } from './origin.ts'
 import { Passed } from './passed.ts'
 
 const keptMax = 1_000
+/** Far beyond the time for which receivers are asked for whoever was killed. */
+const keptMs = 600_000
 
 export class FormerChannels {
-  readonly #all = new Map<string, InChannel>()
+  /** In the order in which they have ended. */
+  readonly #all = new Map<string, { readonly channel: InChannel; readonly endedMs: number }>()
   /** Those of which something is not done, or not said to be. */
   readonly #open = new Set<InChannel>()
 
-  add(channel: InChannel): void {
+  add(channel: InChannel, nowMs: number): void {
     this.#all.delete(channel.producer)
-    this.#all.set(channel.producer, channel)
+    this.#all.set(channel.producer, { channel, endedMs: nowMs })
     if (isUnsaid(channel)) this.#open.add(channel)
-    for (const [producer, other] of this.#all) {
-      if (this.#all.size <= keptMax) return
-      if (!this.#open.has(other)) this.#all.delete(producer)
+    this.#forgetOld(nowMs)
+  }
+
+  #forgetOld(nowMs: number): void {
+    for (const [producer, { channel, endedMs }] of this.#all) {
+      const isOld = endedMs <= nowMs - keptMs
+      if (!isOld && this.#all.size <= keptMax) return
+      const mayCountOn = sumOf(channel.dropped) > 0 && this.#all.size <= keptMax
+      if (!mayCountOn && !this.#open.has(channel)) this.#all.delete(producer)
     }
   }
 
   /** The producer speaks again. @returns What was dropped of its records before. */
-  resume(producer: string): InChannel['dropped'] {
-    const found = this.#all.get(producer)
+  resume(producer: string, nowMs: number): InChannel['dropped'] {
+    const found = this.#all.get(producer)?.channel
     this.#all.delete(producer)
+    this.#forgetOld(nowMs)
     if (found !== undefined) this.#open.delete(found)
     return found?.dropped ?? {}
   }
@@ -44,8 +56,8 @@ export class FormerChannels {
     return [...this.#open]
   }
 
-  [Symbol.iterator](): Iterator<InChannel> {
-    return this.#all.values()
+  *[Symbol.iterator](): Generator<InChannel> {
+    for (const { channel } of this.#all.values()) yield channel
   }
 }
 
@@ -82,7 +94,15 @@ export function receivedFrom(
       const { from, expected, promised, acknowledged, acknowledgedAside, dropped } = channel
       if (from === undefined || expected === undefined) continue
       received.push({
-        ...{ name: of.name, index: of.index, epoch: channel.epoch, stream, consumer, partition },
+        ...{
+          name: of.name,
+          index: of.index,
+          epoch: channel.epoch,
+          stream,
+          consumer,
+          partition,
+          claimed: epoch,
+        },
         sent: Math.max(expected, promised) - from,
         acked: acknowledged - acknowledgedAside - from,
         dropped: { ...dropped },

@@ -245,6 +245,8 @@ export interface ReceivedRow extends Pick<GoneProducer, 'name' | 'index' | 'epoc
   readonly acked: number
   /** What this owner has dropped of it. */
   readonly dropped: Readonly<Record<string, number>>
+  /** The epoch at which this owner has claimed the partition: what others have dropped comes on top. Absent: of an earlier build. */
+  readonly claimed?: number
 }
 
 /**

@@ -8,11 +8,15 @@ import { addCounts, sumOfCounts } from './counts.ts'
 import type { OutputLedger, ReceivedRow, StreamDescriptor } from './messages.ts'
 
 /** How far one of its channels has come. */
-export interface Received extends Pick<ReceivedRow, 'stream' | 'consumer' | 'sent' | 'acked' | 'dropped'> {
+export interface Received extends Pick<ReceivedRow, 'stream' | 'consumer' | 'sent' | 'acked'> {
+  /** What each of its owners has dropped of it, by the epoch at which that one has claimed the partition. */
+  readonly droppedBy: ReadonlyMap<number, Counts>
   /** By what was heard last, the owner has some of it in hand. */
   readonly isOpen: boolean
   readonly heardAtMs: number
 }
+
+type Counts = OutputLedger['dropped']
 
 /** By stream, consumer and partition. */
 export type ReceivedRows = ReadonlyMap<string, Received>
@@ -26,13 +30,13 @@ export interface Ground {
 
 /** With what one more receiver says, or the same one again. */
 export function withRow(known: ReceivedRows | undefined, row: ReceivedRow, heardAtMs: number): ReceivedRows {
-  const { stream, consumer, partition, sent, acked, dropped } = row
+  const { stream, consumer, partition, sent, acked, dropped, claimed = 0 } = row
   const key = `${stream}/${consumer}/${partition}`
-  const before = known?.get(key) ?? { sent: 0, acked: 0, dropped: {} as Record<string, number> }
-  const most = { ...before.dropped }
-  for (const [reason, records] of Object.entries(dropped)) most[reason] = Math.max(most[reason] ?? 0, records)
+  const before = known?.get(key) ?? { sent: 0, acked: 0, droppedBy: new Map<number, Counts>() }
+  const droppedBy = new Map(before.droppedBy)
   return new Map(known).set(key, {
-    ...{ stream, consumer, dropped: most, heardAtMs },
+    ...{ stream, consumer, heardAtMs },
+    droppedBy: droppedBy.set(claimed, mostOf(droppedBy.get(claimed) ?? {}, dropped)),
     sent: Math.max(before.sent, sent),
     acked: Math.max(before.acked, acked),
     isOpen: sent > acked,
@@ -58,14 +62,23 @@ export function settle(row: OutputLedger, received: ReceivedRows | undefined, gr
   const mode = ground.topology.get(stream)?.consumers.find(({ name }) => name === consumer)?.backPressure
   const queued = mode !== undefined && isQueueMode(mode) ? allowance - unaccounted : 0 // may have lain in its queue
   const droppedItself = sumOfCounts(own)
-  const through = sum(parts, (part) => part.acked) + droppedItself - unaccounted
-  const taken = sum(parts, (part) => part.sent) + droppedItself + queued
+  // Never less than the producer itself has said: what an owner does not know of was there before it.
+  const through = Math.max(acked, sum(parts, (part) => part.acked) + droppedItself - unaccounted)
+  const taken = Math.max(through + unaccounted, sum(parts, (part) => part.sent) + droppedItself) + queued
   const lost = unaccounted + queued + sum(parts, (part) => (part.isOpen ? 0 : part.sent - part.acked))
+  const droppedOf = [own, earlier, ...parts.flatMap((part) => [...part.droppedBy.values()])]
   return {
     ...{ stream, consumer, sent: taken, acked: through },
-    dropped: [own, earlier, ...parts.map((part) => part.dropped)].reduce(addCounts, {}),
-    unaccounted: ground.isOver ? taken - through : lost,
+    dropped: mostOf(dropped, droppedOf.reduce(addCounts, {})),
+    unaccounted: ground.isOver ? taken - through : Math.min(lost, taken - through),
   }
+}
+
+/** Of each reason the greater one. */
+function mostOf(a: Counts, b: Counts): Counts {
+  const most: Record<string, number> = { ...a }
+  for (const [reason, records] of Object.entries(b)) most[reason] = Math.max(most[reason] ?? 0, records)
+  return most
 }
 
 function sum(parts: readonly Received[], of: (part: Received) => number): number {

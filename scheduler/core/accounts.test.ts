@@ -137,7 +137,7 @@ test('step asks receivers of one that was killed each second, until it has heard
     world.tick(1_000)
   }
   assert.ok(asked() >= 15)
-  const part = { stream: 'out', consumer: 'g', sent: partitions * 10, dropped: {} }
+  const part = { stream: 'out', consumer: 'g', sent: partitions * 10, dropped: row.dropped }
   assert.deepEqual(endedOf(world), [{ ...part, acked: partitions * 9 - 1, unaccounted: 1 }])
   say(10)
   assert.deepEqual(endedOf(world), [{ ...part, acked: partitions * 10 - 1, unaccounted: 1 }])
