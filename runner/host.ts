@@ -28,6 +28,7 @@ import type { LogLine } from '../sdk/api.ts'
 import { tapBytesOf } from '../sdk/manifest.ts'
 import { MetricSums } from '../sdk/user-metrics.ts'
 import { Allowances } from './allowances.ts'
+import { beginState } from './begin-state.ts'
 import { Canaries } from './canary/canaries.ts'
 import { Checkpoints } from './checkpoint/checkpoints.ts'
 import { StateKeeper } from './checkpoint/state-keeper.ts'
@@ -295,7 +296,7 @@ export class Host {
     const restored = (await checkpointer?.own(instance, state.commitWord)) ?? new Map()
     for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
     const isolate = await Instance.create({ ...this.#isolateOf(fn, instance, source), state, metrics })
-    if (fn.canary === undefined) await isolate.settleFormat()
+    if (fn.canary === undefined) await beginState(isolate, fn, () => checkpointer?.end())
     const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, clock)
     const newest = await this.#newest(instance, isWanted, keeper)
     if (this.#assignment === undefined || newest === undefined) {

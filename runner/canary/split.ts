@@ -308,8 +308,8 @@ export class Split implements Isolate {
   }
 
   stats(): ReturnType<Instance['stats']> {
-    const { stateEntries, stateBytes, timers, migrating, crowded } = this.#holder.stats()
-    return { ...this.old.stats(), stateEntries, stateBytes, timers, migrating, crowded }
+    const { stateEntries, stateBytes, timers, migrating, crowded, locked } = this.#holder.stats()
+    return { ...this.old.stats(), stateEntries, stateBytes, timers, migrating, crowded, locked }
   }
 
   tapped(): ReturnType<Instance['tapped']> {

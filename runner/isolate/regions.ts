@@ -153,7 +153,10 @@ export class Regions {
   }
 
   /** Of state and timers, as they were behind the last batch. */
-  get stateTotals(): Pick<InstanceStats, 'stateEntries' | 'stateBytes' | 'timers' | 'migrating' | 'crowded'> {
+  get stateTotals(): Pick<
+    InstanceStats,
+    'stateEntries' | 'stateBytes' | 'timers' | 'migrating' | 'crowded' | 'locked'
+  > {
     const words = this.#words
     return {
       stateEntries: count(words[control.stateEntries]!),
@@ -161,6 +164,7 @@ export class Regions {
       timers: count(words[control.timers]!),
       migrating: count(words[control.migrating]!),
       crowded: count(words[control.crowded]!),
+      locked: count(words[control.locked]!),
     }
   }
 }

@@ -114,4 +114,6 @@ export interface InstanceStats {
   readonly migrating: number
   /** Partitions with no room for another format until the older ones are gone. */
   readonly crowded: number
+  /** Partitions of whose state this version can have nothing: it is in a newer format, or has no room for one more. */
+  readonly locked: number
 }

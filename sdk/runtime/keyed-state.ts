@@ -48,6 +48,8 @@ export interface Leftovers {
   readonly isUntidy: boolean
   /** Only behind that there is room for another format. */
   readonly isCrowded: boolean
+  /** The version at work can have nothing of it: each touch throws ERR_STATE_MIGRATION. */
+  readonly isLocked: boolean
 }
 
 export interface KeyedState {

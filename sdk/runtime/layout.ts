@@ -38,6 +38,8 @@ export const control = {
   crowded: 11,
   /** Written by a replay: one more than how many units of tidying the call had (housekeeping.ts); 0: as `yield` says. */
   tidiedMost: 12,
+  /** Partitions of whose state the version at work can have nothing. */
+  locked: 13,
 } as const
 
 /** Indices of 64-bit floats in the control region; they lie behind the words. */

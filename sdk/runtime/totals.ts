@@ -16,6 +16,7 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
   let timers = 0
   let migrating = 0
   let crowded = 0
+  let locked = 0
   let nextMs = Number.POSITIVE_INFINITY
   for (const state of states) {
     if (state === undefined) continue
@@ -24,6 +25,7 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
     timers += state.timers.count
     if (state.leftovers?.isMigrating) migrating++
     if (state.leftovers?.isCrowded) crowded++
+    if (state.leftovers?.isLocked) locked++
     if (state.leftovers?.isUntidy) nextMs = Math.min(nextMs, nowMs + sweepsApartMs)
     nextMs = Math.min(nextMs, state.timers.dueMs, Math.max(state.nextExpiryMs, nowMs + sweepsApartMs))
     state.rest()
@@ -33,5 +35,6 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
   board.setWord(control.timers, timers)
   board.setWord(control.migrating, migrating)
   board.setWord(control.crowded, crowded)
+  board.setWord(control.locked, locked)
   board.setFloat(controlFloats.nextTimerMs, nextMs)
 }

@@ -115,6 +115,10 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return this.isUntidy && this.#formats!.isFull
   }
 
+  get isLocked(): boolean {
+    return this.#formats?.isLocked === true
+  }
+
   /** Reads the table, and brings it to what this use is. @returns Whether that is a change to be committed. */
   read(): boolean {
     const hasTable = this.#memory.words[0]![head.version] !== formatVersion

@@ -73,6 +73,8 @@ export class Formats {
   readonly isUntidy: boolean
   /** There is no tag for another one. */
   readonly isFull: boolean
+  /** This version can have nothing here (`check`). */
+  readonly isLocked: boolean
   readonly #use: FormatUse
   readonly #newest: number
 
@@ -88,6 +90,7 @@ export class Formats {
     this.hasOlder = rows.some((row) => row?.state === 'settled' && row.format < own)
     this.isUntidy = rows.some((row) => row?.state === 'void') || (!this.isOpen && this.hasOlder)
     this.isFull = rows.length >= tagsMax && !rows.includes(null)
+    this.isLocked = this.lacksOwn || own < this.#newest
   }
 
   /** @throws {CodedError} ERR_STATE_MIGRATION if this version can have nothing here. */
