@@ -421,7 +421,7 @@ export class Host {
   async #serveMetrics(): Promise<void> {
     const { serveMetrics } = await import('./metrics.ts')
     const reports = (): InstanceReport[] => [...this.#workers.values()].map((worker) => worker.report())
-    this.#metricsUrl = await serveMetrics(reports)
+    this.#metricsUrl = await serveMetrics(reports, () => this.#memory.report().memory)
     this.#control.changed()
   }
 

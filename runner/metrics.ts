@@ -6,6 +6,7 @@
  */
 import type { InstanceReport } from '../infra/control/messages.ts'
 import { Counter, Gauge, type Metric, Registry, startMetricsServer } from '../infra/metrics.ts'
+import type { MemoryReport } from '../sdk/memory.ts'
 import { bounds, type Observed } from '../sdk/user-metrics.ts'
 
 const labelNames = ['function', 'instance'] as const
@@ -64,8 +65,11 @@ const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport)
   concord_runner_heap_bytes: ['Heap of the isolate.', (r) => r.heapBytes],
 }
 
-/** Serves the reports of this moment. @returns The address. */
-export async function serveMetrics(reports: () => readonly InstanceReport[]): Promise<string> {
+/** Serves the reports of this moment, and the memory of the process. @returns The address. */
+export async function serveMetrics(
+  reports: () => readonly InstanceReport[],
+  memory: () => MemoryReport,
+): Promise<string> {
   const registry = new Registry()
   const registers = [registry]
   for (const [metric, [help, read]] of Object.entries(counters)) {
@@ -87,6 +91,23 @@ export async function serveMetrics(reports: () => readonly InstanceReport[]): Pr
       },
     })
   }
+  new Gauge({
+    name: 'concord_runner_memory_bytes',
+    help: 'Where the memory of the runner goes; together what is resident.',
+    labelNames: ['account'],
+    registers,
+    collect() {
+      for (const [account, bytes] of Object.entries(memory().accounts)) this.set({ account }, bytes)
+    },
+  })
+  new Gauge({
+    name: 'concord_runner_memory_bound_bytes',
+    help: 'What the memory of the runner may come to.',
+    registers,
+    collect() {
+      this.set(memory().boundBytes)
+    },
+  })
   const own = (kind: 'count' | 'observe') =>
     reports().flatMap(({ function: name, id, metrics = [] }) =>
       metrics.flatMap((metric) =>

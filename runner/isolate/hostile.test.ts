@@ -321,6 +321,7 @@ for (const [name, body] of Object.entries({
       [2, ['1', '2'], 'ERR_DEADLINE', true],
     )
     assert.match(String(said['message']), /the record 2 of producer 0000000000000001 in 'in'\/0 \(key 'k'\)/)
+    if (name === 'a loop') assert.match(String(said['message']), /; it was ended at fn\.ts:\d+:\d+/)
   })
 }
 

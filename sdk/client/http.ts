@@ -146,7 +146,7 @@ function connectionError(server: Server, request: Request, cause: unknown): Code
     : notTls.test(found)
       ? `${server.url} does not speak TLS (${found}): is it http://?`
       : found === 'bad port'
-        ? `${server.url} has a port that HTTP clients do not use, for it is another protocol's: say another`
+        ? `${server.url} has a port that HTTP clients do not use, for it is another protocol's`
         : undefined
   if (why !== undefined) return new CodedError('ERR_SERVER_UNREACHABLE', `${request.what}: ${why}`, { cause })
   const text = `${request.what}: the connection to ${server.url} broke before the answer (${found})`

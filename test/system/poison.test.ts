@@ -57,7 +57,8 @@ test("a record that ends its runner under { retry: 1, then: 'deadLetter' } is tr
   assert.equal(shown.attempts, attempts)
   assert.equal(shown.error.name, 'ERR_DEADLINE')
   assert.match(shown.error.message, new RegExp(`the record ${shown.sequence} of producer ${shown.producer}`))
-  assert.match(shown.error.message, /limit of 1000 ms/)
+  assert.match(shown.error.message, /limit of 1000 ms; it was ended at \S+\.ts:\d+:\d+$/)
+  assert.ok(shown.error.message.endsWith(shown.error.at!), `its line: ${shown.error.at}`)
   const { lastExit, restarts } = detail.instances[0]!
   assert.equal(lastExit?.reason, 'recordBroke')
   assert.equal(restarts, 0)
