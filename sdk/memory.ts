@@ -7,7 +7,7 @@ import { z } from 'zod'
 /**
  * Where the memory of a runner goes, in this order:
  *   - `process`: Node, the platform's code and its own heap;
- *   - `isolates`: heaps of the isolates, those of versions beside the one at work too;
+ *   - `isolates`: heaps of the isolates, with the texts of batches that V8 has not collected; those of versions beside the one at work too;
  *   - `state`: what keyed state and timers lie in;
  *   - `tape`: the last records, for a gate;
  *   - `assets`;

@@ -14,6 +14,7 @@ import type { BootConfig } from '../../sdk/runtime/index.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import { CallFailure, failureOf, IsolateCalls, isolateError } from './isolate-call.ts'
 import { countIsolate, forgetIsolate, type IsolateHolder } from './isolate-memory.ts'
+import { Outside } from './outside.ts'
 import type { Regions } from './regions.ts'
 import { runtimeBundle } from './runtime-bundle.ts'
 import { bundleFilename, placeOf, type StackMap, spell } from './stack-map.ts'
@@ -90,6 +91,7 @@ export class Guest implements IsolateHolder {
   /** V8 will never give its thread back. */
   #lost = false
   #physicalBytes = 0
+  readonly #outside = new Outside()
   /** Nobody has looked at its heap since it was last counted. */
   #isUnseen = true
 
@@ -114,15 +116,18 @@ export class Guest implements IsolateHolder {
     return this.#calls.busy
   }
 
-  /** Memory of the isolate beside the regions; not while a call is under way. */
+  /**
+   * Memory of the isolate beside the regions and the texts of batches, which lie outside of its heap until V8 collects them: some 64 MiB
+   * of them. Not while a call is under way.
+   */
   heapBytes(): number {
     const seen = this.#isolate.getHeapStatisticsSync()
-    const { used_heap_size, externally_allocated_size } = seen
-    this.#physicalBytes = seen.total_physical_size + seen.malloced_memory
-    this.#isUnseen = false
     const { regions, assets, stateBytes } = this.#options
     const shared = regions.bytes + contentBytes(assets) + stateBytes()
-    return used_heap_size + Math.max(0, externally_allocated_size - shared)
+    const outside = Math.max(0, seen.externally_allocated_size - shared)
+    this.#physicalBytes = seen.total_physical_size + seen.malloced_memory + outside
+    this.#isUnseen = false
+    return seen.used_heap_size + this.#outside.look(outside)
   }
 
   get regionBytes(): number {
@@ -270,6 +275,7 @@ export class Guest implements IsolateHolder {
 
   #apply(entry: Entry, args: readonly unknown[], timeout: number, here = false): Promise<unknown> {
     const reference = this.#entries.get(entry)!
+    for (const arg of args) if (typeof arg === 'string') this.#outside.add(arg.length)
     return this.#calls.inside(async () =>
       here
         ? reference.applySync(undefined, args as never, { timeout })

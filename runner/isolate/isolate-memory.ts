@@ -7,7 +7,7 @@
 export interface IsolateHolder {
   /** Of the regions that it shares with the host. */
   readonly regionBytes: number
-  /** What its heap takes, as seen between two calls: it may be at work now. */
+  /** What its heap takes, with what that holds outside of it, as seen between two calls: it may be at work now. */
   readonly physicalBytes: number
 }
 
