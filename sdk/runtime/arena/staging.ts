@@ -8,15 +8,16 @@
  */
 import type { Data } from '../../function.ts'
 import { notData } from '../errors.ts'
-import { Bytes, copyBytes } from '../primordials.ts'
+import { Bytes, copyBytes, Memory } from '../primordials.ts'
 import { utf8Write } from '../utf8.ts'
 import { copiedByWordsMax, putBytes } from '../words.ts'
 import type { Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'
 
-/** Bytes up to here have room at all times. */
-const smallBytes = 80 * 1024
+/** Room that is kept: as much as was needed before, up to here. An idle instance would hold it for nothing. */
+const keptBytesMin = 1024
+const keptBytesMax = 80 * 1024
 /** For a part, and for zeros. */
 const partRoomBytes = 16
 /** Most bytes that UTF-8 takes for a UTF-16 unit. */
@@ -27,19 +28,16 @@ const numberWords = new Words(numbers.buffer)
 const numberBytes = new Bytes(numbers.buffer)
 
 export class Staging {
-  readonly #small = new ArrayBuffer(smallBytes)
-  readonly #smallWords = new Words(this.#small)
-  readonly #smallBytes = new Bytes(this.#small)
-  words: Int32Array = this.#smallWords
-  bytes: Uint8Array = this.#smallBytes
+  #kept = roomOf(keptBytesMin)
+  words: Int32Array = this.#kept.words
+  bytes: Uint8Array = this.#kept.bytes
   length = 0
   /** It was text, of ASCII characters only. */
   ascii = false
 
   /** Takes a number, as eight bytes. */
   putNumber(number: number): void {
-    this.words = this.#smallWords
-    this.bytes = this.#smallBytes
+    this.#use(this.#kept)
     numbers[0] = number
     this.words[0] = numberWords[0]!
     this.words[1] = numberWords[1]!
@@ -113,13 +111,31 @@ export class Staging {
 
   /** What is large has memory of its own, until the next one comes. */
   #makeRoom(bytes: number): void {
-    if (bytes < smallBytes - partRoomBytes) {
-      this.words = this.#smallWords
-      this.bytes = this.#smallBytes
-      return
-    }
-    const memory = new ArrayBuffer((bytes + partRoomBytes) & ~3)
-    this.words = new Words(memory)
-    this.bytes = new Bytes(memory)
+    const needed = bytes + partRoomBytes
+    if (needed > keptBytesMax) return this.#use(roomOf(needed & ~3))
+    if (needed > this.#kept.size) this.#kept = roomOf(doubledTo(needed))
+    this.#use(this.#kept)
   }
+
+  #use({ words, bytes }: Room): void {
+    this.words = words
+    this.bytes = bytes
+  }
+}
+
+interface Room {
+  readonly size: number
+  readonly words: Int32Array
+  readonly bytes: Uint8Array
+}
+
+function roomOf(size: number): Room {
+  const memory = new Memory(size)
+  return { size, words: new Words(memory), bytes: new Bytes(memory) }
+}
+
+function doubledTo(needed: number): number {
+  let size = keptBytesMin
+  while (size < needed) size *= 2
+  return size < keptBytesMax ? size : keptBytesMax
 }
