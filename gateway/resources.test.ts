@@ -11,11 +11,11 @@ before(async () => {
 })
 after(() => platform.close())
 
-async function deployBundle(bundle: string, manifest: object) {
+async function deployBundle(bundle: string, manifest: object, query = '') {
   const body = new FormData()
   body.set('manifest', new Blob([JSON.stringify(manifest)]), 'manifest.json')
   body.set('bundle', new Blob([bundle]), 'bundle.js')
-  const response = await platform.call('POST', '/v1/functions', { body })
+  const response = await platform.call('POST', `/v1/functions${query}`, { body })
   return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
 }
 
@@ -40,6 +40,9 @@ test('Deploy leaves resources that were changed by hand, unless its own say othe
   assert.deepEqual(kept.byHand, [{ what: 'memMib', is: 512, manifest: 256 }])
   assert.deepEqual([kept.changed, await memMibOf()], [true, 512], 'other code, other cores')
   assert.deepEqual((await deploy({ memMib: 256, cpus: 0.5 }, '2')).byHand, kept.byHand, 'still')
+  const meant = await deployBundle(bundle('3'), { resources: { memMib: 256, cpus: 0.5 } }, '?ownSizes')
+  assert.deepEqual([meant.body.byHand, await memMibOf()], [undefined, 256], 'who deploys means them')
+  await resize({ memMib: 512 })
   const own = await deploy({ memMib: 384, cpus: 0.5 }, '2')
   assert.deepEqual([own.byHand, await memMibOf()], [undefined, 384], 'its own has changed')
 

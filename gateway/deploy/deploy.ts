@@ -68,7 +68,7 @@ export class Deployer {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
     return await this.#throughGate(
-      () => this.#plan(probed, manifest, named),
+      () => this.#plan(probed, manifest, named, said),
       (plan) => this.#commit(probed, plan, said),
       wishes,
     )
@@ -248,13 +248,16 @@ export class Deployer {
   }
 
   /** All that can be refused (D1). */
-  async #plan(probed: Probed, own: Manifest, named: AssetChanges): Promise<DeployPlan> {
+  async #plan(probed: Probed, own: Manifest, named: AssetChanges, said: Said): Promise<DeployPlan> {
     const { catalog } = this.#options
     const { name } = own
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
     if (live?.document.deleted) throw deleting(name)
-    const { manifest, manifestResources, byHand } = keptByHand(own, live?.version)
+    const { manifest, manifestResources, byHand } = keptByHand(
+      own,
+      said.ownSizes === true ? undefined : live?.version,
+    )
     this.#check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
     checkAssets(manifest, assets)

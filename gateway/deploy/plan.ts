@@ -15,6 +15,8 @@ export interface Said {
   readonly message?: string | undefined
   /** How many instances, whatever there were. */
   readonly instances?: number | undefined
+  /** The sizes of its manifest, whatever was set by hand. */
+  readonly ownSizes?: boolean | undefined
   /** Not in place: instances end in order, and others are started. */
   readonly drain?: boolean | undefined
 }

@@ -54,6 +54,9 @@ const deployRoute = createRoute({
         description:
           'end the instances in order and start others, even where the version could change in place',
       }),
+      ownSizes: flagQuery.meta({
+        description: 'the cpus, memory and disk of its manifest, whatever was set by hand while it ran',
+      }),
       dryRun: flagQuery.meta({
         description: 'judge it on what came lately, beside the version at work, and change nothing',
       }),

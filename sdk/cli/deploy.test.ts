@@ -112,6 +112,21 @@ test('fn deploy and fn rollback say which version was on its way, and how far, i
   }
 })
 
+test('fn deploy says which sizes stay that were set by hand, and what changes them', async (t) => {
+  const byHand = [
+    { what: 'memMib', is: 512, manifest: 256 },
+    { what: 'diskMib', is: 64, manifest: 32 },
+  ]
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { ...deployed.json, byHand } }))
+  const { stderr } = await concord(['fn', 'deploy', sourceFile(t), '--no-wait'], { env })
+  assert.match(
+    stderr,
+    /512 MiB of memory stay, set by hand, not the 256 of the manifest: 'concord fn scale shout --mem 256' changes that\n/,
+  )
+  assert.match(stderr, /64 MiB of disk stay, set by hand, not the 32 of the manifest\n/)
+  assert.doesNotMatch(received[0]!.path, /ownSizes/)
+})
+
 test('fn rollback says which versions it went past that were not kept, and who goes back and why', async (t) => {
   const { env, received } = await gatewayOf(t, ({ method, path }) => {
     if (method === 'POST') return { status: 200, json: { name: 'shout', version: 1, changed: true } }

@@ -74,6 +74,8 @@ export interface DeploymentWords {
   readonly message?: string
   /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
   readonly instances?: number
+  /** Its manifest's cpus, memory and disk, whatever was set by hand; else what was stays while the manifest's own do not change. */
+  readonly ownSizes?: boolean
   /** Ends the instances in order and starts others, even where the version could change in place. */
   readonly drain?: boolean
   /** Judges it on what came lately, beside the version at work, and changes nothing. */
@@ -137,7 +139,7 @@ export class ConcordClient {
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
   deploy(deployment: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
-    const { manifest, assets, author, message, instances, drain, dryRun, accept } = deployment
+    const { manifest, assets, author, message, instances, ownSizes, drain, dryRun, accept } = deployment
     const body = new FormData()
     body.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }), 'manifest.json')
     const file = 'source' in deployment ? deployment.file : undefined
@@ -145,7 +147,7 @@ export class ConcordClient {
     else addBundle(body, deployment)
     if (assets !== undefined && Object.keys(assets).length > 0)
       body.set('assets', new Blob([JSON.stringify(assets)], { type: 'application/json' }), 'assets.json')
-    const query = { author, message, instances, drain, dryRun, accept, file }
+    const query = { author, message, instances, ownSizes, drain, dryRun, accept, file }
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 

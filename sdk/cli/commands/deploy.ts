@@ -25,6 +25,9 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly message?: string
   readonly author?: string
   readonly instances?: number
+  /** Of `fn deploy`: sizes that are said here are meant, whatever was set by hand. */
+  readonly cpus?: number
+  readonly mem?: number
   readonly drain?: true
   readonly dryRun?: true
   readonly accept?: true
@@ -117,6 +120,7 @@ export async function deployAndReport(
     ...(author !== undefined && { author }),
     ...(message !== undefined && { message }),
     ...(instances !== undefined && { instances }),
+    ...((options.cpus ?? options.mem) !== undefined && { ownSizes: true }),
     ...(drain !== undefined && { drain }),
     ...(accept !== undefined && { accept }),
   })
