@@ -14,7 +14,8 @@ const servers = Number(process.env['CONCORD_HANDOVER_NATS'] ?? 1)
 const takers = process.env['CONCORD_HANDOVER_TAKERS'] ?? 'both'
 /** Who has put out records for so long has worked. */
 const workedMs = 10_000
-const most = 3
+/** Instances at most. */
+const most = Number(process.env['CONCORD_HANDOVER_INSTANCES'] ?? 3)
 const name = 'moves'
 
 test(`${handovers} partitions are handed over under load${servers === 1 ? '' : ` on ${servers} nats-servers`}: nothing lost, nothing twice, in order, with their state and timers (I5)`, {
@@ -25,7 +26,10 @@ test(`${handovers} partitions are handed over under load${servers === 1 ? '' : `
   await platform.deploy(name, functionOf({ name, ...chances }), ['--instances', String(most)])
   const records = Number.POSITIVE_INFINITY
   const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: rate / 2 })
-  let moved = 0
+  await platform.json(['fn', 'move', name, '0', '--to', `${name}-${most - 1}`])
+  await platform.json(['fn', 'move', name, '--back'])
+  await platform.until(name, ({ instances }) => instances.every(hasByNumber))
+  let moved = 2
   const each = takers === 'both' ? handovers / 2 : handovers
   if (takers !== 'new') moved += await moveByHand(platform, each)
   if (takers !== 'worked') moved += await moveByNumber(platform, each)
@@ -76,7 +80,7 @@ async function moveByHand(platform: Platform, wanted: number): Promise<number> {
     moved += going.length
   }
   await client.moveBack(name)
-  await platform.until(name, ({ instances }) => instances.every((one) => hasByNumber(one)), undefined, 250)
+  await platform.until(name, ({ instances }) => instances.every(hasByNumber), undefined, 250)
   return moved + homes.filter((home, p) => home !== p % most).length
 }
 
