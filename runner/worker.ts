@@ -346,8 +346,7 @@ export class Worker {
 
   /** Between this batch and the next. */
   get #hasOtherWork(): boolean {
-    if (this.#between.waits || this.succession.waits) return true
-    return this.keeper?.due === true
+    return this.#between.waits || this.succession.waits || this.keeper?.due === true
   }
 
   get #hasRoom(): boolean {
@@ -357,6 +356,8 @@ export class Worker {
   /** The next batch: what the last one left, else what is queued. */
   #take(): readonly TakenFrame[] {
     const bytesMax = this.succession.onTrial ? trialBatchBytesMax : batchBytesMax
+    const moved = this.succession.onTrial ? [] : this.#consumer.takeMoved()
+    if (moved.length > 0) return moved // not behind what others have piled up meanwhile
     const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
     const now = this.succession.onTrial ? countWithin(frames, bytesMax) : frames.length
     this.#hand = frames.slice(now)

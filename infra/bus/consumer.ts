@@ -60,7 +60,6 @@ export class Consumer {
   /** It takes nothing any more. */
   #leaving = false
   #mayHaveTried = false
-  /** Kept of each partition that is awaited. */
   #passedBytes = 0
   #closed = false
 
@@ -100,7 +99,9 @@ export class Consumer {
       for (const at of from.channels)
         if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
       if (from.next !== this.owner) continue
-      whole.push(...owned.passed.handOn(owned.channels, (channel, one) => this.#accept(owned, channel, one)))
+      whole.push(
+        ...owned.passed.handOn(owned.channels, (channel, one) => this.#accept(owned, channel, one, true)),
+      )
     }
     this.#voice.claim(taken)
     this.#voice.credits((channel) => whole.includes(channel), 0)
@@ -112,8 +113,7 @@ export class Consumer {
   await(stream: string, partitions: readonly number[]): void {
     const { wire, namespace } = this.#options
     for (const partition of partitions) this.#subscribed(stream, partition)
-    const awaited = [...this.#partitions.values()].filter(({ epoch }) => epoch === undefined).length
-    this.#passedBytes = passedBytesFor(awaited, this.#options.passedBytes)
+    this.#passedBytes = passedBytesFor([...this.#partitions.values()], this.#options.passedBytes)
     if (wire.connected) wire.publish(claimSubject(namespace, this.#nameOf(stream)), new Uint8Array(0))
   }
 
@@ -170,6 +170,11 @@ export class Consumer {
   /** Takes queued frames, in order of arrival, until `bytesMax` is reached; at least one if there is any. */
   take(bytesMax: number): TakenFrame[] {
     return this.#queue.take(bytesMax)
+  }
+
+  /** Takes what came with partitions that were handed over, which has stood still for the longest. */
+  takeMoved(): TakenFrame[] {
+    return this.#queue.takeMoved()
   }
 
   /** Marks the next `records` of a taken frame as done; the frames of a channel in the order taken. */
@@ -455,7 +460,7 @@ export class Consumer {
   }
 
   /** It goes on at `expected`, or straddles it. */
-  #accept(owned: InPartition, channel: InChannel, { header, bytes }: PassedFrame): void {
+  #accept(owned: InPartition, channel: InChannel, { header, bytes }: PassedFrame, isMoved = false): void {
     const end = header.sequence + header.count
     const skip = channel.expected! - header.sequence
     const account = this.#accounts.of(owned.stream)
@@ -464,7 +469,9 @@ export class Consumer {
     channel.expected = end
     channel.open += header.count - skip
     const { stream, partition } = owned
-    this.#queue.add({ stream, partition, bytes, header, skip, finished: 0, channel })
+    const frame = { stream, partition, bytes, header, skip, finished: 0, channel }
+    if (isMoved) this.#queue.addMoved(frame)
+    else this.#queue.add(frame)
     if (this.queuedFrames === 1) this.#options.onFrames()
   }
 

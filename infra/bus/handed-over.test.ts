@@ -5,6 +5,7 @@ import { frameOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { record, stream } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
+import type { TakenFrame } from './in-queue.ts'
 import { originOf } from './origin.ts'
 import { Producer } from './producer.ts'
 import { type SimClient, SimNet } from './sim-net.ts'
@@ -244,4 +245,25 @@ test('what passed is of no use to who was not named to the producers', async () 
   assert.equal(taker.queuedFrames, 0)
   await bench.settle()
   assert.equal(taker.ledger()[0]!.received, 3)
+})
+
+test('what came with a partition is taken before what others have piled up, alone, and in its order', async () => {
+  const bench = new Bench()
+  const { giver, taker, next } = await standing(bench)
+  taker.own('s', [1])
+  bench.send(1, 5)
+  await bench.settle()
+  taker.own('s', [0], 2, giver.release('s', [0], next))
+  await bench.settle()
+  bench.send(0, 4)
+  await bench.settle()
+  const taken = (frames: readonly TakenFrame[]) =>
+    frames.map(({ partition, header }) => [partition, header.sequence])
+  assert.equal(taker.queuedFrames, 3)
+  assert.deepEqual(taken(taker.takeMoved()), [[0, 3]])
+  assert.deepEqual(taken(taker.takeMoved()), [])
+  assert.deepEqual(taken(taker.take(1000)), [
+    [1, 0],
+    [0, 6],
+  ])
 })

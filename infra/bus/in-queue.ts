@@ -1,5 +1,6 @@
 /**
- * InQueue: frames that a consumer has accepted and its caller has not taken, in order of arrival.
+ * InQueue: frames that a consumer has accepted and its caller has not taken, in order of arrival; but what came with a partition that
+ * was handed over goes first: it has stood still for the longest, and no other frame of its channels is here.
  * @module
  */
 import type { FrameHeader } from '../../sdk/frame.ts'
@@ -45,11 +46,13 @@ const headMax = 4096
 
 export class InQueue {
   #frames: QueuedFrame[] = []
+  /** What came with partitions that were handed over. */
+  #moved: QueuedFrame[] = []
   #head = 0
   #bytes = 0
 
   get frames(): number {
-    return this.#frames.length - this.#head
+    return this.#moved.length + this.#frames.length - this.#head
   }
 
   get bytes(): number {
@@ -61,8 +64,25 @@ export class InQueue {
     this.#bytes += frame.bytes.length
   }
 
-  /** Takes frames until `bytesMax` is reached; at least one if there is any. */
+  addMoved(frame: QueuedFrame): void {
+    this.#moved.push(frame)
+    this.#bytes += frame.bytes.length
+  }
+
+  /** Takes what came with partitions that were handed over. */
+  takeMoved(): TakenFrame[] {
+    const taken = this.#moved
+    this.#moved = []
+    for (const { channel, header, bytes } of taken) {
+      channel.taken = header.sequence + header.count
+      this.#bytes -= bytes.length
+    }
+    return taken
+  }
+
+  /** Takes frames until `bytesMax` is reached; at least one if there is any; what was handed over alone. */
   take(bytesMax: number): TakenFrame[] {
+    if (this.#moved.length > 0) return this.takeMoved()
     const taken: TakenFrame[] = []
     let bytes = 0
     while (this.#head < this.#frames.length) {
@@ -80,7 +100,8 @@ export class InQueue {
 
   /** Forgets some. @returns What was forgotten. */
   drop(which: (frame: TakenFrame) => boolean): TakenFrame[] {
-    const dropped = this.#frames.slice(this.#head).filter(which)
+    const dropped = [...this.#moved, ...this.#frames.slice(this.#head)].filter(which)
+    this.#moved = this.#moved.filter((frame) => !which(frame))
     if (dropped.length > 0) this.#cut(this.#frames.slice(this.#head).filter((frame) => !which(frame)))
     for (const { bytes } of dropped) this.#bytes -= bytes.length
     return dropped

@@ -51,9 +51,11 @@ test('Passed keeps the newest, within its bound (PA1)', () => {
 })
 
 test('what many partitions keep while they are awaited is bounded in all', () => {
-  assert.equal(passedBytesFor(1), passedBytesMax)
-  assert.equal(passedBytesFor(0), passedBytesMax)
-  assert.ok(1000 * passedBytesFor(1000) <= 16 * passedBytesMax)
+  const awaited = (count: number) => new Array(count).fill({ epoch: undefined })
+  const owned = new Array(1000).fill({ epoch: 1 })
+  assert.equal(passedBytesFor(owned), passedBytesMax)
+  assert.equal(passedBytesFor([...owned, ...awaited(1)]), passedBytesMax)
+  assert.ok(1000 * passedBytesFor(awaited(1000)) <= 16 * passedBytesMax)
 })
 
 test('Passed hands on an unbroken run from the position on, whatever was lost or came twice', () => {
