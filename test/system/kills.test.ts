@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import { Ends } from './load/ends.ts'
 import { faults } from './load/faults.ts'
 import { functionOf } from './load/records.ts'
 import { Traffic } from './load/traffic.ts'
@@ -24,8 +24,10 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
   const records = Number.POSITIVE_INFINITY
   const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: rateOf(kills) })
   let before: number | undefined
-  const works = ({ instances: [one] }: FunctionDetail): boolean =>
-    one?.pid !== undefined && one.pid !== before && one.recordsIn > 5_000
+  const ends = new Ends()
+  const works = ends.seen(
+    ({ instances: [one] }) => one?.pid !== undefined && one.pid !== before && one.recordsIn > 5_000,
+  )
   for (let kill = 0; kill < kills; kill++) {
     const working = await worked(platform, name, kills, works)
     before = working.instances[0]!.pid!
@@ -41,8 +43,10 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
   t.diagnostic(
     `${sent} records, ${unaccounted} unaccounted, ${loss} missing; ${silentMs.length} new owners, ms until each had put out something of all its partitions: median ${at(0.5)}, p99 ${at(0.99)}, most ${at(1)}`,
   )
+  for (const end of ends.unasked) t.diagnostic(`ended by itself: ${end}`)
   assert.deepEqual(others, {}, text)
   assert.ok(loss <= unaccounted, `${loss} missing, ${unaccounted} unaccounted: ${text}`)
+  assert.deepEqual(ends.unasked, [], 'none has ended but by a kill')
   assert.equal(silentMs.length, kills, 'each kill brought one other owner')
 })
 
