@@ -34,7 +34,7 @@ function acts<K extends Action['kind']>(world: World, kind: K): Extract<Action, 
 test('step puts the instances of a packed function into one runner, made for them and for itself', () => {
   const world = running({ f: four })
   assert.deepEqual(held(world), [['f-0', 'f-1', 'f-2', 'f-3']])
-  assert.deepEqual(runners(world)[0]?.document.resources, { cpus: 0.4, memMib: 128, diskMib: 128 })
+  assert.deepEqual(runners(world)[0]?.document.resources, { cpus: 0.4, memMib: 160, diskMib: 128 })
 })
 
 test('step kills one instance of a packed runner, or starts it anew, and leaves its mates alone', () => {
