@@ -18,7 +18,8 @@ export function outputsOfClients(
   sent: Sent,
 ): OutputLedger[] {
   const others = clients.filter(({ id }) => id !== own.id && !sent.over.has(id))
-  return [...own.rows, ...sent.rows, ...others.flatMap(({ outputs = [] }) => outputs)]
+  const ours = sent.over.has(own.id) ? [] : own.rows // it was given up, and has had nothing new to say since
+  return [...ours, ...sent.rows, ...others.flatMap(({ outputs = [] }) => outputs)]
 }
 
 /** Every producer's account: of runners that live, of runners that ended, and of clients. */

@@ -17,6 +17,7 @@ import {
 } from '../../infra/store/index.ts'
 import { manifestSchema } from '../../sdk/manifest.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
+import { outputsOfClients } from '../catalog/ledger.ts'
 import { sentBefore } from '../catalog/sent-before.ts'
 import { GoneGateways } from './gone-gateways.ts'
 import { SentAccount } from './sent-account.ts'
@@ -215,9 +216,35 @@ test('GoneGateways settles nobody while no receiver could be asked (GG1), and wh
   assert.deepEqual(await before(() => true), { rows: [], over: new Set() })
 })
 
+test('what a gateway has sent that was given up, lives and has nothing new to say is counted once, by itself too', async (t) => {
+  const world = await setUp(t)
+  const { clock, store, gone, silent, before, asksOnce } = world
+  const { outputs } = await opened(t, world)
+  outputs.now = [{ ...row, acked: 95, unaccounted: 5 }]
+  while ((await store.get(paths.sent(namespace, 'g', 'lines'))) === undefined) {
+    clock.advance(1_000)
+    await new Promise(setImmediate)
+  }
+  silent.add('g')
+  await asksOnce()
+  silent.delete('g')
+  const own = { id: 'g', rows: outputs.now }
+  const itself = { id: 'g', outputs: outputs.now } as unknown as Heartbeat
+  const sent = async (of: typeof own) =>
+    outputsOfClients([itself], of, await before(() => true)).reduce((sum, each) => sum + each.sent, 0)
+  assert.deepEqual([await sent(own), await sent({ id: 'another', rows: [] })], [100, 100])
+  clock.advance(600_000)
+  await gone.look()
+  assert.deepEqual([await sent(own), await sent({ id: 'another', rows: [] })], [100, 100])
+})
+
 test('GoneGateways adds up what has been over for long, each once, wherever it was interrupted (GG2)', async (t) => {
-  const { store, clock, gone, put, before } = await setUp(t)
-  for (let i = 0; i < 20; i++) await put(`g${i}`, [row], 'over')
+  const { store, clock, gone, put, before, silent } = await setUp(t)
+  silent.add('another')
+  for (let i = 0; i < 20; i++) {
+    silent.add(`g${i}`)
+    await put(`g${i}`, [row], 'over')
+  }
   const total = async () => {
     const { rows } = await before()
     return [rows.reduce((sum, { sent }) => sum + sent, 0), rows.reduce((sum, { acked }) => sum + acked, 0)]

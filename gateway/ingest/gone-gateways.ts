@@ -3,7 +3,7 @@
  * asks those of instances, and writes down what they say.
  *
  *   GG1. Whoever speaks is not settled, and nobody is before receivers could be asked for `askedMs`.
- *   GG2. Of what has been over for `keptMs` the rows are added to sums, and each once: the sums name whose they contain until its
+ *   GG2. Of what has been over for `keptMs`, and does not speak, the rows are added to sums, and each once: the sums name whose they contain until its
  *        documents are gone.
  *   GG3. All is written over what was read (S1): another that leads, or a gateway that speaks again, is not undone.
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
@@ -176,10 +176,10 @@ export class GoneGateways {
 
   /** GG2: those that are to go into the sums are marked before, so that their gateway does not write there any more. */
   async #isFolded(id: string, found: StoredDocument<SenderDocument>): Promise<boolean> {
-    const { namespace, clock } = this.#options
+    const { namespace, clock, silentMs } = this.#options
     const { state, atMs } = found.value
     if (state === 'folded') return true
-    if (clock.nowMs() < atMs + keptMs) return false
+    if (clock.nowMs() < atMs + keptMs || silentMs(id) < silenceMs) return false
     const marked: SenderDocument = { schema: 1, state: 'folded', atMs: clock.nowMs() }
     await this.#put(paths.sender(namespace, id), found, marked)
     return true
