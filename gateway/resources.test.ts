@@ -56,6 +56,21 @@ test('Deploy leaves resources that were changed by hand, unless its own say othe
   assert.equal(await memMibOf(), 384)
 })
 
+test('Deploy refuses what was set by hand where it is too little for the new manifest, and says that it was', async () => {
+  const bundle =
+    "export default { metadata: { name: 'apart', istreams: { words: 'groupBy' } }, processRecord() {} }"
+  const packed = await deployBundle(bundle, { resources: { memMib: 256 }, instancesPerRunner: 4 })
+  assert.equal(packed.status, 200)
+  const small = await platform.call('PATCH', '/v1/functions/apart/resources', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ memMib: 16 }),
+  })
+  assert.equal(small.status, 200)
+  const { status, body } = await deployBundle(bundle, { resources: { memMib: 256 } })
+  assert.deepEqual([status, body.code], [422, 'ERR_MANIFEST_INVALID'])
+  assert.match(body.detail, /memMib is 16, set by hand, .* takes 64.*`concord fn scale apart --mem 256`/)
+})
+
 test('Other resources are a version of the same bundle that is not tried first; what is too little is refused', async () => {
   const bundle =
     "export default { metadata: { name: 'sized', istreams: { words: 'groupBy' } }, processRecord() {}, migrate() {} }"

@@ -258,6 +258,7 @@ export class Deployer {
       own,
       said.ownSizes === true ? undefined : live?.version,
     )
+    if (byHand !== undefined) refuseTooSmall(manifest, own.resources.memMib)
     this.#check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
     checkAssets(manifest, assets)

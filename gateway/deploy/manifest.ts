@@ -115,12 +115,16 @@ function groupingsText(inputs: Readonly<Record<string, { readonly grouping: stri
 }
 
 /** @throws {CodedError} ERR_MANIFEST_INVALID */
-export function refuseTooSmall(manifest: Manifest): void {
+export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   const { name, resources } = manifest
   if (resources.memMib >= runnerMemMibMin || instancesPerRunnerOf(manifest) !== undefined) return
+  const [byHand, way] =
+    saidMib === undefined
+      ? ['', 'Ask for more']
+      : [', set by hand', `Set it as the manifest says by \`concord fn scale ${name} --mem ${saidMib}\``]
   throw refuse(
     'ERR_MANIFEST_INVALID',
-    `Cannot deploy '${name}': resources.memMib is ${resources.memMib}, and a runner alone takes ${runnerMemMibMin}. Ask for more, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
+    `Cannot deploy '${name}': resources.memMib is ${resources.memMib}${byHand}, and a runner alone takes ${runnerMemMibMin}. ${way}, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
   )
 }
 
