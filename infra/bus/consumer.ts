@@ -98,10 +98,9 @@ export class Consumer {
       owned.contained = new ContainedRecords(this.#options.contains?.(stream, owned.partition))
       for (const at of from.channels)
         if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
-      if (from.next !== this.owner) continue
-      whole.push(
-        ...owned.passed.handOn(owned.channels, (channel, one) => this.#accept(owned, channel, one, true)),
-      )
+      const accept = (channel: InChannel, one: PassedFrame): void => this.#accept(owned, channel, one, true)
+      if (from.next !== this.owner) owned.passed.drop()
+      else whole.push(...owned.passed.handOn(owned.channels, accept))
     }
     this.#voice.claim(taken)
     this.#voice.credits((channel) => whole.includes(channel), 0)
@@ -149,8 +148,9 @@ export class Consumer {
       creditFlags.leaving,
       next,
     )
-    for (const { partition, channels, unsubscribe } of leaving) {
+    for (const { partition, channels, passed, unsubscribe } of leaving) {
       unsubscribe()
+      passed.drop()
       this.#voice.channels -= channels.size
       this.#partitions.delete(`${stream}.${partition}`)
     }

@@ -1,10 +1,11 @@
 /** What a handover costs on the wire: each message of it lies in the gap (docs/design/0011-handover.md). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { frameOf } from '../../sdk/frame.ts'
+import { frameOf, parseFrame } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { record, stream } from './channel-contract.ts'
 import { Consumer } from './consumer.ts'
+import { giveBackMemory, takeMemory } from './frame-memory.ts'
 import type { TakenFrame } from './in-queue.ts'
 import { originOf } from './origin.ts'
 import { Producer } from './producer.ts'
@@ -266,4 +267,32 @@ test('what came with a partition is taken before what others have piled up, alon
     [1, 0],
     [0, 6],
   ])
+})
+
+test('what passed and is of no use is given back', async () => {
+  const bench = new Bench()
+  const wire = bench.net.connect()
+  const { subscribe } = wire
+  const heard: Uint8Array[] = []
+  wire.subscribe = (subject, receive) =>
+    subscribe.call(wire, subject, (bytes, on) => {
+      const memory = takeMemory(bytes.length)
+      memory.set(bytes)
+      if (on.startsWith('concord.n.s.s.') && parseFrame(memory).count > 0) heard.push(memory)
+      receive(memory, on)
+    })
+  const taker = bench.consumer(2, wire)
+  const giver = bench.consumer(1)
+  giver.own('s', [0, 1])
+  taker.await('s', [0, 1])
+  await bench.settle()
+  bench.send(0, 3)
+  bench.send(1, 3)
+  await bench.settle()
+  const passed = heard.splice(0)
+  assert.equal(passed.length, 2)
+  giver.close()
+  taker.own('s', [0], 3) // the giver was killed
+  taker.release('s', [1]) // and this one goes elsewhere
+  for (const memory of passed) assert.throws(() => giveBackMemory(memory), /twice/)
 })

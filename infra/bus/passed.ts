@@ -53,18 +53,28 @@ export class Passed {
     accept: (channel: InChannel, frame: PassedFrame) => void,
   ): InChannel[] {
     const whole = new Set<InChannel>()
+    const rest: PassedFrame[] = []
     for (const frame of this.#frames) {
       const { producer, sequence, count } = frame.header
       const channel = channels.get(producer)
-      if (channel?.expected === undefined || sequence + count <= channel.expected) continue
-      if (sequence > channel.expected) whole.delete(channel)
-      else {
+      const isNew = channel?.expected !== undefined && sequence + count > channel.expected
+      if (isNew && sequence <= channel.expected!) {
         whole.add(channel)
         accept(channel, frame)
+      } else {
+        if (isNew) whole.delete(channel)
+        rest.push(frame)
       }
     }
+    this.#frames = rest
+    this.drop()
+    return [...whole]
+  }
+
+  /** Keeps nothing of it: somebody else has the partition, or nobody knows what of it its producers still have. */
+  drop(): void {
+    for (const { bytes } of this.#frames) giveBackMemory(bytes)
     this.#frames = []
     this.#bytes = 0
-    return [...whole]
   }
 }
