@@ -40,8 +40,18 @@ test('Deploy leaves resources that were changed by hand, unless its own say othe
   assert.deepEqual(kept.byHand, [{ what: 'memMib', is: 512, manifest: 256 }])
   assert.deepEqual([kept.changed, await memMibOf()], [true, 512], 'other code, other cores')
   assert.deepEqual((await deploy({ memMib: 256, cpus: 0.5 }, '2')).byHand, kept.byHand, 'still')
-  const meant = await deployBundle(bundle('3'), { resources: { memMib: 256, cpus: 0.5 } }, '?ownSizes')
+  const meant = await deployBundle(
+    bundle('3'),
+    { resources: { memMib: 256, cpus: 0.5 } },
+    '?ownSizes=memMib,cpus',
+  )
   assert.deepEqual([meant.body.byHand, await memMibOf()], [undefined, 256], 'who deploys means them')
+  await resize({ memMib: 512, cpus: 0.75 })
+  const one = await deployBundle(bundle('4'), { resources: { memMib: 256, cpus: 0.5 } }, '?ownSizes=cpus')
+  assert.deepEqual(one.body.byHand, kept.byHand, 'means that one')
+  const neither = await deployBundle(bundle('5'), {}, '?ownSizes=cpus,ram')
+  assert.deepEqual([neither.status, neither.body.code], [400, 'ERR_REQUEST_INVALID'])
+  assert.match(neither.body.detail, /cpus, memMib, diskMib, or several of them with commas between/)
   await resize({ memMib: 512 })
   const own = await deploy({ memMib: 384, cpus: 0.5 }, '2')
   assert.deepEqual([own.byHand, await memMibOf()], [undefined, 384], 'its own has changed')

@@ -254,10 +254,7 @@ export class Deployer {
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
     if (live?.document.deleted) throw deleting(name)
-    const { manifest, manifestResources, byHand } = keptByHand(
-      own,
-      said.ownSizes === true ? undefined : live?.version,
-    )
+    const { manifest, manifestResources, byHand } = keptByHand(own, live?.version, said.ownSizes)
     if (byHand !== undefined) refuseTooSmall(manifest, own.resources.memMib)
     this.#check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)

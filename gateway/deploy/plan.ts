@@ -8,6 +8,7 @@ import type { AssetRefs } from '../../sdk/assets.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import type { Candidate } from './gatekeeper.ts'
+import type { Size } from './resources.ts'
 
 /** What who deploys says of it. */
 export interface Said {
@@ -15,8 +16,8 @@ export interface Said {
   readonly message?: string | undefined
   /** How many instances, whatever there were. */
   readonly instances?: number | undefined
-  /** The sizes of its manifest, whatever was set by hand. */
-  readonly ownSizes?: boolean | undefined
+  /** Sizes that are its manifest's, whatever was set by hand. */
+  readonly ownSizes?: readonly Size[] | undefined
   /** Not in place: instances end in order, and others are started. */
   readonly drain?: boolean | undefined
 }

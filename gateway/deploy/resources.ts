@@ -15,7 +15,8 @@ export interface ResourcesWish {
   readonly diskMib?: number | undefined
 }
 
-const settable = ['cpus', 'memMib', 'diskMib'] as const
+export const settable = ['cpus', 'memMib', 'diskMib'] as const
+export type Size = (typeof settable)[number]
 type Sized = Pick<VersionDocument, 'manifest' | 'manifestResources'>
 
 /** The version with other resources; undefined: it has those. */
@@ -28,16 +29,18 @@ export function resized({ manifest, manifestResources }: Sized, wish: ResourcesW
   return { manifest: { ...manifest, resources }, manifestResources: isAsSaid ? undefined : said }
 }
 
-/** RE1. @param live The wanted version. @returns With what `live` was given by hand, and what that is. */
+/** RE1. @param live The wanted version. @param meant Sizes that are to be the manifest's in any case. @returns With what `live` was given by hand, and what that is. */
 export function keptByHand(
   manifest: Manifest,
   live: Sized | undefined,
+  meant: readonly Size[] = [],
 ): Sized & Pick<DeployAnswer, 'byHand'> {
   const { manifestResources: before } = live ?? {}
   if (live === undefined || before === undefined) return { manifest }
   const said = manifest.resources
   const byHand = settable.flatMap((what) => {
     const is = live.manifest.resources[what]
+    if (meant.includes(what)) return []
     return said[what] === before[what] && is !== said[what] ? [{ what, is, manifest: said[what] }] : []
   })
   if (byHand.length === 0) return { manifest }

@@ -8,6 +8,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { deployAnswerSchema, deployQuerySchema } from '../../sdk/api.ts'
 import { assetNamesSchema } from '../../sdk/asset-api.ts'
 import { CodedError } from '../../sdk/errors.ts'
+import { type Size, settable } from '../deploy/resources.ts'
 import { refuse } from '../errors.ts'
 import { bodyChunks, type HttpContext, readBody, refuseDeclaredLength } from '../http/body.ts'
 import { parseDocument } from '../http/document.ts'
@@ -30,6 +31,8 @@ const partLimits = {
 const multipartBytesMax = manifestBytesMax + bundleBytesMax + sourceMapBytesMax + 64 * 1024
 
 const fileName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
+
+const sizeNames = new RegExp(`^(${settable.join('|')})(,(${settable.join('|')}))*$`)
 
 const deployRoute = createRoute({
   method: 'post',
@@ -54,9 +57,14 @@ const deployRoute = createRoute({
         description:
           'end the instances in order and start others, even where the version could change in place',
       }),
-      ownSizes: flagQuery.meta({
-        description: 'the cpus, memory and disk of its manifest, whatever was set by hand while it ran',
-      }),
+      ownSizes: z
+        .string()
+        .regex(sizeNames, `expected ${settable.join(', ')}, or several of them with commas between`)
+        .transform((text) => text.split(',') as Size[])
+        .optional()
+        .meta({
+          description: `sizes that are to be those of its manifest, whatever was set by hand while it ran: ${settable.join(', ')}, with commas between`,
+        }),
       dryRun: flagQuery.meta({
         description: 'judge it on what came lately, beside the version at work, and change nothing',
       }),

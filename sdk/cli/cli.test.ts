@@ -125,7 +125,7 @@ test('fn deploy bundles, uploads with the flags as manifest, waits until it runs
   assert.doesNotMatch(ran.stderr, /instances stay at/, 'it was said')
   for (const step of ['read', 'bundle', 'upload', 'start'])
     assert.match(ran.stderr, new RegExp(`^${step} .* \\d+ ms$`, 'm'))
-  assert.match(received[0]!.path, /[?&]ownSizes=true/, 'sizes that are said are meant')
+  assert.match(received[0]!.path, /[?&]ownSizes=memMib(&|$)/, 'sizes that are said are meant')
   const upload = received[0]!.body.toString()
   assert.match(upload, /\{"resources":\{"memMib":128\},"env":\{"A":"b=c"\}\}/)
   assert.match(received[0]!.path, /[?&]instances=1(&|$)/)

@@ -29,7 +29,7 @@ export interface DeployOptions {
   readonly author?: string
   readonly message?: string
   readonly instances?: number
-  readonly ownSizes?: true
+  readonly ownSizes?: NonNullable<Deployment['ownSizes']>
   readonly drain?: true
   /** Goes on where its gate asks. */
   readonly accept?: boolean

@@ -74,8 +74,8 @@ export interface DeploymentWords {
   readonly message?: string
   /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
   readonly instances?: number
-  /** Its manifest's cpus, memory and disk, whatever was set by hand; else what was stays while the manifest's own do not change. */
-  readonly ownSizes?: boolean
+  /** Sizes that are to be its manifest's, whatever was set by hand; else what was stays while the manifest's own does not change. */
+  readonly ownSizes?: readonly ('cpus' | 'memMib' | 'diskMib')[]
   /** Ends the instances in order and starts others, even where the version could change in place. */
   readonly drain?: boolean
   /** Judges it on what came lately, beside the version at work, and changes nothing. */
@@ -147,7 +147,8 @@ export class ConcordClient {
     else addBundle(body, deployment)
     if (assets !== undefined && Object.keys(assets).length > 0)
       body.set('assets', new Blob([JSON.stringify(assets)], { type: 'application/json' }), 'assets.json')
-    const query = { author, message, instances, ownSizes, drain, dryRun, accept, file }
+    const sizes = ownSizes?.length ? ownSizes.join(',') : undefined
+    const query = { author, message, instances, ownSizes: sizes, drain, dryRun, accept, file }
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 

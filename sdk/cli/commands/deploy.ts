@@ -120,7 +120,10 @@ export async function deployAndReport(
     ...(author !== undefined && { author }),
     ...(message !== undefined && { message }),
     ...(instances !== undefined && { instances }),
-    ...((options.cpus ?? options.mem) !== undefined && { ownSizes: true }),
+    ownSizes: [
+      ...(options.cpus === undefined ? [] : (['cpus'] as const)),
+      ...(options.mem === undefined ? [] : (['memMib'] as const)),
+    ],
     ...(drain !== undefined && { drain }),
     ...(accept !== undefined && { accept }),
   })
