@@ -119,6 +119,8 @@ class Beside {
   }
 
   async #end(): Promise<void> {
+    const { exitCode, signalCode } = this.#child
+    assert.deepEqual([exitCode, signalCode], [null, null], 'the gateway has ended by itself')
     this.#child.kill('SIGKILL')
     await once(this.#child, 'exit')
   }
