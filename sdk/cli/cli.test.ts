@@ -236,15 +236,18 @@ test('a function or configuration that makes no sense is exit code 6, and is not
 
 test('fn rm waits until the function is gone', async (t) => {
   const lists = [[detail], [detail], []]
-  const { env, received } = await gatewayOf(t, ({ method }) => ({
-    status: 200,
-    json: method === 'DELETE' ? {} : { functions: lists.shift() },
-  }))
+  const ledger = { stream: 'words', sent: 9, processed: 9, dropped: {}, inFlight: 0, unaccounted: 0 }
+  const inFlight = [3, 0]
+  const { env, received } = await gatewayOf(t, ({ method, path }) => {
+    if (path === '/v1/functions') return { status: 200, json: { functions: lists.shift() } }
+    const rows = [{ ...ledger, inFlight: inFlight.shift() ?? 0 }]
+    return { status: 200, json: method === 'DELETE' ? {} : { ...detail, ledger: rows } }
+  })
   assert.deepEqual(lastJson(await concord(['fn', 'rm', 'shout', '--json'], { env })), {
     name: 'shout',
     removed: true,
   })
-  assert.equal(received.length, 4)
+  assert.equal(received.length, 6, 'what was in flight was told late')
   lists.push([detail], [detail], [detail], [detail])
   assertFails(
     await concord(['fn', 'rm', 'shout', '--timeout', '0.05'], { env }),
@@ -255,6 +258,22 @@ test('fn rm waits until the function is gone', async (t) => {
     (await concord(['fn', 'rm', 'shout', '--no-wait'], { env })).stdout,
     'shout is being removed.\n',
   )
+})
+
+test('fn rm refuses to give up what is in flight, unless that is meant', async (t) => {
+  const row = { stream: 'words', sent: 9, processed: 2, dropped: {}, inFlight: 7, unaccounted: 0 }
+  const { env, received } = await gatewayOf(t, ({ method }) => ({
+    status: 200,
+    json: method === 'DELETE' ? {} : { ...detail, ledger: [row] },
+  }))
+  assertFails(
+    await concord(['fn', 'rm', 'shout'], { env }),
+    5,
+    /records are in flight \(7 of 'words'\) and would be given up\. Let it process them .* or say --drop/,
+  )
+  assert.ok(received.every(({ method }) => method === 'GET'))
+  assert.equal((await concord(['fn', 'rm', 'shout', '--drop', '--no-wait'], { env })).code, 0)
+  assert.equal(received.at(-1)!.method, 'DELETE')
 })
 
 test('kill -id stops an instance', async (t) => {

@@ -43,7 +43,7 @@ test(`a cluster whose components are killed in turn loses nothing but what its k
     assert.deepEqual(tasksOf(await calm.goesOn()), tasks, 'no task was restarted')
     const nothing = await calm.judged()
     assert.deepEqual([nothing.loss, nothing.unaccounted], [0, 0], `no runner was killed: ${nothing.text}`)
-    await platform.json(['fn', 'rm', `calm${round}`])
+    await platform.json(['fn', 'rm', `calm${round}`, '--drop'])
     if (rounds === 0) return
 
     const hurt = await Load.start(t, platform, { name: `hurt${round}` })
@@ -54,7 +54,7 @@ test(`a cluster whose components are killed in turn loses nothing but what its k
     await platform.json(['cluster', 'start', agent])
     const { loss, unaccounted, text } = await hurt.judged()
     assert.ok(loss <= unaccounted, `${loss} missing, ${unaccounted} unaccounted: ${text}`)
-    await platform.json(['fn', 'rm', `hurt${round}`])
+    await platform.json(['fn', 'rm', `hurt${round}`, '--drop'])
 
     for (const withRunner of [false, true]) {
       const clicks = await Clicks.start(t, platform, withRunner)
@@ -69,7 +69,7 @@ test(`a cluster whose components are killed in turn loses nothing but what its k
       assert.ok(missing <= unaccounted, `${missing} missing, ${unaccounted} unaccounted`)
       const twice = [...seen].filter(([client, counts]) => counts.length > sent.get(client)!)
       assert.deepEqual(twice, [])
-      for (const name of ['alert', 'score', 'parse']) await platform.json(['fn', 'rm', name])
+      for (const name of ['alert', 'score', 'parse']) await platform.json(['fn', 'rm', name, '--drop'])
     }
   }
 })

@@ -33,6 +33,7 @@ interface FnDeployOptions extends DeployCommandOptions {
 }
 
 interface RemoveOptions extends ServerOptions {
+  readonly drop?: true
   readonly wait: boolean
   readonly timeout: number
 }
@@ -43,6 +44,8 @@ interface LogsOptions extends ServerOptions {
 }
 
 const pollMs = 50
+/** What is done by now may be told of as in flight for so long. */
+const reportedWithinMs = 3_000
 
 export function addFunctions(program: CliCommand, installation: Installation): void {
   const fn = program.command('fn').description('Functions: deploy, list, inspect, remove, read logs.')
@@ -70,8 +73,9 @@ export function addFunctions(program: CliCommand, installation: Installation): v
   addVersions(fn)
   addShadow(fn)
   fn.command('rm')
-    .description('Remove a function: drain its instances, then forget it.')
+    .description('Remove a function: end its instances, then forget it, with its state.')
     .argument('<name>', 'the function')
+    .option('--drop', 'also with records in flight, which are given up')
     .option('--no-wait', 'return before its instances have drained')
     .option('--timeout <s>', 'how long to wait until it is gone', positiveNumber, 60)
     .printsData()
@@ -179,12 +183,29 @@ async function inspect(name: string, options: ServerOptions): Promise<void> {
 }
 
 async function remove(name: string, options: RemoveOptions): Promise<void> {
-  const { wait, timeout, json } = options
+  const { drop, wait, timeout, json } = options
   const client = connect(options)
+  if (drop !== true) await refuseInFlight(client, name)
   await client.remove(name)
   if (wait) await untilGone(client, name, timeout * 1000)
   const state = wait ? 'is removed' : 'is being removed'
   await (json ? printJson({ name, removed: wait }) : print(`${name} ${state}.`))
+}
+
+/** What was accepted is not given up unless that is meant. */
+async function refuseInFlight(client: ConcordClient, name: string): Promise<void> {
+  const deadlineMs = performance.now() + reportedWithinMs
+  for (;;) {
+    const rows = (await client.inspect(name)).ledger.filter(({ inFlight }) => inFlight > 0)
+    if (rows.length === 0) return
+    if (performance.now() > deadlineMs) {
+      const of = rows.map(({ stream, inFlight }) => `${inFlight} of '${stream}'`).join(', ')
+      const what = `records are in flight (${of}) and would be given up`
+      const how = 'Let it process them first, with nobody who sends more, or say --drop'
+      throw new CodedError<CliErrorCode>('ERR_RECORDS_IN_FLIGHT', `Cannot remove '${name}': ${what}. ${how}`)
+    }
+    await sleep(pollMs)
+  }
 }
 
 async function untilGone(client: ConcordClient, name: string, timeoutMs: number): Promise<void> {
