@@ -231,6 +231,17 @@ test('judge waits for records, and never sends back for few of them', () => {
   )
 })
 
+test('judge lets no step end while most of its windows were slow, too few as they are to send it back', () => {
+  const side = { ...noEvidence().canary, records: 1000 }
+  const slow = { ...noEvidence(), canary: side, control: side, windows: 9, slower: 5 }
+  const judged = { evidence: slow, rules, elapsedMs: rules.bakeMs, isLook: true, isWhole: true }
+  const { kind, why } = judge(judged)
+  assert.deepEqual([kind, why], ['wait', 'it was slower than allowed in 5 of 9 windows'])
+  assert.equal(judge({ ...judged, evidence: { ...slow, slower: 4 } }).kind, 'good')
+  assert.equal(judge({ ...judged, elapsedMs: 10 * rules.bakeMs }).kind, 'good')
+  assert.equal(judge({ ...judged, evidence: { ...slow, windows: 40, slower: 40 } }).kind, 'bad')
+})
+
 test('judge looks at outputs and the metric of a slow stream too, when its step is about to end', () => {
   const slow: Scene = { rate: 2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 }
   const bad: readonly (readonly [Traits, RegExp])[] = [

@@ -64,7 +64,8 @@ export function judge(judged: Judged): Verdict {
 
 /** What a step lacks before it may end well. */
 function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | undefined {
-  const { records } = evidence.canary
+  const { canary, windows, slower } = evidence
+  const { records } = canary
   const { bakeMs, minRecords } = rules
   if (elapsedMs < bakeMs) return `${Math.ceil((bakeMs - elapsedMs) / 1000)} s of this step are left`
   const isPatient = elapsedMs < patience * bakeMs
@@ -73,6 +74,9 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
   const compared = evidence.diff?.compared ?? 0
   if (rules.maxDiff !== undefined && compared < minRecords && isPatient)
     return `${compared} of the ${minRecords} records that a step needs have been compared`
+  // Too few to say that it is slow, but no sign that it is not.
+  if (slower > windows / 2 && isPatient)
+    return `it was slower than allowed in ${slower} of ${windows} windows`
   return isWhole ? undefined : 'not all instances have it yet'
 }
 
