@@ -17,8 +17,8 @@ before(async () => {
 })
 after(() => platform.close())
 
-async function deploy(manifest: object = {}, name = 'tried'): Promise<DeployAnswer> {
-  const bundle = `export default { metadata: { name: '${name}', istreams: { words: 'groupBy' } }, processRecord() {} }`
+async function deploy(manifest: object = {}, name = 'tried', more = ''): Promise<DeployAnswer> {
+  const bundle = `export default { metadata: { name: '${name}', istreams: { words: 'groupBy' } }, processRecord() {}${more} }`
   const body = new FormData()
   body.set('manifest', JSON.stringify(manifest))
   body.set('bundle', new Blob([bundle]), 'bundle.js')
@@ -90,6 +90,19 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
     'rolledBack',
     'v1 was wanted again while it ran in 1 of 3 instances',
   ])
+})
+
+test('Who deploys a migrate is told that going back takes its state along, and who goes back that it has', async () => {
+  const at = paths.function(namespace, 'moved')
+  assert.equal((await deploy({}, 'moved')).migrates, undefined)
+  const second = await deploy({ rollout: { canary: {} } }, 'moved', ', migrate(value) { return value }')
+  assert.equal(second.migrates, true)
+  const { value, version } = (await platform.store.get<FunctionDocument>(at))!
+  const canary = { version: 2, step: 0, sinceMs: 0, passed: [] }
+  await platform.store.update(at, { ...value, good: 1, canary }, version)
+  const answer = await platform.call('POST', '/v1/functions/moved/rollback', { body: '{}' })
+  const { left } = (await answer.json()) as DeployAnswer
+  assert.equal(left?.how, 'was a canary, at step 1, and what it did to state goes with it')
 })
 
 test('A rollback goes past what was gone back from and what has failed, and each keeps who, when and why', async () => {

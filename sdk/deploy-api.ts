@@ -19,7 +19,9 @@ export const deployAnswerSchema = z.object({
   gate: gateReportSchema.optional(),
   /** Nothing was deployed: `changed` says whether it would have been a new version. */
   dryRun: z.literal(true).optional(),
-  /** It has a `migrate`, which is given too what this version, whose `migrate` is another one or the same, has made of the state. */
+  /** It has a `migrate`: until it is kept, going back takes along what it did to state; then nobody goes back. */
+  migrates: z.literal(true).optional(),
+  /** Its `migrate` is given what this version, whose `migrate` is another one or the same, has made of the state. */
   migratesAfter: z.int().optional(),
   /** Set by hand while it ran, and kept: the manifest says the same of it as the one before. */
   byHand: z

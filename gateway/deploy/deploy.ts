@@ -279,6 +279,7 @@ export class Deployer {
       answer: {
         ...{ name, version, bundleSha256, bundleBytes, changed: !same },
         ...(byHand && { byHand }),
+        ...(migrates && !same && live !== undefined && { migrates }),
         ...migratesAfter(stateFormat, migrates, isSameCode),
       },
       candidate: {

@@ -13,6 +13,7 @@ import {
   readStatus,
   type Store,
   upsert,
+  type VersionDocument,
 } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api.ts'
 import type { Said } from './plan.ts'
@@ -41,7 +42,10 @@ export async function leave(
   // What was found of a shadow is the scheduler's to write.
   if (shadow?.version === version && shadow.promoted !== true)
     return { left: { version, how: 'was a shadow' } }
-  const how = howFar(document) ?? (await whereItRan(store, ns, name, document))
+  const far = howFar(document) ?? (await whereItRan(store, ns, name, document))
+  const made = await store.get<VersionDocument>(paths.version(ns, name, version))
+  const goes = made?.value.migrates === true ? ', and what it did to state goes with it' : ''
+  const how = far && `${far}${goes}`
   const isBack = back !== undefined && to < version
   if (isBack || how !== undefined) {
     const until = how === undefined ? '' : ` while it ${how}`

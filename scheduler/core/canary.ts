@@ -127,7 +127,9 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   const place = `at ${rules.steps[at.step]} % of the keys`
   if (bad !== undefined) {
     const spent = `error budget spent: ${evidence.canary.errors} of ${evidence.canary.records} records`
-    const reason = `${place}, after ${(elapsedMs / 1000).toFixed(1)} s: ${bad} (${spent}; none of them lost)`
+    const lost =
+      version.migrates === true ? 'none of them lost, but what it did to state' : 'none of them lost'
+    const reason = `${place}, after ${(elapsedMs / 1000).toFixed(1)} s: ${bad} (${spent}; ${lost})`
     fn.canary = { ...fn.canary, settled: true }
     const text = `${fn.name} stays with version ${good.version}: version ${version.version} has failed as a canary ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })

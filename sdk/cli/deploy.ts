@@ -160,7 +160,11 @@ export function tellOfLeft({ left, version }: DeployAnswer): void {
 }
 
 /** A `migrate` that stays in the file may not expect what it has made itself. */
-function tellOfMigrate({ migratesAfter, version }: DeployAnswer): void {
+function tellOfMigrate({ migrates, migratesAfter, version }: DeployAnswer): void {
+  if (migrates === true)
+    note(
+      `        v${version} has a migrate: until it is kept, going back takes along what it did to state; then there is no going back. Without need of it, take it out`,
+    )
   if (migratesAfter === undefined) return
   const advice = 'it has to leave alone what is in its shape already'
   note(`        v${version} has a migrate, which is given what v${migratesAfter} has written too: ${advice}`)
