@@ -32,6 +32,18 @@ test('makeManifest lets the manifest win where the code is not the truth', () =>
   assert.equal(makeManifest({ ...metadata, onError: 'deadLetter' }, callbacks, {}).onError, 'deadLetter')
 })
 
+test('makeManifest takes a grouping that the manifest does not say from the code', () => {
+  const { istreams } = makeManifest(metadata, callbacks, {
+    istreams: { clicks: { backPressure: 'dropHead' } },
+  })
+  assert.deepEqual(istreams, { clicks: { grouping: 'groupBy', backPressure: 'dropHead' } })
+  const other = { istreams: { other: { backPressure: 'dropHead' } } }
+  assert.throws(
+    () => makeManifest(metadata, callbacks, other),
+    refusal('ERR_MANIFEST_INVALID', /'istreams.other.grouping'/),
+  )
+})
+
 test('makeManifest refuses a manifest that contradicts the code', () => {
   const make = (uploaded: object) => () => makeManifest(metadata, callbacks, uploaded)
   assert.throws(make({ name: 'other' }), refusal('ERR_MANIFEST_CONTRADICTS', /'other'.*'score'/))

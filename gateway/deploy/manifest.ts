@@ -58,6 +58,7 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
     istreams: code.istreams,
     ostreams: code.ostreams,
     ...given,
+    ...(isObject(given['istreams']) && { istreams: withGroupings(given['istreams'], code) }),
   })
   refuseContradictions(code, manifest)
   refuseQueueless(manifest)
@@ -76,6 +77,19 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
     )
   }
   return manifest
+}
+
+/** A manifest may say of an input what is to happen when it is too fast, and leave its grouping to the code. */
+function withGroupings(inputs: Record<string, unknown>, code: Metadata): Record<string, unknown> {
+  const entries = Object.entries(inputs).map(([name, input]) => {
+    const { grouping } = code.istreams[name] ?? {}
+    return [name, isObject(input) && grouping !== undefined ? { grouping, ...input } : input]
+  })
+  return Object.fromEntries(entries)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, value: unknown): T {

@@ -21,7 +21,7 @@ import { z } from 'zod'
 import { assetsFolder } from '../assets.ts'
 import { CodedError } from '../errors.ts'
 import { plainOf, type Wrong, wrongOf, wrongText } from '../expected.ts'
-import { manifestSchema } from '../manifest.ts'
+import { inputSchema, manifestSchema, nameSchema } from '../manifest.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import type { CliErrorCode } from './errors.ts'
 import { nearest } from './nearest.ts'
@@ -29,7 +29,7 @@ import { mainDefault, type Project } from './project-shape.ts'
 
 const descriptions: Readonly<Record<string, string>> = {
   name: "The function's name; it must be the one of its metadata.",
-  istreams: 'Input streams, each with its grouping; they must be those of the metadata.',
+  istreams: 'Input streams; each must be one of the metadata. A grouping that is not said is the one there.',
   ostreams: 'Output streams; they must be those of the metadata.',
   onError: 'What happens to a record whose callback threw.',
   instances: 'How many instances run.',
@@ -45,7 +45,9 @@ const descriptions: Readonly<Record<string, string>> = {
   logLevel: 'The least level of log lines that are kept.',
 }
 
-const { schema: _schema, ...manifestShape } = manifestSchema.partial().shape
+const { schema: _schema, ...manifestShape } = manifestSchema
+  .extend({ istreams: z.record(nameSchema, inputSchema.partial({ grouping: true })) })
+  .partial().shape
 const described = Object.entries(manifestShape).map(([key, type]) => [
   key,
   type.describe(descriptions[key] ?? key),

@@ -147,9 +147,13 @@ function keyText({ key, keyBase64 }: DeadLetterSummary): string {
   return text.length > 32 ? `${text.slice(0, 31)}…` : text
 }
 
+/** What the line says of a letter in columns of their own. */
+const saidBeside =
+  /^Cannot go on with '[^']*'(?: v\d+)?: the record \d+ of producer \S+ in '[^']*'\/\d+ \(.*?\) /
+
 function errorText({ error: { name, message, at } }: DeadLetterSummary): string {
-  const line = `${name}: ${message}`.replaceAll(/\s+/g, ' ')
-  return `${line.length > 80 ? `${line.slice(0, 79)}…` : line}${at === undefined ? '' : ` (${at})`}`
+  const line = `${name}: ${message.replace(saidBeside, '')}`.replaceAll(/\s+/g, ' ')
+  return `${line.length > 100 ? `${line.slice(0, 99)}…` : line}${at === undefined ? '' : ` (${at})`}`
 }
 
 async function show(id: string, options: ServerOptions): Promise<void> {
