@@ -123,12 +123,12 @@ test('an asset of 200 MB is in memory once for four instances; a project brings 
   t.diagnostic(`the runner had ${before! >> 20} MiB, with the asset ${after! >> 20} MiB`)
   assert.ok(after! - before! < 1.5 * bytes, `${before} bytes became ${after}`)
   const { boundBytes, accounts } = worked.instances[0]!.memory!
-  assert.deepEqual([accounts.assets, boundBytes], [bytes, (4 * 160 + 64) * 2 ** 20])
+  assert.deepEqual([accounts.assets, boundBytes], [bytes, (4 * 160 + 96) * 2 ** 20])
   t.diagnostic(accountsText({ accounts }))
   assert.ok(accounts.isolates > 0 && accounts.process > 0)
   assert.match(
     (await platform.cli(['fn', 'inspect', 'big'])).stdout,
-    /MEMORY, MIB +IN USE +BOUND.*\n\S+ +\d+ +704 /,
+    /MEMORY, MIB +IN USE +BOUND.*\n\S+ +\d+ +736 /,
   )
 
   const unchanged = await platform.cli(['fn', 'deploy', project])
