@@ -44,3 +44,22 @@ test('OutPartition takes what an owner had set aside for settled when it has han
   assert.equal(row!.unaccounted, 0)
   assert.equal(row!.acked, 10)
 })
+
+test('OutPartition counts what a next owner, named by a word that came late, may have done while the connection was lost', () => {
+  const lastWord = { ...entry, flags: creditFlags.leaving | creditFlags.next, next: { owner: 'b', epoch: 2 } }
+  for (const [isCut, unaccounted] of [
+    [false, 0],
+    [true, 2],
+  ] as const) {
+    const out = served()
+    if (isCut) {
+      out.rewind()
+      assert.ok(out.send(1))
+    }
+    out.credit('f', 'a', 1, lastWord)
+    out.credit('f', 'c', 3, { ...entry, flags: creditFlags.fresh })
+    const [row] = out.ledger()
+    assert.deepEqual([row!.acked, row!.unaccounted], [8, unaccounted], isCut ? 'cut' : 'all was heard')
+    assert.equal(out.send(2) === undefined, isCut, 'what it may have done goes to nobody else')
+  }
+})

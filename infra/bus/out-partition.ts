@@ -46,6 +46,8 @@ export class OutPartition {
   /** One past the highest sequence ever sent. */
   #sentHigh = 0
   #confirmedTicket = -1
+  /** Our connection has been lost. */
+  #wasCut = false
   readonly #channels = new Map<string, Channel>()
   readonly stream: string
   readonly partition: number
@@ -228,6 +230,7 @@ export class OutPartition {
 
   /** The connection was lost and is back: what is retained goes out again. */
   rewind(): void {
+    this.#wasCut = true
     for (const channel of this.#channels.values()) channel.uncertain = true
     this.#cursor = this.#base
   }
@@ -259,8 +262,11 @@ export class OutPartition {
     if (!fresh) this.#acknowledge(channel, entry)
     if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
     // What we go on sending the next one keeps, and asks for what it lacks of what was sent before.
-    if (entry.next !== undefined && entry.next.epoch > channel.epoch)
+    if (entry.next !== undefined && entry.next.epoch > channel.epoch) {
       this.#changeOwner(channel, entry.next.owner, entry.next.epoch, false)
+      // This word may be late: who is named may have been at work, and have said so, while we did not hear.
+      channel.uncertain = this.#wasCut
+    }
     if ((entry.flags & creditFlags.resend) !== 0 || (newOwner && !fresh))
       this.#rewindTo(Math.max(channel.position, entry.accepted))
     else if (newOwner && heir) this.#rewindTo(channel.position)

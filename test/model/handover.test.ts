@@ -4,8 +4,10 @@ import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
+import { verdictText } from '../history/explain.ts'
 import { type Bug, bugs } from './bugs.ts'
 import { historyOf, type Seen, steps } from './histories.ts'
+import { metOnce } from './met-once.ts'
 
 const histories = Number(process.env['CONCORD_HISTORIES'] ?? 100_000)
 /** Of the histories in which bugs are looked for: one that finds most of them soon, and others for those that are seldom met. */
@@ -33,6 +35,13 @@ test('shares move with nothing lost, twice, out of order or by an owner whose ti
   )
   assert.ok(sum('histories') >= histories)
   assert.ok(sum('moves') > histories / 2, 'shares have moved')
+})
+
+test('histories that were not sound once are', async () => {
+  for (const history of metOnce) {
+    const [{ events }, verdict] = await historyOf(history)
+    assert.ok(verdict.sound, verdictText(verdict, events))
+  }
 })
 
 for (const [bug, what] of Object.entries(bugs)) {

@@ -58,7 +58,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('arrive' as const) }) },
 )
 export const steps = fc.array(step, { minLength: 20, maxLength: 100 })
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+export type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
 export async function historyOf(
   actions: readonly Step[],

@@ -1,0 +1,39 @@
+/**
+ * MetOnce: histories that were not sound when they were met, as small as they could be made. Each run begins with them.
+ * @module
+ */
+import type { Step } from './histories.ts'
+
+export const metOnce: readonly (readonly Step[])[] = [
+  // A producer had lost its connection while the next owner worked and said so; then the word that names that one came, late,
+  // and it was taken for one that had touched nothing. Its successor was sent what it had put out.
+  [
+    { kind: 'move', share: 1, which: 0, heard: 0 },
+    { kind: 'befalls', fate: 'twice' },
+    { kind: 'send', source: 0, share: 1, count: 1 },
+    { kind: 'deliver', steps: 42, seed: 1565342089 },
+    { kind: 'break', which: 0, noticed: false },
+    { kind: 'send', source: 1, share: 1, count: 1 },
+    { kind: 'move', share: 2, which: 0, heard: 0 },
+    { kind: 'time', ms: 10 },
+    { kind: 'deliver', steps: 52, seed: 738220179 },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'deliver', steps: 1, seed: 0 },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'look', heard: 0 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'look', heard: 0 },
+    { kind: 'time', ms: 10 },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'time', ms: 10 },
+    { kind: 'time', ms: 10 },
+    { kind: 'read' },
+    { kind: 'deliver', steps: 1, seed: 0 },
+    { kind: 'deliver', steps: 1, seed: 0 },
+    { kind: 'deliver', steps: 18, seed: 335241507 },
+    { kind: 'kill', which: 0 },
+  ],
+]
