@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { parseEnding } from './ending.ts'
+import { parseEnding } from './process/ending.ts'
 
 /** A server that takes connections and says nothing: a runner does not get past connecting to it. */
 async function silentServer(t: TestContext) {

@@ -7,8 +7,8 @@
  */
 import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
-import { endingOf, WatchdogPipe } from './ending.ts'
-import type { RunnerEnvironment } from './environment.ts'
+import { endingOf, WatchdogPipe } from './process/ending.ts'
+import type { RunnerEnvironment } from './process/environment.ts'
 
 setFlagsFromString('--max-semi-space-size=0') // what main.ts may have said is for this heap, not for the isolates'
 const pipe = new WatchdogPipe()
@@ -31,8 +31,8 @@ const [{ connectBus, connectWire }, { systemClock }, { readEnvironment }, { Host
   await Promise.all([
     import('../infra/bus/index.ts'),
     import('../infra/clock.ts'),
-    import('./environment.ts'),
-    import('./host.ts'),
+    import('./process/environment.ts'),
+    import('./host/host.ts'),
     import('./isolate/index.ts'),
   ])
 void runtimeBundle().catch(() => undefined) // made by the time an assignment has come, which reports what is wrong

@@ -8,10 +8,10 @@ import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { type Ending, endingOf, loadingLine, parseEnding } from './ending.ts'
-import { withHugePages } from './huge-pages.ts'
-import { residentBytes, Waits } from './proc.ts'
-import { Watchdog } from './watchdog.ts'
+import { type Ending, endingOf, loadingLine, parseEnding } from './process/ending.ts'
+import { withHugePages } from './process/huge-pages.ts'
+import { residentBytes, Waits } from './process/proc.ts'
+import { Watchdog } from './process/watchdog.ts'
 
 const lookMs = 100
 const silenceMs = 500

@@ -119,7 +119,7 @@ export class Bench {
     producer.send('s', partition, frameOf(records), count)
   }
 
-  /** Takes what is queued, and processes and passes on up to `most` records of what is in hand, as runner/worker.ts does. */
+  /** Takes what is queued, and processes and passes on up to `most` records of what is in hand, as runner/instance/worker.ts does. */
   process(most: number): void {
     const { consumer, producer, hand } = this.owner
     hand.push(...consumer.take(500))
@@ -176,7 +176,7 @@ export class Bench {
     this.checkpoint = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
   }
 
-  /** What is done by now when its outputs are safe, as runner/acknowledger.ts does. */
+  /** What is done by now when its outputs are safe, as runner/instance/acknowledger.ts does. */
   acknowledge(): void {
     const { owner } = this
     if (owner.acknowledging) return

@@ -8,11 +8,11 @@ import { canarySchema } from '../../sdk/manifest.ts'
 import type { ShadowEvidence } from '../../sdk/shadow.ts'
 import { bundleOf, fn, frame, nowMs, record, start } from '../isolate/harness.ts'
 import { type InputFrame, outputTable } from '../isolate/index.ts'
+import { behind } from '../isolate/results.ts'
+import { roomOf } from '../process/test-memory.ts'
 import { Mirror } from '../shadow/mirror.ts'
 import { Shadow } from '../shadow/shadow.ts'
-import { roomOf } from '../test-memory.ts'
 import { Divergence } from './divergence.ts'
-import { behind } from './results.ts'
 import { Split, type Step } from './split.ts'
 
 /** Counts records by key, and puts a count out; version 2 says something else of a record that asks for it. */

@@ -6,7 +6,7 @@ import { sharesOf } from '../../sdk/canary.ts'
 import { pointOf, pointsMax } from '../../sdk/key-share.ts'
 import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/harness.ts'
 import type { BatchResult, InputFrame, Instance } from '../isolate/index.ts'
-import { behind } from './results.ts'
+import { behind } from '../isolate/results.ts'
 import { Split, type Step } from './split.ts'
 
 /** Counts records by key; what it puts out names the version. A record says who throws at it, and whether it is asynchronous. */

@@ -24,10 +24,10 @@ import {
   inOneLine,
   type RecordFailure,
 } from '../isolate/index.ts'
+import { behind, Results } from '../isolate/results.ts'
 import type { Witness } from '../shadow/witness.ts'
 import type { Side } from './measures.ts'
 import { linesOf, pointsOf } from './points.ts'
-import { behind, Results } from './results.ts'
 
 export interface SplitOptions {
   readonly old: Instance

@@ -9,7 +9,7 @@
  */
 import { isCode } from '../../sdk/errors.ts'
 import type { Base } from '../checkpoint/bases.ts'
-import type { Room } from '../memory.ts'
+import type { Room } from '../process/memory.ts'
 import type { StateCopy } from '../shadow/player.ts'
 import type { TapeFrame } from './tape.ts'
 

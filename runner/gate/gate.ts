@@ -22,7 +22,7 @@ import {
 } from '../../sdk/gate.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { RecordFailure } from '../isolate/index.ts'
-import type { Room } from '../memory.ts'
+import type { Room } from '../process/memory.ts'
 import { Findings } from '../shadow/findings.ts'
 import { Mirror } from '../shadow/mirror.ts'
 import { Player, type PlayerOptions } from '../shadow/player.ts'

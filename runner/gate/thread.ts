@@ -15,7 +15,7 @@ import type { GateEvidence } from '../../sdk/gate.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { Base } from '../checkpoint/bases.ts'
 import { type InstanceOptions, runtimeText } from '../isolate/index.ts'
-import type { ToldMemory } from '../memory.ts'
+import type { ToldMemory } from '../process/memory.ts'
 import type { Reel } from './tape.ts'
 
 /** It loads its code, makes two isolates, and what it is at may have to be ended. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { InstanceAssignment } from '../../infra/control/messages.ts'
-import { lacking, type PartitionsByStream, withPartitions } from '../partitions.ts'
+import { lacking, type PartitionsByStream, withPartitions } from '../checkpoint/partitions.ts'
 
 /** What an assignment says that matters here. */
 export type Told = Pick<InstanceAssignment, 'partitions' | 'giving' | 'awaited'>

@@ -17,8 +17,6 @@ import {
 } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
-import type { StateKeeper } from '../checkpoint/state-keeper.ts'
-import type { Isolate } from '../isolate/index.ts'
 import {
   arenasOf,
   lacking,
@@ -27,7 +25,9 @@ import {
   sharedOf,
   without,
   withPartitions,
-} from '../partitions.ts'
+} from '../checkpoint/partitions.ts'
+import type { StateKeeper } from '../checkpoint/state-keeper.ts'
+import type { Isolate } from '../isolate/index.ts'
 import { differenceOf } from './difference.ts'
 import type { MovedState } from './message.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'

@@ -12,7 +12,6 @@ import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { KeyShare } from '../../sdk/key-share.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
 import { policyOf } from '../../sdk/policy.ts'
-import { behind } from '../canary/results.ts'
 import {
   type InputFrame,
   Instance,
@@ -20,6 +19,7 @@ import {
   type InstanceStats,
   type RecordFailure,
 } from '../isolate/index.ts'
+import { behind } from '../isolate/results.ts'
 
 /** What an isolate is to do in one go. */
 export interface Given {

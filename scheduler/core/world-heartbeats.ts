@@ -108,7 +108,7 @@ export function shareOf(key: string): number {
   return Number(key.split('/')[1])
 }
 
-/** Who has left at an epoch does not come back at it, and says so (runner/departed.ts). */
+/** Who has left at an epoch does not come back at it, and says so (runner/host/departed.ts). */
 export function hasLeft(runner: { departed: InstanceReport[] }, id: string, epoch: number): boolean {
   const left = runner.departed.findLast((report) => report.id === id && report.epoch >= epoch)
   if (left === undefined) return false

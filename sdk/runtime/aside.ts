@@ -1,6 +1,6 @@
 /**
  * Aside: which records of a batch are set aside: those that threw and are to be tried again after a wait, and, where a key's
- * order is kept, those behind them. The host keeps them and gives each back in a frame of its own (runner/aside.ts).
+ * order is kept, those behind them. The host keeps them and gives each back in a frame of its own (runner/failures/aside.ts).
  *
  *   AS1. Where order is kept no record of a key is called while an earlier one of that key is set aside.
  * Design: docs/design/0012-failure-reactions.md

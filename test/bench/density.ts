@@ -5,7 +5,7 @@
  * of instances that it has more. Each owns two partitions of its input, has run its `init`, and has had no record.
  * @module
  */
-import { residentBytes } from '../../runner/proc.ts'
+import { residentBytes } from '../../runner/process/proc.ts'
 import { Place } from './stage/place.ts'
 import { startRunner, streamOf } from './stage/runner.ts'
 import type { Benchmark } from './suite/benchmark.ts'

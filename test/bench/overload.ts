@@ -8,7 +8,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import { ensureSpillStream } from '../../infra/spill/index.ts'
-import { residentBytes } from '../../runner/proc.ts'
+import { residentBytes } from '../../runner/process/proc.ts'
 import type { BackPressure } from '../../sdk/index.ts'
 import type { OverloadOptions } from './load/overload-main.ts'
 import { partitions } from './load/workload.ts'

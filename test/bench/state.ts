@@ -7,7 +7,7 @@
  */
 import { freemem } from 'node:os'
 import { join } from 'node:path'
-import { withHugePages } from '../../runner/huge-pages.ts'
+import { withHugePages } from '../../runner/process/huge-pages.ts'
 import type { StateReport } from './load/state-main.ts'
 import type { Child } from './stage/child.ts'
 import { Crew } from './stage/crew.ts'

@@ -9,11 +9,11 @@ import type {
   InstanceAssignment,
   StreamDescriptor,
 } from '../../infra/control/messages.ts'
-import { Allowances } from '../../runner/allowances.ts'
-import type { Ending } from '../../runner/ending.ts'
+import type { LetterBox } from '../../runner/failures/letter-box.ts'
+import { Allowances } from '../../runner/instance/allowances.ts'
+import { Worker } from '../../runner/instance/worker.ts'
 import { fn, record, start } from '../../runner/isolate/harness.ts'
-import type { LetterBox } from '../../runner/letter-box.ts'
-import { Worker } from '../../runner/worker.ts'
+import type { Ending } from '../../runner/process/ending.ts'
 import { frameOf } from '../../sdk/frame.ts'
 import type { ManifestInput } from '../../sdk/manifest.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'

@@ -1,6 +1,6 @@
 /**
  * RunnerModel: a runner as the scheduler and the other runners see it: takes assignments, claims shares, hands them over,
- * beats, drains and dies. What runner/host.ts, control.ts and handover/moves.ts do, without isolates.
+ * beats, drains and dies. What runner/host/host.ts, control.ts and handover/moves.ts do, without isolates.
  *
  *  H1. Assignments are applied one after the other; a lower leader's, or an older generation, is not.
  *  H3. A generation is in force when the instances that it lacks have let go.

@@ -41,11 +41,11 @@ test('judgeImport allows what the table of folders has', () => {
   const allowed: [string, string][] = [
     ['gateway/app.ts', '../sdk/frame.ts'],
     ['gateway/http/app.ts', '../../infra/store/index.ts'],
-    ['runner/host.ts', '../infra/control/messages.ts'],
+    ['runner/host/host.ts', '../../infra/control/messages.ts'],
     ['infra/bus/producer.ts', '../control/messages.ts'],
     ['functions/clicks/score.ts', '../../sdk/index.ts'],
     ['functions/clicks/score.ts', 'concord'],
-    ['test/bench/main.ts', '../../runner/host.ts'],
+    ['test/bench/main.ts', '../../runner/host/host.ts'],
     ['sdk/client/http.ts', 'node:http'],
     ['infra/bundles/store.ts', '@nats-io/obj'],
     ['sdk/frame.test.ts', 'fast-check'],
@@ -57,7 +57,7 @@ test('judgeImport allows what the table of folders has', () => {
 
 test('judgeImport refuses every arrow that the table lacks, and what is no door (L1, L2)', () => {
   const refused: [string, string, RegExp][] = [
-    ['runner/host.ts', '../gateway/app.ts', /runner\/ must not import gateway\//],
+    ['runner/host/host.ts', '../../gateway/app.ts', /runner\/ must not import gateway\//],
     ['scheduler/main.ts', '../runner/index.ts', /scheduler\/ must not import runner\//],
     ['sdk/frame.ts', '../infra/clock.ts', /sdk\/ must not import infra\//],
     ['infra/log.ts', '../gateway/index.ts', /infra\/ must not import gateway\//],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { residentBytes } from '../../runner/proc.ts'
+import { residentBytes } from '../../runner/process/proc.ts'
 import { Platform, startCli } from './platform.ts'
 
 const slowCount = `

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { residentBytes } from '../../runner/proc.ts'
+import { residentBytes } from '../../runner/process/proc.ts'
 import { Platform, startCli } from './platform.ts'
 
 /** Ten minutes in the long mode, which judges how memory grows after the first. */

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectBus, type NatsConnection } from '../../../infra/bus/index.ts'
 import { type NatsServer, startNatsServer } from '../../../infra/nats/index.ts'
-import { withHugePages } from '../../../runner/huge-pages.ts'
+import { withHugePages } from '../../../runner/process/huge-pages.ts'
 import type { Child } from './child.ts'
 import { Crew } from './crew.ts'
 

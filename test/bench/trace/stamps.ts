@@ -130,7 +130,7 @@ async function traceRunner(logOf: (stage: string) => StampLog, pauses: Pause[]):
   const [{ Instance }, { StateKeeper }, { Worker }] = await Promise.all([
     import('../../../runner/isolate/instance.ts'),
     import('../../../runner/checkpoint/state-keeper.ts'),
-    import('../../../runner/worker.ts'),
+    import('../../../runner/instance/worker.ts'),
   ])
   const [begun, done] = [logOf('begun'), logOf('done')]
   const { run } = Instance.prototype

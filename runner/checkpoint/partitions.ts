@@ -1,0 +1,64 @@
+/**
+ * Partitions by input stream: what differs between two such lists, and what a share is.
+ * @module
+ */
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import { firstArena } from '../../sdk/arenas.ts'
+
+/** How the inputs of a function are read. */
+export type Groupings = FunctionAssignment['groupings']
+export type PartitionsByStream = ReadonlyMap<string, readonly number[]>
+type Partitions = InstanceAssignment['partitions']
+
+/** What `these` has, by stream, and `others` has not. */
+export function lacking(
+  these: Partitions | PartitionsByStream,
+  others: Partitions,
+): Map<string, readonly number[]> {
+  const all: Iterable<[string, readonly number[]]> = these instanceof Map ? these : Object.entries(these)
+  const rows = [...all].map(
+    ([stream, list]) => [stream, list.filter((p) => others[stream]?.includes(p) !== true)] as const,
+  )
+  return new Map(rows.filter(([, list]) => list.length > 0))
+}
+
+export function withPartitions(these: Partitions, more: PartitionsByStream): Partitions {
+  const all: Record<string, readonly number[]> = { ...these }
+  for (const [stream, list] of lacking(more, these))
+    all[stream] = [...(all[stream] ?? []), ...list].sort((a, b) => a - b)
+  return all
+}
+
+export function without(these: Partitions, gone: PartitionsByStream): Partitions {
+  return Object.fromEntries(
+    Object.entries(these).map(([stream, list]) => [
+      stream,
+      list.filter((p) => gone.get(stream)?.includes(p) !== true),
+    ]),
+  )
+}
+
+/** The partitions of a share: one of every input that is not broadcast and has so many. */
+export function partitionsOf(
+  { groupings, streams }: Pick<FunctionAssignment, 'groupings' | 'streams'>,
+  share: number,
+): PartitionsByStream {
+  const inputs = Object.keys(groupings).filter(
+    (stream) => groupings[stream] !== 'broadcast' && share < (streams[stream]?.partitions ?? 0),
+  )
+  return new Map(inputs.map((stream) => [stream, [share]]))
+}
+
+/** Only those of shares. */
+export function sharedOf(groupings: Groupings, partitions: Partitions): number[] {
+  const lists = Object.entries(partitions).filter(([stream]) => groupings[stream] !== 'broadcast')
+  return [...new Set(lists.flatMap(([, list]) => list))]
+}
+
+/** The arenas that the state of those partitions lies in. */
+export function arenasOf(groupings: Groupings, partitions: Partitions): number[] {
+  const arenas = Object.entries(partitions).flatMap(([stream, list]) =>
+    list.map((partition) => partition + firstArena(groupings[stream])),
+  )
+  return [...new Set(arenas)]
+}

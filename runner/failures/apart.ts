@@ -1,0 +1,133 @@
+/**
+ * Apart: records that are run by themselves, so that they take no others along or because their time has come: one that has
+ * ended an owner before, those that were set aside, and what a version on trial threw at.
+ *
+ *   AP1. Nothing else is in the isolate meanwhile (K1 of worker.ts).
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { attemptsAt, type Consumer, type TakenFrame } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { BatchResult, Isolate } from '../isolate/index.ts'
+import type { Ending } from '../process/ending.ts'
+import type { Tried } from '../succession/succession.ts'
+import { type AloneFrame, advance, aloneOf } from './alone.ts'
+import type { SetAside } from './aside.ts'
+import { type Failed, locate } from './failed.ts'
+import type { Reactions } from './reactions.ts'
+
+/** Longest time for the last attempts at what is set aside; then none of the rest gets one. */
+const asideWaitMs = 700
+/** One that is at work even then, with all of its batch, does not come back. */
+const asideEndMs = 1_000
+
+export interface ApartOptions {
+  readonly consumer: Consumer
+  readonly aside: SetAside
+  readonly reactions: Reactions
+  readonly clock: Clock
+  readonly stopping: AbortSignal
+  readonly process: (frames: readonly AloneFrame[]) => Promise<BatchResult>
+  readonly publish: (result: BatchResult, failed: readonly Failed[], again: boolean) => void
+  /** The one at work. */
+  readonly isolate: () => Isolate
+  readonly onTrial: () => boolean
+}
+
+export class Apart {
+  readonly #options: ApartOptions
+  /** Why the instance cannot go on, since a last attempt has ended its isolate. */
+  ending: Ending | undefined
+
+  constructor(options: ApartOptions) {
+    this.#options = options
+  }
+
+  /** Of frames in hand: each record that has ended an owner before. @returns Why the instance cannot go on. */
+  async tryAlone(hand: readonly TakenFrame[]): Promise<Ending | undefined> {
+    const { consumer, reactions } = this.#options
+    for (const frame of hand) {
+      if (attemptsAt(frame) === 0) continue
+      const result = await this.#run([aloneOf(frame, attemptsAt(frame))], () => consumer.done(frame, 1))
+      if (result.fatal !== undefined) return reactions.settleBroken([frame], result)
+    }
+    return undefined
+  }
+
+  /** The next record of a frame, or the timers that are due. */
+  async runNext(frame: TakenFrame | undefined): Promise<Tried> {
+    const { consumer, reactions, aside } = this.#options
+    const before = reactions.errors + aside.size
+    const frames = frame === undefined ? [] : [aloneOf(frame, attemptsAt(frame))]
+    const result = await this.#run(frames, () => consumer.done(frame!, 1))
+    const failed = reactions.errors + aside.size > before
+    if (result.fatal === undefined) return { failed }
+    const ending = reactions.settleBroken(frame === undefined ? [] : [frame], result)
+    return { failed: true, ending }
+  }
+
+  /** Some of what was set aside is to be tried now. Not while a version is on trial: it is judged by records as they come. */
+  get isDue(): boolean {
+    return this.dueInMs <= 0
+  }
+
+  /** In how long that will be; infinite if nothing waits, or is to wait. */
+  get dueInMs(): number {
+    const { aside, clock, onTrial } = this.#options
+    return onTrial() ? Number.POSITIVE_INFINITY : aside.nextDueMs - clock.monotonicMs()
+  }
+
+  async retryDue(): Promise<Ending | undefined> {
+    const { aside, clock } = this.#options
+    return this.isDue ? await this.#retry(aside.take(clock.monotonicMs())) : undefined
+  }
+
+  /** Nothing stays set aside: each has its last attempt now, or, if there is no isolate for it, none. */
+  async endAside(): Promise<void> {
+    const { aside, reactions, clock, onTrial } = this.#options
+    const isolate = this.#options.isolate()
+    const lateMs = clock.monotonicMs() + asideWaitMs
+    const cancel = clock.after(asideEndMs, () => isolate.kill())
+    while (aside.size > 0 && !isolate.isEnded && !onTrial() && clock.monotonicMs() < lateMs)
+      this.ending ??= await this.#retry(aside.takeForTheLast())
+    cancel()
+    reactions.giveUpAside()
+  }
+
+  async #retry(frames: readonly AloneFrame[]): Promise<Ending | undefined> {
+    const { aside, reactions, clock } = this.#options
+    if (frames.length === 0) return undefined
+    const result = await this.#run(frames, (frame, failed) => {
+      if (failed?.failure.action !== 'setAside') aside.settle(frame, clock.monotonicMs())
+    })
+    if (result.fatal !== undefined) return reactions.settleBroken(frames, result)
+    aside.giveBack()
+    return undefined
+  }
+
+  /** Runs frames of one record each to their end. @returns The last result. */
+  async #run(
+    frames: readonly AloneFrame[],
+    onDone: (frame: AloneFrame, failed: Failed | undefined) => void,
+  ): Promise<BatchResult> {
+    const { consumer, aside, clock, stopping, process, publish, isolate } = this.#options
+    const again = frames.some((frame) => aside.has(frame))
+    let left = frames
+    let running = process(left)
+    for (;;) {
+      consumer.announce()
+      const result = await running
+      const failed = locate(left, result.failures)
+      const failedOf = new Map(failed.map((each) => [each.frame, each]))
+      for (const frame of left.slice(0, result.records)) onDone(frame, failedOf.get(frame))
+      left = advance(left, result.records)
+      aside.hold(failed, clock.monotonicMs())
+      publish(result, failed, again)
+      if (result.fatal !== undefined) return result
+      if (result.pending) running = isolate().resume()
+      else if (stopping.aborted) return result
+      else if (left.length > 0) running = process(left)
+      else return result
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * FailureLog: callbacks that failed, as lines of the function's log: the first ones of each second, and how many were left
+ * out, so that a stream of poison fills no disk and is still told in full number.
+ *
+ *   FL1. A second has at most `linesPerSecondMax` lines, and one more that counts the others.
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { ErrorReport } from '../../infra/control/messages.ts'
+
+const linesPerSecondMax = 20
+const secondMs = 1000
+
+export interface FailureLogOptions {
+  readonly clock: Clock
+  readonly print: (instance: string, message: string) => void
+}
+
+export class FailureLog {
+  readonly #options: FailureLogOptions
+  #endMs = Number.NEGATIVE_INFINITY
+  #lines = 0
+  /** Left out of the second at hand, by instance and action. */
+  readonly #left = new Map<string, { instance: string; action: string; failures: number }>()
+  #cancel: (() => void) | undefined
+
+  constructor(options: FailureLogOptions) {
+    this.#options = options
+  }
+
+  /** @param error Undefined: it was counted only. Asked for if there is a line for it. */
+  take(instance: string, action: string, error: (() => ErrorReport) | undefined): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs >= this.#endMs) this.#begin(nowMs)
+    if (error !== undefined && this.#lines < linesPerSecondMax) {
+      this.#lines++
+      return this.#options.print(instance, textOf(error(), action))
+    }
+    const key = `${instance} ${action}`
+    const left = this.#left.get(key) ?? { instance, action, failures: 0 }
+    left.failures++
+    this.#left.set(key, left)
+    this.#cancel ??= this.#options.clock.after(this.#endMs - nowMs, () => this.flush())
+  }
+
+  /** Tells what was left out so far. */
+  flush(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    for (const { instance, action, failures } of this.#left.values()) {
+      const which = failures === 1 ? '1 more callback' : `${failures} more callbacks`
+      this.#options.print(instance, `${which} failed (${action}) and had no line of their own`)
+    }
+    this.#left.clear()
+  }
+
+  #begin(nowMs: number): void {
+    this.flush()
+    this.#endMs = nowMs + secondMs
+    this.#lines = 0
+  }
+}
+
+function textOf({ name, message, stack, record }: ErrorReport, action: string): string {
+  const where =
+    record === undefined
+      ? ''
+      : ` on ${record.stream}/${record.partition} #${record.sequence} key '${record.key}'`
+  return `callback failed${where} (${action}): ${stack || `${name}: ${message}`}`
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
+import { connectBus } from '../../infra/bus/index.ts'
+import { type Clock, ManualClock, systemClock } from '../../infra/clock.ts'
+import { decodeLetters, type Letter } from '../../infra/dead-letters/index.ts'
+import { startNatsServer } from '../../infra/nats/index.ts'
+import { LetterBox } from './letter-box.ts'
+
+function letter(sequence: number, valueBytes = 10): Letter {
+  return {
+    record: { key: Uint8Array.of(1), value: new Uint8Array(valueBytes), timeMs: 5 },
+    error: { name: 'Error', message: 'no', stack: '' },
+    ...{ stream: 's', partition: 0, producer: '00', sequence, attempts: 1, failedAtMs: 6 },
+  }
+}
+
+/** A box on a server, the letters that were posted to it, and the stream that they lie in. */
+async function open(t: TestContext, clock: Clock) {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-letters-'))
+  const nats = await startNatsServer({ dir, port: 0 })
+  const troubles: string[] = []
+  const troubled = Promise.withResolvers<void>()
+  const box = new LetterBox({
+    ...{ namespace: 'test', clock },
+    connect: () => connectBus({ url: nats.url, name: 'letters' }),
+    onTrouble: (message) => {
+      troubles.push(message)
+      troubled.resolve()
+    },
+  })
+  const nc = await connectBus({ url: nats.url, name: 'test' })
+  t.after(async () => {
+    await box.close()
+    await nc.close()
+    await nats.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+  const manager = await jetstreamManager(nc)
+  return {
+    ...{ box, troubles, troubled: troubled.promise },
+    post: (letters: readonly Letter[], version = 1) => box.post({ function: 'f', version, letters }),
+    /** Or changes what it takes. */
+    async addStream(subjects = ['concord.test.dead.*.*']): Promise<void> {
+      const config = { subjects, discard: DiscardPolicy.New, max_bytes: 1024 * 1024 }
+      const there = await manager.streams.info('letters').catch(() => undefined)
+      if (there === undefined) await manager.streams.add({ name: 'letters', ...config })
+      else await manager.streams.update('letters', config)
+    },
+    /** The letters of each message. */
+    async messages(): Promise<(readonly Letter[])[]> {
+      const { state } = await manager.streams.info('letters', { subjects_filter: '>' })
+      const all: (readonly Letter[])[] = []
+      for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+        const message = await manager.streams.getMessage('letters', { seq })
+        const { letters } = decodeLetters(message!.data)
+        assert.equal(message!.subject, `concord.test.dead.f.${letters.length}`)
+        all.push(letters)
+      }
+      return all
+    },
+  }
+}
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+test('LetterBox stores letters once the stream is there, in order, and says which were refused when it is full (LB1)', async (t) => {
+  const { box, troubles, post, addStream, messages } = await open(t, systemClock)
+  const early = post(numbers(300).map((i) => letter(i)))
+  assert.ok(box.openBytes > 3000)
+  await addStream()
+  assert.deepEqual(await early, new Array(300).fill(true))
+  assert.equal(box.openBytes, 0)
+  assert.equal(troubles.length === 0 || /stored again/.test(troubles.at(-1)!), true)
+
+  const answers = await Promise.all(numbers(8).map((i) => post([letter(1000 + i, 200_000)])))
+  const stored = answers.flat().filter(Boolean).length
+  assert.ok(stored > 0 && stored < 8, `${stored} of 8 stored`)
+  const sequences = (await messages()).flat().map(({ sequence }) => sequence)
+  assert.deepEqual(
+    sequences.filter((sequence) => sequence < 1000),
+    numbers(300),
+  )
+  assert.equal(sequences.length, 300 + stored)
+})
+
+test('LetterBox sends nothing past letters that JetStream does not take yet (LB4)', async (t) => {
+  const { post, troubled, addStream, messages } = await open(t, systemClock)
+  await addStream(['concord.test.dead.*.1']) // of one letter, not of two
+  const two = post([letter(0), letter(1)])
+  await troubled
+  const one = post([letter(2)], 2)
+  await addStream()
+  assert.deepEqual(await Promise.all([two, one]), [[true, true], [true]])
+  const sequences = (await messages()).map((letters) => letters.map(({ sequence }) => sequence))
+  assert.deepEqual(sequences, [[0, 1], [2]])
+})
+
+test('LetterBox gathers what comes while JetStream is slow, however often it falls due (LB4)', async (t) => {
+  const clock = new ManualClock(1_000)
+  const { post, troubled, addStream, messages } = await open(t, clock)
+  const first = post([letter(0)])
+  await troubled
+  const late = numbers(20).map((i) => {
+    const posted = post([letter(1 + i)])
+    clock.advance(10)
+    return posted
+  })
+  await addStream()
+  assert.deepEqual(await Promise.all([first, ...late]), new Array(21).fill([true]))
+  const sequences = (await messages()).map((letters) => letters.map(({ sequence }) => sequence))
+  assert.deepEqual(sequences, [[0], numbers(20).map((i) => 1 + i)])
+})
+
+test('LetterBox gathers letters that come soon after others, until they are due, needed or many (LB3)', async (t) => {
+  const clock = new ManualClock(1_000)
+  const { box, post, addStream, messages } = await open(t, clock)
+  await addStream()
+  assert.deepEqual(await post([letter(0)]), [true], 'the first goes at once')
+
+  const record = { key: Uint8Array.of(1), value: Uint8Array.of(1, 2), timeMs: 5 }
+  const soon = [post([{ ...letter(1), record }]), post([letter(2), letter(3)]), post([letter(4)], 2)]
+  record.value.fill(9) // its memory is used again (GL1)
+  assert.ok(box.openBytes > 1000)
+  clock.advance(5)
+  assert.deepEqual(await Promise.all(soon), [[true], [true, true], [true]])
+
+  const needed = post([letter(5)])
+  box.flush()
+  assert.deepEqual(await needed, [true])
+  const many = numbers(256).map((i) => post([letter(6 + i)]))
+  assert.deepEqual(await Promise.all(many), new Array(256).fill([true]))
+  assert.equal(box.openBytes, 0)
+  const all = await messages()
+  const sequences = all.map((letters) => letters.map(({ sequence }) => sequence))
+  assert.deepEqual(sequences.slice(0, 4), [[0], [1, 2, 3], [4], [5]])
+  assert.deepEqual([...all[1]![0]!.record.value], [1, 2])
+  assert.equal(all.length, 5)
+
+  const late = post([letter(300)])
+  await box.close()
+  assert.deepEqual(await late, [false], 'nobody is left waiting')
+})

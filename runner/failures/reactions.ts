@@ -1,0 +1,134 @@
+/**
+ * Reactions: what is done about records on which callbacks failed, as the function's policy says.
+ *
+ *   RE1. Each is counted once under its reason, and told within the bounds of the log.
+ *   RE2. A record that ended its isolate is left to the next owner, who will know of this attempt, or given up: it must not
+ *        end each next owner. Nobody else is touched by it.
+ *   RE3. One that was overtaken by its limit while its process had no CPU is tried again before the policy is asked: it was
+ *        the machine that was slow.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { attemptsAt, type Consumer, rememberAttempts, type TakenFrame } from '../../infra/bus/index.ts'
+import type { ErrorReport, FunctionAssignment } from '../../infra/control/messages.ts'
+import { type FailurePolicy, policyOf } from '../../sdk/policy.ts'
+import type { Acknowledger } from '../instance/acknowledger.ts'
+import type { WorkerOptions } from '../instance/worker-options.ts'
+import type { BatchResult } from '../isolate/index.ts'
+import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
+import type { SetAside } from './aside.ts'
+import { errorOf, type Failed, failedOf, lettersOf, locate } from './failed.ts'
+
+const starvedAttemptsMax = 10
+
+export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters' | 'onFailure'> {
+  readonly instance: string
+  readonly consumer: Consumer
+  readonly acknowledger: Acknowledger
+  readonly aside: SetAside
+  readonly stopping: AbortSignal
+  /** Of the version at work. */
+  readonly assignment: () => FunctionAssignment
+}
+
+export class Reactions {
+  readonly #options: ReactionsOptions
+  /** Callbacks that failed for good. */
+  errors = 0
+  /** Reads the last error when a heartbeat asks for it. */
+  lastFailure: (() => ErrorReport) | undefined
+
+  constructor(options: ReactionsOptions) {
+    this.#options = options
+  }
+
+  get #policy(): FailurePolicy {
+    return policyOf(this.#options.assignment().manifest.onError)
+  }
+
+  /** Of a batch whose records are counted as done. Before the frames' memory is used again. */
+  take(failures: readonly Failed[]): void {
+    for (const failed of failures) this.#react(failed, false)
+    this.#post(failures)
+  }
+
+  /** Has the policy's last word on what is set aside, with no further attempt. */
+  giveUpAside(): void {
+    const { aside, clock } = this.#options
+    const given = aside.giveUp(clock.monotonicMs())
+    const failures = given.map((held) => failedOf(held, this.#policy.last, clock.nowMs()))
+    for (const failed of failures) this.#react(failed, true)
+    this.#post(failures)
+  }
+
+  /** The isolate was ended. @returns Why the worker ends. */
+  settleBroken(batch: readonly TakenFrame[], { fatal, recordAtHand, failures }: BatchResult): Ending {
+    const ending = endingOf(reasonOf(fatal!.code), fatal!.message)
+    if (recordAtHand !== true || failures.some((failure) => failure.action === 'fail')) return ending
+    const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
+    if (open === undefined) return ending
+    if (this.#options.stopping.aborted) {
+      this.#drop(open, 'failed')
+      return ending
+    }
+    const { aside, clock, onFailure, instance } = this.#options
+    const { retries, last } = this.#policy
+    const isAside = aside.has(open)
+    const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
+    const chances = fatal!.detail['starved'] === true ? Math.max(retries, starvedAttemptsMax) : retries // RE3
+    const again = attempts <= chances && !isAside // its channel has gone on: nobody could try it again
+    const { code, message } = fatal!
+    const { at, frames } = fatal!.detail as { readonly at?: string; readonly frames?: string }
+    const stack = frames === undefined ? '' : `${code}: ${message}\n${frames}`
+    const error = { name: code, message, stack, timeMs: clock.nowMs(), ...(at !== undefined && { at }) }
+    const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
+    this.errors += 1
+    this.lastFailure = () => errorOf(failed[0]!)
+    onFailure(instance, again ? 'to be tried again' : last, this.lastFailure)
+    if (again) rememberAttempts(open, attempts)
+    else if (last === 'deadLetter') {
+      this.#done(open)
+      this.#post(failed)
+    } else this.#drop(open, last === 'skip' ? 'skipped' : 'failed')
+    return again || last !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending
+  }
+
+  /** @param isDone Whether its record counts as done already, although it failed for good. */
+  #react(failed: Failed, isDone: boolean): void {
+    const { failure, frame } = failed
+    const { consumer, onFailure, instance } = this.#options
+    if (failure.action === 'behind') return
+    let error: ErrorReport | undefined
+    const report = (): ErrorReport => (error ??= errorOf(failed))
+    const told = failure.told ? report : undefined
+    if (failure.action === 'setAside') return onFailure(instance, 'to be tried again', told)
+    this.errors += 1
+    if (told !== undefined) this.lastFailure = told
+    onFailure(instance, failure.action, told)
+    if (frame === undefined) return
+    if (failure.action === 'fail') {
+      if (!isDone && failure.isDone !== true) this.#done(frame)
+      consumer.drop(frame, 'failed') // it is gone with its instance: at most once
+    } else if (failure.action === 'skip') consumer.drop(frame, 'skipped')
+  }
+
+  #post(failures: readonly Failed[]): void {
+    const { frames, letters } = lettersOf(failures)
+    if (letters.length === 0) return
+    const { assignment, acknowledger, letters: box } = this.#options
+    const { function: name, version } = assignment()
+    acknowledger.await({ frames, answers: box.post({ function: name, version, letters }) })
+  }
+
+  /** Counts the next record of a frame as done, but dropped. */
+  #drop(frame: TakenFrame, reason: string): void {
+    this.#done(frame)
+    this.#options.consumer.drop(frame, reason)
+  }
+
+  #done(frame: TakenFrame): void {
+    const { aside, consumer, clock } = this.#options
+    if (aside.has(frame)) aside.settle(frame, clock.monotonicMs())
+    else consumer.done(frame, 1)
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Control: the runner's side of the control plane: commands in, heartbeats and log lines out.
+ *
+ * Invariant: a command of a leader's epoch below the highest heard is refused, and so is an old generation.
+ * @module
+ */
+import type { Msg } from '@nats-io/transport-node'
+import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import {
+  decodeCommand,
+  decodeGateAsk,
+  decodeGone,
+  encodeGate,
+  type GateAnswer,
+  type GateAsk,
+  splitHeartbeat,
+} from '../../infra/control/index.ts'
+import type { Assignment, GoneProducer, Heartbeat, TaskReply } from '../../infra/control/messages.ts'
+import type { LogLine } from '../../sdk/api.ts'
+import type { RunnerErrorCode } from '../errors.ts'
+import { decodeAnswer, decodeAsk, encodeAnswer, encodeAsk, type MovedState } from '../handover/message.ts'
+import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
+
+/** Longer than an ask is held. */
+const askTimeoutMs = 1_000
+export const heartbeatEveryMs = 1000
+/** Between two heartbeats because of changes. */
+const heartbeatLeastMs = 50
+
+export interface ControlOptions {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  readonly taskId: string
+  readonly clock: Clock
+  /** Makes the heartbeat of this moment. */
+  readonly beat: () => Heartbeat
+  readonly onAssign: (assignment: Assignment) => void
+  readonly onStop: (reason: string) => void
+  /** What another runner asks for; undefined: the instance is not at work here. */
+  readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
+  /** Answers with the tap of an instance, or with nothing. */
+  readonly onTap: (instance: string) => Uint8Array | undefined
+  /** Producers have gone, and the scheduler asks how far they have come. */
+  readonly onGone: (gone: readonly GoneProducer[]) => void
+  /** Judges a version beside an instance. */
+  readonly onGate: (ask: GateAsk) => Promise<GateAnswer>
+}
+
+export class Control {
+  readonly #options: ControlOptions
+  #leaderEpoch = 0
+  #generation = 0
+  #cancel: () => void
+  #beatMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: ControlOptions) {
+    this.#options = options
+    const { nc, namespace, taskId, clock } = options
+    nc.subscribe(subjects.taskSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) this.#onCommand(message)
+      },
+    })
+    nc.subscribe(subjects.moveSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) void this.#onAsk(message)
+      },
+    })
+    nc.subscribe(subjects.goneSubject(namespace), {
+      callback: (error, message) => {
+        const gone = error === null ? decodeGone(message.data) : undefined
+        if (gone !== undefined) options.onGone(gone)
+      },
+    })
+    nc.subscribe(subjects.tapSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) message.respond(options.onTap(message.string()) ?? new Uint8Array(0))
+      },
+    })
+    nc.subscribe(subjects.gateSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) void this.#onGate(message)
+      },
+    })
+    this.#cancel = clock.after(0, () => this.beat())
+  }
+
+  /** Asks another runner for a share. @throws if it does not answer. */
+  async ask(task: string, ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
+    const { nc, namespace } = this.#options
+    const subject = subjects.moveSubject(namespace, task)
+    const { data } = await nc.request(subject, encodeAsk(ask), { timeout: askTimeoutMs })
+    return decodeAnswer(data)
+  }
+
+  /** Publishes a heartbeat now, and each second from now on. */
+  beat(): void {
+    const { nc, namespace, taskId, clock } = this.#options
+    this.#cancel()
+    this.#beatMs = clock.monotonicMs()
+    this.#cancel = clock.after(heartbeatEveryMs, () => this.beat())
+    if (nc.isClosed()) return
+    for (const part of splitHeartbeat(this.#options.beat()))
+      nc.publish(subjects.heartbeatSubject(namespace, taskId), part)
+  }
+
+  /** Something changed: a heartbeat soon, however many changes. */
+  changed(): void {
+    const { clock } = this.#options
+    const waitMs = Math.max(0, this.#beatMs + heartbeatLeastMs - clock.monotonicMs())
+    this.#cancel()
+    this.#cancel = clock.after(waitMs, () => this.beat())
+  }
+
+  /** Publishes a line of a function's log. */
+  log(line: LogLine): void {
+    const { nc, namespace } = this.#options
+    if (!nc.isClosed()) nc.publish(subjects.logSubject(namespace, line.function), JSON.stringify(line))
+  }
+
+  /** The last heartbeat, and no more. */
+  end(): void {
+    this.beat()
+    this.#cancel()
+  }
+
+  async #onAsk(message: Msg): Promise<void> {
+    const ask = decodeAsk(message.data)
+    if (ask === undefined) return
+    const answer = await this.#options.onAsk(ask)
+    message.respond(encodeAnswer(answer ?? { ok: false, code: 'ERR_MOVE_NOT_YET' }))
+  }
+
+  async #onGate(message: Msg): Promise<void> {
+    const ask = decodeGateAsk(message.data)
+    const answer: GateAnswer =
+      ask === undefined
+        ? { ok: false, message: 'its runner cannot read what it is to judge' }
+        : await this.#options.onGate(ask)
+    message.respond(encodeGate(answer))
+  }
+
+  #onCommand(message: Msg): void {
+    message.respond(JSON.stringify(this.#obey(message)))
+  }
+
+  #obey(message: Msg): TaskReply {
+    const command = decodeCommand(message.data)
+    if (command === undefined)
+      return refusal('ERR_COMMAND_MALFORMED', 'Cannot read the command: expected { kind, leaderEpoch, … }')
+    if (command.leaderEpoch < this.#leaderEpoch) {
+      return refusal(
+        'ERR_COMMAND_STALE',
+        `Cannot obey a leader of epoch ${command.leaderEpoch}: ${this.#leaderEpoch} has spoken`,
+      )
+    }
+    this.#leaderEpoch = command.leaderEpoch
+    if (command.kind === 'stop') {
+      this.#options.onStop(command.reason)
+      return { ok: true }
+    }
+    const { assignment } = command
+    if (assignment.taskId !== this.#options.taskId) {
+      return refusal(
+        'ERR_COMMAND_MALFORMED',
+        `Cannot take an assignment for task ${assignment.taskId}: this is ${this.#options.taskId}`,
+      )
+    }
+    if (assignment.generation <= this.#generation) return { ok: true }
+    this.#generation = assignment.generation
+    this.#options.onAssign(assignment)
+    return { ok: true }
+  }
+}
+
+function refusal(code: RunnerErrorCode, message: string): TaskReply {
+  return { ok: false, code, message }
+}

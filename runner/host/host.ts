@@ -1,0 +1,499 @@
+/**
+ * Host: the runner proper. Takes its assignments, makes an isolate and a worker for each instance, and ends.
+ *
+ *     unassigned → starting → running → draining → ended
+ *
+ * Invariants:
+ *  H1. Assignments are applied one after the other, in the order of their generations.
+ *  H2. The process ends once, by `WatchdogPipe.end`, after a last heartbeat that says why was flushed.
+ *  H3. A generation is in force when the instances that it lacks have let go; who starts under it takes what the newest
+ *      assignment says.
+ *  H4. Where a record has broken its limit, the instances beside it have drained before the process ends, or had `neighboursWaitMs`.
+ * Design: docs/design/0005-runner.md, 0009-packing.md
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { connectBus, type NatsConnection, type Wire } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import {
+  type Assignment,
+  assignedVersion,
+  type FunctionAssignment,
+  type Heartbeat,
+  type InstanceAssignment,
+  type InstanceReport,
+} from '../../infra/control/messages.ts'
+import { SpillStore } from '../../infra/spill/index.ts'
+import type { LogLine } from '../../sdk/api.ts'
+import { tapBytesOf } from '../../sdk/manifest.ts'
+import { MetricSums } from '../../sdk/user-metrics.ts'
+import { Canaries } from '../canary/canaries.ts'
+import { Checkpoints } from '../checkpoint/checkpoints.ts'
+import { StateKeeper } from '../checkpoint/state-keeper.ts'
+import { FailureLog } from '../failures/failure-log.ts'
+import { LetterBox } from '../failures/letter-box.ts'
+import { Gates } from '../gate/gates.ts'
+import { Allowances } from '../instance/allowances.ts'
+import { Worker } from '../instance/worker.ts'
+import { Instance, type InstanceOptions, StateStore } from '../isolate/index.ts'
+import { outputsOf } from '../isolate/outputs.ts'
+import {
+  crash,
+  type Ending,
+  endingOf,
+  isOfTheFunction,
+  isOwnFailure,
+  startFailure,
+} from '../process/ending.ts'
+import type { RunnerEnvironment } from '../process/environment.ts'
+import { Memory } from '../process/memory.ts'
+import { Shadows, shadowBeside } from '../shadow/shadows.ts'
+import { beginState } from '../succession/begin-state.ts'
+import { renew } from '../succession/renewal.ts'
+import { Swaps } from '../succession/swaps.ts'
+import { Control } from './control.ts'
+import { Departed, neverRan } from './departed.ts'
+import { Gone } from './gone.ts'
+import { type Source, Sources } from './sources.ts'
+import { keepTap, packTap, tapOf } from './tap-file.ts'
+
+/** Longest wait for the first assignment. */
+const assignmentWaitMs = 60_000
+const flushWaitMs = 1_000
+/** Longest wait for the neighbours of an instance that has ended by a record. Below the grace of a kill. */
+const neighboursWaitMs = 8_000
+
+export interface HostOptions {
+  readonly nc: NatsConnection
+  /** The connection of the channels. */
+  readonly wire: Wire
+  readonly environment: RunnerEnvironment
+  readonly clock: Clock
+  /** Ends the process. */
+  readonly end: (ending: Ending) => void
+}
+
+export class Host {
+  readonly #options: HostOptions
+  readonly #control: Control
+  readonly #failures: FailureLog
+  readonly #letters: LetterBox
+  readonly #spill: SpillStore
+  readonly #allowances: Allowances
+  readonly #gone: Gone
+  readonly #incarnation = randomBytes(8).toString('hex')
+  readonly #memory: Memory
+  readonly #sources: Sources
+  readonly #checkpoints: Checkpoints
+  readonly #workers = new Map<string, Worker>()
+  /** Being made; by instance, the one start that counts. */
+  readonly #starts = new Map<string, Promise<void>>()
+  readonly #departed: Departed
+  readonly #swaps: Swaps
+  readonly #canaries: Canaries
+  readonly #shadows: Shadows
+  #state: Heartbeat['state'] = 'starting'
+  /** The instance for which all end. */
+  #brokenBy: string | undefined
+  #assignment: Assignment | undefined
+  #generationInForce = 0
+  #ending: Ending | undefined
+  #metricsUrl: string | undefined
+  /** H1: what was assigned so far, applied in turn. */
+  #applied: Promise<void> = Promise.resolve()
+  readonly #cancelWait: () => void
+
+  constructor(options: HostOptions) {
+    this.#options = options
+    const { nc, environment, clock } = options
+    const assetBytes = (): number => this.#sources.assetBytes
+    this.#memory = new Memory({ memMib: environment.memMib, clock, workers: this.#workers, assetBytes })
+    this.#sources = new Sources({
+      bus: { ...environment.nats, name: `${environment.taskId} bundles` },
+      memory: this.#memory,
+      warn: (fn, message) => this.#log(fn.function, environment.taskId, 'warn', message, fn.version),
+    })
+    const checkpointBus = { ...environment.nats, name: `${environment.taskId} checkpoints` }
+    this.#checkpoints = new Checkpoints(checkpointBus, environment.namespace, clock)
+    this.#departed = new Departed(clock)
+    this.#swaps = new Swaps({
+      clock,
+      make: (fn, worker) => this.#beside(fn, worker),
+      onChange: () => {
+        this.#keepSources()
+        this.#control.changed()
+      },
+      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
+    })
+    const isolateOf = async (fn: FunctionAssignment, worker: Worker): Promise<InstanceOptions> =>
+      this.#isolateOf(fn, worker.instance, await this.#sources.get(fn))
+    this.#canaries = new Canaries({
+      clock,
+      make: (fn, worker) => this.#beside({ ...fn, trial: fn.manifest.trial }, worker),
+      compare: (its, worker, own) =>
+        shadowBeside({ clock, memory: this.#memory, isolateOf }, worker, { its, ...own }),
+      onChange: () => this.#control.changed(),
+      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
+    })
+    const gates = new Gates({
+      ...{ clock, memory: this.#memory, workers: this.#workers, isolateOf },
+      onDone: () => this.#keepSources(),
+    })
+    this.#shadows = new Shadows({
+      ...{ clock, memory: this.#memory, namespace: environment.namespace, isolateOf },
+      connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} differences` }),
+      onChange: () => this.#control.changed(),
+      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
+    })
+    this.#gone = new Gone(clock)
+    this.#control = new Control({
+      ...{ nc, clock, namespace: environment.namespace, taskId: environment.taskId },
+      beat: () => this.#heartbeat(),
+      onAssign: (assignment) => this.#assign(assignment),
+      onStop: (reason) => void this.stop(reason),
+      onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
+      onGate: (ask) => gates.answer(ask),
+      onGone: (gone) => this.#gone.take(gone) && this.#control.changed(),
+      onTap: (id) => {
+        const worker = this.#workers.get(id)
+        return worker && packTap(tapOf(worker.running, id, clock.nowMs()))
+      },
+    })
+    const print = (id: string, message: string): void => {
+      const instance = this.#assignment?.instances.find((one) => one.id === id)
+      this.#log(instance?.function ?? environment.function, id, 'error', message)
+    }
+    this.#failures = new FailureLog({ clock, print })
+    this.#letters = new LetterBox({
+      ...{ clock, namespace: environment.namespace },
+      connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} dead letters` }),
+      onTrouble: (message) => this.warn(message),
+    })
+    this.#spill = new SpillStore({
+      namespace: environment.namespace,
+      connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} spill` }),
+      onTrouble: (message) => this.#log(environment.function, environment.taskId, 'warn', message),
+    })
+    this.#allowances = new Allowances(options.wire, environment.namespace, environment.taskId)
+    this.#cancelWait = clock.after(assignmentWaitMs, () => {
+      void this.#end(
+        endingOf(
+          'unassigned',
+          `No assignment came for ${environment.taskId} within ${assignmentWaitMs / 1000} s: is a scheduler running?`,
+        ),
+      )
+    })
+  }
+
+  /** Drains and ends with `drained`. */
+  async stop(reason: string): Promise<void> {
+    if (this.#state === 'draining' || this.#ending !== undefined) return
+    this.#state = 'draining'
+    this.#control.changed()
+    // Those at work first: what is being applied may wait for them. Then those that were started meanwhile.
+    await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
+    await this.#applied
+    await Promise.allSettled(this.#starts.values())
+    await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
+    await this.#end(endingOf('drained', reason))
+  }
+
+  /** Says in the function's logs what the runner as a whole suffers from. */
+  warn(message: string): void {
+    const { function: name, taskId } = this.#options.environment
+    this.#log(name, taskId, 'warn', message)
+  }
+
+  #assign(assignment: Assignment): void {
+    this.#cancelWait()
+    this.#applied = this.#applied
+      .then(() => this.#apply(assignment))
+      .catch((error: unknown) => this.#end(crash(error)))
+  }
+
+  async #apply(assignment: Assignment): Promise<void> {
+    if (this.#state === 'draining' || this.#ending !== undefined) return
+    const first = this.#assignment === undefined
+    this.#assignment = assignment
+    const wanted = new Map(assignment.instances.map((instance) => [instance.id, instance]))
+    for (const id of [...this.#starts.keys()]) if (!wanted.has(id)) this.#starts.delete(id)
+    this.#departed.forget((id) => !wanted.has(id))
+    this.#keepSources()
+    await Promise.all(
+      [...this.#workers].map(([id, worker]) => {
+        const instance = wanted.get(id)
+        if (instance === undefined) return this.#stopOne(id, worker)
+        return worker.reassign(assignedVersion(assignment, instance), instance)
+      }),
+    )
+    this.#swapWhereWanted()
+    for (const instance of assignment.instances) this.#startOne(assignment, instance)
+    this.#generationInForce = assignment.generation
+    this.#changed()
+    if (first) await this.#serveMetrics()
+  }
+
+  #keepSources(): void {
+    const atWork = [...this.#workers.values()].map(({ running }) => running.assignment)
+    const { functions = {}, others = {} } = this.#assignment ?? {}
+    this.#sources.keepOnly([...Object.values(functions), ...Object.values(others)], atWork)
+  }
+
+  #swapWhereWanted(): void {
+    for (const instance of this.#assignment?.instances ?? []) {
+      const worker = this.#workers.get(instance.id)
+      if (worker === undefined) continue
+      const fn = assignedVersion(this.#assignment!, instance)
+      this.#canaries.want(instance.id, worker, fn)
+      this.#shadows.want(instance.id, worker, fn)
+      this.#swaps.want(instance.id, worker, fn)
+    }
+  }
+
+  #reportOf(id: string, worker: Worker): InstanceReport {
+    return {
+      ...worker.report(),
+      ...this.#swaps.report(id, worker),
+      ...this.#canaries.report(id),
+      ...this.#shadows.report(id),
+    }
+  }
+
+  async #stopOne(id: string, worker: Worker): Promise<void> {
+    this.#swaps.forget(id)
+    this.#canaries.forget(id)
+    this.#shadows.forget(id)
+    await worker.stop()
+    this.#workers.delete(id)
+    this.#departed.add({ ...worker.report(), state: 'stopped' })
+  }
+
+  #startOne(assignment: Assignment, instance: InstanceAssignment): void {
+    const { id } = instance
+    if (this.#workers.has(id) || this.#starts.has(id) || this.#departed.hasFailed(id)) return
+    if (this.#departed.refuses(instance, assignedVersion(assignment, instance).version)) return
+    const isWanted = (): boolean => this.#starts.get(id) === start
+    const start: Promise<void> = this.#start(assignedVersion(assignment, instance), instance, isWanted)
+      .catch((error: unknown) => {
+        if (isWanted()) this.#instanceEnded(instance, startFailure(error))
+      })
+      .finally(() => {
+        if (isWanted()) this.#starts.delete(id)
+        this.#changed()
+      })
+    this.#starts.set(id, start)
+  }
+
+  /** Restores the state, makes the isolate, and the worker if it is still wanted then. */
+  async #start(fn: FunctionAssignment, instance: InstanceAssignment, isWanted: () => boolean): Promise<void> {
+    const { wire, environment, clock } = this.#options
+    const { id } = instance
+    let worker: Worker | undefined
+    const metrics = new MetricSums()
+    const state = new StateStore(fn.manifest.limits.stateMib * 2 ** 20)
+    const [source, checkpointer] = await Promise.all([
+      this.#sources.get(fn),
+      this.#checkpoints.of(fn, instance, {
+        warn: (message) => this.#log(fn.function, id, 'warn', message),
+        slabOf: (bytes) => state.slabOf(bytes),
+        onDue: () => worker?.checkpoint(),
+        onSuperseded: (error) => this.#instanceEnded(instance, endingOf('superseded', error.message)),
+      }),
+    ])
+    const restored = (await checkpointer?.own(instance, state.commitWord)) ?? new Map()
+    for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
+    const isolate = await Instance.create({ ...this.#isolateOf(fn, instance, source), state, metrics })
+    if (fn.canary === undefined) await beginState(isolate, fn, () => checkpointer?.end())
+    const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, clock)
+    const newest = await this.#newest(instance, isWanted, keeper)
+    if (this.#assignment === undefined || newest === undefined) {
+      checkpointer?.end()
+      return isolate.kill()
+    }
+    worker = new Worker({
+      wire,
+      namespace: environment.namespace,
+      clock,
+      // Streams may have changed since the isolate was made.
+      assignment: { ...fn, streams: { ...fn.streams, ...assignedVersion(this.#assignment, newest).streams } },
+      instance: newest,
+      isolate,
+      ...{ keeper, metrics },
+      letters: this.#letters,
+      spill: this.#spill,
+      ...{ allowances: this.#allowances, gone: () => this.#gone.asked },
+      warn: (message) => this.#log(fn.function, id, 'warn', message),
+      ask: (task, ask) => this.#control.ask(task, ask),
+      onWant: () => this.#control.changed(),
+      onMoved: () => this.#control.changed(),
+      onHeapFull: (heapBytes) => {
+        const log = (level: LogLine['level'], message: string) => this.#log(fn.function, id, level, message)
+        const make = async (of: FunctionAssignment) =>
+          Instance.create({ ...this.#isolateOf(of, newest, await this.#sources.get(of)), metrics })
+        void renew({ worker: worker!, heapBytes, make, log })
+      },
+      onEnd: (ending) => this.#instanceEnded(newest, ending),
+      onFailure: (_id, action, error) => {
+        this.#failures.take(id, action, error)
+        this.#control.changed()
+      },
+    })
+    this.#workers.set(id, worker)
+    worker.start()
+    this.#swapWhereWanted()
+  }
+
+  #isolateOf(
+    fn: FunctionAssignment,
+    { id, index }: Pick<InstanceAssignment, 'id' | 'index'>,
+    source: Source,
+  ): InstanceOptions {
+    const { clock } = this.#options
+    return {
+      function: fn.function,
+      version: fn.version,
+      instance: index,
+      manifest: fn.manifest,
+      ...source,
+      outputs: outputsOf(fn),
+      format: fn.format,
+      seed: randomBytes(32),
+      nowMs: clock.nowMs(),
+      tapBytes: tapBytesOf(fn.manifest),
+      memory: this.#memory,
+      log: (level, message) => this.#log(fn.function, id, level, message, fn.version),
+    }
+  }
+
+  /** Another version, beside the one at work. */
+  async #beside(fn: FunctionAssignment, worker: Worker): Promise<Instance> {
+    return await Instance.create({
+      ...this.#isolateOf(fn, worker.instance, await this.#sources.get(fn)),
+      metrics: worker.metrics,
+      replaces: worker.running.assignment.version,
+      onTrial: fn.trial !== undefined,
+    })
+  }
+
+  /** What is assigned by the time that an instance is there, with its state (H3); undefined: it is not wanted any more. */
+  async #newest(
+    instance: InstanceAssignment,
+    isWanted: () => boolean,
+    keeper: StateKeeper | undefined,
+  ): Promise<InstanceAssignment | undefined> {
+    for (let taken = instance; ; ) {
+      const newest = this.#assignment?.instances.find(({ id }) => id === instance.id)
+      if (newest === undefined || !isWanted()) return undefined
+      if (newest.epoch === taken.epoch) return newest
+      await keeper?.take(newest)
+      taken = newest
+    }
+  }
+
+  /** Those of a packed runner go on where the isolate itself was sound to its end; else nothing is certain any more. */
+  #instanceEnded(instance: InstanceAssignment, ending: Ending): void {
+    const { id } = instance
+    this.#tellLastInputs(id, ending)
+    if (this.#assignment?.packed !== true || !isOwnFailure(ending) || this.#state === 'draining')
+      return void this.#endBehindNeighbours({ ...ending, instance: id })
+    const version = instance.version ?? this.#assignment.functions[instance.function]?.version ?? 0
+    const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
+    this.#workers.delete(id)
+    this.#swaps.forget(id)
+    this.#canaries.forget(id)
+    this.#shadows.forget(id)
+    this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
+    this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
+    this.#changed()
+  }
+
+  /** Of one that failed by its own fault. */
+  #tellLastInputs(id: string, { reason }: Ending): void {
+    const worker = this.#workers.get(id)
+    if (worker === undefined || !isOfTheFunction(reason)) return
+    const file = tapOf(worker.running, id, this.#options.clock.nowMs())
+    keepTap(file, (level, message) => this.#log(file.function, id, level, message))
+  }
+
+  #changed(): void {
+    if (this.#state === 'starting' && this.#generationInForce > 0 && this.#starts.size === 0)
+      this.#state = 'running'
+    this.#control.changed()
+  }
+
+  async #serveMetrics(): Promise<void> {
+    const { serveMetrics } = await import('./metrics.ts')
+    const reports = (): InstanceReport[] => [...this.#workers.values()].map((worker) => worker.report())
+    this.#metricsUrl = await serveMetrics(reports, () => this.#memory.report().memory)
+    this.#control.changed()
+  }
+
+  #heartbeat(): Heartbeat {
+    const { environment, clock } = this.#options
+    const cpu = process.cpuUsage()
+    return {
+      schema: 1,
+      kind: 'runner',
+      id: environment.taskId,
+      incarnation: this.#incarnation,
+      generation: this.#generationInForce,
+      sentAtMs: clock.nowMs(),
+      state: this.#ending !== undefined ? 'stopped' : this.#state,
+      pid: process.pid,
+      ...this.#memory.report(),
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      ...(this.#metricsUrl === undefined ? {} : { metricsUrl: this.#metricsUrl }),
+      instances: [
+        ...[...this.#workers].map(([id, worker]) => this.#reportOf(id, worker)),
+        ...this.#departed.reports(),
+      ],
+      ...(this.#ending === undefined ? {} : { exit: this.#ending }),
+    }
+  }
+
+  #log(
+    name: string,
+    instance: string,
+    level: LogLine['level'],
+    message: string,
+    version = this.#assignment?.functions[name]?.version ?? 0,
+  ): void {
+    const timeMs = this.#options.clock.nowMs()
+    this.#control.log({ timeMs, level, function: name, version, instance, message })
+  }
+
+  /** H4: what neighbours have in hand goes to who comes next, with their state. */
+  async #endBehindNeighbours(ending: Ending): Promise<void> {
+    if (this.#brokenBy !== undefined) return
+    if (this.#state !== 'draining' && ['recordBroke', 'deadline'].includes(ending.reason)) {
+      this.#state = 'draining'
+      this.#brokenBy = ending.instance
+      const neighbours = [...this.#workers].filter(([id]) => id !== ending.instance)
+      await Promise.race([
+        Promise.allSettled(neighbours.map(([, worker]) => worker.stop())),
+        new Promise((resolve) => this.#options.clock.after(neighboursWaitMs, () => resolve(undefined))),
+      ])
+    }
+    await this.#end(ending)
+  }
+
+  async #end(ending: Ending): Promise<void> {
+    if (this.#ending !== undefined) return
+    this.#ending = ending
+    this.#cancelWait()
+    this.#failures.flush()
+    if (ending.code !== 0) {
+      const because = `the runner ends (${ending.reason}): ${ending.message}`
+      const name = this.#options.environment.function
+      if (this.#assignment === undefined) this.#log(name, name, 'error', because)
+      for (const instance of this.#assignment?.instances ?? [])
+        this.#log(instance.function, instance.id, 'error', because)
+    }
+    this.#control.end()
+    await Promise.race([
+      Promise.all([this.#options.nc.flush().catch(() => undefined), this.#shadows.close()]),
+      new Promise((resolve) => this.#options.clock.after(flushWaitMs, () => resolve(undefined))),
+    ])
+    this.#options.end(ending)
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Metrics of a runner, for Prometheus: what its instances have counted, on a port of its own on loopback.
+ *
+ * Loaded when the instances run, so that no start waits for it. The address is in the heartbeat and in `fn inspect --json`.
+ * @module
+ */
+import type { InstanceReport } from '../../infra/control/messages.ts'
+import { Counter, Gauge, type Metric, Registry, startMetricsServer } from '../../infra/metrics.ts'
+import type { MemoryReport } from '../../sdk/memory.ts'
+import { bounds, type Observed } from '../../sdk/user-metrics.ts'
+
+const labelNames = ['function', 'instance'] as const
+
+const counters: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
+  concord_runner_records_in_total: [
+    'Records that callbacks have finished, or that were set aside.',
+    (r) => r.recordsIn,
+  ],
+  concord_runner_records_out_total: ['Records that callbacks have produced.', (r) => r.recordsOut],
+  concord_runner_errors_total: ['Callbacks that threw for good.', (r) => r.errors],
+  concord_runner_retries_total: [
+    'Calls of callbacks that were not the first for their record or timer.',
+    (r) => r.retries ?? 0,
+  ],
+  concord_runner_timers_fired_total: ['Timers that were called.', (r) => r.timersFired],
+  concord_runner_batches_total: ['Calls into the isolate.', (r) => r.batches],
+  concord_runner_checkpoints_total: ['Checkpoints that were stored.', (r) => r.checkpoint?.made ?? 0],
+  concord_runner_checkpoints_failed_total: [
+    'Checkpoints that were given up.',
+    (r) => r.checkpoint?.failed ?? 0,
+  ],
+  concord_runner_checkpoint_bytes_total: [
+    'Bytes that checkpoints have written.',
+    (r) => r.checkpoint?.writtenBytesTotal ?? 0,
+  ],
+  concord_runner_throttled_seconds_total: [
+    'Time that instances were held back by limits.cpuMsPerSecond.',
+    (r) => (r.throttledMs ?? 0) / 1000,
+  ],
+  concord_runner_isolate_cpu_seconds_total: [
+    'Time in the isolate: its CPU time, and what its thread waited for a CPU.',
+    (r) => r.cpuSeconds,
+  ],
+}
+
+const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
+  concord_runner_state_bytes: ['Bytes of keyed state.', (r) => r.stateBytes],
+  concord_runner_checkpoint_stored_bytes: [
+    'Bytes that the last checkpoint consists of.',
+    (r) => r.checkpoint?.storedBytes ?? 0,
+  ],
+  concord_runner_checkpoint_time_seconds: [
+    'When the last checkpoint was cut, in seconds since 1970; 0 before the first.',
+    (r) => (r.checkpoint?.atMs ?? 0) / 1000,
+  ],
+  concord_runner_checkpoint_pause_seconds: [
+    'How long the instance stopped for the last cut.',
+    (r) => (r.checkpoint?.pauseMs ?? 0) / 1000,
+  ],
+  concord_runner_state_lost: [
+    'Records whose effects the state lacks.',
+    (r) => r.inputs.reduce((sum, { stateLost }) => sum + stateLost, 0),
+  ],
+  concord_runner_state_entries: ['Entries of keyed state.', (r) => r.stateEntries],
+  concord_runner_heap_bytes: ['Heap of the isolate.', (r) => r.heapBytes],
+}
+
+/** Serves the reports of this moment, and the memory of the process. @returns The address. */
+export async function serveMetrics(
+  reports: () => readonly InstanceReport[],
+  memory: () => MemoryReport,
+): Promise<string> {
+  const registry = new Registry()
+  const registers = [registry]
+  for (const [metric, [help, read]] of Object.entries(counters)) {
+    new Counter({
+      ...{ name: metric, help, labelNames, registers },
+      collect() {
+        this.reset()
+        for (const report of reports())
+          this.inc({ function: report.function, instance: report.id }, read(report))
+      },
+    })
+  }
+  for (const [metric, [help, read]] of Object.entries(gauges)) {
+    new Gauge({
+      ...{ name: metric, help, labelNames, registers },
+      collect() {
+        for (const report of reports())
+          this.set({ function: report.function, instance: report.id }, read(report))
+      },
+    })
+  }
+  new Gauge({
+    name: 'concord_runner_memory_bytes',
+    help: 'Where the memory of the runner goes; together what is resident.',
+    labelNames: ['account'],
+    registers,
+    collect() {
+      for (const [account, bytes] of Object.entries(memory().accounts)) this.set({ account }, bytes)
+    },
+  })
+  new Gauge({
+    name: 'concord_runner_memory_bound_bytes',
+    help: 'What the memory of the runner may come to.',
+    registers,
+    collect() {
+      this.set(memory().boundBytes)
+    },
+  })
+  const own = (kind: 'count' | 'observe') =>
+    reports().flatMap(({ function: name, id, metrics = [] }) =>
+      metrics.flatMap((metric) =>
+        metric.kind === kind
+          ? [{ metric, labels: { function: name, instance: id, metric: metric.name } }]
+          : [],
+      ),
+    )
+  new Counter({
+    name: 'concord_function_count_total',
+    help: 'What functions count with ctx.metrics.count.',
+    labelNames: [...labelNames, 'metric'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { metric, labels } of own('count')) this.inc(labels, metric.sum)
+    },
+  })
+  const observed: Family = {
+    name: 'concord_function_observed',
+    help: 'What functions observe with ctx.metrics.observe.',
+    type: 'histogram',
+    get: async () => ({
+      ...observed,
+      values: own('observe').flatMap(({ metric, labels }) =>
+        metric.kind === 'observe' ? histogramOf(observed.name, labels, metric) : [],
+      ),
+    }),
+  }
+  registry.registerMetric(observed as unknown as Metric)
+  return (await startMetricsServer({ port: 0, registry })).url
+}
+
+/** A family of values that were counted elsewhere, as prom-client asks for it. */
+interface Family {
+  readonly name: string
+  readonly help: string
+  readonly type: string
+  get(): Promise<unknown>
+}
+
+/** Prometheus's histogram of it: buckets hold all that is below them too. */
+function histogramOf(name: string, labels: Readonly<Record<string, string>>, observed: Observed): object[] {
+  const { count, sum, buckets } = observed
+  const filled = new Map(buckets)
+  let below = 0
+  const rows = bounds.map((bound, place) => {
+    below += filled.get(place) ?? 0
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: below }
+  })
+  return [
+    ...rows,
+    { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
+  ]
+}

@@ -1,0 +1,69 @@
+/**
+ * TapFile: the tap of an instance as it leaves the runner: to whoever asks, and into the sandbox when an instance has failed.
+ * Design: docs/design/0019-tap.md
+ * @module
+ */
+import { writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { type TapFile, tapRecords, tapText } from '../../sdk/tap.ts'
+import type { Running } from '../succession/change-over.ts'
+
+/** NATS takes 1 MiB in a message. */
+const answerBytesMax = 900 * 1024
+const inputsTold = 5
+const textShown = 120
+
+/** Of an instance at work. */
+export function tapOf({ isolate, assignment }: Running, instance: string, takenAtMs: number): TapFile {
+  const { function: name, version } = assignment
+  return { schema: 1, function: name, version, instance, takenAtMs, ...isolate.tapped() }
+}
+
+/** The file as one message: without the code, and then without the older chapter, if it is too large. */
+export function packTap(file: TapFile): Uint8Array | undefined {
+  if (file.chapters.length === 0) return undefined
+  const { bundle: _bundle, ...bare } = file
+  for (const each of [file, bare, { ...bare, chapters: file.chapters.slice(-1) }]) {
+    const packed = gzipSync(tapText(each), { level: 1 })
+    if (packed.length <= answerBytesMax) return packed
+  }
+  return undefined
+}
+
+/** The last inputs, the newest last, each in a line for people. */
+export function lastInputs({ chapters }: TapFile, most = inputsTold): string[] {
+  const records = chapters.flatMap(({ entries, boot }) =>
+    entries.slice(-most).flatMap((entry) => {
+      const given = tapRecords(entry, boot.inputs)
+      // Of the call at hand: up to the record at hand.
+      return entry.done === undefined
+        ? given
+        : given.slice(0, entry.done.records + (entry.done.ended ? 1 : 0))
+    }),
+  )
+  return records
+    .slice(-most)
+    .map(
+      ({ stream, partition, sequence, key, value }) =>
+        `${stream}/${partition} #${sequence} key '${shown(key)}' value '${shown(value)}'`,
+    )
+}
+
+/** Keeps what an instance that has failed was last given, in the task's sandbox, and tells of it. */
+export function keepTap(file: TapFile, log: (level: 'error' | 'warn', message: string) => void): void {
+  if (file.chapters.every(({ entries }) => entries.length === 0)) return
+  const path = `tap-${file.instance}.json`
+  try {
+    writeFileSync(path, tapText(file))
+    for (const line of lastInputs(file)) log('error', `last inputs: ${line}`)
+    const place = `${process.cwd()}/${path}`
+    log('error', `what it was last given is in ${place}; \`concord fn replay\` runs it again`)
+  } catch (error) {
+    log('warn', `what it was last given could not be kept: ${String(error)}`)
+  }
+}
+
+function shown(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes.subarray(0, textShown))
+  return bytes.length > textShown ? `${text}…` : text
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Consumer, Producer, TakenFrame } from '../../infra/bus/index.ts'
+import { Acknowledger } from './acknowledger.ts'
+
+/** An acknowledger between a consumer that counts its acknowledgements and a producer whose outputs are safe when the test says so. */
+function open() {
+  const log: string[] = []
+  const waiting: (() => void)[] = []
+  let done = 0
+  const consumer = {
+    mark: () => done,
+    acknowledge: (mark = done) => log.push(`acknowledged ${mark}`),
+    drop: (_: TakenFrame, reason: string) => log.push(reason),
+  }
+  const producer = {
+    isSafe: false,
+    safe: () => new Promise<void>((resolve) => waiting.push(resolve)),
+  }
+  const acknowledger = new Acknowledger({
+    ...{ consumer: consumer as unknown as Consumer, producer: producer as unknown as Producer },
+    ...{
+      stopping: new AbortController().signal,
+      hurryLetters: () => undefined,
+      onAcknowledged: () => undefined,
+    },
+  })
+  return {
+    ...{ acknowledger, log, producer, waiting },
+    batch(): void {
+      done += 1
+      acknowledger.acknowledge()
+    },
+  }
+}
+
+const letter = (stored: Promise<boolean>) => ({
+  frames: [{} as TakenFrame],
+  answers: stored.then((one) => [one]),
+})
+
+test('Acknowledger says what was done when it began once its outputs are accepted, and then what was done meanwhile (A1)', async () => {
+  const { batch, log, producer, waiting } = open()
+  batch()
+  batch()
+  batch()
+  await turn()
+  assert.deepEqual(log, [])
+  assert.equal(waiting.length, 1, 'one at a time')
+  waiting.shift()!()
+  await turn()
+  assert.deepEqual(log, ['acknowledged 1'])
+  waiting.shift()!()
+  await turn()
+  assert.deepEqual(log, ['acknowledged 1', 'acknowledged 3'])
+  producer.isSafe = true
+  waiting.shift()!()
+  await turn()
+  batch()
+  assert.equal(log.at(-1), 'acknowledged 4', 'nothing is on its way: at once')
+})
+
+test('Acknowledger waits for letters posted before it was asked, not for later ones nor for outputs', async () => {
+  const { acknowledger, batch, log } = open()
+  const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()]
+  acknowledger.await(letter(first.promise))
+  batch()
+  const safe = acknowledger.lettersSafe(new AbortController().signal)
+  acknowledger.await(letter(second.promise))
+  batch()
+  first.resolve(true)
+  assert.equal(await safe, true)
+  assert.deepEqual(log, ['deadLettered'], 'counted, and not acknowledged: its outputs are on their way')
+  const deadline = new AbortController()
+  const late = acknowledger.lettersSafe(deadline.signal)
+  deadline.abort()
+  assert.equal(await late, false)
+})
+
+test('lettersSafe does not wait for letters when the deadline has passed before: outputs took all of it', async () => {
+  const { acknowledger } = open()
+  acknowledger.await(letter(new Promise(() => undefined)))
+  const safe = acknowledger.lettersSafe(AbortSignal.abort())
+  assert.equal(await Promise.race([safe, turn(undefined).then(() => 'not yet')]), false)
+})

@@ -1,0 +1,98 @@
+/**
+ * Acknowledger: tells producers what is done, when what came of it is safe.
+ *
+ *   A1. A record is acknowledged only when its outputs, and those of all before it, lie with the owners downstream (or
+ *       are stored, where they queue), and JetStream has answered for its dead letter (K2 of worker.ts).
+ * @module
+ */
+import { aborted, type Consumer, type Mark, type Producer, type TakenFrame } from '../../infra/bus/index.ts'
+
+/** The frames of posted letters, and whether each was stored. */
+export interface PostedLetters {
+  readonly frames: readonly TakenFrame[]
+  readonly answers: Promise<readonly boolean[]>
+}
+
+export interface AcknowledgerOptions {
+  readonly consumer: Consumer
+  readonly producer: Producer
+  readonly stopping: AbortSignal
+  /** Dead letters are waited for: they are not to wait for others. */
+  readonly hurryLetters: () => void
+  /** Something that had to wait was acknowledged, or given up. */
+  readonly onAcknowledged: () => void
+}
+
+export class Acknowledger {
+  readonly #options: AcknowledgerOptions
+  #acknowledging: Promise<void> | undefined
+  /** The answers of those letters that the running acknowledgement covers. */
+  #counting: Promise<void> | undefined
+  /** Dead letters posted since the last acknowledgement began. */
+  #letters: PostedLetters[] = []
+  #posted = 0
+  #counted = 0
+
+  constructor(options: AcknowledgerOptions) {
+    this.#options = options
+  }
+
+  /** What was done waits for these letters. */
+  await(letters: PostedLetters): void {
+    this.#letters.push(letters)
+    this.#posted += 1
+  }
+
+  /** At once if nothing is on its way, output or dead letter; else when all that is safe. */
+  acknowledge(): void {
+    const { consumer, producer } = this.#options
+    if (this.#acknowledging !== undefined) return
+    if (this.#letters.length === 0 && producer.isSafe) consumer.acknowledge()
+    else this.#acknowledging = this.#acknowledgeWhenSafe()
+  }
+
+  /** Waits for the answers to all dead letters posted so far, and counts them. @returns Whether they came in time. */
+  async lettersSafe(deadline: AbortSignal): Promise<boolean> {
+    const late = aborted(deadline).then(() => false)
+    const due = this.#posted
+    while (this.#counted < due) {
+      this.#options.hurryLetters()
+      this.#acknowledging ??= this.#acknowledgeWhenSafe()
+      if ((await Promise.race([this.#counting ?? this.#acknowledging, late])) === false) return false
+    }
+    return true
+  }
+
+  /** One at a time: it covers what was done when it began, the next one what was done meanwhile. */
+  async #acknowledgeWhenSafe(): Promise<void> {
+    const { consumer, producer, stopping, onAcknowledged } = this.#options
+    const mark = consumer.mark()
+    const letters = this.#letters
+    this.#letters = []
+    const safe = producer.safe(stopping).then(
+      () => true,
+      () => false,
+    )
+    if (letters.length > 0) this.#counting = this.#count(letters, mark)
+    await this.#counting
+    this.#counting = undefined
+    const isSafe = await safe
+    this.#acknowledging = undefined
+    if (isSafe) consumer.acknowledge(mark)
+    if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
+    onAcknowledged()
+  }
+
+  async #count(letters: readonly PostedLetters[], mark: Mark): Promise<void> {
+    for (const { frames, answers } of letters) {
+      const stored = await answers
+      for (const [index, frame] of frames.entries())
+        this.#options.consumer.drop(
+          frame,
+          stored[index] === true ? 'deadLettered' : 'deadLetterRefused',
+          mark,
+        )
+      this.#counted += 1
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Allowances: tells what the instances of this runner may have sent before they report again.
+ *
+ *   AN1. A notice goes out on the connection of the frames that it is for, before them: where they are, it is too.
+ * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
+ * @module
+ */
+import { subjects, type Wire } from '../../infra/bus/index.ts'
+import type { AllowanceNotice, AllowanceRow, InstanceAssignment } from '../../infra/control/messages.ts'
+
+export class Allowances {
+  readonly #wire: Wire
+  readonly #taskId: string
+  readonly #subject: string
+  #number = 0
+
+  constructor(wire: Wire, namespace: string, taskId: string) {
+    this.#wire = wire
+    this.#taskId = taskId
+    this.#subject = subjects.allowanceSubject(namespace, taskId)
+  }
+
+  tell({ id, epoch }: Pick<InstanceAssignment, 'id' | 'epoch'>, rows: readonly AllowanceRow[]): void {
+    const notice: AllowanceNotice = {
+      ...{ schema: 1, taskId: this.#taskId, instance: id, epoch },
+      ...{ number: this.number(), rows },
+    }
+    this.#wire.publish(this.#subject, Buffer.from(JSON.stringify(notice)))
+  }
+
+  /** The number of a notice, or of a report. */
+  number(): number {
+    return ++this.#number
+  }
+}

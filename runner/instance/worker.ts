@@ -1,0 +1,499 @@
+/**
+ * Worker: one instance at work. The way of a record, top to bottom: consumer → isolate → producer → acknowledged.
+ *
+ * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
+ *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
+ *  K2. A record is acknowledged only when its outputs, and those of all before it, were accepted, and JetStream has answered
+ *      for its dead letter; and none of its outputs is sent before its producer was told that it was accepted. So the account of a killed runner is exact (I7).
+ *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
+ * Design: docs/design/0005-runner.md.
+ * @module
+ */
+import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
+import { consumerName } from '../../infra/control/index.ts'
+import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../../infra/control/messages.ts'
+import { isQueueMode } from '../../sdk/back-pressure.ts'
+import { tapeOf } from '../../sdk/manifest.ts'
+import { policyOf } from '../../sdk/policy.ts'
+import type { MetricSums } from '../../sdk/user-metrics.ts'
+import { type AloneFrame, countWithin, finish } from '../failures/alone.ts'
+import { Apart } from '../failures/apart.ts'
+import { SetAside } from '../failures/aside.ts'
+import { type Failed, locate } from '../failures/failed.ts'
+import { openBytesMax } from '../failures/letter-box.ts'
+import { Reactions } from '../failures/reactions.ts'
+import { Tape } from '../gate/tape.ts'
+import type { MovedState } from '../handover/message.ts'
+import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
+import { ShareMover } from '../handover/share-mover.ts'
+import type { BatchResult, Isolate } from '../isolate/index.ts'
+import { isRegrouped } from '../isolate/outputs.ts'
+import { type Ending, endingOf, startFailure, supersededBy } from '../process/ending.ts'
+import { BetweenBatches } from '../succession/between-batches.ts'
+import type { Running } from '../succession/change-over.ts'
+import { Sampler } from '../succession/rehearsal.ts'
+import { Succession } from '../succession/succession.ts'
+import { Usage } from '../usage/usage.ts'
+import { WorkTime } from '../usage/work-time.ts'
+import { Acknowledger } from './acknowledger.ts'
+import type { WorkerOptions } from './worker-options.ts'
+
+/** Bytes of frames put into one batch. */
+const batchBytesMax = 768 * 1024
+/** The same on trial: what has just taken over is slow at first, and its outputs are waited for. */
+const trialBatchBytesMax = 64 * 1024
+/** Outputs held for want of credit beyond which no input is taken. */
+const heldBytesMax = 1024 * 1024
+/** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
+const callbackWaitMs = 3_000
+const checkpointWaitMs = 5_500
+const [outputsWaitMs, lastWordsMs] = [4_000, 500]
+
+export class Worker {
+  readonly #options: WorkerOptions
+  /** What its callbacks count, whichever version they are of. */
+  readonly metrics: MetricSums
+  readonly #producer: Producer
+  /** Which isolate is at work. */
+  readonly succession: Succession
+  readonly #reactions: Reactions
+  #instance: InstanceAssignment
+  readonly #consumer: Consumer
+  #hand: TakenFrame[] = []
+  readonly #aside: SetAside
+  readonly #apart: Apart
+  readonly #usage: Usage
+  readonly #time: WorkTime
+  #state: InstanceReport['state'] = 'running'
+  #wake: () => void = () => undefined
+  #cancelTimer: (() => void) | undefined
+  readonly #stopping = new AbortController()
+  #finished: Promise<void> | undefined
+  readonly #acknowledger: Acknowledger
+  readonly sampler: Sampler
+  readonly tape: Tape
+  readonly keeper: WorkerOptions['keeper']
+  /** Which partitions it has. */
+  readonly #mover: ShareMover
+  /** Changes of what it has. */
+  readonly #between = new BetweenBatches(() => this.#interrupt())
+  readonly #counts = { recordsIn: 0, recordsOut: 0, retries: 0, timersFired: 0, batches: 0 }
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.metrics = options.metrics
+    this.keeper = options.keeper
+    this.#instance = options.instance
+    const { wire, namespace, clock, assignment, instance, isolate } = options
+    this.#producer = new Producer({
+      wire,
+      namespace,
+      origin: originOf(namespace, assignment.function, instance.index),
+      epoch: instance.epoch,
+      clock,
+      ...{ spill: options.spill, onWant: options.onWant },
+      onAllowance: (rows) => options.allowances.tell(this.#instance, rows),
+    })
+    this.sampler = new Sampler(clock)
+    this.tape = new Tape(clock, () => tapeOf(this.#assignment.manifest))
+    this.#time = new WorkTime(clock)
+    this.succession = new Succession(
+      { isolate, assignment },
+      {
+        clock,
+        interrupt: () => this.#interrupt(),
+        wake: () => this.#wake(),
+        onStreams: (streams) => this.#setStreams(streams),
+        onPut: (running) => options.keeper?.use(running.isolate),
+        runNext: (isRecord) =>
+          this.#apart.runNext(isRecord ? this.#hand[0] : undefined).finally(() => this.#dropDone()),
+        destroy: (one) => this.#destroy(one),
+      },
+    )
+    this.#consumer = this.#newConsumer(instance)
+    this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
+    this.#acknowledger = new Acknowledger({
+      ...{ consumer: this.#consumer, producer: this.#producer },
+      stopping: this.#stopping.signal,
+      hurryLetters: () => options.letters.flush(),
+      onAcknowledged: () => this.#wake(),
+    })
+    this.#reactions = new Reactions({
+      ...{ clock, instance: instance.id, letters: options.letters, onFailure: options.onFailure },
+      consumer: this.#consumer,
+      acknowledger: this.#acknowledger,
+      aside: this.#aside,
+      stopping: this.#stopping.signal,
+      assignment: () => this.#assignment,
+    })
+    this.#usage = new Usage(options, () => this.#assignment.manifest.limits)
+    this.#apart = new Apart({
+      ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
+      stopping: this.#stopping.signal,
+      process: (frames) => this.#process(frames),
+      publish: (result, failed, again) => this.#publish(result, failed, again),
+      isolate: () => this.#isolate,
+      onTrial: () => this.succession.onTrial,
+    })
+    this.#mover = this.#newMover()
+  }
+
+  get #isolate(): Isolate {
+    return this.succession.running.isolate
+  }
+
+  get #assignment(): FunctionAssignment {
+    return this.succession.running.assignment
+  }
+
+  /** Fences off whoever had its slot before, claims the partitions and begins. */
+  start(): void {
+    this.#producer.fence()
+    this.#mover.start()
+    this.keeper?.start()
+    this.#finished = this.#run().catch((error: unknown) => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.#options.onEnd(endingOf('crashed', `The runner met an error of its own: ${text}`))
+    })
+  }
+
+  /** Takes a newer assignment: streams and, with a higher epoch, other partitions. The version is `swap`'s. */
+  async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
+    // Who groups a stream from now on must not get what was spread: outputs of the batch at hand leave before it is known.
+    const { streams } = assignment
+    const describe = async (): Promise<void> => this.succession.describe(streams)
+    if (!isRegrouped(this.#assignment, { ...this.#assignment, streams })) await describe()
+    else await this.#between.add(describe).catch(() => undefined) // it has ended
+    await this.succession.describeFormat(assignment).catch(() => undefined) // it has ended
+    if (instance.epoch >= this.#instance.epoch) {
+      this.#instance = instance
+      await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
+    }
+    this.#wake()
+  }
+
+  /** What another instance asks for that is to have partitions of this one. */
+  answer(ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
+    return this.#mover.answer(ask)
+  }
+
+  /** A checkpoint is due: between this batch and the next. */
+  checkpoint(): void {
+    this.#interrupt()
+  }
+
+  get instance(): InstanceAssignment {
+    return this.#instance
+  }
+
+  /** What is at work now. */
+  get running(): Running {
+    return this.succession.running
+  }
+
+  /** See `Succession.replace`. */
+  replace(next: Running): Promise<Running> {
+    return this.succession.replace(next)
+  }
+
+  /** No batch ends any more: nothing that waits for that will be done. */
+  #close(): void {
+    const why = `${this.#instance.id} ends`
+    this.#between.close(why)
+    this.succession.end(why)
+  }
+
+  /** Something is to be done before the next batch. */
+  #interrupt(): void {
+    this.#isolate.askToYield()
+    this.#wake()
+  }
+
+  /** Finishes the callback at hand, sends its outputs, leaves the channels, runs `destroy`. */
+  async stop(): Promise<void> {
+    if (this.#state !== 'draining') {
+      this.#state = 'draining'
+      this.#stopping.abort()
+      this.#isolate.askToYield()
+      this.#wake()
+    }
+    if (!(await this.#finishedWithin(callbackWaitMs))) this.#isolate.kill() // its result will be fatal
+    await this.#finished
+    this.#close()
+    await this.#leaveWithState()
+    await this.#destroy(this.#isolate)
+  }
+
+  async #destroy(isolate: Isolate): Promise<void> {
+    try {
+      await isolate.destroy()
+    } catch (error) {
+      const { name, message, stack } = error as Error
+      const report = { name, message, stack: stack ?? '', timeMs: this.#options.clock.nowMs() }
+      this.#options.onFailure(this.#instance.id, 'destroy', () => report)
+    }
+  }
+
+  report(): InstanceReport {
+    const stats = this.#isolate.stats()
+    return {
+      id: this.#instance.id,
+      function: this.#assignment.function,
+      index: this.#instance.index,
+      epoch: this.#instance.epoch,
+      version: this.#assignment.version,
+      state: this.#state,
+      ...this.#counts,
+      errors: this.#reactions.errors,
+      setAside: this.#aside.size,
+      throttledMs: this.#usage.cpu.throttledMs,
+      metrics: this.metrics.reports(),
+      work: this.#time.report(),
+      timers: stats.timers,
+      stateEntries: stats.stateEntries,
+      stateBytes: stats.stateBytes,
+      ...(stats.migrating > 0 && { migrating: stats.migrating }),
+      heapBytes: stats.heapBytes,
+      cpuSeconds: stats.cpuSeconds,
+      ...{ outputs: this.#producer.ledger(), notice: this.#options.allowances.number() },
+      ...this.#consumer.account(this.#options.gone()),
+      ...(this.#mover.awaited.length > 0 && { awaited: this.#mover.awaited }),
+      ...(this.keeper && { checkpoint: this.keeper.report() }),
+      ...(this.#reactions.lastFailure === undefined ? {} : { lastError: this.#reactions.lastFailure() }),
+    }
+  }
+
+  async #run(): Promise<void> {
+    let batch: readonly TakenFrame[] | undefined
+    let running: Promise<BatchResult> | undefined
+    for (;;) {
+      if (batch === undefined || running === undefined) {
+        await this.#between.run()
+        if (this.#apart.ending !== undefined) return this.#fail(this.#apart.ending)
+        await this.succession.advance()
+        if (this.keeper?.due) await this.keeper.cut(this.#consumer)
+        await this.#work()
+        if (this.#stopping.signal.aborted) return
+        if (this.#hasOtherWork) continue
+        const fatal = (await this.#tryAlone()) ?? (await this.#apart.retryDue())
+        if (this.#stopping.signal.aborted) return
+        if (fatal !== undefined) return this.#fail(fatal)
+        if (this.#aside.full) continue
+        batch = this.#take()
+        running = this.#process(batch)
+      }
+      this.#consumer.announce()
+      const result = await running
+      this.#time.answered(result.records)
+      this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
+      const failed = locate(batch, result.failures)
+      const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
+      this.#aside.hold(failed, this.#options.clock.monotonicMs())
+      const finished = batch
+      running = undefined
+      if (result.pending && result.fatal === undefined) {
+        batch = rest
+        this.#time.called()
+        running = this.#isolate.resume()
+        if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#isolate.askToYield()
+      } else {
+        this.#hand = [...rest, ...this.#hand]
+        batch = this.#mayGoOn(result) ? this.#take() : undefined
+        if (batch !== undefined) running = this.#process(batch)
+      }
+      this.#publish(result, failed)
+      this.tape.keepAll(finished, rest)
+      if (this.succession.onTrial && !this.#stopping.signal.aborted) {
+        const fatal = await this.succession.judge(result)
+        if (fatal === undefined) continue
+        return this.#fail(fatal)
+      }
+      if (result.fatal === undefined) continue
+      const ending = this.#reactions.settleBroken(finished, result)
+      // A callback that did not end in time at a stop was ended: that is what was asked for.
+      if (this.#stopping.signal.aborted) return
+      return this.#fail(ending)
+    }
+  }
+
+  #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
+    const input = batch.map((frame) =>
+      frame.finished === 0 ? frame : { ...frame, skip: frame.skip + frame.finished },
+    )
+    this.sampler.see(input)
+    this.#time.called()
+    return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
+  }
+
+  #dropDone(): void {
+    this.#hand = this.#hand.filter((frame) => frame.skip + frame.finished < frame.header.count)
+  }
+
+  /** True if the next batch can go into the isolate before the outputs of this one are published. */
+  #mayGoOn(result: BatchResult): boolean {
+    const { aborted } = this.#stopping.signal
+    if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.succession.onTrial) return false
+    if (
+      !this.#hasRoom ||
+      !this.#usage.cpu.isReady ||
+      this.#consumer.hasTried ||
+      this.#aside.full ||
+      this.#apart.isDue
+    )
+      return false
+    return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
+  }
+
+  /** Between this batch and the next. */
+  get #hasOtherWork(): boolean {
+    return this.#between.waits || this.succession.waits || this.keeper?.due === true
+  }
+
+  get #hasRoom(): boolean {
+    return this.#producer.heldBytes <= heldBytesMax && this.#options.letters.openBytes <= openBytesMax
+  }
+
+  /** The next batch: what the last one left, else what is queued. */
+  #take(): readonly TakenFrame[] {
+    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : batchBytesMax
+    const moved = this.succession.onTrial ? [] : this.#consumer.takeMoved()
+    if (moved.length > 0) return moved // not behind what others have piled up meanwhile
+    const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
+    const now = this.succession.onTrial ? countWithin(frames, bytesMax) : frames.length
+    this.#hand = frames.slice(now)
+    return frames.slice(0, now)
+  }
+
+  /** Waits until there is something to do and room for what comes of it. */
+  async #work(): Promise<void> {
+    while (!this.#stopping.signal.aborted && !this.#hasOtherWork) {
+      const room = this.#hasRoom
+      const input = this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
+      if (room && this.#usage.cpu.isReady && (this.#apart.isDue || (input && !this.#aside.full))) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      if (room) this.#planTimer()
+      this.#time.waits(room ? (input ? 'time' : 'input') : 'credit')
+      await promise
+      this.#time.went()
+      this.#cancelTimer?.()
+    }
+  }
+
+  #timerIsDue(): boolean {
+    const nextMs = this.#isolate.nextTimerMs
+    return nextMs !== undefined && nextMs <= this.#options.clock.nowMs()
+  }
+
+  #planTimer(): void {
+    const { clock } = this.#options
+    const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
+    const nextMs = this.#usage.cpu.isReady
+      ? Math.min(this.#aside.full ? Number.POSITIVE_INFINITY : timerMs, this.#apart.dueInMs)
+      : this.#usage.cpu.readyMs - clock.monotonicMs()
+    this.#cancelTimer = undefined
+    if (nextMs === Number.POSITIVE_INFINITY) return
+    this.#cancelTimer = clock.after(Math.min(2 ** 31 - 1, Math.max(0, nextMs)), () => this.#wake())
+  }
+
+  /** @param again Its records were set aside before, and counted then. */
+  #publish(result: BatchResult, failures: readonly Failed[], again = false): void {
+    for (const { stream, partition, frame, count } of result.outputs)
+      this.#producer.send(stream, partition, frame, count)
+    this.#reactions.take(failures)
+    this.#counts.batches += 1
+    if (!again) this.#counts.recordsIn += result.records
+    this.#counts.retries += result.retries
+    this.#counts.recordsOut += result.recordsOut
+    this.#counts.timersFired += result.timersFired
+    this.#acknowledger.acknowledge()
+  }
+
+  async #tryAlone(): Promise<Ending | undefined> {
+    if (!this.#consumer.hasTried) return undefined
+    this.#hand = [...this.#take(), ...this.#hand]
+    const ending = await this.#apart.tryAlone(this.#hand)
+    this.#dropDone()
+    return ending
+  }
+
+  async #fail(ending: Ending): Promise<void> {
+    this.#state = 'failed'
+    this.#close()
+    await this.#leaveWithState()
+    this.#options.onEnd(ending)
+  }
+
+  /** The state is kept while the last outputs leave. */
+  async #leaveWithState(): Promise<void> {
+    await this.#apart.endAside()
+    await Promise.all([this.#leave(), this.keeper?.last(this.#consumer, checkpointWaitMs)])
+  }
+
+  /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
+  async #leave(): Promise<void> {
+    const deadline = AbortSignal.timeout(outputsWaitMs)
+    await this.#mover.settled(deadline)
+    await this.#producer.sent(deadline).catch(() => undefined)
+    const safe = await this.#acknowledger.lettersSafe(deadline)
+    // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
+    if (this.#producer.heldBytes > 0 || !safe) this.#consumer.giveUp('undelivered')
+    const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline
+    await this.#consumer.leave(last).catch(() => undefined)
+    await this.#producer.settled(deadline).catch(() => undefined)
+    await this.#producer.close(last)
+  }
+
+  /** Not while it ends already: what waits for a batch then fails, and must not cut the end short. */
+  #trouble(error: unknown): void {
+    if (this.#state === 'running') this.#options.onEnd(startFailure(error))
+  }
+
+  async #finishedWithin(ms: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const cancel = this.#options.clock.after(ms, () => resolve(false))
+    return await Promise.race([promise, this.#finished!.then(() => true)]).finally(cancel)
+  }
+
+  #setStreams(streams: FunctionAssignment['streams']): void {
+    for (const descriptor of Object.values(streams)) this.#producer.setStream(descriptor)
+  }
+
+  #newConsumer(instance: InstanceAssignment): Consumer {
+    const { wire, namespace, clock, assignment } = this.#options
+    return new Consumer({
+      wire,
+      namespace,
+      name: assignment.function,
+      nameOf: (stream) => consumerName(assignment.function, assignment.groupings[stream], instance.index),
+      epoch: instance.epoch,
+      clock,
+      onFrames: () => this.#wake(),
+      hasLane: (stream) => isQueueMode(assignment.manifest.istreams[stream]?.backPressure ?? 'block'),
+      contains: (stream, partition) => this.keeper?.contains(stream, partition),
+      onSuperseded: (claim) => this.#options.onEnd(supersededBy(claim, instance)),
+    })
+  }
+
+  #newMover(): ShareMover {
+    const { namespace, clock, keeper, ask, onMoved } = this.#options
+    return new ShareMover(
+      {
+        ...{ namespace, clock, keeper, ask, onMoved },
+        consumer: this.#consumer,
+        producer: this.#producer,
+        isolate: () => this.#isolate,
+        between: (run) => this.#between.add(run),
+        endAside: () => this.#apart.endAside(),
+        drop: (partitions) => {
+          this.#hand = this.#hand.filter((f) => partitions.get(f.stream)?.includes(f.partition) !== true)
+        },
+        lettersSafe: (deadline) => this.#acknowledger.lettersSafe(deadline),
+        stopping: this.#stopping.signal,
+        onTrouble: (error) => this.#trouble(error),
+      },
+      this.#assignment,
+      this.#instance,
+    )
+  }
+}

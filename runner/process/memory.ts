@@ -1,0 +1,160 @@
+/**
+ * Memory: what the process holds, by account, beside what it may come to; and whether there is room for more.
+ *
+ *   ME1. The accounts, with the rest, are together what is resident, unless what was asked for is not touched yet.
+ *   ME2. Before somebody is refused, what is kept only to be used again was given back.
+ *   ME3. Who is refused is told the bound, what is in use by account, and what to set.
+ * @module
+ */
+import { dropKeptMemory } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import { instancesPerRunnerOf } from '../../sdk/manifest.ts'
+import { accountsText, type MemoryReport } from '../../sdk/memory.ts'
+import { isolateMemory, type ResidentMemory, type StateStore } from '../isolate/index.ts'
+import { collectGarbage } from './garbage.ts'
+
+/** Collecting takes some milliseconds, in which records wait. */
+const giveBackEveryMs = 10_000
+/** What is to be set is a multiple of this, and half of it is left. */
+const stepMib = 32
+
+/** A part of the bound, for who needs memory beside what is there. */
+export interface Room extends ResidentMemory {
+  /** @returns Why there is no room for so many bytes more, and what to set; undefined: there is. */
+  lacks(bytes: number): string | undefined
+}
+
+/** Whose memory it is, as far as it is to be set otherwise. */
+export interface Sized {
+  readonly name: string
+  /** Of an instance, and how many a runner is made for. */
+  readonly memMib: number
+  readonly seats: number
+}
+
+export interface MemoryOptions {
+  readonly memMib: number
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly workers: ReadonlyMap<string, Holder>
+  readonly assetBytes: () => number
+  /** Resident; default: this process. */
+  readonly bytes?: () => number
+}
+
+/** An instance at work. */
+interface Holder {
+  readonly tape: { readonly bytes: number }
+  readonly running: { readonly isolate: { readonly state: Pick<StateStore, 'heldBytes' | 'spareBytes'> } }
+}
+
+export class Memory implements ResidentMemory {
+  readonly bytesMax: number
+  readonly bytes: () => number
+  readonly #options: MemoryOptions
+  /** Of the process without an instance and without its heap. */
+  readonly #bareBytes: number
+  #givenBackMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: MemoryOptions) {
+    const { rss, heapTotal, arrayBuffers } = process.memoryUsage()
+    this.#options = options
+    this.bytes = options.bytes ?? (() => process.memoryUsage.rss())
+    this.bytesMax = options.memMib * 2 ** 20
+    this.#bareBytes = Math.max(0, rss - heapTotal - arrayBuffers)
+  }
+
+  report(): { readonly rssBytes: number; readonly memory: MemoryReport } {
+    const { rss, heapTotal, arrayBuffers } = process.memoryUsage()
+    const { heapBytes, regionBytes } = isolateMemory()
+    let [state, tape] = [0, 0]
+    for (const worker of this.#options.workers.values()) {
+      const { heldBytes, spareBytes } = worker.running.isolate.state
+      state += heldBytes + spareBytes
+      tape += worker.tape.bytes
+    }
+    const assets = this.#options.assetBytes()
+    const known = { process: this.#bareBytes + heapTotal, isolates: heapBytes, state, tape, assets }
+    const buffers = Math.max(0, arrayBuffers - state - tape - assets - regionBytes)
+    const said = Object.values(known).reduce((sum, bytes) => sum + bytes, buffers)
+    const accounts = { ...known, buffers, rest: Math.max(0, rss - said) }
+    return { rssBytes: rss, memory: { boundBytes: this.bytesMax, accounts } }
+  }
+
+  /** @param share Of the bound: what the process may come to with what is asked for. @param fn For whom. */
+  roomFor(fn: Pick<FunctionAssignment, 'function' | 'manifest'>, share: number): Room {
+    return {
+      bytes: this.bytes,
+      bytesMax: this.bytesMax * share,
+      lacks: (bytes) =>
+        this.makeRoom(bytes, share)
+          ? undefined
+          : lackText({ ...this.told(fn, share), usedBytes: this.bytes(), bytes }),
+    }
+  }
+
+  /** ME2. @returns Whether there is room for so many bytes more. */
+  makeRoom(bytes: number, share: number): boolean {
+    const fits = (): boolean => this.bytes() + bytes <= this.bytesMax * share
+    return fits() || (this.giveBack() && fits())
+  }
+
+  /** What another thread is told of it. */
+  told(fn: Pick<FunctionAssignment, 'function' | 'manifest'>, share: number): ToldMemory {
+    const accounts = accountsText(this.report().memory)
+    return { share, bytesMax: this.bytesMax, accounts, sized: sizedOf(fn) }
+  }
+
+  /** What is kept to be used again. @returns Whether anything was done: not so soon after the last time. */
+  giveBack(): boolean {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs - this.#givenBackMs < giveBackEveryMs) return false
+    this.#givenBackMs = nowMs
+    dropKeptMemory()
+    collectGarbage()
+    return true
+  }
+}
+
+function sizedOf({ function: name, manifest }: Pick<FunctionAssignment, 'function' | 'manifest'>): Sized {
+  return { name, memMib: manifest.resources.memMib, seats: instancesPerRunnerOf(manifest) ?? 1 }
+}
+
+/** A part of the bound, what was in use then by account, and whose it is. */
+export interface ToldMemory {
+  readonly share: number
+  readonly bytesMax: number
+  readonly accounts: string
+  readonly sized: Sized
+}
+
+export interface Lack extends ToldMemory {
+  readonly usedBytes: number
+  /** Beside those. */
+  readonly bytes: number
+}
+
+/** As another thread has it, which gives nothing back. */
+export function roomIn(told: ToldMemory): Room {
+  const bytes = (): number => process.memoryUsage.rss()
+  const bytesMax = told.bytesMax * told.share
+  const lacks = (more: number): string | undefined => {
+    const usedBytes = bytes()
+    return usedBytes + more <= bytesMax ? undefined : lackText({ ...told, usedBytes, bytes: more })
+  }
+  return { bytes, bytesMax, lacks }
+}
+
+/** ME3. */
+export function lackText({ usedBytes, bytes, share, bytesMax, accounts, sized }: Lack): string {
+  const [used, may, bound] = [usedBytes, bytesMax * share, bytesMax].map((value) =>
+    Math.round(value / 2 ** 20),
+  )
+  const { name, memMib, seats } = sized
+  const lackMib = ((usedBytes + bytes) / share - bytesMax) / 2 ** 20
+  const enough = Math.ceil((memMib + lackMib / seats + stepMib / 2) / stepMib) * stepMib
+  return (
+    `the runner uses ${used} MiB (${accounts}) of its bound of ${bound}, of which it may fill ${may} with this: ` +
+    `give each instance ${enough} MiB, by \`concord fn scale ${name} --mem ${enough}\` or resources.memMib`
+  )
+}

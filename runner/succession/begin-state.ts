@@ -1,0 +1,29 @@
+/**
+ * How an instance begins with state that another one has left: at its start nobody works with it who could make room for its format
+ * (docs/design/0032-migrate.md).
+ * @module
+ */
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import type { Instance, IsolateErrorCode } from '../isolate/index.ts'
+
+/**
+ * @param end What else is to be ended with the isolate, should it not begin.
+ * @throws {CodedError} ERR_INIT_FAILED if the version can have nothing of the state: it would fail at each record that touches it
+ */
+export async function beginState(
+  isolate: Instance,
+  { function: name, version }: FunctionAssignment,
+  end: () => void,
+): Promise<void> {
+  await isolate.settleFormat()
+  const { locked } = isolate.stats()
+  if (locked === 0) return
+  isolate.kill()
+  end()
+  throw new CodedError<IsolateErrorCode>(
+    'ERR_INIT_FAILED',
+    `Cannot start version ${version} of ${name}: it can have nothing of the state of ${locked} partitions, which is in a newer format, or in as many older ones ` +
+      `as there may be. No record was given to it. Go back to the version before (\`concord fn rollback ${name}\`), and deploy anew when \`concord fn inspect ${name}\` shows nothing left to migrate`,
+  )
+}

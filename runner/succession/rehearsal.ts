@@ -1,0 +1,79 @@
+/**
+ * Rehearsal: a version that is to take over processes some records of the present for nobody, so that its code is compiled
+ * when its first batch counts.
+ * @module
+ */
+import { giveBackMemory } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { InputFrame, Instance } from '../isolate/index.ts'
+import { behind } from '../isolate/results.ts'
+
+/** How much of a batch is kept for it. */
+const sampleBytesMax = 256 * 1024
+
+/** Keeps a copy of a batch for who asks. */
+export class Sampler {
+  readonly #clock: Clock
+  #wanted: ((frames: readonly InputFrame[]) => void) | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** The next batch, or the first frames of it; undefined if none comes within `ms`. */
+  async next(ms: number): Promise<readonly InputFrame[] | undefined> {
+    const { promise, resolve } = Promise.withResolvers<readonly InputFrame[] | undefined>()
+    const cancel = this.#clock.after(ms, () => resolve(undefined))
+    this.#wanted = resolve
+    return await promise.finally(() => {
+      cancel()
+      this.#wanted = undefined
+    })
+  }
+
+  /** A batch is about to be run. */
+  see(batch: readonly InputFrame[]): void {
+    if (batch.length > 0) this.#wanted?.(copyOf(batch))
+  }
+}
+
+function copyOf(batch: readonly InputFrame[]): InputFrame[] {
+  let bytes = 0
+  const sample: InputFrame[] = []
+  for (const frame of batch) {
+    bytes += frame.bytes.length
+    if (bytes > sampleBytesMax && sample.length > 0) break
+    sample.push({ ...frame, bytes: frame.bytes.slice(), skip: 0 })
+  }
+  return sample
+}
+
+/**
+ * It begins without state, and what it does is forgotten; what it throws is not held against it either, since its state is not
+ * the one that the record meets.
+ * @throws {CodedError} Why it has ended.
+ */
+export async function rehearse(
+  isolate: Instance,
+  sample: readonly InputFrame[],
+  nowMs: number,
+): Promise<void> {
+  await isolate.rehearse(async () => {
+    let frames = sample
+    while (frames.length > 0) {
+      let result = await isolate.run(frames, nowMs)
+      let { records } = result
+      while (result.pending) {
+        isolate.askToYield()
+        for (const { frame } of result.outputs) giveBackMemory(frame)
+        result = await isolate.resume()
+        records += result.records
+      }
+      for (const { frame } of result.outputs) giveBackMemory(frame)
+      if (result.fatal !== undefined) return
+      const more = result.threw === undefined ? records : records + 1
+      if (more === 0) return
+      frames = behind(frames, more)
+    }
+  })
+}

@@ -1,0 +1,34 @@
+/**
+ * Renewal: a fresh isolate takes the place of one whose heap stays near its limit, between two batches. State and timers go
+ * over as they lie (change-over.ts); what module-level variables held is gone, which is what it is for.
+ * Design: docs/design/0018-limits.md
+ * @module
+ */
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { LogLine } from '../../sdk/api.ts'
+import type { Worker } from '../instance/worker.ts'
+import type { Instance } from '../isolate/index.ts'
+
+export interface RenewalOptions {
+  readonly worker: Worker
+  readonly heapBytes: number
+  readonly make: (fn: FunctionAssignment) => Promise<Instance>
+  readonly log: (level: LogLine['level'], message: string) => void
+}
+
+export async function renew({ worker, heapBytes, make, log }: RenewalOptions): Promise<void> {
+  const { assignment } = worker.running
+  const { heapMib } = assignment.manifest.limits
+  const found = `its heap stays at ${Math.round(heapBytes / 2 ** 20)} MiB of the ${heapMib} that it may have (limits.heapMib)`
+  try {
+    const isolate = await make(assignment)
+    const before = await worker.replace({ isolate, assignment }).catch((error: unknown) => {
+      isolate.kill()
+      throw error
+    })
+    log('warn', `${found}: a fresh isolate has taken over, without its module-level variables`)
+    await before.isolate.destroy()
+  } catch (error) {
+    log('warn', `${found}, and no fresh isolate could take over: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../infra/clock.ts'
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { Instance } from '../isolate/index.ts'
+import type { Running } from './change-over.ts'
+import { Succession } from './succession.ts'
+
+function version(number: number): Running {
+  const isolate = {
+    setOutputs: () => undefined,
+    takeOver: async () => undefined,
+    settleFormat: async () => undefined,
+    get holder(): unknown {
+      return this
+    },
+  } as unknown as Instance
+  const manifest = { ostreams: [] } as unknown as FunctionAssignment['manifest']
+  return { isolate, assignment: { version: number, streams: {}, manifest } as unknown as FunctionAssignment }
+}
+
+test('Succession puts no fresh isolate of a version in the place of another one that took over meanwhile', async () => {
+  const none = async (): Promise<void> => undefined
+  const first = version(1)
+  const succession = new Succession(first, {
+    clock: new ManualClock(),
+    interrupt: () => undefined,
+    wake: () => undefined,
+    onStreams: () => undefined,
+    onPut: () => undefined,
+    runNext: async () => ({ failed: false }),
+    destroy: none,
+  })
+  const second = version(2)
+  const swapped = succession.swap(second, undefined, () => undefined)
+  const replaced = succession.replace(version(1))
+  replaced.catch(() => undefined)
+  await succession.advance()
+  await swapped
+  await assert.rejects(replaced, /version 2 has taken over meanwhile/)
+  assert.equal(succession.running.isolate, second.isolate)
+})
+
+test('Succession puts the version before back if the one on trial does not survive its end', async () => {
+  const first = version(1)
+  const destroyed: unknown[] = []
+  const verdicts: (string | undefined)[] = []
+  const succession = new Succession(first, {
+    clock: new ManualClock(),
+    interrupt: () => undefined,
+    wake: () => undefined,
+    onStreams: () => undefined,
+    onPut: () => undefined,
+    runNext: async () => ({ failed: false }),
+    destroy: async (isolate) => void destroyed.push(isolate),
+  })
+  const second = version(2)
+  const endTrial = async (): Promise<void> => void Object.assign(second.isolate, { isEnded: true })
+  Object.assign(second.isolate, { endTrial })
+  const rules = { records: 0, errors: 0, ms: 1000 }
+  const swapped = succession.swap(second, rules, ({ failure }) => verdicts.push(failure))
+  await succession.advance()
+  await swapped
+  await succession.advance()
+  assert.deepEqual(verdicts, ['its isolate has ended'])
+  assert.equal(succession.running.isolate, first.isolate)
+  assert.deepEqual(destroyed, [second.isolate])
+})

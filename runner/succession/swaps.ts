@@ -1,0 +1,179 @@
+/**
+ * Swaps: versions that are to take over in instances at work.
+ *
+ *     preparing → on trial → gone, it is the version at work
+ *         └──────────┴────→ failed, until another version is wanted
+ *
+ *   SW1. What the newest assignment names is prepared; what an earlier one named is given up.
+ *   SW2. Of one instance one at a time: the next begins when the one before has been given up or has taken over.
+ * Design: docs/design/0023-hot-swap.md
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { FunctionAssignment, InstanceReport, SwapReport } from '../../infra/control/messages.ts'
+import type { Worker } from '../instance/worker.ts'
+import type { Instance } from '../isolate/index.ts'
+import { rehearse } from './rehearsal.ts'
+import type { Verdict } from './trial.ts'
+
+/** How long a batch is waited for, to rehearse on. */
+const sampleMs = 100
+/** How often is looked whether state has room for the format of a version. */
+const crowdedLookMs = 50
+
+export interface SwapsOptions {
+  readonly clock: Clock
+  /** Makes the isolate of another version beside the worker's, initialised. */
+  readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<Instance>
+  /** There is something new to report. */
+  readonly onChange: () => void
+  readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
+}
+
+interface Swap {
+  readonly version: number
+  state: SwapReport['state'] | 'done'
+  reason?: string
+  isWanted: boolean
+}
+
+export class Swaps {
+  readonly #options: SwapsOptions
+  readonly #swaps = new Map<string, Swap>()
+  /** By instance: what is under way, how long the last change took, and what has passed its trial. */
+  readonly #underWay = new Map<string, Promise<void>>()
+  readonly #pausesMs = new Map<string, number>()
+  readonly #tried = new Map<string, Exclude<InstanceReport['tried'], undefined>>()
+
+  constructor(options: SwapsOptions) {
+    this.#options = options
+  }
+
+  /** The instance is to be of this version. */
+  want(id: string, worker: Worker, fn: FunctionAssignment): void {
+    const swap = this.#swaps.get(id)
+    if (swap?.version === fn.version) return
+    if (swap !== undefined) {
+      swap.isWanted = false
+      this.#swaps.delete(id)
+    }
+    const before = this.#underWay.get(id)
+    if (before === undefined && worker.running.assignment.version === fn.version) return
+    const wanted: Swap = { version: fn.version, state: 'preparing', isWanted: true }
+    this.#swaps.set(id, wanted)
+    const underWay = (before ?? Promise.resolve())
+      .then(() => this.#swap(id, worker, fn, wanted))
+      .finally(() => {
+        if (this.#underWay.get(id) === underWay) this.#underWay.delete(id)
+        this.#options.onChange()
+      })
+    this.#underWay.set(id, underWay)
+  }
+
+  /** The instance has gone. */
+  forget(id: string): void {
+    const swap = this.#swaps.get(id)
+    if (swap !== undefined) swap.isWanted = false
+    this.#swaps.delete(id)
+    this.#pausesMs.delete(id)
+    this.#tried.delete(id)
+  }
+
+  report(id: string, worker: Worker): Pick<InstanceReport, 'swap' | 'swapPauseMs' | 'tried'> {
+    const swap = this.#swaps.get(id)
+    const swapPauseMs = this.#pausesMs.get(id)
+    const tried = this.#tried.get(id)
+    const done = { ...(swapPauseMs !== undefined && { swapPauseMs }), ...(tried && { tried }) }
+    if (swap === undefined || swap.state === 'done') return done
+    const { version, state, reason } = swap
+    const records = state === 'onTrial' ? worker.succession.triedSoFar : undefined
+    const more = { ...(reason !== undefined && { reason }), ...(records !== undefined && { records }) }
+    return { ...done, swap: { version, state, ...more } }
+  }
+
+  async #swap(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<void> {
+    if (!swap.isWanted) return
+    if (worker.running.assignment.version === fn.version) return this.#done(id, swap)
+    const { log } = this.#options
+    let isolate: Instance | undefined
+    try {
+      await this.#roomForFormat(id, worker, fn, swap)
+      if (!swap.isWanted) return
+      isolate = await this.#prepare(worker, fn)
+      if (!swap.isWanted) return isolate.kill()
+      const onVerdict = (verdict: Verdict): void => this.#judged(id, fn, swap, verdict)
+      const pauseMs = await worker.succession.swap({ isolate, assignment: fn }, fn.trial, onVerdict)
+      this.#pausesMs.set(id, pauseMs)
+      if (fn.trial === undefined) this.#done(id, swap)
+      else if (swap.state === 'preparing') swap.state = 'onTrial'
+      log(
+        fn,
+        id,
+        'info',
+        `version ${fn.version} has taken over; nothing was processed for ${pauseMs.toFixed(1)} ms`,
+      )
+    } catch (error) {
+      isolate?.kill()
+      this.#failed(id, fn, swap, (error as Error).message)
+    }
+  }
+
+  /** A version that begins a format waits while state is full of those before it, which are migrated meanwhile. */
+  async #roomForFormat(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<void> {
+    const { clock, log } = this.#options
+    const begins = (fn.format?.own ?? 1) > (worker.running.assignment.format?.own ?? 1)
+    for (let isTold = false; begins && swap.isWanted; isTold = true) {
+      const { crowded } = worker.running.isolate.stats()
+      if (crowded === 0) return
+      if (!isTold)
+        log(
+          fn,
+          id,
+          'info',
+          `version ${fn.version} waits until ${crowded} partitions have room for its format of state`,
+        )
+      await new Promise<void>((resolve) => clock.after(crowdedLookMs, resolve))
+    }
+  }
+
+  async #prepare(worker: Worker, fn: FunctionAssignment): Promise<Instance> {
+    const { make, clock } = this.#options
+    const isolate = await make(fn, worker)
+    try {
+      const sample = await worker.sampler.next(sampleMs)
+      if (sample !== undefined) await rehearse(isolate, sample, clock.nowMs())
+      await isolate.expect(worker.running.isolate.holder)
+      return isolate
+    } catch (error) {
+      isolate.kill()
+      throw error
+    }
+  }
+
+  #judged(id: string, fn: FunctionAssignment, swap: Swap, { failure, errors, records }: Verdict): void {
+    if (failure === undefined) {
+      this.#tried.set(id, { version: fn.version, records })
+      this.#done(id, swap)
+    } else
+      this.#failed(
+        id,
+        fn,
+        swap,
+        errors === 0 ? failure : `of its first ${records + errors} records it failed ${errors}: ${failure}`,
+      )
+    this.#options.onChange()
+  }
+
+  #done(id: string, swap: Swap): void {
+    swap.state = 'done'
+    if (this.#swaps.get(id) === swap) this.#swaps.delete(id)
+  }
+
+  #failed(id: string, fn: FunctionAssignment, swap: Swap, reason: string): void {
+    const how = swap.state === 'onTrial' ? 'is taken back' : 'has not taken over'
+    swap.state = 'failed'
+    swap.reason = reason
+    const text = `version ${fn.version} ${how}, the one before goes on: ${reason}`
+    if (swap.isWanted) this.#options.log(fn, id, 'warn', text)
+  }
+}
