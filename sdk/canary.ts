@@ -2,7 +2,7 @@
  * Canary: what is measured of a version that has a part of the keys, beside as many other keys of the version before.
  *
  *   CA1. Both sides are keys drawn by hash, in as many buckets; so without a difference between the versions any bucket might
- *        as well be the other side's, whatever keys there are. That is what the judge stands on (scheduler/core/judge.ts).
+ *        as well be the other side's, whatever keys there are. That is what the judge stands on (scheduler/core/rollout/judge.ts).
  * Design: docs/design/0026-rollouts.md
  * @module
  */

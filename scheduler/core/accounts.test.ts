@@ -9,9 +9,9 @@ import type {
 } from '../../infra/control/messages.ts'
 import type { BackPressure } from '../../sdk/index.ts'
 import { addAccounts, type LastWords } from './accounts.ts'
-import { noAccounts } from './state.ts'
-import { type Runner, World } from './world.ts'
-import { heartbeatOf, reportOf } from './world-heartbeats.ts'
+import { noAccounts } from './state/state.ts'
+import { type Runner, World } from './testing/world.ts'
+import { heartbeatOf, reportOf } from './testing/world-heartbeats.ts'
 
 const row: OutputLedger = {
   stream: 'out',

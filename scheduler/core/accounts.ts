@@ -9,7 +9,7 @@
  */
 import { addCounts, type Ground, settle } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
-import type { Accounts, Closing } from './state.ts'
+import type { Accounts, Closing } from './state/state.ts'
 
 /** What is known of an instance that has ended. */
 export type LastWords = Pick<Closing, 'report' | 'notice' | 'received'>

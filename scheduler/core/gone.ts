@@ -11,9 +11,9 @@
 import { type Received, withRow } from '../../infra/control/index.ts'
 import type { GoneProducer, Heartbeat, ReceivedRow } from '../../infra/control/messages.ts'
 import { lastRows } from './accounts.ts'
-import type { Draft } from './draft.ts'
-import type { Closing, FunctionState } from './state.ts'
-import { timings } from './timings.ts'
+import type { Draft } from './state/draft.ts'
+import type { Closing, FunctionState } from './state/state.ts'
+import { timings } from './state/timings.ts'
 
 const openMax = 32
 

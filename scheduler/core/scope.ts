@@ -6,9 +6,10 @@
  *   SC2. Its order is that in which they come in a plan of everything.
  * @module
  */
-import { type Draft, ownerOf } from './draft.ts'
-import { versionsInForce } from './in-force.ts'
-import { groupOf, packsOf } from './packs.ts'
+
+import { groupOf, packsOf } from './placement/packs.ts'
+import { type Draft, ownerOf } from './state/draft.ts'
+import { versionsInForce } from './state/in-force.ts'
 
 export interface Scope {
   readonly names: readonly string[]

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ManifestInput } from '../../sdk/manifest.ts'
-import { World } from './world.ts'
-import { failCanary } from './world-heartbeats.ts'
+import { World } from './testing/world.ts'
+import { failCanary } from './testing/world-heartbeats.ts'
 
 type Move = (world: World, at: number) => void
 

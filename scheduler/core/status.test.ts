@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { World } from './world.ts'
+import { World } from './testing/world.ts'
 
 test('a status says of an instance that goes whether its count is lowered already, or only when it has gone', () => {
   const world = new World()

@@ -4,10 +4,10 @@
  */
 import type { InstanceStatus, StatusDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
-import { besideText } from './beside.ts'
-import type { Draft } from './draft.ts'
-import { isRetiring } from './slots.ts'
-import { type FunctionState, instanceId, type Slot } from './state.ts'
+import { besideText } from './instances/beside.ts'
+import { isRetiring } from './instances/slots.ts'
+import type { Draft } from './state/draft.ts'
+import { type FunctionState, instanceId, type Slot } from './state/state.ts'
 
 const messageMax = 400
 

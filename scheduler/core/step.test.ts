@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import type { TaskCondition } from '../engine.ts'
-import type { Action } from './protocol.ts'
-import { type Runner, World } from './world.ts'
-import { heartbeatOf, reportOf } from './world-heartbeats.ts'
+import type { Action } from './state/protocol.ts'
+import { type Runner, World } from './testing/world.ts'
+import { heartbeatOf, reportOf } from './testing/world-heartbeats.ts'
 
 const counting = {
   istreams: { in: { grouping: 'groupBy' as const } },

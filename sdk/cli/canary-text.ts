@@ -8,7 +8,7 @@ import { bucketsPerSide } from '../canary.ts'
 import type { CanaryView } from '../canary-view.ts'
 import { differenceText } from '../difference-text.ts'
 
-/** Records of each side without which outputs are not judged either (scheduler/core/judge.ts). */
+/** Records of each side without which outputs are not judged either (scheduler/core/rollout/judge.ts). */
 const enoughRecords = 5 * bucketsPerSide
 
 export function canaryText(canary: CanaryView, nowMs: number): string {

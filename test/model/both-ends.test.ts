@@ -17,7 +17,7 @@ import type {
   OutputLedger,
 } from '../../infra/control/messages.ts'
 import { addAccounts, type LastWords } from '../../scheduler/core/accounts.ts'
-import { noAccounts } from '../../scheduler/core/state.ts'
+import { noAccounts } from '../../scheduler/core/state/state.ts'
 
 type Step =
   | Action

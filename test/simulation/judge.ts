@@ -1,5 +1,5 @@
 /**
- * Judge: what must hold after every step: C1 to C5 of scheduler/core/state.ts, seen from outside.
+ * Judge: what must hold after every step: C1 to C5 of scheduler/core/state/state.ts, seen from outside.
  * @module
  */
 import type { SeatDocument, TaskDocument } from '../../infra/store/documents.ts'

@@ -1,0 +1,157 @@
+/**
+ * Beside: instances that are to get other resources, and so cannot take a version over where they are, are replaced by others. Those
+ * are launched beside them, take their shares by handover (docs/design/0011-handover.md), and then the old ones go.
+ *
+ *     old ones work → all new ones work too → shares move → old ones go        no room for the new ones: drained and launched, as ever
+ *
+ *   BE1. Until all of the new ones work nothing moves to them, and who has shares keeps them, of whatever version it is; if they
+ *        never do, nothing has changed.
+ *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move. Whoever
+ *        of the new ones ends then, what it has had is for no old one: those take nothing any more once the version is good.
+ *   BE3. All move at once: each share changes hands once, to the instance in the same place.
+ *   BE4. Old ones are ended first only if all of the new ones then have room; what no agent holds waits, and the old ones work on.
+ * Design: docs/design/0035-vertical.md
+ * @module
+ */
+import type { Manifest } from '../../../sdk/manifest.ts'
+import { movesBeside } from '../../../sdk/swap.ts'
+import type { Resources } from '../../engine.ts'
+import { awaitedOf, isAtWork } from '../partitions/assignments.ts'
+import { Census } from '../placement/census.ts'
+import { wantOf } from '../placement/launching.ts'
+import { forbidden, type Place } from '../placement/placement.ts'
+import { fits, minus, plus } from '../placement/resources.ts'
+import type { Draft } from '../state/draft.ts'
+import { rollingOf } from '../state/in-force.ts'
+import type { FunctionState, Slot } from '../state/state.ts'
+import { timings } from '../state/timings.ts'
+import { wantedIndexes } from './slots.ts'
+
+export interface Beside {
+  /** The indexes that have the shares, or are to have them. */
+  readonly active: readonly number[]
+  /** New ones, beside them. */
+  readonly doubles: readonly number[]
+  /** Those that keep their version until others have their shares. */
+  readonly old: readonly Slot[]
+}
+
+/** @returns Undefined where no instance is to be replaced so. */
+export function besideOf(
+  draft: Draft,
+  fn: FunctionState,
+  count: number,
+  leaving: ReadonlySet<number>,
+): Beside | undefined {
+  // Wanted again some day, it is to look for room anew: there may be more by then.
+  if (fn.crowded !== undefined && fn.crowded !== draft.wantedVersion(fn.name)?.version) delete fn.crowded
+  const staying = fn.slots.filter((slot) => !leaving.has(slot.index))
+  const replaced = staying.filter((slot) => slot.command === undefined && mustMove(draft, fn, slot))
+  if (replaced.length === 0) return undefined
+  const old = replaced.filter(({ phase }) => phase !== 'draining')
+  const barred = new Set([...leaving, ...replaced.map(({ index }) => index)])
+  const fresh = wantedIndexes(
+    staying.map(({ index }) => index).filter((index) => !barred.has(index)),
+    count,
+    barred,
+  )
+  const holders = old.filter((slot) => sharesOf(slot) > 0)
+  const held = (holders.length > 0 ? holders : old.slice(0, count)).map(({ index }) => index)
+  const kept = fresh.slice(0, Math.max(0, count - held.length))
+  const doubles = fresh.slice(kept.length)
+  const slots = doubles.map((index) => staying.find((slot) => slot.index === index))
+  const isMoving = slots.some((slot) => slot?.seat !== undefined && sharesOf(slot) > 0) // BE2
+  const areThere = slots.every((slot) => slot !== undefined && isAtWork(draft, fn, slot)) // BE1
+  if (isMoving || areThere) return { active: fresh, doubles: [], old }
+  giveUp(draft, fn, slots, old)
+  return { active: [...held, ...kept].sort((a, b) => a - b), doubles, old }
+}
+
+/** What is to be told of an instance that is replaced, or is to replace one. */
+export function besideText(
+  draft: Draft,
+  fn: Readonly<FunctionState>,
+  slot: Readonly<Slot>,
+): string | undefined {
+  if (slot.isDouble) return 'it starts beside those whose partitions it is to take over'
+  if (slot.keeps === undefined) return undefined
+  const version = draft.wantedVersion(fn.name)?.version
+  const waiting = fn.slots.find((other) => other.isDouble && other.phase === 'waiting')
+  if (waiting === undefined)
+    return `an instance of version ${version} takes its partitions over, and then it ends`
+  return `it works on until version ${version}, which is to take its partitions over, has room: ${waiting.why ?? 'it waits for an offer'}`
+}
+
+function sharesOf({ seat }: Slot): number {
+  return (seat?.document.shares.length ?? 0) + awaitedOf(seat).length
+}
+
+/** There is no room for two of each: the next plan drains. While nothing is offered by anybody that is not known. */
+function giveUp(
+  draft: Draft,
+  fn: FunctionState,
+  doubles: readonly (Slot | undefined)[],
+  old: readonly Slot[],
+): void {
+  if (!draft.state.engineUp) return
+  for (const slot of doubles) {
+    if (slot?.phase !== 'waiting') continue
+    const untilMs = Math.max(slot.sinceMs, draft.state.engineSinceMs) + timings.besideMs
+    if (draft.nowMs < untilMs) {
+      draft.wakeAt(fn.name, untilMs)
+      continue
+    }
+    const wanted = draft.wantedVersion(fn.name)
+    if (wanted === undefined || fn.crowded === wanted.version) return
+    if (!haveRoomThen(draft, fn.name, wanted.manifest, doubles.length, old)) {
+      draft.wakeAt(fn.name, draft.nowMs + timings.besideMs)
+      return
+    }
+    const { version } = wanted
+    fn.crowded = version
+    const message = `${fn.name}: there is no room for instances of version ${version} beside those before, which are ended first`
+    draft.act({ kind: 'log', level: 'warn', message })
+    return
+  }
+}
+
+/** BE4: whether so many new ones have room once the old ones are gone, as far as agents and what they have left are known. */
+function haveRoomThen(
+  draft: Draft,
+  name: string,
+  manifest: Manifest,
+  count: number,
+  old: readonly Slot[],
+): boolean {
+  const going = new Set(old.map(({ index }) => index))
+  const rooms = new Map<string, { place: Place; free: Resources }>()
+  for (const seen of draft.state.agents.values()) rooms.set(seen.agentId, { place: seen, free: seen.free })
+  for (const task of draft.tasks.values()) {
+    if (!task.seats.every((seat) => seat.function === name && going.has(seat.index))) continue
+    const { agentId, hostname, attributes = {}, resources } = task.document
+    const place = { agentId, hostname, attributes }
+    const room = rooms.get(agentId) ?? { place, free: { cpus: 0, memMib: 0, diskMib: 0 } }
+    rooms.set(agentId, { ...room, free: plus(room.free, resources) })
+  }
+  const request = { wants: [wantOf(manifest, 1, [])] }
+  let left = count
+  for (const { place, free } of rooms.values()) {
+    if (forbidden(request, place, new Census([])) !== undefined) continue // how many are there already will be another matter
+    for (let rest = free; left > 0 && fits(manifest.resources, rest); left--)
+      rest = minus(rest, manifest.resources)
+  }
+  return left <= 0
+}
+
+/** It works with a version that the wanted one cannot follow in its place, but elsewhere with its shares. */
+function mustMove(draft: Draft, fn: FunctionState, { seat, phase }: Slot): boolean {
+  const wanted = draft.state.wanted.functions.get(fn.name)
+  const version = draft.wantedVersion(fn.name)
+  if (seat === undefined || version === undefined || wanted === undefined) return false
+  if (phase !== 'running' && phase !== 'swapping' && phase !== 'draining') return false
+  if (wanted.document.drain === true || fn.crowded === version.version || rollingOf(wanted) !== undefined)
+    return false
+  const before = wanted.versions.get(seat.document.version)
+  if (before === undefined || before === version) return false
+  return movesBeside(before, version, seat.document.resources)
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { World } from '../testing/world.ts'
+import { wantedIndexes } from './slots.ts'
+
+test('wantedIndexes keeps the lowest, and fills up with the lowest free', () => {
+  const none = new Set<number>()
+  assert.deepEqual(wantedIndexes([], 3, none), [0, 1, 2])
+  assert.deepEqual(wantedIndexes([0, 1, 2], 2, none), [0, 1])
+  assert.deepEqual(wantedIndexes([1, 2], 2, none), [1, 2], 'nobody is renumbered')
+  assert.deepEqual(wantedIndexes([1, 2], 3, none), [0, 1, 2])
+  assert.deepEqual(wantedIndexes([1, 2], 3, new Set([0])), [1, 2, 3], 'not where one is still leaving')
+})
+
+test('wantedIndexes answers as many as are wanted, and moves nobody who may stay', () => {
+  const indexes = fc.uniqueArray(fc.nat(20))
+  fc.assert(
+    fc.property(indexes, fc.nat(20), indexes, (given, count, barred) => {
+      const existing = given.filter((index) => !barred.includes(index))
+      const wanted = wantedIndexes(existing, count, new Set(barred))
+      assert.equal(new Set(wanted).size, count)
+      assert.equal(
+        wanted.filter((index) => existing.includes(index)).length,
+        Math.min(count, existing.length),
+      )
+      assert.ok(wanted.every((index) => !barred.includes(index)))
+    }),
+  )
+})
+
+test('settleSlots is done with a restart once its instance is to go for good', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('fn', { istreams: { in: { grouping: 'groupBy' } }, instances: 2 })
+  world.settle(10)
+  for (const [id, restart] of [
+    ['first', true],
+    ['then', false],
+  ] as const) {
+    world.commands.set(id, { schema: 1, kind: 'killInstance', function: 'fn', instance: 'fn-0', restart })
+    world.publish()
+  }
+  assert.deepEqual([...world.commands.keys()], ['then'])
+  world.settle(20)
+  assert.deepEqual([[...world.commands.keys()], [...world.seats.keys()]], [[], ['fn-1']])
+})

@@ -1,0 +1,134 @@
+/**
+ * Slots: which indexes a function should have, and what commands do to them.
+ *
+ * The wanted instances are a set of indexes, not necessarily 0..n-1: killing instance 0 of three leaves 1 and 2 as
+ * they are, and the next one wanted takes the lowest free index again. When the count falls, the highest go. So no
+ * instance is ever renumbered. Those that shares are bound to stay (homes.ts, HO2).
+ * @module
+ */
+import type { Reader } from '../../../infra/control/index.ts'
+import { keptHomes } from '../partitions/homes.ts'
+import { type Draft, newSlot } from '../state/draft.ts'
+import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
+import { besideOf } from './beside.ts'
+
+/** Settles the function's slots and answers the wanted indexes, sorted. */
+export function settleSlots(draft: Draft, fn: FunctionState): number[] {
+  const version = draft.wantedVersion(fn.name)
+  const leaving = obeyCommands(draft, fn)
+  const count =
+    version === undefined ? 0 : (draft.state.wanted.functions.get(fn.name)?.document.instances ?? 0)
+  fn.slots = fn.slots.filter((slot) => slot.seat !== undefined || slot.isReplaced !== true)
+  const rest = Math.max(0, count - leaving.size)
+  const staying = fn.slots.map((slot) => slot.index).filter((index) => !leaving.has(index))
+  const beside = besideOf(draft, fn, rest, leaving)
+  const lowest = beside?.active ?? wantedIndexes(staying, rest, leaving)
+  const homes = keptHomes(draft, fn)?.filter((index) => !leaving.has(index)) ?? []
+  const indexes = [...new Set([...lowest, ...homes])].sort((a, b) => a - b)
+  const wanted = new Set([...indexes, ...(beside?.doubles ?? [])])
+  fn.slots = fn.slots.filter(
+    (slot) => slot.seat !== undefined || wanted.has(slot.index) || leaving.has(slot.index),
+  )
+  for (const index of wanted) {
+    if (!fn.slots.some((slot) => slot.index === index))
+      fn.slots.push(newSlot(index, draft.nowMs, version?.version ?? 0))
+  }
+  fn.slots.sort((a, b) => a.index - b.index)
+  for (const slot of fn.slots) {
+    delete slot.isDouble
+    delete slot.keeps
+    if (slot.seat !== undefined && slot.phase !== 'draining') delete slot.isReplaced
+    if (beside?.doubles.includes(slot.index)) slot.isDouble = true
+    if (slot.seat === undefined || !beside?.old.includes(slot)) continue
+    slot.keeps = slot.seat.document.version
+    if (!indexes.includes(slot.index)) slot.isReplaced = true
+  }
+  return indexes
+}
+
+/** The lowest `count` of those there are, filled up with the lowest free ones. */
+export function wantedIndexes(
+  existing: readonly number[],
+  count: number,
+  barred: ReadonlySet<number>,
+): number[] {
+  const kept = [...existing].sort((a, b) => a - b).slice(0, count)
+  for (let index = 0; kept.length < count; index++) {
+    if (!kept.includes(index) && !barred.has(index)) kept.push(index)
+  }
+  return kept.sort((a, b) => a - b)
+}
+
+/** The instances that a broadcast input has for consumers: those that are wanted, running or not, and those that still have a seat. */
+export function readersOf(fn: Readonly<FunctionState>, active: readonly number[] = []): Reader[] {
+  return fn.slots
+    .filter((slot) => slot.seat !== undefined || active.includes(slot.index))
+    .map((slot) => ({ index: slot.index, retiring: isRetiring(slot, active) }))
+}
+
+/** Whether a slot is on its way out for good. */
+export function isRetiring(slot: Readonly<Slot>, active: readonly number[]): boolean {
+  if (active.includes(slot.index) || slot.isDouble) return false
+  return slot.seat === undefined || slot.phase === 'draining'
+}
+
+/**
+ * Sees every killInstance command through: the instance drains; then, and only then, the count is lowered (or the
+ * slot freed for a new start) and the command removed. Each of these may be repeated after a crash without harm.
+ * @returns The indexes that are to go for good, whose count has not been seen lowered yet.
+ */
+function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
+  const { commands, functions } = draft.state.wanted
+  const applied = new Set(functions.get(fn.name)?.document.applied ?? [])
+  for (const slot of fn.slots) if (slot.command !== undefined && !commands.has(slot.command)) settle(fn, slot)
+  for (const [id, command] of commands) {
+    if (command.function !== fn.name) continue
+    const slot = fn.slots.find((candidate) => instanceId(fn.name, candidate.index) === command.instance)
+    if (slot === undefined) finish(draft, id)
+    else if (command.restart) restart(draft, slot, id)
+    else leave(draft, fn, slot, id, applied.has(id))
+  }
+  return new Set(fn.slots.filter((slot) => slot.leaving).map((slot) => slot.index))
+}
+
+function restart(draft: Draft, slot: Slot, command: string): void {
+  if (draft.state.finished.has(command)) return
+  if (slot.leaving) return finish(draft, command) // it goes for good
+  if (slot.seat !== undefined) {
+    slot.command = command
+    return
+  }
+  delete slot.command
+  delete slot.untilMs
+  slot.restarts = 0
+  draft.enter(slot, 'waiting')
+  finish(draft, command)
+}
+
+function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, applied: boolean): void {
+  if (applied) {
+    if (slot.command === command || !draft.state.finished.has(command)) settle(fn, slot)
+    finish(draft, command)
+    return
+  }
+  if (slot.command !== undefined && !slot.leaving) finish(draft, slot.command) // it was to restart, and goes for good
+  slot.command = command
+  slot.leaving = true
+  if (slot.seat !== undefined || draft.state.finished.has(command)) return
+  draft.act({ kind: 'lowerInstances', function: fn.name, command })
+  finish(draft, command)
+}
+
+/** The command is done with, or was withdrawn: a slot that was to go is given up, once it is empty. */
+function settle(fn: FunctionState, slot: Slot): void {
+  if (slot.leaving && slot.seat === undefined) fn.slots = fn.slots.filter((other) => other !== slot)
+  delete slot.command
+  delete slot.leaving
+}
+
+/** Removes a command once; the same reading of the store may show it again. */
+export function finish(draft: Draft, command: string): void {
+  if (draft.state.finished.has(command)) return
+  draft.state.finished = new Set([...draft.state.finished, command])
+  draft.act({ kind: 'removeCommand', command })
+}

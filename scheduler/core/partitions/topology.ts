@@ -1,0 +1,54 @@
+/**
+ * Topology: what the producers of each stream must know of it, computed from the functions and their documents.
+ *
+ * A function that is on its way from one version to another consumes what either consumes: as long as a task of the
+ * old one may own a partition, its stream waits for it.
+ * @module
+ */
+import { consumersOf, type Reader } from '../../../infra/control/index.ts'
+import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../../infra/control/messages.ts'
+import type { StreamDocument } from '../../../infra/store/index.ts'
+import type { Grouping } from '../../../sdk/index.ts'
+import { type Manifest, partitionsDefault } from '../../../sdk/manifest.ts'
+
+export interface TopologyInput {
+  /** Manifests in force; of one function the wanted one comes first. */
+  readonly manifests: readonly Manifest[]
+  /** By function, the instances that a broadcast input has for consumers. */
+  readonly readers: ReadonlyMap<string, readonly Reader[]>
+  readonly streams: ReadonlyMap<string, Pick<StreamDocument, 'partitions'>>
+  /** Names of followers that hold a stream back, by stream. */
+  readonly followers: ReadonlyMap<string, Iterable<string>>
+}
+
+/** The streams that a function reads and writes. */
+export function streamsOf({ istreams, ostreams }: Manifest): string[] {
+  return [...new Set([...Object.keys(istreams), ...ostreams])]
+}
+
+/** Describes every stream that a manifest names or a document configures. */
+export function describeStreams(input: TopologyInput): Map<string, StreamDescriptor> {
+  const names = new Set([...input.streams.keys(), ...input.manifests.flatMap(streamsOf)])
+  return new Map([...names].sort().map((name) => [name, describeStream(name, input)]))
+}
+
+function describeStream(name: string, input: TopologyInput): StreamDescriptor {
+  const consumers = new Map<string, ConsumerDescriptor>()
+  const groupings: Grouping[] = []
+  for (const manifest of input.manifests) {
+    const consumed = manifest.istreams[name]
+    if (consumed === undefined) continue
+    groupings.push(consumed.grouping)
+    const found = consumersOf(manifest.name, consumed, input.readers.get(manifest.name) ?? [])
+    for (const consumer of found) if (!consumers.has(consumer.name)) consumers.set(consumer.name, consumer)
+  }
+  for (const id of input.followers.get(name) ?? []) {
+    consumers.set(`follower.${id}`, { name: `follower.${id}`, backPressure: 'block' })
+  }
+  return {
+    name,
+    partitions: input.streams.get(name)?.partitions ?? partitionsDefault,
+    keyed: isKeyed(groupings),
+    consumers: [...consumers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  }
+}

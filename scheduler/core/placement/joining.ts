@@ -1,0 +1,101 @@
+/**
+ * Joining: seats the packed instances that wait in living runners of their group that have room for them. The fullest
+ * runner comes first, so that others may empty.
+ * @module
+ */
+import type { VersionDocument } from '../../../infra/store/index.ts'
+import type { Resources } from '../../engine.ts'
+import { freeShares } from '../partitions/assignments.ts'
+import { type Draft, nameOf } from '../state/draft.ts'
+import type { FunctionState, Slot, Task } from '../state/state.ts'
+import { Census } from './census.ts'
+import { residentsOf, wantOf } from './launching.ts'
+import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
+import { forbidden } from './placement.ts'
+import { fits, minus } from './resources.ts'
+import { seatDocument } from './seating.ts'
+
+/** @param names The functions that are looked at. */
+export function joinRunners(draft: Draft, names: readonly string[]): void {
+  if (draft.groups.size === 0) return
+  for (const name of names) {
+    const indexes = draft.state.active.get(name) ?? []
+    const fn = draft.fn(name)
+    for (const slot of fn.slots) {
+      if (slot.phase !== 'waiting' || !(indexes.includes(slot.index) || slot.isDouble)) continue
+      const version = draft.versionAt(name, slot.index)
+      if (version === undefined) continue
+      const sharing = sharingOf(version, slot)
+      if (sharing === undefined) continue
+      const open = (draft.groups.get(sharing.group) ?? []).filter(
+        (id) => isOpen(draft, id, nameOf(fn, slot)) && mayBeOn(draft, id, version),
+      )
+      const task = fullest(draft, open, sharing, version.manifest.resources)
+      if (task !== undefined) join(draft, fn, slot, version, task, indexes)
+    }
+  }
+}
+
+/** An instance comes back into a runner only once that has forgotten the one before. */
+function isOpen(draft: Draft, taskId: string, instance: string): boolean {
+  const task = draft.tasks.get(taskId)
+  return (
+    task?.isKnown === true &&
+    task.killedAtMs === undefined &&
+    task.unsureSinceMs === undefined &&
+    !task.leaving.includes(instance)
+  )
+}
+
+/** Whether the runner's agent is one that the function may be on. */
+function mayBeOn(draft: Draft, taskId: string, { manifest }: VersionDocument): boolean {
+  const want = wantOf(manifest, 1, [])
+  const task = draft.tasks.get(taskId)
+  if (want.constraints.length === 0 || task === undefined) return true
+  const { agentId, hostname, attributes = {} } = task.document
+  const place = { agentId, hostname, attributes }
+  return forbidden({ wants: [want] }, place, new Census(residentsOf(draft))) === undefined
+}
+
+/** The runner with the least room left that takes an instance of that size. */
+function fullest(
+  draft: Draft,
+  taskIds: readonly string[],
+  { failures }: Sharing,
+  need: Resources,
+): Task | undefined {
+  let best: Task | undefined
+  for (const taskId of taskIds) {
+    const task = draft.task(taskId)
+    if (task === undefined) continue
+    const { room, failures: ofTask } = task.document
+    if (ofTask !== failures || task.seats.length >= room || !fits(need, freeIn(draft, task))) continue
+    if (best === undefined || room - task.seats.length < best.document.room - best.seats.length) best = task
+  }
+  return best
+}
+
+function freeIn(draft: Draft, task: Task): Resources {
+  const taken = draft.seated(task).map(({ seat }) => seat.document.resources)
+  return minus(task.document.resources, resourcesOf(taken))
+}
+
+function join(
+  draft: Draft,
+  fn: FunctionState,
+  slot: Slot,
+  version: VersionDocument,
+  task: Task,
+  active: readonly number[],
+): void {
+  const { taskId, name, hostname } = task.document
+  const shares = freeShares(draft, fn, version.manifest, active, slot)
+  draft.sit(
+    slot,
+    task,
+    seatDocument(draft, { fn, slot, version, shares, taskId, epoch: draft.nextEpoch(fn.name) }),
+  )
+  draft.enter(slot, task.runningSinceMs === undefined ? 'launching' : 'starting')
+  const message = `${nameOf(fn, slot)} v${version.version} joins the runner of ${name} on ${hostname}`
+  draft.act({ kind: 'log', level: 'info', message, task: taskId })
+}

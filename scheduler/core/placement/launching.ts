@@ -1,0 +1,317 @@
+/**
+ * Launching: gives the offers at hand to the instances that wait, and hands back all the rest at once (C4).
+ *
+ * Packed instances that wait are put together, as many as a runner is made for; a runner that fits nowhere is asked for
+ * with less room, and at last its instances in smaller parties.
+ * @module
+ */
+import type { TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
+import { type Constraint, parseConstraint } from '../../../sdk/constraint.ts'
+import type { Manifest } from '../../../sdk/manifest.ts'
+import type { Resources } from '../../engine.ts'
+import { freeShares } from '../partitions/assignments.ts'
+import { type Draft, nameOf, newTask } from '../state/draft.ts'
+import type { Launch } from '../state/protocol.ts'
+import type { AgentSeen, FunctionState, Slot, Task, Wanted } from '../state/state.ts'
+import { timings } from '../state/timings.ts'
+import type { Resident } from './census.ts'
+import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
+import { type Placement, type PlacementAnswer, place, type Request, roomKey, type Want } from './placement.ts'
+import { minus, plus, times } from './resources.ts'
+import { seatDocument } from './seating.ts'
+
+export interface Waiting {
+  readonly fn: FunctionState
+  readonly slot: Slot
+  readonly version: VersionDocument
+  readonly sharing: Sharing | undefined
+}
+
+/** One runner to be launched. */
+export interface Party extends Request {
+  readonly members: readonly Waiting[]
+  readonly room: number
+}
+
+type PlacedParty = Placement & { readonly request: Party }
+
+/**
+ * @param names The functions that are looked at, sorted; if there are offers, all that have instances which wait.
+ * @returns The parties that still wait.
+ */
+export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
+  const { active } = draft.state
+  const waiting = draft.state.engineUp ? waitingSlots(draft, names) : []
+  const parties = waiting.length === 0 ? [] : partiesOf(waiting, peersOf(draft.state.wanted))
+  const offers = [...draft.state.offers.values()]
+  if (offers.length > 0) {
+    const answer = place(parties, offers, residentsOf(draft), budgetOf(draft))
+    remember(draft, answer)
+    launchOn(draft, answer.placed as readonly PlacedParty[], active)
+    for (const { fn, slot } of waiting) {
+      const why = answer.unplaced.get(nameOf(fn, slot))
+      if (why !== undefined && !isSameReason(why, slot.why)) draft.enter(slot, 'waiting', why)
+    }
+  }
+  askForOffers(
+    draft,
+    names,
+    waiting.filter(({ slot }) => slot.phase === 'waiting'),
+  )
+  return parties.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
+}
+
+/** Of how many offers it was seen at is no news: at a busy master each would be a write to the store. */
+function isSameReason(why: string, before: string | undefined): boolean {
+  return before !== undefined && reasonOf(why) === reasonOf(before)
+}
+
+function reasonOf(why: string): string {
+  return why.replace(/^\d+ offers? seen/, '')
+}
+
+function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
+  const waiting: Waiting[] = []
+  for (const name of names) {
+    const indexes = draft.state.active.get(name) ?? []
+    const isWaiting = (slot: Readonly<Slot>) =>
+      slot.phase === 'waiting' && (indexes.includes(slot.index) || slot.isDouble === true)
+    if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
+    const fn = draft.fn(name)
+    for (const slot of fn.slots.filter(isWaiting)) {
+      const version = draft.versionAt(name, slot.index)
+      if (version !== undefined) waiting.push({ fn, slot, version, sharing: sharingOf(version, slot) })
+    }
+  }
+  return waiting
+}
+
+/** What the quota leaves. */
+function budgetOf(draft: Draft): Partial<Resources> | undefined {
+  const { quota } = draft.state
+  if (Object.keys(quota).length === 0) return undefined
+  let left: Resources = { cpus: 0, memMib: 0, diskMib: 0, ...quota }
+  for (const { document } of draft.tasks.values()) left = minus(left, document.resources)
+  const kinds = Object.keys(quota) as (keyof Resources)[]
+  return Object.fromEntries(kinds.map((kind) => [kind, left[kind]]))
+}
+
+/** What the agents of these offers have left, for who may have to make room, and to be told. */
+function remember(draft: Draft, { left }: PlacementAnswer): void {
+  const agents = new Map<string, AgentSeen>()
+  const since = draft.nowMs - timings.agentForgottenMs
+  for (const [agentId, seen] of draft.state.agents) if (seen.seenAtMs >= since) agents.set(agentId, seen)
+  for (const { agentId, hostname, attributes = {} } of draft.state.offers.values()) {
+    const free = left.get(agentId)
+    if (free !== undefined)
+      agents.set(agentId, { agentId, hostname, attributes, free, seenAtMs: draft.nowMs })
+  }
+  draft.state.agents = agents
+}
+
+/** Who runs where. */
+export function* residentsOf(draft: Draft): Iterable<Resident> {
+  for (const task of draft.tasks.values()) yield residentOf(task)
+}
+
+function residentOf({ document, seats }: Readonly<Task>): Resident {
+  const { agentId, hostname, attributes = {}, group } = document
+  const counts = new Map<string, number>()
+  for (const seat of seats) counts.set(seat.function, (counts.get(seat.function) ?? 0) + 1)
+  return {
+    ...{ agentId, hostname, attributes },
+    spread: group ?? seats[0]?.function ?? '',
+    instances: [...counts].map(([name, count]) => ({ function: name, count })),
+  }
+}
+
+/** What follows from a reading of the store; it never changes. */
+const peers = new WeakMap<Wanted, ReadonlyMap<string, readonly string[]>>()
+
+/** Of each function, those that it reads from or writes to. */
+function peersOf(wanted: Wanted): ReadonlyMap<string, readonly string[]> {
+  const found = peers.get(wanted) ?? findPeers(wanted)
+  peers.set(wanted, found)
+  return found
+}
+
+function findPeers({ functions }: Wanted): ReadonlyMap<string, readonly string[]> {
+  const manifests = [...functions.values()].flatMap(
+    ({ document, versions }) => versions.get(document.version)?.manifest ?? [],
+  )
+  const [readers, writers] = [new Map<string, string[]>(), new Map<string, string[]>()]
+  const note = (to: Map<string, string[]>, stream: string, name: string) =>
+    to.set(stream, [...(to.get(stream) ?? []), name])
+  for (const { name, istreams, ostreams } of manifests) {
+    for (const stream of Object.keys(istreams)) note(readers, stream, name)
+    for (const stream of ostreams) note(writers, stream, name)
+  }
+  return new Map(
+    manifests.map(({ name, istreams, ostreams }) => {
+      const peers = [
+        ...Object.keys(istreams).flatMap((stream) => writers.get(stream) ?? []),
+        ...ostreams.flatMap((stream) => readers.get(stream) ?? []),
+      ]
+      return [name, [...new Set(peers)].filter((peer) => peer !== name)]
+    }),
+  )
+}
+
+const parsed = new WeakMap<Manifest, readonly Constraint[]>()
+
+function constraintsOf(manifest: Manifest): readonly Constraint[] {
+  const texts = manifest.placement?.constraints ?? []
+  const found = parsed.get(manifest) ?? texts.flatMap((text) => parseConstraint(text) ?? [])
+  parsed.set(manifest, found)
+  return found
+}
+
+/** What a function asks of the agent that an instance of it runs on. */
+export function wantOf(manifest: Manifest, count: number, peers: readonly string[]): Want {
+  return { function: manifest.name, count, constraints: constraintsOf(manifest), peers }
+}
+
+/** Those who may share a runner, together: they want the same of their agent. */
+function partiesOf(waiting: readonly Waiting[], peers: ReadonlyMap<string, readonly string[]>): Party[] {
+  const alike = Map.groupBy(waiting, ({ fn, slot, sharing, version }) =>
+    sharing === undefined
+      ? nameOf(fn, slot)
+      : `${sharing.group}#${sharing.failures}#${JSON.stringify(version.manifest.placement)}`,
+  )
+  return [...alike.values()].flatMap((all) => {
+    const parties: Party[] = []
+    for (let at = 0; at < all.length; ) {
+      const room = all[at]!.sharing?.room ?? 1
+      parties.push(partyOf(all.slice(at, at + room), room, peers))
+      at += room
+    }
+    return parties
+  })
+}
+
+function partyOf(
+  members: readonly Waiting[],
+  room: number,
+  peers: ReadonlyMap<string, readonly string[]>,
+): Party {
+  const { fn, slot, version, sharing } = members[0]!
+  const { resources } = version.manifest
+  const byFunction = Map.groupBy(members, (member) => member.fn.name)
+  const wants = [...byFunction].map(([name, some]) =>
+    wantOf(some[0]!.version.manifest, some.length, peers.get(name) ?? []),
+  )
+  const party = {
+    ...{ id: nameOf(fn, slot), wants, members, room },
+    priority: version.manifest.placement?.priority ?? 0,
+  }
+  if (sharing === undefined) return { ...party, spread: fn.name, resources, alike: version }
+  const needs: Resources = resourcesOf(members.map((member) => member.version.manifest.resources))
+  const smaller = (): Party[] => {
+    if (room > members.length)
+      return [partyOf(members, Math.max(members.length, Math.floor(room / 2)), peers)]
+    const half = Math.ceil(members.length / 2)
+    return [members.slice(0, half), members.slice(half)].map((part) => partyOf(part, part.length, peers))
+  }
+  return {
+    ...party,
+    spread: sharing.group,
+    resources: plus(needs, times(resources, room - members.length)),
+    ...(room > 1 ? { smaller } : {}),
+  }
+}
+
+function launchOn(
+  draft: Draft,
+  placed: readonly PlacedParty[],
+  active: ReadonlyMap<string, readonly number[]>,
+): void {
+  const byRoom = Map.groupBy(draft.state.offers.values(), roomKey)
+  const placedIn = Map.groupBy(placed, (placement) => placement.room)
+  const unused: string[] = []
+  for (const [room, offers] of byRoom) {
+    const offerIds = offers.map((offer) => offer.id)
+    const here = placedIn.get(room)
+    if (here === undefined) {
+      unused.push(...offerIds)
+      continue
+    }
+    draft.act({ kind: 'launch', offerIds, launches: here.map((party) => launch(draft, party, active)) })
+  }
+  if (unused.length > 0) draft.act({ kind: 'decline', offerIds: unused })
+  draft.state.offers = new Map()
+}
+
+/** Writes the task and its seats down, under an id that was never used, before it is launched (C1). */
+function launch(
+  draft: Draft,
+  { request, place: { agentId, hostname, attributes }, why }: PlacedParty,
+  active: ReadonlyMap<string, readonly number[]>,
+): Launch {
+  const { members, room, resources } = request
+  const { fn, slot, sharing } = members[0]!
+  const epoch = draft.nextEpoch(fn.name)
+  const random = Math.floor(draft.random() * 2 ** 32).toString(36)
+  const document: TaskDocument = {
+    schema: 2,
+    taskId: `${draft.state.namespace}_${fn.name}_${slot.index}_${epoch}_${random}`,
+    namespace: draft.state.namespace,
+    name: sharing?.group.replace(/^\w+\//, '') ?? nameOf(fn, slot),
+    ...(sharing === undefined ? {} : { group: sharing.group }),
+    room,
+    failures: sharing?.failures ?? 0,
+    agentId,
+    hostname,
+    ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
+    placed: why,
+    resources,
+    launchedAtMs: draft.nowMs,
+  }
+  const { taskId } = document
+  const task = newTask(document, draft.nowMs, true)
+  draft.addTask(task)
+  draft.wakeAt(fn.name, draft.nowMs + timings.launchingSilenceMs)
+  draft.act({ kind: 'createTask', document })
+  for (const [nth, member] of members.entries()) {
+    const { version } = member
+    const { name } = member.fn
+    const seating = { ...member, taskId, epoch: nth === 0 ? epoch : draft.nextEpoch(name) }
+    const shares = freeShares(draft, member.fn, version.manifest, active.get(name) ?? [], member.slot)
+    draft.sit(member.slot, task, seatDocument(draft, { ...seating, shares }))
+    draft.enter(member.slot, 'launching')
+    delete member.slot.roomUntilMs
+    const message = `${nameOf(member.fn, member.slot)} v${version.version} goes to ${hostname}`
+    draft.act({ kind: 'log', level: 'info', message, task: taskId })
+  }
+  return { document, function: fn.name }
+}
+
+/** Offers flow while something waits; one that waits anew, or now wants something else, clears the filters of what was declined. */
+function askForOffers(draft: Draft, names: readonly string[], waiting: readonly Waiting[]): void {
+  const { state } = draft
+  if (!state.engineUp) return
+  const asked = new Map(state.revivedFor)
+  for (const name of names) asked.delete(name)
+  const byFunction = Map.groupBy(waiting, ({ fn }) => fn.name)
+  for (const [name, some] of byFunction)
+    asked.set(
+      name,
+      some.map(({ fn, slot, version }) => `${nameOf(fn, slot)} v${version.version}`),
+    )
+  if (asked.size === 0) {
+    if (state.offersWanted !== false) draft.act({ kind: 'wantOffers', wanted: false })
+    state.offersWanted = false
+  } else {
+    const isNew = [...byFunction.keys()].some((name) => {
+      const before = new Set(state.revivedFor.get(name))
+      return asked.get(name)!.some((id) => !before.has(id))
+    })
+    if (state.offersWanted !== true || isNew || draft.nowMs >= state.revivedAtMs + timings.reviveAgainMs) {
+      draft.act({ kind: 'wantOffers', wanted: true })
+      state.offersWanted = true
+      state.revivedAtMs = draft.nowMs
+    }
+    for (const { slot } of waiting) slot.why ??= 'it waits for an offer'
+    draft.wakeAt(undefined, state.revivedAtMs + timings.reviveAgainMs)
+  }
+  state.revivedFor = asked
+}

@@ -1,0 +1,324 @@
+/**
+ * Placement: which waiting instance goes to which agent, and why. Pure: the same question has the same answer.
+ *
+ * The important come first, then the large, so that small ones fill what is left; one that fits nowhere is tried smaller.
+ * Among the agents that may take one: the group (`groupBy`) with the fewest instances of the function, the agent with the
+ * fewest (so that one machine's death costs it least), the one that runs most of the functions it exchanges records with, and
+ * the tightest fit.
+ *
+ *  P1. On no agent is more placed than its offers hold.
+ *  P2. What is not placed is told why, in terms of the nearest miss; what is placed, what spoke for its agent.
+ *  P3. What is placed meets every constraint of its function, what else is placed counted.
+ *  P4. All that is placed is within the budget.
+ * Design: docs/design/0021-placement.md
+ * @module
+ */
+import type { Constraint } from '../../../sdk/constraint.ts'
+import { isLike } from '../../../sdk/constraint.ts'
+import type { Offer, Resources } from '../../engine.ts'
+import { attributeOf, Census, type Resident } from './census.ts'
+import { fits, minus, plus, sum } from './resources.ts'
+
+/** An agent, as far as it matters where something runs. */
+export interface Place {
+  readonly agentId: string
+  readonly hostname: string
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+/** Instances of one function in a request. */
+export interface Want {
+  readonly function: string
+  readonly count: number
+  readonly constraints: readonly Constraint[]
+  /** Functions that it exchanges records with. */
+  readonly peers: readonly string[]
+}
+
+export interface Request {
+  /** Unique among the requests. */
+  readonly id: string
+  /** What is spread over the agents: a function, or the runners of a group. */
+  readonly spread: string
+  readonly resources: Resources
+  readonly priority: number
+  readonly wants: readonly Want[]
+  /** Requests with the same are alike in all but their id: what was found out for one holds for the next. */
+  readonly alike?: object
+  /** What to try instead, if it fits nowhere. */
+  readonly smaller?: () => readonly Request[]
+}
+
+export interface Placement {
+  readonly request: Request
+  /** Offers of one room go together. */
+  readonly room: string
+  readonly place: Place
+  readonly why: string
+}
+
+export interface PlacementAnswer {
+  readonly placed: readonly Placement[]
+  /** By request id. */
+  readonly unplaced: ReadonlyMap<string, string>
+  /** What the agents have left, by id. */
+  readonly left: ReadonlyMap<string, Resources>
+}
+
+/** The offers of one agent and pool. */
+interface Room {
+  readonly key: string
+  readonly place: Place
+  offers: number
+  free: Resources
+}
+
+/** @param budget What may be used beside what is: the rest of the quota; absent: whatever is offered. */
+export function place(
+  requests: readonly Request[],
+  offers: readonly Offer[],
+  residents: Iterable<Resident>,
+  budget?: Partial<Resources>,
+): PlacementAnswer {
+  const rooms = [...roomsOf(offers).values()]
+  const seen = offers.length === 1 ? '1 offer seen' : `${offers.length} offers seen`
+  const census = new Census(residents)
+  const placed: Placement[] = []
+  const unplaced = new Map<string, string>()
+  const stack = inOrder(requests).reverse()
+  let field: Field | undefined
+  let spent: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
+  for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
+    const beyond = beyondBudget(plus(spent, request.resources), budget)
+    if (field?.alike === undefined || field.alike !== request.alike) field = new Field(request, rooms, census)
+    const choice = beyond === undefined ? field.choose() : undefined
+    if (choice === undefined) {
+      if (request.smaller !== undefined) stack.push(...[...request.smaller()].reverse())
+      else unplaced.set(request.id, beyond ?? `${seen}${whyNot(request, rooms, census)}`)
+      continue
+    }
+    const { room, why } = choice
+    room.free = minus(room.free, request.resources)
+    spent = plus(spent, request.resources)
+    census.add({ ...room.place, spread: request.spread, instances: request.wants })
+    field.changed(room)
+    placed.push({ request, room: room.key, place: room.place, why: `${seen}, ${why}` })
+  }
+  return { placed, unplaced, left: leftOf(rooms) }
+}
+
+/** Offers with the same key may be used together. */
+export function roomKey({ agentId, pool = '' }: Pick<Offer, 'agentId' | 'pool'>): string {
+  return `${agentId} ${pool}`
+}
+
+function roomsOf(offers: readonly Offer[]): Map<string, Room> {
+  const rooms = new Map<string, Room>()
+  for (const offer of offers) {
+    const key = roomKey(offer)
+    const room = rooms.get(key)
+    const { agentId, hostname, attributes = {}, resources } = offer
+    if (room === undefined)
+      rooms.set(key, { key, place: { agentId, hostname, attributes }, offers: 1, free: resources })
+    else {
+      room.free = plus(room.free, resources)
+      room.offers += 1
+    }
+  }
+  return rooms
+}
+
+function leftOf(rooms: readonly Room[]): Map<string, Resources> {
+  const left = new Map<string, Resources>()
+  for (const { place, free } of rooms) {
+    const before = left.get(place.agentId)
+    left.set(place.agentId, before === undefined ? free : plus(before, free))
+  }
+  return left
+}
+
+function inOrder(requests: readonly Request[]): Request[] {
+  return [...requests].sort(
+    (a, b) =>
+      b.priority - a.priority ||
+      b.resources.cpus - a.resources.cpus ||
+      b.resources.memMib - a.resources.memMib ||
+      b.resources.diskMib - a.resources.diskMib ||
+      (a.id < b.id ? -1 : 1),
+  )
+}
+
+/** Instances in its groups, runners of the kind on it, peers that it lacks, what is left over: less is better. */
+type Rank = readonly [group: number, spread: number, away: number, slack: number]
+
+/** The rooms as one request sees them, and those alike. */
+class Field {
+  readonly alike: object | undefined
+  readonly #request: Request
+  readonly #census: Census
+  readonly #rooms: readonly Room[]
+  readonly #peers: readonly string[]
+  /** Of each room; undefined where it may not go. */
+  readonly #ranks: (Rank | undefined)[]
+
+  constructor(request: Request, rooms: readonly Room[], census: Census) {
+    this.alike = request.alike
+    this.#request = request
+    this.#census = census
+    this.#rooms = rooms
+    this.#peers = [...new Set(request.wants.flatMap((want) => want.peers))]
+    this.#ranks = rooms.map((room) => this.#rankOf(room))
+  }
+
+  choose(): { readonly room: Room; readonly why: string } | undefined {
+    let [best, second, suit] = [-1, -1, 0]
+    for (const [i, rank] of this.#ranks.entries()) {
+      if (rank === undefined) continue
+      suit += 1
+      if (best < 0 || this.#isBetter(i, best)) [best, second] = [i, best]
+      else if (second < 0 || this.#isBetter(i, second)) second = i
+    }
+    const room = this.#rooms[best]
+    if (room === undefined) return undefined
+    const { hostname } = room.place
+    const why =
+      second < 0 ? `only ${hostname} suits` : `${suit} suit: ${hostname} ${this.#spokenFor(best, second)}`
+    return { room, why }
+  }
+
+  /** Something was placed there: what counts the same values changes with it. */
+  changed(room: Room): void {
+    const attributes = this.#request.wants.flatMap((want) =>
+      want.constraints.flatMap(({ kind, attribute }) =>
+        kind === 'maxPer' || kind === 'groupBy' ? [attribute] : [],
+      ),
+    )
+    for (const [i, other] of this.#rooms.entries()) {
+      const isLike = (name: string) => attributeOf(other.place, name) === attributeOf(room.place, name)
+      if (other.place.agentId === room.place.agentId || attributes.some(isLike))
+        this.#ranks[i] = this.#rankOf(other)
+    }
+  }
+
+  #rankOf({ place, free }: Room): Rank | undefined {
+    const { wants, spread, resources } = this.#request
+    if (!fits(resources, free) || forbidden(this.#request, place, this.#census) !== undefined)
+      return undefined
+    let group = 0
+    for (const want of wants)
+      for (const { kind, attribute } of want.constraints)
+        if (kind === 'groupBy')
+          group += this.#census.withValue(want.function, attribute, attributeOf(place, attribute))
+    const present = this.#peers.length === 0 ? 0 : this.#census.present(place.agentId, this.#peers).length
+    const away = this.#peers.length - present
+    return [group, this.#census.spread(place.agentId, spread), away, slack(resources, free)]
+  }
+
+  #isBetter(a: number, b: number): boolean {
+    const [one, other] = [this.#ranks[a] as Rank, this.#ranks[b] as Rank]
+    for (let i = 0; i < one.length; i++)
+      if (one[i] !== other[i]) return (one[i] as number) < (other[i] as number)
+    return (this.#rooms[a] as Room).key < (this.#rooms[b] as Room).key
+  }
+
+  /** What the best has that the second has not. */
+  #spokenFor(best: number, second: number): string {
+    const [one, other] = [this.#ranks[best] as Rank, this.#ranks[second] as Rank]
+    const first = one.findIndex((rank, i) => rank !== other[i])
+    if (first === 0) return 'is of the group with the fewest instances'
+    if (first === 1) return `runs the fewest of ${this.#request.spread} (${one[1]})`
+    if (first === 2) {
+      const here = this.#census.present((this.#rooms[best] as Room).place.agentId, this.#peers)
+      return `runs ${here.slice(0, 3).join(', ')}, with which it exchanges records`
+    }
+    return first === 3 ? 'is the tightest fit' : 'is the first of equals'
+  }
+}
+
+/** How much is left, as the sum of the shares left of each resource. */
+function slack(need: Resources, free: Resources): number {
+  const part = (n: number, f: number) => (f === 0 ? 0 : (f - n) / f)
+  return part(need.cpus, free.cpus) + part(need.memMib, free.memMib) + part(need.diskMib, free.diskMib)
+}
+
+/** The first constraint of a request that an agent does not meet. */
+export function forbidden(
+  { wants }: Pick<Request, 'wants'>,
+  place: Place,
+  census: Census,
+): Constraint | undefined {
+  for (const want of wants) {
+    const broken = want.constraints.find((constraint) => !isMet(constraint, want, place, census))
+    if (broken !== undefined) return broken
+  }
+  return undefined
+}
+
+function isMet(constraint: Constraint, want: Want, place: Place, census: Census): boolean {
+  const value = attributeOf(place, constraint.attribute)
+  switch (constraint.kind) {
+    case 'is':
+      return value === constraint.value
+    case 'isNot':
+      return value !== constraint.value
+    case 'in':
+      return value !== undefined && constraint.values.includes(value)
+    case 'like':
+      return value !== undefined && isLike(value, constraint.pattern)
+    case 'maxPer': {
+      if (value === undefined) return false
+      return census.withValue(want.function, constraint.attribute, value) + want.count <= constraint.max
+    }
+    case 'groupBy':
+      return true
+  }
+}
+
+const units = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk', ports: 'ports' } as const
+const kinds = Object.keys(units) as (keyof Resources)[]
+
+function beyondBudget(asked: Resources, budget: Partial<Resources> | undefined): string | undefined {
+  const beyond = kinds.flatMap((kind) => {
+    const most = budget?.[kind]
+    const by = most === undefined ? 0 : sum(asked[kind] ?? 0, -most)
+    return by > 0 ? [`${by} ${units[kind]}`] : []
+  })
+  return beyond.length === 0 ? undefined : `the quota of its namespace is short of ${beyond.join(' and ')}`
+}
+
+interface Miss {
+  readonly text: string
+  /** As a share of what is needed. */
+  readonly size: number
+}
+
+function missing(need: Resources, free: Resources): Miss | undefined {
+  const misses = kinds
+    .map((kind) => ({ kind, of: need[kind] ?? 0, has: free[kind] ?? 0 }))
+    .map(({ kind, of, has }) => ({ by: sum(of, -has), of, unit: units[kind] }))
+    .filter((miss) => miss.by > 0)
+  if (misses.length === 0) return undefined
+  return {
+    text: misses.map((miss) => `${miss.by} ${miss.unit}`).join(' and '),
+    size: misses.reduce((size, miss) => size + miss.by / miss.of, 0),
+  }
+}
+
+function whyNot(request: Request, rooms: readonly Room[], census: Census): string {
+  const offersBarred = new Map<string, number>()
+  let best: Miss | undefined
+  for (const room of rooms) {
+    const barrier = forbidden(request, room.place, census)
+    if (barrier !== undefined)
+      offersBarred.set(barrier.text, (offersBarred.get(barrier.text) ?? 0) + room.offers)
+    else {
+      const miss = missing(request.resources, room.free)
+      if (miss !== undefined && (best === undefined || miss.size < best.size)) best = miss
+    }
+  }
+  const barred = [...offersBarred].map(([text, offers]) => `${offers} kept off by '${text}'`)
+  const others = barred.length > 0 ? 'the best of the others' : 'the best'
+  return [...barred, ...(best === undefined ? [] : [`${others} misses ${best.text}`])]
+    .map((reason) => `; ${reason}`)
+    .join('')
+}

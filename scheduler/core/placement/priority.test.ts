@@ -1,0 +1,95 @@
+/** Priorities, making room, and the quota, over whole steps. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { World } from '../testing/world.ts'
+
+const input = { istreams: { in: { grouping: 'groupBy' as const } } }
+const large = (priority: number) => ({ ...input, resources: { cpus: 2 }, placement: { priority } })
+const states = (world: World, name: string) =>
+  world.statuses.get(name)?.instances.map((instance) => instance.state)
+const kills = (world: World) =>
+  world.actions.flatMap((action) => (action.kind === 'kill' ? [action.taskId.split('_')[1]] : []))
+
+/** Three agents of 4 cpus, full of what is not important. */
+function full(): World {
+  const world = new World()
+  world.connect()
+  world.deploy('low', { ...large(0), instances: 6 })
+  world.settle(5)
+  assert.deepEqual(states(world, 'low'), Array(6).fill('running'))
+  return world
+}
+
+test('step makes room for the more important when the cluster is full, of one agent, and for nobody else', () => {
+  const world = full()
+  world.deploy('same', { ...large(0), instances: 1 })
+  world.settle(60)
+  assert.deepEqual(kills(world), [], 'nobody goes for an equal')
+  world.deploy('high', { ...large(7), instances: 1 })
+  world.settle(4)
+  assert.deepEqual(kills(world), [], 'offers were asked for just now')
+  world.settle(20)
+  assert.deepEqual(states(world, 'high'), ['running'])
+  assert.deepEqual(kills(world), ['low'], 'one had to go')
+  const [gone] = (world.statuses.get('low')?.instances ?? []).filter(({ state }) => state === 'waiting')
+  assert.equal(gone?.restarts, 0, 'that is no failure')
+  assert.match(gone?.lastExit?.message ?? '', /./)
+  world.settle(60)
+  assert.deepEqual(kills(world), ['low'])
+})
+
+test('step says that room is being made, and for whom', () => {
+  const world = full()
+  world.deploy('high', { ...large(7), instances: 1 })
+  world.settle(3)
+  world.tick(5_000)
+  assert.match(world.statuses.get('high')?.instances[0]?.why ?? '', /^room is made for it on agent-\d/)
+  const draining = world.statuses.get('low')?.instances.find(({ state }) => state === 'draining')
+  assert.equal(draining?.why, 'it makes room for high-0, which is more important')
+})
+
+test('step makes room once, and again only when it did not come', () => {
+  const world = full()
+  world.deploy('high', { ...large(7), instances: 1 })
+  world.settle(1)
+  for (let i = 0; i < 20; i++) world.tick(1_000) // nothing is heard of the one that was to go
+  assert.deepEqual(new Set(kills(world)).size, 1)
+  assert.equal(
+    world.actions.filter((action) => action.kind === 'log' && /makes room/.test(action.message)).length,
+    1,
+  )
+})
+
+test('step has packed instances make room too', () => {
+  const world = new World(1)
+  world.connect()
+  world.deploy('small', { ...input, instances: 4, instancesPerRunner: 4, resources: { cpus: 1 } })
+  world.settle(5)
+  world.deploy('high', { ...large(1), instances: 2 })
+  world.settle(30)
+  assert.deepEqual(states(world, 'high'), ['running', 'running'])
+  assert.ok(states(world, 'small')?.every((state) => state === 'waiting'))
+})
+
+test('step keeps to the quota of the namespace, and says so', () => {
+  const world = new World(3, { cpus: 3 })
+  world.connect()
+  world.deploy('a', { ...large(0), instances: 1 })
+  world.settle(5)
+  world.deploy('b', { ...large(9), instances: 1 })
+  world.settle(20)
+  assert.deepEqual(kills(world), [], 'nobody makes room for what the quota forbids')
+  assert.equal(world.statuses.get('b')?.instances[0]?.why, 'the quota of its namespace is short of 1 cpus')
+})
+
+test('step keeps why an instance is where it is, over a new leader too', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('a', { ...input, instances: 1, placement: { constraints: ['hostname == agent-1'] } })
+  world.settle(5)
+  const placed = '3 offers seen, only agent-1 suits'
+  assert.equal(world.statuses.get('a')?.instances[0]?.placed, placed)
+  world.restart()
+  world.settle(5)
+  assert.equal(world.statuses.get('a')?.instances[0]?.placed, placed)
+})

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ManifestInput } from '../../../sdk/manifest.ts'
+import type { World } from '../testing/world.ts'
+import { begun } from '../testing/world-begun.ts'
+import { failCanary } from '../testing/world-heartbeats.ts'
+
+const bakeMs = 4000
+const manifest: Omit<ManifestInput, 'name'> = {
+  istreams: { in: { grouping: 'groupBy' } },
+  instances: 2,
+  resources: { cpus: 0.5 },
+  rollout: { canary: { steps: [1, 10], bakeMs } },
+}
+
+/** What runners were told to be of, and to have as a canary. */
+function told(world: World): string[] {
+  return [...world.runners.values()].flatMap((runner) =>
+    [...runner.instances.values()].map(({ version, canary }) =>
+      canary === undefined ? `v${version}` : `v${version}, v${canary.version} at step ${canary.step}`,
+    ),
+  )
+}
+
+const at = (world: World) => world.functions.get('fn')?.canary
+
+test('a canary goes from step to step, each in the store before a runner hears of it, and takes over', () => {
+  const world = begun(manifest)
+  world.settle(2)
+  assert.deepEqual(told(world), ['v1, v2 at step 0', 'v1, v2 at step 0'])
+  assert.deepEqual([at(world)?.version, at(world)?.step], [2, 0])
+  world.settle(4)
+  assert.deepEqual(told(world), ['v1, v2 at step 1', 'v1, v2 at step 1'])
+  assert.match(at(world)?.passed[0] ?? '', /at 1 % of the keys: 2000 records, 0 failed/)
+  world.settle(12)
+  assert.deepEqual(told(world), ['v2', 'v2'])
+  assert.deepEqual([world.functions.get('fn')?.good, at(world)], [2, undefined])
+})
+
+test('a canary that fails in one instance goes from all, and says why', () => {
+  const world = begun(manifest)
+  world.settle(2)
+  const [runner] = world.runners.values()
+  failCanary(runner!.instances, [...runner!.instances.keys()][0]!)
+  world.settle(4)
+  assert.deepEqual(told(world), ['v1', 'v1'])
+  assert.deepEqual([world.functions.get('fn')?.version, at(world)], [1, undefined])
+  const settled = world.actions.findLast((action) => action.kind === 'settleVersion')
+  assert.ok(settled?.kind === 'settleVersion')
+  assert.deepEqual([settled.outcome.version, settled.outcome.state], [2, 'failed'])
+  assert.match(
+    settled.outcome.reason ?? '',
+    /at 1 % of the keys, after .* it ended: .*error budget spent: 0 of/,
+  )
+})
+
+test('a leader that takes over goes on with a canary where it was', () => {
+  const world = begun(manifest)
+  world.settle(6)
+  const before = at(world)
+  assert.equal(before?.step, 1)
+  world.restart()
+  world.settle(1)
+  assert.deepEqual(at(world), before)
+  assert.deepEqual(told(world), ['v1, v2 at step 1', 'v1, v2 at step 1'])
+  world.settle(12)
+  assert.deepEqual(told(world), ['v2', 'v2'])
+})
+
+test('a leader whose clock is an hour ahead, or behind, looks at a step for as long as it should (CY3)', () => {
+  for (const hourMs of [3_600_000, -3_600_000]) {
+    const world = begun(manifest)
+    world.settle(6)
+    assert.equal(at(world)?.step, 1)
+    world.nowMs += hourMs
+    world.restart()
+    world.settle(2)
+    assert.deepEqual([at(world)?.step, at(world)?.promoted], [1, undefined])
+    world.settle(12)
+    assert.deepEqual(told(world), ['v2', 'v2'])
+  }
+})
+
+test('whoever deploys meanwhile ends a canary; and what is gone back to comes at once', () => {
+  const world = begun(manifest)
+  world.settle(2)
+  world.deploy('fn', manifest)
+  world.settle(2)
+  assert.deepEqual(told(world), ['v1, v3 at step 0', 'v1, v3 at step 0'])
+  const document = world.functions.get('fn')!
+  world.functions.set('fn', { ...document, version: 2, atOnce: true })
+  world.settle(6)
+  assert.deepEqual(told(world), ['v2', 'v2'])
+  assert.equal(world.functions.get('fn')?.good, 2)
+})
+
+test('a canary goes when the runner that it is in ends for want of memory', () => {
+  const world = begun(manifest)
+  world.settle(2)
+  const [runner] = world.runners.values()
+  world.crash(runner!, [...runner!.instances.keys()][0]!)
+  world.settle(8)
+  assert.deepEqual(told(world), ['v1', 'v1'])
+  const settled = world.actions.findLast((action) => action.kind === 'settleVersion')
+  assert.match(settled?.kind === 'settleVersion' ? (settled.outcome.reason ?? '') : '', /ended \(memory\)/)
+})
+
+test('an instance that starts meanwhile is of the version before, with the canary beside it', () => {
+  const world = begun(manifest)
+  world.settle(2)
+  const [taskId] = world.runners.keys()
+  world.exit(taskId!, 1)
+  world.settle(3)
+  assert.equal(world.runners.size, 2)
+  assert.ok(
+    told(world).every((text) => /^v1, v2 at step [01]$/.test(text)),
+    told(world).join('; '),
+  )
+})

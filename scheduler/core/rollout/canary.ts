@@ -1,0 +1,163 @@
+/**
+ * Canary: how far a version has come that has a part of the keys, and whether it goes on.
+ *
+ *     step 0 → step 1 → … → promoted: it takes over (rollout.ts)        failed, at any step: the good one is wanted
+ *
+ *   CY1. The step is in the store before a runner is told of it; what is judged was measured at that step.
+ *   CY2. As long as it is not promoted the good version is the one in force, for whatever else is decided (in-force.ts).
+ *   CY3. How long a step has lasted is counted by one leader's clock: the next one counts anew, and keeps what was measured.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import type { CanaryAssignment, FunctionAssignment } from '../../../infra/control/messages.ts'
+import type { CanaryDocument, VersionDocument } from '../../../infra/store/index.ts'
+import { type CanaryReport, sumOf } from '../../../sdk/canary.ts'
+import type { Draft } from '../state/draft.ts'
+import type { FunctionState, LastExit, WantedFunction } from '../state/state.ts'
+import { canaryOf } from '../state/wanted-canary.ts'
+import { judge, looks, patience } from './judge.ts'
+
+/** Ends of a whole runner that a version is to blame for. */
+const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
+/** So many of an instance in a row count as that too. */
+const failuresMax = 3
+
+/** The version that was last seen to work, if it is still there. */
+export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
+  const good = wanted?.document.good
+  return good === undefined ? undefined : wanted?.versions.get(good)
+}
+
+/** In which format a version has its state, and which one has to stay readable beside it. */
+export function formatOf(
+  { stateFormat: own = 1 }: VersionDocument,
+  good: VersionDocument | undefined,
+): Pick<FunctionAssignment, 'format'> {
+  const kept = good === undefined ? own : Math.min(own, good.stateFormat ?? 1)
+  return own === 1 && kept === 1 ? {} : { format: { own, kept } }
+}
+
+/** What the runners of a function are told of its canary. */
+export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAssignment | undefined {
+  const canary = canaryOf(wanted)
+  if (canary?.at === undefined) return undefined
+  const { version, good, rules, at } = canary
+  const { bundleSha256, sourceMapSha256, assets, manifest } = version
+  return {
+    version: version.version,
+    bundleSha256,
+    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+    ...(assets === undefined ? {} : { assets }),
+    ...formatOf(version, good),
+    manifest,
+    step: at.step,
+    percent: rules.steps[at.step]!,
+    rules,
+  }
+}
+
+/** One look at it. */
+export function watchCanary(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+  const canary = canaryOf(draft.state.wanted.functions.get(fn.name))
+  if (canary === undefined) {
+    delete fn.canary
+    return
+  }
+  const { version, good, rules, at } = canary
+  if (fn.canary?.version !== version.version)
+    fn.canary = { version: version.version, step: -1, sinceMs: draft.nowMs, looks: 0, settled: false }
+  const seen = fn.canary
+  if (seen.settled) return
+  if (at === undefined)
+    return enter(draft, fn, { version: version.version, step: 0, sinceMs: draft.nowMs, passed: [] })
+  if (seen.step < at.step)
+    fn.canary = { ...seen, step: at.step, sinceMs: draft.nowMs, looks: 0 } // CY3
+  else if (seen.step > at.step) return // on its way to the store
+  const reports = reportsOf(draft, fn, active, at)
+  const failed = reports.find(({ state }) => state === 'failed')
+  const evidence = sumOf(reports.map((report) => report.evidence))
+  const { sinceMs } = fn.canary
+  const elapsedMs = draft.nowMs - sinceMs
+  const look = Math.min(looks, Math.floor((elapsedMs / rules.bakeMs) * looks))
+  const isLook = look > fn.canary.looks
+  const verdict = judge({ evidence, rules, elapsedMs, isLook, isWhole: reports.length >= active.length })
+  if (isLook) fn.canary = { ...fn.canary, looks: look }
+  // No heartbeat may come that would have it looked at: a function may have no instances.
+  const nextMs = elapsedMs < rules.bakeMs ? ((look + 1) * rules.bakeMs) / looks : patience * rules.bakeMs
+  if (elapsedMs < patience * rules.bakeMs) draft.wakeAt(fn.name, sinceMs + nextMs)
+  const broken = fn.slots.find(({ lastExit, restarts }) =>
+    isItsFault(lastExit, restarts, at.sinceMs),
+  )?.lastExit
+  const bad =
+    broken !== undefined
+      ? `an instance that it was in ended (${broken.reason}): ${broken.message}`
+      : failed !== undefined
+        ? `it ended: ${failed.reason ?? 'nothing was said'}`
+        : verdict.kind === 'bad'
+          ? verdict.why
+          : undefined
+  const place = `at ${rules.steps[at.step]} % of the keys`
+  if (bad !== undefined) {
+    const spent = `error budget spent: ${evidence.canary.errors} of ${evidence.canary.records} records`
+    const lost =
+      version.migrates === true ? 'none of them lost, but what it did to state' : 'none of them lost'
+    const reason = `${place}, after ${(elapsedMs / 1000).toFixed(1)} s: ${bad} (${spent}; ${lost})`
+    fn.canary = { ...fn.canary, settled: true }
+    const text = `${fn.name} stays with version ${good.version}: version ${version.version} has failed as a canary ${reason}`
+    draft.act({ kind: 'log', level: 'warn', message: text })
+    const outcome = {
+      schema: 1,
+      version: version.version,
+      state: 'failed',
+      atMs: draft.nowMs,
+      from: good.version,
+    } as const
+    draft.act({
+      kind: 'settleVersion',
+      function: fn.name,
+      good: good.version,
+      outcome: { ...outcome, reason: reason.slice(0, 1000) },
+    })
+    return
+  }
+  if (verdict.kind !== 'good') return
+  const step = at.step + 1
+  const passed = [...at.passed, `${place}: ${verdict.why}`]
+  const next = { version: version.version, step, sinceMs: draft.nowMs, passed }
+  draft.act({
+    kind: 'log',
+    level: 'info',
+    message: `${fn.name}: version ${version.version} has passed ${passed.at(-1)}`,
+  })
+  enter(draft, fn, step < rules.steps.length ? next : { ...next, promoted: true })
+}
+
+function enter(draft: Draft, fn: FunctionState, canary: CanaryDocument): void {
+  const { version, step, sinceMs } = canary
+  fn.canary = { version, step, sinceMs, looks: 0, settled: false }
+  draft.act({ kind: 'saveCanary', function: fn.name, canary })
+}
+
+/** Two versions in one process: who takes that along is not known, and one of them has run before. */
+export function isItsFault(exit: LastExit | undefined, restarts: number, sinceMs: number): boolean {
+  if (exit === undefined || exit.atMs < sinceMs) return false
+  return processFaults.has(exit.reason) || restarts >= failuresMax
+}
+
+/** What instances at work say of it that are at this step. */
+function reportsOf(
+  draft: Draft,
+  fn: FunctionState,
+  active: readonly number[],
+  { version, step }: CanaryDocument,
+): CanaryReport[] {
+  return fn.slots.flatMap((slot) => {
+    if (slot.seat === undefined || !active.includes(slot.index)) return []
+    const { instance, epoch } = slot.seat.document
+    const report = draft
+      .taskOf(slot.seat)
+      .beat?.instances.find((one) => one.id === instance && one.epoch === epoch)?.canary
+    if (report === undefined || report.version !== version || report.state === 'preparing') return []
+    return report.step === step || report.state === 'failed' ? [report] : []
+  })
+}

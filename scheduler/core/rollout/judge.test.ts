@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { bucketsPerSide, type CanaryEvidence, type CanarySide, noEvidence } from '../../../sdk/canary.ts'
+import { type CanaryRules, canarySchema } from '../../../sdk/manifest.ts'
+import { noShadowEvidence } from '../../../sdk/shadow.ts'
+import { nextRandom } from '../../backoff.ts'
+import { exceeds, judge, looks, rankZ, type Verdict } from './judge.ts'
+
+const rules: CanaryRules = canarySchema.parse({ bakeMs: 20_000, metric: { name: 'score', per: 'value' } })
+
+/** Chance, by a seed. */
+class Dice {
+  #seed: number
+
+  constructor(seed: number) {
+    this.#seed = seed
+  }
+
+  next(): number {
+    const [random, seed] = nextRandom(this.#seed)
+    this.#seed = seed
+    return random
+  }
+
+  /** About normal. */
+  noise(): number {
+    let sum = -6
+    for (let i = 0; i < 12; i++) sum += this.next()
+    return sum
+  }
+
+  /** How many of so many come true. */
+  count(trials: number, chance: number): number {
+    const mean = trials * chance
+    if (trials > 50 && mean > 20 && mean < trials - 20)
+      return Math.max(0, Math.min(trials, Math.round(mean + this.noise() * Math.sqrt(mean * (1 - chance)))))
+    let hits = 0
+    for (let i = 0; i < trials; i++) if (this.next() < chance) hits++
+    return hits
+  }
+}
+
+interface Traits {
+  /** Share of records that a side's version throws at by chance. */
+  readonly errors: number
+  readonly slowness: number
+  readonly outputs: number
+  /** Share of the outputs that go to the stream of alerts; a fifth else. */
+  readonly alerts?: number
+  readonly metric: number
+}
+
+interface Scene {
+  /** Records of a side in a second. */
+  readonly rate: number
+  /** How unlike the keys are: 0 not at all; at 1 one key may have a third of the records. */
+  readonly skew: number
+  /** How much windows differ for no reason of the version. */
+  readonly jitter: number
+  /** Share of records that bring an output. */
+  readonly outputs: number
+  /** What both versions throw at by chance. */
+  readonly flaky: number
+}
+
+/** A step of a canary, half a second by half a second; of a slow stream, for which it takes ten times as long, in longer strides. @returns The judgement, and when it fell. */
+function play(
+  seed: number,
+  scene: Scene,
+  canary: Traits,
+): { readonly verdict: Verdict; readonly seconds: number } {
+  const dice = new Dice(seed)
+  const sides = [
+    sideOf(dice, scene, canary),
+    sideOf(dice, scene, { errors: 0, slowness: 1, outputs: 1, metric: 1 }),
+  ] as const
+  let evidence: CanaryEvidence = noEvidence()
+  let looked = 0
+  const strideMs = scene.rate < 10 ? 2500 : 500
+  for (let elapsedMs = strideMs; ; elapsedMs += strideMs) {
+    for (const side of sides) side.step((scene.rate * strideMs) / 1000)
+    let { windows, slower } = evidence
+    for (let i = 0; i < strideMs / 250; i++) {
+      // The machine's noise: now and then everything takes three times as long, on either side.
+      const timeOf = (slowness: number): number =>
+        slowness * Math.exp(scene.jitter * dice.noise()) * (dice.next() < 0.1 ? 3 : 1)
+      const slow = timeOf(canary.slowness)
+      windows++
+      if (slow > rules.maxSlowdown * timeOf(1)) slower++
+    }
+    evidence = { ...noEvidence(), canary: sides[0].seen, control: sides[1].seen, windows, slower }
+    const look = Math.min(looks, Math.floor((elapsedMs / rules.bakeMs) * looks))
+    const verdict = judge({ evidence, rules, elapsedMs, isLook: look > looked, isWhole: true })
+    looked = Math.max(looked, look)
+    if (verdict.kind !== 'wait') return { verdict, seconds: elapsedMs / 1000 }
+  }
+}
+
+function sideOf(dice: Dice, scene: Scene, traits: Traits) {
+  // Keys differ in how often they come, in how many outputs they bring, and in what is measured of them.
+  const keys = Array.from({ length: 200 }, (_, i) => ({
+    bucket: Math.floor(dice.next() * bucketsPerSide),
+    weight: 1 / (i + 1) ** scene.skew,
+    outputs: Math.min(1, scene.outputs * traits.outputs * Math.exp(scene.skew * dice.noise())),
+    metric: traits.metric * Math.exp(scene.skew * dice.noise()),
+  }))
+  const total = keys.reduce((sum, { weight }) => sum + weight, 0)
+  const buckets = Array.from({ length: bucketsPerSide }, (): [number, number, number, number] => [0, 0, 0, 0])
+  const counts = { records: 0, errors: 0, outputs: 0, ms: 0 }
+  const streams = {
+    verdicts: new Array<number>(bucketsPerSide).fill(0),
+    alerts: new Array<number>(bucketsPerSide).fill(0),
+  }
+  return {
+    step(rate: number): void {
+      for (const key of keys) {
+        const mean = (rate * key.weight) / total
+        const chances = Math.ceil(2 * mean)
+        const records = chances === 0 ? 0 : dice.count(chances, mean / chances)
+        const outputs = dice.count(records, key.outputs)
+        const bucket = buckets[key.bucket]!
+        bucket[0] += records
+        bucket[1] += outputs
+        const alerts = dice.count(outputs, traits.alerts ?? 0.2)
+        streams.alerts[key.bucket]! += alerts
+        streams.verdicts[key.bucket]! += outputs - alerts
+        bucket[2] += records * key.metric
+        bucket[3] += records
+        counts.records += records
+        counts.outputs += outputs
+        counts.errors += dice.count(records, traits.errors + scene.flaky)
+      }
+    },
+    get seen(): CanarySide {
+      return { ...counts, buckets, streams }
+    },
+  }
+}
+
+const asBefore: Traits = { errors: 0, slowness: 1, outputs: 1, metric: 1 }
+const scenes: readonly Scene[] = [
+  { rate: 2000, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 },
+  { rate: 2000, skew: 1, jitter: 0.5, outputs: 0.3, flaky: 0.01 },
+  { rate: 60, skew: 1, jitter: 1, outputs: 0.02, flaky: 0.02 },
+  { rate: 3, skew: 0.5, jitter: 0.3, outputs: 0.5, flaky: 0.1 },
+]
+
+test('judge sends back less than one in a hundred good versions, under noise and over unlike keys', () => {
+  const plays = Number(process.env['CONCORD_JUDGE_PLAYS'] ?? 200)
+  for (const [index, scene] of scenes.entries()) {
+    let bad = 0
+    for (let seed = 0; seed < plays; seed++)
+      if (play(seed * 7919 + index, scene, asBefore).verdict.kind === 'bad') bad++
+    assert.ok(bad <= plays / 100, `scene ${index}: ${bad} of ${plays}`)
+  }
+})
+
+test('judge sends a bad version back within its time, and says why', () => {
+  const busy = scenes.slice(0, 2)
+  const bad: readonly (readonly [string, Traits, RegExp])[] = [
+    ['throws on 2 %', { ...asBefore, errors: 0.02 }, /it threw at \d+ of \d+ records/],
+    ['3 times slower', { ...asBefore, slowness: 3 }, /more than 1.5 times as long/],
+    ['half of the outputs', { ...asBefore, outputs: 0.5 }, /less than 0.75 \(minOutputs\)/],
+    [
+      'half of the alerts',
+      { ...asBefore, alerts: 0.1 },
+      /as many outputs to 'alerts' .*less than 0.75 \(minOutputs\)/,
+    ],
+    ['a metric three times as high', { ...asBefore, metric: 3 }, /metric 'score' is more than 1.5 times/],
+  ]
+  for (const [what, traits, why] of bad) {
+    const scene = busy[0]!
+    for (let seed = 0; seed < 100; seed++) {
+      const { verdict, seconds } = play(seed, scene, traits)
+      assert.equal(verdict.kind, 'bad', `${what}, seed ${seed}: ${verdict.why}`)
+      assert.match(verdict.why, why)
+      assert.ok(seconds <= rules.bakeMs / 1000)
+    }
+  }
+})
+
+test('judge sends back a version that makes something else of more records than it may, and no other', () => {
+  const [none, fifth] = [canarySchema.parse({ maxDiff: 0 }), canarySchema.parse({ maxDiff: 0.2 })]
+  const at = (compared: number, different: number, of: CanaryRules, elapsedMs = of.bakeMs) => {
+    const side = { records: 1000, errors: 0, outputs: 1000, ms: 10, buckets: [], streams: {} }
+    const diff = { ...noShadowEvidence(), records: compared, compared, different }
+    const evidence = { ...noEvidence(), canary: side, control: side, diff }
+    return judge({ evidence, rules: of, elapsedMs, isLook: false, isWhole: true })
+  }
+  assert.match(
+    at(1000, 1, none).why,
+    /^of 1 of 1000 records of other keys \(0\.10 %\) it makes something else/,
+  )
+  assert.equal(at(1000, 0, none).kind, 'good')
+  assert.equal(at(10, 4, fifth).kind, 'wait', 'few records are no proof')
+  assert.equal(at(1000, 230, fifth).kind, 'good')
+  assert.match(at(1000, 300, fifth).why, /20\.00 % are allowed \(rollout\.canary\.maxDiff\)/)
+  const rare = at(20, 0, none)
+  assert.deepEqual([rare.kind, /20 of the 500 records .* compared/.test(rare.why)], ['wait', true])
+  assert.equal(at(20, 0, none, 10 * none.bakeMs).kind, 'good')
+  // Versions that differ in as many as they may: at each of 200 looks.
+  const plays = 200
+  let bad = 0
+  for (let seed = 0; seed < plays; seed++) {
+    const dice = new Dice(seed)
+    for (let look = 1, different = 0; look <= 200; look++) {
+      different += dice.count(20, 0.2)
+      if (at(20 * look, different, fifth, 1).kind !== 'bad') continue
+      bad++
+      break
+    }
+  }
+  assert.ok(bad <= plays / 100, `${bad} of ${plays}`)
+})
+
+test('judge waits for records, and never sends back for few of them', () => {
+  // Chance has its share in it, one in some thousand: so by seeds that stay.
+  for (let seed = 0; seed < 100; seed++) {
+    const { verdict } = play(seed, { rate: 0.2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0.2 }, asBefore)
+    assert.notEqual(verdict.kind, 'bad', `seed ${seed}: ${verdict.why}`)
+  }
+  const none = { evidence: noEvidence(), rules, isLook: true, isWhole: true }
+  const soon = judge({ ...none, elapsedMs: 9 * rules.bakeMs })
+  assert.equal(soon.kind, 'wait')
+  assert.match(soon.why, /it has had 0 of the 500 records/)
+  const late = judge({ ...none, elapsedMs: 10 * rules.bakeMs })
+  assert.equal(late.kind, 'good')
+  assert.match(
+    late.why,
+    /; on time alone: only 0 records of its own in \d+ s, .* 500 \(rollout\.canary\.minRecords\)/,
+  )
+})
+
+test('judge lets no step end while most of its windows were slow, too few as they are to send it back', () => {
+  const side = { ...noEvidence().canary, records: 1000 }
+  const slow = { ...noEvidence(), canary: side, control: side, windows: 9, slower: 5 }
+  const judged = { evidence: slow, rules, elapsedMs: rules.bakeMs, isLook: true, isWhole: true }
+  const { kind, why } = judge(judged)
+  assert.deepEqual([kind, why], ['wait', 'it was slower than allowed in 5 of 9 windows'])
+  assert.equal(judge({ ...judged, evidence: { ...slow, slower: 4 } }).kind, 'good')
+  assert.equal(judge({ ...judged, elapsedMs: 10 * rules.bakeMs }).kind, 'good')
+  assert.equal(judge({ ...judged, evidence: { ...slow, windows: 40, slower: 40 } }).kind, 'bad')
+})
+
+test('judge looks at outputs and the metric of a slow stream too, when its step is about to end', () => {
+  const slow: Scene = { rate: 2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 }
+  const bad: readonly (readonly [Traits, RegExp])[] = [
+    [{ ...asBefore, outputs: 0.1 }, /less than 0.75 \(minOutputs\)/],
+    [{ ...asBefore, metric: 3 }, /metric 'score' is more than 1.5 times/],
+  ]
+  for (const [traits, why] of bad) {
+    for (let seed = 0; seed < 30; seed++) {
+      const { verdict, seconds } = play(seed, slow, traits)
+      assert.equal(verdict.kind, 'bad', `seed ${seed}: ${verdict.why}`)
+      assert.match(verdict.why, why)
+      assert.ok(seconds > (3 * rules.bakeMs) / 1000, 'at its end')
+    }
+  }
+})
+
+test('judge lets no step end well before all instances have spoken, and looks once at its end', () => {
+  const judged = { evidence: noEvidence(), rules, elapsedMs: 11 * rules.bakeMs, isLook: false }
+  const { kind, why } = judge({ ...judged, isWhole: false })
+  assert.deepEqual([kind, why], ['wait', 'not all instances have it yet'])
+  assert.equal(judge({ ...judged, isWhole: true }).kind, 'good')
+})
+
+test('exceeds is a bound for however many looks', () => {
+  let passed = 0
+  for (let seed = 0; seed < 2000; seed++) {
+    const dice = new Dice(seed)
+    let hits = 0
+    for (let trials = 1; trials <= 300; trials++) {
+      if (dice.next() < 0.5) hits++
+      if (trials % 10 === 0 && exceeds(hits, trials, 0.5)) {
+        passed++
+        break
+      }
+    }
+  }
+  assert.ok(passed <= 4, `${passed} of 2000; 1 is expected at most`)
+  assert.equal(exceeds(20, 20, 0.5), true)
+  assert.equal(exceeds(5, 5, 0.5), false)
+  assert.equal(exceeds(1, 1_000_000, 0), true)
+})
+
+test('rankZ is that of Mann and Whitney, ties corrected', () => {
+  assert.equal(rankZ([], [1]), 0)
+  assert.equal(rankZ([1, 1], [1, 1]), 0)
+  const apart = rankZ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])
+  assert.ok(Math.abs(apart + 2.611) < 0.001, String(apart))
+  assert.equal(rankZ([6, 7], [1, 2]), -rankZ([1, 2], [6, 7]))
+})

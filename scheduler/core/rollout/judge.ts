@@ -1,0 +1,250 @@
+/**
+ * Judge: what a canary's evidence says of it. Pure.
+ *
+ * A good version must not be sent back by chance, however often it is looked at, and whatever keys there are: each rule stands
+ * on a test whose error is bounded, and all of them together err in less than one rollout in a hundred.
+ *
+ *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
+ *       version ever passes their bound is 1/`oddsMax`, at however many looks.
+ *   J2. Outputs, in all and of each stream, and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step and at its end only.
+ *   J3. What is in the outputs by the same test as errors, over records that both versions were given (runner/canary/divergence.ts, DV1).
+ *   J4. What the rules allow is allowed: a test says no only to more than that.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../../sdk/canary.ts'
+import { differenceLine } from '../../../sdk/difference-text.ts'
+import type { CanaryRules } from '../../../sdk/manifest.ts'
+import { percentText } from '../../../sdk/shadow.ts'
+
+/** Of a sequential test. */
+const oddsMax = 2000
+const chancesMixed = 400
+/** Of a test of ranks: a chance of 1 in 10,000. */
+const zMax = 3.72
+/** More for the logarithm of how many tests share that chance; from 1 to 64 of them at least what the normal distribution says. */
+const zMore = 0.24
+/** In how many equal parts a step's time is looked at, for J2. */
+export const looks = 4
+/** How many times its time a step waits for records; who has none harms nobody. */
+export const patience = 10
+/** With so many records of the canary, the control's keys have none by a chance of 1/`oddsMax` only: they never come. */
+const aloneMin = Math.ceil(Math.log2(oddsMax))
+/** Buckets without as many records on average say nothing. */
+const bucketRecordsMin = 5
+
+export type Verdict =
+  | { readonly kind: 'good' | 'wait'; readonly why: string }
+  | { readonly kind: 'bad'; readonly why: string }
+
+export interface Judged {
+  readonly evidence: CanaryEvidence
+  readonly rules: CanaryRules
+  readonly elapsedMs: number
+  /** Whether this is one of the moments of J2. */
+  readonly isLook: boolean
+  /** Whether all instances have said what they have measured: else no step ends well. */
+  readonly isWhole: boolean
+}
+
+/** @returns `bad` as soon as it is; `good` when its time is over; else `wait`, and for what. */
+export function judge(judged: Judged): Verdict {
+  const { evidence, rules, isLook } = judged
+  const found = tooManyErrors(evidence, rules) ?? tooSlow(evidence, rules) ?? tooDifferent(evidence, rules)
+  if (found !== undefined) return { kind: 'bad', why: found }
+  const waitsFor = missing(judged)
+  const other =
+    isLook || waitsFor === undefined
+      ? (otherOutputs(evidence, rules) ?? otherStream(evidence, rules) ?? otherMetric(evidence, rules))
+      : undefined
+  if (other !== undefined) return { kind: 'bad', why: other }
+  if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
+  return { kind: 'good', why: [summaryOf(evidence), ...onTimeAlone(judged)].join('; ') }
+}
+
+/** What a step lacks before it may end well. */
+function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | undefined {
+  const { canary, windows, slower } = evidence
+  const { records } = canary
+  const { bakeMs, minRecords } = rules
+  if (elapsedMs < bakeMs) return `${Math.ceil((bakeMs - elapsedMs) / 1000)} s of this step are left`
+  const isPatient = elapsedMs < patience * bakeMs
+  if (records < minRecords && isPatient)
+    return `it has had ${records} of the ${minRecords} records that a step needs`
+  const compared = evidence.diff?.compared ?? 0
+  if (rules.maxDiff !== undefined && compared < minRecords && isPatient)
+    return `${compared} of the ${minRecords} records that a step needs have been compared`
+  // Too few to say that it is slow, but no sign that it is not.
+  if (slower > windows / 2 && isPatient)
+    return `it was slower than allowed in ${slower} of ${windows} windows`
+  return isWhole ? undefined : 'not all instances have it yet'
+}
+
+/** That it had fewer records than a step is to have, and goes on because none came for long. */
+function onTimeAlone({ evidence, rules }: Judged): string[] {
+  const compared = rules.maxDiff === undefined ? Number.POSITIVE_INFINITY : (evidence.diff?.compared ?? 0)
+  const records = Math.min(evidence.canary.records, compared)
+  if (records >= rules.minRecords) return []
+  const ofThem = compared < evidence.canary.records ? 'compared' : 'of its own'
+  return [
+    `on time alone: only ${records} records ${ofThem} in ${(patience * rules.bakeMs) / 1000} s, where a step is to have ${rules.minRecords} (rollout.canary.minRecords)`,
+  ]
+}
+
+/** In one line. */
+export function summaryOf(evidence: CanaryEvidence): string {
+  const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = evidence
+  const isEnough = Math.min(canary.records, control.records) >= bucketsPerSide * bucketRecordsMin
+  const outputs = ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))
+  return [
+    `${canary.records} records, ${canary.errors} failed where the version before did not`,
+    isEnough ? `outputs ${outputs}` : 'too few to compare outputs',
+    windows === 0
+      ? 'too few at a time to compare that'
+      : `slower than allowed in ${slower} of ${windows} windows (p99 ${us(canaryP99Us)} for ${us(controlP99Us)})`,
+    ...(diff === undefined ? [] : [`${diff.different} of ${diff.compared} records compared differ`]),
+  ].join('; ')
+}
+
+function tooManyErrors({ canary, control, example }: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { records, errors } = canary
+  if (errors === 0 || errors <= rules.maxErrors * records) return undefined
+  // More than allowed …
+  if (!exceeds(errors, records, rules.maxErrors)) return undefined
+  // … and than the control, whose errors may be the same ones on other records. It may have had none by chance yet.
+  if (control.records === 0 && records < aloneMin) return undefined
+  const share = records / (records + control.records)
+  if (control.records > 0 && !exceeds(errors, errors + control.errors, share)) return undefined
+  const percent = ((100 * errors) / records).toPrecision(2)
+  const first = example === undefined ? '' : `; the first: ${example}`
+  return `it threw at ${errors} of ${records} records (${percent} %) where the version before did not; ${100 * rules.maxErrors} % are allowed (rollout.canary.maxErrors)${first}`
+}
+
+function tooSlow(evidence: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { windows, slower, canary, control, canaryP99Us, controlP99Us } = evidence
+  if (!exceeds(slower, windows, 1 / 2)) return undefined
+  const times = ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))
+  return `it takes ${times} for a record as the version before (p99 ${us(canaryP99Us)} for ${us(controlP99Us)}): in ${slower} of ${windows} windows more than ${rules.maxSlowdown} times as long (rollout.canary.maxSlowdown)`
+}
+
+function tooDifferent({ diff }: CanaryEvidence, { maxDiff }: CanaryRules): string | undefined {
+  if (diff === undefined || maxDiff === undefined) return undefined
+  const { different, compared, examples } = diff
+  if (!exceeds(different, compared, maxDiff)) return undefined
+  const share = percentText(different / compared)
+  const first = examples[0] === undefined ? '' : `; the first: ${differenceLine(examples[0])}`
+  return `of ${different} of ${compared} records of other keys (${share}) it makes something else than the version before; ${percentText(maxDiff)} are allowed (rollout.canary.maxDiff)${first}`
+}
+
+function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { minOutputs, maxOutputs } = rules
+  const of = (side: CanarySide) => ratesOf(side, ([records, outputs]) => [outputs, records])
+  const found = outside(of(canary), of(control), minOutputs, maxOutputs)
+  if (found === undefined) return undefined
+  const times = ratioText(perRecord(canary.outputs, canary), perRecord(control.outputs, control))
+  return `a record makes ${times} as many outputs as with the version before, ${ruleText(found, rules)}`
+}
+
+/** Which stream gets more or less, of those that both versions may write to: one that has come or gone was meant. */
+function otherStream({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
+  const { minOutputs, maxOutputs } = rules
+  const names = Object.keys(control.streams).filter((name) => name in canary.streams)
+  if (names.length < 2) return undefined // then it is the sum of all, or nothing
+  for (const name of names) {
+    const of = (side: CanarySide) => {
+      const outputs = side.streams[name]!.values()
+      return ratesOf(side, ([records]) => [outputs.next().value ?? 0, records])
+    }
+    const found = outside(of(canary), of(control), minOutputs, maxOutputs, names.length)
+    if (found === undefined) continue
+    const sum = (side: CanarySide): number => side.streams[name]!.reduce((a, b) => a + b, 0)
+    const times = ratioText(perRecord(sum(canary), canary), perRecord(sum(control), control))
+    return `a record makes ${times} as many outputs to '${name}' as with the version before, ${ruleText(found, rules)}`
+  }
+  return undefined
+}
+
+function ruleText(found: 'less' | 'more', { minOutputs, maxOutputs }: CanaryRules): string {
+  const rule = found === 'less' ? `${minOutputs} (minOutputs)` : `${maxOutputs} (maxOutputs)`
+  return `in most buckets of keys ${found} than ${rule} times as many`
+}
+
+function otherMetric({ canary, control }: CanaryEvidence, { metric }: CanaryRules): string | undefined {
+  if (metric === undefined) return undefined
+  const of = (side: CanarySide) =>
+    ratesOf(side, ([records, , sum, values]) => [sum, metric.per === 'value' ? values : records])
+  const found = outside(of(canary), of(control), metric.min, metric.max)
+  if (found === undefined) return undefined
+  return `metric '${metric.name}' is ${found} than ${found === 'less' ? metric.min : metric.max} times that of the version before, in most buckets of keys (rollout.canary.metric)`
+}
+
+type Rate = readonly [sum: number, by: number]
+
+function ratesOf(side: CanarySide, of: (bucket: CanarySide['buckets'][number]) => Rate): number[] {
+  const rates = side.buckets.map(of).filter(([, by]) => by > 0)
+  const total = rates.reduce((sum, [, by]) => sum + by, 0)
+  return total < bucketRecordsMin * rates.length ? [] : rates.map(([sum, by]) => sum / by)
+}
+
+/** Whether the rates of one side lie outside `min` to `max` times those of the other; `ofTests`: how many such tests are one rule. */
+function outside(
+  canary: readonly number[],
+  control: readonly number[],
+  min: number,
+  max: number,
+  ofTests = 1,
+): 'less' | 'more' | undefined {
+  const scaled = (by: number): number[] => control.map((rate) => rate * by)
+  const bound = zMax + zMore * Math.log(ofTests)
+  if (rankZ(canary, scaled(min)) < -bound) return 'less'
+  return rankZ(canary, scaled(max)) > bound ? 'more' : undefined
+}
+
+/** Mann and Whitney's rank sum as a standard normal deviate, ties corrected: below 0 if `ones` are the lesser. */
+export function rankZ(ones: readonly number[], others: readonly number[]): number {
+  const [m, n] = [ones.length, others.length]
+  if (m === 0 || n === 0) return 0
+  const all = [...ones, ...others].sort((a, b) => a - b)
+  const ranks = new Map<number, number>()
+  let ties = 0
+  for (let i = 0; i < all.length; ) {
+    let end = i
+    while (end < all.length && all[end] === all[i]) end++
+    ranks.set(all[i]!, (i + 1 + end) / 2)
+    ties += (end - i) ** 3 - (end - i)
+    i = end
+  }
+  const count = m + n
+  const u = ones.reduce((sum, rate) => sum + ranks.get(rate)!, 0) - (m * (m + 1)) / 2
+  const variance = ((m * n) / 12) * (count + 1 - ties / (count * (count - 1)))
+  return variance <= 0 ? 0 : (u - (m * n) / 2) / Math.sqrt(variance)
+}
+
+/**
+ * J1: whether `hits` of `trials` are too many for a chance of `share`, or less, at each. The odds are those of a mixture of
+ * greater chances, `chancesMixed` of them between it and 1, against `share`; under it they never exceed `oddsMax` but with a
+ * chance of 1/`oddsMax`.
+ */
+export function exceeds(hits: number, trials: number, share: number): boolean {
+  if (hits <= share * trials) return false
+  if (share <= 0) return true
+  const misses = trials - hits
+  const logOdds = (chance: number): number =>
+    hits * Math.log(chance / share) + (misses === 0 ? 0 : misses * Math.log((1 - chance) / (1 - share)))
+  let odds = 0
+  for (let i = 0; i < chancesMixed; i++)
+    odds += Math.exp(Math.min(700, logOdds(share ** (1 - (i + 0.5) / chancesMixed)))) / chancesMixed
+  return odds > oddsMax
+}
+
+function perRecord(sum: number, { records }: CanarySide): number {
+  return records === 0 ? 0 : sum / records
+}
+
+function ratioText(one: number, other: number): string {
+  return other === 0 ? (one === 0 ? '1.00 ×' : 'infinitely ×') : `${(one / other).toFixed(2)} ×`
+}
+
+function us(value: number): string {
+  return `${Number(value.toPrecision(3))} µs`
+}

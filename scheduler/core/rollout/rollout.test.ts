@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { World } from '../testing/world.ts'
+
+const manifest = {
+  istreams: { in: { grouping: 'groupBy' } },
+  instances: 2,
+  resources: { cpus: 0.5 },
+} as const
+
+/** v1 is good in two instances, and both were told of v2; the leader has gone, and the next one has what is in the store. */
+function taken(): World {
+  const world = new World()
+  world.connect()
+  world.deploy('fn', manifest)
+  world.settle(20)
+  world.deploy('fn', manifest)
+  hear(world)
+  world.restart()
+  world.connect()
+  return world
+}
+
+/** Assignments arrive, and runners say how they stand; no version takes over by itself. */
+function hear(world: World): void {
+  for (let round = 0; round < 3; round++) {
+    world.publish()
+    for (const runner of world.runners.values()) {
+      while (runner.mail.length > 0) world.readMail(runner)
+      world.beat(runner)
+    }
+  }
+}
+
+/** @param records What came to each while it was on trial. */
+function changeAll(world: World, fails: boolean, records?: readonly number[]): void {
+  let nth = 0
+  for (const runner of world.runners.values())
+    for (const id of runner.instances.keys()) world.swap(runner, id, fails, records?.[nth++])
+  for (const runner of world.runners.values()) world.beat(runner)
+}
+
+const versionsOf = (world: World) => {
+  const { version, good } = world.functions.get('fn')!
+  return { version, good }
+}
+
+test('a new leader takes a version for good when its runners have said that it works, not before', () => {
+  const world = taken()
+  const seats = [...world.seats.values()].map(({ version }) => version)
+  assert.deepEqual([seats, versionsOf(world)], [[2, 2], { version: 2, good: 1 }])
+  hear(world)
+  assert.deepEqual(versionsOf(world), { version: 2, good: 1 }, 'both are on trial')
+  changeAll(world, false)
+  assert.deepEqual(versionsOf(world), { version: 2, good: 2 })
+})
+
+test('a version that fails after its leader has gone is put back by the next one', () => {
+  const world = taken()
+  hear(world) // a runner's word counts once it has this leader's assignment
+  changeAll(world, true)
+  assert.deepEqual(versionsOf(world), { version: 1, good: 1 })
+})
+
+test('a version to whose instances nothing came while they were on trial comes into force, and its outcome says that it is untried', () => {
+  const untried = [true, 'no record came while it was on trial (1 s)']
+  for (const [records, wanted] of [
+    [[0, 0], untried],
+    [
+      [0, 1],
+      [undefined, undefined],
+    ],
+  ] as const) {
+    const world = taken()
+    hear(world)
+    changeAll(world, false, records)
+    assert.deepEqual(versionsOf(world), { version: 2, good: 2 })
+    const settled = world.actions.findLast((one) => one.kind === 'settleVersion')
+    assert.deepEqual([settled?.outcome.untried, settled?.outcome.reason], wanted)
+  }
+})

@@ -1,0 +1,163 @@
+/**
+ * Rollout: how the wanted version comes into force where another one runs, and what becomes of it.
+ *
+ *   RO1. A seat's version is written before its runner is told, and an instance runs when it has reported that version, off trial.
+ *   RO2. A version is good when all wanted instances run it, as far as this leader has heard of them. One that is not, and
+ *        fails where another is good, is wanted no more: the good one is, in every instance.
+ * Design: docs/design/0023-hot-swap.md
+ * @module
+ */
+import type { InstanceReport } from '../../../infra/control/messages.ts'
+import type { OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
+import type { Manifest } from '../../../sdk/manifest.ts'
+import { drainReason } from '../../../sdk/swap.ts'
+import type { Draft } from '../state/draft.ts'
+import { rollingOf } from '../state/in-force.ts'
+import { reportOf } from '../state/reports.ts'
+import { type FunctionState, instanceId, type LastExit, type Seat, type Slot } from '../state/state.ts'
+import { runsVersion, waveText } from './rolling.ts'
+
+/** Ends that say something against the version that ran. */
+const versionsFault: ReadonlySet<string> = new Set([
+  'functionFailed',
+  'initFailed',
+  'bundle',
+  'memory',
+  'deadline',
+  'frozen',
+])
+/** So many in a row do so too, whatever they were. */
+const failuresMax = 3
+
+/** The instance takes the wanted version over while it runs, if it can. @returns Whether that is under way. */
+export function swap(draft: Draft, fn: FunctionState, slot: Slot, version: VersionDocument): boolean {
+  const { seat } = slot
+  if (seat === undefined || !canSwap(draft, fn, slot, seat, version)) return false
+  const before = seat.document.version
+  slot.restarts = 0
+  slot.restartsVersion = version.version
+  delete slot.heardVersion
+  draft.updateSeat(seat, { version: version.version })
+  draft.enter(slot, 'swapping', `version ${version.version} takes over from ${before}`)
+  return true
+}
+
+function canSwap(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, version: VersionDocument): boolean {
+  if (slot.phase !== 'running' && slot.phase !== 'swapping') return false
+  if (slot.failed?.version === version.version) return false
+  const wanted = draft.state.wanted.functions.get(fn.name)
+  const before = wanted?.versions.get(seat.document.version)
+  if (wanted === undefined || before === undefined || wanted.document.drain === true) return false
+  if (draft.taskOf(seat).beat === undefined) return false
+  return drainReason(before, version, seat.document.resources) === undefined
+}
+
+/** The wanted version could not take over in it, and there is no other to go back to. */
+export function hasFailedForGood(draft: Draft, slot: Slot, version: VersionDocument): boolean {
+  const failed = slot.phase === 'swapping' && slot.failed?.version === version.version
+  return failed && trialOf(draft, version) === undefined
+}
+
+/** What a report says of the version that a seat should have. @returns Whether it is news. */
+export function hearOfVersion(draft: Draft, slot: Slot, seat: Seat, report: InstanceReport): boolean {
+  const { version } = seat.document
+  const { swap } = report
+  const isThere = report.version === version && swap === undefined
+  const isNews = isThere && slot.heardVersion !== version
+  if (isThere) slot.heardVersion = version
+  else delete slot.heardVersion
+  if (slot.phase === 'swapping' && isThere) draft.enter(slot, 'running')
+  else if (slot.phase === 'running' && !isThere)
+    draft.enter(slot, 'swapping', `version ${version} takes over from ${report.version}`)
+  if (swap?.state !== 'failed' || swap.version !== version || slot.failed?.version === version) return isNews
+  slot.failed = { version, reason: swap.reason ?? 'nothing was said' }
+  return true
+}
+
+/** A seat has ended, and not because it was to. */
+export function blameVersion(slot: Slot, seat: Seat, exit: LastExit): void {
+  const { version } = seat.document
+  if (versionsFault.has(exit.reason) || slot.restarts >= failuresMax)
+    slot.failed ??= { version, reason: `${seat.document.instance} ended (${exit.reason}): ${exit.message}` }
+}
+
+/** What the wanted version has to show where it takes over; undefined if there is nothing to go back to. */
+export function trialOf(draft: Draft, { version, manifest }: VersionDocument): Manifest['trial'] | undefined {
+  const good = goodVersion(draft, manifest.name)
+  return good === undefined || good === version ? undefined : manifest.trial
+}
+
+/** RO2. */
+export function settleRollout(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+  const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
+  const wanted = rolling?.version ?? draft.wantedVersion(fn.name)
+  if (wanted === undefined) return
+  const { version } = wanted
+  const good = goodVersion(draft, fn.name)
+  if (good === version) {
+    delete fn.settling
+    for (const slot of fn.slots) delete slot.failed
+    return
+  }
+  if (fn.settling === version) return
+  const bad = fn.slots.find((slot) => failureOf(fn, slot, version) !== undefined)
+  if (bad !== undefined && good !== undefined) {
+    const reason = waveText(draft, fn, bad) + failureOf(fn, bad, version)
+    const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
+    draft.act({ kind: 'log', level: 'warn', message: text })
+    settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
+  } else if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
+    settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, wanted) })
+}
+
+/** Why a version has failed in a slot: there, or because it is not launched there again, whatever it ended of. */
+function failureOf(fn: FunctionState, slot: Slot, version: number): string | undefined {
+  if (slot.failed?.version === version) return slot.failed.reason
+  if (slot.phase !== 'crashLooping' || slot.restartsVersion !== version) return undefined
+  return `${instanceId(fn.name, slot.index)} is not launched again (restarts): ${slot.lastExit?.reason}, ${slot.lastExit?.message}`
+}
+
+/** What a version has shown as a canary; or that it has shown nothing, since nothing came while it was on trial. */
+function passedBy(
+  draft: Draft,
+  fn: FunctionState,
+  { version, manifest: { trial } }: VersionDocument,
+): Pick<OutcomeDocument, 'reason' | 'untried'> {
+  const { canary, atOnce } = draft.state.wanted.functions.get(fn.name)?.document ?? {}
+  if (canary?.version === version && canary.passed.length > 0)
+    return { reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax) }
+  const tried = fn.slots.flatMap(({ seat }) => {
+    const report = seat && reportOf(draft.taskOf(seat), seat)
+    return report?.tried?.version === version ? [report.tried.records] : []
+  })
+  // What is gone back to has run before.
+  const isAsked = trial.records > 0 && trial.ms > 0 && atOnce !== true
+  if (!isAsked || tried.length === 0 || tried.some((records) => records > 0)) return {}
+  return { untried: true, reason: `no record came while it was on trial (${trial.ms / 1000} s)` }
+}
+
+const reasonMax = 1000
+
+function settle(
+  draft: Draft,
+  fn: FunctionState,
+  version: number,
+  good: number,
+  outcome: Pick<OutcomeDocument, 'state' | 'reason' | 'untried'>,
+): void {
+  fn.settling = version
+  const from = goodVersion(draft, fn.name)
+  draft.act({
+    kind: 'settleVersion',
+    function: fn.name,
+    good,
+    outcome: { schema: 1, version, ...outcome, atMs: draft.nowMs, ...(from === undefined ? {} : { from }) },
+  })
+}
+
+/** The version that was last seen to work, if it is still there. */
+function goodVersion(draft: Draft, name: string): number | undefined {
+  const wanted = draft.state.wanted.functions.get(name)
+  const good = wanted?.document.good
+  return good !== undefined && wanted?.versions.has(good) ? good : undefined
+}

@@ -1,0 +1,148 @@
+/**
+ * Shadow: how long a version is beside the one in force, and what is written of it then.
+ *
+ *     wanted → begun → over: the good one is wanted again        from either: failed, or another version is wanted
+ *
+ *   SY1. That it has begun is in the store before a runner is told of it, so whoever leads next goes on with it.
+ *   SY2. What was found is in the version's outcome before anything else is wanted by this leader; if somebody else wanted
+ *        something, what was heard last is.
+ * Design: docs/design/0030-shadow.md
+ * @module
+ */
+import type { ShadowAssignment } from '../../../infra/control/messages.ts'
+import type { OutcomeDocument } from '../../../infra/store/index.ts'
+import { type ShadowReport, type ShadowResult, shadowSummary, sumOfShadows } from '../../../sdk/shadow.ts'
+import type { Draft } from '../state/draft.ts'
+import type { FunctionState, WantedFunction } from '../state/state.ts'
+import { shadowOf, type WantedShadow } from '../state/wanted-shadow.ts'
+import { formatOf, isItsFault } from './canary.ts'
+
+const reasonMax = 1000
+
+type Seen = NonNullable<FunctionState['shadow']>
+
+/** What the runners of a function are told of its shadow. */
+export function shadowAssignmentOf(wanted: WantedFunction | undefined): ShadowAssignment | undefined {
+  const shadow = shadowOf(wanted)
+  if (shadow?.at === undefined || shadow.refused !== undefined) return undefined
+  const { version, bundleSha256, sourceMapSha256, assets, manifest } = shadow.version
+  return {
+    ...{ version, bundleSha256, manifest, rules: shadow.rules },
+    ...formatOf(shadow.version, shadow.good),
+    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
+    ...(assets === undefined ? {} : { assets }),
+  }
+}
+
+/** One look at it. */
+export function watchShadow(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+  const shadow = shadowOf(draft.state.wanted.functions.get(fn.name))
+  leave(draft, fn, active, shadow)
+  if (shadow === undefined) return
+  const { good, rules, at, refused } = shadow
+  const { version } = shadow.version
+  if (fn.shadow === undefined) {
+    const sinceMs = at?.sinceMs ?? draft.nowMs
+    fn.shadow = { version, from: good.version, sinceMs, settled: false }
+    if (at === undefined && refused === undefined)
+      return draft.act({ kind: 'saveShadow', function: fn.name, shadow: { version, sinceMs } })
+  }
+  const seen = fn.shadow
+  if (seen.settled) return
+  const over = (state: 'shadowed' | 'failed', why?: string): void =>
+    settle(draft, fn, active, seen, state, why)
+  if (refused !== undefined) return over('failed', `it cannot be beside version ${good.version}: ${refused}`)
+  if (at === undefined) return // on its way to the store
+  const broken = fn.slots.find(({ lastExit, restarts }) => isItsFault(lastExit, restarts, at.sinceMs))
+  const failed = reportsOf(draft, fn, active, version).find(({ state }) => state === 'failed')
+  if (broken?.lastExit !== undefined) {
+    const { reason, message } = broken.lastExit
+    return over('failed', `an instance that it was beside ended (${reason}): ${message}`)
+  }
+  if (failed !== undefined) return over('failed', failed.reason ?? 'nothing was said')
+  const untilMs = at.sinceMs + rules.bakeMs
+  if (draft.nowMs < untilMs) return draft.wakeAt(fn.name, untilMs)
+  over('shadowed')
+}
+
+/** Another version is wanted, or this one in earnest: what was heard last is written down. */
+function leave(
+  draft: Draft,
+  fn: FunctionState,
+  active: readonly number[],
+  shadow: WantedShadow | undefined,
+): void {
+  const seen = fn.shadow
+  if (seen === undefined || seen.version === shadow?.version.version) return
+  delete fn.shadow
+  const result = resultOf(draft, fn, active, seen)
+  if (seen.settled || result === undefined) return
+  const outcome = outcomeOf(draft, seen.version, result, 'shadowed')
+  draft.act({ kind: 'saveOutcome', function: fn.name, outcome })
+}
+
+function settle(
+  draft: Draft,
+  fn: FunctionState,
+  active: readonly number[],
+  seen: Seen,
+  state: 'shadowed' | 'failed',
+  why?: string,
+): void {
+  const { version, from } = seen
+  fn.shadow = { ...seen, settled: true }
+  const outcome = outcomeOf(draft, version, resultOf(draft, fn, active, seen), state, why)
+  const [level, what] =
+    state === 'failed' ? (['warn', 'has failed'] as const) : (['info', 'is over'] as const)
+  const message = `${fn.name} stays with version ${from}: the shadow of version ${version} ${what}: ${outcome.reason}`
+  draft.act({ kind: 'log', level, message })
+  draft.act({ kind: 'settleVersion', function: fn.name, good: from, outcome: { ...outcome, from } })
+}
+
+function outcomeOf(
+  draft: Draft,
+  version: number,
+  result: ShadowResult | undefined,
+  state: 'shadowed' | 'failed',
+  why?: string,
+): OutcomeDocument {
+  const found = result === undefined ? 'nothing was compared' : shadowSummary(result.evidence)
+  const reason = why === undefined ? found : `as a shadow: ${why} (${found})`
+  return {
+    ...{ schema: 1, version, state, atMs: draft.nowMs, reason: reason.slice(0, reasonMax) },
+    ...(result === undefined ? {} : { from: result.from, shadow: result }),
+  }
+}
+
+/** What is known of it now; nothing, if nobody says anything. */
+function resultOf(
+  draft: Draft,
+  fn: FunctionState,
+  active: readonly number[],
+  { version, from, sinceMs }: Seen,
+): ShadowResult | undefined {
+  const reports = reportsOf(draft, fn, active, version)
+  if (reports.length === 0) return undefined
+  return {
+    ...{ from, sinceMs, untilMs: draft.nowMs },
+    instances: reports.filter(({ state }) => state !== 'preparing').length,
+    instancesOf: active.length,
+    evidence: sumOfShadows(reports.map(({ evidence }) => evidence)),
+  }
+}
+
+/** What instances at work say of it. */
+function reportsOf(
+  draft: Draft,
+  fn: FunctionState,
+  active: readonly number[],
+  version: number,
+): ShadowReport[] {
+  return fn.slots.flatMap((slot) => {
+    if (slot.seat === undefined || !active.includes(slot.index)) return []
+    const { instance, epoch } = slot.seat.document
+    const { beat } = draft.taskOf(slot.seat)
+    const report = beat?.instances.find((one) => one.id === instance && one.epoch === epoch)?.shadow
+    return report?.version === version ? [report] : []
+  })
+}

@@ -1,0 +1,36 @@
+/**
+ * WantedCanary: the canary that a function is to have, by what is written of it.
+ * Design: docs/design/0026-rollouts.md
+ * @module
+ */
+import type { CanaryDocument, VersionDocument } from '../../../infra/store/index.ts'
+import type { CanaryRules } from '../../../sdk/manifest.ts'
+import { drainReason } from '../../../sdk/swap.ts'
+import type { WantedFunction } from './state.ts'
+import { shadowOf } from './wanted-shadow.ts'
+
+export interface WantedCanary {
+  readonly version: VersionDocument
+  /** The version in force. */
+  readonly good: VersionDocument
+  readonly rules: CanaryRules
+  /** Undefined: it has not begun. */
+  readonly at: CanaryDocument | undefined
+}
+
+/** The canary that a function is to have. */
+export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | undefined {
+  if (wanted === undefined) return undefined
+  const { document, versions } = wanted
+  if (shadowOf(wanted) !== undefined) return undefined
+  if (document.deleted === true || document.drain === true || document.atOnce === true) return undefined
+  const version = versions.get(document.version)
+  const good = document.good === undefined ? undefined : versions.get(document.good)
+  const rules = version?.manifest.rollout?.canary
+  if (version === undefined || good === undefined || good === version || rules === undefined) return undefined
+  const at = document.canary?.version === version.version ? document.canary : undefined
+  if (at?.promoted === true) return undefined
+  // What cannot take over in place cannot be beside it either.
+  if (drainReason(good, version, good.manifest.resources) !== undefined) return undefined
+  return { version, good, rules, at }
+}

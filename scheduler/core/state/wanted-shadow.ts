@@ -1,0 +1,36 @@
+/**
+ * WantedShadow: the shadow that a function is to have, by what is written of it.
+ *
+ *   WS1. A version whose manifest asks for a shadow comes into force by `promote` alone, or by being gone back to.
+ * Design: docs/design/0030-shadow.md
+ * @module
+ */
+import type { ShadowDocument, VersionDocument } from '../../../infra/store/index.ts'
+import type { ShadowRules } from '../../../sdk/manifest.ts'
+import { drainReason } from '../../../sdk/swap.ts'
+import type { WantedFunction } from './state.ts'
+
+export interface WantedShadow {
+  readonly version: VersionDocument
+  /** The version in force. */
+  readonly good: VersionDocument
+  readonly rules: ShadowRules
+  /** Undefined: it has not begun. */
+  readonly at: ShadowDocument | undefined
+  /** Why it cannot be beside that one. */
+  readonly refused?: string | undefined
+}
+
+export function shadowOf(wanted: WantedFunction | undefined): WantedShadow | undefined {
+  if (wanted === undefined) return undefined
+  const { document, versions } = wanted
+  if (document.deleted === true || document.atOnce === true) return undefined
+  const version = versions.get(document.version)
+  const good = document.good === undefined ? undefined : versions.get(document.good)
+  const rules = version?.manifest.rollout?.shadow
+  if (version === undefined || good === undefined || good === version || rules === undefined) return undefined
+  const at = document.shadow?.version === version.version ? document.shadow : undefined
+  if (at?.promoted === true) return undefined
+  const { cpus, memMib, diskMib } = good.manifest.resources
+  return { version, good, rules, at, refused: drainReason(good, version, { cpus, memMib, diskMib }) }
+}
