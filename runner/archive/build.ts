@@ -16,7 +16,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { archiveFolder, archiveName } from '../../infra/runner-archive/index.ts'
-import { bundleRuntime, runtimeFilename } from '../isolate/runtime-bundle.ts'
+import { bundleRuntime } from '../../sdk/runtime-bundle.mjs'
+import { runtimeFilename } from '../isolate/runtime-bundle.ts'
 
 const run = promisify(execFile)
 const here = fileURLToPath(new URL('..', import.meta.url))

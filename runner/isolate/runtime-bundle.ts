@@ -3,11 +3,10 @@
  * archive has it (runner/archive).
  *
  * It is an expression, which isolates evaluate from one shared copy of the text: V8 keeps the source of what it has
- * compiled, and a module's would be a copy of 95 KB in each isolate.
+ * compiled, and a module's would be a copy of 150 KB in each isolate.
  * @module
  */
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import ivm from 'isolated-vm'
 
 /** Its name in stack traces, by which its frames are known and left out. */
@@ -17,7 +16,7 @@ let bundled: Promise<ivm.ExternalCopy<string>> | undefined
 let text: Promise<string> | undefined
 
 /**
- * The source text, whose value is what isolate-main.ts exports. Bundling takes 20 to 30 ms on an idle machine: a runner calls this first thing, so that it is done
+ * The script, whose value is what isolate-main.ts exports. Bundling takes 20 to 30 ms on an idle machine: a runner calls this first thing, so that it is done
  * by the time that an assignment has come.
  */
 export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
@@ -27,7 +26,7 @@ export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
 
 /** The same, for another thread. */
 export function runtimeText(): Promise<string> {
-  text ??= readPrebuilt().then((prebuilt) => prebuilt ?? bundleRuntime())
+  text ??= readPrebuilt().then((prebuilt) => prebuilt ?? bundleOnce())
   return text
 }
 
@@ -37,31 +36,19 @@ export function takeRuntimeText(given: string): void {
 }
 
 async function bundle(): Promise<ivm.ExternalCopy<string>> {
-  // Strict code keeps its variables to itself; the last expression is its value.
-  return new ivm.ExternalCopy(`'use strict';${await runtimeText()};runtime\n//# sourceURL=${runtimeFilename}`)
+  return new ivm.ExternalCopy(`${await runtimeText()}//# sourceURL=${runtimeFilename}`)
 }
 
 function readPrebuilt(): Promise<string | undefined> {
   return readFile(new URL(runtimeFilename, import.meta.url), 'utf8').catch(() => undefined)
 }
 
-/** The text itself: it declares `runtime`. */
-export async function bundleRuntime(): Promise<string> {
-  const { build, stop } = await import('esbuild')
-  const entry = fileURLToPath(new URL('../../sdk/runtime/isolate-main.ts', import.meta.url))
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: 'iife',
-    globalName: 'runtime',
-    platform: 'neutral',
-    target: 'es2024',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'silent',
-  })
+async function bundleOnce(): Promise<string> {
+  const [{ bundleRuntime }, { stop }] = await Promise.all([
+    import('../../sdk/runtime-bundle.mjs'),
+    import('esbuild'),
+  ])
+  const made = await bundleRuntime()
   await stop() // esbuild's service would stay as a process of 10 MB
-  return outputFiles[0]!.text
+  return made
 }
