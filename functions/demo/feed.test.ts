@@ -9,7 +9,7 @@ function acceptAll() {
   const requests: ClientRecord[][] = []
   const produce = async (_stream: string, records: readonly ClientRecord[]) => {
     requests.push([...records])
-    return { accepted: records.length }
+    return { accepted: records.length, unknown: 0 }
   }
   return { requests, client: { produce } }
 }
@@ -63,7 +63,10 @@ test('feed keeps to the rate', async () => {
 })
 
 test('feed counts what was taken of a request that was refused, and ends', async () => {
-  const refused = new ProduceError(123, new CodedError('ERR_RECORD_TOO_LARGE', 'too large'))
+  const refused = new ProduceError(
+    { accepted: 123, unknown: 0 },
+    new CodedError('ERR_RECORD_TOO_LARGE', 'too large'),
+  )
   let accepted = 0
   const options = {
     rate: undefined,

@@ -82,7 +82,10 @@ export class CliCommand extends Command {
   /** Options of a command that talks to a gateway. */
   talksToServer(): this {
     return this.optionsGroup('Server options:')
-      .option('--url <url>', 'the gateway (else CONCORD_URL, else what `concord up` wrote)')
+      .option(
+        '--url <url>',
+        'the gateway, or several with commas between (else CONCORD_URL, else what `concord up` wrote)',
+      )
       .option('--token-file <file>', 'a file that holds the bearer token')
       .option('--token <token>', 'the bearer token itself (else CONCORD_TOKEN)')
       .option('--home <folder>', 'state folder of the platform (else CONCORD_HOME, else ~/.concord)')

@@ -28,14 +28,14 @@ export function connect(options: ServerOptions): ConcordClient {
       "No server is known: start one with 'concord up', or say where it is with --url or CONCORD_URL"
     throw new CodedError<CliErrorCode>('ERR_SERVER_UNKNOWN', text)
   }
-  if (!URL.canParse(url) || !/^https?:/.test(url)) {
-    throw new CodedError<CliErrorCode>(
-      'ERR_USAGE',
-      `Cannot use the server '${url}': expected a URL like http://127.0.0.1:8642`,
-    )
+  const urls = url.split(',').map((one) => one.trim())
+  for (const one of urls) {
+    if (URL.canParse(one) && /^https?:/.test(one)) continue
+    const text = `Cannot use the server '${one}': expected a URL like http://127.0.0.1:8642, or several with commas between them`
+    throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
   const token = givenToken(options) ?? (url === written?.url ? written.token : undefined) // N1
-  return new ConcordClient({ url, token })
+  return new ConcordClient({ url: urls, token })
 }
 
 function givenToken({ token, tokenFile }: ServerOptions): string | undefined {

@@ -122,7 +122,12 @@ export function errorLine(error: unknown): string {
 
 function hint(error: unknown): string {
   if (error instanceof ProduceError) {
-    return `${hint(error.cause)}${error.accepted === 0 ? '' : ` (${error.accepted} records were accepted)`}`
+    const { accepted, unknown } = error
+    const known = [
+      ...(accepted === 0 ? [] : [`${accepted} records were accepted`]),
+      ...(unknown === 0 ? [] : [`${unknown} are unknown`]),
+    ]
+    return `${hint(error.cause)}${known.length === 0 ? '' : ` (${known.join(', ')})`}`
   }
   if (error instanceof RefusedError && error.status === 401) {
     return "; give the server's token with --token-file, or in CONCORD_TOKEN"

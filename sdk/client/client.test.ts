@@ -5,8 +5,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { RecordOutput } from '../api.ts'
 import { CodedError } from '../errors.ts'
-import { ConcordClient, isRecord } from './client.ts'
+import { ConcordClient } from './client.ts'
 import { RefusedError } from './errors.ts'
+import { isRecord } from './follow.ts'
 import { ProduceError } from './produce.ts'
 import { problem, type Script, startTestGateway } from './test-gateway.ts'
 
@@ -192,6 +193,71 @@ test('produce does not repeat a chunk whose outcome is unknown, and says what wa
   assert.equal(gateway.received.length, 2)
 })
 
+test('produce goes on behind a chunk whose outcome is unknown, or sends it again, as it was told (P2)', async (t) => {
+  for (const whenUnknown of ['skip', 'repeat'] as const) {
+    const taken: string[] = []
+    let breaks = 2
+    const { client } = await clientOf(t, ({ body }, response) => {
+      const values = valuesOf(body)
+      if (taken.length > 0 && breaks-- > 0) return void response.destroy()
+      taken.push(...values)
+      return { status: 200, json: { accepted: values.length } }
+    })
+    const values = Array.from({ length: 60 }, (_, i) => `${i}`.padEnd(20_000))
+    const waits: string[] = []
+    const onWait = (_waitMs: number, { code }: CodedError) => waits.push(code)
+    const records = values.map((value) => ({ value }))
+    const { accepted, unknown } = await client.produce('s', records, { whenUnknown, onWait })
+    assert.deepEqual(waits, ['ERR_CONNECTION_LOST', 'ERR_CONNECTION_LOST'])
+    assert.equal(taken.length, accepted)
+    const first = accepted === 60 ? unknown : 14
+    assert.deepEqual(
+      taken,
+      whenUnknown === 'repeat' ? values : [...values.slice(0, first), ...values.slice(first + unknown)],
+    )
+    assert.deepEqual([accepted, unknown], whenUnknown === 'repeat' ? [60, 14] : [32, 28])
+  }
+})
+
+test('ConcordClient goes on with the next gateway where one is away, and sends to it what was not sent', async (t) => {
+  const gone = await startTestGateway(() => ({ status: 200, json: {} }))
+  await gone.close()
+  const taken: string[] = []
+  const there = await startTestGateway(({ body }) => {
+    const values = valuesOf(body)
+    taken.push(...values)
+    return { status: 200, json: { accepted: values.length } }
+  })
+  t.after(() => there.close())
+  const client = new ConcordClient({ url: [gone.url, there.url] })
+  assert.deepEqual(await client.produce('s', [{ value: 'a' }]), { accepted: 1, unknown: 0 })
+  await there.close()
+  await assert.rejects(client.topology(), hasCode('ERR_SERVER_UNREACHABLE'))
+  assert.deepEqual(taken, ['a'])
+})
+
+test('produce leaves a gateway that is stopping for the next one, behind what that had taken', async (t) => {
+  const took: string[][] = [[], []]
+  const gateways = await Promise.all(
+    took.map((values, i) =>
+      startTestGateway(({ body }) => {
+        const [first, ...rest] = valuesOf(body)
+        values.push(...(i === 0 ? [first!] : [first!, ...rest]))
+        if (i === 1) return { status: 200, json: { accepted: rest.length + 1 } }
+        return {
+          ...problem(503, 'ERR_CLOSING', 'stopping', { accepted: 1 }),
+          headers: { 'retry-after': '0' },
+        }
+      }),
+    ),
+  )
+  t.after(() => Promise.all(gateways.map((gateway) => gateway.close())))
+  const client = new ConcordClient({ url: gateways.map(({ url }) => url) })
+  const records = ['a', 'b', 'c'].map((value) => ({ value }))
+  assert.deepEqual(await client.produce('s', records), { accepted: 3, unknown: 0 })
+  assert.deepEqual(took, [['a'], ['b', 'c']])
+})
+
 test('produce gives up on a gateway that takes nothing for `stallMs`', async (t) => {
   const { client } = await clientOf(t, () => ({
     ...problem(429, 'ERR_STREAM_FULL', 'no room'),
@@ -209,23 +275,24 @@ test('produce goes on when the gateway comes back', async (t) => {
   const server = createServer((_, response) => response.end('{"accepted":1}'))
   t.after(() => server.close())
   const onWait = () => void (server.listening || server.listen(Number(port), '127.0.0.1'))
-  assert.deepEqual(await client.produce('s', [{ value: 'x' }], { onWait }), { accepted: 1 })
+  assert.deepEqual(await client.produce('s', [{ value: 'x' }], { onWait }), { accepted: 1, unknown: 0 })
 })
 
 test('follow yields records and events, whatever the pieces they come in', async (t) => {
   const record = { stream: 's', partition: 0, producer: 'p', sequence: 1, timeMs: 2, value: 'grüße' }
+  const next = { ...record, sequence: 2 }
   const bytes = Buffer.from(
-    `{"event":"ready","hold":true}\n\n${JSON.stringify(record)}\r\n${JSON.stringify(record)}`,
+    `{"event":"ready","hold":true}\n\n${JSON.stringify(record)}\r\n${JSON.stringify(next)}`,
   )
   const { client, gateway } = await clientOf(t, (_, response) => {
     for (const byte of bytes) response.write(Buffer.from([byte]))
     return void response.end()
   })
   const lines = await all(client.follow('s', { hold: true, count: 2 }))
-  assert.deepEqual(lines, [{ event: 'ready', hold: true }, record, record])
+  assert.deepEqual(lines, [{ event: 'ready', hold: true }, record, next])
   assert.deepEqual(
     lines.filter(isRecord).map(({ sequence }: RecordOutput) => sequence),
-    [1, 1],
+    [1, 2],
   )
   assert.equal(gateway.received[0]!.path, '/v1/streams/s/records?hold=true&count=2')
 })
@@ -237,6 +304,47 @@ test('follow reports a connection that broke, and never opens it again', async (
   )
   await assert.rejects(all(client.follow('s')), hasCode('ERR_CONNECTION_LOST'))
   assert.equal(gateway.received.length, 1)
+})
+
+test('follow that is to be resumed goes on where it was: repeats are dropped, what was missed is told (F1, F2)', async (t) => {
+  const line = (sequence: number, partition = 0) => ({
+    ...{ stream: 's', partition, producer: 'p', sequence, timeMs: 2, value: `${partition}/${sequence}` },
+  })
+  const ready = { event: 'ready', hold: false }
+  const gap = { event: 'gap', partition: 1, producer: 'p', records: 2 }
+  const answers = [
+    [ready, line(5), line(0, 1), line(6)],
+    [ready, line(6), line(7), gap, line(3, 1)],
+    [ready, line(9), line(4, 1), line(5, 1)],
+  ]
+  const { client, gateway } = await clientOf(t, (_, response) => {
+    const lines = answers[gateway.received.length - 1]
+    if (lines === undefined) return problem(503, 'ERR_CLOSING', 'stopping')
+    const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('')
+    // one breaks, one ends in order
+    return void (gateway.received.length === 2
+      ? response.end(text)
+      : response.write(text, () => response.destroy()))
+  })
+  const away: string[] = []
+  const onAway = (_waitMs: number, { code }: CodedError) => away.push(code)
+  const lines = await all(client.follow('s', { count: 8, resumeMs: 20_000, onAway }))
+  assert.deepEqual(lines, [
+    ...answers[0]!,
+    ...[ready, line(7), gap, line(3, 1)],
+    ...[ready, { event: 'gap', partition: 0, producer: 'p', records: 1 }, line(9), line(4, 1), line(5, 1)],
+  ])
+  assert.deepEqual(away, ['ERR_CONNECTION_LOST', 'ERR_CONNECTION_LOST'])
+})
+
+test('follow gives up on a gateway that stays away, and at once on one that was never there (F3)', async (t) => {
+  const { client, gateway } = await clientOf(
+    t,
+    (_, response) => void response.end('{"event":"ready","hold":false}\n', () => void gateway.close()),
+  )
+  const options = { resumeMs: 300 }
+  await assert.rejects(all(client.follow('s', options)), hasCode('ERR_SERVER_UNREACHABLE'))
+  await assert.rejects(all(client.follow('s', { resumeMs: 600_000 })), hasCode('ERR_SERVER_UNREACHABLE'))
 })
 
 test('follow ends with its signal, also when memory was collected meanwhile', async (t) => {

@@ -2,8 +2,8 @@
  * ConcordClient: the HTTP API as typed calls. Shapes come from sdk/api.ts, as types only: an answer of a gateway of
  * the same major version is taken at its word.
  *
- *  C1. Nothing is repeated but what is safe to repeat (produce.ts, P2); a stream that broke is an error, never
- *      silently opened again, since the reader would miss records without knowing.
+ *  C1. Nothing is repeated but what is safe to repeat (produce.ts, P2), or what its caller asked to be; a stream that broke is opened again
+ *      only for who asked for it, and what was missed meanwhile is told (follow.ts).
  * @module
  */
 import type {
@@ -11,11 +11,9 @@ import type {
   DeadLetterFilter,
   DeadLetterList,
   DeployAnswer,
-  FollowEvent,
   FunctionDetail,
   FunctionSummary,
   LogLine,
-  RecordOutput,
   RedriveAnswer,
   ScaleAnswer,
   Scaling,
@@ -36,14 +34,16 @@ import type { ShadowDifferences } from '../shadow-api.ts'
 import type { VersionSources } from '../sources.ts'
 import { parseTap, type TapFile } from '../tap.ts'
 import type { ClientErrorCode } from './errors.ts'
-import { errnoOf, type Request, requestJson, requestStream, type Server } from './http.ts'
+import { type FollowLine, type FollowOptions, type FollowQuery, follow } from './follow.ts'
+import { errnoOf, type Request, requestJson, requestStream } from './http.ts'
 import { jsonLinesOf } from './lines.ts'
-import { type ProduceOptions, produceAll } from './produce.ts'
+import { type Produced, type ProduceOptions, produceAll } from './produce.ts'
 import type { ClientRecord } from './records.ts'
+import { Server } from './server.ts'
 
 export interface ClientOptions {
-  /** The gateway's, e.g. `http://127.0.0.1:8642`. */
-  readonly url: string
+  /** The gateway's, e.g. `http://127.0.0.1:8642`; of several the next one is tried where one is away. */
+  readonly url: string | readonly string[]
   readonly token?: string | undefined
   /** For one answer. Default 30 s. */
   readonly timeoutMs?: number
@@ -95,13 +95,6 @@ export interface LogOptions extends Abortable {
   readonly tail?: number
 }
 
-export interface FollowOptions extends Abortable {
-  /** Holds the stream back to this reader's pace, so that nothing is missed. */
-  readonly hold?: boolean
-  /** The server ends the answer after so many records. */
-  readonly count?: number | undefined
-}
-
 /** Which dead letters are meant; all that is said must hold. */
 export interface DeadLetterOptions extends DeadLetterFilter {
   /** Default `waiting`: not redriven yet. */
@@ -127,14 +120,11 @@ export interface RedriveOptions extends DeadLetterFilter {
 /** For half a gigabyte on a slow line. */
 const uploadTimeoutMs = 3_600_000
 
-/** A line of a followed stream: a record, or `event` says what happened. */
-export type FollowLine = RecordOutput | FollowEvent
-
 export class ConcordClient {
   readonly #server: Server
 
   constructor({ url, token, timeoutMs = 30_000 }: ClientOptions) {
-    this.#server = { url, token, timeoutMs }
+    this.#server = new Server({ urls: [url].flat(), token, timeoutMs })
   }
 
   /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
@@ -357,19 +347,21 @@ export class ConcordClient {
     await this.#json({ what: `Cannot remove stream '${name}'`, method: 'DELETE', path: streamPath(name) })
   }
 
-  /** Sends records in order; waits where the gateway asks for it. @throws {ProduceError} Says how many were accepted. */
-  produce(
-    stream: string,
-    records: readonly ClientRecord[],
-    options: ProduceOptions = {},
-  ): Promise<{ accepted: number }> {
+  /** Sends records in order; waits where the gateway asks for it, or is away. @throws {ProduceError} Says how many were accepted. */
+  produce(stream: string, records: readonly ClientRecord[], options: ProduceOptions = {}): Promise<Produced> {
     return produceAll(this.#server, stream, records, options)
   }
 
-  /** Yields what passes through a stream from now on: first the event `ready`, then records, and gaps as events. */
-  follow(stream: string, { hold, count, signal }: FollowOptions = {}): AsyncGenerator<FollowLine> {
+  /**
+   * Yields what passes through a stream from now on: first the event `ready`, then records, and gaps as events. Where it was opened
+   * again (`resumeMs`) `ready` comes once more.
+   */
+  follow(stream: string, options: FollowOptions = {}): AsyncGenerator<FollowLine> {
+    const what = `Cannot follow stream '${stream}'`
     const path = `${streamPath(stream)}/records`
-    return this.#lines({ what: `Cannot follow stream '${stream}'`, path, query: { hold, count }, signal })
+    const { signal } = options
+    const open = (query: FollowQuery) => this.#lines<FollowLine>({ what, path, query: { ...query }, signal })
+    return follow(this.#server, open, options)
   }
 
   /** Dead letters, oldest first, without the values of their records. */
@@ -428,9 +420,4 @@ function addBundle(body: FormData, { bundle, sourceMap }: Bundled): void {
 
 function blobOf(data: string | Uint8Array, type: string): Blob {
   return new Blob([data as string | Uint8Array<ArrayBuffer>], { type })
-}
-
-/** True for a record, false for an event of a followed stream. */
-export function isRecord(line: FollowLine): line is RecordOutput {
-  return !('event' in line)
 }

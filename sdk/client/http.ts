@@ -8,19 +8,15 @@
  *      used again.
  *  H5. A signal ends a body that is read as a stream, however long that goes on: fetch lets go of the signal that it was given when
  *      memory is collected, and would wait for ever.
+ *  H6. Where no connection can be made each other gateway is tried, once.
  * @module
  */
 import type { Problem } from '../api.ts'
 import { CodedError, isCode } from '../errors.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
+import type { Server } from './server.ts'
 
 const problemBytesMax = 256 * 1024
-
-export interface Server {
-  readonly url: string
-  readonly token?: string | undefined
-  readonly timeoutMs: number
-}
 
 export interface Request {
   /** What is attempted, as the start of an error's message: "Cannot list functions". */
@@ -69,12 +65,29 @@ async function within<T>(
   request: Request,
   read: (response: Response) => Promise<T>,
 ): Promise<T> {
+  for (let left = server.count - 1; ; left--) {
+    const { url } = server
+    try {
+      return await withinOne(server, request, read)
+    } catch (error) {
+      if (left === 0 || !isCode(error, 'ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)) throw error
+      server.leave(url) // H6
+    }
+  }
+}
+
+async function withinOne<T>(
+  server: Server,
+  request: Request,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  const { url } = server
   const timeoutMs = request.timeoutMs ?? server.timeoutMs
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(timedOut), timeoutMs)
   const signal = request.signal ? AbortSignal.any([abort.signal, request.signal]) : abort.signal
   try {
-    const response = await fetch(urlOf(server, request), {
+    const response = await fetch(urlOf(url, request), {
       method: request.method ?? 'GET',
       headers: headersOf(server, request),
       body: request.body ?? null,
@@ -84,10 +97,10 @@ async function within<T>(
     return await read(response)
   } catch (error) {
     if (abort.signal.reason === timedOut) {
-      const text = `${request.what}: no answer from ${server.url} within ${timeoutMs} ms`
+      const text = `${request.what}: no answer from ${url} within ${timeoutMs} ms`
       throw new CodedError<ClientErrorCode>('ERR_TIMED_OUT', text)
     }
-    throw error instanceof CodedError || signal.aborted ? error : connectionError(server, request, error)
+    throw error instanceof CodedError || signal.aborted ? error : connectionError(url, request, error)
   } finally {
     clearTimeout(timer)
   }
@@ -95,8 +108,8 @@ async function within<T>(
 
 const timedOut = Symbol('timed out')
 
-function urlOf(server: Server, { path, query = {} }: Request): URL {
-  const url = new URL(`${server.url.replace(/\/+$/, '')}${path}`)
+function urlOf(server: string, { path, query = {} }: Request): URL {
+  const url = new URL(`${server.replace(/\/+$/, '')}${path}`)
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, String(value))
   }
@@ -135,21 +148,21 @@ const neverConnected = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNRE
 const untrusted = /CERT|SIGNATURE|ISSUER|ALTNAME/
 const notTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/
 
-function connectionError(server: Server, request: Request, cause: unknown): CodedError<ClientErrorCode> {
+function connectionError(server: string, request: Request, cause: unknown): CodedError<ClientErrorCode> {
   const found = errnoOf(cause)
   if (neverConnected.test(found)) {
-    const text = `${request.what}: no server answers at ${server.url} (${found})`
+    const text = `${request.what}: no server answers at ${server} (${found})`
     return new CodedError('ERR_SERVER_UNREACHABLE', text, { cause })
   }
   const why = untrusted.test(found)
-    ? `the certificate of ${server.url} is not to be trusted (${found}): give the PEM of who signed it in NODE_EXTRA_CA_CERTS`
+    ? `the certificate of ${server} is not to be trusted (${found}): give the PEM of who signed it in NODE_EXTRA_CA_CERTS`
     : notTls.test(found)
-      ? `${server.url} does not speak TLS (${found}): is it http://?`
+      ? `${server} does not speak TLS (${found}): is it http://?`
       : found === 'bad port'
-        ? `${server.url} has a port that HTTP clients do not use, for it is another protocol's`
+        ? `${server} has a port that HTTP clients do not use, for it is another protocol's`
         : undefined
   if (why !== undefined) return new CodedError('ERR_SERVER_UNREACHABLE', `${request.what}: ${why}`, { cause })
-  const text = `${request.what}: the connection to ${server.url} broke before the answer (${found})`
+  const text = `${request.what}: the connection to ${server} broke before the answer (${found})`
   return new CodedError('ERR_CONNECTION_LOST', text, { cause })
 }
 

@@ -4,12 +4,10 @@ export {
   type ClientOptions,
   ConcordClient,
   type Deployment,
-  type FollowLine,
-  type FollowOptions,
-  isRecord,
   type LogOptions,
 } from './client.ts'
 export { type ClientErrorCode, clientErrors, RefusedError } from './errors.ts'
+export { type FollowLine, type FollowOptions, isRecord } from './follow.ts'
 export { linesOf } from './lines.ts'
-export { ProduceError, type ProduceOptions } from './produce.ts'
+export { type Produced, ProduceError, type ProduceOptions } from './produce.ts'
 export type { ClientRecord } from './records.ts'

@@ -1,38 +1,53 @@
 /**
- * Produce: sends records in chunks, slows down when the gateway says so, and never sends again what was accepted.
+ * Produce: sends records in chunks, slows down when the gateway says so, outlives a gateway that goes away, and never sends
+ * again what was accepted.
  *
- *  P1. Records are accepted in their order; at any time the first `accepted` of them were, and no others.
+ *  P1. Records are accepted in their order. `accepted + unknown` of them were dealt with at any time, the first ones, and no others.
  *  P2. A chunk is repeated only if the gateway said how much of it was taken (a 429 that does not say took nothing), or
- *      if no connection was made. When one breaks under way, the outcome is unknown: that is an error that says so.
+ *      if no connection was made. When one breaks under way, or no answer comes, the outcome is unknown: `whenUnknown` says what then.
  *  P3. Nothing accepted for `stallMs` ends with the last refusal as the error.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CodedError, isCode } from '../errors.ts'
+import { CodedError } from '../errors.ts'
+import { Retry, wasLost } from './away.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
-import { requestJson, type Server } from './http.ts'
+import { requestJson } from './http.ts'
 import { type ClientRecord, recordsBody, roughBodyBytes } from './records.ts'
+import type { Server } from './server.ts'
 
 const chunkBytesAimed = 256 * 1024
-const reconnectMs = 200
 
 export interface ProduceOptions {
   readonly signal?: AbortSignal | undefined
   /** Gives up when nothing was accepted for so long. Default 60 s. */
   readonly stallMs?: number
+  /**
+   * What becomes of a request whose outcome is unknown, since the connection broke under way: `stop`, the default, makes an error of
+   * it; `skip` goes on behind it (at most once); `repeat` sends it again (at least once).
+   */
+  readonly whenUnknown?: 'stop' | 'skip' | 'repeat'
   /** Called for each time that the gateway asked to wait, or was out of reach. */
-  readonly onWait?: (waitMs: number, why: Error) => void
+  readonly onWait?: (waitMs: number, why: CodedError) => void
 }
 
-/** A produce that ended early: the first `accepted` records were taken. */
+export interface Produced {
+  readonly accepted: number
+  /** Of `skip`: may have been taken, or not, and not counted in `accepted`. Of `repeat`: accepted, and may have been taken before too. */
+  readonly unknown: number
+}
+
+/** A produce that ended early: of the first `accepted + unknown` records so many were taken, and so many perhaps. */
 export class ProduceError extends CodedError {
   readonly accepted: number
+  readonly unknown: number
   override readonly cause: CodedError
 
-  constructor(accepted: number, cause: CodedError) {
-    super(cause.code, cause.message, { cause, detail: { ...cause.detail, accepted } })
+  constructor({ accepted, unknown }: Produced, cause: CodedError) {
+    super(cause.code, cause.message, { cause, detail: { ...cause.detail, accepted, unknown } })
     this.name = 'ProduceError'
     this.accepted = accepted
+    this.unknown = unknown
     this.cause = cause
   }
 }
@@ -42,29 +57,39 @@ export async function produceAll(
   server: Server,
   stream: string,
   records: readonly ClientRecord[],
-  options: ProduceOptions,
-): Promise<{ accepted: number }> {
-  const stallMs = options.stallMs ?? 60_000
+  { signal, stallMs = 60_000, whenUnknown = 'stop', onWait }: ProduceOptions,
+): Promise<Produced> {
   let accepted = 0
-  let movedAtMs = performance.now()
-  while (accepted < records.length) {
-    const chunk = chunkFrom(records, accepted)
+  let unknown = 0
+  let unknownEnd = 0
+  const done = () => accepted + (whenUnknown === 'skip' ? unknown : 0)
+  const retry = new Retry(stallMs)
+  while (done() < records.length) {
+    const start = done()
+    const chunk = chunkFrom(records, start)
+    const { url } = server
     try {
-      accepted += await sendChunk(server, stream, chunk, options.signal)
-      movedAtMs = performance.now()
+      accepted += await sendChunk(server, stream, chunk, signal)
+      retry.moved()
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
       const taken = error instanceof RefusedError ? (error.problem?.accepted ?? 0) : 0
       accepted += taken
-      if (taken > 0) movedAtMs = performance.now()
-      const waitMs = mayRepeatAfterMs(error)
-      if (waitMs === undefined || performance.now() - movedAtMs > stallMs)
-        throw new ProduceError(accepted, error)
-      options.onWait?.(waitMs, error)
-      await sleep(waitMs, undefined, { signal: options.signal })
+      if (taken > 0) retry.moved()
+      const lost = wasLost(error)
+      const waitMs = lost && whenUnknown === 'stop' ? undefined : retry.afterMs(error)
+      if (waitMs === undefined) throw new ProduceError({ accepted, unknown }, error)
+      if (lost) {
+        const end = start + chunk.length
+        unknown += end - Math.max(start, unknownEnd)
+        unknownEnd = end
+      }
+      if (!(error instanceof RefusedError && error.status === 429)) server.leave(url)
+      onWait?.(waitMs, error)
+      await sleep(waitMs, undefined, { signal })
     }
   }
-  return { accepted }
+  return { accepted, unknown }
 }
 
 /** How many records from `start` make one request: at least one. */
@@ -94,11 +119,4 @@ async function sendChunk(
   if (answer?.accepted === chunk.length) return chunk.length
   const text = `${what}: the server answered that it took ${answer?.accepted} of ${chunk.length} records`
   throw new CodedError<ClientErrorCode>('ERR_ANSWER_MALFORMED', text)
-}
-
-function mayRepeatAfterMs(error: CodedError): number | undefined {
-  if (isCode(error, 'ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)) return reconnectMs
-  if (!(error instanceof RefusedError)) return undefined
-  if (error.status === 429) return error.retryAfterMs ?? 1000
-  return error.status === 503 && error.problem?.accepted !== undefined ? error.retryAfterMs : undefined
 }

@@ -9,6 +9,7 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
+import { Outage, patienceMs } from '../outage.ts'
 import { dim, note, print, printJson } from '../terminal.ts'
 
 interface ConsumeOptions extends ServerOptions {
@@ -38,11 +39,17 @@ async function consume(stream: string, options: ConsumeOptions): Promise<void> {
   const { count, hold = false, json, timeout } = options
   const client = connect(options)
   const signal = timeout === undefined ? undefined : AbortSignal.timeout(timeout * 1000)
+  const outage = new Outage()
+  const onAway = (_waitMs: number, why: Error) => outage.began(why)
   let seen = 0
+  let wasReady = false
   try {
-    for await (const line of client.follow(stream, { hold, count, signal })) {
-      if (!isRecord(line)) noteEvent(stream, line)
-      else {
+    for await (const line of client.follow(stream, { hold, count, signal, resumeMs: patienceMs, onAway })) {
+      if (!isRecord(line)) {
+        if (line.event === 'ready') outage.ended()
+        noteEvent(stream, line, wasReady)
+        wasReady = true
+      } else {
         await (json ? printJson(line) : print(recordLine(line)))
         if (++seen === count) return
       }
@@ -53,12 +60,11 @@ async function consume(stream: string, options: ConsumeOptions): Promise<void> {
     const text = `Cannot wait any longer for stream '${stream}': ${seen} of ${count} records came in ${timeout} s`
     throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
   }
-  const text = `Cannot follow stream '${stream}' any further: the server ended it after ${seen} records; run it again`
-  throw new CodedError<CliErrorCode>('ERR_STREAM_ENDED', text)
 }
 
-function noteEvent(stream: string, event: FollowEvent): void {
-  if (event.event === 'ready') note(dim(`following ${stream}`))
+function noteEvent(stream: string, event: FollowEvent, again: boolean): void {
+  if (event.event === 'ready')
+    note(dim(again ? `following ${stream} again: what passed meanwhile was missed` : `following ${stream}`))
   else
     note(`missed ${event.records} records of partition ${event.partition}: --hold would wait for this reader`)
 }

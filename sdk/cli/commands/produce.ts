@@ -3,12 +3,13 @@
  * @module
  */
 import { createReadStream, statSync } from 'node:fs'
-import { type ConcordClient, ProduceError } from '../../client/index.ts'
+import { type ConcordClient, type Produced, ProduceError, RefusedError } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import type { CliErrorCode } from '../errors.ts'
+import { type CliErrorCode, exitCodes } from '../errors.ts'
 import { positiveNumber } from '../numbers.ts'
+import { Outage, patienceMs } from '../outage.ts'
 import {
   type Batch,
   batchesOf,
@@ -26,6 +27,7 @@ interface ProduceCommandOptions extends ServerOptions {
   readonly keyField?: string
   readonly ndjson?: true
   readonly rate?: number
+  readonly atLeastOnce?: true
 }
 
 const readBytesAimed = 256 * 1024
@@ -40,7 +42,11 @@ export function addProduce(program: CliCommand): void {
     .option('--key-field <field>', 'each line is a JSON object; this field of it is the key')
     .option('--ndjson', 'each line is a whole record: {"key": …, "value": …, "timeMs": …}')
     .option('--rate <n>', 'at most so many records a second', positiveNumber)
-    .printsData('{"accepted": N}')
+    .option(
+      '--at-least-once',
+      'send again what was under way when a gateway broke off: it may come twice, and is not lost',
+    )
+    .printsData('{"accepted": N, "unknown": N}: unknown is what was under way when a gateway broke off')
     .talksToServer()
     .example('echo hello | concord produce words', 'concord produce lines --file access.log --rate 5000')
     .action(produce)
@@ -51,33 +57,38 @@ async function produce(stream: string, options: ProduceCommandOptions): Promise<
   const parse = parserOf(options)
   const { chunks, totalBytes } = openSource(options.file)
   const batches = batchesOf(chunks, parse)
-  const sent = { records: 0 }
+  const sent = { accepted: 0, unknown: 0 }
   tellWhenInterrupted(sent, options.json === true)
+  const paces = options.rate === undefined ? batches : paced(batches, options.rate)
   try {
-    await sendAll(
-      client,
-      stream,
-      options.rate === undefined ? batches : paced(batches, options.rate),
-      totalBytes,
-      sent,
-    )
+    await sendAll(client, stream, paces, totalBytes, sent, options.atLeastOnce === true)
   } finally {
-    if (options.json) await printJson({ accepted: sent.records })
+    if (options.json) await printJson(sent)
   }
-  if (!options.json) await print(`${recordsText(sent.records)} accepted.`)
+  if (!options.json) await print(`${recordsText(sent.accepted)} accepted.`)
+  if (sent.unknown === 0) return
+  if (options.atLeastOnce) return note(`${recordsText(sent.unknown)} of them may be there twice`)
+  note(`${unknownText(sent.unknown)}: they were not sent again (--at-least-once would have)`)
+  process.exitCode = exitCodes.failed
+}
+
+interface Sent {
+  accepted: number
+  unknown: number
 }
 
 /** Who ends it by a signal is told how far it has come. */
-function tellWhenInterrupted(sent: { readonly records: number }, json: boolean): void {
+function tellWhenInterrupted(sent: Readonly<Sent>, json: boolean): void {
   for (const [signal, exitCode] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)
     process.once(signal, () => {
-      const { records } = sent
-      if (json) process.stdout.write(`${JSON.stringify({ accepted: records })}\n`)
+      const { accepted, unknown } = sent
+      if (json) process.stdout.write(`${JSON.stringify({ accepted, unknown })}\n`)
+      const and = unknown === 0 ? '' : `; ${unknownText(unknown)}`
       note(
-        `ended by ${signal}: ${recordsText(records)} accepted before the request under way, if there was one`,
+        `ended by ${signal}: ${recordsText(accepted)} accepted before the request under way, if there was one${and}`,
       )
       process.exit(exitCode)
     })
@@ -85,6 +96,10 @@ function tellWhenInterrupted(sent: { readonly records: number }, json: boolean):
 
 function recordsText(records: number): string {
   return `${records} ${records === 1 ? 'record' : 'records'}`
+}
+
+function unknownText(records: number): string {
+  return `${recordsText(records)} unknown: a gateway broke off before it had answered for them`
 }
 
 function parserOf({ key, keyField, ndjson }: ProduceCommandOptions): LineParser {
@@ -116,28 +131,38 @@ async function sendAll(
   stream: string,
   batches: AsyncIterable<Batch>,
   totalBytes: number | undefined,
-  sent: { records: number },
+  sent: Sent,
+  atLeastOnce: boolean,
 ): Promise<void> {
   const progress = new Progress()
   const startedMs = performance.now()
+  const outage = new Outage()
   let saidSlow = false
-  const onWait = () => {
+  const onWait = (_waitMs: number, why: Error) => {
+    if (!(why instanceof RefusedError && why.status === 429)) return outage.began(why)
     if (!saidSlow) note('the gateway takes no more for now: slowing down to its pace')
     saidSlow = true
   }
+  const add = ({ accepted, unknown }: Produced) => {
+    sent.accepted += accepted
+    sent.unknown += unknown
+  }
+  const whenUnknown = atLeastOnce ? 'repeat' : 'skip'
   try {
     for await (const { records, readBytes } of batches) {
-      sent.records += (await client.produce(stream, records, { onWait })).accepted
+      const produced = await client.produce(stream, records, { onWait, whenUnknown, stallMs: patienceMs })
+      add(produced)
+      if (produced.accepted > 0) outage.ended()
       progress.update(() => {
-        const rate = `${shortNumber(sent.records / ((performance.now() - startedMs) / 1000))}/s`
+        const rate = `${shortNumber(sent.accepted / ((performance.now() - startedMs) / 1000))}/s`
         const share = totalBytes ? `${bar(readBytes / totalBytes)} ` : ''
-        return `${share}${shortNumber(sent.records)} records, ${rate}`
+        return `${share}${shortNumber(sent.accepted)} records, ${rate}`
       })
     }
   } catch (error) {
     if (!(error instanceof ProduceError)) throw error
-    sent.records += error.accepted
-    throw new ProduceError(sent.records, error.cause)
+    add(error)
+    throw new ProduceError(sent, error.cause)
   } finally {
     progress.clear()
   }
