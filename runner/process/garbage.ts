@@ -6,13 +6,18 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-let collect: (() => void) | undefined
+type Collector = () => void
 
-export function collectGarbage(): void {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as () => void
-    setFlagsFromString('--no-expose-gc')
-  }
-  collect()
+let collector: Collector | undefined
+
+/**
+ * V8's collector of this heap. To be asked for first before there is any isolate: the context of one that is made on another thread
+ * while this looks would have it too, for its function to see.
+ */
+export function findCollector(): Collector {
+  if (collector !== undefined) return collector
+  setFlagsFromString('--expose-gc')
+  collector = runInNewContext('gc') as Collector
+  setFlagsFromString('--no-expose-gc')
+  return collector
 }

@@ -12,7 +12,7 @@ import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import { instancesPerRunnerOf } from '../../sdk/manifest.ts'
 import { accountsText, type MemoryReport } from '../../sdk/memory.ts'
 import { isolateMemory, type ResidentMemory, type StateStore } from '../isolate/index.ts'
-import { collectGarbage } from './garbage.ts'
+import { findCollector } from './garbage.ts'
 
 /** Collecting takes some milliseconds, in which records wait. */
 const giveBackEveryMs = 10_000
@@ -54,6 +54,7 @@ export class Memory implements ResidentMemory {
   readonly #options: MemoryOptions
   /** Of the process without an instance and without its heap. */
   readonly #bareBytes: number
+  readonly #collectGarbage = findCollector()
   #givenBackMs = Number.NEGATIVE_INFINITY
 
   constructor(options: MemoryOptions) {
@@ -111,7 +112,7 @@ export class Memory implements ResidentMemory {
     if (nowMs - this.#givenBackMs < giveBackEveryMs) return false
     this.#givenBackMs = nowMs
     dropKeptMemory()
-    collectGarbage()
+    this.#collectGarbage()
     return true
   }
 }
