@@ -350,10 +350,7 @@ export class Host {
   ): InstanceOptions {
     const { clock } = this.#options
     return {
-      function: fn.function,
-      version: fn.version,
-      instance: index,
-      manifest: fn.manifest,
+      ...{ function: fn.function, version: fn.version, instance: index, manifest: fn.manifest },
       ...source,
       outputs: outputsOf(fn),
       format: fn.format,
@@ -361,6 +358,7 @@ export class Host {
       nowMs: clock.nowMs(),
       tapBytes: tapBytesOf(fn.manifest),
       memory: this.#memory,
+      compact: this.#assignment?.packed === true,
       log: (level, message) => this.#log(fn.function, id, level, message, fn.version),
     }
   }

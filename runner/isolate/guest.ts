@@ -11,6 +11,7 @@ import ivm from 'isolated-vm'
 import type { Clock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { BootConfig } from '../../sdk/runtime/index.ts'
+import { collect } from './collect.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import { CallFailure, failureOf, IsolateCalls, isolateError } from './isolate-call.ts'
 import { countIsolate, forgetIsolate, type IsolateHolder } from './isolate-memory.ts'
@@ -59,6 +60,8 @@ export interface GuestOptions {
   readonly stackMap: StackMap
   /** Bytes of state that were handed in. */
   readonly stateBytes: () => number
+  /** What its start leaves over is given back. */
+  readonly compact: boolean
 }
 
 /** What an isolate takes over from another one. */
@@ -103,6 +106,7 @@ export class Guest implements IsolateHolder {
         options.heapMib +
         2 * options.stateMib +
         Math.ceil((options.regions.bytes + contentBytes(options.assets)) / 2 ** 20),
+      inspector: options.compact, // of collect.ts
       onCatastrophicError: (message) => this.#lose(message),
     })
     countIsolate(this)
@@ -237,6 +241,17 @@ export class Guest implements IsolateHolder {
       (shared) => shared && new ivm.ExternalCopy(shared).copyInto({ release: true }),
     )
     await this.call('takeOver', [json, ...memory], { ...limits, here: true })
+  }
+
+  /** Collects what starting has left over, if it is compact. @throws {CodedError} As `call` does. */
+  async compact(): Promise<void> {
+    if (!this.#options.compact) return
+    const limitMs = bootMs
+    try {
+      await this.#calls.run(() => this.#calls.inside(() => collect(this.#isolate)), { limitMs })
+    } catch (error) {
+      throw this.#meaning(error, 'collecting what its start has left over', limitMs)
+    }
   }
 
   /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */

@@ -85,14 +85,13 @@ export class Instance {
     const table = outputTable(options.manifest, options.outputs)
     this.#outcome = new OutcomeTail(this.#name, this.#regions, table)
     this.#guest = new Guest({
-      name: this.#name,
-      heapMib: limits.heapMib,
-      stateMib: limits.stateMib,
+      ...{ name: this.#name, heapMib: limits.heapMib, stateMib: limits.stateMib },
       regions: this.#regions,
       assets: options.assets ?? new Map(),
       clock: this.#clock,
       stackMap: this.#stackMap,
       stateBytes: () => this.#held.bytes,
+      compact: options.compact === true,
     })
     this.#held = new HeldState(state, {
       ...{ name: this.#name, istreams },
@@ -127,6 +126,7 @@ export class Instance {
       await instance.#guest.boot(boot, options.seed, instance.#held.store.all())
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
+      await instance.#guest.compact()
       instance.#onTrial = options.onTrial === true // what `init` throws is a failure in any case
       return instance
     } catch (error) {

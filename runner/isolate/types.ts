@@ -55,6 +55,8 @@ export interface InstanceOptions {
   readonly metrics?: MetricSums
   /** Bytes of recent inputs to keep (tap.ts); default: none. */
   readonly tapBytes?: number
+  /** Whether what its start leaves over is given back, for some milliseconds: one of many (docs/design/0009). Default: no. */
+  readonly compact?: boolean
   /** The process's, if it has a bound. */
   readonly memory?: ResidentMemory
   /** What an instance before this one left, or a checkpoint; default: none. Its own until `ended`. */
