@@ -34,7 +34,7 @@ const packed = process.env['CONCORD_PACKED'] === '1'
 const malloc = packed ? { MALLOC_MMAP_THRESHOLD_: String(512 * 1024), MALLOC_ARENA_MAX: '2' } : {}
 /**
  * MiB of the young part of the runner's own heap. Left to itself V8 lets it grow, since a tenth of what is made lives for a while; then its
- * collections are seldom and long, and records wait for them (docs/benchmarks.md, latency). The heartbeats of many instances let
+ * collections are seldom and long, and records wait for them (docs/benchmarks/engine.md, latency). The heartbeats of many instances let
  * it grow by 20 MB. The isolates are to have theirs in full: host-main.ts takes this back before it makes any.
  */
 const youngMib = packed ? 2 : 4

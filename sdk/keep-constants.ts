@@ -3,7 +3,7 @@
  * switch for it.
  *
  * What nobody assigns to but where it is declared, by `const` or `let`, V8 compiles into the code that uses it; a `var` it
- * reads anew each time. A loop over a table of weights takes an eighth more then (docs/benchmarks.md, tax). `let` is as long as `var`, so
+ * reads anew each time. A loop over a table of weights takes an eighth more then (docs/benchmarks/engine.md, tax). `let` is as long as `var`, so
  * every place in the bundle stays where its source map has it.
  *
  *   KC1. Only what the source has as `const` is changed: the source map says where a declaration comes from. Of a package that was compiled

@@ -315,7 +315,7 @@ function startScheduler(options: PartOptions, urls: Urls, index: number): Promis
 
 /**
  * Left to itself V8 lets the young part of a child's heap grow to 96 MiB in one that is busy for minutes; what these hold for
- * long is little, so a quarter of that does (docs/benchmarks.md, overload).
+ * long is little, so a quarter of that does (docs/benchmarks/channels.md, overload).
  */
 const nodeFlags = ['--max-semi-space-size=8', '--disable-warning=ExperimentalWarning']
 
