@@ -2,8 +2,15 @@
  * Tally: what each record of an outcome log came to, in their order.
  * @module
  */
-import { recordBytes } from '../../sdk/frame.ts'
-import { entryKind } from '../../sdk/runtime/index.ts'
+import {
+  entryKind,
+  entryWords,
+  kindOf,
+  metricOf,
+  metricValue,
+  streamOf,
+  verdictIn,
+} from '../../sdk/runtime/index.ts'
 
 export interface Tally {
   /** One of `verdict` (sdk/runtime/layout.ts). */
@@ -30,35 +37,25 @@ export function tally(
   const renew = (): void => {
     done.streams.length = done.metric = done.values = 0
   }
-  for (let at = 0; at < words.length; ) {
+  for (let at = 0; at < words.length; at += entryWords(words, at)) {
     const head = words[at]!
-    const kind = head & 0xff
-    if (kind === entryKind.output) {
-      done.streams.push((head >>> 8) & 0xff)
-      at += 1 + (recordBytes(words[at + 2]!, words[at + 1]!) >> 2)
-    } else if (kind === entryKind.metric) {
-      if (isMetric((head >>> 8) & 0xff)) {
-        done.metric += floatAt(words, at + 1)
+    switch (kindOf(head)) {
+      case entryKind.output:
+        done.streams.push(streamOf(head))
+        break
+      case entryKind.metric:
+        if (!isMetric(metricOf(head))) break
+        done.metric += metricValue(words, at)
         done.values++
-      }
-      at += 3
-    } else if (kind === entryKind.report) at += 2 + ((words[at + 1]! + 3) >> 2)
-    else {
-      if (kind === entryKind.record) {
-        done.verdict = (head >>> 8) & 0xff
+        break
+      case entryKind.record:
+        done.verdict = verdictIn(head)
         see(done)
-      }
-      renew()
-      at += 1
+        renew()
+        break
+      case entryKind.timer:
+      case entryKind.swept:
+        renew()
     }
   }
-}
-
-const float = new Float64Array(1)
-const floatWords = new Int32Array(float.buffer)
-
-function floatAt(words: Int32Array, at: number): number {
-  floatWords[0] = words[at]!
-  floatWords[1] = words[at + 1]!
-  return float[0]!
 }

@@ -9,8 +9,16 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import { recordBytes } from '../../sdk/frame.ts'
-import { entryKind, type OutputConfig, verdict } from '../../sdk/runtime/index.ts'
+import {
+  entryKind,
+  entryWords,
+  kindOf,
+  type OutputConfig,
+  partitionOf,
+  streamOf,
+  verdict,
+  verdictIn,
+} from '../../sdk/runtime/index.ts'
 
 /** A log of whole records, read before and found to be well formed, and what its numbers of streams mean. */
 export interface Side {
@@ -110,22 +118,21 @@ class Walk implements Made {
     const { words, outputs } = this
     outputs.length = 0
     this.reportAt = -1
-    for (let at = this.#at; at < words.length; ) {
+    for (let at = this.#at; at < words.length; at += entryWords(words, at)) {
       const head = words[at]!
-      const kind = head & 0xff
-      if (kind === entryKind.output) {
-        outputs.push(at)
-        at += outputWords(words, at)
-      } else if (kind === entryKind.metric) at += 3
-      else if (kind === entryKind.report) {
-        this.reportAt = at
-        at += 2 + ((words[at + 1]! + 3) >> 2)
-      } else if (kind === entryKind.swept) at += 1
-      else {
-        this.verdict = (head >>> 8) & 0xff
-        this.isTimer = kind === entryKind.timer
-        this.#at = at + 1
-        return true
+      switch (kindOf(head)) {
+        case entryKind.output:
+          outputs.push(at)
+          break
+        case entryKind.report:
+          this.reportAt = at
+          break
+        case entryKind.record:
+        case entryKind.timer:
+          this.verdict = verdictIn(head)
+          this.isTimer = kindOf(head) === entryKind.timer
+          this.#at = at + entryWords(words, at)
+          return true
       }
     }
     this.#at = words.length
@@ -173,16 +180,12 @@ function isSame(one: Made, other: Made, streams: Int32Array): boolean {
   const [a, b] = [one.words, other.words]
   for (let i = 0; i < count; i++) {
     const [at, otherAt] = [one.outputs[i]!, other.outputs[i]!]
-    const stream = streams[(a[at]! >>> 8) & 0xff]!
-    if (stream < 0 || (stream & 0xff) !== ((b[otherAt]! >>> 8) & 0xff)) return false
-    if ((stream & byKey) !== 0 && a[at]! >>> 16 !== b[otherAt]! >>> 16) return false
-    for (let word = outputWords(a, at) - 1; word > 0; word--)
+    const stream = streams[streamOf(a[at]!)]!
+    if (stream < 0 || (stream & 0xff) !== streamOf(b[otherAt]!)) return false
+    if ((stream & byKey) !== 0 && partitionOf(a[at]!) !== partitionOf(b[otherAt]!)) return false
+    // A record is padded with zeros to whole words.
+    for (let word = entryWords(a, at) - 1; word > 0; word--)
       if (a[at + word] !== b[otherAt + word]) return false
   }
   return true
-}
-
-/** With its head; a record is padded with zeros to whole words. */
-function outputWords(words: Int32Array, at: number): number {
-  return 1 + (recordBytes(words[at + 2]!, words[at + 1]!) >> 2)
 }

@@ -3,8 +3,8 @@
  * @module
  */
 import { isUtf8 } from 'node:buffer'
-import { recordHeaderBytes, recordsOf } from '../../sdk/frame.ts'
-import { readFields } from '../../sdk/runtime/index.ts'
+import { recordsOf } from '../../sdk/frame.ts'
+import { outputBytes, outputTimeMs, readFields, reportText, streamOf } from '../../sdk/runtime/index.ts'
 import type { ShadowDifference, ShadowOutput, ShadowSide } from '../../sdk/shadow.ts'
 import type { InputFrame } from '../isolate/index.ts'
 import type { Made } from './compare.ts'
@@ -65,12 +65,11 @@ function sideOf(room: Room, { side, words, outputs, failed, reportAt }: Made): S
   const listed: ShadowOutput[] = []
   for (const at of outputs) {
     if (room.cut) break
-    const keyAt = (at + 1) * 4 + recordHeaderBytes
-    const valueAt = keyAt + words[at + 2]!
+    const { keyAt, valueAt, end } = outputBytes(words, at)
     const key = room.take(log.subarray(keyAt, valueAt))
-    const value = room.take(log.subarray(valueAt, valueAt + words[at + 1]!))
-    const timeMs = (words[at + 3]! >>> 0) + words[at + 4]! * 2 ** 32
-    const stream = side.outputs[(words[at]! >>> 8) & 0xff]?.name ?? '?'
+    const value = room.take(log.subarray(valueAt, end))
+    const timeMs = outputTimeMs(words, at)
+    const stream = side.outputs[streamOf(words[at]!)]?.name ?? '?'
     listed.push({ stream, ...asKey(key), ...asValue(value), timeMs })
   }
   return failed ? { outputs: listed, error: errorAt(log, words, reportAt) } : { outputs: listed }
@@ -78,8 +77,7 @@ function sideOf(room: Room, { side, words, outputs, failed, reportAt }: Made): S
 
 function errorAt(log: Uint8Array, words: Int32Array, at: number): string {
   if (at < 0) return 'it threw; what was not told'
-  const textAt = (at + 2) * 4
-  const { name, message } = readFields(text(log.subarray(textAt, textAt + words[at + 1]!)))
+  const { name, message } = readFields(text(reportText(log, words, at)))
   return `${name}: ${message}`
 }
 

@@ -4,8 +4,8 @@
  * @module
  */
 import { crc32 } from 'node:zlib'
-import { recordBytes } from '../frame.ts'
 import { entryKind } from '../runtime/layout.ts'
+import { entryWords, kindOf } from '../runtime/outcome-entry.ts'
 
 /** @param log Well formed: the host has read it before. */
 export function effectsCrc(log: Uint8Array<ArrayBuffer>): number {
@@ -13,18 +13,14 @@ export function effectsCrc(log: Uint8Array<ArrayBuffer>): number {
   let crc = 0
   let from = 0
   for (let at = 0; at < words.length; ) {
-    const kind = words[at]! & 0xff
-    if (kind === entryKind.output) at += 1 + (recordBytes(words[at + 2]!, words[at + 1]!) >> 2)
-    else if (kind === entryKind.metric) at += 3
-    else if (kind === entryKind.swept) {
-      crc = crc32(log.subarray(from * 4, at * 4), crc)
-      from = ++at
-    } else if (kind !== entryKind.report) at += 1
-    else {
-      crc = crc32(log.subarray(from * 4, (at + 1) * 4), crc)
-      at += 2 + ((words[at + 1]! + 3) >> 2)
-      from = at
+    const kind = kindOf(words[at]!)
+    const next = at + entryWords(words, at)
+    if (kind === entryKind.swept || kind === entryKind.report) {
+      const end = kind === entryKind.report ? at + 1 : at
+      crc = crc32(log.subarray(from * 4, end * 4), crc)
+      from = next
     }
+    at = next
   }
   return crc32(log.subarray(from * 4), crc)
 }

@@ -37,6 +37,18 @@ export {
 } from './layout.ts'
 export { metricNamesBytes, readMetricName } from './metric-names.ts'
 export {
+  entryWords,
+  kindOf,
+  metricOf,
+  metricValue,
+  outputBytes,
+  outputTimeMs,
+  partitionOf,
+  reportText,
+  streamOf,
+  verdictIn,
+} from './outcome-entry.ts'
+export {
   emptyOutcome,
   type Outcome,
   OutcomeReader,

@@ -8,7 +8,7 @@
  *   L1. Everything in the outcome log before `control[published]` is whole and final; what lies behind it is void.
  *       One aligned store moves it, once for each record or timer: its outputs, its reports and the fact that it is
  *       done become visible together, whenever the isolate ends (I3, I4).
- *   L2. The host believes nothing that it reads here: see outcome-reader.ts.
+ *   L2. The host believes nothing that it reads here: see outcome-reader.ts. How an entry is read: outcome-entry.ts.
  * @module
  */
 

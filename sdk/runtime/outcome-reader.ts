@@ -8,15 +8,26 @@
  * @module
  */
 import { CodedError } from '../errors.ts'
-import {
-  frameBytesAimed,
-  frameBytesMax,
-  headerBytesV1,
-  type RawRecord,
-  recordBytes,
-  recordHeaderBytes,
-} from '../frame.ts'
+import { frameBytesAimed, frameBytesMax, headerBytesV1, type RawRecord, recordBytes } from '../frame.ts'
 import { entryKind, type Reaction, reactions, reportBytesMax, verdict } from './layout.ts'
+import {
+  attemptsOf,
+  entryWords,
+  kindOf,
+  metricOf,
+  metricValue,
+  outputBytes,
+  outputTimeMs,
+  outputWords,
+  partitionOf,
+  reactionIn,
+  reportText,
+  retriesOf,
+  streamOf,
+  subjectIn,
+  unitsOf,
+  verdictIn,
+} from './outcome-entry.ts'
 import { utf8Read } from './utf8.ts'
 
 /** An output stream as the reader must know it, in the order of the table given to the runtime. */
@@ -181,7 +192,7 @@ export class OutcomeReader {
     let at = 0
     while (at < end) {
       const head = words[at]!
-      switch (head & 0xff) {
+      switch (kindOf(head)) {
         case entryKind.output:
           at += this.#planOutput(words, at, plans)
           outcome.recordsOut++
@@ -192,12 +203,12 @@ export class OutcomeReader {
           at += 1
           break
         case entryKind.swept:
-          outcome.tidied += head >>> 8
+          outcome.tidied += unitsOf(head)
           at += 1
           break
         case entryKind.metric:
           if (at + 3 > end) throw malformed('a metric that is cut off')
-          outcome.metrics.push((head >>> 8) & 0xff, floatAt(words, at + 1))
+          outcome.metrics.push(metricOf(head), metricValue(words, at))
           at += 3
           break
         case entryKind.timer:
@@ -206,10 +217,10 @@ export class OutcomeReader {
           at += 1
           break
         case entryKind.report: {
-          const reaction = reactions[(head >>> 8) & 0xff]
+          const reaction = reactions[reactionIn(head)]
           const length = at + 2 <= end ? words[at + 1]! : -1
-          const next = at + 2 + ((length + 3) >> 2)
-          const of = subjects[head >>> 24]
+          const next = at + entryWords(words, at)
+          const of = subjects[subjectIn(head)]
           if (
             reaction === undefined ||
             of === undefined ||
@@ -219,23 +230,22 @@ export class OutcomeReader {
           ) {
             throw malformed(`a report of ${length} bytes`)
           }
-          const textAt = (at + 2) * 4
-          const text = utf8.decode(log.subarray(textAt, textAt + length))
+          const text = utf8.decode(reportText(log, words, at))
           const index = of === 'record' ? outcome.records : outcome.timers
-          outcome.reports.push({ of, index, reaction, attempts: (head >>> 16) & 0xff, text })
+          outcome.reports.push({ of, index, reaction, attempts: attemptsOf(head), text })
           at = next
           break
         }
         default:
-          throw malformed(`an entry of kind ${head & 0xff}`)
+          throw malformed(`an entry of kind ${kindOf(head)}`)
       }
     }
   }
 
   /** A record or timer is done; what was not processed and not told gets a report without text. */
   #count(of: 'record' | 'timer', index: number, head: number, outcome: Outcome): void {
-    const how = (head >>> 8) & 0xff
-    outcome.retries += head >>> 16
+    const how = verdictIn(head)
+    outcome.retries += retriesOf(head)
     if (how === verdict.processed) return
     if (how === verdict.elsewhere && of === 'record') {
       outcome.elsewhere++
@@ -253,8 +263,8 @@ export class OutcomeReader {
   /** @returns Words of the entry. */
   #planOutput(words: Int32Array, at: number, plans: Plan[]): number {
     const left = words.length - at
-    const stream = (words[at]! >>> 8) & 0xff
-    const partition = words[at]! >>> 16
+    const stream = streamOf(words[at]!)
+    const partition = partitionOf(words[at]!)
     const shape = this.#shapes[stream]
     if (shape === undefined || partition >= shape.partitions)
       throw malformed(`an output to ${stream}/${partition}`)
@@ -304,13 +314,10 @@ export class OutcomeReader {
     let at = 0
     while (at < end) {
       const head = words[at]!
-      const kind = head & 0xff
-      if (kind === entryKind.report) at += 2 + ((words[at + 1]! + 3) >> 2)
-      else if (kind === entryKind.metric) at += 3
-      else if (kind !== entryKind.output) at += 1
+      if (kindOf(head) !== entryKind.output) at += entryWords(words, at)
       else {
-        const slot = this.#firstSlots[(head >>> 8) & 0xff]! + (head >>> 16)
-        const size = recordBytes(words[at + 2]!, words[at + 1]!) >> 2
+        const slot = this.#firstSlots[streamOf(head)]! + partitionOf(head)
+        const size = outputWords(words, at) - 1
         let plan = this.#slots[slot]!
         if (plan.at === plan.words.length) {
           plan = plan.next!
@@ -349,51 +356,31 @@ export type OutcomeEntry =
 /** Walks a log of one's own making, which needs no checks: for the test kit, where the order of outputs matters. */
 export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry> {
   const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
-  let at = 0
-  while (at < words.length) {
+  for (let at = 0; at < words.length; at += entryWords(words, at)) {
     const head = words[at]!
-    const kind = head & 0xff
-    if (kind === entryKind.output) {
-      const valueBytes = words[at + 1]!
-      const keyBytes = words[at + 2]!
-      const keyAt = (at + 1) * 4 + recordHeaderBytes
-      const record: RawRecord = {
-        key: log.slice(keyAt, keyAt + keyBytes),
-        value: log.slice(keyAt + keyBytes, keyAt + keyBytes + valueBytes),
-        timeMs: (words[at + 3]! >>> 0) + words[at + 4]! * 2 ** 32,
+    switch (kindOf(head)) {
+      case entryKind.output: {
+        const { keyAt, valueAt, end } = outputBytes(words, at)
+        const timeMs = outputTimeMs(words, at)
+        const record = { key: log.slice(keyAt, valueAt), value: log.slice(valueAt, end), timeMs }
+        yield { kind: 'output', stream: streamOf(head), partition: partitionOf(head), record }
+        break
       }
-      yield { kind: 'output', stream: (head >>> 8) & 0xff, partition: head >>> 16, record }
-      at += 1 + (recordBytes(keyBytes, valueBytes) >> 2)
-    } else if (kind === entryKind.report) {
-      const textAt = (at + 2) * 4
-      const text = utf8Read(log, textAt, textAt + words[at + 1]!)
-      yield {
-        kind: 'report',
-        reaction: reactions[(head >>> 8) & 0xff]!,
-        attempts: (head >>> 16) & 0xff,
-        text,
+      case entryKind.report: {
+        const text = utf8Read(reportText(log, words, at))
+        yield { kind: 'report', reaction: reactions[reactionIn(head)]!, attempts: attemptsOf(head), text }
+        break
       }
-      at += 2 + ((words[at + 1]! + 3) >> 2)
-    } else if (kind === entryKind.swept) {
-      at += 1
-    } else if (kind === entryKind.metric) {
-      yield { kind: 'metric', id: (head >>> 8) & 0xff, value: floatAt(words, at + 1) }
-      at += 3
-    } else {
-      const of = kind === entryKind.record ? 'record' : 'timer'
-      yield { kind: 'done', of, verdict: (head >>> 8) & 0xff, retries: head >>> 16 }
-      at += 1
+      case entryKind.metric:
+        yield { kind: 'metric', id: metricOf(head), value: metricValue(words, at) }
+        break
+      case entryKind.record:
+      case entryKind.timer: {
+        const of = kindOf(head) === entryKind.record ? 'record' : 'timer'
+        yield { kind: 'done', of, verdict: verdictIn(head), retries: retriesOf(head) }
+      }
     }
   }
-}
-
-const float = new Float64Array(1)
-const floatWords = new Int32Array(float.buffer)
-
-function floatAt(words: Int32Array, at: number): number {
-  floatWords[0] = words[at]!
-  floatWords[1] = words[at + 1]!
-  return float[0]!
 }
 
 function copyWords(target: Int32Array, to: number, source: Int32Array, from: number, count: number): void {
