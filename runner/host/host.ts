@@ -27,12 +27,10 @@ import { SpillStore } from '../../infra/spill/index.ts'
 import type { LogLine } from '../../sdk/api.ts'
 import { tapBytesOf } from '../../sdk/manifest.ts'
 import { MetricSums } from '../../sdk/user-metrics.ts'
-import { Canaries } from '../canary/canaries.ts'
 import { Checkpoints } from '../checkpoint/checkpoints.ts'
 import { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { FailureLog } from '../failures/failure-log.ts'
 import { LetterBox } from '../failures/letter-box.ts'
-import { Gates } from '../gate/gates.ts'
 import { Allowances } from '../instance/allowances.ts'
 import { Worker } from '../instance/worker.ts'
 import { Instance, type InstanceOptions, StateStore } from '../isolate/index.ts'
@@ -47,13 +45,12 @@ import {
 } from '../process/ending.ts'
 import type { RunnerEnvironment } from '../process/environment.ts'
 import { Memory } from '../process/memory.ts'
-import { Shadows, shadowBeside } from '../shadow/shadows.ts'
 import { beginState } from '../succession/begin-state.ts'
 import { renew } from '../succession/renewal.ts'
-import { Swaps } from '../succession/swaps.ts'
 import { Control } from './control.ts'
 import { Departed, neverRan } from './departed.ts'
 import { Gone } from './gone.ts'
+import { OtherVersions } from './other-versions.ts'
 import { type Source, Sources } from './sources.ts'
 import { keepTap, packTap, tapOf } from './tap-file.ts'
 
@@ -89,9 +86,7 @@ export class Host {
   /** Being made; by instance, the one start that counts. */
   readonly #starts = new Map<string, Promise<void>>()
   readonly #departed: Departed
-  readonly #swaps: Swaps
-  readonly #canaries: Canaries
-  readonly #shadows: Shadows
+  readonly #others: OtherVersions
   #state: Heartbeat['state'] = 'starting'
   /** The instance for which all end. */
   #brokenBy: string | undefined
@@ -116,33 +111,12 @@ export class Host {
     const checkpointBus = { ...environment.nats, name: `${environment.taskId} checkpoints` }
     this.#checkpoints = new Checkpoints(checkpointBus, environment.namespace, clock)
     this.#departed = new Departed(clock)
-    this.#swaps = new Swaps({
-      clock,
-      make: (fn, worker) => this.#beside(fn, worker),
-      onChange: () => {
-        this.#keepSources()
-        this.#control.changed()
-      },
-      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
-    })
-    const isolateOf = async (fn: FunctionAssignment, worker: Worker): Promise<InstanceOptions> =>
-      this.#isolateOf(fn, worker.instance, await this.#sources.get(fn))
-    this.#canaries = new Canaries({
-      clock,
-      make: (fn, worker) => this.#beside({ ...fn, trial: fn.manifest.trial }, worker),
-      compare: (its, worker, own) =>
-        shadowBeside({ clock, memory: this.#memory, isolateOf }, worker, { its, ...own }),
-      onChange: () => this.#control.changed(),
-      log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
-    })
-    const gates = new Gates({
-      ...{ clock, memory: this.#memory, workers: this.#workers, isolateOf },
-      onDone: () => this.#keepSources(),
-    })
-    this.#shadows = new Shadows({
-      ...{ clock, memory: this.#memory, namespace: environment.namespace, isolateOf },
+    this.#others = new OtherVersions({
+      ...{ clock, memory: this.#memory, namespace: environment.namespace, workers: this.#workers },
+      isolateOf: async (fn, worker) => this.#isolateOf(fn, worker.instance, await this.#sources.get(fn)),
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} differences` }),
       onChange: () => this.#control.changed(),
+      onOver: () => this.#keepSources(),
       log: (fn, id, level, message) => this.#log(fn.function, id, level, message, fn.version),
     })
     this.#gone = new Gone(clock)
@@ -152,7 +126,7 @@ export class Host {
       onAssign: (assignment) => this.#assign(assignment),
       onStop: (reason) => void this.stop(reason),
       onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
-      onGate: (ask) => gates.answer(ask),
+      onGate: (ask) => this.#others.judge(ask),
       onGone: (gone) => this.#gone.take(gone) && this.#control.changed(),
       onTap: (id) => {
         const worker = this.#workers.get(id)
@@ -226,7 +200,7 @@ export class Host {
         return worker.reassign(assignedVersion(assignment, instance), instance)
       }),
     )
-    this.#swapWhereWanted()
+    this.#wantOthers()
     for (const instance of assignment.instances) this.#startOne(assignment, instance)
     this.#generationInForce = assignment.generation
     this.#changed()
@@ -239,30 +213,20 @@ export class Host {
     this.#sources.keepOnly([...Object.values(functions), ...Object.values(others)], atWork)
   }
 
-  #swapWhereWanted(): void {
+  #wantOthers(): void {
     for (const instance of this.#assignment?.instances ?? []) {
       const worker = this.#workers.get(instance.id)
       if (worker === undefined) continue
-      const fn = assignedVersion(this.#assignment!, instance)
-      this.#canaries.want(instance.id, worker, fn)
-      this.#shadows.want(instance.id, worker, fn)
-      this.#swaps.want(instance.id, worker, fn)
+      this.#others.want(instance.id, worker, assignedVersion(this.#assignment!, instance))
     }
   }
 
   #reportOf(id: string, worker: Worker): InstanceReport {
-    return {
-      ...worker.report(),
-      ...this.#swaps.report(id, worker),
-      ...this.#canaries.report(id),
-      ...this.#shadows.report(id),
-    }
+    return { ...worker.report(), ...this.#others.report(id, worker) }
   }
 
   async #stopOne(id: string, worker: Worker): Promise<void> {
-    this.#swaps.forget(id)
-    this.#canaries.forget(id)
-    this.#shadows.forget(id)
+    this.#others.forget(id)
     await worker.stop()
     this.#workers.delete(id)
     this.#departed.add({ ...worker.report(), state: 'stopped' })
@@ -340,7 +304,7 @@ export class Host {
     })
     this.#workers.set(id, worker)
     worker.start()
-    this.#swapWhereWanted()
+    this.#wantOthers()
   }
 
   #isolateOf(
@@ -361,16 +325,6 @@ export class Host {
       compact: this.#assignment?.packed === true,
       log: (level, message) => this.#log(fn.function, id, level, message, fn.version),
     }
-  }
-
-  /** Another version, beside the one at work. */
-  async #beside(fn: FunctionAssignment, worker: Worker): Promise<Instance> {
-    return await Instance.create({
-      ...this.#isolateOf(fn, worker.instance, await this.#sources.get(fn)),
-      metrics: worker.metrics,
-      replaces: worker.running.assignment.version,
-      onTrial: fn.trial !== undefined,
-    })
   }
 
   /** What is assigned by the time that an instance is there, with its state (H3); undefined: it is not wanted any more. */
@@ -397,9 +351,7 @@ export class Host {
     const version = instance.version ?? this.#assignment.functions[instance.function]?.version ?? 0
     const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
     this.#workers.delete(id)
-    this.#swaps.forget(id)
-    this.#canaries.forget(id)
-    this.#shadows.forget(id)
+    this.#others.forget(id)
     this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })
     this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
     this.#changed()
@@ -489,7 +441,7 @@ export class Host {
     }
     this.#control.end()
     await Promise.race([
-      Promise.all([this.#options.nc.flush().catch(() => undefined), this.#shadows.close()]),
+      Promise.all([this.#options.nc.flush().catch(() => undefined), this.#others.close()]),
       new Promise((resolve) => this.#options.clock.after(flushWaitMs, () => resolve(undefined))),
     ])
     this.#options.end(ending)
