@@ -7,7 +7,8 @@
  */
 import { claimsOf, encodeClaim } from './claim.ts'
 import { type CreditEntry, creditFlags, encodeCredit, type NextOwner } from './credit.ts'
-import { creditOf, type InChannel, type InPartition } from './in-channel.ts'
+import { creditOf, type InChannel } from './in-channel.ts'
+import type { InPartition } from './in-partition.ts'
 import { claimSubject, creditSubject } from './subjects.ts'
 import { windowFor } from './windows.ts'
 import type { Wire } from './wire.ts'

@@ -17,14 +17,12 @@ import type { ConsumerOptions } from './consumer-options.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
 import { creditFlags, type NextOwner } from './credit.ts'
-import { channelsOf, newPartition, receivedFrom } from './former-channels.ts'
 import { type InAccount, InAccounts, refuse } from './in-account.ts'
 import {
   awaitsTried,
   type ChannelPosition,
   type Heritage,
   type InChannel,
-  type InPartition,
   leftOf,
   type Mark,
   markOf,
@@ -35,11 +33,12 @@ import {
   release,
   unsaidOf,
 } from './in-channel.ts'
+import { channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
-import { type PassedFrame, passedBytesFor } from './passed.ts'
+import type { PassedFrame } from './passed.ts'
 import { Rivals } from './rivals.ts'
 import { claimSubject, outSubject } from './subjects.ts'
-import { budgetFor } from './windows.ts'
+import { budgetFor, passedBytesFor } from './windows.ts'
 import { nextReconnect } from './wire.ts'
 
 const resendEveryMs = 50

@@ -8,12 +8,8 @@
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
-import type { GoneProducer, ReceivedRow } from '../control/messages.ts'
-import { ContainedRecords } from './contained.ts'
 import { sumOf } from './in-account.ts'
-import { type InChannel, type InPartition, isUnsaid } from './in-channel.ts'
-import { originOf } from './origin.ts'
-import { Passed } from './passed.ts'
+import { type InChannel, isUnsaid } from './in-channel.ts'
 
 const keptMax = 1_000
 /** Far beyond the time for which receivers are asked for whoever was killed. */
@@ -59,55 +55,4 @@ export class FormerChannels {
   *[Symbol.iterator](): Generator<InChannel> {
     for (const { channel } of this.#all.values()) yield channel
   }
-}
-
-/** A partition that is heard, and not owned yet. */
-export function newPartition(
-  place: Pick<InPartition, 'stream' | 'partition' | 'consumer' | 'unsubscribe'>,
-): InPartition {
-  return {
-    ...place,
-    ...{ epoch: undefined, since: 0, suspended: false, contained: new ContainedRecords(undefined) },
-    ...{ channels: new Map(), former: new FormerChannels(), passed: new Passed() },
-  }
-}
-
-/** By which something came that is to be acknowledged. */
-export function channelsOf({ channels, former }: InPartition): InChannel[] {
-  return [...channels.values(), ...former.open()]
-}
-
-/** How far the channels of producers that are gone have come, here. */
-export function receivedFrom(
-  namespace: string,
-  partitions: Iterable<InPartition>,
-  gone: readonly GoneProducer[],
-): { readonly received?: ReceivedRow[] } {
-  if (gone.length === 0) return {}
-  const byOrigin = new Map(gone.map((one) => [originOf(namespace, one.name, one.index), one]))
-  const received: ReceivedRow[] = []
-  for (const { stream, partition, consumer, epoch, channels, former } of partitions) {
-    if (epoch === undefined) continue
-    for (const channel of [...channels.values(), ...former]) {
-      const of = byOrigin.get(channel.origin)
-      if (of === undefined || channel.epoch < of.firstEpoch || channel.epoch > of.epoch) continue
-      const { from, expected, promised, acknowledged, acknowledgedAside, dropped } = channel
-      if (from === undefined || expected === undefined) continue
-      received.push({
-        ...{
-          name: of.name,
-          index: of.index,
-          epoch: channel.epoch,
-          stream,
-          consumer,
-          partition,
-          claimed: epoch,
-        },
-        sent: Math.max(expected, promised) - from,
-        acked: acknowledged - acknowledgedAside - from,
-        dropped: { ...dropped },
-      })
-    }
-  }
-  return { received }
 }

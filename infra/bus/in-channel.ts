@@ -4,11 +4,9 @@
  * @module
  */
 import type { FrameHeader } from '../../sdk/frame.ts'
-import type { ContainedRecords } from './contained.ts'
 import { type CreditEntry, creditFlags, type NextOwner, noneDropped } from './credit.ts'
-import type { FormerChannels } from './former-channels.ts'
 import { sumOf } from './in-account.ts'
-import { type Passed, passedBytesMax } from './passed.ts'
+import { passedBytesMax } from './windows.ts'
 
 export interface InChannel {
   readonly producer: string
@@ -41,27 +39,6 @@ export interface InChannel {
   dirty: boolean
   resendAskedMs: number
   heardMs: number
-}
-
-/** A partition that a consumer hears. */
-export interface InPartition {
-  readonly stream: string
-  readonly partition: number
-  /** The name under which it is read. */
-  readonly consumer: string
-  /** Undefined: subscribed, but not ours yet. */
-  epoch: number | undefined
-  /** The epoch since which it was only handed over, from owner to owner. */
-  since: number
-  /** It is about to be released: nothing more is taken. */
-  suspended: boolean
-  /** What its state contains; from the moment on at which it is owned. */
-  contained: ContainedRecords
-  readonly channels: Map<string, InChannel>
-  readonly former: FormerChannels
-  /** What has come while it was awaited. */
-  readonly passed: Passed
-  readonly unsubscribe: () => void
 }
 
 /** What an owner of partitions leaves to the next. */
@@ -148,7 +125,7 @@ export function markOf(channels: readonly InChannel[]): Mark {
 
 /** What the next owner is to know of it. @returns Where it goes on there. */
 export function leftOf(
-  { stream, partition }: Pick<InPartition, 'stream' | 'partition'>,
+  { stream, partition }: Pick<ChannelPosition, 'stream' | 'partition'>,
   { producer, origin, epoch, acknowledged, tried, from, told, promised }: InChannel,
 ): ChannelPosition {
   const accepted = Math.max(told, promised)
@@ -195,7 +172,7 @@ export function oneMore(
 
 /** The credit of this moment: what was released, and what was accepted. @param next Beside `leaving`: who owns it next. */
 export function creditOf(
-  { stream, partition }: Pick<InPartition, 'stream' | 'partition'>,
+  { stream, partition }: Pick<ChannelPosition, 'stream' | 'partition'>,
   channel: InChannel,
   flags: number,
   windowBytes: number,

@@ -8,21 +8,7 @@
  */
 import type { FrameHeader } from '../../sdk/frame.ts'
 import { giveBackMemory } from './frame-memory.ts'
-import type { InChannel, InPartition } from './in-channel.ts'
-
-/** Of a partition. */
-export const passedBytesMax = 256 * 1024
-/** Of all partitions that an owner awaits. */
-const passedBytesInAll = 4 * 1024 * 1024
-
-/** What may be kept of each of these partitions that is awaited. */
-export function passedBytesFor(
-  partitions: readonly Pick<InPartition, 'epoch'>[],
-  inAll = passedBytesInAll,
-): number {
-  const awaited = partitions.filter(({ epoch }) => epoch === undefined).length
-  return Math.min(passedBytesMax, Math.floor(inAll / Math.max(1, awaited)))
-}
+import type { InChannel } from './in-channel.ts'
 
 export interface PassedFrame {
   readonly header: FrameHeader

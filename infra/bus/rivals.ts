@@ -6,7 +6,7 @@
  * @module
  */
 import { type Claim, epochsIn, readClaim } from './claim.ts'
-import type { InPartition } from './in-channel.ts'
+import type { InPartition } from './in-partition.ts'
 import { claimSubject } from './subjects.ts'
 import type { Wire } from './wire.ts'
 
