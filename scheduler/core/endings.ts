@@ -11,7 +11,7 @@
 import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control/messages.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
-import { awaitedOf } from './partitions/assignments.ts'
+import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
 import { noticeOf, reportOf } from './state/reports.ts'

@@ -15,7 +15,7 @@ import { addAccounts } from './accounts.ts'
 import { endReleased, endTask } from './endings.ts'
 import { isOpen, whoIsGone } from './gone.ts'
 import { finish, readersOf, settleSlots } from './instances/slots.ts'
-import { assignShares, awaitedOf, inForce, isAtWork, takeOver, tell } from './partitions/assignments.ts'
+import { assignShares, awaitedOf, inForce, isAtWork, takeOver } from './partitions/ownership.ts'
 import { describeStreams } from './partitions/topology.ts'
 import { Census } from './placement/census.ts'
 import { joinRunners } from './placement/joining.ts'
@@ -35,6 +35,7 @@ import type { FunctionState, Slot, Task } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { canaryOf } from './state/wanted-canary.ts'
 import { saveStatus } from './status.ts'
+import { tell } from './telling.ts'
 
 /** @param isAll Everything is looked at. */
 export function plan(draft: Draft, isAll: boolean): void {

@@ -16,16 +16,17 @@
 import type { Manifest } from '../../../sdk/manifest.ts'
 import { movesBeside } from '../../../sdk/swap.ts'
 import type { Resources } from '../../engine.ts'
-import { awaitedOf, isAtWork } from '../partitions/assignments.ts'
+import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
 import { Census } from '../placement/census.ts'
 import { wantOf } from '../placement/launching.ts'
-import { forbidden, type Place } from '../placement/placement.ts'
+import { forbidden } from '../placement/placement.ts'
 import { fits, minus, plus } from '../placement/resources.ts'
+import type { Place } from '../placement/want.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import type { FunctionState, Slot } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
-import { wantedIndexes } from './slots.ts'
+import { wantedIndexes } from './indexes.ts'
 
 export interface Beside {
   /** The indexes that have the shares, or are to have them. */

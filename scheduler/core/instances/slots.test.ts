@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { World } from '../testing/world.ts'
-import { wantedIndexes } from './slots.ts'
+import { wantedIndexes } from './indexes.ts'
 
 test('wantedIndexes keeps the lowest, and fills up with the lowest free', () => {
   const none = new Set<number>()

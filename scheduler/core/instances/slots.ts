@@ -11,6 +11,7 @@ import { keptHomes } from '../partitions/homes.ts'
 import { type Draft, newSlot } from '../state/draft.ts'
 import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
 import { besideOf } from './beside.ts'
+import { wantedIndexes } from './indexes.ts'
 
 /** Settles the function's slots and answers the wanted indexes, sorted. */
 export function settleSlots(draft: Draft, fn: FunctionState): number[] {
@@ -44,19 +45,6 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
     if (!indexes.includes(slot.index)) slot.isReplaced = true
   }
   return indexes
-}
-
-/** The lowest `count` of those there are, filled up with the lowest free ones. */
-export function wantedIndexes(
-  existing: readonly number[],
-  count: number,
-  barred: ReadonlySet<number>,
-): number[] {
-  const kept = [...existing].sort((a, b) => a - b).slice(0, count)
-  for (let index = 0; kept.length < count; index++) {
-    if (!kept.includes(index) && !barred.has(index)) kept.push(index)
-  }
-  return kept.sort((a, b) => a - b)
 }
 
 /** The instances that a broadcast input has for consumers: those that are wanted, running or not, and those that still have a seat. */

@@ -2,7 +2,7 @@
  * Census: what runs where, counted so that placement can ask it for each agent and each value of an attribute.
  * @module
  */
-import type { Place, Want } from './placement.ts'
+import type { Place, Want } from './want.ts'
 
 /** A runner and the agent that it is on. */
 export interface Resident extends Place {

@@ -5,7 +5,7 @@
  */
 import type { VersionDocument } from '../../../infra/store/index.ts'
 import type { Resources } from '../../engine.ts'
-import { freeShares } from '../partitions/assignments.ts'
+import { freeShares } from '../partitions/ownership.ts'
 import { type Draft, nameOf } from '../state/draft.ts'
 import type { FunctionState, Slot, Task } from '../state/state.ts'
 import { Census } from './census.ts'

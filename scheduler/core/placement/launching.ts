@@ -9,16 +9,17 @@ import type { TaskDocument, VersionDocument } from '../../../infra/store/index.t
 import { type Constraint, parseConstraint } from '../../../sdk/constraint.ts'
 import type { Manifest } from '../../../sdk/manifest.ts'
 import type { Resources } from '../../engine.ts'
-import { freeShares } from '../partitions/assignments.ts'
+import { freeShares } from '../partitions/ownership.ts'
 import { type Draft, nameOf, newTask } from '../state/draft.ts'
 import type { Launch } from '../state/protocol.ts'
 import type { AgentSeen, FunctionState, Slot, Task, Wanted } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
 import type { Resident } from './census.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
-import { type Placement, type PlacementAnswer, place, type Request, roomKey, type Want } from './placement.ts'
+import { type Placement, type PlacementAnswer, place, type Request, roomKey } from './placement.ts'
 import { minus, plus, times } from './resources.ts'
 import { seatDocument } from './seating.ts'
+import type { Want } from './want.ts'
 
 export interface Waiting {
   readonly fn: FunctionState

@@ -18,22 +18,7 @@ import { isLike } from '../../../sdk/constraint.ts'
 import type { Offer, Resources } from '../../engine.ts'
 import { attributeOf, Census, type Resident } from './census.ts'
 import { fits, minus, plus, sum } from './resources.ts'
-
-/** An agent, as far as it matters where something runs. */
-export interface Place {
-  readonly agentId: string
-  readonly hostname: string
-  readonly attributes: Readonly<Record<string, string>>
-}
-
-/** Instances of one function in a request. */
-export interface Want {
-  readonly function: string
-  readonly count: number
-  readonly constraints: readonly Constraint[]
-  /** Functions that it exchanges records with. */
-  readonly peers: readonly string[]
-}
+import type { Place, Want } from './want.ts'
 
 export interface Request {
   /** Unique among the requests. */

@@ -9,8 +9,9 @@
  */
 import type { Resources } from '../../engine.ts'
 import type { Census } from './census.ts'
-import { forbidden, type Place, type Request } from './placement.ts'
+import { forbidden, type Request } from './placement.ts'
 import { fits, minus, plus } from './resources.ts'
+import type { Place } from './want.ts'
 
 /** An agent, and what it was seen to have left. */
 export interface Ground extends Place {

@@ -22,12 +22,6 @@ const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
 /** So many of an instance in a row count as that too. */
 const failuresMax = 3
 
-/** The version that was last seen to work, if it is still there. */
-export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
-  const good = wanted?.document.good
-  return good === undefined ? undefined : wanted?.versions.get(good)
-}
-
 /** In which format a version has its state, and which one has to stay readable beside it. */
 export function formatOf(
   { stateFormat: own = 1 }: VersionDocument,

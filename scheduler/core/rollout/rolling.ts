@@ -4,7 +4,7 @@
  *     wave 1 → wave 2 → … → every wanted instance: live (rollout.ts)        an instance fails, in any wave: the good one is wanted
  *
  *   RL1. Which instances are to have it is in the store before a seat is changed or a runner told.
- *   RL2. A share is handed over between instances of one version only (assignments.ts); what one leaves that has ended goes to
+ *   RL2. A share is handed over between instances of one version only (ownership.ts); what one leaves that has ended goes to
  *        whomever it belongs to. Of a version that keeps its state in another format none moves at all, whatever is scaled or ends meanwhile (homes.ts, HO2).
  *   RL3. A wave begins when all instances of those before run the version, off trial, and no share is on its way.
  * Design: docs/design/0033-rolling.md

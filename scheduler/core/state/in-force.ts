@@ -32,6 +32,12 @@ export function versionInForce(wanted: WantedFunction | undefined): VersionDocum
   return onItsWay?.good ?? wanted.versions.get(wanted.document.version)
 }
 
+/** The version that was last seen to work, if it is still there. */
+export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
+  const good = wanted?.document.good
+  return good === undefined ? undefined : wanted?.versions.get(good)
+}
+
 /** The version that an instance is to run. */
 export function versionAt(wanted: WantedFunction | undefined, index: number): VersionDocument | undefined {
   const rolling = rollingOf(wanted)

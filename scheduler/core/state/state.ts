@@ -37,7 +37,7 @@ import type {
   VersionDocument,
 } from '../../../infra/store/index.ts'
 import type { Offer, Resources } from '../../engine.ts'
-import type { Place } from '../placement/placement.ts'
+import type { Place } from '../placement/want.ts'
 import { Shelves } from './shelves.ts'
 
 export type Phase = InstanceStatus['state']

@@ -1,9 +1,9 @@
 /**
- * Assignments: which instance owns which partitions, and what each runner is told.
+ * Ownership: which instance owns which partitions.
  *
  * Shares belong to the wanted instances (homes.ts). A change of their number moves shares between living instances
  * (docs/design/0011-handover.md): once both are at work the share is promised to the taker, at a higher epoch, and both are
- * told in one step; the taker asks the giver, and reports when it has it.
+ * told in one step (telling.ts); the taker asks the giver, and reports when it has it.
  *
  *   A1. A share is promised to one seat at a time, and a promise ends with the share taken, or with one of the two seats.
  *   A2. A promise whose giver has ended becomes a share like any other; one whose taker has ended goes back to the giver,
@@ -12,34 +12,17 @@
  * move between those of one version only (rolling.ts, RL2), but for those that are replaced (beside.ts).
  * @module
  */
-import {
-  type Assignment,
-  type Awaited,
-  type FunctionAssignment,
-  type Giving,
-  type InstanceAssignment,
-  otherKey,
-} from '../../../infra/control/messages.ts'
-import type { VersionDocument } from '../../../infra/store/index.ts'
+import type { Awaited, InstanceAssignment } from '../../../infra/control/messages.ts'
 import type { Manifest } from '../../../sdk/manifest.ts'
-import { canaryAssignmentOf, formatOf, goodOf } from '../rollout/canary.ts'
-import { trialOf } from '../rollout/rollout.ts'
-import { shadowAssignmentOf } from '../rollout/shadow.ts'
 import type { Draft } from '../state/draft.ts'
 import { isEqual } from '../state/equality.ts'
+import { goodOf } from '../state/in-force.ts'
 import { reportOf } from '../state/reports.ts'
 import type { FunctionState, Seat, Slot, Task } from '../state/state.ts'
 import { type Homes, homesOf, sharesOf } from './homes.ts'
-import { streamsOf } from './topology.ts'
 
 /** By input stream. */
 type Partitions = InstanceAssignment['partitions']
-
-/**
- * Each leader numbers assignments from its own epoch on. Otherwise a late message of the leader before could have the
- * very number of one of ours, and a heartbeat with that number would not say which of the two is in force.
- */
-const generationsPerLeader = 1_000_000
 
 /** Brings every living seat of the version that it is to have, once its task was heard, towards its share of the partitions. */
 export function assignShares(draft: Draft, fn: FunctionState, active: readonly number[]): void {
@@ -85,7 +68,7 @@ function promiseOf(fn: FunctionState, share: number): Awaited | undefined {
 }
 
 /** The seat that has what is promised, as long as it lives. */
-function giverOf(fn: FunctionState, { share, task, instance }: Awaited): Seat | undefined {
+export function giverOf(fn: FunctionState, { share, task, instance }: Awaited): Seat | undefined {
   const seats = fn.slots.flatMap(({ seat }) => seat ?? [])
   return seats.find(
     ({ document }) =>
@@ -190,107 +173,8 @@ function sorted(shares: readonly number[]): number[] {
   return [...new Set(shares)].sort((a, b) => a - b)
 }
 
-/** Tells a task that was heard what it should be doing, if that is not what it was told last. */
-/** @param said What is said of each function, once it was said. */
-export function tell(draft: Draft, task: Task, said: Map<string, FunctionAssignment>): void {
-  if (task.beat === undefined || task.killedAtMs !== undefined) return
-  const seen = task.beat.generation
-  const before = task.assigned
-  const assignment = assignmentOf(draft, task, before?.generation ?? 0, said)
-  if (assignment === undefined) return
-  if (before !== undefined && seen <= before.generation && isEqual(assignment, before)) return
-  const floor = draft.state.leaderEpoch * generationsPerLeader
-  task.assigned = { ...assignment, generation: Math.max(floor, before?.generation ?? 0, seen) + 1 }
-  sendAssignment(draft, task)
-}
-
-/** Tells a runner (again) what it should be doing. */
-export function sendAssignment(draft: Draft, task: Task): void {
-  if (task.assigned === undefined) return
-  draft.act({ kind: 'assign', assignment: task.assigned, leaderEpoch: draft.state.leaderEpoch })
-}
-
-/** Undefined as long as the version of one of its instances is not known: then nothing is said. */
-function assignmentOf(
-  draft: Draft,
-  task: Task,
-  generation: number,
-  said: Map<string, FunctionAssignment>,
-): Assignment | undefined {
-  const functions: Record<string, FunctionAssignment> = {}
-  const others: Record<string, FunctionAssignment> = {}
-  const instances: InstanceAssignment[] = []
-  for (const { fn, slot, seat } of draft.seated(task)) {
-    if (slot.phase === 'draining') continue
-    const { function: name, instance: id, index, epoch, told } = seat.document
-    const version = draft.versionAt(name, index)
-    if (version === undefined || version.version !== seat.document.version) return undefined
-    const key = otherKey(name, version.version)
-    const its = said.get(key) ?? functionOf(draft, version)
-    said.set(key, its)
-    functions[name] ??= its
-    const isOther = functions[name] !== its
-    if (isOther) others[key] = its
-    instances.push({
-      id,
-      function: name,
-      ...{ index, epoch },
-      ...(isOther && { version: version.version }),
-      partitions: partitionsOf(draft, version.manifest, told),
-      ...movesOf(fn, seat),
-    })
-  }
-  const { taskId, group } = task.document
-  return {
-    ...{ schema: 3, taskId, generation, packed: group !== undefined, functions, instances },
-    ...(Object.keys(others).length > 0 && { others }),
-  }
-}
-
-/** What of an instance's is on its way to another one, or to it; and what it has to fence off. */
-function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'giving' | 'awaited' | 'fences'> {
-  const giving = fn.slots.flatMap((taker): Giving[] =>
-    awaitedOf(taker.seat).flatMap((promise) =>
-      giverOf(fn, promise) === seat ? [{ share: promise.share, epoch: promise.epoch }] : [],
-    ),
-  )
-  const awaited = awaitedOf(seat)
-  const fences = fn.fences
-    .filter(({ shares }) => shares?.some((share) => seat.document.told.includes(share)) !== false)
-    .map(({ index, epoch }) => ({ index, epoch }))
-  return {
-    ...(giving.length === 0 ? {} : { giving }),
-    ...(awaited.length === 0 ? {} : { awaited }),
-    ...(fences.length === 0 ? {} : { fences }),
-  }
-}
-
-function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment {
-  const { manifest } = version
-  const trial = trialOf(draft, version)
-  const canary = canaryAssignmentOf(draft.state.wanted.functions.get(manifest.name))
-  const shadow = shadowAssignmentOf(draft.state.wanted.functions.get(manifest.name))
-  const names = new Set([...streamsOf(manifest), ...(canary === undefined ? [] : streamsOf(canary.manifest))])
-  const descriptors = [...names].flatMap((name) => draft.state.topology.get(name) ?? [])
-  return {
-    function: manifest.name,
-    version: version.version,
-    bundleSha256: version.bundleSha256,
-    ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
-    ...(version.assets === undefined ? {} : { assets: version.assets }),
-    ...formatOf(version, goodOf(draft.state.wanted.functions.get(manifest.name))),
-    manifest,
-    ...(trial === undefined ? {} : { trial }),
-    ...(canary === undefined ? {} : { canary }),
-    ...(shadow === undefined ? {} : { shadow }),
-    streams: Object.fromEntries(descriptors.map((descriptor) => [descriptor.name, descriptor])),
-    groupings: Object.fromEntries(
-      Object.entries(manifest.istreams).map(([stream, input]) => [stream, input.grouping]),
-    ),
-  }
-}
-
-function partitionsOf(draft: Draft, manifest: Manifest, mine: readonly number[]): Partitions {
+/** By input stream: those that an instance which is to have these shares reads. */
+export function partitionsOf(draft: Draft, manifest: Manifest, mine: readonly number[]): Partitions {
   const partitions: Record<string, readonly number[]> = {}
   for (const [stream, input] of Object.entries(manifest.istreams)) {
     const count = draft.state.topology.get(stream)?.partitions ?? 0
