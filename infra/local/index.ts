@@ -1,4 +1,5 @@
 /** The front door of local/: the platform on one machine. The supervisor itself is a process: up.ts, down.ts. */
 export { type Credentials, generateCredentials, loadCredentials } from './credentials.ts'
-export { type Platform, type PlatformOptions, startPlatform } from './platform.ts'
+export { type Platform, startPlatform } from './platform.ts'
+export type { PlatformOptions } from './platform-options.ts'
 export { isToken, makeToken } from './token.ts'

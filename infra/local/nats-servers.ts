@@ -15,7 +15,7 @@ import { type NatsServer, natsClusterSize, planNatsCluster, startNatsServer } fr
 import { processId } from '../process.ts'
 import type { Home } from './home.ts'
 import { Keeper } from './keeper.ts'
-import type { PlatformOptions } from './platform.ts'
+import type { PlatformOptions } from './platform-options.ts'
 
 export interface NatsServers {
   /** All servers, separated by commas. */

@@ -18,46 +18,17 @@
  */
 import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
-import type { Log } from '../log.ts'
 import { type AgentSpec, endTasks, memShare, powerOn } from '../minimesos/index.ts'
-import type { ProcessId } from '../process.ts'
 import { type Child, startChild } from './child.ts'
-import type { Credentials } from './credentials.ts'
-import { type Home, writePrivate } from './home.ts'
+import { writePrivate } from './home.ts'
 import { JetStreamWatch } from './jetstream-watch.ts'
 import { Keeper } from './keeper.ts'
 import { type NatsServers, startNatsServers } from './nats-servers.ts'
-import { type PortChoice, usablePort } from './ports.ts'
+import type { PlatformOptions } from './platform-options.ts'
+import { usablePort } from './ports.ts'
 import type { PortName } from './up-file.ts'
 import { refuseAnotherStore, startZooKeepers, type ZooKeepers } from './zookeepers.ts'
-
-export interface PlatformOptions {
-  readonly home: Home
-  readonly config: Config
-  readonly credentials: Credentials
-  readonly ports: Readonly<Record<PortName, PortChoice>>
-  /** Called when a process has started, again too, or was adopted. */
-  readonly started: (name: string, id: ProcessId) => void
-  /** Called when a scheduler has become the leader. */
-  readonly leads: (name: string) => void
-  /** Several agents and schedulers; absent: one of each. */
-  readonly cluster?: ClusterSize
-  readonly clock: Clock
-  readonly log: Log
-}
-
-export interface ClusterSize {
-  readonly agents: number
-  readonly schedulers: number
-  /** Servers of ZooKeeper, on which the store is then; 0: the store is a file. */
-  readonly zookeepers: number
-  /** 1, or several that know one another. */
-  readonly natsServers: number
-  /** 1, or several that elect a leader in ZooKeeper. */
-  readonly masters: number
-}
 
 export interface Platform {
   readonly url: string

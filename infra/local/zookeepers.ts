@@ -12,7 +12,7 @@ import { infraError } from '../errors.ts'
 import { processId } from '../process.ts'
 import { planEnsemble, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { Keeper } from './keeper.ts'
-import type { PlatformOptions } from './platform.ts'
+import type { PlatformOptions } from './platform-options.ts'
 
 /** Sessions may last 1 to 10 s by it. */
 const tickMs = 500

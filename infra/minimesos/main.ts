@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
-import { type AgentSpec, type MinimesosOptions, startMinimesos } from './minimesos.ts'
+import { startMinimesos } from './minimesos.ts'
+import type { AgentSpec, MinimesosOptions } from './options.ts'
 
 const usage = `usage: minimesos --state DIR (--credentials FILE | --no-credentials)
   [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v]

@@ -9,55 +9,15 @@ import { mkdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
-import { type Logger, pino } from 'pino'
+import { pino } from 'pino'
 import { CodedError } from '../../sdk/errors.ts'
-import { type Clock, systemClock } from '../clock.ts'
+import { systemClock } from '../clock.ts'
 import { parseMastersUrl } from '../masters/index.ts'
 import { Contest } from './contest.ts'
 import type { Fleet } from './fleet.ts'
-import { type Credentials, createMasterServer, masterInfo } from './master/index.ts'
+import { createMasterServer, masterInfo } from './master/index.ts'
+import type { MinimesosOptions } from './options.ts'
 import { Place } from './place.ts'
-
-export interface MinimesosOptions {
-  /** 0: any free one. */
-  readonly port: number
-  readonly stateDir: string
-  /** Absent: whoever reaches the port may run commands. */
-  readonly credentials?: Credentials
-  /** Several agents, each with a name of its own. Absent: one, as the options below say. */
-  readonly agents?: readonly AgentSpec[]
-  /** How long an agent may be silent before the master calls it unreachable; default 75 s. */
-  readonly agentTimeoutMs?: number
-  /** What the agent offers; by default all cpus, 75 % of the memory and the free disk. */
-  readonly cpus?: number
-  readonly memMib?: number
-  readonly diskMib?: number
-  readonly hostname?: string
-  /** `rack:r1;zone:z-a` */
-  readonly attributes?: string
-  /** Of that, what is reserved for roles: `cpus(web):2;mem(web):1024` */
-  readonly reserved?: string
-  /** Offers not answered by then are rescinded. Absent: never. */
-  readonly offerTimeoutMs?: number
-  /**
-   * Where it says that it is a master, `zk://host,host/mesos`. Of several on one state folder one leads, and the others
-   * point to it until it is gone. Absent: nowhere, and it is the only one.
-   */
-  readonly zookeeper?: string
-  readonly clock?: Clock
-  readonly log?: Logger
-}
-
-/** One of several agents; what is not said is as the options say. */
-export interface AgentSpec {
-  /** Of its folder, and its hostname. */
-  readonly name: string
-  readonly cpus?: number
-  readonly memMib?: number
-  readonly diskMib?: number
-  readonly attributes?: string
-  readonly reserved?: string
-}
 
 export interface Minimesos {
   readonly url: string

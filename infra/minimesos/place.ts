@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts'
 import type { AgentOptions } from './agent/index.ts'
 import { agentDir, Fleet } from './fleet.ts'
 import { Master, type masterInfo } from './master/index.ts'
-import type { AgentSpec, MinimesosOptions } from './minimesos.ts'
+import type { AgentSpec, MinimesosOptions } from './options.ts'
 import { lockState } from './state-lock.ts'
 import {
   add,

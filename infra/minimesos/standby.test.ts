@@ -7,7 +7,7 @@ import { after, before, type TestContext, test } from 'node:test'
 import { startZooKeeper, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { type Minimesos, startMinimesos } from './index.ts'
 import { send } from './master/test-master.ts'
-import type { AgentSpec } from './minimesos.ts'
+import type { AgentSpec } from './options.ts'
 import { defer, eventually, TestFramework, task, tempDir } from './test-framework.ts'
 
 let dir: string
