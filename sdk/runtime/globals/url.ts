@@ -3,8 +3,9 @@
  * @see https://url.spec.whatwg.org/#url-class
  * @module
  */
-import { isSpecial, type State, serialize, serializePath, UrlParser, type UrlRecord } from './url-parser.ts'
+import { type State, UrlParser } from './url-parser.ts'
 import { encodeSets, percentEncode } from './url-percent.ts'
+import { isSpecial, serialize, serializePath, type UrlRecord } from './url-record.ts'
 import { URLSearchParams } from './url-search-params.ts'
 
 function parse(input: string, base?: UrlRecord): UrlRecord | undefined {
