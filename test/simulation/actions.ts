@@ -4,6 +4,8 @@
  */
 import type { Action } from '../../scheduler/core/index.ts'
 
+export type ActionOf<K extends Action['kind']> = Extract<Action, { readonly kind: K }>
+
 const writes: ReadonlySet<Action['kind']> = new Set([
   'saveEpoch',
   'createTask',

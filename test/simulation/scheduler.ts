@@ -1,15 +1,13 @@
 /**
- * SchedulerModel: a scheduler process: the real core, and around it what scheduler.ts, performer.ts, writer.ts, wanted.ts
+ * SchedulerModel: a scheduler process: the real core, and around it what scheduler.ts, performer.ts, wanted.ts
  * and the driver do, one action an event, so that it can die between any two.
  *
  *     waiting ──elected──► taking over ──sealed──► leading ──► dead, and started anew
  *
  *  F1. Actions are carried out in their order, a write to the store done before what follows it.
- *  W1. Nothing is written over a version that it has not read or written itself; else it ends.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'
-import type { FunctionDocument, StatusDocument } from '../../infra/store/documents.ts'
 import { type Action, initialState, liveTasks, type State, step } from '../../scheduler/core/index.ts'
 import type { Event } from '../../scheduler/core/state/protocol.ts'
 import { checkAgainstScratch } from '../../scheduler/core/testing/scratch-check.ts'
@@ -17,24 +15,22 @@ import type { EngineEvent, LaunchOrder, Offer } from '../../scheduler/engine.ts'
 import { Reconciler } from '../../scheduler/mesos/reconciler.ts'
 import { steadyClock } from '../../scheduler/steady-clock.ts'
 import { assertNever } from '../../sdk/errors.ts'
-import { describe, isWrite } from './actions.ts'
+import { type ActionOf, describe, isWrite } from './actions.ts'
 import type { Bug } from './bugs.ts'
 import { judgePromotions, judgeSteps } from './canaries.ts'
-import { asShadow, atStep, type Change, lowered, rollsTo, scaled, settled } from './changes.ts'
+import { asShadow, atStep, lowered, rollsTo, scaled, settled } from './changes.ts'
 import { judgeActions, judgeLaunch } from './judge.ts'
 import { Link } from './link.ts'
 import { type Loop, Process } from './loop.ts'
 import type { MasterModel } from './master.ts'
-import { putOutcome, removeOutcomes } from './outcomes.ts'
 import type { Random } from './random.ts'
 import type { RunnerModel } from './runner.ts'
-import type { Kind, Refusal, Session, StoreModel } from './store.ts'
+import type { Session, StoreModel } from './store.ts'
 import { takeOver } from './take-over.ts'
-import { must } from './violation.ts'
 import { readCommands, readWanted } from './wanted.ts'
 import type { Bus } from './weather.ts'
+import { WriterModel } from './writer.ts'
 
-const statusDelayMs = 200
 const killGraceMs = 10_000
 const resubscribeMs = 2_000
 const sessionMs = 4_000
@@ -56,8 +52,6 @@ export interface SchedulerOptions {
   readonly launched: Set<string>
 }
 
-type ActionOf<K extends Action['kind']> = Extract<Action, { readonly kind: K }>
-
 export class SchedulerModel {
   readonly process: Process
   /** Of its wall clock against the true time. */
@@ -71,10 +65,7 @@ export class SchedulerModel {
   #lives = 0
   #queue: Action[] = []
   #isPerforming = false
-  /** Of the nodes that it has read or written. */
-  readonly #versions = new Map<string, number>()
-  readonly #statuses = new Map<string, StatusDocument>()
-  #flushes = false
+  readonly #writer: WriterModel
   #isReading = false
   #isDirty = false
   #cancelAlarm: () => void = () => undefined
@@ -86,6 +77,11 @@ export class SchedulerModel {
   constructor(options: SchedulerOptions) {
     this.#options = options
     this.process = new Process(options.name, options.loop)
+    this.#writer = new WriterModel({
+      ...{ process: this.process, store: options.store },
+      session: () => this.#session,
+      refused: (why) => this.die(`${why}: another scheduler leads`),
+    })
     this.boot()
   }
 
@@ -104,7 +100,7 @@ export class SchedulerModel {
       isConnected &&
       this.#queue.length === 0 &&
       !this.#isPerforming &&
-      this.#statuses.size === 0 &&
+      this.#writer.isIdle &&
       !this.#isReading
     )
   }
@@ -131,9 +127,8 @@ export class SchedulerModel {
     this.process.kill()
     this.#leads = false
     this.#queue = []
-    this.#isPerforming = this.#isReading = this.#isDirty = this.#flushes = false
-    this.#versions.clear()
-    this.#statuses.clear()
+    this.#isPerforming = this.#isReading = this.#isDirty = false
+    this.#writer.clear()
     this.#held.clear()
     this.#reconciler = undefined
     const link = this.#link
@@ -186,7 +181,7 @@ export class SchedulerModel {
     if (!this.#leads || name === undefined || wanted === undefined) return
     const { instances } = wanted.document
     const to = Math.max(0, instances + [-1, 1, 2][(choice >> 4) % 3]!)
-    this.#later(() => this.#change(name, scaled(instances, to)))
+    this.#later(() => this.#writer.change(name, scaled(instances, to)))
   }
 
   /** What gateways have written has changed. */
@@ -205,7 +200,7 @@ export class SchedulerModel {
   #takeOver(session: Session): void {
     const { store, bugs, loop } = this.#options
     const later = (run: () => void): void => this.#later(run)
-    takeOver({ store, session, bugs, later, versions: this.#versions }, (restored) => {
+    takeOver({ store, session, bugs, later, versions: this.#writer.versions }, (restored) => {
       const { epoch: leaderEpoch } = session
       loop.trace?.(`${this.process.name} leads at epoch ${leaderEpoch}`)
       this.#state = initialState({ namespace: 'ns', leaderEpoch, seed: leaderEpoch })
@@ -343,41 +338,41 @@ export class SchedulerModel {
 
   #perform(action: Action): void {
     const { store, bugs } = this.#options
+    const writer = this.#writer
     switch (action.kind) {
       case 'saveEpoch':
-        return this.#put('epoch', action.function, action.epoch)
+        return writer.put('epoch', action.function, action.epoch)
       case 'createTask':
-        return this.#put('task', action.document.taskId, action.document)
+        return writer.put('task', action.document.taskId, action.document)
       case 'removeTask':
-        return this.#remove('task', action.taskId)
+        return writer.remove('task', action.taskId)
       case 'createSeat':
       case 'updateSeat':
-        return this.#put('seat', action.document.instance, action.document)
+        return writer.put('seat', action.document.instance, action.document)
       case 'removeSeat':
-        return this.#remove('seat', action.instance)
+        return writer.remove('seat', action.instance)
       case 'saveStatus':
-        this.#statuses.set(action.document.function, action.document)
-        return action.urgent ? this.#saveStatuses(action.document.function) : this.#flushSoon()
+        return writer.saveStatus(action.document, action.urgent)
       case 'lowerInstances':
-        return this.#change(action.function, lowered(action.command))
+        return writer.change(action.function, lowered(action.command))
       case 'settleVersion':
-        this.#saveOutcome(action)
-        if (this.process.isUp) this.#change(action.function, settled(action.good, action.outcome))
+        writer.saveOutcome(action)
+        if (this.process.isUp) writer.change(action.function, settled(action.good, action.outcome))
         return
       case 'saveCanary':
         if (bugs.has('forgets-steps')) return
-        return this.#change(action.function, atStep(action.canary))
+        return writer.change(action.function, atStep(action.canary))
       case 'saveShadow':
-        return this.#change(action.function, asShadow(action.shadow))
+        return writer.change(action.function, asShadow(action.shadow))
       case 'saveOutcome':
-        return this.#saveOutcome(action)
+        return writer.saveOutcome(action)
       case 'saveRolling':
-        return this.#change(action.function, rollsTo(action.rolling))
+        return writer.change(action.function, rollsTo(action.rolling))
       case 'removeCommand':
         store.remove('command', action.command, undefined, this.#session)
         return
       case 'removeFunction':
-        return this.#removeFunction(action)
+        return writer.removeFunction(action)
       case 'launch':
         return this.#launch(action)
       case 'decline': {
@@ -426,73 +421,5 @@ export class SchedulerModel {
     if (bugs.has('launches-twice')) orders.push({ ...orders[0]!, taskId: `${orders[0]!.taskId}x` })
     if (this.#session?.isLost === false && this.#link?.isOpen) judgeLaunch(orders, store, launched)
     this.#call((master, link) => master.launch(link, offerIds, orders))
-  }
-
-  // The store.
-
-  #put(kind: Kind, name: string, value: unknown): void {
-    const { store } = this.#options
-    const key = `${kind}/${name}`
-    const version = this.#versions.get(key)
-    const answer =
-      version === undefined
-        ? store.create(kind, name, value, this.#session)
-        : store.update(kind, name, value, version, this.#session)
-    if (typeof answer === 'number') this.#versions.set(key, answer)
-    else this.#refused(answer, key)
-  }
-
-  #remove(kind: Kind, name: string): void {
-    const { store } = this.#options
-    const key = `${kind}/${name}`
-    const version = this.#versions.get(key)
-    must(version !== undefined || store.get(kind, name) === undefined, 'W1', () => `${key} is removed unseen`)
-    const answer = store.remove(kind, name, version, this.#session)
-    this.#versions.delete(key)
-    if (answer !== undefined && answer !== 'missing') this.#refused(answer, key)
-  }
-
-  /** F3. */
-  #refused(answer: Refusal, key: string): void {
-    this.die(`${key}: ${answer}: another scheduler leads`)
-  }
-
-  #change(name: string, to: Change): void {
-    const { store } = this.#options
-    const found = store.get<FunctionDocument>('function', name)
-    const changed = found && to(found.value)
-    if (changed === undefined) return
-    if (store.update('function', name, changed, found!.version, this.#session) === 'lost')
-      this.#refused('lost', name)
-  }
-
-  #saveOutcome({ function: name, outcome }: ActionOf<'saveOutcome' | 'settleVersion'>): void {
-    if (putOutcome(this.#options.store, name, outcome, this.#session) === 'lost') this.#refused('lost', name)
-  }
-
-  #removeFunction({ function: name, versions }: ActionOf<'removeFunction'>): void {
-    const { store } = this.#options
-    const found = store.get<FunctionDocument>('function', name)
-    if (found !== undefined && found.value.deleted !== true) return
-    for (const version of versions) store.remove('version', `${name}@${version}`, undefined, this.#session)
-    removeOutcomes(store, name, this.#session)
-    this.#statuses.delete(name)
-    this.#remove('status', name)
-    if (found !== undefined) store.remove('function', name, found.version, this.#session)
-  }
-
-  #flushSoon(): void {
-    if (this.#flushes) return
-    this.#flushes = true
-    this.process.after(statusDelayMs, () => {
-      this.#flushes = false
-      for (const name of [...this.#statuses.keys()]) if (this.process.isUp) this.#saveStatuses(name)
-    })
-  }
-
-  #saveStatuses(name: string): void {
-    const document = this.#statuses.get(name)
-    this.#statuses.delete(name)
-    if (document !== undefined) this.#put('status', name, document)
   }
 }
