@@ -1,9 +1,8 @@
 /**
  * Arena: the state of one partition outside the heap, behind the interface KeyedState.
  *
- * A lookup hashes the key, walks one chain, and remembers where it ended: a callback that gets and sets a key looks it
- * up once. Values of up to 1 KiB are overwritten where they stand, their old words kept in the journal; others go to a
- * new block. Everything a transaction does is undone by `rollback`, by `openArena` after the writer was stopped at any
+ * A lookup hashes the key, walks one chain, and remembers where it ended (lookup.ts): a callback that gets and sets a key looks
+ * it up once. Everything a transaction does is undone by `rollback`, by `openArena` after the writer was stopped at any
  * instruction, or made lasting by `commit`.
  *
  *   N1. What is stored is nobody else's: answers are copies, arguments are copied (staging.ts).
@@ -17,11 +16,9 @@ import type { KeyedState, Leftovers } from '../keyed-state.ts'
 import { utf8Read } from '../utf8.ts'
 import { ArenaTimers } from './arena-timers.ts'
 import { Buckets } from './buckets.ts'
+import { Entries, stagedValue } from './entries.ts'
 import {
-  copyWords,
   expiresMs,
-  fitsInPlace,
-  keyOffset,
   numberOf,
   type Part,
   partKind,
@@ -29,9 +26,6 @@ import {
   readBytes,
   valueBytes,
   valueOffset,
-  valueRoom,
-  wordsFor,
-  writeExpiry,
 } from './entry.ts'
 import { arenaError, badFormat, stateFull } from './errors.ts'
 import { FormatKeeper } from './format-keeper.ts'
@@ -53,16 +47,10 @@ import { makeArena } from './make-arena.ts'
 import type { Memory } from './memory.ts'
 import type { ArenaOptions } from './open-arena.ts'
 import { Roots } from './roots.ts'
-import { Staging } from './staging.ts'
-import { countRemoved, Sweeper } from './sweeper.ts'
+import { Sweeper } from './sweeper.ts'
 import { TimerTree } from './timer-tree.ts'
 
-/** Images of an operation beside those of a value's words. */
-const operationWords = 32
-
 const formatsPart: Part = { kind: partKind.formats, number: 0 }
-
-const stagedValue = new Staging()
 
 export class Arena implements KeyedState {
   readonly timers: ArenaTimers
@@ -74,11 +62,10 @@ export class Arena implements KeyedState {
   readonly #clock: { readonly nowMs: number }
   readonly #valueBytesMax: number
   readonly #place: Lookup
+  readonly #entries: Entries
   readonly #keeper: FormatKeeper
   /** The same where there is more than the first format. */
   #formats: FormatKeeper | undefined
-  /** Keys are being walked: until the transaction's end chains stay as they are. */
-  #walked = false
   /** `expire` has removed entries in this transaction. */
   #swept = false
   readonly #sweeper: Sweeper
@@ -92,24 +79,31 @@ export class Arena implements KeyedState {
     this.#buckets = new Buckets(memory, this.#journal, this.#heap, this.#roots)
     this.#place = new Lookup(memory, this.#buckets)
     this.#clock = clock
+    const parts = {
+      memory,
+      journal: this.#journal,
+      heap: this.#heap,
+      buckets: this.#buckets,
+      roots: this.#roots,
+    }
+    this.#entries = new Entries(parts, this.#place, (attempted) => this.#full(attempted))
     const tree = new TimerTree(memory, this.#journal, this.#heap, this.#roots)
     this.timers = new ArenaTimers(memory, this.#roots, tree, {
       find: (key, part) => (this.#find(key, part) === undefined ? 0 : this.#place.entry),
       add: (one, other) => {
         stagedValue.putNumbers(one, other)
-        return this.#insert(undefined)
+        return this.#entries.insert(undefined)
       },
-      remove: () => this.#removeFound(),
+      remove: () => this.#entries.removeFound(),
       full: (attempted) => this.#full(attempted),
     })
     this.#sweeper = new Sweeper(memory, this.#journal, this.#heap, this.#buckets, this.#roots)
-    const parts = { memory, journal: this.#journal, heap: this.#heap, buckets: this.#buckets }
-    this.#keeper = new FormatKeeper({ ...parts, roots: this.#roots }, this.#place, {
+    this.#keeper = new FormatKeeper(parts, this.#place, {
       store: (value, expiresMs) => {
         stagedValue.put('migrate state', 'value', value, this.#valueBytesMax)
         this.#store(expiresMs)
       },
-      remove: () => this.#removeFound(),
+      remove: () => this.#entries.removeFound(),
       isThere: (words, at) => this.#isThere(words, at),
       readTable: () => this.getText('', formatsPart),
       writeTable: (text) => this.set('', text, undefined, formatsPart),
@@ -203,16 +197,7 @@ export class Arena implements KeyedState {
   /** Stores the staged value under the key looked up last. */
   #store(expiresMs: number | undefined): void {
     if (expiresMs !== undefined) this.#sweeper.heed(expiresMs)
-    const entry = this.#place.entry
-    if (entry === 0) {
-      this.#insert(expiresMs)
-      this.#formats?.supersede()
-      return
-    }
-    const words = this.#memory.words[entry >> this.#memory.shift]!
-    const at = entry & this.#memory.mask
-    if (fitsInPlace(words, at, stagedValue.length, expiresMs)) this.#overwrite(words, at, expiresMs)
-    else this.#replace(words, at, expiresMs)
+    if (this.#entries.store(expiresMs)) this.#formats?.supersede()
   }
 
   delete(key: Data, part?: Part): boolean {
@@ -227,9 +212,7 @@ export class Arena implements KeyedState {
     const words = this.#memory.words[entry >> this.#memory.shift]!
     const at = entry & this.#memory.mask
     const there = expiresMs(words, at) > this.#clock.nowMs
-    if (!this.#heap.reserve(operationWords)) throw this.#full('delete state')
-    this.#remove(words, at)
-    this.#heap.tidy()
+    this.#entries.delete()
     return there
   }
 
@@ -238,7 +221,7 @@ export class Arena implements KeyedState {
   }
 
   commit(): void {
-    this.#walked = this.#swept = false
+    this.#entries.isWalked = this.#swept = false
     if (!this.#journal.open) return
     this.#heap.settle()
     if (this.#roots.dirty) this.#roots.save(this.#memory.words[0]!, this.#journal)
@@ -246,7 +229,7 @@ export class Arena implements KeyedState {
   }
 
   rollback(): void {
-    this.#walked = false
+    this.#entries.isWalked = false
     if (!this.#journal.open) return
     this.#journal.undo()
     this.#reset()
@@ -268,7 +251,7 @@ export class Arena implements KeyedState {
    */
   keys(kind = 0): KeyWalk {
     this.#formats?.ready()
-    this.#walked = true
+    this.#entries.isWalked = true
     const part = kind === 0 ? undefined : { kind, number: 0 }
     return new KeyWalk(
       (bucket) =>
@@ -389,106 +372,7 @@ export class Arena implements KeyedState {
     return (words[at + 3]! & shape.gone) === 0 && expiresMs(words, at) > this.#clock.nowMs
   }
 
-  #overwrite(words: Int32Array, at: number, expiresMs: number | undefined): void {
-    const journal = this.#journal
-    const entry = this.#place.entry
-    const { length } = stagedValue
-    const count = wordsFor(length)
-    if (!this.#heap.reserve(count + operationWords)) throw this.#full('set state')
-    const form = words[at + 3]!
-    const offset = valueOffset(form)
-    journal.image(entry + offset, count)
-    copyWords(stagedValue.words, 0, words, at + offset, count)
-    if (expiresMs !== undefined) {
-      journal.image(entry + entryHeaderWords, entryExpiryWords)
-      writeExpiry(words, at, expiresMs)
-    }
-    const before = valueBytes(words, at)
-    const formNow = formOf(form & shape.key, valueRoom(words, at) - length, expiresMs)
-    if (formNow === form) return
-    journal.note(entry + 3)
-    words[at + 3] = formNow
-    this.#roots.bytes += length - before
-    this.#roots.dirty = true
-  }
-
-  /** @returns Its position. */
-  #insert(expiresMs: number | undefined): number {
-    const { words, keyBytes: length } = this.#place
-    this.#put(0, this.#place.hash, words, 0, this.#place.form, expiresMs)
-    this.#roots.entries++
-    if (expiresMs !== undefined) this.#roots.expiring++
-    this.#roots.bytes += length + stagedValue.length
-    const entry = this.#place.entry
-    if (!this.#walked && this.#buckets.keepUp()) this.#place.entry = 0 // its link may be another one now
-    return entry
-  }
-
-  #replace(words: Int32Array, at: number, expiresMs: number | undefined): void {
-    const entry = this.#place.entry
-    const form = words[at + 3]!
-    const before = valueBytes(words, at)
-    this.#put(words[at + 1]!, words[at + 2]!, words, at + keyOffset(form), form & shape.key, expiresMs)
-    this.#heap.discard(entry)
-    if ((form & shape.expires) !== 0) this.#roots.expiring--
-    if (expiresMs !== undefined) this.#roots.expiring++
-    this.#roots.bytes += stagedValue.length - before
-  }
-
-  /** Makes an entry of a key and the staged value, in the place of what `#link` names. */
-  #put(
-    next: number,
-    hash: number,
-    keyFrom: Int32Array,
-    keyAt: number,
-    keyForm: number,
-    expiresMs: number | undefined,
-  ): void {
-    const { length } = stagedValue
-    const keyWords = wordsFor(keyForm & shape.keyBytes)
-    const keyTo = expiresMs === undefined ? entryHeaderWords : entryHeaderWords + entryExpiryWords
-    const block = this.#heap.allocate(keyTo + keyWords + wordsFor(length))
-    if (block === 0) throw this.#full('set state')
-    if (!this.#heap.reserve(operationWords)) {
-      this.#heap.discard(block)
-      throw this.#full('set state')
-    }
-    const words = this.#memory.words[block >> this.#memory.shift]!
-    const at = block & this.#memory.mask
-    const room = ((words[at]! >>> 2) - keyTo - keyWords) * 4
-    words[at + 1] = next
-    words[at + 2] = hash
-    words[at + 3] = formOf(keyForm, room - length, expiresMs)
-    if (expiresMs !== undefined) writeExpiry(words, at, expiresMs)
-    copyWords(keyFrom, keyAt, words, at + keyTo, keyWords)
-    copyWords(stagedValue.words, 0, words, at + keyTo + keyWords, wordsFor(length))
-    this.#journal.note(this.#place.link)
-    this.#memory.store(this.#place.link, block)
-    this.#place.entry = block
-    this.#roots.dirty = true
-  }
-
-  #removeFound(): void {
-    const { entry } = this.#place
-    this.#remove(this.#memory.words[entry >> this.#memory.shift]!, entry & this.#memory.mask)
-    this.#heap.tidy()
-  }
-
-  /** Takes the entry looked up last out; there is room in the journal. */
-  #remove(words: Int32Array, at: number): void {
-    this.#journal.note(this.#place.link)
-    this.#memory.store(this.#place.link, words[at + 1]!)
-    countRemoved(this.#roots, words, at)
-    this.#heap.discard(this.#place.entry)
-    this.#place.entry = 0
-  }
-
   #full(attempted: string): Error {
     return stateFull(attempted, this.#roots, this.heldBytes, this.#memory.slabs)
   }
-}
-
-function formOf(keyForm: number, slack: number, expiresMs: number | undefined): number {
-  const ascii = stagedValue.ascii ? shape.ascii : 0
-  return keyForm | (slack << shape.slackShift) | ascii | (expiresMs === undefined ? 0 : shape.expires)
 }
