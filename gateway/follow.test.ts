@@ -221,8 +221,10 @@ test('Follow with hold waits for its reader: nothing is missed, and the stream f
   await makeStream('held')
   const response = await platform.call('GET', '/v1/streams/held/records?hold=true')
   const lines = linesOf(response)
-  assert.deepEqual(await take(lines, 1), [{ event: 'ready', hold: true }])
-  assert.equal((await followerIds('held')).length, 1)
+  const [ready] = await take(lines, 1)
+  const reader = ready!['reader']
+  assert.deepEqual(ready, { event: 'ready', hold: true, reader, resumed: false })
+  assert.deepEqual(await followerIds('held'), [reader])
 
   // More than windows, sockets and buffers together take, to a reader that does not read.
   const value = 'x'.repeat(10_000)
@@ -373,7 +375,7 @@ test('Follow with hold is ready only when every running producer of the stream w
   assert.equal(answered, false)
   runnerBeat('task-1', [row(`follower.${id}`)])
   const lines = linesOf(await following)
-  assert.deepEqual(await take(lines, 1), [{ event: 'ready', hold: true }])
+  assert.equal((await take(lines, 1))[0]!['hold'], true)
   abort.abort()
   await lines.next().catch(() => undefined)
 })

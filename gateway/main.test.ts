@@ -109,7 +109,7 @@ test('main deploys, publishes and follows over a kill and restart of NATS withou
   )
   await call(url, 'PUT', '/v1/streams/kept')
   const lines = linesOf(await call(url, 'GET', '/v1/streams/kept/records?hold'))
-  assert.deepEqual((await lines.next()).value, { event: 'ready', hold: true })
+  assert.equal((await lines.next()).value?.['hold'], true)
 
   let sent = 0
   const publish = async (): Promise<void> => {

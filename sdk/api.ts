@@ -152,7 +152,14 @@ export type RecordOutput = z.output<typeof recordOutputSchema>
 
 /** First line of a followed stream, once every producer known is bound to it; then records; `gap` where some were missed. */
 export const followEventSchema = z.union([
-  z.object({ event: z.literal('ready'), hold: z.boolean() }),
+  z.object({
+    event: z.literal('ready'),
+    hold: z.boolean(),
+    /** Who holds, to be named should the connection break (`instead`). */
+    reader: z.string().optional(),
+    /** It goes on for the one that it named: nothing was missed. */
+    resumed: z.boolean().optional(),
+  }),
   z.object({ event: z.literal('gap'), partition: z.int(), producer: z.string(), records: z.int() }),
 ])
 export type FollowEvent = z.output<typeof followEventSchema>

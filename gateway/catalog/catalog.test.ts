@@ -25,7 +25,7 @@ function consumers(wanted: number, seen: readonly Seen[] | undefined): string[] 
     },
   }
   const document = { schema: 1, partitions: 2, raw: false } as const
-  const stream: Stream = { name: 's', document, producers: [], consumers: ['f'], followers: [] }
+  const stream: Stream = { name: 's', document, producers: [], consumers: ['f'], followers: new Map() }
   const view = { functions: new Map([['f', live]]), streams: new Map([['s', stream]]) }
   return descriptorOf(view, stream).consumers.map(({ name, backPressure }) => `${name} ${backPressure}`)
 }

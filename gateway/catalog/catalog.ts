@@ -6,9 +6,10 @@
  *   C2. After `refresh` it holds all that was in the store when `refresh` was called: a caller reads its own writes.
  * @module
  */
-import { consumersOf, type Reader } from '../../infra/control/index.ts'
+import { consumersOf, holdersOf, type Reader } from '../../infra/control/index.ts'
 import { isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
 import {
+  type FollowerDocument,
   type FunctionDocument,
   paths,
   readStatus,
@@ -35,8 +36,8 @@ export interface Stream {
   readonly producers: readonly string[]
   /** Names of the functions that read it. */
   readonly consumers: readonly string[]
-  /** Ids of the readers over HTTP that hold it back. */
-  readonly followers: readonly string[]
+  /** By id: the readers over HTTP that hold it back. */
+  readonly followers: ReadonlyMap<string, FollowerDocument>
 }
 
 export interface CatalogView {
@@ -120,20 +121,33 @@ async function readCatalog(store: Store, ns: string): Promise<CatalogView> {
   for (const { version } of functions.values()) {
     for (const name of namedStreams(version.manifest)) documents.set(name, streamDefault)
   }
-  const followers = new Map<string, readonly string[]>()
+  const followers = new Map<string, ReadonlyMap<string, FollowerDocument>>()
   for (const name of await store.list(paths.streams(ns))) {
     const document = (await store.get<StreamDocument>(paths.stream(ns, name)))?.value
     if (document !== undefined) documents.set(name, document)
-    followers.set(name, await store.list(paths.followers(ns, name)))
+    followers.set(name, await readFollowers(store, ns, name))
   }
   const streams = new Map<string, Stream>()
   for (const [name, document] of documents) {
     const all = [...functions.values()]
     const producers = all.filter((f) => f.version.manifest.ostreams.includes(name)).map((f) => f.name)
     const consumers = all.filter((f) => f.version.manifest.istreams[name] !== undefined).map((f) => f.name)
-    streams.set(name, { name, document, producers, consumers, followers: followers.get(name) ?? [] })
+    streams.set(name, { name, document, producers, consumers, followers: followers.get(name) ?? new Map() })
   }
   return { functions, streams }
+}
+
+async function readFollowers(
+  store: Store,
+  ns: string,
+  stream: string,
+): Promise<ReadonlyMap<string, FollowerDocument>> {
+  const followers = new Map<string, FollowerDocument>()
+  for (const id of await store.list(paths.followers(ns, stream))) {
+    const document = (await store.get<FollowerDocument>(paths.follower(ns, stream, id)))?.value
+    if (document !== undefined) followers.set(id, document)
+  }
+  return followers
 }
 
 const streamDefault: StreamDocument = { schema: 1, partitions: partitionsDefault, raw: false }
@@ -148,11 +162,6 @@ async function readFunction(store: Store, ns: string, name: string): Promise<Liv
   return { name, document, version, status }
 }
 
-/** The name under which a holding reader is a consumer. */
-export function followerName(id: string): string {
-  return `follower.${id}`
-}
-
 /** What a producer must know of a stream: the same as the scheduler tells the runners. */
 export function descriptorOf(view: CatalogView, stream: Stream): StreamDescriptor {
   const inputs = stream.consumers.map((name) => {
@@ -165,7 +174,7 @@ export function descriptorOf(view: CatalogView, stream: Stream): StreamDescripto
     keyed: isKeyed(inputs.map(({ input }) => input.grouping)),
     consumers: [
       ...inputs.flatMap(({ live, input }) => consumersOf(live.name, input, readersOf(live))),
-      ...stream.followers.map((id) => ({ name: followerName(id), backPressure: 'block' as const })),
+      ...holdersOf(stream.followers),
     ],
   }
 }

@@ -127,17 +127,17 @@ export async function removeStream(store: Store, ns: string, catalog: Catalog, n
 }
 
 function refuseUsed({ streams }: CatalogView, name: string): void {
-  const { producers = [], consumers = [], followers = [] } = streams.get(name) ?? {}
+  const { producers = [], consumers = [], followers = new Map() } = streams.get(name) ?? {}
   const users = [
     ...producers.map((user) => `'${user}' writes it`),
     ...consumers.map((user) => `'${user}' reads it`),
-    ...(followers.length > 0 ? [`${followers.length} readers hold it back`] : []),
+    ...(followers.size > 0 ? [`${followers.size} readers hold it back`] : []),
   ]
   if (users.length === 0) return
   const functions = [...new Set([...producers, ...consumers])]
   const end = [
     ...functions.map((user) => `\`concord fn rm ${user}\``),
-    ...(followers.length > 0 ? ['end the readers'] : []),
+    ...(followers.size > 0 ? ['end the readers'] : []),
   ]
   throw refuse(
     'ERR_STREAM_USED',

@@ -5,17 +5,21 @@
  *   H1. `ready` is said when every producer of the stream that runs, and every gateway, is known to wait for it.
  *   H2. A frame is acknowledged when the client has taken it off our hands: its lines were written to the socket, and the
  *       socket asked for more.
- *   H3. However it ends, its document goes away; should this process be killed, the scheduler removes it.
+ *   H3. Where its client ends it, its document goes away; where this process ends, the stream waits on for a while, in which a reader may
+ *       go on for it (H4), until the scheduler removes it.
+ *   H4. One that goes on for another gets all that was not acknowledged for that; the other's document goes away when everybody knows.
+ * Design: docs/design/0002-channels.md, "A reader whose gateway is gone"
  * @module
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { Consumer, type TakenFrame, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
+import { followerName } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import { type FollowerDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
 import type { FollowEvent, RecordOutput } from '../../sdk/api.ts'
-import { type Catalog, followerName } from '../catalog/catalog.ts'
+import type { Catalog } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
@@ -23,9 +27,11 @@ import { outputsOf } from './encode.ts'
 import { Wake } from './wake.ts'
 
 export const readyWaitMs = 20_000
-/** The scheduler removes a document 10 s overdue; each renewal makes it and all gateways read the store. */
+/** The scheduler removes a document that is not renewed for 11 s; each renewal makes it and all gateways read the store. */
 const renewEveryMs = 3000
 const lookEveryMs = 50
+/** A gateway that was silent for so long is not waited for. */
+const goneAfterMs = 5000
 const windowBytes = 4 * 1024 * 1024
 const takeBytes = 256 * 1024
 
@@ -41,6 +47,10 @@ export interface HoldOptions {
   readonly clock: Clock
   /** Aborted when the client has gone or the gateway stops. */
   readonly signal: AbortSignal
+  /** Aborted when the gateway stops. */
+  readonly closing: AbortSignal
+  /** The id of one that the client had before, by a connection that broke. */
+  readonly instead?: string | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -51,6 +61,7 @@ export class HoldingFollower {
   readonly #consumer: Consumer
   #stopRenewing: () => void = () => undefined
   #closed: Promise<void> | undefined
+  #resumed = false
 
   private constructor(options: HoldOptions) {
     this.#options = options
@@ -67,12 +78,14 @@ export class HoldingFollower {
     })
   }
 
-  /** Makes it known and waits until it is (H1). @throws {CodedError} ERR_FOLLOW_NOT_READY */
+  /** Makes it known and waits until it is (H1), unless it goes on for another (H4). @throws {CodedError} ERR_FOLLOW_NOT_READY */
   static async open(options: HoldOptions): Promise<HoldingFollower> {
     const follower = new HoldingFollower(options)
     try {
+      follower.#resumed = await follower.#keepFormer()
       await follower.#announce()
-      await follower.#known()
+      if (follower.#resumed) void follower.#dropFormer().catch(options.onError)
+      else await follower.#known()
       return follower
     } catch (error) {
       await follower.close()
@@ -83,7 +96,7 @@ export class HoldingFollower {
   /** The records, in batches; one is acknowledged when the next is asked for (H2). */
   async *lines(): AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void> {
     const { stream, signal } = this.#options
-    yield [{ event: 'ready', hold: true }]
+    yield [{ event: 'ready', hold: true, reader: this.#id, resumed: this.#resumed }]
     while (!signal.aborted) {
       const frames = this.#consumer.take(takeBytes)
       if (frames.length === 0) {
@@ -102,9 +115,10 @@ export class HoldingFollower {
   }
 
   async #close(): Promise<void> {
-    const { store, namespace, stream, catalog, onError } = this.#options
+    const { store, namespace, stream, catalog, closing, onError } = this.#options
     this.#stopRenewing()
     this.#consumer.close()
+    if (closing.aborted) return
     try {
       await store.remove(paths.follower(namespace, stream, this.#id))
       await catalog.refresh()
@@ -118,6 +132,30 @@ export class HoldingFollower {
     this.#consumer.acknowledge()
   }
 
+  /** Sees to it that the one it goes on for is waited for until then. @returns False if it is gone. */
+  async #keepFormer(): Promise<boolean> {
+    const { store, namespace, stream, instead, gatewayId, clock } = this.#options
+    if (instead === undefined) return false
+    const path = paths.follower(namespace, stream, instead)
+    const found = await store.get<FollowerDocument>(path)
+    if (found === undefined) return false
+    const kept: FollowerDocument = { ...found.value, gateway: gatewayId, renewedAtMs: clock.nowMs() }
+    try {
+      await store.update(path, kept, found.version)
+      return true
+    } catch (error) {
+      const { code } = error as { code?: string }
+      if (code === 'ERR_STORE_NOT_FOUND' || code === 'ERR_STORE_CONFLICT') return false
+      throw error
+    }
+  }
+
+  async #dropFormer(): Promise<void> {
+    const { store, namespace, stream, instead } = this.#options
+    await this.#known().catch(() => undefined) // who knows it not by then has no records for it
+    await store.remove(paths.follower(namespace, stream, instead!))
+  }
+
   /** Listens first, then writes the document, so that nobody waits for one that does not listen. */
   async #announce(): Promise<void> {
     const { stream, catalog } = this.#options
@@ -129,8 +167,11 @@ export class HoldingFollower {
   }
 
   async #renew(): Promise<void> {
-    const { store, namespace, stream, gatewayId, clock } = this.#options
-    const document: FollowerDocument = { schema: 1, gateway: gatewayId, renewedAtMs: clock.nowMs() }
+    const { store, namespace, stream, gatewayId, clock, instead } = this.#options
+    const document: FollowerDocument = {
+      ...{ schema: 1, gateway: gatewayId, renewedAtMs: clock.nowMs() },
+      ...(instead !== undefined && { instead }),
+    }
     await upsert(store, paths.follower(namespace, stream, this.#id), () => document)
   }
 
@@ -172,7 +213,10 @@ export class HoldingFollower {
     if (!ingest.heeds(stream, name)) return 'this gateway'
     const gateway = heartbeats
       .ofClients()
-      .find((beat) => beat.id !== this.#options.gatewayId && !heeds(beat.outputs))
+      .find(
+        ({ id, outputs }) =>
+          id !== this.#options.gatewayId && heartbeats.silentMs(id) < goneAfterMs && !heeds(outputs),
+      )
     if (gateway !== undefined) return `gateway ${gateway.id}`
     for (const producer of catalog.current.streams.get(stream)?.producers ?? []) {
       for (const instance of catalog.current.functions.get(producer)?.status?.instances ?? []) {

@@ -56,7 +56,7 @@ async function setUp(t: TestContext) {
   const lines = { name: 'lines', document: { schema: 1 as const, partitions: 16, raw: false }, producers: [] }
   const view: CatalogView = {
     functions: new Map([['f', live]]),
-    streams: new Map([['lines', { ...lines, consumers: ['f'], followers: [] }]]),
+    streams: new Map([['lines', { ...lines, consumers: ['f'], followers: new Map() }]]),
   }
   const silent = new Set<string>()
   const asked: string[] = []

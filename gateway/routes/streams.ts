@@ -95,11 +95,18 @@ const follow = createRoute({
   path: '/v1/streams/{name}/records',
   summary: 'Follow a stream: the event `ready`, then records as they pass, and gaps as events',
   description:
-    'With `hold` the stream waits for this reader, so that it misses nothing. Server-sent events where the Accept header asks for them.',
+    'With `hold` the stream waits for this reader, so that it misses nothing; where the connection breaks, `instead` with the `reader` of the last `ready` goes on behind what was acknowledged for that one, while the stream still waits for it (`resumed`): a few records may come again. Server-sent events where the Accept header asks for them.',
   security,
   request: {
     params: nameParam,
-    query: z.object({ hold: flagQuery, count: z.coerce.number().int().min(1).optional() }),
+    query: z.object({
+      hold: flagQuery,
+      count: z.coerce.number().int().min(1).optional(),
+      instead: z
+        .string()
+        .regex(/^[0-9a-f]{16}$/)
+        .optional(),
+    }),
   },
   responses: {
     200: {
@@ -147,10 +154,10 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
 
   app.openapi(follow, async (c) => {
     const { name } = c.req.valid('param')
-    const { hold, count } = c.req.valid('query')
+    const { hold, count, instead } = c.req.valid('query')
     await mustExist(parts, name)
     const format = formatFor(c.req.header('accept'))
-    const lines = hold ? holdingLines(c, parts, name) : plainLines(c, parts, name)
+    const lines = hold ? holdingLines(c, parts, name, instead) : plainLines(c, parts, name)
     return streamResponse(c, format.contentType, encoded(format, lines, count))
   })
 }
@@ -174,7 +181,12 @@ async function* plainLines(c: HttpContext, { plain, places, closing }: GatewayPa
 }
 
 /** The first one comes when every producer knows of this reader. */
-async function* holdingLines(c: HttpContext, parts: GatewayParts, stream: string): Lines {
+async function* holdingLines(
+  c: HttpContext,
+  parts: GatewayParts,
+  stream: string,
+  instead: string | undefined,
+): Lines {
   const { wire, namespace, gatewayId, store, catalog, heartbeats, ingest, clock, closing, places, log } =
     parts
   const leave = places.take('hold')
@@ -182,7 +194,8 @@ async function* holdingLines(c: HttpContext, parts: GatewayParts, stream: string
     const signal = untilClosed(c, closing)
     const onError = (error: unknown): void => log.warn({ err: error, stream }, 'cannot keep a holding reader')
     const follower = await HoldingFollower.open({
-      ...{ wire, namespace, gatewayId, stream, store, catalog, heartbeats, ingest, clock, signal, onError },
+      ...{ wire, namespace, gatewayId, stream, store, catalog, heartbeats, ingest, clock, signal },
+      ...{ closing, instead, onError },
     })
     signal.addEventListener('abort', () => void follower.close(), { once: true })
     try {

@@ -3,6 +3,16 @@
  * @module
  */
 
+import { noneDropped } from './credit.ts'
+
+/** A consumer as the topology names it. */
+export interface NamedConsumer {
+  readonly name: string
+  readonly blocking: boolean
+  /** For whom it goes on. */
+  readonly instead?: string | undefined
+}
+
 export interface Channel {
   readonly consumer: string
   blocking: boolean
@@ -29,4 +39,22 @@ export interface Channel {
   unaccounted: number
   dropped: Record<string, number>
   droppedByOwner: Readonly<Record<string, number>>
+}
+
+/** Who goes on for a consumer that is gone begins with all that this has not acknowledged, as behind an owner that has left. */
+export function successorOf(former: Channel, consumer: string): Channel {
+  const { position, positionBytes, blocking } = former
+  return {
+    ...{ consumer, blocking, owner: '', epoch: 0, left: true, windowBytes: 0 },
+    ...{
+      position,
+      positionBytes,
+      from: position,
+      accepted: position,
+      attempts: 0,
+      aside: 0,
+      uncertain: false,
+    },
+    ...{ begun: false, unaccounted: 0, dropped: {}, droppedByOwner: noneDropped },
+  }
 }

@@ -63,3 +63,26 @@ test('OutPartition counts what a next owner, named by a word that came late, may
     assert.equal(out.send(2) === undefined, isCut, 'what it may have done goes to nobody else')
   }
 })
+
+test('OutPartition gives a consumer that goes on for another all that this has not acknowledged, and waits for it alone', () => {
+  const out = served()
+  const [first, second] = [
+    { name: 'r2', blocking: true, instead: 'f' },
+    { name: 'r3', blocking: true, instead: 'gone' },
+  ]
+  assert.ok(out.setConsumers([first]))
+  assert.equal(out.send(1), undefined, 'nobody has said that it listens')
+  assert.deepEqual(
+    out.beaconEntries().map(({ consumer, position }) => [consumer, position]),
+    [['r2', 8]],
+  )
+  out.credit('r2', 'b', 1, { ...entry, flags: creditFlags.fresh })
+  assert.equal(out.send(2)?.sequence, 0, 'the frame in which its position lies')
+  assert.deepEqual([out.ledger()[0]!.sent, out.ledger()[0]!.unaccounted], [2, 0])
+  out.setConsumers([first, second])
+  assert.deepEqual(
+    out.beaconEntries().map(({ position }) => position),
+    [8, 10],
+    'for one that is gone: from now on',
+  )
+})

@@ -20,7 +20,7 @@ import type { AddOut } from './allowance.ts'
 import type { BeaconEntry } from './beacon.ts'
 import { type CreditEntry, creditFlags, noneDropped } from './credit.ts'
 import { sumOf } from './in-account.ts'
-import type { Channel } from './out-channel.ts'
+import { type Channel, type NamedConsumer, successorOf } from './out-channel.ts'
 
 /** A frame of which only the header is still to be stamped. */
 export interface OutFrame {
@@ -151,26 +151,21 @@ export class OutPartition {
 
   /**
    * Takes the consumers that the topology names.
-   * @param from Where a new one starts: at the first record not sent yet, or behind all that was taken so far.
+   * @param from Where a new one starts that goes on for no other: at the first record not sent yet, or behind all that was taken so far.
    */
-  setConsumers(
-    consumers: readonly { readonly name: string; readonly blocking: boolean }[],
-    from: 'unsent' | 'next' = 'unsent',
-  ): boolean {
+  setConsumers(consumers: readonly NamedConsumer[], from: 'unsent' | 'next' = 'unsent'): boolean {
     let added = false
-    const named = new Set(consumers.map((c) => c.name))
-    for (const channel of [...this.#channels.values()]) {
-      if (named.has(channel.consumer)) continue
-      this.#channels.delete(channel.consumer)
-    }
-    for (const { name, blocking } of consumers) {
+    for (const { name, blocking, instead = '' } of consumers) {
       const channel = this.#channels.get(name)
+      const former = this.#channels.get(instead)
       if (channel !== undefined) channel.blocking = blocking
       else {
-        this.#channels.set(name, this.#open(name, blocking, from))
+        this.#channels.set(name, former ? successorOf(former, name) : this.#open(name, blocking, from))
         added = true
       }
     }
+    const named = new Set(consumers.map((c) => c.name))
+    for (const name of [...this.#channels.keys()]) if (!named.has(name)) this.#channels.delete(name)
     this.#trim()
     return added
   }

@@ -314,7 +314,7 @@ export class Producer {
   #setConsumers(out: OutPartition, descriptor: StreamDescriptor, from?: 'unsent' | 'next'): void {
     const consumers = descriptor.consumers
       .filter((c) => !isQueueMode(c.backPressure))
-      .map((c) => ({ name: c.name, blocking: c.backPressure === 'block' }))
+      .map((c) => ({ name: c.name, blocking: c.backPressure === 'block', instead: c.instead }))
     if (out.setConsumers(consumers, from)) this.#beacons.send(out)
   }
 

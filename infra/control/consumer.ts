@@ -40,6 +40,24 @@ export function consumersOf(
   })
 }
 
+/** The name by which a reader over HTTP that holds a stream back is a consumer of it. */
+export function followerName(id: string): string {
+  return `follower.${id}`
+}
+
+/** What producers must know of such readers, by id; not of one for whom another goes on. */
+export function holdersOf(
+  followers: ReadonlyMap<string, { readonly instead?: string }>,
+): ConsumerDescriptor[] {
+  const replaced = new Set([...followers.values()].map(({ instead }) => instead))
+  return [...followers]
+    .filter(([id]) => !replaced.has(id))
+    .map(([id, { instead }]) => ({
+      ...{ name: followerName(id), backPressure: 'block' },
+      ...(instead !== undefined && { instead: followerName(instead) }),
+    }))
+}
+
 function consumerOf(
   name: string,
   { backPressure, queueMib, queueAgeMs }: Manifest['istreams'][string],

@@ -1,6 +1,13 @@
 /** What goes with the messages of the control plane (messages.ts, a door itself). */
 export { decodeCommand, encodeCommand } from './command.ts'
-export { consumerName, consumersOf, functionOfConsumer, type Reader } from './consumer.ts'
+export {
+  consumerName,
+  consumersOf,
+  followerName,
+  functionOfConsumer,
+  holdersOf,
+  type Reader,
+} from './consumer.ts'
 export { addCounts, sumOfCounts } from './counts.ts'
 export { decodeGateAnswer, decodeGateAsk, encodeGate, type GateAnswer, type GateAsk } from './gate.ts'
 export { decodeGone, encodeGone } from './gone.ts'

@@ -19,6 +19,8 @@ export interface ConsumerDescriptor {
   /** A function's name, `FUNCTION@INDEX` of an instance to a broadcast stream, or `follower.ID` for a reader over HTTP that asked to hold the stream back. */
   readonly name: string
   readonly backPressure: BackPressure
+  /** The consumer for whom it goes on: it begins where that one's position is. */
+  readonly instead?: string
   /** Of a consumer that queues: the budget of what waits, and for how long it may wait on disk; absent: the defaults. */
   readonly queueMib?: number
   readonly queueAgeMs?: number

@@ -58,11 +58,13 @@ export interface StreamDocument {
   readonly raw: boolean
 }
 
-/** Written by gateways, renewed at `renewedAtMs` every 3 s; the scheduler removes one 10 s overdue. */
+/** Written by gateways, renewed at `renewedAtMs` every 3 s; the scheduler removes one that is not renewed for 11 s, or 5 where its gateway is silent too. */
 export interface FollowerDocument {
   readonly schema: 1
   readonly gateway: string
   readonly renewedAtMs: number
+  /** The id of the one that it goes on for, whose gateway has ended. */
+  readonly instead?: string
 }
 
 /** Written by gateways: what is wanted of a function. */

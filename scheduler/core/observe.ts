@@ -9,6 +9,7 @@ import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { closed } from './accounts.ts'
 import { endFailed, endTask, tellOfReturn } from './endings.ts'
+import { forgiveGateways, hearGateway, seeFollowers } from './followers.ts'
 import { hearOfGone } from './gone.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { hearOfVersion } from './rollout/rollout.ts'
@@ -37,7 +38,10 @@ export function observe(draft: Draft, event: Event): Concern {
       return allow(draft, event.notice) ? 'some' : 'nothing'
     case 'bus':
       draft.state.busUp = event.up
-      if (event.up) forgiveSilence(draft)
+      if (event.up) {
+        forgiveSilence(draft)
+        forgiveGateways(draft)
+      }
       return 'all'
     case 'empty':
       draft.state.emptying = true
@@ -142,21 +146,12 @@ function want(draft: Draft, wanted: Wanted): Concern {
     if (before.commands.has(id) !== wanted.commands.has(id) && draft.functions.has(command.function))
       draft.fn(command.function)
   draft.state.finished = new Set([...draft.state.finished].filter((id) => wanted.commands.has(id)))
-  const seen = new Map<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>()
-  for (const [stream, followers] of wanted.followers) {
-    for (const [id, { renewedAtMs }] of followers) {
-      const key = `${stream}/${id}`
-      const before = draft.state.followersSeen.get(key)
-      seen.set(key, before?.renewedAtMs === renewedAtMs ? before : { renewedAtMs, seenAtMs: draft.nowMs })
-    }
-  }
-  const known = draft.state.followersSeen
-  draft.state.followersSeen = seen
-  const isAsBefore = seen.size === known.size && [...seen.keys()].every((key) => known.has(key))
+  const isAsBefore = seeFollowers(draft, wanted)
   return isAsBefore && isEqual(before.streams, wanted.streams) ? 'some' : 'all'
 }
 
 function hear(draft: Draft, beat: Heartbeat): boolean {
+  hearGateway(draft, beat)
   if (beat.kind !== 'runner') return false
   const last = hearLast(draft, beat)
   const isOfGone = hearOfGone(draft, beat)

@@ -13,6 +13,7 @@ import type { VersionDocument } from '../../infra/store/index.ts'
 import type { Resources } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
 import { endReleased, endTask } from './endings.ts'
+import { dropFollowers } from './followers.ts'
 import { isOpen, whoIsGone } from './gone.ts'
 import { finish, readersOf, settleSlots } from './instances/slots.ts'
 import { assignShares, awaitedOf, inForce, isAtWork, takeOver } from './partitions/ownership.ts'
@@ -47,7 +48,7 @@ export function plan(draft: Draft, isAll: boolean): void {
   if (all) {
     draft.agenda = new Map()
     draft.state.commonAtMs = Number.POSITIVE_INFINITY
-    dropFollowers(draft)
+    dropFollowers(draft, (atMs) => due(draft, undefined, atMs))
   }
   dropOrphanedCommands(draft)
   for (const taskId of scope.taskIds) watch(draft, draft.task(taskId) as Task)
@@ -385,27 +386,11 @@ function describe(draft: Draft) {
   const followers = new Map(
     [...draft.state.wanted.followers].map(([stream, byId]) => [
       stream,
-      [...byId.keys()].filter((id) => draft.state.followersSeen.has(`${stream}/${id}`)),
+      new Map([...byId].filter(([id]) => draft.state.followersSeen.has(`${stream}/${id}`))),
     ]),
   )
   const readers = new Map(all.map((fn) => [fn.name, readersOf(fn, draft.state.active.get(fn.name))]))
   return describeStreams({ manifests, readers, streams: draft.state.wanted.streams, followers })
-}
-
-/** They go with their documents: a store that was away, or we, may have missed that they live, and who removes one looks once more. */
-function dropFollowers(draft: Draft): void {
-  const seen = new Map(draft.state.followersSeen)
-  for (const [stream, byId] of draft.state.wanted.followers) {
-    for (const follower of byId.keys()) {
-      const key = `${stream}/${follower}`
-      const at = seen.get(key)
-      if (at === undefined || !due(draft, undefined, at.seenAtMs + timings.followerMs)) continue
-      seen.set(key, { ...at, seenAtMs: draft.nowMs })
-      draft.wakeAt(undefined, draft.nowMs + timings.followerMs)
-      draft.act({ kind: 'removeFollower', stream, follower, renewedAtMs: at.renewedAtMs })
-    }
-  }
-  draft.state.followersSeen = seen
 }
 
 function dropOrphanedCommands(draft: Draft): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { RecordOutput } from '../api.ts'
@@ -335,6 +335,31 @@ test('follow that is to be resumed goes on where it was: repeats are dropped, wh
     ...[ready, { event: 'gap', partition: 0, producer: 'p', records: 1 }, line(9), line(4, 1), line(5, 1)],
   ])
   assert.deepEqual(away, ['ERR_CONNECTION_LOST', 'ERR_CONNECTION_LOST'])
+})
+
+test('follow that holds names who it was when it goes on, and gets all that came before the break (F3, A1)', async (t) => {
+  const line = (sequence: number) =>
+    JSON.stringify({ stream: 's', partition: 0, producer: 'p', sequence, timeMs: 2, value: 'v'.repeat(1000) })
+  const { client, gateway } = await clientOf(t, (_, response) => {
+    const [from, reader] = gateway.received.length === 1 ? [0, 'a'] : [90, 'b']
+    response.write(`{"event":"ready","hold":true,"reader":"${reader}","resumed":${from > 0}}\n`)
+    const text = Array.from({ length: 110 }, (_, i) => `${line(from + i)}\n`).join('')
+    return void response.write(text, () => from === 0 && response.socket?.end())
+  })
+  const sequences: number[] = []
+  for await (const each of client.follow('s', { hold: true, count: 200, resumeMs: 20_000 })) {
+    if (!isRecord(each)) continue
+    sequences.push(each.sequence)
+    if (sequences.length < 3) await setTimeout(50) // a slow reader: the connection breaks behind its back
+  }
+  assert.deepEqual(
+    sequences,
+    Array.from({ length: 200 }, (_, i) => i),
+  )
+  assert.deepEqual(
+    gateway.received.map(({ path }) => path),
+    ['?hold=true&count=200', '?hold=true&count=90&instead=a'].map((query) => `/v1/streams/s/records${query}`),
+  )
 })
 
 test('follow gives up on a gateway that stays away, and at once on one that was never there (F3)', async (t) => {

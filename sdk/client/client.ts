@@ -396,7 +396,7 @@ export class ConcordClient {
   async *#lines<T>(request: Request): AsyncGenerator<T> {
     const body = await requestStream(this.#server, request)
     try {
-      yield* jsonLinesOf<T>(body as AsyncIterable<Uint8Array>)
+      yield* jsonLinesOf<T>(body)
     } catch (cause) {
       if (cause instanceof CodedError || request.signal?.aborted) throw cause
       const text = `${request.what} any further: the connection to ${this.#server.url} broke (${errnoOf(cause)})`

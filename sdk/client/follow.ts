@@ -4,7 +4,8 @@
  *   F1. Records of one producer in one partition come in their order, none twice.
  *   F2. What was missed between two of them is told before the second: by the gateway while a connection stands, else by us, who
  *       know what came last.
- *   F3. What cannot be opened the first time is an error at once; later for `resumeMs` it is tried again.
+ *   F3. A reader that holds goes on, while the stream still waits for it, behind what was acknowledged for it.
+ *   F4. What cannot be opened the first time is an error at once; later for `resumeMs` it is tried again.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -38,6 +39,8 @@ export function isRecord(line: FollowLine): line is RecordOutput {
 export interface FollowQuery {
   readonly hold: boolean | undefined
   readonly count: number | undefined
+  /** The reader that this one goes on for, by a connection that broke. */
+  readonly instead: string | undefined
 }
 
 export async function* follow(
@@ -47,15 +50,17 @@ export async function* follow(
 ): AsyncGenerator<FollowLine> {
   const places = new Places()
   let left = count
+  let instead: string | undefined
   let retry: Retry | undefined
   for (let wasReady = false; ; ) {
     const { url } = server
     let why: CodedError
     try {
-      for await (const line of open({ hold, count: left })) {
+      for await (const line of open({ hold, count: left, instead })) {
         wasReady = true
         retry = undefined
         if (!isRecord(line)) {
+          if (line.event === 'ready') instead = line.reader
           places.pass(line)
           yield line
           continue

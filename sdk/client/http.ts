@@ -6,13 +6,13 @@
  *  H3. The deadline covers the time to the answer's head, and, where the body is read whole, the body.
  *  H4. A GET whose connection breaks before the answer is sent once more: a server may close one that it kept just as it is
  *      used again.
- *  H5. A signal ends a body that is read as a stream, however long that goes on: fetch lets go of the signal that it was given when
- *      memory is collected, and would wait for ever.
+ *  H5. A signal ends a body that is read as a stream, however long that goes on (ahead.ts).
  *  H6. Where no connection can be made each other gateway is tried, once.
  * @module
  */
 import type { Problem } from '../api.ts'
 import { CodedError, isCode } from '../errors.ts'
+import { readAhead } from './ahead.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
 import type { Server } from './server.ts'
 
@@ -53,11 +53,10 @@ async function askJson<Answer>(server: Server, request: Request): Promise<Answer
   })
 }
 
-/** Sends a request and answers its body as a stream, without a deadline on the body; the request's signal ends it (H5). */
-export async function requestStream(server: Server, request: Request): Promise<ReadableStream<Uint8Array>> {
-  const { signal } = request
+/** Sends a request and answers its body as it comes, without a deadline on the body; the request's signal ends it (H5). */
+export async function requestStream(server: Server, request: Request): Promise<AsyncGenerator<Uint8Array>> {
   const body = await within(server, request, async (response) => response.body ?? new Blob([]).stream())
-  return signal === undefined ? body : body.pipeThrough(new TransformStream(), { signal })
+  return readAhead(body, request.signal)
 }
 
 async function within<T>(

@@ -6,7 +6,7 @@ import { describeStreams, streamsOf } from './topology.ts'
 
 const manifest = (input: ManifestInput) => manifestSchema.parse(input)
 
-test('describeStreams knows partitions, keys and consumers, followers among them', () => {
+test('describeStreams knows partitions, keys and consumers, followers among them, but for those that another goes on for', () => {
   const streams = describeStreams({
     manifests: [
       manifest({ name: 'score', istreams: { clicks: { grouping: 'groupBy' } }, ostreams: ['verdicts'] }),
@@ -14,7 +14,16 @@ test('describeStreams knows partitions, keys and consumers, followers among them
     ],
     readers: new Map(),
     streams: new Map([['clicks', { partitions: 4 }]]),
-    followers: new Map([['verdicts', ['x1']]]),
+    followers: new Map([
+      [
+        'verdicts',
+        new Map([
+          ['x1', {}],
+          ['x2', { instead: 'x1' }],
+          ['y', {}],
+        ]),
+      ],
+    ]),
   })
   assert.deepEqual(streams.get('clicks'), {
     name: 'clicks',
@@ -29,7 +38,10 @@ test('describeStreams knows partitions, keys and consumers, followers among them
     name: 'verdicts',
     partitions: 16,
     keyed: true,
-    consumers: [{ name: 'follower.x1', backPressure: 'block' }],
+    consumers: [
+      { name: 'follower.x2', backPressure: 'block', instead: 'follower.x1' },
+      { name: 'follower.y', backPressure: 'block' },
+    ],
   })
 })
 

@@ -5,9 +5,9 @@
  * old one may own a partition, its stream waits for it.
  * @module
  */
-import { consumersOf, type Reader } from '../../../infra/control/index.ts'
+import { consumersOf, holdersOf, type Reader } from '../../../infra/control/index.ts'
 import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../../infra/control/messages.ts'
-import type { StreamDocument } from '../../../infra/store/index.ts'
+import type { FollowerDocument, StreamDocument } from '../../../infra/store/index.ts'
 import type { Grouping } from '../../../sdk/index.ts'
 import { type Manifest, partitionsDefault } from '../../../sdk/manifest.ts'
 
@@ -17,8 +17,8 @@ export interface TopologyInput {
   /** By function, the instances that a broadcast input has for consumers. */
   readonly readers: ReadonlyMap<string, readonly Reader[]>
   readonly streams: ReadonlyMap<string, Pick<StreamDocument, 'partitions'>>
-  /** Names of followers that hold a stream back, by stream. */
-  readonly followers: ReadonlyMap<string, Iterable<string>>
+  /** By stream, then by id: the followers that hold it back. */
+  readonly followers: ReadonlyMap<string, ReadonlyMap<string, Pick<FollowerDocument, 'instead'>>>
 }
 
 /** The streams that a function reads and writes. */
@@ -42,9 +42,8 @@ function describeStream(name: string, input: TopologyInput): StreamDescriptor {
     const found = consumersOf(manifest.name, consumed, input.readers.get(manifest.name) ?? [])
     for (const consumer of found) if (!consumers.has(consumer.name)) consumers.set(consumer.name, consumer)
   }
-  for (const id of input.followers.get(name) ?? []) {
-    consumers.set(`follower.${id}`, { name: `follower.${id}`, backPressure: 'block' })
-  }
+  for (const follower of holdersOf(input.followers.get(name) ?? new Map()))
+    consumers.set(follower.name, follower)
   return {
     name,
     partitions: input.streams.get(name)?.partitions ?? partitionsDefault,

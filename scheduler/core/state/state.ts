@@ -230,6 +230,8 @@ export interface State {
   readonly revivedFor: ReadonlyMap<string, readonly string[]>
   /** By `stream/follower`: its `renewedAtMs`, and when that value was first seen by our own clock. */
   readonly followersSeen: ReadonlyMap<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>
+  /** By gateway: when it was heard last, for a while. */
+  readonly gatewaysHeard: ReadonlyMap<string, number>
   /** Everything is being ended, for good. */
   readonly emptying: boolean
   /** Commands whose removal is under way. */
@@ -284,6 +286,7 @@ export function initialState(options: StartOptions): State {
     revivedAtMs: 0,
     revivedFor: new Map(),
     followersSeen: new Map(),
+    gatewaysHeard: new Map(),
     finished: new Set(),
     agenda: new Map(),
     commonAtMs: Number.POSITIVE_INFINITY,

@@ -33,8 +33,10 @@ export const timings = {
   besideMs: 20_000,
   /** An instance too many stays for so long after others have taken one of its partitions, until they have all. */
   retireMs: 30_000,
-  /** Followers renew each second; this much without is too much. */
+  /** Followers renew every 3 s; this much without is too much. */
   followerMs: 11_000,
+  /** And this much, where their gateway does not beat either, which it does each second. */
+  gatewaySilenceMs: 5_000,
   /** Something important that has waited so long has others make room. */
   makeRoomMs: 5_000,
   /** Room that was made is waited for so long before more is made. */

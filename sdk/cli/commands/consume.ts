@@ -47,7 +47,7 @@ async function consume(stream: string, options: ConsumeOptions): Promise<void> {
     for await (const line of client.follow(stream, { hold, count, signal, resumeMs: patienceMs, onAway })) {
       if (!isRecord(line)) {
         if (line.event === 'ready') outage.ended()
-        noteEvent(stream, line, wasReady)
+        noteEvent(stream, line, hold, wasReady)
         wasReady = true
       } else {
         await (json ? printJson(line) : print(recordLine(line)))
@@ -62,11 +62,14 @@ async function consume(stream: string, options: ConsumeOptions): Promise<void> {
   }
 }
 
-function noteEvent(stream: string, event: FollowEvent, again: boolean): void {
-  if (event.event === 'ready')
-    note(dim(again ? `following ${stream} again: what passed meanwhile was missed` : `following ${stream}`))
-  else
-    note(`missed ${event.records} records of partition ${event.partition}: --hold would wait for this reader`)
+function noteEvent(stream: string, event: FollowEvent, hold: boolean, again: boolean): void {
+  if (event.event === 'gap') {
+    const advice = hold ? '' : ': --hold would wait for this reader'
+    return note(`missed ${event.records} records of partition ${event.partition}${advice}`)
+  }
+  if (!again) return note(dim(`following ${stream}`))
+  const missed = event.resumed ? '' : ': what passed meanwhile was missed'
+  note(dim(`following ${stream} again${missed}`))
 }
 
 function recordLine({ key, keyBase64, value, valueBase64 }: RecordOutput): string {

@@ -1,0 +1,63 @@
+/**
+ * Followers: readers over HTTP that hold a stream back, and when nobody waits for one any more.
+ *
+ *   FO1. One goes when its document was not renewed for `followerMs`, or, sooner, when for `gatewaySilenceMs` it was not and its gateway was
+ *        not heard either: that one has ended. Who removes a document looks once more whether it was renewed.
+ * @module
+ */
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Draft } from './state/draft.ts'
+import type { Wanted } from './state/state.ts'
+import { timings } from './state/timings.ts'
+
+/** Takes another reading of the store. @returns Whether none has come or gone. */
+export function seeFollowers(draft: Draft, { followers }: Wanted): boolean {
+  const known = draft.state.followersSeen
+  const seen = new Map<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>()
+  for (const [stream, byId] of followers) {
+    for (const [id, { renewedAtMs }] of byId) {
+      const key = `${stream}/${id}`
+      const before = known.get(key)
+      seen.set(key, before?.renewedAtMs === renewedAtMs ? before : { renewedAtMs, seenAtMs: draft.nowMs })
+    }
+  }
+  draft.state.followersSeen = seen
+  return seen.size === known.size && [...seen.keys()].every((key) => known.has(key))
+}
+
+export function hearGateway(draft: Draft, { kind, id, state }: Heartbeat): void {
+  if (kind !== 'gateway' || state === 'stopped') return
+  const fresh = [...draft.state.gatewaysHeard].filter(([, atMs]) => atMs > draft.nowMs - forgottenMs)
+  draft.state.gatewaysHeard = new Map(fresh).set(id, draft.nowMs)
+}
+
+/** The bus was away, so nobody could be heard. */
+export function forgiveGateways(draft: Draft): void {
+  draft.state.gatewaysHeard = new Map([...draft.state.gatewaysHeard.keys()].map((id) => [id, draft.nowMs]))
+}
+
+/** They go with their documents (FO1). @param due Whether a time has come; else the next plan is at that time. */
+export function dropFollowers(draft: Draft, due: (atMs: number) => boolean): void {
+  const seen = new Map(draft.state.followersSeen)
+  for (const [stream, byId] of draft.state.wanted.followers) {
+    for (const [follower, { gateway }] of byId) {
+      const key = `${stream}/${follower}`
+      const at = seen.get(key)
+      if (at === undefined || !due(goneAtMs(draft, at.seenAtMs, gateway))) continue
+      seen.set(key, { ...at, seenAtMs: draft.nowMs })
+      due(draft.nowMs + timings.gatewaySilenceMs)
+      draft.act({ kind: 'removeFollower', stream, follower, renewedAtMs: at.renewedAtMs })
+    }
+  }
+  draft.state.followersSeen = seen
+}
+
+function goneAtMs(draft: Draft, seenAtMs: number, gateway: string): number {
+  const overdueMs = seenAtMs + timings.followerMs
+  const heardMs = draft.state.busUp ? draft.state.gatewaysHeard.get(gateway) : undefined
+  if (heardMs === undefined) return overdueMs
+  return Math.min(overdueMs, Math.max(seenAtMs, heardMs) + timings.gatewaySilenceMs)
+}
+
+/** Longer than any document of a follower stays. */
+const forgottenMs = 60_000
