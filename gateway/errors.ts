@@ -36,6 +36,8 @@ export const gatewayErrors = {
   ERR_TAP: 'transient',
   /** There is no stream of that name: make it, or deploy a function that names it. */
   ERR_STREAM_UNKNOWN: 'caller',
+  /** Timers of dead letters were to be set again, and their owner has not said that they are. */
+  ERR_REDRIVE: 'transient',
   /** There is no dead letter of that id, or no more. */
   ERR_DEAD_LETTER_UNKNOWN: 'caller',
   /** The partitions of a stream that exists cannot change: keys would move away from their state. */

@@ -27,6 +27,7 @@ import { sentBefore } from './catalog/sent-before.ts'
 import { CheckpointSweeper } from './checkpoints.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
+import { TimerSetter } from './dead-letters/timer-setter.ts'
 import { type BundleShelf, startCollector } from './deploy/collector.ts'
 import { Deployer } from './deploy/deploy.ts'
 import { Gatekeeper } from './deploy/gatekeeper.ts'
@@ -235,7 +236,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   ].map(({ what, make }) =>
     untilMade(make, closing.signal, (error) => log.warn({ err: error }, `cannot make ${what}`)),
   )
-  const deadLetters = new DeadLetters({ store: letterStore, ingest, view: () => catalog.current, clock })
+  const deadLetters = new DeadLetters({
+    ...{ store: letterStore, ingest, clock, view: () => catalog.current },
+    timers: new TimerSetter({ nc, namespace, view: () => catalog.current }),
+  })
 
   const parts: GatewayParts = {
     ...{

@@ -258,6 +258,8 @@ export const instanceSchema = z.object({
   errors: z.int(),
   /** Calls of callbacks that were not the first for their record or timer. */
   retries: z.int().default(0),
+  /** Timers that were given up since its start, by reason: `skipped`, `deadLettered`, `deadLetterRefused`, `failed`. */
+  timersDropped: z.record(z.string(), z.int()).default({}),
   stateEntries: z.int(),
   /** Partitions whose state has something left in the format of an earlier version. */
   migrating: z.int().optional(),
@@ -273,6 +275,8 @@ export const instanceSchema = z.object({
       message: z.string(),
       stack: z.string(),
       at: z.string().optional(),
+      /** What it was called for, if that was a timer. */
+      timer: z.object({ partition: z.int(), key: z.string(), timeMs: z.number() }).optional(),
       timeMs: z.number(),
     })
     .optional(),

@@ -37,6 +37,8 @@ export const deadLetterSummarySchema = z.object({
   id: letterIdSchema,
   function: z.string(),
   version: z.int(),
+  /** It is a timer that was given up; then `key` and `timeMs` are its own, `partition` is that of its state, and nothing else says where a record stood. */
+  timer: z.literal(true).optional(),
   /** Where the record stood. */
   stream: z.string(),
   partition: z.int(),
@@ -45,7 +47,7 @@ export const deadLetterSummarySchema = z.object({
   /** Calls of the callback. */
   attempts: z.int(),
   failedAtMs: z.number(),
-  /** Event time of the record. */
+  /** Event time of the record; of a timer the time that it was set for. */
   timeMs: z.int(),
   key: z.string().optional(),
   keyBase64: z.string().optional(),
@@ -89,6 +91,8 @@ export const redriveAnswerSchema = z.object({
   /** Letters that were meant and still waited. */
   matched: z.int(),
   redriven: z.int(),
+  /** Of those, timers, which are set again where they were; absent: none. */
+  timers: z.int().optional(),
   /** By the stream that they went to (or would), with all functions that read it: each of them gets them. */
   streams: z.array(z.object({ stream: z.string(), records: z.int(), readBy: z.array(z.string()) })),
   /** There may be more behind this one: ask again with it as `after`. */

@@ -252,6 +252,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     recordsOut: report?.recordsOut ?? 0,
     errors: report?.errors ?? 0,
     retries: report?.retries ?? 0,
+    timersDropped: report?.timersDropped ?? {},
     stateEntries: report?.stateEntries ?? 0,
     migrating: report?.migrating,
     throttledMs: report?.throttledMs ?? 0,
@@ -261,8 +262,8 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
   }) as Instance
 }
 
-function errorView({ name, message, stack, at, timeMs }: NonNullable<InstanceReport['lastError']>) {
-  return withoutUndefined({ name, message, stack, at, timeMs })
+function errorView({ name, message, stack, at, timer, timeMs }: NonNullable<InstanceReport['lastError']>) {
+  return withoutUndefined({ name, message, stack, at, timer, timeMs })
 }
 
 function withoutUndefined<T extends object>(value: T): T {

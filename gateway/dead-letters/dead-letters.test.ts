@@ -37,12 +37,21 @@ interface Given {
   readonly failedAtMs?: number
   readonly sequence?: number
   readonly partition?: number
+  readonly timer?: NonNullable<Letter['timer']>
 }
 
 /** Writes letters of one message, as a runner does. */
 async function write(functionName: string, stream: string, given: readonly Given[]): Promise<void> {
   const letters = given.map(
-    ({ key, value, error = 'no', failedAtMs = 1000, sequence = 0, partition = 0 }): Letter => ({
+    ({
+      key,
+      value,
+      error = 'no',
+      failedAtMs = 1000,
+      sequence = 0,
+      timer,
+      partition = timer?.arena ?? 0,
+    }): Letter => ({
       record: { key: Buffer.from(key), value: value ?? Buffer.from(`value of ${key}`), timeMs: 77 },
       error: {
         name: 'RangeError',
@@ -51,6 +60,7 @@ async function write(functionName: string, stream: string, given: readonly Given
         at: 'f.ts:8:3',
       },
       ...{ stream, partition, producer: '00000000000000aa', sequence, attempts: 3, failedAtMs },
+      ...(timer && { timer }),
     }),
   )
   const subject = subjects.deadLetterSubject(namespace, functionName, letters.length)
@@ -182,6 +192,16 @@ test('redrive refuses a stream that is not there, an id that is not there, and w
   await assert.rejects(client.redrive({ function: 'homeless' }), { code: 'ERR_STREAM_UNKNOWN' })
   const { letters } = await client.deadLetters({ function: 'homeless' })
   assert.equal(letters[0]!.state, 'waiting')
+  await write('homeless', '', [{ key: 'a', timer: { arena: 7, instance: 0 } }])
+  const timers = await client.deadLetters({ function: 'homeless', key: 'a' })
+  const [, timer] = timers.letters
+  assert.deepEqual([timer!.timer, timer!.partition, timer!.timeMs], [true, 7, 77])
+  const redriven = client.redrive({ ids: [timer!.id] })
+  await assert.rejects(redriven, {
+    code: 'ERR_INSTANCE_UNKNOWN',
+    message: /partition 7 of it is not at work/,
+  })
+  assert.equal((await client.deadLetter(timer!.id)).state, 'waiting')
   await assert.rejects(client.redrive({ ids: ['99999-0'] }), { code: 'ERR_DEAD_LETTER_UNKNOWN' })
   await assert.rejects(client.deadLetter('99999-0'), { code: 'ERR_DEAD_LETTER_UNKNOWN' })
   await assert.rejects(client.deadLetter('x'), { code: 'ERR_REQUEST_INVALID' })

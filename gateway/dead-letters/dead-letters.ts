@@ -4,7 +4,8 @@
  *   DL1. Letters go back in the order in which they were given up, each into the partition that it came from.
  *   DL2. A letter is claimed by a mark before it is given to its stream, and the mark says so afterwards: however this
  *        process ends, it is redriven at most once, and what is not known to have gone is seen as `redriving`.
- *   DL3. Nothing is claimed for a stream that has no room.
+ *   DL3. Nothing is claimed for a stream that has no room, or for a timer whose state nobody has.
+ *   DL4. A timer is set again where it was: its owner has said so when its letter is marked.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -28,6 +29,7 @@ import type { Ingest } from '../ingest/ingest.ts'
 import { asked, type LetterMessage, type LetterStore } from './letter-store.ts'
 import type { Mark, Marks } from './marks.ts'
 import { detailOf, idOf, isBehind, type LetterPlace, matches, placeOf, summaryOf } from './select.ts'
+import type { TimerOwner, TimerSetter } from './timer-setter.ts'
 
 /** Messages claimed together: their letters are in memory. */
 const messagesAtOnce = 8
@@ -41,6 +43,7 @@ export interface DeadLettersOptions {
   readonly store: LetterStore
   readonly ingest: Pick<Ingest, 'batch' | 'room'>
   readonly view: () => CatalogView
+  readonly timers: Pick<TimerSetter, 'ownerOf' | 'set'>
   readonly clock: Clock
 }
 
@@ -115,10 +118,12 @@ export class DeadLetters {
   async redrive(request: RedriveRequest, signal: AbortSignal): Promise<RedriveAnswer> {
     const { dryRun, again, limit, after, ids, ...filter } = request
     const counts = new Map<string, number>()
+    let timers = 0
     const answer = (redriven: number, matched: number, next: LetterPlace | undefined): RedriveAnswer => ({
       matched,
       redriven,
       streams: [...counts].map(([stream, records]) => ({ stream, records, readBy: this.#readersOf(stream) })),
+      ...(timers > 0 && { timers }),
       ...(next === undefined ? {} : { next: idOf(next) }),
     })
     const wanted = (mark: Mark | undefined): boolean =>
@@ -130,8 +135,9 @@ export class DeadLetters {
       for await (const chosen of inChunks(this.#choose(filter, wanted, after, ids), limit)) {
         for (const { message, indexes } of chosen) {
           for (const index of indexes) {
-            const { stream } = message.letters[index]!
-            if (!this.#options.view().streams.has(stream)) throw unknownStream(stream)
+            const { stream, timer } = message.letters[index]!
+            if (timer !== undefined) this.#options.timers.ownerOf(message.function, timer)
+            else if (!this.#options.view().streams.has(stream)) throw unknownStream(stream)
           }
         }
         const letters = chosen.flatMap(({ message, indexes }) => indexes.map((i) => message.letters[i]!))
@@ -139,7 +145,10 @@ export class DeadLetters {
         const gone = dryRun ? letters : await this.#redriveSome(chosen, wanted, redriven, signal)
         if (gone === undefined) return answer(redriven, matched - letters.length, last)
         redriven += dryRun ? 0 : gone.length
-        for (const { stream } of gone) counts.set(stream, (counts.get(stream) ?? 0) + 1)
+        for (const { stream, timer } of gone) {
+          if (timer !== undefined) timers++
+          else counts.set(stream, (counts.get(stream) ?? 0) + 1)
+        }
         const { message, indexes } = chosen.at(-1)!
         last = { sequence: message.sequence, index: indexes.at(-1)! }
         if (matched >= limit) return answer(redriven, matched, last)
@@ -168,19 +177,34 @@ export class DeadLetters {
     for (const { message, indexes } of claimed) {
       for (const index of indexes) {
         const letter = message.letters[index]!
+        letters.push(letter)
+        if (letter.timer !== undefined) continue
         const batch = ingest.batch(letter.stream)
         batch.add(letter.record, letter.partition)
         batch.flush()
-        letters.push(letter)
       }
     }
     await Promise.all(
       claimed.map(async ({ message, indexes, marks }) => {
+        await this.#setTimers(message, indexes)
         if (indexes.length > 0)
           await store.mark(message.function, message.sequence, marks, this.#marks(indexes, 'redriven'))
       }),
     )
     return letters
+  }
+
+  async #setTimers({ function: name, letters }: LetterMessage, indexes: readonly number[]): Promise<void> {
+    const { timers } = this.#options
+    const byOwner = new Map<string, { readonly owner: TimerOwner; readonly letters: Letter[] }>()
+    for (const letter of indexes.map((index) => letters[index]!)) {
+      if (letter.timer === undefined) continue
+      const owner = timers.ownerOf(name, letter.timer)
+      const group = byOwner.get(owner.instance) ?? { owner, letters: [] }
+      group.letters.push(letter)
+      byOwner.set(owner.instance, group)
+    }
+    for (const group of byOwner.values()) await timers.set(group.owner, group.letters)
   }
 
   /** @returns What was claimed of it: less than was chosen, if another redrive was faster (LS1). */

@@ -61,12 +61,13 @@ export function summaryOf(
   letter: Letter,
   mark: Mark | undefined,
 ): DeadLetterSummary {
-  const { stream, partition, producer, sequence, attempts, failedAtMs, record, error } = letter
+  const { stream, partition, producer, sequence, attempts, failedAtMs, record, error, timer } = letter
   const { name, message: text, at } = error
   return {
     id: idOf({ sequence: message.sequence, index }),
     function: message.function,
     version: message.version,
+    ...(timer && { timer: true as const }),
     ...{ stream, partition, producer, sequence, attempts, failedAtMs },
     timeMs: record.timeMs,
     ...bytesAs('key', record.key),

@@ -78,6 +78,11 @@ export function gateSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.gate.${taskId}`
 }
 
+/** Asks a runner to set timers of one of its instances again, request and reply. */
+export function timersSubject(namespace: string, taskId: string): string {
+  return `concord.${namespace}.c.timers.${taskId}`
+}
+
 /** Log lines of a function, captured by the JetStream stream of logs. */
 export function logSubject(namespace: string, functionName: string): string {
   return `concord.${namespace}.c.log.${functionName}`

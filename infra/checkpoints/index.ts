@@ -1,7 +1,13 @@
 /** The front door of the checkpoint store. */
 export { SegmentBook } from './book.ts'
 export { type LoadedSegment, loadCheckpoint } from './load.ts'
-export type { Checkpoint, CheckpointManifest, Position, SegmentInfo } from './manifest.ts'
+export type {
+  Checkpoint,
+  CheckpointManifest,
+  Position,
+  SegmentInfo,
+  TriedTimer,
+} from './manifest.ts'
 export { type Claimant, claimState, namespacesOfOthers } from './mark.ts'
 export { encodePart, joinCrc, partPageBytes, partPagesMax, type SegmentId } from './part.ts'
 export {

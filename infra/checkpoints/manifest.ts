@@ -48,14 +48,40 @@ const checkpointSchema = z.object({
   inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(positionSchema) })),
 })
 
+/**
+ * A timer that has ended its owner, or that was being called by itself when its owner ended without a word
+ * (docs/design/0012-failure-reactions.md). Builds that know of none pass over it.
+ */
+const triedTimerSchema = z.object({
+  key: z.string(),
+  timeMs: z.int(),
+  /** Of `version`, the one that is under way included. */
+  attempts: count,
+  version: count,
+  /** What it ended in; absent: nobody could say. */
+  error: z
+    .object({
+      name: z.string(),
+      message: z.string(),
+      stack: z.string(),
+      at: z.string().exactOptional(),
+      timeMs: z.number(),
+    })
+    .exactOptional(),
+  /** Its process had no CPU. */
+  starved: z.literal(true).exactOptional(),
+})
+
 const manifestSchema = z.object({
   schema: z.literal(1),
   /** The highest of an owner that has claimed it. */
   epoch: uint32,
   current: checkpointSchema.optional(),
   previous: checkpointSchema.optional(),
+  timers: z.array(triedTimerSchema).exactOptional(),
 })
 
+export type TriedTimer = z.output<typeof triedTimerSchema>
 export type Position = z.output<typeof positionSchema>
 export type SegmentInfo = z.output<typeof segmentSchema>
 export type Checkpoint = z.output<typeof checkpointSchema>

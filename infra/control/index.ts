@@ -13,3 +13,10 @@ export { decodeGateAnswer, decodeGateAsk, encodeGate, type GateAnswer, type Gate
 export { decodeGone, encodeGone } from './gone.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'
 export { type Ground, type Received, type ReceivedRows, settle, withRow } from './received.ts'
+export {
+  decodeTimersAnswer,
+  decodeTimersAsk,
+  encodeTimers,
+  type TimersAnswer,
+  type TimersAsk,
+} from './timers-again.ts'

@@ -184,6 +184,8 @@ export interface ErrorReport {
     readonly sequence: number
     readonly key: string
   }
+  /** What it was called for, if that was a timer; `partition` is that of its state, `key` its beginning. */
+  readonly timer?: { readonly partition: number; readonly key: string; readonly timeMs: number }
   readonly timeMs: number
 }
 
@@ -344,6 +346,8 @@ export interface InstanceReport {
   /** Calls of callbacks that were not the first for their record or timer. */
   readonly retries?: number
   readonly timersFired: number
+  /** Timers that were given up, by reason; absent: none, or nobody says. */
+  readonly timersDropped?: Readonly<Record<string, number>>
   readonly batches: number
   /** How long it was held back by `limits.cpuMsPerSecond`. */
   readonly throttledMs?: number

@@ -25,8 +25,21 @@ const letters: fc.Arbitrary<Letter> = fc.record(
     ),
     attempts: fc.nat(100),
     failedAtMs: fc.integer({ min: 0, max: 2 ** 43 }),
+    timer: fc.record({ arena: fc.nat(2047), instance: fc.nat(99) }, plain),
   },
-  plain,
+  {
+    ...plain,
+    requiredKeys: [
+      'record',
+      'stream',
+      'partition',
+      'producer',
+      'sequence',
+      'error',
+      'attempts',
+      'failedAtMs',
+    ],
+  },
 )
 
 test('decodeLetters reads what encodeLetters wrote, byte for byte (LT1)', () => {
@@ -39,6 +52,13 @@ test('decodeLetters reads what encodeLetters wrote, byte for byte (LT1)', () => 
     plain,
   )
   fc.assert(fc.property(content, (c) => assert.deepEqual(decodeLetters(encodeLetters(c)), c)))
+})
+
+test('encodeLetters writes what has no timers as builds of before read it', () => {
+  const [{ timer: _, ...letter }] = fc.sample(letters, 1) as [Letter]
+  const versionOf = (one: Letter) => encodeLetters({ function: 'f', version: 1, letters: [one] })[1]
+  assert.equal(versionOf(letter), 1)
+  assert.equal(versionOf({ ...letter, timer: { arena: 1, instance: 0 } }), 2)
 })
 
 test('decodeLetters refuses anything else with what it found, and throws nothing of its own (LT2)', () => {
@@ -59,7 +79,7 @@ test('decodeLetters refuses anything else with what it found, and throws nothing
       assert.throws(() => decodeLetters(whole.slice(0, at)), /^CodedError: Cannot read dead letters: /)
     }),
   )
-  assert.throws(() => decodeLetters(Uint8Array.of(0xcd, 2, 0, 0, 0, 0, 0, 0)), /it is of version 2/)
+  assert.throws(() => decodeLetters(Uint8Array.of(0xcd, 3, 0, 0, 0, 0, 0, 0)), /it is of version 3/)
 })
 
 test('messagesOf parts letters into messages that NATS takes, in order, even for the largest record', () => {

@@ -1,7 +1,7 @@
 /**
  * Letters: records that were given up, many in one message of JetStream, with the bytes that they had.
  *
- * Layout, version 1, little endian:
+ * Layout, version 2, little endian; version 1 is the same, and knows of no timers:
  *
  *     u8 0xcd | u8 version | u16 0 | u32 bytes of the head | head: JSON in UTF-8 | key, value of the first | of the next …
  *
@@ -16,7 +16,8 @@ import { CodedError } from '../../sdk/errors.ts'
 import type { RawRecord } from '../../sdk/frame.ts'
 
 const magic = 0xcd
-const version = 1
+/** What has no timers is written as 1: builds of before read it. */
+const [version, versionWithTimers] = [1, 2]
 const prefixBytes = 8
 /** NATS's default bound is 1 MiB, headers included. */
 const messageBytesMax = 1024 * 1024 - 512
@@ -34,6 +35,12 @@ export interface LetterError {
   readonly at?: string | undefined
 }
 
+/** Where a timer was set: in which arena, and in that of which instance, where each has its own (sdk/arenas.ts). */
+export interface LetterTimer {
+  readonly arena: number
+  readonly instance: number
+}
+
 export interface Letter {
   readonly record: RawRecord
   readonly stream: string
@@ -41,6 +48,8 @@ export interface Letter {
   readonly producer: string
   readonly sequence: number
   readonly error: LetterError
+  /** It is a timer that was given up: its key, its time and no value; `stream`, `producer` and `sequence` say nothing. */
+  readonly timer?: LetterTimer
   /** Calls of the callback, over all restarts. */
   readonly attempts: number
   readonly failedAtMs: number
@@ -72,6 +81,7 @@ const headSchema = z.object({
       failedAtMs: z.number(),
       keyBytes: count,
       valueBytes: count,
+      timer: z.object({ arena: count, instance: count }).exactOptional(),
     }),
   ),
 })
@@ -117,7 +127,8 @@ export function encodeLetters(content: Letters): Uint8Array {
   const bytes = new Uint8Array(prefixBytes + head.length + recordBytes)
   const view = new DataView(bytes.buffer)
   view.setUint8(0, magic)
-  view.setUint8(1, version)
+  const hasTimers = letters.some(({ timer }) => timer !== undefined)
+  view.setUint8(1, hasTimers ? versionWithTimers : version)
   view.setUint32(4, head.length, true)
   bytes.set(head, prefixBytes)
   let at = prefixBytes + head.length
@@ -143,7 +154,7 @@ function headOf({ function: name, version, letters }: Letters, cut: number): z.i
   }
   // Field by field: taking a letter apart by rest and spread cost more than all else here.
   const rows = letters.map(
-    ({ record, error, stream, partition, producer, sequence, attempts, failedAtMs }) => ({
+    ({ record, error, stream, partition, producer, sequence, attempts, failedAtMs, timer }) => ({
       error: indexOf(error),
       stream,
       partition,
@@ -154,6 +165,7 @@ function headOf({ function: name, version, letters }: Letters, cut: number): z.i
       timeMs: record.timeMs,
       keyBytes: record.key.length,
       valueBytes: record.value.length,
+      ...(timer && { timer }),
     }),
   )
   return { function: name, version, errors: list, letters: rows }
@@ -162,8 +174,8 @@ function headOf({ function: name, version, letters }: Letters, cut: number): z.i
 /** @throws {CodedError} ERR_LETTER_MALFORMED */
 export function decodeLetters(bytes: Uint8Array): Letters {
   if (bytes.length < prefixBytes || bytes[0] !== magic) throw malformed(`it starts with ${bytes[0]}`)
-  if (bytes[1] !== version)
-    throw malformed(`it is of version ${bytes[1]}, this build reads version ${version}`)
+  if (bytes[1] !== version && bytes[1] !== versionWithTimers)
+    throw malformed(`it is of version ${bytes[1]}, this build reads versions 1 and 2`)
   const headBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true)
   if (headBytes > bytes.length - prefixBytes) throw malformed(`its head claims ${headBytes} bytes`)
   const head = headSchema.safeParse(parseJson(bytes.subarray(prefixBytes, prefixBytes + headBytes)))

@@ -34,6 +34,7 @@ const gone = 'concord.*.c.gone'
 const moves = 'concord.*.c.move.>'
 const taps = 'concord.*.c.tap.>'
 const gates = 'concord.*.c.gate.>'
+const timers = 'concord.*.c.timers.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
@@ -57,6 +58,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       checkpointMarks,
       taps,
       gates,
+      timers,
       '$JS.API.>',
       '$JS.ACK.>',
       '$JS.FC.>',
@@ -96,7 +98,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.STREAM.MSG.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
-    subscribe: [...channelEnds, tasks, gone, moves, taps, gates],
+    subscribe: [...channelEnds, tasks, gone, moves, taps, gates, timers],
     respond: true,
     asks: true,
   },

@@ -23,6 +23,7 @@ import {
   type Isolate,
   inOneLine,
   type RecordFailure,
+  type TimerCalls,
 } from '../isolate/index.ts'
 import { behind, Results } from '../isolate/results.ts'
 import type { Witness } from '../shadow/witness.ts'
@@ -235,6 +236,11 @@ export class Split implements Isolate {
     }
   }
 
+  async atTimers(): Promise<TimerCalls> {
+    await this.#give(this.old)
+    return await this.old.atTimers()
+  }
+
   /** To the end of the callback that waits. @returns `ms` as SP6 says. */
   async #runOn(
     isolate: Instance,
@@ -256,13 +262,14 @@ export class Split implements Isolate {
       result = await isolate.resume()
       ms += nowMs() - waitsMs
     }
-    const { fatal, threw, recordAtHand } = result
+    const { fatal, threw, recordAtHand, timerAtHand } = result
     return {
       result: {
         ...results.total(at),
         elsewhere,
         ...(fatal && { fatal }),
         ...(recordAtHand !== undefined && { recordAtHand }),
+        ...(timerAtHand && { timerAtHand }),
         ...(threw && { threw }),
       },
       ms,

@@ -32,6 +32,7 @@ import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { imagePagesMax, type ShareImage } from './share-image.ts'
 import { type NewSegment, type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
+import { TriedTimers } from './tried-timers.ts'
 
 const noPages = { pages: new Uint32Array(0), bytes: new Uint8Array(0) }
 /** So long before a cut is due, what it needs is made ready. */
@@ -80,6 +81,8 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions
   readonly #budget: TokenBucket
   readonly #slots = new Map<number, Slot>()
+  /** Timers that are called by themselves. */
+  readonly tried = new TriedTimers(() => this.#shipping)
   #instance: InstanceAssignment
   #number = 0
   #due = false
@@ -145,7 +148,7 @@ export class Checkpointer {
   async own(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
     this.#instance = instance
     const arenas = this.arenasOf(instance)
-    for (const arena of this.#slots.keys()) if (!arenas.includes(arena)) this.#slots.delete(arena)
+    for (const arena of this.#slots.keys()) if (!arenas.includes(arena)) this.letGo(arena)
     for (const slot of this.#slots.values()) slot.setEpoch(instance.epoch)
     const restored = new Map<number, Restored>()
     await Promise.all(
@@ -156,6 +159,7 @@ export class Checkpointer {
         const found = await slot.restore(newCommitWord)
         this.#coming.delete(arena)
         this.#slots.set(arena, slot)
+        this.tried.add(slot)
         if (found !== undefined && found.slabs.length > 0) restored.set(arena, found)
       }),
     )
@@ -232,6 +236,7 @@ export class Checkpointer {
   letGo(partition: number): void {
     this.#held.delete(partition)
     this.#slots.delete(partition)
+    this.tried.forget(partition)
   }
 
   /** Reads what its owner has stored of a slot that is about to be taken. */
@@ -269,6 +274,7 @@ export class Checkpointer {
     if (slabs === undefined) return undefined // `own` has to know of its epoch
     this.#coming.delete(partition)
     this.#slots.set(partition, slot)
+    this.tried.add(slot)
     slot.claim().catch((error: CodedError) => {
       if (error.code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) this.#options.onSuperseded(error)
       else this.#options.warn(`partition ${partition} is not claimed in the store: ${error.message}`)
@@ -289,9 +295,10 @@ export class Checkpointer {
   /** The last cut (CP3). @returns Whether it was stored. */
   async last(source: CutSource): Promise<boolean> {
     this.#held.clear()
-    const stored = this.flush({ ...source, clean: true })
     this.#ended = true
-    return await stored
+    this.#budget.open()
+    await this.tried.tell().catch(() => undefined) // it is small; should the cut not be stored in time
+    return await this.flush({ ...source, clean: true })
   }
 
   /** Makes no more cuts, and does not wait for one under way. */
@@ -404,7 +411,7 @@ export class Checkpointer {
       for (const cut of slots) {
         const { segment, written } = await this.#shipSlot(cut, capture)
         bytes += written
-        if (segment !== undefined || !isSame(cut.made, cut.slot.current))
+        if (segment !== undefined || !cut.slot.isTold || !isSame(cut.made, cut.slot.current))
           await cut.slot.commit(cut.made, segment, cut.slabs)
         capture.end(cut.slot.partition)
       }

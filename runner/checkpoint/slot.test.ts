@@ -8,6 +8,7 @@ import { ensureCheckpointStream, openCheckpoints } from '../../infra/checkpoints
 import { ManualClock } from '../../infra/clock.ts'
 import { endNatsServer, startNatsServer } from '../../infra/nats/index.ts'
 import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
+import type { Timer } from '../../sdk/runtime/index.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { slabsOf } from './reader.ts'
 
@@ -222,4 +223,63 @@ test('Checkpointer keeps bases beside the last checkpoints, half a tape apart, r
   assert.equal(times()[0], 21_000)
   assert.equal(await textOf(0), 'at 20')
   assert.deepEqual(owner(2).basesOf(3), [], 'another owner has none')
+})
+
+test('Checkpointer: what is known of timers outlives their owner, with a checkpoint or without, and is over when that was told', async (t) => {
+  const { owner, save, restored } = await setUp(t)
+  const [one, other] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
+  const error = { name: 'ERR_DEADLINE', message: 'too long', stack: 'at f.ts:1:1', at: 'f.ts:1:1', timeMs: 5 }
+  const first = owner(1)
+  await restored(first, 1)
+  assert.equal(first.tried.isDue(1000), false)
+  first.tried.set(one, { attempts: 1, version: 4, error })
+  await save(first, '1')
+
+  const second = owner(2)
+  await restored(second, 2)
+  assert.deepEqual(second.tried.of(one), { key: 'a', timeMs: 700, attempts: 1, version: 4, error })
+  assert.equal(second.tried.suspects(one), false)
+  assert.deepEqual([second.tried.isDue(699), second.tried.isDue(700)], [false, true])
+  second.tried.set(other, { attempts: 2, version: 4 })
+  await second.tried.tell()
+
+  const third = owner(3)
+  assert.equal(await restored(third, 3), '1')
+  assert.deepEqual(third.tried.of(other), { key: 'b', timeMs: 700, attempts: 2, version: 4 })
+  assert.equal(third.tried.of(one)?.attempts, 1, 'what is known of another stays')
+  third.tried.set(one, undefined)
+  third.tried.clear(699)
+  await third.tried.tell()
+  assert.deepEqual([third.tried.of(one), third.tried.of(other)?.attempts], [undefined, 2])
+  third.tried.clear(700)
+  await third.tried.tell()
+  assert.equal(third.tried.isDue(1000), false)
+
+  const fourth = owner(4)
+  await restored(fourth, 4)
+  assert.deepEqual([fourth.tried.of(one), fourth.tried.of(other)], [undefined, undefined])
+})
+
+test('Checkpointer: a slot is in doubt whose last owner has left no checkpoint, until what is due has been called', async (t) => {
+  const { owner, save, restored } = await setUp(t)
+  const timer = { partition: 3, key: 'a', timeMs: 700 }
+  const first = owner(1)
+  await restored(first, 1)
+  await save(first, '1')
+  const second = owner(2)
+  await restored(second, 2)
+  assert.equal(second.tried.suspects(timer), false)
+
+  const third = owner(3)
+  await restored(third, 3)
+  assert.equal(third.tried.suspects(timer), true)
+  assert.equal(third.tried.isDue(0), true)
+  third.tried.clear(0)
+  await third.tried.tell()
+  assert.equal(third.tried.isDue(1000), false)
+  await save(third, '1') // nothing has changed, but that it is its own
+
+  const fourth = owner(4)
+  await restored(fourth, 4)
+  assert.equal(fourth.tried.suspects(timer), false)
 })

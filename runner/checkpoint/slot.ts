@@ -12,6 +12,7 @@ import {
   type LoadedSegment,
   SegmentBook,
   type StoredManifest,
+  type TriedTimer,
 } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
 import { CodedError } from '../../sdk/errors.ts'
@@ -57,6 +58,11 @@ export class Slot {
   readonly #slabOf: SlabOf | undefined
   #epoch: number
   #revision = 0
+  /** Timers that have ended an owner, or are being called by themselves; and what the manifest says of them. */
+  #timers: readonly TriedTimer[] = []
+  #timersTold: readonly TriedTimer[] = []
+  /** Its last owner has claimed it, and left nothing behind. */
+  #inDoubt = false
   #book = new SegmentBook()
   #current: Checkpoint | undefined
   #reader: SlotReader
@@ -93,6 +99,35 @@ export class Slot {
     return this.#epoch
   }
 
+  get timers(): readonly TriedTimer[] {
+    return this.#timers
+  }
+
+  /** From the next write of the manifest on. */
+  set timers(timers: readonly TriedTimer[]) {
+    this.#timers = timers
+  }
+
+  /** Whether its last owner ended without a word before its first checkpoint: a timer that falls due may be why. */
+  get inDoubt(): boolean {
+    return this.#inDoubt
+  }
+
+  /** Its timers are no more suspected than others. */
+  clear(): void {
+    this.#inDoubt = false
+  }
+
+  /** Whether the manifest says what is known of its timers. */
+  get isTimerTold(): boolean {
+    return this.#timersTold === this.#timers
+  }
+
+  /** The same, and that the checkpoint at hand is its owner's. */
+  get isTold(): boolean {
+    return this.isTimerTold && (this.#current === undefined || this.#current.epoch === this.#epoch)
+  }
+
   get current(): Checkpoint | undefined {
     return this.#current
   }
@@ -115,7 +150,9 @@ export class Slot {
   async restore(newCommitWord: number): Promise<Restored | undefined> {
     const stored = await this.#store.readManifest(this.name)
     this.#refuseNewer(stored)
-    const { current, previous } = stored?.manifest ?? {}
+    const { current, previous, epoch, timers = [] } = stored?.manifest ?? {}
+    this.#timers = timers
+    this.#inDoubt = current !== undefined && current.epoch !== epoch
     const restored = await this.#loadFirst([current, previous], newCommitWord)
     this.#current = restored?.checkpoint
     if (restored === undefined) this.#bases.beginEmpty()
@@ -144,7 +181,7 @@ export class Slot {
     this.setEpoch(image.epoch ?? 0)
     if (this.#ahead === undefined || !isBase(this.#ahead.stored?.manifest.current, image.base))
       await this.preload()
-    const { current, previous, epoch = 0 } = this.#ahead?.stored?.manifest ?? {}
+    const { current, previous, epoch = 0, timers = [] } = this.#ahead?.stored?.manifest ?? {}
     if (!isBase(current, image.base) || epoch > this.#epoch) return undefined
     this.#reader.grow(image.slabs)
     const { slabs } = this.#reader
@@ -157,6 +194,7 @@ export class Slot {
     this.#revision = this.#ahead?.stored?.revision ?? 0
     this.#current = current
     this.#previous = previous
+    this.#timers = timers
     return slabs
   }
 
@@ -165,6 +203,13 @@ export class Slot {
     this.#claimed = this.#write(this.#revision, this.#current, this.#previous)
     this.#claimed.catch(() => undefined) // `commit` waits for it too
     return this.#claimed
+  }
+
+  /** Says what is known of its timers in the store, with no checkpoint. No cut of it is under way. */
+  async tell(): Promise<void> {
+    await this.#claimed
+    if (this.isTimerTold) return
+    await this.#write(await this.#certainRevision(undefined), this.#current, this.#previous)
   }
 
   /** What was stored for a cut will be named by no manifest. */
@@ -260,6 +305,7 @@ export class Slot {
 
   async #write(revision: number, current?: Checkpoint, previous?: Checkpoint): Promise<void> {
     this.#uncertain = true
+    const timers = this.#timers
     this.#revision = await this.#store.writeManifest(
       this.name,
       {
@@ -267,9 +313,11 @@ export class Slot {
         epoch: this.#epoch,
         ...(current === undefined ? {} : { current }),
         ...(previous === undefined ? {} : { previous }),
+        ...(timers.length > 0 && { timers: [...timers] }),
       },
       revision,
     )
+    this.#timersTold = timers
     this.#uncertain = false
   }
 

@@ -11,6 +11,7 @@ import type { Base } from './bases.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
+import type { TriedTimers } from './tried-timers.ts'
 
 export class StateKeeper {
   readonly #checkpointer: Checkpointer
@@ -58,6 +59,11 @@ export class StateKeeper {
     return this.#checkpointer.readBase(arena, base)
   }
 
+  /** Timers of its state that are called by themselves. */
+  get tried(): TriedTimers {
+    return this.#checkpointer.tried
+  }
+
   start(): void {
     this.#checkpointer.start()
   }
@@ -72,8 +78,13 @@ export class StateKeeper {
 
   /** Between two batches, nothing left to process: all of it is stored, for whoever gets partitions of it now. */
   async handOver(consumer: Consumer): Promise<void> {
+    await this.store(consumer, true)
+  }
+
+  /** Between two batches: all of it is stored, as fast as that goes. */
+  async store(consumer: Consumer, clean = false): Promise<void> {
     const shadow = await this.#isolate.provideShadow()
-    await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean: true })
+    await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean })
   }
 
   /** Stores what there is of a share while it is at work, and lets that be the base of its image. */
@@ -163,7 +174,7 @@ export class StateKeeper {
     const source = { ...this.#source(consumer), shadow: await isolate.provideShadow() }
     if (!isolate.isEnded) return void (await this.#checkpointer.last(source))
     // Whose thread may still write has no state that could be kept.
-    if (!(await isolate.ended())) return
+    if (!(await isolate.ended())) return await this.tried.tell()
     await this.#checkpointer.last({ ...source, commitWord: isolate.state.commitWord })
   }
 

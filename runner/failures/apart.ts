@@ -1,6 +1,6 @@
 /**
  * Apart: records that are run by themselves, so that they take no others along or because their time has come: one that has
- * ended an owner before, those that were set aside, and what a version on trial threw at.
+ * ended an owner before, those that were set aside, and what a version on trial threw at; and timers (timers-apart.ts).
  *
  *   AP1. Nothing else is in the isolate meanwhile (K1 of worker.ts).
  * Design: docs/design/0012-failure-reactions.md
@@ -8,6 +8,8 @@
  */
 import { attemptsAt, type Consumer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult, Isolate } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
 import type { Tried } from '../succession/succession.ts'
@@ -15,13 +17,14 @@ import { type AloneFrame, advance, aloneOf } from './alone.ts'
 import type { SetAside } from './aside.ts'
 import { type Failed, locate } from './failed.ts'
 import type { Reactions } from './reactions.ts'
+import { TimersApart } from './timers-apart.ts'
 
 /** Longest time for the last attempts at what is set aside; then none of the rest gets one. */
 const asideWaitMs = 700
 /** One that is at work even then, with all of its batch, does not come back. */
 const asideEndMs = 1_000
 
-export interface ApartOptions {
+export interface ApartOptions extends Pick<WorkerOptions, 'keeper' | 'warn'> {
   readonly consumer: Consumer
   readonly aside: SetAside
   readonly reactions: Reactions
@@ -32,15 +35,25 @@ export interface ApartOptions {
   /** The one at work. */
   readonly isolate: () => Isolate
   readonly onTrial: () => boolean
+  /** The version at work. */
+  readonly assignment: () => FunctionAssignment
 }
 
 export class Apart {
   readonly #options: ApartOptions
+  readonly timers: TimersApart
   /** Why the instance cannot go on, since a last attempt has ended its isolate. */
   ending: Ending | undefined
 
   constructor(options: ApartOptions) {
     this.#options = options
+    const { keeper, consumer, publish } = options
+    this.timers = new TimersApart({
+      ...options,
+      tried: keeper?.tried,
+      store: async () => keeper?.store(consumer),
+      publish: (result) => publish(result, locate([], result.failures), false),
+    })
   }
 
   /** Of frames in hand: each record that has ended an owner before. @returns Why the instance cannot go on. */
@@ -66,7 +79,7 @@ export class Apart {
     return { failed: true, ending }
   }
 
-  /** Some of what was set aside is to be tried now. Not while a version is on trial: it is judged by records as they come. */
+  /** Some of what was set aside is to be tried now, or timers by themselves. Not while a version is on trial: it is judged by records as they come. */
   get isDue(): boolean {
     return this.dueInMs <= 0
   }
@@ -74,12 +87,15 @@ export class Apart {
   /** In how long that will be; infinite if nothing waits, or is to wait. */
   get dueInMs(): number {
     const { aside, clock, onTrial } = this.#options
-    return onTrial() ? Number.POSITIVE_INFINITY : aside.nextDueMs - clock.monotonicMs()
+    if (onTrial()) return Number.POSITIVE_INFINITY
+    return this.timers.isDue ? 0 : aside.nextDueMs - clock.monotonicMs()
   }
 
   async retryDue(): Promise<Ending | undefined> {
-    const { aside, clock } = this.#options
-    return this.isDue ? await this.#retry(aside.take(clock.monotonicMs())) : undefined
+    const { aside, clock, onTrial } = this.#options
+    if (onTrial()) return undefined
+    const ending = this.timers.isDue ? await this.timers.run() : undefined
+    return ending ?? (await this.#retry(aside.take(clock.monotonicMs())))
   }
 
   /** Nothing stays set aside: each has its last attempt now, or, if there is no isolate for it, none. */

@@ -5,7 +5,9 @@
 import type { TakenFrame } from '../../infra/bus/index.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { Letter } from '../../infra/dead-letters/index.ts'
+import { partitionOfArena } from '../../sdk/arenas.ts'
 import { type RawRecord, RecordWalk } from '../../sdk/frame.ts'
+import type { Timer } from '../../sdk/runtime/index.ts'
 import type { RecordFailure } from '../isolate/index.ts'
 import type { Held } from './aside.ts'
 
@@ -46,8 +48,16 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
   })
 }
 
+/** A timer as people are told of it. */
+export function shown({ partition, key, timeMs }: Timer): NonNullable<ErrorReport['timer']> {
+  const text = new TextDecoder().decode(new TextEncoder().encode(key).slice(0, keyBytesShown))
+  return { partition: partitionOfArena(partition), key: text, timeMs }
+}
+
 /** What failed, with the record it failed on, as it is told to people and to the dead letters. */
 export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport {
+  const { timer } = failure
+  if (timer !== undefined) return { ...failure.error, timer: shown(timer) }
   if (frame === undefined || key === undefined) return failure.error
   const { stream, partition, header } = frame
   const text = new TextDecoder().decode(key)
@@ -80,6 +90,23 @@ export function lettersOf(failures: readonly Failed[]): {
     })
   }
   return { frames, letters }
+}
+
+/** @param instance Whose state it was in. */
+export function letterOfTimer(
+  { partition: arena, key, timeMs }: Timer,
+  { error, attempts }: Pick<RecordFailure, 'error' | 'attempts'>,
+  instance: number,
+): Letter {
+  const { name, message, stack, at } = error
+  return {
+    record: { key: new TextEncoder().encode(key), value: new Uint8Array(0), timeMs },
+    timer: { arena, instance },
+    ...{ stream: '', partition: partitionOfArena(arena), producer: '', sequence: 0 },
+    error: { name, message, stack, ...(at === undefined ? {} : { at }) },
+    attempts,
+    failedAtMs: error.timeMs,
+  }
 }
 
 /** A record that was set aside and is given up with no further attempt. */

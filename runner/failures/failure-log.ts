@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
+import { timeText } from '../isolate/at-hand.ts'
 
 const linesPerSecondMax = 20
 const secondMs = 1000
@@ -61,10 +62,11 @@ export class FailureLog {
   }
 }
 
-function textOf({ name, message, stack, record }: ErrorReport, action: string): string {
+function textOf({ name, message, stack, record, timer }: ErrorReport, action: string): string {
+  const ofTimer = timer === undefined ? '' : ` on timer '${timer.key}' for ${timeText(timer.timeMs)}`
   const where =
     record === undefined
-      ? ''
+      ? ofTimer
       : ` on ${record.stream}/${record.partition} #${record.sequence} key '${record.key}'`
   return `callback failed${where} (${action}): ${stack || `${name}: ${message}`}`
 }

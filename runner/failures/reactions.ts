@@ -4,29 +4,38 @@
  *   RE1. Each is counted once under its reason, and told within the bounds of the log.
  *   RE2. A record that ended its isolate is left to the next owner, who will know of this attempt, or given up: it must not
  *        end each next owner. Nobody else is touched by it.
+ *        (Timers: timer-reactions.ts.)
  *   RE3. One that was overtaken by its limit while its process had no CPU is tried again before the policy is asked: it was
  *        the machine that was slow.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
 import { attemptsAt, type Consumer, rememberAttempts, type TakenFrame } from '../../infra/bus/index.ts'
-import type { ErrorReport, FunctionAssignment } from '../../infra/control/messages.ts'
+import type {
+  ErrorReport,
+  FunctionAssignment,
+  InstanceAssignment,
+  InstanceReport,
+} from '../../infra/control/messages.ts'
 import { type FailurePolicy, policyOf } from '../../sdk/policy.ts'
+import type { TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult } from '../isolate/index.ts'
 import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
 import type { SetAside } from './aside.ts'
+import { brokenBy, chancesOf, isStarved } from './broken.ts'
 import { errorOf, type Failed, failedOf, lettersOf, locate } from './failed.ts'
-
-const starvedAttemptsMax = 10
+import { TimerReactions } from './timer-reactions.ts'
 
 export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters' | 'onFailure'> {
-  readonly instance: string
+  readonly instance: Pick<InstanceAssignment, 'id' | 'index'>
   readonly consumer: Consumer
   readonly acknowledger: Acknowledger
   readonly aside: SetAside
   readonly stopping: AbortSignal
+  /** Absent: timers end with their state. */
+  readonly tried: TriedTimers | undefined
   /** Of the version at work. */
   readonly assignment: () => FunctionAssignment
 }
@@ -35,11 +44,25 @@ export class Reactions {
   readonly #options: ReactionsOptions
   /** Callbacks that failed for good. */
   errors = 0
+  readonly timers: TimerReactions
   /** Reads the last error when a heartbeat asks for it. */
   lastFailure: (() => ErrorReport) | undefined
 
   constructor(options: ReactionsOptions) {
     this.#options = options
+    this.timers = new TimerReactions({
+      ...options,
+      onGiven: (action, error) => {
+        this.errors += 1
+        this.lastFailure = error
+        options.onFailure(options.instance.id, action, error)
+      },
+    })
+  }
+
+  report(): Pick<InstanceReport, 'errors' | 'timersDropped' | 'lastError'> {
+    const { errors, lastFailure, timers } = this
+    return { errors, timersDropped: timers.dropped, ...(lastFailure && { lastError: lastFailure() }) }
   }
 
   get #policy(): FailurePolicy {
@@ -62,9 +85,14 @@ export class Reactions {
   }
 
   /** The isolate was ended. @returns Why the worker ends. */
-  settleBroken(batch: readonly TakenFrame[], { fatal, recordAtHand, failures }: BatchResult): Ending {
+  settleBroken(
+    batch: readonly TakenFrame[],
+    { fatal, recordAtHand, timerAtHand, failures }: BatchResult,
+  ): Ending {
     const ending = endingOf(reasonOf(fatal!.code), fatal!.message)
-    if (recordAtHand !== true || failures.some((failure) => failure.action === 'fail')) return ending
+    if (failures.some((failure) => failure.action === 'fail')) return ending
+    if (timerAtHand !== undefined) return this.timers.settle(timerAtHand, fatal!, ending)
+    if (recordAtHand !== true) return ending
     const open = batch.find((frame) => frame.skip + frame.finished < frame.header.count)
     if (open === undefined) return ending
     if (this.#options.stopping.aborted) {
@@ -72,19 +100,16 @@ export class Reactions {
       return ending
     }
     const { aside, clock, onFailure, instance } = this.#options
-    const { retries, last } = this.#policy
+    const { last } = this.#policy
     const isAside = aside.has(open)
     const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
-    const chances = fatal!.detail['starved'] === true ? Math.max(retries, starvedAttemptsMax) : retries // RE3
+    const chances = chancesOf(this.#policy, isStarved(fatal!))
     const again = attempts <= chances && !isAside // its channel has gone on: nobody could try it again
-    const { code, message } = fatal!
-    const { at, frames } = fatal!.detail as { readonly at?: string; readonly frames?: string }
-    const stack = frames === undefined ? '' : `${code}: ${message}\n${frames}`
-    const error = { name: code, message, stack, timeMs: clock.nowMs(), ...(at !== undefined && { at }) }
+    const error = brokenBy(fatal!, clock.nowMs())
     const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
     this.errors += 1
     this.lastFailure = () => errorOf(failed[0]!)
-    onFailure(instance, again ? 'to be tried again' : last, this.lastFailure)
+    onFailure(instance.id, again ? 'to be tried again' : last, this.lastFailure)
     if (again) rememberAttempts(open, attempts)
     else if (last === 'deadLetter') {
       this.#done(open)
@@ -101,11 +126,11 @@ export class Reactions {
     let error: ErrorReport | undefined
     const report = (): ErrorReport => (error ??= errorOf(failed))
     const told = failure.told ? report : undefined
-    if (failure.action === 'setAside') return onFailure(instance, 'to be tried again', told)
+    if (failure.action === 'setAside') return onFailure(instance.id, 'to be tried again', told)
     this.errors += 1
     if (told !== undefined) this.lastFailure = told
-    onFailure(instance, failure.action, told)
-    if (frame === undefined) return
+    onFailure(instance.id, failure.action, told)
+    if (frame === undefined) return this.timers.drop(failure)
     if (failure.action === 'fail') {
       if (!isDone && failure.isDone !== true) this.#done(frame)
       consumer.drop(frame, 'failed') // it is gone with its instance: at most once

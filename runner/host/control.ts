@@ -11,10 +11,14 @@ import {
   decodeCommand,
   decodeGateAsk,
   decodeGone,
+  decodeTimersAsk,
   encodeGate,
+  encodeTimers,
   type GateAnswer,
   type GateAsk,
   splitHeartbeat,
+  type TimersAnswer,
+  type TimersAsk,
 } from '../../infra/control/index.ts'
 import type { Assignment, GoneProducer, Heartbeat, TaskReply } from '../../infra/control/messages.ts'
 import type { LogLine } from '../../sdk/api.ts'
@@ -43,6 +47,8 @@ export interface ControlOptions {
   readonly onTap: (instance: string) => Uint8Array | undefined
   /** Producers have gone, and the scheduler asks how far they have come. */
   readonly onGone: (gone: readonly GoneProducer[]) => void
+  /** Sets timers again; undefined: the instance is not at work here. */
+  readonly onTimers: (ask: TimersAsk) => Promise<void> | undefined
   /** Judges a version beside an instance. */
   readonly onGate: (ask: GateAsk) => Promise<GateAnswer>
 }
@@ -81,6 +87,11 @@ export class Control {
     nc.subscribe(subjects.gateSubject(namespace, taskId), {
       callback: (error, message) => {
         if (error === null) void this.#onGate(message)
+      },
+    })
+    nc.subscribe(subjects.timersSubject(namespace, taskId), {
+      callback: (error, message) => {
+        if (error === null) void this.#onTimers(message)
       },
     })
     this.#cancel = clock.after(0, () => this.beat())
@@ -139,6 +150,26 @@ export class Control {
         ? { ok: false, message: 'its runner cannot read what it is to judge' }
         : await this.#options.onGate(ask)
     message.respond(encodeGate(answer))
+  }
+
+  async #onTimers(message: Msg): Promise<void> {
+    const ask = decodeTimersAsk(message.data)
+    const answer: TimersAnswer =
+      ask === undefined
+        ? { ok: false, message: 'its runner cannot read what it is to set' }
+        : await this.#setTimers(ask)
+    message.respond(encodeTimers(answer))
+  }
+
+  async #setTimers(ask: TimersAsk): Promise<TimersAnswer> {
+    try {
+      const setting = this.#options.onTimers(ask)
+      if (setting === undefined) return { ok: false, message: `${ask.instance} is not at work there` }
+      await setting
+      return { ok: true }
+    } catch (error) {
+      return { ok: false, message: (error as Error).message }
+    }
   }
 
   #onCommand(message: Msg): void {

@@ -128,6 +128,7 @@ export class Host {
       onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
       onGate: (ask) => this.#others.judge(ask),
       onGone: (gone) => this.#gone.take(gone) && this.#control.changed(),
+      onTimers: ({ instance, timers }) => this.#workers.get(instance)?.setTimers(timers),
       onTap: (id) => {
         const worker = this.#workers.get(id)
         return worker && packTap(tapOf(worker.running, id, clock.nowMs()))

@@ -23,6 +23,10 @@ const counters: Readonly<Record<string, readonly [string, (report: InstanceRepor
     (r) => r.retries ?? 0,
   ],
   concord_runner_timers_fired_total: ['Timers that were called.', (r) => r.timersFired],
+  concord_runner_timers_dropped_total: [
+    'Timers that were given up: skipped, dead-lettered, or gone with their instance.',
+    (r) => Object.values(r.timersDropped ?? {}).reduce((sum, timers) => sum + timers, 0),
+  ],
   concord_runner_batches_total: ['Calls into the isolate.', (r) => r.batches],
   concord_runner_checkpoints_total: ['Checkpoints that were stored.', (r) => r.checkpoint?.made ?? 0],
   concord_runner_checkpoints_failed_total: [

@@ -15,6 +15,7 @@ import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../
 import { isQueueMode } from '../../sdk/back-pressure.ts'
 import { tapeOf } from '../../sdk/manifest.ts'
 import { policyOf } from '../../sdk/policy.ts'
+import type { Timer } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/user-metrics.ts'
 import { type AloneFrame, countWithin, finish } from '../failures/alone.ts'
 import { Apart } from '../failures/apart.ts'
@@ -119,16 +120,15 @@ export class Worker {
       onAcknowledged: () => this.#wake(),
     })
     this.#reactions = new Reactions({
-      ...{ clock, instance: instance.id, letters: options.letters, onFailure: options.onFailure },
-      consumer: this.#consumer,
-      acknowledger: this.#acknowledger,
-      aside: this.#aside,
-      stopping: this.#stopping.signal,
+      ...{ clock, instance, letters: options.letters, onFailure: options.onFailure },
+      ...{ consumer: this.#consumer, acknowledger: this.#acknowledger, tried: options.keeper?.tried },
+      ...{ aside: this.#aside, stopping: this.#stopping.signal },
       assignment: () => this.#assignment,
     })
     this.#usage = new Usage(options, () => this.#assignment.manifest.limits)
     this.#apart = new Apart({
       ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
+      ...{ keeper: options.keeper, warn: options.warn, assignment: () => this.#assignment },
       stopping: this.#stopping.signal,
       process: (frames) => this.#process(frames),
       publish: (result, failed, again) => this.#publish(result, failed, again),
@@ -180,6 +180,11 @@ export class Worker {
   /** A checkpoint is due: between this batch and the next. */
   checkpoint(): void {
     this.#interrupt()
+  }
+
+  /** Sets timers that were given up again. */
+  setTimers(timers: readonly Timer[]): Promise<void> {
+    return this.#between.add(() => this.#apart.timers.set(timers))
   }
 
   get instance(): InstanceAssignment {
@@ -237,29 +242,18 @@ export class Worker {
   report(): InstanceReport {
     const stats = this.#isolate.stats()
     return {
-      id: this.#instance.id,
-      function: this.#assignment.function,
-      index: this.#instance.index,
-      epoch: this.#instance.epoch,
-      version: this.#assignment.version,
-      state: this.#state,
-      ...this.#counts,
-      errors: this.#reactions.errors,
-      setAside: this.#aside.size,
-      throttledMs: this.#usage.cpu.throttledMs,
-      metrics: this.metrics.reports(),
-      work: this.#time.report(),
-      timers: stats.timers,
-      stateEntries: stats.stateEntries,
-      stateBytes: stats.stateBytes,
+      ...{ id: this.#instance.id, index: this.#instance.index, epoch: this.#instance.epoch },
+      ...{ function: this.#assignment.function, version: this.#assignment.version },
+      ...{ ...this.#counts, ...this.#reactions.report(), state: this.#state },
+      ...{ setAside: this.#aside.size, throttledMs: this.#usage.cpu.throttledMs },
+      ...{ metrics: this.metrics.reports(), work: this.#time.report() },
+      ...{ timers: stats.timers, stateEntries: stats.stateEntries, stateBytes: stats.stateBytes },
+      ...{ heapBytes: stats.heapBytes, cpuSeconds: stats.cpuSeconds },
       ...(stats.migrating > 0 && { migrating: stats.migrating }),
-      heapBytes: stats.heapBytes,
-      cpuSeconds: stats.cpuSeconds,
       ...{ outputs: this.#producer.ledger(), notice: this.#options.allowances.number() },
       ...this.#consumer.account(this.#options.gone()),
       ...(this.#mover.awaited.length > 0 && { awaited: this.#mover.awaited }),
       ...(this.keeper && { checkpoint: this.keeper.report() }),
-      ...(this.#reactions.lastFailure === undefined ? {} : { lastError: this.#reactions.lastFailure() }),
     }
   }
 
@@ -271,7 +265,7 @@ export class Worker {
         await this.#between.run()
         if (this.#apart.ending !== undefined) return this.#fail(this.#apart.ending)
         await this.succession.advance()
-        if (this.keeper?.due) await this.keeper.cut(this.#consumer)
+        if (this.#isCutDue) await this.keeper!.cut(this.#consumer)
         await this.#work()
         if (this.#stopping.signal.aborted) return
         if (this.#hasOtherWork) continue
@@ -346,7 +340,12 @@ export class Worker {
 
   /** Between this batch and the next. */
   get #hasOtherWork(): boolean {
-    return this.#between.waits || this.succession.waits || this.keeper?.due === true
+    return this.#between.waits || this.succession.waits || this.#isCutDue
+  }
+
+  /** Not ahead of the first timers: who ends in them and leaves no cut of its own raises a doubt (timers-apart.ts). */
+  get #isCutDue(): boolean {
+    return this.keeper?.due === true && (this.#counts.batches > 0 || !this.#timerIsDue())
   }
 
   get #hasRoom(): boolean {

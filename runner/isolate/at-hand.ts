@@ -2,16 +2,34 @@
  * What an isolate is at, in words.
  * @module
  */
+import { partitionOfArena } from '../../sdk/arenas.ts'
 import { RecordWalk } from '../../sdk/frame.ts'
-import { phase } from '../../sdk/runtime/index.ts'
+import { phase, type Timer, type TimerAtHand } from '../../sdk/runtime/index.ts'
 import type { InputFrame } from './types.ts'
 
 /** @param done How many records of `frames` are done. */
-export function atHand(at: number, frames: readonly InputFrame[], done: () => number): string {
+export function atHand(
+  { phase: at, timerAtHand }: { readonly phase: number; readonly timerAtHand: Pick<TimerAtHand, 'read'> },
+  frames: readonly InputFrame[],
+  done: () => number,
+): string {
   if (at === phase.lifecycle) return 'init or destroy'
-  if (at === phase.timers) return 'a timer'
+  if (at === phase.timers) return timerAt(timerAtHand.read())
   if (at === phase.tidying) return 'migrate, of an entry of state that nobody has touched,'
   return recordAt(frames, done())
+}
+
+function timerAt(timer: Timer | undefined): string {
+  return timer === undefined ? 'a timer' : timerWords(timer)
+}
+
+export function timerWords(timer: Timer): string {
+  return `the timer for ${timeText(timer.timeMs)} in partition ${partitionOfArena(timer.partition)} (${keyText(Buffer.from(timer.key))})`
+}
+
+/** A time that a function has set may be no date. */
+export function timeText(timeMs: number): string {
+  return Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : `${timeMs} ms`
 }
 
 function recordAt(frames: readonly InputFrame[], done: number): string {

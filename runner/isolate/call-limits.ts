@@ -31,7 +31,7 @@ export interface CallLimitsOptions {
   readonly doing: () => string
   readonly askToYield: () => void
   /** The process has come to its bound. */
-  readonly onOutgrown: (bytes: number, bytesMax: number) => void
+  readonly onOutgrown: (how: string) => void
 }
 
 export function callLimits(options: CallLimitsOptions, limitMs: number): LimitedCall {
@@ -47,7 +47,11 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
       since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
       stops = [clock.after(sliceMs - slowMs, askToYield)]
       if (memory === undefined) return
-      const outgrown = (bytes: number): void => onOutgrown(bytes, memory.bytesMax)
+      const mib = (bytes: number): number => Math.round(bytes / 2 ** 20)
+      const outgrown = (bytes: number): void =>
+        onOutgrown(
+          `${doing()} took its process to ${mib(bytes)} MiB of the ${mib(memory.bytesMax)} that it may have (resources.memMib)`,
+        )
       stops.push(guardMemory(memory, heapMib, clock, outgrown))
     },
     doing,

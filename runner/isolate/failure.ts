@@ -3,7 +3,7 @@
  * @module
  */
 import type { ErrorReport } from '../../infra/control/messages.ts'
-import type { OutcomeReport } from '../../sdk/runtime/index.ts'
+import type { OutcomeReport, Timer } from '../../sdk/runtime/index.ts'
 import { parseReport } from './report.ts'
 import type { StackMap } from './stack-map.ts'
 import type { InstanceOptions, RecordFailure } from './types.ts'
@@ -13,6 +13,7 @@ class Failure implements RecordFailure {
   readonly action: RecordFailure['action']
   readonly attempts: number
   readonly told: boolean
+  readonly timer?: Timer
   readonly #report: OutcomeReport
   readonly #stackMap: StackMap
   readonly #timeMs: number
@@ -23,6 +24,7 @@ class Failure implements RecordFailure {
     this.action = action
     this.attempts = report.attempts
     this.told = report.text !== undefined
+    if (report.timer !== undefined) this.timer = report.timer
     this.#report = report
     this.#stackMap = stackMap
     this.#timeMs = timeMs
@@ -34,17 +36,19 @@ class Failure implements RecordFailure {
   }
 }
 
-/** The failure that a report tells of; what went through at a later attempt is none, and told in the log. */
+/** The failures that reports tell of; what went through at a later attempt is none, and told in the log. */
 export function failuresOf(
-  report: OutcomeReport,
+  reports: readonly OutcomeReport[],
   stackMap: StackMap,
   nowMs: number,
   log: InstanceOptions['log'],
 ): RecordFailure[] {
-  if (report.reaction !== 'retried') return [new Failure(report, report.reaction, stackMap, nowMs)]
-  const after = inOneLine(readReport(report, stackMap, nowMs))
-  log('warn', `A callback went through at attempt ${report.attempts}, after ${after}`)
-  return []
+  return reports.flatMap((report) => {
+    if (report.reaction !== 'retried') return [new Failure(report, report.reaction, stackMap, nowMs)]
+    const after = inOneLine(readReport(report, stackMap, nowMs))
+    log('warn', `A callback went through at attempt ${report.attempts}, after ${after}`)
+    return []
+  })
 }
 
 /** What a report says of the error, in the author's lines. */

@@ -42,6 +42,8 @@ const entries = [
   'takeOver',
   'endTrial',
   'settleFormat',
+  'showTimer',
+  'changeTimer',
 ] as const
 export type Entry = (typeof entries)[number]
 

@@ -7,6 +7,7 @@ export type { ResidentMemory } from './memory-guard.ts'
 export { outputTable } from './output-table.ts'
 export { runtimeBundle, runtimeText, takeRuntimeText } from './runtime-bundle.ts'
 export { type AddedSlab, StateStore } from './state-store.ts'
+export type { TimerCalls } from './timer-calls.ts'
 export type {
   BatchResult,
   HeldAssets,

@@ -150,19 +150,6 @@ test('Instance fires timers that are due, in order of time, before the records',
   assert.deepEqual(texts(last), ['t30 30', 't10 30'])
 })
 
-test('Instance applies the policy to a timer, which has no dead letter', async (t) => {
-  const source = fn(`ctx.setTimer('t', 0)`, `processTimer() { throw new Error('tick') },`)
-  const { instance } = await start(source, { manifest: { onError: 'deadLetter' } })
-  t.after(() => instance.destroy())
-  await instance.run([frameOfTexts('r')], nowMs)
-  const result = await instance.run([], nowMs)
-  assert.equal(result.timersFired, 1)
-  assert.deepEqual(
-    result.failures.map(({ index, action, error }) => [index, action, error.message]),
-    [[Number.POSITIVE_INFINITY, 'skip', 'tick']],
-  )
-})
-
 test('Instance hands on what was finished while a callback waits, and goes on when it settles (I1)', async (t) => {
   const source = fn(`
     if (record.text() === 'wait') return new Promise((resolve) => setTimeout(() => {

@@ -30,6 +30,7 @@ import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
 import { type Tap, tapOf } from './tap.ts'
+import { TimerCalls } from './timer-calls.ts'
 import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs } from './types.ts'
 import { UserMetrics } from './user-metrics.ts'
 import { Waiting } from './waiting.ts'
@@ -111,7 +112,8 @@ export class Instance {
       memory: options.memory,
       doing: () => this.#atHand(),
       askToYield: () => this.#regions.askToYield(),
-      onOutgrown: (bytes, bytesMax) => this.#outgrown(bytes, bytesMax),
+      onOutgrown: (how) =>
+        this.#guest.end(isolateError('ERR_MEMORY', `Cannot go on with ${this.#name}: ${how}`)),
     }
   }
 
@@ -148,6 +150,7 @@ export class Instance {
    * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/aside.ts).
    * @param share Whose keys are its own; the others count as done.
    * @param batch Which one it is, for chance; that of the call before: it goes on with that one's. Default: the next.
+   * @param isOne It ends behind the first callback.
    */
   async run(
     frames: readonly InputFrame[],
@@ -155,6 +158,7 @@ export class Instance {
     lines?: readonly string[],
     share?: KeyShare,
     batch = this.#batch + 1,
+    isOne = false,
   ): Promise<BatchResult> {
     this.#checkIdle('run a batch', false)
     this.#batch = batch
@@ -164,6 +168,7 @@ export class Instance {
     if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
     this.#begin(frames)
     const regions = this.#regions
+    if (isOne) regions.askToYield()
     const size = regions.writeBatch(frames, ({ stream }) => this.#inputs.indexOf(stream))
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)
@@ -171,13 +176,23 @@ export class Instance {
     return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, batch, own])
   }
 
+  /** Between two batches: what is done with single timers. */
+  async atTimers(): Promise<TimerCalls> {
+    await this.#applyOutputs()
+    const order = (entry: Entry, args: readonly unknown[]): Promise<BatchResult> => {
+      this.#begin([])
+      return this.#turn(entry, args, undefined, true)
+    }
+    const run = (nowMs: number) => this.run([], nowMs, undefined, undefined, undefined, true)
+    return new TimerCalls({ regions: this.#regions, order, provide: () => this.#held.provide([]), run })
+  }
+
   /** Waits until a pending batch got on, and answers what that brought. */
   async resume(): Promise<BatchResult> {
     this.#checkIdle('resume a batch', true)
     for (;;) {
       const result = await this.#wakeTurn()
-      const gotOn = result.records > 0 || result.timersFired > 0
-      if (gotOn || !result.pending) return result
+      if (!result.pending || result.records > 0 || result.timersFired > 0) return result
     }
   }
 
@@ -376,10 +391,9 @@ export class Instance {
       this.#held.keep(this.#partitionsKept)
       this.#partitionsKept = undefined
     }
-    const outputs = this.#outputsWanted
-    if (outputs === undefined) return
+    if (this.#outputsWanted === undefined) return
+    const table = outputTable(this.#options.manifest, this.#outputsWanted)
     this.#outputsWanted = undefined
-    const table = outputTable(this.#options.manifest, outputs)
     const told = this.#outcome.rewire(table)
     if (told === undefined) return
     await this.#turn('setOutputs', [told])
@@ -402,13 +416,6 @@ export class Instance {
     this.#guest.end(why)
     await this.ended()
     return why
-  }
-
-  /** What the isolate is at takes the process to its bound. */
-  #outgrown(bytes: number, bytesMax: number): void {
-    const [mib, mibMax] = [bytes, bytesMax].map((value) => Math.round(value / 2 ** 20))
-    const text = `${this.#atHand()} took its process to ${mib} MiB of the ${mibMax} that it may have (resources.memMib)`
-    this.#guest.end(isolateError('ERR_MEMORY', `Cannot go on with ${this.#name}: ${text}`))
   }
 
   /** One call, and what it brought. */
@@ -442,7 +449,8 @@ export class Instance {
 
   /** Reads what has been published since the last result. */
   #result(fatal?: Fatal): BatchResult {
-    const recordAtHand = this.#phase === phase.records
+    const recordAtHand = this.#regions.phase === phase.records
+    const timerAtHand = this.#regions.phase === phase.timers ? this.#regions.timerAtHand.read() : undefined
     let outcome = emptyOutcome()
     try {
       outcome = this.#outcome.read()
@@ -458,10 +466,7 @@ export class Instance {
     this.#recordsDone += outcome.records
     if (outcome.records + outcome.timers > 0) this.#held.putOff = 0
     else if (this.#regions.wanted !== undefined) this.#held.putOff++
-    const { log } = this.#options
-    const failures = outcome.reports.flatMap((one) =>
-      failuresOf(one, this.#stackMap, this.#clock.nowMs(), log),
-    )
+    const failures = failuresOf(outcome.reports, this.#stackMap, this.#clock.nowMs(), this.#options.log)
     const last = failures.at(-1)
     const threw = this.#onTrial && last?.action === 'fail' ? failures.pop() : undefined
     if (threw === undefined && last?.action === 'fail') {
@@ -477,18 +482,14 @@ export class Instance {
         return outcome.outputs
       },
       pending: fatal === undefined && this.#regions.pending,
-      ...(fatal === undefined ? {} : { fatal, recordAtHand }),
+      ...(fatal === undefined ? {} : { fatal, recordAtHand, ...(timerAtHand && { timerAtHand }) }),
       ...(threw === undefined ? {} : { threw }),
     }
   }
 
-  get #phase(): number {
-    return this.#regions.phase & ~phase.pending
-  }
-
-  /** What the isolate is at, in words. */
   #atHand(): string {
-    return atHand(this.#phase, this.#frames, () => this.#recordsDone + this.#outcome.recordsUnread())
+    const done = (): number => this.#recordsDone + this.#outcome.recordsUnread()
+    return atHand(this.#regions, this.#frames, done)
   }
 
   #passOnConsole(): void {

@@ -9,6 +9,7 @@ export type Isolate = Pick<
   Instance,
   | 'adopt'
   | 'askToYield'
+  | 'atTimers'
   | 'commitWord'
   | 'cpuSeconds'
   | 'destroy'

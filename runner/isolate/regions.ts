@@ -19,6 +19,8 @@ import {
   outcomeBytes,
   phase,
   readConsole,
+  TimerAtHand,
+  timerAtHandBytes,
   writeBatch,
 } from '../../sdk/runtime/index.ts'
 import type { InstanceStats } from './types.ts'
@@ -38,8 +40,8 @@ export function giveBackLog({ buffer }: Uint8Array<ArrayBuffer>): void {
 }
 
 export class Regions {
-  /** The batch, and behind it the lines of the console and the names of metrics: a small region of its own would lie among what malloc has touched. */
-  readonly input = new SharedArrayBuffer(inputBytes + consoleBytes + metricNamesBytes)
+  /** The batch, and behind it the lines of the console, the names of metrics and the timer at hand: a small region of its own would lie among what malloc has touched. */
+  readonly input = new SharedArrayBuffer(inputBytes + consoleBytes + metricNamesBytes + timerAtHandBytes)
   readonly outcome: SharedArrayBuffer
   readonly control = new SharedArrayBuffer(controlBytes)
   readonly #inputWords = new Int32Array(this.input, 0, inputBytes / 4)
@@ -55,6 +57,7 @@ export class Regions {
   readonly #floats = new Float64Array(this.control)
   readonly #consoleBytes = new Uint8Array(this.input, inputBytes, consoleBytes)
   readonly metricNames = new Uint8Array(this.input, inputBytes + consoleBytes, metricNamesBytes)
+  readonly timerAtHand = new TimerAtHand(this.input, inputBytes + consoleBytes + metricNamesBytes)
 
   constructor(outputBytesPerRecord: number) {
     this.outcome = new SharedArrayBuffer(outcomeBytes(outputBytesPerRecord))
@@ -87,18 +90,20 @@ export class Regions {
     Atomics.store(this.#words, control.yield, 0)
     Atomics.store(this.#words, control.published, 0)
     Atomics.store(this.#words, control.consoleEnd, 0)
+    this.timerAtHand.clear()
   }
 
   askToYield(): void {
     Atomics.store(this.#words, control.yield, 1)
   }
 
+  /** One of `phase`, whether a callback waits or not. */
   get phase(): number {
-    return Atomics.load(this.#words, control.phase)
+    return Atomics.load(this.#words, control.phase) & ~phase.pending
   }
 
   get pending(): boolean {
-    return (this.phase & phase.pending) !== 0
+    return (Atomics.load(this.#words, control.phase) & phase.pending) !== 0
   }
 
   get pendings(): number {

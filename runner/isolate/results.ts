@@ -61,6 +61,7 @@ export class Results {
       elsewhere: 0,
       pending: false,
       ...(fatal === undefined ? {} : { fatal, recordAtHand: isAtHand && broken?.recordAtHand === true }),
+      ...(broken?.timerAtHand && { timerAtHand: broken.timerAtHand }),
     }
   }
 }
@@ -78,10 +79,11 @@ export function behind(frames: readonly InputFrame[], records: number): readonly
 
 /** Its error is read when it is asked for. */
 function moved(failure: RecordFailure, index: number): RecordFailure {
-  const { action, attempts, told, isDone } = failure
+  const { action, attempts, told, isDone, timer } = failure
   return {
     ...{ index, action, attempts, told },
     ...(isDone && { isDone }),
+    ...(timer && { timer }),
     get error() {
       return failure.error
     },

@@ -8,7 +8,7 @@ import type { CodedError } from '../../sdk/errors.ts'
 import type { FrameHeader } from '../../sdk/frame.ts'
 import type { StateFormat } from '../../sdk/function.ts'
 import type { Manifest } from '../../sdk/manifest.ts'
-import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
+import type { LogLevel, OutputFrame, Timer } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/user-metrics.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import type { ResidentMemory } from './memory-guard.ts'
@@ -75,6 +75,8 @@ export interface RecordFailure {
   readonly index: number
   /** `setAside`: it is to be given again after a wait; `behind`: it is to follow an earlier one of its key that is. */
   readonly action: 'skip' | 'deadLetter' | 'fail' | 'setAside' | 'behind'
+  /** Of one that was told of. */
+  readonly timer?: Timer
   /** Calls, the last one included; 0 if it was counted only. */
   readonly attempts: number
   /** Of `fail`: its record counts among `records`. */
@@ -104,6 +106,8 @@ export interface BatchResult {
   readonly threw?: RecordFailure
   /** With `fatal`: the first record that is not done was being processed, and has most likely caused it. */
   readonly recordAtHand?: boolean
+  /** The same of a timer. */
+  readonly timerAtHand?: Timer
 }
 
 export interface InstanceStats {

@@ -4,7 +4,14 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { recordsOf } from '../../sdk/frame.ts'
-import { outputBytes, outputTimeMs, readFields, reportText, streamOf } from '../../sdk/runtime/index.ts'
+import {
+  outputBytes,
+  outputTimeMs,
+  readFields,
+  reportParts,
+  reportText,
+  streamOf,
+} from '../../sdk/runtime/index.ts'
 import type { ShadowDifference, ShadowOutput, ShadowSide } from '../../sdk/shadow.ts'
 import type { InputFrame } from '../isolate/index.ts'
 import type { Made } from './compare.ts'
@@ -77,7 +84,7 @@ function sideOf(room: Room, { side, words, outputs, failed, reportAt }: Made): S
 
 function errorAt(log: Uint8Array, words: Int32Array, at: number): string {
   if (at < 0) return 'it threw; what was not told'
-  const { name, message } = readFields(text(reportText(log, words, at)))
+  const { name, message } = readFields(reportParts(words[at]!, text(reportText(log, words, at))).rest)
   return `${name}: ${message}`
 }
 

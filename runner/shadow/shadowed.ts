@@ -3,7 +3,7 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import type { BatchResult, InputFrame, Instance, Isolate } from '../isolate/index.ts'
+import type { BatchResult, InputFrame, Instance, Isolate, TimerCalls } from '../isolate/index.ts'
 import { type Audience, Witness } from './witness.ts'
 
 export class Shadowed implements Isolate {
@@ -110,6 +110,12 @@ export class Shadowed implements Isolate {
     this.#witness.beforeAdopted()
     await this.#old.adopt(partition, slabs)
     this.#witness.moved()
+  }
+
+  /** What is done with one of them is not given to the shadow, which begins anew. */
+  atTimers(): Promise<TimerCalls> {
+    this.#witness.moved()
+    return this.#old.atTimers()
   }
 
   endTrial(): Promise<void> {

@@ -194,6 +194,7 @@ function deadLettersText({ name, deadLetters }: FunctionDetail): string {
 /** What waits, what keeps an instance from running, how it last ended, its last change of versions, its last error. */
 function troubleText(instance: Instance): string[] {
   const { id, why, lastExit, lastError, swap, swapPauseMs, setAside = 0, throttledMs = 0 } = instance
+  const dropped = Object.entries(instance.timersDropped ?? {})
   const lines: string[] = []
   if (swap?.state === 'failed') lines.push(`${id}: v${swap.version} has not taken over: ${swap.reason}`)
   else if (swap?.state === 'onTrial')
@@ -203,6 +204,8 @@ function troubleText(instance: Instance): string[] {
     lines.push(`${id}: the last change of versions stopped it for ${swapPauseMs.toFixed(1)} ms`)
   if (throttledMs > 0)
     lines.push(`${id}: held back for ${(throttledMs / 1000).toFixed(1)} s in all by limits.cpuMsPerSecond`)
+  if (dropped.length > 0)
+    lines.push(`${id}: timers given up: ${dropped.map(([how, timers]) => `${timers} ${how}`).join(', ')}`)
   if (setAside > 0)
     lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} to be tried again`)
   if (why !== undefined) lines.push(`${id}: ${why}`)
@@ -213,7 +216,8 @@ function troubleText(instance: Instance): string[] {
   }
   if (lastError !== undefined) {
     const at = lastError.at === undefined ? '' : ` at ${lastError.at}`
-    lines.push(`${red(`${id} last error`)}: ${lastError.name}: ${lastError.message}${at}`)
+    const by = lastError.timer === undefined ? '' : ` (timer '${lastError.timer.key}')`
+    lines.push(`${red(`${id} last error`)}: ${lastError.name}: ${lastError.message}${at}${by}`)
   }
   return lines.length === 0 ? [] : [lines.join('\n')]
 }

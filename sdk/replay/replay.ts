@@ -25,6 +25,7 @@ import {
 import { metricNamesBytes } from '../runtime/metric-names.ts'
 import { entriesOf } from '../runtime/outcome-reader.ts'
 import { readFields } from '../runtime/report.ts'
+import { timerAtHandBytes } from '../runtime/timer-at-hand.ts'
 import { recordsDone, type TapChapter, type TapEntry, tapRecords } from '../tap.ts'
 import { effectsCrc } from './effects.ts'
 
@@ -99,7 +100,7 @@ function differentRecords({ boot }: TapChapter, calls: readonly ReplayedCall[]):
 class Player {
   readonly #chapter: TapChapter
   readonly #options: ReplayOptions
-  readonly #input = new ArrayBuffer(inputBytes + consoleBytes + metricNamesBytes)
+  readonly #input = new ArrayBuffer(inputBytes + consoleBytes + metricNamesBytes + timerAtHandBytes)
   readonly #outcome: ArrayBuffer
   readonly #control = new ArrayBuffer(controlBytes)
   readonly #words = new Int32Array(this.#control)

@@ -10,6 +10,7 @@ import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import type { Input } from './record.ts'
 import type { ReportBudget } from './report-budget.ts'
 import type { Seam } from './seam.ts'
+import type { TimerAtHand } from './timer-at-hand.ts'
 
 export interface EngineOptions {
   readonly definition: FunctionDefinition
@@ -29,6 +30,8 @@ export interface EngineOptions {
   /** What the host reads. */
   readonly writer: OutcomeWriter
   readonly board: Board
+  /** Is told which timer a callback is called for; default: nobody is. */
+  readonly timerAtHand?: TimerAtHand
   /** Opens the state of a partition when it is first asked for. */
   readonly openState: (partition: number) => KeyedState
   /** Partitions whose state is there already; default: none. */

@@ -43,11 +43,11 @@ import type { Seam } from './seam.ts'
 import { Share } from './share.ts'
 import { isThenable } from './thenable.ts'
 import { Timeouts } from './timeouts.ts'
+import { TimerDesk } from './timer-desk.ts'
 import { type Timer, Timers } from './timers.ts'
 import { tellTotals } from './totals.ts'
 
 export class Engine {
-  readonly #timers: Timers
   readonly timeouts: Timeouts
   readonly #lookAhead: LookAhead
   readonly #definition: FunctionDefinition
@@ -103,10 +103,8 @@ export class Engine {
     this.#aside = new Aside(policyOf(options.policy))
     this.#onTrial = options.onTrial === true
     this.#housekeeping = new Housekeeping(options)
-    const states = this.#states
-    const housekeeping = this.#housekeeping
-    const timers = new Timers(states)
-    this.#timers = timers
+    const [states, housekeeping] = [this.#states, this.#housekeeping]
+    const timers = new Timers(states, options.timerAtHand)
     this.#workshop = {
       seam: options.seam,
       writer: options.writer,
@@ -198,7 +196,7 @@ export class Engine {
     this.#frames = frames
     this.#frame = 0
     this.#recordsLeft = 0
-    this.#timersEnd = this.#timers.orderNext
+    this.#timersEnd = this.#workshop.timers.orderNext
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
     this.#drive()
@@ -224,13 +222,16 @@ export class Engine {
   /** A pending callback's setTimeout may be due. */
   wake(nowMs: number): void {
     this.#seam.nowMs = nowMs
-    const run = this.timeouts.takeDue(nowMs)
-    if (run === undefined) return
-    try {
-      run()
-    } catch (thrown) {
+    this.timeouts.runDue(nowMs, (thrown) => {
       this.#seam.print('error', `Uncaught in setTimeout: ${wordsOf(thrown)}`)
-    }
+    })
+  }
+
+  /** Between batches: what the host does with a timer beside callbacks. */
+  atTimers(nowMs: number, act: (desk: TimerDesk) => void): void {
+    this.#begin(nowMs)
+    act(new TimerDesk(this.#workshop))
+    this.#finish()
   }
 
   #begin(nowMs: number): void {
@@ -266,7 +267,7 @@ export class Engine {
   /** @returns Whether there is another timer or record. */
   #takeUp(): boolean {
     if (this.#phase === phase.timers) {
-      const timer = this.#timers.takeDue(this.#seam.nowMs, this.#timersEnd, this.#share)
+      const timer = this.#workshop.timers.takeDue(this.#seam.nowMs, this.#timersEnd, this.#share)
       this.#scope.take(timer)
       if (timer !== undefined) return true
       this.#enter(phase.records)
@@ -438,7 +439,7 @@ export class Engine {
     this.#scope.retake()
     this.#scope.commit() // a timer is gone even so
     if (last === 'fail') this.#giveUp(this.#kind, thrown)
-    else this.#giveAway(last === 'deadLetter' && isRecord ? last : 'skip', thrown, told)
+    else this.#giveAway(last, thrown, told)
     return false
   }
 
@@ -452,7 +453,6 @@ export class Engine {
     this.#board.setWord(control.yield, 1)
   }
 
-  /** The batch goes on without this one. A timer has no dead letter. */
   #giveAway(reaction: keyof typeof verdictOf, thrown: unknown, told: boolean): void {
     this.#report(
       reaction,
@@ -464,13 +464,13 @@ export class Engine {
   /** No more callbacks: the host ends this instance. */
   #giveUp(kind: number, thrown: unknown): void {
     this.#failed = true
-    this.#writer.report(kind, 'fail', this.#attempt, reportOf(thrown))
+    this.#writer.report(kind, 'fail', this.#attempt, reportOf(thrown), this.#scope.timer)
     this.#writer.publish()
   }
 
   /** @param text Undefined: it is counted and not told. */
   #report(reaction: Reaction, text: string | undefined): void {
-    if (text !== undefined) this.#writer.report(this.#kind, reaction, this.#attempt, text)
+    if (text !== undefined) this.#writer.report(this.#kind, reaction, this.#attempt, text, this.#scope.timer)
     this.#attempt = 1
     this.#failure = undefined
   }

@@ -44,6 +44,7 @@ export {
   outputBytes,
   outputTimeMs,
   partitionOf,
+  reportParts,
   reportText,
   streamOf,
   verdictIn,
@@ -57,3 +58,5 @@ export {
   type OutputShape,
 } from './outcome-reader.ts'
 export { type ReportFields, readFields } from './report.ts'
+export { TimerAtHand, timerAtHandBytes } from './timer-at-hand.ts'
+export type { Timer } from './timers.ts'

@@ -19,7 +19,7 @@ import { Engine } from './engine.ts'
 import { ChaCha } from './globals/chacha.ts'
 import { installGlobals } from './globals/install.ts'
 import { consoleBytes, type LogLevel } from './layout.ts'
-import { MetricNames } from './metric-names.ts'
+import { MetricNames, metricNamesBytes } from './metric-names.ts'
 import { OutcomeWriter, OutputStream } from './outcome-writer.ts'
 import { Bytes, copyBytes, fromJson } from './primordials.ts'
 import { type Input, inputOf, makeRoom } from './record.ts'
@@ -27,6 +27,7 @@ import { wordsOf } from './report.ts'
 import { ReportBudget } from './report-budget.ts'
 import type { Seam } from './seam.ts'
 import { StateMemory } from './state-memory.ts'
+import { TimerAtHand } from './timer-at-hand.ts'
 
 export interface OutputConfig {
   readonly name: string
@@ -74,6 +75,7 @@ let assets: AssetShelf
 /** The batch, out of shared memory. */
 let input: Input
 let reports: ReportBudget
+let timerAtHand: TimerAtHand
 
 /** Before the author's code: keeps the regions and installs the globals. */
 export function boot(
@@ -88,6 +90,7 @@ export function boot(
   const metrics = new MetricNames(inputMemory, inputBytes + consoleBytes)
   writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord, metrics)
   inputRegion = inputMemory
+  timerAtHand = new TimerAtHand(inputMemory, inputBytes + consoleBytes + metricNamesBytes)
   input = inputOf(new ArrayBuffer(0))
   reports = new ReportBudget()
   chacha = new ChaCha(new Uint8Array(seed))
@@ -157,6 +160,7 @@ export function define(exported: unknown): string {
       input,
       writer,
       board,
+      timerAtHand,
       partitions: stateMemory.partitions(),
       openState: (partition) => stateMemory.open(partition),
       reports,
@@ -240,6 +244,24 @@ export function takeOver(
     if (shadow !== undefined) stateMemory.setShadow(shadow)
     engine!.adoptPartitions(taken.adopt)
   })
+}
+
+/** Between two batches: says which timer is due first (timer-at-hand.ts). */
+export function showTimer(nowMs: number): number {
+  return guarded(() => engine!.atTimers(nowMs, (desk) => desk.show(nowMs)))
+}
+
+/** Between two batches: sets a timer, or takes one out, of which nothing is called. Where it finds no room it says what it lacks. */
+export function changeTimer(
+  partition: number,
+  key: string,
+  timeMs: number,
+  isSet: boolean,
+  nowMs: number,
+): number {
+  return guarded(() =>
+    engine!.atTimers(nowMs, (desk) => desk.change({ partition, key, timeMs }, isSet, nowMs)),
+  )
 }
 
 /** No other version has anything in the state any more, but those that read the format `kept`. */

@@ -11,6 +11,7 @@
  *   L2. The host believes nothing that it reads here: see outcome-reader.ts. How an entry is read: outcome-entry.ts.
  * @module
  */
+import { keyBytesMax } from '../frame.ts'
 
 /** Indices of 32-bit words in the control region. */
 export const control = {
@@ -80,7 +81,7 @@ export const entryKind = {
   record: 2,
   /** The same of a timer. */
   timer: 3,
-  /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; text (report.ts), padded. */
+  /** bits 8–15 index in `reactions`, 16–23 attempts, 24–31 `record`, `timer` or 0; bytes of text; text (report.ts; that of a timer has the timer before it), padded. */
   report: 4,
   /** Commits what was done to state beside any record. bits 8–31: units of tidying since the last one. */
   swept: 5,
@@ -112,8 +113,10 @@ export const verdictOf = {
 export const reactions = ['skip', 'deadLetter', 'fail', 'retried', 'setAside', 'behind'] as const
 export type Reaction = (typeof reactions)[number]
 
-/** Longest report, in bytes. */
+/** Longest report, in bytes; of a timer there is the timer before it. */
 export const reportBytesMax = 16 * 1024
+/** A timer in the text of a report: its key, and three numbers. */
+export const timerTextBytesMax = keyBytesMax + 64
 /** Longest line of the console, in characters. */
 export const consoleLineMax = 8 * 1024
 export const consoleBytes = 64 * 1024
@@ -128,5 +131,8 @@ export const sweptBytesMax = 32 * 1024
 
 /** Size of a log in which a whole callback still fits, with a report, when it has come that far, and what is swept then. */
 export function outcomeBytes(outputBytesPerRecord: number): number {
-  return (outcomeBytesAimed + outputBytesPerRecord + 2 * reportBytesMax + sweptBytesMax + 3) & ~3
+  return (
+    (outcomeBytesAimed + outputBytesPerRecord + 2 * reportBytesMax + timerTextBytesMax + sweptBytesMax + 3) &
+    ~3
+  )
 }

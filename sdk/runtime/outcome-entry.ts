@@ -7,6 +7,7 @@
  */
 import { recordBytes, recordHeaderBytes } from '../frame.ts'
 import { entryKind } from './layout.ts'
+import { readTimer, type TimerReport } from './report.ts'
 
 export function kindOf(head: number): number {
   return head & 0xff
@@ -95,6 +96,11 @@ export function outputTimeMs(words: Int32Array, at: number): number {
 export function reportText(log: Uint8Array, words: Int32Array, at: number): Uint8Array {
   const textAt = (at + 2) * 4
   return log.subarray(textAt, textAt + words[at + 1]!)
+}
+
+/** Of a report: its text, apart from the timer that stands before it where it tells of one. */
+export function reportParts(head: number, text: string): TimerReport {
+  return subjectIn(head) === entryKind.timer ? readTimer(text) : { timer: undefined, rest: text }
 }
 
 const float = new Float64Array(1)

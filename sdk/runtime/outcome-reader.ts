@@ -9,7 +9,7 @@
  */
 import { CodedError } from '../errors.ts'
 import { frameBytesAimed, frameBytesMax, headerBytesV1, type RawRecord, recordBytes } from '../frame.ts'
-import { entryKind, type Reaction, reactions, reportBytesMax, verdict } from './layout.ts'
+import { entryKind, type Reaction, reactions, reportBytesMax, timerTextBytesMax, verdict } from './layout.ts'
 import {
   attemptsOf,
   entryWords,
@@ -21,6 +21,7 @@ import {
   outputWords,
   partitionOf,
   reactionIn,
+  reportParts,
   reportText,
   retriesOf,
   streamOf,
@@ -28,6 +29,7 @@ import {
   unitsOf,
   verdictIn,
 } from './outcome-entry.ts'
+import type { Timer } from './timers.ts'
 import { utf8Read } from './utf8.ts'
 
 /** An output stream as the reader must know it, in the order of the table given to the runtime. */
@@ -54,6 +56,8 @@ export interface OutcomeReport {
   readonly attempts: number
   /** As written in the isolate: not to be believed either. Undefined if the failure was only counted. */
   readonly text: string | undefined
+  /** Of a timer that was told of. */
+  readonly timer?: Timer
 }
 
 export interface Outcome {
@@ -225,14 +229,21 @@ export class OutcomeReader {
             reaction === undefined ||
             of === undefined ||
             length < 0 ||
-            length > reportBytesMax ||
+            length > reportBytesMax + (of === 'timer' ? timerTextBytesMax : 0) ||
             next > end
           ) {
             throw malformed(`a report of ${length} bytes`)
           }
-          const text = utf8.decode(reportText(log, words, at))
+          const { timer, rest: text } = reportParts(head, utf8.decode(reportText(log, words, at)))
           const index = of === 'record' ? outcome.records : outcome.timers
-          outcome.reports.push({ of, index, reaction, attempts: attemptsOf(head), text })
+          outcome.reports.push({
+            of,
+            index,
+            reaction,
+            attempts: attemptsOf(head),
+            text,
+            ...(timer && { timer }),
+          })
           at = next
           break
         }
@@ -367,7 +378,7 @@ export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry
         break
       }
       case entryKind.report: {
-        const text = utf8Read(reportText(log, words, at))
+        const { rest: text } = reportParts(head, utf8Read(reportText(log, words, at)))
         yield { kind: 'report', reaction: reactions[reactionIn(head)]!, attempts: attemptsOf(head), text }
         break
       }

@@ -23,6 +23,8 @@ import {
 } from './layout.ts'
 import type { MetricNames } from './metric-names.ts'
 import { Bytes, copyBytes, lengthOf } from './primordials.ts'
+import { timerText } from './report.ts'
+import type { Timer } from './timers.ts'
 import { utf8Write } from './utf8.ts'
 import { copiedByWordsMax, putBytes } from './words.ts'
 
@@ -175,11 +177,15 @@ export class OutcomeWriter {
     )
   }
 
-  /** Appends a report on a callback that threw; `of` is the kind of entry that will end it, or 0. */
-  report(of: number, reaction: Reaction, attempts: number, text: string): void {
+  /**
+   * Appends a report on a callback that threw; `of` is the kind of entry that will end it, or 0.
+   * @param timer That it was called for, which then stands before the text (timerText).
+   */
+  report(of: number, reaction: Reaction, attempts: number, text: string, timer?: Timer): void {
     const at = this.#end
     const textAt = at + 8
-    const textEnd = Math.min(utf8Write(text, this.#bytes, textAt), textAt + reportBytesMax)
+    const from = of === entryKind.timer && timer ? utf8Write(timerText(timer), this.#bytes, textAt) : textAt
+    const textEnd = Math.min(utf8Write(text, this.#bytes, from), from + reportBytesMax)
     this.#words[at >> 2] =
       entryKind.report | (reactions.indexOf(reaction) << 8) | (attempts << 16) | (of << 24)
     this.#words[(at >> 2) + 1] = textEnd - textAt

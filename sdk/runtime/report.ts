@@ -8,6 +8,7 @@
  * @module
  */
 import { reportBytesMax } from './layout.ts'
+import type { Timer } from './timers.ts'
 import { utf8Length } from './utf8.ts'
 
 const nameMax = 128
@@ -28,6 +29,26 @@ export function reportOf(thrown: unknown, hasStack = true): string {
   } catch {
     return '' // a stack that is used up
   }
+}
+
+/** A timer as it stands before the text of its report. */
+export function timerText({ partition, key, timeMs }: Timer): string {
+  return `${partition},${timeMs},${key.length}\n${key}`
+}
+
+export interface TimerReport {
+  readonly timer: Timer | undefined
+  readonly rest: string
+}
+
+/** Reads what stands before a report of a timer, which may be anything. @returns The timer if it is one, and the rest. */
+export function readTimer(text: string): TimerReport {
+  const head = /^(\d{1,4}),(-?\d{1,16}),(\d{1,5})\n/.exec(text)
+  if (head === null) return { timer: undefined, rest: text }
+  const keyAt = head[0].length
+  const keyEnd = keyAt + Number(head[3])
+  const timer = { partition: Number(head[1]), key: text.slice(keyAt, keyEnd), timeMs: Number(head[2]) }
+  return { timer: Number.isSafeInteger(timer.timeMs) ? timer : undefined, rest: text.slice(keyEnd) }
 }
 
 /** A thrown value in words, for a line of the log. */

@@ -38,12 +38,16 @@ export class Timeouts {
     this.#changed(Number.POSITIVE_INFINITY)
   }
 
-  /** Takes the earliest that is due. */
-  takeDue(nowMs: number): (() => void) | undefined {
+  /** Runs the earliest if it is due. @param onThrown Hears what it throws. */
+  runDue(nowMs: number, onThrown: (thrown: unknown) => void): void {
     const earliest = this.#earliest()
-    if (earliest === undefined || earliest[1].dueMs > nowMs) return undefined
+    if (earliest === undefined || earliest[1].dueMs > nowMs) return
     this.clear(earliest[0])
-    return earliest[1].run
+    try {
+      earliest[1].run()
+    } catch (thrown) {
+      onThrown(thrown)
+    }
   }
 
   #earliest(): [number, Timeout] | undefined {

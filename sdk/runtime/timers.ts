@@ -9,6 +9,7 @@
  */
 import type { DueTimer, KeyedState } from './keyed-state.ts'
 import type { Share } from './share.ts'
+import type { TimerAtHand } from './timer-at-hand.ts'
 
 export interface Timer {
   readonly partition: number
@@ -19,10 +20,13 @@ export interface Timer {
 export class Timers {
   /** By partition; shared with the engine. */
   readonly #states: readonly (KeyedState | undefined)[]
+  readonly #atHand: TimerAtHand | undefined
   #orderNext = 0
 
-  constructor(states: readonly (KeyedState | undefined)[]) {
+  /** @param atHand Is told which was taken last. */
+  constructor(states: readonly (KeyedState | undefined)[], atHand?: TimerAtHand) {
     this.#states = states
+    this.#atHand = atHand
   }
 
   /** Above the order of all that were set: tells those set since. */
@@ -41,7 +45,13 @@ export class Timers {
 
   /** Takes the earliest timer due at `nowMs` that was set before `orderEnd`, of the share; it is then no longer set. */
   takeDue(nowMs: number, orderEnd: number, share?: Share): Timer | undefined {
-    if (share !== undefined && !share.isWhole) return this.#takeOf(share, nowMs, orderEnd)
+    const isWhole = share === undefined || share.isWhole
+    const timer = isWhole ? this.#takeFirst(nowMs, orderEnd) : this.#takeOf(share, nowMs, orderEnd)
+    if (timer !== undefined) this.#atHand?.put(timer)
+    return timer
+  }
+
+  #takeFirst(nowMs: number, orderEnd: number): Timer | undefined {
     let first: KeyedState | undefined
     let partition = 0
     for (let i = 0; i < this.#states.length; i++) {

@@ -50,7 +50,9 @@ export function addDeadLetters(program: CliCommand): void {
   withFilter(
     dlq
       .command('redrive')
-      .description('Give records back to their input streams, in order, each at most once.'),
+      .description(
+        'Give records back to their input streams, in order, and set timers again, each at most once.',
+      ),
   )
     .option('--id <id>', 'this letter and no other; may be repeated', addId)
     .option('--dry-run', 'say what would be done')
@@ -125,7 +127,9 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
     letter.id,
     new Date(letter.failedAtMs).toISOString(),
     `${letter.function} v${letter.version}`,
-    `${letter.stream}/${letter.partition} #${letter.sequence}`,
+    letter.timer
+      ? `timer for ${timeText(letter.timeMs)}`
+      : `${letter.stream}/${letter.partition} #${letter.sequence}`,
     keyText(letter),
     letter.attempts,
     letter.state,
@@ -142,6 +146,11 @@ async function assertKnown(client: ConcordClient, functionName: string | undefin
   if (letters.length === 0) await client.versions(functionName)
 }
 
+/** A time that a function has set may be no date. */
+function timeText(timeMs: number): string {
+  return Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : `${timeMs} ms`
+}
+
 function keyText({ key, keyBase64 }: DeadLetterSummary): string {
   const text = key ?? `base64:${keyBase64 ?? ''}`
   return text.length > 32 ? `${text.slice(0, 31)}…` : text
@@ -149,7 +158,7 @@ function keyText({ key, keyBase64 }: DeadLetterSummary): string {
 
 /** What the line says of a letter in columns of their own. */
 const saidBeside =
-  /^Cannot go on with '[^']*'(?: v\d+)?: the record \d+ of producer \S+ in '[^']*'\/\d+ \(.*?\) /
+  /^Cannot go on with '[^']*'(?: v\d+)?: the (?:record \d+ of producer \S+ in '[^']*'\/\d+|timer for .{1,30} in partition \d+) \(.*?\) /
 
 function errorText({ error: { name, message, at } }: DeadLetterSummary): string {
   const line = `${name}: ${message.replace(saidBeside, '')}`.replaceAll(/\s+/g, ' ')
@@ -162,18 +171,24 @@ async function show(id: string, options: ServerOptions): Promise<void> {
 }
 
 function detailText(letter: DeadLetter): string {
-  const { stream, partition, producer, sequence, error, attempts } = letter
+  const { stream, partition, producer, sequence, error, attempts, timer } = letter
   const mark = letter.markedAtMs === undefined ? '' : ` since ${new Date(letter.markedAtMs).toISOString()}`
   return [
     `${bold(letter.id)} of ${letter.function} v${letter.version}: ${letter.state}${mark}`,
-    `  record    ${stream}/${partition} #${sequence} of producer ${producer}`,
+    timer
+      ? `  timer     of partition ${partition}`
+      : `  record    ${stream}/${partition} #${sequence} of producer ${producer}`,
     `  key       ${letter.key ?? `base64:${letter.keyBase64 ?? ''}`}`,
-    `  time      ${new Date(letter.timeMs).toISOString()}`,
+    `  time      ${timeText(letter.timeMs)}`,
     `  failed    ${new Date(letter.failedAtMs).toISOString()}, at attempt ${attempts}`,
     `  error     ${red(`${error.name}: ${error.message}`)}${error.at === undefined ? '' : ` at ${error.at}`}`,
-    `  value     ${bytesText(letter.valueBytes)}`,
-    '',
-    letter.value ?? `base64:${letter.valueBase64 ?? ''}`,
+    ...(timer
+      ? []
+      : [
+          `  value     ${bytesText(letter.valueBytes)}`,
+          '',
+          letter.value ?? `base64:${letter.valueBase64 ?? ''}`,
+        ]),
     ...(error.stack === '' ? [] : ['', dim(error.stack)]),
   ].join('\n')
 }
@@ -197,6 +212,7 @@ async function redriveAll(
   request: Parameters<ConcordClient['redrive']>[0],
 ): Promise<RedriveAnswer> {
   const streams = new Map<string, RedriveAnswer['streams'][number]>()
+  let timers = 0
   let matched = 0
   let redriven = 0
   let after: string | undefined
@@ -204,14 +220,15 @@ async function redriveAll(
     const answer = await client.redrive({ ...request, ...(after === undefined ? {} : { after }) })
     matched += answer.matched
     redriven += answer.redriven
+    timers += answer.timers ?? 0
     for (const row of answer.streams)
       streams.set(row.stream, { ...row, records: row.records + (streams.get(row.stream)?.records ?? 0) })
     after = answer.next
   } while (after !== undefined)
-  return { matched, redriven, streams: [...streams.values()] }
+  return { matched, redriven, ...(timers > 0 && { timers }), streams: [...streams.values()] }
 }
 
-function answerText({ matched, redriven, streams }: RedriveAnswer, dryRun: boolean): string {
+function answerText({ matched, redriven, timers = 0, streams }: RedriveAnswer, dryRun: boolean): string {
   if (matched === 0) return 'nothing to redrive.'
   const to = streams.map(
     ({ stream, records, readBy }) => `  ${records} to ${stream}, read by ${readBy.join(', ') || 'nobody'}`,
@@ -219,5 +236,6 @@ function answerText({ matched, redriven, streams }: RedriveAnswer, dryRun: boole
   const head = dryRun ? `${matched} would be redriven:` : `${redriven} redriven:`
   const others = matched - redriven
   const tail = dryRun || others === 0 ? [] : [`  ${others} were taken by another redrive meanwhile`]
-  return [head, ...to, ...tail].join('\n')
+  const set = timers === 0 ? [] : [`  ${timers} timer${timers === 1 ? '' : 's'} set again`]
+  return [head, ...to, ...set, ...tail].join('\n')
 }

@@ -1,0 +1,56 @@
+/**
+ * TimersAgain: what a gateway asks a runner to set again of timers that were given up: JSON, `schema` first, request and reply.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { z } from 'zod'
+import { arenasMax } from '../../sdk/arenas.ts'
+
+const askSchema = z.object({
+  schema: z.literal(1),
+  /** In whose state. */
+  instance: z.string(),
+  timers: z.array(
+    z.object({
+      partition: z
+        .int()
+        .min(0)
+        .max(arenasMax - 1),
+      key: z.string(),
+      timeMs: z.int(),
+    }),
+  ),
+})
+
+const answerSchema = z.discriminatedUnion('ok', [
+  /** All are set, and stored where the function wants checkpoints. */
+  z.object({ ok: z.literal(true) }),
+  /** Some may be set. */
+  z.object({ ok: z.literal(false), message: z.string() }),
+])
+
+/** `partition` is that of an arena (sdk/arenas.ts). */
+export type TimersAsk = z.output<typeof askSchema>
+export type TimersAnswer = z.output<typeof answerSchema>
+
+export function encodeTimers(message: TimersAsk | TimersAnswer): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message))
+}
+
+/** @returns Undefined if it is none that this build can read. */
+export function decodeTimersAsk(bytes: Uint8Array): TimersAsk | undefined {
+  return askSchema.safeParse(parsed(bytes)).data
+}
+
+export function decodeTimersAnswer(bytes: Uint8Array): TimersAnswer {
+  const answer = answerSchema.safeParse(parsed(bytes)).data
+  return answer ?? { ok: false, message: 'its runner answers what this build cannot read' }
+}
+
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
+}

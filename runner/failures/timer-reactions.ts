@@ -1,0 +1,108 @@
+/**
+ * TimerReactions: what is done about timers on which callbacks failed.
+ *
+ * One that threw was taken out of the state with that, by the engine. One that ended its isolate is still set there: the next
+ * owner is told of the attempt, and tries it again or takes it out (timers-apart.ts).
+ *   TR1. Each is counted once under its reason.
+ *   TR2. One that is put aside is gone from the state that others may see only when its dead letter is safe.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { aborted } from '../../infra/bus/index.ts'
+import type { TriedTimer } from '../../infra/checkpoints/index.ts'
+import type { ErrorReport } from '../../infra/control/messages.ts'
+import { policyOf } from '../../sdk/policy.ts'
+import type { Timer } from '../../sdk/runtime/index.ts'
+import type { Acknowledger } from '../instance/acknowledger.ts'
+import { timerWords } from '../isolate/at-hand.ts'
+import type { RecordFailure } from '../isolate/index.ts'
+import { type Ending, endingOf } from '../process/ending.ts'
+import { brokenBy, chancesOf, type Fatal, isStarved } from './broken.ts'
+import { letterOfTimer, shown } from './failed.ts'
+import type { LetterBox } from './letter-box.ts'
+import type { ReactionsOptions } from './reactions.ts'
+
+export interface TimerReactionsOptions
+  extends Pick<ReactionsOptions, 'clock' | 'assignment' | 'instance' | 'stopping' | 'tried'> {
+  readonly letters: Pick<LetterBox, 'post' | 'flush'>
+  readonly acknowledger: Pick<Acknowledger, 'await'>
+  /** One has ended its isolate, or its process. */
+  readonly onGiven: (action: string, error: () => ErrorReport) => void
+}
+
+export class TimerReactions {
+  readonly #options: TimerReactionsOptions
+  /** Those given up, by reason. */
+  readonly dropped: Record<string, number> = {}
+
+  constructor(options: TimerReactionsOptions) {
+    this.#options = options
+  }
+
+  get #policy() {
+    return policyOf(this.#options.assignment().manifest.onError)
+  }
+
+  /** The isolate was ended in a timer. @param ending Why the worker ends, if it was nobody's fault. */
+  settle(timer: Timer, fatal: Fatal, ending: Ending): Ending {
+    const { tried, clock, assignment, stopping } = this.#options
+    if (tried === undefined || stopping.aborted) return ending
+    const { version } = assignment()
+    const known = tried.of(timer)
+    const attempts = known?.version === version ? known.attempts : 1
+    const error = brokenBy(fatal, clock.nowMs())
+    tried.set(timer, { attempts, version, error, ...(isStarved(fatal) && { starved: true }) })
+    const again = attempts <= chancesOf(this.#policy, isStarved(fatal))
+    const { last } = this.#policy
+    this.#tell(timer, error, again ? 'to be tried again' : last)
+    return again || last !== 'fail' ? endingOf('recordBroke', fatal.message) : ending
+  }
+
+  /** Whether one that has ended an owner is tried again. By another version than that it is. */
+  mayBeTried({ version, attempts, starved }: TriedTimer): boolean {
+    return (
+      version !== this.#options.assignment().version || attempts <= chancesOf(this.#policy, starved === true)
+    )
+  }
+
+  /** One whose attempts are used up. @returns Whether it may be taken out of the state (TR2). */
+  async giveUp(timer: Timer, { attempts, version, error: known }: TriedTimer): Promise<boolean> {
+    const { clock, assignment } = this.#options
+    const { last } = this.#policy
+    const message = `Cannot go on with '${assignment().function}' v${version}: its process ended without a word in ${timerWords(timer)}`
+    const error = known ?? { name: 'ERR_ISOLATE_LOST', message, stack: '', timeMs: clock.nowMs() }
+    if (known === undefined) this.#tell(timer, error, last) // else its owner has
+    if (last !== 'deadLetter') return this.#count(last === 'skip' ? 'skipped' : 'failed')
+    return await this.#post(timer, { error, attempts }, version)
+  }
+
+  /** It threw for good. */
+  drop({ action, timer, error, attempts }: RecordFailure): void {
+    if (action !== 'deadLetter' || timer === undefined) this.#count(action === 'fail' ? 'failed' : 'skipped')
+    else void this.#post(timer, { error, attempts }, this.#options.assignment().version)
+  }
+
+  #tell(timer: Timer, error: ErrorReport, action: string): void {
+    this.#options.onGiven(action, () => ({ ...error, timer: shown(timer) }))
+  }
+
+  #count(reason: string): true {
+    this.dropped[reason] = (this.dropped[reason] ?? 0) + 1
+    return true
+  }
+
+  /** @returns False: nobody knows whether its letter was stored, since the runner ends. */
+  async #post(
+    timer: Timer,
+    failed: Pick<RecordFailure, 'error' | 'attempts'>,
+    version: number,
+  ): Promise<boolean> {
+    const { assignment, acknowledger, letters: box, stopping, instance } = this.#options
+    const letters = [letterOfTimer(timer, failed, instance.index)]
+    const answers = box.post({ function: assignment().function, version, letters })
+    acknowledger.await({ frames: [], answers })
+    box.flush()
+    const [isStored] = await Promise.race([answers, aborted(stopping).then(() => [])])
+    return isStored !== undefined && this.#count(isStored ? 'deadLettered' : 'deadLetterRefused')
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * TimersApart: timers that are called by themselves, since one of them has ended an owner before, or may have.
+ *
+ *   TP1. Of a timer that may end this process too the store is told before it is called: whoever comes next knows of the attempt.
+ *   TP2. A timer whose attempts are used up is taken out, and the state without it is stored, before anything else is called.
+ *        Its dead letter is safe by then: it is stored twice if the process ends in between, never not at all.
+ *   TP3. Until the store has heard that one is over no other one is called: it would be blamed for that one's end.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import { aborted } from '../../infra/bus/index.ts'
+import type { TriedTimer } from '../../infra/checkpoints/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { CodedError } from '../../sdk/errors.ts'
+import type { Timer } from '../../sdk/runtime/index.ts'
+import type { TriedTimers } from '../checkpoint/tried-timers.ts'
+import { timerWords } from '../isolate/at-hand.ts'
+import type { BatchResult, Isolate, TimerCalls } from '../isolate/index.ts'
+import { type Ending, startFailure } from '../process/ending.ts'
+import type { Reactions } from './reactions.ts'
+
+const tellAgainMs = 500
+
+export interface TimersApartOptions {
+  readonly clock: Clock
+  readonly reactions: Pick<Reactions, 'settleBroken' | 'timers'>
+  readonly stopping: AbortSignal
+  /** Of the version at work. */
+  readonly assignment: () => FunctionAssignment
+  readonly isolate: () => Isolate
+  /** Absent: they end with their state. */
+  readonly tried: TriedTimers | undefined
+  /** Stores the state, between two batches. */
+  readonly store: () => Promise<void>
+  readonly publish: (result: BatchResult) => void
+  readonly warn: (message: string) => void
+}
+
+export class TimersApart {
+  readonly #options: TimersApartOptions
+
+  constructor(options: TimersApartOptions) {
+    this.#options = options
+  }
+
+  get isDue(): boolean {
+    const { tried, clock } = this.#options
+    return tried?.isDue(clock.nowMs()) === true
+  }
+
+  /** All timers that are due now, one by one. @returns Why the instance cannot go on. */
+  async run(): Promise<Ending | undefined> {
+    const { tried, clock, isolate, stopping, reactions } = this.#options
+    if (tried === undefined) return undefined
+    const untilMs = clock.nowMs()
+    const timers = await isolate().atTimers()
+    while (!stopping.aborted) {
+      const timer = await timers.next(untilMs)
+      if (timer === undefined) {
+        tried.clear(untilMs)
+        return await this.#tell(tried)
+      }
+      const known = tried.of(timer)
+      if (known !== undefined && !reactions.timers.mayBeTried(known)) {
+        await this.#giveUp(timers, tried, timer, known)
+        continue
+      }
+      const ending = await this.#try(timers, tried, timer, known, untilMs)
+      if (ending !== undefined) return ending
+    }
+    return undefined
+  }
+
+  /** Between two batches: sets timers that were given up again, and stores that. @throws {Error} Which could not be set. */
+  async set(timers: readonly Timer[]): Promise<void> {
+    const { isolate, clock, store } = this.#options
+    const held = isolate().state.partitions()
+    const calls = await isolate().atTimers()
+    for (const timer of timers) {
+      const attempted = `set ${timerWords(timer)} again`
+      if (!held.includes(timer.partition))
+        throw new Error(`cannot ${attempted}: it has no state of that partition`)
+      if (await calls.set(timer, clock.nowMs())) continue
+      throw new Error(
+        `cannot ${attempted}: its state is full (limits.stateMib), or the version at work has no processTimer`,
+      )
+    }
+    await store()
+  }
+
+  async #try(
+    timers: TimerCalls,
+    tried: TriedTimers,
+    timer: Timer,
+    known: TriedTimer | undefined,
+    nowMs: number,
+  ): Promise<Ending | undefined> {
+    const { stopping, reactions } = this.#options
+    if (known !== undefined || tried.suspects(timer)) {
+      const { version } = this.#options.assignment()
+      const before = known?.version === version ? known.attempts : 0
+      tried.set(timer, { attempts: before + 1, version })
+    }
+    const ending = await this.#tell(tried) // TP1, TP3
+    if (ending !== undefined || stopping.aborted) return ending
+    const result = await this.#call(timers, nowMs)
+    const isOver = result.fatal === undefined || result.failures.some(({ action }) => action === 'fail')
+    if (isOver) tried.set(timer, undefined)
+    return result.fatal && reactions.settleBroken([], result)
+  }
+
+  /** Where it lacked memory for its state it was as if it had not been called. */
+  async #call(timers: TimerCalls, nowMs: number): Promise<BatchResult> {
+    const { isolate, publish, stopping } = this.#options
+    for (let running = timers.run(nowMs); ; ) {
+      const result = await running
+      publish(result)
+      if (result.pending) running = isolate().resume()
+      else if (result.fatal !== undefined || result.timersFired > 0 || stopping.aborted) return result
+      else running = timers.run(nowMs)
+    }
+  }
+
+  async #giveUp(timers: TimerCalls, tried: TriedTimers, timer: Timer, known: TriedTimer): Promise<void> {
+    const { reactions, clock, store, stopping } = this.#options
+    const isSafe = await reactions.timers.giveUp(timer, known)
+    if (!isSafe || stopping.aborted) return
+    await timers.drop(timer, clock.nowMs())
+    tried.set(timer, undefined)
+    await store()
+  }
+
+  /** Comes back when the store has heard it (TP3). @returns Why it never will. */
+  async #tell(tried: TriedTimers): Promise<Ending | undefined> {
+    const { clock, stopping, warn } = this.#options
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        await tried.tell()
+        return undefined
+      } catch (error) {
+        const { code, message } = error as Partial<CodedError> & Error
+        if (code === 'ERR_CHECKPOINT_SUPERSEDED') return startFailure(error)
+        if (isFirst) warn(`timers wait until the store knows which one is called: ${message}`)
+      }
+      await Promise.race([
+        new Promise<void>((resolve) => clock.after(tellAgainMs, resolve)),
+        aborted(stopping),
+      ])
+      if (stopping.aborted) return undefined
+    }
+  }
+}
