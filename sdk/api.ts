@@ -289,6 +289,8 @@ export const whySchema = z.object({
   version: z.int(),
   instancesWanted: z.int(),
   instancesRunning: z.int(),
+  /** Why it is to have more or fewer instances than its manifest says; absent: it is not, or scales by itself. */
+  byHand: z.string().optional(),
   placement: placementSchema,
   instances: z.array(
     z.object({

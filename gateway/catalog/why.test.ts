@@ -67,6 +67,20 @@ test('functionWhy tells of each instance what speaks for its place, or what keep
   )
 })
 
+test('functionWhy says that the count was set by hand, unless the function scales by itself', () => {
+  const one = live(undefined, {}, {})
+  assert.equal(functionWhy(one, heartbeats).byHand, undefined)
+  const fewer = { ...one, document: { ...one.document, instances: 1 } }
+  const said = functionWhy(fewer, heartbeats)
+  assert.match(
+    said.byHand!,
+    /^the manifest says 2, and 1 was set since by .*'kill' without --restart: `concord fn scale f 2`/,
+  )
+  assert.deepEqual(whySchema.parse(said), said)
+  const manifest = manifestSchema.parse({ ...one.version.manifest, scale: { min: 1, max: 4 } })
+  assert.equal(functionWhy({ ...fewer, version: { ...one.version, manifest } }, heartbeats).byHand, undefined)
+})
+
 test('functionWhy says which instances a canary waits for', () => {
   const fn = live(undefined, { taskId: 'heard' }, { state: 'waiting', why: 'no offer has 4 cpus' })
   const document = {

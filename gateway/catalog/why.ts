@@ -19,7 +19,15 @@ export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
     ...(status.hostname === undefined ? {} : { hostname: status.hostname }),
     why: [...silence(status, heartbeats), ...sentences(status), ...waitedForBy(live, status)],
   }))
-  return { name, version, instancesWanted, instancesRunning, placement, instances }
+  const byHand = setByHand(live)
+  return { name, version, instancesWanted, instancesRunning, ...(byHand && { byHand }), placement, instances }
+}
+
+/** What `fn scale` or `kill` has made of the count that the manifest says. */
+function setByHand({ name, document, version: { manifest } }: LiveFunction): string | undefined {
+  const { instances, scale } = manifest
+  if (document.deleted === true || scale !== undefined || document.instances === instances) return undefined
+  return `the manifest says ${instances}, and ${document.instances} was set since by 'fn scale', or by 'kill' without --restart: \`concord fn scale ${name} ${instances}\` goes back to it`
 }
 
 /** Runners beat each second: before the cluster says what has become of one, its silence does. */

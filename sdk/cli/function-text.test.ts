@@ -60,3 +60,32 @@ test('detailText tells the memory of each runner by account, beside its bound, a
   )
   assert.match(text, /f-0 .* 20 of 64 MiB +212 of 256 MiB/)
 })
+
+test('detailText says how long ago an instance has ended or failed last, whether it works since, and which timers it gave up', () => {
+  const counts = { restarts: 0, recordsIn: 0, recordsOut: 0, errors: 1, stateEntries: 0 }
+  const agoMs = (ms: number) => Date.now() - ms
+  const lastError = {
+    ...{ name: 'Error', message: 'no', stack: '', at: 'f.ts:1:2', timeMs: agoMs(125_000) },
+    timer: { partition: 0, key: 'tick', timeMs: 5 },
+  }
+  const instances = [
+    {
+      ...{ id: 'f-0', state: 'running', version: 1, ...counts, lastError },
+      lastExit: { reason: 'recordBroke', message: 'too long', atMs: agoMs(3 * 3600_000) },
+      timersDropped: { skipped: 2, deadLettered: 1 },
+    },
+    {
+      ...{ id: 'f-1', state: 'backingOff', version: 1, ...counts },
+      lastExit: { reason: 'memory', message: 'too much', atMs: agoMs(5_000) },
+    },
+  ] as unknown as Instance[]
+  const resources = { cpus: 1, memMib: 256, diskMib: 0 }
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, ledger: [], metrics: [], instances },
+  } as unknown as FunctionDetail)
+  assert.match(text, /^f-0: timers given up: 2 skipped, 1 deadLettered$/m)
+  assert.match(text, /^f-0 last ended 3 h ago \(\S+Z\), and works since: recordBroke: too long$/m)
+  assert.match(text, /^f-0 last error, 2 min ago \(\S+Z\): Error: no at f\.ts:1:2 \(timer 'tick'\)$/m)
+  assert.match(text, /^f-1 last ended \d s ago \(\S+Z\): memory: too much$/m)
+})

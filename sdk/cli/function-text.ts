@@ -9,8 +9,11 @@ import { canaryText } from './canary-text.ts'
 import { memoryTable, mibText } from './memory-text.ts'
 import { rollingText } from './rolling.ts'
 import { shadowText } from './shadow-text.ts'
-import { bold, bytesText, red, table } from './terminal.ts'
+import { bold, bytesText, dim, red, table } from './terminal.ts'
 import { versionText } from './version-text.ts'
+
+/** Beyond that the last end, or error, of an instance that works is history. */
+const pastMs = 600_000
 
 export function detailText(detail: FunctionDetail): string {
   const parts = [
@@ -210,14 +213,36 @@ function troubleText(instance: Instance): string[] {
     lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} to be tried again`)
   if (why !== undefined) lines.push(`${id}: ${why}`)
   if (lastExit !== undefined) {
-    lines.push(
-      `${id} last ended ${new Date(lastExit.atMs).toISOString()}: ${lastExit.reason}: ${lastExit.message}`,
-    )
+    const since = instance.state === 'running' ? ', and works since' : ''
+    const text = `${id} last ended ${agoText(lastExit.atMs)}${since}: ${lastExit.reason}: ${lastExit.message}`
+    lines.push(isPast(instance, lastExit.atMs) ? dim(text) : text)
   }
   if (lastError !== undefined) {
     const at = lastError.at === undefined ? '' : ` at ${lastError.at}`
     const by = lastError.timer === undefined ? '' : ` (timer '${lastError.timer.key}')`
-    lines.push(`${red(`${id} last error`)}: ${lastError.name}: ${lastError.message}${at}${by}`)
+    const head = `${id} last error`
+    const text = `, ${agoText(lastError.timeMs)}: ${lastError.name}: ${lastError.message}${at}${by}`
+    lines.push(isPast(instance, lastError.timeMs) ? dim(head + text) : red(head) + text)
   }
   return lines.length === 0 ? [] : [lines.join('\n')]
+}
+
+/** It works, and has for long since: no trouble any more. */
+function isPast({ state }: Instance, atMs: number): boolean {
+  return state === 'running' && Date.now() - atMs > pastMs
+}
+
+/** A time, and how long that is ago. */
+function agoText(atMs: number): string {
+  const seconds = Math.max(0, Math.round((Date.now() - atMs) / 1000))
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60)]
+  const ago =
+    hours > 47
+      ? `${Math.floor(hours / 24)} days`
+      : hours > 1
+        ? `${hours} h`
+        : minutes > 1
+          ? `${minutes} min`
+          : `${seconds} s`
+  return `${ago} ago (${new Date(atMs).toISOString()})`
 }

@@ -6,12 +6,13 @@ import type { Why } from '../api.ts'
 import { dim, table } from './terminal.ts'
 
 export function whyText(answer: Why): string {
-  const { name, version, instancesWanted, instancesRunning, placement, instances } = answer
+  const { name, version, instancesWanted, instancesRunning, byHand, placement, instances } = answer
   const wishes = [
     ...placement.constraints,
     ...(placement.priority > 0 ? [`priority ${placement.priority}`] : []),
   ]
-  const head = `${name} v${version}: ${instancesRunning} of ${instancesWanted} instances run`
+  const by = byHand === undefined ? '' : `; ${byHand}`
+  const head = `${name} v${version}: ${instancesRunning} of ${instancesWanted} instances run${by}`
   const asks = wishes.length === 0 ? '' : dim(`It asks for: ${wishes.join('; ')}`)
   const rows = instances.flatMap(({ id, state, hostname = '-', why }) =>
     why.length === 0

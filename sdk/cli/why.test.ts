@@ -4,7 +4,7 @@ import { assertFails, concord, gatewayOf, lastJson } from './test-cli.ts'
 
 test('fn why says where each instance is and why, or what keeps it from running', async (t) => {
   const why = {
-    ...{ name: 'shout', version: 2, instancesWanted: 2, instancesRunning: 1 },
+    ...{ name: 'shout', version: 2, instancesWanted: 2, instancesRunning: 1, byHand: 'set by hand' },
     placement: { constraints: ['zone == a'], priority: 3 },
     instances: [
       { id: 'shout-0', state: 'running', hostname: 'web-1', agent: 'S0', why: ['only web-1 suits'] },
@@ -15,7 +15,7 @@ test('fn why says where each instance is and why, or what keeps it from running'
   assert.equal(
     (await concord(['fn', 'why', 'shout'], { env })).stdout,
     [
-      'shout v2: 1 of 2 instances run',
+      'shout v2: 1 of 2 instances run; set by hand',
       'It asks for: zone == a; priority 3',
       'INSTANCE  STATE    WHERE  WHY',
       'shout-0   running  web-1  only web-1 suits',
