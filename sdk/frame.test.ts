@@ -43,7 +43,8 @@ test('parseFrame and recordsOf give back what frameOf and stampHeader wrote', ()
       hexId,
       fc.nat(),
       fc.integer({ min: 0, max: 2 ** 52 }),
-      (records, producer, origin, epoch, sequence) => {
+      fc.integer({ min: 1, max: 255 }),
+      (records, producer, origin, epoch, sequence, creditVersion) => {
         const frame = frameOf(records)
         stampHeader(frame, {
           flags: 0,
@@ -53,6 +54,7 @@ test('parseFrame and recordsOf give back what frameOf and stampHeader wrote', ()
           epoch,
           count: records.length,
           sequence,
+          creditVersion,
         })
         const header = parseFrame(frame)
         assert.deepEqual(
@@ -67,6 +69,7 @@ test('parseFrame and recordsOf give back what frameOf and stampHeader wrote', ()
             count: records.length,
             sequence,
             bodyBytes: frame.length - headerBytesV1,
+            creditVersion,
           },
         )
         assert.deepEqual(

@@ -15,7 +15,7 @@
  *   28 u32 record count
  *   32 u64 sequence of the first record: records of this producer in this partition before it
  *   40 u32 bodyBytes
- *   44 u32 zero
+ *   44 u8  version of credits that the producer asks for (0: 1), three bytes of zero
  *
  * Invariants:
  *  F1. `parseFrame` answers a header only if every record lies inside the frame; else it throws, never reads beyond.
@@ -63,6 +63,8 @@ export interface FrameHeader {
   readonly count: number
   readonly sequence: number
   readonly bodyBytes: number
+  /** The version of credits that its producer asks for. */
+  readonly creditVersion: number
 }
 
 const two32 = 2 ** 32
@@ -126,6 +128,7 @@ export function parseFrame(bytes: Uint8Array): FrameHeader {
     count,
     sequence,
     bodyBytes,
+    creditVersion: bytes[44]! || 1,
   }
   if ((flags & (frameFlags.beacon | frameFlags.marker)) !== 0) {
     if (count !== 0) throw malformed(`a beacon or marker claims ${count} records`)
@@ -173,6 +176,8 @@ export interface FrameStamp {
   readonly epoch: number
   readonly count: number
   readonly sequence: number
+  /** Absent: 1. */
+  readonly creditVersion?: number
 }
 
 /** A 64-bit id as two unsigned words. */
@@ -204,7 +209,7 @@ export function stampHeader(frame: Uint8Array, stamp: FrameStamp): void {
   putUint32(frame, 32, sequence % two32)
   putUint32(frame, 36, Math.floor(sequence / two32))
   putUint32(frame, 40, frame.length - headerBytesV1)
-  putUint32(frame, 44, 0)
+  putUint32(frame, 44, stamp.creditVersion ?? 0)
 }
 
 function putUint16(bytes: Uint8Array, at: number, value: number): void {

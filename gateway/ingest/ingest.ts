@@ -40,6 +40,7 @@ export class Ingest {
       ...{ wire, namespace, clock, spill },
       origin: originOf(namespace, 'ingest', gatewayId),
       epoch: 1,
+      isFirst: true,
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
       ...(onWant === undefined ? {} : { onWant }),
     })

@@ -31,6 +31,7 @@ export interface BeaconStamp {
   readonly epoch: number
   readonly partition: number
   readonly sequence: number
+  readonly creditVersion?: number
 }
 
 const beacons = new ByteWriter()

@@ -34,14 +34,16 @@ export class Beacons {
   readonly #options: BeaconOptions
   readonly #producer: IdWords
   readonly #origin: IdWords
+  readonly #creditVersion: number
   readonly #plans = new Map<OutPartition, BeaconPlan>()
   #cancelTick: (() => void) | undefined
   #stopped = false
 
-  constructor(options: BeaconOptions, producer: IdWords, origin: IdWords) {
+  constructor(options: BeaconOptions, producer: IdWords, origin: IdWords, creditVersion: number) {
     this.#options = options
     this.#producer = producer
     this.#origin = origin
+    this.#creditVersion = creditVersion
   }
 
   /** Says where a partition stands. */
@@ -54,6 +56,7 @@ export class Beacons {
       epoch,
       partition: out.partition,
       sequence: out.reached,
+      creditVersion: this.#creditVersion,
     }
     const frame = encodeBeacon(stamp, {
       oldest: Math.min(out.oldest, out.sent),

@@ -289,7 +289,7 @@ export class Bench {
       clock: this.clock,
     }
     const producer = new Producer({
-      ...{ ...options, spill: this.#spill },
+      ...{ ...options, spill: this.#spill, isFirst: name === 'p' },
       onAllowance: this.#allow && ((rows) => this.#allow?.(client, rows)),
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
     })

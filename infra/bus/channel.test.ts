@@ -103,6 +103,28 @@ test('channels account exactly for records that are set aside, whoever is killed
   )
 })
 
+test('an owner that is killed takes along what it has touched: what lay in its queue goes to the next one', async () => {
+  const bench = new Bench(1)
+  bench.send(0, 0, 1)
+  await bench.settle()
+  for (let frame = 0; frame < 10; frame++) {
+    bench.send(0, 0, 5)
+    await bench.deliver(1000, frame)
+  }
+  assert.equal(bench.owner.consumer.queuedFrames, 10, 'all is accepted')
+  bench.process(1)
+  const touched = 5 * (10 - bench.owner.consumer.queuedFrames)
+  await bench.deliver(1000, 1)
+  await bench.endOwner('kill')
+  bench.newOwner()
+  await bench.settle()
+  const row = bench.producers[0]!.producer.ledger().find(({ consumer }) => consumer === 'f')
+  assert.ok(touched > 0 && touched < 50, `${touched}`)
+  assert.equal(row!.unaccounted, touched)
+  assert.equal(row!.acked, 51 - touched)
+  assert.deepEqual(bench.seen.get('0 0')!.slice(-5), [46, 47, 48, 49, 50])
+})
+
 test('Consumer.release tells the next owner how often the record at hand was tried, though no producer has', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 3)

@@ -2,11 +2,12 @@
  * ConsumerVoice: what one owner tells the producers and the other owners: its claims and credits.
  *
  *   V1. Nothing is told while the connection is down: after the reconnect every channel is told anew.
+ *   V2. A producer is told in the version of credits that it asks for, or in the latest that we know.
  * Design: docs/design/0002-channels.md
  * @module
  */
 import { claimsOf, encodeClaim } from './claim.ts'
-import { type CreditEntry, creditFlags, encodeCredit, type NextOwner } from './credit.ts'
+import { type CreditEntry, creditFlags, creditVersionMax, encodeCredit, type NextOwner } from './credit.ts'
 import { creditOf, type InChannel } from './in-channel.ts'
 import type { InPartition } from './in-partition.ts'
 import { claimSubject, creditSubject } from './subjects.ts'
@@ -41,31 +42,31 @@ export class ConsumerVoice {
   }
 
   credit(owned: InPartition, channel: InChannel, flags: number): void {
-    this.#publish(channel.producer, owned, [this.#entry(owned, channel, flags)])
+    this.#publish(channel, owned, [this.#entry(owned, channel, flags)])
   }
 
   /** One message for each producer, and name and epoch of ours. @param next Beside `leaving`: who owns it next. */
   credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number, next?: NextOwner): void {
-    const messages: { producer: string; owned: InPartition; entries: CreditEntry[] }[] = []
+    const messages: { channel: InChannel; owned: InPartition; entries: CreditEntry[] }[] = []
     for (const owned of this.#partitions.values()) {
       if (owned.epoch === undefined) continue
       for (const channel of owned.channels.values()) {
         if (!which(channel, owned)) continue
-        const { producer } = channel
         let message = messages.find(
           (one) =>
-            one.producer === producer &&
+            one.channel.producer === channel.producer &&
+            one.channel.creditVersion === channel.creditVersion &&
             one.owned.epoch === owned.epoch &&
             one.owned.consumer === owned.consumer,
         )
         if (message === undefined) {
-          message = { producer, owned, entries: [] }
+          message = { channel, owned, entries: [] }
           messages.push(message)
         }
         message.entries.push(this.#entry(owned, channel, flags, next))
       }
     }
-    for (const { producer, owned, entries } of messages) this.#publish(producer, owned, entries)
+    for (const { channel, owned, entries } of messages) this.#publish(channel, owned, entries)
   }
 
   /** Of a channel without a position: how it is to be found. */
@@ -78,12 +79,15 @@ export class ConsumerVoice {
     return { ...credit, flags: creditFlags.fresh | creditFlags.heir, through: since }
   }
 
-  #publish(producer: string, { consumer, epoch }: InPartition, entries: readonly CreditEntry[]): void {
+  #publish(
+    { producer, creditVersion }: InChannel,
+    { consumer, epoch }: InPartition,
+    entries: readonly CreditEntry[],
+  ): void {
     const { wire, namespace } = this.#options
     if (!wire.connected || epoch === undefined) return
-    wire.publish(
-      creditSubject(namespace, producer),
-      encodeCredit({ consumer, owner: this.#owner, epoch, entries }),
-    )
+    const credit = { consumer, owner: this.#owner, epoch, entries }
+    const version = Math.min(creditVersion, creditVersionMax)
+    wire.publish(creditSubject(namespace, producer), encodeCredit(credit, version))
   }
 }

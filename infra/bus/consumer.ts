@@ -31,6 +31,7 @@ import {
   openChannel,
   positionOf,
   release,
+  releaseAt,
   unsaidOf,
 } from './in-channel.ts'
 import { channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
@@ -225,18 +226,23 @@ export class Consumer {
   }
 
   /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
-  acknowledge(mark?: Mark): void {
-    if (mark === undefined) this.#releaseAll()
-    else for (const [channel, position] of mark) release(channel, position)
+  acknowledge(mark = this.mark()): void {
+    releaseAt(mark)
     this.#voice.credits((channel) => channel.dirty, 0)
   }
 
+  /** The same, told with what is announced next. */
+  acknowledgeAlong(mark: Mark): void {
+    releaseAt(mark)
+  }
+
   /**
-   * Tells the producers what was accepted, where they do not know: call it before an output of what was taken is sent.
-   * What a killed owner had not announced, it had not touched; the next one gets it.
+   * Tells the producers what was touched, where they do not know, and what is done: call it before an output of what was taken is
+   * sent. What a killed owner had not announced has put out nothing; of a producer that is the first, the next one gets it.
    */
   announce(): void {
-    this.#voice.credits((channel) => channel.taken > channel.told, 0)
+    if (this.#leaving) return
+    this.#voice.credits((channel) => channel.taken > channel.toldTouched || channel.dirty, 0)
   }
 
   /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
@@ -275,7 +281,7 @@ export class Consumer {
   async leave(signal?: AbortSignal): Promise<void> {
     if (this.#leaving) return
     this.#leaving = true
-    this.#releaseAll()
+    releaseAt(this.mark())
     this.#queue.drop(() => true)
     const { wire } = this.#options
     try {
@@ -305,12 +311,6 @@ export class Consumer {
     this.#queue.drop(() => true)
   }
 
-  /** Lets all that is done be acknowledged. */
-  #releaseAll(): void {
-    for (const owned of this.#partitions.values())
-      for (const channel of channelsOf(owned)) if (channel.dirty) release(channel, positionOf(channel))
-  }
-
   #onFrame(owned: InPartition, bytes: Uint8Array): void {
     if (this.#leaving) return
     const account = this.#accounts.of(owned.stream)
@@ -334,6 +334,7 @@ export class Consumer {
     if (beacon?.entries.some((entry) => entry.consumer === owned.consumer) === false) return
     const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
     channel.heardMs = this.#options.clock.monotonicMs()
+    channel.creditVersion = header.creditVersion
     if (beacon !== undefined) this.#onBeacon(owned, channel, header, beacon, account)
     else if (header.count > 0) this.#onRecords(owned, channel, header, bytes, account)
   }

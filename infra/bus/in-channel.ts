@@ -33,6 +33,10 @@ export interface InChannel {
   taken: number
   /** The `expected` that its producer was last told. */
   told: number
+  /** Behind the last record that its producer was told of as touched. */
+  toldTouched: number
+  /** The version of credits that its producer asks for, as far as it was heard. */
+  creditVersion: number
   /** Records accepted and not done. */
   open: number
   /** Must be told in the next credits. */
@@ -88,6 +92,8 @@ export function openChannel(
     acknowledgedAside: 0,
     taken: 0,
     told: 0,
+    toldTouched: 0,
+    creditVersion: 1,
     open: 0,
     dirty: false,
     resendAskedMs: Number.NEGATIVE_INFINITY,
@@ -149,6 +155,10 @@ export function release(channel: InChannel, { through, dropped, aside }: InPosit
   channel.acknowledgedAside = aside
 }
 
+export function releaseAt(mark: Mark): void {
+  for (const [channel, position] of mark) release(channel, position)
+}
+
 /** Something that it has accepted is not done yet, or not said to be. */
 export function isUnsaid(channel: InChannel): boolean {
   const { open, aside, acknowledged, acknowledgedAside } = channel
@@ -184,18 +194,24 @@ export function creditOf(
   const { acknowledgedAside: aside, acknowledgedDropped: dropped } = channel
   const leaving = (flags & creditFlags.leaving) !== 0
   const tells = leaving && tried !== undefined && tried.sequence === through
-  if (!leaving && aside === 0) return { stream, partition, flags, through, accepted, windowBytes, dropped }
+  const touched = channel.creditVersion === 1 ? accepted : Math.max(channel.taken, channel.through)
+  channel.toldTouched = touched
+  const isAhead = !leaving && touched < accepted
+  if (!leaving && !isAhead && aside === 0)
+    return { stream, partition, flags, through, accepted, windowBytes, dropped }
   return {
     ...{ stream, partition, through, accepted, dropped },
     flags:
       flags |
       (tells ? creditFlags.tried : 0) |
       (aside > 0 ? creditFlags.aside : 0) |
-      (next === undefined ? 0 : creditFlags.next),
+      (next === undefined ? 0 : creditFlags.next) |
+      (isAhead ? creditFlags.touched : 0),
     // What the next one keeps of it before it has claimed.
     windowBytes: next !== undefined ? Math.min(windowBytes, passedBytesMax / 2) : leaving ? 0 : windowBytes,
     ...(tells ? { attempts: tried.attempts } : {}),
     ...(aside > 0 ? { aside } : {}),
     ...(next === undefined ? {} : { next }),
+    ...(isAhead ? { touched } : {}),
   }
 }

@@ -28,8 +28,8 @@ export interface Channel {
   aside: number
   /** Next sequence that its owner has not accepted, as far as we were told. */
   accepted: number
-  /** Our connection was lost since its owner's last credit: it may have accepted more than we were told. */
-  uncertain: boolean
+  /** Behind the last record that its owner may have processed, as far as we were told. */
+  touched: number
   /** Bytes of this partition before `position`, up to a frame's start. */
   positionBytes: number
   /** First sequence that counts for this consumer. */
@@ -51,9 +51,9 @@ export function successorOf(former: Channel, consumer: string): Channel {
       positionBytes,
       from: position,
       accepted: position,
+      touched: position,
       attempts: 0,
       aside: 0,
-      uncertain: false,
     },
     ...{ begun: false, unaccounted: 0, dropped: {}, droppedByOwner: noneDropped },
   }

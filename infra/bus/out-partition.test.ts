@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { frameOf } from '../../sdk/frame.ts'
-import { creditFlags } from './credit.ts'
+import { type CreditEntry, creditFlags } from './credit.ts'
 import { OutPartition } from './out-partition.ts'
 
 const entry = {
@@ -15,7 +15,8 @@ const entry = {
 }
 const aside = { ...entry, flags: creditFlags.aside, aside: 2 }
 
-function served(): OutPartition {
+/** Ten records were sent, and its owner has said so far what is given. */
+function served(said: CreditEntry = aside): OutPartition {
   const out = new OutPartition('s', 0, () => undefined)
   out.setConsumers([{ name: 'f', blocking: true }])
   out.add(
@@ -26,8 +27,8 @@ function served(): OutPartition {
   )
   out.credit('f', 'a', 1, { ...entry, through: 0, accepted: 0 })
   assert.ok(out.send(0))
-  out.credit('f', 'a', 1, aside)
-  assert.equal(out.ledger()[0]!.acked, 6)
+  out.credit('f', 'a', 1, said)
+  assert.equal(out.ledger()[0]!.acked, 8 - (said.aside ?? 0))
   return out
 }
 
@@ -85,4 +86,37 @@ test('OutPartition gives a consumer that goes on for another all that this has n
     [8, 10],
     'for one that is gone: from now on',
   )
+})
+
+test('OutPartition sends what a vanished owner has accepted and not touched to the next one, if it is told', () => {
+  for (const [touched, unaccounted] of [
+    [9, 1],
+    [undefined, 2],
+  ] as const) {
+    const out = served(touched === undefined ? entry : { ...entry, touched })
+    assert.ok(out.safeThrough(10), 'it lies with its owner')
+    out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
+    assert.equal(out.ledger()[0]!.unaccounted, unaccounted)
+    assert.equal(out.beaconEntries()[0]!.position, 8 + unaccounted)
+    assert.equal(out.send(1) !== undefined, unaccounted < 2)
+  }
+})
+
+test('OutPartition counts what was sent before its connection was lost as touched, whatever it hears behind that', () => {
+  const out = served({ ...entry, touched: 8 })
+  out.rewind()
+  assert.ok(out.send(1))
+  out.credit('f', 'a', 1, { ...entry, accepted: 9, touched: 8 }) // said before: more may have been said since
+  out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
+  assert.equal(out.ledger()[0]!.unaccounted, 2)
+  assert.equal(out.send(2), undefined)
+})
+
+test('OutPartition takes nothing back for a credit that comes late', () => {
+  const out = served()
+  out.credit('f', 'a', 1, { ...entry, through: 10, dropped: { ttl: 2 } })
+  out.credit('f', 'a', 1, { ...aside, dropped: { ttl: 1 } })
+  out.credit('f', 'a', 1, { ...entry, through: 10, dropped: { ttl: 2 } })
+  const [row] = out.ledger()
+  assert.deepEqual([row!.acked, row!.dropped], [10, { ttl: 2 }])
 })

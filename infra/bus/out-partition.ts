@@ -46,8 +46,11 @@ export class OutPartition {
   /** One past the highest sequence ever sent. */
   #sentHigh = 0
   #confirmedTicket = -1
-  /** Our connection has been lost. */
-  #wasCut = false
+  /**
+   * One past the highest sequence sent when our connection was lost last: what owners have said of these records may not have been
+   * heard, and what is heard of them now may have been said before.
+   */
+  #cutHigh = 0
   readonly #channels = new Map<string, Channel>()
   readonly stream: string
   readonly partition: number
@@ -225,8 +228,7 @@ export class OutPartition {
 
   /** The connection was lost and is back: what is retained goes out again. */
   rewind(): void {
-    this.#wasCut = true
-    for (const channel of this.#channels.values()) channel.uncertain = true
+    this.#cutHigh = this.#sentHigh
     this.#cursor = this.#base
   }
 
@@ -252,16 +254,12 @@ export class OutPartition {
     if (newOwner) this.#changeOwner(channel, owner, epoch, fresh && !heir)
     else if (channel.left) return nothing
     const settles = newOwner && settledOf(channel) > settled
-    channel.uncertain = false
     channel.windowBytes = entry.windowBytes
     if (!fresh) this.#acknowledge(channel, entry)
     if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
     // What we go on sending the next one keeps, and asks for what it lacks of what was sent before.
-    if (entry.next !== undefined && entry.next.epoch > channel.epoch) {
+    if (entry.next !== undefined && entry.next.epoch > channel.epoch)
       this.#changeOwner(channel, entry.next.owner, entry.next.epoch, false)
-      // This word may be late: who is named may have been at work, and have said so, while we did not hear.
-      channel.uncertain = this.#wasCut
-    }
     if ((entry.flags & creditFlags.resend) !== 0 || (newOwner && !fresh))
       this.#rewindTo(Math.max(channel.position, entry.accepted))
     else if (newOwner && heir) this.#rewindTo(channel.position)
@@ -331,7 +329,7 @@ export class OutPartition {
       attempts: 0,
       aside: 0,
       accepted: position,
-      uncertain: false,
+      touched: position,
       positionBytes: this.#bytesBefore(position),
       from: position,
       begun: false,
@@ -360,8 +358,7 @@ export class OutPartition {
     if (fresh) channel.unaccounted += channel.aside
     channel.aside = 0
     if (fresh && !channel.left && channel.epoch > 0) {
-      // The old owner vanished. What it had accepted and not acknowledged it may have processed: gone, at most once.
-      // What it had not accepted it had not touched.
+      // The old owner vanished. What it had touched and not acknowledged it may have processed: gone, at most once.
       const touched = this.#touchedBy(channel)
       channel.unaccounted += touched - channel.position
       this.#moveTo(channel, touched)
@@ -372,27 +369,32 @@ export class OutPartition {
     channel.owner = owner
     channel.epoch = epoch
     channel.left = false
-    channel.accepted = channel.position
-    channel.uncertain = false
+    channel.accepted = channel.touched = channel.position
     channel.droppedByOwner = noneDropped
   }
 
   /** Behind the last record that its owner may have processed. */
   #touchedBy(channel: Channel): number {
-    return channel.uncertain ? this.#sentHigh : channel.accepted
+    return Math.max(channel.touched, this.#cutHigh)
   }
 
   #acknowledge(channel: Channel, entry: CreditEntry): void {
     const through = Math.min(entry.through, this.#sentHigh)
     if (through > channel.position) this.#moveTo(channel, through)
-    channel.aside = Math.min(entry.aside ?? 0, channel.position - channel.from)
-    if (entry.attempts !== undefined && through === channel.position) channel.attempts = entry.attempts
-    channel.accepted = Math.max(channel.accepted, channel.position, Math.min(entry.accepted, this.#sentHigh))
+    // What is behind may be late.
+    if (through === channel.position) {
+      channel.aside = Math.min(entry.aside ?? 0, channel.position - channel.from)
+      channel.attempts = entry.attempts ?? channel.attempts
+    }
+    const { accepted, touched = accepted } = entry
+    channel.accepted = Math.max(channel.accepted, channel.position, Math.min(accepted, this.#sentHigh))
+    channel.touched = Math.max(channel.touched, channel.position, Math.min(touched, this.#sentHigh))
     for (const [reason, records] of Object.entries(entry.dropped)) {
       const more = records - (channel.droppedByOwner[reason] ?? 0)
-      if (more > 0) channel.dropped[reason] = (channel.dropped[reason] ?? 0) + more
+      if (more <= 0) continue
+      channel.dropped[reason] = (channel.dropped[reason] ?? 0) + more
+      channel.droppedByOwner = { ...channel.droppedByOwner, [reason]: records }
     }
-    channel.droppedByOwner = entry.dropped
   }
 
   #moveTo(channel: Channel, position: number): void {

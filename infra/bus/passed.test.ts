@@ -15,6 +15,7 @@ function handedOn(frames: readonly (readonly [number, number])[], from: number, 
     flags: 0,
     partition: 0,
     headerBytes: 48,
+    creditVersion: 1,
     bodyBytes: 0,
   }
   for (const [sequence, count] of frames)

@@ -18,7 +18,7 @@ import type { Clock } from '../clock.ts'
 import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../control/messages.ts'
 import { Beacons } from './beacons.ts'
 import { readClaim } from './claim.ts'
-import { decodeCredit } from './credit.ts'
+import { creditVersionMax, readCredit } from './credit.ts'
 import { giveBackMemory } from './frame-memory.ts'
 import type { Lane, Spill } from './lane.ts'
 import type { LaneBasis } from './lanes.ts'
@@ -57,6 +57,8 @@ export interface ProducerOptions {
   readonly bufferBytesMax?: number
   /** Where a consumer's `enqueue` goes; without it what waits stays in memory, up to the same bound. */
   readonly spill?: Spill | undefined
+  /** Nobody sends to us who was told that something is safe: what a killed owner has not touched goes to the next one (0002). */
+  readonly isFirst?: boolean
   /** Called when something begins to wait for a consumer that nobody owns: there may be none until it is known. */
   readonly onWant?: () => void
   /**
@@ -72,6 +74,8 @@ export class Producer {
   readonly #idWords: IdWords
   readonly #originWords: IdWords
   readonly #bufferBytesMax: number
+  /** The version of credits that it asks for: later ones than the first tell what was touched. */
+  readonly #creditVersion: number
   readonly #streams = new Map<string, OutStream>()
   readonly #claims = new Map<string, () => void>()
   readonly #beacons: Beacons
@@ -96,8 +100,9 @@ export class Producer {
     this.#idWords = idWords(this.id)
     this.#originWords = idWords(options.origin)
     this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
-    const { wire, namespace, spill, clock, epoch } = options
-    this.#beacons = new Beacons(options, this.#idWords, this.#originWords)
+    const { wire, namespace, spill, clock, epoch, isFirst = false } = options
+    this.#creditVersion = isFirst ? creditVersionMax : 1
+    this.#beacons = new Beacons(options, this.#idWords, this.#originWords, this.#creditVersion)
     this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
     this.#laneBasis = {
       ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
@@ -350,6 +355,7 @@ export class Producer {
         epoch: this.#options.epoch,
         count: frame.count,
         sequence: frame.sequence,
+        creditVersion: this.#creditVersion,
       })
       wire.publish(outSubject(namespace, out), bytes)
       this.#unconfirmedBytes += bytes.length
@@ -422,7 +428,7 @@ export class Producer {
   }
 
   #onCredit(bytes: Uint8Array): void {
-    const credit = attempt(() => decodeCredit(bytes))
+    const credit = readCredit(bytes)
     giveBackMemory(bytes)
     if (credit === undefined) return
     for (const entry of credit.entries) {
@@ -487,12 +493,4 @@ export class Producer {
 
 function bytesOf({ buffer, length }: OutFrame): Uint8Array {
   return buffer.length === length ? buffer : buffer.subarray(0, length)
-}
-
-function attempt<T>(run: () => T): T | undefined {
-  try {
-    return run()
-  } catch {
-    return undefined // garbage on our subject changes nothing
-  }
 }

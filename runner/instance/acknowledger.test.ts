@@ -2,16 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Consumer, Producer, TakenFrame } from '../../infra/bus/index.ts'
+import { ManualClock } from '../../infra/clock.ts'
 import { Acknowledger } from './acknowledger.ts'
 
 /** An acknowledger between a consumer that counts its acknowledgements and a producer whose outputs are safe when the test says so. */
 function open() {
   const log: string[] = []
   const waiting: (() => void)[] = []
-  let done = 0
+  const clock = new ManualClock(10_000)
+  let [done, released] = [0, 0]
   const consumer = {
     mark: () => done,
     acknowledge: (mark = done) => log.push(`acknowledged ${mark}`),
+    acknowledgeAlong: (mark: number) => (released = mark),
+    announce: () => log.push(`announced, ${released} done`),
     drop: (_: TakenFrame, reason: string) => log.push(reason),
   }
   const producer = {
@@ -21,13 +25,13 @@ function open() {
   const acknowledger = new Acknowledger({
     ...{ consumer: consumer as unknown as Consumer, producer: producer as unknown as Producer },
     ...{
-      stopping: new AbortController().signal,
+      ...{ clock, stopping: new AbortController().signal },
       hurryLetters: () => undefined,
       onAcknowledged: () => undefined,
     },
   })
   return {
-    ...{ acknowledger, log, producer, waiting },
+    ...{ acknowledger, clock, log, producer, waiting },
     batch(): void {
       done += 1
       acknowledger.acknowledge()
@@ -83,4 +87,42 @@ test('lettersSafe does not wait for letters when the deadline has passed before:
   acknowledger.await(letter(new Promise(() => undefined)))
   const safe = acknowledger.lettersSafe(AbortSignal.abort())
   assert.equal(await Promise.race([safe, turn(undefined).then(() => 'not yet')]), false)
+})
+
+const batchOf = (bytes: number) => [{ bytes: new Uint8Array(bytes) } as TakenFrame]
+
+test('Acknowledger lets what is done of small batches go along with what is announced next, or waits for 5 ms at most (A3)', () => {
+  const { acknowledger, batch, clock, log, producer } = open()
+  producer.isSafe = true
+  acknowledger.begun(batchOf(100))
+  assert.deepEqual(log, [], 'it is announced with its outputs')
+  acknowledger.announce()
+  batch()
+  assert.deepEqual(log.splice(0), ['announced, 0 done'])
+  acknowledger.begun(batchOf(100))
+  acknowledger.announce()
+  batch()
+  assert.deepEqual(log.splice(0), ['announced, 1 done'])
+  clock.advance(4)
+  assert.deepEqual(log, [])
+  clock.advance(1)
+  assert.deepEqual(log.splice(0), ['announced, 2 done'])
+  clock.advance(5)
+  acknowledger.begun(batchOf(100))
+  batch()
+  assert.deepEqual(log, ['acknowledged 3'], 'nothing was told for long: at once')
+})
+
+test('Acknowledger announces large batches, and all in the first second with partitions, when they are begun (A2)', () => {
+  const { acknowledger, batch, clock, log, producer } = open()
+  producer.isSafe = true
+  acknowledger.begun(batchOf(100_000))
+  batch()
+  assert.deepEqual(log.splice(0), ['announced, 0 done', 'acknowledged 1'])
+  acknowledger.beCareful()
+  acknowledger.begun(batchOf(100))
+  assert.equal(log.splice(0).length, 1)
+  clock.advance(1_000)
+  acknowledger.begun(batchOf(100))
+  assert.deepEqual(log, [])
 })

@@ -4,7 +4,7 @@
  * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
  *  K2. A record is acknowledged only when its outputs, and those of all before it, were accepted, and JetStream has answered
- *      for its dead letter; and none of its outputs is sent before its producer was told that it was accepted. So the account of a killed runner is exact (I7).
+ *      for its dead letter; and none of its outputs is sent before its producer was told that it was touched. So the account of a killed runner is exact (I7).
  *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
  * Design: docs/design/0005-runner.md.
  * @module
@@ -37,12 +37,9 @@ import { Succession } from '../succession/succession.ts'
 import { Usage } from '../usage/usage.ts'
 import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
+import { BatchSize, bytesIn, trialBatchBytesMax } from './batch-size.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** Bytes of frames put into one batch. */
-const batchBytesMax = 768 * 1024
-/** The same on trial: what has just taken over is slow at first, and its outputs are waited for. */
-const trialBatchBytesMax = 64 * 1024
 /** Outputs held for want of credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
 /** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
@@ -65,6 +62,7 @@ export class Worker {
   readonly #apart: Apart
   readonly #usage: Usage
   readonly #time: WorkTime
+  readonly #batchSize = new BatchSize()
   #state: InstanceReport['state'] = 'running'
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
@@ -114,7 +112,7 @@ export class Worker {
     this.#consumer = this.#newConsumer(instance)
     this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
     this.#acknowledger = new Acknowledger({
-      ...{ consumer: this.#consumer, producer: this.#producer },
+      ...{ consumer: this.#consumer, producer: this.#producer, clock },
       stopping: this.#stopping.signal,
       hurryLetters: () => options.letters.flush(),
       onAcknowledged: () => this.#wake(),
@@ -132,8 +130,7 @@ export class Worker {
       stopping: this.#stopping.signal,
       process: (frames) => this.#process(frames),
       publish: (result, failed, again) => this.#publish(result, failed, again),
-      isolate: () => this.#isolate,
-      onTrial: () => this.succession.onTrial,
+      ...{ isolate: () => this.#isolate, onTrial: () => this.succession.onTrial },
     })
     this.#mover = this.#newMover()
   }
@@ -150,6 +147,7 @@ export class Worker {
   start(): void {
     this.#producer.fence()
     this.#mover.start()
+    this.#acknowledger.beCareful()
     this.keeper?.start()
     this.#finished = this.#run().catch((error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -168,6 +166,7 @@ export class Worker {
     if (instance.epoch >= this.#instance.epoch) {
       this.#instance = instance
       await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
+      this.#acknowledger.beCareful()
     }
     this.#wake()
   }
@@ -276,12 +275,13 @@ export class Worker {
         batch = this.#take()
         running = this.#process(batch)
       }
-      this.#consumer.announce()
+      this.#acknowledger.begun(batch)
       const result = await running
-      this.#time.answered(result.records)
+      const callMs = this.#time.answered(result.records)
       this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
       const failed = locate(batch, result.failures)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
+      this.#batchSize.answered(bytesIn(batch) - bytesIn(rest), callMs)
       this.#aside.hold(failed, this.#options.clock.monotonicMs())
       const finished = batch
       running = undefined
@@ -354,7 +354,7 @@ export class Worker {
 
   /** The next batch: what the last one left, else what is queued. */
   #take(): readonly TakenFrame[] {
-    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : batchBytesMax
+    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : this.#batchSize.bytes
     const moved = this.succession.onTrial ? [] : this.#consumer.takeMoved()
     if (moved.length > 0) return moved // not behind what others have piled up meanwhile
     const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
@@ -397,6 +397,7 @@ export class Worker {
 
   /** @param again Its records were set aside before, and counted then. */
   #publish(result: BatchResult, failures: readonly Failed[], again = false): void {
+    if (result.outputs.length > 0 || failures.length > 0) this.#acknowledger.announce()
     for (const { stream, partition, frame, count } of result.outputs)
       this.#producer.send(stream, partition, frame, count)
     this.#reactions.take(failures)

@@ -43,9 +43,11 @@ export class WorkTime {
     this.#calledMs = this.#clock.monotonicMs()
   }
 
-  /** It has ended, with so many records done. */
-  answered(records: number): void {
-    if (records > 0) this.#calls.add('', 'observe', this.#clock.monotonicMs() - this.#calledMs, records)
+  /** It has ended, with so many records done. @returns How long it took. */
+  answered(records: number): number {
+    const ms = this.#clock.monotonicMs() - this.#calledMs
+    if (records > 0) this.#calls.add('', 'observe', ms, records)
+    return ms
   }
 
   report(): WorkReport {

@@ -5,6 +5,9 @@
 export const bugs = {
   'gives-unaccepted': 'the giver answers before its outputs have been accepted downstream',
   'acknowledges-sent': 'an input is acknowledged when its outputs were sent, accepted or not',
+  'outputs-before-announced': 'outputs are sent before their inputs were announced',
+  'hears-no-cut':
+    'a producer whose connection was lost takes what it has heard of its owners for all that they have said',
   'gives-ahead': 'the giver names the records it has accepted, not those it has done',
   'keeps-its-hand': 'the giver goes on with the frames it has in hand',
   'gives-twice': 'the giver answers a later ask as it answered the first',

@@ -3,25 +3,29 @@
  *
  * The value of each record is the index of its producer and its number in (producer, partition). What the sink is given is
  * what counts; it and all else that the checker needs stands in `events`.
+ * One of the producers is of an earlier build.
  * @module
  */
+import assert from 'node:assert/strict'
 import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
 import { type SimClient, SimNet } from '../../infra/bus/sim-net.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages.ts'
 import type { MoveAnswer, MoveAsk } from '../../runner/handover/moves.ts'
-import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import { frameMagic, frameOf, recordsOf } from '../../sdk/frame.ts'
 import type { HistoryEvent, Range } from '../history/event.ts'
 import { Intervals } from '../history/intervals.ts'
 import type { Bug } from './bugs.ts'
 import { ModelCheckpoints, type ShareState } from './checkpoints.ts'
 import { ModelInstance } from './instance.ts'
-import { type Fate, LastWords } from './last-words.ts'
 import { Overseer } from './overseer.ts'
+import { type Fate, Words } from './words.ts'
 
 const shares = [0, 1, 2]
 const slots = [0, 1, 2]
 const askTimeoutMs = 400
+/** Of a frame's header. */
+const creditVersionAt = 44
 
 const describe = (name: string, consumer: string): StreamDescriptor => ({
   name,
@@ -55,7 +59,7 @@ export class ModelCluster {
   readonly overseer: Overseer
   readonly #bugs: ReadonlySet<Bug>
   readonly #net = new SimNet()
-  readonly #lastWords = new LastWords(this.#net)
+  readonly #words = new Words(this.#net)
   readonly #clock = new ManualClock(1000)
   readonly #sources: readonly Source[]
   readonly #sink: Consumer
@@ -131,12 +135,17 @@ export class ModelCluster {
 
   /** What befalls the next word by which a giver says who is next. */
   befalls(fate: Fate): void {
-    this.#lastWords.befalls(fate)
+    this.#words.befalls(fate)
   }
 
-  /** Such words that are late come. */
+  /** So many other credits of instances are late from now on. */
+  delay(count: number): void {
+    this.#words.delay(count)
+  }
+
+  /** What is late comes. */
   arrive(): void {
-    this.#lastWords.arrive()
+    this.#words.arrive()
   }
 
   time(ms: number): void {
@@ -204,6 +213,7 @@ export class ModelCluster {
 
   #gone(task: Task): void {
     this.events.push({ event: 'crash', consumer: 'f', owner: `i${task.serial}` })
+    this.#words.ended(task.client)
     this.overseer.ended(task.instance.task, task.index, task.epoch)
     this.#launch(task.index)
     this.look(0)
@@ -211,7 +221,7 @@ export class ModelCluster {
 
   #launch(index: number): void {
     const client = this.#net.connect()
-    this.#lastWords.follow(client)
+    this.#words.follow(client)
     const serial = ++this.#serial
     const epoch = this.overseer.began(`f${serial}`)
     const partitionsOf = (share: number): Record<string, number[]> => ({ s: [share] })
@@ -273,6 +283,8 @@ export class ModelCluster {
 
   #source(index: number): Source {
     const client = this.#net.connect()
+    if (index === 1) beOfEarlierBuild(client)
+    if (this.#bugs.has('hears-no-cut')) hearNoCut(client)
     const origin = originOf('n', 'p', index)
     const producer = new Producer({
       wire: client,
@@ -281,6 +293,7 @@ export class ModelCluster {
       epoch: 1,
       clock: this.#clock,
       bufferBytesMax: 16_384,
+      isFirst: true,
     })
     producer.setStream(describe('s', 'f'))
     return { client, producer, next: shares.map(() => 0) }
@@ -335,6 +348,27 @@ function record(producer: number, number: number): { key: Uint8Array; value: Uin
   view.setUint32(0, producer)
   view.setUint32(4, number)
   return { key: new Uint8Array(0), value, timeMs: 0 }
+}
+
+/** What is lost with its connection its owners ask for, as for any gap; but what they said of it is lost too. */
+function hearNoCut(client: SimClient): void {
+  const { flush } = client
+  client.flush = () => flush.call(client).catch(() => undefined)
+  client.onReconnect = () => () => undefined
+}
+
+/** It asks for no version of credits, and reads the first. */
+function beOfEarlierBuild(client: SimClient): void {
+  const { publish, subscribe } = client
+  client.publish = (subject, bytes) => {
+    if (bytes[0] === frameMagic) bytes[creditVersionAt] = 0
+    publish.call(client, subject, bytes)
+  }
+  client.subscribe = (subject, receive) =>
+    subscribe.call(client, subject, (bytes, on) => {
+      if (subject.includes('.c.credit.')) assert.equal(bytes[1], 1, 'a credit of the first version')
+      receive(bytes, on)
+    })
 }
 
 function encode(message: unknown): Uint8Array {

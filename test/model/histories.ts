@@ -8,7 +8,7 @@ import { check, type Verdict } from '../history/checker.ts'
 import { verdictText } from '../history/explain.ts'
 import type { Bug } from './bugs.ts'
 import { ModelCluster } from './cluster.ts'
-import { fates } from './last-words.ts'
+import { fates } from './words.ts'
 
 const share = fc.nat(2)
 const which = fc.nat(5)
@@ -54,6 +54,10 @@ const step = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('befalls' as const), fate: fc.constantFrom(...fates) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('delay' as const), count: fc.integer({ min: 0, max: 5 }) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('arrive' as const) }) },
 )
@@ -104,6 +108,8 @@ function act(cluster: ModelCluster, action: Step): Promise<void> | void {
       return cluster.lose(action.which)
     case 'befalls':
       return cluster.befalls(action.fate)
+    case 'delay':
+      return cluster.delay(action.count)
     case 'arrive':
       return cluster.arrive()
   }

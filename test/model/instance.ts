@@ -91,7 +91,7 @@ export class ModelInstance {
       onSuperseded: options.onSuperseded,
     })
     this.#acknowledger = new Acknowledger({
-      ...{ consumer: this.consumer, producer: this.producer, stopping: new AbortController().signal },
+      ...{ consumer: this.consumer, producer: this.producer, clock, stopping: new AbortController().signal },
       ...{ hurryLetters: () => undefined, onAcknowledged: () => undefined },
     })
     this.#giver = new Giver({
@@ -193,7 +193,8 @@ export class ModelInstance {
     const { consumer, producer } = this
     if (producer.heldBytes > heldBytesMax) return this.acknowledge()
     this.#hand.push(...consumer.take(500))
-    consumer.announce()
+    this.#acknowledger.begun(this.#hand)
+    if (!this.#options.bugs.has('outputs-before-announced')) this.#acknowledger.announce()
     for (let left = most; left > 0 && this.#hand.length > 0; ) {
       const frame = this.#hand[0]!
       const all = [...recordsOf(frame.bytes, frame.header)].slice(frame.skip + frame.finished)

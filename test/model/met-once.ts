@@ -36,4 +36,24 @@ export const metOnce: readonly (readonly Step[])[] = [
     { kind: 'deliver', steps: 18, seed: 335241507 },
     { kind: 'kill', which: 0 },
   ],
+  // A credit was late; its owner said later what it had taken, while the producer's connection was lost. Behind the reconnect the late one
+  // came, and the producer took it for the last word: the successor was sent what the owner had put out.
+  [
+    { kind: 'delay', count: 1 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'deliver', steps: 53, seed: 0 },
+    { kind: 'break', which: 0, noticed: false },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'deliver', steps: 8, seed: 0 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'reconnect', which: 0 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'kill', which: 0 },
+    { kind: 'delay', count: 0 },
+    { kind: 'kill', which: 0 },
+    { kind: 'arrive' },
+    { kind: 'process', which: 0, records: 1 },
+    { kind: 'kill', which: 0 },
+    { kind: 'deliver', steps: 1, seed: 0 },
+  ],
 ]

@@ -29,7 +29,7 @@ const spill = new SpillStore({
   onTrouble: (message) => process.stderr.write(`${message}\n`),
 })
 const producer = new Producer({
-  ...{ namespace, epoch: 1, clock: systemClock, spill },
+  ...{ namespace, epoch: 1, clock: systemClock, isFirst: true, spill },
   wire: await connectWire({ url, name: 'bench-overload' }),
   origin: originOf(namespace, 'load', mode),
 })

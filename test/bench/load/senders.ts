@@ -47,7 +47,7 @@ class ChannelSender implements Sender {
   constructor(wire: Wire, { stream, consumer, index }: SenderOptions) {
     this.#stream = stream
     const origin = originOf(namespace, 'load', index)
-    this.#producer = new Producer({ wire, namespace, origin, epoch: 1, clock: systemClock })
+    this.#producer = new Producer({ wire, namespace, origin, epoch: 1, clock: systemClock, isFirst: true })
     this.#producer.setStream(streamOf(stream, partitions, [consumer]))
   }
 

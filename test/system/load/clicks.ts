@@ -61,7 +61,7 @@ export class Clicks {
     const follower = 'clicks'
     await follow(t, store, ['verdicts'], follower)
     const origin = originOf(namespace, 'clicks', '0')
-    const producer = new Producer({ wire, namespace, origin, epoch: 1, clock: systemClock })
+    const producer = new Producer({ wire, namespace, origin, epoch: 1, clock: systemClock, isFirst: true })
     producer.setStream({
       name: 'lines',
       partitions,

@@ -32,6 +32,7 @@ const producer = new Producer({
   origin: originOf(namespace, 'load', index!),
   epoch: 1,
   clock: systemClock,
+  isFirst: true,
 })
 producer.setStream({
   name: stream,

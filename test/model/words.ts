@@ -1,0 +1,79 @@
+/**
+ * Words: what becomes of credits on their way. On one server each comes in its turn, or is lost with a connection; in a cluster each server
+ * hands on when it can, so that one may come behind what was said later, by the same owner or by others.
+ *
+ *   WD1. A last word, by which a giver tells a producer who is next, may be lost, come late, or twice.
+ *   WD2. Any other may come late, but before an owner begins that was started because the one who said it has ended (0002).
+ * @module
+ */
+import { type Credit, decodeCredit } from '../../infra/bus/credit.ts'
+import type { SimClient, SimNet } from '../../infra/bus/sim-net.ts'
+
+export const fates = ['lost', 'late', 'twice'] as const
+export type Fate = (typeof fates)[number]
+
+interface Word {
+  readonly from: SimClient
+  readonly subject: string
+  readonly bytes: Uint8Array
+}
+
+export class Words {
+  readonly #net: SimNet
+  readonly #relay: SimClient
+  readonly #fates: Fate[] = []
+  #toDelay = 0
+  #late: Word[] = []
+
+  constructor(net: SimNet) {
+    this.#net = net
+    this.#relay = net.connect()
+  }
+
+  /** What befalls the next last word. */
+  befalls(fate: Fate): void {
+    this.#fates.push(fate)
+  }
+
+  /** So many other credits from now on are late. */
+  delay(count: number): void {
+    this.#toDelay = count
+  }
+
+  /** Looks at what a client says. */
+  follow(client: SimClient): void {
+    const { publish } = client
+    client.publish = (subject, bytes) => {
+      const fate = client.cut ? undefined : this.#fateOf(subject, bytes)
+      if (fate === 'late' || fate === 'twice')
+        this.#late.push({ from: client, subject, bytes: bytes.slice() })
+      if (fate !== 'late' && fate !== 'lost') publish.call(client, subject, bytes)
+    }
+  }
+
+  #fateOf(subject: string, bytes: Uint8Array): Fate | undefined {
+    if (!subject.includes('.c.credit.')) return undefined
+    if (isLast(decodeCredit(bytes))) return this.#fates.shift()
+    if (this.#toDelay === 0) return undefined
+    this.#toDelay -= 1
+    return 'late'
+  }
+
+  /** What is late, or comes again, comes now. */
+  arrive(): void {
+    for (const { subject, bytes } of this.#late) this.#relay.publish(subject, bytes)
+    this.#late = []
+  }
+
+  /** Whoever spoke has ended: what was late of it is with the server before another begins (WD2). */
+  ended(client: SimClient): void {
+    const isDue = ({ from, bytes }: Word): boolean => from === client && !isLast(decodeCredit(bytes))
+    for (const { subject, bytes } of this.#late.filter(isDue)) this.#relay.publish(subject, bytes)
+    this.#late = this.#late.filter((word) => !isDue(word))
+    this.#net.drain(this.#relay)
+  }
+}
+
+function isLast({ entries }: Credit): boolean {
+  return entries.some(({ next }) => next !== undefined)
+}
