@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { projectSchema } from './project-file.ts'
+import { projectSchema } from './project/project-file.ts'
 
 export const schemaPath = fileURLToPath(new URL('../schema/concord.schema.json', import.meta.url))
 

@@ -30,7 +30,7 @@ test('CLI, client and test kit call nothing that Node 20 lacks', () => {
   const files = listFiles('sdk/*.ts', 'sdk/{cli,client,runtime,testkit}/**/*.{ts,mjs}').filter(
     (path) => !/(?:\.test|test-cli)\.ts$/.test(path),
   )
-  assert.ok(files.includes('sdk/cli/function-text.ts'))
+  assert.ok(files.includes('sdk/cli/text/function-text.ts'))
   const found = files.flatMap((path) => laterIn(readSource(path)).map((name) => `${path}: ${name}`))
   assert.deepEqual(found, [])
 })

@@ -4,15 +4,15 @@
  */
 import type { AssetPatch } from '../../asset-api.ts'
 import { CodedError } from '../../errors.ts'
-import { type AssetFiles, assetFilesOf, nameOf, uploadAssets } from '../assets.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { tellOfLeft, untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
+import { throughGate } from '../deploy/gate.ts'
 import type { CliErrorCode } from '../errors.ts'
-import { throughGate } from '../gate.ts'
 import { positiveNumber } from '../numbers.ts'
+import { type AssetFiles, assetFilesOf, nameOf, uploadAssets } from '../project/assets.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
-import { becameText } from '../version-text.ts'
+import { becameText } from '../text/version-text.ts'
 import { userName } from './deploy.ts'
 
 interface ChangeOptions extends ServerOptions {

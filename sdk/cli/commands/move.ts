@@ -9,8 +9,8 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
-import { boundText } from '../rolling.ts'
 import { print, printJson } from '../terminal.ts'
+import { boundText } from '../text/rolling-text.ts'
 
 interface MoveOptions extends ServerOptions {
   readonly to?: string

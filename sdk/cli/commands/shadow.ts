@@ -5,11 +5,11 @@
 import { differenceText } from '../../difference-text.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { tellOfLeft, untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
-import { shadowText } from '../shadow-text.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
-import { becameText } from '../version-text.ts'
+import { shadowText } from '../text/shadow-text.ts'
+import { becameText } from '../text/version-text.ts'
 
 interface ShadowOptions extends ServerOptions {
   readonly all?: true

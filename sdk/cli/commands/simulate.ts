@@ -21,9 +21,9 @@ import {
 import type { CliCommand, CommonOptions } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
-import { openManifest } from '../project.ts'
-import { simulationText } from '../simulation-text.ts'
+import { openManifest } from '../project/project.ts'
 import { print, printJson } from '../terminal.ts'
+import { simulationText } from '../text/simulation-text.ts'
 
 interface SimulateOptions extends CommonOptions {
   readonly load?: string

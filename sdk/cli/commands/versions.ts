@@ -7,7 +7,7 @@ import { changeText } from '../../changes.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { tellOfLeft, untilRunning } from '../deploy.ts'
+import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
 import { userName } from './deploy.ts'
@@ -101,7 +101,7 @@ function timeText(timeMs: number): string {
 
 async function diff(name: string, from: number, to: number, options: ServerOptions): Promise<void> {
   const client = connect(options)
-  const { codeChanges, fileText } = await import('../code-diff.ts')
+  const { codeChanges, fileText } = await import('../text/code-diff.ts')
   const found = await client.diff(name, from, to)
   const files = found.sameCode ? [] : codeChanges(...(await sourcesOfBoth(client, name, from, to)))
   if (options.json) return await printJson({ ...found, files })

@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { compile } from '../../../gateway/probe/compile.ts'
-import { bundleProject } from '../../../sdk/cli/bundle.ts'
-import { openProject } from '../../../sdk/cli/project.ts'
+import { bundleProject } from '../../../sdk/cli/project/bundle.ts'
+import { openProject } from '../../../sdk/cli/project/project.ts'
 
 const root = join(import.meta.dirname, '../../..')
 

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { assertFails, concord, gatewayOf } from '../test-cli.ts'
+
+const letter = {
+  id: '12-0',
+  function: 'removed',
+  version: 1,
+  stream: 'words',
+  partition: 0,
+  producer: 'p',
+  sequence: 1,
+  key: 'a',
+  timeMs: 0,
+  failedAtMs: 0,
+  attempts: 1,
+  state: 'redriven',
+  error: { name: 'Error', message: 'no', stack: '' },
+}
+
+test('dlq says of a function that is neither there nor has left letters that there is none', async (t) => {
+  const { env } = await gatewayOf(t, ({ path }) => {
+    const url = new URL(path, 'http://gateway')
+    if (url.pathname === '/v1/functions/idle/versions') return { status: 200, json: { versions: [] } }
+    if (url.pathname.startsWith('/v1/functions/')) {
+      const detail = `There is no function '${url.pathname.split('/')[3]}'.`
+      return { status: 404, json: { type: 'about:blank', code: 'ERR_FUNCTION_UNKNOWN', detail } }
+    }
+    if (url.pathname.endsWith('/redrive'))
+      return { status: 200, json: { matched: 0, redriven: 0, streams: [] } }
+    const { function: name, state } = Object.fromEntries(url.searchParams)
+    const isLeft = name === 'removed' && state === 'all'
+    return { status: 200, json: { letters: isLeft ? [letter] : [] } }
+  })
+  for (const words of [['ls'], ['ls', '--json'], ['redrive']]) {
+    const said = (...names: string[]) => concord(['dlq', ...words, ...names], { env })
+    assertFails(await said('nosuch'), 4, /There is no function 'nosuch'/)
+    for (const names of [['idle'], ['removed'], []]) {
+      const { code, stderr } = await said(...names)
+      assert.deepEqual([code, stderr], [0, ''], `${words} ${names}`)
+    }
+  }
+})
+
+test('dlq ls says of an error what no other column says', async (t) => {
+  const doing = "the record 1 of producer 0c6ed5d158a6 in 'words'/0 (key 'a')"
+  const message = `Cannot go on with 'removed' v1: ${doing} took longer than its limit of 300 ms; it was ended at index.ts:10:13`
+  const json = { letters: [{ ...letter, error: { ...letter.error, name: 'ERR_DEADLINE', message } }] }
+  const { env } = await gatewayOf(t, () => ({ status: 200, json }))
+  const { stdout } = await concord(['dlq', 'ls', '--state', 'all'], { env })
+  assert.match(
+    stdout,
+    / ERR_DEADLINE: took longer than its limit of 300 ms; it was ended at index\.ts:10:13\n/,
+  )
+})

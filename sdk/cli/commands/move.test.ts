@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
+
+test('fn move says which partitions are to be where, and waits until they are', async (t) => {
+  let looks = 0
+  const homes = [
+    { partition: 3, instance: 'score-1' },
+    { partition: 7, instance: 'score-1' },
+  ]
+  const { env, received } = await gatewayOf(t, ({ method }) => {
+    if (method === 'PATCH') return { status: 200, json: { homes } }
+    looks += 1
+    const partitions = looks < 2 ? [1] : looks < 3 ? [1, 3] : [1, 3, 7]
+    return {
+      status: 200,
+      json: { instances: [{ id: 'score-0' }, { id: 'score-1', state: 'running', partitions }] },
+    }
+  })
+  const { stdout } = await concord(['fn', 'move', 'score', '3', '7', '--to', 'score-1'], { env })
+  assert.equal(stdout, 'score-1 has partitions 3, 7 of score.\n')
+  assert.equal(looks, 3)
+  const { method, path, body } = received[0]!
+  assert.equal(`${method} ${path}`, 'PATCH /v1/functions/score/partitions')
+  assert.deepEqual(JSON.parse(String(body)), { partitions: [3, 7], to: 'score-1' })
+  const unwaited = ['fn', 'move', 'score', '3', '--to', 'score-1', '--no-wait', '--json']
+  assert.deepEqual(lastJson(await concord(unwaited, { env })), { name: 'score', homes })
+  assertFails(
+    await concord(['fn', 'move', 'score', '5', '--to', 'score-1', '--timeout', '0.2'], { env }),
+    7,
+    /score-1 does not have partition 5 of score after 0.2 s: it is running; 'concord fn inspect score'/,
+  )
+})
+
+test('fn move --back takes back what was said, of some or of all, and wants one thing at a time', async (t) => {
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { homes: [] } }))
+  const one = await concord(['fn', 'move', 'score', '3', '--back'], { env })
+  assert.equal(one.stdout, 'Partition 3 of score is to go where its number puts it.\n')
+  const all = await concord(['fn', 'move', 'score', '--back'], { env })
+  assert.equal(all.stdout, 'All partitions of score are to go where their numbers put them.\n')
+  assert.deepEqual(
+    received.map(({ body }) => JSON.parse(String(body)) as unknown),
+    [{ partitions: [3], back: true }, { back: true }],
+  )
+  for (const args of [['3'], ['--to', 'score-1'], ['3', '--to', 'score-1', '--back'], []])
+    assertFails(
+      await concord(['fn', 'move', 'score', ...args], { env }),
+      2,
+      /Say which partitions are to be where/,
+    )
+  assertFails(await concord(['fn', 'move', 'score', 'three', '--to', 'score-1'], { env }), 2, /three/)
+})

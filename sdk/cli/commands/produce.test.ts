@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { problem, type Script } from '../../client/test-gateway.ts'
+import { assertFails, bin, concord, gatewayOf, lastJson, plainNode, root } from '../test-cli.ts'
+
+test('produce sends the lines of standard input once, and says once that it slows down', async (t) => {
+  const bodies: string[] = []
+  const { env, received } = await gatewayOf(t, ({ body }) => {
+    if (received.length <= 2)
+      return {
+        ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: received.length }),
+        headers: { 'retry-after': '0' },
+      }
+    bodies.push(body.toString())
+    return { status: 200, json: { accepted: 2 } }
+  })
+  const ran = await concord(['produce', 'words', '--key', 'k', '--json'], { env, input: 'a\nb\nc\nd\ne\n' })
+  assert.deepEqual(lastJson(ran), { accepted: 5, unknown: 0 })
+  assert.equal(ran.stderr.match(/slowing down/g)?.length, 1)
+  assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
+})
+
+test('produce says how many records were accepted, one as one', async (t) => {
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
+  assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')
+})
+
+test('produce that fails says how many records were accepted', async (t) => {
+  const { env, received } = await gatewayOf(t, () =>
+    received.length === 1
+      ? { ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: 2 }), headers: { 'retry-after': '0' } }
+      : problem(400, 'ERR_RECORD_INVALID', 'record 1 is no record', { accepted: 1 }),
+  )
+  const ran = await concord(['produce', 'words', '--json'], { env, input: 'a\nb\nc\nd\n' })
+  assert.equal(ran.code, 6)
+  assert.match(ran.stderr, /record 1 is no record \(3 records were accepted\)/)
+  assert.deepEqual(lastJson(ran), { accepted: 3, unknown: 0 })
+  assertFails(
+    await concord(['produce', 'words', '--file', '/nonexistent/x'], { env }),
+    4,
+    /there is no such file/,
+  )
+})
+
+test('produce goes on behind a request that a gateway broke off, says so once, and ends with 1 for what is unknown', async (t) => {
+  let breaks = 2
+  const script: Script = ({ body }, response) => {
+    if (breaks-- > 0) return void response.destroy()
+    return { status: 200, json: { accepted: body.length / 9 } } // each is a prefix of 8 bytes and a letter
+  }
+  const { env } = await gatewayOf(t, script)
+  const ran = await concord(['produce', 'words', '--rate', '20', '--json'], { env, input: 'a\nb\nc\nd\ne\n' })
+  assert.deepEqual([lastJson(ran), ran.code], [{ accepted: 3, unknown: 2 }, 1])
+  assert.equal(
+    ran.stderr.match(/waiting for the gateway, for up to 60 s: the connection to \S+ broke/g)?.length,
+    1,
+  )
+  assert.match(ran.stderr, /the gateway is back: going on\n2 records unknown: a gateway broke off/)
+
+  breaks = 1
+  const again = await concord(['produce', 'words', '--at-least-once'], { env, input: 'a\nb\n' })
+  assert.deepEqual([again.stdout, again.code], ['2 records accepted.\n', 0])
+  assert.match(again.stderr, /2 records of them may be there twice/)
+})
+
+test('produce that is interrupted says how many records were accepted', async (t) => {
+  const { env, received } = await gatewayOf(t, () => {
+    if (received.length > 1) {
+      child.kill('SIGINT') // the first answer has been read
+      return { ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: 0 }), headers: { 'retry-after': '60' } }
+    }
+    child.stdin.write('b\n')
+    return { status: 200, json: { accepted: 1 } }
+  })
+  const child = spawn(plainNode, [bin, 'produce', 'words'], { cwd: root, env: { ...process.env, ...env } })
+  t.after(() => child.kill('SIGKILL'))
+  let said = ''
+  child.stderr.on('data', (text) => {
+    said += text
+  })
+  child.stdin.write('a\n')
+  assert.deepEqual(await once(child, 'close'), [130, null])
+  assert.match(said, /ended by SIGINT: 1 record accepted before the request under way/)
+})

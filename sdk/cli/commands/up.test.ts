@@ -1,0 +1,89 @@
+/** `concord up` and `down` with the real platform. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bin, concord, plainNode } from '../test-cli.ts'
+
+/** A state folder whose platform is down after the test, whatever happened, before the folder goes. */
+function homeOf(t: TestContext): string {
+  const home = mkdtempSync(join(tmpdir(), 'concord-cli-'))
+  t.after(async () => {
+    await concord(['down', '--home', home])
+    rmSync(home, { recursive: true, force: true })
+  })
+  return home
+}
+
+/** Ends when nothing answers at the URL any more. */
+async function untilGone(url: string): Promise<void> {
+  const deadlineMs = performance.now() + 60_000
+  while (performance.now() < deadlineMs) {
+    const answered = await fetch(`${url}/healthz`).then(
+      () => true,
+      () => false,
+    )
+    if (!answered) return
+    await sleep(20)
+  }
+  assert.fail(`${url} still answers`)
+}
+
+test('up --detach answers when the platform is ready, a second one says what is wrong, down stops it', async (t) => {
+  const home = homeOf(t)
+  const up = await concord(['up', '--detach', '--home', home, '--ports', 'free', '--json'])
+  assert.equal(up.code, 0, up.stderr)
+  const { ready, url } = JSON.parse(up.stdout)
+  assert.equal(ready, true)
+  assert.equal(statSync(join(home, 'client.json')).mode & 0o777, 0o600)
+  assert.deepEqual(JSON.parse((await concord(['fn', 'ls', '--home', home, '--json'])).stdout), [])
+  const nobody = await concord(['cluster', 'kill', 'agent-9', '--home', home])
+  assert.equal(nobody.code, 4, nobody.stderr)
+  const again = await concord(['up', '--detach', '--home', home, '--ports', 'free'])
+  assert.equal(again.code, 5)
+  assert.match(again.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
+  // Said before the set-up for ZooKeeper, which compiles where that was never done: nothing of it is in what is said.
+  const cluster = await concord(['cluster', 'up', '--zookeeper', '--detach', '--home', home])
+  assert.equal(cluster.code, 5)
+  assert.match(cluster.stderr, /^concord: [^\n]*already[^\n]*concord down[^\n]*\n$/)
+  assert.equal((await concord(['down', '--home', home])).code, 0)
+  await untilGone(url)
+})
+
+test('what a platform is started with, or asked for, is refused with the exit code that says why', async (t) => {
+  const home = homeOf(t)
+  const refused = async (...words: string[]) => {
+    const { code, stderr } = await concord([...words, '--home', home])
+    assert.match(stderr, /^concord: [^\n]*\n$/)
+    return [code, stderr] as const
+  }
+  const [ports, choices] = await refused('up', '--ports', 'foo')
+  assert.deepEqual([ports, /--ports.*'foo'.*free/.test(choices)], [2, true], choices)
+  const [masters, takes] = await refused('cluster', 'up', '--masters', '2')
+  assert.deepEqual([masters, /--masters 2 takes --zookeeper too/.test(takes)], [2, true], takes)
+  const [nothing, isUp] = await refused('cluster', 'kill', 'agent-1')
+  assert.deepEqual([nothing, /Nothing is up in .*concord cluster up/.test(isUp)], [8, true], isUp)
+})
+
+test('up in the foreground stops the platform when it is interrupted, and when it is killed', async (t) => {
+  const home = homeOf(t)
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    const child = spawn(plainNode, [bin, 'up', '--home', home, '--ports', 'free'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const exited = once(child, 'exit')
+    const complaints = text(child.stderr)
+    const said = await Promise.race([once(child.stdout, 'data'), exited])
+    assert.match(String(said), /^Concord is up at /, child.exitCode === null ? '' : await complaints)
+    child.kill(signal)
+    assert.deepEqual(await exited, signal === 'SIGINT' ? [0, null] : [null, 'SIGKILL'])
+    await untilGone(JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')).url)
+    if (signal === 'SIGINT')
+      assert.match(await complaints, /\nConcord is down\. What you deployed is kept: [^\n]*\n$/)
+  }
+})

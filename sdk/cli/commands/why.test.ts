@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
+
+test('fn why says where each instance is and why, or what keeps it from running', async (t) => {
+  const why = {
+    ...{ name: 'shout', version: 2, instancesWanted: 2, instancesRunning: 1, byHand: 'set by hand' },
+    placement: { constraints: ['zone == a'], priority: 3 },
+    instances: [
+      { id: 'shout-0', state: 'running', hostname: 'web-1', agent: 'S0', why: ['only web-1 suits'] },
+      { id: 'shout-1', state: 'waiting', why: ['3 offers seen; the best misses 0.5 cpus', 'it failed'] },
+    ],
+  }
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: why }))
+  assert.equal(
+    (await concord(['fn', 'why', 'shout'], { env })).stdout,
+    [
+      'shout v2: 1 of 2 instances run; set by hand',
+      'It asks for: zone == a; priority 3',
+      'INSTANCE  STATE    WHERE  WHY',
+      'shout-0   running  web-1  only web-1 suits',
+      'shout-1   waiting  -      3 offers seen; the best misses 0.5 cpus',
+      '                          it failed',
+      '',
+    ].join('\n'),
+  )
+  assert.equal(`${received[0]!.method} ${received[0]!.path}`, 'GET /v1/functions/shout/why')
+  assert.deepEqual(lastJson(await concord(['fn', 'why', 'shout', '--json'], { env })), why)
+  assertFails(await concord(['fn', 'why'], { env }), 2, /name/)
+})

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { assertFails, concord, gatewayOf, temporaryFolder } from '../test-cli.ts'
+
+const source =
+  "import { defineFunction } from 'concord'\nexport default defineFunction({ metadata: { name: 'shout', ostreams: ['loud'] } })"
+const deployed = { status: 200, json: { name: 'shout', version: 2, bundleSha256: 'ab', changed: true } }
+const running = {
+  ...{ name: 'shout', version: 2, state: 'running', instancesWanted: 1, instancesRunning: 1 },
+  manifest: { instances: 1 },
+  ostreams: ['loud'],
+  instances: [{ id: 'shout-0', version: 2, state: 'running' }],
+}
+
+function sourceFile(t: TestContext): string {
+  const file = join(temporaryFolder(t), 'shout.ts')
+  writeFileSync(file, source)
+  return file
+}
+
+test('fn deploy --until-output says that it waits, and gives up after --timeout', async (t) => {
+  const { env } = await gatewayOf(t, ({ method, path }, response) => {
+    if (method === 'POST') return deployed
+    if (path.startsWith('/v1/functions/')) return { status: 200, json: running }
+    return void response.write('{"event":"ready","hold":false}\n')
+  })
+  const ran = await concord(['fn', 'deploy', sourceFile(t), '--until-output', '--timeout', '0.3'], { env })
+  assert.equal(ran.code, 7, ran.stderr)
+  assert.match(ran.stderr, /^waiting for the first record on loud, for 0\.3 s at most$/m)
+  assert.match(ran.stderr, /shout v2 runs, but nothing came out of it on loud in 0\.3 s/)
+})
+
+test('fn deploy says how far a trial has come that it waits for, and that a version is untried to which nothing came', async (t) => {
+  const trial = { records: 1000, errors: 0, ms: 600_000 }
+  const detail = (state: string, more: object) => ({
+    ...{ ...running, manifest: { instances: 1, trial }, instancesRunning: 0 },
+    instances: [{ id: 'shout-0', version: 2, state, why: 'version 2 takes over from 1', ...more }],
+  })
+  let shown = detail('swapping', { swap: { version: 2, state: 'onTrial', records: 12 } })
+  const { env } = await gatewayOf(t, ({ method }) => ({
+    status: 200,
+    json: method === 'POST' ? deployed.json : shown,
+  }))
+  const waits = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.3'], { env })
+  assert.equal(waits.code, 7, waits.stderr)
+  assert.match(
+    waits.stderr,
+    /after 0\.3 s: it is on trial: 12 of 1000 records so far, for 600 s at most \(trial\)/,
+  )
+  shown = detail('running', { tried: { version: 2, records: 0 } })
+  const untried = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.equal(untried.code, 0, untried.stderr)
+  assert.match(
+    untried.stderr,
+    /^ +v2 is untried: no record came while it was on trial \(600 s\); 'concord fn rollback shout' goes back$/m,
+  )
+  shown = detail('running', { tried: { version: 2, records: 3 } })
+  const tried = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.doesNotMatch(tried.stderr, /untried/)
+})
+
+test('fn deploy --bake is of a canary or a shadow, and refused where there is neither', async (t) => {
+  const { env, received } = await gatewayOf(t, () => deployed)
+  const deploy = (...more: string[]) =>
+    concord(['fn', 'deploy', sourceFile(t), '--no-wait', '--bake', '7', ...more], { env })
+  assertFails(await deploy(), 2, /--bake 7 says how long .* add --canary or --shadow/)
+  assert.equal(received.length, 0)
+  for (const flag of ['--canary', '--shadow']) {
+    assert.equal((await deploy(flag)).code, 0)
+    assert.match(received.at(-1)!.body.toString(), /"bakeMs":7000/)
+  }
+})
+
+test('fn deploy --env takes a pair, or a name that is set here, and refuses what is neither', async (t) => {
+  const { env, received } = await gatewayOf(t, () => deployed)
+  const deploy = (entry: string) =>
+    concord(['fn', 'deploy', sourceFile(t), '--no-wait', '--env', entry], { env: { ...env, SET: 'here' } })
+  for (const entry of ['UNSET', '=x'])
+    assertFails(await deploy(entry), 2, new RegExp(`Cannot take --env ${entry}: expected NAME=value`))
+  assert.equal(received.length, 0)
+  for (const entry of ['SET', 'EMPTY=']) assert.equal((await deploy(entry)).code, 0)
+  assert.deepEqual(
+    received.map(({ body }) => /"env":(\{[^}]*\})/.exec(body.toString())?.[1]),
+    ['{"SET":"here"}', '{"EMPTY":""}'],
+  )
+})
+
+const versions = [
+  { version: 5, state: 'live', failed: { atMs: 0, reason: 'it threw' } },
+  { version: 4, state: 'failed', reason: 'it threw at 3' },
+  { version: 3, state: 'withdrawn', reason: 'v4 was wanted while it ran in 1 of 2 instances' },
+  { version: 2, state: 'rolledBack', reason: 'v1 was wanted again: alarms', by: 'ada', outcomeAtMs: 60_000 },
+  { version: 1, state: 'replaced', reason: 'as a canary, well' },
+  { version: 0, state: 'replaced', reason: 'no record came', untried: true },
+].map((one) => ({ ...one, deployedAtMs: 0, bundleSha256: 'ab' }))
+
+test('fn deploy and fn rollback say which version was on its way, and how far, in whose place another one comes', async (t) => {
+  const left = { version: 1, how: 'was a canary, at step 2' }
+  const { env } = await gatewayOf(t, ({ method, path }) => {
+    if (method === 'POST') return { status: 200, json: { ...deployed.json, left } }
+    return { status: 200, json: path.endsWith('/versions') ? { versions: [] } : running }
+  })
+  for (const command of [
+    ['deploy', sourceFile(t)],
+    ['rollback', 'shout'],
+  ]) {
+    const { code, stderr } = await concord(['fn', ...command, '--no-wait'], { env })
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /^ +v1 was a canary, at step 2: v2 comes in its place$/m)
+  }
+})
+
+test('fn deploy says which sizes stay that were set by hand, and what changes them', async (t) => {
+  const byHand = [
+    { what: 'memMib', is: 512, manifest: 256 },
+    { what: 'diskMib', is: 64, manifest: 32 },
+  ]
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { ...deployed.json, byHand } }))
+  const { stderr } = await concord(['fn', 'deploy', sourceFile(t), '--no-wait'], { env })
+  assert.match(
+    stderr,
+    /512 MiB of memory stay, set by hand, not the 256 of the manifest: 'concord fn scale shout --mem 256' changes that\n/,
+  )
+  assert.match(stderr, /64 MiB of disk stay, set by hand, not the 32 of the manifest\n/)
+  assert.doesNotMatch(received[0]!.path, /ownSizes/)
+})
+
+test('fn rollback says which versions it went past that were not kept, and who goes back and why', async (t) => {
+  const { env, received } = await gatewayOf(t, ({ method, path }) => {
+    if (method === 'POST') return { status: 200, json: { name: 'shout', version: 1, changed: true } }
+    return { status: 200, json: path.endsWith('/versions') ? { versions } : { ...running, version: 5 } }
+  })
+  const ran = await concord(['fn', 'rollback', 'shout', '--no-wait', '--author', 'bob', '-m', 'noise'], {
+    env,
+  })
+  assert.match(ran.stderr, /^past v4, which failed: it threw at 3; .* --to v4' goes there$/m)
+  assert.match(ran.stderr, /^past v3, which was withdrawn: v4 was wanted while it ran in 1 of 2 instances; /m)
+  assert.match(
+    ran.stderr,
+    /^past v2, which was rolled back by ada 1970-01-01T00:01:00.000Z: v1 was wanted again: alarms; /m,
+  )
+  assert.doesNotMatch(ran.stderr, /past v[015]/)
+  assert.match(ran.stdout, /shout v1 will run/)
+  const { body } = received.find(({ method }) => method === 'POST')!
+  assert.deepEqual(JSON.parse(body.toString()), { drain: false, author: 'bob', message: 'noise' })
+})
+
+test('fn versions says of each what became of it, and that it had failed before', async (t) => {
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { versions } }))
+  const { stdout } = await concord(['fn', 'versions', 'shout'], { env })
+  assert.match(stdout, /^v5 had failed 1970-01-01T00:00:00\.000Z: it threw$/m)
+  assert.match(stdout, /^v4 failed: it threw at 3$/m)
+  assert.match(stdout, /^v2 was rolled back by ada 1970-01-01T00:01:00\.000Z: v1 was wanted again: alarms$/m)
+  assert.match(stdout, /^v1 passed: as a canary, well$/m)
+  assert.match(stdout, /^v0 came into force untried: no record came$/m)
+})

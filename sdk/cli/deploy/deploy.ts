@@ -1,0 +1,360 @@
+/**
+ * Deploy: from a project to running instances, in steps, each shown with its time.
+ *
+ *   read the project → bundle → assets, if it has any → upload → start (wait until all wanted instances run that version)
+ *
+ * and, if asked for, a last one: wait for the first record that it puts out.
+ *
+ *  D1. An instance that fails while it starts ends the wait at once, with what the function said.
+ *  D2. Times count from the start of this process, so that they are what the author waits.
+ * @module
+ */
+import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeployAnswer, FunctionDetail, Instance, VersionSummary } from '../../api.ts'
+import { type ConcordClient, type Deployment, isRecord } from '../../client/index.ts'
+import { CodedError } from '../../errors.ts'
+import type { Installation } from '../command.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { assetFilesIn, assetFilesOf, uploadAssets } from '../project/assets.ts'
+import type { Project } from '../project/project-shape.ts'
+import { bytesText, dim, note } from '../terminal.ts'
+import { gateText } from '../text/gate-text.ts'
+import { throughGate } from './gate.ts'
+import { Waves } from './rolling.ts'
+
+export interface DeployOptions {
+  readonly wait: boolean
+  readonly untilOutput: boolean
+  readonly author?: string
+  readonly message?: string
+  readonly instances?: number
+  readonly ownSizes?: NonNullable<Deployment['ownSizes']>
+  readonly drain?: true
+  /** Goes on where its gate asks. */
+  readonly accept?: boolean
+  /** Files to be assets, beside those of the project. */
+  readonly assets: readonly string[]
+  readonly timeoutMs: number
+}
+
+export interface Deployed extends DeployAnswer {
+  readonly instancesRunning: number
+  /** What it has of the keys, if it is a canary. */
+  readonly canaryPercent?: number
+  /** It is given copies of all records. */
+  readonly isShadow?: true
+  /** Time of each step, in the steps' order. */
+  readonly stepsMs: Readonly<Record<string, number>>
+  /** D2. */
+  readonly totalMs: number
+}
+
+export async function deployProject(
+  installation: Installation,
+  client: ConcordClient,
+  readProject: () => Promise<Project>,
+  { wait, untilOutput, timeoutMs, assets: more, accept = false, ...said }: DeployOptions,
+): Promise<Deployed> {
+  const steps = new Steps()
+  const deployment = await prepare(installation, client, readProject, more, steps)
+  const answer = await throughGate(
+    (isAccepted) => client.deploy({ ...deployment, ...said, ...(isAccepted && { accept: true }) }),
+    accept,
+  )
+  steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
+  tellOfLeft(answer)
+  tellOfMigrate(answer)
+  tellOfResources(answer)
+  if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
+  const listening = new AbortController()
+  const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
+  output?.catch(() => {}) // a function that does not run is the error to tell
+  const waves = new Waves((wave, text) => steps.done(wave, text))
+  const stopListening = (error: unknown): never => {
+    listening.abort()
+    throw error
+  }
+  const detail =
+    wait || untilOutput
+      ? await untilRunning(client, answer, timeoutMs, waves).catch(stopListening)
+      : undefined
+  const instancesRunning = detail?.instancesRunning ?? 0
+  const percent = detail?.canary?.version === answer.version ? detail.canary.percent : undefined
+  const shadow = shadowIn(detail, answer.version)
+  if (percent !== undefined) steps.done('canary', `${percent} % of the keys`)
+  else if (shadow !== undefined) steps.done('shadow', shadow)
+  else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
+  if (detail && percent === undefined && shadow === undefined) tellOfUntried(detail, answer.version)
+  if (said.instances === undefined && detail) tellOfCount(detail)
+  if (output) {
+    const streams = detail?.ostreams.join(', ') || 'any stream'
+    note(dim(`waiting for the first record on ${streams}, for ${timeoutMs / 1000} s at most`))
+    steps.done('output', `first record of ${await output}`)
+  }
+  return {
+    ...answer,
+    instancesRunning,
+    ...(percent !== undefined && { canaryPercent: percent }),
+    ...(shadow !== undefined && { isShadow: true }),
+    stepsMs: steps.ms,
+    totalMs: Math.round(performance.now()),
+  }
+}
+
+/** Lets the gate judge a project beside the version at work, and deploys nothing. */
+export async function dryRun(
+  installation: Installation,
+  client: ConcordClient,
+  readProject: () => Promise<Project>,
+  assets: readonly string[],
+): Promise<DeployAnswer> {
+  const steps = new Steps()
+  const deployment = await prepare(installation, client, readProject, assets, steps)
+  const answer = await client.deploy({ ...deployment, dryRun: true })
+  steps.done('judge', answer.name)
+  return answer
+}
+
+/** All that is sent, but for what is said of it. */
+async function prepare(
+  installation: Installation,
+  client: ConcordClient,
+  readProject: () => Promise<Project>,
+  more: readonly string[],
+  steps: Steps,
+): Promise<Deployment> {
+  const project = await readProject()
+  steps.done('read', basename(project.entry))
+  const { bundleProject } = await import('../project/bundle.ts')
+  const { code, sourceMap, alone } = await bundleProject(installation, project)
+  steps.done('bundle', bytesText(Buffer.byteLength(code)))
+  const assets = await sendAssets(client, project, more, steps)
+  return { manifest: project.manifest, assets, ...(alone ?? { bundle: code, sourceMap }) }
+}
+
+/** How a version does as a shadow; undefined: it is none. */
+function shadowIn(detail: FunctionDetail | undefined, version: number): string | undefined {
+  if (detail === undefined) return undefined
+  if (detail.version !== version) return 'over already'
+  const { shadow } = detail
+  return shadow && `beside v${shadow.from} in ${shadow.instances} of ${shadow.instancesOf} instances`
+}
+
+async function sendAssets(
+  client: ConcordClient,
+  project: Project,
+  more: readonly string[],
+  steps: Steps,
+): Promise<Readonly<Record<string, string>>> {
+  const files = new Map([...assetFilesIn(project.assets), ...assetFilesOf(more)])
+  if (files.size === 0) return {}
+  const { names, sentBytes } = await uploadAssets(client, files)
+  steps.done('assets', `${files.size}, ${sentBytes === 0 ? 'all there' : `${bytesText(sentBytes)} sent`}`)
+  return names
+}
+
+/** A version was on its way, and whoever waits for it may not know: that is told. */
+export function tellOfLeft({ left, version }: DeployAnswer): void {
+  if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} comes in its place`)
+}
+
+/** A `migrate` that stays in the file may not expect what it has made itself. */
+function tellOfMigrate({ migrates, migratesAfter, version }: DeployAnswer): void {
+  if (migrates === true)
+    note(
+      `        v${version} has a migrate: until it is kept, going back takes along what it did to state; then there is no going back. Without need of it, take it out`,
+    )
+  if (migratesAfter === undefined) return
+  const advice = 'it has to leave alone what is in its shape already'
+  note(`        v${version} has a migrate, which is given what v${migratesAfter} has written too: ${advice}`)
+}
+
+const unitOf = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk' } as const
+const flagOf = { cpus: '--cpus', memMib: '--mem', diskMib: undefined } as const
+
+/** The same of what each instance gets. */
+function tellOfResources({ name, byHand = [] }: DeployAnswer): void {
+  for (const { what, is, manifest } of byHand) {
+    const flag = flagOf[what]
+    const change = flag === undefined ? '' : `: 'concord fn scale ${name} ${flag} ${manifest}' changes that`
+    note(dim(`        ${is} ${unitOf[what]} stay, set by hand, not the ${manifest} of the manifest${change}`))
+  }
+}
+
+/** Instances that somebody has asked for by hand stay over deploys: that is told, since the project's file says otherwise. */
+function tellOfCount({ name, instancesWanted, manifest }: FunctionDetail): void {
+  if (manifest.scale !== undefined || instancesWanted === manifest.instances) return
+  const change = `'concord fn scale ${name} ${manifest.instances}' changes that`
+  note(
+    dim(
+      `        instances stay at ${instancesWanted}, not the ${manifest.instances} of the manifest: ${change}`,
+    ),
+  )
+}
+
+class Steps {
+  readonly ms: Record<string, number> = {}
+  #lastMs = 0
+
+  done(name: string, what: string): void {
+    const nowMs = performance.now()
+    this.ms[name] = Math.round(nowMs - this.#lastMs)
+    this.#lastMs = nowMs
+    note(`${name.padEnd(7)} ${what.padEnd(32)} ${dim(`${this.ms[name]} ms`)}`)
+  }
+}
+
+/** Waits for a record on any of a function's output streams. @param done Aborted, it waits no more. @returns That stream's name. */
+async function firstOutput(
+  client: ConcordClient,
+  { name, version }: DeployAnswer,
+  timeoutMs: number,
+  done: AbortController,
+): Promise<string> {
+  const { ostreams } = await client.inspect(name)
+  const timer = setTimeout(() => done.abort(), timeoutMs)
+  try {
+    return await Promise.any(ostreams.map((stream) => firstRecord(client, stream, done.signal)))
+  } catch (cause) {
+    const text = `${name} v${version} runs, but nothing came out of it on ${ostreams.join(', ') || 'any stream'} in ${timeoutMs / 1000} s`
+    throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text, { cause })
+  } finally {
+    clearTimeout(timer)
+    done.abort()
+  }
+}
+
+async function firstRecord(client: ConcordClient, stream: string, signal: AbortSignal): Promise<string> {
+  for await (const line of client.follow(stream, { signal })) if (isRecord(line)) return stream
+  throw new CodedError<CliErrorCode>(
+    'ERR_STREAM_ENDED',
+    `The server ended stream '${stream}' before its first record`,
+  )
+}
+
+const pollMinMs = 20
+const pollMaxMs = 250
+
+/**
+ * Waits until all wanted instances run a version, or it is beside them as a canary or a shadow.
+ * @param timeoutMs Of a rolling change: of each wave.
+ * @throws {CodedError} Why it does not, or that it was put back.
+ */
+export async function untilRunning(
+  client: ConcordClient,
+  { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
+  timeoutMs: number,
+  waves?: Waves,
+): Promise<FunctionDetail> {
+  let deadlineMs = performance.now() + timeoutMs
+  let wave = 0
+  for (let pollMs = pollMinMs; ; pollMs = Math.min(pollMs * 1.3, pollMaxMs)) {
+    const detail = await client.inspect(name)
+    if (detail.version !== version) {
+      const ours = (await client.versions(name)).find((one) => one.version === version)
+      if (ours?.state === 'shadowed') return detail
+      throw replacedError(ours, name, version, detail.version)
+    }
+    if (detail.canary?.version === version) return detail
+    if (detail.shadow?.version === version) {
+      const { instances, instancesOf } = detail.shadow
+      if (instances >= instancesOf) return detail
+      if (performance.now() > deadlineMs) throw waitError(detail, version, instances, timeoutMs)
+      await sleep(pollMs)
+      continue
+    }
+    const rolling = detail.rolling?.version === version ? detail.rolling : undefined
+    if (rolling !== undefined && rolling.wave !== wave) {
+      wave = rolling.wave
+      deadlineMs = performance.now() + timeoutMs
+      waves?.see(rolling)
+    }
+    const ours = detail.instances.filter((instance) => instance.version === version)
+    const running = ours.filter(({ state }) => state === 'running')
+    if (detail.version === version && running.length >= detail.instancesWanted) return detail
+    // One that ends in the middle of a rolling change is started again; if that is the version's fault, all go back (above).
+    const failed = rolling === undefined ? ours.find(hasFailed) : undefined
+    if (failed) throw startError(name, version, failed)
+    if (performance.now() > deadlineMs) throw waitError(detail, version, running.length, timeoutMs)
+    await sleep(pollMs)
+  }
+}
+
+/** The scheduler has gone back, or somebody wants another version. */
+function replacedError(
+  ours: VersionSummary | undefined,
+  name: string,
+  version: number,
+  by: number,
+): CodedError<CliErrorCode> {
+  if (ours?.state !== 'failed') return superseded(name, version, by)
+  const text = `${name} v${version} has failed, v${by} runs as before: ${ours.reason ?? 'nothing was said'}`
+  return new CodedError('ERR_FUNCTION_FAILED', text)
+}
+
+function hasFailed({ state, lastExit }: Instance): boolean {
+  return (state === 'backingOff' || state === 'crashLooping') && lastExit?.code !== 0
+}
+
+/** Exit reasons that are in the function's own code (infra/control/messages.ts). */
+const functionsFault = /^(functionFailed|initFailed|bundle|memory|deadline)$/
+
+function startError(
+  name: string,
+  version: number,
+  { id, lastExit, lastError }: Instance,
+): CodedError<CliErrorCode> {
+  const reason = lastExit?.reason ?? 'unknown'
+  const at = lastError?.at === undefined ? '' : ` at ${lastError.at}`
+  const said = lastError
+    ? `${lastError.name}: ${lastError.message}${at}`
+    : (lastExit?.message ?? 'nothing was said')
+  const code = functionsFault.test(reason) ? 'ERR_FUNCTION_FAILED' : 'ERR_FUNCTION_NOT_RUNNING'
+  return new CodedError(
+    code,
+    `${name} v${version} does not run: ${id} ended (${reason}): ${said}; 'concord fn inspect ${name}' shows more`,
+  )
+}
+
+function waitError(
+  detail: FunctionDetail,
+  version: number,
+  running: number,
+  timeoutMs: number,
+): CodedError<CliErrorCode> {
+  const why =
+    trialText(detail, version) ??
+    detail.instances.find((instance) => instance.why !== undefined)?.why ??
+    `it is ${detail.state}`
+  const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
+  const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s: ${why}${goesBack}`
+  return new CodedError('ERR_WAIT_TIMED_OUT', text)
+}
+
+/** How far a version has come that is on trial; undefined: it is not. */
+function trialText({ instances, manifest: { trial } }: FunctionDetail, version: number): string | undefined {
+  const swaps = instances.flatMap(({ swap }) =>
+    swap?.version === version && swap.state === 'onTrial' ? [swap.records ?? 0] : [],
+  )
+  if (swaps.length === 0) return undefined
+  return `it is on trial: ${Math.min(...swaps)} of ${trial.records} records so far, for ${trial.ms / 1000} s at most (trial)`
+}
+
+/** It has passed its trial because nothing came: that is told. */
+function tellOfUntried({ name, instances, manifest }: FunctionDetail, version: number): void {
+  const tried = instances.flatMap((one) => (one.tried?.version === version ? [one.tried.records] : []))
+  if (tried.length === 0 || tried.some((records) => records > 0)) return
+  const { trial } = manifest
+  if (trial.records === 0 || trial.ms === 0) return
+  note(
+    `        v${version} is untried: no record came while it was on trial (${trial.ms / 1000} s); 'concord fn rollback ${name}' goes back`,
+  )
+}
+
+function superseded(name: string, version: number, by: number): CodedError<CliErrorCode> {
+  return new CodedError(
+    'ERR_SUPERSEDED',
+    `${name} v${version} was replaced by v${by} before it ran: somebody else deployed meanwhile`,
+  )
+}

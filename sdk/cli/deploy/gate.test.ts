@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { problem } from '../../client/test-gateway.ts'
+import { differenceText } from '../../difference-text.ts'
+import { type GateReport, noGateEvidence } from '../../gate.ts'
+import { concord, gatewayOf, temporaryFolder } from '../test-cli.ts'
+import { gateText } from '../text/gate-text.ts'
+
+const reason = 'it throws at 40 records that the version at work does not throw at'
+const gate: GateReport = {
+  ...{ name: 'tally', from: 1, tookMs: 100, instances: 1, instancesOf: 1 },
+  evidence: noGateEvidence(),
+  breaches: [reason],
+}
+
+test('a deploy that its gate blocks says why once', async (t) => {
+  const detail = `Cannot let this version of 'tally' follow v1: ${reason}.`
+  const { env } = await gatewayOf(t, () => problem(422, 'ERR_GATE_BLOCKS', detail, { gate }))
+  const file = join(temporaryFolder(t), 'tally.ts')
+  writeFileSync(file, "export default { metadata: { name: 'tally' } }")
+  const { code, stderr } = await concord(['fn', 'deploy', file], { env })
+  assert.equal(code, 6, stderr)
+  assert.match(stderr, /tally, judged beside v1 .* 1 of 1 instances\n/)
+  assert.equal(stderr.split(reason).length - 1, 1, stderr)
+})
+
+test('gateText says of what was deployed over its gate that it was accepted', () => {
+  const last = (ofVersion?: string) => gateText(gate, ofVersion).split('\n').at(-1)
+  assert.equal(last(), `Its gate holds it up: ${reason}.`)
+  assert.equal(last('v2'), `It was accepted over its gate: ${reason}.`)
+})
+
+test('gateText says that nothing was judged where no record could be compared', () => {
+  const text = gateText({ ...gate, breaches: [] })
+  assert.match(text, /^ {2}match {5}no record could be compared$/m)
+  assert.match(text, /^It passes its gate, unjudged: .*'gate.minRecords' asks for some\)\.$/m)
+})
+
+test('differenceText keeps what each version is called apart from what it did', () => {
+  const output = { stream: 'tallies', timeMs: 0, key: 'k7', value: '1' }
+  const difference = {
+    ...{ stream: 'visits', partition: 0, sequence: 1, key: 'k7', value: 'v' },
+    live: { outputs: [output] },
+    shadow: { outputs: [], error: 'RangeError: no seven' },
+  }
+  const lines = differenceText(difference, 'the new one', 'v1').split('\n')
+  assert.deepEqual(lines.slice(1), [
+    '    v1           tallies "k7": "1"',
+    '    the new one  threw RangeError: no seven',
+  ])
+})

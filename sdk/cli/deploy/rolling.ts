@@ -1,0 +1,34 @@
+/**
+ * Rolling: a deploy whose version comes to some instances after others.
+ * @module
+ */
+import type { RollingView } from '../../rolling-view.ts'
+import type { Project } from '../project/project-shape.ts'
+
+/** Flags win over the project's file. */
+export function withRolling(project: Project, width: number | undefined): Project {
+  if (width === undefined) return project
+  const { rollout, ...written } = project.manifest as { rollout?: object }
+  return { ...project, manifest: { ...written, rollout: { ...rollout, rolling: width } } }
+}
+
+/** Tells of the waves of a rolling change, each as it is seen to begin. */
+export class Waves {
+  readonly #tell: (wave: string, text: string) => void
+  readonly #told = new Set<string>()
+  #last = 0
+
+  constructor(tell: (wave: string, text: string) => void) {
+    this.#tell = tell
+  }
+
+  /** @returns Whether it is a wave that was not seen before. */
+  see({ wave, instances, working, wanted }: RollingView): boolean {
+    if (wave === this.#last) return false
+    this.#last = wave
+    const names = instances.filter((id) => !this.#told.has(id))
+    for (const id of names) this.#told.add(id)
+    this.#tell(`wave ${wave}`, `${names.join(', ')} (${working} of ${wanted} have it)`)
+    return true
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Bundle: an author's source and all that it imports, as one ES module without imports, and its source map.
+ *
+ *  E1. `concord` is this installation's own; it is a few functions, and what is not used of it is left out.
+ *  E2. Source names are relative to the project: no path of the author's machine is uploaded.
+ *  E3. What an isolate does not have (Node's modules) is refused here, where the line is known.
+ *  E4. A source that needs nothing beside it is uploaded as it is, and the gateway bundles it: so it is the same bundle, and
+ *      no new version, by whatever means it comes.
+ *  E5. Constants stay constant (keep-constants.ts); in the gateway's form they do by themselves.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { isBuiltin } from 'node:module'
+import { basename, join, relative } from 'node:path'
+import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbuild'
+import { CodedError } from '../../errors.ts'
+import { keepConstants } from '../../keep-constants.ts'
+import type { Installation } from '../command.ts'
+import type { CliErrorCode } from '../errors.ts'
+import type { Project } from './project-shape.ts'
+
+export interface Bundle {
+  readonly code: string
+  readonly sourceMap: string
+  /** E4. */
+  readonly alone: { readonly source: Uint8Array; readonly file: string } | undefined
+}
+
+/** @throws {CodedError} ERR_BUNDLE_FAILED with file, line and column. */
+export async function bundleProject({ root }: Installation, { entry, folder }: Project): Promise<Bundle> {
+  const { build } = await import('esbuild')
+  try {
+    const options = {
+      absWorkingDir: folder,
+      entryPoints: [entry],
+      outfile: join(folder, 'function.js'),
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: 'esm',
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+      target: 'es2024',
+      sourcemap: 'external',
+      minifyWhitespace: true, // for E2: it leaves out the comments that name each file
+      legalComments: 'none',
+      logLevel: 'silent',
+      plugins: [ownSdk(root), noNodeModules],
+    } as const satisfies BuildOptions
+    const { outputFiles, metafile } = await build(options)
+    const text = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix))!.text
+    const code = text('.js')
+    const ownDist = join(relative(folder, root), 'dist/')
+    const plain = async () => (await build({ ...options, tsconfigRaw: '{}' })).outputFiles
+    const standsAlone =
+      ownFiles(metafile, ownDist) === 1 &&
+      (await compilesAlone(entry)) &&
+      (await plain()).some(({ text }) => text === code)
+    const sourceMap = text('.js.map')
+    return {
+      code: keepConstants({ code, sourceMap, inputs: new Set(Object.keys(metafile.inputs)) }),
+      sourceMap: withoutHostPaths(sourceMap, ownDist),
+      alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
+    }
+  } catch (error) {
+    const [message] = (error as Partial<BuildFailure>).errors ?? []
+    if (message === undefined) throw error
+    throw new CodedError<CliErrorCode>(
+      'ERR_BUNDLE_FAILED',
+      `Cannot bundle ${relative(folder, entry)}: ${place({ ...message, text: advised(message.text) })}`,
+    )
+  }
+}
+
+function ownFiles({ inputs }: Metafile, ownDist: string): number {
+  return Object.keys(inputs).filter((path) => !path.startsWith(ownDist)).length
+}
+
+/** Whether the gateway can (gateway/probe/compile.ts): its form has no top-level await. */
+async function compilesAlone(entry: string): Promise<boolean> {
+  const { transform } = await import('esbuild')
+  const source = await readFile(entry, 'utf8')
+  const loader = /\.[cm]?jsx?$/.test(entry) ? 'js' : 'ts'
+  const options = { loader, format: 'cjs', target: 'es2024', tsconfigRaw: '{}', logLevel: 'silent' } as const
+  return await transform(source, options).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** As the gateway takes it. */
+function plainName(entry: string): string {
+  return basename(entry)
+    .replaceAll(/[^A-Za-z0-9_.-]/g, '_')
+    .replace(/^[.-]/, '_')
+    .slice(-100)
+}
+
+function ownSdk(root: string): Plugin {
+  return {
+    name: 'concord',
+    setup(build) {
+      build.onResolve({ filter: /^concord$/ }, () => ({
+        path: join(root, 'dist', 'sdk.js'),
+        sideEffects: false,
+      }))
+      build.onResolve({ filter: /^concord\// }, ({ path }) => ({
+        errors: [{ text: `'${path}' is for tests and programs: a function can import 'concord' only` }],
+      }))
+    },
+  }
+}
+
+const noNodeModules: Plugin = {
+  name: 'no-node-modules',
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path }) => ({
+      errors: [{ text: notThere(path) }],
+    }))
+  },
+}
+
+function notThere(nodeModule: string): string {
+  return `'${nodeModule}' is not there where functions run, as no module of Node is; the web's globals (URL, TextEncoder, crypto, …) are: see docs/functions.md, "Time and chance"`
+}
+
+/** esbuild's words, and what to do: a package may have the name of a module of Node's, so only what was not found is one. */
+function advised(text: string): string {
+  const [, path, name] = /^Could not resolve "(((?:@[\w.-]+\/)?\w[\w.-]*)[^"]*)"$/.exec(text) ?? []
+  if (path === undefined) return text
+  if (isBuiltin(path)) return notThere(path)
+  return `${text}: if that is a package, run 'npm install ${name}' in the project`
+}
+
+function place({ location, text }: Message): string {
+  return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
+}
+
+/** Names what lies outside of the project as a package's file: ours by our name, others by their way from node_modules on. */
+function withoutHostPaths(json: string, ownDist: string): string {
+  const map = JSON.parse(json) as { sources: string[] }
+  const named = (source: string) =>
+    source.startsWith(ownDist)
+      ? `node_modules/concord/${source.slice(ownDist.length)}`
+      : source.replace(/^(\.\.\/)+(.*\/)?(?=node_modules\/|[^/]+$)/, '')
+  return JSON.stringify({ ...map, sources: map.sources.map(named) })
+}

@@ -1,0 +1,75 @@
+/**
+ * Project: the source that is deployed, and what its author says beside the code.
+ *
+ *  J1. Only what the author wrote is uploaded: defaults are the gateway's, so that they are the same for everybody.
+ * @module
+ */
+import { existsSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { assetsFolder } from '../../assets.ts'
+import { CodedError } from '../../errors.ts'
+import type { CliErrorCode } from '../errors.ts'
+import { mainDefault, type Project, projectFile } from './project-shape.ts'
+
+/**
+ * Finds the project behind a path: a folder with `concord.jsonc`, a project's file of whatever name, or a source file. A source
+ * file on its own has no manifest, unless its folder's `concord.jsonc` names it as `main`.
+ * @param doing What it is wanted for, as an error says it.
+ */
+export async function openProject(path: string, doing = 'deploy'): Promise<Project> {
+  const full = resolve(path)
+  const found = statSync(full, { throwIfNoEntry: false })
+  if (!found) throw missing(`Cannot ${doing} ${path}: there is no such file or folder`)
+  if (found.isFile() && /\.jsonc?$/.test(full)) return openProjectFile(full, doing)
+  const folder = found.isDirectory() ? full : dirname(full)
+  const file = join(folder, projectFile)
+  const project = existsSync(file)
+    ? await readFile(file)
+    : { entry: join(folder, mainDefault), folder, assets: join(folder, assetsFolder), manifest: {} }
+  if (found.isDirectory()) return withEntry(project, path, doing)
+  return project.entry === full ? project : { entry: full, folder, manifest: {} }
+}
+
+/** The name that the essay gives to a project's file. */
+const classicFile = 'config.json'
+
+/** Reads a project from its configuration file, whatever that is called, or from the one in a folder. */
+export async function openProjectFile(path: string, doing = 'deploy'): Promise<Project> {
+  const file = projectFileAt(path, doing)
+  return file === undefined
+    ? await openProject(path, doing)
+    : withEntry(await readFile(resolve(file)), path, doing)
+}
+
+/** What a project's file says, whether its code is there or not. */
+export async function openManifest(path: string, doing: string): Promise<Project['manifest']> {
+  const file = projectFileAt(path, doing)
+  if (file === undefined) throw missing(`Cannot ${doing} ${path}: there is no ${projectFile} in it`)
+  return (await readFile(resolve(file))).manifest
+}
+
+/** The configuration file at a path, or in the folder at it. @returns Undefined if the folder has none. */
+function projectFileAt(path: string, doing: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw missing(`Cannot ${doing} ${path}: there is no such file or folder`)
+  if (!found.isDirectory()) return path
+  return [projectFile, classicFile].map((name) => join(path, name)).find((file) => existsSync(file))
+}
+
+function withEntry(project: Project, path: string, doing: string): Project {
+  if (existsSync(project.entry)) return project
+  const wanted = basename(project.entry)
+  throw missing(
+    `Cannot ${doing} ${path}: there is no ${wanted} in ${project.folder}; name the entry file as 'main' in ${projectFile}`,
+  )
+}
+
+/** Loaded when there is a file to read: its schema library takes longer than all the rest of a deploy. */
+async function readFile(path: string): Promise<Project> {
+  const { readProjectFile } = await import('./project-file.ts')
+  return readProjectFile(path)
+}
+
+function missing(message: string): CodedError<CliErrorCode> {
+  return new CodedError('ERR_FILE_MISSING', message)
+}

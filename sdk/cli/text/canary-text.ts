@@ -1,0 +1,74 @@
+/**
+ * CanaryText: how a canary does, for people.
+ *
+ *   CT1. A ratio is shown where there is enough of both sides; before that, what is waited for.
+ * @module
+ */
+import { bucketsPerSide } from '../../canary.ts'
+import type { CanaryView } from '../../canary-view.ts'
+import { differenceText } from '../../difference-text.ts'
+
+/** Records of each side without which outputs are not judged either (scheduler/core/rollout/judge.ts). */
+const enoughRecords = 5 * bucketsPerSide
+
+export function canaryText(canary: CanaryView, nowMs: number): string {
+  const { version, from, percent, sinceMs, bakeMs, passed, waitsFor, diff } = canary
+  const elapsedMs = Math.max(0, nowMs - sinceMs)
+  const seconds = (ms: number): string => `${Math.floor(ms / 1000)}`
+  const time =
+    elapsedMs < bakeMs
+      ? `for ${seconds(elapsedMs)} of ${seconds(bakeMs)} s`
+      : `for ${seconds(elapsedMs)} s; it ${waitText(canary)}`
+  return [
+    `canary    v${version} has ${percent} % of the keys beside v${from}, ${time}`,
+    `  ${sidesText(canary)}`,
+    ...waitsFor.map((line) => `  waits for ${line}`),
+    ...(diff?.examples ?? []).map((one) => differenceText(one, `v${version}`, `v${from}`)),
+    ...passed.map((line) => `  passed ${line}`),
+  ].join('\n')
+}
+
+/** What a step waits for when its time is over. */
+export function waitText({ canary, minRecords = 0, diff, waitsFor }: CanaryView): string {
+  const { length: instances } = waitsFor
+  if (instances > 0) return `waits for ${instances === 1 ? '1 instance' : `${instances} instances`}`
+  const of = (records: number) => `${records} of the ${minRecords} that a step needs`
+  if (canary.records < minRecords) return `waits for records of its keys, has ${of(canary.records)}`
+  if (diff !== undefined && diff.compared < minRecords)
+    return `waits for records to compare, has ${of(diff.compared)}`
+  return 'is being judged'
+}
+
+/** What is measured of both, in a line. */
+export function sidesText(view: CanaryView): string {
+  const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = view
+  if (canary.records + control.records === 0)
+    return 'no record yet of its keys, nor of the others that it is compared with'
+  const isEnough = Math.min(canary.records, control.records) >= enoughRecords
+  const lacks = [...(isEnough ? [] : ['outputs']), ...(windows > 0 ? [] : ['time'])]
+  return [
+    `${canary.records} records beside ${control.records}`,
+    `${canary.errors} failed where the version before did not`,
+    ...(isEnough ? [`outputs ${ratio(perRecord(canary), perRecord(control))}`] : []),
+    ...(windows > 0
+      ? [
+          `slower than allowed in ${slower} of ${windows} windows (p99 ${figure(canaryP99Us)} µs beside ${figure(controlP99Us)})`,
+        ]
+      : []),
+    ...(lacks.length > 0 ? [`too few yet to compare ${lacks.join(' and ')}`] : []),
+    ...(diff === undefined ? [] : [`${diff.different} of ${diff.compared} compared differ`]),
+  ].join(', ')
+}
+
+function perRecord({ outputs, records }: CanaryView['canary']): number {
+  return outputs / records
+}
+
+function ratio(one: number, other: number): string {
+  const times = one / other
+  return Number.isFinite(times) ? `${times.toFixed(2)} ×` : '-'
+}
+
+function figure(value: number): string {
+  return String(Number(value.toPrecision(3)))
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { FunctionDetail, Instance } from '../../api.ts'
+import { detailText } from './function-text.ts'
+
+test('detailText shows which packed instances are one process', () => {
+  const counts = { restarts: 0, recordsIn: 0, recordsOut: 0, errors: 0, stateEntries: 0 }
+  const seat = (id: string, taskId?: string) =>
+    ({ id, taskId, hostname: 'here', pid: 7, state: 'running', version: 1, ...counts }) as Instance
+  const instances = [seat('f-0', 'task-1'), seat('f-1', 'task-2'), seat('f-2', 'task-1'), seat('f-3')]
+  const text = detailText({
+    manifest: {
+      istreams: {},
+      ostreams: [],
+      onError: 'fail',
+      resources: { cpus: 1, memMib: 64, diskMib: 0 },
+      instancesPerRunner: 2,
+      limits: { heapMib: 64 },
+    },
+    bundleSha256: '',
+    deployedAtMs: 0,
+    ledger: [],
+    metrics: [],
+    instances,
+  } as unknown as FunctionDetail)
+  const rows = text.slice(text.indexOf('RUNNER')).split('\n').slice(1)
+  assert.deepEqual(
+    rows.map((row) => row.replaceAll(/ +/g, ' ')),
+    ['task-1 here 7 - f-0 f-2', 'task-2 here 7 - f-1'],
+  )
+})
+
+test('detailText tells the memory of each runner by account, beside its bound, and each heap beside its own', () => {
+  const mib = 2 ** 20
+  const accounts = { process: 98, isolates: 41, state: 12, tape: 16, assets: 0, buffers: 24, rest: 21 }
+  const memory = {
+    boundBytes: 256 * mib,
+    accounts: Object.fromEntries(Object.entries(accounts).map(([name, size]) => [name, size * mib])),
+  }
+  const counts = { restarts: 0, recordsIn: 0, recordsOut: 0, errors: 0, stateEntries: 0 }
+  const seat = (index: number, taskId: string) =>
+    ({
+      ...{ id: `f-${index}`, taskId, state: 'running', version: 1, ...counts },
+      ...{ rssBytes: 212 * mib, heapBytes: 20 * mib, memory },
+    }) as Instance
+  const resources = { cpus: 1, memMib: 256, diskMib: 0 }
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, ledger: [], metrics: [] },
+    instances: [seat(0, 'a'), seat(1, 'b'), seat(2, 'b')],
+  } as unknown as FunctionDetail)
+  const table = text.slice(text.indexOf('MEMORY, MIB')).split('\n\n')[0]!.split('\n')
+  assert.deepEqual(
+    table.map((row) => row.split(/ +/).join(' ')),
+    [
+      'MEMORY, MIB IN USE BOUND PROCESS ISOLATES STATE TAPE ASSETS BUFFERS REST',
+      'f-0 212 256 98 41 12 16 0 24 21',
+      'b 212 256 98 41 12 16 0 24 21',
+    ],
+  )
+  assert.match(text, /f-0 .* 20 of 64 MiB +212 of 256 MiB/)
+})
+
+test('detailText says how long ago an instance has ended or failed last, whether it works since, and which timers it gave up', () => {
+  const counts = { restarts: 0, recordsIn: 0, recordsOut: 0, errors: 1, stateEntries: 0 }
+  const agoMs = (ms: number) => Date.now() - ms
+  const lastError = {
+    ...{ name: 'Error', message: 'no', stack: '', at: 'f.ts:1:2', timeMs: agoMs(125_000) },
+    timer: { partition: 0, key: 'tick', timeMs: 5 },
+  }
+  const instances = [
+    {
+      ...{ id: 'f-0', state: 'running', version: 1, ...counts, lastError },
+      lastExit: { reason: 'recordBroke', message: 'too long', atMs: agoMs(3 * 3600_000) },
+      timersDropped: { skipped: 2, deadLettered: 1 },
+    },
+    {
+      ...{ id: 'f-1', state: 'backingOff', version: 1, ...counts },
+      lastExit: { reason: 'memory', message: 'too much', atMs: agoMs(5_000) },
+    },
+  ] as unknown as Instance[]
+  const resources = { cpus: 1, memMib: 256, diskMib: 0 }
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, ledger: [], metrics: [], instances },
+  } as unknown as FunctionDetail)
+  assert.match(text, /^f-0: timers given up: 2 skipped, 1 deadLettered$/m)
+  assert.match(text, /^f-0 last ended 3 h ago \(\S+Z\), and works since: recordBroke: too long$/m)
+  assert.match(text, /^f-0 last error, 2 min ago \(\S+Z\): Error: no at f\.ts:1:2 \(timer 'tick'\)$/m)
+  assert.match(text, /^f-1 last ended \d s ago \(\S+Z\): memory: too much$/m)
+})

@@ -1,0 +1,35 @@
+/**
+ * MemoryText: what the runners of a function hold, by account, beside their bound.
+ * @module
+ */
+import type { Instance } from '../../api.ts'
+import { memoryAccounts } from '../../memory.ts'
+import { table } from '../terminal.ts'
+
+/** By runner: of one that holds several instances there is one row. */
+export function memoryTable(instances: readonly Instance[]): string {
+  const seen = new Set<string>()
+  const rows = instances.flatMap(({ id, taskId, rssBytes = 0, memory }) => {
+    const runner = taskId ?? id
+    if (memory === undefined || seen.has(runner)) return [] // a runner before this release has no accounts
+    seen.add(runner)
+    const isShared = instances.some((other) => other.id !== id && other.taskId === taskId)
+    const figures = [
+      rssBytes,
+      memory.boundBytes,
+      ...memoryAccounts.map((account) => memory.accounts[account]),
+    ]
+    return [[isShared ? runner : id, ...figures.map((bytes) => Math.round(bytes / 2 ** 20))]]
+  })
+  if (rows.length === 0) return ''
+  return table([
+    ['MEMORY, MIB', 'IN USE', 'BOUND', ...memoryAccounts.map((name) => name.toUpperCase())],
+    ...rows,
+  ])
+}
+
+/** As in `12 of 64 MiB`. */
+export function mibText(bytes: number, bound: number | undefined): string {
+  const mib = Math.round(bytes / 2 ** 20)
+  return bound === undefined ? `${mib} MiB` : `${mib} of ${bound} MiB`
+}

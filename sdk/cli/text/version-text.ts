@@ -1,0 +1,22 @@
+/**
+ * VersionText: which version of a function answers, and which one is beside it or on its way, for people.
+ * @module
+ */
+import type { DeployAnswer, FunctionDetail, FunctionSummary } from '../../api.ts'
+
+export function versionText({ version, live = version, canaryPercent, state }: FunctionSummary): string {
+  if (live === version) return `v${version}`
+  if (canaryPercent !== undefined) return `v${live}, canary v${version} at ${canaryPercent} %`
+  return state === 'shadow' ? `v${live}, shadow v${version}` : `v${live} → v${version}`
+}
+
+/** What has become of a version that was wanted. @param detail Of the function, if that was waited for. */
+export function becameText(
+  { changed, version }: DeployAnswer,
+  detail: FunctionDetail | undefined,
+  already: string,
+): string {
+  if (!changed) return already
+  if (detail === undefined) return 'will run'
+  return detail.canary?.version === version ? 'is a canary now' : 'is running'
+}

@@ -1,0 +1,24 @@
+/**
+ * Why text: what `concord fn why` prints: the function's wishes, then each instance with its reasons.
+ * @module
+ */
+import type { Why } from '../../api.ts'
+import { dim, table } from '../terminal.ts'
+
+export function whyText(answer: Why): string {
+  const { name, version, instancesWanted, instancesRunning, byHand, placement, instances } = answer
+  const wishes = [
+    ...placement.constraints,
+    ...(placement.priority > 0 ? [`priority ${placement.priority}`] : []),
+  ]
+  const by = byHand === undefined ? '' : `; ${byHand}`
+  const head = `${name} v${version}: ${instancesRunning} of ${instancesWanted} instances run${by}`
+  const asks = wishes.length === 0 ? '' : dim(`It asks for: ${wishes.join('; ')}`)
+  const rows = instances.flatMap(({ id, state, hostname = '-', why }) =>
+    why.length === 0
+      ? [[id, state, hostname, '']]
+      : why.map((sentence, i) => (i === 0 ? [id, state, hostname, sentence] : ['', '', '', sentence])),
+  )
+  const list = rows.length === 0 ? '' : table([['INSTANCE', 'STATE', 'WHERE', 'WHY'], ...rows])
+  return [head, asks, list].filter((part) => part !== '').join('\n')
+}
