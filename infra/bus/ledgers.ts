@@ -2,19 +2,14 @@
  * Sums of producers' accounts.
  * @module
  */
-import { addCounts } from '../control/counts.ts'
+import { addCounts, addTotals } from '../control/counts.ts'
 import type { OutputLedger } from '../control/messages.ts'
 
 /** Adds the records of two accounts of the same (stream, consumer). */
 export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
   if (a === undefined) return b
   return {
-    stream: a.stream,
-    consumer: a.consumer,
-    sent: a.sent + b.sent,
-    acked: a.acked + b.acked,
-    dropped: addCounts(a.dropped, b.dropped),
-    unaccounted: a.unaccounted + b.unaccounted,
+    ...addTotals(a, b),
     ...(a.parts || b.parts ? { parts: (a.parts ?? 0) + (b.parts ?? 0) } : {}),
     ...(a.own || b.own ? { own: addCounts(a.own ?? {}, b.own ?? {}) } : {}),
     ...(a.earlier || b.earlier ? { earlier: addCounts(a.earlier ?? {}, b.earlier ?? {}) } : {}),

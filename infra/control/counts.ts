@@ -1,7 +1,9 @@
 /**
- * Counts by reason, as accounts have them.
+ * Counts by reason, as accounts have them, and sums of accounts.
  * @module
  */
+import type { OutputLedger } from './messages.ts'
+
 type Counts = Readonly<Record<string, number>>
 
 export function addCounts(a: Counts, b: Counts): Record<string, number> {
@@ -12,4 +14,19 @@ export function addCounts(a: Counts, b: Counts): Record<string, number> {
 
 export function sumOfCounts(counts: Counts): number {
   return Object.values(counts).reduce((sum, records) => sum + records, 0)
+}
+
+/** What accounts of the same (stream, consumer) come to. */
+export function addTotals(
+  a: OutputLedger,
+  b: OutputLedger,
+): Pick<OutputLedger, 'stream' | 'consumer' | 'sent' | 'acked' | 'dropped' | 'unaccounted'> {
+  return {
+    stream: a.stream,
+    consumer: a.consumer,
+    sent: a.sent + b.sent,
+    acked: a.acked + b.acked,
+    dropped: addCounts(a.dropped, b.dropped),
+    unaccounted: a.unaccounted + b.unaccounted,
+  }
 }

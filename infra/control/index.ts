@@ -8,7 +8,7 @@ export {
   holdersOf,
   type Reader,
 } from './consumer.ts'
-export { addCounts, sumOfCounts } from './counts.ts'
+export { addCounts, addTotals, sumOfCounts } from './counts.ts'
 export { decodeGateAnswer, decodeGateAsk, encodeGate, type GateAnswer, type GateAsk } from './gate.ts'
 export { decodeGone, encodeGone } from './gone.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'

@@ -7,7 +7,7 @@
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
-import { addCounts, type Ground, settle } from '../../infra/control/index.ts'
+import { addTotals, type Ground, settle } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import type { Accounts, Closing } from './state/state.ts'
 
@@ -20,8 +20,10 @@ const nobodyKnows: Ground = { topology: new Map(), isOver: true }
 export function addAccounts(to: Accounts, words: LastWords, ground: Ground = nobodyKnows): Accounts {
   const { report } = words
   const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
-  for (const row of lastRows(words))
-    outputs.set(rowKey(row), addRow(outputs.get(rowKey(row)), settle(row, words.received, ground)))
+  for (const row of lastRows(words)) {
+    const [before, settled] = [outputs.get(rowKey(row)), settle(row, words.received, ground)]
+    outputs.set(rowKey(row), before === undefined ? settled : addTotals(before, settled))
+  }
   return {
     recordsIn: to.recordsIn + (report?.recordsIn ?? 0),
     recordsOut: to.recordsOut + (report?.recordsOut ?? 0),
@@ -51,16 +53,4 @@ export function closed(accounts: Accounts): Accounts {
 
 function rowKey(row: Pick<OutputLedger, 'stream' | 'consumer'>): string {
   return `${row.stream}/${row.consumer}`
-}
-
-function addRow(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {
-  if (a === undefined) return b
-  return {
-    stream: a.stream,
-    consumer: a.consumer,
-    sent: a.sent + b.sent,
-    acked: a.acked + b.acked,
-    dropped: addCounts(a.dropped, b.dropped),
-    unaccounted: a.unaccounted + b.unaccounted,
-  }
 }
