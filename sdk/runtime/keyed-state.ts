@@ -6,7 +6,8 @@
  * @module
  */
 import type { Data } from '../function.ts'
-import type { FormatUse, Part } from './arena/index.ts'
+import type { Part } from './arena/entry.ts'
+import type { FormatUse } from './arena/formats.ts'
 import type { Share } from './share.ts'
 
 export interface DueTimer {

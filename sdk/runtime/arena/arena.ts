@@ -31,7 +31,7 @@ import { arenaError, badFormat, stateFull } from './errors.ts'
 import { FormatKeeper } from './format-keeper.ts'
 import type { FormatUse } from './formats.ts'
 import { Heap } from './heap.ts'
-import { Journal } from './journal.ts'
+import { type CommitWord, Journal } from './journal.ts'
 import { KeyWalk, keysOf } from './key-walk.ts'
 import {
   entryExpiryWords,
@@ -45,12 +45,21 @@ import {
 import { Lookup } from './lookup.ts'
 import { makeArena } from './make-arena.ts'
 import type { Memory } from './memory.ts'
-import type { ArenaOptions } from './open-arena.ts'
+import type { PageKeeper } from './pages.ts'
 import { Roots } from './roots.ts'
 import { Sweeper } from './sweeper.ts'
 import { TimerTree } from './timer-tree.ts'
 
 const formatsPart: Part = { kind: partKind.formats, number: 0 }
+
+export interface ArenaOptions {
+  /** What entries that expire are held against; default: no time ever passes. */
+  readonly clock?: { readonly nowMs: number }
+  /** The word that decides whether a transaction is committed; default: one of the arena's own. */
+  readonly commitWord?: CommitWord
+  /** Keeps what a checkpoint under way has not captured yet; default: there are no checkpoints. */
+  readonly keeper?: PageKeeper
+}
 
 export class Arena implements KeyedState {
   readonly timers: ArenaTimers

@@ -2,21 +2,10 @@
  * How an arena is opened, or made.
  * @module
  */
-import { Arena } from './arena.ts'
+import { Arena, type ArenaOptions } from './arena.ts'
 import { arenaError, stateGrowing } from './errors.ts'
-import type { CommitWord } from './journal.ts'
 import { Memory } from './memory.ts'
-import type { PageKeeper } from './pages.ts'
 import type { Slabs } from './slabs.ts'
-
-export interface ArenaOptions {
-  /** What entries that expire are held against; default: no time ever passes. */
-  readonly clock?: { readonly nowMs: number }
-  /** The word that decides whether a transaction is committed; default: one of the arena's own. */
-  readonly commitWord?: CommitWord
-  /** Keeps what a checkpoint under way has not captured yet; default: there are no checkpoints. */
-  readonly keeper?: PageKeeper
-}
 
 /**
  * Opens the arena in `slabs`, undoing what was not committed; makes one if there is none.
