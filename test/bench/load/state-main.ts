@@ -5,6 +5,7 @@
  * @module
  */
 import { createInterface } from 'node:readline'
+import { OwnSlabs, openArena } from '../../../sdk/runtime/arena/index.ts'
 import { arenaStore, fill, keyOf, MapStore, type Store, scattered } from './stores.ts'
 
 /** CPU microseconds of an operation, of all threads, garbage collection's too. */
@@ -13,12 +14,20 @@ export interface StateReport {
   readonly setMicros: number
   /** Memory taken over bytes of keys and values. */
   readonly memoryRatio: number
-  /** Longest insert, at its best of a few runs, so that it is not somebody else's time slice. Of an arena only. */
-  readonly longestInsertMs?: number
+  /** Of an arena only. */
+  readonly longestInsert?: LongestInsert
+}
+
+/** What growing costs at its worst, in milliseconds: each insert at its best of a few runs, so that it is not somebody else's time slice. */
+interface LongestInsert {
+  /** With slabs that were used before, as partitions come and go: what the arena does itself. */
+  readonly usedMs: number
+  /** With slabs of memory that is new to the process: beside that what the machine does, and where it is virtual, its host. */
+  readonly newMs: number
 }
 
 const operations = 1_000_000
-const longestInsertRuns = 4
+const longestInsertRuns = 3
 const keys = Number(process.argv[2])
 const value = new Uint8Array(64)
 const numbers = scattered(keys, Math.min(operations, 10 * keys))
@@ -27,7 +36,7 @@ let seen = 0
 
 const stores: Record<string, { readonly store: Store; readonly memoryRatio: number }> = {}
 for (const name of process.argv[3]!.split(',')) stores[name] = name === 'arena' ? filledArena() : filledMap()
-const longestInsertMs = 'arena' in stores ? longestInsert() : undefined
+const longest = 'arena' in stores ? longestInsert() : undefined
 console.log(JSON.stringify({ ready: true }))
 for await (const line of createInterface({ input: process.stdin })) {
   const { store: name } = JSON.parse(line) as { store: string }
@@ -36,7 +45,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     getMicros: microsOf(() => getAll(store)),
     setMicros: microsOf(() => setAll(store)),
     memoryRatio,
-    ...(name === 'arena' && longestInsertMs !== undefined ? { longestInsertMs } : {}),
+    ...(name === 'arena' && longest !== undefined ? { longestInsert: longest } : {}),
   }
   console.log(JSON.stringify(report))
 }
@@ -83,11 +92,30 @@ function microsOf(run: () => void): number {
   return (user + system) / numbers.length
 }
 
-/** What growing costs at its worst. */
-function longestInsert(): number {
+function longestInsert(): LongestInsert {
+  const runs: SharedArrayBuffer[][] = [] // all are held: none is given what another had
+  const newMs = longestOf(() => {
+    const slabs: SharedArrayBuffer[] = []
+    runs.push(slabs)
+    return (bytes) => {
+      const slab = new SharedArrayBuffer(bytes)
+      slabs.push(slab)
+      return slab
+    }
+  })
+  const usedMs = longestOf(() => {
+    const slabs = runs[0]!.values()
+    for (const slab of runs[0]!) new Uint8Array(slab).fill(0)
+    return () => slabs.next().value! // an arena grows as the one before
+  })
+  return { usedMs, newMs }
+}
+
+/** @param prepare Answers where the slabs of a run come from. */
+function longestOf(prepare: () => (bytes: number) => SharedArrayBuffer): number {
   const best = new Float64Array(keys).fill(Number.POSITIVE_INFINITY)
   for (let run = 0; run < longestInsertRuns; run++) {
-    const arena = arenaStore()
+    const arena = openArena(new OwnSlabs({ make: prepare() }))
     for (let i = 0; i < keys; i++) {
       const name = keyOf(i)
       const startMs = performance.now()
