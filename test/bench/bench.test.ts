@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { generateTraffic } from '../../functions/demo/generator.ts'
 import { tempDir } from '../../infra/minimesos/test-framework.ts'
@@ -44,93 +44,97 @@ async function measured(name: string, references: readonly string[], ...words: r
   return new Map(reports.map((report) => [report.name, report]))
 }
 
-test('bench throughput: every record came once and in order, through Concord and every reference', async () => {
-  const figures = await measured('throughput', ['aStore', 'b', 'c', 'c2', 'dFrames'], '--records', '20000')
-  assert.equal(figures.get('throughput')!.unit, 'records/s')
-  assert.ok(figures.get('throughput')!.median > 0)
+/** Each is a process that waits as much as it works, and judged by what it counts: two at a time, the longest first. */
+describe('bench', { concurrency: 2 }, () => {
+  test('bench limits: what breaks a limit has its verdict, and the function beside loses nothing', async () => {
+    const figures = await measured('limits', ['alone'], '--records', '2')
+    assert.equal(figures.get('limits')!.unit, 'ms')
+    assert.ok(figures.get('limits.loop')!.median > -1, 'never before the limit')
+    assert.ok(figures.has('limits.regexp'))
+  })
+
+  test('bench loglab: every line goes through each of the seven tasks', async () => {
+    const figures = await measured('loglab', ['a'], '--records', '2000')
+    assert.equal(figures.size, 8)
+    for (const { median } of figures.values()) assert.ok(median > 0)
+  })
+
+  test('bench density: an instance takes less in company than alone', async () => {
+    const figures = await measured('density', ['isolate', 'alone'])
+    const { median, unit, reference } = figures.get('density')!
+    assert.equal(unit, 'MiB')
+    assert.ok(median < reference['alone']!.median)
+  })
+
+  test('bench tax: the runner takes CPU beside the function', async () => {
+    const figures = await measured('tax', ['aStore'], '--records', '40000')
+    assert.equal(figures.get('tax')!.unit, 'µs/record')
+    assert.ok(figures.get('tax.count')!.median > figures.get('tax')!.median)
+  })
+
+  test('bench overload: what a flooded function does not do at once waits, here or on disk, and comes in order', async () => {
+    const figures = await measured('overload', ['enqueue'], '--records', '100000')
+    assert.equal(figures.get('overload.dropped')!.median, 0, 'block drops nothing')
+    assert.ok(figures.get('overload')!.median > 0)
+  })
+
+  test('bench throughput: every record came once and in order, through Concord and every reference', async () => {
+    const figures = await measured('throughput', ['aStore', 'b', 'c', 'c2', 'dFrames'], '--records', '20000')
+    assert.equal(figures.get('throughput')!.unit, 'records/s')
+    assert.ok(figures.get('throughput')!.median > 0)
+  })
+
+  test('bench clicks: every line of the input comes to a verdict, once and in the order of its client', async (t) => {
+    const lines = [...generateTraffic(3, 500).lines]
+    const file = join(tempDir(t), 'access.log')
+    writeFileSync(file, [...lines, 'not a line of a log', ''].join('\n'))
+    const figures = await measured('clicks', ['a'], '--records', '3000', '--input', file)
+    assert.equal(figures.get('clicks')!.unit, 'lines/s')
+  })
+
+  test('bench latency: every record came once and in order, and no percentile exceeds a higher one', async () => {
+    const figures = await measured('latency', ['b'], '--records', '10000')
+    const of = (name: string) => figures.get(name)!.median
+    assert.ok(
+      0 < of('latency.p50') && of('latency.p50') <= of('latency') && of('latency') <= of('latency.p999'),
+    )
+  })
+
+  test('bench poison: what is to throw never comes, everything else does, under each policy', async () => {
+    const figures = await measured('poison', ['skip', 'deadLetter', 'retry'], '--records', '20000')
+    assert.ok(figures.get('poison')!.median > 0)
+  })
+
+  test('bench state: both stores answer, at both sizes', async () => {
+    const figures = await measured('state', ['map'], '--records', '20000')
+    for (const name of ['state', 'state.set', 'state.get-10', 'state.set-10'])
+      assert.ok(figures.get(name)!.median > 0, name)
+  })
+
+  test('bench that is interrupted says nothing of it, and leaves nothing', async (t) => {
+    const dir = tempDir(t)
+    const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), 'latency'], {
+      env: { ...process.env, TMPDIR: dir },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const said = text(child.stderr)
+    const exited = once(child, 'exit')
+    const places = () => readdirSync(dir).filter((name) => name.startsWith('concord-bench-'))
+    const loads = () => findLeftovers(dir).filter(({ command }) => command.includes('paced-main.ts'))
+    while (loads().length === 0) await sleep(50)
+    child.kill('SIGINT')
+    assert.deepEqual(await exited, [130, null])
+    assert.equal(await said, '')
+    assert.deepEqual(places(), [])
+    assert.equal(await endLeftovers(dir), true)
+  })
 })
 
-test('bench latency: every record came once and in order, and no percentile exceeds a higher one', async () => {
-  const figures = await measured('latency', ['b'], '--records', '10000')
-  const of = (name: string) => figures.get(name)!.median
-  assert.ok(
-    0 < of('latency.p50') && of('latency.p50') <= of('latency') && of('latency') <= of('latency.p999'),
-  )
-})
-
-test('bench tax: the runner takes CPU beside the function', async () => {
-  const figures = await measured('tax', ['aStore'], '--records', '40000')
-  assert.equal(figures.get('tax')!.unit, 'µs/record')
-  assert.ok(figures.get('tax.count')!.median > figures.get('tax')!.median)
-})
-
-test('bench state: both stores answer, at both sizes', async () => {
-  const figures = await measured('state', ['map'], '--records', '20000')
-  for (const name of ['state', 'state.set', 'state.get-10', 'state.set-10'])
-    assert.ok(figures.get(name)!.median > 0, name)
-})
-
+// Alone: its load lasts eight seconds, in which a version has to be made.
 test('bench swap: versions change under load, every record comes once, in order, of a version not older', async () => {
   const figures = await measured('swap', ['migrate'], '--records', '100000')
   assert.equal(figures.get('swap')!.unit, 'ms')
   assert.ok(figures.get('swap.changes')!.median >= 1)
-})
-
-test('bench density: an instance takes less in company than alone', async () => {
-  const figures = await measured('density', ['isolate', 'alone'])
-  const { median, unit, reference } = figures.get('density')!
-  assert.equal(unit, 'MiB')
-  assert.ok(median < reference['alone']!.median)
-})
-
-test('bench limits: what breaks a limit has its verdict, and the function beside loses nothing', async () => {
-  const figures = await measured('limits', ['alone'], '--records', '2')
-  assert.equal(figures.get('limits')!.unit, 'ms')
-  assert.ok(figures.get('limits.loop')!.median > -1, 'never before the limit')
-  assert.ok(figures.has('limits.regexp'))
-})
-
-test('bench clicks: every line of the input comes to a verdict, once and in the order of its client', async (t) => {
-  const lines = [...generateTraffic(3, 500).lines]
-  const file = join(tempDir(t), 'access.log')
-  writeFileSync(file, [...lines, 'not a line of a log', ''].join('\n'))
-  const figures = await measured('clicks', ['a'], '--records', '3000', '--input', file)
-  assert.equal(figures.get('clicks')!.unit, 'lines/s')
-})
-
-test('bench loglab: every line goes through each of the seven tasks', async () => {
-  const figures = await measured('loglab', ['a'], '--records', '2000')
-  assert.equal(figures.size, 8)
-  for (const { median } of figures.values()) assert.ok(median > 0)
-})
-
-test('bench overload: what a flooded function does not do at once waits, here or on disk, and comes in order', async () => {
-  const figures = await measured('overload', ['enqueue'], '--records', '100000')
-  assert.equal(figures.get('overload.dropped')!.median, 0, 'block drops nothing')
-  assert.ok(figures.get('overload')!.median > 0)
-})
-
-test('bench poison: what is to throw never comes, everything else does, under each policy', async () => {
-  const figures = await measured('poison', ['skip', 'deadLetter', 'retry'], '--records', '20000')
-  assert.ok(figures.get('poison')!.median > 0)
-})
-
-test('bench that is interrupted says nothing of it, and leaves nothing', async (t) => {
-  const dir = tempDir(t)
-  const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), 'latency'], {
-    env: { ...process.env, TMPDIR: dir },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const said = text(child.stderr)
-  const exited = once(child, 'exit')
-  const places = () => readdirSync(dir).filter((name) => name.startsWith('concord-bench-'))
-  const loads = () => findLeftovers(dir).filter(({ command }) => command.includes('paced-main.ts'))
-  while (loads().length === 0) await sleep(50)
-  child.kill('SIGINT')
-  assert.deepEqual(await exited, [130, null])
-  assert.equal(await said, '')
-  assert.deepEqual(places(), [])
-  assert.equal(await endLeftovers(dir), true)
 })
 
 test('npm run bench without a name lists; with an unknown one it names the nearest', async () => {
