@@ -10,7 +10,7 @@
  * @module
  */
 import { type JetStreamManager, jetstream, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
-import type { NatsConnection } from './bus/connect.ts'
+import type { NatsConnection } from './bus/wire/connect.ts'
 import { apiCode, apiCodes, requestTimeoutMs } from './jetstream.ts'
 
 /** The setting `nats.replicas`. */

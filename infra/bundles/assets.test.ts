@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import fc from 'fast-check'
-import { connectBus } from '../bus/connect.ts'
+import { connectBus } from '../bus/wire/connect.ts'
 import { endNatsServer, type NatsServerOptions, startNatsServer } from '../nats/index.ts'
 import { hasHash, openAssets, openBundles } from './index.ts'
 

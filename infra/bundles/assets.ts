@@ -11,7 +11,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import type { NatsConnection } from '../bus/connect.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'
 import { patienceMs, patiently } from '../jetstream.ts'
 import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'

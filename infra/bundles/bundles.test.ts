@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { Objm } from '@nats-io/obj'
-import { connectBus } from '../bus/connect.ts'
+import { connectBus } from '../bus/wire/connect.ts'
 import {
   endNatsServer,
   type NatsServerOptions,

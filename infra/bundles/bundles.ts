@@ -11,7 +11,7 @@
  *  B6. A put reads what is there: what is broken is repaired by it.
  * @module
  */
-import type { NatsConnection } from '../bus/connect.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'
 import { isSilence, patienceMs, patiently } from '../jetstream.ts'
 import { type Found, hashOf, isWhole, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'

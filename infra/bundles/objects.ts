@@ -8,7 +8,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { DiscardPolicy, type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
-import type { NatsConnection } from '../bus/connect.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import { apiCode, apiCodes, readLatest, readMessage, requestTimeoutMs, storeReason } from '../jetstream.ts'
 import { ensureStream, makeStream, type Replicas } from '../streams.ts'
 

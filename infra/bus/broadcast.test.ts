@@ -6,10 +6,10 @@ import { ManualClock } from '../clock.ts'
 import { consumersOf } from '../control/consumer.ts'
 import type { StreamDescriptor } from '../control/messages.ts'
 import { record } from './channel-contract.ts'
-import { Consumer } from './consumer.ts'
-import { originOf } from './origin.ts'
-import { Producer } from './producer.ts'
-import { type SimClient, SimNet } from './sim-net.ts'
+import { originOf } from './messages/origin.ts'
+import { Consumer } from './receiving/consumer.ts'
+import { Producer } from './sending/producer.ts'
+import { type SimClient, SimNet } from './wire/sim-net.ts'
 
 interface Reading {
   readonly client: SimClient

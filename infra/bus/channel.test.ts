@@ -4,11 +4,11 @@ import fc from 'fast-check'
 import { frameOf } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { type Action, action, Bench, record, run, stream, withOwners } from './channel-contract.ts'
-import { Consumer } from './consumer.ts'
-import { attemptsAt, nextOf, rememberAttempts } from './in-queue.ts'
-import { originOf } from './origin.ts'
-import { Producer } from './producer.ts'
-import { SimNet } from './sim-net.ts'
+import { originOf } from './messages/origin.ts'
+import { Consumer } from './receiving/consumer.ts'
+import { attemptsAt, nextOf, rememberAttempts } from './receiving/in-queue.ts'
+import { Producer } from './sending/producer.ts'
+import { SimNet } from './wire/sim-net.ts'
 
 test('channels lose nothing, repeat nothing and keep order through broken connections', async () => {
   await fc.assert(

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../clock.ts'
-import { Consumer } from './consumer.ts'
-import { Producer } from './producer.ts'
-import { SimNet } from './sim-net.ts'
+import { Consumer } from './receiving/consumer.ts'
+import { Producer } from './sending/producer.ts'
+import { SimNet } from './wire/sim-net.ts'
 
 /** A wait that is over by then will not end later. */
 async function soon<T>(wait: Promise<T>): Promise<T | 'not yet'> {

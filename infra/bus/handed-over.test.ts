@@ -4,12 +4,12 @@ import { test } from 'node:test'
 import { frameOf, parseFrame } from '../../sdk/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { record, stream } from './channel-contract.ts'
-import { Consumer } from './consumer.ts'
-import { giveBackMemory, takeMemory } from './frame-memory.ts'
-import type { TakenFrame } from './in-queue.ts'
-import { originOf } from './origin.ts'
-import { Producer } from './producer.ts'
-import { type SimClient, SimNet } from './sim-net.ts'
+import { originOf } from './messages/origin.ts'
+import { Consumer } from './receiving/consumer.ts'
+import type { TakenFrame } from './receiving/in-queue.ts'
+import { Producer } from './sending/producer.ts'
+import { giveBackMemory, takeMemory } from './wire/frame-memory.ts'
+import { type SimClient, SimNet } from './wire/sim-net.ts'
 
 class Bench {
   readonly net = new SimNet()

@@ -9,8 +9,8 @@
  */
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import { z } from 'zod'
-import type { NatsConnection } from '../bus/connect.ts'
-import { checkpointMarkSubject } from '../bus/subjects.ts'
+import { checkpointMarkSubject } from '../bus/messages/subjects.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'
 import {
   apiCode,

@@ -10,14 +10,14 @@
  * @module
  */
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
-import type { NatsConnection } from '../bus/connect.ts'
 import {
   checkpointManifestSubject,
   checkpointMarkSubject,
   checkpointPartSubject,
   checkpointPartSubjects,
   checkpointSubjects,
-} from '../bus/subjects.ts'
+} from '../bus/messages/subjects.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'
 import {
   apiCode,

@@ -12,6 +12,10 @@ export function addCounts(a: Counts, b: Counts): Record<string, number> {
   return sum
 }
 
+export function oneMore(counts: Counts, reason: string, records = 1): Record<string, number> {
+  return { ...counts, [reason]: (counts[reason] ?? 0) + records }
+}
+
 export function sumOfCounts(counts: Counts): number {
   return Object.values(counts).reduce((sum, records) => sum + records, 0)
 }

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { inboxOf } from '../bus/connect.ts'
+import { inboxOf } from '../bus/wire/connect.ts'
 import { type NatsRole, natsPermissions, natsRoles } from './permissions.ts'
 
 export interface NatsUser {

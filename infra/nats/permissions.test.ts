@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isCode } from '../../sdk/errors.ts'
-import { connectBus, inboxOf, type NatsConnection } from '../bus/connect.ts'
 import {
   claimSubject,
   creditSubject,
@@ -17,7 +16,8 @@ import {
   spillSubject,
   taskSubject,
   wantSubject,
-} from '../bus/subjects.ts'
+} from '../bus/messages/subjects.ts'
+import { connectBus, inboxOf, type NatsConnection } from '../bus/wire/connect.ts'
 import { type NatsRole, type NatsServer, type NatsUsers, natsRoles, startNatsServer } from './index.ts'
 
 /** Every subject of the platform, and who may publish and who may hear it. Whoever is not named is refused. */

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { isCode } from '../../sdk/errors.ts'
-import { connectBus } from '../bus/connect.ts'
+import { connectBus } from '../bus/wire/connect.ts'
 import { isAlive, processEnded, processId } from '../process.ts'
 import { endNatsServer, type NatsServerOptions, startNatsServer } from './index.ts'
 

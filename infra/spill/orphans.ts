@@ -8,8 +8,8 @@
  * @module
  */
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
-import type { NatsConnection } from '../bus/connect.ts'
-import { spillSubject } from '../bus/subjects.ts'
+import { spillSubject } from '../bus/messages/subjects.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import type { Clock } from '../clock.ts'
 import { infraError } from '../errors.ts'
 import { patienceMs, patiently, readLatest, requestTimeoutMs, storeReason } from '../jetstream.ts'

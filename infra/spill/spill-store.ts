@@ -12,9 +12,9 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
-import type { NatsConnection } from '../bus/connect.ts'
-import type { Spill, SpillPlace } from '../bus/lane.ts'
-import { spillSubject } from '../bus/subjects.ts'
+import { spillSubject } from '../bus/messages/subjects.ts'
+import type { Spill, SpillPlace } from '../bus/sending/lane.ts'
+import type { NatsConnection } from '../bus/wire/connect.ts'
 import { apiCode, apiCodes, isSilence, readMessage } from '../jetstream.ts'
 
 export const spillStream = 'concord-spill'

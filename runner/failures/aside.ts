@@ -13,8 +13,9 @@ import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
 import { AsideList, type Waiting } from '../../sdk/aside-list.ts'
 import { type FailurePolicy, waitAfter } from '../../sdk/policy.ts'
 import { lineOf } from '../../sdk/runtime/index.ts'
+import type { RecordFailure } from '../isolate/index.ts'
 import { type AloneFrame, frameAlone } from './alone.ts'
-import type { Failed } from './failed.ts'
+import { type Failed, locate } from './failed.ts'
 
 const recordsMax = 4096
 const bytesMax = 4 * 1024 * 1024
@@ -145,4 +146,16 @@ export class SetAside {
     this.#out.set(frame, waiting)
     return frame
   }
+}
+
+/** A record that was set aside and is given up with no further attempt. */
+export function failedOf(
+  { frame, failed, attempts }: Held,
+  action: RecordFailure['action'],
+  timeMs: number,
+): Failed {
+  const never = 'it waited behind an earlier record of its key when its instance ended'
+  const error = failed?.failure.error ?? { name: 'Error', message: never, stack: '', timeMs }
+  const failure = { index: 0, action, attempts, told: true, error }
+  return locate([frame], [failure])[0]!
 }

@@ -9,7 +9,6 @@ import { partitionOfArena } from '../../sdk/arenas.ts'
 import { type RawRecord, RecordWalk } from '../../sdk/frame.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { RecordFailure } from '../isolate/index.ts'
-import type { Held } from './aside.ts'
 
 const keyBytesShown = 256
 
@@ -107,16 +106,4 @@ export function letterOfTimer(
     attempts,
     failedAtMs: error.timeMs,
   }
-}
-
-/** A record that was set aside and is given up with no further attempt. */
-export function failedOf(
-  { frame, failed, attempts }: Held,
-  action: RecordFailure['action'],
-  timeMs: number,
-): Failed {
-  const never = 'it waited behind an earlier record of its key when its instance ended'
-  const error = failed?.failure.error ?? { name: 'Error', message: never, stack: '', timeMs }
-  const failure = { index: 0, action, attempts, told: true, error }
-  return locate([frame], [failure])[0]!
 }

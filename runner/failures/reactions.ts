@@ -23,9 +23,9 @@ import type { Acknowledger } from '../instance/acknowledger.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult } from '../isolate/index.ts'
 import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
-import type { SetAside } from './aside.ts'
+import { failedOf, type SetAside } from './aside.ts'
 import { brokenBy, chancesOf, isStarved } from './broken.ts'
-import { errorOf, type Failed, failedOf, lettersOf, locate } from './failed.ts'
+import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
 import { TimerReactions } from './timer-reactions.ts'
 
 export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters' | 'onFailure'> {

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Action, action, Bench, run } from '../../infra/bus/channel-contract.ts'
-import type { SimClient } from '../../infra/bus/sim-net.ts'
+import type { SimClient } from '../../infra/bus/wire/sim-net.ts'
 import { withRow } from '../../infra/control/index.ts'
 import type {
   AllowanceNotice,

@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
-import { type SimClient, SimNet } from '../../infra/bus/sim-net.ts'
+import { type SimClient, SimNet } from '../../infra/bus/wire/sim-net.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages.ts'
 import type { MoveAnswer, MoveAsk } from '../../runner/handover/moves.ts'

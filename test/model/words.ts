@@ -6,8 +6,8 @@
  *   WD2. Any other may come late, but before an owner begins that was started because the one who said it has ended (0002).
  * @module
  */
-import { type Credit, decodeCredit } from '../../infra/bus/credit.ts'
-import type { SimClient, SimNet } from '../../infra/bus/sim-net.ts'
+import { type Credit, decodeCredit } from '../../infra/bus/messages/credit.ts'
+import type { SimClient, SimNet } from '../../infra/bus/wire/sim-net.ts'
 
 export const fates = ['lost', 'late', 'twice'] as const
 export type Fate = (typeof fates)[number]

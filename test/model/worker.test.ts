@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { originOf, Producer } from '../../infra/bus/index.ts'
-import { SimNet } from '../../infra/bus/sim-net.ts'
+import { SimNet } from '../../infra/bus/wire/sim-net.ts'
 import { systemClock } from '../../infra/clock.ts'
 import type {
   FunctionAssignment,

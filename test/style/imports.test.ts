@@ -42,7 +42,7 @@ test('judgeImport allows what the table of folders has', () => {
     ['gateway/app.ts', '../sdk/frame.ts'],
     ['gateway/http/app.ts', '../../infra/store/index.ts'],
     ['runner/host/host.ts', '../../infra/control/messages.ts'],
-    ['infra/bus/producer.ts', '../control/messages.ts'],
+    ['infra/bus/sending/producer.ts', '../control/messages.ts'],
     ['functions/clicks/score.ts', '../../sdk/index.ts'],
     ['functions/clicks/score.ts', 'concord'],
     ['test/bench/main.ts', '../../runner/host/host.ts'],

@@ -8,8 +8,8 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { decodeCredit } from '../../infra/bus/credit.ts'
 import { subjects } from '../../infra/bus/index.ts'
+import { decodeCredit } from '../../infra/bus/messages/credit.ts'
 import type { Heartbeat } from '../../infra/control/messages.ts'
 import type { FunctionDetail, Ledger } from '../../sdk/api.ts'
 import { parseFrame } from '../../sdk/frame.ts'

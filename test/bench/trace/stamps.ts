@@ -72,8 +72,8 @@ async function trace(dir: string, role: Role): Promise<void> {
   const pauses: Pause[] = []
   const logOf = (stage: string): StampLog => (logs[stage] = new StampLog(records))
   const [{ Producer }, { InQueue }] = await Promise.all([
-    import('../../../infra/bus/producer.ts'),
-    import('../../../infra/bus/in-queue.ts'),
+    import('../../../infra/bus/sending/producer.ts'),
+    import('../../../infra/bus/receiving/in-queue.ts'),
   ])
   if (role !== 'sink') {
     const log = logOf(role === 'load' ? 'sent' : 'published')

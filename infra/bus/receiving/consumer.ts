@@ -1,0 +1,491 @@
+/**
+ * Consumer: the receiving side of one owner: it takes frames of the partitions it owns, each once and in order, and
+ * tells their producers how far it has come. Protocol and reasons: docs/design/0002-channels.md.
+ *
+ * Owns the queue of frames that were accepted and not yet taken. Invariants:
+ *  C1. `take` answers the records of one producer in one partition in the order of their sequences, none twice (I2).
+ *  C2. The queue holds at most the windows granted, plus one frame for each channel.
+ *  C3. received = processed + dropped + set aside + queued or in the caller's hands; a gap is counted, once, when it is proven.
+ *  C4. A frame of an epoch that its origin has left behind is refused (I8).
+ *  C5. A partition keeps the epoch under which it was claimed; what was released answers nobody (docs/design/0011-handover.md).
+ */
+
+import { randomBytes } from 'node:crypto'
+import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/frame.ts'
+import { oneMore } from '../../control/counts.ts'
+import type { GoneProducer, InputLedger, InstanceReport } from '../../control/messages.ts'
+import { type Beacon, decodeBeacon } from '../messages/beacon.ts'
+import { creditFlags, type NextOwner } from '../messages/credit.ts'
+import { claimSubject, outSubject } from '../messages/subjects.ts'
+import { nextReconnect } from '../wire/wire.ts'
+import type { ConsumerOptions } from './consumer-options.ts'
+import { ConsumerVoice } from './consumer-voice.ts'
+import { ContainedRecords, type StatePositions } from './contained.ts'
+import { type InAccount, InAccounts, refuse } from './in-account.ts'
+import {
+  awaitsTried,
+  type ChannelPosition,
+  type Heritage,
+  type InChannel,
+  leftOf,
+  type Mark,
+  markOf,
+  openAt,
+  openChannel,
+  positionOf,
+  release,
+  releaseAt,
+  unsaidOf,
+} from './in-channel.ts'
+import { channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
+import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
+import type { PassedFrame } from './passed.ts'
+import { Rivals } from './rivals.ts'
+import { budgetFor, passedBytesFor } from './windows.ts'
+
+/** A channel silent for so long is forgotten; should its producer speak again, it is asked anew where it stands. */
+const forgetAfterMs = 600_000
+
+export class Consumer {
+  /** This incarnation, 16 hex digits. */
+  readonly owner = randomBytes(8).toString('hex')
+  readonly #options: ConsumerOptions
+  readonly #partitions = new Map<string, InPartition>()
+  readonly #fences = new Map<string, number>()
+  readonly #accounts = new InAccounts()
+  readonly #rivals: Rivals
+  readonly #stop: () => void
+  readonly #queue = new InQueue()
+  readonly #voice: ConsumerVoice
+  /** It takes nothing any more. */
+  #leaving = false
+  #mayHaveTried = false
+  #passedBytes = 0
+  #closed = false
+
+  constructor(options: ConsumerOptions) {
+    this.#options = options
+    this.#voice = new ConsumerVoice(options, this.owner, this.#partitions)
+    const { wire, namespace, onSuperseded = () => undefined } = options
+    this.#rivals = new Rivals({
+      ...{ wire, namespace, owner: this.owner, partitions: this.#partitions, onSuperseded },
+      onLate: () => this.#voice.claim(),
+    })
+    this.#stop = wire.onReconnect(() => this.#onReconnect())
+  }
+
+  /**
+   * Takes partitions of a stream as its own and claims them. Those owned already stay as they are.
+   * @param epoch Default: that of the options.
+   * @param from What the owner before has left, if it handed over: producers that it names go on there. Others are
+   *   asked where they stand.
+   */
+  own(
+    stream: string,
+    partitions: readonly number[],
+    epoch = this.#options.epoch,
+    from: Heritage = { since: epoch, channels: [] },
+  ): void {
+    this.#accounts.of(stream)
+    const taken = partitions.flatMap((p) => {
+      const owned = this.#subscribed(stream, p)
+      return owned.epoch === undefined ? [owned] : []
+    })
+    const whole: InChannel[] = []
+    for (const owned of taken) {
+      owned.epoch = epoch
+      owned.since = from.since
+      owned.contained = new ContainedRecords(this.#options.contains?.(stream, owned.partition))
+      for (const at of from.channels)
+        if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
+      const accept = (channel: InChannel, one: PassedFrame): void => this.#accept(owned, channel, one, true)
+      if (from.next !== this.owner) owned.passed.drop()
+      else whole.push(...owned.passed.handOn(owned.channels, accept))
+    }
+    this.#voice.claim(taken)
+    this.#voice.credits((channel) => whole.includes(channel), 0)
+    const lacks = (channel: InChannel): boolean => !whole.includes(channel)
+    this.#voice.credits((channel, owned) => taken.includes(owned) && lacks(channel), creditFlags.resend)
+  }
+
+  /** Hears partitions that are going to be its own, keeps what passes, and lets their producers know that somebody listens. */
+  await(stream: string, partitions: readonly number[]): void {
+    const { wire, namespace } = this.#options
+    for (const partition of partitions) this.#subscribed(stream, partition)
+    this.#passedBytes = passedBytesFor([...this.#partitions.values()], this.#options.passedBytes)
+    if (wire.connected) wire.publish(claimSubject(namespace, this.#nameOf(stream)), new Uint8Array(0))
+  }
+
+  /** Takes nothing more of these partitions, and forgets what lies in the queue. What was taken may still be done. */
+  suspend(stream: string, partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const owned = this.#partitions.get(`${stream}.${partition}`)
+      if (owned !== undefined) owned.suspended = true
+    }
+    const dropped = this.#queue.drop((f) => f.stream === stream && partitions.includes(f.partition))
+    for (const { header, skip } of dropped) this.#accounts.of(stream).received -= header.count - skip
+  }
+
+  /**
+   * Gives suspended partitions up, when nothing of them is in the caller's hands and the outputs of what was done are safe.
+   * @param next Who owns them next, if that is known: producers go on to it.
+   * @returns Where the next owner goes on.
+   */
+  release(stream: string, partitions: readonly number[], next?: NextOwner): Heritage {
+    const left: ChannelPosition[] = []
+    let since = 0
+    const leaving = partitions.flatMap((p) => this.#partitions.get(`${stream}.${p}`) ?? [])
+    for (const owned of leaving) {
+      since = Math.max(since, owned.since)
+      for (const channel of owned.channels.values()) {
+        if (channel.expected === undefined) continue
+        release(channel, positionOf(channel))
+        left.push(leftOf(owned, channel))
+      }
+    }
+    this.#voice.credits(
+      (channel, owned) => leaving.includes(owned) && channel.expected !== undefined,
+      creditFlags.leaving,
+      next,
+    )
+    for (const { partition, channels, passed, unsubscribe } of leaving) {
+      unsubscribe()
+      passed.drop()
+      this.#voice.channels -= channels.size
+      this.#partitions.delete(`${stream}.${partition}`)
+    }
+    return { since, ...(next && { next: next.owner }), channels: left }
+  }
+
+  /** What the state contains of a partition at this moment, as the next owner is to be told. */
+  positions(stream: string, partition: number): StatePositions {
+    const owned = this.#partitions.get(`${stream}.${partition}`)
+    return owned?.contained.with(owned.channels.values()) ?? { lost: 0, positions: [] }
+  }
+
+  get queuedFrames(): number {
+    return this.#queue.frames
+  }
+
+  /** Takes queued frames, in order of arrival, until `bytesMax` is reached; at least one if there is any. */
+  take(bytesMax: number): TakenFrame[] {
+    return this.#queue.take(bytesMax)
+  }
+
+  /** Takes what came with partitions that were handed over, which has stood still for the longest. */
+  takeMoved(): TakenFrame[] {
+    return this.#queue.takeMoved()
+  }
+
+  /** Marks the next `records` of a taken frame as done; the frames of a channel in the order taken. */
+  done(frame: TakenFrame, records: number): void {
+    frame.finished += records
+    this.#accounts.of(frame.stream).processed += records
+    const { channel } = frame as QueuedFrame
+    channel.through = nextOf(frame)
+    channel.open -= records
+    channel.dirty = true
+  }
+
+  /** Of a frame's records that are done, one waits to be tried again: the channel goes on, its producer knows of it. */
+  setAside(frame: TakenFrame): void {
+    this.#accounts.of(frame.stream).processed -= 1
+    const { channel } = frame as QueuedFrame
+    channel.aside += 1
+    channel.dirty = true
+  }
+
+  /** A record that was set aside is done. */
+  settle(frame: TakenFrame): void {
+    this.#accounts.of(frame.stream).processed += 1
+    const { channel } = frame as QueuedFrame
+    channel.aside -= 1
+    channel.dirty = true
+  }
+
+  /** Of a frame's records that are done, one was dropped, and why. Before it is acknowledged; `mark` is one that covers it. */
+  drop(frame: TakenFrame, reason: string, mark?: Mark): void {
+    const account = this.#accounts.of(frame.stream)
+    account.processed -= 1
+    account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
+    const { channel } = frame as QueuedFrame
+    const position = mark?.get(channel)
+    for (const at of position === undefined ? [channel] : [channel, position])
+      at.dropped = oneMore(at.dropped, reason)
+  }
+
+  /** True while a record is expected, or here, that has ended an owner before. */
+  get hasTried(): boolean {
+    this.#mayHaveTried &&= this.#channels().some(awaitsTried)
+    return this.#mayHaveTried
+  }
+
+  /** Remembers what is done by now, to be acknowledged when what comes of it is safe. */
+  mark(): Mark {
+    return markOf(this.#channels())
+  }
+
+  /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
+  acknowledge(mark = this.mark()): void {
+    releaseAt(mark)
+    this.#voice.credits((channel) => channel.dirty, 0)
+  }
+
+  /** The same, told with what is announced next. */
+  acknowledgeAlong(mark: Mark): void {
+    releaseAt(mark)
+  }
+
+  /**
+   * Tells the producers what was touched, where they do not know, and what is done: call it before an output of what was taken is
+   * sent. What a killed owner had not announced has put out nothing; of a producer that is the first, the next one gets it.
+   */
+  announce(): void {
+    if (this.#leaving) return
+    this.#voice.credits((channel) => channel.taken > channel.toldTouched || channel.dirty, 0)
+  }
+
+  /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
+  giveUp(reason: string): void {
+    for (const owned of this.#partitions.values()) {
+      for (const channel of channelsOf(owned)) {
+        const records = unsaidOf(channel)
+        if (!channel.dirty || records <= 0) continue
+        const account = this.#accounts.of(owned.stream)
+        account.processed -= records
+        account.dropped[reason] = (account.dropped[reason] ?? 0) + records
+        channel.dropped = oneMore(channel.dropped, reason, records)
+      }
+    }
+  }
+
+  /** One row a stream (I7). */
+  ledger(): InputLedger[] {
+    const partitions = [...this.#partitions.values()]
+    return this.#accounts.ledger().map((account) => ({
+      ...account,
+      stateLost: partitions.reduce((sum, p) => sum + (p.stream === account.stream ? p.contained.lost : 0), 0),
+    }))
+  }
+
+  /** What it has taken, and how far it has come with producers that are gone (I7). */
+  account(gone: readonly GoneProducer[]): Pick<InstanceReport, 'inputs' | 'received'> {
+    const { namespace } = this.#options
+    return { inputs: this.ledger(), ...receivedFrom(namespace, this.#partitions.values(), gone) }
+  }
+
+  /**
+   * Ends cleanly: what is done is acknowledged, the rest is left to the next owner. Said again after a reconnect, until
+   * the server has heard it. @throws the signal's reason; then it has ended without a word.
+   */
+  async leave(signal?: AbortSignal): Promise<void> {
+    if (this.#leaving) return
+    this.#leaving = true
+    releaseAt(this.mark())
+    this.#queue.drop(() => true)
+    const { wire } = this.#options
+    try {
+      for (;;) {
+        const reconnected = nextReconnect(wire, signal)
+        this.#voice.credits((channel) => channel.expected !== undefined, creditFlags.leaving)
+        const heard = wire.flush().then(
+          () => true,
+          () => false,
+        )
+        // A server that is frozen neither answers nor breaks the connection: only the deadline ends that.
+        if (await Promise.race([heard, reconnected.then(() => false)])) return
+        await reconnected
+      }
+    } finally {
+      this.close()
+    }
+  }
+
+  /** Stops receiving, without a word to anyone. */
+  close(): void {
+    if (this.#closed) return
+    this.#leaving = this.#closed = true
+    this.#stop()
+    this.#rivals.close()
+    for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
+    this.#queue.drop(() => true)
+  }
+
+  #onFrame(owned: InPartition, bytes: Uint8Array): void {
+    if (this.#leaving) return
+    const account = this.#accounts.of(owned.stream)
+    let header: FrameHeader
+    let beacon: Beacon | undefined
+    try {
+      header = parseFrame(bytes)
+      if ((header.flags & frameFlags.beacon) !== 0) beacon = decodeBeacon(bytes, header)
+    } catch (error) {
+      refuse(account, (error as { code?: string }).code === 'ERR_FRAME_VERSION' ? 'version' : 'malformed')
+      return
+    }
+    if (header.partition !== owned.partition) return refuse(account, 'misrouted')
+    if (this.#isFenced(header)) return refuse(account, 'fenced')
+    if (owned.suspended) return
+    if (owned.epoch === undefined) {
+      if (header.count > 0) owned.passed.keep(header, bytes, this.#passedBytes)
+      return
+    }
+    // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.
+    if (beacon?.entries.some((entry) => entry.consumer === owned.consumer) === false) return
+    const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
+    channel.heardMs = this.#options.clock.monotonicMs()
+    channel.creditVersion = header.creditVersion
+    if (beacon !== undefined) this.#onBeacon(owned, channel, header, beacon, account)
+    else if (header.count > 0) this.#onRecords(owned, channel, header, bytes, account)
+  }
+
+  #isFenced(header: FrameHeader): boolean {
+    const highest = this.#fences.get(header.origin) ?? -1
+    if (header.epoch < highest) return true
+    if (header.epoch > highest) {
+      this.#fences.set(header.origin, header.epoch)
+      this.#dropOlder(header.origin, header.epoch)
+    }
+    return false
+  }
+
+  /** The slot has a new holder: its older producers will not speak again. */
+  #dropOlder(origin: string, epoch: number): void {
+    for (const owned of this.#partitions.values()) {
+      owned.contained.dropOlder(origin, epoch)
+      for (const channel of owned.channels.values())
+        if (channel.origin === origin && channel.epoch < epoch) this.#close(owned, channel)
+    }
+  }
+
+  #subscribed(stream: string, partition: number): InPartition {
+    const key = `${stream}.${partition}`
+    const found = this.#partitions.get(key)
+    if (found !== undefined) return found
+    const { wire, namespace, hasLane } = this.#options
+    const consumer = this.#nameOf(stream)
+    this.#rivals.hear(consumer)
+    const place = { stream, partition, ...(hasLane?.(stream) && { consumer }) }
+    const unsubscribe = wire.subscribe(outSubject(namespace, place), (bytes) => this.#onFrame(made, bytes))
+    const made = newPartition({ stream, partition, consumer, unsubscribe })
+    this.#partitions.set(key, made)
+    return made
+  }
+
+  #open(owned: InPartition, header: Pick<FrameHeader, 'producer' | 'origin' | 'epoch'>): InChannel {
+    const nowMs = this.#options.clock.monotonicMs()
+    const channel = openChannel(header, nowMs)
+    channel.dropped = channel.acknowledgedDropped = owned.former.resume(header.producer, nowMs)
+    this.#forgetSilent(owned)
+    owned.channels.set(header.producer, channel)
+    this.#voice.channels += 1
+    return channel
+  }
+
+  #openAt(owned: InPartition, at: ChannelPosition): void {
+    if ((this.#fences.get(at.origin) ?? -1) > at.epoch) return
+    this.#fences.set(at.origin, at.epoch)
+    const { producer, through, attempts = 0 } = at
+    const channel = this.#open(owned, at)
+    channel.from = at.from
+    channel.promised = at.accepted ?? through
+    const position = openAt(channel, owned.contained.begin(producer, { position: through, from: through }))
+    if (position === through) this.#remember(channel, attempts)
+  }
+
+  #forgetSilent(owned: InPartition): void {
+    const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
+    for (const channel of owned.channels.values()) {
+      if (channel.open > 0 || channel.aside > 0 || channel.heardMs > beforeMs) continue
+      owned.contained.end(channel)
+      this.#close(owned, channel)
+    }
+  }
+
+  #close(owned: InPartition, channel: InChannel): void {
+    owned.channels.delete(channel.producer)
+    owned.former.add(channel, this.#options.clock.monotonicMs())
+    this.#voice.channels -= 1
+  }
+
+  #onBeacon(
+    owned: InPartition,
+    channel: InChannel,
+    header: FrameHeader,
+    beacon: Beacon,
+    account: InAccount,
+  ): void {
+    const mine = beacon.entries.find((entry) => entry.consumer === owned.consumer)
+    if (mine === undefined) return
+    const isOurs = mine.epoch === owned.epoch // else it goes back by itself as soon as our credit comes
+    channel.from = mine.from
+    if (channel.expected === undefined) {
+      if (!isOurs) return this.#voice.credit(owned, channel, 0)
+      channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
+      if (mine.position === channel.expected) this.#remember(channel, mine.attempts)
+    }
+    if (beacon.oldest > channel.expected) {
+      account.gaps += beacon.oldest - channel.expected
+      channel.expected = beacon.oldest
+      channel.dirty = true
+    }
+    this.#voice.credit(owned, channel, isOurs && header.sequence > channel.expected ? creditFlags.resend : 0)
+  }
+
+  /** The record at which a channel goes on has ended owners before. */
+  #remember(channel: InChannel, attempts: number): void {
+    if (attempts === 0) return
+    channel.tried = { sequence: channel.through, attempts }
+    this.#mayHaveTried = true
+  }
+
+  #onRecords(
+    owned: InPartition,
+    channel: InChannel,
+    header: FrameHeader,
+    bytes: Uint8Array,
+    account: InAccount,
+  ): void {
+    if (channel.expected === undefined) return this.#voice.askResend(owned, channel, 0)
+    const end = header.sequence + header.count
+    if (end <= channel.expected) {
+      account.repeats += header.count
+      channel.dirty = true
+      return this.#voice.askResend(owned, channel, 0)
+    }
+    if (header.sequence > channel.expected) return this.#voice.askResend(owned, channel, creditFlags.resend)
+    if (this.#queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#voice.channels))
+      return refuse(account, 'overrun') // its producer heeds no window
+    this.#accept(owned, channel, { header, bytes })
+  }
+
+  /** It goes on at `expected`, or straddles it. */
+  #accept(owned: InPartition, channel: InChannel, { header, bytes }: PassedFrame, isMoved = false): void {
+    const end = header.sequence + header.count
+    const skip = channel.expected! - header.sequence
+    const account = this.#accounts.of(owned.stream)
+    account.received += header.count - skip
+    account.repeats += skip
+    channel.expected = end
+    channel.open += header.count - skip
+    const { stream, partition } = owned
+    const frame = { stream, partition, bytes, header, skip, finished: 0, channel }
+    if (isMoved) this.#queue.addMoved(frame)
+    else this.#queue.add(frame)
+    if (this.queuedFrames === 1) this.#options.onFrames()
+  }
+
+  #channels(): InChannel[] {
+    return [...this.#partitions.values()].flatMap(channelsOf)
+  }
+
+  #nameOf(stream: string): string {
+    return this.#options.nameOf?.(stream) ?? this.#options.name
+  }
+
+  #onReconnect(): void {
+    if (this.#leaving) return
+    this.#voice.claim()
+    this.#voice.credits(() => true, creditFlags.resend)
+  }
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { frameOf } from '../../../sdk/frame.ts'
+import { ManualClock } from '../../clock.ts'
+import { type Action, Bench, owned, record, run, stream, withCheckpoints } from '../channel-contract.ts'
+import { originOf } from '../messages/origin.ts'
+import { Producer } from '../sending/producer.ts'
+import { SimNet } from '../wire/sim-net.ts'
+import { Consumer } from './consumer.ts'
+import { ContainedRecords, type StatePositions } from './contained.ts'
+
+for (const [what, setsAside] of [
+  ['', () => false],
+  [', records that were set aside among it', (number: number) => number % 5 === 3],
+] as const)
+  test(`Consumer counts exactly what state out of a checkpoint lacks${what}, and takes nothing twice into it`, async () => {
+    let lostOnce = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
+        const bench = new Bench(2, 16_384)
+        bench.setsAside = setsAside
+        bench.takeCheckpoint()
+        await run(bench, actions as Action[], async (how) => {
+          await bench.endOwner(how)
+          bench.newOwner()
+        })
+        await bench.settle()
+        // One that is silent since its connection broke has not heard of the owner: what is lost counts when it speaks.
+        for (const producer of [0, 1]) for (const partition of owned) bench.send(producer, partition, 1)
+        await bench.settle()
+        const sent = bench.producers.flatMap((each) => each.sent).reduce((sum, each) => sum + each, 0)
+        const { stateLost } = bench.owner.consumer.ledger()[0]!
+        assert.equal(stateLost, sent - bench.state.size)
+        if (stateLost > 0) lostOnce++
+      }),
+      { numRuns: 500 },
+    )
+    assert.ok(lostOnce > 5, `${lostOnce} histories in which something was lost`)
+  })
+
+test('Consumer counts nothing as lost of a producer that had other consumers before', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock(1000)
+  const wire = net.connect()
+  const producer = new Producer({ wire, namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock })
+  producer.setStream({ ...stream, consumers: [] })
+  const send = (): void => producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  const deliver = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) {
+      while (net.step(0)) await Promise.resolve()
+      clock.advance(300)
+    }
+  }
+  for (let i = 0; i < 5; i++) send()
+  await deliver()
+  producer.setStream(stream)
+  const contains = (): StatePositions => ({ lost: 3, positions: [] })
+  const onFrames = (): void => undefined
+  const consumer = new Consumer({
+    wire: net.connect(),
+    namespace: 'n',
+    name: 'f',
+    epoch: 1,
+    clock,
+    onFrames,
+    contains,
+  })
+  consumer.own('s', [0])
+  send()
+  await deliver()
+  assert.equal(consumer.queuedFrames, 1)
+  assert.equal(consumer.ledger()[0]!.stateLost, 3)
+  assert.deepEqual(
+    consumer.positions('s', 0).positions.map(({ through }) => through),
+    [5],
+  )
+})
+
+test('ContainedRecords does not miss what came while nobody read by its name', () => {
+  const before = { producer: 'p', origin: 'o', epoch: 1, through: 10 }
+  const contained = new ContainedRecords({ lost: 0, positions: [before] })
+  assert.equal(contained.begin('p', { position: 65, from: 60 }), 65)
+  assert.equal(contained.lost, 5, 'it reads again from 60 on')
+})

@@ -1,0 +1,81 @@
+/**
+ * InPartition: a partition that a consumer hears: the channels by which it comes, those by which it came, and what of it was kept.
+ * @module
+ */
+import type { GoneProducer, ReceivedRow } from '../../control/messages.ts'
+import { originOf } from '../messages/origin.ts'
+import { ContainedRecords } from './contained.ts'
+import { FormerChannels } from './former-channels.ts'
+import type { InChannel } from './in-channel.ts'
+import { Passed } from './passed.ts'
+
+export interface InPartition {
+  readonly stream: string
+  readonly partition: number
+  /** The name under which it is read. */
+  readonly consumer: string
+  /** Undefined: subscribed, but not ours yet. */
+  epoch: number | undefined
+  /** The epoch since which it was only handed over, from owner to owner. */
+  since: number
+  /** It is about to be released: nothing more is taken. */
+  suspended: boolean
+  /** What its state contains; from the moment on at which it is owned. */
+  contained: ContainedRecords
+  readonly channels: Map<string, InChannel>
+  readonly former: FormerChannels
+  /** What has come while it was awaited. */
+  readonly passed: Passed
+  readonly unsubscribe: () => void
+}
+
+/** A partition that is heard, and not owned yet. */
+export function newPartition(
+  place: Pick<InPartition, 'stream' | 'partition' | 'consumer' | 'unsubscribe'>,
+): InPartition {
+  return {
+    ...place,
+    ...{ epoch: undefined, since: 0, suspended: false, contained: new ContainedRecords(undefined) },
+    ...{ channels: new Map(), former: new FormerChannels(), passed: new Passed() },
+  }
+}
+
+/** By which something came that is to be acknowledged. */
+export function channelsOf({ channels, former }: InPartition): InChannel[] {
+  return [...channels.values(), ...former.open()]
+}
+
+/** How far the channels of producers that are gone have come, here. */
+export function receivedFrom(
+  namespace: string,
+  partitions: Iterable<InPartition>,
+  gone: readonly GoneProducer[],
+): { readonly received?: ReceivedRow[] } {
+  if (gone.length === 0) return {}
+  const byOrigin = new Map(gone.map((one) => [originOf(namespace, one.name, one.index), one]))
+  const received: ReceivedRow[] = []
+  for (const { stream, partition, consumer, epoch, channels, former } of partitions) {
+    if (epoch === undefined) continue
+    for (const channel of [...channels.values(), ...former]) {
+      const of = byOrigin.get(channel.origin)
+      if (of === undefined || channel.epoch < of.firstEpoch || channel.epoch > of.epoch) continue
+      const { from, expected, promised, acknowledged, acknowledgedAside, dropped } = channel
+      if (from === undefined || expected === undefined) continue
+      received.push({
+        ...{
+          name: of.name,
+          index: of.index,
+          epoch: channel.epoch,
+          stream,
+          consumer,
+          partition,
+          claimed: epoch,
+        },
+        sent: Math.max(expected, promised) - from,
+        acked: acknowledged - acknowledgedAside - from,
+        dropped: { ...dropped },
+      })
+    }
+  }
+  return { received }
+}

@@ -1,0 +1,114 @@
+/**
+ * InQueue: frames that a consumer has accepted and its caller has not taken, in order of arrival; but what came with a partition that
+ * was handed over goes first: it has stood still for the longest, and no other frame of its channels is here.
+ * @module
+ */
+import type { FrameHeader } from '../../../sdk/frame.ts'
+import type { InChannel } from './in-channel.ts'
+
+/** A frame in the caller's hands. */
+export interface TakenFrame {
+  readonly stream: string
+  readonly partition: number
+  /** The whole frame, checked by `parseFrame`. */
+  readonly bytes: Uint8Array
+  readonly header: FrameHeader
+  /** Records at its start that an owner processed before. */
+  readonly skip: number
+  /** Records done by us, behind `skip`; kept by `done`. */
+  finished: number
+}
+
+/** A frame with the channel that it came by. */
+export interface QueuedFrame extends TakenFrame {
+  readonly channel: InChannel
+}
+
+/** The sequence of the first record of a frame that is not done. */
+export function nextOf({ header, skip, finished }: TakenFrame): number {
+  return header.sequence + skip + finished
+}
+
+/** How often the next record of a frame has ended its owner; the producer remembers it. */
+export function attemptsAt(frame: TakenFrame): number {
+  const { tried } = (frame as QueuedFrame).channel
+  return tried?.sequence === nextOf(frame) ? tried.attempts : 0
+}
+
+/** The next record of a frame has ended its owner, and is left to the next one, who will know how often it was tried. */
+export function rememberAttempts(frame: TakenFrame, attempts: number): void {
+  const { channel } = frame as QueuedFrame
+  channel.tried = { sequence: nextOf(frame), attempts }
+}
+
+/** Taken frames in front of the queue beyond which it is cut. */
+const headMax = 4096
+
+export class InQueue {
+  #frames: QueuedFrame[] = []
+  /** What came with partitions that were handed over. */
+  #moved: QueuedFrame[] = []
+  #head = 0
+  #bytes = 0
+
+  get frames(): number {
+    return this.#moved.length + this.#frames.length - this.#head
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(frame: QueuedFrame): void {
+    this.#frames.push(frame)
+    this.#bytes += frame.bytes.length
+  }
+
+  addMoved(frame: QueuedFrame): void {
+    this.#moved.push(frame)
+    this.#bytes += frame.bytes.length
+  }
+
+  /** Takes what came with partitions that were handed over. */
+  takeMoved(): TakenFrame[] {
+    const taken = this.#moved
+    this.#moved = []
+    for (const { channel, header, bytes } of taken) {
+      channel.taken = header.sequence + header.count
+      this.#bytes -= bytes.length
+    }
+    return taken
+  }
+
+  /** Takes frames until `bytesMax` is reached; at least one if there is any; what was handed over alone. */
+  take(bytesMax: number): TakenFrame[] {
+    if (this.#moved.length > 0) return this.takeMoved()
+    const taken: TakenFrame[] = []
+    let bytes = 0
+    while (this.#head < this.#frames.length) {
+      const frame = this.#frames[this.#head]!
+      if (taken.length > 0 && bytes + frame.bytes.length > bytesMax) break
+      taken.push(frame)
+      frame.channel.taken = frame.header.sequence + frame.header.count
+      bytes += frame.bytes.length
+      this.#head += 1
+    }
+    this.#bytes -= bytes
+    if (this.#head === this.#frames.length || this.#head > headMax) this.#cut(this.#frames.slice(this.#head))
+    return taken
+  }
+
+  /** Forgets some. @returns What was forgotten. */
+  drop(which: (frame: TakenFrame) => boolean): TakenFrame[] {
+    const dropped = [...this.#moved, ...this.#frames.slice(this.#head)].filter(which)
+    this.#moved = this.#moved.filter((frame) => !which(frame))
+    if (dropped.length > 0) this.#cut(this.#frames.slice(this.#head).filter((frame) => !which(frame)))
+    for (const { bytes } of dropped) this.#bytes -= bytes.length
+    return dropped
+  }
+
+  #cut(rest: QueuedFrame[]): void {
+    this.#frames = rest
+    this.#head = 0
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Beacons: how a producer says where it stands: at once where somebody asks, and again while somebody owes it an answer.
+ *
+ *   B1. Nothing is said while the connection is down.
+ *   B2. A partition that waits is told of after 250 ms of silence, then after ever longer ones, 2 s at most.
+ * Design: docs/design/0002-channels.md
+ * @module
+ */
+import { type IdWords, idWords } from '../../../sdk/frame.ts'
+import type { Clock } from '../../clock.ts'
+import type { StreamDescriptor } from '../../control/messages.ts'
+import { encodeBeacon } from '../messages/beacon.ts'
+import { outSubject, wantSubject } from '../messages/subjects.ts'
+import type { Wire } from '../wire/wire.ts'
+import { laneConsumers } from './modes.ts'
+import type { OutPartition } from './out-partition.ts'
+
+const beaconFirstMs = 250
+const beaconLastMs = 2000
+
+interface BeaconPlan {
+  delayMs: number
+  dueMs: number
+}
+
+export interface BeaconOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  readonly epoch: number
+  readonly clock: Clock
+}
+
+export class Beacons {
+  readonly #options: BeaconOptions
+  readonly #producer: IdWords
+  readonly #origin: IdWords
+  readonly #creditVersion: number
+  readonly #plans = new Map<OutPartition, BeaconPlan>()
+  #cancelTick: (() => void) | undefined
+  #stopped = false
+
+  constructor(options: BeaconOptions, producer: IdWords, origin: IdWords, creditVersion: number) {
+    this.#options = options
+    this.#producer = producer
+    this.#origin = origin
+    this.#creditVersion = creditVersion
+  }
+
+  /** Says where a partition stands. */
+  send(out: OutPartition): void {
+    const { wire, namespace, epoch } = this.#options
+    if (!wire.connected || this.#stopped) return
+    const stamp = {
+      producer: this.#producer,
+      origin: this.#origin,
+      epoch,
+      partition: out.partition,
+      sequence: out.reached,
+      creditVersion: this.#creditVersion,
+    }
+    const frame = encodeBeacon(stamp, {
+      oldest: Math.min(out.oldest, out.sent),
+      entries: out.beaconEntries(),
+    })
+    wire.publish(outSubject(namespace, out), frame)
+  }
+
+  /** By beacons that tell nothing but the epoch, to every partition of every lane. */
+  raise(origin: string, epoch: number, streams: Iterable<{ readonly descriptor: StreamDescriptor }>): void {
+    const { wire, namespace } = this.#options
+    if (!wire.connected || this.#stopped) return
+    for (const { descriptor } of streams) {
+      for (let partition = 0; partition < descriptor.partitions; partition++) {
+        const stamp = { producer: this.#producer, origin: idWords(origin), epoch, partition, sequence: 0 }
+        const frame = encodeBeacon(stamp, { oldest: 0, entries: [] })
+        for (const consumer of [undefined, ...laneConsumers(descriptor)])
+          wire.publish(outSubject(namespace, { stream: descriptor.name, partition, consumer }), frame)
+      }
+    }
+  }
+
+  /** From now on, while the partition waits (B2). */
+  plan(out: OutPartition): void {
+    if (!out.waiting || this.#plans.has(out)) return
+    this.#plans.set(out, {
+      delayMs: beaconFirstMs,
+      dueMs: this.#options.clock.monotonicMs() + beaconFirstMs,
+    })
+    this.#tickLater()
+  }
+
+  /** It was answered. */
+  heard(out: OutPartition): void {
+    this.#plans.delete(out)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancelTick?.()
+  }
+
+  #tickLater(): void {
+    if (this.#cancelTick !== undefined || this.#stopped) return
+    this.#cancelTick = this.#options.clock.after(beaconFirstMs, () => {
+      this.#cancelTick = undefined
+      this.#tick()
+    })
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const [out, plan] of this.#plans) {
+      if (!out.waiting) this.#plans.delete(out)
+      else if (plan.dueMs <= nowMs) {
+        this.send(out)
+        this.#want(out)
+        plan.delayMs = Math.min(beaconLastMs, plan.delayMs * 2)
+        plan.dueMs = nowMs + plan.delayMs
+      }
+    }
+    if (this.#plans.size > 0) this.#tickLater()
+  }
+
+  #want(out: OutPartition): void {
+    const { wire, namespace } = this.#options
+    if (wire.connected) wire.publish(wantSubject(namespace, out.stream), new Uint8Array(0))
+  }
+}

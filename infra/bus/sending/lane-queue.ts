@@ -1,0 +1,319 @@
+/**
+ * LaneQueue: what waits in front of a lane for room in its window, of all its partitions, and what its policy does beyond the
+ * budget. Pure: it decides, its Lane stores and reads back. Design: docs/design/0016-back-pressure.md
+ *
+ *     read back: front │ chunks: stored, or being stored │ tail          (of one partition, front to back)
+ *
+ * Invariants:
+ *  Q1. What leaves a partition leaves in the order in which it came (I2), each frame once.
+ *  Q2. taken = left + waiting + dropped, in records and at any time (I7); what is on disk waits.
+ *  Q3. A queue that drops holds at most its budget; one that stores has at most its budget on disk and in memory together.
+ * @module
+ */
+
+import type { QueueMode } from '../../../sdk/back-pressure.ts'
+import { frameBytesAimed, headerBytesV1 } from '../../../sdk/frame.ts'
+import { oneMore } from '../../control/counts.ts'
+import { takeMemory } from '../wire/frame-memory.ts'
+
+export interface QueuePolicy {
+  readonly mode: QueueMode
+  /** Of what waits: in memory, or with `enqueue` on disk. */
+  readonly bytesMax: number
+  /** How long something may wait on disk. */
+  readonly ageMaxMs: number
+}
+
+/** A frame that has no sequence yet; its first `length` bytes count, and begin with space for the header. */
+export interface WaitingFrame {
+  buffer: Uint8Array
+  length: number
+  count: number
+  /** Grows with each frame of the queue. */
+  readonly order: number
+}
+
+/** Frames that go to disk as one. */
+export interface Chunk {
+  readonly partition: number
+  readonly records: number
+  readonly bytes: number
+  readonly sinceMs: number
+  /** In memory until they are stored. */
+  frames: readonly WaitingFrame[] | undefined
+  /** What the store calls it, from then on. */
+  sequence: number | undefined
+  /** It is being read back, or deleted. */
+  busy: boolean
+}
+
+const chunkBytesMax = 512 * 1024
+/** Bytes of tails that are worth a write, and how long fewer may wait for more. */
+const storeBytes = 128 * 1024
+export const storeAfterMs = 200
+
+interface Part {
+  front: WaitingFrame[]
+  chunks: Chunk[]
+  tail: WaitingFrame[]
+  dropped: Readonly<Record<string, number>>
+}
+
+export class LaneQueue {
+  readonly #parts: Part[]
+  readonly #forget: (bytes: Uint8Array) => void
+  policy: QueuePolicy
+  #order = 0
+  #tailBytes = 0
+  #chunkBytes = 0
+  #tailSinceMs: number | undefined
+
+  /** @param forget Hears of memory that no frame lies in any more. */
+  constructor(partitions: number, policy: QueuePolicy, forget: (bytes: Uint8Array) => void) {
+    this.#parts = Array.from({ length: partitions }, () => ({ front: [], chunks: [], tail: [], dropped: {} }))
+    this.policy = policy
+    this.#forget = forget
+  }
+
+  isEmpty(partition: number): boolean {
+    const { front, chunks, tail } = this.#part(partition)
+    return front.length === 0 && chunks.length === 0 && tail.length === 0
+  }
+
+  /** Takes a copy of a frame, or what the policy says. Small ones grow together. */
+  add(partition: number, frame: Uint8Array, count: number, nowMs: number): void {
+    const { mode, bytesMax } = this.policy
+    const full = this.#tailBytes + this.#chunkBytes + frame.length > bytesMax
+    if (full && mode !== 'dropHead')
+      return this.#drop(partition, count, mode === 'dropTail' ? 'dropTail' : 'queueFull')
+    this.#append(this.#part(partition).tail, frame, count)
+    this.#tailSinceMs ??= nowMs
+    if (mode !== 'dropHead') return
+    while (this.#tailBytes > bytesMax) this.#dropOldest()
+  }
+
+  /** Counts records that are not taken. */
+  refuse(partition: number, count: number, reason: string): void {
+    this.#drop(partition, count, reason)
+  }
+
+  /** The next frame of a partition, if it is in memory. */
+  head(partition: number): WaitingFrame | undefined {
+    const { front, chunks, tail } = this.#part(partition)
+    return front[0] ?? (chunks.length === 0 ? tail[0] : undefined)
+  }
+
+  /** Takes that frame out; its memory is the caller's. */
+  shift(partition: number): WaitingFrame {
+    const { front, tail } = this.#part(partition)
+    const fromFront = front.shift()
+    if (fromFront !== undefined) return fromFront
+    const frame = tail.shift()!
+    this.#tailBytes -= frame.length
+    if (this.#tailBytes === 0) this.#tailSinceMs = undefined
+    return frame
+  }
+
+  /** True if tails should be stored now. */
+  isStoreDue(nowMs: number): boolean {
+    if (this.policy.mode !== 'enqueue' || this.#tailSinceMs === undefined) return false
+    return this.#tailBytes >= storeBytes || nowMs - this.#tailSinceMs >= storeAfterMs
+  }
+
+  /** Makes a chunk of what is at the front of a partition's tail; it is to be stored. */
+  cut(partition: number, nowMs: number): Chunk | undefined {
+    const { chunks, tail } = this.#part(partition)
+    if (tail.length === 0) return undefined
+    let bytes = 0
+    let frames = 0
+    while (frames < tail.length && (frames === 0 || bytes + tail[frames]!.length <= chunkBytesMax))
+      bytes += tail[frames++]!.length
+    const cut = tail.splice(0, frames)
+    const records = cut.reduce((sum, { count }) => sum + count, 0)
+    const chunk: Chunk = {
+      ...{ partition, records, bytes, sinceMs: nowMs },
+      ...{ frames: cut, sequence: undefined, busy: false },
+    }
+    chunks.push(chunk)
+    this.#tailBytes -= bytes
+    this.#chunkBytes += bytes
+    if (this.#tailBytes === 0) this.#tailSinceMs = undefined
+    return chunk
+  }
+
+  /** @param sequence Undefined: the store is full, and the chunk is gone. */
+  stored(chunk: Chunk, sequence: number | undefined): void {
+    for (const { buffer } of chunk.frames ?? []) this.#forget(buffer)
+    chunk.frames = undefined
+    chunk.sequence = sequence
+    if (sequence === undefined) this.lose(chunk, 'storeFull')
+  }
+
+  /** The chunk to read back next, if nothing of its partition is in memory before it and nobody has it in hand. */
+  wanted(partition: number): Chunk | undefined {
+    const { front, chunks } = this.#part(partition)
+    const [first] = chunks
+    return front.length === 0 && first?.sequence !== undefined && !first.busy ? first : undefined
+  }
+
+  /** The frames of the first chunk of a partition, which is no longer on disk. */
+  readBack(chunk: Chunk, frames: readonly { readonly bytes: Uint8Array; readonly count: number }[]): void {
+    this.#remove(chunk)
+    this.#part(chunk.partition).front = frames.map(({ bytes, count }) => ({
+      ...{ buffer: bytes, length: bytes.length, count, order: this.#order++ },
+    }))
+  }
+
+  /** First chunks that have waited too long. */
+  overdue(nowMs: number): Chunk[] {
+    return this.#parts.flatMap(({ chunks: [first] }) =>
+      first?.sequence !== undefined && !first.busy && nowMs - first.sinceMs > this.policy.ageMaxMs
+        ? [first]
+        : [],
+    )
+  }
+
+  /** A chunk is gone. */
+  lose(chunk: Chunk, reason: string): void {
+    this.#remove(chunk)
+    this.#drop(chunk.partition, chunk.records, reason)
+  }
+
+  /** What is in memory or on its way there will never leave. What is on disk may, with somebody else. */
+  giveUp(reason: string): void {
+    for (const [partition, part] of this.#parts.entries()) {
+      const waiting = [...part.front, ...part.tail]
+      this.#drop(
+        partition,
+        waiting.reduce((sum, { count }) => sum + count, 0),
+        reason,
+      )
+      part.front = []
+      part.tail = []
+      for (const chunk of part.chunks.filter(({ sequence, busy }) => sequence === undefined || busy))
+        this.lose(chunk, reason)
+    }
+    this.#tailBytes = 0
+    this.#tailSinceMs = undefined
+  }
+
+  /** Bytes of a partition that nobody would adopt from disk: in memory, being stored, and being read back. */
+  memoryBytes(partition: number): number {
+    const { front, chunks } = this.#part(partition)
+    const reading = chunks.reduce((sum, { busy, bytes }) => sum + (busy ? bytes : 0), 0)
+    return bytesOf(front) + reading + this.#unstored(partition)
+  }
+
+  /** Records whose producer does not wait for them any more, and that would end with this process. */
+  recordsAtRisk(partition: number): number {
+    const { front, chunks, tail } = this.#part(partition)
+    const waits = this.policy.mode === 'enqueue' ? front : [...front, ...tail]
+    const reading = chunks.reduce((sum, { busy, records }) => sum + (busy ? records : 0), 0)
+    return waits.reduce((sum, { count }) => sum + count, reading)
+  }
+
+  /** What comes next has this number, or a higher one. */
+  get next(): number {
+    return this.#order
+  }
+
+  /** True when nothing is to be stored that came before the frame of this number. */
+  isStoredBefore(partition: number, order: number): boolean {
+    if (this.policy.mode !== 'enqueue') return true
+    const { chunks, tail } = this.#part(partition)
+    const unstored = chunks.find(({ frames }) => frames !== undefined)?.frames ?? tail
+    return unstored.length === 0 || unstored[0]!.order >= order
+  }
+
+  /** Bytes that are to be stored and are not yet: for a queue that stores they wait for the disk. */
+  unstoredBytes(partition: number): number {
+    return this.policy.mode === 'enqueue' ? this.#unstored(partition) : 0
+  }
+
+  #unstored(partition: number): number {
+    const { chunks, tail } = this.#part(partition)
+    return bytesOf(tail) + chunks.reduce((sum, c) => sum + (c.frames === undefined ? 0 : c.bytes), 0)
+  }
+
+  /** Records that wait in memory and on disk. */
+  waiting(partition: number): { readonly memory: number; readonly disk: number } {
+    const { front, chunks, tail } = this.#part(partition)
+    let memory = [...front, ...tail].reduce((sum, { count }) => sum + count, 0)
+    let disk = 0
+    for (const { records, sequence } of chunks) {
+      if (sequence === undefined) memory += records
+      else disk += records
+    }
+    return { memory, disk }
+  }
+
+  diskBytes(partition: number): number {
+    return this.#part(partition).chunks.reduce((sum, c) => sum + (c.sequence === undefined ? 0 : c.bytes), 0)
+  }
+
+  dropped(partition: number): Readonly<Record<string, number>> {
+    return this.#part(partition).dropped
+  }
+
+  /** True while time alone may make something due. */
+  get hasClock(): boolean {
+    return this.#chunkBytes > 0 || (this.policy.mode === 'enqueue' && this.#tailBytes > 0)
+  }
+
+  #part(partition: number): Part {
+    return this.#parts[partition]!
+  }
+
+  #drop(partition: number, records: number, reason: string): void {
+    const part = this.#part(partition)
+    if (records > 0) part.dropped = oneMore(part.dropped, reason, records)
+  }
+
+  #dropOldest(): void {
+    let oldest = 0
+    let order = Number.POSITIVE_INFINITY
+    for (const [partition, { tail }] of this.#parts.entries()) {
+      if (tail.length === 0 || tail[0]!.order >= order) continue
+      oldest = partition
+      order = tail[0]!.order
+    }
+    const frame = this.#part(oldest).tail.shift()!
+    this.#tailBytes -= frame.length
+    this.#drop(oldest, frame.count, 'dropHead')
+    this.#forget(frame.buffer)
+  }
+
+  #remove(chunk: Chunk): void {
+    const { chunks } = this.#part(chunk.partition)
+    chunks.splice(chunks.indexOf(chunk), 1)
+    this.#chunkBytes -= chunk.bytes
+  }
+
+  #append(tail: WaitingFrame[], frame: Uint8Array, count: number): void {
+    const body = frame.length - headerBytesV1
+    const last = tail.at(-1)
+    if (last === undefined || last.length + body > frameBytesAimed) {
+      const buffer = takeMemory(frame.length)
+      buffer.set(frame)
+      tail.push({ buffer, length: frame.length, count, order: this.#order++ })
+      this.#tailBytes += frame.length
+      return
+    }
+    if (last.length + body > last.buffer.length) this.#grow(last, last.length + body)
+    last.buffer.set(frame.subarray(headerBytesV1), last.length)
+    last.length += body
+    last.count += count
+    this.#tailBytes += body
+  }
+
+  #grow(frame: WaitingFrame, bytes: number): void {
+    const grown = takeMemory(Math.min(frameBytesAimed, Math.max(bytes, frame.buffer.length * 2)))
+    grown.set(frame.buffer.subarray(0, frame.length))
+    this.#forget(frame.buffer)
+    frame.buffer = grown
+  }
+}
+
+function bytesOf(frames: readonly WaitingFrame[]): number {
+  return frames.reduce((sum, { length }) => sum + length, 0)
+}

@@ -1,0 +1,196 @@
+/**
+ * Lane: the partitions of a stream for one consumer that queues, and the traffic between their queue and the disk.
+ *
+ *  L3. A chunk is deleted from disk before its frames are sent: who is killed may lose it, and never sends it twice.
+ *  L4. At most `storesMax` chunks are on their way to disk, and of each partition one on its way back.
+ * Design: docs/design/0016-back-pressure.md
+ * @module
+ */
+import { type IdWords, parseFrame, stampHeader } from '../../../sdk/frame.ts'
+import type { Clock } from '../../clock.ts'
+import { giveBackMemory } from '../wire/frame-memory.ts'
+import { LanePartition } from './lane-partition.ts'
+import { type Chunk, LaneQueue, type QueuePolicy, storeAfterMs } from './lane-queue.ts'
+import type { OutPartition } from './out-partition.ts'
+
+/** Where chunks go. Each call waits as long as it takes, unless the process ends. */
+export interface Spill {
+  /** Stores a chunk once. @returns Its sequence; undefined: the store is full. */
+  put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined>
+  /** Reads a chunk and deletes it. @returns Undefined: it is not there. */
+  take(sequence: number): Promise<Uint8Array | undefined>
+  remove(sequence: number): Promise<void>
+}
+
+export interface SpillPlace {
+  readonly function: string
+  readonly stream: string
+  readonly partition: number
+  /** Its id: chunks of one that is gone are adopted. */
+  readonly producer: string
+}
+
+export interface LaneOptions {
+  readonly stream: string
+  readonly partitions: number
+  readonly consumer: string
+  readonly policy: QueuePolicy
+  readonly spill: Spill | undefined
+  readonly clock: Clock
+  readonly stamp: {
+    readonly id: string
+    readonly producer: IdWords
+    readonly origin: IdWords
+    readonly epoch: number
+  }
+  /** Called when a partition may have something to send, or nothing to wait for any more. */
+  readonly onMoved: (out: OutPartition) => void
+  /** Called when so many records of the stream are about to leave the disk. */
+  readonly onReading: (stream: string, records: number) => void
+}
+
+const storesMax = 8
+const lookEveryMs = storeAfterMs
+
+export class Lane {
+  readonly consumer: string
+  readonly queue: LaneQueue
+  readonly partitions: (LanePartition | undefined)[]
+  readonly #options: LaneOptions
+  #storing = 0
+  #cancelLook: (() => void) | undefined
+  #closed = false
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+    this.consumer = options.consumer
+    this.queue = new LaneQueue(options.partitions, options.policy, giveBackMemory)
+    this.partitions = new Array<LanePartition | undefined>(options.partitions).fill(undefined)
+  }
+
+  partition(index: number): LanePartition {
+    const { stream, consumer, clock } = this.#options
+    this.partitions[index] ??= new LanePartition({
+      ...{ stream, partition: index, consumer, queue: this.queue },
+      nowMs: () => clock.monotonicMs(),
+      onStill: () => this.#look(index),
+    })
+    return this.partitions[index]
+  }
+
+  /** Takes what another producer has left on disk for this consumer, so long ago. */
+  adopt(partition: number, chunk: Uint8Array, ageMs: number): void {
+    const out = this.partition(partition)
+    for (const { bytes, count } of framesOf(chunk)) {
+      if (ageMs > this.queue.policy.ageMaxMs) this.queue.refuse(partition, count, 'expired')
+      else out.add(bytes, count)
+    }
+    this.#options.onMoved(out)
+  }
+
+  /** What waits in memory for the disk. */
+  get unstoredBytes(): number {
+    return this.partitions.reduce((sum, out) => sum + (out?.heldBytes ?? 0), 0)
+  }
+
+  /** What waits in memory is given up; what is on disk waits for whoever adopts it. */
+  close(reason: string): void {
+    this.#closed = true
+    this.#cancelLook?.()
+    this.queue.giveUp(reason)
+  }
+
+  /** Moves what is due between memory and disk. */
+  #look(partition: number): void {
+    const { spill } = this.#options
+    if (this.#closed || spill === undefined) return
+    this.#store(spill)
+    this.#readBack(spill, partition)
+    if (this.queue.hasClock) this.#lookLater()
+  }
+
+  #lookLater(): void {
+    this.#cancelLook ??= this.#options.clock.after(lookEveryMs, () => {
+      this.#cancelLook = undefined
+      const { spill, clock } = this.#options
+      if (this.#closed || spill === undefined) return
+      for (const chunk of this.queue.overdue(clock.monotonicMs())) void this.#expire(spill, chunk)
+      for (const partition of this.partitions.keys()) this.#look(partition)
+    })
+  }
+
+  #store(spill: Spill): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (!this.queue.isStoreDue(nowMs)) return
+    for (const partition of this.partitions.keys()) {
+      while (this.#storing < storesMax) {
+        const chunk = this.queue.cut(partition, nowMs)
+        if (chunk === undefined) break
+        void this.#put(spill, chunk)
+      }
+    }
+  }
+
+  async #put(spill: Spill, chunk: Chunk): Promise<void> {
+    const { stream, consumer, stamp } = this.#options
+    const place = { function: consumer, stream, partition: chunk.partition, producer: stamp.id }
+    this.#storing += 1
+    const sequence = await spill.put(place, this.#bytesOf(chunk))
+    this.#storing -= 1
+    if (this.#closed) return // given up already; it is adopted, if it was stored
+    this.queue.stored(chunk, sequence)
+    this.#look(chunk.partition)
+    this.#options.onMoved(this.partition(chunk.partition))
+  }
+
+  #readBack(spill: Spill, partition: number): void {
+    const chunk = this.queue.wanted(partition)
+    if (chunk === undefined || !this.partition(partition).hasRoom) return
+    chunk.busy = true
+    this.#options.onReading(this.#options.stream, chunk.records)
+    void this.#take(spill, chunk)
+  }
+
+  async #take(spill: Spill, chunk: Chunk): Promise<void> {
+    const bytes = await spill.take(chunk.sequence!)
+    if (this.#closed) return
+    if (bytes === undefined) this.queue.lose(chunk, 'spillLost')
+    else this.queue.readBack(chunk, framesOf(bytes))
+    this.#options.onMoved(this.partition(chunk.partition))
+  }
+
+  async #expire(spill: Spill, chunk: Chunk): Promise<void> {
+    chunk.busy = true
+    await spill.remove(chunk.sequence!)
+    if (this.#closed) return
+    this.queue.lose(chunk, 'expired')
+    this.#options.onMoved(this.partition(chunk.partition))
+  }
+
+  #bytesOf({ partition, frames = [], bytes }: Chunk): Uint8Array {
+    const { producer, origin, epoch } = this.#options.stamp
+    const chunk = new Uint8Array(bytes)
+    let at = 0
+    for (const { buffer, length, count } of frames) {
+      const frame = buffer.subarray(0, length)
+      stampHeader(frame, { flags: 0, partition, producer, origin, epoch, count, sequence: 0 })
+      chunk.set(frame, at)
+      at += length
+    }
+    return chunk
+  }
+}
+
+/** The frames of a chunk, views of it. @throws {CodedError} ERR_FRAME_MALFORMED, ERR_FRAME_VERSION */
+export function framesOf(chunk: Uint8Array): { readonly bytes: Uint8Array; readonly count: number }[] {
+  const frames: { bytes: Uint8Array; count: number }[] = []
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  for (let at = 0; at < chunk.length; ) {
+    const isWhole = chunk.length - at >= 44
+    const length = isWhole ? view.getUint16(at + 4, true) + view.getUint32(at + 40, true) : 0
+    const bytes = chunk.subarray(at, at + length)
+    frames.push({ bytes, count: parseFrame(bytes).count })
+    at += length
+  }
+  return frames
+}

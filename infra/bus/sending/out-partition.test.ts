@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { frameOf } from '../../../sdk/frame.ts'
+import { type CreditEntry, creditFlags } from '../messages/credit.ts'
+import { OutPartition } from './out-partition.ts'
+
+const entry = {
+  stream: 's',
+  partition: 0,
+  flags: 0,
+  through: 8,
+  accepted: 10,
+  windowBytes: 9999,
+  dropped: {},
+}
+const aside = { ...entry, flags: creditFlags.aside, aside: 2 }
+
+/** Ten records were sent, and its owner has said so far what is given. */
+function served(said: CreditEntry = aside): OutPartition {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([{ name: 'f', blocking: true }])
+  out.add(
+    frameOf(
+      Array.from({ length: 10 }, () => ({ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 })),
+    ),
+    10,
+  )
+  out.credit('f', 'a', 1, { ...entry, through: 0, accepted: 0 })
+  assert.ok(out.send(0))
+  out.credit('f', 'a', 1, said)
+  assert.equal(out.ledger()[0]!.acked, 8 - (said.aside ?? 0))
+  return out
+}
+
+test('OutPartition counts what a vanished owner had set aside as unaccounted', () => {
+  const out = served()
+  out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
+  assert.equal(out.ledger()[0]!.unaccounted, 4)
+})
+
+test('OutPartition takes what an owner had set aside for settled when it has handed over, even if its last word was lost', () => {
+  const out = served()
+  out.credit('f', 'b', 2, { ...entry, through: 10 })
+  const [row] = out.ledger()
+  assert.equal(row!.unaccounted, 0)
+  assert.equal(row!.acked, 10)
+})
+
+test('OutPartition counts what a next owner, named by a word that came late, may have done while the connection was lost', () => {
+  const lastWord = { ...entry, flags: creditFlags.leaving | creditFlags.next, next: { owner: 'b', epoch: 2 } }
+  for (const [isCut, unaccounted] of [
+    [false, 0],
+    [true, 2],
+  ] as const) {
+    const out = served()
+    if (isCut) {
+      out.rewind()
+      assert.ok(out.send(1))
+    }
+    out.credit('f', 'a', 1, lastWord)
+    out.credit('f', 'c', 3, { ...entry, flags: creditFlags.fresh })
+    const [row] = out.ledger()
+    assert.deepEqual([row!.acked, row!.unaccounted], [8, unaccounted], isCut ? 'cut' : 'all was heard')
+    assert.equal(out.send(2) === undefined, isCut, 'what it may have done goes to nobody else')
+  }
+})
+
+test('OutPartition gives a consumer that goes on for another all that this has not acknowledged, and waits for it alone', () => {
+  const out = served()
+  const [first, second] = [
+    { name: 'r2', blocking: true, instead: 'f' },
+    { name: 'r3', blocking: true, instead: 'gone' },
+  ]
+  assert.ok(out.setConsumers([first]))
+  assert.equal(out.send(1), undefined, 'nobody has said that it listens')
+  assert.deepEqual(
+    out.beaconEntries().map(({ consumer, position }) => [consumer, position]),
+    [['r2', 8]],
+  )
+  out.credit('r2', 'b', 1, { ...entry, flags: creditFlags.fresh })
+  assert.equal(out.send(2)?.sequence, 0, 'the frame in which its position lies')
+  assert.deepEqual([out.ledger()[0]!.sent, out.ledger()[0]!.unaccounted], [2, 0])
+  out.setConsumers([first, second])
+  assert.deepEqual(
+    out.beaconEntries().map(({ position }) => position),
+    [8, 10],
+    'for one that is gone: from now on',
+  )
+})
+
+test('OutPartition sends what a vanished owner has accepted and not touched to the next one, if it is told', () => {
+  for (const [touched, unaccounted] of [
+    [9, 1],
+    [undefined, 2],
+  ] as const) {
+    const out = served(touched === undefined ? entry : { ...entry, touched })
+    assert.ok(out.safeThrough(10), 'it lies with its owner')
+    out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
+    assert.equal(out.ledger()[0]!.unaccounted, unaccounted)
+    assert.equal(out.beaconEntries()[0]!.position, 8 + unaccounted)
+    assert.equal(out.send(1) !== undefined, unaccounted < 2)
+  }
+})
+
+test('OutPartition counts what was sent before its connection was lost as touched, whatever it hears behind that', () => {
+  const out = served({ ...entry, touched: 8 })
+  out.rewind()
+  assert.ok(out.send(1))
+  out.credit('f', 'a', 1, { ...entry, accepted: 9, touched: 8 }) // said before: more may have been said since
+  out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
+  assert.equal(out.ledger()[0]!.unaccounted, 2)
+  assert.equal(out.send(2), undefined)
+})
+
+test('OutPartition takes nothing back for a credit that comes late', () => {
+  const out = served()
+  out.credit('f', 'a', 1, { ...entry, through: 10, dropped: { ttl: 2 } })
+  out.credit('f', 'a', 1, { ...aside, dropped: { ttl: 1 } })
+  out.credit('f', 'a', 1, { ...entry, through: 10, dropped: { ttl: 2 } })
+  const [row] = out.ledger()
+  assert.deepEqual([row!.acked, row!.dropped], [10, { ttl: 2 }])
+})

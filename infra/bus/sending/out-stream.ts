@@ -1,0 +1,155 @@
+/**
+ * OutStream: a stream as one producer writes it: its partitions on the main subject, and its lanes.
+ * @module
+ */
+import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
+import { type AddOut, Allowance } from './allowance.ts'
+import { ClosedRows } from './closed-rows.ts'
+import { type LaneBasis, Lanes } from './lanes.ts'
+import { addLedgers } from './ledgers.ts'
+import type { OutPartition } from './out-partition.ts'
+
+export interface OutStream {
+  descriptor: StreamDescriptor
+  readonly partitions: (OutPartition | undefined)[]
+  /** By consumer, of those that queue. */
+  readonly lanes: Lanes
+  readonly closed: ClosedRows
+  readonly waiters: Set<() => void>
+  /** Absent where nobody is told. */
+  readonly allowance: Allowance | undefined
+  /** The bounds as they were told last, by consumer; undefined: something has changed that they depend on. */
+  told: Map<string, AllowanceRow> | undefined
+}
+
+/** @param tell Tells the bounds of all streams; absent: nobody hears them. */
+export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?: () => void): OutStream {
+  const lanes = new Lanes(basis)
+  lanes.set(descriptor)
+  const partitions = new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined)
+  const stream: OutStream = {
+    ...{ descriptor, partitions, lanes, closed: new ClosedRows(), waiters: new Set() },
+    ...{ allowance: tell && new Allowance((add) => eachOut(stream, add), tell), told: undefined },
+  }
+  return stream
+}
+
+/** Of each consumer, also one that nothing was sent to yet. */
+function eachOut(stream: OutStream, add: AddOut): void {
+  for (const { name } of stream.descriptor.consumers) add(name, 0)
+  for (const { consumer, unaccounted } of stream.closed) add(consumer, 0, unaccounted)
+  eachPart(stream, (out) => out.eachOut(add))
+}
+
+/** The bounds of all streams, as they are, and what is settled already. */
+export function allowancesOf(streams: Iterable<OutStream>): AllowanceRow[] {
+  return [...streams].flatMap((stream) => {
+    stream.told = allowancesNow(stream)
+    return [...stream.told.values()]
+  })
+}
+
+/**
+ * The same where nothing has changed since but that a stream has sent to one partition more of these consumers: one of a thousand
+ * partitions is not added up a thousand times as it begins.
+ */
+export function allowancesWith(
+  streams: Iterable<OutStream>,
+  begun: OutStream,
+  consumers: readonly string[],
+): AllowanceRow[] {
+  for (const consumer of consumers) {
+    const row = begun.told?.get(consumer)
+    if (row === undefined) begun.told = undefined
+    else begun.told?.set(consumer, { ...row, parts: (row.parts ?? 0) + 1 })
+  }
+  return [...streams].flatMap((stream) => {
+    stream.told ??= allowancesNow(stream)
+    return [...stream.told.values()]
+  })
+}
+
+function allowancesNow(stream: OutStream): Map<string, AllowanceRow> {
+  const { bounds = new Map<string, number>() } = stream.allowance ?? {}
+  const rows = sumsOf(stream)
+  return new Map(
+    [...bounds].map(([consumer, allowance]) => {
+      const { unaccounted = 0, parts = 0, earlier } = rows.get(consumer) ?? {}
+      const row = { stream: stream.descriptor.name, consumer, allowance, unaccounted, parts }
+      return [consumer, earlier === undefined ? row : { ...row, earlier }]
+    }),
+  )
+}
+
+/** A row for each consumer, partitions added up. */
+function sumsOf(stream: OutStream): Map<string, OutputLedger> {
+  const rows = new Map<string, OutputLedger>()
+  for (const row of stream.closed) rows.set(row.consumer, addLedgers(rows.get(row.consumer), row))
+  for (const part of partsOf(stream))
+    for (const row of part.ledger()) rows.set(row.consumer, addLedgers(rows.get(row.consumer), row))
+  return rows
+}
+
+/** Its partitions, on the main subject and in lanes. */
+export function* partsOf({ partitions, lanes }: OutStream): Generator<OutPartition> {
+  for (const out of partitions) if (out !== undefined) yield out
+  yield* lanes.parts()
+}
+
+/** The same for what is asked at each batch, where a generator would be garbage. */
+export function eachPart({ partitions, lanes }: OutStream, visit: (out: OutPartition) => void): void {
+  for (const out of partitions) if (out !== undefined) visit(out)
+  for (const lane of lanes) for (const out of lane.partitions) if (out !== undefined) visit(out)
+}
+
+/** Bytes held and retained. */
+export function bufferedBytes(stream: OutStream): number {
+  let bytes = 0
+  eachPart(stream, (out) => {
+    bytes += out.bufferedBytes
+  })
+  return bytes
+}
+
+/** The partitions of which something that was taken is not safe yet, each with its mark. */
+export function unsafeOf(
+  streams: Iterable<OutStream>,
+): { readonly out: OutPartition; readonly mark: number }[] {
+  const all: { readonly out: OutPartition; readonly mark: number }[] = []
+  for (const stream of streams)
+    eachPart(stream, (out) => {
+      if (!out.safeThrough(out.mark)) all.push({ out, mark: out.mark })
+    })
+  return all
+}
+
+/**
+ * A row for each (stream, consumer), partitions added up (I7), with a bound from now on.
+ * @param spiller Whose they are.
+ * @param closed Nothing is sent any more: they are exact.
+ */
+export function outputLedger(streams: Iterable<OutStream>, spiller: string, closed: boolean): OutputLedger[] {
+  const rows = new Map<string, OutputLedger>()
+  for (const stream of streams) {
+    const { name, consumers } = stream.descriptor
+    const sent = stream.partitions.reduce((sum, out) => sum + (out?.sent ?? 0), 0)
+    const row = (consumer: string, records: number): OutputLedger => ({
+      ...{ stream: name, consumer, sent: records, acked: records },
+      ...{ dropped: {}, unaccounted: 0 },
+    })
+    rows.set(`${name} $server`, row('$server', sent))
+    // A consumer that nothing was sent to yet has a row too: that is how one sees that this producer knows it.
+    for (const consumer of consumers) rows.set(`${name} ${consumer.name}`, row(consumer.name, 0))
+    for (const each of sumsOf(stream).values()) {
+      const key = `${name} ${each.consumer}`
+      const sum = addLedgers(rows.get(key), each)
+      rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller })
+    }
+    for (const [consumer, allowance] of (!closed && stream.allowance?.lowered()) || []) {
+      const key = `${name} ${consumer}`
+      const sum = rows.get(key)
+      if (sum !== undefined) rows.set(key, { ...sum, allowance })
+    }
+  }
+  return [...rows.values()]
+}

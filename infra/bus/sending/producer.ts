@@ -1,0 +1,496 @@
+/**
+ * Producer: the sending side of one process incarnation: an instance's outputs, or a gateway's ingest.
+ *
+ * Owns an OutPartition for each partition it has sent to, stamps and publishes what their credits allow, listens for
+ * credits and claims, and sends beacons. Protocol and reasons: docs/design/0002-channels.md.
+ *
+ * Invariants:
+ *  P5. Frames of a partition are published in the order of their sequences (I2).
+ *  P6. Bytes in the client's buffers that the server has not confirmed are at most twice `unconfirmedBytesMax` and a frame.
+ *  P7. Nothing is published while the connection is known to be down; after it is back, all that is unconfirmed is sent again.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { isQueueMode } from '../../../sdk/back-pressure.ts'
+import { CodedError } from '../../../sdk/errors.ts'
+import { type IdWords, idWords, stampHeader } from '../../../sdk/frame.ts'
+import type { Clock } from '../../clock.ts'
+import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
+import { readClaim } from '../messages/claim.ts'
+import { creditVersionMax, readCredit } from '../messages/credit.ts'
+import { claimSubject, creditSubject, outSubject } from '../messages/subjects.ts'
+import { giveBackMemory } from '../wire/frame-memory.ts'
+import { aborted, waitIn, wake } from '../wire/waiters.ts'
+import type { Wire } from '../wire/wire.ts'
+import { Beacons } from './beacons.ts'
+import type { Lane, Spill } from './lane.ts'
+import type { LaneBasis } from './lanes.ts'
+import { type OutFrame, OutPartition } from './out-partition.ts'
+import {
+  allowancesOf,
+  allowancesWith,
+  bufferedBytes,
+  eachPart,
+  newStream,
+  type OutStream,
+  outputLedger,
+  partsOf,
+} from './out-stream.ts'
+import { Safety } from './safety.ts'
+
+/** Bytes held and retained for one stream beyond which `writable` is false. */
+export const bufferBytesMaxDefault = 8 * 1024 * 1024
+/** Bytes published beyond the last PONG: what a reconnect can lose at most, and a frozen server can pile up here. */
+const unconfirmedBytesMax = 4 * 1024 * 1024
+/** So much waits for a PING of its own; less of it for so long, unless somebody waits: each PING costs as much as a small frame. */
+const confirmedAtOnceBytes = 256 * 1024
+const confirmMs = 5
+
+export interface ProducerOptions {
+  readonly wire: Wire
+  readonly namespace: string
+  /** The producing slot, 16 hex digits: see `originOf`. */
+  readonly origin: string
+  /** Grows with each holder of the slot. */
+  readonly epoch: number
+  readonly clock: Clock
+  readonly bufferBytesMax?: number
+  /** Where a consumer's `enqueue` goes; without it what waits stays in memory, up to the same bound. */
+  readonly spill?: Spill | undefined
+  /** Nobody sends to us who was told that something is safe: what a killed owner has not touched goes to the next one (0002). */
+  readonly isFirst?: boolean
+  /** Called when something begins to wait for a consumer that nobody owns: there may be none until it is known. */
+  readonly onWant?: () => void
+  /**
+   * Called with the bounds of all streams before more is sent than the last ones cover, or in a partition more, and with what an owner
+   * has left behind before the next one goes on; absent: nobody hears them.
+   */
+  readonly onAllowance?: ((rows: readonly AllowanceRow[]) => void) | undefined
+}
+
+export class Producer {
+  readonly id = randomBytes(8).toString('hex')
+  readonly #options: ProducerOptions
+  readonly #idWords: IdWords
+  readonly #originWords: IdWords
+  readonly #bufferBytesMax: number
+  /** The version of credits that it asks for: later ones than the first tell what was touched. */
+  readonly #creditVersion: number
+  readonly #streams = new Map<string, OutStream>()
+  readonly #claims = new Map<string, () => void>()
+  readonly #beacons: Beacons
+  readonly #laneBasis: LaneBasis
+  readonly #settledWaiters = new Set<() => void>()
+  readonly #sentWaiters = new Set<() => void>()
+  readonly #acceptedWaiters = new Set<() => void>()
+  /** Up to which record owners downstream were asked last whether they have accepted it. */
+  readonly #asked = new Map<OutPartition, number>()
+  readonly #safety: Safety
+  /** Epochs raised, by origin; raised again after a reconnect. */
+  readonly #fences = new Map<string, number>()
+  readonly #stops: (() => void)[]
+  #ticket = 0
+  #unconfirmedBytes = 0
+  #flushing = false
+  #cancelConfirm: (() => void) | undefined
+  #closed = false
+
+  constructor(options: ProducerOptions) {
+    this.#options = options
+    this.#idWords = idWords(this.id)
+    this.#originWords = idWords(options.origin)
+    this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
+    const { wire, namespace, spill, clock, epoch, isFirst = false } = options
+    this.#creditVersion = isFirst ? creditVersionMax : 1
+    this.#beacons = new Beacons(options, this.#idWords, this.#originWords, this.#creditVersion)
+    this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
+    this.#laneBasis = {
+      ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
+      onReading: (stream, records) => this.#streams.get(stream)?.allowance?.spend(records),
+      stamp: { id: this.id, producer: this.#idWords, origin: this.#originWords, epoch },
+    }
+    this.#stops = [
+      wire.subscribe(creditSubject(namespace, this.id), (bytes) => this.#onCredit(bytes)),
+      wire.onReconnect(() => this.#onReconnect()),
+    ]
+  }
+
+  /**
+   * Makes a stream known, or changes what is known of it: consumers come and go. Partitions change only where nobody reads
+   * it, which is a stream that was removed and made anew; its sequences go on, so that no record passes for a repeat.
+   * @throws {CodedError} ERR_STREAM_PARTITIONS
+   */
+  setStream(descriptor: StreamDescriptor): void {
+    const stream = this.#streams.get(descriptor.name)
+    if (stream === undefined) {
+      const tell = this.#options.onAllowance && (() => this.#tellAllowances())
+      this.#streams.set(descriptor.name, newStream(descriptor, this.#laneBasis, tell))
+    } else {
+      const read = stream.descriptor.consumers.length > 0 || bufferedBytes(stream) > 0
+      if (read && stream.descriptor.partitions !== descriptor.partitions) {
+        throw new CodedError(
+          'ERR_STREAM_PARTITIONS',
+          `Cannot change stream '${descriptor.name}' from ${stream.descriptor.partitions} to ${descriptor.partitions} partitions while it is written`,
+        )
+      }
+      const regrouped = descriptor.keyed && !stream.descriptor.keyed // what is held was spread: not for who groups it
+      stream.closed.change(descriptor, partsOf(stream))
+      stream.descriptor = descriptor
+      for (const partition of stream.partitions)
+        if (partition !== undefined) this.#setConsumers(partition, descriptor, regrouped ? 'next' : 'unsent')
+      stream.lanes.set(descriptor)
+      stream.allowance?.changed()
+      stream.told = undefined
+    }
+    this.#listenForClaims()
+    if (stream === undefined) return
+    this.#pumpAll(stream)
+    this.#wakeWaiters()
+  }
+
+  /** Lets the owners downstream know of us before there is anything to send: the first frame need not wait for their credit. */
+  open(names: readonly string[]): void {
+    for (const stream of names.flatMap((name) => this.#streams.get(name) ?? []))
+      for (let index = 0; index < stream.descriptor.partitions; index++) this.#partition(stream, index)
+  }
+
+  /** The stream as it was last set. */
+  stream(name: string): StreamDescriptor | undefined {
+    return this.#streams.get(name)?.descriptor
+  }
+
+  /**
+   * Sends a frame made by `frameOf` or the runtime: header space first, unstamped. It is taken in any case; a caller
+   * asks `writable` first. Ownership of the bytes passes.
+   * @throws {CodedError} ERR_STREAM_UNKNOWN if `setStream` was not called.
+   */
+  send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
+    const stream = this.#known(streamName)
+    const out = this.#partition(stream, partition)
+    for (const lane of stream.lanes) {
+      this.#add(stream, lane.partition(partition), frame, count) // it copies
+      stream.allowance?.spend(count)
+    }
+    this.#add(stream, out, frame, count)
+  }
+
+  /** The lane of a consumer that queues. */
+  lane(consumer: string, streamName: string): Lane | undefined {
+    return this.#streams.get(streamName)?.lanes.of(consumer)
+  }
+
+  #add(stream: OutStream, out: OutPartition, frame: Uint8Array, count: number): void {
+    const waited = out.lacksOwner
+    out.add(frame, count)
+    this.#pump(stream, out)
+    this.#beacons.plan(out)
+    if (!waited && out.lacksOwner) this.#options.onWant?.()
+  }
+
+  /** False when more than the bound is held or retained for the stream: wait for `ready`. */
+  writable(streamName: string): boolean {
+    return bufferedBytes(this.#known(streamName)) < this.#bufferBytesMax
+  }
+
+  /** Resolves when the stream is writable. @throws the signal's reason */
+  async ready(streamName: string, signal?: AbortSignal): Promise<void> {
+    const stream = this.#known(streamName)
+    while (!this.writable(streamName) && !this.#closed) {
+      this.#confirm()
+      await waitIn(stream.waiters, signal)
+    }
+  }
+
+  /** Bytes taken and not sent yet, of all streams. */
+  get heldBytes(): number {
+    let bytes = 0
+    for (const stream of this.#streams.values())
+      eachPart(stream, (out) => {
+        bytes += out.heldBytes
+      })
+    return bytes
+  }
+
+  /** Records taken and not acknowledged by all that they wait for: `close` gives them up. */
+  get unsettledRecords(): number {
+    let records = 0
+    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) records += out.unsettled
+    return records
+  }
+
+  /** Resolves when nothing is held: everything taken was sent at least once. @throws the signal's reason */
+  async sent(signal?: AbortSignal): Promise<void> {
+    while (this.heldBytes > 0 && !this.#closed) await waitIn(this.#sentWaiters, signal)
+  }
+
+  /**
+   * Resolves when all that was taken until now was accepted: it lies in the queues of the owners downstream, in order.
+   * They are asked as soon as it was sent, once for all who wait: by themselves they say so with their next batch.
+   * @throws the signal's reason
+   */
+  async accepted(signal?: AbortSignal): Promise<void> {
+    const open = new Map<OutPartition, number>()
+    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) open.set(out, out.next)
+    for (;;) {
+      for (const [out, mark] of open) {
+        if (out.acceptedThrough(mark)) open.delete(out)
+        else if (out.sent >= mark && (this.#asked.get(out) ?? 0) < mark) {
+          this.#asked.set(out, out.sent)
+          this.#beacons.send(out)
+        }
+      }
+      if (open.size === 0 || this.#closed) return
+      this.#confirm()
+      await waitIn(this.#acceptedWaiters, signal)
+    }
+  }
+
+  /** True when all that was taken is safe: with the owners downstream, in order, or stored where it queues. */
+  get isSafe(): boolean {
+    return this.#safety.isSafe
+  }
+
+  /** Resolves when all that was taken until now is safe. @throws the signal's reason */
+  safe(signal?: AbortSignal): Promise<void> {
+    return this.#safety.reached(signal)
+  }
+
+  /**
+   * From now on receivers refuse frames of lower epochs of this slot, or of another one whose holder is gone (I8).
+   * Call it before inputs are claimed: what an earlier holder may still send then comes too late.
+   */
+  fence(origin = this.#options.origin, epoch = this.#options.epoch): void {
+    this.#fences.set(origin, epoch)
+    this.#beacons.raise(origin, epoch, this.#streams.values())
+  }
+
+  /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
+  async settled(signal?: AbortSignal): Promise<void> {
+    while (!this.isSettled && !this.#closed) {
+      this.#confirm()
+      await waitIn(this.#settledWaiters, signal)
+    }
+  }
+
+  /** A row for each (stream, consumer), partitions added up (I7); until it is closed with the bounds from now on. */
+  ledger(): OutputLedger[] {
+    return outputLedger(this.#streams.values(), this.id, this.#closed)
+  }
+
+  /** Stops sending. What is held or unacknowledged is forgotten: await `settled` first to lose nothing. */
+  async close(signal?: AbortSignal): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#cancelConfirm?.()
+    this.#beacons.stop()
+    for (const { lanes } of this.#streams.values()) lanes.close()
+    for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
+    for (const stream of this.#streams.values()) wake(stream.waiters)
+    wake(this.#sentWaiters)
+    wake(this.#acceptedWaiters)
+    this.#safety.close()
+    wake(this.#settledWaiters)
+    if (!this.#options.wire.connected) return
+    await Promise.race([this.#options.wire.flush().catch(() => undefined), aborted(signal)]) // a frozen server never answers
+  }
+
+  #known(name: string): OutStream {
+    const stream = this.#streams.get(name)
+    if (stream !== undefined) return stream
+    throw new CodedError(
+      'ERR_STREAM_UNKNOWN',
+      `Cannot write stream '${name}': this producer was not told of it`,
+    )
+  }
+
+  #partition(stream: OutStream, index: number): OutPartition {
+    const { name, partitions } = stream.descriptor
+    if (index >= partitions) {
+      throw new RangeError(`Cannot write partition ${index} of '${name}', which has ${partitions}`)
+    }
+    const existing = stream.partitions[index]
+    if (existing !== undefined) return existing
+    const made = new OutPartition(name, index, giveBackMemory)
+    this.#setConsumers(made, stream.descriptor)
+    stream.partitions[index] = made
+    return made
+  }
+
+  #setConsumers(out: OutPartition, descriptor: StreamDescriptor, from?: 'unsent' | 'next'): void {
+    const consumers = descriptor.consumers
+      .filter((c) => !isQueueMode(c.backPressure))
+      .map((c) => ({ name: c.name, blocking: c.backPressure === 'block', instead: c.instead }))
+    if (out.setConsumers(consumers, from)) this.#beacons.send(out)
+  }
+
+  #onMoved(out: OutPartition): void {
+    const stream = this.#streams.get(out.stream)
+    if (stream !== undefined) this.#pump(stream, out)
+    this.#beacons.plan(out)
+    this.#wakeWaiters()
+  }
+
+  /** True when every frame is acknowledged by all that it waits for. */
+  get isSettled(): boolean {
+    for (const stream of this.#streams.values())
+      for (const out of partsOf(stream)) if (!out.settled) return false
+    return true
+  }
+
+  /** Publishes what credits allow. */
+  #pump(stream: OutStream, out: OutPartition): void {
+    const { wire, namespace } = this.#options
+    while (wire.connected && !this.#closed && this.#unconfirmedBytes < unconfirmedBytesMax) {
+      const frame = out.send(this.#ticket)
+      if (frame === undefined) break
+      if (out.begins.length > 0)
+        this.#options.onAllowance?.(allowancesWith(this.#streams.values(), stream, out.begins))
+      stream.allowance?.spend(frame.count) // behind it: it may add up all
+      const bytes = bytesOf(frame)
+      stampHeader(bytes, {
+        flags: 0,
+        partition: out.partition,
+        producer: this.#idWords,
+        origin: this.#originWords,
+        epoch: this.#options.epoch,
+        count: frame.count,
+        sequence: frame.sequence,
+        creditVersion: this.#creditVersion,
+      })
+      wire.publish(outSubject(namespace, out), bytes)
+      this.#unconfirmedBytes += bytes.length
+    }
+    this.#confirmInTime()
+  }
+
+  #pumpAll(stream: OutStream): void {
+    for (const out of partsOf(stream)) this.#pump(stream, out)
+  }
+
+  #tellAllowances(): void {
+    this.#options.onAllowance?.(allowancesOf(this.#streams.values()))
+  }
+
+  /** Sees to it that what was published is confirmed: soon, or at once where it is much or somebody waits. */
+  #confirmInTime(): void {
+    if (this.#unconfirmedBytes >= confirmedAtOnceBytes || this.#isAwaited) return this.#confirm()
+    if (this.#unconfirmedBytes > 0)
+      this.#cancelConfirm ??= this.#options.clock.after(confirmMs, () => this.#confirm())
+  }
+
+  get #isAwaited(): boolean {
+    if (this.#acceptedWaiters.size > 0 || this.#settledWaiters.size > 0) return true
+    for (const { waiters } of this.#streams.values()) if (waiters.size > 0) return true
+    return false
+  }
+
+  /** One PING at a time behind what was published; its PONG confirms all before it (W2). */
+  #confirm(): void {
+    this.#cancelConfirm?.()
+    this.#cancelConfirm = undefined
+    if (this.#flushing || this.#unconfirmedBytes === 0 || !this.#options.wire.connected) return
+    this.#flushing = true
+    const ticket = this.#ticket++
+    this.#unconfirmedBytes = 0
+    this.#options.wire.flush().then(
+      () => this.#onConfirmed(ticket),
+      () => {
+        this.#flushing = false // disconnected: the reconnect sends all again, and may be over already
+        this.#confirm()
+      },
+    )
+  }
+
+  #onConfirmed(ticket: number): void {
+    this.#flushing = false
+    if (this.#closed) return
+    for (const stream of this.#streams.values())
+      eachPart(stream, (out) => {
+        out.confirm(ticket)
+        if (out.waiting) this.#pump(stream, out)
+      })
+    this.#confirmInTime()
+    this.#wakeWaiters()
+  }
+
+  #onReconnect(): void {
+    this.#unconfirmedBytes = 0
+    this.#tellAllowances() // what was told meanwhile was not heard
+    for (const [origin, epoch] of this.#fences) this.#beacons.raise(origin, epoch, this.#streams.values())
+    for (const stream of this.#streams.values()) {
+      for (const out of partsOf(stream)) {
+        out.rewind()
+        if (out.waiting) this.#beacons.send(out)
+      }
+      this.#pumpAll(stream)
+    }
+    this.#wakeWaiters()
+  }
+
+  #onCredit(bytes: Uint8Array): void {
+    const credit = readCredit(bytes)
+    giveBackMemory(bytes)
+    if (credit === undefined) return
+    for (const entry of credit.entries) {
+      const stream = this.#streams.get(entry.stream)
+      const lane = stream?.lanes.of(credit.consumer)
+      const out = (lane ?? stream)?.partitions[entry.partition]
+      if (stream === undefined || out === undefined) continue
+      const { beacon, moved, settles } = out.credit(credit.consumer, credit.owner, credit.epoch, entry)
+      if (settles) this.#tellAllowances() // before the next owner takes anything behind it
+      if (beacon) this.#beacons.send(out)
+      if (moved) {
+        this.#beacons.heard(out)
+        this.#pump(stream, out)
+        this.#beacons.plan(out)
+      }
+    }
+    this.#wakeWaiters()
+  }
+
+  /** A new owner of a consumer is told at once where we stand. */
+  #listenForClaims(): void {
+    const consumers = new Set<string>()
+    for (const { descriptor } of this.#streams.values())
+      for (const { name } of descriptor.consumers) consumers.add(name)
+    for (const [name, stop] of this.#claims) {
+      if (consumers.has(name)) continue
+      stop()
+      this.#claims.delete(name)
+    }
+    for (const name of consumers) {
+      if (this.#claims.has(name)) continue
+      const { wire, namespace } = this.#options
+      this.#claims.set(
+        name,
+        wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(name, bytes)),
+      )
+    }
+  }
+
+  /** Who only is going to claim names none, and hears of all. */
+  #onClaim(consumer: string, bytes: Uint8Array): void {
+    const claimed = readClaim(bytes)?.partitions
+    const concerns = ({ stream, partition }: OutPartition): boolean =>
+      claimed === undefined || claimed[stream]?.includes(partition) === true
+    for (const stream of this.#streams.values()) {
+      if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
+      const { partitions } = stream.lanes.of(consumer) ?? stream
+      for (const out of partitions) if (out !== undefined && concerns(out)) this.#beacons.send(out)
+    }
+  }
+
+  #wakeWaiters(): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.waiters.size > 0 && bufferedBytes(stream) < this.#bufferBytesMax) wake(stream.waiters)
+    }
+    if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
+    if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
+    this.#safety.look()
+    if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
+  }
+}
+
+function bytesOf({ buffer, length }: OutFrame): Uint8Array {
+  return buffer.length === length ? buffer : buffer.subarray(0, length)
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { frameOf } from '../../../sdk/frame.ts'
+import { ManualClock } from '../../clock.ts'
+import { record, stream } from '../channel-contract.ts'
+import { originOf } from '../messages/origin.ts'
+import { Consumer } from '../receiving/consumer.ts'
+import { SimNet } from '../wire/sim-net.ts'
+import { Producer } from './producer.ts'
+
+test('who waits for a busy owner learns within tens of milliseconds that it has accepted, whatever others say meanwhile', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock()
+  const consumers = ['busy', 'quick'].map((name) => ({ name, backPressure: 'block' as const }))
+  const producer = new Producer({
+    ...{ wire: net.connect(), namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock },
+  })
+  producer.setStream({ ...stream, consumers })
+  const [, quick] = consumers.map(({ name }) => {
+    const options = { wire: net.connect(), namespace: 'n', name, epoch: 1, clock, onFrames: () => undefined }
+    const consumer = new Consumer(options)
+    consumer.own('s', [0])
+    return consumer
+  })
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) {
+      while (net.step(0));
+      await Promise.resolve()
+    }
+  }
+  const send = (): void => producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  producer.open(['s'])
+  await settle()
+  send() // the busy one is at it for a minute
+  let isSafe = false
+  void producer.safe().then(() => {
+    isSafe = true
+  })
+  for (let ms = 0; ms < 50; ms += 10) {
+    await settle()
+    for (const frame of quick!.take(1e6)) quick!.done(frame, frame.header.count)
+    quick!.acknowledge()
+    await settle()
+    clock.advance(10)
+    send()
+  }
+  await settle()
+  assert.ok(isSafe)
+})
+
+test('what waits to be stored is safe when it is, whatever has come since', async () => {
+  const stored: ((sequence: number) => void)[] = []
+  const clock = new ManualClock()
+  const producer = new Producer({
+    ...{ wire: new SimNet().connect(), namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock },
+    spill: {
+      put: () => new Promise((resolve) => stored.push(resolve)),
+      take: () => new Promise(() => undefined),
+      remove: async () => undefined,
+    },
+  })
+  producer.setStream({ ...stream, consumers: [{ name: 'f', backPressure: 'enqueue' }] })
+  const send = (): void => producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  send()
+  clock.advance(500)
+  assert.equal(stored.length, 1)
+  let isSafe = false
+  void producer.safe().then(() => {
+    isSafe = true
+  })
+  send() // and it goes on like that: there is always something to be stored
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  assert.ok(!isSafe)
+  stored[0]!(1)
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  assert.ok(isSafe)
+})

@@ -1,0 +1,97 @@
+/**
+ * How to connect to NATS for control, bundles and logs (the channels have their own: nats-wire.ts): for ever reconnecting, never echoing passwords, errors that say what to do.
+ * @module
+ */
+import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { CodedError } from '../../../sdk/errors.ts'
+import { isDistrust, type NatsTls, tlsError } from './tls.ts'
+
+export type { NatsConnection } from '@nats-io/transport-node'
+
+export interface BusOptions {
+  /** One or more `nats://host:port`, separated by commas. */
+  readonly url: string
+  readonly user?: string
+  readonly password?: string
+  /** Absent: in clear. */
+  readonly tls?: NatsTls
+  /** Shown in the server's connection list. */
+  readonly name: string
+}
+
+/**
+ * Connects, and keeps connected until closed.
+ * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials,
+ *   ERR_NATS_TLS.
+ */
+export async function connectBus(options: BusOptions): Promise<NatsConnection> {
+  try {
+    return await connect({
+      servers: options.url.split(','),
+      name: options.name,
+      ...(options.user === undefined
+        ? {}
+        : { user: options.user, pass: options.password ?? '', inboxPrefix: inboxOf(options.user) }),
+      ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 100,
+      reconnectJitter: 50,
+      timeout: 10_000,
+      pingInterval: 10_000,
+      noEcho: false,
+    })
+  } catch (cause) {
+    if (/authorization/i.test(messageOf(cause))) throw refusedError(options, cause)
+    if (isDistrust(cause)) throw distrustError(options, cause)
+    throw unreachableError(options, cause)
+  }
+}
+
+/** One side does not trust the other, or does not speak as it does. */
+export function distrustError({ url, tls }: BusOptions, cause: unknown): CodedError<'ERR_NATS_TLS'> {
+  const what = tls === undefined ? 'it wants TLS, and none is set' : messageOf(cause)
+  return tlsError(
+    `Cannot talk to NATS at ${url}: ${what}. nats.caFile names who signs for the servers, nats.certFile and nats.keyFile what they know us by`,
+    cause,
+  )
+}
+
+/** The server does not know this user, or not by this password. */
+export function refusedError(
+  { url, user = '' }: BusOptions,
+  cause?: unknown,
+): CodedError<'ERR_NATS_REFUSED'> {
+  const message = `NATS at ${url} refused user '${user}': check nats.user and nats.password (of runners: nats.runnerUser and nats.runnerPassword)`
+  return new CodedError('ERR_NATS_REFUSED', message, { cause })
+}
+
+/** The server would end the connection of who sends it a large frame. */
+export function payloadError(
+  { url }: BusOptions,
+  found: number,
+  needed: number,
+): CodedError<'ERR_NATS_PAYLOAD'> {
+  const message = `NATS at ${url} takes messages of ${found} bytes at most, and records need ${needed}: set its max_payload to 1048576`
+  return new CodedError('ERR_NATS_PAYLOAD', message)
+}
+
+/** No server answers. */
+export function unreachableError(
+  { url, tls }: BusOptions,
+  cause: unknown,
+): CodedError<'ERR_NATS_UNREACHABLE'> {
+  // A server that asks for a certificate hangs up without a word that the client library would pass on.
+  const more =
+    tls !== undefined && tls.cert === undefined ? ' Or does it ask for a certificate (nats.certFile)?' : ''
+  const message = `Cannot reach NATS at ${url}: is nats-server running there? (${messageOf(cause)})${more}`
+  return new CodedError('ERR_NATS_UNREACHABLE', message, { cause })
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+/** Where answers to a user's requests go: the server lets nobody else listen there (infra/nats/permissions.ts). */
+export function inboxOf(user: string): string {
+  return `_INBOX_${user}`
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type TestContext, test } from 'node:test'
+import { freePorts } from '../../free-ports.ts'
+import { type BusOptions, connectBus, connectWire, type NatsTls, readTls } from '../index.ts'
+import { anotherAuthority, authority, client, server, serverElsewhere } from './testing-certificates.ts'
+
+interface Started {
+  readonly url: string
+  readonly dir: string
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
+/** A real server; `login` absent: it speaks in clear. */
+async function startServer(t: TestContext, login?: NatsTls, asksClients = false): Promise<Started> {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-tls-'))
+  const [port] = await freePorts(1)
+  const file = async (name: string, text = ''): Promise<string> => {
+    await writeFile(join(dir, name), text)
+    return join(dir, name)
+  }
+  const tls =
+    login === undefined
+      ? []
+      : [
+          ...[
+            '--tls',
+            '--tlscert',
+            await file('cert.pem', login.cert),
+            '--tlskey',
+            await file('key.pem', login.key),
+          ],
+          ...(asksClients ? ['--tlsverify', '--tlscacert', await file('ca.pem', authority)] : []),
+        ]
+  let child: ReturnType<typeof spawn> | undefined
+  const stop = async (): Promise<void> => {
+    if (child === undefined) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+    child = undefined
+  }
+  const start = async (): Promise<void> => {
+    child = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), ...tls], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const ready = Promise.withResolvers<void>()
+    createInterface({ input: child.stderr! }).on('line', (line) => {
+      if (line.includes('Server is ready')) ready.resolve()
+    })
+    await ready.promise
+  }
+  t.after(async () => {
+    await stop()
+    await rm(dir, { recursive: true })
+  })
+  await start()
+  return { url: `nats://127.0.0.1:${port}`, dir, stop, start }
+}
+
+/** Both ways of connecting must say the same. */
+async function bothRefuse(options: BusOptions, message: RegExp): Promise<void> {
+  for (const connect of [connectBus, connectWire])
+    await assert.rejects(connect(options), { code: 'ERR_NATS_TLS', message })
+}
+
+test('connectWire and connectBus speak TLS, frames of all sizes come through, and again after the server was away', async (t) => {
+  const { url, stop, start } = await startServer(t, server)
+  const tls = { ca: authority }
+  const nc = await connectBus({ url, name: 'control', tls })
+  t.after(() => nc.close())
+  const wires = await Promise.all(['a', 'b'].map((name) => connectWire({ url, name, tls })))
+  t.after(() => {
+    for (const wire of wires) wire.close()
+  })
+  const [from, to] = wires as [(typeof wires)[0], (typeof wires)[0]]
+  const sizes = [0, 1, 300, 5_000, 65_536, 900_000]
+  const sendAll = async (): Promise<void> => {
+    const got = Promise.withResolvers<void>()
+    const seen: number[] = []
+    const end = to.subscribe('frames', (bytes) => {
+      assert.ok(bytes.every((byte) => byte === seen.length + 1))
+      if (seen.push(bytes.length) === sizes.length) got.resolve()
+    })
+    await to.flush()
+    for (const [i, size] of sizes.entries()) from.publish('frames', new Uint8Array(size).fill(i + 1))
+    await got.promise
+    assert.deepEqual(seen, sizes)
+    end()
+  }
+  await sendAll()
+  const back = Promise.all(wires.map((wire) => new Promise<void>((resolve) => wire.onReconnect(resolve))))
+  await stop()
+  await start()
+  await back
+  await sendAll()
+})
+
+test('a server that asks for certificates lets in who has one, and nobody else', async (t) => {
+  const { url } = await startServer(t, server, true)
+  const wire = await connectWire({ url, name: 'known', tls: { ca: authority, ...client } })
+  await wire.flush()
+  wire.close()
+  const unknown = connectWire({ url, name: 'unknown', tls: { ca: authority } })
+  await assert.rejects(unknown, { code: 'ERR_NATS_TLS', message: /certificate/i })
+})
+
+test('who is not to be trusted, or does not speak TLS as we do, is named with what to set', async (t) => {
+  const { url } = await startServer(t, server)
+  await bothRefuse({ url, name: 'x', tls: { ca: anotherAuthority } }, /nats\.caFile names who signs/)
+  await bothRefuse({ url, name: 'x' }, /nats\.caFile/)
+  const elsewhere = await startServer(t, serverElsewhere)
+  await bothRefuse({ url: elsewhere.url, name: 'x', tls: { ca: authority } }, /elsewhere\.example|altnames/)
+  const clear = await startServer(t)
+  await assert.rejects(connectWire({ url: clear.url, name: 'x', tls: { ca: authority } }), {
+    code: 'ERR_NATS_TLS',
+    message: /speaks no TLS: leave nats\.caFile out/,
+  })
+})
+
+test('readTls reads what the settings name, and says which of them is wrong', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-tls-'))
+  t.after(() => rm(dir, { recursive: true }))
+  const caFile = join(dir, 'ca.pem')
+  await writeFile(caFile, authority)
+  assert.equal(await readTls({ url: 'nats://a,nats://b' }), undefined)
+  assert.deepEqual(await readTls({ url: 'tls://a,tls://b' }), {})
+  assert.deepEqual(await readTls({ url: 'nats://a', caFile }), { ca: authority })
+  const refused = (settings: Parameters<typeof readTls>[0], message: RegExp) =>
+    assert.rejects(readTls(settings), { code: 'ERR_NATS_TLS', message })
+  await refused({ url: 'nats://a', certFile: caFile }, /certFile and nats\.keyFile belong together/)
+  await refused({ url: 'nats://a', caFile: join(dir, 'none') }, /Cannot read nats\.caFile .*none/)
+  await writeFile(caFile, 'no certificate')
+  await refused({ url: 'nats://a', caFile }, /expected PEM/)
+})
