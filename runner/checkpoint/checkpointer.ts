@@ -411,7 +411,7 @@ export class Checkpointer {
       for (const cut of slots) {
         const { segment, written } = await this.#shipSlot(cut, capture)
         bytes += written
-        if (segment !== undefined || !cut.slot.isTold || !isSame(cut.made, cut.slot.current))
+        if (segment !== undefined || !cut.slot.isTimerTold || !isSame(cut.made, cut.slot.current))
           await cut.slot.commit(cut.made, segment, cut.slabs)
         capture.end(cut.slot.partition)
       }
@@ -479,11 +479,12 @@ function sizesOf(slabs: Slabs): number[] {
   return Array.from({ length: slabs.count }, (_, index) => slabs.get(index).byteLength)
 }
 
-/** Whether a checkpoint without pages would say nothing new. */
+/** Whether a checkpoint without pages would say nothing new: also not that its owner has got that far. */
 function isSame(made: Omit<Checkpoint, 'segments'>, before: Checkpoint | undefined): boolean {
   return (
     before !== undefined &&
     before.clean === made.clean &&
+    before.epoch === made.epoch &&
     JSON.stringify([before.inputs, before.slabs]) === JSON.stringify([made.inputs, made.slabs])
   )
 }

@@ -123,11 +123,6 @@ export class Slot {
     return this.#timersTold === this.#timers
   }
 
-  /** The same, and that the checkpoint at hand is its owner's. */
-  get isTold(): boolean {
-    return this.isTimerTold && (this.#current === undefined || this.#current.epoch === this.#epoch)
-  }
-
   get current(): Checkpoint | undefined {
     return this.#current
   }

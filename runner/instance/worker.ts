@@ -345,7 +345,7 @@ export class Worker {
 
   /** Not ahead of the first timers: who ends in them and leaves no cut of its own raises a doubt (timers-apart.ts). */
   get #isCutDue(): boolean {
-    return this.keeper?.due === true && (this.#counts.batches > 0 || !this.#timerIsDue())
+    return this.keeper?.due === true && (this.#counts.batches > 0 || !this.#hasRoom || !this.#timerIsDue())
   }
 
   get #hasRoom(): boolean {

@@ -64,9 +64,11 @@ async function rigOf(
     onEnded: (why) => ended.push(why),
   })
   const shadowed = new Shadowed(live, shadow, () => performance.now())
-  t.after(() => {
+  t.after(async () => {
     shadow.end()
-    shadowed.kill()
+    for (const one of [shadowed, live]) one.kill()
+    // A process that ends while V8 disposes of an isolate may abort.
+    await Promise.all([shadowed.ended(), live.ended()])
   })
   return {
     ...{ live, shadowed, shadow, differences, ended },

@@ -56,7 +56,9 @@ test('a timer that ends its runner is tried as often as the policy says, then sk
 }, async (t) => {
   const platform = await Platform.start(t)
   for (const { name, onError } of cases) await deploy(platform, name, source(name, onError))
-  await Promise.all(cases.map((one) => check(t, platform, one)))
+  const armed: Armed[] = []
+  for (const one of cases) armed.push(await arm(t, platform, one))
+  await Promise.all(armed.map((one) => check(platform, one)))
 
   // The author mends it, and has the timer called that was put aside.
   const out = await Reader.start(t, platform, ['throws-out', '--hold'])
@@ -67,17 +69,26 @@ test('a timer that ends its runner is tried as often as the policy says, then sk
   assert.deepEqual(await platform.json(['dlq', 'ls', 'throws']), [])
 })
 
-async function check(t: TestContext, platform: Platform, one: Case): Promise<void> {
-  const { name, poison, attempts, dropped } = one
+interface Armed extends Case {
+  readonly out: Reader
+  readonly dueMs: number
+}
+
+/** Sets the timers, and waits for a checkpoint that has them: one that is in none is gone with a process that aborts. */
+async function arm(t: TestContext, platform: Platform, one: Case): Promise<Armed> {
+  const { name, poison } = one
   const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
-  // Late enough for a checkpoint that has it: a timer that is in none is gone with a process that aborts.
-  const dueMs = Date.now() + 12_000
+  const dueMs = Date.now() + 15_000
   const lines = [...good.slice(0, 20), poison, ...good.slice(20)]
   await platform.json(['produce', `${name}-in`], lines.map((key) => `${key} ${dueMs}`).join('\n'))
   const kept = await platform.until(name, (d) => d.ledger[0]!.processed === lines.length)
   await platform.until(name, (d) => isLater(d, kept.instances[0]!.checkpoint?.atMs))
   assert.ok(Date.now() < dueMs, `${name}: stored before it is due`)
+  return { ...one, out, dueMs }
+}
 
+async function check(platform: Platform, one: Armed): Promise<void> {
+  const { name, poison, attempts, dropped, out, dueMs } = one
   const isGone = ({ instances, state }: FunctionDetail): boolean =>
     state === 'running' && isDeepStrictEqual(instances[0]!.timersDropped, dropped)
   await platform.until(name, (d) => isGone(d) && good.every((timer) => hasFired(out, timer)))
