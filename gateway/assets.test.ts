@@ -105,7 +105,7 @@ test('what a manifest needs must be there, before anything changes', async () =>
 })
 
 test('refusals of assets are kind, and leave nothing behind', async () => {
-  await deploy('strict', { resources: { memMib: 81 } })
+  await deploy('strict', { resources: { memMib: 128 } })
   const before = await partsStored()
   const bytes = randomBytes(500_000)
   const wrong = await json<Problem>('PUT', `/v1/assets/${'0'.repeat(64)}`, { body: bytes })
@@ -123,11 +123,11 @@ test('refusals of assets are kind, and leave nothing behind', async () => {
   assert.deepEqual([badName.status, badName.body.code], [400, 'ERR_REQUEST_INVALID'])
   assert.match(badName.body.detail, /plain file name/)
   assert.equal(await partsStored(), before)
-  const large = await send(randomBytes(1_000_000))
+  const large = await send(randomBytes(39 * 2 ** 20))
   const tooLarge = await patch('strict', { assets: { a: large } })
   assert.deepEqual([tooLarge.status, tooLarge.body.code], [413, 'ERR_TOO_LARGE'])
   const [, enough] =
-    /assets of 1 MiB: of 81 MiB .* 0 are left .* --mem (\d+)/.exec(tooLarge.body.detail) ?? []
+    /assets of 39 MiB: of 128 MiB .* 38 are left .* --mem (\d+)/.exec(tooLarge.body.detail) ?? []
   assert.ok(enough !== undefined, tooLarge.body.detail)
   await json('PATCH', '/v1/functions/strict/resources', { body: JSON.stringify({ memMib: Number(enough) }) })
   assert.equal((await patch('strict', { assets: { a: large } })).status, 200, 'what was advised is enough')

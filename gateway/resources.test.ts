@@ -78,7 +78,10 @@ test('Deploy refuses what was set by hand where it is too little for the new man
   assert.equal(small.status, 200)
   const { status, body } = await deployBundle(bundle, { resources: { memMib: 256 } })
   assert.deepEqual([status, body.code], [422, 'ERR_MANIFEST_INVALID'])
-  assert.match(body.detail, /memMib is 16, set by hand, .* takes 64.*`concord fn scale apart --mem 256`/)
+  assert.match(
+    body.detail,
+    /memMib is 16, set by hand, .* takes 128 at least.*`concord fn scale apart --mem 256`/,
+  )
 })
 
 test('Other resources are a version of the same bundle that is not tried first; what is too little is refused', async () => {
@@ -106,9 +109,12 @@ test('Other resources are a version of the same bundle that is not tried first; 
   assert.deepEqual([wish.version, wish.atOnce], [2, true])
 
   assert.deepEqual((await patch({ memMib: 512 })).body.changed, false)
-  const small = await patch({ memMib: 63 })
+  const small = await patch({ memMib: 127 })
   assert.deepEqual([small.status, small.body.code], [422, 'ERR_MANIFEST_INVALID'])
-  assert.match(small.body.detail, /resources.memMib is 63, and a runner alone takes 64/)
+  assert.match(
+    small.body.detail,
+    /resources.memMib is 127, and an instance with a runner of its own takes 128 at least. Ask for 128 or more/,
+  )
   assert.match((await patch({ message: 'nothing' })).body.detail, /one of cpus, memMib and diskMib/)
   assert.equal((await patch({ cpus: 0 })).body.code, 'ERR_REQUEST_INVALID')
   assert.deepEqual(await versionOf(2), two)

@@ -74,7 +74,12 @@ export const scaleSchema = z.union([
 ])
 
 /** `pinned`: a person has said so, and the function's policy rests until `auto`. */
-export const scaleAnswerSchema = z.object({ instances: z.int(), pinned: z.boolean() })
+export const scaleAnswerSchema = z.object({
+  instances: z.int(),
+  pinned: z.boolean(),
+  /** So many of them get no records: its inputs have no more partitions. */
+  idle: z.int().optional(),
+})
 export type ScaleAnswer = z.output<typeof scaleAnswerSchema>
 
 /** What was seen of a function's load at a time. */
@@ -349,8 +354,12 @@ export const functionDetailSchema = functionSummarySchema.extend({
   instances: z.array(instanceSchema),
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
   ledger: z.array(ledgerSchema),
+  /** Gateways that ended without a word: what they sent last follows when their receivers were asked, within some ten seconds. */
+  settling: z.array(z.string()).optional(),
   /** Summed over the instances that live, since the start of each. */
   metrics: z.array(metricSchema).default([]),
+  /** The latest of these starts; absent: nothing was counted. */
+  metricsSinceMs: z.number().optional(),
   /** Absent while JetStream does not answer. */
   deadLetters: deadLetterCountsSchema.optional(),
 })

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { gateReportSchema } from './gate.ts'
+import { homeSchema } from './homes-api.ts'
 import { instancesSchema, nameSchema } from './manifest.ts'
 
 /** Answer of a deploy. */
@@ -27,6 +28,12 @@ export const deployAnswerSchema = z.object({
   byHand: z
     .array(z.object({ what: z.enum(['cpus', 'memMib', 'diskMib']), is: z.number(), manifest: z.number() }))
     .optional(),
+  /** Not said any more, so as it is by default: as in `resources.memMib`, `512`, `256`. */
+  reset: z.array(z.object({ what: z.string(), was: z.string(), is: z.string() })).optional(),
+  /** Partitions that were moved by hand, and no more: its instances are others. */
+  lapsed: z.array(homeSchema).optional(),
+  /** Of the instances that are wanted, so many get no records: its inputs have no more partitions. */
+  idle: z.int().optional(),
   /** A version that was on its way, and comes no further: how far it had come, as in `was a canary, at step 2`. */
   left: z.object({ version: z.int(), how: z.string() }).optional(),
 })

@@ -76,8 +76,12 @@ export const limitsSchema = z.strictObject({
 
 export const instancesPerRunnerMax = 256
 const instancesPerPackedRunnerDefault = 8
+export const tapKibMax = 1024
+
 /** A runner that holds one instance needs so much memory for itself. */
 export const runnerMemMibMin = 64
+/** The least `resources.memMib` of one with a runner of its own: Node takes 83 to 97 MiB, records under way the rest. */
+export const aloneMemMibMin = 128
 
 /** Starts of one instance after failures before it counts as crash-looping and stays down. */
 export const restartsSchema = z.int().min(0).max(1000000).default(10)
@@ -240,7 +244,7 @@ export const manifestSchema = z.strictObject({
       z.literal(false),
       z.strictObject({
         /** Memory for them, in KiB. */
-        kib: z.int().min(16).max(1024).default(512),
+        kib: z.int().min(16).max(tapKibMax).default(512),
       }),
     ])
     .prefault({}),

@@ -42,6 +42,12 @@ interface Sum {
 /** Sums by name. */
 export class MetricSums {
   readonly #sums = new Map<string, Sum>()
+  readonly sinceMs: number
+
+  /** @param sinceMs When it begins. */
+  constructor(sinceMs = 0) {
+    this.sinceMs = sinceMs
+  }
 
   /**
    * Adds to a count, or takes a value in, so often. A name of another kind before starts anew: new code may mean another

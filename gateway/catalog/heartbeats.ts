@@ -12,6 +12,8 @@ const freshMs = 30_000
 /** Within so long after it began a gateway has heard everybody that beats each second, and is on its feet. */
 const firstBeatsMs = 2_500
 const kept = 10_000
+/** Processes beat each second. */
+const silentAfterMs = 2_500
 
 interface Heard {
   readonly beat: Heartbeat
@@ -93,6 +95,11 @@ export class Heartbeats {
   /** For how long a process has not been heard of, or for how long at least. */
   silentMs(id: string): number {
     return this.#clock.monotonicMs() - (this.#heard.get(id)?.atMs ?? this.#sinceMs)
+  }
+
+  /** Whether it has missed two beats, or was never heard. */
+  isSilent(id: string): boolean {
+    return this.of(id) === undefined || this.silentMs(id) > silentAfterMs
   }
 
   /** The accounts in what was heard within so long. */

@@ -21,6 +21,8 @@ export interface Sent {
   readonly rows: readonly OutputLedger[]
   /** Gateways of whom all is in the rows, whatever is still heard of them. */
   readonly over: ReadonlySet<string>
+  /** Gateways that have not said that it is all: they speak, or were killed. */
+  readonly open: readonly string[]
 }
 
 /** What was sent to a function. @param speaks Whether a gateway speaks for itself. */
@@ -37,7 +39,7 @@ export function sentBefore(store: Store, namespace: string): SentTo {
       last.set(live.name, sent)
       return sent
     } catch {
-      return last.get(live.name) ?? { rows: [], over: new Set() } // SB2
+      return last.get(live.name) ?? { rows: [], over: new Set(), open: [] } // SB2
     }
   }
 }
@@ -49,6 +51,7 @@ const read = async (
   speaks: Parameters<SentTo>[1],
 ): Promise<Sent> => {
   const over = new Set<string>()
+  const open: string[] = []
   const found: { readonly id: string; readonly stream: string; readonly rows: readonly OutputLedger[] }[] = []
   const streams = Object.keys(version.manifest.istreams)
   const rowsOf = (sent: SentDocument | undefined) =>
@@ -57,8 +60,10 @@ const read = async (
     (await store.get<SentDocument>(paths.sent(namespace, id, stream)))?.value
   for (const id of await store.list(paths.senders(namespace))) {
     const state = (await store.get<SenderDocument>(paths.sender(namespace, id)))?.value.state
-    if (state === undefined || (state === 'open' && speaks(id))) continue
-    if (state !== 'open') over.add(id)
+    if (state === undefined) continue
+    if (state === 'open') open.push(id)
+    else over.add(id)
+    if (state === 'open' && speaks(id)) continue
     for (const stream of streams) {
       const rows = rowsOf(await sentBy(id, stream))
       found.push({ id, stream, rows: state === 'open' ? rows.map(untilAsked) : rows })
@@ -69,7 +74,7 @@ const read = async (
     sums[streams.indexOf(stream)]?.folded?.includes(id) === true
   return {
     rows: [...sums.flatMap(rowsOf), ...found.filter((one) => !isFolded(one)).flatMap(({ rows }) => rows)],
-    over,
+    ...{ over, open },
   }
 }
 

@@ -15,7 +15,7 @@ import type {
 import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/canary.ts'
 import type { CanaryView } from '../../sdk/canary-view.ts'
 import type { RollingView } from '../../sdk/rolling-view.ts'
-import { type MetricReport, MetricSums } from '../../sdk/user-metrics.ts'
+import { MetricSums } from '../../sdk/user-metrics.ts'
 import { homesView } from '../deploy/homes.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
@@ -59,7 +59,7 @@ export function functionDetail(
     deployedAtMs,
     ...(live.document.homes && { homes: homesView(live.name, live.document.homes) }),
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
-    metrics: metricsOf(live, heartbeats),
+    ...metricsOf(live, heartbeats),
     ...(canaryView(live, heartbeats) ?? {}),
     ...(rollingView(live, heartbeats) ?? {}),
     ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
@@ -72,11 +72,19 @@ function inputsOf({ status }: LiveFunction, heartbeats: Heartbeats): InputLedger
   return (status?.instances ?? []).flatMap(({ id }) => heartbeats.inputsOf(id))
 }
 
-function metricsOf({ status }: LiveFunction, heartbeats: Heartbeats): MetricReport[] {
+function metricsOf(
+  { status }: LiveFunction,
+  heartbeats: Heartbeats,
+): Pick<FunctionDetail, 'metrics' | 'metricsSinceMs'> {
   const sums = new MetricSums()
-  for (const instance of status?.instances ?? [])
-    sums.merge(heard(instance, heartbeats)?.report.metrics ?? [])
-  return sums.reports()
+  const since: number[] = []
+  for (const instance of status?.instances ?? []) {
+    const { metrics = [], metricsSinceMs } = heard(instance, heartbeats)?.report ?? {}
+    sums.merge(metrics)
+    if (metricsSinceMs !== undefined) since.push(metricsSinceMs)
+  }
+  const metrics = sums.reports()
+  return { metrics, ...(metrics.length > 0 && since.length > 0 && { metricsSinceMs: Math.max(...since) }) }
 }
 
 export function streamSummary({ name, document, producers, consumers }: Stream): StreamSummary {

@@ -26,6 +26,7 @@ import { type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { leave } from './leaving.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
 import { type DeployPlan, drainOf, type GateWishes, instancesOf, type Plan, type Said } from './plan.ts'
+import { idleOf, lapsedHomes, resetOf } from './remarks.ts'
 import { keptByHand, type ResourcesWish, resized } from './resources.ts'
 import { versionToPromote } from './shadows.ts'
 import { checkCycles, checkPartitions, checkQueues } from './topology-checks.ts'
@@ -68,7 +69,7 @@ export class Deployer {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
     return await this.#throughGate(
-      () => this.#plan(probed, manifest, named, said),
+      () => this.#plan(probed, manifest, named, said, uploadedManifest),
       (plan) => this.#commit(probed, plan, said),
       wishes,
     )
@@ -164,7 +165,8 @@ export class Deployer {
       refuseTooSmall(manifest)
       this.#check(manifest, live)
       checkAssets(manifest, before.assets ?? {})
-      return await this.#follow(live, change, said, { atOnce: true })
+      const answer = await this.#follow(live, change, said, { atOnce: true })
+      return { ...answer, ...lapsedHomes(live, manifest) }
     })
   }
 
@@ -248,7 +250,13 @@ export class Deployer {
   }
 
   /** All that can be refused (D1). */
-  async #plan(probed: Probed, own: Manifest, named: AssetChanges, said: Said): Promise<DeployPlan> {
+  async #plan(
+    probed: Probed,
+    own: Manifest,
+    named: AssetChanges,
+    said: Said,
+    uploadedManifest: unknown,
+  ): Promise<DeployPlan> {
     const { catalog } = this.#options
     const { name } = own
     await catalog.refresh()
@@ -279,6 +287,8 @@ export class Deployer {
       answer: {
         ...{ name, version, bundleSha256, bundleBytes, changed: !same },
         ...(byHand && { byHand }),
+        ...resetOf(live, manifest, uploadedManifest),
+        ...(live && lapsedHomes(live, manifest)),
         ...(migrates && !same && live !== undefined && { migrates }),
         ...migratesAfter(stateFormat, migrates, isSameCode),
       },
@@ -308,8 +318,10 @@ export class Deployer {
     const instances = instancesOf(manifest, live, said.instances)
     const isSame = !isNew && live?.document.instances === instances
     const left = isSame ? {} : await this.#want(name, version, instances, isNew ? drainOf(said) : {})
-    await this.#options.catalog.refresh()
-    return { ...answer, version, ...left }
+    const { catalog } = this.#options
+    await catalog.refresh()
+    const idle = idleOf(catalog.current, manifest, instances)
+    return { ...answer, version, ...(idle > 0 && { idle }), ...left }
   }
 
   #check(manifest: Manifest, live: LiveFunction | undefined): void {

@@ -10,13 +10,13 @@ import { documentBytesMax } from '../../infra/store/index.ts'
 import { isQueueMode } from '../../sdk/back-pressure.ts'
 import { wrongOf, wrongText } from '../../sdk/expected.ts'
 import {
+  aloneMemMibMin,
   errorPolicySchema,
   inputSchema,
   instancesPerRunnerOf,
   type Manifest,
   manifestSchema,
   nameSchema,
-  runnerMemMibMin,
 } from '../../sdk/manifest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
@@ -131,14 +131,14 @@ function groupingsText(inputs: Readonly<Record<string, { readonly grouping: stri
 /** @throws {CodedError} ERR_MANIFEST_INVALID */
 export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   const { name, resources } = manifest
-  if (resources.memMib >= runnerMemMibMin || instancesPerRunnerOf(manifest) !== undefined) return
+  if (resources.memMib >= aloneMemMibMin || instancesPerRunnerOf(manifest) !== undefined) return
   const [byHand, way] =
     saidMib === undefined
-      ? ['', 'Ask for more']
+      ? ['', `Ask for ${aloneMemMibMin} or more`]
       : [', set by hand', `Set it as the manifest says by \`concord fn scale ${name} --mem ${saidMib}\``]
   throw refuse(
     'ERR_MANIFEST_INVALID',
-    `Cannot deploy '${name}': resources.memMib is ${resources.memMib}${byHand}, and a runner alone takes ${runnerMemMibMin}. ${way}, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
+    `Cannot deploy '${name}': resources.memMib is ${resources.memMib}${byHand}, and an instance with a runner of its own takes ${aloneMemMibMin} at least. ${way}, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
   )
 }
 

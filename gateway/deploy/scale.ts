@@ -9,6 +9,7 @@ import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import type { Heartbeats } from '../catalog/heartbeats.ts'
 import { functionSummary } from '../catalog/views.ts'
 import { refuse } from '../errors.ts'
+import { idleOf } from './remarks.ts'
 import { scaleFunction, unknownFunction, unpinFunction } from './wishes.ts'
 
 /** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_NO_POLICY */
@@ -26,7 +27,8 @@ export async function scaleAsWished(
   if ('instances' in wish) {
     const hasPolicy = manifest.scale !== undefined
     await scaleFunction(store, ns, name, wish.instances, { hasPolicy, nowMs })
-    return { instances: wish.instances, pinned: hasPolicy }
+    const idle = idleOf(view, manifest, wish.instances)
+    return { instances: wish.instances, pinned: hasPolicy, ...(idle > 0 && { idle }) }
   }
   if (manifest.scale === undefined) {
     throw refuse(

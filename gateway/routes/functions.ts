@@ -184,7 +184,11 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const outputs = allOutputs(catalog.current, heartbeats, ofClients)
     const deadLetters = await parts.deadLetters.counts(name)
     const shadow = shadowNow(live, heartbeats, clock.nowMs())
-    const detail = functionDetail(live, heartbeats, outputs, deadLetters)
+    const settling = sent.open.filter((id) => id !== gatewayId && heartbeats.isSilent(id))
+    const detail = {
+      ...functionDetail(live, heartbeats, outputs, deadLetters),
+      ...(settling.length > 0 && { settling }),
+    }
     return c.json(shadow === undefined ? detail : { ...detail, shadow }, 200)
   })
   app.openapi(why, async (c) => {

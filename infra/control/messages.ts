@@ -366,6 +366,8 @@ export interface InstanceReport {
   readonly cpuSeconds: number
   /** What the function has counted and observed of its own; absent where it never ran. */
   readonly metrics?: readonly MetricReport[]
+  /** Since when it has counted them. */
+  readonly metricsSinceMs?: number
   readonly outputs: readonly OutputLedger[]
   /** Tells which notices of allowances are newer; absent: its build tells none. */
   readonly notice?: number

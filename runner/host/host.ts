@@ -254,7 +254,7 @@ export class Host {
     const { wire, environment, clock } = this.#options
     const { id } = instance
     let worker: Worker | undefined
-    const metrics = new MetricSums()
+    const metrics = new MetricSums(this.#options.clock.nowMs())
     const state = new StateStore(fn.manifest.limits.stateMib * 2 ** 20)
     const [source, checkpointer] = await Promise.all([
       this.#sources.get(fn),

@@ -245,7 +245,7 @@ export class Worker {
       ...{ function: this.#assignment.function, version: this.#assignment.version },
       ...{ ...this.#counts, ...this.#reactions.report(), state: this.#state },
       ...{ setAside: this.#aside.size, throttledMs: this.#usage.cpu.throttledMs },
-      ...{ metrics: this.metrics.reports(), work: this.#time.report() },
+      ...{ metrics: this.metrics.reports(), metricsSinceMs: this.metrics.sinceMs, work: this.#time.report() },
       ...{ timers: stats.timers, stateEntries: stats.stateEntries, stateBytes: stats.stateBytes },
       ...{ heapBytes: stats.heapBytes, cpuSeconds: stats.cpuSeconds },
       ...(stats.migrating > 0 && { migrating: stats.migrating }),

@@ -45,9 +45,9 @@ test('what an instance was given is shown, run again to the same outputs on this
   assert.match(replayed.stderr, /40 records, 40 outputs, 0 errors: the same as then/)
   const mine = join(platform.home, 'mine.ts')
   writeFileSync(mine, source.replace('Math.random()', '0.5'))
-  const other = await platform.json<{ same: boolean; chapters: { records: number }[] }>([
-    ...['fn', 'replay', file, '--source', mine],
-  ])
+  const differs = await platform.cli(['fn', 'replay', file, '--source', mine, '--json'])
+  assert.equal(differs.code, 1)
+  const other = JSON.parse(differs.stdout) as { same: boolean; chapters: { records: number }[] }
   assert.equal(other.same, false)
   assert.equal(
     other.chapters.reduce((sum, { records }) => sum + records, 0),

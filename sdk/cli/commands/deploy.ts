@@ -10,6 +10,7 @@ import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { percentOf, shareOf, watchCanary, withCanary } from '../deploy/canary.ts'
 import { type Deployed, deployProject, dryRun } from '../deploy/deploy.ts'
+import { tellOfIdle, whyItWaits } from '../deploy/remarks.ts'
 import { withRolling } from '../deploy/rolling.ts'
 import { hasShadow, watchShadow, withShadow } from '../deploy/shadow.ts'
 import type { CliErrorCode } from '../errors.ts'
@@ -139,9 +140,12 @@ export async function deployAndReport(
     if (!watch) await print(dim(`'concord fn inspect ${name}' shows how it does.`))
     return
   }
+  const waits = wait || untilOutput ? undefined : await whyItWaits(client, deployed)
   const runs = instancesRunning > 0 ? 'is running' : 'will run as soon as an instance is wanted'
-  const state = untilOutput ? 'has put out its first record' : wait ? runs : 'is stored and will run'
+  const later = waits === undefined ? 'is stored and will run' : `is stored, and waits: ${waits}`
+  const state = untilOutput ? 'has put out its first record' : wait ? runs : later
   await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
+  if (deployed.idle !== undefined) tellOfIdle((await client.inspect(name)).instancesWanted, deployed.idle)
 }
 
 async function reportDryRun(answer: DeployAnswer, { json }: DeployCommandOptions): Promise<void> {

@@ -105,3 +105,34 @@ test('fn scale --why tells policy, load and changes with their reasons', async (
   assert.match(stdout, /1970-01-01T00:00:01\.000Z +1 → 3 +1234 records\/s come: 3 needed/)
   assert.deepEqual(lastJson(await concord(['fn', 'scale', 'score', '--why', '--json'], { env })), json)
 })
+
+test('fn scale says that instances beyond the partitions get no records', async (t) => {
+  const { env } = await gatewayOf(t, () => ({
+    status: 200,
+    json: { instances: 100, pinned: false, idle: 84 },
+  }))
+  const ran = await concord(['fn', 'scale', 'score', '100', '--no-wait'], { env })
+  assert.equal(ran.stdout, 'score will have 100 instances.\n')
+  assert.equal(
+    ran.stderr,
+    "84 of the 100 instances get no records: the inputs have 16 partitions, and each is one instance's\n",
+  )
+})
+
+test('fn scale --cpus --no-wait says that it waits, and why, and which partitions go back', async (t) => {
+  let looks = 0
+  const { env } = await gatewayOf(t, ({ method }) => {
+    if (method === 'PATCH') {
+      const lapsed = [{ partition: 3, instance: 'score-1' }]
+      const answer = { name: 'score', version: 2, bundleSha256: 'x', bundleBytes: 1, changed: true, lapsed }
+      return { status: 200, json: answer }
+    }
+    const waiting = { version: 2, state: 'waiting', ...(++looks > 2 && { why: 'no agent has 64 cpus' }) }
+    const manifest = { resources: { memMib: 256, cpus: 64 } }
+    return { status: 200, json: { instances: [{ version: 1, state: 'running' }, waiting], manifest } }
+  })
+  const ran = await concord(['fn', 'scale', 'score', '--cpus', '64', '--no-wait'], { env })
+  assert.match(ran.stdout, /^score v2 is to have 256 MiB and 64 cpus an instance\.\n/)
+  assert.match(ran.stderr, /partitions moved by hand are not any more.*: 3 \(was to be on score-1\)/)
+  assert.match(ran.stderr, /It waits: no agent has 64 cpus\n/)
+})

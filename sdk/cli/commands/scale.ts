@@ -9,9 +9,10 @@ import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
+import { tellOfChanges, tellOfIdle, whyItWaits } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
-import { dim, green, print, printJson } from '../terminal.ts'
+import { dim, green, note, print, printJson } from '../terminal.ts'
 import { boundText } from '../text/rolling-text.ts'
 import { scalingText } from '../text/scaling-text.ts'
 import { userName } from './deploy.ts'
@@ -91,6 +92,7 @@ async function resize(
     ...{ message: message ?? `fn scale ${asked.join(' ')}`, author: userName() },
   })
   tellOfLeft(answer)
+  tellOfChanges(answer)
   if (wait) {
     const { instancesWanted } = await untilRunning(client, answer, timeout * 1000)
     await untilScaled(client, name, instancesWanted, timeout * 1000)
@@ -98,10 +100,13 @@ async function resize(
   const { manifest } = await client.inspect(name)
   if (json) return await printJson({ ...answer, resources: manifest.resources })
   const { resources } = manifest
-  const has = !answer.changed ? 'has already' : wait ? 'has' : 'will have'
+  const waits = wait || !answer.changed ? undefined : await whyItWaits(client, answer)
+  const later = waits === undefined ? 'will have' : 'is to have'
+  const has = !answer.changed ? 'has already' : wait ? 'has' : later
   await print(
     `${green(`${name} v${answer.version}`)} ${has} ${resources.memMib} MiB and ${resources.cpus} cpus an instance.`,
   )
+  if (waits !== undefined) note(`It waits: ${waits}`)
   if (answer.changed)
     await print(
       dim(`They stay over deploys, until its concord.jsonc says something else of them than it does now.`),
@@ -114,11 +119,14 @@ async function scaleTo(
   instances: number,
   { wait, timeout, json }: ScaleOptions,
 ): Promise<void> {
-  const { pinned } = await client.scale(name, instances)
+  const { pinned, idle } = await client.scale(name, instances)
   if (wait) await untilScaled(client, name, instances, timeout * 1000)
+  tellOfIdle(instances, idle)
   const state = wait ? 'has' : 'will have'
   const pin = pinned ? ` Its policy rests until 'concord fn scale ${name} --auto'.` : ''
-  await (json ? printJson({ name, instances, pinned }) : print(`${name} ${state} ${count(instances)}.${pin}`))
+  await (json
+    ? printJson({ name, instances, pinned, ...(idle !== undefined && { idle }) })
+    : print(`${name} ${state} ${count(instances)}.${pin}`))
 }
 
 async function untilScaled(

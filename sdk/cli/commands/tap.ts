@@ -5,10 +5,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
+import { tapKibMax } from '../../manifest.ts'
 import { parseTap, recordsDone, type TapFile, type TapRecord, tapRecords, tapText } from '../../tap.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import type { CliErrorCode } from '../errors.ts'
+import { type CliErrorCode, exitCodes } from '../errors.ts'
 import { wholeNumber } from '../numbers.ts'
 import { assetFilesIn, hashOfFile } from '../project/assets.ts'
 import { bundleProject } from '../project/bundle.ts'
@@ -40,7 +41,7 @@ export function addTap(fn: CliCommand, installation: Installation): void {
     .action(tap)
   fn.command('replay')
     .description(
-      'Run a tap again on this machine, with the code that it holds or with your own, and compare.',
+      'Run a tap again on this machine, with the code that it holds or with your own, and compare: ends with 1 where something else comes out.',
     )
     .argument('<file>', 'a tap: of `concord fn tap -o`, or of a failed instance')
     .option('--source <path>', 'your source, or a folder with concord.jsonc, in place of the code in the tap')
@@ -137,7 +138,25 @@ async function replayFile(
     const counted = `${records} records${again}, ${outputs.length} outputs, ${errors.length} errors`
     note(`Chapter ${index + 1}, ${state}: ${counted}: ${verdict}`)
   }
-  if (json) await printJson({ same: answers.every(({ same }) => same), chapters: answers })
+  const same = answers.every((answer) => answer.same)
+  if (json) await printJson({ same, chapters: answers })
+  if (same) return
+  process.exitCode = exitCodes.failed
+  const bytes = Math.max(
+    0,
+    ...file.chapters.map(({ state }) => (state.kind === 'tooLarge' ? state.bytes : 0)),
+  )
+  if (bytes > 0) note(stateText(bytes))
+}
+
+/** A quarter of a tap is for the state with which a chapter begins (runner/isolate/tap.ts). */
+function stateText(bytes: number): string {
+  const kib = Math.ceil((bytes * 4) / 1024)
+  const way =
+    kib <= tapKibMax
+      ? `"tap": { "kib": ${kib} } in its concord.jsonc makes room for it`
+      : `a tap has room for ${tapKibMax / 4} KiB at most`
+  return `The state of ${bytes} bytes is not in the tap, so what depends on it comes out otherwise: ${way}`
 }
 
 /** The assets that the function had, out of a folder, by their hash. */

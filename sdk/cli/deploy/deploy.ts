@@ -21,6 +21,7 @@ import type { Project } from '../project/project-shape.ts'
 import { bytesText, dim, note } from '../terminal.ts'
 import { gateText } from '../text/gate-text.ts'
 import { throughGate } from './gate.ts'
+import { tellOfChanges } from './remarks.ts'
 import { Waves } from './rolling.ts'
 
 export interface DeployOptions {
@@ -66,6 +67,7 @@ export async function deployProject(
   tellOfLeft(answer)
   tellOfMigrate(answer)
   tellOfResources(answer)
+  tellOfChanges(answer)
   if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
   const listening = new AbortController()
   const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined

@@ -89,3 +89,15 @@ test('detailText says how long ago an instance has ended or failed last, whether
   assert.match(text, /^f-0 last error, 2 min ago \(\S+Z\): Error: no at f\.ts:1:2 \(timer 'tick'\)$/m)
   assert.match(text, /^f-1 last ended \d s ago \(\S+Z\): memory: too much$/m)
 })
+
+test('detailText says of figures what they lack: what a killed gateway sent last, and what instances before had counted', () => {
+  const resources = { cpus: 1, memMib: 256, diskMib: 0 }
+  const row = { stream: 'words', sent: 5, processed: 5, dropped: {}, inFlight: 0, unaccounted: 0 }
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, ledger: [row], settling: ['gateway-1'], instances: [] },
+    ...{ metrics: [{ name: 'hits', kind: 'count', sum: 7 }], metricsSinceMs: 0 },
+  } as unknown as FunctionDetail)
+  assert.match(text, /words +5 .*\nWhat gateway-1 sent last follows: it ended without a word/)
+  assert.match(text, /hits +7\nCounted since its instance began, at 1970-01-01T00:00:00.000Z\./)
+})

@@ -25,9 +25,9 @@ export function detailText(detail: FunctionDetail): string {
     memoryTable(detail.instances),
     checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
-    detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger),
+    detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger, detail.settling),
     deadLettersText(detail),
-    metricsTable(detail.metrics ?? []), // a gateway before this release says nothing of them
+    metricsTable(detail),
     ...detail.instances.flatMap(troubleText),
   ]
   return parts.filter((part) => part !== '').join('\n\n')
@@ -146,7 +146,7 @@ function checkpointsTable(instances: readonly Instance[]): string {
     : table([['CHECKPOINT', 'LAST', 'TOOK', 'STORED', 'WRITTEN SO FAR', 'ERROR'], ...rows])
 }
 
-function ledgerTable(ledger: readonly Ledger[]): string {
+function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []): string {
   const isLost = ledger.some(({ stateLost = 0 }) => stateLost > 0)
   const isSpilled = ledger.some(({ spilled = 0 }) => spilled > 0)
   const rows = ledger.map(({ stateLost = 0, spilled = 0, spilledBytes = 0, ...row }) => [
@@ -163,11 +163,14 @@ function ledgerTable(ledger: readonly Ledger[]): string {
   ])
   const columns = ['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
   const more = [...(isSpilled ? ['ON DISK'] : []), ...(isLost ? ['STATE LOST'] : [])]
-  return table([[...columns, ...more], ...rows])
+  const follows = settling.map(
+    (id) => `What ${id} sent last follows: it ended without a word, and those who got it are being asked.`,
+  )
+  return [table([[...columns, ...more], ...rows]), ...follows].join('\n')
 }
 
 /** A gateway of the day before knows of none. */
-function metricsTable(metrics: FunctionDetail['metrics'] = []): string {
+function metricsTable({ metrics = [], metricsSinceMs, instances }: FunctionDetail): string {
   const rows = metrics.map((metric) => {
     if (metric.kind === 'count') return [metric.name, metric.sum, '', '', '', '', '']
     const { name, count, sum, min, max } = metric
@@ -177,9 +180,13 @@ function metricsTable(metrics: FunctionDetail['metrics'] = []): string {
       figure(max),
     ]
   })
+  const since = metricsSinceMs === undefined ? '' : new Date(metricsSinceMs).toISOString()
+  const whose =
+    instances.length > 1 ? 'by each instance since it began, the last one' : 'since its instance began,'
+  const told = since === '' ? [] : [`Counted ${whose} at ${since}.`]
   return rows.length === 0
     ? ''
-    : table([['METRIC', 'COUNT', 'MEAN', 'MIN', 'P50 ≤', 'P99 ≤', 'MAX'], ...rows])
+    : [table([['METRIC', 'COUNT', 'MEAN', 'MIN', 'P50 ≤', 'P99 ≤', 'MAX'], ...rows]), ...told].join('\n')
 }
 
 /** Four digits say enough. */

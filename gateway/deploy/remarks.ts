@@ -1,0 +1,66 @@
+/**
+ * Remarks: what whoever deploys or scales may not expect, and is told in the answer. Pure.
+ *
+ *   RM1. What a manifest leaves unsaid falls back to its default; what was something else before is named.
+ * @module
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { DeployAnswer } from '../../sdk/api.ts'
+import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
+import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
+import { homesView } from './homes.ts'
+
+/** How many of so many instances nothing comes to: there are fewer partitions. */
+export function idleOf({ streams }: CatalogView, { istreams }: Manifest, instances: number): number {
+  const inputs = Object.entries(istreams)
+  if (inputs.length === 0 || inputs.some(([, { grouping }]) => grouping === 'broadcast')) return 0
+  const partitions = inputs.map(([name]) => streams.get(name)?.document.partitions ?? partitionsDefault)
+  return Math.max(0, instances - Math.max(...partitions))
+}
+
+/** Partitions moved by hand that stay where they were put no more: other resources make other instances (docs/design/0035-vertical.md). */
+export function lapsedHomes({ name, document, version }: LiveFunction, { resources }: Manifest) {
+  const { homes } = document
+  if (homes === undefined || isDeepStrictEqual(version.manifest.resources, resources)) return {}
+  return { lapsed: homesView(name, homes) }
+}
+
+/** What the code says is not the manifest's to forget, and a count of instances has a rule of its own. */
+const notSettings: ReadonlySet<string> = new Set(['name', 'istreams', 'ostreams', 'onError', 'instances'])
+
+/** RM1. @param said The manifest as it was sent, or nothing. */
+export function resetOf(
+  live: LiveFunction | undefined,
+  now: Manifest,
+  said: unknown,
+): Pick<DeployAnswer, 'reset'> {
+  if (live === undefined) return {}
+  const before = live.version.manifest
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])] as (keyof Manifest)[]
+  const reset = keys
+    .filter((key) => !notSettings.has(key))
+    .flatMap((key) => changesOf(key, before[key], now[key], isObject(said) ? said[key] : undefined))
+  return reset.length === 0 ? {} : { reset }
+}
+
+function changesOf(
+  what: string,
+  was: unknown,
+  is: unknown,
+  said: unknown,
+): NonNullable<DeployAnswer['reset']> {
+  if (isDeepStrictEqual(was, is)) return []
+  if (isObject(was) && isObject(is) && (said === undefined || isObject(said)))
+    return Object.keys({ ...was, ...is }).flatMap((key) =>
+      changesOf(`${what}.${key}`, was[key], is[key], said?.[key]),
+    )
+  return said === undefined ? [{ what, was: textOf(was), is: textOf(is) }] : []
+}
+
+function textOf(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type FunctionDocument, paths } from '../infra/store/index.ts'
+import type { DeployAnswer, FunctionDetail, ScaleAnswer } from '../sdk/api.ts'
+import { namespace, type Platform, startPlatform } from './testing/platform.ts'
+
+let platform: Platform
+before(async () => {
+  platform = await startPlatform()
+})
+after(() => platform.close())
+
+async function json<T>(method: string, path: string, init: Omit<RequestInit, 'method'> = {}): Promise<T> {
+  const response = await platform.call(method, path, init)
+  const text = await response.text()
+  assert.equal(response.status, 200, text)
+  return JSON.parse(text) as T
+}
+
+const sourceOf = (name: string, more = '') =>
+  `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({ metadata: { name: '${name}', istreams: { words: groupBy } }, processRecord(ctx) { ctx.nowMs()${more} } })`
+
+function deploy(name: string, manifest: object, more = ''): Promise<DeployAnswer> {
+  const body = new FormData()
+  body.set('manifest', new Blob([JSON.stringify(manifest)]), 'manifest.json')
+  body.set('source', new Blob([sourceOf(name, more)]), 'function.ts')
+  return json('POST', '/v1/functions', { body })
+}
+
+const set = { headers: { 'content-type': 'application/json' } }
+
+test('Deploy names each setting that was something else before and is not said any more (RM1)', async () => {
+  const resources = { memMib: 512, cpus: 0.5 }
+  const first = await deploy('spoken', { resources, env: { A: '1' }, restarts: 3 })
+  assert.equal(first.reset, undefined, 'there was nothing before')
+  const code = await json<DeployAnswer>('POST', '/v1/functions', {
+    body: sourceOf('spoken', '; ctx.nowMs()'),
+  })
+  assert.deepEqual(code.reset, [
+    { what: 'resources.cpus', was: '0.5', is: '0.25' },
+    { what: 'resources.memMib', was: '512', is: '256' },
+    { what: 'restarts', was: '3', is: '10' },
+    { what: 'env.A', was: '"1"', is: 'nothing' },
+  ])
+  const said = await deploy('spoken', { resources: { memMib: 384 }, restarts: 4 })
+  assert.equal(said.reset, undefined, 'all that changed was said')
+})
+
+test('Deploy and scale say how many instances get no records, as there are fewer partitions', async () => {
+  assert.equal((await deploy('many', { instances: 20 })).idle, 4)
+  const scale = (instances: number) =>
+    json<ScaleAnswer>('PUT', '/v1/functions/many/instances', { body: JSON.stringify({ instances }), ...set })
+  assert.deepEqual(await scale(100), { instances: 100, pinned: false, idle: 84 })
+  assert.deepEqual(await scale(16), { instances: 16, pinned: false })
+})
+
+test('Other resources say which partitions moved by hand go back, by a change and by a deploy', async () => {
+  await deploy('moved', { resources: { memMib: 256 } })
+  const path = paths.function(namespace, 'moved')
+  const found = (await platform.store.get<FunctionDocument>(path))!
+  await platform.store.update(path, { ...found.value, homes: { 3: 1 } }, found.version)
+  const body = JSON.stringify({ memMib: 256 })
+  const same = await json<DeployAnswer>('PATCH', '/v1/functions/moved/resources', { body, ...set })
+  assert.equal(same.lapsed, undefined)
+  const lapsed = [{ partition: 3, instance: 'moved-1' }]
+  assert.deepEqual((await deploy('moved', { resources: { memMib: 300 } })).lapsed, lapsed)
+  const other = { body: JSON.stringify({ memMib: 320 }), ...set }
+  assert.deepEqual((await json<DeployAnswer>('PATCH', '/v1/functions/moved/resources', other)).lapsed, lapsed)
+})
+
+test('Inspect names the gateways whose account is not complete: they ended without a word', async () => {
+  await deploy('counted', {})
+  const inspect = () => json<FunctionDetail>('GET', '/v1/functions/counted')
+  assert.equal((await inspect()).settling, undefined)
+  const path = paths.sender(namespace, 'gateway-gone')
+  await platform.store.create(path, { schema: 1, state: 'open', atMs: Date.now() })
+  assert.deepEqual((await inspect()).settling, ['gateway-gone'])
+  const found = (await platform.store.get(path))!
+  await platform.store.update(path, { schema: 1, state: 'over', atMs: Date.now() }, found.version)
+  assert.equal((await inspect()).settling, undefined)
+})

@@ -1,0 +1,51 @@
+/**
+ * Remarks: what a deploy or a scale brings with it that its author may not expect, told on standard error.
+ * @module
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeployAnswer } from '../../api.ts'
+import type { ConcordClient } from '../../client/index.ts'
+import { note } from '../terminal.ts'
+
+/** What its manifest says no more, and partitions that go where their number puts them. */
+export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): void {
+  for (const { what, was, is } of reset)
+    note(`        ${what} is ${is} again: the manifest does not say ${was} any more`)
+  if (lapsed.length === 0) return
+  const back = lapsed.map(({ partition, instance }) => `${partition} (was to be on ${instance})`).join(', ')
+  note(
+    `        partitions moved by hand are not any more, since other instances take over: ${back}; 'concord fn move ${name}' moves them again`,
+  )
+}
+
+/** @param idle So many of the instances. */
+export function tellOfIdle(instances: number, idle = 0): void {
+  if (idle === 0) return
+  const partitions = instances - idle
+  note(
+    `${idle} of the ${instances} instances get no records: the inputs have ${partitions} partition${partitions === 1 ? '' : 's'}, and each is one instance's`,
+  )
+}
+
+const glanceMs = 1_500
+const lookEveryMs = 100
+
+/**
+ * Looks for a moment how the scheduler takes what is wanted now: it knows why something waits when it has seen offers.
+ * @returns Why an instance of the version waits; undefined: none does so far.
+ */
+export async function whyItWaits(
+  client: ConcordClient,
+  { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
+): Promise<string | undefined> {
+  const untilMs = performance.now() + glanceMs
+  for (;;) {
+    const { instances = [] } = await client.inspect(name)
+    const ours = instances.filter((instance) => instance.version === version)
+    const waiting = ours.filter(({ state }) => state === 'waiting')
+    const isTaken = ours.length > 0 && waiting.length === 0
+    if (isTaken || performance.now() > untilMs) return waiting.find(({ why }) => why !== undefined)?.why
+    await sleep(lookEveryMs)
+  }
+}
