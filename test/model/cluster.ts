@@ -26,6 +26,7 @@ const slots = [0, 1, 2]
 const askTimeoutMs = 400
 /** Of a frame's header. */
 const creditVersionAt = 44
+const noKey = new Uint8Array(0)
 
 const describe = (name: string, consumer: string): StreamDescriptor => ({
   name,
@@ -343,11 +344,10 @@ export class ModelCluster {
 }
 
 function record(producer: number, number: number): { key: Uint8Array; value: Uint8Array; timeMs: number } {
-  const value = new Uint8Array(8)
-  const view = new DataView(value.buffer)
-  view.setUint32(0, producer)
-  view.setUint32(4, number)
-  return { key: new Uint8Array(0), value, timeMs: 0 }
+  const value = Buffer.allocUnsafe(8)
+  value.writeUInt32BE(producer, 0)
+  value.writeUInt32BE(number, 4)
+  return { key: noKey, value, timeMs: 0 }
 }
 
 /** What is lost with its connection its owners ask for, as for any gap; but what they said of it is lost too. */

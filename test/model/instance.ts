@@ -18,6 +18,7 @@ import type { ModelCheckpoints, Records, ShareState } from './checkpoints.ts'
 
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800
+const noKey = new Uint8Array(0)
 const heldBytesMax = 4096
 /** So little that what passes is often more. */
 const passedBytes = 3000
@@ -325,16 +326,13 @@ export class ModelInstance {
     const [producer, number] = [view.getUint32(0), view.getUint32(4)]
     const state = this.#state.get(share) ?? new Map<number, number>()
     this.#state.set(share, state)
-    const words = [
-      producer,
-      number,
-      state.get(producer) ?? -1,
-      this.#options.serial,
-      this.#epochs.get(share) ?? 0,
-    ]
+    const value = Buffer.allocUnsafe(outputBytes) // of a pool: most of a history's time would go into small memories else
+    value.writeInt32BE(producer, 0)
+    value.writeInt32BE(number, 4)
+    value.writeInt32BE(state.get(producer) ?? -1, 8)
+    value.writeInt32BE(this.#options.serial, 12)
+    value.writeInt32BE(this.#epochs.get(share) ?? 0, 16)
     state.set(producer, number)
-    const value = new Uint8Array(outputBytes)
-    for (const [i, word] of words.entries()) new DataView(value.buffer).setInt32(i * 4, word)
-    return { key: new Uint8Array(0), value, timeMs: 0 }
+    return { key: noKey, value, timeMs: 0 }
   }
 }
