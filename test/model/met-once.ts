@@ -56,4 +56,24 @@ export const metOnce: readonly (readonly Step[])[] = [
     { kind: 'kill', which: 0 },
     { kind: 'deliver', steps: 1, seed: 0 },
   ],
+  // An owner lost its connection, and took what lay in its queue. When it was back its outputs went ahead of the word that it had touched them;
+  // it was killed between the two, and its successor was sent the same.
+  [
+    { kind: 'deliver', steps: 250, seed: 20 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'deliver', steps: 250, seed: 20 },
+    { kind: 'process', which: 0, records: 9 },
+    { kind: 'process', which: 1, records: 9 },
+    { kind: 'process', which: 2, records: 9 },
+    { kind: 'deliver', steps: 250, seed: 20 },
+    { kind: 'read' },
+    { kind: 'deliver', steps: 250, seed: 20 },
+    { kind: 'send', source: 0, share: 0, count: 1 },
+    { kind: 'deliver', steps: 250, seed: 20 },
+    { kind: 'break', which: 2, noticed: true },
+    { kind: 'process', which: 0, records: 9 },
+    { kind: 'reconnect', which: 2 },
+    { kind: 'deliver', steps: 7, seed: 20 },
+    { kind: 'kill', which: 0 },
+  ],
 ]

@@ -422,9 +422,12 @@ export class Producer {
         out.rewind()
         if (out.waiting) this.#beacons.send(out)
       }
-      this.#pumpAll(stream)
     }
-    this.#wakeWaiters()
+    // Behind what our own inputs' producers are told anew by the same reconnect: what was touched meanwhile was not heard (0002).
+    queueMicrotask(() => {
+      for (const stream of this.#streams.values()) this.#pumpAll(stream)
+      this.#wakeWaiters()
+    })
   }
 
   #onCredit(bytes: Uint8Array): void {
