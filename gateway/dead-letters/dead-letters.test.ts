@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { jetstream } from '@nats-io/jetstream'
 import { subjects } from '../../infra/bus/index.ts'
+import { systemClock } from '../../infra/clock.ts'
 import { encodeLetters, type Letter, lettersStream } from '../../infra/dead-letters/index.ts'
 import type { DeadLetter, DeadLetterList, FunctionDetail, RedriveAnswer } from '../../sdk/api.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
+import { CodedError } from '../../sdk/errors.ts'
 import {
   call,
   linesOf,
@@ -16,6 +18,8 @@ import {
   token,
   until,
 } from '../testing/platform.ts'
+import { DeadLetters, type DeadLettersOptions } from './dead-letters.ts'
+import { LetterStore } from './letter-store.ts'
 
 let platform: Platform
 let client: ConcordClient
@@ -207,4 +211,32 @@ test('redrive refuses a stream that is not there, an id that is not there, and w
   await assert.rejects(client.deadLetter('x'), { code: 'ERR_REQUEST_INVALID' })
   const odd = await call(platform.gateway.url, 'POST', '/v1/dead-letters/redrive', { body: '{"all":true}' })
   assert.equal(odd.status, 400)
+})
+
+test('redrive marks the records of a message that have gone, although nobody says that its timers are set', async () => {
+  await write('mixed', 'mixed-in', [{ key: 'a' }, { key: 't', timer: { arena: 0, instance: 0 } }])
+  const sent: string[] = []
+  const letters = new DeadLetters({
+    store: new LetterStore({ nc: platform.nc, namespace, bytesMax: 2 ** 20, ageMaxMs: 60_000 }),
+    clock: systemClock,
+    view: () => ({ functions: new Map(), streams: new Map([['mixed-in', {}]]) }) as never,
+    ingest: {
+      room: async () => undefined,
+      batch: () => ({
+        add: ({ key }: Letter['record']) => sent.push(`${Buffer.from(key)}`),
+        flush: () => undefined,
+      }),
+    } as unknown as DeadLettersOptions['ingest'],
+    timers: {
+      ownerOf: () => ({ instance: 'mixed-0', taskId: 't' }),
+      set: async () => {
+        throw new CodedError('ERR_REDRIVE', 'its runner does not answer')
+      },
+    },
+  })
+  const request = { function: 'mixed', again: false, dryRun: false, limit: 10 }
+  await assert.rejects(letters.redrive(request, new AbortController().signal), { code: 'ERR_REDRIVE' })
+  const { letters: now } = await client.deadLetters({ function: 'mixed', state: 'all' })
+  const states = now.map(({ key, state }) => [key, state])
+  assert.deepEqual([sent, Object.fromEntries(states)], [['a'], { a: 'redriven', t: 'redriving' }])
 })

@@ -186,9 +186,18 @@ export class DeadLetters {
     }
     await Promise.all(
       claimed.map(async ({ message, indexes, marks }) => {
+        const isTimer = (index: number): boolean => message.letters[index]!.timer !== undefined
+        const done = (known: Marks, some: readonly number[]): Promise<Marks | undefined> | undefined =>
+          some.length === 0
+            ? undefined
+            : store.mark(message.function, message.sequence, known, this.#marks(some, 'redriven'))
+        // Records are marked first: they have gone, whatever becomes of the timers.
+        const known = await done(
+          marks,
+          indexes.filter((index) => !isTimer(index)),
+        )
         await this.#setTimers(message, indexes)
-        if (indexes.length > 0)
-          await store.mark(message.function, message.sequence, marks, this.#marks(indexes, 'redriven'))
+        await done(known ?? marks, indexes.filter(isTimer))
       }),
     )
     return letters
