@@ -197,7 +197,8 @@ test('produce goes on behind a chunk whose outcome is unknown, or sends it again
   for (const whenUnknown of ['skip', 'repeat'] as const) {
     const taken: string[] = []
     let breaks = 2
-    const { client } = await clientOf(t, ({ body }, response) => {
+    const { client } = await clientOf(t, ({ body, path }, response) => {
+      if (path === '/healthz') return { status: 200, json: { ok: true } }
       const values = valuesOf(body)
       if (taken.length > 0 && breaks-- > 0) return void response.destroy()
       taken.push(...values)
@@ -217,6 +218,21 @@ test('produce goes on behind a chunk whose outcome is unknown, or sends it again
     )
     assert.deepEqual([accepted, unknown], whenUnknown === 'repeat' ? [60, 14] : [32, 28])
   }
+})
+
+test('produce loses one request and no more to an outage behind a proxy, however long that answers in its place (P4)', async (t) => {
+  const taken: string[] = []
+  let refusals = 5
+  const { client } = await clientOf(t, ({ body, path }) => {
+    if (taken.length > 0 && refusals-- > 0) return { status: 502, json: 'a proxy says no' }
+    if (path === '/healthz') return { status: 200, json: { ok: true } }
+    const values = valuesOf(body)
+    taken.push(...values)
+    return { status: 200, json: { accepted: values.length } }
+  })
+  const records = Array.from({ length: 60 }, (_, i) => ({ value: `${i}`.padEnd(20_000) }))
+  assert.deepEqual(await client.produce('s', records, { whenUnknown: 'skip' }), { accepted: 46, unknown: 14 })
+  assert.equal(taken.length, 46)
 })
 
 test('ConcordClient goes on with the next gateway where one is away, and sends to it what was not sent', async (t) => {
@@ -343,7 +359,8 @@ test('follow that holds names who it was when it goes on, and gets all that came
   const { client, gateway } = await clientOf(t, (_, response) => {
     const [from, reader] = gateway.received.length === 1 ? [0, 'a'] : [90, 'b']
     response.write(`{"event":"ready","hold":true,"reader":"${reader}","resumed":${from > 0}}\n`)
-    const text = Array.from({ length: 110 }, (_, i) => `${line(from + i)}\n`).join('')
+    const count = Number(/count=(\d+)/.exec(gateway.received.at(-1)!.path)?.[1] ?? 110)
+    const text = Array.from({ length: Math.min(110, count) }, (_, i) => `${line(from + i)}\n`).join('')
     return void response.write(text, () => from === 0 && response.socket?.end())
   })
   const sequences: number[] = []
@@ -358,7 +375,7 @@ test('follow that holds names who it was when it goes on, and gets all that came
   )
   assert.deepEqual(
     gateway.received.map(({ path }) => path),
-    ['?hold=true&count=200', '?hold=true&count=90&instead=a'].map((query) => `/v1/streams/s/records${query}`),
+    ['?hold=true&count=200', '?hold=true&instead=a'].map((query) => `/v1/streams/s/records${query}`),
   )
 })
 

@@ -56,7 +56,8 @@ export async function* follow(
     const { url } = server
     let why: CodedError
     try {
-      for await (const line of open({ hold, count: left, instead })) {
+      // Once it is open again we count: a gateway would count what comes again too, and end before the rest has come.
+      for await (const line of open({ hold, count: wasReady ? undefined : left, instead })) {
         wasReady = true
         retry = undefined
         if (!isRecord(line)) {

@@ -6,17 +6,20 @@
  *  P2. A chunk is repeated only if the gateway said how much of it was taken (a 429 that does not say took nothing), or
  *      if no connection was made. When one breaks under way, or no answer comes, the outcome is unknown: `whenUnknown` says what then.
  *  P3. Nothing accepted for `stallMs` ends with the last refusal as the error.
+ *  P4. Behind a request whose outcome is unknown nothing is sent until a gateway answers again: one outage costs one such request.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors.ts'
-import { Retry, wasLost } from './away.ts'
+import { isAway, Retry, wasLost } from './away.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
 import { requestJson } from './http.ts'
 import { type ClientRecord, recordsBody, roughBodyBytes } from './records.ts'
 import type { Server } from './server.ts'
 
 const chunkBytesAimed = 256 * 1024
+/** For the answer of one that is asked whether it is there. */
+const probeMs = 5_000
 
 export interface ProduceOptions {
   readonly signal?: AbortSignal | undefined
@@ -57,8 +60,9 @@ export async function produceAll(
   server: Server,
   stream: string,
   records: readonly ClientRecord[],
-  { signal, stallMs = 60_000, whenUnknown = 'stop', onWait }: ProduceOptions,
+  options: ProduceOptions,
 ): Promise<Produced> {
+  const { signal, stallMs = 60_000, whenUnknown = 'stop', onWait } = options
   let accepted = 0
   let unknown = 0
   let unknownEnd = 0
@@ -87,9 +91,35 @@ export async function produceAll(
       if (!(error instanceof RefusedError && error.status === 429)) server.leave(url)
       onWait?.(waitMs, error)
       await sleep(waitMs, undefined, { signal })
+      if (!lost) continue
+      const away = await untilBack(server, retry, options)
+      if (away !== undefined) throw new ProduceError({ accepted, unknown }, away)
     }
   }
   return { accepted, unknown }
+}
+
+/** Waits until a gateway answers, whatever it says (P4). @returns Why it is waited for no longer. */
+async function untilBack(
+  server: Server,
+  retry: Retry,
+  { signal, onWait }: ProduceOptions,
+): Promise<CodedError | undefined> {
+  for (;;) {
+    const { url } = server
+    try {
+      await requestJson(server, { what: 'Cannot go on', path: '/healthz', signal, timeoutMs: probeMs })
+      return undefined
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      if (!isAway(error)) return undefined
+      const waitMs = retry.afterMs(error)
+      if (waitMs === undefined) return error
+      server.leave(url)
+      onWait?.(waitMs, error)
+      await sleep(waitMs, undefined, { signal })
+    }
+  }
 }
 
 /** How many records from `start` make one request: at least one. */
