@@ -220,12 +220,14 @@ export class Checkpointer {
     positions: CutSource['positions'],
   ): ShareImage | undefined {
     if (this.#shippingSlots.some(({ slot }) => slot.partition === partition)) return undefined
-    const base = this.#slots.get(partition)?.current
+    const slot = this.#slots.get(partition)
+    const [base, revision] = [slot?.current, slot?.revision]
     const changed = slabs === undefined ? noPages : dirtyPages(slabs, imagePagesMax)
     if (changed === undefined) return undefined
     return {
       ...(base === undefined ? {} : { base: { epoch: base.epoch, number: base.number } }),
-      epoch: this.#slots.get(partition)?.epoch ?? 0,
+      epoch: slot?.epoch ?? 0,
+      ...(revision !== undefined && { revision }),
       slabs: slabs === undefined || !hasArena(slabs) ? [] : sizesOf(slabs),
       inputs: this.#positionsOf(partition, positions),
       ...changed,

@@ -11,6 +11,8 @@ export interface ShareImage {
   readonly base?: { readonly epoch: number; readonly number: number }
   /** Of the giver's claim to the slot: what is stored at that epoch or below is nobody's who came behind it. */
   readonly epoch?: number
+  /** Of the manifest that its giver wrote last: what it says of timers is its last word. Absent: it does not know. */
+  readonly revision?: number
   /** Bytes of the slabs of its arena, in order; none: there is no state. */
   readonly slabs: readonly number[]
   /** By input stream: what the state contains. */

@@ -283,3 +283,24 @@ test('Checkpointer: a slot is in doubt whose last owner has left no checkpoint, 
   await restored(fourth, 4)
   assert.equal(fourth.tried.suspects(timer), false)
 })
+
+test('Checkpointer: a share goes over with what its giver has told of its timers since it was read ahead', async (t) => {
+  const { owner, save, restored, instance, image, warnings } = await setUp(t)
+  const [over, tried] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
+  const giver = owner(1)
+  await restored(giver, 1)
+  giver.tried.set(over, { attempts: 1, version: 1 })
+  assert.equal(await save(giver, 'one'), true)
+  const taker = owner(2)
+  await taker.preload(3)
+  giver.tried.set(over, undefined)
+  giver.tried.set(tried, { attempts: 1, version: 1 })
+  await giver.tried.tell()
+
+  const slabs = await taker.take(instance(2), 3, image(giver, 'two'))
+  assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
+  assert.deepEqual([taker.tried.of(over), taker.tried.of(tried)?.attempts], [undefined, 1])
+  assert.equal(await save(taker, 'three'), true)
+  assert.equal(await restored(owner(3), 3), 'three')
+  assert.deepEqual(warnings, [])
+})

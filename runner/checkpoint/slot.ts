@@ -123,6 +123,11 @@ export class Slot {
     return this.#timersTold === this.#timers
   }
 
+  /** Of its manifest; undefined where its last write was not answered. */
+  get revision(): number | undefined {
+    return this.#uncertain ? undefined : this.#revision
+  }
+
   get current(): Checkpoint | undefined {
     return this.#current
   }
@@ -174,8 +179,7 @@ export class Slot {
    */
   async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
     this.setEpoch(image.epoch ?? 0)
-    if (this.#ahead === undefined || !isBase(this.#ahead.stored?.manifest.current, image.base))
-      await this.preload()
+    if (this.#ahead === undefined || this.#ahead.stored?.revision !== image.revision) await this.preload()
     const { current, previous, epoch = 0, timers = [] } = this.#ahead?.stored?.manifest ?? {}
     if (!isBase(current, image.base) || epoch > this.#epoch) return undefined
     this.#reader.grow(image.slabs)

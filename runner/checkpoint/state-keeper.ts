@@ -81,10 +81,10 @@ export class StateKeeper {
     await this.store(consumer, true)
   }
 
-  /** Between two batches: all of it is stored, as fast as that goes. */
-  async store(consumer: Consumer, clean = false): Promise<void> {
+  /** Between two batches: all of it is stored, as fast as that goes. @returns Whether it was. */
+  async store(consumer: Consumer, clean = false): Promise<boolean> {
     const shadow = await this.#isolate.provideShadow()
-    await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean })
+    return await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean })
   }
 
   /** Stores what there is of a share while it is at work, and lets that be the base of its image. */

@@ -51,7 +51,7 @@ export class Apart {
     this.timers = new TimersApart({
       ...options,
       tried: keeper?.tried,
-      store: async () => keeper?.store(consumer),
+      store: async () => (await keeper?.store(consumer)) ?? true,
       publish: (result) => publish(result, locate([], result.failures), false),
     })
   }

@@ -4,7 +4,8 @@
  * One that threw was taken out of the state with that, by the engine. One that ended its isolate is still set there: the next
  * owner is told of the attempt, and tries it again or takes it out (timers-apart.ts).
  *   TR1. Each is counted once under its reason.
- *   TR2. One that is put aside is gone from the state that others may see only when its dead letter is safe.
+ *   TR2. One that has ended an owner and is put aside is gone from the stored state only when its dead letter is safe. One that threw may be
+ *        gone some milliseconds sooner, as a record may: a checkpoint does not wait for letters that were posted before it.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -67,13 +68,14 @@ export class TimerReactions {
 
   /** One whose attempts are used up. @returns Whether it may be taken out of the state (TR2). */
   async giveUp(timer: Timer, { attempts, version, error: known }: TriedTimer): Promise<boolean> {
-    const { clock, assignment } = this.#options
+    const { clock, assignment, stopping } = this.#options
     const { last } = this.#policy
     const message = `Cannot go on with '${assignment().function}' v${version}: its process ended without a word in ${timerWords(timer)}`
     const error = known ?? { name: 'ERR_ISOLATE_LOST', message, stack: '', timeMs: clock.nowMs() }
     if (known === undefined) this.#tell(timer, error, last) // else its owner has
     if (last !== 'deadLetter') return this.#count(last === 'skip' ? 'skipped' : 'failed')
-    return await this.#post(timer, { error, attempts }, version)
+    const stored = this.#post(timer, { error, attempts }, version)
+    return await Promise.race([stored.then(() => true), aborted(stopping).then(() => false)])
   }
 
   /** It threw for good. */
@@ -91,18 +93,18 @@ export class TimerReactions {
     return true
   }
 
-  /** @returns False: nobody knows whether its letter was stored, since the runner ends. */
+  /** Resolves when it is known whether its letter was stored: never, perhaps, where the runner ends. */
   async #post(
     timer: Timer,
     failed: Pick<RecordFailure, 'error' | 'attempts'>,
     version: number,
-  ): Promise<boolean> {
-    const { assignment, acknowledger, letters: box, stopping, instance } = this.#options
+  ): Promise<void> {
+    const { assignment, acknowledger, letters: box, instance } = this.#options
     const letters = [letterOfTimer(timer, failed, instance.index)]
     const answers = box.post({ function: assignment().function, version, letters })
     acknowledger.await({ frames: [], answers })
     box.flush()
-    const [isStored] = await Promise.race([answers, aborted(stopping).then(() => [])])
-    return isStored !== undefined && this.#count(isStored ? 'deadLettered' : 'deadLetterRefused')
+    const [isStored] = await answers
+    this.#count(isStored === true ? 'deadLettered' : 'deadLetterRefused')
   }
 }

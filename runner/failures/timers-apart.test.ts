@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
@@ -32,6 +33,8 @@ class HastyClock extends ManualClock {
   }
 }
 
+const never = (): boolean => false
+
 /** The process has ended without a word. */
 class Aborted extends Error {}
 
@@ -48,11 +51,16 @@ class World {
   readonly #stored: Stored[]
   #version = 1
   readonly #fails: () => boolean
+  readonly #stops: () => boolean
   readonly trace: Trace = { fired: [], dropped: {}, letters: [], ends: 0 }
   #epoch = 1
 
-  /** @param fails Whether a call of the store does. */
-  constructor(timers: readonly (readonly Kind[])[], policy: ErrorPolicy, fails = () => false) {
+  /** @param fails Whether a call of the store does. @param stops Whether its owner is stopped while the store is told. */
+  constructor(
+    timers: readonly (readonly Kind[])[],
+    policy: ErrorPolicy,
+    { fails = never, stops = never } = {},
+  ) {
     const name = (partition: number, n: number): string => `${partition}.${n}`
     this.#kinds = new Map(timers.flatMap((kinds, p) => kinds.map((one, n) => [name(p, n), one] as const)))
     this.#stored = timers.map((kinds, p) => ({
@@ -60,6 +68,7 @@ class World {
     }))
     this.#policy = policy
     this.#fails = fails
+    this.#stops = stops
   }
 
   /** Another version is at work, which calls all of them. */
@@ -75,7 +84,9 @@ class World {
   async own(): Promise<boolean> {
     const clock = new HastyClock(1_000)
     this.#epoch++
-    const slots = this.#stored.map((stored, partition) => this.#slotOf(stored, partition))
+    const end = new AbortController()
+    const stopping = end.signal
+    const slots = this.#stored.map((stored, partition) => this.#slotOf(stored, partition, end))
     const tried = new TriedTimers(async () => undefined)
     for (const slot of slots) tried.add(slot)
     const timers = this.#stored.map((stored) => [...stored.timers])
@@ -83,13 +94,14 @@ class World {
       const partition = timers.findIndex((list) => list.length > 0)
       return partition < 0 ? undefined : { partition, key: timers[partition]![0]!, timeMs: 500 }
     }
-    const store = async (isLast = false): Promise<void> => {
-      if (!isLast && this.#fails()) return
+    const store = async (isLast = false): Promise<boolean> => {
+      if (!isLast && this.#fails()) return false
       for (const [partition, stored] of this.#stored.entries()) {
         stored.timers = [...timers[partition]!]
         stored.cut = stored.claimed = this.#epoch
         stored.tried = slots[partition]!.timers
       }
+      return true
     }
     const call = async (): Promise<BatchResult> => {
       const timer = nextOf()!
@@ -103,7 +115,6 @@ class World {
     }
     const assignment = (): FunctionAssignment =>
       ({ function: 'f', version: this.#version, manifest: { onError: this.#policy } }) as FunctionAssignment
-    const stopping = new AbortController().signal
     const reactions = new TimerReactions({
       ...{ clock, assignment, stopping, tried, instance: { id: 'f-0', index: 0 }, onGiven: () => undefined },
       acknowledger: { await: () => undefined },
@@ -132,12 +143,12 @@ class World {
     })
     try {
       let ending = apart.isDue ? await apart.run() : undefined
-      while (ending === undefined && nextOf() !== undefined) {
+      while (ending === undefined && nextOf() !== undefined && !stopping.aborted) {
         const { fatal, timerAtHand } = await call() // as in a batch
         if (fatal !== undefined) ending = reactions.settle(timerAtHand!, fatal, crashed)
       }
       await store(true) // an orderly end, or a checkpoint
-      if (ending === undefined) return false
+      if (ending === undefined && !stopping.aborted) return false
     } catch (error) {
       if (!(error instanceof Aborted)) throw error
     } finally {
@@ -148,7 +159,7 @@ class World {
     return true
   }
 
-  #slotOf(stored: Stored, partition: number): TimerSlot {
+  #slotOf(stored: Stored, partition: number, end: AbortController): TimerSlot {
     const slot = {
       partition,
       timers: stored.tried,
@@ -160,6 +171,7 @@ class World {
         if (slot.timers === stored.tried) return
         if (this.#fails()) throw new Error('the store does not answer')
         stored.tried = slot.timers
+        if (this.#stops()) end.abort()
       },
     }
     stored.claimed = this.#epoch
@@ -206,6 +218,14 @@ function named(timers: readonly (readonly Kind[])[], isGood: boolean): string[] 
   )
 }
 
+const luck = fc.array(fc.boolean(), { minLength: 1, maxLength: 30 })
+
+/** What comes out as drawn, time and again, but for the first calls only. */
+function drawn(isGood: readonly boolean[]): () => boolean {
+  let calls = 0
+  return () => !isGood[calls++ % isGood.length]! && calls < 200
+}
+
 const numRuns = Number(process.env['CONCORD_RUNS'] ?? 300)
 
 test('TimersApart: every good timer is called, every other one is dropped once, after so many ends and no more', async () => {
@@ -227,19 +247,48 @@ test('TimersApart: every good timer is called, every other one is dropped once, 
 })
 
 test('TimersApart: where the store fails now and then it comes to its end too, and drops no good timer', async () => {
-  const luck = fc.array(fc.boolean(), { minLength: 1, maxLength: 30 })
   await fc.assert(
     fc.asyncProperty(world, policies, luck, async (timers, onError, isGood) => {
-      let calls = 0
-      const it = new World(timers, onError, () => !isGood[calls++ % isGood.length]! && calls < 200)
+      const it = new World(timers, onError, { fails: drawn(isGood) })
       while (await it.own()) assert.ok(it.trace.ends < 1000, 'it loops')
       assert.deepEqual(it.left, [])
       assert.deepEqual(new Set(it.trace.fired), new Set(named(timers, true)))
       const wanted = policyOf(onError).last === 'deadLetter' ? named(timers, false) : []
-      assert.deepEqual(new Set(it.trace.letters), new Set(wanted))
+      assert.deepEqual(it.trace.letters.toSorted(), wanted.toSorted())
     }),
     { numRuns },
   )
+})
+
+test('TimersApart: a stop is no attempt: however often an owner is stopped no good timer is dropped', async () => {
+  await fc.assert(
+    fc.asyncProperty(world, policies, luck, async (timers, onError, isGood) => {
+      const it = new World(timers, onError, { stops: drawn(isGood) })
+      while (await it.own()) assert.ok(it.trace.ends < 1000, 'it loops')
+      assert.deepEqual(new Set(it.trace.fired), new Set(named(timers, true)))
+    }),
+    { numRuns },
+  )
+})
+
+test('TimerReactions: letters of timers that threw leave nothing behind with the signal of the end', async () => {
+  const { signal: stopping } = new AbortController()
+  const reactions = new TimerReactions({
+    ...{ clock: new ManualClock(0), stopping, tried: undefined, instance: { id: 'f-0', index: 0 } },
+    assignment: () =>
+      ({ function: 'f', version: 1, manifest: { onError: 'deadLetter' } }) as FunctionAssignment,
+    onGiven: () => undefined,
+    acknowledger: { await: () => undefined },
+    letters: { post: async () => [true], flush: () => undefined },
+  } satisfies TimerReactionsOptions)
+  const error = { name: 'Error', message: 'no', stack: '', timeMs: 0 }
+  const timer = { partition: 0, key: 'a', timeMs: 1 }
+  for (let i = 0; i < 9; i++)
+    reactions.drop({ index: 0, action: 'deadLetter', attempts: 1, told: true, error, timer })
+  await Promise.resolve()
+  assert.equal(getEventListeners(stopping, 'abort').length, 0)
+  await new Promise(setImmediate)
+  assert.deepEqual(reactions.dropped, { deadLettered: 9 })
 })
 
 test('TimersApart: a version that was mended meanwhile gets the timer called, although its attempts were used up', async () => {

@@ -5,6 +5,7 @@
  *   TP2. A timer whose attempts are used up is taken out, and the state without it is stored, before anything else is called.
  *        Its dead letter is safe by then: it is stored twice if the process ends in between, never not at all.
  *   TP3. Until the store has heard that one is over no other one is called: it would be blamed for that one's end.
+ *   TP4. A stop is no attempt: a timer that was not called for it, or did not come to its end, is as it was.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -20,7 +21,7 @@ import type { BatchResult, Isolate, TimerCalls } from '../isolate/index.ts'
 import { type Ending, startFailure } from '../process/ending.ts'
 import type { Reactions } from './reactions.ts'
 
-const tellAgainMs = 500
+const againMs = 500
 
 export interface TimersApartOptions {
   readonly clock: Clock
@@ -31,8 +32,8 @@ export interface TimersApartOptions {
   readonly isolate: () => Isolate
   /** Absent: they end with their state. */
   readonly tried: TriedTimers | undefined
-  /** Stores the state, between two batches. */
-  readonly store: () => Promise<void>
+  /** Stores the state, between two batches. @returns Whether it was, or is not to be. */
+  readonly store: () => Promise<boolean>
   readonly publish: (result: BatchResult) => void
   readonly warn: (message: string) => void
 }
@@ -86,7 +87,7 @@ export class TimersApart {
         `cannot ${attempted}: its state is full (limits.stateMib), or the version at work has no processTimer`,
       )
     }
-    await store()
+    if (!(await store())) throw new Error('they are set, but their state could not be stored')
   }
 
   async #try(
@@ -103,10 +104,12 @@ export class TimersApart {
       tried.set(timer, { attempts: before + 1, version })
     }
     const ending = await this.#tell(tried) // TP1, TP3
+    if (stopping.aborted) tried.set(timer, known) // TP4
     if (ending !== undefined || stopping.aborted) return ending
     const result = await this.#call(timers, nowMs)
     const isOver = result.fatal === undefined || result.failures.some(({ action }) => action === 'fail')
     if (isOver) tried.set(timer, undefined)
+    else if (stopping.aborted) tried.set(timer, known) // TP4
     return result.fatal && reactions.settleBroken([], result)
   }
 
@@ -123,17 +126,21 @@ export class TimersApart {
   }
 
   async #giveUp(timers: TimerCalls, tried: TriedTimers, timer: Timer, known: TriedTimer): Promise<void> {
-    const { reactions, clock, store, stopping } = this.#options
+    const { reactions, clock, store, stopping, warn } = this.#options
     const isSafe = await reactions.timers.giveUp(timer, known)
     if (!isSafe || stopping.aborted) return
     await timers.drop(timer, clock.nowMs())
+    for (let isFirst = true; !(await store()); isFirst = false) {
+      if (isFirst) warn('timers wait until the state is stored without one that was given up')
+      await this.#pause()
+      if (stopping.aborted) return // what is known of it stays, for it may still be set in what is stored
+    }
     tried.set(timer, undefined)
-    await store()
   }
 
   /** Comes back when the store has heard it (TP3). @returns Why it never will. */
   async #tell(tried: TriedTimers): Promise<Ending | undefined> {
-    const { clock, stopping, warn } = this.#options
+    const { stopping, warn } = this.#options
     for (let isFirst = true; ; isFirst = false) {
       try {
         await tried.tell()
@@ -143,11 +150,15 @@ export class TimersApart {
         if (code === 'ERR_CHECKPOINT_SUPERSEDED') return startFailure(error)
         if (isFirst) warn(`timers wait until the store knows which one is called: ${message}`)
       }
-      await Promise.race([
-        new Promise<void>((resolve) => clock.after(tellAgainMs, resolve)),
-        aborted(stopping),
-      ])
+      await this.#pause()
       if (stopping.aborted) return undefined
     }
+  }
+
+  /** Before the store is asked again; a stop ends it. */
+  async #pause(): Promise<void> {
+    const { clock, stopping } = this.#options
+    const over = new Promise<void>((resolve) => clock.after(againMs, resolve))
+    await Promise.race([over, aborted(stopping)])
   }
 }

@@ -27,6 +27,7 @@ const contained = z.object({ ...position, aside: count.exactOptional() })
 const imageSchema = z.object({
   base: z.object({ epoch: count, number: count }).optional(),
   epoch: count.exactOptional(),
+  revision: count.exactOptional(),
   slabs: z.array(count),
   inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(contained) })),
   pages: z.array(count),
