@@ -7,7 +7,7 @@ import type { CodedError } from '../../sdk/errors.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import type { GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'
-import { guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
+import { type Exceeded, guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
 
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
 const sliceDefaultMs = 50
@@ -30,7 +30,7 @@ export interface CallLimitsOptions {
   /** What the isolate is at, in words. */
   readonly doing: () => string
   readonly askToYield: () => void
-  /** The process has come to its bound. */
+  /** The call has come to a bound of memory. */
   readonly onOutgrown: (how: string) => void
 }
 
@@ -47,12 +47,11 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
       since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
       stops = [clock.after(sliceMs - slowMs, askToYield)]
       if (memory === undefined) return
-      const mib = (bytes: number): number => Math.round(bytes / 2 ** 20)
-      const outgrown = (bytes: number): void =>
-        onOutgrown(
-          `${doing()} took its process to ${mib(bytes)} MiB of the ${mib(memory.bytesMax)} that it may have (resources.memMib)`,
-        )
-      stops.push(guardMemory(memory, heapMib, clock, outgrown))
+      stops.push(
+        guardMemory(memory, heapMib, clock, (exceeded) =>
+          onOutgrown(`${doing()} ${outgrown(exceeded, heapMib, memory.bytesMax)}`),
+        ),
+      )
     },
     doing,
     over: () => {
@@ -74,4 +73,12 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
 function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
+}
+
+/** Names the setting whose bound it was: to raise the other one would not help. */
+function outgrown({ bound, bytes, grownBytes }: Exceeded, heapMib: number, bytesMax: number): string {
+  const [held, grown, most] = [bytes, grownBytes, bytesMax].map((one) => Math.round(one / 2 ** 20))
+  return bound === 'process'
+    ? `took its process to ${held} MiB of the ${most} that it may have (resources.memMib)`
+    : `took ${grown} MiB more, beyond the ${heapMib} of heap that it may have (limits.heapMib); its process then held ${held} MiB of ${most} (resources.memMib)`
 }

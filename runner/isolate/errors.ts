@@ -12,7 +12,7 @@ export const isolateErrors = {
   ERR_FUNCTION_FAILED: 'function',
   /** A callback, a batch, `migrate`, `init` or `destroy` ran beyond its limit. */
   ERR_DEADLINE: 'function',
-  /** The isolate passed its memory limit. */
+  /** The call passed `limits.heapMib`, or brought its process near `resources.memMib`: the message says which. */
   ERR_MEMORY: 'function',
   /** The instance was used after its end, or while a call was under way. */
   ERR_INSTANCE_STATE: 'platform',

@@ -329,7 +329,7 @@ export class Guest implements IsolateHolder {
     if (failure?.kind === 'memory') {
       return isolateError(
         'ERR_MEMORY',
-        `Cannot go on with ${name}: ${doing} passed the limit of ${heapMib} MiB of heap`,
+        `Cannot go on with ${name}: ${doing} passed the limit of ${heapMib} MiB of heap (limits.heapMib)`,
       )
     }
     const text = failure?.message ?? (error instanceof Error ? error.message : 'an error that is none')

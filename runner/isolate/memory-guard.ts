@@ -16,6 +16,14 @@ export interface ResidentMemory {
   readonly bytes: () => number
 }
 
+/** Which bound a call has come to: what its isolate may take, or what its process may. */
+export interface Exceeded {
+  readonly bound: 'heap' | 'process'
+  readonly bytes: number
+  /** Since the call began. */
+  readonly grownBytes: number
+}
+
 /** How long a call goes unwatched. */
 export const quietMs = 10
 const lookEveryMs = 5
@@ -26,7 +34,7 @@ export function guardMemory(
   { bytes, bytesMax }: ResidentMemory,
   heapMib: number,
   clock: Clock,
-  onExceeded: (bytes: number) => void,
+  onExceeded: (exceeded: Exceeded) => void,
 ): () => void {
   const before = bytes()
   // V8 lets a heap grow far beyond its limit before it is stopped, and needs room to collect it.
@@ -34,9 +42,10 @@ export function guardMemory(
   let cancel = clock.after(lookEveryMs, look)
   function look(): void {
     const now = bytes()
-    const grown = now - before
-    if (grown > growthBytesMax || (now > bytesMax * memorySoftShare && grown > growthBytesMin))
-      onExceeded(now)
+    const grownBytes = now - before
+    const full = now > bytesMax * memorySoftShare
+    if (full && grownBytes > growthBytesMin) onExceeded({ bound: 'process', bytes: now, grownBytes })
+    else if (grownBytes > growthBytesMax) onExceeded({ bound: 'heap', bytes: now, grownBytes })
     else cancel = clock.after(lookEveryMs, look)
   }
   return () => cancel()
