@@ -94,3 +94,21 @@ test('makeManifest takes budgets of queues where there are queues', () => {
 test('makeManifest refuses inputs that nobody processes', () => {
   assert.throws(() => makeManifest(metadata, ['init'], {}), refusal('ERR_METADATA_INVALID', /processRecord/))
 })
+
+test('makeManifest refuses state for which the memory has no room, where the instance has a runner of its own', () => {
+  const make = (stateMib: number, memMib: number, more?: object) => () =>
+    makeManifest(metadata, callbacks, { limits: { stateMib }, resources: { memMib }, ...more })
+  assert.throws(
+    make(500, 200),
+    refusal(
+      'ERR_MANIFEST_INVALID',
+      /limits\.stateMib is 500, and resources\.memMib of 200 leaves 136 beside the runner, in which the state has no room\. Ask for 564 or more/,
+    ),
+  )
+  for (const [stateMib, memMib] of [
+    [136, 200],
+    [64, 128],
+  ] as const)
+    make(stateMib, memMib)()
+  make(64, 16, { instancesPerRunner: 8 })()
+})

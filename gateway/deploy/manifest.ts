@@ -17,6 +17,7 @@ import {
   type Manifest,
   manifestSchema,
   nameSchema,
+  runnerMemMibMin,
 } from '../../sdk/manifest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
@@ -131,7 +132,8 @@ function groupingsText(inputs: Readonly<Record<string, { readonly grouping: stri
 /** @throws {CodedError} ERR_MANIFEST_INVALID */
 export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   const { name, resources } = manifest
-  if (resources.memMib >= aloneMemMibMin || instancesPerRunnerOf(manifest) !== undefined) return
+  if (instancesPerRunnerOf(manifest) !== undefined) return
+  if (resources.memMib >= aloneMemMibMin) return refuseWithoutRoom(manifest, saidMib)
   const [byHand, way] =
     saidMib === undefined
       ? ['', `Ask for ${aloneMemMibMin} or more`]
@@ -139,6 +141,17 @@ export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   throw refuse(
     'ERR_MANIFEST_INVALID',
     `Cannot deploy '${name}': resources.memMib is ${resources.memMib}${byHand}, and an instance with a runner of its own takes ${aloneMemMibMin} at least. ${way}, or let instances share runners by 'instancesPerRunner' or 'pack'.`,
+  )
+}
+
+/** State that is allowed and could never be had: the runner would be ended while it fills up. */
+function refuseWithoutRoom({ name, resources, limits }: Manifest, saidMib?: number): void {
+  const roomMib = resources.memMib - runnerMemMibMin
+  if (limits.stateMib <= roomMib) return
+  const byHand = saidMib === undefined ? '' : ', set by hand'
+  throw refuse(
+    'ERR_MANIFEST_INVALID',
+    `Cannot deploy '${name}': limits.stateMib is ${limits.stateMib}, and resources.memMib of ${resources.memMib}${byHand} leaves ${roomMib} beside the runner, in which the state has no room. Ask for ${limits.stateMib + runnerMemMibMin} or more (twice the state and 128 is good), or lower limits.stateMib.`,
   )
 }
 
