@@ -57,7 +57,7 @@ test('partitions that are moved by hand are part of what is wanted, over deploys
     { partition: 3, instance: 'score-4' },
     { partition: 7, instance: 'score-4' },
   ]
-  assert.deepEqual([first.status, first.body], [200, { homes }])
+  assert.deepEqual([first.status, first.body], [200, { homes, changed: [3, 7] }])
   assert.deepEqual(
     (await move('score', { partitions: [7], to: 'score-0' })).body.homes[1]!.instance,
     'score-0',
@@ -75,7 +75,8 @@ test('partitions that are moved by hand are part of what is wanted, over deploys
     [[0, 1, 2], undefined, undefined],
   )
   assert.deepEqual((await move('score', { partitions: [3, 9], back: true })).body.homes.length, 1)
-  assert.deepEqual((await move('score', { back: true })).body, { homes: [] })
+  assert.deepEqual((await move('score', { back: true })).body, { homes: [], changed: [7] })
+  assert.deepEqual((await move('score', { partitions: [7], back: true })).body, { homes: [], changed: [] })
   assert.equal((await document('score')).homes, undefined)
 })
 

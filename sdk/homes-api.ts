@@ -24,6 +24,6 @@ export const homesPatchSchema = z.union([
 export const homeSchema = z.object({ partition: z.int(), instance: z.string() })
 export type Home = z.output<typeof homeSchema>
 
-/** All that were moved, from now on. */
-export const moveAnswerSchema = z.object({ homes: z.array(homeSchema) })
+/** All that are moved, from now on; and which of them, or of those that go back, this has changed. */
+export const moveAnswerSchema = z.object({ homes: z.array(homeSchema), changed: z.array(z.int()) })
 export type MoveAnswer = z.output<typeof moveAnswerSchema>

@@ -24,13 +24,16 @@ export async function moveAsWished(
   const index = 'to' in wish ? indexOf(live, wish.to) : undefined
   checkPartitions(view, live, wish.partitions ?? [])
   let homes: Homes = {}
+  let changes: number[] = []
   await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
     if (before === undefined || before.deleted === true) throw unknownFunction(name)
     const { homes: said = {}, ...rest } = before
-    homes = changed(said, wish.partitions ?? Object.keys(said).map(Number), index)
+    const wanted = wish.partitions ?? Object.keys(said).map(Number)
+    homes = changed(said, wanted, index)
+    changes = wanted.filter((partition) => said[partition] !== index)
     return Object.keys(homes).length === 0 ? rest : { ...rest, homes }
   })
-  return { homes: homesView(name, homes) }
+  return { homes: homesView(name, homes), changed: changes }
 }
 
 /** As the API tells them. */

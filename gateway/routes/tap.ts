@@ -8,6 +8,8 @@ import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts
 import type { GatewayParts } from '../parts.ts'
 
 const answerMs = 5_000
+/** With what a packed tap begins; an answer that begins otherwise says why there is none. */
+const gzipMark = 0x1f
 const unpackedBytesMax = 64 * 1024 * 1024
 
 const tap = createRoute({
@@ -42,12 +44,12 @@ export function tapRoutes(app: App, { catalog, nc, namespace }: GatewayParts): v
     }
     const packed = await nc
       .request(subjects.tapSubject(namespace, taskId), id, { timeout: answerMs })
-      .then(({ data }) => data)
+      .then(({ data }) => Buffer.from(data))
       .catch(() => {
         throw refuse('ERR_TAP', `Cannot read the tap of instance '${id}': its runner does not answer`)
       })
-    if (packed.length === 0) {
-      const why = 'it is not running, has no tap ("tap": false), or has one too large for a message'
+    if (packed[0] !== gzipMark) {
+      const why = packed.length === 0 ? 'its runner, of an earlier build, has none' : packed.toString()
       throw refuse('ERR_TAP', `Cannot read the tap of instance '${id}': ${why}`)
     }
     const text = await promisify(gunzip)(packed, { maxOutputLength: unpackedBytesMax })

@@ -43,8 +43,8 @@ export interface ControlOptions {
   readonly onStop: (reason: string) => void
   /** What another runner asks for; undefined: the instance is not at work here. */
   readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
-  /** Answers with the tap of an instance, or with nothing. */
-  readonly onTap: (instance: string) => Uint8Array | undefined
+  /** Answers with the tap of an instance, or with why there is none. */
+  readonly onTap: (instance: string) => Uint8Array
   /** Producers have gone, and the scheduler asks how far they have come. */
   readonly onGone: (gone: readonly GoneProducer[]) => void
   /** Sets timers again; undefined: the instance is not at work here. */
@@ -81,7 +81,7 @@ export class Control {
     })
     nc.subscribe(subjects.tapSubject(namespace, taskId), {
       callback: (error, message) => {
-        if (error === null) message.respond(options.onTap(message.string()) ?? new Uint8Array(0))
+        if (error === null) message.respond(options.onTap(message.string()))
       },
     })
     nc.subscribe(subjects.gateSubject(namespace, taskId), {

@@ -52,7 +52,7 @@ import { Departed, neverRan } from './departed.ts'
 import { Gone } from './gone.ts'
 import { OtherVersions } from './other-versions.ts'
 import { type Source, Sources } from './sources.ts'
-import { keepTap, packTap, tapOf } from './tap-file.ts'
+import { keepTap, tapAnswer, tapOf } from './tap-file.ts'
 
 /** Longest wait for the first assignment. */
 const assignmentWaitMs = 60_000
@@ -129,10 +129,7 @@ export class Host {
       onGate: (ask) => this.#others.judge(ask),
       onGone: (gone) => this.#gone.take(gone) && this.#control.changed(),
       onTimers: ({ instance, timers }) => this.#workers.get(instance)?.setTimers(timers),
-      onTap: (id) => {
-        const worker = this.#workers.get(id)
-        return worker && packTap(tapOf(worker.running, id, clock.nowMs()))
-      },
+      onTap: (id) => tapAnswer(this.#workers.get(id)?.running, id, clock.nowMs()),
     })
     const print = (id: string, message: string): void => {
       const instance = this.#assignment?.instances.find((one) => one.id === id)

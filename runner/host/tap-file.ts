@@ -19,9 +19,21 @@ export function tapOf({ isolate, assignment }: Running, instance: string, takenA
   return { schema: 1, function: name, version, instance, takenAtMs, ...isolate.tapped() }
 }
 
-/** The file as one message: without the code, and then without the older chapter, if it is too large. */
-export function packTap(file: TapFile): Uint8Array | undefined {
-  if (file.chapters.length === 0) return undefined
+/** What is answered to who asks for a tap: the file, or why there is none, as text. */
+export function tapAnswer(running: Running | undefined, instance: string, takenAtMs: number): Uint8Array {
+  const why = (text: string): Uint8Array => new TextEncoder().encode(text)
+  if (running === undefined) return why('it is not at work there: it starts, or has just ended')
+  const { tap } = running.assignment.manifest
+  if (tap === false) return why('its manifest says that it has none ("tap": false)')
+  const packed = packTap(tapOf(running, instance, takenAtMs))
+  return packed ?? why(`it is larger than a message may be: give it less than "tap": { "kib": ${tap.kib} }`)
+}
+
+/**
+ * The file as one message: without the code, and then without the older chapter, if it is too large. That of an instance
+ * which was given nothing since it began, or was moved, has no chapters.
+ */
+function packTap(file: TapFile): Uint8Array | undefined {
   const { bundle: _bundle, ...bare } = file
   for (const each of [file, bare, { ...bare, chapters: file.chapters.slice(-1) }]) {
     const packed = gzipSync(tapText(each), { level: 1 })

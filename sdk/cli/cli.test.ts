@@ -70,6 +70,11 @@ test('a server that is not known, or not there, is exit code 8', async (t) => {
     /no server answers at http.*start one with 'concord up'/,
   )
   assertFails(await concord(['fn', 'ls', '--url', 'localhost:1']), 2, /expected a URL/)
+  assertFails(
+    await concord(['fn', 'ls', '--url', 'http://127.0.0.1:1']),
+    8,
+    /has a port that HTTP clients do not use, for it is another protocol's: give the gateway another one\n$/,
+  )
 })
 
 test("connect finds what `concord up` wrote, and never sends another server that one's token", async (t) => {

@@ -2,6 +2,7 @@
  * What can go wrong in the command line, and the exit code of everything that can.
  * @module
  */
+import { isAbsent } from '../client/http.ts'
 import { type ClientErrorCode, ProduceError, RefusedError } from '../client/index.ts'
 import { type Blame, CodedError, isCode } from '../errors.ts'
 
@@ -132,7 +133,7 @@ function hint(error: unknown): string {
   if (error instanceof RefusedError && error.status === 401) {
     return "; give the server's token with --token-file, or in CONCORD_TOKEN"
   }
-  if (error instanceof CodedError && error.code === ('ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)) {
+  if (isAbsent(error)) {
     return "; start one with 'concord up', or say where it is with --url"
   }
   return error instanceof CodedError || !(error instanceof Error) ? '' : ' (--verbose shows where)'

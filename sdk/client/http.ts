@@ -147,6 +147,12 @@ const neverConnected = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNRE
 const untrusted = /CERT|SIGNATURE|ISSUER|ALTNAME/
 const notTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/
 
+/** Nobody answers there at all; where a server does, or the URL cannot be one's, the message itself says what to do. */
+export function isAbsent(error: unknown): boolean {
+  const { code, cause } = error as Partial<CodedError>
+  return code === ('ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode) && neverConnected.test(errnoOf(cause))
+}
+
 function connectionError(server: string, request: Request, cause: unknown): CodedError<ClientErrorCode> {
   const found = errnoOf(cause)
   if (neverConnected.test(found)) {
@@ -158,7 +164,7 @@ function connectionError(server: string, request: Request, cause: unknown): Code
     : notTls.test(found)
       ? `${server} does not speak TLS (${found}): is it http://?`
       : found === 'bad port'
-        ? `${server} has a port that HTTP clients do not use, for it is another protocol's`
+        ? `${server} has a port that HTTP clients do not use, for it is another protocol's: give the gateway another one`
         : undefined
   if (why !== undefined) return new CodedError('ERR_SERVER_UNREACHABLE', `${request.what}: ${why}`, { cause })
   const text = `${request.what}: the connection to ${server} broke before the answer (${found})`

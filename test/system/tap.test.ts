@@ -21,6 +21,8 @@ test('what an instance was given is shown, run again to the same outputs on this
   const platform = await Platform.start(t)
   await platform.deploy('chancy', source)
   const out = await Reader.start(t, platform, ['chancy-out', '--hold'])
+  const idle = await platform.cli(['fn', 'tap', 'chancy', '--instance', 'chancy-0'])
+  assert.match(idle.stdout, /^The tap of chancy-0 holds no records: it was given none since it began/)
   const inputs = Array.from({ length: 40 }, (_, i) =>
     JSON.stringify({ key: `k${i % 3}`, value: `value ${i}` }),
   )

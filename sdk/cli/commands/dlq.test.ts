@@ -45,11 +45,16 @@ test('dlq says of a function that is neither there nor has left letters that the
 test('dlq ls says of an error what no other column says', async (t) => {
   const doing = "the record 1 of producer 0c6ed5d158a6 in 'words'/0 (key 'a')"
   const message = `Cannot go on with 'removed' v1: ${doing} took longer than its limit of 300 ms; it was ended at index.ts:10:13`
-  const json = { letters: [{ ...letter, error: { ...letter.error, name: 'ERR_DEADLINE', message } }] }
-  const { env } = await gatewayOf(t, () => ({ status: 200, json }))
+  const ended = { ...letter, error: { name: 'ERR_DEADLINE', message, at: 'index.ts:10:13', stack: '' } }
+  const { env } = await gatewayOf(t, ({ path }) => ({
+    status: 200,
+    json: path.includes(ended.id) ? { ...ended, value: 'a' } : { letters: [ended] },
+  }))
   const { stdout } = await concord(['dlq', 'ls', '--state', 'all'], { env })
   assert.match(
     stdout,
     / ERR_DEADLINE: took longer than its limit of 300 ms; it was ended at index\.ts:10:13\n/,
   )
+  const shown = await concord(['dlq', 'show', ended.id], { env })
+  assert.match(shown.stdout, / error +ERR_DEADLINE: .* it was ended at index\.ts:10:13\n/)
 })

@@ -9,6 +9,7 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { wholeNumber } from '../numbers.ts'
 import { bold, bytesText, dim, note, print, printJson, red, table } from '../terminal.ts'
+import { placeText } from '../text/place-text.ts'
 
 interface FilterOptions extends ServerOptions {
   readonly error?: string
@@ -162,7 +163,8 @@ const saidBeside =
 
 function errorText({ error: { name, message, at } }: DeadLetterSummary): string {
   const line = `${name}: ${message.replace(saidBeside, '')}`.replaceAll(/\s+/g, ' ')
-  return `${line.length > 100 ? `${line.slice(0, 99)}…` : line}${at === undefined ? '' : ` (${at})`}`
+  const where = at === undefined || message.endsWith(at) ? '' : ` (${at})`
+  return `${line.length > 100 ? `${line.slice(0, 99)}…` : line}${where}`
 }
 
 async function show(id: string, options: ServerOptions): Promise<void> {
@@ -181,7 +183,7 @@ function detailText(letter: DeadLetter): string {
     `  key       ${letter.key ?? `base64:${letter.keyBase64 ?? ''}`}`,
     `  time      ${timeText(letter.timeMs)}`,
     `  failed    ${new Date(letter.failedAtMs).toISOString()}, at attempt ${attempts}`,
-    `  error     ${red(`${error.name}: ${error.message}`)}${error.at === undefined ? '' : ` at ${error.at}`}`,
+    `  error     ${red(`${error.name}: ${error.message}`)}${placeText(error)}`,
     ...(timer
       ? []
       : [

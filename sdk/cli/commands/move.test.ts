@@ -9,7 +9,7 @@ test('fn move says which partitions are to be where, and waits until they are', 
     { partition: 7, instance: 'score-1' },
   ]
   const { env, received } = await gatewayOf(t, ({ method }) => {
-    if (method === 'PATCH') return { status: 200, json: { homes } }
+    if (method === 'PATCH') return { status: 200, json: { homes, changed: [3, 7] } }
     looks += 1
     const partitions = looks < 2 ? [1] : looks < 3 ? [1, 3] : [1, 3, 7]
     return {
@@ -24,7 +24,7 @@ test('fn move says which partitions are to be where, and waits until they are', 
   assert.equal(`${method} ${path}`, 'PATCH /v1/functions/score/partitions')
   assert.deepEqual(JSON.parse(String(body)), { partitions: [3, 7], to: 'score-1' })
   const unwaited = ['fn', 'move', 'score', '3', '--to', 'score-1', '--no-wait', '--json']
-  assert.deepEqual(lastJson(await concord(unwaited, { env })), { name: 'score', homes })
+  assert.deepEqual(lastJson(await concord(unwaited, { env })), { name: 'score', homes, changed: [3, 7] })
   assertFails(
     await concord(['fn', 'move', 'score', '5', '--to', 'score-1', '--timeout', '0.2'], { env }),
     7,
@@ -33,14 +33,18 @@ test('fn move says which partitions are to be where, and waits until they are', 
 })
 
 test('fn move --back takes back what was said, of some or of all, and wants one thing at a time', async (t) => {
-  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { homes: [] } }))
+  let changed = [3]
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { homes: [], changed } }))
   const one = await concord(['fn', 'move', 'score', '3', '--back'], { env })
   assert.equal(one.stdout, 'Partition 3 of score is to go where its number puts it.\n')
   const all = await concord(['fn', 'move', 'score', '--back'], { env })
   assert.equal(all.stdout, 'All partitions of score are to go where their numbers put them.\n')
+  changed = []
+  const again = await concord(['fn', 'move', 'score', '3', '--back'], { env })
+  assert.equal(again.stdout, 'Partition 3 of score is where its number puts it.\n')
   assert.deepEqual(
     received.map(({ body }) => JSON.parse(String(body)) as unknown),
-    [{ partitions: [3], back: true }, { back: true }],
+    [{ partitions: [3], back: true }, { back: true }, { partitions: [3], back: true }],
   )
   for (const args of [['3'], ['--to', 'score-1'], ['3', '--to', 'score-1', '--back'], []])
     assertFails(

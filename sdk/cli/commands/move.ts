@@ -56,7 +56,9 @@ async function move(name: string, partitions: number[], options: MoveOptions): P
   const client = connect(options)
   if (to === undefined) {
     const answer = await client.moveBack(name, partitions.length === 0 ? undefined : partitions)
-    return await (json ? printJson({ name, ...answer }) : print(`${backText(name, partitions)}.`))
+    return await (json
+      ? printJson({ name, ...answer })
+      : print(`${backText(name, partitions, answer.changed.length > 0)}.`))
   }
   const answer = await client.move(name, partitions, to)
   if (wait) await untilMoved(client, name, partitions, to, timeout * 1000)
@@ -90,11 +92,11 @@ async function untilMoved(
   }
 }
 
-function backText(name: string, partitions: readonly number[]): string {
+function backText(name: string, partitions: readonly number[], goes: boolean): string {
   if (partitions.length === 1)
-    return `Partition ${partitions[0]} of ${name} is to go where its number puts it`
+    return `Partition ${partitions[0]} of ${name} is ${goes ? 'to go ' : ''}where its number puts it`
   const which = partitions.length === 0 ? 'All partitions' : `Partitions ${partitions.join(', ')}`
-  return `${which} of ${name} are to go where their numbers put them`
+  return `${which} of ${name} are ${goes ? 'to go ' : ''}where their numbers put them`
 }
 
 function partitionsText(partitions: readonly number[]): string {

@@ -15,9 +15,20 @@ test('fn tap takes an instance at work, whatever its number', async (t) => {
   )
   await concord(['fn', 'tap', 'shout'], { env })
   await concord(['fn', 'tap', 'shout', '--instance', '7'], { env })
+  await concord(['fn', 'tap', 'shout', '--instance', 'shout-8'], { env })
+  assertFails(
+    await concord(['fn', 'tap', 'shout', '--instance', 'score-8'], { env }),
+    2,
+    /'score-8' is no instance of shout: it is an id or its number, as shout-1 or 1/,
+  )
   assert.deepEqual(
     received.map(({ path }) => path),
-    ['/v1/functions/shout', '/v1/instances/shout-4/tap', '/v1/instances/shout-7/tap'],
+    [
+      '/v1/functions/shout',
+      '/v1/instances/shout-4/tap',
+      '/v1/instances/shout-7/tap',
+      '/v1/instances/shout-8/tap',
+    ],
   )
 })
 

@@ -17,7 +17,7 @@ import { openProject } from '../project/project.ts'
 import { note, print, printJson, table } from '../terminal.ts'
 
 interface TapOptions extends ServerOptions {
-  readonly instance?: number
+  readonly instance?: string
   readonly tail: number
   readonly output?: string
 }
@@ -32,12 +32,12 @@ export function addTap(fn: CliCommand, installation: Installation): void {
   fn.command('tap')
     .description('Show what an instance was last given, and keep it to be run again.')
     .argument('<name>', 'the function')
-    .option('--instance <n>', 'which of its instances; by default the first at work', wholeNumber(0))
+    .option('--instance <id>', 'which of its instances, as score-1 or 1; by default the first at work')
     .option('--tail <n>', 'how many records', wholeNumber(0), 20)
     .option('-o, --output <file>', 'write the tap into a file, for `concord fn replay`')
     .printsData('the tap')
     .talksToServer()
-    .example('concord fn tap score', 'concord fn tap score -o score.tap.json')
+    .example('concord fn tap score', 'concord fn tap score --instance score-1 -o score.tap.json')
     .action(tap)
   fn.command('replay')
     .description(
@@ -61,7 +61,10 @@ async function tap(name: string, options: TapOptions): Promise<void> {
   }
   if (options.json) return await printJson(JSON.parse(tapText(file)))
   const records = recordsOf(file)
-  if (records.length === 0) return await print(`${id} was given no records yet.`)
+  if (records.length === 0)
+    return await print(
+      `The tap of ${id} holds no records: it was given none since it began, or since state last came to it or left it.`,
+    )
   const rows = records
     .slice(-options.tail)
     .map((record) => [
@@ -75,8 +78,13 @@ async function tap(name: string, options: TapOptions): Promise<void> {
 }
 
 /** The one asked for, or the first at work; with none at work the gateway says so of any. */
-async function instanceOf(client: ConcordClient, name: string, index: number | undefined): Promise<string> {
-  if (index !== undefined) return `${name}-${index}`
+async function instanceOf(client: ConcordClient, name: string, asked: string | undefined): Promise<string> {
+  if (asked !== undefined) {
+    const index = asked.startsWith(`${name}-`) ? asked.slice(name.length + 1) : asked
+    if (/^\d+$/.test(index)) return `${name}-${index}`
+    const text = `'${asked}' is no instance of ${name}: it is an id or its number, as ${name}-1 or 1`
+    throw new CodedError<CliErrorCode>('ERR_USAGE', text)
+  }
   const { instances } = await client.inspect(name)
   const atWork = instances.find(({ state }) => state === 'running' || state === 'swapping')
   return (atWork ?? instances[0])?.id ?? `${name}-0`
@@ -140,6 +148,7 @@ async function replayFile(
   }
   const same = answers.every((answer) => answer.same)
   if (json) await printJson({ same, chapters: answers })
+  if (file.chapters.length === 0 && !json) note('The tap is empty: there is nothing to run again')
   if (same) return
   process.exitCode = exitCodes.failed
   const bytes = Math.max(

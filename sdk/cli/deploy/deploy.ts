@@ -20,6 +20,7 @@ import { assetFilesIn, assetFilesOf, uploadAssets } from '../project/assets.ts'
 import type { Project } from '../project/project-shape.ts'
 import { bytesText, dim, note } from '../terminal.ts'
 import { gateText } from '../text/gate-text.ts'
+import { placeText } from '../text/place-text.ts'
 import { throughGate } from './gate.ts'
 import { tellOfChanges } from './remarks.ts'
 import { Waves } from './rolling.ts'
@@ -308,9 +309,8 @@ function startError(
   { id, lastExit, lastError }: Instance,
 ): CodedError<CliErrorCode> {
   const reason = lastExit?.reason ?? 'unknown'
-  const at = lastError?.at === undefined ? '' : ` at ${lastError.at}`
   const said = lastError
-    ? `${lastError.name}: ${lastError.message}${at}`
+    ? `${lastError.name}: ${lastError.message}${placeText(lastError)}`
     : (lastExit?.message ?? 'nothing was said')
   const code = functionsFault.test(reason) ? 'ERR_FUNCTION_FAILED' : 'ERR_FUNCTION_NOT_RUNNING'
   return new CodedError(

@@ -8,6 +8,7 @@ import { quantileOf } from '../../user-metrics.ts'
 import { bold, bytesText, dim, red, table } from '../terminal.ts'
 import { canaryText } from './canary-text.ts'
 import { memoryTable, mibText } from './memory-text.ts'
+import { placeText } from './place-text.ts'
 import { rollingText } from './rolling-text.ts'
 import { shadowText } from './shadow-text.ts'
 import { versionText } from './version-text.ts'
@@ -225,7 +226,7 @@ function troubleText(instance: Instance): string[] {
     lines.push(isPast(instance, lastExit.atMs) ? dim(text) : text)
   }
   if (lastError !== undefined) {
-    const at = lastError.at === undefined ? '' : ` at ${lastError.at}`
+    const at = placeText(lastError)
     const by = lastError.timer === undefined ? '' : ` (timer '${lastError.timer.key}')`
     const head = `${id} last error`
     const text = `, ${agoText(lastError.timeMs)}: ${lastError.name}: ${lastError.message}${at}${by}`
