@@ -386,7 +386,13 @@ test('Inspect adds up what runners say, living and ended, and what gateways have
     200,
   )
   const { value, version } = (await platform.store.get<StatusDocument>(paths.status(namespace, 'maker')))!
-  const endedRow = row('reader', { sent: 100, acked: 80, dropped: { skipped: 5 }, unaccounted: 20 })
+  const endedRow = row('reader', {
+    sent: 100,
+    acked: 80,
+    dropped: { skipped: 5 },
+    unaccounted: 20,
+    isAtMost: true,
+  })
   await platform.store.update(
     paths.status(namespace, 'maker'),
     { ...value, ended: { ...value.ended, outputs: [endedRow] } },
@@ -406,6 +412,7 @@ test('Inspect adds up what runners say, living and ended, and what gateways have
       dropped: { skipped: 5 },
       inFlight: 6,
       unaccounted: 20,
+      unaccountedIsAtMost: true,
       stateLost: 0,
     },
   ])

@@ -176,6 +176,8 @@ export const ledgerSchema = z.object({
   dropped: z.record(z.string(), z.int()),
   inFlight: z.int(),
   unaccounted: z.int(),
+  /** The unaccounted may be less: some of it was counted by what a killed producer was allowed to have out; absent: nothing. */
+  unaccountedIsAtMost: z.literal(true).optional(),
   /** Of the processed and the unaccounted: records whose effects the state lacks, since a runner was killed. */
   stateLost: z.int().default(0),
   /** Of those in flight, what waits on disk (back-pressure `enqueue`); absent: nothing. */

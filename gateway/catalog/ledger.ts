@@ -22,15 +22,20 @@ export function outputsOfClients(
   return [...ours, ...sent.rows, ...others.flatMap(({ outputs = [] }) => outputs)]
 }
 
-/** Every producer's account: of runners that live, of runners that ended, and of clients. */
+/** Every producer's account: of runners that live, of runners that ended, of functions that are removed, and of clients. */
 export function allOutputs(
   view: CatalogView,
   heartbeats: Heartbeats,
   ofClients: readonly OutputLedger[],
 ): OutputLedger[] {
   const rows: OutputLedger[] = [...ofClients]
-  for (const { status } of view.functions.values()) {
-    rows.push(...(status?.ended.outputs ?? []))
+  for (const { name, document, status } of view.functions.values()) {
+    const isBequeathed = ({ consumer }: OutputLedger): boolean => {
+      const reader = view.functions.get(functionOfConsumer(consumer))?.status
+      return reader?.former?.of[name] === document.createdAtMs
+    }
+    rows.push(...(status?.former?.rows ?? []))
+    rows.push(...(status?.ended.outputs ?? []).filter((row) => !isBequeathed(row)))
     for (const instance of status?.instances ?? []) {
       if (instance.taskId !== undefined)
         rows.push(...(reportOf(heartbeats.of(instance.taskId), instance)?.outputs ?? []))
@@ -58,7 +63,7 @@ export function ledgerOf(
       dropped: {},
       unaccounted: 0,
     })
-    const { sent, acked, dropped, unaccounted, spilled, spilledBytes } = total
+    const { sent, acked, dropped, unaccounted, spilled, spilledBytes, isAtMost } = total
     const droppedAll = Object.values(dropped).reduce((sum, records) => sum + records, 0)
     return {
       stream,
@@ -67,6 +72,7 @@ export function ledgerOf(
       dropped: { ...dropped },
       inFlight: sent - acked - unaccounted,
       unaccounted,
+      ...(isAtMost && { unaccountedIsAtMost: true }),
       stateLost: inputs.reduce((sum, row) => sum + (row.stream === stream ? row.stateLost : 0), 0),
       ...(spilled === undefined ? {} : { spilled, spilledBytes }),
     }

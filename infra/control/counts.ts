@@ -24,7 +24,7 @@ export function sumOfCounts(counts: Counts): number {
 export function addTotals(
   a: OutputLedger,
   b: OutputLedger,
-): Pick<OutputLedger, 'stream' | 'consumer' | 'sent' | 'acked' | 'dropped' | 'unaccounted'> {
+): Pick<OutputLedger, 'stream' | 'consumer' | 'sent' | 'acked' | 'dropped' | 'unaccounted' | 'isAtMost'> {
   return {
     stream: a.stream,
     consumer: a.consumer,
@@ -32,5 +32,6 @@ export function addTotals(
     acked: a.acked + b.acked,
     dropped: addCounts(a.dropped, b.dropped),
     unaccounted: a.unaccounted + b.unaccounted,
+    ...((a.isAtMost || b.isAtMost) && { isAtMost: true }),
   }
 }

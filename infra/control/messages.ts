@@ -201,6 +201,8 @@ export interface OutputLedger {
   readonly dropped: Readonly<Record<string, number>>
   /** Sent to an owner that was killed before it acknowledged. */
   readonly unaccounted: number
+  /** Unaccounted may be less: it is what the producer was allowed to have out, or was in flight, when nobody was left to be asked. */
+  readonly isAtMost?: true
   /** Of the dropped, what it has dropped itself, out of a queue; absent: nothing. */
   readonly own?: Readonly<Record<string, number>>
   /** Of the dropped, what owners before the present ones have dropped; absent: nothing. */

@@ -274,8 +274,17 @@ export interface StatusDocument {
     readonly errors: number
     readonly outputs: readonly OutputLedger[]
   }
+  /** What it was sent by functions that are removed; absent: nothing. */
+  readonly former?: FormerAccounts
   /** Slots without an instance whose last one was lost sight of and may live; absent: none. */
   readonly fences?: readonly LostSlot[]
+}
+
+export interface FormerAccounts {
+  /** By stream, added up. */
+  readonly rows: readonly OutputLedger[]
+  /** Whose rows are among them and may still be in their own status, where they count no more: by name, when it was made. */
+  readonly of: Readonly<Record<string, number>>
 }
 
 /** In the place of a gateway's id: what those have sent that are folded. */

@@ -4,6 +4,7 @@ export {
   type CommandDocument,
   type EpochDocument,
   type FollowerDocument,
+  type FormerAccounts,
   type FrameworkDocument,
   type FunctionDocument,
   foldedSender,

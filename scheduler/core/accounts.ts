@@ -21,8 +21,8 @@ export function addAccounts(to: Accounts, words: LastWords, ground: Ground = nob
   const { report } = words
   const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
   for (const row of lastRows(words)) {
-    const [before, settled] = [outputs.get(rowKey(row)), settle(row, words.received, ground)]
-    outputs.set(rowKey(row), before === undefined ? settled : addTotals(before, settled))
+    const [before, last] = [outputs.get(rowKey(row)), settled(row, words.received, ground)]
+    outputs.set(rowKey(row), before === undefined ? last : addTotals(before, last))
   }
   return {
     recordsIn: to.recordsIn + (report?.recordsIn ?? 0),
@@ -30,6 +30,16 @@ export function addAccounts(to: Accounts, words: LastWords, ground: Ground = nob
     errors: to.errors + (report?.errors ?? 0),
     outputs: [...outputs.values()],
   }
+}
+
+function settled(row: OutputLedger, received: LastWords['received'], ground: Ground): OutputLedger {
+  const open = settle(row, received, { ...ground, isOver: false })
+  return ground.isOver ? atMost(open, settle(row, received, ground)) : open
+}
+
+/** What was in flight until nothing more was heard is unaccounted, and may be less: as far as it was sent, it may have been processed. */
+function atMost(open: OutputLedger, over: OutputLedger): OutputLedger {
+  return over.unaccounted > open.unaccounted ? { ...over, isAtMost: true } : over
 }
 
 /** The rows of the last report, with what a later notice says. */
@@ -47,7 +57,7 @@ export function lastRows({ report, notice }: Pick<LastWords, 'report' | 'notice'
 
 /** An account of which nothing more will be heard: what is in flight is unaccounted. */
 export function closed(accounts: Accounts): Accounts {
-  const outputs = accounts.outputs.map((row) => ({ ...row, unaccounted: row.sent - row.acked }))
+  const outputs = accounts.outputs.map((row) => atMost(row, { ...row, unaccounted: row.sent - row.acked }))
   return { ...accounts, outputs }
 }
 

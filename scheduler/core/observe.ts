@@ -10,6 +10,7 @@ import type { TaskUpdate } from '../engine.ts'
 import { closed } from './accounts.ts'
 import { endFailed, endTask, tellOfReturn } from './endings.ts'
 import { forgiveGateways, hearGateway, seeFollowers } from './followers.ts'
+import { withoutBequeathed } from './former.ts'
 import { hearOfGone } from './gone.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { hearOfVersion } from './rollout/rollout.ts'
@@ -79,7 +80,8 @@ function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void
   for (const [name, epoch] of left.epochs) draft.epochs.set(name, epoch)
   for (const status of left.statuses) {
     const fn = draft.fn(status.function)
-    fn.ended = closed(status.ended) // whom the leader before waited for
+    fn.ended = closed(withoutBequeathed(status, left.statuses, left.wanted)) // whom the leader before waited for
+    fn.former = status.former
     fn.fences = status.fences ?? []
     // A slot that merely waits has nothing to remember; it may even have been given up since.
     const slots = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)

@@ -14,6 +14,7 @@ import type { Resources } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
 import { endReleased, endTask } from './endings.ts'
 import { dropFollowers } from './followers.ts'
+import { bequeath, isAwaited } from './former.ts'
 import { isOpen, whoIsGone } from './gone.ts'
 import { finish, readersOf, settleSlots } from './instances/slots.ts'
 import { assignShares, awaitedOf, inForce, isAtWork, takeOver } from './partitions/ownership.ts'
@@ -423,12 +424,14 @@ function conclude(draft: Draft, fn: FunctionState): void {
   if (!isUnwanted(draft, fn.name)) {
     fn.removing = false
     saveStatus(draft, fn, false)
-  } else if (fn.slots.some((slot) => slot.seat !== undefined)) saveStatus(draft, fn, false)
+  } else if (fn.slots.some((slot) => slot.seat !== undefined) || isAwaited(fn, draft.nowMs))
+    saveStatus(draft, fn, false)
   else if (wanted === undefined && fn.removing) forget(draft, fn.name)
   else if (!fn.removing) {
     fn.removing = true
     for (const [id, command] of draft.state.wanted.commands)
       if (command.function === fn.name) finish(draft, id)
+    bequeath(draft, fn)
     draft.act({ kind: 'removeFunction', function: fn.name, versions: [...(wanted?.versions.keys() ?? [])] })
   }
 }

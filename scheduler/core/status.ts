@@ -29,6 +29,7 @@ function statusOf(draft: Draft, fn: Readonly<FunctionState>): StatusDocument {
     version: version ?? fn.slots[0]?.seat?.document.version ?? 0,
     instances: fn.slots.map((slot) => instanceStatus(draft, fn, slot)),
     ended: fn.closing.reduce((sum, last) => addAccounts(sum, last, { topology, isOver: false }), fn.ended),
+    ...(fn.former === undefined ? {} : { former: fn.former }),
     ...(fn.fences.length === 0 ? {} : { fences: fn.fences }),
   }
 }

@@ -27,6 +27,7 @@ import type {
 import type {
   CommandDocument,
   FollowerDocument,
+  FormerAccounts,
   FunctionDocument,
   InstanceStatus,
   LostSlot,
@@ -154,6 +155,8 @@ export interface FunctionState {
   slots: Slot[]
   closing: Closing[]
   ended: Accounts
+  /** What it was sent by functions that are removed. */
+  former?: FormerAccounts | undefined
   /** When receivers were last asked how far they have come with those that have just ended. */
   askedMs?: number
   /** The status last written, as JSON. */

@@ -158,7 +158,7 @@ function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []
       .map(([reason, records]) => `${records} ${reason}`)
       .join(', ') || '0',
     row.inFlight,
-    row.unaccounted,
+    row.unaccountedIsAtMost ? `≤ ${row.unaccounted}` : row.unaccounted,
     ...(isSpilled ? [`${spilled} (${bytesText(spilledBytes)})`] : []),
     ...(isLost ? [stateLost] : []),
   ])

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import { type Runner, World } from './testing/world.ts'
+import { heartbeatOf, reportOf } from './testing/world-heartbeats.ts'
+
+const row: OutputLedger = {
+  ...{ stream: 'out', consumer: 'g', sent: 10, acked: 7, dropped: { late: 1 }, unaccounted: 1 },
+}
+
+/** `f` writes what `g` reads. */
+function running(): { world: World; of: (name: string) => Runner } {
+  const world = new World()
+  world.deploy('f', { istreams: { in: { grouping: 'groupBy' } }, ostreams: ['out'] })
+  world.deploy('g', { istreams: { out: { grouping: 'groupBy' } } })
+  world.settle(20)
+  const of = (name: string) =>
+    [...world.runners.values()].find(({ instances }) => instances.has(`${name}-0`)) ??
+    assert.fail(`${name} runs`)
+  return { world, of }
+}
+
+function beat(world: World, runner: Runner, said: Partial<InstanceReport>): void {
+  const [instance = assert.fail('it has an instance')] = [...runner.instances.values()]
+  const report = { ...reportOf(instance, 'running'), ...said }
+  const heartbeat = heartbeatOf(runner.document.taskId, runner.generation, world.nowMs)
+  world.feed({ kind: 'heartbeat', heartbeat: { ...heartbeat, instances: [report] } })
+}
+
+function remove(world: World, name: string): void {
+  world.functions.set(name, { ...world.functions.get(name)!, deleted: true })
+  world.publish()
+}
+
+const formerOf = (world: World) => world.statuses.get('g')?.former
+
+test('step keeps what a removed function had sent with its reader, once, and over new leaders (FM2)', () => {
+  const { world, of } = running()
+  const { taskId } = of('f').document
+  beat(world, of('f'), { outputs: [row, { ...row, consumer: 'gone' }, { ...row, consumer: '$server' }] })
+  world.exit(taskId, 0)
+  world.deliverUpdate()
+  const before = world.statuses.get('f') ?? assert.fail('it has a status')
+  remove(world, 'f')
+  world.settle(20)
+  assert.equal(world.statuses.has('f'), false)
+  const kept = { rows: [{ ...row, unaccounted: 3 }], of: { f: 0 } }
+  assert.deepEqual(formerOf(world), kept)
+
+  // As a leader that died in between leaves it: both are there.
+  world.statuses.set('f', before)
+  world.functions.set('f', { schema: 1, version: 1, instances: 1, createdAtMs: 0, deleted: true })
+  world.restart()
+  world.settle(20)
+  assert.equal(world.statuses.has('f'), false)
+  assert.deepEqual(formerOf(world), kept)
+  remove(world, 'g')
+  world.settle(20)
+  world.deploy('g', { istreams: { out: { grouping: 'groupBy' } } })
+  world.settle(20)
+  assert.equal(formerOf(world), undefined, 'one that is made anew was sent nothing')
+})
+
+test('step waits with the removal until the account of one that was killed is over (FM1)', () => {
+  const { world, of } = running()
+  beat(world, of('f'), { outputs: [{ ...row, allowance: 19 }] })
+  world.exit(of('f').document.taskId, 137)
+  remove(world, 'f')
+  world.deliverUpdate()
+  assert.equal(formerOf(world), undefined)
+  for (let second = 0; second < 5; second++) world.tick(1_000)
+  assert.deepEqual(formerOf(world)?.rows, [{ ...row, sent: 26, unaccounted: 19, isAtMost: true }])
+  world.settle(5)
+  assert.equal(world.statuses.has('f'), false)
+})
