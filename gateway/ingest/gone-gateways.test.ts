@@ -113,7 +113,7 @@ test('SentAccount writes at once what nobody else could tell, the rest later, an
   const world = await setUp(t)
   const { clock, store, before } = world
   const { account, outputs } = await opened(t, world)
-  assert.deepEqual(await before(), { rows: [], over: new Set() })
+  assert.deepEqual(await before(), { rows: [], over: new Set(), open: ['g'] })
   const written = async () => {
     const rows = (await store.get<SentDocument>(paths.sent(namespace, 'g', 'lines')))?.value.rows
     return rows?.map(({ sent, unaccounted }) => [sent, unaccounted])
@@ -213,7 +213,7 @@ test('GoneGateways settles nobody while no receiver could be asked (GG1), and wh
   assert.deepEqual([...(await before()).over], ['g'])
   silent.delete('g')
   await writes(300)
-  assert.deepEqual(await before(() => true), { rows: [], over: new Set() })
+  assert.deepEqual(await before(() => true), { rows: [], over: new Set(), open: ['g'] })
 })
 
 test('what a gateway has sent that was given up, lives and has nothing new to say is counted once, by itself too', async (t) => {
