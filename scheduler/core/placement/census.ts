@@ -2,6 +2,8 @@
  * Census: what runs where, counted so that placement can ask it for each agent and each value of an attribute.
  * @module
  */
+import type { Resources } from '../../engine.ts'
+import { plus } from './resources.ts'
 import type { Place, Want } from './want.ts'
 
 /** A runner and the agent that it is on. */
@@ -9,7 +11,10 @@ export interface Resident extends Place {
   /** What is spread over the agents: a function, or the runners of a group. */
   readonly spread: string
   readonly instances: readonly Pick<Want, 'function' | 'count'>[]
+  readonly resources: Resources
 }
+
+const nothing: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
 
 export class Census {
   readonly #residents: Iterable<Resident>
@@ -17,6 +22,7 @@ export class Census {
   readonly #spread = new Map<string, Map<string, number>>()
   readonly #functions = new Map<string, Map<string, number>>()
   readonly #places = new Map<string, Place>()
+  readonly #taken = new Map<string, Resources>()
   /** By function, then attribute, then value; made when first asked for. */
   readonly #values = new Map<string, Map<string, Map<string, number>>>()
 
@@ -34,6 +40,12 @@ export class Census {
   spread(agentId: string, spread: string): number {
     this.#count()
     return this.#spread.get(agentId)?.get(spread) ?? 0
+  }
+
+  /** What the runners on an agent have of it. */
+  taken(agentId: string): Resources {
+    this.#count()
+    return this.#taken.get(agentId) ?? nothing
   }
 
   /** Of these functions, those that run on an agent. */
@@ -65,8 +77,9 @@ export class Census {
   }
 
   #add(resident: Resident): void {
-    const { agentId, spread, instances } = resident
+    const { agentId, spread, instances, resources } = resident
     this.#places.set(agentId, resident)
+    this.#taken.set(agentId, plus(this.#taken.get(agentId) ?? nothing, resources))
     addTo(mapIn(this.#spread, agentId), spread, 1)
     for (const instance of instances) {
       addTo(mapIn(this.#functions, agentId), instance.function, instance.count)

@@ -116,11 +116,11 @@ export function* residentsOf(draft: Draft): Iterable<Resident> {
 }
 
 function residentOf({ document, seats }: Readonly<Task>): Resident {
-  const { agentId, hostname, attributes = {}, group } = document
+  const { agentId, hostname, attributes = {}, group, resources } = document
   const counts = new Map<string, number>()
   for (const seat of seats) counts.set(seat.function, (counts.get(seat.function) ?? 0) + 1)
   return {
-    ...{ agentId, hostname, attributes },
+    ...{ agentId, hostname, attributes, resources },
     spread: group ?? seats[0]?.function ?? '',
     instances: [...counts].map(([name, count]) => ({ function: name, count })),
   }

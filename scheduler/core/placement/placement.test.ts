@@ -34,6 +34,7 @@ const request = (id: string, cpus: number, asked: Asked = {}): Request => {
 const resident = (agentId: string, name = 'f', attributes: Attributes = {}): Resident => ({
   ...{ agentId, hostname: agentId, attributes, spread: name },
   instances: [{ function: name, count: 1 }],
+  resources: { cpus: 1, memMib: 64, diskMib: 0 },
 })
 const where = (answer: ReturnType<typeof place>) =>
   Object.fromEntries(answer.placed.map((p) => [p.request.id, p.place.agentId]))
@@ -64,7 +65,7 @@ test('place joins the offers of one agent, but not those of two pools, and says 
     placed.map((p) => [p.request.id, p.place.agentId]),
     [['f-0', 'a']],
   )
-  assert.equal(unplaced.get('f-1'), '3 offers seen; the best misses 0.5 cpus')
+  assert.equal(unplaced.get('f-1'), '3 offers seen; no machine has 1 cpus: the largest has 0.5')
   const pools = [
     { ...offer('o1', 'a', 0.2), pool: 'x' },
     { ...offer('o2', 'a', 0.3), pool: 'y' },
@@ -72,15 +73,19 @@ test('place joins the offers of one agent, but not those of two pools, and says 
   assert.equal(place([request('f-0', 0.5)], pools, []).placed.length, 0)
 })
 
-test('place explains in cpus, memory and disk', () => {
-  const { unplaced } = place(
-    [request('f-0', 1, { memMib: 4096 })],
-    [offer('o1', 'a', 0.5), offer('o2', 'b', 0.25, {}, 8192)],
-    [],
+test('place explains in cpus, memory and disk, and tells what no machine has from what is taken', () => {
+  const offers = [offer('o1', 'a', 0.5), offer('o2', 'b', 0.25, {}, 8192)]
+  const why = (asked: Request) => place([asked], offers, [resident('a'), resident('a')]).unplaced.get('f-0')
+  assert.equal(why(request('f-0', 1, { memMib: 4096 })), '2 offers seen; the best misses 0.75 cpus')
+  assert.equal(
+    why(request('f-0', 1, { memMib: 1100 })),
+    '2 offers seen; the best misses 0.5 cpus and 76 MiB of memory',
   )
-  assert.equal(unplaced.get('f-0'), '2 offers seen; the best misses 0.75 cpus')
-  const both = place([request('f-0', 1, { memMib: 2048 })], [offer('o1', 'a', 0.5)], [])
-  assert.equal(both.unplaced.get('f-0'), '1 offer seen; the best misses 0.5 cpus and 1024 MiB of memory')
+  assert.equal(why(request('f-0', 500)), '2 offers seen; no machine has 500 cpus: the largest has 2.5')
+  assert.equal(
+    why(request('f-0', 0.25, { memMib: 9000 })),
+    '2 offers seen; no machine has 9000 MiB of memory: the largest has 8192',
+  )
 })
 
 test('place counts ports, and gives nobody those of another', () => {
@@ -121,7 +126,7 @@ test('place keeps to the constraints, and names the one that keeps an agent off'
   )
   assert.equal(
     unplaced.get('f-0'),
-    "3 offers seen; 2 kept off by 'zone == a'; the best of the others misses 5 cpus",
+    "3 offers seen; 2 kept off by 'zone == a'; no machine of the others has 9 cpus: the largest has 4",
   )
   assert.equal(unplaced.get('g-0'), "3 offers seen; 3 kept off by 'zone == z'")
 })

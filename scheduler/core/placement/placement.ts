@@ -85,7 +85,12 @@ export function place(
     const { room, why } = choice
     room.free = minus(room.free, request.resources)
     spent = plus(spent, request.resources)
-    census.add({ ...room.place, spread: request.spread, instances: request.wants })
+    census.add({
+      ...room.place,
+      spread: request.spread,
+      instances: request.wants,
+      resources: request.resources,
+    })
     field.changed(room)
     placed.push({ request, room: room.key, place: room.place, why: `${seen}, ${why}` })
   }
@@ -289,21 +294,35 @@ function missing(need: Resources, free: Resources): Miss | undefined {
   }
 }
 
+/** What no machine has, though nothing else ran on it: to wait for room is in vain. */
+function beyondAll(need: Resources, machines: readonly Resources[]): string | undefined {
+  for (const kind of kinds) {
+    const largest = Math.max(0, ...machines.map((machine) => machine[kind] ?? 0))
+    if ((need[kind] ?? 0) > largest) return `${need[kind]} ${units[kind]}: the largest has ${largest}`
+  }
+  return undefined
+}
+
 function whyNot(request: Request, rooms: readonly Room[], census: Census): string {
   const offersBarred = new Map<string, number>()
   let best: Miss | undefined
+  /** What each machine has that may take it, with what runs there. */
+  const whole = new Map<string, Resources>()
   for (const room of rooms) {
     const barrier = forbidden(request, room.place, census)
     if (barrier !== undefined)
       offersBarred.set(barrier.text, (offersBarred.get(barrier.text) ?? 0) + room.offers)
     else {
+      const { agentId } = room.place
+      whole.set(agentId, plus(whole.get(agentId) ?? census.taken(agentId), room.free))
       const miss = missing(request.resources, room.free)
       if (miss !== undefined && (best === undefined || miss.size < best.size)) best = miss
     }
   }
   const barred = [...offersBarred].map(([text, offers]) => `${offers} kept off by '${text}'`)
-  const others = barred.length > 0 ? 'the best of the others' : 'the best'
-  return [...barred, ...(best === undefined ? [] : [`${others} misses ${best.text}`])]
-    .map((reason) => `; ${reason}`)
-    .join('')
+  const never = beyondAll(request.resources, [...whole.values()])
+  const others = barred.length > 0 ? ' of the others' : ''
+  const lacks =
+    never === undefined ? `the best${others} misses ${best?.text}` : `no machine${others} has ${never}`
+  return [...barred, ...(best === undefined ? [] : [lacks])].map((reason) => `; ${reason}`).join('')
 }

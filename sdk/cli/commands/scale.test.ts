@@ -25,6 +25,17 @@ test('fn scale says how many instances are wanted, and waits until they run', as
     7,
     /score has 3 instances after 0.2 s, 4 are wanted: the best misses 1 cpus; 'concord fn inspect score'/,
   )
+  const waits = { version: 2, state: 'waiting', why: 'no machine has 500 cpus: the largest has 2' }
+  const { env: stuck } = await gatewayOf(t, ({ method }) => {
+    const instances = [{ version: 1, state: 'running' }, waits]
+    const detail = { version: 2, instances, instancesRunning: 0 }
+    return { status: 200, json: method === 'PUT' ? { instances: 1, pinned: false } : detail }
+  })
+  assertFails(
+    await concord(['fn', 'scale', 'score', '1', '--timeout', '0.2'], { env: stuck }),
+    7,
+    /score has 0 instances \(1 of an earlier version works on\) after 0.2 s, 1 are wanted: no machine has 500 cpus/,
+  )
   assertFails(await concord(['fn', 'scale', 'score', 'many'], { env }), 2, /many/)
 })
 

@@ -13,6 +13,7 @@ import { tellOfChanges, tellOfIdle, whyItWaits } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { dim, green, note, print, printJson } from '../terminal.ts'
+import { olderText } from '../text/older-text.ts'
 import { boundText } from '../text/rolling-text.ts'
 import { scalingText } from '../text/scaling-text.ts'
 import { userName } from './deploy.ts'
@@ -144,7 +145,8 @@ async function untilScaled(
         detail.rolling?.isBound === true
           ? boundText(detail.rolling.version)
           : (detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`)
-      const text = `${name} has ${count(detail.instancesRunning)} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`
+      const running = `${count(detail.instancesRunning)}${olderText(detail, detail.version)}`
+      const text = `${name} has ${running} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }
     await sleep(pollMs)

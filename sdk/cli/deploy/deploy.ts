@@ -20,6 +20,7 @@ import { assetFilesIn, assetFilesOf, uploadAssets } from '../project/assets.ts'
 import type { Project } from '../project/project-shape.ts'
 import { bytesText, dim, note } from '../terminal.ts'
 import { gateText } from '../text/gate-text.ts'
+import { olderText } from '../text/older-text.ts'
 import { placeText } from '../text/place-text.ts'
 import { throughGate } from './gate.ts'
 import { tellOfChanges } from './remarks.ts'
@@ -330,7 +331,7 @@ function waitError(
     detail.instances.find((instance) => instance.why !== undefined)?.why ??
     `it is ${detail.state}`
   const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
-  const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s: ${why}${goesBack}`
+  const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s${olderText(detail, version)}: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)
 }
 
