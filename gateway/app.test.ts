@@ -49,6 +49,23 @@ test('App says what is wrong as problem+json', async () => {
   )
 })
 
+test('App refuses a query parameter that the route does not know (A3)', async () => {
+  const said = async (method: string, path: string) => {
+    const answer = (await (await platform.call(method, path)).json()) as Partial<Problem>
+    return [answer.code, answer.detail]
+  }
+  assert.deepEqual(await said('GET', '/v1/streams?foo=x&bar'), [
+    'ERR_REQUEST_INVALID',
+    "Cannot read the request's query: unknown key 'foo', 'bar'; GET /v1/streams takes none.",
+  ])
+  const [code, detail] = await said('GET', '/v1/dead-letters?state=all&foo=x')
+  assert.equal(code, 'ERR_REQUEST_INVALID')
+  assert.match(detail ?? '', /unknown key 'foo'; GET \/v1\/dead-letters takes .*\bstate\b/)
+  assert.match((await said('POST', '/v1/functions/f/rollback?to=1'))[1] ?? '', /unknown key 'to'/)
+  assert.equal((await platform.call('GET', '/v1/dead-letters?state=all')).status, 200)
+  assert.equal((await platform.call('GET', '/healthz?probe=1')).status, 200)
+})
+
 interface OpenApi {
   openapi: string
   paths: Record<string, Record<string, { security?: unknown[]; responses: Record<string, unknown> }>>

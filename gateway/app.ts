@@ -4,6 +4,7 @@
  *   A1. Nothing but `openPaths` answers without the token: the check comes before every route, but for that of the runner's
  *       archive, which checks the signature in its path.
  *   A2. Every error leaves as problem+json.
+ *   A3. A query parameter that a route does not know is refused.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -18,6 +19,7 @@ import { issuesText } from './deploy/manifest.ts'
 import { refuse } from './errors.ts'
 import { bearerAuth } from './http/auth.ts'
 import { problemOf, problemResponse } from './http/problem.ts'
+import { knownQueryOnly } from './http/query.ts'
 import type { App } from './http/routes.ts'
 import type { GatewayParts } from './parts.ts'
 import { assetRoutes } from './routes/assets.ts'
@@ -53,6 +55,10 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
   })
   if (runner !== undefined) runnerRoute(app, runner, parts.clock)
   app.use('*', bearerAuth(token))
+  app.use(
+    '/v1/*',
+    knownQueryOnly(() => document),
+  )
   app.onError((error, c) => {
     const answer = problemOf(error instanceof HTTPException ? fromFramework(error) : error)
     const gone = c.env.incoming.destroyed && !c.env.incoming.complete // the caller hung up in the middle of a body

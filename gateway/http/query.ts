@@ -1,0 +1,43 @@
+/**
+ * Query: a parameter that a route does not know is refused, as an unknown key of a body is: who mistypes a filter would
+ * get all there is, and who says `?to=1` where the body says it another version than they meant.
+ * @module
+ */
+import type { MiddlewareHandler } from 'hono'
+import { routePath } from 'hono/route'
+import { refuse } from '../errors.ts'
+
+/** The part of an OpenAPI document that says which parameters each route has. */
+interface Document {
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+interface Operation {
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[]
+}
+
+/** @param documentOf Asked at a request: the routes are registered by then. */
+export function knownQueryOnly(documentOf: () => Document): MiddlewareHandler {
+  return async (c, next) => {
+    const query = c.req.query()
+    const path = routePath(c, -1).replaceAll(/:(\w+)/g, '{$1}')
+    const method = c.req.method === 'HEAD' ? 'get' : c.req.method.toLowerCase()
+    const operation = documentOf().paths?.[path]?.[method] as Operation | undefined
+    if (operation !== undefined && Object.keys(query).length > 0) {
+      const parameters = operation.parameters ?? []
+      const known = parameters.filter((one) => one.in === 'query').map(({ name }) => name)
+      const unknown = Object.keys(query).filter((key) => !known.includes(key))
+      if (unknown.length > 0) throw refused(c.req.method, path, unknown, known)
+    }
+    await next()
+  }
+}
+
+function refused(method: string, path: string, unknown: readonly string[], known: readonly string[]): Error {
+  const keys = unknown.map((key) => `'${key}'`).join(', ')
+  const those = known.length === 0 ? 'takes none' : `takes ${known.join(', ')}`
+  return refuse(
+    'ERR_REQUEST_INVALID',
+    `Cannot read the request's query: unknown key ${keys}; ${method} ${path} ${those}.`,
+  )
+}
