@@ -34,7 +34,7 @@ import { Gatekeeper } from './deploy/gatekeeper.ts'
 import type { BundleReader } from './deploy/sources.ts'
 import type { BundleSink } from './deploy/version-writer.ts'
 import { refuse } from './errors.ts'
-import { ensureLogs, untilMade } from './follow/logs.ts'
+import { ensureLogs, forgetLogs, untilMade } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import { Adopter } from './ingest/adopter.ts'
@@ -170,9 +170,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         ),
     ])
   }
+  const forgetLines = (name: string): Promise<void> =>
+    forgetLogs(nc, namespace, name).catch((error: unknown) =>
+      log.warn({ err: error }, `the log of '${name}' may show lines of an earlier function of that name`),
+    )
   const gatekeeper = new Gatekeeper({ nc, namespace, clock })
   const deployer = new Deployer({
-    ...{ store, bundles, assets, prober, catalog, heartbeats, gatekeeper, namespace, clock, forgetState },
+    ...{ store, bundles, assets, prober, catalog, heartbeats, gatekeeper, namespace, clock },
+    ...{ forgetState, forgetLines },
   })
   sweeper = new CheckpointSweeper({
     ...{ nc: checkpointConnection, namespace, log },

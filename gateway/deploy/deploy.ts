@@ -42,6 +42,8 @@ export interface DeployerOptions extends VersionWriterOptions {
   readonly gatekeeper: Gatekeeper
   /** Deletes the state that an earlier function of that name has left. */
   readonly forgetState: (name: string) => Promise<void>
+  /** The lines that an earlier function of that name has written, as far as that can be done now. */
+  readonly forgetLines: (name: string) => Promise<void>
 }
 
 export class Deployer {
@@ -313,8 +315,12 @@ export class Deployer {
     }
     const version = isNew ? await this.#writer.add(probed, draft, said) : live!.version.version
     // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
-    if (live === undefined || keepsAgain(live.version.manifest, manifest))
-      await this.#options.forgetState(name)
+    const { forgetState, forgetLines } = this.#options
+    const isAnew = live === undefined
+    await Promise.all([
+      isAnew || keepsAgain(live.version.manifest, manifest) ? forgetState(name) : undefined,
+      isAnew ? forgetLines(name) : undefined,
+    ])
     const instances = instancesOf(manifest, live, said.instances)
     const isSame = !isNew && live?.document.instances === instances
     const left = isSame ? {} : await this.#want(name, version, instances, isNew ? drainOf(said) : {})

@@ -3,7 +3,14 @@
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
-import { DeliverPolicy, DiscardPolicy, jetstream, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import {
+  DeliverPolicy,
+  DiscardPolicy,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import { ensureStream, type Replicas } from '../../infra/streams.ts'
 import type { LogLine } from '../../sdk/api.ts'
@@ -49,6 +56,12 @@ export async function ensureLogs(nc: NatsConnection, replicas?: Replicas): Promi
     max_age: dayNs,
   }
   return await ensureStream(nc, config, replicas)
+}
+
+/** Of a function that was removed, before another one of its name writes lines. @throws {Error} If they may still be there. */
+export async function forgetLogs(nc: NatsConnection, namespace: string, functionName: string): Promise<void> {
+  const manager = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false })
+  await manager.streams.purge(streamName, { filter: subjects.logSubject(namespace, functionName) })
 }
 
 export interface LogQuery {
