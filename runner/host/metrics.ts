@@ -74,6 +74,14 @@ export async function serveMetrics(
   reports: () => readonly InstanceReport[],
   memory: () => MemoryReport,
 ): Promise<string> {
+  return (await startMetricsServer({ port: 0, registry: runnerRegistry(reports, memory) })).url
+}
+
+/** What is served. */
+export function runnerRegistry(
+  reports: () => readonly InstanceReport[],
+  memory: () => MemoryReport,
+): Registry {
   const registry = new Registry()
   const registers = [registry]
   for (const [metric, [help, read]] of Object.entries(counters)) {
@@ -142,7 +150,7 @@ export async function serveMetrics(
     }),
   }
   registry.registerMetric(observed as unknown as Metric)
-  return (await startMetricsServer({ port: 0, registry })).url
+  return registry
 }
 
 /** A family of values that were counted elsewhere, as prom-client asks for it. */

@@ -21,7 +21,10 @@ interface ConsumeOptions extends ServerOptions {
 export function addConsume(program: CliCommand): void {
   program
     .command('consume')
-    .description('Print the records that pass through a stream from now on: key, tab, value.')
+    .summary('Print the records that pass through a stream from now on.')
+    .description(
+      'Print the records that pass through a stream from now on: key, tab, value. A script that is to end it starts node_modules/.bin/concord: a signal to npx may leave it running.',
+    )
     .argument('<stream>', 'the stream')
     .option('-n, --count <n>', 'end after so many records', wholeNumber(1))
     .option('--hold', 'hold the stream back to our pace, so that nothing is missed')

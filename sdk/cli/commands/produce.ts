@@ -35,7 +35,10 @@ const readBytesAimed = 256 * 1024
 export function addProduce(program: CliCommand): void {
   program
     .command('produce')
-    .description('Send records to a stream: each line of a file or of standard input is one.')
+    .summary('Send records to a stream.')
+    .description(
+      'Send records to a stream: each line of a file or of standard input is one, an empty line too; without --key or --key-field they have no key.',
+    )
     .argument('<stream>', 'the stream')
     .option('-f, --file <file>', 'read this file; else standard input')
     .option('-k, --key <key>', 'the key of every record')
