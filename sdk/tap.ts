@@ -65,6 +65,8 @@ export interface TapFile {
   readonly instance: string
   readonly takenAtMs: number
   readonly chapters: readonly TapChapter[]
+  /** Calls that were given more than a chapter holds: none of them is in it. */
+  readonly missed?: number
   /** The code, if it is at hand. */
   readonly bundle?: string
 }

@@ -29,7 +29,7 @@ import { outputTable } from './output-table.ts'
 import { Regions } from './regions.ts'
 import { StackMap } from './stack-map.ts'
 import { StateStore } from './state-store.ts'
-import { type Tap, tapOf } from './tap.ts'
+import { type Tap, type Tapped, tapOf } from './tap.ts'
 import { TimerCalls } from './timer-calls.ts'
 import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs } from './types.ts'
 import { UserMetrics } from './user-metrics.ts'
@@ -343,8 +343,8 @@ export class Instance {
   }
 
   /** What it was last given (tap.ts), and what it runs. */
-  tapped(): Required<Pick<TapFile, 'chapters' | 'bundle'>> {
-    return { chapters: this.#tap?.read() ?? [], bundle: this.#options.bundle }
+  tapped(): Tapped & Required<Pick<TapFile, 'bundle'>> {
+    return { ...(this.#tap?.read() ?? { chapters: [] }), bundle: this.#options.bundle }
   }
 
   /** Its CPU time since its making, with what its thread waited for a CPU. */

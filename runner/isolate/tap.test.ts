@@ -226,3 +226,12 @@ function jumpy() {
     },
   }
 }
+
+test('a batch that is larger than a chapter is not in the tap, and is counted', async () => {
+  const { instance } = await start(fn(`ctx.produceRecord('out', '', '')`), { tapBytes: 16 * 1024 })
+  await runAll(instance, ['x'.repeat(10_000)], nowMs)
+  assert.deepEqual([instance.tapped().chapters, instance.tapped().missed], [[], 1])
+  await runAll(instance, ['small'], nowMs + 1000)
+  const { chapters, missed } = instance.tapped()
+  assert.deepEqual([chapters.length, chapters[0]?.entries.length, missed], [1, 1, 1])
+})

@@ -11,7 +11,7 @@
 import { systemClock } from '../../infra/clock.ts'
 import { effectsCrc } from '../../sdk/replay/index.ts'
 import type { BootConfig, Outcome } from '../../sdk/runtime/index.ts'
-import type { TapChapter, TapEntry, TapState } from '../../sdk/tap.ts'
+import type { TapEntry, TapFile, TapState } from '../../sdk/tap.ts'
 import { bootConfigOf } from './boot-config.ts'
 import type { StateStore } from './state-store.ts'
 import type { InstanceOptions } from './types.ts'
@@ -25,6 +25,9 @@ export interface TapOptions {
   readonly seed: Uint8Array
   readonly nowMs: () => number
 }
+
+/** What there is of it. */
+export type Tapped = Pick<TapFile, 'chapters' | 'missed'>
 
 /** What a call is given. */
 export interface TapSource {
@@ -66,6 +69,7 @@ export class Tap {
   readonly #source: TapSource
   readonly #chapterBytes: number
   #boot: BootConfig
+  #missed = 0
   #chapters: Chapter[] = []
   /** The one that is written to; none while it pauses. */
   #open: Chapter | undefined
@@ -108,9 +112,9 @@ export class Tap {
   }
 
   /** The chapters so far, the older first. */
-  read(): TapChapter[] {
+  read(): Tapped {
     const filled = this.#chapters.filter(({ entries }) => entries.length > 0)
-    return filled.map(({ fromStart, boot, state, entries }) => ({
+    const chapters = filled.map(({ fromStart, boot, state, entries }) => ({
       fromStart,
       boot,
       seed: Buffer.from(this.#options.seed).toString('base64'),
@@ -119,9 +123,11 @@ export class Tap {
         entry.kind === 'run' ? { ...entry, input: entry.input.slice() } : { ...entry },
       ),
     }))
+    return { chapters, ...(this.#missed > 0 && { missed: this.#missed }) }
   }
 
   #run([frames, bytes, nowMs, text, lines, batch, share]: RunArguments): void {
+    if (bytes > this.#chapterBytes) this.#missed += 1
     if (this.#open === undefined || this.#open.bytes + bytes > this.#chapterBytes) {
       this.#end()
       const began = this.#chapters.at(-1)?.beganMs ?? Number.NEGATIVE_INFINITY

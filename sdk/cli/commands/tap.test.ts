@@ -32,6 +32,19 @@ test('fn tap takes an instance at work, whatever its number', async (t) => {
   )
 })
 
+test('fn tap says why a tap holds no records', async (t) => {
+  const file = { schema: 1, function: 'shout', version: 1, instance: 'shout-0', takenAtMs: 0, chapters: [] }
+  let missed = {}
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { ...file, ...missed } }))
+  const said = async () => (await concord(['fn', 'tap', 'shout', '--instance', '0'], { env })).stdout
+  assert.match(await said(), /^The tap of shout-0 holds no records: it was given none since it began/)
+  missed = { missed: 3 }
+  assert.match(
+    await said(),
+    /holds no records: each of its 3 batches since it began was larger than half of it/,
+  )
+})
+
 test('fn replay of a file that is not there says so', async () => {
   assertFails(
     await concord(['fn', 'replay', 'nope.tap.json']),

@@ -61,10 +61,7 @@ async function tap(name: string, options: TapOptions): Promise<void> {
   }
   if (options.json) return await printJson(JSON.parse(tapText(file)))
   const records = recordsOf(file)
-  if (records.length === 0)
-    return await print(
-      `The tap of ${id} holds no records: it was given none since it began, or since state last came to it or left it.`,
-    )
+  if (records.length === 0) return await print(`The tap of ${id} holds no records: ${emptyText(file)}.`)
   const rows = records
     .slice(-options.tail)
     .map((record) => [
@@ -75,6 +72,12 @@ async function tap(name: string, options: TapOptions): Promise<void> {
       text(record.value),
     ])
   await print(table([['TIME', 'STREAM', 'RECORD', 'KEY', 'VALUE'], ...rows]))
+}
+
+function emptyText({ missed = 0 }: TapFile): string {
+  return missed === 0
+    ? 'it was given none since it began, at its start, a restart or a new version'
+    : `each of its ${missed} batches since it began was larger than half of it; "tap": { "kib": … } in its concord.jsonc gives it more, ${tapKibMax} at most`
 }
 
 /** The one asked for, or the first at work; with none at work the gateway says so of any. */
