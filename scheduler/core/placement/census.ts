@@ -22,7 +22,9 @@ export class Census {
   readonly #spread = new Map<string, Map<string, number>>()
   readonly #functions = new Map<string, Map<string, number>>()
   readonly #places = new Map<string, Place>()
-  readonly #taken = new Map<string, Resources>()
+  readonly #all: Resident[] = []
+  /** By agent; made when first asked for: only who finds no room asks. */
+  #taken: Map<string, Resources> | undefined
   /** By function, then attribute, then value; made when first asked for. */
   readonly #values = new Map<string, Map<string, Map<string, number>>>()
 
@@ -45,6 +47,10 @@ export class Census {
   /** What the runners on an agent have of it. */
   taken(agentId: string): Resources {
     this.#count()
+    if (this.#taken === undefined) {
+      this.#taken = new Map()
+      for (const resident of this.#all) take(this.#taken, resident)
+    }
     return this.#taken.get(agentId) ?? nothing
   }
 
@@ -77,9 +83,10 @@ export class Census {
   }
 
   #add(resident: Resident): void {
-    const { agentId, spread, instances, resources } = resident
+    const { agentId, spread, instances } = resident
     this.#places.set(agentId, resident)
-    this.#taken.set(agentId, plus(this.#taken.get(agentId) ?? nothing, resources))
+    this.#all.push(resident)
+    if (this.#taken !== undefined) take(this.#taken, resident)
     addTo(mapIn(this.#spread, agentId), spread, 1)
     for (const instance of instances) {
       addTo(mapIn(this.#functions, agentId), instance.function, instance.count)
@@ -96,6 +103,10 @@ export class Census {
 /** `hostname` is an attribute that every agent has. */
 export function attributeOf(place: Place, attribute: string): string | undefined {
   return attribute === 'hostname' ? place.hostname : place.attributes[attribute]
+}
+
+function take(taken: Map<string, Resources>, { agentId, resources }: Resident): void {
+  taken.set(agentId, plus(taken.get(agentId) ?? nothing, resources))
 }
 
 function mapIn(maps: Map<string, Map<string, number>>, key: string): Map<string, number> {
