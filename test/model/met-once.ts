@@ -76,4 +76,21 @@ export const metOnce: readonly (readonly Step[])[] = [
     { kind: 'deliver', steps: 7, seed: 20 },
     { kind: 'kill', which: 0 },
   ],
+  // A share came back to its giver when its taker was killed. What the giver had said of it before was late, and came behind what it
+  // claimed anew: it was sent again what it had done itself.
+  [
+    { kind: 'befalls', fate: 'late' },
+    { kind: 'send', source: 0, share: 1, count: 10 },
+    { kind: 'deliver', steps: 103, seed: 595956765 },
+    { kind: 'delay', count: 3 },
+    { kind: 'move', share: 1, which: 0, heard: 1 },
+    { kind: 'deliver', steps: 83, seed: 74561908 },
+    { kind: 'process', which: 4, records: 12 },
+    { kind: 'read' },
+    { kind: 'deliver', steps: 21, seed: 722125322 },
+    { kind: 'deliver', steps: 197, seed: 1373241549 },
+    { kind: 'send', source: 1, share: 0, count: 2 },
+    { kind: 'kill', which: 3 },
+    { kind: 'deliver', steps: 190, seed: 1544919435 },
+  ],
 ]

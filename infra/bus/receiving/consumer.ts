@@ -35,6 +35,7 @@ import {
   positionOf,
   release,
   releaseAt,
+  throughOf,
   unsaidOf,
 } from './in-channel.ts'
 import { channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
@@ -51,6 +52,8 @@ export class Consumer {
   readonly owner = randomBytes(8).toString('hex')
   readonly #options: ConsumerOptions
   readonly #partitions = new Map<string, InPartition>()
+  /** Where it has left channels of partitions that it does not own any more, by partition and producer. */
+  readonly #left = new Map<string, ReadonlyMap<string, number>>()
   readonly #fences = new Map<string, number>()
   readonly #accounts = new InAccounts()
   readonly #rivals: Rivals
@@ -148,7 +151,8 @@ export class Consumer {
       creditFlags.leaving,
       next,
     )
-    for (const { partition, channels, passed, unsubscribe } of leaving) {
+    for (const { partition, epoch, channels, passed, unsubscribe } of leaving) {
+      if (epoch !== undefined) this.#left.set(`${stream}.${partition}`, throughOf(left, partition))
       unsubscribe()
       passed.drop()
       this.#voice.channels -= channels.size
@@ -421,7 +425,10 @@ export class Consumer {
     channel.from = mine.from
     if (channel.expected === undefined) {
       if (!isOurs) return this.#voice.credit(owned, channel, 0)
-      channel.expected = openAt(channel, owned.contained.begin(header.producer, mine))
+      // It comes back, and its last words may be late: what it has done itself it does not do again.
+      const left = this.#left.get(`${owned.stream}.${owned.partition}`)?.get(header.producer) ?? 0
+      const position = Math.max(mine.position, left)
+      channel.expected = openAt(channel, owned.contained.begin(header.producer, { ...mine, position }))
       if (mine.position === channel.expected) this.#remember(channel, mine.attempts)
     }
     if (beacon.oldest > channel.expected) {

@@ -144,6 +144,13 @@ export function leftOf(
   }
 }
 
+/** Of one partition: where each producer's channel was left. */
+export function throughOf(left: readonly ChannelPosition[], of: number): ReadonlyMap<string, number> {
+  return new Map(
+    left.flatMap(({ partition, producer, through }) => (partition === of ? [[producer, through]] : [])),
+  )
+}
+
 /** True while the record is not done that has ended an owner. */
 export function awaitsTried({ tried, through }: InChannel): boolean {
   return tried !== undefined && tried.sequence >= through
