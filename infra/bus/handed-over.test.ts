@@ -15,13 +15,14 @@ class Bench {
   readonly net = new SimNet()
   readonly clock = new ManualClock()
   readonly wire: SimClient = this.net.connect()
-  readonly producer = new Producer({
-    ...{ wire: this.wire, namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1, clock: this.clock },
-  })
+  readonly producer: Producer
   /** Subjects of what the producer has published. */
   readonly said: string[] = []
 
-  constructor() {
+  constructor(isFirst = false) {
+    const { wire, clock } = this
+    const origin = originOf('n', 'p', 0)
+    this.producer = new Producer({ wire, namespace: 'n', origin, epoch: 1, clock, isFirst })
     const { publish } = this.wire
     this.wire.publish = (subject, bytes) => {
       this.said.push(subject)
@@ -204,6 +205,20 @@ test('a next owner that ends before it claims has touched nothing', async () => 
   another.own('s', [0])
   await bench.settle()
   assert.equal(another.ledger()[0]!.received, 6)
+  assert.equal(unaccounted(bench), 0)
+})
+
+test('a next owner that is killed takes nothing along of what passed and lay in its queue', async () => {
+  const bench = new Bench(true)
+  const { giver, taker, next } = await standing(bench)
+  taker.own('s', [0], 2, giver.release('s', [0], next))
+  assert.equal(taker.queuedFrames, 1)
+  await bench.settle()
+  taker.close()
+  const another = bench.consumer(3)
+  another.own('s', [0])
+  await bench.settle()
+  assert.equal(another.ledger()[0]!.received, 3)
   assert.equal(unaccounted(bench), 0)
 })
 

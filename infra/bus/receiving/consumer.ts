@@ -473,6 +473,7 @@ export class Consumer {
     const account = this.#accounts.of(owned.stream)
     account.received += header.count - skip
     account.repeats += skip
+    channel.creditVersion = header.creditVersion // also by what passed, before anything else is heard
     channel.expected = end
     channel.open += header.count - skip
     const { stream, partition } = owned
