@@ -214,7 +214,7 @@ export class ModelCluster {
 
   #gone(task: Task): void {
     this.events.push({ event: 'crash', consumer: 'f', owner: `i${task.serial}` })
-    this.#words.ended(task.client)
+    this.#words.ended()
     this.overseer.ended(task.instance.task, task.index, task.epoch)
     this.#launch(task.index)
     this.look(0)

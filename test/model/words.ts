@@ -3,7 +3,8 @@
  * hands on when it can, so that one may come behind what was said later, by the same owner or by others.
  *
  *   WD1. A last word, by which a giver tells a producer who is next, may be lost, come late, or twice.
- *   WD2. Any other may come late, but before an owner begins that was started because the one who said it has ended (0002).
+ *   WD2. Any other may come late, but before an owner begins that was started because somebody has ended: that takes longer than a server takes
+ *        to hand on what it has (0002).
  * @module
  */
 import { type Credit, decodeCredit } from '../../infra/bus/messages/credit.ts'
@@ -13,7 +14,6 @@ export const fates = ['lost', 'late', 'twice'] as const
 export type Fate = (typeof fates)[number]
 
 interface Word {
-  readonly from: SimClient
   readonly subject: string
   readonly bytes: Uint8Array
 }
@@ -45,8 +45,7 @@ export class Words {
     const { publish } = client
     client.publish = (subject, bytes) => {
       const fate = client.cut ? undefined : this.#fateOf(subject, bytes)
-      if (fate === 'late' || fate === 'twice')
-        this.#late.push({ from: client, subject, bytes: bytes.slice() })
+      if (fate === 'late' || fate === 'twice') this.#late.push({ subject, bytes: bytes.slice() })
       if (fate !== 'late' && fate !== 'lost') publish.call(client, subject, bytes)
     }
   }
@@ -65,9 +64,9 @@ export class Words {
     this.#late = []
   }
 
-  /** Whoever spoke has ended: what was late of it is with the server before another begins (WD2). */
-  ended(client: SimClient): void {
-    const isDue = ({ from, bytes }: Word): boolean => from === client && !isLast(decodeCredit(bytes))
+  /** Somebody has ended: what was late is with the server before another begins in its place (WD2). */
+  ended(): void {
+    const isDue = ({ bytes }: Word): boolean => !isLast(decodeCredit(bytes))
     for (const { subject, bytes } of this.#late.filter(isDue)) this.#relay.publish(subject, bytes)
     this.#late = this.#late.filter((word) => !isDue(word))
     this.#net.drain(this.#relay)
