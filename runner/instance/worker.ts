@@ -4,7 +4,7 @@
  * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
  *  K2. A record is acknowledged only when its outputs, and those of all before it, were accepted, and JetStream has answered
- *      for its dead letter; and none of its outputs is sent before its producer was told that it was touched. So the account of a killed runner is exact (I7).
+ *      for its dead letter; and none of its outputs is sent before its producer was told that it was touched. So the account of a killed runner is exact (I7), while its connection lasts (0002).
  *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
  * Design: docs/design/0005-runner.md.
  * @module
