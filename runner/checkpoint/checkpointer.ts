@@ -7,39 +7,27 @@
  *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
  *   CP3. After `last` nothing is shipped any more.
  *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image.
- *   CP5. A part at a time is made in a turn of the event loop, the first one after the cut's: the work goes on in between.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { StatePositions } from '../../infra/bus/index.ts'
-import {
-  type Checkpoint,
-  type CheckpointStore,
-  encodePart,
-  joinCrc,
-  partPageBytes,
-  partPagesMax,
-} from '../../infra/checkpoints/index.ts'
+import { type Checkpoint, type CheckpointStore, partPageBytes } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/arenas.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import { Capture, dirtyPages, finishRestore, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
 import type { Base } from './bases.ts'
+import { type CutSlot, type CutSource, isSame, shipSlot, sizesOf } from './cut.ts'
 import { arenasOf, type Groupings } from './partitions.ts'
 import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { imagePagesMax, type ShareImage } from './share-image.ts'
-import { type NewSegment, type Restored, Slot } from './slot.ts'
+import { type Restored, Slot } from './slot.ts'
 import { TokenBucket } from './token-bucket.ts'
 import { TriedTimers } from './tried-timers.ts'
 
 const noPages = { pages: new Uint32Array(0), bytes: new Uint8Array(0) }
 /** So long before a cut is due, what it needs is made ready. */
 const aheadMs = 500
-/** Parts under way to the store. */
-const partsAhead = 4
-
 export interface CheckpointerOptions {
   readonly store: CheckpointStore
   readonly clock: Clock
@@ -56,25 +44,6 @@ export interface CheckpointerOptions {
   readonly onDue: () => void
   /** Another owner has the state: stop at once. */
   readonly onSuperseded: (error: Error) => void
-}
-
-/** What a cut is made of. */
-export interface CutSource {
-  readonly arenas: Iterable<readonly [number, Slabs]>
-  readonly shadow: SharedArrayBuffer
-  readonly positions: (stream: string, partition: number) => StatePositions
-  /** Since when the instance has stood still for it; default: now. */
-  readonly startMs?: number
-  /** Nothing will be processed behind it. */
-  readonly clean?: boolean
-  /** Of an isolate that was ended. */
-  readonly commitWord?: number
-}
-
-interface CutSlot {
-  readonly slot: Slot
-  readonly slabs: Slabs | undefined
-  readonly made: Omit<Checkpoint, 'segments'>
 }
 
 export class Checkpointer {
@@ -406,12 +375,12 @@ export class Checkpointer {
   }
 
   async #ship(slots: readonly CutSlot[], capture: Capture, startMs: number): Promise<boolean> {
-    const { clock, everyMs, onSuperseded, warn } = this.#options
+    const { clock, everyMs, onSuperseded, store, warn } = this.#options
     const atMs = slots[0]?.made.timeMs ?? clock.nowMs()
     let bytes = 0
     try {
       for (const cut of slots) {
-        const { segment, written } = await this.#shipSlot(cut, capture)
+        const { segment, written } = await shipSlot(cut, capture, { store, budget: this.#budget })
         bytes += written
         if (segment !== undefined || !cut.slot.isTimerTold || !isSame(cut.made, cut.slot.current))
           await cut.slot.commit(cut.made, segment, cut.slabs)
@@ -439,54 +408,4 @@ export class Checkpointer {
       this.#plan(Math.max(0, leftMs))
     }
   }
-
-  /** Stores the pages of one slot's arena, some parts ahead of the answers. */
-  async #shipSlot(
-    { slot, made }: CutSlot,
-    capture: Capture,
-  ): Promise<{ readonly segment: NewSegment | undefined; readonly written: number }> {
-    const id = { epoch: made.epoch, number: made.number }
-    const pages: Uint32Array[] = []
-    const answers: Promise<number>[] = []
-    const sequences: number[] = []
-    let crc = 0
-    let written = 0
-    const bytes = new Uint8Array(partPagesMax * partPageBytes)
-    for (;;) {
-      await nextTurn()
-      const numbers = new Uint32Array(partPagesMax)
-      const count = capture.read(slot.partition, numbers, bytes)
-      if (capture.overflown) throw new Error('more pages changed at once than there is room for')
-      if (count === 0) break
-      const list = numbers.subarray(0, count)
-      const part = encodePart({ segment: id, index: pages.length, pages: list, bytes })
-      crc = joinCrc(crc, part.crc)
-      written += part.message.length
-      await this.#budget.take(part.message.length)
-      const answer = this.#options.store.putPart(slot.name, id, pages.length, part.message)
-      answer.catch(() => undefined) // it is thrown when its turn has come
-      answers.push(answer)
-      pages.push(list)
-      while (answers.length >= partsAhead) sequences.push(await answers.shift()!)
-    }
-    for (const answer of answers) sequences.push(await answer)
-    if (pages.length === 0) return { segment: undefined, written }
-    const count = pages.reduce((sum, list) => sum + list.length, 0)
-    const info = { ...id, parts: pages.length, pages: count, crc }
-    return { segment: { segment: { info, sequences }, pages }, written }
-  }
-}
-
-function sizesOf(slabs: Slabs): number[] {
-  return Array.from({ length: slabs.count }, (_, index) => slabs.get(index).byteLength)
-}
-
-/** Whether a checkpoint without pages would say nothing new: also not that its owner has got that far. */
-function isSame(made: Omit<Checkpoint, 'segments'>, before: Checkpoint | undefined): boolean {
-  return (
-    before !== undefined &&
-    before.clean === made.clean &&
-    before.epoch === made.epoch &&
-    JSON.stringify([before.inputs, before.slabs]) === JSON.stringify([made.inputs, made.slabs])
-  )
 }

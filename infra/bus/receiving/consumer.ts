@@ -11,41 +11,34 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/frame.ts'
 import { oneMore } from '../../control/counts.ts'
 import type { GoneProducer, InputLedger, InstanceReport } from '../../control/messages.ts'
-import { type Beacon, decodeBeacon } from '../messages/beacon.ts'
 import { creditFlags, type NextOwner } from '../messages/credit.ts'
 import { claimSubject, outSubject } from '../messages/subjects.ts'
 import { nextReconnect } from '../wire/wire.ts'
 import type { ConsumerOptions } from './consumer-options.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
-import { type InAccount, InAccounts, refuse } from './in-account.ts'
+import { InAccounts } from './in-account.ts'
 import {
-  awaitsTried,
   type ChannelPosition,
   type Heritage,
   type InChannel,
   leftOf,
   type Mark,
   markOf,
-  openAt,
-  openChannel,
   positionOf,
   release,
   releaseAt,
   throughOf,
   unsaidOf,
 } from './in-channel.ts'
-import { channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
+import { allChannels, channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
+import { Intake } from './intake.ts'
 import type { PassedFrame } from './passed.ts'
 import { Rivals } from './rivals.ts'
-import { budgetFor, passedBytesFor } from './windows.ts'
-
-/** A channel silent for so long is forgotten; should its producer speak again, it is asked anew where it stands. */
-const forgetAfterMs = 600_000
+import { passedBytesFor } from './windows.ts'
 
 export class Consumer {
   /** This incarnation, 16 hex digits. */
@@ -54,21 +47,24 @@ export class Consumer {
   readonly #partitions = new Map<string, InPartition>()
   /** Where it has left channels of partitions that it does not own any more, by partition and producer. */
   readonly #left = new Map<string, ReadonlyMap<string, number>>()
-  readonly #fences = new Map<string, number>()
   readonly #accounts = new InAccounts()
   readonly #rivals: Rivals
   readonly #stop: () => void
   readonly #queue = new InQueue()
   readonly #voice: ConsumerVoice
+  readonly #intake: Intake
   /** It takes nothing any more. */
   #leaving = false
-  #mayHaveTried = false
-  #passedBytes = 0
   #closed = false
 
   constructor(options: ConsumerOptions) {
     this.#options = options
     this.#voice = new ConsumerVoice(options, this.owner, this.#partitions)
+    this.#intake = new Intake({
+      ...{ clock: options.clock, windowBytes: options.windowBytes, onFrames: options.onFrames },
+      ...{ partitions: this.#partitions, left: this.#left },
+      ...{ accounts: this.#accounts, queue: this.#queue, voice: this.#voice },
+    })
     const { wire, namespace, onSuperseded = () => undefined } = options
     this.#rivals = new Rivals({
       ...{ wire, namespace, owner: this.owner, partitions: this.#partitions, onSuperseded },
@@ -100,8 +96,9 @@ export class Consumer {
       owned.since = from.since
       owned.contained = new ContainedRecords(this.#options.contains?.(stream, owned.partition))
       for (const at of from.channels)
-        if (at.partition === owned.partition && at.stream === stream) this.#openAt(owned, at)
-      const accept = (channel: InChannel, one: PassedFrame): void => this.#accept(owned, channel, one, true)
+        if (at.partition === owned.partition && at.stream === stream) this.#intake.openAt(owned, at)
+      const accept = (channel: InChannel, one: PassedFrame): void =>
+        this.#intake.accept(owned, channel, one, true)
       if (from.next !== this.owner) owned.passed.drop()
       else whole.push(...owned.passed.handOn(owned.channels, accept))
     }
@@ -115,7 +112,7 @@ export class Consumer {
   await(stream: string, partitions: readonly number[]): void {
     const { wire, namespace } = this.#options
     for (const partition of partitions) this.#subscribed(stream, partition)
-    this.#passedBytes = passedBytesFor([...this.#partitions.values()], this.#options.passedBytes)
+    this.#intake.passedBytes = passedBytesFor([...this.#partitions.values()], this.#options.passedBytes)
     if (wire.connected) wire.publish(claimSubject(namespace, this.#nameOf(stream)), new Uint8Array(0))
   }
 
@@ -220,13 +217,12 @@ export class Consumer {
 
   /** True while a record is expected, or here, that has ended an owner before. */
   get hasTried(): boolean {
-    this.#mayHaveTried &&= this.#channels().some(awaitsTried)
-    return this.#mayHaveTried
+    return this.#intake.hasTried
   }
 
   /** Remembers what is done by now, to be acknowledged when what comes of it is safe. */
   mark(): Mark {
-    return markOf(this.#channels())
+    return markOf(allChannels(this.#partitions))
   }
 
   /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
@@ -315,53 +311,6 @@ export class Consumer {
     this.#queue.drop(() => true)
   }
 
-  #onFrame(owned: InPartition, bytes: Uint8Array): void {
-    if (this.#leaving) return
-    const account = this.#accounts.of(owned.stream)
-    let header: FrameHeader
-    let beacon: Beacon | undefined
-    try {
-      header = parseFrame(bytes)
-      if ((header.flags & frameFlags.beacon) !== 0) beacon = decodeBeacon(bytes, header)
-    } catch (error) {
-      refuse(account, (error as { code?: string }).code === 'ERR_FRAME_VERSION' ? 'version' : 'malformed')
-      return
-    }
-    if (header.partition !== owned.partition) return refuse(account, 'misrouted')
-    if (this.#isFenced(header)) return refuse(account, 'fenced')
-    if (owned.suspended) return
-    if (owned.epoch === undefined) {
-      if (header.count > 0) owned.passed.keep(header, bytes, this.#passedBytes)
-      return
-    }
-    // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.
-    if (beacon?.entries.some((entry) => entry.consumer === owned.consumer) === false) return
-    const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
-    channel.heardMs = this.#options.clock.monotonicMs()
-    channel.creditVersion = header.creditVersion
-    if (beacon !== undefined) this.#onBeacon(owned, channel, header, beacon, account)
-    else if (header.count > 0) this.#onRecords(owned, channel, header, bytes, account)
-  }
-
-  #isFenced(header: FrameHeader): boolean {
-    const highest = this.#fences.get(header.origin) ?? -1
-    if (header.epoch < highest) return true
-    if (header.epoch > highest) {
-      this.#fences.set(header.origin, header.epoch)
-      this.#dropOlder(header.origin, header.epoch)
-    }
-    return false
-  }
-
-  /** The slot has a new holder: its older producers will not speak again. */
-  #dropOlder(origin: string, epoch: number): void {
-    for (const owned of this.#partitions.values()) {
-      owned.contained.dropOlder(origin, epoch)
-      for (const channel of owned.channels.values())
-        if (channel.origin === origin && channel.epoch < epoch) this.#close(owned, channel)
-    }
-  }
-
   #subscribed(stream: string, partition: number): InPartition {
     const key = `${stream}.${partition}`
     const found = this.#partitions.get(key)
@@ -370,121 +319,12 @@ export class Consumer {
     const consumer = this.#nameOf(stream)
     this.#rivals.hear(consumer)
     const place = { stream, partition, ...(hasLane?.(stream) && { consumer }) }
-    const unsubscribe = wire.subscribe(outSubject(namespace, place), (bytes) => this.#onFrame(made, bytes))
+    const unsubscribe = wire.subscribe(outSubject(namespace, place), (bytes) => {
+      if (!this.#leaving) this.#intake.take(made, bytes)
+    })
     const made = newPartition({ stream, partition, consumer, unsubscribe })
     this.#partitions.set(key, made)
     return made
-  }
-
-  #open(owned: InPartition, header: Pick<FrameHeader, 'producer' | 'origin' | 'epoch'>): InChannel {
-    const nowMs = this.#options.clock.monotonicMs()
-    const channel = openChannel(header, nowMs)
-    channel.dropped = channel.acknowledgedDropped = owned.former.resume(header.producer, nowMs)
-    this.#forgetSilent(owned)
-    owned.channels.set(header.producer, channel)
-    this.#voice.channels += 1
-    return channel
-  }
-
-  #openAt(owned: InPartition, at: ChannelPosition): void {
-    if ((this.#fences.get(at.origin) ?? -1) > at.epoch) return
-    this.#fences.set(at.origin, at.epoch)
-    const { producer, through, attempts = 0 } = at
-    const channel = this.#open(owned, at)
-    channel.from = at.from
-    channel.promised = at.accepted ?? through
-    const position = openAt(channel, owned.contained.begin(producer, { position: through, from: through }))
-    if (position === through) this.#remember(channel, attempts)
-  }
-
-  #forgetSilent(owned: InPartition): void {
-    const beforeMs = this.#options.clock.monotonicMs() - forgetAfterMs
-    for (const channel of owned.channels.values()) {
-      if (channel.open > 0 || channel.aside > 0 || channel.heardMs > beforeMs) continue
-      owned.contained.end(channel)
-      this.#close(owned, channel)
-    }
-  }
-
-  #close(owned: InPartition, channel: InChannel): void {
-    owned.channels.delete(channel.producer)
-    owned.former.add(channel, this.#options.clock.monotonicMs())
-    this.#voice.channels -= 1
-  }
-
-  #onBeacon(
-    owned: InPartition,
-    channel: InChannel,
-    header: FrameHeader,
-    beacon: Beacon,
-    account: InAccount,
-  ): void {
-    const mine = beacon.entries.find((entry) => entry.consumer === owned.consumer)
-    if (mine === undefined) return
-    const isOurs = mine.epoch === owned.epoch // else it goes back by itself as soon as our credit comes
-    channel.from = mine.from
-    if (channel.expected === undefined) {
-      if (!isOurs) return this.#voice.credit(owned, channel, 0)
-      // It comes back, and its last words may be late: what it has done itself it does not do again.
-      const left = this.#left.get(`${owned.stream}.${owned.partition}`)?.get(header.producer) ?? 0
-      const position = Math.max(mine.position, left)
-      channel.expected = openAt(channel, owned.contained.begin(header.producer, { ...mine, position }))
-      if (mine.position === channel.expected) this.#remember(channel, mine.attempts)
-    }
-    if (beacon.oldest > channel.expected) {
-      account.gaps += beacon.oldest - channel.expected
-      channel.expected = beacon.oldest
-      channel.dirty = true
-    }
-    this.#voice.credit(owned, channel, isOurs && header.sequence > channel.expected ? creditFlags.resend : 0)
-  }
-
-  /** The record at which a channel goes on has ended owners before. */
-  #remember(channel: InChannel, attempts: number): void {
-    if (attempts === 0) return
-    channel.tried = { sequence: channel.through, attempts }
-    this.#mayHaveTried = true
-  }
-
-  #onRecords(
-    owned: InPartition,
-    channel: InChannel,
-    header: FrameHeader,
-    bytes: Uint8Array,
-    account: InAccount,
-  ): void {
-    if (channel.expected === undefined) return this.#voice.askResend(owned, channel, 0)
-    const end = header.sequence + header.count
-    if (end <= channel.expected) {
-      account.repeats += header.count
-      channel.dirty = true
-      return this.#voice.askResend(owned, channel, 0)
-    }
-    if (header.sequence > channel.expected) return this.#voice.askResend(owned, channel, creditFlags.resend)
-    if (this.#queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#voice.channels))
-      return refuse(account, 'overrun') // its producer heeds no window
-    this.#accept(owned, channel, { header, bytes })
-  }
-
-  /** It goes on at `expected`, or straddles it. */
-  #accept(owned: InPartition, channel: InChannel, { header, bytes }: PassedFrame, isMoved = false): void {
-    const end = header.sequence + header.count
-    const skip = channel.expected! - header.sequence
-    const account = this.#accounts.of(owned.stream)
-    account.received += header.count - skip
-    account.repeats += skip
-    channel.creditVersion = header.creditVersion // also by what passed, before anything else is heard
-    channel.expected = end
-    channel.open += header.count - skip
-    const { stream, partition } = owned
-    const frame = { stream, partition, bytes, header, skip, finished: 0, channel }
-    if (isMoved) this.#queue.addMoved(frame)
-    else this.#queue.add(frame)
-    if (this.queuedFrames === 1) this.#options.onFrames()
-  }
-
-  #channels(): InChannel[] {
-    return [...this.#partitions.values()].flatMap(channelsOf)
   }
 
   #nameOf(stream: string): string {

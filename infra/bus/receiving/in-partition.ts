@@ -45,6 +45,10 @@ export function channelsOf({ channels, former }: InPartition): InChannel[] {
   return [...channels.values(), ...former.open()]
 }
 
+export function allChannels(partitions: ReadonlyMap<string, InPartition>): InChannel[] {
+  return [...partitions.values()].flatMap(channelsOf)
+}
+
 /** How far the channels of producers that are gone have come, here. */
 export function receivedFrom(
   namespace: string,

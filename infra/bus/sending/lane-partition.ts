@@ -11,7 +11,8 @@ import type { OutputLedger } from '../../control/messages.ts'
 import { giveBackMemory, takeMemory } from '../wire/frame-memory.ts'
 import type { AddOut } from './allowance.ts'
 import type { LaneQueue } from './lane-queue.ts'
-import { type OutFrame, OutPartition } from './out-partition.ts'
+import type { OutFrame } from './out-frames.ts'
+import { OutPartition } from './out-partition.ts'
 
 export interface LanePartitionOptions {
   readonly stream: string

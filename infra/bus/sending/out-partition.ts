@@ -2,10 +2,7 @@
  * OutPartition: the sending end of the channels of one (producer, stream, partition). Pure: it decides, its
  * Producer publishes. Protocol: docs/design/0002-channels.md.
  *
- * Owns the frames that are held (not sent yet) or retained (sent, not acknowledged), in order of sequence:
- *
- *     acknowledged by all │ retained: sent │ held: not sent
- *                         base           cursor           end        (frame numbers, never reused)
+ * Owns what is known of the consumers, and the frames that they wait for (out-frames.ts).
  *
  * Invariants:
  *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server confirmed it.
@@ -14,36 +11,18 @@
  *  P4. A credit of an epoch lower than one already heard for that consumer changes nothing (I8).
  * @module
  */
-
-import { frameBytesAimed, headerBytesV1 } from '../../../sdk/frame.ts'
 import { sumOfCounts } from '../../control/counts.ts'
 import type { OutputLedger } from '../../control/messages.ts'
 import type { BeaconEntry } from '../messages/beacon.ts'
 import { type CreditEntry, creditFlags, noneDropped } from '../messages/credit.ts'
 import type { AddOut } from './allowance.ts'
 import { type Channel, type NamedConsumer, successorOf } from './out-channel.ts'
-
-/** A frame of which only the header is still to be stamped. */
-export interface OutFrame {
-  /** Header space and body; only the first `length` bytes count. */
-  buffer: Uint8Array
-  length: number
-  count: number
-  readonly sequence: number
-  /** Bytes of this partition up to and with this frame. */
-  endBytes: number
-  /** Order in which the producer handed it to the wire; Infinity while held. */
-  ticket: number
-}
+import { type OutFrame, OutFrames, startBytes } from './out-frames.ts'
 
 const nobody: readonly string[] = []
 
 export class OutPartition {
-  #frames: OutFrame[] = []
-  #base = 0
-  #cursor = 0
-  #next = 0
-  #bytes = 0
+  readonly #frames: OutFrames
   /** One past the highest sequence ever sent. */
   #sentHigh = 0
   #confirmedTicket = -1
@@ -58,11 +37,9 @@ export class OutPartition {
   /** Whose lane it is part of; undefined: of the stream's main subject. */
   readonly consumer: string | undefined
 
-  readonly #forget: (bytes: Uint8Array) => void
-
   /** @param forget Hears of memory that no frame lies in any more. */
   constructor(stream: string, partition: number, forget: (bytes: Uint8Array) => void, consumer?: string) {
-    this.#forget = forget
+    this.#frames = new OutFrames(forget)
     this.stream = stream
     this.partition = partition
     this.consumer = consumer
@@ -70,36 +47,26 @@ export class OutPartition {
 
   /** The sequence that the next record will have. */
   get next(): number {
-    return this.#next
+    return this.#frames.next
   }
 
   /** Bytes held and retained. */
   get bufferedBytes(): number {
-    return this.#frames.length === 0 ? 0 : this.#bytes - this.#startBytes(this.#frames[0]!)
+    return this.#frames.bufferedBytes
   }
 
   /** Bytes of frames that were never sent. */
   get heldBytes(): number {
-    const last = this.#frames.at(-1)
-    if (last === undefined || last.ticket !== Number.POSITIVE_INFINITY) return 0
-    let bytes = 0
-    for (
-      let i = this.#frames.length - 1;
-      i >= 0 && this.#frames[i]!.ticket === Number.POSITIVE_INFINITY;
-      i--
-    ) {
-      bytes += this.#frames[i]!.length
-    }
-    return bytes
+    return this.#frames.heldBytes
   }
 
   get oldest(): number {
-    return this.#frames[0]?.sequence ?? this.#next
+    return this.#frames.oldest
   }
 
   /** True while somebody owes us an answer: frames are held, or sent and not acknowledged by a blocking consumer. */
   get waiting(): boolean {
-    if (this.#cursor < this.#end) return true
+    if (this.hasUnsent) return true
     for (const channel of this.#channels.values())
       if (channel.blocking && channel.position < this.#sentHigh) return true
     return false
@@ -114,22 +81,23 @@ export class OutPartition {
   }
 
   get settled(): boolean {
-    return this.#frames.length === 0
+    return this.#frames.isEmpty
   }
 
   /** Records taken and not acknowledged by all that they wait for. */
   get unsettled(): number {
-    return this.#next - this.oldest
+    return this.next - this.oldest
   }
 
   /** Frames wait to be sent, or sent again. */
   protected get hasUnsent(): boolean {
-    return this.#cursor < this.#end
+    return this.#frames.unsent !== undefined
   }
 
   /** True if a frame of so many bytes, behind all that were added, has credit. */
   protected admits(bytes: number): boolean {
-    return this.#mayEnd(this.#bytes, this.#bytes + bytes, this.#next + 1)
+    const { bytes: before, next } = this.#frames
+    return this.#mayEnd(before, before + bytes, next + 1)
   }
 
   /** True once all before `mark` lies in the queues of the owners that it waits for, or, if it waits for none, in the server. */
@@ -142,7 +110,7 @@ export class OutPartition {
 
   /** What `safeThrough` is to be asked for all that was taken so far. */
   get mark(): number {
-    return this.#next
+    return this.next
   }
 
   /** True once all before `mark` lies with the owners that it waits for: should this process end now, nothing of it is lost. */
@@ -176,38 +144,14 @@ export class OutPartition {
 
   /** Takes a frame: header space first, unstamped. Small frames that are held grow together. */
   add(frame: Uint8Array, count: number): void {
-    const body = frame.length - headerBytesV1
-    const last = this.#frames.at(-1)
-    this.#next += count
-    this.#bytes += body
-    if (
-      last !== undefined &&
-      last.ticket === Number.POSITIVE_INFINITY &&
-      last.length + body <= frameBytesAimed
-    ) {
-      this.#append(last, frame.subarray(headerBytesV1))
-      this.#forget(frame)
-      last.count += count
-      last.endBytes += body
-      return
-    }
-    this.#bytes += headerBytesV1
-    this.#frames.push({
-      buffer: frame,
-      length: frame.length,
-      count,
-      sequence: this.#next - count,
-      endBytes: this.#bytes,
-      ticket: Number.POSITIVE_INFINITY,
-    })
+    this.#frames.add(frame, count)
   }
 
   /** The next frame that every blocking consumer has credit for, marked as sent under `ticket`; else undefined. */
   send(ticket: number): OutFrame | undefined {
-    const frame = this.#frames[this.#cursor - this.#base]
+    const frame = this.#frames.unsent
     if (frame === undefined || !this.#allowed(frame)) return undefined
-    frame.ticket = ticket
-    this.#cursor += 1
+    this.#frames.advance(ticket)
     this.#sentHigh = Math.max(this.#sentHigh, frame.sequence + frame.count)
     this.begins = nobody
     for (const channel of this.#channels.values()) {
@@ -230,7 +174,7 @@ export class OutPartition {
   /** The connection was lost and is back: what is retained goes out again. */
   rewind(): void {
     this.#cutHigh = this.#sentHigh
-    this.#cursor = this.#base
+    this.#frames.rewind()
   }
 
   /**
@@ -262,8 +206,8 @@ export class OutPartition {
     if (entry.next !== undefined && entry.next.epoch > channel.epoch)
       this.#changeOwner(channel, entry.next.owner, entry.next.epoch, false)
     if ((entry.flags & creditFlags.resend) !== 0 || (newOwner && !fresh))
-      this.#rewindTo(Math.max(channel.position, entry.accepted))
-    else if (newOwner && heir) this.#rewindTo(channel.position)
+      this.#frames.rewindTo(Math.max(channel.position, entry.accepted))
+    else if (newOwner && heir) this.#frames.rewindTo(channel.position)
     this.#trim()
     return { beacon: newOwner || fresh, moved: true, settles }
   }
@@ -308,17 +252,13 @@ export class OutPartition {
 
   /** All records before this one were sent, and none of them is about to be sent again. */
   get reached(): number {
-    return Math.min(this.#sentHigh, this.#frames[this.#cursor - this.#base]?.sequence ?? this.#next)
-  }
-
-  get #end(): number {
-    return this.#base + this.#frames.length
+    return Math.min(this.#sentHigh, this.#frames.unsent?.sequence ?? this.next)
   }
 
   #open(consumer: string, blocking: boolean, from: 'unsent' | 'next'): Channel {
-    const held = from === 'unsent' ? this.#frames[this.#cursor - this.#base] : undefined
+    const held = from === 'unsent' ? this.#frames.unsent : undefined
     // After a rewind the cursor stands on frames that were sent before: those are not for a newcomer.
-    const position = Math.max(this.#sentHigh, held?.sequence ?? this.#next)
+    const position = Math.max(this.#sentHigh, held?.sequence ?? this.next)
     return {
       consumer,
       blocking,
@@ -331,7 +271,7 @@ export class OutPartition {
       aside: 0,
       accepted: position,
       touched: position,
-      positionBytes: this.#bytesBefore(position),
+      positionBytes: this.#frames.bytesBefore(position),
       from: position,
       begun: false,
       unaccounted: 0,
@@ -341,7 +281,7 @@ export class OutPartition {
   }
 
   #allowed(frame: OutFrame): boolean {
-    return this.#mayEnd(this.#startBytes(frame), frame.endBytes, frame.sequence + frame.count)
+    return this.#mayEnd(startBytes(frame), frame.endBytes, frame.sequence + frame.count)
   }
 
   /** Whether every blocking consumer has credit for the bytes from `start` to `end`, whose last record is before `next`. */
@@ -363,9 +303,9 @@ export class OutPartition {
       const touched = this.#touchedBy(channel)
       channel.unaccounted += touched - channel.position
       this.#moveTo(channel, touched)
-      this.#rewindTo(channel.position)
+      this.#frames.rewindTo(channel.position)
     } else if (channel.left && fresh) {
-      this.#rewindTo(channel.position)
+      this.#frames.rewindTo(channel.position)
     }
     channel.owner = owner
     channel.epoch = epoch
@@ -401,42 +341,18 @@ export class OutPartition {
   #moveTo(channel: Channel, position: number): void {
     if (position !== channel.position) channel.attempts = 0
     channel.position = position
-    channel.positionBytes = this.#bytesBefore(position)
-  }
-
-  /** Bytes before the frame that holds `position`: a frame counts as outstanding until its last record is done. */
-  #bytesBefore(position: number): number {
-    for (const frame of this.#frames)
-      if (frame.sequence + frame.count > position) return this.#startBytes(frame)
-    return this.#bytes
-  }
-
-  #startBytes(frame: OutFrame): number {
-    return frame.endBytes - frame.length
-  }
-
-  #rewindTo(position: number): void {
-    const index = this.#frames.findIndex((frame) => frame.sequence + frame.count > position)
-    if (index >= 0) this.#cursor = Math.min(this.#cursor, this.#base + index)
+    channel.positionBytes = this.#frames.bytesBefore(position)
   }
 
   #trim(): void {
     let least = Number.POSITIVE_INFINITY
     for (const channel of this.#channels.values())
       if (channel.blocking) least = Math.min(least, channel.position)
-    let drop = 0
-    while (drop < this.#cursor - this.#base) {
-      const frame = this.#frames[drop]!
-      if (frame.sequence + frame.count > least || frame.ticket > this.#confirmedTicket) break
-      drop += 1
-    }
-    if (drop === 0) return
-    for (const { buffer } of this.#frames.splice(0, drop)) this.#forget(buffer)
-    this.#base += drop
+    this.#frames.trim(least, this.#confirmedTicket)
   }
 
   #account(channel: Channel): OutputLedger {
-    const sent = Math.max(0, this.#next - channel.from) // held ones too: they were taken, so they are in flight
+    const sent = Math.max(0, this.next - channel.from) // held ones too: they were taken, so they are in flight
     const earlier = earlierOf(channel)
     return {
       stream: this.stream,
@@ -452,18 +368,6 @@ export class OutPartition {
 
   #acked({ position, from, unaccounted, aside }: Channel): number {
     return Math.max(0, position - from) - unaccounted - aside
-  }
-
-  #append(frame: OutFrame, body: Uint8Array): void {
-    const length = frame.length + body.length
-    if (length > frame.buffer.length) {
-      const grown = new Uint8Array(Math.min(frameBytesAimed, Math.max(length, frame.buffer.length * 2)))
-      grown.set(frame.buffer.subarray(0, frame.length))
-      this.#forget(frame.buffer)
-      frame.buffer = grown
-    }
-    frame.buffer.set(body, frame.length)
-    frame.length = length
   }
 }
 

@@ -6,7 +6,7 @@
  *
  * Invariants:
  *  P5. Frames of a partition are published in the order of their sequences (I2).
- *  P6. Bytes in the client's buffers that the server has not confirmed are at most twice `unconfirmedBytesMax` and a frame.
+ *  P6. Bytes in the client's buffers that the server has not confirmed are at most twice `unconfirmedBytesMax` (confirmation.ts) and a frame.
  *  P7. Nothing is published while the connection is known to be down; after it is back, all that is unconfirmed is sent again.
  * @module
  */
@@ -16,16 +16,18 @@ import { CodedError } from '../../../sdk/errors.ts'
 import { type IdWords, idWords, stampHeader } from '../../../sdk/frame.ts'
 import type { Clock } from '../../clock.ts'
 import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
-import { readClaim } from '../messages/claim.ts'
 import { creditVersionMax, readCredit } from '../messages/credit.ts'
-import { claimSubject, creditSubject, outSubject } from '../messages/subjects.ts'
+import { creditSubject, outSubject } from '../messages/subjects.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
 import { aborted, waitIn, wake } from '../wire/waiters.ts'
 import type { Wire } from '../wire/wire.ts'
 import { Beacons } from './beacons.ts'
+import { ClaimsHeard } from './claims-heard.ts'
+import { Confirmation } from './confirmation.ts'
 import type { Lane, Spill } from './lane.ts'
 import type { LaneBasis } from './lanes.ts'
-import { type OutFrame, OutPartition } from './out-partition.ts'
+import type { OutFrame } from './out-frames.ts'
+import { OutPartition } from './out-partition.ts'
 import {
   allowancesOf,
   allowancesWith,
@@ -40,12 +42,6 @@ import { Safety } from './safety.ts'
 
 /** Bytes held and retained for one stream beyond which `writable` is false. */
 export const bufferBytesMaxDefault = 8 * 1024 * 1024
-/** Bytes published beyond the last PONG: what a reconnect can lose at most, and a frozen server can pile up here. */
-const unconfirmedBytesMax = 4 * 1024 * 1024
-/** So much waits for a PING of its own; less of it for so long, unless somebody waits: each PING costs as much as a small frame. */
-const confirmedAtOnceBytes = 256 * 1024
-const confirmMs = 5
-
 export interface ProducerOptions {
   readonly wire: Wire
   readonly namespace: string
@@ -77,7 +73,8 @@ export class Producer {
   /** The version of credits that it asks for: later ones than the first tell what was touched. */
   readonly #creditVersion: number
   readonly #streams = new Map<string, OutStream>()
-  readonly #claims = new Map<string, () => void>()
+  readonly #claims: ClaimsHeard
+  readonly #confirmation: Confirmation
   readonly #beacons: Beacons
   readonly #laneBasis: LaneBasis
   readonly #settledWaiters = new Set<() => void>()
@@ -89,10 +86,6 @@ export class Producer {
   /** Epochs raised, by origin; raised again after a reconnect. */
   readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
-  #ticket = 0
-  #unconfirmedBytes = 0
-  #flushing = false
-  #cancelConfirm: (() => void) | undefined
   #closed = false
 
   constructor(options: ProducerOptions) {
@@ -104,6 +97,13 @@ export class Producer {
     this.#creditVersion = isFirst ? creditVersionMax : 1
     this.#beacons = new Beacons(options, this.#idWords, this.#originWords, this.#creditVersion)
     this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
+    this.#claims = new ClaimsHeard({
+      ...{ wire, namespace, streams: this.#streams, tell: (out) => this.#beacons.send(out) },
+    })
+    this.#confirmation = new Confirmation({
+      ...{ wire, clock, isAwaited: () => this.#isAwaited },
+      onConfirmed: (ticket) => this.#onConfirmed(ticket),
+    })
     this.#laneBasis = {
       ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
       onReading: (stream, records) => this.#streams.get(stream)?.allowance?.spend(records),
@@ -142,7 +142,7 @@ export class Producer {
       stream.allowance?.changed()
       stream.told = undefined
     }
-    this.#listenForClaims()
+    this.#claims.listen()
     if (stream === undefined) return
     this.#pumpAll(stream)
     this.#wakeWaiters()
@@ -196,7 +196,7 @@ export class Producer {
   async ready(streamName: string, signal?: AbortSignal): Promise<void> {
     const stream = this.#known(streamName)
     while (!this.writable(streamName) && !this.#closed) {
-      this.#confirm()
+      this.#confirmation.now()
       await waitIn(stream.waiters, signal)
     }
   }
@@ -240,7 +240,7 @@ export class Producer {
         }
       }
       if (open.size === 0 || this.#closed) return
-      this.#confirm()
+      this.#confirmation.now()
       await waitIn(this.#acceptedWaiters, signal)
     }
   }
@@ -267,7 +267,7 @@ export class Producer {
   /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
   async settled(signal?: AbortSignal): Promise<void> {
     while (!this.isSettled && !this.#closed) {
-      this.#confirm()
+      this.#confirmation.now()
       await waitIn(this.#settledWaiters, signal)
     }
   }
@@ -281,10 +281,11 @@ export class Producer {
   async close(signal?: AbortSignal): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#cancelConfirm?.()
+    this.#confirmation.stop()
     this.#beacons.stop()
     for (const { lanes } of this.#streams.values()) lanes.close()
-    for (const stop of [...this.#stops, ...this.#claims.values()]) stop()
+    for (const stop of this.#stops) stop()
+    this.#claims.stop()
     for (const stream of this.#streams.values()) wake(stream.waiters)
     wake(this.#sentWaiters)
     wake(this.#acceptedWaiters)
@@ -340,8 +341,8 @@ export class Producer {
   /** Publishes what credits allow. */
   #pump(stream: OutStream, out: OutPartition): void {
     const { wire, namespace } = this.#options
-    while (wire.connected && !this.#closed && this.#unconfirmedBytes < unconfirmedBytesMax) {
-      const frame = out.send(this.#ticket)
+    while (wire.connected && !this.#closed && this.#confirmation.hasRoom) {
+      const frame = out.send(this.#confirmation.ticket)
       if (frame === undefined) break
       if (out.begins.length > 0)
         this.#options.onAllowance?.(allowancesWith(this.#streams.values(), stream, out.begins))
@@ -358,9 +359,9 @@ export class Producer {
         creditVersion: this.#creditVersion,
       })
       wire.publish(outSubject(namespace, out), bytes)
-      this.#unconfirmedBytes += bytes.length
+      this.#confirmation.published(bytes.length)
     }
-    this.#confirmInTime()
+    this.#confirmation.inTime()
   }
 
   #pumpAll(stream: OutStream): void {
@@ -371,50 +372,25 @@ export class Producer {
     this.#options.onAllowance?.(allowancesOf(this.#streams.values()))
   }
 
-  /** Sees to it that what was published is confirmed: soon, or at once where it is much or somebody waits. */
-  #confirmInTime(): void {
-    if (this.#unconfirmedBytes >= confirmedAtOnceBytes || this.#isAwaited) return this.#confirm()
-    if (this.#unconfirmedBytes > 0)
-      this.#cancelConfirm ??= this.#options.clock.after(confirmMs, () => this.#confirm())
-  }
-
   get #isAwaited(): boolean {
     if (this.#acceptedWaiters.size > 0 || this.#settledWaiters.size > 0) return true
     for (const { waiters } of this.#streams.values()) if (waiters.size > 0) return true
     return false
   }
 
-  /** One PING at a time behind what was published; its PONG confirms all before it (W2). */
-  #confirm(): void {
-    this.#cancelConfirm?.()
-    this.#cancelConfirm = undefined
-    if (this.#flushing || this.#unconfirmedBytes === 0 || !this.#options.wire.connected) return
-    this.#flushing = true
-    const ticket = this.#ticket++
-    this.#unconfirmedBytes = 0
-    this.#options.wire.flush().then(
-      () => this.#onConfirmed(ticket),
-      () => {
-        this.#flushing = false // disconnected: the reconnect sends all again, and may be over already
-        this.#confirm()
-      },
-    )
-  }
-
   #onConfirmed(ticket: number): void {
-    this.#flushing = false
     if (this.#closed) return
     for (const stream of this.#streams.values())
       eachPart(stream, (out) => {
         out.confirm(ticket)
         if (out.waiting) this.#pump(stream, out)
       })
-    this.#confirmInTime()
+    this.#confirmation.inTime()
     this.#wakeWaiters()
   }
 
   #onReconnect(): void {
-    this.#unconfirmedBytes = 0
+    this.#confirmation.restart()
     this.#tellAllowances() // what was told meanwhile was not heard
     for (const [origin, epoch] of this.#fences) this.#beacons.raise(origin, epoch, this.#streams.values())
     for (const stream of this.#streams.values()) {
@@ -449,38 +425,6 @@ export class Producer {
       }
     }
     this.#wakeWaiters()
-  }
-
-  /** A new owner of a consumer is told at once where we stand. */
-  #listenForClaims(): void {
-    const consumers = new Set<string>()
-    for (const { descriptor } of this.#streams.values())
-      for (const { name } of descriptor.consumers) consumers.add(name)
-    for (const [name, stop] of this.#claims) {
-      if (consumers.has(name)) continue
-      stop()
-      this.#claims.delete(name)
-    }
-    for (const name of consumers) {
-      if (this.#claims.has(name)) continue
-      const { wire, namespace } = this.#options
-      this.#claims.set(
-        name,
-        wire.subscribe(claimSubject(namespace, name), (bytes) => this.#onClaim(name, bytes)),
-      )
-    }
-  }
-
-  /** Who only is going to claim names none, and hears of all. */
-  #onClaim(consumer: string, bytes: Uint8Array): void {
-    const claimed = readClaim(bytes)?.partitions
-    const concerns = ({ stream, partition }: OutPartition): boolean =>
-      claimed === undefined || claimed[stream]?.includes(partition) === true
-    for (const stream of this.#streams.values()) {
-      if (!stream.descriptor.consumers.some((c) => c.name === consumer)) continue
-      const { partitions } = stream.lanes.of(consumer) ?? stream
-      for (const out of partitions) if (out !== undefined && concerns(out)) this.#beacons.send(out)
-    }
   }
 
   #wakeWaiters(): void {
