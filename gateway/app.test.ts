@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Problem } from '../sdk/api.ts'
+import type { Problem } from '../sdk/api/index.ts'
 import { makeApp } from './app.ts'
 import { openPaths } from './http/auth.ts'
 import { makeMetrics } from './metrics.ts'

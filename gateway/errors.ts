@@ -3,7 +3,7 @@
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
-import type { GateReport } from '../sdk/gate.ts'
+import type { GateReport } from '../sdk/versions/gate.ts'
 
 export const gatewayErrors = {
   /** No token, or a wrong one. */

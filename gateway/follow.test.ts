@@ -4,8 +4,8 @@ import { originOf, Producer, startTail, type Wire } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
 import { paths, type StatusDocument } from '../infra/store/index.ts'
-import type { FunctionDetail, Problem } from '../sdk/api.ts'
-import { frameOf } from '../sdk/frame.ts'
+import type { FunctionDetail, Problem } from '../sdk/api/index.ts'
+import { frameOf } from '../sdk/wire/frame.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import {
   call,

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { startTail } from '../infra/bus/index.ts'
-import type { FunctionDetail, Problem } from '../sdk/api.ts'
-import { recordsOf } from '../sdk/frame.ts'
-import { partitionOf } from '../sdk/hash.ts'
+import type { FunctionDetail, Problem } from '../sdk/api/index.ts'
+import { recordsOf } from '../sdk/wire/frame.ts'
+import { partitionOf } from '../sdk/wire/hash.ts'
 import {
   namespace,
   type Platform,

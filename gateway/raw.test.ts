@@ -4,7 +4,7 @@ import { headers } from '@nats-io/transport-node'
 import { startTail } from '../infra/bus/index.ts'
 import type { Heartbeat } from '../infra/control/messages.ts'
 import { paths } from '../infra/store/index.ts'
-import { recordsOf } from '../sdk/frame.ts'
+import { recordsOf } from '../sdk/wire/frame.ts'
 import { namespace, type Platform, sourceOf, startPlatform, until } from './testing/platform.ts'
 
 let platform: Platform

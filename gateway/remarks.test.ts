@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type FunctionDocument, paths } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, ScaleAnswer } from '../sdk/api.ts'
+import type { DeployAnswer, FunctionDetail, ScaleAnswer } from '../sdk/api/index.ts'
 import { namespace, type Platform, startPlatform } from './testing/platform.ts'
 
 let platform: Platform

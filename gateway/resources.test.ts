@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type FunctionDocument, paths, type VersionDocument } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, Problem } from '../sdk/api.ts'
+import type { DeployAnswer, FunctionDetail, Problem } from '../sdk/api/index.ts'
 import { namespace, type Platform, startPlatform } from './testing/platform.ts'
 
 let platform: Platform

@@ -8,7 +8,7 @@ import {
   paths,
   upsert,
 } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionSummary, Problem, VersionSummary } from '../sdk/api.ts'
+import type { DeployAnswer, FunctionSummary, Problem, VersionSummary } from '../sdk/api/index.ts'
 import { namespace, type Platform, startPlatform } from './testing/platform.ts'
 
 let platform: Platform

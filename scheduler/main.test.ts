@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { subjects } from '../infra/bus/index.ts'
 import { type OutcomeDocument, paths, upsert } from '../infra/store/index.ts'
-import type { LogLine } from '../sdk/api.ts'
+import type { LogLine } from '../sdk/api/index.ts'
 import { ns, Platform } from './testing/platform.ts'
 import { until } from './testing/until.ts'
 

@@ -24,7 +24,7 @@ import {
   type Store,
   upsert,
 } from '../infra/store/index.ts'
-import type { LogLine } from '../sdk/api.ts'
+import type { LogLine } from '../sdk/api/index.ts'
 import { assertNever, isCode } from '../sdk/errors.ts'
 import type { Action, Launch } from './core/index.ts'
 import type { Engine, LaunchOrder } from './engine.ts'

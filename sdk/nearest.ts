@@ -1,2 +1,32 @@
-/** The door to `nearest`: the configuration of the platform names the nearest known key as well. */
-export { nearest } from './cli/nearest.ts'
+/**
+ * Nearest: which known name was probably meant.
+ * @module
+ */
+
+/** The known name closest to `word`, if it is close at all. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const asKey = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '')
+  const ranked = known
+    .map((name) => ({ name, distance: editDistance(asKey(word), asKey(name)) }))
+    .sort((a, b) => a.distance - b.distance)
+  const best = ranked[0]
+  return best && best.distance <= Math.max(2, word.length * 0.4) ? best.name : undefined
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`. */
+export function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row[j] = Math.min(row[j - 1]! + 1, last[j]! + 1, replaced)
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      if (swapped) row[j] = Math.min(row[j]!, beforeLast[j - 2]! + 1)
+    }
+    beforeLast = last
+    last = row
+  }
+  return last[b.length]!
+}

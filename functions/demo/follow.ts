@@ -5,7 +5,7 @@
  * @module
  */
 import { type ConcordClient, type FollowLine, isRecord } from 'concord/client'
-import type { RecordOutput } from '../../sdk/api.ts'
+import type { RecordOutput } from '../../sdk/api/index.ts'
 
 export interface FollowHandlers {
   readonly onRecord: (record: RecordOutput) => void

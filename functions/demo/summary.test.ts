@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CodedError } from 'concord'
-import type { RecordOutput } from '../../sdk/api.ts'
+import type { RecordOutput } from '../../sdk/api/index.ts'
 import type { Alert, Verdict } from '../clicks/click.ts'
 import { type Account, isThrough } from './accounts.ts'
 import { complaints, describe, type Run, summaryOf } from './summary.ts'

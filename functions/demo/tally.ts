@@ -2,7 +2,7 @@
  * Tally: what came out of the pipeline, read off the records of `verdicts` and `alerts` and nothing else.
  * @module
  */
-import type { RecordOutput } from '../../sdk/api.ts'
+import type { RecordOutput } from '../../sdk/api/index.ts'
 import type { Alert, Verdict } from '../clicks/click.ts'
 import { Latencies } from './latencies.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InstanceStatus } from '../../infra/store/index.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { descriptorOf, type LiveFunction, type Stream } from './catalog.ts'
 
 type Seen = readonly [index: number, state?: InstanceStatus['state'], goes?: 'retiring' | 'leaving']

@@ -18,7 +18,7 @@ import {
   type StreamDocument,
   type VersionDocument,
 } from '../../infra/store/index.ts'
-import { partitionsDefault } from '../../sdk/manifest.ts'
+import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import { namedStreams } from '../deploy/topology-checks.ts'
 
 export interface LiveFunction {

@@ -3,7 +3,7 @@
  * @module
  */
 import type { OutcomeDocument } from '../../infra/store/index.ts'
-import { type ShadowView, shadowSummary, sumOfShadows } from '../../sdk/shadow.ts'
+import { type ShadowView, shadowSummary, sumOfShadows } from '../../sdk/versions/shadow.ts'
 import type { LiveFunction } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 

@@ -4,6 +4,7 @@
  */
 import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { CanaryDocument, InstanceStatus } from '../../infra/store/index.ts'
+import type { CanaryView } from '../../sdk/api/canary.ts'
 import type {
   DeadLetterCounts,
   FunctionDetail,
@@ -11,11 +12,10 @@ import type {
   Instance,
   StreamSummary,
   Topology,
-} from '../../sdk/api.ts'
-import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/canary.ts'
-import type { CanaryView } from '../../sdk/canary-view.ts'
-import type { RollingView } from '../../sdk/rolling-view.ts'
-import { MetricSums } from '../../sdk/user-metrics.ts'
+} from '../../sdk/api/index.ts'
+import type { RollingView } from '../../sdk/api/rolling.ts'
+import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/versions/canary.ts'
+import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { homesView } from '../deploy/homes.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'

@@ -3,8 +3,8 @@
  * @module
  */
 import type { InstanceStatus } from '../../infra/store/index.ts'
-import type { Why } from '../../sdk/api.ts'
-import { placementSchema } from '../../sdk/manifest.ts'
+import type { Why } from '../../sdk/api/index.ts'
+import { placementSchema } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { functionSummary, isCanary, isRolling } from './views.ts'

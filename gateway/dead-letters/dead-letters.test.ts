@@ -4,7 +4,7 @@ import { jetstream } from '@nats-io/jetstream'
 import { subjects } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { encodeLetters, type Letter, lettersStream } from '../../infra/dead-letters/index.ts'
-import type { DeadLetter, DeadLetterList, FunctionDetail, RedriveAnswer } from '../../sdk/api.ts'
+import type { DeadLetter, DeadLetterList, FunctionDetail, RedriveAnswer } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import {

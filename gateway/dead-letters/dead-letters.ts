@@ -20,7 +20,7 @@ import type {
   DeadLetterSummary,
   RedriveAnswer,
   RedriveRequest,
-} from '../../sdk/api.ts'
+} from '../../sdk/api/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import { unknownStream } from '../deploy/wishes.ts'

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Letter } from '../../infra/dead-letters/index.ts'
-import type { DeadLetter, DeadLetterFilter, DeadLetterSummary } from '../../sdk/api.ts'
+import type { DeadLetter, DeadLetterFilter, DeadLetterSummary } from '../../sdk/api/index.ts'
 import { refuse } from '../errors.ts'
 import type { LetterMessage } from './letter-store.ts'
 import type { Mark } from './marks.ts'

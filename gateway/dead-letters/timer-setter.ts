@@ -8,7 +8,7 @@
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import { decodeTimersAnswer, encodeTimers } from '../../infra/control/index.ts'
 import type { Letter } from '../../infra/dead-letters/index.ts'
-import { isOwnArena, partitionOfArena } from '../../sdk/arenas.ts'
+import { isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 

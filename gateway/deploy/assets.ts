@@ -4,8 +4,8 @@
  * @module
  */
 import type { Assets } from '../../infra/bundles/index.ts'
-import { type AssetRef, type AssetRefs, assetBytesOf, assetsMax } from '../../sdk/assets.ts'
-import { assetRoomMib, type Manifest, memMibForAssets } from '../../sdk/manifest.ts'
+import { type AssetRef, type AssetRefs, assetBytesOf, assetsMax } from '../../sdk/manifest/assets.ts'
+import { assetRoomMib, type Manifest, memMibForAssets } from '../../sdk/manifest/manifest.ts'
 import { refuse } from '../errors.ts'
 
 /** By name: the hash of an uploaded content, or null to take the name away. */

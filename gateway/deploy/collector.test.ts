@@ -8,7 +8,7 @@ import type { StoredBundle } from '../../infra/bundles/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import { makeLog } from '../../infra/log.ts'
 import { openStore, paths, type Store } from '../../infra/store/index.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { type BundleShelf, collect, startCollector, versionsKept } from './collector.ts'
 
 const hourMs = 60 * 60_000

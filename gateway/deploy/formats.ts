@@ -3,8 +3,8 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
-import type { DeployAnswer } from '../../sdk/api.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 

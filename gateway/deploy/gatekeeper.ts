@@ -12,7 +12,13 @@ import type { Clock } from '../../infra/clock.ts'
 import { decodeGateAnswer, encodeGate, type GateAsk } from '../../infra/control/index.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import type { InstanceStatus, VersionDocument } from '../../infra/store/index.ts'
-import { breachesOf, type GateEvidence, type GateReport, noGateEvidence, sumOfGates } from '../../sdk/gate.ts'
+import {
+  breachesOf,
+  type GateEvidence,
+  type GateReport,
+  noGateEvidence,
+  sumOfGates,
+} from '../../sdk/versions/gate.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 

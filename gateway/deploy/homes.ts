@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
-import type { Home, homesPatchSchema, MoveAnswer } from '../../sdk/homes-api.ts'
+import type { Home, homesPatchSchema, MoveAnswer } from '../../sdk/api/homes.ts'
 import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import { unknownFunction } from './wishes.ts'

@@ -15,7 +15,7 @@ import {
   upsert,
   type VersionDocument,
 } from '../../infra/store/index.ts'
-import type { DeployAnswer } from '../../sdk/api.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
 import type { Said } from './plan.ts'
 
 export interface Leaving {

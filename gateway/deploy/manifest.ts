@@ -7,8 +7,8 @@
  */
 import { z } from 'zod'
 import { documentBytesMax } from '../../infra/store/index.ts'
-import { isQueueMode } from '../../sdk/back-pressure.ts'
-import { wrongOf, wrongText } from '../../sdk/expected.ts'
+import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
+import { wrongOf, wrongText } from '../../sdk/manifest/expected.ts'
 import {
   aloneMemMibMin,
   errorPolicySchema,
@@ -18,7 +18,7 @@ import {
   manifestSchema,
   nameSchema,
   runnerMemMibMin,
-} from '../../sdk/manifest.ts'
+} from '../../sdk/manifest/manifest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
 /** Leaves room for what a version document says beside the manifest: its assets, and some words. */

@@ -3,9 +3,9 @@
  * @module
  */
 import type { FunctionDocument, VersionDocument } from '../../infra/store/index.ts'
-import type { DeployAnswer } from '../../sdk/api.ts'
-import type { AssetRefs } from '../../sdk/assets.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
+import type { AssetRefs } from '../../sdk/manifest/assets.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import type { Candidate } from './gatekeeper.ts'
 import type { Size } from './resources.ts'

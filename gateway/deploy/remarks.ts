@@ -5,8 +5,8 @@
  * @module
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { DeployAnswer } from '../../sdk/api.ts'
-import { type Manifest, partitionsDefault } from '../../sdk/manifest.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
+import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import { homesView } from './homes.ts'
 

@@ -5,8 +5,8 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
-import type { DeployAnswer } from '../../sdk/api.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 
 /** What each instance is to get; what is not named stays. */
 export interface ResourcesWish {

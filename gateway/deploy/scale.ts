@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import type { ScalingDocument, Store } from '../../infra/store/index.ts'
-import type { ScaleAnswer, Scaling, scaleSchema } from '../../sdk/api.ts'
+import type { ScaleAnswer, Scaling, scaleSchema } from '../../sdk/api/index.ts'
 import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import type { Heartbeats } from '../catalog/heartbeats.ts'
 import { functionSummary } from '../catalog/views.ts'

@@ -4,8 +4,8 @@
  */
 import type { DifferenceStore } from '../../infra/differences/index.ts'
 import { type OutcomeDocument, paths, type Store } from '../../infra/store/index.ts'
-import type { ShadowDifference, ShadowView } from '../../sdk/shadow.ts'
-import type { ShadowDifferences } from '../../sdk/shadow-api.ts'
+import type { ShadowDifferences } from '../../sdk/api/shadow.ts'
+import type { ShadowDifference, ShadowView } from '../../sdk/versions/shadow.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import type { Heartbeats } from '../catalog/heartbeats.ts'
 import { isShadow, shadowNow, shadowThen } from '../catalog/shadow-view.ts'

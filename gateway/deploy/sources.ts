@@ -3,8 +3,8 @@
  * @module
  */
 import type { Store } from '../../infra/store/index.ts'
+import { bundleFile, filesOf, type VersionSources } from '../../sdk/api/sources.ts'
 import { isCode } from '../../sdk/errors.ts'
-import { bundleFile, filesOf, type VersionSources } from '../../sdk/sources.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import { documentOf } from './versions.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
 
 function fn(

@@ -3,8 +3,8 @@
  * @module
  */
 
-import { isQueueMode } from '../../sdk/back-pressure.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import { refuse } from '../errors.ts'
 
 export function namedStreams(manifest: Manifest): readonly string[] {

@@ -5,7 +5,7 @@
 import type { Clock } from '../../infra/clock.ts'
 import { paths, type Store, type StreamDocument, type VersionDocument } from '../../infra/store/index.ts'
 import { isCode } from '../../sdk/errors.ts'
-import { partitionsDefault } from '../../sdk/manifest.ts'
+import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { Probed } from '../probe/index.ts'
 import { type Said, wordsOf } from './plan.ts'
 import { stored } from './store-trouble.ts'

@@ -9,9 +9,9 @@ import {
   type Store,
   type VersionDocument,
 } from '../../infra/store/index.ts'
-import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api.ts'
-import { assetChanges } from '../../sdk/assets.ts'
-import { changesBetween } from '../../sdk/changes.ts'
+import type { VersionDetail, VersionDiff, VersionSummary } from '../../sdk/api/index.ts'
+import { assetChanges } from '../../sdk/manifest/assets.ts'
+import { changesBetween } from '../../sdk/manifest/changes.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { isShadow } from '../catalog/shadow-view.ts'
 import { isCanary } from '../catalog/views.ts'

@@ -11,7 +11,7 @@ import {
   type StreamDocument,
   upsert,
 } from '../../infra/store/index.ts'
-import type { StreamConfig } from '../../sdk/api.ts'
+import type { StreamConfig } from '../../sdk/api/index.ts'
 import type { Catalog, CatalogView } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 

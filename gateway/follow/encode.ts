@@ -3,8 +3,8 @@
  * @module
  */
 import { isUtf8 } from 'node:buffer'
-import type { FollowEvent, RecordOutput } from '../../sdk/api.ts'
-import { type FrameHeader, type RawRecord, recordsOf } from '../../sdk/frame.ts'
+import type { FollowEvent, RecordOutput } from '../../sdk/api/index.ts'
+import { type FrameHeader, type RawRecord, recordsOf } from '../../sdk/wire/frame.ts'
 
 export interface FollowFormat {
   readonly contentType: string

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FrameHeader } from '../../sdk/frame.ts'
+import type { FrameHeader } from '../../sdk/wire/frame.ts'
 import { type Frame, FrameLog, type LogReader } from './frame-log.ts'
 
 function frame(partition: number, producer: string, sequence: number, count: number, bytes = 100): Frame {

@@ -7,8 +7,8 @@
  *       or in a gap.
  * @module
  */
-import type { FollowEvent } from '../../sdk/api.ts'
-import type { FrameHeader } from '../../sdk/frame.ts'
+import type { FollowEvent } from '../../sdk/api/index.ts'
+import type { FrameHeader } from '../../sdk/wire/frame.ts'
 import { Wake } from './wake.ts'
 
 /** What an entry costs beside its bytes, about. */

@@ -13,7 +13,7 @@ import {
 } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import { ensureStream, type Replicas } from '../../infra/streams.ts'
-import type { LogLine } from '../../sdk/api.ts'
+import type { LogLine } from '../../sdk/api/index.ts'
 import { refuse } from '../errors.ts'
 import { Wake } from './wake.ts'
 

@@ -8,7 +8,7 @@
  * @module
  */
 import { startTail, type Wire } from '../../infra/bus/index.ts'
-import type { FollowEvent, RecordOutput } from '../../sdk/api.ts'
+import type { FollowEvent, RecordOutput } from '../../sdk/api/index.ts'
 import { outputsOf } from './encode.ts'
 import { FrameLog, type LogReader } from './frame-log.ts'
 

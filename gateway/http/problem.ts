@@ -6,7 +6,7 @@
  * @module
  */
 import { STATUS_CODES } from 'node:http'
-import type { Problem } from '../../sdk/api.ts'
+import type { Problem } from '../../sdk/api/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { GatewayErrorCode, RefusalDetail } from '../errors.ts'
 

@@ -4,8 +4,8 @@
  */
 import type { HttpBindings } from '@hono/node-server'
 import { type OpenAPIHono, z } from '@hono/zod-openapi'
-import { problemSchema } from '../../sdk/api.ts'
-import { nameSchema } from '../../sdk/manifest.ts'
+import { problemSchema } from '../../sdk/api/index.ts'
+import { nameSchema } from '../../sdk/manifest/manifest.ts'
 
 export type App = OpenAPIHono<{ Bindings: HttpBindings }>
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { frameBytesMax, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/frame.ts'
-import { partitionOf } from '../../sdk/hash.ts'
+import { frameBytesMax, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/wire/frame.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
 import { Batch } from './batch.ts'
 
 interface Sent {

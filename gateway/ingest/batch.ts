@@ -14,8 +14,8 @@ import {
   headerBytesV1,
   type RawRecord,
   recordBytes,
-} from '../../sdk/frame.ts'
-import { partitionOf } from '../../sdk/hash.ts'
+} from '../../sdk/wire/frame.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
 
 interface OpenFrame {
   readonly records: RawRecord[]

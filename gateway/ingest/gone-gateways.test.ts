@@ -15,7 +15,7 @@ import {
   type SenderDocument,
   type SentDocument,
 } from '../../infra/store/index.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import { outputsOfClients } from '../catalog/ledger.ts'
 import { sentBefore } from '../catalog/sent-before.ts'

@@ -10,7 +10,7 @@
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Log } from '../../infra/log.ts'
-import { checkRecordSize } from '../../sdk/frame.ts'
+import { checkRecordSize } from '../../sdk/wire/frame.ts'
 import type { GatewayMetrics } from '../metrics.ts'
 import type { Batch } from './batch.ts'
 import type { Ingest } from './ingest.ts'

@@ -9,7 +9,7 @@
 import { isUtf8 } from 'node:buffer'
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
 import { type NatsConnection, startTail, subjects, type Wire } from '../../infra/bus/index.ts'
-import { type FrameHeader, recordsOf } from '../../sdk/frame.ts'
+import { type FrameHeader, recordsOf } from '../../sdk/wire/frame.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import type { GatewayMetrics } from '../metrics.ts'
 import { keyBase64Header, keyHeader } from './raw-ingest.ts'

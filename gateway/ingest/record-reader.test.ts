@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CodedError } from '../../sdk/errors.ts'
-import type { RawRecord } from '../../sdk/frame.ts'
+import type { RawRecord } from '../../sdk/wire/frame.ts'
 import { recordReader, recordsType } from './record-reader.ts'
 
 const bytes = fc.uint8Array({ maxLength: 40 })

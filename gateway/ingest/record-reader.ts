@@ -7,8 +7,8 @@
  *   R2. The first record that cannot be read ends it, and its number (of the line, or of the record) is told.
  * @module
  */
-import { type RecordInput, recordInputSchema } from '../../sdk/api.ts'
-import { checkRecordSize, frameBytesMax, type RawRecord } from '../../sdk/frame.ts'
+import { type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
+import { checkRecordSize, frameBytesMax, type RawRecord } from '../../sdk/wire/frame.ts'
 import { issuesText } from '../deploy/manifest.ts'
 import { refuse } from '../errors.ts'
 

@@ -4,9 +4,9 @@
  * A content that is refused, or does not come to its end, leaves nothing behind.
  */
 import { createRoute, z } from '@hono/zod-openapi'
-import { deployAnswerSchema } from '../../sdk/api.ts'
-import { assetListSchema, assetPatchSchema, assetRefSchema, sha256Schema } from '../../sdk/asset-api.ts'
-import { assetBytesMax } from '../../sdk/assets.ts'
+import { assetListSchema, assetPatchSchema, assetRefSchema, sha256Schema } from '../../sdk/api/assets.ts'
+import { deployAnswerSchema } from '../../sdk/api/index.ts'
+import { assetBytesMax } from '../../sdk/manifest/assets.ts'
 import { unknownContent } from '../deploy/assets.ts'
 import { stored } from '../deploy/store-trouble.ts'
 import { unknownFunction } from '../deploy/wishes.ts'

@@ -6,7 +6,7 @@ import {
   deadLetterSchema,
   redriveAnswerSchema,
   redriveRequestSchema,
-} from '../../sdk/api.ts'
+} from '../../sdk/api/index.ts'
 import { issuesText } from '../deploy/manifest.ts'
 import { refuse } from '../errors.ts'
 import { readBody } from '../http/body.ts'

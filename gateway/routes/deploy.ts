@@ -5,8 +5,8 @@
  * that bounds the memory of the gateway.
  */
 import { createRoute, z } from '@hono/zod-openapi'
-import { deployAnswerSchema, deployQuerySchema } from '../../sdk/api.ts'
-import { assetNamesSchema } from '../../sdk/asset-api.ts'
+import { assetNamesSchema } from '../../sdk/api/assets.ts'
+import { deployAnswerSchema, deployQuerySchema } from '../../sdk/api/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { type Size, settable } from '../deploy/resources.ts'
 import { refuse } from '../errors.ts'

@@ -1,6 +1,7 @@
 /** Functions and instances: list, inspect, delete, kill, logs. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { paths, type ScalingDocument } from '../../infra/store/index.ts'
+import { homesPatchSchema, moveAnswerSchema } from '../../sdk/api/homes.ts'
 import {
   deployAnswerSchema,
   functionDetailSchema,
@@ -11,9 +12,8 @@ import {
   scalingSchema,
   topologySchema,
   whySchema,
-} from '../../sdk/api.ts'
-import { homesPatchSchema, moveAnswerSchema } from '../../sdk/homes-api.ts'
-import { resourcesPatchSchema } from '../../sdk/resources-api.ts'
+} from '../../sdk/api/index.ts'
+import { resourcesPatchSchema } from '../../sdk/api/resources.ts'
 import { allOutputs, outputsOfClients } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'

@@ -1,8 +1,8 @@
 /** Shadows of a function: what was found of a version, its differences one by one, and bringing it into force. */
 import { createRoute, z } from '@hono/zod-openapi'
-import { deployAnswerSchema } from '../../sdk/api.ts'
-import { shadowViewSchema } from '../../sdk/shadow.ts'
-import { promoteSchema, shadowDifferencesSchema } from '../../sdk/shadow-api.ts'
+import { deployAnswerSchema } from '../../sdk/api/index.ts'
+import { promoteSchema, shadowDifferencesSchema } from '../../sdk/api/shadow.ts'
+import { shadowViewSchema } from '../../sdk/versions/shadow.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { differencesOf, shadowOf } from '../deploy/shadows.ts'
 import { unknownFunction } from '../deploy/wishes.ts'

@@ -9,7 +9,7 @@ import {
   recordOutputSchema,
   streamConfigSchema,
   streamSummarySchema,
-} from '../../sdk/api.ts'
+} from '../../sdk/api/index.ts'
 import { streamSummary } from '../catalog/views.ts'
 import { putStream, removeStream, unknownStream } from '../deploy/wishes.ts'
 import { type FollowFormat, formatFor } from '../follow/encode.ts'

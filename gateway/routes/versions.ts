@@ -6,8 +6,8 @@ import {
   versionDetailSchema,
   versionDiffSchema,
   versionSummarySchema,
-} from '../../sdk/api.ts'
-import { sourcesKindSchema, versionSourcesSchema } from '../../sdk/sources.ts'
+} from '../../sdk/api/index.ts'
+import { sourcesKindSchema, versionSourcesSchema } from '../../sdk/api/sources.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { sourcesOf } from '../deploy/sources.ts'
 import { diffVersions, listVersions, readVersion } from '../deploy/versions.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { frameOf, recordsOf } from '../../sdk/frame.ts'
+import { frameOf, recordsOf } from '../../sdk/wire/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { consumersOf } from '../control/consumer.ts'
 import type { StreamDescriptor } from '../control/messages.ts'

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { frameOf, type RawRecord, recordsOf } from '../../sdk/frame.ts'
+import { frameOf, type RawRecord, recordsOf } from '../../sdk/wire/frame.ts'
 import { ManualClock } from '../clock.ts'
 import type { AllowanceRow, StreamDescriptor } from '../control/messages.ts'
 import { originOf } from './messages/origin.ts'

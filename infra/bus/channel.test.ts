@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { frameOf } from '../../sdk/frame.ts'
+import { frameOf } from '../../sdk/wire/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { type Action, action, Bench, record, run, stream, withOwners } from './channel-contract.ts'
 import { originOf } from './messages/origin.ts'

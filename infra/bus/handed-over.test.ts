@@ -1,7 +1,7 @@
 /** What a handover costs on the wire: each message of it lies in the gap (docs/design/0011-handover.md). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { frameOf, parseFrame } from '../../sdk/frame.ts'
+import { frameOf, parseFrame } from '../../sdk/wire/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { record, stream } from './channel-contract.ts'
 import { originOf } from './messages/origin.ts'

@@ -6,7 +6,7 @@
  * @module
  */
 import { z } from 'zod'
-import { logLevelSchema, nameSchema } from '../../sdk/manifest.ts'
+import { logLevelSchema, nameSchema } from '../../sdk/manifest/manifest.ts'
 
 const port = z.int().min(0).max(65535)
 const text = z.string().min(1)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { decodeCommand, encodeCommand } from './command.ts'
 import type { FunctionAssignment, TaskCommand } from './messages.ts'
 

@@ -2,9 +2,10 @@
  * A function as a consumer of one of its inputs.
  * @module
  */
-import { isQueueMode } from '../../sdk/back-pressure.ts'
+
 import type { Grouping } from '../../sdk/index.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { ConsumerDescriptor } from './messages.ts'
 
 /** The name by which an instance reads an input: to a broadcast one each is a consumer of its own (docs/design/0024-broadcast.md). */

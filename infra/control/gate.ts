@@ -3,7 +3,7 @@
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
-import type { GateEvidence } from '../../sdk/gate.ts'
+import type { GateEvidence } from '../../sdk/versions/gate.ts'
 import type { FunctionAssignment } from './messages.ts'
 
 /** A version that nobody has been assigned yet. */

@@ -6,13 +6,14 @@
  * `leaderEpoch` than one already seen is refused.
  * @module
  */
-import type { AssetRefs } from '../../sdk/assets.ts'
-import type { CanaryReport } from '../../sdk/canary.ts'
+
+import type { MemoryReport } from '../../sdk/api/memory.ts'
 import type { BackPressure, Grouping, StateFormat } from '../../sdk/index.ts'
-import type { CanaryRules, Manifest, ShadowRules } from '../../sdk/manifest.ts'
-import type { MemoryReport } from '../../sdk/memory.ts'
-import type { ShadowReport } from '../../sdk/shadow.ts'
-import type { MetricReport, Observed } from '../../sdk/user-metrics.ts'
+import type { AssetRefs } from '../../sdk/manifest/assets.ts'
+import type { CanaryRules, Manifest, ShadowRules } from '../../sdk/manifest/manifest.ts'
+import type { CanaryReport } from '../../sdk/versions/canary.ts'
+import type { ShadowReport } from '../../sdk/versions/shadow.ts'
+import type { MetricReport, Observed } from '../../sdk/wire/user-metrics.ts'
 
 /** A consumer of a stream, as its producers must know it. */
 export interface ConsumerDescriptor {

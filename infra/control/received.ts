@@ -3,7 +3,7 @@
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
-import { isQueueMode } from '../../sdk/back-pressure.ts'
+import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import { addCounts, sumOfCounts } from './counts.ts'
 import type { OutputLedger, ReceivedRow, StreamDescriptor } from './messages.ts'
 

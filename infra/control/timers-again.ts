@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod'
-import { arenasMax } from '../../sdk/arenas.ts'
+import { arenasMax } from '../../sdk/wire/arenas.ts'
 
 const askSchema = z.object({
   schema: z.literal(1),
@@ -29,7 +29,7 @@ const answerSchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(false), message: z.string() }),
 ])
 
-/** `partition` is that of an arena (sdk/arenas.ts). */
+/** `partition` is that of an arena (sdk/wire/arenas.ts). */
 export type TimersAsk = z.output<typeof askSchema>
 export type TimersAnswer = z.output<typeof answerSchema>
 

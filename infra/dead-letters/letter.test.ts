@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { frameBytesMax } from '../../sdk/frame.ts'
+import { frameBytesMax } from '../../sdk/wire/frame.ts'
 import { decodeLetters, encodeLetters, type Letter, lettersPerMessageMax, messagesOf } from './letter.ts'
 
 const plain = { noNullPrototype: true }

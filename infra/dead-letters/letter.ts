@@ -13,7 +13,7 @@
  */
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
-import type { RawRecord } from '../../sdk/frame.ts'
+import type { RawRecord } from '../../sdk/wire/frame.ts'
 
 const magic = 0xcd
 /** What has no timers is written as 1: builds of before read it. */
@@ -35,7 +35,7 @@ export interface LetterError {
   readonly at?: string | undefined
 }
 
-/** Where a timer was set: in which arena, and in that of which instance, where each has its own (sdk/arenas.ts). */
+/** Where a timer was set: in which arena, and in that of which instance, where each has its own (sdk/wire/arenas.ts). */
 export interface LetterTimer {
   readonly arena: number
   readonly instance: number

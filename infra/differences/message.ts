@@ -9,7 +9,7 @@
  */
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
-import { shadowDifferenceSchema } from '../../sdk/shadow.ts'
+import { shadowDifferenceSchema } from '../../sdk/versions/shadow.ts'
 
 const messageSchema = z.object({
   schema: z.literal(1),

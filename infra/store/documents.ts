@@ -2,10 +2,10 @@
  * Documents: the shapes and paths of everything in the store. Who writes what is said at each; nobody else does.
  * @module
  */
-import type { AssetRefs } from '../../sdk/assets.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { AssetRefs } from '../../sdk/manifest/assets.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LearnedShape, LoadSample } from '../../sdk/scaling/index.ts'
-import type { ShadowResult } from '../../sdk/shadow.ts'
+import type { ShadowResult } from '../../sdk/versions/shadow.ts'
 import type { Awaited, OutputLedger, SlotFence } from '../control/messages.ts'
 
 /** Version of this layout. A build that finds a higher one refuses to start. */

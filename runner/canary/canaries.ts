@@ -11,9 +11,9 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
-import { type CanaryReport, noEvidence, sharesOf } from '../../sdk/canary.ts'
-import { policyOf } from '../../sdk/policy.ts'
+import { policyOf } from '../../sdk/manifest/policy.ts'
 import { verdict } from '../../sdk/runtime/index.ts'
+import { type CanaryReport, noEvidence, sharesOf } from '../../sdk/versions/canary.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { Instance } from '../isolate/index.ts'
 import type { Shadow } from '../shadow/shadow.ts'

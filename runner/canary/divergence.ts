@@ -7,8 +7,8 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import { type CanaryRules, shadowSchema } from '../../sdk/manifest.ts'
-import type { ShadowEvidence } from '../../sdk/shadow.ts'
+import { type CanaryRules, shadowSchema } from '../../sdk/manifest/manifest.ts'
+import type { ShadowEvidence } from '../../sdk/versions/shadow.ts'
 import { Findings } from '../shadow/findings.ts'
 import type { Shadow, ShadowOptions } from '../shadow/shadow.ts'
 import { Witness } from '../shadow/witness.ts'

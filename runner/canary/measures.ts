@@ -8,8 +8,8 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../sdk/canary.ts'
-import type { KeyShare } from '../../sdk/key-share.ts'
+import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../sdk/versions/canary.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import type { Tally } from './tally.ts'
 
 export type Side = 'canary' | 'control' | 'rest'

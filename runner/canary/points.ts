@@ -1,10 +1,11 @@
 /**
- * Points of a batch's records (sdk/key-share.ts), in their order.
+ * Points of a batch's records (sdk/wire/key-share.ts), in their order.
  * @module
  */
-import { recordBytes, recordHeaderBytes, recordsOf } from '../../sdk/frame.ts'
-import { pointOf } from '../../sdk/key-share.ts'
+
 import { lineOf } from '../../sdk/runtime/index.ts'
+import { recordBytes, recordHeaderBytes, recordsOf } from '../../sdk/wire/frame.ts'
+import { pointOf } from '../../sdk/wire/key-share.ts'
 import type { InputFrame, RecordFailure } from '../isolate/index.ts'
 
 export function pointsOf(frames: readonly InputFrame[], salt: number): Uint16Array {

@@ -14,8 +14,8 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import type { CanaryShares } from '../../sdk/canary.ts'
-import type { KeyShare } from '../../sdk/key-share.ts'
+import type { CanaryShares } from '../../sdk/versions/canary.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import {
   type BatchResult,
   type InputFrame,

@@ -13,7 +13,7 @@ import {
 } from '../../sdk/runtime/index.ts'
 
 export interface Tally {
-  /** One of `verdict` (sdk/runtime/layout.ts). */
+  /** One of `verdict` (sdk/runtime/shared/layout.ts). */
   verdict: number
   /** Of each output the number of its stream, in their order. */
   readonly streams: number[]

@@ -3,7 +3,7 @@
  * @module
  */
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
-import { firstArena } from '../../sdk/arenas.ts'
+import { firstArena } from '../../sdk/wire/arenas.ts'
 
 /** How the inputs of a function are read. */
 export type Groupings = FunctionAssignment['groupings']

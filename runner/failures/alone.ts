@@ -3,7 +3,7 @@
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
-import { frameOf, idWords, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/frame.ts'
+import { frameOf, idWords, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/wire/frame.ts'
 
 export interface AloneFrame extends TakenFrame {
   /** How often its record was tried. */

@@ -10,9 +10,8 @@
  * @module
  */
 import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
-import { AsideList, type Waiting } from '../../sdk/aside-list.ts'
-import { type FailurePolicy, waitAfter } from '../../sdk/policy.ts'
-import { lineOf } from '../../sdk/runtime/index.ts'
+import { type FailurePolicy, waitAfter } from '../../sdk/manifest/policy.ts'
+import { AsideList, lineOf, type Waiting } from '../../sdk/runtime/index.ts'
 import type { RecordFailure } from '../isolate/index.ts'
 import { type AloneFrame, frameAlone } from './alone.ts'
 import { type Failed, locate } from './failed.ts'

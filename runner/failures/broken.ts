@@ -3,7 +3,7 @@
  * @module
  */
 import type { ErrorReport } from '../../infra/control/messages.ts'
-import type { FailurePolicy } from '../../sdk/policy.ts'
+import type { FailurePolicy } from '../../sdk/manifest/policy.ts'
 import type { BatchResult } from '../isolate/index.ts'
 
 export type Fatal = NonNullable<BatchResult['fatal']>

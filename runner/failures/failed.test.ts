@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { TakenFrame } from '../../infra/bus/index.ts'
-import { frameOf, parseFrame, type RawRecord, stampHeader } from '../../sdk/frame.ts'
+import { frameOf, parseFrame, type RawRecord, stampHeader } from '../../sdk/wire/frame.ts'
 import type { RecordFailure } from '../isolate/index.ts'
 import { errorOf, locate } from './failed.ts'
 

@@ -5,9 +5,9 @@
 import type { TakenFrame } from '../../infra/bus/index.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { Letter } from '../../infra/dead-letters/index.ts'
-import { partitionOfArena } from '../../sdk/arenas.ts'
-import { type RawRecord, RecordWalk } from '../../sdk/frame.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
+import { partitionOfArena } from '../../sdk/wire/arenas.ts'
+import { type RawRecord, RecordWalk } from '../../sdk/wire/frame.ts'
 import type { RecordFailure } from '../isolate/index.ts'
 
 const keyBytesShown = 256

@@ -6,7 +6,7 @@
  * @module
  */
 import { bytesOf, isFull, type Letter, type Letters } from '../../infra/dead-letters/index.ts'
-import type { RawRecord } from '../../sdk/frame.ts'
+import type { RawRecord } from '../../sdk/wire/frame.ts'
 
 export class GatheredLetters {
   readonly #letters: Letter[] = []

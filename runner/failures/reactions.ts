@@ -17,7 +17,7 @@ import type {
   InstanceAssignment,
   InstanceReport,
 } from '../../infra/control/messages.ts'
-import { type FailurePolicy, policyOf } from '../../sdk/policy.ts'
+import { type FailurePolicy, policyOf } from '../../sdk/manifest/policy.ts'
 import type { TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'

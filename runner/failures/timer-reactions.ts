@@ -12,7 +12,7 @@
 import { aborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
-import { policyOf } from '../../sdk/policy.ts'
+import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
 import { timerWords } from '../isolate/at-hand.ts'

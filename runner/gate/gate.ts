@@ -13,14 +13,14 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
+import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import {
   type GateError,
   type GateEvidence,
   gateErrorsMax,
   noGateEvidence,
   sumOfErrors,
-} from '../../sdk/gate.ts'
-import type { OutputConfig } from '../../sdk/runtime/index.ts'
+} from '../../sdk/versions/gate.ts'
 import type { RecordFailure } from '../isolate/index.ts'
 import type { Room } from '../process/memory.ts'
 import { Findings } from '../shadow/findings.ts'

@@ -12,8 +12,8 @@
  */
 import { giveBackMemory, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import { parseFrame } from '../../sdk/frame.ts'
-import type { TapeBounds } from '../../sdk/manifest.ts'
+import type { TapeBounds } from '../../sdk/manifest/manifest.ts'
+import { parseFrame } from '../../sdk/wire/frame.ts'
 import type { InputFrame } from '../isolate/index.ts'
 
 export interface TapeFrame extends InputFrame {

@@ -21,7 +21,7 @@ import {
   type TimersAsk,
 } from '../../infra/control/index.ts'
 import type { Assignment, GoneProducer, Heartbeat, TaskReply } from '../../infra/control/messages.ts'
-import type { LogLine } from '../../sdk/api.ts'
+import type { LogLine } from '../../sdk/api/index.ts'
 import type { RunnerErrorCode } from '../errors.ts'
 import { decodeAnswer, decodeAsk, encodeAnswer, encodeAsk, type MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'

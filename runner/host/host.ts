@@ -24,9 +24,9 @@ import {
   type InstanceReport,
 } from '../../infra/control/messages.ts'
 import { SpillStore } from '../../infra/spill/index.ts'
-import type { LogLine } from '../../sdk/api.ts'
-import { tapBytesOf } from '../../sdk/manifest.ts'
-import { MetricSums } from '../../sdk/user-metrics.ts'
+import type { LogLine } from '../../sdk/api/index.ts'
+import { tapBytesOf } from '../../sdk/manifest/manifest.ts'
+import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { Checkpoints } from '../checkpoint/checkpoints.ts'
 import { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { FailureLog } from '../failures/failure-log.ts'

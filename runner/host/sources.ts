@@ -13,7 +13,7 @@ import { hasHash, openAssets, openBundles } from '../../infra/bundles/index.ts'
 import { type BusOptions, connectBus, type NatsConnection } from '../../infra/bus/index.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import { CodedError } from '../../sdk/errors.ts'
-import { memorySoftShare } from '../../sdk/manifest.ts'
+import { memorySoftShare } from '../../sdk/manifest/manifest.ts'
 import type { HeldAssets, IsolateErrorCode } from '../isolate/index.ts'
 import type { Memory } from '../process/memory.ts'
 

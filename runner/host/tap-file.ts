@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
-import { type TapFile, tapRecords, tapText } from '../../sdk/tap.ts'
+import { type TapFile, tapRecords, tapText } from '../../sdk/replay/index.ts'
 import type { Running } from '../succession/change-over.ts'
 
 /** NATS takes 1 MiB in a message. */

@@ -9,7 +9,7 @@ import type {
   GoneProducer,
   InstanceAssignment,
 } from '../../infra/control/messages.ts'
-import type { MetricSums } from '../../sdk/user-metrics.ts'
+import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import type { LetterBox } from '../failures/letter-box.ts'
 import type { MovedState } from '../handover/message.ts'

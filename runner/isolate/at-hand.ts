@@ -2,9 +2,10 @@
  * What an isolate is at, in words.
  * @module
  */
-import { partitionOfArena } from '../../sdk/arenas.ts'
-import { RecordWalk } from '../../sdk/frame.ts'
+
 import { phase, type Timer, type TimerAtHand } from '../../sdk/runtime/index.ts'
+import { partitionOfArena } from '../../sdk/wire/arenas.ts'
+import { RecordWalk } from '../../sdk/wire/frame.ts'
 import type { InputFrame } from './types.ts'
 
 /** @param done How many records of `frames` are done. */

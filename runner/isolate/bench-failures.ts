@@ -6,8 +6,8 @@
  * @module
  */
 
-import { recordBytes, recordHeaderBytes } from '../../sdk/frame.ts'
-import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
+import { recordBytes, recordHeaderBytes } from '../../sdk/wire/frame.ts'
 import { makeFrames, partitions } from './bench-frames.ts'
 import { bundleOf, nowMs } from './harness.ts'
 import { type InputFrame, Instance } from './index.ts'

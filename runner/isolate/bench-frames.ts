@@ -2,8 +2,8 @@
  * Frames for the benches of this folder: over 16 partitions, keys of 8 bytes, skewed as real ones are.
  * @module
  */
-import { type RawRecord, recordBytes } from '../../sdk/frame.ts'
-import { partitionOf } from '../../sdk/hash.ts'
+import { type RawRecord, recordBytes } from '../../sdk/wire/frame.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
 import { frame, nowMs } from './harness.ts'
 import type { InputFrame } from './index.ts'
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { makeFrames, partitions } from './bench-frames.ts'
 import { bundleOf, nowMs } from './harness.ts'
 import { Instance } from './index.ts'

@@ -7,7 +7,7 @@
  */
 import { cpus } from 'node:os'
 import { giveBackMemory } from '../../infra/bus/index.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { makeFrames, partitions, recordsPerFrame } from './bench-frames.ts'
 import { bundleOf, nowMs } from './harness.ts'
 import { type InputFrame, Instance } from './index.ts'

@@ -2,8 +2,9 @@
  * BootConfig of an instance: what the isolate is told once (sdk/runtime/isolate-main.ts).
  * @module
  */
-import { firstArena } from '../../sdk/arenas.ts'
+
 import type { BootConfig } from '../../sdk/runtime/index.ts'
+import { firstArena } from '../../sdk/wire/arenas.ts'
 import { outputTable } from './output-table.ts'
 import type { InstanceOptions } from './types.ts'
 

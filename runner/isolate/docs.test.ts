@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { partitionOf } from '../../sdk/hash.ts'
 import type { FunctionDefinition } from '../../sdk/index.ts'
 import { testKit } from '../../sdk/testkit/index.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
 import { bundleOf, frame, nowMs, record, start, texts } from './harness.ts'
 
 interface Given {

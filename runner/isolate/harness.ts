@@ -4,9 +4,9 @@
  */
 import { fileURLToPath } from 'node:url'
 import { buildSync, transformSync } from 'esbuild'
-import { frameOf, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/frame.ts'
-import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 import type { LogLevel, OutputFrame } from '../../sdk/runtime/index.ts'
+import { frameOf, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/wire/frame.ts'
 import { type BatchResult, type InputFrame, Instance, type InstanceOptions, type Outputs } from './index.ts'
 
 export interface Bundle {

@@ -6,9 +6,10 @@
  * Design: docs/design/0007-state-outlives-code.md, 0023-hot-swap.md
  * @module
  */
-import { firstArena } from '../../sdk/arenas.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import { pageBytes, shadowBytes, slabUnitBytes } from '../../sdk/runtime/index.ts'
+import { firstArena } from '../../sdk/wire/arenas.ts'
 import { GivenSlabs } from './given-slabs.ts'
 import type { Entry, Guest, GuestCall } from './guest.ts'
 import { isolateError } from './isolate-call.ts'

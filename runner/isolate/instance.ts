@@ -12,10 +12,10 @@
  */
 import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import type { KeyShare } from '../../sdk/key-share.ts'
+import type { TapFile } from '../../sdk/replay/index.ts'
 import { emptyOutcome, firstFormat, phase } from '../../sdk/runtime/index.ts'
-import type { TapFile } from '../../sdk/tap.ts'
-import { MetricSums } from '../../sdk/user-metrics.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
+import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { atHand } from './at-hand.ts'
 import { bootConfigOf } from './boot-config.ts'
 import { type CallLimitsOptions, callLimits } from './call-limits.ts'
@@ -147,7 +147,7 @@ export class Instance {
 
   /**
    * Processes timers that are due, then the frames, as many as fit.
-   * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/aside.ts).
+   * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/records/aside.ts).
    * @param share Whose keys are its own; the others count as done.
    * @param batch Which one it is, for chance; that of the call before: it goes on with that one's. Default: the next.
    * @param isOne It ends behind the first callback.

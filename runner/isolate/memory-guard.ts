@@ -8,7 +8,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import { memorySoftShare } from '../../sdk/manifest.ts'
+import { memorySoftShare } from '../../sdk/manifest/manifest.ts'
 
 /** The process's memory, and what it may come to. */
 export interface ResidentMemory {

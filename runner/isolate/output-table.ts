@@ -2,7 +2,7 @@
  * The table of output streams that runtime and host count them by.
  * @module
  */
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { Outputs } from './types.ts'
 

@@ -1,11 +1,11 @@
 /**
- * Regions: the memory that host and isolate share (sdk/runtime/layout.ts), from the host's side.
+ * Regions: the memory that host and isolate share (sdk/runtime/shared/layout.ts), from the host's side.
  *
  * Pages that nobody touched cost nothing: an idle instance holds a few of them, however large the regions are.
  *   G1. What is read here is copied out and checked; nothing read twice, nothing believed (L2).
  * @module
  */
-import { arenasMax } from '../../sdk/arenas.ts'
+
 import {
   type BatchFrame,
   type BatchSize,
@@ -23,6 +23,7 @@ import {
   timerAtHandBytes,
   writeBatch,
 } from '../../sdk/runtime/index.ts'
+import { arenasMax } from '../../sdk/wire/arenas.ts'
 import type { InstanceStats } from './types.ts'
 
 /** Where one side is shared, V8's own `set` goes word by word, which takes two to three times as long. */

@@ -2,7 +2,7 @@
  * Results: what several calls on one batch have brought, as one result.
  * @module
  */
-import type { KeyShare } from '../../sdk/key-share.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import type { BatchResult, InputFrame, RecordFailure } from './types.ts'
 
 export class Results {

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { replay, runtimeText } from '../../sdk/replay/index.ts'
-import { parseTap, type TapChapter, tapRecords, tapText } from '../../sdk/tap.ts'
+import {
+  parseTap,
+  replay,
+  runtimeText,
+  type TapChapter,
+  tapRecords,
+  tapText,
+} from '../../sdk/replay/index.ts'
 import { definitionOf, fn, frame, frameOfTexts, nowMs, record, recordsIn, start } from './harness.ts'
 import type { BatchResult, Instance } from './index.ts'
 

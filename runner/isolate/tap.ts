@@ -9,9 +9,8 @@
  * @module
  */
 import { systemClock } from '../../infra/clock.ts'
-import { effectsCrc } from '../../sdk/replay/index.ts'
+import { effectsCrc, type TapEntry, type TapFile, type TapState } from '../../sdk/replay/index.ts'
 import type { BootConfig, Outcome } from '../../sdk/runtime/index.ts'
-import type { TapEntry, TapFile, TapState } from '../../sdk/tap.ts'
 import { bootConfigOf } from './boot-config.ts'
 import type { StateStore } from './state-store.ts'
 import type { InstanceOptions } from './types.ts'

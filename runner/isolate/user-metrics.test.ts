@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MetricSums } from '../../sdk/user-metrics.ts'
+import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { fn, frameOfTexts, nowMs, start, texts } from './harness.ts'
 
 // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data

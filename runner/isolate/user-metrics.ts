@@ -3,7 +3,7 @@
  * @module
  */
 import { readMetricName } from '../../sdk/runtime/index.ts'
-import type { MetricKind, MetricSums } from '../../sdk/user-metrics.ts'
+import type { MetricKind, MetricSums } from '../../sdk/wire/user-metrics.ts'
 
 interface Named {
   readonly name: string

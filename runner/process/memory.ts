@@ -9,8 +9,8 @@
 import { dropKeptMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
-import { instancesPerRunnerOf } from '../../sdk/manifest.ts'
-import { accountsText, type MemoryReport } from '../../sdk/memory.ts'
+import { accountsText, type MemoryReport } from '../../sdk/api/memory.ts'
+import { instancesPerRunnerOf } from '../../sdk/manifest/manifest.ts'
 import { isolateMemory, type ResidentMemory, type StateStore } from '../isolate/index.ts'
 import { findCollector } from './garbage.ts'
 

@@ -4,7 +4,7 @@
  */
 import { systemClock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { Memory, type Room, type ToldMemory } from './memory.ts'
 
 export function memoryOf(memMib: number, bytes: () => number): Memory {

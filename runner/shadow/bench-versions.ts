@@ -2,7 +2,7 @@
  * Two versions of a function for the benches of a shadow and of the gate: they count by key, and differ in the first and second record of a key, and of each thousand.
  * @module
  */
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { makeFrames, partitions } from '../isolate/bench-frames.ts'
 import { bundleOf, nowMs } from '../isolate/harness.ts'
 import { outputTable } from '../isolate/index.ts'

@@ -7,7 +7,7 @@
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
-import { shadowSchema } from '../../sdk/manifest.ts'
+import { shadowSchema } from '../../sdk/manifest/manifest.ts'
 import { nowMs } from '../isolate/harness.ts'
 import { Instance, type Isolate } from '../isolate/index.ts'
 import { roomOf } from '../process/test-memory.ts'

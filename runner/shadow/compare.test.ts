@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { recordBytes, recordHeaderBytes } from '../../sdk/frame.ts'
 import { entryKind, verdict } from '../../sdk/runtime/index.ts'
+import { recordBytes, recordHeaderBytes } from '../../sdk/wire/frame.ts'
 import { compare, isPutOff, putOffIn } from './compare.ts'
 
 interface Output {
@@ -21,7 +21,7 @@ interface Entry {
   readonly noise: boolean
 }
 
-/** As the runtime writes it (sdk/runtime/layout.ts). */
+/** As the runtime writes it (sdk/runtime/shared/layout.ts). */
 function logOf(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
   const words: number[] = []
   for (const { kind, how, outputs, noise } of entries) {

@@ -1,5 +1,5 @@
 /**
- * Compare: what two versions made of the same records, by their outcome logs (sdk/runtime/layout.ts), record by record.
+ * Compare: what two versions made of the same records, by their outcome logs (sdk/runtime/shared/layout.ts), record by record.
  *
  *   CM1. What is equal costs a walk over words and allocates nothing.
  *   CM2. A record is as it was if its outputs are, in their order: stream, key, value, event time, and the partition where the

@@ -14,7 +14,7 @@ import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import { encodeDifferences } from '../../infra/differences/index.ts'
 import { patiently } from '../../infra/jetstream.ts'
-import type { ShadowDifference } from '../../sdk/shadow.ts'
+import type { ShadowDifference } from '../../sdk/versions/shadow.ts'
 
 const messageBytesAimed = 256 * 1024
 const waitingBytesMax = 8 * 1024 * 1024

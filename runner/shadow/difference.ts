@@ -3,7 +3,6 @@
  * @module
  */
 import { isUtf8 } from 'node:buffer'
-import { recordsOf } from '../../sdk/frame.ts'
 import {
   outputBytes,
   outputTimeMs,
@@ -12,7 +11,8 @@ import {
   reportText,
   streamOf,
 } from '../../sdk/runtime/index.ts'
-import type { ShadowDifference, ShadowOutput, ShadowSide } from '../../sdk/shadow.ts'
+import type { ShadowDifference, ShadowOutput, ShadowSide } from '../../sdk/versions/shadow.ts'
+import { recordsOf } from '../../sdk/wire/frame.ts'
 import type { InputFrame } from '../isolate/index.ts'
 import type { Made } from './compare.ts'
 

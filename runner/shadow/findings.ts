@@ -8,7 +8,7 @@ import {
   type ShadowDifference,
   type ShadowEvidence,
   type ShadowSide,
-} from '../../sdk/shadow.ts'
+} from '../../sdk/versions/shadow.ts'
 import type { Made } from './compare.ts'
 
 /** Calls whose times are kept, to show the slowest of. */

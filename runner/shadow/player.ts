@@ -9,9 +9,9 @@
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import { type Clock, systemClock } from '../../infra/clock.ts'
-import type { KeyShare } from '../../sdk/key-share.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
-import { policyOf } from '../../sdk/policy.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
+import { policyOf } from '../../sdk/manifest/policy.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import {
   type InputFrame,
   Instance,

@@ -10,9 +10,9 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { ShadowRules } from '../../sdk/manifest.ts'
+import type { ShadowRules } from '../../sdk/manifest/manifest.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
-import type { ShadowEvidence } from '../../sdk/shadow.ts'
+import type { ShadowEvidence } from '../../sdk/versions/shadow.ts'
 import type { Instance, StateStore } from '../isolate/index.ts'
 import type { Room } from '../process/memory.ts'
 import { CpuBudget } from '../usage/cpu-budget.ts'

@@ -11,7 +11,7 @@
 import type { NatsConnection } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages.ts'
-import type { ShadowReport } from '../../sdk/shadow.ts'
+import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { InstanceOptions } from '../isolate/index.ts'
 import { tableOf } from '../isolate/outputs.ts'

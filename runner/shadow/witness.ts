@@ -6,7 +6,7 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import type { KeyShare } from '../../sdk/key-share.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import type { BatchResult, InputFrame, Instance } from '../isolate/index.ts'
 import { copyFrame, giveBack, LogCopy } from './call-memory.ts'
 import { putOffIn } from './compare.ts'

@@ -5,7 +5,7 @@
  * @module
  */
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
-import type { LogLine } from '../../sdk/api.ts'
+import type { LogLine } from '../../sdk/api/index.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { Instance } from '../isolate/index.ts'
 

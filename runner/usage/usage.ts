@@ -5,7 +5,7 @@
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { Manifest } from '../../sdk/manifest.ts'
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { Isolate } from '../isolate/index.ts'
 import { CpuBudget } from './cpu-budget.ts'
 import { HeapWatch } from './heap-watch.ts'

@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { WorkReport } from '../../infra/control/messages.ts'
-import { MetricSums } from '../../sdk/user-metrics.ts'
+import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 
 export type WaitsFor = 'input' | 'credit' | 'time'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { ManifestInput } from '../../sdk/manifest.ts'
+import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { World } from './testing/world.ts'
 import { failCanary } from './testing/world-heartbeats.ts'
 

@@ -8,7 +8,7 @@
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'
 import type { LoadSample } from '../../sdk/scaling/index.ts'
-import { bounds } from '../../sdk/user-metrics.ts'
+import { bounds } from '../../sdk/wire/user-metrics.ts'
 import { type InstanceRates, type OutputRates, Series } from './series.ts'
 
 /** A process that was silent for so long is not counted any more. */

@@ -6,7 +6,7 @@
  */
 import { functionOfConsumer } from '../../infra/control/index.ts'
 import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
-import type { Observed } from '../../sdk/user-metrics.ts'
+import type { Observed } from '../../sdk/wire/user-metrics.ts'
 
 /** Over how long rates are taken. */
 const overMs = 3_000

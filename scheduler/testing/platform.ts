@@ -23,7 +23,7 @@ import {
   type StoreSettings,
   upsert,
 } from '../../infra/store/index.ts'
-import { type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 
 const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url))
 const fakeRunner = fileURLToPath(new URL('./fake-runner.ts', import.meta.url))

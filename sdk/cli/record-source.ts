@@ -6,7 +6,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RecordInput } from '../api.ts'
+import type { RecordInput } from '../api/index.ts'
 import type { ClientRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
 import type { CliErrorCode } from './errors.ts'

@@ -1,6 +1,6 @@
 /**
  * Schema: writes the published JSON Schema of concord.jsonc, made from the schema that the command line checks with.
- * Run it after a change of sdk/manifest.ts: `node sdk/cli/schema.ts`. A test keeps file and code equal.
+ * Run it after a change of sdk/manifest/manifest.ts: `node sdk/cli/schema.ts`. A test keeps file and code equal.
  * @module
  */
 import { writeFileSync } from 'node:fs'

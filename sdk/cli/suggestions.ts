@@ -3,8 +3,9 @@
  * of commander's about a command line that makes no sense, completed by what to do.
  * @module
  */
+
+import { nearest } from '../nearest.ts'
 import type { CliCommand, UsageError } from './command.ts'
-import { nearest } from './nearest.ts'
 
 /** The words behind `concord` of every command, groups of commands included, by its last word. */
 function commandsByName(command: CliCommand, words: readonly string[]): Map<string, string[]> {

@@ -1,11 +1,15 @@
 /**
- * ConcordClient: the HTTP API as typed calls. Shapes come from sdk/api.ts, as types only: an answer of a gateway of
+ * ConcordClient: the HTTP API as typed calls. Shapes come from sdk/api/index.ts, as types only: an answer of a gateway of
  * the same major version is taken at its word.
  *
  *  C1. Nothing is repeated but what is safe to repeat (produce.ts, P2), or what its caller asked to be; a stream that broke is opened again
  *      only for who asked for it, and what was missed meanwhile is told (follow.ts).
  * @module
  */
+
+import type { AssetList, AssetPatch } from '../api/assets.ts'
+import type { RollbackRequest } from '../api/deploy.ts'
+import type { MoveAnswer } from '../api/homes.ts'
 import type {
   DeadLetter,
   DeadLetterFilter,
@@ -22,17 +26,14 @@ import type {
   VersionDiff,
   VersionSummary,
   Why,
-} from '../api.ts'
-import type { AssetList, AssetPatch } from '../asset-api.ts'
-import type { AssetRef } from '../assets.ts'
-import type { RollbackRequest } from '../deploy-api.ts'
+} from '../api/index.ts'
+import type { ResourcesPatch } from '../api/resources.ts'
+import type { ShadowDifferences } from '../api/shadow.ts'
+import type { VersionSources } from '../api/sources.ts'
 import { CodedError, isCode } from '../errors.ts'
-import type { MoveAnswer } from '../homes-api.ts'
-import type { ResourcesPatch } from '../resources-api.ts'
-import type { ShadowDifference, ShadowView } from '../shadow.ts'
-import type { ShadowDifferences } from '../shadow-api.ts'
-import type { VersionSources } from '../sources.ts'
-import { parseTap, type TapFile } from '../tap.ts'
+import type { AssetRef } from '../manifest/assets.ts'
+import { parseTap, type TapFile } from '../replay/tap.ts'
+import type { ShadowDifference, ShadowView } from '../versions/shadow.ts'
 import type { ClientErrorCode } from './errors.ts'
 import { type FollowLine, type FollowOptions, type FollowQuery, follow } from './follow.ts'
 import { errnoOf, type Request, requestJson, requestStream } from './http.ts'
@@ -165,7 +166,7 @@ export class ConcordClient {
     return this.#json({ what: `Cannot inspect function '${name}'`, path: functionPath(name), signal })
   }
 
-  /** What an instance was last given, as text of the form that sdk/tap.ts reads. */
+  /** What an instance was last given, as text of the form that sdk/replay/tap.ts reads. */
   async tap(instance: string): Promise<TapFile> {
     const path = `/v1/instances/${encodeURIComponent(instance)}/tap`
     const answer = await this.#json<unknown>({ what: `Cannot read the tap of '${instance}'`, path })

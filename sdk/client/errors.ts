@@ -2,7 +2,7 @@
  * What can go wrong between a client and a gateway. A refusal by the gateway keeps the gateway's own code.
  * @module
  */
-import type { Problem } from '../api.ts'
+import type { Problem } from '../api/index.ts'
 import { type Blame, CodedError } from '../errors.ts'
 
 export const clientErrors = {

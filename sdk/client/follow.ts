@@ -9,7 +9,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FollowEvent, RecordOutput } from '../api.ts'
+import type { FollowEvent, RecordOutput } from '../api/index.ts'
 import { CodedError } from '../errors.ts'
 import { Retry } from './away.ts'
 import type { ClientErrorCode } from './errors.ts'

@@ -10,7 +10,7 @@
  *  H6. Where no connection can be made each other gateway is tried, once.
  * @module
  */
-import type { Problem } from '../api.ts'
+import type { Problem } from '../api/index.ts'
 import { CodedError, isCode } from '../errors.ts'
 import { readAhead } from './ahead.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { recordInputSchema } from '../api.ts'
+import { recordInputSchema } from '../api/index.ts'
 import { type ClientRecord, recordsBody, recordsType } from './records.ts'
 
 const data = fc.oneof(fc.string({ unit: 'grapheme' }), fc.uint8Array())

@@ -5,7 +5,7 @@
  * event time and no partition, so records that name one go as NDJSON.
  * @module
  */
-import type { RecordInput } from '../api.ts'
+import type { RecordInput } from '../api/index.ts'
 
 /** A record to send. Text is sent as UTF-8. */
 export interface ClientRecord {

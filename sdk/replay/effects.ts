@@ -4,8 +4,8 @@
  * @module
  */
 import { crc32 } from 'node:zlib'
-import { entryKind } from '../runtime/layout.ts'
-import { entryWords, kindOf } from '../runtime/outcome-entry.ts'
+import { entryWords, kindOf } from '../runtime/outcome/outcome-entry.ts'
+import { entryKind } from '../runtime/shared/layout.ts'
 
 /** @param log Well formed: the host has read it before. */
 export function effectsCrc(log: Uint8Array<ArrayBuffer>): number {

@@ -10,9 +10,10 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { type Context, createContext, runInContext } from 'node:vm'
-import type { RawRecord } from '../frame.ts'
-import { inputBytes } from '../runtime/batch.ts'
-import { readConsole } from '../runtime/console-ring.ts'
+import { entriesOf } from '../runtime/outcome/outcome-reader.ts'
+import { readFields } from '../runtime/outcome/report.ts'
+import { inputBytes } from '../runtime/shared/batch.ts'
+import { readConsole } from '../runtime/shared/console-ring.ts'
 import {
   consoleBytes,
   control,
@@ -21,13 +22,12 @@ import {
   inputRowWords,
   outcomeBytes,
   phase,
-} from '../runtime/layout.ts'
-import { metricNamesBytes } from '../runtime/metric-names.ts'
-import { entriesOf } from '../runtime/outcome-reader.ts'
-import { readFields } from '../runtime/report.ts'
-import { timerAtHandBytes } from '../runtime/timer-at-hand.ts'
-import { recordsDone, type TapChapter, type TapEntry, tapRecords } from '../tap.ts'
+} from '../runtime/shared/layout.ts'
+import { metricNamesBytes } from '../runtime/shared/metric-names.ts'
+import { timerAtHandBytes } from '../runtime/shared/timer-at-hand.ts'
+import type { RawRecord } from '../wire/frame.ts'
 import { effectsCrc } from './effects.ts'
+import { recordsDone, type TapChapter, type TapEntry, tapRecords } from './tap.ts'
 
 type Runtime = typeof import('../runtime/isolate-main.ts')
 

@@ -3,14 +3,14 @@
  * @module
  */
 import type { ErrorPolicy, FunctionDefinition, StateFormat } from '../function.ts'
-import type { KeyShare } from '../key-share.ts'
-import type { Board } from './board.ts'
-import type { KeyedState } from './keyed-state.ts'
-import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
-import type { Input } from './record.ts'
-import type { ReportBudget } from './report-budget.ts'
-import type { Seam } from './seam.ts'
-import type { TimerAtHand } from './timer-at-hand.ts'
+import type { KeyShare } from '../wire/key-share.ts'
+import type { KeyedState } from './arena/keyed-state.ts'
+import type { Seam } from './callback/seam.ts'
+import type { OutcomeWriter, OutputStream } from './outcome/outcome-writer.ts'
+import type { ReportBudget } from './outcome/report-budget.ts'
+import type { Input } from './records/record.ts'
+import type { Board } from './shared/board.ts'
+import type { TimerAtHand } from './shared/timer-at-hand.ts'
 
 export interface EngineOptions {
   readonly definition: FunctionDefinition

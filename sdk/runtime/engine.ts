@@ -15,12 +15,24 @@
  * @module
  */
 import type { FunctionDefinition } from '../function.ts'
-import { policyOf } from '../policy.ts'
-import { Aside } from './aside.ts'
-import type { Board } from './board.ts'
+import { policyOf } from '../manifest/policy.ts'
+import type { KeyedState } from './arena/keyed-state.ts'
+import { FunctionContext, Lifecycle, Scope, type Workshop } from './callback/scope.ts'
+import type { Seam } from './callback/seam.ts'
+import { Timeouts } from './callback/timeouts.ts'
 import type { Batch, EngineOptions } from './engine-options.ts'
-import { Housekeeping } from './housekeeping.ts'
-import type { KeyedState } from './keyed-state.ts'
+import { Housekeeping } from './housekeeping/housekeeping.ts'
+import { TimerDesk } from './housekeeping/timer-desk.ts'
+import { tellTotals } from './housekeeping/totals.ts'
+import type { OutcomeWriter, OutputStream } from './outcome/outcome-writer.ts'
+import { reportOf, wordsOf } from './outcome/report.ts'
+import type { ReportBudget } from './outcome/report-budget.ts'
+import { append } from './realm/primordials.ts'
+import { isThenable } from './realm/thenable.ts'
+import { Aside } from './records/aside.ts'
+import { Cursor, type Input, RecordView } from './records/record.ts'
+import { Share } from './records/share.ts'
+import type { Board } from './shared/board.ts'
 import {
   control,
   controlFloats,
@@ -31,21 +43,9 @@ import {
   type Reaction,
   verdict,
   verdictOf,
-} from './layout.ts'
-import { LookAhead } from './look-ahead.ts'
-import type { OutcomeWriter, OutputStream } from './outcome-writer.ts'
-import { append } from './primordials.ts'
-import { Cursor, type Input, RecordView } from './record.ts'
-import { reportOf, wordsOf } from './report.ts'
-import type { ReportBudget } from './report-budget.ts'
-import { FunctionContext, Lifecycle, Scope, type Workshop } from './scope.ts'
-import type { Seam } from './seam.ts'
-import { Share } from './share.ts'
-import { isThenable } from './thenable.ts'
-import { Timeouts } from './timeouts.ts'
-import { TimerDesk } from './timer-desk.ts'
-import { type Timer, Timers } from './timers.ts'
-import { tellTotals } from './totals.ts'
+} from './shared/layout.ts'
+import { LookAhead } from './state/look-ahead.ts'
+import { type Timer, Timers } from './state/timers.ts'
 
 export class Engine {
   readonly timeouts: Timeouts

@@ -18,24 +18,7 @@ export {
   slabBytesDefault,
   slabUnitBytes,
 } from './arena/index.ts'
-export { lineOf } from './aside.ts'
-export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './batch.ts'
-export { type ConsoleLine, readConsole } from './console-ring.ts'
 export type { BootConfig, OutputConfig } from './isolate-main.ts'
-export {
-  consoleBytes,
-  control,
-  controlBytes,
-  controlFloats,
-  entryKind,
-  type LogLevel,
-  outcomeBytes,
-  phase,
-  type Reaction,
-  reportBytesMax,
-  verdict,
-} from './layout.ts'
-export { metricNamesBytes, readMetricName } from './metric-names.ts'
 export {
   entryWords,
   kindOf,
@@ -48,7 +31,7 @@ export {
   reportText,
   streamOf,
   verdictIn,
-} from './outcome-entry.ts'
+} from './outcome/outcome-entry.ts'
 export {
   emptyOutcome,
   type Outcome,
@@ -56,7 +39,25 @@ export {
   type OutcomeReport,
   type OutputFrame,
   type OutputShape,
-} from './outcome-reader.ts'
-export { type ReportFields, readFields } from './report.ts'
-export { TimerAtHand, timerAtHandBytes } from './timer-at-hand.ts'
-export type { Timer } from './timers.ts'
+} from './outcome/outcome-reader.ts'
+export { type ReportFields, readFields } from './outcome/report.ts'
+export { lineOf } from './records/aside.ts'
+export { AsideList, type Waiting } from './records/aside-list.ts'
+export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './shared/batch.ts'
+export { type ConsoleLine, readConsole } from './shared/console-ring.ts'
+export {
+  consoleBytes,
+  control,
+  controlBytes,
+  controlFloats,
+  entryKind,
+  type LogLevel,
+  outcomeBytes,
+  phase,
+  type Reaction,
+  reportBytesMax,
+  verdict,
+} from './shared/layout.ts'
+export { metricNamesBytes, readMetricName } from './shared/metric-names.ts'
+export { TimerAtHand, timerAtHandBytes } from './shared/timer-at-hand.ts'
+export type { Timer } from './state/timers.ts'

@@ -6,7 +6,7 @@
  */
 import { Cron } from 'croner'
 import { z } from 'zod'
-import { metricNamePattern } from '../user-metrics.ts'
+import { metricNamePattern } from '../wire/user-metrics.ts'
 
 export const instancesMax = 1024
 const durationMs = z.int().min(0).max(86_400_000)

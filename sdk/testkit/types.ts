@@ -3,7 +3,7 @@
  * @module
  */
 import type { Data, FunctionDefinition } from '../function.ts'
-import type { Reaction } from '../runtime/layout.ts'
+import type { Reaction } from '../runtime/shared/layout.ts'
 
 export interface TestKitOptions {
   /** Where the clock starts. Default: 2020-01-01. */

@@ -10,7 +10,7 @@
 import type { Assignment, Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
 import type { TaskDocument } from '../../infra/store/index.ts'
 import { initialState, type State, step, type WantedFunction } from '../../scheduler/core/index.ts'
-import { manifestSchema } from '../../sdk/manifest.ts'
+import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 
 interface Size {

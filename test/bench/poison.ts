@@ -7,7 +7,7 @@
  */
 
 import { LetterStore } from '../../gateway/dead-letters/letter-store.ts'
-import type { ManifestInput } from '../../sdk/manifest.ts'
+import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { partitions } from './load/workload.ts'
 import { runChain } from './stage/chain.ts'
 import { Place } from './stage/place.ts'

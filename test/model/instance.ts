@@ -12,7 +12,7 @@ import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/mess
 import { differenceOf } from '../../runner/handover/difference.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from '../../runner/handover/moves.ts'
 import { Acknowledger } from '../../runner/instance/acknowledger.ts'
-import { frameOf, parseFrame, recordsOf } from '../../sdk/frame.ts'
+import { frameOf, parseFrame, recordsOf } from '../../sdk/wire/frame.ts'
 import type { Bug } from './bugs.ts'
 import type { ModelCheckpoints, Records, ShareState } from './checkpoints.ts'
 

@@ -14,9 +14,9 @@ import { Allowances } from '../../runner/instance/allowances.ts'
 import { Worker } from '../../runner/instance/worker.ts'
 import { fn, record, start } from '../../runner/isolate/harness.ts'
 import type { Ending } from '../../runner/process/ending.ts'
-import { frameOf } from '../../sdk/frame.ts'
-import type { ManifestInput } from '../../sdk/manifest.ts'
-import { MetricSums } from '../../sdk/user-metrics.ts'
+import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
+import { frameOf } from '../../sdk/wire/frame.ts'
+import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 
 const input: StreamDescriptor = {
   name: 'in',

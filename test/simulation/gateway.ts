@@ -11,7 +11,7 @@ import type {
   SeatDocument,
   VersionDocument,
 } from '../../infra/store/documents.ts'
-import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest.ts'
+import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { bundleOf, withCanary } from './canaries.ts'
 import type { Loop } from './loop.ts'
 import type { StoreModel } from './store.ts'

@@ -12,7 +12,7 @@ import type {
   InstanceReport,
   SwapReport,
 } from '../../infra/control/messages.ts'
-import type { CanaryReport } from '../../sdk/canary.ts'
+import type { CanaryReport } from '../../sdk/versions/canary.ts'
 import { measured } from './canaries.ts'
 import type { Owner } from './plane.ts'
 import type { RunnerModel } from './runner.ts'

@@ -39,7 +39,7 @@ test('readImports takes no notice of comments and of sources in template literal
 
 test('judgeImport allows what the table of folders has', () => {
   const allowed: [string, string][] = [
-    ['gateway/app.ts', '../sdk/frame.ts'],
+    ['gateway/app.ts', '../sdk/wire/frame.ts'],
     ['gateway/http/app.ts', '../../infra/store/index.ts'],
     ['runner/host/host.ts', '../../infra/control/messages.ts'],
     ['infra/bus/sending/producer.ts', '../control/messages.ts'],
@@ -48,7 +48,7 @@ test('judgeImport allows what the table of folders has', () => {
     ['test/bench/main.ts', '../../runner/host/host.ts'],
     ['sdk/client/http.ts', 'node:http'],
     ['infra/bundles/store.ts', '@nats-io/obj'],
-    ['sdk/frame.test.ts', 'fast-check'],
+    ['sdk/wire/frame.test.ts', 'fast-check'],
     ['gateway/openapi.ts', '../package.json'],
   ]
   for (const [file, specifier] of allowed)
@@ -59,7 +59,7 @@ test('judgeImport refuses every arrow that the table lacks, and what is no door 
   const refused: [string, string, RegExp][] = [
     ['runner/host/host.ts', '../../gateway/app.ts', /runner\/ must not import gateway\//],
     ['scheduler/main.ts', '../runner/index.ts', /scheduler\/ must not import runner\//],
-    ['sdk/frame.ts', '../infra/clock.ts', /sdk\/ must not import infra\//],
+    ['sdk/wire/frame.ts', '../../infra/clock.ts', /sdk\/ must not import infra\//],
     ['infra/log.ts', '../gateway/index.ts', /infra\/ must not import gateway\//],
     ['functions/clicks/score.ts', '../../infra/clock.ts', /functions\/ must not import infra\//],
     ['gateway/app.ts', '../infra/store/sqlite.ts', /not a door/],

@@ -2,8 +2,8 @@
  * Imports: which a source file has, and which it may have.
  *
  *  L1. A top-level folder imports only from those that `arrows` names for it: processes never import one another.
- *  L2. From another top-level folder it imports a door: a file at the top of sdk/ or infra/, a room's `index.ts`, or one
- *      of the contracts that all processes share. test/ sees everything.
+ *  L2. From another top-level folder it imports a door: a file at the top of sdk/ or infra/ or of a room of shapes, another room's
+ *      `index.ts`, or one of the contracts that all processes share. test/ sees everything.
  *  L3. Node's modules have their prefix, files their extension, and a package is one that package.json names.
  * @module
  */
@@ -20,6 +20,9 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   functions: ['sdk'],
   test: ['sdk', 'infra', 'gateway', 'scheduler', 'runner', 'functions'],
 }
+
+/** Rooms whose every file is a shape that processes share, with nothing behind it. */
+const shapes = ['sdk/wire', 'sdk/manifest', 'sdk/versions', 'sdk/api']
 
 /** The shapes on the wire and in the store, which belong to no room's inside. */
 const contracts = ['infra/control/messages.ts', 'infra/store/documents.ts']
@@ -88,5 +91,8 @@ function topFolder(path: string): string {
 }
 
 function isDoor(path: string): boolean {
-  return /^(sdk|infra)\/[^/]+$/.test(path) || path.endsWith('/index.ts') || contracts.includes(path)
+  const folder = posix.dirname(path)
+  return (
+    ['sdk', 'infra', ...shapes].includes(folder) || path.endsWith('/index.ts') || contracts.includes(path)
+  )
 }

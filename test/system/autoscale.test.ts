@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { headers } from '@nats-io/transport-node'
 import { connectBus, type NatsConnection } from '../../infra/bus/index.ts'
 import type { Credentials } from '../../infra/local/index.ts'
-import type { Scaling } from '../../sdk/api.ts'
+import type { Scaling } from '../../sdk/api/index.ts'
 import { Steps, stepSource, writeProject } from './load/steps.ts'
 import { Platform, Reader } from './platform.ts'
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@nats-io/transport-node'
 import type { Heartbeat } from '../../infra/control/messages.ts'
-import { frameOf, idWords, stampHeader } from '../../sdk/frame.ts'
+import { frameOf, idWords, stampHeader } from '../../sdk/wire/frame.ts'
 import { Platform, runCli } from './platform.ts'
 
 const echo = `

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
 /** Counts records by key, and answers each with the count. */

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { assertEachOnce, Clicks } from './load/clicks.ts'
 import { Load } from './load/load.ts'
 import { Platform } from './platform.ts'

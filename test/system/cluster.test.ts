@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Why } from '../../sdk/api.ts'
+import type { Why } from '../../sdk/api/index.ts'
 import { runCli } from './platform.ts'
 
 interface Member {

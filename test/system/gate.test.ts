@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { DeployAnswer } from '../../sdk/api.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
 const records = 4_000

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { Platform } from './platform.ts'
 
 const sourceOf = (

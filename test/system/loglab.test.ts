@@ -13,8 +13,8 @@ import {
   naiveDedup,
 } from '../../functions/loglab/naive.ts'
 import type { Count } from '../../functions/loglab/parts.ts'
-import { partitionOf } from '../../sdk/hash.ts'
-import { partitionsDefault } from '../../sdk/manifest.ts'
+import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
 import { Platform, Reader } from './platform.ts'
 
 const folder = join(import.meta.dirname, '../../functions/loglab')

@@ -1,7 +1,7 @@
 /** Many instances in one runner: as users meet them, by the command line and by a look at the processes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
 function copies(name: string, version = 'a'): string {

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import type { StoreSettings } from '../../infra/store/index.ts'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
 import { Jitter } from './load/jitter.ts'
 

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import type { DeadLetter, DeadLetterSummary, FunctionDetail, RedriveAnswer } from '../../sdk/api.ts'
+import type { DeadLetter, DeadLetterSummary, FunctionDetail, RedriveAnswer } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
 /** A record is the key of a timer, and when it is due. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeadLetter, DeadLetterSummary, RedriveAnswer } from '../../sdk/api.ts'
+import type { DeadLetter, DeadLetterSummary, RedriveAnswer } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
 const records = 10_000

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { DeadLetterSummary, FunctionDetail } from '../../sdk/api.ts'
+import type { DeadLetterSummary, FunctionDetail } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
 const source = (onError: object): string => `import { defineFunction, groupBy } from 'concord'

@@ -7,7 +7,7 @@ import type { Click } from '../../functions/clicks/click.ts'
 import { parseCombined } from '../../functions/clicks/combined-log.ts'
 import * as model from '../../functions/clicks/model.ts'
 import { generateTraffic } from '../../functions/demo/generator.ts'
-import type { ShadowDifference, ShadowView } from '../../sdk/shadow.ts'
+import type { ShadowDifference, ShadowView } from '../../sdk/versions/shadow.ts'
 import { Platform, Reader } from './platform.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connectBus } from '../../infra/bus/index.ts'
 import { lettersStream } from '../../infra/dead-letters/index.ts'
-import type { DeadLetterSummary } from '../../sdk/api.ts'
+import type { DeadLetterSummary } from '../../sdk/api/index.ts'
 import { Platform } from './platform.ts'
 
 const name = 'sorts'

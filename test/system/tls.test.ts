@@ -17,7 +17,7 @@ import { createServer } from 'node:tls'
 import { authority, client, server } from '../../infra/bus/wire/testing-certificates.ts'
 import { freePorts } from '../../infra/free-ports.ts'
 import { endTasks, startMinimesos } from '../../infra/minimesos/index.ts'
-import type { FunctionDetail } from '../../sdk/api.ts'
+import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { type Answer, runCli, startCli } from './platform.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -7,7 +7,7 @@
  *   SC3. A version is measured by the clients whom no other one has judged.
  * @module
  */
-import type { RecordOutput } from '../../../sdk/api.ts'
+import type { RecordOutput } from '../../../sdk/api/index.ts'
 import type { Verdict } from '../../clicks/click.ts'
 import { Latencies } from '../latencies.ts'
 import { type Quality, qualityOf } from '../quality.ts'

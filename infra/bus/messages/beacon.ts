@@ -6,7 +6,13 @@
  * sequence that ever counted for that consumer.
  * @module
  */
-import { type FrameHeader, frameFlags, headerBytesV1, type IdWords, stampHeader } from '../../../sdk/frame.ts'
+import {
+  type FrameHeader,
+  frameFlags,
+  headerBytesV1,
+  type IdWords,
+  stampHeader,
+} from '../../../sdk/wire/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 export interface BeaconEntry {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CodedError } from '../../../sdk/errors.ts'
-import { idWords, parseFrame } from '../../../sdk/frame.ts'
+import { idWords, parseFrame } from '../../../sdk/wire/frame.ts'
 import { decodeBeacon, encodeBeacon } from './beacon.ts'
 import { creditFlags, decodeCredit, encodeCredit } from './credit.ts'
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { CodedError } from '../../../sdk/errors.ts'
-import { idText, idWords } from '../../../sdk/frame.ts'
+import { idText, idWords } from '../../../sdk/wire/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 const magic = 0xce

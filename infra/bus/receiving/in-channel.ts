@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FrameHeader } from '../../../sdk/frame.ts'
+import type { FrameHeader } from '../../../sdk/wire/frame.ts'
 import { sumOfCounts } from '../../control/counts.ts'
 import { type CreditEntry, creditFlags, type NextOwner, noneDropped } from '../messages/credit.ts'
 import { passedBytesMax } from './windows.ts'

@@ -3,7 +3,7 @@
  * was handed over goes first: it has stood still for the longest, and no other frame of its channels is here.
  * @module
  */
-import type { FrameHeader } from '../../../sdk/frame.ts'
+import type { FrameHeader } from '../../../sdk/wire/frame.ts'
 import type { InChannel } from './in-channel.ts'
 
 /** A frame in the caller's hands. */

@@ -5,7 +5,7 @@
  * Protocol and reasons: docs/design/0002-channels.md.
  * @module
  */
-import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/frame.ts'
+import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/wire/frame.ts'
 import { type Beacon, decodeBeacon } from '../messages/beacon.ts'
 import { creditFlags } from '../messages/credit.ts'
 import type { ConsumerOptions } from './consumer-options.ts'

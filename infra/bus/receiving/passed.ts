@@ -6,7 +6,7 @@
  * Design: docs/design/0011-handover.md
  * @module
  */
-import type { FrameHeader } from '../../../sdk/frame.ts'
+import type { FrameHeader } from '../../../sdk/wire/frame.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
 import type { InChannel } from './in-channel.ts'
 

@@ -2,7 +2,7 @@
  * Tail: reads a stream without being one of its consumers: it holds nothing back, and counts what it misses.
  * @module
  */
-import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/frame.ts'
+import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/wire/frame.ts'
 import { partitionSubject } from '../messages/subjects.ts'
 import type { Wire } from '../wire/wire.ts'
 

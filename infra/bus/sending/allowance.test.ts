@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { frameOf } from '../../../sdk/frame.ts'
+import { frameOf } from '../../../sdk/wire/frame.ts'
 import { type AddOut, Allowance } from './allowance.ts'
 import type { LaneBasis } from './lanes.ts'
 import { OutPartition } from './out-partition.ts'

@@ -6,7 +6,7 @@
  * Design: docs/design/0002-channels.md
  * @module
  */
-import { type IdWords, idWords } from '../../../sdk/frame.ts'
+import { type IdWords, idWords } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
 import type { StreamDescriptor } from '../../control/messages.ts'
 import { encodeBeacon } from '../messages/beacon.ts'

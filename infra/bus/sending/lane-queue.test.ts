@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { QueueMode } from '../../../sdk/back-pressure.ts'
-import { frameOf, parseFrame, recordsOf, stampHeader } from '../../../sdk/frame.ts'
+import type { QueueMode } from '../../../sdk/manifest/back-pressure.ts'
+import { frameOf, parseFrame, recordsOf, stampHeader } from '../../../sdk/wire/frame.ts'
 import { type Chunk, LaneQueue, type WaitingFrame } from './lane-queue.ts'
 
 const partitions = 3

@@ -11,8 +11,8 @@
  * @module
  */
 
-import type { QueueMode } from '../../../sdk/back-pressure.ts'
-import { frameBytesAimed, headerBytesV1 } from '../../../sdk/frame.ts'
+import type { QueueMode } from '../../../sdk/manifest/back-pressure.ts'
+import { frameBytesAimed, headerBytesV1 } from '../../../sdk/wire/frame.ts'
 import { oneMore } from '../../control/counts.ts'
 import { takeMemory } from '../wire/frame-memory.ts'
 

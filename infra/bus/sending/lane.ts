@@ -6,7 +6,7 @@
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
-import { type IdWords, parseFrame, stampHeader } from '../../../sdk/frame.ts'
+import { type IdWords, parseFrame, stampHeader } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
 import { LanePartition } from './lane-partition.ts'

@@ -2,7 +2,7 @@
  * Modes: which consumers queue, and so have a lane of their own (docs/design/0016-back-pressure.md).
  * @module
  */
-import { isQueueMode, queueAgeMsDefault, queueMibDefaults } from '../../../sdk/back-pressure.ts'
+import { isQueueMode, queueAgeMsDefault, queueMibDefaults } from '../../../sdk/manifest/back-pressure.ts'
 import type { ConsumerDescriptor, StreamDescriptor } from '../../control/messages.ts'
 import type { QueuePolicy } from './lane-queue.ts'
 

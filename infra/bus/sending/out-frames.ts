@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { frameBytesAimed, headerBytesV1 } from '../../../sdk/frame.ts'
+import { frameBytesAimed, headerBytesV1 } from '../../../sdk/wire/frame.ts'
 
 /** A frame of which only the header is still to be stamped. */
 export interface OutFrame {

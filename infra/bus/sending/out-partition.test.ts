@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { frameOf } from '../../../sdk/frame.ts'
+import { frameOf } from '../../../sdk/wire/frame.ts'
 import { type CreditEntry, creditFlags } from '../messages/credit.ts'
 import { OutPartition } from './out-partition.ts'
 

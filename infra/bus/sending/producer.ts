@@ -11,9 +11,9 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { isQueueMode } from '../../../sdk/back-pressure.ts'
 import { CodedError } from '../../../sdk/errors.ts'
-import { type IdWords, idWords, stampHeader } from '../../../sdk/frame.ts'
+import { isQueueMode } from '../../../sdk/manifest/back-pressure.ts'
+import { type IdWords, idWords, stampHeader } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
 import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
 import { creditVersionMax, readCredit } from '../messages/credit.ts'

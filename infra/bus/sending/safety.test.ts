@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { frameOf } from '../../../sdk/frame.ts'
+import { frameOf } from '../../../sdk/wire/frame.ts'
 import { ManualClock } from '../../clock.ts'
 import { record, stream } from '../channel-contract.ts'
 import { originOf } from '../messages/origin.ts'

@@ -19,7 +19,7 @@
 import { createConnection, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../../sdk/errors.ts'
-import { frameBytesMax } from '../../../sdk/frame.ts'
+import { frameBytesMax } from '../../../sdk/wire/frame.ts'
 import { type BusOptions, distrustError, payloadError, refusedError, unreachableError } from './connect.ts'
 import { takeMemory } from './frame-memory.ts'
 import { type NatsHandler, NatsParser } from './nats-parser.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ManifestInput } from '../../../sdk/manifest.ts'
+import type { ManifestInput } from '../../../sdk/manifest/manifest.ts'
 import { World } from '../testing/world.ts'
 import { begun } from '../testing/world-begun.ts'
 

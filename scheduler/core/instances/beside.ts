@@ -13,8 +13,8 @@
  * Design: docs/design/0035-vertical.md
  * @module
  */
-import type { Manifest } from '../../../sdk/manifest.ts'
-import { movesBeside } from '../../../sdk/swap.ts'
+import type { Manifest } from '../../../sdk/manifest/manifest.ts'
+import { movesBeside } from '../../../sdk/versions/swap.ts'
 import type { Resources } from '../../engine.ts'
 import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
 import { Census } from '../placement/census.ts'

@@ -8,7 +8,7 @@
  * Design: docs/design/0033-rolling.md, 0036-moved-by-hand.md
  * @module
  */
-import type { Manifest } from '../../../sdk/manifest.ts'
+import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import type { FunctionState } from '../state/state.ts'

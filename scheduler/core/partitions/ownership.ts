@@ -13,7 +13,7 @@
  * @module
  */
 import type { Awaited, InstanceAssignment } from '../../../infra/control/messages.ts'
-import type { Manifest } from '../../../sdk/manifest.ts'
+import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import type { Draft } from '../state/draft.ts'
 import { isEqual } from '../state/equality.ts'
 import { goodOf } from '../state/in-force.ts'

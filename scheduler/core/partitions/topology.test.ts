@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Grouping } from '../../../sdk/index.ts'
-import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
+import { type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import { describeStreams, streamsOf } from './topology.ts'
 
 const manifest = (input: ManifestInput) => manifestSchema.parse(input)

@@ -9,7 +9,7 @@ import { consumersOf, holdersOf, type Reader } from '../../../infra/control/inde
 import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../../infra/control/messages.ts'
 import type { FollowerDocument, StreamDocument } from '../../../infra/store/index.ts'
 import type { Grouping } from '../../../sdk/index.ts'
-import { type Manifest, partitionsDefault } from '../../../sdk/manifest.ts'
+import { type Manifest, partitionsDefault } from '../../../sdk/manifest/manifest.ts'
 
 export interface TopologyInput {
   /** Manifests in force; of one function the wanted one comes first. */

@@ -6,8 +6,8 @@
  * @module
  */
 import type { TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
-import { type Constraint, parseConstraint } from '../../../sdk/constraint.ts'
-import type { Manifest } from '../../../sdk/manifest.ts'
+import { type Constraint, parseConstraint } from '../../../sdk/manifest/constraint.ts'
+import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import type { Resources } from '../../engine.ts'
 import { freeShares } from '../partitions/ownership.ts'
 import { type Draft, nameOf, newTask } from '../state/draft.ts'

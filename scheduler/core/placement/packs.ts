@@ -7,7 +7,7 @@
  * @module
  */
 import type { VersionDocument } from '../../../infra/store/index.ts'
-import { instancesPerRunnerOf, type Manifest } from '../../../sdk/manifest.ts'
+import { instancesPerRunnerOf, type Manifest } from '../../../sdk/manifest/manifest.ts'
 import type { Resources } from '../../engine.ts'
 import { versionsInForce } from '../state/in-force.ts'
 import type { Slot, Wanted } from '../state/state.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseConstraint } from '../../../sdk/constraint.ts'
+import { parseConstraint } from '../../../sdk/manifest/constraint.ts'
 import type { Offer, Resources } from '../../engine.ts'
 import { attributeOf, type Resident } from './census.ts'
 import { place, type Request } from './placement.ts'

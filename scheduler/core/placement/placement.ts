@@ -13,8 +13,8 @@
  * Design: docs/design/0021-placement.md
  * @module
  */
-import type { Constraint } from '../../../sdk/constraint.ts'
-import { isLike } from '../../../sdk/constraint.ts'
+import type { Constraint } from '../../../sdk/manifest/constraint.ts'
+import { isLike } from '../../../sdk/manifest/constraint.ts'
 import type { Offer, Resources } from '../../engine.ts'
 import { attributeOf, Census, type Resident } from './census.ts'
 import { fits, minus, plus, sum } from './resources.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseConstraint } from '../../../sdk/constraint.ts'
+import { parseConstraint } from '../../../sdk/manifest/constraint.ts'
 import type { Resources } from '../../engine.ts'
 import { Census } from './census.ts'
 import type { Request } from './placement.ts'

@@ -2,7 +2,7 @@
  * Want: instances that are to run somewhere, and where that may be.
  * @module
  */
-import type { Constraint } from '../../../sdk/constraint.ts'
+import type { Constraint } from '../../../sdk/manifest/constraint.ts'
 
 /** An agent, as far as it matters where something runs. */
 export interface Place {

@@ -11,7 +11,7 @@
  */
 import type { CanaryAssignment, FunctionAssignment } from '../../../infra/control/messages.ts'
 import type { CanaryDocument, VersionDocument } from '../../../infra/store/index.ts'
-import { type CanaryReport, sumOf } from '../../../sdk/canary.ts'
+import { type CanaryReport, sumOf } from '../../../sdk/versions/canary.ts'
 import type { Draft } from '../state/draft.ts'
 import type { FunctionState, LastExit, WantedFunction } from '../state/state.ts'
 import { canaryOf } from '../state/wanted-canary.ts'

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bucketsPerSide, type CanaryEvidence, type CanarySide, noEvidence } from '../../../sdk/canary.ts'
-import { type CanaryRules, canarySchema } from '../../../sdk/manifest.ts'
-import { noShadowEvidence } from '../../../sdk/shadow.ts'
+import { type CanaryRules, canarySchema } from '../../../sdk/manifest/manifest.ts'
+import {
+  bucketsPerSide,
+  type CanaryEvidence,
+  type CanarySide,
+  noEvidence,
+} from '../../../sdk/versions/canary.ts'
+import { noShadowEvidence } from '../../../sdk/versions/shadow.ts'
 import { nextRandom } from '../../backoff.ts'
 import { exceeds, judge, looks, rankZ, type Verdict } from './judge.ts'
 

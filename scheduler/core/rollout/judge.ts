@@ -6,16 +6,17 @@
  *
  *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
  *       version ever passes their bound is 1/`oddsMax`, at however many looks.
- *   J2. Outputs, in all and of each stream, and the metric by ranks of buckets of keys (sdk/canary.ts, CA1), at `looks` moments of a step and at its end only.
+ *   J2. Outputs, in all and of each stream, and the metric by ranks of buckets of keys (sdk/versions/canary.ts, CA1), at `looks` moments of a step and at its end only.
  *   J3. What is in the outputs by the same test as errors, over records that both versions were given (runner/canary/divergence.ts, DV1).
  *   J4. What the rules allow is allowed: a test says no only to more than that.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../../sdk/canary.ts'
-import { differenceLine } from '../../../sdk/difference-text.ts'
-import type { CanaryRules } from '../../../sdk/manifest.ts'
-import { percentText } from '../../../sdk/shadow.ts'
+
+import type { CanaryRules } from '../../../sdk/manifest/manifest.ts'
+import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../../sdk/versions/canary.ts'
+import { differenceLine } from '../../../sdk/versions/difference-text.ts'
+import { percentText } from '../../../sdk/versions/shadow.ts'
 
 /** Of a sequential test. */
 const oddsMax = 2000

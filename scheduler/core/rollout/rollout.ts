@@ -9,8 +9,8 @@
  */
 import type { InstanceReport } from '../../../infra/control/messages.ts'
 import type { OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
-import type { Manifest } from '../../../sdk/manifest.ts'
-import { drainReason } from '../../../sdk/swap.ts'
+import type { Manifest } from '../../../sdk/manifest/manifest.ts'
+import { drainReason } from '../../../sdk/versions/swap.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import { reportOf } from '../state/reports.ts'

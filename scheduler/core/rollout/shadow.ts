@@ -11,7 +11,12 @@
  */
 import type { ShadowAssignment } from '../../../infra/control/messages.ts'
 import type { OutcomeDocument } from '../../../infra/store/index.ts'
-import { type ShadowReport, type ShadowResult, shadowSummary, sumOfShadows } from '../../../sdk/shadow.ts'
+import {
+  type ShadowReport,
+  type ShadowResult,
+  shadowSummary,
+  sumOfShadows,
+} from '../../../sdk/versions/shadow.ts'
 import type { Draft } from '../state/draft.ts'
 import type { FunctionState, WantedFunction } from '../state/state.ts'
 import { shadowOf, type WantedShadow } from '../state/wanted-shadow.ts'

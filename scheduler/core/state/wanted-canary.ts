@@ -4,8 +4,8 @@
  * @module
  */
 import type { CanaryDocument, VersionDocument } from '../../../infra/store/index.ts'
-import type { CanaryRules } from '../../../sdk/manifest.ts'
-import { drainReason } from '../../../sdk/swap.ts'
+import type { CanaryRules } from '../../../sdk/manifest/manifest.ts'
+import { drainReason } from '../../../sdk/versions/swap.ts'
 import type { WantedFunction } from './state.ts'
 import { shadowOf } from './wanted-shadow.ts'
 

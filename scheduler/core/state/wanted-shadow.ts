@@ -6,8 +6,8 @@
  * @module
  */
 import type { ShadowDocument, VersionDocument } from '../../../infra/store/index.ts'
-import type { ShadowRules } from '../../../sdk/manifest.ts'
-import { drainReason } from '../../../sdk/swap.ts'
+import type { ShadowRules } from '../../../sdk/manifest/manifest.ts'
+import { drainReason } from '../../../sdk/versions/swap.ts'
 import type { WantedFunction } from './state.ts'
 
 export interface WantedShadow {

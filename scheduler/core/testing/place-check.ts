@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import type { TaskDocument } from '../../../infra/store/index.ts'
-import { parseConstraint } from '../../../sdk/constraint.ts'
+import { parseConstraint } from '../../../sdk/manifest/constraint.ts'
 import type { World } from './world.ts'
 
 export function checkPlace(world: World, { taskId, agentId }: TaskDocument): void {

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import type { ManifestInput } from '../../../sdk/manifest.ts'
+import type { ManifestInput } from '../../../sdk/manifest/manifest.ts'
 import { World } from './world.ts'
 
 export type Manifests = Omit<ManifestInput, 'name'>

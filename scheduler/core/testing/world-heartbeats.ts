@@ -10,8 +10,8 @@ import type {
   InstanceReport,
   SwapReport,
 } from '../../../infra/control/messages.ts'
-import { type CanaryReport, noEvidence } from '../../../sdk/canary.ts'
-import { noShadowEvidence, type ShadowReport } from '../../../sdk/shadow.ts'
+import { type CanaryReport, noEvidence } from '../../../sdk/versions/canary.ts'
+import { noShadowEvidence, type ShadowReport } from '../../../sdk/versions/shadow.ts'
 
 export interface WorldInstance {
   readonly id: string

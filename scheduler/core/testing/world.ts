@@ -15,7 +15,7 @@ import type {
   TaskDocument,
   VersionDocument,
 } from '../../../infra/store/index.ts'
-import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
+import { type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import type { Offer, Resources, TaskUpdate } from '../../engine.ts'
 import type { Action, Event } from '../state/protocol.ts'
 import { initialState, type State, type Wanted } from '../state/state.ts'

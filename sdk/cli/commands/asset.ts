@@ -2,7 +2,7 @@
  * concord asset push | ls | rm: files beside a function's code, each change a version of its own.
  * @module
  */
-import type { AssetPatch } from '../../asset-api.ts'
+import type { AssetPatch } from '../../api/assets.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'

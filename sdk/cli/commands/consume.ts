@@ -2,7 +2,7 @@
  * concord consume STREAM: prints what passes through a stream from now on.
  * @module
  */
-import type { FollowEvent, RecordOutput } from '../../api.ts'
+import type { FollowEvent, RecordOutput } from '../../api/index.ts'
 import { isRecord } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'

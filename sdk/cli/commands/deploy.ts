@@ -3,7 +3,7 @@
  * @module
  */
 import { userInfo } from 'node:os'
-import type { DeployAnswer } from '../../api.ts'
+import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'

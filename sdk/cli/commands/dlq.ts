@@ -3,7 +3,7 @@
  * @module
  */
 import { InvalidArgumentError } from 'commander'
-import type { DeadLetter, DeadLetterFilter, DeadLetterSummary, RedriveAnswer } from '../../api.ts'
+import type { DeadLetter, DeadLetterFilter, DeadLetterSummary, RedriveAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'

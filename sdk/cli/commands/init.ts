@@ -14,7 +14,7 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { green, note, print, printJson } from '../terminal.ts'
 
-/** As sdk/manifest.ts has it; that file would load zod for one pattern. A test keeps the two equal. */
+/** As sdk/manifest/manifest.ts has it; that file would load zod for one pattern. A test keeps the two equal. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
 
 /** Of the template's files, so that neither npm nor a test runner nor a formatter takes them for its own. */

@@ -2,7 +2,7 @@
  * concord fn shadow | promote: what was found of a version that answered nobody, and bringing it into force.
  * @module
  */
-import { differenceText } from '../../difference-text.ts'
+import { differenceText } from '../../versions/difference-text.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'

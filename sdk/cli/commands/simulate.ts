@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Option } from 'commander'
 import { CodedError } from '../../errors.ts'
-import { partitionsDefault } from '../../manifest.ts'
+import { partitionsDefault } from '../../manifest/manifest.ts'
 import {
   type Load,
   type Outcome,

@@ -2,9 +2,9 @@
  * concord fn versions | diff | rollback: what was deployed, what became of it, and going back.
  * @module
  */
-import type { FunctionDetail, VersionDiff, VersionSummary } from '../../api.ts'
-import { changeText } from '../../changes.ts'
+import type { FunctionDetail, VersionDiff, VersionSummary } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
+import { changeText } from '../../manifest/changes.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'

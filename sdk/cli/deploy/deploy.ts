@@ -11,7 +11,7 @@
  */
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeployAnswer, FunctionDetail, Instance, VersionSummary } from '../../api.ts'
+import type { DeployAnswer, FunctionDetail, Instance, VersionSummary } from '../../api/index.ts'
 import { type ConcordClient, type Deployment, isRecord } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { Installation } from '../command.ts'

@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeployAnswer } from '../../api.ts'
+import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { note } from '../terminal.ts'
 

@@ -2,7 +2,7 @@
  * Rolling: a deploy whose version comes to some instances after others.
  * @module
  */
-import type { RollingView } from '../../rolling-view.ts'
+import type { RollingView } from '../../api/rolling.ts'
 import type { Project } from '../project/project-shape.ts'
 
 /** Flags win over the project's file. */

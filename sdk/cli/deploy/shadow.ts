@@ -3,10 +3,10 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeployAnswer } from '../../api.ts'
+import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
-import type { ShadowView } from '../../shadow.ts'
+import type { ShadowView } from '../../versions/shadow.ts'
 import type { CliErrorCode } from '../errors.ts'
 import type { Project } from '../project/project-shape.ts'
 import { note } from '../terminal.ts'

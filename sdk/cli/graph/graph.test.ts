@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FunctionSummary, Topology } from '../../api.ts'
+import type { FunctionSummary, Topology } from '../../api/index.ts'
 import { graphDot, graphMermaid, graphSvg } from './formats.ts'
 import { layOut } from './layout.ts'
 import { type Graph, graphOf, ratesBetween } from './model.ts'

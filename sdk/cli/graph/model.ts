@@ -2,7 +2,7 @@
  * Model: a topology as a graph of functions and streams, with rates taken from two looks at it.
  * @module
  */
-import type { FunctionSummary, Topology } from '../../api.ts'
+import type { FunctionSummary, Topology } from '../../api/index.ts'
 
 export interface GraphNode {
   /** `f:NAME` or `s:NAME`: a function and a stream may have the same name. */

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { assetBytesMax } from '../../assets.ts'
 import type { ConcordClient } from '../../client/index.ts'
+import { assetBytesMax } from '../../manifest/assets.ts'
 import { assetFilesIn, assetFilesOf, nameOf, uploadAssets } from './assets.ts'
 
 function folderWith(t: TestContext, files: Readonly<Record<string, string>>): string {

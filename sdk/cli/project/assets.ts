@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, openAsBlob, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { assetBytesMax, assetNameForm, assetNamePattern } from '../../assets.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
+import { assetBytesMax, assetNameForm, assetNamePattern } from '../../manifest/assets.ts'
 import type { CliErrorCode } from '../errors.ts'
 
 /** Paths, by the names that the files are to have as assets. */

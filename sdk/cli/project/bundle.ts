@@ -14,9 +14,9 @@ import { isBuiltin } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbuild'
 import { CodedError } from '../../errors.ts'
-import { keepConstants } from '../../keep-constants.ts'
 import type { Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { keepConstants } from './keep-constants.ts'
 import type { Project } from './project-shape.ts'
 
 export interface Bundle {

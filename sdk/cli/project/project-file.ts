@@ -1,7 +1,7 @@
 /**
  * ProjectFile: `concord.jsonc` and the essay's `config.json`, read and checked.
  *
- * Both are a partial manifest (sdk/manifest.ts) and `main`, the entry file; the keys of 2016's Concord are taken too,
+ * Both are a partial manifest (sdk/manifest/manifest.ts) and `main`, the entry file; the keys of 2016's Concord are taken too,
  * where they have a meaning here (classic-keys.ts). The published JSON Schema is made from the schema below.
  *
  *  J2. A key that means nothing is an error, and names the nearest that does.
@@ -18,12 +18,12 @@ import {
   printParseErrorCode,
 } from 'jsonc-parser'
 import { z } from 'zod'
-import { assetsFolder } from '../../assets.ts'
 import { CodedError } from '../../errors.ts'
-import { plainOf, type Wrong, wrongOf, wrongText } from '../../expected.ts'
-import { inputSchema, manifestSchema, nameSchema } from '../../manifest.ts'
+import { assetsFolder } from '../../manifest/assets.ts'
+import { plainOf, type Wrong, wrongOf, wrongText } from '../../manifest/expected.ts'
+import { inputSchema, manifestSchema, nameSchema } from '../../manifest/manifest.ts'
+import { nearest } from '../../nearest.ts'
 import type { CliErrorCode } from '../errors.ts'
-import { nearest } from '../nearest.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import { mainDefault, type Project } from './project-shape.ts'
 

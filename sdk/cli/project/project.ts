@@ -6,8 +6,8 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { assetsFolder } from '../../assets.ts'
 import { CodedError } from '../../errors.ts'
+import { assetsFolder } from '../../manifest/assets.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { mainDefault, type Project, projectFile } from './project-shape.ts'
 

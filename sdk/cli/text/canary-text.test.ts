@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CanaryView } from '../../canary-view.ts'
+import type { CanaryView } from '../../api/canary.ts'
 import { canaryText, sidesText, waitText } from './canary-text.ts'
 
 const side = (records: number) => ({ records, errors: 0, outputs: records, ms: records })

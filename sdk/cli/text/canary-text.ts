@@ -4,9 +4,10 @@
  *   CT1. A ratio is shown where there is enough of both sides; before that, what is waited for.
  * @module
  */
-import { bucketsPerSide } from '../../canary.ts'
-import type { CanaryView } from '../../canary-view.ts'
-import { differenceText } from '../../difference-text.ts'
+
+import type { CanaryView } from '../../api/canary.ts'
+import { bucketsPerSide } from '../../versions/canary.ts'
+import { differenceText } from '../../versions/difference-text.ts'
 
 /** Records of each side without which outputs are not judged either (scheduler/core/rollout/judge.ts). */
 const enoughRecords = 5 * bucketsPerSide

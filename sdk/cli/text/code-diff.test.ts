@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applyPatch } from 'diff'
 import fc from 'fast-check'
-import type { VersionSources } from '../../sources.ts'
+import type { VersionSources } from '../../api/sources.ts'
 import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
 import { codeChanges, fileText } from './code-diff.ts'
 

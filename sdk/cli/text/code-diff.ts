@@ -3,7 +3,7 @@
  * @module
  */
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff'
-import type { VersionSources } from '../../sources.ts'
+import type { VersionSources } from '../../api/sources.ts'
 import { cyan, dim, green, red } from '../terminal.ts'
 
 export interface FileChange {

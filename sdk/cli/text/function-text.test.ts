@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FunctionDetail, Instance } from '../../api.ts'
+import type { FunctionDetail, Instance } from '../../api/index.ts'
 import { detailText } from './function-text.ts'
 
 test('detailText shows which packed instances are one process', () => {

@@ -2,9 +2,9 @@
  * FunctionText: `fn inspect` for people.
  * @module
  */
-import type { FunctionDetail, Instance, Ledger } from '../../api.ts'
-import { instancesPerRunnerOf } from '../../manifest.ts'
-import { quantileOf } from '../../user-metrics.ts'
+import type { FunctionDetail, Instance, Ledger } from '../../api/index.ts'
+import { instancesPerRunnerOf } from '../../manifest/manifest.ts'
+import { quantileOf } from '../../wire/user-metrics.ts'
 import { bold, bytesText, dim, red, table } from '../terminal.ts'
 import { canaryText } from './canary-text.ts'
 import { memoryTable, mibText } from './memory-text.ts'

@@ -2,9 +2,9 @@
  * GateText: what the gate has found, for people.
  * @module
  */
-import { differenceText } from '../../difference-text.ts'
-import type { GateReport } from '../../gate.ts'
-import { matchRate, percentText } from '../../shadow.ts'
+import { differenceText } from '../../versions/difference-text.ts'
+import type { GateReport } from '../../versions/gate.ts'
+import { matchRate, percentText } from '../../versions/shadow.ts'
 import { bytesText } from '../terminal.ts'
 import { timeText } from './shadow-text.ts'
 

@@ -2,8 +2,8 @@
  * MemoryText: what the runners of a function hold, by account, beside their bound.
  * @module
  */
-import type { Instance } from '../../api.ts'
-import { memoryAccounts } from '../../memory.ts'
+import type { Instance } from '../../api/index.ts'
+import { memoryAccounts } from '../../api/memory.ts'
 import { table } from '../terminal.ts'
 
 /** By runner: of one that holds several instances there is one row. */

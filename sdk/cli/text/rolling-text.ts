@@ -2,7 +2,7 @@
  * RollingText: how far a rolling change is, for people.
  * @module
  */
-import type { RollingView } from '../../rolling-view.ts'
+import type { RollingView } from '../../api/rolling.ts'
 
 export function rollingText({ version, from, wave, width, ...rolling }: RollingView, nowMs: number): string {
   const { working, wanted, instances, sinceMs, isBound } = rolling

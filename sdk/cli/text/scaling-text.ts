@@ -2,7 +2,7 @@
  * ScalingText: what `concord fn scale NAME --why` prints: the policy, what was seen last, and the latest changes with their reasons.
  * @module
  */
-import type { Scaling } from '../../api.ts'
+import type { Scaling } from '../../api/index.ts'
 import { bold, dim, shortNumber, table } from '../terminal.ts'
 
 const changesShown = 20

@@ -2,8 +2,8 @@
  * ShadowText: what was found of a shadow, for people.
  * @module
  */
-import { differenceText } from '../../difference-text.ts'
-import { matchRate, percentText, type ShadowEvidence, type ShadowView } from '../../shadow.ts'
+import { differenceText } from '../../versions/difference-text.ts'
+import { matchRate, percentText, type ShadowEvidence, type ShadowView } from '../../versions/shadow.ts'
 
 /** @param examples Default: those of the report. */
 export function shadowText(shadow: ShadowView, examples = shadow.evidence.examples): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FunctionSummary } from '../../api.ts'
+import type { FunctionSummary } from '../../api/index.ts'
 import { concord, gatewayOf } from '../test-cli.ts'
 import { versionText } from './version-text.ts'
 

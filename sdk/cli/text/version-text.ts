@@ -2,7 +2,7 @@
  * VersionText: which version of a function answers, and which one is beside it or on its way, for people.
  * @module
  */
-import type { DeployAnswer, FunctionDetail, FunctionSummary } from '../../api.ts'
+import type { DeployAnswer, FunctionDetail, FunctionSummary } from '../../api/index.ts'
 
 export function versionText({ version, live = version, canaryPercent, state }: FunctionSummary): string {
   if (live === version) return `v${version}`

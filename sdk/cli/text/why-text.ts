@@ -2,7 +2,7 @@
  * Why text: what `concord fn why` prints: the function's wishes, then each instance with its reasons.
  * @module
  */
-import type { Why } from '../../api.ts'
+import type { Why } from '../../api/index.ts'
 import { dim, table } from '../terminal.ts'
 
 export function whyText(answer: Why): string {

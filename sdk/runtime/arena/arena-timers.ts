@@ -4,11 +4,11 @@
  * @module
  */
 import type { Data } from '../../function.ts'
-import type { DueTimer, TimerSet } from '../keyed-state.ts'
-import { append } from '../primordials.ts'
-import type { Share } from '../share.ts'
-import { utf8Read } from '../utf8.ts'
+import { append } from '../realm/primordials.ts'
+import { utf8Read } from '../realm/utf8.ts'
+import type { Share } from '../records/share.ts'
 import { type Part, partKind } from './entry.ts'
+import type { DueTimer, TimerSet } from './keyed-state.ts'
 import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
 import { timerIn, timerKey } from './timer-entry.ts'

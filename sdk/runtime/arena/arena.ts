@@ -10,10 +10,10 @@
  * Design: docs/design/0006-state-arena.md, 0032-migrate.md
  * @module
  */
-import { keyBytesMax } from '../../frame.ts'
+
 import type { Data } from '../../function.ts'
-import type { KeyedState, Leftovers } from '../keyed-state.ts'
-import { utf8Read } from '../utf8.ts'
+import { keyBytesMax } from '../../wire/frame.ts'
+import { utf8Read } from '../realm/utf8.ts'
 import { ArenaTimers } from './arena-timers.ts'
 import { Buckets } from './buckets.ts'
 import { Entries, stagedValue } from './entries.ts'
@@ -33,6 +33,7 @@ import type { FormatUse } from './formats.ts'
 import { Heap } from './heap.ts'
 import { type CommitWord, Journal } from './journal.ts'
 import { KeyWalk, keysOf } from './key-walk.ts'
+import type { KeyedState, Leftovers } from './keyed-state.ts'
 import {
   entryExpiryWords,
   entryHeaderWords,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { murmur3 } from '../../hash.ts'
+import { murmur3 } from '../../wire/hash.ts'
 import { spread } from './buckets.ts'
 import { faultsOf, OwnSlabs, openArena } from './index.ts'
 

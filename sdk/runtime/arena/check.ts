@@ -5,7 +5,7 @@
  * reached once, as what it is.
  * @module
  */
-import { murmur3 } from '../../hash.ts'
+import { murmur3 } from '../../wire/hash.ts'
 import { headsBlockWords, headsShift, spread } from './buckets.ts'
 import { isPart, keyOffset, partKind, readBytes, valueBytes, valueRoom } from './entry.ts'
 import { blockWordsMin, sizeClass } from './heap.ts'

@@ -8,7 +8,7 @@
  * a key, and means nothing in a value.
  * @module
  */
-import { Bytes, fromCharCode } from '../primordials.ts'
+import { Bytes, fromCharCode } from '../realm/primordials.ts'
 import { entryExpiryWords, entryHeaderWords, shape } from './layout.ts'
 import { Words } from './memory.ts'
 

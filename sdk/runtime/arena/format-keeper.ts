@@ -8,7 +8,6 @@
  * @module
  */
 import type { Data } from '../../function.ts'
-import type { Leftovers } from '../keyed-state.ts'
 import type { Buckets } from './buckets.ts'
 import {
   expiresMs,
@@ -33,6 +32,7 @@ import {
 } from './formats.ts'
 import type { Heap } from './heap.ts'
 import type { Journal } from './journal.ts'
+import type { Leftovers } from './keyed-state.ts'
 import { formatsVersion, formatVersion, head, shape } from './layout.ts'
 import type { Lookup } from './lookup.ts'
 import type { Memory } from './memory.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { utf8Read } from '../utf8.ts'
+import { utf8Read } from '../realm/utf8.ts'
 import { type Arena, faultsOf, type OldEntry, OwnSlabs, openArena, partKind } from './index.ts'
 import { copyOf } from './testing.ts'
 

@@ -12,7 +12,7 @@
  * @module
  */
 import type { Data } from '../../function.ts'
-import { fromJson, toJson } from '../primordials.ts'
+import { fromJson, toJson } from '../realm/primordials.ts'
 import { arenaError } from './errors.ts'
 import { shape } from './layout.ts'
 

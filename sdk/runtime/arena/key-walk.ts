@@ -2,7 +2,7 @@
  * KeyWalk: the keys of an arena one by one, chain by chain. It holds copies only, so the author may have it.
  * @module
  */
-import { append, Bytes } from '../primordials.ts'
+import { append, Bytes } from '../realm/primordials.ts'
 import { isPart, keyOffset, partBytes, readBytes } from './entry.ts'
 import type { Formats } from './formats.ts'
 import { shape } from './layout.ts'

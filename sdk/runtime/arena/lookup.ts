@@ -5,9 +5,10 @@
  *        an older format, which was read (format-keeper.ts): whatever changes something looks anew.
  * @module
  */
-import { keyBytesMax } from '../../frame.ts'
+
 import type { Data } from '../../function.ts'
-import { murmur3Words } from '../../hash.ts'
+import { keyBytesMax } from '../../wire/frame.ts'
+import { murmur3Words } from '../../wire/hash.ts'
 import { type Buckets, spread } from './buckets.ts'
 import { hasKey, hasKeyBytes, hasKeyText, isTagged, type Part, partBytes } from './entry.ts'
 import { shape } from './layout.ts'

@@ -9,7 +9,7 @@
  * public among themselves (primordials.ts, P1).
  * @module
  */
-import { append } from '../primordials.ts'
+import { append } from '../realm/primordials.ts'
 import { positionBits } from './layout.ts'
 import { contentWords, firstAge, marksIn, otherAge, type PageKeeper, pageShift, pageWords } from './pages.ts'
 import type { Slabs } from './slabs.ts'

@@ -11,7 +11,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { Bytes } from '../primordials.ts'
+import { Bytes } from '../realm/primordials.ts'
 
 export const pageShift = 8
 export const pageWords = 1 << pageShift

@@ -6,7 +6,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { lengthOf, storeWord } from '../primordials.ts'
+import { lengthOf, storeWord } from '../realm/primordials.ts'
 import { Words } from './memory.ts'
 import { type PageKeeper, pageWords } from './pages.ts'
 

@@ -8,9 +8,9 @@
  */
 import type { Data } from '../../function.ts'
 import { notData } from '../errors.ts'
-import { Bytes, copyBytes, Memory } from '../primordials.ts'
-import { utf8Write } from '../utf8.ts'
-import { copiedByWordsMax, putBytes } from '../words.ts'
+import { Bytes, copyBytes, Memory } from '../realm/primordials.ts'
+import { utf8Write } from '../realm/utf8.ts'
+import { copiedByWordsMax, putBytes } from '../realm/words.ts'
 import type { Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'

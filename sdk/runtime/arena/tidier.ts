@@ -9,7 +9,7 @@
  */
 import { isCode } from '../../errors.ts'
 import type { Data } from '../../function.ts'
-import { append } from '../primordials.ts'
+import { append } from '../realm/primordials.ts'
 import type { Buckets } from './buckets.ts'
 import { hasFormat, keyOffset, type Part, partBytes, partOf, readBytes } from './entry.ts'
 import type { Formats } from './formats.ts'

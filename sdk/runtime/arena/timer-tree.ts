@@ -11,7 +11,7 @@
  * See: D. Comer, "The Ubiquitous B-Tree", 1979.
  * @module
  */
-import { append } from '../primordials.ts'
+import { append } from '../realm/primordials.ts'
 import type { Heap } from './heap.ts'
 import type { Journal } from './journal.ts'
 import type { Memory } from './memory.ts'

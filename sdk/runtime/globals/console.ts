@@ -3,8 +3,9 @@
  * so that libraries that call it do not break.
  * @module
  */
-import { type LogLevel, logLevels } from '../layout.ts'
-import type { Seam } from '../seam.ts'
+
+import type { Seam } from '../callback/seam.ts'
+import { type LogLevel, logLevels } from '../shared/layout.ts'
 import { format } from './format.ts'
 
 type Print = (...args: unknown[]) => void

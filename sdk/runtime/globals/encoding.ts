@@ -3,8 +3,8 @@
  * @see https://encoding.spec.whatwg.org/ and https://infra.spec.whatwg.org/#forgiving-base64
  * @module
  */
-import { stringOf } from '../primordials.ts'
-import { Utf8Decoder, utf8Encode, utf8Write } from '../utf8.ts'
+import { stringOf } from '../realm/primordials.ts'
+import { Utf8Decoder, utf8Encode, utf8Write } from '../realm/utf8.ts'
 import { DOMException } from './dom-exception.ts'
 
 export class TextEncoder {

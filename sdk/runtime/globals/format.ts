@@ -2,7 +2,7 @@
  * Format: the arguments of a console call as one line of text, bounded whatever they are.
  * @module
  */
-import { consoleLineMax } from '../layout.ts'
+import { consoleLineMax } from '../shared/layout.ts'
 
 const itemsMax = 100
 const depthMax = 3

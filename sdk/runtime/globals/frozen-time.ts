@@ -3,7 +3,7 @@
  * during a batch, so it is also no stopwatch for spying on neighbours.
  * @module
  */
-import type { Seam } from '../seam.ts'
+import type { Seam } from '../callback/seam.ts'
 
 const { construct, defineProperty } = Reflect
 

@@ -3,10 +3,11 @@
  * The list is checked in: globals.test.ts in runner/isolate.
  * @module
  */
-import type { LogLevel } from '../layout.ts'
-import { wordsOf } from '../report.ts'
-import type { Seam } from '../seam.ts'
-import type { Timeouts } from '../timeouts.ts'
+
+import type { Seam } from '../callback/seam.ts'
+import type { Timeouts } from '../callback/timeouts.ts'
+import { wordsOf } from '../outcome/report.ts'
+import type { LogLevel } from '../shared/layout.ts'
 import { makeConsole } from './console.ts'
 import { DOMException } from './dom-exception.ts'
 import { atob, btoa, TextDecoder, TextEncoder } from './encoding.ts'

@@ -1,5 +1,5 @@
 /** Random: `crypto` and `Math.random`, out of the seam. */
-import type { Seam } from '../seam.ts'
+import type { Seam } from '../callback/seam.ts'
 import { DOMException } from './dom-exception.ts'
 
 /** Most bytes of one call, as on the web. */

@@ -3,7 +3,7 @@
  * @see https://url.spec.whatwg.org/#percent-encoded-bytes
  * @module
  */
-import { utf8Encode, utf8Read } from '../utf8.ts'
+import { utf8Encode, utf8Read } from '../realm/utf8.ts'
 
 /** Characters beyond ASCII, controls, and those listed are encoded. */
 export type EncodeSet = ReadonlySet<string>

@@ -5,7 +5,7 @@
  * @module
  */
 import { once } from 'node:events'
-import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { headerBytesV1, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { Checker } from './checker.ts'
 import { HttpLine } from './http-line.ts'
 import type { SinkReport, Stretch } from './sink-main.ts'

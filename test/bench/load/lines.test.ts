@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseFrame, recordsOf } from '../../../sdk/frame.ts'
-import { partitionOf } from '../../../sdk/hash.ts'
+import { parseFrame, recordsOf } from '../../../sdk/wire/frame.ts'
+import { partitionOf } from '../../../sdk/wire/hash.ts'
 import { firstTimeMs, tapeOfLines, writeTimes } from './lines.ts'
 import { partitions } from './workload.ts'
 

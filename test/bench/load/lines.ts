@@ -2,8 +2,8 @@
  * Lines of text as a tape: keyed or not, each record numbered in its event time, which functions pass on by default.
  * @module
  */
-import { frameBytesAimed, headerBytesV1, recordBytes, writeRecord } from '../../../sdk/frame.ts'
-import { partitionOf } from '../../../sdk/hash.ts'
+import { frameBytesAimed, headerBytesV1, recordBytes, writeRecord } from '../../../sdk/wire/frame.ts'
+import { partitionOf } from '../../../sdk/wire/hash.ts'
 import { newFrame, type OpenFrame, partitions, type TapeFrame, tapeFrame, timeAt } from './workload.ts'
 
 /** Event times are this and a number: a time in 2004. */

@@ -9,8 +9,8 @@ import { connectBus, connectWire, originOf, Producer } from '../../../infra/bus/
 import { systemClock } from '../../../infra/clock.ts'
 import type { OutputLedger } from '../../../infra/control/messages.ts'
 import { SpillStore } from '../../../infra/spill/index.ts'
-import { frameOf } from '../../../sdk/frame.ts'
 import type { BackPressure } from '../../../sdk/index.ts'
+import { frameOf } from '../../../sdk/wire/frame.ts'
 import { namespace } from '../stage/runner.ts'
 import { partitions, valueBytes } from './workload.ts'
 

@@ -8,7 +8,7 @@
  */
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { headerBytesV1 } from '../../../sdk/frame.ts'
+import { headerBytesV1 } from '../../../sdk/wire/frame.ts'
 import { monotonicUs } from './monotonic.ts'
 import { openSender, type Transport } from './senders.ts'
 import {

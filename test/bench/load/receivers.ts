@@ -4,7 +4,7 @@
  */
 import { Consumer, connectWire, giveBackMemory, type Wire } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
-import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { namespace } from '../stage/runner.ts'
 import { receivedSubject, type Transport, windowRecords } from './senders.ts'
 import { keyBytes, partitions } from './workload.ts'

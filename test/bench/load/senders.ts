@@ -8,7 +8,7 @@
  */
 import { connectWire, originOf, Producer, takeMemory, type Wire } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
-import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { headerBytesV1, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { namespace, streamOf } from '../stage/runner.ts'
 import { partitions, recordStride, type TapeFrame } from './workload.ts'
 

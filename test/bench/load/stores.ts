@@ -3,7 +3,7 @@
  * @module
  */
 import { OwnSlabs, openArena } from '../../../sdk/runtime/arena/index.ts'
-import { latin1 } from '../../../sdk/runtime/latin1.ts'
+import { latin1 } from '../../../sdk/runtime/realm/latin1.ts'
 import { randomSource } from './workload.ts'
 
 export interface Store {

@@ -14,8 +14,8 @@ import {
   recordHeaderBytes,
   stampHeader,
   writeRecord,
-} from '../../../sdk/frame.ts'
-import { partitionOf } from '../../../sdk/hash.ts'
+} from '../../../sdk/wire/frame.ts'
+import { partitionOf } from '../../../sdk/wire/hash.ts'
 
 export const partitions = 16
 export const keys = 100_000

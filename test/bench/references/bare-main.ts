@@ -4,8 +4,9 @@
  * told apart.
  * @module
  */
-import { frameBytesAimed, headerBytesV1, recordBytes, writeRecord } from '../../../sdk/frame.ts'
+
 import type { FunctionDefinition } from '../../../sdk/index.ts'
+import { frameBytesAimed, headerBytesV1, recordBytes, writeRecord } from '../../../sdk/wire/frame.ts'
 import type { Stretch } from '../load/sink-main.ts'
 import { arenaStore } from '../load/stores.ts'
 import { makeTape, partitions, plannedRecords } from '../load/workload.ts'

@@ -5,8 +5,8 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { partitionOf } from '../../../sdk/hash.ts'
 import type { Context, FunctionDefinition, StreamRecord } from '../../../sdk/index.ts'
+import { partitionOf } from '../../../sdk/wire/hash.ts'
 import { firstTimeMs, type KeyedBy, keyOf } from '../load/lines.ts'
 import { partitions } from '../load/workload.ts'
 import type { BareReport } from './bare-main.ts'

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Context, Data } from '../../../sdk/index.ts'
-import type { KeyedState } from '../../../sdk/runtime/keyed-state.ts'
+import type { KeyedState } from '../../../sdk/runtime/arena/keyed-state.ts'
 
 type Produce = (key: Uint8Array, value: Uint8Array) => void
 

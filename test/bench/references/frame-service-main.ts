@@ -6,7 +6,7 @@
  * @module
  */
 import { connect } from '@nats-io/transport-node'
-import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 
 const countAt = 96
 

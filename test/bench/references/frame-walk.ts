@@ -2,8 +2,9 @@
  * The records of a frame for code that trusts it: no checks, two views a record.
  * @module
  */
-import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
+
 import type { Context, FunctionDefinition, StreamRecord } from '../../../sdk/index.ts'
+import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 
 /** Calls `processRecord` for each record of a frame. */
 export function walkFrame(

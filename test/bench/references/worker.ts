@@ -3,8 +3,9 @@
  * `/frame` a whole frame; so is the response's. State in a Map, which workerd does not keep: it has no state of this kind.
  * @module
  */
-import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/frame.ts'
+
 import type { Context, StreamRecord } from '../../../sdk/index.ts'
+import { headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import count from '../load/count-function.ts'
 
 const keyBytes = 16

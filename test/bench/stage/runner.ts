@@ -14,7 +14,7 @@ import type {
   StreamDescriptor,
   TaskReply,
 } from '../../../infra/control/messages.ts'
-import { type ManifestInput, manifestSchema } from '../../../sdk/manifest.ts'
+import { type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import type { Child } from './child.ts'
 import { deployedCode } from './deployed-code.ts'
 import { memMib, type Place, type Starter } from './place.ts'

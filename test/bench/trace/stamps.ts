@@ -10,7 +10,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
-import { headerBytesV1, recordHeaderBytes } from '../../../sdk/frame.ts'
+import { headerBytesV1, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { monotonicUs } from '../load/monotonic.ts'
 import { dueAt, keyBytes, recordStride } from '../load/workload.ts'
 

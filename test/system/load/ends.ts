@@ -2,7 +2,7 @@
  * Ends: why instances ended, as `inspect` shows it, seen along the way: what ends next takes its place there.
  * @module
  */
-import type { FunctionDetail } from '../../../sdk/api.ts'
+import type { FunctionDetail } from '../../../sdk/api/index.ts'
 
 export class Ends {
   readonly #seen = new Map<string, string>()

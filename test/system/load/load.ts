@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FunctionDetail } from '../../../sdk/api.ts'
+import type { FunctionDetail } from '../../../sdk/api/index.ts'
 import type { Platform } from '../platform.ts'
 import { type FunctionOptions, functionOf } from './records.ts'
 import { type Judged, Traffic } from './traffic.ts'

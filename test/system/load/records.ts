@@ -6,7 +6,7 @@
  *           20 tick at its end   24 1 if it has set a timer   28 the version that wrote it
  * @module
  */
-import { partitionOf } from '../../../sdk/hash.ts'
+import { partitionOf } from '../../../sdk/wire/hash.ts'
 
 export const partitions = 16
 export const valueBytes = 100

@@ -6,7 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FunctionDetail } from '../../../sdk/api.ts'
+import type { FunctionDetail } from '../../../sdk/api/index.ts'
 import type { Platform } from '../platform.ts'
 
 /** After so much work no start is put off, however many there were. */

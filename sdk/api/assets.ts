@@ -1,0 +1,38 @@
+/**
+ * The shapes of assets in the HTTP API (sdk/api/index.ts lists its routes).
+ * @module
+ */
+import { z } from 'zod'
+import { assetsMax } from '../manifest/assets.ts'
+import { assetNameSchema, nameSchema } from '../manifest/manifest.ts'
+
+export const sha256Schema = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'expected the sha256 as 64 lower-case hex digits')
+
+/** A file beside a version's bundle. */
+export const assetRefSchema = z.object({ sha256: sha256Schema, bytes: z.int() })
+export const assetRefsSchema = z.record(assetNameSchema, assetRefSchema)
+
+/** The assets of a function's wanted version. */
+export const assetListSchema = z.object({ name: nameSchema, version: z.int(), assets: assetRefsSchema })
+export type AssetList = z.output<typeof assetListSchema>
+
+/** Uploaded contents by the names that a version is to have them under. */
+export const assetNamesSchema = z
+  .record(assetNameSchema, sha256Schema)
+  .refine((names) => Object.keys(names).length <= assetsMax, `expected at most ${assetsMax} assets`)
+
+export const assetPatchSchema = z.strictObject({
+  /** By name: a content that is there, or null to take the name away. Other assets stay. */
+  assets: z.record(assetNameSchema, sha256Schema.nullable()),
+  author: z.string().max(200).optional(),
+  message: z.string().max(1000).optional(),
+  /** End the instances in order and start others, even where the version could change in place. */
+  drain: z.boolean().default(false),
+  /** Judge the version on what came lately, and change nothing. */
+  dryRun: z.boolean().default(false),
+  /** Go on where its gate asks. */
+  accept: z.boolean().default(false),
+})
+export type AssetPatch = z.input<typeof assetPatchSchema>

@@ -1,0 +1,101 @@
+/**
+ * The shapes of dead letters in the HTTP API (sdk/api/index.ts lists its routes).
+ * @module
+ */
+import { z } from 'zod'
+import { nameSchema } from '../manifest/manifest.ts'
+
+/** Dead letters of a function. */
+export const deadLetterCountsSchema = z.object({ waiting: z.int(), redriven: z.int() })
+export type DeadLetterCounts = z.output<typeof deadLetterCountsSchema>
+
+const letterIdSchema = z.string().regex(/^\d{1,15}-\d{1,5}$/, 'expected an id as in 12-0')
+
+/** Which dead letters are meant: those for which all that is said holds. */
+const deadLetterFilter = {
+  function: nameSchema.optional(),
+  /** A part of `NAME: MESSAGE` of the error. */
+  error: z.string().optional(),
+  /** The whole key, as text. */
+  key: z.string().optional(),
+  /** Given up at or after this time, and before `untilMs`; milliseconds since 1970. */
+  sinceMs: z.coerce.number().optional(),
+  untilMs: z.coerce.number().optional(),
+  /** Behind this letter: where the answer before ended. */
+  after: letterIdSchema.optional(),
+}
+export type DeadLetterFilter = Omit<z.output<ReturnType<typeof z.object<typeof deadLetterFilter>>>, 'after'>
+
+export const deadLetterListQuerySchema = z.object({
+  ...deadLetterFilter,
+  state: z.enum(['waiting', 'redriven', 'all']).default('waiting'),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+})
+export type DeadLetterListQuery = z.output<typeof deadLetterListQuerySchema>
+
+export const deadLetterSummarySchema = z.object({
+  id: letterIdSchema,
+  function: z.string(),
+  version: z.int(),
+  /** It is a timer that was given up; then `key` and `timeMs` are its own, `partition` is that of its state, and nothing else says where a record stood. */
+  timer: z.literal(true).optional(),
+  /** Where the record stood. */
+  stream: z.string(),
+  partition: z.int(),
+  producer: z.string(),
+  sequence: z.int(),
+  /** Calls of the callback. */
+  attempts: z.int(),
+  failedAtMs: z.number(),
+  /** Event time of the record; of a timer the time that it was set for. */
+  timeMs: z.int(),
+  key: z.string().optional(),
+  keyBase64: z.string().optional(),
+  valueBytes: z.int(),
+  /** `at`: the line of the author's source. */
+  error: z.object({ name: z.string(), message: z.string(), at: z.string().optional() }),
+  /** `redriving`: claimed by a redrive of which it is not known whether it came to its end. */
+  state: z.enum(['waiting', 'redriving', 'redriven']),
+  markedAtMs: z.number().optional(),
+})
+export type DeadLetterSummary = z.output<typeof deadLetterSummarySchema>
+
+export const deadLetterListSchema = z.object({
+  letters: z.array(deadLetterSummarySchema),
+  /** There may be more behind this one. */
+  next: letterIdSchema.optional(),
+})
+export type DeadLetterList = z.output<typeof deadLetterListSchema>
+
+/** A dead letter with the record's bytes and the whole stack. */
+export const deadLetterSchema = deadLetterSummarySchema.extend({
+  value: z.string().optional(),
+  valueBase64: z.string().optional(),
+  error: deadLetterSummarySchema.shape.error.extend({ stack: z.string() }),
+})
+export type DeadLetter = z.output<typeof deadLetterSchema>
+
+export const redriveRequestSchema = z.strictObject({
+  ...deadLetterFilter,
+  /** These and no others. */
+  ids: z.array(letterIdSchema).max(1000).optional(),
+  /** Says what would be done. */
+  dryRun: z.boolean().default(false),
+  /** Also those that a redrive has claimed and perhaps not sent. */
+  again: z.boolean().default(false),
+  limit: z.int().min(1).max(10_000).default(10_000),
+})
+export type RedriveRequest = z.output<typeof redriveRequestSchema>
+
+export const redriveAnswerSchema = z.object({
+  /** Letters that were meant and still waited. */
+  matched: z.int(),
+  redriven: z.int(),
+  /** Of those, timers, which are set again where they were; absent: none. */
+  timers: z.int().optional(),
+  /** By the stream that they went to (or would), with all functions that read it: each of them gets them. */
+  streams: z.array(z.object({ stream: z.string(), records: z.int(), readBy: z.array(z.string()) })),
+  /** There may be more behind this one: ask again with it as `after`. */
+  next: letterIdSchema.optional(),
+})
+export type RedriveAnswer = z.output<typeof redriveAnswerSchema>

@@ -1,0 +1,23 @@
+/**
+ * The shapes of changed resources in the HTTP API (sdk/api/index.ts lists its routes).
+ * @module
+ */
+import { z } from 'zod'
+import { resourcesSchema } from '../manifest/manifest.ts'
+
+/** Other resources for each instance; what is not named stays. */
+export const resourcesPatchSchema = z
+  .strictObject({
+    cpus: resourcesSchema.shape.cpus.unwrap().optional(),
+    memMib: resourcesSchema.shape.memMib.unwrap().optional(),
+    diskMib: resourcesSchema.shape.diskMib.unwrap().optional(),
+    author: z.string().max(200).optional(),
+    message: z.string().max(1000).optional(),
+    /** End the instances in order and start others, not beside them. */
+    drain: z.boolean().default(false),
+  })
+  .refine(
+    ({ cpus, memMib, diskMib }) => (cpus ?? memMib ?? diskMib) !== undefined,
+    'expected one of cpus, memMib and diskMib',
+  )
+export type ResourcesPatch = z.input<typeof resourcesPatchSchema>

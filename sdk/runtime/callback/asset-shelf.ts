@@ -1,0 +1,50 @@
+/**
+ * AssetShelf: the files beside the version's bundle, as the function sees them.
+ *
+ * They are its own, so their memory may come into its hands; other memory that is shared with the host may not
+ * (primordials.ts, P1).
+ * @module
+ */
+import type { Asset } from '../../function.ts'
+import { runtimeError } from '../errors.ts'
+import { Bytes, defineValue, fromJson, lengthOf } from '../realm/primordials.ts'
+import { utf8Read } from '../realm/utf8.ts'
+
+export class AssetShelf {
+  readonly #function: string
+  readonly #version: number
+  readonly #assets = new Map<string, Asset>()
+
+  constructor(name: string, version: number) {
+    this.#function = name
+    this.#version = version
+  }
+
+  add(name: string, memory: ArrayBufferLike): void {
+    this.#assets.set(name, assetOf(memory))
+  }
+
+  /** @throws {CodedError} ERR_ASSET_MISSING */
+  get(name: string): Asset {
+    const asset = this.#assets.get(name)
+    if (asset !== undefined) return asset
+    const names = [...this.#assets.keys()].map((known) => `'${known}'`)
+    const has = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`
+    throw runtimeError(
+      'ERR_ASSET_MISSING',
+      `Cannot read asset '${String(name)}': v${this.#version} of '${this.#function}' lacks it, ${has}. Give it by \`concord asset push ${this.#function} ${String(name)}\``,
+    )
+  }
+}
+
+/** One view for all calls: a callback that asks for it again and again makes nothing. */
+function assetOf(memory: ArrayBufferLike): Asset {
+  const bytes = new Bytes(memory)
+  defineValue(bytes, 'text', () => textOf(bytes))
+  defineValue(bytes, 'json', () => fromJson(textOf(bytes)))
+  return bytes as Uint8Array as Asset
+}
+
+function textOf(bytes: Uint8Array): string {
+  return utf8Read(bytes, 0, lengthOf(bytes))
+}

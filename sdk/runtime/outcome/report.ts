@@ -1,0 +1,112 @@
+/**
+ * Report: an error made into plain text where it was thrown, and read back by the host.
+ *
+ * A thrown value may be anything: an object whose `message` is a getter that never returns, a Proxy, nothing at all.
+ * So it is read here, under the time limit of the callback that threw it, and only capped text goes on: name, message and
+ * stack, each behind the length of it in a line (`4,12,30\nname…message…stack…`). It was JSON: spelling and reading that cost
+ * as much as throwing the error did.
+ * @module
+ */
+
+import { utf8Length } from '../realm/utf8.ts'
+import { reportBytesMax } from '../shared/layout.ts'
+import type { Timer } from '../state/timers.ts'
+
+const nameMax = 128
+const messageMax = 2048
+const stackMax = 6144
+/** Caps at which the text fits `reportBytesMax` whatever its characters are. */
+const tightMax = 1024
+
+/**
+ * What is known of a thrown value; at most `reportBytesMax` bytes.
+ * @param hasStack False: nothing was captured, so the stack is not asked for, which would cost its spelling.
+ */
+export function reportOf(thrown: unknown, hasStack = true): string {
+  try {
+    const text = render(thrown, messageMax, hasStack ? stackMax : 0)
+    if (text.length * 3 <= reportBytesMax) return text // UTF-8 takes at most three bytes a code unit
+    return utf8Length(text) <= reportBytesMax ? text : render(thrown, tightMax, hasStack ? tightMax : 0)
+  } catch {
+    return '' // a stack that is used up
+  }
+}
+
+/** A timer as it stands before the text of its report. */
+export function timerText({ partition, key, timeMs }: Timer): string {
+  return `${partition},${timeMs},${key.length}\n${key}`
+}
+
+export interface TimerReport {
+  readonly timer: Timer | undefined
+  readonly rest: string
+}
+
+/** Reads what stands before a report of a timer, which may be anything. @returns The timer if it is one, and the rest. */
+export function readTimer(text: string): TimerReport {
+  const head = /^(\d{1,4}),(-?\d{1,16}),(\d{1,5})\n/.exec(text)
+  if (head === null) return { timer: undefined, rest: text }
+  const keyAt = head[0].length
+  const keyEnd = keyAt + Number(head[3])
+  const timer = { partition: Number(head[1]), key: text.slice(keyAt, keyEnd), timeMs: Number(head[2]) }
+  return { timer: Number.isSafeInteger(timer.timeMs) ? timer : undefined, rest: text.slice(keyEnd) }
+}
+
+/** A thrown value in words, for a line of the log. */
+export function wordsOf(thrown: unknown): string {
+  const { name, message, stack } = readFields(reportOf(thrown))
+  return stack === '' ? `${name}: ${message}` : stack
+}
+
+export interface ReportFields {
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+}
+
+/** Reads the text of a report, which may be anything; what is not there becomes empty. */
+export function readFields(text: string): ReportFields {
+  const line = text.indexOf('\n')
+  const head = line < 0 ? '' : text.slice(0, line)
+  const first = head.indexOf(',')
+  const second = head.indexOf(',', first + 1)
+  if (first < 0 || second < 0) return { name: '', message: '', stack: '' }
+  const nameEnd = line + 1 + lengthIn(head.slice(0, first))
+  const messageEnd = nameEnd + lengthIn(head.slice(first + 1, second))
+  const stackEnd = messageEnd + lengthIn(head.slice(second + 1))
+  return {
+    name: text.slice(line + 1, nameEnd),
+    message: text.slice(nameEnd, messageEnd),
+    stack: text.slice(messageEnd, stackEnd),
+  }
+}
+
+function lengthIn(digits: string): number {
+  const length = Number(digits)
+  return Number.isInteger(length) && length >= 0 ? length : 0
+}
+
+function render(thrown: unknown, messageLength: number, stackLength: number): string {
+  const name = field(thrown, 'name', nameMax) ?? 'Error'
+  const message = field(thrown, 'message', messageLength) ?? describe(thrown, messageLength)
+  const stack = stackLength === 0 ? '' : (field(thrown, 'stack', stackLength) ?? '')
+  return `${name.length},${message.length},${stack.length}\n${name}${message}${stack}`
+}
+
+function field(thrown: unknown, name: string, most: number): string | undefined {
+  if ((typeof thrown !== 'object' || thrown === null) && typeof thrown !== 'function') return undefined
+  try {
+    const value: unknown = (thrown as Record<string, unknown>)[name]
+    return typeof value === 'string' ? value.slice(0, most) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function describe(thrown: unknown, most: number): string {
+  try {
+    return `${thrown === null ? 'null' : typeof thrown} was thrown: ${String(thrown)}`.slice(0, most)
+  } catch {
+    return `${typeof thrown} was thrown`
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * StateMemory: the slabs that the host has handed in for the state of each partition, and the arenas over them.
+ *
+ * Nothing can be handed in while a call is under way. An arena that needs a slab then throws, and the control words say
+ * what is lacking (engine.ts, E5); unless the limit leaves nothing, which is the author's to know.
+ *   SM1. No view of a slab and no list of slabs can be reached from outside (primordials.ts, P1).
+ * Design: docs/design/0007-state-outlives-code.md
+ * @module
+ */
+import {
+  type Arena,
+  Memory,
+  nextSlabBytes,
+  openArena,
+  type PageKeeper,
+  Shadow,
+  type Slabs,
+  slabBytesDefault,
+} from '../arena/index.ts'
+import { append } from '../realm/primordials.ts'
+import type { Board } from '../shared/board.ts'
+import { control } from '../shared/layout.ts'
+
+export interface StateMemoryOptions {
+  readonly limitBytes: number
+  readonly board: Board
+  readonly clock: { readonly nowMs: number }
+}
+
+export class StateMemory {
+  readonly #options: StateMemoryOptions
+  readonly #partitions: (GivenSlabs | undefined)[] = []
+  readonly #arenas: (Arena | undefined)[] = []
+  /** Those that another isolate works on now. */
+  readonly #closed: (Arena | undefined)[] = []
+  #shadow: Shadow | undefined
+
+  constructor(options: StateMemoryOptions) {
+    this.#options = options
+  }
+
+  /** Takes what pages are kept in that a checkpoint under way still needs; before the first cut, and before larger ones. */
+  setShadow(memory: SharedArrayBuffer): void {
+    this.#shadow = new Shadow(memory)
+  }
+
+  /** Takes the next slab of a partition. */
+  add(partition: number, slab: SharedArrayBuffer): void {
+    this.#slabsOf(partition).add(slab)
+  }
+
+  /**
+   * The state of a partition.
+   * @throws {CodedError} ERR_STATE_GROWING or ERR_STATE_FULL, if there is no memory for it.
+   */
+  open(partition: number): Arena {
+    const slabs = this.#slabsOf(partition)
+    const closed = this.#closed[partition]
+    if (closed !== undefined) {
+      closed.reopen()
+      this.#closed[partition] = undefined
+      this.#arenas[partition] = closed
+    }
+    const { board, clock } = this.#options
+    const commitWord = board.commitWord(control.published)
+    const arena = this.#arenas[partition] ?? openArena(slabs, { clock, commitWord }, slabs.memory)
+    this.#arenas[partition] = arena
+    return arena
+  }
+
+  /** Opens whatever was handed in: undoes what the isolate before this one was at. */
+  openAll(): void {
+    for (const partition of this.partitions()) this.open(partition)
+  }
+
+  /** Those that memory was handed in for. */
+  partitions(): number[] {
+    const partitions: number[] = []
+    for (let partition = 0; partition < this.#partitions.length; partition++)
+      if (this.#partitions[partition] !== undefined) append(partitions, partition)
+    return partitions
+  }
+
+  /** Lets go of the memory of all partitions but these. */
+  keep(kept: readonly number[]): void {
+    for (let partition = 0; partition < this.#partitions.length; partition++) {
+      if (kept.includes(partition)) continue
+      this.#partitions[partition] = undefined
+      this.#arenas[partition] = undefined
+      this.#closed[partition] = undefined
+    }
+  }
+
+  /** Another isolate works on them now: they are opened anew, if ever. The slabs stay, should this one have them again. */
+  close(): void {
+    for (let partition = 0; partition < this.#arenas.length; partition++) {
+      this.#closed[partition] = this.#arenas[partition] ?? this.#closed[partition]
+      this.#arenas[partition] = undefined
+    }
+  }
+
+  get #heldBytes(): number {
+    let held = 0
+    for (let i = 0; i < this.#partitions.length; i++) held += this.#partitions[i]?.ownBytes ?? 0
+    return held
+  }
+
+  #slabsOf(partition: number): GivenSlabs {
+    const found = this.#partitions[partition]
+    if (found !== undefined) return found
+    const { board, limitBytes } = this.#options
+    const keeper: PageKeeper = {
+      keep: (page, words, at) => this.#shadow?.keep(partition, page, words, at),
+    }
+    const slabs = new GivenSlabs(partition, board, limitBytes, () => this.#heldBytes, keeper)
+    // Room for every index: one that is skipped would be asked of Array.prototype.
+    while (this.#partitions.length <= partition) append<GivenSlabs | undefined>(this.#partitions, undefined)
+    while (this.#arenas.length <= partition) append<Arena | undefined>(this.#arenas, undefined)
+    while (this.#closed.length <= partition) append<Arena | undefined>(this.#closed, undefined)
+    this.#partitions[partition] = slabs
+    return slabs
+  }
+}
+
+class GivenSlabs implements Slabs {
+  readonly slabBytes = slabBytesDefault
+  readonly limitBytes: number
+  readonly #partition: number
+  readonly #board: Board
+  readonly #held: () => number
+  readonly #slabs: SharedArrayBuffer[] = []
+  #ownBytes = 0
+  /** Them in view, as they come: what is done here need not be done in the pause of a change-over. */
+  readonly memory: Memory
+
+  constructor(partition: number, board: Board, limitBytes: number, held: () => number, keeper: PageKeeper) {
+    this.#partition = partition
+    this.#board = board
+    this.limitBytes = limitBytes
+    this.#held = held
+    this.memory = new Memory(this, keeper)
+  }
+
+  get count(): number {
+    return this.#slabs.length
+  }
+
+  /** Of this partition. */
+  get ownBytes(): number {
+    return this.#ownBytes
+  }
+
+  get heldBytes(): number {
+    return this.#held()
+  }
+
+  get growing(): boolean {
+    return this.#board.word(control.wantedPartition) !== 0
+  }
+
+  get(index: number): SharedArrayBuffer {
+    return this.#slabs[index]!
+  }
+
+  add(slab: SharedArrayBuffer): void {
+    append(this.#slabs, slab)
+    this.#ownBytes += slab.byteLength
+    this.memory.attach(this.#slabs.length - 1)
+  }
+
+  /** Says what is lacking; the host works out the same `nextSlabBytes`. */
+  grow(minBytes: number): boolean {
+    const others = this.#held() - this.#ownBytes
+    if (nextSlabBytes(this.#ownBytes, minBytes, this.slabBytes, this.limitBytes - others) <= 0) return false
+    this.#board.setWord(control.wantedBytes, minBytes)
+    this.#board.setWord(control.wantedPartition, this.#partition + 1)
+    return false
+  }
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Arena, OwnSlabs, openArena } from '../arena/index.ts'
+import { type Timer, Timers } from './timers.ts'
+
+/** Two partitions, and what is next of both. */
+function open(): { readonly arenas: Arena[]; readonly timers: Timers } {
+  const arenas = [openArena(new OwnSlabs()), openArena(new OwnSlabs())]
+  return { arenas, timers: new Timers(arenas) }
+}
+
+function* allDue(timers: Timers, nowMs: number, end = timers.orderNext): Generator<Timer> {
+  for (;;) {
+    const timer = timers.takeDue(nowMs, end)
+    if (timer === undefined) return
+    yield timer
+  }
+}
+
+test('Timers answers what a sorted list would, through commits and rollbacks of either partition', () => {
+  const step = fc.record({
+    what: fc.constantFrom('set', 'set', 'set', 'delete', 'commit', 'rollback', 'due'),
+    partition: fc.nat(1),
+    key: fc.constantFrom('a', 'b', 'ü'),
+    timeMs: fc.nat(20),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const { arenas, timers } = open()
+      const models = [new Map<string, number>(), new Map<string, number>()]
+      const committed = [new Map<string, number>(), new Map<string, number>()]
+      const next = (): number => Math.min(...models.flatMap((model) => [...model.values()]))
+      for (const { what, partition, key, timeMs } of steps) {
+        const arena = arenas[partition]!
+        const id = `${key} ${timeMs}`
+        if (what === 'set') {
+          timers.set(arena, key, timeMs, 0)
+          if (!models[partition]!.has(id)) models[partition]!.set(id, timeMs)
+        } else if (what === 'delete') {
+          assert.equal(arena.timers.delete(key, timeMs), models[partition]!.delete(id))
+        } else if (what === 'rollback') {
+          arena.rollback()
+          models[partition] = new Map(committed[partition])
+        } else if (what === 'commit') {
+          arena.commit()
+          committed[partition] = new Map(models[partition])
+        } else {
+          for (const timer of allDue(timers, timeMs)) {
+            assert.equal(timer.timeMs, next())
+            assert.ok(models[timer.partition]!.delete(`${timer.key} ${timer.timeMs}`))
+          }
+          assert.ok(next() > timeMs)
+        }
+        for (const [i, arena] of arenas.entries()) assert.equal(arena.timers.count, models[i]!.size)
+        assert.equal(Math.min(...arenas.map((arena) => arena.timers.dueMs)), next())
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('Timers keeps those of one time in the order set, and those set since for the next batch', () => {
+  const { arenas, timers } = open()
+  for (const [i, key] of ['x', 'a', 'm'].entries()) timers.set(arenas[i % 2]!, key, 5, 0)
+  const end = timers.orderNext
+  timers.set(arenas[0]!, 'past', 1, 5)
+  const taken = [...allDue(timers, 5, end)].map(({ key }) => key)
+  assert.deepEqual(taken, ['x', 'a', 'm'])
+  assert.equal(timers.takeDue(5, timers.orderNext)?.key, 'past')
+})
+
+test('Timers goes on behind the order of what is there when state is opened', () => {
+  const slabs = new OwnSlabs()
+  const arena = openArena(slabs)
+  for (let i = 0; i < 7; i++) arena.timers.set('k', i, i, 2 ** 40 + i)
+  arena.commit()
+  const again = openArena(slabs)
+  const timers = new Timers([again])
+  timers.opened(again)
+  assert.equal(timers.orderNext, 2 ** 40 + 7)
+})

@@ -1,0 +1,93 @@
+/**
+ * Timers: which of the timers in the state of all partitions is next.
+ *
+ *   T1. A timer is the pair (key, timeMs) within its partition: setting it twice is setting it once.
+ *   T2. `takeDue` answers them by time, and those of one time in the order set. A time that had passed already when it
+ *       was set counts as that moment's, so that a function that keeps setting such timers cannot hold up the others.
+ *   T3. Taking a timer is part of the transaction of its partition's state: undone, the timer is set again.
+ * @module
+ */
+import type { DueTimer, KeyedState } from '../arena/keyed-state.ts'
+import type { Share } from '../records/share.ts'
+import type { TimerAtHand } from '../shared/timer-at-hand.ts'
+
+export interface Timer {
+  readonly partition: number
+  readonly key: string
+  readonly timeMs: number
+}
+
+export class Timers {
+  /** By partition; shared with the engine. */
+  readonly #states: readonly (KeyedState | undefined)[]
+  readonly #atHand: TimerAtHand | undefined
+  #orderNext = 0
+
+  /** @param atHand Is told which was taken last. */
+  constructor(states: readonly (KeyedState | undefined)[], atHand?: TimerAtHand) {
+    this.#states = states
+    this.#atHand = atHand
+  }
+
+  /** Above the order of all that were set: tells those set since. */
+  get orderNext(): number {
+    return this.#orderNext
+  }
+
+  /** The state of another partition is there. */
+  opened(state: KeyedState): void {
+    this.#orderNext = Math.max(this.#orderNext, state.timers.orderNext)
+  }
+
+  set(state: KeyedState, key: string, timeMs: number, nowMs: number): void {
+    if (state.timers.set(key, timeMs, Math.max(timeMs, nowMs), this.#orderNext)) this.#orderNext++
+  }
+
+  /** Takes the earliest timer due at `nowMs` that was set before `orderEnd`, of the share; it is then no longer set. */
+  takeDue(nowMs: number, orderEnd: number, share?: Share): Timer | undefined {
+    const isWhole = share === undefined || share.isWhole
+    const timer = isWhole ? this.#takeFirst(nowMs, orderEnd) : this.#takeOf(share, nowMs, orderEnd)
+    if (timer !== undefined) this.#atHand?.put(timer)
+    return timer
+  }
+
+  #takeFirst(nowMs: number, orderEnd: number): Timer | undefined {
+    let first: KeyedState | undefined
+    let partition = 0
+    for (let i = 0; i < this.#states.length; i++) {
+      const state = this.#states[i]
+      if (state === undefined || (first !== undefined && !isBefore(state, first))) continue
+      first = state
+      partition = i
+    }
+    if (first === undefined || first.timers.dueMs > nowMs || first.timers.order >= orderEnd) return undefined
+    const timer = first.timers.take()
+    return timer === undefined ? undefined : { partition, key: timer.key, timeMs: timer.timeMs }
+  }
+
+  #takeOf(share: Share, nowMs: number, orderEnd: number): Timer | undefined {
+    let first: DueTimer | undefined
+    let from = 0
+    for (let partition = 0; partition < this.#states.length; partition++) {
+      const timers = this.#states[partition]?.timers
+      if (timers === undefined || timers.dueMs > nowMs) continue
+      const found = timers.firstOf(nowMs, orderEnd, share)
+      if (found === undefined || (first !== undefined && !isEarlier(found, first))) continue
+      first = found
+      from = partition
+    }
+    if (first === undefined) return undefined
+    this.#states[from]!.timers.delete(first.key, first.timeMs)
+    return { partition: from, key: first.key, timeMs: first.timeMs }
+  }
+}
+
+function isBefore({ timers: one }: KeyedState, { timers: other }: KeyedState): boolean {
+  return isEarlier(one, other)
+}
+
+type Due = Pick<DueTimer, 'dueMs' | 'order'>
+
+function isEarlier(one: Due, other: Due): boolean {
+  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.order < other.order)
+}

@@ -1,0 +1,231 @@
+/**
+ * TypedState: what a callback is given for state of a shape: counter, value, list, windows. Each is a name for entries of
+ * the partition at hand and holds nothing of its own, so thousands of them cost what they store.
+ *
+ *   TS1. Entries of counters, lists and windows are parts of their key (arena/entry.ts): no key of the author's and no
+ *        other kind ever meets them.
+ * @module
+ */
+import type {
+  Counter,
+  Data,
+  List,
+  ListOptions,
+  StateOptions,
+  Value,
+  WindowShape,
+  Windows,
+} from '../../function.ts'
+import { type Part, partKind } from '../arena/index.ts'
+import type { KeyedState } from '../arena/keyed-state.ts'
+import { runtimeError } from '../errors.ts'
+import { fromJson, toJson } from '../realm/primordials.ts'
+
+const { floor } = Math
+
+/** Where the state is, and what time it is: asked for at each use, since the callback may be over. */
+export interface Ground {
+  state(attempted: string): KeyedState
+  readonly nowMs: number
+}
+
+/** When something written now expires. @throws {CodedError} ERR_ARGUMENT */
+export function expiryOf(ground: Ground, { ttlMs }: StateOptions): number | undefined {
+  if (ttlMs === undefined) return undefined
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
+    throw badArgument(`Cannot set state: its ttlMs is ${String(ttlMs)}, not whole milliseconds from 1 on`)
+  return ground.nowMs + ttlMs
+}
+
+/** @throws {CodedError} ERR_ARGUMENT if it has none. */
+export function jsonOf(value: unknown): string {
+  const text = toJson(value)
+  if (text === undefined) throw badArgument(`Cannot set state: JSON has no form of ${typeof value}`)
+  return text
+}
+
+abstract class Shaped<Options extends StateOptions> {
+  readonly #ground: Ground
+  protected readonly key: Data
+  protected readonly options: Options
+
+  constructor(ground: Ground, key: Data, options: Options) {
+    this.#ground = ground
+    this.key = key
+    this.options = options
+  }
+
+  protected state(attempted: string): KeyedState {
+    return this.#ground.state(attempted)
+  }
+
+  protected expiry(): number | undefined {
+    return expiryOf(this.#ground, this.options)
+  }
+}
+
+const counterPart: Part = { kind: partKind.counter, number: 0 }
+
+export class StateCounter extends Shaped<StateOptions> implements Counter {
+  get(): number {
+    return this.state('get a counter').getNumber(this.key, counterPart) ?? 0
+  }
+
+  add(by = 1): number {
+    const number = checkedNumber('add to a counter', by)
+    return this.state('add to a counter').addNumber(this.key, number, this.expiry(), counterPart)
+  }
+
+  set(to: number): void {
+    const number = checkedNumber('set a counter', to)
+    this.state('set a counter').setNumber(this.key, number, this.expiry(), counterPart)
+  }
+
+  delete(): boolean {
+    return this.state('delete a counter').delete(this.key, counterPart)
+  }
+}
+
+export class StateValue<T> extends Shaped<StateOptions> implements Value<T> {
+  get(): T | undefined {
+    const text = this.state('get a value').getText(this.key)
+    return text === undefined ? undefined : (fromJson(text) as T)
+  }
+
+  set(value: T): void {
+    this.state('set a value').set(this.key, jsonOf(value), this.expiry())
+  }
+
+  delete(): boolean {
+    return this.state('delete a value').delete(this.key)
+  }
+}
+
+/** Where a list says from which number to below which its items are. */
+const listHead: Part = { kind: partKind.list, number: -1 }
+const itemAt = (number: number): Part => ({ kind: partKind.list, number })
+
+export class StateList<T> extends Shaped<ListOptions> implements List<T> {
+  get length(): number {
+    const { first, next } = this.#range(this.state('read a list'))
+    return next - first
+  }
+
+  push(item: T): number {
+    const state = this.state('push to a list')
+    const most = this.options.max ?? Number.POSITIVE_INFINITY
+    if (!(most >= 1)) throw badArgument(`Cannot push to a list: its max is ${String(most)}, less than 1`)
+    let { first, next } = this.#range(state)
+    const expiry = this.expiry()
+    state.set(this.key, jsonOf(item), expiry, itemAt(next++))
+    for (; next - first > most; first++) state.delete(this.key, itemAt(first))
+    state.set(this.key, `${first} ${next}`, expiry, listHead)
+    return next - first
+  }
+
+  shift(): T | undefined {
+    const state = this.state('shift a list')
+    const { first, next } = this.#range(state)
+    const text = state.getText(this.key, itemAt(first))
+    if (text === undefined) return undefined
+    state.delete(this.key, itemAt(first))
+    if (first + 1 === next) state.delete(this.key, listHead)
+    else state.set(this.key, `${first + 1} ${next}`, this.expiry(), listHead)
+    return fromJson(text) as T
+  }
+
+  at(index: number): T | undefined {
+    const state = this.state('read a list')
+    const { first, next } = this.#range(state)
+    const number = index < 0 ? next + index : first + index
+    const text = number < first ? undefined : state.getText(this.key, itemAt(number))
+    return text === undefined ? undefined : (fromJson(text) as T)
+  }
+
+  items(): T[] {
+    const state = this.state('read a list')
+    const { first, next } = this.#range(state)
+    const items: T[] = []
+    for (let number = first; number < next; number++) {
+      const text = state.getText(this.key, itemAt(number))
+      if (text !== undefined) items.push(fromJson(text) as T)
+    }
+    return items
+  }
+
+  clear(): void {
+    const state = this.state('clear a list')
+    const { first, next } = this.#range(state)
+    for (let number = first; number < next; number++) state.delete(this.key, itemAt(number))
+    state.delete(this.key, listHead)
+  }
+
+  /** The numbers of its items: from the first that has not expired. */
+  #range(state: KeyedState): { first: number; next: number } {
+    const [from, to] = (state.getText(this.key, listHead) ?? '0 0').split(' ')
+    const next = Number(to)
+    let first = Number(from)
+    while (first < next && !state.has(this.key, itemAt(first))) first++
+    return { first, next }
+  }
+}
+
+const bucketAt = (number: number): Part => ({ kind: partKind.window, number })
+
+/** A bucket is as wide as windows are apart: what is added lies in one, and a window is the sum of some. */
+export class StateWindows extends Shaped<WindowShape> implements Windows {
+  readonly #size: number
+  readonly #every: number
+
+  constructor(ground: Ground, key: Data, shape: WindowShape) {
+    super(ground, key, shape)
+    const { size, every = size } = shape
+    if (!(size > 0 && every > 0 && size % every === 0 && size < Number.POSITIVE_INFINITY))
+      throw badArgument(
+        `Cannot make windows of size ${String(size)}, one every ${String(every)}: expected numbers above 0, the first a multiple of the second`,
+      )
+    this.#size = size
+    this.#every = every
+  }
+
+  of(at: number): number[] {
+    const last = this.#bucket(at)
+    const starts: number[] = []
+    for (let start = last - this.#size + this.#every; start <= last; start += this.#every) starts.push(start)
+    return starts
+  }
+
+  add(at: number, by = 1): number {
+    const part = bucketAt(this.#bucket(at))
+    const number = checkedNumber('add to windows', by)
+    return this.state('add to windows').addNumber(this.key, number, this.expiry(), part)
+  }
+
+  sum(start: number): number {
+    const state = this.state('read windows')
+    let sum = 0
+    for (let at = this.#bucket(start); at < start + this.#size; at += this.#every)
+      sum += state.getNumber(this.key, bucketAt(at)) ?? 0
+    return sum
+  }
+
+  close(start: number): number {
+    const sum = this.sum(start)
+    this.state('close a window').delete(this.key, bucketAt(this.#bucket(start)))
+    return sum
+  }
+
+  #bucket(at: number): number {
+    return floor(checkedNumber('find a window', at) / this.#every) * this.#every
+  }
+}
+
+function checkedNumber(attempted: string, number: unknown): number {
+  if (typeof number !== 'number' || !Number.isFinite(number))
+    throw badArgument(`Cannot ${attempted}: ${String(number)} is not a finite number`)
+  return number
+}
+
+function badArgument(message: string): Error {
+  return runtimeError('ERR_ARGUMENT', message)
+}
