@@ -1,9 +1,9 @@
 /** What each instance gets, as deploys and people say it. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type FunctionDocument, paths, type VersionDocument } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, Problem } from '../sdk/api/index.ts'
-import { namespace, type Platform, startPlatform } from './testing/platform.ts'
+import { type FunctionDocument, paths, type VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer, FunctionDetail, Problem } from '../../sdk/api/index.ts'
+import { namespace, type Platform, startPlatform } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

@@ -7,9 +7,9 @@ import {
   outcomeAfter,
   paths,
   upsert,
-} from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionSummary, Problem, VersionSummary } from '../sdk/api/index.ts'
-import { namespace, type Platform, startPlatform } from './testing/platform.ts'
+} from '../../infra/store/index.ts'
+import type { DeployAnswer, FunctionSummary, Problem, VersionSummary } from '../../sdk/api/index.ts'
+import { namespace, type Platform, startPlatform } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

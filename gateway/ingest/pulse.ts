@@ -3,9 +3,9 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { subjects, type Wire } from '../infra/bus/index.ts'
-import type { Clock } from '../infra/clock.ts'
-import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
+import { subjects, type Wire } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
 
 const beatEveryMs = 1000
 /** From one heartbeat to one for the sake of news. */

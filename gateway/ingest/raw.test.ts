@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { headers } from '@nats-io/transport-node'
-import { startTail } from '../infra/bus/index.ts'
-import type { Heartbeat } from '../infra/control/messages.ts'
-import { paths } from '../infra/store/index.ts'
-import { recordsOf } from '../sdk/wire/frame.ts'
-import { namespace, type Platform, sourceOf, startPlatform, until } from './testing/platform.ts'
+import { startTail } from '../../infra/bus/index.ts'
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import { paths } from '../../infra/store/index.ts'
+import { recordsOf } from '../../sdk/wire/frame.ts'
+import { namespace, type Platform, sourceOf, startPlatform, until } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { jetstream } from '@nats-io/jetstream'
-import { subjects } from '../infra/bus/index.ts'
-import { functionsWithCheckpoints, namespacesOfOthers } from '../infra/checkpoints/index.ts'
-import { openStore, storeIdOf } from '../infra/store/index.ts'
-import { namespace, type Platform, startPlatform, until } from './testing/platform.ts'
+import { subjects } from '../../infra/bus/index.ts'
+import { functionsWithCheckpoints, namespacesOfOthers } from '../../infra/checkpoints/index.ts'
+import { openStore, storeIdOf } from '../../infra/store/index.ts'
+import { namespace, type Platform, startPlatform, until } from '../testing/platform.ts'
 
 async function setUp(t: TestContext) {
   const platform = await startPlatform()

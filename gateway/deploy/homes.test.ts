@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type FunctionDocument, paths, type StatusDocument } from '../infra/store/index.ts'
-import type { MoveAnswer } from '../sdk/api/homes.ts'
-import type { FunctionDetail, Problem } from '../sdk/api/index.ts'
-import { namespace, type Platform, sourceOf, startPlatform } from './testing/platform.ts'
+import { type FunctionDocument, paths, type StatusDocument } from '../../infra/store/index.ts'
+import type { MoveAnswer } from '../../sdk/api/homes.ts'
+import type { FunctionDetail, Problem } from '../../sdk/api/index.ts'
+import { namespace, type Platform, sourceOf, startPlatform } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

@@ -4,9 +4,15 @@ import { createHash, randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
-import type { AssetList } from '../sdk/api/assets.ts'
-import type { DeployAnswer, FunctionDetail, Problem, VersionDiff, VersionSummary } from '../sdk/api/index.ts'
-import { type Platform, sourceOf, startPlatform, token, until } from './testing/platform.ts'
+import type { AssetList } from '../../sdk/api/assets.ts'
+import type {
+  DeployAnswer,
+  FunctionDetail,
+  Problem,
+  VersionDiff,
+  VersionSummary,
+} from '../../sdk/api/index.ts'
+import { type Platform, sourceOf, startPlatform, token, until } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { after, before, test } from 'node:test'
-import { startTail } from '../infra/bus/index.ts'
-import type { FunctionDetail, Problem } from '../sdk/api/index.ts'
-import { recordsOf } from '../sdk/wire/frame.ts'
-import { partitionOf } from '../sdk/wire/hash.ts'
+import { startTail } from '../../infra/bus/index.ts'
+import type { FunctionDetail, Problem } from '../../sdk/api/index.ts'
+import { recordsOf } from '../../sdk/wire/frame.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
 import {
   namespace,
   type Platform,
@@ -14,7 +14,7 @@ import {
   startPlatform,
   token,
   until,
-} from './testing/platform.ts'
+} from '../testing/platform.ts'
 
 interface Seen {
   readonly partition: number

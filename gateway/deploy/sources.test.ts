@@ -1,10 +1,10 @@
 /** The code of versions over HTTP. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { openBundles } from '../infra/bundles/index.ts'
-import type { DeployAnswer, Problem } from '../sdk/api/index.ts'
-import type { VersionSources } from '../sdk/api/sources.ts'
-import { type Platform, sourceOf, startPlatform } from './testing/platform.ts'
+import { openBundles } from '../../infra/bundles/index.ts'
+import type { DeployAnswer, Problem } from '../../sdk/api/index.ts'
+import type { VersionSources } from '../../sdk/api/sources.ts'
+import { type Platform, sourceOf, startPlatform } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type FunctionDocument, paths } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, ScaleAnswer } from '../sdk/api/index.ts'
-import { namespace, type Platform, startPlatform } from './testing/platform.ts'
+import { type FunctionDocument, paths } from '../../infra/store/index.ts'
+import type { DeployAnswer, FunctionDetail, ScaleAnswer } from '../../sdk/api/index.ts'
+import { namespace, type Platform, startPlatform } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

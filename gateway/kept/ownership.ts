@@ -6,11 +6,11 @@
  * Design: docs/design/0003-processes-and-store.md
  * @module
  */
-import type { NatsConnection } from '../infra/bus/index.ts'
-import { claimState, ensureCheckpointStream, namespacesOfOthers } from '../infra/checkpoints/index.ts'
-import { type Store, storeIdOf } from '../infra/store/index.ts'
-import type { Replicas } from '../infra/streams.ts'
-import { isCode } from '../sdk/errors.ts'
+import type { NatsConnection } from '../../infra/bus/index.ts'
+import { claimState, ensureCheckpointStream, namespacesOfOthers } from '../../infra/checkpoints/index.ts'
+import { type Store, storeIdOf } from '../../infra/store/index.ts'
+import type { Replicas } from '../../infra/streams.ts'
+import { isCode } from '../../sdk/errors.ts'
 
 export interface OwnershipOptions {
   readonly nc: NatsConnection

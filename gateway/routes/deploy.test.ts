@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { after, before, test } from 'node:test'
-import { openBundles } from '../infra/bundles/index.ts'
-import { type FunctionDocument, paths, type VersionDocument } from '../infra/store/index.ts'
-import type { DeployAnswer, FunctionDetail, Problem, Scaling } from '../sdk/api/index.ts'
-import { CodedError } from '../sdk/errors.ts'
-import { namespace, type Platform, sourceOf, startPlatform, token } from './testing/platform.ts'
+import { openBundles } from '../../infra/bundles/index.ts'
+import { type FunctionDocument, paths, type VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer, FunctionDetail, Problem, Scaling } from '../../sdk/api/index.ts'
+import { CodedError } from '../../sdk/errors.ts'
+import { namespace, type Platform, sourceOf, startPlatform, token } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { archiveName, openArchive, signedPath } from '../infra/runner-archive/index.ts'
-import { startPlatform } from './testing/platform.ts'
+import { archiveName, openArchive, signedPath } from '../../infra/runner-archive/index.ts'
+import { startPlatform } from '../testing/platform.ts'
 
 const key = 'a key of sixteen characters'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { paths } from '../infra/store/index.ts'
-import { call, linesOf, namespace, type Platform, startPlatform, until } from './testing/platform.ts'
+import { paths } from '../../infra/store/index.ts'
+import { call, linesOf, namespace, type Platform, startPlatform, until } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {

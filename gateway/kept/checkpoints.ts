@@ -3,9 +3,9 @@
  * are there no more. What lies in them is the runners' business.
  * @module
  */
-import type { NatsConnection } from '../infra/bus/index.ts'
-import { functionsWithCheckpoints, removeCheckpoints } from '../infra/checkpoints/index.ts'
-import type { Log } from '../infra/log.ts'
+import type { NatsConnection } from '../../infra/bus/index.ts'
+import { functionsWithCheckpoints, removeCheckpoints } from '../../infra/checkpoints/index.ts'
+import type { Log } from '../../infra/log.ts'
 
 export interface CheckpointSweeperOptions {
   readonly nc: NatsConnection

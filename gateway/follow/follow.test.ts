@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { originOf, Producer, startTail, type Wire } from '../infra/bus/index.ts'
-import { systemClock } from '../infra/clock.ts'
-import type { Heartbeat, OutputLedger } from '../infra/control/messages.ts'
-import { paths, type StatusDocument } from '../infra/store/index.ts'
-import type { FunctionDetail, Problem } from '../sdk/api/index.ts'
-import { frameOf } from '../sdk/wire/frame.ts'
-import { PlainFollowers } from './follow/plain.ts'
+import { originOf, Producer, startTail, type Wire } from '../../infra/bus/index.ts'
+import { systemClock } from '../../infra/clock.ts'
+import type { Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
+import { paths, type StatusDocument } from '../../infra/store/index.ts'
+import type { FunctionDetail, Problem } from '../../sdk/api/index.ts'
+import { frameOf } from '../../sdk/wire/frame.ts'
 import {
   call,
   linesOf,
@@ -15,7 +14,8 @@ import {
   sourceOf,
   startPlatform,
   until,
-} from './testing/platform.ts'
+} from '../testing/platform.ts'
+import { PlainFollowers } from './plain.ts'
 
 let platform: Platform
 before(async () => {
