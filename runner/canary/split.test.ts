@@ -4,9 +4,9 @@ import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import { sharesOf } from '../../sdk/versions/canary.ts'
 import { pointOf, pointsMax } from '../../sdk/wire/key-share.ts'
-import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/harness.ts'
 import type { BatchResult, InputFrame, Instance } from '../isolate/index.ts'
-import { behind } from '../isolate/results.ts'
+import { behind } from '../isolate/outcome/results.ts'
+import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/testing/harness.ts'
 import { Split, type Step } from './split.ts'
 
 /** Counts records by key; what it puts out names the version. A record says who throws at it, and whether it is asynchronous. */

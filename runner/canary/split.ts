@@ -25,7 +25,7 @@ import {
   type RecordFailure,
   type TimerCalls,
 } from '../isolate/index.ts'
-import { behind, Results } from '../isolate/results.ts'
+import { behind, Results } from '../isolate/outcome/results.ts'
 import type { Witness } from '../shadow/witness.ts'
 import type { Side } from './measures.ts'
 import { linesOf, pointsOf } from './points.ts'

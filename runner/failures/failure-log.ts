@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
-import { timeText } from '../isolate/at-hand.ts'
+import { timeText } from '../isolate/report/at-hand.ts'
 
 const linesPerSecondMax = 20
 const secondMs = 1000

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { takeMemory } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
-import { frame, record } from '../isolate/harness.ts'
+import { frame, record } from '../isolate/testing/harness.ts'
 import { Tape } from './tape.ts'
 
 /** A frame in the memory that frames come in. */

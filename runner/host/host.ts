@@ -34,7 +34,7 @@ import { LetterBox } from '../failures/letter-box.ts'
 import { Allowances } from '../instance/allowances.ts'
 import { Worker } from '../instance/worker.ts'
 import { Instance, type InstanceOptions, StateStore } from '../isolate/index.ts'
-import { outputsOf } from '../isolate/outputs.ts'
+import { outputsOf } from '../isolate/outcome/outputs.ts'
 import {
   crash,
   type Ending,

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { FunctionDefinition } from '../../sdk/index.ts'
 import { testKit } from '../../sdk/testkit/index.ts'
 import { partitionOf } from '../../sdk/wire/hash.ts'
-import { bundleOf, frame, nowMs, record, start, texts } from './harness.ts'
+import { bundleOf, frame, nowMs, record, start, texts } from './testing/harness.ts'
 
 interface Given {
   readonly stream: string

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { fn, frame, frameOfTexts, nowMs, record, start, texts } from './harness.ts'
+import { fn, frame, frameOfTexts, nowMs, record, start, texts } from './testing/harness.ts'
 
 /**
  * Replaces every built-in function of the realm by one that looks at its receiver, arguments and result, and calls the
@@ -246,7 +246,7 @@ for (const [name, body] of Object.entries({
 })) {
   test(`a bomb of ${name} is ended, and what came before it is kept`, async () => {
     const program = `
-      import { fn, frameOfTexts, start, texts } from './runner/isolate/harness.ts'
+      import { fn, frameOfTexts, start, texts } from './runner/isolate/testing/harness.ts'
       const { instance } = await start(fn(\`if (record.text() === 'bomb') { ${body} } ctx.produceRecord('out', '', record.text())\`),
         { manifest: { onError: 'skip', limits: { heapMib: 16, callbackMs: 400 } } })
       const frame = frameOfTexts('1', '2', 'bomb')
@@ -307,7 +307,7 @@ for (const [name, body] of Object.entries({
 })) {
   test(`${name} without end breaks the limit of time, which names the record, and what came before is kept (H16–H21, H35)`, async () => {
     const said = await runApart(`
-      import { fn, frameOfTexts, start, texts } from './runner/isolate/harness.ts'
+      import { fn, frameOfTexts, start, texts } from './runner/isolate/testing/harness.ts'
       const { instance } = await start(fn(\`if (record.text() === 'hang') { ${body.replaceAll('\\', '\\\\')} } ctx.produceRecord('out', '', record.text())\`),
         { manifest: { onError: 'skip', limits: { callbackMs: 500, asyncMs: 1000 } } })
       let result = await instance.run([frameOfTexts('1', '2', 'hang', '4')], Date.now())
@@ -332,7 +332,7 @@ for (const [name, thrown] of Object.entries({
 })) {
   test(`${name} thrown without end at the top of a bundle ends its loading in time (facts §0.5)`, async () => {
     const said = await runApart(`
-      import { start } from './runner/isolate/harness.ts'
+      import { start } from './runner/isolate/testing/harness.ts'
       const source = \`throw ${thrown}; export default {}\`
       const error = await start(source, { manifest: { limits: { initMs: 300 } } }).then(() => undefined, (e) => e)
       process.stdout.write(JSON.stringify({ code: error?.code, message: error?.message }) + '\\n',

@@ -1,13 +1,13 @@
+export type { ResidentMemory } from './calls/memory-guard.ts'
+export type { TimerCalls } from './calls/timer-calls.ts'
 export { type IsolateErrorCode, isolateErrors } from './errors.ts'
-export { inOneLine } from './failure.ts'
+export { runtimeBundle, runtimeText, takeRuntimeText } from './guest/runtime-bundle.ts'
 export { Instance } from './instance.ts'
 export type { Isolate } from './isolate.ts'
-export { isolateMemory } from './isolate-memory.ts'
-export type { ResidentMemory } from './memory-guard.ts'
-export { outputTable } from './output-table.ts'
-export { runtimeBundle, runtimeText, takeRuntimeText } from './runtime-bundle.ts'
-export { type AddedSlab, StateStore } from './state-store.ts'
-export type { TimerCalls } from './timer-calls.ts'
+export { isolateMemory } from './memory/isolate-memory.ts'
+export { outputTable } from './outcome/output-table.ts'
+export { inOneLine } from './report/failure.ts'
+export { type AddedSlab, StateStore } from './state/state-store.ts'
 export type {
   BatchResult,
   HeldAssets,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CodedError } from '../../sdk/errors.ts'
-import { fn, frame, frameOfTexts, nowMs, record, recordsIn, start, texts } from './harness.ts'
 import type { RecordFailure } from './index.ts'
+import { fn, frame, frameOfTexts, nowMs, record, recordsIn, start, texts } from './testing/harness.ts'
 
 const echo = fn(`ctx.produceRecord('out', record.key, record.value)`)
 const failOn = (what: string) => `

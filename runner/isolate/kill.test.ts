@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fn, frame, nowMs, record, recordsIn, start } from './harness.ts'
 import { type BatchResult, StateStore } from './index.ts'
+import { fn, frame, nowMs, record, recordsIn, start } from './testing/harness.ts'
 
 const partitions = 3
 const killsMax = 250

@@ -10,9 +10,9 @@ import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LogLevel, OutputFrame, Timer } from '../../sdk/runtime/index.ts'
 import type { FrameHeader } from '../../sdk/wire/frame.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
+import type { ResidentMemory } from './calls/memory-guard.ts'
 import type { IsolateErrorCode } from './errors.ts'
-import type { ResidentMemory } from './memory-guard.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 
 export interface InputFrame {
   readonly stream: string

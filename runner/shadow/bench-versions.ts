@@ -3,9 +3,9 @@
  * @module
  */
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
-import { makeFrames, partitions } from '../isolate/bench-frames.ts'
-import { bundleOf, nowMs } from '../isolate/harness.ts'
+import { makeFrames, partitions } from '../isolate/bench/frames.ts'
 import { outputTable } from '../isolate/index.ts'
+import { bundleOf, nowMs } from '../isolate/testing/harness.ts'
 
 const istreams = { in: { grouping: 'groupBy' as const } }
 const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'] })

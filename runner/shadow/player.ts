@@ -19,7 +19,7 @@ import {
   type InstanceStats,
   type RecordFailure,
 } from '../isolate/index.ts'
-import { behind } from '../isolate/results.ts'
+import { behind } from '../isolate/outcome/results.ts'
 
 /** What an isolate is to do in one go. */
 export interface Given {

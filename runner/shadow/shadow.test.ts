@@ -3,9 +3,18 @@ import { test } from 'node:test'
 import { systemClock } from '../../infra/clock.ts'
 import { type ShadowRules, shadowSchema } from '../../sdk/manifest/manifest.ts'
 import type { ShadowDifference, ShadowEvidence } from '../../sdk/versions/shadow.ts'
-import { bundleOf, fn, frame, nowMs, record, type StartOptions, start, texts } from '../isolate/harness.ts'
 import { type BatchResult, type InputFrame, type Instance, outputTable } from '../isolate/index.ts'
-import { behind } from '../isolate/results.ts'
+import { behind } from '../isolate/outcome/results.ts'
+import {
+  bundleOf,
+  fn,
+  frame,
+  nowMs,
+  record,
+  type StartOptions,
+  start,
+  texts,
+} from '../isolate/testing/harness.ts'
 import { roomOf } from '../process/test-memory.ts'
 import { Findings } from './findings.ts'
 import { Mirror } from './mirror.ts'

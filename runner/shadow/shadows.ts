@@ -14,7 +14,7 @@ import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/m
 import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { InstanceOptions } from '../isolate/index.ts'
-import { tableOf } from '../isolate/outputs.ts'
+import { tableOf } from '../isolate/outcome/outputs.ts'
 import type { Memory } from '../process/memory.ts'
 import { processMs } from '../usage/usage.ts'
 import { DifferenceBox } from './difference-box.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
-import { fn, frame, nowMs, record, start } from '../isolate/harness.ts'
 import type { Instance } from '../isolate/index.ts'
+import { fn, frame, nowMs, record, start } from '../isolate/testing/harness.ts'
 import { beginState } from './begin-state.ts'
 
 /** Each leaves an entry of its own, and brings none over. */

@@ -6,7 +6,7 @@
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { InputFrame, Instance } from '../isolate/index.ts'
-import { behind } from '../isolate/results.ts'
+import { behind } from '../isolate/outcome/results.ts'
 
 /** How much of a batch is kept for it. */
 const sampleBytesMax = 256 * 1024

@@ -12,7 +12,7 @@ import type {
 import type { LetterBox } from '../../runner/failures/letter-box.ts'
 import { Allowances } from '../../runner/instance/allowances.ts'
 import { Worker } from '../../runner/instance/worker.ts'
-import { fn, record, start } from '../../runner/isolate/harness.ts'
+import { fn, record, start } from '../../runner/isolate/testing/harness.ts'
 import type { Ending } from '../../runner/process/ending.ts'
 import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { frameOf } from '../../sdk/wire/frame.ts'

@@ -161,7 +161,7 @@ async function replayFile(
   if (bytes > 0) note(stateText(bytes))
 }
 
-/** A quarter of a tap is for the state with which a chapter begins (runner/isolate/tap.ts). */
+/** A quarter of a tap is for the state with which a chapter begins (runner/isolate/tap/tap.ts). */
 function stateText(bytes: number): string {
   const kib = Math.ceil((bytes * 4) / 1024)
   const way =

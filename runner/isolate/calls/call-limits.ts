@@ -1,0 +1,84 @@
+/**
+ * CallLimits of an instance: the clocks of one call, and what happens when it is slow.
+ * @module
+ */
+import type { Clock } from '../../../infra/clock.ts'
+import type { CodedError } from '../../../sdk/errors.ts'
+import type { IsolateErrorCode } from '../errors.ts'
+import type { GuestCall } from '../guest/guest.ts'
+import { isolateError } from './isolate-call.ts'
+import { type Exceeded, guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
+
+/** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
+const sliceDefaultMs = 50
+
+export interface LimitedCall extends GuestCall {
+  /** The call has come back. */
+  readonly over: () => void
+  /** The error of the call as it is told: where the machine has broken the limit, and not the code, it says so. */
+  readonly judged: (error: CodedError<IsolateErrorCode>) => CodedError<IsolateErrorCode>
+}
+
+/** Code that is not starved uses more than this share of the time that it takes. */
+const cpuShareMin = 0.1
+
+export interface CallLimitsOptions {
+  readonly clock: Clock
+  readonly sliceMs: number | undefined
+  readonly heapMib: number
+  readonly memory: ResidentMemory | undefined
+  /** What the isolate is at, in words. */
+  readonly doing: () => string
+  readonly askToYield: () => void
+  /** The call has come to a bound of memory. */
+  readonly onOutgrown: (how: string) => void
+}
+
+export function callLimits(options: CallLimitsOptions, limitMs: number): LimitedCall {
+  const { clock, memory, heapMib, doing, askToYield, onOutgrown } = options
+  const slowMs = Math.min(quietMs, limitMs / 4)
+  const sliceMs = options.sliceMs ?? Math.min(sliceDefaultMs, limitMs / 4)
+  let stops: (() => void)[] = []
+  let since: { readonly atMs: number; readonly cpuMs: number } | undefined
+  return {
+    limitMs,
+    slowMs,
+    slow: () => {
+      since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
+      stops = [clock.after(sliceMs - slowMs, askToYield)]
+      if (memory === undefined) return
+      stops.push(
+        guardMemory(memory, heapMib, clock, (exceeded) =>
+          onOutgrown(`${doing()} ${outgrown(exceeded, heapMib, memory.bytesMax)}`),
+        ),
+      )
+    },
+    doing,
+    over: () => {
+      for (const stop of stops) stop()
+    },
+    judged: (error) => {
+      if (error.code !== 'ERR_DEADLINE') return error
+      // Never slow, and yet too late: not even the timer that says so had its turn.
+      const usedMs = since === undefined ? 0 : cpuMs() - since.cpuMs
+      const tookMs = since === undefined ? limitMs : clock.monotonicMs() - since.atMs
+      if (usedMs >= cpuShareMin * tookMs) return error
+      const text = `${error.message}; its process had a CPU for ${Math.round(usedMs)} ms of ${Math.round(tookMs)}`
+      return isolateError('ERR_DEADLINE', text, { ...error.detail, starved: true })
+    },
+  }
+}
+
+/** Of all threads of the process: if it is little for all, it is little for the isolate's. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+/** Names the setting whose bound it was: to raise the other one would not help. */
+function outgrown({ bound, bytes, grownBytes }: Exceeded, heapMib: number, bytesMax: number): string {
+  const [held, grown, most] = [bytes, grownBytes, bytesMax].map((one) => Math.round(one / 2 ** 20))
+  return bound === 'process'
+    ? `took its process to ${held} MiB of the ${most} that it may have (resources.memMib)`
+    : `took ${grown} MiB more, beyond the ${heapMib} of heap that it may have (limits.heapMib); its process then held ${held} MiB of ${most} (resources.memMib)`
+}

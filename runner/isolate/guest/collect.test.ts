@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
+
+test('a compact instance has given back what its start left over, and works on', async (t) => {
+  const source = fn(
+    `ctx.produceRecord('out', record.key, String(garbage.length))`,
+    `//top
+let garbage = Array.from({ length: 200_000 }, (_, i) => ({ i }))
+garbage = garbage.slice(0, 1)`,
+  )
+  const [loose, compact] = [await start(source), await start(source, { compact: true })]
+  t.after(() => [loose, compact].forEach(({ instance }) => void instance.kill()))
+  assert.ok(compact.instance.stats().heapBytes < loose.instance.stats().heapBytes - 2 ** 20)
+  for (const { instance } of [loose, compact])
+    assert.deepEqual(texts(await instance.run([frameOfTexts('x')], nowMs)), ['1'])
+})
+
+test('a compact instance shows its function no collector, not even one that many others start beside', async () => {
+  const paths = [
+    'typeof gc',
+    'typeof globalThis.gc',
+    'Object.getOwnPropertyNames(globalThis).includes("gc")',
+    'Reflect.getOwnPropertyDescriptor(globalThis, "gc")',
+    'new Function("return typeof gc")()',
+    '(0, eval)("typeof gc")',
+    'Function("return this")().gc',
+    'typeof (async () => {}).constructor("return gc")',
+    'typeof ShadowRealm',
+  ]
+  const body = paths.map((path) => `ctx.produceRecord('out', '', String(${path}))`).join('\n')
+  const started = await Promise.all(Array.from({ length: 8 }, () => start(fn(body), { compact: true })))
+  for (const { instance } of started) {
+    const seen = texts(await instance.run([frameOfTexts('x')], nowMs))
+    assert.deepEqual(seen, [
+      ...['undefined', 'undefined', 'false', 'undefined', 'undefined', 'undefined', 'undefined'],
+      ...['function', 'undefined'],
+    ])
+    await instance.destroy()
+  }
+})

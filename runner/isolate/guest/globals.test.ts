@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
+
+/** All of V8's own but what lockdown.ts takes out, and what install.ts puts in. */
+const globals = `AggregateError Array ArrayBuffer AsyncDisposableStack BigInt BigInt64Array BigUint64Array Boolean
+  DOMException DataView Date DisposableStack Error EvalError Float16Array Float32Array Float64Array Function Infinity Int16Array
+  Int32Array Int8Array Intl Iterator JSON Map Math NaN Number Object Promise Proxy RangeError ReferenceError Reflect RegExp Set
+  String SuppressedError Symbol SyntaxError TextDecoder TextEncoder TypeError URIError URL URLSearchParams Uint16Array
+  Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet atob btoa clearTimeout console crypto decodeURI decodeURIComponent
+  encodeURI encodeURIComponent escape eval globalThis isFinite isNaN parseFloat parseInt performance queueMicrotask setTimeout
+  structuredClone undefined unescape`
+
+/** Evaluates expressions inside an isolate, each to a string. */
+async function evaluate(...expressions: readonly string[]): Promise<string[]> {
+  const body = expressions
+    .map((e) => `try { out(${e}) } catch (e) { out(e.name + ': ' + e.message) }`)
+    .join('\n')
+  const { instance } = await start(fn(`const out = (v) => ctx.produceRecord('out', '', String(v))\n${body}`))
+  const result = await instance.run([frameOfTexts('x')], nowMs + 5)
+  await instance.destroy()
+  if (result.fatal) throw result.fatal
+  return texts(result)
+}
+
+test('globals of an isolate are the list checked in here (H10)', async () => {
+  const [names] = await evaluate('Object.getOwnPropertyNames(globalThis).sort().join(" ")')
+  assert.equal(names, globals.split(/\s+/).toSorted().join(' '))
+})
+
+test('globals lead to no memory that no limit counts', async () => {
+  assert.deepEqual(
+    await evaluate(
+      'new ArrayBuffer(8, { maxByteLength: 1 << 30 }).resizable',
+      'new Uint8Array(8).buffer.constructor === ArrayBuffer',
+      'new (new ArrayBuffer(8).constructor)(8, { maxByteLength: 64 }).resizable',
+      'Reflect.construct(ArrayBuffer, [8, { maxByteLength: 64 }]).resizable',
+      'new (class extends ArrayBuffer {})(8, { maxByteLength: 64 }).resizable',
+      'new ArrayBuffer(8).slice(0).constructor === ArrayBuffer',
+      'new ArrayBuffer(8) instanceof ArrayBuffer && ArrayBuffer.isView(new DataView(new ArrayBuffer(1)))',
+      'typeof ArrayBuffer.prototype.resize',
+      'record.value.buffer.constructor.name',
+      'typeof (async () => {}).constructor("return typeof WebAssembly + typeof SharedArrayBuffer + typeof Atomics")',
+      'new Function("return typeof WebAssembly + typeof SharedArrayBuffer + typeof Atomics + typeof process + typeof require")()',
+    ),
+    [
+      'false',
+      'true',
+      'false',
+      'false',
+      'false',
+      'true',
+      'true',
+      'undefined',
+      'ArrayBuffer',
+      'function',
+      'undefinedundefinedundefinedundefinedundefined',
+    ],
+  )
+})
+
+test('globals know no time and no chance but the seam’s (I6)', async () => {
+  const expressions = [
+    'Date.now()',
+    'new Date().getTime()',
+    'new (new Date().constructor)().getTime()',
+    'Date().slice(0, 15)',
+    'new Date(5).getTime() + new Date(2020, 0).getMonth() + Date.UTC(1970, 0)',
+    'class D extends Date {}, new D() instanceof Date && new D() instanceof D',
+    'ctx.nowMs() - performance.timeOrigin + performance.now()',
+    'new Intl.DateTimeFormat("en", { timeZone: "UTC", year: "numeric" }).format()',
+    'new Intl.DateTimeFormat("en", { timeZone: "UTC", year: "numeric" }).formatToParts()[0].value',
+    'Date.name + Date.length + String(Object.keys(Date))',
+    '[Math.random(), Math.random(), crypto.randomUUID(), crypto.getRandomValues(new Uint8Array(4))].join()',
+  ]
+  const first = await evaluate(
+    ...expressions.map((e) => (e.startsWith('class') ? `(() => { ${e.replace(',', '; return')} })()` : e)),
+  )
+  assert.deepEqual(
+    first.slice(0, -1),
+    [
+      String(nowMs + 5),
+      String(nowMs + 5),
+      String(nowMs + 5),
+      new Date(nowMs + 5).toString().slice(0, 15),
+      '5',
+      'true',
+      '10',
+      '2026',
+      '2026',
+      'Date7',
+      first.at(-2)!.slice(0, 0) + first.at(-2)!,
+    ].slice(0, first.length - 1),
+  )
+  const again = await evaluate(
+    ...expressions.map((e) => (e.startsWith('class') ? `(() => { ${e.replace(',', '; return')} })()` : e)),
+  )
+  assert.deepEqual(again, first, 'the same seed gives the same run')
+})
+
+test('globals of the web work together', async () => {
+  assert.deepEqual(
+    await evaluate(
+      'new URL("../x?q=1#f", "https://a.example/b/c").href',
+      'new TextDecoder().decode(new TextEncoder().encode("grüße 🙂"))',
+      'atob(btoa("abc"))',
+      'structuredClone(new Map([[1, { a: [1n] }]])).get(1).a[0]',
+      'crypto.randomUUID().length',
+      'import("node:fs").then(() => 1, () => 2) instanceof Promise',
+    ),
+    ['https://a.example/x?q=1#f', 'grüße 🙂', 'abc', '1', '36', 'true'],
+  )
+})
+
+test('setTimeout means something while a callback runs or waits, and nowhere else', async () => {
+  await assert.rejects(
+    start(`setTimeout(() => {}, 1)\nexport default {}`),
+    /Cannot set a timeout outside of a callback/,
+  )
+  const source = fn(`
+    return (async () => {
+      const seen = []
+      const id = setTimeout(() => seen.push('cleared'), 1)
+      clearTimeout(id)
+      setTimeout((...args) => seen.push(...args), 2, 'b', 'c')
+      setTimeout(() => { seen.push('a'); queueMicrotask(() => seen.push('micro')) }, 1)
+      setTimeout(() => { throw new Error('in a timeout') }, 1)
+      const before = Date.now()
+      await new Promise((resolve) => setTimeout(resolve, 3))
+      ctx.produceRecord('out', '', seen.join() + (Date.now() > before))
+    })()`)
+  const { instance, lines } = await start(source)
+  const at = Date.now()
+  assert.equal((await instance.run([frameOfTexts('x')], at)).pending, true)
+  assert.deepEqual(texts(await instance.resume()), ['a,micro,b,ctrue'])
+  assert.match(lines[0]!.message, /Uncaught in setTimeout: .*in a timeout/)
+  await instance.destroy()
+})

@@ -1,0 +1,387 @@
+/**
+ * Guest: the isolate itself: made, loaded, called and disposed of; and what its failures mean.
+ *
+ *   U1. The runtime is loaded, and has taken the globals in hand, before any code of the author's is.
+ *   U2. Nothing of the host is handed in but text, numbers and shared memory: no function, no object of isolated-vm.
+ *   U3. What is thrown here is a CodedError that says what the isolate was at.
+ * @module
+ */
+import { availableParallelism } from 'node:os'
+import ivm from 'isolated-vm'
+import type { Clock } from '../../../infra/clock.ts'
+import type { CodedError } from '../../../sdk/errors.ts'
+import type { BootConfig } from '../../../sdk/runtime/index.ts'
+import { CallFailure, failureOf, IsolateCalls, isolateError } from '../calls/isolate-call.ts'
+import type { IsolateErrorCode } from '../errors.ts'
+import { countIsolate, forgetIsolate, type IsolateHolder } from '../memory/isolate-memory.ts'
+import { Outside } from '../memory/outside.ts'
+import type { Regions } from '../memory/regions.ts'
+import { bundleFilename, placeOf, type StackMap, spell } from '../report/stack-map.ts'
+import type { AddedSlab } from '../state/state-store.ts'
+import type { HeldAssets } from '../types.ts'
+import { collect } from './collect.ts'
+import { runtimeBundle } from './runtime-bundle.ts'
+import { Turns } from './turns.ts'
+
+/** Making an isolate and loading the runtime takes some milliseconds; this is for a machine that is busy. */
+const bootMs = 10_000
+
+/** What the runtime exports (sdk/runtime/isolate-main.ts). */
+const entries = [
+  'boot',
+  'giveAssets',
+  'giveSlabs',
+  'giveShadow',
+  'define',
+  'lifecycle',
+  'run',
+  'wake',
+  'setOutputs',
+  'keepPartitions',
+  'letGo',
+  'takeOver',
+  'endTrial',
+  'settleFormat',
+  'showTimer',
+  'changeTimer',
+] as const
+export type Entry = (typeof entries)[number]
+
+/** A few at a time: what compiling takes besides is used again by the next, where a hundred at once would each take it. */
+const boots = new Turns(availableParallelism())
+
+export interface GuestOptions {
+  /** The function and its version, for messages. */
+  readonly name: string
+  readonly heapMib: number
+  /** Room for state beside the heap, and for as much again of its pages while a checkpoint is made. */
+  readonly stateMib: number
+  readonly regions: Regions
+  readonly assets: HeldAssets
+  readonly clock: Clock
+  readonly stackMap: StackMap
+  /** Bytes of state that were handed in. */
+  readonly stateBytes: () => number
+  /** What its start leaves over is given back. */
+  readonly compact: boolean
+}
+
+/** What an isolate takes over from another one. */
+export interface TakenState {
+  /** Partitions of which it has had slabs before and still may; undefined: all of them. */
+  readonly keep: readonly number[] | undefined
+  readonly slabs: readonly AddedSlab[]
+  readonly shadow: SharedArrayBuffer | undefined
+  readonly adopt: readonly number[]
+}
+
+export interface GuestCall {
+  readonly limitMs: number
+  readonly slowMs: number
+  readonly slow: () => void
+  /** On this thread: of what takes a fraction of a millisecond, and runs none of the author's code, where waiting for another counts. */
+  readonly here?: boolean
+  /** Says what the isolate was at; asked for when it failed. */
+  readonly doing: () => string
+}
+
+export class Guest implements IsolateHolder {
+  readonly #options: GuestOptions
+  readonly #isolate: ivm.Isolate
+  readonly #calls: IsolateCalls
+  readonly #entries = new Map<Entry, ivm.Reference>()
+  #context: ivm.Context | undefined
+  /** Why nothing can be called any more. */
+  #ended: CodedError<IsolateErrorCode> | undefined
+  /** V8 will never give its thread back. */
+  #lost = false
+  #physicalBytes = 0
+  readonly #outside = new Outside()
+  /** Nobody has looked at its heap since it was last counted. */
+  #isUnseen = true
+
+  constructor(options: GuestOptions) {
+    this.#options = options
+    this.#calls = new IsolateCalls(options.clock)
+    this.#isolate = new ivm.Isolate({
+      memoryLimit:
+        options.heapMib +
+        2 * options.stateMib +
+        Math.ceil((options.regions.bytes + contentBytes(options.assets)) / 2 ** 20),
+      inspector: options.compact, // of collect.ts
+      onCatastrophicError: (message) => this.#lose(message),
+    })
+    countIsolate(this)
+  }
+
+  get ended(): CodedError<IsolateErrorCode> | undefined {
+    return this.#ended
+  }
+
+  get busy(): boolean {
+    return this.#calls.busy
+  }
+
+  /**
+   * Memory of the isolate beside the regions and the texts of batches, which lie outside of its heap until V8 collects them: some 64 MiB
+   * of them. Not while a call is under way.
+   */
+  heapBytes(): number {
+    const seen = this.#isolate.getHeapStatisticsSync()
+    const { regions, assets, stateBytes } = this.#options
+    const shared = regions.bytes + contentBytes(assets) + stateBytes()
+    const outside = Math.max(0, seen.externally_allocated_size - shared)
+    this.#physicalBytes = seen.total_physical_size + seen.malloced_memory + outside
+    this.#isUnseen = false
+    return seen.used_heap_size + this.#outside.look(outside)
+  }
+
+  get regionBytes(): number {
+    const { bytes, input } = this.#options.regions
+    return bytes - input.byteLength
+  }
+
+  get physicalBytes(): number {
+    if (this.#isUnseen && !this.busy && this.#ended === undefined && this.#context !== undefined)
+      this.heapBytes()
+    this.#isUnseen = true
+    return this.#physicalBytes
+  }
+
+  /** With what its thread waited for a CPU meanwhile: the isolate's clock is a wall clock that stands still between two calls. */
+  cpuSeconds(): number {
+    return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e9
+  }
+
+  /** Loads the runtime (U1). */
+  async boot(config: BootConfig, seed: Uint8Array, state: readonly AddedSlab[]): Promise<void> {
+    const boot = async (): Promise<void> => {
+      const isolate = this.#isolate
+      this.#context = await isolate.createContext()
+      const source = (await runtimeBundle()).copyInto()
+      const runtime = await this.#context.evalClosure('return (0, eval)($0)', [source], {
+        result: { reference: true },
+      })
+      for (const name of entries) {
+        this.#entries.set(name, await runtime.get(name, { reference: true, accessors: true }))
+      }
+      runtime.release()
+      const { input, outcome, control } = this.#options.regions
+      const shared = [input, outcome, control, new Uint8Array(seed).buffer].map((memory) =>
+        new ivm.ExternalCopy(memory).copyInto({ release: true }),
+      )
+      await this.#entries.get('boot')!.apply(undefined, [JSON.stringify(config), ...shared])
+      const { assets } = this.#options
+      if (assets.size > 0) await this.#apply('giveAssets', assetArguments(assets), bootMs)
+      if (state.length === 0) return
+      if ((await this.#apply('giveSlabs', slabArguments(state), bootMs)) !== 0)
+        throw new CallFailure('lost', 'the state cannot be opened: see its log')
+    }
+    try {
+      await boots.take(() => this.#calls.run(() => this.#calls.inside(boot), { limitMs: bootMs }))
+    } catch (error) {
+      throw this.#meaning(error, 'loading the runtime', bootMs)
+    }
+  }
+
+  /**
+   * Evaluates a bundle and hands its default export to the runtime.
+   * @throws {CodedError} ERR_BUNDLE_LOAD, with the place in the author's source, or as `call` does.
+   */
+  async load(bundle: string, limitMs: number): Promise<void> {
+    const load = async (): Promise<string> => {
+      const module = await this.#isolate.compileModule(bundle, { filename: bundleFilename })
+      const imports = module.dependencySpecifiers.map((specifier) => `'${specifier}'`).join(', ')
+      if (imports !== '') return `it imports ${imports}; a bundle must hold all its code`
+      await module.instantiate(this.#context!, importsNothing)
+      await module.evaluate({ timeout: limitMs })
+      const exported = await module.namespace.get('default', { reference: true })
+      return (await this.#apply('define', [exported.derefInto({ release: true })], limitMs)) as string
+    }
+    let refused: string
+    try {
+      refused = await this.#calls.run(() => this.#calls.inside(load), { limitMs })
+    } catch (error) {
+      const ours = failureOf(error, this.#isolate.isDisposed) !== undefined
+      throw ours ? this.#meaning(error, 'loading the bundle', limitMs) : this.#loadError(error)
+    }
+    if (refused !== '') throw isolateError('ERR_BUNDLE_LOAD', `Cannot load ${this.#options.name}: ${refused}`)
+  }
+
+  /**
+   * Calls into the runtime.
+   * @throws {CodedError} ERR_DEADLINE, ERR_MEMORY, ERR_ISOLATE_LOST; ERR_FUNCTION_FAILED if the author's code has taken
+   *   away what the runtime stands on.
+   */
+  async call(entry: Entry, args: readonly unknown[], { doing, ...limits }: GuestCall): Promise<void> {
+    let broke: unknown
+    const { limitMs, here } = limits
+    try {
+      broke = await this.#calls.run(() => this.#apply(entry, args, limitMs, here), limits)
+    } catch (error) {
+      throw this.#meaning(error, doing(), limits.limitMs)
+    }
+    if (broke === 0) return
+    throw isolateError('ERR_FUNCTION_FAILED', `${this.#options.name} has broken the runtime: see its log`)
+  }
+
+  /** Hands slabs in. @throws {CodedError} As `call` does. */
+  async giveSlabs(slabs: readonly AddedSlab[], limits: GuestCall): Promise<void> {
+    await this.call('giveSlabs', slabArguments(slabs), limits)
+  }
+
+  /** Hands in what pages are kept in while a checkpoint is made. @throws {CodedError} As `call` does. */
+  async giveShadow(shadow: SharedArrayBuffer, limits: GuestCall): Promise<void> {
+    await this.call('giveShadow', [new ivm.ExternalCopy(shadow).copyInto({ release: true })], limits)
+  }
+
+  /** Takes over state from another isolate, here and now. @throws {CodedError} As `call` does. */
+  async takeOver(taken: TakenState, limits: GuestCall): Promise<void> {
+    const { keep, adopt, slabs, shadow } = taken
+    const json = JSON.stringify({ keep, adopt, slabs: slabs.map(({ partition }) => partition) })
+    const memory = [shadow, ...slabs.map(({ slab }) => slab)].map(
+      (shared) => shared && new ivm.ExternalCopy(shared).copyInto({ release: true }),
+    )
+    await this.call('takeOver', [json, ...memory], { ...limits, here: true })
+  }
+
+  /** Collects what starting has left over, if it is compact. @throws {CodedError} As `call` does. */
+  async compact(): Promise<void> {
+    if (!this.#options.compact) return
+    const limitMs = bootMs
+    try {
+      await this.#calls.run(() => this.#calls.inside(() => collect(this.#isolate)), { limitMs })
+    } catch (error) {
+      throw this.#meaning(error, 'collecting what its start has left over', limitMs)
+    }
+  }
+
+  /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */
+  async sleep(ms: number): Promise<void> {
+    let cancel: (() => void) | undefined
+    const passed = () =>
+      new Promise<void>((resolve) => {
+        cancel = this.#options.clock.after(ms, resolve)
+      })
+    try {
+      await this.#calls.run(passed, { limitMs: ms })
+    } catch (error) {
+      throw this.#meaning(error, 'waiting', ms)
+    } finally {
+      cancel?.()
+    }
+  }
+
+  /** Ends the isolate; a call under way fails with `why`. */
+  end(why: CodedError<IsolateErrorCode>): void {
+    this.#ended ??= why
+    forgetIsolate(this)
+    this.#entries.clear()
+    this.#calls.abort(new CallFailure('lost', 'it was ended'))
+    try {
+      if (!this.#isolate.isDisposed) this.#isolate.dispose()
+    } catch {
+      // It is lost already: V8 holds on to its thread, and only the end of the process frees it.
+    }
+  }
+
+  /** @returns Whether the isolate's thread is known to have ended within `ms` of its end being asked for. */
+  async endedWithin(ms: number): Promise<boolean> {
+    return !this.#lost && (await this.#calls.noneWithin(ms)) && !this.#lost
+  }
+
+  #apply(entry: Entry, args: readonly unknown[], timeout: number, here = false): Promise<unknown> {
+    const reference = this.#entries.get(entry)!
+    for (const arg of args) if (typeof arg === 'string') this.#outside.add(arg.length)
+    return this.#calls.inside(async () =>
+      here
+        ? reference.applySync(undefined, args as never, { timeout })
+        : await reference.apply(undefined, args as never, { timeout }),
+    )
+  }
+
+  /** V8 says that it has lost the isolate. */
+  #lose(message: string): void {
+    const { name } = this.#options
+    this.#lost = true
+    forgetIsolate(this)
+    this.#ended ??= isolateError(
+      'ERR_ISOLATE_LOST',
+      `Cannot go on with ${name}: V8 has lost its isolate: ${message}`,
+    )
+    this.#calls.abort(new CallFailure('lost', message))
+  }
+
+  /** What the failure of a call means. */
+  #meaning(error: unknown, doing: string, limitMs: number): CodedError<IsolateErrorCode> {
+    if (this.#ended !== undefined) return this.#ended
+    const { name, heapMib } = this.#options
+    const failure = failureOf(error, this.#isolate.isDisposed)
+    if (failure?.kind === 'deadline') {
+      const { at, frames } = this.#stoodAt(error)
+      const where = at === undefined ? '' : `; it was ended at ${at}`
+      return isolateError(
+        'ERR_DEADLINE',
+        `Cannot go on with ${name}: ${doing} took longer than its limit of ${limitMs} ms${where}`,
+        { ...(at !== undefined && { at, frames }) },
+      )
+    }
+    if (failure?.kind === 'memory') {
+      return isolateError(
+        'ERR_MEMORY',
+        `Cannot go on with ${name}: ${doing} passed the limit of ${heapMib} MiB of heap (limits.heapMib)`,
+      )
+    }
+    const text = failure?.message ?? (error instanceof Error ? error.message : 'an error that is none')
+    return isolateError(
+      'ERR_ISOLATE_LOST',
+      `Cannot go on with ${name}: its isolate was lost in ${doing}: ${text}`,
+    )
+  }
+
+  /** Where the author's code stood when V8 ended it for its time: it says so where it could. */
+  #stoodAt(error: unknown): { readonly at?: string; readonly frames?: string } {
+    const said = error instanceof Error && !(error instanceof CallFailure) ? (error.stack ?? '') : ''
+    const { at, stack } = this.#options.stackMap.map(said)
+    return at === undefined ? {} : { at: spell(at), frames: stack.slice(stack.indexOf('\n') + 1) }
+  }
+
+  /** An error that loading the bundle threw. isolated-vm has copied it out as strings. */
+  #loadError(error: unknown): CodedError<IsolateErrorCode> {
+    const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+    const { stackMap } = this.#options
+    const place = placeOf(message)
+    const mapped = stackMap.map(stack)
+    const location = place === undefined ? mapped.at : stackMap.locate(place.line, place.column)
+    const what = message.replace(/ \[function\.js:\d+:\d+\]/, '')
+    const where = location === undefined ? '' : ` at ${spell(location)}`
+    return isolateError('ERR_BUNDLE_LOAD', `Cannot load ${this.#options.name}: ${name}: ${what}${where}`, {
+      stack: mapped.stack,
+      location,
+    })
+  }
+}
+
+function slabArguments(slabs: readonly AddedSlab[]): unknown[] {
+  const partitions = JSON.stringify(slabs.map(({ partition }) => partition))
+  return [partitions, ...slabs.map(({ slab }) => new ivm.ExternalCopy(slab).copyInto({ release: true }))]
+}
+
+function contentsOf(assets: HeldAssets): SharedArrayBuffer[] {
+  return [...new Set([...assets.values()].map(({ memory }) => memory))]
+}
+
+function contentBytes(assets: HeldAssets): number {
+  return contentsOf(assets).reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+function assetArguments(assets: HeldAssets): unknown[] {
+  const contents = contentsOf(assets)
+  const names = [...assets].map(([name, { memory }]) => [name, contents.indexOf(memory)])
+  const copies = contents.map((memory) => new ivm.ExternalCopy(memory).copyInto({ release: true }))
+  return [JSON.stringify(names), ...copies]
+}
+
+function importsNothing(): never {
+  throw new Error('nothing can be imported in an isolate')
+}

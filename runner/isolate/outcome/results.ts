@@ -1,0 +1,100 @@
+/**
+ * Results: what several calls on one batch have brought, as one result.
+ * @module
+ */
+import type { KeyShare } from '../../../sdk/wire/key-share.ts'
+import type { BatchResult, InputFrame, RecordFailure } from '../types.ts'
+
+export class Results {
+  readonly #outputs: BatchResult['outputs'][number][] = []
+  readonly #failures: RecordFailure[] = []
+  #timersFired = 0
+  #recordsOut = 0
+  #retries = 0
+
+  /** How many failures there are so far. */
+  get failures(): number {
+    return this.#failures.length
+  }
+
+  /** @param from Which record of the batch was the call's first. */
+  add({ outputs, failures, timersFired, recordsOut, retries }: BatchResult, from: number): void {
+    this.#outputs.push(...outputs)
+    this.#timersFired += timersFired
+    this.#recordsOut += recordsOut
+    this.#retries += retries
+    for (const failure of failures) this.#failures.push(moved(failure, failure.index + from))
+  }
+
+  /** A record that nobody can do any more, among those that are done. */
+  fail(at: number, { fatal, failures }: Partial<BatchResult> = {}, threw?: RecordFailure): void {
+    const last = this.#failures.at(-1)
+    const told = failures?.at(-1)
+    if (told?.action === 'fail' && last?.action === 'fail' && last.index === at) {
+      this.#failures.pop()
+      this.#failures.push(asDone(last, at))
+    } else if (threw !== undefined) this.#failures.push(asDone(threw, at))
+    else this.#failures.push(lost(at, fatal?.message ?? 'its instance ended', told?.error.timeMs ?? 0))
+  }
+
+  /** The records of a share from one on, that nobody did: they are gone with the instance. */
+  dropOpen(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
+    for (let at = from; at < to; at++) {
+      const isOwn = share === undefined || (points[at]! >= share.from && points[at]! < share.to)
+      if (isOwn) this.#failures.push(lost(at, 'both versions ended in its batch', 0))
+    }
+  }
+
+  /**
+   * @param broken How the call ended after which the instance cannot go on.
+   * @param isAtHand Whether the record behind those that are done was what it ended in.
+   */
+  total(records: number, broken?: BatchResult, isAtHand = false): BatchResult {
+    const fatal = broken?.fatal
+    return {
+      records,
+      outputs: this.#outputs,
+      failures: this.#failures.toSorted((a, b) => a.index - b.index),
+      timersFired: this.#timersFired,
+      recordsOut: this.#recordsOut,
+      retries: this.#retries,
+      elsewhere: 0,
+      pending: false,
+      ...(fatal === undefined ? {} : { fatal, recordAtHand: isAtHand && broken?.recordAtHand === true }),
+      ...(broken?.timerAtHand && { timerAtHand: broken.timerAtHand }),
+    }
+  }
+}
+
+/** What is left of frames of which so many records are done. */
+export function behind(frames: readonly InputFrame[], records: number): readonly InputFrame[] {
+  if (records === 0) return frames
+  let left = records
+  return frames.flatMap((frame) => {
+    const done = Math.min(left, frame.header.count - frame.skip)
+    left -= done
+    return frame.skip + done < frame.header.count ? [{ ...frame, skip: frame.skip + done }] : []
+  })
+}
+
+/** Its error is read when it is asked for. */
+function moved(failure: RecordFailure, index: number): RecordFailure {
+  const { action, attempts, told, isDone, timer } = failure
+  return {
+    ...{ index, action, attempts, told },
+    ...(isDone && { isDone }),
+    ...(timer && { timer }),
+    get error() {
+      return failure.error
+    },
+  }
+}
+
+function asDone(failure: RecordFailure, index: number): RecordFailure {
+  return { ...moved(failure, index), action: 'fail', isDone: true, error: failure.error }
+}
+
+function lost(index: number, message: string, timeMs: number): RecordFailure {
+  const error = { name: 'Error', message, stack: '', timeMs }
+  return { index, action: 'fail', attempts: 1, told: true, isDone: true, error }
+}

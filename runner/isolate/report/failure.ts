@@ -1,0 +1,62 @@
+/**
+ * Failure: one callback that threw for good; what it threw is read and mapped when somebody asks, since most are counted only.
+ * @module
+ */
+import type { ErrorReport } from '../../../infra/control/messages.ts'
+import type { OutcomeReport, Timer } from '../../../sdk/runtime/index.ts'
+import type { InstanceOptions, RecordFailure } from '../types.ts'
+import { parseReport } from './report.ts'
+import type { StackMap } from './stack-map.ts'
+
+class Failure implements RecordFailure {
+  readonly index: number
+  readonly action: RecordFailure['action']
+  readonly attempts: number
+  readonly told: boolean
+  readonly timer?: Timer
+  readonly #report: OutcomeReport
+  readonly #stackMap: StackMap
+  readonly #timeMs: number
+  #error: ErrorReport | undefined
+
+  constructor(report: OutcomeReport, action: RecordFailure['action'], stackMap: StackMap, timeMs: number) {
+    this.index = report.of === 'record' ? report.index : Number.POSITIVE_INFINITY
+    this.action = action
+    this.attempts = report.attempts
+    this.told = report.text !== undefined
+    if (report.timer !== undefined) this.timer = report.timer
+    this.#report = report
+    this.#stackMap = stackMap
+    this.#timeMs = timeMs
+  }
+
+  get error(): ErrorReport {
+    this.#error ??= readReport(this.#report, this.#stackMap, this.#timeMs)
+    return this.#error
+  }
+}
+
+/** The failures that reports tell of; what went through at a later attempt is none, and told in the log. */
+export function failuresOf(
+  reports: readonly OutcomeReport[],
+  stackMap: StackMap,
+  nowMs: number,
+  log: InstanceOptions['log'],
+): RecordFailure[] {
+  return reports.flatMap((report) => {
+    if (report.reaction !== 'retried') return [new Failure(report, report.reaction, stackMap, nowMs)]
+    const after = inOneLine(readReport(report, stackMap, nowMs))
+    log('warn', `A callback went through at attempt ${report.attempts}, after ${after}`)
+    return []
+  })
+}
+
+/** What a report says of the error, in the author's lines. */
+export function readReport({ text }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
+  return parseReport(text ?? '', stackMap, timeMs)
+}
+
+/** An error in a sentence, with its place. */
+export function inOneLine({ name, message, at }: ErrorReport): string {
+  return `${name}: ${message}${at === undefined ? '' : ` at ${at}`}`
+}

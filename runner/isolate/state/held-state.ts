@@ -1,0 +1,172 @@
+/**
+ * HeldState: the state that an isolate works on, as its host hands it in: slabs, what pages are kept in for a checkpoint,
+ * and its passing on to another isolate between two batches, as it lies.
+ *
+ *   HS1. What is handed in is what the store holds: an isolate that has had a partition before is handed in only what came since.
+ * Design: docs/design/0007-state-outlives-code.md, 0023-hot-swap.md
+ * @module
+ */
+
+import type { Manifest } from '../../../sdk/manifest/manifest.ts'
+import { pageBytes, shadowBytes, slabUnitBytes } from '../../../sdk/runtime/index.ts'
+import { firstArena } from '../../../sdk/wire/arenas.ts'
+import { isolateError } from '../calls/isolate-call.ts'
+import type { Entry, Guest, GuestCall } from '../guest/guest.ts'
+import type { Regions } from '../memory/regions.ts'
+import type { InputFrame } from '../types.ts'
+import { GivenSlabs } from './given-slabs.ts'
+import { type AddedSlab, StateStore } from './state-store.ts'
+
+/** Made larger than need be, so that it is not made anew at each checkpoint of a state that grows. */
+const shadowSpare = 1.25
+/** Memory handed in at once, ahead of need. */
+const slabsAtOnce = 16
+
+export interface HeldStateOptions {
+  readonly name: string
+  readonly istreams: Manifest['istreams']
+  readonly regions: Regions
+  readonly guest: Guest
+  /** The format that stays readable, to begin with. */
+  readonly kept: number
+  /** Makes a call into the guest, and ends it if that fails. */
+  readonly give: (call: (limits: GuestCall) => Promise<void>) => Promise<void>
+}
+
+export class HeldState {
+  store: StateStore
+  /** How often in a row the record at hand found no memory for its state. */
+  putOff = 0
+  readonly #options: HeldStateOptions
+  #kept: number
+  #given = new GivenSlabs()
+  #shadow = new SharedArrayBuffer(shadowBytes(0))
+
+  /** @param store Lent to this one; its slabs go in with `boot`. */
+  constructor(store: StateStore, options: HeldStateOptions) {
+    this.store = store
+    this.#options = options
+    this.#kept = options.kept
+    this.#given.add(store.all())
+  }
+
+  /** Bytes handed in. */
+  get bytes(): number {
+    return this.store.heldBytes + this.#shadow.byteLength
+  }
+
+  /** What pages are kept in while a checkpoint is made, as large as the state is now. */
+  async provideShadow(): Promise<SharedArrayBuffer> {
+    const pages = this.store.heldBytes / pageBytes
+    const { ended } = this.#options.guest
+    if (shadowBytes(pages) > this.#shadow.byteLength && ended === undefined)
+      await this.#giveShadow(new SharedArrayBuffer(shadowBytes(pages * shadowSpare)))
+    return this.#shadow
+  }
+
+  /** Hands in the memory that the record at hand lacked, and what the frames may need; undefined: they need none. */
+  provide(frames: readonly InputFrame[]): Promise<void> | undefined {
+    const { guest, regions, name, istreams } = this.#options
+    if (guest.ended !== undefined) return undefined
+    const { wanted } = regions
+    const added =
+      wanted === undefined
+        ? []
+        : this.store.add(wanted.partition, Math.max(wanted.bytes, slabUnitBytes) * 2 ** this.putOff)
+    if (wanted !== undefined && added.length === 0) {
+      guest.end(isolateError('ERR_ISOLATE_LOST', `${name} asked for state beyond its limit`))
+      return undefined
+    }
+    const arenaOf = ({ stream, partition }: InputFrame): number =>
+      partition + firstArena(istreams[stream]?.grouping)
+    added.push(...this.store.ahead(frames, arenaOf))
+    return added.length > 0 ? this.#giveSlabs(added) : undefined
+  }
+
+  /** Between two batches: state and timers of a partition that it has not. */
+  async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
+    this.store.adopt(partition, slabs)
+    const added = slabs.map((slab) => ({ partition, slab }))
+    this.#given.add(added)
+    const { give, guest } = this.#options
+    const taken = { keep: undefined, adopt: [partition], slabs: added, shadow: undefined }
+    if (guest.ended === undefined) await give((limits) => guest.takeOver(taken, limits))
+  }
+
+  /** The isolate has let go of all partitions but these. */
+  keep(partitions: readonly number[]): void {
+    this.#given.keep(partitions)
+    if (this.#options.guest.ended === undefined) this.store.keep(partitions)
+  }
+
+  /** Ahead of `takeOver`, while the other one works: takes memory, some slabs at a time, so that less is left to do then. */
+  async expect(from: HeldState): Promise<void> {
+    for (;;) {
+      const slabs = this.#given.lacking(from.store).slice(0, slabsAtOnce)
+      if (slabs.length === 0 || this.#options.guest.ended !== undefined) return
+      await this.#giveSlabs(slabs)
+    }
+  }
+
+  /**
+   * Between two batches: no other version has anything in the state any more, but those that read the format `kept`; default:
+   * as before (docs/design/0032-migrate.md).
+   */
+  async settleFormat(kept = this.#kept): Promise<void> {
+    this.#kept = kept
+    await this.#order('settleFormat', [kept], true)
+  }
+
+  /** The isolate has nothing to do, and no state from here on. */
+  async letGo(): Promise<void> {
+    await this.#order('letGo', [], true)
+    if (this.#options.guest.ended === undefined) this.store.settle(this.#options.regions.commitWord)
+  }
+
+  /**
+   * Takes over the state of one that has let go or has ended. Its isolate opens what it finds against the commit word of the
+   * one before; so the outcome begins anew behind this.
+   */
+  async takeOver(from: HeldState): Promise<void> {
+    const { store } = from
+    store.lend()
+    from.store = nothing()
+    this.store = store
+    this.#options.regions.setCommitWord(store.commitWord)
+    const fresh = this.#given.fresh(store)
+    const keep = this.#given.isOf(fresh) ? undefined : fresh
+    this.#given.keep(fresh)
+    const slabs = this.#given.lacking(store)
+    this.#given.add(slabs)
+    const shadow = this.#shadow === from.#shadow ? undefined : from.#shadow
+    this.#shadow = from.#shadow
+    const { give, guest } = this.#options
+    if (guest.ended !== undefined) return
+    await give((limits) => guest.takeOver({ keep, adopt: store.partitions(), slabs, shadow }, limits))
+  }
+
+  async #giveSlabs(added: readonly AddedSlab[]): Promise<void> {
+    const { give, guest } = this.#options
+    this.#given.add(added)
+    if (guest.ended === undefined) await give((limits) => guest.giveSlabs(added, limits))
+  }
+
+  async #giveShadow(shadow: SharedArrayBuffer): Promise<void> {
+    const { give, guest } = this.#options
+    this.#shadow = shadow
+    if (guest.ended === undefined) await give((limits) => guest.giveShadow(shadow, limits))
+  }
+
+  /** A call into the runtime that brings nothing. */
+  async #order(entry: Entry, args: readonly unknown[], here = false): Promise<void> {
+    const { give, guest } = this.#options
+    if (guest.ended === undefined) await give((limits) => guest.call(entry, args, { ...limits, here }))
+  }
+}
+
+/** The state of one that has passed its own on. */
+function nothing(): StateStore {
+  const store = new StateStore(0)
+  store.lend()
+  return store
+}

@@ -1,0 +1,245 @@
+/**
+ * StateStore: the memory that the state of an instance lies in, kept by the host while isolates come and go.
+ *
+ *     free → lent → free → … → lost
+ *
+ *   SS1. At most one isolate has it: it is lent again only after the thread of the one before is known to have ended,
+ *        and then `commitWord` is what decides about the record that was under way. Else it is lost.
+ *   SS2. Slabs are added, never taken away or reordered, as long as their partition is held.
+ *   SS3. Between two calls into the isolate, and while it is free and was never lent, all arenas are whole as they lie.
+ *   SS4. What is held and what is kept for use again are together no more than was ever held at once, however partitions come
+ *        and go.
+ * Design: docs/design/0007-state-outlives-code.md
+ * @module
+ */
+import { nextSlabBytes, roomOf, type Slabs, slabBytesDefault } from '../../../sdk/runtime/index.ts'
+import { isolateError } from '../calls/isolate-call.ts'
+
+/** Room left beside what a partition's frames bring: for its index, and for a lone record. */
+const roomBytesMin = 8 * 1024
+/** Beyond this part of the limit nothing is given before it is asked for. */
+const aheadShare = 7 / 8
+
+export interface AddedSlab {
+  readonly partition: number
+  readonly slab: SharedArrayBuffer
+}
+
+export class StateStore {
+  readonly limitBytes: number
+  readonly #arenas = new Map<number, PartitionSlabs>()
+  #standing: 'free' | 'lent' | 'lost' = 'free'
+  #commitWord = 0
+  #heldBytes = 0
+  /** Slabs of partitions let go, to be used again: an isolate that had them frees them when it collects garbage, if ever. */
+  #spare: SharedArrayBuffer[] = []
+  #spareBytes = 0
+  #mostHeldBytes = 0
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes
+  }
+
+  /** Bytes of all slabs in use. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Bytes kept for use again. */
+  get spareBytes(): number {
+    return this.#spareBytes
+  }
+
+  /** Partitions that have an arena. */
+  partitions(): number[] {
+    return [...this.#arenas.keys()]
+  }
+
+  /** The slabs of a partition's arena, in their order; none if it has none. */
+  slabsOf(partition: number): readonly SharedArrayBuffer[] {
+    return this.#arenas.get(partition)?.slabs ?? []
+  }
+
+  /** All slabs, partition by partition, in their order. */
+  all(): AddedSlab[] {
+    return [...this.#arenas].flatMap(([partition, { slabs }]) => slabs.map((slab) => ({ partition, slab })))
+  }
+
+  /** The slabs of each partition that has an arena, for a checkpoint (SS3). */
+  *arenas(): Iterable<readonly [number, Slabs]> {
+    yield* this.#arenas
+  }
+
+  /**
+   * Takes over an arena that lies in these slabs, at rest: from a checkpoint, or from another owner. An isolate that the
+   * store is lent to must be handed them too.
+   */
+  adopt(partition: number, slabs: readonly SharedArrayBuffer[]): void {
+    if (this.#standing === 'lost' || this.#arenas.has(partition))
+      throw isolateError('ERR_INSTANCE_STATE', `Cannot adopt the state of partition ${partition}: it is held`)
+    for (const slab of slabs) this.#hold(this.#arenaOf(partition), slab)
+  }
+
+  /** Empty memory of a size, for an arena that is to be adopted. */
+  slabOf(bytes: number): SharedArrayBuffer {
+    return (
+      this.#takeSpare(this.#spare.find((slab) => slab.byteLength === bytes)) ?? new SharedArrayBuffer(bytes)
+    )
+  }
+
+  /** Lets go of all partitions but these; after the isolate has. */
+  keep(partitions: readonly number[]): void {
+    for (const [partition, { heldBytes, slabs }] of this.#arenas) {
+      if (partitions.includes(partition)) continue
+      this.#arenas.delete(partition)
+      this.#spare.push(...slabs)
+      this.#spareBytes += heldBytes
+      this.#heldBytes -= heldBytes
+    }
+    this.#trim()
+  }
+
+  /** Makes room for what frames of these sizes may bring, as far as there is enough of it for all. */
+  ahead<Frame extends { readonly bytes: Uint8Array }>(
+    frames: readonly Frame[],
+    partitionOf: (frame: Frame) => number,
+  ): AddedSlab[] {
+    let bytesMax = 0
+    for (const { bytes } of frames) bytesMax += bytes.length
+    const lacks = (frame: Frame): boolean =>
+      this.#arenaOf(partitionOf(frame)).room < 2 * bytesMax + roomBytesMin
+    if (!frames.some(lacks)) return []
+    const bytesIn = new Map<number, number>()
+    for (const frame of frames) {
+      const partition = partitionOf(frame)
+      bytesIn.set(partition, (bytesIn.get(partition) ?? 0) + frame.bytes.length)
+    }
+    const added: AddedSlab[] = []
+    for (const [partition, bytes] of bytesIn) {
+      const lacking = 2 * bytes + roomBytesMin - this.#arenaOf(partition).room
+      if (lacking > 0) added.push(...this.#add(partition, lacking, this.limitBytes * aheadShare))
+    }
+    return added
+  }
+
+  /** Adds at least `bytes`, or what the limit leaves. */
+  add(partition: number, bytes: number): AddedSlab[] {
+    return this.#add(partition, bytes, this.limitBytes)
+  }
+
+  /** @throws {CodedError} ERR_INSTANCE_STATE if an isolate has it, or one that had it may not have ended (SS1). */
+  lend(): void {
+    if (this.#standing !== 'free')
+      throw isolateError(
+        'ERR_INSTANCE_STATE',
+        this.#standing === 'lent'
+          ? 'Cannot open the state: another isolate has it'
+          : 'Cannot open the state: the isolate that had it may be writing still',
+      )
+    this.#standing = 'lent'
+  }
+
+  /** What the next isolate undoes by: the last value of the commit word of the one before. */
+  get commitWord(): number {
+    return this.#commitWord
+  }
+
+  /** The isolate's thread has ended, or never began. */
+  settle(commitWord: number): void {
+    if (this.#standing !== 'lent') return
+    this.#standing = 'free'
+    this.#commitWord = commitWord
+  }
+
+  /** Nobody knows whether the isolate's thread has ended, or what it left. */
+  lose(): void {
+    this.#standing = 'lost'
+  }
+
+  #arenaOf(partition: number): PartitionSlabs {
+    const found = this.#arenas.get(partition)
+    if (found !== undefined) return found
+    const slabs = new PartitionSlabs(this.limitBytes)
+    this.#arenas.set(partition, slabs)
+    return slabs
+  }
+
+  /** The largest of the spare slabs of up to `bytes` bytes, empty. */
+  #take(bytes: number): SharedArrayBuffer | undefined {
+    let best: SharedArrayBuffer | undefined
+    for (const slab of this.#spare)
+      if (slab.byteLength <= bytes && slab.byteLength > (best?.byteLength ?? 0)) best = slab
+    return this.#takeSpare(best)
+  }
+
+  #takeSpare(slab: SharedArrayBuffer | undefined): SharedArrayBuffer | undefined {
+    if (slab === undefined) return undefined
+    this.#spare = this.#spare.filter((other) => other !== slab)
+    this.#spareBytes -= slab.byteLength
+    new Uint8Array(slab).fill(0)
+    return slab
+  }
+
+  #hold(arena: PartitionSlabs, slab: SharedArrayBuffer): void {
+    this.#heldBytes += arena.add(slab)
+    this.#mostHeldBytes = Math.max(this.#mostHeldBytes, this.#heldBytes)
+    this.#trim()
+  }
+
+  /** Forgets what has waited longest: it is of a size that nobody asks for (SS4). */
+  #trim(): void {
+    while (this.#spareBytes > 0 && this.#heldBytes + this.#spareBytes > this.#mostHeldBytes)
+      this.#spareBytes -= this.#spare.shift()!.byteLength
+  }
+
+  #add(partition: number, bytes: number, limitBytes: number): AddedSlab[] {
+    const arena = this.#arenaOf(partition)
+    const added: AddedSlab[] = []
+    for (let left = bytes; left > 0; ) {
+      const others = this.#heldBytes - arena.heldBytes
+      const size = nextSlabBytes(arena.heldBytes, left, arena.slabBytes, limitBytes - others)
+      if (size <= 0) break
+      const slab = this.#take(size) ?? new SharedArrayBuffer(size)
+      this.#hold(arena, slab)
+      added.push({ partition, slab })
+      left -= slab.byteLength
+    }
+    return added
+  }
+}
+
+class PartitionSlabs implements Slabs {
+  readonly slabBytes = slabBytesDefault
+  readonly limitBytes: number
+  readonly slabs: SharedArrayBuffer[] = []
+  heldBytes = 0
+  #words: Int32Array | undefined
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes
+  }
+
+  /** What it can take, as its isolate has left it. */
+  get room(): number {
+    this.#words ??= this.slabs[0] && new Int32Array(this.slabs[0])
+    return roomOf(this, this.#words)
+  }
+
+  get count(): number {
+    return this.slabs.length
+  }
+
+  get(index: number): SharedArrayBuffer {
+    return this.slabs[index]!
+  }
+
+  grow(): boolean {
+    return false
+  }
+
+  add(slab: SharedArrayBuffer): number {
+    this.slabs.push(slab)
+    this.heldBytes += slab.byteLength
+    return slab.byteLength
+  }
+}
