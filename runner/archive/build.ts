@@ -17,7 +17,7 @@ import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { archiveFolder, archiveName } from '../../infra/runner-archive/index.ts'
 import { bundleRuntime } from '../../sdk/runtime-bundle.mjs'
-import { runtimeFilename } from '../isolate/guest/runtime-bundle.ts'
+import { runtimeFilename } from '../isolate/index.ts'
 
 const run = promisify(execFile)
 const here = fileURLToPath(new URL('..', import.meta.url))

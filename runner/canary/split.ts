@@ -18,14 +18,15 @@ import type { CanaryShares } from '../../sdk/versions/canary.ts'
 import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import {
   type BatchResult,
+  behind,
   type InputFrame,
   type Instance,
   type Isolate,
   inOneLine,
   type RecordFailure,
+  Results,
   type TimerCalls,
 } from '../isolate/index.ts'
-import { behind, Results } from '../isolate/outcome/results.ts'
 import type { Witness } from '../shadow/witness.ts'
 import type { Side } from './measures.ts'
 import { linesOf, pointsOf } from './points.ts'

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { ErrorReport } from '../../infra/control/messages.ts'
-import { timeText } from '../isolate/report/at-hand.ts'
+import { timeText } from '../isolate/index.ts'
 
 const linesPerSecondMax = 20
 const secondMs = 1000

@@ -33,8 +33,7 @@ import { FailureLog } from '../failures/failure-log.ts'
 import { LetterBox } from '../failures/letter-box.ts'
 import { Allowances } from '../instance/allowances.ts'
 import { Worker } from '../instance/worker.ts'
-import { Instance, type InstanceOptions, StateStore } from '../isolate/index.ts'
-import { outputsOf } from '../isolate/outcome/outputs.ts'
+import { Instance, type InstanceOptions, outputsOf, StateStore } from '../isolate/index.ts'
 import {
   crash,
   type Ending,

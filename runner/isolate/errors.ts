@@ -1,5 +1,5 @@
 /** The errors of the isolate's host: code → who can fix it. */
-import type { Blame } from '../../sdk/errors.ts'
+import { type Blame, CodedError } from '../../sdk/errors.ts'
 
 export const isolateErrors = {
   /** The bundle does not parse, imports something, throws while it loads, or exports no function. */
@@ -20,3 +20,11 @@ export const isolateErrors = {
   ERR_ISOLATE_LOST: 'platform',
 } as const satisfies Record<string, Blame>
 export type IsolateErrorCode = keyof typeof isolateErrors
+
+export function isolateError(
+  code: IsolateErrorCode,
+  message: string,
+  detail: Record<string, unknown> = {},
+): CodedError<IsolateErrorCode> {
+  return new CodedError(code, message, { detail })
+}

@@ -11,36 +11,24 @@
  * @module
  */
 import { type Clock, systemClock } from '../../infra/clock.ts'
-import type { CodedError } from '../../sdk/errors.ts'
 import type { TapFile } from '../../sdk/replay/index.ts'
-import { emptyOutcome, firstFormat, phase } from '../../sdk/runtime/index.ts'
+import { firstFormat } from '../../sdk/runtime/index.ts'
 import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
-import { type CallLimitsOptions, callLimits } from './calls/call-limits.ts'
-import { isolateError } from './calls/isolate-call.ts'
+import { Caller } from './caller.ts'
 import { TimerCalls } from './calls/timer-calls.ts'
-import { Waiting } from './calls/waiting.ts'
-import type { IsolateErrorCode } from './errors.ts'
+import { isolateError } from './errors.ts'
 import { bootConfigOf } from './guest/boot-config.ts'
-import { type Entry, Guest, type GuestCall } from './guest/guest.ts'
+import { type Entry, Guest } from './guest/guest.ts'
 import { Regions } from './memory/regions.ts'
 import { OutcomeTail } from './outcome/outcome-tail.ts'
 import { outputTable } from './outcome/output-table.ts'
 import { UserMetrics } from './outcome/user-metrics.ts'
-import { atHand } from './report/at-hand.ts'
-import { failuresOf, inOneLine } from './report/failure.ts'
 import { StackMap } from './report/stack-map.ts'
 import { HeldState } from './state/held-state.ts'
 import { StateStore } from './state/state-store.ts'
 import { type Tap, type Tapped, tapOf } from './tap/tap.ts'
 import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs } from './types.ts'
-
-/** Handing in memory takes microseconds; this is for a machine that is busy. */
-const giveMs = 10_000
-/** How long the end of an isolate's thread is waited for; then its state is given up. */
-const endWaitMs = 300
-
-type Fatal = CodedError<IsolateErrorCode>
 
 export class Instance {
   /** Who has the state (isolate.ts). */
@@ -49,27 +37,17 @@ export class Instance {
   readonly #clock: Clock
   readonly #name: string
   readonly #inputs: readonly string[]
-  readonly #stackMap: StackMap
   readonly #regions: Regions
   readonly #guest: Guest
   readonly #metrics: UserMetrics
   readonly #held: HeldState
-  readonly #limits: CallLimitsOptions
-  readonly #waiting: Waiting
   readonly #outcome: OutcomeTail
+  readonly #caller: Caller
   #outputsWanted: Outputs | undefined
   #partitionsKept: readonly number[] | undefined
-  /** The frames of the batch at hand, and how many of their records are done. */
-  #frames: readonly InputFrame[] = []
-  #recordsDone = 0
   readonly #tap: Tap | undefined
   #batch = 0
   #heapBytes = 0
-  #closing: Promise<boolean> | undefined
-  #onTrial = false
-  #onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined
-  /** Nothing that it prints is passed on. */
-  #isMuted = false
 
   private constructor(options: InstanceOptions) {
     const { limits, istreams } = options.manifest
@@ -77,7 +55,7 @@ export class Instance {
     this.#clock = options.clock ?? systemClock
     this.#name = `'${options.function}' v${options.version}`
     this.#inputs = Object.keys(istreams)
-    this.#stackMap = new StackMap(options.sourceMap)
+    const stackMap = new StackMap(options.sourceMap)
     this.#regions = new Regions(limits.outputBytesPerRecord)
     this.#metrics = new UserMetrics(options.metrics ?? new MetricSums(), this.#regions.metricNames)
     const state = options.state ?? new StateStore(limits.stateMib * 2 ** 20)
@@ -90,7 +68,7 @@ export class Instance {
       regions: this.#regions,
       assets: options.assets ?? new Map(),
       clock: this.#clock,
-      stackMap: this.#stackMap,
+      stackMap,
       stateBytes: () => this.#held.bytes,
       compact: options.compact === true,
     })
@@ -99,22 +77,14 @@ export class Instance {
       regions: this.#regions,
       guest: this.#guest,
       kept: options.format?.kept ?? firstFormat,
-      give: (call) => this.#give(call),
+      give: (call) => this.#caller.give(call),
     })
     this.#tap = tapOf(options, this.#inputs, this.#regions, () => this.#held.store)
-    this.#waiting = new Waiting({
-      ...{ clock: this.#clock, regions: this.#regions, guest: this.#guest, asyncMs: limits.asyncMs },
-      late: (why) =>
-        isolateError('ERR_DEADLINE', `Cannot wait for ${this.#atHand()} of ${this.#name}: ${why}`),
+    this.#caller = new Caller({
+      ...{ of: options, name: this.#name, clock: this.#clock, stackMap },
+      ...{ regions: this.#regions, guest: this.#guest, held: this.#held, tap: this.#tap },
+      ...{ outcome: this.#outcome, metrics: this.#metrics },
     })
-    this.#limits = {
-      ...{ clock: this.#clock, sliceMs: options.sliceMs, heapMib: limits.heapMib },
-      memory: options.memory,
-      doing: () => this.#atHand(),
-      askToYield: () => this.#regions.askToYield(),
-      onOutgrown: (how) =>
-        this.#guest.end(isolateError('ERR_MEMORY', `Cannot go on with ${this.#name}: ${how}`)),
-    }
   }
 
   /**
@@ -129,14 +99,14 @@ export class Instance {
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
       await instance.#guest.compact()
-      instance.#onTrial = options.onTrial === true // what `init` throws is a failure in any case
+      instance.#caller.onTrial = options.onTrial === true // what `init` throws is a failure in any case
       return instance
     } catch (error) {
       instance.kill()
       await instance.ended()
       throw error
     } finally {
-      instance.#passOnConsole()
+      instance.#caller.passOnConsole()
     }
   }
 
@@ -165,23 +135,23 @@ export class Instance {
     if ((this.#partitionsKept ?? this.#outputsWanted) !== undefined) await this.#applyOutputs()
     const provided = this.#held.provide(frames)
     if (provided !== undefined) await provided
-    if (this.#guest.ended !== undefined) return this.#result(this.#guest.ended)
-    this.#begin(frames)
+    if (this.#guest.ended !== undefined) return this.#caller.result(this.#guest.ended)
+    this.#caller.begin(frames)
     const regions = this.#regions
     if (isOne) regions.askToYield()
     const size = regions.writeBatch(frames, ({ stream }) => this.#inputs.indexOf(stream))
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)
     const own = share && JSON.stringify(share)
-    return await this.#turn('run', [size.frames, size.bytes, nowMs, text, waiting, batch, own])
+    return await this.#caller.call('run', [size.frames, size.bytes, nowMs, text, waiting, batch, own])
   }
 
   /** Between two batches: what is done with single timers. */
   async atTimers(): Promise<TimerCalls> {
     await this.#applyOutputs()
     const order = (entry: Entry, args: readonly unknown[]): Promise<BatchResult> => {
-      this.#begin([])
-      return this.#turn(entry, args, undefined, true)
+      this.#caller.begin([])
+      return this.#caller.call(entry, args, undefined, true)
     }
     const run = (nowMs: number) => this.run([], nowMs, undefined, undefined, undefined, true)
     return new TimerCalls({ regions: this.#regions, order, provide: () => this.#held.provide([]), run })
@@ -191,7 +161,7 @@ export class Instance {
   async resume(): Promise<BatchResult> {
     this.#checkIdle('resume a batch', true)
     for (;;) {
-      const result = await this.#wakeTurn()
+      const result = await this.#caller.wake()
       if (!result.pending || result.records > 0 || result.timersFired > 0) return result
     }
   }
@@ -223,9 +193,9 @@ export class Instance {
 
   /** Runs frames whose outcome nobody sees, so that code and runtime are compiled; forgets the state that comes of it. */
   async rehearse(run: () => Promise<void>): Promise<void> {
-    this.#isMuted = true
+    this.#caller.isMuted = true
     await run()
-    this.#isMuted = false
+    this.#caller.isMuted = false
     if (this.#guest.ended !== undefined) throw this.#guest.ended
     this.keepPartitions([])
     await this.#applyOutputs()
@@ -233,7 +203,7 @@ export class Instance {
 
   /** Hears of each piece of an outcome log, read and checked, good until it returns; undefined: nobody does. */
   watch(onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined): void {
-    this.#onLog = onLog
+    this.#caller.onLog = onLog
   }
 
   /** All that chance is made of: this, and which batch it is. */
@@ -267,7 +237,7 @@ export class Instance {
       const why = `Cannot take over the state of ${this.#name}: its isolate may be at work`
       throw isolateError('ERR_ISOLATE_LOST', why)
     }
-    this.#begin([])
+    this.#caller.begin([])
     this.#tap?.call('takeOver', [])
     await this.#held.takeOver(from.#held)
     if (this.#guest.ended !== undefined) throw this.#guest.ended
@@ -276,8 +246,8 @@ export class Instance {
 
   /** Between two batches: it has proved itself; from now on its failures are what the policy makes of them. */
   async endTrial(): Promise<void> {
-    this.#onTrial = false
-    await this.#give((limits) => this.#guest.call('endTrial', [], limits))
+    this.#caller.onTrial = false
+    await this.#caller.give((limits) => this.#guest.call('endTrial', [], limits))
   }
 
   /** See `HeldState.settleFormat`. */
@@ -311,11 +281,11 @@ export class Instance {
    */
   async destroy(): Promise<void> {
     if (this.#guest.ended !== undefined) return
-    this.#onTrial = false
+    this.#caller.onTrial = false
     try {
       if (!this.#guest.busy && !this.#regions.pending) await this.#lifecycle('destroy', this.#clock.nowMs())
     } finally {
-      this.#passOnConsole()
+      this.#caller.passOnConsole()
       this.kill()
       await this.ended()
     }
@@ -331,15 +301,7 @@ export class Instance {
    * @returns Whether the state may be used again (state-store.ts, SS1).
    */
   ended(): Promise<boolean> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  async #close(): Promise<boolean> {
-    const whole = (await this.#guest.endedWithin(endWaitMs)) && this.#regions.published >= 0
-    if (whole) this.#held.store.settle(this.#regions.commitWord)
-    else this.#held.store.lose()
-    return whole // what is lost is nobody's last checkpoint
+    return this.#held.ended()
   }
 
   /** What it was last given (tap.ts), and what it runs. */
@@ -365,19 +327,12 @@ export class Instance {
     throw isolateError('ERR_INSTANCE_STATE', `Cannot ${attempted}: ${found}`)
   }
 
-  #begin(frames: readonly InputFrame[]): void {
-    this.#regions.clear()
-    this.#frames = frames
-    this.#recordsDone = 0
-    this.#outcome.begin()
-  }
-
   async #lifecycle(callback: 'init' | 'destroy', nowMs: number): Promise<void> {
     const { initMs } = this.#options.manifest.limits
-    this.#begin([])
+    this.#caller.begin([])
     const endMs = this.#clock.monotonicMs() + initMs
-    let result = await this.#turn('lifecycle', [callback, nowMs], initMs)
-    while (result.pending) result = await this.#wakeTurn(initMs, endMs)
+    let result = await this.#caller.call('lifecycle', [callback, nowMs], initMs)
+    while (result.pending) result = await this.#caller.wake(initMs, endMs)
     const { fatal } = result
     if (fatal === undefined) return
     if (fatal.code !== 'ERR_FUNCTION_FAILED') throw fatal
@@ -387,7 +342,7 @@ export class Instance {
 
   async #applyOutputs(): Promise<void> {
     if (this.#partitionsKept !== undefined) {
-      await this.#turn('keepPartitions', [JSON.stringify(this.#partitionsKept)], undefined, true)
+      await this.#caller.call('keepPartitions', [JSON.stringify(this.#partitionsKept)], undefined, true)
       this.#held.keep(this.#partitionsKept)
       this.#partitionsKept = undefined
     }
@@ -396,104 +351,7 @@ export class Instance {
     this.#outputsWanted = undefined
     const told = this.#outcome.rewire(table)
     if (told === undefined) return
-    await this.#turn('setOutputs', [told])
+    await this.#caller.call('setOutputs', [told])
     this.#tap?.rewire(table)
-  }
-
-  async #give(call: (limits: GuestCall) => Promise<void>): Promise<void> {
-    const limits = callLimits(this.#limits, giveMs)
-    try {
-      await call(limits)
-    } catch (error) {
-      await this.#end(error as Fatal)
-    } finally {
-      limits.over()
-    }
-  }
-
-  /** Waits for its end too, so that what it left is read when it changes no more. */
-  async #end(why: Fatal): Promise<Fatal> {
-    this.#guest.end(why)
-    await this.ended()
-    return why
-  }
-
-  /** One call, and what it brought. */
-  async #turn(
-    entry: Entry,
-    args: readonly unknown[],
-    limitMs = this.#options.manifest.limits.callbackMs,
-    here = false,
-  ): Promise<BatchResult> {
-    const limits = callLimits(this.#limits, limitMs)
-    this.#tap?.call(entry, args)
-    try {
-      await this.#guest.call(entry, args, here ? { ...limits, here } : limits)
-    } catch (error) {
-      return this.#result(await this.#end(limits.judged(error as Fatal)))
-    } finally {
-      limits.over()
-    }
-    return this.#result()
-  }
-
-  /** Waits for the next setTimeout of a pending callback, and lets it run. */
-  async #wakeTurn(limitMs?: number, endMs = Number.POSITIVE_INFINITY): Promise<BatchResult> {
-    try {
-      await this.#waiting.untilWake(endMs)
-    } catch (error) {
-      return this.#result(error as Fatal)
-    }
-    return await this.#turn('wake', [this.#clock.nowMs()], limitMs)
-  }
-
-  /** Reads what has been published since the last result. */
-  #result(fatal?: Fatal): BatchResult {
-    const recordAtHand = this.#regions.phase === phase.records
-    const timerAtHand = this.#regions.phase === phase.timers ? this.#regions.timerAtHand.read() : undefined
-    let outcome = emptyOutcome()
-    try {
-      outcome = this.#outcome.read()
-      this.#tap?.result(outcome, this.#outcome.log, fatal)
-      if (!this.#isMuted) this.#metrics.take(outcome.metrics)
-    } catch (error) {
-      outcome = emptyOutcome()
-      fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
-      this.#held.store.lose()
-    }
-    // What its observer throws is a fault of ours, and no reason to take the state for lost.
-    if (this.#onLog !== undefined && outcome.records + outcome.timers > 0) this.#onLog(this.#outcome.log)
-    this.#recordsDone += outcome.records
-    if (outcome.records + outcome.timers > 0) this.#held.putOff = 0
-    else if (this.#regions.wanted !== undefined) this.#held.putOff++
-    const failures = failuresOf(outcome.reports, this.#stackMap, this.#clock.nowMs(), this.#options.log)
-    const last = failures.at(-1)
-    const threw = this.#onTrial && last?.action === 'fail' ? failures.pop() : undefined
-    if (threw === undefined && last?.action === 'fail') {
-      const why = `${this.#name} failed in processing: ${inOneLine(last.error)}`
-      fatal ??= isolateError('ERR_FUNCTION_FAILED', why, { error: last.error })
-    }
-    this.#passOnConsole()
-    if (fatal !== undefined) this.#guest.end(fatal)
-    const { records, timers, retries, recordsOut, elsewhere } = outcome
-    return {
-      ...{ records, failures, timersFired: timers, retries, recordsOut, elsewhere },
-      get outputs() {
-        return outcome.outputs
-      },
-      pending: fatal === undefined && this.#regions.pending,
-      ...(fatal === undefined ? {} : { fatal, recordAtHand, ...(timerAtHand && { timerAtHand }) }),
-      ...(threw === undefined ? {} : { threw }),
-    }
-  }
-
-  #atHand(): string {
-    const done = (): number => this.#recordsDone + this.#outcome.recordsUnread()
-    return atHand(this.#regions, this.#frames, done)
-  }
-
-  #passOnConsole(): void {
-    for (const { level, line } of this.#regions.takeConsole())
-      if (!this.#isMuted) this.#options.log(level, line)
   }
 }

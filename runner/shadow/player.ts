@@ -13,13 +13,13 @@ import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import {
+  behind,
   type InputFrame,
   Instance,
   type InstanceOptions,
   type InstanceStats,
   type RecordFailure,
 } from '../isolate/index.ts'
-import { behind } from '../isolate/outcome/results.ts'
 
 /** What an isolate is to do in one go. */
 export interface Given {

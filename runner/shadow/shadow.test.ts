@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import { systemClock } from '../../infra/clock.ts'
 import { type ShadowRules, shadowSchema } from '../../sdk/manifest/manifest.ts'
 import type { ShadowDifference, ShadowEvidence } from '../../sdk/versions/shadow.ts'
-import { type BatchResult, type InputFrame, type Instance, outputTable } from '../isolate/index.ts'
-import { behind } from '../isolate/outcome/results.ts'
+import { type BatchResult, behind, type InputFrame, type Instance, outputTable } from '../isolate/index.ts'
 import {
   bundleOf,
   fn,

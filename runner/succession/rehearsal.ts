@@ -5,8 +5,7 @@
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { InputFrame, Instance } from '../isolate/index.ts'
-import { behind } from '../isolate/outcome/results.ts'
+import { behind, type InputFrame, type Instance } from '../isolate/index.ts'
 
 /** How much of a batch is kept for it. */
 const sampleBytesMax = 256 * 1024

@@ -11,8 +11,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
-import { type BatchResult, type Instance, type Isolate, inOneLine } from '../isolate/index.ts'
-import { outputsOf } from '../isolate/outcome/outputs.ts'
+import { type BatchResult, type Instance, type Isolate, inOneLine, outputsOf } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
 import { Shadowed } from '../shadow/shadowed.ts'
 import { BetweenBatches } from './between-batches.ts'

@@ -4,9 +4,8 @@
  */
 import type { Clock } from '../../../infra/clock.ts'
 import type { CodedError } from '../../../sdk/errors.ts'
-import type { IsolateErrorCode } from '../errors.ts'
-import type { GuestCall } from '../guest/guest.ts'
-import { isolateError } from './isolate-call.ts'
+import { type IsolateErrorCode, isolateError } from '../errors.ts'
+import type { GuestCall } from './isolate-call.ts'
 import { type Exceeded, guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
 
 /** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */

@@ -9,8 +9,6 @@
  * @module
  */
 import type { Clock } from '../../../infra/clock.ts'
-import { CodedError } from '../../../sdk/errors.ts'
-import type { IsolateErrorCode } from '../errors.ts'
 
 /** Beyond V8's timeout, how long the host waits for the call to come back. */
 export const graceMs = 500
@@ -30,6 +28,14 @@ export interface CallLimits {
   /** When to call `slow`, if the call has not come back. */
   readonly slowMs?: number
   readonly slow?: () => void
+}
+
+/** A call of the runtime by the host of an instance. */
+export interface GuestCall extends Required<CallLimits> {
+  /** On this thread: of what takes a fraction of a millisecond, and runs none of the author's code, where waiting for another counts. */
+  readonly here?: boolean
+  /** Says what the isolate was at; asked for when it failed. */
+  readonly doing: () => string
 }
 
 export class IsolateCalls {
@@ -115,12 +121,4 @@ export function failureOf(error: unknown, disposed: boolean): CallFailure | unde
   if (/memory limit/.test(message)) return new CallFailure('memory', message)
   if (disposed) return new CallFailure('lost', message)
   return undefined
-}
-
-export function isolateError(
-  code: IsolateErrorCode,
-  message: string,
-  detail: Record<string, unknown> = {},
-): CodedError<IsolateErrorCode> {
-  return new CodedError(code, message, { detail })
 }

@@ -11,8 +11,8 @@ import ivm from 'isolated-vm'
 import type { Clock } from '../../../infra/clock.ts'
 import type { CodedError } from '../../../sdk/errors.ts'
 import type { BootConfig } from '../../../sdk/runtime/index.ts'
-import { CallFailure, failureOf, IsolateCalls, isolateError } from '../calls/isolate-call.ts'
-import type { IsolateErrorCode } from '../errors.ts'
+import { CallFailure, failureOf, type GuestCall, IsolateCalls } from '../calls/isolate-call.ts'
+import { type IsolateErrorCode, isolateError } from '../errors.ts'
 import { countIsolate, forgetIsolate, type IsolateHolder } from '../memory/isolate-memory.ts'
 import { Outside } from '../memory/outside.ts'
 import type { Regions } from '../memory/regions.ts'
@@ -73,16 +73,6 @@ export interface TakenState {
   readonly slabs: readonly AddedSlab[]
   readonly shadow: SharedArrayBuffer | undefined
   readonly adopt: readonly number[]
-}
-
-export interface GuestCall {
-  readonly limitMs: number
-  readonly slowMs: number
-  readonly slow: () => void
-  /** On this thread: of what takes a fraction of a millisecond, and runs none of the author's code, where waiting for another counts. */
-  readonly here?: boolean
-  /** Says what the isolate was at; asked for when it failed. */
-  readonly doing: () => string
 }
 
 export class Guest implements IsolateHolder {

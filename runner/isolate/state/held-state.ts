@@ -10,8 +10,9 @@
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { pageBytes, shadowBytes, slabUnitBytes } from '../../../sdk/runtime/index.ts'
 import { firstArena } from '../../../sdk/wire/arenas.ts'
-import { isolateError } from '../calls/isolate-call.ts'
-import type { Entry, Guest, GuestCall } from '../guest/guest.ts'
+import type { GuestCall } from '../calls/isolate-call.ts'
+import { isolateError } from '../errors.ts'
+import type { Entry, Guest } from '../guest/guest.ts'
 import type { Regions } from '../memory/regions.ts'
 import type { InputFrame } from '../types.ts'
 import { GivenSlabs } from './given-slabs.ts'
@@ -21,6 +22,8 @@ import { type AddedSlab, StateStore } from './state-store.ts'
 const shadowSpare = 1.25
 /** Memory handed in at once, ahead of need. */
 const slabsAtOnce = 16
+/** How long the end of an isolate's thread is waited for; then its state is given up. */
+const endWaitMs = 300
 
 export interface HeldStateOptions {
   readonly name: string
@@ -40,6 +43,7 @@ export class HeldState {
   readonly #options: HeldStateOptions
   #kept: number
   #given = new GivenSlabs()
+  #freed: Promise<boolean> | undefined
   #shadow = new SharedArrayBuffer(shadowBytes(0))
 
   /** @param store Lent to this one; its slabs go in with `boot`. */
@@ -121,6 +125,23 @@ export class HeldState {
   async letGo(): Promise<void> {
     await this.#order('letGo', [], true)
     if (this.#options.guest.ended === undefined) this.store.settle(this.#options.regions.commitWord)
+  }
+
+  /**
+   * After the end: waits for that of the isolate's thread, and frees the state for the next instance.
+   * @returns Whether the state may be used again (state-store.ts, SS1).
+   */
+  ended(): Promise<boolean> {
+    this.#freed ??= this.#free()
+    return this.#freed
+  }
+
+  async #free(): Promise<boolean> {
+    const { guest, regions } = this.#options
+    const whole = (await guest.endedWithin(endWaitMs)) && regions.published >= 0
+    if (whole) this.store.settle(regions.commitWord)
+    else this.store.lose()
+    return whole // what is lost is nobody's last checkpoint
   }
 
   /**

@@ -13,7 +13,7 @@
  * @module
  */
 import { nextSlabBytes, roomOf, type Slabs, slabBytesDefault } from '../../../sdk/runtime/index.ts'
-import { isolateError } from '../calls/isolate-call.ts'
+import { isolateError } from '../errors.ts'
 
 /** Room left beside what a partition's frames bring: for its index, and for a lone record. */
 const roomBytesMin = 8 * 1024
