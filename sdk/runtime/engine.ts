@@ -44,8 +44,9 @@ import {
   verdict,
   verdictOf,
 } from './shared/layout.ts'
+import type { Timer } from './shared/timer-at-hand.ts'
 import { LookAhead } from './state/look-ahead.ts'
-import { type Timer, Timers } from './state/timers.ts'
+import { Timers } from './state/timers.ts'
 
 export class Engine {
   readonly timeouts: Timeouts

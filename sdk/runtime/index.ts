@@ -59,5 +59,4 @@ export {
   verdict,
 } from './shared/layout.ts'
 export { metricNamesBytes, readMetricName } from './shared/metric-names.ts'
-export { TimerAtHand, timerAtHandBytes } from './shared/timer-at-hand.ts'
-export type { Timer } from './state/timers.ts'
+export { type Timer, TimerAtHand, timerAtHandBytes } from './shared/timer-at-hand.ts'

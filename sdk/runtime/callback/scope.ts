@@ -27,7 +27,8 @@ import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
 import { fromJson, isFiniteNumber } from '../realm/primordials.ts'
 import { utf8Read } from '../realm/utf8.ts'
 import type { Cursor } from '../records/record.ts'
-import type { Timer, Timers } from '../state/timers.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
+import type { Timers } from '../state/timers.ts'
 import {
   expiryOf,
   type Ground,

@@ -8,7 +8,7 @@
  */
 import type { KeyedState } from '../arena/keyed-state.ts'
 import type { Workshop } from '../callback/scope.ts'
-import type { Timer } from '../state/timers.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
 
 type Shop = Pick<Workshop, 'timers' | 'stateOf' | 'writer' | 'takesTimers'>
 

@@ -24,7 +24,7 @@ import {
   timerTextBytesMax,
   verdict,
 } from '../shared/layout.ts'
-import type { Timer } from '../state/timers.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
 import {
   attemptsOf,
   entryWords,

@@ -26,7 +26,7 @@ import {
   verdict,
 } from '../shared/layout.ts'
 import type { MetricNames } from '../shared/metric-names.ts'
-import type { Timer } from '../state/timers.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
 import { timerText } from './report.ts'
 
 const two32 = 2 ** 32

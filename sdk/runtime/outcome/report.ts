@@ -10,7 +10,7 @@
 
 import { utf8Length } from '../realm/utf8.ts'
 import { reportBytesMax } from '../shared/layout.ts'
-import type { Timer } from '../state/timers.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
 
 const nameMax = 128
 const messageMax = 2048

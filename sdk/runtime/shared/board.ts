@@ -4,7 +4,6 @@
  * Made before any code of the author's runs; afterwards the shared memory behind it cannot be had (primordials.ts, P1).
  * @module
  */
-import type { CommitWord } from '../arena/index.ts'
 import { storeWord } from '../realm/primordials.ts'
 
 export class Board {
@@ -29,8 +28,8 @@ export class Board {
     storeWord(this.#words, index, value)
   }
 
-  /** A word as what decides for arenas (arena/journal.ts). */
-  commitWord(index: number): CommitWord {
+  /** A word as what decides for arenas (`CommitWord` in arena/journal.ts). */
+  commitWord(index: number): { readonly words: Int32Array; readonly index: number } {
     return { words: this.#words, index }
   }
 

@@ -10,7 +10,12 @@
  */
 import { keyBytesMax } from '../../wire/frame.ts'
 import { utf8Read, utf8Write } from '../realm/utf8.ts'
-import type { Timer } from '../state/timers.ts'
+
+export interface Timer {
+  readonly partition: number
+  readonly key: string
+  readonly timeMs: number
+}
 
 const headBytes = 16
 export const timerAtHandBytes = headBytes + keyBytesMax + 1

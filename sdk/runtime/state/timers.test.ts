@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Arena, OwnSlabs, openArena } from '../arena/index.ts'
-import { type Timer, Timers } from './timers.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
+import { Timers } from './timers.ts'
 
 /** Two partitions, and what is next of both. */
 function open(): { readonly arenas: Arena[]; readonly timers: Timers } {

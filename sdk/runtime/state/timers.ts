@@ -9,13 +9,7 @@
  */
 import type { DueTimer, KeyedState } from '../arena/keyed-state.ts'
 import type { Share } from '../records/share.ts'
-import type { TimerAtHand } from '../shared/timer-at-hand.ts'
-
-export interface Timer {
-  readonly partition: number
-  readonly key: string
-  readonly timeMs: number
-}
+import type { Timer, TimerAtHand } from '../shared/timer-at-hand.ts'
 
 export class Timers {
   /** By partition; shared with the engine. */
