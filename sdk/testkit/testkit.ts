@@ -16,7 +16,7 @@ import { type Arena, firstFormat, OwnSlabs, openArena } from '../runtime/arena/i
 import { AssetShelf } from '../runtime/callback/asset-shelf.ts'
 import { checkDefinition } from '../runtime/callback/definition.ts'
 import type { Seam } from '../runtime/callback/seam.ts'
-import { Engine } from '../runtime/engine.ts'
+import { Engine } from '../runtime/engine/engine.ts'
 import { entriesOf } from '../runtime/outcome/outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from '../runtime/outcome/outcome-writer.ts'
 import { utf8Encode, utf8Read } from '../runtime/realm/utf8.ts'

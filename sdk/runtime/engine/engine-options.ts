@@ -2,15 +2,15 @@
  * What an engine stands on, and what it is given to do.
  * @module
  */
-import type { ErrorPolicy, FunctionDefinition, StateFormat } from '../function.ts'
-import type { KeyShare } from '../wire/key-share.ts'
-import type { KeyedState } from './arena/keyed-state.ts'
-import type { Seam } from './callback/seam.ts'
-import type { OutcomeWriter, OutputStream } from './outcome/outcome-writer.ts'
-import type { ReportBudget } from './outcome/report-budget.ts'
-import type { Input } from './records/record.ts'
-import type { Board } from './shared/board.ts'
-import type { TimerAtHand } from './shared/timer-at-hand.ts'
+import type { ErrorPolicy, FunctionDefinition, StateFormat } from '../../function.ts'
+import type { KeyShare } from '../../wire/key-share.ts'
+import type { KeyedState } from '../arena/keyed-state.ts'
+import type { Seam } from '../callback/seam.ts'
+import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
+import type { ReportBudget } from '../outcome/report-budget.ts'
+import type { Input } from '../records/record.ts'
+import type { Board } from '../shared/board.ts'
+import type { TimerAtHand } from '../shared/timer-at-hand.ts'
 
 export interface EngineOptions {
   readonly definition: FunctionDefinition

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Context, StreamRecord } from '../index.ts'
-import { testKit } from '../testkit/index.ts'
-import { partitionOf } from '../wire/hash.ts'
+import type { Context, StreamRecord } from '../../index.ts'
+import { testKit } from '../../testkit/index.ts'
+import { partitionOf } from '../../wire/hash.ts'
 
 type Op =
   | { readonly op: 'set'; readonly key: string; readonly value: string; readonly bytes: boolean }

@@ -14,25 +14,24 @@
  *   E6. On trial, a callback that throws for good ends the batch and has had no effect: it is another isolate's to call.
  * @module
  */
-import type { FunctionDefinition } from '../function.ts'
-import { policyOf } from '../manifest/policy.ts'
-import type { KeyedState } from './arena/keyed-state.ts'
-import { FunctionContext, Lifecycle, Scope, type Workshop } from './callback/scope.ts'
-import type { Seam } from './callback/seam.ts'
-import { Timeouts } from './callback/timeouts.ts'
-import type { Batch, EngineOptions } from './engine-options.ts'
-import { Housekeeping } from './housekeeping/housekeeping.ts'
-import { TimerDesk } from './housekeeping/timer-desk.ts'
-import { tellTotals } from './housekeeping/totals.ts'
-import type { OutcomeWriter, OutputStream } from './outcome/outcome-writer.ts'
-import { reportOf, wordsOf } from './outcome/report.ts'
-import type { ReportBudget } from './outcome/report-budget.ts'
-import { append } from './realm/primordials.ts'
-import { isThenable } from './realm/thenable.ts'
-import { Aside } from './records/aside.ts'
-import { Cursor, type Input, RecordView } from './records/record.ts'
-import { Share } from './records/share.ts'
-import type { Board } from './shared/board.ts'
+import type { FunctionDefinition } from '../../function.ts'
+import { policyOf } from '../../manifest/policy.ts'
+import type { KeyedState } from '../arena/keyed-state.ts'
+import { FunctionContext, Lifecycle, Scope, type Workshop } from '../callback/scope.ts'
+import type { Seam } from '../callback/seam.ts'
+import { Timeouts } from '../callback/timeouts.ts'
+import { Housekeeping } from '../housekeeping/housekeeping.ts'
+import { TimerDesk } from '../housekeeping/timer-desk.ts'
+import { tellTotals } from '../housekeeping/totals.ts'
+import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
+import { reportOf, wordsOf } from '../outcome/report.ts'
+import type { ReportBudget } from '../outcome/report-budget.ts'
+import { append } from '../realm/primordials.ts'
+import { isThenable } from '../realm/thenable.ts'
+import { Aside } from '../records/aside.ts'
+import { Cursor, type Input, RecordView } from '../records/record.ts'
+import { Share } from '../records/share.ts'
+import type { Board } from '../shared/board.ts'
 import {
   control,
   controlFloats,
@@ -43,10 +42,11 @@ import {
   type Reaction,
   verdict,
   verdictOf,
-} from './shared/layout.ts'
-import type { Timer } from './shared/timer-at-hand.ts'
-import { LookAhead } from './state/look-ahead.ts'
-import { Timers } from './state/timers.ts'
+} from '../shared/layout.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
+import { LookAhead } from '../state/look-ahead.ts'
+import { Timers } from '../state/timers.ts'
+import type { Batch, EngineOptions } from './engine-options.ts'
 
 export class Engine {
   readonly timeouts: Timeouts
