@@ -163,9 +163,8 @@ export class Engine {
 
   /** Between batches: forgets state and timers of all partitions but these; another owner has the others now. */
   keepPartitions(kept: readonly number[]): void {
-    for (let partition = 0; partition < this.#states.length; partition++) {
+    for (let partition = 0; partition < this.#states.length; partition++)
       if (!kept.includes(partition)) this.#states[partition] = undefined
-    }
     this.#board.setWord(control.wantedPartition, 0)
     this.#finish()
   }
