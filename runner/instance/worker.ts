@@ -17,11 +17,10 @@ import { tapeOf } from '../../sdk/manifest/manifest.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
-import { type AloneFrame, countWithin, finish } from '../failures/alone.ts'
+import { type AloneFrame, finish } from '../failures/alone.ts'
 import { Apart } from '../failures/apart.ts'
 import { SetAside } from '../failures/aside.ts'
 import { type Failed, locate } from '../failures/failed.ts'
-import { openBytesMax } from '../failures/letter-box.ts'
 import { Reactions } from '../failures/reactions.ts'
 import { Tape } from '../gate/tape.ts'
 import type { MovedState } from '../handover/message.ts'
@@ -37,14 +36,14 @@ import { Usage } from '../usage/usage.ts'
 import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { BatchSize, bytesIn, trialBatchBytesMax } from './batch-size.ts'
+import { Hand } from './hand.ts'
+import { leaveChannels } from './leaving.ts'
+import { Readiness } from './readiness.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** Outputs held for want of credit beyond which no input is taken. */
-const heldBytesMax = 1024 * 1024
-/** Longest waits at a stop, together below a task's grace: for the callback at hand; for its outputs, and its state. */
+/** Longest waits at a stop, together below a task's grace: for the callback at hand; for its state, beside its outputs (leaving.ts). */
 const callbackWaitMs = 3_000
 const checkpointWaitMs = 5_500
-const [outputsWaitMs, lastWordsMs] = [4_000, 500]
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -56,15 +55,13 @@ export class Worker {
   readonly #reactions: Reactions
   #instance: InstanceAssignment
   readonly #consumer: Consumer
-  #hand: TakenFrame[] = []
+  readonly #hand: Hand
   readonly #aside: SetAside
   readonly #apart: Apart
   readonly #usage: Usage
   readonly #time: WorkTime
   readonly #batchSize = new BatchSize()
   #state: InstanceReport['state'] = 'running'
-  #wake: () => void = () => undefined
-  #cancelTimer: (() => void) | undefined
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
   readonly #acknowledger: Acknowledger
@@ -73,6 +70,7 @@ export class Worker {
   readonly keeper: WorkerOptions['keeper']
   /** Which partitions it has. */
   readonly #mover: ShareMover
+  readonly #ready: Readiness
   /** Changes of what it has. */
   readonly #between = new BetweenBatches(() => this.#interrupt())
   readonly #counts = { recordsIn: 0, recordsOut: 0, retries: 0, timersFired: 0, batches: 0 }
@@ -100,21 +98,24 @@ export class Worker {
       {
         clock,
         interrupt: () => this.#interrupt(),
-        wake: () => this.#wake(),
+        wake: () => this.#ready.wake(),
         onStreams: (streams) => this.#setStreams(streams),
         onPut: (running) => options.keeper?.use(running.isolate),
         runNext: (isRecord) =>
-          this.#apart.runNext(isRecord ? this.#hand[0] : undefined).finally(() => this.#dropDone()),
+          this.#apart
+            .runNext(isRecord ? this.#hand.frames[0] : undefined)
+            .finally(() => this.#hand.dropDone()),
         destroy: (one) => this.#destroy(one),
       },
     )
     this.#consumer = this.#newConsumer(instance)
+    this.#hand = new Hand(this.#consumer)
     this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
     this.#acknowledger = new Acknowledger({
       ...{ consumer: this.#consumer, producer: this.#producer, clock },
       stopping: this.#stopping.signal,
       hurryLetters: () => options.letters.flush(),
-      onAcknowledged: () => this.#wake(),
+      onAcknowledged: () => this.#ready.wake(),
     })
     this.#reactions = new Reactions({
       ...{ clock, instance, letters: options.letters, onFailure: options.onFailure },
@@ -132,6 +133,13 @@ export class Worker {
       ...{ isolate: () => this.#isolate, onTrial: () => this.succession.onTrial },
     })
     this.#mover = this.#newMover()
+    this.#ready = new Readiness({
+      ...{ clock, consumer: this.#consumer, producer: this.#producer, letters: options.letters },
+      ...{ hand: this.#hand, aside: this.#aside, apart: this.#apart, usage: this.#usage, time: this.#time },
+      ...{ between: this.#between, succession: this.succession, keeper: options.keeper },
+      stopping: this.#stopping.signal,
+      hasBegun: () => this.#counts.batches > 0,
+    })
   }
 
   get #isolate(): Isolate {
@@ -167,7 +175,7 @@ export class Worker {
       await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
       this.#acknowledger.beCareful()
     }
-    this.#wake()
+    this.#ready.wake()
   }
 
   /** What another instance asks for that is to have partitions of this one. */
@@ -209,7 +217,7 @@ export class Worker {
   /** Something is to be done before the next batch. */
   #interrupt(): void {
     this.#isolate.askToYield()
-    this.#wake()
+    this.#ready.wake()
   }
 
   /** Finishes the callback at hand, sends its outputs, leaves the channels, runs `destroy`. */
@@ -218,7 +226,7 @@ export class Worker {
       this.#state = 'draining'
       this.#stopping.abort()
       this.#isolate.askToYield()
-      this.#wake()
+      this.#ready.wake()
     }
     if (!(await this.#finishedWithin(callbackWaitMs))) this.#isolate.kill() // its result will be fatal
     await this.#finished
@@ -263,10 +271,10 @@ export class Worker {
         await this.#between.run()
         if (this.#apart.ending !== undefined) return this.#fail(this.#apart.ending)
         await this.succession.advance()
-        if (this.#isCutDue) await this.keeper!.cut(this.#consumer)
-        await this.#work()
+        if (this.#ready.isCutDue) await this.keeper!.cut(this.#consumer)
+        await this.#ready.untilWork()
         if (this.#stopping.signal.aborted) return
-        if (this.#hasOtherWork) continue
+        if (this.#ready.hasOtherWork) continue
         const fatal = (await this.#tryAlone()) ?? (await this.#apart.retryDue())
         if (this.#stopping.signal.aborted) return
         if (fatal !== undefined) return this.#fail(fatal)
@@ -288,10 +296,10 @@ export class Worker {
         batch = rest
         this.#time.called()
         running = this.#isolate.resume()
-        if (this.#stopping.signal.aborted || this.#hasOtherWork) this.#isolate.askToYield()
+        if (this.#stopping.signal.aborted || this.#ready.hasOtherWork) this.#isolate.askToYield()
       } else {
-        this.#hand = [...rest, ...this.#hand]
-        batch = this.#mayGoOn(result) ? this.#take() : undefined
+        this.#hand.putBack(rest)
+        batch = this.#ready.mayGoOn(result) ? this.#take() : undefined
         if (batch !== undefined) running = this.#process(batch)
       }
       this.#publish(result, failed)
@@ -318,80 +326,9 @@ export class Worker {
     return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
   }
 
-  #dropDone(): void {
-    this.#hand = this.#hand.filter((frame) => frame.skip + frame.finished < frame.header.count)
-  }
-
-  /** True if the next batch can go into the isolate before the outputs of this one are published. */
-  #mayGoOn(result: BatchResult): boolean {
-    const { aborted } = this.#stopping.signal
-    if (result.fatal !== undefined || aborted || this.#hasOtherWork || this.succession.onTrial) return false
-    if (
-      !this.#hasRoom ||
-      !this.#usage.cpu.isReady ||
-      this.#consumer.hasTried ||
-      this.#aside.full ||
-      this.#apart.isDue
-    )
-      return false
-    return this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
-  }
-
-  /** Between this batch and the next. */
-  get #hasOtherWork(): boolean {
-    return this.#between.waits || this.succession.waits || this.#isCutDue
-  }
-
-  /** Not ahead of the first timers: who ends in them and leaves no cut of its own raises a doubt (timers-apart.ts). */
-  get #isCutDue(): boolean {
-    return this.keeper?.due === true && (this.#counts.batches > 0 || !this.#hasRoom || !this.#timerIsDue())
-  }
-
-  get #hasRoom(): boolean {
-    return this.#producer.heldBytes <= heldBytesMax && this.#options.letters.openBytes <= openBytesMax
-  }
-
-  /** The next batch: what the last one left, else what is queued. */
   #take(): readonly TakenFrame[] {
-    const bytesMax = this.succession.onTrial ? trialBatchBytesMax : this.#batchSize.bytes
-    const moved = this.succession.onTrial ? [] : this.#consumer.takeMoved()
-    if (moved.length > 0) return moved // not behind what others have piled up meanwhile
-    const frames = this.#hand.length > 0 ? this.#hand : this.#consumer.take(bytesMax)
-    const now = this.succession.onTrial ? countWithin(frames, bytesMax) : frames.length
-    this.#hand = frames.slice(now)
-    return frames.slice(0, now)
-  }
-
-  /** Waits until there is something to do and room for what comes of it. */
-  async #work(): Promise<void> {
-    while (!this.#stopping.signal.aborted && !this.#hasOtherWork) {
-      const room = this.#hasRoom
-      const input = this.#hand.length > 0 || this.#consumer.queuedFrames > 0 || this.#timerIsDue()
-      if (room && this.#usage.cpu.isReady && (this.#apart.isDue || (input && !this.#aside.full))) return
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#wake = resolve
-      if (room) this.#planTimer()
-      this.#time.waits(room ? (input ? 'time' : 'input') : 'credit')
-      await promise
-      this.#time.went()
-      this.#cancelTimer?.()
-    }
-  }
-
-  #timerIsDue(): boolean {
-    const nextMs = this.#isolate.nextTimerMs
-    return nextMs !== undefined && nextMs <= this.#options.clock.nowMs()
-  }
-
-  #planTimer(): void {
-    const { clock } = this.#options
-    const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
-    const nextMs = this.#usage.cpu.isReady
-      ? Math.min(this.#aside.full ? Number.POSITIVE_INFINITY : timerMs, this.#apart.dueInMs)
-      : this.#usage.cpu.readyMs - clock.monotonicMs()
-    this.#cancelTimer = undefined
-    if (nextMs === Number.POSITIVE_INFINITY) return
-    this.#cancelTimer = clock.after(Math.min(2 ** 31 - 1, Math.max(0, nextMs)), () => this.#wake())
+    const { onTrial } = this.succession
+    return this.#hand.take(onTrial ? trialBatchBytesMax : this.#batchSize.bytes, onTrial)
   }
 
   /** @param again Its records were set aside before, and counted then. */
@@ -410,9 +347,9 @@ export class Worker {
 
   async #tryAlone(): Promise<Ending | undefined> {
     if (!this.#consumer.hasTried) return undefined
-    this.#hand = [...this.#take(), ...this.#hand]
-    const ending = await this.#apart.tryAlone(this.#hand)
-    this.#dropDone()
+    this.#hand.putBack(this.#take())
+    const ending = await this.#apart.tryAlone(this.#hand.frames)
+    this.#hand.dropDone()
     return ending
   }
 
@@ -426,21 +363,9 @@ export class Worker {
   /** The state is kept while the last outputs leave. */
   async #leaveWithState(): Promise<void> {
     await this.#apart.endAside()
-    await Promise.all([this.#leave(), this.keeper?.last(this.#consumer, checkpointWaitMs)])
-  }
-
-  /** Outputs out, acknowledged, channels left: the next owner goes on behind the last record done. */
-  async #leave(): Promise<void> {
-    const deadline = AbortSignal.timeout(outputsWaitMs)
-    await this.#mover.settled(deadline)
-    await this.#producer.sent(deadline).catch(() => undefined)
-    const safe = await this.#acknowledger.lettersSafe(deadline)
-    // What nobody takes is lost with this process, and counted; the queue goes to the next owner untouched.
-    if (this.#producer.heldBytes > 0 || !safe) this.#consumer.giveUp('undelivered')
-    const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline
-    await this.#consumer.leave(last).catch(() => undefined)
-    await this.#producer.settled(deadline).catch(() => undefined)
-    await this.#producer.close(last)
+    const channels = { consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger }
+    const left = leaveChannels({ ...channels, mover: this.#mover })
+    await Promise.all([left, this.keeper?.last(this.#consumer, checkpointWaitMs)])
   }
 
   /** Not while it ends already: what waits for a batch then fails, and must not cut the end short. */
@@ -467,7 +392,7 @@ export class Worker {
       nameOf: (stream) => consumerName(assignment.function, assignment.groupings[stream], instance.index),
       epoch: instance.epoch,
       clock,
-      onFrames: () => this.#wake(),
+      onFrames: () => this.#ready.wake(),
       hasLane: (stream) => isQueueMode(assignment.manifest.istreams[stream]?.backPressure ?? 'block'),
       contains: (stream, partition) => this.keeper?.contains(stream, partition),
       onSuperseded: (claim) => this.#options.onEnd(supersededBy(claim, instance)),
@@ -484,9 +409,7 @@ export class Worker {
         isolate: () => this.#isolate,
         between: (run) => this.#between.add(run),
         endAside: () => this.#apart.endAside(),
-        drop: (partitions) => {
-          this.#hand = this.#hand.filter((f) => partitions.get(f.stream)?.includes(f.partition) !== true)
-        },
+        drop: (partitions) => this.#hand.drop(partitions),
         lettersSafe: (deadline) => this.#acknowledger.lettersSafe(deadline),
         stopping: this.#stopping.signal,
         onTrouble: (error) => this.#trouble(error),

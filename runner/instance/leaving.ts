@@ -1,0 +1,39 @@
+/**
+ * Leaving: how an instance that does nothing any more leaves its channels, in bounded time.
+ *
+ *   LV1. Outputs out, the input acknowledged, channels left, in this order: the next owner goes on behind the last record done.
+ *   LV2. What nobody takes in time is lost with this process, and counted; the queue goes to the next owner untouched.
+ * Design: docs/design/0005-runner.md
+ * @module
+ */
+import type { Consumer, Producer } from '../../infra/bus/index.ts'
+import type { ShareMover } from '../handover/share-mover.ts'
+import type { Acknowledger } from './acknowledger.ts'
+
+/** Longest wait for the outputs: with a callback's, below a task's grace. And for the last word, where they took all of it. */
+const outputsWaitMs = 4_000
+const lastWordsMs = 500
+
+export interface LeavingParts {
+  readonly mover: ShareMover
+  readonly producer: Producer
+  readonly consumer: Consumer
+  readonly acknowledger: Acknowledger
+}
+
+export async function leaveChannels({
+  mover,
+  producer,
+  consumer,
+  acknowledger,
+}: LeavingParts): Promise<void> {
+  const deadline = AbortSignal.timeout(outputsWaitMs)
+  await mover.settled(deadline)
+  await producer.sent(deadline).catch(() => undefined)
+  const safe = await acknowledger.lettersSafe(deadline)
+  if (producer.heldBytes > 0 || !safe) consumer.giveUp('undelivered') // LV2
+  const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline
+  await consumer.leave(last).catch(() => undefined)
+  await producer.settled(deadline).catch(() => undefined)
+  await producer.close(last)
+}

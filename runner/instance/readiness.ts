@@ -1,0 +1,120 @@
+/**
+ * Readiness: whether an instance has something to do and room for what comes of it, and the wait until it has.
+ *
+ *   RD1. No input is taken while outputs lack credit or dead letters an answer, beyond a bound: memory is bounded, and a slow reader
+ *        slows its writers.
+ *   RD2. What is to be done between two batches (a swap, a share, a cut) goes ahead of the next batch.
+ * Design: docs/design/0005-runner.md
+ * @module
+ */
+import type { Consumer, Producer } from '../../infra/bus/index.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { StateKeeper } from '../checkpoint/state-keeper.ts'
+import type { Apart } from '../failures/apart.ts'
+import type { SetAside } from '../failures/aside.ts'
+import { type LetterBox, openBytesMax } from '../failures/letter-box.ts'
+import type { BatchResult, Isolate } from '../isolate/index.ts'
+import type { BetweenBatches } from '../succession/between-batches.ts'
+import type { Succession } from '../succession/succession.ts'
+import type { Usage } from '../usage/usage.ts'
+import type { WorkTime } from '../usage/work-time.ts'
+import type { Hand } from './hand.ts'
+
+/** Outputs held for want of credit beyond which no input is taken. */
+const heldBytesMax = 1024 * 1024
+
+export interface ReadinessOptions {
+  readonly clock: Clock
+  readonly consumer: Consumer
+  readonly producer: Producer
+  readonly letters: LetterBox
+  readonly hand: Hand
+  readonly aside: SetAside
+  readonly apart: Apart
+  readonly usage: Usage
+  readonly time: WorkTime
+  readonly between: BetweenBatches
+  readonly succession: Succession
+  readonly keeper: StateKeeper | undefined
+  readonly stopping: AbortSignal
+  /** Whether a batch has been processed. */
+  readonly hasBegun: () => boolean
+}
+
+export class Readiness {
+  readonly #options: ReadinessOptions
+  #wake: () => void = () => undefined
+  #cancelTimer: (() => void) | undefined
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options
+  }
+
+  /** Something has changed: who waits looks again. */
+  wake(): void {
+    this.#wake()
+  }
+
+  /** Waits until there is something to do and room for what comes of it, or the instance stops. */
+  async untilWork(): Promise<void> {
+    const { hand, aside, apart, usage, time, stopping } = this.#options
+    while (!stopping.aborted && !this.hasOtherWork) {
+      const room = this.#hasRoom
+      const input = hand.hasInput || this.#timerIsDue()
+      if (room && usage.cpu.isReady && (apart.isDue || (input && !aside.full))) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      if (room) this.#planTimer()
+      time.waits(room ? (input ? 'time' : 'input') : 'credit')
+      await promise
+      time.went()
+      this.#cancelTimer?.()
+    }
+  }
+
+  /** True if the next batch can go into the isolate before the outputs of this one are published. */
+  mayGoOn({ fatal }: BatchResult): boolean {
+    const { consumer, hand, aside, apart, usage, succession, stopping } = this.#options
+    if (fatal !== undefined || stopping.aborted || this.hasOtherWork || succession.onTrial) return false
+    if (!this.#hasRoom || !usage.cpu.isReady || consumer.hasTried || aside.full || apart.isDue) return false
+    return hand.hasInput || this.#timerIsDue()
+  }
+
+  /** Between this batch and the next (RD2). */
+  get hasOtherWork(): boolean {
+    const { between, succession } = this.#options
+    return between.waits || succession.waits || this.isCutDue
+  }
+
+  /** Not ahead of the first timers: who ends in them and leaves no cut of its own raises a doubt (timers-apart.ts). */
+  get isCutDue(): boolean {
+    const { keeper, hasBegun } = this.#options
+    return keeper?.due === true && (hasBegun() || !this.#hasRoom || !this.#timerIsDue())
+  }
+
+  /** RD1. */
+  get #hasRoom(): boolean {
+    const { producer, letters } = this.#options
+    return producer.heldBytes <= heldBytesMax && letters.openBytes <= openBytesMax
+  }
+
+  get #isolate(): Isolate {
+    return this.#options.succession.running.isolate
+  }
+
+  #timerIsDue(): boolean {
+    const nextMs = this.#isolate.nextTimerMs
+    return nextMs !== undefined && nextMs <= this.#options.clock.nowMs()
+  }
+
+  #planTimer(): void {
+    const { clock, usage, aside, apart } = this.#options
+    const timerMs = (this.#isolate.nextTimerMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()
+    const nextMs = usage.cpu.isReady
+      ? Math.min(aside.full ? Number.POSITIVE_INFINITY : timerMs, apart.dueInMs)
+      : usage.cpu.readyMs - clock.monotonicMs()
+    this.#cancelTimer = undefined
+    if (nextMs === Number.POSITIVE_INFINITY) return
+    this.#cancelTimer = clock.after(Math.min(2 ** 31 - 1, Math.max(0, nextMs)), () => this.#wake())
+  }
+}
