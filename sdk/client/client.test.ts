@@ -187,10 +187,37 @@ test('produce does not repeat a chunk whose outcome is unknown, and says what wa
   await assert.rejects(client.produce('s', records), (error) => {
     assert.ok(error instanceof ProduceError)
     assert.equal(error.code, 'ERR_CONNECTION_LOST')
-    assert.equal(error.accepted, valuesOf(gateway.received[0]!.body).length)
+    const [taken, lost] = gateway.received.map(({ body }) => valuesOf(body).length)
+    assert.deepEqual([error.accepted, error.unknown], [taken, lost])
     return true
   })
   assert.equal(gateway.received.length, 2)
+})
+
+test('produce that ends in an answer that does not say what was taken says that it is unknown', async (t) => {
+  const silent = [
+    { status: 200, json: 'no gateway says so' },
+    { status: 200, json: { accepted: 1 } },
+    { status: 500, json: 'a proxy is broken' },
+    problem(500, 'ERR_INTERNAL', 'a gateway is'),
+  ]
+  for (const whenUnknown of ['stop', 'skip', 'repeat'] as const)
+    for (const answer of silent) {
+      const { client } = await clientOf(t, () => answer)
+      const produced = client.produce('s', [{ value: 'x' }, { value: 'y' }], { whenUnknown })
+      await assert.rejects(produced, (error) => {
+        assert.ok(error instanceof ProduceError)
+        assert.deepEqual([error.accepted, error.unknown], [0, 2], `${whenUnknown}: ${error.message}`)
+        return true
+      })
+    }
+  for (const answer of [{ status: 413, json: 'too large' }, problem(404, 'ERR_STREAM_UNKNOWN', 'none')]) {
+    const { client } = await clientOf(t, () => answer)
+    await assert.rejects(
+      client.produce('s', [{ value: 'x' }]),
+      (error) => error instanceof ProduceError && error.accepted + error.unknown === 0,
+    )
+  }
 })
 
 test('produce goes on behind a chunk whose outcome is unknown, or sends it again, as it was told (P2)', async (t) => {

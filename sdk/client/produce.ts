@@ -5,12 +5,13 @@
  *  P1. Records are accepted in their order. `accepted + unknown` of them were dealt with at any time, the first ones, and no others.
  *  P2. A chunk is repeated only if the gateway said how much of it was taken (a 429 that does not say took nothing), or
  *      if no connection was made. When one breaks under way, or no answer comes, the outcome is unknown: `whenUnknown` says what then.
+ *      It is unknown too where an answer is no gateway's, or does not say: that ends it, and its records are counted `unknown`.
  *  P3. Nothing accepted for `stallMs` ends with the last refusal as the error.
  *  P4. Behind a request whose outcome is unknown nothing is sent until a gateway answers again: one outage costs one such request.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CodedError } from '../errors.ts'
+import { CodedError, isCode } from '../errors.ts'
 import { isAway, Retry, wasLost } from './away.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
 import { requestJson } from './http.ts'
@@ -36,7 +37,10 @@ export interface ProduceOptions {
 
 export interface Produced {
   readonly accepted: number
-  /** Of `skip`: may have been taken, or not, and not counted in `accepted`. Of `repeat`: accepted, and may have been taken before too. */
+  /**
+   * Of `skip`, and of an error: may have been taken, or not, and not counted in `accepted`. Of `repeat`: accepted, and may have been taken
+   * before too.
+   */
   readonly unknown: number
 }
 
@@ -81,13 +85,13 @@ export async function produceAll(
       accepted += taken
       if (taken > 0) retry.moved()
       const lost = wasLost(error)
-      const waitMs = lost && whenUnknown === 'stop' ? undefined : retry.afterMs(error)
-      if (waitMs === undefined) throw new ProduceError({ accepted, unknown }, error)
-      if (lost) {
+      if (lost || saysNothing(error)) {
         const end = start + chunk.length
         unknown += end - Math.max(start, unknownEnd)
         unknownEnd = end
       }
+      const waitMs = lost && whenUnknown === 'stop' ? undefined : retry.afterMs(error)
+      if (waitMs === undefined) throw new ProduceError({ accepted, unknown }, error)
       if (!(error instanceof RefusedError && error.status === 429)) server.leave(url)
       onWait?.(waitMs, error)
       await sleep(waitMs, undefined, { signal })
@@ -97,6 +101,14 @@ export async function produceAll(
     }
   }
   return { accepted, unknown }
+}
+
+/** Somebody has answered, and not how much was taken: who broke under way, or is no gateway of ours. */
+function saysNothing(error: CodedError): boolean {
+  if (isCode(error, 'ERR_ANSWER_MALFORMED' satisfies ClientErrorCode)) return true
+  if (!(error instanceof RefusedError)) return false
+  const { status, problem } = error
+  return problem === undefined ? status >= 500 : status === 500 && problem.accepted === undefined
 }
 
 /** Waits until a gateway answers, whatever it says (P4). @returns Why it is waited for no longer. */
