@@ -211,6 +211,7 @@ export class ShareMover {
       await endAside()
       if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
       const whole = keeper?.image(share, consumer) ?? (await keeper?.wholeImage(share, consumer))
+      keeper?.tried.forget(share) // its timers are its taker's: what is called here from now on says nothing of them
       this.#owned = without(this.#owned, partitions)
       isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       return whole

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Consumer, Producer } from '../../infra/bus/index.ts'
+import { ManualClock } from '../../infra/clock.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { StateKeeper } from '../checkpoint/state-keeper.ts'
+import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
+import type { Isolate } from '../isolate/index.ts'
+import { ShareMover } from './share-mover.ts'
+
+test('ShareMover: what is known of the timers of a share that is on its way stays, whatever is called meanwhile', async () => {
+  const told: number[] = []
+  const slots = [0, 1].map((partition): TimerSlot => {
+    const timers = [{ key: 'k', timeMs: 500, attempts: 1, version: 1 }]
+    const tell = async (): Promise<void> => void told.push(partition)
+    return { partition, timers, inDoubt: false, clear: () => undefined, tell }
+  })
+  const tried = new TriedTimers(async () => undefined)
+  for (const slot of slots) tried.add(slot)
+  const accepted = Promise.withResolvers<void>()
+  const nothing = (): void => undefined
+  const mover = new ShareMover(
+    {
+      namespace: 'n',
+      clock: new ManualClock(),
+      consumer: {
+        own: nothing,
+        suspend: nothing,
+        release: () => ({ since: 0, channels: [] }),
+      } as never as Consumer,
+      producer: { accepted: () => accepted.promise } as never as Producer,
+      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
+      keeper: {
+        prepare: async () => undefined,
+        image: () => ({ epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }),
+        letGo: (share: number) => tried.forget(share),
+        tried,
+      } as never as StateKeeper,
+      ask: () => Promise.reject(new Error('it asks for nothing')),
+      between: (run) => run(),
+      drop: nothing,
+      endAside: async () => undefined,
+      lettersSafe: async () => true,
+      stopping: new AbortController().signal,
+      onMoved: nothing,
+      onTrouble: nothing,
+    },
+    {
+      function: 'f',
+      groupings: { in: 'groupBy' },
+      streams: { in: { partitions: 2 } },
+    } as never as FunctionAssignment,
+    {
+      index: 0,
+      epoch: 1,
+      partitions: { in: [0, 1] },
+      giving: [{ share: 1, epoch: 2 }],
+    } as never as InstanceAssignment,
+  )
+  mover.start()
+  const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: false } as const
+  assert.deepEqual(await mover.answer(ask), { ok: false, code: 'ERR_MOVE_PREPARED' })
+  const given = mover.answer({ ...ask, ready: true })
+  await new Promise(setImmediate) // its outputs are not accepted yet
+  tried.clear(1_000) // as when all timers that were due here have been called
+  await tried.tell()
+  assert.deepEqual([slots[0]!.timers.length, slots[1]!.timers.length], [0, 1])
+  assert.deepEqual(told, [0], 'what is stored of the share is as the image says')
+  accepted.resolve()
+  assert.equal((await given).ok, true)
+})
