@@ -24,6 +24,7 @@ const screen = new Screen(process.stderr)
 async function demo(options: DemoOptions, signal: AbortSignal): Promise<number> {
   const source = await openSource(options)
   const platform = await Platform.create()
+  let isThrough = false
   try {
     const client = await screen.step('Starting the platform', () => platform.start())
     signal.throwIfAborted()
@@ -38,19 +39,26 @@ async function demo(options: DemoOptions, signal: AbortSignal): Promise<number> 
     screen.note(`Streaming ${source.name}`)
     const onProgress = (progress: Progress) => screen.progress(progress)
     const run = await runTraffic(client, source, { rate: options.rate, signal, onProgress })
-    return report(run, source, options)
+    const exitCode = report(run, source, options)
+    isThrough = exitCode === 0
+    return exitCode
   } finally {
     if (options.keep && !signal.aborted) screen.note(howToUse(platform.home))
-    else await screen.step('Taking the platform down', () => platform.close())
+    else await screen.step('Stopping the platform', () => platform.close())
+    if (isThrough && !options.keep && !options.json) screen.note(nextSteps)
   }
 }
+
+const nextSteps = `
+Next:
+  npm run demo -- --rate 2000   the latency at a steady rate; at full speed lines mostly wait their turn
+  npm run demo -- --swap        a model replaced under load, then a bad one rolled back
+  README.md                     your own function, in five minutes`
 
 /** Prints what came of the run. @returns The exit code. */
 function report(run: Progress, source: Source, options: DemoOptions): number {
   if (!isRead(run))
-    throw new Error(
-      'Cannot report on the run: `fn inspect` gave no answer all the time; is the gateway well?',
-    )
+    throw new Error('Cannot report on the run: `fn inspect` never answered; is the gateway running?')
   process.stdout.write(`${options.json ? JSON.stringify(summaryOf(run)) : describe(run, source)}\n`)
   const problems = complaints(run)
   for (const problem of problems) screen.note(problem)
@@ -59,12 +67,12 @@ function report(run: Progress, source: Source, options: DemoOptions): number {
 
 function howToUse(home: string): string {
   return `
-The platform goes on running. To use it:
+The platform is still running. To use it:
   export CONCORD_HOME=${home}
   npx concord graph
   npx concord fn inspect score
   npx concord consume verdicts --count 5
-  npx concord produce lines --file ACCESS_LOG    (while the line above runs in another terminal)
+  npx concord produce lines --file ACCESS_LOG    (while the command above runs in another terminal)
 To stop it:
   npx concord down && rm -r "$CONCORD_HOME"`
 }

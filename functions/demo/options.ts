@@ -25,17 +25,17 @@ export interface DemoOptions {
   readonly help: boolean
 }
 
-export const usage = `npm run demo -- [flags]: clicks through the fraud pipeline, on a platform of its own
+export const usage = `npm run demo -- [flags]: streams clicks through the fraud pipeline, on a platform of its own
 
-  --input FILE   a combined access log, plain or gzip, in place of generated traffic
+  --input FILE   an access log (combined format, plain or gzip) instead of generated traffic
   --records N    lines to generate (default 50000)
-  --seed N       of the generated traffic: the same seed, the same traffic (default 1)
-  --rate N       lines a second (default: as fast as the platform takes them; with --swap 2000)
-  --scale        a day's traffic in a minute, through a function that has as many instances as it needs
-  --swap         the scoring model replaced while clicks stream: by a better one, and by a bad one, which its canary rolls back
-  --seconds N    how long that day is, or the clicks stream (default 60)
-  --svg FILE     where the day is drawn (default scale-demo.svg)
-  --json         one JSON object as the last line, instead of the summary
+  --seed N       seed of the generated traffic: the same seed gives the same traffic (default 1)
+  --rate N       lines a second (default: as fast as the platform accepts them; with --swap 2000)
+  --scale        a day's traffic in a minute, through a function that scales with it
+  --swap         replace the scoring model under load: by a better one, then by a bad one, which its canary rolls back
+  --seconds N    length of that day, or of the --swap demo (default 60)
+  --svg FILE     file for the drawing of that day (default scale-demo.svg)
+  --json         print one JSON object as the last line, instead of the summary
   --keep         leave the platform running, and say how to use it
 `
 

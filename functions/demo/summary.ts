@@ -24,6 +24,8 @@ export interface Summary {
   readonly clients: Readonly<Record<string, number>>
 }
 
+const reasonsShown = 2
+
 /** A run of which `fn inspect` could be read at least once. */
 export type Run = Progress & { readonly accounts: Accounts }
 
@@ -57,12 +59,12 @@ export function describe(run: Run, { labels }: Source): string {
   const { tally } = run
   return [
     '',
-    `${count(input.records)} lines in ${seconds} s: ${count(recordsPerSecond)} records/s, lost ${count(lost)}`,
+    `${count(input.records)} lines in ${seconds.toFixed(1)} s: ${count(recordsPerSecond)} records/s, lost ${count(lost)}`,
     `latency from line to verdict: p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms`,
     '',
     table([['function', 'in', 'out', 'errors'], ...rows]),
     '',
-    `${count(Object.keys(clients).length)} clients, ${count(tally.offenders.size)} called fraudulent; ${count(tally.alerts)} alerts`,
+    `${count(Object.keys(clients).length)} clients, ${count(tally.offenders.size)} called fraudulent, ${count(tally.alerts)} alerts`,
     ...(labels === undefined ? [] : [quality(run, labels)]),
     ...offenders(run),
   ].join('\n')
@@ -100,7 +102,13 @@ function offenders({ tally }: Run): string[] {
   if (top.length === 0) return []
   const rows = top.map(
     ({ client, flagged, worst }) =>
-      [client, flagged, worst.score.toFixed(2), worst.reasons.join('; ')] as const,
+      [client, flagged, worst.score.toFixed(2), strongest(worst.reasons)] as const,
   )
   return ['', table([['top offenders', 'flagged', 'worst', 'why'], ...rows])]
+}
+
+/** So that a row fits a terminal. */
+function strongest(reasons: readonly string[]): string {
+  const more = reasons.length - reasonsShown
+  return `${reasons.slice(0, reasonsShown).join('; ')}${more > 0 ? `; ${more} more` : ''}`
 }

@@ -201,7 +201,7 @@ test('fn deploy --until-output ends with the first record that comes out', async
   assert.match(ran.stderr, /^output {2}first record of loud/m)
   assert.match(
     ran.stderr,
-    /instances stay at 1, not the 3 of the manifest: 'concord fn scale shout 3' changes that/,
+    /instances stay at 1, instead of 3 in the manifest: 'concord fn scale shout 3' changes that/,
   )
   assert.ok(lastJson(ran).stepsMs.output >= 0)
 })
@@ -303,7 +303,7 @@ test('stream rm removes a stream, or says who uses it', async (t) => {
         ? { status: 200, json: null }
         : problem(409, 'ERR_STREAM_USED', "Cannot remove stream 'used': 'shout' reads it."),
   )
-  assert.match((await concord(['stream', 'rm', 'free'], { env })).stdout, /^stream free is removed\.\n$/)
+  assert.match((await concord(['stream', 'rm', 'free'], { env })).stdout, /^Stream free is removed\.\n$/)
   assertFails(await concord(['stream', 'rm', 'used'], { env }), 5, /'shout' reads it/)
 })
 
@@ -364,7 +364,7 @@ test('consume goes on when its gateway breaks off or ends it, says so once, and 
   assert.equal(ran.code, 0)
   assert.match(
     ran.stderr,
-    /^following s\nwaiting for the gateway, for up to 60 s: the connection to \S+ broke .*\nthe gateway is back: going on\nfollowing s again: what passed meanwhile was missed\nmissed 1 records of partition 0: --hold would wait for this reader\n$/,
+    /^following s\nwaiting for the gateway, up to 60 s: the connection to \S+ broke .*\nthe gateway is back: continuing\nfollowing s again: records in between were missed\nmissed 1 records of partition 0; --hold would wait for this reader\n$/,
   )
 })
 

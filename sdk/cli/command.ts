@@ -71,7 +71,7 @@ export class CliCommand extends Command {
 
   /** Options of every command. */
   common(): this {
-    return this.option('--verbose', 'on failure, show all that is known')
+    return this.option('--verbose', 'on failure, show the stack and all details')
   }
 
   /** Options of a command that prints data. */
@@ -84,10 +84,10 @@ export class CliCommand extends Command {
     return this.optionsGroup('Server options:')
       .option(
         '--url <url>',
-        'the gateway, or several with commas between (else CONCORD_URL, else what `concord up` wrote)',
+        'the gateway, or several separated by commas (default: CONCORD_URL, else what `concord up` wrote)',
       )
-      .option('--token-file <file>', 'a file that holds the bearer token')
-      .option('--token <token>', 'the bearer token itself (else CONCORD_TOKEN)')
-      .option('--home <folder>', 'state folder of the platform (else CONCORD_HOME, else ~/.concord)')
+      .option('--token-file <file>', 'a file that contains the bearer token')
+      .option('--token <token>', 'the bearer token (default: CONCORD_TOKEN)')
+      .option('--home <folder>', 'state folder of the platform (default: CONCORD_HOME, else ~/.concord)')
   }
 }

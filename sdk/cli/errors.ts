@@ -46,10 +46,10 @@ type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 export const exitCodeMeanings: Readonly<Record<ExitCode, string>> = {
   0: 'done',
   1: 'failed',
-  2: 'the command line makes no sense',
+  2: 'invalid command line',
   3: 'not allowed: no token, or the wrong one',
   4: 'not found',
-  5: 'conflict with what is there',
+  5: 'conflict with the current state',
   6: 'function or configuration rejected',
   7: 'timed out',
   8: 'server unreachable',

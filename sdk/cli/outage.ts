@@ -13,12 +13,12 @@ export class Outage {
   /** @param why What was met; of several in one outage the first is told. */
   began({ message }: Error): void {
     if (!this.#lasts)
-      note(`waiting for the gateway, for up to ${patienceMs / 1000} s: ${message.replace(attempt, '')}`)
+      note(`waiting for the gateway, up to ${patienceMs / 1000} s: ${message.replace(attempt, '')}`)
     this.#lasts = true
   }
 
   ended(): void {
-    if (this.#lasts) note('the gateway is back: going on')
+    if (this.#lasts) note('the gateway is back: continuing')
     this.#lasts = false
   }
 }

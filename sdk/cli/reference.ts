@@ -5,7 +5,8 @@
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { CliCommand } from './command.ts'
+import type { Option } from 'commander'
+import { CliCommand } from './command.ts'
 import { exitCodeMeanings } from './errors.ts'
 import { makeProgram } from './program.ts'
 
@@ -17,21 +18,33 @@ export function referenceText(): string {
   const leaves = leavesOf(program, [])
   const parts = [
     '# Command line',
-    'Made from the code by `node sdk/cli/reference.ts`: change it there.',
+    'Generated from the code by `node sdk/cli/reference.ts`; change it there.',
     program.description(),
-    leaves.map(({ words }) => `- [\`concord ${words.join(' ')}\`](#concord-${words.join('-')})`).join('\n'),
+    leaves.map(linkText).join('\n'),
     ...leaves.map(commandText),
+    '## Server options',
+    'Every command takes `--verbose`. Commands that talk to a gateway take the others too:',
+    sharedText(),
+    'Without them, a command uses `CONCORD_URL` and `CONCORD_TOKEN` from the environment, or else what `concord up` wrote to ' +
+      '`client.json` in its state folder.',
     '## Exit codes',
     table(['code', 'means'], Object.entries(exitCodeMeanings)),
     '## Output',
     'Data goes to standard output, everything else to standard error. An error is one line that says what to do; ' +
-      '`--verbose` shows the rest. Progress and colour appear on a terminal only; `NO_COLOR` turns colour off.',
-    '## Which server',
-    'A command that talks to a gateway takes `--url` and `--token-file` or `--token`; else `CONCORD_URL` and ' +
-      '`CONCORD_TOKEN` from the environment; else what `concord up` wrote to `client.json` in its state folder ' +
-      '(`--home`, `CONCORD_HOME`, `~/.concord`).',
+      '`--verbose` shows the stack. Progress and colour appear only on a terminal; `NO_COLOR` turns colour off.',
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+/** Told once, under 'Server options'. */
+const shared = ['--verbose', '--url', '--token-file', '--token']
+
+function linkText({ words, command }: Leaf): string {
+  return `- [\`concord ${words.join(' ')}\`](#concord-${words.join('-')}): ${firstSentence(command.summary() || command.description())}`
+}
+
+function firstSentence(text: string): string {
+  return text.replace(/\. .*$/s, '.')
 }
 
 interface Leaf {
@@ -54,17 +67,32 @@ function commandText({ words, command }: Leaf): string {
   const args = help
     .visibleArguments(command)
     .map((argument) => [`\`${help.argumentTerm(argument)}\``, argument.description])
+  const isClient = help.visibleOptions(command).some(({ long }) => long === '--url')
   const options = help
     .visibleOptions(command)
-    .filter(({ long }) => long !== '--help')
-    .map((option) => [`\`${option.flags}\``, help.optionDescription(option)] as const)
+    .filter(
+      ({ long }) => long !== '--help' && !shared.includes(long ?? '') && !(isClient && long === '--home'),
+    )
+    .map(optionRow)
+  const rows = [...args, ...options] as [string, string][]
   return [
     `## concord ${words.join(' ')}`,
     command.description(),
-    `    ${usage}`,
-    table(['argument or option', 'meaning'], [...args, ...options] as [string, string][]),
+    `    ${usage}${isClient ? ' [server options]' : ''}`,
+    ...(rows.length > 0 ? [table(['argument or option', 'meaning'], rows)] : []),
     ...(command.examples.length > 0 ? [command.examples.map((line) => `    $ ${line}`).join('\n')] : []),
   ].join('\n\n')
+}
+
+const optionRow = (option: Option): readonly [string, string] => [
+  `\`${option.flags}\``,
+  new CliCommand().createHelp().optionDescription(option),
+]
+
+/** Options of every command, and of each that talks to a gateway: told once. */
+function sharedText(): string {
+  const options = new CliCommand().common().talksToServer().options
+  return table(['option', 'meaning'], options.map(optionRow))
 }
 
 function table(heading: readonly [string, string], rows: readonly (readonly [string, string])[]): string {

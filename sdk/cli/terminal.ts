@@ -92,6 +92,11 @@ export function bytesText(bytes: number): string {
   return power === 0 ? `${bytes} B` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`
 }
 
+/** `355 ms`, `8.7 s`. */
+export function secondsText(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
+}
+
 /** `12.3 k`, for rates and counts at a glance. */
 export function shortNumber(value: number): string {
   if (value < 1000) return value < 10 && value % 1 !== 0 ? value.toFixed(1) : String(Math.round(value))

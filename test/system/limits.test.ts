@@ -81,7 +81,7 @@ export default defineFunction({
   assert.equal(detail.ledger[0]!.processed, 40)
   assert.equal(detail.instances[0]!.restarts, 0)
   const inspected = (await platform.cli(['fn', 'inspect', 'burns'])).stdout
-  assert.match(inspected, /burns-0: held back for [\d.]+ s in all by limits\.cpuMsPerSecond/)
+  assert.match(inspected, /burns-0: slowed down for [\d.]+ s in all by limits\.cpuMsPerSecond/)
   await platform.untilLogged(
     'burns',
     /Held back for \d+ ms at burns-in\/\d+ #\d+: a batch used \d+ ms of CPU, and it may have 50 in a second \(limits\.cpuMsPerSecond\)/,

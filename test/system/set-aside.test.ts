@@ -58,10 +58,7 @@ test('records that are tried again after a wait hold nobody up but those of thei
     'waits',
     (d) => d.instances[0]?.setAside === 2 && d.ledger[0]!.inFlight === 2,
   )
-  assert.match(
-    (await platform.cli(['fn', 'inspect', 'waits'])).stdout,
-    /waits-0: 2 records wait to be tried again/,
-  )
+  assert.match((await platform.cli(['fn', 'inspect', 'waits'])).stdout, /waits-0: 2 records wait for a retry/)
   assert.equal(waiting.ledger[0]!.processed, 4)
   await platform.json(['kill', '-id', 'waits-0', '--restart'])
   await out.read(5)

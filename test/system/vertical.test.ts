@@ -37,7 +37,7 @@ test('instances get more memory and cores under load: others beside them take th
     '180',
   ])
   assert.equal(scaled.code, 0, scaled.stderr)
-  assert.match(scaled.stdout, /grows v2 has 320 MiB and 0.3 cpus an instance/)
+  assert.match(scaled.stdout, /grows v2 has 320 MiB and 0.3 cpus per instance/)
   const after = await platform.until(name, ({ state }) => state === 'running')
   assert.deepEqual(
     after.instances.map(({ id, version }) => `${id} v${version}`),

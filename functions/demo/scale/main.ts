@@ -34,7 +34,7 @@ export async function scaleDemo(options: DemoOptions, screen: Screen, signal: Ab
   } finally {
     if (keep && !signal.aborted)
       screen.note(`The platform goes on running: export CONCORD_HOME=${platform.home}`)
-    else await screen.step('Taking the platform down', () => platform.close())
+    else await screen.step('Stopping the platform', () => platform.close())
   }
 }
 

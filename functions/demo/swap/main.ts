@@ -47,7 +47,7 @@ export async function swapDemo(options: DemoOptions, screen: Screen, signal: Abo
     over.abort()
     if (keep && !signal.aborted)
       screen.note(`The platform goes on running: export CONCORD_HOME=${platform.home}`)
-    else await screen.step('Taking the platform down', () => platform.close())
+    else await screen.step('Stopping the platform', () => platform.close())
   }
 }
 

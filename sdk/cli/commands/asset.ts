@@ -31,16 +31,14 @@ interface PushOptions extends ChangeOptions {
 export function addAssets(program: CliCommand): void {
   const asset = program
     .command('asset')
-    .description('Assets: files that a function reads by ctx.asset: push, list, remove.')
+    .description('Assets, the files that a function reads with ctx.asset: push, list, remove.')
   withChangeOptions(
     asset
       .command('push')
-      .description(
-        'Give a function files, or others in place of those it has: a new version of the same code.',
-      )
+      .description('Add or replace files of a function. This deploys a new version of the same code.')
       .argument('<name>', 'the function')
-      .argument('<files...>', 'the files; each is an asset of its own name')
-      .option('--as <asset>', 'the name of the asset, for one file'),
+      .argument('<files...>', 'the files; each becomes an asset with its own name')
+      .option('--as <asset>', 'the name of the asset, if you push one file'),
   )
     .example(
       'concord asset push fraud-score model.bin',
@@ -58,19 +56,19 @@ export function addAssets(program: CliCommand): void {
     asset
       .command('rm')
       .description(
-        'Take assets away from a function: a new version of the same code. Earlier versions keep them.',
+        'Remove assets of a function. This deploys a new version of the same code; earlier versions keep them.',
       )
       .argument('<name>', 'the function')
-      .argument('<assets...>', 'names of assets'),
+      .argument('<assets...>', 'the names of the assets'),
   ).action(remove)
 }
 
 function withChangeOptions(command: CliCommand): CliCommand {
   return command
-    .option('-m, --message <text>', 'why, for `concord fn versions`')
-    .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
-    .option('--drain', 'end the instances in order and start others, even where it could take over in place')
-    .option('--accept', 'go on although the gate of the function asks whether to')
+    .option('-m, --message <text>', 'a message, shown by `concord fn versions`')
+    .option('--author <name>', 'the author, shown by `concord fn versions` (default: your user name)')
+    .option('--drain', 'drain the instances and start new ones, even if the version could take over in place')
+    .option('--accept', 'deploy even if the gate asks')
     .option('--no-wait', 'return when it is stored, before it runs')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
     .printsData()
@@ -82,7 +80,7 @@ async function push(name: string, paths: readonly string[], options: PushOptions
   const client = connect(options)
   await client.assets(name) // before hundreds of megabytes are sent to a function that is not there
   const { names, sentBytes } = await uploadAssets(client, files)
-  note(`upload  ${sentBytes === 0 ? 'nothing, the bytes are there' : bytesText(sentBytes)}`)
+  note(`upload  ${sentBytes === 0 ? 'nothing, the server has these bytes' : bytesText(sentBytes)}`)
   await change(name, names, `asset push ${[...files.keys()].join(' ')}`, options)
 }
 
@@ -116,7 +114,7 @@ async function change(
   if (json) return await printJson(answer)
   const state = becameText(answer, detail, 'has these assets already')
   await print(`${green(`${name} v${answer.version}`)} ${state}.`)
-  if (answer.changed) await print(dim(`'concord fn rollback ${name}' takes it back.`))
+  if (answer.changed) await print(dim(`'concord fn rollback ${name}' undoes it.`))
 }
 
 async function list(name: string, options: ServerOptions): Promise<void> {

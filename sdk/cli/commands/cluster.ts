@@ -25,29 +25,32 @@ interface Member {
   readonly tasks?: number
 }
 
-const homeText = 'state folder (else CONCORD_HOME, else ~/.concord)'
+const homeText = 'state folder (default: CONCORD_HOME, else ~/.concord)'
 
 export function addCluster(program: CliCommand, installation: Installation): void {
   const cluster = program
     .command('cluster')
-    .description('A cluster on this machine: start it, look at it, kill parts of it, stop it.')
+    .description('A cluster on this machine: start, inspect, kill parts of it, stop.')
   cluster
     .command('up')
-    .description('Start a platform with several agents, each with a zone and a rack, and several schedulers.')
+    .description('Start a platform with several agents (each with a zone and a rack) and several schedulers.')
     .option('--agents <n>', 'how many agents', wholeNumber(1), 3)
-    .option('--schedulers <n>', 'how many schedulers; one leads, the others stand by', wholeNumber(1), 2)
+    .option('--schedulers <n>', 'how many schedulers; one leads, the others are standbys', wholeNumber(1), 2)
     .addOption(
-      new Option('--zookeeper [servers]', 'keep the store on real ZooKeeper servers: 1, or 3')
+      new Option('--zookeeper [servers]', 'keep the store on real ZooKeeper servers: 1 or 3')
         .argParser(oneOrThree)
         .preset('1'),
     )
     .option(
       '--masters <n>',
-      'Mesos masters; one leads, the others stand by; takes --zookeeper',
+      'how many Mesos masters; one leads, the others are standbys; needs --zookeeper',
       wholeNumber(1),
     )
-    .option('--nats <servers>', 'nats-servers: 1, or 3 that know one another', oneOrThree)
-    .option('-d, --detach', 'return when it is ready; `concord cluster down` stops it')
+    .option('--nats <servers>', 'how many nats-servers: 1, or a cluster of 3', oneOrThree)
+    .option(
+      '-d, --detach',
+      'run in the background and return when it is ready; `concord cluster down` stops it',
+    )
     .option('--home <folder>', homeText)
     .addOption(portsOption())
     .printsData('what is ready, and where, as one JSON line')
@@ -58,26 +61,26 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .action((options: UpOptions) => up(installation, options))
   cluster
     .command('ls')
-    .description('List its processes and agents.')
+    .description('List the processes and agents.')
     .option('--home <folder>', homeText)
     .printsData('an array of processes and agents')
     .action((options: HomeOptions) => list(installation, options))
   const orders = {
-    kill: 'Kill an agent with all its tasks, or a process (SIGKILL), which is started again.',
-    cut: 'Cut an agent off from the master; its tasks go on.',
-    start: 'Bring an agent back that was killed or cut off.',
+    kill: 'Kill (SIGKILL) a process, which restarts, or an agent with all its tasks.',
+    cut: 'Disconnect an agent from the master; its tasks continue.',
+    start: 'Bring back an agent that was killed or cut off.',
   }
   for (const [order, description] of Object.entries(orders))
     cluster
       .command(order)
       .description(description)
-      .argument('<name>', "as `concord cluster ls` shows it; 'leader' is the scheduler that leads")
+      .argument('<name>', "a name from `concord cluster ls`; 'leader' is the leading scheduler")
       .option('--home <folder>', homeText)
-      .printsData('what became of it')
+      .printsData('the result')
       .action((name: string, options: HomeOptions) => obey(installation, order, name, options))
   cluster
     .command('down')
-    .description('Stop it; what is deployed is kept.')
+    .description('Stop it; deployed functions are kept.')
     .option('--home <folder>', homeText)
     .printsData()
     .action((options: DownOptions) => down(installation, options))

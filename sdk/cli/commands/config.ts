@@ -13,10 +13,11 @@ interface ConfigOptions extends CommonOptions {
 export function addConfig(program: CliCommand, installation: Installation): void {
   program
     .command('config')
+    .summary('Show every setting of the platform, and where it comes from.')
     .description(
-      "Show each setting of the platform with its value and that value's origin; secrets are masked.",
+      'Show every setting of the platform, its value, and where that comes from; secrets are masked.',
     )
-    .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
+    .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
     .printsData()
     .action(async (options: ConfigOptions) => {
       const env = options.home === undefined ? {} : { CONCORD_HOME: homeFolder(options) }

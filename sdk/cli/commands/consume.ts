@@ -23,12 +23,16 @@ export function addConsume(program: CliCommand): void {
     .command('consume')
     .summary('Print the records that pass through a stream from now on.')
     .description(
-      'Print the records that pass through a stream from now on: key, tab, value. A script that is to end it starts node_modules/.bin/concord: a signal to npx may leave it running.',
+      'Print the records that pass through a stream from now on: key, tab, value. In a script, start node_modules/.bin/concord rather than npx, which may not pass on a signal.',
     )
     .argument('<stream>', 'the stream')
-    .option('-n, --count <n>', 'end after so many records', wholeNumber(1))
-    .option('--hold', 'hold the stream back to our pace, so that nothing is missed')
-    .option('--timeout <s>', 'end after so many seconds; short of --count, that is a failure', positiveNumber)
+    .option('-n, --count <n>', 'end after this many records', wholeNumber(1))
+    .option('--hold', 'slow the stream down to the pace of this reader, so that it misses nothing')
+    .option(
+      '--timeout <s>',
+      'end after this many seconds; with fewer records than --count, that is a failure',
+      positiveNumber,
+    )
     .printsData('each record as one JSON line')
     .talksToServer()
     .example(
@@ -67,11 +71,11 @@ async function consume(stream: string, options: ConsumeOptions): Promise<void> {
 
 function noteEvent(stream: string, event: FollowEvent, hold: boolean, again: boolean): void {
   if (event.event === 'gap') {
-    const advice = hold ? '' : ': --hold would wait for this reader'
+    const advice = hold ? '' : '; --hold would wait for this reader'
     return note(`missed ${event.records} records of partition ${event.partition}${advice}`)
   }
   if (!again) return note(dim(`following ${stream}`))
-  const missed = event.resumed ? '' : ': what passed meanwhile was missed'
+  const missed = event.resumed ? '' : ': records in between were missed'
   note(dim(`following ${stream} again${missed}`))
 }
 

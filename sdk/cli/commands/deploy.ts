@@ -17,7 +17,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { bakeSeconds, positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProjectFile } from '../project/project.ts'
 import type { Project } from '../project/project-shape.ts'
-import { dim, green, print, printJson } from '../terminal.ts'
+import { dim, green, print, printJson, secondsText } from '../terminal.ts'
 import { gateText } from '../text/gate-text.ts'
 import { shadowText } from '../text/shadow-text.ts'
 
@@ -48,7 +48,7 @@ export function addDeploy(program: CliCommand, installation: Installation): void
     .description('Deploy a function from its configuration file.')
     .argument(
       '<config>',
-      'concord.jsonc or config.json, or the folder it is in; `main` (or `executable_name`) names the entry file',
+      'concord.jsonc or config.json, or its folder; `main` (or `executable_name`) names the entry file',
     )
     .example('concord deploy config.json', 'concord deploy .')
     .action(async (path: string, options: DeployCommandOptions) => {
@@ -58,45 +58,42 @@ export function addDeploy(program: CliCommand, installation: Installation): void
 
 export function withDeployOptions(command: CliCommand): CliCommand {
   return command
-    .option('-m, --message <text>', 'why, for `concord fn versions`')
-    .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
-    .option('--drain', 'end the instances in order and start others, even where it could take over in place')
+    .option('-m, --message <text>', 'a message, shown by `concord fn versions`')
+    .option('--author <name>', 'the author, shown by `concord fn versions` (default: your user name)')
+    .option('--drain', 'drain the instances and start new ones, even if the version could take over in place')
     .option(
       '--dry-run',
-      'judge it on what came lately, beside the version that runs, show what is found, and deploy nothing',
+      'test it on recent records beside the live version, show the differences, and deploy nothing',
     )
-    .option('--accept', 'deploy it although its gate asks whether to')
+    .option('--accept', 'deploy even if the gate asks')
     .option(
       '--canary [percent]',
-      'give it a part of the keys first, more of them step by step, and go back by itself if it does worse',
+      'give it a share of the keys first, more step by step; roll back automatically if it does worse',
       percentOf,
     )
     .option(
       '--shadow',
-      'give it copies of all records, compare what it puts out with the version that runs, and send nothing of it',
+      'give it copies of all records, compare its outputs with the live version, and discard them',
     )
-    .option('--bake <s>', 'how long each step of a canary, or a shadow, is looked at', bakeSeconds)
+    .option('--bake <s>', 'how long to observe a shadow, or each step of a canary', bakeSeconds)
     .option(
       '--max-diff <percent>',
-      'compare also what a canary makes of records with what the version before does, on a copy of the state, and go back if more differ',
+      'also compare the outputs of the canary with those of the version before, on a copy of the state; roll back if more differ',
       shareOf,
     )
     .option(
       '--rolling <k>',
-      'change k instances at a time, the next ones when those have passed their trial',
+      'update k instances at a time, the next ones when those have passed their trial',
       wholeNumber(1),
     )
-    .option(
-      '--watch',
-      'show how a canary does, or a rolling change, until the version is everywhere or has gone back; or what a shadow finds',
-    )
+    .option('--watch', 'show the progress of a canary, shadow or rolling deploy until it is decided')
     .option(
       '--asset <file>',
-      'an asset, as the files in the folder assets/ of a project are; may be repeated',
+      'add this file as an asset, like those in the folder assets/; may be repeated',
       (file: string, before: readonly string[] = []) => [...before, file],
     )
     .option('--no-wait', 'return when it is stored, before it runs')
-    .option('--until-output', 'return when the first record has come out of it, and say how long that took')
+    .option('--until-output', 'wait for its first output record, and say how long that took')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
     .printsData()
     .talksToServer()
@@ -135,16 +132,16 @@ export async function deployAndReport(
   if (canaryPercent !== undefined) {
     const state = watch
       ? 'has all keys'
-      : `has ${canaryPercent} % of the keys, and will have all of them or none`
+      : `has ${canaryPercent} % of the keys, and gets all of them or is rolled back`
     await print(`${green(`${name} v${version}`)} ${state}.`)
-    if (!watch) await print(dim(`'concord fn inspect ${name}' shows how it does.`))
+    if (!watch) await print(dim(`'concord fn inspect ${name}' shows its progress.`))
     return
   }
   const waits = wait || untilOutput ? undefined : await whyItWaits(client, deployed)
   const runs = instancesRunning > 0 ? 'is running' : 'will run as soon as an instance is wanted'
   const later = waits === undefined ? 'is stored and will run' : `is stored, and waits: ${waits}`
-  const state = untilOutput ? 'has put out its first record' : wait ? runs : later
-  await print(`${green(`${name} v${version}`)} ${state} (${deployed.totalMs} ms).`)
+  const state = untilOutput ? 'has sent its first record' : wait ? runs : later
+  await print(`${green(`${name} v${version}`)} ${state} (${secondsText(deployed.totalMs)}).`)
   if (deployed.idle !== undefined) tellOfIdle((await client.inspect(name)).instancesWanted, deployed.idle)
 }
 
@@ -153,10 +150,10 @@ async function reportDryRun(answer: DeployAnswer, { json }: DeployCommandOptions
   const breaches = gate?.breaches ?? []
   if (json) await printJson(answer)
   else if (gate !== undefined) await print(gateText(gate))
-  else if (changed) await print(`${name} is not there yet: there is nothing to compare with.`)
+  else if (changed) await print(`${name} is not deployed yet, so there is nothing to compare with.`)
   else await print(`${name} would not change: v${version} is the same.`)
   if (breaches.length > 0)
-    throw new CodedError<CliErrorCode>('ERR_GATE_HOLDS', `The gate of '${name}' would hold it up`)
+    throw new CodedError<CliErrorCode>('ERR_GATE_HOLDS', `The gate of '${name}' would stop this deploy`)
   if (!json) await print(dim('Nothing was deployed.'))
 }
 
@@ -177,11 +174,12 @@ async function reportShadow(
   const report = watch ? await watchShadow(client, deployed) : undefined
   if (json) return await printJson(report ?? deployed)
   if (report !== undefined) await print(shadowText(report))
-  else await print(`${green(`${name} v${version}`)} is given copies of all records, and answers nobody.`)
+  else
+    await print(
+      `${green(`${name} v${version}`)} gets copies of all records; its outputs are compared and discarded.`,
+    )
   await print(
-    dim(
-      `'concord fn shadow ${name}' shows what it makes otherwise, 'concord fn promote ${name}' brings it into force.`,
-    ),
+    dim(`'concord fn shadow ${name}' shows the differences, 'concord fn promote ${name}' makes it live.`),
   )
 }
 

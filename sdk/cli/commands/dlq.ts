@@ -32,10 +32,12 @@ interface RedriveOptions extends FilterOptions {
 const pageMax = 1000
 
 export function addDeadLetters(program: CliCommand): void {
-  const dlq = program.command('dlq').description('Dead letters: list, show, give back to their streams.')
+  const dlq = program
+    .command('dlq')
+    .description('Dead letters: list, show, send back to their streams (redrive).')
   withFilter(dlq.command('ls').description('List dead letters, oldest first.'))
     .option('--state <state>', 'waiting, redriven or all', stateOf, 'waiting')
-    .option('--limit <n>', 'how many at most', wholeNumber(1), 100)
+    .option('--limit <n>', 'show at most this many', wholeNumber(1), 100)
     .printsData('an array of dead letters, without the values of their records')
     .talksToServer()
     .example('concord dlq ls score', 'concord dlq ls --error TypeError --since 2h')
@@ -43,7 +45,7 @@ export function addDeadLetters(program: CliCommand): void {
   dlq
     .command('show')
     .description('Show a dead letter: the record, and the error with its stack.')
-    .argument('<id>', 'as `dlq ls` prints it')
+    .argument('<id>', 'an id from `concord dlq ls`')
     .printsData()
     .talksToServer()
     .example('concord dlq show 12-0')
@@ -52,12 +54,12 @@ export function addDeadLetters(program: CliCommand): void {
     dlq
       .command('redrive')
       .description(
-        'Give records back to their input streams, in order, and set timers again, each at most once.',
+        'Send records back to their input streams, in order, and set timers again; each at most once.',
       ),
   )
-    .option('--id <id>', 'this letter and no other; may be repeated', addId)
-    .option('--dry-run', 'say what would be done')
-    .option('--again', 'also those that a redrive has claimed and perhaps not sent')
+    .option('--id <id>', 'only this dead letter; may be repeated', addId)
+    .option('--dry-run', 'show what would be done')
+    .option('--again', 'also those that an interrupted redrive may not have sent')
     .printsData()
     .talksToServer()
     .example('concord dlq redrive score --dry-run', 'concord dlq redrive score --error RangeError --since 1h')
@@ -66,11 +68,11 @@ export function addDeadLetters(program: CliCommand): void {
 
 function withFilter(command: CliCommand): CliCommand {
   return command
-    .argument('[function]', 'of this function (default: of all)')
-    .option('--error <text>', 'a part of the error, as in `TypeError: no`')
-    .option('--key <key>', 'the whole key of the record')
-    .option('--since <when>', 'given up since then: 90s, 15m, 2h, 3d, or a date', momentOf)
-    .option('--until <when>', 'given up before then', momentOf)
+    .argument('[function]', 'only of this function')
+    .option('--error <text>', 'only with this text in the error, e.g. TypeError')
+    .option('--key <key>', 'only with this key')
+    .option('--since <when>', 'only those that failed since then: 90s, 15m, 2h, 3d, or a date', momentOf)
+    .option('--until <when>', 'only those that failed before then', momentOf)
 }
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -123,7 +125,7 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
   } while (after !== undefined && letters.length < limit)
   if (letters.length === 0) await assertKnown(client, functionName)
   if (json) return await printJson(letters)
-  if (letters.length === 0) return await print(`no dead letters${state === 'all' ? '' : ` (${state})`}.`)
+  if (letters.length === 0) return await print(`No dead letters${state === 'all' ? '' : ` are ${state}`}.`)
   const rows = letters.map((letter) => [
     letter.id,
     new Date(letter.failedAtMs).toISOString(),
@@ -137,7 +139,7 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
     errorText(letter),
   ])
   await print(table([['ID', 'TIME', 'FUNCTION', 'RECORD', 'KEY', 'ATTEMPTS', 'STATE', 'ERROR'], ...rows]))
-  if (after !== undefined) note(dim(`there are more: concord dlq ls --limit ${limit * 2}`))
+  if (after !== undefined) note(dim(`There are more: concord dlq ls --limit ${limit * 2}`))
 }
 
 /** A function that was removed is known by the letters that it left. @throws {RefusedError} ERR_FUNCTION_UNKNOWN */
@@ -231,7 +233,7 @@ async function redriveAll(
 }
 
 function answerText({ matched, redriven, timers = 0, streams }: RedriveAnswer, dryRun: boolean): string {
-  if (matched === 0) return 'nothing to redrive.'
+  if (matched === 0) return 'Nothing to redrive.'
   const to = streams.map(
     ({ stream, records, readBy }) => `  ${records} to ${stream}, read by ${readBy.join(', ') || 'nobody'}`,
   )

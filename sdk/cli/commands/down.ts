@@ -14,10 +14,9 @@ export interface DownOptions extends CommonOptions {
 export function addDown(program: CliCommand, installation: Installation): void {
   program
     .command('down')
-    .description(
-      'Stop the platform on this machine; what is deployed is kept and comes back with `concord up`.',
-    )
-    .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
+    .summary('Stop the platform; deployed functions come back with `concord up`.')
+    .description('Stop the platform on this machine; deployed functions come back with `concord up`.')
+    .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
     .printsData()
     .action((options: DownOptions) => down(installation, options))
 }

@@ -48,7 +48,9 @@ const pollMs = 50
 const reportedWithinMs = 3_000
 
 export function addFunctions(program: CliCommand, installation: Installation): void {
-  const fn = program.command('fn').description('Functions: deploy, list, inspect, remove, read logs.')
+  const fn = program
+    .command('fn')
+    .description('Functions: deploy, inspect, scale, roll back, remove, read logs.')
   addFnDeploy(fn, installation)
   fn.command('ls')
     .description('List the functions.')
@@ -56,13 +58,13 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .talksToServer()
     .action(list)
   fn.command('inspect')
-    .description('Show a function: its instances, and the account of every input stream.')
+    .description('Show a function: its instances, state, memory, and the ledger of every input.')
     .argument('<name>', 'the function')
     .printsData()
     .talksToServer()
     .action(inspect)
   fn.command('why')
-    .description('Say why the instances of a function are where they are, or why they are not running.')
+    .description('Explain where the instances of a function run, or why they do not.')
     .argument('<name>', 'the function')
     .printsData()
     .talksToServer()
@@ -73,19 +75,19 @@ export function addFunctions(program: CliCommand, installation: Installation): v
   addVersions(fn)
   addShadow(fn)
   fn.command('rm')
-    .description('Remove a function: end its instances, then forget it, with its state.')
+    .description('Remove a function: drain its instances, then delete it and its state.')
     .argument('<name>', 'the function')
-    .option('--drop', 'also with records in flight, which are given up')
-    .option('--no-wait', 'return before its instances have drained')
-    .option('--timeout <s>', 'how long to wait until it is gone', positiveNumber, 60)
+    .option('--drop', 'also if records are in flight; they are lost')
+    .option('--no-wait', 'return before the instances have drained')
+    .option('--timeout <s>', 'how long to wait for that', positiveNumber, 60)
     .printsData()
     .talksToServer()
     .action(remove)
   fn.command('logs')
-    .description('Print what a function has logged.')
+    .description('Print the log of a function.')
     .argument('<name>', 'the function')
-    .option('-f, --follow', 'go on with new lines')
-    .option('--tail <n>', 'how many of the lines so far', wholeNumber(0), 100)
+    .option('-f, --follow', 'continue with new lines as they come')
+    .option('--tail <n>', 'how many of the latest lines', wholeNumber(0), 100)
     .printsData('each line as one JSON line')
     .talksToServer()
     .example('concord fn logs score --tail 20', 'concord fn logs score -f')
@@ -98,19 +100,19 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
       .command('deploy')
       .description('Bundle a function, upload it, and wait until it runs.')
       .argument('<path>', "a source file, a project's concord.jsonc, or its folder")
-      .option('--name <name>', 'the name of its metadata, to be sure')
+      .option('--name <name>', 'check that the metadata has this name')
       .option(
         '--instances <n>',
-        'how many instances; by default as many as it has, or as its manifest says',
+        'how many instances (default: as now, else as its manifest says)',
         wholeNumber(0),
       )
-      .option('--per-runner <n>', 'how many instances one runner is made for', wholeNumber(1))
-      .option('--pack <name>', 'share runners with the functions of the same pack')
+      .option('--per-runner <n>', 'how many instances share one runner', wholeNumber(1))
+      .option('--pack <name>', 'share runners with other functions of this pack')
       .option('--cpus <n>', 'cores of each instance', positiveNumber)
       .option('--mem <mib>', 'memory of each instance, in MiB', wholeNumber(1))
       .option(
         '--env <name=value>',
-        'an entry of ctx.env, or a name alone: as it is set here; may be repeated',
+        'an entry of ctx.env, or a name alone to copy it from this environment; may be repeated',
         addEnvironment,
       )
       .option('--log-level <level>', 'debug, info, warn or error'),
@@ -160,6 +162,8 @@ function addEnvironment(
 async function list(options: ServerOptions): Promise<void> {
   const functions = await connect(options).functions()
   if (options.json) return await printJson(functions)
+  if (functions.length === 0)
+    return await print("No functions yet: 'concord init NAME' creates one, 'concord fn deploy .' runs it.")
   const rows = functions.map((fn) => [
     fn.name,
     versionText(fn),

@@ -28,16 +28,12 @@ interface GraphOptions extends ServerOptions {
 export function addGraph(program: CliCommand): void {
   program
     .command('graph')
+    .summary('Draw the functions and the streams between them.')
     .description('Draw the topology: functions with their instances and rates, and the streams between them.')
     .addOption(
       new Option('--format <format>', 'how to draw it').choices(Object.keys(formats)).default('text'),
     )
-    .option(
-      '--interval <ms>',
-      'how long to count records for the rates; 0 leaves them out',
-      wholeNumber(0),
-      2000,
-    )
+    .option('--interval <ms>', 'how long to measure the rates; 0 omits them', wholeNumber(0), 2000)
     .printsData('the topology')
     .talksToServer()
     .example('concord graph', 'concord graph --format svg > topology.svg')

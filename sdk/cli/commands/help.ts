@@ -12,7 +12,7 @@ export function addHelp(program: CliCommand): void {
   program
     .command('help')
     .description('Show the help of a command.')
-    .argument('[command...]', 'its words; without them, the help of all')
+    .argument('[command...]', 'the command (default: list all commands)')
     .example('concord help fn deploy')
     .common()
     .action((words: readonly string[]) => print(commandOf(program, words).helpInformation().trimEnd()))

@@ -23,8 +23,8 @@ const suffix = '.tmpl'
 export function addInit(program: CliCommand, installation: Installation): void {
   program
     .command('init')
-    .description('Make a function project with a test, in a new folder.')
-    .argument('<name>', "the folder; its last part is the function's name")
+    .description('Create a function project with a unit test, in a new folder.')
+    .argument('<name>', "the folder; its last part becomes the function's name")
     .printsData()
     .example('concord init shout && cd shout && npm test')
     .action((path: string, options: CommonOptions) => init(installation, path, options))
@@ -52,8 +52,26 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
   }
   linkInstallation(root, folder)
   if (json) return await printJson({ name, folder, files })
-  await print(`${green(name)} is in ${folder}: ${files.join(', ')}.`)
-  note(`Next: cd ${relative(process.cwd(), folder) || '.'} && npm test && npx concord fn deploy .`)
+  await print(
+    [`Created ${green(name)} in ${folder}:`, ...roles.map(([file, is]) => `  ${file.padEnd(14)} ${is}`)].join(
+      '\n',
+    ),
+  )
+  note(
+    `Next: cd ${shorter(relative(process.cwd(), folder) || '.', folder)} && npm test && npx concord fn deploy .`,
+  )
+}
+
+/** What a new user looks at first; the other files are npm's and TypeScript's. */
+const roles = [
+  ['index.ts', 'the function'],
+  ['index.test.ts', 'its unit test'],
+  ['concord.jsonc', 'its configuration'],
+  ['README.md', 'what to do with it'],
+] as const
+
+function shorter(one: string, other: string): string {
+  return one.length <= other.length ? one : other
 }
 
 function linkInstallation(root: string, folder: string): void {

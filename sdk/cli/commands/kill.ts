@@ -14,11 +14,12 @@ interface KillOptions extends ServerOptions {
 export function addKill(program: CliCommand): void {
   program
     .command('kill')
+    .summary('Stop or restart one instance.')
     .description(
-      "Stop one instance: drain it, run its destroy(), and lower the function's wanted count by one.",
+      "Stop one instance: drain it, call its destroy(), and reduce the function's number of instances by one.",
     )
-    .requiredOption('--id <id>', 'the instance, e.g. score-0 (may be written -id, too)')
-    .option('--restart', 'replace it by a fresh one; the wanted count stays')
+    .requiredOption('--id <id>', 'the instance, e.g. score-0 (also written -id)')
+    .option('--restart', 'replace it with a new one; the number of instances stays')
     .printsData()
     .talksToServer()
     .example('concord kill -id score-0', 'concord kill -id score-0 --restart')

@@ -36,21 +36,17 @@ test('fn move --back takes back what was said, of some or of all, and wants one 
   let changed = [3]
   const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { homes: [], changed } }))
   const one = await concord(['fn', 'move', 'score', '3', '--back'], { env })
-  assert.equal(one.stdout, 'Partition 3 of score is to go where its number puts it.\n')
+  assert.equal(one.stdout, 'Partition 3 of score moves back to the instance given by its number.\n')
   const all = await concord(['fn', 'move', 'score', '--back'], { env })
-  assert.equal(all.stdout, 'All partitions of score are to go where their numbers put them.\n')
+  assert.equal(all.stdout, 'All partitions of score move back to the instances given by their numbers.\n')
   changed = []
   const again = await concord(['fn', 'move', 'score', '3', '--back'], { env })
-  assert.equal(again.stdout, 'Partition 3 of score is where its number puts it.\n')
+  assert.equal(again.stdout, 'Partition 3 of score is on the instance given by its number.\n')
   assert.deepEqual(
     received.map(({ body }) => JSON.parse(String(body)) as unknown),
     [{ partitions: [3], back: true }, { back: true }, { partitions: [3], back: true }],
   )
   for (const args of [['3'], ['--to', 'score-1'], ['3', '--to', 'score-1', '--back'], []])
-    assertFails(
-      await concord(['fn', 'move', 'score', ...args], { env }),
-      2,
-      /Say which partitions are to be where/,
-    )
+    assertFails(await concord(['fn', 'move', 'score', ...args], { env }), 2, /Say which partitions go where/)
   assertFails(await concord(['fn', 'move', 'score', 'three', '--to', 'score-1'], { env }), 2, /three/)
 })

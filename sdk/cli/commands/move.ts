@@ -25,18 +25,18 @@ const number = wholeNumber(0)
 export function addMove(fn: CliCommand): void {
   fn.command('move')
     .description(
-      'Move partitions of a function to one of its instances, with their state and timers, and keep them there; or let them go back. Nothing is lost or restarted.',
+      'Move partitions of a function, with state and timers, to one of its instances and keep them there; or move them back. Nothing is lost or restarted.',
     )
     .argument('<name>', 'the function')
     .argument(
       '[partition...]',
-      'which; with --back and none, all that were moved',
+      'the partitions; with --back and none given, all that were moved',
       (text, before: number[] = []) => [...before, number(text)],
     )
-    .option('--to <id>', 'the instance that is to have them, e.g. score-1')
-    .option('--back', 'let them go back to where their number puts them')
-    .option('--no-wait', 'return when it is wanted, before it is so')
-    .option('--timeout <s>', 'how long to wait until it is so', positiveNumber, 60)
+    .option('--to <id>', 'the instance that gets them, e.g. score-1')
+    .option('--back', 'move them back to the instance given by their number')
+    .option('--no-wait', 'return before it is done')
+    .option('--timeout <s>', 'how long to wait for that', positiveNumber, 60)
     .printsData()
     .talksToServer()
     .example(
@@ -50,7 +50,7 @@ export function addMove(fn: CliCommand): void {
 async function move(name: string, partitions: number[], options: MoveOptions): Promise<void> {
   const { to, back = false, wait, timeout, json } = options
   if ((to === undefined) !== back || (to !== undefined && partitions.length === 0)) {
-    const text = `Say which partitions are to be where ('concord fn move ${name} 3 7 --to ${name}-1'), or that they are to go '--back'`
+    const text = `Say which partitions go where ('concord fn move ${name} 3 7 --to ${name}-1'), or '--back'`
     throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
   const client = connect(options)
@@ -83,8 +83,7 @@ async function untilMoved(
       const why =
         rolling?.isBound === true
           ? boundText(rolling.version)
-          : (taker?.why ??
-            (taker === undefined ? 'there is no such instance any more' : `it is ${taker.state}`))
+          : (taker?.why ?? (taker === undefined ? 'that instance no longer exists' : `it is ${taker.state}`))
       const text = `${to} does not have ${partitionsText(missing)} of ${name} after ${timeoutMs / 1000} s: ${why}; 'concord fn inspect ${name}' shows more`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }
@@ -94,9 +93,9 @@ async function untilMoved(
 
 function backText(name: string, partitions: readonly number[], goes: boolean): string {
   if (partitions.length === 1)
-    return `Partition ${partitions[0]} of ${name} is ${goes ? 'to go ' : ''}where its number puts it`
+    return `Partition ${partitions[0]} of ${name} ${goes ? 'moves back to' : 'is on'} the instance given by its number`
   const which = partitions.length === 0 ? 'All partitions' : `Partitions ${partitions.join(', ')}`
-  return `${which} of ${name} are ${goes ? 'to go ' : ''}where their numbers put them`
+  return `${which} of ${name} ${goes ? 'move back to' : 'are on'} the instances given by their numbers`
 }
 
 function partitionsText(partitions: readonly number[]): string {

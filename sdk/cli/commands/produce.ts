@@ -37,19 +37,21 @@ export function addProduce(program: CliCommand): void {
     .command('produce')
     .summary('Send records to a stream.')
     .description(
-      'Send records to a stream: each line of a file or of standard input is one, an empty line too; without --key or --key-field they have no key.',
+      'Send records to a stream: one per line of a file or of standard input, empty lines included. They have no key unless you give --key or --key-field.',
     )
     .argument('<stream>', 'the stream')
-    .option('-f, --file <file>', 'read this file; else standard input')
+    .option('-f, --file <file>', 'read this file (default: standard input)')
     .option('-k, --key <key>', 'the key of every record')
-    .option('--key-field <field>', 'each line is a JSON object; this field of it is the key')
+    .option('--key-field <field>', 'each line is a JSON object, and this field of it is the key')
     .option('--ndjson', 'each line is a whole record: {"key": …, "value": …, "timeMs": …}')
-    .option('--rate <n>', 'at most so many records a second', positiveNumber)
+    .option('--rate <n>', 'at most this many records a second', positiveNumber)
     .option(
       '--at-least-once',
-      'send again what was under way when a gateway broke off: it may come twice, and is not lost',
+      'if a gateway breaks off, send its unanswered records again: they may arrive twice, but are not lost',
     )
-    .printsData('{"accepted": N, "unknown": N}: unknown is what was under way when a gateway broke off')
+    .printsData(
+      '{"accepted": N, "unknown": N}; unknown: records for which a gateway broke off before it answered',
+    )
     .talksToServer()
     .example('echo hello | concord produce words', 'concord produce lines --file access.log --rate 5000')
     .action(produce)
@@ -70,8 +72,8 @@ async function produce(stream: string, options: ProduceCommandOptions): Promise<
   }
   if (!options.json) await print(`${recordsText(sent.accepted)} accepted.`)
   if (sent.unknown === 0) return
-  if (options.atLeastOnce) return note(`${recordsText(sent.unknown)} of them may be there twice`)
-  note(`${unknownText(sent.unknown)}: they were not sent again (--at-least-once would have)`)
+  if (options.atLeastOnce) return note(`${recordsText(sent.unknown)} of them may have arrived twice`)
+  note(`${unknownText(sent.unknown)}. They were not sent again; --at-least-once would have`)
   process.exitCode = exitCodes.failed
 }
 
@@ -90,9 +92,7 @@ function tellWhenInterrupted(sent: Readonly<Sent>, json: boolean): void {
       const { accepted, unknown } = sent
       if (json) process.stdout.write(`${JSON.stringify({ accepted, unknown })}\n`)
       const and = unknown === 0 ? '' : `; ${unknownText(unknown)}`
-      note(
-        `ended by ${signal}: ${recordsText(accepted)} accepted before the request under way, if there was one${and}`,
-      )
+      note(`ended by ${signal}: ${recordsText(accepted)} accepted, not counting a request in flight${and}`)
       process.exit(exitCode)
     })
 }
@@ -143,7 +143,7 @@ async function sendAll(
   let saidSlow = false
   const onWait = (_waitMs: number, why: Error) => {
     if (!(why instanceof RefusedError && why.status === 429)) return outage.began(why)
-    if (!saidSlow) note('the gateway takes no more for now: slowing down to its pace')
+    if (!saidSlow) note('the gateway is busy: slowing down to its pace')
     saidSlow = true
   }
   const add = ({ accepted, unknown }: Produced) => {

@@ -50,9 +50,9 @@ test('fn scale says that a number is a pin, gives it back with --auto, and wants
     "score will have 5 instances. Its policy rests until 'concord fn scale score --auto'.\n",
   )
   const auto = await concord(['fn', 'scale', 'score', '--auto'], { env })
-  assert.equal(auto.stdout, 'score is scaled by its policy; it has 5 instances so far.\n')
+  assert.equal(auto.stdout, 'score is scaled by its policy; it has 5 instances now.\n')
   assert.equal(String(received.at(-1)!.body), '{"auto":true}')
-  assertFails(await concord(['fn', 'scale', 'score'], { env }), 2, /Say one of: how many instances/)
+  assertFails(await concord(['fn', 'scale', 'score'], { env }), 2, /Say one of: a number of instances/)
   assertFails(await concord(['fn', 'scale', 'score', '2', '--auto'], { env }), 2, /Say one of/)
 })
 
@@ -77,7 +77,7 @@ test('fn scale --mem --cpus waits until instances with other resources have take
   const { stdout } = await concord(['fn', 'scale', 'score', '--mem', '512', '--cpus', '1'], { env })
   assert.equal(
     stdout,
-    'score v2 has 512 MiB and 1 cpus an instance.\nThey stay over deploys, until its concord.jsonc says something else of them than it does now.\n',
+    'score v2 has 512 MiB and 1 cpus per instance.\nThey stay over deploys, until the resources in its concord.jsonc change.\n',
   )
   assert.ok(looks >= 4)
   const { method, path, body } = received[0]!
@@ -110,7 +110,7 @@ test('fn scale --why tells policy, load and changes with their reasons', async (
   const { stdout } = await concord(['fn', 'scale', 'score', '--why'], { env })
   assert.match(
     stdout,
-    /^score: 2 of 3 instances run\nIts policy: 1 to 8 instances, at most 1000 ms behind\nPinned by a person/,
+    /^score: 2 of 3 instances run\nIts policy: 1 to 8 instances, at most 1000 ms behind\nSet by a person/,
   )
   assert.match(stdout, /s ago: 1\.2 ?k records\/s come, .* 99 wait, 2\.5 instances busy/)
   assert.match(stdout, /1970-01-01T00:00:01\.000Z +1 → 3 +1234 records\/s come: 3 needed/)
@@ -126,7 +126,7 @@ test('fn scale says that instances beyond the partitions get no records', async 
   assert.equal(ran.stdout, 'score will have 100 instances.\n')
   assert.equal(
     ran.stderr,
-    "84 of the 100 instances get no records: the inputs have 16 partitions, and each is one instance's\n",
+    '84 of the 100 instances get no records: the inputs have 16 partitions, and one instance owns each\n',
   )
 })
 
@@ -144,6 +144,6 @@ test('fn scale --cpus --no-wait says that it waits, and why, and which partition
   })
   const ran = await concord(['fn', 'scale', 'score', '--cpus', '64', '--no-wait'], { env })
   assert.match(ran.stdout, /^score v2 is to have 256 MiB and 64 cpus an instance\.\n/)
-  assert.match(ran.stderr, /partitions moved by hand are not any more.*: 3 \(was to be on score-1\)/)
+  assert.match(ran.stderr, /partitions moved by hand return to their own instances.*: 3 \(was on score-1\)/)
   assert.match(ran.stderr, /It waits: no agent has 64 cpus\n/)
 })

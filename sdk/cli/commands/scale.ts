@@ -35,17 +35,17 @@ export function addScale(fn: CliCommand): void {
   const command = fn
     .command('scale')
     .description(
-      'Set how many instances a function has, or what each of them gets, leave their number to its policy, or say why it has so many. Partitions are handed over; nothing is lost.',
+      'Set how many instances a function has, resize them, return their number to the policy, or explain it. Partitions are handed over; nothing is lost.',
     )
     .argument('<name>', 'the function')
-    .argument('[n]', 'how many instances; of a function with a policy, until --auto', wholeNumber(0))
-    .option('--auto', "leave it to the function's policy ('scale' of its concord.jsonc) again")
-    .option('--mem <mib>', 'memory of each instance, in MiB, while it runs', wholeNumber(1))
-    .option('--cpus <n>', 'cores of each instance, while it runs', positiveNumber)
-    .option('-m, --message <text>', 'why, of other memory or cores, for `concord fn versions`')
-    .option('--why', 'say why it has as many as it has: policy, latest changes, load')
-    .option('--no-wait', 'return when it is wanted, before it is so')
-    .option('--timeout <s>', 'how long to wait until it is so', positiveNumber, 60)
+    .argument('[n]', 'how many instances; overrides a policy until --auto', wholeNumber(0))
+    .option('--auto', "return to the function's policy ('scale' in its concord.jsonc)")
+    .option('--mem <mib>', 'give each instance this much memory, in MiB, while it runs', wholeNumber(1))
+    .option('--cpus <n>', 'give each instance this many cores, while it runs', positiveNumber)
+    .option('-m, --message <text>', 'a message for a new size, shown by `concord fn versions`')
+    .option('--why', 'explain the number of instances: policy, load, latest changes')
+    .option('--no-wait', 'return before it is done')
+    .option('--timeout <s>', 'how long to wait for that', positiveNumber, 60)
     .printsData()
     .talksToServer()
     .example(
@@ -62,7 +62,7 @@ async function scale(name: string, instances: number | undefined, options: Scale
   const { auto = false, why = false, cpus, mem, json } = options
   const isVertical = cpus !== undefined || mem !== undefined
   if ([instances !== undefined, auto, why, isVertical].filter(Boolean).length !== 1) {
-    const text = `Say one of: how many instances ('concord fn scale ${name} 4'), '--mem' and '--cpus' of each, '--auto', or '--why'`
+    const text = `Say one of: a number of instances ('concord fn scale ${name} 4'), '--mem' and '--cpus', '--auto', or '--why'`
     throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
   const client = connect(options)
@@ -73,7 +73,7 @@ async function scale(name: string, instances: number | undefined, options: Scale
     return await (json ? printJson(scaling) : print(scalingText(scaling, Date.now())))
   }
   const answer = await client.autoscale(name)
-  const text = `${name} is scaled by its policy; it has ${count(answer.instances)} so far.`
+  const text = `${name} is scaled by its policy; it has ${count(answer.instances)} now.`
   await (json ? printJson({ name, ...answer }) : print(text))
 }
 
@@ -105,13 +105,11 @@ async function resize(
   const later = waits === undefined ? 'will have' : 'is to have'
   const has = !answer.changed ? 'has already' : wait ? 'has' : later
   await print(
-    `${green(`${name} v${answer.version}`)} ${has} ${resources.memMib} MiB and ${resources.cpus} cpus an instance.`,
+    `${green(`${name} v${answer.version}`)} ${has} ${resources.memMib} MiB and ${resources.cpus} cpus per instance.`,
   )
   if (waits !== undefined) note(`It waits: ${waits}`)
   if (answer.changed)
-    await print(
-      dim(`They stay over deploys, until its concord.jsonc says something else of them than it does now.`),
-    )
+    await print(dim(`They stay over deploys, until the resources in its concord.jsonc change.`))
 }
 
 async function scaleTo(
@@ -124,7 +122,7 @@ async function scaleTo(
   if (wait) await untilScaled(client, name, instances, timeout * 1000)
   tellOfIdle(instances, idle)
   const state = wait ? 'has' : 'will have'
-  const pin = pinned ? ` Its policy rests until 'concord fn scale ${name} --auto'.` : ''
+  const pin = pinned ? ` Its policy is paused until 'concord fn scale ${name} --auto'.` : ''
   await (json
     ? printJson({ name, instances, pinned, ...(idle !== undefined && { idle }) })
     : print(`${name} ${state} ${count(instances)}.${pin}`))

@@ -23,23 +23,19 @@ interface PromoteOptions extends ServerOptions {
 
 export function addShadow(fn: CliCommand): void {
   fn.command('shadow')
-    .description(
-      'Show what was found of a version that was given copies of all records: by default of the one that is now, else of the newest that was.',
-    )
+    .description('Show the report of a shadow version. Default: the current one, else the newest.')
     .argument('<name>', 'the function')
-    .argument('[version]', 'of which version, as v3 or 3', versionNumber)
-    .option('--all', 'every record that it made something else of, as far as they were written down')
-    .printsData('the report; with --all a difference a line')
+    .argument('[version]', 'the version, e.g. v3', versionNumber)
+    .option('--all', 'list every record whose outputs differ, as far as recorded')
+    .printsData('the report; with --all, one difference per line')
     .talksToServer()
     .example('concord fn shadow score', 'concord fn shadow score v3 --all --json')
     .action(shadow)
   fn.command('promote')
-    .description(
-      'Bring a version into force that was a shadow: by default the one that is now, else the newest that was.',
-    )
+    .description('Make a shadow version live. Default: the current one, else the newest.')
     .argument('<name>', 'the function')
     .option('--to <version>', 'which version', versionNumber)
-    .option('--no-wait', 'return when it is wanted, before it runs')
+    .option('--no-wait', 'return before it runs')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
     .printsData()
     .talksToServer()

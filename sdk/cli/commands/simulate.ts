@@ -46,24 +46,26 @@ export function addSimulate(scale: CliCommand): void {
   scale
     .command('simulate')
     .description(
-      'Run a load against the policy of a project, without a platform: instances, backlog and cost, and, side by side, the same with prediction.',
+      'Run a load against the policy of a project, without a platform: shows instances, backlog and cost, with and without prediction.',
     )
-    .argument('<path>', "a folder with concord.jsonc, or a JSON file with a policy, as its 'scale'")
+    .argument('<path>', "a folder with concord.jsonc, or a JSON file with a policy (like its 'scale')")
     .option(
       '--load <file>',
-      'a recorded load, CSV or JSONL: each line a time and the records a second from then on',
+      'a recorded load, CSV or JSONL; each line: a time, and the records a second from then on',
     )
     .addOption(
-      new Option('--shape <name>', 'else a built-in one').choices(Object.keys(shapes)).default('day'),
+      new Option('--shape <name>', 'a built-in load, if --load is not given')
+        .choices(Object.keys(shapes))
+        .default('day'),
     )
-    .option('--peak <n>', 'records a second at most, of a built-in shape', positiveNumber, 2000)
-    .option('--day <s>', 'length of its days in seconds', positiveNumber, 3600)
-    .option('--noise <percent>', 'how much each second differs from the shape', wholeNumber(0), 10)
-    .option('--per-instance <n>', 'records a second that one instance does', positiveNumber, 400)
-    .option('--start-ms <ms>', 'how long an instance takes until it works', wholeNumber(0), 2000)
-    .option('--partitions <n>', 'of its inputs', wholeNumber(1), partitionsDefault)
-    .option('--price <n>', 'of an instance for an hour', positiveNumber, 1)
-    .option('--from <s>', 'judge from there on; what comes before is learned from', wholeNumber(0), 0)
+    .option('--peak <n>', 'peak of the built-in load, in records a second', positiveNumber, 2000)
+    .option('--day <s>', 'length of a day of the built-in load, in seconds', positiveNumber, 3600)
+    .option('--noise <percent>', 'random variation of each second', wholeNumber(0), 10)
+    .option('--per-instance <n>', 'records a second that one instance processes', positiveNumber, 400)
+    .option('--start-ms <ms>', 'how long an instance takes to start', wholeNumber(0), 2000)
+    .option('--partitions <n>', 'partitions of its inputs', wholeNumber(1), partitionsDefault)
+    .option('--price <n>', 'price of one instance for one hour', positiveNumber, 1)
+    .option('--from <s>', 'judge from here on; the time before is only learned from', wholeNumber(0), 0)
     .option(
       '--predict <s>',
       "compare with a policy that looks so far ahead (else its own 'predict')",

@@ -16,14 +16,14 @@ export function addStreams(program: CliCommand): void {
   const stream = program.command('stream').description('Streams: list, create, remove.')
   stream
     .command('ls')
-    .description('List the streams with who produces and who consumes them.')
+    .description('List the streams, with their producers and consumers.')
     .printsData('an array of streams')
     .talksToServer()
     .action(list)
   stream
     .command('create')
-    .description('Create a stream, or change one that nobody uses yet.')
-    .argument('<name>', 'lower case: a letter, then letters, digits or dashes')
+    .description('Create a stream, or change one that no function uses yet.')
+    .argument('<name>', 'a lower-case letter, then letters, digits or dashes')
     .option('--partitions <n>', 'how many partitions (default 16)', wholeNumber(1))
     .option('--raw', 'also publish each record as one plain NATS message')
     .printsData()
@@ -32,7 +32,7 @@ export function addStreams(program: CliCommand): void {
     .action(create)
   stream
     .command('rm')
-    .description('Remove a stream that no function uses; what is on its way in it is given up.')
+    .description('Remove a stream that no function uses; records in flight are lost.')
     .argument('<name>', 'the stream')
     .printsData()
     .talksToServer()
@@ -42,6 +42,8 @@ export function addStreams(program: CliCommand): void {
 async function list(options: ServerOptions): Promise<void> {
   const streams = await connect(options).streams()
   if (options.json) return await printJson(streams)
+  if (streams.length === 0)
+    return await print('No streams yet: deploying a function creates the streams that it names.')
   const rows = streams.map(({ name, partitions, raw, producers, consumers }) => [
     name,
     partitions,
@@ -55,10 +57,10 @@ async function list(options: ServerOptions): Promise<void> {
 async function create(name: string, options: CreateOptions): Promise<void> {
   const { partitions, raw } = options
   await connect(options).createStream(name, { ...(partitions && { partitions }), ...(raw && { raw }) })
-  await (options.json ? printJson({ name, created: true }) : print(`stream ${name} is there.`))
+  await (options.json ? printJson({ name, created: true }) : print(`Stream ${name} exists.`))
 }
 
 async function remove(name: string, options: ServerOptions): Promise<void> {
   await connect(options).removeStream(name)
-  await (options.json ? printJson({ name, removed: true }) : print(`stream ${name} is removed.`))
+  await (options.json ? printJson({ name, removed: true }) : print(`Stream ${name} is removed.`))
 }

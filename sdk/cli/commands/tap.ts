@@ -30,22 +30,25 @@ interface ReplayOptions {
 
 export function addTap(fn: CliCommand, installation: Installation): void {
   fn.command('tap')
-    .description('Show what an instance was last given, and keep it to be run again.')
+    .description('Show the recent inputs of an instance, or save them for `concord fn replay`.')
     .argument('<name>', 'the function')
-    .option('--instance <id>', 'which of its instances, as score-1 or 1; by default the first at work')
+    .option('--instance <id>', 'which instance, e.g. score-1 or 1 (default: the first that runs)')
     .option('--tail <n>', 'how many records', wholeNumber(0), 20)
-    .option('-o, --output <file>', 'write the tap into a file, for `concord fn replay`')
+    .option('-o, --output <file>', 'write the tap to a file, for `concord fn replay`')
     .printsData('the tap')
     .talksToServer()
     .example('concord fn tap score', 'concord fn tap score --instance score-1 -o score.tap.json')
     .action(tap)
   fn.command('replay')
     .description(
-      'Run a tap again on this machine, with the code that it holds or with your own, and compare: ends with 1 where something else comes out.',
+      'Run a tap again on this machine, with its own code or yours, and compare the outputs. Exits with 1 if they differ.',
     )
-    .argument('<file>', 'a tap: of `concord fn tap -o`, or of a failed instance')
-    .option('--source <path>', 'your source, or a folder with concord.jsonc, in place of the code in the tap')
-    .option('--assets <folder>', 'the files that were its assets; else the folder assets/ of --source')
+    .argument('<file>', 'a tap, from `concord fn tap -o` or from a failed instance')
+    .option(
+      '--source <path>',
+      'a source file, or a folder with concord.jsonc, to run instead of the code in the tap',
+    )
+    .option('--assets <folder>', 'a folder with its assets (default: the folder assets/ of --source)')
     .printsData()
     .example('concord fn replay score.tap.json', 'concord fn replay score.tap.json --source score.ts')
     .action((file: string, options: ReplayOptions) => replayFile(installation, file, options))

@@ -10,7 +10,7 @@ export function addTest(program: CliCommand, installation: Installation): void {
   program
     .command('test')
     .description("Run a project's unit tests (*.test.ts) with node:test.")
-    .argument('[files...]', 'test files; all below this folder if none is named')
+    .argument('[files...]', 'test files (default: all below this folder)')
     .common()
     .example('concord test', 'concord test index.test.ts')
     .action(async (files: string[], _options: CommonOptions) => {

@@ -45,9 +45,10 @@ const script = 'infra/local/up.ts'
 export function addUp(program: CliCommand, installation: Installation): void {
   program
     .command('up')
+    .summary('Start the platform on this machine.')
     .description('Start the platform on this machine: NATS, a one-machine cluster, scheduler and gateway.')
-    .option('-d, --detach', 'return when it is ready; `concord down` stops it')
-    .option('--home <folder>', 'state folder (else CONCORD_HOME, else ~/.concord)')
+    .option('-d, --detach', 'run in the background and return when it is ready; `concord down` stops it')
+    .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
     .option('--gateway-port <port>', 'port of the gateway', portNumber)
     .option('--nats-port <port>', 'port of nats-server', portNumber)
     .option('--mesos-port <port>', 'port of the cluster engine', portNumber)
@@ -59,7 +60,9 @@ export function addUp(program: CliCommand, installation: Installation): void {
 
 /** Of all that start a platform. */
 export function portsOption(): Option {
-  return new Option('--ports <which>', "'free': take free ports and keep them").choices(['free'])
+  return new Option('--ports <which>', "'free': use any free ports, and the same ones next time").choices([
+    'free',
+  ])
 }
 
 export async function up(installation: Installation, options: UpOptions): Promise<void> {
@@ -174,7 +177,7 @@ async function report(ready: Ready, startedMs: number, options: UpOptions): Prom
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   await print(`Concord is up at ${bold(ready.url)} (${seconds} s).`)
   const stop = detach ? `'${commandOf(options)} down'` : 'Ctrl-C'
-  note(`${stop} stops it. Next: concord fn deploy FILE, concord graph`)
+  note(`${stop} stops it. Next: 'concord init NAME' creates a function, 'concord fn deploy .' runs it.`)
 }
 
 /** The last line from `start` on: the supervisor's own words, which say what was attempted and what to do. */

@@ -10,7 +10,7 @@ import { print, printJson } from '../terminal.ts'
 export function addVersion(program: CliCommand, installation: Installation): void {
   program
     .command('version')
-    .description('Print the version of this command line and of the Node that runs it.')
+    .description('Print the versions of the CLI and of Node.')
     .printsData()
     .action(async ({ json }: CommonOptions) => {
       const version = versionOf(installation)

@@ -25,32 +25,30 @@ const messageShown = 60
 
 export function addVersions(fn: CliCommand): void {
   fn.command('versions')
-    .description('List what was deployed of a function, the newest first, and what became of it.')
+    .description('List the versions of a function, newest first, and what became of each.')
     .argument('<name>', 'the function')
     .printsData('an array of versions')
     .talksToServer()
     .action(versions)
   fn.command('diff')
-    .description(
-      'Show what differs between two versions of a function: its manifest, its assets, and its code as it was written.',
-    )
+    .description('Compare two versions of a function: manifest, assets, and source code.')
     .argument('<name>', 'the function')
-    .argument('<from>', 'a version, as v3 or 3', versionNumber)
-    .argument('<to>', 'another one', versionNumber)
-    .printsData('what differs; `files` has a patch for each file')
+    .argument('<from>', 'a version, e.g. v3', versionNumber)
+    .argument('<to>', 'the version to compare with', versionNumber)
+    .printsData('the differences; `files` has a patch for each file')
     .talksToServer()
     .example('concord fn diff score v3 v4')
     .action(diff)
   fn.command('rollback')
     .description(
-      'Go back to an earlier version, by default the last one before the present that ran and that nobody, nor the platform, has gone back from; where it can, while records flow.',
+      'Go back to an earlier version, in place if possible. Default: the last one before the live version that ran and was not itself rolled back.',
     )
     .argument('<name>', 'the function')
     .option('--to <version>', 'the version to go back to', versionNumber)
-    .option('-m, --message <text>', 'why, for `concord fn versions`')
-    .option('--author <name>', 'who, for `concord fn versions`; by default who is logged in here')
-    .option('--drain', 'end the instances in order and start others, even where it could change in place')
-    .option('--no-wait', 'return when it is wanted, before it runs')
+    .option('-m, --message <text>', 'a message, shown by `concord fn versions`')
+    .option('--author <name>', 'the author, shown by `concord fn versions` (default: your user name)')
+    .option('--drain', 'drain the instances and start new ones, even if the version could take over in place')
+    .option('--no-wait', 'return before it runs')
     .option('--timeout <s>', 'how long to wait until it runs', positiveNumber, 60)
     .printsData()
     .talksToServer()
@@ -76,7 +74,7 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
 /** What is known of it beside its state. */
 function wordsOn(one: VersionSummary): string[] {
   const { version, reason, untried, failed } = one
-  const passed = `${untried === true ? 'came into force untried' : 'passed'}: ${reason}`
+  const passed = `${untried === true ? 'became live untried' : 'passed'}: ${reason}`
   const end = endText(one) ?? (reason === undefined ? undefined : passed)
   const words = end === undefined ? [] : [end]
   if (failed !== undefined) words.push(`had failed ${timeText(failed.atMs)}: ${reasonText(failed)}`)
@@ -145,9 +143,10 @@ async function rollback(name: string, options: RollbackOptions): Promise<void> {
   if (before !== undefined && answer.left === undefined) tellOfPassed(...before, answer.version)
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
-  const state = !answer.changed ? 'was wanted already' : wait ? 'is running' : 'will run'
+  const state = !answer.changed ? 'is live already' : wait ? 'is running' : 'will run'
   await print(`${green(`${name} v${answer.version}`)} ${state}.`)
-  if (answer.changed) await print(dim(`'concord fn versions ${name}' shows what it went back from.`))
+  if (answer.changed)
+    await print(dim(`'concord fn versions ${name}' shows the version that was rolled back.`))
 }
 
 /** Without --to it goes to one that ran everywhere and was kept; of a newer one that was not, that is told. */
@@ -160,7 +159,9 @@ function tellOfPassed(
     const { version } = one
     const end = endText(one)
     if (end === undefined || version <= to || version >= from) continue
-    note(dim(`past v${version}, which ${end}; 'concord fn rollback ${name} --to v${version}' goes there`))
+    note(
+      dim(`passed over v${version}, which ${end}; 'concord fn rollback ${name} --to v${version}' goes there`),
+    )
   }
 }
 

@@ -93,7 +93,7 @@ export async function deployProject(
   if (said.instances === undefined && detail) tellOfCount(detail)
   if (output) {
     const streams = detail?.ostreams.join(', ') || 'any stream'
-    note(dim(`waiting for the first record on ${streams}, for ${timeoutMs / 1000} s at most`))
+    note(dim(`waiting for the first record on ${streams}, at most ${timeoutMs / 1000} s`))
     steps.done('output', `first record of ${await output}`)
   }
   return {
@@ -160,18 +160,18 @@ async function sendAssets(
 
 /** A version was on its way, and whoever waits for it may not know: that is told. */
 export function tellOfLeft({ left, version }: DeployAnswer): void {
-  if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} comes in its place`)
+  if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} replaces it`)
 }
 
 /** A `migrate` that stays in the file may not expect what it has made itself. */
 function tellOfMigrate({ migrates, migratesAfter, version }: DeployAnswer): void {
   if (migrates === true)
     note(
-      `        v${version} has a migrate: until it is kept, going back takes along what it did to state; then there is no going back. Without need of it, take it out`,
+      `        v${version} has a migrate: a rollback before it is live loses its changes of state, and after that there is no rollback. Take it out if you do not need it`,
     )
   if (migratesAfter === undefined) return
-  const advice = 'it has to leave alone what is in its shape already'
-  note(`        v${version} has a migrate, which is given what v${migratesAfter} has written too: ${advice}`)
+  const advice = 'it must leave alone what has its format already'
+  note(`        v${version} has a migrate, which also gets the state that v${migratesAfter} wrote: ${advice}`)
 }
 
 const unitOf = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk' } as const
@@ -182,7 +182,9 @@ function tellOfResources({ name, byHand = [] }: DeployAnswer): void {
   for (const { what, is, manifest } of byHand) {
     const flag = flagOf[what]
     const change = flag === undefined ? '' : `: 'concord fn scale ${name} ${flag} ${manifest}' changes that`
-    note(dim(`        ${is} ${unitOf[what]} stay, set by hand, not the ${manifest} of the manifest${change}`))
+    note(
+      dim(`        ${is} ${unitOf[what]} stay, set by hand, instead of ${manifest} in the manifest${change}`),
+    )
   }
 }
 
@@ -192,7 +194,7 @@ function tellOfCount({ name, instancesWanted, manifest }: FunctionDetail): void 
   const change = `'concord fn scale ${name} ${manifest.instances}' changes that`
   note(
     dim(
-      `        instances stay at ${instancesWanted}, not the ${manifest.instances} of the manifest: ${change}`,
+      `        instances stay at ${instancesWanted}, instead of ${manifest.instances} in the manifest: ${change}`,
     ),
   )
 }

@@ -22,20 +22,20 @@ test('a deploy that its gate blocks says why once', async (t) => {
   writeFileSync(file, "export default { metadata: { name: 'tally' } }")
   const { code, stderr } = await concord(['fn', 'deploy', file], { env })
   assert.equal(code, 6, stderr)
-  assert.match(stderr, /tally, judged beside v1 .* 1 of 1 instances\n/)
+  assert.match(stderr, /tally, tested beside v1 .* 1 of 1 instances\n/)
   assert.equal(stderr.split(reason).length - 1, 1, stderr)
 })
 
 test('gateText says of what was deployed over its gate that it was accepted', () => {
   const last = (ofVersion?: string) => gateText(gate, ofVersion).split('\n').at(-1)
-  assert.equal(last(), `Its gate holds it up: ${reason}.`)
-  assert.equal(last('v2'), `It was accepted over its gate: ${reason}.`)
+  assert.equal(last(), `Its gate stops it: ${reason}.`)
+  assert.equal(last('v2'), `It was deployed although its gate objects: ${reason}.`)
 })
 
 test('gateText says that nothing was judged where no record could be compared', () => {
   const text = gateText({ ...gate, breaches: [] })
   assert.match(text, /^ {2}match {5}no record could be compared$/m)
-  assert.match(text, /^It passes its gate, unjudged: .*'gate.minRecords' asks for some\)\.$/m)
+  assert.match(text, /^It passes its gate untested: .*'gate.minRecords' requires some\)\.$/m)
 })
 
 test('differenceText keeps what each version is called apart from what it did', () => {

@@ -11,11 +11,11 @@ import { note } from '../terminal.ts'
 /** What its manifest says no more, and partitions that go where their number puts them. */
 export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): void {
   for (const { what, was, is } of reset)
-    note(`        ${what} is ${is} again: the manifest does not say ${was} any more`)
+    note(`        ${what} is ${is} again: the manifest no longer says ${was}`)
   if (lapsed.length === 0) return
-  const back = lapsed.map(({ partition, instance }) => `${partition} (was to be on ${instance})`).join(', ')
+  const back = lapsed.map(({ partition, instance }) => `${partition} (was on ${instance})`).join(', ')
   note(
-    `        partitions moved by hand are not any more, since other instances take over: ${back}; 'concord fn move ${name}' moves them again`,
+    `        partitions moved by hand return to their own instances, since new ones take over: ${back}; 'concord fn move ${name}' moves them again`,
   )
 }
 
@@ -24,7 +24,7 @@ export function tellOfIdle(instances: number, idle = 0): void {
   if (idle === 0) return
   const partitions = instances - idle
   note(
-    `${idle} of the ${instances} instances get no records: the inputs have ${partitions} partition${partitions === 1 ? '' : 's'}, and each is one instance's`,
+    `${idle} of the ${instances} instances get no records: the inputs have ${partitions} partition${partitions === 1 ? '' : 's'}, and one instance owns each`,
   )
 }
 

@@ -85,7 +85,7 @@ test('detailText says how long ago an instance has ended or failed last, whether
     ...{ bundleSha256: '', deployedAtMs: 0, ledger: [], metrics: [], instances },
   } as unknown as FunctionDetail)
   assert.match(text, /^f-0: timers given up: 2 skipped, 1 deadLettered$/m)
-  assert.match(text, /^f-0 last ended 3 h ago \(\S+Z\), and works since: recordBroke: too long$/m)
+  assert.match(text, /^f-0 last ended 3 h ago \(\S+Z\), and has worked since: recordBroke: too long$/m)
   assert.match(text, /^f-0 last error, 2 min ago \(\S+Z\): Error: no at f\.ts:1:2 \(timer 'tick'\)$/m)
   assert.match(text, /^f-1 last ended \d s ago \(\S+Z\): memory: too much$/m)
 })
@@ -98,6 +98,6 @@ test('detailText says of figures what they lack: what a killed gateway sent last
     ...{ bundleSha256: '', deployedAtMs: 0, ledger: [row], settling: ['gateway-1'], instances: [] },
     ...{ metrics: [{ name: 'hits', kind: 'count', sum: 7 }], metricsSinceMs: 0 },
   } as unknown as FunctionDetail)
-  assert.match(text, /words +5 .*\nWhat gateway-1 sent last follows: it ended without a word/)
-  assert.match(text, /hits +7\nCounted since its instance began, at 1970-01-01T00:00:00.000Z\./)
+  assert.match(text, /words +5 .*\nWhat gateway-1 sent last follows: it was killed/)
+  assert.match(text, /hits +7\nCounted since the start of its instance, at 1970-01-01T00:00:00.000Z\./)
 })

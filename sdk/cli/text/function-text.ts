@@ -44,7 +44,7 @@ function headText(detail: FunctionDetail): string {
     `  in        ${inputs.join(', ') || '-'}`,
     `  out       ${manifest.ostreams.join(', ') || '-'}`,
     `  on error  ${policyText(manifest.onError)}`,
-    `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk${more} an instance`,
+    `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk${more} per instance`,
     ...packingText(manifest),
     ...homesText(detail),
     ...assetsText(detail.assets),
@@ -62,7 +62,7 @@ function packingText(manifest: FunctionDetail['manifest']): string[] {
   const room = instancesPerRunnerOf(manifest)
   if (room === undefined) return []
   const mates = manifest.pack === undefined ? '' : `, shared by the pack '${manifest.pack}'`
-  return [`  runners   made for ${room} instances${mates}`]
+  return [`  runners   up to ${room} instances each${mates}`]
 }
 
 /** Where partitions were moved by hand, and which of them are not there. */
@@ -156,7 +156,7 @@ function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []
     row.processed,
     Object.entries(row.dropped)
       .map(([reason, records]) => `${records} ${reason}`)
-      .join(', ') || '0',
+      .join(', ') || 0,
     row.inFlight,
     row.unaccountedIsAtMost ? `≤ ${row.unaccounted}` : row.unaccounted,
     ...(isSpilled ? [`${spilled} (${bytesText(spilledBytes)})`] : []),
@@ -165,7 +165,7 @@ function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []
   const columns = ['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
   const more = [...(isSpilled ? ['ON DISK'] : []), ...(isLost ? ['STATE LOST'] : [])]
   const follows = settling.map(
-    (id) => `What ${id} sent last follows: it ended without a word, and those who got it are being asked.`,
+    (id) => `What ${id} sent last follows: it was killed, and its receivers are being asked.`,
   )
   return [table([[...columns, ...more], ...rows]), ...follows].join('\n')
 }
@@ -183,7 +183,7 @@ function metricsTable({ metrics = [], metricsSinceMs, instances }: FunctionDetai
   })
   const since = metricsSinceMs === undefined ? '' : new Date(metricsSinceMs).toISOString()
   const whose =
-    instances.length > 1 ? 'by each instance since it began, the last one' : 'since its instance began,'
+    instances.length > 1 ? 'by each instance since its start, the latest' : 'since the start of its instance,'
   const told = since === '' ? [] : [`Counted ${whose} at ${since}.`]
   return rows.length === 0
     ? ''
@@ -207,21 +207,20 @@ function troubleText(instance: Instance): string[] {
   const { id, why, lastExit, lastError, swap, swapPauseMs, setAside = 0, throttledMs = 0 } = instance
   const dropped = Object.entries(instance.timersDropped ?? {})
   const lines: string[] = []
-  if (swap?.state === 'failed') lines.push(`${id}: v${swap.version} has not taken over: ${swap.reason}`)
+  if (swap?.state === 'failed') lines.push(`${id}: v${swap.version} did not take over: ${swap.reason}`)
   else if (swap?.state === 'onTrial')
     lines.push(`${id}: v${swap.version} is on trial, ${swap.records ?? 0} records so far`)
   else if (swap !== undefined) lines.push(`${id}: v${swap.version} is being prepared`)
   if (swapPauseMs !== undefined)
-    lines.push(`${id}: the last change of versions stopped it for ${swapPauseMs.toFixed(1)} ms`)
+    lines.push(`${id}: the last change of version paused it for ${swapPauseMs.toFixed(1)} ms`)
   if (throttledMs > 0)
-    lines.push(`${id}: held back for ${(throttledMs / 1000).toFixed(1)} s in all by limits.cpuMsPerSecond`)
+    lines.push(`${id}: slowed down for ${(throttledMs / 1000).toFixed(1)} s in all by limits.cpuMsPerSecond`)
   if (dropped.length > 0)
     lines.push(`${id}: timers given up: ${dropped.map(([how, timers]) => `${timers} ${how}`).join(', ')}`)
-  if (setAside > 0)
-    lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} to be tried again`)
+  if (setAside > 0) lines.push(`${id}: ${setAside} record${setAside === 1 ? ' waits' : 's wait'} for a retry`)
   if (why !== undefined) lines.push(`${id}: ${why}`)
   if (lastExit !== undefined) {
-    const since = instance.state === 'running' ? ', and works since' : ''
+    const since = instance.state === 'running' ? ', and has worked since' : ''
     const text = `${id} last ended ${agoText(lastExit.atMs)}${since}: ${lastExit.reason}: ${lastExit.message}`
     lines.push(isPast(instance, lastExit.atMs) ? dim(text) : text)
   }

@@ -21,9 +21,9 @@ export function findingsText(report: GateReport, ofVersion = 'the new one'): str
   const { found, heapBytes, stateBytes, errors, ended, failed } = evidence
   const { compared, different, failed: threw, timers, outputs, examples } = found
   if (instances === 0 && failed === undefined)
-    return `${name}: no instance of v${from} is at work, so there is nothing to compare with.`
+    return `${name}: no instance of v${from} is running, so there is nothing to compare with.`
   return [
-    `${name}, judged beside v${from} in ${(tookMs / 1000).toFixed(1)} s, in ${instances} of ${instancesOf} instances`,
+    `${name}, tested beside v${from} in ${(tookMs / 1000).toFixed(1)} s, in ${instances} of ${instancesOf} instances`,
     ...(failed === undefined ? [] : [`  failed    ${failed}`]),
     ...(ended === undefined ? [] : [`  ended     ${ended}`]),
     `  records   ${recordsText(report)}`,
@@ -45,13 +45,13 @@ export function findingsText(report: GateReport, ofVersion = 'the new one'): str
 }
 
 function verdictText({ breaches, evidence }: GateReport, isDeployed: boolean): string {
-  if (breaches === undefined) return 'Its manifest has no gate: nothing of that would hold it up.'
+  if (breaches === undefined) return 'Its manifest has no gate: none of this would stop a deploy.'
   if (breaches.length === 0)
     return evidence.found.compared > 0
       ? 'It passes its gate.'
-      : "It passes its gate, unjudged: no record could be compared ('gate.minRecords' asks for some)."
+      : "It passes its gate untested: no record could be compared ('gate.minRecords' requires some)."
   const why = breaches.join('; ')
-  return isDeployed ? `It was accepted over its gate: ${why}.` : `Its gate holds it up: ${why}.`
+  return isDeployed ? `It was deployed although its gate objects: ${why}.` : `Its gate stops it: ${why}.`
 }
 
 function recordsText({ evidence: { found, sinceMs, untilMs } }: GateReport): string {
@@ -75,7 +75,7 @@ function stateText({ evidence: { state } }: GateReport): string {
         ]
       : []),
     ...(between > 0 ? [`${between} records since then are not on the tape`] : []),
-    ...(lacking > 0 ? [`${lacking} partitions have begun with none, for want of a checkpoint`] : []),
+    ...(lacking > 0 ? [`${lacking} partitions started with none, since there is no checkpoint`] : []),
   ]
   return parts.join('; ')
 }

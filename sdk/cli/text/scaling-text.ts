@@ -14,14 +14,14 @@ export function scalingText(scaling: Scaling, nowMs: number): string {
     policy === undefined
       ? `It has no policy: 'concord fn scale ${name} N' sets how many. With "scale": { "min": 1, "max": 8 } in its concord.jsonc it follows its load.`
       : policyText(policy)
-  const pin = pinned ? `Pinned by a person; 'concord fn scale ${name} --auto' gives it back.` : ''
+  const pin = pinned ? `Set by a person; 'concord fn scale ${name} --auto' returns to the policy.` : ''
   const rows = changes
     .slice(-changesShown)
     .reverse()
     .map(({ atMs, from, to, because }) => [new Date(atMs).toISOString(), `${from} → ${to}`, because])
   const list =
     rows.length === 0
-      ? dim('It has not been changed yet.')
+      ? dim('Its number has not changed yet.')
       : table([['TIME', 'INSTANCES', 'BECAUSE'], ...rows])
   return [head, rule, pin, latest === undefined ? '' : latestText(latest, nowMs), list]
     .filter((part) => part !== '')

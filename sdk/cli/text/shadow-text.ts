@@ -24,7 +24,7 @@ export function shadowText(shadow: ShadowView, examples = shadow.evidence.exampl
   return [
     ...lines,
     ...examples.map((one) => differenceText(one, `v${version}`, `v${from}`)),
-    `  ${listed} are written down: concord fn shadow ${name} v${version} --all`,
+    `  ${listed} are recorded: concord fn shadow ${name} v${version} --all`,
   ].join('\n')
 }
 
@@ -44,9 +44,9 @@ function missedText({ records, compared, missed }: ShadowEvidence): string {
   if (records === compared) return 'none'
   const { notReady, behind, ended } = missed
   const why = [
-    ...(behind > 0 ? [`${behind} since it could not keep up`] : []),
-    ...(notReady > 0 ? [`${notReady} since it was not ready`] : []),
-    ...(ended > 0 ? [`${ended} since it had ended`] : []),
+    ...(behind > 0 ? [`${behind} because it could not keep up`] : []),
+    ...(notReady > 0 ? [`${notReady} because it was not ready`] : []),
+    ...(ended > 0 ? [`${ended} because it had ended`] : []),
   ]
   return `${records - compared} of ${records} (${why.join(', ')})`
 }
