@@ -25,23 +25,25 @@ export function makeMetrics(): GatewayMetrics {
     registry,
     requests: new Histogram({
       name: 'concord_http_request_seconds',
-      help: 'Time to the head of the answer.',
+      help: 'Time to the head of the response.',
       labelNames: ['method', 'route', 'status'],
       registers,
     }),
-    published: counter('concord_published_records_total', 'Records taken over HTTP.', ['stream']),
-    rawTaken: counter('concord_raw_taken_records_total', 'Raw records taken from NATS.', ['stream']),
-    rawDropped: counter('concord_raw_dropped_records_total', 'Raw records from NATS that were not taken.', [
-      'reason',
-    ]),
+    published: counter('concord_published_records_total', 'Records accepted over HTTP.', ['stream']),
+    rawTaken: counter('concord_raw_taken_records_total', 'Raw records accepted from NATS.', ['stream']),
+    rawDropped: counter(
+      'concord_raw_dropped_records_total',
+      'Raw records from NATS that were not accepted.',
+      ['reason'],
+    ),
     republished: counter(
       'concord_republished_records_total',
-      'Records of raw streams published one a message.',
+      'Records of raw streams, published as one message each.',
       ['stream'],
     ),
     republishDropped: counter(
       'concord_republish_dropped_records_total',
-      'Records of raw streams that NATS had no room for.',
+      'Records of raw streams for which NATS had no room.',
       ['stream'],
     ),
     deploys: counter(
@@ -51,7 +53,7 @@ export function makeMetrics(): GatewayMetrics {
     ),
     followers: new Gauge({
       name: 'concord_followers',
-      help: 'Readers of streams and logs at the moment.',
+      help: 'Current readers of streams and logs.',
       labelNames: ['kind'],
       registers,
     }),

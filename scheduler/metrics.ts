@@ -13,13 +13,13 @@ export class SchedulerMetrics {
     const registers = [registry]
     this.#events = new Counter({
       name: 'concord_scheduler_events_total',
-      help: 'What the core was told, by kind.',
+      help: 'Events that the core received, by kind.',
       labelNames: ['kind'],
       registers,
     })
     this.#actions = new Counter({
       name: 'concord_scheduler_actions_total',
-      help: 'What the core has decided, by kind: launch, kill, assign …',
+      help: 'Actions that the core decided, by kind: launch, kill, assign …',
       labelNames: ['kind'],
       registers,
     })

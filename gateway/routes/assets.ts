@@ -33,7 +33,7 @@ const contentParam = z.object({ sha256: sha256Schema })
 const ask = createRoute({
   method: 'get',
   path: '/v1/assets/{sha256}',
-  summary: 'Ask whether a content of an asset is there; it then stays for an hour at least',
+  summary: 'Ask whether the server has the content of an asset; it is then kept for at least an hour',
   security,
   request: { params: contentParam },
   responses: { 200: jsonAnswer(assetRefSchema, 'it is there'), default: problemAnswer },
@@ -42,9 +42,9 @@ const ask = createRoute({
 const upload = createRoute({
   method: 'put',
   path: '/v1/assets/{sha256}',
-  summary: 'Send the bytes of an asset, under the sha256 that they have',
+  summary: 'Upload the content of an asset, under its sha256',
   description:
-    'At most 512 MiB, as a stream. Bytes of another hash are refused. What no version refers to is forgotten after an hour.',
+    'At most 512 MiB, as a stream. Content with another hash is refused. Content that no version refers to is deleted after an hour.',
   security,
   request: {
     params: contentParam,
@@ -56,7 +56,7 @@ const upload = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/assets',
-  summary: 'List the assets of the wanted version of a function',
+  summary: 'List the assets of a function, in its wanted version',
   security,
   request: { params: nameParam },
   responses: { 200: jsonAnswer(assetListSchema, 'its assets'), default: problemAnswer },
@@ -65,7 +65,7 @@ const list = createRoute({
 const change = createRoute({
   method: 'patch',
   path: '/v1/functions/{name}/assets',
-  summary: 'Give a function other assets: a new version of the same bundle and manifest',
+  summary: 'Change the assets of a function: a new version of the same bundle and manifest',
   security,
   request: {
     params: nameParam,

@@ -19,7 +19,7 @@ const requestBytesMax = 64 * 1024
 const list = createRoute({
   method: 'get',
   path: '/v1/dead-letters',
-  summary: 'List dead letters, oldest first: those that wait, or others by `state`',
+  summary: 'List dead letters, oldest first: those that wait, or those in another `state`',
   security,
   request: { query: deadLetterListQuerySchema },
   responses: { 200: jsonAnswer(deadLetterListSchema, 'those meant, up to `limit`'), default: problemAnswer },
@@ -37,9 +37,10 @@ const show = createRoute({
 const redrive = createRoute({
   method: 'post',
   path: '/v1/dead-letters/redrive',
-  summary: 'Give the records of dead letters back to their input streams, in order, each at most once',
+  summary:
+    'Redrive: send the records of dead letters back to their input streams, in order, each at most once',
   description:
-    'Every function that reads such a stream gets them. With `dryRun` it says what would be done. An answer with `next` did a part: ask again with it as `after`.',
+    'Every function that reads such a stream gets them. `dryRun` shows what would be done. An answer with `next` is partial: ask again with it as `after`.',
   security,
   request: {
     body: {

@@ -39,7 +39,7 @@ const deployRoute = createRoute({
   path: '/v1/functions',
   summary: 'Deploy a function',
   description:
-    'Takes a bundle, or one TypeScript or JavaScript source file that may import `concord` only, with a manifest (multipart); or a source file alone (any other type). The same source is the same bundle, however it comes. The function is loaded to read its metadata; what is refused leaves nothing behind.',
+    'Takes (as multipart) a manifest with a bundle or with one TypeScript or JavaScript source file, which may import only `concord`; or (as any other type) a source file alone. The same source gives the same bundle, whoever sends it. The function is loaded to read its metadata. A refused deploy leaves nothing behind.',
   security,
   request: {
     query: z.object({
@@ -51,24 +51,23 @@ const deployRoute = createRoute({
       ...deployQuerySchema.shape,
       instances: deployQuerySchema.shape.instances.meta({
         description:
-          'so many instances; by default as many as there are, or as the manifest says if its own number has changed',
+          'number of instances; by default as now, or as the manifest says if its number has changed',
       }),
       drain: flagQuery.meta({
-        description:
-          'end the instances in order and start others, even where the version could change in place',
+        description: 'drain the instances and start new ones, even if the version could take over in place',
       }),
       ownSizes: z
         .string()
-        .regex(sizeNames, `expected ${settable.join(', ')}, or several of them with commas between`)
+        .regex(sizeNames, `expected ${settable.join(', ')}, or several of them separated by commas`)
         .transform((text) => text.split(',') as Size[])
         .optional()
         .meta({
-          description: `sizes that are to be those of its manifest, whatever was set by hand while it ran: ${settable.join(', ')}, with commas between`,
+          description: `resources to take from this manifest, even if they were set by hand: ${settable.join(', ')}, separated by commas`,
         }),
       dryRun: flagQuery.meta({
-        description: 'judge it on what came lately, beside the version at work, and change nothing',
+        description: 'test it on recent records, beside the live version, and change nothing',
       }),
-      accept: flagQuery.meta({ description: 'go on where its gate asks' }),
+      accept: flagQuery.meta({ description: 'deploy even if the gate asks' }),
     }),
     body: {
       required: true,
@@ -81,7 +80,7 @@ const deployRoute = createRoute({
               bundle: { ...binarySchema, description: 'ES module without imports; at most 10 MiB' },
               source: {
                 ...binarySchema,
-                description: 'in place of a bundle: one source file; at most 10 MiB',
+                description: 'instead of a bundle: one source file; at most 10 MiB',
               },
               sourceMap: { ...binarySchema, description: 'source map of the bundle; at most 40 MiB' },
               assets: {

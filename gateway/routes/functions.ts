@@ -58,7 +58,7 @@ const inspect = createRoute({
 const why = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/why',
-  summary: 'Tell why the instances of a function are where they are, or why they are not running',
+  summary: 'Explain where the instances of a function run, or why they do not',
   security,
   request: { params: nameParam },
   responses: { 200: jsonAnswer(whySchema, 'each instance, with its reasons'), default: problemAnswer },
@@ -67,7 +67,7 @@ const why = createRoute({
 const remove = createRoute({
   method: 'delete',
   path: '/v1/functions/{name}',
-  summary: 'Delete a function: its instances are drained, then it is forgotten',
+  summary: 'Remove a function: drain its instances, then delete it and its state',
   security,
   request: { params: nameParam },
   responses: { 204: { description: 'it will be' }, default: problemAnswer },
@@ -77,7 +77,7 @@ const scale = createRoute({
   method: 'put',
   path: '/v1/functions/{name}/instances',
   summary:
-    'Set how many instances a function should have, or leave it to its policy; partitions are handed over',
+    'Set the number of instances of a function, or return it to the policy; partitions are handed over',
   security,
   request: {
     params: nameParam,
@@ -89,9 +89,9 @@ const scale = createRoute({
 const resources = createRoute({
   method: 'patch',
   path: '/v1/functions/{name}/resources',
-  summary: 'Give each instance of a function other resources: a new version of the same bundle',
+  summary: 'Resize the instances of a function: a new version of the same bundle',
   description:
-    'Others are started beside those that run, take their partitions over with state and timers, and then those end. Memory below what an instance holds in state is refused.',
+    'New instances start beside the old ones and take over their partitions, state and timers; then the old ones end. Memory in which the state of an instance has no room is refused.',
   security,
   request: {
     params: nameParam,
@@ -106,9 +106,10 @@ const resources = createRoute({
 const move = createRoute({
   method: 'patch',
   path: '/v1/functions/{name}/partitions',
-  summary: 'Move partitions of a function to one of its instances, or back to where their number puts them',
+  summary:
+    'Move partitions of a function to one of its instances, or back to the instance given by their number',
   description:
-    'They are handed over with state and timers, and stay there over deploys and other numbers of instances, as long as that instance is wanted.',
+    'They move with state and timers, and stay there over deploys and other numbers of instances, as long as that instance is wanted.',
   security,
   request: {
     params: nameParam,
@@ -120,7 +121,7 @@ const move = createRoute({
 const scaling = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/scaling',
-  summary: 'Tell why a function has as many instances as it has: its policy, the latest changes, the load',
+  summary: 'Explain the number of instances of a function: policy, load, latest changes',
   security,
   request: { params: nameParam },
   responses: { 200: jsonAnswer(scalingSchema, 'policy, changes, load'), default: problemAnswer },
@@ -129,7 +130,7 @@ const scaling = createRoute({
 const kill = createRoute({
   method: 'delete',
   path: '/v1/instances/{id}',
-  summary: 'End one instance, drained; the wanted count falls by one unless `restart` replaces it',
+  summary: 'Drain and end one instance; the number of instances falls by one unless `restart` replaces it',
   security,
   request: {
     params: z.object({ id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX') }),
@@ -141,7 +142,7 @@ const kill = createRoute({
 const logs = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/logs',
-  summary: 'Read what a function has logged, oldest first',
+  summary: 'Read the log of a function, oldest line first',
   security,
   request: {
     params: nameParam,

@@ -10,7 +10,7 @@ const okSchema = z.object({ ok: z.literal(true) })
 const healthz = createRoute({
   method: 'get',
   path: '/healthz',
-  summary: 'Whether the process answers',
+  summary: 'Whether the process runs',
   responses: { 200: jsonAnswer(okSchema, 'it does') },
 })
 
@@ -24,7 +24,7 @@ const readyz = createRoute({
 const metrics = createRoute({
   method: 'get',
   path: '/metrics',
-  summary: 'What this gateway counts, for Prometheus',
+  summary: 'Metrics of this gateway, for Prometheus',
   security,
   responses: { 200: { description: 'Prometheus text', content: { 'text/plain': { schema: z.string() } } } },
 })

@@ -15,8 +15,8 @@ const versionQuery = z.object({ version: z.coerce.number().int().min(1).optional
 const show = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/shadow',
-  summary: 'Show what was found of a version that was given copies of all records',
-  description: 'By default of the one that is a shadow now, else of the newest that was.',
+  summary: 'Read the report of a shadow version',
+  description: 'By default the current shadow, else the newest.',
   security,
   request: { params: nameParam, query: versionQuery },
   responses: { 200: jsonAnswer(shadowViewSchema, 'what was found'), default: problemAnswer },
@@ -25,8 +25,8 @@ const show = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/shadow/differences',
-  summary: 'List the records that a shadow made something else of, with what both made of them',
-  description: 'An answer with `next` has a part: ask again with it as `after`.',
+  summary: 'List the records whose outputs differ under a shadow version, with both outputs',
+  description: 'An answer with `next` is partial: ask again with it as `after`.',
   security,
   request: {
     params: nameParam,
@@ -41,9 +41,9 @@ const list = createRoute({
 const promote = createRoute({
   method: 'post',
   path: '/v1/functions/{name}/promote',
-  summary: 'Bring a version into force that was a shadow',
+  summary: 'Make a shadow version live',
   description:
-    'By default the one that is a shadow now, else the newest that was. What else its manifest says of its rollout holds.',
+    'By default the current shadow, else the newest. The rest of its `rollout` applies (canary, waves).',
   security,
   request: {
     params: nameParam,

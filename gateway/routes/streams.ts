@@ -47,7 +47,7 @@ const list = createRoute({
 const put = createRoute({
   method: 'put',
   path: '/v1/streams/{name}',
-  summary: 'Make a stream, or change whether its records are republished raw',
+  summary: 'Create a stream, or change whether its records are republished raw',
   security,
   request: {
     params: nameParam,
@@ -59,7 +59,7 @@ const put = createRoute({
 const remove = createRoute({
   method: 'delete',
   path: '/v1/streams/{name}',
-  summary: 'Remove a stream that no function and no reader uses',
+  summary: 'Remove a stream that no function or reader uses',
   security,
   request: { params: nameParam },
   responses: { 204: { description: 'it is gone' }, default: problemAnswer },
@@ -70,7 +70,7 @@ const produce = createRoute({
   path: '/v1/streams/{name}/records',
   summary: 'Publish records',
   description:
-    'Records are taken in order as they arrive. A refusal half-way says how many were (`accepted`): go on behind them. 429: the stream is full, go on after Retry-After.',
+    'Records are accepted in order as they arrive. A refusal half-way says how many were accepted (`accepted`): continue after those. 429 means that the stream is full: continue after Retry-After.',
   security,
   request: {
     params: nameParam,
@@ -95,7 +95,7 @@ const follow = createRoute({
   path: '/v1/streams/{name}/records',
   summary: 'Follow a stream: the event `ready`, then records as they pass, and gaps as events',
   description:
-    'With `hold` the stream waits for this reader, so that it misses nothing; where the connection breaks, `instead` with the `reader` of the last `ready` goes on behind what was acknowledged for that one, while the stream still waits for it (`resumed`): a few records may come again. Server-sent events where the Accept header asks for them.',
+    'With `hold` the stream waits for this reader, so that it misses nothing. After a broken connection, `instead` with the `reader` of the last `ready` continues after what was acknowledged for that reader, while the stream still waits for it (`resumed`); a few records may come again. The Accept header may ask for server-sent events.',
   security,
   request: {
     params: nameParam,
@@ -110,7 +110,7 @@ const follow = createRoute({
   },
   responses: {
     200: {
-      description: 'a RecordOutput or FollowEvent a line',
+      description: 'one RecordOutput or FollowEvent per line',
       content: {
         'application/x-ndjson': { schema: bodySchema(z.union([recordOutputSchema, followEventSchema])) },
         'text/event-stream': { schema: { type: 'string' } },

@@ -15,7 +15,7 @@ const unpackedBytesMax = 64 * 1024 * 1024
 const tap = createRoute({
   method: 'get',
   path: '/v1/instances/{id}/tap',
-  summary: 'What an instance was last given: records, times, chance and state, to be run again',
+  summary: 'Read the tap of an instance: its recent records, times, random seeds and state, for a replay',
   security,
   request: {
     params: z.object({ id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX') }),

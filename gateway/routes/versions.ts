@@ -51,9 +51,9 @@ const diff = createRoute({
 const sources = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/versions/{version}/sources',
-  summary: 'Read the code of a version, as its author wrote it',
+  summary: 'Read the source code of a version',
   description:
-    'Out of the source map that came with it; without one, or with `kind=bundle`, the bundle that runs.',
+    'From the source map that came with it. Without one, or with `kind=bundle`: the bundle that runs.',
   security,
   request: {
     params: nameParam.extend({ version: versionNumber }),
@@ -66,7 +66,7 @@ const rollback = createRoute({
   method: 'post',
   path: '/v1/functions/{name}/rollback',
   summary:
-    'Go back to an earlier version, by default the last one before the present that ran and that nobody has gone back from',
+    'Go back to an earlier version, by default the last one before the live version that ran and was not rolled back',
   security,
   request: {
     params: nameParam,

@@ -13,30 +13,32 @@ const text = z.string().min(1)
 const secret = { secret: true }
 
 export const configSchema = z.object({
-  home: text.default('~/.concord').describe('folder of all state on one machine'),
+  home: text.default('~/.concord').describe('state folder on one machine'),
   namespace: nameSchema.default('default').describe('separates platforms that share NATS and the store'),
   gateway: z.object({
-    host: text.default('127.0.0.1').describe('address that the HTTP API listens on'),
+    host: text.default('127.0.0.1').describe('address on which the HTTP API listens'),
     port: port.default(8642).describe('port of the HTTP API; 0: any free one'),
-    tokenFile: text.default('{home}/token').describe('file that holds the bearer token of the HTTP API'),
+    tokenFile: text.default('{home}/token').describe('file with the bearer token of the HTTP API'),
   }),
   nats: z.object({
     port: port.default(8643).describe('port of the nats-server that `concord up` starts; 0: any free one'),
     url: text.default('nats://127.0.0.1:{nats.port}').describe('where NATS is; several, separated by commas'),
     user: text.optional().describe('user of gateway and scheduler on NATS; `concord up` makes its own'),
     password: text.optional().describe('password of that user').meta(secret),
-    runnerUser: text.optional().describe('user of the runners on NATS, who may do less'),
+    runnerUser: text.optional().describe('user of the runners on NATS, with fewer permissions'),
     runnerPassword: text.optional().describe('password of that user').meta(secret),
     caFile: text
       .optional()
-      .describe('PEM of who signs for the NATS servers; with it, or tls:// in nats.url, TLS is spoken'),
-    certFile: text.optional().describe('PEM of the certificate that the NATS servers are to know us by'),
+      .describe(
+        'PEM of the authority that signs the NATS servers; this, or tls:// in nats.url, turns TLS on',
+      ),
+    certFile: text.optional().describe('PEM of the client certificate for the NATS servers'),
     keyFile: text.optional().describe('PEM of its key'),
     replicas: z
       .union([z.literal('auto'), z.int().min(1).max(5)])
       .default('auto')
       .describe(
-        'how many servers keep a copy of what JetStream stores (bundles, checkpoints, dead letters, what waits on disk, logs); auto: 3 on a cluster of three or more, else 1',
+        'how many servers keep a copy of what JetStream stores (bundles, checkpoints, dead letters, records queued on disk, logs); auto: 3 on a cluster of three or more, else 1',
       ),
     serverCommand: text
       .default('nats-server')
@@ -48,51 +50,49 @@ export const configSchema = z.object({
     url: text
       .default('http://127.0.0.1:{mesos.port}')
       .describe(
-        'a Mesos master; several, separated by commas; or where they are found: zk://HOST:PORT,HOST:PORT/mesos',
+        'a Mesos master; several, separated by commas; or their place in ZooKeeper: zk://HOST:PORT,HOST:PORT/mesos',
       ),
     principal: text.optional().describe('principal of the scheduler on Mesos; `concord up` makes its own'),
     secret: text.optional().describe('secret of that principal').meta(secret),
     role: text
       .default('concord')
-      .describe('Mesos role that the scheduler takes offers for; several, separated by commas'),
+      .describe('Mesos role for which the scheduler takes offers; several, separated by commas'),
     onRemoved: z
       .enum(['fail', 'registerAnew'])
       .default('fail')
-      .describe(
-        'what the scheduler does when the master has removed its framework; `concord up` registers anew',
-      ),
+      .describe('what the scheduler does if the master removed its framework; `concord up` registers anew'),
     failoverTimeoutSeconds: z
       .number()
       .min(0)
       .default(604_800)
-      .describe('how long Mesos keeps the tasks going without a scheduler'),
+      .describe('how long Mesos keeps tasks running without a scheduler'),
   }),
   agent: z.object({
     cpus: z.number().min(0.1).optional().describe('cores that the one-machine cluster offers; unset: all'),
-    memMib: z.int().min(64).optional().describe('memory that it offers; unset: most of it'),
+    memMib: z.int().min(64).optional().describe('memory that it offers; unset: most'),
     diskMib: z.int().min(64).optional().describe('disk that it offers; unset: what is free'),
   }),
   store: z.object({
     url: text
       .default('sqlite:{home}/store.sqlite')
       .describe(
-        'where the wanted and the actual state are kept: sqlite:PATH, or zk://HOST:PORT,HOST:PORT/PATH on ZooKeeper',
+        'the store of wanted and actual state: sqlite:PATH, or zk://HOST:PORT,HOST:PORT/PATH on ZooKeeper',
       ),
     user: text
       .optional()
-      .describe('user whose all nodes on ZooKeeper are; choose any, the same for every process'),
+      .describe('user who owns all nodes on ZooKeeper; choose any, the same for every process'),
     password: text.optional().describe('password of that user').meta(secret),
     replaces: text
       .optional()
       .describe(
-        'id of a store that is gone for good: what NATS keeps of its functions is given up to this one',
+        'id of a store that is gone for good: this store replaces it, and the state of its functions in NATS is given up',
       ),
     sessionTimeoutMs: z
       .int()
       .min(1_000)
       .max(60_000)
       .default(10_000)
-      .describe('silence after which a process loses what it leads; ZooKeeper takes 2 to 20 of its ticks'),
+      .describe('silence after which a process loses its leadership; ZooKeeper allows 2 to 20 of its ticks'),
   }),
   scheduler: z.object({
     port: port.default(0).describe('port of its metrics, on loopback; 0: any free one'),
@@ -104,26 +104,26 @@ export const configSchema = z.object({
     file: text
       .optional()
       .describe(
-        'concord-runner-SHA256.tar.gz, which gateways serve and tasks are started from; unset: scheduler.runnerCommand',
+        'concord-runner-SHA256.tar.gz, which gateways serve and tasks run; unset: scheduler.runnerCommand',
       ),
     gatewayUrl: text
       .default('http://127.0.0.1:{gateway.port}')
-      .describe('where the agents of the cluster reach a gateway'),
+      .describe('URL by which the agents of the cluster reach a gateway'),
     key: text
       .optional()
-      .describe('signs the URLs of the archive; the same for every scheduler and gateway')
+      .describe('key that signs the URLs of the archive; the same for every scheduler and gateway')
       .meta(secret),
     urlSeconds: z
       .int()
       .min(60)
       .max(604_800)
       .default(21_600)
-      .describe('how long such a URL is good for at least, and stays the same, for the cache of the agents'),
+      .describe('how long such a URL is valid at least; it stays the same, for the cache of the agents'),
   }),
   quota: z.object({
-    cpus: z.number().min(0).optional().describe('cores that the tasks of the namespace may take together'),
-    memMib: z.int().min(0).optional().describe('memory that they may take together'),
-    diskMib: z.int().min(0).optional().describe('disk that they may take together'),
+    cpus: z.number().min(0).optional().describe('cores that all tasks of the namespace may use together'),
+    memMib: z.int().min(0).optional().describe('memory that they may use together'),
+    diskMib: z.int().min(0).optional().describe('disk that they may use together'),
   }),
   deadLetters: z.object({
     maxMib: z
@@ -131,11 +131,11 @@ export const configSchema = z.object({
       .min(1)
       .max(1_048_576)
       .default(256)
-      .describe('room for the dead letters of a namespace; what does not fit is refused and counted'),
+      .describe('space for the dead letters of a namespace; what does not fit is refused and counted'),
     maxAgeHours: z.number().min(0.1).max(87_600).default(168).describe('how long a dead letter is kept'),
   }),
   log: z.object({
-    level: logLevelSchema.default('info').describe('least level of what the processes log'),
+    level: logLevelSchema.default('info').describe('least level that the processes log'),
   }),
 })
 

@@ -13,11 +13,11 @@ const labelNames = ['function', 'instance'] as const
 
 const counters: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
   concord_runner_records_in_total: [
-    'Records that callbacks have finished, or that were set aside.',
+    'Records that callbacks have finished, or that wait for a retry.',
     (r) => r.recordsIn,
   ],
   concord_runner_records_out_total: ['Records that callbacks have produced.', (r) => r.recordsOut],
-  concord_runner_errors_total: ['Callbacks that threw for good.', (r) => r.errors],
+  concord_runner_errors_total: ['Callbacks that threw, after all retries.', (r) => r.errors],
   concord_runner_retries_total: [
     'Calls of callbacks that were not the first for their record or timer.',
     (r) => r.retries ?? 0,
@@ -38,11 +38,11 @@ const counters: Readonly<Record<string, readonly [string, (report: InstanceRepor
     (r) => r.checkpoint?.writtenBytesTotal ?? 0,
   ],
   concord_runner_throttled_seconds_total: [
-    'Time that instances were held back by limits.cpuMsPerSecond.',
+    'Time that instances were slowed down by limits.cpuMsPerSecond.',
     (r) => (r.throttledMs ?? 0) / 1000,
   ],
   concord_runner_isolate_cpu_seconds_total: [
-    'Time in the isolate: its CPU time, and what its thread waited for a CPU.',
+    'Time in the isolate: its CPU time, and the time that its thread waited for a CPU.',
     (r) => r.cpuSeconds,
   ],
 }
@@ -50,15 +50,15 @@ const counters: Readonly<Record<string, readonly [string, (report: InstanceRepor
 const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport) => number]>> = {
   concord_runner_state_bytes: ['Bytes of keyed state.', (r) => r.stateBytes],
   concord_runner_checkpoint_stored_bytes: [
-    'Bytes that the last checkpoint consists of.',
+    'Size of the last checkpoint.',
     (r) => r.checkpoint?.storedBytes ?? 0,
   ],
   concord_runner_checkpoint_time_seconds: [
-    'When the last checkpoint was cut, in seconds since 1970; 0 before the first.',
+    'When the last checkpoint was taken, in seconds since 1970; 0 before the first.',
     (r) => (r.checkpoint?.atMs ?? 0) / 1000,
   ],
   concord_runner_checkpoint_pause_seconds: [
-    'How long the instance stopped for the last cut.',
+    'How long the last checkpoint paused the instance.',
     (r) => (r.checkpoint?.pauseMs ?? 0) / 1000,
   ],
   concord_runner_state_lost: [
@@ -105,7 +105,7 @@ export function runnerRegistry(
   }
   new Gauge({
     name: 'concord_runner_memory_bytes',
-    help: 'Where the memory of the runner goes; together what is resident.',
+    help: 'Memory of the runner by account; the sum is the resident memory.',
     labelNames: ['account'],
     registers,
     collect() {
@@ -114,7 +114,7 @@ export function runnerRegistry(
   })
   new Gauge({
     name: 'concord_runner_memory_bound_bytes',
-    help: 'What the memory of the runner may come to.',
+    help: 'Memory bound of the runner.',
     registers,
     collect() {
       this.set(memory().boundBytes)
@@ -130,7 +130,7 @@ export function runnerRegistry(
     )
   new Counter({
     name: 'concord_function_count_total',
-    help: 'What functions count with ctx.metrics.count.',
+    help: 'Counts of ctx.metrics.count.',
     labelNames: [...labelNames, 'metric'],
     registers,
     collect() {
@@ -140,7 +140,7 @@ export function runnerRegistry(
   })
   const observed: Family = {
     name: 'concord_function_observed',
-    help: 'What functions observe with ctx.metrics.observe.',
+    help: 'Values of ctx.metrics.observe.',
     type: 'histogram',
     get: async () => ({
       ...observed,

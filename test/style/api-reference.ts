@@ -57,8 +57,8 @@ export function apiReference(): string {
 
 const head = `# The HTTP API
 
-Made from the gateway's routes by \`node test/style/api-reference.ts\`. The same routes as an OpenAPI 3.1 document, with every
-schema, are at \`GET /v1/openapi.json\` of a running gateway.
+Generated from the gateway's routes by \`node test/style/api-reference.ts\`. A running gateway serves the same routes, with every
+schema, as an OpenAPI 3.1 document at \`GET /v1/openapi.json\`.
 
 Every route but ${[...openPaths].map((open) => `\`${open}\``).join(', ')} needs \`Authorization: Bearer TOKEN\`. A refusal is
 \`application/problem+json\` (RFC 9457) with \`code\` (see [errors.md](../errors.md)) and a \`detail\` that says what to do.

@@ -19,9 +19,9 @@ export interface ErrorEntry {
 
 const blames: Readonly<Record<string, string>> = {
   function: "the function's author",
-  caller: 'whoever called',
+  caller: 'the caller',
   transient: 'time: try again',
-  platform: 'the platform: a bug or its installation',
+  platform: 'the platform: a bug, or its installation',
 }
 
 /** Folders in the order in which somebody meets their errors, and where that is. A folder that is not named comes last. */
@@ -102,8 +102,8 @@ export function errorsDocument(): string {
   ])
   return `${[
     '# Errors',
-    'Every error that somebody is meant to act on has a code from a closed set, and a message that says what was attempted, what was found and what to do. Match on the code; the text may change. The HTTP API answers with the code in `code` of a problem document (RFC 9457).',
-    'This page is made from the code by `node test/style/errors-doc.ts`.',
+    'Every error that you can act on has a code from a closed set, and a message that says what was attempted, what was found and what to do. Match on the code; the text may change. The HTTP API returns the code in `code` of a problem document (RFC 9457).',
+    'Generated from the code by `node test/style/errors-doc.ts`; change it there.',
     '## Exit codes of `concord`',
     table(
       ['exit code', 'meaning'],
@@ -111,7 +111,7 @@ export function errorsDocument(): string {
     ),
     ...folders,
     '## Exit codes of a runner',
-    'As the scheduler reads them from the status of the task; `concord fn inspect` shows the reason. 128 + n: ended by signal n.',
+    'The scheduler reads them from the status of the task; `concord fn inspect` shows the reason. 128 + n: ended by signal n.',
     table(
       ['exit code', 'reason', 'meaning'],
       Object.entries(exitCodes).map(([name, code]) => [

@@ -36,16 +36,16 @@ export function metricsReference(): string {
   const gateway = metricsOf(makeMetrics().registry).filter(({ name }) => !common.has(name))
   return `${[
     '# Metrics',
-    'Made from the code by `node test/style/metrics-reference.ts`: change it there.',
-    `Every process shows what it counts to Prometheus, as text, at \`/metrics\`:
+    'Generated from the code by `node test/style/metrics-reference.ts`; change it there.',
+    `Every process serves Prometheus metrics at \`/metrics\`:
 
-| process | where | from the start |
+| process | where | available |
 | --- | --- | --- |
-| gateway | \`GET /metrics\` of its URL, with the bearer token as for all else | yes |
-| scheduler | a port of its own on loopback: \`scheduler.port\` ([settings](settings.md)) | yes |
-| runner | a port of its own on loopback, any free one: \`metricsUrl\` of its instances in \`concord fn inspect NAME --json\`; those that share a runner have the same | when its instances run |
+| gateway | \`GET /metrics\` of its URL, with the bearer token | from the start |
+| scheduler | its own port on loopback: \`scheduler.port\` ([settings](settings.md)) | from the start |
+| runner | any free port on loopback: \`metricsUrl\` of its instances in \`concord fn inspect NAME --json\`; instances that share a runner have the same | when its instances run |
 
-Runners come and go, so a scraper has to be told of them again and again; this makes a file for \`file_sd_configs\`, on each machine that has runners:
+Runners come and go, so update the scraper's targets regularly. On each machine with runners, this writes a file for \`file_sd_configs\`:
 
 \`\`\`sh
 for name in $(concord fn ls --json | jq -r '.[].name'); do concord fn inspect "$name" --json; done |
@@ -63,8 +63,12 @@ scrape_configs:
     file_sd_configs: [{ files: [runners.json], refresh_interval: 15s }]
 \`\`\`
 
-Worth an alarm: \`concord_runner_errors_total\` and \`concord_runner_state_lost\` that grow, \`concord_runner_memory_bytes\` (its sum) near
-\`concord_runner_memory_bound_bytes\`, a \`concord_runner_checkpoint_time_seconds\` that stands still, \`concord_scheduler_connected\` of 0 at the scheduler that leads.`,
+Worth an alarm:
+
+- \`concord_runner_errors_total\` or \`concord_runner_state_lost\` grows
+- the sum of \`concord_runner_memory_bytes\` approaches \`concord_runner_memory_bound_bytes\`
+- \`concord_runner_checkpoint_time_seconds\` stops advancing
+- \`concord_scheduler_connected\` is 0 at the leading scheduler`,
     '## Runner',
     table(metricsOf(runnerRegistry(() => [], unused))),
     '## Gateway',
@@ -72,7 +76,7 @@ Worth an alarm: \`concord_runner_errors_total\` and \`concord_runner_state_lost\
     '## Scheduler',
     table(metricsOf(scheduler)),
     '## Gateway and scheduler: Node and the process',
-    'With the label `process`, which all others of the two have as well.',
+    'These have the label `process`, like all other metrics of the two.',
     table(ofAll),
   ].join('\n\n')}\n`
 }

@@ -14,11 +14,12 @@ export function settingsReference(): string {
   const groups = Map.groupBy(settings, ({ key }) => (key.includes('.') ? key.split('.')[0]! : 'platform'))
   return `${[
     '# Settings',
-    'Made from the code by `node test/style/settings-reference.ts`: change it there.',
-    `Of gateway, scheduler and \`concord up\`: what of a platform is not a function's (that is [its manifest](../functions.md#configuration)). Each
-is taken from the environment, else from one file of JSON with comments (\`CONCORD_CONFIG\`, else \`config.jsonc\` in the folder of all state),
-else it is as said here. [\`concord config\`](cli.md#concord-config) shows each with its value and where that came from; secrets are masked.
-A name in braces stands for another setting's value. What they mean on a cluster: [operations](../operations.md).`,
+    'Generated from the code by `node test/style/settings-reference.ts`; change it there.',
+    `These settings configure the gateway, the scheduler and \`concord up\`. A function's own settings are in [its manifest](../functions.md#configuration).
+
+A value comes from the environment; else from a file of JSON with comments (\`CONCORD_CONFIG\`, else \`config.jsonc\` in the state folder); else it
+has the default shown here. [\`concord config\`](cli.md#concord-config) shows each value and its origin; secrets are masked. A name in braces
+stands for the value of that setting. [Operations](../operations.md) explains the settings of a cluster.`,
     '```jsonc\n{ "gateway": { "port": 9000 }, "log": { "level": "debug" } } // gateway.port is CONCORD_GATEWAY_PORT in the environment\n```',
     ...[...groups].flatMap(([group, members]) => [`## ${group}`, table(members)]),
   ].join('\n\n')}\n`
@@ -29,7 +30,7 @@ function table(members: readonly Setting[]): string {
     const { key, env, description } = setting
     return `| \`${key}\` | \`${env}\` | ${defaultOf(setting)} | ${description} |`
   })
-  return ['| setting | environment | default | is |', '| --- | --- | --- | --- |', ...rows].join('\n')
+  return ['| setting | environment | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n')
 }
 
 function defaultOf({ type }: Setting): string {
