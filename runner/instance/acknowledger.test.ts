@@ -10,12 +10,11 @@ function open() {
   const log: string[] = []
   const waiting: (() => void)[] = []
   const clock = new ManualClock(10_000)
-  let [done, released] = [0, 0]
+  let done = 0
   const consumer = {
     mark: () => done,
     acknowledge: (mark = done) => log.push(`acknowledged ${mark}`),
-    acknowledgeAlong: (mark: number) => (released = mark),
-    announce: () => log.push(`announced, ${released} done`),
+    announce: () => log.push('announced'),
     drop: (_: TakenFrame, reason: string) => log.push(reason),
   }
   const producer = {
@@ -91,34 +90,12 @@ test('lettersSafe does not wait for letters when the deadline has passed before:
 
 const batchOf = (bytes: number) => [{ bytes: new Uint8Array(bytes) } as TakenFrame]
 
-test('Acknowledger lets what is done of small batches go along with what is announced next, or waits for 5 ms at most (A3)', () => {
-  const { acknowledger, batch, clock, log, producer } = open()
-  producer.isSafe = true
-  acknowledger.begun(batchOf(100))
-  assert.deepEqual(log, [], 'it is announced with its outputs')
-  acknowledger.announce()
-  batch()
-  assert.deepEqual(log.splice(0), ['announced, 0 done'])
-  acknowledger.begun(batchOf(100))
-  acknowledger.announce()
-  batch()
-  assert.deepEqual(log.splice(0), ['announced, 1 done'])
-  clock.advance(4)
-  assert.deepEqual(log, [])
-  clock.advance(1)
-  assert.deepEqual(log.splice(0), ['announced, 2 done'])
-  clock.advance(5)
-  acknowledger.begun(batchOf(100))
-  batch()
-  assert.deepEqual(log, ['acknowledged 3'], 'nothing was told for long: at once')
-})
-
 test('Acknowledger announces large batches, and all in the first second with partitions, when they are begun (A2)', () => {
   const { acknowledger, batch, clock, log, producer } = open()
   producer.isSafe = true
   acknowledger.begun(batchOf(100_000))
   batch()
-  assert.deepEqual(log.splice(0), ['announced, 0 done', 'acknowledged 1'])
+  assert.deepEqual(log.splice(0), ['announced', 'acknowledged 1'])
   acknowledger.beCareful()
   acknowledger.begun(batchOf(100))
   assert.equal(log.splice(0).length, 1)

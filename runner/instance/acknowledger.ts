@@ -4,16 +4,13 @@
  *   A1. A record is acknowledged only when its outputs, and those of all before it, lie with the owners downstream (or
  *       are stored, where they queue), and JetStream has answered for its dead letter (K2 of worker.ts).
  *   A2. A record is announced before an output or a dead letter of it is sent; before it is run if it may be what killed the owner before.
- *   A3. Where batches are small a credit wakes more processes than a record does: what is done goes along with the next announcement, or
- *       waits for `tellMs` at most.
  * @module
  */
 import { aborted, type Consumer, type Mark, type Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 
-/** Bytes of frames up to which a batch is small. Of larger ones the producers wait for the credits. */
+/** Bytes of frames up to which a batch is announced with its outputs. Of larger ones the producers wait for the credits. */
 const smallBytes = 64 * 1024
-const tellMs = 5
 /** How long after partitions came all is announced before it is run. */
 const carefulMs = 1_000
 
@@ -43,10 +40,7 @@ export class Acknowledger {
   #letters: PostedLetters[] = []
   #posted = 0
   #counted = 0
-  #isSmall = false
   #carefulUntilMs = Number.NEGATIVE_INFINITY
-  #toldMs = Number.NEGATIVE_INFINITY
-  #cancelTell: (() => void) | undefined
 
   constructor(options: AcknowledgerOptions) {
     this.#options = options
@@ -65,27 +59,20 @@ export class Acknowledger {
 
   /** A batch is in the isolate. */
   begun(batch: readonly TakenFrame[]): void {
-    this.#isSmall = batch.reduce((sum, { bytes }) => sum + bytes.length, 0) <= smallBytes
-    if (!this.#isSmall || this.#options.clock.monotonicMs() < this.#carefulUntilMs) this.announce()
+    const isSmall = batch.reduce((sum, { bytes }) => sum + bytes.length, 0) <= smallBytes
+    if (!isSmall || this.#options.clock.monotonicMs() < this.#carefulUntilMs) this.announce()
   }
 
   /** What was taken is about to have outputs (A2). */
   announce(): void {
-    this.#told()
     this.#options.consumer.announce()
-  }
-
-  #told(): void {
-    this.#toldMs = this.#options.clock.monotonicMs()
-    this.#cancelTell?.()
-    this.#cancelTell = undefined
   }
 
   /** At once if nothing is on its way, output or dead letter; else when all that is safe. */
   acknowledge(): void {
     const { consumer, producer } = this.#options
     if (this.#acknowledging !== undefined) return
-    if (this.#letters.length === 0 && producer.isSafe) this.#tell(consumer.mark())
+    if (this.#letters.length === 0 && producer.isSafe) consumer.acknowledge(consumer.mark())
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
@@ -116,20 +103,9 @@ export class Acknowledger {
     this.#counting = undefined
     const isSafe = await safe
     this.#acknowledging = undefined
-    if (isSafe) this.#tell(mark)
+    if (isSafe) consumer.acknowledge(mark)
     if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
     onAcknowledged()
-  }
-
-  #tell(mark: Mark): void {
-    const { consumer, clock } = this.#options
-    const waitMs = this.#isSmall ? this.#toldMs + tellMs - clock.monotonicMs() : 0
-    if (waitMs <= 0) {
-      this.#told()
-      return consumer.acknowledge(mark)
-    }
-    consumer.acknowledgeAlong(mark)
-    this.#cancelTell ??= clock.after(waitMs, () => this.announce())
   }
 
   async #count(letters: readonly PostedLetters[], mark: Mark): Promise<void> {

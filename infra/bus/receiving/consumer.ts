@@ -36,6 +36,7 @@ import {
 import { allChannels, channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
 import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
 import { Intake } from './intake.ts'
+import { Pace } from './pace.ts'
 import type { PassedFrame } from './passed.ts'
 import { Rivals } from './rivals.ts'
 import { passedBytesFor } from './windows.ts'
@@ -53,6 +54,7 @@ export class Consumer {
   readonly #queue = new InQueue()
   readonly #voice: ConsumerVoice
   readonly #intake: Intake
+  readonly #pace: Pace
   /** It takes nothing any more. */
   #leaving = false
   #closed = false
@@ -65,6 +67,7 @@ export class Consumer {
       ...{ partitions: this.#partitions, left: this.#left },
       ...{ accounts: this.#accounts, queue: this.#queue, voice: this.#voice },
     })
+    this.#pace = new Pace(options.clock, () => this.announce())
     const { wire, namespace, onSuperseded = () => undefined } = options
     this.#rivals = new Rivals({
       ...{ wire, namespace, owner: this.owner, partitions: this.#partitions, onSuperseded },
@@ -186,6 +189,7 @@ export class Consumer {
     channel.through = nextOf(frame)
     channel.open -= records
     channel.dirty = true
+    if (frame.skip + frame.finished === frame.header.count) this.#pace.add(frame.bytes.length)
   }
 
   /** Of a frame's records that are done, one waits to be tried again: the channel goes on, its producer knows of it. */
@@ -225,15 +229,10 @@ export class Consumer {
     return markOf(allChannels(this.#partitions))
   }
 
-  /** Tells the producers what is done (by `mark`, in the order made), when the outputs of all that were sent. */
+  /** Lets the producers know what is done (by `mark`, in the order made), when the outputs of all that are safe: at once or soon (pace.ts). */
   acknowledge(mark = this.mark()): void {
     releaseAt(mark)
-    this.#voice.credits((channel) => channel.dirty, 0)
-  }
-
-  /** The same, told with what is announced next. */
-  acknowledgeAlong(mark: Mark): void {
-    releaseAt(mark)
+    this.#pace.soon()
   }
 
   /**
@@ -242,6 +241,7 @@ export class Consumer {
    */
   announce(): void {
     if (this.#leaving) return
+    this.#pace.told()
     this.#voice.credits((channel) => channel.taken > channel.toldTouched || channel.dirty, 0)
   }
 
@@ -306,6 +306,7 @@ export class Consumer {
     if (this.#closed) return
     this.#leaving = this.#closed = true
     this.#stop()
+    this.#pace.close()
     this.#rivals.close()
     for (const { unsubscribe } of this.#partitions.values()) unsubscribe()
     this.#queue.drop(() => true)
