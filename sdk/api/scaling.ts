@@ -1,0 +1,56 @@
+/**
+ * Scaling: how many instances a function has, as the API takes and tells it.
+ * @module
+ */
+import { z } from 'zod'
+import { instancesSchema, nameSchema } from '../manifest/manifest.ts'
+import { scaleSettingsSchema } from '../scaling/policy.ts'
+
+/** What can be wanted of a function beside its manifest: so many instances, or as its policy says. */
+export const scaleSchema = z.union([
+  z.strictObject({ instances: instancesSchema }),
+  z.strictObject({ auto: z.literal(true) }),
+])
+
+/** `pinned`: a person has said so, and the function's policy rests until `auto`. */
+export const scaleAnswerSchema = z.object({
+  instances: z.int(),
+  pinned: z.boolean(),
+  /** So many of them get no records: its inputs have no more partitions. */
+  idle: z.int().optional(),
+})
+export type ScaleAnswer = z.output<typeof scaleAnswerSchema>
+
+/** What was seen of a function's load at a time. */
+export const loadSampleSchema = z.object({
+  atMs: z.number(),
+  instances: z.int(),
+  demand: z.number(),
+  backlog: z.number(),
+  inFlight: z.number(),
+  processed: z.number(),
+  trueRate: z.number().optional(),
+  busy: z.number(),
+  cpu: z.number(),
+  p99Ms: z.number().optional(),
+  metric: z.object({ kind: z.enum(['count', 'observe']), value: z.number() }).optional(),
+  timers: z.number(),
+  predicted: z.number().optional(),
+})
+
+/** Why a function has as many instances as it has. */
+export const scalingSchema = z.object({
+  name: nameSchema,
+  instancesWanted: z.int(),
+  instancesRunning: z.int(),
+  /** Absent: it has none, and has as many instances as was said. */
+  policy: scaleSettingsSchema.optional(),
+  pinned: z.boolean(),
+  /** The latest changes by the policy, and by people, oldest first. */
+  changes: z.array(z.object({ atMs: z.number(), from: z.int(), to: z.int(), because: z.string() })),
+  /** What the scheduler has seen last, written every ten seconds; absent before the first look. */
+  latest: z
+    .object({ atMs: z.number(), instances: z.int(), because: z.string(), load: loadSampleSchema })
+    .optional(),
+})
+export type Scaling = z.output<typeof scalingSchema>

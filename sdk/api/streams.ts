@@ -1,0 +1,68 @@
+/**
+ * Streams: their settings, records that come in, and records as a reader gets them.
+ * @module
+ */
+import { z } from 'zod'
+import { nameSchema, partitionsDefault, partitionsMax } from '../manifest/manifest.ts'
+
+export const streamConfigSchema = z.strictObject({
+  partitions: z.int().min(1).max(partitionsMax).default(partitionsDefault),
+  raw: z.boolean().default(false),
+})
+export type StreamConfig = z.output<typeof streamConfigSchema>
+
+/** A record of `POST …/records` as NDJSON. `value` is text; `valueBase64` bytes; exactly one of them. */
+export const recordInputSchema = z.strictObject({
+  key: z.string().optional(),
+  keyBase64: z.string().optional(),
+  value: z.string().optional(),
+  valueBase64: z.string().optional(),
+  /** Where it goes, whatever its key (grouping `explicit`). */
+  partition: z
+    .int()
+    .min(0)
+    .max(partitionsMax - 1)
+    .optional(),
+  timeMs: z.int().optional(),
+})
+export type RecordInput = z.output<typeof recordInputSchema>
+
+/** Answer of `POST …/records`: all were taken, in order. */
+export const produceAnswerSchema = z.object({ accepted: z.int() })
+
+/** A record as a follower sees it. `value` where it is UTF-8 text, else `valueBase64`; likewise the key. */
+export const recordOutputSchema = z.object({
+  stream: z.string(),
+  partition: z.int(),
+  producer: z.string(),
+  sequence: z.int(),
+  timeMs: z.int(),
+  key: z.string().optional(),
+  keyBase64: z.string().optional(),
+  value: z.string().optional(),
+  valueBase64: z.string().optional(),
+})
+export type RecordOutput = z.output<typeof recordOutputSchema>
+
+/** First line of a followed stream, once every producer known is bound to it; then records; `gap` where some were missed. */
+export const followEventSchema = z.union([
+  z.object({
+    event: z.literal('ready'),
+    hold: z.boolean(),
+    /** Who holds, to be named should the connection break (`instead`). */
+    reader: z.string().optional(),
+    /** It goes on for the one that it named: nothing was missed. */
+    resumed: z.boolean().optional(),
+  }),
+  z.object({ event: z.literal('gap'), partition: z.int(), producer: z.string(), records: z.int() }),
+])
+export type FollowEvent = z.output<typeof followEventSchema>
+
+export const streamSummarySchema = z.object({
+  name: nameSchema,
+  partitions: z.int(),
+  raw: z.boolean(),
+  producers: z.array(z.string()),
+  consumers: z.array(z.string()),
+})
+export type StreamSummary = z.output<typeof streamSummarySchema>

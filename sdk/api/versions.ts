@@ -1,0 +1,48 @@
+/**
+ * Versions: what was deployed, and what differs between two of them.
+ * @module
+ */
+import { z } from 'zod'
+import { manifestSchema, nameSchema } from '../manifest/manifest.ts'
+import { assetRefsSchema } from './assets.ts'
+import { versionStateSchema } from './version-state.ts'
+
+export const changeSchema = z.object({ path: z.string(), before: z.unknown(), after: z.unknown() }).partial({
+  before: true,
+  after: true,
+})
+
+const bundleSchema = z.object({ version: z.int(), bundleSha256: z.string(), bundleBytes: z.int() })
+
+export const versionSummarySchema = bundleSchema.extend({
+  deployedAtMs: z.number(),
+  author: z.string().optional(),
+  message: z.string().optional(),
+  state: versionStateSchema,
+  outcomeAtMs: z.number().optional(),
+  reason: z.string().optional(),
+  /** Nothing came while it was on trial. */
+  untried: z.literal(true).optional(),
+  /** Who went back from it. */
+  by: z.string().optional(),
+  /** It had failed before it came to what `state` says. */
+  failed: z.object({ atMs: z.number(), reason: z.string().optional() }).optional(),
+  /** What its manifest says otherwise than that of the version before. */
+  changes: z.array(changeSchema),
+  assets: assetRefsSchema.default({}),
+})
+export type VersionSummary = z.output<typeof versionSummarySchema>
+
+export const versionDetailSchema = versionSummarySchema.extend({ manifest: manifestSchema })
+export type VersionDetail = z.output<typeof versionDetailSchema>
+
+export const versionDiffSchema = z.object({
+  name: nameSchema,
+  from: bundleSchema,
+  to: bundleSchema,
+  sameCode: z.boolean(),
+  manifest: z.array(changeSchema),
+  /** By name. */
+  assets: z.array(changeSchema).default([]),
+})
+export type VersionDiff = z.output<typeof versionDiffSchema>
