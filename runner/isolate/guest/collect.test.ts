@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../../../infra/clock.ts'
+import { isolateError } from '../errors.ts'
+import { Regions } from '../memory/regions.ts'
+import { StackMap } from '../report/stack-map.ts'
 import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
+import { Guest } from './guest.ts'
 
 test('a compact instance has given back what its start left over, and works on', async (t) => {
   const source = fn(
@@ -37,5 +42,29 @@ test('a compact instance shows its function no collector, not even one that many
       ...['function', 'undefined'],
     ])
     await instance.destroy()
+  }
+})
+
+test('an isolate that is ended while it collects ends behind that, and nobody hangs or dies of it (CO1)', async () => {
+  const waits: readonly (() => Promise<unknown> | undefined)[] = [
+    () => undefined,
+    () => new Promise(setImmediate),
+    () => new Promise((resolve) => setTimeout(resolve, 1)),
+    () => new Promise((resolve) => setTimeout(resolve, 2)),
+  ]
+  for (const wait of [...waits, ...waits, ...waits]) {
+    const guest = new Guest({
+      ...{ name: 'f', heapMib: 8, stateMib: 1, regions: new Regions(1024), assets: new Map() },
+      ...{ clock: systemClock, stackMap: new StackMap(undefined), stateBytes: () => 0, compact: true },
+    })
+    const compacted = guest.compact().then(
+      () => 'collected',
+      ({ message }: Error) => message,
+    )
+    await wait()
+    guest.end(isolateError('ERR_MEMORY', 'its process is full'))
+    assert.match(await compacted, /^(collected|its process is full)$/)
+    assert.equal(await guest.endedWithin(10_000), true, 'its thread has ended')
+    await assert.rejects(guest.compact(), /its process is full/)
   }
 })

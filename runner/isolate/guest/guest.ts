@@ -83,6 +83,8 @@ export class Guest implements IsolateHolder {
   #context: ivm.Context | undefined
   /** Why nothing can be called any more. */
   #ended: CodedError<IsolateErrorCode> | undefined
+  /** A collection under way: the isolate is not to be disposed of before that is over (collect.ts, CO1). */
+  #collecting: Promise<void> | undefined
   /** V8 will never give its thread back. */
   #lost = false
   #physicalBytes = 0
@@ -239,8 +241,16 @@ export class Guest implements IsolateHolder {
   async compact(): Promise<void> {
     if (!this.#options.compact) return
     const limitMs = bootMs
+    const run = (): Promise<void> => {
+      this.#collecting = collect(this.#isolate).finally(() => {
+        this.#collecting = undefined
+      })
+      return this.#collecting
+    }
     try {
-      await this.#calls.run(() => this.#calls.inside(() => collect(this.#isolate)), { limitMs })
+      await this.#calls.run(() => this.#calls.inside(run), {
+        limitMs,
+      })
     } catch (error) {
       throw this.#meaning(error, 'collecting what its start has left over', limitMs)
     }
@@ -268,6 +278,11 @@ export class Guest implements IsolateHolder {
     forgetIsolate(this)
     this.#entries.clear()
     this.#calls.abort(new CallFailure('lost', 'it was ended'))
+    if (this.#collecting === undefined) this.#dispose()
+    else void this.#collecting.catch(() => undefined).then(() => this.#dispose())
+  }
+
+  #dispose(): void {
     try {
       if (!this.#isolate.isDisposed) this.#isolate.dispose()
     } catch {
