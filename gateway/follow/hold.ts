@@ -8,6 +8,8 @@
  *   H3. Where its client ends it, its document goes away; where this process ends, the stream waits on for a while, in which a reader may
  *       go on for it (H4), until the scheduler removes it.
  *   H4. One that goes on for another gets all that was not acknowledged for that; the other's document goes away when everybody knows.
+ *   H5. A document names those who go on for it (`keptBy`): the last one of them that everybody knows removes it, and nobody else. Who finds its
+ *       own passed on, or gone, ends: its client reads elsewhere.
  * Design: docs/design/0002-channels.md, "A reader whose gateway is gone"
  * @module
  */
@@ -62,6 +64,11 @@ export class HoldingFollower {
   #stopRenewing: () => void = () => undefined
   #closed: Promise<void> | undefined
   #resumed = false
+  #announced = false
+  /** Until everybody knows this one. */
+  #dropping: Promise<void> | undefined
+  /** Aborted when its document is not its own any more (H5). */
+  readonly #passedOn = new AbortController()
 
   private constructor(options: HoldOptions) {
     this.#options = options
@@ -84,7 +91,7 @@ export class HoldingFollower {
     try {
       follower.#resumed = await follower.#keepFormer()
       await follower.#announce()
-      if (follower.#resumed) void follower.#dropFormer().catch(options.onError)
+      if (follower.#resumed) follower.#dropping = follower.#dropFormer().catch(options.onError)
       else await follower.#known()
       return follower
     } catch (error) {
@@ -95,7 +102,8 @@ export class HoldingFollower {
 
   /** The records, in batches; one is acknowledged when the next is asked for (H2). */
   async *lines(): AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void> {
-    const { stream, signal } = this.#options
+    const { stream } = this.#options
+    const signal = AbortSignal.any([this.#options.signal, this.#passedOn.signal])
     yield [{ event: 'ready', hold: true, reader: this.#id, resumed: this.#resumed }]
     while (!signal.aborted) {
       const frames = this.#consumer.take(takeBytes)
@@ -115,16 +123,43 @@ export class HoldingFollower {
   }
 
   async #close(): Promise<void> {
-    const { store, namespace, stream, catalog, closing, onError } = this.#options
+    const { catalog, closing, onError } = this.#options
     this.#stopRenewing()
     this.#consumer.close()
+    await this.#dropping
     if (closing.aborted) return
     try {
-      await store.remove(paths.follower(namespace, stream, this.#id))
+      await this.#remove(this.#id)
       await catalog.refresh()
     } catch (error) {
-      if ((error as { code?: string }).code !== 'ERR_STORE_NOT_FOUND') onError(error)
+      onError(error)
     }
+  }
+
+  /**
+   * A reader is not waited for any more, on the part of itself or of one that goes on for it, if no others go on for it (H5).
+   * @param isLeft It stays all the same, until it is overdue, for its client may come again.
+   */
+  async #remove(id: string, keeper?: string, isLeft = false): Promise<void> {
+    const { store } = this.#options
+    const path = this.#path(id)
+    for (;;) {
+      const found = await store.get<FollowerDocument>(path)
+      const { keptBy = [] } = found?.value ?? {}
+      if (found === undefined || (keeper === undefined && keptBy.length > 0)) return
+      const others = keptBy.filter((one) => one !== keeper)
+      try {
+        if (others.length === 0 && !isLeft) return await store.remove(path, found.version)
+        return void (await store.update(path, { ...found.value, keptBy: others }, found.version))
+      } catch (error) {
+        if (!raced(error)) throw error
+      }
+    }
+  }
+
+  #path(id: string): string {
+    const { namespace, stream } = this.#options
+    return paths.follower(namespace, stream, id)
   }
 
   #acknowledge(frames: readonly TakenFrame[]): void {
@@ -132,28 +167,33 @@ export class HoldingFollower {
     this.#consumer.acknowledge()
   }
 
-  /** Sees to it that the one it goes on for is waited for until then. @returns False if it is gone. */
+  /** Sees to it that the one it goes on for is waited for until then (H5). @returns False if it is gone. */
   async #keepFormer(): Promise<boolean> {
-    const { store, namespace, stream, instead, gatewayId, clock } = this.#options
+    const { store, instead, gatewayId, clock } = this.#options
     if (instead === undefined) return false
-    const path = paths.follower(namespace, stream, instead)
-    const found = await store.get<FollowerDocument>(path)
-    if (found === undefined) return false
-    const kept: FollowerDocument = { ...found.value, gateway: gatewayId, renewedAtMs: clock.nowMs() }
-    try {
-      await store.update(path, kept, found.version)
-      return true
-    } catch (error) {
-      const { code } = error as { code?: string }
-      if (code === 'ERR_STORE_NOT_FOUND' || code === 'ERR_STORE_CONFLICT') return false
-      throw error
+    const path = this.#path(instead)
+    for (;;) {
+      const found = await store.get<FollowerDocument>(path)
+      if (found === undefined) return false
+      const keptBy = [...new Set([...(found.value.keptBy ?? []), this.#id])]
+      const kept: FollowerDocument = {
+        ...found.value,
+        ...{ gateway: gatewayId, renewedAtMs: clock.nowMs(), keptBy },
+      }
+      try {
+        await store.update(path, kept, found.version)
+        return true
+      } catch (error) {
+        if (!raced(error)) throw error
+      }
     }
   }
 
   async #dropFormer(): Promise<void> {
-    const { store, namespace, stream, instead } = this.#options
+    const { signal, instead } = this.#options
     await this.#known().catch(() => undefined) // who knows it not by then has no records for it
-    await store.remove(paths.follower(namespace, stream, instead!))
+    await this.#remove(instead!, this.#id, signal.aborted)
+    this.#dropping = undefined
   }
 
   /** Listens first, then writes the document, so that nobody waits for one that does not listen. */
@@ -167,21 +207,28 @@ export class HoldingFollower {
   }
 
   async #renew(): Promise<void> {
-    const { store, namespace, stream, gatewayId, clock, instead } = this.#options
+    const { store, gatewayId, clock, instead } = this.#options
     const document: FollowerDocument = {
       ...{ schema: 1, gateway: gatewayId, renewedAtMs: clock.nowMs() },
       ...(instead !== undefined && { instead }),
     }
-    await upsert(store, paths.follower(namespace, stream, this.#id), () => document)
+    await upsert<FollowerDocument>(store, this.#path(this.#id), (before) => {
+      const isOwn = before === undefined ? !this.#announced : before.keptBy === undefined
+      if (!isOwn) this.#passedOn.abort()
+      this.#passedOn.signal.throwIfAborted()
+      return document
+    })
+    this.#announced = true
+    if (this.#dropping !== undefined) await this.#keepFormer()
   }
 
   #renewLater(): void {
     this.#stopRenewing = this.#options.clock.after(renewEveryMs, () => {
       if (this.#closed !== undefined) return
       void this.#renew()
-        .catch(this.#options.onError)
+        .catch((error) => this.#passedOn.signal.aborted || this.#options.onError(error))
         .finally(() => {
-          if (this.#closed === undefined) this.#renewLater()
+          if (this.#closed === undefined && !this.#passedOn.signal.aborted) this.#renewLater()
         })
     })
   }
@@ -236,3 +283,9 @@ function* outputsOfAll(stream: string, frames: readonly TakenFrame[]): Generator
 
 /** An instance in another state has no producer; when it gets one, the scheduler tells it of this reader from the start. */
 const mayProduce: ReadonlySet<string> = new Set(['starting', 'running', 'draining'])
+
+/** Somebody else has written or removed the document meanwhile. */
+function raced(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return code === 'ERR_STORE_CONFLICT' || code === 'ERR_STORE_NOT_FOUND'
+}

@@ -65,6 +65,8 @@ export interface FollowerDocument {
   readonly renewedAtMs: number
   /** The id of the one that it goes on for, whose gateway has ended. */
   readonly instead?: string
+  /** The ids of those that go on for it, and are not known to everybody yet. */
+  readonly keptBy?: readonly string[]
 }
 
 /** Written by gateways: what is wanted of a function. */
