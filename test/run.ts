@@ -1,6 +1,6 @@
 /**
  * The one check command, `npm test` or `npm run verify`: format and lint, types, layout and style, unit tests, then
- * whole-system tests two files at a time, and last that nothing which was started is still running.
+ * whole-system tests, and last that nothing which was started is still running.
  *
  *     npm test                  everything
  *     npm test -- PATTERN…      only the test files whose path contains one of the patterns
@@ -14,14 +14,15 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runCommand } from './check/command.ts'
 import { endLeftovers } from './check/leftovers.ts'
+import { slowestText } from './check/slowest.ts'
 import { findTestFiles } from './check/test-files.ts'
-import { runTestFiles } from './check/test-runner.ts'
+import { type FileTook, runTestFiles } from './check/test-runner.ts'
 import { startWatch } from './check/watch.ts'
 
 const root = join(import.meta.dirname, '..')
 const unitTimeoutMs = 900_000
-/** They wait more than they work: for sessions that end, for starts that are put off, for what is killed. */
-const systemAtATime = 2
+/** They wait more than they work: for sessions that end, for starts that are put off, for what is killed, for processes that start. */
+const filesAtATime = Math.min(4, availableParallelism() + 1)
 /** Files of a whole run that get a second chance (V5), in the unit tests and in the system tests each. */
 const againMax = 3
 /** Of a file; the longer modes (test/README.md) may take more. */
@@ -52,6 +53,8 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130)) // by way of `exit`
 
 const tools = join(root, 'node_modules', '.bin')
+const took: FileTook[] = []
+const ran = (file: FileTook): void => void took.push(file)
 const source: readonly Check[] = [
   {
     name: 'format and lint',
@@ -62,20 +65,16 @@ const source: readonly Check[] = [
 const tests: readonly Check[] = [
   {
     name: 'layout and style',
-    run: () => runTestFiles(files.style, { concurrency: 2, timeoutMs: unitTimeoutMs }),
+    run: () => runTestFiles(files.style, { concurrency: 2, timeoutMs: unitTimeoutMs, ran }),
   },
   {
     name: 'unit tests',
-    run: () =>
-      runTestFiles(files.unit, {
-        concurrency: Math.min(4, availableParallelism()),
-        timeoutMs: unitTimeoutMs,
-        again,
-      }),
+    run: () => runTestFiles(files.unit, { concurrency: filesAtATime, timeoutMs: unitTimeoutMs, again, ran }),
   },
   {
     name: 'system tests',
-    run: () => runTestFiles(files.system, { concurrency: systemAtATime, timeoutMs: systemTimeoutMs, again }),
+    run: () =>
+      runTestFiles(files.system, { concurrency: filesAtATime, timeoutMs: systemTimeoutMs, again, ran }),
   },
   { name: 'nothing left running', run: () => endLeftovers(temporary) },
 ]
@@ -90,4 +89,5 @@ for (const { name, run } of patterns.length > 0 ? tests : [...source, ...tests])
     `${passed ? '✔' : '✖'} ${name.padEnd(22)}${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s`,
   )
 }
+if (took.length > 1) process.stdout.write(`\n${slowestText(took)}\n`)
 process.stdout.write(`\n${results.join('\n')}\n`)

@@ -10,7 +10,7 @@ export interface TestFiles {
   readonly style: readonly string[]
   /** Beside the code that they test, the checks, checkers and models of this folder included. */
   readonly unit: readonly string[]
-  /** They start whole platforms: two files at a time, none of which relies on how fast it gets on. */
+  /** They start whole platforms; none of them relies on how fast it gets on beside others. */
   readonly system: readonly string[]
 }
 

@@ -26,14 +26,19 @@ export interface RunOptions {
   readonly timeoutMs: number
   /** How many files that failed are given a second chance; none if left out. */
   readonly again?: number
+  /** Told of each file that has been run. */
+  readonly ran?: (took: FileTook) => void
   /** Where the lines go. */
   readonly write?: (text: string) => void
 }
 
-interface FileResult {
+export interface FileTook {
   readonly file: string
   readonly tests: number
   readonly seconds: number
+}
+
+interface FileResult extends FileTook {
   /** Why it failed, if it did. */
   readonly failure: string | undefined
   readonly output: string
@@ -62,7 +67,7 @@ export async function runTestFiles(files: readonly string[], options: RunOptions
 /** @returns Those that failed. */
 async function runAll(
   files: readonly string[],
-  { concurrency, timeoutMs, write }: RunOptions & { readonly write: (text: string) => void },
+  { concurrency, timeoutMs, write, ran }: RunOptions & { readonly write: (text: string) => void },
 ): Promise<string[]> {
   const waiting = [...files]
   const failed: string[] = []
@@ -71,6 +76,7 @@ async function runAll(
       const result = await runTestFile(file, timeoutMs)
       if (result.failure !== undefined) failed.push(file)
       write(describe(result))
+      ran?.(result)
     }
   }
   await Promise.all(Array.from({ length: concurrency }, work))
