@@ -3,6 +3,8 @@
  * here is what a person has decided.
  *
  *   LV1. It is written when the other version is wanted already: then the scheduler does not say any more that this one works (performer.ts).
+ *   LV2. A version that works and is wanted is `live`: where it was left and is wanted again before the other has come to work, the
+ *        scheduler has nothing to settle.
  * @module
  */
 import {
@@ -39,6 +41,7 @@ export async function leave(
 ): Promise<Pick<DeployAnswer, 'left'>> {
   if (document === undefined || document.version === to) return {}
   const { version, shadow } = document
+  if (document.good === to) await stand(store, ns, name, to, atMs)
   // What was found of a shadow is the scheduler's to write.
   if (shadow?.version === version && shadow.promoted !== true)
     return { left: { version, how: 'was a shadow' } }
@@ -58,6 +61,13 @@ export async function leave(
     )
   }
   return how === undefined ? {} : { left: { version, how } }
+}
+
+/** Of one that works and is wanted again before another has come in its place: what was said when it was left holds no more. */
+async function stand(store: Store, ns: string, name: string, version: number, atMs: number): Promise<void> {
+  await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) =>
+    before?.state === 'live' ? before : outcomeAfter(before, { schema: 1, version, state: 'live', atMs }),
+  )
 }
 
 /** Of a version that has a part of the keys, or of the instances. */

@@ -165,6 +165,27 @@ test('A rollback goes past what was gone back from and what has failed, and each
   assert.equal((await rollback()).version, first)
 })
 
+test('A version that was gone back from, and is wanted again before the other has come to work, is live, and a later rollback goes to it', async () => {
+  const name = 'again'
+  const at = paths.function(namespace, name)
+  const settle = (version: number) =>
+    upsert<FunctionDocument>(platform.store, at, (now) => ({ ...now!, good: version }))
+  const back = async (wish: object) => {
+    const body = JSON.stringify(wish)
+    const answer = await platform.call('POST', `/v1/functions/${name}/rollback`, { body })
+    return ((await answer.json()) as DeployAnswer).version
+  }
+  await deploy({}, name)
+  await settle(1)
+  await deploy({ env: { A: '2' } }, name)
+  await settle(2)
+  assert.equal(await back({ to: 1 }), 1)
+  assert.equal(await back({ to: 2 }), 2)
+  await deploy({ env: { A: '3' } }, name)
+  await settle(3)
+  assert.equal(await back({}), 2)
+})
+
 test('A rollback says what there was where it finds nothing to go back to', async () => {
   await deploy({}, 'alone')
   const only = await platform.call('POST', '/v1/functions/alone/rollback', { body: '{}' })
