@@ -55,9 +55,8 @@ test('a timer that ends its runner is tried as often as the policy says, then sk
   timeout: 600_000,
 }, async (t) => {
   const platform = await Platform.start(t)
-  for (const { name, onError } of cases) await deploy(platform, name, source(name, onError))
-  const armed: Armed[] = []
-  for (const one of cases) armed.push(await arm(t, platform, one))
+  await Promise.all(cases.map(({ name, onError }) => deploy(platform, name, source(name, onError))))
+  const armed = await Promise.all(cases.map((one) => arm(t, platform, one)))
   await Promise.all(armed.map((one) => check(platform, one)))
 
   // The author mends it, and has the timer called that was put aside.
