@@ -51,7 +51,7 @@ test('Deploy leaves resources that were changed by hand, unless its own say othe
   assert.deepEqual(one.body.byHand, kept.byHand, 'means that one')
   const neither = await deployBundle(bundle('5'), {}, '?ownSizes=cpus,ram')
   assert.deepEqual([neither.status, neither.body.code], [400, 'ERR_REQUEST_INVALID'])
-  assert.match(neither.body.detail, /cpus, memMib, diskMib, or several of them with commas between/)
+  assert.match(neither.body.detail, /cpus, memMib, diskMib, or several of them separated by commas/)
   await resize({ memMib: 512 })
   const own = await deploy({ memMib: 384, cpus: 0.5 }, '2')
   assert.deepEqual([own.byHand, await memMibOf()], [undefined, 384], 'its own has changed')

@@ -31,7 +31,7 @@ export function connect(options: ServerOptions): ConcordClient {
   const urls = url.split(',').map((one) => one.trim())
   for (const one of urls) {
     if (URL.canParse(one) && /^https?:/.test(one)) continue
-    const text = `Cannot use the server '${one}': expected a URL like http://127.0.0.1:8642, or several separated by commas them`
+    const text = `Cannot use the server '${one}': expected a URL like http://127.0.0.1:8642, or several separated by commas`
     throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
   const token = givenToken(options) ?? (url === written?.url ? written.token : undefined) // N1
