@@ -24,7 +24,7 @@ const lines = (path: string): readonly string[] => readSource(path).split('\n')
 test('imports: only arrows of the table, through doors, with prefixes and extensions', () => {
   const packages = Object.keys({ ...packageJson.dependencies, ...packageJson.devDependencies })
   const offences = ours.flatMap((file) =>
-    readImports(readSource(file)).flatMap((specifier) => {
+    readImports(readSource(file)).flatMap(({ specifier }) => {
       const offence = judgeImport(file, specifier, packages)
       return offence === undefined ? [] : [`${file}: '${specifier}': ${offence}`]
     }),

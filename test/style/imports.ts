@@ -33,15 +33,24 @@ const ourName = 'concord'
 /** What tests and checks are made with: nothing that runs in earnest imports them. */
 const testTools = ['@biomejs/biome', 'fast-check', 'hdr-histogram-js', 'typescript']
 
-/** The specifiers of all imports and re-exports of a source text: static, dynamic with a literal, types included. */
-export function readImports(source: string): readonly string[] {
+export interface Import {
+  readonly specifier: string
+  /** `import type`, `export type`: gone by the time that it runs. */
+  readonly isType: boolean
+}
+
+/** All imports and re-exports of a source text: static, dynamic with a literal, types included. */
+export function readImports(source: string): readonly Import[] {
   const code = source.replace(/^\s*(\/\/|\/?\*).*$/gm, '') // comment lines: examples there import too
   const statements = code.matchAll(
     /^(?:import|export)\b(?:\s+(?:type\s+)?[\w*$\s{},]*?\bfrom|)\s*['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]\s*\)/gm,
   )
   return [...statements]
     .filter(({ index }) => !inTemplate(code, index))
-    .map(([, fixed, dynamic]) => (fixed ?? dynamic)!)
+    .map(([statement, fixed, dynamic]) => ({
+      specifier: (fixed ?? dynamic)!,
+      isType: /^(?:import|export)\s+type\s+[{*\w]/.test(statement),
+    }))
 }
 
 /** Whether a place in the code lies inside a template literal: sources of functions, in tests, import as well. */

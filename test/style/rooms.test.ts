@@ -1,28 +1,41 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { roomOffences, roomsOf } from './rooms.ts'
+import { orderOf, type RoomOrder, roomOffences } from './rooms.ts'
 
 const readme = `# a
 A room imports those below it, and none above:
 
 | room | is |
 | --- | --- |
-| \`top/\` | one |
+| [\`top/\`](top/README.md) | what \`other/\` is not |
+| | more of it |
 | \`left/\`, \`right/\` | two |
-`
 
-test('roomsOf reads the rooms of a README that promises an order', () => {
-  assert.deepEqual(roomsOf(readme), ['top', 'left', 'right'])
-  assert.equal(roomsOf('| `top/` | one |'), undefined)
+\`left/\` and
+\`right/\` do not import each other.
+`
+const order: RoomOrder = { rooms: ['top', 'left', 'right'], typesGoUp: false, apart: [['left', 'right']] }
+
+test('orderOf reads the rooms of a README that promises an order', () => {
+  assert.deepEqual(orderOf(readme), order)
+  assert.equal(orderOf(readme.replace(', and none above', ''))?.typesGoUp, true)
+  assert.equal(orderOf('| `top/` | one |'), undefined)
 })
 
-test('roomOffences finds what is imported from above, and rooms that are not listed (RM1, RM2)', () => {
-  const of = (path: string, specifier: string) =>
-    roomOffences('a', ['top', 'left'], [{ path, source: `import { x } from '${specifier}'\n` }])
+test('roomOffences finds what is imported from above, and rooms that are not listed (RM1, RM2, RM3)', () => {
+  const of = (path: string, specifier: string, { type = '', typesGoUp = false } = {}) =>
+    roomOffences('a', { ...order, typesGoUp }, [
+      { path, source: `import ${type}{ x } from '${specifier}'\n` },
+    ])
   assert.deepEqual(of('a/top/one.ts', '../left/two.ts'), [])
   assert.deepEqual(of('a/left/one.ts', '../errors.ts'), [])
   assert.deepEqual(of('a/left/one.ts', '../../b/top/x.ts'), [])
   assert.deepEqual(of('a/left/one.test.ts', '../top/two.ts'), [])
+  assert.deepEqual(of('a/left/bench.ts', '../top/two.ts'), [])
   assert.match(of('a/left/one.ts', '../top/two.ts')[0]!, /top\/ does not stand below left\//)
+  assert.match(of('a/left/one.ts', '../right/two.ts')[0]!, /right\/ does not stand below left\//)
   assert.match(of('a/new/one.ts', '../left/two.ts')[0]!, /does not list new\//)
+  assert.equal(of('a/left/one.ts', '../top/two.ts', { type: 'type ' }).length, 1)
+  assert.equal(of('a/left/one.ts', '../top/two.ts', { type: 'type ', typesGoUp: true }).length, 0)
+  assert.equal(of('a/left/one.ts', '../top/two.ts', { typesGoUp: true }).length, 1)
 })
