@@ -1,9 +1,9 @@
 /**
- * Guest: the isolate itself: made, loaded, called and disposed of; and what its failures mean.
+ * Guest: the isolate itself: made, loaded, called and disposed of.
  *
  *   U1. The runtime is loaded, and has taken the globals in hand, before any code of the author's is.
  *   U2. Nothing of the host is handed in but text, numbers and shared memory: no function, no object of isolated-vm.
- *   U3. What is thrown here is a CodedError that says what the isolate was at.
+ *   U3. What is thrown here is a CodedError that says what the isolate was at (meaning.ts).
  * @module
  */
 import { availableParallelism } from 'node:os'
@@ -16,10 +16,11 @@ import { type IsolateErrorCode, isolateError } from '../errors.ts'
 import { countIsolate, forgetIsolate, type IsolateHolder } from '../memory/isolate-memory.ts'
 import { Outside } from '../memory/outside.ts'
 import type { Regions } from '../memory/regions.ts'
-import { bundleFilename, placeOf, type StackMap, spell } from '../report/stack-map.ts'
+import { bundleFilename } from '../report/stack-map.ts'
 import type { AddedSlab } from '../state/state-store.ts'
 import type { HeldAssets } from '../types.ts'
 import { collect } from './collect.ts'
+import { Meaning, type MeaningOptions } from './meaning.ts'
 import { runtimeBundle } from './runtime-bundle.ts'
 import { Turns } from './turns.ts'
 
@@ -50,16 +51,12 @@ export type Entry = (typeof entries)[number]
 /** A few at a time: what compiling takes besides is used again by the next, where a hundred at once would each take it. */
 const boots = new Turns(availableParallelism())
 
-export interface GuestOptions {
-  /** The function and its version, for messages. */
-  readonly name: string
-  readonly heapMib: number
+export interface GuestOptions extends MeaningOptions {
   /** Room for state beside the heap, and for as much again of its pages while a checkpoint is made. */
   readonly stateMib: number
   readonly regions: Regions
   readonly assets: HeldAssets
   readonly clock: Clock
-  readonly stackMap: StackMap
   /** Bytes of state that were handed in. */
   readonly stateBytes: () => number
   /** What its start leaves over is given back. */
@@ -78,6 +75,7 @@ export interface TakenState {
 export class Guest implements IsolateHolder {
   readonly #options: GuestOptions
   readonly #isolate: ivm.Isolate
+  readonly #meaning: Meaning
   readonly #calls: IsolateCalls
   readonly #entries = new Map<Entry, ivm.Reference>()
   #context: ivm.Context | undefined
@@ -94,6 +92,7 @@ export class Guest implements IsolateHolder {
 
   constructor(options: GuestOptions) {
     this.#options = options
+    this.#meaning = new Meaning(options)
     this.#calls = new IsolateCalls(options.clock)
     this.#isolate = new ivm.Isolate({
       memoryLimit:
@@ -172,7 +171,7 @@ export class Guest implements IsolateHolder {
     try {
       await boots.take(() => this.#calls.run(() => this.#calls.inside(boot), { limitMs: bootMs }))
     } catch (error) {
-      throw this.#meaning(error, 'loading the runtime', bootMs)
+      throw this.#meaningOf(error, 'loading the runtime', bootMs)
     }
   }
 
@@ -195,7 +194,7 @@ export class Guest implements IsolateHolder {
       refused = await this.#calls.run(() => this.#calls.inside(load), { limitMs })
     } catch (error) {
       const ours = failureOf(error, this.#isolate.isDisposed) !== undefined
-      throw ours ? this.#meaning(error, 'loading the bundle', limitMs) : this.#loadError(error)
+      throw ours ? this.#meaningOf(error, 'loading the bundle', limitMs) : this.#meaning.ofLoad(error)
     }
     if (refused !== '') throw isolateError('ERR_BUNDLE_LOAD', `Cannot load ${this.#options.name}: ${refused}`)
   }
@@ -211,7 +210,7 @@ export class Guest implements IsolateHolder {
     try {
       broke = await this.#calls.run(() => this.#apply(entry, args, limitMs, here), limits)
     } catch (error) {
-      throw this.#meaning(error, doing(), limits.limitMs)
+      throw this.#meaningOf(error, doing(), limits.limitMs)
     }
     if (broke === 0) return
     throw isolateError('ERR_FUNCTION_FAILED', `${this.#options.name} has broken the runtime: see its log`)
@@ -252,7 +251,7 @@ export class Guest implements IsolateHolder {
         limitMs,
       })
     } catch (error) {
-      throw this.#meaning(error, 'collecting what its start has left over', limitMs)
+      throw this.#meaningOf(error, 'collecting what its start has left over', limitMs)
     }
   }
 
@@ -266,7 +265,7 @@ export class Guest implements IsolateHolder {
     try {
       await this.#calls.run(passed, { limitMs: ms })
     } catch (error) {
-      throw this.#meaning(error, 'waiting', ms)
+      throw this.#meaningOf(error, 'waiting', ms)
     } finally {
       cancel?.()
     }
@@ -318,52 +317,9 @@ export class Guest implements IsolateHolder {
   }
 
   /** What the failure of a call means. */
-  #meaning(error: unknown, doing: string, limitMs: number): CodedError<IsolateErrorCode> {
+  #meaningOf(error: unknown, doing: string, limitMs: number): CodedError<IsolateErrorCode> {
     if (this.#ended !== undefined) return this.#ended
-    const { name, heapMib } = this.#options
-    const failure = failureOf(error, this.#isolate.isDisposed)
-    if (failure?.kind === 'deadline') {
-      const { at, frames } = this.#stoodAt(error)
-      const where = at === undefined ? '' : `; it was ended at ${at}`
-      return isolateError(
-        'ERR_DEADLINE',
-        `Cannot go on with ${name}: ${doing} took longer than its limit of ${limitMs} ms${where}`,
-        { ...(at !== undefined && { at, frames }) },
-      )
-    }
-    if (failure?.kind === 'memory') {
-      return isolateError(
-        'ERR_MEMORY',
-        `Cannot go on with ${name}: ${doing} passed the limit of ${heapMib} MiB of heap (limits.heapMib)`,
-      )
-    }
-    const text = failure?.message ?? (error instanceof Error ? error.message : 'an error that is none')
-    return isolateError(
-      'ERR_ISOLATE_LOST',
-      `Cannot go on with ${name}: its isolate was lost in ${doing}: ${text}`,
-    )
-  }
-
-  /** Where the author's code stood when V8 ended it for its time: it says so where it could. */
-  #stoodAt(error: unknown): { readonly at?: string; readonly frames?: string } {
-    const said = error instanceof Error && !(error instanceof CallFailure) ? (error.stack ?? '') : ''
-    const { at, stack } = this.#options.stackMap.map(said)
-    return at === undefined ? {} : { at: spell(at), frames: stack.slice(stack.indexOf('\n') + 1) }
-  }
-
-  /** An error that loading the bundle threw. isolated-vm has copied it out as strings. */
-  #loadError(error: unknown): CodedError<IsolateErrorCode> {
-    const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error))
-    const { stackMap } = this.#options
-    const place = placeOf(message)
-    const mapped = stackMap.map(stack)
-    const location = place === undefined ? mapped.at : stackMap.locate(place.line, place.column)
-    const what = message.replace(/ \[function\.js:\d+:\d+\]/, '')
-    const where = location === undefined ? '' : ` at ${spell(location)}`
-    return isolateError('ERR_BUNDLE_LOAD', `Cannot load ${this.#options.name}: ${name}: ${what}${where}`, {
-      stack: mapped.stack,
-      location,
-    })
+    return this.#meaning.ofCall(error, failureOf(error, this.#isolate.isDisposed), doing, limitMs)
   }
 }
 
