@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { backoffMs, nextRandom } from './backoff.ts'
 
-test('backoffMs doubles to its bound, and at least half of it is waited', () => {
+test('backoffMs doubles up to its bound, and waits at least half of it', () => {
   assert.deepEqual(
     [0, 1, 2, 10].map((attempt) => backoffMs(attempt, 1_000, 60_000, 0)),
     [500, 1_000, 2_000, 30_000],
@@ -20,7 +20,7 @@ test('backoffMs doubles to its bound, and at least half of it is waited', () => 
   )
 })
 
-test('nextRandom is the same for the same seed, and spreads over its range', () => {
+test('nextRandom repeats for the same seed and covers its range', () => {
   assert.deepEqual(nextRandom(7), nextRandom(7))
   const buckets = new Set<number>()
   let seed = 1

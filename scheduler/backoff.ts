@@ -1,11 +1,11 @@
 /**
- * Backoff: how long to wait before the next attempt, and the generator of random numbers that the core carries in its
+ * Backoff: how long to wait before the next attempt. Also the random number generator that the core carries in its
  * state, so that the same events give the same actions.
  * @module
  */
 
 /**
- * Answers a delay of `baseMs` × 2^attempt, at most `maxMs`, of which the upper half is random: so those who failed
+ * Returns a delay of `baseMs` × 2^attempt, at most `maxMs`. Its upper half is random, so that instances that failed
  * together do not come back together.
  * @param attempt Failed attempts before, from 0.
  * @param random Uniform in [0, 1).

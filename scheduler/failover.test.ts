@@ -15,12 +15,12 @@ const score = {
   istreams: { clicks: { grouping: 'groupBy' as const } },
   ostreams: ['verdicts'],
 }
-/** How often the leader is killed; 20 were, for the figures in docs/operations.md. */
+/** How often the leader is killed. The figures in docs/operations.md are from 20. */
 const kills = Number(process.env['CONCORD_FAILOVER_KILLS'] ?? 1)
 const sessionTimeoutMs = Number(process.env['CONCORD_FAILOVER_SESSION_MS'] ?? 3_000)
-/** Sessions are of 2 to 20 of these. */
+/** ZooKeeper's tick; sessions last 2 to 20 of them. */
 const tickMs = 400
-/** When a server is back, its clients have a session's time to come back too: on a busy machine that takes seconds. */
+/** After a server returns, its clients have a session's time to reconnect; on a busy machine that takes seconds. */
 const patientSessionMs = 20 * tickMs
 
 let dir: string
@@ -40,7 +40,7 @@ function settings(): StoreSettings {
   return { url, user: 'concord', password: 'secret', sessionTimeoutMs }
 }
 
-test('a killed leader is followed by the one that waits, which adopts what runs', {
+test('a waiting scheduler takes over from a killed leader and adopts what runs', {
   timeout: 120_000 + kills * 60_000,
 }, async (t) => {
   const p = await Platform.start(t, settings())
@@ -53,12 +53,12 @@ test('a killed leader is followed by the one that waits, which adopts what runs'
     const kept = documents(await settled(p.store, '/ns'))
     const epoch = await until('its generation', () => leaderEpoch(p, instance!.taskId))
     const next = await standby(p)
-    // A machine takes both down; a process that dies alone is seen by its client, which ends the session.
+    // Kills both, as the loss of a machine would. If only the process dies, its client ends the session at once.
     const victims =
       kill % 2 === 0 ? [leader.child.pid!, ...clientsOf(leader.child.pid!)] : [leader.child.pid!]
     const killedAtMs = performance.now()
     for (const victim of victims) process.kill(victim, 'SIGKILL')
-    // Control is back when the new leader has told the runner, and that has answered.
+    // Control is restored when the new leader has sent the runner an assignment and the runner has answered.
     await until(
       'the new leader has told the runner',
       () => {
@@ -79,7 +79,7 @@ test('a killed leader is followed by the one that waits, which adopts what runs'
   )
 })
 
-test('a leader that sleeps past its session changes nothing when it wakes, and ends', async (t) => {
+test('a leader that sleeps past its session ends when it wakes, without changing anything', async (t) => {
   const p = await Platform.start(t, settings())
   const sleeper = await p.scheduler()
   await p.deploy(1, score)
@@ -89,7 +89,7 @@ test('a leader that sleeps past its session changes nothing when it wakes, and e
   assert.ok(await next.ready, 'the other leads')
   await p.change('score', { instances: 2 })
   await until('the new leader works', () => p.running('score', 2), 60_000)
-  await next.child.kill('SIGSTOP') // so that whatever changes from now on, the sleeper has changed
+  await next.child.kill('SIGSTOP') // any change from now on would be the sleeper's
   const before = await settled(p.store)
   sleeper.child.kill('SIGCONT')
   assert.equal(await sleeper.exited, 1)
@@ -99,7 +99,7 @@ test('a leader that sleeps past its session changes nothing when it wakes, and e
   assert.ok(p.beats.get(instance!.taskId ?? ''))
 })
 
-test('ZooKeeper goes away for a while and comes back: the same scheduler goes on, and so do the runners meanwhile', async (t) => {
+test('scheduler and runners continue after ZooKeeper goes away for a while and returns', async (t) => {
   const p = await Platform.start(t, { ...settings(), sessionTimeoutMs: patientSessionMs })
   const { child, exited } = await p.scheduler()
   await p.deploy(1, score)
@@ -121,14 +121,14 @@ test('ZooKeeper goes away for a while and comes back: the same scheduler goes on
   assert.equal(await exited, 0)
 })
 
-test('a scheduler with the credentials of others ends at once, and says so', async (t) => {
+test('a scheduler with wrong store credentials ends at once with a clear error', async (t) => {
   const p = await Platform.start(t, settings())
   const { exited } = p.spawn({ CONCORD_STORE_PASSWORD: 'wrong' })
   assert.equal(await exited, 2)
   assert.match(p.logs, /ERR_STORE_REFUSED.*belongs to others than store\.user/)
 })
 
-/** Starts a scheduler and waits until it waits. */
+/** Starts a scheduler and waits until it is waiting for leadership. */
 async function standby(p: Platform): Promise<ReturnType<Platform['spawn']>> {
   const waiting = () => p.logs.split('waits for its turn').length
   const before = waiting()
@@ -137,26 +137,26 @@ async function standby(p: Platform): Promise<ReturnType<Platform['spawn']>> {
   return started
 }
 
-/** Of the leader that has told the task last. */
+/** The epoch of the leader that sent the task its last assignment. */
 function leaderEpoch(p: Platform, taskId: string | undefined): number | undefined {
   const generation = p.beats.get(taskId ?? '')?.generation ?? 0
   return generation === 0 ? undefined : Math.floor(generation / 1e6)
 }
 
-/** Everything under a path, with its version. */
+/** Everything under a path, with versions. */
 async function written(store: Store, path: string): Promise<unknown[]> {
   const names = await store.list(path)
   const below = await Promise.all(names.map((name) => written(store, `${path}/${name}`)))
   return [path, await store.get(path), ...below]
 }
 
-/** The paths in what `written` answers that hold a document. */
+/** The paths in a result of `written` that hold a document. */
 function documents([path, document, ...below]: unknown[]): string[] {
   const deeper = (below as unknown[][]).flatMap(documents)
   return document === undefined ? deeper : [path as string, ...deeper]
 }
 
-/** As it is when the last writes have arrived. */
+/** The result once the last writes have arrived. */
 async function settled(store: Store, path: string = paths.scheduler): Promise<unknown[]> {
   let before = await written(store, path)
   for (;;) {

@@ -120,20 +120,20 @@ test('scheduler scales, kills one instance for good, replaces versions, and remo
   assert.deepEqual(await p.store.list(paths.versions(ns, 'score')), [])
 })
 
-test('scheduler settles a version again that an earlier one has settled, and that of a function deployed anew', async (t) => {
+test('scheduler settles a version again after an earlier leader did, and after its function was deployed anew', async (t) => {
   const p = await Platform.start(t)
   const first = await p.scheduler()
   await p.deploy(1, score)
   const settled = (version: number) => p.store.get<OutcomeDocument>(paths.outcome(ns, 'score', version))
   const before = await until('version 1 is settled', () => settled(1))
   await p.deploy(2, score)
-  // The outcome is written before the function says so: of one that dies in between, version 1 is still the good one.
+  // The outcome is written before the function's document. After a death in between, version 1 is still the good one.
   const works = async () => (await p.store.get<FunctionDocument>(paths.function(ns, 'score')))?.value.good
   await until('version 2 is settled', async () => (await works()) === 2)
   first.child.kill('SIGKILL')
   await first.exited
   const second = await p.scheduler()
-  // What a gateway writes of a version that is gone back from stands in nobody's way.
+  // A gateway's outcome for a rolled-back version must not stop the scheduler.
   const left = { schema: 1, version: 1, state: 'rolledBack', atMs: 1 } as const
   await upsert<OutcomeDocument>(p.store, paths.outcome(ns, 'score', 1), () => left)
   await p.change('score', { version: 1 })
@@ -165,7 +165,7 @@ test('scheduler stops restarting what always fails, and says why; a new version 
   await until('version 2 runs', () => p.running('score', 1))
 })
 
-test('scheduler says what is missing where nothing fits, and holds no offers', async (t) => {
+test('scheduler says what is missing if nothing fits, and holds no offers', async (t) => {
   const p = await Platform.start(t)
   await p.scheduler()
   await p.deploy(1, { ...score, instances: 1 })
@@ -183,7 +183,7 @@ test('scheduler says what is missing where nothing fits, and holds no offers', a
   )
 })
 
-test('scheduler waits its turn, leads when the leader dies, and ends with its parent', async (t) => {
+test('scheduler waits, leads when the leader dies, and ends with its parent process', async (t) => {
   const p = await Platform.start(t)
   const leader = await p.scheduler({ CONCORD_PARENT: 'stdin' })
   const standby = p.spawn({ CONCORD_PARENT: 'stdin' })
@@ -222,7 +222,7 @@ test('schedulers told to empty drain all that runs, forget it, and end, whoever 
   for (const { pid } of beats) assert.throws(() => process.kill(pid, 0), /ESRCH/)
 })
 
-test('scheduler ends at once, and says which, when its configuration is wrong or the cluster refuses it', async (t) => {
+test('scheduler ends at once, naming the cause, if its configuration is wrong or the cluster refuses it', async (t) => {
   const p = await Platform.start(t)
   const wrongCommand = p.spawn({ CONCORD_SCHEDULER_RUNNER_COMMAND: '[1]' })
   assert.equal(await wrongCommand.exited, 2)

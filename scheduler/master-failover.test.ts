@@ -26,7 +26,7 @@ after(async () => {
 })
 
 for (const found of ['in ZooKeeper', 'by a list of addresses'] as const)
-  test(`a scheduler follows the master that leads, found ${found}, with its framework id and the tasks as they are`, {
+  test(`a scheduler follows the leading master, found ${found}, keeping its framework id and tasks`, {
     timeout: 180_000,
   }, async (t) => {
     const path = found.replaceAll(' ', '-')
@@ -51,7 +51,7 @@ for (const found of ['in ZooKeeper', 'by a list of addresses'] as const)
     assert.deepEqual((await p.store.get<FrameworkDocument>(paths.framework))?.value, framework?.value)
   })
 
-test('a scheduler that is told of the masters by no address says what is expected, and ends', async (t) => {
+test('a scheduler without a valid address of the masters ends and says what is expected', async (t) => {
   const p = await Platform.start(t)
   const wrong = p.spawn({ CONCORD_MESOS_URL: 'zk://mesos' })
   assert.equal(await wrong.exited, 2)

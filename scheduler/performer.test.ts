@@ -13,7 +13,7 @@ import {
 } from '../infra/store/index.ts'
 import { Performer, type PerformerOptions } from './performer.ts'
 
-test('Performer asks no receivers over a connection that is closed', async () => {
+test('Performer asks no receivers over a closed connection', async () => {
   const published: string[] = []
   const asked = async (isClosed: boolean): Promise<number> => {
     const nc = { isClosed: () => isClosed, publish: (subject: string) => published.push(subject) }
@@ -28,7 +28,7 @@ test('Performer asks no receivers over a connection that is closed', async () =>
   assert.deepEqual([await asked(true), await asked(false)], [0, 1])
 })
 
-test('Performer says that a version works only as long as it is wanted: what a person has said of it since stands', async (t) => {
+test('Performer settles a version only while it is wanted, so that a later decision by a person stands', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-performer-'))
   const store = await openStore(`sqlite:${join(dir, 'store.sqlite')}`)
   t.after(async () => {

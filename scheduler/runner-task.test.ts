@@ -13,7 +13,7 @@ const launch = {
   function: 'score',
 } as unknown as Launch
 
-test('runnerOrder tells the runner who it is and where NATS is, and nothing else', () => {
+test('runnerOrder tells the runner its identity and the address of NATS, and nothing else', () => {
   const options = {
     namespace: 'ns',
     command: ['/node', 'main.ts'],
@@ -46,7 +46,7 @@ test('runnerOrder tells the runner who it is and where NATS is, and nothing else
   })
 })
 
-test('runnerOrder says of a packed runner that it is one', () => {
+test('runnerOrder marks a packed runner', () => {
   const options = { namespace: 'ns', command: ['/node'], natsUrl: 'nats://h:1', logLevel: 'info' }
   const packed = { ...launch, document: { ...launch.document, group: 'fn/score' } }
   const environment = (of: Launch) => runnerOrder(options, of, 1).command.environment['CONCORD_PACKED']

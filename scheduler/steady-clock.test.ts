@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { steadyClock } from './steady-clock.ts'
 
-test('steadyClock begins with the wall clock and goes on with what passes', () => {
+test("steadyClock starts at the wall clock's time and then follows the monotonic clock", () => {
   let [wallMs, passedMs] = [1_000_000, 50.4]
   const nowMs = steadyClock({ nowMs: () => wallMs, monotonicMs: () => passedMs })
   assert.equal(nowMs(), 1_000_000)

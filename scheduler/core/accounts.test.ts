@@ -46,7 +46,7 @@ function notice(runner: Runner, number: number, allowance: number, consumer = 'g
 
 const endedOf = (world: World) => world.statuses.get('f')?.ended.outputs
 
-test('addAccounts counts what a killed instance was allowed as unaccounted, by its report or a later notice (I7)', () => {
+test('addAccounts counts the allowance of a killed instance as unaccounted, from its report or a later notice (I7)', () => {
   const report = { recordsIn: 1, recordsOut: 1, errors: 0, outputs: [{ ...row, allowance: 19 }], notice: 4 }
   const unaccounted = (n?: AllowanceNotice) =>
     addAccounts(noAccounts, { report: report as unknown as InstanceReport, notice: n }).outputs.map((o) => [
@@ -81,7 +81,7 @@ const reportWith = (said: Partial<OutputLedger>): InstanceReport => {
   return { recordsIn: 1, recordsOut: 1, errors: 0, outputs, notice: 4 } as unknown as InstanceReport
 }
 
-test('addAccounts goes by the receivers of one that was killed, where all partitions that it has sent to have one', () => {
+test('addAccounts uses the receivers of a killed instance if every partition that it sent to has one', () => {
   const both = [received(40, 40), received(60, 51, 1)]
   const of = (rows: readonly ReceivedRow[], isOver: boolean, parts = 2) => {
     const heard = rows.reduce<LastWords['received']>((known, each) => withRow(known, each, 0), undefined)
@@ -106,7 +106,7 @@ test('addAccounts goes by the receivers of one that was killed, where all partit
   assert.deepEqual(of(both, false, 3), { ...row, sent: 26 })
 })
 
-test('addAccounts leaves to a queue what may have lain in it', () => {
+test('addAccounts leaves records in a spill queue to the queue', () => {
   const words = {
     report: reportWith({ parts: 1, own: { dropTail: 5 } }),
     received: withRow(undefined, received(40, 40), 0),
@@ -118,7 +118,7 @@ test('addAccounts leaves to a queue what may have lain in it', () => {
   ])
 })
 
-test('step asks receivers of one that was killed each second, until it has heard that nothing is in hand', () => {
+test('step asks the receivers of a killed instance every second, until none has records of it in hand', () => {
   const { world, runner, taskId } = running()
   world.deploy('g', { istreams: { out: { grouping: 'groupBy' } }, instances: 1 })
   world.settle(20)
@@ -167,7 +167,7 @@ test('step keeps the newest of reports and notices of a runner that is killed', 
   assert.deepEqual(endedOf(world), [{ ...row, sent: 87, unaccounted: 80, isAtMost: true }], 'and once')
 })
 
-test('step takes a notice that comes after the end of its task', () => {
+test('step applies an allowance notice that arrives after the end of its task', () => {
   const { world, runner, taskId } = running()
   const late = notice(runner, 2, 80)
   beat(world, runner, { outputs: [{ ...row, allowance: 19 }], notice: 1 })
@@ -180,7 +180,7 @@ test('step takes a notice that comes after the end of its task', () => {
   assert.equal(endedOf(world)?.[0]?.unaccounted, 80, 'and the next leader waits for nobody')
 })
 
-test('step takes the last word of a runner that ends in order for exact', () => {
+test('step takes the last report of a drained runner as exact', () => {
   const { world, runner, taskId } = running()
   beat(world, runner, { outputs: [{ ...row, allowance: 19 }], notice: 1 })
   world.feed({ kind: 'allowance', notice: notice(runner, 2, 80) })

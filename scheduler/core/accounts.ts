@@ -1,9 +1,9 @@
 /**
- * Accounts: what ended instances have sent and processed, added up, so that the ledger (I7) outlives them.
+ * Accounts: the totals of what ended instances have sent and processed, so that the ledger (I7) outlives them.
  *
- * The last report of one that ended in order is exact. Of one that was killed it is up to a second old: how far it had come its
- * receivers know (gone.ts). Until it is over with those, what they have not done is in flight. Where one of them is not there
- * either, what it was allowed to have out is unaccounted.
+ * An instance that drained makes an exact last report. The last report of a killed instance is up to a second old, so
+ * its receivers are asked how far its channels came (gone.ts). While they may still answer, records that nobody has
+ * confirmed count as in flight. If a receiver has ended too, the producer's allowance there counts as unaccounted.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
@@ -11,12 +11,15 @@ import { addTotals, type Ground, settle } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import type { Accounts, Closing } from './state/state.ts'
 
-/** What is known of an instance that has ended. */
+/** What is known about an instance that has ended. */
 export type LastWords = Pick<Closing, 'report' | 'notice' | 'received'>
 
 const nobodyKnows: Ground = { topology: new Map(), isOver: true }
 
-/** Adds the account of an instance that has ended. But for what lies on disk: who adopts that counts it as sent. */
+/**
+ * Adds the account of an ended instance. Records in its spill files are left out: the instance that adopts the files
+ * counts them as sent.
+ */
 export function addAccounts(to: Accounts, words: LastWords, ground: Ground = nobodyKnows): Accounts {
   const { report } = words
   const outputs = new Map(to.outputs.map((row) => [rowKey(row), row]))
@@ -37,25 +40,29 @@ function settled(row: OutputLedger, received: LastWords['received'], ground: Gro
   return ground.isOver ? atMost(open, settle(row, received, ground)) : open
 }
 
-/** What was in flight until nothing more was heard is unaccounted, and may be less: as far as it was sent, it may have been processed. */
+/**
+ * Marks a loss as an upper bound if it includes records that were in flight at the last answer: some of them may have
+ * been processed.
+ */
 function atMost(open: OutputLedger, over: OutputLedger): OutputLedger {
   return over.unaccounted > open.unaccounted ? { ...over, isAtMost: true } : over
 }
 
-/** The rows of the last report, with what a later notice says. */
+/** The rows of the last report, updated by an allowance notice that came after it. */
 export function lastRows({ report, notice }: Pick<LastWords, 'report' | 'notice'>): OutputLedger[] {
   const rows = new Map((report?.outputs ?? []).map((row) => [rowKey(row), row]))
   if (notice !== undefined && notice.number > (report?.notice ?? 0)) {
     for (const said of notice.rows) {
       const { stream, consumer } = said
       const nothing = { stream, consumer, sent: 0, acked: 0, dropped: {}, unaccounted: 0 }
-      rows.set(rowKey(said), { ...(rows.get(rowKey(said)) ?? nothing), ...said }) // it may have begun to send since
+      // the report may be older than the first record
+      rows.set(rowKey(said), { ...(rows.get(rowKey(said)) ?? nothing), ...said })
     }
   }
   return [...rows.values()]
 }
 
-/** An account of which nothing more will be heard: what is in flight is unaccounted. */
+/** Closes accounts of which nothing more will be heard: records in flight become unaccounted. */
 export function closed(accounts: Accounts): Accounts {
   const outputs = accounts.outputs.map((row) => atMost(row, { ...row, unaccounted: row.sent - row.acked }))
   return { ...accounts, outputs }

@@ -1,11 +1,11 @@
 /**
- * Endings: what follows when a seat has ended, alone or with its task. Wanted: its slot waits for the next. Unwanted:
- * back-off, and after too many in a row a stop.
+ * Endings: what happens to a slot when its seat has ended, alone or with its task. After a wanted end the slot waits
+ * for its next seat. After a failure it backs off, and after too many failures in a row it stops.
  *
- *   EN1. When a task ends through the fault of one of its instances, that one is counted as failed and its mates are
- *        not. Where nobody knows whose fault it was, each is counted: it will share its next runner with fewer (packs.ts).
- *   EN2. Back-off is from the start of the work, not from its end: what an instance has worked, times `workedCounts`, is taken
- *        off. So one that had run well is back at once, however often it is killed, and one that fails as it starts waits.
+ *   EN1. If an instance caused its task to end, only that instance is counted as failed, not the others in the
+ *        runner. If the cause is unknown, each is counted: its next runner then has fewer instances (packs.ts).
+ *   EN2. A back-off is reduced by the time that the instance worked, times `workedCounts`. So an instance that ran
+ *        well returns at once, however often it is killed; one that fails while starting waits.
  * @module
  */
 import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control/messages.ts'
@@ -25,7 +25,7 @@ type Verdict = 'wanted' | 'failed' | 'nobodysFault'
 const reasonOfCode = new Map<number, string>(
   (Object.keys(exitCodes) as ExitReason[]).map((reason) => [exitCodes[reason], reason]),
 )
-/** Ends of a packed runner that say nothing about its instances. */
+/** Reasons for which a packed runner ends that say nothing against its instances. */
 const blameless: ReadonlySet<string> = new Set<ExitReason>([
   'drained',
   'superseded',
@@ -60,12 +60,15 @@ function verdictOf(task: Task, slot: Slot, seat: Seat, exit: LastExit, culprit: 
   return task.fault === undefined && blameless.has(exit.reason) ? 'nobodysFault' : 'failed'
 }
 
-/** A machine that goes is no fault of what ran on it. */
+/** A lost machine is not the fault of the instances on it. */
 function verdictOfLoss(slot: Slot): Verdict {
   return slot.phase === 'draining' ? 'wanted' : 'nobodysFault'
 }
 
-/** It may live and come back: whoever takes its shares fences it off, and nobody before. */
+/**
+ * A lost instance may still be alive and reconnect. The owner that takes its shares must fence it off; until then
+ * nobody does.
+ */
 function fence({ fn, slot, seat }: Seated): void {
   const { epoch, shares } = seat.document
   const others = fn.fences.filter(({ index }) => index !== slot.index)
@@ -73,24 +76,27 @@ function fence({ fn, slot, seat }: Seated): void {
   fn.fences = [...others, { index: slot.index, epoch: epoch + 1, shares: had }]
 }
 
-/** A packed instance has ended by itself, and its runner goes on. */
+/** Ends one packed instance that failed; its runner continues. */
 export function endFailed(draft: Draft, task: Task, seated: Seated, exit: ExitReport): void {
   const lastExit = { code: exit.code, reason: exit.reason, message: exit.message, atMs: draft.nowMs }
   task.leaving = [...task.leaving, seated.seat.document.instance]
-  // It says that it had left before: a leader that died knew it, and this one not.
+  // The runner repeats that the instance had drained: an earlier leader knew this, and this leader does not.
   const isWanted = seated.slot.phase === 'draining' || exit.reason === 'drained'
   endSeat(draft, task, seated, lastExit, isWanted ? 'wanted' : 'failed')
   conclude(draft, [seated])
 }
 
-/** A packed instance was asked to go and has. */
+/** Ends one packed instance that was asked to leave its runner and has. */
 export function endReleased(draft: Draft, task: Task, seated: Seated): void {
   const message = seated.slot.why ?? 'it was asked to'
   endSeat(draft, task, seated, { code: 0, reason: 'drained', message, atMs: draft.nowMs }, 'wanted')
   conclude(draft, [seated])
 }
 
-/** What follows from the ends is written down first, then that they have ended: until then a new leader would ask again. */
+/**
+ * Writes the new status before it removes the seats: a leader that takes over in between still finds the seats and
+ * repeats this.
+ */
 function conclude(draft: Draft, ended: readonly Seated[]): void {
   for (const fn of new Set(ended.map((seated) => seated.fn))) saveStatus(draft, fn, true)
   for (const { seat } of ended) draft.act({ kind: 'removeSeat', instance: seat.document.instance })
@@ -108,7 +114,7 @@ function endSeat(
   const said = { report: reportOf(task, seat), notice: noticeOf(task, seat) }
   fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, ...said })
   draft.wakeAt(fn.name, draft.nowMs + timings.closingMs)
-  // What it took to start is no work.
+  // Starting is not work: only time in `running` reduces a back-off (EN2).
   const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0
   slot.lastExit = exit
   delete slot.seat
@@ -135,7 +141,7 @@ function nextOf(draft: Draft, { phase, untilMs = draft.nowMs }: Slot): string {
   return `it is started again${restMs > 0 ? ` in ${(restMs / 1000).toFixed(1)} s` : ''}`
 }
 
-/** One that had ended works again, here or elsewhere. */
+/** Logs that an instance that had ended works again, in the same place or elsewhere. */
 export function tellOfReturn(draft: Draft, task: Task, { slot, seat }: Seated): void {
   if (slot.lastExit === undefined) return
   const { function: name, instance, version, taskId } = seat.document
@@ -152,7 +158,8 @@ function afterFailure(
   exit: LastExit,
   workedMs: number,
 ): void {
-  // Each such end has used up an attempt at its record: it cannot go on for ever, and says nothing against the others.
+  // Each such end has used up one attempt at its record, so this cannot repeat for ever. It does not count towards
+  // crash looping: the instance's other records are fine.
   if (exit.reason === 'recordBroke') return pause(draft, fn, slot, timings.recordPauseMs, exit.message)
   const version = draft.versionAt(fn.name, slot.index)
   const ranMs = seat.runningSinceMs === undefined ? 0 : draft.nowMs - seat.runningSinceMs
@@ -173,7 +180,7 @@ function afterFailure(
   pause(draft, fn, slot, restMs(delayMs, workedMs), `${exit.reason}: ${exit.message}`)
 }
 
-/** What is left of a back-off after that much work. */
+/** The rest of a back-off after `workedMs` of work (EN2). */
 function restMs(delayMs: number, workedMs: number): number {
   return Math.max(0, delayMs - workedMs * timings.workedCounts)
 }
@@ -185,7 +192,7 @@ function pause(draft: Draft, fn: FunctionState, slot: Slot, delayMs: number, why
   draft.wakeAt(fn.name, slot.untilMs)
 }
 
-/** How a task ended: the runner's own last words where they were heard, else what the cluster knows. */
+/** How a task ended: by the runner's own last report if it arrived, else by what the cluster says. */
 export function exitOf(task: Pick<Task, 'beat' | 'fault'>, update: TaskUpdate, nowMs: number): LastExit {
   const said = task.beat?.exit
   const code = update.exitCode ?? said?.code
@@ -204,8 +211,8 @@ function reasonOf(update: TaskUpdate, code: number | undefined): string {
 }
 
 /**
- * A runner that could not say over NATS why it ended has said it on its stderr, as JSON; where the cluster engine passes that on, it
- * stands behind the engine's own words.
+ * The runner's own reason, if the message contains one. A runner that cannot reach NATS writes its reason to stderr
+ * as JSON; some cluster engines append stderr to their own message.
  */
 function spoken(message: string): string {
   const json = /: (\{"exit":.*\})$/s.exec(message)?.[1]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { World } from './testing/world.ts'
 
-test('dropFollowers removes one whose gateway is silent for 5 s, but not while the bus is away (FO1)', () => {
+test('dropFollowers removes a follower whose gateway is silent for 5 s, but not while the bus is away (FO1)', () => {
   const world = new World()
   const removals = () => world.actions.filter(({ kind }) => kind === 'removeFollower').length
   world.streams.set('out', { schema: 1, partitions: 16, raw: false })

@@ -1,8 +1,9 @@
 /**
- * Followers: readers over HTTP that hold a stream back, and when nobody waits for one any more.
+ * Followers: readers over HTTP that hold a stream back, and when a stream stops waiting for one.
  *
- *   FO1. One goes when its document was not renewed for `followerMs`, or, sooner, when for `gatewaySilenceMs` it was not and its gateway was
- *        not heard either: that one has ended. Who removes a document looks once more whether it was renewed.
+ *   FO1. A follower is dropped when its document was not renewed for `followerMs`; or after `gatewaySilenceMs`, if
+ *        its gateway was silent as long and so has ended. Before a document is removed it is read again, in case it
+ *        was renewed meanwhile.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'
@@ -10,7 +11,7 @@ import type { Draft } from './state/draft.ts'
 import type { Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'
 
-/** Takes another reading of the store. @returns Whether none has come or gone. */
+/** Notes when each follower was last renewed. @returns Whether the followers are the same as before. */
 export function seeFollowers(draft: Draft, { followers }: Wanted): boolean {
   const known = draft.state.followersSeen
   const seen = new Map<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>()
@@ -31,12 +32,15 @@ export function hearGateway(draft: Draft, { kind, id, state }: Heartbeat): void 
   draft.state.gatewaysHeard = new Map(fresh).set(id, draft.nowMs)
 }
 
-/** The bus was away, so nobody could be heard. */
+/** Restarts the silence of every gateway: the bus was away, so no gateway could be heard. */
 export function forgiveGateways(draft: Draft): void {
   draft.state.gatewaysHeard = new Map([...draft.state.gatewaysHeard.keys()].map((id) => [id, draft.nowMs]))
 }
 
-/** They go with their documents (FO1). @param due Whether a time has come; else the next plan is at that time. */
+/**
+ * Removes the documents of followers that are gone (FO1).
+ * @param due Whether a time has come; if not, it plans a wake-up then.
+ */
 export function dropFollowers(draft: Draft, due: (atMs: number) => boolean): void {
   const seen = new Map(draft.state.followersSeen)
   for (const [stream, byId] of draft.state.wanted.followers) {
@@ -59,5 +63,5 @@ function goneAtMs(draft: Draft, seenAtMs: number, gateway: string): number {
   return Math.min(overdueMs, Math.max(seenAtMs, heardMs) + timings.gatewaySilenceMs)
 }
 
-/** Longer than any document of a follower stays. */
+/** Longer than any follower's document is kept. */
 const forgottenMs = 60_000

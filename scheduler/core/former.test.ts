@@ -34,7 +34,7 @@ function remove(world: World, name: string): void {
 
 const formerOf = (world: World) => world.statuses.get('g')?.former
 
-test('step keeps what a removed function had sent with its reader, once, and over new leaders (FM2)', () => {
+test("step keeps what a removed function had sent in its reader's account, once, across leaders (FM2)", () => {
   const { world, of } = running()
   const { taskId } = of('f').document
   beat(world, of('f'), { outputs: [row, { ...row, consumer: 'gone' }, { ...row, consumer: '$server' }] })
@@ -47,7 +47,7 @@ test('step keeps what a removed function had sent with its reader, once, and ove
   const kept = { rows: [{ ...row, unaccounted: 3 }], of: { f: 0 } }
   assert.deepEqual(formerOf(world), kept)
 
-  // As a leader that died in between leaves it: both are there.
+  // The store as a leader leaves it that died in between: both statuses are there.
   world.statuses.set('f', before)
   world.functions.set('f', { schema: 1, version: 1, instances: 1, createdAtMs: 0, deleted: true })
   world.restart()
@@ -61,7 +61,7 @@ test('step keeps what a removed function had sent with its reader, once, and ove
   assert.equal(formerOf(world), undefined, 'one that is made anew was sent nothing')
 })
 
-test('step waits with the removal until the account of one that was killed is over (FM1)', () => {
+test('step removes a function only after the accounts of its killed instances are closed (FM1)', () => {
   const { world, of } = running()
   beat(world, of('f'), { outputs: [{ ...row, allowance: 19 }] })
   world.exit(of('f').document.taskId, 137)

@@ -1,9 +1,11 @@
 /**
- * Former: what functions that are removed have sent, kept with those that read it, so that the account of a loss outlives who knew it.
+ * Former: what removed functions had sent, kept with their readers, so that a loss stays in the ledger after the
+ * function is gone.
  *
- *   FM1. The account of an instance that was killed is waited for, `closingMs` at most: its receivers are being asked (gone.ts).
- *   FM2. The rows are written with the status of their reader before the status that has them goes, and name whose they were:
- *        what is in both counts once, in the store and for a leader that takes over.
+ *   FM1. A function is removed only when the accounts of its killed instances are closed: their receivers are being
+ *        asked (gone.ts). This takes `closingMs` at most.
+ *   FM2. The rows are written into the reader's status before the sender's status is removed, and name the sender. A
+ *        row found in both counts once, in the store and for a leader that takes over.
  * Design: docs/design/0003-processes-and-store.md, "What removed functions have sent"
  * @module
  */
@@ -17,12 +19,12 @@ import { type FunctionState, noAccounts, type Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 
-/** FM1. */
+/** Whether the removal of a function has to wait for accounts of its killed instances (FM1). */
 export function isAwaited(fn: Readonly<FunctionState>, nowMs: number): boolean {
   return whoIsGone(fn).length > 0 && fn.closing.some((last) => nowMs < last.endedAtMs + timings.closingMs)
 }
 
-/** Gives the accounts of a function that is to be removed to its readers (FM2). */
+/** Adds the accounts of a function that is being removed to the status of its readers (FM2). */
 export function bequeath(draft: Draft, fn: FunctionState): void {
   const ground = { topology: draft.state.topology, isOver: true }
   const { outputs } = fn.closing.reduce((sum, last) => addAccounts(sum, last, ground), fn.ended)
@@ -38,7 +40,7 @@ export function bequeath(draft: Draft, fn: FunctionState): void {
   }
 }
 
-/** What a leader begins with: less what is with its readers already (FM2). */
+/** A function's accounts as a new leader reads them, without the rows that its readers already have (FM2). */
 export function withoutBequeathed(
   { function: name, ended }: StatusDocument,
   statuses: readonly StatusDocument[],
@@ -52,7 +54,7 @@ export function withoutBequeathed(
   return { ...ended, outputs: ended.outputs.filter(({ consumer }) => !has.has(functionOfConsumer(consumer))) }
 }
 
-/** One row a stream, whichever instance read it. */
+/** Adds rows, one for each stream, whichever instance of the consumer read it. */
 function withRows(
   before: FormerAccounts | undefined,
   consumer: string,
@@ -67,7 +69,7 @@ function withRows(
   return [...sums.values()]
 }
 
-/** Of what has gone for good nothing can count twice. */
+/** Drops the names of functions that no longer exist: their rows cannot be counted twice. */
 function stillThere(
   former: FormerAccounts | undefined,
   functions: Wanted['functions'],

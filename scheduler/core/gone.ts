@@ -1,10 +1,11 @@
 /**
- * Gone: instances that were killed, and what their receivers know of them. Each second all runners are asked; who owns a partition
- * answers in its heartbeats how far the channel has come. The numbers only grow, so they may come late, twice, or from two owners of
- * a partition.
+ * Gone: what receivers know about the instances that were killed. Every second all runners are asked about these; the
+ * owner of a partition answers in its heartbeats how far the channel has come. The numbers only grow, so an answer
+ * may be late, repeated, or come from two owners of one partition.
  *
- *   GO1. An account is open for `closingMs`, and while a receiver that answers has some of it in hand.
- *   GO2. Of a function the accounts of `openMax` are open at most: of older ones nothing more is waited for.
+ *   GO1. An account stays open for `closingMs`, and then as long as a receiver that still answers has records of it
+ *        in hand.
+ *   GO2. At most `openMax` accounts of a function stay open; older ones are no longer waited for.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
@@ -17,7 +18,7 @@ import { timings } from './state/timings.ts'
 
 const openMax = 32
 
-/** True while more may be heard of an instance that has ended. */
+/** Whether more may be heard about an instance that has ended (GO1, GO2). */
 export function isOpen(
   { closing }: Readonly<FunctionState>,
   last: Readonly<Closing>,
@@ -30,14 +31,14 @@ export function isOpen(
   return [...(last.received?.values() ?? [])].some(isInHand)
 }
 
-/** Those that were killed: who ended in order has said all. */
+/** The ended instances to ask about: killed ones. The last report of an instance that drained is complete. */
 export function whoIsGone({ name, closing }: Readonly<FunctionState>): GoneProducer[] {
   return closing
     .filter((last) => lastRows(last).some(({ allowance }) => allowance !== undefined))
     .map(({ index, firstEpoch, epoch }) => ({ name, index, firstEpoch, epoch }))
 }
 
-/** What a heartbeat says of those. @returns Whether anything. */
+/** Takes a receiver's answers from its heartbeat. @returns Whether there were any. */
 export function hearOfGone(draft: Draft, beat: Heartbeat): boolean {
   let any = false
   for (const { received = [] } of beat.instances) {

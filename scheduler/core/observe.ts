@@ -1,5 +1,6 @@
 /**
- * Observe: takes what has happened into the state. It decides nothing but what has ended; `plan` does the rest.
+ * Observe: applies an event to the state. It decides nothing except which seats and tasks have ended; `plan` does the
+ * rest.
  * @module
  */
 
@@ -23,7 +24,7 @@ import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 import { sendAssignment } from './telling.ts'
 
-/** What there may be something to do about: nothing, what the event was about, or everything. */
+/** What the next plan has to look at: nothing, the functions that the event was about, or everything. */
 export type Concern = 'nothing' | 'some' | 'all'
 
 export function observe(draft: Draft, event: Event): Concern {
@@ -75,15 +76,19 @@ export function observe(draft: Draft, event: Event): Concern {
   }
 }
 
-/** Seats the tasks that an earlier leader has left: they run on, and their heartbeats will tell the rest. */
+/**
+ * Takes over the tasks and seats that an earlier leader has left. They continue to run; their heartbeats supply the
+ * rest.
+ */
 function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void {
   for (const [name, epoch] of left.epochs) draft.epochs.set(name, epoch)
   for (const status of left.statuses) {
     const fn = draft.fn(status.function)
-    fn.ended = closed(withoutBequeathed(status, left.statuses, left.wanted)) // whom the leader before waited for
+    // an earlier leader's open accounts are closed, not waited for
+    fn.ended = closed(withoutBequeathed(status, left.statuses, left.wanted))
     fn.former = status.former
     fn.fences = status.fences ?? []
-    // A slot that merely waits has nothing to remember; it may even have been given up since.
+    // A slot that only waits carries no history, and may have been given up since its status was written.
     const slots = status.instances.filter((instance) => instance.state !== 'waiting' || instance.restarts > 0)
     fn.slots = slots.map((instance) => restoredSlot(instance, draft.nowMs))
   }
@@ -107,7 +112,7 @@ function restoredSlot(instance: InstanceStatus, nowMs: number): Slot {
     slot.phase = instance.state
     slot.sinceMs = Math.min(instance.since, nowMs)
     if (instance.why !== undefined) slot.why = instance.why
-    // When it was to end is not known: the longest that it can have been is over by then.
+    // The end of the back-off was not stored. One base delay from now is late enough.
     if (instance.state === 'backingOff') slot.untilMs = nowMs + timings.backoffBaseMs
   }
   return slot
@@ -115,7 +120,7 @@ function restoredSlot(instance: InstanceStatus, nowMs: number): Slot {
 
 function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | undefined): void {
   const task = draft.task(document.taskId)
-  // Its task had ended: its seats go first, so some may be left.
+  // The task has ended. Its seats are removed after it, so an earlier leader may have left some.
   if (task === undefined) return draft.act({ kind: 'removeSeat', instance: document.instance })
   const fn = draft.fn(document.function)
   let slot = fn.slots.find((candidate) => candidate.index === document.index)
@@ -123,10 +128,10 @@ function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | un
     slot = newSlot(document.index, draft.nowMs, document.version)
     fn.slots.push(slot)
   }
-  // One that has been running is left alone, however long it is silent; of the others the cluster is asked.
+  // An instance that was running is trusted, however long it is silent. For all others the cluster is asked.
   const known = before?.taskId === document.taskId ? before : undefined
   const ran = known !== undefined && ['running', 'swapping', 'draining'].includes(known.state)
-  // The leader before may have had a clock that was ahead of ours: nothing began later than now.
+  // The earlier leader's clock may have been ahead of ours: no start may lie in the future.
   const launchedAtMs = Math.min(task.document.launchedAtMs, draft.nowMs)
   const knownSinceMs = Math.min(known?.since ?? draft.nowMs, draft.nowMs)
   if (ran) task.runningSinceMs = launchedAtMs
@@ -138,7 +143,7 @@ function adopt(draft: Draft, document: SeatDocument, before: InstanceStatus | un
   delete slot.why
 }
 
-/** Another reading of the store: of most functions it says what the one before did. */
+/** Takes a new reading of the store. Most functions are the same as in the one before. */
 function want(draft: Draft, wanted: Wanted): Concern {
   const before = draft.state.wanted
   draft.state.wanted = wanted
@@ -168,10 +173,10 @@ function hear(draft: Draft, beat: Heartbeat): boolean {
   task.runningSinceMs ??= draft.nowMs
   delete task.unsureSinceMs
   for (const seated of draft.seated(task)) if (hearOf(draft, task, seated, beat)) news = true
-  // An answer may have been lost: say it again at each beat that shows an older generation.
+  // The assignment may have been lost: send it again at each heartbeat that shows an older generation.
   if (!news && task.assigned !== undefined && beat.generation < task.assigned.generation)
     sendAssignment(draft, task)
-  // What a canary says, or a shadow, is judged in any case; but that is no news of what the runner was told.
+  // Reports of a canary or a shadow are always judged, but they do not show that the runner has read its assignment.
   return (
     news ||
     isOfGone ||
@@ -179,7 +184,7 @@ function hear(draft: Draft, beat: Heartbeat): boolean {
   )
 }
 
-/** What a heartbeat says of one seat. @returns Whether it is news. */
+/** Applies a heartbeat to one seat. @returns Whether it changed anything. */
 function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): boolean {
   const { fn, slot, seat } = seated
   const before = slot.phase
@@ -203,13 +208,16 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   return true
 }
 
-/** Its task lives. */
+/** Notes that the task of a slot lives. */
 function start(draft: Draft, slot: Slot): void {
   draft.enter(slot, 'starting')
   if (slot.seat !== undefined) slot.seat.runningSinceMs ??= draft.nowMs
 }
 
-/** Last reports of instances that have left their seats, or whose task has just ended. @returns Whether there were any. */
+/**
+ * Takes the last reports of instances that have left their seats, or whose task has just ended.
+ * @returns Whether there were any.
+ */
 function hearLast(draft: Draft, beat: Heartbeat): boolean {
   let any = false
   for (const [name, { closing }] of draft.functions) {
@@ -226,7 +234,10 @@ function hearLast(draft: Draft, beat: Heartbeat): boolean {
   return any
 }
 
-/** What an instance may have sent before it reports again. @returns Whether it had ended already. */
+/**
+ * Takes an allowance notice: how much an instance may have sent before its next report.
+ * @returns Whether the instance had ended already.
+ */
 function allow(draft: Draft, notice: AllowanceNotice): boolean {
   const task = draft.task(notice.taskId)
   const isAtWork = ({ seat: { document } }: Seated): boolean =>
@@ -241,14 +252,14 @@ function allow(draft: Draft, notice: AllowanceNotice): boolean {
   return true
 }
 
-/** The heartbeat of a task that nobody knows: it is told to go, unless it goes anyway. */
+/** Kills a runner whose task is unknown, unless it is ending anyway. */
 function killStranger(draft: Draft, beat: Heartbeat): void {
   if (beat.state === 'stopped' || beat.exit !== undefined) return
   draft.act({ kind: 'log', level: 'warn', message: 'a runner that nobody placed is killed', task: beat.id })
   draft.act({ kind: 'kill', taskId: beat.id })
 }
 
-/** While NATS was away nobody could be heard: silence counts from now. */
+/** Restarts the silence of every task: while NATS was away, no runner could be heard. */
 function forgiveSilence(draft: Draft): void {
   for (const name of [...draft.functions.keys()]) {
     for (const slot of draft.fn(name).slots) {

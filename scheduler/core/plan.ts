@@ -1,10 +1,10 @@
 /**
- * Plan: compares what is wanted with what is and moves one step closer. It is level-triggered: run twice, it does
- * nothing the second time; whatever was missed, the next run sees.
+ * Plan: compares what is wanted with what is, and moves one step closer. It is level-triggered: a second run does
+ * nothing, and a missed event is made up for by the next run.
  *
- *   PL1. It looks at what has changed, at that to which time has come, and at what the last plan has changed; it comes to the same
- *        as if it had looked at everything. So what it costs grows with the functions that something has happened to, and
- *        not with the cluster.
+ *   PL1. A plan looks at what has changed, at what has become due, and at what the last plan changed. The result is
+ *        the same as if it had looked at everything. So its cost grows with the number of functions that something
+ *        happened to, not with the cluster.
  * Design: docs/design/0034-incremental-plan.md
  * @module
  */
@@ -39,7 +39,7 @@ import { canaryOf } from './state/wanted-canary.ts'
 import { saveStatus } from './status.ts'
 import { tell } from './telling.ts'
 
-/** @param isAll Everything is looked at. */
+/** @param isAll Look at everything. */
 export function plan(draft: Draft, isAll: boolean): void {
   const all = isAll || draft.nowMs >= draft.state.commonAtMs
   const scope = all ? everything(draft) : whatChanged(draft)
@@ -63,7 +63,7 @@ export function plan(draft: Draft, isAll: boolean): void {
   }
   tellAll(draft, scope)
   makeWay(draft, launchWaiting(draft, whoWaits(draft, names, all)))
-  // Beside those that were looked at: who has been launched, or makes room.
+  // Besides the functions in scope: those for which this plan launched something, or made room.
   for (const name of new Set([...names, ...draft.touched().map((fn) => fn.name)].sort())) {
     const active = draft.state.active.get(name) ?? []
     settleRollout(draft, draft.fn(name), active)
@@ -74,7 +74,7 @@ export function plan(draft: Draft, isAll: boolean): void {
   }
 }
 
-/** Which slots there are, and which of them have to go. */
+/** Decides which slots each function has, and which of them have to go. */
 function settle(draft: Draft, names: readonly string[], all: boolean): void {
   const active = new Map(all ? [] : draft.state.active)
   for (const name of names) {
@@ -93,7 +93,7 @@ function tellAll(draft: Draft, scope: Scope): void {
   const said = new Map<string, FunctionAssignment>()
   for (const taskId of scope.taskIds) {
     const task = draft.task(taskId)
-    if (task === undefined) continue // it has just ended
+    if (task === undefined) continue // its last seat was just released
     tell(draft, task, said)
     if (task.seats.length === 0 && task.killedAtMs === undefined && !warm.has(taskId)) kill(draft, task)
   }
@@ -103,13 +103,13 @@ const changesRoom: ReadonlySet<string> = new Set<Action['kind']>([
   ...(['createTask', 'removeTask', 'createSeat', 'removeSeat', 'kill'] as const),
 ])
 
-/** The functions to be looked at for instances that wait: all, if there may be room that there was not before. */
+/** The functions to search for waiting instances: all of them if room may have become free. */
 function whoWaits(draft: Draft, names: readonly string[], all: boolean): readonly string[] {
   const isNews = all || draft.state.offers.size > 0 || draft.actions.some(({ kind }) => changesRoom.has(kind))
   return isNews ? [...new Set([...names, ...draft.state.revivedFor.keys()])].sort() : names
 }
 
-/** Everything ends: all drain at once, and nothing takes their place. */
+/** Ends everything: all instances drain at once, and nothing replaces them. */
 function empty(draft: Draft, { names, taskIds }: Scope): void {
   for (const taskId of taskIds) {
     const task = draft.task(taskId)
@@ -127,13 +127,13 @@ function empty(draft: Draft, { names, taskIds }: Scope): void {
   }
 }
 
-/** Who has waited long enough has those go that are less important, on one agent. */
+/** Drains less important runners for a request that has waited long enough. */
 function makeWay(draft: Draft, waiting: readonly Party[]): void {
   for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
     if (party.priority === 0) return
     const slots = party.members.map(({ slot }) => slot)
-    if (slots.every(({ isDouble }) => isDouble)) continue // those before them work
-    // From when offers were asked for: there may be room that was not offered yet.
+    if (slots.every(({ isDouble }) => isDouble)) continue // the instances that they are to replace still work
+    // Counted from the request for offers: there may be room that was not offered yet.
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
     const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
     const owner = party.members[0]!.fn.name
@@ -150,13 +150,13 @@ function makeWay(draft: Draft, waiting: readonly Party[]): void {
     for (const { taskId } of room.goes) {
       const task = draft.task(taskId) as Task
       for (const { slot } of draft.seated(task)) drain(draft, slot, task, why)
-      // A packed one goes as a whole too: else those that have left it would come back to it.
+      // A packed runner ends as a whole too: otherwise its instances would join it again.
       if (task.killedAtMs === undefined) kill(draft, task)
     }
   }
 }
 
-/** The agents on which somebody might make room; none where somebody is on the way out already. */
+/** The agents on which a runner could give way; not those where one is ending already. */
 function groundsOf(draft: Draft): Ground[] {
   const tasks = Map.groupBy(draft.tasks.values(), (task) => task.document.agentId)
   const nothing: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
@@ -192,7 +192,10 @@ function endBackoff(draft: Draft, fn: FunctionState, slot: Slot): void {
   draft.enter(slot, 'waiting')
 }
 
-/** What a task has let go of, and time's part: what has been silent, unseen or unkillable for too long. */
+/**
+ * Applies what a task reports as released or taken, and its time limits: tasks that are silent, lost to the cluster,
+ * or do not die when killed.
+ */
 function watch(draft: Draft, task: Task): void {
   const { taskId, agentId } = task.document
   if (inForce(task)) {
@@ -234,7 +237,7 @@ function watch(draft: Draft, task: Task): void {
     kill(draft, task)
 }
 
-/** Instances of a packed task that were to go: gone, or at it for too long. */
+/** Follows up the draining instances of a packed task: they have been released, or take too long. */
 function release(draft: Draft, task: Task): void {
   if (task.document.group === undefined || task.killedAtMs !== undefined) return
   for (const seated of draft.seated(task)) {
@@ -250,7 +253,7 @@ function release(draft: Draft, task: Task): void {
   }
 }
 
-/** Want's part: who has to go. */
+/** Drains or swaps an instance that should not run, or not this version. */
 function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): void {
   const version = draft.versionAt(fn.name, slot.index)
   const { seat } = slot
@@ -262,7 +265,7 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
   if (slot.phase === 'draining') return
   const isWanted = active.includes(slot.index) || slot.isDouble === true
   if (isWanted) delete slot.retiringSinceMs
-  // A function whose version document is not there yet is left as it is, unless it is to go.
+  // If the version's document has not been read yet, the instance stays, unless the function was deleted.
   const gone = version === undefined && isUnwanted(draft, fn.name)
   const because = gone
     ? 'the function is deleted'
@@ -284,12 +287,15 @@ function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly nu
   drain(draft, slot, draft.taskOf(seat), because)
 }
 
-/** One too many goes when others have taken its partitions; or none of them can, or has. */
+/**
+ * Whether a superfluous instance may end: once others have taken its partitions, or if nobody can, or nobody did in
+ * time.
+ */
 function mayRetire(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): boolean {
   const { seat } = slot
   if (seat === undefined || (seat.document.shares.length === 0 && awaitedOf(seat).length === 0)) return true
   const others = fn.slots.filter((other) => active.includes(other.index))
-  // Of whom this leader has not heard yet, it is not known that he cannot.
+  // An instance that this leader has not heard yet may still be able to take them.
   const isUnheard = ({ seat }: Slot): boolean => seat !== undefined && draft.taskOf(seat).beat === undefined
   if (!others.some((other) => isAtWork(draft, fn, other) || isUnheard(other))) return true
   slot.retiringSinceMs ??= draft.nowMs
@@ -301,7 +307,7 @@ function isUnwanted(draft: Draft, name: string): boolean {
   return wanted === undefined || wanted.document.deleted === true
 }
 
-/** Another version owes nothing to the failures of the one before. */
+/** A new version starts without the failures of the one before. */
 function startAfresh(draft: Draft, slot: Slot, version: number): void {
   slot.restarts = 0
   slot.restartsVersion = version
@@ -309,7 +315,10 @@ function startAfresh(draft: Draft, slot: Slot, version: number): void {
   if (slot.phase !== 'waiting') draft.enter(slot, 'waiting')
 }
 
-/** An instance is stopped by the cluster's kill, which the runner takes as the wish to drain; a packed one by an assignment without it. */
+/**
+ * Stops an instance. A runner of its own gets the cluster's kill, which it takes as a request to drain. A packed
+ * instance is left out of its runner's next assignment.
+ */
 function drain(draft: Draft, slot: Slot, task: Task, why: string): void {
   draft.enter(slot, 'draining', why)
   draft.act({
@@ -322,7 +331,7 @@ function drain(draft: Draft, slot: Slot, task: Task, why: string): void {
   else draft.wakeAt(ownerOf(task), draft.nowMs + timings.releaseMs)
 }
 
-/** A task that does not do what it should is killed, and that counts as its failure. */
+/** Kills a task that misbehaves; this counts as its failure. */
 function blame(draft: Draft, task: Task, fault: string): void {
   task.fault = fault
   draft.act({
@@ -340,19 +349,22 @@ function kill(draft: Draft, task: Task): void {
   task.killedAtMs = draft.nowMs
   draft.wakeAt(ownerOf(task), draft.nowMs + timings.killAgainMs)
   const { taskId, agentId } = task.document
-  // One that this leader has launched and never heard was never told anything: there is nothing to drain, and the slot waits.
+  // This leader launched the task and never heard it: it never got an assignment, so there is nothing to drain.
   const isEmpty = task.isKnown && task.beat === undefined
   draft.act({ kind: 'kill', taskId, agentId, ...(isEmpty && { atOnce: true as const }) })
 }
 
-/** True if that time has come; else it is remembered, with the function that it belongs to. */
+/** Whether a time has come. If not, it schedules another look at the owner then. */
 function due(draft: Draft, owner: string | undefined, atMs: number): boolean {
   if (draft.nowMs >= atMs) return true
   draft.wakeAt(owner, atMs)
   return false
 }
 
-/** What producers must know of the streams, if it may be something else than before. @returns Whether it is. */
+/**
+ * Recomputes the topology if a function's contribution to it has changed.
+ * @returns Whether the topology is another.
+ */
 function describeAgain(draft: Draft, names: readonly string[], all: boolean): boolean {
   let isNews = all
   for (const name of names) {
@@ -371,7 +383,7 @@ function describeAgain(draft: Draft, names: readonly string[], all: boolean): bo
   return true
 }
 
-/** The versions of a function by which its streams are described, the wanted one first. */
+/** The versions that count for the description of a function's streams, the wanted one first. */
 function manifestsOf(draft: Draft, fn: FunctionState): VersionDocument[] {
   const found = draft.state.wanted.functions.get(fn.name)
   const inForce = versionsInForce(found)
@@ -418,7 +430,7 @@ function closeAccounts(draft: Draft, fn: FunctionState): void {
   draft.wakeAt(fn.name, draft.nowMs + timings.askAgainMs)
 }
 
-/** Writes the status; of a function that is deleted and empty, removes all that is left. */
+/** Writes the status. If the function is deleted and nothing of it runs, removes its documents. */
 function conclude(draft: Draft, fn: FunctionState): void {
   const wanted = draft.state.wanted.functions.get(fn.name)
   if (!isUnwanted(draft, fn.name)) {

@@ -1,9 +1,10 @@
 /**
- * Scope: the functions, and the runners, that a plan looks at.
+ * Scope: the functions and runners that a plan looks at.
  *
- *   SC1. It is closed: with a function come its runners and those who may share one with it, with a runner all who sit in it.
- *        So a plan of a scope reads nothing that a plan of another one changes, but for offers, agents and the topology.
- *   SC2. Its order is that in which they come in a plan of everything.
+ *   SC1. A scope is closed: it has with each function its runners and the functions that may share a runner with it,
+ *        and with each runner all its instances. So a plan reads nothing that a plan of another scope changes, except
+ *        offers, agents and the topology.
+ *   SC2. Its order is the same as in a plan of everything.
  * @module
  */
 
@@ -16,14 +17,14 @@ export interface Scope {
   readonly taskIds: readonly string[]
 }
 
-/** All that there is. */
+/** Everything. */
 export function everything(draft: Draft): Scope {
   const names = [...new Set([...draft.functions.keys(), ...draft.state.wanted.functions.keys()])]
   const empty = [...draft.tasks.values()].filter((task) => ownerOf(task) === undefined)
   return scope(draft, names, new Set(empty.map(({ document }) => document.taskId)))
 }
 
-/** Whatever this step has changed, or time has come to, or the last plan has changed. */
+/** What this step has changed, what has become due, and what the last plan changed. */
 export function whatChanged(draft: Draft): Scope {
   const names = new Set<string>()
   const groups = new Set<string>()

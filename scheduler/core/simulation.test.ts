@@ -12,10 +12,10 @@ const pick = <T>(items: Iterable<T>, at: number): T | undefined => {
   return all[at % Math.max(1, all.length)]
 }
 const anyName = (at: number) => `fn-${at % 3}`
-/** Alone, several to a runner, or several of all functions. */
+/** How instances share runners: alone, several of one function, or several of all functions. */
 const packing = (at: number) =>
   [{}, { instancesPerRunner: 3 }, { pack: 'small', instancesPerRunner: 4 }, { pack: 'small' }][at % 4]
-/** The picky are the more important: so that they find their place, others may have to make room. */
+/** Functions with constraints are more important: others may have to make room for them. */
 const placements: ManifestInput['placement'][] = [
   undefined,
   { constraints: ['zone == a'], priority: 3 },
@@ -142,7 +142,7 @@ const moves: Readonly<Record<string, Move>> = {
   },
 }
 
-/** Most of the time things go well; else no cluster would ever grow large enough to be disturbed. */
+/** Most events are benign; otherwise no cluster would grow large enough to be disturbed. */
 const progress: Move = (w) => {
   w.offer()
   while (w.connected && w.updates.length > 0) w.deliverUpdate()
@@ -168,9 +168,10 @@ const script = fc.array(
   },
 )
 
-/** Scripts that failed once. */
+/** Scripts that have failed before. */
 const found: [[string, number][]][] = [
-  // An instance had left its runner, the next leader had it start at the same epoch, and its failure passed for its first end.
+  // An instance left its runner and the next leader started it at the same epoch: its failure was taken for its
+  // earlier end.
   [
     [
       ['progress', 0],
@@ -184,7 +185,8 @@ const found: [[string, number][]][] = [
       ['progress', 0],
     ],
   ],
-  // An instance left its runner, came back in the same seat with the next leader, and failed: the report of its first end was the first found.
+  // An instance left its runner, returned to the same seat under the next leader, and failed: the report of its first
+  // end was found first.
   [
     [
       ['progress', 0],
@@ -198,7 +200,7 @@ const found: [[string, number][]][] = [
       ['progress', 0],
     ],
   ],
-  // An instance that was going for good was also asked to restart, and stayed as one that waits.
+  // An instance that was being removed was also asked to restart, and its slot stayed as waiting.
   [
     [
       ['progress', 0],

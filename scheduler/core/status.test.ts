@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { World } from './testing/world.ts'
 
-test('a status says of an instance that goes whether its count is lowered already, or only when it has gone', () => {
+test('a status says of a killed instance whether the count is lowered now or after its end', () => {
   const world = new World()
   world.deploy('f', { istreams: { in: { grouping: 'groupBy' } }, resources: { cpus: 0.5 }, instances: 3 })
   world.settle(8)
@@ -41,7 +41,7 @@ test('a status says of an instance that goes whether its count is lowered alread
   assert.deepEqual([going().length, world.functions.get('f')?.instances], [2, 2])
 })
 
-test('a status is written again when the reason to wait changes, and not for each offer that is no better', () => {
+test('a status is written again when the reason to wait changes, but not for every unsuitable offer', () => {
   const world = new World(3)
   world.connect()
   world.deploy('f', { istreams: { in: { grouping: 'groupBy' } }, resources: { cpus: 64 } })

@@ -1,5 +1,5 @@
 /**
- * Status: what the scheduler tells the world of a function, made from its state and written when it differs.
+ * Status: what the scheduler publishes about a function. Derived from the state, and written when it changes.
  * @module
  */
 import type { InstanceStatus, StatusDocument } from '../../infra/store/index.ts'
@@ -11,7 +11,10 @@ import { type FunctionState, instanceId, type Slot } from './state/state.ts'
 
 const messageMax = 400
 
-/** Writes the status if it is not what was written last. `urgent`: before the actions that follow. */
+/**
+ * Writes the status if it differs from the last one written.
+ * @param urgent Write it before the actions that follow.
+ */
 export function saveStatus(draft: Draft, fn: FunctionState, urgent: boolean): void {
   const document = statusOf(draft, fn)
   const json = JSON.stringify(document)
@@ -62,7 +65,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
   }
 }
 
-/** Of a long message, a stack for instance, the beginning: many of them lie in one document. */
+/** Shortens a long message, such as a stack trace: one document holds many messages. */
 function cut(message: string): string {
   return message.length <= messageMax ? message : `${message.slice(0, messageMax)} …`
 }

@@ -68,7 +68,7 @@ test('step backs off twice as long after each failure in a row, then stops, and 
   assert.equal(instances(world)[0]?.restarts, 0)
 })
 
-test('step starts one that has worked for a while again at once, however often it is killed (EN2)', () => {
+test('step restarts an instance that worked for a while at once, however often it is killed (EN2)', () => {
   const world = running()
   for (let failure = 1; failure <= 12; failure++) {
     world.exit(only(world).document.taskId, 137)
@@ -87,7 +87,7 @@ function scale(world: World, count: number): void {
 const owned = (world: World) =>
   [...world.runners.values()].flatMap((runner) => [...runner.instances.values()].map(({ owns }) => owns.size))
 
-test('step lets partitions go only when the instance that is to have them is at work', () => {
+test('step releases partitions only when the instance that should have them works', () => {
   const world = running(1)
   scale(world, 2)
   for (let i = 0; i < 30 && states(world)[1] !== 'running'; i++) {
@@ -102,7 +102,7 @@ test('step lets partitions go only when the instance that is to have them is at 
   assert.deepEqual(owned(world), [8, 8])
 })
 
-test('step lets one too many go when others have its partitions, and not for ever if they cannot', () => {
+test('step ends a superfluous instance when others have its partitions, or after a while if they cannot take them', () => {
   const world = running(2)
   scale(world, 1)
   assert.ok(!kinds(world).includes('kill'))
@@ -122,7 +122,7 @@ test('step lets one too many go when others have its partitions, and not for eve
   )
 })
 
-test('step tells what a runner said last on its stderr where it could not say it otherwise', () => {
+test("step uses a runner's last words on stderr if it could not report over NATS", () => {
   const endedWith = (message: string) => {
     const world = running(1, 1)
     const { taskId } = only(world).document
@@ -167,7 +167,7 @@ test('step restarts a crash-looping instance on command', () => {
   assert.equal(world.commands.size, 0)
 })
 
-test('step kills a task that starts and is not heard of, and counts it as its failure', () => {
+test('step kills a starting task that stays silent, and counts this as its failure', () => {
   const world = new World()
   world.connect()
   world.deploy('f', counting)
@@ -188,7 +188,7 @@ test('step kills a task that starts and is not heard of, and counts it as its fa
   assert.equal(instances(world)[0]?.lastExit?.reason, 'silent')
 })
 
-test('step gives a silent task the time to drain that the leader before may have told to work', () => {
+test('step lets a silent task drain if an earlier leader may have given it work', () => {
   const world = new World()
   world.connect()
   world.deploy('f', counting)
@@ -203,7 +203,7 @@ test('step gives a silent task the time to drain that the leader before may have
   )
 })
 
-test('step does not take the silence of NATS for that of a starting task', () => {
+test('step does not blame a starting task for silence while NATS is away', () => {
   const world = new World()
   world.connect()
   world.deploy('f', counting)
@@ -223,7 +223,7 @@ test('step leaves a running task alone, however long it is silent', () => {
   assert.deepEqual(states(world), ['running'])
 })
 
-test('step asks for a task of which nothing was heard since its launch', () => {
+test('step reconciles a task that was silent since its launch', () => {
   const world = new World()
   world.connect()
   world.deploy('f', counting)
@@ -238,7 +238,7 @@ test('step asks for a task of which nothing was heard since its launch', () => {
   assert.equal(acts(world, 'reconcile').length, 2)
 })
 
-test('step waits for a task that the cluster has lost sight of; a heartbeat is a sign of life', () => {
+test('step waits for a task that the cluster has lost sight of, as long as it sends heartbeats', () => {
   const world = running()
   const { taskId } = only(world).document
   tell(world, taskId, 'unsure')
@@ -259,7 +259,7 @@ test('step waits for a task that the cluster has lost sight of; a heartbeat is a
   )
 })
 
-test('step moves what the cluster has given up at once, counts it against nobody, and fences it off', () => {
+test("step moves a task's instances at once when the cluster declares it lost, without blame, and fences them off", () => {
   const world = running(1, 0)
   const { taskId } = only(world).document
   const epoch = instances(world)[0]!.epoch
@@ -279,7 +279,7 @@ test('step moves what the cluster has given up at once, counts it against nobody
   assert.equal(acts(world, 'kill')[0]?.taskId, taskId, 'its agent is back: it is a stranger now')
 })
 
-test('step lets nobody fence off a lost slot before he has some of its shares: its owner may be at work', () => {
+test('step fences off a lost instance only by an instance that has some of its shares: the lost one may still work', () => {
   const world = running(2, 0)
   const lost = [...world.runners.values()].find(({ instances }) => instances.has('f-1'))!
   const fences = () =>
@@ -290,12 +290,12 @@ test('step lets nobody fence off a lost slot before he has some of its shares: i
   world.runners.delete(lost.document.taskId)
   world.settle(1)
   assert.deepEqual(fences(), [])
-  world.deploy('f', { ...counting, instances: 1, restarts: 0 }) // its shares are the other's now
+  world.deploy('f', { ...counting, instances: 1, restarts: 0 }) // the other instance has its shares now
   world.settle(5)
   assert.ok(fences().length > 0)
 })
 
-test('step empties: all drain, whatever is offered is declined, and no task stays in the store', () => {
+test('step drains everything when told to empty, declines all offers, and leaves no task in the store', () => {
   const world = running(3)
   world.actions.length = 0
   world.feed({ kind: 'empty' })
@@ -310,7 +310,7 @@ test('step empties: all drain, whatever is offered is declined, and no task stay
   assert.equal(world.offers.size, 0, 'none is held')
 })
 
-test('step does not count a launch that came to nothing', () => {
+test('step does not count a dropped launch as a failure', () => {
   const world = new World()
   world.connect()
   world.deploy('f', { ...counting, restarts: 0 })
@@ -328,7 +328,7 @@ test('step does not count a launch that came to nothing', () => {
   assert.deepEqual(states(world), ['running'])
 })
 
-test('step kills strangers, told of by the cluster or by themselves, but not the last words of the ended', () => {
+test('step kills unknown tasks, seen by the cluster or by heartbeat, but not tasks that report their end', () => {
   const world = running()
   const { taskId } = only(world).document
   tell(world, 'stranger-1', 'running')
@@ -345,7 +345,7 @@ test('step kills strangers, told of by the cluster or by themselves, but not the
   assert.deepEqual(acts(world, 'kill'), [])
 })
 
-test('step adds up what ended tasks have counted, also when the last heartbeat comes after the end', () => {
+test('step adds up the counts of ended tasks, even if the last heartbeat comes after the end', () => {
   const world = running()
   const row = { stream: 'out', consumer: 'g', sent: 10, acked: 7, dropped: { late: 1 }, unaccounted: 1 }
   const beatWith = (runner: Runner, recordsIn: number, exit?: string) => {
@@ -388,7 +388,7 @@ test('step adds up what ended tasks have counted, also when the last heartbeat c
   assert.equal(world.statuses.get('f')?.ended.recordsIn, 9, 'and over a new leader')
 })
 
-test('step tells producers of a new consumer, of a follower, and of its going when it is overdue', () => {
+test('step tells producers about a new consumer, a follower, and the removal of an overdue follower', () => {
   const world = running()
   const told = () =>
     acts(world, 'assign')
@@ -413,7 +413,7 @@ test('step tells producers of a new consumer, of a follower, and of its going wh
   assert.deepEqual(told(), ['g'])
 })
 
-test('step leaves a follower in place that was renewed while the store could not be read', () => {
+test('step keeps a follower that was renewed while the store could not be read', () => {
   const world = running()
   world.streams.set('out', { schema: 1, partitions: 16, raw: false })
   world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 1 }]]))
@@ -423,14 +423,14 @@ test('step leaves a follower in place that was renewed while the store could not
       .at(-1)
       ?.assignment.functions['f']?.streams['out']?.consumers.map((consumer) => consumer.name)
   assert.deepEqual(told(), ['follower.x'])
-  world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 2 }]])) // it is told late
+  world.followers.set('out', new Map([['x', { schema: 1, gateway: 'a', renewedAtMs: 2 }]])) // read late
   world.tick(30_000)
   assert.ok(acts(world, 'removeFollower').length > 0)
   world.publish()
   assert.deepEqual(told(), ['follower.x'])
 })
 
-test('step gives a broadcast input to every instance whole', () => {
+test('step gives every instance the whole of a broadcast input', () => {
   const world = new World()
   world.deploy('f', { istreams: { all: { grouping: 'broadcast' } }, instances: 2 })
   world.settle(8)
@@ -447,7 +447,7 @@ test('step gives a broadcast input to every instance whole', () => {
   assert.deepEqual(names(), ['f@0 block'])
 })
 
-test('step adopts what runs when it begins anew, and touches nothing', () => {
+test('step adopts running tasks after a restart and changes nothing', () => {
   const world = running(3)
   const before = [...world.runners.keys()]
   world.restart()
@@ -458,7 +458,7 @@ test('step adopts what runs when it begins anew, and touches nothing', () => {
   assert.ok(!kinds(world).includes('saveEpoch'), 'no epoch changes: nobody takes anything over')
 })
 
-test('step wants no offers when nothing waits, and asks again now and then while something does', () => {
+test('step wants no offers when nothing waits, and asks again at intervals while something does', () => {
   const world = new World(0)
   world.connect()
   assert.deepEqual(

@@ -9,7 +9,7 @@ import { Draft } from './state/draft.ts'
 import type { Action, Event } from './state/protocol.ts'
 import type { State } from './state/state.ts'
 
-/** Answers the next state, and the actions to be carried out in their order. `state` is left as it was. */
+/** Returns the next state, and the actions to carry out in their order. `state` is not modified. */
 export function step(state: State, event: Event, nowMs: number): readonly [State, readonly Action[]] {
   const draft = new Draft(state, nowMs)
   const concern = observe(draft, event)
@@ -17,7 +17,7 @@ export function step(state: State, event: Event, nowMs: number): readonly [State
   return draft.finish()
 }
 
-/** The same, by looking at everything. For tests: `step` comes to the same, and looks at what has changed. */
+/** The same, but looks at everything. For tests: `step` must give the same result. */
 export function stepFromScratch(
   state: State,
   event: Event,

@@ -1,5 +1,5 @@
 /**
- * Telling: what each runner is told: its assignment.
+ * Telling: the assignment of each runner.
  * @module
  */
 import {
@@ -21,14 +21,15 @@ import { goodOf } from './state/in-force.ts'
 import type { FunctionState, Seat, Task } from './state/state.ts'
 
 /**
- * Each leader numbers assignments from its own epoch on. Otherwise a late message of the leader before could have the
- * very number of one of ours, and a heartbeat with that number would not say which of the two is in force.
+ * Each leader numbers its assignments from a range of its own epoch. Otherwise a late message of an earlier leader
+ * could have the same number as one of ours, and a heartbeat with that number would not say which of the two is in
+ * force.
  */
 const generationsPerLeader = 1_000_000
 
 /**
- * Tells a task that was heard what it should be doing, if that is not what it was told last.
- * @param said What is said of each function, once it was said.
+ * Sends a task that was heard its assignment, if that differs from the last one sent.
+ * @param said By function: its part of an assignment; a memo over the tasks of one plan.
  */
 export function tell(draft: Draft, task: Task, said: Map<string, FunctionAssignment>): void {
   if (task.beat === undefined || task.killedAtMs !== undefined) return
@@ -42,13 +43,13 @@ export function tell(draft: Draft, task: Task, said: Map<string, FunctionAssignm
   sendAssignment(draft, task)
 }
 
-/** Tells a runner (again) what it should be doing. */
+/** Sends a runner its assignment, perhaps again. */
 export function sendAssignment(draft: Draft, task: Task): void {
   if (task.assigned === undefined) return
   draft.act({ kind: 'assign', assignment: task.assigned, leaderEpoch: draft.state.leaderEpoch })
 }
 
-/** Undefined as long as the version of one of its instances is not known: then nothing is said. */
+/** The assignment of a task. Undefined while the version of one of its instances is unknown: then nothing is sent. */
 function assignmentOf(
   draft: Draft,
   task: Task,
@@ -85,7 +86,7 @@ function assignmentOf(
   }
 }
 
-/** What of an instance's is on its way to another one, or to it; and what it has to fence off. */
+/** The shares that an instance is handing over or waiting for, and the lost instances that it has to fence off. */
 function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'giving' | 'awaited' | 'fences'> {
   const giving = fn.slots.flatMap((taker): Giving[] =>
     awaitedOf(taker.seat).flatMap((promise) =>

@@ -52,7 +52,7 @@ function start(s: Scene): void {
   })
 }
 
-/** Subscriptions get what is given, in order, and stay open; all other calls are accepted. */
+/** Subscriptions get the given bytes, in order, and stay open; all other calls are accepted. */
 function answerSubscribe(s: Scene, ...answers: (string | Buffer)[]): void {
   let next = 0
   s.master.answer = (call) => (call.body.type === 'SUBSCRIBE' ? (answers[next++] ?? '') : accepted)
@@ -69,7 +69,7 @@ const order: LaunchOrder = {
   killGraceMs: 10_000,
 }
 
-test('MesosEngine tells what a real master sent, in the words of the engine', async (t) => {
+test('MesosEngine translates what a real master sent into engine events', async (t) => {
   const s = await scene(t)
   answerSubscribe(s, transcript('lifecycle.res.http'))
   start(s)
@@ -103,7 +103,7 @@ test('MesosEngine tells what a real master sent, in the words of the engine', as
   ])
 })
 
-test('MesosEngine sends calls in order, with the stream id, and spells launches as the master wants them', async (t) => {
+test("MesosEngine sends calls in order, with the stream id, and launches in the master's format", async (t) => {
   const s = await scene(t, { principal: 'concord', secret: 'x:y' })
   answerSubscribe(s, open('f-1'))
   start(s)
@@ -192,7 +192,7 @@ test('MesosEngine leaves a stream that is silent for three heartbeats', async (t
   assert.match((gone as { why: string }).why, /silent for 45000 ms/)
 })
 
-test('MesosEngine registers anew when its framework has been removed and it may, and ignores events it does not know', async (t) => {
+test('MesosEngine registers anew after its framework was removed, if allowed, and ignores unknown events', async (t) => {
   const s = await scene(t, { frameworkId: 'old', onRemoved: 'registerAnew' })
   const unknown = chunk({ type: 'SOMETHING_NEW', something_new: {} })
   answerSubscribe(s, transcript('removed.res.http'), open('f-2') + unknown + chunk({ type: 'HEARTBEAT' }))
@@ -207,7 +207,7 @@ test('MesosEngine registers anew when its framework has been removed and it may,
   assert.deepEqual(s.failures, [])
 })
 
-test('MesosEngine fails when its framework has been removed and nobody said that it may register anew', async (t) => {
+test('MesosEngine fails after its framework was removed, unless it may register anew', async (t) => {
   const s = await scene(t, { frameworkId: 'old' })
   answerSubscribe(s, transcript('removed.res.http'))
   start(s)
@@ -216,7 +216,7 @@ test('MesosEngine fails when its framework has been removed and nobody said that
   assert.match(failure.message, /removed framework old.*mesos\.onRemoved/)
 })
 
-test('MesosEngine passes over what is malformed, declines an offer that it cannot read, and goes on', async (t) => {
+test('MesosEngine skips malformed events, declines unreadable offers, and continues', async (t) => {
   const warnings: string[] = []
   const log = { info() {}, warn: (text: string) => warnings.push(text) }
   const s = await scene(t, { log })
@@ -264,7 +264,7 @@ test('MesosEngine passes over what is malformed, declines an offer that it canno
   assert.equal(warnings.filter((text) => /cannot be read/.test(text)).length, 7, warnings.join('; '))
 })
 
-test('MesosEngine subscribes with every role, and asks for what was offered in the words of the offer', async (t) => {
+test('MesosEngine subscribes with every role, and asks for resources exactly as they were offered', async (t) => {
   const s = await scene(t, { role: 'web, api' })
   const reservations = [{ type: 'STATIC', role: 'api' }]
   const cpus = { name: 'cpus', type: 'SCALAR', scalar: { value: 1 }, reservations }
@@ -292,7 +292,7 @@ test('MesosEngine subscribes with every role, and asks for what was offered in t
   ])
 })
 
-test('MesosEngine fails, and does not try again, on a wrong secret and when another takes its id', async (t) => {
+test('MesosEngine fails without a retry on a wrong secret, and when another takes its id', async (t) => {
   const wrong = await scene(t)
   answerSubscribe(wrong, transcript('unauthorized.res.http'))
   start(wrong)
@@ -323,7 +323,7 @@ test('MesosEngine follows a standby to the leader', async (t) => {
   assert.equal(leader.ofType('SUBSCRIBE').length, 1)
 })
 
-test('MesosEngine waits for a master that has not started, from one to the next', async (t) => {
+test('MesosEngine tries one master after another until one has started', async (t) => {
   const gone = await ScriptedMaster.start()
   const { url } = gone
   await gone.close()
@@ -350,7 +350,7 @@ test('MesosEngine waits for a master that has not started, from one to the next'
   assert.deepEqual(s.failures, [])
 })
 
-test('MesosEngine begins anew when the master no longer takes its calls', async (t) => {
+test('MesosEngine subscribes again when the master no longer accepts its calls', async (t) => {
   const s = await scene(t)
   const answers = [open('f-1'), open('f-1')]
   s.master.answer = (call) =>
@@ -368,7 +368,7 @@ test('MesosEngine begins anew when the master no longer takes its calls', async 
   )
 })
 
-test('MesosEngine reports a launch that the master cannot read as refused, and gives the offers back', async (t) => {
+test('MesosEngine reports a launch that the master rejects as refused, and returns the offers', async (t) => {
   const s = await scene(t)
   s.master.answer = (call) => {
     if (call.body.type === 'SUBSCRIBE') return open('f-1')
@@ -388,7 +388,7 @@ test('MesosEngine reports a launch that the master cannot read as refused, and g
   await until('the decline', () => s.master.ofType('DECLINE').length === 1)
 })
 
-test('MesosEngine asks for every task it knows until each is settled, then for all, then now and then', async (t) => {
+test('MesosEngine asks for every known task until each is settled, then for all, at intervals', async (t) => {
   const s = await scene(t)
   s.known = [
     { taskId: 'a', agentId: 'S0' },

@@ -31,7 +31,7 @@ const offer = (resources: unknown[], more: object = {}) => ({
 })
 const reservations = [{ type: 'STATIC', role: 'web' }]
 
-test('Parcels counts what is reserved to its role, keeps offers of two roles apart, and reads attributes', () => {
+test('Parcels counts resources reserved to its role, keeps offers of two roles apart, and reads attributes', () => {
   const [line] = transcript('reservations.events.jsonl').toString().split('\n')
   const parcels = new Parcels('web')
   const offers = (readEvent(Buffer.from(line ?? '')).offers?.offers ?? []).map((each) => parcels.take(each))
@@ -59,7 +59,7 @@ test('Parcels cuts reserved resources first, and names their reservation', () =>
   ])
 })
 
-test('Parcels leaves out volumes, revocable and shared resources, and what it cannot read', () => {
+test('Parcels ignores volumes, revocable, shared and unreadable resources (L2)', () => {
   const parcels = new Parcels('web')
   const strange = [
     scalar('cpus', 64, { revocable: {} }),
@@ -84,7 +84,7 @@ test('Parcels says which field an offer lacks', () => {
   assert.throws(() => parcels.take(null))
 })
 
-test('Parcels gives each order all that it asks for, and never more of a parcel than there is', () => {
+test('Parcels gives each order what it asks for, and never more of a parcel than there is', () => {
   const amount = fc.integer({ min: 1, max: 4000 }).map((milli) => milli / 1000)
   const pieces = fc.array(fc.tuple(amount, fc.boolean()), { minLength: 1, maxLength: 5 })
   fc.assert(

@@ -59,7 +59,7 @@ test('RecordReader reads a record of 16 MB, and refuses one above its bound befo
   )
 })
 
-test('RecordReader never fails on arbitrary bytes but by its own error', () => {
+test('RecordReader throws only its own error on arbitrary bytes', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 20 }), (chunks) => {
       const reader = new RecordReader()

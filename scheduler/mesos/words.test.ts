@@ -10,22 +10,22 @@ const eventsOf = (name: string) =>
     .split('\n')
     .map((line) => readEvent(Buffer.from(line)))
 
-test('updateOf takes the word of a master that gives an agent up, and not that of one that knows nothing', () => {
+test('updateOf reports lost when a master gives an agent up, and unsure when it only does not know the task', () => {
   const conditions = eventsOf('unreachable.events.jsonl').flatMap((event) => updateOf(event)?.condition ?? [])
   const back = ['running', 'running']
-  const gone = ['lost', 'lost'] // the operator said so
-  const unreachable = ['lost', 'lost'] // the update, and the answer to a question with the agent's id
+  const gone = ['lost', 'lost'] // the operator removed the agent
+  const unreachable = ['lost', 'lost'] // the update, and the answer to a reconciliation with the agent's id
   assert.deepEqual(conditions, ['pending', 'running', ...unreachable, 'unsure', 'lost', ...back, ...gone])
 })
 
-test('updateOf says which limit a task has passed', () => {
+test('updateOf says which limit a task exceeded', () => {
   const updates = eventsOf('limits.events.jsonl').flatMap((event) => updateOf(event) ?? [])
   assert.ok(updates.some((update) => update.exceeded === 'disk' && update.condition === 'exited'))
 })
 
 test('exitCodeOf reads the words of the command executor', () => {
   assert.equal(exitCodeOf('Command exited with status 11'), 11)
-  assert.equal(exitCodeOf('Command exited with status 18: its last line'), 18) // minimesos adds that
+  assert.equal(exitCodeOf('Command exited with status 18: its last line'), 18) // minimesos adds the last line
   assert.equal(exitCodeOf('Command terminated with signal Killed'), 137)
   assert.equal(exitCodeOf('Command terminated with signal Segmentation fault (core dumped)'), 139)
   assert.equal(exitCodeOf('Disk usage (39072KB) exceeds quota (10MB)'), undefined)

@@ -11,7 +11,7 @@ interface Doing {
   readonly outputs?: readonly OutputLedger[]
 }
 
-/** A minute after its start, or one and so many seconds. */
+/** One minute after its start, plus so many seconds. */
 function reportOf(doing: Doing, atS: number): InstanceReport {
   const { function: name, recordsIn, busy = 0, blocked = 0, outputs = [] } = doing
   const elapsedMs = atS * 1000
@@ -65,7 +65,7 @@ function hear(meter: LoadMeter, of: (times: number) => readonly Heartbeat[]): vo
   for (const times of [1, 2]) for (const beat of of(times)) meter.hear(beat, times * 1000)
 }
 
-test('LoadMeter tells demand, backlog and true rate of a function that a gateway sends to', () => {
+test('LoadMeter measures demand, backlog and true rate of a function that a gateway sends to', () => {
   const meter = new LoadMeter()
   hear(meter, (times) => [
     beatOf('g', times, { kind: 'gateway', outputs: [row('s', 'slow', 3000 * times, 400 * times)] }),
@@ -81,7 +81,7 @@ test('LoadMeter tells demand, backlog and true rate of a function that a gateway
   assert.equal(load.cpu, 0.25)
 })
 
-test('LoadMeter gives what waits before a blocked function to the slow one behind it, not to the quick one (LM1)', () => {
+test('LoadMeter counts the backlog of a blocked function at the slow function behind it, not at the quick one (LM1)', () => {
   const meter = new LoadMeter()
   const front = (times: number): Doing => ({
     ...{ function: 'front', recordsIn: 100 * times, busy: 0.05, blocked: 0.9 },
@@ -109,7 +109,7 @@ test('LoadMeter gives what waits before a blocked function to the slow one behin
   assert.equal(loads.get('quick')!.demand, 200)
 })
 
-test('LoadMeter counts no backlog before an instance that waits beside a slow reader of the same stream', () => {
+test('LoadMeter counts no backlog for an idle reader beside a slow reader of the same stream', () => {
   const meter = new LoadMeter()
   const outputs = (times: number) => [
     row('s', 'slow', 5000 * times, 100),
@@ -130,7 +130,7 @@ test('LoadMeter counts no backlog before an instance that waits beside a slow re
   assert.equal(loads.get('idle')!.inFlight, 9900)
 })
 
-test('LoadMeter forgets who is silent or has stopped, and begins anew with another incarnation', () => {
+test('LoadMeter forgets silent and stopped processes, and starts again with a new incarnation', () => {
   const meter = new LoadMeter()
   const functions = new Map([['f', undefined]])
   const sends = (id: string, atS: number, more: Partial<Heartbeat> = {}) =>

@@ -11,7 +11,7 @@ import { Scaler } from './scaler.ts'
 
 const log = { info: () => undefined } as unknown as Log
 
-/** A scaler with one function, whose wishes come true at once. */
+/** A scaler with one function, whose decisions take effect at once. */
 class Rig {
   readonly clock = new ManualClock(1_000_000)
   readonly saved: ScalingDocument[] = []
@@ -35,7 +35,7 @@ class Rig {
     this.#scaler = this.#make(new Map(last && [['f', last]]))
   }
 
-  /** So many records come in each of these seconds; an instance does 500. */
+  /** So many records arrive in each of these seconds; an instance processes 500 a second. */
   pass(seconds: number, perSecond: number): void {
     for (let second = 0; second < seconds; second++) {
       this.#sent += perSecond
@@ -45,7 +45,7 @@ class Rig {
     }
   }
 
-  /** A record comes, and its gateway says so at once. */
+  /** A record arrives, and its gateway reports it at once. */
   one(): void {
     this.#sent += 1
     this.#beat()
@@ -124,7 +124,7 @@ class Rig {
         heapBytes: 0,
       },
       ...{ cpuSeconds: 0, outputs: [], inputs: [] },
-      // All that was done, as if each had done its part, and been busy for 2 ms with each record.
+      // All processed records, divided evenly, each with 2 ms of work.
       ...(index === 0 && { recordsIn: this.#done }),
       work: { elapsedMs, idleMs: index === 0 ? elapsedMs - this.#done * 2 : elapsedMs, blockedMs: 0 },
     }))
@@ -145,14 +145,14 @@ test('Scaler follows a load up and down, and writes down why', () => {
   assert.ok(rig.scaled.length <= 5, JSON.stringify(rig.scaled))
 })
 
-test('Scaler leaves a pin alone, and says what the policy would do', () => {
+test('Scaler keeps a pin, and says what the policy would do', () => {
   const rig = new Rig({ max: 16 }, { pinned: true })
   rig.pass(20, 5000)
   assert.deepEqual(rig.scaled, [])
   assert.match(rig.saved.at(-1)!.latest!.because, /^a person wants 1; by the policy: .* needed/)
 })
 
-test('Scaler goes to zero when nothing comes, and is back at the heartbeat that tells of the first record (SC3)', () => {
+test('Scaler goes to zero without input, and returns at the heartbeat that reports the first record (SC3)', () => {
   const rig = new Rig({ min: 0, max: 4, idle: { afterMs: 5000 } })
   rig.pass(5, 10)
   rig.pass(10, 0)
@@ -162,7 +162,7 @@ test('Scaler goes to zero when nothing comes, and is back at the heartbeat that 
   assert.equal(rig.saved.at(-1)!.changes.at(-1)!.because, 'records wait, and nobody is there')
 })
 
-test('A new leader goes on with the number and the reasons of the last one, and takes nothing away before it has seen enough', () => {
+test('Scaler of a new leader continues with the stored count and reasons, and scales down only after it has seen enough', () => {
   const rig = new Rig({ max: 16, up: { step: 16 }, down: { afterMs: 20_000, coolDownMs: 0, step: 16 } })
   rig.pass(10, 2000)
   const reached = rig.document.instances

@@ -18,7 +18,7 @@ const shown = (world: World) =>
     .map(({ id, version, owns }) => `${id} v${version} ${owns.size}`)
     .sort()
 
-/** Of the instances that were ended, those that had shares when they were told to go. */
+/** The ended instances that had shares when they were told to end. */
 function endedWithShares(world: World): string[] {
   const shares = new Map<string, number>()
   const ended: string[] = []
@@ -30,7 +30,7 @@ function endedWithShares(world: World): string[] {
   return ended
 }
 
-test('instances that are to get more are replaced by others beside them, which take their shares before they go', () => {
+test('instances that get more resources are replaced by others beside them, which take their shares first', () => {
   const world = begun(of(0.5), of(1))
   world.settle(1)
   assert.deepEqual(shown(world).slice(0, 2), ['fn-0 v1 8', 'fn-1 v1 8'])
@@ -45,7 +45,7 @@ test('instances that are to get more are replaced by others beside them, which t
   assert.deepEqual(shown(world), ['fn-0 v3 8', 'fn-1 v3 8'], 'and back')
 })
 
-test('instances of the same code that are to get less are replaced too; those of other code change where they are', () => {
+test('instances that get fewer resources are replaced if the code is the same, and swapped in place otherwise', () => {
   const before = begun(of(1), of(1))
   before.settle(20)
   before.deploy('fn', of(0.5), { sameCode: true })
@@ -61,7 +61,7 @@ test('instances of the same code that are to get less are replaced too; those of
   assert.deepEqual(shown(before), ['fn-2 v4 8', 'fn-3 v4 8'])
 })
 
-test('it is told of both while one is to take over from the other', () => {
+test('the status explains both instances while one takes over from the other', () => {
   const world = begun(of(0.5), of(1))
   world.publish()
   const whys = [...(world.statuses.get('fn')?.instances ?? [])].map(({ id, state, why }) => [id, state, why])
@@ -75,7 +75,7 @@ test('it is told of both while one is to take over from the other', () => {
   ])
 })
 
-test('where there is no room beside them they are ended first', () => {
+test('old instances are ended first if there is no room beside them', () => {
   const world = begun(of(1.5), of(2), { agents: 1 })
   world.settle(15)
   assert.deepEqual(shown(world), ['fn-0 v1 8', 'fn-1 v1 8'], 'it waits for room')
@@ -87,7 +87,7 @@ test('where there is no room beside them they are ended first', () => {
   assert.equal(endedWithShares(world).length, 2)
 })
 
-test('a version for which there was no room beside others looks for it again when it is gone back to', () => {
+test('a version that found no room beside the old one looks for room again after a rollback to it', () => {
   const world = begun(of(1.5), of(2), { agents: 1 })
   world.settle(45)
   assert.deepEqual(world.functions.get('fn')?.good, 2)
@@ -108,11 +108,11 @@ test('a version for which there was no room beside others looks for it again whe
   assert.equal(endedWithShares(world).length, ended, 'there is room now: nobody is ended first')
 })
 
-test('what no agent can hold waits, and those before it work on and say why (BE4)', () => {
+test('instances that no agent can hold wait, and the old ones continue and say why (BE4)', () => {
   const asked: readonly Omit<ManifestInput, 'name'>[] = [
     of(1, { resources: { cpus: 1, memMib: 999_999 } }),
     of(1, { placement: { constraints: ['zone == nowhere'] } }),
-    of(3), // one of two would have room
+    of(3), // only one of two would fit
   ]
   for (const after of asked) {
     const world = begun(of(1.5), after, { agents: 1 })
@@ -128,7 +128,7 @@ test('what no agent can hold waits, and those before it work on and say why (BE4
   }
 })
 
-test('new ones that do not come up change nothing', () => {
+test('new instances that never start change nothing', () => {
   const world = begun(of(0.5), of(1, { instancesPerRunner: 2 }))
   for (let round = 0; round < 20; round++) {
     world.publish()
@@ -150,7 +150,7 @@ test('new ones that do not come up change nothing', () => {
   assert.deepEqual(endedWithShares(world), [])
 })
 
-test('a leader that takes over in the middle goes on', () => {
+test('a leader that takes over in the middle continues', () => {
   for (let when = 0; when < 40; when++) {
     const world = begun(of(0.5), of(1))
     let at = 0
@@ -185,7 +185,7 @@ test('a leader that takes over in the middle goes on', () => {
   }
 })
 
-test('a function whose state lies by broadcast partitions is ended first, and so it is with --drain', () => {
+test('a function with a broadcast input is drained first, as with --drain', () => {
   const istreams = { in: { grouping: 'groupBy' as const }, all: { grouping: 'broadcast' as const } }
   const broadcast = begun(of(0.5, { istreams }), of(1, { istreams }))
   broadcast.settle(20)
@@ -199,7 +199,7 @@ test('a function whose state lies by broadcast partitions is ended first, and so
   ])
 })
 
-/** Assignments arrive and are reported; with `asks`, each runner takes one share that it was promised. */
+/** Delivers assignments and reports them. @param asks Each runner also takes one share that it was promised. */
 function hear(world: World, rounds: number, asks = false): void {
   for (let i = 0; i < rounds; i++) {
     world.publish()
@@ -216,7 +216,7 @@ function hear(world: World, rounds: number, asks = false): void {
 }
 
 for (const [kind, more] of Object.entries({ alone: {}, 'packed in one runner': { instancesPerRunner: 8 } }))
-  test(`a third version in the middle of the moves takes its turn, ${kind}`, () => {
+  test(`a third version deployed while shares move takes over afterwards, ${kind}`, () => {
     const world = begun(of(0.1, more), of(0.08, more))
     world.settle(20)
     world.deploy('fn', of(0.07, more), { sameCode: true })
@@ -235,7 +235,7 @@ for (const [kind, more] of Object.entries({ alone: {}, 'packed in one runner': {
     assert.deepEqual(endedWithShares(world), [])
   })
 
-/** Who was promised a share by an instance of a later version. */
+/** The instances that an instance of a later version promised a share to. */
 function wentBack(world: World): string[] {
   const versions = new Map<string, number>()
   const found: string[] = []
@@ -249,7 +249,7 @@ function wentBack(world: World): string[] {
   return found
 }
 
-test('no share goes back to an instance of an earlier version when a third one comes in the middle', () => {
+test('no share returns to an instance of an earlier version when a third version comes in the middle', () => {
   const world = begun(of(0.1), of(0.2))
   hear(world, 5)
   hear(world, 3, true)
@@ -260,7 +260,7 @@ test('no share goes back to an instance of an earlier version when a third one c
   assert.deepEqual(wentBack(world), [])
 })
 
-test('with more instances in the same deploy nothing moves either until all of the new ones work (BE1)', () => {
+test('a deploy that also adds instances moves nothing until all new ones work (BE1)', () => {
   const world = begun(of(1), of(2, { instances: 3 }), { agents: 1 })
   hear(world, 15, true)
   const shares = [...world.seats.values()].map(({ instance, shares, awaited = [] }) => [
@@ -278,7 +278,7 @@ test('with more instances in the same deploy nothing moves either until all of t
   assert.deepEqual(endedWithShares(world), [])
 })
 
-test('while the cluster is away nobody is ended because others wait for room, and for a while after', () => {
+test('no instance is ended to make room while the cluster is away, or shortly after', () => {
   const packed = { instancesPerRunner: 4 }
   const world = begun(of(0.5, packed), of(2, packed))
   world.disconnect()
@@ -291,7 +291,7 @@ test('while the cluster is away nobody is ended because others wait for room, an
   assert.deepEqual(shown(world), ['fn-2 v2 8', 'fn-3 v2 8'])
 })
 
-test('nobody less important goes for instances that are to be there twice for a moment', () => {
+test('doubles never make less important instances give way', () => {
   const world = new World(1)
   world.connect()
   world.deploy('low', of(1))
@@ -307,7 +307,7 @@ test('nobody less important goes for instances that are to be there twice for a 
   )
 })
 
-test('a new instance that ends in the middle of the moves comes back, and nothing of its goes back to an old one (BE2)', () => {
+test('a new instance that ends while shares move is launched again, and its shares do not return to an old one (BE2)', () => {
   for (const restarts of [false, true]) {
     const world = begun(of(0.1), of(0.2))
     world.settle(20)
@@ -332,7 +332,7 @@ test('a new instance that ends in the middle of the moves comes back, and nothin
   }
 })
 
-test('the last new one that ends before it has taken anything leaves the old one at work', () => {
+test('a last new instance that ends before it took a share leaves the old one working', () => {
   const world = begun(of(0.1, { instances: 1 }), of(0.2, { instances: 1 }))
   hear(world, 5)
   assert.equal(world.functions.get('fn')?.good, 2)
@@ -344,7 +344,7 @@ test('the last new one that ends before it has taken anything leaves the old one
   assert.deepEqual(endedWithShares(world), [])
 })
 
-test('an old one stays as long as its shares move, however slowly', () => {
+test('an old instance stays while its shares move, however slowly', () => {
   const world = begun(of(0.1), of(0.2))
   for (let share = 0; share < 8; share++) {
     hear(world, 6)

@@ -1,15 +1,17 @@
 /**
- * Beside: instances that are to get other resources, and so cannot take a version over where they are, are replaced by others. Those
- * are launched beside them, take their shares by handover (docs/design/0011-handover.md), and then the old ones go.
+ * Beside: gives a running function other resources. A task's resources cannot change, so new instances are launched
+ * beside the old ones and take their shares by handover (docs/design/0011-handover.md); then the old ones end.
  *
- *     old ones work → all new ones work too → shares move → old ones go        no room for the new ones: drained and launched, as ever
+ *     old ones work → all new ones work too → shares move → old ones go        no room for the new ones: drained and launched
  *
- *   BE1. Until all of the new ones work nothing moves to them, and who has shares keeps them, of whatever version it is; if they
- *        never do, nothing has changed.
- *   BE2. It follows from the seats: whoever leads next goes on. Once a new one has a share, or was promised one, shares move. Whoever
- *        of the new ones ends then, what it has had is for no old one: those take nothing any more once the version is good.
- *   BE3. All move at once: each share changes hands once, to the instance in the same place.
- *   BE4. Old ones are ended first only if all of the new ones then have room; what no agent holds waits, and the old ones work on.
+ *   BE1. No share moves until all new instances work; until then the old ones keep their shares, whatever their
+ *        version. If the new ones never work, nothing has changed.
+ *   BE2. All of this is derived from the seats, so a new leader continues it. Shares move once a new instance has a
+ *        share or is promised one. If a new instance ends then, its shares do not go back to an old one: old
+ *        instances take no shares once the version is good.
+ *   BE3. All shares move at once: each changes hands once, to the new instance in the same place.
+ *   BE4. The old instances are ended first only if all new ones fit afterwards. If no agent could hold them, the new
+ *        ones wait and the old ones continue.
  * Design: docs/design/0035-vertical.md
  * @module
  */
@@ -29,22 +31,25 @@ import { timings } from '../state/timings.ts'
 import { wantedIndexes } from './indexes.ts'
 
 export interface Beside {
-  /** The indexes that have the shares, or are to have them. */
+  /** The indexes that have the shares, or should get them. */
   readonly active: readonly number[]
-  /** New ones, beside them. */
+  /** The indexes of new instances that start beside these. */
   readonly doubles: readonly number[]
-  /** Those that keep their version until others have their shares. */
+  /** Old instances: they keep their version until others have their shares. */
   readonly old: readonly Slot[]
 }
 
-/** @returns Undefined where no instance is to be replaced so. */
+/**
+ * Which instances of a function stay, start and go.
+ * @returns Undefined if no instance has to be replaced this way.
+ */
 export function besideOf(
   draft: Draft,
   fn: FunctionState,
   count: number,
   leaving: ReadonlySet<number>,
 ): Beside | undefined {
-  // Wanted again some day, it is to look for room anew: there may be more by then.
+  // Forget that a version had no room once another is wanted: if it is wanted again, there may be room.
   if (fn.crowded !== undefined && fn.crowded !== draft.wantedVersion(fn.name)?.version) delete fn.crowded
   const staying = fn.slots.filter((slot) => !leaving.has(slot.index))
   const replaced = staying.filter((slot) => slot.command === undefined && mustMove(draft, fn, slot))
@@ -68,7 +73,7 @@ export function besideOf(
   return { active: [...held, ...kept].sort((a, b) => a - b), doubles, old }
 }
 
-/** What is to be told of an instance that is replaced, or is to replace one. */
+/** The status text of an instance that is being replaced, or that replaces another. */
 export function besideText(
   draft: Draft,
   fn: Readonly<FunctionState>,
@@ -87,7 +92,10 @@ function sharesOf({ seat }: Slot): number {
   return (seat?.document.shares.length ?? 0) + awaitedOf(seat).length
 }
 
-/** There is no room for two of each: the next plan drains. While nothing is offered by anybody that is not known. */
+/**
+ * Notes that the new instances found no room beside the old ones for `besideMs`, so that the next plan drains first
+ * (BE4). While the engine is down, nothing is offered and nothing is known about room.
+ */
 function giveUp(
   draft: Draft,
   fn: FunctionState,
@@ -116,7 +124,10 @@ function giveUp(
   }
 }
 
-/** BE4: whether so many new ones have room once the old ones are gone, as far as agents and what they have left are known. */
+/**
+ * BE4: whether `count` new instances fit once the old ones are gone, as far as the free resources of agents are
+ * known.
+ */
 function haveRoomThen(
   draft: Draft,
   name: string,
@@ -137,14 +148,18 @@ function haveRoomThen(
   const request = { wants: [wantOf(manifest, 1, [])] }
   let left = count
   for (const { place, free } of rooms.values()) {
-    if (forbidden(request, place, new Census([])) !== undefined) continue // how many are there already will be another matter
+    // spreading constraints depend on the final placement
+    if (forbidden(request, place, new Census([])) !== undefined) continue
     for (let rest = free; left > 0 && fits(manifest.resources, rest); left--)
       rest = minus(rest, manifest.resources)
   }
   return left <= 0
 }
 
-/** It works with a version that the wanted one cannot follow in its place, but elsewhere with its shares. */
+/**
+ * Whether an instance works, but cannot take over the wanted version in place: another instance has to, with its
+ * shares.
+ */
 function mustMove(draft: Draft, fn: FunctionState, { seat, phase }: Slot): boolean {
   const wanted = draft.state.wanted.functions.get(fn.name)
   const version = draft.wantedVersion(fn.name)

@@ -1,9 +1,9 @@
 /**
- * Indexes: which ones instances get.
+ * Indexes: which indexes a function's instances get.
  * @module
  */
 
-/** The lowest `count` of those there are, filled up with the lowest free ones. */
+/** The lowest `count` existing indexes, filled up with the lowest free ones. */
 export function wantedIndexes(
   existing: readonly number[],
   count: number,

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { World } from '../testing/world.ts'
 import { wantedIndexes } from './indexes.ts'
 
-test('wantedIndexes keeps the lowest, and fills up with the lowest free', () => {
+test('wantedIndexes keeps the lowest indexes and fills up with the lowest free ones', () => {
   const none = new Set<number>()
   assert.deepEqual(wantedIndexes([], 3, none), [0, 1, 2])
   assert.deepEqual(wantedIndexes([0, 1, 2], 2, none), [0, 1])
@@ -13,7 +13,7 @@ test('wantedIndexes keeps the lowest, and fills up with the lowest free', () => 
   assert.deepEqual(wantedIndexes([1, 2], 3, new Set([0])), [1, 2, 3], 'not where one is still leaving')
 })
 
-test('wantedIndexes answers as many as are wanted, and moves nobody who may stay', () => {
+test('wantedIndexes returns as many as are wanted, and keeps every index that may stay', () => {
   const indexes = fc.uniqueArray(fc.nat(20))
   fc.assert(
     fc.property(indexes, fc.nat(20), indexes, (given, count, barred) => {
@@ -29,7 +29,7 @@ test('wantedIndexes answers as many as are wanted, and moves nobody who may stay
   )
 })
 
-test('settleSlots is done with a restart once its instance is to go for good', () => {
+test('settleSlots drops a restart command once its instance is being removed', () => {
   const world = new World()
   world.connect()
   world.deploy('fn', { istreams: { in: { grouping: 'groupBy' } }, instances: 2 })

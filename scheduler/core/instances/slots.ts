@@ -1,9 +1,9 @@
 /**
  * Slots: which indexes a function should have, and what commands do to them.
  *
- * The wanted instances are a set of indexes, not necessarily 0..n-1: killing instance 0 of three leaves 1 and 2 as
- * they are, and the next one wanted takes the lowest free index again. When the count falls, the highest go. So no
- * instance is ever renumbered. Those that shares are bound to stay (homes.ts, HO2).
+ * The wanted instances are a set of indexes, not always 0..n-1. After instance 0 of three is killed, 1 and 2 keep
+ * their indexes, and the next new instance gets the lowest free index. When the count falls, the highest indexes go.
+ * So no instance is ever renumbered. Instances to which shares are bound stay (homes.ts, HO2).
  * @module
  */
 import type { Reader } from '../../../infra/control/index.ts'
@@ -13,7 +13,7 @@ import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
 import { besideOf } from './beside.ts'
 import { wantedIndexes } from './indexes.ts'
 
-/** Settles the function's slots and answers the wanted indexes, sorted. */
+/** Settles the function's slots. @returns The wanted indexes, sorted. */
 export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   const version = draft.wantedVersion(fn.name)
   const leaving = obeyCommands(draft, fn)
@@ -47,23 +47,26 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   return indexes
 }
 
-/** The instances that a broadcast input has for consumers: those that are wanted, running or not, and those that still have a seat. */
+/**
+ * The instances that count as consumers of a broadcast input: those that are wanted, running or not, and those that
+ * still have a seat.
+ */
 export function readersOf(fn: Readonly<FunctionState>, active: readonly number[] = []): Reader[] {
   return fn.slots
     .filter((slot) => slot.seat !== undefined || active.includes(slot.index))
     .map((slot) => ({ index: slot.index, retiring: isRetiring(slot, active) }))
 }
 
-/** Whether a slot is on its way out for good. */
+/** Whether a slot is about to be removed. */
 export function isRetiring(slot: Readonly<Slot>, active: readonly number[]): boolean {
   if (active.includes(slot.index) || slot.isDouble) return false
   return slot.seat === undefined || slot.phase === 'draining'
 }
 
 /**
- * Sees every killInstance command through: the instance drains; then, and only then, the count is lowered (or the
- * slot freed for a new start) and the command removed. Each of these may be repeated after a crash without harm.
- * @returns The indexes that are to go for good, whose count has not been seen lowered yet.
+ * Carries out every killInstance command: the instance drains; only then the count is lowered (or the slot freed for
+ * a new start), and the command is removed. Each step may be repeated after a crash without harm.
+ * @returns The indexes to remove whose lower count has not been read from the store yet.
  */
 function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
   const { commands, functions } = draft.state.wanted
@@ -81,7 +84,7 @@ function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
 
 function restart(draft: Draft, slot: Slot, command: string): void {
   if (draft.state.finished.has(command)) return
-  if (slot.leaving) return finish(draft, command) // it goes for good
+  if (slot.leaving) return finish(draft, command) // it is being removed already
   if (slot.seat !== undefined) {
     slot.command = command
     return
@@ -99,7 +102,8 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
     finish(draft, command)
     return
   }
-  if (slot.command !== undefined && !slot.leaving) finish(draft, slot.command) // it was to restart, and goes for good
+  // removal replaces the restart that was asked for
+  if (slot.command !== undefined && !slot.leaving) finish(draft, slot.command)
   slot.command = command
   slot.leaving = true
   if (slot.seat !== undefined || draft.state.finished.has(command)) return
@@ -107,14 +111,14 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
   finish(draft, command)
 }
 
-/** The command is done with, or was withdrawn: a slot that was to go is given up, once it is empty. */
+/** Forgets a command that is finished or was withdrawn. A slot that was to be removed goes once it is empty. */
 function settle(fn: FunctionState, slot: Slot): void {
   if (slot.leaving && slot.seat === undefined) fn.slots = fn.slots.filter((other) => other !== slot)
   delete slot.command
   delete slot.leaving
 }
 
-/** Removes a command once; the same reading of the store may show it again. */
+/** Removes a command, once: the next reading of the store may still show it. */
 export function finish(draft: Draft, command: string): void {
   if (draft.state.finished.has(command)) return
   draft.state.finished = new Set([...draft.state.finished, command])

@@ -17,7 +17,7 @@ function want(world: World, more: { instances?: number; homes?: Record<string, n
   world.settle(20)
 }
 
-/** By share: the index of who has it. */
+/** By share: the index of its owner. */
 function homesIn(world: World): (number | undefined)[] {
   const holders = new Map(
     [...world.seats.values()].flatMap(({ index, shares }) => shares.map((share) => [share, index] as const)),
@@ -28,7 +28,7 @@ function homesIn(world: World): (number | undefined)[] {
 const byNumber = (indexes: readonly number[], put: Readonly<Record<number, number>> = {}) =>
   shares.map((share) => put[share] ?? indexes[share % indexes.length])
 
-test('a share that a person has put somewhere goes there, and nothing else moves (HO3)', () => {
+test('a share moved by hand goes there, and nothing else moves (HO3)', () => {
   const world = worldOf(3)
   assert.deepEqual(homesIn(world), byNumber([0, 1, 2]))
   world.actions.length = 0
@@ -43,7 +43,7 @@ test('a share that a person has put somewhere goes there, and nothing else moves
   ])
 })
 
-test('it stays there over other numbers of instances, a restart and another leader, and goes back when that is said', () => {
+test('a share moved by hand stays there through scaling, a restart and a new leader, until it is moved back', () => {
   const world = worldOf(3)
   want(world, { homes: { 3: 1 } })
   want(world, { instances: 4 })
@@ -58,7 +58,7 @@ test('it stays there over other numbers of instances, a restart and another lead
   assert.deepEqual(homesIn(world), byNumber([0, 1, 2, 3]))
 })
 
-test('while its instance is not wanted it is where its number puts it, and comes back with it', () => {
+test('a share moved by hand is at its usual home while that instance is not wanted, and returns with it', () => {
   const world = worldOf(3)
   want(world, { homes: { 4: 2 } })
   want(world, { instances: 2 })

@@ -2,9 +2,11 @@
  * Homes: which instance each share of a function's partitions belongs to.
  *
  *   HO1. Share p belongs to the (p mod n)-th of the n wanted instances, in the order of their indexes.
- *   HO2. While a version that keeps its state in another format comes to some instances after others, each share stays where it
- *        lay when that began, and those instances stay wanted: what it has written of a share cannot be read by the others.
- *   HO3. A share that a person has put somewhere belongs there while that instance is wanted; else to whom HO1 gives it.
+ *   HO2. While a rolling deploy brings a version with another format of state, each share stays where it was when the
+ *        deploy began, and its instance stays wanted: instances with the old version cannot read what the new one
+ *        wrote.
+ *   HO3. A share that a person has moved belongs to that instance as long as it is wanted, and otherwise to the one
+ *        of HO1.
  * Design: docs/design/0033-rolling.md, 0036-moved-by-hand.md
  * @module
  */
@@ -13,7 +15,7 @@ import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import type { FunctionState } from '../state/state.ts'
 
-/** By share: the index that it belongs to; undefined where nobody is wanted. */
+/** By share: the index that it belongs to; undefined if no instance is wanted. */
 export type Homes = (share: number) => number | undefined
 
 export function homesOf(draft: Draft, fn: Readonly<FunctionState>, active: readonly number[]): Homes {
@@ -25,7 +27,7 @@ export function homesOf(draft: Draft, fn: Readonly<FunctionState>, active: reado
   }
 }
 
-/** HO2: by share, from when it was asked for on. */
+/** HO2: by share, the index where it was when the rolling deploy was requested; undefined without one. */
 export function keptHomes(draft: Draft, fn: Readonly<FunctionState>): readonly number[] | undefined {
   const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
   if (rolling === undefined) return undefined
@@ -33,7 +35,7 @@ export function keptHomes(draft: Draft, fn: Readonly<FunctionState>): readonly n
   return rolling.at?.homes ?? asked
 }
 
-/** Where each share lies now; one that nobody has: where it belongs. */
+/** By share: the index that has it now, or its home if nobody has it. */
 export function homesNow(
   draft: Draft,
   fn: Readonly<FunctionState>,
@@ -52,7 +54,7 @@ export function homesNow(
   )
 }
 
-/** How many shares there are: as many as its input with the most partitions has. */
+/** The number of shares: the partitions of the input that has the most, broadcast inputs excepted. */
 export function sharesOf(draft: Draft, manifest: Manifest): number {
   return Object.entries(manifest.istreams)
     .filter(([, input]) => input.grouping !== 'broadcast')

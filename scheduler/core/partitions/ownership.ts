@@ -1,15 +1,16 @@
 /**
  * Ownership: which instance owns which partitions.
  *
- * Shares belong to the wanted instances (homes.ts). A change of their number moves shares between living instances
- * (docs/design/0011-handover.md): once both are at work the share is promised to the taker, at a higher epoch, and both are
- * told in one step (telling.ts); the taker asks the giver, and reports when it has it.
+ * Shares belong to the wanted instances (homes.ts). When their number changes, shares move between living instances
+ * (docs/design/0011-handover.md): once both work, the share is promised to the taker at a higher epoch, and both are
+ * told in the same step (telling.ts). The taker asks the giver for it, and reports when it has it.
  *
- *   A1. A share is promised to one seat at a time, and a promise ends with the share taken, or with one of the two seats.
- *   A2. A promise whose giver has ended becomes a share like any other; one whose taker has ended goes back to the giver,
- *       at a higher epoch: it may have given it already.
- * A holder that is ending keeps its shares until it has ended. While a version comes to some instances after others, shares
- * move between those of one version only (rolling.ts, RL2), but for those that are replaced (beside.ts).
+ *   A1. A share is promised to one seat at a time. The promise ends when the share is taken, or when one of the two
+ *       seats ends.
+ *   A2. If the giver ends, the promised share becomes free. If the taker ends, it returns to the giver at a higher
+ *       epoch: the giver may have handed it over already.
+ * An instance that is ending keeps its shares until it has ended. During a rolling deploy, shares move only between
+ * instances of the same version (rolling.ts, RL2), except from those that are being replaced (beside.ts).
  * @module
  */
 import type { Awaited, InstanceAssignment } from '../../../infra/control/messages.ts'
@@ -21,10 +22,13 @@ import { reportOf } from '../state/reports.ts'
 import type { FunctionState, Seat, Slot, Task } from '../state/state.ts'
 import { type Homes, homesOf, sharesOf } from './homes.ts'
 
-/** By input stream. */
+/** By input stream: the numbers of the partitions. */
 type Partitions = InstanceAssignment['partitions']
 
-/** Brings every living seat of the version that it is to have, once its task was heard, towards its share of the partitions. */
+/**
+ * Moves each seat one step towards the shares that it should have: living seats that run their wanted version and
+ * whose task was heard.
+ */
 export function assignShares(draft: Draft, fn: FunctionState, active: readonly number[]): void {
   fn.fences = fn.fences.filter(
     ({ index }) => !fn.slots.some((slot) => slot.index === index && slot.phase === 'running'),
@@ -56,7 +60,7 @@ export function assignShares(draft: Draft, fn: FunctionState, active: readonly n
   }
 }
 
-/** What is promised to a seat. */
+/** The shares that are promised to a seat. */
 export function awaitedOf(seat: Readonly<Seat> | undefined): readonly Awaited[] {
   return seat?.document.awaited ?? []
 }
@@ -67,7 +71,7 @@ function promiseOf(fn: FunctionState, share: number): Awaited | undefined {
   return undefined
 }
 
-/** The seat that has what is promised, as long as it lives. */
+/** The seat that still has a promised share; undefined once it has ended. */
 export function giverOf(fn: FunctionState, { share, task, instance }: Awaited): Seat | undefined {
   const seats = fn.slots.flatMap(({ seat }) => seat ?? [])
   return seats.find(
@@ -76,7 +80,10 @@ export function giverOf(fn: FunctionState, { share, task, instance }: Awaited): 
   )
 }
 
-/** Shares that are due to a slot at work, lie with another one at work with the same version, and are promised to nobody. */
+/**
+ * The shares to promise to a working slot: those that belong there, are promised to nobody, and are owned by another
+ * working slot of the same version, or of an old one that is being replaced.
+ */
 function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot): Awaited[] {
   if (!isAtWork(draft, fn, slot)) return []
   const isEarly = fn.slots.some(({ isDouble }) => isDouble) // BE1
@@ -93,17 +100,17 @@ function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot)
   })
 }
 
-/** Stands for the epoch that a promise gets when it is written down. */
+/** Placeholder: the promise gets its real epoch when it is written. */
 const newEpoch = 0
 
-/** Whether it runs the version that it is to have, and was heard. */
+/** Whether a slot runs the version that it should have, and its task was heard. */
 export function isAtWork(draft: Draft, fn: FunctionState, slot: Slot): boolean {
   if (slot.seat === undefined || slot.phase !== 'running') return false
   const version = draft.versionAt(fn.name, slot.index)?.version
   return slot.seat.document.version === version && draft.taskOf(slot.seat).beat !== undefined
 }
 
-/** The shares that a slot should have and that no other task may own. */
+/** The shares that belong to a slot and that no other task may own. */
 export function freeShares(
   draft: Draft,
   fn: FunctionState,
@@ -126,7 +133,10 @@ export function freeShares(
   return shares
 }
 
-/** What instances of a task report as taken is theirs, and no longer the giver's: written down in this order (C2). */
+/**
+ * Makes the shares that a task reports as taken its own, and then removes them from the giver. Written in this order
+ * (C2), so that a crash in between leaves no share without an owner.
+ */
 export function takeOver(draft: Draft, task: Task): void {
   if (!inForce(task)) return
   for (const { fn, seat } of draft.seated(task)) {
@@ -140,14 +150,15 @@ export function takeOver(draft: Draft, task: Task): void {
       const without = (list: readonly number[]): number[] => list.filter((share) => share !== promise.share)
       if (giver === undefined) continue
       draft.updateSeat(giver, { shares: without(giver.document.shares) })
-      for (const slot of fn.slots) if (slot.seat === giver) delete slot.retiringSinceMs // it gets on
+      // the giver makes progress, so its time limit starts again
+      for (const slot of fn.slots) if (slot.seat === giver) delete slot.retiringSinceMs
     }
     const shares = sorted([...seat.document.shares, ...taken.map(({ share }) => share)])
     draft.updateSeat(seat, { shares, awaited: awaitedOf(seat).filter(isOpen) })
   }
 }
 
-/** The newest assignment is what the runner goes by. */
+/** Whether the runner works by the newest assignment. */
 export function inForce(task: Readonly<Task>): boolean {
   return task.assigned !== undefined && task.beat?.generation === task.assigned.generation
 }
@@ -158,7 +169,7 @@ function isAsBefore(task: Task, seat: Seat, mine: readonly number[], partitions:
   return before === undefined ? isEqual(mine, told) : isEqual(partitions, before)
 }
 
-/** The instance is to own other partitions than before: at a higher epoch, and written down before it is told. */
+/** Changes the partitions of an instance, at a higher epoch. Written down before the runner is told. */
 function move(draft: Draft, seat: Seat, mine: readonly number[], awaited: readonly Awaited[]): void {
   const epoch = draft.nextEpoch(seat.document.function)
   draft.updateSeat(seat, {
@@ -173,7 +184,7 @@ function sorted(shares: readonly number[]): number[] {
   return [...new Set(shares)].sort((a, b) => a - b)
 }
 
-/** By input stream: those that an instance which is to have these shares reads. */
+/** By input stream: the partitions that an instance with these shares reads. */
 export function partitionsOf(draft: Draft, manifest: Manifest, mine: readonly number[]): Partitions {
   const partitions: Record<string, readonly number[]> = {}
   for (const [stream, input] of Object.entries(manifest.istreams)) {

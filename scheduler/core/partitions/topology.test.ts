@@ -6,7 +6,7 @@ import { describeStreams, streamsOf } from './topology.ts'
 
 const manifest = (input: ManifestInput) => manifestSchema.parse(input)
 
-test('describeStreams knows partitions, keys and consumers, followers among them, but for those that another goes on for', () => {
+test('describeStreams lists partitions, keys and consumers, with followers that no other has replaced', () => {
   const streams = describeStreams({
     manifests: [
       manifest({ name: 'score', istreams: { clicks: { grouping: 'groupBy' } }, ostreams: ['verdicts'] }),
@@ -45,7 +45,7 @@ test('describeStreams knows partitions, keys and consumers, followers among them
   })
 })
 
-test('describeStreams spreads a stream over partitions only where a function wants that, and none groups it', () => {
+test('describeStreams spreads a stream over partitions only if a function asks for it and none groups by key', () => {
   const keyed = (...groupings: readonly Grouping[]) => {
     const manifests = groupings.map((grouping, i) =>
       manifest({ name: `f${i}`, istreams: { s: { grouping } } }),
@@ -82,7 +82,7 @@ test('describeStreams counts a function that changes versions once, the wanted o
   assert.deepEqual(streams.get('b')?.consumers, [{ name: 'f', backPressure: 'block' }])
 })
 
-test('describeStreams has each instance that reads a broadcast stream for a consumer; nobody waits for one that goes', () => {
+test('describeStreams counts each reader of a broadcast stream as a consumer, except those that are ending', () => {
   const readers = [
     { index: 0, retiring: false },
     { index: 3, retiring: true },

@@ -1,8 +1,8 @@
 /**
- * Topology: what the producers of each stream must know of it, computed from the functions and their documents.
+ * Topology: what the producers of each stream must know about it, computed from the functions and their documents.
  *
- * A function that is on its way from one version to another consumes what either consumes: as long as a task of the
- * old one may own a partition, its stream waits for it.
+ * A function that is changing from one version to another consumes the inputs of both: while a task of the old
+ * version may own a partition, the stream must wait for it.
  * @module
  */
 import { consumersOf, holdersOf, type Reader } from '../../../infra/control/index.ts'
@@ -12,12 +12,12 @@ import type { Grouping } from '../../../sdk/index.ts'
 import { type Manifest, partitionsDefault } from '../../../sdk/manifest/manifest.ts'
 
 export interface TopologyInput {
-  /** Manifests in force; of one function the wanted one comes first. */
+  /** The manifests in force; for each function the wanted one comes first. */
   readonly manifests: readonly Manifest[]
-  /** By function, the instances that a broadcast input has for consumers. */
+  /** By function: the instances that count as consumers of a broadcast input. */
   readonly readers: ReadonlyMap<string, readonly Reader[]>
   readonly streams: ReadonlyMap<string, Pick<StreamDocument, 'partitions'>>
-  /** By stream, then by id: the followers that hold it back. */
+  /** By stream, then by follower id: the followers that hold the stream back. */
   readonly followers: ReadonlyMap<string, ReadonlyMap<string, Pick<FollowerDocument, 'instead'>>>
 }
 

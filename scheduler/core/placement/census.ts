@@ -1,14 +1,14 @@
 /**
- * Census: what runs where, counted so that placement can ask it for each agent and each value of an attribute.
+ * Census: what runs where, counted by agent and by value of an attribute, for placement.
  * @module
  */
 import type { Resources } from '../../engine.ts'
 import { plus } from './resources.ts'
 import type { Place, Want } from './want.ts'
 
-/** A runner and the agent that it is on. */
+/** A runner and its agent. */
 export interface Resident extends Place {
-  /** What is spread over the agents: a function, or the runners of a group. */
+  /** What is spread over the agents: a function, or a group's runners. */
   readonly spread: string
   readonly instances: readonly Pick<Want, 'function' | 'count'>[]
   readonly resources: Resources
@@ -23,12 +23,12 @@ export class Census {
   readonly #functions = new Map<string, Map<string, number>>()
   readonly #places = new Map<string, Place>()
   readonly #all: Resident[] = []
-  /** By agent; made when first asked for: only who finds no room asks. */
+  /** By agent: resources in use. Computed on first use: only a request that finds no room needs it. */
   #taken: Map<string, Resources> | undefined
-  /** By function, then attribute, then value; made when first asked for. */
+  /** By function, attribute and value: instances. Computed on first use. */
   readonly #values = new Map<string, Map<string, Map<string, number>>>()
 
-  /** @param residents Looked through when something is first asked. */
+  /** @param residents Read on first use, not before. */
   constructor(residents: Iterable<Resident>) {
     this.#residents = residents
   }
@@ -38,13 +38,13 @@ export class Census {
     this.#add(resident)
   }
 
-  /** Runners of that kind on an agent. */
+  /** How many runners of a `spread` are on an agent. */
   spread(agentId: string, spread: string): number {
     this.#count()
     return this.#spread.get(agentId)?.get(spread) ?? 0
   }
 
-  /** What the runners on an agent have of it. */
+  /** The resources that the runners on an agent use. */
   taken(agentId: string): Resources {
     this.#count()
     if (this.#taken === undefined) {
@@ -54,14 +54,14 @@ export class Census {
     return this.#taken.get(agentId) ?? nothing
   }
 
-  /** Of these functions, those that run on an agent. */
+  /** Those of the functions that run on an agent. */
   present(agentId: string, functions: readonly string[]): string[] {
     this.#count()
     const here = this.#functions.get(agentId)
     return here === undefined ? [] : functions.filter((name) => here.has(name))
   }
 
-  /** Instances of a function on agents with that value of an attribute. */
+  /** How many instances of a function are on agents with this value of an attribute. */
   withValue(functionName: string, attribute: string, value: string | undefined): number {
     this.#count()
     const byAttribute = this.#values.get(functionName) ?? new Map<string, Map<string, number>>()
@@ -100,7 +100,7 @@ export class Census {
   }
 }
 
-/** `hostname` is an attribute that every agent has. */
+/** An agent's attribute. `hostname` counts as one. */
 export function attributeOf(place: Place, attribute: string): string | undefined {
   return attribute === 'hostname' ? place.hostname : place.attributes[attribute]
 }

@@ -1,6 +1,6 @@
 /**
- * Joining: seats the packed instances that wait in living runners of their group that have room for them. The fullest
- * runner comes first, so that others may empty.
+ * Joining: seats waiting packed instances in living runners of their group that have room. The fullest runner comes
+ * first, so that others can become empty and end.
  * @module
  */
 import type { VersionDocument } from '../../../infra/store/index.ts'
@@ -15,7 +15,7 @@ import { forbidden } from './placement.ts'
 import { fits, minus } from './resources.ts'
 import { seatDocument } from './seating.ts'
 
-/** @param names The functions that are looked at. */
+/** @param names The functions to look at. */
 export function joinRunners(draft: Draft, names: readonly string[]): void {
   if (draft.groups.size === 0) return
   for (const name of names) {
@@ -36,7 +36,10 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
   }
 }
 
-/** An instance comes back into a runner only once that has forgotten the one before. */
+/**
+ * Whether an instance may join a runner. Not if an earlier incarnation failed there and the runner has not been told
+ * to forget it yet.
+ */
 function isOpen(draft: Draft, taskId: string, instance: string): boolean {
   const task = draft.tasks.get(taskId)
   return (
@@ -47,7 +50,7 @@ function isOpen(draft: Draft, taskId: string, instance: string): boolean {
   )
 }
 
-/** Whether the runner's agent is one that the function may be on. */
+/** Whether a function's constraints allow the agent of a runner. */
 function mayBeOn(draft: Draft, taskId: string, { manifest }: VersionDocument): boolean {
   const want = wantOf(manifest, 1, [])
   const task = draft.tasks.get(taskId)
@@ -57,7 +60,7 @@ function mayBeOn(draft: Draft, taskId: string, { manifest }: VersionDocument): b
   return forbidden({ wants: [want] }, place, new Census(residentsOf(draft))) === undefined
 }
 
-/** The runner with the least room left that takes an instance of that size. */
+/** The runner with the least free room that still fits an instance of this size. */
 function fullest(
   draft: Draft,
   taskIds: readonly string[],

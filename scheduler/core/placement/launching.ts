@@ -1,8 +1,8 @@
 /**
- * Launching: gives the offers at hand to the instances that wait, and hands back all the rest at once (C4).
+ * Launching: gives the offers at hand to waiting instances, and declines the rest at once (C4).
  *
- * Packed instances that wait are put together, as many as a runner is made for; a runner that fits nowhere is asked for
- * with less room, and at last its instances in smaller parties.
+ * Waiting packed instances are put together, up to the number that a runner is made for. If such a runner fits
+ * nowhere, it is tried with less room, and finally in smaller parties.
  * @module
  */
 import type { TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
@@ -28,7 +28,7 @@ export interface Waiting {
   readonly sharing: Sharing | undefined
 }
 
-/** One runner to be launched. */
+/** A runner to launch, with its first instances. */
 export interface Party extends Request {
   readonly members: readonly Waiting[]
   readonly room: number
@@ -37,7 +37,8 @@ export interface Party extends Request {
 type PlacedParty = Placement & { readonly request: Party }
 
 /**
- * @param names The functions that are looked at, sorted; if there are offers, all that have instances which wait.
+ * @param names The functions to look at, sorted. If there are offers, this includes every function with waiting
+ *   instances.
  * @returns The parties that still wait.
  */
 export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
@@ -62,7 +63,10 @@ export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
   return parties.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
 }
 
-/** Of how many offers it was seen at is no news: at a busy master each would be a write to the store. */
+/**
+ * Whether two reasons differ only in the number of offers: on a busy master every change of that number would be a
+ * write to the store.
+ */
 function isSameReason(why: string, before: string | undefined): boolean {
   return before !== undefined && reasonOf(why) === reasonOf(before)
 }
@@ -87,7 +91,7 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
   return waiting
 }
 
-/** What the quota leaves. */
+/** What is left of the quota; undefined without one. */
 function budgetOf(draft: Draft): Partial<Resources> | undefined {
   const { quota } = draft.state
   if (Object.keys(quota).length === 0) return undefined
@@ -97,7 +101,7 @@ function budgetOf(draft: Draft): Partial<Resources> | undefined {
   return Object.fromEntries(kinds.map((kind) => [kind, left[kind]]))
 }
 
-/** What the agents of these offers have left, for who may have to make room, and to be told. */
+/** Remembers what agents have left: for making room, and to tell people. */
 function remember(draft: Draft, { left }: PlacementAnswer): void {
   const agents = new Map<string, AgentSeen>()
   const since = draft.nowMs - timings.agentForgottenMs
@@ -110,7 +114,7 @@ function remember(draft: Draft, { left }: PlacementAnswer): void {
   draft.state.agents = agents
 }
 
-/** Who runs where. */
+/** All runners with their agents. */
 export function* residentsOf(draft: Draft): Iterable<Resident> {
   for (const task of draft.tasks.values()) yield residentOf(task)
 }
@@ -126,10 +130,10 @@ function residentOf({ document, seats }: Readonly<Task>): Resident {
   }
 }
 
-/** What follows from a reading of the store; it never changes. */
+/** Memo: a reading of the store never changes. */
 const peers = new WeakMap<Wanted, ReadonlyMap<string, readonly string[]>>()
 
-/** Of each function, those that it reads from or writes to. */
+/** By function: the functions that it exchanges records with. */
 function peersOf(wanted: Wanted): ReadonlyMap<string, readonly string[]> {
   const found = peers.get(wanted) ?? findPeers(wanted)
   peers.set(wanted, found)
@@ -167,12 +171,12 @@ function constraintsOf(manifest: Manifest): readonly Constraint[] {
   return found
 }
 
-/** What a function asks of the agent that an instance of it runs on. */
+/** What instances of a function require of their agent. */
 export function wantOf(manifest: Manifest, count: number, peers: readonly string[]): Want {
   return { function: manifest.name, count, constraints: constraintsOf(manifest), peers }
 }
 
-/** Those who may share a runner, together: they want the same of their agent. */
+/** Groups the waiting instances that may share a runner and require the same of their agent. */
 function partiesOf(waiting: readonly Waiting[], peers: ReadonlyMap<string, readonly string[]>): Party[] {
   const alike = Map.groupBy(waiting, ({ fn, slot, sharing, version }) =>
     sharing === undefined
@@ -242,7 +246,7 @@ function launchOn(
   draft.state.offers = new Map()
 }
 
-/** Writes the task and its seats down, under an id that was never used, before it is launched (C1). */
+/** Writes the task and its seats to the store, under an id that was never used, and then launches it (C1). */
 function launch(
   draft: Draft,
   { request, place: { agentId, hostname, attributes }, why }: PlacedParty,
@@ -286,7 +290,10 @@ function launch(
   return { document, function: fn.name }
 }
 
-/** Offers flow while something waits; one that waits anew, or now wants something else, clears the filters of what was declined. */
+/**
+ * Asks for offers while instances wait. If another instance waits, or requires something else, the filters of earlier
+ * declines are cleared: otherwise the master withholds those agents.
+ */
 function askForOffers(draft: Draft, names: readonly string[], waiting: readonly Waiting[]): void {
   const { state } = draft
   if (!state.engineUp) return

@@ -31,13 +31,13 @@ function acts<K extends Action['kind']>(world: World, kind: K): Extract<Action, 
   return world.actions.filter((action): action is Extract<Action, { kind: K }> => action.kind === kind)
 }
 
-test('step puts the instances of a packed function into one runner, made for them and for itself', () => {
+test('step puts the instances of a packed function into one runner, with resources for them and for itself', () => {
   const world = running({ f: four })
   assert.deepEqual(held(world), [['f-0', 'f-1', 'f-2', 'f-3']])
   assert.deepEqual(runners(world)[0]?.document.resources, { cpus: 0.4, memMib: 160, diskMib: 128 })
 })
 
-test('step kills one instance of a packed runner, or starts it anew, and leaves its mates alone', () => {
+test('step kills or restarts one instance of a packed runner and leaves the others alone', () => {
   const world = running({ f: four })
   const [runner] = runners(world)
   const epochs = () => new Map(instances(world).map(({ id, epoch }) => [id, epoch]))
@@ -57,7 +57,7 @@ test('step kills one instance of a packed runner, or starts it anew, and leaves 
   assert.equal(runners(world)[0]?.document.taskId, runner?.document.taskId)
 })
 
-test('step deploys a new version into the runner that is there, and scales up into its room', () => {
+test('step deploys a new version into the existing runner, and scales up into its free room', () => {
   const world = running({ f: { ...four, instances: 2 } })
   const taskId = runners(world)[0]?.document.taskId
   world.deploy('f', four)
@@ -73,7 +73,7 @@ test('step deploys a new version into the runner that is there, and scales up in
   assert.deepEqual(acts(world, 'launch'), [])
 })
 
-test('step gives a packed runner up when nobody is left in it', () => {
+test('step ends a packed runner when its last instance has left', () => {
   const world = running({ f: four })
   world.functions.set('f', { ...world.functions.get('f')!, deleted: true })
   world.settle(8)
@@ -91,7 +91,7 @@ test('step lets functions of one pack share runners, and others not', () => {
   assert.deepEqual(held(world).sort(), [['a-0', 'b-0', 'd-0'], ['c-0'], ['d-1']])
 })
 
-test('step asks for a runner with less room where no offer holds it whole, and at last for parties', () => {
+test('step asks for a runner with less room if no offer holds it, and finally splits the instances', () => {
   const world = running({ f: { ...four, instances: 3, instancesPerRunner: 64, resources: { cpus: 1.5 } } }, 2)
   assert.deepEqual(held(world), [['f-0', 'f-1'], ['f-2']])
   assert.deepEqual(
@@ -100,7 +100,7 @@ test('step asks for a runner with less room where no offer holds it whole, and a
   )
 })
 
-test('step takes an instance that fails by itself out of its runner; its mates are not counted', () => {
+test('step removes an instance that fails by itself from its runner, and does not count the others as failed', () => {
   const world = running({ f: four })
   const [runner] = runners(world)
   world.fail(runner!, 'f-1')
@@ -114,7 +114,7 @@ test('step takes an instance that fails by itself out of its runner; its mates a
   assert.equal(instances(world)[1]?.lastExit?.reason, 'functionFailed')
 })
 
-test('step counts a known culprit alone, and places its mates again', () => {
+test('step counts only a known culprit as failed, and places the others again', () => {
   const world = running({ f: four })
   world.crash(runners(world)[0]!, 'f-3')
   world.settle(8)
@@ -122,7 +122,7 @@ test('step counts a known culprit alone, and places its mates again', () => {
   assert.deepEqual(held(world), [['f-0', 'f-1', 'f-2'], ['f-3']])
 })
 
-test('step finds an unknown culprit by halves (PK1)', () => {
+test('step finds an unknown culprit by halving the runner (PK1)', () => {
   const world = running({ f: { ...four, instances: 8, instancesPerRunner: 8 } })
   const culprit = 'f-5'
   for (let round = 0; round < 3; round++) {
@@ -140,7 +140,7 @@ test('step finds an unknown culprit by halves (PK1)', () => {
   assert.ok(held(world).some((ids) => ids.length === 1 && ids[0] === culprit))
 })
 
-test('step kills a packed runner whose instance does not let go, and counts that one', () => {
+test('step kills a packed runner if a draining instance does not leave, and counts that instance as failed', () => {
   const world = running({ f: four })
   world.commands.set('c', { schema: 1, kind: 'killInstance', function: 'f', instance: 'f-0', restart: true })
   world.publish()
@@ -153,7 +153,7 @@ test('step kills a packed runner whose instance does not let go, and counts that
   assert.deepEqual(restarts(world).slice(1), [0, 0, 0])
 })
 
-test('step adopts packed runners when it begins anew, and touches nobody', () => {
+test('step adopts packed runners after a restart and changes nothing', () => {
   const world = running({ f: four })
   const before = held(world)
   world.restart()

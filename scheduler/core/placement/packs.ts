@@ -1,8 +1,9 @@
 /**
- * Packs: which instances may share a runner, and how much room a runner is given.
+ * Packs: which instances may share a runner, and how many.
  *
- *   PK1. Who has failed r times in a row shares only with who failed as often, and with at most 1 / 2^r of the room: so
- *        one that ends its mates is found by halves, and one that is known as the culprit is alone soon.
+ *   PK1. An instance that failed r times in a row shares only with instances that failed as often, in a runner with
+ *        at most 1 / 2^r of the usual room. So an instance that ends the others in its runner is found by halving,
+ *        and a known culprit is soon alone.
  * Design: docs/design/0009-packing.md
  * @module
  */
@@ -13,18 +14,21 @@ import { versionsInForce } from '../state/in-force.ts'
 import type { Slot, Wanted } from '../state/state.ts'
 import { plus } from './resources.ts'
 
-/** What a packed runner takes beside its instances: Node, the platform's code and its own heap have 83 to 105 MiB at 20,000 records a second. */
+/**
+ * What a packed runner needs besides its instances. Measured: Node, the platform's code and its heap take 83 to 105
+ * MiB at 20,000 records a second.
+ */
 export const runnerBase: Resources = { cpus: 0, memMib: 96, diskMib: 0 }
 
-/** Of a waiting instance: whom it may share a runner with. */
+/** With whom a waiting instance may share a runner. */
 export interface Sharing {
   readonly group: string
   readonly failures: number
-  /** Instances that a new runner is made for. */
+  /** The number of instances that a new runner is made for. */
   readonly room: number
 }
 
-/** Undefined for an instance that has a runner to itself. */
+/** With whom an instance may share a runner; undefined if it has one to itself. */
 export function sharingOf({ manifest }: VersionDocument, slot: Readonly<Slot>): Sharing | undefined {
   const room = instancesPerRunnerOf(manifest)
   if (room === undefined) return undefined
@@ -32,14 +36,14 @@ export function sharingOf({ manifest }: VersionDocument, slot: Readonly<Slot>): 
   return { group: groupOf(manifest), failures, room: Math.max(1, Math.floor(room / 2 ** failures)) }
 }
 
-/** Whose instances may share a runner. */
+/** The group whose instances may share a runner. */
 export function groupOf({ name, pack }: Manifest): string {
   return pack === undefined ? `fn/${name}` : `pack/${pack}`
 }
 
 const packs = new WeakMap<Wanted, ReadonlyMap<string, readonly string[]>>()
 
-/** By group: the functions whose instances may share a runner. It follows from a reading of the store, which never changes. */
+/** By group: its functions. Memoized: a reading of the store never changes. */
 export function packsOf(wanted: Wanted): ReadonlyMap<string, readonly string[]> {
   const found = packs.get(wanted) ?? findPacks(wanted)
   packs.set(wanted, found)
@@ -58,7 +62,7 @@ function findPacks({ functions }: Wanted): ReadonlyMap<string, readonly string[]
   return found
 }
 
-/** What a runner needs that holds these instances. */
+/** The resources of a runner with these instances. */
 export function resourcesOf(instances: readonly Resources[]): Resources {
   return instances.reduce(plus, runnerBase)
 }

@@ -73,7 +73,7 @@ test('place joins the offers of one agent, but not those of two pools, and says 
   assert.equal(place([request('f-0', 0.5)], pools, []).placed.length, 0)
 })
 
-test('place explains in cpus, memory and disk, and tells what no machine has from what is taken', () => {
+test('place explains misses in cpus, memory and disk, and tells too large for any machine from in use', () => {
   const offers = [offer('o1', 'a', 0.5), offer('o2', 'b', 0.25, {}, 8192)]
   const why = (asked: Request) => place([asked], offers, [resident('a'), resident('a')]).unplaced.get('f-0')
   assert.equal(why(request('f-0', 1, { memMib: 4096 })), '2 offers seen; the best misses 0.75 cpus')
@@ -88,7 +88,7 @@ test('place explains in cpus, memory and disk, and tells what no machine has fro
   )
 })
 
-test('place counts ports, and gives nobody those of another', () => {
+test('place counts ports, and never gives one port twice', () => {
   const withPorts = (ports: number): Offer => {
     const plain = offer('o1', 'a', 4)
     return { ...plain, resources: { ...plain.resources, ports } }
@@ -166,7 +166,7 @@ test('place prefers the agent of those that a function exchanges records with, a
   assert.deepEqual(where(place([request('f-1', 1, { peers: ['g'] })], offers, own)), { 'f-1': 'a' })
 })
 
-test('place gives to the important first, and no more than the budget allows', () => {
+test('place serves important requests first, within the budget', () => {
   const requests = [request('low', 2), request('high', 1, { priority: 5 })]
   const scarce = place(requests, [offer('o1', 'a', 2)], [])
   assert.deepEqual(where(scarce), { high: 'a' })
@@ -201,7 +201,7 @@ const asked = fc.array(
 )
 const budgets = fc.option(fc.record({ cpus: amount }), { nil: undefined })
 
-test('place never gives more than is offered or allowed, keeps to constraints, and explains itself (P1–P4)', () => {
+test('place keeps its invariants for random requests and offers (P1–P4)', () => {
   fc.assert(
     fc.property(offered, asked, budgets, (offers, wanted, budget) => {
       const requests = wanted.map(({ cpus, mem, ...more }, i) =>
@@ -223,7 +223,8 @@ test('place never gives more than is offered or allowed, keeps to constraints, a
       }
       const all = placed.map((p) => p.request.resources)
       if (budget !== undefined) assert.ok(sum(all, 'cpus') <= budget.cpus + 1e-9, 'P4')
-      // P3, judged after the fact: counts only grow, so the last one placed of a function must see them met.
+      // P3, checked afterwards: counts only grow, so the last placement of a function must still meet its
+      // constraints.
       const counts = (name: string, attribute: string, value: string | undefined, upTo: number) =>
         [
           ...before,

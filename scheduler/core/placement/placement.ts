@@ -1,15 +1,16 @@
 /**
  * Placement: which waiting instance goes to which agent, and why. Pure: the same question has the same answer.
  *
- * The important come first, then the large, so that small ones fill what is left; one that fits nowhere is tried smaller.
- * Among the agents that may take one: the group (`groupBy`) with the fewest instances of the function, the agent with the
- * fewest (so that one machine's death costs it least), the one that runs most of the functions it exchanges records with, and
- * the tightest fit.
+ * Important requests come first, then large ones, so that small ones fill the gaps. A request that fits nowhere is
+ * tried smaller. Among the allowed agents, the order of preference is: the group (`groupBy`) with the fewest
+ * instances of the function; the agent with the fewest (so that the death of a machine costs least); the agent that
+ * runs most of the functions it exchanges records with; the tightest fit.
  *
- *  P1. On no agent is more placed than its offers hold.
- *  P2. What is not placed is told why, in terms of the nearest miss; what is placed, what spoke for its agent.
- *  P3. What is placed meets every constraint of its function, what else is placed counted.
- *  P4. All that is placed is within the budget.
+ *   P1. No agent gets more than its offers hold.
+ *   P2. Each unplaced request has a reason: its nearest miss. Each placed one has a reason too: what its agent has
+ *       over the second best.
+ *   P3. What is placed meets every constraint of its function, counting what else is placed.
+ *   P4. All that is placed fits the budget.
  * Design: docs/design/0021-placement.md
  * @module
  */
@@ -23,12 +24,14 @@ import type { Place, Want } from './want.ts'
 export interface Request {
   /** Unique among the requests. */
   readonly id: string
-  /** What is spread over the agents: a function, or the runners of a group. */
+  /** What is spread over the agents: a function, or a group's runners. */
   readonly spread: string
   readonly resources: Resources
   readonly priority: number
   readonly wants: readonly Want[]
-  /** Requests with the same are alike in all but their id: what was found out for one holds for the next. */
+  /**
+   * Requests with the same object differ only in their id: the ranking of agents is computed once for all of them.
+   */
   readonly alike?: object
   /** What to try instead, if it fits nowhere. */
   readonly smaller?: () => readonly Request[]
@@ -36,7 +39,7 @@ export interface Request {
 
 export interface Placement {
   readonly request: Request
-  /** Offers of one room go together. */
+  /** The room: offers of one room can be used together. */
   readonly room: string
   readonly place: Place
   readonly why: string
@@ -44,9 +47,9 @@ export interface Placement {
 
 export interface PlacementAnswer {
   readonly placed: readonly Placement[]
-  /** By request id. */
+  /** By request id: why it was not placed. */
   readonly unplaced: ReadonlyMap<string, string>
-  /** What the agents have left, by id. */
+  /** By agent id: the resources left. */
   readonly left: ReadonlyMap<string, Resources>
 }
 
@@ -58,7 +61,7 @@ interface Room {
   free: Resources
 }
 
-/** @param budget What may be used beside what is: the rest of the quota; absent: whatever is offered. */
+/** Places requests on offers. @param budget The rest of the quota; if absent, everything offered may be used. */
 export function place(
   requests: readonly Request[],
   offers: readonly Offer[],
@@ -97,7 +100,7 @@ export function place(
   return { placed, unplaced, left: leftOf(rooms) }
 }
 
-/** Offers with the same key may be used together. */
+/** The key of an offer's room. Offers with the same key may be used together. */
 export function roomKey({ agentId, pool = '' }: Pick<Offer, 'agentId' | 'pool'>): string {
   return `${agentId} ${pool}`
 }
@@ -138,17 +141,20 @@ function inOrder(requests: readonly Request[]): Request[] {
   )
 }
 
-/** Instances in its groups, runners of the kind on it, peers that it lacks, what is left over: less is better. */
+/**
+ * How good a room is for a request; less is better. `group`: instances in its groups. `spread`: runners of the same
+ * kind on the agent. `away`: functions it exchanges records with that run elsewhere. `slack`: resources left over.
+ */
 type Rank = readonly [group: number, spread: number, away: number, slack: number]
 
-/** The rooms as one request sees them, and those alike. */
+/** The rooms as ranked for one request, and all requests that are alike. */
 class Field {
   readonly alike: object | undefined
   readonly #request: Request
   readonly #census: Census
   readonly #rooms: readonly Room[]
   readonly #peers: readonly string[]
-  /** Of each room; undefined where it may not go. */
+  /** By room; undefined where the request may not go. */
   readonly #ranks: (Rank | undefined)[]
 
   constructor(request: Request, rooms: readonly Room[], census: Census) {
@@ -176,7 +182,7 @@ class Field {
     return { room, why }
   }
 
-  /** Something was placed there: what counts the same values changes with it. */
+  /** Updates the ranks after a placement in a room: every room with the same values of an attribute is affected. */
   changed(room: Room): void {
     const attributes = this.#request.wants.flatMap((want) =>
       want.constraints.flatMap(({ kind, attribute }) =>
@@ -211,7 +217,7 @@ class Field {
     return (this.#rooms[a] as Room).key < (this.#rooms[b] as Room).key
   }
 
-  /** What the best has that the second has not. */
+  /** The first criterion by which the best room beats the second. */
   #spokenFor(best: number, second: number): string {
     const [one, other] = [this.#ranks[best] as Rank, this.#ranks[second] as Rank]
     const first = one.findIndex((rank, i) => rank !== other[i])
@@ -225,7 +231,7 @@ class Field {
   }
 }
 
-/** How much is left, as the sum of the shares left of each resource. */
+/** The share of each resource that would stay free, summed. */
 function slack(need: Resources, free: Resources): number {
   const part = (n: number, f: number) => (f === 0 ? 0 : (f - n) / f)
   return part(need.cpus, free.cpus) + part(need.memMib, free.memMib) + part(need.diskMib, free.diskMib)
@@ -278,7 +284,7 @@ function beyondBudget(asked: Resources, budget: Partial<Resources> | undefined):
 
 interface Miss {
   readonly text: string
-  /** As a share of what is needed. */
+  /** As a share of the resources needed. */
   readonly size: number
 }
 
@@ -294,7 +300,7 @@ function missing(need: Resources, free: Resources): Miss | undefined {
   }
 }
 
-/** What no machine has, though nothing else ran on it: to wait for room is in vain. */
+/** The resource that no machine has enough of, even when empty: waiting for room would be in vain. */
 function beyondAll(need: Resources, machines: readonly Resources[]): string | undefined {
   for (const kind of kinds) {
     const largest = Math.max(0, ...machines.map((machine) => machine[kind] ?? 0))
@@ -306,7 +312,7 @@ function beyondAll(need: Resources, machines: readonly Resources[]): string | un
 function whyNot(request: Request, rooms: readonly Room[], census: Census): string {
   const offersBarred = new Map<string, number>()
   let best: Miss | undefined
-  /** What each machine has that may take it, with what runs there. */
+  /** By machine that is allowed: its resources, including those in use. */
   const whole = new Map<string, Resources>()
   for (const room of rooms) {
     const barrier = forbidden(request, room.place, census)

@@ -38,13 +38,13 @@ test('makeRoom takes the least important, and no more of them than needed', () =
   assert.deepEqual(goes(makeRoom(request(1, 5), many, nobody)), ['b0'])
 })
 
-test('makeRoom asks nobody to go who is as important, or whose going would not help', () => {
+test('makeRoom spares runners that are as important, or whose end would not help', () => {
   assert.equal(makeRoom(request(1, 5), [ground('a', 0, [5, 4])], nobody), undefined)
   assert.equal(makeRoom(request(2, 5), [ground('a', 0.5, [0, 1])], nobody), undefined)
   assert.equal(makeRoom(request(1, 5, 'hostname == b'), [ground('a', 0, [0, 4])], nobody), undefined)
 })
 
-test('makeRoom keeps to its invariants (PE1–PE3)', () => {
+test('makeRoom keeps its invariants for random clusters (PE1–PE3)', () => {
   const amount = fc.integer({ min: 1, max: 20 }).map((n) => n / 4)
   const tenant = fc.tuple(fc.integer({ min: 0, max: 6 }), amount)
   const grounds = fc.array(fc.tuple(amount, fc.array(tenant, { maxLength: 6 })), { maxLength: 4 })

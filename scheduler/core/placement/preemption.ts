@@ -1,9 +1,10 @@
 /**
- * Pre-emption: who gives way when the cluster is full and something more important waits. Pure.
+ * Pre-emption: which runners give way when the cluster is full and something more important waits. Pure.
  *
- *  PE1. Only who is strictly less important gives way.
- *  PE2. All of one agent, and none of them could stay: without any one of them the room would not do.
- *  PE3. Of all agents the one is taken where the least important give way, then the fewest.
+ *   PE1. Only strictly less important runners give way.
+ *   PE2. All of them are on one agent, and each is needed: without any one of them the room would not suffice.
+ *   PE3. Among the agents, the one is chosen whose runners are least important, then the one where the fewest give
+ *        way.
  * Design: docs/design/0021-placement.md
  * @module
  */
@@ -13,7 +14,7 @@ import { forbidden, type Request } from './placement.ts'
 import { fits, minus, plus } from './resources.ts'
 import type { Place } from './want.ts'
 
-/** An agent, and what it was seen to have left. */
+/** An agent, with the resources that it last had free. */
 export interface Ground extends Place {
   readonly free: Resources
   readonly tenants: readonly Tenant[]
@@ -22,12 +23,15 @@ export interface Ground extends Place {
 /** A runner that might give way. */
 export interface Tenant {
   readonly taskId: string
-  /** Of the most important of its instances. */
+  /** The priority of its most important instance. */
   readonly priority: number
   readonly resources: Resources
 }
 
-/** Who is to go, so that the request has room; undefined if there is no such agent, or one has room as it is. */
+/**
+ * The runners that give way so that the request has room. Undefined if no agent can make room, or if one has room
+ * already.
+ */
 export function makeRoom(
   request: Request,
   grounds: readonly Ground[],
@@ -50,7 +54,7 @@ export function makeRoom(
   return best
 }
 
-/** Undefined if all of them would not do. */
+/** The runners on one agent that give way; undefined if even all of them would not free enough. */
 function whoGoes(request: Request, { free, tenants }: Ground): readonly Tenant[] | undefined {
   const going: Tenant[] = []
   let room = free
@@ -63,7 +67,7 @@ function whoGoes(request: Request, { free, tenants }: Ground): readonly Tenant[]
     room = plus(room, tenant.resources)
   }
   if (!fits(request.resources, room)) return undefined
-  // The most important first: whoever is not needed after all stays.
+  // Spare those that are not needed after all, the most important first.
   for (const tenant of [...going].reverse()) {
     const without = minus(room, tenant.resources)
     if (going.length === 1 || !fits(request.resources, without)) continue

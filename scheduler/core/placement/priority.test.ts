@@ -10,7 +10,7 @@ const states = (world: World, name: string) =>
 const kills = (world: World) =>
   world.actions.flatMap((action) => (action.kind === 'kill' ? [action.taskId.split('_')[1]] : []))
 
-/** Three agents of 4 cpus, full of what is not important. */
+/** Three agents of 4 cpus, full of unimportant instances. */
 function full(): World {
   const world = new World()
   world.connect()
@@ -20,7 +20,7 @@ function full(): World {
   return world
 }
 
-test('step makes room for the more important when the cluster is full, of one agent, and for nobody else', () => {
+test('step makes room for a more important instance on one agent of a full cluster, and for no other', () => {
   const world = full()
   world.deploy('same', { ...large(0), instances: 1 })
   world.settle(60)
@@ -48,11 +48,11 @@ test('step says that room is being made, and for whom', () => {
   assert.equal(draining?.why, 'it makes room for high-0, which is more important')
 })
 
-test('step makes room once, and again only when it did not come', () => {
+test('step makes room once, and again only if the room did not appear', () => {
   const world = full()
   world.deploy('high', { ...large(7), instances: 1 })
   world.settle(1)
-  for (let i = 0; i < 20; i++) world.tick(1_000) // nothing is heard of the one that was to go
+  for (let i = 0; i < 20; i++) world.tick(1_000) // the task that should end is silent
   assert.deepEqual(new Set(kills(world)).size, 1)
   assert.equal(
     world.actions.filter((action) => action.kind === 'log' && /makes room/.test(action.message)).length,
@@ -71,7 +71,7 @@ test('step has packed instances make room too', () => {
   assert.ok(states(world, 'small')?.every((state) => state === 'waiting'))
 })
 
-test('step keeps to the quota of the namespace, and says so', () => {
+test("step keeps to the namespace's quota, and gives it as the reason", () => {
   const world = new World(3, { cpus: 3 })
   world.connect()
   world.deploy('a', { ...large(0), instances: 1 })
@@ -82,7 +82,7 @@ test('step keeps to the quota of the namespace, and says so', () => {
   assert.equal(world.statuses.get('b')?.instances[0]?.why, 'the quota of its namespace is short of 1 cpus')
 })
 
-test('step keeps why an instance is where it is, over a new leader too', () => {
+test("step keeps the reason for an instance's placement, across leaders", () => {
   const world = new World()
   world.connect()
   world.deploy('a', { ...input, instances: 1, placement: { constraints: ['hostname == agent-1'] } })

@@ -1,13 +1,12 @@
 /**
- * Resources: sums and differences of what an agent has to give. Fractions of a core are counted in thousandths, as the
- * cluster does.
+ * Resources: sums and differences of an agent's resources. Fractions of a core are counted in thousandths, as the
+ * cluster does, so that sums do not drift.
  * @module
  */
 import type { Resources } from '../../engine.ts'
 
 const milli = (value: number) => Math.round(value * 1000)
 
-/** The sum of two amounts. */
 export const sum = (a: number, b: number) => (milli(a) + milli(b)) / 1000
 
 export function plus(a: Resources, b: Resources): Resources {
@@ -42,7 +41,7 @@ export function portsOf({ ports = 0 }: Resources): number {
   return ports
 }
 
-/** None are not named: most tasks and many agents know nothing of ports. */
+/** Leaves `ports` out if there are none: most tasks and many agents have none. */
 function withPorts(scalars: Omit<Resources, 'ports'>, ports: number): Resources {
   return ports === 0 ? scalars : { ...scalars, ports }
 }

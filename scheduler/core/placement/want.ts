@@ -1,10 +1,10 @@
 /**
- * Want: instances that are to run somewhere, and where that may be.
+ * Want: instances that should run, and where they may.
  * @module
  */
 import type { Constraint } from '../../../sdk/manifest/constraint.ts'
 
-/** An agent, as far as it matters where something runs. */
+/** An agent, as far as placement needs to know it. */
 export interface Place {
   readonly agentId: string
   readonly hostname: string
@@ -16,6 +16,6 @@ export interface Want {
   readonly function: string
   readonly count: number
   readonly constraints: readonly Constraint[]
-  /** Functions that it exchanges records with. */
+  /** The functions with which it exchanges records. */
   readonly peers: readonly string[]
 }

@@ -15,7 +15,7 @@ function scale(world: World, instances: number): void {
   world.settle(40)
 }
 
-test('step keeps one empty runner of a function that sleeps and is to be warm, and seats its first instance there', () => {
+test('step keeps one empty runner of a warm function that is scaled to zero, and seats its first instance there', () => {
   const world = new World(3)
   world.connect()
   world.deploy('f', settings)
@@ -30,7 +30,7 @@ test('step keeps one empty runner of a function that sleeps and is to be warm, a
   assert.deepEqual([...runner!.instances.keys()], ['f-0'])
 })
 
-test('step keeps no empty runner of a function that is not to be warm, or that is gone', () => {
+test('step keeps no empty runner of a function that is not warm, or is removed', () => {
   const world = new World(3)
   world.connect()
   world.deploy('f', settings)

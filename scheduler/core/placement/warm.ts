@@ -1,7 +1,7 @@
 /**
- * Warm: which runners stay although nobody sits in them, so that a function that sleeps is back without a new task.
+ * Warm: which empty runners are kept, so that a function that is scaled to zero returns without the launch of a task.
  *
- *   WM1. Of a group one at most, the fullest; one that somebody sits in needs no help.
+ *   WM1. At most one runner of a group is kept, the fullest. If an instance sits in it, the runner stays anyway.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */

@@ -13,7 +13,7 @@ const manifest: Omit<ManifestInput, 'name'> = {
   rollout: { canary: { steps: [1, 10], bakeMs } },
 }
 
-/** What runners were told to be of, and to have as a canary. */
+/** The version and the canary of each assignment. */
 function told(world: World): string[] {
   return [...world.runners.values()].flatMap((runner) =>
     [...runner.instances.values()].map(({ version, canary }) =>
@@ -24,7 +24,7 @@ function told(world: World): string[] {
 
 const at = (world: World) => world.functions.get('fn')?.canary
 
-test('a canary goes from step to step, each in the store before a runner hears of it, and takes over', () => {
+test('a canary goes through its steps, each stored before a runner is told, and takes over (CY1)', () => {
   const world = begun(manifest)
   world.settle(2)
   assert.deepEqual(told(world), ['v1, v2 at step 0', 'v1, v2 at step 0'])
@@ -37,7 +37,7 @@ test('a canary goes from step to step, each in the store before a runner hears o
   assert.deepEqual([world.functions.get('fn')?.good, at(world)], [2, undefined])
 })
 
-test('a canary that fails in one instance goes from all, and says why', () => {
+test('a canary that fails in one instance is removed from all, with the reason', () => {
   const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
@@ -54,7 +54,7 @@ test('a canary that fails in one instance goes from all, and says why', () => {
   )
 })
 
-test('a leader that takes over goes on with a canary where it was', () => {
+test('a new leader continues a canary at its step', () => {
   const world = begun(manifest)
   world.settle(6)
   const before = at(world)
@@ -67,7 +67,7 @@ test('a leader that takes over goes on with a canary where it was', () => {
   assert.deepEqual(told(world), ['v2', 'v2'])
 })
 
-test('a leader whose clock is an hour ahead, or behind, looks at a step for as long as it should (CY3)', () => {
+test('a leader whose clock is an hour off gives a step its full time (CY3)', () => {
   for (const hourMs of [3_600_000, -3_600_000]) {
     const world = begun(manifest)
     world.settle(6)
@@ -81,7 +81,7 @@ test('a leader whose clock is an hour ahead, or behind, looks at a step for as l
   }
 })
 
-test('whoever deploys meanwhile ends a canary; and what is gone back to comes at once', () => {
+test('a deploy ends a canary, and a rollback takes effect at once', () => {
   const world = begun(manifest)
   world.settle(2)
   world.deploy('fn', manifest)
@@ -94,7 +94,7 @@ test('whoever deploys meanwhile ends a canary; and what is gone back to comes at
   assert.equal(world.functions.get('fn')?.good, 2)
 })
 
-test('a canary goes when the runner that it is in ends for want of memory', () => {
+test('a canary fails when its runner exceeds its memory', () => {
   const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
@@ -105,7 +105,7 @@ test('a canary goes when the runner that it is in ends for want of memory', () =
   assert.match(settled?.kind === 'settleVersion' ? (settled.outcome.reason ?? '') : '', /ended \(memory\)/)
 })
 
-test('an instance that starts meanwhile is of the version before, with the canary beside it', () => {
+test('an instance that starts during a canary has the good version, with the canary beside it', () => {
   const world = begun(manifest)
   world.settle(2)
   const [taskId] = world.runners.keys()

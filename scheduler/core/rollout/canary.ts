@@ -1,11 +1,12 @@
 /**
- * Canary: how far a version has come that has a part of the keys, and whether it goes on.
+ * Canary: which step a canary has reached, and whether it goes on.
  *
- *     step 0 → step 1 → … → promoted: it takes over (rollout.ts)        failed, at any step: the good one is wanted
+ *     step 0 → step 1 → … → promoted: it takes over (rollout.ts)        failed, at any step: the good version is wanted again
  *
- *   CY1. The step is in the store before a runner is told of it; what is judged was measured at that step.
- *   CY2. As long as it is not promoted the good version is the one in force, for whatever else is decided (in-force.ts).
- *   CY3. How long a step has lasted is counted by one leader's clock: the next one counts anew, and keeps what was measured.
+ *   CY1. A step is in the store before a runner is told of it, and is judged only by what was measured at that step.
+ *   CY2. Until the canary is promoted, the good version is in force for all other decisions (in-force.ts).
+ *   CY3. The time of a step is counted by one leader's clock. A new leader starts the time again, and keeps what was
+ *        measured.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -17,12 +18,12 @@ import type { FunctionState, LastExit, WantedFunction } from '../state/state.ts'
 import { canaryOf } from '../state/wanted-canary.ts'
 import { judge, looks, patience } from './judge.ts'
 
-/** Ends of a whole runner that a version is to blame for. */
+/** Reasons for the end of a whole runner that a version is blamed for. */
 const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
-/** So many of an instance in a row count as that too. */
+/** So many failures of an instance in a row are blamed on the version too. */
 const failuresMax = 3
 
-/** In which format a version has its state, and which one has to stay readable beside it. */
+/** The format in which a version has its state, and the format of the version beside it that must stay readable. */
 export function formatOf(
   { stateFormat: own = 1 }: VersionDocument,
   good: VersionDocument | undefined,
@@ -31,7 +32,7 @@ export function formatOf(
   return own === 1 && kept === 1 ? {} : { format: { own, kept } }
 }
 
-/** What the runners of a function are told of its canary. */
+/** The canary part of a function's assignment. */
 export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAssignment | undefined {
   const canary = canaryOf(wanted)
   if (canary?.at === undefined) return undefined
@@ -50,7 +51,7 @@ export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAs
   }
 }
 
-/** One look at it. */
+/** Looks at a function's canary: moves it to the next step, settles it, or waits. */
 export function watchCanary(draft: Draft, fn: FunctionState, active: readonly number[]): void {
   const canary = canaryOf(draft.state.wanted.functions.get(fn.name))
   if (canary === undefined) {
@@ -66,7 +67,7 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
     return enter(draft, fn, { version: version.version, step: 0, sinceMs: draft.nowMs, passed: [] })
   if (seen.step < at.step)
     fn.canary = { ...seen, step: at.step, sinceMs: draft.nowMs, looks: 0 } // CY3
-  else if (seen.step > at.step) return // on its way to the store
+  else if (seen.step > at.step) return // its next step is being written to the store
   const reports = reportsOf(draft, fn, active, at)
   const failed = reports.find(({ state }) => state === 'failed')
   const evidence = sumOf(reports.map((report) => report.evidence))
@@ -76,7 +77,7 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   const isLook = look > fn.canary.looks
   const verdict = judge({ evidence, rules, elapsedMs, isLook, isWhole: reports.length >= active.length })
   if (isLook) fn.canary = { ...fn.canary, looks: look }
-  // No heartbeat may come that would have it looked at: a function may have no instances.
+  // Wake up by time: a function without instances sends no heartbeats that would cause a look.
   const nextMs = elapsedMs < rules.bakeMs ? ((look + 1) * rules.bakeMs) / looks : patience * rules.bakeMs
   if (elapsedMs < patience * rules.bakeMs) draft.wakeAt(fn.name, sinceMs + nextMs)
   const broken = fn.slots.find(({ lastExit, restarts }) =>
@@ -132,13 +133,16 @@ function enter(draft: Draft, fn: FunctionState, canary: CanaryDocument): void {
   draft.act({ kind: 'saveCanary', function: fn.name, canary })
 }
 
-/** Two versions in one process: who takes that along is not known, and one of them has run before. */
+/**
+ * Whether the end of a runner is blamed on the canary or shadow in it. Which of the two versions caused it is
+ * unknown, but the other one has run before.
+ */
 export function isItsFault(exit: LastExit | undefined, restarts: number, sinceMs: number): boolean {
   if (exit === undefined || exit.atMs < sinceMs) return false
   return processFaults.has(exit.reason) || restarts >= failuresMax
 }
 
-/** What instances at work say of it that are at this step. */
+/** The reports of working instances that are at this step. */
 function reportsOf(
   draft: Draft,
   fn: FunctionState,

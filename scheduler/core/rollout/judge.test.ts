@@ -13,7 +13,7 @@ import { exceeds, judge, looks, rankZ, type Verdict } from './judge.ts'
 
 const rules: CanaryRules = canarySchema.parse({ bakeMs: 20_000, metric: { name: 'score', per: 'value' } })
 
-/** Chance, by a seed. */
+/** A seeded random number generator. */
 class Dice {
   #seed: number
 
@@ -27,14 +27,14 @@ class Dice {
     return random
   }
 
-  /** About normal. */
+  /** About normally distributed. */
   noise(): number {
     let sum = -6
     for (let i = 0; i < 12; i++) sum += this.next()
     return sum
   }
 
-  /** How many of so many come true. */
+  /** The number of hits in so many trials. */
   count(trials: number, chance: number): number {
     const mean = trials * chance
     if (trials > 50 && mean > 20 && mean < trials - 20)
@@ -46,11 +46,11 @@ class Dice {
 }
 
 interface Traits {
-  /** Share of records that a side's version throws at by chance. */
+  /** The share of records at which a side's version throws at random. */
   readonly errors: number
   readonly slowness: number
   readonly outputs: number
-  /** Share of the outputs that go to the stream of alerts; a fifth else. */
+  /** The share of outputs that go to the stream of alerts; default a fifth. */
   readonly alerts?: number
   readonly metric: number
 }
@@ -58,17 +58,21 @@ interface Traits {
 interface Scene {
   /** Records of a side in a second. */
   readonly rate: number
-  /** How unlike the keys are: 0 not at all; at 1 one key may have a third of the records. */
+  /** How skewed the keys are: 0 not at all; at 1 one key may have a third of the records. */
   readonly skew: number
-  /** How much windows differ for no reason of the version. */
+  /** How much windows differ by noise alone. */
   readonly jitter: number
   /** Share of records that bring an output. */
   readonly outputs: number
-  /** What both versions throw at by chance. */
+  /** The share of records at which both versions throw at random. */
   readonly flaky: number
 }
 
-/** A step of a canary, half a second by half a second; of a slow stream, for which it takes ten times as long, in longer strides. @returns The judgement, and when it fell. */
+/**
+ * Simulates a step of a canary in strides of half a second; a slow stream's step lasts ten times as long, in longer
+ * strides.
+ * @returns The verdict, and when it was reached.
+ */
 function play(
   seed: number,
   scene: Scene,
@@ -86,7 +90,7 @@ function play(
     for (const side of sides) side.step((scene.rate * strideMs) / 1000)
     let { windows, slower } = evidence
     for (let i = 0; i < strideMs / 250; i++) {
-      // The machine's noise: now and then everything takes three times as long, on either side.
+      // Noise of the machine: now and then everything takes three times as long, on either side.
       const timeOf = (slowness: number): number =>
         slowness * Math.exp(scene.jitter * dice.noise()) * (dice.next() < 0.1 ? 3 : 1)
       const slow = timeOf(canary.slowness)
@@ -102,7 +106,7 @@ function play(
 }
 
 function sideOf(dice: Dice, scene: Scene, traits: Traits) {
-  // Keys differ in how often they come, in how many outputs they bring, and in what is measured of them.
+  // Keys differ in frequency, in outputs for each record, and in the metric.
   const keys = Array.from({ length: 200 }, (_, i) => ({
     bucket: Math.floor(dice.next() * bucketsPerSide),
     weight: 1 / (i + 1) ** scene.skew,
@@ -150,7 +154,7 @@ const scenes: readonly Scene[] = [
   { rate: 3, skew: 0.5, jitter: 0.3, outputs: 0.5, flaky: 0.1 },
 ]
 
-test('judge sends back less than one in a hundred good versions, under noise and over unlike keys', () => {
+test('judge rejects fewer than one in a hundred good versions, with noise and skewed keys', () => {
   const plays = Number(process.env['CONCORD_JUDGE_PLAYS'] ?? 200)
   for (const [index, scene] of scenes.entries()) {
     let bad = 0
@@ -160,7 +164,7 @@ test('judge sends back less than one in a hundred good versions, under noise and
   }
 })
 
-test('judge sends a bad version back within its time, and says why', () => {
+test('judge rejects a bad version within the step, with the reason', () => {
   const busy = scenes.slice(0, 2)
   const bad: readonly (readonly [string, Traits, RegExp])[] = [
     ['throws on 2 %', { ...asBefore, errors: 0.02 }, /it threw at \d+ of \d+ records/],
@@ -184,7 +188,7 @@ test('judge sends a bad version back within its time, and says why', () => {
   }
 })
 
-test('judge sends back a version that makes something else of more records than it may, and no other', () => {
+test('judge rejects a version whose outputs differ for more records than allowed, and no other', () => {
   const [none, fifth] = [canarySchema.parse({ maxDiff: 0 }), canarySchema.parse({ maxDiff: 0.2 })]
   const at = (compared: number, different: number, of: CanaryRules, elapsedMs = of.bakeMs) => {
     const side = { records: 1000, errors: 0, outputs: 1000, ms: 10, buckets: [], streams: {} }
@@ -203,7 +207,7 @@ test('judge sends back a version that makes something else of more records than 
   const rare = at(20, 0, none)
   assert.deepEqual([rare.kind, /20 of the 500 records .* compared/.test(rare.why)], ['wait', true])
   assert.equal(at(20, 0, none, 10 * none.bakeMs).kind, 'good')
-  // Versions that differ in as many as they may: at each of 200 looks.
+  // Versions that differ in exactly as many records as allowed, at each of 200 looks.
   const plays = 200
   let bad = 0
   for (let seed = 0; seed < plays; seed++) {
@@ -218,8 +222,8 @@ test('judge sends back a version that makes something else of more records than 
   assert.ok(bad <= plays / 100, `${bad} of ${plays}`)
 })
 
-test('judge waits for records, and never sends back for few of them', () => {
-  // Chance has its share in it, one in some thousand: so by seeds that stay.
+test('judge waits for records, and rejects no version on few of them', () => {
+  // The test itself fails by chance once in some thousand runs, so the seeds are fixed.
   for (let seed = 0; seed < 100; seed++) {
     const { verdict } = play(seed, { rate: 0.2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0.2 }, asBefore)
     assert.notEqual(verdict.kind, 'bad', `seed ${seed}: ${verdict.why}`)
@@ -236,7 +240,7 @@ test('judge waits for records, and never sends back for few of them', () => {
   )
 })
 
-test('judge lets no step end while most of its windows were slow, too few as they are to send it back', () => {
+test('judge ends no step whose windows were mostly slow, even if they are too few to reject it', () => {
   const side = { ...noEvidence().canary, records: 1000 }
   const slow = { ...noEvidence(), canary: side, control: side, windows: 9, slower: 5 }
   const judged = { evidence: slow, rules, elapsedMs: rules.bakeMs, isLook: true, isWhole: true }
@@ -263,14 +267,14 @@ test('judge looks at outputs and the metric of a slow stream too, when its step 
   }
 })
 
-test('judge lets no step end well before all instances have spoken, and looks once at its end', () => {
+test('judge ends no step well before all instances have reported, and looks once at its end', () => {
   const judged = { evidence: noEvidence(), rules, elapsedMs: 11 * rules.bakeMs, isLook: false }
   const { kind, why } = judge({ ...judged, isWhole: false })
   assert.deepEqual([kind, why], ['wait', 'not all instances have it yet'])
   assert.equal(judge({ ...judged, isWhole: true }).kind, 'good')
 })
 
-test('exceeds is a bound for however many looks', () => {
+test('exceeds keeps its error bound for any number of looks', () => {
   let passed = 0
   for (let seed = 0; seed < 2000; seed++) {
     const dice = new Dice(seed)
@@ -289,7 +293,7 @@ test('exceeds is a bound for however many looks', () => {
   assert.equal(exceeds(1, 1_000_000, 0), true)
 })
 
-test('rankZ is that of Mann and Whitney, ties corrected', () => {
+test('rankZ equals the Mann–Whitney statistic, corrected for ties', () => {
   assert.equal(rankZ([], [1]), 0)
   assert.equal(rankZ([1, 1], [1, 1]), 0)
   const apart = rankZ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])

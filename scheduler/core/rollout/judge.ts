@@ -1,14 +1,17 @@
 /**
- * Judge: what a canary's evidence says of it. Pure.
+ * Judge: the verdict on a canary's evidence. Pure.
  *
- * A good version must not be sent back by chance, however often it is looked at, and whatever keys there are: each rule stands
- * on a test whose error is bounded, and all of them together err in less than one rollout in a hundred.
+ * A good version must not be rolled back by chance, however often it is looked at and however the keys are
+ * distributed. So each rule rests on a test with a bounded error; all tests together are wrong in less than one
+ * rollout in a hundred.
  *
- *   J1. Errors and slowness by sequential tests (a mixture of likelihood ratios, Ville's inequality): the chance that a good
- *       version ever passes their bound is 1/`oddsMax`, at however many looks.
- *   J2. Outputs, in all and of each stream, and the metric by ranks of buckets of keys (sdk/versions/canary.ts, CA1), at `looks` moments of a step and at its end only.
- *   J3. What is in the outputs by the same test as errors, over records that both versions were given (runner/canary/divergence.ts, DV1).
- *   J4. What the rules allow is allowed: a test says no only to more than that.
+ *   J1. Errors and slowness are judged by sequential tests (a mixture of likelihood ratios, Ville's inequality): the
+ *       chance that a good version ever passes their bound is 1/`oddsMax`, however often it is looked at.
+ *   J2. Outputs, in all and by stream, and the metric are judged by ranks of buckets of keys (sdk/versions/canary.ts,
+ *       CA1), only at `looks` moments of a step and at its end.
+ *   J3. Differences in the contents of outputs are judged by the same test as errors, over records that both versions
+ *       were given (runner/canary/divergence.ts, DV1).
+ *   J4. The rules state what is allowed: a test fails a version only for exceeding it.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -18,20 +21,26 @@ import { bucketsPerSide, type CanaryEvidence, type CanarySide } from '../../../s
 import { differenceLine } from '../../../sdk/versions/difference-text.ts'
 import { percentText } from '../../../sdk/versions/shadow.ts'
 
-/** Of a sequential test. */
+/** J1: the odds at which a sequential test rejects a version. */
 const oddsMax = 2000
 const chancesMixed = 400
-/** Of a test of ranks: a chance of 1 in 10,000. */
+/** J2: the deviate at which a rank test rejects a version; a chance of 1 in 10,000. */
 const zMax = 3.72
-/** More for the logarithm of how many tests share that chance; from 1 to 64 of them at least what the normal distribution says. */
+/**
+ * Added to `zMax` for the logarithm of the number of tests that share that chance. For 1 to 64 tests this is at least
+ * what the normal distribution requires.
+ */
 const zMore = 0.24
-/** In how many equal parts a step's time is looked at, for J2. */
+/** The number of looks in a step's time (J2). */
 export const looks = 4
-/** How many times its time a step waits for records; who has none harms nobody. */
+/** A step waits for records for this many times its own duration; a version without records harms nobody. */
 export const patience = 10
-/** With so many records of the canary, the control's keys have none by a chance of 1/`oddsMax` only: they never come. */
+/**
+ * If the canary has so many records and the control none, the chance is 1/`oddsMax` that the control's keys will ever
+ * have any.
+ */
 const aloneMin = Math.ceil(Math.log2(oddsMax))
-/** Buckets without as many records on average say nothing. */
+/** Buckets with fewer records on average are not judged. */
 const bucketRecordsMin = 5
 
 export type Verdict =
@@ -44,11 +53,14 @@ export interface Judged {
   readonly elapsedMs: number
   /** Whether this is one of the moments of J2. */
   readonly isLook: boolean
-  /** Whether all instances have said what they have measured: else no step ends well. */
+  /** Whether all instances have reported their evidence; otherwise no step ends well. */
   readonly isWhole: boolean
 }
 
-/** @returns `bad` as soon as it is; `good` when its time is over; else `wait`, and for what. */
+/**
+ * @returns `bad` as soon as a test rejects the version; `good` when its time is over and nothing is missing; else
+ *   `wait`, with what is missing.
+ */
 export function judge(judged: Judged): Verdict {
   const { evidence, rules, isLook } = judged
   const found = tooManyErrors(evidence, rules) ?? tooSlow(evidence, rules) ?? tooDifferent(evidence, rules)
@@ -63,7 +75,7 @@ export function judge(judged: Judged): Verdict {
   return { kind: 'good', why: [summaryOf(evidence), ...onTimeAlone(judged)].join('; ') }
 }
 
-/** What a step lacks before it may end well. */
+/** What is missing before a step may end well. */
 function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | undefined {
   const { canary, windows, slower } = evidence
   const { records } = canary
@@ -75,13 +87,13 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
   const compared = evidence.diff?.compared ?? 0
   if (rules.maxDiff !== undefined && compared < minRecords && isPatient)
     return `${compared} of the ${minRecords} records that a step needs have been compared`
-  // Too few to say that it is slow, but no sign that it is not.
+  // Too few windows to call it slow, but most of them were.
   if (slower > windows / 2 && isPatient)
     return `it was slower than allowed in ${slower} of ${windows} windows`
   return isWhole ? undefined : 'not all instances have it yet'
 }
 
-/** That it had fewer records than a step is to have, and goes on because none came for long. */
+/** A note for a step that had fewer records than required, and ends because none came for long. */
 function onTimeAlone({ evidence, rules }: Judged): string[] {
   const compared = rules.maxDiff === undefined ? Number.POSITIVE_INFINITY : (evidence.diff?.compared ?? 0)
   const records = Math.min(evidence.canary.records, compared)
@@ -92,7 +104,7 @@ function onTimeAlone({ evidence, rules }: Judged): string[] {
   ]
 }
 
-/** In one line. */
+/** The evidence in one line. */
 export function summaryOf(evidence: CanaryEvidence): string {
   const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = evidence
   const isEnough = Math.min(canary.records, control.records) >= bucketsPerSide * bucketRecordsMin
@@ -146,11 +158,14 @@ function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): 
   return `a record makes ${times} as many outputs as with the version before, ${ruleText(found, rules)}`
 }
 
-/** Which stream gets more or less, of those that both versions may write to: one that has come or gone was meant. */
+/**
+ * The stream that gets more or fewer outputs than allowed. Only streams that both versions write to count: a stream
+ * that was added or removed was meant to be.
+ */
 function otherStream({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
   const { minOutputs, maxOutputs } = rules
   const names = Object.keys(control.streams).filter((name) => name in canary.streams)
-  if (names.length < 2) return undefined // then it is the sum of all, or nothing
+  if (names.length < 2) return undefined // a single stream is judged as the sum of all
   for (const name of names) {
     const of = (side: CanarySide) => {
       const outputs = side.streams[name]!.values()
@@ -187,7 +202,10 @@ function ratesOf(side: CanarySide, of: (bucket: CanarySide['buckets'][number]) =
   return total < bucketRecordsMin * rates.length ? [] : rates.map(([sum, by]) => sum / by)
 }
 
-/** Whether the rates of one side lie outside `min` to `max` times those of the other; `ofTests`: how many such tests are one rule. */
+/**
+ * Whether the canary's rates lie outside `min` to `max` times those of the control.
+ * @param ofTests How many such tests make up one rule.
+ */
 function outside(
   canary: readonly number[],
   control: readonly number[],
@@ -201,7 +219,7 @@ function outside(
   return rankZ(canary, scaled(max)) > bound ? 'more' : undefined
 }
 
-/** Mann and Whitney's rank sum as a standard normal deviate, ties corrected: below 0 if `ones` are the lesser. */
+/** The Mann–Whitney rank sum as a standard normal deviate, corrected for ties; below 0 if `ones` are smaller. */
 export function rankZ(ones: readonly number[], others: readonly number[]): number {
   const [m, n] = [ones.length, others.length]
   if (m === 0 || n === 0) return 0
@@ -222,9 +240,9 @@ export function rankZ(ones: readonly number[], others: readonly number[]): numbe
 }
 
 /**
- * J1: whether `hits` of `trials` are too many for a chance of `share`, or less, at each. The odds are those of a mixture of
- * greater chances, `chancesMixed` of them between it and 1, against `share`; under it they never exceed `oddsMax` but with a
- * chance of 1/`oddsMax`.
+ * J1: whether `hits` in `trials` are too many for a chance of at most `share` each. The odds are those of a mixture
+ * of `chancesMixed` greater chances, between `share` and 1, against `share`. If `share` is the true chance, they ever
+ * exceed `oddsMax` with a chance of 1/`oddsMax` only.
  */
 export function exceeds(hits: number, trials: number, share: number): boolean {
   if (hits <= share * trials) return false

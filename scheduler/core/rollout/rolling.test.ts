@@ -17,12 +17,12 @@ const instancesOf = (world: World) =>
     .flatMap((runner) => [...runner.instances.values()].map((instance) => ({ runner, instance })))
     .sort((a, b) => a.instance.index - b.instance.index)
 
-/** What each instance works with. */
+/** The version of each working instance. */
 const atWork = (world: World) => instancesOf(world).map(({ instance }) => instance.version)
 const rollingOf = (world: World) => world.functions.get('fn')?.rolling
 const goodOf = (world: World) => world.functions.get('fn')?.good
 
-/** Assignments arrive; no version takes over by itself. */
+/** Delivers assignments; swaps complete only when the test says so. */
 function hear(world: World): void {
   for (let round = 0; round < 4; round++) {
     world.publish()
@@ -33,7 +33,7 @@ function hear(world: World): void {
   }
 }
 
-/** Which instances have been told to change and have not yet. */
+/** The instances that were told to swap and have not yet. */
 const changing = (world: World) =>
   instancesOf(world).flatMap(({ instance }) => (instance.swap?.state === 'preparing' ? [instance.index] : []))
 
@@ -43,7 +43,7 @@ function change(world: World, index: number, fails = false): void {
 }
 
 for (const [kind, of] of Object.entries({ alone: manifest, 'packed in one runner': packed })) {
-  test(`a version comes to two instances after others, ${kind}; the next ones when those have passed`, () => {
+  test(`a rolling deploy changes two instances, ${kind}, and the next two when those have passed`, () => {
     const world = begun(of)
     hear(world)
     assert.deepEqual(changing(world), [0, 1])
@@ -68,7 +68,7 @@ for (const [kind, of] of Object.entries({ alone: manifest, 'packed in one runner
     assert.deepEqual([goodOf(world), rollingOf(world)], [2, undefined])
   })
 
-  test(`a version that fails in its second wave goes from all, ${kind}, and says where and why`, () => {
+  test(`a version that fails in its second wave is removed from all, ${kind}, with place and reason`, () => {
     const world = begun(of)
     hear(world)
     for (const index of [0, 1]) change(world, index)
@@ -88,7 +88,7 @@ for (const [kind, of] of Object.entries({ alone: manifest, 'packed in one runner
     assert.match(settled[1]?.outcome.reason ?? '', /^in wave 2 of its rolling change, fn-3: /)
   })
 
-  test(`a leader that takes over goes on where the last one was, ${kind}`, () => {
+  test(`a new leader continues a rolling deploy at its wave, ${kind}`, () => {
     const world = begun(of)
     hear(world)
     for (const index of [0, 1]) change(world, index)
@@ -105,7 +105,7 @@ for (const [kind, of] of Object.entries({ alone: manifest, 'packed in one runner
   })
 }
 
-test('which instances are to have a version is in the store before a seat is changed', () => {
+test('the instances of a wave are stored before a seat is changed (RL1)', () => {
   const world = begun(manifest)
   world.settle(20)
   const written = new Set<number>()
@@ -117,7 +117,7 @@ test('which instances are to have a version is in the store before a seat is cha
   assert.equal(written.size, 5)
 })
 
-test('with drain two at a time are ended and launched anew', () => {
+test('a rolling deploy with drain ends and relaunches two instances at a time', () => {
   const world = begun(manifest)
   world.functions.set('fn', { ...world.functions.get('fn')!, drain: true })
   let most = 0
@@ -129,7 +129,7 @@ test('with drain two at a time are ended and launched anew', () => {
   assert.ok(most <= 2, `${most} were away at once`)
 })
 
-test('an instance that comes meanwhile, or comes back, has the version of its wave', () => {
+test('an instance that starts or returns during a rolling deploy has the version of its wave', () => {
   const world = begun(manifest)
   hear(world)
   for (const index of [0, 1]) change(world, index)
@@ -149,7 +149,7 @@ test('an instance that comes meanwhile, or comes back, has the version of its wa
   assert.deepEqual([atWork(world), goodOf(world)], [[2, 2, 2, 2, 2, 2], 2])
 })
 
-test('who deploys meanwhile wins, and the version that rolled goes', () => {
+test('a deploy during a rolling deploy replaces its version', () => {
   const world = begun(manifest)
   hear(world)
   for (const index of [0, 1]) change(world, index)
@@ -185,7 +185,7 @@ test('no share moves between instances of two versions', () => {
   assert.deepEqual([atWork(world), goodOf(world)], [[2, 2, 2, 2, 2, 2], 2])
 })
 
-test('of a version whose state has another format no share moves until it is everywhere, whatever is scaled, ended or taken over meanwhile', () => {
+test('no share moves before a version with another state format is everywhere, whatever is scaled, ended or taken over', () => {
   const homes = (world: World) =>
     [...world.seats.values()]
       .flatMap(({ index, shares }) => shares.map((share) => `${share}:${index}`))
@@ -214,7 +214,7 @@ test('of a version whose state has another format no share moves until it is eve
   assert.notDeepEqual(homes(world), before, 'and then they are spread')
 })
 
-test('a wave waits until no share is on its way', () => {
+test('a wave waits until no share is being handed over (RL3)', () => {
   const world = begun(manifest)
   world.functions.set('fn', { ...world.functions.get('fn')!, version: 1 })
   world.settle(5)
@@ -234,7 +234,7 @@ test('a wave waits until no share is on its way', () => {
   assert.deepEqual([atWork(world), goodOf(world)], [[2, 2, 2, 2, 2, 2], 2])
 })
 
-test('an instance that is not launched again takes its version along, whatever it ended of, and whoever leads then', () => {
+test('an instance that stops for good fails its version, whatever the reason and whoever leads', () => {
   for (let diesAfter = 0; diesAfter < 10; diesAfter++) {
     const world = begun({ ...manifest, restarts: 0 })
     hear(world)

@@ -1,12 +1,14 @@
 /**
- * Rolling: a version comes to some instances after others, in waves.
+ * Rolling: gives a version to a function's instances in waves.
  *
- *     wave 1 → wave 2 → … → every wanted instance: live (rollout.ts)        an instance fails, in any wave: the good one is wanted
+ *     wave 1 → wave 2 → … → every wanted instance: live (rollout.ts)        an instance fails, in any wave: the good version is wanted again
  *
- *   RL1. Which instances are to have it is in the store before a seat is changed or a runner told.
- *   RL2. A share is handed over between instances of one version only (ownership.ts); what one leaves that has ended goes to
- *        whomever it belongs to. Of a version that keeps its state in another format none moves at all, whatever is scaled or ends meanwhile (homes.ts, HO2).
- *   RL3. A wave begins when all instances of those before run the version, off trial, and no share is on its way.
+ *   RL1. The instances of a wave are in the store before a seat is changed or a runner told.
+ *   RL2. A share is handed over only between instances of the same version (ownership.ts). The shares of an instance
+ *        that has ended go to where they belong. If the version has another format of state, no share moves at all,
+ *        whatever is scaled or ends meanwhile (homes.ts, HO2).
+ *   RL3. A wave begins when all instances of the earlier waves run the version, off trial, and no share is being
+ *        handed over.
  * Design: docs/design/0033-rolling.md
  * @module
  */
@@ -17,7 +19,7 @@ import { rollingOf } from '../state/in-force.ts'
 import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
 
-/** One look at it. */
+/** Looks at a function's rolling deploy and begins the next wave when it may (RL3). */
 export function watchRolling(draft: Draft, fn: FunctionState, active: readonly number[]): void {
   const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
   if (rolling === undefined) {
@@ -44,7 +46,7 @@ export function watchRolling(draft: Draft, fn: FunctionState, active: readonly n
   draft.act({ kind: 'saveRolling', function: fn.name, rolling: document })
 }
 
-/** A later wave is on its way to the store. */
+/** Whether a later wave was requested and is being written to the store. */
 function isAsked(draft: Draft, fn: FunctionState, version: number, wave: number): boolean {
   const asked = fn.rolling
   if (asked?.version !== version || asked.wave <= wave) return false
@@ -54,13 +56,13 @@ function isAsked(draft: Draft, fn: FunctionState, version: number, wave: number)
   return true
 }
 
-/** Where a rolling change had got to, for the reason why it goes back; empty where there is none. */
+/** The wave and instance in which a rolling deploy failed, as the start of the reason; empty without one. */
 export function waveText(draft: Draft, fn: FunctionState, { index }: Slot): string {
   const at = rollingOf(draft.state.wanted.functions.get(fn.name))?.at
   return at === undefined ? '' : `in wave ${at.wave} of its rolling change, ${instanceId(fn.name, index)}: `
 }
 
-/** Whether an instance works with a version, off trial, as far as its runner has said so to this leader. */
+/** Whether an instance runs a version, off trial, by what its runner has reported to this leader. */
 export function runsVersion(fn: FunctionState, index: number, version: number): boolean {
   const slot = fn.slots.find((candidate) => candidate.index === index)
   return slot?.phase === 'running' && slot.seat?.document.version === version && slot.heardVersion === version

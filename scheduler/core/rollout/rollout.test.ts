@@ -8,7 +8,7 @@ const manifest = {
   resources: { cpus: 0.5 },
 } as const
 
-/** v1 is good in two instances, and both were told of v2; the leader has gone, and the next one has what is in the store. */
+/** v1 is good in two instances, and both were told to swap to v2; then a new leader takes over from the store. */
 function taken(): World {
   const world = new World()
   world.connect()
@@ -21,7 +21,7 @@ function taken(): World {
   return world
 }
 
-/** Assignments arrive, and runners say how they stand; no version takes over by itself. */
+/** Delivers assignments and reports; swaps complete only when the test says so. */
 function hear(world: World): void {
   for (let round = 0; round < 3; round++) {
     world.publish()
@@ -32,7 +32,7 @@ function hear(world: World): void {
   }
 }
 
-/** @param records What came to each while it was on trial. */
+/** @param records How many records came to each instance during the trial. */
 function changeAll(world: World, fails: boolean, records?: readonly number[]): void {
   let nth = 0
   for (const runner of world.runners.values())
@@ -45,7 +45,7 @@ const versionsOf = (world: World) => {
   return { version, good }
 }
 
-test('a new leader takes a version for good when its runners have said that it works, not before', () => {
+test('a new leader calls a version good only once its runners have reported that it works', () => {
   const world = taken()
   const seats = [...world.seats.values()].map(({ version }) => version)
   assert.deepEqual([seats, versionsOf(world)], [[2, 2], { version: 2, good: 1 }])
@@ -55,14 +55,14 @@ test('a new leader takes a version for good when its runners have said that it w
   assert.deepEqual(versionsOf(world), { version: 2, good: 2 })
 })
 
-test('a version that fails after its leader has gone is put back by the next one', () => {
+test('a version that fails after a change of leader is rolled back by the new leader', () => {
   const world = taken()
-  hear(world) // a runner's word counts once it has this leader's assignment
+  hear(world) // a report counts once the runner has this leader's assignment
   changeAll(world, true)
   assert.deepEqual(versionsOf(world), { version: 1, good: 1 })
 })
 
-test('a version to whose instances nothing came while they were on trial comes into force, and its outcome says that it is untried', () => {
+test('a version that got no record during its trial becomes live, with the outcome untried', () => {
   const untried = [true, 'no record came while it was on trial (1 s)']
   for (const [records, wanted] of [
     [[0, 0], untried],

@@ -1,9 +1,10 @@
 /**
- * Rollout: how the wanted version comes into force where another one runs, and what becomes of it.
+ * Rollout: how a wanted version replaces a running one, and with what outcome.
  *
- *   RO1. A seat's version is written before its runner is told, and an instance runs when it has reported that version, off trial.
- *   RO2. A version is good when all wanted instances run it, as far as this leader has heard of them. One that is not, and
- *        fails where another is good, is wanted no more: the good one is, in every instance.
+ *   RO1. A seat's version is written before its runner is told. The instance counts as running once it has reported
+ *        that version, off trial.
+ *   RO2. A version is good when all wanted instances run it, as far as this leader has heard. If it fails before that
+ *        and there is a good version, the good one is wanted again, in every instance.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -17,7 +18,7 @@ import { reportOf } from '../state/reports.ts'
 import { type FunctionState, instanceId, type LastExit, type Seat, type Slot } from '../state/state.ts'
 import { runsVersion, waveText } from './rolling.ts'
 
-/** Ends that say something against the version that ran. */
+/** Reasons for an end that are blamed on the version that ran. */
 const versionsFault: ReadonlySet<string> = new Set([
   'functionFailed',
   'initFailed',
@@ -26,10 +27,13 @@ const versionsFault: ReadonlySet<string> = new Set([
   'deadline',
   'frozen',
 ])
-/** So many in a row do so too, whatever they were. */
+/** So many failures in a row are blamed on it too, whatever their reasons. */
 const failuresMax = 3
 
-/** The instance takes the wanted version over while it runs, if it can. @returns Whether that is under way. */
+/**
+ * Starts to swap the wanted version in while the instance runs, if possible.
+ * @returns Whether a swap is under way.
+ */
 export function swap(draft: Draft, fn: FunctionState, slot: Slot, version: VersionDocument): boolean {
   const { seat } = slot
   if (seat === undefined || !canSwap(draft, fn, slot, seat, version)) return false
@@ -52,13 +56,13 @@ function canSwap(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, versio
   return drainReason(before, version, seat.document.resources) === undefined
 }
 
-/** The wanted version could not take over in it, and there is no other to go back to. */
+/** Whether the swap to the wanted version failed in a slot and there is no good version to go back to. */
 export function hasFailedForGood(draft: Draft, slot: Slot, version: VersionDocument): boolean {
   const failed = slot.phase === 'swapping' && slot.failed?.version === version.version
   return failed && trialOf(draft, version) === undefined
 }
 
-/** What a report says of the version that a seat should have. @returns Whether it is news. */
+/** Applies what a report says about the version that a seat should have. @returns Whether it is news. */
 export function hearOfVersion(draft: Draft, slot: Slot, seat: Seat, report: InstanceReport): boolean {
   const { version } = seat.document
   const { swap } = report
@@ -74,20 +78,20 @@ export function hearOfVersion(draft: Draft, slot: Slot, seat: Seat, report: Inst
   return true
 }
 
-/** A seat has ended, and not because it was to. */
+/** Blames a seat's unwanted end on its version, if its reason or the number of failures says so. */
 export function blameVersion(slot: Slot, seat: Seat, exit: LastExit): void {
   const { version } = seat.document
   if (versionsFault.has(exit.reason) || slot.restarts >= failuresMax)
     slot.failed ??= { version, reason: `${seat.document.instance} ended (${exit.reason}): ${exit.message}` }
 }
 
-/** What the wanted version has to show where it takes over; undefined if there is nothing to go back to. */
+/** The trial that the wanted version has to pass; undefined if there is no other version to go back to. */
 export function trialOf(draft: Draft, { version, manifest }: VersionDocument): Manifest['trial'] | undefined {
   const good = goodVersion(draft, manifest.name)
   return good === undefined || good === version ? undefined : manifest.trial
 }
 
-/** RO2. */
+/** Settles the outcome of the wanted version (RO2). */
 export function settleRollout(draft: Draft, fn: FunctionState, active: readonly number[]): void {
   const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
   const wanted = rolling?.version ?? draft.wantedVersion(fn.name)
@@ -110,14 +114,17 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, wanted) })
 }
 
-/** Why a version has failed in a slot: there, or because it is not launched there again, whatever it ended of. */
+/** Why a version has failed in a slot: the swap failed, or the slot is crash looping. */
 function failureOf(fn: FunctionState, slot: Slot, version: number): string | undefined {
   if (slot.failed?.version === version) return slot.failed.reason
   if (slot.phase !== 'crashLooping' || slot.restartsVersion !== version) return undefined
   return `${instanceId(fn.name, slot.index)} is not launched again (restarts): ${slot.lastExit?.reason}, ${slot.lastExit?.message}`
 }
 
-/** What a version has shown as a canary; or that it has shown nothing, since nothing came while it was on trial. */
+/**
+ * The evidence for the outcome: what a version showed as a canary, or that it is untried because no record came
+ * during its trial.
+ */
 function passedBy(
   draft: Draft,
   fn: FunctionState,
@@ -130,7 +137,7 @@ function passedBy(
     const report = seat && reportOf(draft.taskOf(seat), seat)
     return report?.tried?.version === version ? [report.tried.records] : []
   })
-  // What is gone back to has run before.
+  // A version that is rolled back to has run before.
   const isAsked = trial.records > 0 && trial.ms > 0 && atOnce !== true
   if (!isAsked || tried.length === 0 || tried.some((records) => records > 0)) return {}
   return { untried: true, reason: `no record came while it was on trial (${trial.ms / 1000} s)` }
@@ -155,7 +162,7 @@ function settle(
   })
 }
 
-/** The version that was last seen to work, if it is still there. */
+/** The good version, if it still exists. */
 function goodVersion(draft: Draft, name: string): number | undefined {
   const wanted = draft.state.wanted.functions.get(name)
   const good = wanted?.document.good

@@ -13,7 +13,7 @@ const plain: Omit<ManifestInput, 'name'> = {
 }
 const manifest = { ...plain, rollout: { shadow: { bakeMs } } }
 
-/** What runners were told to be of, and to have as a shadow. */
+/** The version and the shadow of each assignment. */
 function told(world: World): string[] {
   return [...world.runners.values()].flatMap((runner) =>
     [...runner.instances.values()].map(({ version, shadow }) =>
@@ -27,7 +27,7 @@ function lastOutcome(world: World, kind: 'settleVersion' | 'saveOutcome') {
   return action?.kind === kind ? action.outcome : undefined
 }
 
-test('a shadow is beside all instances for its time, and then the version in force is wanted again, with a report', () => {
+test('a shadow runs beside all instances for its time; then the good version is wanted again, with a report', () => {
   const world = begun(manifest)
   world.settle(2)
   assert.deepEqual(told(world), ['v1, v2 as a shadow', 'v1, v2 as a shadow'])
@@ -46,7 +46,7 @@ test('a shadow is beside all instances for its time, and then the version in for
   assert.deepEqual([instances, instancesOf, evidence.missed.behind], [2, 2, 20])
 })
 
-test('a shadow that ends in one instance has failed, and says why', () => {
+test('a shadow that ends in one instance has failed, with the reason', () => {
   const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
@@ -58,7 +58,7 @@ test('a shadow that ends in one instance has failed, and says why', () => {
   assert.match(outcome?.reason ?? '', /^as a shadow: it was too large \(180 records compared/)
 })
 
-test('a shadow goes when a runner that it is in ends for want of memory', () => {
+test('a shadow fails when its runner exceeds its memory', () => {
   const world = begun(manifest)
   world.settle(2)
   const [runner] = world.runners.values()
@@ -68,7 +68,7 @@ test('a shadow goes when a runner that it is in ends for want of memory', () => 
   assert.match(lastOutcome(world, 'settleVersion')?.reason ?? '', /ended \(memory\)/)
 })
 
-test('a version that cannot be beside the one in force does not take its place', () => {
+test('a version that cannot run beside the one in force does not replace it', () => {
   const world = begun(manifest, { ...manifest, limits: { stateMib: 128 } })
   world.settle(6)
   assert.deepEqual(told(world), ['v1', 'v1'])
@@ -78,7 +78,7 @@ test('a version that cannot be beside the one in force does not take its place',
   )
 })
 
-test('promoted, a shadow comes into force, and what was found of it stays written', () => {
+test('a promoted shadow becomes live and keeps its findings', () => {
   const world = begun(manifest)
   world.settle(2)
   const document = world.functions.get('fn')!
@@ -90,7 +90,7 @@ test('promoted, a shadow comes into force, and what was found of it stays writte
   assert.deepEqual([lastOutcome(world, 'settleVersion')?.state], ['live'])
 })
 
-test('a shadow that is also to be a canary is one when it is promoted', () => {
+test('a shadow with canary rules becomes a canary when it is promoted', () => {
   const world = begun(manifest, {
     ...plain,
     rollout: { shadow: { bakeMs }, canary: { steps: [10], bakeMs: 60_000 } },
@@ -104,7 +104,7 @@ test('a shadow that is also to be a canary is one when it is promoted', () => {
   assert.deepEqual(told(world), ['v1', 'v1'])
 })
 
-test('a shadow that is also to roll comes to one instance after the other when it is promoted, behind its canary', () => {
+test('a shadow with canary and rolling rules rolls after its canary when it is promoted', () => {
   const rollout = { shadow: { bakeMs }, canary: { steps: [10], bakeMs: 60_000 }, rolling: 1 }
   const world = begun(manifest, { ...plain, rollout })
   world.settle(2)
@@ -126,7 +126,7 @@ test('a shadow that is also to roll comes to one instance after the other when i
   assert.deepEqual(waves, [[0], [0, 1]])
 })
 
-test('whoever deploys meanwhile ends a shadow, and a leader that takes over goes on with one where it was', () => {
+test('a deploy ends a shadow, and a new leader continues one', () => {
   const world = begun(manifest)
   world.settle(2)
   const before = world.functions.get('fn')?.shadow

@@ -1,11 +1,11 @@
 /**
- * Shadow: how long a version is beside the one in force, and what is written of it then.
+ * Shadow: how long a version runs beside the one in force, and what is recorded of it.
  *
- *     wanted → begun → over: the good one is wanted again        from either: failed, or another version is wanted
+ *     wanted → begun → over: the good version is wanted again        from either: failed, or another version is wanted
  *
- *   SY1. That it has begun is in the store before a runner is told of it, so whoever leads next goes on with it.
- *   SY2. What was found is in the version's outcome before anything else is wanted by this leader; if somebody else wanted
- *        something, what was heard last is.
+ *   SY1. The beginning is in the store before a runner is told of it, so a new leader continues the same shadow.
+ *   SY2. This leader writes the findings to the version's outcome before it wants another version. If somebody else
+ *        wants another version first, the findings heard last are written.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -26,7 +26,7 @@ const reasonMax = 1000
 
 type Seen = NonNullable<FunctionState['shadow']>
 
-/** What the runners of a function are told of its shadow. */
+/** The shadow part of a function's assignment. */
 export function shadowAssignmentOf(wanted: WantedFunction | undefined): ShadowAssignment | undefined {
   const shadow = shadowOf(wanted)
   if (shadow?.at === undefined || shadow.refused !== undefined) return undefined
@@ -39,7 +39,7 @@ export function shadowAssignmentOf(wanted: WantedFunction | undefined): ShadowAs
   }
 }
 
-/** One look at it. */
+/** Looks at a function's shadow: begins it, settles it, or waits. */
 export function watchShadow(draft: Draft, fn: FunctionState, active: readonly number[]): void {
   const shadow = shadowOf(draft.state.wanted.functions.get(fn.name))
   leave(draft, fn, active, shadow)
@@ -57,7 +57,7 @@ export function watchShadow(draft: Draft, fn: FunctionState, active: readonly nu
   const over = (state: 'shadowed' | 'failed', why?: string): void =>
     settle(draft, fn, active, seen, state, why)
   if (refused !== undefined) return over('failed', `it cannot be beside version ${good.version}: ${refused}`)
-  if (at === undefined) return // on its way to the store
+  if (at === undefined) return // its beginning is being written to the store
   const broken = fn.slots.find(({ lastExit, restarts }) => isItsFault(lastExit, restarts, at.sinceMs))
   const failed = reportsOf(draft, fn, active, version).find(({ state }) => state === 'failed')
   if (broken?.lastExit !== undefined) {
@@ -70,7 +70,7 @@ export function watchShadow(draft: Draft, fn: FunctionState, active: readonly nu
   over('shadowed')
 }
 
-/** Another version is wanted, or this one in earnest: what was heard last is written down. */
+/** Writes down what was heard last, if another version is wanted now, or the shadow itself is to take over. */
 function leave(
   draft: Draft,
   fn: FunctionState,
@@ -119,7 +119,7 @@ function outcomeOf(
   }
 }
 
-/** What is known of it now; nothing, if nobody says anything. */
+/** The findings so far; undefined if no instance has reported any. */
 function resultOf(
   draft: Draft,
   fn: FunctionState,
@@ -136,7 +136,7 @@ function resultOf(
   }
 }
 
-/** What instances at work say of it. */
+/** The shadow reports of working instances. */
 function reportsOf(
   draft: Draft,
   fn: FunctionState,

@@ -1,6 +1,6 @@
 /**
- * Draft: one step's workshop. It holds a copy of what the step may change, so that the code of the step can be written
- * as plain assignments while the state that came in stays as it was; `finish` answers the state that goes out.
+ * Draft: the mutable state of one step. It copies what the step changes, so that a step's code can use plain
+ * assignments and its input state stays as it was; `finish` returns the new state.
  * @module
  */
 import type { SeatDocument, TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
@@ -37,9 +37,9 @@ export class Draft {
   readonly tasks: ShelvesDraft<Task>
   readonly groups: Map<string, readonly string[]>
   readonly epochs: Map<string, number>
-  /** By function: when time comes to something of it. */
+  /** By function: when it has to be looked at next. */
   agenda: Map<string, number>
-  /** Runners that were looked at in order to be changed. */
+  /** Runners of which this step has a copy, and which it may have changed. */
   readonly touchedTasks = new Set<string>()
   readonly #before: ReadonlyMap<string, Readonly<FunctionState>>
   readonly #tasksBefore: Shelves<Task>
@@ -56,7 +56,7 @@ export class Draft {
     this.epochs = new Map(state.epochs)
   }
 
-  /** The function's state, a copy of this step's own; made if there is none. */
+  /** The function's state, copied for this step; created if there is none. */
   fn(name: string): FunctionState {
     const found = this.functions.get(name)
     if (found !== undefined && found !== this.#before.get(name)) return found
@@ -71,12 +71,12 @@ export class Draft {
     return copy
   }
 
-  /** The functions that were looked at in order to be changed. */
+  /** The functions of which this step has a copy, and which it may have changed. */
   touched(): FunctionState[] {
     return [...this.functions.values()].filter((fn) => fn !== this.#before.get(fn.name))
   }
 
-  /** A live task, a copy of this step's own. */
+  /** A live task, copied for this step. */
   task(taskId: string): Task | undefined {
     const found = this.tasks.get(taskId)
     if (found === undefined) return undefined
@@ -111,14 +111,14 @@ export class Draft {
     })
   }
 
-  /** The task of a seat: there is one as long as the seat is. */
+  /** The task of a seat. It exists as long as the seat does. */
   taskOf(seat: Readonly<Seat>): Task {
     const task = this.task(seat.document.taskId)
     if (task === undefined) throw new Error(`invariant: ${seat.document.instance} sits in no task`)
     return task
   }
 
-  /** Gives a slot its seat, written down. */
+  /** Gives a slot its seat and writes it to the store. */
   sit(slot: Slot, task: Task, document: SeatDocument): void {
     slot.seat = { document }
     task.seats = [...task.seats, { function: document.function, index: document.index }]
@@ -142,8 +142,8 @@ export class Draft {
   }
 
   /**
-   * Asks for a `tick` at that time, if none is due earlier.
-   * @param owner The function that is to be looked at then; undefined: all are.
+   * Asks for a `tick` at a time, unless an earlier one is due.
+   * @param owner The function to look at then; undefined: everything.
    */
   wakeAt(owner: string | undefined, atMs: number): void {
     if (owner === undefined) this.state.commonAtMs = Math.min(this.state.commonAtMs, atMs)
@@ -156,7 +156,7 @@ export class Draft {
     return random
   }
 
-  /** The next epoch of a function (C3), which is on its way to the store. */
+  /** The next epoch of a function (C3); it is written to the store. */
   nextEpoch(functionName: string): number {
     const epoch = (this.epochs.get(functionName) ?? 0) + 1
     this.epochs.set(functionName, epoch)
@@ -164,7 +164,7 @@ export class Draft {
     return epoch
   }
 
-  /** See `versionInForce`. */
+  /** The version in force; see `versionInForce`. */
   wantedVersion(functionName: string): VersionDocument | undefined {
     return versionInForce(this.state.wanted.functions.get(functionName))
   }
@@ -195,7 +195,7 @@ export class Draft {
   }
 }
 
-/** The function that a runner's deadlines are kept with. */
+/** The function with which a runner's deadlines are kept. */
 export function ownerOf(task: Readonly<Task>): string | undefined {
   return task.seats[0]?.function
 }
@@ -209,12 +209,12 @@ export function newSlot(index: number, nowMs: number, version: number): Slot {
   return { index, phase: 'waiting', sinceMs: nowMs, restarts: 0, restartsVersion: version }
 }
 
-/** @param isKnown It is being launched; else it is left from an earlier leader. */
+/** @param isKnown This leader launches it; false: an earlier leader did. */
 export function newTask(document: TaskDocument, sinceMs: number, isKnown: boolean): Task {
   return { document, seats: [], sinceMs, isKnown, leaving: [] }
 }
 
-/** For logs and reasons. */
+/** The instance's name in logs and reasons. */
 export function nameOf(fn: Readonly<FunctionState>, slot: Readonly<Slot>): string {
   return instanceId(fn.name, slot.index)
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isEqual } from './equality.ts'
 
-test('isEqual says of two values what their JSON says', () => {
+test("isEqual agrees with the comparison of two values' JSON", () => {
   const value = fc.letrec<{ value: unknown }>((tie) => ({
     value: fc.oneof(
       fc.constantFrom(0, 1, '', 'a', true, null),

@@ -1,9 +1,12 @@
 /**
- * Equality: of plain data, most of which is shared: what is the same object is not looked into.
+ * Equality: compares plain data. Most of it is shared, so identical objects are not searched.
  * @module
  */
 
-/** As in JSON, a property that is undefined is none. Plain objects, lists and maps only. */
+/**
+ * Whether two values are equal. As in JSON, an undefined property counts as absent. Plain objects, lists and maps
+ * only.
+ */
 export function isEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)

@@ -1,7 +1,7 @@
 /**
- * InForce: which version of a function each of its instances is to run now.
+ * InForce: which version each instance of a function should run now.
  *
- *   IF1. It follows from the function's document alone, so whoever leads next finds the same.
+ *   IF1. This depends only on the function's documents, so a new leader comes to the same result.
  * @module
  */
 import type { RollingDocument, VersionDocument } from '../../../infra/store/index.ts'
@@ -9,22 +9,22 @@ import type { WantedFunction } from './state.ts'
 import { canaryOf } from './wanted-canary.ts'
 import { shadowOf } from './wanted-shadow.ts'
 
-/** A version that comes to some instances after others. */
+/** A rolling deploy that a function should have. */
 export interface WantedRolling {
   readonly version: VersionDocument
-  /** The one that the others have. */
+  /** The version of the other instances. */
   readonly good: VersionDocument
-  /** Instances at a time. */
+  /** Instances in a wave. */
   readonly width: number
-  /** It writes state that the good one cannot read (docs/design/0032-migrate.md). */
+  /** The version's state has a format that the good one cannot read (docs/design/0032-migrate.md). */
   readonly isOtherFormat: boolean
-  /** Undefined: it has not begun. */
+  /** Progress; undefined: not begun. */
   readonly at: RollingDocument | undefined
 }
 
 /**
- * The version in force for whatever does not depend on the instance, whatever is beside it or on its way; none if the
- * function is unknown or deleted.
+ * The version in force for everything that does not depend on the instance: the good one, while a shadow, canary or
+ * rolling deploy is under way. Undefined if the function is unknown or deleted.
  */
 export function versionInForce(wanted: WantedFunction | undefined): VersionDocument | undefined {
   if (wanted === undefined || wanted.document.deleted) return undefined
@@ -32,26 +32,26 @@ export function versionInForce(wanted: WantedFunction | undefined): VersionDocum
   return onItsWay?.good ?? wanted.versions.get(wanted.document.version)
 }
 
-/** The version that was last seen to work, if it is still there. */
+/** The good version, if it still exists. */
 export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
   const good = wanted?.document.good
   return good === undefined ? undefined : wanted?.versions.get(good)
 }
 
-/** The version that an instance is to run. */
+/** The version that an instance should run. */
 export function versionAt(wanted: WantedFunction | undefined, index: number): VersionDocument | undefined {
   const rolling = rollingOf(wanted)
   return rolling?.at?.indexes.includes(index) ? rolling.version : versionInForce(wanted)
 }
 
-/** Every version that one of its instances is to run, that in force first. */
+/** Every version that some instance should run, the one in force first. */
 export function versionsInForce(wanted: WantedFunction | undefined): VersionDocument[] {
   const rolling = rollingOf(wanted)
   const next = rolling?.at === undefined ? undefined : rolling.version
   return [versionInForce(wanted), next].filter((version) => version !== undefined)
 }
 
-/** The rolling change that a function is to have; a shadow comes first, and a canary. */
+/** The rolling deploy that a function should have; none while a shadow or a canary is wanted. */
 export function rollingOf(wanted: WantedFunction | undefined): WantedRolling | undefined {
   if (wanted === undefined || (shadowOf(wanted) ?? canaryOf(wanted)) !== undefined) return undefined
   const { document, versions } = wanted

@@ -1,6 +1,6 @@
 /**
- * Protocol: what goes into the core (events) and what comes out (actions). Actions are carried out in order; one that
- * writes to the store is done before the next begins, so what is launched or acknowledged has been written down.
+ * Protocol: the core's input (events) and output (actions). Actions are carried out in order. A store write completes
+ * before the next action begins, so whatever is launched or acknowledged is in the store.
  * @module
  */
 import type { AllowanceNotice, Assignment, GoneProducer, Heartbeat } from '../../../infra/control/messages.ts'
@@ -17,7 +17,7 @@ import type { EngineEvent, TaskUpdate } from '../../engine.ts'
 import type { Wanted } from './state.ts'
 
 export type Event =
-  /** First of all: what an earlier leader has left, and what is wanted now. */
+  /** The first event: what an earlier leader has left, and what is wanted now. */
   | {
       readonly kind: 'restored'
       readonly tasks: readonly TaskDocument[]
@@ -29,11 +29,11 @@ export type Event =
   | { readonly kind: 'wanted'; readonly wanted: Wanted }
   | { readonly kind: 'heartbeat'; readonly heartbeat: Heartbeat }
   | { readonly kind: 'allowance'; readonly notice: AllowanceNotice }
-  /** NATS is, or is not, in reach. */
+  /** Whether NATS can be reached. */
   | { readonly kind: 'bus'; readonly up: boolean }
-  /** All is to end, in order: from now on nothing is started, and what runs is drained. */
+  /** Drain everything, and start nothing any more. */
   | { readonly kind: 'empty' }
-  /** Time has come to `state.wakeAtMs`. */
+  /** `state.wakeAtMs` has come. */
   | { readonly kind: 'tick' }
   | EngineEvent
 
@@ -44,30 +44,33 @@ export type Action =
   | { readonly kind: 'createSeat'; readonly document: SeatDocument }
   | { readonly kind: 'updateSeat'; readonly document: SeatDocument }
   | { readonly kind: 'removeSeat'; readonly instance: string }
-  /** `urgent`: written before the next action; else soon, and only the newest. */
+  /** `urgent`: written before the next action. Otherwise written soon, and only the newest. */
   | { readonly kind: 'saveStatus'; readonly document: StatusDocument; readonly urgent: boolean }
   | { readonly kind: 'lowerInstances'; readonly function: string; readonly command: string }
-  /** What became of the wanted version, and which one is good, and wanted, from now on; unless another was deployed meanwhile. */
+  /**
+   * The outcome of the wanted version, and the good version, which is wanted from now on. No effect if another
+   * version was deployed meanwhile.
+   */
   | {
       readonly kind: 'settleVersion'
       readonly function: string
       readonly good: number
       readonly outcome: OutcomeDocument
     }
-  /** How far a canary has come; unless another version was deployed meanwhile. */
+  /** The step of a canary. No effect if another version was deployed meanwhile. */
   | { readonly kind: 'saveCanary'; readonly function: string; readonly canary: CanaryDocument }
-  /** Since when a version is a shadow; the same. */
+  /** The beginning of a shadow. No effect if another version was deployed meanwhile. */
   | { readonly kind: 'saveShadow'; readonly function: string; readonly shadow: ShadowDocument }
-  /** What was found of a version that is not wanted any more, or wanted otherwise. */
+  /** The findings about a version that is no longer wanted, or not as it was. */
   | { readonly kind: 'saveOutcome'; readonly function: string; readonly outcome: OutcomeDocument }
-  /** Which instances are to have a version that rolls; unless another one was deployed meanwhile. */
+  /** The instances of a rolling deploy's waves. No effect if another version was deployed meanwhile. */
   | { readonly kind: 'saveRolling'; readonly function: string; readonly rolling: RollingDocument }
   | { readonly kind: 'removeCommand'; readonly command: string }
   | {
       readonly kind: 'removeFollower'
       readonly stream: string
       readonly follower: string
-      /** Only if it has not been renewed since. */
+      /** Remove only if not renewed since. */
       readonly renewedAtMs: number
     }
   | { readonly kind: 'removeFunction'; readonly function: string; readonly versions: readonly number[] }
@@ -78,7 +81,7 @@ export type Action =
   | { readonly kind: 'kill'; readonly taskId: string; readonly agentId?: string; readonly atOnce?: true }
   | { readonly kind: 'reconcile'; readonly taskId: string; readonly agentId: string }
   | { readonly kind: 'acknowledge'; readonly update: TaskUpdate }
-  /** All runners are asked how far they have come with producers that were killed. */
+  /** Ask all runners how far they have come with killed producers. */
   | { readonly kind: 'askReceivers'; readonly gone: readonly GoneProducer[] }
   | { readonly kind: 'assign'; readonly assignment: Assignment; readonly leaderEpoch: number }
   | {
@@ -86,7 +89,7 @@ export type Action =
       readonly level: 'info' | 'warn'
       readonly message: string
       readonly task?: string
-      /** Whom it is about: the log of its function has it too, in these words. */
+      /** The instance that the message is about; it is then copied to the function's log. */
       readonly about?: AboutInstance
     }
 

@@ -1,23 +1,23 @@
 /**
- * Reports: which of a heartbeat's reports is that of which incarnation of an instance. In a packed runner one may follow
- * the other within a second; epochs tell them apart.
+ * Reports: finds the report of one incarnation of an instance in a heartbeat. In a packed runner, incarnations can
+ * follow within a second; their epochs tell them apart.
  * @module
  */
 import type { AllowanceNotice, Heartbeat, InstanceReport } from '../../../infra/control/messages.ts'
 import type { Seat, Task } from './state.ts'
 
-/** What the last heartbeat of its task said of a seat. */
+/** A seat's report in its task's last heartbeat. */
 export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): InstanceReport | undefined {
   return task.beat === undefined ? undefined : reportIn(task.beat, document.instance, document)
 }
 
-/** The notice of an allowance that came behind that. */
+/** A seat's last allowance notice. */
 export function noticeOf(task: Readonly<Task>, { document }: Readonly<Seat>): AllowanceNotice | undefined {
   const notice = task.notices?.get(document.instance)
   return notice !== undefined && isOf(notice, document) ? notice : undefined
 }
 
-/** Whether it is of this incarnation of its instance. */
+/** Whether a notice or report belongs to the incarnation with these epochs. */
 export function isOf(
   said: Pick<AllowanceNotice, 'epoch'>,
   { firstEpoch, epoch }: { readonly firstEpoch: number; readonly epoch: number },
@@ -25,7 +25,10 @@ export function isOf(
   return said.epoch >= firstEpoch && said.epoch <= epoch
 }
 
-/** The latest report of an instance at one of these epochs: it may have left, and come back in the same seat with the next leader. */
+/**
+ * The latest report of an instance at one of these epochs. There may be several: an instance can leave a seat and
+ * return to it under the next leader.
+ */
 export function reportIn(
   beat: Heartbeat,
   id: string,

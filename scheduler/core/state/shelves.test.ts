@@ -9,7 +9,7 @@ const change = fc.oneof(
   fc.tuple(fc.constant('delete' as const), key),
 )
 
-test('Shelves are left as they were by what is changed in a draft of them (SH1)', () => {
+test('Shelves are not changed by changes to a draft of them (SH1)', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(key, fc.string())), fc.array(change), (entries, changes) => {
       const draft = new Shelves<string>().draft()
@@ -37,14 +37,14 @@ test('Shelves are left as they were by what is changed in a draft of them (SH1)'
   )
 })
 
-test('Shelves of which nothing is changed are the same ones', () => {
+test('Shelves without changes are returned as the same object', () => {
   const shelves = new Shelves<number>().draft().set('a', 1).finish()
   const draft = shelves.draft()
   assert.equal(draft.delete('b'), false)
   assert.equal(draft.finish(), shelves)
 })
 
-test('ShelvesDraft shows the newest values to who goes through it while it changes (SH2)', () => {
+test('ShelvesDraft shows the newest values to an iteration during which it changes (SH2)', () => {
   const keys = ['a', 'b', 'c', 'd']
   const draft = new Shelves<number>().draft()
   for (const [i, k] of keys.entries()) draft.set(k, i)

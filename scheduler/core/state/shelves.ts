@@ -1,9 +1,11 @@
 /**
- * Shelves: a map of ten thousand, of which a step changes a few: a copy shares all but the shelves on which something is new.
+ * Shelves: an immutable map for ten thousand entries of which a step changes a few. A copy shares all shelves except
+ * those with changes.
  *
- *   SH1. Shelves never change; those that `ShelvesDraft` is made of stay as they were.
- *   SH2. Who goes through a draft while it changes sees each key that was there and still is, with its newest value.
- * The order is that of the keys' hashes: the same for the same keys in each process.
+ *   SH1. Shelves never change: a `ShelvesDraft` leaves those that it was made from as they were.
+ *   SH2. Iterating over a draft while it changes visits each key that was there at the start and still is, with its
+ *        newest value.
+ * The order is that of the keys' hashes: the same for the same keys in every process.
  * @module
  */
 const shelfCount = 256
@@ -37,7 +39,7 @@ export class Shelves<V extends object | string | number> {
     for (const shelf of this.#shelves) yield* shelf
   }
 
-  /** To be changed. */
+  /** A draft in which to make changes. */
   draft(): ShelvesDraft<V> {
     return new ShelvesDraft(this, this.#shelves)
   }
@@ -46,7 +48,7 @@ export class Shelves<V extends object | string | number> {
 export class ShelvesDraft<V extends object | string | number> {
   readonly #before: Shelves<V>
   readonly #shelves: readonly ReadonlyMap<string, V>[]
-  /** What is new; undefined: gone. */
+  /** Changes by key; undefined: removed. */
   readonly #news = new Map<string, V | undefined>()
   #size: number
 
@@ -90,7 +92,7 @@ export class ShelvesDraft<V extends object | string | number> {
     for (const key of this.keys()) yield this.get(key) as V
   }
 
-  /** What it has become. */
+  /** The shelves with the draft's changes. */
   finish(): Shelves<V> {
     const own = new Map<number, Map<string, V>>()
     for (const [key, value] of this.#news) {
@@ -111,7 +113,7 @@ export class ShelvesDraft<V extends object | string | number> {
 
 const none = Array.from({ length: shelfCount }, () => new Map<string, never>())
 
-/** FNV-1a. */
+/** The shelf of a key, by FNV-1a. */
 function shelfOf(key: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193)

@@ -1,18 +1,19 @@
 /**
- * State: all that the scheduler's core knows, as plain data.
+ * State: everything that the scheduler's core knows, as plain data.
  *
- * A *slot* is the place of one instance: a function and an index. A *task* is a runner. A *seat* is a slot's place in a
- * task: one incarnation of the instance. *Shares* are partition numbers: share p stands for partition p of every input
- * that is not broadcast.
+ * A *slot* is the place of one instance: a function and an index. A *task* is a runner. A *seat* is a slot's place in
+ * a task: one incarnation of the instance. *Shares* are partition numbers: share p stands for partition p of every
+ * input that is not broadcast.
  *
  * Invariants, checked by the simulation (simulation.test.ts):
- *  C1. A slot has at most one seat; a task and its seats have their documents in the store before the task is launched,
- *      or is told of them, until they have ended.
- *  C2. The shares of a function's seats never overlap: one changes hands only when its holder has ended, or when who it was
- *      promised to has reported it as taken.
- *  C3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
- *  C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
- *  C5. A task holds instances of its group only, not more than it has room for, nor more resources than it was given.
+ *   C1. A slot has at most one seat. The documents of a task and its seats are in the store before the task is
+ *       launched, or is told of them, and until they have ended.
+ *   C2. The shares of a function's seats never overlap. A share changes hands only when its holder has ended, or when
+ *       the taker that it was promised to has reported it as taken.
+ *   C3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
+ *   C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
+ *   C5. A task holds only instances of its group, no more than it has room for, and no more resources than it was
+ *       given.
  * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */
@@ -45,11 +46,11 @@ export type Phase = InstanceStatus['state']
 export type LastExit = NonNullable<InstanceStatus['lastExit']>
 export type Accounts = StatusDocument['ended']
 
-/** What gateways have written: one consistent reading of the store. */
+/** What gateways have written, as one consistent reading of the store. */
 export interface Wanted {
   readonly functions: ReadonlyMap<string, WantedFunction>
   readonly streams: ReadonlyMap<string, StreamDocument>
-  /** By stream, then by follower. */
+  /** By stream, then by follower id. */
   readonly followers: ReadonlyMap<string, ReadonlyMap<string, FollowerDocument>>
   readonly commands: ReadonlyMap<string, CommandDocument>
 }
@@ -66,32 +67,35 @@ export interface SlotRef {
 
 export interface Task {
   readonly document: TaskDocument
-  /** Who has a seat in it. */
+  /** The slots that have a seat in it. */
   seats: readonly SlotRef[]
   /** Since when this leader knows it. */
   readonly sinceMs: number
-  /** What its runner holds is known: this leader has launched it, or its assignment has been in force. */
+  /**
+   * Whether the contents of its runner are known: this leader launched it, or an assignment of this leader was in
+   * force.
+   */
   isKnown: boolean
-  /** Instances that have failed in it and that the runner has not been told to forget: they cannot come back before. */
+  /** Instances that failed in it, until the runner has been told to forget them: they cannot return before. */
   leaving: readonly string[]
   /** The last heartbeat, and when it came. */
   beat?: Heartbeat
   beatAtMs?: number
-  /** By instance: what it may have sent since, or before its first report. */
+  /** By instance: the newest allowance notice. */
   notices?: ReadonlyMap<string, AllowanceNotice>
-  /** What it was told last; undefined until its first heartbeat under this leader. */
+  /** The last assignment sent; undefined until its first heartbeat under this leader. */
   assigned?: Assignment
   /** Since when it is seen to run. */
   runningSinceMs?: number
   /** When a kill was last asked for. */
   killedAtMs?: number
-  /** When the cluster was last asked for it, while it is launching. */
+  /** When the cluster was last asked about it, while it is launching. */
   askedAtMs?: number
-  /** Since when the cluster has lost sight of it, without a heartbeat since. */
+  /** Since when the cluster has lost sight of it; cleared by a heartbeat. */
   unsureSinceMs?: number
-  /** Why it is being killed, if that is its own fault and counts as a failure. */
+  /** Why it is being killed, if that counts as its failure. */
   fault?: string
-  /** The instance that the fault lies with, if it is known. */
+  /** The instance at fault, if known. */
   culprit?: string
 }
 
@@ -110,42 +114,42 @@ export interface Slot {
   restarts: number
   /** The version that the failures belong to. */
   restartsVersion: number
-  /** Since when it is one too many, and has handed none of its partitions over. */
+  /** Since when it is superfluous and has handed over none of its partitions. */
   retiringSinceMs?: number
-  /** End of the back-off. */
+  /** The end of the back-off. */
   untilMs?: number
-  /** Until then the room that was made for it may still come. */
+  /** Until when to wait for the room that was made for it. */
   roomUntilMs?: number
   seat?: Seat
   lastExit?: LastExit
   why?: string
-  /** The killInstance command at work on it: it is to restart, or to go for good. */
+  /** The killInstance command being carried out on it. With `leaving` the slot is removed; without, it restarts. */
   command?: string
   leaving?: true
-  /** The version that its runner has said it works with, off trial, by an assignment of this leader. */
+  /** The version that its runner reported as working, off trial, under an assignment of this leader. */
   heardVersion?: number
-  /** It is launched beside those that it and others like it are to replace (beside.ts). */
+  /** It starts beside the instances that it is to replace (beside.ts). */
   isDouble?: true
-  /** The version that it goes on with until others have its shares. */
+  /** The version that it keeps until others have its shares (beside.ts). */
   keeps?: number
-  /** Others take its place: when it has ended, nothing follows it there. */
+  /** Others replace it: after its end the slot is removed. */
   isReplaced?: true
-  /** A version that has failed here, as long as it is not good. */
+  /** The version that failed here, until it is good after all. */
   failed?: { readonly version: number; readonly reason: string }
 }
 
-/** A seat that has ended, kept for some seconds because its last report may still be under way. */
+/** A seat that has ended. Kept for some seconds, because its last report may still arrive. */
 export interface Closing {
   readonly taskId: string
   readonly index: number
-  /** Its epochs, the first and the last: they tell its reports from those of the next one in its slot. */
+  /** Its first and last epoch. They tell its reports from those of the next incarnation in the slot. */
   readonly firstEpoch: number
   readonly epoch: number
   readonly endedAtMs: number
   report: InstanceReport | undefined
-  /** The last that was heard of it between two reports. */
+  /** Its last allowance notice, if newer than the report. */
   notice?: AllowanceNotice | undefined
-  /** What its receivers have said. */
+  /** What its receivers have answered (gone.ts). */
   received?: ReceivedRows | undefined
 }
 
@@ -155,38 +159,38 @@ export interface FunctionState {
   slots: Slot[]
   closing: Closing[]
   ended: Accounts
-  /** What it was sent by functions that are removed. */
+  /** What removed functions had sent to it (former.ts). */
   former?: FormerAccounts | undefined
-  /** When receivers were last asked how far they have come with those that have just ended. */
+  /** When receivers were last asked about its killed instances. */
   askedMs?: number
   /** The status last written, as JSON. */
   statusJson: string
-  /** What of it the topology was made of, as JSON. */
+  /** Its contribution to the topology, as JSON. */
   described: string
-  /** Slots that were lost sight of with their task, until somebody is at work in them. */
+  /** Instances that were lost with their agent and may still live, until a new one works in the slot. */
   fences: readonly LostSlot[]
-  /** The version whose outcome is on its way to the store. */
+  /** The version whose outcome is being written to the store. */
   settling?: number
-  /** What this leader has seen, and done, of its canary. */
+  /** What this leader has seen and done about its canary. */
   canary?: {
-    /** When this leader came upon the step. */
+    /** When this leader first saw the step. */
     readonly sinceMs: number
     readonly version: number
     readonly step: number
     readonly looks: number
     readonly settled: boolean
   }
-  /** The same of its shadow. */
+  /** What this leader has seen and done about its shadow. */
   shadow?: {
     readonly version: number
-    /** The version that it is beside. */
+    /** The version beside which it runs. */
     readonly from: number
     readonly sinceMs: number
     readonly settled: boolean
   }
-  /** A version of which there was no room for instances beside those before. */
+  /** The version whose instances found no room beside the old ones (beside.ts, BE4). */
   crowded?: number
-  /** The latest wave of its rolling change that this leader has seen, or asked for. */
+  /** The latest wave of its rolling deploy that this leader has seen or requested. */
   rolling?: {
     readonly version: number
     readonly wave: number
@@ -194,7 +198,7 @@ export interface FunctionState {
     /** See `RollingDocument`. */
     readonly homes?: readonly number[]
   }
-  /** Its nodes are being removed. */
+  /** Its documents are being removed. */
   removing: boolean
 }
 
@@ -216,38 +220,38 @@ export interface State {
   readonly epochs: ReadonlyMap<string, number>
   readonly topology: ReadonlyMap<string, StreamDescriptor>
   readonly offers: ReadonlyMap<string, Offer>
-  /** By id: the agents that made offers lately, and what they had left. */
+  /** By id: the agents that made offers lately, with what they had left. */
   readonly agents: ReadonlyMap<string, AgentSeen>
   /** The wanted indexes, by function, as of the last plan. */
   readonly active: ReadonlyMap<string, readonly number[]>
-  /** What all tasks may take together. */
+  /** The most that all tasks may use together. */
   readonly quota: Partial<Resources>
   readonly engineUp: boolean
   /** When the last connection to the cluster was made. */
   readonly engineSinceMs: number
   readonly busUp: boolean
-  /** What the cluster was told last: unknown after each connection. */
+  /** What the cluster was told last; unknown after each connection. */
   readonly offersWanted: boolean | undefined
   readonly revivedAtMs: number
-  /** By function: its instances for which offers were asked, each with its version. */
+  /** By function: the instances for which offers were requested, each with its version. */
   readonly revivedFor: ReadonlyMap<string, readonly string[]>
-  /** By `stream/follower`: its `renewedAtMs`, and when that value was first seen by our own clock. */
+  /** By `stream/follower`: its `renewedAtMs`, and when this leader's own clock first saw that value. */
   readonly followersSeen: ReadonlyMap<string, { readonly renewedAtMs: number; readonly seenAtMs: number }>
-  /** By gateway: when it was heard last, for a while. */
+  /** By gateway: when it was last heard; forgotten after a while. */
   readonly gatewaysHeard: ReadonlyMap<string, number>
-  /** Everything is being ended, for good. */
+  /** Everything is being drained, for good. */
   readonly emptying: boolean
-  /** Commands whose removal is under way. */
+  /** Commands that are being removed from the store. */
   readonly finished: ReadonlySet<string>
-  /** By function: when it is to be looked at, whatever happens. */
+  /** By function: when to look at it, whatever happens. */
   readonly agenda: ReadonlyMap<string, number>
-  /** When everything is. */
+  /** When to look at everything. */
   readonly commonAtMs: number
-  /** When `tick` is needed at the latest: the earliest of these. */
+  /** When the next `tick` is due: the earliest of these. */
   readonly wakeAtMs: number
-  /** The functions that the last step has changed: the next plan looks at them again, until nothing changes any more. */
+  /** The functions that the last step changed. The next plan looks at them again, until nothing changes any more. */
   readonly unsettled: ReadonlySet<string>
-  /** Of the generator of task ids and jitter. */
+  /** The seed of the generator of task ids and jitter. */
   readonly seed: number
 }
 
@@ -303,7 +307,7 @@ export function instanceId(functionName: string, index: number): string {
   return `${functionName}-${index}`
 }
 
-/** All tasks thought alive. */
+/** All tasks believed to be alive. */
 export function liveTasks(state: State): TaskDocument[] {
   return [...state.tasks.values()].map((task) => task.document)
 }

@@ -1,52 +1,52 @@
 /**
- * Timings: every span of time that the core goes by, in one place.
+ * Timings: every duration that the core uses, in one place.
  * @module
  */
 export const timings = {
-  /** A task that is said to run and has never beaten, or no more while starting, is killed. */
+  /** A starting task is killed after this long without a heartbeat. */
   startingSilenceMs: 30_000,
-  /** A task that was launched and of which nothing is heard is asked for, again and again. */
+  /** A launched task is asked for at the cluster at this interval, until something is heard of it. */
   launchingSilenceMs: 30_000,
-  /** A kill that has not ended its task is repeated: it may have been lost. Longer than the grace. */
+  /** A kill that has not ended its task is repeated, since it may have been lost. Longer than the grace period. */
   killAgainMs: 15_000,
-  /** An instance of a packed task that has not let go by then: its task is killed. */
+  /** A packed task is killed if a draining instance has not left it by then. */
   releaseMs: 20_000,
-  /** A task that the cluster has lost sight of, and that does not beat, counts as gone. */
+  /** A task that the cluster has lost sight of counts as gone after this long without a heartbeat. */
   unsureMs: 60_000,
   backoffBaseMs: 1_000,
   backoffMaxMs: 60_000,
-  /** A millisecond of work takes so many off a back-off: after 15 s none is left. */
+  /** Each millisecond of work shortens a back-off by this many; after 15 s of work nothing is left of the longest. */
   workedCounts: 4,
-  /** After a record broke a limit and was dealt with. */
+  /** The pause after a record broke a limit and was dealt with. */
   recordPauseMs: 100,
-  /** After a launch that failed through nobody's fault. */
+  /** The pause after a launch that failed through nobody's fault. */
   droppedPauseMs: 500,
-  /** Failures are forgotten after this much running. */
+  /** Failures in a row are forgotten after running this long. */
   forgiveMs: 300_000,
-  /** The last heartbeat of an ended task may come this much later. */
+  /** How long the last heartbeat of an ended task may still arrive. */
   closingMs: 5_000,
-  /** Receivers of one that was killed are asked so often how far they have come with it. */
+  /** How often receivers are asked how far they have come with a killed instance. */
   askAgainMs: 1_000,
-  /** A receiver that has not answered for so long is not waited for. */
+  /** A receiver that has not answered for this long is not waited for. */
   receiverSilenceMs: 30_000,
-  /** So long instances wait for room beside those that they replace; then those are ended first. */
+  /** How long new instances wait for room beside those that they replace; then the old ones are ended first. */
   besideMs: 20_000,
-  /** An instance too many stays for so long after others have taken one of its partitions, until they have all. */
+  /** A superfluous instance that has begun to hand over its partitions gets this long for the next one. */
   retireMs: 30_000,
-  /** Followers renew every 3 s; this much without is too much. */
+  /** A follower that has not renewed for this long is dropped; followers renew every 3 s. */
   followerMs: 11_000,
-  /** And this much, where their gateway does not beat either, which it does each second. */
+  /** A follower is dropped after this long if its gateway, which beats every second, is silent too. */
   gatewaySilenceMs: 5_000,
-  /** Something important that has waited so long has others make room. */
+  /** How long an important request waits before others have to make room. */
   makeRoomMs: 5_000,
-  /** Room that was made is waited for so long before more is made. */
+  /** How long to wait for room that was made before more is made. */
   roomComesMs: 30_000,
-  /** What an agent had left is believed for so long. */
+  /** How long an agent's last known free resources are trusted. */
   agentSeenMs: 60_000,
-  /** An agent that makes no offers and runs nothing of ours is forgotten. */
+  /** An agent that makes no offers and runs no task of ours is forgotten after this long. */
   agentForgottenMs: 3_600_000,
-  /** A wave that was asked for and is not in the store by then is asked for again: the version was wanted anew meanwhile. */
+  /** A requested wave that is not in the store by then is requested again: a new deploy may have overwritten it. */
   waveAgainMs: 30_000,
-  /** Offers are asked for again while something waits. */
+  /** How often offers are requested again while something waits. */
   reviveAgainMs: 30_000,
 } as const

@@ -1,5 +1,5 @@
 /**
- * WantedCanary: the canary that a function is to have, by what is written of it.
+ * WantedCanary: the canary that a function should have, according to its documents.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -14,11 +14,11 @@ export interface WantedCanary {
   /** The version in force. */
   readonly good: VersionDocument
   readonly rules: CanaryRules
-  /** Undefined: it has not begun. */
+  /** Progress; undefined: not begun. */
   readonly at: CanaryDocument | undefined
 }
 
-/** The canary that a function is to have. */
+/** The canary that a function should have, if any. */
 export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | undefined {
   if (wanted === undefined) return undefined
   const { document, versions } = wanted
@@ -30,7 +30,7 @@ export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | und
   if (version === undefined || good === undefined || good === version || rules === undefined) return undefined
   const at = document.canary?.version === version.version ? document.canary : undefined
   if (at?.promoted === true) return undefined
-  // What cannot take over in place cannot be beside it either.
+  // A version that cannot take over in place cannot run beside the good one either.
   if (drainReason(good, version, good.manifest.resources) !== undefined) return undefined
   return { version, good, rules, at }
 }

@@ -1,7 +1,7 @@
 /**
- * WantedShadow: the shadow that a function is to have, by what is written of it.
+ * WantedShadow: the shadow that a function should have, according to its documents.
  *
- *   WS1. A version whose manifest asks for a shadow comes into force by `promote` alone, or by being gone back to.
+ *   WS1. A version whose manifest asks for a shadow comes into force only by `promote` or by a rollback to it.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -15,9 +15,9 @@ export interface WantedShadow {
   /** The version in force. */
   readonly good: VersionDocument
   readonly rules: ShadowRules
-  /** Undefined: it has not begun. */
+  /** Progress; undefined: not begun. */
   readonly at: ShadowDocument | undefined
-  /** Why it cannot be beside that one. */
+  /** Why it cannot run beside the good version. */
   readonly refused?: string | undefined
 }
 

@@ -4,7 +4,10 @@
  */
 import { Shelves } from '../state/shelves.ts'
 
-/** So that a step that changes the state which came in fails loudly. Plain objects only: maps are copied by the core. */
+/**
+ * Freezes a value, so that a step that changes its input state fails loudly. Plain objects only: the core copies
+ * maps.
+ */
 export function deepFreeze<T>(value: T): T {
   if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value
   Object.freeze(value)

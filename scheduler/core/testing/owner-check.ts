@@ -1,6 +1,7 @@
 /**
- * Owner check: instances and partitions have one owner each in the world, at epochs that grow, no task has more seats than it
- * has room for (C1, C2, C3 and C5 of state.ts), and nobody takes what it cannot read (HO2 of homes.ts). Test equipment.
+ * Owner check: asserts that each instance and partition in the world has one owner, that epochs grow, that no task
+ * has more seats than it has room for (C1, C2, C3 and C5 of state.ts), and that no instance takes state that it
+ * cannot read (HO2 of homes.ts). Test equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -44,7 +45,7 @@ export class OwnerCheck {
     }
   }
 
-  /** From a version that comes to some instances after others to one that cannot read what it has written. */
+  /** Whether a partition went from a rolling deploy's new version to one that cannot read its state. */
   #goesBack(name: string, from: number | undefined, to: number): boolean {
     const { version, rolling, good } = this.#world.functions.get(name) ?? {}
     if (from === undefined || from !== version || rolling?.version !== version || good === version)

@@ -1,6 +1,6 @@
 /**
- * Place check: what is launched in the world is where its constraints let it be, all that was launched before counted.
- * Test equipment.
+ * Place check: asserts that each launch in the world meets its constraints, counting all earlier launches. Test
+ * equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -22,7 +22,8 @@ export function checkPlace(world: World, { taskId, agentId }: TaskDocument): voi
       const alike = [...world.seats.values()].filter(
         (other) =>
           other.function === seat.function &&
-          other.firstEpoch <= seat.firstEpoch && // one that follows in the same step may be of a version that asks for less
+          // a later one of the same step may be of a version with weaker constraints
+          other.firstEpoch <= seat.firstEpoch &&
           attributeAt(world.tasks.get(other.taskId)?.agentId ?? '', constraint.attribute) === value,
       )
       assert.ok(alike.length <= constraint.max, `${seat.function} ${text}: ${alike.length} with ${value}`)

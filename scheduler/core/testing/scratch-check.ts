@@ -1,5 +1,6 @@
 /**
- * ScratchCheck: holds a step, which looks at what has changed, against one that looks at everything (PL1). Test equipment.
+ * ScratchCheck: compares a step, which looks at what has changed, with one that looks at everything (PL1). Test
+ * equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -8,7 +9,7 @@ import type { Action, Event } from '../state/protocol.ts'
 import type { State } from '../state/state.ts'
 import { step, stepFromScratch } from '../step.ts'
 
-/** @throws {AssertionError} If the two come to different states or actions, or the step would be woken later. */
+/** @throws {AssertionError} If the two give different states or actions, or the step would wake up later. */
 export function checkedStep(state: State, event: Event, nowMs: number): readonly [State, readonly Action[]] {
   const result = step(state, event, nowMs)
   checkAgainstScratch(state, event, nowMs, result)
@@ -25,22 +26,26 @@ export function checkAgainstScratch(
   same(inOrder(actions), inOrder(expectedActions), `PL1: what ${event.kind} leads to`)
   same(contentsOf(after), contentsOf(expected), `PL1: the state after ${event.kind}`)
   if (after.wakeAtMs <= expected.wakeAtMs) return
-  // What it did not wait for may have gone in the same step: then one that begins with its end does not either.
+  // The event that the wake-up was for may have been dealt with in the same step: then a step from its end needs none
+  // either.
   const [{ wakeAtMs }] = stepFromScratch(after, { kind: 'tick' }, nowMs)
   assert.ok(after.wakeAtMs <= wakeAtMs, `PL1: it wakes at ${after.wakeAtMs}, not at ${wakeAtMs}`)
 }
 
-/** What is quick to be seen equal is not gone through for the words. */
+/** Compares cheaply first: the detailed message is made only for a difference. */
 function same(actual: unknown, expected: unknown, what: string): void {
   if (!isEqual(actual, expected)) assert.deepEqual(actual, expected, what)
 }
 
-/** Where the topology has changed, a step begins anew in the middle: others come first then. */
+/**
+ * Actions in a comparable order: a plan that starts again because the topology changed visits functions in another
+ * order.
+ */
 function inOrder(actions: readonly Action[]): readonly string[] {
   return actions.map((action) => JSON.stringify(action)).sort()
 }
 
-/** Without what only says what is to be looked at next. */
+/** The state without the fields that only say what to look at next. */
 function contentsOf({ agenda, commonAtMs, wakeAtMs, unsettled, tasks, functions, ...state }: State) {
   const described = [...functions.values()].map((fn) => [fn.name, fn] as const)
   return { ...state, tasks: new Map(tasks), functions: new Map(described) }

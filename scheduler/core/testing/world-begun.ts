@@ -1,5 +1,5 @@
 /**
- * A world in which version 1 of `fn` is at work, and version 2 has just been deployed. Test equipment.
+ * A world in which version 1 of `fn` works and version 2 has just been deployed. Test equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -14,7 +14,7 @@ interface Begun {
   readonly migrates?: boolean
 }
 
-/** @param after Of version 2. */
+/** @param after The manifest of version 2. */
 export function begun(
   before: Manifests,
   after: Manifests = before,

@@ -1,5 +1,5 @@
 /**
- * What the runners of the simulation say of themselves. Test equipment.
+ * Heartbeats of the runners in the simulation. Test equipment.
  * @module
  */
 import type {
@@ -59,7 +59,7 @@ export function heartbeatOf(id: string, generation: number, sentAtMs: number): H
   }
 }
 
-/** What an instance reports that has been told to be of a version, and to have a canary or a shadow. */
+/** What an instance reports after it was assigned a version, perhaps with a canary or a shadow. */
 export function toldOf(
   { version, canary, shadow }: FunctionAssignment,
   before: WorldInstance | undefined,
@@ -81,7 +81,7 @@ function shadowReportOf(version: number): ShadowReport {
   return { version, state: 'working', evidence: { ...evidence, missed: { ...evidence.missed, behind: 10 } } }
 }
 
-/** The shadow of an instance ends by itself. */
+/** Makes the shadow of an instance fail. */
 export function failShadow(instances: Map<string, WorldInstance>, id: string): void {
   const instance = instances.get(id)
   if (instance?.shadow === undefined) return
@@ -91,7 +91,7 @@ export function failShadow(instances: Map<string, WorldInstance>, id: string): v
   })
 }
 
-/** The canary of an instance fails by itself. */
+/** Makes the canary of an instance fail. */
 export function failCanary(instances: Map<string, WorldInstance>, id: string): void {
   const instance = instances.get(id)
   if (instance?.canary === undefined) return
@@ -103,12 +103,14 @@ function swapTo(version: number, before: WorldInstance | undefined): SwapReport 
   return before.swap?.version === version ? before.swap : { version, state: 'preparing' }
 }
 
-/** Of a `STREAM/PARTITION`. */
+/** The share of a `STREAM/PARTITION`. */
 export function shareOf(key: string): number {
   return Number(key.split('/')[1])
 }
 
-/** Who has left at an epoch does not come back at it, and says so (runner/host/departed.ts). */
+/**
+ * An instance that has left at an epoch does not return at the same one, and reports that (runner/host/departed.ts).
+ */
 export function hasLeft(runner: { departed: InstanceReport[] }, id: string, epoch: number): boolean {
   const left = runner.departed.findLast((report) => report.id === id && report.epoch >= epoch)
   if (left === undefined) return false

@@ -1,6 +1,6 @@
 /**
- * World: a cluster, a store and runners in memory, for the simulation of the core. It loses, delays and refuses as the
- * real ones do, and after each step checks what must hold (C1–C4 of state.ts). Test equipment.
+ * World: a cluster, a store and runners in memory, for the simulation of the core. It loses, delays and refuses
+ * messages as the real ones do, and checks the invariants (C1–C4 of state.ts) after each step. Test equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -29,15 +29,15 @@ export interface Runner {
   readonly document: TaskDocument
   readonly born: number
   generation: number
-  /** At work, by instance. */
+  /** Working instances, by id. */
   readonly instances: Map<string, WorldInstance>
-  /** Last reports of those that have left. */
+  /** Last reports of instances that have left. */
   departed: InstanceReport[]
   killed: boolean
   mail: Assignment[]
 }
 
-/** What the simulation's functions read that is not broadcast. */
+/** The inputs of the simulation's functions that are not broadcast. */
 const keyedInputs = ['in']
 const agentResources: Resources = { cpus: 4, memMib: 4096, diskMib: 4096 }
 
@@ -50,9 +50,9 @@ export class World {
   readonly offers = new Map<string, Offer>()
   offersWanted = true
   connected = false
-  /** On their way to the scheduler. */
+  /** Updates on their way to the scheduler. */
   updates: TaskUpdate[] = []
-  /** Delivered and not acknowledged: they come again after the next connection. */
+  /** Delivered and not acknowledged: repeated after the next connection. */
   readonly #unacknowledged = new Set<TaskUpdate>()
   readonly actions: Action[] = []
   // The store.
@@ -69,7 +69,7 @@ export class World {
   readonly #launched = new Set<string>()
   #ids = 0
   #leaderEpoch = 0
-  /** Actions left before the scheduler dies; then it is started anew. */
+  /** The number of actions before the scheduler dies and is started again. */
   diesAfter = Number.POSITIVE_INFINITY
 
   readonly #quota: Partial<Resources>
@@ -84,7 +84,7 @@ export class World {
     this.restart()
   }
 
-  /** The scheduler begins anew with what is in the store. */
+  /** Starts the scheduler again from what is in the store. */
   restart(): void {
     this.diesAfter = Number.POSITIVE_INFINITY
     this.offers.clear()
@@ -156,8 +156,8 @@ export class World {
   }
 
   /**
-   * @param how.migrates It keeps its state in another format than the good version.
-   * @param how.sameCode It is the bundle of the version before.
+   * @param how.migrates Its state has another format than the good version's.
+   * @param how.sameCode It has the bundle of the version before.
    */
   deploy(
     name: string,
@@ -185,7 +185,7 @@ export class World {
     this.publish()
   }
 
-  /** One offer of all that is free, for each agent that has something. */
+  /** Makes one offer of everything free, for each agent that has something. */
   offer(): void {
     if (!this.connected || !this.offersWanted) return
     const offers: Offer[] = []
@@ -210,7 +210,7 @@ export class World {
     return { cpus, memMib, diskMib }
   }
 
-  /** The first update under way arrives, if there is a connection. */
+  /** Delivers the first update, if there is a connection. */
   deliverUpdate(): void {
     if (!this.connected) return
     const update = this.updates.shift()
@@ -224,7 +224,7 @@ export class World {
     this.updates.push({ taskId, condition: 'exited', exitCode, message: 'Command exited', receipt: 'r' })
   }
 
-  /** Messages may overtake each other. */
+  /** Delivers an assignment; messages may overtake each other. */
   readMail(runner: Runner, at = 0): void {
     const [assignment] = runner.mail.splice(at % Math.max(1, runner.mail.length), 1)
     if (assignment === undefined || assignment.generation <= runner.generation) return
@@ -253,7 +253,7 @@ export class World {
     this.#owners.look()
   }
 
-  /** An instance asks for what it was promised; `lost`: the answer does not come. */
+  /** An instance asks for the shares that it was promised. @param lost The answer is lost. */
   ask(runner: Runner, at = 0, lost = false): void {
     const asking = [...runner.instances.values()].filter(({ awaited }) => awaited.length > 0)
     const taker = asking[at % Math.max(1, asking.length)]
@@ -277,7 +277,7 @@ export class World {
     this.feed({ kind: 'heartbeat', heartbeat })
   }
 
-  /** An instance of a packed runner fails by itself. */
+  /** Makes an instance of a packed runner fail. */
   fail(runner: Runner, id: string): void {
     const instance = runner.instances.get(id)
     if (instance === undefined || runner.document.group === undefined) return
@@ -286,7 +286,7 @@ export class World {
     runner.departed.push({ ...reportOf(instance, 'failed'), exit })
   }
 
-  /** Another version takes over in an instance, or fails to, if that is to be. */
+  /** Completes an instance's pending swap, or makes it fail. */
   swap(runner: Runner, id: string, fails: boolean, records = 1): void {
     const { swap, ...instance } = runner.instances.get(id) as WorldInstance
     if (swap?.state !== 'preparing') return
@@ -299,7 +299,7 @@ export class World {
     )
   }
 
-  /** A packed runner ends, and says through whose fault. */
+  /** Ends a packed runner, with the instance that it names as the culprit. */
   crash(runner: Runner, id: string): void {
     const { taskId } = runner.document
     const exit = { code: 13, reason: 'memory', message: 'too much', instance: id }
@@ -321,7 +321,7 @@ export class World {
     if (this.nowMs >= this.state.wakeAtMs) this.feed({ kind: 'tick' })
   }
 
-  /** Nothing fails any more: goes on until nothing changes for some rounds. */
+  /** Runs without further failures until nothing changes for some rounds. */
   settle(rounds = 80): void {
     if (!this.connected) this.connect()
     for (let i = 0; i < rounds; i++) {
@@ -474,7 +474,7 @@ export class World {
   }
 
   #reconcile(taskId: string): void {
-    // An update of its end that is still under way is repeated until acknowledged, and is the last word.
+    // A pending update about the task's end is repeated until acknowledged, and overrides this one.
     if (this.updates.some((update) => update.taskId === taskId)) return
     const condition = this.runners.has(taskId) ? 'running' : 'lost'
     this.updates.push({ taskId, condition, message: 'Reconciliation' })
