@@ -6,7 +6,13 @@ import { type TestContext, test } from 'node:test'
 import type { Wire } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import { followerName } from '../../infra/control/index.ts'
-import { openStore, paths, type Store, type StoredDocument } from '../../infra/store/index.ts'
+import {
+  type FollowerDocument,
+  openStore,
+  paths,
+  type Store,
+  type StoredDocument,
+} from '../../infra/store/index.ts'
 import { HoldingFollower, type HoldOptions } from './hold.ts'
 
 const [namespace, stream] = ['n', 's']
@@ -20,6 +26,7 @@ class Readers {
   readonly removed = new Map<string, readonly string[]>()
   /** By document, how often somebody has looked at it or removed it. */
   readonly #touched = new Map<string, number>()
+  readonly troubles: string[] = []
   #count = 0
 
   private constructor(store: Store) {
@@ -86,7 +93,7 @@ class Readers {
         heeds: (_stream: string, name: string) => isFirst || this.#heeded.has(name),
       } as never as HoldOptions['ingest'],
       closing: new AbortController().signal,
-      onError: (error) => assert.fail(error as Error),
+      onError: (error) => this.troubles.push(`${error}`),
     })
     const lines = follower.lines()
     const [ready] = [...(await lines.next()).value!] as unknown as [{ reader: string; resumed: boolean }]
@@ -126,6 +133,7 @@ test('HoldingFollower: of two that go on for one, the one is waited for until bo
   assert.equal(readers.removed.get(first.id)?.length, 2, 'nobody has let go of the first before')
   await Promise.all([second, third, first].map(({ close }) => close()))
   assert.deepEqual(await readers.documents(), [])
+  assert.deepEqual(readers.troubles, [])
 })
 
 test('HoldingFollower: one whose client is gone leaves its document to who goes on for it', async (t) => {
@@ -138,6 +146,7 @@ test('HoldingFollower: one whose client is gone leaves its document to who goes 
   await until(() => readers.removed.has(first.id))
   assert.deepEqual(await readers.documents(), [second.id])
   await second.close()
+  assert.deepEqual(readers.troubles, [])
 })
 
 test('HoldingFollower: one that others go on for ends when it would renew its document, and does not bring it back', async (t) => {
@@ -150,6 +159,7 @@ test('HoldingFollower: one that others go on for ends when it would renew its do
   assert.equal(await first.ended, true)
   assert.deepEqual(await readers.documents(), [second.id])
   await second.close()
+  assert.deepEqual(readers.troubles, [])
 })
 
 test('HoldingFollower: one whose client goes before it is known leaves the one that it went on for to the next', async (t) => {
@@ -163,4 +173,32 @@ test('HoldingFollower: one whose client goes before it is known leaves the one t
   await until(() => readers.removed.has(first.id))
   assert.deepEqual(await readers.documents(), [third.id])
   await third.close()
+  assert.deepEqual(readers.troubles, [])
+})
+
+test('HoldingFollower: whom one goes on for is not overdue while somebody does not know it, and is when the store was away', async (t) => {
+  const readers = await Readers.begin(t)
+  const first = await readers.open()
+  const path = paths.follower(namespace, stream, first.id)
+  const renewed = async () => (await readers.store.get<FollowerDocument>(path))?.value.renewedAtMs
+  const second = await readers.open(first.id)
+  readers.clock.advance(3_000)
+  await until(async () => (await renewed()) === 4_000)
+  const { remove } = readers.store
+  readers.store.remove = () => Promise.reject(new Error('the store is away'))
+  const before = readers.troubles.length
+  readers.heed(second.id)
+  await until(() => readers.troubles.length > before)
+  readers.store.remove = remove
+  const own = paths.follower(namespace, stream, second.id)
+  // The second renewal begins when the first one is over.
+  let renewals = 0
+  for (let lastMs = 4_000; renewals < 2; ) {
+    readers.clock.advance(3_000)
+    const { renewedAtMs = 0 } = (await readers.store.get<FollowerDocument>(own))?.value ?? {}
+    if (renewedAtMs > lastMs) renewals++
+    lastMs = renewedAtMs
+  }
+  assert.equal(await renewed(), 4_000, 'nobody renews it any more')
+  await second.close()
 })

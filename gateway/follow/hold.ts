@@ -174,8 +174,9 @@ export class HoldingFollower {
     const path = this.#path(instead)
     for (;;) {
       const found = await store.get<FollowerDocument>(path)
-      if (found === undefined) return false
-      const keptBy = [...new Set([...(found.value.keptBy ?? []), this.#id])]
+      const { keptBy: before = [] } = found?.value ?? {}
+      if (found === undefined || (this.#resumed && !before.includes(this.#id))) return false
+      const keptBy = [...before.filter((id) => id !== this.#id), this.#id]
       const kept: FollowerDocument = {
         ...found.value,
         ...{ gateway: gatewayId, renewedAtMs: clock.nowMs(), keptBy },
@@ -190,10 +191,13 @@ export class HoldingFollower {
   }
 
   async #dropFormer(): Promise<void> {
-    const { signal, instead } = this.#options
-    await this.#known().catch(() => undefined) // who knows it not by then has no records for it
-    await this.#remove(instead!, this.#id, signal.aborted)
-    this.#dropping = undefined
+    const { signal, closing, instead } = this.#options
+    try {
+      await this.#known().catch(() => undefined) // who knows it not by then has no records for it
+      if (!closing.aborted) await this.#remove(instead!, this.#id, signal.aborted)
+    } finally {
+      this.#dropping = undefined
+    }
   }
 
   /** Listens first, then writes the document, so that nobody waits for one that does not listen. */
