@@ -13,7 +13,7 @@ before(async () => {
 })
 after(() => platform.close())
 
-test('App answers nothing but health and the OpenAPI document without the token, whatever the route', async () => {
+test('App answers only health and the OpenAPI document without the token, on any route (A1)', async () => {
   const { routes } = makeApp({ metrics: makeMetrics() } as GatewayParts, token)
   const real = routes.filter(({ method }) => method !== 'ALL')
   assert.ok(real.length >= 15)
@@ -33,7 +33,7 @@ test('App answers nothing but health and the OpenAPI document without the token,
   }
 })
 
-test('App says what is wrong as problem+json', async () => {
+test('App returns errors as problem+json (A2)', async () => {
   const unauthorized = await fetch(`${platform.gateway.url}/v1/functions`)
   assert.equal(unauthorized.headers.get('www-authenticate'), 'Bearer')
   const unknown = await platform.call('GET', '/v1/nothing')
@@ -72,7 +72,7 @@ interface OpenApi {
   components: { schemas: Record<string, object> }
 }
 
-test('App serves an OpenAPI 3.1 document of the very routes it has', async () => {
+test('App serves an OpenAPI 3.1 document of exactly its routes', async () => {
   const document = (await (await fetch(`${platform.gateway.url}/v1/openapi.json`)).json()) as OpenApi
   assert.equal(document.openapi, '3.1.0')
   const { routes } = makeApp({ metrics: makeMetrics() } as GatewayParts, token)
@@ -90,7 +90,7 @@ test('App serves an OpenAPI 3.1 document of the very routes it has', async () =>
   assert.ok('Problem' in document.components.schemas)
 })
 
-test('App shows metrics to who has the token', async () => {
+test('App shows metrics to a caller with the token', async () => {
   const response = await platform.call('GET', '/metrics')
   assert.equal(response.status, 200)
   assert.match(await response.text(), /concord_http_request_seconds_count\{[^}]*route="\/v1\/openapi.json"/)

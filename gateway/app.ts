@@ -1,8 +1,8 @@
 /**
- * App: the HTTP API as one router. The routes' definitions validate requests and make the OpenAPI document.
+ * App: the HTTP API as one router. The definitions of the routes validate requests and generate the OpenAPI document.
  *
- *   A1. Nothing but `openPaths` answers without the token: the check comes before every route, but for that of the runner's
- *       archive, which checks the signature in its path.
+ *   A1. Only `openPaths` are answered without the token: the check comes before every route. The one exception is the
+ *       runner's archive, whose path carries a signature.
  *   A2. Every error leaves as problem+json.
  *   A3. A query parameter that a route does not know is refused.
  * @module
@@ -103,7 +103,10 @@ function fromFramework(error: HTTPException): Error {
   return refuse(code, `Cannot read the request: ${error.message}.`)
 }
 
-/** What is wrong with a part of the path, for who may have typed a name somewhere and knows of no path. */
+/**
+ * What is wrong with a part of the path, in words for a caller who typed a name into a tool and does not know about
+ * paths.
+ */
 function pathText({ issues: [issue] }: z.ZodError, data: unknown): string {
   const { path, text } = wrongOf(issue!, data)
   return `Cannot use the ${path.join('.')} in the path: ${text}.`

@@ -1,8 +1,8 @@
 /**
- * Gateway: the parts of the process put together, and their orderly end.
+ * Gateway: wires the parts of the process together, and ends them in order.
  *
- * It keeps nothing of its own: what is wanted is in the store, and any number of gateways may run. Ending, it refuses
- * what is new, tells those in the middle of a publish how far they came, and waits a while until what it took is
+ * It has no state of its own: what is wanted is in the store, and any number of gateways may run. When it ends, it
+ * refuses new requests, tells open publishes how far they came, and waits a while until what it accepted is
  * acknowledged.
  * @module
  */
@@ -54,7 +54,7 @@ import type { RunnerShelf } from './routes/runner.ts'
 const settleMs = 10_000
 const deadLetterDefaults = { bytesMax: 64 * 1024 * 1024, ageMaxMs: 7 * 24 * 3600_000 }
 const answerMs = 3000
-/** So long a start waits to hear whose state there is. */
+/** How long a start waits to learn whose state JetStream holds. */
 const claimMs = 2000
 
 export interface GatewayOptions {
@@ -69,34 +69,37 @@ export interface GatewayOptions {
   readonly store: Store
   readonly bundles: BundleSink & BundleShelf & BundleReader
   readonly assets: Assets
-  /** One that no records go by; default: `nc`. */
+  /** A connection without records; default: `nc`. */
   readonly checkpointConnection?: NatsConnection
-  /** Opens the one by which records go to disk, when the first do; absent: what waits stays in memory. */
+  /** Opens the connection for spilling to disk, on first use. Absent: waiting records stay in memory. */
   readonly connectSpill?: () => Promise<NatsConnection>
   readonly clock: Clock
   readonly log: Log
-  /** The archive of the runner, if it serves one. */
+  /** The runner's archive, if this gateway serves it. */
   readonly runner?: RunnerShelf | undefined
-  /** The id of a store that is gone, and whose place this one takes. */
+  /** The id of a lost store that this one replaces. */
   readonly replacesStore?: string | undefined
-  /** How many servers keep a copy of each stream of JetStream. */
+  /** The number of copies of each JetStream stream. */
   readonly replicas?: Replicas
-  /** Bytes that the ingest holds for one stream before it says that it is full. */
+  /** Bytes that the ingest holds for a stream before it refuses more. */
   readonly bufferBytesMax?: number
-  /** Where and how much of them is kept. */
+  /** Connection and limits of the dead letters. */
   readonly deadLetters?: Partial<Omit<LetterStoreOptions, 'namespace'>>
-  /** Readers of each kind that are let in. */
+  /** The limit of readers of each kind. */
   readonly placesMax?: Partial<Record<ReaderKind, number>>
 }
 
 export interface Gateway {
   readonly url: string
   readonly id: string
-  /** Resolves, with the reason, when it has to be ended and begun anew: nobody counts what it sends any more. */
+  /**
+   * Resolves, with the reason, when the gateway must be restarted because its sent records are no longer accounted
+   * for.
+   */
   readonly forgotten: Promise<string>
   /**
-   * Ends it in order; the connection and the store stay open, they are the caller's.
-   * @returns How many records that it had taken nobody has processed: they are given up.
+   * Ends the gateway in order. The caller's connections and store stay open.
+   * @returns How many accepted records were given up because nobody has processed them.
    */
   close(): Promise<number>
 }
@@ -269,7 +272,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closing: closing.signal,
   }
   const server = createAdaptorServer({ fetch: makeApp(parts, options.token, options.runner).fetch }) as Server
-  server.requestTimeout = 0 // a publish may go on for as long as its client likes
+  server.requestTimeout = 0 // a publish may last as long as its client wants
 
   async function close(): Promise<number> {
     closing.abort(
@@ -312,7 +315,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   })
 }
 
-/** Takes no more connections, and lets those that are being answered come to their end, for a while. */
+/** Stops accepting connections, and gives open requests some time to finish. */
 async function endServer(server: Server): Promise<void> {
   if (!server.listening) return
   const timer = setTimeout(() => server.closeAllConnections(), answerMs)

@@ -70,7 +70,7 @@ test('main says one ready line, answers, and ends in order on SIGTERM', async ()
   assert.deepEqual(await exited, [0, null])
 })
 
-test('main ends when its parent is gone, where that was asked for', async () => {
+test('main ends with its parent process if asked to', async () => {
   const child = start({ CONCORD_PARENT: 'stdin' })
   await ready(child)
   const exited = once(child, 'exit')
@@ -78,7 +78,7 @@ test('main ends when its parent is gone, where that was asked for', async () => 
   assert.deepEqual(await exited, [0, null])
 })
 
-test('main says in one line that its port is taken, or its token missing or short, and exits 2', async () => {
+test('main exits 2 with one line if its port is taken, or its token is missing or short', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
@@ -100,7 +100,7 @@ test('main says in one line that its port is taken, or its token missing or shor
   server.close()
 })
 
-test('main deploys, publishes and follows over a kill and restart of NATS without a loss', async () => {
+test('main deploys, publishes and follows across a kill and restart of NATS without loss', async () => {
   const child = start()
   const url = await ready(child)
   assert.equal(

@@ -4,7 +4,7 @@
  * Exit codes: 0 ended as asked, 1 failed, 2 wrong configuration or port taken.
  * @module
  */
-// First of all: it gives every schema that is made after it its way into the OpenAPI document.
+// Must come first: it extends every schema made after it with its way into the OpenAPI document.
 import '@hono/zod-openapi'
 import { readFile } from 'node:fs/promises'
 import { openAssets, openBundles } from '../infra/bundles/index.ts'
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const nc = await connectBus(login('concord gateway'))
   const onTrouble = (message: string) => log.warn(message)
   const wire = await connectWire({ ...login('concord gateway records'), onTrouble })
-  // JetStream on a full disk freezes each connection that asks it for something: records go by another.
+  // JetStream on a full disk blocks every connection that uses it, so records have a connection of their own.
   const storeConnection = await connectBus(login('concord gateway bundles'))
   const letterConnection = await connectBus(login('concord gateway dead letters'))
   const deadLetters = {
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   await say({ stopped: true, givenUpRecords })
 }
 
-/** The process may end when it has answered; a reader that is gone is no error. */
+/** Resolves once the line is written, so that the process may end. A closed stdout is no error. */
 function say(what: object): Promise<void> {
   process.stdout.on('error', () => {})
   return new Promise((resolve) => process.stdout.write(`${JSON.stringify(what)}\n`, () => resolve()))
@@ -88,7 +88,7 @@ async function readToken(file: string): Promise<string> {
   )
 }
 
-/** A signal; or the end of stdin, where the parent said that it holds the other end. */
+/** Resolves on a signal, or at the end of stdin if the parent holds its other end. */
 function asked(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)

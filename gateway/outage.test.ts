@@ -8,7 +8,7 @@ import { openStore } from '../infra/store/index.ts'
 import { startZooKeeper } from '../infra/zookeeper/index.ts'
 import { sourceOf, startOwner, startPlatform, until } from './testing/platform.ts'
 
-test('while ZooKeeper is away records go on and deploys are answered 503; then all works again, without a restart', async (t) => {
+test('while ZooKeeper is away records flow and deploys get 503; afterwards all works again without a restart', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-outage-'))
   let zookeeper = await startZooKeeper({ dir })
   const url = `zk://${zookeeper.connect}/concord`
@@ -55,7 +55,7 @@ test('while ZooKeeper is away records go on and deploys are answered 503; then a
   assert.deepEqual(functions.functions.map(({ name }) => name).sort(), ['first', 'second'])
 })
 
-test('a gateway that ZooKeeper does not hear any more hears on NATS that another leads: each raw record is taken once', async (t) => {
+test('a leader cut off from ZooKeeper learns of its successor over NATS: each raw record is accepted once', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-ingest-'))
   const zookeeper = await startZooKeeper({ dir })
   const open = () =>

@@ -30,7 +30,7 @@ function consumers(wanted: number, seen: readonly Seen[] | undefined): string[] 
   return descriptorOf(view, stream).consumers.map(({ name, backPressure }) => `${name} ${backPressure}`)
 }
 
-test('descriptorOf has for consumers of a broadcast stream the instances there are and those that are about to come', () => {
+test('descriptorOf lists the existing and the coming instances as consumers of a broadcast stream', () => {
   assert.deepEqual(consumers(2, undefined), ['f@0 block', 'f@1 block'], 'before the scheduler has seen it')
   assert.deepEqual(consumers(3, [[1]]), ['f@1 block', 'f@0 block', 'f@2 block'], 'the lowest free ones')
   assert.deepEqual(

@@ -1,9 +1,11 @@
 /**
- * Catalog: the gateway's picture of the store: streams, functions, their versions, statuses and holding readers.
+ * Catalog: the gateway's copy of the store: streams, functions with their versions and statuses, and holding
+ * followers.
  *
- * Derived, never written to: it is read again, whole, after every change, by whoever made it.
+ * It is derived and never written to: after every change it is read again as a whole.
  *   C1. `current` is consistent with the store at some moment after the last change that was noticed.
- *   C2. After `refresh` it holds all that was in the store when `refresh` was called: a caller reads its own writes.
+ *   C2. After `refresh` it contains all that was in the store when `refresh` was called: a caller reads its own
+ *       writes.
  * @module
  */
 import { consumersOf, holdersOf, type Reader } from '../../infra/control/index.ts'
@@ -36,7 +38,7 @@ export interface Stream {
   readonly producers: readonly string[]
   /** Names of the functions that read it. */
   readonly consumers: readonly string[]
-  /** By id: the readers over HTTP that hold it back. */
+  /** By id: the holding followers. */
   readonly followers: ReadonlyMap<string, FollowerDocument>
 }
 
@@ -76,7 +78,7 @@ export class Catalog {
     this.#stops = watched.map((path) => store.watch(path, () => void this.refresh().catch(onError)))
   }
 
-  /** Reads everything again (C2). Calls in the meantime are joined. */
+  /** Reads everything again (C2). Calls made during a reading share the next one. */
   refresh(): Promise<void> {
     if (this.#reading === undefined) {
       this.#reading = this.#read().finally(() => {
@@ -152,7 +154,7 @@ async function readFollowers(
 
 const streamDefault: StreamDocument = { schema: 1, partitions: partitionsDefault, raw: false }
 
-/** Undefined if it is gone, or half gone, by now. */
+/** Undefined if the function has been removed, wholly or in part. */
 async function readFunction(store: Store, ns: string, name: string): Promise<LiveFunction | undefined> {
   const document = (await store.get<FunctionDocument>(paths.function(ns, name)))?.value
   if (document === undefined) return undefined
@@ -180,8 +182,9 @@ export function descriptorOf(view: CatalogView, stream: Stream): StreamDescripto
 }
 
 /**
- * Its instances, and those that it is about to have, chosen as the scheduler chooses: what drains and has to stay after all
- * comes first (a count that was lowered and raised again), then the lowest free indexes.
+ * The function's instances, and those that the scheduler is about to start. They are chosen as the scheduler chooses:
+ * first draining instances that have to stay after all (the count was lowered and raised again), then the lowest free
+ * indexes.
  */
 function readersOf({ document, status }: LiveFunction): Reader[] {
   const all = status?.instances ?? []

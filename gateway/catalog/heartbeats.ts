@@ -1,5 +1,5 @@
 /**
- * Heartbeats: the last word of every process of the namespace, kept while it is fresh.
+ * Heartbeats: the last heartbeat of every process of the namespace, kept while it is fresh.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -7,9 +7,9 @@ import { HeartbeatJoiner } from '../../infra/control/index.ts'
 import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 
-/** A process that was silent for so long is not spoken of any more. */
+/** A process that was silent for this long is no longer reported. */
 const freshMs = 30_000
-/** Within so long after it began a gateway has heard everybody that beats each second, and is on its feet. */
+/** After this long a gateway has heard every process that beats each second. */
 const firstBeatsMs = 2_500
 const kept = 10_000
 /** Processes beat each second. */
@@ -25,9 +25,9 @@ export class Heartbeats {
   readonly #joiner = new HeartbeatJoiner()
   readonly #heard = new Map<string, Heard>()
   readonly #sinceMs: number
-  /** By instance: the accounts of its inputs as of when it was last at work. */
+  /** By instance: the accounts of its inputs when it last worked. */
   readonly #inputs = new Map<string, readonly InputLedger[]>()
-  /** Who waits for the first heartbeats looks again. */
+  /** Called at each heartbeat, for callers of `firstBeats`. */
   readonly #waiting = new Set<() => void>()
 
   constructor(clock: Clock) {
@@ -35,7 +35,10 @@ export class Heartbeats {
     this.#sinceMs = clock.monotonicMs()
   }
 
-  /** Takes a message from the bus. @returns The heartbeat that is whole with it; what is none is ignored. */
+  /**
+   * Takes a message from the bus.
+   * @returns The heartbeat that it completes; undefined if it completes none, or is not one.
+   */
   take(bytes: Uint8Array): Heartbeat | undefined {
     const part = read(bytes)
     const beat = part === undefined ? undefined : this.#joiner.take(part)
@@ -58,27 +61,31 @@ export class Heartbeats {
     if (this.#inputs.size > kept && oldest !== undefined) this.#inputs.delete(oldest)
   }
 
-  /** Of an instance, also while it is started anew: what its state lacks does not become less by that. */
+  /**
+   * The accounts of an instance's inputs, kept while it restarts: records missing from its state are still missing
+   * then.
+   */
   inputsOf(id: string): readonly InputLedger[] {
     return this.#inputs.get(id) ?? []
   }
 
-  /** Of a runner by its task id, of a gateway by its own id. */
+  /** The last fresh heartbeat: of a runner by its task id, of a gateway by its own id. */
   of(id: string): Heartbeat | undefined {
     const heard = this.#heard.get(id)
     return heard !== undefined && this.#clock.monotonicMs() - heard.atMs < freshMs ? heard.beat : undefined
   }
 
   /**
-   * Whether a process may be taken for what the store says of it: it was heard, or enough time has passed to hear it. The
-   * store may speak of processes that were ended while nobody was there to write it down.
+   * Whether to believe what the store says about a process: the process was heard, or this gateway has not listened
+   * long enough to hear it. The store may name processes that were ended while no scheduler was there to write it
+   * down.
    */
   confirms(id: string | undefined): boolean {
     const listenedMs = this.#clock.monotonicMs() - this.#sinceMs
     return listenedMs >= freshMs || (id !== undefined && this.of(id) !== undefined)
   }
 
-  /** Resolves once each of these was heard; a gateway that has just begun gives them the time for it. */
+  /** Resolves once each of these processes was heard, or this gateway has listened long enough. */
   async firstBeats(ids: readonly string[]): Promise<void> {
     const leftMs = this.#sinceMs + firstBeatsMs - this.#clock.monotonicMs()
     const isWhole = () => ids.every((id) => this.#heard.has(id))
@@ -92,7 +99,7 @@ export class Heartbeats {
     this.#waiting.delete(look)
   }
 
-  /** For how long a process has not been heard of, or for how long at least. */
+  /** How long a process has been silent. If it was never heard: how long this gateway has listened. */
   silentMs(id: string): number {
     return this.#clock.monotonicMs() - (this.#heard.get(id)?.atMs ?? this.#sinceMs)
   }
@@ -102,7 +109,7 @@ export class Heartbeats {
     return this.of(id) === undefined || this.silentMs(id) > silentAfterMs
   }
 
-  /** The accounts in what was heard within so long. */
+  /** The accounts in the heartbeats of the last `withinMs`. */
   *spoken(withinMs: number): Generator<OutputLedger> {
     const afterMs = this.#clock.monotonicMs() - withinMs
     for (const { beat, atMs } of this.#heard.values()) {
@@ -112,7 +119,7 @@ export class Heartbeats {
     }
   }
 
-  /** Of every process that is no runner and has not said that it stopped. */
+  /** The heartbeats of all processes that are not runners and have not stopped. */
   ofClients(): Heartbeat[] {
     const clients = [...this.#heard.keys()].map((id) => this.of(id))
     return clients.filter(
@@ -132,8 +139,8 @@ function read(bytes: Uint8Array): Heartbeat | undefined {
 }
 
 /**
- * What a heartbeat says of an instance. A packed runner reports for a while also of those that have left: the account of
- * such a one is this instance's only as long as the status still names its epoch.
+ * An instance's report in a heartbeat. A packed runner reports for a while also about instances that have left. Such
+ * a report counts only as long as the status still names its epoch.
  */
 export function reportOf(
   beat: Heartbeat | undefined,

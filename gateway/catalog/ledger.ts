@@ -1,6 +1,7 @@
 /**
- * Ledger: where the records of a function's inputs are (I7), added up from the accounts of their producers alone, so
- * that it does not depend on what a consumer that died had counted. What the state lacks, its present owners know.
+ * Ledger: where the records of a function's inputs are (I7). It is the sum of the producers' accounts alone, so it
+ * does not depend on the counts of a consumer that died. Only the records missing from state come from the present
+ * owners.
  * @module
  */
 import { addLedgers } from '../../infra/bus/index.ts'
@@ -18,11 +19,11 @@ export function outputsOfClients(
   sent: Sent,
 ): OutputLedger[] {
   const others = clients.filter(({ id }) => id !== own.id && !sent.over.has(id))
-  const ours = sent.over.has(own.id) ? [] : own.rows // it was given up, and has had nothing new to say since
+  const ours = sent.over.has(own.id) ? [] : own.rows // this gateway was given up, and has sent nothing since
   return [...ours, ...sent.rows, ...others.flatMap(({ outputs = [] }) => outputs)]
 }
 
-/** Every producer's account: of runners that live, of runners that ended, of functions that are removed, and of clients. */
+/** The accounts of all producers: living runners, ended runners, removed functions, and clients. */
 export function allOutputs(
   view: CatalogView,
   heartbeats: Heartbeats,
@@ -44,7 +45,10 @@ export function allOutputs(
   return rows
 }
 
-/** One row for each input, instances of a broadcast one added up: sent = processed + dropped + inFlight + unaccounted. */
+/**
+ * One row for each input; the instances of a broadcast input are added up. In each row: sent = processed + dropped +
+ * inFlight + unaccounted.
+ */
 export function ledgerOf(
   consumer: string,
   streams: readonly string[],

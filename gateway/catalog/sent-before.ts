@@ -1,8 +1,9 @@
 /**
- * SentBefore: what gateways have sent that say nothing more, as the store has it.
+ * SentBefore: what gateways had sent that no longer report, from the store.
  *
- *   SB1. Each is counted once while its rows are being added to the sums: the sums are read last, and name whose they contain.
- *   SB2. While the store is away, what was read last stands.
+ *   SB1. A gateway is counted once, even while its rows are being added to the sums: the sums are read last, and name
+ *        the gateways that they include.
+ *   SB2. While the store is away, the last reading is used.
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
  * @module
  */
@@ -19,13 +20,13 @@ import type { LiveFunction } from './catalog.ts'
 
 export interface Sent {
   readonly rows: readonly OutputLedger[]
-  /** Gateways of whom all is in the rows, whatever is still heard of them. */
+  /** Gateways whose rows are complete, even if a heartbeat of theirs is still fresh. */
   readonly over: ReadonlySet<string>
-  /** Gateways that have not said that it is all: they speak, or were killed. */
+  /** Gateways whose rows are not final: they still report, or were killed. */
   readonly open: readonly string[]
 }
 
-/** What was sent to a function. @param speaks Whether a gateway speaks for itself. */
+/** Returns what was sent to a function. @param speaks Whether a gateway reports for itself. */
 export type SentTo = (
   live: Pick<LiveFunction, 'name' | 'document' | 'version'>,
   speaks: (gatewayId: string) => boolean,
@@ -78,7 +79,7 @@ const read = async (
   }
 }
 
-/** Of one that was killed: it was allowed to have out what it had by its last word, as far as it did not lie on disk. */
+/** The row of a killed gateway: its allowance is what it had out when it last wrote, without what was on disk. */
 export function asKilled(row: OutputLedger): OutputLedger {
   return { ...row, allowance: row.sent - (row.spilled ?? 0) - row.acked }
 }

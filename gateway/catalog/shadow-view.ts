@@ -7,7 +7,7 @@ import { type ShadowView, shadowSummary, sumOfShadows } from '../../sdk/versions
 import type { LiveFunction } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 
-/** The wanted version is given copies of what another one is given. */
+/** Whether the wanted version is a shadow: it gets copies of the records of the good one. */
 export function isShadow({ document, version }: Pick<LiveFunction, 'document' | 'version'>): boolean {
   const { good, atOnce, shadow } = document
   if (version.manifest.rollout?.shadow === undefined || good === undefined || good === document.version)
@@ -15,7 +15,7 @@ export function isShadow({ document, version }: Pick<LiveFunction, 'document' | 
   return atOnce !== true && !(shadow?.version === document.version && shadow.promoted === true)
 }
 
-/** @param nowMs What `untilMs` says as long as it is not over. */
+/** @param nowMs The value of `untilMs` until the shadow is over. */
 export function shadowNow(live: LiveFunction, heartbeats: Heartbeats, nowMs: number): ShadowView | undefined {
   if (!isShadow(live)) return undefined
   const { name, document, version, status } = live
@@ -34,7 +34,7 @@ export function shadowNow(live: LiveFunction, heartbeats: Heartbeats, nowMs: num
   }
 }
 
-/** What is kept of one that is over; undefined: the version was none, or nothing was heard of it. */
+/** A shadow that is over, as it was recorded. Undefined if the version was no shadow, or none of it was heard. */
 export function shadowThen(
   { name, version, bakeMs }: { readonly name: string; readonly version: number; readonly bakeMs: number },
   outcome: OutcomeDocument | undefined,

@@ -118,7 +118,7 @@ for (const [state, running, function_] of table) {
   })
 }
 
-test('functionSummary calls nothing running of which a new gateway has not heard', () => {
+test('functionSummary of a new gateway calls no instance running that it has not heard', () => {
   const clock = new ManualClock()
   const heartbeats = new Heartbeats(clock)
   const function_ = live(1, ['running'])
@@ -136,7 +136,7 @@ test('functionSummary calls nothing running of which a new gateway has not heard
   assert.deepEqual(found(), ['running', 1, 'running'])
 })
 
-test('Heartbeats gives those it is asked for the time to be heard, once', async () => {
+test('Heartbeats waits once for the first heartbeats of the requested processes', async () => {
   const clock = new ManualClock()
   const heartbeats = new Heartbeats(clock)
   const told: string[] = []
@@ -157,7 +157,7 @@ test('Heartbeats gives those it is asked for the time to be heard, once', async 
   assert.equal(heartbeats.silentMs('task-1'), 2_500)
 })
 
-test('Heartbeats forgets who is silent, and takes nothing that is no heartbeat', () => {
+test('Heartbeats forgets silent processes, and ignores other messages', () => {
   const clock = new ManualClock()
   const heartbeats = new Heartbeats(clock)
   const beat = (id: string, kind: string) =>
@@ -171,7 +171,7 @@ test('Heartbeats forgets who is silent, and takes nothing that is no heartbeat',
   assert.deepEqual([heartbeats.of('task-1'), heartbeats.ofClients().length], [undefined, 0])
 })
 
-test('functionDetail goes on to show what the state lacks while an instance is started anew', () => {
+test('functionDetail still shows the records missing from state while an instance restarts', () => {
   const heartbeats = new Heartbeats(new ManualClock())
   const fn = live(1, ['running'])
   const manifest = manifestSchema.parse({ name: 'f', istreams: { lines: { grouping: 'groupBy' } } })

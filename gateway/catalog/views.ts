@@ -67,7 +67,7 @@ export function functionDetail(
   }
 }
 
-/** Accounts of the instances that there are. */
+/** The input accounts of the existing instances. */
 function inputsOf({ status }: LiveFunction, heartbeats: Heartbeats): InputLedger[] {
   return (status?.instances ?? []).flatMap(({ id }) => heartbeats.inputsOf(id))
 }
@@ -99,7 +99,7 @@ export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
   }
 }
 
-/** Instances that run the wanted version, or the one that it is beside; while it rolls, either of both. */
+/** The instances that run the wanted version or the one beside it; in a rolling deploy, either of the two. */
 function running(live: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
   const { status, document } = live
   const { version, good } = document
@@ -110,13 +110,16 @@ function running(live: LiveFunction, heartbeats: Heartbeats): readonly InstanceS
   )
 }
 
-/** The tasks whose heartbeats a picture of these functions needs. */
+/** The tasks whose heartbeats are needed to show these functions. */
 export function tasksAtWork(functions: Iterable<LiveFunction>): string[] {
   const instances = [...functions].flatMap(({ status }) => status?.instances ?? [])
   return instances.flatMap(({ state, taskId }) => (state === 'running' && taskId ? [taskId] : []))
 }
 
-/** One that was running when last heard of, and not heard yet since this gateway began, may have gone with its machine. */
+/**
+ * An instance's state. One that was running by the status, but was not heard since this gateway began, may be gone
+ * with its machine, so it is shown as starting.
+ */
 function stateNow({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): InstanceStatus['state'] {
   return state === 'running' && !heartbeats.confirms(taskId) ? 'starting' : state
 }
@@ -138,7 +141,10 @@ function stateOf(live: LiveFunction, heartbeats: Heartbeats): FunctionSummary['s
   return rolling ?? 'starting'
 }
 
-/** The version before works in as many instances as are wanted, until others beside them have taken its partitions. */
+/**
+ * Whether the previous version still works in all wanted instances, until the new ones beside them have taken the
+ * partitions.
+ */
 function isBeingReplaced({ document, status }: LiveFunction, heartbeats: Heartbeats): boolean {
   const { version, good, instances } = document
   const before = (status?.instances ?? []).filter(
@@ -147,7 +153,7 @@ function isBeingReplaced({ document, status }: LiveFunction, heartbeats: Heartbe
   return good !== version && before.length >= instances
 }
 
-/** The wanted version has a part of the keys. */
+/** Whether the wanted version is a canary. */
 export function isCanary({ version, canary }: LiveFunction['document']): boolean {
   return canary?.version === version && canary.promoted !== true
 }
@@ -157,7 +163,7 @@ function canaryShareOf({ document, version }: LiveFunction): Pick<FunctionSummar
   return isCanary(document) && percent !== undefined ? { canaryPercent: percent } : {}
 }
 
-/** The wanted version comes to some instances after others. */
+/** Whether the wanted version is being deployed in waves. */
 export function isRolling({ version, good, rolling }: LiveFunction['document']): boolean {
   return rolling?.version === version && good !== undefined && good !== version
 }
@@ -212,7 +218,7 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
   }
 }
 
-/** What an instance says of its canary, if it is at this step. */
+/** An instance's canary report, if it is about this step. */
 function canaryReportOf(
   one: InstanceStatus,
   { version, step }: CanaryDocument,

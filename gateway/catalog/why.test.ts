@@ -38,7 +38,7 @@ function live(placement: object | undefined, ...instances: Partial<InstanceStatu
   } as unknown as LiveFunction
 }
 
-test('functionWhy tells of each instance what speaks for its place, or what keeps it from running', () => {
+test('functionWhy gives for each instance the reason for its agent, or why it does not run', () => {
   const lastExit = { code: 10, reason: 'functionFailed', message: 'boom', atMs: 0 }
   const answer = functionWhy(
     live(
@@ -96,7 +96,7 @@ test('functionWhy says which instances a canary waits for', () => {
   )
 })
 
-test('functionWhy says whom a wave waits for, and who waits for its wave', () => {
+test('functionWhy names the instances that a wave waits for, and those whose wave has not come', () => {
   const fn = live(undefined, { version: 2 }, { state: 'swapping', version: 2 }, {}, { retiring: true })
   const rolling = { version: 2, wave: 1, indexes: [0, 1], sinceMs: 0 }
   const { instances } = functionWhy(
@@ -114,11 +114,11 @@ test('functionWhy says whom a wave waits for, and who waits for its wave', () =>
   )
 })
 
-test('functionWhy knows functions of before there was placement', () => {
+test('functionWhy handles statuses written before placement existed', () => {
   assert.deepEqual(functionWhy(live(undefined, {}), heartbeats).placement, { constraints: [], priority: 0 })
 })
 
-test('functionWhy says how long an instance has been silent that is said to run', () => {
+test('functionWhy says how long a supposedly running instance has been silent', () => {
   const { instances } = functionWhy(live(undefined, { taskId: 'mute', placed: 'the only offer' }), heartbeats)
   const said = 'nothing was heard of it for 12 s; the cluster has not said that it is gone'
   assert.deepEqual(instances[0]?.why, [said, 'the only offer'])

@@ -1,5 +1,5 @@
 /**
- * Why: what is known of where the instances of a function are and why, in sentences. Pure.
+ * Why: explains in sentences where a function's instances are, and why. Pure.
  * @module
  */
 import type { InstanceStatus } from '../../infra/store/index.ts'
@@ -23,14 +23,14 @@ export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
   return { name, version, instancesWanted, instancesRunning, ...(byHand && { byHand }), placement, instances }
 }
 
-/** What `fn scale` or `kill` has made of the count that the manifest says. */
+/** The change that `fn scale` or `kill` has made to the manifest's count. */
 function setByHand({ name, document, version: { manifest } }: LiveFunction): string | undefined {
   const { instances, scale } = manifest
   if (document.deleted === true || scale !== undefined || document.instances === instances) return undefined
   return `the manifest says ${instances}, and ${document.instances} was set since by 'fn scale', or by 'kill' without --restart: \`concord fn scale ${name} ${instances}\` goes back to it`
 }
 
-/** Runners beat each second: before the cluster says what has become of one, its silence does. */
+/** Runners beat every second, so silence shows a loss before the cluster reports it. */
 const silenceMs = 5_000
 
 function silence({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): string[] {
@@ -41,7 +41,10 @@ function silence({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): str
   ]
 }
 
-/** A canary's step ends when every wanted instance has said what it measured; a wave when all that are to have the version do. */
+/**
+ * What waits for an instance: a canary's step ends when every wanted instance has reported, a wave when all its
+ * instances run the version.
+ */
 function waitedForBy({ document }: LiveFunction, status: InstanceStatus): string[] {
   const { state, retiring, version, index } = status
   if (retiring === true) return []

@@ -125,7 +125,7 @@ test('dead letters are listed by function, error, key and time, page by page, an
   })
 })
 
-test('redrive gives each letter back once, in order, into its partition, and marks it; a dry run does nothing', async (t) => {
+test('redrive sends each letter back once, in order, into its partition, and marks it; a dry run changes nothing', async (t) => {
   await deploy('taker', 'back')
   const owner = startOwner(platform.wire, 'taker', 'back')
   t.after(() => owner.close())
@@ -172,7 +172,7 @@ test('redrive gives each letter back once, in order, into its partition, and mar
   assert.ok(letters.every(({ state, markedAtMs }) => state === 'redriven' && markedAtMs! > 0))
 })
 
-test('redrives of two gateways at the same time give each letter back once (LS1)', async (t) => {
+test('simultaneous redrives of two gateways send each letter back once (LS1)', async (t) => {
   await deploy('shared', 'shared-in')
   const owner = startOwner(platform.wire, 'shared', 'shared-in')
   t.after(() => owner.close())
@@ -191,7 +191,7 @@ test('redrives of two gateways at the same time give each letter back once (LS1)
   assert.equal(new Set(keys).size, 60)
 })
 
-test('redrive refuses a stream that is not there, an id that is not there, and what makes no sense, and claims nothing', async () => {
+test('redrive refuses unknown streams, unknown ids and contradictory requests, and claims nothing', async () => {
   await write('homeless', 'nowhere', [{ key: 'a' }])
   await assert.rejects(client.redrive({ function: 'homeless' }), { code: 'ERR_STREAM_UNKNOWN' })
   const { letters } = await client.deadLetters({ function: 'homeless' })
@@ -213,7 +213,7 @@ test('redrive refuses a stream that is not there, an id that is not there, and w
   assert.equal(odd.status, 400)
 })
 
-test('redrive marks the records of a message that have gone, although nobody says that its timers are set', async () => {
+test('redrive marks the records of a message that were sent, even if its timers are not confirmed', async () => {
   await write('mixed', 'mixed-in', [{ key: 'a' }, { key: 't', timer: { arena: 0, instance: 0 } }])
   const sent: string[] = []
   const letters = new DeadLetters({

@@ -1,11 +1,11 @@
 /**
- * DeadLetters: what the API says of dead letters, and their redrive to the streams that they came from.
+ * DeadLetters: shows dead letters in the API, and redrives them to their input streams.
  *
- *   DL1. Letters go back in the order in which they were given up, each into the partition that it came from.
- *   DL2. A letter is claimed by a mark before it is given to its stream, and the mark says so afterwards: however this
- *        process ends, it is redriven at most once, and what is not known to have gone is seen as `redriving`.
- *   DL3. Nothing is claimed for a stream that has no room, or for a timer whose state nobody has.
- *   DL4. A timer is set again where it was: its owner has said so when its letter is marked.
+ *   DL1. Letters go back in the order in which they were given up, each into its own partition.
+ *   DL2. A letter is claimed by a mark before it is sent, and marked as redriven afterwards. So it is redriven at
+ *        most once, however this process ends; a letter whose sending is uncertain stays `redriving`.
+ *   DL3. Nothing is claimed for a stream without room, or for a timer whose state nobody has.
+ *   DL4. A timer is set again in its own state: its letter is marked once the owner has confirmed it.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -31,11 +31,14 @@ import type { Mark, Marks } from './marks.ts'
 import { detailOf, idOf, isBehind, type LetterPlace, matches, placeOf, summaryOf } from './select.ts'
 import type { TimerOwner, TimerSetter } from './timer-setter.ts'
 
-/** Messages claimed together: their letters are in memory. */
+/** Messages claimed together; their letters are held in memory. */
 const messagesAtOnce = 8
-/** A claim is tried so often against other gateways. */
+/** Attempts at a claim when other gateways write marks too. */
 const claimTries = 5
-/** An inspection does not wait longer for the counts, nor asks again so soon after it has waited in vain. */
+/**
+ * An inspection waits this long for the counts. After waiting in vain, later inspections do not ask for
+ * `countPauseMs`.
+ */
 const countWaitMs = 500
 const countPauseMs = 5_000
 
@@ -47,7 +50,7 @@ export interface DeadLettersOptions {
   readonly clock: Clock
 }
 
-/** A message, the letters of it that are meant, and the marks that were read with it. */
+/** A message, the chosen letters in it, and the marks read with it. */
 interface Chosen {
   readonly message: LetterMessage
   readonly indexes: readonly number[]
@@ -91,7 +94,7 @@ export class DeadLetters {
     })
   }
 
-  /** Of one function; undefined if JetStream does not answer soon. */
+  /** The counts of one function; undefined if JetStream does not answer soon. */
   async counts(functionName: string): Promise<DeadLetterCounts | undefined> {
     const { clock } = this.#options
     if (clock.monotonicMs() < this.#countAgainMs) return undefined
@@ -108,13 +111,16 @@ export class DeadLetters {
     if (letters === 0) return { waiting: 0, redriven: 0 }
     let redriven = 0
     for (const [sequence, { byIndex }] of await this.#options.store.marks(functionName)) {
-      if (sequence < firstSequence) continue // its letters have gone by age
+      if (sequence < firstSequence) continue // its letters have expired
       for (const { state } of byIndex.values()) if (state === 'redriven') redriven++
     }
     return { waiting: Math.max(0, letters - redriven), redriven }
   }
 
-  /** Gives letters back to the streams that they came from; the first `limit` of them, `next` says where to go on. */
+  /**
+   * Sends letters back to their input streams: at most the first `limit`. `next` in the answer says where to
+   * continue.
+   */
   async redrive(request: RedriveRequest, signal: AbortSignal): Promise<RedriveAnswer> {
     const { dryRun, again, limit, after, ids, ...filter } = request
     const counts = new Map<string, number>()
@@ -157,7 +163,7 @@ export class DeadLetters {
     })
   }
 
-  /** @returns What went; undefined if a stream has no room, after others had (DL3). */
+  /** @returns What was sent; undefined if a stream ran out of room (DL3). */
   async #redriveSome(
     chosen: readonly Chosen[],
     wanted: (mark: Mark | undefined) => boolean,
@@ -191,7 +197,7 @@ export class DeadLetters {
           some.length === 0
             ? undefined
             : store.mark(message.function, message.sequence, known, this.#marks(some, 'redriven'))
-        // Records are marked first: they have gone, whatever becomes of the timers.
+        // The records have been sent, so they are marked before the timers are tried.
         const known = await done(
           marks,
           indexes.filter((index) => !isTimer(index)),
@@ -216,7 +222,7 @@ export class DeadLetters {
     for (const group of byOwner.values()) await timers.set(group.owner, group.letters)
   }
 
-  /** @returns What was claimed of it: less than was chosen, if another redrive was faster (LS1). */
+  /** @returns The letters claimed: fewer than chosen if another redrive was faster (LS1). */
   async #claim(chosen: Chosen, wanted: (mark: Mark | undefined) => boolean): Promise<Chosen> {
     const { store } = this.#options
     const { message } = chosen
@@ -237,7 +243,7 @@ export class DeadLetters {
     return new Map(indexes.map((index) => [index, mark]))
   }
 
-  /** The letters meant, oldest first, message by message. */
+  /** The chosen letters, oldest first, message by message. */
   async *#choose(
     filter: DeadLetterFilter,
     wanted: (mark: Mark | undefined) => boolean,
@@ -284,7 +290,7 @@ export class DeadLetters {
   }
 }
 
-/** Some messages at a time, and no letter beyond `limit`. */
+/** Groups messages into chunks, with no letter beyond `limit`. */
 async function* inChunks(source: AsyncGenerator<Chosen>, limit: number): AsyncGenerator<Chosen[]> {
   let chunk: Chosen[] = []
   let left = limit

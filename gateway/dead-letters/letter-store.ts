@@ -1,9 +1,9 @@
 /**
- * LetterStore: the gateway's hands on a namespace's dead letters in JetStream: makes the streams, reads, counts and marks.
+ * LetterStore: the dead letters of a namespace in JetStream: creates the streams, reads, counts and marks.
  *
- *   LS1. A letter is claimed by at most one redrive, whichever gateway it runs in: a mark is written only over the very
- *        mark that was read.
- *   LS2. Every call ends within its time, whatever JetStream does.
+ *   LS1. A letter is claimed by at most one redrive, in whichever gateway: a mark is written only if the marks are
+ *        unchanged since they were read.
+ *   LS2. Every call ends within its time limit, whatever JetStream does.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -31,7 +31,7 @@ const wrongLastSequence = 10071
 const millisecondNs = 1_000_000
 
 export interface LetterStoreOptions {
-  /** Its own: JetStream on a full disk freezes each connection that asks it for something. */
+  /** A connection of its own: JetStream on a full disk blocks every connection that uses it. */
   readonly nc: NatsConnection
   readonly namespace: string
   readonly bytesMax: number
@@ -39,9 +39,9 @@ export interface LetterStoreOptions {
   readonly replicas?: Replicas
 }
 
-/** A message of letters. */
+/** A stored message with its letters. */
 export interface LetterMessage {
-  /** In the stream: the first part of a letter's id. */
+  /** Its sequence in the stream: the first part of a letter's id. */
   readonly sequence: number
   readonly function: string
   readonly version: number
@@ -58,7 +58,7 @@ export class LetterStore {
     this.#js = jetstream(options.nc, { checkAPI: false, timeout: answerMs })
   }
 
-  /** Makes the streams, or brings their settings up to date. @returns As ensureStream, of both. */
+  /** Creates the streams, or updates their settings. @returns As ensureStream, for both. */
   async ensure(): Promise<boolean> {
     const { nc, namespace, bytesMax, ageMaxMs, replicas } = this.#options
     const common = {
@@ -85,7 +85,7 @@ export class LetterStore {
     return !made.includes(false)
   }
 
-  /** How many letters there are of a function, those redriven included, and where the oldest message is. */
+  /** The number of a function's letters, including redriven ones, and the sequence of its oldest message. */
   async count(functionName: string): Promise<{ readonly letters: number; readonly firstSequence: number }> {
     const { namespace } = this.#options
     const manager = await this.#open()
@@ -97,7 +97,7 @@ export class LetterStore {
     return { letters, firstSequence: state.first_seq }
   }
 
-  /** @returns Undefined if there is no such message any more. */
+  /** @returns Undefined if the message no longer exists. */
   async message(sequence: number): Promise<LetterMessage | undefined> {
     const manager = await this.#open()
     const stream = lettersStream(this.#options.namespace)
@@ -105,7 +105,7 @@ export class LetterStore {
     return message === null ? undefined : { sequence, ...decodeLetters(message.data) }
   }
 
-  /** Messages of one function or of all, oldest first, from a sequence on; those that cannot be read are passed over. */
+  /** Messages of one function or of all, oldest first, from a sequence on. Unreadable ones are skipped. */
   async *messages(functionName: string | undefined, from: number): AsyncGenerator<LetterMessage> {
     const { namespace } = this.#options
     const filter = subjects.deadLetterSubject(namespace, functionName ?? '*', '*')
@@ -113,12 +113,12 @@ export class LetterStore {
       try {
         yield { sequence: message.seq, ...decodeLetters(message.data) }
       } catch {
-        // Of a later build, or no work of ours: it stays for who can read it.
+        // Written by a later build, or not ours: skipped, and left for whoever can read it.
       }
     }
   }
 
-  /** The marks on a function's letters, or on all, by the sequence of their message. */
+  /** The marks on a function's letters, or on all, by message sequence. */
   async marks(functionName: string | undefined): Promise<Map<number, Marks>> {
     const { namespace } = this.#options
     const filter = subjects.redrivenSubject(namespace, functionName ?? '*', '*')
@@ -139,7 +139,7 @@ export class LetterStore {
     return found === null ? { revision: 0, byIndex: new Map() } : parseMarks(found.data, found.seq)
   }
 
-  /** Adds marks to those that were read (LS1). @returns The marks now; undefined if somebody else was faster. */
+  /** Adds marks to those that were read (LS1). @returns The new marks; undefined if another redrive was faster. */
   async mark(
     functionName: string,
     sequence: number,
@@ -183,14 +183,14 @@ export class LetterStore {
     }
   }
 
-  /** The first call finds JetStream away, a later one may not. */
+  /** Opened on use and retried: JetStream may be away at first. */
   async #open(): Promise<JetStreamManager> {
     this.#manager ??= jetstreamManager(this.#options.nc, { timeout: answerMs, checkAPI: false })
     return await this.#manager
   }
 }
 
-/** What goes wrong in JetStream, told to the caller. */
+/** Calls JetStream and turns its failures into errors for the caller. */
 export async function asked<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call()

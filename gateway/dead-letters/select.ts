@@ -1,5 +1,5 @@
 /**
- * Select: which letters are meant, and how the API shows them. Pure.
+ * Select: which letters match a request, and how the API shows them. Pure.
  * @module
  */
 import { isUtf8 } from 'node:buffer'
@@ -29,13 +29,13 @@ export function placeOf(id: string): LetterPlace {
   )
 }
 
-/** Whether `place` lies behind `after`, in the order of the letters. */
+/** Whether `place` comes after `after`, in the order of the letters. */
 export function isBehind({ sequence, index }: LetterPlace, after: LetterPlace | undefined): boolean {
   if (after === undefined || sequence > after.sequence) return true
   return sequence === after.sequence && index > after.index
 }
 
-/** Text where it is UTF-8, else base64: as records are shown elsewhere. */
+/** Text if the bytes are UTF-8, else base64, as records are shown elsewhere. */
 function bytesAs(name: 'key' | 'value', bytes: Uint8Array): Record<string, string> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   if (isUtf8(bytes)) return { [name]: buffer.toString('utf8') }

@@ -1,7 +1,7 @@
 /**
- * TimerSetter: sets timers of dead letters again, in the state that they were in: its owner is asked to.
+ * TimerSetter: sets the timers of dead letters again, by asking the owner of the state that they belong to.
  *
- *   TS1. It answers when all are set, and stored where the function wants checkpoints.
+ *   TS1. It returns once all timers are set, and stored in a checkpoint if the function has checkpoints.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -12,7 +12,7 @@ import { isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 
-/** A large state takes its time to be stored. */
+/** Generous, since a large state takes long to store. */
 const answerMs = 20_000
 
 export interface TimerSetterOptions {
@@ -21,7 +21,7 @@ export interface TimerSetterOptions {
   readonly view: () => CatalogView
 }
 
-/** Who has the state of a timer. */
+/** The instance that has the state of a timer. */
 export interface TimerOwner {
   readonly instance: string
   readonly taskId: string

@@ -1,5 +1,5 @@
 /**
- * The assets of a version: those of the wanted one, with the changes of a call; and what they are held to.
+ * The assets of a version: those of the wanted version with a call's changes, and the checks on them.
  * Design: docs/design/0029-assets.md
  * @module
  */
@@ -8,11 +8,11 @@ import { type AssetRef, type AssetRefs, assetBytesOf, assetsMax } from '../../sd
 import { assetRoomMib, type Manifest, memMibForAssets } from '../../sdk/manifest/manifest.ts'
 import { refuse } from '../errors.ts'
 
-/** By name: the hash of an uploaded content, or null to take the name away. */
+/** By name: the hash of an uploaded asset, or null to remove the name. */
 export type AssetChanges = Readonly<Record<string, string | null>>
 
 /**
- * @param name The function's.
+ * @param name The function's name.
  * @throws {CodedError} ERR_ASSET_UNKNOWN
  */
 export async function assetsWith(

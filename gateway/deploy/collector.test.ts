@@ -92,7 +92,7 @@ async function want(store: Store, name: string, version: number, more: object = 
 const numbers = async (store: Store, name: string) =>
   (await store.list(paths.versions(namespace, name))).map(Number).sort((a, b) => a - b)
 
-test('collect keeps the newest 100 versions of a function, the wanted one, and those that instances have (L1)', async (t) => {
+test('collect keeps the newest 100 versions of a function, the wanted one, and those that instances run (L1)', async (t) => {
   const { store, shelf, clock, options } = await setUp(t)
   for (let version = 1; version <= 106; version++) {
     await addVersion(store, 'often', version, `bundle-${version}`, { sourceMapSha256: `map-${version}` })
@@ -147,7 +147,7 @@ test('collect keeps the assets that any kept version names', async (t) => {
   assert.deepEqual([...shelf.held.keys()], ['code', 'old', 'new'])
 })
 
-test('collect leaves bundles of other namespaces, fresh ones, and functions that are being deleted', async (t) => {
+test('collect spares bundles of other namespaces, fresh bundles, and functions being deleted', async (t) => {
   const { store, shelf, clock, options } = await setUp(t)
   await addVersion(store, 'far', 1, 'far', { ns: 'other' })
   for (let version = 1; version <= 103; version++) await addVersion(store, 'leaving', version, 'same')
@@ -202,7 +202,7 @@ test('a deploy of the same code at any moment of a collection keeps its bundle (
   )
 })
 
-test('startCollector collects after a minute, then hourly, after a failure too, and no more once stopped', async (t) => {
+test('startCollector collects after a minute, then hourly, also after a failure, until it is stopped', async (t) => {
   const { options, shelf } = await setUp(t)
   const alarms: { delayMs: number; run: () => void }[] = []
   let set = Promise.withResolvers<void>()

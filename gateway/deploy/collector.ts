@@ -1,14 +1,15 @@
 /**
- * Collector: forgets what nobody will run any more: versions that are old, and bundles and assets that no version refers to.
+ * Collector: removes what no instance will run any more: old versions, and bundles and assets that no version refers
+ * to.
  *
- *   L1. Of each function the newest 100 versions are kept, and beside them the wanted one and those that instances have.
- *   L2. A bundle is removed only if no version of any namespace refers to it, and it had been left alone for an hour when it
- *       was looked at. A deploy touches its bundle before it makes the version, and takes far less than that hour; a bundle
- *       touched since it was looked at is not removed (infra/bundles, B5). So no version ever loses its bundle, whoever
- *       deploys the same code at the same moment, by whatever gateway.
- *   L3. What an upload has left that did not come to its end is removed when nothing was added to it for an hour; an upload
- *       that comes to a halt ends long before.
- *   L4. Done again it does no harm; what could not be removed now is removed the next time.
+ *   L1. The newest 100 versions of each function are kept, and also the wanted one and those that instances run.
+ *   L2. A bundle is removed only if no version of any namespace refers to it, and nobody had touched it for an hour
+ *       when it was listed. A deploy touches its bundle before it writes the version, and takes far less than an
+ *       hour; a bundle touched since it was listed is not removed (infra/bundles, B5). So no version loses its
+ *       bundle, even if another gateway deploys the same code at that moment.
+ *   L3. Parts of an unfinished upload are removed when nothing was added for an hour; a stalled upload is ended long
+ *       before.
+ *   L4. Collecting twice does no harm, and what could not be removed is tried again the next time.
  * @module
  */
 import type { StoredBundle } from '../../infra/bundles/index.ts'
@@ -36,11 +37,11 @@ export interface CollectorOptions {
   readonly namespace: string
   readonly clock: Clock
   readonly log: Log
-  /** No other store has anything on this NATS: else nobody knows all that refer to a bundle. */
+  /** Whether no other store uses this NATS: otherwise nobody knows all versions that refer to a bundle. */
   readonly isAlone: () => Promise<boolean>
 }
 
-/** Collects now and then. @returns What ends it. */
+/** Collects at intervals. @returns A function that stops it. */
 export function startCollector(options: CollectorOptions): () => void {
   const { clock, log } = options
   let cancel = clock.after(firstMs, run)
@@ -89,7 +90,7 @@ async function removeVersions({ store, namespace }: CollectorOptions): Promise<n
   return removed
 }
 
-/** The bundles are looked at before the versions (L2). */
+/** Lists the bundles before it reads the versions (L2). */
 async function removeBundles({ store, bundles, clock }: CollectorOptions): Promise<number> {
   const found = await bundles.list()
   const nowMs = clock.nowMs()

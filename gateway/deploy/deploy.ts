@@ -1,9 +1,9 @@
 /**
- * Deploy: from an upload to a version that the scheduler will run.
+ * Deploy: turns an upload into a version that the scheduler will run.
  *
- *   D1. Whatever is refused leaves nothing behind in the store: all checks come first, then the bundle, then the streams,
- *       the version, and last the function document, which is what makes the version the wanted one.
- *   D2. A version is never changed; the same bundle, manifest and assets as the live version make no new one.
+ *   D1. A refused deploy leaves nothing in the store: all checks come first, then the bundle, the streams, the
+ *       version, and last the function document, which makes the version the wanted one.
+ *   D2. A version never changes. The same bundle, manifest and assets as the live version create no new one.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -40,16 +40,16 @@ export interface DeployerOptions extends VersionWriterOptions {
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
   readonly gatekeeper: Gatekeeper
-  /** Deletes the state that an earlier function of that name has left. */
+  /** Deletes the state of an earlier function of that name. */
   readonly forgetState: (name: string) => Promise<void>
-  /** The lines that an earlier function of that name has written, as far as that can be done now. */
+  /** Deletes the log lines of an earlier function of that name, as far as possible now. */
   readonly forgetLines: (name: string) => Promise<void>
 }
 
 export class Deployer {
   readonly #options: DeployerOptions
   readonly #writer: VersionWriter
-  /** Deploys check the topology and change it one after the other. */
+  /** Deploys run one after another: each checks the topology and then changes it. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: DeployerOptions) {
@@ -58,7 +58,7 @@ export class Deployer {
   }
 
   /**
-   * @param named Assets that were uploaded for it; it keeps those of the version before.
+   * @param named Assets uploaded for this version; the others stay as in the version before.
    * @throws {CodedError} Why it was refused.
    */
   async deploy(
@@ -78,9 +78,9 @@ export class Deployer {
   }
 
   /**
-   * Wants an earlier version again.
+   * Rolls back to an earlier version.
    * @param to Default: see `versionBefore`.
-   * @param said By whom, and why, for those who look at the version that is left.
+   * @param said Who rolls back, and why; stored with the version that is left.
    * @throws {CodedError} Why it was refused.
    */
   async rollback(name: string, to: number | undefined, said: Said = {}): Promise<DeployAnswer> {
@@ -102,7 +102,7 @@ export class Deployer {
   }
 
   /**
-   * Wants a version in earnest that was a shadow, or is one.
+   * Promotes a version that is a shadow, or was one.
    * @param to Default: see `versionToPromote`.
    * @throws {CodedError} Why it was refused.
    */
@@ -126,7 +126,7 @@ export class Deployer {
   }
 
   /**
-   * Makes a version of the wanted one's bundle and manifest, with other assets.
+   * Creates a version with the wanted one's bundle and manifest, and other assets.
    * @throws {CodedError} Why it was refused.
    */
   async changeAssets(
@@ -153,8 +153,8 @@ export class Deployer {
   }
 
   /**
-   * Makes a version of the wanted one's bundle and assets, whose instances get other resources; it is not tried first, as a canary
-   * or otherwise: it is the same code, and not while that is being tried.
+   * Creates a version with the wanted one's bundle and assets, and other resources. Since the code is the same, it is
+   * not tried as a canary, a shadow or in waves; it is refused while that code is itself being tried.
    * @throws {CodedError} Why it was refused.
    */
   async changeResources(name: string, wish: ResourcesWish, said: Said): Promise<DeployAnswer> {
@@ -172,7 +172,7 @@ export class Deployer {
     })
   }
 
-  /** @throws {CodedError} ERR_FUNCTION_UNKNOWN, or that it is being deleted. */
+  /** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_FUNCTION_DELETING */
   async #liveNow(name: string): Promise<LiveFunction> {
     const { catalog } = this.#options
     await catalog.refresh()
@@ -182,7 +182,7 @@ export class Deployer {
     return live
   }
 
-  /** Wants a version of the same code as the wanted one; that one, if nothing is to change. */
+  /** Creates and wants a version with the same code; if nothing changes, keeps the wanted one. */
   async #follow(
     { name, version: live, document: { instances } }: LiveFunction,
     change: Partial<VersionDraft> | undefined,
@@ -198,7 +198,7 @@ export class Deployer {
     return { ...answer, version, changed: true, ...left }
   }
 
-  /** Does what must not happen while a deploy looks at the topology. */
+  /** Runs a change that must not happen while a deploy checks the topology. */
   inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(change)
     this.#turn = turn.catch(() => undefined)
@@ -206,8 +206,10 @@ export class Deployer {
   }
 
   /**
-   * One turn, or two with the gate between them: it takes seconds, and others go on meanwhile.
-   * @param plan Checks what is to be done. @param commit Does it.
+   * Plans and commits in one turn; or in two, with the gate between them, since the gate takes seconds and must not
+   * block other deploys.
+   * @param plan Checks the change.
+   * @param commit Makes it.
    */
   async #throughGate<Planned extends Plan>(
     plan: () => Promise<Planned>,
@@ -251,7 +253,7 @@ export class Deployer {
     return await gatekeeper.judge(live, document, { ...candidate, ...made, partitions })
   }
 
-  /** All that can be refused (D1). */
+  /** Makes every check that can refuse the deploy (D1). */
   async #plan(
     probed: Probed,
     own: Manifest,
@@ -314,7 +316,8 @@ export class Deployer {
       ...format,
     }
     const version = isNew ? await this.#writer.add(probed, draft, said) : live!.version.version
-    // A name deployed anew is not its old self; and what a function kept before it kept none has been overtaken.
+    // Delete state and log lines of an earlier function with this name. Also delete old state if the live version
+    // keeps none: it is out of date.
     const { forgetState, forgetLines } = this.#options
     const isAnew = live === undefined
     await Promise.all([
@@ -350,12 +353,12 @@ export class Deployer {
     )
   }
 
-  /** Something of its state is still in the format of an earlier version. */
+  /** Whether some of the function's state is still in an earlier format. */
   #isMigrating(live: LiveFunction): boolean {
     return this.#reportsOf(live).some((report) => (report?.migrating ?? 0) > 0)
   }
 
-  /** In which format its state is: that of the version which was last seen to work. */
+  /** The format of the function's state: that of the good version. */
   async #formatOf(live: LiveFunction): Promise<number> {
     const { store, namespace } = this.#options
     const { version, good = version } = live.document
@@ -363,7 +366,7 @@ export class Deployer {
     return document.stateFormat ?? 1
   }
 
-  /** What would be lost to a version that follows another one, if that is at work. */
+  /** Refuses a version that would lose records or state of the running one. */
   #checkSuccessor(live: LiveFunction, manifest: Manifest): void {
     const stateBytes = Math.max(0, ...this.#reportsOf(live).map((report) => report?.stateBytes ?? 0))
     const why = refusalReason(live.version.manifest, manifest, stateBytes)
@@ -385,7 +388,7 @@ export class Deployer {
       if (before?.deleted) throw deleting(name)
       replaced = before
       const scaled = before && scaledTo(before, instances, clock.nowMs(), `deployed so, with v${version}`)
-      // More instances of a version that is on its way do not begin anew with it.
+      // Scaling a version that is being rolled out does not start its rollout again.
       if (before?.version === version) return { ...before, instances, ...scaled, ...how }
       const {
         drain: _,
@@ -401,7 +404,7 @@ export class Deployer {
   }
 }
 
-/** What cannot be beside the version that runs must not take its place because of that. */
+/** Refuses a shadow that cannot run beside the live version: otherwise it would replace it. */
 function checkShadow(
   { name, version: live, document }: LiveFunction,
   manifest: Manifest,

@@ -4,7 +4,7 @@ import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 
 const fn = { name: 'totals' }
 
-test('checkFormat refuses to go back behind a migration that is live', () => {
+test('checkFormat refuses a rollback to before a live migration', () => {
   assert.throws(
     () => checkFormat(fn, 3, { version: 1 }, false),
     /Cannot go back to v1 of 'totals': it cannot read the state, which v3 has migrated/,
@@ -23,7 +23,7 @@ test('checkFormat refuses a version without migrate while something is left to m
   checkFormat(fn, 3, { stateFormat: 3, migrates: true }, true)
 })
 
-test('checkRollout refuses a version with migrate that is to be a canary and then to roll', () => {
+test('checkRollout refuses a canary followed by waves for a version with migrate', () => {
   const canary = { steps: [10], bakeMs: 1_000 } as never
   assert.throws(
     () => checkRollout({ ...fn, rollout: { canary, rolling: 1 } }),
@@ -34,7 +34,7 @@ test('checkRollout refuses a version with migrate that is to be a canary and the
   checkRollout(fn)
 })
 
-test('migratesAfter names the version whose state a migrate of other code is given too', () => {
+test('migratesAfter names the version whose state a migrate with other code receives too', () => {
   assert.deepEqual(migratesAfter(2, true, false), { migratesAfter: 2 })
   assert.deepEqual(migratesAfter(2, true, true), {}, 'the very same code begins no shape')
   assert.deepEqual(migratesAfter(2, false, false), {})

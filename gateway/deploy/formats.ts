@@ -1,5 +1,5 @@
 /**
- * Formats: whether a version can read the state that there is (docs/design/0032-migrate.md).
+ * Formats: whether a version can read the existing state (docs/design/0032-migrate.md).
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
@@ -9,9 +9,9 @@ import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 
 /**
- * @param format Of the state that there is.
- * @param next The version that is to follow.
- * @param isMigrating Whether something of that state is still in an earlier format.
+ * @param format The format of the existing state.
+ * @param next The version to deploy.
+ * @param isMigrating Whether some of that state is still in an earlier format.
  * @throws {CodedError} ERR_VERSION_INCOMPATIBLE
  */
 export function checkFormat(
@@ -37,7 +37,10 @@ export function checkFormat(
     )
 }
 
-/** What `migrate` of a version with other code is given beside state of old: what the live one's has made. */
+/**
+ * The version whose state the author's `migrate` will be given too, if the version has other code: state that the
+ * live version has migrated.
+ */
 export function migratesAfter(
   format: number,
   migrates: boolean,
@@ -47,7 +50,8 @@ export function migratesAfter(
 }
 
 /**
- * A canary that is promoted goes again from the instances whose wave has not come, and what it has migrated with it.
+ * Refuses a canary with rolling waves if the version migrates state: a promoted canary is removed from the instances
+ * whose wave has not come, and the state that it migrated there would be unreadable.
  * @throws {CodedError} ERR_VERSION_INCOMPATIBLE
  */
 export function checkRollout({ name, rollout }: Pick<Manifest, 'name' | 'rollout'>): void {

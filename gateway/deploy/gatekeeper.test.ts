@@ -9,7 +9,7 @@ import { noGateEvidence } from '../../sdk/versions/gate.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { Gatekeeper } from './gatekeeper.ts'
 
-test('Gatekeeper gives instances of one runner its time together: they are judged one after the other', async () => {
+test('Gatekeeper gives the instances of one runner a shared time limit, since they are judged one after another', async () => {
   const limits = new Map<string, number>()
   const request = (_: string, data: Uint8Array) => {
     const { instance, limitMs } = decodeGateAsk(data)!

@@ -1,9 +1,10 @@
 /**
- * Gatekeeper: lets the runners of a function judge a version that is to follow, and holds it up where its rules say so.
+ * Gatekeeper: has the runners of a function judge a new version on their tapes, and stops the deploy if its gate's
+ * rules say so.
  *
- *   GK1. Nothing is changed by it: the version is not there yet, and what it is made of lies in the bundle store under its hash.
- *   GK2. Where no instance is at work there is nothing to compare with, and nothing is held up: whoever mends a function that
- *        does not run must get through. An instance that does not answer holds it up.
+ *   GK1. Judging changes nothing: the version does not exist yet, and its code is in the bundle store under its hash.
+ *   GK2. If no instance works, there is nothing to compare with, and the version passes: a deploy that repairs a
+ *        broken function must get through. An instance that does not answer stops the version.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -22,7 +23,7 @@ import {
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 
-/** How long a runner may judge, beside one of its instances after the other, and how much longer its answer is waited for. */
+/** How long a runner may take to judge, one instance after another, and how long its answer is awaited. */
 const limitMs = 10_000
 const answerMs = limitMs + 12_000
 
@@ -32,10 +33,10 @@ export interface GatekeeperOptions {
   readonly clock: Clock
 }
 
-/** A version that is to follow. */
+/** A version to judge. */
 export interface Candidate
   extends Pick<VersionDocument, 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'stateFormat'> {
-  /** Of its output streams. */
+  /** By output stream: its number of partitions. */
   readonly partitions: GateAsk['partitions']
 }
 
@@ -46,7 +47,7 @@ export class Gatekeeper {
     this.#options = options
   }
 
-  /** @param good The version at work. */
+  /** @param good The version that runs. */
   async judge(live: LiveFunction, good: VersionDocument, next: Candidate): Promise<GateReport> {
     const { clock } = this.#options
     const startMs = clock.monotonicMs()
@@ -87,7 +88,10 @@ export class Gatekeeper {
   }
 }
 
-/** @param accept Who deploys wants it all the same, where its rules leave that to him. @throws {CodedError} ERR_GATE_BLOCKS, ERR_GATE_ASKS */
+/**
+ * @param accept The caller wants the version even if the rules ask.
+ * @throws {CodedError} ERR_GATE_BLOCKS, ERR_GATE_ASKS
+ */
 export function holdUp(gate: GateReport, onBreach: 'block' | 'ask', accept: boolean): void {
   const { name, from, breaches = [] } = gate
   if (breaches.length === 0 || (onBreach === 'ask' && accept)) return

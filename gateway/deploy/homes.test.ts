@@ -50,7 +50,7 @@ async function begin(name: string): Promise<void> {
   await platform.store.create(paths.status(namespace, name), status)
 }
 
-test('partitions that are moved by hand are part of what is wanted, over deploys too, and shown', async () => {
+test('partitions moved by hand are stored, survive deploys, and are shown', async () => {
   await begin('score')
   const first = await move('score', { partitions: [3, 7], to: 'score-4' })
   const homes = [
@@ -80,7 +80,7 @@ test('partitions that are moved by hand are part of what is wanted, over deploys
   assert.equal((await document('score')).homes, undefined)
 })
 
-test('a move to an instance, or of a partition, that there is not is refused, and says which there are', async () => {
+test('a move of an unknown partition, or to an unknown instance, is refused with those that exist', async () => {
   await begin('refused')
   const refusal = async (name: string, wish: object) => {
     const { status, body } = await move(name, wish)

@@ -1,5 +1,5 @@
 /**
- * Homes: where a person wants partitions of a function's inputs to be (docs/design/0036-moved-by-hand.md).
+ * Homes: partitions of a function's inputs that a person has moved (docs/design/0036-moved-by-hand.md).
  * @module
  */
 import type { z } from 'zod'
@@ -36,7 +36,7 @@ export async function moveAsWished(
   return { homes: homesView(name, homes), changed: changes }
 }
 
-/** As the API tells them. */
+/** The moved partitions as the API shows them. */
 export function homesView(name: string, homes: Homes = {}): Home[] {
   return Object.entries(homes).map(([share, index]) => ({
     partition: Number(share),

@@ -1,10 +1,11 @@
 /**
- * Leaving: what is written down of a version in whose place another one is wanted. The scheduler settles those that it has judged;
- * here is what a person has decided.
+ * Leaving: records the outcome of a version that a person replaces by another. (The scheduler records the outcomes
+ * that it judges itself.)
  *
- *   LV1. It is written when the other version is wanted already: then the scheduler does not say any more that this one works (performer.ts).
- *   LV2. A version that works and is wanted is `live`: where it was left and is wanted again before the other has come to work, the
- *        scheduler has nothing to settle.
+ *   LV1. It is written after the other version is wanted: from then on the scheduler no longer reports the old one as
+ *        live (performer.ts).
+ *   LV2. A version that works and is wanted is `live`. If it was left, and is wanted again before the other version
+ *        worked, the scheduler has nothing to settle, so its outcome is restored here.
  * @module
  */
 import {
@@ -21,18 +22,18 @@ import type { DeployAnswer } from '../../sdk/api/index.ts'
 import type { Said } from './plan.ts'
 
 export interface Leaving {
-  /** As it was. */
+  /** The function's document before the change. */
   readonly document: FunctionDocument | undefined
   /** The version that is wanted now. */
   readonly to: number
   readonly atMs: number
-  /** Who goes back by it, and why; absent: it is a deploy. */
+  /** Who rolls back, and why; absent: it is a deploy. */
   readonly back?: Said | undefined
 }
 
 const reasonMax = 1000
 
-/** @returns What was on its way, and comes no further. */
+/** @returns The version that was being rolled out and is abandoned, if any. */
 export async function leave(
   store: Store,
   ns: string,
@@ -42,7 +43,7 @@ export async function leave(
   if (document === undefined || document.version === to) return {}
   const { version, shadow } = document
   if (document.good === to) await stand(store, ns, name, to, atMs)
-  // What was found of a shadow is the scheduler's to write.
+  // The scheduler writes the findings of a shadow.
   if (shadow?.version === version && shadow.promoted !== true)
     return { left: { version, how: 'was a shadow' } }
   const far = howFar(document) ?? (await whereItRan(store, ns, name, document))
@@ -63,14 +64,14 @@ export async function leave(
   return how === undefined ? {} : { left: { version, how } }
 }
 
-/** Of one that works and is wanted again before another has come in its place: what was said when it was left holds no more. */
+/** Restores the outcome of a working version that is wanted again before the other version worked (LV2). */
 async function stand(store: Store, ns: string, name: string, version: number, atMs: number): Promise<void> {
   await upsert<OutcomeDocument>(store, paths.outcome(ns, name, version), (before) =>
     before?.state === 'live' ? before : outcomeAfter(before, { schema: 1, version, state: 'live', atMs }),
   )
 }
 
-/** Of a version that has a part of the keys, or of the instances. */
+/** How far a canary or rolling deploy had come. */
 function howFar({ version, good, canary, rolling }: FunctionDocument): string | undefined {
   if (good !== version && rolling?.version === version)
     return `came to one instance after the other, in wave ${rolling.wave}`
@@ -79,7 +80,7 @@ function howFar({ version, good, canary, rolling }: FunctionDocument): string | 
   return `was a canary, at step ${canary.step + 1}${steps}`
 }
 
-/** Of a version that was wanted everywhere, and came to work in a part of its instances only. */
+/** In how many instances a version worked that was wanted in all. */
 async function whereItRan(
   store: Store,
   ns: string,

@@ -18,7 +18,7 @@ test('makeManifest takes name and streams from the code, and defaults for the re
   assert.deepEqual([manifest.name, manifest.instances, manifest.onError], ['score', 1, 'fail'])
 })
 
-test('makeManifest lets the manifest win where the code is not the truth', () => {
+test('makeManifest prefers the manifest for everything except name and streams', () => {
   const uploaded = {
     name: 'score',
     istreams: { clicks: { grouping: 'groupBy', backPressure: 'none' } },
@@ -32,7 +32,7 @@ test('makeManifest lets the manifest win where the code is not the truth', () =>
   assert.equal(makeManifest({ ...metadata, onError: 'deadLetter' }, callbacks, {}).onError, 'deadLetter')
 })
 
-test('makeManifest takes a grouping that the manifest does not say from the code', () => {
+test('makeManifest takes a grouping that the manifest leaves out from the code', () => {
   const { istreams } = makeManifest(metadata, callbacks, {
     istreams: { clicks: { backPressure: 'dropHead' } },
   })
@@ -52,7 +52,7 @@ test('makeManifest refuses a manifest that contradicts the code', () => {
   assert.throws(make(shuffled), refusal('ERR_MANIFEST_CONTRADICTS', /clicks: shuffle.*clicks: groupBy/))
 })
 
-test('makeManifest names what is wrong in metadata and manifest', () => {
+test('makeManifest names the errors in metadata and manifest', () => {
   const bad = (value: unknown) => () => makeManifest(value, callbacks, undefined)
   assert.throws(
     bad({ name: 'Bad Name' }),
@@ -72,7 +72,7 @@ test('makeManifest names what is wrong in metadata and manifest', () => {
   assert.throws(manifest({ env: { A: 'x'.repeat(70_000) } }), refusal('ERR_TOO_LARGE', /manifest/))
 })
 
-test('makeManifest takes budgets of queues where there are queues', () => {
+test('makeManifest accepts queue budgets only for inputs with queues', () => {
   const input = (more: object) => ({ ...metadata, istreams: { clicks: { grouping: 'groupBy', ...more } } })
   const made = makeManifest(input({ backPressure: 'enqueue', queueMib: 20, queueAgeMs: 5000 }), callbacks, {})
   assert.deepEqual(made.istreams['clicks'], {
@@ -91,11 +91,11 @@ test('makeManifest takes budgets of queues where there are queues', () => {
   assert.throws(bad({ backPressure: 'dropHead', queueMib: 0 }), refusal('ERR_METADATA_INVALID', /queueMib/))
 })
 
-test('makeManifest refuses inputs that nobody processes', () => {
+test('makeManifest refuses inputs without processRecord', () => {
   assert.throws(() => makeManifest(metadata, ['init'], {}), refusal('ERR_METADATA_INVALID', /processRecord/))
 })
 
-test('makeManifest refuses state for which the memory has no room, where the instance has a runner of its own', () => {
+test('makeManifest refuses a state limit that does not fit the memory of an instance with its own runner', () => {
   const make = (stateMib: number, memMib: number, more?: object) => () =>
     makeManifest(metadata, callbacks, { limits: { stateMib }, resources: { memMib }, ...more })
   assert.throws(

@@ -1,7 +1,7 @@
 /**
- * Manifest of an upload: what the code says about itself, completed by what its author says about running it.
+ * Manifest of an upload: the metadata in the code, completed by the author's manifest file.
  *
- * The code is the truth about name and streams: a manifest may repeat them, and is refused where it says otherwise. For
+ * The code decides name and streams: a manifest may repeat them, and is refused if it contradicts them. For
  * everything else the manifest wins.
  * @module
  */
@@ -21,7 +21,7 @@ import {
 } from '../../sdk/manifest/manifest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
-/** Leaves room for what a version document says beside the manifest: its assets, and some words. */
+/** Leaves room in the version document for assets and comments. */
 const manifestBytesMax = documentBytesMax - 8192
 
 const metadataSchema = z.strictObject({
@@ -80,7 +80,7 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
   return manifest
 }
 
-/** A manifest may say of an input what is to happen when it is too fast, and leave its grouping to the code. */
+/** Adds the code's groupings: a manifest may set back-pressure for an input and leave the grouping out. */
 function withGroupings(inputs: Record<string, unknown>, code: Metadata): Record<string, unknown> {
   const entries = Object.entries(inputs).map(([name, input]) => {
     const { grouping } = code.istreams[name] ?? {}
@@ -99,7 +99,7 @@ function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, va
   throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error, value)}`)
 }
 
-/** The first few things that are wrong, with their places. */
+/** The first few issues, with their places. */
 export function issuesText(error: z.ZodError, input: unknown): string {
   return error.issues
     .slice(0, 3)
@@ -144,7 +144,7 @@ export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   )
 }
 
-/** State that is allowed and could never be had: the runner would be ended while it fills up. */
+/** Refuses a state limit that does not fit into the memory: the runner would be killed while state fills up. */
 function refuseWithoutRoom({ name, resources, limits }: Manifest, saidMib?: number): void {
   const roomMib = resources.memMib - runnerMemMibMin
   if (limits.stateMib <= roomMib) return
@@ -178,7 +178,7 @@ function refuseScale(manifest: Manifest): void {
   }
 }
 
-/** What a queue may hold means nothing where there is none, and ages on disk only. */
+/** Refuses queue settings for inputs without a queue, and an age for a queue that is not on disk. */
 function refuseQueueless({ name, istreams }: Manifest): void {
   for (const [stream, { backPressure, queueMib, queueAgeMs }] of Object.entries(istreams)) {
     const key = queueMib === undefined ? 'queueAgeMs' : 'queueMib'

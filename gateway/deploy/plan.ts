@@ -1,5 +1,5 @@
 /**
- * Plan: what a deploy is to do, when all that could be refused was checked.
+ * Plan: what a deploy will do, once everything that could be refused was checked.
  * @module
  */
 import type { FunctionDocument, VersionDocument } from '../../infra/store/index.ts'
@@ -10,15 +10,15 @@ import type { LiveFunction } from '../catalog/catalog.ts'
 import type { Candidate } from './gatekeeper.ts'
 import type { Size } from './resources.ts'
 
-/** What who deploys says of it. */
+/** What the caller says about a deploy. */
 export interface Said {
   readonly author?: string | undefined
   readonly message?: string | undefined
-  /** How many instances, whatever there were. */
+  /** The number of instances, overriding the current one. */
   readonly instances?: number | undefined
-  /** Sizes that are its manifest's, whatever was set by hand. */
+  /** Sizes to take from the manifest even if they were set by hand. */
   readonly ownSizes?: readonly Size[] | undefined
-  /** Not in place: instances end in order, and others are started. */
+  /** Drain and restart the instances instead of a swap in place. */
   readonly drain?: boolean | undefined
 }
 
@@ -30,24 +30,24 @@ export function drainOf({ drain }: Said): Pick<FunctionDocument, 'drain'> {
   return drain === true ? { drain } : {}
 }
 
-/** What who deploys says of the gate. */
+/** What the caller says about the gate. */
 export interface GateWishes {
-  /** To be told what it finds, and nothing else. */
+  /** Report the findings, and deploy nothing. */
   readonly dryRun?: boolean | undefined
-  /** To go on where its rules ask. */
+  /** Deploy even if the rules ask. */
   readonly accept?: boolean | undefined
 }
 
-/** What is to be done, when all was checked. */
+/** A checked deploy. */
 export interface Plan {
   readonly live: LiveFunction | undefined
   readonly assets: AssetRefs
   readonly isNew: boolean
-  /** If nothing changes. */
+  /** The answer if nothing changes. */
   readonly answer: DeployAnswer
   /** What the gate judges. */
   readonly candidate: Omit<Candidate, 'partitions'> & {
-    /** Puts its code where runners find it. */
+    /** Stores its code where runners find it. */
     readonly make: () => Promise<Partial<Candidate>>
   }
 }
@@ -57,8 +57,8 @@ export interface DeployPlan extends Plan, Pick<VersionDocument, 'manifestResourc
 }
 
 /**
- * Where a policy rules, or a person has spoken, a deploy changes nothing but the bounds. A count that was changed by hand stays as long
- * as that of the manifest does; a shadow changes nothing at all.
+ * The number of instances after a deploy. With a scaling policy or a pin, only the bounds apply. A count changed by
+ * hand stays as long as the manifest's count stays the same. A shadow changes nothing.
  */
 export function instancesOf(
   { scale, instances: own, rollout }: Manifest,

@@ -30,7 +30,7 @@ function deploy(name: string, manifest: object, more = ''): Promise<DeployAnswer
 
 const set = { headers: { 'content-type': 'application/json' } }
 
-test('Deploy names each setting that was something else before and is not said any more (RM1)', async () => {
+test('Deploy names each setting that falls back to its default because it was left out (RM1)', async () => {
   const resources = { memMib: 512, cpus: 0.5 }
   const first = await deploy('spoken', { resources, env: { A: '1' }, restarts: 3 })
   assert.equal(first.reset, undefined, 'there was nothing before')
@@ -55,7 +55,7 @@ test('Deploy and scale say how many instances get no records, as there are fewer
   assert.deepEqual(await scale(16), { instances: 16, pinned: false })
 })
 
-test('Other resources say which partitions moved by hand go back, by a change and by a deploy', async () => {
+test('A change of resources names the partitions moved by hand that will return, also in a deploy', async () => {
   await deploy('moved', { resources: { memMib: 256 } })
   const path = paths.function(namespace, 'moved')
   const found = (await platform.store.get<FunctionDocument>(path))!
@@ -69,7 +69,7 @@ test('Other resources say which partitions moved by hand go back, by a change an
   assert.deepEqual((await json<DeployAnswer>('PATCH', '/v1/functions/moved/resources', other)).lapsed, lapsed)
 })
 
-test('Inspect names the gateways whose account is not complete: they ended without a word', async () => {
+test('Inspect names the killed gateways whose account is incomplete', async () => {
   await deploy('counted', {})
   const inspect = () => json<FunctionDetail>('GET', '/v1/functions/counted')
   assert.equal((await inspect()).settling, undefined)

@@ -1,7 +1,7 @@
 /**
- * Remarks: what whoever deploys or scales may not expect, and is told in the answer. Pure.
+ * Remarks: consequences that the caller of a deploy or scale may not expect, listed in the answer. Pure.
  *
- *   RM1. What a manifest leaves unsaid falls back to its default; what was something else before is named.
+ *   RM1. Settings that a manifest leaves out fall back to their defaults; those that were different before are named.
  * @module
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -10,7 +10,7 @@ import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts
 import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import { homesView } from './homes.ts'
 
-/** How many of so many instances nothing comes to: there are fewer partitions. */
+/** How many of these instances get no records because there are fewer partitions. */
 export function idleOf({ streams }: CatalogView, { istreams }: Manifest, instances: number): number {
   const inputs = Object.entries(istreams)
   if (inputs.length === 0 || inputs.some(([, { grouping }]) => grouping === 'broadcast')) return 0
@@ -18,14 +18,19 @@ export function idleOf({ streams }: CatalogView, { istreams }: Manifest, instanc
   return Math.max(0, instances - Math.max(...partitions))
 }
 
-/** Partitions moved by hand that stay where they were put no more: other resources make other instances (docs/design/0035-vertical.md). */
+/**
+ * Partitions moved by hand that will not stay there: other resources mean other instances
+ * (docs/design/0035-vertical.md).
+ */
 export function lapsedHomes({ name, document, version }: LiveFunction, { resources }: Manifest) {
   const { homes } = document
   if (homes === undefined || isDeepStrictEqual(version.manifest.resources, resources)) return {}
   return { lapsed: homesView(name, homes) }
 }
 
-/** What the code says is not the manifest's to forget, and a count of instances has a rule of its own. */
+/**
+ * Settings that RM1 leaves out: those of the code cannot be forgotten, and the count of instances has its own rule.
+ */
 const notSettings: ReadonlySet<string> = new Set(['name', 'istreams', 'ostreams', 'onError', 'instances'])
 
 /** RM1. @param said The manifest as it was sent, or nothing. */

@@ -19,7 +19,7 @@ async function deployBundle(bundle: string, manifest: object, query = '') {
   return { status: response.status, body: (await response.json()) as DeployAnswer & Problem }
 }
 
-test('Deploy leaves resources that were changed by hand, unless its own say others, and says so', async () => {
+test('Deploy keeps resources set by hand unless the manifest changes them, and says so (RE1)', async () => {
   const bundle = (more = '') =>
     `export default { metadata: { name: 'grown', istreams: { words: 'groupBy' } }, processRecord() {${more}} }`
   const resize = (wish: object) =>
@@ -66,7 +66,7 @@ test('Deploy leaves resources that were changed by hand, unless its own say othe
   assert.equal(await memMibOf(), 384)
 })
 
-test('Deploy refuses what was set by hand where it is too little for the new manifest, and says that it was', async () => {
+test('Deploy refuses resources set by hand that are too small for the new manifest, and names them', async () => {
   const bundle =
     "export default { metadata: { name: 'apart', istreams: { words: 'groupBy' } }, processRecord() {} }"
   const packed = await deployBundle(bundle, { resources: { memMib: 256 }, instancesPerRunner: 4 })
@@ -84,7 +84,7 @@ test('Deploy refuses what was set by hand where it is too little for the new man
   )
 })
 
-test('Other resources are a version of the same bundle that is not tried first; what is too little is refused', async () => {
+test('A change of resources makes an untried version of the same bundle, and is refused if they are too small', async () => {
   const bundle =
     "export default { metadata: { name: 'sized', istreams: { words: 'groupBy' } }, processRecord() {}, migrate() {} }"
   await deployBundle(bundle, { resources: { memMib: 256, cpus: 0.5 }, rollout: { canary: {} } })

@@ -1,14 +1,15 @@
 /**
- * Resources: what each instance gets: as the manifest says, or as somebody has set it while it ran. Pure.
+ * Resources: what each instance gets, by the manifest or by a change by hand. Pure.
  *
- *   RE1. What was set by hand stays over deploys as long as what the manifest says of it stays the same, as a count of instances does.
+ *   RE1. A size set by hand survives deploys as long as the manifest's value stays the same, like a count of
+ *        instances.
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 
-/** What each instance is to get; what is not named stays. */
+/** The wanted resources of each instance; what is left out stays. */
 export interface ResourcesWish {
   readonly cpus?: number | undefined
   readonly memMib?: number | undefined
@@ -19,7 +20,7 @@ export const settable = ['cpus', 'memMib', 'diskMib'] as const
 export type Size = (typeof settable)[number]
 type Sized = Pick<VersionDocument, 'manifest' | 'manifestResources'>
 
-/** The version with other resources; undefined: it has those. */
+/** The version with other resources; undefined if it has them already. */
 export function resized({ manifest, manifestResources }: Sized, wish: ResourcesWish): Sized | undefined {
   const { resources: had } = manifest
   const resources = { ...had, ...wishOf(wish) }
@@ -29,7 +30,12 @@ export function resized({ manifest, manifestResources }: Sized, wish: ResourcesW
   return { manifest: { ...manifest, resources }, manifestResources: isAsSaid ? undefined : said }
 }
 
-/** RE1. @param live The wanted version. @param meant Sizes that are to be the manifest's in any case. @returns With what `live` was given by hand, and what that is. */
+/**
+ * Applies the sizes set by hand to a new manifest (RE1).
+ * @param live The wanted version.
+ * @param meant Sizes to take from the manifest in any case.
+ * @returns The manifest with those sizes, and which sizes they are.
+ */
 export function keptByHand(
   manifest: Manifest,
   live: Sized | undefined,

@@ -1,5 +1,5 @@
 /**
- * Scale: what a person wants of the number of instances, and what is to be told of it.
+ * Scale: sets the number of instances by hand, and says what follows from it.
  * @module
  */
 import type { z } from 'zod'

@@ -1,5 +1,5 @@
 /**
- * Shadows: what was found of a version as a shadow, and which one is to come into force.
+ * Shadows: the findings about a shadow, and which version `promote` makes live.
  * @module
  */
 import type { DifferenceStore } from '../../infra/differences/index.ts'
@@ -12,7 +12,7 @@ import { isShadow, shadowNow, shadowThen } from '../catalog/shadow-view.ts'
 import { refuse } from '../errors.ts'
 import { documentOf, listVersions } from './versions.ts'
 
-/** Bytes of differences in an answer, about. */
+/** Approximate bytes of differences in an answer. */
 const answerBytes = 2 * 1024 * 1024
 
 export interface ShadowParts {
@@ -23,7 +23,7 @@ export interface ShadowParts {
 }
 
 /**
- * @param version Default: the one that is a shadow now, else the newest that was.
+ * @param version Default: the current shadow, else the newest former one.
  * @throws {CodedError} ERR_SHADOW_UNKNOWN, ERR_VERSION_UNKNOWN
  */
 export async function shadowOf(
@@ -51,8 +51,7 @@ export async function shadowOf(
 }
 
 /**
- * The version that `promote` brings into force: the one that is a shadow now, else the newest that was and has not come into
- * force since.
+ * The version that `promote` makes live: the current shadow, else the newest former one that has not been live since.
  * @throws {CodedError} ERR_SHADOW_UNKNOWN
  */
 export async function versionToPromote(store: Store, namespace: string, live: LiveFunction): Promise<number> {
@@ -65,7 +64,7 @@ export async function versionToPromote(store: Store, namespace: string, live: Li
   )
 }
 
-/** Differences in the order in which they were written down, as many as make a good answer. @param after Where the last one ended. */
+/** Differences in the order of their recording, up to `answerBytes`. @param after Where the last answer ended. */
 export async function differencesOf(
   differences: DifferenceStore,
   name: string,

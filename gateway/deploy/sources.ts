@@ -1,5 +1,5 @@
 /**
- * Sources: gives the code of a version back, as it was written where its source map says so.
+ * Sources: returns the code of a version; the original source if its source map contains it.
  * @module
  */
 import type { Store } from '../../infra/store/index.ts'
@@ -9,7 +9,7 @@ import type { LiveFunction } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import { documentOf } from './versions.ts'
 
-/** What it needs of the bundle store. */
+/** The part of the bundle store that is needed here. */
 export interface BundleReader {
   get(sha256: string): Promise<Uint8Array>
 }

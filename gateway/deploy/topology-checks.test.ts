@@ -17,7 +17,7 @@ test('namedStreams names each stream once', () => {
   assert.deepEqual(namedStreams(fn('a', ['x', 'y'], ['x'])), ['x', 'y'])
 })
 
-test('checkPartitions wants equal partitions of groupBy inputs only', () => {
+test('checkPartitions requires equal partitions for groupBy inputs only', () => {
   const partitions = (stream: string) => (stream === 'wide' ? 32 : 16)
   checkPartitions(fn('a', ['x', 'y'], []), partitions)
   const mixed = { istreams: { x: { grouping: 'groupBy' as const }, wide: { grouping: 'shuffle' as const } } }
@@ -25,20 +25,20 @@ test('checkPartitions wants equal partitions of groupBy inputs only', () => {
   assert.throws(() => checkPartitions(fn('a', ['x', 'wide'], []), partitions), /'x' has 16, 'wide' has 32/)
 })
 
-test('checkCycles names the cycle that only blocks', () => {
+test('checkCycles names a cycle whose inputs all block', () => {
   const live = [fn('b', ['x'], ['y']), fn('c', ['y'], ['z']), fn('d', ['y'], ['other'])]
   assert.throws(() => checkCycles(fn('a', ['z'], ['x']), live), /a → x → b → y → c → z → a/)
   checkCycles(fn('a', ['in'], ['x']), live)
 })
 
-test('checkCycles takes a cycle that somewhere does not block, and one that the deploy opens', () => {
+test('checkCycles accepts a cycle with an input that does not block, and a deploy that breaks a cycle', () => {
   const none = { istreams: { z: { grouping: 'groupBy' as const, backPressure: 'none' as const } } }
   const live = [fn('b', ['x'], ['z'])]
   checkCycles(fn('a', [], ['x'], none), live)
   checkCycles(fn('b', ['x'], []), [...live, fn('a', ['z'], ['x'])])
 })
 
-test('checkQueues lets a mode change, but not between a queue of its own and none', () => {
+test('checkQueues allows a change of mode, but not between a queue and none', () => {
   const reads = (backPressure: 'block' | 'none' | 'enqueue' | 'dropHead') =>
     fn('a', [], [], { istreams: { x: { grouping: 'groupBy', backPressure } } })
   checkQueues(reads('dropHead'), undefined)
@@ -56,7 +56,7 @@ test('checkCycles sees a function that reads its own output', () => {
   assert.throws(() => checkCycles(fn('a', ['x'], ['x']), []), /a → x → a/)
 })
 
-test('checkCycles ends where the live functions have a cycle of their own', () => {
+test('checkCycles terminates if the live functions already have a cycle', () => {
   const live = [fn('b', ['x'], ['y']), fn('c', ['y'], ['x'])]
   checkCycles(fn('a', ['in'], ['x']), live)
 })

@@ -1,5 +1,5 @@
 /**
- * Topology checks: what a deploy must not do to the functions that are there. Pure.
+ * Topology checks: refuse deploys that would harm the existing functions. Pure.
  * @module
  */
 
@@ -11,7 +11,7 @@ export function namedStreams(manifest: Manifest): readonly string[] {
   return [...new Set([...Object.keys(manifest.istreams), ...manifest.ostreams])]
 }
 
-/** State is scoped to (function, partition): a key must be in the same partition of every input. */
+/** State is scoped to (function, partition), so a key must be in the same partition of every input. */
 export function checkPartitions(
   { name, istreams }: Manifest,
   partitionsOf: (stream: string) => number,
@@ -27,7 +27,10 @@ export function checkPartitions(
   )
 }
 
-/** What waits in a queue of its own has another sequence than what all consumers share: neither can move into the other. */
+/**
+ * Refuses a change between a queue of its own and none: the sequences differ, so waiting records could not move from
+ * one to the other.
+ */
 export function checkQueues({ name, istreams }: Manifest, before: Manifest | undefined): void {
   for (const [stream, { backPressure: to }] of Object.entries(istreams)) {
     const from = before?.istreams[stream]?.backPressure
@@ -40,7 +43,7 @@ export function checkQueues({ name, istreams }: Manifest, before: Manifest | und
   }
 }
 
-/** A cycle in which every input blocks stops for good once it is full. */
+/** Refuses a cycle whose inputs all block: once it is full, it stops for good. */
 export function checkCycles(changed: Manifest, live: readonly Manifest[]): void {
   const all = [...live.filter(({ name }) => name !== changed.name), changed]
   const path = blockingPath(changed, changed.name, all, new Set())
@@ -52,7 +55,7 @@ export function checkCycles(changed: Manifest, live: readonly Manifest[]): void 
   )
 }
 
-/** The functions and streams from `from` to function `goal` over inputs that block. */
+/** The path of functions and streams from `from` to the function `goal` over blocking inputs. */
 function blockingPath(
   from: Manifest,
   goal: string,

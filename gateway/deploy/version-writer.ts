@@ -1,5 +1,5 @@
 /**
- * VersionWriter: puts a version where the scheduler and the runners find it: its code, its streams, its document.
+ * VersionWriter: stores a version's code, streams and document where the scheduler and the runners find them.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -24,7 +24,7 @@ export interface VersionWriterOptions {
   readonly clock: Clock
 }
 
-/** What a deploy makes of a version beside its code. */
+/** The parts of a version document that a deploy sets, besides the code. */
 export type VersionDraft = Pick<
   VersionDocument,
   'manifest' | 'manifestResources' | 'assets' | 'migrates' | 'stateFormat'
@@ -37,7 +37,7 @@ export class VersionWriter {
     this.#options = options
   }
 
-  /** A version of new code, or of a new manifest. @returns Its number. */
+  /** Creates a version with new code or a new manifest. @returns Its number. */
   async add({ bundle, sourceMap }: Probed, draft: VersionDraft, said: Said): Promise<number> {
     const code = await this.putCode({ bundle, sourceMap })
     for (const stream of namedStreams(draft.manifest)) await this.#ensureStream(stream)
@@ -53,7 +53,7 @@ export class VersionWriter {
     return await this.#create(version, draft.migrates === true)
   }
 
-  /** A version of the same code. @returns Its number. */
+  /** Creates a version with the same code. @returns Its number. */
   async follow(
     { version: _, author: __, message: ___, ...before }: VersionDocument,
     change: Partial<VersionDraft>,
@@ -63,7 +63,7 @@ export class VersionWriter {
     return await this.#create({ ...before, ...change, deployedAtMs, ...wordsOf(said) }, false)
   }
 
-  /** Puts code where runners find it. */
+  /** Stores code where runners find it. */
   async putCode({
     bundle,
     sourceMap,
@@ -89,7 +89,10 @@ export class VersionWriter {
     }
   }
 
-  /** The number behind the highest; another gateway may take it first. @param isFormat Its state begins a format of its own. */
+  /**
+   * Creates the version under the next free number; another gateway may take that first.
+   * @param isFormat Its state begins a new format.
+   */
   async #create(document: Omit<VersionDocument, 'version'>, isFormat: boolean): Promise<number> {
     const { store, namespace } = this.#options
     const { name } = document.manifest

@@ -1,5 +1,5 @@
 /**
- * Versions: what was deployed of a function, what became of it, and going back.
+ * Versions: the versions of a function, their outcomes, and rollback.
  * @module
  */
 import {
@@ -17,7 +17,7 @@ import { isShadow } from '../catalog/shadow-view.ts'
 import { isCanary } from '../catalog/views.ts'
 import { refuse } from '../errors.ts'
 
-/** The newest first. */
+/** The versions of a function, newest first. */
 export async function listVersions(store: Store, ns: string, live: LiveFunction): Promise<VersionSummary[]> {
   const numbers = (await store.list(paths.versions(ns, live.name))).map(Number).sort((a, b) => a - b)
   const summaries: VersionSummary[] = []
@@ -66,13 +66,13 @@ export async function diffVersions(
 }
 
 /**
- * The version that a rollback leads to: during a rollout the one that works, else the last one before the present that ran, and
- * that nobody, neither a person nor the platform, has gone back from.
+ * The version that a rollback goes to: during a rollout the good one; otherwise the last earlier version that ran and
+ * was never rolled back from, by a person or by the platform.
  * @throws {CodedError} ERR_VERSION_UNKNOWN
  */
 export async function versionBefore(store: Store, ns: string, live: LiveFunction): Promise<number> {
   const { version, good = version } = live.document
-  // A higher one is what is being gone back from.
+  // If `good` is higher, it is what the caller wants to leave.
   if (good < version) return good
   const earlier = (await listVersions(store, ns, live)).filter((one) => one.version < version)
   const found = earlier.find(({ state }) => state === 'replaced')
@@ -97,7 +97,7 @@ const pastText: Readonly<Partial<Record<VersionSummary['state'], string>>> = {
 }
 
 /**
- * Before a version of the same code that is not tried itself: this one must not be on its way, or its code would take over untried.
+ * Refuses a version with the same code while that code is still being tried: it would take over untried.
  * @throws {CodedError} ERR_VERSION_INCOMPATIBLE
  */
 export function checkTried({ name, version: { version, manifest }, document }: LiveFunction): void {
@@ -141,7 +141,7 @@ function summaryOf(
   const { manifest, author, message, deployedAtMs } = version
   const state = stateOf(document, version, outcome)
   const failed = failureOf(outcome)
-  // What became of it the last time says nothing of one that is wanted anew, or not left yet.
+  // An earlier outcome says nothing about a version that is wanted again, or not left yet.
   const isOf = outcome?.state === (state === 'replaced' ? 'live' : state)
   return {
     ...bundleOf(version),

@@ -1,5 +1,6 @@
 /**
- * Wishes: the other changes of what is wanted: a function deleted or scaled, an instance killed, a stream made.
+ * Wishes: the other changes of what is wanted: delete or scale a function, kill an instance, create or remove a
+ * stream.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -24,8 +25,7 @@ export async function deleteFunction(store: Store, ns: string, name: string): Pr
 }
 
 /**
- * Wants so many instances: partitions move between those that stay or come, and from those that go. Where a policy scales
- * the function, that stands until a person gives it back.
+ * Sets the number of instances. If the function has a scaling policy, the number is a pin until a person removes it.
  */
 export async function scaleFunction(
   store: Store,
@@ -43,7 +43,7 @@ export async function scaleFunction(
 
 const scaledKept = 20
 
-/** A change by hand is remembered. */
+/** A change of the count by hand, with the history of such changes. */
 export function scaledTo(
   { instances: from, scaled = [] }: Pick<FunctionDocument, 'instances' | 'scaled'>,
   to: number,
@@ -53,7 +53,7 @@ export function scaledTo(
   return from === to ? {} : { scaled: [...scaled, { atMs, from, to, because }].slice(-scaledKept) }
 }
 
-/** Gives the number of instances back to the function's policy. @returns How many are wanted so far. */
+/** Removes the pin, so that the function's policy scales again. @returns How many instances are wanted so far. */
 export async function unpinFunction(store: Store, ns: string, name: string): Promise<number> {
   let instances = 0
   await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
@@ -65,7 +65,7 @@ export async function unpinFunction(store: Store, ns: string, name: string): Pro
   return instances
 }
 
-/** Asks the scheduler to end one instance, drained. */
+/** Asks the scheduler to drain and end one instance. */
 export async function killInstance(
   store: Store,
   ns: string,
@@ -91,7 +91,7 @@ export async function killInstance(
   await store.create(paths.command(ns, randomUUID()), command)
 }
 
-/** Makes a stream, or changes what can be changed of one. */
+/** Creates a stream, or changes the settings that may change. */
 export async function putStream(
   store: Store,
   ns: string,
@@ -109,7 +109,10 @@ export async function putStream(
   })
 }
 
-/** Forgets a stream that nobody uses. A function that came to use it at the same moment, by another gateway, keeps it. */
+/**
+ * Removes a stream that nobody uses. If another gateway deploys a function that uses it at this moment, the stream
+ * stays.
+ */
 export async function removeStream(store: Store, ns: string, catalog: Catalog, name: string): Promise<void> {
   await catalog.refresh()
   refuseUsed(catalog.current, name)

@@ -92,7 +92,7 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
   ])
 })
 
-test('Who deploys a migrate is told that going back takes its state along, and who goes back that it has', async () => {
+test('Deploy of a migrate warns that a rollback discards its state, and the rollback says so', async () => {
   const at = paths.function(namespace, 'moved')
   assert.equal((await deploy({}, 'moved')).migrates, undefined)
   const second = await deploy({ rollout: { canary: {} } }, 'moved', ', migrate(value) { return value }')
@@ -105,7 +105,7 @@ test('Who deploys a migrate is told that going back takes its state along, and w
   assert.equal(left?.how, 'was a canary, at step 1, and what it did to state goes with it')
 })
 
-test('A rollback goes past what was gone back from and what has failed, and each keeps who, when and why', async () => {
+test('A rollback skips versions that were rolled back or failed, and records who, when and why', async () => {
   const base = (await versions())[0]!.version
   const [first, second, third, fourth] = [1, 2, 3, 4].map((n) => base + n) as [number, number, number, number]
   const deployNext = async () =>
@@ -165,7 +165,7 @@ test('A rollback goes past what was gone back from and what has failed, and each
   assert.equal((await rollback()).version, first)
 })
 
-test('A version that was gone back from, and is wanted again before the other has come to work, is live, and a later rollback goes to it', async () => {
+test('A version wanted again before its replacement worked is live, and a later rollback may go to it (LV2)', async () => {
   const name = 'again'
   const at = paths.function(namespace, name)
   const settle = (version: number) =>
@@ -186,7 +186,7 @@ test('A version that was gone back from, and is wanted again before the other ha
   assert.equal(await back({}), 2)
 })
 
-test('A rollback says what there was where it finds nothing to go back to', async () => {
+test('A rollback without a target says which versions there are', async () => {
   await deploy({}, 'alone')
   const only = await platform.call('POST', '/v1/functions/alone/rollback', { body: '{}' })
   const { code, detail } = (await only.json()) as Problem

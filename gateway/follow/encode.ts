@@ -1,5 +1,5 @@
 /**
- * Encode: what a follower is sent, as lines of JSON or as server-sent events.
+ * Encode: turns records and events for a follower into lines of JSON or server-sent events.
  * @module
  */
 import { isUtf8 } from 'node:buffer'
@@ -25,7 +25,7 @@ export function formatFor(accept: string | undefined): FollowFormat {
   return accept?.includes('text/event-stream') ? serverSentEvents : ndjson
 }
 
-/** The records of a frame behind the first `skip`. */
+/** The records of a frame after the first `skip`. */
 export function* outputsOf(
   stream: string,
   bytes: Uint8Array,

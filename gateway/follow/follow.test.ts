@@ -73,7 +73,7 @@ test('Follow says ready, then shows what passes, and ends after count records', 
   )
 })
 
-test('Follow speaks server-sent events to who asks for them', async () => {
+test('Follow sends server-sent events on request', async () => {
   await makeStream('events')
   const headers = { accept: 'text/event-stream' }
   const response = await platform.call('GET', '/v1/streams/events/records?count=1', { headers })
@@ -86,13 +86,13 @@ test('Follow speaks server-sent events to who asks for them', async () => {
   )
 })
 
-test('Follow of an unknown stream, and with a count that is none, is refused', async () => {
+test('Follow refuses an unknown stream and an invalid count', async () => {
   const unknown = await platform.call('GET', '/v1/streams/nowhere/records')
   assert.deepEqual([unknown.status, ((await unknown.json()) as Problem).code], [404, 'ERR_STREAM_UNKNOWN'])
   assert.equal((await platform.call('GET', '/v1/streams/events/records?count=0')).status, 400)
 })
 
-test('PlainFollowers drops the oldest for a reader that is too slow, and says how many', async () => {
+test('PlainFollowers drops the oldest records for a slow reader, and says how many', async () => {
   const wire = platform.wire
   const abort = new AbortController()
   const followers = new PlainFollowers({ wire, namespace, streamBytesMax: 20_000 })
@@ -129,7 +129,7 @@ test('PlainFollowers drops the oldest for a reader that is too slow, and says ho
   assert.equal(followers.bytes, 0)
 })
 
-test('PlainFollowers reads a stream once for all, and bounds what waits for all readers of all streams (F1, F2)', async () => {
+test('PlainFollowers reads a stream once for all readers, and bounds what waits for them (F1, F2)', async () => {
   const real = platform.wire
   let subscriptions = 0
   const wire: Wire = {
@@ -183,7 +183,7 @@ test('PlainFollowers reads a stream once for all, and bounds what waits for all 
   await producer.close()
 })
 
-test('Follow answers HEAD without following: the stream does not wait for a reader that never comes', async () => {
+test('Follow answers HEAD without creating a reader that the stream would wait for', async () => {
   await makeStream('headed')
   const response = await platform.call('HEAD', '/v1/streams/headed/records?hold=true')
   assert.deepEqual(
@@ -194,7 +194,7 @@ test('Follow answers HEAD without following: the stream does not wait for a read
   assert.equal((await platform.call('HEAD', '/v1/streams/nowhere/records?hold=true')).status, 404)
 })
 
-test('Follow refuses one reader too many of each kind, and lets another in when one has gone', async () => {
+test('Follow limits the readers of each kind, and accepts another when one has left', async () => {
   await makeStream('crowded')
   const other = await platform.another({ placesMax: { plain: 1, hold: 1 } })
   for (const query of ['', '?hold']) {
@@ -217,7 +217,7 @@ test('Follow refuses one reader too many of each kind, and lets another in when 
   }
 })
 
-test('Follow with hold waits for its reader: nothing is missed, and the stream fills up behind it', async () => {
+test('Follow with hold misses nothing: the stream fills up behind a slow reader', async () => {
   await makeStream('held')
   const response = await platform.call('GET', '/v1/streams/held/records?hold=true')
   const lines = linesOf(response)
@@ -331,7 +331,7 @@ const row = (consumer: string, more: Partial<OutputLedger> = {}): OutputLedger =
   ...more,
 })
 
-test('Follow with hold is ready only when every running producer of the stream waits for it', async () => {
+test('Follow with hold is ready only when every running producer of the stream waits for it (H1)', async () => {
   assert.equal(
     (await platform.call('POST', '/v1/functions', { body: sourceOf('maker', ['lines'], ['made']) })).status,
     200,
@@ -429,7 +429,7 @@ test('Inspect adds up what runners say, living and ended, and what gateways have
   assert.equal(instance!.lastError?.at, 'maker.ts:3:9')
 })
 
-test('Kill of an instance writes a command for the scheduler, of an unknown one is refused', async () => {
+test('Kill writes a command for the scheduler, and refuses an unknown instance', async () => {
   assert.equal((await platform.call('DELETE', '/v1/instances/maker-0?restart=true')).status, 204)
   const [id] = await platform.store.list(paths.commands(namespace))
   const command = (await platform.store.get(paths.command(namespace, id!)))!.value
@@ -454,7 +454,7 @@ test('Kill of an instance writes a command for the scheduler, of an unknown one 
   )
 })
 
-test('Logs are the last lines of the function, and follow goes on', async () => {
+test('Logs returns the last lines of a function, and continues with follow', async () => {
   const log = (n: number, name = 'maker') =>
     platform.nc.publish(
       `concord.${namespace}.c.log.${name}`,

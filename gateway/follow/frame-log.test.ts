@@ -60,7 +60,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constantFrom('join' as const, 'drop' as const) }),
 )
 
-test('FrameLog tells each reader of every record since it joined, and keeps nothing that all have passed (L1, L2)', () => {
+test('FrameLog reports every record since a reader joined, and keeps no entry that all have passed (L1, L2)', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const log = new FrameLog()

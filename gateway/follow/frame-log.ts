@@ -1,17 +1,17 @@
 /**
- * FrameLog: the last frames of one stream, kept once for all who read it; a reader is a place in it.
+ * FrameLog: the last frames of one stream, kept once for all its readers; a reader is a position in it.
  *
- * Records are counted from 0 for each producer in each partition (a *lane*), whether they came or were missed.
- *   L1. An entry is kept until each reader that was there when it came has passed it, or until it is dropped.
- *   L2. A reader is told of every record that came or was missed after it joined, lane by lane in order: with its frame,
- *       or in a gap.
+ * Records are counted from 0 for each producer in each partition (a *lane*), whether they arrived or were missed.
+ *   L1. An entry is kept until every reader that was there when it came has passed it, or until it is dropped.
+ *   L2. A reader learns of every record that arrived or was missed after it joined, in order within each lane: as
+ *       part of a frame, or counted in a gap.
  * @module
  */
 import type { FollowEvent } from '../../sdk/api/index.ts'
 import type { FrameHeader } from '../../sdk/wire/frame.ts'
 import { Wake } from './wake.ts'
 
-/** What an entry costs beside its bytes, about. */
+/** Approximate memory of an entry besides its bytes. */
 const entryBytes = 300
 
 export type Gap = Extract<FollowEvent, { event: 'gap' }>
@@ -31,7 +31,7 @@ interface Entry {
   unread: number
 }
 
-/** A place in the log, and what its holder was told of each lane so far. */
+/** A position in the log, and up to which record of each lane the reader has been told. */
 export interface LogReader {
   readonly wake: Wake
   readonly told: Map<string, number>
@@ -39,17 +39,17 @@ export interface LogReader {
 }
 
 export class FrameLog {
-  /** The oldest first; `#first` is its position. */
+  /** Oldest first; `#first` is the position of the first. */
   readonly #entries: Entry[] = []
   #first = 0
   #bytes = 0
-  /** For each lane, how many records have come or were missed. */
+  /** By lane: how many records have arrived or were missed. */
   readonly #ends = new Map<string, number>()
-  /** For each lane, the last entry that was dropped, without its frame. */
+  /** By lane: the last dropped entry, without its frame. */
   readonly #dropped = new Map<string, Entry>()
   readonly #readers = new Set<LogReader>()
 
-  /** What it keeps, about. */
+  /** Approximate bytes kept. */
   get bytes(): number {
     return this.#bytes
   }
@@ -67,18 +67,18 @@ export class FrameLog {
     this.#add(partition, producer, count, frame)
   }
 
-  /** Records that went by unseen. */
+  /** Adds records that were missed. */
   addGap(partition: number, producer: string, records: number): void {
     this.#add(partition, producer, records, undefined)
   }
 
-  /** Forgets the oldest entry; who has not passed it will be told. */
+  /** Drops the oldest entry. Readers that have not passed it will get a gap. */
   dropOldest(): void {
     const entry = this.#shift()
     if (entry !== undefined) this.#dropped.set(laneOf(entry), { ...entry, frame: undefined })
   }
 
-  /** A reader of all that comes from now on. */
+  /** Adds a reader that starts at the end. */
   join(): LogReader {
     const reader = { wake: new Wake(), told: new Map(this.#ends), position: this.#end }
     this.#readers.add(reader)
@@ -90,7 +90,7 @@ export class FrameLog {
     for (let at = Math.max(reader.position, this.#first); at < this.#end; at++) this.#pass(at)
   }
 
-  /** What the reader is to be told next; undefined: nothing for now. */
+  /** What to send to the reader next; undefined: nothing for now. */
   take(reader: LogReader): Frame | readonly Gap[] | undefined {
     const gaps = this.#catchUp(reader)
     if (gaps.length > 0) return gaps
@@ -101,7 +101,7 @@ export class FrameLog {
     return entry.frame ?? [gapOf(entry, entry.from)]
   }
 
-  /** Brings a reader that was too slow to the oldest entry that is left. */
+  /** Moves a reader that was too slow to the oldest entry that is left. */
   #catchUp(reader: LogReader): Gap[] {
     if (reader.position >= this.#first) return []
     reader.position = this.#first
@@ -129,7 +129,7 @@ export class FrameLog {
     for (const { wake } of this.#readers) wake.call()
   }
 
-  /** One reader has passed the entry at `position`, or will not come by. */
+  /** Counts down the readers of the entry at `position`: one has passed it, or has left. */
   #pass(position: number): Entry {
     const entry = this.#entries[position - this.#first]!
     entry.unread -= 1

@@ -118,7 +118,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise(setImmediate)
 }
 
-test('HoldingFollower: of two that go on for one, the one is waited for until both are known (H5)', async (t) => {
+test('HoldingFollower: the stream waits for a reader until both that continue for it are known (H5)', async (t) => {
   const readers = await Readers.begin(t)
   const first = await readers.open()
   const [second, third] = await Promise.all([readers.open(first.id), readers.open(first.id)])
@@ -136,7 +136,7 @@ test('HoldingFollower: of two that go on for one, the one is waited for until bo
   assert.deepEqual(readers.troubles, [])
 })
 
-test('HoldingFollower: one whose client is gone leaves its document to who goes on for it', async (t) => {
+test('HoldingFollower: a reader whose client is gone leaves its document to the one that continues for it', async (t) => {
   const readers = await Readers.begin(t)
   const first = await readers.open()
   const second = await readers.open(first.id)
@@ -149,7 +149,7 @@ test('HoldingFollower: one whose client is gone leaves its document to who goes 
   assert.deepEqual(readers.troubles, [])
 })
 
-test('HoldingFollower: one that others go on for ends when it would renew its document, and does not bring it back', async (t) => {
+test('HoldingFollower: a reader that another one has replaced ends at its next renewal and does not recreate its document', async (t) => {
   const readers = await Readers.begin(t)
   const first = await readers.open()
   const second = await readers.open(first.id)
@@ -162,7 +162,7 @@ test('HoldingFollower: one that others go on for ends when it would renew its do
   assert.deepEqual(readers.troubles, [])
 })
 
-test('HoldingFollower: one whose client goes before it is known leaves the one that it went on for to the next', async (t) => {
+test('HoldingFollower: a reader whose client leaves early passes the earlier reader on to the next one', async (t) => {
   const readers = await Readers.begin(t)
   const first = await readers.open()
   const second = await readers.open(first.id)

@@ -1,15 +1,16 @@
 /**
  * Holding follower: a reader over HTTP that the stream waits for, so that it misses nothing.
  *
- * It is a consumer like a function, under the name `follower.ID`, and known to producers by its document in the store.
- *   H1. `ready` is said when every producer of the stream that runs, and every gateway, is known to wait for it.
- *   H2. A frame is acknowledged when the client has taken it off our hands: its lines were written to the socket, and the
- *       socket asked for more.
- *   H3. Where its client ends it, its document goes away; where this process ends, the stream waits on for a while, in which a reader may
- *       go on for it (H4), until the scheduler removes it.
- *   H4. One that goes on for another gets all that was not acknowledged for that; the other's document goes away when everybody knows.
- *   H5. A document names those who go on for it (`keptBy`): the last one of them that everybody knows removes it, and nobody else. Who finds its
- *       own passed on, or gone, ends: its client reads elsewhere.
+ * It is a consumer like a function, under the name `follower.ID`; producers learn of it by its document in the store.
+ *   H1. `ready` is sent once every running producer of the stream, and every gateway, is known to wait for it.
+ *   H2. A frame is acknowledged when its lines were written to the socket and the socket asked for more.
+ *   H3. If the client ends the reading, the document is removed. If this process ends, the stream waits until the
+ *       scheduler removes the document; meanwhile another reader may continue for this one (H4).
+ *   H4. A reader that continues for another one gets everything that was not acknowledged. The old document is
+ *       removed once every producer knows the new reader.
+ *   H5. A document names the readers that continue for it (`keptBy`). The last of them that is known to all producers
+ *       removes it, and nobody else. A reader that finds its own document taken over, or gone, ends: its client reads
+ *       elsewhere.
  * Design: docs/design/0002-channels.md, "A reader whose gateway is gone"
  * @module
  */
@@ -29,10 +30,13 @@ import { outputsOf } from './encode.ts'
 import { Wake } from './wake.ts'
 
 export const readyWaitMs = 20_000
-/** The scheduler removes a document that is not renewed for 11 s; each renewal makes it and all gateways read the store. */
+/**
+ * The scheduler removes a document that was not renewed for 11 s. Not more often: each renewal makes the scheduler
+ * and all gateways read the store.
+ */
 const renewEveryMs = 3000
 const lookEveryMs = 50
-/** A gateway that was silent for so long is not waited for. */
+/** A gateway that was silent for this long is not waited for (H1). */
 const goneAfterMs = 5000
 const windowBytes = 4 * 1024 * 1024
 const takeBytes = 256 * 1024
@@ -51,7 +55,7 @@ export interface HoldOptions {
   readonly signal: AbortSignal
   /** Aborted when the gateway stops. */
   readonly closing: AbortSignal
-  /** The id of one that the client had before, by a connection that broke. */
+  /** The id of the client's earlier reader, whose connection broke. */
   readonly instead?: string | undefined
   readonly onError: (error: unknown) => void
 }
@@ -65,9 +69,9 @@ export class HoldingFollower {
   #closed: Promise<void> | undefined
   #resumed = false
   #announced = false
-  /** Until everybody knows this one. */
+  /** The removal of the earlier reader's document, which waits until this one is known (H4). */
   #dropping: Promise<void> | undefined
-  /** Aborted when its document is not its own any more (H5). */
+  /** Aborted when another reader has taken over its document (H5). */
   readonly #passedOn = new AbortController()
 
   private constructor(options: HoldOptions) {
@@ -85,7 +89,10 @@ export class HoldingFollower {
     })
   }
 
-  /** Makes it known and waits until it is (H1), unless it goes on for another (H4). @throws {CodedError} ERR_FOLLOW_NOT_READY */
+  /**
+   * Announces the reader and waits until it is known (H1), unless it continues for another (H4).
+   * @throws {CodedError} ERR_FOLLOW_NOT_READY
+   */
   static async open(options: HoldOptions): Promise<HoldingFollower> {
     const follower = new HoldingFollower(options)
     try {
@@ -100,7 +107,7 @@ export class HoldingFollower {
     }
   }
 
-  /** The records, in batches; one is acknowledged when the next is asked for (H2). */
+  /** The records in batches. A batch is acknowledged when the next is requested (H2). */
   async *lines(): AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void> {
     const { stream } = this.#options
     const signal = AbortSignal.any([this.#options.signal, this.#passedOn.signal])
@@ -116,7 +123,7 @@ export class HoldingFollower {
     }
   }
 
-  /** Lets the stream go on without it. */
+  /** Ends the reader: the stream no longer waits for it. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -137,8 +144,8 @@ export class HoldingFollower {
   }
 
   /**
-   * A reader is not waited for any more, on the part of itself or of one that goes on for it, if no others go on for it (H5).
-   * @param isLeft It stays all the same, until it is overdue, for its client may come again.
+   * Removes a reader's document, for itself or for one that continues for it, unless others continue for it too (H5).
+   * @param isLeft Keep the document until it is overdue, because the client may come back.
    */
   async #remove(id: string, keeper?: string, isLeft = false): Promise<void> {
     const { store } = this.#options
@@ -167,7 +174,7 @@ export class HoldingFollower {
     this.#consumer.acknowledge()
   }
 
-  /** Sees to it that the one it goes on for is waited for until then (H5). @returns False if it is gone. */
+  /** Keeps the document of the earlier reader until this one is known (H5). @returns False if it is gone. */
   async #keepFormer(): Promise<boolean> {
     const { store, instead, gatewayId, clock } = this.#options
     if (instead === undefined) return false
@@ -193,14 +200,14 @@ export class HoldingFollower {
   async #dropFormer(): Promise<void> {
     const { signal, closing, instead } = this.#options
     try {
-      await this.#known().catch(() => undefined) // who knows it not by then has no records for it
+      await this.#known().catch(() => undefined) // a producer that does not know it by then has no records for it
       if (!closing.aborted) await this.#remove(instead!, this.#id, signal.aborted)
     } finally {
       this.#dropping = undefined
     }
   }
 
-  /** Listens first, then writes the document, so that nobody waits for one that does not listen. */
+  /** Subscribes before it writes the document, so that no producer waits for a reader that does not listen. */
   async #announce(): Promise<void> {
     const { stream, catalog } = this.#options
     const partitions = catalog.current.streams.get(stream)?.document.partitions ?? 0
@@ -255,7 +262,7 @@ export class HoldingFollower {
     }
   }
 
-  /** A producer of the stream that does not wait for this reader yet, in words. */
+  /** Names a producer of the stream that does not wait for this reader yet. */
   #ignorant(): string | undefined {
     const { stream, catalog, heartbeats, ingest } = this.#options
     const name = followerName(this.#id)
@@ -285,10 +292,13 @@ function* outputsOfAll(stream: string, frames: readonly TakenFrame[]): Generator
   for (const { bytes, header, skip } of frames) yield* outputsOf(stream, bytes, header, skip)
 }
 
-/** An instance in another state has no producer; when it gets one, the scheduler tells it of this reader from the start. */
+/**
+ * Instances in other states have no producer. When they get one, the scheduler tells it about this reader from the
+ * start.
+ */
 const mayProduce: ReadonlySet<string> = new Set(['starting', 'running', 'draining'])
 
-/** Somebody else has written or removed the document meanwhile. */
+/** Whether an error means that somebody else wrote or removed the document meanwhile. */
 function raced(error: unknown): boolean {
   const { code } = error as { code?: string }
   return code === 'ERR_STORE_CONFLICT' || code === 'ERR_STORE_NOT_FOUND'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { namespace, sourceOf, startPlatform, until } from '../testing/platform.ts'
 
-test('the log of a function begins anew with one whose name another one had', async (t) => {
+test('the log of a new function does not contain lines of an earlier one with its name', async (t) => {
   const platform = await startPlatform()
   t.after(() => platform.close())
   const { streams } = await jetstreamManager(platform.nc, { checkAPI: false })

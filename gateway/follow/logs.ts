@@ -1,5 +1,5 @@
 /**
- * Logs: the lines that functions write, kept by a JetStream stream, the last ones of each function.
+ * Logs: the last lines that each function has logged, in a JetStream stream.
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
@@ -22,12 +22,12 @@ const linesMax = 10_000
 const dayNs = 24 * 3600 * 1_000_000_000
 const requestTimeoutMs = 5000
 const retryMs = 5000
-/** Messages asked for at a time: what may wait in memory for a slow reader. */
+/** Messages requested at a time: this many may wait in memory for a slow reader. */
 const pullMessages = 500
 
 /**
- * Makes streams of JetStream, or brings their settings up to date; tries until it is done or the signal comes.
- * @param make Answers whether all is as wanted: false if copies are missing, since a server is away.
+ * Creates JetStream streams, or updates their settings; retries until that succeeds or the signal aborts.
+ * @param make Returns whether everything is as wanted: false if copies are missing because a server is away.
  */
 export async function untilMade(
   make: () => Promise<boolean>,
@@ -44,7 +44,7 @@ export async function untilMade(
   }
 }
 
-/** Makes the stream of logs, or brings its settings up to date. */
+/** Creates the stream of logs, or updates its settings. */
 export async function ensureLogs(nc: NatsConnection, replicas?: Replicas): Promise<boolean> {
   const config = {
     name: streamName,
@@ -58,7 +58,10 @@ export async function ensureLogs(nc: NatsConnection, replicas?: Replicas): Promi
   return await ensureStream(nc, config, replicas)
 }
 
-/** Of a function that was removed, before another one of its name writes lines. @throws {Error} If they may still be there. */
+/**
+ * Deletes the lines of a removed function, before a new function of that name writes any.
+ * @throws {Error} If lines may be left.
+ */
 export async function forgetLogs(nc: NatsConnection, namespace: string, functionName: string): Promise<void> {
   const manager = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false })
   await manager.streams.purge(streamName, { filter: subjects.logSubject(namespace, functionName) })
@@ -67,16 +70,16 @@ export async function forgetLogs(nc: NatsConnection, namespace: string, function
 export interface LogQuery {
   readonly namespace: string
   readonly functionName: string
-  /** Lines so far that are wanted, the last ones. */
+  /** How many of the latest lines to return. */
   readonly tail: number
-  /** Go on with new lines. */
+  /** Continue with new lines. */
   readonly follow: boolean
   readonly signal: AbortSignal
 }
 
 /**
- * Yields lines of JSON as they were written, in batches; the first, which is empty, when it is known how many there are.
- * What a slow reader has not taken is kept to `linesMax` lines.
+ * Yields log lines as JSON, in batches. The first batch is empty and comes once the number of lines is known. At most
+ * `linesMax` lines wait for a slow reader.
  */
 export async function* readLogs(
   nc: NatsConnection,

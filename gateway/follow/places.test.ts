@@ -5,7 +5,7 @@ import { problemOf } from '../http/problem.ts'
 import { makeMetrics } from '../metrics.ts'
 import { Places } from './places.ts'
 
-test('Places refuses one reader of a kind too many with 503 and Retry-After, until one has gone', async () => {
+test('Places refuses readers beyond the limit with 503 and Retry-After, until one has left', async () => {
   const { followers } = makeMetrics()
   const places = new Places(followers, { plain: 2 })
   const leave = places.take('plain')

@@ -1,6 +1,6 @@
 /**
- * Places: how many readers of a kind a gateway has room for. Each costs memory and file descriptors whether it reads or
- * not, and a holding one makes everybody read the store when it renews its document.
+ * Places: limits the readers of each kind. A reader costs memory and a file descriptor even when idle, and each
+ * renewal of a holding one makes every process read the store.
  * @module
  */
 import type { Gauge } from '../../infra/metrics.ts'
@@ -21,7 +21,7 @@ export class Places {
     this.#max = { ...placesMax, ...max }
   }
 
-  /** @returns What gives the place back. @throws {CodedError} ERR_BUSY */
+  /** @returns A function that frees the place. @throws {CodedError} ERR_BUSY */
   take(kind: ReaderKind): () => void {
     const max = this.#max[kind]
     if (this.#taken[kind] >= max) {

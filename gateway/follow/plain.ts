@@ -1,9 +1,11 @@
 /**
- * Plain followers: they see what passes, and hold nothing back. What one is too slow for is dropped, oldest first, and told.
+ * Plain followers: they see what passes on a stream and hold nothing back. Records for a reader that is too slow are
+ * dropped, oldest first, and counted.
  *
- *   F1. A stream is read once and kept once, however many follow it (frame-log.ts).
- *   F2. At most `streamBytesMax` and a frame wait for the slowest reader of a stream, and `bytesMax` for all readers of all
- *       streams; what is too much is taken from the stream that has most, so that a quiet one is not hurt by a flood.
+ *   F1. A stream is read and kept once, however many readers follow it (frame-log.ts).
+ *   F2. At most `streamBytesMax` and one frame wait for the slowest reader of a stream, and `bytesMax` for all
+ *       readers of all streams. Beyond that, the stream with the most is cut, so that a flood does not hurt a quiet
+ *       stream.
  *   F3. Every record of a producer between two that are shown is shown too, or counted in a `gap` before the second.
  * @module
  */
@@ -40,7 +42,7 @@ export class PlainFollowers {
     this.#bytesMax = bytesMax
   }
 
-  /** What is kept for readers, about. */
+  /** Approximate bytes kept for readers. */
   get bytes(): number {
     let bytes = 0
     for (const { log } of this.#tails.values()) bytes += log.bytes
@@ -54,7 +56,7 @@ export class PlainFollowers {
     const { log } = this.#tailOf(stream)
     const reader = log.join()
     try {
-      await this.#wire.flush() // from here on the server sends us all that passes
+      await this.#wire.flush() // from here on the server sends all frames
       yield [{ event: 'ready', hold: false }]
       while (!signal.aborted) {
         const next = log.take(reader)
@@ -88,7 +90,7 @@ export class PlainFollowers {
     const stop = startTail({
       ...{ wire: this.#wire, namespace: this.#namespace, stream },
       onFrame: (bytes, header) => {
-        log.addFrame({ bytes: bytes.slice(), header }) // a view would keep all that came in the same read of the socket
+        log.addFrame({ bytes: bytes.slice(), header }) // a view would keep the whole chunk read from the socket
         this.#dropTooMuch(log)
       },
       onGap: (partition, producer, records) => {

@@ -1,13 +1,13 @@
 /**
- * Auth: one bearer token, compared by digest in constant time. Deny by default: a path that is not among `open`
- * answers 401 without the token, whether it exists or not.
+ * Auth: one bearer token, compared by digest in constant time. Deny by default: without the token every path outside
+ * `openPaths` answers 401, whether it exists or not.
  * @module
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
 import { refuse } from '../errors.ts'
 
-/** Answered to everybody: nothing in them is a secret. */
+/** Paths that need no token: nothing there is secret. */
 export const openPaths: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/v1/openapi.json'])
 
 function digest(token: string): Buffer {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import { paced } from './body.ts'
 
-test('paced ends a body of which too little comes, and no other, however long what it brings is worked on', async () => {
+test('paced ends a body that arrives too slowly, but not one whose chunks take long to process', async () => {
   const clock = new ManualClock()
   const run = async (chunks: readonly (readonly [bytes: number, afterMs: number])[], workMs = 0) => {
     let isSlow = false

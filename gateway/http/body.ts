@@ -1,6 +1,6 @@
 /**
- * Body: a request's body in chunks as it arrives, and whole within a limit. Bytes are counted as they come, because a
- * declared length may be absent (chunked) or a lie.
+ * Body: a request's body, in chunks as they arrive or whole within a limit. Bytes are counted on arrival, because a
+ * declared length may be absent (chunked) or false.
  * @module
  */
 import type { HttpBindings } from '@hono/node-server'
@@ -17,14 +17,17 @@ export function bodyChunks(c: HttpContext): AsyncIterable<Uint8Array> {
 
 export interface Pace {
   readonly clock: Clock
-  /** So much has to come in so long a time of waiting for it; what is done with a chunk does not count. */
+  /** At least `bytes` must arrive in each `ms` of waiting; time spent on a chunk does not count. */
   readonly bytes: number
   readonly ms: number
-  /** Called when it does not; has to end the body. */
+  /** Called when the body is too slow; it has to end the body. */
   readonly onSlow: () => void
 }
 
-/** The same chunks, as long as they keep pace: who sends a byte now and then would have a place for ever. */
+/**
+ * The same chunks, as long as they keep pace: a client that sends a byte now and then would otherwise occupy a place
+ * for ever.
+ */
 export async function* paced(
   chunks: AsyncIterable<Uint8Array>,
   { clock, bytes, ms, onSlow }: Pace,

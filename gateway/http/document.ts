@@ -1,5 +1,5 @@
 /**
- * Small JSON bodies, read within a limit and held to a schema.
+ * Document: small JSON bodies, read within a limit and checked against a schema.
  * @module
  */
 import type { z } from '@hono/zod-openapi'
@@ -22,7 +22,7 @@ export async function readDocument<S extends z.ZodType>(
   return parseDocument(await readBody(c, what, bytesMax), what, schema)
 }
 
-/** The same, of bytes that are there. */
+/** The same for bytes that have been read. */
 export function parseDocument<S extends z.ZodType>(bytes: Buffer, what: string, schema: S): z.output<S> {
   const document = bytes.length === 0 ? {} : parseJson(bytes, what)
   const parsed = schema.safeParse(document)

@@ -58,7 +58,7 @@ test('readMultipart reads what was written, however it is cut into chunks', asyn
   )
 })
 
-test('readMultipart never fails otherwise than by a refusal on bytes of any kind', async () => {
+test('readMultipart throws only refusals on arbitrary bytes', async () => {
   const piece = fc.constantFrom(
     '--b',
     '\r\n',
@@ -75,7 +75,7 @@ test('readMultipart never fails otherwise than by a refusal on bytes of any kind
   )
 })
 
-test('readMultipart refuses a part beyond its limit before the rest has come', async () => {
+test('readMultipart refuses a part beyond its limit before the rest has arrived (M2)', async () => {
   let pulled = 0
   async function* endless(): AsyncGenerator<Uint8Array> {
     yield encode('b', [['bundle', Buffer.alloc(10)]]).subarray(0, -10)

@@ -1,8 +1,8 @@
 /**
  * Multipart: reads a multipart/form-data body (RFC 7578) part by part as it arrives, each within its own limit.
  *
- *   M1. No more is kept than the parts' limits together and one chunk.
- *   M2. A part that is not expected, comes twice, or is larger than its limit ends the reading at once.
+ *   M1. At most the sum of the parts' limits and one chunk is kept.
+ *   M2. A part that is unexpected, repeated or too large ends the reading at once.
  * @module
  */
 import { refuse } from '../errors.ts'
@@ -38,7 +38,7 @@ class MultipartParser {
   readonly #delimiter: Buffer
   readonly #limits: PartLimits
   #state: State = 'preamble'
-  /** Not yet understood: at most a delimiter, or a part's headers, and a chunk. */
+  /** Bytes not parsed yet: at most a delimiter or a part's headers, and a chunk. */
   #rest: Buffer = Buffer.from('\r\n') // so that the first delimiter is like the others
   #name = ''
   #data: Buffer[] = []
@@ -60,7 +60,7 @@ class MultipartParser {
     return this.parts
   }
 
-  /** @returns Whether there may be more to understand. */
+  /** @returns Whether to call it again before more bytes arrive. */
   #step(): boolean {
     switch (this.#state) {
       case 'preamble':

@@ -1,8 +1,8 @@
 /**
  * Problem: every error of the API as RFC 9457 problem+json, with our code, what to do, and where.
  *
- * A CodedError of ours or of infra becomes its status; anything else is a bug of ours: 500, logged with its stack,
- * and nothing of it told to the caller.
+ * A CodedError of ours or of infra maps to its status. Anything else is a bug of ours: 500, logged with its stack,
+ * without details for the caller.
  * @module
  */
 import { STATUS_CODES } from 'node:http'
@@ -60,7 +60,7 @@ const statuses = {
   ERR_INTERNAL: 500,
 } as const satisfies Record<GatewayErrorCode, number>
 
-/** Codes of infra and sdk that an API call can meet. What is not listed is a bug of ours. */
+/** Codes of infra and sdk that an API call can raise. A code that is not listed is a bug of ours. */
 const foreignStatuses: Readonly<Record<string, number>> = {
   ERR_RECORD_TOO_LARGE: 413,
   ERR_STORE_TOO_LARGE: 413,
@@ -107,8 +107,8 @@ function problem(status: number, code: string, detail: string): Problem {
 }
 
 /**
- * The answer to the caller. A refusal in the middle of a body leaves the connection open for a moment, so that the
- * caller, who is still writing, gets to read it: the server discards what comes, and then hangs up.
+ * The answer to the caller. A refusal in the middle of a body keeps the connection open for a moment, so that the
+ * caller, who is still writing, can read it; the server discards the rest and then hangs up.
  */
 export function problemResponse({ problem, retryAfterSeconds }: ProblemAnswer): Response {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }

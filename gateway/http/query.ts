@@ -1,6 +1,6 @@
 /**
- * Query: a parameter that a route does not know is refused, as an unknown key of a body is: who mistypes a filter would
- * get all there is, and who says `?to=1` where the body says it another version than they meant.
+ * Query: refuses query parameters that a route does not know, like unknown keys of a body. Otherwise a mistyped
+ * filter would return everything, and `?to=1` on a route that expects `to` in the body would act on another version.
  * @module
  */
 import type { MiddlewareHandler } from 'hono'
@@ -16,7 +16,7 @@ interface Operation {
   readonly parameters?: readonly { readonly name: string; readonly in: string }[]
 }
 
-/** @param documentOf Asked at a request: the routes are registered by then. */
+/** @param documentOf Called at a request, when all routes are registered. */
 export function knownQueryOnly(documentOf: () => Document): MiddlewareHandler {
   return async (c, next) => {
     const query = c.req.query()

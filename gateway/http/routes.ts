@@ -29,8 +29,8 @@ export const problemAnswer = {
 }
 
 /**
- * A body that a route reads itself, within a limit, and then parses with this very schema. Given as JSON Schema,
- * because a zod schema here would make the framework read the body first, whole and without a limit.
+ * The JSON Schema of a body that a route reads itself, within a limit, and then parses with this schema. A zod schema
+ * here would make the framework read the whole body first, without a limit.
  */
 export function bodySchema(schema: z.ZodType): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' })

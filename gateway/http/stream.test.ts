@@ -36,7 +36,7 @@ test('streamResponse ends batches that nobody reads (S2)', async (t: TestContext
   assert.equal(await response.text(), 'ab')
 })
 
-test('streamResponse asks for a batch when the one before was read, and ends them with their reader (S2)', async (t) => {
+test('streamResponse requests a batch when the previous one was read, and ends them when the reader leaves (S2)', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { state, batches, ended } = makeBatches()
   const response = await streamResponse(asked('GET'), 'text/plain', batches)
@@ -50,13 +50,13 @@ test('streamResponse asks for a batch when the one before was read, and ends the
   await Promise.all([reader.cancel(), ended])
 })
 
-test('streamResponse ends batches whose answer was thrown away before it was read (S2)', async () => {
+test('streamResponse ends batches if the answer is discarded unread (S2)', async () => {
   const { batches, ended } = makeBatches()
   const response = await streamResponse(asked('GET'), 'text/plain', batches)
   await Promise.all([response.body!.cancel(), ended])
 })
 
-test('streamResponse answers HEAD without any batch, and what cannot begin with its error (S1)', async () => {
+test('streamResponse answers HEAD without a batch, and refuses a stream that cannot begin with its error (S1)', async () => {
   const { state, batches } = makeBatches()
   const response = await streamResponse(asked('HEAD'), 'text/plain', batches)
   assert.deepEqual(

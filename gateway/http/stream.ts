@@ -1,10 +1,10 @@
 /**
- * Stream: an answer that goes on, pulled by the client: the next batch is asked for when the socket has room.
+ * Stream: a streaming answer, pulled by the client: the next batch is requested when the socket has room.
  *
- *   S1. Batches are asked for from the first on before the answer begins: what cannot begin is refused with its status.
- *       HEAD asks for none.
- *   S2. However it ends, the batches are ended too, so that their `finally` runs: at their end, when the client has gone,
- *       or when nobody has read a byte for `unreadMs`.
+ *   S1. The first batch is requested before the answer begins, so a stream that cannot begin is refused with its own
+ *       status. HEAD requests no batch.
+ *   S2. However the answer ends, the batches are ended too, so that their `finally` runs: at the end, when the client
+ *       has gone, or when it has read nothing for `unreadMs`.
  * @module
  */
 import type { HttpContext } from './body.ts'
@@ -14,13 +14,15 @@ export function untilClosed(c: HttpContext, closing: AbortSignal): AbortSignal {
   return AbortSignal.any([c.req.raw.signal, closing])
 }
 
-/** Clients and what stands between give up on a body that is silent for minutes. */
+/**
+ * A filler is sent after this long without data: clients and proxies give up on a body that is silent for minutes.
+ */
 const quietMs = 15_000
 const unreadAfterMs = 5000
-/** Says nothing: an empty line of NDJSON, a comment of server-sent events. */
+/** Text without meaning: an empty line of NDJSON, a comment of server-sent events. */
 const fillers: Readonly<Record<string, string>> = { 'text/event-stream': ':\n\n' }
 
-/** @throws What the batches throw before the first one. */
+/** @throws Whatever the batches throw before the first one. */
 export async function streamResponse(
   c: HttpContext,
   contentType: string,

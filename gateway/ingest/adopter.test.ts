@@ -30,7 +30,7 @@ function viewOf(backPressure: string, queueAgeMs: number): CatalogView {
   } as unknown as CatalogView
 }
 
-test('Adopter sends on, in order, what a gateway that was killed had on disk, and counts what is too old', async (t) => {
+test('Adopter sends on, in order, what a killed gateway had on disk, and counts expired records', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-adopter-'))
   const { url } = await startNatsServer({ dir, port: 0 })
   const nc = await connectBus({ url, name: 'test' })

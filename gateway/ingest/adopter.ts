@@ -1,8 +1,8 @@
 /**
- * Adopter: what producers that are gone have left on disk for functions whose input says `enqueue`, sent on by this gateway.
+ * Adopter: sends on what ended producers left on disk for functions whose input says `enqueue`.
  *
- *   AD1. Only the gateway that leads adopts, so each chunk has one adopter.
- *   AD2. A chunk is taken when its lane has not much at hand: what waits stays on disk.
+ *   AD1. Only the leading gateway adopts, so each chunk has one adopter.
+ *   AD2. A chunk is taken only when its lane has little in memory: waiting records stay on disk.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -20,9 +20,9 @@ export interface AdopterOptions {
   readonly ingest: Ingest
   readonly clock: Clock
   readonly log: Log
-  /** What is on disk is of this gateway's store. */
+  /** Whether the files on disk belong to this gateway's store. */
   readonly isOurs: () => boolean
-  /** The accounts of all that live. */
+  /** The accounts of all living producers. */
   readonly outputs: () => readonly OutputLedger[]
 }
 
@@ -33,7 +33,7 @@ export class Adopter {
     this.#options = options
   }
 
-  /** Looks again and again. @returns What ends it. */
+  /** Looks for chunks at intervals. @returns A function that stops it. */
   start(): () => void {
     const { clock } = this.#options
     let cancel: (() => void) | undefined

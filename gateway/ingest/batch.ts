@@ -1,8 +1,8 @@
 /**
- * Batch: records of one stream on their way into frames, one frame a partition at a time.
+ * Batch: collects records of one stream into frames, one frame a partition at a time.
  *
- *   B1. Records of one key keep their order: they meet in one partition, and its frames leave in order.
- *   B2. When a record is added no frame waits that is larger than `frameBytesAimed`.
+ *   B1. Records of one key keep their order: they go to the same partition, and its frames leave in order.
+ *   B2. No waiting frame exceeds `frameBytesAimed` when a record is added.
  * @module
  */
 import type { Producer } from '../../infra/bus/index.ts'
@@ -22,7 +22,7 @@ interface OpenFrame {
   bytes: number
 }
 
-/** Where the records without a key go for now; a frame later to the next partition. */
+/** The partition for records without a key; it moves on by one with each frame. */
 export interface Turn {
   partition: number
 }
@@ -41,7 +41,7 @@ export class Batch {
     this.#turn = turn
   }
 
-  /** @param partition Where it belongs, if that is not for its key to say. */
+  /** @param partition Overrides the partition of the key's hash. */
   add(record: RawRecord, partition = this.#partitionOf(record.key)): void {
     const bytes = recordBytes(record.key.length, record.value.length)
     const before = this.#frames.get(partition)
@@ -53,7 +53,7 @@ export class Batch {
     if (frame.bytes >= frameBytesAimed) this.#send(partition, frame)
   }
 
-  /** Hands over what is left. */
+  /** Sends the frames that are left. */
   flush(): void {
     for (const [partition, frame] of this.#frames) this.#send(partition, frame)
   }

@@ -109,7 +109,7 @@ async function opened(t: TestContext, { store, clock, view }: Awaited<ReturnType
   return { account, outputs, forgotten }
 }
 
-test('SentAccount writes at once what nobody else could tell, the rest later, and at the end what is exact', async (t) => {
+test('SentAccount writes at once what receivers cannot tell, the rest later, and an exact account at the end (SA2)', async (t) => {
   const world = await setUp(t)
   const { clock, store, before } = world
   const { account, outputs } = await opened(t, world)
@@ -139,7 +139,7 @@ test('SentAccount writes at once what nobody else could tell, the rest later, an
   assert.deepEqual([...over], ['g'])
 })
 
-test('GoneGateways settles the account of one that was killed by what its receivers say, once', async (t) => {
+test('GoneGateways settles a killed gateway by the answers of its receivers, once', async (t) => {
   const { clock, gone, silent, asked, put, before } = await setUp(t)
   await put('g', [row])
   await gone.look()
@@ -164,7 +164,7 @@ test('GoneGateways settles the account of one that was killed by what its receiv
   assert.deepEqual(sums((await before()).rows), [[130, 125, 5]])
 })
 
-test('GoneGateways counts what was under way as unaccounted where receivers are gone too', async (t) => {
+test('GoneGateways counts records in flight as unaccounted if the receivers are gone too', async (t) => {
   const { silent, put, before, asksOnce } = await setUp(t)
   await put('g', [row])
   silent.add('g')
@@ -172,7 +172,7 @@ test('GoneGateways counts what was under way as unaccounted where receivers are 
   assert.deepEqual(sums((await before()).rows), [[100, 80, 20]])
 })
 
-test('GoneGateways knows by its receivers what a gateway has sent behind its last word, and before its first', async (t) => {
+test('GoneGateways learns from receivers what a gateway sent after its last write, and before its first', async (t) => {
   const { clock, gone, silent, put, before } = await setUp(t)
   const { parts: _, ...held } = { ...row, sent: 10, acked: 0, dropped: {}, unaccounted: 0 }
   await put('g', [])
@@ -188,7 +188,7 @@ test('GoneGateways knows by its receivers what a gateway has sent behind its las
   ])
 })
 
-test('GoneGateways settles nobody while no receiver could be asked (GG1), and whoever speaks again for itself', async (t) => {
+test('GoneGateways settles no gateway before receivers could be asked, or that is heard again (GG1)', async (t) => {
   const world = await setUp(t)
   const { clock, store, silent, isConnected, before, asksOnce } = world
   const { outputs } = await opened(t, world)
@@ -216,7 +216,7 @@ test('GoneGateways settles nobody while no receiver could be asked (GG1), and wh
   assert.deepEqual(await before(() => true), { rows: [], over: new Set(), open: ['g'] })
 })
 
-test('what a gateway has sent that was given up, lives and has nothing new to say is counted once, by itself too', async (t) => {
+test('the records of a living gateway that was given up are counted once, also by itself', async (t) => {
   const world = await setUp(t)
   const { clock, store, gone, silent, before, asksOnce } = world
   const { outputs } = await opened(t, world)
@@ -238,7 +238,7 @@ test('what a gateway has sent that was given up, lives and has nothing new to sa
   assert.deepEqual([await sent(own), await sent({ id: 'another', rows: [] })], [100, 100])
 })
 
-test('GoneGateways adds up what has been over for long, each once, wherever it was interrupted (GG2)', async (t) => {
+test('GoneGateways folds old accounts into sums, each once, wherever it is interrupted (GG2)', async (t) => {
   const { store, clock, gone, put, before, silent } = await setUp(t)
   silent.add('another')
   for (let i = 0; i < 20; i++) {

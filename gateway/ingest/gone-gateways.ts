@@ -1,11 +1,13 @@
 /**
- * GoneGateways: gateways that ended without a word, and what they had sent. The gateway that leads asks their receivers, as the scheduler
- * asks those of instances, and writes down what they say.
+ * GoneGateways: settles the accounts of gateways that were killed. The leading gateway asks their receivers, as the
+ * scheduler does for instances, and stores the answers.
  *
- *   GG1. Whoever speaks is not settled, and nobody is before receivers could be asked for `askedMs`.
- *   GG2. Of what has been over for `keptMs`, and does not speak, the rows are added to sums, and each once: the sums name whose they contain until its
- *        documents are gone.
- *   GG3. All is written over what was read (S1): another that leads, or a gateway that speaks again, is not undone.
+ *   GG1. A gateway that sends heartbeats is not settled, and none is settled before its receivers could be asked for
+ *        `askedMs`.
+ *   GG2. The rows of a gateway that has been over for `keptMs` and is silent are added to sums, each once: the sums
+ *        name the gateways that they include until their documents are removed.
+ *   GG3. Every write is conditional on what was read (S1), so it cannot undo the work of another leader, or of a
+ *        gateway that has returned.
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
  * @module
  */
@@ -34,7 +36,7 @@ import { asKilled } from '../catalog/sent-before.ts'
 
 const lookEveryMs = 1_000
 const silenceMs = 5_000
-/** So long receivers are asked at least, and on while one of them says that it has some in hand. */
+/** Receivers are asked for at least this long, and further while one of them has records in hand. */
 const askedMs = 5_000
 const inHandMs = 3_000
 const keptMs = 600_000
@@ -46,14 +48,14 @@ export interface GoneGatewaysOptions {
   readonly clock: Clock
   readonly log: Log
   readonly view: () => CatalogView
-  /** For how long a gateway has not been heard. */
+  /** How long a gateway has been silent. */
   readonly silentMs: (gatewayId: string) => number
   /** Asks all runners. @returns False if there is no connection. */
   readonly ask: (gone: Uint8Array) => boolean
 }
 
 interface Asked {
-  /** Since when they could be asked. */
+  /** Since when its receivers could be asked. */
   sinceMs: number | undefined
   received: ReceivedRows | undefined
 }
@@ -66,7 +68,7 @@ export class GoneGateways {
     this.#options = options
   }
 
-  /** Looks again and again. @returns What ends it. */
+  /** Looks for killed gateways at intervals. @returns A function that stops it. */
   start(): () => void {
     const { clock, log } = this.#options
     let ended = false
@@ -106,7 +108,7 @@ export class GoneGateways {
       if (id === gatewayId || id === foldedSender) continue
       const found = await store.get<SenderDocument>(paths.sender(namespace, id))
       if (found === undefined)
-        await this.#removeRows(id) // written behind the end
+        await this.#removeRows(id) // written after the end
       else if (found.value.state !== 'open' && (await this.#isFolded(id, found))) old.push(id)
       if (found?.value.state !== 'open') continue
       if (silentMs(id) < silenceMs) continue
@@ -128,7 +130,7 @@ export class GoneGateways {
     if (this.#options.ask(encodeGone(gone))) for (const asked of this.#asked.values()) asked.sinceMs ??= nowMs
   }
 
-  /** GG1. */
+  /** Whether a gateway's account can be settled (GG1). */
   #isKnown({ sinceMs, received }: Asked): boolean {
     if (sinceMs === undefined) return false
     const nowMs = this.#options.clock.monotonicMs()
@@ -153,7 +155,7 @@ export class GoneGateways {
         ...this.#unwritten(stream, before?.value.rows ?? [], received),
       ]
       const settled = rows.map((row) => ({
-        // Of a row that nothing had been sent of yet when it was written, receivers know all.
+        // If nothing had been sent by the last write of a row, its receivers know everything.
         ...settle({ ...asKilled(row), parts: row.parts ?? 0 }, received, { topology, isOver: true }),
         createdAtMs: row.createdAtMs,
       }))
@@ -162,7 +164,7 @@ export class GoneGateways {
     await this.#put(paths.sender(namespace, id), found, { schema: 1, state: 'over', atMs: clock.nowMs() })
   }
 
-  /** Of functions that it began to send to behind its last word. */
+  /** Rows for functions that it began to send to after its last write, from the receivers' answers. */
   #unwritten(stream: string, rows: readonly SentRow[], received: ReceivedRows | undefined): SentRow[] {
     const heard = [...(received?.values() ?? [])].filter((of) => of.stream === stream)
     const consumers = new Set(heard.map(({ consumer }) => consumer))
@@ -174,7 +176,7 @@ export class GoneGateways {
     })
   }
 
-  /** GG2: those that are to go into the sums are marked before, so that their gateway does not write there any more. */
+  /** GG2: marks a gateway before its rows are added to the sums, so that it does not write to them any more. */
   async #isFolded(id: string, found: StoredDocument<SenderDocument>): Promise<boolean> {
     const { namespace, clock, silentMs } = this.#options
     const { state, atMs } = found.value
@@ -211,7 +213,7 @@ export class GoneGateways {
     for (const stream of await this.#streamsOf(id)) await store.remove(paths.sent(namespace, id, stream))
   }
 
-  /** Of functions that are still there. */
+  /** The sums of rows to functions that still exist. */
   #sums(rows: readonly SentRow[]): SentRow[] {
     const sums = new Map<string, SentRow>()
     for (const row of rows) {
@@ -232,7 +234,7 @@ export class GoneGateways {
     return await store.list(paths.sender(namespace, id))
   }
 
-  /** GG3. */
+  /** Writes a document if it is as it was read (GG3). */
   async #put(
     path: string,
     before: StoredDocument | undefined,

@@ -1,9 +1,9 @@
 /**
- * Ingest: the one producer of a gateway process, through which all that comes from outside enters the streams.
+ * Ingest: the one producer of a gateway process; everything from outside enters the streams through it.
  *
- * Owns: the Producer, and what it is told of the streams.
- *   G1. A stream is known to the producer as the catalog last showed it, before anything is sent to it.
- *   G2. Nothing is taken for a stream that has no room; who has waited `roomWaitMs` in vain is told so.
+ * Owns the Producer, and keeps it informed about the streams.
+ *   G1. The producer knows a stream as the catalog last showed it before anything is sent to it.
+ *   G2. Nothing is accepted for a stream without room; a caller that has waited `roomWaitMs` is refused.
  * @module
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -22,9 +22,9 @@ export interface IngestOptions {
   readonly gatewayId: string
   readonly clock: Clock
   readonly bufferBytesMax?: number
-  /** Where records wait for consumers that queue on disk. */
+  /** The disk queue for consumers that use one. */
   readonly spill?: Spill | undefined
-  /** Records begin to wait for a function that has no instance. */
+  /** Called when records begin to wait for a function without an instance. */
   readonly onWant?: () => void
 }
 
@@ -46,7 +46,7 @@ export class Ingest {
     })
   }
 
-  /** Tells the producer what has changed (G1). @returns Whether anything has. */
+  /** Passes changes of the streams to the producer (G1). @returns Whether there were any. */
   adopt(view: CatalogView): boolean {
     let changed = false
     this.#known = new Set(view.streams.keys())
@@ -63,12 +63,12 @@ export class Ingest {
     return this.#known.has(stream)
   }
 
-  /** True if the consumer is among those that this gateway's own records wait for. */
+  /** Whether this gateway's own records wait for the consumer. */
   heeds(stream: string, consumer: string): boolean {
     return this.#producer.stream(stream)?.consumers.some(({ name }) => name === consumer) ?? false
   }
 
-  /** A batch for a stream that is known. */
+  /** A batch for a known stream. */
   batch(stream: string): Batch {
     const turn = this.#turns.get(stream) ?? { partition: 0 }
     this.#turns.set(stream, turn)
@@ -103,7 +103,7 @@ export class Ingest {
     }
   }
 
-  /** Its lane to a consumer that queues. */
+  /** The lane to a consumer that queues. */
   lane(consumer: string, stream: string): Lane | undefined {
     return this.#producer.lane(consumer, stream)
   }
@@ -112,7 +112,10 @@ export class Ingest {
     return this.#producer.ledger()
   }
 
-  /** Waits until all is acknowledged, or the signal; then closes. @returns How many records are given up. */
+  /**
+   * Waits until everything is acknowledged or the signal aborts, then closes.
+   * @returns How many records are given up.
+   */
   async close(signal: AbortSignal): Promise<number> {
     await this.#producer.settled(signal).catch(() => undefined)
     const records = this.#producer.unsettledRecords

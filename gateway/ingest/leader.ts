@@ -1,5 +1,5 @@
 /**
- * Leader: does what only one gateway of a namespace may do, for as long as this one is the leader.
+ * Leader: runs the work that only one gateway of a namespace may do, as long as this one leads.
  * @module
  */
 import { once } from 'node:events'
@@ -9,9 +9,7 @@ import type { Store } from '../../infra/store/index.ts'
 
 const retryMs = 1000
 
-/**
- * Epochs of leaders, as heard on NATS: a leader that the store cannot reach any more hears of its successor there.
- */
+/** Epochs of leaders as announced over NATS: a leader that has lost the store learns there about its successor. */
 export class Claims {
   readonly #waiting = new Map<AbortController, number>()
   #highest = 0
@@ -21,7 +19,7 @@ export class Claims {
     for (const [controller, own] of this.#waiting) if (own < this.#highest) controller.abort()
   }
 
-  /** Aborted when an epoch above this one is heard. */
+  /** Aborted when a higher epoch is heard. */
   above(epoch: number): { readonly signal: AbortSignal; stop(): void } {
     const controller = new AbortController()
     this.#waiting.set(controller, epoch)
@@ -31,9 +29,9 @@ export class Claims {
 }
 
 /**
- * Waits for the leadership, begins, and ends when it is lost, or another one is heard to lead; again and again until the
- * signal.
- * @param begin What to do as the leader; it answers what ends it, and that takes effect at once.
+ * Waits for the leadership, begins the work, and ends it when the leadership is lost or another leader is heard.
+ * Repeats until the signal aborts.
+ * @param begin Starts the leader's work, and returns a function that ends it at once.
  */
 export async function whileLeading(
   store: Store,

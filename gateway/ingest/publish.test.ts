@@ -78,7 +78,7 @@ function prefixed(records: readonly (readonly [string, string])[]): Uint8Array<A
   return new Uint8Array(Buffer.concat(parts))
 }
 
-test('Publish of NDJSON takes text and base64, keys and times, each key to its partition', async () => {
+test('Publish accepts NDJSON with text and base64, keys and times, each key to its partition', async () => {
   await makeStream('lines')
   const seen = await watch('lines')
   const lines = [
@@ -100,7 +100,7 @@ test('Publish of NDJSON takes text and base64, keys and times, each key to its p
   assert.ok(Math.abs(byValue['two']!.timeMs - Date.now()) < 60_000)
 })
 
-test('Publish of length-prefixed bytes takes them however they are cut', async () => {
+test('Publish accepts length-prefixed bytes however they are cut', async () => {
   await makeStream('bytes')
   const seen = await watch('bytes')
   const records = Array.from({ length: 500 }, (_, i) => [`key${i % 7}`, `value ${i}`] as const)
@@ -124,7 +124,7 @@ test('Publish of length-prefixed bytes takes them however they are cut', async (
   }
 })
 
-test('Publish sends a record to the partition that it names, and refuses one that there is not', async () => {
+test('Publish sends a record to the partition that it names, and refuses an unknown one', async () => {
   await makeStream('named', { partitions: 4 })
   const seen = await watch('named')
   const line = (partition: number) => JSON.stringify({ key: 'same', value: String(partition), partition })
@@ -137,7 +137,7 @@ test('Publish sends a record to the partition that it names, and refuses one tha
   assert.match(body.detail!, /partition 4 of 'named': it has 4, from 0 on/)
 })
 
-test('Publish spreads records without a key where a function wants that, and only there', async () => {
+test('Publish spreads records without a key only over streams whose reader asks for it', async () => {
   await makeStream('spread', { partitions: 4 })
   const shuffled = sourceOf('shuffler', ['spread'], []).replaceAll('groupBy', 'shuffle')
   assert.equal((await platform.call('POST', '/v1/functions', { body: shuffled })).status, 200)
@@ -189,7 +189,7 @@ for (const [what, [message, line]] of Object.entries(malformed)) {
   })
 }
 
-test('Publish refuses a record that no frame can carry, and a body that ends in a record', async () => {
+test('Publish refuses a record too large for a frame, and a body that ends within a record', async () => {
   await makeStream('lines')
   const large = await publish(
     'lines',
@@ -214,7 +214,7 @@ test('Publish refuses a record that no frame can carry, and a body that ends in 
   assert.deepEqual([(await publish('lines', lie, type)).status], [413])
 })
 
-test('Publish into a stream without room answers 429 with what was accepted, and goes on when there is room', async () => {
+test('Publish into a full stream answers 429 with the accepted count, and works again when there is room', async () => {
   assert.equal(
     (await platform.call('POST', '/v1/functions', { body: sourceOf('slow', ['full'], []) })).status,
     200,
@@ -252,7 +252,7 @@ test('Publish into a stream without room answers 429 with what was accepted, and
   })
 })
 
-test('Publish of a client that hangs up keeps what was taken, and is no error of ours', async () => {
+test('Publish keeps the accepted records of a client that hangs up, and logs no error', async () => {
   await makeStream('lines')
   const seen = await watch('lines')
   const outgoing = request(`${platform.gateway.url}/v1/streams/lines/records`, {
@@ -274,7 +274,7 @@ test('Publish of a client that hangs up keeps what was taken, and is no error of
   assert.equal((await publish('lines', '{"value":"3"}')).status, 200)
 })
 
-test('PUT of a stream makes it, changes raw, and keeps its partitions', async () => {
+test('PUT of a stream creates it, changes raw, and keeps its partitions', async () => {
   await makeStream('fixed', { partitions: 4 })
   await makeStream('fixed', { partitions: 4, raw: true })
   const { streams } = (await (await platform.call('GET', '/v1/streams')).json()) as {
@@ -290,7 +290,7 @@ test('PUT of a stream makes it, changes raw, and keeps its partitions', async ()
   assert.equal(await refusedStatus(`{"a":"${'x'.repeat(20_000)}"}`), 413)
 })
 
-test('DELETE of a stream forgets it, and one that is used is refused with who uses it', async () => {
+test('DELETE removes a stream, and refuses one in use, naming its users', async () => {
   const remove = async (name: string) => await platform.call('DELETE', `/v1/streams/${name}`)
   assert.equal((await remove('never-made')).status, 404)
   await makeStream('passing', { partitions: 4 })
@@ -318,7 +318,7 @@ test('DELETE of a stream forgets it, and one that is used is refused with who us
   assert.equal((await publish('passing', '{"value":"3"}')).status, 200)
 })
 
-test('Publish in the middle of which the gateway stops says how many were accepted', async () => {
+test('Publish interrupted by the end of the gateway says how many records were accepted', async () => {
   await makeStream('lines')
   const seen = await watch('lines')
   const gateway = await platform.another()

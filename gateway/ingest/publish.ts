@@ -1,7 +1,7 @@
 /**
- * Publish: the body of one `POST …/records` into a stream, chunk by chunk.
+ * Publish: sends the body of one `POST …/records` into a stream, chunk by chunk.
  *
- *   P1. The records taken are the first ones of the body, in order; however it ends, the answer says how many.
+ *   P1. The accepted records are the first ones of the body, in order; however it ends, the answer says how many.
  * @module
  */
 import { CodedError } from '../../sdk/errors.ts'
@@ -9,8 +9,8 @@ import type { Ingest } from './ingest.ts'
 import type { ReadRecord, RecordReader } from './record-reader.ts'
 
 /**
- * @param onTaken Told of records as they are taken.
- * @returns How many records were taken: all.
+ * @param onTaken Called as records are accepted.
+ * @returns How many records were accepted: all.
  * @throws {CodedError} with `accepted` in its detail.
  */
 export async function publish(

@@ -1,5 +1,6 @@
 /**
- * Pulse: this gateway's own heartbeat, every second: what its ingest has sent, so that any gateway can add up ledgers.
+ * Pulse: this gateway's heartbeat. Every second it reports what the ingest has sent, so that any gateway can add up
+ * ledgers.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -8,7 +9,7 @@ import type { Clock } from '../../infra/clock.ts'
 import type { Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
 
 const beatEveryMs = 1000
-/** From one heartbeat to one for the sake of news. */
+/** The least time between two heartbeats. */
 const beatLeastMs = 50
 
 export interface PulseOptions {
@@ -18,7 +19,7 @@ export interface PulseOptions {
   readonly clock: Clock
   readonly outputs: () => readonly OutputLedger[]
   readonly rawDropped: () => Readonly<Record<string, number>>
-  /** At which it leads the ingest, if it does. */
+  /** The epoch at which it leads the raw ingest, if it does. */
   readonly ingestEpoch: () => number | undefined
 }
 
@@ -41,7 +42,7 @@ export class Pulse {
     this.#stopTimer = this.#options.clock.after(beatEveryMs, () => this.beat())
   }
 
-  /** There is news: beats when what is under way is done, however often it is asked. */
+  /** Sends an early heartbeat because there is news; calls that come close together share one. */
   soon(): void {
     const { clock } = this.#options
     this.#stopTimer()
@@ -50,7 +51,7 @@ export class Pulse {
     )
   }
 
-  /** Says the last word. */
+  /** Sends the last heartbeat. */
   stop(): void {
     this.#stopTimer()
     this.#publish('stopped')

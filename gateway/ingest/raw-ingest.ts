@@ -1,10 +1,10 @@
 /**
- * RawIngest: takes raw records, one a message, from any NATS client (`concord.NS.in.STREAM`) into the streams.
+ * RawIngest: accepts raw records, one a message, from any NATS client (`concord.NS.in.STREAM`).
  *
- * Runs in one gateway of a namespace at a time: the leader. Core NATS has no back-pressure, so what a stream has no room
- * for is dropped and counted.
- *   W1. Each message is taken once: only the leader is subscribed.
- *   W2. Every message that is not taken is counted, with the reason.
+ * Runs only in the leading gateway of a namespace. Core NATS has no back-pressure, so records for a stream without
+ * room are dropped and counted.
+ *   W1. Each message is accepted once: only the leader subscribes.
+ *   W2. Every message that is not accepted is counted, with the reason.
  * @module
  */
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
@@ -15,7 +15,7 @@ import type { GatewayMetrics } from '../metrics.ts'
 import type { Batch } from './batch.ts'
 import type { Ingest } from './ingest.ts'
 
-/** A header's value is text: a key that is none travels in base64. */
+/** Header values are text, so a binary key is sent in base64. */
 export const keyHeader = 'Concord-Key'
 export const keyBase64Header = 'Concord-Key-Base64'
 
@@ -36,14 +36,14 @@ export class RawIngest {
   readonly #options: RawIngestOptions
   readonly #batches = new Map<string, Batch>()
   #complainedAtMs = Number.NEGATIVE_INFINITY
-  /** Since the start of the process; in the heartbeat. */
+  /** Counts since the start of the process, reported in the heartbeat. */
   readonly dropped: Record<RawDropReason, number> = { unknownStream: 0, noRoom: 0, tooLarge: 0 }
 
   constructor(options: RawIngestOptions) {
     this.#options = options
   }
 
-  /** Takes records from now on. @returns What ends it. */
+  /** Starts to accept records. @returns A function that stops it. */
   start(): () => void {
     const { nc, namespace } = this.#options
     const subscription = nc.subscribe(subjects.ingestSubject(namespace, '*'), {
@@ -70,7 +70,7 @@ export class RawIngest {
     metrics.rawTaken.inc({ stream })
   }
 
-  /** Messages that arrive together leave together: the batch ends with the turn of the event loop. */
+  /** Messages that arrive together share a batch: it ends with the turn of the event loop. */
   #batch(stream: string): Batch {
     const open = this.#batches.get(stream)
     if (open !== undefined) return open

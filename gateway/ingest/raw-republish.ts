@@ -1,9 +1,10 @@
 /**
- * RawRepublish: the records of streams marked raw, one a message on `concord.NS.out.STREAM`, for any NATS client.
+ * RawRepublish: publishes the records of streams marked raw, one a message on `concord.NS.out.STREAM`, for any NATS
+ * client.
  *
- * Runs in the leader only. It is a plain reader of the stream: it holds nothing back.
- *   O1. At most `unconfirmedBytesMax` and a frame are published that the server has not confirmed; beyond that, records
- *       are dropped and counted, since a client that NATS keeps waiting would pile them up here.
+ * Runs only in the leader. It is a plain reader of the stream and holds nothing back.
+ *   O1. At most `unconfirmedBytesMax` and one frame are published but not confirmed by the server. Beyond that,
+ *       records are dropped and counted: they would pile up here behind a slow server.
  * @module
  */
 import { isUtf8 } from 'node:buffer'
@@ -74,7 +75,7 @@ export class RawRepublish {
     const bytes = this.#unconfirmedBytes
     this.#options.wire.flush().then(
       () => this.#onConfirmed(bytes),
-      () => this.#onConfirmed(this.#unconfirmedBytes), // disconnected: the client forgets what it had
+      () => this.#onConfirmed(this.#unconfirmedBytes), // disconnected: the client discards what it had
     )
   }
 

@@ -29,7 +29,7 @@ function rawIn(stream: string, value: string, key?: string): void {
 const leads = () =>
   until('a gateway leads', () => platform.logged.some((line) => line.includes('leads ingest-test')))
 
-test('Raw records of any NATS client come into the stream, once, though two gateways run', async () => {
+test('Raw records of any NATS client enter the stream once, even with two gateways', async () => {
   await leads()
   await platform.another()
   await makeStream('raw', {})
@@ -53,7 +53,7 @@ test('Raw records of any NATS client come into the stream, once, though two gate
   )
 })
 
-test('Raw records go out of a stream that is marked raw, with their keys, whatever those hold', async () => {
+test('Raw records leave a stream marked raw with their keys, binary ones included', async () => {
   await leads()
   await makeStream('open', { raw: true, partitions: 1 })
   const seen: string[] = []
@@ -89,7 +89,7 @@ test('Raw records go out of a stream that is marked raw, with their keys, whatev
   assert.equal(seen.length, 4)
 })
 
-test('Raw records that cannot be taken are counted with the reason, in metrics and heartbeat', async () => {
+test('Raw records that are refused are counted with the reason, in metrics and heartbeat', async () => {
   await leads()
   let beat: Heartbeat | undefined
   platform.nc.subscribe(`concord.${namespace}.c.hb.${platform.gateway.id}`, {
@@ -110,7 +110,7 @@ test('Raw records that cannot be taken are counted with the reason, in metrics a
   assert.equal(platform.logged.filter((line) => line.includes('raw records are dropped')).length, 1)
 })
 
-test('Raw ingest passes on to another gateway when the one that leads ends', async () => {
+test('Raw ingest moves to another gateway when the leading one ends', async () => {
   await makeStream('passed', {})
   await platform.store.remove(paths.function(namespace, 'absent')) // nobody waits for it any more
   await platform.another()

@@ -64,7 +64,7 @@ test('RecordReader reads length-prefixed bytes as they were written, however the
   )
 })
 
-test('RecordReader answers any bytes with records or a refusal, never otherwise', () => {
+test('RecordReader returns records or a refusal for arbitrary bytes', () => {
   const type = fc.constantFrom(recordsType, 'application/x-ndjson')
   const small = fc.oneof(
     fc.uint8Array({ maxLength: 100 }),

@@ -1,10 +1,10 @@
 /**
- * RecordReader: records out of the body of a publish, as its chunks arrive.
+ * RecordReader: parses the records in the body of a publish, as its chunks arrive.
  *
- * Two forms: NDJSON of RecordInput, and length-prefixed bytes (u32 LE key length, u32 LE value length, key, value,
+ * Two formats: NDJSON of RecordInput, and length-prefixed bytes (u32 LE key length, u32 LE value length, key, value,
  * repeated).
- *   R1. What is kept between chunks is less than one record of the largest size.
- *   R2. The first record that cannot be read ends it, and its number (of the line, or of the record) is told.
+ *   R1. Less than one record of the largest size is kept between chunks.
+ *   R2. The first unreadable record ends the reading; the error gives the number of its line or record.
  * @module
  */
 import { type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
@@ -20,18 +20,18 @@ const prefixBytes = 8
 const empty = new Uint8Array(0)
 
 export interface ReadRecord extends RawRecord {
-  /** Where it is to go, if it says so. */
+  /** The partition that the record names, if any. */
   readonly partition?: number
 }
 
 export interface RecordReader {
   /** The records that the chunk completes. Their bytes may be views of it. */
   push(chunk: Uint8Array): Generator<ReadRecord>
-  /** What the end of the body completes. */
+  /** The records that the end of the body completes. */
   end(): Iterable<ReadRecord>
 }
 
-/** @param nowMs Event time of records that name none. */
+/** @param nowMs The event time of records that have none. */
 export function recordReader(contentType: string, nowMs: () => number): RecordReader {
   return contentType.startsWith(recordsType) ? new PrefixedReader(nowMs) : new LineReader(nowMs)
 }

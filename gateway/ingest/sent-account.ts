@@ -1,11 +1,12 @@
 /**
- * SentAccount: what this gateway has sent to functions, written down, so that ledgers outlive it.
+ * SentAccount: stores what this gateway has sent to functions, so that ledgers outlive it.
  *
- *   SA1. Before the first record is taken the store knows of this gateway, so that its receivers are asked for it.
- *   SA2. What nobody else could tell is written each second while it changes, the rest every `writeEveryMs`, and at the end all, when it is exact.
- *        What the store did not take is written the next time.
- *   SA3. Writes come one after the other, none behind the last word.
- *   SA4. Once it was given up for so long that its rows were folded, it writes nothing more.
+ *   SA1. The store knows this gateway before it accepts the first record, so that its receivers are asked about it
+ *        after a kill.
+ *   SA2. What no receiver could tell is written each second while it changes, the rest every `writeEveryMs`, and at
+ *        the end everything, exactly. What the store did not accept is written the next time.
+ *   SA3. Writes are serial, and none follows the last one.
+ *   SA4. After it was given up for so long that its rows were folded into the sums, it writes nothing more.
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
  * @module
  */
@@ -34,20 +35,20 @@ export interface SentAccountOptions {
   readonly log: Log
   readonly outputs: () => readonly OutputLedger[]
   readonly view: () => CatalogView
-  /** SA4: nothing that this gateway sends is accounted for any more. */
+  /** SA4: nothing more that this gateway sends is accounted for. */
   readonly onForgotten: () => void
 }
 
-/** Rows as texts, to be compared. */
+/** Rows as text, for comparison. */
 interface Texts {
   readonly all: string
-  /** What receivers do not know. */
+  /** The part that receivers do not know. */
   readonly own: string
 }
 
 export class SentAccount {
   readonly #options: SentAccountOptions
-  /** By stream: as it lies in the store. */
+  /** By stream: what the store has. */
   readonly #written = new Map<string, Texts & { readonly atMs: number }>()
   #writing: Promise<void> = Promise.resolve()
   #cancel: () => void = () => undefined
@@ -58,7 +59,7 @@ export class SentAccount {
     this.#later()
   }
 
-  /** SA1. @throws what the store says */
+  /** Registers this gateway in the store (SA1). @throws Errors of the store. */
   static async open(options: SentAccountOptions): Promise<SentAccount> {
     const { store, namespace, gatewayId, clock } = options
     const document: SenderDocument = { schema: 1, state: 'open', atMs: clock.nowMs() }
@@ -66,7 +67,7 @@ export class SentAccount {
     return new SentAccount(options)
   }
 
-  /** The last word. @param signal Ends the wait for a store that does not answer. */
+  /** Writes the final account. @param signal Ends the wait for a store that does not answer. */
   async close(signal: AbortSignal): Promise<void> {
     this.#stop()
     const late = new Promise<void>((resolve) =>
@@ -119,14 +120,14 @@ export class SentAccount {
     this.#options.onForgotten()
   }
 
-  /** SA2. */
+  /** Whether a stream's rows have to be written now (SA2). */
   #isDue({ stream, all, own }: Texts & { readonly stream: string }): boolean {
     const written = this.#written.get(stream)
     if (written === undefined || written.own !== own) return true
     return written.all !== all && this.#options.clock.monotonicMs() >= written.atMs + writeEveryMs
   }
 
-  /** To functions that there are, by stream. */
+  /** The rows to existing functions, by stream. */
   #rows(isOver: boolean): Map<string, SentRow[]> {
     const { functions } = this.#options.view()
     const rows = new Map<string, SentRow[]>()

@@ -1,6 +1,6 @@
 /**
- * Checkpoints, as a gateway has to do with them: it makes the stream that holds them, and deletes what functions leave that
- * are there no more. What lies in them is the runners' business.
+ * Checkpoints: creates the stream of checkpoints, and deletes those of removed functions. Their contents are the
+ * runners' business.
  * @module
  */
 import type { NatsConnection } from '../../infra/bus/index.ts'
@@ -11,7 +11,7 @@ export interface CheckpointSweeperOptions {
   readonly nc: NatsConnection
   readonly namespace: string
   readonly log: Log
-  /** The functions that there are, those being deleted among them. */
+  /** The existing functions, including those being deleted. */
   readonly functions: () => ReadonlySet<string>
 }
 
@@ -24,7 +24,7 @@ export class CheckpointSweeper {
     this.#options = options
   }
 
-  /** The functions may be other ones now. */
+  /** Called when the functions may have changed. */
   adopt(): void {
     const functions = this.#options.functions()
     const isGone = this.#known === undefined || [...this.#known].some((name) => !functions.has(name))
@@ -43,7 +43,7 @@ export class CheckpointSweeper {
       }
     } catch (error) {
       log.warn({ err: error }, 'cannot delete the checkpoints of removed functions')
-      this.#known = undefined // the next time
+      this.#known = undefined // retried the next time
     }
   }
 }

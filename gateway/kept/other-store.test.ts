@@ -37,7 +37,7 @@ test('a store has an id of its own, made once', async (t) => {
   assert.notEqual(await storeIdOf(platform.store), other.id)
 })
 
-test('a gateway of another store is refused and deletes nothing; what it is told to replace it takes over', async (t) => {
+test('a gateway of another store is refused and deletes nothing, unless it is told to replace the old store', async (t) => {
   const { platform, other } = await setUp(t)
   const id = await storeIdOf(platform.store)
   await platform.gateway.close()

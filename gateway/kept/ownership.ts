@@ -1,8 +1,8 @@
 /**
- * Ownership: whether what JetStream keeps of this namespace is of the store that this gateway has. Until that is known nothing of
- * it is deleted.
+ * Ownership: whether the data of this namespace in JetStream belongs to this gateway's store. Until that is known,
+ * none of it is deleted.
  *
- *   OS1. What is another store's is left as it is, and said to be so.
+ *   OS1. Data of another store is left alone, and reported.
  * Design: docs/design/0003-processes-and-store.md
  * @module
  */
@@ -16,7 +16,7 @@ export interface OwnershipOptions {
   readonly nc: NatsConnection
   readonly store: Store
   readonly namespace: string
-  /** The id of a store that is gone, and whose place this one takes. */
+  /** The id of a lost store that this one replaces. */
   readonly replaces?: string | undefined
   readonly replicas: Replicas
 }
@@ -34,7 +34,7 @@ export class Ownership {
   }
 
   /**
-   * Makes the stream of checkpoints, and says whose they are.
+   * Creates the stream of checkpoints, marked with the store's id.
    * @returns As ensureStream. @throws {CodedError} ERR_OTHER_STORE, ERR_CHECKPOINT_STORE
    */
   async claim(timeoutMs?: number): Promise<boolean> {
@@ -45,14 +45,17 @@ export class Ownership {
     return isMade
   }
 
-  /** The same at the start of a process, which does not wait for a JetStream that is away. @throws {CodedError} ERR_OTHER_STORE */
+  /**
+   * The same for a process that starts: it does not wait for a JetStream that is away.
+   * @throws {CodedError} ERR_OTHER_STORE
+   */
   async claimSoon(timeoutMs: number): Promise<void> {
     await this.claim(timeoutMs).catch((error: unknown) => {
       if (isCode(error, 'ERR_OTHER_STORE')) throw error
     })
   }
 
-  /** True if no other store has anything on this NATS: bundles are of all namespaces together. */
+  /** Whether no other store uses this NATS: bundles are shared by all namespaces. */
   async isAlone(): Promise<boolean> {
     const { nc, store } = this.#options
     return this.#isOurs && (await namespacesOfOthers(nc, await storeIdOf(store))).length === 0

@@ -51,7 +51,10 @@ function failure(code: (typeof childCodes)[number], message: string, detail: obj
   return { outcome: { ok: false, code, message, ...detail, bytes: [0, 0] }, code: none, sourceMap: none }
 }
 
-/** The isolate's own limit does not cover what the host does with a thrown error, nor a top level that never settles. */
+/**
+ * Bounds work that the isolate's own limit misses: the host's handling of a thrown error, and a top level that never
+ * settles.
+ */
 function withDeadline<T>(work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -69,8 +72,9 @@ function text(bytes: Uint8Array): string {
 const [globals] = await Promise.all([globalsScript(), sdkExpression()])
 const evaluator = new Evaluator(globals)
 process.stdout.write(Buffer.of(readyByte))
-const upload = decodeUpload(await buffer(process.stdin)) // at the end of a gateway that was killed: throws, and so ends
-setTimeout(endGroup, lifetimeMs) // should the gateway be killed just now, nobody else would end us
+// throws if the gateway was killed before it sent everything, and so ends
+const upload = decodeUpload(await buffer(process.stdin))
+setTimeout(endGroup, lifetimeMs) // if the gateway is killed now, nobody else ends this process
 const answer = encodeAnswer(await answerOf(upload, evaluator))
 process.stdout.write(answer, endGroup)
 

@@ -15,7 +15,7 @@ import { type Location, refuse } from '../errors.ts'
 import { sdkExpression } from './own-code.ts'
 
 const target = 'es2024'
-/** What esbuild derives names in the bundle from (C3). */
+/** The file name from which esbuild derives names in the bundle (C3). */
 const sourcefile = 'function'
 
 export interface Compiled {
@@ -23,7 +23,7 @@ export interface Compiled {
   readonly sourceMap: string
 }
 
-/** The message under which an import is refused inside the isolate: of an error, only class and message come out. */
+/** The message of a refused import inside the isolate: only an error's class and message leave it. */
 export const importMessage = /^Cannot import '(.*)'$/s
 
 /** @throws {CodedError} ERR_SOURCE_INVALID with the place. */

@@ -1,9 +1,9 @@
 /**
- * Evaluate: loads a bundle in an isolate of its own and answers its metadata. Runs in the probe's child.
+ * Evaluate: loads a bundle in an isolate of its own and returns its metadata. Runs in the probe's child.
  *
- *   E1. No value of the bundle's reaches this process but strings; those are capped.
- *   E2. Each step has its time limit. What escapes it (a looping getter of a thrown error, a built-in that cannot be
- *       interrupted) is the prober's to kill.
+ *   E1. Only strings of bounded length leave the isolate.
+ *   E2. Each step has a time limit. What escapes it (a looping getter of a thrown error, a built-in that cannot be
+ *       interrupted) is killed by the prober.
  * @module
  */
 import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
@@ -25,7 +25,7 @@ export interface Evaluated {
 
 type Inspect = ivm.Reference<(namespace: unknown) => string>
 
-/** An isolate made ready ahead of the bundle. */
+/** An isolate prepared before the bundle arrives. */
 export class Evaluator {
   readonly #isolate = new ivm.Isolate({ memoryLimit: memoryMib, onCatastrophicError: () => undefined })
   readonly #context: ivm.Context
@@ -99,7 +99,7 @@ function importRefused(name: string): Error {
   return new Error(`Cannot import '${name}'`)
 }
 
-/** A plain refusal from what came out of the isolate: a copy of its error, with name, message and stack only. */
+/** Makes a refusal from a copy of the isolate's error: name, message and stack only. */
 function refusalOf(error: unknown, map: TraceMap | undefined): Error {
   const { name, message, stack } = plainError(error)
   const at = /bundle\.js:(\d+):(\d+)/.exec(stack.replace(/^.*\bat require\b.*$/m, ''))

@@ -1,13 +1,13 @@
 /**
- * Inspect: the script that looks at a loaded bundle from inside its isolate, where a getter, a proxy or a `toJSON` can
- * do no more than the rest of the bundle. It answers one string, since only primitives leave the isolate.
+ * Inspect: the script that examines a loaded bundle from inside its isolate, where a getter, a proxy or a `toJSON`
+ * can do no more harm than the bundle itself. It returns one string, since only primitives leave the isolate.
  *
- * It runs before the bundle and keeps the built-ins that it needs.
+ * It runs before the bundle, and keeps references to the built-ins that it needs.
  * @module
  */
 import { callbackNames, metadataCharsMax } from './protocol.ts'
 
-/** Answers of the script: what is wrong, or `ok`, the callbacks and the metadata's JSON, each on its line. */
+/** The script's answers: what is wrong; or `ok`, the callbacks, and the metadata as JSON, each on a line. */
 export const inspectAnswers = {
   noDefault: 'noDefault',
   noMetadata: 'noMetadata',

@@ -1,6 +1,6 @@
 /**
- * OwnCode: the code of ours that an upload meets while it is loaded, bundled once a process: what it imports as
- * `concord`, and the globals that it will find in a runner, with a seam that stands still.
+ * OwnCode: our code that an upload finds while it is loaded, bundled once a process: the module `concord`, and the
+ * globals of a runner, with time and randomness fixed.
  * @module
  */
 import { fileURLToPath } from 'node:url'
@@ -21,7 +21,7 @@ const options = {
 
 let sdk: Promise<string> | undefined
 
-/** What `import … from 'concord'` answers, as an expression. */
+/** The module `concord`, as an expression. */
 export function sdkExpression(): Promise<string> {
   sdk ??= build({ ...options, globalName: 'sdk', entryPoints: [`${sdkFolder}index.ts`] }).then(
     ({ outputFiles }) => `(() => { ${outputFiles[0]!.text.trim()} return sdk })()`,
@@ -38,7 +38,7 @@ seam.fillRandom = (bytes) => chacha.fill(bytes)
 installGlobals(globalThis, { seam, logLevel: 'error', random: () => chacha.number(), timeouts: () => undefined })
 `
 
-/** A script that gives an isolate the globals of a runner's. */
+/** A script that installs a runner's globals in an isolate. */
 export async function globalsScript(): Promise<string> {
   const stdin = { contents: globalsSource, resolveDir: sdkFolder, loader: 'js' } as const
   const { outputFiles } = await build({ ...options, stdin })

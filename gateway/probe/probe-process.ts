@@ -1,8 +1,8 @@
 /**
  * ProbeProcess: one child that loads one upload, and its end.
  *
- *   P1. It has no environment and no file of ours but its stdin and stdout, and a process group of its own.
- *   P2. It is killed with its whole group when its time or memory is up, when it has said too much, or when asked.
+ *   P1. The child has no environment, no files of ours but its stdin and stdout, and a process group of its own.
+ *   P2. Its whole group is killed when its time or memory is used up, when it has written too much, or on request.
  *   P3. `answer` settles, whatever the child does.
  * @module
  */
@@ -27,9 +27,9 @@ export class ProbeProcess {
   readonly #closed: Promise<void>
   readonly #ready: Promise<void>
   #bytes = 0
-  /** What it wrote on stderr, for when it cannot even start. */
+  /** What it wrote to stderr, in case it cannot start. */
   #complaint = ''
-  /** Its pid may be another's by now. */
+  /** Set at its end: the pid may be reused from then on. */
   #ended = false
   #killedFor: Error | undefined
 
@@ -46,7 +46,7 @@ export class ProbeProcess {
         stdio: ['pipe', 'pipe', 'pipe'],
       },
     )
-    this.#child.stdin.on('error', () => undefined) // the child is gone: `close` tells
+    this.#child.stdin.on('error', () => undefined) // the child has ended; `close` reports it
     const { promise: closed, resolve: close } = Promise.withResolvers<void>()
     const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>()
     this.#closed = closed
@@ -142,7 +142,7 @@ export class ProbeProcess {
     try {
       process.kill(-this.#child.pid, 'SIGKILL')
     } catch {
-      // it is gone
+      // it has ended
     }
   }
 }

@@ -67,7 +67,7 @@ export default { metadata: { name: host, ostreams: [typeof crypto.randomUUID(), 
   assert.deepEqual(probed.metadata, { name: 'a.exampleé', ostreams: ['string', 'YQ==', '1'] })
 })
 
-test('Prober takes a JavaScript source by its name', async () => {
+test('Prober accepts a JavaScript source, recognized by its name', async () => {
   const probed = await source("export default { metadata: { name: 'a' }, processTimer() {} }", 'fn.js')
   assert.deepEqual([probed.metadata, probed.callbacks], [{ name: 'a' }, ['processTimer']])
 })
@@ -195,7 +195,7 @@ const hostile: Readonly<Record<string, [code: RegExp, bundle: string]>> = {
   ],
 }
 
-test('Prober refuses hostile bundles and goes on', { concurrency: 3 }, async (t) => {
+test('Prober refuses hostile bundles and continues', { concurrency: 3 }, async (t) => {
   const tests = Object.entries(hostile).map(([name, [code, text]]) =>
     t.test(name, async () => {
       const error = await refusal(bundle(text, text.endsWith('//map') ? '{"version":"none"' : ''))
@@ -208,7 +208,7 @@ test('Prober refuses hostile bundles and goes on', { concurrency: 3 }, async (t)
   assert.deepEqual(probed.metadata, { name: 'after' })
 })
 
-test('Prober takes thenables for what they are: no promises', async () => {
+test('Prober does not treat thenables as promises', async () => {
   const probed = await bundle(
     "export function then() {}\nexport default { then() {}, metadata: { name: 'a', then: 1 } }",
   )
@@ -222,7 +222,7 @@ test('Prober survives a source that takes the compiler down', async () => {
   assert.deepEqual(probed.metadata, { name: 'after' })
 })
 
-test('Prober refuses more uploads at a time than it may load, and close ends those', async () => {
+test('Prober refuses uploads beyond its limit, and close ends the running ones', async () => {
   const own = new Prober(systemClock)
   const upload = { kind: 'bundle', file: 'b', code: Buffer.from('for (;;) {}'), sourceMap: none } as const
   const results = Array.from({ length: 5 }, () => refusal(own.probe(upload)))

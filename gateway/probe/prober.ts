@@ -13,7 +13,7 @@ import { decodeAnswer, encodeUpload, type Outcome, type Upload } from './protoco
 
 const atOnceMax = 4
 
-/** An upload that loads: the bundle to store and what the code says about itself. */
+/** An upload that loads: its bundle, and its metadata. */
 export interface Probed {
   readonly bundle: Uint8Array
   /** Empty if there is none. */

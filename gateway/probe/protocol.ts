@@ -1,9 +1,9 @@
 /**
- * Protocol: what a prober and its child say to each other, over the child's stdin and stdout.
+ * Protocol: the messages between a prober and its child, over the child's stdin and stdout.
  *
- * Both directions are one JSON line (the head) and then two blocks of raw bytes whose lengths the head tells. The child
- * first says that it is ready, with a byte of its own. The prober takes nothing from the child on trust: lengths are
- * capped and the head is parsed as unknown.
+ * Both directions are one JSON line (the head) and then two blocks of raw bytes whose lengths the head gives. The
+ * child first says that it is ready, with one byte. The prober trusts nothing from the child: lengths are capped, and
+ * the head is parsed as unknown.
  * @module
  */
 import { z } from 'zod'
@@ -34,7 +34,7 @@ const headSchema = z.object({
 
 export const callbackNames = ['init', 'processRecord', 'processTimer', 'migrate', 'destroy'] as const
 
-/** Codes that a child may answer; the rest are the prober's own. */
+/** Codes that a child may answer; others are the prober's own. */
 export const childCodes = [
   'ERR_SOURCE_INVALID',
   'ERR_SOURCE_MAP_INVALID',

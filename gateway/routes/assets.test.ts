@@ -50,7 +50,7 @@ async function partsStored(): Promise<number> {
   return (await (await jetstreamManager(platform.nc)).streams.info('OBJ_concord-bundles')).state.messages
 }
 
-test('a pushed asset is a version of its own: same bundle, other assets; diff, rollback and deploys keep to it', async () => {
+test('a pushed asset makes a version with the same bundle, which diff, rollback and deploys respect', async () => {
   const [one, two] = [randomBytes(300_000), randomBytes(200_000)]
   assert.equal((await deploy('score')).body.version, 1)
   const hash = sha256(one)
@@ -96,7 +96,7 @@ test('a pushed asset is a version of its own: same bundle, other assets; diff, r
   assert.deepEqual(detail.assets, { 'model.bin': { sha256: hash, bytes: 300_000 } })
 })
 
-test('what a manifest needs must be there, before anything changes', async () => {
+test('assets that a manifest names must exist before anything changes', async () => {
   const bare = await deploy('needy', { assets: ['model.bin'] })
   assert.deepEqual([bare.status, bare.body.code], [409, 'ERR_ASSET_NEEDED'])
   assert.match(
@@ -110,7 +110,7 @@ test('what a manifest needs must be there, before anything changes', async () =>
   assert.equal((await assetsOf('needy')).version, 1)
 })
 
-test('refusals of assets are kind, and leave nothing behind', async () => {
+test('refused assets get a clear error, and leave nothing behind', async () => {
   await deploy('strict', { resources: { memMib: 128 } })
   const before = await partsStored()
   const bytes = randomBytes(500_000)
@@ -139,7 +139,7 @@ test('refusals of assets are kind, and leave nothing behind', async () => {
   assert.equal((await patch('strict', { assets: { a: large } })).status, 200, 'what was advised is enough')
 })
 
-test('an upload that is declared too large is refused at its head; one that is cut off leaves nothing behind', async () => {
+test('an upload declared too large is refused at once; an interrupted one leaves nothing behind', async () => {
   const before = await partsStored()
   const upload = (headers: Record<string, string | number>) =>
     request(`${platform.gateway.url}/v1/assets/${'2'.repeat(64)}`, {

@@ -25,7 +25,7 @@ import {
 import type { GatewayParts } from '../parts.ts'
 
 const atOnceMax = 4
-/** What brings less than that is hung up on: its place is others'. */
+/** A slower upload is ended: others need its place. */
 const pace = { bytes: 64 * 1024, ms: 30_000 }
 
 const contentParam = z.object({ sha256: sha256Schema })
@@ -120,7 +120,7 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
     return c.json(answer, 200)
   })
 
-  /** The body, while it keeps pace and is not too large. */
+  /** The body, as long as it keeps pace and is not too large. */
   async function* watched(c: HttpContext): AsyncGenerator<Uint8Array> {
     let bytes = 0
     const onSlow = (): void => void c.env.incoming.destroy()

@@ -38,7 +38,7 @@ async function everything(): Promise<string> {
   return JSON.stringify([names, versions, await store.list(paths.streams(namespace))])
 }
 
-test('Deploy of one source file stores bundle, map, streams, version and wish', async () => {
+test('Deploy of one source file stores bundle, map, streams, version and function document', async () => {
   const { status, body } = await deploySource(sourceOf('shout', ['words'], ['loud']), '?file=shout.ts')
   assert.deepEqual([status, body.name, body.version, body.changed], [200, 'shout', 1, true])
   const { store, nc } = platform
@@ -56,7 +56,7 @@ test('Deploy of one source file stores bundle, map, streams, version and wish', 
   assert.deepEqual(map.sources, ['shout.ts'])
 })
 
-test('Deploy of the very same makes no new version, of another manifest does', async () => {
+test('Deploy of the same upload creates no new version, but another manifest does', async () => {
   const bundle =
     "export default { metadata: { name: 'same', istreams: { words: 'groupBy' } }, processRecord() {} }"
   assert.deepEqual(
@@ -69,7 +69,7 @@ test('Deploy of the very same makes no new version, of another manifest does', a
   assert.deepEqual([detail.version, detail.instancesWanted, detail.manifest.env], [2, 3, { A: '1' }])
 })
 
-test('Deploy leaves a count that was changed by hand, unless its own says another', async () => {
+test('Deploy keeps a count changed by hand, unless the manifest changes its own', async () => {
   const bundle =
     "export default { metadata: { name: 'counted', istreams: { words: 'groupBy' } }, processRecord() {} }"
   const wanted = async () =>
@@ -103,7 +103,7 @@ test('Deploy leaves a count that was changed by hand, unless its own says anothe
   )
 })
 
-test('Deploy of the same source is the same bundle and no new version, however it comes and whatever its file is called', async () => {
+test('Deploy of the same source gives the same bundle, however it is sent and whatever its file is called', async () => {
   const source = sourceOf('alike', ['words'], [])
   const { body: first } = await deploySource(source)
   const form = new FormData()
@@ -114,7 +114,7 @@ test('Deploy of the same source is the same bundle and no new version, however i
   assert.deepEqual((await deploySource(source, '?file=alike.js')).body, { ...first, changed: false })
 })
 
-test('Deploys at the same moment get versions of their own', async () => {
+test('Simultaneous deploys get different versions', async () => {
   const bundles = [1, 2, 3].map((n) => deployBundle(`// ${n}\nexport default { metadata: { name: 'race' } }`))
   const versions = (await Promise.all(bundles)).map(({ body }) => body.version)
   assert.deepEqual(versions.sort(), [1, 2, 3])
@@ -283,7 +283,7 @@ test('Deploy refuses a multipart upload whose bundle or map is too large while i
   assert.match(tooLarge.body.detail, /bundle/)
 })
 
-test('Deploy onto a full or failing bundle store stores nothing and says so', async () => {
+test('Deploy with a full or failing bundle store stores nothing and says so', async () => {
   const failing = (message: string) => ({
     put: () => Promise.reject(new CodedError('ERR_BUNDLE_STORE', message)),
     list: () => Promise.resolve([]),
@@ -341,7 +341,7 @@ function bundleOf(name: string, inputs: readonly string[]): string {
   return `export default { metadata: { name: '${name}', istreams: ${istreams} }, processRecord() {} }`
 }
 
-test('A number is a pin where a policy scales: deploys keep it, `auto` gives it back, and bounds hold without one', async () => {
+test('A number is a pin over a scaling policy: deploys keep it, `auto` removes it, and bounds hold without it', async () => {
   const name = 'scaled'
   const bundle = bundleOf(name, ['words'])
   const deploy = (scale: object | undefined, more: object = {}) =>
@@ -413,7 +413,7 @@ test('Deploy refuses a policy that makes no sense, and says what to write instea
   )
 })
 
-test('Delete marks a function, and a deploy onto it waits for its end', async () => {
+test('Delete marks a function, and a deploy of that name is refused until it has ended', async () => {
   await deploySource(sourceOf('gone', ['words'], []))
   assert.equal((await platform.call('DELETE', '/v1/functions/gone')).status, 204)
   const wish = (await platform.store.get<FunctionDocument>(paths.function(namespace, 'gone')))!.value

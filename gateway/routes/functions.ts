@@ -167,7 +167,7 @@ const graph = createRoute({
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing, clock } = parts
-  /** A gateway that has just begun tells of nobody before it has listened. */
+  /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
   app.openapi(list, async (c) => {
     await heard()
@@ -221,7 +221,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(move, async (c) => {
     const wish = await readDocument(c, 'which partitions are to be where', homesPatchSchema)
-    await catalog.refresh() // who has just asked for one more instance may name it
+    await catalog.refresh() // the caller may name an instance that was requested just now
     const answer = await moveAsWished(store, namespace, catalog.current, c.req.valid('param').name, wish)
     await catalog.refresh()
     return c.json(answer, 200)
@@ -242,7 +242,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const functionName = c.req.valid('param').name
     if (!catalog.current.functions.has(functionName)) throw unknownFunction(functionName)
     const query = { namespace, functionName, signal: untilClosed(c, closing), ...c.req.valid('query') }
-    // The framework's types take x-ndjson for JSON.
+    // The framework's types treat x-ndjson as JSON.
     return (await streamResponse(c, 'application/x-ndjson', logLines(parts, query))) as never
   })
   app.openapi(graph, async (c) => {

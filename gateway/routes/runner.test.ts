@@ -9,7 +9,7 @@ import { startPlatform } from '../testing/platform.ts'
 
 const key = 'a key of sixteen characters'
 
-test('a gateway serves the archive of the runner to who has a signed URL, and nothing else by it', async (t) => {
+test("a gateway serves the runner's archive for a signed URL, and nothing else", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-archive-'))
   const content = Buffer.alloc(300_000, 'runner')
   const name = archiveName(createHash('sha256').update(content).digest('hex'))

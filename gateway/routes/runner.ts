@@ -1,4 +1,4 @@
-/** The archive of the runner, for the fetcher of the cluster: the signature in the path lets it in, no token does. */
+/** The runner's archive, for the cluster's fetcher: authorized by the signature in the path, not by the token. */
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import type { Clock } from '../../infra/clock.ts'
@@ -8,7 +8,7 @@ import type { App } from '../http/routes.ts'
 
 export interface RunnerShelf {
   readonly archive: RunnerArchive
-  /** Of the signatures. */
+  /** The key of the signatures. */
   readonly key: string
 }
 

@@ -162,7 +162,7 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
   })
 }
 
-/** Another gateway may have made it a moment ago: then the store knows. */
+/** Another gateway may have created the stream a moment ago, so the store is asked. */
 async function mustExist({ catalog }: GatewayParts, stream: string): Promise<void> {
   if (catalog.current.streams.has(stream)) return
   await catalog.refresh()
@@ -180,7 +180,7 @@ async function* plainLines(c: HttpContext, { plain, places, closing }: GatewayPa
   }
 }
 
-/** The first one comes when every producer knows of this reader. */
+/** Yields the first batch once every producer knows this reader. */
 async function* holdingLines(
   c: HttpContext,
   parts: GatewayParts,
@@ -208,7 +208,7 @@ async function* holdingLines(
   }
 }
 
-/** In pieces, so that a reader that does not read has one of them in memory and not a frame's worth. */
+/** Encodes in pieces, so that a stalled reader holds one piece in memory, not a whole frame. */
 async function* encoded(
   format: FollowFormat,
   batches: Lines,

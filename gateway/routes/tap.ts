@@ -1,4 +1,4 @@
-/** The tap: what an instance was last given. */
+/** The tap of an instance: its recent inputs. */
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { createRoute, z } from '@hono/zod-openapi'
@@ -8,7 +8,7 @@ import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts
 import type { GatewayParts } from '../parts.ts'
 
 const answerMs = 5_000
-/** With what a packed tap begins; an answer that begins otherwise says why there is none. */
+/** The first byte of a gzipped tap; any other answer says why there is none. */
 const gzipMark = 0x1f
 const unpackedBytesMax = 64 * 1024 * 1024
 

@@ -1,5 +1,5 @@
 /**
- * What the gateway's tests stand on: a real nats-server, a real store and a gateway of one's own, on free ports.
+ * Platform for the gateway's tests: a real nats-server, a real store and a gateway, on free ports.
  * @module
  */
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -113,7 +113,7 @@ export interface Owner {
   close(): void
 }
 
-/** Owns all partitions of a stream as a function's only instance would, and processes what comes. */
+/** Owns all partitions of a stream, like a function's only instance, and processes what arrives. */
 export function startOwner(wire: Wire, name: string, stream: string, partitions = 16): Owner {
   let processed = 0
   const drain = (): void => {
@@ -133,7 +133,7 @@ export function startOwner(wire: Wire, name: string, stream: string, partitions 
   return { processed: () => processed, close: () => consumer.close() }
 }
 
-/** The lines of an answer that goes on, as they come. */
+/** The lines of a streaming answer, as they arrive. */
 export async function* linesOf(response: Response): AsyncGenerator<Record<string, unknown>> {
   const decoder = new TextDecoder()
   let rest = ''
