@@ -7,21 +7,21 @@ import { type ClientErrorCode, ProduceError, RefusedError } from '../client/inde
 import { type Blame, CodedError, isCode } from '../errors.ts'
 
 export const cliErrors = {
-  ERR_USAGE: 'caller', // the command line itself makes no sense
+  ERR_USAGE: 'caller', // the command line is invalid
   ERR_SERVER_UNKNOWN: 'caller', // no URL was given, and no `concord up` has left one
   ERR_FILE_MISSING: 'caller', // a file or folder that was named is not there or cannot be read
   ERR_FILE_EXISTS: 'caller', // something would be overwritten
   ERR_RECORD_INVALID: 'caller', // a line to be sent is not the record that the options promise
-  ERR_PROJECT_INVALID: 'function', // concord.jsonc or a config.json says what has no meaning
+  ERR_PROJECT_INVALID: 'function', // concord.jsonc or config.json is invalid
   ERR_BUNDLE_FAILED: 'function', // the function's source does not compile, or imports what functions cannot have
-  ERR_FUNCTION_FAILED: 'function', // deployed, and its own code keeps it from running
-  ERR_GATE_HOLDS: 'function', // the gate holds the version up, by what it made of what came lately
-  ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, and it ends for a reason that is not in its code
+  ERR_FUNCTION_FAILED: 'function', // deployed, but its own code keeps it from running
+  ERR_GATE_HOLDS: 'function', // the gate stops the version, by its results on recent records
+  ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, but it ends for a reason that is not in its code
   ERR_RECORDS_IN_FLIGHT: 'caller', // records that were accepted would be given up with their function
   ERR_SUPERSEDED: 'caller', // a newer version was deployed while this one was waited for
   ERR_WAIT_TIMED_OUT: 'transient', // what was waited for did not happen in time
-  ERR_TAP_FILE: 'caller', // a file that should be a tap is none, or lacks what a replay needs
-  ERR_LOAD_FILE: 'caller', // a file that should be a recorded load is none
+  ERR_TAP_FILE: 'caller', // a file is not a tap, or lacks what a replay needs
+  ERR_LOAD_FILE: 'caller', // a file is not a recorded load
   ERR_STREAM_ENDED: 'transient', // the server ended a followed stream before the reader had all it asked for
   ERR_PLATFORM_MISSING: 'caller', // this installation is the command line alone, without the platform
   ERR_PLATFORM_FAILED: 'platform', // the platform did not start or stop; its own message says why

@@ -28,21 +28,28 @@ import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import { mainDefault, type Project } from './project-shape.ts'
 
 const descriptions: Readonly<Record<string, string>> = {
-  name: "The function's name; it must be the one of its metadata.",
-  istreams: 'Input streams; each must be one of the metadata. A grouping that is not said is the one there.',
-  ostreams: 'Output streams; they must be those of the metadata.',
-  onError: 'What happens to a record whose callback threw.',
-  instances: 'How many instances run.',
-  scale: 'How many instances are to run by the load: bounds, targets, pace.',
-  instancesPerRunner:
-    'How many instances one runner is made for, which then share its end. Default: 1, or 8 with a pack.',
-  pack: 'Functions that name the same pack share runners, and the end of their runner.',
-  resources: 'What each instance gets of the cluster: cores, memory and disk in MiB.',
-  limits: "The isolate's bounds: heap in MiB, times in ms.",
-  restarts: 'Starts after failures before an instance counts as crash-looping and stays down.',
-  env: 'What ctx.env holds.',
-  args: 'What ctx.args holds.',
-  logLevel: 'The least level of log lines that are kept.',
+  name: 'The name of the function; must equal the one in its metadata.',
+  istreams: 'Grouping and back-pressure of input streams. Default: as in the metadata.',
+  ostreams: 'Output streams; must equal those in the metadata.',
+  onError: 'What happens to a record or timer whose callback throws: fail, skip, deadLetter, or retry.',
+  instances: 'The number of instances.',
+  scale: 'Scale by the load: minimum, maximum, targets, pace.',
+  instancesPerRunner: 'How many instances share one runner, and its end. Default: 1, or 8 with a pack.',
+  pack: 'Functions with the same pack name share runners, and their end.',
+  resources: 'Resources of each instance: cores, memory and disk in MiB, ports.',
+  placement: 'Where instances run: constraints and priority.',
+  limits: 'Limits of each instance: heap and state in MiB, times in ms, output in bytes.',
+  restarts: 'After this many failures in a row an instance stays down.',
+  tap: 'Memory for recent inputs, to be replayed. false: none.',
+  tape: 'Recent records, kept for the gate. false: none.',
+  gate: 'Tests a new version on recent records before it gets a live one.',
+  trial: 'How long a new version is on trial, and how many errors it may make.',
+  rollout: 'How a new version takes over: shadow, canary, rolling.',
+  checkpoint: 'How often state and timers are saved. false: never; they end with their instance.',
+  assets: 'Files that the function requires.',
+  env: 'The contents of ctx.env.',
+  args: 'The contents of ctx.args.',
+  logLevel: 'The least level that the log keeps.',
 }
 
 const { schema: _schema, ...manifestShape } = manifestSchema
@@ -56,7 +63,7 @@ const described = Object.entries(manifestShape).map(([key, type]) => [
 export const projectSchema = z
   .strictObject({
     $schema: z.string().optional(),
-    main: z.string().optional().describe(`The entry file, relative to this one. Default: ${mainDefault}.`),
+    main: z.string().optional().describe(`The entry file, relative to this file. Default: ${mainDefault}.`),
     ...(Object.fromEntries(described) as typeof manifestShape),
   })
   .describe('A Concord function project.')
