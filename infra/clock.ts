@@ -8,7 +8,7 @@ export interface Clock {
   nowMs(): number
   /** Monotonic time in milliseconds, for durations. */
   monotonicMs(): number
-  /** Calls `run` once after `delayMs`; answers what cancels it. */
+  /** Calls `run` once after `delayMs`. @returns A function that cancels it. */
   after(delayMs: number, run: () => void): () => void
 }
 
@@ -51,12 +51,12 @@ export class ManualClock implements Clock {
     return () => this.#alarms.delete(alarm)
   }
 
-  /** Somebody waits for time to pass. */
+  /** Whether an alarm is set. */
   get isAwaited(): boolean {
     return this.#alarms.size > 0
   }
 
-  /** Moves time on and runs what falls due, including what those runs set. */
+  /** Moves time on and runs the alarms that fall due, including those set by these. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms
     for (;;) {

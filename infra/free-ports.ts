@@ -1,11 +1,13 @@
 /**
- * Free ports, for servers that take their port by number: some time after it was chosen, and again after a restart.
+ * FreePorts: chooses ports for servers that are configured by number, and so need the port some time after it was
+ * chosen, and again after a restart.
  *
- * The system hands out its own range of ports all the time, to whoever connects and to whoever listens on any port. One of those
- * that was free a moment ago may be taken when a server that starts slowly wants it. So ports are chosen below that range.
+ * The system hands out ports of its own range all the time, so a port of that range that is free now may be taken
+ * before a slow server listens. Therefore ports are chosen below the range.
  *
- *   FP1. A port is given to one process as long as that lives, though its server is not up yet, or down for a while: it holds the UDP port of
- *        the same number, which no server of ours wants. So the system keeps others away, and takes it back however the process ends.
+ *   FP1. A port is given to one process for the life of that process, even while its server is not up: the process
+ *        holds the UDP port of the same number, which no server of ours uses. The system releases it however the
+ *        process ends.
  * @module
  */
 import { createSocket, type Socket } from 'node:dgram'
@@ -16,10 +18,10 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 const lowest = 20_000
 const highest = 29_999
 
-/** By port: what holds it for us. */
+/** By port: the UDP socket that reserves it. */
 const held = new Map<number, Socket>()
 
-/** Ports of this machine that nobody listens on and nobody else is given (FP1), each another. */
+/** Different free ports of this machine, reserved for this process (FP1). */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = []
   while (ports.length < count) {
@@ -32,7 +34,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Whether one can listen there. */
+/** Whether the port can be listened on. */
 export async function isFreePort(port: number, host = '127.0.0.1'): Promise<boolean> {
   const server = await listen(port, host)
   server?.close()
@@ -47,11 +49,11 @@ async function listen(port: number, host = '127.0.0.1'): Promise<Server | undefi
   const server = createServer().listen(port, host)
   return await once(server, 'listening').then(
     () => server,
-    () => undefined, // somebody else has it
+    () => undefined, // another process has it
   )
 }
 
-/** @returns False if somebody has chosen it already, perhaps we. */
+/** @returns False if the port is reserved already, perhaps by us. */
 async function hold(port: number): Promise<boolean> {
   const socket = createSocket('udp4')
   socket.bind({ port, address: '127.0.0.1', exclusive: true })

@@ -1,5 +1,5 @@
 /**
- * JetStream: calls of it that end within their time, whatever the store does; and what its refusals mean.
+ * JetStream: calls that end within their time limit, whatever the store does, and the meaning of its refusals.
  * @module
  */
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import { CodedError } from '../sdk/errors.ts'
 /** How long one request may take; a restart of nats-server loses those in flight. */
 export const requestTimeoutMs = 2_000
 
-/** How long a call is repeated: a cluster of servers takes up to ten seconds to agree on another leader. */
+/** How long a call is repeated: a cluster takes up to ten seconds to elect another leader. */
 export const patienceMs = 20_000
 
 /** Between two attempts. */
@@ -34,15 +34,15 @@ export function apiCode(error: unknown): number | undefined {
 export interface PatientCall<T> {
   readonly call: () => Promise<T>
   readonly timeoutMs: number
-  /** Says what went wrong; called once. */
+  /** Makes the error to throw; called once. */
   readonly failed: (cause: unknown) => Error
   /** Before another attempt. */
   readonly again?: () => void
 }
 
 /**
- * Tries until the store has answered or the time is up; whatever went wrong in the store is one error. What is called
- * must do no harm when it is called again. A CodedError is thrown on at once.
+ * Repeats a call until the store answers or the time is up; then any failure of the store is one error. The call must
+ * be harmless when repeated. A CodedError is rethrown at once.
  */
 export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCall<T>): Promise<T> {
   const deadlineMs = performance.now() + timeoutMs
@@ -54,17 +54,17 @@ export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCa
       again?.()
       if (!isSilence(cause) || performance.now() >= deadlineMs) throw failed(cause)
       await delay(pauseMs) // 'no responders' comes back at once
-    } // else nats-server may have been restarted: a request in flight is lost then
+    } // otherwise nats-server may have been restarted, and the request was lost
   }
 }
 
-/** True if the store said nothing, or that it cannot say anything: it may be back soon. */
+/** Whether the store did not answer, or said that it cannot at the moment: it may be back soon. */
 export function isSilence(cause: unknown): boolean {
   if (apiCode(cause) === apiCodes.noQuorum) return true
   return /timeout|no responders|no answer|jetstream is not enabled/i.test((cause as Error).message)
 }
 
-/** Why the store does not do what it was asked for, and what can be done. */
+/** Why the store refused, and what can be done. */
 export function storeReason(cause: unknown, store = 'the store'): string {
   const text = (cause as Error).message
   if (apiCode(cause) === apiCodes.insufficientResources)
@@ -76,10 +76,7 @@ export function storeReason(cause: unknown, store = 'the store'): string {
   return `${store} refused (${text})`
 }
 
-/**
- * A message that is never replaced. Any server that keeps a copy may answer; one that has not got it yet is not believed.
- * @returns Null if there is none.
- */
+/** Reads a message that is never replaced. Any server with a copy may answer; one without it is not believed. */
 export async function readMessage(
   manager: JetStreamManager,
   stream: string,
@@ -88,7 +85,7 @@ export async function readMessage(
   return (await manager.direct.getMessage(stream, query)) ?? (await readLatest(manager, stream, query))
 }
 
-/** A message as the leader of its stream has it: what was stored or deleted before is seen. */
+/** Reads a message from the leader of its stream: earlier writes and deletions are visible. */
 export function readLatest(
   manager: JetStreamManager,
   stream: string,

@@ -1,6 +1,6 @@
 /**
- * Log file: opens a file that a process appends to for as long as it runs. One that has grown large is put aside first,
- * and replaces the one put aside before: at most two generations lie on the disk.
+ * LogFile: opens a file that a process appends to while it runs. A file that has grown large is renamed first,
+ * replacing the one renamed before: at most two generations exist.
  * @module
  */
 import { openSync, renameSync, statSync } from 'node:fs'

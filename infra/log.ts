@@ -1,8 +1,8 @@
 /**
- * Logs: one JSON object a line on standard error; standard output belongs to what a process answers.
+ * Log: one JSON object a line on standard error; standard output is for a process's answers.
  *
- *  G1. A field that is named like a secret is never written, at the top or one level down.
- *  G2. A line is written before the call returns: what a process logged last, it logged.
+ *   G1. A field with the name of a secret is never written, at the top or one level down.
+ *   G2. A line is written before the call returns, so nothing is lost if the process dies.
  * @module
  */
 import { type DestinationStream, destination, type Logger, pino } from 'pino'

@@ -17,7 +17,10 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-/** How often the lag of the event loop is looked at, and the least that its figures say; the 10 ms of prom-client took 0.6 % of a core. */
+/**
+ * How often the event loop's lag is measured, and the smallest lag that shows; prom-client's 10 ms took 0.6 % of a
+ * core.
+ */
 const lagPeriodMs = 100
 
 /** A registry with the metrics of this process; `name` becomes the label `process` of all that is in it. */

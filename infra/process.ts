@@ -1,9 +1,9 @@
 /**
- * Process: who a pid is. A pid alone is reused; a pid with its start time and boot is one process for ever.
+ * Process: identifies a process. A pid alone may be reused; a pid with its start time and boot is unique.
  *
  * Invariants:
- *  P1. No signal goes to a process other than the one that was identified.
- *  P2. A zombie has ended: it runs nothing and holds nothing.
+ *   P1. Only the identified process is signalled.
+ *   P2. A zombie counts as ended: it runs nothing and holds nothing.
  * @module
  */
 import { readFileSync } from 'node:fs'

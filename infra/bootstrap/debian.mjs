@@ -1,6 +1,6 @@
 /**
- * The distribution's packages, where this is a Debian and we are root. Concord starts what it needs itself, so a service
- * that comes with a package must neither start now nor at the next boot.
+ * Debian: installs the distribution's packages, if this is a Debian and we are root. Concord starts its servers
+ * itself, so a package's service must start neither now nor at the next boot.
  * @module
  */
 import { existsSync, rmSync, writeFileSync } from 'node:fs'

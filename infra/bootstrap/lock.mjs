@@ -1,6 +1,6 @@
 /**
- * A lock between processes that the kernel gives back when its holder dies, however it dies: `flock` (util-linux) holds
- * it for as long as our end of its pipe is open. Where there is no `flock`, there is no lock.
+ * Lock: a lock between processes that the kernel releases when its holder dies, however it dies: `flock` (util-linux)
+ * holds it as long as our end of its pipe is open. Without `flock` there is no lock.
  * @module
  */
 import { spawn } from 'node:child_process'

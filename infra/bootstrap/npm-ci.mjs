@@ -20,7 +20,7 @@ export function isInstalled(lockfile, folder) {
   )
 }
 
-/** Optional packages may be absent, but not those that are made for this very platform: programs, all of them. */
+/** Optional packages may be absent, except those for this very platform: they are programs that we need. */
 function mayBeAbsent({ optional, os, cpu, libc }) {
   const isForHere =
     os && cpu && names(os, process.platform) && names(cpu, process.arch) && names(libc ?? 'glibc', 'glibc')
@@ -31,7 +31,7 @@ function names(list, name) {
   return [list].flat().includes(name)
 }
 
-// What a user's or a server's configuration may leave out is needed here: tools, and programs for this platform.
+// Overrides a user's or server's npm configuration: tools and platform programs are needed here.
 const npmOptions = ['--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']
 
 /** Installs what `folder/package-lock.json` says into `folder/node_modules`, with `more` in its environment. */

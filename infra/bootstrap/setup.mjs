@@ -1,8 +1,8 @@
 /**
- * The steps of set-up, in order. A step says whether it is done (`ready`: fast, only looks) and does it (`run`).
+ * SetUp: the steps of set-up, in order. `ready` says whether a step is done (fast, only looks), and `run` does it.
  *
- *  B4. When nothing changed, no step runs and no lock is taken: only files are read, in well under a second.
- *  B5. One bootstrap of a checkout works at a time; whoever waited looks again before it works.
+ *   B4. If nothing changed, no step runs and no lock is taken: only files are read, in well under a second.
+ *   B5. One bootstrap of a checkout works at a time; one that waited checks again before it works.
  * @module
  */
 import { join } from 'node:path'

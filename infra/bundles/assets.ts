@@ -1,12 +1,15 @@
 /**
- * Assets: files of hundreds of megabytes in the bundles' object store, under their hash; streamed in and out, never whole in memory.
+ * Assets: files of hundreds of megabytes in the bundles' object store, addressed by hash, and streamed in and out:
+ * never whole in memory.
  *
- *  AS1. `fetch` answers memory whose bytes have this very hash, or throws.
- *  AS2. `put` names the parts only when all are acknowledged and the hash is right; one that failed leaves nothing behind,
- *       if the store can still be told so.
- *  AS3. Each step (a part sent, a part read) ends within `timeoutMs`, whatever the store does.
- *  AS4. What `keep` or `put` has answered for is not removed as unused within the time that it takes to refer to it.
- *  AS5. What is broken is repaired by sending it again: `keep` does not count on what lacks parts, nor `put` on other bytes.
+ *   AS1. `fetch` returns memory whose bytes have exactly this hash, or throws.
+ *   AS2. `put` names the parts only when all are acknowledged and the hash is right. A failed `put` leaves nothing
+ *        behind, if the store can still be reached.
+ *   AS3. Each step (a part sent, a part read) ends within `timeoutMs`, whatever the store does.
+ *   AS4. An asset for which `keep` or `put` has succeeded is not collected within the time that it takes to refer to
+ *        it.
+ *   AS5. Sending an asset again repairs it: `keep` does not accept an object with missing parts, nor `put` one with
+ *        other bytes.
  * Design: docs/design/0029-assets.md
  * @module
  */
@@ -17,11 +20,14 @@ import { patienceMs, patiently } from '../jetstream.ts'
 import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
 
 export interface Assets {
-  /** How large it is, if it is there; and it stays for an hour (AS4). @throws {CodedError} ERR_BUNDLE_STORE */
+  /**
+   * The size of an asset, which is then kept for an hour (AS4); undefined if it is missing.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
   keep(sha256: string): Promise<number | undefined>
   /**
-   * Stores what comes. What `bytes` throws ends it.
-   * @returns How many bytes.
+   * Stores a stream of bytes. An error of `bytes` ends it.
+   * @returns The number of bytes.
    * @throws {CodedError} ERR_ASSET_HASH, ERR_BUNDLE_STORE
    */
   put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number>
@@ -73,9 +79,9 @@ export async function openAssets(
     const named = newObject(sha256, size, nuid)
     for (;;) {
       const before = await info(sha256)
-      if (before?.nuid === nuid) return size // our word was heard, and its answer lost
+      if (before?.nuid === nuid) return size // our message was stored, and its answer lost
       if (before !== undefined && (await isSound(before))) {
-        if (!(await touch(before))) continue // it may be gone by now: our parts are still needed
+        if (!(await touch(before))) continue // it may have been removed: our parts are still needed
         await forget(nuid)
         return size
       }
@@ -92,7 +98,10 @@ export async function openAssets(
     return hash.digest('hex') === found.name // AS5
   }
 
-  /** One after the other: a part that had to be sent again would lie behind its follower. @returns How many bytes there were. */
+  /**
+   * Sends the parts one after another: a part that is sent again must not come after its successor.
+   * @returns The number of bytes.
+   */
   async function addParts(nuid: string, sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     const hash = createHash('sha256')
     let size = 0
@@ -133,7 +142,7 @@ export async function openAssets(
     }
   }
 
-  /** @returns Nothing if the bytes are not those of the hash. */
+  /** @returns Undefined if the bytes do not have the hash. */
   async function read(found: Found): Promise<SharedArrayBuffer | undefined> {
     const memory = new SharedArrayBuffer(found.size)
     const target = new Uint8Array(memory)
@@ -161,7 +170,7 @@ export async function openAssets(
   return { keep, put, fetch }
 }
 
-/** The same bytes in parts of the store's size; a part is valid until the next is asked for. */
+/** Cuts bytes into parts of the store's size. A part is valid until the next is requested. */
 async function* inParts(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const part = Buffer.allocUnsafeSlow(partBytesMax)
   let filled = 0
@@ -179,7 +188,7 @@ async function* inParts(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   if (filled > 0) yield part.subarray(0, filled)
 }
 
-/** Whether shared memory still has the bytes of this hash; lets others run between two pieces. */
+/** Whether shared memory still has the bytes of this hash. Yields to other work between pieces. */
 export async function hasHash(memory: SharedArrayBuffer, sha256: string): Promise<boolean> {
   const hash = createHash('sha256')
   for (let at = 0; at < memory.byteLength; at += piece) {

@@ -1,14 +1,15 @@
 /**
- * Bundles: the code of functions, kept in a JetStream object store under its own hash. What is there never changes.
+ * Bundles: the code of functions, in a JetStream object store under its own hash. A stored bundle never changes.
  *
  * Invariants:
- *  B1. `get` answers bytes of this very hash, or throws.
- *  B2. `put` has answered: the store acknowledged every part and told the right digest when asked again.
- *  B3. Every call ends within its time, whatever the store does.
- *  B4. A put that failed leaves nothing behind, if the store can still be told so.
- *  B5. What `put` has answered for is not removed as unused within the time that it takes to refer to it: a put of what is
- *      there already touches it, and `removeUntouched` removes a revision that it was shown, no later one.
- *  B6. A put reads what is there: what is broken is repaired by it.
+ *   B1. `get` returns bytes of exactly this hash, or throws.
+ *   B2. When `put` has returned, the store has acknowledged every part, and reported the right digest when asked
+ *       again.
+ *   B3. Every call ends within its time limit, whatever the store does.
+ *   B4. A failed put leaves nothing behind, if the store can still be reached.
+ *   B5. A bundle for which `put` has succeeded is not collected within the time that it takes to refer to it: a put
+ *       of an existing bundle touches it, and `removeUntouched` removes only the revision that it was given.
+ *   B6. A put reads an existing bundle, and replaces it if it is broken.
  * @module
  */
 import type { NatsConnection } from '../bus/wire/connect.ts'
@@ -25,20 +26,24 @@ export interface Bundles {
   /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
   get(sha256: string): Promise<Uint8Array>
   has(sha256: string): Promise<boolean>
-  /** Removes it if it is there; works on a full store too. @throws {CodedError} ERR_BUNDLE_STORE */
+  /** Removes a bundle if it exists; works on a full store too. @throws {CodedError} ERR_BUNDLE_STORE */
   remove(sha256: string): Promise<void>
-  /** All that are there, assets too. @throws {CodedError} ERR_BUNDLE_STORE */
+  /** All bundles and assets. @throws {CodedError} ERR_BUNDLE_STORE */
   list(): Promise<readonly StoredBundle[]>
-  /** Removes it unless it was put again since (B5). @returns Whether it did. @throws {CodedError} ERR_BUNDLE_STORE */
+  /**
+   * Removes a bundle unless it was put again since it was listed (B5).
+   * @returns Whether it was removed.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
   removeUntouched(found: StoredBundle): Promise<boolean>
-  /** Removes parts that nothing names and to which nothing was added since. @returns Of how many uploads. */
+  /** Removes unnamed parts of uploads to which nothing was added since `beforeMs`. @returns The number of uploads. */
   removeTorn(beforeMs: number): Promise<number>
 }
 
 export interface StoredBundle {
   readonly sha256: string
   readonly revision: number
-  /** When it was put last, give or take `touchAfterMs`; by nats-server's clock. */
+  /** When it was last put, to within `touchAfterMs`, by nats-server's clock. */
   readonly touchedMs: number
 }
 
@@ -66,10 +71,11 @@ export async function openBundles(
     return isWhole(found, found.name) && hashOf(await joined(found)) === found.name // B6
   }
 
-  /** Writes it in place of `before`; does nothing if another was faster. */
+  /** Replaces `before`; does nothing if another writer was faster. */
   async function write(sha256: string, bytes: Uint8Array, before: Found | undefined): Promise<void> {
     const named = newObject(sha256, bytes.length)
-    const forget = (): Promise<void> => objects.forget(named.nuid).catch(() => {}) // B4; the first error tells more
+    // B4; the first error is the one to report
+    const forget = (): Promise<void> => objects.forget(named.nuid).catch(() => {})
     try {
       for (let at = 0; at < bytes.length; at += partBytesMax)
         await objects.add(named.nuid, bytes.subarray(at, at + partBytesMax), `${named.nuid}-${at}`)
@@ -78,7 +84,7 @@ export async function openBundles(
       throw error
     }
     const done = await objects.name(named, before?.revision ?? 0).catch(async (error: unknown) => {
-      if (!isSilence(error)) await forget() // else it may have been heard: the parts must stay
+      if (!isSilence(error)) await forget() // otherwise the message may have been stored, and the parts must stay
       throw error
     })
     if (!done) await forget()
@@ -134,7 +140,7 @@ export async function openBundles(
     return true
   }
 
-  /** The parts are looked at before what names them: an upload that ends meanwhile is seen as named. */
+  /** Lists the parts before the names, so that an upload that completes meanwhile is seen as named. */
   async function removeTorn(beforeMs: number): Promise<number> {
     const torn = new Set<string>()
     for (const nuid of await objects.nuids()) {
@@ -147,7 +153,7 @@ export async function openBundles(
     return torn.size
   }
 
-  /** B3. */
+  /** Bounds the time of a call (B3). */
   async function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
     const again = (): void => objects.forgetStore()
     const failed = (cause: unknown): Error =>

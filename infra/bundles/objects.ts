@@ -1,8 +1,8 @@
 /**
  * Objects: the layout of NATS's object stores (ADR-20): parts on one subject, then a message that names them.
  *
- * We write and read it ourselves, since the client reads through a consumer (slower, and more than a runner should be
- * allowed to do), and deletes by filtered purges, whose bytes nats-server 2.9 goes on counting as used.
+ * We write and read it ourselves, because the client reads through a consumer (slower, and needs permissions that a
+ * runner should not have), and deletes by filtered purges, whose bytes nats-server 2.9 still counts as used.
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto'
@@ -23,7 +23,7 @@ const settings = {
 }
 export const partBytesMax = 128 * 1024
 
-/** What names an object's parts. */
+/** The message that names an object's parts. */
 export interface ObjectInfo {
   readonly name: string
   readonly bucket: string
@@ -37,13 +37,13 @@ export interface ObjectInfo {
 }
 
 export interface Found extends ObjectInfo {
-  /** Of the message that says it: for compare-and-set. */
+  /** The revision of the message, for compare-and-set. */
   readonly revision: number
-  /** Of the same: when it was put or touched last, by nats-server's clock. */
+  /** When the message was last written, by nats-server's clock. */
   readonly touchedMs: number
 }
 
-/** A put of what was put less long ago does not touch it: that would be a write for each deploy. */
+/** A put of an object that was put more recently than this does not touch it: otherwise every deploy would write. */
 export const touchAfterMs = 30 * 60_000
 
 export interface Part {
@@ -70,13 +70,13 @@ export class Objects {
     return new Objects(nc, nowMs, await clientOf(nc).jetstreamManager(false))
   }
 
-  /** Found or made at the first call, so that a gateway starts while the store does not answer. */
+  /** Opened at the first call, so that a gateway can start while the store does not answer. */
   #open(): Promise<unknown> {
     this.#opening ??= makeStream(this.#nc, settings)
     return this.#opening
   }
 
-  /** The next call looks whether the store is still there. */
+  /** Makes the next call check that the store still exists. */
   forgetStore(): void {
     this.#opening = undefined
   }
@@ -90,33 +90,39 @@ export class Objects {
     return { ...found, revision: message.seq, touchedMs: message.time.getTime() }
   }
 
-  /** Hashes of all that are there. */
+  /** The hashes of all objects. */
   async names(): Promise<string[]> {
     await this.#open()
     const { state } = await this.#manager.streams.info(stream, { subjects_filter: infoSubjects })
     return Object.keys(state.subjects ?? {}).map(nameIn)
   }
 
-  /** Of all parts that are there, named or not. */
+  /** The upload ids of all parts, named or not. */
   async nuids(): Promise<string[]> {
     await this.#open()
     const { state } = await this.#manager.streams.info(stream, { subjects_filter: partSubjects })
     return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(partSubjects.length - 1))
   }
 
-  /** When the last part was added. */
+  /** When the last part of an upload was added. */
   async addedMs(nuid: string): Promise<number | undefined> {
     const last = await readLatest(this.#manager, stream, { last_by_subj: partsSubject({ nuid }) })
     return last?.time.getTime()
   }
 
-  /** Says it anew if that was long ago, with a revision and a time of its own. @returns False if another was faster. */
+  /**
+   * Writes the name again if it is old, with a new revision and time.
+   * @returns False if another writer was faster.
+   */
   async touch({ revision, touchedMs, ...named }: Found): Promise<boolean> {
     if (this.#nowMs() - touchedMs < touchAfterMs) return true
     return await this.name({ ...named, mtime: new Date().toISOString() }, revision)
   }
 
-  /** Says which parts are the object's, in place of the revision before; 0 if there must be none. @returns False if another was faster. */
+  /**
+   * Names an object's parts, replacing the given revision (0: none may exist).
+   * @returns False if another writer was faster.
+   */
   async name(named: ObjectInfo, revision: number): Promise<boolean> {
     const replaces = headers()
     replaces.set('Nats-Rollup', 'sub')
@@ -130,7 +136,7 @@ export class Objects {
     }
   }
 
-  /** @param id Tells a part that is sent again. */
+  /** @param id Identifies the part, so that a repetition is stored once. */
   async add(nuid: string, data: Uint8Array, id: string): Promise<void> {
     await this.#open()
     await this.#js.publish(partsSubject({ nuid }), data, { msgID: id })
@@ -150,7 +156,7 @@ export class Objects {
     }
   }
 
-  /** Whether as many parts are there as there should be; what they contain only reading tells. */
+  /** Whether the number of parts is right; only reading shows whether their contents are. */
   async hasParts({ nuid, chunks }: ObjectInfo): Promise<boolean> {
     const subject = partsSubject({ nuid })
     const { state } = await this.#manager.streams.info(stream, { subjects_filter: subject })
@@ -163,7 +169,7 @@ export class Objects {
       await this.#manager.streams.deleteMessage(stream, part.seq, false)
   }
 
-  /** Removes what names the parts. @returns False if another has just replaced it. */
+  /** Removes the name of an object. @returns False if another writer has just replaced it. */
   async unname(revision: number): Promise<boolean> {
     try {
       await this.#manager.streams.deleteMessage(stream, revision, false)
@@ -175,7 +181,7 @@ export class Objects {
   }
 }
 
-/** What is to name so many bytes with this hash, in parts that are not there yet. */
+/** The name of a new object of this size and hash, whose parts are not stored yet. */
 export function newObject(sha256: string, bytes: number, nuid = newNuid()): ObjectInfo {
   return {
     name: sha256,
@@ -201,17 +207,17 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** What a failed call of the store means. */
+/** What a failed call of the store means, in words. */
 export function storeTrouble(cause: unknown): string {
   return storeReason(cause, 'the bundle store')
 }
 
-/** Makes the store, or brings its settings up to date. Only a gateway may. @returns As ensureStream. */
+/** Creates the store, or updates its settings. Only a gateway may. @returns As ensureStream. */
 export function ensureBundleStream(nc: NatsConnection, replicas?: Replicas): Promise<boolean> {
   return ensureStream(nc, settings, replicas)
 }
 
-/** Without the check of the API: a runner may not ask for it. */
+/** Skips the client's check of the API, for which a runner has no permission. */
 function clientOf(nc: NatsConnection): JetStreamClient {
   return jetstream(nc, { checkAPI: false, timeout: requestTimeoutMs })
 }

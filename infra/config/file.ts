@@ -11,7 +11,7 @@ import { CodedError } from '../../sdk/errors.ts'
 import { nearest } from '../../sdk/nearest.ts'
 import type { ConfigErrorCode } from './errors.ts'
 
-/** A value as the file has it, and its place: `PATH:LINE:COLUMN`. */
+/** A value in the file, and its place: `PATH:LINE:COLUMN`. */
 export interface FileValue {
   readonly value: unknown
   readonly place: string
@@ -50,7 +50,7 @@ export function readConfigFile(
   return values
 }
 
-/** A key that no setting has. */
+/** The error for a key that no setting has. */
 export function unknownKey(key: string, known: readonly string[], prefix = ''): CodedError<ConfigErrorCode> {
   const guess = nearest(key, known)
   const hint = guess === undefined ? "'concord config' lists the settings" : `did you mean '${guess}'?`

@@ -62,7 +62,7 @@ export function loadConfig({ env = process.env, flags = {}, file }: ConfigSource
   return { values: complete(flat, origins) as Config, origins }
 }
 
-/** What was said of a setting, by whoever has the last word (C3). */
+/** The value given for a setting, by the source that takes precedence (C3). */
 function given(
   { key, env: name }: Setting,
   env: NonNullable<ConfigSources['env']>,
@@ -76,7 +76,7 @@ function given(
   return { value: undefined, origin: { kind: 'default' } }
 }
 
-/** Checks a value. Environment and flags know text only, so there a number may be written as text. */
+/** Checks a value. Environment and flags have only text, so there a number may be written as text. */
 function check(setting: Setting, { value, origin }: Given): unknown {
   const asIs = setting.type.safeParse(value)
   if (asIs.success) return asIs.data

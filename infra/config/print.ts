@@ -1,6 +1,6 @@
 /**
- * Prints every setting with its value and that value's origin: what `concord config` runs. `concord up` tells its processes some
- * of them otherwise than is configured: then it is what they are told.
+ * Prints every setting with its value and origin, for `concord config`. For settings that `concord up` overrides for
+ * its processes, it prints what they were told.
  *
  *     node infra/config/print.ts [--json] [--file FILE]
  * @module
@@ -22,7 +22,7 @@ export interface SettingReport {
   readonly description: string
 }
 
-/** Every setting, ready to be shown. @param told What `up` has told its processes, and how that is called. */
+/** Every setting, ready to print. @param told What `up` has told its processes, and the name of that origin. */
 export function reportSettings(
   loaded: ReturnType<typeof loadConfig>,
   told: Told = { by: '', settings: {} },
@@ -44,8 +44,8 @@ interface Told {
 }
 
 /**
- * By the `up` of that home: of one that does not run any more only what the next one takes up: where the store is, and the ports
- * that were chosen freely where none is set.
+ * What the `up` of this home has told its processes. If it no longer runs, only what the next one reuses: the place
+ * of the store, and freely chosen ports that no setting overrides.
  */
 async function toldIn({ values, origins }: ReturnType<typeof loadConfig>): Promise<Told | undefined> {
   const file = await readUpFile(homeOf(values.home))
@@ -63,7 +63,7 @@ function withoutLogin(value: unknown): unknown {
   return typeof value === 'string' ? value.replace(/(?<=:\/\/)[^/@]*@/, '***@') : value
 }
 
-/** As a table of columns, for people. */
+/** The settings as a table for people. */
 export function formatSettings(reports: readonly SettingReport[]): string {
   const rows = [
     ['SETTING', 'VALUE', 'ORIGIN', 'MEANING'],

@@ -1,15 +1,15 @@
 /**
- * Command: a command to a runner as it travels. An assignment of many instances is more than NATS takes in one message, and
- * says the same many times: beyond `plainBytesMax` it is compressed, to a twentieth or so.
+ * Command: how a command to a runner is encoded. An assignment of many instances exceeds a NATS message and repeats
+ * itself, so beyond `plainBytesMax` it is compressed, to about a twentieth.
  * @module
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { TaskCommand } from './messages.ts'
 
 const plainBytesMax = 128 * 1024
-/** What a runner unpacks at most. */
+/** The most that a runner unpacks. */
 const unpackedBytesMax = 64 * 1024 * 1024
-/** The first byte of what gzip has made; JSON has none that begins so. */
+/** The first byte of gzip; no JSON text begins with it. */
 const gzipMagic = 0x1f
 
 export function encodeCommand(command: TaskCommand): Uint8Array {
@@ -17,7 +17,7 @@ export function encodeCommand(command: TaskCommand): Uint8Array {
   return plain.length <= plainBytesMax ? plain : gzipSync(plain, { level: 1 })
 }
 
-/** @returns Undefined for what is none. */
+/** @returns Undefined if the bytes are not a command. */
 export function decodeCommand(bytes: Uint8Array): TaskCommand | undefined {
   try {
     const plain =

@@ -1,5 +1,5 @@
 /**
- * A function as a consumer of one of its inputs.
+ * Consumer: how functions and followers appear as consumers of a stream.
  * @module
  */
 
@@ -8,7 +8,10 @@ import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { ConsumerDescriptor } from './messages.ts'
 
-/** The name by which an instance reads an input: to a broadcast one each is a consumer of its own (docs/design/0024-broadcast.md). */
+/**
+ * The consumer name of an instance for an input. For a broadcast input each instance is a consumer of its own
+ * (docs/design/0024-broadcast.md).
+ */
 export function consumerName(name: string, grouping: Grouping | undefined, index: number): string {
   return grouping === 'broadcast' ? `${name}@${index}` : name
 }
@@ -17,21 +20,21 @@ export function functionOfConsumer(consumer: string): string {
   return consumer.split('@', 1)[0]!
 }
 
-/** An instance that a broadcast input has for a consumer. */
+/** An instance that counts as a consumer of a broadcast input. */
 export interface Reader {
   readonly index: number
-  /** It goes for good: nobody waits for it any more. */
+  /** It is being removed: producers do not wait for it. */
   readonly retiring: boolean
 }
 
-/** What producers must know of a function that reads a stream with these instances. */
+/** A function's consumers of a stream, given these instances. */
 export function consumersOf(
   name: string,
   input: Manifest['istreams'][string],
   readers: readonly Reader[],
 ): ConsumerDescriptor[] {
   if (input.grouping !== 'broadcast') return [consumerOf(name, input)]
-  // Of a function without instances, the one that it will have first: its records wait, and wake it.
+  // If there are no instances, name the first future one: records wait for it and wake the function.
   const first = { index: 0, retiring: false }
   const isEmpty = readers.every(({ retiring }) => retiring)
   const all = isEmpty ? [first, ...readers.filter(({ index }) => index !== 0)] : readers
@@ -41,12 +44,12 @@ export function consumersOf(
   })
 }
 
-/** The name by which a reader over HTTP that holds a stream back is a consumer of it. */
+/** The consumer name of a holding follower. */
 export function followerName(id: string): string {
   return `follower.${id}`
 }
 
-/** What producers must know of such readers, by id; not of one for whom another goes on. */
+/** The holding followers as consumers, by id; not those that another one has replaced. */
 export function holdersOf(
   followers: ReadonlyMap<string, { readonly instead?: string }>,
 ): ConsumerDescriptor[] {

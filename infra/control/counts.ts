@@ -1,5 +1,5 @@
 /**
- * Counts by reason, as accounts have them, and sums of accounts.
+ * Counts: counts by reason, and sums of accounts.
  * @module
  */
 import type { OutputLedger } from './messages.ts'
@@ -20,7 +20,7 @@ export function sumOfCounts(counts: Counts): number {
   return Object.values(counts).reduce((sum, records) => sum + records, 0)
 }
 
-/** What accounts of the same (stream, consumer) come to. */
+/** The sum of accounts of the same (stream, consumer). */
 export function addTotals(
   a: OutputLedger,
   b: OutputLedger,

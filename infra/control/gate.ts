@@ -1,21 +1,21 @@
 /**
- * Gate: what a gateway asks a runner to judge, and what it answers: JSON, `schema` first, request and reply.
+ * Gate: a gateway's request to a runner to judge a version, and the reply. JSON with `schema` first.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
 import type { GateEvidence } from '../../sdk/versions/gate.ts'
 import type { FunctionAssignment } from './messages.ts'
 
-/** A version that nobody has been assigned yet. */
+/** A version that has not been assigned yet. */
 export interface GateAsk {
   readonly schema: 1
-  /** Beside which instance; it has to be at work there. */
+  /** The instance to judge it beside; it must be running. */
   readonly instance: string
   readonly next: Pick<
     FunctionAssignment,
     'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
   >
-  /** Of its output streams: in how many partitions they are. */
+  /** By output stream: its number of partitions. */
   readonly partitions: Readonly<Record<string, number>>
   readonly limitMs: number
 }
@@ -29,7 +29,7 @@ export function encodeGate(message: GateAsk | GateAnswer): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message))
 }
 
-/** @returns Undefined if it is none that this build can read. */
+/** @returns Undefined if this build cannot read it. */
 export function decodeGateAsk(bytes: Uint8Array): GateAsk | undefined {
   const ask = decoded(bytes) as Partial<GateAsk> | undefined
   const isWhole = ask?.schema === 1 && typeof ask.instance === 'string' && typeof ask.next === 'object'

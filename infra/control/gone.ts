@@ -1,5 +1,5 @@
 /**
- * GoneNotice: its two ends. What cannot be read is answered by nobody.
+ * GoneNotice: encodes and decodes the scheduler's question about killed producers. An unreadable one is ignored.
  * @module
  */
 import { z } from 'zod'

@@ -1,14 +1,15 @@
 /**
- * HeartbeatParts: a heartbeat of many instances is more than one message may hold, so it goes out in parts.
+ * HeartbeatParts: splits a heartbeat of many instances into messages, and joins them again.
  *
- *   HP1. No part is larger than `partBytesMax`, well below NATS's 1 MiB, unless one report alone is.
- *   HP2. A heartbeat is handed on whole, or not at all: one that lost a part is forgotten when the next one begins.
+ *   HP1. No part exceeds `partBytesMax`, well below NATS's 1 MiB, unless a single report does.
+ *   HP2. A heartbeat is delivered whole or not at all: if a part is lost, the rest is discarded when the next
+ *        heartbeat begins.
  * @module
  */
 import type { Heartbeat, InstanceReport } from './messages.ts'
 
 const partBytesMax = 256 * 1024
-/** Senders of which the beginning of a heartbeat is kept. */
+/** The number of senders whose incomplete heartbeats are kept. */
 const sendersMax = 1_000
 
 /** The messages of a heartbeat, as JSON. */

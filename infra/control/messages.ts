@@ -15,19 +15,24 @@ import type { CanaryReport } from '../../sdk/versions/canary.ts'
 import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { MetricReport, Observed } from '../../sdk/wire/user-metrics.ts'
 
-/** A consumer of a stream, as its producers must know it. */
+/** A consumer of a stream, as described to its producers. */
 export interface ConsumerDescriptor {
-  /** A function's name, `FUNCTION@INDEX` of an instance to a broadcast stream, or `follower.ID` for a reader over HTTP that asked to hold the stream back. */
+  /**
+   * A function's name; `FUNCTION@INDEX`, an instance that reads a broadcast stream; or `follower.ID`, a holding
+   * follower.
+   */
   readonly name: string
   readonly backPressure: BackPressure
-  /** The consumer for whom it goes on: it begins where that one's position is. */
+  /** The consumer that it replaces: it starts at that one's position. */
   readonly instead?: string
-  /** Of a consumer that queues: the budget of what waits, and for how long it may wait on disk; absent: the defaults. */
+  /**
+   * For a consumer that queues: the budget of its queue, and how long records may wait on disk. Absent: the defaults.
+   */
   readonly queueMib?: number
   readonly queueAgeMs?: number
 }
 
-/** What a producer must know of a stream. */
+/** A stream, as described to its producers. */
 export interface StreamDescriptor {
   readonly name: string
   readonly partitions: number
@@ -39,8 +44,8 @@ export interface StreamDescriptor {
 const spreading: ReadonlySet<Grouping> = new Set(['shuffle', 'roundRobin', 'local'])
 
 /**
- * Whether a stream that functions read with these groupings is partitioned by key: if any groups by it, or none wants it
- * spread. So whoever follows a stream that no function reads sees the records of a key in their order.
+ * Whether a stream is partitioned by key, given the groupings of the functions that read it: if any groups by key, or
+ * none asks for spreading. So a follower of a stream that no function reads sees the records of a key in order.
  */
 export function isKeyed(groupings: readonly Grouping[]): boolean {
   return groupings.includes('groupBy') || !groupings.some((grouping) => spreading.has(grouping))
@@ -50,34 +55,37 @@ export interface InstanceAssignment {
   /** `FUNCTION-INDEX`, e.g. `score-0`. */
   readonly id: string
   readonly function: string
-  /** Absent: that of its function in `functions`; else that in `others`. */
+  /** Absent: the function's version in `functions`; otherwise the one in `others`. */
   readonly version?: number
   readonly index: number
   /** Grows with each change of this instance's owner or partitions, taken or given up; fences the old owner (I8). */
   readonly epoch: number
   /** Partitions owned, by input stream. */
   readonly partitions: Readonly<Record<string, readonly number[]>>
-  /** Shares that it keeps until who is to have them asks for them (docs/design/0011-handover.md). */
+  /** Shares that it keeps until their takers ask for them (docs/design/0011-handover.md). */
   readonly giving?: readonly Giving[]
-  /** Shares that it is to ask for. */
+  /** Shares that it should ask their givers for. */
   readonly awaited?: readonly Awaited[]
-  /** Slots that nobody holds, whose last holder may live, and of whose shares this one has some: frames of theirs below that epoch count no more. */
+  /**
+   * Lost slots whose last holder may still live, and of whose shares this instance has some: frames from them below
+   * that epoch are refused.
+   */
   readonly fences?: readonly SlotFence[]
 }
 
-/** What an assignment tells who is to give a share. */
+/** A share to hand over, as told to its giver. */
 export interface Giving {
   readonly share: number
   /** The taker's. */
   readonly epoch: number
 }
 
-/** What it tells who is to take it. */
+/** A share to ask for, as told to its taker. */
 export interface Awaited {
   readonly share: number
-  /** At which it will own it. */
+  /** The epoch at which the taker will own it. */
   readonly epoch: number
-  /** The giver's. */
+  /** The giver's task. */
   readonly task: string
   readonly instance: string
 }
@@ -95,23 +103,23 @@ export interface FunctionAssignment {
   readonly bundleSha256: string
   /** Hex sha256 of its source map in the bundle store, if one was uploaded. */
   readonly sourceMapSha256?: string
-  /** Files that it reads by `ctx.asset`, in the bundle store. Absent: none. */
+  /** Assets that it may read with `ctx.asset`, in the bundle store. Absent: none. */
   readonly assets?: AssetRefs
   readonly manifest: Manifest
   /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
   readonly streams: Readonly<Record<string, StreamDescriptor>>
   readonly groupings: Readonly<Record<string, Grouping>>
-  /** What a version has to show that takes over from another one; absent: there is none to go back to. */
+  /** The trial of a version that takes over; absent: there is no version to go back to. */
   readonly trial?: Manifest['trial']
-  /** Another version that has a part of the keys. */
+  /** The canary, if there is one. */
   readonly canary?: CanaryAssignment
-  /** Of its state (docs/design/0032-migrate.md). Absent: the first, for good. */
+  /** The format of its state (docs/design/0032-migrate.md). Absent: the first. */
   readonly format?: StateFormat
-  /** Another version that is given copies of all records. */
+  /** The shadow, if there is one. */
   readonly shadow?: ShadowAssignment
 }
 
-/** What a shadow is an isolate of, and what bounds it (docs/design/0030-shadow.md). */
+/** The version that runs as a shadow, and its limits (docs/design/0030-shadow.md). */
 export interface ShadowAssignment
   extends Pick<
     FunctionAssignment,
@@ -120,7 +128,7 @@ export interface ShadowAssignment
   readonly rules: ShadowRules
 }
 
-/** What a canary is an isolate of, and how much it has (docs/design/0026-rollouts.md). */
+/** The version that runs as a canary, and its share of the keys (docs/design/0026-rollouts.md). */
 export interface CanaryAssignment
   extends Pick<
     FunctionAssignment,
@@ -131,27 +139,29 @@ export interface CanaryAssignment
   readonly rules: CanaryRules
 }
 
-/** All that a runner should be doing; it replaces the assignment before (docs/design/0009-packing.md). */
+/** Everything that a runner should do; it replaces the assignment before (docs/design/0009-packing.md). */
 export interface Assignment {
-  /** 2 had partitions given up first and taken then. */
+  /** In schema 2, partitions were given up first and taken afterwards. */
   readonly schema: 3
   readonly taskId: string
   /** Grows with each change of this assignment. */
   readonly generation: number
-  /** True: instances come and go, and one that fails by itself leaves the others at work. */
+  /** True: instances may come and go, and one that fails does not end the others. */
   readonly packed: boolean
   readonly functions: Readonly<Record<string, FunctionAssignment>>
-  /** By `otherKey`: of functions of which instances here are of several versions, the other ones (docs/design/0033-rolling.md). */
+  /**
+   * By `otherKey`: the other versions of functions whose instances here run several (docs/design/0033-rolling.md).
+   */
   readonly others?: Readonly<Record<string, FunctionAssignment>>
   readonly instances: readonly InstanceAssignment[]
 }
 
-/** A version in `others`. */
+/** The key of a version in `others`. */
 export function otherKey(name: string, version: number): string {
   return `${name}@${version}`
 }
 
-/** What an instance is one of. */
+/** The function's version that an instance should run. */
 export function assignedVersion(
   { functions, others = {} }: Pick<Assignment, 'functions' | 'others'>,
   { id, function: name, version }: Pick<InstanceAssignment, 'id' | 'function' | 'version'>,
@@ -185,7 +195,7 @@ export interface ErrorReport {
     readonly sequence: number
     readonly key: string
   }
-  /** What it was called for, if that was a timer; `partition` is that of its state, `key` its beginning. */
+  /** The timer that it was called for, if any: `partition` is that of its state, `key` the beginning of its key. */
   readonly timer?: { readonly partition: number; readonly key: string; readonly timeMs: number }
   readonly timeMs: number
 }
@@ -193,79 +203,88 @@ export interface ErrorReport {
 /** One producer's account of one consumer of a stream, in records, since the producer's start (I7). */
 export interface OutputLedger {
   readonly stream: string
-  /** The consumer's name, or `$server` where nobody is accounted for. */
+  /** The consumer's name, or `$server` for records without an accounted consumer. */
   readonly consumer: string
   readonly sent: number
   /** Acknowledged: processed or dropped. */
   readonly acked: number
-  /** Of the acknowledged, those that were dropped, by reason. */
+  /** The dropped part of `acked`, by reason. */
   readonly dropped: Readonly<Record<string, number>>
   /** Sent to an owner that was killed before it acknowledged. */
   readonly unaccounted: number
-  /** Unaccounted may be less: it is what the producer was allowed to have out, or was in flight, when nobody was left to be asked. */
+  /**
+   * `unaccounted` is an upper bound: the producer's allowance, or what was in flight, when nobody could be asked any
+   * more.
+   */
   readonly isAtMost?: true
-  /** Of the dropped, what it has dropped itself, out of a queue; absent: nothing. */
+  /** The part of `dropped` that the producer dropped itself, out of a queue; absent: nothing. */
   readonly own?: Readonly<Record<string, number>>
-  /** Of the dropped, what owners before the present ones have dropped; absent: nothing. */
+  /** The part of `dropped` that earlier owners dropped; absent: nothing. */
   readonly earlier?: Readonly<Record<string, number>>
-  /** Over how many partitions it has sent; absent: nobody says. */
+  /** The number of partitions that it has sent to; absent: unknown. */
   readonly parts?: number
-  /** Of those in flight, what waits on disk for a consumer that queues there; absent: nothing. */
+  /** The part of the records in flight that waits on disk for a consumer that queues; absent: nothing. */
   readonly spilled?: number
   readonly spilledBytes?: number
-  /** Sent and not acknowledged is never more than this before an `AllowanceNotice` says so; absent: no more is sent, or nobody says. */
+  /**
+   * The bound of records sent and not acknowledged, until an `AllowanceNotice` raises it; absent: nothing more is
+   * sent, or the bound is unknown.
+   */
   readonly allowance?: number
-  /** The producer's id, while it has something on disk: of one that nobody names any more it is adopted. */
+  /** The producer's id while it has records on disk; when no heartbeat names it any more, they are adopted. */
   readonly spiller?: string
 }
 
-/** What a producer may have sent to a consumer, and not heard acknowledged; and what it counts that no present owner knows of. */
+/** A producer's allowance towards a consumer, and the counts that no present owner knows. */
 export type AllowanceRow = Pick<OutputLedger, 'stream' | 'consumer'> & {
   readonly allowance: number
 } & Partial<Pick<OutputLedger, 'unaccounted' | 'earlier' | 'parts'>>
 
-/** An instance, or an ingest, that was killed: its receivers are asked how far they have come with it. */
+/** An instance, or an ingest, that was killed: its receivers are asked how far its channels have come. */
 export interface GoneProducer {
   /** Its function, or `ingest`. */
   readonly name: string
-  /** Its own, or the gateway's id. */
+  /** The instance's index, or the gateway's id. */
   readonly index: number | string
-  /** Its epochs, the first and the last. */
+  /** Its first and last epoch. */
   readonly firstEpoch: number
   readonly epoch: number
 }
 
-/** Of the scheduler to all runners, each second while it wants to know; they answer in their heartbeats. */
+/** Sent by the scheduler to all runners every second while accounts are open; they answer in their heartbeats. */
 export interface GoneNotice {
   readonly schema: 1
   readonly gone: readonly GoneProducer[]
 }
 
-/** How far the channel of a producer that is gone has come, in records since the producer's start. */
+/** How far the channel of a killed producer has come, in records since the producer's start. */
 export interface ReceivedRow extends Pick<GoneProducer, 'name' | 'index' | 'epoch'> {
   readonly stream: string
   readonly consumer: string
   readonly partition: number
-  /** Accepted by this owner, and by those before it. */
+  /** Accepted by this owner and those before it. */
   readonly sent: number
-  /** Of those, what is done, or was called unaccounted by its producer. */
+  /** The part of `sent` that is done, or that its producer has called unaccounted. */
   readonly acked: number
-  /** What this owner has dropped of it. */
+  /** Dropped by this owner, by reason. */
   readonly dropped: Readonly<Record<string, number>>
-  /** The epoch at which this owner has claimed the partition: what others have dropped comes on top. Absent: of an earlier build. */
+  /**
+   * The epoch at which this owner claimed the partition; drops of other owners are added to it. Absent: sent by an
+   * earlier build.
+   */
   readonly claimed?: number
 }
 
 /**
- * Of an instance, between two heartbeats, ahead of the frames that it is for and on their connection
- * (docs/design/0002-channels.md). It takes the place of the bounds in its last report.
+ * An instance's new allowances, between two heartbeats. Sent ahead of the frames that need them, on the same
+ * connection (docs/design/0002-channels.md). They replace the bounds of its last report.
  */
 export interface AllowanceNotice {
   readonly schema: 1
   readonly taskId: string
   readonly instance: string
   readonly epoch: number
-  /** Grows with each notice, and each report, of the runner. */
+  /** Grows with each notice and each report of the runner. */
   readonly number: number
   readonly rows: readonly AllowanceRow[]
 }
@@ -286,16 +305,16 @@ export interface InputLedger {
   readonly refused: Readonly<Record<string, number>>
 }
 
-/** What an instance has stored of its state. */
+/** The checkpoints of an instance. */
 export interface CheckpointReport {
-  /** When the last one was cut that is stored; absent before the first. */
+  /** When the last stored one was cut; absent before the first. */
   readonly atMs?: number
   /** How long it took from the cut to the last manifest. */
   readonly tookMs?: number
-  /** What is kept, and what the last one added to it. */
+  /** Bytes kept, and bytes that the last one added. */
   readonly storedBytes: number
   readonly writtenBytes: number
-  /** How long the instance stopped for the last cut, and for the longest one. */
+  /** How long the instance was paused for the last cut, and for the longest. */
   readonly pauseMs: number
   readonly pauseMaxMs: number
   readonly made: number
@@ -305,19 +324,19 @@ export interface CheckpointReport {
   readonly error?: string
 }
 
-/** Another version takes over in an instance. */
+/** A swap or trial in an instance. */
 export interface SwapReport {
-  /** That version. */
+  /** The version that takes over. */
   readonly version: number
-  /** `failed`: the version before is at work, until an assignment names another one. */
+  /** `failed`: the previous version runs, until an assignment names another one. */
   readonly state: 'preparing' | 'onTrial' | 'failed'
   /** Why it failed. */
   readonly reason?: string
-  /** Of one on trial: records and timers that went through it so far. */
+  /** During a trial: records and timers processed so far. */
   readonly records?: number
 }
 
-/** What an instance has spent its time on since its start: what is neither idle nor blocked is work. */
+/** How an instance has spent its time since its start; what is neither idle nor blocked is work. */
 export interface WorkReport {
   readonly elapsedMs: number
   /** Without input. */
@@ -337,11 +356,11 @@ export interface InstanceReport {
   readonly swap?: SwapReport
   readonly canary?: CanaryReport
   readonly shadow?: ShadowReport
-  /** For how long the last change of versions stopped it. */
+  /** How long the last swap paused the instance. */
   readonly swapPauseMs?: number
-  /** The version that has passed its trial here last, and what went through it meanwhile. */
+  /** The version that last passed its trial here, and the records it processed in it. */
   readonly tried?: { readonly version: number; readonly records: number }
-  /** `stopped`: it has left; its last report, for the accounts. */
+  /** `stopped`: it has left; this last report completes its accounts. */
   readonly state: 'starting' | 'running' | 'draining' | 'failed' | 'stopped'
   readonly recordsIn: number
   readonly recordsOut: number
@@ -349,12 +368,12 @@ export interface InstanceReport {
   /** Calls of callbacks that were not the first for their record or timer. */
   readonly retries?: number
   readonly timersFired: number
-  /** Timers that were given up, by reason; absent: none, or nobody says. */
+  /** Timers that were given up, by reason; absent: none, or unknown. */
   readonly timersDropped?: Readonly<Record<string, number>>
   readonly batches: number
-  /** How long it was held back by `limits.cpuMsPerSecond`. */
+  /** How long `limits.cpuMsPerSecond` held it back. */
   readonly throttledMs?: number
-  /** Records that wait to be tried again. */
+  /** Records set aside for a retry. */
   readonly setAside?: number
   /** Absent where it never ran. */
   readonly work?: WorkReport
@@ -362,27 +381,27 @@ export interface InstanceReport {
   readonly timers?: number
   readonly stateEntries: number
   readonly stateBytes: number
-  /** Partitions whose state has something left in the format of an earlier version; absent: none. */
+  /** Partitions with state in the format of an earlier version; absent: none. */
   readonly migrating?: number
   readonly heapBytes: number
-  /** Time in its isolate: an upper bound of its CPU time, for what its thread waited for a CPU is in it. */
+  /** Time spent in its isolate. An upper bound of its CPU time, since it includes waiting for a CPU. */
   readonly cpuSeconds: number
-  /** What the function has counted and observed of its own; absent where it never ran. */
+  /** The function's own metrics; absent if it never ran. */
   readonly metrics?: readonly MetricReport[]
-  /** Since when it has counted them. */
+  /** Since when these are counted. */
   readonly metricsSinceMs?: number
   readonly outputs: readonly OutputLedger[]
-  /** Tells which notices of allowances are newer; absent: its build tells none. */
+  /** Orders this report among the allowance notices; absent: the build sends none. */
   readonly notice?: number
   readonly inputs: readonly InputLedger[]
-  /** How far it has come with producers that are gone; absent: nobody asks. */
+  /** How far it has come with killed producers; absent: nobody asks. */
   readonly received?: readonly ReceivedRow[]
   /** Shares that it was promised and has not taken yet; absent: none. */
   readonly awaited?: readonly number[]
   /** Absent where `checkpoint` is false. */
   readonly checkpoint?: CheckpointReport
   readonly lastError?: ErrorReport
-  /** Of one that has failed by itself in a packed runner; repeated until an assignment without it comes. */
+  /** Why it failed by itself in a packed runner; repeated until an assignment without it arrives. */
   readonly exit?: ExitReport
 }
 
@@ -391,7 +410,7 @@ export interface ExitReport {
   readonly code: number
   readonly reason: string
   readonly message: string
-  /** Of a process: the instance whose fault it was, where that is known. */
+  /** For a process: the instance at fault, if known. */
   readonly instance?: string
 }
 
@@ -400,11 +419,11 @@ export interface Heartbeat {
   readonly kind: 'runner' | 'gateway' | 'client'
   /** Task id of a runner; own id of a gateway. */
   readonly id: string
-  /** Fresh per process. */
+  /** Unique to the process. */
   readonly incarnation: string
   /**
-   * Generation of the assignment that is in force; 0 before the first. Instances that it lacks have let go. It says nothing
-   * of who runs, or of what is still awaited: the reports do.
+   * Generation of the assignment in force; 0 before the first. Instances that the assignment lacks have been
+   * released. Which instances run, and which shares are still awaited, only the reports say.
    */
   readonly generation: number
   readonly sentAtMs: number
@@ -416,15 +435,18 @@ export interface Heartbeat {
   readonly cpuSeconds: number
   readonly metricsUrl?: string
   readonly instances: readonly InstanceReport[]
-  /** Of a gateway or client: what it sent on its own account. */
+  /** For a gateway or client: its own account of what it sent. */
   readonly outputs?: readonly OutputLedger[]
-  /** Of a gateway: raw records from NATS that were not taken, by reason, since its start. */
+  /** For a gateway: refused raw records since its start, by reason. */
   readonly rawDropped?: Readonly<Record<string, number>>
-  /** Of the gateway that leads the ingest: its epoch. Who leads at a lower one stops, whatever the store says. */
+  /**
+   * The epoch at which this gateway leads the raw ingest, if it does. A leader with a lower one stops, whatever the
+   * store says.
+   */
   readonly ingestEpoch?: number
   /** In the last heartbeat of a process that ends by itself. */
   readonly exit?: ExitReport
-  /** Of a report that is too large for one message: which part of how many. Those of one report share `sentAtMs`. */
+  /** The part number and number of parts of a heartbeat too large for one message. Its parts share `sentAtMs`. */
   readonly part?: { readonly index: number; readonly count: number }
 }
 

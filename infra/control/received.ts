@@ -1,5 +1,5 @@
 /**
- * Received: what the receivers of a producer that was killed have said, and the account that comes of it.
+ * Received: the answers of a killed producer's receivers, and the account that follows from them.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
@@ -7,11 +7,11 @@ import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import { addCounts, sumOfCounts } from './counts.ts'
 import type { OutputLedger, ReceivedRow, StreamDescriptor } from './messages.ts'
 
-/** How far one of its channels has come. */
+/** How far one channel of a killed producer has come. */
 export interface Received extends Pick<ReceivedRow, 'stream' | 'consumer' | 'sent' | 'acked'> {
-  /** What each of its owners has dropped of it, by the epoch at which that one has claimed the partition. */
+  /** Drops by each owner, by the epoch at which that owner claimed the partition. */
   readonly droppedBy: ReadonlyMap<number, Counts>
-  /** By what was heard last, the owner has some of it in hand. */
+  /** Whether the owner had records of it in hand by the last answer. */
   readonly isOpen: boolean
   readonly heardAtMs: number
 }
@@ -21,14 +21,14 @@ type Counts = OutputLedger['dropped']
 /** By stream, consumer and partition. */
 export type ReceivedRows = ReadonlyMap<string, Received>
 
-/** What an account is settled on. */
+/** What is known when an account is settled. */
 export interface Ground {
   readonly topology: ReadonlyMap<string, Pick<StreamDescriptor, 'consumers'>>
-  /** Nothing more is expected to be heard. */
+  /** No more answers are expected. */
   readonly isOver: boolean
 }
 
-/** With what one more receiver says, or the same one again. */
+/** Adds the answer of a receiver, or a newer one of the same receiver. */
 export function withRow(known: ReceivedRows | undefined, row: ReceivedRow, heardAtMs: number): ReceivedRows {
   const { stream, consumer, partition, sent, acked, dropped, claimed = 0 } = row
   const key = `${stream}/${consumer}/${partition}`
@@ -44,13 +44,13 @@ export function withRow(known: ReceivedRows | undefined, row: ReceivedRow, heard
 }
 
 /**
- * The account of a row that its producer will say nothing more of. With an allowance it was killed: its receivers count, or,
- * where one of them is not there either, what it was allowed to have out.
+ * The final account of a row. If the row has an allowance, its producer was killed: then the receivers' counts are
+ * used, or the allowance if a receiver is gone too.
  */
 export function settle(row: OutputLedger, received: ReceivedRows | undefined, ground: Ground): OutputLedger {
   const { stream, consumer, sent, acked, dropped, allowance, unaccounted, spilled = 0 } = row
   if (allowance === undefined) {
-    const lost = sent - spilled - acked // these are its last words
+    const lost = sent - spilled - acked // the producer's last report is exact
     return { stream, consumer, sent: acked + lost, acked, dropped, unaccounted: lost }
   }
   const parts = [...(received?.values() ?? [])].filter((p) => p.stream === stream && p.consumer === consumer)
@@ -60,9 +60,9 @@ export function settle(row: OutputLedger, received: ReceivedRows | undefined, gr
   }
   const { own = {}, earlier = {} } = row
   const mode = ground.topology.get(stream)?.consumers.find(({ name }) => name === consumer)?.backPressure
-  const queued = mode !== undefined && isQueueMode(mode) ? allowance - unaccounted : 0 // may have lain in its queue
+  const queued = mode !== undefined && isQueueMode(mode) ? allowance - unaccounted : 0 // may have been in its queue
   const droppedItself = sumOfCounts(own)
-  // Never less than the producer itself has said: what an owner does not know of was there before it.
+  // Never less than the producer itself reported: an owner may not know what earlier owners did.
   const through = Math.max(acked, sum(parts, (part) => part.acked) + droppedItself - unaccounted)
   const taken = Math.max(through + unaccounted, sum(parts, (part) => part.sent) + droppedItself) + queued
   const lost = unaccounted + queued + sum(parts, (part) => (part.isOpen ? 0 : part.sent - part.acked))
@@ -74,7 +74,7 @@ export function settle(row: OutputLedger, received: ReceivedRows | undefined, gr
   }
 }
 
-/** Of each reason the greater one. */
+/** The greater count for each reason. */
 function mostOf(a: Counts, b: Counts): Counts {
   const most: Record<string, number> = { ...a }
   for (const [reason, records] of Object.entries(b)) most[reason] = Math.max(most[reason] ?? 0, records)

@@ -1,5 +1,5 @@
 /**
- * TimersAgain: what a gateway asks a runner to set again of timers that were given up: JSON, `schema` first, request and reply.
+ * TimersAgain: a gateway's request to a runner to set given-up timers again, and the reply. JSON with `schema` first.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -8,7 +8,7 @@ import { arenasMax } from '../../sdk/wire/arenas.ts'
 
 const askSchema = z.object({
   schema: z.literal(1),
-  /** In whose state. */
+  /** The instance whose state the timers belong to. */
   instance: z.string(),
   timers: z.array(
     z.object({
@@ -23,13 +23,13 @@ const askSchema = z.object({
 })
 
 const answerSchema = z.discriminatedUnion('ok', [
-  /** All are set, and stored where the function wants checkpoints. */
+  /** All are set, and stored if the function has checkpoints. */
   z.object({ ok: z.literal(true) }),
-  /** Some may be set. */
+  /** Some may have been set. */
   z.object({ ok: z.literal(false), message: z.string() }),
 ])
 
-/** `partition` is that of an arena (sdk/wire/arenas.ts). */
+/** `partition` is an arena's (sdk/wire/arenas.ts). */
 export type TimersAsk = z.output<typeof askSchema>
 export type TimersAnswer = z.output<typeof answerSchema>
 
@@ -37,7 +37,7 @@ export function encodeTimers(message: TimersAsk | TimersAnswer): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message))
 }
 
-/** @returns Undefined if it is none that this build can read. */
+/** @returns Undefined if this build cannot read it. */
 export function decodeTimersAsk(bytes: Uint8Array): TimersAsk | undefined {
   return askSchema.safeParse(parsed(bytes)).data
 }

@@ -1,9 +1,9 @@
 /**
- * Message: differences of one version, as JSON.
+ * Message: a shadow's differences, as JSON.
  *
  *     {"schema": 1, "function": …, "version": …, "instance": …, "differences": [ … ]}
  *
- *   DM1. What is of a later schema, or no such message, is refused with what was found.
+ *   DM1. A message of a later schema, or of another form, is refused, and the error says what was found.
  * Design: docs/design/0030-shadow.md
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * DifferenceStore: the stream of JetStream that holds a namespace's differences, as a gateway has it.
+ * DifferenceStore: a gateway's access to the JetStream stream with a namespace's differences.
  *
- *   DF1. The oldest go for new ones: they are for people, and nobody waits for room.
+ *   DF1. New differences replace the oldest ones: they are for people to read, and no process waits for room.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -24,7 +24,7 @@ export class DifferenceStore {
     this.#namespace = namespace
   }
 
-  /** Makes the stream, or brings its settings up to date. @returns As ensureStream. @throws {CodedError} ERR_DIFFERENCES */
+  /** Creates the stream, or updates its settings. @returns As ensureStream. @throws {CodedError} ERR_DIFFERENCES */
   async ensure(replicas?: Replicas): Promise<boolean> {
     const config = {
       name: this.#name,
@@ -41,7 +41,7 @@ export class DifferenceStore {
   }
 
   /**
-   * The first message of a version behind a place in the stream.
+   * The first message of a version after a place in the stream.
    * @returns Undefined if there is none. @throws {CodedError} ERR_DIFFERENCES
    */
   async next(
@@ -60,7 +60,7 @@ export class DifferenceStore {
       : { place: message.seq, bytes: message.data.length, differences: decodeDifferences(message.data) }
   }
 
-  /** Forgets those of a function that is no more. @throws {CodedError} ERR_DIFFERENCES */
+  /** Deletes the differences of a removed function. @throws {CodedError} ERR_DIFFERENCES */
   async forget(functionName: string): Promise<void> {
     const filter = subjects.differencesSubject(this.#namespace, functionName, '*')
     await this.#ask('forget differences', (manager) => manager.streams.purge(this.#name, { filter }))

@@ -2,8 +2,8 @@
  * Child: starts one process of the platform and waits for its ready line.
  *
  * Invariants:
- *  H1. The child has our end of a pipe as its stdin, and ends when we are gone.
- *  H2. What does not become ready is ended before the error is thrown.
+ *   H1. The child's stdin is a pipe whose other end we hold, and it ends when we are gone.
+ *   H2. A child that does not become ready is ended before the error is thrown.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -21,9 +21,9 @@ export interface ChildOptions {
   readonly command: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly logFile: string
-  /** What it may take to stop by itself. */
+  /** How long it may take to stop by itself. */
   readonly graceMs: number
-  /** It has started once it stands by for another one like it. */
+  /** It also counts as started when it stands by for another one like it. */
   readonly standsBy?: boolean
   /** Called at its ready line. */
   readonly isReady?: () => void
@@ -31,19 +31,19 @@ export interface ChildOptions {
 
 export interface Child {
   readonly id: ProcessId
-  /** Of its ready line. */
+  /** The URL in its ready line. */
   readonly url: string
   readonly port: number
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
-  /** @param signal How it is asked; default SIGTERM. */
+  /** @param signal How it is asked to stop; default SIGTERM. */
   stop(signal?: NodeJS.Signals, patienceMs?: number): Promise<void>
-  /** What it said when it had stopped: records that it had taken and gave up. Undefined where it did not say so. */
+  /** Accepted records that it gave up when it stopped; undefined if it did not say. */
   readonly givenUpRecords: number | undefined
 }
 
-/** What starts on a machine without a CPU for it takes long; ended for that, it would never be ready. */
+/** Generous: a process starts slowly on a busy machine, and ended for that it would never become ready. */
 const readyTimeoutMs = 60_000
-/** How long the last words of a process that has ended may take to come through. */
+/** How long to wait for the last output of a process that has ended. */
 const lastWordsMs = 2_000
 
 /** @throws {CodedError} ERR_UP_CHILD with the last that it said */
@@ -55,10 +55,10 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', log],
     env: { ...env, CONCORD_PARENT: 'stdin' },
-    detached: true, // a Ctrl-C at our terminal is for us, who stop it in its turn
+    detached: true, // a Ctrl-C is for us only: we stop the child in its turn
   })
   closeSync(log)
-  child.stdin!.on('error', () => {}) // it has ended: `exited` tells
+  child.stdin!.on('error', () => {}) // it has ended; `exited` reports it
   const exited = endOf(child)
   exited.catch(() => {}) // it did not even start: the next line throws
   await once(child, 'spawn')
@@ -105,7 +105,7 @@ async function readyUrl(
 ): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const late = setTimeout(() => child.kill('SIGKILL'), readyTimeoutMs)
-  const lines = createInterface(child.stdout!) // to its end: whatever the child says later must not block it
+  const lines = createInterface(child.stdout!) // read to the end, so that later output never blocks the child
   lines.on('line', (line) => {
     const [, word, url] = /^\{"(ready|standby)":true,.*"url":"([^"]+)"/.exec(line) ?? []
     if (word === 'ready') isReady?.()
@@ -128,7 +128,7 @@ async function within(ms: number, done: Promise<unknown>): Promise<void> {
   clearTimeout(timer)
 }
 
-/** What a log says last that means something to a reader: the message of a line of JSON, or the line of an error. */
+/** The last meaningful line of a log: the message of a JSON line, or an error. */
 function lastMessage(log: string): string | undefined {
   const lines = log.split('\n').filter((line) => line.trim() !== '')
   const crash = lines.findLast((line) => /^\w*Error\b/.test(line))

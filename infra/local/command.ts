@@ -1,6 +1,6 @@
 /**
- * Command: what the commands on a home folder share (cluster.ts, down.ts): one JSON line on stdout answers, one line on
- * stderr says what is wrong; the exit code is that of the command line (docs/errors.md).
+ * Command: what the commands on a home folder share (cluster.ts, down.ts). One JSON line on stdout is the answer, one
+ * line on stderr the error; exit codes are those of the command line (docs/errors.md).
  * @module
  */
 import { parseArgs } from 'node:util'

@@ -1,12 +1,12 @@
 /**
- * Home: what lies where in the state folder of one machine, for nobody's eyes but its owner's.
+ * Home: the files in the state folder of one machine, private to their owner.
  * @module
  */
 import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { infraError } from '../errors.ts'
 
-/** Of folders like /tmp, which must stay open. */
+/** Set on shared folders like /tmp, whose mode must not be changed. */
 const stickyBit = 0o1000
 
 export interface Home {
@@ -14,7 +14,7 @@ export interface Home {
   readonly credentials: string
   /** {url, token} for the command line. */
   readonly client: string
-  /** Who runs, and on which ports: up-file.ts. */
+  /** The running processes and their ports: up-file.ts. */
   readonly up: string
   /** Held by the `up` that runs. */
   readonly lock: string
@@ -29,7 +29,10 @@ export interface Home {
   log(name: string): string
 }
 
-/** Makes it, or closes to others what is there already. @throws {CodedError} ERR_USAGE if it cannot be ours alone */
+/**
+ * Creates the home folder, or makes an existing one private.
+ * @throws {CodedError} ERR_USAGE if it cannot be private
+ */
 export async function makeHome(root: string): Promise<Home> {
   await mkdir(root, { recursive: true, mode: 0o700 })
   await closeToOthers(root)
@@ -72,7 +75,7 @@ export function homeOf(root: string): Home {
   }
 }
 
-/** Writes a file of mode 0600, wholly or not at all. */
+/** Writes a file of mode 0600, atomically. */
 export async function writePrivate(file: string, text: string): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`
   await writeFile(temporary, `${text}\n`, { mode: 0o600 })

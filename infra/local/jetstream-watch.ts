@@ -1,11 +1,11 @@
 /**
- * JetStream watch: a full disk hangs the JetStream of nats-server 2.9 for good, and with it each connection that has
- * asked it for something. This sees a server that answers while its JetStream does not, and once there is room has it
- * restarted; channels lose nothing by that.
+ * JetStreamWatch: restarts a nats-server whose JetStream hangs. In nats-server 2.9 a full disk hangs JetStream for
+ * good, and with it every connection that uses it. This watch detects a server that answers while its JetStream does
+ * not, and restarts it once the disk has room; channels lose nothing by that.
  *
  * Invariants:
- *  J1. A server that does not answer at all is left alone: it is busy, paused or restarting.
- *  J2. Nothing is restarted while the disk has no room: it would hang again.
+ *   J1. A server that does not answer at all is left alone: it is busy, paused or restarting.
+ *   J2. Nothing is restarted while the disk is full: it would hang again.
  * @module
  */
 import { statfs } from 'node:fs/promises'
@@ -27,9 +27,9 @@ export interface JetStreamWatchOptions {
 
 const intervalMs = 5_000
 const answerTimeoutMs = 2_000
-/** Looks in a row that find it hung: one might hit a server that is just recovering its streams, */
+/** Looks in a row that must find it hung: once may be a server that is just recovering its streams. */
 const looksNeeded = 2
-/** and several servers are silent for some ten seconds when the one that they had elected is gone. */
+/** More for several servers: they are silent for some ten seconds while they elect another leader. */
 const looksNeededOfSeveral = 6
 const roomBytesMin = 16 * 1024 * 1024
 
@@ -72,7 +72,7 @@ export class JetStreamWatch {
     })
   }
 
-  /** Asks over a connection of its own each time, since that may hang with what it asks for. */
+  /** Asks over a new connection each time, since it may hang with JetStream. */
   async #isHung(): Promise<boolean> {
     const { url, user, password } = this.#options.connection
     const options = {

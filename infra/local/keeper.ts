@@ -1,11 +1,12 @@
 /**
- * Keeper: keeps one process running. When it ends unasked, it is started again after a back-off of 200 ms that doubles
- * up to 10 s, and starts over once the process has run for 10 s. What it has run, times `workedCounts`, is taken off the back-off: one
- * that ran well is back at once, however often it is killed, and one that ends as it starts waits.
+ * Keeper: keeps one process running. When the process ends unasked, it is started again after a back-off that doubles
+ * from 200 ms to 10 s, and starts over once the process has run for 10 s. The time that it ran, times `workedCounts`,
+ * is taken off the back-off: a process that ran well returns at once, however often it is killed, and one that fails
+ * at its start waits.
  *
  * Invariants:
- *  K1. At most one process of a keeper runs.
- *  K2. After `stop` has answered none runs, and none will.
+ *   K1. At most one process of a keeper runs.
+ *   K2. After `stop` has returned none runs, and none will.
  * @module
  */
 import type { Clock } from '../clock.ts'
@@ -28,7 +29,7 @@ export interface KeeperOptions<Process extends Kept> {
 
 const delayMinMs = 200
 const delayMaxMs = 10_000
-/** A millisecond of work takes so many off a back-off. */
+/** Each millisecond of work shortens a back-off by this many. */
 const workedCounts = 4
 
 export class Keeper<Process extends Kept> {
@@ -51,7 +52,7 @@ export class Keeper<Process extends Kept> {
     return new Keeper(options, process)
   }
 
-  /** The one that runs, or that ran last. */
+  /** The process that runs, or that ran last. */
   get process(): Process {
     return this.#process
   }
@@ -61,7 +62,7 @@ export class Keeper<Process extends Kept> {
     this.#stopped = true
     this.#stopping.resolve()
     await end(this.#process)
-    await this.#kept // which may have been about to start another
+    await this.#kept // it may have been about to start another
   }
 
   async #keep(): Promise<void> {
@@ -80,7 +81,11 @@ export class Keeper<Process extends Kept> {
     await this.#process.stop()
   }
 
-  /** Tries until it runs or we stop. @param restMs What is left of the first delay. @returns The next delay. */
+  /**
+   * Retries until the process runs or the keeper stops.
+   * @param restMs What is left of the first delay.
+   * @returns The next delay.
+   */
   async #startAgain(firstDelayMs: number, restMs: number): Promise<number> {
     const { name, start, started, log } = this.#options
     for (

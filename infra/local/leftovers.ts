@@ -1,5 +1,5 @@
 /**
- * Leftovers: what an `up` that was killed has left behind.
+ * Leftovers: ends the processes that a killed `up` has left behind.
  * @module
  */
 import { endTasks } from '../minimesos/index.ts'
@@ -10,13 +10,16 @@ import { isNatsServer } from './nats-servers.ts'
 import { childGraceMs, taskGraceMs } from './platform.ts'
 import type { UpFile } from './up-file.ts'
 
-/** Ends children that have not seen yet, or cannot see, that their parent is gone. nats-server is to be adopted. */
+/**
+ * Ends children that have not noticed, or cannot notice, that their parent is gone; not nats-server, which will be
+ * adopted.
+ */
 export async function endOrphans(file: UpFile | undefined): Promise<void> {
   const orphans = Object.entries(file?.processes ?? {}).filter(([name]) => !isNatsServer(name))
   await Promise.all(orphans.map(([, id]) => endProcess(id, childGraceMs)))
 }
 
-/** Ends all that runs on a home without an `up`. @returns What there was to end. */
+/** Ends everything that runs on a home without an `up`. @returns What was ended. */
 export async function endLeftovers(
   home: Home,
   file: UpFile | undefined,

@@ -1,6 +1,6 @@
 /**
- * Whether a platform may be started in a home folder: `node infra/local/may-start.ts [--home DIR]`. Asked before a set-up that takes long, and
- * is of no use where one is up already. The lock of `up.ts` is what counts.
+ * MayStart: whether a platform may be started in a home folder: `node infra/local/may-start.ts [--home DIR]`. Asked
+ * before a long set-up, which would be in vain if a platform is up already. Only the lock of `up.ts` decides.
  * @module
  */
 import { isAlive } from '../process.ts'

@@ -1,8 +1,8 @@
 /**
- * NATS servers: the one of a machine, or the three of a cluster on it, each kept running.
+ * NatsServers: the one nats-server of a machine, or the three of a cluster on it, each kept running.
  *
- * What JetStream keeps on one it does not keep on the other, and the store would speak of bundles that are not there: so a
- * home stays with the number of servers that it began with.
+ * A home keeps the number of servers that it began with: the JetStream data of one set-up is not in the other, and
+ * the store would refer to bundles that do not exist.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -20,24 +20,24 @@ import type { PlatformOptions } from './platform-options.ts'
 export interface NatsServers {
   /** All servers, separated by commas. */
   readonly url: string
-  /** Of the first one. */
+  /** The port of the first server. */
   readonly port: number
-  /** What they store lies in it. */
+  /** The folder with their data. */
   readonly dir: string
   readonly servers: number
-  /** They ran already. */
+  /** They were running already. */
   readonly adopted: boolean
-  /** Kills one, the next one each time, and it is started again: of several the others go on. */
+  /** Kills one server, in turn, and it is started again. Of several, the others continue. */
   restartOne(): Promise<void>
   stop(): Promise<void>
 }
 
 const singleName = 'nats-server'
 const memberName = (index: number): string => `nats-${index + 1}`
-/** Servers elect one for JetStream among them; it takes 4 to 9 s. */
+/** Servers elect a JetStream leader, which takes 4 to 9 s. */
 const quorumMs = 60_000
 
-/** Whether a process of the platform is a nats-server: those outlive an `up` that was killed. */
+/** Whether a process of the platform is a nats-server: these outlive a killed `up`. */
 export function isNatsServer(name: string): boolean {
   return name === singleName || /^nats-\d+$/.test(name)
 }
@@ -123,7 +123,7 @@ function keep(
   })
 }
 
-/** JetStream of several servers answers once they have elected one: before, nothing could be deployed. */
+/** Waits until several servers have elected a JetStream leader: before that nothing can be deployed. */
 async function untilQuorum({ credentials, log }: PlatformOptions, url: string): Promise<void> {
   const nc = await connectBus({ url, name: 'concord up', ...credentials.nats.gateway })
   try {

@@ -34,28 +34,28 @@ export interface Platform {
   readonly url: string
   readonly natsUrl: string
   readonly ports: Readonly<Record<PortName, number>>
-  /** Where each minimesos listens. */
+  /** The port of each minimesos. */
   readonly masters: Readonly<Record<string, number>>
-  /** By key: settings as its processes are told them, where that may be otherwise than is configured. */
+  /** By key: settings that the processes were told, which may differ from the configuration. */
   readonly settings: Readonly<Record<string, string | number>>
   /** Stops everything, tasks included. */
   stop(): Promise<Stopped>
 }
 
 export interface Stopped {
-  /** How many records the gateway gave up, if it said so. */
+  /** Accepted records that the gateway gave up, if it said so. */
   readonly givenUpRecords: number | undefined
-  /** Tasks that no scheduler has ended: they may have been lost sight of, and the store may speak of them still. */
+  /** Tasks that no scheduler ended: they may have been lost sight of, and may still be in the store. */
   readonly tasksLeft: number
 }
 
-/** What minimesos lets a task take before it kills it; a runner drains within it. */
+/** How long a task may take to end before minimesos kills it; a runner drains within it. */
 export const taskGraceMs = 10_000
-/** So that the loss of an agent is seen while somebody looks. */
+/** Short, so that the loss of an agent shows while somebody watches. */
 const clusterAgentTimeoutMs = 5_000
-/** What schedulers may take to drain all tasks: those that hang are killed after `taskGraceMs`. */
+/** How long the schedulers may take to drain all tasks; hung tasks are killed after `taskGraceMs`. */
 export const emptyMs = taskGraceMs + 10_000
-/** What the gateway may take to settle, and a little. */
+/** How long the gateway may take to settle, with a margin. */
 export const childGraceMs = 15_000
 
 /** @throws {CodedError} ERR_PORT_TAKEN, ERR_NATS_SERVER_MISSING, ERR_NATS_SERVER_FAILED, ERR_UP_CHILD */
@@ -82,11 +82,11 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
   const gatewayPort = await usablePort(ports.gateway, config.gateway.host)
   const mesosPort = await usablePort(ports.mesos)
 
-  // All at once, as far as one does not need another's address.
+  // In parallel, unless one needs another's address.
   const natsStart = startNatsServers(options)
   const mastersStart = startMasters(options, mesosPort)
   const gatewayStart = natsStart.then(({ url }) => startGateway(options, url, gatewayPort))
-  // Who starts runners from an archive tells them at which gateway it is.
+  // A scheduler that starts runners from an archive needs the gateway's address.
   const named = config.runnerArchive.file === undefined ? undefined : gatewayStart
   const [gateway, scheduler, masters, nats] = await allOrNone([
     gatewayStart,
@@ -124,7 +124,7 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
     async stop() {
       watch.close()
       await gateway.stop() // U2
-      // Whoever leads does it; the others, when their turn comes, find nothing left.
+      // The leader drains; the others find nothing left when their turn comes.
       const drain = (process: Child) => process.stop('SIGUSR2', emptyMs)
       await Promise.all([scheduler, ...standbys].map((each) => each.stop(drain)))
       const tasksLeft = await endTasks(home.minimesos, taskGraceMs)
@@ -142,7 +142,10 @@ interface PartOptions extends PlatformOptions {
 
 type Part = Keeper<Child> | NatsServers | Masters
 
-/** U1: if one fails, those that have started are stopped, in this order, and its error is thrown. */
+/**
+ * Starts parts together. If one fails, those that have started are stopped in this order, and its error is thrown
+ * (U1).
+ */
 async function allOrNone<Parts extends Part[]>(
   starts: readonly [...{ [I in keyof Parts]: Promise<Parts[I]> }],
 ): Promise<Parts> {
@@ -163,7 +166,7 @@ interface Masters {
   stop(): Promise<void>
 }
 
-/** The first leads; the others stand by, on the same folder, until it is gone. */
+/** Starts the masters: the first leads; the others stand by on the same folder. */
 async function startMasters(options: PartOptions, firstPort: number): Promise<Masters> {
   const { home, config, credentials, cluster } = options
   await writePrivate(home.minimesosCredentials, JSON.stringify(credentials.mesos))
@@ -208,7 +211,7 @@ function startMinimesos(options: PartOptions, firstPort: number, name: string): 
   return startNodeChild(options, 'minimesos', launch, name)
 }
 
-/** They share what the machine has; three zones, two agents to a rack. */
+/** Agents share the machine's resources; there are three zones, and two agents to a rack. */
 function agentsOf({ agent }: Config, count: number): AgentSpec[] {
   const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
   const memMib = Math.floor((agent.memMib ?? (memBytes * memShare) / 2 ** 20) / count)
@@ -245,13 +248,13 @@ function mesosUrl({ zookeepers }: PartOptions, url: string): string {
   return zookeepers?.mastersUrl ?? url
 }
 
-/** Those that stand by for the first one. */
+/** The schedulers that stand by for the first. */
 function startStandbys(options: PartOptions, urls: Urls): Promise<Keeper<Child>[]> {
   const count = (options.cluster?.schedulers ?? 1) - 1
   return Promise.all(Array.from({ length: count }, (_, i) => startScheduler(options, urls, i + 1)))
 }
 
-/** What a scheduler is told of the others. */
+/** The addresses that a scheduler needs. */
 interface Urls {
   readonly nats: string
   readonly mesos: string
@@ -270,7 +273,7 @@ function startScheduler(options: PartOptions, urls: Urls, index: number): Promis
     CONCORD_MESOS_URL: mesosUrl(options, urls.mesos),
     CONCORD_MESOS_PRINCIPAL: credentials.mesos.principal,
     CONCORD_MESOS_SECRET: credentials.mesos.secret,
-    CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos whose state folder is gone knows us no more
+    CONCORD_MESOS_ON_REMOVED: 'registerAnew', // a minimesos that lost its state folder does not know us any more
     ...storeEnv(options),
   }
   if (options.cluster === undefined) return startNodeChild(options, 'scheduler', () => ({ env }))
@@ -285,8 +288,8 @@ function startScheduler(options: PartOptions, urls: Urls, index: number): Promis
 }
 
 /**
- * Left to itself V8 lets the young part of a child's heap grow to 96 MiB in one that is busy for minutes; what these hold for
- * long is little, so a quarter of that does (docs/benchmarks/channels.md, overload).
+ * Bounds the young heap. By default V8 lets it grow to 96 MiB in a process that is busy for minutes; these processes
+ * keep little for long, so a quarter suffices (docs/benchmarks/channels.md, overload).
  */
 const nodeFlags = ['--max-semi-space-size=8', '--disable-warning=ExperimentalWarning']
 
@@ -303,7 +306,7 @@ interface Launch {
   readonly isReady?: () => void
 }
 
-/** Starts a child of ours; what it is told may hold the port that it had before. */
+/** Starts a child process; its arguments may contain the port that it had before. */
 function startNodeChild(
   { home, config, started, clock, log }: PlatformOptions,
   program: keyof typeof scripts,

@@ -1,8 +1,8 @@
 /**
- * Ports: which one each server of the platform gets.
+ * Ports: which port each server of the platform gets.
  *
- * A port that somebody set is taken or refused. A port that is ours to choose is the one chosen the last time, if it is
- * still free: tasks that outlived an `up`, and clients, know it.
+ * A port that the user set is used or refused. A freely chosen port stays the one of the last time if it is still
+ * free: tasks that outlived an `up`, and clients, know it.
  * @module
  */
 import { infraError } from '../errors.ts'
@@ -11,9 +11,9 @@ import { isFreePort } from '../free-ports.ts'
 export interface PortChoice {
   /** 0: none chosen yet. */
   readonly port: number
-  /** Ours to choose. */
+  /** It may be chosen freely. */
   readonly free: boolean
-  /** What the user changes it with. */
+  /** The flag with which the user changes it. */
   readonly flag: string
 }
 

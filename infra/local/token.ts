@@ -18,7 +18,7 @@ export function makeToken(bytes: Uint8Array = randomBytes(32)): string {
   return body + checksum(body)
 }
 
-/** True if this is a token and no character of it was lost or changed. */
+/** Whether this is a complete, unchanged token. */
 export function isToken(text: string): boolean {
   const body = text.slice(0, -checksumChars)
   return /^concord_[0-9A-Za-z]{49}$/.test(text) && text.slice(-checksumChars) === checksum(body)

@@ -1,6 +1,6 @@
 /**
- * Up file: who runs with a home folder, and on which ports. It outlives its writer: the next `up` takes up the ports
- * that were chosen freely (tasks that live on know them), and ends what a killed one left; `down` ends what runs.
+ * UpFile: the processes that run with a home folder, and their ports. It outlives its writer: the next `up` reuses
+ * freely chosen ports (running tasks know them) and ends what a killed one left; `down` ends what runs.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -23,15 +23,15 @@ const upSchema = z.object({
   masters: z.record(z.string(), z.int()).optional(),
   /** Ports that were chosen freely. */
   freePorts: portsSchema.partial(),
-  /** By key: what its processes are told, whatever the settings say. */
+  /** By key: what its processes were told, whatever the settings say. */
   settings: z.record(z.string(), z.union([z.string(), z.int()])).optional(),
-  /** Written when it has stopped: records that the gateway had taken and gave up. */
+  /** Written at the end: accepted records that the gateway gave up. */
   givenUpRecords: z.int().optional(),
 })
 export type UpFile = z.output<typeof upSchema>
 export type PortName = keyof z.output<typeof portsSchema>
 
-/** @returns undefined where there is none, or none that this build can read. */
+/** @returns Undefined if there is none, or none that this build can read. */
 export async function readUpFile(home: Home): Promise<UpFile | undefined> {
   const text = await readFile(home.up, 'utf8').catch(() => 'null')
   try {
@@ -45,7 +45,7 @@ export async function writeUpFile(home: Home, file: UpFile): Promise<void> {
   await writePrivate(home.up, JSON.stringify(file, null, 2))
 }
 
-/** What somebody is told who starts another one beside it. */
+/** The error for an attempt to start a second `up`. */
 export function upRunning(home: Home, pid: number | undefined): CodedError {
   return infraError(
     'ERR_UP_RUNNING',

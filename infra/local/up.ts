@@ -24,13 +24,13 @@ import type { ClusterSize } from './platform-options.ts'
 import type { PortChoice } from './ports.ts'
 import { type PortName, readUpFile, type UpFile, upRunning, writeUpFile } from './up-file.ts'
 
-/** More are no use on one machine. */
+/** More are of no use on one machine. */
 const agentsMax = 16
 const schedulersMax = 5
 const mastersMax = 3
 
 async function main(): Promise<void> {
-  process.umask(0o077) // what we and our children write is for its owner only: the store holds what functions are given
+  process.umask(0o077) // the store holds what functions are given, so our files are private
   const asked = askedToEnd()
   process.stdout.on('error', () => {}) // see say
   const flags = readFlags()
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
   lock.release()
 }
 
-/** Who started us may read no more, or be gone before we are ready: the platform is up all the same. */
+/** The parent may have stopped reading, or be gone: the platform is up all the same. */
 function say(what: object): Promise<void> {
   return new Promise((resolve) => process.stdout.write(`${JSON.stringify(what)}\n`, () => resolve()))
 }
@@ -153,11 +153,11 @@ function clusterOf(flags: {
   return { cluster: { ...size, zookeepers: Number(zookeeper), natsServers: Number(nats) } }
 }
 
-/** A signal, or the end of stdin where the parent said that it holds the other end. */
+/** Resolves on a signal, or at the end of stdin if the parent holds its other end. */
 function askedToEnd(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
-  process.on('SIGHUP', () => {}) // the terminal is gone, the platform stays
+  process.on('SIGHUP', () => {}) // the platform outlives its terminal
   if (process.env['CONCORD_PARENT'] === 'stdin') {
     process.stdin.once('close', () => resolve('the parent is gone')).resume()
   }
@@ -170,7 +170,7 @@ async function lockHome(home: Home): Promise<FileLock> {
   throw upRunning(home, (await readUpFile(home))?.up.pid)
 }
 
-/** The token in the file, which is made where it does not exist. */
+/** The token in the file, created if the file does not exist. */
 async function tokenIn(file: string, made: string): Promise<string> {
   const found = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined

@@ -1,9 +1,9 @@
 /**
- * ZooKeepers: the servers of a cluster on one machine, one or three, each kept running; and what processes are told, so that
- * they keep the store there and find the Mesos master there.
+ * ZooKeepers: the one or three servers of a cluster on one machine, each kept running, and the settings with which
+ * processes find the store and the Mesos master there.
  *
- * What is deployed with one store another does not know, and its gateway would delete the checkpoints as those of removed
- * functions: so a home stays with the store that it began with, a file or so many servers.
+ * A home keeps the store that it began with, a file or a number of servers: another store would not know what was
+ * deployed, and its gateway would delete the checkpoints as those of removed functions.
  * @module
  */
 import { existsSync, globSync } from 'node:fs'
@@ -14,15 +14,15 @@ import { planEnsemble, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { Keeper } from './keeper.ts'
 import type { PlatformOptions } from './platform-options.ts'
 
-/** Sessions may last 1 to 10 s by it. */
+/** With this tick, sessions may last 1 to 10 s. */
 const tickMs = 500
-/** Control is back within two of these; and a machine may not run a process for so long. */
+/** Control is restored within two of these. Not shorter: a busy machine may not run a process for seconds. */
 const sessionTimeoutMs = 6_000
 
 export interface ZooKeepers {
   /** For gateways and schedulers. */
   readonly storeEnv: Readonly<Record<string, string>> & { readonly CONCORD_STORE_URL: string }
-  /** Where the masters say that they are. */
+  /** The address at which masters announce themselves. */
   readonly mastersUrl: string
   stop(): Promise<void>
 }
@@ -33,7 +33,8 @@ export function refuseAnotherStore({ home, config }: PlatformOptions, servers: n
   const file = /^sqlite:(.*)$/.exec(config.store.url)?.[1]
   const hasFile = file !== undefined && existsSync(file)
   if (began === servers || (began === 0 && !hasFile)) return
-  if (hasFile && began > 0) return // of a home from before this was refused: nobody knows which of them counts
+  // both exist in an old home, from before this was refused: it is unknown which one counts
+  if (hasFile && began > 0) return
   const [wanted, lies, how] =
     began > 0
       ? [nameOf(servers), `in ${nameOf(began)}`, `say --zookeeper ${began} ('concord cluster up')`]
@@ -64,7 +65,7 @@ export async function startZooKeepers(options: PlatformOptions, servers: number)
       },
     })
   }
-  // All at once: one alone of three serves nobody.
+  // In parallel: one of three alone serves nobody.
   const results = await Promise.allSettled(Array.from({ length: servers }, (_, index) => keep(index)))
   const keepers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const stop = async () => void (await Promise.all(keepers.map((keeper) => keeper.stop())))

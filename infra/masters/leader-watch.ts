@@ -1,8 +1,9 @@
 /**
- * LeaderWatch: follows who leads the masters, for as long as it is open.
+ * LeaderWatch: follows which Mesos master leads, as long as it is open.
  *
- *  LW1. Each change of the leader is told, in order; one who comes and goes between two looks may be missed.
- *  LW2. While ZooKeeper is away, or nobody leads, the last leader stays what was told: it may well go on.
+ *   LW1. Each change of the leader is reported, in order; a leader that comes and goes between two looks may be
+ *        missed.
+ *   LW2. While ZooKeeper is away, or nobody leads, the last leader remains in effect: it may well continue.
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises'
@@ -14,9 +15,9 @@ import type { MastersUrl } from './masters-url.ts'
 
 export interface LeaderWatchOptions {
   readonly at: MastersUrl
-  /** A master leads that did not before. */
+  /** Called when another master leads. */
   readonly leads: (url: string) => void
-  /** It cannot go on: the client is not installed. */
+  /** Called when the watch cannot continue: the client is not installed. */
   readonly failed: (error: Error) => void
   readonly log: { info(text: string): void; warn(text: string): void }
 }
@@ -28,7 +29,7 @@ export interface LeaderWatch {
 const sessionTimeoutMs = 10_000
 const connectMs = 30_000
 const retryMs = 1_000
-/** A node that is made and not written yet is looked at again so soon. */
+/** A node that was created but not written yet is read again after this time. */
 const unwrittenMs = 200
 
 export function watchLeader(options: LeaderWatchOptions): LeaderWatch {
@@ -71,14 +72,14 @@ async function watch(options: LeaderWatchOptions, signal: AbortSignal): Promise<
 }
 
 export interface LeaderFound {
-  /** Of its node. */
+  /** The name of its node. */
   readonly name: string
   readonly url: string
-  /** What it says of itself. */
+  /** What the master says about itself. */
   readonly info: string
 }
 
-/** Looks at each change, until the session ends. @throws Why it has. */
+/** Looks after each change, until the session ends. @throws The reason of its end. */
 export async function follow(
   { at, log }: Pick<LeaderWatchOptions, 'at' | 'log'>,
   session: Session,
@@ -98,7 +99,7 @@ export async function follow(
   while (!life.aborted) {
     const changed = Promise.withResolvers<void>()
     const stop = session.on(at.root, () => changed.resolve())
-    // The node above may not be there yet: then it is waited for.
+    // The parent may not exist yet; then wait for it.
     const names = (await session.exists(at.root, true, life)) && (await session.children(at.root, true, life))
     const leader = leaderOf(names ?? [])
     const node = leader && (await session.get(`${at.root}/${leader.name}`, false, life))

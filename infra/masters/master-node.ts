@@ -7,7 +7,7 @@
  */
 import { z } from 'zod'
 
-/** The node of a master that leads, or would. */
+/** The node of a master: the leader or a candidate. */
 export interface MasterNode {
   readonly name: string
   readonly sequence: number
@@ -24,7 +24,7 @@ const masterInfo = z.object({
   pid: z.string().optional(),
 })
 
-/** The one that leads: the lowest. */
+/** The leader's node: the lowest. */
 export function leaderOf(names: readonly string[]): MasterNode | undefined {
   const nodes = names.flatMap((name) => {
     const digits = namePattern.exec(name)?.[1]
@@ -39,7 +39,7 @@ export function urlOf(node: MasterNode, data: Uint8Array): string | undefined {
   return at === undefined || !URL.canParse(`http://${at}`) ? undefined : `http://${at}`
 }
 
-/** What a master's own address says comes before its name, which may mean nothing here. */
+/** Prefers a master's address to its host name, which may mean nothing here. */
 function fromJson(data: Uint8Array): string | undefined {
   const parsed = masterInfo.safeParse(parseQuietly(Buffer.from(data).toString()))
   if (!parsed.success) return undefined
@@ -56,7 +56,7 @@ function atOf(pid: string | undefined): string | undefined {
   return pid?.includes('@') ? pid.slice(pid.indexOf('@') + 1) : undefined
 }
 
-/** Field 4 of a MasterInfo on the wire. The others are numbers and texts, which are passed over. */
+/** Reads field 4 of an encoded MasterInfo, and skips the others, which are numbers and texts. */
 function pidIn(data: Uint8Array): string | undefined {
   let at = 0
   const varint = (): number => {

@@ -17,7 +17,7 @@ export function parseMastersUrl(url: string): MastersUrl {
   const address = readAddress(`zk://${rest}`)
   const [, user = 'anonymous', password = ''] = /^([^:]+):(.*)$/.exec(login) ?? []
   if (address !== undefined && (login === '' || login.includes(':'))) return { ...address, user, password }
-  // Never shown again where it may hold a password.
+  // Not shown if it may contain a password.
   const shown = url.includes('@') ? 'the address' : `'${url}'`
   throw infraError(
     'ERR_MASTERS_URL',

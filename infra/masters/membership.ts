@@ -1,9 +1,11 @@
 /**
- * Membership: a master's node in ZooKeeper, from `joinMasters` until `leave`, and what it makes of it: the leader, or a standby.
+ * Membership: a master's node in ZooKeeper, from `joinMasters` until `leave`, and the resulting role: leader or
+ * standby.
  *
- *  MM1. The node goes with the session. A standby's comes back with the next one, behind those that came meanwhile.
- *  MM2. A leader that loses its session, was cut off from ZooKeeper for as long as that lasts, or finds another in front of it,
- *       leads no more and never again: it leaves.
+ *   MM1. The node ends with the session. A standby creates it again in the next session, after those that joined
+ *        meanwhile.
+ *   MM2. A leader leaves for good if it loses its session, was cut off from ZooKeeper for the length of a session, or
+ *        finds another master before it.
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises'
@@ -18,17 +20,17 @@ export interface MembershipOptions {
   /** A MasterInfo. */
   readonly info: unknown
   readonly sessionTimeoutMs?: number
-  /** Called once, when it leads. */
+  /** Called once, when it becomes the leader. */
   readonly leads?: () => void
-  /** Called when another leads than before, as long as this one does not. */
+  /** Called when the leader changes, while this one is a standby. */
   readonly follows?: (url: string) => void
-  /** Called once, when this one has led and does no more. */
+  /** Called once, when it stops leading. */
   readonly lost?: (why: Error) => void
   readonly log: { info(text: string): void; warn(text: string): void }
 }
 
 export interface Membership {
-  /** The node is there; resolves once. */
+  /** Resolves when the node exists. */
   readonly joined: Promise<void>
   leave(): Promise<void>
 }
@@ -73,7 +75,7 @@ async function stay(options: MembershipOptions, signal: AbortSignal, joined: () 
   }
 }
 
-/** Until the session ends. @throws Why it has. */
+/** Competes until the session ends. @throws The reason of its end. */
 async function compete(
   { at, info: own, log, leads, follows }: MembershipOptions,
   session: Session,
@@ -109,7 +111,7 @@ async function compete(
 
 async function enter({ at: { root }, info }: MembershipOptions, session: Session): Promise<void> {
   await ensure(session, root)
-  // After a lost answer there may be two of ours: the session that made them is the same, and so is what they say.
+  // After a lost answer there may be two nodes of ours; both belong to this session and say the same.
   const path = await retried(() => session.create(`${root}/${nodeLabel}`, ephemeralSequential, session.ended))
   await retried(() => session.set(path, Buffer.from(JSON.stringify(info)), -1, session.ended))
 }

@@ -1,5 +1,6 @@
 /**
- * ConditionFile: whether an agent is cut off or without power, in its folder: the next master finds it as the one before left it.
+ * ConditionFile: stores in an agent's folder whether it is cut off or without power, so that the next master finds it
+ * in the same condition.
  * @module
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,8 +1,9 @@
 /**
- * endTasks: ends every task found in a state folder, whether or not a minimesos runs on it.
+ * EndTasks: ends every task in a state folder, whether or not a minimesos runs on it.
  *
- *   E1. Each is marked as told to end first, so that the agent, now or later, reports TASK_KILLED and no failure.
- *   E2. A task whose shim has not come up yet never will.
+ *   E1. Each task is first marked as told to end, so that the agent, now or later, reports TASK_KILLED and no
+ *       failure.
+ *   E2. A task whose shim has not started yet never will.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,7 +11,7 @@ import { Cgroup, isAlive, type ProcessIdentity, signalGroup, TaskFolder } from '
 import { agentDirs } from './fleet.ts'
 
 const pollMs = 10
-/** How long the kernel may take over a SIGKILL, and a shim over what comes after. */
+/** How long a SIGKILL may take, and a shim to finish afterwards. */
 const killMs = 5_000
 
 /**

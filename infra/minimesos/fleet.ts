@@ -44,7 +44,7 @@ export class Fleet {
     return [...this.#machines.values()].map((machine) => machine.agent)
   }
 
-  /** From now on orders reach this master, which knows of all agents, and hears those that are up. */
+  /** Connects the fleet to a master, which then knows all agents and hears those that are up. */
   serve(master: Master): void {
     this.#master = master
     for (const { agent, condition } of this.#machines.values()) {
@@ -63,7 +63,7 @@ export class Fleet {
     }))
   }
 
-  /** @returns What it has become; undefined if there is none of that name. */
+  /** @returns The agent's new condition; undefined if there is none of that name. */
   order(name: string, order: AgentOrder): AgentCondition | undefined {
     const machine = this.#machines.get(name)
     if (machine === undefined) return undefined
@@ -103,7 +103,7 @@ function become(machine: Machine, condition: AgentCondition): void {
   writeCondition(machine.options.stateDir, condition)
 }
 
-/** All agents of a state folder that nobody serves are up again. */
+/** Marks all agents of a state folder that no master uses as up. */
 export function powerOn(stateDir: string): void {
   for (const dir of agentDirs(stateDir)) writeCondition(dir, 'up')
 }

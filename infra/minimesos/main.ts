@@ -34,7 +34,7 @@ try {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void end(signal))
   if (process.env['CONCORD_PARENT'] === 'stdin')
     process.stdin.on('end', () => void end('stdin closed')).resume()
-  void minimesos.lost.then(() => process.exit(1)) // as a master does: whoever keeps it starts it again
+  void minimesos.lost.then(() => process.exit(1)) // as a real master does; its keeper starts it again
   console.log(JSON.stringify({ ready: true, url: minimesos.url }))
 } catch (error) {
   if (!(error instanceof CodedError)) throw error

@@ -22,9 +22,9 @@ import { Place } from './place.ts'
 export interface Minimesos {
   readonly url: string
   readonly fleet: Fleet
-  /** It leads, or stands by. */
+  /** Whether it leads; otherwise it stands by. */
   readonly leads: boolean
-  /** Resolves if it has led and does no more; it has ended then, and its tasks live on. */
+  /** Resolves when it stops leading; it has ended then, and its tasks continue. */
   readonly lost: Promise<Error>
   /** Ends it and leaves its tasks alive. */
   close(): Promise<void>

@@ -1,5 +1,5 @@
 /**
- * Place: what only the master that leads has: the state folder, the agents in it, and the word.
+ * Place: what only the leading master has: the state folder, the agents in it, and the right to answer.
  * @module
  */
 import { mkdirSync, statfsSync } from 'node:fs'
@@ -26,9 +26,9 @@ import {
   subtract,
 } from './wire/index.ts'
 
-/** The ports that an agent offers. Those of one machine offer different ones. */
+/** The ports that agents offer; several agents on a machine offer different ones. */
 const offeredPorts = { begin: 31_000, end: 32_000 }
-/** Of the machine's memory, what agents offer unless told otherwise. */
+/** The share of the machine's memory that agents offer by default. */
 export const memShare = 0.75
 
 export interface PlaceOptions extends MinimesosOptions {
@@ -64,8 +64,8 @@ export class Place {
   }
 
   /**
-   * Takes up the folder with all that lives there.
-   * @throws {CodedError} ERR_STATE_IN_USE: the leader before is still there.
+   * Takes over the folder and the tasks in it.
+   * @throws {CodedError} ERR_STATE_IN_USE: the earlier leader is still there.
    */
   lead(): void {
     const { stateDir, clock, log, offerTimeoutMs, agentTimeoutMs, credentials } = this.#options
@@ -113,7 +113,7 @@ function portsOf(index: number, agents: number): Range {
 
 function offered(options: MinimesosOptions, ports: Range): Resources {
   const { bavail, bsize } = statfsSync(options.stateDir)
-  // Inside a container the bound of the container is what there is.
+  // Inside a container its memory limit counts.
   const memBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
   const all = resources({
     ports: [ports],

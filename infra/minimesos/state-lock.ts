@@ -1,5 +1,5 @@
 /**
- * One minimesos per state folder: two would both take up the same tasks.
+ * StateLock: allows one minimesos per state folder; two would adopt the same tasks.
  * @module
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,8 +8,8 @@ import { CodedError } from '../../sdk/errors.ts'
 import { identityOf, isAlive, type ProcessIdentity } from './agent/index.ts'
 
 /**
- * Answers what gives the folder free again; a killed holder's lock is void.
- * @throws {CodedError} ERR_STATE_IN_USE
+ * Locks a state folder. The lock of a killed holder is void.
+ * @returns A function that unlocks it.
  */
 export function lockState(stateDir: string): () => void {
   const path = join(stateDir, 'minimesos.pid')

@@ -28,12 +28,12 @@ export interface NatsClusterOptions extends Omit<NatsServerOptions, 'port' | 'cl
   readonly logFile?: (index: number) => string
 }
 
-/** Servers that know of one another, none of them started yet. */
+/** The servers of a cluster, not started yet. */
 export interface NatsClusterPlan {
   /** All servers, separated by commas. */
   readonly url: string
   readonly ports: readonly number[]
-  /** Starts one, again too, or adopts it where it runs. */
+  /** Starts a server, perhaps again, or adopts it if it runs. */
   start(index: number): Promise<NatsServer>
 }
 
@@ -63,14 +63,14 @@ export async function planNatsCluster(options: NatsClusterOptions): Promise<Nats
   }
 }
 
-/** Ends all servers that run on the folder, whoever started them. @returns Whether there was one. */
+/** Ends all servers of the folder, whoever started them. @returns Whether there were any. */
 export async function endNatsCluster(dir: string): Promise<boolean> {
   const plan = await readPlan(dir)
   const ended = await Promise.all((plan?.ports ?? []).map((_, index) => endNatsServer(memberDir(dir, index))))
   return ended.includes(true)
 }
 
-/** How many servers the cluster has that has stored something in the folder; 0: none has. */
+/** The number of servers of the cluster that has data in the folder; 0: there is none. */
 export async function natsClusterSize(dir: string): Promise<number> {
   return existsSync(join(memberDir(dir, 0), 'data')) ? ((await readPlan(dir))?.ports.length ?? 0) : 0
 }
@@ -86,7 +86,7 @@ async function planOf(dir: string, servers: number): Promise<Plan> {
   return plan
 }
 
-/** Each port is free, or its server has it. */
+/** Whether each port is free or used by its own server. */
 async function isUsable(dir: string, { ports, routes }: Plan): Promise<boolean> {
   const usable = ports.map(
     async (port, index) =>
@@ -101,7 +101,7 @@ async function readPlan(dir: string): Promise<Plan | undefined> {
   try {
     return planSchema.parse(JSON.parse(text))
   } catch {
-    return undefined // none, or cut short by a crash in the instant of its making
+    return undefined // absent, or incomplete because of a crash while it was written
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The configuration file of nats-server: same input, same text, so that a running server can be compared with what
- * is wanted of it.
+ * ConfigFile: the configuration file of nats-server. The same input gives the same text, so that a running server can
+ * be compared with the wanted one.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -36,7 +36,7 @@ export interface NatsMembership {
   readonly password: string
 }
 
-/** What the server says of itself: tells our server from a stranger on the same port. */
+/** The server's name, which tells our server from another one on the same port. */
 export function serverNameOf(dir: string): string {
   return `concord-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`
 }
@@ -49,7 +49,7 @@ export function natsConfigText(config: NatsConfig): string {
     `port: ${port === 0 ? -1 : port}`,
     `ports_file_dir: ${quoted(dir)}`,
     'max_payload: 1048576',
-    // What one client that does not read may pile up here before it is cut off. Its channels lose nothing by it.
+    // Bytes for one client that does not read, before it is cut off. Its channels lose nothing by that.
     'max_pending: 33554432',
     'write_deadline: "10s"',
     'jetstream {',

@@ -1,12 +1,12 @@
 /**
- * Permissions: what each role may say and hear on NATS, and no more. nats-server enforces it.
+ * Permissions: the subjects that each role may publish and subscribe to; nats-server enforces them.
  *
  * Invariants:
- *  A1. Only the gateway makes and changes what JetStream consists of. A runner reads bundles from it, message by message, and
- *      writes, reads and deletes messages of the streams of checkpoints and spills, and adds dead letters and differences.
- *  A2. Only the scheduler commands tasks.
- *  A3. Only runners hand over partitions.
- *  A4. A client that is no part of the platform publishes raw records, and hears frames and raw records.
+ *   A1. Only the gateway creates and changes JetStream streams. A runner reads bundles message by message; writes,
+ *       reads and deletes messages of the checkpoint and spill streams; and adds dead letters and differences.
+ *   A2. Only the scheduler commands tasks.
+ *   A3. Only runners hand over partitions.
+ *   A4. A client outside the platform publishes raw records, and receives frames and raw records.
  * @module
  */
 
@@ -16,9 +16,9 @@ export type NatsRole = (typeof natsRoles)[number]
 export interface NatsPermissions {
   readonly publish: readonly string[]
   readonly subscribe: readonly string[]
-  /** May ask: hears answers under its own inbox, and nobody else's. */
+  /** May send requests, and receives answers only in its own inbox. */
   readonly asks: boolean
-  /** May answer a request whose reply subject it may not publish on otherwise. */
+  /** May answer requests on reply subjects on which it could not publish otherwise. */
   readonly respond: boolean
 }
 

@@ -1,12 +1,13 @@
 /**
- * NATS server: starts the real nats-server so that it outlives whoever started it, and finds a living one again.
+ * NatsServer: starts a nats-server that outlives its starter, and finds a running one again.
  *
- * Owns its folder: `nats-server.conf` (0600, passwords), `data/`, `server.json` (who runs), `nats-server.log`.
+ * Owns its folder: `nats-server.conf` (0600, passwords), `data/`, `server.json` (the running process),
+ * `nats-server.log`.
  *
  * Invariants:
- *  N1. At most one server runs on a folder: a living one is adopted, or ended before another starts.
- *  N2. The answer means that the server takes connections, and that it is ours.
- *  N3. What could not become ready is ended before the error is thrown.
+ *   N1. At most one server runs on a folder: a running one is adopted, or ended before another starts.
+ *   N2. When the call returns, the server accepts connections and is ours.
+ *   N3. A server that does not become ready is ended before the error is thrown.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -33,9 +34,11 @@ export interface NatsServer {
   readonly url: string
   readonly pid: number
   readonly port: number
-  /** It ran already. */
+  /** It was running already. */
   readonly adopted: boolean
-  /** Resolves when the process has ended, however it came. An adopted one is no child of ours: code unknown. */
+  /**
+   * Resolves when the process has ended, for any reason. An adopted process is not our child, so its code is unknown.
+   */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   /** Ends it and waits; SIGTERM is followed by SIGKILL after 5 s. Its data stay. */
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -45,13 +48,14 @@ export interface NatsServer {
 interface Running extends ProcessId {
   /** 0 until it is known. */
   readonly port: number
-  /** Of all of its configuration but the port. */
+  /** The hash of its configuration without the port. */
   readonly configSha256: string
 }
 
 /**
- * How far the server's heap grows between collections, in per cent of what lives. It allocates each message that comes in
- * pieces; at Go's 100 collecting that is 40 % of its CPU under full load (0.62 instead of 1.03 µs a record).
+ * How much the server's heap may grow between collections, in per cent of the live part. It allocates every incoming
+ * message in pieces; at Go's default of 100, collecting takes 40 % of its CPU under full load (1.03 instead of 0.62
+ * µs a record).
  */
 const garbagePercent = '400'
 const startTimeoutMs = 60_000
@@ -83,7 +87,7 @@ export async function endNatsServer(dir: string): Promise<boolean> {
   return living !== undefined && (await endProcess(living, stopGraceMs))
 }
 
-/** Whether one runs on `dir`, whoever started it. */
+/** Whether a server runs on `dir`, whoever started it. */
 export async function runsNatsServer(dir: string): Promise<boolean> {
   return (await findNatsServer(dir)) !== undefined
 }
@@ -94,7 +98,7 @@ async function findNatsServer(dir: string): Promise<Running | undefined> {
     const running = JSON.parse(text) as Running
     return isAlive(running) ? running : undefined
   } catch {
-    return undefined // none, or cut short by a crash in the instant of its making
+    return undefined // absent, or incomplete because of a crash while it was written
   }
 }
 
@@ -144,7 +148,7 @@ async function spawned(child: ChildProcess, options: NatsServerOptions): Promise
   }
 }
 
-/** Waits for the file in which the server writes where it listens. @returns undefined if that does not happen. */
+/** Waits for the file with the server's ports. @returns Undefined if it does not appear. */
 async function portOf(child: ChildProcess, dir: string): Promise<number | undefined> {
   const deadlineMs = performance.now() + startTimeoutMs
   while (performance.now() < deadlineMs && child.exitCode === null && child.signalCode === null) {
@@ -217,7 +221,7 @@ async function childEnd(child: ChildProcess): Promise<Awaited<NatsServer['exited
 }
 
 async function adoptedEnd(running: Running): Promise<Awaited<NatsServer['exited']>> {
-  // No child of ours, so the kernel tells us nothing: look now and then, without keeping our process alive for it.
+  // Not our child, so its end has to be polled for; the timer does not keep our process alive.
   while (isAlive(running)) await setTimeout(100, undefined, { ref: false })
   return { code: null, signal: null }
 }

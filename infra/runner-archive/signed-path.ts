@@ -1,10 +1,10 @@
 /**
- * Signed paths: `/v1/runner/END/SIGNATURE/NAME`. Whoever has one may fetch that file until END, in seconds since 1970, and
- * nothing else. The signature is in the path, and the name last, because the fetcher of a cluster names the file after the
- * end of the URL, and knows by it how to unpack.
+ * SignedPath: `/v1/runner/END/SIGNATURE/NAME` allows its holder to fetch that file until END, in seconds since 1970,
+ * and nothing else. The signature is in the path, and the name comes last, because a cluster's fetcher names the file
+ * after the end of the URL, and chooses how to unpack it by that name.
  *
- *   SP1. A path is good for at least `urlSeconds` from when it was made, and for less than twice that.
- *   SP2. It stays the same for `urlSeconds`: the fetcher's cache knows a file by its URL.
+ *   SP1. A path is valid for at least `urlSeconds` after it was made, and for less than twice that.
+ *   SP2. A path stays the same for `urlSeconds`: the fetcher's cache identifies a file by its URL.
  * @module
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'

@@ -1,9 +1,9 @@
 /**
- * Orphans: chunks on disk whose producer is gone, as a gateway finds and takes them.
+ * Orphans: finds and takes chunks on disk whose producer is gone, for a gateway.
  *
- *   O1. Nothing is taken of a producer that was heard of, or seen on disk for the first time, within `goneAfterMs`.
- *   O2. A chunk is deleted before it is handed on: nobody gets it twice.
- *   O3. Of one producer and partition they come in the order in which they were stored.
+ *   O1. Nothing is taken of a producer that was heard, or first seen on disk, within `goneAfterMs`.
+ *   O2. A chunk is deleted before it is handed on, so nobody gets it twice.
+ *   O3. The chunks of one producer and partition come in the order in which they were stored.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -40,14 +40,14 @@ export class Orphans {
     this.#options = options
   }
 
-  /** A producer that has something on disk lives. */
+  /** Notes that a producer with chunks on disk lives. */
   heard(producer: string): void {
     this.#heardMs.set(producer, this.#options.clock.monotonicMs())
   }
 
   /**
-   * Takes the chunks of those that are gone, one at a time.
-   * @param wants Asked before one is taken; false: leave it for later.
+   * Takes the chunks of producers that are gone, one at a time.
+   * @param wants Called before a chunk is taken; false: leave it for later.
    * @throws {CodedError} ERR_SPILL_STORE
    */
   async *take(
@@ -107,7 +107,7 @@ export class Orphans {
 }
 
 /**
- * Makes the stream that holds what is spilled, or brings its settings up to date. Only a gateway may.
+ * Creates the stream of spilled chunks, or updates its settings. Only a gateway may.
  * @returns As ensureStream.
  * @throws {CodedError} ERR_SPILL_STORE
  */
@@ -124,7 +124,7 @@ export async function ensureSpillStream(nc: NatsConnection, replicas?: Replicas)
   })
 }
 
-/** Before the first gateway has made it. */
+/** Ignores that the stream does not exist: no gateway has created it yet. */
 function noStream(error: unknown): undefined {
   if (!/stream not found/i.test((error as Error).message)) throw error
 }

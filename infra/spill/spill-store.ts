@@ -1,11 +1,11 @@
 /**
- * SpillStore: where chunks of records wait on disk, the JetStream stream `concord-spill`.
+ * SpillStore: keeps chunks of records on disk, in the JetStream stream `concord-spill`.
  *
- * Over a connection of its own, made when the first chunk comes: JetStream on a full disk freezes each connection that asks it for
- * something, and records must not wait for that.
- *   SP1. A chunk is stored once, however often it was sent: the server knows it by its id.
- *   SP2. A chunk that was taken is deleted: nobody else gets it.
- *   SP3. Whatever JetStream does, it is asked again until it answers, or this is closed.
+ * It uses a connection of its own, opened for the first chunk: JetStream on a full disk blocks every connection that
+ * uses it, and records must not wait for that.
+ *   SP1. A chunk is stored once, however often it is sent: the server recognizes its id.
+ *   SP2. A chunk that was taken is deleted, so nobody else gets it.
+ *   SP3. Calls are repeated until JetStream answers, or this store is closed.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -22,13 +22,13 @@ export const spillStream = 'concord-spill'
 const answerMs = 5_000
 const retryFirstMs = 50
 const retryLastMs = 1_000
-/** JetStream's codes for: the stream has its bytes, its messages; the store has no room. */
+/** JetStream's error codes for a full stream (bytes, messages) or a full store. */
 const fullCodes: ReadonlySet<number | undefined> = new Set([10047, apiCodes.insufficientResources, 10077])
 
 export interface SpillStoreOptions {
   readonly namespace: string
   readonly connect: () => Promise<NatsConnection>
-  /** Told when records wait because JetStream does not answer, and when it does again. */
+  /** Called when records wait because JetStream does not answer, and when it answers again. */
   readonly onTrouble: (message: string) => void
 }
 
@@ -80,7 +80,7 @@ export class SpillStore implements Spill {
     await this.#connection?.then((nc) => nc.close()).catch(() => undefined)
   }
 
-  /** SP3. Who waits when this is closed waits for ever: its process ends. */
+  /** Repeats a call until JetStream answers (SP3). After `close` it never returns: the process is ending. */
   async #untilAnswered<T>(ask: (opened: Opened) => Promise<T>): Promise<T> {
     for (let waitMs = retryFirstMs; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
       try {
@@ -115,7 +115,7 @@ export class SpillStore implements Spill {
   }
 }
 
-/** Deletes a chunk, or finds that it is gone. */
+/** Deletes a chunk, if it still exists. */
 export async function removeChunk(manager: JetStreamManager, sequence: number): Promise<void> {
   await manager.streams.deleteMessage(spillStream, sequence, false).catch((error: unknown) => {
     if (isSilence(error) || apiCode(error) === undefined) throw error // else it is gone already

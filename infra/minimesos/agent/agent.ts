@@ -1,10 +1,11 @@
 /**
- * Agent: one machine's tasks and what they leave of its resources.
+ * Agent: the tasks of one machine, and the resources that they leave.
  *
- *   A1. Tasks outlive the agent; the next one on the same state folder takes up the living and reports the ended.
- *   A2. An agent keeps its id, and what is reserved of it, for as long as its state folder.
+ *   A1. Tasks outlive the agent. The next agent on the same state folder adopts the living ones and reports the ended
+ *       ones.
+ *   A2. An agent keeps its id and its reservations as long as its state folder exists.
  *
- * It knows nothing of offers. A master may have several (fleet.ts); that of `concord up` has one.
+ * It knows nothing of offers. A master may have several agents (fleet.ts); that of `concord up` has one.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -20,7 +21,7 @@ import { pruneSandboxes } from './sandbox.ts'
 import { type KillOrder, Task, type TaskHost } from './task.ts'
 import { TaskFolder } from './task-folder.ts'
 
-/** How often ends and kills that nobody tells of are looked for; only while there are tasks. */
+/** How often to look for ends and kills that are not announced; only while there are tasks. */
 const sweepMs = 100
 
 export interface AgentOptions {
@@ -36,7 +37,7 @@ export interface AgentOptions {
 
 /** What an agent tells its master. */
 export interface AgentListener {
-  /** A status update is due; it comes again until it is acknowledged. */
+  /** Delivers a status update; repeated until it is acknowledged. */
   update(frameworkId: string, status: TaskStatus): void
   /** Resources came free. */
   freed(): void
@@ -79,7 +80,7 @@ export class Agent {
     this.#recover()
   }
 
-  /** From now on `listener` hears of everything. */
+  /** Sets the listener for all events. */
   listen(listener: AgentListener): void {
     this.#listener = listener
   }
@@ -102,7 +103,7 @@ export class Agent {
     this.#reserved.convert(from, to)
   }
 
-  /** What running tasks hold, those included whose framework is gone. */
+  /** Resources of running tasks, including those whose framework is gone. */
   get held(): Resources {
     return sum([...this.#tasks.values()].map((task) => task.held))
   }
@@ -124,12 +125,12 @@ export class Agent {
     this.find(frameworkId, taskId)?.acknowledge(uuid)
   }
 
-  /** The framework has just subscribed: what it has not acknowledged is sent at once. */
+  /** Sends all unacknowledged updates at once: the framework has just subscribed. */
   resend(frameworkId: string): void {
     for (const task of this.tasks(frameworkId)) task.resend()
   }
 
-  /** The framework is gone: its tasks end, and nobody is told. */
+  /** Ends the tasks of a removed framework, without reports. */
   discard(frameworkId: string): void {
     for (const task of this.tasks(frameworkId)) task.discard()
   }

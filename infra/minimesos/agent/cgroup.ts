@@ -74,7 +74,7 @@ export class Cgroup {
     } else {
       this.#write('memory.max', bytes)
       this.#writeIfThere('memory.swap.max', '0')
-      // Of a task half killed nobody has any use.
+      // A half-killed task is useless, so all its processes are killed together.
       this.#writeIfThere('memory.oom.group', '1')
     }
   }
@@ -95,7 +95,10 @@ export class Cgroup {
     return this.#read('memory.stat') ?? ''
   }
 
-  /** Removes it once the last process has left: the kernel, which knows no other clock, takes a moment after a kill. */
+  /**
+   * Removes the group once its last process has left, which takes the kernel a moment after a kill; there is no event
+   * for it.
+   */
   remove(tries = removeTries): void {
     if (!this.tryRemove() && tries > 0) setTimeout(() => this.remove(tries - 1), removeRetryMs)
   }

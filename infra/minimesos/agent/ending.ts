@@ -1,5 +1,5 @@
 /**
- * Ending: what an end of a command means to its framework, in the words of Mesos's command executor and agent.
+ * Ending: the status for a command that has ended, in the words of Mesos's command executor and agent.
  * @module
  */
 import type { TaskState, TaskStatus } from '../wire/index.ts'
@@ -8,9 +8,10 @@ import type { Exit } from './task-folder.ts'
 export type Ending = Pick<TaskStatus, 'state' | 'source' | 'message' | 'reason' | 'limitation'>
 
 /**
- * The command ended; `killed`: it had been told to, and then its status does not matter.
- * @param lastWords What it printed last on stderr. Mesos's own executor leaves that in the sandbox; here, where one machine
- *   is all there is, a failure's message carries it behind Mesos's words.
+ * The command ended.
+ * @param killed It had been told to end; then its exit status does not matter.
+ * @param lastWords Its last output on stderr. Mesos's own executor leaves it in the sandbox; here, on a single
+ *   machine, it is appended to the message of a failure.
  */
 export function commandEnded(exit: Exit, killed: boolean, lastWords = ''): Ending {
   const success = exit.kind === 'status' && exit.value === 0

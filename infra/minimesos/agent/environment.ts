@@ -1,7 +1,7 @@
 /**
- * The environment that a task sees: what Mesos says of it, the little that a program needs, and its own variables.
+ * Environment: the environment of a task: Mesos's variables, the few that a program needs, and the task's own.
  *
- *   E1. Nothing else of minimesos's environment goes in: it may hold credentials.
+ *   E1. Nothing else of minimesos's environment is passed on: it may contain credentials.
  * @module
  */
 import type { TaskRecord } from './task-folder.ts'

@@ -1,10 +1,10 @@
 /**
- * FetchCache: what the fetcher of an agent has brought for URIs that say `cache`, to be used again by later tasks.
+ * FetchCache: files fetched for URIs marked `cache`, kept for later tasks.
  *
- *   FC1. A URI is fetched once for all who want it at the same time.
- *   FC2. What is in use is not thrown out; beyond `bytesMax` goes what was used longest ago.
- *   FC3. It begins empty: what an agent before has left may be half a file.
- * As Mesos's (https://mesos.apache.org/documentation/latest/fetcher/), which knows a file by its URI too.
+ *   FC1. A URI is fetched once for all tasks that want it at the same time.
+ *   FC2. Files in use are never removed; beyond `bytesMax` the least recently used go first.
+ *   FC3. The cache starts empty: an earlier agent may have left half a file.
+ * As in Mesos (https://mesos.apache.org/documentation/latest/fetcher/), a file is identified by its URI.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -25,7 +25,7 @@ interface Entry {
 export class FetchCache {
   readonly #dir: string
   readonly #bytesMax: number
-  /** In the order of their last use. */
+  /** Least recently used first. */
   readonly #entries = new Map<string, Entry>()
   #made = 0
 
@@ -35,7 +35,7 @@ export class FetchCache {
     rmSync(dir, { recursive: true, force: true }) // FC3
   }
 
-  /** Has `use` take the file of a URI, fetched by `fetch` unless it is there. */
+  /** Calls `use` with the file of a URI, which is fetched by `fetch` if it is not cached. */
   async with<T>(
     uri: string,
     fetch: (target: string) => Promise<void>,
@@ -51,7 +51,7 @@ export class FetchCache {
     } catch (error) {
       if (entry.bytes === 0 && this.#entries.get(uri) === entry) {
         this.#entries.delete(uri)
-        await rm(entry.path, { force: true }) // as far as it came
+        await rm(entry.path, { force: true }) // remove the incomplete file
       }
       throw error
     } finally {

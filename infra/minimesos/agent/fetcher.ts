@@ -18,7 +18,7 @@ import { promisify } from 'node:util'
 import type { Uri } from '../wire/index.ts'
 import type { FetchCache } from './fetch-cache.ts'
 
-/** Mesos's `--fetcher_stall_timeout`: a download that brings nothing for so long is given up. */
+/** Mesos's `--fetcher_stall_timeout`: a download without data for this long is given up. */
 const stallMs = 60_000
 
 export interface FetchOptions {
@@ -47,7 +47,7 @@ async function fetchOne(uri: Uri, { sandbox, cache, signal }: FetchOptions): Pro
     await bring(uri.value, target, signal)
     if (unpacks) await extract(target, target, sandbox, signal)
   } else {
-    // Others may wait for it: it is not given up with the one who came first.
+    // Not bound to the first task's signal: other tasks may wait for the file.
     const fetch = (path: string) => bring(uri.value, path, new AbortController().signal)
     await cache.with(uri.value, fetch, async (path) => {
       signal.throwIfAborted()
@@ -103,7 +103,7 @@ async function download(url: string, target: string, signal: AbortSignal): Promi
 const tarNames = /\.(tar|tgz|tar\.gz|tbz2|tar\.bz2|txz|tar\.xz)$/
 const isArchive = (name: string): boolean => tarNames.test(name) || name.endsWith('.zip')
 
-/** @param name Says what kind of archive it is. */
+/** @param name Its ending tells the kind of archive. */
 async function extract(archive: string, name: string, sandbox: string, signal: AbortSignal): Promise<void> {
   const run = promisify(execFile)
   if (tarNames.test(name)) await run('tar', ['-C', sandbox, '-xf', archive], { signal })

@@ -1,8 +1,10 @@
 /**
- * Who a process is: its pid and the tick at which it started, so that a pid used again is never taken for it.
+ * ProcessIdentity: identifies a process by its pid and the tick at which it started, so that a reused pid is never
+ * mistaken for it.
  *
- *   I1. No signal is sent to a process or group whose leader does not have the recorded start, or is a child not waited for.
- *   I2. A zombie is dead: it may stay for ever where pid 1 does not reap.
+ *   I1. A process or group is signalled only if its leader has the recorded start, or is a child that was not waited
+ *       for.
+ *   I2. A zombie counts as dead: it may stay for ever if pid 1 does not reap.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -37,12 +39,12 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identityOf(identity.pid)?.startTicks === identity.startTicks
 }
 
-/** Signals the group that the process leads; false if it is no more. */
+/** Signals the group that the process leads; false if the process is gone. */
 export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): boolean {
   return isAlive(leader) && signalGroupOf(leader.pid, signal)
 }
 
-/** For a child that has not been waited for: until then nobody else has its pid. */
+/** Signals the group of a child that was not waited for: until then its pid cannot be reused. */
 export function signalGroupOf(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(-pid, signal)

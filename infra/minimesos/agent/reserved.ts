@@ -1,5 +1,5 @@
 /**
- * Reserved: what an agent has, with what was reserved of it while it ran, which is on disk.
+ * Reserved: an agent's resources, with the reservations made while it ran, which are on disk.
  * @module
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -33,7 +33,7 @@ export class Reserved {
     for (const [key, amount] of this.#load()) {
       const reserved = resources({ [key]: amount })
       const from = rekey(reserved, original)
-      // It may have been started with less than it had before.
+      // The agent may have been started with fewer resources than before.
       if (contains(this.#total, from)) this.#total = add(subtract(this.#total, from), reserved)
       else log.warn({ reserved: key, amount }, 'what was reserved is not there any more')
     }

@@ -1,8 +1,8 @@
 /**
- * Sandboxes: `sandboxes/TASKID/`, the working folder of a task, with what it printed in `stdout` and `stderr`.
+ * Sandboxes: `sandboxes/TASKID/` is the working folder of a task, with its output in `stdout` and `stderr`.
  *
- *   B1. They outlive their tasks, to be read; of those without a task only the newest are kept.
- *   B2. What a task printed is cut, while it runs, to its last part whenever it has grown too large.
+ *   B1. A sandbox outlives its task, so that it can be read; of those without a task only the newest are kept.
+ *   B2. Output that has grown too large is cut to its last part, while the task runs.
  * @module
  */
 import {
@@ -28,7 +28,7 @@ const outputBytesMax = 16 * 1024 * 1024
 const outputBytesKept = 1024 * 1024
 const lastLineBytesMax = 4096
 
-/** Makes a sandbox and answers its path; an id used before gets the container's id added. */
+/** Creates a sandbox and returns its path; a repeated task id gets the container's id appended. */
 export function makeSandbox(stateDir: string, taskId: string, containerId: string): string {
   const root = join(stateDir, 'sandboxes')
   mkdirSync(root, { recursive: true, mode: 0o700 })
@@ -44,12 +44,12 @@ export function makeSandbox(stateDir: string, taskId: string, containerId: strin
   }
 }
 
-/** For what the agent itself has to say to who reads the sandbox. */
+/** Adds a message of the agent to the sandbox. */
 export function noteInSandbox(sandbox: string, text: string): void {
   appendFileSync(join(sandbox, 'stderr'), `${text}\n`, { mode: 0o600 })
 }
 
-/** What a task printed last on stderr, of a line at most the end; empty if nothing, or nothing that may be read. */
+/** The last line of a task's stderr, shortened to its end; empty if there is none, or it may not be read. */
 export function lastLine(sandbox: string): string {
   const path = join(sandbox, 'stderr')
   const found = lstatSync(path, { throwIfNoEntry: false })
@@ -80,8 +80,8 @@ export function pruneSandboxes(stateDir: string, inUse: ReadonlySet<string>, max
 }
 
 /**
- * Cuts `stdout` and `stderr` where they are too large (B2). In place: the task appends to the open files, so what it
- * prints next comes behind; what it prints at this very instant may be cut off too.
+ * Cuts `stdout` and `stderr` if they are too large (B2). In place: the task appends to the open files, so later
+ * output follows; output at this very moment may be lost.
  */
 export function boundOutput(sandbox: string, bytesMax = outputBytesMax, bytesKept = outputBytesKept): void {
   for (const name of ['stdout', 'stderr']) {
@@ -92,7 +92,7 @@ export function boundOutput(sandbox: string, bytesMax = outputBytesMax, bytesKep
 }
 
 function cut(path: string, bytes: number, bytesKept: number): void {
-  // The folder is the task's: a link that it has put there meanwhile is not followed.
+  // The task owns the folder, so a link that it put there is not followed.
   const file = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW)
   try {
     const end = Buffer.alloc(bytesKept)

@@ -1,11 +1,11 @@
 /**
- * TaskFolder: what is known of one task on disk, so that an agent that is killed at any instant finds it again.
+ * TaskFolder: the state of one task on disk, so that an agent killed at any moment finds it again.
  *
- *   task.json  the record, by the agent            kill  {"deadlineMs"}, by whoever wants the task ended
- *   shim       identity of the shim (S1)           command, exit, signal  by the shim
+ *     task.json  the record, by the agent            kill  {"deadlineMs"}, by whoever wants the task ended
+ *     shim       identity of the shim (S1)           command, exit, signal  by the shim
  *
  *   F1. The record is written before the shim is started.
- *   F2. Written whole or not at all; read by nobody but the owner: a record holds the task's environment.
+ *   F2. Files are written atomically, and readable only by the owner: a record contains the task's environment.
  * @module
  */
 import {
@@ -37,7 +37,7 @@ export interface TaskRecord {
   readonly acknowledged: TaskState
   /** Updates not yet acknowledged, oldest first. */
   readonly pending: readonly TaskStatus[]
-  /** The framework is gone: nobody is to hear of this task. */
+  /** The framework is gone, and the task is not reported. */
   readonly discarded?: true
 }
 
@@ -75,7 +75,7 @@ export class TaskFolder {
     this.#write('task.json', JSON.stringify(record))
   }
 
-  /** Takes the shim's place: true if it never started, and then it never will (S1). */
+  /** Takes the shim's place. True if the shim never started; then it never will (S1). */
   claim(): boolean {
     try {
       closeSync(openSync(join(this.path, 'shim'), 'wx', 0o600))
@@ -98,7 +98,7 @@ export class TaskFolder {
     return kind === undefined ? undefined : { kind: kind as Exit['kind'], value: Number(value) }
   }
 
-  /** Until when the task may end by itself, if it was told to. */
+  /** Until when a task that was told to end may end by itself. */
   get killDeadlineMs(): number | undefined {
     const text = this.#read('kill')
     return text === undefined ? undefined : (JSON.parse(text) as { deadlineMs: number }).deadlineMs
@@ -109,7 +109,7 @@ export class TaskFolder {
   }
 
   remove(): void {
-    // A shim that was just killed may leave a process that still writes its last file.
+    // A process that a killed shim left may still be writing its last file.
     rmSync(this.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 10 })
   }
 

@@ -45,7 +45,7 @@ import { TaskFolder, type TaskRecord } from './task-folder.ts'
 import { UpdateQueue } from './update-queue.ts'
 
 const defaultGraceMs = 3_000
-/** What a task gets that ends because its framework is gone: Mesos's executor_shutdown_grace_period. */
+/** The grace period of a task whose framework is gone: Mesos's executor_shutdown_grace_period. */
 const shutdownGraceMs = 5_000
 /** How long a shim may take from claiming its task to writing who it is. */
 const claimMs = 2_000
@@ -53,7 +53,7 @@ const commandStartRetryMs = 5
 const crashAgainMs = 100
 const crashTries = 20
 
-/** What a task needs of its agent. */
+/** The part of the agent that a task uses. */
 export interface TaskHost {
   readonly stateDir: string
   readonly address: AgentAddress
@@ -61,7 +61,7 @@ export interface TaskHost {
   readonly log: Logger
   readonly cgroups: CgroupParent | undefined
   readonly fetchCache: FetchCache
-  /** An update is due at the framework. */
+  /** Sends an update to the framework. */
   send(frameworkId: string, status: TaskStatus): void
   /** Resources came free. */
   ended(task: Task): void
@@ -83,7 +83,7 @@ export class Task {
   readonly #bornMs: number
   #record: TaskRecord
   #stage: 'staging' | 'running' | 'ended'
-  /** Undefined before it is started, and if it is not our child: then its end must be looked for. */
+  /** Undefined before the start, and for an adopted shim, whose end has to be polled for. */
   #shim: ChildProcess | undefined
   #overMemory = false
   #closed = false
@@ -127,7 +127,7 @@ export class Task {
     return new Task(host, folder, record, 'staging')
   }
 
-  /** Takes up a task that an earlier agent left; undefined if that one had not begun with it, or was done. */
+  /** Adopts a task of an earlier agent; undefined if it was never started, or is finished. */
   static recover(host: TaskHost, folder: TaskFolder): Task | undefined {
     const record = folder.readRecord()
     if (record === undefined) {
@@ -150,7 +150,7 @@ export class Task {
     return this.#record
   }
 
-  /** The state that the framework was told last (not the newest). */
+  /** The last state sent to the framework (not the newest). */
   get state(): TaskState {
     return this.#updates.head?.state ?? this.#record.acknowledged
   }
@@ -159,7 +159,7 @@ export class Task {
     return this.#stage === 'ended'
   }
 
-  /** What it holds of the agent. */
+  /** The resources that it holds. */
   get held(): Resources {
     return this.ended ? resources({}) : fromWire(this.#record.info.resources)
   }
@@ -194,7 +194,7 @@ export class Task {
     this.#run()
   }
 
-  /** Takes up a recovered task where the agent before left it. */
+  /** Continues a recovered task. */
   resume(): void {
     if (this.ended) return
     if (this.#folder.claim()) return this.#end(launchFailed('the agent ended before the command was started'))
@@ -238,7 +238,10 @@ export class Task {
     else this.kill({ graceMs: shutdownGraceMs, reportKilling: false })
   }
 
-  /** Looks for what nobody tells: the end of an adopted shim, a kernel that killed for want of memory, a full sandbox. */
+  /**
+   * Polls for what no event announces: the end of an adopted shim, an out-of-memory kill, a sandbox that is too
+   * large.
+   */
   sweep(): void {
     if (this.#stage !== 'running') return
     this.#boundOutput()
@@ -249,7 +252,7 @@ export class Task {
     if (this.#shim === undefined && !this.#shimLives()) this.#shimEnded()
   }
 
-  /** Lets go of the task, which goes on. */
+  /** Detaches from the task, which continues. */
   close(): void {
     this.#closed = true
     this.#fetching.abort()
@@ -257,16 +260,20 @@ export class Task {
     this.#cancelKill()
   }
 
-  /** Its machine dies: lets go of it, and no process of it is left. */
+  /** Simulates the death of its machine: detaches, and kills every process of the task. */
   crash(): void {
     this.close()
     if (this.#stage === 'running') this.#killAll(crashTries)
   }
 
-  /** The shim may be about to start the command, which has a group of its own, and says who it is before all else. */
+  /**
+   * Kills the shim and the command. The shim may be about to start the command, which has a group of its own and
+   * writes its identity first.
+   */
   #killAll(tries: number): void {
     const shim = this.#shim
-    // Our child, until its end is told: the pid is nobody else's, also before it has written who it is.
+    // Until its end is reported it is our child, so its pid cannot be reused, even before it has written its
+    // identity.
     if (shim?.pid !== undefined && shim.exitCode === null && shim.signalCode === null)
       signalGroupOf(shim.pid, 'SIGKILL')
     for (const leader of [this.#folder.shim, this.#folder.command])

@@ -1,9 +1,9 @@
 /**
- * Acceptor: what becomes of an ACCEPT.
+ * Acceptor: carries out an ACCEPT.
  *
- *   C1. The offers named are used up, whether or not the ACCEPT is good.
- *   C2. Each task is launched or gets a word on why not; one bad task does not stop the others.
- *   C3. What is left of the offers is filtered as the ACCEPT says.
+ *   C1. The named offers are used up, whether or not the ACCEPT is valid.
+ *   C2. Each task is launched or gets a status that says why not; one bad task does not stop the others.
+ *   C3. The rest of the offers is filtered as the ACCEPT says.
  * @module
  */
 import type { Task } from '../agent/index.ts'
@@ -29,7 +29,7 @@ import { taskFault } from './task-fault.ts'
 export interface AcceptorOptions {
   readonly allocator: Allocator
   readonly operations: Operations
-  /** Of the frameworks, where it is asked for. */
+  /** The frameworks' principal, if authentication is required. */
   readonly principal: string | undefined
   readonly find: (framework: Framework, taskId: string) => Task | undefined
   readonly report: (framework: Framework, report: Report) => void
@@ -68,7 +68,7 @@ export class Acceptor {
     )
   }
 
-  /** Answers what the operation leaves of `free`. */
+  /** Performs an operation. @returns What is left of `free`. */
   #perform(framework: Framework, offer: Offer, operation: Operation, free: Resources): Resources {
     const order = orderOf(operation)
     if (order !== undefined) return this.#reserve(framework, offer, operation.id, order, free)

@@ -1,11 +1,11 @@
 /**
- * Agents: which there are, and what the master knows of each.
+ * Agents: the registered agents, and what the master knows about each.
  *
- * connected → silent (its connection broke; it may be back at once) → unreachable (silent for too long) → connected …;
- * or gone, for good, because an operator said so.
+ * connected → silent (its connection broke; it may be back at once) → unreachable (silent for too long) → connected
+ * …; or gone, for good, because an operator said so.
  *
- *   G1. Nothing is offered of an agent that is not connected, and nothing reaches it or comes from it.
- *   G2. What was on an agent is what was on it last, until it is back.
+ *   G1. Nothing of an agent that is not connected is offered, and no messages pass in either direction.
+ *   G2. Until an agent is back, its last known tasks count.
  * @module
  */
 import type { Clock } from '../../clock.ts'
@@ -30,7 +30,7 @@ export class Agents {
     this.#timeoutMs = timeoutMs
   }
 
-  /** Registers an agent, or again. @returns What it was before. */
+  /** Registers an agent, perhaps again. @returns Its state before. */
   connect(agent: Agent): Reach | undefined {
     const before = this.#byId.get(agent.id)
     before?.cancelTimeout()
@@ -77,7 +77,7 @@ export class Agents {
     return this.all.filter((agent) => this.isConnected(agent))
   }
 
-  /** Connected, or silent for so short a time that the master still counts on it. */
+  /** Agents that are connected, or silent for so short a time that the master still counts on them. */
   get registered(): readonly Agent[] {
     return [...this.#byId.values()]
       .filter(({ reach }) => reach === 'connected' || reach === 'silent')

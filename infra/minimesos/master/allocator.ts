@@ -1,11 +1,12 @@
 /**
- * Allocator: who is offered what. Knows agents, the offers outstanding, and what was refused.
+ * Allocator: decides which framework is offered which resources. Knows the agents, the outstanding offers, and what
+ * was refused.
  *
- *   O1. An offer holds all that is free of an agent and may be used by one role of one framework; nothing is offered twice.
- *   O2. What was refused is not offered to the same role of the same framework until the filter ends, unless more
- *       has become free than was refused.
+ *   O1. An offer holds everything free on an agent, for one role of one framework; nothing is offered twice.
+ *   O2. Refused resources are not offered to the same role of the same framework until the filter ends, unless more
+ *       has become free.
  *   O3. The framework and role with the smallest dominant share comes first.
- *   O4. A plain decline holds for at least `declineMinMs`, or a framework that refuses for 0 s would spin.
+ *   O4. A plain decline holds for at least `declineMinMs`; otherwise a framework that refuses for 0 s would spin.
  * @module
  */
 import type { Clock } from '../../clock.ts'
@@ -70,7 +71,7 @@ export class Allocator {
     return offer
   }
 
-  /** Keeps what was left of an offer from coming back at once. */
+  /** Filters the rest of an offer, so that it does not come back at once. */
   refuse(offer: Offer, left: Resources, refuseSeconds: number | undefined, minMs = declineMinMs): void {
     const asked = refuseSeconds === undefined || refuseSeconds < 0 ? refuseSecondsDefault : refuseSeconds
     const durationMs = Math.max(minMs, Math.min(asked, refuseSecondsMax) * 1000)
@@ -101,7 +102,7 @@ export class Allocator {
     this.allocateSoon()
   }
 
-  /** The agent is not there any more: takes back what was offered of it, and answers that. */
+  /** Takes back and returns the offers of an agent that is gone. */
   leaveAgent(agent: Agent): readonly Offer[] {
     this.#dropFilters((filter) => filter.agent === agent)
     return this.takeBack(agent)
@@ -114,7 +115,7 @@ export class Allocator {
     return offers
   }
 
-  /** Offers what is free, as soon as what is being done now is done. */
+  /** Offers free resources once the current work is done. */
   allocateSoon(): void {
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined

@@ -27,7 +27,7 @@ export class EventStream {
     response.flushHeaders()
   }
 
-  /** Calls once when the framework's end is gone, or this end has ended; at once if it already is. */
+  /** Calls `run` once when either end of the stream has closed; at once if it already has. */
   onClose(run: () => void): void {
     const closed = (): void => {
       this.#cancelHeartbeat()

@@ -20,7 +20,7 @@ export class Framework {
   suppressed: ReadonlySet<string>
   /** Undefined while it is not subscribed. */
   stream: EventStream | undefined
-  /** Known from before a restart of the master, and not heard of since. */
+  /** Known from before a restart of the master, and silent since. */
   recovered: boolean
   /** Stops the removal that is due when it stays away. */
   cancelRemoval: () => void = () => {}
@@ -41,7 +41,7 @@ export class Framework {
     return this.stream === undefined ? [] : this.roles.filter((role) => !this.suppressed.has(role))
   }
 
-  /** The state in words that the framework knows. */
+  /** The state as this framework understands it. */
   told(state: TaskState): TaskState {
     return partitionStates.has(state) && !has(this.info, 'PARTITION_AWARE') ? 'TASK_LOST' : state
   }

@@ -35,7 +35,7 @@ import { latestState, ofAgent, type Report, unknownTask } from './reports.ts'
 import { conversionOf, type ReserveOrder, reserveFault } from './reserving.ts'
 import { stateOf } from './state.ts'
 
-/** What a framework gets at least to come back after a restart of the master: Mesos's agent_reregister_timeout. */
+/** The least time for a framework to return after a restart of the master: Mesos's agent_reregister_timeout. */
 const recoveryMinMs = 600_000
 /** How many ids of removed frameworks are remembered: Mesos's max_completed_frameworks. */
 const removedMax = 50
@@ -49,11 +49,11 @@ export interface MasterOptions {
   readonly agents: readonly Agent[]
   readonly clock: Clock
   readonly log: Logger
-  /** Offers not answered by then are rescinded. Absent: never. */
+  /** How long an offer may stay unanswered before it is rescinded. Absent: for ever. */
   readonly offerTimeoutMs?: number
   /** How long an agent may be silent before it is unreachable. */
   readonly agentTimeoutMs?: number
-  /** Whom all calls come from, where that is asked. */
+  /** The principal of all calls, if authentication is required. */
   readonly principal?: string
 }
 
@@ -136,7 +136,7 @@ export class Master {
     }
   }
 
-  /** An operator says that it will never be back. @returns False if there is no such agent. */
+  /** Marks an agent as gone for good, on an operator's word. @returns False if there is no such agent. */
   markGone(agentId: string): boolean {
     const agent = this.#agents.find(agentId)
     if (agent === undefined) return false
@@ -152,7 +152,7 @@ export class Master {
     return true
   }
 
-  /** An operator reserves or gives back; offers that hold what is needed for it are taken back. */
+  /** Reserves or unreserves resources for an operator; offers that contain them are taken back. */
   reserve(agentId: string, order: ReserveOrder): Answer {
     const agent = this.#agents.find(agentId)
     if (agent === undefined || !this.#agents.isConnected(agent))
@@ -177,7 +177,7 @@ export class Master {
     this.#fail(agent)
   }
 
-  /** Tells a framework of each of its tasks on an agent; by default what their state is. */
+  /** Sends a framework an update for each of its tasks on an agent; by default with their current state. */
   #tell(framework: Framework, agent: Agent, reason: string, message: string, state?: TaskState): void {
     for (const task of agent.tasks(framework.id))
       if (!task.ended) this.#report(framework, ofAgent(task, state ?? task.state, reason, message))
@@ -309,7 +309,7 @@ export class Master {
       case 'UPDATE_FRAMEWORK':
         return this.#updateFramework(framework, call.update_framework!)
       default:
-        // Executors and inverse offers there are none: such calls are taken and come to nothing.
+        // There are no executors and no inverse offers: such calls are accepted without effect.
         this.#options.log.debug({ framework: framework.id, call: call.type }, 'call without effect')
     }
     return accepted
@@ -430,7 +430,7 @@ export class Master {
     this.#options.log.info({ framework: framework.id }, 'framework removed')
   }
 
-  /** Waits for the frameworks of before. */
+  /** Waits for the frameworks that were known before the restart. */
   #recover(): void {
     const { clock } = this.#options
     for (const framework of this.#registry.load()) {

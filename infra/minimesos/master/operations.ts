@@ -1,9 +1,10 @@
 /**
- * Operations: what becomes of operations that have an id. Those without are never spoken of.
+ * Operations: reports on operations that have an id; others are never reported.
  *
- *   P1. That one is done is told again after 10 s, then 20 s more, doubling up to 10 minutes, and to each new subscription,
- *       until it is acknowledged. What is not acknowledged when the master ends is forgotten, as are operations of a removed framework.
- *   P2. That one is refused is told once.
+ *   P1. The success of an operation is reported again after 10 s, then 20 s later, doubling up to 10 minutes, and at
+ *       each new subscription, until it is acknowledged. Unacknowledged reports are forgotten when the master ends,
+ *       or the framework is removed.
+ *   P2. A refusal is reported once.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -56,7 +57,7 @@ export class Operations {
     if (done?.status.uuid.value === uuid) this.#forget(done)
   }
 
-  /** It has just subscribed. */
+  /** Sends the unacknowledged reports of a framework that has just subscribed. */
   resend(framework: Framework): void {
     for (const done of this.#done) if (done.framework === framework) this.#tell(done, retryMinMs)
   }
@@ -74,7 +75,7 @@ export class Operations {
     }
   }
 
-  /** The framework is removed. */
+  /** Forgets the operations of a removed framework. */
   leave(framework: Framework): void {
     for (const done of [...this.#done]) if (done.framework === framework) this.#forget(done)
   }

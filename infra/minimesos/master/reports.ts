@@ -1,12 +1,12 @@
 /**
- * The master's own words on tasks: updates without `uuid`, which are not acknowledged.
+ * Reports: the master's own status updates, without `uuid`, which are not acknowledged.
  * @module
  */
 import type { Task } from '../agent/index.ts'
 import type { Operation, TaskInfo, TaskState, TaskStatus } from '../wire/index.ts'
 import type { Reach } from './agents.ts'
 
-/** A status that lacks only when it was said. */
+/** A status without its timestamp. */
 export type Report = Omit<TaskStatus, 'timestamp'>
 
 /** The task is not launched. */
@@ -26,7 +26,7 @@ export function latestState(task: Task): Report {
   }
 }
 
-/** What the master says of a task when something has become of its agent. */
+/** The report for a task whose agent has changed its state. */
 export function ofAgent(task: Task, state: TaskState, reason: string, message: string): Report {
   return {
     task_id: { value: task.id },
@@ -45,7 +45,10 @@ const unknownStates = {
   gone: ['TASK_GONE_BY_OPERATOR', 'gone'],
 } as const
 
-/** `reach`: of its agent, if there is one of that id; it would know the task if there were one. */
+/**
+ * The report for an unknown task.
+ * @param reach The state of its agent, if there is one of that id; the agent would know the task.
+ */
 export function unknownTask(taskId: string, agentId: string | undefined, reach: Reach | undefined): Report {
   const [state, what] = reach === undefined ? (['TASK_UNKNOWN', 'unknown'] as const) : unknownStates[reach]
   return {

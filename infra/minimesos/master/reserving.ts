@@ -1,5 +1,5 @@
 /**
- * Reserving: what RESERVE and UNRESERVE turn into what, and why a master refuses to, in its words.
+ * Reserving: what RESERVE and UNRESERVE change, and a master's reasons to refuse, in its words.
  * @module
  */
 import {

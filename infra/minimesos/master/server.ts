@@ -13,7 +13,7 @@ import { EventStream } from './event-stream.ts'
 import type { Answer, Master } from './master.ts'
 
 const bodyBytesMax = 16 * 2 ** 20
-/** Longer than clients keep an idle connection, so that it is never us who close one just being used. */
+/** Longer than clients keep an idle connection, so that we never close one that is just being used. */
 const keepAliveMs = 120_000
 
 export interface Credentials {
@@ -22,7 +22,7 @@ export interface Credentials {
 }
 
 export interface ServerOptions {
-  /** Who handles requests; undefined while the master starts, or stands by. */
+  /** The master that handles requests; undefined while it starts or stands by. */
   readonly master: () => Master | undefined
   /** `http://host:port` of the master that leads, where this one stands by. */
   readonly leader: () => string | undefined
@@ -32,7 +32,7 @@ export interface ServerOptions {
   readonly fleet: AgentOrders
 }
 
-/** What can be asked of agents from outside: not Mesos's, for one does that by their machines' power switch. */
+/** Orders to agents from outside. Not part of Mesos, where one would use the machine's power switch. */
 export interface AgentOrders {
   list(): unknown
   /** Undefined: there is none of that name. */
@@ -68,13 +68,13 @@ function route(options: ServerOptions, request: IncomingMessage, response: Serve
   if (fault !== undefined) return answer(response, fault)
   readBody(request, (body) => {
     if (typeof body !== 'string') return answer(response, body)
-    // One letter wrong in the path, and a master takes the call for one of its operator API.
+    // With a misspelt path, a master takes the call for one of its operator API.
     if (path !== '/api/v1/scheduler') return answer(response, operate(master, body))
     schedule(options, master, request, response, body)
   })
 }
 
-/** Whatever is asked of a standby; where to is told without the scheme. */
+/** The answer of a standby to every request; the leader's address has no scheme. */
 function redirect(response: ServerResponse, leader: string, path: string): void {
   const { host } = new URL(leader)
   const location = path === '/redirect' ? `//${host}` : `//${host}/master${path}`
