@@ -1,11 +1,11 @@
 /**
- * Streams: the one place where a stream of JetStream is made or brought up to date, and where it is decided how many servers
- * keep a copy of it.
+ * Streams: creates and updates JetStream streams, and decides how many servers keep a copy. All streams go through
+ * here.
  *
- *   ST1. `auto` is three copies where three servers of a cluster can keep them, else one. Who can is for JetStream to say: it is
- *        asked for three.
+ *   ST1. `auto` is three copies if three servers of a cluster can keep them, else one. JetStream itself decides: it
+ *        is asked for three.
  *   ST2. A stream never gets fewer copies than it has, unless a number was set.
- *   ST3. What is there already is not made anew, and nothing of it is lost.
+ *   ST3. An existing stream is not recreated, and loses nothing.
  * Design: docs/design/0017-nats-cluster.md
  * @module
  */
@@ -21,8 +21,8 @@ export type StreamSettings = Partial<StreamConfig> & { readonly name: string }
 const automatic = 3
 
 /**
- * Makes a stream, or brings its settings up to date. Only a gateway may.
- * @returns Whether as many servers as wanted keep it; false: one of them is away, so look again later.
+ * Creates a stream, or updates its settings. Only a gateway may.
+ * @returns Whether as many servers as wanted keep it; false: one of them is away, so try again later.
  */
 export async function ensureStream(
   nc: NatsConnection,

@@ -1,5 +1,5 @@
 /**
- * The contract of a store, as tests: every implementation passes the same ones (S1–S3 of store.ts).
+ * Contract: the contract of a store as tests, which every implementation passes (S1–S3 of store.ts).
  * @module
  */
 import assert from 'node:assert/strict'
@@ -17,14 +17,13 @@ import { type Store, upsert } from './store.ts'
 export interface ContractOptions {
   /** How many changes a watcher in another process has to follow. */
   readonly changes?: number
-  /** Within which the leadership of a killed process is free. */
+  /** Within how many milliseconds the leadership of a killed process becomes free. */
   readonly freedMs?: number
 }
 
 /**
- * Defines the tests.
- * @param name What stands before each test's name.
- * @param fresh Answers the settings of an empty store, to be torn down after the test.
+ * @param name Prefix of each test's name.
+ * @param fresh Returns the settings of an empty store, to be torn down after the test.
  */
 export function storeContract(
   name: string,

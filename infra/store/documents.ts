@@ -1,5 +1,5 @@
 /**
- * Documents: the shapes and paths of everything in the store. Who writes what is said at each; nobody else does.
+ * Documents: the shapes and paths of all documents in the store. Each has one writer, named in its comment.
  * @module
  */
 import type { AssetRefs } from '../../sdk/manifest/assets.ts'
@@ -16,10 +16,10 @@ export const paths = {
   namespaces: '/ns',
   streams: (ns: string) => `/ns/${ns}/streams`,
   stream: (ns: string, stream: string) => `/ns/${ns}/streams/${stream}`,
-  /** Readers over HTTP that hold a stream back; under each stream so that a watch sees them. */
+  /** Holding followers; under each stream, so that a watch sees them. */
   followers: (ns: string, stream: string) => `/ns/${ns}/streams/${stream}/followers`,
   follower: (ns: string, stream: string, id: string) => `/ns/${ns}/streams/${stream}/followers/${id}`,
-  /** Gateways, those that are gone among them, and the streams that each has sent to. */
+  /** Gateways, including ended ones, and the streams that each has sent to. */
   senders: (ns: string) => `/ns/${ns}/sent`,
   sender: (ns: string, id: string) => `/ns/${ns}/sent/${id}`,
   sent: (ns: string, id: string, stream: string) => `/ns/${ns}/sent/${id}/${stream}`,
@@ -38,7 +38,10 @@ export const paths = {
   status: (ns: string, fn: string) => `/ns/${ns}/status/${fn}`,
   statusPages: (ns: string, fn: string) => `/ns/${ns}/status/${fn}/pages`,
   statusPage: (ns: string, fn: string, page: number) => `/ns/${ns}/status/${fn}/pages/${page}`,
-  /** All under it, the statuses and the scalings are written by the leading scheduler, who takes them over whole before it seals its epoch, and the outcomes too. */
+  /**
+   * Everything below, and the statuses, scalings and outcomes, are written by the leading scheduler, which takes them
+   * over completely before it seals its epoch.
+   */
   scheduler: '/scheduler',
   framework: '/scheduler/framework',
   tasks: '/scheduler/tasks',
@@ -58,14 +61,17 @@ export interface StreamDocument {
   readonly raw: boolean
 }
 
-/** Written by gateways, renewed at `renewedAtMs` every 3 s; the scheduler removes one that is not renewed for 11 s, or 5 where its gateway is silent too. */
+/**
+ * Written by gateways and renewed every 3 s. The scheduler removes one that was not renewed for 11 s, or for 5 s if
+ * its gateway is silent too.
+ */
 export interface FollowerDocument {
   readonly schema: 1
   readonly gateway: string
   readonly renewedAtMs: number
-  /** The id of the one that it goes on for, whose gateway has ended. */
+  /** The id of the follower that it continues for, whose gateway has ended. */
   readonly instead?: string
-  /** The ids of those that go on for it, and are not known to everybody yet. */
+  /** The ids of followers that continue for it and are not known to all producers yet. */
   readonly keptBy?: readonly string[]
 }
 
@@ -77,39 +83,44 @@ export interface FunctionDocument {
   /** Wanted instances. */
   readonly instances: number
   readonly createdAtMs: number
-  /** A person has said how many: no policy changes it. */
+  /** The count was set by a person: no policy changes it. */
   readonly pinned?: true
   /** The latest changes of `instances` by people, oldest first. */
   readonly scaled?: readonly ScaleChange[]
-  /** Set by delete: the scheduler stops the instances and then removes the function's nodes. */
+  /** Set by delete: the scheduler drains the instances and then removes the function's documents. */
   readonly deleted?: true
-  /** The wanted version is to come by ending instances in order and launching others, not in place. */
+  /** The wanted version comes by draining instances and launching others, not by a swap. */
   readonly drain?: true
-  /** The wanted version is to come at once, whatever its manifest says of its rollout: it is gone back to. */
+  /** The wanted version comes at once, whatever its manifest says about its rollout: it is a rollback. */
   readonly atOnce?: true
-  /** Written by the scheduler: how far the wanted version has come as a canary. */
+  /** Written by the scheduler: the step of the wanted version as a canary. */
   readonly canary?: CanaryDocument
-  /** Written by the scheduler: since when the wanted version is a shadow; by a gateway: that it is one no more. */
+  /**
+   * Written by the scheduler: since when the wanted version is a shadow. Written by a gateway: that it was promoted.
+   */
   readonly shadow?: ShadowDocument
-  /** Written by the scheduler: which instances are to have the wanted version, where it comes to some after others. */
+  /** Written by the scheduler: the instances that should have the wanted version, in a rolling deploy. */
   readonly rolling?: RollingDocument
-  /** Where a person has said that shares belong, while that instance is wanted: by share, its index (docs/design/0036-moved-by-hand.md). */
+  /**
+   * Shares moved by a person: by share, the index of the instance where it belongs while that is wanted
+   * (docs/design/0036-moved-by-hand.md).
+   */
   readonly homes?: Readonly<Record<string, number>>
-  /** Written by the scheduler: the version that was last seen to work. A rollout is under way while it is not the wanted one. */
+  /** Written by the scheduler: the good version. A rollout is under way while another is wanted. */
   readonly good?: number
-  /** Written by the scheduler: ids of the latest commands that have lowered `instances`, so that none does it twice. */
+  /** Written by the scheduler: ids of the latest commands that lowered `instances`, so that none does so twice. */
   readonly applied?: readonly string[]
 }
 
-/** Part of the function's document, so that whoever leads next goes on with it (docs/design/0026-rollouts.md). */
+/** Part of the function's document, so that a new leader continues it (docs/design/0026-rollouts.md). */
 export interface CanaryDocument {
   readonly version: number
-  /** Which of its steps it is at, from 0. */
+  /** The step, from 0. */
   readonly step: number
   readonly sinceMs: number
-  /** What was found at each step before, in a line. */
+  /** The findings of each earlier step, a line each. */
   readonly passed: readonly string[]
-  /** It has passed them all, and takes over. */
+  /** It has passed all steps and takes over. */
   readonly promoted?: true
 }
 
@@ -117,20 +128,22 @@ export interface CanaryDocument {
 export interface ShadowDocument {
   readonly version: number
   readonly sinceMs: number
-  /** It is to come into force. */
+  /** It was promoted and becomes the version in force. */
   readonly promoted?: true
 }
 
-/** Part of the function's document, so that whoever leads next goes on with it (docs/design/0033-rolling.md). */
+/** Part of the function's document, so that a new leader continues it (docs/design/0033-rolling.md). */
 export interface RollingDocument {
   readonly version: number
-  /** Which wave it is, from 1. */
+  /** The wave, from 1. */
   readonly wave: number
-  /** Of the instances that are to have it, those of the waves before among them. */
+  /** The instances that should have the version, including those of earlier waves. */
   readonly indexes: readonly number[]
   /** When the wave began. */
   readonly sinceMs: number
-  /** By share, the instance that it stays with until all is over; of a version that keeps its state in another format. */
+  /**
+   * By share: the instance where it stays until the deploy is complete, if the version has another format of state.
+   */
   readonly homes?: readonly number[]
 }
 
@@ -143,41 +156,44 @@ export interface VersionDocument {
   /** Hex sha256 of the source map in the bundle store, if one was uploaded. */
   readonly sourceMapSha256?: string
   readonly manifest: Manifest
-  /** What its author's manifest says, where somebody has set other sizes by hand while it ran; absent: nobody has. */
+  /** The manifest's own sizes, if others were set by hand; absent: none were. */
   readonly manifestResources?: Pick<Manifest['resources'], 'cpus' | 'memMib' | 'diskMib'> | undefined
-  /** Files beside the bundle, in the bundle store. Absent: none. */
+  /** Assets, in the bundle store. Absent: none. */
   readonly assets?: AssetRefs
   /** It exports `migrate`. */
   readonly migrates?: true
-  /** The version whose format its state has: its own, if it migrates. Absent: 1. */
+  /** The version whose format its state has; its own number if it migrates. Absent: 1. */
   readonly stateFormat?: number
   readonly deployedAtMs: number
-  /** Who has deployed it, as he says himself, and why. */
+  /** Who deployed it, by their own statement, and why. */
   readonly author?: string
   readonly message?: string
 }
 
-/** Written by the scheduler, `withdrawn` and `rolledBack` by gateways: what became of a version when it was last wanted. */
+/**
+ * The outcome of a version when it was last wanted. Written by the scheduler; `withdrawn` and `rolledBack` by
+ * gateways.
+ */
 export interface OutcomeDocument {
   readonly schema: 1
   readonly version: number
   /**
-   * `withdrawn`: another version was wanted while this one was a canary, or rolled. `rolledBack`: somebody went back from it.
-   * `shadowed`: it was beside another one, and answered nobody.
+   * `withdrawn`: another version was wanted while this one was a canary or was being rolled out. `rolledBack`: a
+   * person rolled back from it. `shadowed`: it ran as a shadow, and its outputs were discarded.
    */
   readonly state: 'live' | 'failed' | 'withdrawn' | 'rolledBack' | 'shadowed'
   readonly atMs: number
-  /** The version that worked before. */
+  /** The version that was good before. */
   readonly from?: number
-  /** Why it has failed, or was left; or what it has shown as a canary, or a shadow. */
+  /** Why it failed or was left; or its findings as a canary or shadow. */
   readonly reason?: string
-  /** It is `live`, and nothing came while it was on trial. */
+  /** It is `live`, and no record came during its trial. */
   readonly untried?: true
-  /** Who went back from it. */
+  /** Who rolled back from it. */
   readonly by?: string
-  /** What was found while it was a shadow; it stays when the version comes into force. */
+  /** The findings as a shadow; kept when the version is promoted. */
   readonly shadow?: ShadowResult
-  /** It had failed before it came to what `state` says (outcomes.ts, OU1). */
+  /** It had failed before its present `state` (outcomes.ts, OU1). */
   readonly failed?: VersionFailure
 }
 
@@ -186,16 +202,19 @@ export interface VersionFailure {
   readonly reason?: string
 }
 
-/** Written by the scheduler: why a function with a policy has as many instances as it has (docs/design/0025-autoscaling.md). */
+/**
+ * Written by the scheduler: the reasons for the number of instances of a function with a policy
+ * (docs/design/0025-autoscaling.md).
+ */
 export interface ScalingDocument {
   readonly schema: 1
-  /** Of the function: one that was removed and deployed anew is not its old self. */
+  /** When the function was created: tells it from an earlier function of that name. */
   readonly createdAtMs: number
   /** The latest changes, oldest first. */
   readonly changes: readonly ScaleChange[]
-  /** What was seen last, written every some seconds at most. */
+  /** The last look; written at intervals of some seconds. */
   readonly latest?: ScaleLook
-  /** What the load is known to do over the day and the week. */
+  /** The learned shape of the load over the day and the week. */
   readonly shape?: LearnedShape
 }
 
@@ -232,14 +251,14 @@ export interface InstanceStatus {
     | 'launching'
     | 'starting'
     | 'running'
-    /** It runs; another version is about to take over in it, or has and is on trial. */
+    /** It runs, and another version is about to take over, or is on trial. */
     | 'swapping'
     | 'draining'
     | 'backingOff'
     | 'crashLooping'
-  /** It goes for good: it is draining, or gone already. */
+  /** It is being removed: draining, or ended already. */
   readonly retiring?: true
-  /** By a command of its own: the wanted count is lowered when it has gone. */
+  /** It is removed by a command: the wanted count is lowered after its end. */
   readonly leaving?: true
   readonly taskId?: string
   readonly agent?: string
@@ -255,65 +274,74 @@ export interface InstanceStatus {
     readonly message: string
     readonly atMs: number
   }
-  /** Which shares it has: partitions of each input that is not broadcast. */
+  /** Its shares: partitions of each input that is not broadcast. */
   readonly shares?: readonly number[]
   /** Why it is not running, in one sentence. */
   readonly why?: string
-  /** Why it is where it is, in one sentence. */
+  /** Why it is on its agent, in one sentence. */
   readonly placed?: string
 }
 
-/** Written by the scheduler: what is. In the store it is cut in pages: status-pages.ts. */
+/** Written by the scheduler: the state of a function. Stored in pages: status-pages.ts. */
 export interface StatusDocument {
   readonly schema: 1
   readonly function: string
   readonly version: number
   readonly instances: readonly InstanceStatus[]
-  /** Accounts of instances that have ended, added up, so that the ledger outlives them. */
+  /** The sum of the accounts of ended instances, so that the ledger outlives them. */
   readonly ended: {
     readonly recordsIn: number
     readonly recordsOut: number
     readonly errors: number
     readonly outputs: readonly OutputLedger[]
   }
-  /** What it was sent by functions that are removed; absent: nothing. */
+  /** What removed functions had sent to it; absent: nothing. */
   readonly former?: FormerAccounts
-  /** Slots without an instance whose last one was lost sight of and may live; absent: none. */
+  /** Lost instances that may still live and that no other has replaced yet; absent: none. */
   readonly fences?: readonly LostSlot[]
 }
 
 export interface FormerAccounts {
-  /** By stream, added up. */
+  /** The rows, one for each stream. */
   readonly rows: readonly OutputLedger[]
-  /** Whose rows are among them and may still be in their own status, where they count no more: by name, when it was made. */
+  /**
+   * The functions whose rows are included, and must not be counted again if their own status still exists: by name,
+   * when each was created.
+   */
   readonly of: Readonly<Record<string, number>>
 }
 
-/** In the place of a gateway's id: what those have sent that are folded. */
+/** Used instead of a gateway's id for the sums of folded gateways. */
 export const foldedSender = '_before'
 
-/** Written by a gateway of itself, and by the one that leads of those that are gone (docs/design/0003-processes-and-store.md). */
+/**
+ * Written by each gateway about itself, and by the leading one about those that are gone
+ * (docs/design/0003-processes-and-store.md).
+ */
 export interface SenderDocument {
   readonly schema: 1
-  /** `over`: it says nothing more. `folded`: its rows are being added to those of `foldedSender`. */
+  /** `over`: its rows are final. `folded`: its rows are being added to those of `foldedSender`. */
   readonly state: 'open' | 'over' | 'folded'
   /** Since when. */
   readonly atMs: number
 }
 
-/** Written by the same: what it has sent to functions by one stream. */
+/** Written by the same: what the gateway has sent by one stream to functions. */
 export interface SentDocument {
   readonly schema: 1
   readonly rows: readonly SentRow[]
-  /** Of `foldedSender`: whose rows are among them, and whose document may still be there. */
+  /** For `foldedSender`: gateways whose rows are included and whose document may still exist. */
   readonly folded?: readonly string[]
 }
 
-/** Its function was made at `createdAtMs`: of one that is made anew it says nothing. */
+/** `createdAtMs` is the function's: the row does not count for a later function of that name. */
 export type SentRow = OutputLedger & { readonly createdAtMs: number }
 
 export interface LostSlot extends SlotFence {
-  /** What it had, and what it was promised and may have taken. Absent in what an older scheduler wrote: it may be any. */
+  /**
+   * The shares that it had, and those promised to it, which it may have taken. Absent if an older scheduler wrote
+   * this: it may be any.
+   */
   readonly shares?: readonly number[]
 }
 
@@ -324,25 +352,31 @@ export interface TaskResources {
   readonly ports?: number | undefined
 }
 
-/** Written by the scheduler before ACCEPT, never changed: a task that it knows of, launched or about to be. Ids are never reused. */
+/**
+ * Written by the scheduler before ACCEPT and never changed: a task that was launched or is about to be. Ids are never
+ * reused.
+ */
 export interface TaskDocument {
-  /** 1 was a task that held its one instance's seat itself. */
+  /** In schema 1 a task contained its only seat. */
   readonly schema: 2
   readonly taskId: string
   readonly namespace: string
-  /** The instance for which it was launched; of a packed one, the function or pack. */
+  /** The instance for which it was launched; for a packed task, the function or pack. */
   readonly name: string
-  /** Whose instances may share it: `fn/NAME` or `pack/NAME`. Absent: it holds one instance, and is stopped as a whole. */
+  /**
+   * The group whose instances may share it: `fn/NAME` or `pack/NAME`. Absent: it holds one instance and is stopped as
+   * a whole.
+   */
   readonly group?: string
   /** How many instances it has room for. */
   readonly room: number
-  /** How often those have failed in a row that it takes. */
+  /** The number of failures in a row of the instances that it accepts. */
   readonly failures: number
   readonly agentId: string
   readonly hostname: string
-  /** Of the agent, as they were. */
+  /** The agent's attributes at the launch. */
   readonly attributes?: Readonly<Record<string, string>>
-  /** What spoke for that agent, in one sentence. */
+  /** Why this agent was chosen, in one sentence. */
   readonly placed?: string
   readonly resources: TaskResources
   readonly launchedAtMs: number
@@ -357,19 +391,23 @@ export interface SeatDocument {
   readonly function: string
   readonly index: number
   readonly version: number
-  /** At which it was seated. */
+  /** The epoch at which it was seated. */
   readonly firstEpoch: number
   readonly epoch: number
-  /** Its part of the task's. */
+  /** Its part of the task's resources. */
   readonly resources: TaskResources
   /**
-   * Partition numbers, of each input that is not broadcast, that the instance may own. Written before an assignment that
-   * gives it more and after another one has taken some over, so those of a function's instances never overlap.
+   * Partition numbers, for each input that is not broadcast, that the instance may own. Written before an assignment
+   * that adds some, and after another instance has taken some over: so the shares of a function's instances never
+   * overlap.
    */
   readonly shares: readonly number[]
-  /** Of these, those of its latest assignment, which came with `epoch`; the others await another instance's ask. */
+  /**
+   * The part of `shares` in its latest assignment, which came with `epoch`; the others wait for another instance to
+   * ask for them.
+   */
   readonly told: readonly number[]
-  /** Shares promised to it, that it has to ask for; absent: none. */
+  /** Shares promised to it, for which it has to ask; absent: none. */
   readonly awaited?: readonly Awaited[]
 }
 

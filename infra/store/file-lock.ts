@@ -1,14 +1,14 @@
 /**
- * File lock: a lock between processes that the kernel gives back when its holder dies, and a count of its holders.
+ * FileLock: a lock between processes that the kernel releases when its holder dies, with a count of its holders.
  *
- * It is SQLite's own exclusive lock on a database of one row. Once the row is written, `locking_mode=EXCLUSIVE` keeps
+ * It is SQLite's exclusive lock on a database with one row. Once the row is written, `locking_mode=EXCLUSIVE` keeps
  * the lock beyond the commit, until the connection is closed or its process ends. A stopped process keeps it.
  *
  * Invariants:
- *  L1. At most one holder of a path at a time, over all processes of the machine.
- *  L2. Each holder's epoch is higher than that of every holder before it, over restarts and power failures.
+ *   L1. A path has at most one holder at a time, over all processes of the machine.
+ *   L2. Each holder's epoch is higher than that of every earlier holder, across restarts and power failures.
  *
- * Trap: POSIX gives up a process's locks on a file as soon as that process closes any descriptor of it. So nothing but
+ * Trap: POSIX releases a process's locks on a file as soon as that process closes any descriptor of it. So only
  * SQLite, which knows this, may open these files.
  * @module
  */
@@ -25,7 +25,7 @@ export function tryLock(path: string): FileLock | undefined {
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
     database.exec('BEGIN EXCLUSIVE')
-    // Only now: set before, two that wait would each keep the shared lock that its attempt left behind, for ever.
+    // Not earlier: two waiting processes would each keep the shared lock of their attempt for ever.
     database.exec('PRAGMA locking_mode = EXCLUSIVE')
     const epoch = nextEpoch(database)
     database.exec('COMMIT')

@@ -1,5 +1,5 @@
 /**
- * LeaderStore: a store as its leader has it: after the leadership is lost, nothing is read or written any more (S4).
+ * LeaderStore: the store of a leader: nothing is read or written after the leadership is lost (S4).
  * @module
  */
 import { checkPath, checkPrefix } from './path.ts'
@@ -7,7 +7,7 @@ import type { Store } from './store.ts'
 
 type Documents = Pick<Store, 'get' | 'create' | 'update' | 'remove' | 'list'>
 
-/** @param documents What the leader reads and writes by; the rest is the store's. */
+/** @param documents The leader's reads and writes; everything else is the store's. */
 export function leaderStore(store: Store, documents: Documents, lost: AbortSignal): Store {
   const check = (path: string): void => {
     lost.throwIfAborted()

@@ -1,5 +1,5 @@
 /**
- * Opens the store that a URL names, and makes sure that this build understands its documents.
+ * Open: opens the store that a URL names, and checks that this build understands its documents.
  * @module
  */
 import { resolve } from 'node:path'
@@ -14,7 +14,7 @@ import { openZooKeeperStore, type StoreLog } from './zookeeper/index.ts'
 export interface StoreSettings {
   /** `sqlite:PATH`; the file is made where it does not exist. Or `zk://HOST[:PORT],HOST[:PORT]…/PATH`. */
   readonly url: string
-  /** Of ZooKeeper: whose all nodes are. */
+  /** For ZooKeeper: the owner of all nodes. */
   readonly user?: string | undefined
   readonly password?: string | undefined
   readonly sessionTimeoutMs?: number | undefined
@@ -54,7 +54,7 @@ function open(settings: StoreSettings, options: StoreOptions): Promise<Store> {
   )
 }
 
-/** There is one schema so far: from an earlier one there is nothing to migrate, and to a later one no way. */
+/** There is only one schema so far, so no migration: any other schema is refused. */
 async function checkSchema(store: Store, url: string): Promise<void> {
   const found = (await store.get<{ schema: number }>(paths.schema)) ?? (await createSchema(store))
   const { schema } = found.value

@@ -18,7 +18,7 @@ export function checkPath(path: string): void {
   )
 }
 
-/** Like checkPath, and takes the root: there is no document there, but it can be listed and watched. */
+/** Like checkPath, but also accepts the root: it has no document, but can be listed and watched. */
 export function checkPrefix(path: string): void {
   if (path !== '/') checkPath(path)
 }

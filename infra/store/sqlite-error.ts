@@ -9,13 +9,13 @@ import { infraError } from '../errors.ts'
 const sqliteBusy = 5
 const sqliteLocked = 6
 
-/** True if another connection is in the way: worth another attempt. */
+/** Whether another connection holds a lock: worth another attempt. */
 export function isBusy(error: unknown): boolean {
   const code = (error as { errcode?: unknown }).errcode
   return typeof code === 'number' && [sqliteBusy, sqliteLocked].includes(code & 0xff)
 }
 
-/** Turns what SQLite threw into an error of ours; others, ours among them, stay as they are. */
+/** Turns an error of SQLite into one of ours; other errors stay as they are. */
 export function storeError(error: unknown, file: string): unknown {
   if (error instanceof CodedError || (error as { code?: unknown }).code !== 'ERR_SQLITE_ERROR') return error
   const text = (error as Error).message

@@ -1,8 +1,8 @@
 /**
- * SQLite store: the store of one machine, shared by its processes through one file.
+ * SqliteStore: the store of one machine, shared by its processes through one file.
  *
- * Each write also notes its path in the table `changes`. A process sees by SQLite's `data_version` (1.5 µs a look) that
- * another has written, then reads from `changes` where; its own writes it tells its watchers at once.
+ * Each write also adds its path to the table `changes`. SQLite's `data_version` (1.5 µs a look) shows a process that
+ * another one has written; `changes` shows where. A process tells its own watchers about its own writes at once.
  *
  * Invariants: S1–S3 of store.ts. S1 by conditional statements, S2 by `changes`, S3 by file-lock.ts.
  * @module
@@ -21,7 +21,7 @@ import { Watchers } from './watchers.ts'
 
 const watchIntervalMs = 20
 const leadIntervalMs = 25
-/** Changes kept for watchers in other processes; whoever is further behind is told that anything may have changed. */
+/** Changes kept for watchers in other processes; a process further behind assumes that anything may have changed. */
 const changesKept = 4096
 
 export async function openSqliteStore(file: string): Promise<Store> {
@@ -86,7 +86,7 @@ class SqliteStore implements Store {
   async list(path: string): Promise<string[]> {
     checkPrefix(path)
     const prefix = path === '/' ? '/' : `${path}/`
-    // '0' is the character after '/': all paths that begin with the prefix, and no other, lie between the two.
+    // '0' is the character after '/': exactly the paths with the prefix lie between the two.
     const rows = await this.#run(() => this.#statements.list.all({ prefix, end: `${prefix.slice(0, -1)}0` }))
     return rows.map((row) => row['name'] as string).sort()
   }
@@ -135,7 +135,7 @@ class SqliteStore implements Store {
       epoch: lock.epoch,
       lost: lost.signal,
       store: leaderStore(this, this, lost.signal),
-      seal: async () => {}, // a leader keeps its lock, asleep or not, until its process has ended
+      seal: async () => {}, // a leader keeps its lock until its process ends, even while stopped
       release: async () => release(),
     }
   }

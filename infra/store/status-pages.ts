@@ -1,9 +1,10 @@
 /**
- * StatusPages: the status of a function as it lies in the store: the head, with its first instances, and pages of further
- * ones beside it. So no node grows with the number of instances, and a change of a few of a thousand writes a few KB.
+ * StatusPages: splits the status of a function for the store: a head with the first instances, and pages with the
+ * others. So no document grows with the number of instances, and a change of a few among a thousand writes a few KB.
  *
  *   SP1. The status of up to `pageInstances` instances is one document, read and written as one.
- *   SP2. A larger one is read while it is written, so for a moment it may show an instance as it was; never one twice.
+ *   SP2. A larger status may be read while it is written, and then show an instance in its earlier state for a
+ *        moment, but never twice.
  * @module
  */
 import { type InstanceStatus, paths, type StatusDocument } from './documents.ts'
@@ -37,7 +38,7 @@ export function pagesOf(status: StatusDocument): PagedStatus {
   return { head: { ...status, instances: instances.slice(0, pageInstances), pages: pages.length }, pages }
 }
 
-/** The whole again, by the order of the instances. */
+/** Joins head and pages, ordered by instance. */
 export function statusOf(
   { pages: _count, ...head }: StatusHead,
   pages: readonly StatusPage[],

@@ -1,6 +1,6 @@
 /**
- * StoreId: the id of a store, made once and kept in the document of its schema: two stores are never taken for one another,
- * nor one that was begun anew for the one before.
+ * StoreId: the id of a store, made once and kept in its schema document. It tells two stores apart, and a new store
+ * from a lost one.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -9,7 +9,7 @@ import { type Store, upsert } from './store.ts'
 
 interface SchemaDocument {
   readonly schema: number
-  /** Absent in what builds before it wrote. */
+  /** Absent if an earlier build wrote it. */
   readonly id?: string
 }
 

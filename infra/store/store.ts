@@ -1,16 +1,16 @@
 /**
- * Store: the small, strongly consistent tree that holds what is wanted and what is. SQLite on one machine,
- * ZooKeeper in a cluster; one interface, one set of contract tests.
+ * Store: the small, strongly consistent tree of documents that says what is wanted and what is. SQLite on one
+ * machine, ZooKeeper in a cluster; one interface, one set of contract tests.
  *
  * A node is a path and a small JSON document with a version that grows by one with each update.
  *
  * Invariants:
- *  S1. `update` and `remove` with a version succeed only if the node still has it: compare-and-set.
- *  S2. After a change, by any process, every watcher whose prefix covers the path is called, at least once, and
- *      then reads the change or a later one. Calls may be joined; a watcher re-reads, it does not replay.
- *  S3. One process at a time holds the leadership of a name; each holder has a higher epoch than all before.
- *  S4. What a leader writes by `leadership.store` takes place only while it leads: never once a successor has updated the
- *      document (S1), and what an earlier leader creates after `seal` is not there for anybody.
+ *   S1. `update` and `remove` with a version succeed only if the node still has that version: compare-and-set.
+ *   S2. After a change by any process, every watcher whose prefix covers the path is called at least once, and then
+ *       reads the change or a later one. Calls may be merged: a watcher reads again, it does not replay.
+ *   S3. One process at a time holds the leadership of a name; each holder has a higher epoch than all before.
+ *   S4. Writes through `leadership.store` take effect only while it leads: not once a successor has updated the
+ *       document (S1); and nobody sees what an earlier leader creates after `seal`.
  * @module
  */
 
@@ -24,11 +24,11 @@ export interface Leadership {
   readonly epoch: number
   /** Aborted when the leadership is lost: stop at once. */
   readonly lost: AbortSignal
-  /** The store as its leader writes it (S4). Its calls wait for the store as long as the leadership lasts. */
+  /** The store for the leader's writes (S4). Its calls wait for the store as long as the leadership lasts. */
   readonly store: Store
   /**
-   * To be called when all that leaders before have written was read and updated: what one of them writes from now on,
-   * because it was asleep, came too late.
+   * Call this once everything that earlier leaders have written was read and updated. What an earlier leader, that
+   * was asleep, writes from then on is ignored.
    */
   seal(): Promise<void>
   release(): Promise<void>
@@ -44,7 +44,7 @@ export interface Store {
   remove(path: string, version?: number): Promise<void>
   /** Names of the direct children, sorted. */
   list(path: string): Promise<string[]>
-  /** Calls `changed` after changes at or under `path`; once at the start. Returns what stops it. */
+  /** Calls `changed` after changes at or under `path`, and once at the start. @returns A function that stops it. */
   watch(path: string, changed: () => void): () => void
   /** Waits for the leadership of `name`. @throws the signal's reason if aborted first */
   lead(name: string, signal: AbortSignal): Promise<Leadership>

@@ -1,9 +1,9 @@
 /**
- * Watchers: who is called after which changes. Calls are joined: many changes before a turn of the event loop are one.
+ * Watchers: calls watchers after changes. Calls are merged: many changes within a turn of the event loop cause one.
  *
  * Invariants:
- *  W1. A watcher is called after every touch that it covers, never from inside it.
- *  W2. A watcher that was stopped is not called again.
+ *   W1. A watcher is called after every change that it covers, but never from inside it.
+ *   W2. A stopped watcher is not called again.
  * @module
  */
 import { covers } from './path.ts'
@@ -22,7 +22,7 @@ export class Watchers {
     return this.#watchers.size
   }
 
-  /** Adds one, to be called for the first time soon, or at the next touch. @returns What stops it. */
+  /** Adds a watcher. @param soon Call it soon, not only at the next change. @returns A function that stops it. */
   add(prefix: string, changed: () => void, soon = true): () => void {
     const watcher: Watcher = { prefix, changed, dirty: soon }
     this.#watchers.add(watcher)
@@ -30,7 +30,7 @@ export class Watchers {
     return () => this.#watchers.delete(watcher)
   }
 
-  /** Something changed at `path`; undefined: anywhere. */
+  /** Reports a change at `path`; undefined: anywhere. */
   touch(path: string | undefined): void {
     for (const watcher of this.#watchers) {
       if (path === undefined || covers(watcher.prefix, path)) watcher.dirty = true

@@ -15,7 +15,7 @@ const expected = 'expected zk://HOST[:PORT],HOST[:PORT]…/PATH, for example zk:
 
 /** @throws {CodedError} ERR_STORE_URL */
 export function parseAddress(url: string): ZooKeeperAddress {
-  // Never shown again: it may be a password.
+  // Not shown: it may be a password.
   if (/^zk:\/\/[^/]*@/.test(url))
     throw infraError(
       'ERR_STORE_URL',
@@ -26,7 +26,7 @@ export function parseAddress(url: string): ZooKeeperAddress {
   return address
 }
 
-/** @returns Undefined if it is no such address. */
+/** @returns Undefined if the text is not such an address. */
 export function readAddress(url: string): ZooKeeperAddress | undefined {
   const [, list = '', root = ''] = /^zk:\/\/([^/]*)((?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+)$/.exec(url) ?? []
   const servers = list.split(',').map(parseServer)

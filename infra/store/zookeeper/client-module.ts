@@ -1,7 +1,7 @@
 /**
- * Where the npm package `zookeeper` is: looked for only where a store on ZooKeeper is opened, since it is compiled and the
- * one-machine platform needs no compiler. The bootstrap installs it into `.tools/zookeeper`; whoever packages Concord may
- * put it beside the other packages.
+ * ClientModule: finds the npm package `zookeeper`, only when a store on ZooKeeper is opened: it has to be compiled,
+ * and the one-machine platform needs no compiler. The bootstrap installs it into `.tools/zookeeper`; a packager of
+ * Concord may put it beside the other packages.
  * @module
  */
 import { createRequire } from 'node:module'

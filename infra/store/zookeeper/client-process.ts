@@ -1,20 +1,20 @@
 /**
- * Client process: ZooKeeper's native client, one session, in a process of its own beside the one that uses it.
+ * ClientProcess: ZooKeeper's native client with one session, in a process of its own beside the one that uses it.
  *
- * The client closes sockets before it takes them out of the event loop. In a process that opens others meanwhile they get
- * the same numbers, and lose their place in it: seen as connections that fall silent, and as an abort of the process.
- * Here there are no others. And where it dies after all (it reads address 0 if asked for the ACL of a missing node), a session
- * has ended, not a gateway.
+ * The client closes sockets before it removes them from the event loop. In a process that opens other sockets
+ * meanwhile, those get the same descriptors and lose their place in the loop: connections fall silent, and the
+ * process may abort. Here there are no other sockets. And if the client crashes (it reads address 0 if asked for the
+ * ACL of a missing node), only a session ends, not a gateway.
  *
- *  ZP1. Nothing but sending and taking messages is done here; nothing at all inside a call of the native client.
- *  ZP2. The session is not kept alive for a process that is not: it is closed when that has ended, or when its event loop
- *       has not turned for the session's timeout.
+ *   ZP1. This process only sends and receives messages, and nothing at all inside a call of the native client.
+ *   ZP2. The session does not outlive its user: it is closed when that process has ended, or its event loop has stood
+ *        still for the session's timeout.
  * @module
  */
 import { createRequire } from 'node:module'
 import type { ClientMethod, FromClient, ToClient } from './client-protocol.ts'
 
-/** Of the npm package. Each call answers 0, and calls back; or another code, and does not. */
+/** The npm package's client. A call returns 0 and calls back; or returns another code and does not. */
 interface NativeClient extends Record<ClientMethod, (...args: unknown[]) => number> {
   /** 0 if it could not be made. */
   readonly state: number
@@ -92,7 +92,7 @@ function close(): void {
   else client.close()
 }
 
-/** Sent from a turn of the event loop of its own (ZP1), in the order in which it was said. */
+/** Sends a message from its own turn of the event loop (ZP1), in order. */
 function say(message: FromClient): void {
   setImmediate(() => {
     if (process.connected) process.send?.(message)

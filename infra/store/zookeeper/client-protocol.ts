@@ -1,5 +1,5 @@
 /**
- * What a session and its client process say to one another.
+ * ClientProtocol: the messages between a session and its client process.
  * @module
  */
 
@@ -24,7 +24,7 @@ export type ToClient =
       readonly method: ClientMethod
       readonly args: readonly unknown[]
     }
-  /** The event loop of the session's process turns. */
+  /** The event loop of the session's process is alive. */
   | { readonly kind: 'beat' }
   | { readonly kind: 'close' }
 
@@ -33,7 +33,7 @@ export type NodeEvent = 'created' | 'deleted' | 'changed' | 'child'
 export type FromClient =
   | { readonly kind: 'up'; readonly timeoutMs: number }
   | { readonly kind: 'down' }
-  /** So does ours. */
+  /** The client's event loop is alive. */
   | { readonly kind: 'beat' }
   | {
       readonly kind: 'answer'

@@ -1,7 +1,8 @@
 /**
- * Document: how a document of the store lies in a znode: JSON with what ZooKeeper does not keep for us.
+ * Document: how a document is stored in a znode: JSON with data that ZooKeeper does not keep for us.
  *
- * A node without data is no document: it is on the way, holds a place above others, or was removed and has children.
+ * A node without data is not a document: it is being created, is the parent of others, or was removed and still has
+ * children.
  * @module
  */
 import { infraError } from '../../errors.ts'
@@ -10,11 +11,11 @@ import { documentText } from '../limits.ts'
 const format = 1
 
 export interface Stored {
-  /** The node's version when the document was made: a document counts from 0, the node from whatever was there before. */
+  /** The node's version when the document was created: a document's versions start at 0, the node's do not. */
   readonly base: number
-  /** Names the write: after the loss of a connection its writer knows it again. */
+  /** Identifies the write, so that its writer recognizes it after a lost connection. */
   readonly write: string
-  /** Set by a leader: its name, and its epoch. One that is below the epoch last sealed came too late. */
+  /** Set by a leader: its name and epoch. A document with an epoch below the last sealed one was written too late. */
   readonly leader?: string
   readonly epoch?: number
   readonly value: unknown

@@ -1,12 +1,13 @@
 /**
- * Election: one leader of a name at a time, by ephemeral sequential nodes: the lowest leads, each watches the next lower.
+ * Election: one leader of a name at a time, by ephemeral sequential nodes: the lowest leads, and each watches the
+ * next lower one.
  *
- * The node above them counts: `epoch`, raised by each new leader, and `sealed`, the epoch whose leader has taken over all
- * that those before have left.
+ * Their parent node has two counters: `epoch`, raised by each new leader, and `sealed`, the epoch of the last leader
+ * that has taken over everything from those before.
  *
- *  ZE1. Whoever leads holds the lowest node in a living session, and has raised the epoch since.
- *  ZE2. A node that was made though the answer was lost is found again by its name, so nobody waits for himself.
- *  ZE3. A leadership ends at once with its session, with its node, or when another one has raised the epoch.
+ *   ZE1. A leader holds the lowest node in a living session, and has raised the epoch since.
+ *   ZE2. A node whose creation was not confirmed is found again by its name, so that no process waits for itself.
+ *   ZE3. A leadership ends at once with its session, with its node, or when another leader has raised the epoch.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -24,7 +25,7 @@ interface Count {
   readonly format: 1
   readonly epoch: number
   readonly sealed: number
-  /** Names the write that raised the epoch. */
+  /** Identifies the write that raised the epoch. */
   readonly write: string
 }
 
@@ -61,7 +62,7 @@ export async function campaign(options: ElectionOptions): Promise<Won> {
   }
 }
 
-/** The epoch sealed last; 0 before any. `changed` is called once when that may be another. */
+/** The last sealed epoch; 0 before any. `changed` is called once when it may have changed. */
 export async function readSealed(session: Session, top: string, changed: () => void): Promise<number> {
   const unlisten = session.on(top, (event) => {
     if (event === 'child') return
@@ -102,7 +103,7 @@ async function untilLowest({ session, top, signal }: ElectionOptions, own: strin
   }
 }
 
-/** Resolves when the node may be gone. */
+/** Resolves when the node may have been removed. */
 async function untilGone(session: Session, node: string, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   promise.catch(() => {})
@@ -175,7 +176,7 @@ class Leading implements Won {
     await Promise.race([this.#leave(), setTimeout(leaveMs, undefined, { ref: false })])
   }
 
-  /** Looks whether we still lead, and watches for the next change. */
+  /** Checks whether we still lead, and watches for the next change. */
   async #look(): Promise<void> {
     try {
       const [own, found] = await Promise.all([
@@ -217,7 +218,7 @@ function countOf(data: Buffer): Count {
   return JSON.parse(data.toString()) as Count
 }
 
-/** What ZooKeeper puts behind the name that it was given. */
+/** The sequence number that ZooKeeper appends to a name. */
 function sequenceOf(name: string): number {
   return Number(name.slice(-10))
 }
@@ -232,7 +233,9 @@ async function findOwn(
   return name && `${top}/${name}`
 }
 
-/** Removes our node from the queue, also one whose making nobody has confirmed; the end of the session does it as well. */
+/**
+ * Removes our node from the queue, even if its creation was not confirmed; the end of the session removes it as well.
+ */
 async function leave(session: Session, top: string, guid: string): Promise<void> {
   while (!session.ended.aborted) {
     try {

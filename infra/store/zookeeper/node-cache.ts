@@ -1,10 +1,12 @@
 /**
- * NodeCache: what was read of watched nodes, until a watch says that it has changed. Gateways and the scheduler read all that
- * they watch again after each change of one node; so they ask ZooKeeper for that one.
+ * NodeCache: keeps the contents of watched nodes until a watch fires. Gateways and the scheduler read all their nodes
+ * again after each change of one; with the cache, ZooKeeper is asked only for that one.
  *
- *  ZN3. What is kept was read together with the setting of its watch. ZooKeeper tells a session of a change before anything
- *       that came after it, the answer to its own write too: so nobody reads here what is older than what he has seen.
- *  ZN4. An answer during which a watch has fired is not kept: the firing may be of what came after it, and be handled first.
+ *   ZN3. A cached value was read together with the setting of its watch. ZooKeeper reports a change to a session
+ *        before anything later, including the answer to the session's own write: so no reader gets a value older than
+ *        one that it has seen.
+ *   ZN4. An answer is not cached if a watch fired while it was awaited: the event may concern a later change, and be
+ *        handled first.
  * @module
  */
 import type { FoundNode, Session } from './session.ts'

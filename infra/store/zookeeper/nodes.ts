@@ -1,9 +1,11 @@
 /**
- * Nodes: makes znodes that nobody but us can read or write. The client makes them open for everybody, and cannot do two
- * things in one: so a node is made empty, gets its ACL, and only then its data, each with the version checked.
+ * Nodes: creates znodes that nobody but us can read or write. The client creates open nodes, and has no
+ * multi-operations: so a node is created empty, then gets its ACL, and only then its data, each step checking the
+ * version.
  *
- *  ZN1. What is written goes to a node whose ACL is ours, and which nobody has written while it was open.
- *  ZN2. A maker that dies on the way leaves an empty node, which means nothing; the next one goes on with it.
+ *   ZN1. Data is written only to a node with our ACL that nobody wrote while it was open.
+ *   ZN2. If the creator dies on the way, it leaves an empty node, which has no meaning; the next creator continues
+ *        with it.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -23,7 +25,7 @@ export class Nodes {
     this.#signal = signal
   }
 
-  /** Makes sure of a node and of those above it. */
+  /** Creates a node and its parents, unless they exist. */
   async ensure(path: string): Promise<void> {
     for (;;) {
       try {
@@ -40,8 +42,8 @@ export class Nodes {
   }
 
   /**
-   * Makes sure that the node's ACL is ours: sets it, whatever it was, as far as we may. (It cannot be read safely.)
-   * @returns Whether there is such a node.
+   * Sets the node's ACL to ours, whatever it was, if we may. (It cannot be read safely.)
+   * @returns Whether the node exists.
    * @throws {CodedError} ERR_STORE_REFUSED
    */
   async protect(path: string, aversion = 0): Promise<boolean> {
@@ -59,7 +61,7 @@ export class Nodes {
   }
 }
 
-/** Who knows user and password, and nobody else. */
+/** An ACL for this user and password only. */
 export function ownAcl(user: string, password: string): readonly AclEntry[] {
   const digest = createHash('sha1').update(`${user}:${password}`).digest('base64')
   return [{ perms: allPermissions, scheme: 'digest', auth: `${user}:${digest}` }]

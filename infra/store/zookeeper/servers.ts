@@ -1,6 +1,6 @@
 /**
- * Finds the servers of an ensemble before the client is let at them: it would look up their names on the event loop,
- * and one whose first server refuses the connection is dead from its start and does not say so.
+ * Servers: finds the living servers of an ensemble before the client connects. The client would resolve names on the
+ * event loop, and if its first server refuses the connection it hangs without an error.
  * @module
  */
 import { lookup } from 'node:dns/promises'
@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import type { ZooKeeperAddress } from './address.ts'
 
 export type FoundServers =
-  /** What the client connects to: addresses, those that answered first. */
+  /** Addresses for the client, those that answered first. */
   { readonly kind: 'some'; readonly connect: string } | { readonly kind: 'none'; readonly why: string }
 
 type Server = ZooKeeperAddress['servers'][number]

@@ -1,11 +1,11 @@
 /**
- * Session: one ZooKeeper session, as promises. It is connected when it is made, survives the loss of connections, and
- * ends once: expired, closed, or given up by the client. A new session takes a new object.
+ * Session: one ZooKeeper session, as promises. It is connected when it is made, survives lost connections, and ends
+ * once: expired, closed, or given up by the client. A new session needs a new object.
  *
- *  ZC1. Calls wait for a connection, until their signal. Reads are repeated after the loss of one; a write is not, since
- *       nobody knows whether it took place: it fails with `connectionLoss`, and the caller looks.
- *  ZC2. The answer of `open`, good or bad, comes within its deadline: the client would try for ever, in silence.
- *  ZC3. The session ends where our event loop stands still for its timeout, or the client process dies.
+ *   ZC1. Calls wait for a connection until their signal aborts. Reads are repeated after a lost connection. A write
+ *        is not, since it may have taken effect: it fails with `connectionLoss`, and the caller checks.
+ *   ZC2. `open` succeeds or fails within its deadline: the client would retry for ever, silently.
+ *   ZC3. The session ends if our event loop stands still for its timeout, or the client process dies.
  * Design: docs/design/0020-store-on-zookeeper.md
  * @module
  */
@@ -32,7 +32,7 @@ export interface SessionOptions {
   readonly address: ZooKeeperAddress
   readonly user: string
   readonly password: string
-  /** What is asked for; servers have bounds of their own. */
+  /** The requested timeout; servers have bounds of their own. */
   readonly timeoutMs: number
   /** For all of `open`. */
   readonly connectMs: number
@@ -40,7 +40,7 @@ export interface SessionOptions {
   readonly signal?: AbortSignal
 }
 
-/** What ZooKeeper said no to; never leaves this room. */
+/** An error code of ZooKeeper; it never leaves this folder. */
 export class ZooKeeperError extends Error {
   readonly rc: number
   constructor(rc: number, text: string, what: string) {
@@ -53,7 +53,7 @@ export function isRc(error: unknown, ...rcs: readonly number[]): boolean {
   return error instanceof ZooKeeperError && rcs.includes(error.rc)
 }
 
-/** The connection went away: a write may have taken place, or not. */
+/** Whether the connection was lost: a write may or may not have taken effect. */
 export function isLoss(error: unknown): boolean {
   return isRc(error, codes.connectionLoss, codes.operationTimeout)
 }
@@ -88,7 +88,7 @@ export class Session {
   #connected = Promise.withResolvers<void>()
   #isConnected = false
   #closing = false
-  /** Called for each watch that fires, before those who listen to its path. */
+  /** Called for each watch that fires, before the listeners of its path. */
   onNode: (path: string, event: NodeEvent) => void = () => {}
   /** Called when the connection is lost (false) or back (true). */
   onConnection: (up: boolean) => void = () => {}
@@ -108,7 +108,7 @@ export class Session {
       }
       const session = new Session(options, module, found.connect)
       try {
-        // A client whose first attempt failed at once does nothing more: each attempt has a time of its own.
+        // A client whose first attempt fails at once does nothing more, so each attempt has its own time limit.
         const attempt = AbortSignal.any([
           deadline,
           AbortSignal.timeout(Math.max(options.timeoutMs, attemptMs)),
@@ -145,7 +145,7 @@ export class Session {
     this.#send({ kind: 'open', module, connect, timeoutMs })
   }
 
-  /** Aborted when it has ended, however; the reason says how. */
+  /** Aborted when the session has ended; the reason says how. */
   get ended(): AbortSignal {
     return this.#ended.signal
   }
@@ -169,13 +169,13 @@ export class Session {
     return found?.[0]
   }
 
-  /** Names of the children; undefined if there is no such node, on which no watch is left then. */
+  /** Names of the children. Undefined if the node does not exist; then no watch is set. */
   async children(path: string, watch: boolean, signal: AbortSignal): Promise<string[] | undefined> {
     const found = await this.#read<[string[]]>(`list ${path}`, signal, 'a_get_children2', [path, watch])
     return found?.[0]
   }
 
-  /** Makes an empty node, writable for everybody: the client cannot do otherwise. @returns Its path. */
+  /** Creates an empty node that everybody may write: the client cannot do otherwise. @returns Its path. */
   async create(path: string, flags: number, signal: AbortSignal): Promise<string> {
     const [made] = await this.#call<[string]>(`create ${path}`, signal, 'a_create', [
       path,
@@ -332,7 +332,10 @@ export class Session {
     this.onConnection(up)
   }
 
-  /** A client that does not turn for two timeouts is ended. Beats are counted, not time: ours may have stood still too. */
+  /**
+   * Ends a client that was silent for two timeouts. Beats are counted instead of time, since our own loop may have
+   * stood still too.
+   */
   #sendBeat(): void {
     this.#send({ kind: 'beat' })
     if (this.#beatsUnanswered++ > 2 * beatsPerTimeout) this.#client.kill('SIGKILL')

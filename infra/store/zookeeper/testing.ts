@@ -1,5 +1,5 @@
 /**
- * What the tests of the store on ZooKeeper stand on: a real server, stores on it, and a wire that can be disturbed.
+ * Testing: a real ZooKeeper server, stores on it, and a connection that can be disturbed.
  * @module
  */
 import { once } from 'node:events'

@@ -1,11 +1,11 @@
 /**
- * Tree: the documents under one node, as one session sees them.
+ * Tree: the documents under one node, through one session.
  *
- *  ZT1. Every write is a compare-and-set on the node's version, the creation of a document too: its node is made first,
- *       empty, which nobody takes for a document.
- *  ZT2. A write whose answer was lost is looked for, by its name, before it is tried again.
- *  ZT3. A document that a leader of an epoch below the last sealed one has written is not there, for anybody: it was
- *       written too late. (Compare-and-set fences what the successor has updated; this fences what it never saw.)
+ *   ZT1. Every write is a compare-and-set on the node's version, including the creation of a document: its node is
+ *        created first, empty, which does not count as a document.
+ *   ZT2. A write whose answer was lost is looked for by its id before it is tried again.
+ *   ZT3. A document written by a leader with an epoch below the last sealed one does not exist for anybody: it was
+ *        written too late. (Compare-and-set fences what the successor has updated; this fences what it never saw.)
  * Design: docs/design/0020-store-on-zookeeper.md
  * @module
  */
@@ -25,17 +25,17 @@ export interface TreeOptions {
   readonly root: string
   /** The epoch that a leader has sealed last. */
   readonly sealed: (leader: string) => Promise<number>
-  /** What is known of a watched path, if it is one. Writes look for themselves. */
+  /** The cache of a watched path, if it is one. Writes do not use it. */
   readonly cache?: (path: string) => NodeCache | undefined
-  /** Until when it waits for a connection. */
+  /** Ends the wait for a connection. */
   readonly signal: AbortSignal
-  /** What a leader writes carries its name and epoch. */
+  /** The name and epoch that a leader's writes carry. */
   readonly leader?: { readonly name: string; readonly epoch: number }
 }
 
 interface Looked {
   readonly node: FoundNode
-  /** Undefined: there is a node, and no document. */
+  /** Undefined: the node exists, but holds no document. */
   readonly document: (Stored & { readonly version: number }) | undefined
 }
 
@@ -58,7 +58,7 @@ export class Tree {
       if (looked?.document?.write === write) return 0 // ZT2
       if (looked?.document !== undefined)
         throw infraError('ERR_STORE_EXISTS', `Cannot create ${path}: it exists already`)
-      // What cannot be stored must not leave a node behind: so it is encoded before one is made.
+      // Encode before the node is created, so that a value that cannot be stored leaves no node.
       const at = looked?.node.stat.version ?? 0
       const data = encodeDocument(path, { base: at + 1, write, ...this.#stamp(), value })
       if (looked === undefined || looked.node.stat.aversion === 0)
@@ -111,7 +111,7 @@ export class Tree {
     const at = this.#node(path)
     const node = await (cache === undefined ? session.get(at, false, signal) : cache.get(at, signal))
     if (node === undefined) return undefined
-    // Before it has its ACL anybody may have written it.
+    // Before the ACL was set, anybody may have written it.
     const stored = node.stat.aversion === 0 ? undefined : decodeDocument(path, node.data)
     if (stored === undefined) return { node, document: undefined }
     const isLate = stored.leader !== undefined && (stored.epoch ?? 0) < (await sealed(stored.leader)) // ZT3
@@ -119,7 +119,7 @@ export class Tree {
     return { node, document: isLate ? undefined : { ...stored, version: node.stat.version - stored.base } }
   }
 
-  /** @returns False if the node is not as it was, or nobody knows. */
+  /** @returns False if the node has changed, or this is unknown. */
   async #set(path: string, data: Buffer, version: number): Promise<boolean> {
     const { session, signal } = this.#options
     return await took(session.set(this.#node(path), data, version, signal))
@@ -130,7 +130,7 @@ export class Tree {
     return await took(session.delete(this.#node(path), version, signal))
   }
 
-  /** Nodes above that hold no document and no other node go too. */
+  /** Removes parents without a document or children. */
   async #prune(path: string): Promise<void> {
     for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
       const node = await this.#options.session.get(this.#node(at), false, this.#options.signal)

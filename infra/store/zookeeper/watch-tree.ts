@@ -1,12 +1,12 @@
 /**
- * WatchTree: tells of each change at or under one node, by the watches of one session. ZooKeeper's watches fire once and
- * see one node; so each node has two of them, which are set again before anybody is told.
+ * WatchTree: reports each change at or under one node, through the watches of one session. ZooKeeper's watches fire
+ * once and cover one node, so each node has two, which are set again before anybody is told.
  *
- *  ZW1. A path is told after a watch on it has been set again: who then reads sees the change or a later one, and what
- *       comes after that fires again.
- *  ZW2. When the first look at all nodes is done, the topmost is told, once.
+ *   ZW1. A path is reported after its watch was set again: a reader then sees the change or a later one, and any
+ *        later change fires again.
+ *   ZW2. When the first look at all nodes is done, the topmost node is reported once.
  *
- * The client sets its watches again by itself after the loss of a connection; a new session takes a new WatchTree.
+ * After a lost connection the client sets its watches again by itself; a new session needs a new WatchTree.
  * @module
  */
 import type { Session } from './session.ts'
@@ -67,7 +67,7 @@ export class WatchTree {
     for (const name of names) this.#add(`${node}/${name}`)
   }
 
-  /** Tells of the node once these looks, and all others under way, are done. */
+  /** Reports the node once these looks, and all others under way, are done. */
   #look(node: string, ...looks: readonly (Promise<void> | false)[]): void {
     this.#told.add(node)
     this.#looking++

@@ -1,8 +1,8 @@
 /**
- * ZooKeeper store: the store of a cluster. Under the node of its URL lie `docs` (the documents) and `leaders`.
+ * ZooKeeperStore: the store of a cluster. Under the node of its URL are `docs` (the documents) and `leaders`.
  *
- * It holds one session, and makes another when that has ended: who only reads and writes, waits a little and goes on. What
- * hangs on a session ends with it: leaderships are lost, and never come back by themselves.
+ * It has one session, and opens another when that has ended: reads and writes wait a little and continue. What
+ * depends on a session ends with it: leaderships are lost, and do not come back by themselves.
  *
  * Invariants: S1–S4 of store.ts. S1, S4 by tree.ts, S2 by watch-tree.ts, S3 by election.ts.
  * Design: docs/design/0020-store-on-zookeeper.md
@@ -29,9 +29,12 @@ export interface ZooKeeperStoreOptions {
   readonly url: string
   readonly user: string | undefined
   readonly password: string | undefined
-  /** How long this process may be silent until what it leads is another's. Default 10 s. */
+  /** How long this process may be silent before another takes over its leaderships. Default 10 s. */
   readonly sessionTimeoutMs?: number | undefined
-  /** How long a call waits for ZooKeeper before it fails; those of a leader wait as long as their session lives. Default 3 s. */
+  /**
+   * How long a call waits for ZooKeeper before it fails; a leader's calls wait as long as their session lives.
+   * Default 3 s.
+   */
   readonly patienceMs?: number | undefined
   readonly log?: StoreLog | undefined
   /** How long opening it waits for ZooKeeper. Default 30 s. */
@@ -95,7 +98,7 @@ class ZooKeeperStore implements Store {
   readonly #acl: readonly AclEntry[]
   readonly #open: () => Promise<Session>
   readonly #watchers = new Watchers()
-  /** By prefix: what watches it, in the session of now, and how many ask for it. */
+  /** By prefix: its watch tree in the current session, and the number of watchers. */
   readonly #watched = new Map<string, { count: number; tree: WatchTree | undefined }>()
   readonly #sealed = new Map<string, Promise<number>>()
   #cache: NodeCache | undefined
@@ -149,7 +152,7 @@ class ZooKeeperStore implements Store {
   watch(path: string, changed: () => void): () => void {
     checkPrefix(path)
     this.#closing.signal.throwIfAborted()
-    // The first of a path is called when its nodes are watched.
+    // The first watcher of a path is called once its nodes are watched.
     const stop = this.#watchers.add(path, changed, this.#watched.has(path))
     const watched = this.#watched.get(path) ?? { count: 0, tree: this.#watchTree(path) }
     this.#watched.set(path, watched)
@@ -185,7 +188,7 @@ class ZooKeeperStore implements Store {
         }
       } catch (error) {
         waiting.throwIfAborted()
-        if (!isCode(error, 'ERR_STORE_SESSION')) throw error // else from the beginning, in another session
+        if (!isCode(error, 'ERR_STORE_SESSION')) throw error // otherwise start again in another session
       }
     }
   }
@@ -199,7 +202,7 @@ class ZooKeeperStore implements Store {
     await this.#session?.close()
   }
 
-  /** Does something in the session of now, or where that ends, in the next one; has patience, but not for ever. */
+  /** Runs a read in the current session, or in the next if that ends; waits at most `patienceMs`. */
   #read<T>(work: (tree: Tree) => Promise<T>): Promise<T> {
     return this.#within(async (signal) => {
       for (;;) {
@@ -213,7 +216,7 @@ class ZooKeeperStore implements Store {
     })
   }
 
-  /** A write is not repeated in another session: there nobody knows any more what became of it. */
+  /** Runs a write. It is not repeated in another session: there its outcome could not be determined. */
   #write<T>(work: (tree: Tree) => Promise<T>): Promise<T> {
     return this.#within(async (signal) => {
       const session = await this.#living(signal)
@@ -309,7 +312,7 @@ class ZooKeeperStore implements Store {
     session.onConnection = (up) => {
       if (!up) return log?.warn('the connection to ZooKeeper is lost')
       log?.info('ZooKeeper answers again')
-      this.#watchers.touch(undefined) // who was called meanwhile, and could not read, reads now
+      this.#watchers.touch(undefined) // watchers that could not read meanwhile read now
     }
     const ended = () => void this.#reopen(session.ended.reason as Error)
     if (session.ended.aborted) ended()
@@ -330,7 +333,7 @@ class ZooKeeperStore implements Store {
         if (this.#closing.signal.aborted) return await session.close()
         this.#options.log?.info('a new session with ZooKeeper has begun')
         this.#adopt(session)
-        this.#watchers.touch(undefined) // what happened between the two nobody saw
+        this.#watchers.touch(undefined) // changes between the two sessions were not seen
         return
       } catch (error) {
         if (this.#closing.signal.aborted) return
