@@ -77,10 +77,14 @@ const checkpoint = fc.record(
     ),
     inputs: fc.dictionary(
       fc.stringMatching(/^[a-z]{1,8}$/),
-      fc.record({
-        lost: count,
-        positions: fc.array(fc.record({ producer: hexId, origin: hexId, epoch: uint32, through: count })),
-      }),
+      fc.record(
+        {
+          lost: count,
+          open: fc.record({ format: count, records: count }),
+          positions: fc.array(fc.record({ producer: hexId, origin: hexId, epoch: uint32, through: count })),
+        },
+        { requiredKeys: ['lost', 'positions'] },
+      ),
       { noNullPrototype: true },
     ),
   },

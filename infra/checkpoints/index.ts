@@ -8,6 +8,7 @@ export type {
   SegmentInfo,
   TriedTimer,
 } from './manifest.ts'
+export { openSchema } from './manifest.ts'
 export { type Claimant, claimState, namespacesOfOthers } from './mark.ts'
 export { encodePart, joinCrc, partPageBytes, partPagesMax, type SegmentId } from './part.ts'
 export {

@@ -19,6 +19,9 @@ const positionSchema = z.object({
   aside: count.exactOptional(),
 })
 
+/** Of what is contained: records whose effects are in a format that may go again; builds that know of none count them as contained. */
+export const openSchema = z.object({ format: count, records: count })
+
 const segmentSchema = z.object({
   epoch: uint32,
   number: uint32,
@@ -45,7 +48,10 @@ const checkpointSchema = z.object({
   /** A page in a later one wins. */
   segments: z.array(segmentSchema),
   /** By input stream: what the state contains, and how many records it lacks for good. */
-  inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(positionSchema) })),
+  inputs: z.record(
+    z.string(),
+    z.object({ lost: count, open: openSchema.exactOptional(), positions: z.array(positionSchema) }),
+  ),
 })
 
 /**

@@ -99,6 +99,9 @@ async function runAll(split: Split, frames: readonly InputFrame[], atMs = nowMs)
   }
   return {
     outs: results.flatMap(outs),
+    byCanary: results.flatMap(({ isCanarys, records }) =>
+      Array.from({ length: records }, (_, i) => isCanarys![i] === 1),
+    ),
     results,
     records,
     failures: results.flatMap(({ failures }) => failures),
@@ -128,6 +131,10 @@ test('Split gives each record to the version that has its key, once, in the orde
         ([key, value]) => value.includes('throw1') && (!isCanarys(key) || value.includes('throw2')),
       )
       assert.equal(done.failures.length, skipped.length)
+      assert.deepEqual(
+        done.byCanary,
+        all.map(([key, value]) => isCanarys(key) && !value.includes('throw2')),
+      )
       for (const key of keys) {
         const found = done.outs.filter((out) => out.key === key)
         const expected = all

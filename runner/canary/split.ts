@@ -31,6 +31,8 @@ import type { Witness } from '../shadow/witness.ts'
 import type { Side } from './measures.ts'
 import { linesOf, pointsOf } from './points.ts'
 
+const none = new Uint8Array(0)
+
 export interface SplitOptions {
   readonly old: Instance
   /** Made to be on trial. */
@@ -143,14 +145,14 @@ export class Split implements Isolate {
     if (witness !== undefined) this.old.watch((piece) => witness.add(piece))
     witness?.begin(this.old, frames, nowMs, control)
     const { result, ms } = await this.#runOn(this.old, () => this.old.run(frames, nowMs, lines))
-    if (witness === undefined) return result
+    if (witness === undefined) return { ...result, isCanarys: none }
     this.old.watch(undefined)
     const putOff = new Set(result.failures.filter(isPutOff).map(({ index }) => index))
     const { from, to } = control!
     const isOther = (point: number, index: number): boolean =>
       (point < from || point >= to) && !putOff.has(index)
     witness.took(this.old, result, ms, points.subarray(0, result.records).filter(isOther).length)
-    return result
+    return { ...result, isCanarys: none }
   }
 
   /** The old version's parts of a batch up to `to`, or, once it has ended, the new one's (SP3). @returns How it ended. */
@@ -230,6 +232,7 @@ export class Split implements Isolate {
         onControlFailed(result.failures.filter(({ action }) => action !== 'behind').length)
       if (keepsOrder) batch.lines.push(...linesOf(frames, result.failures))
       results.add(result, at)
+      if (isolate === this.canary) results.byCanary(batch.points, share, at, at + result.records)
       at += result.records
       if (result.fatal !== undefined) return { at, fatal: result }
       if (result.threw !== undefined) return { at, threw: result.threw }
@@ -340,6 +343,11 @@ export class Split implements Isolate {
   }
 
   async endTrial(): Promise<void> {}
+
+  /** Of what the canary has in the state, which may go again. */
+  get format(): Instance['format'] {
+    return this.canary.format
+  }
 
   /** Both have something in the state. */
   async settleFormat(): Promise<void> {}

@@ -368,8 +368,8 @@ export class Checkpointer {
     const inputs: Checkpoint['inputs'] = {}
     for (const [stream, owned] of Object.entries(this.#instance.partitions)) {
       if (!owned.includes(partition) || this.arenaOf(stream, partition) !== arena) continue
-      const { lost, positions: list } = positions(stream, partition)
-      inputs[stream] = { lost, positions: [...list] }
+      const { positions: list, ...counts } = positions(stream, partition)
+      inputs[stream] = { ...counts, positions: [...list] }
     }
     return inputs
   }

@@ -12,6 +12,7 @@ import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult, Isolate } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
+import { tellOpen } from '../succession/open-records.ts'
 import type { Tried } from '../succession/succession.ts'
 import { type AloneFrame, advance, aloneOf } from './alone.ts'
 import type { SetAside } from './aside.ts'
@@ -135,6 +136,7 @@ export class Apart {
       const result = await running
       const failed = locate(left, result.failures)
       const failedOf = new Map(failed.map((each) => [each.frame, each]))
+      tellOpen(consumer, isolate().format, left, result)
       for (const frame of left.slice(0, result.records)) onDone(frame, failedOf.get(frame))
       left = advance(left, result.records)
       aside.hold(failed, clock.monotonicMs())

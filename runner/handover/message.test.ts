@@ -13,7 +13,10 @@ const left = {
 const state = {
   base: { epoch: 4, number: 7 },
   slabs: [1024],
-  inputs: { s: { lost: 1, positions: [{ producer: 'p', origin: 'o', epoch: 2, through: 9 }] } },
+  inputs: {
+    s: { lost: 1, positions: [{ producer: 'p', origin: 'o', epoch: 2, through: 9 }] },
+    t: { lost: 0, open: { format: 3, records: 8 }, positions: [] },
+  },
   pages: Uint32Array.of(0, 5),
   bytes: new Uint8Array(2048).fill(6),
 }

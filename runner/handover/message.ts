@@ -6,6 +6,7 @@
  * @module
  */
 import { z } from 'zod'
+import { openSchema } from '../../infra/checkpoints/index.ts'
 import { pageBytes } from '../../sdk/runtime/index.ts'
 import type { ShareImage } from '../checkpoint/share-image.ts'
 import type { MoveAnswer, MoveAsk } from './moves.ts'
@@ -29,7 +30,10 @@ const imageSchema = z.object({
   epoch: count.exactOptional(),
   revision: count.exactOptional(),
   slabs: z.array(count),
-  inputs: z.record(z.string(), z.object({ lost: count, positions: z.array(contained) })),
+  inputs: z.record(
+    z.string(),
+    z.object({ lost: count, open: openSchema.exactOptional(), positions: z.array(contained) }),
+  ),
   pages: z.array(count),
 })
 const answerSchema = z.discriminatedUnion('ok', [

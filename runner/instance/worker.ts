@@ -30,6 +30,7 @@ import { type BatchResult, type Isolate, isRegrouped } from '../isolate/index.ts
 import { type Ending, endingOf, startFailure, supersededBy } from '../process/ending.ts'
 import { BetweenBatches } from '../succession/between-batches.ts'
 import type { Running } from '../succession/change-over.ts'
+import { tellOpen } from '../succession/open-records.ts'
 import { Sampler } from '../succession/rehearsal.ts'
 import { Succession } from '../succession/succession.ts'
 import { Usage } from '../usage/usage.ts'
@@ -100,6 +101,7 @@ export class Worker {
         interrupt: () => this.#interrupt(),
         wake: () => this.#ready.wake(),
         onStreams: (streams) => this.#setStreams(streams),
+        onFormat: (format) => this.#consumer.useFormat(format),
         onPut: (running) => options.keeper?.use(running.isolate),
         runNext: (isRecord) =>
           this.#apart
@@ -287,6 +289,7 @@ export class Worker {
       const callMs = this.#time.answered(result.records)
       this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
       const failed = locate(batch, result.failures)
+      tellOpen(this.#consumer, this.#isolate.format, batch, result)
       const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
       this.#batchSize.answered(bytesIn(batch) - bytesIn(rest), callMs)
       this.#aside.hold(failed, this.#options.clock.monotonicMs())
@@ -395,6 +398,8 @@ export class Worker {
       onFrames: () => this.#ready.wake(),
       hasLane: (stream) => isQueueMode(assignment.manifest.istreams[stream]?.backPressure ?? 'block'),
       contains: (stream, partition) => this.keeper?.contains(stream, partition),
+      // Where a canary is to come, what it has had is still its own.
+      format: () => (this.#assignment.canary === undefined ? this.#isolate.format : undefined),
       onSuperseded: (claim) => this.#options.onEnd(supersededBy(claim, instance)),
     })
   }

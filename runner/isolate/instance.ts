@@ -11,6 +11,7 @@
  * @module
  */
 import { type Clock, systemClock } from '../../infra/clock.ts'
+import type { StateFormat } from '../../sdk/function.ts'
 import type { TapFile } from '../../sdk/replay/index.ts'
 import { firstFormat } from '../../sdk/runtime/index.ts'
 import type { KeyShare } from '../../sdk/wire/key-share.ts'
@@ -254,6 +255,11 @@ export class Instance {
   settleFormat(kept?: number): Promise<void> {
     this.#tap?.call('settleFormat', [])
     return this.#held.settleFormat(kept)
+  }
+
+  /** In which format its state is, and which one stays readable. */
+  get format(): StateFormat {
+    return { own: this.#options.format?.own ?? firstFormat, kept: this.#held.kept }
   }
 
   get isEnded(): boolean {

@@ -15,6 +15,7 @@ export type Isolate = Pick<
   | 'destroy'
   | 'ended'
   | 'endTrial'
+  | 'format'
   | 'holder'
   | 'isEnded'
   | 'keepPartitions'

@@ -99,6 +99,11 @@ export interface BatchResult {
   readonly recordsOut: number
   /** Of `records`: those of another share, for which nothing was called. */
   readonly elsewhere: number
+  /**
+   * By record, where two versions have shared the batch: 1 where it is the canary's, with whose format its effects on state may go.
+   * Absent: all are of the version at work.
+   */
+  readonly isCanarys?: Uint8Array
   /** A callback waits: `resume()` answers what follows. `run` is not to be called before it has. */
   readonly pending: boolean
   readonly fatal?: CodedError<IsolateErrorCode>

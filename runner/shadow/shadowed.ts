@@ -122,6 +122,10 @@ export class Shadowed implements Isolate {
     return this.#old.endTrial()
   }
 
+  get format(): Instance['format'] {
+    return this.#old.format
+  }
+
   settleFormat(kept?: number): Promise<void> {
     return this.#old.settleFormat(kept)
   }

@@ -11,6 +11,7 @@ function version(number: number): Running {
     setOutputs: () => undefined,
     takeOver: async () => undefined,
     settleFormat: async () => undefined,
+    format: { own: number, kept: 1 },
     get holder(): unknown {
       return this
     },
@@ -28,6 +29,7 @@ test('Succession puts no fresh isolate of a version in the place of another one 
     wake: () => undefined,
     onStreams: () => undefined,
     onPut: () => undefined,
+    onFormat: () => undefined,
     runNext: async () => ({ failed: false }),
     destroy: none,
   })
@@ -45,12 +47,14 @@ test('Succession puts the version before back if the one on trial does not survi
   const first = version(1)
   const destroyed: unknown[] = []
   const verdicts: (string | undefined)[] = []
+  const formats: unknown[] = []
   const succession = new Succession(first, {
     clock: new ManualClock(),
     interrupt: () => undefined,
     wake: () => undefined,
     onStreams: () => undefined,
     onPut: () => undefined,
+    onFormat: ({ own, kept }) => formats.push([own, kept]),
     runNext: async () => ({ failed: false }),
     destroy: async (isolate) => void destroyed.push(isolate),
   })
@@ -65,4 +69,12 @@ test('Succession puts the version before back if the one on trial does not survi
   assert.deepEqual(verdicts, ['its isolate has ended'])
   assert.equal(succession.running.isolate, first.isolate)
   assert.deepEqual(destroyed, [second.isolate])
+  assert.deepEqual(
+    formats,
+    [
+      [2, 1],
+      [1, 1],
+    ],
+    'what the one on trial has had of state is not kept',
+  )
 })

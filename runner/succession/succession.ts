@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { StateFormat } from '../../sdk/function.ts'
 import { type BatchResult, type Instance, type Isolate, inOneLine, outputsOf } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
 import { Shadowed } from '../shadow/shadowed.ts'
@@ -36,6 +37,8 @@ export interface SuccessionOptions {
   readonly wake: () => void
   /** Streams are as described here from now on. */
   readonly onStreams: (streams: FunctionAssignment['streams']) => void
+  /** State is used in this format from here on; what another version has had in an open one is gone. */
+  readonly onFormat: (format: StateFormat) => void
   /** Another isolate is at work. */
   readonly onPut: (running: Running) => void
   /** Runs what the version on trial threw at, by itself: the next record, or the timers that are due. */
@@ -135,6 +138,7 @@ export class Succession {
       const { isolate, assignment } = this.#running
       const split = make(isolate.holder)
       await this.#put({ isolate: split, assignment })
+      this.#options.onFormat(split.format)
       return split
     }, isLost)
   }
@@ -225,6 +229,7 @@ export class Succession {
   async #settle(): Promise<void> {
     const { isolate, assignment } = this.#running
     await isolate.settleFormat(assignment.format?.kept)
+    this.#options.onFormat(isolate.format)
   }
 
   /** @returns What was at work before. */

@@ -22,7 +22,7 @@ export const ledgerSchema = z.object({
   unaccounted: z.int(),
   /** The unaccounted may be less: some of it was counted by what a killed producer was allowed to have out; absent: nothing. */
   unaccountedIsAtMost: z.literal(true).optional(),
-  /** Of the processed and the unaccounted: records whose effects the state lacks, since a runner was killed. */
+  /** Of the processed and the unaccounted: records whose effects the state lacks, since a runner was killed or a version with `migrate` has gone. */
   stateLost: z.int().default(0),
   /** Of those in flight, what waits on disk (back-pressure `enqueue`); absent: nothing. */
   spilled: z.int().optional(),

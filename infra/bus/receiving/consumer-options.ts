@@ -2,6 +2,7 @@
  * ConsumerOptions: what a consumer is made with.
  * @module
  */
+import type { StateFormat } from '../../../sdk/function.ts'
 import type { Clock } from '../../clock.ts'
 import type { Claim } from '../messages/claim.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -26,6 +27,8 @@ export interface ConsumerOptions {
   readonly hasLane?: (stream: string) => boolean
   /** What the state that the owner begins with contains of a partition; undefined: there is no such state. */
   readonly contains?: (stream: string, partition: number) => StatePositions | undefined
+  /** In which format the state of a new partition is used (docs/design/0032-migrate.md); undefined: `useFormat` will tell. */
+  readonly format?: () => StateFormat | undefined
   /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
   readonly onSuperseded?: (claim: Claim) => void
 }

@@ -11,6 +11,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import type { StateFormat } from '../../../sdk/function.ts'
 import { oneMore } from '../../control/counts.ts'
 import type { GoneProducer, InputLedger, InstanceReport } from '../../control/messages.ts'
 import { creditFlags, type NextOwner } from '../messages/credit.ts'
@@ -98,6 +99,7 @@ export class Consumer {
       owned.epoch = epoch
       owned.since = from.since
       owned.contained = new ContainedRecords(this.#options.contains?.(stream, owned.partition))
+      owned.contained.useFormat(this.#options.format?.())
       for (const at of from.channels)
         if (at.partition === owned.partition && at.stream === stream) this.#intake.openAt(owned, at)
       const accept = (channel: InChannel, one: PassedFrame): void =>
@@ -159,6 +161,16 @@ export class Consumer {
       this.#partitions.delete(`${stream}.${partition}`)
     }
     return { since, ...(next && { next: next.owner }), channels: left }
+  }
+
+  /** State is used in this format from now on, between two batches. */
+  useFormat(format: StateFormat): void {
+    for (const { contained } of this.#partitions.values()) contained.useFormat(format)
+  }
+
+  /** Of a frame's records that are done, so many have had their effects on state in a format that may go again. */
+  addOpen({ stream, partition }: TakenFrame, format: number, records: number): void {
+    this.#partitions.get(`${stream}.${partition}`)?.contained.addOpen(format, records)
   }
 
   /** What the state contains of a partition at this moment, as the next owner is to be told. */

@@ -7,9 +7,12 @@
  *   CR2. Where the owner began without state, none can be lost.
  *   CR3. Records that were set aside are below a position, and the state lacks them: out of a checkpoint they are lost, whatever
  *        became of them afterwards.
+ *   CR4. What has had its effects on state in a format that is open alone is lost when the version of that format goes, and contained
+ *        for good once the format is settled (docs/design/0032-migrate.md).
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
+import type { StateFormat } from '../../../sdk/function.ts'
 import type { BeaconEntry } from '../messages/beacon.ts'
 import { type InChannel, positionOf } from './in-channel.ts'
 
@@ -24,9 +27,17 @@ export interface Contained {
   readonly aside?: number
 }
 
+/** Records that were processed by a version that may go again, and the format in which alone their effects on state are. */
+export interface OpenRecords {
+  readonly format: number
+  readonly records: number
+}
+
 /** Of a partition of a stream: what state contains, and how many records it lacks for good. */
 export interface StatePositions {
   readonly lost: number
+  /** Of those that it contains; absent: none. */
+  readonly open?: OpenRecords
   readonly positions: readonly Contained[]
 }
 
@@ -35,16 +46,32 @@ export class ContainedRecords {
   readonly #silent: Map<string, Contained>
   readonly #hadState: boolean
   #lost: number
+  #open: OpenRecords | undefined
 
   constructor(start: StatePositions | undefined) {
-    const { lost = 0, positions = [] } = start ?? {}
+    const { lost = 0, open, positions = [] } = start ?? {}
     this.#silent = new Map(positions.map(({ aside: _, ...each }) => [each.producer, each]))
     this.#hadState = start !== undefined
     this.#lost = positions.reduce((sum, { aside = 0 }) => sum + aside, lost)
+    this.#open = open
   }
 
   get lost(): number {
     return this.#lost
+  }
+
+  /** So many records have had their effects in a format that is open. */
+  addOpen(format: number, records: number): void {
+    const before = this.#open?.format === format ? this.#open.records : 0
+    this.#open = { format, records: before + records }
+  }
+
+  /** State is used in this format from now on, as arenas are told (`tableFor` in sdk/runtime/arena/formats.ts): any other that was open is void. */
+  useFormat(format: StateFormat | undefined): void {
+    if (this.#open === undefined || format === undefined) return
+    if (this.#open.format !== format.own) this.#lost += this.#open.records
+    else if (format.kept < format.own) return
+    this.#open = undefined
   }
 
   /** Where the channel of a producer begins (CR1). */
@@ -72,7 +99,7 @@ export class ContainedRecords {
     const positions = new Map(this.#silent)
     for (const channel of channels)
       if (channel.expected !== undefined) positions.set(channel.producer, containedOf(channel))
-    return { lost: this.#lost, positions: [...positions.values()] }
+    return { lost: this.#lost, ...(this.#open && { open: this.#open }), positions: [...positions.values()] }
   }
 }
 

@@ -11,6 +11,7 @@ export class Results {
   #timersFired = 0
   #recordsOut = 0
   #retries = 0
+  #isCanarys: Uint8Array | undefined
 
   /** How many failures there are so far. */
   get failures(): number {
@@ -24,6 +25,12 @@ export class Results {
     this.#recordsOut += recordsOut
     this.#retries += retries
     for (const failure of failures) this.#failures.push(moved(failure, failure.index + from))
+  }
+
+  /** The canary has done the records of its share, or all, from one on. */
+  byCanary(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
+    this.#isCanarys ??= new Uint8Array(points.length)
+    for (let at = from; at < to; at++) if (isOf(share, points[at]!)) this.#isCanarys[at] = 1
   }
 
   /** A record that nobody can do any more, among those that are done. */
@@ -40,8 +47,7 @@ export class Results {
   /** The records of a share from one on, that nobody did: they are gone with the instance. */
   dropOpen(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
     for (let at = from; at < to; at++) {
-      const isOwn = share === undefined || (points[at]! >= share.from && points[at]! < share.to)
-      if (isOwn) this.#failures.push(lost(at, 'both versions ended in its batch', 0))
+      if (isOf(share, points[at]!)) this.#failures.push(lost(at, 'both versions ended in its batch', 0))
     }
   }
 
@@ -60,6 +66,7 @@ export class Results {
       retries: this.#retries,
       elsewhere: 0,
       pending: false,
+      ...(this.#isCanarys && { isCanarys: this.#isCanarys }),
       ...(fatal === undefined ? {} : { fatal, recordAtHand: isAtHand && broken?.recordAtHand === true }),
       ...(broken?.timerAtHand && { timerAtHand: broken.timerAtHand }),
     }
@@ -75,6 +82,10 @@ export function behind(frames: readonly InputFrame[], records: number): readonly
     left -= done
     return frame.skip + done < frame.header.count ? [{ ...frame, skip: frame.skip + done }] : []
   })
+}
+
+function isOf(share: KeyShare | undefined, point: number): boolean {
+  return share === undefined || (point >= share.from && point < share.to)
 }
 
 /** Its error is read when it is asked for. */

@@ -59,6 +59,11 @@ export class HeldState {
     return this.store.heldBytes + this.#shadow.byteLength
   }
 
+  /** The format that stays readable. */
+  get kept(): number {
+    return this.#kept
+  }
+
   /** What pages are kept in while a checkpoint is made, as large as the state is now. */
   async provideShadow(): Promise<SharedArrayBuffer> {
     const pages = this.store.heldBytes / pageBytes

@@ -1,0 +1,28 @@
+/**
+ * OpenRecords: of the records of a batch, those whose effects on state are in an open format alone: it goes with its version, if that
+ * goes. A record at which a callback threw has had none.
+ * Design: docs/design/0032-migrate.md
+ * @module
+ */
+import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
+import type { StateFormat } from '../../sdk/function.ts'
+import type { BatchResult } from '../isolate/index.ts'
+
+/** Tells the consumer of them. Before the frames are marked as finished. */
+export function tellOpen(
+  consumer: Consumer,
+  { own, kept }: StateFormat,
+  batch: readonly TakenFrame[],
+  { records, failures, isCanarys }: BatchResult,
+): void {
+  if (kept >= own) return
+  const threw = new Set(failures.map(({ index }) => index))
+  let index = 0
+  for (const frame of batch) {
+    const end = Math.min(records, index + frame.header.count - frame.skip - frame.finished)
+    let open = 0
+    for (; index < end; index++)
+      if (!threw.has(index) && (isCanarys === undefined || isCanarys[index] === 1)) open++
+    if (open > 0) consumer.addOpen(frame, own, open)
+  }
+}
