@@ -15,6 +15,7 @@ import type { Spill } from './sending/lane.ts'
 import { laneConsumers } from './sending/modes.ts'
 import { Producer } from './sending/producer.ts'
 import { type SimClient, SimNet } from './wire/sim-net.ts'
+import { heard } from './wire/wire.ts'
 
 export const stream: StreamDescriptor = {
   name: 's',
@@ -47,6 +48,8 @@ export interface Owner {
   acknowledging: boolean
   /** Records that were set aside, each with the frame that it came in. */
   readonly aside: { readonly frame: TakenFrame; readonly record: RawRecord }[]
+  /** Dead letters that are not stored yet. */
+  readonly letters: Set<Promise<void>>
 }
 
 /**
@@ -67,6 +70,9 @@ export class Bench {
   checkpoint: Checkpoint | undefined
   /** Which records the owner sets aside when they come. */
   setsAside: (number: number) => boolean = () => false
+  /** Which records the owner gives up, and their letters that are stored: by another connection, which nothing breaks. */
+  isPoison: (number: number) => boolean = () => false
+  readonly letters: string[] = []
   #epoch = 0
   #sinkEpoch = 1
   #sinkClient: SimClient
@@ -98,7 +104,7 @@ export class Bench {
     const epoch = ++this.#epoch
     const producer = this.#producer(client, 'f', 0, epoch, output)
     const consumer = this.#consumer(client, 'f', epoch, 's')
-    this.owner = { client, consumer, producer, hand: [], acknowledging: false, aside: [] }
+    this.owner = { client, consumer, producer, hand: [], acknowledging: false, aside: [], letters: new Set() }
     this.state = new Set(this.checkpoint?.state)
     return this.owner
   }
@@ -129,12 +135,12 @@ export class Bench {
       const frame = hand[0]!
       const all = [...recordsOf(frame.bytes, frame.header)].slice(frame.skip + frame.finished)
       const now = all.slice(0, left)
-      const [later, done] = [
-        now.filter((each) => this.#isLate(each)),
-        now.filter((each) => !this.#isLate(each)),
-      ]
+      const later = now.filter((each) => this.setsAside(numberOf(each)))
+      const poison = now.filter((each) => this.isPoison(numberOf(each)))
+      const done = now.filter((each) => !later.includes(each) && !poison.includes(each))
       if (done.length > 0) producer.send('o', frame.partition, frameOf(done), done.length)
       consumer.done(frame, now.length)
+      for (const record of poison) this.#giveUp(frame, record)
       for (const record of later) {
         consumer.setAside(frame)
         this.owner.aside.push({ frame, record })
@@ -158,8 +164,16 @@ export class Bench {
     this.acknowledge()
   }
 
-  #isLate({ value }: RawRecord): boolean {
-    return this.setsAside(new DataView(value.buffer, value.byteOffset).getUint32(4))
+  /** As runner/failures/letter-box.ts does. */
+  #giveUp(frame: TakenFrame, { value }: RawRecord): void {
+    const { consumer, client, letters } = this.owner
+    const id = `${frame.partition} ${Buffer.from(value).toString('hex')}`
+    const stored = heard(client).then(() => {
+      this.letters.push(id)
+      consumer.drop(frame, 'deadLettered')
+      letters.delete(stored)
+    })
+    letters.add(stored)
   }
 
   #keep(partition: number, records: readonly { readonly value: Uint8Array }[]): void {
@@ -170,20 +184,22 @@ export class Bench {
     }
   }
 
-  /** Between two batches. */
-  takeCheckpoint(): void {
-    const { consumer } = this.owner
-    this.checkpoint = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
+  /** Between two batches. It is stored, by another connection, when what goes ahead of it is through (runner/checkpoint/state-keeper.ts). */
+  async takeCheckpoint(): Promise<void> {
+    const { consumer, client, letters } = this.owner
+    const cut = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
+    await Promise.all([heard(client), ...letters])
+    if (!client.killed) this.checkpoint = cut
   }
 
   /** What is done by now when its outputs are safe, as runner/instance/acknowledger.ts does. */
   acknowledge(): void {
     const { owner } = this
     if (owner.acknowledging) return
-    if (owner.producer.isSafe) return owner.consumer.acknowledge()
+    if (owner.producer.isSafe && owner.letters.size === 0) return owner.consumer.acknowledge()
     owner.acknowledging = true
     const mark = owner.consumer.mark()
-    void owner.producer.safe().then(() => {
+    void Promise.all([owner.producer.safe(), ...owner.letters]).then(() => {
       owner.acknowledging = false
       owner.consumer.acknowledge(mark)
     })
@@ -314,6 +330,10 @@ export class Bench {
   }
 }
 
+function numberOf({ value }: RawRecord): number {
+  return new DataView(value.buffer, value.byteOffset).getUint32(4)
+}
+
 function hasSpilled(producer: Producer): boolean {
   return producer.ledger().some(({ spilled = 0 }) => spilled > 0)
 }
@@ -396,7 +416,7 @@ export async function run(
         await onOwnerChange(step.how)
         break
       case 'checkpoint':
-        bench.takeCheckpoint()
+        void bench.takeCheckpoint()
         break
     }
     await Promise.resolve()

@@ -20,4 +20,4 @@ export { dropKeptMemory, giveBackMemory, takeMemory } from './wire/frame-memory.
 export { connectWire, type NatsWire, type WireOptions } from './wire/nats-wire.ts'
 export { type NatsTls, readTls } from './wire/tls.ts'
 export { aborted } from './wire/waiters.ts'
-export type { Wire } from './wire/wire.ts'
+export { heard, type Wire } from './wire/wire.ts'

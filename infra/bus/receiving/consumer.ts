@@ -16,7 +16,7 @@ import { oneMore } from '../../control/counts.ts'
 import type { GoneProducer, InputLedger, InstanceReport } from '../../control/messages.ts'
 import { creditFlags, type NextOwner } from '../messages/credit.ts'
 import { claimSubject, outSubject } from '../messages/subjects.ts'
-import { nextReconnect } from '../wire/wire.ts'
+import { heard } from '../wire/wire.ts'
 import type { ConsumerOptions } from './consumer-options.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
@@ -295,19 +295,9 @@ export class Consumer {
     this.#leaving = true
     releaseAt(this.mark())
     this.#queue.drop(() => true)
-    const { wire } = this.#options
+    this.#sayLeaving()
     try {
-      for (;;) {
-        const reconnected = nextReconnect(wire, signal)
-        this.#voice.credits((channel) => channel.expected !== undefined, creditFlags.leaving)
-        const heard = wire.flush().then(
-          () => true,
-          () => false,
-        )
-        // A server that is frozen neither answers nor breaks the connection: only the deadline ends that.
-        if (await Promise.race([heard, reconnected.then(() => false)])) return
-        await reconnected
-      }
+      await heard(this.#options.wire, signal)
     } finally {
       this.close()
     }
@@ -344,8 +334,12 @@ export class Consumer {
     return this.#options.nameOf?.(stream) ?? this.#options.name
   }
 
+  #sayLeaving(): void {
+    this.#voice.credits((channel) => channel.expected !== undefined, creditFlags.leaving)
+  }
+
   #onReconnect(): void {
-    if (this.#leaving) return
+    if (this.#leaving) return this.#sayLeaving()
     this.#voice.claim()
     this.#voice.credits(() => true, creditFlags.resend)
   }

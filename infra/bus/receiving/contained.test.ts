@@ -20,7 +20,9 @@ for (const [what, setsAside] of [
       fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
         const bench = new Bench(2, 16_384)
         bench.setsAside = setsAside
-        bench.takeCheckpoint()
+        const stored = bench.takeCheckpoint()
+        await bench.deliver(1000, 1)
+        await stored
         await run(bench, actions as Action[], async (how) => {
           await bench.endOwner(how)
           bench.newOwner()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { endNatsServer, startNatsServer } from '../../nats/index.ts'
-import { connectWire, type NatsWire, type WireOptions } from '../index.ts'
+import { connectWire, heard, type NatsWire, type WireOptions } from '../index.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'concord-wire-'))
@@ -105,6 +105,27 @@ test('connectWire comes back after the server was killed, with its subscriptions
   assert.equal(wire.connected, true)
   wire.publish('after', bytesOf(10))
   assert.deepEqual(await heard, ['after', bytesOf(10)])
+})
+
+test('heard waits for what is said anew where a connection was lost, and for no longer than it may', async (t) => {
+  const dir = await folder(t)
+  const server = await startNatsServer({ dir, port: 0 })
+  const wire = await connected(t, { url: server.url })
+  const got: string[] = []
+  wire.subscribe('word', (bytes) => got.push(Buffer.from(bytes).toString()))
+  await heard(wire)
+  process.kill(server.pid, 'SIGSTOP')
+  wire.publish('word', Buffer.from('lost'))
+  wire.onReconnect(() => wire.publish('word', Buffer.from('anew')))
+  const isHeard = heard(wire)
+  const late = new AbortController()
+  const given = assert.rejects(heard(wire, late.signal), /too late/)
+  late.abort(new Error('too late'))
+  await given
+  await server.stop('SIGKILL')
+  await startNatsServer({ dir, port: server.port })
+  await isHeard
+  assert.deepEqual(got, ['anew'])
 })
 
 test('connectWire goes to another server of its list when the first is gone', async (t) => {

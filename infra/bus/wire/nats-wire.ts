@@ -12,7 +12,7 @@
  *  W5. A server silent for `pingEveryMs` × `pingsOutMax` counts as lost.
  *  W6. What keeps records from passing is told (`onTrouble`): a subject that the server refuses, a server that takes no frames of
  *      our size, one that refuses us when we come back. Once, until we are connected again.
- *  W7. A receiver that throws is a broken invariant of ours: it goes to `onBroken`, which by default ends the process. The
+ *  W7. A receiver, or who hears of a reconnect, that throws is a broken invariant of ours: it goes to `onBroken`, which by default ends the process. The
  *      connection is not to blame, and losing it would bring the same message again.
  * @module
  */
@@ -158,8 +158,12 @@ class Connection implements NatsWire, NatsHandler {
   }
 
   message(sid: number, subject: string, payload: Uint8Array): void {
+    this.#guarded(() => this.#subscriptions.get(sid)?.receive(payload, subject))
+  }
+
+  #guarded(call: () => void): void {
     try {
-      this.#subscriptions.get(sid)?.receive(payload, subject)
+      call()
     } catch (error) {
       const { onBroken = throwLater } = this.#options
       onBroken(error)
@@ -219,6 +223,8 @@ class Connection implements NatsWire, NatsHandler {
     this.#connected = true
     this.#pingsOut = 0
     this.#pings = setInterval(() => this.#keepAlive(), pingEveryMs).unref()
+    this.#told.clear()
+    for (const listener of [...this.#listeners]) this.#guarded(listener)
   }
 
   #plain(host: string, port: number, parser: NatsParser): Socket {
@@ -320,8 +326,6 @@ class Connection implements NatsWire, NatsHandler {
         if (error instanceof CodedError) this.#tell(`Records wait: ${error.message}`)
         continue // W4
       }
-      this.#told.clear()
-      for (const listener of [...this.#listeners]) listener()
       return
     }
   }

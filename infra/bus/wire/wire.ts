@@ -8,23 +8,34 @@
  *  W3. Bytes given to a receiver are its own.
  * @module
  */
-import { aborted } from './waiters.ts'
-
 export interface Wire {
   readonly connected: boolean
   publish(subject: string, bytes: Uint8Array): void
   /** Calls `receive` for each message; answers what ends it. */
   subscribe(subject: string, receive: (bytes: Uint8Array, subject: string) => void): () => void
   flush(): Promise<void>
-  /** Calls `reconnected` each time the connection is back; answers what ends that. */
+  /** Calls `reconnected` each time the connection is back, before anything else is published on it; answers what ends that. */
   onReconnect(reconnected: () => void): () => void
 }
 
-/** Resolves when the wire is back once more. @throws the signal's reason */
-export function nextReconnect(wire: Wire, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const stop = wire.onReconnect(resolve)
-  void aborted(signal).then(() => reject(signal?.reason))
-  promise.finally(stop).catch(() => undefined)
-  return promise
+/**
+ * Resolves when the server has read all that was published until now. What was lost with a connection is said anew when it is back
+ * (by whoever listens for that), and then waited for. @throws the signal's reason
+ */
+export async function heard(wire: Wire, signal?: AbortSignal): Promise<void> {
+  for (;;) {
+    signal?.throwIfAborted()
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const again = (): void => resolve(false)
+    const stop = wire.onReconnect(again)
+    signal?.addEventListener('abort', again) // a server that is frozen neither answers nor breaks the connection
+    wire.flush().then(
+      () => resolve(true),
+      () => undefined,
+    )
+    const isHeard = await promise
+    stop()
+    signal?.removeEventListener('abort', again)
+    if (isHeard) return
+  }
 }
