@@ -42,6 +42,7 @@ test('ShareMover: what is known of the timers of a share that is on its way stay
       endAside: async () => undefined,
       lettersSafe: async () => true,
       stopping: new AbortController().signal,
+      onOwn: nothing,
       onMoved: nothing,
       onTrouble: nothing,
     },
@@ -68,4 +69,48 @@ test('ShareMover: what is known of the timers of a share that is on its way stay
   assert.deepEqual(told, [0], 'what is stored of the share is as the image says')
   accepted.resolve()
   assert.equal((await given).ok, true)
+})
+
+test('ShareMover tells that partitions come whenever it claims some, also those that another has given it', async () => {
+  const log: string[] = []
+  const taken = Promise.withResolvers<void>()
+  const consumer = {
+    owner: 'o',
+    await: () => undefined,
+    own: (stream: string, partitions: readonly number[]) => log.push(`own ${stream} ${partitions}`),
+  }
+  const assignment = {
+    ...{ function: 'f', groupings: { in: 'groupBy' }, manifest: { ostreams: [] } },
+    streams: { in: { name: 'in', partitions: 2, keyed: true, consumers: [] } },
+  } as unknown as FunctionAssignment
+  const instance: InstanceAssignment = {
+    ...{ id: 'f-0', function: 'f', index: 0, epoch: 1, partitions: { in: [0] } },
+  }
+  const stopping = new AbortController()
+  const mover = new ShareMover(
+    {
+      ...{ namespace: 'n', clock: new ManualClock(), keeper: undefined, stopping: stopping.signal },
+      consumer: consumer as unknown as Consumer,
+      producer: { fence: () => undefined, open: () => undefined } as unknown as Producer,
+      isolate: () => ({ keepPartitions: () => undefined }) as unknown as Isolate,
+      between: (run) => run(),
+      drop: () => undefined,
+      endAside: () => Promise.resolve(),
+      lettersSafe: () => Promise.resolve(true),
+      ask: () => Promise.resolve({ ok: true, left: { since: 1, channels: [] }, state: undefined as never }),
+      onOwn: () => log.push('careful'),
+      onMoved: () => taken.resolve(),
+      onTrouble: (error) => taken.reject(error),
+    },
+    assignment,
+    instance,
+  )
+  mover.start()
+  await mover.reassign(assignment, {
+    ...instance,
+    awaited: [{ share: 1, epoch: 1, task: 't', instance: 'f-1' }],
+  })
+  await taken.promise
+  assert.deepEqual(log, ['careful', 'own in 0', 'careful', 'own in 1'])
+  stopping.abort()
 })

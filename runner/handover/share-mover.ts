@@ -52,6 +52,8 @@ export interface ShareMoverOptions {
   readonly endAside: () => Promise<void>
   /** Waits for the answers to dead letters. */
   readonly lettersSafe: (deadline: AbortSignal) => Promise<boolean>
+  /** Partitions are about to come whose owner may have been killed by what it was at. */
+  readonly onOwn: () => void
   readonly stopping: AbortSignal
   readonly onMoved: () => void
   /** It cannot go on. */
@@ -103,8 +105,7 @@ export class ShareMover {
   /** Claims what it begins with. */
   start(): void {
     this.#fence()
-    for (const [stream, partitions] of Object.entries(this.#owned))
-      this.#options.consumer.own(stream, partitions)
+    this.#own(Object.entries(this.#owned), this.#instance.epoch)
     this.#want()
   }
 
@@ -182,7 +183,7 @@ export class ShareMover {
       if (back !== undefined) await keeper?.receive(this.instance, share, back)
     }
     await keeper?.take(this.instance)
-    for (const [stream, partitions] of come) consumer.own(stream, partitions, this.#instance.epoch)
+    this.#own(come, this.#instance.epoch)
     return this.#release(gone)
   }
 
@@ -233,7 +234,7 @@ export class ShareMover {
   }
 
   async #take({ share, epoch }: Awaited, given: Given<MovedState> | undefined): Promise<void> {
-    const { consumer, keeper, isolate, between } = this.#options
+    const { keeper, isolate, between } = this.#options
     await between(async () => {
       const missing = lacking(this.#partitionsOf(share), this.#owned)
       if (missing.size === 0) return
@@ -241,8 +242,14 @@ export class ShareMover {
       this.#owned = withPartitions(this.#owned, missing)
       if (given?.state !== undefined) await keeper?.receive(this.instance, share, given.state)
       else await keeper?.take(this.instance)
-      for (const [stream, list] of missing) consumer.own(stream, list, epoch, given?.left)
+      this.#own(missing, epoch, given?.left)
     })
+  }
+
+  #own(partitions: Iterable<readonly [string, readonly number[]]>, epoch: number, from?: Heritage): void {
+    const { consumer, onOwn } = this.#options
+    onOwn()
+    for (const [stream, list] of partitions) consumer.own(stream, list, epoch, from)
   }
 
   /** Where the state of what it has lies. */

@@ -4,7 +4,7 @@
  * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
  *  K2. A record is acknowledged only when its outputs, and those of all before it, were accepted, and JetStream has answered
- *      for its dead letter; and none of its outputs is sent before its producer was told that it was touched. So the account of a killed runner is exact (I7), while its connection lasts (0002).
+ *      for its dead letter; and none of its outputs is sent before its producer was told that it was touched. So the account of a killed runner is exact (I7).
  *  K3. After a fatal result nothing runs any more; what was finished before it is sent and acknowledged.
  * Design: docs/design/0005-runner.md.
  * @module
@@ -38,7 +38,7 @@ import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { BatchSize, bytesIn, trialBatchBytesMax } from './batch-size.ts'
 import { Hand } from './hand.ts'
-import { leaveChannels } from './leaving.ts'
+import { leaveChannels, outputsWaitMs } from './leaving.ts'
 import { Readiness } from './readiness.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
@@ -156,7 +156,6 @@ export class Worker {
   start(): void {
     this.#producer.fence()
     this.#mover.start()
-    this.#acknowledger.beCareful()
     this.keeper?.start()
     this.#finished = this.#run().catch((error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -175,7 +174,6 @@ export class Worker {
     if (instance.epoch >= this.#instance.epoch) {
       this.#instance = instance
       await this.#mover.reassign(assignment, instance).catch((error) => this.#trouble(error))
-      this.#acknowledger.beCareful()
     }
     this.#ready.wake()
   }
@@ -368,7 +366,7 @@ export class Worker {
     await this.#apart.endAside()
     const channels = { consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger }
     const left = leaveChannels({ ...channels, mover: this.#mover })
-    await Promise.all([left, this.keeper?.last(this.#consumer, checkpointWaitMs)])
+    await Promise.all([left, this.keeper?.last(this.#consumer, checkpointWaitMs, outputsWaitMs)])
   }
 
   /** Not while it ends already: what waits for a batch then fails, and must not cut the end short. */
@@ -416,6 +414,7 @@ export class Worker {
         endAside: () => this.#apart.endAside(),
         drop: (partitions) => this.#hand.drop(partitions),
         lettersSafe: (deadline) => this.#acknowledger.lettersSafe(deadline),
+        onOwn: () => this.#acknowledger.beCareful(),
         stopping: this.#stopping.signal,
         onTrouble: (error) => this.#trouble(error),
       },
