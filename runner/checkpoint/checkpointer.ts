@@ -6,7 +6,10 @@
  *   CP1. A cut is made between two batches: state, timers and positions of one instant, outputs before it sent.
  *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
  *   CP3. After `last` nothing is shipped any more.
- *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image.
+ *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image. But where all has to be stored that
+ *        would be a loss, and the image is of that.
+ *   CP5. A manifest is written when what it says is settled: whoever is killed then has no record in its state that is neither counted nor
+ *        put out, and none whose dead letter is nowhere.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -153,7 +156,7 @@ export class Checkpointer {
     const pauseMs = clock.monotonicMs() - startMs
     this.#report.pauseMs = pauseMs
     this.#report.pauseMaxMs = Math.max(this.#report.pauseMaxMs, pauseMs)
-    this.#shipping = this.#ship(slots, capture, startMs)
+    this.#shipping = this.#ship(slots, capture, startMs, source.settled)
     void this.#shipping.then(() => {
       if (this.#wanted.length === 0) this.#budget.open(false)
       for (const resolve of wanted) resolve()
@@ -265,11 +268,10 @@ export class Checkpointer {
 
   /** The last cut (CP3). @returns Whether it was stored. */
   async last(source: CutSource): Promise<boolean> {
-    this.#held.clear()
     this.#ended = true
     this.#budget.open()
     await this.tried.tell().catch(() => undefined) // it is small; should the cut not be stored in time
-    return await this.flush({ ...source, clean: true })
+    return await this.flush({ ...source, whole: true, clean: true })
   }
 
   /** Makes no more cuts, and does not wait for one under way. */
@@ -330,7 +332,7 @@ export class Checkpointer {
     this.#cancel = delayMs > aheadMs ? clock.after(delayMs - aheadMs, near) : clock.after(delayMs, due)
   }
 
-  #cutSlots({ arenas, positions, clean, commitWord }: CutSource, capture: Capture): CutSlot[] {
+  #cutSlots({ arenas, positions, clean, commitWord, whole }: CutSource, capture: Capture): CutSlot[] {
     const lying = new Map(arenas)
     const made = {
       epoch: this.#instance.epoch,
@@ -342,7 +344,7 @@ export class Checkpointer {
     }
     const slots: CutSlot[] = []
     for (const [partition, slot] of this.#slots) {
-      if (this.#held.has(partition)) continue
+      if (whole !== true && this.#held.has(partition)) continue
       const slabs = lying.get(partition)
       const hasState = slabs !== undefined && hasArena(slabs)
       if (!hasState && slot.current === undefined) continue // it has never had any
@@ -374,7 +376,12 @@ export class Checkpointer {
     return inputs
   }
 
-  async #ship(slots: readonly CutSlot[], capture: Capture, startMs: number): Promise<boolean> {
+  async #ship(
+    slots: readonly CutSlot[],
+    capture: Capture,
+    startMs: number,
+    settled: Promise<void>,
+  ): Promise<boolean> {
     const { clock, everyMs, onSuperseded, store, warn } = this.#options
     const atMs = slots[0]?.made.timeMs ?? clock.nowMs()
     let bytes = 0
@@ -382,6 +389,7 @@ export class Checkpointer {
       for (const cut of slots) {
         const { segment, written } = await shipSlot(cut, capture, { store, budget: this.#budget })
         bytes += written
+        await settled // CP5
         if (segment !== undefined || !cut.slot.isTimerTold || !isSame(cut.made, cut.slot.current))
           await cut.slot.commit(cut.made, segment, cut.slabs)
         capture.end(cut.slot.partition)

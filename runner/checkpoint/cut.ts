@@ -27,8 +27,12 @@ export interface CutSource {
   readonly arenas: Iterable<readonly [number, Slabs]>
   readonly shadow: SharedArrayBuffer
   readonly positions: (stream: string, partition: number) => StatePositions
+  /** Resolves when a manifest may say that those records are done. @throws why the cut is to be given up */
+  readonly settled: Promise<void>
   /** Since when the instance has stood still for it; default: now. */
   readonly startMs?: number
+  /** Also of slots that are held. */
+  readonly whole?: boolean
   /** Nothing will be processed behind it. */
   readonly clean?: boolean
   /** Of an isolate that was ended. */

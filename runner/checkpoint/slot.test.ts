@@ -10,6 +10,7 @@ import { endNatsServer, startNatsServer } from '../../infra/nats/index.ts'
 import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import { Checkpointer } from './checkpointer.ts'
+import type { CutSource } from './cut.ts'
 import { slabsOf } from './reader.ts'
 
 async function setUp(t: TestContext) {
@@ -52,14 +53,19 @@ async function setUp(t: TestContext) {
   const arena = openArena(slabs, { keeper: new Shadow(shadow).of(3) })
   const positions = () => ({ lost: 0, positions: [] })
   /** @param through How many records were processed. */
-  const saveAt = async (by: Checkpointer, value: string, through?: number): Promise<boolean> => {
+  const saveAt = async (
+    by: Checkpointer,
+    value: string,
+    through?: number,
+    more: Partial<CutSource> = {},
+  ): Promise<boolean> => {
     arena.set('key', value)
     arena.commit()
     const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
     const some = () => ({ lost: 0, positions: [{ ...ids, through: through! }] })
     return await by.cut({
       arenas: [[3, slabs]],
-      ...{ shadow, positions: through === undefined ? positions : some },
+      ...{ shadow, positions: through === undefined ? positions : some, settled: Promise.resolve(), ...more },
     })
   }
   const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
@@ -185,6 +191,42 @@ test('Checkpointer: who comes late does not take what its giver has taken back m
   await assert.rejects(late.own(instance(6), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await save(giver, 'three'), true, 'the giver goes on')
   assert.equal(await restored(owner(8), 8), 'three')
+  assert.deepEqual(warnings, [])
+})
+
+test('Checkpointer writes no manifest before what it says is settled, and none if it never is (CP5)', async (t) => {
+  const { store, owner, save, saveAt, restored, warnings } = await setUp(t)
+  const by = owner(1)
+  await restored(by, 1)
+  assert.equal(await save(by, 'one'), true)
+  const { promise: settled, resolve } = Promise.withResolvers<void>()
+  const second = saveAt(by, 'two', 1, { settled })
+  while ((await store.getPart('3', { epoch: 1, number: 1 }, 0)) === undefined); // its pages are there
+  assert.equal((await store.readManifest('3'))!.manifest.current!.number, 0)
+  resolve()
+  assert.equal(await second, true)
+  assert.equal((await store.readManifest('3'))!.manifest.current!.number, 1)
+
+  const never = Promise.reject(new Error('not heard'))
+  never.catch(() => undefined) // it is thrown later
+  assert.equal(await saveAt(by, 'three', 2, { settled: never }), false)
+  assert.deepEqual(warnings, ['no checkpoint: not heard'])
+  assert.equal(await restored(owner(2), 2), 'two')
+})
+
+test('Checkpointer leaves no slot out that is held, where all has to be stored; its image goes with that (CP4)', async (t) => {
+  const { owner, save, saveAt, restored, instance, image, warnings } = await setUp(t)
+  const giver = owner(1)
+  await restored(giver, 1)
+  assert.equal(await save(giver, 'one'), true)
+  const taker = owner(2)
+  await taker.preload(3)
+  giver.hold(3)
+  assert.equal(await save(giver, 'two'), true)
+  assert.equal(await saveAt(giver, 'three', 1, { whole: true }), true)
+  const slabs = await taker.take(instance(2), 3, image(giver, 'four'))
+  assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'four')
+  assert.equal(await restored(owner(3), 3), 'three')
   assert.deepEqual(warnings, [])
 })
 

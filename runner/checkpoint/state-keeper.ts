@@ -3,7 +3,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import type { Consumer, StatePositions } from '../../infra/bus/index.ts'
+import { type Consumer, heard, type StatePositions, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { Isolate } from '../isolate/index.ts'
@@ -13,24 +13,35 @@ import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
 import type { TriedTimers } from './tried-timers.ts'
 
+/** How long a cut waits for what goes ahead of its manifest. */
+const settleMs = 30_000
+
+export interface StateKeeperOptions {
+  readonly clock: Clock
+  /** On which it is said what was touched. */
+  readonly wire: Wire
+  readonly letters: { answered(signal: AbortSignal): Promise<void> }
+}
+
 export class StateKeeper {
   readonly #checkpointer: Checkpointer
   #isolate: Isolate
-  readonly #clock: Clock
+  readonly #options: StateKeeperOptions
   /** What the state contained when its owner began, by arena and input stream; only where there was state. */
   readonly #began = new Map<number, Readonly<Record<string, StatePositions>>>()
   #ending: Promise<void> | undefined
+  readonly #leaving = new AbortController()
 
   /** @param restored What the isolate was made with. */
   constructor(
     checkpointer: Checkpointer,
     isolate: Isolate,
     restored: ReadonlyMap<number, Restored>,
-    clock: Clock,
+    options: StateKeeperOptions,
   ) {
     this.#checkpointer = checkpointer
     this.#isolate = isolate
-    this.#clock = clock
+    this.#options = options
     for (const [partition, { checkpoint }] of restored) this.#began.set(partition, checkpoint.inputs)
   }
 
@@ -71,9 +82,9 @@ export class StateKeeper {
   /** Between two batches, when it is due. */
   async cut(consumer: Consumer): Promise<void> {
     if (this.#checkpointer.takeNear()) return void (await this.#isolate.provideShadow())
-    const startMs = this.#clock.monotonicMs()
+    const startMs = this.#options.clock.monotonicMs()
     const shadow = await this.#isolate.provideShadow()
-    void this.#checkpointer.cut({ ...this.#source(consumer), shadow, startMs })
+    void this.#checkpointer.cut({ ...this.#cutSource(consumer), shadow, startMs })
   }
 
   /** Between two batches, nothing left to process: all of it is stored, for whoever gets partitions of it now. */
@@ -84,7 +95,7 @@ export class StateKeeper {
   /** Between two batches: all of it is stored, as fast as that goes. @returns Whether it was. */
   async store(consumer: Consumer, clean = false): Promise<boolean> {
     const shadow = await this.#isolate.provideShadow()
-    return await this.#checkpointer.flush({ ...this.#source(consumer), shadow, clean })
+    return await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow, clean, whole: true })
   }
 
   /** Stores what there is of a share while it is at work, and lets that be the base of its image. */
@@ -111,7 +122,7 @@ export class StateKeeper {
   async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
     this.#checkpointer.keep(share)
     const shadow = await this.#isolate.provideShadow()
-    await this.#checkpointer.flush({ ...this.#source(consumer), shadow })
+    await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow })
     this.#checkpointer.hold(share)
     return this.image(share, consumer)
   }
@@ -155,11 +166,14 @@ export class StateKeeper {
     }
   }
 
-  /** The last checkpoint of a clean end; the isolate has nothing to do any more, or has ended. Within `ms`. */
-  async last(consumer: Consumer, ms: number): Promise<void> {
+  /**
+   * The last checkpoint of a clean end; the isolate has nothing to do any more, or has ended. Within `ms`.
+   * @param lettersMs When letters that are not answered are given up, and counted.
+   */
+  async last(consumer: Consumer, ms: number, lettersMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
-    const cancel = this.#clock.after(ms, resolve)
-    this.#ending ??= this.#last(consumer)
+    const cancel = this.#options.clock.after(ms, resolve)
+    this.#ending ??= this.#last(consumer, AbortSignal.timeout(ms), AbortSignal.timeout(lettersMs))
     await Promise.race([this.#ending, late])
     cancel()
     this.#checkpointer.end()
@@ -169,13 +183,34 @@ export class StateKeeper {
     return this.#checkpointer.report()
   }
 
-  async #last(consumer: Consumer): Promise<void> {
+  async #last(consumer: Consumer, deadline: AbortSignal, lettersDeadline: AbortSignal): Promise<void> {
+    this.#leaving.abort() // a cut that waits gives way to this one
     const isolate = this.#isolate
-    const source = { ...this.#source(consumer), shadow: await isolate.provideShadow() }
+    const shadow = await isolate.provideShadow()
+    const letters = this.#options.letters.answered(lettersDeadline).catch(() => undefined)
+    const settled = Promise.all([heard(this.#options.wire, deadline), letters]).then(() => undefined)
+    const source = { ...this.#cutSource(consumer, settled), shadow }
     if (!isolate.isEnded) return void (await this.#checkpointer.last(source))
     // Whose thread may still write has no state that could be kept.
     if (!(await isolate.ended())) return await this.tried.tell()
     await this.#checkpointer.last({ ...source, commitWord: isolate.state.commitWord })
+  }
+
+  /** What was touched is heard, so that it counts if we are killed; and the letters of what was given up are answered. */
+  async #settled(): Promise<void> {
+    const { wire, letters } = this.#options
+    const signal = AbortSignal.any([AbortSignal.timeout(settleMs), this.#leaving.signal])
+    try {
+      await Promise.all([heard(wire, signal), letters.answered(signal)])
+    } catch {
+      const what = this.#leaving.signal.aborted ? 'its instance ends' : `for ${settleMs / 1000} s`
+      throw new Error(`NATS has not heard what goes ahead of it, ${what}`)
+    }
+  }
+
+  #cutSource(consumer: Consumer, settled = this.#settled()) {
+    settled.catch(() => undefined) // perhaps nothing has changed, and nobody waits for it
+    return { ...this.#source(consumer), settled }
   }
 
   #source(consumer: Consumer) {

@@ -19,13 +19,13 @@ function letter(sequence: number, valueBytes = 10): Letter {
 }
 
 /** A box on a server, the letters that were posted to it, and the stream that they lie in. */
-async function open(t: TestContext, clock: Clock) {
+async function open(t: TestContext, clock: Clock, heard = (): Promise<void> => Promise.resolve()) {
   const dir = await mkdtemp(join(tmpdir(), 'concord-letters-'))
   const nats = await startNatsServer({ dir, port: 0 })
   const troubles: string[] = []
   const troubled = Promise.withResolvers<void>()
   const box = new LetterBox({
-    ...{ namespace: 'test', clock },
+    ...{ namespace: 'test', clock, heard },
     connect: () => connectBus({ url: nats.url, name: 'letters' }),
     onTrouble: (message) => {
       troubles.push(message)
@@ -54,7 +54,7 @@ async function open(t: TestContext, clock: Clock) {
     async messages(): Promise<(readonly Letter[])[]> {
       const { state } = await manager.streams.info('letters', { subjects_filter: '>' })
       const all: (readonly Letter[])[] = []
-      for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+      for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq++) {
         const message = await manager.streams.getMessage('letters', { seq })
         const { letters } = decodeLetters(message!.data)
         assert.equal(message!.subject, `concord.test.dead.f.${letters.length}`)
@@ -97,6 +97,29 @@ test('LetterBox sends nothing past letters that JetStream does not take yet (LB4
   assert.deepEqual(await Promise.all([two, one]), [[true, true], [true]])
   const sequences = (await messages()).map((letters) => letters.map(({ sequence }) => sequence))
   assert.deepEqual(sequences, [[0, 1], [2]])
+})
+
+test('LetterBox stores nothing before it is heard that its records were touched (LB5), and tells when all is answered', async (t) => {
+  const heard = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let asked = 0
+  const { box, post, addStream, messages } = await open(
+    t,
+    new ManualClock(1_000),
+    () => heard[asked++]!.promise,
+  )
+  await addStream()
+  const posted = post([letter(0)])
+  const answered = box.answered(AbortSignal.timeout(60_000))
+  await assert.rejects(box.answered(AbortSignal.abort(new Error('late'))), /late/)
+  const other = post([letter(1)])
+  box.flush()
+  assert.equal(asked, 1, 'the second goes behind the first')
+  assert.deepEqual(await messages(), [])
+  heard[0]!.resolve()
+  assert.deepEqual(await posted, [true])
+  await answered
+  heard[1]!.resolve()
+  assert.deepEqual(await other, [true])
 })
 
 test('LetterBox gathers what comes while JetStream is slow, however often it falls due (LB4)', async (t) => {

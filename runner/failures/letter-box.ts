@@ -10,13 +10,15 @@
  *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
  *   LB4. Letters lie in the order in which they came: a message goes when the one before is answered, however often that is sent.
  *        What comes meanwhile is gathered: were it sent in messages of 5 ms each, a slow JetStream would have ever more of them to answer.
+ *   LB5. A letter goes when the server has heard that its record was touched, which is said on another connection: who is killed then has
+ *        the record counted, and its next owner does not get it (docs/design/0002-channels.md).
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream'
-import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import { aborted, type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import { encodeLetters, type Letters, messagesOf } from '../../infra/dead-letters/index.ts'
 import { GatheredLetters } from './gathered-letters.ts'
@@ -36,6 +38,8 @@ export interface LetterBoxOptions {
   readonly namespace: string
   readonly clock: Clock
   readonly connect: () => Promise<NatsConnection>
+  /** Resolves when producers have been told, as far as it is up to us, of all that was touched until now. */
+  readonly heard: (signal: AbortSignal) => Promise<void>
   /** Told when letters wait because JetStream does not take them, and when it takes them again. */
   readonly onTrouble: (message: string) => void
 }
@@ -50,6 +54,8 @@ export class LetterBox {
   #freeMs = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
   #posted = 0
+  /** Of all that was posted and is not answered. */
+  readonly #unanswered = new Set<Promise<unknown>>()
   /** Of the last message; never rejects. */
   #answer: Promise<unknown> = Promise.resolve()
   /** Messages that are not answered; what was gathered is to go behind them. */
@@ -77,6 +83,8 @@ export class LetterBox {
     this.#gathered.set(id, gathered)
     const before = gathered.bytes
     const answers = gathered.add(letters)
+    this.#unanswered.add(answers)
+    void answers.then(() => this.#unanswered.delete(answers))
     this.#openBytes += gathered.bytes - before
     const waitMs = this.#freeMs - clock.monotonicMs()
     if (waitMs <= 0) this.flush()
@@ -95,6 +103,13 @@ export class LetterBox {
     for (const [id, gathered] of this.#gathered) this.#send(id, gathered)
   }
 
+  /** Resolves when all that was posted until now is answered. @throws the signal's reason */
+  async answered(signal: AbortSignal): Promise<void> {
+    this.flush()
+    const late = aborted(signal).then(() => signal.throwIfAborted())
+    await Promise.race([Promise.all(this.#unanswered), late])
+  }
+
   async close(): Promise<void> {
     this.#closing.abort()
     this.flush()
@@ -104,9 +119,11 @@ export class LetterBox {
   #send(id: string, gathered: GatheredLetters): void {
     this.#gathered.delete(id)
     const { content, bytes } = gathered
+    const told = this.#options.heard(this.#closing.signal) // LB5
+    told.catch(() => undefined) // closed; or it is thrown when the turn of a message has come
     const messages = [...messagesOf(content.letters)].map((letters) => {
       const message = encodeLetters({ ...content, letters })
-      const stored = this.#answer.then(() => this.#deliver(content.function, letters.length, message))
+      const stored = this.#answer.then(() => this.#deliver(content.function, letters.length, message, told))
       this.#answer = stored // LB4
       return stored
     })
@@ -119,10 +136,16 @@ export class LetterBox {
     })
   }
 
-  async #deliver(functionName: string, count: number, bytes: Uint8Array): Promise<boolean[]> {
+  async #deliver(
+    functionName: string,
+    count: number,
+    bytes: Uint8Array,
+    told: Promise<void>,
+  ): Promise<boolean[]> {
     const subject = subjects.deadLetterSubject(this.#options.namespace, functionName, count)
     const msgID = `${this.#id}-${this.#posted++}`
     try {
+      await told
       for (let waitMs = retryFirstMs; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
         this.#closing.signal.throwIfAborted()
         const stored = await this.#attempt(subject, bytes, msgID)

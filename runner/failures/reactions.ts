@@ -99,7 +99,7 @@ export class Reactions {
       this.#drop(open, 'failed')
       return ending
     }
-    const { aside, clock, onFailure, instance } = this.#options
+    const { acknowledger, aside, clock, onFailure, instance } = this.#options
     const { last } = this.#policy
     const isAside = aside.has(open)
     const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
@@ -113,6 +113,7 @@ export class Reactions {
     if (again) rememberAttempts(open, attempts)
     else if (last === 'deadLetter') {
       this.#done(open)
+      acknowledger.announce() // nothing was put out with it (A2)
       this.#post(failed)
     } else this.#drop(open, last === 'skip' ? 'skipped' : 'failed')
     return again || last !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending

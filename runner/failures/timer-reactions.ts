@@ -4,8 +4,8 @@
  * One that threw was taken out of the state with that, by the engine. One that ended its isolate is still set there: the next
  * owner is told of the attempt, and tries it again or takes it out (timers-apart.ts).
  *   TR1. Each is counted once under its reason.
- *   TR2. One that has ended an owner and is put aside is gone from the stored state only when its dead letter is safe. One that threw may be
- *        gone some milliseconds sooner, as a record may: a checkpoint does not wait for letters that were posted before it.
+ *   TR2. One that is put aside is gone from the stored state only when its dead letter is safe: a checkpoint waits for the letters that
+ *        were posted before it, and one that has ended an owner is taken out behind its letter.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */

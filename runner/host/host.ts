@@ -13,7 +13,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { connectBus, type NatsConnection, type Wire } from '../../infra/bus/index.ts'
+import { connectBus, heard, type NatsConnection, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import {
   type Assignment,
@@ -138,6 +138,7 @@ export class Host {
     this.#letters = new LetterBox({
       ...{ clock, namespace: environment.namespace },
       connect: () => connectBus({ ...environment.nats, name: `${environment.taskId} dead letters` }),
+      heard: (signal) => heard(options.wire, signal),
       onTrouble: (message) => this.warn(message),
     })
     this.#spill = new SpillStore({
@@ -265,7 +266,9 @@ export class Host {
     for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
     const isolate = await Instance.create({ ...this.#isolateOf(fn, instance, source), state, metrics })
     if (fn.canary === undefined) await beginState(isolate, fn, () => checkpointer?.end())
-    const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, clock)
+    const keeper =
+      checkpointer &&
+      new StateKeeper(checkpointer, isolate, restored, { clock, wire, letters: this.#letters })
     const newest = await this.#newest(instance, isWanted, keeper)
     if (this.#assignment === undefined || newest === undefined) {
       checkpointer?.end()

@@ -10,8 +10,9 @@ import type { Consumer, Producer } from '../../infra/bus/index.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
 import type { Acknowledger } from './acknowledger.ts'
 
-/** Longest wait for the outputs: with a callback's, below a task's grace. And for the last word, where they took all of it. */
-const outputsWaitMs = 4_000
+/** Longest wait for the outputs, and dead letters: with a callback's, below a task's grace. */
+export const outputsWaitMs = 4_000
+/** For the last word, where they took all of it. */
 const lastWordsMs = 500
 
 export interface LeavingParts {
