@@ -17,9 +17,12 @@ import type { OutPartition } from './out-partition.ts'
 
 const beaconFirstMs = 250
 const beaconLastMs = 2000
+const never = Number.POSITIVE_INFINITY
 
+/** Kept from frame to frame: a new one for each is garbage, and the old tables of a Map keep what is young alive. */
 interface BeaconPlan {
   delayMs: number
+  /** Infinity: it waits for nothing. */
   dueMs: number
 }
 
@@ -81,17 +84,19 @@ export class Beacons {
 
   /** From now on, while the partition waits (B2). */
   plan(out: OutPartition): void {
-    if (!out.waiting || this.#plans.has(out)) return
-    this.#plans.set(out, {
-      delayMs: beaconFirstMs,
-      dueMs: this.#options.clock.monotonicMs() + beaconFirstMs,
-    })
+    if (!out.waiting) return
+    const plan = this.#plans.get(out) ?? { delayMs: 0, dueMs: never }
+    if (plan.dueMs < never) return
+    this.#plans.set(out, plan)
+    plan.delayMs = beaconFirstMs
+    plan.dueMs = this.#options.clock.monotonicMs() + beaconFirstMs
     this.#tickLater()
   }
 
   /** It was answered. */
   heard(out: OutPartition): void {
-    this.#plans.delete(out)
+    const plan = this.#plans.get(out)
+    if (plan !== undefined) plan.dueMs = never
   }
 
   stop(): void {
@@ -110,7 +115,7 @@ export class Beacons {
   #tick(): void {
     const nowMs = this.#options.clock.monotonicMs()
     for (const [out, plan] of this.#plans) {
-      if (!out.waiting) this.#plans.delete(out)
+      if (plan.dueMs === never || !out.waiting) this.#plans.delete(out)
       else if (plan.dueMs <= nowMs) {
         this.send(out)
         this.#want(out)
