@@ -11,9 +11,12 @@ import type { Wire } from '../wire/wire.ts'
 
 /** Bytes published beyond the last PING: what a reconnect can lose at most, and a frozen server can pile up here. */
 const unconfirmedBytesMax = 4 * 1024 * 1024
-/** So much waits for a PING of its own; less of it for so long, unless somebody waits: each PING costs as much as a small frame. */
+/**
+ * So much waits for a PING of its own; less of it for so long, unless somebody waits: each PING wakes the server and us, and of most frames
+ * an owner tells before (P1 of out-partition.ts).
+ */
 const confirmedAtOnceBytes = 256 * 1024
-const confirmMs = 5
+const confirmMs = 100
 
 export interface ConfirmationOptions {
   readonly wire: Wire

@@ -27,6 +27,8 @@ export class OutFrames {
   #cursor = 0
   #next = 0
   #bytes = 0
+  /** One past the last record that was ever about to go out again. */
+  #againHigh = 0
   readonly #forget: (bytes: Uint8Array) => void
 
   /** @param forget Hears of memory that no frame lies in any more. */
@@ -102,21 +104,27 @@ export class OutFrames {
 
   /** All that is retained goes out again. */
   rewind(): void {
-    this.#cursor = this.#base
+    this.#goBack(this.#base)
   }
 
   /** What lies at or behind a position goes out again. */
   rewindTo(position: number): void {
-    const index = this.#frames.findIndex((frame) => frame.sequence + frame.count > position)
-    if (index >= 0) this.#cursor = Math.min(this.#cursor, this.#base + index)
+    const index = this.#frames.findIndex((frame) => endOf(frame) > position)
+    if (index >= 0) this.#goBack(this.#base + index)
   }
 
-  /** Forgets what was sent, confirmed, and lies before a position. */
-  trim(position: number, confirmedTicket: number): void {
+  /**
+   * Forgets what was sent, lies before a position, and was read by the server.
+   * @param heard All before this record owners have told of.
+   */
+  trim(position: number, confirmedTicket: number, heard: number): void {
     let drop = 0
     while (drop < this.#cursor - this.#base) {
       const frame = this.#frames[drop]!
-      if (frame.sequence + frame.count > position || frame.ticket > confirmedTicket) break
+      const end = endOf(frame)
+      // Of what went out twice an owner may tell of the first, while the socket holds the second.
+      const isRead = frame.ticket <= confirmedTicket || (end <= heard && end > this.#againHigh)
+      if (end > position || !isRead) break
       drop += 1
     }
     if (drop === 0) return
@@ -126,8 +134,14 @@ export class OutFrames {
 
   /** Bytes before the frame that holds `position`: a frame counts as outstanding until its last record is done. */
   bytesBefore(position: number): number {
-    for (const frame of this.#frames) if (frame.sequence + frame.count > position) return startBytes(frame)
+    for (const frame of this.#frames) if (endOf(frame) > position) return startBytes(frame)
     return this.#bytes
+  }
+
+  #goBack(cursor: number): void {
+    if (cursor >= this.#cursor) return
+    this.#againHigh = Math.max(this.#againHigh, endOf(this.#frames[this.#cursor - 1 - this.#base]!))
+    this.#cursor = cursor
   }
 
   #append(frame: OutFrame, body: Uint8Array): void {
@@ -146,6 +160,11 @@ export class OutFrames {
 /** Bytes of the partition before a frame. */
 export function startBytes(frame: OutFrame): number {
   return frame.endBytes - frame.length
+}
+
+/** One past its last record. */
+function endOf({ sequence, count }: OutFrame): number {
+  return sequence + count
 }
 
 function isHeld({ ticket }: OutFrame): boolean {

@@ -120,3 +120,17 @@ test('OutPartition takes nothing back for a credit that comes late', () => {
   const [row] = out.ledger()
   assert.deepEqual([row!.acked, row!.dropped], [10, { ttl: 2 }])
 })
+
+test('OutPartition lets a frame go that its owner has processed, or, if it was sent twice, that the server has confirmed', () => {
+  const done = { ...entry, through: 10 }
+  const once = served()
+  once.credit('f', 'a', 1, done)
+  assert.ok(once.settled, 'the server has read what an owner tells of')
+  const twice = served()
+  twice.credit('f', 'a', 1, { ...aside, flags: creditFlags.aside | creditFlags.resend, accepted: 0 })
+  assert.ok(twice.send(1))
+  twice.credit('f', 'a', 1, done)
+  assert.ok(!twice.settled, 'the socket may hold the second one')
+  twice.confirm(1)
+  assert.ok(twice.settled)
+})

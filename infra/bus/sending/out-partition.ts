@@ -5,7 +5,8 @@
  * Owns what is known of the consumers, and the frames that they wait for (out-frames.ts).
  *
  * Invariants:
- *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server confirmed it.
+ *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server has read it as often as it went
+ *      out: a PONG has confirmed that, or an owner has told of a frame that went out once.
  *  P2. Bytes outstanding towards a blocking consumer are at most its window, or one frame.
  *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7); what is held counts as in flight.
  *  P4. A credit of an epoch lower than one already heard for that consumer changes nothing (I8).
@@ -26,6 +27,8 @@ export class OutPartition {
   /** One past the highest sequence ever sent. */
   #sentHigh = 0
   #confirmedTicket = -1
+  /** One past the last record that an owner has told of: the server has read all before it. */
+  #heardHigh = 0
   /**
    * One past the highest sequence sent when our connection was lost last: what owners have said of these records may not have been
    * heard, and what is heard of them now may have been said before.
@@ -328,6 +331,7 @@ export class OutPartition {
       channel.attempts = entry.attempts ?? channel.attempts
     }
     const { accepted, touched = accepted } = entry
+    this.#heardHigh = Math.max(this.#heardHigh, through, Math.min(accepted, this.#sentHigh))
     channel.accepted = Math.max(channel.accepted, channel.position, Math.min(accepted, this.#sentHigh))
     channel.touched = Math.max(channel.touched, channel.position, Math.min(touched, this.#sentHigh))
     for (const [reason, records] of Object.entries(entry.dropped)) {
@@ -348,7 +352,7 @@ export class OutPartition {
     let least = Number.POSITIVE_INFINITY
     for (const channel of this.#channels.values())
       if (channel.blocking) least = Math.min(least, channel.position)
-    this.#frames.trim(least, this.#confirmedTicket)
+    this.#frames.trim(least, this.#confirmedTicket, this.#heardHigh)
   }
 
   #account(channel: Channel): OutputLedger {
