@@ -7,9 +7,9 @@
  */
 import { createInterface } from 'node:readline'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { originOf, Producer } from '../../../infra/bus/index.ts'
+import { originOf, Producer, takeMemory } from '../../../infra/bus/index.ts'
 import { systemClock } from '../../../infra/clock.ts'
-import { frameOf } from '../../../sdk/wire/frame.ts'
+import { frameOf, headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { HistoryWriter } from '../../history/file.ts'
 import { connectLoad, namespace } from './connection.ts'
 import { keysByPartition, partitions, valueBytes } from './records.ts'
@@ -42,6 +42,10 @@ producer.setStream({
 })
 const history = new HistoryWriter(path!, 'output')
 const keys = keysByPartition()
+/** A frame of each partition, in which only the numbers are to be written: what a load costs is taken from what it measures. */
+const templates = keys.map((key) =>
+  frameOf(Array.from({ length: recordsPerFrame }, () => ({ key, value: madeValue(), timeMs: 0 }))),
+)
 const next = new Array<number>(partitions).fill(0)
 const channel = (partition: number): { stream: string; partition: number; producer: string } => ({
   stream,
@@ -52,12 +56,11 @@ let sent = 0
 const startMs = performance.now()
 for (let turn = 0; sent < wanted && !stopped; turn++) {
   await producer.ready(stream)
-  if (perSecond > 0 && sent / perSecond > (performance.now() - startMs) / 1000) {
+  // What is due by now goes out together, as a client's would.
+  while (perSecond > 0 && !stopped && sent / perSecond > (performance.now() - startMs) / 1000)
     await setTimeout(1)
-    continue
-  }
   sendFrame(turn % partitions)
-  await setImmediate() // sockets are read and written between frames
+  if (perSecond === 0) await setImmediate() // sockets are read and written between frames
 }
 const seconds = (performance.now() - startMs) / 1000
 const settled = await producer.settled(AbortSignal.timeout(settleMs)).then(
@@ -74,15 +77,22 @@ process.exit(0)
 
 function sendFrame(partition: number): void {
   const from = next[partition]!
-  const frame = Array.from({ length: recordsPerFrame }, (_, i) => {
-    const value = new Uint8Array(valueBytes)
-    const view = new DataView(value.buffer)
-    view.setUint32(0, Number(index), true)
-    view.setUint32(4, from + i, true)
-    return { key: keys[partition]!, value, timeMs: 0 }
-  })
-  producer.send(stream, partition, frameOf(frame), recordsPerFrame)
+  const template = templates[partition]!
+  const frame = takeMemory(template.length)
+  frame.set(template)
+  const view = new DataView(frame.buffer)
+  const keyBytes = keys[partition]!.length
+  const stride = recordBytes(keyBytes, valueBytes)
+  const numberAt = headerBytesV1 + recordHeaderBytes + keyBytes + 4
+  for (let i = 0; i < recordsPerFrame; i++) view.setUint32(numberAt + i * stride, from + i, true)
+  producer.send(stream, partition, frame, recordsPerFrame)
   history.add({ event: 'sent', ...channel(partition), from, count: recordsPerFrame })
   next[partition] = from + recordsPerFrame
   sent += recordsPerFrame
+}
+
+function madeValue(): Uint8Array {
+  const value = new Uint8Array(valueBytes)
+  new DataView(value.buffer).setUint32(0, Number(index), true)
+  return value
 }

@@ -40,7 +40,9 @@ export function keysByPartition(): Uint8Array[] {
 export function functionOf({ name, keepsState = true, counts = false, ...chances }: FunctionOptions): string {
   return `
 import { defineFunction, groupBy } from 'concord'
-const chance = (perMillion: number): boolean => Math.random() * 1e6 < perMillion
+const chance = (perMillion: number): boolean => perMillion > 0 && Math.random() * 1e6 < perMillion
+// What is put out or kept is copied: a buffer of its own for each would be most of what this function costs.
+const [output, last] = [new Int32Array(8), new Int32Array(1)]
 let tick = 0
 export default defineFunction({
   metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'${counts ? `, '${name}-counts'` : ''}], onError: 'deadLetter' },
@@ -58,7 +60,7 @@ export default defineFunction({
   processTimer(ctx, text) {
     const begin = tick++
     const [partition, producer, number] = text.split(' ').map(Number)
-    send(ctx, partition, words(1, producer, number, -1, begin, tick++, 0, ctx.version))
+    send(ctx, partition, words(output, 1, producer, number, -1, begin, tick++, 0, ctx.version))
   },
 })
 
@@ -72,17 +74,17 @@ async function later(ctx, record, begin) {
 }
 
 function work(ctx, record, begin) {
-  const view = new DataView(record.value.buffer, record.value.byteOffset)
-  const [producer, number] = [view.getUint32(0, true), view.getUint32(4, true)]
+  const { value } = record
+  const [producer, number] = [int(value, 0), int(value, 4)]
   const setsTimer = chance(${chances.timersPerMillion})
   const throwsAt = chance(${chances.throwsPerMillion}) ? Math.floor(Math.random() * 4) : -1
   const fail = (point) => { if (point === throwsAt) throw new Error('at point ' + point) }
   fail(0)
   const stored = ctx.getState('last ' + producer)
-  const before = !${keepsState} ? -2 : stored === undefined ? -1 : new DataView(stored.buffer, stored.byteOffset).getUint32(0, true)
-  send(ctx, record.partition, words(0, producer, number, before, begin, tick, setsTimer ? 1 : 0, ctx.version))
+  const before = !${keepsState} ? -2 : stored === undefined ? -1 : int(stored, 0)
+  send(ctx, record.partition, words(output, 0, producer, number, before, begin, tick, setsTimer ? 1 : 0, ctx.version))
   fail(1)
-  ctx.setState('last ' + producer, words(number))
+  ctx.setState('last ' + producer, words(last, number))
   if (${counts}) ctx.counter('records').add(1)
   fail(2)
   if (setsTimer || throwsAt === 3) ctx.setTimer(record.partition + ' ' + producer + ' ' + number, ctx.nowMs() + 5)
@@ -94,11 +96,13 @@ function send(ctx, partition, value) {
   ctx.produceRecord('${name}-out', '', value, { partition })
 }
 
-function words(...numbers) {
-  const bytes = new Uint8Array(numbers.length * 4)
-  const view = new DataView(bytes.buffer)
-  for (let i = 0; i < numbers.length; i++) view.setInt32(i * 4, numbers[i], true)
-  return bytes
+function words(target, ...numbers) {
+  target.set(numbers)
+  return new Uint8Array(target.buffer)
+}
+
+function int(bytes, at) {
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)
 }
 `
 }
