@@ -6,25 +6,38 @@ import type { Action } from '../../scheduler/core/index.ts'
 
 export type ActionOf<K extends Action['kind']> = Extract<Action, { readonly kind: K }>
 
-const writes: ReadonlySet<Action['kind']> = new Set([
-  'saveEpoch',
-  'createTask',
-  'removeTask',
-  'createSeat',
-  'updateSeat',
-  'removeSeat',
-  'lowerInstances',
-  'settleVersion',
-  'saveCanary',
-  'saveShadow',
-  'saveOutcome',
-  'removeCommand',
-  'removeFunction',
-])
+/** A new action is one or the other, or this does not compile. */
+const isStored: Readonly<Record<Action['kind'], boolean>> = {
+  saveEpoch: true,
+  createTask: true,
+  removeTask: true,
+  createSeat: true,
+  updateSeat: true,
+  removeSeat: true,
+  saveStatus: true,
+  lowerInstances: true,
+  settleVersion: true,
+  saveCanary: true,
+  saveShadow: true,
+  saveRolling: true,
+  saveOutcome: true,
+  removeCommand: true,
+  removeFollower: true,
+  removeFunction: true,
+  launch: false,
+  decline: false,
+  wantOffers: false,
+  kill: false,
+  reconcile: false,
+  acknowledge: false,
+  askReceivers: false,
+  assign: false,
+  log: false,
+}
 
 /** Whether it goes to the store, and what follows waits for it. */
 export function isWrite(action: Action): boolean {
-  return writes.has(action.kind) || (action.kind === 'saveStatus' && action.urgent)
+  return action.kind === 'saveStatus' ? action.urgent : isStored[action.kind]
 }
 
 /** For the trace. */

@@ -4,7 +4,8 @@
  *
  *     waiting ──elected──► taking over ──sealed──► leading ──► dead, and started anew
  *
- *  F1. Actions are carried out in their order, a write to the store done before what follows it.
+ *  F1. Actions are carried out in their order, a write to the store done before what follows it; where an action writes twice, it
+ *      can die between the two.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'
@@ -336,6 +337,17 @@ export class SchedulerModel {
     else this.process.after(0, run)
   }
 
+  /** What an action writes behind its first write: before the next action. */
+  #thenWrite(write: () => void): void {
+    if (!this.process.isUp) return
+    this.#isPerforming = true
+    this.#later(() => {
+      this.#isPerforming = false
+      write()
+      this.#performNext()
+    })
+  }
+
   #perform(action: Action): void {
     const { store, bugs } = this.#options
     const writer = this.#writer
@@ -357,8 +369,7 @@ export class SchedulerModel {
         return writer.change(action.function, lowered(action.command))
       case 'settleVersion':
         writer.saveOutcome(action)
-        if (this.process.isUp) writer.change(action.function, settled(action.good, action.outcome))
-        return
+        return this.#thenWrite(() => writer.change(action.function, settled(action.good, action.outcome)))
       case 'saveCanary':
         if (bugs.has('forgets-steps')) return
         return writer.change(action.function, atStep(action.canary))
