@@ -202,15 +202,16 @@ export class InstanceModel implements Owner {
   receive(_function: string, share: number, sequence: number): void {
     const { process, options } = this.#runner
     const { random, bus } = options
-    if (process.isCut) return
-    process.after(random.delayMs(bus.weather.busMs) + random.delayMs(workMs), () =>
-      this.#process(share, sequence),
-    )
+    const owned = this.owns.get(share)
+    if (process.isCut || owned === undefined) return
+    process.after(random.delayMs(bus.weather.busMs) + random.delayMs(workMs), () => {
+      // What it had in hand when it gave the share away is gone, although it may have the share again.
+      if (this.owns.get(share) === owned) this.#process(share, sequence, owned)
+    })
   }
 
-  #process(share: number, sequence: number): void {
-    const owned = this.owns.get(share)
-    if (this.#ended || this.#state !== 'running' || owned?.isServed !== true) return
+  #process(share: number, sequence: number, owned: Owned): void {
+    if (this.#ended || this.#state !== 'running' || !owned.isServed) return
     if (sequence !== owned.through + 1) return
     owned.through = sequence
     const { epoch: shareEpoch } = owned
