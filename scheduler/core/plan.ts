@@ -39,23 +39,27 @@ import { canaryOf } from './state/wanted-canary.ts'
 import { saveStatus } from './status.ts'
 import { tell } from './telling.ts'
 
-/** @param isAll Look at everything. */
-export function plan(draft: Draft, isAll: boolean): void {
+/**
+ * @param isAll Look at everything.
+ * @param settled Functions that this step has settled already. Settled again, after instances have begun to drain, they could come to
+ *   something else than a plan that has looked at everything from the beginning.
+ */
+export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> = new Set()): void {
   const all = isAll || draft.nowMs >= draft.state.commonAtMs
   const scope = all ? everything(draft) : whatChanged(draft)
   const { names } = scope
   draft.state.unsettled = new Set()
-  for (const name of names) draft.agenda.delete(name)
+  for (const name of names) if (!settled.has(name)) draft.agenda.delete(name)
   if (all) {
-    draft.agenda = new Map()
+    draft.agenda = only(draft.agenda, settled)
     draft.state.commonAtMs = Number.POSITIVE_INFINITY
     dropFollowers(draft, (atMs) => due(draft, undefined, atMs))
   }
   dropOrphanedCommands(draft)
   for (const taskId of scope.taskIds) watch(draft, draft.task(taskId) as Task)
   if (draft.state.emptying) return empty(draft, scope)
-  settle(draft, names, all)
-  if (describeAgain(draft, names, all) && !all) return plan(draft, true)
+  settle(draft, names, all, settled)
+  if (describeAgain(draft, names, all) && !all) return plan(draft, true, new Set(names))
   joinRunners(draft, names)
   for (const name of names) {
     if (draft.wantedVersion(name) !== undefined)
@@ -75,9 +79,10 @@ export function plan(draft: Draft, isAll: boolean): void {
 }
 
 /** Decides which slots each function has, and which of them have to go. */
-function settle(draft: Draft, names: readonly string[], all: boolean): void {
-  const active = new Map(all ? [] : draft.state.active)
+function settle(draft: Draft, names: readonly string[], all: boolean, settled: ReadonlySet<string>): void {
+  const active = all ? only(draft.state.active, settled) : new Map(draft.state.active)
   for (const name of names) {
+    if (settled.has(name)) continue
     const fn = draft.fn(name)
     closeAccounts(draft, fn)
     for (const slot of fn.slots) endBackoff(draft, fn, slot)
@@ -352,6 +357,10 @@ function kill(draft: Draft, task: Task): void {
   // This leader launched the task and never heard it: it never got an assignment, so there is nothing to drain.
   const isEmpty = task.isKnown && task.beat === undefined
   draft.act({ kind: 'kill', taskId, agentId, ...(isEmpty && { atOnce: true as const }) })
+}
+
+function only<T>(entries: ReadonlyMap<string, T>, names: ReadonlySet<string>): Map<string, T> {
+  return new Map([...entries].filter(([name]) => names.has(name)))
 }
 
 /** Whether a time has come. If not, it schedules another look at the owner then. */

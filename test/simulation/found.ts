@@ -70,4 +70,24 @@ export const found: readonly Found[] = [
       ],
     },
   },
+  {
+    what: 'a step that describes the streams anew in its middle settles once which instances are wanted, as one that looks at everything',
+    script: {
+      ...{ seed: 3_880, beatMs: 1_000, weather: { ...calm, busMs: 50, wireMs: 1_000, storeMs: 300 } },
+      disturbances: [
+        { atMs: 8_768, kind: 'cutAgent', choice: 747_169 },
+        { atMs: 12_725, kind: 'loseRunner', choice: 279_976 },
+        { atMs: 17_204, kind: 'command', choice: 626_717 },
+        { atMs: 18_222, kind: 'deploy', choice: 405_423 },
+        { atMs: 20_127, kind: 'deploy', choice: 588_907 },
+        { atMs: 24_033, kind: 'command', choice: 259_106 },
+        { atMs: 24_529, kind: 'cutAgent', choice: 973_004 },
+        { atMs: 24_574, kind: 'loseRunner', choice: 674_584 },
+        { atMs: 24_969, kind: 'command', choice: 484_477 },
+        { atMs: 25_776, kind: 'deploy', choice: 574_441 },
+        { atMs: 26_289, kind: 'command', choice: 443_440 },
+        { atMs: 28_176, kind: 'deploy', choice: 115_333 },
+      ],
+    },
+  },
 ]
