@@ -90,4 +90,15 @@ export const found: readonly Found[] = [
       ],
     },
   },
+  {
+    what: 'a slot that was given up, and lives, is fenced off by whoever takes its shares over: outputs of it may still be on their way',
+    bug: 'no-fence',
+    script: {
+      ...{ seed: 3_951, beatMs: 4_000, weather: { ...calm, busMs: 3_000, wireMs: 1_000, storeMs: 300 } },
+      disturbances: [
+        { atMs: 75_291, kind: 'loseRunner', choice: 381_991 },
+        { atMs: 101_950, kind: 'scale', choice: 954_565 },
+      ],
+    },
+  },
 ]

@@ -43,15 +43,22 @@ for (const { what, bug, script } of found) {
   })
 }
 
-/** Of the rare ones: where to begin, so that a run of the suite finds them soon. From seed 1 they took 3,831 and 7,334. */
+/** Of the rare ones: where to begin, so that a run of the suite finds them soon. From seed 1 they took up to 7,334. */
 const beginnings: Partial<Record<Bug, number>> = {
-  'no-fence': 3_800,
+  'no-epoch-check': 400,
+  'spares-strangers': 400,
+  'obeys-old-leaders': 500,
+  'no-seal': 1_200,
   'comes-back-as-itself': 7_300,
   'hides-errors': withRollouts,
   'forgets-steps': withRollouts,
 }
 
+/** Met by chance once in ten thousand seeds: a script that was found plants it. */
+const seldom: ReadonlySet<Bug> = new Set(['no-fence'])
+
 for (const [bug, what] of Object.entries(bugs) as [Bug, string][]) {
+  if (seldom.has(bug)) continue
   test(`the simulation finds that ${what}`, { timeout }, async (t) => {
     const options = { first: beginnings[bug] ?? 1, seeds: 10_000, steps, workers, untilFailure: true }
     const { failed } = await simulate({ ...options, bug })
