@@ -120,7 +120,7 @@ test('describe shows functions, top offenders, and quality where labels exist', 
       ['b', true],
     ]),
   })
-  assert.match(text, /5 lines in 2 s: 2 records\/s, lost 0/)
+  assert.match(text, /5 lines in 2.0 s: 2 records\/s, lost 0/)
   assert.match(text, /parse +5 +4 +1/)
   assert.match(
     text,

@@ -47,7 +47,7 @@ test('fn scale says that a number is a pin, gives it back with --auto, and wants
   const pinned = await concord(['fn', 'scale', 'score', '5', '--no-wait'], { env })
   assert.equal(
     pinned.stdout,
-    "score will have 5 instances. Its policy rests until 'concord fn scale score --auto'.\n",
+    "score will have 5 instances. Its policy is paused until 'concord fn scale score --auto'.\n",
   )
   const auto = await concord(['fn', 'scale', 'score', '--auto'], { env })
   assert.equal(auto.stdout, 'score is scaled by its policy; it has 5 instances now.\n')
@@ -143,7 +143,7 @@ test('fn scale --cpus --no-wait says that it waits, and why, and which partition
     return { status: 200, json: { instances: [{ version: 1, state: 'running' }, waiting], manifest } }
   })
   const ran = await concord(['fn', 'scale', 'score', '--cpus', '64', '--no-wait'], { env })
-  assert.match(ran.stdout, /^score v2 is to have 256 MiB and 64 cpus an instance\.\n/)
+  assert.match(ran.stdout, /^score v2 is to have 256 MiB and 64 cpus per instance\.\n/)
   assert.match(ran.stderr, /partitions moved by hand return to their own instances.*: 3 \(was on score-1\)/)
   assert.match(ran.stderr, /It waits: no agent has 64 cpus\n/)
 })
