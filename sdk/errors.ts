@@ -15,7 +15,7 @@ export type Blame = 'function' | 'caller' | 'transient' | 'platform'
  */
 export class CodedError<Code extends string = string> extends Error {
   readonly code: Code
-  /** What more is known, as plain data: it may cross a process boundary. */
+  /** Details as plain data, which may cross a process boundary. */
   readonly detail: Readonly<Record<string, unknown>>
 
   constructor(

@@ -1,5 +1,5 @@
 /**
- * The shapes of assets in the HTTP API (sdk/api/index.ts lists its routes).
+ * Assets: their shapes in the HTTP API (sdk/api/index.ts lists its routes).
  * @module
  */
 import { z } from 'zod'
@@ -18,21 +18,21 @@ export const assetRefsSchema = z.record(assetNameSchema, assetRefSchema)
 export const assetListSchema = z.object({ name: nameSchema, version: z.int(), assets: assetRefsSchema })
 export type AssetList = z.output<typeof assetListSchema>
 
-/** Uploaded contents by the names that a version is to have them under. */
+/** The assets that a version should have, by name. */
 export const assetNamesSchema = z
   .record(assetNameSchema, sha256Schema)
   .refine((names) => Object.keys(names).length <= assetsMax, `expected at most ${assetsMax} assets`)
 
 export const assetPatchSchema = z.strictObject({
-  /** By name: a content that is there, or null to take the name away. Other assets stay. */
+  /** By name: an uploaded asset, or null to remove the name. Other assets stay. */
   assets: z.record(assetNameSchema, sha256Schema.nullable()),
   author: z.string().max(200).optional(),
   message: z.string().max(1000).optional(),
-  /** End the instances in order and start others, even where the version could change in place. */
+  /** Drain the instances and start others, even if the version could be swapped in place. */
   drain: z.boolean().default(false),
-  /** Judge the version on what came lately, and change nothing. */
+  /** Judge the version on recent records, and change nothing. */
   dryRun: z.boolean().default(false),
-  /** Go on where its gate asks. */
+  /** Deploy even if its gate asks. */
   accept: z.boolean().default(false),
 })
 export type AssetPatch = z.input<typeof assetPatchSchema>

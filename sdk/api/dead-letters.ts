@@ -1,5 +1,5 @@
 /**
- * The shapes of dead letters in the HTTP API (sdk/api/index.ts lists its routes).
+ * DeadLetters: their shapes in the HTTP API (sdk/api/index.ts lists its routes).
  * @module
  */
 import { z } from 'zod'
@@ -11,7 +11,7 @@ export type DeadLetterCounts = z.output<typeof deadLetterCountsSchema>
 
 const letterIdSchema = z.string().regex(/^\d{1,15}-\d{1,5}$/, 'expected an id as in 12-0')
 
-/** Which dead letters are meant: those for which all that is said holds. */
+/** A filter of dead letters: all given conditions must hold. */
 const deadLetterFilter = {
   function: nameSchema.optional(),
   /** A part of `NAME: MESSAGE` of the error. */
@@ -21,7 +21,7 @@ const deadLetterFilter = {
   /** Given up at or after this time, and before `untilMs`; milliseconds since 1970. */
   sinceMs: z.coerce.number().optional(),
   untilMs: z.coerce.number().optional(),
-  /** Behind this letter: where the answer before ended. */
+  /** After this letter: where the previous answer ended. */
   after: letterIdSchema.optional(),
 }
 export type DeadLetterFilter = Omit<z.output<ReturnType<typeof z.object<typeof deadLetterFilter>>>, 'after'>
@@ -37,9 +37,12 @@ export const deadLetterSummarySchema = z.object({
   id: letterIdSchema,
   function: z.string(),
   version: z.int(),
-  /** It is a timer that was given up; then `key` and `timeMs` are its own, `partition` is that of its state, and nothing else says where a record stood. */
+  /**
+   * A timer that was given up. Then `key` and `timeMs` are the timer's, `partition` is that of its state, and the
+   * fields that locate a record are absent.
+   */
   timer: z.literal(true).optional(),
-  /** Where the record stood. */
+  /** The record's input stream. */
   stream: z.string(),
   partition: z.int(),
   producer: z.string(),
@@ -47,14 +50,14 @@ export const deadLetterSummarySchema = z.object({
   /** Calls of the callback. */
   attempts: z.int(),
   failedAtMs: z.number(),
-  /** Event time of the record; of a timer the time that it was set for. */
+  /** Event time of the record; for a timer, the time for which it was set. */
   timeMs: z.int(),
   key: z.string().optional(),
   keyBase64: z.string().optional(),
   valueBytes: z.int(),
   /** `at`: the line of the author's source. */
   error: z.object({ name: z.string(), message: z.string(), at: z.string().optional() }),
-  /** `redriving`: claimed by a redrive of which it is not known whether it came to its end. */
+  /** `redriving`: claimed by a redrive that may or may not have completed. */
   state: z.enum(['waiting', 'redriving', 'redriven']),
   markedAtMs: z.number().optional(),
 })
@@ -77,25 +80,25 @@ export type DeadLetter = z.output<typeof deadLetterSchema>
 
 export const redriveRequestSchema = z.strictObject({
   ...deadLetterFilter,
-  /** These and no others. */
+  /** Only these letters. */
   ids: z.array(letterIdSchema).max(1000).optional(),
-  /** Says what would be done. */
+  /** Only report what would be done. */
   dryRun: z.boolean().default(false),
-  /** Also those that a redrive has claimed and perhaps not sent. */
+  /** Include letters that an earlier redrive has claimed and perhaps not sent. */
   again: z.boolean().default(false),
   limit: z.int().min(1).max(10_000).default(10_000),
 })
 export type RedriveRequest = z.output<typeof redriveRequestSchema>
 
 export const redriveAnswerSchema = z.object({
-  /** Letters that were meant and still waited. */
+  /** Matching letters that were waiting. */
   matched: z.int(),
   redriven: z.int(),
-  /** Of those, timers, which are set again where they were; absent: none. */
+  /** How many of those are timers, which are set again in their own state; absent: none. */
   timers: z.int().optional(),
-  /** By the stream that they went to (or would), with all functions that read it: each of them gets them. */
+  /** By stream that they were (or would be) sent to, with all functions that read it: each of them receives them. */
   streams: z.array(z.object({ stream: z.string(), records: z.int(), readBy: z.array(z.string()) })),
-  /** There may be more behind this one: ask again with it as `after`. */
+  /** There may be more after this one: ask again with it as `after`. */
   next: letterIdSchema.optional(),
 })
 export type RedriveAnswer = z.output<typeof redriveAnswerSchema>

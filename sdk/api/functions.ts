@@ -1,5 +1,5 @@
 /**
- * Functions: what the API shows of them: state, account, metrics, logs, and why they are where they are.
+ * Functions: their state, account, metrics and logs in the API, and the reasons for their placement.
  * @module
  */
 import { z } from 'zod'
@@ -20,17 +20,17 @@ export const ledgerSchema = z.object({
   dropped: z.record(z.string(), z.int()),
   inFlight: z.int(),
   unaccounted: z.int(),
-  /** The unaccounted may be less: some of it was counted by what a killed producer was allowed to have out; absent: nothing. */
+  /** `unaccounted` is an upper bound: part of it is the allowance of a killed producer; absent: it is exact. */
   unaccountedIsAtMost: z.literal(true).optional(),
-  /** Of the processed and the unaccounted: records whose effects the state lacks, since a runner was killed or a version with `migrate` has gone. */
+  /** Records among the processed and unaccounted whose effects on state were lost, because a runner was killed or a version with `migrate` was rolled back. */
   stateLost: z.int().default(0),
-  /** Of those in flight, what waits on disk (back-pressure `enqueue`); absent: nothing. */
+  /** Records in flight that wait on disk (back-pressure `enqueue`); absent: none. */
   spilled: z.int().optional(),
   spilledBytes: z.number().optional(),
 })
 export type Ledger = z.output<typeof ledgerSchema>
 
-/** What a function has counted or observed under a name of its own; `buckets`: sdk/wire/user-metrics.ts. */
+/** A metric of the function's own; for `buckets` see sdk/wire/user-metrics.ts. */
 export const metricSchema = z.discriminatedUnion('kind', [
   z.object({ name: z.string(), kind: z.literal('count'), sum: z.number() }),
   z.object({
@@ -44,13 +44,13 @@ export const metricSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
-/** Why the instances of a function are where they are, or not at work. */
+/** Why the instances of a function are on their agents, or do not run. */
 export const whySchema = z.object({
   name: nameSchema,
   version: z.int(),
   instancesWanted: z.int(),
   instancesRunning: z.int(),
-  /** Why it is to have more or fewer instances than its manifest says; absent: it is not, or scales by itself. */
+  /** Why it has more or fewer instances than its manifest says; absent: it does not, or has a scaling policy. */
   byHand: z.string().optional(),
   placement: placementSchema,
   instances: z.array(
@@ -59,7 +59,7 @@ export const whySchema = z.object({
       state: z.string(),
       agent: z.string().optional(),
       hostname: z.string().optional(),
-      /** Sentences, the most telling first. */
+      /** Sentences, the most informative first. */
       why: z.array(z.string()),
     }),
   ),
@@ -68,11 +68,11 @@ export type Why = z.output<typeof whySchema>
 
 export const functionSummarySchema = z.object({
   name: nameSchema,
-  /** The version that is wanted. */
+  /** The wanted version. */
   version: z.int(),
-  /** The one that was seen to work last; absent before any was. While another one is on its way, or beside it, this one answers. */
+  /** The live version; absent before there is one. During a rollout, or beside a shadow, its outputs count. */
   live: z.int().optional(),
-  /** What `version` has of the keys as a canary. */
+  /** The share of the keys that `version` has as a canary. */
   canaryPercent: z.number().optional(),
   state: z.enum([
     'running',
@@ -105,14 +105,17 @@ export const functionDetailSchema = functionSummarySchema.extend({
   bundleSha256: z.string(),
   assets: assetRefsSchema.default({}),
   deployedAtMs: z.number(),
-  /** Partitions that a person has moved; absent if none. */
+  /** Partitions moved by hand; absent: none. */
   homes: z.array(homeSchema).optional(),
   instances: z.array(instanceSchema),
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
   ledger: z.array(ledgerSchema),
-  /** Gateways that ended without a word: what they sent last follows when their receivers were asked, within some ten seconds. */
+  /**
+   * Gateways that were killed: their last records are counted once their receivers were asked, within some ten
+   * seconds.
+   */
   settling: z.array(z.string()).optional(),
-  /** Summed over the instances that live, since the start of each. */
+  /** Summed over the living instances, since the start of each. */
   metrics: z.array(metricSchema).default([]),
   /** The latest of these starts; absent: nothing was counted. */
   metricsSinceMs: z.number().optional(),

@@ -5,16 +5,16 @@
 import { z } from 'zod'
 import { memorySchema } from './memory.ts'
 
-/** What an instance has stored of its state. */
+/** The checkpoints of an instance. */
 export const checkpointReportSchema = z.object({
-  /** When the last one that is stored was cut, and how long it took from there; absent before the first. */
+  /** When the last stored one was cut, and how long storing it took; absent before the first. */
   atMs: z.number().optional(),
   tookMs: z.number().optional(),
-  /** What is kept, and what the last one added to it. */
+  /** Bytes kept, and bytes that the last one added. */
   storedBytes: z.number(),
   writtenBytes: z.number(),
   writtenBytesTotal: z.number(),
-  /** How long the instance stopped for the last one, and at most. */
+  /** How long the instance was paused for the last one, and for the longest. */
   pauseMs: z.number(),
   pauseMaxMs: z.number(),
   made: z.int(),
@@ -23,13 +23,13 @@ export const checkpointReportSchema = z.object({
   error: z.string().optional(),
 })
 
-/** Another version takes over in an instance. */
+/** A swap or trial in an instance. */
 export const swapSchema = z.object({
   version: z.int(),
-  /** `failed`: the version before is at work; `reason` says why. */
+  /** `failed`: the previous version runs; `reason` says why. */
   state: z.enum(['preparing', 'onTrial', 'failed']),
   reason: z.string().optional(),
-  /** Of one on trial: records and timers that went through it so far. */
+  /** During a trial: records and timers processed so far. */
   records: z.int().optional(),
 })
 
@@ -45,21 +45,21 @@ export const instanceSchema = z.object({
   restarts: z.int(),
   /** Why it is not running. */
   why: z.string().optional(),
-  /** Why it is where it is. */
+  /** Why it is on its agent. */
   placed: z.string().optional(),
-  /** Which partitions of each input that is not broadcast it has; absent if none. */
+  /** Its partitions of each input that is not broadcast; absent: none. */
   partitions: z.array(z.int()).optional(),
-  /** Absent unless one is under way, or has failed. */
+  /** Absent unless a swap is under way or has failed. */
   swap: swapSchema.optional(),
-  /** For how long the last change of versions stopped it. */
+  /** How long the last swap paused the instance. */
   swapPauseMs: z.number().optional(),
-  /** The version that has passed its trial here last, and what went through it meanwhile. */
+  /** The version that last passed its trial here, and the records it processed in it. */
   tried: z.object({ version: z.int(), records: z.int() }).optional(),
   lastExit: z
     .object({ code: z.int().optional(), reason: z.string(), message: z.string(), atMs: z.number() })
     .optional(),
   pid: z.int().optional(),
-  /** Of its runner, which may hold other instances too. */
+  /** Resident memory of its runner, which may hold other instances too. */
   rssBytes: z.number().optional(),
   memory: memorySchema.optional(),
   /** Prometheus text of its runner, on the runner's own loopback. */
@@ -73,11 +73,11 @@ export const instanceSchema = z.object({
   /** Timers that were given up since its start, by reason: `skipped`, `deadLettered`, `deadLetterRefused`, `failed`. */
   timersDropped: z.record(z.string(), z.int()).default({}),
   stateEntries: z.int(),
-  /** Partitions whose state has something left in the format of an earlier version. */
+  /** Partitions with state in the format of an earlier version. */
   migrating: z.int().optional(),
-  /** How long it was held back by `limits.cpuMsPerSecond`. */
+  /** How long `limits.cpuMsPerSecond` held it back. */
   throttledMs: z.number().default(0),
-  /** Records that wait to be tried again. */
+  /** Records set aside for a retry. */
   setAside: z.int().default(0),
   /** Absent where the function wants no checkpoints. */
   checkpoint: checkpointReportSchema.optional(),
@@ -87,7 +87,7 @@ export const instanceSchema = z.object({
       message: z.string(),
       stack: z.string(),
       at: z.string().optional(),
-      /** What it was called for, if that was a timer. */
+      /** The timer that the callback was called for, if any. */
       timer: z.object({ partition: z.int(), key: z.string(), timeMs: z.number() }).optional(),
       timeMs: z.number(),
     })

@@ -1,5 +1,5 @@
 /**
- * Memory of a runner, by what it is for; what an operator is shown of it.
+ * Memory: the memory account of a runner, as operators see it.
  * @module
  */
 import { z } from 'zod'
@@ -18,14 +18,14 @@ export const memoryAccounts = ['process', 'isolates', 'state', 'tape', 'assets',
 export type MemoryAccount = (typeof memoryAccounts)[number]
 
 export const memorySchema = z.object({
-  /** What its process may come to: who stays beyond it is ended. */
+  /** The bound of the process: beyond it, the watchdog ends it. */
   boundBytes: z.number(),
-  /** Together what is resident, or a little more: what was asked for may not be touched yet. */
+  /** Their sum is the resident memory, or a little more: requested memory may not be touched yet. */
   accounts: z.record(z.enum(memoryAccounts), z.number()),
 })
 export type MemoryReport = z.output<typeof memorySchema>
 
-/** As in `process 98, state 12 MiB`, for people; what is less than a MiB is left out. */
+/** The accounts for people, as in `process 98, state 12 MiB`; less than a MiB is left out. */
 export function accountsText({ accounts }: Pick<MemoryReport, 'accounts'>): string {
   const said = memoryAccounts.flatMap((account) => {
     const mib = Math.round(accounts[account] / 2 ** 20)

@@ -1,5 +1,5 @@
 /**
- * Problem: what an error of the HTTP API is answered as.
+ * Problem: the body of an error answer of the HTTP API.
  * @module
  */
 import { z } from 'zod'
@@ -14,9 +14,12 @@ export const problemSchema = z.object({
   code: z.string(),
   /** Where in the uploaded source, where known. */
   location: z.object({ file: z.string(), line: z.int(), column: z.int() }).optional(),
-  /** Of a refused `POST …/records`: how many of its records, from the first, were taken and must not be sent again. */
+  /**
+   * For a refused `POST …/records`: how many of its records, from the first, were accepted and must not be sent
+   * again.
+   */
   accepted: z.int().optional(),
-  /** Of a deploy that its gate has held up: what was found. */
+  /** For a deploy that its gate has stopped: the findings. */
   gate: gateReportSchema.optional(),
 })
 export type Problem = z.output<typeof problemSchema>

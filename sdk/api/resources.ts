@@ -1,11 +1,11 @@
 /**
- * The shapes of changed resources in the HTTP API (sdk/api/index.ts lists its routes).
+ * Resources: changes of resources in the HTTP API (sdk/api/index.ts lists its routes).
  * @module
  */
 import { z } from 'zod'
 import { resourcesSchema } from '../manifest/manifest.ts'
 
-/** Other resources for each instance; what is not named stays. */
+/** New resources for each instance; what is left out stays. */
 export const resourcesPatchSchema = z
   .strictObject({
     cpus: resourcesSchema.shape.cpus.unwrap().optional(),
@@ -13,7 +13,7 @@ export const resourcesPatchSchema = z
     diskMib: resourcesSchema.shape.diskMib.unwrap().optional(),
     author: z.string().max(200).optional(),
     message: z.string().max(1000).optional(),
-    /** End the instances in order and start others, not beside them. */
+    /** Drain the instances and start others, instead of starting new ones beside them. */
     drain: z.boolean().default(false),
   })
   .refine(

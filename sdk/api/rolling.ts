@@ -1,5 +1,5 @@
 /**
- * RollingView: a version that comes to some instances after others, as the API shows it.
+ * RollingView: a rolling deploy as the API shows it.
  * @module
  */
 import { z } from 'zod'
@@ -9,17 +9,17 @@ export const rollingSchema = z.object({
   version: z.int(),
   /** The version that the other instances have. */
   from: z.int(),
-  /** Instances at a time. */
+  /** Instances in a wave. */
   width: z.int(),
-  /** Which wave it is, from 1, and since when. */
+  /** The wave, from 1, and since when. */
   wave: z.int(),
   sinceMs: z.number(),
-  /** Those that have it or are to have it now, by id. */
+  /** The instances that have the version, or should have it now, by id. */
   instances: z.array(z.string()),
-  /** How many of all that are wanted work with it, off trial. */
+  /** How many of the wanted instances run it, off trial. */
   working: z.int(),
   wanted: z.int(),
-  /** Its state has another format: no share moves, and no instance that has one goes, until it is everywhere. */
+  /** Its state has another format: until it is everywhere, no share moves and no instance with a share ends. */
   isBound: z.boolean().optional(),
 })
 export type RollingView = z.output<typeof rollingSchema>

@@ -1,27 +1,27 @@
 /**
- * Scaling: how many instances a function has, as the API takes and tells it.
+ * Scaling: the number of instances of a function in the API.
  * @module
  */
 import { z } from 'zod'
 import { instancesSchema, nameSchema } from '../manifest/manifest.ts'
 import { scaleSettingsSchema } from '../scaling/policy.ts'
 
-/** What can be wanted of a function beside its manifest: so many instances, or as its policy says. */
+/** A number of instances, or `auto` for the function's policy. */
 export const scaleSchema = z.union([
   z.strictObject({ instances: instancesSchema }),
   z.strictObject({ auto: z.literal(true) }),
 ])
 
-/** `pinned`: a person has said so, and the function's policy rests until `auto`. */
+/** `pinned`: a person has set the number, and the function's policy rests until `auto`. */
 export const scaleAnswerSchema = z.object({
   instances: z.int(),
   pinned: z.boolean(),
-  /** So many of them get no records: its inputs have no more partitions. */
+  /** So many of them get no records, because there are fewer partitions. */
   idle: z.int().optional(),
 })
 export type ScaleAnswer = z.output<typeof scaleAnswerSchema>
 
-/** What was seen of a function's load at a time. */
+/** A sample of a function's load. */
 export const loadSampleSchema = z.object({
   atMs: z.number(),
   instances: z.int(),
@@ -43,12 +43,12 @@ export const scalingSchema = z.object({
   name: nameSchema,
   instancesWanted: z.int(),
   instancesRunning: z.int(),
-  /** Absent: it has none, and has as many instances as was said. */
+  /** Absent: the function has no policy, and keeps the number that was set. */
   policy: scaleSettingsSchema.optional(),
   pinned: z.boolean(),
   /** The latest changes by the policy, and by people, oldest first. */
   changes: z.array(z.object({ atMs: z.number(), from: z.int(), to: z.int(), because: z.string() })),
-  /** What the scheduler has seen last, written every ten seconds; absent before the first look. */
+  /** The scheduler's last look, written every ten seconds; absent before the first. */
   latest: z
     .object({ atMs: z.number(), instances: z.int(), because: z.string(), load: loadSampleSchema })
     .optional(),

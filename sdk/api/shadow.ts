@@ -11,7 +11,7 @@ import { nameSchema } from '../manifest/manifest.ts'
 import { shadowDifferenceSchema } from '../versions/shadow.ts'
 
 export const promoteSchema = z.strictObject({
-  /** Default: the version that is a shadow now, else the newest that was. */
+  /** Default: the current shadow, else the newest former one. */
   to: z.int().min(1).optional(),
 })
 
@@ -19,7 +19,7 @@ export const shadowDifferencesSchema = z.object({
   name: nameSchema,
   version: z.int(),
   differences: z.array(shadowDifferenceSchema),
-  /** There are more: `after` for the next question. */
+  /** There are more: the `after` of the next request. */
   next: z.int().optional(),
 })
 export type ShadowDifferences = z.output<typeof shadowDifferencesSchema>

@@ -1,5 +1,5 @@
 /**
- * Sources: the code of a version as its author wrote it, out of the source map that came with its bundle.
+ * Sources: the code of a version as its author wrote it, from the source map uploaded with its bundle.
  *
  *   GET /v1/functions/:name/versions/:version/sources   VersionSources
  * @module
@@ -11,7 +11,7 @@ export const sourcesKindSchema = z.enum(['source', 'bundle'])
 export const versionSourcesSchema = z.object({
   name: z.string(),
   version: z.int(),
-  /** `bundle`: what runs, in one file; asked for, or since no source map came with it that has the sources. */
+  /** `bundle`: the code that runs, in one file; on request, or if no uploaded source map contains the sources. */
   kind: sourcesKindSchema,
   /** By path, in the order of paths. */
   files: z.record(z.string(), z.string()),
@@ -19,10 +19,10 @@ export const versionSourcesSchema = z.object({
 export type VersionSources = z.output<typeof versionSourcesSchema>
 
 export const bundleFile = 'bundle.js'
-/** The platform's own, which comes into every bundle. */
+/** The platform's own files, which are in every bundle. */
 const ownFiles = 'node_modules/concord/'
 
-/** @param sourceMap Of version 3. @returns By path, the sources that it has; undefined if it lacks one. */
+/** @param sourceMap A source map of version 3. @returns Its sources by path; undefined if it lacks one. */
 export function filesOf(sourceMap: string): Record<string, string> | undefined {
   const { sources = [], sourcesContent = [] } = JSON.parse(sourceMap) as {
     readonly sources?: readonly (string | null)[]

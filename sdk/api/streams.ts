@@ -1,5 +1,5 @@
 /**
- * Streams: their settings, records that come in, and records as a reader gets them.
+ * Streams: their settings, published records, and followed records in the API.
  * @module
  */
 import { z } from 'zod'
@@ -17,7 +17,7 @@ export const recordInputSchema = z.strictObject({
   keyBase64: z.string().optional(),
   value: z.string().optional(),
   valueBase64: z.string().optional(),
-  /** Where it goes, whatever its key (grouping `explicit`). */
+  /** The partition, overriding the key (grouping `explicit`). */
   partition: z
     .int()
     .min(0)
@@ -27,7 +27,7 @@ export const recordInputSchema = z.strictObject({
 })
 export type RecordInput = z.output<typeof recordInputSchema>
 
-/** Answer of `POST …/records`: all were taken, in order. */
+/** Answer of `POST …/records`: all were accepted, in order. */
 export const produceAnswerSchema = z.object({ accepted: z.int() })
 
 /** A record as a follower sees it. `value` where it is UTF-8 text, else `valueBase64`; likewise the key. */
@@ -44,14 +44,17 @@ export const recordOutputSchema = z.object({
 })
 export type RecordOutput = z.output<typeof recordOutputSchema>
 
-/** First line of a followed stream, once every producer known is bound to it; then records; `gap` where some were missed. */
+/**
+ * Events of a followed stream: `ready` is the first line, once every known producer waits for this reader; `gap` says
+ * that records were missed.
+ */
 export const followEventSchema = z.union([
   z.object({
     event: z.literal('ready'),
     hold: z.boolean(),
-    /** Who holds, to be named should the connection break (`instead`). */
+    /** The id of the holding reader, to be sent as `instead` after a broken connection. */
     reader: z.string().optional(),
-    /** It goes on for the one that it named: nothing was missed. */
+    /** It continues for the reader named in `instead`, and nothing was missed. */
     resumed: z.boolean().optional(),
   }),
   z.object({ event: z.literal('gap'), partition: z.int(), producer: z.string(), records: z.int() }),

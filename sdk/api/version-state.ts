@@ -1,16 +1,16 @@
 /**
- * VersionState: how a version stands, as the API says.
+ * VersionState: the state of a version in the API.
  *
- *   `live`: seen to work last.
- *   `canary`: it has a part of the keys, and is judged.
+ *   `live`: the good version.
+ *   `canary`: it has a share of the keys, and is judged.
  *   `rollingOut`: wanted, and not seen to work everywhere yet.
- *   `failed`: the one before was put back, `reason` says why; it stays so, also if it was wanted again and worked, unless that is now.
- *   `rolledBack`: somebody went back from it, `by` whom and `reason` say.
- *   `shadow`: it is given copies of what the one in force is given.
- *   `shadowed`: it was, and waits for `promote`.
- *   `replaced`: it has run.
- *   `withdrawn`: another one was wanted while it was a canary, came to some instances after others, or ran in a part of them only.
- *   `neverRan`: another one was deployed before it did.
+ *   `failed`: the version before was put back; `reason` says why. It stays `failed` even if it worked later, unless it is live now.
+ *   `rolledBack`: a person rolled back from it; `by` and `reason` say who and why.
+ *   `shadow`: it gets copies of the live version's records.
+ *   `shadowed`: it was a shadow, and waits for `promote`.
+ *   `replaced`: it was live before.
+ *   `withdrawn`: another version was wanted while it was a canary, was rolling, or ran in only some instances.
+ *   `neverRan`: another version was deployed before it ran.
  * @module
  */
 import { z } from 'zod'

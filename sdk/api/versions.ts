@@ -1,5 +1,5 @@
 /**
- * Versions: what was deployed, and what differs between two of them.
+ * Versions: the versions of a function, and the difference between two of them, in the API.
  * @module
  */
 import { z } from 'zod'
@@ -21,13 +21,13 @@ export const versionSummarySchema = bundleSchema.extend({
   state: versionStateSchema,
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
-  /** Nothing came while it was on trial. */
+  /** No record came during its trial. */
   untried: z.literal(true).optional(),
-  /** Who went back from it. */
+  /** Who rolled back from it. */
   by: z.string().optional(),
-  /** It had failed before it came to what `state` says. */
+  /** It had failed before its present `state`. */
   failed: z.object({ atMs: z.number(), reason: z.string().optional() }).optional(),
-  /** What its manifest says otherwise than that of the version before. */
+  /** The differences of its manifest from that of the version before. */
   changes: z.array(changeSchema),
   assets: assetRefsSchema.default({}),
 })

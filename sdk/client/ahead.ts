@@ -1,9 +1,10 @@
 /**
  * Ahead: reads a body a little ahead of its reader.
  *
- *   A1. What has come is answered before the error that ended it: a stream of fetch's forgets what it holds when it breaks.
- *   A2. Besides that at most `aheadBytes` and one chunk are held.
- *   A3. A signal ends it, however long nothing comes: fetch lets go of the signal that it was given when memory is collected.
+ *   A1. Bytes that have arrived are delivered before the error that ended the body: a fetch stream discards them when
+ *       it breaks.
+ *   A2. Beyond those, at most `aheadBytes` and one chunk are held.
+ *   A3. The signal ends it even while nothing arrives: fetch itself may lose its signal to garbage collection.
  * @module
  */
 const aheadBytes = 256 * 1024

@@ -1,5 +1,5 @@
 /**
- * Away: which failures pass when a gateway is back, or another one is asked, and how long to wait for that.
+ * Away: which failures pass when a gateway returns or another one is asked, and how long to wait.
  * @module
  */
 import { type CodedError, isCode } from '../errors.ts'
@@ -8,7 +8,7 @@ import { type ClientErrorCode, RefusedError } from './errors.ts'
 const firstMs = 100
 const longestMs = 2_000
 
-/** A request that was sent and not answered by a gateway: its outcome is unknown. */
+/** Whether a request may have been sent and got no answer from a gateway: its outcome is unknown. */
 export function wasLost(error: CodedError): boolean {
   return (
     isCode(error, 'ERR_CONNECTION_LOST' satisfies ClientErrorCode) ||
@@ -17,15 +17,15 @@ export function wasLost(error: CodedError): boolean {
   )
 }
 
-/** No gateway could be reached, or the one that was has broken off: not one that asks to wait. */
+/** Whether no gateway could be reached, or the connection broke; not if a gateway asks to wait. */
 export function isAway(error: CodedError): boolean {
   return wasLost(error) || isCode(error, 'ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)
 }
 
-/** What stands before gateways answers so where one has broken off. */
+/** Answers of a proxy whose gateway has broken off. */
 const proxyStatuses: ReadonlySet<number> = new Set([502, 503, 504])
 
-/** The waits between attempts, ever longer, as long as the last one that moved things on is less than `stallMs` ago. */
+/** The growing waits between attempts, until there was no progress for `stallMs`. */
 export class Retry {
   readonly #stallMs: number
   #movedAtMs = performance.now()
@@ -40,7 +40,7 @@ export class Retry {
     this.#nextMs = firstMs
   }
 
-  /** @returns Undefined: it is not worth another attempt. */
+  /** @returns The wait; undefined if another attempt is pointless. */
   afterMs(error: CodedError): number | undefined {
     if (performance.now() - this.#movedAtMs > this.#stallMs) return undefined
     if (error instanceof RefusedError && error.problem !== undefined) return askedForMs(error)

@@ -1,9 +1,9 @@
 /**
- * ConcordClient: the HTTP API as typed calls. Shapes come from sdk/api/index.ts, as types only: an answer of a gateway of
- * the same major version is taken at its word.
+ * ConcordClient: the HTTP API as typed calls. Shapes are imported from sdk/api/index.ts as types only: answers of a
+ * gateway of the same major version are not checked.
  *
- *  C1. Nothing is repeated but what is safe to repeat (produce.ts, P2), or what its caller asked to be; a stream that broke is opened again
- *      only for who asked for it, and what was missed meanwhile is told (follow.ts).
+ *   C1. Only safe requests are repeated (produce.ts, P2), or those that the caller asked to repeat. A broken stream
+ *       is reopened only on request, and missed records are reported (follow.ts).
  * @module
  */
 
@@ -43,10 +43,10 @@ import type { ClientRecord } from './records.ts'
 import { Server } from './server.ts'
 
 export interface ClientOptions {
-  /** The gateway's, e.g. `http://127.0.0.1:8642`; of several the next one is tried where one is away. */
+  /** The gateway's URL, e.g. `http://127.0.0.1:8642`. Of several, the next one is tried if one cannot be reached. */
   readonly url: string | readonly string[]
   readonly token?: string | undefined
-  /** For one answer. Default 30 s. */
+  /** Time limit for one answer. Default 30 s. */
   readonly timeoutMs?: number
 }
 
@@ -66,22 +66,30 @@ export interface OneSource {
 export type Deployment = (Bundled | OneSource) & DeploymentWords
 
 export interface DeploymentWords {
-  /** What the code's metadata does not say: resources, limits, env … (docs/reference/cli.md, concord.jsonc). */
+  /**
+   * Everything that the code's metadata does not contain: resources, limits, env … (docs/reference/cli.md,
+   * concord.jsonc).
+   */
   readonly manifest: Readonly<Record<string, unknown>>
-  /** By name, the sha256 of assets that were sent by `uploadAsset`; it keeps the others that it has. */
+  /** By name: the sha256 of assets sent by `uploadAsset`. The function keeps its other assets. */
   readonly assets?: Readonly<Record<string, string>>
   /** Who deploys, and why: shown with the version. */
   readonly author?: string
   readonly message?: string
-  /** So many instances, whatever it had; else a count that was changed by hand stays while the manifest's own does not change. */
+  /**
+   * The number of instances. Absent: a count changed by hand stays as long as the manifest's count does not change.
+   */
   readonly instances?: number
-  /** Sizes that are to be its manifest's, whatever was set by hand; else what was stays while the manifest's own does not change. */
+  /**
+   * Sizes to take from the manifest even if they were set by hand. Others stay as long as the manifest's value does
+   * not change.
+   */
   readonly ownSizes?: readonly ('cpus' | 'memMib' | 'diskMib')[]
-  /** Ends the instances in order and starts others, even where the version could change in place. */
+  /** Drain the instances and start others, even if the version could be swapped in place. */
   readonly drain?: boolean
-  /** Judges it on what came lately, beside the version at work, and changes nothing. */
+  /** Judge the version on recent records, beside the live version, and change nothing. */
   readonly dryRun?: boolean
-  /** Goes on where its gate asks. */
+  /** Deploy even if its gate asks. */
   readonly accept?: boolean
 }
 
@@ -90,35 +98,35 @@ export interface Abortable {
 }
 
 export interface LogOptions extends Abortable {
-  /** Goes on with new lines. */
+  /** Continue with new lines. */
   readonly follow?: boolean
-  /** How many of the lines so far. Default 100. */
+  /** How many earlier lines to return. Default 100. */
   readonly tail?: number
 }
 
-/** Which dead letters are meant; all that is said must hold. */
+/** A filter of dead letters; all given conditions must hold. */
 export interface DeadLetterOptions extends DeadLetterFilter {
   /** Default `waiting`: not redriven yet. */
   readonly state?: 'waiting' | 'redriven' | 'all'
-  /** In one answer, at most 1000. Default 100. */
+  /** Letters in one answer, at most 1000. Default 100. */
   readonly limit?: number
-  /** Behind this letter: `next` of the answer before. */
+  /** Continue after this letter: `next` of the previous answer. */
   readonly after?: string
 }
 
 export interface RedriveOptions extends DeadLetterFilter {
-  /** These and no others. */
+  /** Only these letters. */
   readonly ids?: readonly string[]
-  /** Says what would be done. */
+  /** Only report what would be done. */
   readonly dryRun?: boolean
-  /** Also those that a redrive has claimed and perhaps not sent. */
+  /** Include letters that an earlier redrive has claimed and perhaps not sent. */
   readonly again?: boolean
-  /** In one answer, at most and by default 10,000. */
+  /** Letters in one answer, at most and by default 10,000. */
   readonly limit?: number
   readonly after?: string
 }
 
-/** For half a gigabyte on a slow line. */
+/** Enough for half a gigabyte on a slow line. */
 const uploadTimeoutMs = 3_600_000
 
 export class ConcordClient {
@@ -128,7 +136,7 @@ export class ConcordClient {
     this.#server = new Server({ urls: [url].flat(), token, timeoutMs })
   }
 
-  /** Deploys a bundle. @throws {RefusedError} With `problem.location` where the source is at fault. */
+  /** Deploys a bundle. @throws {RefusedError} With `problem.location` if the source is at fault. */
   deploy(deployment: Deployment, { signal }: Abortable = {}): Promise<DeployAnswer> {
     const { manifest, assets, author, message, instances, ownSizes, drain, dryRun, accept } = deployment
     const body = new FormData()
@@ -166,19 +174,19 @@ export class ConcordClient {
     return this.#json({ what: `Cannot inspect function '${name}'`, path: functionPath(name), signal })
   }
 
-  /** What an instance was last given, as text of the form that sdk/replay/tap.ts reads. */
+  /** The tap of an instance, in the form that sdk/replay/tap.ts reads. */
   async tap(instance: string): Promise<TapFile> {
     const path = `/v1/instances/${encodeURIComponent(instance)}/tap`
     const answer = await this.#json<unknown>({ what: `Cannot read the tap of '${instance}'`, path })
     return parseTap(JSON.stringify(answer))
   }
 
-  /** Why its instances are where they are, or not at work. */
+  /** Why the function's instances are on their agents, or do not run. */
   why(name: string): Promise<Why> {
     return this.#json({ what: `Cannot ask about function '${name}'`, path: `${functionPath(name)}/why` })
   }
 
-  /** The newest first. */
+  /** The function's versions, newest first. */
   async versions(name: string): Promise<VersionSummary[]> {
     type Answer = { versions: VersionSummary[] }
     const what = `Cannot list the versions of function '${name}'`
@@ -190,13 +198,13 @@ export class ConcordClient {
     return this.#json({ what, path: `${functionPath(name)}/diff`, query: { from, to } })
   }
 
-  /** The code of a version, as its author wrote it where a source map came with it; or what runs. */
+  /** The code of a version: the author's sources if a source map was uploaded, else the bundle. */
   sources(name: string, version: number, kind: VersionSources['kind'] = 'source'): Promise<VersionSources> {
     const what = `Cannot read the code of function '${name}' v${version}`
     return this.#json({ what, path: `${functionPath(name)}/versions/${version}/sources`, query: { kind } })
   }
 
-  /** Goes back to an earlier version, by default the last one before the present that ran and that nobody has gone back from. */
+  /** Rolls back, by default to the last earlier version that ran and was not rolled back from. */
   rollback(name: string, options: RollbackRequest = {}): Promise<DeployAnswer> {
     const what = `Cannot roll function '${name}' back`
     const body = JSON.stringify(options)
@@ -204,13 +212,13 @@ export class ConcordClient {
     return this.#json({ what, method: 'POST', path, body, type: 'application/json' })
   }
 
-  /** What was found of a version as a shadow; by default of the one that is one now, else of the newest that was. */
+  /** The findings about a shadow, by default the current one, else the newest former one. */
   shadow(name: string, version?: number): Promise<ShadowView> {
     const what = `Cannot show a shadow of function '${name}'`
     return this.#json({ what, path: `${functionPath(name)}/shadow`, query: { version } })
   }
 
-  /** The records that a shadow made something else of, one by one. */
+  /** Yields the records for which a shadow gave other outputs. */
   async *shadowDifferences(name: string, version?: number): AsyncGenerator<ShadowDifference> {
     const what = `Cannot list what a shadow of function '${name}' made otherwise`
     const path = `${functionPath(name)}/shadow/differences`
@@ -222,7 +230,7 @@ export class ConcordClient {
     }
   }
 
-  /** Brings a version into force that was a shadow, by default the one that is one now, else the newest that was. */
+  /** Promotes a shadow, by default the current one, else the newest former one. */
   promote(name: string, options: { readonly to?: number } = {}): Promise<DeployAnswer> {
     const what = `Cannot promote a version of function '${name}'`
     const body = JSON.stringify(options)
@@ -241,7 +249,7 @@ export class ConcordClient {
     return this.#json({ what, path: `${functionPath(name)}/assets` })
   }
 
-  /** Makes a version with other assets: by name, the sha256 of one that was sent, or null to take the name away. */
+  /** Makes a version with other assets: by name, the sha256 of an uploaded asset, or null to remove the name. */
   changeAssets(name: string, patch: AssetPatch): Promise<DeployAnswer> {
     const what = `Cannot change the assets of function '${name}'`
     const path = `${functionPath(name)}/assets`
@@ -249,7 +257,7 @@ export class ConcordClient {
     return this.#json({ what, method: 'PATCH', path, body, type: 'application/json' })
   }
 
-  /** What is there under a hash; it then stays for an hour at least. */
+  /** The asset with a hash, if it was uploaded; it is then kept for at least an hour. */
   async assetContent(sha256: string): Promise<AssetRef | undefined> {
     try {
       return await this.#json<AssetRef>({ what: 'Cannot ask for an asset', path: `/v1/assets/${sha256}` })
@@ -259,7 +267,7 @@ export class ConcordClient {
     }
   }
 
-  /** Sends bytes under the hash that they have. */
+  /** Uploads an asset under its own hash. */
   uploadAsset(sha256: string, bytes: Blob, { signal }: Abortable = {}): Promise<AssetRef> {
     const what = 'Cannot send an asset'
     const path = `/v1/assets/${sha256}`
@@ -276,7 +284,7 @@ export class ConcordClient {
     return this.#scale(name, { instances })
   }
 
-  /** Leaves how many to the function's policy again. */
+  /** Removes a pin: the function's policy scales it again. */
   autoscale(name: string): Promise<ScaleAnswer> {
     return this.#scale(name, { auto: true })
   }
@@ -286,7 +294,7 @@ export class ConcordClient {
     return this.#move(name, { partitions, to })
   }
 
-  /** Lets partitions that were moved, by default all of them, go back to where their number puts them. */
+  /** Returns moved partitions, by default all of them, to their usual instances. */
   moveBack(name: string, partitions?: readonly number[]): Promise<MoveAnswer> {
     return this.#move(name, { ...(partitions && { partitions }), back: true })
   }
@@ -299,7 +307,7 @@ export class ConcordClient {
     return this.#json({ what, method: 'PATCH', path, body, type: 'application/json' })
   }
 
-  /** Why a function has as many instances as it has. */
+  /** The reasons for the function's number of instances. */
   scaling(name: string): Promise<Scaling> {
     const what = `Cannot ask how function '${name}' is scaled`
     return this.#json({ what, path: `${functionPath(name)}/scaling` })
@@ -343,19 +351,22 @@ export class ConcordClient {
     await this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
   }
 
-  /** Removes a stream that nobody uses. */
+  /** Removes a stream that no function or reader uses. */
   async removeStream(name: string): Promise<void> {
     await this.#json({ what: `Cannot remove stream '${name}'`, method: 'DELETE', path: streamPath(name) })
   }
 
-  /** Sends records in order; waits where the gateway asks for it, or is away. @throws {ProduceError} Says how many were accepted. */
+  /**
+   * Sends records in order; waits if the gateway asks for it or cannot be reached.
+   * @throws {ProduceError} With the number of accepted records.
+   */
   produce(stream: string, records: readonly ClientRecord[], options: ProduceOptions = {}): Promise<Produced> {
     return produceAll(this.#server, stream, records, options)
   }
 
   /**
-   * Yields what passes through a stream from now on: first the event `ready`, then records, and gaps as events. Where it was opened
-   * again (`resumeMs`) `ready` comes once more.
+   * Yields what passes through a stream from now on: first the event `ready`, then records, and gaps as events. After
+   * a reconnection (`resumeMs`), `ready` comes again.
    */
   follow(stream: string, options: FollowOptions = {}): AsyncGenerator<FollowLine> {
     const what = `Cannot follow stream '${stream}'`
@@ -376,7 +387,7 @@ export class ConcordClient {
     return this.#json({ what: `Cannot show dead letter '${id}'`, path })
   }
 
-  /** Gives the records of dead letters back to their input streams. An answer with `next` did a part. */
+  /** Sends the records of dead letters back to their input streams. An answer with `next` covers a part. */
   redrive(options: RedriveOptions = {}): Promise<RedriveAnswer> {
     const body = JSON.stringify(options)
     const path = '/v1/dead-letters/redrive'

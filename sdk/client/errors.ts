@@ -1,5 +1,5 @@
 /**
- * What can go wrong between a client and a gateway. A refusal by the gateway keeps the gateway's own code.
+ * ClientErrors: errors between a client and a gateway. A refusal by the gateway keeps the gateway's own code.
  * @module
  */
 import type { Problem } from '../api/index.ts'
@@ -30,7 +30,7 @@ export class RefusedError extends CodedError {
   }
 }
 
-/** The gateway's own words, which say what was attempted, behind the place in the source where that is known. */
+/** The gateway's message, after the place in the source if it is known. */
 function refusalText(what: string, status: number, problem: Problem | undefined): string {
   if (problem === undefined) return `${what}: the server answered ${status} without saying why`
   const { detail, location } = problem

@@ -1,11 +1,11 @@
 /**
- * Follow: the lines of a stream, over as many connections as it takes.
+ * Follow: the lines of a stream, over as many connections as necessary.
  *
- *   F1. Records of one producer in one partition come in their order, none twice.
- *   F2. What was missed between two of them is told before the second: by the gateway while a connection stands, else by us, who
- *       know what came last.
- *   F3. A reader that holds goes on, while the stream still waits for it, behind what was acknowledged for it.
- *   F4. What cannot be opened the first time is an error at once; later for `resumeMs` it is tried again.
+ *   F1. Records of one producer in one partition come in order, none twice.
+ *   F2. Missed records are reported before the next one: by the gateway within a connection, and by this client,
+ *       which knows the last record, between two.
+ *   F3. A holding reader continues after the last acknowledged record, if the stream still waits for it.
+ *   F4. A failure of the first connection is an error at once; later ones are retried for `resumeMs`.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,18 +15,21 @@ import { Retry } from './away.ts'
 import type { ClientErrorCode } from './errors.ts'
 import type { Server } from './server.ts'
 
-/** A line of a followed stream: a record, or `event` says what happened. */
+/** A line of a followed stream: a record, or an event (it has `event`). */
 export type FollowLine = RecordOutput | FollowEvent
 
 export interface FollowOptions {
   readonly signal?: AbortSignal | undefined
-  /** Holds the stream back to this reader's pace, so that nothing is missed. */
+  /** Hold the stream back to this reader's pace, so that nothing is missed. */
   readonly hold?: boolean
-  /** Ends after so many records. */
+  /** End after this many records. */
   readonly count?: number | undefined
-  /** Where the connection breaks, or its gateway stops, it is opened again, for so long. Default 0: the one is an error, the other the end. */
+  /**
+   * How long to try to reconnect when the connection breaks or its gateway stops. Default 0: a break is an error, a
+   * stop the end.
+   */
   readonly resumeMs?: number
-  /** Called for each time that it has to be opened again. */
+  /** Called before each attempt to reconnect. */
   readonly onAway?: (waitMs: number, why: CodedError) => void
 }
 
@@ -35,11 +38,11 @@ export function isRecord(line: FollowLine): line is RecordOutput {
   return !('event' in line)
 }
 
-/** What a connection is opened with. */
+/** The parameters of one connection. */
 export interface FollowQuery {
   readonly hold: boolean | undefined
   readonly count: number | undefined
-  /** The reader that this one goes on for, by a connection that broke. */
+  /** The earlier reader that this one continues, after a broken connection. */
   readonly instead: string | undefined
 }
 
@@ -56,7 +59,7 @@ export async function* follow(
     const { url } = server
     let why: CodedError
     try {
-      // Once it is open again we count: a gateway would count what comes again too, and end before the rest has come.
+      // After a reconnection the client counts: the gateway would also count repeated records, and end too early.
       for await (const line of open({ hold, count: wasReady ? undefined : left, instead })) {
         wasReady = true
         retry = undefined
@@ -89,12 +92,12 @@ export async function* follow(
 
 type Gap = Extract<FollowEvent, { event: 'gap' }>
 
-/** How far a reader has come with each producer in each partition. */
+/** The next sequence of each producer in each partition. */
 class Places {
   /** By producer, then by partition: the sequence that comes next. */
   readonly #next = new Map<string, (number | undefined)[]>()
 
-  /** @returns What was missed before it, or that it was here before. */
+  /** @returns The gap before the record, or `repeat` if it came before. */
   take({ producer, partition, sequence }: RecordOutput): Gap | 'repeat' | undefined {
     const places = this.#next.get(producer) ?? []
     this.#next.set(producer, places)
@@ -105,7 +108,7 @@ class Places {
     return undefined
   }
 
-  /** The gateway has told of a gap. */
+  /** Notes a gap that the gateway reported. */
   pass(event: FollowEvent): void {
     if (event.event !== 'gap') return
     const places = this.#next.get(event.producer)

@@ -1,13 +1,13 @@
 /**
- * Http: one request to a gateway over fetch, with a deadline, and with every failure told apart.
+ * Http: one request to a gateway over fetch, with a deadline, and with its failures told apart.
  *
- *  H1. ERR_SERVER_UNREACHABLE means that nothing was sent, so the request may be repeated as it stands.
- *  H2. Every answer but a 2xx becomes a RefusedError; its body is read to at most `problemBytesMax`.
- *  H3. The deadline covers the time to the answer's head, and, where the body is read whole, the body.
- *  H4. A GET whose connection breaks before the answer is sent once more: a server may close one that it kept just as it is
- *      used again.
- *  H5. A signal ends a body that is read as a stream, however long that goes on (ahead.ts).
- *  H6. Where no connection can be made each other gateway is tried, once.
+ *   H1. ERR_SERVER_UNREACHABLE means that nothing was sent, so the request may be repeated unchanged.
+ *   H2. Every answer other than 2xx becomes a RefusedError; at most `problemBytesMax` of its body is read.
+ *   H3. The deadline covers the time to the answer's head, and also the body if it is read whole.
+ *   H4. A GET whose connection breaks before the answer is sent once more: a server may close an idle connection just
+ *       as it is reused.
+ *   H5. A signal ends a body that is read as a stream, at any time (ahead.ts).
+ *   H6. If no connection can be made, each other gateway is tried once.
  * @module
  */
 import type { Problem } from '../api/index.ts'
@@ -19,7 +19,7 @@ import type { Server } from './server.ts'
 const problemBytesMax = 256 * 1024
 
 export interface Request {
-  /** What is attempted, as the start of an error's message: "Cannot list functions". */
+  /** The attempt, as the start of an error message: "Cannot list functions". */
   readonly what: string
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
@@ -53,7 +53,10 @@ async function askJson<Answer>(server: Server, request: Request): Promise<Answer
   })
 }
 
-/** Sends a request and answers its body as it comes, without a deadline on the body; the request's signal ends it (H5). */
+/**
+ * Sends a request and returns its body as it arrives. There is no deadline on the body; the request's signal ends it
+ * (H5).
+ */
 export async function requestStream(server: Server, request: Request): Promise<AsyncGenerator<Uint8Array>> {
   const body = await within(server, request, async (response) => response.body ?? new Blob([]).stream())
   return readAhead(body, request.signal)
@@ -140,14 +143,14 @@ function parseProblem(text: string): Problem | undefined {
   }
 }
 
-/** Codes of the system's and of DNS's that are met before a connection stands. */
+/** Error codes of the system and of DNS that occur before a connection is made. */
 const neverConnected = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
 
-/** Codes of OpenSSL's and of Node's for a certificate that says nothing to us, and what is met where TLS is not spoken. */
+/** Error codes of OpenSSL and Node for an untrusted certificate, or a server without TLS. */
 const untrusted = /CERT|SIGNATURE|ISSUER|ALTNAME/
 const notTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/
 
-/** Nobody answers there at all; where a server does, or the URL cannot be one's, the message itself says what to do. */
+/** Whether no server answers at the URL. If one does, or the URL is invalid, the message itself says what to do. */
 export function isAbsent(error: unknown): boolean {
   const { code, cause } = error as Partial<CodedError>
   return code === ('ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode) && neverConnected.test(errnoOf(cause))
@@ -171,7 +174,7 @@ function connectionError(server: string, request: Request, cause: unknown): Code
   return new CodedError('ERR_CONNECTION_LOST', text, { cause })
 }
 
-/** The system's code behind fetch's "fetch failed"; of several addresses tried, the first one's. */
+/** The system's error code behind fetch's "fetch failed"; if several addresses were tried, the first one's. */
 export function errnoOf(error: unknown): string {
   const cause = (error as Error | undefined)?.cause ?? error
   const first = cause instanceof AggregateError ? cause.errors[0] : cause

@@ -1,4 +1,4 @@
-/** The room of the HTTP client: what an operator's program imports as `concord/client`. */
+/** The HTTP client: what an operator's program imports as `concord/client`. */
 export {
   type Abortable,
   type ClientOptions,

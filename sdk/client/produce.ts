@@ -1,13 +1,16 @@
 /**
- * Produce: sends records in chunks, slows down when the gateway says so, outlives a gateway that goes away, and never sends
- * again what was accepted.
+ * Produce: sends records in chunks, slows down on request, survives the loss of a gateway, and never repeats accepted
+ * records.
  *
- *  P1. Records are accepted in their order. `accepted + unknown` of them were dealt with at any time, the first ones, and no others.
- *  P2. A chunk is repeated only if the gateway said how much of it was taken (a 429 that does not say took nothing), or
- *      if no connection was made. When one breaks under way, or no answer comes, the outcome is unknown: `whenUnknown` says what then.
- *      It is unknown too where an answer is no gateway's, or does not say: that ends it, and its records are counted `unknown`.
- *  P3. Nothing accepted for `stallMs` ends with the last refusal as the error.
- *  P4. Behind a request whose outcome is unknown nothing is sent until a gateway answers again: one outage costs one such request.
+ *   P1. Records are accepted in order. At any time the first `accepted + unknown` of them were dealt with, and no
+ *       others.
+ *   P2. A chunk is repeated only if the gateway said how much of it was accepted (a 429 without a number accepted
+ *       nothing), or if no connection was made. If the connection breaks, or no answer comes, the outcome is unknown,
+ *       and `whenUnknown` decides. If an answer is not a gateway's, or has no number, the outcome is unknown too;
+ *       then produce ends, and counts these records as `unknown`.
+ *   P3. If nothing is accepted for `stallMs`, produce ends with the last refusal as its error.
+ *   P4. After a request with an unknown outcome nothing is sent until a gateway answers again, so an outage costs one
+ *       such request.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,32 +22,32 @@ import { type ClientRecord, recordsBody, roughBodyBytes } from './records.ts'
 import type { Server } from './server.ts'
 
 const chunkBytesAimed = 256 * 1024
-/** For the answer of one that is asked whether it is there. */
+/** Time limit for the answer of a gateway that is probed. */
 const probeMs = 5_000
 
 export interface ProduceOptions {
   readonly signal?: AbortSignal | undefined
-  /** Gives up when nothing was accepted for so long. Default 60 s. */
+  /** Give up when nothing was accepted for this long. Default 60 s. */
   readonly stallMs?: number
   /**
-   * What becomes of a request whose outcome is unknown, since the connection broke under way: `stop`, the default, makes an error of
-   * it; `skip` goes on behind it (at most once); `repeat` sends it again (at least once).
+   * What to do after a request with an unknown outcome, because the connection broke: `stop`, the default, throws an
+   * error; `skip` continues after its records (at most once); `repeat` sends them again (at least once).
    */
   readonly whenUnknown?: 'stop' | 'skip' | 'repeat'
-  /** Called for each time that the gateway asked to wait, or was out of reach. */
+  /** Called at each wait, because the gateway asked for it or could not be reached. */
   readonly onWait?: (waitMs: number, why: CodedError) => void
 }
 
 export interface Produced {
   readonly accepted: number
   /**
-   * Of `skip`, and of an error: may have been taken, or not, and not counted in `accepted`. Of `repeat`: accepted, and may have been taken
-   * before too.
+   * With `skip`, and in an error: records that may have been accepted, and are not counted in `accepted`. With
+   * `repeat`: accepted records that may have been accepted twice.
    */
   readonly unknown: number
 }
 
-/** A produce that ended early: of the first `accepted + unknown` records so many were taken, and so many perhaps. */
+/** A produce that ended early: `accepted` records were accepted, and the next `unknown` may have been. */
 export class ProduceError extends CodedError {
   readonly accepted: number
   readonly unknown: number
@@ -103,7 +106,7 @@ export async function produceAll(
   return { accepted, unknown }
 }
 
-/** Somebody has answered, and not how much was taken: who broke under way, or is no gateway of ours. */
+/** Whether the answer does not say how much was accepted: the gateway broke off, or it is not a gateway. */
 function saysNothing(error: CodedError): boolean {
   if (isCode(error, 'ERR_ANSWER_MALFORMED' satisfies ClientErrorCode)) return true
   if (!(error instanceof RefusedError)) return false
@@ -111,7 +114,7 @@ function saysNothing(error: CodedError): boolean {
   return problem === undefined ? status >= 500 : status === 500 && problem.accepted === undefined
 }
 
-/** Waits until a gateway answers, whatever it says (P4). @returns Why it is waited for no longer. */
+/** Waits until a gateway answers, with whatever status (P4). @returns The reason to stop waiting, if any. */
 async function untilBack(
   server: Server,
   retry: Retry,
@@ -134,7 +137,7 @@ async function untilBack(
   }
 }
 
-/** How many records from `start` make one request: at least one. */
+/** The next records for one request, at least one. */
 function chunkFrom(records: readonly ClientRecord[], start: number): readonly ClientRecord[] {
   let end = start
   for (let bytes = 0; end < records.length && (bytes < chunkBytesAimed || end === start); end++) {

@@ -13,7 +13,7 @@ export interface ClientRecord {
   readonly value: string | Uint8Array
   /** Event time, milliseconds since 1970; default: the gateway's clock. */
   readonly timeMs?: number
-  /** Where it goes, whatever its key (grouping `explicit`). */
+  /** The partition, overriding the key (grouping `explicit`). */
   readonly partition?: number
 }
 
@@ -35,7 +35,7 @@ export function recordsBody(records: readonly ClientRecord[]): RecordsBody {
     : { type: recordsType, body: lengthPrefixed(records) }
 }
 
-/** About how many bytes a record takes in a body: exact for bytes and ASCII, up to 3 × less than what other text takes. */
+/** Approximate bytes of a record in a body: exact for bytes and ASCII; other text may take up to 3 times as much. */
 export function roughBodyBytes({ key, value }: ClientRecord): number {
   return 8 + (key?.length ?? 0) + value.length
 }

@@ -1,7 +1,7 @@
 /**
- * Server: the gateways that a client may talk to, and the one that it talks to now.
+ * Server: the gateways that a client may use, and the current one.
  *
- *   S1. Any gateway of a platform answers for it: who finds one away goes on with the next, and stays there.
+ *   S1. Any gateway of a platform can answer: if one cannot be reached, the client moves to the next and stays there.
  * @module
  */
 export interface ServerOptions {
@@ -14,7 +14,7 @@ export class Server {
   readonly #urls: readonly string[]
   #at = 0
   readonly token: string | undefined
-  /** For one answer. */
+  /** Time limit for one answer. */
   readonly timeoutMs: number
 
   constructor({ urls, token, timeoutMs }: ServerOptions) {
@@ -23,17 +23,17 @@ export class Server {
     this.timeoutMs = timeoutMs
   }
 
-  /** The one that is talked to now. */
+  /** The current gateway. */
   get url(): string {
     return this.#urls[this.#at]!
   }
 
-  /** How many there are. */
+  /** The number of gateways. */
   get count(): number {
     return this.#urls.length
   }
 
-  /** From the one at `url` on to the next one, if nobody has gone on from it already. */
+  /** Moves on from the gateway at `url`, unless another request has already. */
   leave(url: string): void {
     if (url === this.url) this.#at = (this.#at + 1) % this.#urls.length
   }

@@ -15,7 +15,7 @@ export interface Received {
   readonly body: Buffer
 }
 
-/** Answers one request: a status and JSON, or does with the response what it likes. */
+/** Answers one request: with a status and JSON, or by handling the response itself. */
 export type Script = (
   request: Received,
   response: ServerResponse,

@@ -55,7 +55,7 @@ export function testKit(definition: FunctionDefinition, options: TestKitOptions 
 }
 
 const defaultNowMs = Date.UTC(2020, 0, 1)
-/** More timers than this at one point in time are one that sets itself anew for ever. */
+/** More timers than this at one time mean a timer that sets itself for ever. */
 const timersAtOnceMax = 100_000
 const outputBytesDefault = 4 * 1024 * 1024
 
@@ -72,7 +72,7 @@ class Kit implements TestKit {
   readonly #states: (Arena | undefined)[] = []
   readonly #outputs: Output[] = []
   readonly #errors: SeenError[] = []
-  /** What waits for a pending callback; done in order. */
+  /** Work that waits for a pending callback, in order. */
   readonly #jobs: (() => void)[] = []
   readonly #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   readonly #seam: Seam & { version: number }
@@ -90,14 +90,14 @@ class Kit implements TestKit {
   #engine: Engine
   #definition: FunctionDefinition
   #format: StateFormat
-  /** What is back after a rollback. */
+  /** What a rollback restores. */
   #before:
     | { readonly definition: FunctionDefinition; readonly version: number; readonly own: number }
     | undefined
   #thrown: unknown
-  /** What a callback failed with, until somebody is told. */
+  /** The error of a callback, until it is thrown to the test. */
   #untold: { readonly error: unknown } | undefined
-  /** Whether `#work` is on the stack: it sees to what is next itself. */
+  /** Whether `#work` is on the stack: then it continues with new work itself. */
   #working = false
 
   constructor(definition: FunctionDefinition, options: TestKitOptions) {
@@ -237,7 +237,7 @@ class Kit implements TestKit {
     })
   }
 
-  /** Ends the instance and starts another one, of what `change` has changed. */
+  /** Ends the instance and starts another after `change`. */
   #put(change: () => void): this {
     if (!this.#engine.failed) this.stop()
     this.#jobs.push(() => {
@@ -287,14 +287,14 @@ class Kit implements TestKit {
     return openArena(new OwnSlabs(), { clock: this.#seam, commitWord })
   }
 
-  /** @param waiting If it was set aside. @param last Whether this is its last attempt. */
+  /** @param waiting Set if the record was set aside. @param last Whether this is its last attempt. */
   #runRecord(item: Item, waiting?: Waiting<Item>, last = false): void {
     this.#atHand = { item, waiting }
     const { stream, bytes } = item
     this.#run([{ stream, bytes, skip: 0, tried: waiting?.attempts, last }])
   }
 
-  /** What is set aside has its last attempts, one after the other. */
+  /** Gives records that were set aside their last attempts, one after another. */
   #endAside(): void {
     const [waiting] = this.#aside.take(Number.POSITIVE_INFINITY, 1)
     if (waiting === undefined) return
@@ -302,7 +302,7 @@ class Kit implements TestKit {
     this.#runRecord(waiting.item, waiting, true)
   }
 
-  /** The record at hand is done, or waits. */
+  /** The current record is done, or waits. */
   #recordDone(how: number): void {
     const { item, waiting } = this.#atHand!
     const nowMs = this.#seam.nowMs
@@ -343,7 +343,7 @@ class Kit implements TestKit {
     else this.#runRecord(waiting.item, waiting)
   }
 
-  /** Does it now, or when nothing is pending any more. */
+  /** Runs a job now, or once no callback is pending. */
   #do(job: () => void): this {
     if (this.#untold === undefined && this.#engine.failed) {
       throw new Error(
@@ -362,7 +362,7 @@ class Kit implements TestKit {
     throw untold.error
   }
 
-  /** Does what is queued, up to a callback that waits. */
+  /** Runs queued jobs, up to a callback that is pending. */
   #work(): void {
     this.#working = true
     try {
@@ -386,7 +386,7 @@ class Kit implements TestKit {
     if (!this.#engine.pending) this.#tellWaiters()
   }
 
-  /** Takes in what the callbacks did. */
+  /** Collects the outputs and other effects of callbacks. */
   #collect(): void {
     const published = this.#board.word(control.published)
     for (const entry of entriesOf(this.#log.slice(0, published))) {

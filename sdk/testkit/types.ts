@@ -10,7 +10,7 @@ export interface TestKitOptions {
   readonly nowMs?: number
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
-  /** What `ctx.asset` answers, by name: bytes, or text as UTF-8. */
+  /** What `ctx.asset` returns, by name: bytes, or text as UTF-8. */
   readonly assets?: Readonly<Record<string, Data>>
   /** Partitions of each stream. Default 16. */
   readonly partitions?: number
@@ -21,7 +21,10 @@ export interface TestKitOptions {
 }
 
 export interface DeployOptions {
-  /** It may be rolled back: what it migrates is kept as it was, until `promote`. Default: false, it is promoted at once. */
+  /**
+   * Keep the version on trial, so that it can be rolled back: state that it migrates is also kept in the earlier
+   * format until `promote`. Default: false, it is promoted at once.
+   */
   readonly onTrial?: boolean
 }
 
@@ -74,7 +77,7 @@ export interface TestKit {
   nowMs(): number
   /** What was produced since the start, to one stream or to all, in the order produced. */
   outputs(stream?: string): Output[]
-  /** What is stored under a key, as it lies: nothing is migrated for it. Where several partitions hold it, name one. */
+  /** The state under a key, as stored: it is not migrated. If several partitions have the key, name one. */
   state(key: Data, partition?: number): Seen | undefined
   /** The timers that are set, earliest first. */
   timers(): SeenTimer[]
@@ -91,13 +94,16 @@ export interface TestKit {
   /** Ends the instance (`destroy`) and starts another (`init`), of new code if given; state and timers live on. */
   restart(definition?: FunctionDefinition): this
   /**
-   * Another version takes over state and timers, numbered one higher. If it has a `migrate`, state is migrated as it is
-   * touched, and some of the rest at the end of each batch once it is promoted.
+   * Deploys another version, numbered one higher, which takes over state and timers. If it has a `migrate`, state is
+   * migrated when it is used; once promoted, some of the rest is migrated at the end of each batch.
    */
   deploy(definition: FunctionDefinition, options?: DeployOptions): this
-  /** The version that was deployed on trial has passed. */
+  /** Ends the trial of the deployed version: it has passed. */
   promote(): this
-  /** It has failed: the one before is back, with its state as it was when the other one first touched it. */
+  /**
+   * Ends the trial: it has failed. The version before returns, with its state as it was when the other one first used
+   * it.
+   */
   rollback(): this
   /** Calls `destroy`. */
   stop(): this

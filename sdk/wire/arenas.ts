@@ -1,6 +1,6 @@
 /**
- * Arenas: which of the arenas of its state an instance opens for a record. Those of a broadcast input are the instance's
- * own and lie behind all others, so that a share that comes or goes does not meet them.
+ * Arenas: which arena of an instance's state a record uses. Arenas of broadcast inputs are the instance's own. They
+ * are numbered after all others, so that a share that is handed over never meets them.
  * Design: docs/design/0024-broadcast.md
  * @module
  */
@@ -8,10 +8,10 @@ import type { Grouping } from '../function.ts'
 
 /** Most partitions of a stream. */
 export const partitionsMax = 1024
-/** One more than the highest arena there may be. */
+/** The number of possible arenas. */
 export const arenasMax = 2 * partitionsMax
 
-/** The arena for partition 0 of an input; that for p is p behind it. */
+/** The arena for partition 0 of an input; that for partition p is p higher. */
 export function firstArena(grouping: Grouping | undefined): number {
   return grouping === 'broadcast' ? partitionsMax : 0
 }

@@ -30,9 +30,9 @@ export const headerBytesV1 = 48
 export const recordHeaderBytes = 16
 export const keyBytesMax = 0xffff
 /**
- * Most that a producer aims to put into one frame, in bytes. nats-server reads 64 KiB at a time, and a message that a read
- * cuts in two costs it memory and a copy: frames of 32 KiB are cut half as often, which saves a fifth of its CPU; smaller
- * ones cost more at both ends than they save there.
+ * The size that producers aim for. nats-server reads 64 KiB at a time, and a message cut in two by a read costs it
+ * memory and a copy. Frames of 32 KiB are cut half as often, which saves a fifth of its CPU; smaller frames cost more
+ * at both ends than they save there.
  */
 export const frameBytesAimed = 32 * 1024
 /** Largest frame accepted: below nats-server's default max_payload of 1 MiB, with room for headers. */
@@ -63,7 +63,7 @@ export interface FrameHeader {
   readonly count: number
   readonly sequence: number
   readonly bodyBytes: number
-  /** The version of credits that its producer asks for. */
+  /** The version of credits that the producer asks for. */
   readonly creditVersion: number
 }
 
@@ -73,7 +73,7 @@ function malformed(what: string, detail: Record<string, unknown> = {}): CodedErr
   return new CodedError('ERR_FRAME_MALFORMED', `Cannot read a frame: ${what}`, { detail })
 }
 
-/** Ids met lately, by their low words: spelling one costs more than reading a small frame. */
+/** Recent ids by their low words: spelling an id costs more than reading a small frame. */
 const spelled = new Map<number, { readonly high: number; readonly text: string }>()
 const spelledMax = 1024
 
@@ -154,7 +154,7 @@ function checkRecords(bytes: Uint8Array, start: number, count: number): void {
     if (end - at < recordHeaderBytes) throw malformed(`record ${i} of ${count} starts beyond its end`)
     const valueBytes = uint32At(bytes, at)
     const left = end - at
-    // Compared alone first: recordBytes computes in 32 bits with a sign.
+    // Compared alone first: recordBytes computes in signed 32 bits.
     const taken = valueBytes > left ? valueBytes : recordBytes(uint16At(bytes, at + 4), valueBytes)
     if (taken > left) throw malformed(`record ${i} of ${count} claims ${taken} bytes, ${left} are left`)
     at += taken
@@ -290,7 +290,7 @@ export function* recordsOf(bytes: Uint8Array, header: FrameHeader): Generator<Ra
   for (let index = 0; index < header.count; index++) yield walk.to(index)
 }
 
-/** Goes through a frame that was parsed, forwards, and makes views of those records only that it is asked for. */
+/** Walks forward through a parsed frame, and makes views only of the requested records. */
 export class RecordWalk {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -303,7 +303,7 @@ export class RecordWalk {
     this.#at = headerBytes
   }
 
-  /** @param index From 0; not below that of the call before. */
+  /** @param index From 0; not lower than in the call before. */
   to(index: number): RawRecord {
     const view = this.#view
     let at = this.#at

@@ -31,7 +31,7 @@ export function murmur3(bytes: Uint8Array, offset = 0, length = bytes.length - o
   return finished(hash ^ length)
 }
 
-/** The same of `length` bytes that begin with the word at `at`, the lowest byte of a word first. */
+/** The same for `length` bytes that begin with the word at `at`, lowest byte first. */
 export function murmur3Words(words: Int32Array, at: number, length: number): number {
   let hash = 0
   const end = at + (length >>> 2)

@@ -1,9 +1,9 @@
 /**
- * KeyShare: a part of the key space. Each key has a point on a ring of `pointsMax`, by its hash and a salt; a share is a
- * range of points. So a share that grows keeps its keys, and with another salt others are in it.
+ * KeyShare: a part of the key space. Each key has a point on a ring of `pointsMax`, from its hash and a salt; a share
+ * is a range of points. So a growing share keeps its keys, and another salt selects other keys.
  *
- *   KS1. The point does not depend on the key's partition: whatever their number, each has keys of every share.
- *   KS2. Records without a key, and their timers, have the last point: who takes up a part of the keys does not get them.
+ *   KS1. The point is independent of the key's partition: every partition has keys of every share.
+ *   KS2. Records without a key, and their timers, have the last point, so that a canary does not get them.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -19,7 +19,7 @@ export interface KeyShare {
   readonly from: number
   /** … to below here. */
   readonly to: number
-  /** Records of a batch, of whichever share, behind which it ends; default: none. */
+  /** The number of records of the batch, of any share, after which it ends; default: none. */
   readonly records?: number
 }
 

@@ -1,8 +1,8 @@
 /**
- * UserMetrics: what functions count and observe of their own (`ctx.metrics`), as it is summed, reported and shown.
+ * UserMetrics: the metrics that functions keep with `ctx.metrics`: how they are summed, reported and shown.
  *
- *   UM1. An instance has at most `metricsMax` names, and a name is one of the two kinds for good.
- *   UM2. What is reported of an observed value is of a fixed size: its count, sum, least, greatest, and the buckets of `bounds`.
+ *   UM1. An instance has at most `metricsMax` names, and a name keeps its kind.
+ *   UM2. The report of an observed value has a fixed size: count, sum, least, greatest, and the buckets of `bounds`.
  * @module
  */
 
@@ -11,12 +11,14 @@ export type MetricKind = 'count' | 'observe'
 export const metricsMax = 64
 export const metricNamePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,61}$/
 
-/** Upper ends of the buckets, inclusive, as in Prometheus: 1, 2 and 5 of each power of ten. Behind them is one without end. */
+/**
+ * Inclusive upper ends of the buckets, as in Prometheus: 1, 2 and 5 of each power of ten. The last bucket has no end.
+ */
 export const bounds: readonly number[] = Array.from({ length: 39 }, (_, i) =>
   Number(`${[1, 2, 5][i % 3]}e${Math.floor(i / 3) - 4}`),
 )
 
-/** What one instance has counted under a name, since its start. */
+/** A metric of one instance, since its start. */
 export type MetricReport =
   | { readonly name: string; readonly kind: 'count'; readonly sum: number }
   | ({ readonly name: string; readonly kind: 'observe' } & Observed)
@@ -26,7 +28,7 @@ export interface Observed {
   readonly sum: number
   readonly min: number
   readonly max: number
-  /** Of the buckets that hold anything: its place in `bounds` (their number for the last), and how many values. */
+  /** The buckets with values: the index in `bounds` (their number for the last bucket), and the count. */
   readonly buckets: readonly (readonly [number, number])[]
 }
 
@@ -44,14 +46,14 @@ export class MetricSums {
   readonly #sums = new Map<string, Sum>()
   readonly sinceMs: number
 
-  /** @param sinceMs When it begins. */
+  /** @param sinceMs When counting begins. */
   constructor(sinceMs = 0) {
     this.sinceMs = sinceMs
   }
 
   /**
-   * Adds to a count, or takes a value in, so often. A name of another kind before starts anew: new code may mean another
-   * thing.
+   * Adds to a count, or observes a value, `times` times. A name that had another kind starts again: new code may use
+   * it for something else.
    */
   add(name: string, kind: MetricKind, value: number, times = 1): void {
     const sum = this.#sumOf(name, kind)
@@ -64,7 +66,7 @@ export class MetricSums {
     sum.buckets[bucket] = sum.buckets[bucket]! + times
   }
 
-  /** Adds what another has summed. */
+  /** Adds the sums of another. */
   merge(reports: readonly MetricReport[]): void {
     for (const report of reports) {
       const sum = this.#sumOf(report.name, report.kind)
@@ -109,7 +111,7 @@ export class MetricSums {
   }
 }
 
-/** JSON knows nothing beyond. */
+/** Keeps sums finite: JSON has no infinity. */
 function finite(sum: number): number {
   return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, sum))
 }
@@ -126,7 +128,10 @@ function bucketOf(value: number): number {
   return from
 }
 
-/** The value that a share of the observed ones does not pass: the end of its bucket, within least and greatest. */
+/**
+ * The value that a share of the observed values does not exceed: the end of its bucket, bounded by least and
+ * greatest.
+ */
 export function quantileOf({ count, min, max, buckets }: Observed, share: number): number {
   let left = Math.ceil(count * share)
   for (const [bucket, values] of buckets) {
