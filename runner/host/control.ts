@@ -26,10 +26,10 @@ import type { RunnerErrorCode } from '../errors.ts'
 import { decodeAnswer, decodeAsk, encodeAnswer, encodeAsk, type MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
 
-/** Longer than an ask is held. */
+/** Longer than the other runner holds a request. */
 const askTimeoutMs = 1_000
 export const heartbeatEveryMs = 1000
-/** Between two heartbeats because of changes. */
+/** The least time between two heartbeats sent because of changes. */
 const heartbeatLeastMs = 50
 
 export interface ControlOptions {
@@ -37,17 +37,17 @@ export interface ControlOptions {
   readonly namespace: string
   readonly taskId: string
   readonly clock: Clock
-  /** Makes the heartbeat of this moment. */
+  /** Makes a heartbeat of the present state. */
   readonly beat: () => Heartbeat
   readonly onAssign: (assignment: Assignment) => void
   readonly onStop: (reason: string) => void
-  /** What another runner asks for; undefined: the instance is not at work here. */
+  /** Handles another runner's request for a share; undefined: the instance does not work here. */
   readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
-  /** Answers with the tap of an instance, or with why there is none. */
+  /** Returns the tap of an instance, or the reason why there is none. */
   readonly onTap: (instance: string) => Uint8Array
-  /** Producers have gone, and the scheduler asks how far they have come. */
+  /** The scheduler asks how far killed producers have come. */
   readonly onGone: (gone: readonly GoneProducer[]) => void
-  /** Sets timers again; undefined: the instance is not at work here. */
+  /** Sets timers again; undefined: the instance does not work here. */
   readonly onTimers: (ask: TimersAsk) => Promise<void> | undefined
   /** Judges a version beside an instance. */
   readonly onGate: (ask: GateAsk) => Promise<GateAnswer>
@@ -116,7 +116,7 @@ export class Control {
       nc.publish(subjects.heartbeatSubject(namespace, taskId), part)
   }
 
-  /** Something changed: a heartbeat soon, however many changes. */
+  /** Sends a heartbeat soon; several changes share one. */
   changed(): void {
     const { clock } = this.#options
     const waitMs = Math.max(0, this.#beatMs + heartbeatLeastMs - clock.monotonicMs())
@@ -130,7 +130,7 @@ export class Control {
     if (!nc.isClosed()) nc.publish(subjects.logSubject(namespace, line.function), JSON.stringify(line))
   }
 
-  /** The last heartbeat, and no more. */
+  /** Sends the last heartbeat. */
   end(): void {
     this.beat()
     this.#cancel()

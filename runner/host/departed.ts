@@ -1,10 +1,11 @@
 /**
- * Departed: the last reports of instances that have left, as heartbeats go on to carry them, so that their accounts are
- * heard even if a heartbeat is lost.
+ * Departed: the last reports of instances that have left. Heartbeats repeat them, so that their accounts arrive even
+ * if a heartbeat is lost.
  *
- *   DP1. One that has failed stays until the scheduler has sent an assignment without it; others for some seconds.
- *   DP2. Who has left at an epoch does not come back at it: a new leader that does not know that it has left is told so, as
- *        of one that has failed, and gives it another.
+ *   DP1. The report of a failed instance stays until the scheduler has sent an assignment without it; others stay for
+ *        some seconds.
+ *   DP2. An instance that has left at an epoch does not return at it. A new leader that does not know this is told,
+ *        as it would be of a failure, and assigns another epoch.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -15,14 +16,14 @@ const keepMs = 5_000
 
 interface Kept {
   readonly report: InstanceReport
-  /** Since when it need not be kept; undefined for one that has failed. */
+  /** When it left; undefined for a failed instance, which must be kept. */
   sinceMs: number | undefined
 }
 
 export class Departed {
   readonly #clock: Clock
   #kept: Kept[] = []
-  /** At which epoch an instance has left last. */
+  /** The epoch at which an instance last left. */
   readonly #left = new Map<string, number>()
 
   constructor(clock: Clock) {
@@ -35,7 +36,7 @@ export class Departed {
     this.#left.set(report.id, report.epoch)
   }
 
-  /** DP2. @returns Whether it is refused. */
+  /** Refuses an instance that has left at this epoch (DP2). @returns Whether it is refused. */
   refuses(instance: InstanceAssignment, version: number): boolean {
     const { id, epoch } = instance
     if (epoch > (this.#left.get(id) ?? -1)) return false
@@ -50,12 +51,12 @@ export class Departed {
     return true
   }
 
-  /** True until the failure is forgotten: it is not started again before. */
+  /** Whether a failure of the instance is still remembered: until then it is not started again. */
   hasFailed(id: string): boolean {
     return this.#kept.some(({ report, sinceMs }) => report.id === id && sinceMs === undefined)
   }
 
-  /** The scheduler has heard of the failures of those. */
+  /** Forgets the failures that the scheduler has heard. */
   forget(heard: (id: string) => boolean): void {
     for (const kept of this.#kept)
       if (kept.sinceMs === undefined && heard(kept.report.id)) kept.sinceMs = this.#clock.monotonicMs()
@@ -68,7 +69,7 @@ export class Departed {
   }
 }
 
-/** The report of an instance that never got as far as to have one. */
+/** The report of an instance that ended before it could make one. */
 export function neverRan(
   { id, function: name, index, epoch }: InstanceAssignment,
   version: number,

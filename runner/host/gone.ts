@@ -1,12 +1,12 @@
 /**
- * Gone: the producers of whom the scheduler asks how far they have come. It asks each second while it wants to know; what it asked
- * for is in every heartbeat meanwhile, so none of both need arrive.
+ * Gone: the killed producers that the scheduler asks about. It asks every second while it wants to know, and every
+ * heartbeat meanwhile contains the answer, so single questions and answers may be lost.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { GoneProducer } from '../../infra/control/messages.ts'
 
-/** Without being asked again. */
+/** How long a producer is remembered after the last question. */
 const keptMs = 3_000
 
 export class Gone {
@@ -17,7 +17,7 @@ export class Gone {
     this.#clock = clock
   }
 
-  /** @returns Whether somebody is among them who was not asked for before. */
+  /** @returns Whether the question names a new producer. */
   take(gone: readonly GoneProducer[]): boolean {
     const before = this.#asked.size
     const atMs = this.#clock.monotonicMs()

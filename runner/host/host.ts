@@ -1,14 +1,16 @@
 /**
- * Host: the runner proper. Takes its assignments, makes an isolate and a worker for each instance, and ends.
+ * Host: the runner itself. Receives assignments, makes an isolate and a worker for each instance, and ends the
+ * process.
  *
  *     unassigned → starting → running → draining → ended
  *
  * Invariants:
- *  H1. Assignments are applied one after the other, in the order of their generations.
- *  H2. The process ends once, by `WatchdogPipe.end`, after a last heartbeat that says why was flushed.
- *  H3. A generation is in force when the instances that it lacks have let go; who starts under it takes what the newest
- *      assignment says.
- *  H4. Where a record has broken its limit, the instances beside it have drained before the process ends, or had `neighboursWaitMs`.
+ *   H1. Assignments are applied one after another, in the order of their generations.
+ *   H2. The process ends once, by `WatchdogPipe.end`, after a last heartbeat with the reason was flushed.
+ *   H3. A generation is in force when the instances that it lacks have been released; an instance that starts under
+ *       it gets what the newest assignment says.
+ *   H4. If a record has broken a limit, the other instances have drained before the process ends, or have had
+ *       `neighboursWaitMs` for it.
  * Design: docs/design/0005-runner.md, 0009-packing.md
  * @module
  */
@@ -56,7 +58,7 @@ import { keepTap, tapAnswer, tapOf } from './tap-file.ts'
 /** Longest wait for the first assignment. */
 const assignmentWaitMs = 60_000
 const flushWaitMs = 1_000
-/** Longest wait for the neighbours of an instance that has ended by a record. Below the grace of a kill. */
+/** Longest wait for the other instances after a record has ended one. Below a kill's grace period. */
 const neighboursWaitMs = 8_000
 
 export interface HostOptions {
@@ -82,18 +84,18 @@ export class Host {
   readonly #sources: Sources
   readonly #checkpoints: Checkpoints
   readonly #workers = new Map<string, Worker>()
-  /** Being made; by instance, the one start that counts. */
+  /** Instances being started: by id, the only start that counts. */
   readonly #starts = new Map<string, Promise<void>>()
   readonly #departed: Departed
   readonly #others: OtherVersions
   #state: Heartbeat['state'] = 'starting'
-  /** The instance for which all end. */
+  /** The instance because of which the process ends. */
   #brokenBy: string | undefined
   #assignment: Assignment | undefined
   #generationInForce = 0
   #ending: Ending | undefined
   #metricsUrl: string | undefined
-  /** H1: what was assigned so far, applied in turn. */
+  /** The assignments so far, applied in turn (H1). */
   #applied: Promise<void> = Promise.resolve()
   readonly #cancelWait: () => void
 
@@ -162,7 +164,7 @@ export class Host {
     if (this.#state === 'draining' || this.#ending !== undefined) return
     this.#state = 'draining'
     this.#control.changed()
-    // Those at work first: what is being applied may wait for them. Then those that were started meanwhile.
+    // First those that work, since an assignment being applied may wait for them; then those started meanwhile.
     await Promise.allSettled([...this.#workers.values()].map((worker) => worker.stop()))
     await this.#applied
     await Promise.allSettled(this.#starts.values())
@@ -170,7 +172,7 @@ export class Host {
     await this.#end(endingOf('drained', reason))
   }
 
-  /** Says in the function's logs what the runner as a whole suffers from. */
+  /** Writes a problem of the whole runner to the function's log. */
   warn(message: string): void {
     const { function: name, taskId } = this.#options.environment
     this.#log(name, taskId, 'warn', message)
@@ -246,7 +248,7 @@ export class Host {
     this.#starts.set(id, start)
   }
 
-  /** Restores the state, makes the isolate, and the worker if it is still wanted then. */
+  /** Restores the state, makes the isolate, and then the worker if it is still wanted. */
   async #start(fn: FunctionAssignment, instance: InstanceAssignment, isWanted: () => boolean): Promise<void> {
     const { wire, environment, clock } = this.#options
     const { id } = instance
@@ -327,7 +329,7 @@ export class Host {
     }
   }
 
-  /** What is assigned by the time that an instance is there, with its state (H3); undefined: it is not wanted any more. */
+  /** The instance's assignment once its state is restored (H3); undefined if it is no longer wanted. */
   async #newest(
     instance: InstanceAssignment,
     isWanted: () => boolean,
@@ -342,7 +344,10 @@ export class Host {
     }
   }
 
-  /** Those of a packed runner go on where the isolate itself was sound to its end; else nothing is certain any more. */
+  /**
+   * Handles the end of an instance. Others in a packed runner continue if the isolate was sound to its end; otherwise
+   * nothing in this process can be trusted.
+   */
   #instanceEnded(instance: InstanceAssignment, ending: Ending): void {
     const { id } = instance
     this.#tellLastInputs(id, ending)
@@ -357,7 +362,7 @@ export class Host {
     this.#changed()
   }
 
-  /** Of one that failed by its own fault. */
+  /** Logs the last inputs of an instance that failed by its own fault. */
   #tellLastInputs(id: string, { reason }: Ending): void {
     const worker = this.#workers.get(id)
     if (worker === undefined || !isOfTheFunction(reason)) return
@@ -412,7 +417,7 @@ export class Host {
     this.#control.log({ timeMs, level, function: name, version, instance, message })
   }
 
-  /** H4: what neighbours have in hand goes to who comes next, with their state. */
+  /** Lets the other instances drain first, so that their input and state pass to the next owner (H4). */
   async #endBehindNeighbours(ending: Ending): Promise<void> {
     if (this.#brokenBy !== undefined) return
     if (this.#state !== 'draining' && ['recordBroke', 'deadline'].includes(ending.reason)) {

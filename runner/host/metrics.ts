@@ -1,7 +1,8 @@
 /**
- * Metrics of a runner, for Prometheus: what its instances have counted, on a port of its own on loopback.
+ * Metrics: a runner's metrics for Prometheus: what its instances have counted, on a port of its own on loopback.
  *
- * Loaded when the instances run, so that no start waits for it. The address is in the heartbeat and in `fn inspect --json`.
+ * Loaded when the instances run, so that it does not delay the start. The address is in the heartbeat and in `fn
+ * inspect --json`.
  * @module
  */
 import type { InstanceReport } from '../../infra/control/messages.ts'
@@ -69,7 +70,7 @@ const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport)
   concord_runner_heap_bytes: ['Heap of the isolate.', (r) => r.heapBytes],
 }
 
-/** Serves the reports of this moment, and the memory of the process. @returns The address. */
+/** Serves the current reports and the memory of the process. @returns The address. */
 export async function serveMetrics(
   reports: () => readonly InstanceReport[],
   memory: () => MemoryReport,
@@ -77,7 +78,7 @@ export async function serveMetrics(
   return (await startMetricsServer({ port: 0, registry: runnerRegistry(reports, memory) })).url
 }
 
-/** What is served. */
+/** The registry that is served. */
 export function runnerRegistry(
   reports: () => readonly InstanceReport[],
   memory: () => MemoryReport,
@@ -153,7 +154,7 @@ export function runnerRegistry(
   return registry
 }
 
-/** A family of values that were counted elsewhere, as prom-client asks for it. */
+/** A metric whose values were counted elsewhere, in prom-client's form. */
 interface Family {
   readonly name: string
   readonly help: string
@@ -161,7 +162,7 @@ interface Family {
   get(): Promise<unknown>
 }
 
-/** Prometheus's histogram of it: buckets hold all that is below them too. */
+/** A Prometheus histogram: its buckets are cumulative. */
 function histogramOf(name: string, labels: Readonly<Record<string, string>>, observed: Observed): object[] {
   const { count, sum, buckets } = observed
   const filled = new Map(buckets)

@@ -1,8 +1,8 @@
 /**
- * OtherVersions: of each instance at work the versions that are beside the one it has: to take over, to have a part of its keys, to
- * be played its calls, or to be judged on its last records.
+ * OtherVersions: the versions beside the ones that the instances run: the next version, a canary, a shadow, or one to
+ * be judged by a gate.
  *
- *   OV1. Each is wanted by the newest assignment that it was told of; with its instance it goes.
+ *   OV1. Each of them is wanted by the newest assignment, and ends with its instance.
  * @module
  */
 import type { NatsConnection } from '../../infra/bus/index.ts'
@@ -20,17 +20,17 @@ import { Swaps } from '../succession/swaps.ts'
 export interface OtherVersionsOptions {
   readonly clock: Clock
   readonly namespace: string
-  /** The process's. */
+  /** The memory of the process. */
   readonly memory: Memory
-  /** At work, by instance. */
+  /** Workers by instance. */
   readonly workers: ReadonlyMap<string, Worker>
-  /** What an isolate of a version is made of beside a worker, but for its state. */
+  /** The options for an isolate of a version beside a worker, without state. */
   readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
-  /** For differences that are written down, when the first is. */
+  /** Opens the connection for storing differences, on first use. */
   readonly connect: () => Promise<NatsConnection>
-  /** There is something new to report. */
+  /** Called when there is something new to report. */
   readonly onChange: () => void
-  /** One of them is over: what it was made of may be needed no more. */
+  /** Called when one is over, and its bundle and assets may be released. */
   readonly onOver: () => void
   readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
 }
@@ -62,14 +62,14 @@ export class OtherVersions {
     this.#gates = new Gates({ ...options, onDone: onOver })
   }
 
-  /** The instance is to be of this version, with what is said to be beside it. */
+  /** Sets the version that the instance should have, and those beside it. */
   want(id: string, worker: Worker, fn: FunctionAssignment): void {
     this.#canaries.want(id, worker, fn)
     this.#shadows.want(id, worker, fn)
     this.#swaps.want(id, worker, fn)
   }
 
-  /** The instance has gone. */
+  /** Ends everything beside an instance that has ended. */
   forget(id: string): void {
     this.#swaps.forget(id)
     this.#canaries.forget(id)
@@ -89,7 +89,7 @@ export class OtherVersions {
     return this.#gates.answer(ask)
   }
 
-  /** What is still to be written down has been, or cannot be. */
+  /** Resolves when all differences were stored, or could not be. */
   close(): Promise<void> {
     return this.#shadows.close()
   }

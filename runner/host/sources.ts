@@ -1,10 +1,11 @@
 /**
- * Sources: the bundles and assets of the functions that a runner hosts, each fetched once however many instances have it.
+ * Sources: the bundles and assets of the functions in a runner, each fetched once for all instances.
  *
- * By a connection of its own, open while something is fetched: JetStream on a full disk freezes each connection that asks
- * it for something.
+ * It uses a connection of its own, open only while it fetches: JetStream on a full disk blocks every connection that
+ * uses it.
  *
- *   SO1. A content is in memory once, and what is given of it has its hash: an instance may have written there meanwhile.
+ *   SO1. An asset is in memory once. Its hash is checked before it is given to another instance, since an instance
+ *        could have written to it.
  *   SO2. Nothing is fetched that would take the process beyond its soft bound.
  * Design: docs/design/0029-assets.md
  * @module
@@ -35,7 +36,7 @@ export interface SourcesOptions {
 interface Content {
   readonly memory: Promise<SharedArrayBuffer>
   readonly bytes: number
-  /** Whether an isolate may have written there. */
+  /** Whether it was given to an isolate, which may have written to it. */
   isGiven: boolean
 }
 
@@ -48,7 +49,7 @@ function hashesOf({
 
 export class Sources {
   readonly #options: SourcesOptions
-  /** By the hashes of bundle and map: a canary's are there beside those of the version before. */
+  /** By the hashes of bundle and source map: a canary's are here beside the live version's. */
   readonly #known = new Map<string, Promise<Code>>()
   /** By hash. */
   readonly #contents = new Map<string, Content>()
@@ -63,7 +64,7 @@ export class Sources {
     return { ...code, assets }
   }
 
-  /** Forgets what neither those that are wanted nor those at work refer to. */
+  /** Releases what neither wanted nor running versions refer to. */
   keepOnly(wanted: readonly FunctionAssignment[], atWork: readonly FunctionAssignment[]): void {
     const code = [...wanted, ...atWork].flatMap((fn) => [
       hashesOf(fn),
@@ -80,7 +81,7 @@ export class Sources {
     for (const sha256 of this.#contents.keys()) if (!kept.has(sha256)) this.#contents.delete(sha256)
   }
 
-  /** Of the contents that are held. */
+  /** Bytes of all assets in memory. */
   get assetBytes(): number {
     return [...this.#contents.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   }

@@ -1,5 +1,5 @@
 /**
- * TapFile: the tap of an instance as it leaves the runner: to whoever asks, and into the sandbox when an instance has failed.
+ * TapFile: the tap of an instance as a file: on request, and in the sandbox when an instance has failed.
  * Design: docs/design/0019-tap.md
  * @module
  */
@@ -8,18 +8,18 @@ import { gzipSync } from 'node:zlib'
 import { type TapFile, tapRecords, tapText } from '../../sdk/replay/index.ts'
 import type { Running } from '../succession/change-over.ts'
 
-/** NATS takes 1 MiB in a message. */
+/** NATS accepts 1 MiB in a message. */
 const answerBytesMax = 900 * 1024
 const inputsTold = 5
 const textShown = 120
 
-/** Of an instance at work. */
+/** The tap of a running instance. */
 export function tapOf({ isolate, assignment }: Running, instance: string, takenAtMs: number): TapFile {
   const { function: name, version } = assignment
   return { schema: 1, function: name, version, instance, takenAtMs, ...isolate.tapped() }
 }
 
-/** What is answered to who asks for a tap: the file, or why there is none, as text. */
+/** The answer to a request for a tap: the file, or as text why there is none. */
 export function tapAnswer(running: Running | undefined, instance: string, takenAtMs: number): Uint8Array {
   const why = (text: string): Uint8Array => new TextEncoder().encode(text)
   if (running === undefined) return why('it is not at work there: it starts, or has just ended')
@@ -30,8 +30,8 @@ export function tapAnswer(running: Running | undefined, instance: string, takenA
 }
 
 /**
- * The file as one message: without the code, and then without the older chapter, if it is too large. That of an instance
- * which was given nothing since it began, or was moved, has no chapters.
+ * Packs the file into one message; if it is too large, without the code, and then without the older chapter. An
+ * instance that got no input since its start, or was moved, has no chapters.
  */
 function packTap(file: TapFile): Uint8Array | undefined {
   const { bundle: _bundle, ...bare } = file
@@ -42,12 +42,12 @@ function packTap(file: TapFile): Uint8Array | undefined {
   return undefined
 }
 
-/** The last inputs, the newest last, each in a line for people. */
+/** The last inputs, newest last, each as a line for people. */
 export function lastInputs({ chapters }: TapFile, most = inputsTold): string[] {
   const records = chapters.flatMap(({ entries, boot }) =>
     entries.slice(-most).flatMap((entry) => {
       const given = tapRecords(entry, boot.inputs)
-      // Of the call at hand: up to the record at hand.
+      // For the current call: up to the current record.
       return entry.done === undefined
         ? given
         : given.slice(0, entry.done.records + (entry.done.ended ? 1 : 0))
@@ -61,7 +61,7 @@ export function lastInputs({ chapters }: TapFile, most = inputsTold): string[] {
     )
 }
 
-/** Keeps what an instance that has failed was last given, in the task's sandbox, and tells of it. */
+/** Stores the tap of a failed instance in the task's sandbox, and logs that. */
 export function keepTap(file: TapFile, log: (level: 'error' | 'warn', message: string) => void): void {
   if (file.chapters.every(({ entries }) => entries.length === 0)) return
   const path = `tap-${file.instance}.json`

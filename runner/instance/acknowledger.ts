@@ -1,17 +1,21 @@
 /**
- * Acknowledger: tells producers what was accepted, and what is done when what came of it is safe.
+ * Acknowledger: tells producers which records were accepted, and which are done because their results are safe.
  *
- *   A1. A record is acknowledged only when its outputs, and those of all before it, lie with the owners downstream (or
- *       are stored, where they queue), and JetStream has answered for its dead letter (K2 of worker.ts).
- *   A2. A record is announced before an output or a dead letter of it is sent; before it is run if it may be what killed the owner before.
+ *   A1. A record is acknowledged only when its outputs, and those of all records before it, have been accepted by the
+ *       owners downstream (or stored, if they queue), and JetStream has confirmed its dead letter (K2 of worker.ts).
+ *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
+ *       killed the previous owner.
  * @module
  */
 import { aborted, type Consumer, type Mark, type Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 
-/** Bytes of frames up to which a batch is announced with its outputs. Of larger ones the producers wait for the credits. */
+/**
+ * Batches up to this size are announced together with their outputs. Larger ones are announced at once, since their
+ * producers wait for credits.
+ */
 const smallBytes = 64 * 1024
-/** How long after partitions came all is announced before it is run. */
+/** For how long after taking over partitions every batch is announced before it is run. */
 const carefulMs = 1_000
 
 /** The frames of posted letters, and whether each was stored. */
@@ -25,16 +29,16 @@ export interface AcknowledgerOptions {
   readonly producer: Producer
   readonly clock: Clock
   readonly stopping: AbortSignal
-  /** Dead letters are waited for: they are not to wait for others. */
+  /** Called when an acknowledgement waits for dead letters, which should then not wait to be batched. */
   readonly hurryLetters: () => void
-  /** Something that had to wait was acknowledged, or given up. */
+  /** Called when a delayed acknowledgement was made, or given up. */
   readonly onAcknowledged: () => void
 }
 
 export class Acknowledger {
   readonly #options: AcknowledgerOptions
   #acknowledging: Promise<void> | undefined
-  /** The answers of those letters that the running acknowledgement covers. */
+  /** The answers for the letters that the running acknowledgement covers. */
   #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
@@ -46,29 +50,29 @@ export class Acknowledger {
     this.#options = options
   }
 
-  /** What was done waits for these letters. */
+  /** Makes the next acknowledgement wait for these letters. */
   await(letters: PostedLetters): void {
     this.#letters.push(letters)
     this.#posted += 1
   }
 
-  /** Partitions come, and their owner may have been killed by what it was at, before it could say so. */
+  /** Partitions were taken over from an owner that may have been killed by a record that it could not announce. */
   beCareful(): void {
     this.#carefulUntilMs = this.#options.clock.monotonicMs() + carefulMs
   }
 
-  /** A batch is in the isolate. */
+  /** Notes that a batch has begun. */
   begun(batch: readonly TakenFrame[]): void {
     const isSmall = batch.reduce((sum, { bytes }) => sum + bytes.length, 0) <= smallBytes
     if (!isSmall || this.#options.clock.monotonicMs() < this.#carefulUntilMs) this.announce()
   }
 
-  /** What was taken is about to have outputs (A2). */
+  /** Announces taken records that are about to have outputs (A2). */
   announce(): void {
     this.#options.consumer.announce()
   }
 
-  /** At once if nothing is on its way, output or dead letter; else when all that is safe. */
+  /** Acknowledges at once if no output or dead letter is pending; otherwise when all are safe. */
   acknowledge(): void {
     const { consumer, producer } = this.#options
     if (this.#acknowledging !== undefined) return
@@ -76,7 +80,7 @@ export class Acknowledger {
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
-  /** Waits for the answers to all dead letters posted so far, and counts them. @returns Whether they came in time. */
+  /** Waits until all dead letters posted so far are confirmed. @returns Whether that happened in time. */
   async lettersSafe(deadline: AbortSignal): Promise<boolean> {
     const late = aborted(deadline).then(() => false)
     const due = this.#posted
@@ -88,7 +92,7 @@ export class Acknowledger {
     return true
   }
 
-  /** One at a time: it covers what was done when it began, the next one what was done meanwhile. */
+  /** Runs one acknowledgement at a time. It covers what was done when it began; the next one covers the rest. */
   async #acknowledgeWhenSafe(): Promise<void> {
     const { consumer, producer, stopping, onAcknowledged } = this.#options
     const mark = consumer.mark()

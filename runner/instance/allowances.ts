@@ -1,7 +1,8 @@
 /**
- * Allowances: tells what the instances of this runner may have sent before they report again.
+ * Allowances: announces how much the instances of this runner may send before their next report.
  *
- *   AN1. A notice goes out on the connection of the frames that it is for, before them: where they are, it is too.
+ *   AN1. A notice goes out before the frames that need it, on the same connection: wherever they arrive, it has
+ *        arrived.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
@@ -28,7 +29,7 @@ export class Allowances {
     this.#wire.publish(this.#subject, Buffer.from(JSON.stringify(notice)))
   }
 
-  /** The number of a notice, or of a report. */
+  /** The next number, of a notice or a report. */
   number(): number {
     return ++this.#number
   }

@@ -1,7 +1,7 @@
 /**
- * Hand: the frames that an instance has taken out of its queue and is not done with, the oldest first.
+ * Hand: the frames that an instance has taken from its queue and not finished, oldest first.
  *
- *   HD1. What is in hand goes ahead of what is queued, so that records keep their order over batches (I2).
+ *   HD1. Frames in hand come before queued ones, so that records keep their order across batches (I2).
  * @module
  */
 import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
@@ -25,27 +25,28 @@ export class Hand {
     return this.#frames
   }
 
-  /** The next batch. @param onTrial It is for a version on trial: no larger than `bytesMax`, whatever lies ready. */
+  /** The next batch. @param onTrial It is for a version on trial: at most `bytesMax`, however much is ready. */
   take(bytesMax: number, onTrial: boolean): readonly TakenFrame[] {
     const moved = onTrial ? [] : this.#consumer.takeMoved()
-    if (moved.length > 0) return moved // not behind what others have piled up meanwhile
+    // records of a partition just taken over do not wait behind the backlog of the others
+    if (moved.length > 0) return moved
     const frames = this.#frames.length > 0 ? this.#frames : this.#consumer.take(bytesMax)
     const now = onTrial ? countWithin(frames, bytesMax) : frames.length
     this.#frames = frames.slice(now)
     return frames.slice(0, now)
   }
 
-  /** What a batch has left goes ahead of the rest. */
+  /** Puts the unfinished frames of a batch back, before the others. */
   putBack(frames: readonly TakenFrame[]): void {
     if (frames.length > 0) this.#frames = [...frames, ...this.#frames]
   }
 
-  /** Frames whose records are all done by now. */
+  /** Drops frames whose records are all done. */
   dropDone(): void {
     this.#frames = this.#frames.filter((frame) => frame.skip + frame.finished < frame.header.count)
   }
 
-  /** Partitions that go to another owner, who gets their records. */
+  /** Drops the frames of partitions that are handed over; the new owner gets them. */
   drop(partitions: PartitionsByStream): void {
     this.#frames = this.#frames.filter((f) => partitions.get(f.stream)?.includes(f.partition) !== true)
   }

@@ -1,8 +1,10 @@
 /**
- * Leaving: how an instance that does nothing any more leaves its channels, in bounded time.
+ * Leaving: how a stopped instance leaves its channels, in bounded time.
  *
- *   LV1. Outputs out, the input acknowledged, channels left, in this order: the next owner goes on behind the last record done.
- *   LV2. What nobody takes in time is lost with this process, and counted; the queue goes to the next owner untouched.
+ *   LV1. In this order: outputs are sent, the input is acknowledged, the channels are left. So the next owner starts
+ *        after the last record done.
+ *   LV2. Outputs that are not accepted in time are lost with this process, and counted; the queue passes to the next
+ *        owner untouched.
  * Design: docs/design/0005-runner.md
  * @module
  */
@@ -10,7 +12,10 @@ import type { Consumer, Producer } from '../../infra/bus/index.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
 import type { Acknowledger } from './acknowledger.ts'
 
-/** Longest wait for the outputs, and dead letters: with a callback's, below a task's grace. */
+/**
+ * Longest wait for the outputs: together with a callback's, below a task's grace period. If they use all of it, the
+ * last message to the producers gets `lastWordsMs`.
+ */
 export const outputsWaitMs = 4_000
 /** For the last word, where they took all of it. */
 const lastWordsMs = 500

@@ -1,9 +1,9 @@
 /**
- * Readiness: whether an instance has something to do and room for what comes of it, and the wait until it has.
+ * Readiness: whether an instance has work and room for its results, and the wait until it has.
  *
- *   RD1. No input is taken while outputs lack credit or dead letters an answer, beyond a bound: memory is bounded, and a slow reader
- *        slows its writers.
- *   RD2. What is to be done between two batches (a swap, a share, a cut) goes ahead of the next batch.
+ *   RD1. Beyond a bound, no input is taken while outputs lack credit or dead letters are unconfirmed: memory is
+ *        bounded, and a slow reader slows its writers.
+ *   RD2. Work between two batches (a swap, a share, a cut) comes before the next batch.
  * Design: docs/design/0005-runner.md
  * @module
  */
@@ -20,7 +20,7 @@ import type { Usage } from '../usage/usage.ts'
 import type { WorkTime } from '../usage/work-time.ts'
 import type { Hand } from './hand.ts'
 
-/** Outputs held for want of credit beyond which no input is taken. */
+/** Bytes of outputs without credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
 
 export interface ReadinessOptions {
@@ -50,12 +50,12 @@ export class Readiness {
     this.#options = options
   }
 
-  /** Something has changed: who waits looks again. */
+  /** Wakes the waiter, because something has changed. */
   wake(): void {
     this.#wake()
   }
 
-  /** Waits until there is something to do and room for what comes of it, or the instance stops. */
+  /** Waits until there is work and room for its results, or the instance stops. */
   async untilWork(): Promise<void> {
     const { hand, aside, apart, usage, time, stopping } = this.#options
     while (!stopping.aborted && !this.hasOtherWork) {
@@ -72,7 +72,7 @@ export class Readiness {
     }
   }
 
-  /** True if the next batch can go into the isolate before the outputs of this one are published. */
+  /** Whether the next batch may run before this batch's outputs are published. */
   mayGoOn({ fatal }: BatchResult): boolean {
     const { consumer, hand, aside, apart, usage, succession, stopping } = this.#options
     if (fatal !== undefined || stopping.aborted || this.hasOtherWork || succession.onTrial) return false
@@ -80,19 +80,22 @@ export class Readiness {
     return hand.hasInput || this.#timerIsDue()
   }
 
-  /** Between this batch and the next (RD2). */
+  /** Whether there is work to do before the next batch (RD2). */
   get hasOtherWork(): boolean {
     const { between, succession } = this.#options
     return between.waits || succession.waits || this.isCutDue
   }
 
-  /** Not ahead of the first timers: who ends in them and leaves no cut of its own raises a doubt (timers-apart.ts). */
+  /**
+   * Whether a cut is due. Not before the first timers have run: an instance that ends in them without a cut of its
+   * own is suspected of them (timers-apart.ts).
+   */
   get isCutDue(): boolean {
     const { keeper, hasBegun } = this.#options
     return keeper?.due === true && (hasBegun() || !this.#hasRoom || !this.#timerIsDue())
   }
 
-  /** RD1. */
+  /** Whether there is room for more outputs and dead letters (RD1). */
   get #hasRoom(): boolean {
     const { producer, letters } = this.#options
     return producer.heldBytes <= heldBytesMax && letters.openBytes <= openBytesMax

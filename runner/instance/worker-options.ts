@@ -1,5 +1,5 @@
 /**
- * WorkerOptions: what a worker stands on, and a shape of its own.
+ * WorkerOptions: what a worker needs; in a file of its own for its size.
  * @module
  */
 import type { Spill, Wire } from '../../infra/bus/index.ts'
@@ -26,26 +26,26 @@ export interface WorkerOptions extends UsageOptions {
   readonly instance: InstanceAssignment
   /** The isolate, loaded and initialised. */
   readonly isolate: Instance
-  /** Absent where the function wants no checkpoints. */
+  /** Absent if the function has no checkpoints. */
   readonly keeper?: StateKeeper | undefined
   /** Called once, when the worker cannot go on. */
   readonly onEnd: (ending: Ending) => void
-  /** What the function counts and observes. */
+  /** The function's own metrics. */
   readonly metrics: MetricSums
   /** Where dead letters go. */
   readonly letters: LetterBox
-  /** Where outputs wait for consumers that queue on disk. */
+  /** The disk queue for outputs to consumers that use one. */
   readonly spill?: Spill
-  /** Asks another runner for a share that it is to give. */
+  /** Asks another runner for a share that it should hand over. */
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
-  /** Outputs begin to wait for a function that has no instance. */
+  /** Called when outputs begin to wait for a function without an instance. */
   readonly onWant: () => void
-  /** Hears what it may have sent before its next report. */
+  /** Announces raised allowances. */
   readonly allowances: Allowances
-  /** Producers that are gone, of whom it is asked how far it has come with them. */
+  /** The killed producers that the scheduler asks about. */
   readonly gone: () => readonly GoneProducer[]
-  /** A share has come or gone. */
+  /** Called when a share was taken over or handed over. */
   readonly onMoved: () => void
-  /** Called for each callback that failed; without an error where it was counted only. */
+  /** Called for each failed callback; without an error if it was only counted. */
   readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
 }

@@ -42,16 +42,19 @@ import { leaveChannels, outputsWaitMs } from './leaving.ts'
 import { Readiness } from './readiness.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** Longest waits at a stop, together below a task's grace: for the callback at hand; for its state, beside its outputs (leaving.ts). */
+/**
+ * Longest waits at a stop, together below a task's grace period: for the current callback, and for its state, while
+ * the outputs leave (leaving.ts).
+ */
 const callbackWaitMs = 3_000
 const checkpointWaitMs = 5_500
 
 export class Worker {
   readonly #options: WorkerOptions
-  /** What its callbacks count, whichever version they are of. */
+  /** The metrics that its callbacks count, whichever version they are of. */
   readonly metrics: MetricSums
   readonly #producer: Producer
-  /** Which isolate is at work. */
+  /** Decides which isolate works. */
   readonly succession: Succession
   readonly #reactions: Reactions
   #instance: InstanceAssignment
@@ -69,10 +72,10 @@ export class Worker {
   readonly sampler: Sampler
   readonly tape: Tape
   readonly keeper: WorkerOptions['keeper']
-  /** Which partitions it has. */
+  /** Takes partitions over and hands them over. */
   readonly #mover: ShareMover
   readonly #ready: Readiness
-  /** Changes of what it has. */
+  /** Work that waits for the time between two batches. */
   readonly #between = new BetweenBatches(() => this.#interrupt())
   readonly #counts = { recordsIn: 0, recordsOut: 0, retries: 0, timersFired: 0, batches: 0 }
 
@@ -152,7 +155,7 @@ export class Worker {
     return this.succession.running.assignment
   }
 
-  /** Fences off whoever had its slot before, claims the partitions and begins. */
+  /** Fences off the slot's earlier holder, claims the partitions, and begins. */
   start(): void {
     this.#producer.fence()
     this.#mover.start()
@@ -163,9 +166,10 @@ export class Worker {
     })
   }
 
-  /** Takes a newer assignment: streams and, with a higher epoch, other partitions. The version is `swap`'s. */
+  /** Applies a newer assignment: streams and, with a higher epoch, other partitions. Versions change by `swap`. */
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
-    // Who groups a stream from now on must not get what was spread: outputs of the batch at hand leave before it is known.
+    // A new reader that groups the stream must not get records that were spread: send the current batch's outputs
+    // before the change takes effect.
     const { streams } = assignment
     const describe = async (): Promise<void> => this.succession.describe(streams)
     if (!isRegrouped(this.#assignment, { ...this.#assignment, streams })) await describe()
@@ -178,17 +182,17 @@ export class Worker {
     this.#ready.wake()
   }
 
-  /** What another instance asks for that is to have partitions of this one. */
+  /** Answers another instance's request for a share of this one. */
   answer(ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
     return this.#mover.answer(ask)
   }
 
-  /** A checkpoint is due: between this batch and the next. */
+  /** Makes room for a checkpoint between this batch and the next. */
   checkpoint(): void {
     this.#interrupt()
   }
 
-  /** Sets timers that were given up again. */
+  /** Sets given-up timers again. */
   setTimers(timers: readonly Timer[]): Promise<void> {
     return this.#between.add(() => this.#apart.timers.set(timers))
   }
@@ -197,7 +201,7 @@ export class Worker {
     return this.#instance
   }
 
-  /** What is at work now. */
+  /** The isolate that works now. */
   get running(): Running {
     return this.succession.running
   }
@@ -207,20 +211,20 @@ export class Worker {
     return this.succession.replace(next)
   }
 
-  /** No batch ends any more: nothing that waits for that will be done. */
+  /** Fails everything that waits for the end of a batch: no batch ends any more. */
   #close(): void {
     const why = `${this.#instance.id} ends`
     this.#between.close(why)
     this.succession.end(why)
   }
 
-  /** Something is to be done before the next batch. */
+  /** Ends the current batch early, because there is other work. */
   #interrupt(): void {
     this.#isolate.askToYield()
     this.#ready.wake()
   }
 
-  /** Finishes the callback at hand, sends its outputs, leaves the channels, runs `destroy`. */
+  /** Finishes the current callback, sends its outputs, leaves the channels, and runs `destroy`. */
   async stop(): Promise<void> {
     if (this.#state !== 'draining') {
       this.#state = 'draining'
@@ -312,7 +316,7 @@ export class Worker {
       }
       if (result.fatal === undefined) continue
       const ending = this.#reactions.settleBroken(finished, result)
-      // A callback that did not end in time at a stop was ended: that is what was asked for.
+      // The stop itself ended a callback that took too long: this is no failure.
       if (this.#stopping.signal.aborted) return
       return this.#fail(ending)
     }
@@ -332,7 +336,7 @@ export class Worker {
     return this.#hand.take(onTrial ? trialBatchBytesMax : this.#batchSize.bytes, onTrial)
   }
 
-  /** @param again Its records were set aside before, and counted then. */
+  /** @param again The records were set aside before, and were counted then. */
   #publish(result: BatchResult, failures: readonly Failed[], again = false): void {
     if (result.outputs.length > 0 || failures.length > 0) this.#acknowledger.announce()
     for (const { stream, partition, frame, count } of result.outputs)
@@ -361,7 +365,7 @@ export class Worker {
     this.#options.onEnd(ending)
   }
 
-  /** The state is kept while the last outputs leave. */
+  /** Stores the state while the last outputs leave. */
   async #leaveWithState(): Promise<void> {
     await this.#apart.endAside()
     const channels = { consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger }
@@ -369,7 +373,10 @@ export class Worker {
     await Promise.all([left, this.keeper?.last(this.#consumer, checkpointWaitMs, outputsWaitMs)])
   }
 
-  /** Not while it ends already: what waits for a batch then fails, and must not cut the end short. */
+  /**
+   * Ends the instance because of a failure. Not if it is ending already: tasks that wait for a batch fail then, and
+   * must not cut the end short.
+   */
   #trouble(error: unknown): void {
     if (this.#state === 'running') this.#options.onEnd(startFailure(error))
   }
