@@ -1,8 +1,9 @@
 /**
- * Caller: one call of the runtime at a time, and what it has brought.
+ * Caller: makes one call of the runtime at a time, and reads its result.
  *
- *   CL1. What was published is read once, in order: a result tells of what came since the one before, whether its call ended well or not.
- *   CL2. A call that failed has ended the isolate, and what it left is read when that changes no more.
+ *   CL1. Published output is read once, in order: a result covers what was published since the one before, whether
+ *        its call ended well or not.
+ *   CL2. A failed call has ended the isolate; its output is read when it can change no more.
  * Design: docs/design/0004-batch-path.md
  * @module
  */
@@ -24,7 +25,7 @@ import type { HeldState } from './state/held-state.ts'
 import type { Tap } from './tap/tap.ts'
 import type { BatchResult, InputFrame, InstanceOptions } from './types.ts'
 
-/** Handing in memory takes microseconds; this is for a machine that is busy. */
+/** Handing in memory takes microseconds; this leaves room for a busy machine. */
 const giveMs = 10_000
 
 export type Fatal = CodedError<IsolateErrorCode>
@@ -44,16 +45,16 @@ export interface CallerOptions {
 }
 
 export class Caller {
-  /** What a callback throws for good is no failure but `threw` in the result. */
+  /** On trial, the error of a callback is not a failure but `threw` in the result. */
   onTrial = false
-  /** Nothing that the function prints or counts is passed on. */
+  /** Discard what the function prints and counts. */
   isMuted = false
-  /** Hears of each piece of an outcome log, read and checked. */
+  /** Called with each piece of an outcome log, read and checked. */
   onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined
   readonly #options: CallerOptions
   readonly #limits: CallLimitsOptions
   readonly #waiting: Waiting
-  /** The frames of the batch at hand, and how many of their records are done. */
+  /** The frames of the current batch, and how many of their records are done. */
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
 
@@ -81,7 +82,7 @@ export class Caller {
     this.#options.outcome.begin()
   }
 
-  /** One call, and what it brought. */
+  /** Makes one call. @returns Its result. */
   async call(
     entry: Entry,
     args: readonly unknown[],
@@ -101,7 +102,7 @@ export class Caller {
     return this.result()
   }
 
-  /** Waits for the next setTimeout of a pending callback, and lets it run. */
+  /** Waits for the next setTimeout of a pending callback, and runs it. */
   async wake(limitMs?: number, endMs = Number.POSITIVE_INFINITY): Promise<BatchResult> {
     try {
       await this.#waiting.untilWake(endMs)
@@ -111,7 +112,7 @@ export class Caller {
     return await this.call('wake', [this.#options.clock.nowMs()], limitMs)
   }
 
-  /** A call that brings nothing: memory handed in, an order. One that fails ends the isolate. */
+  /** A call without a result, such as one that hands memory in. If it fails, the isolate ends. */
   async give(call: (limits: GuestCall) => Promise<void>): Promise<void> {
     const limits = callLimits(this.#limits, giveMs)
     try {
@@ -139,7 +140,7 @@ export class Caller {
       fatal = isolateError('ERR_ISOLATE_LOST', (error as Error).message)
       held.store.lose()
     }
-    // What its observer throws is a fault of ours, and no reason to take the state for lost.
+    // An error of the observer is our bug, and no reason to discard the state.
     if (this.onLog !== undefined && outcome.records + outcome.timers > 0) this.onLog(tail.log)
     this.#recordsDone += outcome.records
     if (outcome.records + outcome.timers > 0) held.putOff = 0
@@ -170,7 +171,7 @@ export class Caller {
     for (const { level, line } of regions.takeConsole()) if (!this.isMuted) of.log(level, line)
   }
 
-  /** Waits for its end too (CL2). */
+  /** Ends the isolate and waits for its end (CL2). */
   async #end(why: Fatal): Promise<Fatal> {
     this.#options.guest.end(why)
     await this.#options.held.ended()

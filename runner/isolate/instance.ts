@@ -1,12 +1,13 @@
 /**
- * Instance: one isolate that runs one version of a function, and the only way into it.
+ * Instance: one isolate that runs one version of a function, and the only access to it.
  *
  *   N1. One call at a time; a batch is one call (I1).
- *   N2. `records` of a result counts records that are done, in the order given; what they produced is in the result,
- *       whole, even if the isolate ended in the next one (layout.ts, L1).
- *   N3. After a `fatal` result nothing runs any more. If even the end of the isolate's thread cannot be had
- *       (uninterruptible built-ins), the process must end: the caller does that on any `fatal`.
- *   N4. `run` waits for nothing that it does not need, and outputs become frames when asked for: the next batch may run by then.
+ *   N2. `records` of a result counts finished records, in the given order. The result has all of their outputs, even
+ *       if the isolate ended in the next record (layout.ts, L1).
+ *   N3. After a `fatal` result nothing runs any more. The isolate's thread may not be stoppable (uninterruptible
+ *       built-ins), so on any `fatal` the caller must end the process.
+ *   N4. `run` waits only for what it needs, and outputs become frames on request: the next batch may be running by
+ *       then.
  * Design: docs/design/0004-batch-path.md
  * @module
  */
@@ -32,7 +33,7 @@ import { type Tap, type Tapped, tapOf } from './tap/tap.ts'
 import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs } from './types.ts'
 
 export class Instance {
-  /** Who has the state (isolate.ts). */
+  /** The instance that has the state (isolate.ts). */
   readonly holder: Instance = this
   readonly #options: InstanceOptions
   readonly #clock: Clock
@@ -100,7 +101,7 @@ export class Instance {
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
       await instance.#guest.compact()
-      instance.#caller.onTrial = options.onTrial === true // what `init` throws is a failure in any case
+      instance.#caller.onTrial = options.onTrial === true // errors of `init` are failures in any case
       return instance
     } catch (error) {
       instance.kill()
@@ -111,17 +112,18 @@ export class Instance {
     }
   }
 
-  /** When a batch is wanted for the sake of a timer; at once where something that was given away is to be forgotten. */
+  /** When the next batch is needed for a timer; at once if given-away partitions have to be forgotten. */
   get nextTimerMs(): number | undefined {
     return this.#guest.ended ? undefined : this.#partitionsKept ? 0 : this.#regions.nextTimerMs
   }
 
   /**
-   * Processes timers that are due, then the frames, as many as fit.
-   * @param lines What waits for records that were set aside, where order is kept (sdk/runtime/records/aside.ts).
-   * @param share Whose keys are its own; the others count as done.
-   * @param batch Which one it is, for chance; that of the call before: it goes on with that one's. Default: the next.
-   * @param isOne It ends behind the first callback.
+   * Processes due timers, then as many of the frames as fit.
+   * @param lines Records that wait behind set-aside ones to keep their order (sdk/runtime/records/aside.ts).
+   * @param share The keys to process; records of others count as done.
+   * @param batch The number of the batch, for random numbers; if it is that of the call before, their sequence
+   *   continues. Default: the next.
+   * @param isOne End after the first callback.
    */
   async run(
     frames: readonly InputFrame[],
@@ -147,7 +149,7 @@ export class Instance {
     return await this.#caller.call('run', [size.frames, size.bytes, nowMs, text, waiting, batch, own])
   }
 
-  /** Between two batches: what is done with single timers. */
+  /** Between two batches: access to single timers. */
   async atTimers(): Promise<TimerCalls> {
     await this.#applyOutputs()
     const order = (entry: Entry, args: readonly unknown[]): Promise<BatchResult> => {
@@ -158,7 +160,7 @@ export class Instance {
     return new TimerCalls({ regions: this.#regions, order, provide: () => this.#held.provide([]), run })
   }
 
-  /** Waits until a pending batch got on, and answers what that brought. */
+  /** Waits until a pending batch can continue. @returns What it then brought. */
   async resume(): Promise<BatchResult> {
     this.#checkIdle('resume a batch', true)
     for (;;) {
@@ -167,32 +169,35 @@ export class Instance {
     }
   }
 
-  /** From the next batch on the state and timers of other partitions are forgotten; until then no timer is due. */
+  /**
+   * Keeps only these partitions: from the next batch on, state and timers of others are forgotten; until then no
+   * timer is due.
+   */
   keepPartitions(partitions: readonly number[]): void {
     this.#partitionsKept = partitions
   }
 
-  /** The memory of its state; whole between two calls. */
+  /** The memory of its state; consistent between two calls. */
   get state(): StateStore {
     return this.#held.store
   }
 
   /**
-   * Between two batches: what pages are kept in while a checkpoint is made, as large as the state is now. Not while one is
-   * made.
+   * Between two batches: the memory into which pages are copied during a checkpoint, as large as the state is now.
+   * Not during a checkpoint.
    */
   provideShadow(): Promise<SharedArrayBuffer> {
     return this.#held.provideShadow()
   }
 
-  /** Between two batches: takes over state and timers of a partition that it has not. */
+  /** Between two batches: takes over state and timers of a partition that it does not have. */
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.#checkIdle('take over state', false)
-    await this.#applyOutputs() // it may have had the partition before
+    await this.#applyOutputs() // it may have had this partition earlier
     await this.#held.adopt(partition, slabs)
   }
 
-  /** Runs frames whose outcome nobody sees, so that code and runtime are compiled; forgets the state that comes of it. */
+  /** Runs frames and discards their outcome and state, so that code and runtime are compiled. */
   async rehearse(run: () => Promise<void>): Promise<void> {
     this.#caller.isMuted = true
     await run()
@@ -202,30 +207,30 @@ export class Instance {
     await this.#applyOutputs()
   }
 
-  /** Hears of each piece of an outcome log, read and checked, good until it returns; undefined: nobody does. */
+  /** Sets an observer of the outcome log. Each piece is read and checked, and valid until the observer returns. */
   watch(onLog: ((log: Uint8Array<ArrayBuffer>) => void) | undefined): void {
     this.#caller.onLog = onLog
   }
 
-  /** All that chance is made of: this, and which batch it is. */
+  /** The source of all its random numbers: the seed, and the number of the batch. */
   get chance(): { readonly seed: Uint8Array; readonly batch: number } {
     return { seed: this.#options.seed, batch: this.#batch }
   }
 
-  /** What it has called a metric. */
+  /** The name of one of its metrics. */
   metricName(id: number): string | undefined {
     return this.#metrics.nameOf(id)?.name
   }
 
-  /** Ahead of `takeOver`, while the other one works: is handed in what it can be. */
+  /** Before `takeOver`, while the other instance works: hands in as much memory as possible. */
   async expect(from: Instance): Promise<void> {
     await this.#held.expect(from.#held)
   }
 
   /**
-   * Between two batches of another isolate of the function, or after its end: takes its state and timers over, as they lie,
-   * with a checkpoint under way. The other one, if it lives, may take them back in the same way.
-   * @throws {CodedError} Why this one has ended over it; ERR_ISOLATE_LOST if nobody can have the state any more.
+   * Between two batches of another isolate of the function, or after its end: takes its state and timers over in
+   * place, with a checkpoint under way. The other one, if it lives, may take them back in the same way.
+   * @throws {CodedError} Why this one has ended; ERR_ISOLATE_LOST if the state is lost for both.
    */
   async takeOver(from: Instance): Promise<void> {
     this.#checkIdle('take over state', false)
@@ -245,7 +250,7 @@ export class Instance {
     this.#regions.clear()
   }
 
-  /** Between two batches: it has proved itself; from now on its failures are what the policy makes of them. */
+  /** Between two batches: ends the trial. From now on the policy handles its failures. */
   async endTrial(): Promise<void> {
     this.#caller.onTrial = false
     await this.#caller.give((limits) => this.#guest.call('endTrial', [], limits))
@@ -266,17 +271,17 @@ export class Instance {
     return this.#guest.ended !== undefined
   }
 
-  /** What an arena that is adopted now is opened with. */
+  /** The commit word with which an adopted arena is opened. */
   get commitWord(): number {
     return this.#regions.commitWord
   }
 
-  /** Asks a batch under way to end after the callback at hand. */
+  /** Asks the current batch to end after the current callback. */
   askToYield(): void {
     this.#regions.askToYield()
   }
 
-  /** What the streams are from the next batch on. */
+  /** Sets the output streams from the next batch on. */
   setOutputs(outputs: Outputs): void {
     this.#outputsWanted = outputs
   }
@@ -297,25 +302,25 @@ export class Instance {
     }
   }
 
-  /** Ends the isolate at once; a call under way answers with a fatal result. */
+  /** Ends the isolate at once; a call under way gets a fatal result. */
   kill(): void {
     this.#guest.end(isolateError('ERR_INSTANCE_STATE', `Cannot go on with ${this.#name}: it has been ended`))
   }
 
   /**
-   * After the end: waits for that of the isolate's thread, and frees the state for the next instance.
+   * After the end: waits for the end of the isolate's thread, and frees the state for the next instance.
    * @returns Whether the state may be used again (state-store.ts, SS1).
    */
   ended(): Promise<boolean> {
     return this.#held.ended()
   }
 
-  /** What it was last given (tap.ts), and what it runs. */
+  /** Its recent inputs (tap.ts), and the code that it runs. */
   tapped(): Tapped & Required<Pick<TapFile, 'bundle'>> {
     return { ...(this.#tap?.read() ?? { chapters: [] }), bundle: this.#options.bundle }
   }
 
-  /** Its CPU time since its making, with what its thread waited for a CPU. */
+  /** Its CPU time since its creation, including waits for a CPU. */
   get cpuSeconds(): number {
     return this.#guest.cpuSeconds()
   }

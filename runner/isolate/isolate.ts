@@ -1,5 +1,5 @@
 /**
- * Isolate: what a worker needs of the isolate at work, be it one or two (runner/canary/split.ts).
+ * Isolate: the part of an instance that a worker uses; there may be two instances behind it (runner/canary/split.ts).
  * @module
  */
 import type { Instance } from './instance.ts'

@@ -1,6 +1,6 @@
 /**
- * How an instance begins with state that another one has left: at its start nobody works with it who could make room for its format
- * (docs/design/0032-migrate.md).
+ * BeginState: starts an instance with the state of an earlier one. At its start no running version can make room for
+ * its format (docs/design/0032-migrate.md).
  * @module
  */
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
@@ -8,8 +8,9 @@ import { CodedError } from '../../sdk/errors.ts'
 import type { Instance, IsolateErrorCode } from '../isolate/index.ts'
 
 /**
- * @param end What else is to be ended with the isolate, should it not begin.
- * @throws {CodedError} ERR_INIT_FAILED if the version can have nothing of the state: it would fail at each record that touches it
+ * @param end Ends what else belongs to the isolate, if it does not start.
+ * @throws {CodedError} ERR_INIT_FAILED if the version cannot use the state: it would fail at each record that touches
+ *   it
  */
 export async function beginState(
   isolate: Instance,

@@ -1,5 +1,5 @@
 /**
- * BetweenBatches: what waits to be done when no batch is in the isolate, in the order in which it was asked for.
+ * BetweenBatches: tasks that wait until no batch is in the isolate, in the order of their requests.
  * @module
  */
 export class BetweenBatches {
@@ -7,7 +7,7 @@ export class BetweenBatches {
   #closed: string | undefined
   readonly #onAdded: () => void
 
-  /** @param onAdded Something waits: the batch at hand should end. */
+  /** @param onAdded A task was added: the current batch should end. */
   constructor(onAdded: () => void) {
     this.#onAdded = onAdded
   }
@@ -17,8 +17,8 @@ export class BetweenBatches {
   }
 
   /**
-   * Asks for something to be done. Settles as it does, or fails when the instance ends before.
-   * @param isFatal Whether after such a failure nothing may run any more; default: none is.
+   * Adds a task. Settles as the task does, or fails if the instance ends before.
+   * @param isFatal Whether nothing may run after such a failure; default: never.
    */
   async add<T>(task: () => Promise<T>, isFatal = (_error: unknown): boolean => false): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
@@ -37,7 +37,7 @@ export class BetweenBatches {
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) await task.run()
   }
 
-  /** No batch ends any more. */
+  /** Fails all tasks: no batch ends any more. */
   close(why: string): void {
     this.#closed = why
     for (const { reject } of this.#tasks.splice(0)) reject(new Error(why))

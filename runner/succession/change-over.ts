@@ -1,16 +1,16 @@
 /**
- * ChangeOver: another isolate takes the place of the one at work, between two batches, with all that its state is.
+ * ChangeOver: replaces the running isolate by another, between two batches, with all of its state.
  *
- *   CO1. One writer at a time: the one that lets go writes nothing from then on, unless it is put back.
- *   CO2. Should the new one not survive it, the old one is back as if nothing had happened; if that cannot be had either
- *        (nobody knows whether a thread is still at work), the error is `LostInChangeOver`, and nothing may run any more.
+ *   CO1. One writer at a time: the isolate that gives up its state writes nothing more, unless it is put back.
+ *   CO2. If the new isolate fails, the old one is put back as if nothing had happened. If that is impossible too (a
+ *        thread may still be working), the error is `LostInChangeOver`, and nothing may run any more.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import type { Isolate } from '../isolate/index.ts'
 
-/** An isolate and what it is an isolate of. */
+/** An isolate and its assignment. */
 export interface Running {
   readonly isolate: Isolate
   readonly assignment: FunctionAssignment

@@ -1,16 +1,16 @@
 /**
- * Rehearsal: a version that is to take over processes some records of the present for nobody, so that its code is compiled
- * when its first batch counts.
+ * Rehearsal: before it takes over, a version processes copies of current records, and the results are discarded, so
+ * that its code is compiled when its first batch counts.
  * @module
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import { behind, type InputFrame, type Instance } from '../isolate/index.ts'
 
-/** How much of a batch is kept for it. */
+/** The largest copy of a batch. */
 const sampleBytesMax = 256 * 1024
 
-/** Keeps a copy of a batch for who asks. */
+/** Copies a batch on request. */
 export class Sampler {
   readonly #clock: Clock
   #wanted: ((frames: readonly InputFrame[]) => void) | undefined
@@ -30,7 +30,7 @@ export class Sampler {
     })
   }
 
-  /** A batch is about to be run. */
+  /** Sees a batch before it is run. */
   see(batch: readonly InputFrame[]): void {
     if (batch.length > 0) this.#wanted?.(copyOf(batch))
   }
@@ -48,9 +48,9 @@ function copyOf(batch: readonly InputFrame[]): InputFrame[] {
 }
 
 /**
- * It begins without state, and what it does is forgotten; what it throws is not held against it either, since its state is not
- * the one that the record meets.
- * @throws {CodedError} Why it has ended.
+ * Runs the rehearsal. The version starts without state, and everything it does is discarded. Errors are ignored too,
+ * since the records meet another state than they should.
+ * @throws {CodedError} Why the isolate has ended.
  */
 export async function rehearse(
   isolate: Instance,

@@ -1,6 +1,6 @@
 /**
- * Renewal: a fresh isolate takes the place of one whose heap stays near its limit, between two batches. State and timers go
- * over as they lie (change-over.ts); what module-level variables held is gone, which is what it is for.
+ * Renewal: replaces an isolate whose heap stays near its limit by a fresh one, between two batches. State and timers
+ * pass over in place (change-over.ts); module-level variables are lost, which is the purpose.
  * Design: docs/design/0018-limits.md
  * @module
  */

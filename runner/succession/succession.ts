@@ -1,11 +1,11 @@
 /**
- * Succession: which isolate of an instance is at work, and how another one takes its place.
+ * Succession: which isolate of an instance works, and how another one takes its place.
  *
  *     at work → (put another) → at work
  *     at work → (swap) → on trial → passed | failed: the one before is back
  *
- *   SU1. The isolate changes between two batches only, in the order in which that was asked for.
- *   SU2. While one is on trial, the one before stands by, without state.
+ *   SU1. The isolate changes only between two batches, in the order of the requests.
+ *   SU2. While a version is on trial, the one before stands by, without state.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -19,29 +19,29 @@ import { BetweenBatches } from './between-batches.ts'
 import { changeOver, LostInChangeOver, type Running } from './change-over.ts'
 import { Trial, type TrialRules, type Verdict } from './trial.ts'
 
-/** How a record or timer went with the version before. */
+/** The result of a record or timer with the previous version. */
 export interface Tried {
-  /** It threw as well. */
+  /** The previous version threw as well. */
   readonly failed: boolean
-  /** The instance cannot go on. */
+  /** Set if the instance cannot continue. */
   readonly ending?: Ending
 }
 
-/** Two isolates as one. */
+/** Two isolates that work as one: a canary or a shadow beside the old version. */
 export type Pair = Isolate & { readonly old: Instance }
 
 export interface SuccessionOptions {
   readonly clock: Clock
-  /** Ends the batch at hand and wakes the worker. */
+  /** Ends the current batch early, and wakes the worker. */
   readonly interrupt: () => void
   readonly wake: () => void
-  /** Streams are as described here from now on. */
+  /** Called with the streams from now on. */
   readonly onStreams: (streams: FunctionAssignment['streams']) => void
   /** State is used in this format from here on; what another version has had in an open one is gone. */
   readonly onFormat: (format: StateFormat) => void
-  /** Another isolate is at work. */
+  /** Called when another isolate has taken over. */
   readonly onPut: (running: Running) => void
-  /** Runs what the version on trial threw at, by itself: the next record, or the timers that are due. */
+  /** Runs what the version on trial threw at, by itself: the next record, or the due timers. */
   readonly runNext: (isRecord: boolean) => Promise<Tried>
   /** Runs `destroy`. */
   readonly destroy: (isolate: Isolate) => Promise<void>
@@ -57,35 +57,35 @@ export class Succession {
     this.#running = first
     this.#options = options
     this.#between = new BetweenBatches(options.interrupt)
-    this.#take(first.assignment.streams, first) // they may be newer than what the isolate was made with
+    this.#take(first.assignment.streams, first) // they may be newer than those that the isolate was made with
   }
 
   get running(): Running {
     return this.#running
   }
 
-  /** Something is to be done between this batch and the next. */
+  /** Whether there is work before the next batch. */
   get waits(): boolean {
     return this.#between.waits || this.#trial?.isOver === true
   }
 
-  /** Batches are to be judged before the next one begins. */
+  /** Whether each batch has to be judged before the next begins. */
   get onTrial(): boolean {
     return this.#trial !== undefined
   }
 
-  /** What went through the version on trial so far. */
+  /** Records that the version on trial has processed. */
   get triedSoFar(): number | undefined {
     return this.#trial?.records
   }
 
-  /** From the next batch on, streams are as described here. */
+  /** Sets the streams from the next batch on. */
   describe(streams: FunctionAssignment['streams']): void {
     this.#take({ ...this.#running.assignment.streams, ...streams }, this.#running)
   }
 
   /**
-   * Puts another isolate in the place of the present one, which is the caller's to destroy then.
+   * Replaces the present isolate, which the caller then has to destroy.
    * @throws Why the present one is still at work.
    */
   replace(next: Running): Promise<Running> {
@@ -98,7 +98,7 @@ export class Succession {
       const { version } = this.#running.assignment
       if (version !== next.assignment.version) throw new Error(`version ${version} has taken over meanwhile`)
       const { format: _, ...said } = next.assignment
-      const { format } = this.#running.assignment // it may have changed meanwhile
+      const { format } = this.#running.assignment // the format may have changed meanwhile
       const assignment = format === undefined ? said : { ...said, format }
       const before = await this.#put({ ...next, assignment })
       if (shadowed !== undefined) {
@@ -114,9 +114,9 @@ export class Succession {
   }
 
   /**
-   * The same for another version; whoever has to go is destroyed.
-   * @param rules Absent: it is not on trial, nor made to be.
-   * @returns How long nothing was processed for it.
+   * Swaps in another version; the replaced isolate is destroyed.
+   * @param rules Absent: it is not on trial, and was not made for one.
+   * @returns How long processing paused for it.
    */
   swap(next: Running, rules: TrialRules | undefined, onVerdict: (verdict: Verdict) => void): Promise<number> {
     const { clock, wake, destroy } = this.#options
@@ -131,7 +131,10 @@ export class Succession {
     }, isLost)
   }
 
-  /** Another version is beside this one, on keys of its own or as a shadow. @throws Why this one goes on alone. */
+  /**
+   * Puts another version beside this one, with keys of its own or as a shadow.
+   * @throws Why this one continues alone.
+   */
   split<Two extends Pair>(make: (old: Instance) => Two): Promise<Two> {
     return this.#between.add(async () => {
       if (this.#trial !== undefined) throw new Error('a version is on trial')
@@ -143,7 +146,7 @@ export class Succession {
     }, isLost)
   }
 
-  /** The old one of two is at work alone again, if they are. */
+  /** Returns to the old isolate alone, if there are two. */
   unsplit(split: Pair): Promise<void> {
     return this.#between.add(async () => {
       const { isolate, assignment } = this.#running
@@ -153,7 +156,7 @@ export class Succession {
     }, isLost)
   }
 
-  /** What is said of formats of state, if it is said of the version at work. */
+  /** Applies the formats of state in an assignment, if it is about the running version. */
   async describeFormat({ version, format }: FunctionAssignment): Promise<void> {
     const { assignment } = this.#running
     if (version !== assignment.version || format?.kept === assignment.format?.kept) return
@@ -165,13 +168,13 @@ export class Succession {
     }, isLost)
   }
 
-  /** Between two batches: does what waits. */
+  /** Between two batches: does the waiting work. */
   async advance(): Promise<void> {
     if (this.#trial?.isOver) await this.#pass(this.#trial)
     await this.#between.run()
   }
 
-  /** What a batch says of the version on trial. @returns Why the instance cannot go on. */
+  /** Judges the version on trial by a batch. @returns Set if the instance cannot continue. */
   async judge(result: BatchResult): Promise<Ending | undefined> {
     const trial = this.#trial
     trial?.count(result)
@@ -190,13 +193,13 @@ export class Succession {
     return undefined
   }
 
-  /** The instance ends: nothing that waits will be done, and nobody is needed that stands by. */
+  /** Ends with the instance: waiting work fails, and the isolate that stands by is ended. */
   end(why: string): void {
     this.#between.close(why)
     this.#trial?.before.isolate.kill()
   }
 
-  /** Goes on with the one on trial, if that has survived being put aside. */
+  /** Continues with the version on trial, if it survived being put aside. */
   async #isBack(tried: Running): Promise<boolean> {
     try {
       await this.#put(tried)
@@ -207,7 +210,7 @@ export class Succession {
     }
   }
 
-  /** Whoever was on trial is not any more, since another one has taken over: there is no use for the one before. */
+  /** Ends a trial because another version has taken over: the one that stood by is not needed any more. */
   #standDown(): void {
     const trial = this.#trial
     this.#trial = undefined
@@ -225,18 +228,18 @@ export class Succession {
     void this.#options.destroy(isolate.isEnded ? isolate : trial.before.isolate)
   }
 
-  /** Of the versions that had something in the state, only the one at work has from here on, and the one to go back to. */
+  /** Declares that only the running version, and the one to go back to, still need the state. */
   async #settle(): Promise<void> {
     const { isolate, assignment } = this.#running
     await isolate.settleFormat(assignment.format?.kept)
     this.#options.onFormat(isolate.format)
   }
 
-  /** @returns What was at work before. */
+  /** @returns The isolate that worked before. */
   async #put(next: Running): Promise<Running> {
     const before = this.#running
     await changeOver(before.isolate, next.isolate)
-    // What is known of streams is newer than what it was prepared with.
+    // The present description of streams is newer than the one that the isolate was made with.
     this.#take({ ...next.assignment.streams, ...before.assignment.streams }, next)
     this.#options.onPut(this.#running)
     return before

@@ -1,11 +1,11 @@
 /**
- * Swaps: versions that are to take over in instances at work.
+ * Swaps: brings new versions into running instances.
  *
  *     preparing → on trial → gone, it is the version at work
  *         └──────────┴────→ failed, until another version is wanted
  *
- *   SW1. What the newest assignment names is prepared; what an earlier one named is given up.
- *   SW2. Of one instance one at a time: the next begins when the one before has been given up or has taken over.
+ *   SW1. The version of the newest assignment is prepared; one of an earlier assignment is given up.
+ *   SW2. An instance has one swap at a time: the next begins when the one before was given up or has taken over.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -16,16 +16,16 @@ import type { Instance } from '../isolate/index.ts'
 import { rehearse } from './rehearsal.ts'
 import type { Verdict } from './trial.ts'
 
-/** How long a batch is waited for, to rehearse on. */
+/** How long to wait for a batch to rehearse on. */
 const sampleMs = 100
-/** How often is looked whether state has room for the format of a version. */
+/** How often to check whether state has room for the version's format. */
 const crowdedLookMs = 50
 
 export interface SwapsOptions {
   readonly clock: Clock
-  /** Makes the isolate of another version beside the worker's, initialised. */
+  /** Makes an initialised isolate of another version, beside the worker's. */
   readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<Instance>
-  /** There is something new to report. */
+  /** Called when there is something new to report. */
   readonly onChange: () => void
   readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
 }
@@ -40,7 +40,7 @@ interface Swap {
 export class Swaps {
   readonly #options: SwapsOptions
   readonly #swaps = new Map<string, Swap>()
-  /** By instance: what is under way, how long the last change took, and what has passed its trial. */
+  /** By instance: the swap under way, the length of the last pause, and the last passed trial. */
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #pausesMs = new Map<string, number>()
   readonly #tried = new Map<string, Exclude<InstanceReport['tried'], undefined>>()
@@ -49,7 +49,7 @@ export class Swaps {
     this.#options = options
   }
 
-  /** The instance is to be of this version. */
+  /** Sets the version that the instance should have. */
   want(id: string, worker: Worker, fn: FunctionAssignment): void {
     const swap = this.#swaps.get(id)
     if (swap?.version === fn.version) return
@@ -70,7 +70,7 @@ export class Swaps {
     this.#underWay.set(id, underWay)
   }
 
-  /** The instance has gone. */
+  /** Ends the swap of an instance that has ended. */
   forget(id: string): void {
     const swap = this.#swaps.get(id)
     if (swap !== undefined) swap.isWanted = false
@@ -118,7 +118,7 @@ export class Swaps {
     }
   }
 
-  /** A version that begins a format waits while state is full of those before it, which are migrated meanwhile. */
+  /** Waits until state has room for a version's new format; state in earlier formats is migrated meanwhile. */
   async #roomForFormat(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<void> {
     const { clock, log } = this.#options
     const begins = (fn.format?.own ?? 1) > (worker.running.assignment.format?.own ?? 1)

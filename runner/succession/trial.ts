@@ -1,8 +1,9 @@
 /**
- * Trial: the first records of a version that has taken over, while the one before stands by.
+ * Trial: the first records of a version that has taken over, while the previous one stands by.
  *
- * What it throws at has had no effect and is the old one's to process. Where that one throws as well, it is the record's
- * fault, and the policy's matter; else it counts against the new one, and beyond the threshold the old one is back.
+ * If the new version throws at a record, this has no effect, and the old version processes the record. If the old one
+ * throws as well, the record is at fault, and the policy decides. Otherwise it counts against the new version, and
+ * beyond the threshold the old one returns.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -13,13 +14,13 @@ import type { Running } from './change-over.ts'
 export interface TrialRules {
   /** Records after which it has passed. */
   readonly records: number
-  /** How many of them it may throw at. */
+  /** How many errors it may have. */
   readonly errors: number
-  /** Time after which it has passed, however few came. */
+  /** Time after which it has passed, however few records came. */
   readonly ms: number
 }
 
-/** How it ended: `failure` says why the version before is back. */
+/** The result: `failure` says why the old version is back. */
 export interface Verdict {
   readonly failure?: string
   readonly records: number
@@ -27,7 +28,7 @@ export interface Verdict {
 }
 
 export class Trial {
-  /** What is put back if it fails. */
+  /** The isolate to put back if it fails. */
   readonly before: Running
   readonly #rules: TrialRules
   readonly #onVerdict: (verdict: Verdict) => void
@@ -58,18 +59,18 @@ export class Trial {
     return this.#records
   }
 
-  /** Records that went through. */
+  /** Counts processed records. */
   count({ records, timersFired }: BatchResult): void {
     this.#records += records + timersFired
   }
 
-  /** It threw where the one before did not. @returns Whether that is too often. */
+  /** Counts an error that the old version did not have. @returns Whether there are too many. */
   blame(): boolean {
     this.#errors += 1
     return this.#errors > this.#rules.errors
   }
 
-  /** Nobody asks how it went any more. */
+  /** Ends the trial without a result. */
   cancel(): void {
     this.#cancel()
   }

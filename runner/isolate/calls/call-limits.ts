@@ -1,5 +1,5 @@
 /**
- * CallLimits of an instance: the clocks of one call, and what happens when it is slow.
+ * CallLimits: the time and memory limits of one call, and what happens when it is slow.
  * @module
  */
 import type { Clock } from '../../../infra/clock.ts'
@@ -8,17 +8,19 @@ import { type IsolateErrorCode, isolateError } from '../errors.ts'
 import type { GuestCall } from './isolate-call.ts'
 import { type Exceeded, guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
 
-/** After this long a batch is asked to end, so that a slow function's outputs leave and its limit counts anew. */
+/**
+ * After this long a batch is asked to end, so that a slow function's outputs leave and its time limit starts again.
+ */
 const sliceDefaultMs = 50
 
 export interface LimitedCall extends GuestCall {
-  /** The call has come back. */
+  /** Called when the call has returned. */
   readonly over: () => void
-  /** The error of the call as it is told: where the machine has broken the limit, and not the code, it says so. */
+  /** Returns the error to report for the call: if the machine was too slow, and not the code, it says so. */
   readonly judged: (error: CodedError<IsolateErrorCode>) => CodedError<IsolateErrorCode>
 }
 
-/** Code that is not starved uses more than this share of the time that it takes. */
+/** Code that gets CPU time uses more than this share of its elapsed time. */
 const cpuShareMin = 0.1
 
 export interface CallLimitsOptions {
@@ -26,10 +28,10 @@ export interface CallLimitsOptions {
   readonly sliceMs: number | undefined
   readonly heapMib: number
   readonly memory: ResidentMemory | undefined
-  /** What the isolate is at, in words. */
+  /** What the isolate is doing, in words. */
   readonly doing: () => string
   readonly askToYield: () => void
-  /** The call has come to a bound of memory. */
+  /** The call has reached a memory bound. */
   readonly onOutgrown: (how: string) => void
 }
 
@@ -58,7 +60,7 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
     },
     judged: (error) => {
       if (error.code !== 'ERR_DEADLINE') return error
-      // Never slow, and yet too late: not even the timer that says so had its turn.
+      // Over its limit without being reported slow: not even the timer got CPU time.
       const usedMs = since === undefined ? 0 : cpuMs() - since.cpuMs
       const tookMs = since === undefined ? limitMs : clock.monotonicMs() - since.atMs
       if (usedMs >= cpuShareMin * tookMs) return error
@@ -68,13 +70,13 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
   }
 }
 
-/** Of all threads of the process: if it is little for all, it is little for the isolate's. */
+/** CPU time of all threads of the process: if it is small for all, it is small for the isolate's. */
 function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
 }
 
-/** Names the setting whose bound it was: to raise the other one would not help. */
+/** Names the setting whose bound was reached: raising the other would not help. */
 function outgrown({ bound, bytes, grownBytes }: Exceeded, heapMib: number, bytesMax: number): string {
   const [held, grown, most] = [bytes, grownBytes, bytesMax].map((one) => Math.round(one / 2 ** 20))
   return bound === 'process'

@@ -1,19 +1,20 @@
 /**
- * IsolateCall: one call into an isolate under three clocks, and what its failure means.
+ * IsolateCall: one call into an isolate under three clocks, and the meaning of its failure.
  *
- *   C1. A call settles: V8's own timeout covers code and microtasks; a deadline of the host covers what V8 cannot
- *       interrupt and calls that never come back (facts: looping Proxies, uninterruptible built-ins).
- *   C2. No property of a value that the author's code threw is read here: only isolated-vm's own messages are matched.
- *   C3. Whether the isolate's thread is at work is known: a call is under way until it has come back by itself, however
- *       its wait ended.
+ *   C1. A call always settles: V8's own timeout covers code and microtasks; a deadline of the host covers what V8
+ *       cannot interrupt, and calls that never return (seen with looping Proxies and uninterruptible built-ins).
+ *   C2. No property of a value that the author's code threw is read here: only isolated-vm's own messages are
+ *       matched.
+ *   C3. It is known whether the isolate's thread is working: a call is under way until it has itself returned,
+ *       however the wait for it ended.
  * @module
  */
 import type { Clock } from '../../../infra/clock.ts'
 
-/** Beyond V8's timeout, how long the host waits for the call to come back. */
+/** How long beyond V8's timeout the host waits for the call to return. */
 export const graceMs = 500
 
-/** A call came back as an error that is not the author's. */
+/** The failure of a call that is not an error of the author's code. */
 export class CallFailure extends Error {
   readonly kind: 'deadline' | 'memory' | 'lost'
 
@@ -25,23 +26,26 @@ export class CallFailure extends Error {
 
 export interface CallLimits {
   readonly limitMs: number
-  /** When to call `slow`, if the call has not come back. */
+  /** After which time to call `slow`, if the call has not returned. */
   readonly slowMs?: number
   readonly slow?: () => void
 }
 
 /** A call of the runtime by the host of an instance. */
 export interface GuestCall extends Required<CallLimits> {
-  /** On this thread: of what takes a fraction of a millisecond, and runs none of the author's code, where waiting for another counts. */
+  /**
+   * Run on this thread: for calls of a fraction of a millisecond without the author's code, where a switch of threads
+   * matters.
+   */
   readonly here?: boolean
-  /** Says what the isolate was at; asked for when it failed. */
+  /** Says what the isolate was doing; called after a failure. */
   readonly doing: () => string
 }
 
 export class IsolateCalls {
   readonly #clock: Clock
   #abort: ((failure: CallFailure) => void) | undefined
-  /** Calls that have not come back (C3), and who waits for that. */
+  /** Calls that have not returned (C3), and who waits for them. */
   #inside = 0
   #whenNone: (() => void)[] = []
 
@@ -58,7 +62,7 @@ export class IsolateCalls {
     this.#abort?.(failure)
   }
 
-  /** Waits until no call is under way. @returns Whether that came about within `ms`. */
+  /** Waits until no call is under way. @returns Whether that happened within `ms`. */
   async noneWithin(ms: number): Promise<boolean> {
     if (this.#inside === 0) return true
     const { promise, resolve } = Promise.withResolvers<boolean>()
@@ -67,7 +71,7 @@ export class IsolateCalls {
     return await promise.finally(cancel)
   }
 
-  /** Counts a call into the isolate until it has come back. */
+  /** Counts a call into the isolate until it has returned. */
   async inside<T>(call: () => Promise<T>): Promise<T> {
     this.#inside++
     try {
@@ -113,7 +117,7 @@ export class IsolateCalls {
   }
 }
 
-/** Tells isolated-vm's own failures by their text; what else there is, is an error of the code that ran. */
+/** Recognizes isolated-vm's own failures by their text; everything else is an error of the code that ran. */
 export function failureOf(error: unknown, disposed: boolean): CallFailure | undefined {
   if (error instanceof CallFailure) return error
   const message = error instanceof Error ? error.message : ''

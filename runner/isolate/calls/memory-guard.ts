@@ -1,35 +1,36 @@
 /**
- * MemoryGuard: ends a call during which the process grows towards its bound, while there is time to end it in order: what
- * was finished leaves, the record at hand is named and dealt with. The wall behind it is the watchdog's SIGKILL, which takes
- * along all that was under way. V8's heap limit is no wall at all (facts: 2 GB out of an isolate of 16 MB).
+ * MemoryGuard: ends a call during which the process grows towards its memory bound, early enough to end it in order:
+ * finished output leaves, and the current record is named and handled. Otherwise the watchdog's SIGKILL would end the
+ * process with everything under way. V8's heap limit is no protection (2 GB were seen from an isolate of 16 MB).
  *
- *   MG1. Only a call that has lasted `quietMs` is looked at, so a quick one costs nothing.
- *   MG2. Only who grows is ended: a process that stands near its bound is for the watchdog to judge.
+ *   MG1. Only calls longer than `quietMs` are watched, so quick ones cost nothing.
+ *   MG2. Only a call that grows is ended; a process that is near its bound without growing is the watchdog's
+ *        business.
  * @module
  */
 import type { Clock } from '../../../infra/clock.ts'
 import { memorySoftShare } from '../../../sdk/manifest/manifest.ts'
 
-/** The process's memory, and what it may come to. */
+/** The process's memory and its bound. */
 export interface ResidentMemory {
   readonly bytesMax: number
   readonly bytes: () => number
 }
 
-/** Which bound a call has come to: what its isolate may take, or what its process may. */
+/** The bound that a call has reached: its isolate's or its process's. */
 export interface Exceeded {
   readonly bound: 'heap' | 'process'
   readonly bytes: number
-  /** Since the call began. */
+  /** Growth since the call began. */
   readonly grownBytes: number
 }
 
-/** How long a call goes unwatched. */
+/** How long a call is not watched. */
 export const quietMs = 10
 const lookEveryMs = 5
 const growthBytesMin = 24 * 1024 * 1024
 
-/** Looks until the answer is called. @param heapMib The limit of the isolate's heap. */
+/** Watches a call. @param heapMib The limit of the isolate's heap. @returns A function that stops watching. */
 export function guardMemory(
   { bytes, bytesMax }: ResidentMemory,
   heapMib: number,

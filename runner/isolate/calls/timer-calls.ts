@@ -1,7 +1,7 @@
 /**
- * TimerCalls: what is done with single timers between two batches, where one of them may be what ended an owner before.
+ * TimerCalls: handles single timers between two batches, when one of them may have ended an earlier owner.
  *
- *   TC1. Nothing is called but by `run`, and then one timer: the one that `next` answers.
+ *   TC1. Only `run` calls the function, and then for one timer: the one that `next` returns.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -10,14 +10,14 @@ import type { Entry } from '../guest/guest.ts'
 import type { Regions } from '../memory/regions.ts'
 import type { BatchResult } from '../types.ts'
 
-/** How often more memory is handed in for one timer. */
+/** How often to hand in more memory for one timer. */
 const roomTries = 8
 
 export interface TimerCallsOptions {
   readonly regions: Regions
-  /** A call into the runtime, in which none of the author's code runs. */
+  /** Makes a call into the runtime that runs none of the author's code. */
   readonly order: (entry: Entry, args: readonly unknown[]) => Promise<BatchResult>
-  /** Hands in the memory that the last call lacked. */
+  /** Hands in the memory that the last call needed. */
   readonly provide: () => Promise<void> | undefined
   readonly run: (nowMs: number) => Promise<BatchResult>
 }
@@ -29,18 +29,18 @@ export class TimerCalls {
     this.#options = options
   }
 
-  /** Which timer is called first at that time; undefined: none is due. */
+  /** The first timer due at that time; undefined: none is due. */
   async next(nowMs: number): Promise<Timer | undefined> {
     await this.#order('showTimer', [nowMs])
     return this.#options.regions.timerAtHand.read()
   }
 
-  /** Calls that one, and no other. */
+  /** Runs that timer, and no other. */
   run(nowMs: number): Promise<BatchResult> {
     return this.#options.run(nowMs)
   }
 
-  /** Takes a timer out, if it is set. */
+  /** Removes a timer, if it is set. */
   async drop(timer: Timer, nowMs: number): Promise<void> {
     await this.#change(timer, false, nowMs)
   }

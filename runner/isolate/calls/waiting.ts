@@ -1,5 +1,5 @@
 /**
- * Waiting: until the next setTimeout of a callback that is pending is due, within the time that one may take.
+ * Waiting: waits for the next setTimeout of a pending callback, within the callback's time limit.
  * @module
  */
 import type { Clock } from '../../../infra/clock.ts'
@@ -10,15 +10,15 @@ export interface WaitingOptions {
   readonly clock: Clock
   readonly regions: Regions
   readonly guest: Guest
-  /** Whole time of one callback. */
+  /** The time limit of one callback. */
   readonly asyncMs: number
-  /** Why there is no use in waiting, or no time for it. */
+  /** Makes the error if waiting is pointless, or the time is up. */
   readonly late: (why: string) => Error
 }
 
 export class Waiting {
   readonly #options: WaitingOptions
-  /** Which pending callback is waited for, and since when. */
+  /** The pending callback that is waited for, and since when. */
   #pendings = 0
   #sinceMs = 0
 
@@ -37,7 +37,7 @@ export class Waiting {
     if (delayMs > leftMs) throw late(`its promise has not settled in ${asyncMs} ms`)
   }
 
-  /** When the callback that is pending was first seen to be. */
+  /** When the pending callback was first seen. */
   #since(): number {
     const { regions, clock } = this.#options
     if (this.#pendings !== regions.pendings) {

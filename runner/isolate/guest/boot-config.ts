@@ -1,5 +1,5 @@
 /**
- * BootConfig of an instance: what the isolate is told once (sdk/runtime/isolate-main.ts).
+ * BootConfig: the configuration that an isolate gets once (sdk/runtime/isolate-main.ts).
  * @module
  */
 

@@ -1,9 +1,9 @@
 /**
  * Guest: the isolate itself: made, loaded, called and disposed of.
  *
- *   U1. The runtime is loaded, and has taken the globals in hand, before any code of the author's is.
- *   U2. Nothing of the host is handed in but text, numbers and shared memory: no function, no object of isolated-vm.
- *   U3. What is thrown here is a CodedError that says what the isolate was at (meaning.ts).
+ *   U1. The runtime is loaded, and has secured the globals, before any of the author's code.
+ *   U2. The isolate gets only text, numbers and shared memory from the host: no function, no object of isolated-vm.
+ *   U3. Everything thrown here is a CodedError that says what the isolate was doing (meaning.ts).
  * @module
  */
 import { availableParallelism } from 'node:os'
@@ -24,7 +24,7 @@ import { Meaning, type MeaningOptions } from './meaning.ts'
 import { runtimeBundle } from './runtime-bundle.ts'
 import { Turns } from './turns.ts'
 
-/** Making an isolate and loading the runtime takes some milliseconds; this is for a machine that is busy. */
+/** Making an isolate and loading the runtime takes some milliseconds; this leaves room for a busy machine. */
 const bootMs = 10_000
 
 /** What the runtime exports (sdk/runtime/isolate-main.ts). */
@@ -48,24 +48,27 @@ const entries = [
 ] as const
 export type Entry = (typeof entries)[number]
 
-/** A few at a time: what compiling takes besides is used again by the next, where a hundred at once would each take it. */
+/**
+ * Limits concurrent starts: the next one reuses the memory that compiling needs, where a hundred at once would each
+ * need it.
+ */
 const boots = new Turns(availableParallelism())
 
 export interface GuestOptions extends MeaningOptions {
-  /** Room for state beside the heap, and for as much again of its pages while a checkpoint is made. */
+  /** Memory for state besides the heap, and as much again for copies of its pages during a checkpoint. */
   readonly stateMib: number
   readonly regions: Regions
   readonly assets: HeldAssets
   readonly clock: Clock
-  /** Bytes of state that were handed in. */
+  /** Bytes of state that the isolate has. */
   readonly stateBytes: () => number
-  /** What its start leaves over is given back. */
+  /** Release the garbage of its start. */
   readonly compact: boolean
 }
 
-/** What an isolate takes over from another one. */
+/** State that an isolate takes over from another. */
 export interface TakenState {
-  /** Partitions of which it has had slabs before and still may; undefined: all of them. */
+  /** Partitions whose earlier slabs it may keep; undefined: all. */
   readonly keep: readonly number[] | undefined
   readonly slabs: readonly AddedSlab[]
   readonly shadow: SharedArrayBuffer | undefined
@@ -79,15 +82,15 @@ export class Guest implements IsolateHolder {
   readonly #calls: IsolateCalls
   readonly #entries = new Map<Entry, ivm.Reference>()
   #context: ivm.Context | undefined
-  /** Why nothing can be called any more. */
+  /** Why no calls are possible any more. */
   #ended: CodedError<IsolateErrorCode> | undefined
-  /** A collection under way: the isolate is not to be disposed of before that is over (collect.ts, CO1). */
+  /** A collection under way; the isolate must not be disposed of before its end (collect.ts, CO1). */
   #collecting: Promise<void> | undefined
   /** V8 will never give its thread back. */
   #lost = false
   #physicalBytes = 0
   readonly #outside = new Outside()
-  /** Nobody has looked at its heap since it was last counted. */
+  /** Whether its heap was not measured since it was last counted. */
   #isUnseen = true
 
   constructor(options: GuestOptions) {
@@ -114,8 +117,8 @@ export class Guest implements IsolateHolder {
   }
 
   /**
-   * Memory of the isolate beside the regions and the texts of batches, which lie outside of its heap until V8 collects them: some 64 MiB
-   * of them. Not while a call is under way.
+   * Memory of the isolate without the regions and the texts of batches. V8 keeps up to some 64 MiB of these texts
+   * outside its heap until it collects them. Not while a call is under way.
    */
   heapBytes(): number {
     const seen = this.#isolate.getHeapStatisticsSync()
@@ -139,7 +142,7 @@ export class Guest implements IsolateHolder {
     return this.#physicalBytes
   }
 
-  /** With what its thread waited for a CPU meanwhile: the isolate's clock is a wall clock that stands still between two calls. */
+  /** CPU time, including waits for a CPU: the isolate's clock is a wall clock that stops between calls. */
   cpuSeconds(): number {
     return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e9
   }
@@ -201,8 +204,8 @@ export class Guest implements IsolateHolder {
 
   /**
    * Calls into the runtime.
-   * @throws {CodedError} ERR_DEADLINE, ERR_MEMORY, ERR_ISOLATE_LOST; ERR_FUNCTION_FAILED if the author's code has taken
-   *   away what the runtime stands on.
+   * @throws {CodedError} ERR_DEADLINE, ERR_MEMORY, ERR_ISOLATE_LOST; ERR_FUNCTION_FAILED if the author's code has
+   *   removed globals that the runtime needs.
    */
   async call(entry: Entry, args: readonly unknown[], { doing, ...limits }: GuestCall): Promise<void> {
     let broke: unknown
@@ -221,12 +224,12 @@ export class Guest implements IsolateHolder {
     await this.call('giveSlabs', slabArguments(slabs), limits)
   }
 
-  /** Hands in what pages are kept in while a checkpoint is made. @throws {CodedError} As `call` does. */
+  /** Hands in the memory into which pages are copied during a checkpoint. @throws {CodedError} As `call` does. */
   async giveShadow(shadow: SharedArrayBuffer, limits: GuestCall): Promise<void> {
     await this.call('giveShadow', [new ivm.ExternalCopy(shadow).copyInto({ release: true })], limits)
   }
 
-  /** Takes over state from another isolate, here and now. @throws {CodedError} As `call` does. */
+  /** Takes over state from another isolate, on this thread. @throws {CodedError} As `call` does. */
   async takeOver(taken: TakenState, limits: GuestCall): Promise<void> {
     const { keep, adopt, slabs, shadow } = taken
     const json = JSON.stringify({ keep, adopt, slabs: slabs.map(({ partition }) => partition) })
@@ -236,7 +239,7 @@ export class Guest implements IsolateHolder {
     await this.call('takeOver', [json, ...memory], { ...limits, here: true })
   }
 
-  /** Collects what starting has left over, if it is compact. @throws {CodedError} As `call` does. */
+  /** Releases the garbage of the start, if the isolate is compact. @throws {CodedError} As `call` does. */
   async compact(): Promise<void> {
     if (!this.#options.compact) return
     const limitMs = bootMs
@@ -255,7 +258,7 @@ export class Guest implements IsolateHolder {
     }
   }
 
-  /** Lets time pass. @throws {CodedError} If the isolate is ended meanwhile. */
+  /** Waits. @throws {CodedError} If the isolate is ended meanwhile. */
   async sleep(ms: number): Promise<void> {
     let cancel: (() => void) | undefined
     const passed = () =>
@@ -285,7 +288,7 @@ export class Guest implements IsolateHolder {
     try {
       if (!this.#isolate.isDisposed) this.#isolate.dispose()
     } catch {
-      // It is lost already: V8 holds on to its thread, and only the end of the process frees it.
+      // The isolate is lost: V8 holds its thread, and only the end of the process frees it.
     }
   }
 
@@ -304,7 +307,7 @@ export class Guest implements IsolateHolder {
     )
   }
 
-  /** V8 says that it has lost the isolate. */
+  /** Handles V8's report that it has lost the isolate. */
   #lose(message: string): void {
     const { name } = this.#options
     this.#lost = true

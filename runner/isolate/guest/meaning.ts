@@ -1,7 +1,7 @@
 /**
- * Meaning: what the failure of a call says of the function, in an error that names what it was at, its limit and its place.
+ * Meaning: turns the failure of a call into an error that names what the function was doing, the limit and the place.
  *
- *   ME1. Of a value that the author's code threw only strings that isolated-vm has copied out are read.
+ *   ME1. Of a value that the author's code threw, only strings that isolated-vm has copied out are read.
  * @module
  */
 import type { CodedError } from '../../../sdk/errors.ts'
@@ -23,7 +23,7 @@ export class Meaning {
     this.#options = options
   }
 
-  /** @param failure What isolated-vm says of it; undefined: it is an error of the code that ran. */
+  /** @param failure isolated-vm's own failure; undefined: an error of the code that ran. */
   ofCall(
     error: unknown,
     failure: CallFailure | undefined,
@@ -68,7 +68,7 @@ export class Meaning {
     })
   }
 
-  /** Where the author's code stood when V8 ended it for its time: it says so where it could. */
+  /** Where the author's code was when V8 ended it for its time, if V8 says so. */
   #stoodAt(error: unknown): { readonly at?: string; readonly frames?: string } {
     const said = error instanceof Error && !(error instanceof CallFailure) ? (error.stack ?? '') : ''
     const { at, stack } = this.#options.stackMap.map(said)

@@ -1,36 +1,36 @@
 /**
- * RuntimeBundle: sdk/runtime as one text for an isolate, made once a process, or taken from beside this file, where a runner's
- * archive has it (runner/archive).
+ * RuntimeBundle: sdk/runtime as one text for isolates, bundled once a process, or read from beside this file in a
+ * runner's archive (runner/archive).
  *
- * It is an expression, which isolates evaluate from one shared copy of the text: V8 keeps the source of what it has
- * compiled, and a module's would be a copy of 150 KB in each isolate.
+ * It is an expression, evaluated from one shared copy of the text: V8 keeps the source of compiled code, and a module
+ * would cost each isolate a copy of 150 KB.
  * @module
  */
 import { readFile } from 'node:fs/promises'
 import ivm from 'isolated-vm'
 
-/** Its name in stack traces, by which its frames are known and left out. */
+/** Its name in stack traces, by which its frames are recognized and left out. */
 export const runtimeFilename = 'concord-runtime.js'
 
 let bundled: Promise<ivm.ExternalCopy<string>> | undefined
 let text: Promise<string> | undefined
 
 /**
- * The script, whose value is what isolate-main.ts exports. Bundling takes 20 to 30 ms on an idle machine: a runner calls this first thing, so that it is done
- * by the time that an assignment has come.
+ * The script, whose value is the exports of isolate-main.ts. Bundling takes 20 to 30 ms on an idle machine, so a
+ * runner calls this first, to have it ready when an assignment arrives.
  */
 export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
   bundled ??= bundle()
   return bundled
 }
 
-/** The same, for another thread. */
+/** The text, for another thread. */
 export function runtimeText(): Promise<string> {
   text ??= readPrebuilt().then((prebuilt) => prebuilt ?? bundleOnce())
   return text
 }
 
-/** In that thread, before the first isolate. */
+/** Sets the text in that thread, before its first isolate. */
 export function takeRuntimeText(given: string): void {
   text = Promise.resolve(given)
 }

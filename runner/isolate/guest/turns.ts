@@ -1,5 +1,5 @@
 /**
- * Turns: at most so many of a kind of work at once, in the order in which they were asked for.
+ * Turns: limits how many pieces of work run at once; the others wait in order.
  * @module
  */
 export class Turns {

@@ -1,13 +1,13 @@
 /**
- * IsolateMemory: what the isolates of this process hold, whoever made them, as far as it was last seen.
+ * IsolateMemory: the memory of all isolates of this process, as last measured.
  * @module
  */
 
-/** One of them. */
+/** One isolate. */
 export interface IsolateHolder {
-  /** Of the regions that it shares with the host. */
+  /** Bytes of the regions that it shares with the host. */
   readonly regionBytes: number
-  /** What its heap takes, with what that holds outside of it, as seen between two calls: it may be at work now. */
+  /** Its heap, and memory outside the heap that it holds, as measured between two calls: it may be running now. */
   readonly physicalBytes: number
 }
 
@@ -21,7 +21,7 @@ export function forgetIsolate(holder: IsolateHolder): void {
   holders.delete(holder)
 }
 
-/** Of all of them. */
+/** The sums over all isolates. */
 export function isolateMemory(): { readonly heapBytes: number; readonly regionBytes: number } {
   let [heapBytes, regionBytes] = [0, 0]
   for (const holder of holders) {

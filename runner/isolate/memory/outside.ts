@@ -1,14 +1,14 @@
 /**
- * Outside: of what an isolate holds outside of its heap, how much its code holds, and how much are texts of batches that V8 has yet to
- * collect: it lets them come to some 64 MiB, and nobody can ask which they are. Pure.
+ * Outside: estimates how much of an isolate's memory outside its heap belongs to its code, and how much is text of
+ * batches that V8 has not collected. V8 lets these texts grow to some 64 MiB, and cannot be asked about them. Pure.
  *
- *   OU1. What comes between two looks is taken for text as far as text was handed in.
- *   OU2. Where most of the text has gone, V8 has collected all: what is left is the code's. Until then it is told too little rather than
- *        too much, by what came while as much text went.
+ *   OU1. Growth between two measurements counts as text, up to the text that was handed in.
+ *   OU2. When most of the text has gone, V8 has collected all of it, and the rest belongs to the code. Until then the
+ *        estimate for the code is too low rather than too high.
  * @module
  */
 
-/** Less is no sign of a collection. */
+/** A smaller decrease does not indicate a collection. */
 const freedBytesMin = 4 * 1024 * 1024
 
 export class Outside {
@@ -16,12 +16,12 @@ export class Outside {
   #textBytes = 0
   #handedIn = 0
 
-  /** A text was handed in. */
+  /** Notes that a text was handed in. */
   add(bytes: number): void {
     this.#handedIn += bytes
   }
 
-  /** @param bytes All that is there. @returns What the code holds of it. */
+  /** @param bytes The measured total. @returns The code's part of it. */
   look(bytes: number): number {
     const grown = bytes - this.#bytes
     const freed = this.#handedIn - grown

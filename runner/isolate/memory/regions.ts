@@ -26,28 +26,31 @@ import {
 import { arenasMax } from '../../../sdk/wire/arenas.ts'
 import type { InstanceStats } from '../types.ts'
 
-/** Where one side is shared, V8's own `set` goes word by word, which takes two to three times as long. */
+/** V8's own `set` copies word by word if one side is shared, which takes two to three times as long. */
 const copyBytes: (from: Uint8Array, to: Uint8Array, at: number, start?: number, end?: number) => number =
   Function.prototype.call.bind(Buffer.prototype.copy)
 
-/** What logs are copied to is used again, by all instances: fresh memory would cost its page faults, 30 ns a record. */
+/** Buffers for copied logs, reused by all instances: page faults of fresh memory would cost 30 ns a record. */
 const spareLogs: Uint8Array<ArrayBuffer>[] = []
 const spareLogsMax = 4
 const logBytesMin = 64 * 1024
 
-/** What `copyOutcome` gave is read no more. */
+/** Returns a buffer of `copyOutcome` for reuse. */
 export function giveBackLog({ buffer }: Uint8Array<ArrayBuffer>): void {
   if (spareLogs.length < spareLogsMax) spareLogs.push(new Uint8Array(buffer))
 }
 
 export class Regions {
-  /** The batch, and behind it the lines of the console, the names of metrics and the timer at hand: a small region of its own would lie among what malloc has touched. */
+  /**
+   * The batch, then the console lines, metric names and the current timer. They share a region because a small one of
+   * its own would lie in memory that malloc has touched.
+   */
   readonly input = new SharedArrayBuffer(inputBytes + consoleBytes + metricNamesBytes + timerAtHandBytes)
   readonly outcome: SharedArrayBuffer
   readonly control = new SharedArrayBuffer(controlBytes)
   readonly #inputWords = new Int32Array(this.input, 0, inputBytes / 4)
   readonly #inputBytes = new Uint8Array(this.input, 0, inputBytes)
-  /** What a call is given. */
+  /** The input of a call. */
   get inputView(): Uint8Array {
     return this.#inputBytes
   }
@@ -65,7 +68,7 @@ export class Regions {
     this.#outcomeBytes = new Uint8Array(this.outcome)
   }
 
-  /** Bytes of all regions, and of the private copy of the input: what the isolate's limit must leave room for. */
+  /** Bytes of all regions and of the isolate's private copy of the input: the isolate's limit must allow for them. */
   get bytes(): number {
     return 2 * this.input.byteLength + this.outcome.byteLength + this.control.byteLength
   }
@@ -98,7 +101,7 @@ export class Regions {
     Atomics.store(this.#words, control.yield, 1)
   }
 
-  /** One of `phase`, whether a callback waits or not. */
+  /** The `phase`, without its flag for a pending callback. */
   get phase(): number {
     return Atomics.load(this.#words, control.phase) & ~phase.pending
   }
@@ -111,23 +114,23 @@ export class Regions {
     return Atomics.load(this.#words, control.pendings)
   }
 
-  /** How far the outcome is final; -1 if what stands there cannot be. */
+  /** Up to where the outcome is final; -1 if the value is impossible. */
   get published(): number {
     const end = Atomics.load(this.#words, control.published)
     return end >= 0 && end <= this.#outcomeBytes.length && end % 4 === 0 ? end : -1
   }
 
-  /** What an isolate before this one left as the commit word; before `boot`, which undoes by it. */
+  /** Sets the commit word that an earlier isolate left; before `boot`, which rolls back to it. */
   setCommitWord(value: number): void {
     Atomics.store(this.#words, control.published, value)
   }
 
-  /** The commit word as it stands. */
+  /** The present commit word. */
   get commitWord(): number {
     return Atomics.load(this.#words, control.published)
   }
 
-  /** The memory for state that the record at hand lacks, if any. */
+  /** The memory for state that the current record needs, if any. */
   get wanted(): { readonly partition: number; readonly bytes: number } | undefined {
     const partition = this.#words[control.wantedPartition]! - 1
     const bytes = this.#words[control.wantedBytes]!
@@ -158,7 +161,7 @@ export class Regions {
     return time(this.#floats[controlFloats.nextWakeMs]!)
   }
 
-  /** Of state and timers, as they were behind the last batch. */
+  /** Totals of state and timers after the last batch. */
   get stateTotals(): Pick<
     InstanceStats,
     'stateEntries' | 'stateBytes' | 'timers' | 'migrating' | 'crowded' | 'locked'

@@ -1,5 +1,5 @@
 /**
- * OutcomeTail: what an isolate has published of the call at hand and nobody has read yet.
+ * OutcomeTail: the part of the current call's outcome that is published and not read yet.
  * @module
  */
 import { takeMemory } from '../../../infra/bus/index.ts'
@@ -22,7 +22,7 @@ export class OutcomeTail {
     this.#reader = new OutcomeReader(table, takeMemory)
   }
 
-  /** The output streams are others now. @returns What the isolate is to be told; undefined if they are as they were. */
+  /** Sets other output streams. @returns What to tell the isolate; undefined if nothing changed. */
   rewire(table: readonly OutputShape[]): string | undefined {
     const json = JSON.stringify(table)
     if (json === this.#table) return undefined
@@ -36,7 +36,7 @@ export class OutcomeTail {
     this.#readTo = 0
   }
 
-  /** @throws {Error} What is there cannot be what an isolate of ours has left. */
+  /** @throws {Error} If the log cannot be the work of our runtime. */
   read(): Outcome {
     const [from, to] = [this.#readTo, this.#regions.published]
     if (to < from) throw new Error(`Cannot read what ${this.#name} left: it ends at ${to}, before ${from}`)
@@ -46,7 +46,7 @@ export class OutcomeTail {
     return this.#reader.survey(log, () => giveBackLog(log))
   }
 
-  /** The log that `read` has read last, good until the outputs in it are asked for. */
+  /** The log last read, valid until its outputs are requested. */
   get log(): Uint8Array<ArrayBuffer> {
     return this.#log
   }

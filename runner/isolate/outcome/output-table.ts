@@ -1,5 +1,5 @@
 /**
- * The table of output streams that runtime and host count them by.
+ * OutputTable: the table by which runtime and host number the output streams.
  * @module
  */
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'

@@ -1,12 +1,12 @@
 /**
- * Outputs: what an assignment says of the streams that a function writes.
+ * Outputs: the output streams of an assignment.
  * @module
  */
 import type { FunctionAssignment } from '../../../infra/control/messages.ts'
 import type { OutputConfig } from '../../../sdk/runtime/index.ts'
 import { outputTable } from './output-table.ts'
 
-/** The streams that the function may write, as the runtime needs them. */
+/** The function's output streams, as the runtime needs them. */
 export function outputsOf(
   assignment: FunctionAssignment,
 ): Record<string, { readonly partitions: number; readonly keyed: boolean }> {
@@ -18,12 +18,12 @@ export function outputsOf(
   )
 }
 
-/** The same as its manifest counts them. */
+/** The same as a table in the manifest's order. */
 export function tableOf(assignment: FunctionAssignment): OutputConfig[] {
   return outputTable(assignment.manifest, outputsOf(assignment))
 }
 
-/** Whether an output that was spread over partitions goes by key from now on. */
+/** Whether an output changes from spreading over partitions to partitioning by key. */
 export function isRegrouped(before: FunctionAssignment, after: FunctionAssignment): boolean {
   const [spread, now] = [outputsOf(before), outputsOf(after)]
   return Object.entries(now).some(([name, { keyed }]) => keyed && spread[name]?.keyed === false)

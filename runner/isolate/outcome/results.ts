@@ -1,5 +1,5 @@
 /**
- * Results: what several calls on one batch have brought, as one result.
+ * Results: combines the results of several calls on one batch.
  * @module
  */
 import type { KeyShare } from '../../../sdk/wire/key-share.ts'
@@ -18,7 +18,7 @@ export class Results {
     return this.#failures.length
   }
 
-  /** @param from Which record of the batch was the call's first. */
+  /** @param from The index in the batch of the call's first record. */
   add({ outputs, failures, timersFired, recordsOut, retries }: BatchResult, from: number): void {
     this.#outputs.push(...outputs)
     this.#timersFired += timersFired
@@ -33,7 +33,7 @@ export class Results {
     for (let at = from; at < to; at++) if (isOf(share, points[at]!)) this.#isCanarys[at] = 1
   }
 
-  /** A record that nobody can do any more, among those that are done. */
+  /** Marks a record that cannot be processed any more as failed. */
   fail(at: number, { fatal, failures }: Partial<BatchResult> = {}, threw?: RecordFailure): void {
     const last = this.#failures.at(-1)
     const told = failures?.at(-1)
@@ -44,7 +44,7 @@ export class Results {
     else this.#failures.push(lost(at, fatal?.message ?? 'its instance ended', told?.error.timeMs ?? 0))
   }
 
-  /** The records of a share from one on, that nobody did: they are gone with the instance. */
+  /** Marks records of a share as lost with the instance that had not processed them. */
   dropOpen(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
     for (let at = from; at < to; at++) {
       if (isOf(share, points[at]!)) this.#failures.push(lost(at, 'both versions ended in its batch', 0))
@@ -52,8 +52,8 @@ export class Results {
   }
 
   /**
-   * @param broken How the call ended after which the instance cannot go on.
-   * @param isAtHand Whether the record behind those that are done was what it ended in.
+   * @param broken The result of the call that ended the instance.
+   * @param isAtHand Whether the first unfinished record was being processed.
    */
   total(records: number, broken?: BatchResult, isAtHand = false): BatchResult {
     const fatal = broken?.fatal
@@ -73,7 +73,7 @@ export class Results {
   }
 }
 
-/** What is left of frames of which so many records are done. */
+/** The rest of frames after this many finished records. */
 export function behind(frames: readonly InputFrame[], records: number): readonly InputFrame[] {
   if (records === 0) return frames
   let left = records

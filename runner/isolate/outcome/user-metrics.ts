@@ -13,7 +13,7 @@ interface Named {
 export class UserMetrics {
   readonly #sums: MetricSums
   readonly #region: Uint8Array
-  /** Names as they stood when they were first used. */
+  /** Names as they were at their first use: the isolate could change them later. */
   readonly #names: (Named | undefined)[] = []
 
   constructor(sums: MetricSums, region: Uint8Array) {
@@ -21,7 +21,7 @@ export class UserMetrics {
     this.#region = region
   }
 
-  /** Adds what a log told of. @throws {Error} If what stands there cannot be. */
+  /** Adds the metrics of a log. @throws {Error} If an entry is impossible. */
   take(metrics: readonly number[]): void {
     for (let i = 0; i < metrics.length; i += 2) {
       const id = metrics[i]!

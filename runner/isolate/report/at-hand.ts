@@ -1,5 +1,5 @@
 /**
- * What an isolate is at, in words.
+ * AtHand: says in words what an isolate is doing.
  * @module
  */
 
@@ -47,7 +47,7 @@ function recordAt(frames: readonly InputFrame[], done: number): string {
 
 const keyBytesShown = 64
 
-/** As in `key 'anna'`: as text if it is text, else in hex; its beginning, if it is long. */
+/** A key as in `key 'anna'`: text if it is UTF-8, else hex; shortened if it is long. */
 export function keyText(key: Uint8Array): string {
   if (key.length === 0) return 'no key'
   const begin = key.subarray(0, keyBytesShown)

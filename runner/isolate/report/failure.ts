@@ -1,5 +1,6 @@
 /**
- * Failure: one callback that threw for good; what it threw is read and mapped when somebody asks, since most are counted only.
+ * Failure: a callback that threw for good. Its error is parsed and mapped on request, since most failures are only
+ * counted.
  * @module
  */
 import type { ErrorReport } from '../../../infra/control/messages.ts'
@@ -36,7 +37,7 @@ class Failure implements RecordFailure {
   }
 }
 
-/** The failures that reports tell of; what went through at a later attempt is none, and told in the log. */
+/** The failures in reports. A callback that succeeded at a later attempt is none; it is only logged. */
 export function failuresOf(
   reports: readonly OutcomeReport[],
   stackMap: StackMap,
@@ -51,7 +52,7 @@ export function failuresOf(
   })
 }
 
-/** What a report says of the error, in the author's lines. */
+/** The error in a report, with the author's lines. */
 export function readReport({ text }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
   return parseReport(text ?? '', stackMap, timeMs)
 }

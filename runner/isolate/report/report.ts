@@ -1,5 +1,5 @@
 /**
- * Report: what an isolate said of an error, checked and mapped to the author's source.
+ * Report: an isolate's report of an error, checked and mapped to the author's source.
  * @module
  */
 import type { ErrorReport } from '../../../infra/control/messages.ts'

@@ -1,8 +1,8 @@
 /**
- * StackMap: stack traces of a bundle, told in the lines that the author wrote.
+ * StackMap: maps stack traces of a bundle to the author's source.
  *
- * The trace and the map come from the author's side, so both are read as text that may hold anything; a trace that cannot
- * be mapped is answered as it is, less the frames of the platform.
+ * Trace and map come from the author, so both are treated as arbitrary text. A trace that cannot be mapped is
+ * returned unchanged, without the platform's frames.
  * @module
  */
 import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
@@ -25,9 +25,9 @@ export interface MappedStack {
 }
 
 const framePattern = /^(\s+at .*?\(?)function\.js:(\d+):(\d+)(\)?)$/
-/** Traces remembered: those of one place in the code differ in their messages only. */
+/** Traces remembered by their frames: errors from one place differ only in their messages. */
 const rememberedMax = 256
-/** Frames of what is below the author's code: ours, and isolated-vm's. */
+/** Frames below the author's code: ours, and isolated-vm's. */
 const platformPattern = /^\s+at .*(?:concord-runtime\.js:|\(?<isolated-vm)/
 const frameLinePattern = /^\s+at /
 
@@ -64,7 +64,7 @@ export class StackMap {
       if (platformPattern.test(line)) continue
       const frame = framePattern.exec(line)
       if (frame === null) {
-        // Only the isolate's own frames are told: whatever else looks like one came over from the host.
+        // Keep only the isolate's frames; other lines that look like frames are from the host.
         if (!frameLinePattern.test(line) || /<anonymous>|\(native\)|eval at/.test(line)) lines.push(line)
         continue
       }
@@ -75,7 +75,7 @@ export class StackMap {
     return { stack: lines.join('\n'), ...(at === undefined ? {} : { at }) }
   }
 
-  /** Where a place of the bundle was written. */
+  /** The source location of a place in the bundle. */
   locate(line: number, column: number): Location {
     const here = { file: bundleFilename, line, column }
     const map = this.#trace()
@@ -89,7 +89,7 @@ export class StackMap {
     }
   }
 
-  /** Parsed when the first error comes, if it parses. */
+  /** The map, parsed at the first error, if it can be parsed. */
   #trace(): TraceMap | undefined {
     if (this.#tried || this.#json === undefined) return this.#map
     this.#tried = true
@@ -102,7 +102,7 @@ export class StackMap {
   }
 }
 
-/** Where the lines of a trace begin that tell its frames; the message is before them. */
+/** Where the frames of a trace begin, after the message. */
 function framesAt(stack: string): number {
   const at = stack.search(/\n\s+at /)
   return at < 0 ? stack.length : at

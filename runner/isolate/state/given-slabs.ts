@@ -1,5 +1,6 @@
 /**
- * GivenSlabs: which memory an isolate was handed in, since only it could tell, and it is not to be believed.
+ * GivenSlabs: which memory an isolate was handed. The host keeps account, because the isolate's word cannot be
+ * trusted.
  * @module
  */
 import type { AddedSlab, StateStore } from './state-store.ts'
@@ -15,13 +16,13 @@ export class GivenSlabs {
     }
   }
 
-  /** It has forgotten all partitions but these. */
+  /** The isolate has forgotten all partitions but these. */
   keep(partitions: readonly number[]): void {
     for (const partition of this.#slabs.keys())
       if (!partitions.includes(partition)) this.#slabs.delete(partition)
   }
 
-  /** Partitions of which it has what the store has, or the beginning of it. */
+  /** Partitions of which it has the store's slabs, or the first of them. */
   fresh(store: StateStore): number[] {
     return [...this.#slabs].flatMap(([partition, given]) => {
       const slabs = store.slabsOf(partition)
@@ -34,7 +35,7 @@ export class GivenSlabs {
     return this.#slabs.size === partitions.length
   }
 
-  /** What the store has beyond that, in its order. */
+  /** The store's slabs that it lacks, in order. */
   lacking(store: StateStore): AddedSlab[] {
     return store.partitions().flatMap((partition) =>
       store

@@ -1,8 +1,8 @@
 /**
- * HeldState: the state that an isolate works on, as its host hands it in: slabs, what pages are kept in for a checkpoint,
- * and its passing on to another isolate between two batches, as it lies.
+ * HeldState: the state of an isolate, from the host's side: hands in slabs and the memory for checkpoint copies, and
+ * passes the state in place to another isolate between two batches.
  *
- *   HS1. What is handed in is what the store holds: an isolate that has had a partition before is handed in only what came since.
+ *   HS1. The isolate has what the store holds: if it has had a partition before, it gets only the slabs added since.
  * Design: docs/design/0007-state-outlives-code.md, 0023-hot-swap.md
  * @module
  */
@@ -18,11 +18,11 @@ import type { InputFrame } from '../types.ts'
 import { GivenSlabs } from './given-slabs.ts'
 import { type AddedSlab, StateStore } from './state-store.ts'
 
-/** Made larger than need be, so that it is not made anew at each checkpoint of a state that grows. */
+/** Spare size, so that a growing state does not need a new one at each checkpoint. */
 const shadowSpare = 1.25
-/** Memory handed in at once, ahead of need. */
+/** Slabs handed in at once, before they are needed. */
 const slabsAtOnce = 16
-/** How long the end of an isolate's thread is waited for; then its state is given up. */
+/** How long to wait for the end of an isolate's thread before its state is given up. */
 const endWaitMs = 300
 
 export interface HeldStateOptions {
@@ -32,13 +32,13 @@ export interface HeldStateOptions {
   readonly guest: Guest
   /** The format that stays readable, to begin with. */
   readonly kept: number
-  /** Makes a call into the guest, and ends it if that fails. */
+  /** Makes a call into the guest, which ends if the call fails. */
   readonly give: (call: (limits: GuestCall) => Promise<void>) => Promise<void>
 }
 
 export class HeldState {
   store: StateStore
-  /** How often in a row the record at hand found no memory for its state. */
+  /** How often in a row the current record found no memory for its state. */
   putOff = 0
   readonly #options: HeldStateOptions
   #kept: number
@@ -46,7 +46,7 @@ export class HeldState {
   #freed: Promise<boolean> | undefined
   #shadow = new SharedArrayBuffer(shadowBytes(0))
 
-  /** @param store Lent to this one; its slabs go in with `boot`. */
+  /** @param store Lent to this isolate; its slabs are handed in by `boot`. */
   constructor(store: StateStore, options: HeldStateOptions) {
     this.store = store
     this.#options = options
@@ -64,7 +64,7 @@ export class HeldState {
     return this.#kept
   }
 
-  /** What pages are kept in while a checkpoint is made, as large as the state is now. */
+  /** Hands in the memory for page copies during a checkpoint, as large as the state is now. */
   async provideShadow(): Promise<SharedArrayBuffer> {
     const pages = this.store.heldBytes / pageBytes
     const { ended } = this.#options.guest
@@ -73,7 +73,7 @@ export class HeldState {
     return this.#shadow
   }
 
-  /** Hands in the memory that the record at hand lacked, and what the frames may need; undefined: they need none. */
+  /** Hands in the memory that the current record needs, and what the frames may need; undefined: none is needed. */
   provide(frames: readonly InputFrame[]): Promise<void> | undefined {
     const { guest, regions, name, istreams } = this.#options
     if (guest.ended !== undefined) return undefined
@@ -92,7 +92,7 @@ export class HeldState {
     return added.length > 0 ? this.#giveSlabs(added) : undefined
   }
 
-  /** Between two batches: state and timers of a partition that it has not. */
+  /** Between two batches: adds state and timers of a partition that it does not have. */
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.store.adopt(partition, slabs)
     const added = slabs.map((slab) => ({ partition, slab }))
@@ -102,13 +102,16 @@ export class HeldState {
     if (guest.ended === undefined) await give((limits) => guest.takeOver(taken, limits))
   }
 
-  /** The isolate has let go of all partitions but these. */
+  /** The isolate has forgotten all partitions but these. */
   keep(partitions: readonly number[]): void {
     this.#given.keep(partitions)
     if (this.#options.guest.ended === undefined) this.store.keep(partitions)
   }
 
-  /** Ahead of `takeOver`, while the other one works: takes memory, some slabs at a time, so that less is left to do then. */
+  /**
+   * Before `takeOver`, while the other isolate works: hands in slabs, a few at a time, so that less is left to do
+   * then.
+   */
   async expect(from: HeldState): Promise<void> {
     for (;;) {
       const slabs = this.#given.lacking(from.store).slice(0, slabsAtOnce)
@@ -118,22 +121,22 @@ export class HeldState {
   }
 
   /**
-   * Between two batches: no other version has anything in the state any more, but those that read the format `kept`; default:
-   * as before (docs/design/0032-migrate.md).
+   * Between two batches: declares that only versions that read the format `kept` still need the state; default: as
+   * before (docs/design/0032-migrate.md).
    */
   async settleFormat(kept = this.#kept): Promise<void> {
     this.#kept = kept
     await this.#order('settleFormat', [kept], true)
   }
 
-  /** The isolate has nothing to do, and no state from here on. */
+  /** Makes the isolate give up its state; it must not be called for batches any more. */
   async letGo(): Promise<void> {
     await this.#order('letGo', [], true)
     if (this.#options.guest.ended === undefined) this.store.settle(this.#options.regions.commitWord)
   }
 
   /**
-   * After the end: waits for that of the isolate's thread, and frees the state for the next instance.
+   * After the end: waits for the end of the isolate's thread, and frees the state for the next instance.
    * @returns Whether the state may be used again (state-store.ts, SS1).
    */
   ended(): Promise<boolean> {
@@ -146,12 +149,12 @@ export class HeldState {
     const whole = (await guest.endedWithin(endWaitMs)) && regions.published >= 0
     if (whole) this.store.settle(regions.commitWord)
     else this.store.lose()
-    return whole // what is lost is nobody's last checkpoint
+    return whole // a lost state must not become a last checkpoint
   }
 
   /**
-   * Takes over the state of one that has let go or has ended. Its isolate opens what it finds against the commit word of the
-   * one before; so the outcome begins anew behind this.
+   * Takes over the state of an isolate that has given it up or has ended. The new isolate opens the arenas with the
+   * commit word of the old one, so its own outcome starts after that.
    */
   async takeOver(from: HeldState): Promise<void> {
     const { store } = from
@@ -190,7 +193,7 @@ export class HeldState {
   }
 }
 
-/** The state of one that has passed its own on. */
+/** The empty state of an isolate that has passed its own on. */
 function nothing(): StateStore {
   const store = new StateStore(0)
   store.lend()

@@ -1,13 +1,13 @@
 /**
- * StateStore: the memory that the state of an instance lies in, kept by the host while isolates come and go.
+ * StateStore: the memory of an instance's state, kept by the host while isolates come and go.
  *
  *     free → lent → free → … → lost
  *
- *   SS1. At most one isolate has it: it is lent again only after the thread of the one before is known to have ended,
- *        and then `commitWord` is what decides about the record that was under way. Else it is lost.
- *   SS2. Slabs are added, never taken away or reordered, as long as their partition is held.
- *   SS3. Between two calls into the isolate, and while it is free and was never lent, all arenas are whole as they lie.
- *   SS4. What is held and what is kept for use again are together no more than was ever held at once, however partitions come
+ *   SS1. At most one isolate has it. It is lent again only when the earlier isolate's thread is known to have ended;
+ *        then `commitWord` decides whether the last record counts. Otherwise it is lost.
+ *   SS2. Slabs are added, but never removed or reordered, while their partition is held.
+ *   SS3. Between two calls into the isolate, and while it is free and was never lent, all arenas are consistent.
+ *   SS4. Slabs in use and spare slabs together never exceed the most that was ever in use, however partitions come
  *        and go.
  * Design: docs/design/0007-state-outlives-code.md
  * @module
@@ -15,9 +15,9 @@
 import { nextSlabBytes, roomOf, type Slabs, slabBytesDefault } from '../../../sdk/runtime/index.ts'
 import { isolateError } from '../errors.ts'
 
-/** Room left beside what a partition's frames bring: for its index, and for a lone record. */
+/** Spare room besides what a partition's frames may add: for its index, and for a single record. */
 const roomBytesMin = 8 * 1024
-/** Beyond this part of the limit nothing is given before it is asked for. */
+/** Beyond this share of the limit, memory is given only on request. */
 const aheadShare = 7 / 8
 
 export interface AddedSlab {
@@ -31,7 +31,10 @@ export class StateStore {
   #standing: 'free' | 'lent' | 'lost' = 'free'
   #commitWord = 0
   #heldBytes = 0
-  /** Slabs of partitions let go, to be used again: an isolate that had them frees them when it collects garbage, if ever. */
+  /**
+   * Slabs of released partitions, for reuse: an isolate that had them frees them only when it collects garbage, if
+   * ever.
+   */
   #spare: SharedArrayBuffer[] = []
   #spareBytes = 0
   #mostHeldBytes = 0
@@ -45,7 +48,7 @@ export class StateStore {
     return this.#heldBytes
   }
 
-  /** Bytes kept for use again. */
+  /** Bytes of spare slabs. */
   get spareBytes(): number {
     return this.#spareBytes
   }
@@ -71,8 +74,8 @@ export class StateStore {
   }
 
   /**
-   * Takes over an arena that lies in these slabs, at rest: from a checkpoint, or from another owner. An isolate that the
-   * store is lent to must be handed them too.
+   * Adopts a consistent arena in these slabs: from a checkpoint, or from another owner. If the store is lent, its
+   * isolate must get them too.
    */
   adopt(partition: number, slabs: readonly SharedArrayBuffer[]): void {
     if (this.#standing === 'lost' || this.#arenas.has(partition))
@@ -80,14 +83,14 @@ export class StateStore {
     for (const slab of slabs) this.#hold(this.#arenaOf(partition), slab)
   }
 
-  /** Empty memory of a size, for an arena that is to be adopted. */
+  /** Empty memory of a size, for an arena to be adopted. */
   slabOf(bytes: number): SharedArrayBuffer {
     return (
       this.#takeSpare(this.#spare.find((slab) => slab.byteLength === bytes)) ?? new SharedArrayBuffer(bytes)
     )
   }
 
-  /** Lets go of all partitions but these; after the isolate has. */
+  /** Releases all partitions but these; after the isolate has. */
   keep(partitions: readonly number[]): void {
     for (const [partition, { heldBytes, slabs }] of this.#arenas) {
       if (partitions.includes(partition)) continue
@@ -99,7 +102,7 @@ export class StateStore {
     this.#trim()
   }
 
-  /** Makes room for what frames of these sizes may bring, as far as there is enough of it for all. */
+  /** Adds memory for what these frames may add, as far as there is enough for all. */
   ahead<Frame extends { readonly bytes: Uint8Array }>(
     frames: readonly Frame[],
     partitionOf: (frame: Frame) => number,
@@ -127,7 +130,7 @@ export class StateStore {
     return this.#add(partition, bytes, this.limitBytes)
   }
 
-  /** @throws {CodedError} ERR_INSTANCE_STATE if an isolate has it, or one that had it may not have ended (SS1). */
+  /** @throws {CodedError} ERR_INSTANCE_STATE if an isolate has it, or an earlier one may not have ended (SS1). */
   lend(): void {
     if (this.#standing !== 'free')
       throw isolateError(
@@ -139,7 +142,7 @@ export class StateStore {
     this.#standing = 'lent'
   }
 
-  /** What the next isolate undoes by: the last value of the commit word of the one before. */
+  /** The last commit word of the earlier isolate, to which the next one rolls back. */
   get commitWord(): number {
     return this.#commitWord
   }
@@ -151,7 +154,7 @@ export class StateStore {
     this.#commitWord = commitWord
   }
 
-  /** Nobody knows whether the isolate's thread has ended, or what it left. */
+  /** It is unknown whether the isolate's thread has ended, or what it left. */
   lose(): void {
     this.#standing = 'lost'
   }
@@ -186,7 +189,7 @@ export class StateStore {
     this.#trim()
   }
 
-  /** Forgets what has waited longest: it is of a size that nobody asks for (SS4). */
+  /** Frees the oldest spare slabs: their size is not in demand (SS4). */
   #trim(): void {
     while (this.#spareBytes > 0 && this.#heldBytes + this.#spareBytes > this.#mostHeldBytes)
       this.#spareBytes -= this.#spare.shift()!.byteLength
@@ -219,7 +222,7 @@ class PartitionSlabs implements Slabs {
     this.limitBytes = limitBytes
   }
 
-  /** What it can take, as its isolate has left it. */
+  /** The free room, as its isolate has left it. */
   get room(): number {
     this.#words ??= this.slabs[0] && new Int32Array(this.slabs[0])
     return roomOf(this, this.#words)

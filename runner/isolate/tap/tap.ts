@@ -1,10 +1,10 @@
 /**
- * Tap: copies of what an isolate was last given, in bounded memory, so that it can be run again (sdk/replay).
+ * Tap: copies of an isolate's recent inputs, in bounded memory, for a replay (sdk/replay).
  *
- *   TP1. At most `bytesMax` are held: two chapters, each half of it, in memory that is used again: copies made afresh would
- *        grow old while records wait, and have to be collected.
- *   TP2. A chapter is whole: every call since its beginning is in it, in order; what cannot be had ends it.
- *   TP3. A chapter that was filled quickly is followed by a pause: copying costs no more than so much a second.
+ *   TP1. At most `bytesMax` are held, in two chapters of half of it each. Their memory is reused: fresh copies would
+ *        age while records wait, and would have to be collected.
+ *   TP2. A chapter is complete: it has every call since its beginning, in order; what cannot be recorded ends it.
+ *   TP3. A chapter that was filled quickly is followed by a pause, which bounds the cost of copying a second.
  * Design: docs/design/0019-tap.md
  * @module
  */
@@ -15,7 +15,7 @@ import { bootConfigOf } from '../guest/boot-config.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type { InstanceOptions } from '../types.ts'
 
-/** From the beginning of one chapter to that of the next, at least. */
+/** The least time from the beginning of one chapter to that of the next. */
 const chapterMsMin = 50
 
 export interface TapOptions {
@@ -25,18 +25,21 @@ export interface TapOptions {
   readonly nowMs: () => number
 }
 
-/** What there is of it. */
+/** The contents of a tap. */
 export type Tapped = Pick<TapFile, 'chapters' | 'missed'>
 
-/** What a call is given. */
+/** The inputs of a call. */
 export interface TapSource {
   /** The input region, whole. */
   readonly input: Uint8Array
-  /** At rest before a call. */
+  /** The state, consistent before a call. */
   readonly state: () => Pick<StateStore, 'all' | 'heldBytes'>
 }
 
-/** None where none is wanted. @param inputs The input streams, as a batch's table counts them. */
+/**
+ * The tap of an instance, if it should have one.
+ * @param inputs The input streams, in the order of a batch's table.
+ */
 export function tapOf(
   options: InstanceOptions,
   inputs: readonly string[],
@@ -55,7 +58,7 @@ interface Chapter {
   readonly boot: BootConfig
   state: TapState
   readonly entries: TapEntry[]
-  /** What its copies lie in, one behind the other; undefined until there is one: an idle instance holds none. */
+  /** The memory of its copies, one after another. Undefined until the first: an idle instance needs none. */
   block: Uint8Array<ArrayBuffer> | undefined
   blockUsed: number
   bytes: number
@@ -70,7 +73,7 @@ export class Tap {
   #boot: BootConfig
   #missed = 0
   #chapters: Chapter[] = []
-  /** The one that is written to; none while it pauses. */
+  /** The chapter being written; none during a pause. */
   #open: Chapter | undefined
   #last: { -readonly [K in keyof TapEntry]: TapEntry[K] } | undefined
 
@@ -82,7 +85,7 @@ export class Tap {
     this.#begin(true)
   }
 
-  /** Before a call of the runtime. */
+  /** Records a call of the runtime, before it is made. */
   call(entry: string, args: readonly unknown[]): void {
     this.#last = undefined
     if (entry === 'run') this.#run(args as unknown as RunArguments)
@@ -90,7 +93,7 @@ export class Tap {
     else if (entry !== 'lifecycle') this.#end()
   }
 
-  /** After it. @param log What it published. @param fatal Why it did not come back. */
+  /** Records the result of the call. @param log The published log. @param fatal Why it did not return. */
   result(
     { records, timers, tidied, reports }: Outcome,
     log: Uint8Array<ArrayBuffer>,
@@ -104,13 +107,13 @@ export class Tap {
     entry.done = { records, timers, tidied, crc: effectsCrc(log), ...(ended ? { ended } : {}) }
   }
 
-  /** The output streams are other ones now. */
+  /** Notes a change of the output streams. */
   rewire(outputs: BootConfig['outputs']): void {
     this.#boot = { ...this.#boot, outputs }
     this.#end()
   }
 
-  /** The chapters so far, the older first. */
+  /** The chapters, the older first. */
   read(): Tapped {
     const filled = this.#chapters.filter(({ entries }) => entries.length > 0)
     const chapters = filled.map(({ fromStart, boot, state, entries }) => ({
@@ -174,7 +177,7 @@ export class Tap {
     }
   }
 
-  /** A copy, in the chapter's memory. */
+  /** Copies bytes into the chapter's memory. */
   #keep(chapter: Chapter, bytes: Uint8Array): Uint8Array {
     chapter.block ??= new Uint8Array(this.#chapterBytes)
     const from = chapter.blockUsed
@@ -192,7 +195,7 @@ function hasRoom({ bytes }: Chapter, bytesMax: number, more: number): boolean {
   return bytes + more + entryBytes <= bytesMax
 }
 
-/** In memory of its own. */
+/** Copies the state into new memory. */
 function copyOfState(state: TapState): TapState {
   if (state.kind !== 'image') return state
   return {

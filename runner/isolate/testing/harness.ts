@@ -1,5 +1,6 @@
 /**
- * Harness: what the tests and the benchmark of this folder share: functions from source text, frames from records.
+ * Harness: helpers shared by the tests and benchmarks of this folder: functions from source text, frames from
+ * records.
  * @module
  */
 import { fileURLToPath } from 'node:url'
@@ -81,7 +82,7 @@ export async function start(source: string, options: StartOptions = {}): Promise
     outputs,
     seed: new Uint8Array(32),
     nowMs,
-    sliceMs: 600_000, // a batch ends by what it is and not by the machine, but where that is the test
+    sliceMs: 600_000, // a batch ends for deterministic reasons, unless a test is about time
     log: (level, message) => lines.push({ level, message }),
     ...rest,
   })
