@@ -1,13 +1,13 @@
 /**
- * Engine: what the scheduler needs of a cluster, in the cluster's plainest words: offers, tasks, agents.
+ * Engine: the scheduler's interface to a cluster, in general terms: offers, tasks, agents.
  *
- * A driver (scheduler/mesos) implements it; nothing else knows how the cluster speaks.
+ * A driver (scheduler/mesos) implements it; nothing else knows the cluster's protocol.
  *
- * Invariants a driver keeps:
- *  E1. Offers die with a `disconnected` event: none from before may be used after it.
- *  E2. Calls reach the cluster in the order in which they were made, or not at all.
- *  E3. After each `connected` the state of every task in `knownTasks()` is asked for until it is answered.
- *  E4. An update is repeated by the cluster until it is acknowledged; acknowledge it once its effects are stored.
+ * Invariants that a driver keeps:
+ *   E1. Offers end with a `disconnected` event: none from before it may be used afterwards.
+ *   E2. Calls reach the cluster in the order in which they were made, or not at all.
+ *   E3. After each `connected`, the state of every task in `knownTasks()` is requested until it is answered.
+ *   E4. The cluster repeats an update until it is acknowledged; acknowledge it once its effects are stored.
  * @module
  */
 
@@ -15,19 +15,19 @@ export interface Resources {
   readonly cpus: number
   readonly memMib: number
   readonly diskMib: number
-  /** How many; absent: none. Which ones is for the driver to choose. */
+  /** The number of ports; absent: none. The driver chooses which. */
   readonly ports?: number | undefined
 }
 
-/** What one agent has to give now. */
+/** The free resources of one agent. */
 export interface Offer {
   readonly id: string
   readonly agentId: string
   readonly hostname: string
   readonly resources: Resources
-  /** What the cluster says of the agent: its zone, its rack. */
+  /** The agent's attributes, such as its zone and rack. */
   readonly attributes?: Readonly<Record<string, string>>
-  /** Offers of one launch are of one agent and one pool. */
+  /** Offers of one launch must have the same agent and pool. */
   readonly pool?: string
 }
 
@@ -36,9 +36,9 @@ export interface Command {
   readonly value: string
   /** argv, from argv[1] on. */
   readonly arguments: readonly string[]
-  /** The driver adds CONCORD_PORTS, where ports were asked for: their numbers, separated by commas. */
+  /** If ports were requested, the driver adds CONCORD_PORTS: their numbers, separated by commas. */
   readonly environment: Readonly<Record<string, string>>
-  /** An archive that is fetched and unpacked where the program is started, before that. */
+  /** An archive that is fetched and unpacked into the working folder before the program starts. */
   readonly archiveUrl?: string
 }
 
@@ -53,27 +53,28 @@ export interface LaunchOrder {
   readonly agentId: string
   readonly resources: Resources
   readonly command: Command
-  /** From the polite signal to SIGKILL, when it is killed. */
+  /** From the first signal to SIGKILL, when the task is killed. */
   readonly killGraceMs: number
 }
 
 /**
- * - `pending` known, not yet running; `running` its process lives (it may be ending)
- * - `exited` its process has ended; `dropped` it was never started, and nobody is to blame (a stale offer)
- * - `refused` it can never be started as it was asked for
- * - `lost` the cluster has given it up, mostly with its agent: how it ended nobody knows, and it may even live and come back
- * - `unsure` the cluster does not know it: it may run, and may be told of again
+ * - `pending` known, not running yet; `running` its process lives (it may be ending)
+ * - `exited` its process has ended; `dropped` it was never started, through nobody's fault (a stale offer)
+ * - `refused` it can never be started as requested
+ * - `lost` the cluster has given it up, mostly with its agent: how it ended is unknown, and it may still live and
+ *   return
+ * - `unsure` the cluster does not know it: it may run, and be reported later
  */
 export type TaskCondition = 'pending' | 'running' | 'exited' | 'dropped' | 'refused' | 'lost' | 'unsure'
 
 export interface TaskUpdate extends TaskRef {
   readonly condition: TaskCondition
-  /** Where known: the exit status, 128 + n for signal n. */
+  /** The exit status if known; 128 + n for signal n. */
   readonly exitCode?: number
-  /** Where the cluster ended it because it used too much of something. */
+  /** Set if the cluster ended it for using too much. */
   readonly exceeded?: 'memory' | 'disk'
   readonly message: string
-  /** Present if the cluster waits for an acknowledgement; understood by the driver alone. */
+  /** Present if the cluster waits for an acknowledgement; only the driver understands it. */
   readonly receipt?: string
 }
 
@@ -85,25 +86,25 @@ export type EngineEvent =
   | { readonly kind: 'task'; readonly update: TaskUpdate }
 
 export interface EngineListener {
-  /** Called for each event, in order. A rejection ends the engine: it is passed to `failed`. */
+  /** Called for each event, in order. A rejection ends the engine, and is passed to `failed`. */
   event(event: EngineEvent): void
-  /** All tasks thought alive, to be asked for after each connection. */
+  /** All tasks believed to be alive, whose state is requested after each connection. */
   knownTasks(): readonly TaskRef[]
-  /** The engine cannot go on: a wrong credential, a refusal that no repetition heals. */
+  /** The engine cannot continue: wrong credentials, or a refusal that repetition does not cure. */
   failed(error: Error): void
 }
 
 export interface Engine {
   start(listener: EngineListener): void
-  /** Takes offers, all of one agent and one pool, and starts tasks on them; what is left of them goes back. */
+  /** Starts tasks on offers, all of one agent and one pool; the rest of the offers is returned. */
   launch(offerIds: readonly string[], orders: readonly LaunchOrder[]): void
   decline(offerIds: readonly string[]): void
   kill(task: TaskRef, graceMs: number): void
   acknowledge(update: TaskUpdate): void
-  /** Asks for the state of these. */
+  /** Requests the state of tasks. */
   reconcile(tasks: readonly TaskRef[]): void
-  /** Offers are wanted, also those declined before; or none are, until further notice. */
+  /** Asks for offers, including declined ones; or for none, until further notice. */
   wantOffers(wanted: boolean): void
-  /** Leaves the cluster's side as it is: tasks go on. */
+  /** Disconnects; tasks continue. */
   close(): Promise<void>
 }

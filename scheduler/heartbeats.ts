@@ -1,5 +1,5 @@
 /**
- * Heartbeats: what is heard of runners on the bus, checked as far as the scheduler relies on it.
+ * Heartbeats: parses runners' heartbeats from the bus, and checks the fields that the scheduler relies on.
  * @module
  */
 import { z } from 'zod'
@@ -78,7 +78,7 @@ const noticeSchema = z.looseObject({
   ),
 })
 
-/** Undefined for what is none of ours. */
+/** Undefined if the message is not ours. */
 export function parseNotice(bytes: Uint8Array): AllowanceNotice | undefined {
   try {
     return noticeSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))

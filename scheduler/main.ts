@@ -1,9 +1,9 @@
 /**
- * The scheduler process: configuration, connections, leadership, then the scheduler; the end of any of them is the
- * end of the process, with a message that says which. What runs goes on without it, and the next one takes over.
+ * Main: the scheduler process: configuration, connections, leadership, then the scheduler. If any of them ends, the
+ * process ends with a message that says which. Tasks continue without it, and the next scheduler takes over.
  *
- * SIGTERM and SIGINT end it and nothing else. SIGUSR2 ends first all that runs, drained, when it leads or as soon as it
- * does: the orderly end of a whole platform.
+ * SIGTERM and SIGINT end only this process. SIGUSR2 first drains and ends everything that runs, once this scheduler
+ * leads: the orderly end of a platform.
  *
  * Exit codes: 0 asked to end, 1 failed (start it again), 2 configuration or a port.
  * @module
@@ -30,9 +30,9 @@ import { Scheduler } from './scheduler.ts'
 
 const clock = systemClock
 const ending = new AbortController()
-/** Asked to end all that runs, and then itself. */
+/** Aborted by the request to end everything, and then this process. */
 const emptying = new AbortController()
-/** What was begun, to be ended in reverse. */
+/** What has to be ended, in reverse order. */
 const ends: (() => Promise<unknown> | unknown)[] = []
 
 function endOnSignal(): void {
@@ -145,7 +145,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-/** Ends what was begun; a piece that does not end by itself is left to the end of the process. */
+/** Ends everything that was begun; what does not end by itself ends with the process. */
 async function endAll(): Promise<void> {
   const deadline = setTimeout(() => process.exit(), 5_000)
   for (const end of ends.reverse()) await Promise.resolve(end()).catch(() => {})

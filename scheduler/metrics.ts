@@ -1,5 +1,5 @@
 /**
- * Metrics of the scheduler, beside those that every process has.
+ * Metrics: the scheduler's own metrics, besides those of every process.
  * @module
  */
 import { Counter, Gauge, type Registry } from '../infra/metrics.ts'

@@ -1,9 +1,10 @@
 /**
- * Performer: carries out the core's actions, in their order, each store write done before what follows it.
+ * Performer: carries out the core's actions in order; each write to the store completes before the next action.
  *
- *  F1. A task is written down before it is launched; an update's effects are written down before it is acknowledged.
- *  F2. Statuses that are not urgent are written at most every `statusDelayMs`, and of each only the newest.
- *  F3. What cannot be carried out ends the scheduler: the next one begins with what is in the store.
+ *   F1. A task is in the store before it is launched; the effects of an update are in the store before it is
+ *       acknowledged.
+ *   F2. Statuses that are not urgent are written at most every `statusDelayMs`, each only in its newest form.
+ *   F3. An action that fails ends the scheduler: the next one starts from what is in the store.
  * @module
  */
 import type { NatsConnection } from '../infra/bus/index.ts'
@@ -34,7 +35,7 @@ import type { Writer } from './writer.ts'
 const killGraceMs = 10_000
 const statusDelayMs = 200
 const assignTimeoutMs = 2_000
-/** Ids of done commands kept with a function: more than there can be at once. */
+/** Ids of finished commands kept with a function: more than can exist at once. */
 const appliedMax = 64
 
 export interface PerformerOptions {
@@ -58,7 +59,7 @@ export class Performer {
   readonly #statuses = new Map<string, StatusDocument>()
   #cancelFlush: (() => void) | undefined
   #flushedAtMs = Number.NEGATIVE_INFINITY
-  /** Generations being told, by task. */
+  /** By task: the generation of the assignment being sent. */
   readonly #telling = new Map<string, number>()
 
   constructor(options: PerformerOptions) {
@@ -69,7 +70,7 @@ export class Performer {
     for (const action of actions) this.enqueue(() => this.#perform(action))
   }
 
-  /** Runs after all that was to be done before. */
+  /** Runs after all earlier work. */
   enqueue(work: () => Promise<void> | void): void {
     this.#queue = this.#queue.then(async () => {
       if (this.#stopped) return
@@ -82,7 +83,10 @@ export class Performer {
     })
   }
 
-  /** Wants `to` instances of a function, unless something else is wanted by then, or a person has pinned it. */
+  /**
+   * Sets the wanted instances of a function from `from` to `to`, unless the count has changed meanwhile or a person
+   * has pinned it.
+   */
   scale(name: string, from: number, to: number): void {
     this.enqueue(() =>
       this.#change(name, (document) => {
@@ -92,13 +96,13 @@ export class Performer {
     )
   }
 
-  /** Writes down why a function is scaled. */
+  /** Stores the reasons for a function's scaling. */
   saveScaling(name: string, document: ScalingDocument): void {
     const { writer, namespace } = this.#options
     this.enqueue(() => writer.put(paths.scaling(namespace, name), document))
   }
 
-  /** Writes what is still to be written. */
+  /** Writes what is pending. */
   async close(): Promise<void> {
     this.#flushStatuses()
     await this.#queue
@@ -197,13 +201,13 @@ export class Performer {
     try {
       await this.#options.statuses.write(document)
     } catch (error) {
-      // Too many consumers in its accounts: the platform goes on, only its picture of this function stands still.
+      // It has too many consumers: the platform continues, but the stored status of this function stays old.
       if (!isCode(error, 'ERR_STORE_TOO_LARGE')) throw error
       this.#options.log.error({ error: (error as Error).message }, 'a status is too large to be written')
     }
   }
 
-  /** Counts an instance off, once for each command, however often it is asked to. */
+  /** Lowers the count of instances once for each command, however often it is called. */
   async #lowerInstances(name: string, command: string): Promise<void> {
     await this.#change(name, (document) => {
       const { applied = [], instances } = document
@@ -216,7 +220,10 @@ export class Performer {
     })
   }
 
-  /** Changes what is wanted of a function, as it stands when it is written. @param to Undefined: there is nothing to change. */
+  /**
+   * Changes a function's document, starting from its stored form.
+   * @param to Returns undefined if there is nothing to change.
+   */
   async #change(
     name: string,
     to: (document: FunctionDocument) => FunctionDocument | undefined,
@@ -235,7 +242,7 @@ export class Performer {
     }
   }
 
-  /** The outcome first: who sees that the function has gone back can read why. */
+  /** Writes the outcome first: whoever sees that the function was rolled back can then read why. */
   async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
     await this.#saveOutcome(name, outcome)
     await this.#change(
@@ -247,7 +254,10 @@ export class Performer {
     )
   }
 
-  /** Gateways write there too: what one has said of a version that has run, and is not wanted any more, stands. */
+  /**
+   * Writes an outcome. Gateways write outcomes too: what one has said about a version that ran and is no longer
+   * wanted stands.
+   */
   async #saveOutcome(name: string, outcome: OutcomeDocument): Promise<void> {
     const { namespace, store } = this.#options
     const { version, state } = outcome
@@ -258,7 +268,10 @@ export class Performer {
     })
   }
 
-  /** Removes all of a deleted function, itself last: a gateway that has deployed it again in the meantime wins. */
+  /**
+   * Removes everything of a deleted function, its own document last: if a gateway has deployed it again meanwhile,
+   * that wins.
+   */
   async #removeFunction(name: string, versions: readonly number[]): Promise<void> {
     const { namespace, store, writer, statuses } = this.#options
     const path = paths.function(namespace, name)
@@ -287,7 +300,7 @@ export class Performer {
     }
   }
 
-  /** Who reads a function's log sees there too what became of its instances. */
+  /** Copies a message about an instance to its function's log. */
   #tellFunction({ level, about }: ActionOf<'log'>): void {
     const { nc, namespace, clock } = this.#options
     if (about === undefined || nc.isClosed()) return
@@ -296,7 +309,10 @@ export class Performer {
     nc.publish(subjects.logSubject(namespace, of.function), JSON.stringify(line))
   }
 
-  /** Tells a runner; if it does not answer, its next heartbeat shows that it has to be told again. */
+  /**
+   * Sends a runner its assignment. If the runner does not answer, its next heartbeat shows that it has to be sent
+   * again.
+   */
   async #assign(assignment: Assignment, leaderEpoch: number): Promise<void> {
     const { taskId, generation } = assignment
     if (this.#telling.get(taskId) === generation) return

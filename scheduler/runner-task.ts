@@ -1,8 +1,8 @@
 /**
- * Runner task: how an instance becomes a task of the cluster: the runner's command and its environment.
+ * RunnerTask: makes a task of the cluster from a launch: the runner's command and its environment.
  *
- * The environment holds no more than what the runner needs to be told what to do (docs/design/0003): the rest comes
- * over NATS, so that there is one way for it.
+ * The environment contains only what the runner needs in order to be reached (docs/design/0003); everything else
+ * comes over NATS, so that there is one way for it.
  * @module
  */
 import { fileURLToPath } from 'node:url'
@@ -19,26 +19,29 @@ export interface RunnerTaskOptions {
   readonly namespace: string
   /** Program and arguments. */
   readonly command: readonly string[]
-  /** Of the archive that holds them; asked for each launch, since it ends. */
+  /** The URL of the runner's archive; computed for each launch, since it expires. */
   readonly archiveUrl?: (() => string) | undefined
   readonly natsUrl: string
   readonly natsTls?: NatsTls | undefined
   readonly natsUser?: string | undefined
   readonly natsPassword?: string | undefined
-  /** Of the runner's own log; a function's level is in its manifest. */
+  /** The level of the runner's own log; a function's level is in its manifest. */
   readonly logLevel: string
 }
 
-/** The runner of this installation. */
+/** The runner command of this installation. */
 export function ownRunnerCommand(): string[] {
   const main = fileURLToPath(new URL('../runner/main.ts', import.meta.url))
   return [process.execPath, '--no-node-snapshot', '--disable-warning=ExperimentalWarning', main]
 }
 
-/** The runner of an archive, where a task finds it unpacked. */
+/** The runner command in an unpacked archive. */
 export const archivedRunnerCommand = [`./${archiveFolder}/run`] as const
 
-/** Answers the URL at which a gateway serves an archive now. @throws {CodedError} ERR_RUNNER_ARCHIVE, ERR_SCHEDULER_CONFIG */
+/**
+ * Returns a function that makes the current URL of the archive at a gateway.
+ * @throws {CodedError} ERR_RUNNER_ARCHIVE, ERR_SCHEDULER_CONFIG
+ */
 export async function archiveUrls(settings: Config['runnerArchive'], clock: Clock): Promise<() => string> {
   const { file = '', gatewayUrl, urlSeconds } = settings
   const { name } = await openArchive(file)

@@ -1,8 +1,8 @@
 /**
- * Scheduler: the core with the world around it. Whatever happens, in the store, on the bus or in the cluster, becomes
- * an event; what the core answers is carried out.
+ * Scheduler: connects the core with the world. Every change in the store, on the bus or in the cluster becomes an
+ * event; the core's actions are carried out.
  *
- * It leads from its start to its end: it is made once the leadership is held, and ends when that is lost.
+ * It exists as long as its process leads: it is made when the leadership is won, and ends when that is lost.
  * @module
  */
 import type { NatsConnection } from '../infra/bus/index.ts'
@@ -34,10 +34,10 @@ import { Writer } from './writer.ts'
 
 export interface SchedulerOptions {
   readonly namespace: string
-  /** Everything is read and written by its store, so nothing once it is lost. */
+  /** All reads and writes go through its store, so there are none after it is lost. */
   readonly leadership: Leadership
   readonly nc: NatsConnection
-  /** Given the id under which the cluster knows us, if it does. */
+  /** Makes the engine; its argument is our id in the cluster, if we have one. */
   readonly makeEngine: (frameworkId: string | undefined) => Engine
   readonly orderOf: (launch: Launch, killGraceMs: number) => LaunchOrder
   /** What all tasks of the namespace may take together. */
@@ -45,11 +45,11 @@ export interface SchedulerOptions {
   readonly registry: Registry
   readonly clock: Clock
   readonly log: Log
-  /** It cannot go on; called once. */
+  /** Called once, when the scheduler cannot continue. */
   readonly failed: (error: Error) => void
 }
 
-/** setTimeout's own bound; a tick too early does no harm. */
+/** The bound of setTimeout; an early tick does no harm. */
 const alarmMaxMs = 2_000_000_000
 
 export class Scheduler {
@@ -77,7 +77,7 @@ export class Scheduler {
     this.#metrics = new SchedulerMetrics(options.registry, () => this.#state)
   }
 
-  /** Takes over what an earlier leader has left, then listens. Resolves once it works. */
+  /** Takes over from an earlier leader, and then listens. Resolves once it works. */
   async start(): Promise<void> {
     const { leadership, clock, log, namespace, nc } = this.#options
     const { store } = leadership
@@ -111,13 +111,13 @@ export class Scheduler {
     })
   }
 
-  /** Ends all that runs, each in its own way, and starts nothing more. Resolves once the cluster has said so of every task. */
+  /** Drains everything, and starts nothing more. Resolves once the cluster has confirmed the end of every task. */
   async empty(): Promise<void> {
     this.#dispatch({ kind: 'empty' })
     await this.#emptied.promise
   }
 
-  /** Stops scheduling; the functions go on. */
+  /** Stops scheduling; the functions continue. */
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelAlarm()
@@ -143,7 +143,7 @@ export class Scheduler {
       if (taken !== undefined) epochs.set(functionName, taken.epoch)
     }
     const own = tasks.filter((task) => task.namespace === namespace && task.schema === 2)
-    // Tasks of earlier builds: their runners are strangers now, and told to go when they are heard.
+    // Forget tasks of earlier builds: their runners are unknown from now on, and killed at their next heartbeat.
     for (const task of tasks)
       if (task.namespace === namespace && task.schema !== 2) await writer.remove(paths.task(task.taskId))
     const ownSeats = seats.filter((seat) => seat.namespace === namespace)
@@ -163,7 +163,7 @@ export class Scheduler {
     return new Scaler({ clock, log, save, scale }, kept)
   }
 
-  /** What is not ours to read is taken too: what an earlier leader has written and nobody has taken, the seal takes away. */
+  /** Takes over even documents that it does not read: any that nobody has taken over would vanish at the seal. */
   async #takeRest(writer: Writer): Promise<void> {
     await writer.takeRest(paths.scheduler)
     for (const ns of await this.#options.leadership.store.list(paths.namespaces))

@@ -1,5 +1,6 @@
 /**
- * StatusWriter: the statuses in the store, in pages (infra/store/status-pages.ts); of each only the pages that changed.
+ * StatusWriter: writes statuses to the store in pages (infra/store/status-pages.ts), and of each status only the
+ * pages that changed.
  *
  *   SW1. Pages are written before the head that counts them, and removed after it.
  * @module
@@ -19,7 +20,7 @@ export class StatusWriter {
   readonly #store: Store
   readonly #writer: Writer
   readonly #namespace: string
-  /** Pages as they were last written, as JSON; by function. */
+  /** By function: the pages last written, as JSON. */
   readonly #written = new Map<string, readonly string[]>()
 
   constructor(store: Store, writer: Writer, namespace: string) {
@@ -28,7 +29,7 @@ export class StatusWriter {
     this.#namespace = namespace
   }
 
-  /** What an earlier leader has left. */
+  /** Takes over the statuses of an earlier leader. */
   async takeOver(): Promise<StatusDocument[]> {
     const statuses: StatusDocument[] = []
     for (const name of await this.#store.list(paths.statuses(this.#namespace))) {

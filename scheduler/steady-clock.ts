@@ -1,12 +1,12 @@
 /**
- * SteadyClock: the time that the core goes by: wall time as it was when this began, and what has passed since.
+ * SteadyClock: the core's time: the wall time at the start, plus the monotonic time since.
  *
- * A wall clock that is set, by hand or by NTP, moves neither back-offs nor deadlines that are counted in it.
+ * Setting the wall clock, by hand or by NTP, therefore moves neither back-offs nor deadlines.
  * @module
  */
 import type { Clock } from '../infra/clock.ts'
 
-/** Answers milliseconds since 1970, as `clock` had them at the call, that only pass. */
+/** Returns a clock of milliseconds since 1970, which starts at `clock`'s wall time and never jumps. */
 export function steadyClock(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>): () => number {
   const offsetMs = clock.nowMs() - clock.monotonicMs()
   return () => Math.round(offsetMs + clock.monotonicMs())

@@ -1,8 +1,8 @@
 /**
- * Wanted: reads what gateways have written, whole, whenever it changes.
+ * Wanted: reads everything that gateways have written, whenever it changes.
  *
- * Commands are read before functions: so a reading never shows a command that is done without what it has done. (The
- * other way round, an instance already counted off could be counted off again.)
+ * Commands are read before functions, so that a reading never shows a finished command without its effect. (Otherwise
+ * an instance that was already subtracted could be subtracted again.)
  * @module
  */
 import {
@@ -30,7 +30,7 @@ export class WantedReader {
     this.#namespace = namespace
   }
 
-  /** Calls `changed` with each new reading; one at a time, never an older one after a newer. */
+  /** Calls `changed` with each new reading, one at a time, and never with an older one after a newer. */
   watch(changed: (wanted: Wanted) => void, failed: (error: Error) => void): void {
     const ns = this.#namespace
     const look = () => {
@@ -84,7 +84,8 @@ export class WantedReader {
     const versions = new Map<number, VersionDocument>()
     for (const number of await this.#store.list(paths.versions(this.#namespace, name))) {
       const path = paths.version(this.#namespace, name, Number(number))
-      // A version never changes; but a function that was removed and deployed anew counts its versions from 1 again.
+      // A version never changes; but a function that was removed and deployed again numbers its versions from 1
+      // again.
       const known = `${path}@${createdAtMs}`
       const document = this.#versions.get(known) ?? (await this.#store.get<VersionDocument>(path))?.value
       if (document === undefined) continue

@@ -1,8 +1,8 @@
 /**
- * Writer: the scheduler's own nodes in the store. It knows the version of each, so that an update by anybody else, such
- * as a scheduler that has not noticed that it leads no more, is seen and ends one of the two.
+ * Writer: writes the scheduler's own documents. It knows the version of each, so that an update by another process,
+ * such as a scheduler that has not noticed that it lost the leadership, is detected and ends one of the two.
  *
- *  W1. Nothing is written over a version that this writer has not read or written itself.
+ *   W1. A document is written only over a version that this writer has itself read or written.
  * @module
  */
 import type { Store } from '../infra/store/index.ts'
@@ -17,7 +17,7 @@ export class Writer {
     this.#store = store
   }
 
-  /** Reads a node of an earlier leader and raises its version: from now on that leader's updates fail. */
+  /** Reads an earlier leader's document and raises its version: from now on that leader's updates fail. */
   async take<T>(path: string): Promise<T | undefined> {
     for (;;) {
       const found = await this.#store.get<T>(path)
@@ -31,7 +31,7 @@ export class Writer {
     }
   }
 
-  /** Takes all under a path that it has not taken yet. */
+  /** Takes over everything under a path that was not taken over yet. */
   async takeRest(parent: string): Promise<void> {
     for (const name of await this.#store.list(parent)) {
       const path = `${parent}/${name}`
@@ -40,7 +40,7 @@ export class Writer {
     }
   }
 
-  /** @throws {CodedError} ERR_LEADERSHIP_LOST if somebody else has written there. */
+  /** @throws {CodedError} ERR_LEADERSHIP_LOST if another process has written there. */
   async put(path: string, value: unknown): Promise<void> {
     const version = this.#versions.get(path)
     try {
@@ -54,7 +54,7 @@ export class Writer {
     }
   }
 
-  /** Removes a node, if it is still there. */
+  /** Removes a document, if it still exists. */
   async remove(path: string): Promise<void> {
     const version = this.#versions.get(path)
     this.#versions.delete(path)

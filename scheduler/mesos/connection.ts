@@ -1,13 +1,14 @@
 /**
- * Connection: one subscription to the master, with the calls that belong to it.
+ * Connection: one subscription to the master, with its calls.
  *
- * The stream of events has a TCP connection of its own; the calls share another, one after the other (E2). A call that
- * the master does not take as one of a living subscription ends the subscription: whoever holds it begins anew.
+ * The event stream has a TCP connection of its own; the calls share another, one after another (E2). If the master
+ * does not accept a call as belonging to a living subscription, the subscription ends, and its owner subscribes
+ * again.
  *
- *  N1. Events are answered in order, until the stream ends; the end of a stream is its last chunk, not the socket's.
- *  N2. A stream that is silent for three heartbeats is dead.
- *  N3. No call is made on a subscription that has ended.
- *  N4. An event that cannot be read is passed over; framing that cannot be read ends the stream.
+ *   N1. Events are delivered in order until the stream ends; the end is the last chunk, not the end of the socket.
+ *   N2. A stream that is silent for three heartbeats is dead.
+ *   N3. No call is made on a subscription that has ended.
+ *   N4. An unreadable event is skipped; unreadable framing ends the stream.
  * @module
  */
 import { Client, type Dispatcher } from 'undici'
@@ -29,11 +30,13 @@ export interface ConnectionOptions {
   readonly clock: Clock
   readonly subscribe: unknown
   readonly event: (event: MesosEvent) => void
-  /** An event could not be read, and was passed over. */
+  /** Called for an unreadable event that was skipped. */
   readonly unreadable: (why: string) => void
 }
 
-/** What became of the attempt to subscribe: `refused` no repetition heals, of `redirected` the other address is told. */
+/**
+ * The result of a subscription attempt. `refused`: repeating does not help. `redirected`: gives the other address.
+ */
 export type Subscribed =
   | { readonly kind: 'open'; readonly connection: Connection }
   | { readonly kind: 'redirected'; readonly url: string }
@@ -83,7 +86,7 @@ function post(
   headers: Readonly<Record<string, string>>,
   body: unknown,
 ): Promise<Dispatcher.ResponseData> {
-  // The content type is compared letter by letter: not even a charset may follow.
+  // The master compares the content type literally: not even a charset may follow.
   const own = { 'content-type': 'application/json', accept: 'application/json' }
   return client.request({ path, method: 'POST', headers: { ...own, ...headers }, body: JSON.stringify(body) })
 }
@@ -114,7 +117,7 @@ export class Connection {
     }
   }
 
-  /** Reads the stream to its end and answers why it ended. */
+  /** Reads the stream to its end. @returns Why it ended. */
   async read(): Promise<string> {
     const reader = new RecordReader()
     this.#watch()
@@ -152,7 +155,7 @@ export class Connection {
     )
   }
 
-  /** Makes a call after those before it. @returns why the master refused it, if it will never take it. */
+  /** Makes a call after the ones before it. @returns Why the master refused it, if it will never accept it. */
   call(call: Call): Promise<string | undefined> {
     const made = this.#queue.then(() => this.#make(call))
     this.#queue = made.then(() => undefined)
@@ -184,7 +187,7 @@ export class Connection {
   }
 }
 
-/** A 400 is about what the call says, unless it is about who we are. */
+/** Whether a 400 is about the call's content, and not about our identity. */
 function isAboutTheCall(statusCode: number, text: string): boolean {
   return statusCode === 400 && !/stream ID|Framework cannot be found/i.test(text)
 }

@@ -1,14 +1,14 @@
 /**
  * Driver: the cluster engine on Apache Mesos, over its v1 scheduler HTTP API.
  *
- * States: subscribing (one attempt after another, with jittered back-off, from master to master, following the
- * standby's redirects) → subscribed (events come, calls go) → subscribing …, until closed or refused.
+ * States: subscribing (attempts with jittered back-off, from master to master, following a standby's redirects) →
+ * subscribed (events and calls) → subscribing …, until closed or refused.
  *
- *  D1. A framework keeps its id over every new subscription. When the master says that it has been removed, somebody
- *      may have meant that: it registers anew only where it was told that it may.
- *  D2. A subscription that another one of the same id has taken over is not fought for: the engine fails.
- *  D3. Nothing that a master sends ends the engine by being malformed: it is logged, an offer in it is declined, and
- *      an update that cannot be understood is acknowledged, or the task's next one would never come.
+ *   D1. A framework keeps its id over all subscriptions. If the master says that it was removed, an operator may have
+ *       meant that: it registers anew only if configured to.
+ *   D2. If another process subscribes with the same id, the engine fails instead of competing.
+ *   D3. Malformed messages of a master never end the engine. They are logged; an unreadable offer is declined, and an
+ *       unreadable update is acknowledged, since otherwise the task's next update would never come.
  * @module
  */
 import { userInfo } from 'node:os'
@@ -36,19 +36,19 @@ import {
 
 const retryBaseMs = 100
 const retryMaxMs = 15_000
-/** Redirects followed at once; more are two standbys that point at each other. */
+/** Redirects followed in a row; more mean two standbys that point at each other. */
 const redirectsMax = 5
 
 export interface MesosOptions {
-  /** `http://host:port`, several masters separated by commas; or where they are found, `zk://host,host/mesos`. */
+  /** `http://host:port`, several masters separated by commas; or where to find them, `zk://host,host/mesos`. */
   readonly url: string
   readonly principal?: string
   readonly secret?: string
   /** Several separated by commas. */
   readonly role: string
-  /** When the master has removed the framework and killed its tasks: end, or go on under a new id. */
+  /** After the master removed the framework and killed its tasks: fail, or register under a new id. */
   readonly onRemoved?: 'fail' | 'registerAnew'
-  /** How long the cluster keeps our tasks while no scheduler is there. */
+  /** How long the cluster keeps our tasks without a scheduler. */
   readonly failoverTimeoutSeconds: number
   /** From an earlier registration. */
   readonly frameworkId?: string
@@ -143,7 +143,7 @@ export class MesosEngine implements Engine {
     }
   }
 
-  /** Lives through one subscription. @returns Whether the master took us. */
+  /** Handles one subscription to its end. @returns Whether the master accepted it. */
   async #live(connection: Connection): Promise<boolean> {
     this.#connection = connection
     this.#registered = false
@@ -184,7 +184,7 @@ export class MesosEngine implements Engine {
       case 'HEARTBEAT':
         return
       case 'FAILURE':
-        // An agent or an executor is gone: its tasks' updates say the same, one by one.
+        // An agent or an executor is gone. Its tasks' updates report the same one by one.
         if (event.failure?.executor_id === undefined)
           this.#options.log.info(`agent ${event.failure?.agent_id?.value ?? ''} is gone`)
         return
@@ -263,7 +263,7 @@ export class MesosEngine implements Engine {
     this.#connection?.end(message)
   }
 
-  /** D1: its tasks have been killed with it. */
+  /** Handles the removal of the framework, whose tasks were killed with it (D1). */
   #removed(): void {
     if (this.#options.onRemoved === 'registerAnew') {
       this.#options.log.warn('the master has removed this framework: registering anew')
@@ -281,7 +281,7 @@ export class MesosEngine implements Engine {
     const resources = this.#parcels.cut(offerIds, orders)
     void this.#call(acceptCall(offerIds, orders, resources)).then((refusal) => {
       if (refusal === undefined) return
-      // A refused call leaves its offers outstanding and says nothing of its tasks.
+      // A refused call leaves its offers outstanding, and brings no updates about its tasks.
       this.decline(offerIds)
       for (const { taskId, agentId } of orders) {
         this.#listener.event({

@@ -1,12 +1,11 @@
 /**
- * Masters: which one to subscribe at next. They are listed, and tried in turn; or they are found in ZooKeeper, where they
- * write who of them leads.
+ * Masters: which master to subscribe to next: the next of a list, or the leader announced in ZooKeeper.
  * @module
  */
 import { parseMastersUrl, watchLeader } from '../../infra/masters/index.ts'
 
 export interface Masters {
-  /** `http://host:port`; waits until there is one. Undefined once it is closed. */
+  /** `http://host:port`; waits until there is one. Undefined once closed. */
   next(): Promise<string | undefined>
   close(): Promise<void>
 }
@@ -19,7 +18,7 @@ export function listedMasters(urls: readonly string[]): Masters {
 export interface ElectedOptions {
   /** `zk://host,host/mesos` */
   readonly url: string
-  /** Another one leads than `next` answered last. */
+  /** Called when the leader changes after `next` answered. */
   readonly changed: () => void
   readonly failed: (error: Error) => void
   readonly log: { info(text: string): void; warn(text: string): void }

@@ -1,11 +1,11 @@
 /**
- * Parcels: the resources of the offers at hand as the master described them: so much of that, for that role, reserved
- * like that. The scheduler counts sums; a task must ask for them in the master's own words.
+ * Parcels: the resources of the offers at hand as the master described them: amounts by role and reservation. The
+ * scheduler counts sums, but a task must request resources exactly as they were offered.
  *
- *  L1. What is reserved to our role is counted and used, and used first: nobody else can have it.
- *  L2. Volumes, revocable and shared resources, and what we cannot read, are not ours to use.
- *  L3. Amounts are counted in thousandths, as the master does.
- *  L4. Of ports the scheduler counts how many; which ones is chosen here, the lowest first, each for one task.
+ *   L1. Resources reserved to our role are counted, and used first: nobody else can have them.
+ *   L2. Volumes, revocable, shared and unreadable resources are not used.
+ *   L3. Amounts are counted in thousandths, as the master does.
+ *   L4. The scheduler counts ports; this module chooses them, lowest first, each for one task.
  * @module
  */
 import { z } from 'zod'
@@ -22,7 +22,7 @@ export type WireResource = Allotted &
     | { readonly type: 'RANGES'; readonly ranges: { readonly range: readonly Range[] } }
   )
 
-/** Both ends are within. */
+/** Both ends are included. */
 interface Range {
   readonly begin: number
   readonly end: number
@@ -89,7 +89,7 @@ type Name = keyof typeof names
 const isName = (name: string): name is Name => name in names
 
 export class Parcels {
-  /** Where an offer does not say whose it is. */
+  /** The role of offers that do not name one. */
   readonly #role: string
   readonly #held = new Map<string, Held>()
 
@@ -97,7 +97,7 @@ export class Parcels {
     this.#role = role
   }
 
-  /** Reads an offer and keeps it. @throws {Error} that says which field is missing or wrong */
+  /** Reads and keeps an offer. @throws {Error} That names the missing or wrong field */
   take(offered: unknown): Offer {
     const parsed = offerSchema.safeParse(offered)
     if (!parsed.success) {
@@ -119,7 +119,7 @@ export class Parcels {
     }
   }
 
-  /** Cuts what the orders need from the offers, which are used up. */
+  /** Cuts the orders' resources from the offers, which are used up. */
   cut(offerIds: readonly string[], orders: readonly LaunchOrder[]): WireResource[][] {
     const held = offerIds.flatMap((offerId) => this.#held.get(offerId) ?? [])
     const role = held[0]?.role ?? this.#role
@@ -138,7 +138,7 @@ export class Parcels {
     for (const offerId of offerIds) this.#held.delete(offerId)
   }
 
-  /** The connection has ended, and all offers with it. */
+  /** Forgets all offers: the connection has ended. */
   clear(): void {
     this.#held.clear()
   }
@@ -161,7 +161,7 @@ function reservedFirst(a: Pick<Parcel, 'reservations'>, b: Pick<Parcel, 'reserva
   return b.reservations.length - a.reservations.length
 }
 
-/** Numbers, ranges and sets as Mesos writes them on an agent's command line. */
+/** Attributes as text: numbers, ranges and sets as on an agent's command line. */
 function attributeOf(attribute: unknown): [string, string][] {
   const parsed = attributeSchema.safeParse(attribute)
   if (!parsed.success) return []
@@ -185,13 +185,13 @@ function countOf(parcels: readonly PortParcel[]): { ports?: number } {
   return ports === 0 ? {} : { ports }
 }
 
-/** The ports that a task was given. */
+/** The ports among a task's resources. */
 export function portsIn(resources: readonly WireResource[]): number[] {
   const ranges = resources.flatMap((each) => (each.type === 'RANGES' ? each.ranges.range : []))
   return ranges.flatMap(({ begin, end }) => Array.from({ length: end - begin + 1 }, (_, i) => begin + i))
 }
 
-/** L4. What they lack is asked for all the same, by numbers that nobody offers, and the master says no. */
+/** Cuts ports (L4). If there are too few, it requests unoffered numbers, and the master refuses. */
 function cutPorts(parcels: readonly PortParcel[], count: number, role: string): WireResource[] {
   const cuts: WireResource[] = []
   let need = count
@@ -214,7 +214,10 @@ function cutPorts(parcels: readonly PortParcel[], count: number, role: string): 
   return cuts
 }
 
-/** From the parcels in their order; what they lack is asked for all the same, and the master says no. */
+/**
+ * Cuts an amount from the parcels in order. If there is too little, it requests the rest anyway, and the master
+ * refuses.
+ */
 function cutOne(parcels: readonly Parcel[], name: Name, amount: number, role: string): WireResource[] {
   let need = Math.round(amount * 1000)
   const cuts: WireResource[] = []

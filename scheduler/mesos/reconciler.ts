@@ -1,8 +1,10 @@
 /**
- * Reconciler: asks the master for every task that it has not spoken of since the subscription began, again and again
- * with back-off, until the state of each is settled (E3); once they are, and now and then, for all it knows, so that a stranger is seen.
+ * Reconciler: asks the master about every task that it has not mentioned in this subscription, repeatedly with
+ * back-off, until the state of each is settled (E3). Then, at intervals, it asks for all tasks that the master knows,
+ * to find unknown ones.
  *
- * An answer that says only that the master has lost sight of a task settles nothing: its agent may be on its way back.
+ * An answer that says only that the master has lost sight of a task settles nothing: its agent may be about to
+ * register again.
  *
  * @see https://mesos.apache.org/documentation/latest/reconciliation/
  * @module
@@ -19,7 +21,7 @@ export interface ReconcilerOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly knownTasks: () => readonly TaskRef[]
-  /** Asks for these, or for all if there are none. */
+  /** Asks for these tasks, or for all if the list is empty. */
   readonly ask: (tasks: readonly TaskRef[]) => void
 }
 
@@ -38,7 +40,7 @@ export class Reconciler {
     if (!this.#settled) this.#askForAllLater()
   }
 
-  /** The state of a task is known. */
+  /** Notes that the state of a task is known. */
   settled(taskId: string): void {
     if (this.#unanswered.delete(taskId) && this.#unanswered.size === 0) this.#settle()
   }

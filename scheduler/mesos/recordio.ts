@@ -1,9 +1,9 @@
 /**
- * RecordIO: the framing of the cluster's event stream: the length of a record in decimal, a newline, the record.
+ * RecordIO: the framing of the event stream: the length of a record in decimal, a newline, the record.
  *
- *  R1. Chunks may be cut anywhere; the records that come out are the same.
- *  R2. What is kept between chunks is at most one record and its length; a record beyond `recordBytesMax` is refused
- *      when its length is read, before its bytes are.
+ *   R1. The same records come out however the chunks are cut.
+ *   R2. At most one record and its length are kept between chunks. A record larger than `recordBytesMax` is refused
+ *       when its length is read, before its bytes.
  * @module
  */
 import { CodedError } from '../../sdk/errors.ts'
@@ -19,13 +19,14 @@ const nine = 0x39
 export class RecordReader {
   #length = 0
   #digits = 0
-  /** The record at hand; undefined while its length is read. */
+  /** The current record; undefined while its length is read. */
   #record: Uint8Array | undefined
   #filled = 0
 
   /**
-   * Takes a chunk and answers the records that it completes.
-   * @throws {CodedError} ERR_RECORDIO_MALFORMED: the stream cannot be read on.
+   * Adds a chunk.
+   * @returns The records that it completes.
+   * @throws {CodedError} ERR_RECORDIO_MALFORMED: the rest of the stream cannot be read.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     const records: Uint8Array[] = []

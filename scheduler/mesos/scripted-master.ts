@@ -1,6 +1,6 @@
 /**
- * Scripted master: a TCP server that speaks HTTP in bytes that the test gives, taken from a real master. It keeps the
- * calls that came. Test equipment.
+ * ScriptedMaster: a TCP server that answers HTTP with bytes given by the test, taken from a real master, and keeps
+ * the calls that it received. Test equipment.
  * @module
  */
 
@@ -45,11 +45,11 @@ export class ScriptedMaster {
   readonly calls: ReceivedCall[] = []
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  /** Answers a call with bytes; may go on writing to its socket. */
+  /** Answers a call with bytes; it may write more to the socket later. */
   answer: (call: ReceivedCall) => string | Buffer = () => accepted
 
   private constructor() {
-    // A master waits for no acknowledgement either before it sends the next event.
+    // A real master does not wait for an acknowledgement before it sends the next event either.
     this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket))
   }
 

@@ -1,7 +1,7 @@
 /**
- * Words: Mesos's vocabulary, translated into that of engine.ts and back. Nothing else in Concord knows it.
+ * Words: translates between Mesos's terms and those of engine.ts. Nothing else in Concord knows them.
  *
- * Events are parsed by what we need of them; fields that we do not know are ignored, as the master ignores ours.
+ * Only the fields that we need are parsed; unknown ones are ignored, as the master ignores ours.
  * @module
  */
 import { z } from 'zod'
@@ -19,10 +19,10 @@ const status = z.object({
   uuid: z.string().optional(),
 })
 
-/** Elements of a list are parsed one by one where they are used: a broken one does not take the others along. */
+/** List elements are parsed one by one where they are used, so that a broken one does not spoil the others. */
 const list = z.array(z.unknown()).default([])
 
-/** An event as far as we understand it; of others only the type. */
+/** An event, as far as we use it; of other events only the type. */
 export const eventSchema = z.object({
   type: z.string(),
   subscribed: z.object({ framework_id: id, heartbeat_interval_seconds: z.number().default(15) }).optional(),
@@ -35,7 +35,7 @@ export const eventSchema = z.object({
 })
 export type MesosEvent = z.output<typeof eventSchema>
 
-/** @throws {Error} If it is no event, or lacks what its type cannot do without. */
+/** @throws {Error} If the record is not an event, or lacks a required part. */
 export function readEvent(record: Uint8Array): MesosEvent {
   const json: unknown = JSON.parse(Buffer.from(record).toString('utf8'))
   const parsed = eventSchema.safeParse(json)
@@ -44,7 +44,7 @@ export function readEvent(record: Uint8Array): MesosEvent {
   throw new Error(`${issue?.path.join('.') || 'the event'}: ${issue?.message}`)
 }
 
-/** Ids of elements of a list, those that have one. */
+/** The ids of list elements; elements without one are skipped. */
 export function idsOf(elements: readonly unknown[]): string[] {
   return elements.flatMap((each) => {
     const parsed = z.object({ id }).safeParse(each)
@@ -64,14 +64,14 @@ const conditions: Readonly<Record<string, TaskCondition>> = {
   TASK_ERROR: 'refused',
   TASK_GONE: 'lost',
   TASK_GONE_BY_OPERATOR: 'lost',
-  // The master has given its agent up. It may come back, and the task with it, which is a stranger then.
+  // The master has given up the task's agent. Agent and task may come back; the task is then unknown to us.
   TASK_LOST: 'lost',
   TASK_UNREACHABLE: 'lost',
-  // A master that has just taken over without a registry says this of what runs: its agents are on their way to it.
+  // A new master without a registry says this about running tasks whose agents have not registered yet.
   TASK_UNKNOWN: 'unsure',
 }
 
-/** Undefined if the state is none that we know. */
+/** Undefined for an unknown state. */
 export function updateOf(event: MesosEvent): TaskUpdate | undefined {
   const given = event.update?.status
   const condition = given === undefined ? undefined : conditions[given.state]
@@ -94,7 +94,7 @@ function messageOf(state: string, message: string): string {
   return state === 'TASK_UNREACHABLE' || state === 'TASK_LOST' ? `its agent is out of reach: ${said}` : said
 }
 
-/** The command executor tells the exit status in words only: strsignal's for a signal. */
+/** The command executor reports the exit status only as text; for a signal, strsignal's. */
 const signals: Readonly<Record<string, number>> = {
   Hangup: 1,
   Interrupt: 2,
@@ -126,12 +126,12 @@ export interface FrameworkInfo {
   readonly failoverTimeoutSeconds: number
 }
 
-/** How long the master keeps what we declined to itself; REVIVE ends it. */
+/** How long the master withholds declined resources; REVIVE ends that. */
 const refuse = { refuse_seconds: 3600 }
 const value = (text: string) => ({ value: text })
 const values = (texts: readonly string[]) => texts.map(value)
 
-/** The id goes in two places, or in none. */
+/** The id is required in two places, or in none. */
 export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefined) {
   return {
     type: 'SUBSCRIBE',
@@ -155,7 +155,7 @@ export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefin
   }
 }
 
-/** @param resources Of each order, in the words of the offers (parcels.ts). */
+/** @param resources For each order, as in the offers (parcels.ts). */
 export function acceptCall(
   offerIds: readonly string[],
   orders: readonly LaunchOrder[],
@@ -197,7 +197,7 @@ export function declineCall(offerIds: readonly string[]) {
   return { type: 'DECLINE', decline: { offer_ids: values(offerIds), filters: refuse } }
 }
 
-/** We do not clear an agent on request; its tasks move when it goes. */
+/** Requests to clear an agent are declined; tasks move when the agent goes. */
 export function declineInverseCall(offerIds: readonly string[]) {
   return {
     type: 'DECLINE_INVERSE_OFFERS',
@@ -209,12 +209,12 @@ export function killCall(task: TaskRef, graceMs: number) {
   return { type: 'KILL', kill: { ...ref(task), kill_policy: killPolicy(graceMs) } }
 }
 
-/** Of an update with a receipt, as it came. */
+/** Acknowledges an update that has a receipt. */
 export function acknowledgeCall(update: TaskUpdate) {
   return { type: 'ACKNOWLEDGE', acknowledge: { ...ref(update), uuid: update.receipt } }
 }
 
-/** Without tasks: all that the master knows of ours. */
+/** Without tasks: asks for all of ours that the master knows. */
 export function reconcileCall(tasks: readonly TaskRef[]) {
   return { type: 'RECONCILE', reconcile: { tasks: tasks.map(ref) } }
 }

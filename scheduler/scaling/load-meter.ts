@@ -1,8 +1,8 @@
 /**
- * LoadMeter: what each function has to do, made from the heartbeats of all processes: those that run it, and those that send to it.
+ * LoadMeter: the load of each function, from the heartbeats of the processes that run it and that send to it.
  *
- *  LM1. A record that waits is counted once: before the function that it waits for, or, if that one is held back by those
- *       behind it, before the slowest of them.
+ *   LM1. A waiting record is counted once: at the function that it waits for; or, if that is blocked by functions
+ *        behind it, at the slowest of them.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -11,26 +11,26 @@ import type { LoadSample } from '../../sdk/scaling/index.ts'
 import { bounds } from '../../sdk/wire/user-metrics.ts'
 import { type InstanceRates, type OutputRates, Series } from './series.ts'
 
-/** A process that was silent for so long is not counted any more. */
+/** A process that was silent for this long is no longer counted. */
 const silentMs = 10_000
-/** Of its time: who is blocked for longer has its backlog because of others. */
+/** The share of its time above which an instance counts as blocked: its backlog is then due to others. */
 const blockedShare = 0.2
-/** Of its time: what waits before an instance that works less than this does not wait for it. */
+/** The share of its time below which an instance counts as idle: records before it do not wait for it. */
 const busyShare = 0.5
-/** Work of less time says nothing of what could be done. */
+/** Less work than this does not show what is possible. */
 const workSecondsMin = 0.02
 /**
- * What an instance has been seen to do it can do, and this much less with each second: under little load a record takes longer
- * than among many, and a machine that is busy with others makes all of them slow for a while.
+ * By how much the best known rate falls each second. An instance can do what it once did, but under little load a
+ * record takes longer than among many, and a busy machine slows everything for a while.
  */
 const forgottenASecond = 0.02
 
-/** What is asked of the meter: the functions there are, and the metric that counts for each. */
+/** The functions to measure, and for each the metric that counts, if any. */
 export type Metered = ReadonlyMap<string, string | undefined>
 
 interface Load {
   readonly instances: readonly InstanceRates[]
-  /** Of those that send to it. */
+  /** The rates of its senders. */
   readonly sources: readonly OutputRates[]
   demand: number
   backlog: number
@@ -47,7 +47,7 @@ export class LoadMeter {
     series.hear(beat, nowMs)
   }
 
-  /** A sample of each function. */
+  /** Measures each function. */
   measure(functions: Metered, nowMs: number): Map<string, LoadSample> {
     for (const [id, { heardAtMs }] of this.#series) if (nowMs - heardAtMs > silentMs) this.#series.delete(id)
     for (const name of this.#trueRates.keys()) if (!functions.has(name)) this.#trueRates.delete(name)
@@ -94,7 +94,7 @@ export class LoadMeter {
     }
   }
 
-  /** Of what was seen just now and what is known of before, the better. */
+  /** The better of the present rate and the remembered one. */
   #trueRate(name: string, seen: number, nowMs: number): number {
     const known = this.#trueRates.get(name)
     const elapsedS = known === undefined ? 0 : (nowMs - known.atMs) / 1000
@@ -104,7 +104,7 @@ export class LoadMeter {
   }
 }
 
-/** By the accounts of those that send: those of the owners tell of shares that have moved, too. */
+/** The load by the senders' accounts: the owners' accounts also include shares that have moved. */
 function loadOf(instances: readonly InstanceRates[], sources: readonly OutputRates[]): Load {
   const demand = sources.reduce((sum, each) => sum + each.sent, 0)
   return { instances, sources, demand, backlog: inFlightOf(sources) }
@@ -114,13 +114,13 @@ function inFlightOf(sources: readonly OutputRates[]): number {
   return sources.reduce((sum, each) => sum + each.inFlight, 0)
 }
 
-/** A function whose instances wait for others has none of what lies before it. */
+/** Whether the function's backlog waits for it: not if all its instances are idle. */
 function waitsForIt(instances: readonly InstanceRates[]): boolean {
   const seen = instances.filter(({ seconds }) => seconds > 0.5)
   return seen.length === 0 || seen.some(({ busy }) => busy >= busyShare)
 }
 
-/** LM1: those that are blocked hand on what waits for them, from the front to the end of each chain. */
+/** Passes the backlog of blocked functions on to those behind them, along each chain (LM1). */
 function passOn(loads: ReadonlyMap<string, Load>): void {
   const done = new Set<string>()
   const settle = (name: string): void => {
@@ -148,7 +148,7 @@ function isBlocked({ instances }: Load): boolean {
   return seconds > 0 && blocked / seconds > blockedShare
 }
 
-/** Of those that it sends to, the one before which most lies that it has sent. */
+/** Of the functions that it sends to, the one with the most waiting records from it. */
 function slowestBehind(name: string, loads: ReadonlyMap<string, Load>) {
   let slowest: { readonly load: Load; readonly inFlight: number; readonly sent: number } | undefined
   for (const load of loads.values()) {

@@ -1,10 +1,11 @@
 /**
- * Scaler: the leader's part that looks at the load of each function with a policy, once a second, and wants more instances of
- * it, or fewer.
+ * Scaler: looks once a second at the load of each function with a policy, and changes its number of instances. Runs
+ * in the leader.
  *
- *  SC1. What is wanted is in the function's document, by compare-and-set: a pin, a deletion, a kill or a deploy in between wins.
- *  SC2. A change is written down with its reason before it is made.
- *  SC3. From zero a function comes back at the heartbeat that tells of its first record.
+ *   SC1. The count is in the function's document and changed by compare-and-set: a pin, a deletion, a kill or a
+ *        deploy in between wins.
+ *   SC2. A change is stored with its reason before it is made.
+ *   SC3. A function at zero returns at the heartbeat that reports its first record.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -20,20 +21,20 @@ import { versionInForce, type Wanted, type WantedFunction } from '../core/index.
 import { LoadMeter } from './load-meter.ts'
 
 const lookEveryMs = 1_000
-/** What was seen last is written no more often. */
+/** The latest look is stored at most this often. */
 const tellEveryMs = 10_000
 const changesKept = 50
 
 export interface ScalerOptions {
   readonly clock: Clock
   readonly log: Log
-  /** Writes what is known of a function's scaling. */
+  /** Stores what is known about a function's scaling. */
   readonly save: (name: string, document: ScalingDocument) => void
-  /** Wants `to` instances where `from` are wanted. */
+  /** Changes the wanted instances from `from` to `to`. */
   readonly scale: (name: string, from: number, to: number) => void
 }
 
-/** What is known of one function with a policy. */
+/** A function with a policy. */
 interface Subject {
   readonly createdAtMs: number
   window: LoadSample[]
@@ -41,7 +42,7 @@ interface Subject {
   latest: ScaleLook | undefined
   toldAtMs: number
   forecast: Forecast | undefined
-  /** What was asked for, until it is seen. */
+  /** The requested change, until it is visible in the store. */
   asked: { readonly from: number; readonly to: number; readonly atMs: number } | undefined
 }
 
@@ -53,7 +54,7 @@ export class Scaler {
   #wanted: Wanted | undefined
   #cancel: () => void = () => {}
 
-  /** @param kept What an earlier leader has left. */
+  /** @param kept Stored by earlier leaders. */
   constructor(options: ScalerOptions, kept: ReadonlyMap<string, ScalingDocument>) {
     this.#options = options
     this.#kept = kept
@@ -79,7 +80,7 @@ export class Scaler {
     this.#cancel()
   }
 
-  /** Looks at all of them. */
+  /** Looks at all functions with a policy. */
   look(): void {
     const ruled = this.#ruled()
     for (const name of this.#subjects.keys()) if (!ruled.has(name)) this.#subjects.delete(name)
@@ -88,7 +89,7 @@ export class Scaler {
     for (const [name, fn] of ruled) this.#lookAt(name, fn, samples.get(name)!)
   }
 
-  /** SC3. */
+  /** Starts an instance of each function at zero that a heartbeat reports records for (SC3). */
   #wake(beat: Heartbeat): void {
     const rows = [...(beat.outputs ?? []), ...beat.instances.flatMap(({ outputs }) => outputs)]
     const waiting = new Set(
@@ -103,7 +104,7 @@ export class Scaler {
     for (const [name, fn] of asleep) this.#lookAt(name, fn, samples.get(name)!)
   }
 
-  /** The functions that have a policy, and are left to it. */
+  /** The functions that have a policy and no pin. */
   #ruled(): Map<string, WantedFunction> {
     const ruled = new Map<string, WantedFunction>()
     for (const [name, fn] of this.#wanted?.functions ?? [])
@@ -170,7 +171,7 @@ export class Scaler {
     return subject
   }
 
-  /** Instances beyond them own nothing. */
+  /** The number of partitions: more instances would own nothing. */
   #partitionsOf(fn: WantedFunction): number | undefined {
     const inputs = Object.keys(versionInForce(fn)?.manifest.istreams ?? {})
     const counts = inputs.map((name) => this.#wanted?.streams.get(name)?.partitions ?? partitionsDefault)
@@ -195,12 +196,12 @@ export class Scaler {
   }
 }
 
-/** Of the version in force: one that is judged yet, as a canary, decides nothing. */
+/** The policy of the version in force: a canary's does not count yet. */
 function policyOf(fn: WantedFunction): ScalePolicy | undefined {
   return versionInForce(fn)?.manifest.scale
 }
 
-/** With what is to be expected by then, where that is asked for. */
+/** Adds the expected load to a sample, if the policy predicts. */
 function foreseen({ forecast }: Subject, { predict }: ScalePolicy, sample: LoadSample): LoadSample {
   if (forecast === undefined || predict === undefined) return sample
   forecast.see(sample.atMs, sample.demand)
@@ -208,7 +209,7 @@ function foreseen({ forecast }: Subject, { predict }: ScalePolicy, sample: LoadS
   return predicted === undefined ? sample : { ...sample, predicted }
 }
 
-/** What was asked for was not seen yet; a while later it has met something else, and is decided anew. */
+/** Whether a requested change is not visible yet. After a while it is assumed to have failed, and decided again. */
 function isUnderWay({ asked }: Subject, instances: number, nowMs: number): boolean {
   return asked !== undefined && instances === asked.from && nowMs - asked.atMs < 5 * lookEveryMs
 }

@@ -1,19 +1,19 @@
 /**
- * Series: the heartbeats of one process over the last seconds, and what has changed between the first and the last of them.
+ * Series: the heartbeats of one process over the last seconds, and the differences between the first and the last.
  *
- *  SR1. What began in between counts from its own beginning.
+ *   SR1. An instance that started in between counts from its own start.
  * @module
  */
 import { functionOfConsumer } from '../../infra/control/index.ts'
 import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { Observed } from '../../sdk/wire/user-metrics.ts'
 
-/** Over how long rates are taken. */
+/** The period over which rates are computed. */
 const overMs = 3_000
-/** Heartbeats nearer to each other replace each other. */
+/** A heartbeat replaces an earlier one that is nearer than this. */
 const apartMs = 500
 
-/** What an instance did, a second. */
+/** An instance's rates a second. */
 export interface InstanceRates {
   readonly report: InstanceReport
   readonly recordsIn: number
@@ -21,11 +21,11 @@ export interface InstanceRates {
   readonly busy: number
   readonly blocked: number
   readonly cpu: number
-  /** Over how long this was seen. */
+  /** The seconds observed. */
   readonly seconds: number
   /** Calls in that time. */
   readonly calls: readonly (readonly [bucket: number, records: number])[]
-  /** Of the metric asked for: what its count has grown by, and its sum. */
+  /** The growth of the requested metric: its count and its sum. */
   readonly counted: number
   readonly summed: number
 }
@@ -33,7 +33,7 @@ export interface InstanceRates {
 export interface OutputRates {
   readonly stream: string
   readonly consumer: string
-  /** Of an instance's outputs. */
+  /** The function, for an instance's outputs. */
   readonly function?: string
   readonly sent: number
   readonly inFlight: number
@@ -56,7 +56,7 @@ export class Series {
     return this.#beats.at(-1)
   }
 
-  /** Instances at work. @param metricOf The name of the metric that is asked for of a function. */
+  /** Working instances. @param metricOf Returns the name of the metric that counts for a function. */
   *instances(metricOf: (name: string) => string | undefined): Generator<InstanceRates> {
     const first = this.#beats[0]
     for (const report of this.last?.instances ?? []) {
@@ -66,7 +66,7 @@ export class Series {
     }
   }
 
-  /** What it sends, to each of those that read it. */
+  /** What the process sends to each reader. */
   *outputs(): Generator<OutputRates> {
     const [first, last] = [this.#beats[0], this.last]
     if (first === undefined || last === undefined) return

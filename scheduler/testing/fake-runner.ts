@@ -1,6 +1,6 @@
 /**
- * Fake runner: a process that speaks a runner's side of the control protocol over NATS and processes nothing. Started
- * as a task by the tests; the function's `env` tells it how to behave. Test equipment.
+ * FakeRunner: a process that speaks a runner's side of the control protocol over NATS and processes nothing. The
+ * tests start it as a task; the function's `env` sets its behaviour. Test equipment.
  * @module
  */
 import { connectBus, subjects } from '../../infra/bus/index.ts'

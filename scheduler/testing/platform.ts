@@ -1,6 +1,6 @@
 /**
- * Platform: a real nats-server, a real one-machine cluster and a real store in a temporary folder, with the scheduler
- * as the process it is. Test equipment.
+ * Platform: a real nats-server, one-machine cluster and store in a temporary folder, with the scheduler as a process.
+ * Test equipment.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -35,7 +35,7 @@ export interface SchedulerProcess {
   readonly exited: Promise<number | null>
 }
 
-/** Ends what was begun in it: a test, a benchmark. */
+/** Ends what was started in it: a test or a benchmark. */
 export interface Scope {
   after(end: () => Promise<void>): unknown
 }
@@ -47,12 +47,15 @@ export class Platform {
   /** Last heartbeats, by task. */
   readonly beats = new Map<string, Heartbeat>()
   logs = ''
-  /** The master that leads dies; the one that stood by takes up its agents, and another stands by where it was. @returns Who leads. */
+  /**
+   * Kills the leading master. The standby takes over its agents, and another standby starts in its place.
+   * @returns The new leader.
+   */
   readonly replaceMaster: () => Promise<string>
   /** Where masters listen. */
   readonly masterUrls: readonly string[]
 
-  /** What is to be ended, the last begun first: node:test itself runs its hooks the other way round. */
+  /** What has to be ended, last started first: node:test runs its hooks in the other order. */
   readonly #ends: (() => unknown)[]
 
   private constructor(
@@ -79,7 +82,7 @@ export class Platform {
 
   /**
    * @param at The store; default: one in a file.
-   * @param masters Where two masters elect their leader and are to be found, `zk://…`; default: one, by its address.
+   * @param masters The address at which two masters elect their leader, `zk://…`; default: a single master.
    */
   static async start(t: Scope, at?: StoreSettings, masters?: string): Promise<Platform> {
     const ends: (() => unknown)[] = []
@@ -193,7 +196,7 @@ export class Platform {
     return await readStatus(this.store, ns, name)
   }
 
-  /** The status, once all its instances run with the assignment wanted, as many as given. */
+  /** The function's status, once the given number of instances run with their newest assignment. */
   async running(name: string, instances: number): Promise<StatusDocument | undefined> {
     const status = await this.status(name)
     const ok = status?.instances.every((i) => i.state === 'running' && i.generation === i.generationSeen)

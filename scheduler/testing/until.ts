@@ -1,10 +1,10 @@
 /**
- * Until: tests wait for what they wait for, not for a time. Test equipment.
+ * Until: lets tests wait for a condition instead of a time. Test equipment.
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
 
-/** Waits until `look` answers something other than undefined or false, and answers that. */
+/** Waits until `look` returns something other than undefined or false, and returns that. */
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
