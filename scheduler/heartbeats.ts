@@ -87,7 +87,7 @@ export function parseNotice(bytes: Uint8Array): AllowanceNotice | undefined {
   }
 }
 
-/** Undefined for what is no heartbeat of ours. */
+/** Undefined if the message is not a heartbeat of ours. */
 export function parseHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   try {
     return heartbeatSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8'))) as unknown as Heartbeat

@@ -65,7 +65,7 @@ export type DeadLetterSummary = z.output<typeof deadLetterSummarySchema>
 
 export const deadLetterListSchema = z.object({
   letters: z.array(deadLetterSummarySchema),
-  /** There may be more behind this one. */
+  /** There may be more after this one. */
   next: letterIdSchema.optional(),
 })
 export type DeadLetterList = z.output<typeof deadLetterListSchema>

@@ -1,8 +1,8 @@
 /**
- * ChannelAccount: what one consumer did with the records of one producer in one partition, and what is wrong with that.
+ * ChannelAccount: what one consumer did with the records of one producer in one partition, and what is wrong with it.
  *
- *  H1. A record is judged once in each layer: seen again it is a repeat, seen behind a later one it is reordered.
- *  H2. Nothing is judged by the order of lines across kinds of events: what needs two kinds waits for the end.
+ *   H1. A record is judged once in each layer: seen again it is a repeat; seen after a later one it is reordered.
+ *   H2. The order of lines of different kinds of events decides nothing: what needs two kinds is judged at the end.
  * @module
  */
 import type { Effect, HistoryEvent, Layer } from './event.ts'

@@ -1,8 +1,8 @@
 /**
- * Checker: reads a history event by event and says what is wrong with it. Findings: docs/design/0010-histories.md.
+ * Checker: reads a history event by event and reports what is wrong with it. Findings: docs/design/0010-histories.md.
  *
- *  H3. Memory grows with channels, owners and gaps, not with records or events.
- *  H4. Of each kind of finding all records are counted, and the first `examplesMax` findings kept.
+ *   H3. Memory grows with channels, owners and gaps, not with records or events.
+ *   H4. For each kind of finding all records are counted, and the first `examplesMax` findings are kept.
  * @module
  */
 import { ChannelAccount, type Kind } from './channel.ts'

@@ -1,5 +1,5 @@
 /**
- * Event: what a history consists of, one JSON line each. Meaning of every field: docs/design/0010-histories.md.
+ * Event: the events of a history, one JSON line each. The fields are explained in docs/design/0010-histories.md.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * Explain: a verdict as text, each finding with the events of the records concerned.
+ * Explain: prints a verdict, each finding with the events of its records.
  * @module
  */
 import type { Finding, Verdict } from './checker.ts'

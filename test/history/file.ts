@@ -1,5 +1,5 @@
 /**
- * Histories as files: read in pieces, so that a history of any size needs little memory; written with ranges joined.
+ * File: histories as files: read in pieces, so that any size needs little memory; written with ranges joined.
  * @module
  */
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'

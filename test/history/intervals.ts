@@ -1,6 +1,6 @@
 /**
- * Intervals: a set of whole numbers as ranges [from, to), sorted and never touching. Adding at the end, which is what
- * nearly always happens, takes no search.
+ * Intervals: a set of integers as sorted, disjoint ranges [from, to) that never touch. Adding at the end, by far the
+ * most frequent case, needs no search.
  * @module
  */
 

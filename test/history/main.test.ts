@@ -41,7 +41,7 @@ function judge(...args: string[]): {
 
 const where = { stream: 's', consumer: 'f' } as const
 
-/** A million records of 64 channels, each with a line of its own in three layers. */
+/** A million records in 64 channels, each record with a line in each of three layers. */
 function writeMillion(path: string, spoil: (number: number, event: HistoryEvent) => HistoryEvent[]): void {
   const history = new HistoryWriter(path, 'output')
   const partitions = Array.from({ length: 16 }, (_, p) => p)

@@ -1,5 +1,5 @@
 /**
- * node test/history/main.ts FILE [--json]: judges a history. Exit 0: sound, 1: findings, 2: no history.
+ * Main: `node test/history/main.ts FILE [--json]` judges a history. Exit 0: sound, 1: findings, 2: not a history.
  * @module
  */
 import { check } from './checker.ts'

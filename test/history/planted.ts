@@ -1,8 +1,8 @@
 /**
- * Random sound histories, and faults to plant into them: with these the checker itself is tested.
+ * Planted: random sound histories, and faults to plant into them, to test the checker itself.
  *
- * A history here is that of one consumer with an owner at a time: each claims, processes record by record what producers
- * have sent, drops some, and at times crashes and takes along what the next owner then finds unaccounted, and its state.
+ * Each is the history of one consumer with one owner at a time. An owner claims, processes the producers' records one
+ * by one, drops some, and sometimes crashes; then the next owner finds records unaccounted and state lost.
  * @module
  */
 import type { Kind } from './channel.ts'

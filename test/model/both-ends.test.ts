@@ -1,7 +1,7 @@
 /**
- * Whoever sends by a channel is killed, or both ends of it at the same moment. Where the receiver is left it knows how far the sender had
- * come, and the account is exact. Where nobody is, what the scheduler counts as unaccounted is at least what is missing (I7),
- * whatever reached it late.
+ * A sender is killed, or both ends of a channel at once. If the receiver survives, it knows how far the sender had
+ * come, and the account is exact. If not, the scheduler counts at least as much unaccounted as is missing (I7),
+ * whatever arrives late.
  * @module
  */
 import assert from 'node:assert/strict'

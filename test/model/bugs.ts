@@ -1,5 +1,5 @@
 /**
- * Bugs: faults that can be planted into the model, to see that it would find them.
+ * Bugs: faults to plant into the model, to show that the model would find them.
  * @module
  */
 export const bugs = {

@@ -1,8 +1,9 @@
 /**
- * ModelCheckpoints: what is stored of the state of each share, and who claims it: what runner/checkpoint does, without pages.
+ * ModelCheckpoints: the stored state of each share, and who may write it: what runner/checkpoint does, without pages.
  *
- *  K1. A write stands on the one that was read or written last by the same owner; else another one has the slot.
- *  K2. What is stored at a later epoch than the owner's, or than that of who gave it the share, is restored by nobody.
+ *   K1. A write follows the one that the same owner last read or wrote; otherwise another owner has taken the slot.
+ *   K2. State stored at a later epoch than the owner's, or than that of the owner that gave it the share, is not
+ *       restored.
  * @module
  */
 

@@ -1,9 +1,9 @@
 /**
- * ModelCluster: one history: producers → instances of `f` → a sink, each on a connection of its own, and the overseer.
+ * ModelCluster: one history: producers → instances of `f` → a sink, each on its own connection, and the overseer.
  *
- * The value of each record is the index of its producer and its number in (producer, partition). What the sink is given is
- * what counts; it and all else that the checker needs stands in `events`.
- * One of the producers is of an earlier build.
+ * A record's value is the index of its producer and its number in (producer, partition). What the sink receives
+ * decides; it is in `events`, with everything else that the checker needs. One of the producers is of an earlier
+ * build.
  * @module
  */
 import assert from 'node:assert/strict'

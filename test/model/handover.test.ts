@@ -10,7 +10,10 @@ import { historyOf, type Seen, steps } from './histories.ts'
 import { metOnce } from './met-once.ts'
 
 const histories = Number(process.env['CONCORD_HISTORIES'] ?? 100_000)
-/** Of the histories in which bugs are looked for: one that finds most of them soon, and others for those that are seldom met. */
+/**
+ * The seeds of the histories in which bugs are looked for: one that finds most of them soon, and others for rare
+ * bugs.
+ */
 const seed = 7
 const seeds: Partial<Record<Bug, number>> = { 'takes-what-was-taken-back': 28, 'tells-nobody': 4 }
 

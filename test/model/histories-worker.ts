@@ -1,6 +1,6 @@
 /**
- * A thread that lives through histories. In a thread of its own, since `node:test` follows every promise of its tests, which costs
- * several times what a history does.
+ * HistoriesWorker: a thread that runs histories. It is a thread because `node:test` follows every promise of its
+ * tests, which costs several times as much as a history.
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads'

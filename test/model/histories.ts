@@ -1,5 +1,5 @@
 /**
- * Histories: random lives of a small cluster of the model, and what the checker says of each.
+ * Histories: random histories of a small model cluster, and the checker's verdict on each.
  * @module
  */
 import assert from 'node:assert/strict'

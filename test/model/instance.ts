@@ -1,8 +1,9 @@
 /**
- * ModelInstance: an instance of the function `f` as a runner keeps it, without an isolate: it passes each record on, with
- * what its state knew as the record before.
+ * ModelInstance: an instance of the function `f` as a runner hosts it, without an isolate. It passes each record on,
+ * together with the record that its state knew as the previous one.
  *
- * An output is five words: producer's index, number, number before (-1 for none), this instance, epoch of the share.
+ * An output is five words: producer's index, number, previous number (-1 for none), this instance, epoch of the
+ * share.
  * @module
  */
 import type { Heritage, NextOwner, Wire } from '../../infra/bus/index.ts'

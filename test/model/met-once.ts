@@ -1,5 +1,5 @@
 /**
- * MetOnce: histories that were not sound when they were met, as small as they could be made. Each run begins with them.
+ * MetOnce: histories that once failed, shrunk as far as possible. Each run begins with them.
  * @module
  */
 import type { Step } from './histories.ts'

@@ -1,8 +1,9 @@
 /**
- * Overseer: who should have which share, as the scheduler's core decides it, without offers and store.
+ * Overseer: decides who should have which share, as the scheduler's core does, without offers and store.
  *
- *  V1. A share has one holder, until that has ended or its taker says that it took it; and is promised to one taker at a time.
- *  V2. Epochs only grow.
+ *   V1. A share has one holder, until that has ended or the taker reports that it took it; and it is promised to one
+ *       taker at a time.
+ *   V2. Epochs only grow.
  * @module
  */
 import type { Bug } from './bugs.ts'

@@ -1,10 +1,10 @@
 /**
- * Words: what becomes of credits on their way. On one server each comes in its turn, or is lost with a connection; in a cluster each server
- * hands on when it can, so that one may come behind what was said later, by the same owner or by others.
+ * Words: how credits travel. On one server they arrive in order, or are lost with a connection. In a cluster each
+ * server passes messages on in its own time, so a credit may arrive after a later one of the same owner or of others.
  *
- *   WD1. A last word, by which a giver tells a producer who is next, may be lost, come late, or twice.
- *   WD2. Any other may come late, but before an owner begins that was started because somebody has ended: that takes longer than a server takes
- *        to hand on what it has (0002).
+ *   WD1. The last credit, with which a giver tells a producer about the next owner, may be lost, late or repeated.
+ *   WD2. Any other credit may be late, but arrives before an owner begins that was started because another ended:
+ *        starting takes longer than a server takes to pass on what it has (0002).
  * @module
  */
 import { type Credit, decodeCredit } from '../../infra/bus/messages/credit.ts'

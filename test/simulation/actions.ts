@@ -1,5 +1,5 @@
 /**
- * Actions: which of the core's actions are writes, and how they are told.
+ * Actions: which of the core's actions write to the store, and how they are printed.
  * @module
  */
 import type { Action } from '../../scheduler/core/index.ts'

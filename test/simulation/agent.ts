@@ -1,6 +1,6 @@
 /**
- * AgentModel: a machine with a Mesos agent on it: starts tasks, kills them, and tells the master what became of them, each
- * update again and again until it is acknowledged.
+ * AgentModel: a machine with a Mesos agent: starts and kills tasks, and reports to the master what became of them,
+ * repeating each update until it is acknowledged.
  * @module
  */
 import type { LaunchOrder, Resources, TaskUpdate } from '../../scheduler/engine.ts'

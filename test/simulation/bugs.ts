@@ -1,5 +1,5 @@
 /**
- * Bugs: faults that can be planted into the simulated processes, each of which the simulation has to find.
+ * Bugs: faults to plant into the simulated processes, each of which the simulation must find.
  * @module
  */
 export const bugs = {

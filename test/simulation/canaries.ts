@@ -1,9 +1,9 @@
 /**
- * Canaries: versions that have a part of the keys first: good ones, and bad ones, of which an instance measures that they throw at all
- * their records.
+ * Canaries: versions that are canaries first: good ones, and bad ones, which throw at every record by their
+ * instances' measurements.
  *
- *  CN1. A bad canary that had records is never promoted.
- *  CN2. No runner is told of a step that is not written down (CY1).
+ *   CN1. A bad canary that had records is never promoted.
+ *   CN2. No runner is told of a step that is not stored (CY1).
  * @module
  */
 import type { Assignment, CanaryAssignment } from '../../infra/control/messages.ts'

@@ -1,6 +1,6 @@
 /**
- * Changes: what a leader changes of what is wanted, each a function of the document as it stands when it is written (performer.ts).
- * Undefined: there is nothing to change.
+ * Changes: a leader's changes of function documents, each a function of the stored document (performer.ts).
+ * Undefined: nothing to change.
  * @module
  */
 import type {

@@ -1,6 +1,6 @@
 /**
- * Found: what the simulation has found in the product, each with the seed that found it and the smallest script that failed
- * then. They stay as tests; a bug of the same name plants the fault again.
+ * Found: bugs that the simulation has found in the product, each with its seed and the smallest script that failed.
+ * They stay as tests; a bug of the same name plants the fault again.
  * @module
  */
 import type { Bug } from './bugs.ts'

@@ -1,8 +1,8 @@
 /**
- * GatewayModel: what users ask for, written to the store, and whether it was done.
+ * GatewayModel: writes users' requests to the store, and checks that they were carried out.
  *
- *  GM1. An instance that was to go, or to restart, when the command was acknowledged, is not there at the end.
- *  GM2. A command lowers the wanted instances once.
+ *   GM1. An instance that should end or restart when its command was acknowledged does not exist at the end.
+ *   GM2. A command lowers the wanted instances once.
  * @module
  */
 import type {

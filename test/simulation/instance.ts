@@ -1,7 +1,7 @@
 /**
- * InstanceModel: an instance in a runner: the shares that it owns, gives and waits for, and the version that it runs.
+ * InstanceModel: an instance in a runner: the shares that it owns, hands over and waits for, and its version.
  *
- *     starting ──► running ──► suspended (its runner drains, or it is to go) ──► ended
+ *     starting ──► running ──► suspended (its runner drains, or it has to end) ──► ended
  * @module
  */
 import type {

@@ -1,5 +1,5 @@
 /**
- * Judge: what must hold after every step: C1 to C5 of scheduler/core/state/state.ts, seen from outside.
+ * Judge: checks after every step that C1 to C5 of scheduler/core/state/state.ts hold, seen from outside.
  * @module
  */
 import type { SeatDocument, TaskDocument } from '../../infra/store/documents.ts'

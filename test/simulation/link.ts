@@ -1,5 +1,6 @@
 /**
- * Link: one subscription of a scheduler to the master: events one way, calls the other, each in their order, until it breaks.
+ * Link: one subscription of a scheduler to the master: events in one direction, calls in the other, each in order,
+ * until it breaks.
  * @module
  */
 import type { EngineEvent } from '../../scheduler/engine.ts'

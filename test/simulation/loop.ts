@@ -1,8 +1,8 @@
 /**
- * Loop: virtual time. Whatever happens in the simulation is an event of it, and an event is one step.
+ * Loop: virtual time. Everything that happens in the simulation is an event of the loop, and one step.
  *
- *  L1. Of two events the earlier comes first; of two at the same time, the one that was asked for first.
- *  L2. What a process had planned dies with it, and waits while it is stopped (SIGSTOP).
+ *   L1. The earlier of two events comes first; of two at the same time, the one scheduled first.
+ *   L2. A process's pending events are dropped when it dies, and wait while it is stopped (SIGSTOP).
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'

@@ -1,10 +1,10 @@
 /**
- * npm run simulate: runs seeds and says how many a second; of the first that fails, the seed, what was violated, the
- * smallest script that fails in the same way and the trace of that.
+ * Main: `npm run simulate` runs seeds and prints how many a second. For the first that fails, it prints the seed, the
+ * violation, the smallest script that fails in the same way, and the trace of that.
  *
  *     npm run simulate -- --seeds 100000             seeds 1 to 100000
- *     npm run simulate -- --seed 4711 --trace        one seed, told
- *     npm run simulate -- --bug no-fence             with a fault planted: one that is found is well
+ *     npm run simulate -- --seed 4711 --trace        one seed, with its trace
+ *     npm run simulate -- --bug no-fence             with a planted fault, which must be found
  *     npm run simulate -- --scale                    1,000 agents and 10,000 instances: what each event costs
  * @module
  */

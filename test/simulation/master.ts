@@ -1,10 +1,10 @@
 /**
- * MasterModel: the leading Mesos master: offers, what becomes of an ACCEPT, updates passed on, reconciliation, agents that
- * are lost and come back. A new one knows nothing until the agents have registered with it.
+ * MasterModel: the leading Mesos master: offers, ACCEPT, updates, reconciliation, and agents that are lost and
+ * return. A new master knows nothing until the agents have registered.
  *
- *  ME1. What is offered, used or promised of an agent is never more than it has.
- *  ME2. An offer is good for the subscription that it was made to, once.
- *  ME3. Of a task of an agent that it has not heard of yet it says nothing.
+ *   ME1. What is offered, used or promised of an agent never exceeds what it has.
+ *   ME2. An offer is valid once, for the subscription to which it was made.
+ *   ME3. The master says nothing about tasks on an agent that has not registered yet.
  * @module
  */
 import type { LaunchOrder, Offer, Resources, TaskRef, TaskUpdate } from '../../scheduler/engine.ts'

@@ -1,5 +1,5 @@
 /**
- * Outcomes: what a leader writes of what became of a version, over what gateways have written there (performer.ts).
+ * Outcomes: a leader's writes of version outcomes, over those that gateways have written (performer.ts).
  * @module
  */
 import type { OutcomeDocument } from '../../infra/store/documents.ts'

@@ -1,11 +1,12 @@
 /**
- * Plane: the records. For each share of a function a source that serves who has claimed it at the highest epoch, and a sink
- * that takes the outputs: the small model of 0002 and 0011, whose large one, with the real channels, is test/model.
+ * Plane: the data plane. Each share of a function has a source, which serves the owner that claimed it at the highest
+ * epoch, and a sink for the outputs. This is the small model of 0002 and 0011; the large one, with the real channels,
+ * is test/model.
  *
- *  PL1. What was sent to an owner and not acknowledged is not sent to the next one, but for a share that was handed over: it
- *       goes on where the giver left off.
- *  PL2. The sink refuses outputs of a slot below the epoch of its fence.
- *  I8.  No effect of an owner whose epoch has passed is accepted: no record's twice, and none after those of a higher epoch.
+ *   PL1. Records sent to an owner and not acknowledged are not sent to the next owner, unless the share was handed
+ *        over: then the next one continues where the giver stopped.
+ *   PL2. The sink refuses outputs of a slot below the epoch of its fence.
+ *   I8. No effect of an owner with a past epoch is accepted: no record twice, and none after those of a higher epoch.
  * @module
  */
 import type { Bug } from './bugs.ts'

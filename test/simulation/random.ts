@@ -1,5 +1,5 @@
 /**
- * Random: the one source of chance of a part of the simulation; the same seed, the same run.
+ * Random: the only source of random numbers of a part of the simulation: the same seed gives the same run.
  * @module
  */
 import { nextRandom } from '../../scheduler/backoff.ts'

@@ -1,5 +1,5 @@
 /**
- * Run: one seed from its beginning to its end: so many steps among faults, then until all is as it should be.
+ * Run: runs one seed: a number of steps with faults, and then steps until everything is as it should be.
  * @module
  */
 import type { Bug } from './bugs.ts'

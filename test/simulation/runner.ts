@@ -1,10 +1,12 @@
 /**
- * RunnerModel: a runner as the scheduler and the other runners see it: takes assignments, claims shares, hands them over,
- * beats, drains and dies. What runner/host/host.ts, control.ts and handover/moves.ts do, without isolates.
+ * RunnerModel: a runner as the scheduler and other runners see it: takes assignments, claims shares, hands them over,
+ * sends heartbeats, drains and dies. This is what runner/host/host.ts, control.ts and handover/moves.ts do, without
+ * isolates.
  *
- *  H1. Assignments are applied one after the other; a lower leader's, or an older generation, is not.
- *  H3. A generation is in force when the instances that it lacks have let go.
- *  M1. A share is given once, to the taker and epoch that the assignment names, when its outputs have been accepted.
+ *   H1. Assignments are applied one after another; those of a lower leader or an older generation are refused.
+ *   H3. A generation is in force when the instances that it lacks have been released.
+ *   M1. A share is given once, to the taker and epoch that the assignment names, after its outputs have been
+ *       accepted.
  * @module
  */
 import {

@@ -1,6 +1,6 @@
 /**
- * Scale: a large cluster in the simulation, in calm weather: filled, then under another leader, which hears every runner for the
- * first time, then without one of its agents. Says what each event has cost the scheduler, and what it holds in memory.
+ * Scale: a large simulated cluster in calm weather: it is filled, gets another leader, which hears every runner for
+ * the first time, and loses an agent. Prints what each event costs the scheduler, and its memory.
  * @module
  */
 import { setFlagsFromString } from 'node:v8'

@@ -1,11 +1,10 @@
 /**
- * SchedulerModel: a scheduler process: the real core, and around it what scheduler.ts, performer.ts, wanted.ts
- * and the driver do, one action an event, so that it can die between any two.
+ * SchedulerModel: a scheduler process: the real core, surrounded by what scheduler.ts, performer.ts, wanted.ts and
+ * the driver do, one action an event, so that it can die between any two.
  *
- *     waiting ──elected──► taking over ──sealed──► leading ──► dead, and started anew
+ *     waiting ──elected──► taking over ──sealed──► leading ──► dead, and started again
  *
- *  F1. Actions are carried out in their order, a write to the store done before what follows it; where an action writes twice, it
- *      can die between the two.
+ *   F1. Actions are carried out in order; a write to the store completes before the next action.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'

@@ -1,6 +1,6 @@
 /**
- * Script: all that is done to the simulated system, made from a seed: the weather, and what befalls whom when. It is plain
- * data, so that a failure is shrunk by leaving things out, and kept as a regression test.
+ * Script: everything done to the simulated system, made from a seed: the weather and the disturbances. It is plain
+ * data, so that a failure can be shrunk by leaving parts out, and kept as a regression test.
  * @module
  */
 import { Random } from './random.ts'

@@ -1,5 +1,5 @@
 /**
- * Shrink: leaves out of a script whatever it fails without, in the same way.
+ * Shrink: removes from a script everything without which it still fails in the same way.
  * @module
  */
 import type { Bug } from './bugs.ts'

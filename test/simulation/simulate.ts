@@ -1,5 +1,5 @@
 /**
- * Simulate: many seeds, by several workers; each takes the next seed that nobody has taken.
+ * Simulate: runs many seeds in several workers; each takes the next seed that is free.
  * @module
  */
 import { once } from 'node:events'

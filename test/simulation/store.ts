@@ -1,12 +1,13 @@
 /**
- * StoreModel: documents with versions, a queue of those who want to lead, and a seal (infra/store/store.ts, 0020).
+ * StoreModel: documents with versions, a queue of candidates for leadership, and a seal (infra/store/store.ts, 0020).
  *
- *  S1. An update or removal with a version succeeds only if the document still has it.
- *  S3. One leads at a time, each at a higher epoch.
- *  S4. What an earlier leader has created, and the one that seals has not updated, is there for nobody from then on.
- * A session that has expired may still write here what leaders write: so versions and seal alone have to keep it from doing
- * harm. (They do so because no version is given twice; ZooKeeper's begin again when a node is made anew, and there the end of
- * the session is what counts.) Documents of gateways it cannot touch.
+ *   S1. An update or removal with a version succeeds only if the document still has that version.
+ *   S3. One process leads at a time, each at a higher epoch.
+ *   S4. After the seal, documents that an earlier leader created, and the sealing leader has not updated, do not
+ *       exist for anybody.
+ * An expired session may still write leader's documents here, so versions and seal alone must prevent harm. (They can
+ * because no version is given twice. ZooKeeper's versions restart when a node is recreated; there the end of the
+ * session protects.) It cannot write gateways' documents.
  * @module
  */
 import { Violation } from './violation.ts'

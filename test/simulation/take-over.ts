@@ -1,6 +1,6 @@
 /**
- * TakeOver: what a new leader does before it acts, as scheduler/scheduler.ts does: it reads, and raises the version of, all
- * that leaders write, and seals its epoch. Between two readings others may write.
+ * TakeOver: what a new leader does before it acts, as in scheduler/scheduler.ts: it reads all leaders' documents,
+ * raises their versions, and seals its epoch. Others may write between two of its reads.
  * @module
  */
 import type { SeatDocument, StatusDocument, TaskDocument } from '../../infra/store/documents.ts'

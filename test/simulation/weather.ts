@@ -1,5 +1,5 @@
 /**
- * Weather: how the network is, and the datagrams that pass through it: NATS as the control plane knows it.
+ * Weather: the state of the network, and the datagrams in it: NATS as the control plane sees it.
  * @module
  */
 import type { Loop, Process } from './loop.ts'

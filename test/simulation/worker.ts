@@ -1,5 +1,5 @@
 /**
- * Worker: runs seeds until there are none left, and says what became of them.
+ * Worker: runs seeds until none are left, and reports the results.
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads'

@@ -1,6 +1,6 @@
 /**
- * World: one simulated system: three schedulers' worth of processes, a store, a Mesos master with its agents, runners, and
- * what befalls them.
+ * World: one simulated system: two scheduler processes, a store, a Mesos master with its agents, runners, and
+ * the disturbances.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'

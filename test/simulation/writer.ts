@@ -1,7 +1,7 @@
 /**
- * WriterModel: what the scheduler's writer.ts and status-writer.ts do: writes what the core has decided to the store.
+ * WriterModel: what the scheduler's writer.ts and status-writer.ts do: writes the core's decisions to the store.
  *
- *  W1. Nothing is written over a version that it has not read or written itself; else it ends.
+ *   W1. A document is written only over a version that this writer has read or written; otherwise the scheduler ends.
  * @module
  */
 import type { FunctionDocument, StatusDocument } from '../../infra/store/documents.ts'
