@@ -16,7 +16,7 @@ const keepMs = 5_000
 
 interface Kept {
   readonly report: InstanceReport
-  /** When it left; undefined for a failed instance, which must be kept. */
+  /** Since when it may be forgotten; undefined for a failed instance that the scheduler has not heard of yet. */
   sinceMs: number | undefined
 }
 

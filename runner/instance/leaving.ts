@@ -12,10 +12,7 @@ import type { Consumer, Producer } from '../../infra/bus/index.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
 import type { Acknowledger } from './acknowledger.ts'
 
-/**
- * Longest wait for the outputs: together with a callback's, below a task's grace period. If they use all of it, the
- * last message to the producers gets `lastWordsMs`.
- */
+/** Longest wait for the outputs and dead letters: together with a callback's, below a task's grace period. */
 export const outputsWaitMs = 4_000
 /** For the last word, where they took all of it. */
 const lastWordsMs = 500

@@ -98,7 +98,7 @@ function tellAll(draft: Draft, scope: Scope): void {
   const said = new Map<string, FunctionAssignment>()
   for (const taskId of scope.taskIds) {
     const task = draft.task(taskId)
-    if (task === undefined) continue // its last seat was just released
+    if (task === undefined) continue // it has ended in this plan
     tell(draft, task, said)
     if (task.seats.length === 0 && task.killedAtMs === undefined && !warm.has(taskId)) kill(draft, task)
   }

@@ -22,7 +22,10 @@ export const ledgerSchema = z.object({
   unaccounted: z.int(),
   /** `unaccounted` is an upper bound: part of it is the allowance of a killed producer; absent: it is exact. */
   unaccountedIsAtMost: z.literal(true).optional(),
-  /** Records among the processed and unaccounted whose effects on state were lost, because a runner was killed or a version with `migrate` was rolled back. */
+  /**
+   * Processed and unaccounted records whose effects on state were lost, because a runner was killed or a version with
+   * `migrate` was rolled back.
+   */
   stateLost: z.int().default(0),
   /** Records in flight that wait on disk (back-pressure `enqueue`); absent: none. */
   spilled: z.int().optional(),

@@ -30,7 +30,7 @@ export interface HeldStateOptions {
   readonly istreams: Manifest['istreams']
   readonly regions: Regions
   readonly guest: Guest
-  /** The format that stays readable, to begin with. */
+  /** The format that has to stay readable at first. */
   readonly kept: number
   /** Makes a call into the guest, which ends if the call fails. */
   readonly give: (call: (limits: GuestCall) => Promise<void>) => Promise<void>
