@@ -24,7 +24,7 @@ export class CodedError<Code extends string = string> extends Error {
     options: { readonly cause?: unknown; readonly detail?: Readonly<Record<string, unknown>> } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'CodedError'
+    this.name = code // what is shown before the message, where that is all that is shown
     this.code = code
     this.detail = options.detail ?? {}
   }

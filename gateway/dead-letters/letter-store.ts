@@ -22,6 +22,7 @@ import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import { decodeLetters, type Letter, lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
 import { readLatest, storeReason } from '../../infra/jetstream.ts'
 import { ensureStream, type Replicas } from '../../infra/streams.ts'
+import { CodedError } from '../../sdk/errors.ts'
 import { refuse } from '../errors.ts'
 import { type Mark, type Marks, parseMarks } from './marks.ts'
 
@@ -195,7 +196,7 @@ export async function asked<T>(what: string, call: () => Promise<T>): Promise<T>
   try {
     return await call()
   } catch (error) {
-    if ((error as { name?: string }).name === 'CodedError') throw error
+    if (error instanceof CodedError) throw error
     const text = `Cannot ${what}: ${storeReason(error, 'JetStream')}. Try again in a moment.`
     throw refuse('ERR_BACKEND', text)
   }

@@ -76,7 +76,10 @@ test('decodeLetters refuses anything else with what it found, and throws nothing
       } catch (error) {
         assert.match((error as Error).message, /^Cannot read dead letters: /)
       }
-      assert.throws(() => decodeLetters(whole.slice(0, at)), /^CodedError: Cannot read dead letters: /)
+      assert.throws(
+        () => decodeLetters(whole.slice(0, at)),
+        /^ERR_LETTER_MALFORMED: Cannot read dead letters: /,
+      )
     }),
   )
   assert.throws(() => decodeLetters(Uint8Array.of(0xcd, 3, 0, 0, 0, 0, 0, 0)), /it is of version 3/)
