@@ -460,7 +460,7 @@ export const exitCodes = {
   crashed: 1,
   /** Bad configuration or environment. */
   configuration: 2,
-  /** A callback threw under the policy `fail`. */
+  /** A callback threw under the policy `fail`, or a promise was rejected that nobody awaits or catches. */
   functionFailed: 10,
   /** `init` threw, or the bundle did not load. */
   initFailed: 11,

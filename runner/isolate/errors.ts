@@ -8,7 +8,7 @@ export const isolateErrors = {
   ERR_INIT_FAILED: 'function',
   /** `destroy` threw or rejected. */
   ERR_DESTROY_FAILED: 'function',
-  /** A callback threw under the policy `fail`. */
+  /** A callback threw under the policy `fail`, or a promise was rejected that nobody awaits or catches. */
   ERR_FUNCTION_FAILED: 'function',
   /** A callback, a batch, `migrate`, `init` or `destroy` ran beyond its limit. */
   ERR_DEADLINE: 'function',

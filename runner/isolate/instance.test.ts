@@ -132,6 +132,19 @@ export default defineFunction({
   assert.match(fatal!.message, /RangeError: empty at fn\.ts:6:11/)
 })
 
+test('Instance names a promise that was rejected and nobody looks at, and the line that rejected it', async () => {
+  const { instance } = await start(
+    fn("if (record.text() === 'bad') void Promise.reject(new RangeError('stray'))"),
+  )
+  const { records, fatal } = await instance.run([frameOfTexts('a', 'bad', 'b')], nowMs)
+  assert.equal(records, 3)
+  assert.equal(fatal?.code, 'ERR_FUNCTION_FAILED')
+  assert.match(
+    fatal.message,
+    /^'fn' v1 rejected a promise in .* that nobody awaits or catches: RangeError: stray at fn\.ts:\d+:\d+$/,
+  )
+})
+
 test('Instance fires timers that are due, in order of time, before the records', async (t) => {
   const source = fn(
     `for (const wait of [30, 10, 20, 10]) ctx.setTimer('t' + wait, ctx.nowMs() + wait)
@@ -335,6 +348,7 @@ test('Instance refuses more output of one callback than its limit, and ends a ba
   const over = await instance.run([frameOfTexts('ok 10', 'over 100', 'ok 10')], nowMs)
   assert.deepEqual([over.records, over.recordsOut], [3, 20])
   assert.match(over.failures[0]!.error.message, /one callback may produce 100000 bytes/)
+  assert.equal(over.failures[0]!.error.name, 'ERR_OUTPUT_TOO_LARGE')
   const much = await instance.run([frameOfTexts(...Array.from({ length: 100 }, () => 'much 90'))], nowMs)
   assert.ok(much.records < 100 && much.records >= 10, `${much.records} records`)
   assert.equal(much.recordsOut, 90 * much.records)

@@ -205,7 +205,7 @@ export class Guest implements IsolateHolder {
   /**
    * Calls into the runtime.
    * @throws {CodedError} ERR_DEADLINE, ERR_MEMORY, ERR_ISOLATE_LOST; ERR_FUNCTION_FAILED if the author's code has
-   *   removed globals that the runtime needs.
+   *   removed globals that the runtime needs, or left a rejected promise unhandled.
    */
   async call(entry: Entry, args: readonly unknown[], { doing, ...limits }: GuestCall): Promise<void> {
     let broke: unknown
@@ -213,7 +213,8 @@ export class Guest implements IsolateHolder {
     try {
       broke = await this.#calls.run(() => this.#apply(entry, args, limitMs, here), limits)
     } catch (error) {
-      throw this.#meaningOf(error, doing(), limits.limitMs)
+      const stray = this.#ended === undefined && failureOf(error, this.#isolate.isDisposed) === undefined
+      throw stray ? this.#meaning.ofStray(error, doing()) : this.#meaningOf(error, doing(), limitMs)
     }
     if (broke === 0) return
     throw isolateError('ERR_FUNCTION_FAILED', `${this.#options.name} has broken the runtime: see its log`)

@@ -53,6 +53,17 @@ export class Meaning {
     )
   }
 
+  /** What came out of the runtime, which catches all that a callback throws: a promise that was rejected, and nobody looks at. */
+  ofStray(error: unknown, doing: string): CodedError<IsolateErrorCode> {
+    const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+    const { at } = this.#options.stackMap.map(stack)
+    const where = at === undefined ? '' : ` at ${spell(at)}`
+    return isolateError(
+      'ERR_FUNCTION_FAILED',
+      `${this.#options.name} rejected a promise in ${doing} that nobody awaits or catches: ${name}: ${message}${where}`,
+    )
+  }
+
   /** An error that loading the bundle threw. */
   ofLoad(error: unknown): CodedError<IsolateErrorCode> {
     const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error))
