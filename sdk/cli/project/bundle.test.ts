@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { CodedError } from '../../errors.ts'
@@ -64,9 +64,12 @@ test('bundleProject names line and column of what does not compile', async (t) =
 })
 
 test('bundleProject refuses what is not there where functions run', async (t) => {
+  const said = await refusal(t, "import 'node:fs'")
+  assert.match(said, /index.ts:1:8: 'node:fs' is not there where functions run/)
+  const [, page, heading] = /see (docs\/[\w-]+\.md), "([^"]+)"$/.exec(said)!
   assert.match(
-    await refusal(t, "import 'node:fs'"),
-    /index.ts:1:8: 'node:fs' is not there where functions run/,
+    readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8'),
+    RegExp(`^## ${heading}$`, 'm'),
   )
   assert.match(await refusal(t, "import 'concord/testkit'"), /'concord\/testkit' is for tests/)
 })

@@ -121,7 +121,7 @@ const noNodeModules: Plugin = {
 }
 
 function notThere(nodeModule: string): string {
-  return `'${nodeModule}' is not there where functions run, as no module of Node is; the web's globals (URL, TextEncoder, crypto, …) are: see docs/functions.md, "Time and chance"`
+  return `'${nodeModule}' is not there where functions run, as no module of Node is; the web's globals (URL, TextEncoder, crypto, …) are: see docs/functions.md, "Time and randomness"`
 }
 
 /** esbuild's words, and what to do: a package may have the name of a module of Node's, so only what was not found is one. */
