@@ -151,7 +151,7 @@ export function shadowSummary(evidence: ShadowEvidence): string {
   const { records, compared, different, failed } = evidence
   const missed = records - compared
   return [
-    `${compared} records compared, ${different} differ (match ${percentText(matchRate(evidence))})`,
+    `${compared} records compared, ${different} differ${compared === 0 ? '' : ` (match ${percentText(matchRate(evidence))})`}`,
     `${failed.shadow} failed in the shadow alone, ${failed.live} in the version at work alone`,
     missed === 0 ? 'all were compared' : `${missed} of ${records} were not compared`,
   ].join('; ')

@@ -10,13 +10,18 @@ import { note } from '../terminal.ts'
 
 /** What its manifest says no more, and partitions that go where their number puts them. */
 export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): void {
-  for (const { what, was, is } of reset)
-    note(`        ${what} is ${is} again: the manifest no longer says ${was}`)
+  for (const change of reset) note(`        ${changeText(change)}`)
   if (lapsed.length === 0) return
   const back = lapsed.map(({ partition, instance }) => `${partition} (was on ${instance})`).join(', ')
   note(
     `        partitions moved by hand return to their own instances, since new ones take over: ${back}; 'concord fn move ${name}' moves them again`,
   )
+}
+
+/** A rollout is of one version, and mostly comes of a flag: that the next one has none is worth no more than the fact. */
+export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>[number]): string {
+  if (/^rollout\b/.test(what) && is === 'nothing') return `without ${what}, which the version before had`
+  return `${what} is ${is} again: the manifest no longer says ${was}`
 }
 
 /** @param idle So many of the instances. */

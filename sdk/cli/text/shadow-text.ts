@@ -13,7 +13,9 @@ export function shadowText(shadow: ShadowView, examples = shadow.evidence.exampl
   const lines = [
     `${name} v${version} as a shadow of v${from}: ${state}, ${seconds(untilMs - sinceMs)} of ${seconds(bakeMs)} s, in ${instances} of ${instancesOf} instances`,
     ...(state === 'failed' ? [`  why       ${shadow.reason ?? 'nothing was said'}`] : []),
-    `  match     ${percentText(matchRate(evidence))} of ${compared} records compared: ${different} differ`,
+    compared === 0
+      ? '  match     no record was compared'
+      : `  match     ${percentText(matchRate(evidence))} of ${compared} records compared: ${different} differ`,
     `  missed    ${missedText(evidence)}`,
     `  failed    ${failed.shadow} in v${version} alone, ${failed.live} in v${from} alone, ${failed.both} in both`,
     `  timers    ${timers.compared} times compared, ${timers.different} differ`,
@@ -33,7 +35,7 @@ export function shadowLine({ evidence, instances, instancesOf }: ShadowView): st
   const { compared, different, failed } = evidence
   return [
     `${compared} records compared, ${different} differ`,
-    `match ${percentText(matchRate(evidence))}`,
+    ...(compared === 0 ? [] : [`match ${percentText(matchRate(evidence))}`]),
     `${failed.shadow} failed in it alone`,
     `missed ${missedText(evidence)}`,
     ...(instances < instancesOf ? [`in ${instances} of ${instancesOf} instances`] : []),

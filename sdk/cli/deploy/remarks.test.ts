@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { changeText } from './remarks.ts'
+
+test('changeText says what the manifest no longer sets; of a rollout, only that this version has none', () => {
+  assert.equal(
+    changeText({ what: 'limits.heapMib', was: '128', is: '64' }),
+    'limits.heapMib is 64 again: the manifest no longer says 128',
+  )
+  assert.equal(
+    changeText({ what: 'rollout.canary', was: '{"steps":[10,50],"bakeMs":3000}', is: 'nothing' }),
+    'without rollout.canary, which the version before had',
+  )
+})

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { noShadowEvidence, type ShadowView, shadowSummary } from '../../versions/shadow.ts'
+import { shadowLine, shadowText } from './shadow-text.ts'
+
+function view(compared: number): ShadowView {
+  const evidence = { ...noShadowEvidence(), records: compared, compared }
+  const times = { sinceMs: 0, untilMs: 5000, bakeMs: 5000 }
+  return {
+    name: 'shout',
+    version: 2,
+    from: 1,
+    state: 'over',
+    instances: 1,
+    instancesOf: 1,
+    ...times,
+    evidence,
+  }
+}
+
+test('a shadow that was compared at nothing matches at nothing', () => {
+  for (const text of [shadowLine(view(0)), shadowText(view(0)), shadowSummary(view(0).evidence)])
+    assert.doesNotMatch(text, /100/)
+  for (const text of [shadowLine(view(3)), shadowText(view(3)), shadowSummary(view(3).evidence)])
+    assert.match(text, /100\.00 %/)
+})
