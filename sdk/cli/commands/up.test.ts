@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bin, concord, plainNode } from '../test-cli.ts'
+import { nextText } from './up.ts'
 
 /** A state folder whose platform is down after the test, whatever happened, before the folder goes. */
 function homeOf(t: TestContext): string {
@@ -33,6 +34,18 @@ async function untilGone(url: string): Promise<void> {
   }
   assert.fail(`${url} still answers`)
 }
+
+test('up says how to stop the platform that it started, not another one', () => {
+  assert.match(nextText({ detach: true }), /^'concord down' stops it\. .*'concord fn deploy \.' runs it\.$/)
+  assert.match(
+    nextText({ detach: true, home: '/tmp/try', agents: 3 }),
+    /^'concord cluster down --home \/tmp\/try' stops it\./,
+  )
+  assert.match(
+    nextText({ home: '/tmp/try' }),
+    /^Ctrl-C stops it\. .*'concord fn deploy \. --home \/tmp\/try' runs it\.$/,
+  )
+})
 
 test('up --detach answers when the platform is ready, a second one says what is wrong, down stops it', async (t) => {
   const home = homeOf(t)

@@ -98,7 +98,7 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child)])
   if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above', code)
   if (ready === undefined || options.json) return
-  const again = `'${commandOf(options)} up' brings it back`
+  const again = `'${commandOf(options)} up${whereOf(options)}' brings it back`
   note(`Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: ${again}.`)
 }
 
@@ -172,12 +172,21 @@ function commandOf({ agents }: UpOptions): string {
 }
 
 async function report(ready: Ready, startedMs: number, options: UpOptions): Promise<void> {
-  const { json, detach } = options
-  if (json) return await printJson(ready)
+  if (options.json) return await printJson(ready)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   await print(`Concord is up at ${bold(ready.url)} (${seconds} s).`)
-  const stop = detach ? `'${commandOf(options)} down'` : 'Ctrl-C'
-  note(`${stop} stops it. Next: 'concord init NAME' creates a function, 'concord fn deploy .' runs it.`)
+  note(nextText(options))
+}
+
+/** A platform with a folder of its own is not found by a command that does not name it. */
+function whereOf({ home }: UpOptions): string {
+  return home === undefined ? '' : ` --home ${home}`
+}
+
+export function nextText(options: UpOptions): string {
+  const where = whereOf(options)
+  const stop = options.detach ? `'${commandOf(options)} down${where}'` : 'Ctrl-C'
+  return `${stop} stops it. Next: 'concord init NAME' creates a function, 'concord fn deploy .${where}' runs it.`
 }
 
 /** The last line from `start` on: the supervisor's own words, which say what was attempted and what to do. */
