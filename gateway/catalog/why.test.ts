@@ -74,7 +74,7 @@ test('functionWhy says that the count was set by hand, unless the function scale
   const said = functionWhy(fewer, heartbeats)
   assert.match(
     said.byHand!,
-    /^the manifest says 2, and 1 was set since by .*'kill' without --restart: `concord fn scale f 2`/,
+    /^the manifest says 2, and 1 was set by hand \('fn deploy --instances', .*'kill' without --restart\): `concord fn scale f 2`/,
   )
   assert.deepEqual(whySchema.parse(said), said)
   const manifest = manifestSchema.parse({ ...one.version.manifest, scale: { min: 1, max: 4 } })

@@ -23,11 +23,11 @@ export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
   return { name, version, instancesWanted, instancesRunning, ...(byHand && { byHand }), placement, instances }
 }
 
-/** The change that `fn scale` or `kill` has made to the manifest's count. */
+/** The change that a flag of `fn deploy`, `fn scale` or `kill` has made to the manifest's count. */
 function setByHand({ name, document, version: { manifest } }: LiveFunction): string | undefined {
   const { instances, scale } = manifest
   if (document.deleted === true || scale !== undefined || document.instances === instances) return undefined
-  return `the manifest says ${instances}, and ${document.instances} was set since by 'fn scale', or by 'kill' without --restart: \`concord fn scale ${name} ${instances}\` goes back to it`
+  return `the manifest says ${instances}, and ${document.instances} was set by hand ('fn deploy --instances', 'fn scale', or 'kill' without --restart): \`concord fn scale ${name} ${instances}\` goes back to it`
 }
 
 /** Runners beat every second, so silence shows a loss before the cluster reports it. */
