@@ -150,7 +150,7 @@ test('the demo of swap replaces the model under load, has the bad one rolled bac
   assert.equal(canary.state, 'failed')
   assert.match(
     canary.reason,
-    /^at 10 % of the keys.* where the version before did not.*Invalid URL.*none of them lost/,
+    /^at 10 % of the keys.* at which the version before did not.*Invalid URL.*none of them lost/,
   )
   assert.equal(
     versions.reduce((sum, { clicks }) => sum + clicks, 0),

@@ -95,11 +95,11 @@ export class Gatekeeper {
 export function holdUp(gate: GateReport, onBreach: 'block' | 'ask', accept: boolean): void {
   const { name, from, breaches = [] } = gate
   if (breaches.length === 0 || (onBreach === 'ask' && accept)) return
-  const what = `Cannot let this version of '${name}' follow v${from}: of what came lately ${breaches.join('; ')}.`
+  const what = `Cannot let this version of '${name}' follow v${from}: on recent records ${breaches.join('; ')}.`
   const [code, how] =
     onBreach === 'ask'
-      ? (['ERR_GATE_ASKS', 'If it is meant so, deploy it with --accept'] as const)
-      : (['ERR_GATE_BLOCKS', 'If it is meant so, say so in gate of its manifest'] as const)
+      ? (['ERR_GATE_ASKS', 'If you want it anyway, deploy with --accept'] as const)
+      : (['ERR_GATE_BLOCKS', 'If you want it anyway, change gate in its manifest'] as const)
   throw refuse(code, `${what} ${how}; nothing has changed.`, { gate })
 }
 

@@ -109,7 +109,7 @@ class Judgement {
       const records = call.reduce((sum, frame) => sum + recordsOf(frame), 0)
       const given = { frames: call, records, putOff: [], nowMs: call[0]!.atMs, batch: index + 1 }
       const { log, ms, fatal } = await this.#live!.play(given)
-      if (fatal !== undefined) throw new Error(`the version at work ended over it: ${fatal.message}`)
+      if (fatal !== undefined) throw new Error(`the live version ended in this test: ${fatal.message}`)
       const [before, took] = [this.#findings.compared, this.#findings.tookMs]
       try {
         await this.#next!.play({ ...given, log, ms }, live.outputs)

@@ -1,5 +1,5 @@
 /**
- * Difference: a record that two versions made something else of, as it is written down.
+ * Difference: a record for which two versions differ, as it is written down.
  * @module
  */
 import { isUtf8 } from 'node:buffer'

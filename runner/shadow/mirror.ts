@@ -1,5 +1,5 @@
 /**
- * Mirror: an isolate that is played the calls of another one, and what it makes of them otherwise.
+ * Mirror: an isolate that is played the calls of another one, and how its results differ.
  *
  *   MR1. It does the records that were done in a call, in their order, and no other; so each is compared once.
  *   MR2. Time and chance of a call are those of the other one (player.ts).

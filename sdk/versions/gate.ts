@@ -124,21 +124,23 @@ export function breachesOf(
   const { compared, different, failed: threw } = found
   const share = 1 - matchRate(found)
   return [
-    ...(failed === undefined ? [] : [`it could not be judged: ${failed}`]),
+    ...(failed === undefined ? [] : [`it could not be tested: ${failed}`]),
     ...(ended === undefined ? [] : [`it ended: ${ended}`]),
-    ...(compared < minRecords ? [`${compared} records were judged (gate.minRecords ${minRecords})`] : []),
+    ...(compared < minRecords
+      ? [`only ${compared} records were compared (gate.minRecords ${minRecords})`]
+      : []),
     ...(share > maxDiff
       ? [
-          `it makes something else of ${different} of ${compared} records, ${percentText(share)} (gate.maxDiff ${percentText(maxDiff)})`,
+          `its outputs differ for ${different} of ${compared} records, ${percentText(share)} (gate.maxDiff ${percentText(maxDiff)})`,
         ]
       : []),
     ...(threw.shadow > maxErrors
       ? [
-          `it throws at ${threw.shadow} records that the version at work does not throw at (gate.maxErrors ${maxErrors})`,
+          `it throws at ${threw.shadow} records at which the live version does not (gate.maxErrors ${maxErrors})`,
         ]
       : []),
     ...(slowdown !== undefined && slowdown > maxSlowdown
-      ? [`it takes ${slowdown.toFixed(2)} × as long for a record (gate.maxSlowdown ${maxSlowdown})`]
+      ? [`it takes ${slowdown.toFixed(2)} × as long per record (gate.maxSlowdown ${maxSlowdown})`]
       : []),
   ]
 }

@@ -27,7 +27,7 @@ export const shadowSideSchema = z.object({
 })
 export type ShadowSide = z.output<typeof shadowSideSchema>
 
-/** A record that both made something else of; or, without a place, the timers of one moment. */
+/** A record for which the two differ; or, without a place, the timers of one moment. */
 export const shadowDifferenceSchema = z.object({
   stream: z.string().optional(),
   partition: z.int().optional(),
@@ -152,7 +152,7 @@ export function shadowSummary(evidence: ShadowEvidence): string {
   const missed = records - compared
   return [
     `${compared} records compared, ${different} differ${compared === 0 ? '' : ` (match ${percentText(matchRate(evidence))})`}`,
-    `${failed.shadow} failed in the shadow alone, ${failed.live} in the version at work alone`,
+    `${failed.shadow} failed in the shadow alone, ${failed.live} in the live version alone`,
     missed === 0 ? 'all were compared' : `${missed} of ${records} were not compared`,
   ].join('; ')
 }

@@ -68,7 +68,7 @@ test('canaries: one takes over by itself, one that throws and one that is slow a
   const spin = 'for (let i = 0, x = 0; i < 60_000; i++) x = Math.imul(x, 31) + i'
   const slow = await canary(good.replace('fail(0)', spin), '--canary', '30%', '--bake', '60', '--watch')
   assert.equal(slow.code, 6, slow.stderr)
-  assert.match(slow.stderr, /rolled back, .* for a record as the version before/)
+  assert.match(slow.stderr, /rolled back, .* per record as the version before/)
 
   const last = await platform.until(name, ({ state }) => state === 'running')
   assert.equal(last.version, live)
@@ -126,7 +126,7 @@ export default defineFunction({
   done.abort()
   await produced
   assert.equal(other.code, 6, other.stderr)
-  assert.match(other.stderr, /rolled back, v2 runs .* it makes something else .*; 2\.00 % are allowed/)
+  assert.match(other.stderr, /rolled back, v2 runs .* its outputs differ .*; 2\.00 % are allowed/)
   assert.match(
     other.stderr,
     /the first: events\/\d+ #\d+ "key \d+": "event", tallies "key \d+": "\d*0" before, tallies "key \d+": "ten" now/,

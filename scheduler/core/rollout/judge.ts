@@ -100,7 +100,7 @@ function onTimeAlone({ evidence, rules }: Judged): string[] {
   if (records >= rules.minRecords) return []
   const ofThem = compared < evidence.canary.records ? 'compared' : 'of its own'
   return [
-    `on time alone: only ${records} records ${ofThem} in ${(patience * rules.bakeMs) / 1000} s, where a step is to have ${rules.minRecords} (rollout.canary.minRecords)`,
+    `on time alone: only ${records} records ${ofThem} in ${(patience * rules.bakeMs) / 1000} s, where a step needs ${rules.minRecords} (rollout.canary.minRecords)`,
   ]
 }
 
@@ -113,7 +113,7 @@ export function summaryOf(evidence: CanaryEvidence): string {
     `${canary.records} records, ${canary.errors} failed where the version before did not`,
     isEnough ? `outputs ${outputs}` : 'too few to compare outputs',
     windows === 0
-      ? 'too few at a time to compare that'
+      ? 'too few at a time to compare the time'
       : `slower than allowed in ${slower} of ${windows} windows (p99 ${us(canaryP99Us)} for ${us(controlP99Us)})`,
     ...(diff === undefined ? [] : [`${diff.different} of ${diff.compared} records compared differ`]),
   ].join('; ')
@@ -130,14 +130,14 @@ function tooManyErrors({ canary, control, example }: CanaryEvidence, rules: Cana
   if (control.records > 0 && !exceeds(errors, errors + control.errors, share)) return undefined
   const percent = ((100 * errors) / records).toPrecision(2)
   const first = example === undefined ? '' : `; the first: ${example}`
-  return `it threw at ${errors} of ${records} records (${percent} %) where the version before did not; ${100 * rules.maxErrors} % are allowed (rollout.canary.maxErrors)${first}`
+  return `it threw at ${errors} of ${records} records (${percent} %) at which the version before did not; ${100 * rules.maxErrors} % are allowed (rollout.canary.maxErrors)${first}`
 }
 
 function tooSlow(evidence: CanaryEvidence, rules: CanaryRules): string | undefined {
   const { windows, slower, canary, control, canaryP99Us, controlP99Us } = evidence
   if (!exceeds(slower, windows, 1 / 2)) return undefined
   const times = ratioText(perRecord(canary.ms, canary), perRecord(control.ms, control))
-  return `it takes ${times} for a record as the version before (p99 ${us(canaryP99Us)} for ${us(controlP99Us)}): in ${slower} of ${windows} windows more than ${rules.maxSlowdown} times as long (rollout.canary.maxSlowdown)`
+  return `it takes ${times} per record as the version before (p99 ${us(canaryP99Us)} for ${us(controlP99Us)}): in ${slower} of ${windows} windows more than ${rules.maxSlowdown} times as long (rollout.canary.maxSlowdown)`
 }
 
 function tooDifferent({ diff }: CanaryEvidence, { maxDiff }: CanaryRules): string | undefined {
@@ -146,7 +146,7 @@ function tooDifferent({ diff }: CanaryEvidence, { maxDiff }: CanaryRules): strin
   if (!exceeds(different, compared, maxDiff)) return undefined
   const share = percentText(different / compared)
   const first = examples[0] === undefined ? '' : `; the first: ${differenceLine(examples[0])}`
-  return `of ${different} of ${compared} records of other keys (${share}) it makes something else than the version before; ${percentText(maxDiff)} are allowed (rollout.canary.maxDiff)${first}`
+  return `its outputs differ from those of the version before for ${different} of ${compared} records of other keys (${share}); ${percentText(maxDiff)} are allowed (rollout.canary.maxDiff)${first}`
 }
 
 function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {

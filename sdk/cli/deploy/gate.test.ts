@@ -8,7 +8,7 @@ import { type GateReport, noGateEvidence } from '../../versions/gate.ts'
 import { concord, gatewayOf, temporaryFolder } from '../test-cli.ts'
 import { gateText } from '../text/gate-text.ts'
 
-const reason = 'it throws at 40 records that the version at work does not throw at'
+const reason = 'it throws at 40 records at which the live version does not'
 const gate: GateReport = {
   ...{ name: 'tally', from: 1, tookMs: 100, instances: 1, instancesOf: 1 },
   evidence: noGateEvidence(),
