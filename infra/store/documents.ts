@@ -120,6 +120,8 @@ export interface CanaryDocument {
   readonly sinceMs: number
   /** The findings of each earlier step, a line each. */
   readonly passed: readonly string[]
+  /** No record of its keys came in any of those steps. */
+  readonly untried?: true
   /** It has passed all steps and takes over. */
   readonly promoted?: true
 }
@@ -187,7 +189,7 @@ export interface OutcomeDocument {
   readonly from?: number
   /** Why it failed or was left; or its findings as a canary or shadow. */
   readonly reason?: string
-  /** It is `live`, and no record came during its trial. */
+  /** It is `live`, and no record came during its trial or to it as a canary. */
   readonly untried?: true
   /** Who rolled back from it. */
   readonly by?: string

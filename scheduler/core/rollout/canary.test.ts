@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { OutcomeDocument } from '../../../infra/store/index.ts'
 import type { ManifestInput } from '../../../sdk/manifest/manifest.ts'
 import type { World } from '../testing/world.ts'
 import { begun } from '../testing/world-begun.ts'
@@ -35,6 +36,35 @@ test('a canary goes through its steps, each stored before a runner is told, and 
   world.settle(12)
   assert.deepEqual(told(world), ['v2', 'v2'])
   assert.deepEqual([world.functions.get('fn')?.good, at(world)], [2, undefined])
+})
+
+/** @param quiet Whether no record comes: at each of two steps, and in the trial when it takes over. */
+function settledOf(...quiet: [boolean, boolean, boolean]): Partial<OutcomeDocument> {
+  const world = begun(manifest)
+  const until = (isThere: () => boolean): void => {
+    for (let i = 0; i < 60 && !isThere(); i++) world.settle(1)
+    assert.ok(isThere())
+  }
+  world.isQuiet = quiet[0]
+  until(() => at(world)?.step === 1)
+  world.isQuiet = quiet[1]
+  world.restart()
+  until(() => at(world)?.promoted === true)
+  world.isQuiet = quiet[2]
+  until(() => world.functions.get('fn')?.good === 2)
+  const settled = world.actions.findLast((action) => action.kind === 'settleVersion')
+  return settled?.kind === 'settleVersion' ? settled.outcome : {}
+}
+
+test('a canary to which no record came is settled untried, also by a new leader', () => {
+  const { untried, reason } = settledOf(true, true, true)
+  assert.deepEqual([untried, reason], [true, 'no record of its keys came while it was a canary'])
+  const later = settledOf(true, true, false) // it has passed its trial
+  assert.deepEqual([later.untried, later.reason], [undefined, undefined])
+  for (const tried of [settledOf(false, true, true), settledOf(true, false, true)]) {
+    assert.equal(tried.untried, undefined)
+    assert.match(tried.reason ?? '', /^as a canary, at 1 % of the keys: .*; at 10 % of the keys: /)
+  }
 })
 
 test('a canary that fails in one instance is removed from all, with the reason', () => {

@@ -118,7 +118,11 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   if (verdict.kind !== 'good') return
   const step = at.step + 1
   const passed = [...at.passed, `${place}: ${verdict.why}`]
-  const next = { version: version.version, step, sinceMs: draft.nowMs, passed }
+  const isUntried = evidence.canary.records === 0 && (at.step === 0 || at.untried === true)
+  const next: CanaryDocument = {
+    ...{ version: version.version, step, sinceMs: draft.nowMs, passed },
+    ...(isUntried && { untried: true }),
+  }
   draft.act({
     kind: 'log',
     level: 'info',

@@ -121,25 +121,25 @@ function failureOf(fn: FunctionState, slot: Slot, version: number): string | und
   return `${instanceId(fn.name, slot.index)} is not launched again (restarts): ${slot.lastExit?.reason}, ${slot.lastExit?.message}`
 }
 
-/**
- * The evidence for the outcome: what a version showed as a canary, or that it is untried because no record came
- * during its trial.
- */
+/** The evidence for the outcome: what a version showed as a canary, or that it is untried because no record came. */
 function passedBy(
   draft: Draft,
   fn: FunctionState,
   { version, manifest: { trial } }: VersionDocument,
 ): Pick<OutcomeDocument, 'reason' | 'untried'> {
   const { canary, atOnce } = draft.state.wanted.functions.get(fn.name)?.document ?? {}
-  if (canary?.version === version && canary.passed.length > 0)
+  const wasCanary = canary?.version === version && canary.passed.length > 0
+  if (wasCanary && canary.untried !== true)
     return { reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax) }
   const tried = fn.slots.flatMap(({ seat }) => {
     const report = seat && reportOf(draft.taskOf(seat), seat)
     return report?.tried?.version === version ? [report.tried.records] : []
   })
+  if (tried.some((records) => records > 0)) return {}
+  if (wasCanary) return { untried: true, reason: 'no record of its keys came while it was a canary' }
   // A version that is rolled back to has run before.
   const isAsked = trial.records > 0 && trial.ms > 0 && atOnce !== true
-  if (!isAsked || tried.length === 0 || tried.some((records) => records > 0)) return {}
+  if (!isAsked || tried.length === 0) return {}
   return { untried: true, reason: `no record came while it was on trial (${trial.ms / 1000} s)` }
 }
 

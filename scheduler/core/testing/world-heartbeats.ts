@@ -59,15 +59,19 @@ export function heartbeatOf(id: string, generation: number, sentAtMs: number): H
   }
 }
 
-/** What an instance reports after it was assigned a version, perhaps with a canary or a shadow. */
+/**
+ * What an instance reports after it was assigned a version, perhaps with a canary or a shadow.
+ * @param records That a canary has had in each step, and as many beside it.
+ */
 export function toldOf(
   { version, canary, shadow }: FunctionAssignment,
   before: WorldInstance | undefined,
+  records: number,
 ): Pick<WorldInstance, 'swap' | 'canary' | 'shadow'> {
   const swap = swapTo(version, before)
   const known = before?.canary
   const state = known?.version === canary?.version && known?.state === 'failed' ? 'failed' : 'working'
-  const side = { records: 1000, errors: 0, outputs: 1000, ms: 10, buckets: [], streams: {} }
+  const side = { records, errors: 0, outputs: records, ms: records / 100, buckets: [], streams: {} }
   const evidence = { ...noEvidence(), canary: side, control: side }
   return {
     ...(swap && { swap }),

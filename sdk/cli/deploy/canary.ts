@@ -78,14 +78,12 @@ export async function watchCanary(
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
 ): Promise<void> {
   let shown = ''
-  let records: number | undefined // none: it was no canary
   const waves = new Waves((wave, text) => note(`${wave.padEnd(7)} ${text}`))
   for (;;) {
     const detail = await client.inspect(name)
     const { canary } = detail
     if (canary?.version === version) {
       const { percent, sinceMs, bakeMs } = canary
-      records = Math.max(records ?? 0, canary.canary.records)
       const left = Math.ceil((sinceMs + bakeMs - Date.now()) / 1000)
       const time = left > 0 ? `${left} s left`.padEnd(10) : `${waitText(canary)};`
       const line = `${`${percent} %`.padEnd(7)} ${time} ${sidesText(canary)}`
@@ -95,10 +93,8 @@ export async function watchCanary(
     else {
       const found = (await client.versions(name)).find((one) => one.version === version)
       if (found?.state === 'live') {
-        if (records === 0)
-          note(
-            `        v${version} is untried: no record of its keys came while it was a canary; 'concord fn rollback ${name}' goes back`,
-          )
+        if (found.untried === true)
+          note(`        v${version} is untried: ${found.reason}; 'concord fn rollback ${name}' goes back`)
         return
       }
       if (found?.state === 'failed')
