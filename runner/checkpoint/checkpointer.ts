@@ -7,7 +7,7 @@
  *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
  *   CP3. After `last` nothing is shipped any more.
  *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image. But where all has to be stored that
- *        would be a loss, and the image is of that.
+ *        would be a loss, and the image is of that; and none behind the image, when its memory was let go.
  *   CP5. A manifest is written when what it says is settled: whoever is killed then has no record in its state that is neither counted nor
  *        put out, and none whose dead letter is nowhere.
  * Design: docs/design/0008-checkpoints.md
@@ -344,9 +344,9 @@ export class Checkpointer {
     }
     const slots: CutSlot[] = []
     for (const [partition, slot] of this.#slots) {
-      if (whole !== true && this.#held.has(partition)) continue
       const slabs = lying.get(partition)
       const hasState = slabs !== undefined && hasArena(slabs)
+      if (this.#held.has(partition) && !(whole && hasState)) continue // CP4
       if (!hasState && slot.current === undefined) continue // it has never had any
       slots.push({
         slot,

@@ -230,6 +230,18 @@ test('Checkpointer leaves no slot out that is held, where all has to be stored; 
   assert.deepEqual(warnings, [])
 })
 
+test('Checkpointer leaves what is stored of a share alone once its memory was let go: it may not leave after all (CP4)', async (t) => {
+  const { owner, save, saveAt, restored, image, warnings } = await setUp(t)
+  const giver = owner(1)
+  await restored(giver, 1)
+  assert.equal(await save(giver, 'one'), true)
+  image(giver, 'two')
+  assert.equal(await saveAt(giver, 'three', 1, { whole: true, arenas: [] }), true) // a timer of another share was given up
+  assert.equal(await saveAt(giver, 'three', 1, { whole: true, arenas: [], clean: true }), true) // and a stop
+  assert.equal(await restored(owner(2), 2), 'one')
+  assert.deepEqual(warnings, [])
+})
+
 test('Checkpointer keeps bases beside the last checkpoints, half a tape apart, readable, and no longer than that', async (t) => {
   const { store, owner, instance, clock, saveAt } = await setUp(t)
   const by = owner(1, 10_000)
