@@ -27,8 +27,8 @@ export class OutFrames {
   #cursor = 0
   #next = 0
   #bytes = 0
-  /** One past the last record that was ever about to go out again. */
-  #againHigh = 0
+  /** One past the last record of which an owner's word does not say that the server has read what the socket was given last. */
+  #pongHigh = 0
   readonly #forget: (bytes: Uint8Array) => void
 
   /** @param forget Hears of memory that no frame lies in any more. */
@@ -102,6 +102,11 @@ export class OutFrames {
     this.#cursor += 1
   }
 
+  /** Somebody goes on behind all that was added: it tells of what is held without having heard it. */
+  passHeld(): void {
+    this.#pongHigh = this.#next
+  }
+
   /** All that is retained goes out again. */
   rewind(): void {
     this.#goBack(this.#base)
@@ -123,7 +128,7 @@ export class OutFrames {
       const frame = this.#frames[drop]!
       const end = endOf(frame)
       // Of what went out twice an owner may tell of the first, while the socket holds the second.
-      const isRead = frame.ticket <= confirmedTicket || (end <= heard && end > this.#againHigh)
+      const isRead = frame.ticket <= confirmedTicket || (end <= heard && end > this.#pongHigh)
       if (end > position || !isRead) break
       drop += 1
     }
@@ -140,7 +145,7 @@ export class OutFrames {
 
   #goBack(cursor: number): void {
     if (cursor >= this.#cursor) return
-    this.#againHigh = Math.max(this.#againHigh, endOf(this.#frames[this.#cursor - 1 - this.#base]!))
+    this.#pongHigh = Math.max(this.#pongHigh, endOf(this.#frames[this.#cursor - 1 - this.#base]!))
     this.#cursor = cursor
   }
 

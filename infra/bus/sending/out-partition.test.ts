@@ -134,3 +134,19 @@ test('OutPartition lets a frame go that its owner has processed, or, if it was s
   twice.confirm(1)
   assert.ok(twice.settled)
 })
+
+test('OutPartition does not take it for heard what was held when a consumer came that goes on behind it', () => {
+  let forgotten = 0
+  const out = new OutPartition('s', 0, () => {
+    forgotten += 1
+  })
+  const record = { key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }
+  out.add(frameOf(Array.from({ length: 10 }, () => record)), 10) // held: the connection is lost, or is full
+  out.setConsumers([{ name: 'g', blocking: true }], 'next')
+  out.credit('g', 'a', 1, { ...entry, flags: creditFlags.fresh, through: 0, accepted: 0 })
+  assert.ok(out.send(0))
+  out.credit('g', 'a', 1, { ...entry, through: 10 })
+  assert.equal(forgotten, 0, 'the socket may hold it')
+  out.confirm(0)
+  assert.equal(forgotten, 1)
+})

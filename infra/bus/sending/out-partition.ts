@@ -6,7 +6,7 @@
  *
  * Invariants:
  *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server has read it as often as it went
- *      out: a PONG has confirmed that, or an owner has told of a frame that went out once.
+ *      out: a PONG has confirmed that, or an owner has told of a frame that went out once and was not held when that owner's consumer came.
  *  P2. Bytes outstanding towards a blocking consumer are at most its window, or one frame.
  *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7); what is held counts as in flight.
  *  P4. A credit of an epoch lower than one already heard for that consumer changes nothing (I8).
@@ -259,6 +259,7 @@ export class OutPartition {
   }
 
   #open(consumer: string, blocking: boolean, from: 'unsent' | 'next'): Channel {
+    if (from === 'next') this.#frames.passHeld() // P1
     const held = from === 'unsent' ? this.#frames.unsent : undefined
     // After a rewind the cursor stands on frames that were sent before: those are not for a newcomer.
     const position = Math.max(this.#sentHigh, held?.sequence ?? this.next)
