@@ -101,3 +101,10 @@ test('ContainedRecords loses what a format has that goes, and no more of one tha
   contained.useFormat({ own: 6, kept: 4 })
   assert.deepEqual(contained.with([]), { lost: 13, positions: [] }, 'another one was begun')
 })
+
+test('ContainedRecords loses what a format has that is gone where the one at work was begun before the partition came (CR4)', () => {
+  const contained = new ContainedRecords({ lost: 0, open: { format: 2, records: 5 }, positions: [] })
+  contained.useFormat(undefined) // a canary is at work, and was when all were told of its format
+  contained.addOpen(3, 1)
+  assert.deepEqual(contained.with([]), { lost: 5, open: { format: 3, records: 1 }, positions: [] })
+})

@@ -62,8 +62,11 @@ export class ContainedRecords {
 
   /** So many records have had their effects in a format that is open. */
   addOpen(format: number, records: number): void {
-    const before = this.#open?.format === format ? this.#open.records : 0
-    this.#open = { format, records: before + records }
+    if (this.#open !== undefined && this.#open.format !== format) {
+      this.#lost += this.#open.records // of a version that has gone
+      this.#open = undefined
+    }
+    this.#open = { format, records: (this.#open?.records ?? 0) + records }
   }
 
   /** State is used in this format from now on, as arenas are told (`tableFor` in sdk/runtime/arena/formats.ts): any other that was open is void. */
