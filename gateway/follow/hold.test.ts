@@ -176,6 +176,20 @@ test('HoldingFollower: a reader whose client leaves early passes the earlier rea
   assert.deepEqual(readers.troubles, [])
 })
 
+test('HoldingFollower: a reader that was replaced does not remove its document when the one that replaced it left early', async (t) => {
+  const readers = await Readers.begin(t)
+  const first = await readers.open()
+  const second = await readers.open(first.id)
+  await second.close()
+  readers.clock.advance(3_000)
+  assert.equal(await first.ended, true)
+  await first.close()
+  const third = await readers.open(first.id)
+  assert.equal(third.resumed, true)
+  await third.close()
+  assert.deepEqual(readers.troubles, [])
+})
+
 test('HoldingFollower: whom one goes on for is not overdue while somebody does not know it, and is when the store was away', async (t) => {
   const readers = await Readers.begin(t)
   const first = await readers.open()

@@ -152,9 +152,10 @@ export class HoldingFollower {
     const path = this.#path(id)
     for (;;) {
       const found = await store.get<FollowerDocument>(path)
-      const { keptBy = [] } = found?.value ?? {}
-      if (found === undefined || (keeper === undefined && keptBy.length > 0)) return
-      const others = keptBy.filter((one) => one !== keeper)
+      const { keptBy } = found?.value ?? {}
+      // Taken over once, it is not its reader's any more, also when all that continued for it have left.
+      if (found === undefined || (keeper === undefined && keptBy !== undefined)) return
+      const others = (keptBy ?? []).filter((one) => one !== keeper)
       try {
         if (others.length === 0 && !isLeft) return await store.remove(path, found.version)
         return void (await store.update(path, { ...found.value, keptBy: others }, found.version))
