@@ -15,7 +15,7 @@ import type { Clock } from '../../infra/clock.ts'
  * producers wait for credits.
  */
 const smallBytes = 64 * 1024
-/** For how long after taking over partitions every batch is announced before it is run. */
+/** For how long every batch is announced before it is run, from the first batch on after taking over partitions. */
 const carefulMs = 1_000
 
 /** The frames of posted letters, and whether each was stored. */
@@ -44,6 +44,7 @@ export class Acknowledger {
   #letters: PostedLetters[] = []
   #posted = 0
   #counted = 0
+  /** Infinity: no batch has begun since partitions came. */
   #carefulUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(options: AcknowledgerOptions) {
@@ -58,13 +59,15 @@ export class Acknowledger {
 
   /** Partitions were taken over from an owner that may have been killed by a record that it could not announce. */
   beCareful(): void {
-    this.#carefulUntilMs = this.#options.clock.monotonicMs() + carefulMs
+    this.#carefulUntilMs = Number.POSITIVE_INFINITY
   }
 
   /** Notes that a batch has begun. */
   begun(batch: readonly TakenFrame[]): void {
     const isSmall = batch.reduce((sum, { bytes }) => sum + bytes.length, 0) <= smallBytes
-    if (!isSmall || this.#options.clock.monotonicMs() < this.#carefulUntilMs) this.announce()
+    const nowMs = this.#options.clock.monotonicMs()
+    this.#carefulUntilMs = Math.min(this.#carefulUntilMs, nowMs + carefulMs)
+    if (!isSmall || nowMs < this.#carefulUntilMs) this.announce()
   }
 
   /** Announces taken records that are about to have outputs (A2). */
