@@ -291,7 +291,7 @@ export class Deployer {
       answer: {
         ...{ name, version, bundleSha256, bundleBytes, changed: !same },
         ...(byHand && { byHand }),
-        ...resetOf(live, manifest, uploadedManifest),
+        ...resetOf(live, manifest, probed.metadata, uploadedManifest),
         ...(live && lapsedHomes(live, manifest)),
         ...(migrates && !same && live !== undefined && { migrates }),
         ...migratesAfter(stateFormat, migrates, isSameCode),

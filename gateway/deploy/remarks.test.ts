@@ -17,9 +17,9 @@ async function json<T>(method: string, path: string, init: Omit<RequestInit, 'me
   return JSON.parse(text) as T
 }
 
-const sourceOf = (name: string, more = '') =>
+const sourceOf = (name: string, more = '', metadata = '') =>
   `import { defineFunction, groupBy } from 'concord'
-export default defineFunction({ metadata: { name: '${name}', istreams: { words: groupBy } }, processRecord(ctx) { ctx.nowMs()${more} } })`
+export default defineFunction({ metadata: { name: '${name}', istreams: { words: groupBy }${metadata} }, processRecord(ctx) { ctx.nowMs()${more} } })`
 
 function deploy(name: string, manifest: object, more = ''): Promise<DeployAnswer> {
   const body = new FormData()
@@ -45,6 +45,15 @@ test('Deploy names each setting that falls back to its default because it was le
   ])
   const said = await deploy('spoken', { resources: { memMib: 384 }, restarts: 4 })
   assert.equal(said.reset, undefined, 'all that changed was said')
+})
+
+test('Deploy names an error policy that neither the manifest nor the code says any more (RM1)', async () => {
+  const source = (metadata: string) =>
+    json<DeployAnswer>('POST', '/v1/functions', { body: sourceOf('careless', '', metadata) })
+  await deploy('careless', { onError: 'skip' })
+  assert.deepEqual((await source('')).reset, [{ what: 'onError', was: '"skip"', is: '"fail"' }])
+  assert.equal((await source(", onError: 'deadLetter'")).reset, undefined, 'the code says it')
+  assert.equal((await source(", onError: { retry: 2, then: 'skip' }")).reset, undefined)
 })
 
 test('Deploy and scale say how many instances get no records, as there are fewer partitions', async () => {

@@ -29,22 +29,24 @@ export function lapsedHomes({ name, document, version }: LiveFunction, { resourc
 }
 
 /**
- * Settings that RM1 leaves out: those of the code cannot be forgotten, and the count of instances has its own rule.
+ * Settings that RM1 leaves out: the code must say its name and streams, and the count of instances has its own rule.
  */
-const notSettings: ReadonlySet<string> = new Set(['name', 'istreams', 'ostreams', 'onError', 'instances'])
+const notSettings: ReadonlySet<string> = new Set(['name', 'istreams', 'ostreams', 'instances'])
 
-/** RM1. @param said The manifest as it was sent, or nothing. */
+/** RM1. @param uploaded The manifest as it was sent, or nothing; it wins over the code's metadata. */
 export function resetOf(
   live: LiveFunction | undefined,
   now: Manifest,
-  said: unknown,
+  metadata: unknown,
+  uploaded: unknown,
 ): Pick<DeployAnswer, 'reset'> {
   if (live === undefined) return {}
+  const said = { ...(isObject(metadata) && metadata), ...(isObject(uploaded) && uploaded) }
   const before = live.version.manifest
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])] as (keyof Manifest)[]
   const reset = keys
     .filter((key) => !notSettings.has(key))
-    .flatMap((key) => changesOf(key, before[key], now[key], isObject(said) ? said[key] : undefined))
+    .flatMap((key) => changesOf(key, before[key], now[key], said[key]))
   return reset.length === 0 ? {} : { reset }
 }
 
