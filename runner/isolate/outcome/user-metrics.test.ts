@@ -76,7 +76,7 @@ test('a flood of metrics is refused like a flood of outputs, and a realm that li
   const result = await instance.run([frameOfTexts('x')], nowMs)
   assert.match(
     result.failures[0]!.error.message,
-    /^Cannot count 'flood': one callback may produce 4194304 bytes/,
+    /^Cannot count 'flood': one callback may produce 4194304 bytes \(4 MiB\) in all, and this would make it 41943\d\d bytes/,
   )
   assert.deepEqual(metrics.reports(), [])
 

@@ -213,7 +213,10 @@ test('Engine refuses what the API does not take, with what to do', () => {
     [(ctx) => ctx.produceRecord('out', 'k', '', { partition: 16 }), /it has 0 to 15/],
     [(ctx) => ctx.produceRecord('out', 'k'.repeat(70_000), ''), /key of 70000 bytes/],
     [(ctx) => ctx.produceRecord('out', 'k', 'x'.repeat(2_000_000)), /record of 2000001 bytes/],
-    [(ctx) => ctx.produceRecord('out', 'k', 'x'.repeat(5_000_000)), /one callback may produce 4194304 bytes/],
+    [
+      (ctx) => ctx.produceRecord('out', 'k', 'é'.repeat(5_000_000)),
+      /one callback may produce 4194304 bytes \(4 MiB\) in all, and this would make it 100000\d\d bytes \(9\.5 MiB\) \(limits\.outputBytesPerRecord\)/,
+    ],
     [(ctx) => ctx.setTimer('t', 1), /has no processTimer/],
     [
       (ctx) => ctx.setTimer(new Uint8Array(1) as never, 1),

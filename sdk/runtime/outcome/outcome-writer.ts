@@ -13,7 +13,7 @@ import { murmur3Words } from '../../wire/hash.ts'
 import type { MetricKind } from '../../wire/user-metrics.ts'
 import { notData, runtimeError } from '../errors.ts'
 import { Bytes, copyBytes, lengthOf } from '../realm/primordials.ts'
-import { utf8Write } from '../realm/utf8.ts'
+import { utf8Length, utf8Write } from '../realm/utf8.ts'
 import { copiedByWordsMax, putBytes } from '../realm/words.ts'
 import type { Board } from '../shared/board.ts'
 import {
@@ -116,7 +116,7 @@ export class OutcomeWriter {
     const keyBytes = valueAt - keyAt
     const valueBytes = valueEnd - valueAt
     const end = (valueEnd + 3) & ~3
-    if (end > limit) throw this.#tooMuch(stream)
+    if (end > limit) throw this.#tooMuch(stream, end)
     if (keyBytes > keyBytesMax || end - start > outcomeBytesAimed >> 1) checkRecordSize(keyBytes, valueBytes)
     for (let i = valueEnd; i < end; i++) bytes[i] = 0
     const high = Math.floor(timeMs / two32)
@@ -138,12 +138,12 @@ export class OutcomeWriter {
   #put(stream: OutputStream, what: 'key' | 'value', data: Data, at: number, limit: number): number {
     const bytes = this.#bytes
     if (typeof data === 'string') {
-      if (data.length > limit - at) throw this.#tooMuch(stream)
+      if (data.length > limit - at) throw this.#tooMuch(stream, at + utf8Length(data))
       return utf8Write(data, bytes, at)
     }
     if (!(data instanceof Bytes)) throw notData(`produceRecord to '${stream.name}'`, what, data)
     const length = lengthOf(data)
-    if (length > limit - at) throw this.#tooMuch(stream)
+    if (length > limit - at) throw this.#tooMuch(stream, at + length)
     if (length > copiedByWordsMax) copyBytes(bytes, data, at)
     else if ((at & 3) === 0) putBytes(this.#words, at >> 2, data, length)
     else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!
@@ -157,7 +157,7 @@ export class OutcomeWriter {
   metric(kind: MetricKind, name: string, value: number): void {
     const id = this.#metrics.idOf(name, kind)
     const at = this.#end
-    if (at + 12 > this.#mark + this.#outputBytesPerRecord) throw this.#beyond(`${kind} '${name}'`)
+    if (at + 12 > this.#mark + this.#outputBytesPerRecord) throw this.#beyond(`${kind} '${name}'`, at + 12)
     float[0] = value
     const words = this.#words
     words[at >> 2] = entryKind.metric | (id << 8)
@@ -166,15 +166,17 @@ export class OutcomeWriter {
     this.#end = at + 12
   }
 
-  #tooMuch(stream: OutputStream): Error {
-    return this.#beyond(`produce to '${stream.name}'`)
+  #tooMuch(stream: OutputStream, end: number): Error {
+    return this.#beyond(`produce to '${stream.name}'`, end)
   }
 
-  #beyond(attempted: string): Error {
-    const most = this.#outputBytesPerRecord
+  /** @param end Where the log would end at least. */
+  #beyond(attempted: string, end: number): Error {
+    const most = amountOf(this.#outputBytesPerRecord)
+    const all = amountOf(end - this.#mark)
     return runtimeError(
       'ERR_OUTPUT_TOO_LARGE',
-      `Cannot ${attempted}: one callback may produce ${most} bytes in all (limits.outputBytesPerRecord)`,
+      `Cannot ${attempted}: one callback may produce ${most} in all, and this would make it ${all} (limits.outputBytesPerRecord)`,
     )
   }
 
@@ -221,4 +223,9 @@ export class OutcomeWriter {
   rollback(): void {
     this.#end = this.#mark
   }
+}
+
+function amountOf(bytes: number): string {
+  const mib = Math.round((bytes / 2 ** 20) * 10) / 10
+  return mib < 1 ? `${bytes} bytes` : `${bytes} bytes (${mib} MiB)`
 }
