@@ -94,6 +94,7 @@ export const functionSummarySchema = z.object({
   instancesRunning: z.int(),
   istreams: z.array(z.string()),
   ostreams: z.array(z.string()),
+  /** These three as told by the instances, present and past; without what a killed one had done since its last heartbeat. */
   recordsIn: z.int(),
   recordsOut: z.int(),
   errors: z.int(),

@@ -53,7 +53,9 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .description('Functions: deploy, inspect, scale, roll back, remove, read logs.')
   addFnDeploy(fn, installation)
   fn.command('ls')
-    .description('List the functions.')
+    .description(
+      'List the functions. IN, OUT and ERRORS are what their instances have told of: what a killed one had done since its last heartbeat is not among it. PROCESSED in `fn inspect` has that too: it is what the senders know to be done.',
+    )
     .printsData('an array of functions')
     .talksToServer()
     .action(list)
