@@ -422,6 +422,22 @@ test('graph, fn ls, fn inspect, fn logs and stream ls print for people and as JS
   }
 })
 
+test('fn logs says that it follows, and that a log is empty', async (t) => {
+  const logs = '/v1/functions/shout/logs'
+  const { env } = await gatewayOf(t, ({ path }) =>
+    path.startsWith(logs)
+      ? { status: 200, json: undefined }
+      : problem(404, 'ERR_FUNCTION_UNKNOWN', 'no such function'),
+  )
+  const run = (...words: string[]) => concord(['fn', 'logs', ...words], { env })
+  const empty = await run('shout')
+  assert.deepEqual([empty.code, empty.stdout], [0, ''])
+  assert.match(empty.stderr, /^the log of shout is empty: [^\n]+\n$/)
+  assert.equal((await run('shout', '--tail', '0')).stderr, '', 'none were asked for')
+  assert.equal((await run('shout', '-f')).stderr, 'following logs of shout…\n')
+  assert.doesNotMatch((await run('other', '-f')).stderr, /following/)
+})
+
 test('init makes a project whose test runs as it is, and overwrites nothing', async (t) => {
   const cwd = temporaryFolder(t)
   assert.equal((await concord(['init', 'shout'], { cwd })).code, 0)

@@ -102,6 +102,8 @@ export interface LogOptions extends Abortable {
   readonly follow?: boolean
   /** How many earlier lines to return. Default 100. */
   readonly tail?: number
+  /** Called when the gateway has answered: from now on there are lines, or none. */
+  readonly onOpen?: () => void
 }
 
 /** A filter of dead letters; all given conditions must hold. */
@@ -326,9 +328,10 @@ export class ConcordClient {
   }
 
   /** Yields log lines, oldest first. */
-  logs(name: string, { follow, tail, signal }: LogOptions = {}): AsyncGenerator<LogLine> {
+  logs(name: string, { follow, tail, signal, onOpen }: LogOptions = {}): AsyncGenerator<LogLine> {
     const what = `Cannot read the logs of function '${name}'`
-    return this.#lines({ what, path: `${functionPath(name)}/logs`, query: { follow, tail }, signal })
+    const request = { what, path: `${functionPath(name)}/logs`, query: { follow, tail }, signal }
+    return this.#lines(request, onOpen)
   }
 
   /** Stops one instance, drained; the wanted count falls by one unless `restart` replaces it. */
@@ -405,8 +408,9 @@ export class ConcordClient {
     return requestJson<Answer>(this.#server, request)
   }
 
-  async *#lines<T>(request: Request): AsyncGenerator<T> {
+  async *#lines<T>(request: Request, onOpen?: () => void): AsyncGenerator<T> {
     const body = await requestStream(this.#server, request)
+    onOpen?.()
     try {
       yield* jsonLinesOf<T>(body)
     } catch (cause) {

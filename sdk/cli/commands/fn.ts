@@ -11,7 +11,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProject } from '../project/project.ts'
 import type { Project } from '../project/project-shape.ts'
-import { dim, print, printJson, red, table, yellow } from '../terminal.ts'
+import { dim, note, print, printJson, red, table, yellow } from '../terminal.ts'
 import { detailText } from '../text/function-text.ts'
 import { versionText } from '../text/version-text.ts'
 import { whyText } from '../text/why-text.ts'
@@ -228,10 +228,17 @@ async function untilGone(client: ConcordClient, name: string, timeoutMs: number)
 async function logs(name: string, options: LogsOptions): Promise<void> {
   const { follow = false, tail, json } = options
   const colour = { debug: dim, info: (text: string) => text, warn: yellow, error: red }
-  for await (const line of connect(options).logs(name, { follow, tail })) {
+  const onOpen = (): void => {
+    if (follow) note(dim(`following logs of ${name}…`))
+  }
+  let isEmpty = true
+  for await (const line of connect(options).logs(name, { follow, tail, onOpen })) {
+    isEmpty = false
     const { timeMs, level, instance, version, message } = line
     const text = () =>
       `${dim(new Date(timeMs).toISOString())} ${colour[level](level.padEnd(5))} ${instance} v${version} ${message}`
     await (json ? printJson(line) : print(text()))
   }
+  if (isEmpty && !follow && tail > 0)
+    note(`the log of ${name} is empty: nothing was logged in the last day, for which lines are kept`)
 }
