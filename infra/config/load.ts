@@ -43,12 +43,20 @@ interface Given {
 const keys = settings.map(({ key }) => key)
 const homeSetting = settings.find(({ key }) => key === 'home')!
 
+/** The state folder; that of no flag is the one a command means that names none. @throws {CodedError} ERR_CONFIG_VALUE */
+export function homeIn(
+  env: Exclude<ConfigSources['env'], undefined>,
+  flags: Exclude<ConfigSources['flags'], undefined> = {},
+): string {
+  return absolute(check(homeSetting, given(homeSetting, env, flags, new Map())) as string)
+}
+
 /** @throws {CodedError} ERR_CONFIG_FILE, ERR_CONFIG_KEY, ERR_CONFIG_VALUE */
 export function loadConfig({ env = process.env, flags = {}, file }: ConfigSources = {}): LoadedConfig {
   for (const flag of Object.keys(flags))
     if (!keys.includes(flag)) throw unknownKey(flag, keys, 'Cannot use a flag: ')
 
-  const home = absolute(check(homeSetting, given(homeSetting, env, flags, new Map())) as string)
+  const home = homeIn(env, flags)
   const named = file ?? (env['CONCORD_CONFIG'] || undefined)
   const fileValues = readConfigFile(named ?? join(home, 'config.jsonc'), keys, named === undefined)
 

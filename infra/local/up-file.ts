@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import type { CodedError } from '../../sdk/errors.ts'
+import { homeIn } from '../config/index.ts'
 import { infraError } from '../errors.ts'
 import { type Home, writePrivate } from './home.ts'
 
@@ -47,9 +48,10 @@ export async function writeUpFile(home: Home, file: UpFile): Promise<void> {
 
 /** The error for an attempt to start a second `up`. */
 export function upRunning(home: Home, pid: number | undefined): CodedError {
+  const stop = homeIn(process.env) === home.root ? 'concord down' : `concord down --home ${home.root}`
   return infraError(
     'ERR_UP_RUNNING',
-    `Cannot start: concord is up already with ${home.root} (pid ${pid ?? 'not known yet'}). Stop it with 'concord down', or use another --home`,
+    `Cannot start: concord is up already with ${home.root} (pid ${pid ?? 'not known yet'}). Stop it with '${stop}', or use another --home`,
     { detail: { pid } },
   )
 }
