@@ -11,6 +11,14 @@ export interface DownOptions extends CommonOptions {
   readonly home?: string
 }
 
+/** What there was to stop. */
+interface Found {
+  readonly up: boolean
+  readonly natsServer: boolean
+  readonly tasks: number
+  readonly givenUpRecords?: number
+}
+
 export function addDown(program: CliCommand, installation: Installation): void {
   program
     .command('down')
@@ -25,13 +33,11 @@ export async function down(installation: Installation, options: DownOptions): Pr
   const startedMs = performance.now()
   const args = ['--home', homeFolder(options)]
   const told = (said: string) => options.verbose && said !== '' && note(said)
-  const { givenUpRecords } = await askPlatform<{ givenUpRecords?: number }>(
-    installation,
-    'infra/local/down.ts',
-    args,
-    told,
-  )
+  const found = await askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
+  const { givenUpRecords } = found
   const ms = Math.round(performance.now() - startedMs)
-  if (options.json) return await printJson({ stopped: true, ms, givenUpRecords })
+  const wasRunning = found.up || found.natsServer || found.tasks > 0
+  if (options.json) return await printJson({ stopped: true, wasRunning, ms, givenUpRecords })
+  if (!wasRunning) return await print(`Nothing was running with ${homeFolder(options)}.`)
   await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${givenUpText(givenUpRecords)}`)
 }
