@@ -27,6 +27,7 @@ import {
   security,
 } from '../http/routes.ts'
 import { streamResponse, untilClosed } from '../http/stream.ts'
+import { roomWaitMs } from '../ingest/ingest.ts'
 import { publish } from '../ingest/publish.ts'
 import { recordReader, recordsType } from '../ingest/record-reader.ts'
 import type { GatewayParts } from '../parts.ts'
@@ -69,8 +70,7 @@ const produce = createRoute({
   method: 'post',
   path: '/v1/streams/{name}/records',
   summary: 'Publish records',
-  description:
-    'Records are accepted in order as they arrive. A refusal half-way says how many were accepted (`accepted`): continue after those. 429 means that the stream is full: continue after Retry-After.',
+  description: `Records are accepted in order as they arrive. A refusal half-way says how many were accepted (\`accepted\`): continue after those. While the stream is full, the rest of the body is left unread until there is room; once that lasts ${roomWaitMs / 1000} s without any, the answer is 429: continue after Retry-After. A stream that gets some room within that time takes the body at the pace of its consumers, with no limit on the whole: send smaller bodies for earlier answers.`,
   security,
   request: {
     params: nameParam,
