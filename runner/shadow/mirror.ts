@@ -7,6 +7,7 @@
  * @module
  */
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
+import { untimedRecords } from '../../sdk/versions/shadow.ts'
 import type { InstanceStats } from '../isolate/index.ts'
 import { compare } from './compare.ts'
 import { differenceOf, timersDifference } from './difference.ts'
@@ -21,9 +22,6 @@ export interface Call extends Given {
   /** How long it took. */
   readonly ms: number
 }
-
-/** Records that it is not timed at: its code is not compiled yet. */
-const untimedRecords = 1_000
 
 export class Mirror {
   readonly #player: Player

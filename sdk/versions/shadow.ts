@@ -75,6 +75,9 @@ export const shadowEvidenceSchema = z.object({
 })
 export type ShadowEvidence = z.output<typeof shadowEvidenceSchema>
 
+/** The first records in each instance are not timed: its code is not compiled yet. */
+export const untimedRecords = 1_000
+
 /** Of the sum of all instances, and of one. */
 export const examplesMax = 3
 

@@ -35,6 +35,7 @@ test('gateText says of what was deployed over its gate that it was accepted', ()
 test('gateText says that nothing was judged where no record could be compared', () => {
   const text = gateText({ ...gate, breaches: [] })
   assert.match(text, /^ {2}match {5}no record could be compared$/m)
+  assert.match(text, /^ {2}time {6}not measured: /m)
   assert.match(text, /^It passes its gate untested: .*'gate.minRecords' requires some\)\.$/m)
 })
 

@@ -3,7 +3,13 @@
  * @module
  */
 import { differenceText } from '../../versions/difference-text.ts'
-import { matchRate, percentText, type ShadowEvidence, type ShadowView } from '../../versions/shadow.ts'
+import {
+  matchRate,
+  percentText,
+  type ShadowEvidence,
+  type ShadowView,
+  untimedRecords,
+} from '../../versions/shadow.ts'
 
 /** @param examples Default: those of the report. */
 export function shadowText(shadow: ShadowView, examples = shadow.evidence.examples): string {
@@ -54,7 +60,9 @@ function missedText({ records, compared, missed }: ShadowEvidence): string {
 }
 
 export function timeText({ timed, ms, p99Us }: ShadowEvidence): string {
-  if (timed === 0 || ms.live === 0) return '-'
+  if (timed === 0)
+    return `not measured: the first ${untimedRecords} records in each instance are left out, and no more came`
+  if (ms.live === 0) return 'not measured: too short for the clock'
   const us = (sum: number): string => `${figure((sum / timed) * 1000)} µs`
   return `${(ms.shadow / ms.live).toFixed(2)} × (${us(ms.shadow)} a record beside ${us(ms.live)}), p99 ${figure(p99Us.shadow)} µs beside ${figure(p99Us.live)}`
 }
