@@ -1,10 +1,10 @@
 /**
  * Scope: the functions and runners that a plan looks at.
  *
- *   SC1. A scope is closed: it has with each function its runners and the functions that may share a runner with it,
+ *   PS1. A scope is closed: it has with each function its runners and the functions that may share a runner with it,
  *        and with each runner all its instances. So a plan reads nothing that a plan of another scope changes, except
  *        offers, agents and the topology.
- *   SC2. Its order is the same as in a plan of everything.
+ *   PS2. Its order is the same as in a plan of everything.
  * @module
  */
 

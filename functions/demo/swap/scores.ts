@@ -1,10 +1,10 @@
 /**
  * Scores: what the verdicts of each version were worth, and whether any is missing.
  *
- *   SC1. What is a fraud is known from the generator alone; which version judged is said by the verdict itself.
- *   SC2. A verdict says how many clicks of its client state has counted. So it was one by one, whatever version was at work: a
+ *   QU1. What is a fraud is known from the generator alone; which version judged is said by the verdict itself.
+ *   QU2. A verdict says how many clicks of its client state has counted. So it was one by one, whatever version was at work: a
  *        number left out is a click lost, one that was there before is a click judged twice, or out of order.
- *   SC3. A version is measured by the clients whom no other one has judged.
+ *   QU3. A version is measured by the clients whom no other one has judged.
  * @module
  */
 import type { RecordOutput } from '../../../sdk/api/index.ts'
@@ -54,7 +54,7 @@ export class Scores {
     this.#clients.set(name, client)
   }
 
-  /** SC3. */
+  /** QU3. */
   qualityOf(version: number): Quality {
     const judged = [...this.#clients].filter(([, client]) => client.version === version)
     const labels = new Map(judged.map(([name]) => [name, this.#labels.get(name) ?? false]))
