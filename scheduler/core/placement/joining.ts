@@ -28,7 +28,7 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
       const sharing = sharingOf(version, slot)
       if (sharing === undefined) continue
       const open = (draft.groups.get(sharing.group) ?? []).filter(
-        (id) => isOpen(draft, id, nameOf(fn, slot)) && mayBeOn(draft, id, version),
+        (id) => mayJoin(draft, id, nameOf(fn, slot)) && mayBeOn(draft, id, version),
       )
       const task = fullest(draft, open, sharing, version.manifest.resources)
       if (task !== undefined) join(draft, fn, slot, version, task, indexes)
@@ -40,7 +40,7 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
  * Whether an instance may join a runner. Not if an earlier incarnation failed there and the runner has not been told
  * to forget it yet.
  */
-function isOpen(draft: Draft, taskId: string, instance: string): boolean {
+function mayJoin(draft: Draft, taskId: string, instance: string): boolean {
   const task = draft.tasks.get(taskId)
   return (
     task?.isKnown === true &&
