@@ -8,6 +8,10 @@ test('changeText says what the manifest no longer sets; of a rollout, only that 
     'limits.heapMib is 64 again: the manifest no longer says 128',
   )
   assert.equal(
+    changeText({ what: 'onError', was: '"skip"', is: '"fail"' }),
+    'onError is "fail" again: neither the code nor the manifest says "skip"',
+  )
+  assert.equal(
     changeText({ what: 'rollout.canary', was: '{"steps":[10,50],"bakeMs":3000}', is: 'nothing' }),
     'without rollout.canary, which the version before had',
   )

@@ -21,7 +21,11 @@ export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): 
 /** A rollout is of one version, and mostly comes of a flag: that the next one has none is worth no more than the fact. */
 export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>[number]): string {
   if (/^rollout\b/.test(what) && is === 'nothing') return `without ${what}, which the version before had`
-  return `${what} is ${is} again: the manifest no longer says ${was}`
+  // The one setting that the code may say, too.
+  const nobody = /^onError\b/.test(what)
+    ? 'neither the code nor the manifest says'
+    : 'the manifest no longer says'
+  return `${what} is ${is} again: ${nobody} ${was}`
 }
 
 /** @param idle So many of the instances. */
