@@ -15,7 +15,7 @@ import type { TimerAtHand } from '../shared/timer-at-hand.ts'
 export interface EngineOptions {
   readonly definition: FunctionDefinition
   readonly policy: ErrorPolicy
-  /** What throws for good is left to another isolate (E6), until `endTrial`. */
+  /** What throws for good is left to another isolate (verdicts.ts, VD3), until `endTrial`. */
   readonly onTrial?: boolean
   /** Of its state; default: the first, for good. */
   readonly format?: StateFormat | undefined

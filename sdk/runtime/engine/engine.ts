@@ -1,5 +1,6 @@
 /**
- * Engine: calls a function's callbacks, one at a time, and makes each count wholly or not at all.
+ * Engine: calls a function's callbacks, one at a time, and makes each count wholly or not at all. What is called next `Intake`
+ * says, what becomes of the call `Verdicts`.
  *
  * One `run` is one batch: timers that are due, then records. It ends when they are done, when the host asks (`yield`),
  * when the outcome log is long enough, or when a callback failed for good; what was not taken up, the host gives again.
@@ -7,15 +8,10 @@
  * settles, inside a later call (`wake`) or in the microtasks of this one.
  *
  *   E1. No callback starts before the one before it has returned and its promise has settled (I1).
- *   E2. Records are taken up in the order of the frames and of the records in them (I2).
- *   E3. A callback that throws or rejects leaves no output, state or timer; then the policy says what follows (I3).
- *   E4. Nothing that the author's code throws comes out of this class.
- *   E5. A callback that met a lack of memory for state is as if it had not been called, whatever it made of that.
- *   E6. On trial, a callback that throws for good ends the batch and has had no effect: it is another isolate's to call.
+ *   E2. Nothing that the author's code throws comes out of this class.
  * @module
  */
 import type { FunctionDefinition } from '../../function.ts'
-import { policyOf } from '../../manifest/policy.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
 import { FunctionContext, Lifecycle, Scope, type Workshop } from '../callback/scope.ts'
 import type { Seam } from '../callback/seam.ts'
@@ -24,48 +20,29 @@ import { Housekeeping } from '../housekeeping/housekeeping.ts'
 import { TimerDesk } from '../housekeeping/timer-desk.ts'
 import { tellTotals } from '../housekeeping/totals.ts'
 import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
-import { reportOf, wordsOf } from '../outcome/report.ts'
-import type { ReportBudget } from '../outcome/report-budget.ts'
+import { wordsOf } from '../outcome/report.ts'
 import { append } from '../realm/primordials.ts'
 import { isThenable } from '../realm/thenable.ts'
-import { Aside } from '../records/aside.ts'
-import { Cursor, type Input, RecordView } from '../records/record.ts'
-import { Share } from '../records/share.ts'
+import { type Cursor, RecordView } from '../records/record.ts'
 import type { Board } from '../shared/board.ts'
-import {
-  control,
-  controlFloats,
-  entryKind,
-  inputRowAside,
-  inputRowWords,
-  phase,
-  type Reaction,
-  verdict,
-  verdictOf,
-} from '../shared/layout.ts'
+import { control, controlFloats, phase } from '../shared/layout.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
-import { LookAhead } from '../state/look-ahead.ts'
 import { Timers } from '../state/timers.ts'
 import type { Batch, EngineOptions } from './engine-options.ts'
+import { Intake } from './intake.ts'
+import { Verdicts } from './verdicts.ts'
 
 export class Engine {
   readonly timeouts: Timeouts
-  readonly #lookAhead: LookAhead
   readonly #definition: FunctionDefinition
   readonly #seam: Seam
-  readonly #inputs: readonly string[]
-  readonly #arenas: readonly number[] | undefined
-  readonly #input: Input
   readonly #writer: OutcomeWriter
   readonly #board: Board
   readonly #workshop: Workshop
   readonly #states: (KeyedState | undefined)[] = []
-  readonly #aside: Aside
-  readonly #share = new Share()
+  readonly #intake: Intake
+  readonly #verdicts: Verdicts
   readonly #housekeeping: Housekeeping
-  #onTrial: boolean
-  readonly #reports: ReportBudget | undefined
-  readonly #onThrown: ((thrown: unknown) => void) | undefined
   readonly #onFinish: (() => void) | undefined
   #outputs: readonly OutputStream[] = []
 
@@ -77,32 +54,18 @@ export class Engine {
 
   #phase: number = phase.idle
   #text: string | undefined
-  #frames = 0
-  #frame = 0
-  #recordsLeft = 0
-  #recordNext = 0
   #timersEnd = 0
-  /** Which attempt the callback at hand is, and the report of the one before. */
-  #attempt = 1
-  #failure: string | undefined
-  #failed = false
 
   constructor(options: EngineOptions) {
     this.#definition = options.definition
     this.#seam = options.seam
-    this.#inputs = options.inputs
-    this.#arenas = options.arenas
-    this.#input = options.input
-    this.#lookAhead = new LookAhead(options.input)
-    this.#reports = options.reports
-    this.#onThrown = options.onThrown
     this.#board = options.board
     this.#writer = options.writer
     this.timeouts = new Timeouts((nextMs) => {
       this.#board.setFloat(controlFloats.nextWakeMs, nextMs)
     })
-    this.#aside = new Aside(policyOf(options.policy))
-    this.#onTrial = options.onTrial === true
+    this.#intake = new Intake(options, this.#states)
+    this.#verdicts = new Verdicts(options, this.#intake)
     this.#housekeeping = new Housekeeping(options)
     const [states, housekeeping] = [this.#states, this.#housekeeping]
     const timers = new Timers(states, options.timerAtHand)
@@ -125,7 +88,7 @@ export class Engine {
     }
     for (const partition of options.partitions ?? []) this.#workshop.stateOf(partition)
     this.setOutputs(options.outputs)
-    this.#cursor = new Cursor(this.#input)
+    this.#cursor = this.#intake.cursor
     this.#scope = new Scope(this.#workshop, this.#cursor)
     this.#context = new FunctionContext(this.#scope)
     this.#record = new RecordView(this.#cursor)
@@ -136,7 +99,7 @@ export class Engine {
 
   /** True once a callback failed under the policy `fail`, or `init` or `destroy` did. */
   get failed(): boolean {
-    return this.#failed
+    return this.#verdicts.failed
   }
 
   /** True while a callback's promise has not settled. */
@@ -182,20 +145,16 @@ export class Engine {
 
   /** From now on a callback that throws for good is treated as the policy says. */
   endTrial(): void {
-    this.#onTrial = false
+    this.#verdicts.endTrial()
   }
 
   /** Processes a batch that lies in the input. */
   run({ frames, nowMs, text, lines, share }: Batch): void {
     this.#begin(nowMs)
     if (frames > 0 && share === undefined && this.#housekeeping.isOwed) return this.#sweep(undefined, true)
-    this.#aside.begin(lines)
-    this.#share.begin(share)
+    this.#intake.begin(frames, lines, share)
     this.#text = text
     if (frames > 0) this.#board.setWord(control.textWanted, 0)
-    this.#frames = frames
-    this.#frame = 0
-    this.#recordsLeft = 0
     this.#timersEnd = this.#workshop.timers.orderNext
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
@@ -214,7 +173,7 @@ export class Engine {
         return
       }
     } catch (thrown) {
-      this.#lifecycleFailed(thrown)
+      this.#verdicts.lifecycleFailed(thrown)
     }
     this.#finish()
   }
@@ -236,15 +195,14 @@ export class Engine {
 
   #begin(nowMs: number): void {
     this.#seam.nowMs = nowMs
-    this.#reports?.renew(nowMs)
+    this.#verdicts.begin(nowMs)
     this.#writer.reset()
     this.#board.setWord(control.wantedPartition, 0)
-    this.#failed = false
   }
 
   /** Takes up what is next and calls the callback, until the batch ends or a callback waits. */
   #drive(): void {
-    while (!this.#failed && this.#takeUp()) {
+    while (!this.#verdicts.failed && this.#takeUp()) {
       if (this.#call()) return
       if (this.#board.word(control.yield) !== 0 || this.#writer.full) break
     }
@@ -253,8 +211,8 @@ export class Engine {
 
   /** The batch is over. */
   #end(): void {
-    if (this.#failed) this.#finish()
-    else this.#sweep(this.#frames === 0 ? undefined : this.#writer.records)
+    if (this.#verdicts.failed) this.#finish()
+    else this.#sweep(this.#intake.frames === 0 ? undefined : this.#writer.records)
   }
 
   /** @param records How many the batch has done; undefined: none was to be. */
@@ -267,51 +225,14 @@ export class Engine {
   /** @returns Whether there is another timer or record. */
   #takeUp(): boolean {
     if (this.#phase === phase.timers) {
-      const timer = this.#workshop.timers.takeDue(this.#seam.nowMs, this.#timersEnd, this.#share)
+      const timer = this.#workshop.timers.takeDue(this.#seam.nowMs, this.#timersEnd, this.#intake.share)
       this.#scope.take(timer)
       if (timer !== undefined) return true
       this.#enter(phase.records)
     }
-    const cursor = this.#cursor
-    for (;;) {
-      while (this.#recordsLeft === 0) {
-        if (this.#frame === this.#frames) return false
-        this.#openFrame(this.#frame++)
-      }
-      if (this.#share.isOver) return false
-      this.#lookAhead.look(this.#states[cursor.arena], this.#recordNext, this.#recordsLeft)
-      this.#recordsLeft--
-      cursor.moveTo(this.#recordNext)
-      this.#recordNext = cursor.next
-      const passes = this.#share.passes(cursor)
-      if (!passes && !this.#aside.waits(cursor)) break
-      this.#writer.done(entryKind.record, passes ? verdict.elsewhere : verdict.behind)
-    }
-    this.#scope.partition = cursor.arena
+    if (!this.#intake.next()) return false
+    this.#scope.partition = this.#cursor.arena
     return true
-  }
-
-  /** Goes to the first record of a frame that is not to be skipped. The host has checked the frame whole. */
-  #openFrame(frame: number): void {
-    const { words } = this.#input
-    const row = frame * inputRowWords
-    const offset = words[row + 1]!
-    const skip = words[row + 2]!
-    const sizes = words[(offset >> 2) + 1]!
-    const cursor = this.#cursor
-    cursor.stream = this.#inputs[words[row]!]!
-    cursor.partition = sizes >>> 16
-    cursor.arena = cursor.partition + (this.#arenas?.[words[row]!] ?? 0)
-    this.#recordNext = offset + (sizes & 0xffff)
-    this.#recordsLeft = words[(offset >> 2) + 7]!
-    this.#attempt = this.#aside.open(words[row + inputRowAside]!)
-    this.#writer.retries = this.#attempt > 1 ? 1 : 0
-    for (let i = 0; i < skip; i++) {
-      cursor.moveTo(this.#recordNext)
-      this.#recordNext = cursor.next
-      this.#recordsLeft--
-    }
-    this.#lookAhead.forget()
   }
 
   /** Calls the callback for what was taken up, again where the policy says so. @returns Whether it waits. */
@@ -332,24 +253,28 @@ export class Engine {
           void this.#settle(result)
           return true
         }
-        this.#done()
+        this.#close()
+        this.#verdicts.done(scope)
         return false
       } catch (thrown) {
-        if (!this.#again(thrown)) return false
+        this.#close()
+        if (!this.#verdicts.again(scope, thrown)) return false
       }
     }
   }
 
-  /** Waits for the promise of a callback and goes on with the batch. Runs in microtasks; never rejects (E4). */
+  /** Waits for the promise of a callback and goes on with the batch. Runs in microtasks; never rejects (E2). */
   async #settle(promise: PromiseLike<unknown>): Promise<void> {
     let retry = false
     try {
       await promise
       this.#resume()
-      this.#done()
+      this.#close()
+      this.#verdicts.done(this.#scope)
     } catch (thrown) {
       this.#resume()
-      retry = this.#again(thrown)
+      this.#close()
+      retry = this.#verdicts.again(this.#scope, thrown)
     }
     const { timer, partition } = this.#scope
     this.#renew(timer, partition)
@@ -364,14 +289,9 @@ export class Engine {
       this.#resume()
     } catch (thrown) {
       this.#resume()
-      this.#lifecycleFailed(thrown)
+      this.#verdicts.lifecycleFailed(thrown)
     }
     this.#finish()
-  }
-
-  #lifecycleFailed(thrown: unknown): void {
-    this.#onThrown?.(thrown)
-    this.#giveUp(0, thrown)
   }
 
   #pend(): void {
@@ -385,94 +305,12 @@ export class Engine {
 
   /** A callback that went async keeps its context and record; the next one gets its own. */
   #renew(timer: Timer | undefined, partition: number): void {
-    this.#cursor = this.#cursor.again()
+    this.#cursor = this.#intake.renew()
     this.#scope = new Scope(this.#workshop, this.#cursor)
     this.#scope.timer = timer
     this.#scope.partition = partition
     this.#context = new FunctionContext(this.#scope)
     this.#record = new RecordView(this.#cursor)
-  }
-
-  get #kind(): number {
-    return this.#scope.timer === undefined ? entryKind.record : entryKind.timer
-  }
-
-  /** The callback at hand went through. */
-  #done(): void {
-    this.#close()
-    if (this.#board.word(control.wantedPartition) !== 0) return this.#putOff()
-    this.#scope.commit()
-    if (this.#attempt > 1) this.#report('retried', this.#failure)
-    this.#writer.done(this.#kind, verdict.processed)
-  }
-
-  /** The callback at hand threw: takes back what it did (E3). @returns Whether to call it again. */
-  #again(thrown: unknown): boolean {
-    this.#close()
-    if (this.#board.word(control.wantedPartition) !== 0) {
-      this.#putOff()
-      return false
-    }
-    this.#scope.rollback()
-    this.#writer.rollback()
-    this.#onThrown?.(thrown)
-    const told = this.#reports?.spend() ?? true
-    const { retries, last } = this.#aside.policy
-    const isRecord = this.#scope.timer === undefined
-    if (isRecord && !this.#onTrial && this.#aside.takes(this.#attempt)) {
-      this.#aside.hold(this.#cursor)
-      this.#giveAway('setAside', thrown, told)
-      return false
-    }
-    if (this.#attempt <= retries && !(isRecord && this.#aside.isLast)) {
-      this.#scope.retake()
-      this.#attempt++
-      this.#writer.retries++
-      this.#failure = told ? reportOf(thrown, this.#reports?.hasStacks) : undefined
-      return true
-    }
-    if (this.#onTrial) {
-      this.#giveUp(this.#kind, thrown) // E6: a timer too is as it was
-      this.#attempt = 1
-      return false
-    }
-    this.#scope.retake()
-    this.#scope.commit() // a timer is gone even so
-    if (last === 'fail') this.#giveUp(this.#kind, thrown)
-    else this.#giveAway(last, thrown, told)
-    return false
-  }
-
-  /** There was no memory for its state, but there will be: undone, and the batch ends before it (E5). */
-  #putOff(): void {
-    this.#scope.rollback()
-    this.#writer.rollback()
-    this.#attempt = 1
-    this.#writer.retries = 0
-    this.#failure = undefined
-    this.#board.setWord(control.yield, 1)
-  }
-
-  #giveAway(reaction: keyof typeof verdictOf, thrown: unknown, told: boolean): void {
-    this.#report(
-      reaction,
-      told || reaction === 'deadLetter' ? reportOf(thrown, this.#reports?.hasStacks) : undefined,
-    )
-    this.#writer.done(this.#kind, verdictOf[reaction])
-  }
-
-  /** No more callbacks: the host ends this instance. */
-  #giveUp(kind: number, thrown: unknown): void {
-    this.#failed = true
-    this.#writer.report(kind, 'fail', this.#attempt, reportOf(thrown), this.#scope.timer)
-    this.#writer.publish()
-  }
-
-  /** @param text Undefined: it is counted and not told. */
-  #report(reaction: Reaction, text: string | undefined): void {
-    if (text !== undefined) this.#writer.report(this.#kind, reaction, this.#attempt, text, this.#scope.timer)
-    this.#attempt = 1
-    this.#failure = undefined
   }
 
   /** Whatever the callback left behind acts on nothing any more. */

@@ -2,7 +2,7 @@
  * StateMemory: the slabs that the host has handed in for the state of each partition, and the arenas over them.
  *
  * Nothing can be handed in while a call is under way. An arena that needs a slab then throws, and the control words say
- * what is lacking (engine.ts, E5); unless the limit leaves nothing, which is the author's to know.
+ * what is lacking (engine/verdicts.ts, VD2); unless the limit leaves nothing, which is the author's to know.
  *   SM1. No view of a slab and no list of slabs can be reached from outside (primordials.ts, P1).
  * Design: docs/design/0007-state-outlives-code.md
  * @module

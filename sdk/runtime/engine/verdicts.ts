@@ -1,0 +1,142 @@
+/**
+ * Verdicts: what becomes of a callback that has returned or thrown, and of what it did.
+ *
+ *   VD1. One that threw leaves no output, state or timer; then the policy says what follows (I3).
+ *   VD2. One that met a lack of memory for state is as if it had not been called, whatever it made of that.
+ *   VD3. On trial, one that throws for good ends the batch and has had no effect: it is another isolate's to call.
+ * Design: docs/design/0012-failure-reactions.md
+ * @module
+ */
+import type { Scope } from '../callback/scope.ts'
+import type { OutcomeWriter } from '../outcome/outcome-writer.ts'
+import { reportOf } from '../outcome/report.ts'
+import type { ReportBudget } from '../outcome/report-budget.ts'
+import type { Board } from '../shared/board.ts'
+import { control, entryKind, type Reaction, verdict, verdictOf } from '../shared/layout.ts'
+import type { Timer } from '../shared/timer-at-hand.ts'
+import type { EngineOptions } from './engine-options.ts'
+import type { Intake } from './intake.ts'
+
+export type VerdictsOptions = Pick<EngineOptions, 'writer' | 'board' | 'reports' | 'onThrown' | 'onTrial'>
+
+export class Verdicts {
+  /** A callback has failed for good since `begin`: no other is to be called. */
+  failed = false
+  readonly #intake: Intake
+  readonly #writer: OutcomeWriter
+  readonly #board: Board
+  readonly #reports: ReportBudget | undefined
+  readonly #onThrown: ((thrown: unknown) => void) | undefined
+  #onTrial: boolean
+  /** What the attempt before threw, where that is told. */
+  #failure: string | undefined
+
+  constructor({ writer, board, reports, onThrown, onTrial = false }: VerdictsOptions, intake: Intake) {
+    this.#intake = intake
+    this.#writer = writer
+    this.#board = board
+    this.#reports = reports
+    this.#onThrown = onThrown
+    this.#onTrial = onTrial
+  }
+
+  /** Before a batch, `init` or `destroy`. */
+  begin(nowMs: number): void {
+    this.#reports?.renew(nowMs)
+    this.failed = false
+  }
+
+  /** From now on a callback that throws for good is treated as the policy says. */
+  endTrial(): void {
+    this.#onTrial = false
+  }
+
+  /** It went through. */
+  done(scope: Scope): void {
+    if (this.#board.word(control.wantedPartition) !== 0) return this.#putOff(scope)
+    scope.commit()
+    if (this.#intake.attempt > 1) this.#report(scope, 'retried', this.#failure)
+    this.#writer.done(kindOf(scope), verdict.processed)
+  }
+
+  /** It threw: what it did is taken back (VD1). @returns Whether to call it again. */
+  again(scope: Scope, thrown: unknown): boolean {
+    if (this.#board.word(control.wantedPartition) !== 0) {
+      this.#putOff(scope)
+      return false
+    }
+    scope.rollback()
+    this.#writer.rollback()
+    this.#onThrown?.(thrown)
+    const told = this.#reports?.spend() ?? true
+    const { aside, attempt, cursor } = this.#intake
+    const { retries, last } = aside.policy
+    const isRecord = scope.timer === undefined
+    if (isRecord && !this.#onTrial && aside.takes(attempt)) {
+      aside.hold(cursor)
+      this.#giveAway(scope, 'setAside', thrown, told)
+      return false
+    }
+    if (attempt <= retries && !(isRecord && aside.isLast)) {
+      scope.retake()
+      this.#intake.attempt++
+      this.#writer.retries++
+      this.#failure = told ? reportOf(thrown, this.#reports?.hasStacks) : undefined
+      return true
+    }
+    if (this.#onTrial) {
+      this.#giveUp(kindOf(scope), thrown, scope.timer) // VD3: a timer too is as it was
+      this.#intake.attempt = 1
+      return false
+    }
+    scope.retake()
+    scope.commit() // a timer is gone even so
+    if (last === 'fail') this.#giveUp(kindOf(scope), thrown, scope.timer)
+    else this.#giveAway(scope, last, thrown, told)
+    return false
+  }
+
+  /** `init` or `destroy` threw. */
+  lifecycleFailed(thrown: unknown): void {
+    this.#onThrown?.(thrown)
+    this.#giveUp(0, thrown, undefined)
+  }
+
+  /** There was no memory for its state, but there will be: undone, and the batch ends before it (VD2). */
+  #putOff(scope: Scope): void {
+    scope.rollback()
+    this.#writer.rollback()
+    this.#intake.attempt = 1
+    this.#writer.retries = 0
+    this.#failure = undefined
+    this.#board.setWord(control.yield, 1)
+  }
+
+  #giveAway(scope: Scope, reaction: keyof typeof verdictOf, thrown: unknown, told: boolean): void {
+    this.#report(
+      scope,
+      reaction,
+      told || reaction === 'deadLetter' ? reportOf(thrown, this.#reports?.hasStacks) : undefined,
+    )
+    this.#writer.done(kindOf(scope), verdictOf[reaction])
+  }
+
+  /** No more callbacks: the host ends this instance. */
+  #giveUp(kind: number, thrown: unknown, timer: Timer | undefined): void {
+    this.failed = true
+    this.#writer.report(kind, 'fail', this.#intake.attempt, reportOf(thrown), timer)
+    this.#writer.publish()
+  }
+
+  /** @param text Undefined: it is counted and not told. */
+  #report(scope: Scope, reaction: Reaction, text: string | undefined): void {
+    if (text !== undefined)
+      this.#writer.report(kindOf(scope), reaction, this.#intake.attempt, text, scope.timer)
+    this.#intake.attempt = 1
+    this.#failure = undefined
+  }
+}
+
+function kindOf({ timer }: Scope): number {
+  return timer === undefined ? entryKind.record : entryKind.timer
+}
