@@ -11,14 +11,8 @@
  * @module
  */
 import { attemptsAt, type Consumer, rememberAttempts, type TakenFrame } from '../../infra/bus/index.ts'
-import type {
-  ErrorReport,
-  FunctionAssignment,
-  InstanceAssignment,
-  InstanceReport,
-} from '../../infra/control/messages.ts'
+import type { ErrorReport, InstanceReport } from '../../infra/control/messages.ts'
 import { type FailurePolicy, policyOf } from '../../sdk/manifest/policy.ts'
-import type { TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult } from '../isolate/index.ts'
@@ -26,18 +20,14 @@ import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
 import { failedOf, type SetAside } from './aside.ts'
 import { brokenBy, chancesOf, isStarved } from './broken.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
-import { TimerReactions } from './timer-reactions.ts'
+import { TimerReactions, type TimerReactionsOptions } from './timer-reactions.ts'
 
-export interface ReactionsOptions extends Pick<WorkerOptions, 'clock' | 'letters' | 'onFailure'> {
-  readonly instance: Pick<InstanceAssignment, 'id' | 'index'>
+export interface ReactionsOptions
+  extends Pick<WorkerOptions, 'letters' | 'onFailure'>,
+    Omit<TimerReactionsOptions, 'letters' | 'acknowledger' | 'onGiven'> {
   readonly consumer: Consumer
   readonly acknowledger: Acknowledger
   readonly aside: SetAside
-  readonly stopping: AbortSignal
-  /** Absent: timers end with their state. */
-  readonly tried: TriedTimers | undefined
-  /** Of the version at work. */
-  readonly assignment: () => FunctionAssignment
 }
 
 export class Reactions {

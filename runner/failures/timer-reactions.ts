@@ -11,19 +11,25 @@
  */
 import { aborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
-import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
+import type { TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
+import type { WorkerOptions } from '../instance/worker-options.ts'
 import { type RecordFailure, timerWords } from '../isolate/index.ts'
 import { type Ending, endingOf } from '../process/ending.ts'
 import { brokenBy, chancesOf, type Fatal, isStarved } from './broken.ts'
 import { letterOfTimer, shown } from './failed.ts'
 import type { LetterBox } from './letter-box.ts'
-import type { ReactionsOptions } from './reactions.ts'
 
-export interface TimerReactionsOptions
-  extends Pick<ReactionsOptions, 'clock' | 'assignment' | 'instance' | 'stopping' | 'tried'> {
+export interface TimerReactionsOptions extends Pick<WorkerOptions, 'clock'> {
+  readonly instance: Pick<InstanceAssignment, 'id' | 'index'>
+  readonly stopping: AbortSignal
+  /** Absent: timers end with their state. */
+  readonly tried: TriedTimers | undefined
+  /** Of the live version. */
+  readonly assignment: () => FunctionAssignment
   readonly letters: Pick<LetterBox, 'post' | 'flush'>
   readonly acknowledger: Pick<Acknowledger, 'await'>
   /** One has ended its isolate, or its process. */
