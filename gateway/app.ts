@@ -47,6 +47,13 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
       )
     },
   })
+  // A request that comes while the gateway stops goes elsewhere, over another connection: on this one it would keep the gateway.
+  app.use('*', async (_c, next) => {
+    if (!parts.closing.aborted) return await next()
+    const answer = problemResponse(problemOf(parts.closing.reason))
+    answer.headers.set('connection', 'close')
+    return answer
+  })
   app.use('*', async (c, next) => {
     const startMs = parts.clock.monotonicMs()
     await next()

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { paths } from '../../infra/store/index.ts'
-import { call, linesOf, namespace, type Platform, startPlatform, until } from '../testing/platform.ts'
+import { call, linesOf, namespace, type Platform, startPlatform, token, until } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {
@@ -69,4 +71,28 @@ test('Follow with hold continues at another gateway with everything that was not
   await publish(300, 301)
   await third.ended
   assert.deepEqual(third.values, [300])
+})
+
+test('A gateway that is stopping refuses what comes by a connection that it has, and lets go of that', async () => {
+  const stream = 'stopping'
+  await platform.call('PUT', `/v1/streams/${stream}`)
+  const gateway = await platform.another()
+  const { hostname, port } = new URL(gateway.url)
+  const socket = connect(Number(port), hostname)
+  let text = ''
+  socket.setEncoding('utf8').on('data', (more: string) => {
+    text += more
+  })
+  const ask = () =>
+    socket.write(
+      `GET /v1/streams/${stream}/records?hold HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${token}\r\n\r\n`,
+    )
+  ask()
+  await until('it follows', () => text.includes('"ready"'))
+  const closed = gateway.close()
+  ask()
+  await once(socket, 'close')
+  await closed
+  const [, second = ''] = text.split('HTTP/1.1 503 ')
+  assert.match(second, /connection: close.*ERR_CLOSING/is)
 })
