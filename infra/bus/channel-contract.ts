@@ -423,6 +423,18 @@ export async function run(
   }
 }
 
+/** Stores the state first; whenever an owner ends, the next one begins. Until all is at rest. */
+export async function runFromCheckpoint(bench: Bench, actions: readonly Action[]): Promise<void> {
+  const stored = bench.takeCheckpoint()
+  await bench.deliver(1000, 1)
+  await stored
+  await run(bench, actions, async (how) => {
+    await bench.endOwner(how)
+    bench.newOwner()
+  })
+  await bench.settle()
+}
+
 export type Action =
   | { kind: 'send'; producer: number; partition: number; count: number }
   | { kind: 'deliver'; steps: number; seed: number }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { type Action, Bench, owned, run, withCheckpoints } from './channel-contract.ts'
+import { type Action, Bench, owned, runFromCheckpoint, withCheckpoints } from './channel-contract.ts'
 
 const isPoison = (number: number): boolean => number % 5 === 3
 
@@ -87,14 +87,7 @@ test('nothing is twice, and what is missing is counted, whatever breaks before a
     fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
       const bench = new Bench(2, 16_384)
       bench.isPoison = isPoison
-      const stored = bench.takeCheckpoint()
-      await bench.deliver(1000, 1)
-      await stored
-      await run(bench, actions as Action[], async (how) => {
-        await bench.endOwner(how)
-        bench.newOwner()
-      })
-      await bench.settle()
+      await runFromCheckpoint(bench, actions as Action[])
       assertAccount(bench)
     }),
     { numRuns: 1000 },

@@ -3,7 +3,15 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { frameOf } from '../../../sdk/wire/frame.ts'
 import { ManualClock } from '../../clock.ts'
-import { type Action, Bench, owned, record, run, stream, withCheckpoints } from '../channel-contract.ts'
+import {
+  type Action,
+  Bench,
+  owned,
+  record,
+  runFromCheckpoint,
+  stream,
+  withCheckpoints,
+} from '../channel-contract.ts'
 import { originOf } from '../messages/origin.ts'
 import { Producer } from '../sending/producer.ts'
 import { SimNet } from '../wire/sim-net.ts'
@@ -20,14 +28,7 @@ for (const [what, setsAside] of [
       fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
         const bench = new Bench(2, 16_384)
         bench.setsAside = setsAside
-        const stored = bench.takeCheckpoint()
-        await bench.deliver(1000, 1)
-        await stored
-        await run(bench, actions as Action[], async (how) => {
-          await bench.endOwner(how)
-          bench.newOwner()
-        })
-        await bench.settle()
+        await runFromCheckpoint(bench, actions as Action[])
         // One that is silent since its connection broke has not heard of the owner: what is lost counts when it speaks.
         for (const producer of [0, 1]) for (const partition of owned) bench.send(producer, partition, 1)
         await bench.settle()
