@@ -100,7 +100,7 @@ function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot)
   })
 }
 
-/** Placeholder: the promise gets its real epoch when it is written. */
+/** Epoch of a promise that is not written yet: the writer gives it one. */
 const newEpoch = 0
 
 /** Whether a slot runs the version that it should have, and its task was heard. */
