@@ -10,47 +10,47 @@ export const gatewayErrors = {
   ERR_UNAUTHORIZED: 'caller',
   /** No such route. */
   ERR_ROUTE_UNKNOWN: 'caller',
-  /** A parameter or the form of a body is not what the OpenAPI document says. */
+  /** A parameter or the body does not match the OpenAPI document. */
   ERR_REQUEST_INVALID: 'caller',
-  /** A body of a kind that the route does not take. */
+  /** The route does not accept this content type. */
   ERR_MEDIA_TYPE: 'caller',
-  /** A body, or a part of it, passes its limit. */
+  /** The body, or a part of it, is too large; the message names the limit. */
   ERR_TOO_LARGE: 'caller',
-  /** There is no function of that name. */
+  /** No function has that name. */
   ERR_FUNCTION_UNKNOWN: 'caller',
-  /** There is no such version of the function, or no more. */
+  /** The function has no such version, or no longer has it. */
   ERR_VERSION_UNKNOWN: 'caller',
-  /** No version, or not this one, was a shadow. */
+  /** This version was no shadow, or the function never had one. */
   ERR_SHADOW_UNKNOWN: 'caller',
-  /** The version that runs would lose records or state to this one. */
+  /** The new version would lose records or state of the running one. */
   ERR_VERSION_INCOMPATIBLE: 'function',
-  /** The gate forbids the version, by what it made of the tape. */
+  /** The gate stops the version because of its results on recent records. */
   ERR_GATE_BLOCKS: 'function',
-  /** The gate asks whether the version is to follow, by what it made of the tape. */
+  /** The gate asks for confirmation because of the version's results on recent records. */
   ERR_GATE_ASKS: 'function',
-  /** There is no instance of that id. */
+  /** No instance has that id. */
   ERR_INSTANCE_UNKNOWN: 'caller',
-  /** The inputs of the function have no such partition. */
+  /** The function's inputs have no such partition. */
   ERR_PARTITION_UNKNOWN: 'caller',
-  /** An instance has no tap to show at this moment. */
+  /** The instance has no tap at this moment. */
   ERR_TAP: 'transient',
-  /** There is no stream of that name: make it, or deploy a function that names it. */
+  /** No stream has that name: create it, or deploy a function that names it. */
   ERR_STREAM_UNKNOWN: 'caller',
-  /** Timers of dead letters were to be set again, and their owner has not said that they are. */
+  /** Timers of dead letters were not confirmed as set again by the instance that owns them. */
   ERR_REDRIVE: 'transient',
-  /** There is no dead letter of that id, or no more. */
+  /** No dead letter has that id, or it is gone. */
   ERR_DEAD_LETTER_UNKNOWN: 'caller',
   /** The partitions of a stream that exists cannot change: keys would move away from their state. */
   ERR_STREAM_PARTITIONS_FIXED: 'caller',
   /** A stream that a function or a reader uses cannot be removed. */
   ERR_STREAM_USED: 'caller',
-  /** A line or a length-prefixed record of a publish that cannot be read. */
+  /** A line or a length-prefixed record of a publish cannot be read. */
   ERR_RECORD_INVALID: 'caller',
   /** The uploaded code does not compile. */
   ERR_SOURCE_INVALID: 'function',
-  /** The uploaded source map is not one of version 3. */
+  /** The uploaded source map does not have version 3. */
   ERR_SOURCE_MAP_INVALID: 'function',
-  /** The uploaded code imports something that is not there. */
+  /** The uploaded code imports something that does not exist. */
   ERR_IMPORT_REFUSED: 'function',
   /** The uploaded code threw while it was loaded. */
   ERR_LOAD_THREW: 'function',
@@ -58,39 +58,39 @@ export const gatewayErrors = {
   ERR_LOAD_DEADLINE: 'function',
   /** The uploaded code took too much memory to load. */
   ERR_LOAD_MEMORY: 'function',
-  /** The process that loaded the uploaded code died of it. */
+  /** The uploaded code crashed the process that loaded it. */
   ERR_LOAD_CRASHED: 'function',
   /** The uploaded module has no default export that is an object. */
   ERR_NO_DEFAULT_EXPORT: 'function',
-  /** The metadata in the code is not what `defineFunction` takes. */
+  /** The metadata in the code is not valid for `defineFunction`. */
   ERR_METADATA_INVALID: 'function',
-  /** The manifest is not what concord.jsonc's schema says. */
+  /** The manifest does not match the schema of concord.jsonc. */
   ERR_MANIFEST_INVALID: 'function',
-  /** The manifest says something else than the code's metadata. */
+  /** The manifest contradicts the code's metadata. */
   ERR_MANIFEST_CONTRADICTS: 'function',
-  /** An input of a function that is there cannot change between a queue of its own and none. */
+  /** An input of a deployed function cannot change between a mode with a queue and one without. */
   ERR_BACK_PRESSURE_FIXED: 'function',
-  /** The number of instances is to be left to a policy that the function has not. */
+  /** The function has no scaling policy that could choose the number of instances. */
   ERR_NO_POLICY: 'caller',
-  /** groupBy inputs of one function with different numbers of partitions. */
+  /** The function's groupBy inputs have different numbers of partitions. */
   ERR_PARTITIONS_DIFFER: 'caller',
   /** The deploy would close a cycle of functions whose inputs all block. */
   ERR_CYCLE_BLOCKS: 'caller',
   /** The function is being deleted. */
   ERR_FUNCTION_DELETING: 'transient',
-  /** The stream takes no more for now: its consumers are behind. */
+  /** The stream is full: its consumers are behind. */
   ERR_STREAM_FULL: 'transient',
   /** Too many deploys or readers at once. */
   ERR_BUSY: 'transient',
   /** The gateway is stopping. */
   ERR_CLOSING: 'transient',
-  /** A holding reader did not become known to every producer in time. */
+  /** Not every producer learned of a holding reader in time. */
   ERR_FOLLOW_NOT_READY: 'transient',
-  /** There is no asset of that name, or no content of that hash. */
+  /** No asset has that name, or no content has that hash. */
   ERR_ASSET_UNKNOWN: 'caller',
   /** A version would lack an asset that its manifest names. */
   ERR_ASSET_NEEDED: 'caller',
-  /** No room for the bundle. */
+  /** The store has no room for the bundle or asset. */
   ERR_STORAGE_FULL: 'platform',
   /** NATS or the store does not answer. */
   ERR_BACKEND: 'transient',
@@ -98,7 +98,7 @@ export const gatewayErrors = {
   ERR_GATEWAY_PORT_TAKEN: 'caller',
   /** The gateway cannot start with its configuration: the token's file is missing or wrong. */
   ERR_GATEWAY_CONFIGURATION: 'caller',
-  /** A bug of ours. */
+  /** A bug in Concord. */
   ERR_INTERNAL: 'platform',
 } as const satisfies Record<string, Blame>
 export type GatewayErrorCode = keyof typeof gatewayErrors

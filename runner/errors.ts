@@ -2,13 +2,13 @@
 import type { Blame } from '../sdk/errors.ts'
 
 export const runnerErrors = {
-  /** The environment lacks a setting or holds a bad one. */
+  /** The environment lacks a setting, or one is invalid. */
   ERR_RUNNER_ENVIRONMENT: 'platform',
-  /** No assignment came in time. */
+  /** The scheduler assigned nothing in time. */
   ERR_RUNNER_UNASSIGNED: 'transient',
-  /** A command of a scheduler that is no longer the leader. */
+  /** The command came from a scheduler that is no longer the leader. */
   ERR_COMMAND_STALE: 'transient',
-  /** A command that cannot be read, or is for another task. */
+  /** The command cannot be read, or is for another task. */
   ERR_COMMAND_MALFORMED: 'platform',
 } as const satisfies Record<string, Blame>
 

@@ -5,15 +5,15 @@
 import type { Blame } from '../sdk/errors.ts'
 
 export const schedulerErrors = {
-  /** The cluster's stream of events cannot be read. */
+  /** The Mesos master's stream of events cannot be read. */
   ERR_RECORDIO_MALFORMED: 'platform',
-  /** The master refuses our credentials, or what we say of ourselves. */
+  /** The Mesos master refuses the credentials, or the framework's registration. */
   ERR_MESOS_REFUSED: 'caller',
-  /** The master has removed our framework, and we were not told to register anew. */
+  /** The Mesos master has removed this framework, and no setting allows it to register anew. */
   ERR_MESOS_REMOVED: 'caller',
-  /** Another scheduler leads, or has written what only the leader writes. */
+  /** Another scheduler is the leader now. */
   ERR_LEADERSHIP_LOST: 'transient',
-  /** Configuration is missing or contradicts itself. */
+  /** A setting is missing, or settings contradict each other. */
   ERR_SCHEDULER_CONFIG: 'caller',
 } as const satisfies Record<string, Blame>
 export type SchedulerErrorCode = keyof typeof schedulerErrors

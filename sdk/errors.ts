@@ -32,9 +32,9 @@ export class CodedError<Code extends string = string> extends Error {
 
 /** The codes of the sdk's top level; each room has its own. */
 export const sdkErrors = {
-  /** Bytes that should be a frame are not one. */
+  /** The bytes are not a frame. */
   ERR_FRAME_MALFORMED: 'platform',
-  /** A frame of a version that this build cannot read. */
+  /** The frame has a version that this build cannot read. */
   ERR_FRAME_VERSION: 'platform',
   /** A record's key or value is larger than a frame can carry. */
   ERR_RECORD_TOO_LARGE: 'caller',

@@ -2,18 +2,18 @@
 import type { Blame } from '../../sdk/errors.ts'
 
 export const busErrors = {
-  /** Credentials were refused. */
+  /** NATS refused the credentials. */
   ERR_NATS_REFUSED: 'caller',
-  /** The server and we do not trust one another, or one speaks TLS and the other does not. */
+  /** TLS to NATS failed: one side does not trust the other, or only one of them uses TLS. */
   ERR_NATS_TLS: 'caller',
-  /** The server takes no messages as large as frames may be. */
+  /** The server's `max_payload` is smaller than a frame. */
   ERR_NATS_PAYLOAD: 'caller',
-  /** No server answered. */
+  /** No NATS server answered. */
   ERR_NATS_UNREACHABLE: 'transient',
-  /** A binary message of the channels cannot be read. */
+  /** A binary message of a channel cannot be read. */
   ERR_MESSAGE_MALFORMED: 'platform',
-  /** A producer was asked to write a stream that it was not told of. */
+  /** A producer was asked to write to a stream that it does not know. */
   ERR_STREAM_UNKNOWN: 'platform',
-  /** The number of partitions of a written stream was changed. */
+  /** The number of partitions of a stream in use was changed. */
   ERR_STREAM_PARTITIONS: 'caller',
 } as const satisfies Record<string, Blame>

@@ -456,29 +456,29 @@ export interface Heartbeat {
  */
 export const exitCodes = {
   drained: 0,
-  /** A bug of ours. */
+  /** A bug in Concord. */
   crashed: 1,
-  /** Bad configuration or environment. */
+  /** The configuration or environment is invalid. */
   configuration: 2,
-  /** A callback threw under the policy `fail`, or a promise was rejected that nobody awaits or catches. */
+  /** A callback threw under the policy `fail`, or a promise was rejected and nobody awaits or catches it. */
   functionFailed: 10,
   /** `init` threw, or the bundle did not load. */
   initFailed: 11,
-  /** The bundle is absent or its sha256 differs. */
+  /** The bundle is missing, or does not match its sha256. */
   bundle: 12,
-  /** The isolate passed its heap limit, or the process its bound. */
+  /** The isolate exceeded its heap limit, or the process its memory bound. */
   memory: 13,
-  /** A callback passed its time limit. */
+  /** A callback exceeded its time limit. */
   deadline: 14,
-  /** The watchdog saw no beat. */
+  /** The runner stopped responding, and its watchdog ended it. */
   frozen: 15,
-  /** A higher epoch claimed its partitions. */
+  /** A newer owner claimed its partitions. */
   superseded: 16,
-  /** No assignment came. */
+  /** The scheduler assigned nothing in time. */
   unassigned: 17,
-  /** NATS stayed out of reach beyond the bound. */
+  /** NATS was unreachable for too long. */
   disconnected: 18,
-  /** A record broke a limit, and is tried again, skipped or put aside, as the policy says: it starts anew at once. */
+  /** A record exceeded a limit and is handled by the policy; the instance restarts at once. */
   recordBroke: 19,
   /** The state could not be restored from its checkpoint. */
   checkpoint: 20,

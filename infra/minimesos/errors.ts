@@ -5,8 +5,8 @@
 import type { Blame } from '../../sdk/errors.ts'
 
 export const minimesosErrors = {
-  ERR_PORT_TAKEN: 'caller', // another process listens on the port that was asked for
+  ERR_PORT_TAKEN: 'caller', // another program listens on the port
   ERR_STATE_IN_USE: 'caller', // another minimesos runs on the same state folder
-  ERR_BAD_OPTION: 'caller', // a flag or the credentials file does not hold what it must
+  ERR_BAD_OPTION: 'caller', // a flag or the credentials file is invalid
 } as const satisfies Record<string, Blame>
 export type MinimesosErrorCode = keyof typeof minimesosErrors

@@ -8,15 +8,15 @@ export const isolateErrors = {
   ERR_INIT_FAILED: 'function',
   /** `destroy` threw or rejected. */
   ERR_DESTROY_FAILED: 'function',
-  /** A callback threw under the policy `fail`, or a promise was rejected that nobody awaits or catches. */
+  /** A callback threw under the policy `fail`, or a promise was rejected and nobody awaits or catches it. */
   ERR_FUNCTION_FAILED: 'function',
-  /** A callback, a batch, `migrate`, `init` or `destroy` ran beyond its limit. */
+  /** A callback, a batch, `migrate`, `init` or `destroy` exceeded its time limit. */
   ERR_DEADLINE: 'function',
-  /** The call passed `limits.heapMib`, or brought its process near `resources.memMib`: the message says which. */
+  /** The call exceeded `limits.heapMib`, or brought its process near `resources.memMib`; the message says which. */
   ERR_MEMORY: 'function',
-  /** The instance was used after its end, or while a call was under way. */
+  /** The instance was used after its end, or during another call. */
   ERR_INSTANCE_STATE: 'platform',
-  /** V8 lost the isolate, or what it left cannot be read. */
+  /** V8 lost the isolate, or its shared memory cannot be read. */
   ERR_ISOLATE_LOST: 'platform',
 } as const satisfies Record<string, Blame>
 export type IsolateErrorCode = keyof typeof isolateErrors

@@ -6,11 +6,11 @@ import type { Problem } from '../api/index.ts'
 import { type Blame, CodedError } from '../errors.ts'
 
 export const clientErrors = {
-  ERR_SERVER_UNREACHABLE: 'transient', // no connection could be made: nothing was sent
-  ERR_CONNECTION_LOST: 'transient', // the connection broke while a request was under way: its outcome is unknown
+  ERR_SERVER_UNREACHABLE: 'transient', // no connection could be made; nothing was sent
+  ERR_CONNECTION_LOST: 'transient', // the connection broke during a request; its outcome is unknown
   ERR_TIMED_OUT: 'transient', // no answer within `timeoutMs`
-  ERR_ANSWER_MALFORMED: 'platform', // the answer is not what the API describes, or not from a gateway at all
-  ERR_REFUSED: 'caller', // refused without a problem document, so without a code of the gateway's
+  ERR_ANSWER_MALFORMED: 'platform', // the answer does not match the API, or is not from a gateway
+  ERR_REFUSED: 'caller', // refused without a problem document, so without a code from the gateway
 } as const satisfies Record<string, Blame>
 export type ClientErrorCode = keyof typeof clientErrors
 

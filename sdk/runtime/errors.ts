@@ -2,9 +2,9 @@
 import { type Blame, CodedError } from '../errors.ts'
 
 export const runtimeErrors = {
-  /** The default export is not what `defineFunction` takes. */
+  /** The default export is not valid for `defineFunction`. */
   ERR_DEFINITION: 'function',
-  /** A context or record was used when no callback of its own was running. */
+  /** A context or record was used outside its callback. */
   ERR_CALLBACK_OVER: 'function',
   /** `produceRecord` to a stream that is not among the function's ostreams. */
   ERR_STREAM_UNKNOWN: 'function',
@@ -12,13 +12,13 @@ export const runtimeErrors = {
   ERR_PARTITION_UNKNOWN: 'function',
   /** One callback produced more than `limits.outputBytesPerRecord`. */
   ERR_OUTPUT_TOO_LARGE: 'function',
-  /** A name of a metric is malformed, one too many, or of the other kind. */
+  /** A metric has a malformed name or another kind than before, or there are too many metrics. */
   ERR_METRIC: 'function',
   /** `ctx.asset` of a name that the version does not have. */
   ERR_ASSET_MISSING: 'function',
-  /** An argument is not of the type that the API names. */
+  /** An argument has the wrong type. */
   ERR_ARGUMENT: 'function',
-  /** What an isolate left in shared memory cannot be read. */
+  /** An isolate's shared memory cannot be read. */
   ERR_OUTCOME_MALFORMED: 'platform',
 } as const satisfies Record<string, Blame>
 export type RuntimeErrorCode = keyof typeof runtimeErrors

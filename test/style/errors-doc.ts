@@ -32,12 +32,12 @@ const places: Readonly<Record<string, string>> = {
   'sdk/runtime': 'thrown into a callback',
   'sdk/runtime/arena': 'thrown into a callback that keeps state',
   'runner/isolate': 'an instance that ends',
-  'infra/config': 'a process that does not start: its settings',
+  'infra/config': 'settings of a process',
   infra: 'what the platform stands on: store, NATS, JetStream, ZooKeeper',
-  'infra/bus': 'the bus',
-  scheduler: 'the scheduler',
-  runner: 'the runner',
-  'infra/minimesos': 'minimesos',
+  'infra/bus': 'channels, and the connection to NATS',
+  scheduler: 'a scheduler that stops',
+  runner: 'a runner that refuses',
+  'infra/minimesos': 'the Mesos of one machine',
   sdk: 'frames and records',
 }
 

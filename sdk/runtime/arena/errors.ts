@@ -5,15 +5,15 @@ import type { Roots } from './roots.ts'
 import type { Slabs } from './slabs.ts'
 
 export const arenaErrors = {
-  /** No room for an entry within the limit of the state's memory. */
+  /** `limits.stateMib` leaves no room for an entry. */
   ERR_STATE_FULL: 'function',
-  /** Memory for state is being added: the record at hand is undone and given again, whatever its callback does. */
+  /** Memory for state is being added: the current record is undone and given again, whatever its callback does. */
   ERR_STATE_GROWING: 'transient',
   /** A key or a value is longer than an entry can hold. */
   ERR_STATE_TOO_LARGE: 'function',
-  /** State is in the format of another version, which this one cannot read or has no `migrate` for. */
+  /** State is in another version's format, which this version cannot read or has no `migrate` for. */
   ERR_STATE_MIGRATION: 'function',
-  /** Memory that should hold an arena holds none, or one that this build cannot read. */
+  /** Memory for state does not contain state, or has a format that this build cannot read. */
   ERR_STATE_FORMAT: 'platform',
 } as const satisfies Record<string, Blame>
 export type ArenaErrorCode = keyof typeof arenaErrors
