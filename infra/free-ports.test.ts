@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { freePorts } from './free-ports.ts'
 
-test('freePorts answers ports that differ, that nobody has, and that the system gives to nobody else', async (t) => {
+test('freePorts returns different ports that are free and outside the range that the system assigns', async (t) => {
   const ports = await freePorts(200)
   assert.equal(new Set(ports).size, 200)
   const first = Number.parseInt(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'), 10)
@@ -22,7 +22,7 @@ test('freePorts answers ports that differ, that nobody has, and that the system 
   }
 })
 
-test('freePorts gives a port to one process as long as that lives (FP1)', async (t) => {
+test('freePorts reserves a port for one process as long as that lives (FP1)', async (t) => {
   const url = new URL('./free-ports.ts', import.meta.url)
   const script = `
     import { freePorts } from '${url}'

@@ -9,7 +9,7 @@ function listen() {
   return { lines, to: { write: (line: string) => void lines.push(JSON.parse(line)) } }
 }
 
-test('makeLog writes name, level and fields, from its level on', () => {
+test('makeLog writes name, level and fields, at its level and above', () => {
   const { lines, to } = listen()
   const log = makeLog({ name: 'gateway', level: 'info', to })
   log.debug('not this')
@@ -38,7 +38,7 @@ test('makeLog never writes a secret (G1)', () => {
   assert.deepEqual(lines[0]!['nats'], { user: 'u', password: '***' })
 })
 
-test('makeLog writes to standard error, the last line before the end too (G2)', () => {
+test('makeLog writes to standard error, including the last line before the process ends (G2)', () => {
   const source = `const { makeLog } = await import(${JSON.stringify(join(import.meta.dirname, 'log.ts'))})
     makeLog({ name: 'x', level: 'info' }).info('last words'); process.kill(process.pid, 'SIGKILL')`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', source], {

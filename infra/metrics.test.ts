@@ -14,7 +14,7 @@ test('startMetricsServer serves the counters and the metrics of the process, lab
   assert.equal((await fetch(new URL('/', server.url))).status, 404)
 })
 
-test('startMetricsServer answers 500 and goes on when a collector throws', async (t) => {
+test('startMetricsServer answers 500 and keeps running when a collector throws', async (t) => {
   const registry = makeRegistry('x')
   let broken = true
   const collect = () => {
@@ -28,7 +28,7 @@ test('startMetricsServer answers 500 and goes on when a collector throws', async
   assert.equal((await fetch(server.url)).status, 200)
 })
 
-test('startMetricsServer says when its port is taken', async (t) => {
+test('startMetricsServer reports a taken port', async (t) => {
   const registry = makeRegistry('x')
   const first = await startMetricsServer({ port: 0, registry })
   t.after(() => first.close())

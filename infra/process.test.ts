@@ -16,7 +16,7 @@ async function start(t: TestContext, script: string) {
   return { child, id }
 }
 
-test('processId names a living process and nothing else', async (t) => {
+test('processId identifies a living process and nothing else', async (t) => {
   const { child, id } = await start(t, '')
   assert.equal(isAlive(id), true)
   assert.deepEqual(processId(child.pid!), id)
@@ -24,7 +24,7 @@ test('processId names a living process and nothing else', async (t) => {
   assert.equal(processId(2 ** 22 + 1), undefined) // above the kernel's largest pid
 })
 
-test('signalProcess leaves a process alone that only has the same pid', async (t) => {
+test('signalProcess does not signal another process with the same pid', async (t) => {
   const { child, id } = await start(t, '')
   const earlier = { pid: id.pid, started: 'an earlier boot:1' }
   assert.equal(signalProcess(earlier, 'SIGKILL'), false)
@@ -32,7 +32,7 @@ test('signalProcess leaves a process alone that only has the same pid', async (t
   assert.equal(child.exitCode ?? child.signalCode, null)
 })
 
-test('endProcess insists where SIGTERM is ignored', async (t) => {
+test('endProcess kills a process that ignores SIGTERM', async (t) => {
   const { child, id } = await start(t, `process.on('SIGTERM', () => {})`)
   assert.equal(await processEnded(id, 0), false)
   assert.equal(await endProcess(id, 50), true)

@@ -35,7 +35,7 @@ async function copies(nc: NatsConnection): Promise<number> {
   return (await (await jetstreamManager(nc, { checkAPI: false })).streams.info('kept')).config.num_replicas
 }
 
-test('ensureStream on one server makes one copy, and says what is wrong if three were asked for (ST1)', async (t) => {
+test('ensureStream on one server makes one copy, and says why if three were requested (ST1)', async (t) => {
   const { url } = await startNatsServer({ dir: await folder(t, endNatsServer), port: 0 })
   const nc = await connected(t, url)
   await assert.rejects(
@@ -51,7 +51,7 @@ test('ensureStream on one server makes one copy, and says what is wrong if three
   assert.equal((await manager.streams.info('kept')).config.max_msgs, 7)
 })
 
-test('ensureStream on three servers makes three copies, later if one of them was away (ST1, ST2, ST3); without a quorum it says so', {
+test('ensureStream on three servers makes three copies, later if one was away, and reports a missing quorum (ST1, ST2, ST3)', {
   timeout: 240_000,
 }, async (t) => {
   const dir = await folder(t, endNatsCluster)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { editDistance, nearest } from './nearest.ts'
 
-test('nearest names the key that was probably meant, and none where nothing is close', () => {
+test('nearest names the key that was probably meant, and none if nothing is close', () => {
   const known = ['computation_name', 'executable_name', 'instances', 'logLevel', 'env']
   assert.equal(nearest('instnaces', known), 'instances')
   assert.equal(nearest('computationName', known), 'computation_name')

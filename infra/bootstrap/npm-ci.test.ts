@@ -8,7 +8,7 @@ import { isInstalled as untyped } from './npm-ci.mjs'
 
 const isInstalled = untyped as (lockfile: string, folder: string) => boolean
 
-test('isInstalled compares what npm installed with what the lockfile wants', (t) => {
+test('isInstalled compares what npm installed with the lockfile', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'installed-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const lockfile = join(folder, 'package-lock.json')

@@ -51,7 +51,7 @@ test('run.mjs runs the script with its arguments and flags, and adds nothing to 
   assert.equal(status, 0)
 })
 
-test('run.mjs ends as the script ended (B3)', (t) => {
+test('run.mjs exits with the code or signal of the script (B3)', (t) => {
   const root = makeCheckout(t, {
     'seven.ts': 'process.exit(7)',
     'killed.ts': "process.kill(process.pid, 'SIGKILL')",
@@ -77,7 +77,7 @@ test('run.mjs refuses an unknown purpose', (t) => {
   assert.match(stderr, /--for fun.*expected.*demo\|test\|platform\|cluster/)
 })
 
-test('run.mjs ends with 2 and says what to do when nats-server is not where CONCORD_NATS_SERVER says', (t) => {
+test('run.mjs exits with 2 and says what to do if CONCORD_NATS_SERVER names no nats-server', (t) => {
   const { status, stderr } = bootstrap(makeCheckout(t), ['script.ts'], {
     CONCORD_NATS_SERVER: '/nowhere/nats-server',
   })
@@ -85,7 +85,7 @@ test('run.mjs ends with 2 and says what to do when nats-server is not where CONC
   assert.match(stderr, /^set-up: CONCORD_NATS_SERVER names '\/nowhere\/nats-server'.*\n$/)
 })
 
-test('run.mjs shows what npm printed only when npm fails', (t) => {
+test('run.mjs shows the output of npm only if npm fails', (t) => {
   const packages = { '': { name: 'x' }, 'node_modules/y': { version: '1.0.0' } }
   const root = makeCheckout(t, {
     'package.json': '{ "name": "x", "dependencies": { "z": "1.0.0" } }',

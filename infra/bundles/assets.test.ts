@@ -34,7 +34,7 @@ async function* inChunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8A
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
 
-test('Assets gives back what it was given, in whatever chunks it came', async (t) => {
+test('Assets returns the bytes that were put, in whatever chunks they came', async (t) => {
   const { assets, bundles } = await setUp(t)
   await fc.assert(
     fc.asyncProperty(
@@ -55,7 +55,7 @@ test('Assets gives back what it was given, in whatever chunks it came', async (t
   )
 })
 
-test('Assets.put refuses bytes of another hash, ends with its source, and leaves nothing behind', async (t) => {
+test('Assets.put refuses bytes that do not match the hash, fails if its source does, and leaves nothing behind', async (t) => {
   const { assets, messages } = await setUp(t)
   const content = randomBytes(2_000_000)
   const name = sha256(content)
@@ -70,7 +70,7 @@ test('Assets.put refuses bytes of another hash, ends with its source, and leaves
   await assert.rejects(assets.fetch(name), { code: 'ERR_BUNDLE_MISSING' })
 })
 
-test('Assets.put of one content by several at once stores it once, and each is told that it is there', async (t) => {
+test('Assets.put of the same content by several callers stores it once, and each of them succeeds', async (t) => {
   const { assets, messages } = await setUp(t)
   const content = randomBytes(600_000)
   const name = sha256(content)
@@ -82,7 +82,7 @@ test('Assets.put of one content by several at once stores it once, and each is t
   assert.equal(await assets.keep(name), 600_000)
 })
 
-test('Assets.fetch tells what is torn; keep does not count on it, and a put repairs it (AS5)', async (t) => {
+test('Assets.fetch reports a torn asset, keep refuses it, and a put repairs it (AS5)', async (t) => {
   const { assets, nc, messages } = await setUp(t)
   const content = randomBytes(600_000)
   const name = sha256(content)
@@ -97,7 +97,7 @@ test('Assets.fetch tells what is torn; keep does not count on it, and a put repa
   assert.equal(await messages(), 5 + 1, 'what was left of it is gone')
 })
 
-test('Assets.put repairs what has as many parts as it should, and other bytes', async (t) => {
+test('Assets.put repairs an asset with the right number of parts but wrong bytes', async (t) => {
   const { assets, nc } = await setUp(t)
   const content = randomBytes(300_000)
   const name = sha256(content)
@@ -111,7 +111,7 @@ test('Assets.put repairs what has as many parts as it should, and other bytes', 
   assert.ok(content.equals(new Uint8Array(await assets.fetch(name))))
 })
 
-test('Assets.put keeps its parts until it knows that those of another stay', async (t) => {
+test('Assets.put keeps its parts until it knows that those of another caller stay', async (t) => {
   const { nc, assets, bundles } = await setUp(t)
   const content = randomBytes(300_000)
   const name = sha256(content)
@@ -145,7 +145,7 @@ test('Assets.put on a full store says so and leaves nothing behind', async (t) =
   assert.equal(await messages(), 0)
 })
 
-test('Assets goes on where nats-server was killed in the middle of an upload', async (t) => {
+test('Assets continues an upload in the middle of which nats-server was killed', async (t) => {
   const { assets, dir, server } = await setUp(t)
   const content = randomBytes(3_000_000)
   const name = sha256(content)
@@ -159,7 +159,7 @@ test('Assets goes on where nats-server was killed in the middle of an upload', a
   assert.ok(content.equals(new Uint8Array(await assets.fetch(name))))
 })
 
-test('Bundles.removeTorn removes what an upload has left that never came to its end, and nothing else', async (t) => {
+test('Bundles.removeTorn removes what unfinished uploads have left, and nothing else', async (t) => {
   const { assets, bundles, nc, messages } = await setUp(t)
   const kept = randomBytes(300_000)
   await assets.put(sha256(kept), inChunks(kept, 70_000))
@@ -177,7 +177,7 @@ test('Bundles.removeTorn removes what an upload has left that never came to its 
   assert.ok(kept.equals(new Uint8Array(await assets.fetch(sha256(kept)))))
 })
 
-test('hasHash sees that shared memory has changed', async () => {
+test('hasHash notices that shared memory has changed', async () => {
   const memory = new SharedArrayBuffer(3_000_000)
   const name = sha256(new Uint8Array(3_000_000))
   assert.equal(await hasHash(memory, name), true)

@@ -68,7 +68,7 @@ test('Bundles keeps bytes of any size under their hash', async (t) => {
   }
 })
 
-test('Bundles.put of the same bytes stores them once, however many do it at a time', async (t) => {
+test('Bundles.put of the same bytes stores them once, however many callers there are', async (t) => {
   const { nc, bundles } = await setUp(t)
   const bytes = randomBytes(400_000)
   const names = await Promise.all(Array.from({ length: 5 }, () => bundles.put(bytes)))
@@ -78,7 +78,7 @@ test('Bundles.put of the same bytes stores them once, however many do it at a ti
   assert.equal(state.messages, 4 + 1) // 400,000 bytes in parts of 128 KiB, and what names them
 })
 
-test('Bundles.get tells a missing bundle, and one that is not what it was', async (t) => {
+test('Bundles.get reports a missing bundle and a damaged one', async (t) => {
   const { nc, bundles } = await setUp(t)
   await assert.rejects(bundles.get('0'.repeat(64)), { code: 'ERR_BUNDLE_MISSING' })
   const bytes = randomBytes(300_000)
@@ -107,7 +107,7 @@ test('Bundles.remove leaves nothing of it behind', async (t) => {
   assert.equal((await (await jetstreamManager(nc)).streams.info(stream)).state.messages, 2)
 })
 
-test('Bundles.removeUntouched removes what it was shown, unless it was put again since', async (t) => {
+test('Bundles.removeUntouched removes a listed bundle unless it was put again since', async (t) => {
   const { nc, bundles } = await setUp(t)
   const later = await openBundles(nc, 10_000, () => Date.now() + 3_600_000)
   const bytes = randomBytes(300_000)
@@ -139,7 +139,7 @@ test('Bundles survives a kill of nats-server', async (t) => {
   assert.deepEqual(Buffer.from(await bundles.get(name)), bytes)
 })
 
-test('Bundles: a runner may read and no more', async (t) => {
+test('Bundles: a runner may only read', async (t) => {
   const users = Object.fromEntries(
     natsRoles.map((role) => [role, { user: role, password: role }]),
   ) as unknown as NatsUsers
@@ -156,7 +156,7 @@ test('Bundles: a runner may read and no more', async (t) => {
   assert.equal(await bundles.has(name), true)
 })
 
-test('Bundles.put on a full store says so, leaves nothing behind, and works again after a remove', async (t) => {
+test('Bundles.put on a full store says so, leaves nothing behind, and works again after something was removed', async (t) => {
   const { nc, bundles } = await setUp(t, { storeBytesMax: 1_000_000 })
   const kept = randomBytes(600_000)
   const name = await bundles.put(kept)

@@ -167,7 +167,7 @@ const step = fc.oneof(
 )
 
 for (const backPressure of ['block', 'dropTail'] as const) {
-  test(`instances that come, go and are killed each get all of a broadcast stream, in order, and the sum holds (${backPressure})`, async () => {
+  test(`instances that are added, removed and killed each get all of a broadcast stream in order, and the account adds up (${backPressure})`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
         const hall = new Hall(backPressure)

@@ -63,7 +63,7 @@ test('channels account exactly for owners that leave or are killed', async () =>
   )
 })
 
-test('channels account exactly for records that are set aside, whoever is killed with them', async () => {
+test('channels account exactly for records that are set aside, whichever process is killed', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(withOwners, { minLength: 5, maxLength: 80 }), async (actions) => {
       const bench = new Bench(2, 16_384)
@@ -103,7 +103,7 @@ test('channels account exactly for records that are set aside, whoever is killed
   )
 })
 
-test('an owner that is killed takes along what it has touched: what lay in its queue goes to the next one', async () => {
+test('a killed owner takes along only what it has touched: what was in its queue goes to the next owner', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 1)
   await bench.settle()
@@ -125,7 +125,7 @@ test('an owner that is killed takes along what it has touched: what lay in its q
   assert.deepEqual(bench.seen.get('0 0')!.slice(-5), [46, 47, 48, 49, 50])
 })
 
-test('Consumer.release tells the next owner how often the record at hand was tried, though no producer has', async () => {
+test('Consumer.release tells the next owner how often the current record was tried, without the producer', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 3)
   await bench.settle()
@@ -158,7 +158,7 @@ test('Consumer.release tells the next owner how often the record at hand was tri
   assert.deepEqual([attemptsAt(again!), taker.hasTried], [0, false])
 })
 
-test('Consumer refuses frames of an epoch that its origin has left behind', async () => {
+test('Consumer refuses frames with a lower epoch than the highest known of their origin', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 3)
   await bench.settle()
@@ -176,7 +176,7 @@ test('Consumer refuses frames of an epoch that its origin has left behind', asyn
   assert.ok((row.refused['fenced'] ?? 0) > 0)
 })
 
-test('Consumer calls onSuperseded when a higher epoch claims its partition, and answers a lower one', async () => {
+test('Consumer calls onSuperseded for a claim with a higher epoch, and answers a claim with a lower one', async () => {
   const net = new SimNet()
   const clock = new ManualClock()
   const heard: number[] = []
@@ -200,7 +200,7 @@ test('Consumer calls onSuperseded when a higher epoch claims its partition, and 
   assert.deepEqual(heard, [1, 2])
 })
 
-test('Producer gives nothing that was spread to a consumer that groups by key', () => {
+test('Producer gives a consumer that groups by key no record that was spread without regard to keys', () => {
   const net = new SimNet()
   const producer = new Producer({
     ...{
@@ -220,7 +220,7 @@ test('Producer gives nothing that was spread to a consumer that groups by key', 
   assert.deepEqual([sent('spread'), sent('groups')], [3, 1])
 })
 
-test('Producer is writable again only when its stream is read', async () => {
+test('Producer becomes writable again only when its stream is read', async () => {
   const bench = new Bench(1, 4000)
   while (bench.producers[0]!.producer.writable('s')) bench.send(0, 0, 40)
   await bench.deliver(1000, 3)

@@ -14,7 +14,7 @@ async function soon<T>(wait: Promise<T>): Promise<T | 'not yet'> {
   return await Promise.race([wait, turns()])
 }
 
-test('an instance leaves, and its producer closes, when the deadline has passed and NATS does not answer', async () => {
+test('an instance leaves and its producer closes at the deadline though NATS does not answer', async () => {
   const wire = new SimNet().connect()
   const options = { wire, namespace: 'n', epoch: 1, clock: new ManualClock() }
   const consumer = new Consumer({ ...options, name: 'f', onFrames: () => undefined })

@@ -49,7 +49,7 @@ class Bench {
   }
 }
 
-test('what waits for a new owner is sent to it once', async () => {
+test('frames that wait for a new owner are sent to it once', async () => {
   const bench = new Bench()
   const giver = bench.consumer(1)
   giver.own('s', [0])
@@ -68,7 +68,7 @@ test('what waits for a new owner is sent to it once', async () => {
   assert.deepEqual({ received, repeats }, { received: 33, repeats: 0 })
 })
 
-test('what is sent again after a reconnect is sent once', async () => {
+test('frames are sent again only once after a reconnect', async () => {
   const bench = new Bench()
   const consumer = bench.consumer(1)
   consumer.own('s', [0])
@@ -82,7 +82,7 @@ test('what is sent again after a reconnect is sent once', async () => {
   assert.deepEqual({ received, repeats }, { received: 18, repeats: 3 }, 'the first three were not done yet')
 })
 
-test('a claim is answered for the partitions that it names', async () => {
+test('a claim is answered only for the partitions that it names', async () => {
   const bench = new Bench()
   bench.send(0, 1)
   bench.send(1, 1)
@@ -95,7 +95,7 @@ test('a claim is answered for the partitions that it names', async () => {
   assert.deepEqual([...new Set(bench.said)], ['concord.n.s.s.1'])
 })
 
-test('who is going to claim partitions is answered for all of them', async () => {
+test('an owner that awaits partitions gets an answer for all of them', async () => {
   const bench = new Bench()
   bench.send(0, 1)
   bench.send(1, 1)
@@ -105,7 +105,7 @@ test('who is going to claim partitions is answered for all of them', async () =>
   assert.deepEqual([...new Set(bench.said)], ['concord.n.s.s.0', 'concord.n.s.s.1'])
 })
 
-test('a producer that was opened sends its first frame at once, and says nothing on other streams', async () => {
+test('a producer whose stream was opened sends its first frame at once, and nothing on other streams', async () => {
   const bench = new Bench()
   bench.producer.setStream({ ...stream, name: 'input' })
   bench.consumer(1).own('s', [0, 1])
@@ -116,7 +116,7 @@ test('a producer that was opened sends its first frame at once, and says nothing
   assert.equal(bench.producer.heldBytes, 0)
 })
 
-test('owners are asked once whether they have accepted, however many wait for it', async () => {
+test('owners are asked once what they have accepted, however many callers wait for it', async () => {
   const bench = new Bench()
   const owner = bench.consumer(1)
   owner.own('s', [0, 1])
@@ -151,7 +151,7 @@ function unaccounted({ producer }: Bench): number {
   return producer.ledger().find(({ consumer }) => consumer === 'f')!.unaccounted
 }
 
-test('what passes while a partition is awaited is not sent again, and its next owner gets what comes before it has claimed', async () => {
+test('frames heard while a partition is awaited are not sent again, and the next owner gets frames sent before its claim', async () => {
   const bench = new Bench()
   const { giver, taker, next } = await standing(bench)
   const left = giver.release('s', [0], next)
@@ -174,7 +174,7 @@ test('what passes while a partition is awaited is not sent again, and its next o
   )
 })
 
-test('what passed is of no use where something before it is missing, and all is sent again', async () => {
+test('frames heard while awaiting are not used if one before them is missing, and all are sent again', async () => {
   const bench = new Bench()
   const [giver, taker] = [bench.consumer(1), bench.consumer(2)]
   giver.own('s', [0])
@@ -193,7 +193,7 @@ test('what passed is of no use where something before it is missing, and all is 
   assert.deepEqual({ received, gaps }, { received: 6, gaps: 0 })
 })
 
-test('a next owner that ends before it claims has touched nothing', async () => {
+test('a named next owner that ends before its claim has touched nothing', async () => {
   const bench = new Bench()
   const { giver, taker, next } = await standing(bench)
   giver.release('s', [0], next)
@@ -208,7 +208,7 @@ test('a next owner that ends before it claims has touched nothing', async () => 
   assert.equal(unaccounted(bench), 0)
 })
 
-test('a next owner that is killed takes nothing along of what passed and lay in its queue', async () => {
+test('a named next owner that is killed takes along nothing that was only in its queue', async () => {
   const bench = new Bench(true)
   const { giver, taker, next } = await standing(bench)
   taker.own('s', [0], 2, giver.release('s', [0], next))
@@ -222,7 +222,7 @@ test('a next owner that is killed takes nothing along of what passed and lay in 
   assert.equal(unaccounted(bench), 0)
 })
 
-test('a giver whose last word is lost changes nothing', async () => {
+test('a giver whose last credit is lost changes nothing', async () => {
   const bench = new Bench()
   const wire = bench.net.connect()
   const { giver, taker, next } = await standing(bench, wire)
@@ -236,7 +236,7 @@ test('a giver whose last word is lost changes nothing', async () => {
   assert.deepEqual({ received, repeats }, { received: 6, repeats: 0 })
 })
 
-test('what a next owner has worked on is not sent to another, although its producer has lost its credit', async () => {
+test('records that a named next owner has processed are not sent to another, even if the producer missed its credit', async () => {
   const bench = new Bench()
   const { giver, taker, next } = await standing(bench)
   const left = giver.release('s', [0], next)
@@ -254,7 +254,7 @@ test('what a next owner has worked on is not sent to another, although its produ
   assert.equal(unaccounted(bench), 3)
 })
 
-test('what passed is of no use to who was not named to the producers', async () => {
+test('an owner that was not named to the producers does not use frames that it heard while awaiting', async () => {
   const bench = new Bench()
   const { giver, taker } = await standing(bench)
   taker.own('s', [0], 2, giver.release('s', [0]))
@@ -263,7 +263,7 @@ test('what passed is of no use to who was not named to the producers', async () 
   assert.equal(taker.ledger()[0]!.received, 3)
 })
 
-test('what came with a partition is taken before what others have piled up, alone, and in its order', async () => {
+test('frames that came with a partition are taken first, alone, and in order', async () => {
   const bench = new Bench()
   const { giver, taker, next } = await standing(bench)
   taker.own('s', [1])
@@ -284,7 +284,7 @@ test('what came with a partition is taken before what others have piled up, alon
   ])
 })
 
-test('what passed and is of no use is given back', async () => {
+test('the memory of unused frames is given back', async () => {
   const bench = new Bench()
   const wire = bench.net.connect()
   const { subscribe } = wire

@@ -13,7 +13,7 @@ const recordsPerFrame = 20
 /** Of all partitions, from one owner to the other, on another server. */
 const moves = Number(process.env['CONCORD_CLUSTER_MOVES'] ?? 20)
 
-test(`channels on a cluster of three nats-servers: ${moves} moves, and one server killed: nothing lost, twice or out of order`, {
+test(`channels on a cluster of three nats-servers: ${moves} moves and one server killed, and nothing lost, twice or out of order`, {
   timeout: 600_000,
 }, async (t) => {
   const servers = await startCluster(t)

@@ -46,7 +46,7 @@ function assertAccount(bench: Bench): void {
   }
 }
 
-test('a record whose letter is stored does not go to the next owner, though the connection was broken on which it was told of', async () => {
+test('a record whose dead letter is stored does not go to the next owner, though the announcing connection broke', async () => {
   const bench = await cutOff(1)
   bench.isPoison = () => true
   bench.process(10)
@@ -55,7 +55,7 @@ test('a record whose letter is stored does not go to the next owner, though the 
   assert.equal(bench.letters.length, 1, 'the next owner has stored it')
 })
 
-test('outputs that were lost with a connection are counted, or in no checkpoint that is stored', async () => {
+test('records whose outputs were lost with a connection are counted, or are in no stored checkpoint', async () => {
   const bench = await cutOff(5)
   bench.process(10)
   void bench.takeCheckpoint()
@@ -68,7 +68,7 @@ test('outputs that were lost with a connection are counted, or in no checkpoint 
   )
 })
 
-test('both are stored as soon as it was said anew what was touched', async () => {
+test('letters and manifests are stored once the owner has repeated what was touched', async () => {
   const bench = await cutOff(8)
   bench.isPoison = isPoison
   bench.process(10)
@@ -82,7 +82,7 @@ test('both are stored as soon as it was said anew what was touched', async () =>
   assertAccount(bench)
 })
 
-test('nothing is twice, and what is missing is counted, whatever breaks before an owner with letters and checkpoints is killed', async () => {
+test('nothing comes twice and what is missing is counted, whatever breaks before an owner with letters and checkpoints is killed', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
       const bench = new Bench(2, 16_384)

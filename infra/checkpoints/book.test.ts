@@ -8,7 +8,7 @@ function segmentOf(number: number, pages: readonly number[]) {
   return { info: { epoch: 1, number, parts: 1, pages: pages.length, crc: 0 }, sequences: [number] }
 }
 
-test('SegmentBook keeps each segment that holds the newest copy of a page, and no other', () => {
+test('SegmentBook keeps exactly the segments that have the newest copy of a page', () => {
   const cuts = fc.array(fc.uniqueArray(fc.nat({ max: 3000 }), { minLength: 1, maxLength: 200 }), {
     maxLength: 30,
   })
@@ -34,7 +34,7 @@ test('SegmentBook keeps each segment that holds the newest copy of a page, and n
   )
 })
 
-test('SegmentBook bounds what is stored: pages of the emptiest segment are written again', () => {
+test('SegmentBook bounds what is stored by having pages of the emptiest segment written again', () => {
   const book = new SegmentBook()
   const live = Array.from({ length: 20_000 }, (_, page) => page)
   book.add(segmentOf(0, live), [Uint32Array.from(live)])

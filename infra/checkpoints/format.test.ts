@@ -25,7 +25,7 @@ test('decodePart reads what encodePart wrote', () => {
   )
 })
 
-test('decodePart refuses a part of which any byte has changed, that is shorter or longer, or is another one', () => {
+test('decodePart refuses a part with a changed byte, of another length, or with another number', () => {
   fc.assert(
     fc.property(part, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ segment, index, pages }, at, change) => {
       const bytes = new Uint8Array(pages.length * partPageBytes)
@@ -47,7 +47,7 @@ test('decodePart refuses a part of which any byte has changed, that is shorter o
   )
 })
 
-test('decodePart answers garbage with an error of its own', () => {
+test('decodePart refuses garbage with an error of its own', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 4096 }), (bytes) => {
       assert.throws(() => decodePart(bytes, { epoch: 1, number: 1 }, 0), { code: 'ERR_CHECKPOINT_CORRUPT' })

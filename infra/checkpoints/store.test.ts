@@ -72,7 +72,7 @@ const load = async (store: CheckpointStore, checkpoint: Checkpoint): Promise<Map
   return found
 }
 
-test('CheckpointStore keeps what was put; a page in a later segment wins', async (t) => {
+test('CheckpointStore returns what was put, and a page in a later segment wins', async (t) => {
   const { store } = await setUp(t)
   assert.equal(await store.readManifest('3'), undefined)
   const first = await putSegment(store, { epoch: 1, number: 0 }, 20, 1)
@@ -87,7 +87,7 @@ test('CheckpointStore keeps what was put; a page in a later segment wins', async
   assert.equal(await store.readManifest('4'), undefined)
 })
 
-test('CheckpointStore.writeManifest refuses who has not read the newest: an old owner overwrites nothing', async (t) => {
+test('CheckpointStore.writeManifest refuses a writer that has not read the newest manifest: an old owner overwrites nothing', async (t) => {
   const { store } = await setUp(t)
   const old = await store.writeManifest('3', { schema: 1, epoch: 1 }, 0)
   const claimed = await store.writeManifest('3', { schema: 1, epoch: 2 }, old)
@@ -102,14 +102,14 @@ test('CheckpointStore.writeManifest refuses who has not read the newest: an old 
   assert.equal(await store.writeManifest('3', { schema: 1, epoch: 2 }, old), claimed)
 })
 
-test('CheckpointStore.writeManifest lets one of many who write at once through', async (t) => {
+test('CheckpointStore.writeManifest accepts one of many concurrent writers', async (t) => {
   const { store } = await setUp(t)
   const tries = Array.from({ length: 10 }, (_, epoch) => store.writeManifest('3', { schema: 1, epoch }, 0))
   const results = await Promise.allSettled(tries)
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
 })
 
-test('loadCheckpoint finds a part that is missing, torn, changed, another one, or one too few', async (t) => {
+test('loadCheckpoint notices a part that is missing, torn, changed or exchanged', async (t) => {
   const { nc, store } = await setUp(t)
   const corrupt = (message: RegExp) => ({ code: 'ERR_CHECKPOINT_CORRUPT', message })
   const id = { epoch: 7, number: 12 }
@@ -139,7 +139,7 @@ test('loadCheckpoint finds a part that is missing, torn, changed, another one, o
   await assert.rejects(store.readManifest('3'), { code: 'ERR_CHECKPOINT_CORRUPT', message: /of 3/ })
 })
 
-test('CheckpointStore.remove and removeStrays give the room back, and nothing else goes', async (t) => {
+test('CheckpointStore.remove and removeStrays free the room, and remove nothing else', async (t) => {
   const { nc, store } = await setUp(t)
   const kept = await putSegment(store, { epoch: 1, number: 0 }, 10, 1)
   await store.writeManifest('3', { schema: 1, epoch: 1, current: checkpointOf([kept.info]) }, 0)
@@ -160,7 +160,7 @@ test('CheckpointStore.remove and removeStrays give the room back, and nothing el
   assert.equal((await load(store, checkpointOf([kept.info]))).size, 21)
 })
 
-test('removeCheckpoints deletes all that a function left, and nothing of others', async (t) => {
+test('removeCheckpoints deletes all checkpoints of a function, and none of others', async (t) => {
   const { nc, store } = await setUp(t)
   const other = await openCheckpoints(nc, 'default', 'score-2')
   for (const each of [store, other]) {
@@ -183,7 +183,7 @@ test('removeCheckpoints finds nothing to do where no checkpoint was ever made', 
   await removeCheckpoints(nc, 'default', 'score')
 })
 
-test('CheckpointStore goes on through a kill of nats-server, and keeps what was acknowledged', async (t) => {
+test('CheckpointStore works through a kill of nats-server, and keeps what was acknowledged', async (t) => {
   const { dir, server, store } = await setUp(t)
   const first = await putSegment(store, { epoch: 1, number: 0 }, 5, 1)
   await server.stop('SIGKILL')
@@ -194,7 +194,7 @@ test('CheckpointStore goes on through a kill of nats-server, and keeps what was 
   assert.equal((await load(store, (await store.readManifest('3'))!.manifest.current!)).size, 11)
 })
 
-test('CheckpointStore says when the store is full, or silent', async (t) => {
+test('CheckpointStore reports a store that is full or silent', async (t) => {
   const { server, store } = await setUp(t, { storeBytesMax: 1_000_000 }, 1_000)
   const id = { epoch: 1, number: 0 }
   // The server counts what it holds with a delay.
@@ -214,7 +214,7 @@ test('CheckpointStore says when the store is full, or silent', async (t) => {
   process.kill(server.pid, 'SIGCONT')
 })
 
-test('CheckpointStore: a runner may do all that an owner needs, and not change the stream', async (t) => {
+test('CheckpointStore: a runner may do everything that an owner needs, but not change the stream', async (t) => {
   const users = Object.fromEntries(
     natsRoles.map((role) => [role, { user: role, password: role }]),
   ) as unknown as NatsUsers

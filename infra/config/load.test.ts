@@ -13,7 +13,7 @@ function makeHome(t: TestContext, file?: string): string {
   return home
 }
 
-test('loadConfig without any source gives defaults, those made of other settings included', () => {
+test('loadConfig without any source gives the defaults, also those derived from other settings', () => {
   const { values, origins } = loadConfig({ env: {} })
   assert.equal(values.home, join(homedir(), '.concord'))
   assert.equal(values.store.url, `sqlite:${values.home}/store.sqlite`)
@@ -40,7 +40,7 @@ test('loadConfig prefers flag to environment to file to default, and says which 
   assert.equal(describeOrigin(origins['mesos.port']!), 'default')
 })
 
-test('loadConfig takes an empty variable as unset', () => {
+test('loadConfig treats an empty variable as unset', () => {
   assert.equal(loadConfig({ env: { CONCORD_LOG_LEVEL: '' } }).values.log.level, 'info')
 })
 
@@ -56,7 +56,7 @@ test('loadConfig refuses an unknown key and names the nearest known one (C1, C2)
   })
 })
 
-test('loadConfig refuses a value out of bounds and says what it is for and where it stands (C4)', (t) => {
+test('loadConfig refuses a value out of bounds, and says what the setting is for and where the value comes from (C4)', (t) => {
   const home = makeHome(t, '{ "gateway": { "port": "8642" } }')
   assert.throws(() => loadConfig({ env: { CONCORD_HOME: home } }), {
     code: 'ERR_CONFIG_VALUE',
@@ -73,7 +73,7 @@ test('loadConfig refuses a value out of bounds and says what it is for and where
   })
 })
 
-test('loadConfig never shows what a secret holds (C4)', (t) => {
+test('loadConfig never shows the value of a secret (C4)', (t) => {
   const home = makeHome(t, '{ "nats": { "password": ["hunter2"] } }')
   assert.throws(
     () => loadConfig({ env: { CONCORD_HOME: home } }),
@@ -81,7 +81,7 @@ test('loadConfig never shows what a secret holds (C4)', (t) => {
   )
 })
 
-test('loadConfig refuses a file that is not JSON with comments, and one that was named and is absent', (t) => {
+test('loadConfig refuses a file that is not JSON with comments, and a named file that does not exist', (t) => {
   const home = makeHome(t, '{\n  "home": \n}')
   assert.throws(() => loadConfig({ env: { CONCORD_HOME: home } }), {
     code: 'ERR_CONFIG_FILE',
@@ -95,7 +95,7 @@ test('loadConfig refuses a file that is not JSON with comments, and one that was
   assert.throws(() => loadConfig({ env: {}, file: home }), { code: 'ERR_CONFIG_FILE', message: /EISDIR/ })
 })
 
-test('settings have each a meaning and a name of their own in the environment', () => {
+test('every setting has a meaning and its own environment variable', () => {
   assert.ok(settings.every(({ description }) => description.length > 10))
   assert.equal(new Set(settings.map(({ env }) => env)).size, settings.length)
   const names = Object.fromEntries(settings.map(({ key, env }) => [key, env]))

@@ -31,7 +31,7 @@ test('reportSettings shows value, origin and meaning, and masks a secret that is
   assert.ok(!formatSettings(reports).includes('hunter2'))
 })
 
-test('print.ts shows what an up of that home tells its processes, and of one that has ended what the next one takes up', (t) => {
+test('print.ts shows the settings that `up` passes to its processes, or, after it has ended, those that the next one will use', (t) => {
   const home = mkdtempSync(join(tmpdir(), 'concord-config-'))
   t.after(() => rmSync(home, { recursive: true }))
   const stores = { 'store.url': 'zk://127.0.0.1:2181/concord', 'gateway.port': 40_000 }

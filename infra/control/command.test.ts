@@ -20,7 +20,7 @@ function assignmentOf(count: number, partitions: number): TaskCommand {
   return { kind: 'assign', leaderEpoch: 1, assignment: { schema: 3, packed: true, ...assignment } }
 }
 
-test('encodeCommand gets an assignment of 256 functions with 1024 partitions each into one message', () => {
+test('encodeCommand fits an assignment of 256 functions with 1024 partitions each into one message', () => {
   for (const command of [assignmentOf(1, 16), assignmentOf(256, 1024)]) {
     const bytes = encodeCommand(command)
     assert.ok(bytes.length < 512 * 1024, `${bytes.length}`)
@@ -28,7 +28,7 @@ test('encodeCommand gets an assignment of 256 functions with 1024 partitions eac
   }
 })
 
-test('decodeCommand answers undefined for what is no command', () => {
+test('decodeCommand returns undefined for anything that is not a command', () => {
   fc.assert(fc.property(fc.uint8Array(), (bytes) => assert.equal(decodeCommand(bytes), undefined)))
   const packed = encodeCommand(assignmentOf(256, 1024))
   assert.equal(decodeCommand(packed.subarray(0, 1000)), undefined)

@@ -20,7 +20,7 @@ const beat = (sentAtMs: number, instances: readonly InstanceReport[]): Heartbeat
 })
 const parse = (part: string) => JSON.parse(part) as Heartbeat
 
-test('splitHeartbeat makes no part larger than the bound, and HeartbeatJoiner puts them together again', () => {
+test('splitHeartbeat makes no part larger than the bound, and HeartbeatJoiner joins them again', () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 400 }), { maxLength: 30 }), (texts) => {
       const whole = beat(
@@ -37,7 +37,7 @@ test('splitHeartbeat makes no part larger than the bound, and HeartbeatJoiner pu
   )
 })
 
-test('HeartbeatJoiner hands on nothing that lacks a part (HP2)', () => {
+test('HeartbeatJoiner passes on no heartbeat with a missing part (HP2)', () => {
   const reports = Array.from({ length: 20 }, (_, index) => report(index, 'x'.repeat(1_000)))
   const first = splitHeartbeat(beat(1, reports), 8_000).map(parse)
   const second = splitHeartbeat(beat(2, reports), 8_000).map(parse)
@@ -53,7 +53,7 @@ test('HeartbeatJoiner hands on nothing that lacks a part (HP2)', () => {
   }
 })
 
-test('a heartbeat of few instances is one message as ever', () => {
+test('splitHeartbeat leaves a heartbeat of few instances as one message', () => {
   const whole = beat(1, [report(0, 'x')])
   assert.deepEqual(splitHeartbeat(whole).map(parse), [whole])
   assert.equal(new HeartbeatJoiner().take(whole), whole)

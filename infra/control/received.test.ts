@@ -17,7 +17,7 @@ const row: OutputLedger = {
 }
 const over = { topology: new Map(), isOver: true }
 
-test('settle adds what each owner of a partition has dropped, whichever is heard last, and one owner once', () => {
+test('settle adds what each owner of a partition has dropped once, whichever is heard last', () => {
   const first = said({ sent: 30, acked: 20, dropped: { late: 3 }, claimed: 4 })
   const next = said({ sent: 30, acked: 30, dropped: { late: 2, broken: 1 }, claimed: 5 })
   for (const rows of [
@@ -31,7 +31,7 @@ test('settle adds what each owner of a partition has dropped, whichever is heard
     })
 })
 
-test('settle never goes back behind what the producer has said itself', () => {
+test('settle never goes below what the producer has reported itself', () => {
   const counts = fc.record({ late: fc.nat(5) })
   const account = fc.record({
     acked: fc.nat(100),

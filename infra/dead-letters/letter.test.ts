@@ -54,14 +54,14 @@ test('decodeLetters reads what encodeLetters wrote, byte for byte (LT1)', () => 
   fc.assert(fc.property(content, (c) => assert.deepEqual(decodeLetters(encodeLetters(c)), c)))
 })
 
-test('encodeLetters writes what has no timers as builds of before read it', () => {
+test('encodeLetters writes letters without timers in the version that earlier builds read', () => {
   const [{ timer: _, ...letter }] = fc.sample(letters, 1) as [Letter]
   const versionOf = (one: Letter) => encodeLetters({ function: 'f', version: 1, letters: [one] })[1]
   assert.equal(versionOf(letter), 1)
   assert.equal(versionOf({ ...letter, timer: { arena: 1, instance: 0 } }), 2)
 })
 
-test('decodeLetters refuses anything else with what it found, and throws nothing of its own (LT2)', () => {
+test('decodeLetters refuses anything else, says what it found, and throws nothing else (LT2)', () => {
   const whole = encodeLetters({
     function: 'f',
     version: 1,
@@ -85,7 +85,7 @@ test('decodeLetters refuses anything else with what it found, and throws nothing
   assert.throws(() => decodeLetters(Uint8Array.of(0xcd, 3, 0, 0, 0, 0, 0, 0)), /it is of version 3/)
 })
 
-test('messagesOf parts letters into messages that NATS takes, in order, even for the largest record', () => {
+test('messagesOf divides letters into messages that NATS accepts, in order, even with the largest record', () => {
   const error = { name: 'E', message: '\u0001'.repeat(2048), stack: '\u0001'.repeat(6144) }
   const place = { stream: 's', partition: 0, producer: '00', attempts: 1, failedAtMs: 0 }
   const letter = (sequence: number, valueBytes: number): Letter => ({

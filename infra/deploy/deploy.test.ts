@@ -41,13 +41,13 @@ function checkEnvironment(given: Readonly<Record<string, string>>): void {
 
 const shared = Object.fromEntries(pairsOf(read('concord.env')))
 
-test('concord.env holds settings, and none of a single process', () => {
+test('concord.env has only settings that exist, and none of a single process', () => {
   checkEnvironment(shared)
   assert.ok(!Object.keys(shared).some((name) => /_(GATEWAY|SCHEDULER)_PORT$|NATS_USER$/.test(name)))
 })
 
 for (const name of readdirSync(join(here, 'systemd')))
-  test(`systemd/${name} runs what exists, with settings that exist`, () => {
+  test(`systemd/${name} runs an existing program, with existing settings`, () => {
     const pairs = pairsOf(read(`systemd/${name}`))
     const all = (key: string) => pairs.filter(([found]) => found === key).map(([, value]) => value)
     checkCommand(all('ExecStart')[0]!)
@@ -57,7 +57,7 @@ for (const name of readdirSync(join(here, 'systemd')))
   })
 
 for (const name of readdirSync(join(here, 'marathon')))
-  test(`marathon/${name} runs what exists, with settings that exist and secrets that it names`, () => {
+  test(`marathon/${name} runs an existing program, with existing settings and the secrets that it declares`, () => {
     const app = JSON.parse(read(`marathon/${name}`)) as {
       cmd: string
       env: Record<string, string | { secret: string }>
@@ -76,7 +76,7 @@ for (const name of readdirSync(join(here, 'marathon')))
     assert.equal(String(app.portDefinitions[0]!.port), port)
   })
 
-test('nats/nats-server.conf is taken by nats-server itself', (t) => {
+test('nats/nats-server.conf is accepted by nats-server', (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'concord-deploy-'))
   t.after(() => rmSync(dir, { recursive: true }))
   const file = join(dir, 'nats-server.conf')
@@ -89,7 +89,7 @@ test('nats/nats-server.conf is taken by nats-server itself', (t) => {
   assert.equal(status, 0, `${error?.message ?? ''}${stderr}`)
 })
 
-test('zookeeper/zoo.cfg allows the session that the settings ask for, and has three servers', () => {
+test('zookeeper/zoo.cfg allows the session timeout of the settings, and has three servers', () => {
   const pairs = new Map(pairsOf(read('zookeeper/zoo.cfg')))
   const tickMs = Number(pairs.get('tickTime'))
   const { sessionTimeoutMs } = loadConfig({ env: {} }).values.store

@@ -18,7 +18,7 @@ test('decodeDifferences reads what encodeDifferences wrote', () => {
   assert.deepEqual(decodeDifferences(encodeDifferences(content)), content)
 })
 
-test('decodeDifferences refuses what is none, or of a later schema, and says what it found (DM1)', () => {
+test('decodeDifferences refuses anything else and later schemas, and says what it found (DM1)', () => {
   const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
   assert.throws(() => decodeDifferences(bytes({ schema: 2, ...content })), /Cannot read differences.*schema/s)
   assert.throws(() => decodeDifferences(Uint8Array.of(1, 2)), /it is no JSON/)

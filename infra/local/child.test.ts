@@ -31,14 +31,14 @@ async function start(t: TestContext, script: string, logFile?: string) {
   return child
 }
 
-test('startChild answers with what the ready line says', async (t) => {
+test('startChild returns the contents of the ready line', async (t) => {
   const child = await start(t, `console.log('some chatter'); ${ready} ${idle}`)
   assert.deepEqual([child.url, child.port, isAlive(child.id)], ['http://127.0.0.1:4242', 4242, true])
   await child.stop()
   assert.deepEqual(await child.exited, { code: null, signal: 'SIGTERM' })
 })
 
-test('startChild hands on its environment, and appends what the child says on stderr to its log', async (t) => {
+test('startChild passes its environment on, and appends the stderr of the child to its log', async (t) => {
   const logFile = join(await folder(t), 'sample.log')
   await writeFile(logFile, 'earlier\n')
   await start(
@@ -49,7 +49,7 @@ test('startChild hands on its environment, and appends what the child says on st
   assert.equal(await readFile(logFile, 'utf8'), 'earlier\nthing stdin undefined\n')
 })
 
-test('startChild puts a large log aside', async (t) => {
+test('startChild rotates a large log', async (t) => {
   const logFile = join(await folder(t), 'sample.log')
   await writeFile(logFile, Buffer.alloc(logFileBytesMax + 1, 'x'))
   await start(t, `console.error('new'); ${ready} ${idle}`, logFile)
@@ -57,7 +57,7 @@ test('startChild puts a large log aside', async (t) => {
   assert.equal((await readFile(`${logFile}.1`)).length, logFileBytesMax + 1)
 })
 
-test('startChild tells why a child did not become ready', async (t) => {
+test('startChild says why a child did not become ready', async (t) => {
   const cases = [
     [
       `console.error('noise'); console.error('Cannot do it: no coffee'); process.exit(2)`,
@@ -75,13 +75,13 @@ test('startChild tells why a child did not become ready', async (t) => {
     await assert.rejects(start(t, script), { code: 'ERR_UP_CHILD', message })
 })
 
-test('Child.stop insists where SIGTERM is ignored', async (t) => {
+test('Child.stop kills a child that ignores SIGTERM', async (t) => {
   const child = await start(t, `process.on('SIGTERM', () => {}); ${ready} ${idle}`)
   await child.stop()
   assert.deepEqual(await child.exited, { code: null, signal: 'SIGKILL' })
 })
 
-test('startChild: the child ends when its parent is killed (H1)', async (t) => {
+test('startChild: the child ends when the parent is killed (H1)', async (t) => {
   const script = `
     import { startChild } from '${new URL('./child.ts', import.meta.url)}'
     const child = await startChild({

@@ -11,7 +11,7 @@ async function makeFile(t: TestContext): Promise<string> {
   return join(dir, 'credentials.json')
 }
 
-test('loadCredentials makes them once, for their owner only, all different', async (t) => {
+test('loadCredentials creates credentials once, readable only by their owner, all different', async (t) => {
   const file = await makeFile(t)
   const made = await loadCredentials(file)
   assert.deepEqual(await loadCredentials(file), made)

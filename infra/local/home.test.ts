@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeHome } from './home.ts'
 
-test('makeHome closes a folder that others could read, and leaves one alone that is for everybody', async (t) => {
+test('makeHome removes access of others to a home, and does not touch a folder that is meant for everybody', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-home-'))
   t.after(() => rm(dir, { recursive: true }))
   const modeOf = async (path: string) => (await stat(path)).mode & 0o7777

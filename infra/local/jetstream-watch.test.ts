@@ -51,7 +51,7 @@ async function temporary(use: (dir: string) => Promise<void>): Promise<void> {
   await use(dir).finally(() => rm(dir, { recursive: true }))
 }
 
-test('JetStreamWatch leaves a healthy server alone, and a frozen one too (J1)', async () => {
+test('JetStreamWatch restarts neither a healthy server nor a frozen one (J1)', async () => {
   await temporary((dir) =>
     withWatch(dir, async ({ watch, server, restarts }) => {
       await watch.look()
@@ -65,7 +65,7 @@ test('JetStreamWatch leaves a healthy server alone, and a frozen one too (J1)', 
   )
 })
 
-test('JetStreamWatch restarts a server whose JetStream hangs since its disk was full, once there is room (J2)', async (t) => {
+test('JetStreamWatch restarts a server whose JetStream hangs after a full disk, once there is room (J2)', async (t) => {
   await temporary(async (disk) => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })

@@ -85,7 +85,7 @@ test('Keeper forgets earlier ends of a process that has run for 10 s', async () 
   await keeper.stop()
 })
 
-test('Keeper has a process that ran for some seconds back at once, however often it is killed', async () => {
+test('Keeper restarts a process at once that ran for some seconds, however often it is killed', async () => {
   const kept = await setUp()
   const { clock, started, keeper } = kept
   await endAtOnce(kept)
@@ -107,7 +107,7 @@ test('Keeper has a process that ran for some seconds back at once, however often
   await keeper.stop()
 })
 
-test('Keeper goes on trying when a start fails, but not when the first does', async () => {
+test('Keeper keeps trying when a restart fails, but not when the first start does', async () => {
   let failures = 0
   let failing = false
   const { clock, started, keeper } = await setUp(async () => {
@@ -136,7 +136,7 @@ test('Keeper goes on trying when a start fails, but not when the first does', as
   )
 })
 
-test('Keeper.stop leaves none running, whatever it was about to do (K2)', async () => {
+test('Keeper.stop leaves no process running, whatever Keeper was about to do (K2)', async () => {
   const running = await setUp()
   await running.keeper.stop()
   assert.equal(running.started[0]!.stops, 1)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isToken, makeToken } from './token.ts'
 
-test('makeToken makes tokens of one form, each another', () => {
+test('makeToken makes tokens of one form, all different', () => {
   const tokens = Array.from({ length: 100 }, () => makeToken())
   assert.equal(new Set(tokens).size, 100)
   for (const token of tokens) assert.match(token, /^concord_[0-9A-Za-z]{49}$/)

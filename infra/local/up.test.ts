@@ -103,7 +103,7 @@ async function modeOf(path: string): Promise<number> {
 const limits = { timeout: 240_000 }
 
 test(
-  'up makes a home for its owner only, says where it answers, and on SIGTERM leaves nothing',
+  'up makes a home that only its owner can read, prints its address, and leaves nothing running after SIGTERM',
   limits,
   async (t) => {
     const home = await makeHome(t)
@@ -136,7 +136,7 @@ test(
   },
 )
 
-test('up starts again what dies, on the same ports', limits, async (t) => {
+test('up restarts processes that die, on the same ports', limits, async (t) => {
   const home = await makeHome(t)
   const { ready } = await up(home)
   const before = await running(home)
@@ -160,7 +160,7 @@ test('up starts again what dies, on the same ports', limits, async (t) => {
 })
 
 test(
-  'up, killed, leaves nats-server alone; the next one adopts it and keeps the ports',
+  'up that is killed leaves nats-server running, and the next one adopts it and keeps the ports',
   limits,
   async (t) => {
     const home = await makeHome(t)
@@ -182,7 +182,7 @@ test(
   },
 )
 
-test('down ends what a killed up has left', limits, async (t) => {
+test('down ends the processes that a killed up has left', limits, async (t) => {
   const home = await makeHome(t)
   const { child, exited } = await up(home)
   child.kill('SIGKILL')
@@ -193,7 +193,7 @@ test('down ends what a killed up has left', limits, async (t) => {
   assert.equal(isAlive(left), false)
 })
 
-test('up comes up although who started it has gone meanwhile', limits, async (t) => {
+test('up starts although the process that started it has gone', limits, async (t) => {
   const home = await makeHome(t)
   const child = spawnUp(home)
   const exited = once(child, 'exit')
@@ -218,7 +218,7 @@ test('up with CONCORD_PARENT=stdin stops when stdin closes, also while it starts
   for (const id of Object.values(await running(home).catch(() => ({})))) assert.equal(isAlive(id), false)
 })
 
-test('up refuses a port that is taken, in one line, and leaves nothing running', limits, async (t) => {
+test('up refuses a taken port in one line, and leaves nothing running', limits, async (t) => {
   const home = await makeHome(t)
   const stranger = createServer().listen(0, '127.0.0.1')
   await once(stranger, 'listening')
@@ -233,26 +233,30 @@ test('up refuses a port that is taken, in one line, and leaves nothing running',
   }
 })
 
-test('up without a nats-server, with a damaged file or a bad flag says what to do', limits, async (t) => {
-  const home = await makeHome(t)
-  const missing = await upRefused(home, undefined, { CONCORD_NATS_SERVER: '/nowhere/nats-server' })
-  assert.equal(missing.code, 1)
-  assert.match(
-    missing.said,
-    /^Cannot start NATS: '\/nowhere\/nats-server' is not installed\. Install it.*\n$/,
-  )
-  for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
+test(
+  'up says what to do without a nats-server, with a damaged file and with a bad flag',
+  limits,
+  async (t) => {
+    const home = await makeHome(t)
+    const missing = await upRefused(home, undefined, { CONCORD_NATS_SERVER: '/nowhere/nats-server' })
+    assert.equal(missing.code, 1)
+    assert.match(
+      missing.said,
+      /^Cannot start NATS: '\/nowhere\/nats-server' is not installed\. Install it.*\n$/,
+    )
+    for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
 
-  const flag = await upRefused(home, ['--port', '1'])
-  assert.deepEqual([flag.code, /--port/.test(flag.said)], [2, true])
+    const flag = await upRefused(home, ['--port', '1'])
+    assert.deepEqual([flag.code, /--port/.test(flag.said)], [2, true])
 
-  await writeFile(join(home, 'credentials.json'), '{}')
-  const damaged = await upRefused(home)
-  assert.equal(damaged.code, 1)
-  assert.match(damaged.said, /credentials in .*damaged/)
-})
+    await writeFile(join(home, 'credentials.json'), '{}')
+    const damaged = await upRefused(home)
+    assert.equal(damaged.code, 1)
+    assert.match(damaged.said, /credentials in .*damaged/)
+  },
+)
 
-test('up stays with the nats-servers that its home began with, and says so', limits, async (t) => {
+test('up refuses another number of nats-servers than its home began with', limits, async (t) => {
   const home = await makeHome(t)
   const two = await upRefused(home, ['--ports', 'free', '--nats', '2'])
   assert.equal(two.code, 2)
@@ -268,7 +272,7 @@ test('up stays with the nats-servers that its home began with, and says so', lim
   )
 })
 
-test('up stays with the store that its home began with, and says so', limits, async (t) => {
+test('up refuses another store than its home began with', limits, async (t) => {
   const home = await makeHome(t)
   const { child, exited } = await up(home)
   child.kill('SIGTERM')
@@ -293,7 +297,7 @@ test('up stays with the store that its home began with, and says so', limits, as
   }
 })
 
-test('down of a home that nobody has used does nothing', limits, async (t) => {
+test('down of an unused home does nothing', limits, async (t) => {
   const home = await makeHome(t)
   await mkdir(join(home, 'empty'))
   assert.deepEqual(await down(join(home, 'empty')), { stopped: true, up: false, tasks: 0, natsServer: false })

@@ -8,13 +8,13 @@ import { parseMastersUrl } from './masters-url.ts'
 const node = (name: string) => leaderOf([name])!
 const json = (info: unknown) => urlOf(node('json.info_0000000001'), Buffer.from(JSON.stringify(info)))
 
-test('leaderOf finds the lowest of the masters among whatever lies beside them', () => {
+test('leaderOf finds the lowest master among other nodes', () => {
   const names = ['log_replicas', 'json.info_0000000011', 'info_0000000009', 'json.info_0000000010', 'info_1']
   assert.equal(leaderOf(names)?.name, 'info_0000000009')
   assert.equal(leaderOf(['log_replicas', 'json.info_x']), undefined)
 })
 
-test('urlOf reads what a master writes: its address, else its pid, else its hostname', () => {
+test('urlOf reads from a master its address, else its pid, else its hostname', () => {
   const address = { hostname: 'm1.example', ip: '10.0.0.1', port: 5051 }
   const info = { id: 'x', ip: 16_777_343, port: 5050, pid: 'master@10.0.0.2:5052', hostname: 'm1' }
   assert.equal(json({ ...info, address }), 'http://10.0.0.1:5051')
@@ -26,7 +26,7 @@ test('urlOf reads what a master writes: its address, else its pid, else its host
     assert.equal(json(bad), undefined)
 })
 
-test('urlOf reads the protobuf of a master before 1.0, and rejects everything else without harm', () => {
+test('urlOf reads the protobuf of a master before 1.0, and rejects everything else', () => {
   const text = (field: number, value: string) =>
     Buffer.concat([Buffer.of((field << 3) | 2, value.length), Buffer.from(value)])
   const number = (field: number, ...varint: number[]) => Buffer.of(field << 3, ...varint)
@@ -43,7 +43,7 @@ test('urlOf reads the protobuf of a master before 1.0, and rejects everything el
   fc.assert(fc.property(fc.uint8Array(), (bytes) => void urlOf(node('json.info_0000000001'), bytes)))
 })
 
-test('parseMastersUrl takes what Mesos takes, and never shows a password', () => {
+test('parseMastersUrl accepts what Mesos accepts, and never shows a password', () => {
   const { servers, root, user, password } = parseMastersUrl('zk://me:p:w@zk1,zk2:2182/mesos')
   assert.deepEqual(
     [servers.map(({ port }) => port), root, user, password],

@@ -54,7 +54,7 @@ function scene(t: TestContext, path: string) {
   }
 }
 
-test('watchLeader waits for the first master, follows the next one, and is not misled by those that stand by', async (t) => {
+test('watchLeader waits for the first master, follows a new leader, and ignores standbys', async (t) => {
   const { at, said, told, until, join: enter } = scene(t, 'deep/er/mesos')
   await until('it says that nobody leads', () => said.some((text) => text.includes('no Mesos master leads')))
   const first = await enter(5051)
@@ -80,7 +80,7 @@ test('watchLeader waits for the first master, follows the next one, and is not m
   )
 })
 
-test('joinMasters says who leads; a leader that loses its session leads no more, a standby waits for the next', async (t) => {
+test('joinMasters says who leads: a leader that loses its session never leads again, and a standby follows', async (t) => {
   const at = parseMastersUrl(`zk://${server.connect}/contest`)
   const said: string[] = []
   const log = { info() {}, warn: (text: string) => void said.push(text) }
@@ -118,7 +118,7 @@ test('joinMasters says who leads; a leader that loses its session leads no more,
   assert.deepEqual(first.seen, ['leads'], 'who leaves has lost nothing')
 })
 
-test('watchLeader is patient with a master that does not say where it is, and keeps the last one without ZooKeeper', async (t) => {
+test('watchLeader waits for a master that gives no address, and keeps the last leader while ZooKeeper is away', async (t) => {
   const { at, said, told, until, join: enter } = scene(t, 'mesos')
   await until('the node above is waited for', () => said.length === 1)
   const options = {

@@ -28,7 +28,7 @@ const told = (statuses: readonly { readonly state: string; readonly message?: st
 
 const waitFor = (file: string): string => `while [ ! -e ${file} ]; do sleep 0.02; done`
 
-test('tasks end as they end: finished, failed, by a signal, or not started at all', async (t) => {
+test('tasks are reported as they end: finished, failed, by a signal, or not started', async (t) => {
   const { framework, offer, stateDir } = await start(t)
   const program = { shell: false, value: '/nonexistent/binary', arguments: ['binary'] }
   const missing = { shell: true, value: 'cat data', uris: [{ value: '/nonexistent/file', extract: true }] }
@@ -72,7 +72,7 @@ test('tasks end as they end: finished, failed, by a signal, or not started at al
   )
 })
 
-test("a task sees its own variables and what Mesos says, and none of minimesos's secrets", async (t) => {
+test('a task sees its own variables and those of Mesos, and no secret of minimesos', async (t) => {
   process.env['MINIMESOS_TEST_SECRET'] = 'secret'
   defer(t, () => delete process.env['MINIMESOS_TEST_SECRET'])
   const { framework, offer, stateDir } = await start(t)
@@ -106,7 +106,7 @@ test("a task sees its own variables and what Mesos says, and none of minimesos's
   assert.deepEqual([env['MESOS_SANDBOX'], env['MESOS_FRAMEWORK_ID']], [sandbox, framework.id])
 })
 
-test('KILL asks, waits for the grace of the policy, then kills', async (t) => {
+test('KILL sends SIGTERM, waits for the grace period of the policy, then kills', async (t) => {
   const { framework, offer, stateDir } = await start(t)
   const grace = (ms: number) => ({ kill_policy: { grace_period: { nanoseconds: ms * 1e6 } } })
   await framework.launch(offer, [
@@ -160,7 +160,7 @@ test('KILL during the fetch ends the task before it starts', async (t) => {
   assert.deepEqual([status.state, status.reason], ['TASK_KILLED', 'REASON_TASK_KILLED_DURING_LAUNCH'])
 })
 
-test('resources of an ended task are offered at once, before its updates are acknowledged', async (t) => {
+test('resources of an ended task are offered before its updates are acknowledged', async (t) => {
   const { framework, offer, stateDir } = await start(t)
   await framework.launch(offer, [
     task('a', offer, waitFor('go'), { resources: scalars({ cpus: 4, mem: 4096 }) }),
@@ -170,7 +170,7 @@ test('resources of an ended task are offered at once, before its updates are ack
   assert.equal(amount(await framework.offer(), 'cpus'), 4)
 })
 
-test('a task beyond its memory fails by the kernel where cgroups can be made', async (t) => {
+test('a task that exceeds its memory is ended by the kernel, if cgroups can be made', async (t) => {
   const { framework, offer } = await start(t)
   // tail keeps the whole of a line; `|| true` would hide that it was killed.
   await framework.launch(offer, [
@@ -189,7 +189,7 @@ test('a task beyond its memory fails by the kernel where cgroups can be made', a
   assert.deepEqual(status.limitation, { resources: scalars({ mem: 64 }) })
 })
 
-test('a shim that is killed takes its task along', async (t) => {
+test('a task ends when its shim is killed', async (t) => {
   const { framework, offer } = await start(t)
   await framework.launch(offer, [task('orphan', offer, 'sleep 60')])
   const [starting] = await framework.updatesUntil('orphan', 'TASK_RUNNING')
@@ -244,7 +244,7 @@ async function killed(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-test('tasks outlive a killed minimesos; the next takes up the living and reports the ended', async (t) => {
+test('tasks outlive a killed minimesos, and the next one takes over the living and reports the ended', async (t) => {
   const stateDir = tempDir(t)
   const first = await spawnMinimesos(t, stateDir, 0)
   const framework = await TestFramework.subscribe(t, { url: first.url })
@@ -324,7 +324,7 @@ test('an update that nobody acknowledged is sent again by the next minimesos', a
   await eventually('it is forgotten', () => readdirSync(join(stateDir, 'tasks')).length === 0)
 })
 
-test('minimesos ends on SIGTERM, and with its stdin if told so; its tasks live on', async (t) => {
+test('minimesos ends on SIGTERM, and with its stdin if told so, and its tasks keep running', async (t) => {
   const stateDir = tempDir(t)
   const byStdin = await spawnMinimesos(t, stateDir, 0, 'pipe')
   const framework = await TestFramework.subscribe(t, { url: byStdin.url })
@@ -342,7 +342,7 @@ test('minimesos ends on SIGTERM, and with its stdin if told so; its tasks live o
   assert.ok(identityOf(Number(output(stateDir, 'a'))))
 })
 
-test('endTasks ends what it finds, by force after the grace, and the next minimesos reports it as killed', async (t) => {
+test('endTasks ends all tasks, by force after the grace period, and the next minimesos reports them as killed', async (t) => {
   const stateDir = tempDir(t)
   const first = await startMinimesos({ port: 0, stateDir, cpus: 4, memMib: 4096 })
   defer(t, () => first.close())
@@ -368,7 +368,7 @@ test('endTasks ends what it finds, by force after the grace, and the next minime
   ])
 })
 
-test('startMinimesos refuses a taken port and a state folder in use, and leaves both as they were', async (t) => {
+test('startMinimesos refuses a taken port and a state folder in use, and changes neither', async (t) => {
   const { url, stateDir } = await start(t)
   const port = Number(new URL(url).port)
   const other = tempDir(t)
@@ -378,7 +378,7 @@ test('startMinimesos refuses a taken port and a state folder in use, and leaves 
   await third.close()
 })
 
-test('main exits with 2 and one line that says what to do when it cannot start', async (t) => {
+test('main exits with 2 and one line that says what to do if it cannot start', async (t) => {
   const { url, stateDir } = await start(t)
   const port = new URL(url).port
   // A folder each: they run side by side, and whoever is first holds the folder for a moment.

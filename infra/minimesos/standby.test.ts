@@ -33,7 +33,7 @@ function masters(t: TestContext, path: string, agents?: readonly AgentSpec[]) {
   }
 }
 
-test('a standby points to the leader whatever it is asked, and is healthy', async (t) => {
+test('a standby redirects every request to the leader, except for its health', async (t) => {
   const start = masters(t, 'points')
   const leader = await start()
   const standby = await start()
@@ -56,7 +56,7 @@ test('a standby points to the leader whatever it is asked, and is healthy', asyn
   assert.equal((await send(`${standby.url}/health`, 'GET', {})).status, 200)
 })
 
-test('a standby takes up the agents and the tasks of a leader that goes, which comes back as a standby', async (t) => {
+test('a standby takes over the agents and tasks of a leader that ends, and that one returns as a standby', async (t) => {
   const start = masters(t, 'follows')
   const leader = await start()
   const standby = await start()
@@ -77,7 +77,7 @@ test('a standby takes up the agents and the tasks of a leader that goes, which c
   assert.deepEqual([code, headers.location], [307, `//${new URL(standby.url).host}/master/api/v1/scheduler`])
 })
 
-test('an agent that was killed, or cut off, is so to the next master too, until it is started', async (t) => {
+test('an agent that was killed or cut off stays so for the next master, until it is started', async (t) => {
   const start = masters(t, 'stays', [{ name: 'agent-1' }, { name: 'agent-2' }, { name: 'agent-3' }])
   const leader = await start()
   const standby = await start()
@@ -119,7 +119,7 @@ test('an agent that was killed, or cut off, is so to the next master too, until 
   )
 })
 
-test('a leader that loses ZooKeeper ends, and leaves the state to the next', async (t) => {
+test('a leader that loses ZooKeeper ends, and leaves the state to the next one', async (t) => {
   const start = masters(t, 'loses')
   const leader = await start()
   const framework = await TestFramework.subscribe(t, { url: leader.url })

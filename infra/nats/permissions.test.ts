@@ -112,7 +112,7 @@ for (const role of natsRoles) {
   })
 }
 
-test('natsPermissions: a runner answers a command by its reply subject, once', async (t) => {
+test('natsPermissions: a runner may answer a command once, on its reply subject', async (t) => {
   const as = (role: NatsRole) => connectBus({ url: server.url, name: role, ...users[role] })
   const [runner, scheduler] = [await as('runner'), await as('scheduler')]
   t.after(() => Promise.all([runner.close(), scheduler.close()]))

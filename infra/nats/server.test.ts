@@ -31,7 +31,7 @@ async function connected(t: TestContext, url: string) {
   return nc
 }
 
-test('startNatsServer answers when the server takes connections, JetStream on', async (t) => {
+test('startNatsServer resolves when the server accepts connections, with JetStream on', async (t) => {
   const dir = await folder(t)
   const server = await startNatsServer({ dir, port: 0 })
   const nc = await connected(t, server.url)
@@ -42,7 +42,7 @@ test('startNatsServer answers when the server takes connections, JetStream on', 
   assert.notEqual(processId(server.pid), undefined)
 })
 
-test('startNatsServer adopts a living server of the same configuration, and only then', async (t) => {
+test('startNatsServer adopts a living server only if it has the same configuration', async (t) => {
   const dir = await folder(t)
   const first = await startNatsServer({ dir, port: 0 })
   const [again, byPort] = [
@@ -68,7 +68,7 @@ test('startNatsServer replaces a server that is frozen', async (t) => {
   await connected(t, second.url)
 })
 
-test('startNatsServer: the server outlives a killed parent, and is adopted with its data', async (t) => {
+test('startNatsServer: the server outlives a killed parent process, and is adopted with its data', async (t) => {
   const dir = await folder(t)
   const script = `
     import { startNatsServer } from '${new URL('./index.ts', import.meta.url)}'
@@ -92,7 +92,7 @@ test('startNatsServer: the server outlives a killed parent, and is adopted with 
   assert.deepEqual(await server.exited, { code: null, signal: null })
 })
 
-test('NatsServer.stop kills, and the same folder comes back on the same port with what was stored', async (t) => {
+test('NatsServer.stop ends the server, and the same folder starts again on the same port with its data', async (t) => {
   const dir = await folder(t)
   const first = await startNatsServer({ dir, port: 0 })
   const nc = await connected(t, first.url)
@@ -107,7 +107,7 @@ test('NatsServer.stop kills, and the same folder comes back on the same port wit
   assert.equal((await (await jetstreamManager(later)).streams.info('kept')).state.messages, 1)
 })
 
-test('startNatsServer names the port that is taken and the flag that changes it', async (t) => {
+test('startNatsServer names a taken port and the flag that changes it', async (t) => {
   const stranger = createServer().listen(0, '127.0.0.1')
   await once(stranger, 'listening')
   t.after(() => stranger.close())
@@ -121,7 +121,7 @@ test('startNatsServer names the port that is taken and the flag that changes it'
   assert.equal(await processEnded(JSON.parse(await readFile(join(dir, 'server.json'), 'utf8')), 0), true) // N3
 })
 
-test('startNatsServer says what to install where there is no nats-server', async (t) => {
+test('startNatsServer says what to install if there is no nats-server', async (t) => {
   await assert.rejects(start(t, { command: '/nowhere/nats-server' }), (error) => {
     assert.ok(isCode(error, 'ERR_NATS_SERVER_MISSING'))
     assert.match(error.message, /apt-get install nats-server/)
@@ -129,7 +129,7 @@ test('startNatsServer says what to install where there is no nats-server', async
   })
 })
 
-test('startNatsServer tells why the server gave up', async (t) => {
+test('startNatsServer says why the server gave up', async (t) => {
   const dir = await folder(t)
   await assert.rejects(startNatsServer({ dir, port: 99_999 }), (error) => {
     assert.ok(isCode(error, 'ERR_NATS_SERVER_FAILED'))

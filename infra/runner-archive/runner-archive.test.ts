@@ -10,7 +10,7 @@ import { archiveName, checkKey, openArchive, signedPath, verifyPath } from './in
 const key = 'a key of sixteen characters'
 const name = archiveName('a'.repeat(64))
 
-test('signedPath is good for at least urlSeconds, for less than twice that, and the same for a while (SP1, SP2)', () => {
+test('signedPath is valid for one to two times urlSeconds, and stays the same for a while (SP1, SP2)', () => {
   const seconds = fc.integer({ min: 1, max: 100_000 })
   const time = fc.integer({ min: 0, max: 4_000_000_000_000 })
   fc.assert(
@@ -26,7 +26,7 @@ test('signedPath is good for at least urlSeconds, for less than twice that, and 
   )
 })
 
-test('verifyPath takes no other file, no later end, no other key, and nothing that is no path of ours', () => {
+test('verifyPath refuses another file, a later end, another key, and any other path', () => {
   const path = signedPath(name, key, 0, 60)
   const [, , , end, signature] = path.split('/')
   for (const other of [
@@ -44,7 +44,7 @@ test('verifyPath takes no other file, no later end, no other key, and nothing th
   assert.throws(() => checkKey('short'), /has 5 characters/)
 })
 
-test('openArchive takes a file that is what its name says, and says what is wrong with another', async (t) => {
+test('openArchive accepts a file whose content matches its name, and says what is wrong with another', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-archive-'))
   t.after(() => rm(dir, { recursive: true }))
   const content = 'an archive'

@@ -51,7 +51,7 @@ async function setUp(t: TestContext, options: Partial<NatsServerOptions> = {}) {
   return { server, start, nc, store, troubles, stored }
 }
 
-test('SpillStore gives back what it was given, once, as a runner may', async (t) => {
+test('SpillStore returns each stored chunk once, with the permissions of a runner', async (t) => {
   const { store, stored } = await setUp(t)
   const chunks = Array.from({ length: 20 }, () => randomBytes(300_000))
   const sequences = await Promise.all(chunks.map((chunk) => store.put(place, chunk)))
@@ -63,7 +63,7 @@ test('SpillStore gives back what it was given, once, as a runner may', async (t)
   await store.remove(sequences[0]!)
 })
 
-test('SpillStore stores each chunk once through restarts of nats-server, and says that they wait', async (t) => {
+test('SpillStore stores each chunk once through restarts of nats-server, and reports chunks that wait', async (t) => {
   const { server, start, store, troubles, stored } = await setUp(t)
   assert.ok(await store.put(place, randomBytes(100)))
   await server.stop()
@@ -77,7 +77,7 @@ test('SpillStore stores each chunk once through restarts of nats-server, and say
   assert.equal(troubles.at(-1), 'records are spilled to disk again')
 })
 
-test('SpillStore says that the store is full, and goes on when there is room', async (t) => {
+test('SpillStore reports a full store, and continues when there is room', async (t) => {
   const { store } = await setUp(t, { storeBytesMax: 4 * 2 ** 20 })
   const sequences: number[] = []
   for (;;) {
@@ -91,7 +91,7 @@ test('SpillStore says that the store is full, and goes on when there is room', a
   assert.ok(await store.put(place, randomBytes(500_000)))
 })
 
-test('Orphans takes what producers that are gone have left, in order, and nothing of those that live', async (t) => {
+test('Orphans adopts chunks of producers that are gone, in order, and none of living ones', async (t) => {
   const { nc, store, stored } = await setUp(t)
   const clock = new ManualClock()
   const orphans = new Orphans({ nc, namespace: 'ns', clock })

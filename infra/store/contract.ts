@@ -45,18 +45,21 @@ export function storeContract(
     await store.remove('/a/b')
   })
 
-  contractTest('refuses what does not fit the node as it is (S1)', async (t, settings) => {
-    const store = await opened(t, settings)
-    await store.create('/a', 1)
-    await store.update('/a', 2, 0)
-    await refuses('ERR_STORE_EXISTS', store.create('/a', 3))
-    await refuses('ERR_STORE_CONFLICT', store.update('/a', 3, 0))
-    await refuses('ERR_STORE_CONFLICT', store.update('/a', 3, 2))
-    await refuses('ERR_STORE_CONFLICT', store.remove('/a', 0))
-    await refuses('ERR_STORE_NOT_FOUND', store.update('/b', 3, 0))
-    await refuses('ERR_STORE_NOT_FOUND', store.remove('/b'))
-    assert.deepEqual(await store.get('/a'), { value: 2, version: 1 })
-  })
+  contractTest(
+    'refuses a write that does not match the current version of the node (S1)',
+    async (t, settings) => {
+      const store = await opened(t, settings)
+      await store.create('/a', 1)
+      await store.update('/a', 2, 0)
+      await refuses('ERR_STORE_EXISTS', store.create('/a', 3))
+      await refuses('ERR_STORE_CONFLICT', store.update('/a', 3, 0))
+      await refuses('ERR_STORE_CONFLICT', store.update('/a', 3, 2))
+      await refuses('ERR_STORE_CONFLICT', store.remove('/a', 0))
+      await refuses('ERR_STORE_NOT_FOUND', store.update('/b', 3, 0))
+      await refuses('ERR_STORE_NOT_FOUND', store.remove('/b'))
+      assert.deepEqual(await store.get('/a'), { value: 2, version: 1 })
+    },
+  )
 
   contractTest('refuses a document one byte too large, in UTF-8', async (t, settings) => {
     const store = await opened(t, settings)
@@ -69,7 +72,7 @@ export function storeContract(
     assert.deepEqual(await store.list('/'), ['fits', 'schema'])
   })
 
-  contractTest('refuses paths that not every store could hold', async (t, settings) => {
+  contractTest('refuses paths that some stores cannot hold', async (t, settings) => {
     const store = await opened(t, settings)
     const bad = [
       '',
@@ -108,7 +111,7 @@ export function storeContract(
     assert.deepEqual(await store.list('/a'), ['b-d', 'b.e', 'b0'])
   })
 
-  contractTest('gives back any JSON value as it was', async (t, settings) => {
+  contractTest('returns any JSON value unchanged', async (t, settings) => {
     const store = await opened(t, settings)
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), async (value) => {
@@ -167,7 +170,7 @@ export function storeContract(
     },
   )
 
-  contractTest('does not call a watcher for what lies beside its path', async (t, settings) => {
+  contractTest('does not call a watcher for changes beside its path', async (t, settings) => {
     const store = await opened(t, settings)
     const [beside, all] = [new Calls(), new Calls()]
     store.watch('/w', () => beside.call())
@@ -188,7 +191,7 @@ export function storeContract(
     for (;;) if ((await watcher.line()) === String(changes)) break
   })
 
-  contractTest('loses no update of processes that race (S1)', async (t, settings) => {
+  contractTest('loses no update of concurrent processes (S1)', async (t, settings) => {
     const [processes, times] = [3, 150]
     const counters = await Promise.all(
       Array.from({ length: processes }, () => child(t, settings, ['count', '/counter', String(times)])),
@@ -245,7 +248,7 @@ export function storeContract(
     assert.deepEqual(await store.list('/'), ['mine', 'schema'])
   })
 
-  contractTest('stops waiting for the leadership when told to, or closed', async (t, settings) => {
+  contractTest('stops waiting for the leadership when aborted or closed', async (t, settings) => {
     const [store, other] = [await opened(t, settings), await opened(t, settings)]
     await store.lead('scheduler', new AbortController().signal)
     const told = new AbortController()
@@ -274,7 +277,7 @@ export function storeContract(
     },
   )
 
-  contractTest('is still there when all have closed it', async (t, settings) => {
+  contractTest('keeps its documents when all have closed it', async (t, settings) => {
     const first = await openStore(settings)
     await first.create('/kept', 'yes')
     const { epoch } = await first.lead('scheduler', new AbortController().signal)
@@ -286,7 +289,7 @@ export function storeContract(
     assert.ok((await second.lead('scheduler', new AbortController().signal)).epoch > epoch)
   })
 
-  contractTest('refuses to open what a later build has written, or an unknown one', async (t, settings) => {
+  contractTest('refuses to open a store of a later or unknown build', async (t, settings) => {
     const store = await opened(t, settings)
     assert.deepEqual(await store.get(paths.schema), { value: { schema: 1 }, version: 0 })
     await store.update(paths.schema, { schema: 2 }, 0)

@@ -19,11 +19,11 @@ storeContract('SqliteStore', async (t) => ({
   url: `sqlite:${join(await folder(t), 'made', 'store.sqlite')}`,
 }))
 
-test('openStore refuses a URL of no known kind', async () => {
+test('openStore refuses a URL of an unknown kind', async () => {
   await assert.rejects(openStore('redis://x'), { code: 'ERR_STORE_URL', message: /expected sqlite:PATH/ })
 })
 
-test('openStore says which file is no store', async (t) => {
+test('openStore names a file that is not a store', async (t) => {
   const file = join(await folder(t), 'store.sqlite')
   await writeFile(file, 'this is not a database, and long enough to be looked at as one'.repeat(20))
   await assert.rejects(openStore(`sqlite:${file}`), { code: 'ERR_STORE_FAILED', message: new RegExp(file) })
@@ -47,7 +47,7 @@ test('SqliteStore waits for another writer without blocking the event loop, and 
   assert.equal(await waiting, 0)
 })
 
-test('SqliteStore answers a full disk with an error, and keeps what it has', async (t) => {
+test('SqliteStore reports a full disk with an error, and keeps its data', async (t) => {
   const file = join(await folder(t), 'store.sqlite')
   const script = `
     import { openStore } from '${new URL('./index.ts', import.meta.url)}'
@@ -64,7 +64,7 @@ test('SqliteStore answers a full disk with an error, and keeps what it has', asy
   assert.deepEqual(JSON.parse(stdout), { codes: ['ERR_STORE_FAILED'], kept: 10_000, fewer: true })
 })
 
-test('tryLock gives a lock to one holder, and counts them', async (t) => {
+test('tryLock gives the lock to one holder at a time, and counts holders', async (t) => {
   const path = join(await folder(t), 'lock')
   const first = tryLock(path)
   assert.equal(first?.epoch, 1)

@@ -14,7 +14,7 @@ function statusOfMany(count: number): StatusDocument {
   return { schema: 1, function: 'f', version: 1, instances, ended }
 }
 
-test('pagesOf keeps each document small, and statusOf puts them together again', () => {
+test('pagesOf keeps each document small, and statusOf joins them again', () => {
   for (const count of [0, 1, pageInstances, pageInstances + 1, 1_024]) {
     const status = statusOfMany(count)
     const { head, pages } = pagesOf(status)
@@ -29,7 +29,7 @@ test('pagesOf leaves a status of few instances as one document', () => {
   assert.deepEqual(pagesOf(status), { head: status, pages: [] })
 })
 
-test('statusOf shows no instance twice while its page is written (SP2)', () => {
+test('statusOf shows no instance twice while pages are being written (SP2)', () => {
   const before = pagesOf(statusOfMany(40))
   const shifted = statusOfMany(40)
   const after = pagesOf({ ...shifted, instances: shifted.instances.slice(1) })

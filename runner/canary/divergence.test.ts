@@ -129,7 +129,7 @@ async function begun({ run, seen, divergence }: Rig): Promise<number> {
   }
 }
 
-test('Divergence compares each record of the control, in state that goes on, and nobody else’s', async (t) => {
+test('Divergence compares every record of the control and no other, in state that continues from record to record', async (t) => {
   const rig = await rigOf(t)
   let controls = await begun(rig)
   const what = fc.constantFrom('', '', '', 'other', 'other async', 'async', 'throw', 'timer', 'timer other')
@@ -157,7 +157,7 @@ test('Divergence compares each record of the control, in state that goes on, and
   assert.deepEqual(rig.ended, [])
 })
 
-test('Divergence says so when the new version ends over the control’s records, or state is too large for a copy', async (t) => {
+test('Divergence reports that the new version ended over the records of the control, or that state is too large to copy', async (t) => {
   const ends = await rigOf(t, {
     next: counting(2).replace('tell()\n', "what === 'loop' ? (() => { for (;;); })() : tell()\n"),
   })

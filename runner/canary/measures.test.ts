@@ -14,7 +14,7 @@ const costs = fc.record({
   recordMs: fc.double({ min: 0.001, max: 2, noNaN: true }),
 })
 
-test('msPerRecord finds a version that is as the one before no slower, whatever sizes its calls have, and cold as they are', () => {
+test('msPerRecord finds an equally fast version no slower, with calls of any size, cold ones included', () => {
   fc.assert(
     fc.property(
       ...[size, size, size, costs, fc.double({ min: 0, max: 0.1, noNaN: true })],
@@ -30,7 +30,7 @@ test('msPerRecord finds a version that is as the one before no slower, whatever 
   )
 })
 
-test('msPerRecord finds one that takes three times as long, where that is more than a cold call costs', () => {
+test('msPerRecord finds a version slower that takes three times as long, if that is more than a cold call costs', () => {
   fc.assert(
     fc.property(...[size, size, size, costs], (canary, control, rest, { callMs, recordMs }) => {
       fc.pre(canary * recordMs > 0.15 && Math.abs(rest - control) > control / 4)
@@ -44,7 +44,7 @@ test('msPerRecord finds one that takes three times as long, where that is more t
   )
 })
 
-test('Measures counts what the canary threw at among its records, so that no more than all of them failed', () => {
+test('Measures counts records at which the canary threw among its records, so failures never exceed records', () => {
   const measures = new Measures(1.5, { canary: [], control: [] }, () => 0)
   const done = { verdict: 0, metric: 0, values: 0, streams: [] }
   for (let i = 0; i < 3; i++) measures.regression(`error ${i}`)

@@ -115,7 +115,7 @@ const keyed = (pairs: readonly (readonly [string, string])[], partition = 0): In
     partition,
   )
 
-test('Split gives each record to the version that has its key, once, in the order of its key', async (t) => {
+test('Split gives each record once to the version that has its key, in the order of the key', async (t) => {
   const { split } = await rigOf(t, 'skip')
   const counts = new Map<string, number>()
   const what = fc.constantFrom('', '', '', '', 'async', 'throw2', 'throw1', 'throw1 throw2')
@@ -160,7 +160,7 @@ function byText(one: object, other: object): number {
   return JSON.stringify(one) < JSON.stringify(other) ? -1 : 1
 }
 
-test('Split gives what the new version throws at to the one before, and tells of it', async (t) => {
+test('Split gives a record at which the new version throws to the version before, and reports it', async (t) => {
   const { split, regressions } = await rigOf(t)
   const his = keys.filter(isCanarys)
   const done = await runAll(split, [
@@ -179,7 +179,7 @@ test('Split gives what the new version throws at to the one before, and tells of
   assert.equal(done.records, his.length + 2)
 })
 
-test('Split finishes a batch in which the version before has failed for good, but for that record', async (t) => {
+test('Split finishes a batch in which the version before has finally failed, except for that record', async (t) => {
   const { split } = await rigOf(t)
   const [his] = keys.filter(isCanarys)
   const [mine, others] = keys.filter((key) => !isCanarys(key))
@@ -204,7 +204,7 @@ test('Split finishes a batch in which the version before has failed for good, bu
   assert.equal(last.recordAtHand, false)
 })
 
-test('Split goes on with the version before when the new one has ended', async (t) => {
+test('Split continues with the version before when the new one has ended', async (t) => {
   const { split, ended } = await rigOf(t)
   const [his, his2] = keys.filter(isCanarys)
   const [mine] = keys.filter((key) => !isCanarys(key))
@@ -232,7 +232,7 @@ test('Split goes on with the version before when the new one has ended', async (
   )
 })
 
-test('Split fires a timer in the version that has its key, or, if that throws, in the one before', async (t) => {
+test('Split calls a timer in the version that has its key, and if that throws in the version before', async (t) => {
   const { split, regressions } = await rigOf(t)
   const names = [...keys, ...keys.map((key) => `bad-${key}`)]
   await runAll(split, [keyed(names.map((key) => [key, 'timer'] as const))])
@@ -247,14 +247,14 @@ test('Split fires a timer in the version that has its key, or, if that throws, i
   assert.ok(regressions.length > 0)
 })
 
-test('Split does not change isolates for a batch without a key of the new version', async (t) => {
+test('Split keeps a batch without keys of the new version in one isolate', async (t) => {
   const { split, calls } = await rigOf(t)
   const [mine] = keys.filter((key) => !isCanarys(key))
   await runAll(split, [keyed([[mine!, '']])])
   assert.deepEqual(calls, [])
 })
 
-test('Split finishes a batch under the step that it began with, whatever is told meanwhile', async (t) => {
+test('Split finishes a batch under the step with which it began, whatever step is assigned meanwhile', async (t) => {
   const { split, step, calls } = await rigOf(t)
   const all = { salt, from: 0, to: pointsMax }
   const heard: string[] = []
@@ -277,7 +277,7 @@ test('Split finishes a batch under the step that it began with, whatever is told
   assert.deepEqual(heard, ['canary'])
 })
 
-test('Split counts what a version takes in its isolate, and not how long it waited to begin (SP6)', async (t) => {
+test('Split counts the time that a version takes in its isolate, not the wait before it (SP6)', async (t) => {
   const { split, canary, step } = await rigOf(t)
   const took: [string, number][] = []
   split.step({ ...step, onCalled: (side, _, records, ms) => records > 0 && took.push([side, ms]) })

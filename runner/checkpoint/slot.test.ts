@@ -82,7 +82,7 @@ async function setUp(t: TestContext) {
   return { store, owner, save, saveAt, clock, restored, warnings, instance, image, given }
 }
 
-test('Checkpointer: the next owner finds the last checkpoint; where that is torn, the one before; where both are, it refuses', async (t) => {
+test('Checkpointer: the next owner restores the last checkpoint; the one before if that is torn; it refuses if both are', async (t) => {
   const { store, owner, save, restored, warnings, instance } = await setUp(t)
   const first = owner(1)
   assert.equal(await restored(first, 1), undefined)
@@ -100,7 +100,7 @@ test('Checkpointer: the next owner finds the last checkpoint; where that is torn
   await assert.rejects(owner(4).own(instance(4), 0), { code: 'ERR_CHECKPOINT_CORRUPT', message: /fn rm/ })
 })
 
-test('Checkpointer: an old owner writes nothing any more, and is told; one with a lower epoch is refused', async (t) => {
+test('Checkpointer: a superseded owner writes nothing more and is told so; an owner with a lower epoch is refused', async (t) => {
   const { owner, save, restored, warnings, instance } = await setUp(t)
   const old = owner(1)
   await old.own(instance(1), 0)
@@ -114,7 +114,7 @@ test('Checkpointer: an old owner writes nothing any more, and is told; one with 
   assert.equal(await restored(owner(3), 3), 'one')
 })
 
-test('Checkpointer: a share goes over as what is stored of it and the pages changed since; the claim follows', async (t) => {
+test('Checkpointer: a share moves as its stored checkpoint and the pages changed since; the claim follows', async (t) => {
   const { owner, save, restored, warnings, instance, image, given: memory } = await setUp(t)
   const giver = owner(1)
   assert.equal(await restored(giver, 1), undefined)
@@ -139,7 +139,7 @@ test('Checkpointer: a share goes over as what is stored of it and the pages chan
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer: a share goes over from an owner that was told of a later epoch than its taker', async (t) => {
+test('Checkpointer: a share can move from an owner that knows a later epoch than its taker', async (t) => {
   const { owner, save, restored, warnings, instance, image } = await setUp(t)
   const giver = owner(5)
   await giver.own(instance(5), 0)
@@ -155,7 +155,7 @@ test('Checkpointer: a share goes over from an owner that was told of a later epo
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer: what its giver has stored beyond the image is restored, of whatever epoch; what came behind it is refused', async (t) => {
+test('Checkpointer: a checkpoint that the giver stored after the image is restored, whatever its epoch; one by a later owner is refused', async (t) => {
   const { owner, save, restored, instance, image, warnings } = await setUp(t)
   const giver = owner(5)
   await giver.own(instance(5), 0)
@@ -176,7 +176,7 @@ test('Checkpointer: what its giver has stored beyond the image is restored, of w
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer: who comes late does not take what its giver has taken back meanwhile', async (t) => {
+test('Checkpointer: a late taker does not get a share that its giver has taken back', async (t) => {
   const { owner, save, restored, instance, image, warnings } = await setUp(t)
   const giver = owner(5)
   await giver.own(instance(5), 0)
@@ -194,7 +194,7 @@ test('Checkpointer: who comes late does not take what its giver has taken back m
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer writes no manifest before what it says is settled, and none if it never is (CP5)', async (t) => {
+test('Checkpointer writes a manifest only when its announcements and dead letters are settled, else none (CP5)', async (t) => {
   const { store, owner, save, saveAt, restored, warnings } = await setUp(t)
   const by = owner(1)
   await restored(by, 1)
@@ -214,7 +214,7 @@ test('Checkpointer writes no manifest before what it says is settled, and none i
   assert.equal(await restored(owner(2), 2), 'two')
 })
 
-test('Checkpointer leaves no slot out that is held, where all has to be stored; its image goes with that (CP4)', async (t) => {
+test('Checkpointer stores held slots too when everything must be stored; the image then builds on that (CP4)', async (t) => {
   const { owner, save, saveAt, restored, instance, image, warnings } = await setUp(t)
   const giver = owner(1)
   await restored(giver, 1)
@@ -230,7 +230,7 @@ test('Checkpointer leaves no slot out that is held, where all has to be stored; 
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer leaves what is stored of a share alone once its memory was let go: it may not leave after all (CP4)', async (t) => {
+test('Checkpointer does not touch the stored checkpoint of a share whose memory was released, since the share may stay after all (CP4)', async (t) => {
   const { owner, save, saveAt, restored, image, warnings } = await setUp(t)
   const giver = owner(1)
   await restored(giver, 1)
@@ -242,7 +242,7 @@ test('Checkpointer leaves what is stored of a share alone once its memory was le
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer keeps bases beside the last checkpoints, half a tape apart, readable, and no longer than that', async (t) => {
+test('Checkpointer keeps readable bases beside the last checkpoints, half a tape apart, and drops older ones', async (t) => {
   const { store, owner, instance, clock, saveAt } = await setUp(t)
   const by = owner(1, 10_000)
   await by.own(instance(1), 0)
@@ -279,7 +279,7 @@ test('Checkpointer keeps bases beside the last checkpoints, half a tape apart, r
   assert.deepEqual(owner(2).basesOf(3), [], 'another owner has none')
 })
 
-test('Checkpointer: what is known of timers outlives their owner, with a checkpoint or without, and is over when that was told', async (t) => {
+test('Checkpointer: what is known about timers outlives their owner, with or without a checkpoint, until it is said to be over', async (t) => {
   const { owner, save, restored } = await setUp(t)
   const [one, other] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
   const error = { name: 'ERR_DEADLINE', message: 'too long', stack: 'at f.ts:1:1', at: 'f.ts:1:1', timeMs: 5 }
@@ -314,7 +314,7 @@ test('Checkpointer: what is known of timers outlives their owner, with a checkpo
   assert.deepEqual([fourth.tried.of(one), fourth.tried.of(other)], [undefined, undefined])
 })
 
-test('Checkpointer: a slot is in doubt whose last owner has left no checkpoint, until what is due has been called', async (t) => {
+test('Checkpointer: a slot whose last owner left no checkpoint is in doubt until its due timers were called', async (t) => {
   const { owner, save, restored } = await setUp(t)
   const timer = { partition: 3, key: 'a', timeMs: 700 }
   const first = owner(1)
@@ -338,7 +338,7 @@ test('Checkpointer: a slot is in doubt whose last owner has left no checkpoint, 
   assert.equal(fourth.tried.suspects(timer), false)
 })
 
-test('Checkpointer: a share goes over with what its giver has told of its timers since it was read ahead', async (t) => {
+test('Checkpointer: a share moves with what its giver stored about timers after the taker had read ahead', async (t) => {
   const { owner, save, restored, instance, image, warnings } = await setUp(t)
   const [over, tried] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
   const giver = owner(1)

@@ -13,7 +13,7 @@ async function isDone(promise: Promise<void>): Promise<boolean> {
   return done
 }
 
-test('TokenBucket lets its bytes a second pass, and all at once when it is opened', async () => {
+test('TokenBucket lets its bytes per second pass, and everything once it is opened', async () => {
   const clock = new ManualClock(1_000)
   const bucket = new TokenBucket(clock, 1_000)
   assert.equal(await isDone(bucket.take(100)), true) // the burst

@@ -32,7 +32,7 @@ function taken(keys: readonly string[], sequence: number, skip: number, finished
   return { stream: 'in', partition: 3, bytes, header: parseFrame(bytes), skip, finished }
 }
 
-test('locate finds the record of each failure, whatever was skipped or finished before', () => {
+test('locate finds the record of each failure, whatever was skipped or finished before it', () => {
   const frames = fc.array(
     fc.record({ count: fc.integer({ min: 1, max: 6 }), skip: fc.nat(6), finished: fc.nat(6) }),
     { minLength: 1, maxLength: 5 },
@@ -63,7 +63,7 @@ test('locate finds the record of each failure, whatever was skipped or finished 
   )
 })
 
-test('locate reads no record of a failure that is only counted, and finds none for a timer', () => {
+test('locate reads no record for a failure that is only counted, and finds none for a timer', () => {
   const batch = [taken(['a', 'b'], 7, 0, 0)]
   const [counted, timer] = locate(batch, [failure(1, false), failure(Number.POSITIVE_INFINITY)])
   assert.equal(counted!.sequence, 8)

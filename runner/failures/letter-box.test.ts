@@ -67,7 +67,7 @@ async function open(t: TestContext, clock: Clock, heard = (): Promise<void> => P
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
-test('LetterBox stores letters once the stream is there, in order, and says which were refused when it is full (LB1)', async (t) => {
+test('LetterBox stores letters in order once the stream exists, and reports those refused because it is full (LB1)', async (t) => {
   const { box, troubles, post, addStream, messages } = await open(t, systemClock)
   const early = post(numbers(300).map((i) => letter(i)))
   assert.ok(box.openBytes > 3000)
@@ -87,7 +87,7 @@ test('LetterBox stores letters once the stream is there, in order, and says whic
   assert.equal(sequences.length, 300 + stored)
 })
 
-test('LetterBox sends nothing past letters that JetStream does not take yet (LB4)', async (t) => {
+test('LetterBox sends no letter ahead of letters that JetStream has not accepted yet (LB4)', async (t) => {
   const { post, troubled, addStream, messages } = await open(t, systemClock)
   await addStream(['concord.test.dead.*.1']) // of one letter, not of two
   const two = post([letter(0), letter(1)])
@@ -99,7 +99,7 @@ test('LetterBox sends nothing past letters that JetStream does not take yet (LB4
   assert.deepEqual(sequences, [[0, 1], [2]])
 })
 
-test('LetterBox stores nothing before it is heard that its records were touched (LB5), and tells when all is answered', async (t) => {
+test('LetterBox stores a letter only after the server has heard that its record was touched (LB5), and tells when all are answered', async (t) => {
   const heard = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let asked = 0
   const { box, post, addStream, messages } = await open(
@@ -122,7 +122,7 @@ test('LetterBox stores nothing before it is heard that its records were touched 
   assert.deepEqual(await other, [true])
 })
 
-test('LetterBox gathers what comes while JetStream is slow, however often it falls due (LB4)', async (t) => {
+test('LetterBox gathers letters while JetStream is slow, however often they fall due (LB4)', async (t) => {
   const clock = new ManualClock(1_000)
   const { post, troubled, addStream, messages } = await open(t, clock)
   const first = post([letter(0)])
@@ -138,7 +138,7 @@ test('LetterBox gathers what comes while JetStream is slow, however often it fal
   assert.deepEqual(sequences, [[0], numbers(20).map((i) => 1 + i)])
 })
 
-test('LetterBox gathers letters that come soon after others, until they are due, needed or many (LB3)', async (t) => {
+test('LetterBox gathers letters that follow others closely until they are due, needed or many (LB3)', async (t) => {
   const clock = new ManualClock(1_000)
   const { box, post, addStream, messages } = await open(t, clock)
   await addStream()

@@ -10,7 +10,7 @@ import type { SetAside } from './aside.ts'
 import type { LetterBox } from './letter-box.ts'
 import { Reactions } from './reactions.ts'
 
-test('Reactions announces a record that has ended its isolate before its dead letter is posted', () => {
+test('Reactions announces a record that ended its isolate before it posts the dead letter', () => {
   const log: string[] = []
   const record = { key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 5 }
   const bytes = frameOf([record])

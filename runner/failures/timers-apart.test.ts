@@ -227,7 +227,7 @@ function drawn(isGood: readonly boolean[]): () => boolean {
 
 const numRuns = Number(process.env['CONCORD_RUNS'] ?? 300)
 
-test('TimersApart: every good timer is called, every other one is dropped once, after so many ends and no more', async () => {
+test('TimersApart: every good timer is called, and every bad one is dropped once, after a bounded number of ends', async () => {
   await fc.assert(
     fc.asyncProperty(world, policies, async (timers, onError) => {
       const policy = policyOf(onError)
@@ -245,7 +245,7 @@ test('TimersApart: every good timer is called, every other one is dropped once, 
   )
 })
 
-test('TimersApart: where the store fails now and then it comes to its end too, and drops no good timer', async () => {
+test('TimersApart: with a store that sometimes fails it finishes too, and drops no good timer', async () => {
   await fc.assert(
     fc.asyncProperty(world, policies, luck, async (timers, onError, isGood) => {
       const it = new World(timers, onError, { fails: drawn(isGood) })
@@ -259,7 +259,7 @@ test('TimersApart: where the store fails now and then it comes to its end too, a
   )
 })
 
-test('TimersApart: a stop is no attempt: however often an owner is stopped no good timer is dropped', async () => {
+test('TimersApart: a stop is no attempt, so no good timer is dropped however often its owner is stopped', async () => {
   await fc.assert(
     fc.asyncProperty(world, policies, luck, async (timers, onError, isGood) => {
       const it = new World(timers, onError, { stops: drawn(isGood) })
@@ -270,7 +270,7 @@ test('TimersApart: a stop is no attempt: however often an owner is stopped no go
   )
 })
 
-test('TimerReactions: letters of timers that threw leave nothing behind with the signal of the end', async () => {
+test('TimerReactions: letters of timers leave no listener on the stop signal', async () => {
   const { signal: stopping } = new AbortController()
   const reactions = new TimerReactions({
     ...{ clock: new ManualClock(0), stopping, tried: undefined, instance: { id: 'f-0', index: 0 } },
@@ -290,7 +290,7 @@ test('TimerReactions: letters of timers that threw leave nothing behind with the
   assert.deepEqual(reactions.dropped, { deadLettered: 9 })
 })
 
-test('TimersApart: a version that was mended meanwhile gets the timer called, although its attempts were used up', async () => {
+test('TimersApart: a newer version gets the timer called although its attempts were used up', async () => {
   for (const kind of ['breaks', 'aborts'] as const) {
     const it = new World([[kind]], 'deadLetter')
     while (await it.own()) if (it.trace.ends === (kind === 'breaks' ? 1 : 2)) it.mend()

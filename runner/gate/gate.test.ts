@@ -66,7 +66,7 @@ async function found(
 
 const records = (...values: readonly string[]) => values.map((value) => record(value, value[0]))
 
-test('judge finds the records that come out otherwise, with both outputs and their place, and none beside them', async () => {
+test('judge finds exactly the records with different outputs, with both outputs and their place', async () => {
   const other = counting("if (record.text() === 'b1') return ctx.produceRecord('out', 'b', 'other')")
   const frames = [frame(records('a0', 'b0', 'a1')), frame(records('b1', 'a2'), 0, 3)]
   const evidence = await found(counting(), other, frames)
@@ -83,7 +83,7 @@ test('judge finds the records that come out otherwise, with both outputs and the
   assert.deepEqual(breachesOf(gateSchema.parse({ maxDiff: 0.2 }), evidence), [])
 })
 
-test('judge gives both the same chance, the same time, and timers that fall due on the tape', async () => {
+test('judge gives both versions the same random numbers and time, and the timers that fall due on the tape', async () => {
   const source = fn(
     `ctx.setTimer(record.keyText(), ctx.nowMs() + 5)
   ctx.produceRecord('out', record.key, [record.text(), Math.random(), Date.now(), crypto.randomUUID()].join())`,
@@ -96,7 +96,7 @@ test('judge gives both the same chance, the same time, and timers that fall due 
   assert.equal(evidence.found.timers.different, 0)
 })
 
-test('judge tells what the new version throws, in its author’s lines, and how often', async () => {
+test('judge reports what the new version throws, how often, and in which line of the source', async () => {
   const other = counting("if (record.text().startsWith('b')) throw new RangeError('no b')")
   const evidence = await found(counting(), other, [frame(records('a0', 'b0', 'a1', 'b1'))])
   assert.deepEqual(evidence.found.failed, { live: 0, shadow: 2, both: 0 })
@@ -108,7 +108,7 @@ test('judge tells what the new version throws, in its author’s lines, and how 
   assert.deepEqual(breaches, ['it throws at 2 records at which the live version does not (gate.maxErrors 0)'])
 })
 
-test('judge counts what a version that ends has left, and what one is that does not begin', async () => {
+test('judge counts records that a version left when it ended, and reports a version that does not start', async () => {
   const loop = counting("if (record.text() === 'b1') for (;;);")
   const frames = [frame(records('a0', 'b0')), frame(records('a1', 'b1', 'a2'), 0, 2)]
   const ends = await found(counting(), loop, frames, { tape: await tapeOf(frames, 1_000) })
@@ -124,7 +124,7 @@ test('judge counts what a version that ends has left, and what one is that does 
   assert.equal(breachesOf(gateSchema.parse({ maxDiff: 1, maxSlowdown: 1000 }), broken).length, 1)
 })
 
-test('judge leaves out what it has no time for, and counts it', async () => {
+test('judge leaves out records for which it has no time, and counts them', async () => {
   const frames = Array.from({ length: 50 }, (_, i) => frame(records(`a${i}`), 0, i))
   const clock = new ManualClock(nowMs)
   const evidence = await found(counting(), counting(), frames, {
@@ -135,7 +135,7 @@ test('judge leaves out what it has no time for, and counts it', async () => {
   assert.deepEqual([evidence.found.compared, evidence.found.missed.behind], [0, 50])
 })
 
-test('judge begins with the state of a checkpoint and what it does not contain, and counts what is between', async () => {
+test('judge starts from a checkpoint and the frames behind it, and counts the records in between', async () => {
   // The state that was after a0 and a1, as an isolate left it.
   const { isolate } = sideOf(counting(), 1)
   const before = await Instance.create({ ...isolate, sliceMs: 600_000 }) // on a busy machine a call may end early
@@ -188,7 +188,7 @@ test('judge begins with the state of a checkpoint and what it does not contain, 
   )
 })
 
-test('judge rests behind each call, three times as long as it took where it is to work a quarter of the time', async () => {
+test('judge rests after each call: three times as long as the call, if it may work a quarter of the time', async () => {
   const frames = Array.from({ length: 4 }, (_, i) => frame(records(`a${i}`), 0, i))
   const rests: number[] = []
   const rest = async (workedMs: number): Promise<void> => void rests.push(workedMs)
@@ -217,7 +217,7 @@ function dataOf({ isolate: { log: _, ...isolate }, outputs }: GateSide): ThreadS
   return { isolate, outputs }
 }
 
-test('judgeInThread finds what judge finds, reads states as they are asked for, and a newer one where the first has gone', async () => {
+test('judgeInThread finds what judge finds, reads states when asked, and reads a newer one if the first is gone', async () => {
   const other = counting("if (record.text() === 'b1') return ctx.produceRecord('out', 'b', 'other')")
   const frames = [frame(records('a0', 'b0', 'a1')), frame(records('b1', 'a2'), 0, 3)]
   const tape = await tapeOf(frames)

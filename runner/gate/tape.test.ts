@@ -19,7 +19,7 @@ const sequences = (tape: Tape): Promise<number[]> =>
 
 const noteBytes = 24
 
-test('Tape holds the newest: all that takes a quarter of its bytes, no more than its bytes, none older than its time before the newest', async () => {
+test('Tape holds the newest frames within its bytes and time, and always the newest quarter of its bytes', async () => {
   const step = fc.record({ bytes: fc.integer({ min: 1, max: 3_000 }), ms: fc.integer({ min: 0, max: 400 }) })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
@@ -61,7 +61,7 @@ test('Tape holds the newest: all that takes a quarter of its bytes, no more than
   )
 })
 
-test('Tape gives the memory back that a frame came in, uses its own again, and leaves what is read as it is', async () => {
+test('Tape gives a frame’s memory back, reuses its own, and does not overwrite what is being read', async () => {
   const clock = new ManualClock(1_000)
   const tape = new Tape(clock, () => ({ bytes: 4_000, ms: 60_000 }))
   const keep = (count: number): Set<ArrayBufferLike> =>
@@ -92,7 +92,7 @@ test('Tape gives the memory back that a frame came in, uses its own again, and l
   })
 })
 
-test('Tape keeps nothing where it may not, and less when it may hold less', async () => {
+test('Tape keeps nothing when it is switched off, and less when its bound shrinks', async () => {
   const clock = new ManualClock(1_000)
   const bounds = { bytes: 0, ms: 0 }
   const tape = new Tape(clock, () => ({ ...bounds }))

@@ -12,7 +12,7 @@ function difference(owned: readonly number[], partitions: readonly number[], mor
   return { gone: Object.fromEntries(gone), come: Object.fromEntries(come) }
 }
 
-test('differenceOf keeps what is given until it is asked for, and what was awaited and has been taken', () => {
+test('differenceOf keeps a share that is to be given until it is asked for, and an awaited share that was taken', () => {
   const awaited = [{ share: 1, epoch: 4, task: 't', instance: 'f-0' }]
   const nothing = { gone: {}, come: {} }
   assert.deepEqual(difference([0], [0]), nothing)
@@ -25,7 +25,7 @@ test('differenceOf keeps what is given until it is asked for, and what was await
   )
 })
 
-test('differenceOf gives up what nobody asks for, and takes what nobody has', () => {
+test('differenceOf gives up shares that nobody asks for, and takes shares that nobody has', () => {
   assert.deepEqual(difference([0, 1, 3], [0]), { gone: { a: [1, 3], b: [1] }, come: {} })
   assert.deepEqual(difference([0], [0, 1, 2]), { gone: {}, come: { a: [1, 2], b: [1] } })
 })

@@ -21,7 +21,7 @@ const state = {
   bytes: new Uint8Array(2048).fill(6),
 }
 
-test('a move: asks and answers come out as they went in', () => {
+test('decodeAsk and decodeAnswer read what encodeAsk and encodeAnswer wrote', () => {
   const ask = { schema: 1, instance: 'f-0', share: 3, epoch: 4, ready: true } as const
   assert.deepEqual(decodeAsk(encodeAsk(ask)), ask)
   const named = { ...ask, owner: '0123456789abcdef' }
@@ -38,7 +38,7 @@ test('a move: asks and answers come out as they went in', () => {
   for (const answer of answers) assert.deepEqual(decodeAnswer(encodeAnswer(answer)), answer)
 })
 
-test('decodeAnswer refuses an image whose pages are not all there', () => {
+test('decodeAnswer refuses an image with missing pages', () => {
   const message = encodeAnswer({ ok: true, left, state })
   assert.throws(() => decodeAnswer(message.subarray(0, message.length - 1)), /2 pages in 2047 bytes/)
 })

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { ManualClock } from '../../infra/clock.ts'
 import { type MoveAnswer, Taker } from './moves.ts'
 
-test('Taker reads ahead again ever more seldom while that fails, and takes soon when it does not', async () => {
+test('Taker repeats a failing read after ever longer pauses, and takes the share soon after one succeeds', async () => {
   const clock = new ManualClock(0)
   let broken = true
   let took = false
@@ -39,7 +39,7 @@ test('Taker reads ahead again ever more seldom while that fails, and takes soon 
   assert.equal(took, true)
 })
 
-test('Taker gets shares from a giver one after the other, and from another giver beside them (M3)', async () => {
+test('Taker gets shares of one giver one at a time, and of two givers in parallel (M3)', async () => {
   const asked: number[] = []
   const answers = new Map<number, () => void>()
   const taker = new Taker<string>({

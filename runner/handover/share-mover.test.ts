@@ -8,7 +8,7 @@ import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Isolate } from '../isolate/index.ts'
 import { ShareMover } from './share-mover.ts'
 
-test('ShareMover: what is known of the timers of a share that is on its way stays, whatever is called meanwhile', async () => {
+test('ShareMover: nothing is stored about the timers of a moving share, whatever timers are called meanwhile', async () => {
   const told: number[] = []
   const slots = [0, 1].map((partition): TimerSlot => {
     const timers = [{ key: 'k', timeMs: 500, attempts: 1, version: 1 }]
@@ -71,7 +71,7 @@ test('ShareMover: what is known of the timers of a share that is on its way stay
   assert.equal((await given).ok, true)
 })
 
-test('ShareMover tells that partitions come whenever it claims some, also those that another has given it', async () => {
+test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {
   const log: string[] = []
   const taken = Promise.withResolvers<void>()
   const consumer = {

@@ -25,7 +25,7 @@ test('Departed keeps a last report for some seconds, and a failure until it is h
   assert.deepEqual(departed.reports(), [])
 })
 
-test('Departed says of who is to come back at the epoch at which he left that he has left (DP2)', () => {
+test('Departed reports an instance that left as gone when it is assigned again at the same epoch (DP2)', () => {
   const clock = new ManualClock()
   const departed = new Departed(clock)
   const instance = { id: 'f-0', function: 'f', index: 0, epoch: 1, partitions: {} }

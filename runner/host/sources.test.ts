@@ -52,7 +52,7 @@ async function setUp(t: TestContext) {
   return { sources, bundles, held, warnings, put, of }
 }
 
-test('Sources has a content once, under whatever names and for however many instances, until nobody refers to it', async (t) => {
+test('Sources holds each content once, for any names and instances, until nothing refers to it', async (t) => {
   const { sources, put, of } = await setUp(t)
   const [model, list] = [randomBytes(300_000), randomBytes(1000)]
   const [one, two] = [await put(model), await put(list)]
@@ -72,7 +72,7 @@ test('Sources has a content once, under whatever names and for however many inst
   assert.notEqual((await sources.get(fn)).assets.get('model')!.memory, memory)
 })
 
-test('Sources has the code of a canary and of the version before, until nobody refers to it', async (t) => {
+test('Sources holds the code of a canary and of the version before until nothing refers to it', async (t) => {
   const { sources, bundles, of } = await setUp(t)
   const before = of(1, {})
   const canary = { ...of(2, {}), bundleSha256: await bundles.put(Buffer.from('next')) }
@@ -91,7 +91,7 @@ test('Sources has the code of a canary and of the version before, until nobody r
   await assert.rejects(sources.get(canary), { code: 'ERR_BUNDLE_MISSING' })
 })
 
-test('Sources gives nobody what an instance has written there (SO1)', async (t) => {
+test('Sources does not give an asset that an instance has overwritten to another instance (SO1)', async (t) => {
   const { sources, warnings, put, of } = await setUp(t)
   const model = randomBytes(300_000)
   const fn = of(1, { model: await put(model) })
@@ -103,7 +103,7 @@ test('Sources gives nobody what an instance has written there (SO1)', async (t) 
   assert.match(warnings.join(), /has written to asset 'model'/)
 })
 
-test('Sources fetches nothing that would take the process beyond its bound (SO2)', async (t) => {
+test('Sources fetches nothing that would make the process exceed its memory bound (SO2)', async (t) => {
   const { sources, held, put, of } = await setUp(t)
   const fn = of(3, { model: await put(randomBytes(300_000)) })
   held.used = 600_000

@@ -43,7 +43,7 @@ const letter = (stored: Promise<boolean>) => ({
   answers: stored.then((one) => [one]),
 })
 
-test('Acknowledger says what was done when it began once its outputs are accepted, and then what was done meanwhile (A1)', async () => {
+test('Acknowledger acknowledges what was done when it began once the outputs are accepted, then what was done meanwhile (A1)', async () => {
   const { batch, log, producer, waiting } = open()
   batch()
   batch()
@@ -64,7 +64,7 @@ test('Acknowledger says what was done when it began once its outputs are accepte
   assert.equal(log.at(-1), 'acknowledged 4', 'nothing is on its way: at once')
 })
 
-test('Acknowledger waits for letters posted before it was asked, not for later ones nor for outputs', async () => {
+test('lettersSafe waits for letters posted before it was called, not for later ones or for outputs', async () => {
   const { acknowledger, batch, log } = open()
   const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()]
   acknowledger.await(letter(first.promise))
@@ -81,7 +81,7 @@ test('Acknowledger waits for letters posted before it was asked, not for later o
   assert.equal(await late, false)
 })
 
-test('lettersSafe does not wait for letters when the deadline has passed before: outputs took all of it', async () => {
+test('lettersSafe does not wait for letters when outputs have used up the deadline', async () => {
   const { acknowledger } = open()
   acknowledger.await(letter(new Promise(() => undefined)))
   const safe = acknowledger.lettersSafe(AbortSignal.abort())
@@ -90,7 +90,7 @@ test('lettersSafe does not wait for letters when the deadline has passed before:
 
 const batchOf = (bytes: number) => [{ bytes: new Uint8Array(bytes) } as TakenFrame]
 
-test('Acknowledger announces large batches, and all in the first second with partitions, when they are begun (A2)', () => {
+test('Acknowledger announces large batches when they begin, and every batch in the first second with new partitions (A2)', () => {
   const { acknowledger, batch, clock, log, producer } = open()
   producer.isSafe = true
   acknowledger.begun(batchOf(100_000))

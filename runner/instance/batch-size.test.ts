@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BatchSize, batchBytesMax, batchBytesMin } from './batch-size.ts'
 
-test('BatchSize follows what is processed in some milliseconds, within its bounds (BS1)', () => {
+test('BatchSize follows what is processed in some 10 ms, within its bounds (BS1)', () => {
   const size = new BatchSize()
   assert.equal(size.bytes, batchBytesMin)
   size.answered(batchBytesMin, 1)

@@ -41,12 +41,12 @@ const cases: Readonly<Record<string, readonly [Given[], string[]]>> = {
   ],
 }
 
-test('every example of docs/functions.md has a case here', () => {
+test('every example of docs/functions.md is tested here', () => {
   assert.deepEqual([...examples.keys()].toSorted(), Object.keys(cases).toSorted())
 })
 
 for (const [name, [given, expected]] of Object.entries(cases)) {
-  test(`the example '${name}' of docs/functions.md answers what it says, in the test kit and in an isolate`, async (t) => {
+  test(`the example '${name}' of docs/functions.md gives the documented result, in the test kit and in an isolate`, async (t) => {
     const source = examples.get(name)!
     const { bundle } = bundleOf(source)
     const module = (await import(`data:text/javascript,${encodeURIComponent(bundle)}`)) as {

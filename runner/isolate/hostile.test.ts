@@ -151,7 +151,7 @@ test('no patched built-in ever sees shared memory, an object of isolated-vm or a
   assert.ok(texts(result).includes('clean'), texts(result).join())
 })
 
-test('the spy of that test finds what is there to be found', async (t) => {
+test('the spy of that test finds planted leaks', async (t) => {
   const source = fn(
     `armSpy(); JSON.stringify({ deep: { path: 'file:///somewhere' } }); ctx.produceRecord('out', '', findings().join())`,
     spy,
@@ -161,7 +161,7 @@ test('the spy of that test finds what is there to be found', async (t) => {
   assert.match(texts(await instance.run([frameOfTexts('x')], nowMs)).join(), /path file:/)
 })
 
-test('an isolate whose built-ins are gone ends as a failure of the function, not of the runner', async () => {
+test('an isolate whose built-ins were removed ends as a failure of the function, not of the runner', async () => {
   for (const body of [
     `delete Array.prototype[Symbol.iterator]; Map.prototype.values = null; Map.prototype.get = () => { throw 1 }`,
     `Object.defineProperty(Object.prototype, 'toJSON', { value() { return { toString() { for (;;); } } } }); throw new Error('x')`,
@@ -190,7 +190,7 @@ test('an isolate whose built-ins are gone ends as a failure of the function, not
   }
 })
 
-test('what is thrown may be anything', async (t) => {
+test('any value may be thrown', async (t) => {
   const thrown = [
     'undefined',
     'null',
@@ -244,7 +244,7 @@ for (const [name, body] of Object.entries({
   'views that are copied': `const a = []; for (;;) a.push(new Float64Array(1e5).map(Math.random))`,
   outputs: `for (;;) { try { ctx.produceRecord('out', 'k', 'x'.repeat(100_000)) } catch {} }`,
 })) {
-  test(`a bomb of ${name} is ended, and what came before it is kept`, async () => {
+  test(`a bomb of ${name} is ended, and what was finished before it is kept`, async () => {
     const program = `
       import { fn, frameOfTexts, start, texts } from './runner/isolate/testing/harness.ts'
       const { instance } = await start(fn(\`if (record.text() === 'bomb') { ${body} } ctx.produceRecord('out', '', record.text())\`),
@@ -305,7 +305,7 @@ for (const [name, body] of Object.entries({
   'a hook of stack traces': 'Error.prepareStackTrace = () => { for (;;); }; throw new Error("x")',
   'a thenable': 'return { then() { for (;;); } }',
 })) {
-  test(`${name} without end breaks the limit of time, which names the record, and what came before is kept (H16–H21, H35)`, async () => {
+  test(`${name} without end exceeds the time limit: the error names the record, and what was finished before is kept (H16–H21, H35)`, async () => {
     const said = await runApart(`
       import { fn, frameOfTexts, start, texts } from './runner/isolate/testing/harness.ts'
       const { instance } = await start(fn(\`if (record.text() === 'hang') { ${body.replaceAll('\\', '\\\\')} } ctx.produceRecord('out', '', record.text())\`),
@@ -330,7 +330,7 @@ for (const [name, thrown] of Object.entries({
   'an error with a getter': `Object.defineProperty(new Error('x'), 'message', { get() { for (;;); } })`,
   'an error whose stack is a loop': '(Error.prepareStackTrace = () => { for (;;); }, new Error("x"))',
 })) {
-  test(`${name} thrown without end at the top of a bundle ends its loading in time (facts §0.5)`, async () => {
+  test(`${name} that is thrown at the top of a bundle and never ends is stopped in time`, async () => {
     const said = await runApart(`
       import { start } from './runner/isolate/testing/harness.ts'
       const source = \`throw ${thrown}; export default {}\`

@@ -31,7 +31,7 @@ const source = fn(
   },`,
 )
 
-test('state, timers and outputs are those of the same records, wherever an isolate is ended', async () => {
+test('state, timers and outputs reflect the same records, wherever an isolate is ended', async () => {
   const state = new StateStore(64 * 2 ** 20)
   const done = new Array<number>(partitions).fill(0)
   const endMs = performance.now() + timeMs

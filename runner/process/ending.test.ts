@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { endingOf, parseEnding } from './ending.ts'
 
-test('WatchdogPipe beats while all threads that wait for files wait, and ends with its reason', async (t) => {
+test('WatchdogPipe beats while all file threads are busy, and ends with its reason', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'pipe-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const fifo = join(folder, 'fifo')
@@ -35,7 +35,7 @@ test('WatchdogPipe beats while all threads that wait for files wait, and ends wi
   assert.deepEqual(parseEnding(lines.at(-1)!), endingOf('memory', 'why'))
 })
 
-test('WatchdogPipe without a watchdog is silent, and ends the process all the same', async () => {
+test('WatchdogPipe without a watchdog writes nothing, and still ends the process', async () => {
   const script = `
     import { endingOf, WatchdogPipe } from ${JSON.stringify(import.meta.resolve('./ending.ts'))}
     const pipe = new WatchdogPipe()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { withHugePages } from './huge-pages.ts'
 
-test('withHugePages asks for them where a runner has one instance and room, and keeps what was said', () => {
+test('withHugePages asks for huge pages if a runner has one instance and enough memory, and keeps existing settings', () => {
   const wish = (env: NodeJS.ProcessEnv, memMib = 256): string | undefined =>
     withHugePages(env, memMib)['GLIBC_TUNABLES']
   assert.equal(wish({ A: '1' }), 'glibc.malloc.hugetlb=1')

@@ -10,7 +10,7 @@ import { memoryOf, roomOf } from './test-memory.ts'
 
 const mib = 2 ** 20
 
-test('Memory tells what is resident by account: state, tape and assets as they are held, and the rest (ME1)', () => {
+test('Memory reports resident memory by account: state, tape, assets and the rest (ME1)', () => {
   const state = new StateStore(256 * mib)
   const assets = new Uint8Array(new SharedArrayBuffer(32 * mib)).fill(1)
   const tape = { bytes: 0 }
@@ -34,7 +34,7 @@ test('Memory tells what is resident by account: state, tape and assets as they a
   assert.ok(after.memory.accounts.process > 16 * mib, 'Node itself')
 })
 
-test('Memory gives back what is kept to be used again before it refuses (ME2)', () => {
+test('Memory frees memory kept for reuse before it refuses (ME2)', () => {
   const taken = Array.from({ length: 64 }, () => takeMemory(65_536))
   for (const bytes of taken) giveBackMemory(bytes)
   const kept = new Set(taken.map(({ buffer }) => buffer))
@@ -56,7 +56,7 @@ test('Memory gives back what is kept to be used again before it refuses (ME2)', 
   assert.equal(memory.giveBack(), false, 'not again so soon')
 })
 
-test('lackText names the bound, what is in use by account, and a size that is enough (ME3)', () => {
+test('lackText names the bound, the memory in use by account, and a sufficient size (ME3)', () => {
   const text = lackText({
     ...{ usedBytes: 213 * mib, bytes: 24 * mib, share: 7 / 8, bytesMax: 256 * mib },
     ...{ accounts: 'process 98, tape 16 MiB', sized: { name: 'score', memMib: 256, seats: 1 } },

@@ -20,14 +20,14 @@ const limits = {
 }
 const well = { waitedMs: 0, residentBytes: 1 }
 
-test('Watchdog calls a silent runner frozen after 500 ms and at most one look', () => {
+test('Watchdog calls a silent runner frozen after 500 ms and at most one more look', () => {
   const watchdog = new Watchdog(limits, 0)
   watchdog.beat(50)
   const verdicts = [100, 200, 300, 400, 500, 600].map((nowMs) => watchdog.look({ ...well, nowMs }).kind)
   assert.deepEqual(verdicts, ['well', 'well', 'well', 'well', 'well', 'frozen'])
 })
 
-test('Watchdog never calls a runner frozen that beats in time, however late it looks itself', () => {
+test('Watchdog never calls a runner frozen that beats in time, however late the watchdog looks', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 90, max: 5000 }), { maxLength: 50 }), (intervals) => {
       const watchdog = new Watchdog(limits, 0)
@@ -43,7 +43,7 @@ test('Watchdog never calls a runner frozen that beats in time, however late it l
   )
 })
 
-test('Watchdog takes off the time in which the runner waited for a CPU', () => {
+test('Watchdog subtracts the time in which the runner waited for a CPU', () => {
   const watchdog = new Watchdog(limits, 0)
   watchdog.beat(0)
   let waited = 0
@@ -71,7 +71,7 @@ test('Watchdog waits for the first beat as long as a start may take', () => {
   assert.equal(watchdog.look({ ...well, nowMs: 30_100 }).kind, 'frozen')
 })
 
-test('Watchdog gives a runner that says that it loads the time of a start, until its next beat (D1)', () => {
+test('Watchdog gives a runner that announces loading the time of a start, until its next beat (D1)', () => {
   const watchdog = new Watchdog(limits, 0)
   const look = (nowMs: number) => watchdog.look({ ...well, nowMs }).kind
   watchdog.beat(50)
@@ -82,7 +82,7 @@ test('Watchdog gives a runner that says that it loads the time of a start, until
   assert.deepEqual(verdicts, ['well', 'well', 'well', 'well', 'well', 'frozen'])
 })
 
-test('Watchdog reports a runner beyond its memory bound that does not come back, or is far beyond', () => {
+test('Watchdog reports a runner that stays beyond its memory bound, or is far beyond its memory bound', () => {
   const looks = (...residentBytes: number[]): string[] => {
     const watchdog = new Watchdog(limits, 0)
     return residentBytes.map((bytes, i) => {
@@ -95,7 +95,7 @@ test('Watchdog reports a runner beyond its memory bound that does not come back,
   assert.deepEqual(looks(900, 1251), ['well', 'memory'])
 })
 
-test('residentBytes and Waits read a living process, and answer nothing for none', async () => {
+test('residentBytes and Waits read a living process, and return nothing if there is none', async () => {
   const child = spawn('sleep', ['60'])
   try {
     assert.ok(residentBytes(child.pid!)! > 0)
@@ -113,7 +113,7 @@ test('residentBytes and Waits read a living process, and answer nothing for none
   assert.deepEqual([residentBytes(child.pid!), new Waits(child.pid!).waitedMs(0)], [undefined, 0])
 })
 
-test('Waits sees a wait that is not over, and takes a process that stands still for none that waits', async (t) => {
+test('Waits counts a wait for a CPU that is not over, and does not count a stopped process as waiting', async (t) => {
   const start = (...command: string[]) => {
     const child = spawn('taskset', ['-c', '0', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
     t.after(() => child.kill('SIGKILL'))
@@ -144,7 +144,7 @@ test('Waits sees a wait that is not over, and takes a process that stands still 
   assert.equal(waits.waitedMs(500), 0)
 })
 
-test('Waits takes a thread that waits for the disk for one that waits, and a sleeping one for none', (t) => {
+test('Waits counts a thread that waits for the disk, and not one that sleeps', (t) => {
   const proc = mkdtempSync(join(tmpdir(), 'proc-'))
   t.after(() => rmSync(proc, { recursive: true }))
   const says = (thread: number, state: string, ranMs: number) => {

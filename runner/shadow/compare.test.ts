@@ -103,7 +103,7 @@ function seen({ how, outputs }: Entry, names: readonly { name: string; keyed: bo
   return JSON.stringify([how === verdict.processed, said])
 }
 
-test('compare finds what is not as it was, record by record, and timers together', () => {
+test('compare finds differences record by record, and of timers together', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(entry, change), { maxLength: 12 }), (pairs) => {
       // What was put off is not given to the shadow; a timer is only processed or skipped.
@@ -153,7 +153,7 @@ test('compare finds what is not as it was, record by record, and timers together
   )
 })
 
-test('compare ends where a shadow has ended, and tells of its records up to there', () => {
+test('compare ends where a shadow has ended, and reports the records up to there', () => {
   const records = [1, 2, 3].map((partition): Entry => {
     const outputs = [{ stream: 0, partition, key: 'k', value: 'v', timeMs: 1 }]
     return { kind: 'record', how: verdict.processed, outputs, noise: false }

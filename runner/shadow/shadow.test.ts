@@ -122,7 +122,7 @@ const counting = (more = ''): string =>
 
 const records = (...values: readonly string[]) => values.map((value) => record(value, value[0]))
 
-test('Shadow finds the records that come out otherwise, and none beside them, in state that goes on', async (t) => {
+test('Shadow finds exactly the records with different outputs, in state that continues from record to record', async (t) => {
   const other = counting("if (record.text() === 'b2') return ctx.produceRecord('out', 'b', 'other')")
   const { live, run, shadow, seen, differences } = await rigOf(t, counting(), other)
   // Without a shadow yet.
@@ -150,7 +150,7 @@ test('Shadow finds the records that come out otherwise, and none beside them, in
   ])
 })
 
-test('Shadow draws the same chance and sees the same time, also behind a record that it alone throws at', async (t) => {
+test('Shadow gets the same random numbers and time, also after a record at which only the shadow throws', async (t) => {
   const source = (more: string): string =>
     fn(`${more}
   ctx.produceRecord('out', record.key, [record.text(), Math.random(), ctx.nowMs(), Date.now(), crypto.randomUUID()].join())`)
@@ -172,7 +172,7 @@ test('Shadow draws the same chance and sees the same time, also behind a record 
   assert.equal(differences[0]?.value, 'x')
 })
 
-test('Shadow leaves out what was put off, and compares it when it is done', async (t) => {
+test('Shadow leaves out records that were set aside, and compares them when they are done', async (t) => {
   const source = fn(`
   if (record.text() === 'bad' && !globalThis.tried) { globalThis.tried = true; throw new Error('once') }
   ctx.produceRecord('out', record.key, record.text() + Math.random())`)
@@ -227,7 +227,7 @@ test('Shadow compares the timers of a call, and asynchronous callbacks', async (
   )
 })
 
-test('Shadow that cannot keep up lets calls go by, counts them, and begins again with the state of that moment', async (t) => {
+test('Shadow that cannot keep up skips calls, counts them, and starts again with the current state', async (t) => {
   const slow = counting(
     "if (record.text() === 'a-slow') for (let i = 0, x = 0; i < 1e8; i++) x = Math.imul(x, 31) + i",
   )
@@ -253,7 +253,7 @@ test('Shadow that cannot keep up lets calls go by, counts them, and begins again
   assert.deepEqual(ended, [])
 })
 
-test('Shadow that ends, by an endless loop, leaves the one at work as it is', async (t) => {
+test('Shadow that ends in an endless loop does not affect the working version', async (t) => {
   const other = counting("if (record.text() === 'loop') for (;;);")
   const { run, shadow, seen, ended } = await rigOf(t, counting(), other, {
     manifest: { limits: { ...limits, callbackMs: 1000 } },
@@ -269,7 +269,7 @@ test('Shadow that ends, by an endless loop, leaves the one at work as it is', as
   assert.deepEqual([all, compared, missed.ended, evidence.different], [4, 1, 3, 0])
 })
 
-test('Shadow says what it lacks: room for a copy of the state, or memory', async (t) => {
+test('Shadow reports what it lacks: room for a copy of the state, or memory', async (t) => {
   const { run, shadow, ended } = await rigOf(t, counting(), counting(), { rules: { stateMib: 0 } })
   await run([frame([record('a')])])
   await shadow.begin()
@@ -285,7 +285,7 @@ test('Shadow says what it lacks: room for a copy of the state, or memory', async
   )
 })
 
-test('Shadow begins anew when state has come or gone, and when the isolate at work is another one', async (t) => {
+test('Shadow starts again when partitions come or go, and when another isolate takes over', async (t) => {
   const { run, shadow, shadowed, seen, live } = await rigOf(t, counting(), counting())
   await shadow.begin()
   await run([frame(records('a', 'b'))])

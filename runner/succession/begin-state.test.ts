@@ -8,7 +8,7 @@ import { beginState } from './begin-state.ts'
 /** Each leaves an entry of its own, and brings none over. */
 const source = fn(`ctx.setJson(record.keyText(), 1)`, `migrate() { throw new Error('of an older one') },`)
 
-test('beginState refuses a version that can have nothing of the state, before it is given a record', async (t) => {
+test('beginState refuses a version that cannot read the state before it gets a record', async (t) => {
   const begun = async (version: number, from?: Instance) => {
     const format = { own: version, kept: version }
     const { instance } = await start(source, { version, format })

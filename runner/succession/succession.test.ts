@@ -20,7 +20,7 @@ function version(number: number): Running {
   return { isolate, assignment: { version: number, streams: {}, manifest } as unknown as FunctionAssignment }
 }
 
-test('Succession puts no fresh isolate of a version in the place of another one that took over meanwhile', async () => {
+test('Succession does not replace a version that took over meanwhile by a new isolate of the earlier version', async () => {
   const none = async (): Promise<void> => undefined
   const first = version(1)
   const succession = new Succession(first, {
@@ -43,7 +43,7 @@ test('Succession puts no fresh isolate of a version in the place of another one 
   assert.equal(succession.running.isolate, second.isolate)
 })
 
-test('Succession puts the version before back if the one on trial does not survive its end', async () => {
+test('Succession restores the version before if the new isolate ends while its trial is being ended', async () => {
   const first = version(1)
   const destroyed: unknown[] = []
   const verdicts: (string | undefined)[] = []

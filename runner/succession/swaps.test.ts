@@ -10,7 +10,7 @@ function assignment(version: number): FunctionAssignment {
   return { version, format: { own: version, kept: version - 1 } } as unknown as FunctionAssignment
 }
 
-test('Swaps lets a version wait that begins a format of state while there is no room for one, and makes nothing of it meanwhile', async () => {
+test('Swaps makes a version with a new state format wait while there is no room for the format, without starting it', async () => {
   const clock = new ManualClock()
   let crowded = 3
   let isMade = false

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { ManualClock } from '../../infra/clock.ts'
 import { CpuBudget } from './cpu-budget.ts'
 
-test('CpuBudget lets no more CPU pass than its limit, a second saved up, and one batch (CB1)', () => {
+test('CpuBudget grants no more CPU than its limit, a saved second, and one batch (CB1)', () => {
   const batch = fc.record({
     cpuMs: fc.integer({ min: 1, max: 60 }),
     waitedMs: fc.nat(100),
@@ -45,7 +45,7 @@ test('CpuBudget lets no more CPU pass than its limit, a second saved up, and one
   )
 })
 
-test('CpuBudget begins anew with another isolate, and asks nothing where there is no limit', () => {
+test('CpuBudget starts again with another isolate, and grants everything if there is no limit', () => {
   const clock = new ManualClock(0)
   let limitMs: number | undefined = 100
   let processMs = 0
@@ -70,7 +70,7 @@ test('CpuBudget begins anew with another isolate, and asks nothing where there i
   budget.spend(unasked, undefined)
 })
 
-test('CpuBudget charges no more than its process has used, however long its thread waited for a CPU (CB2)', () => {
+test('CpuBudget charges no more than the process has used, however long its thread waited for a CPU (CB2)', () => {
   const clock = new ManualClock(0)
   let processMs = 40_000
   const told: string[] = []

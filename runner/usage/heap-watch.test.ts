@@ -5,7 +5,7 @@ import { HeapWatch } from './heap-watch.ts'
 
 const mib = 2 ** 20
 
-test('HeapWatch asks for a fresh isolate when the heap stays full, and not for garbage that goes (HW1, HW2)', () => {
+test('HeapWatch asks for a new isolate when the heap stays full, not because of garbage (HW1, HW2)', () => {
   const clock = new ManualClock(0)
   const asked: number[] = []
   const watch = new HeapWatch(
@@ -34,7 +34,7 @@ test('HeapWatch asks for a fresh isolate when the heap stays full, and not for g
   assert.equal(asked.length, 2)
 })
 
-test('HeapWatch begins anew with another isolate, and asks nothing of one that has ended', () => {
+test('HeapWatch starts again with another isolate, and ignores one that has ended', () => {
   const clock = new ManualClock(0)
   let asked = 0
   const watch = new HeapWatch(

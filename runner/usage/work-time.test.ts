@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import { WorkTime } from './work-time.ts'
 
-test('WorkTime tells idle from blocked, a wait that is not over included, and takes the rest for work (WT1)', () => {
+test('WorkTime separates idle from blocked, counts a wait that is not over, and counts the rest as work (WT1)', () => {
   const clock = new ManualClock(0)
   const time = new WorkTime(clock)
   const pass = (ms: number) => clock.advance(ms)
@@ -22,7 +22,7 @@ test('WorkTime tells idle from blocked, a wait that is not over included, and ta
   assert.deepEqual(time.report(), { elapsedMs: 165, idleMs: 120, blockedMs: 30 })
 })
 
-test('WorkTime counts a call for each of the records that it has done', () => {
+test('WorkTime counts the time of a call once for each record that it finished', () => {
   const clock = new ManualClock(0)
   const time = new WorkTime(clock)
   for (const [ms, records] of [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { normalizeWords } from './argv.ts'
 
-test('normalizeWords takes the one-dash -id of kill, and leaves all else alone', () => {
+test('normalizeWords accepts -id of kill with one dash, and changes nothing else', () => {
   assert.deepEqual(normalizeWords(['kill', '-id', 'score-0', '--restart']), [
     'kill',
     '--id',

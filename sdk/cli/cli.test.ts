@@ -38,7 +38,7 @@ test('version prints one JSON object', async () => {
   assert.equal(lastJson(await concord(['version', '--json'])).version, version)
 })
 
-test('docs/reference/cli.md is what the commands say', () => {
+test('docs/reference/cli.md matches the commands', () => {
   assert.equal(readFileSync(referencePath, 'utf8'), referenceText(), 'run: node sdk/cli/reference.ts')
 })
 
@@ -52,7 +52,7 @@ test('a refusal becomes an exit code, and its problem one line', async (t) => {
   }
 })
 
-test('--verbose shows all that is known of a failure', async (t) => {
+test('--verbose shows everything known about a failure', async (t) => {
   const { env } = await gatewayOf(t, () => problem(409, 'ERR_CYCLE_BLOCKS', 'no'))
   const { stderr } = await concord(['fn', 'rm', 'x', '--verbose'], { env })
   assert.match(stderr, /^concord: no\n/)
@@ -60,7 +60,7 @@ test('--verbose shows all that is known of a failure', async (t) => {
   assert.match(stderr, /answer: 409 \{/)
 })
 
-test('a server that is not known, or not there, is exit code 8', async (t) => {
+test('an unknown or unreachable server is exit code 8', async (t) => {
   assertFails(await concord(['fn', 'ls']), 8, /No server is known: start one with 'concord up'/)
   const gone = await gatewayOf(t, () => undefined)
   await gone.close()
@@ -77,7 +77,7 @@ test('a server that is not known, or not there, is exit code 8', async (t) => {
   )
 })
 
-test("connect finds what `concord up` wrote, and never sends another server that one's token", async (t) => {
+test('connect finds the platform of `concord up`, and never sends its token to another server', async (t) => {
   const home = temporaryFolder(t)
   const { url, received } = await gatewayOf(t, () => ({ status: 200, json: { functions: [] } }))
   writeFileSync(join(home, 'client.json'), JSON.stringify({ url, token: 'from-up' }))
@@ -188,7 +188,7 @@ test('fn deploy gives up after --timeout and says what it waits for', async (t) 
   assert.match(stderr, /0 of 1 instances run it after 0.1 s: no offer has 9 cpus/)
 })
 
-test('fn deploy --until-output ends with the first record that comes out', async (t) => {
+test('fn deploy --until-output ends with the first output record', async (t) => {
   const { env } = await gatewayOf(t, ({ method, path }, response) => {
     if (method === 'POST') return deployed
     if (path.startsWith('/v1/functions/')) return { status: 200, json: { ...detail, instances: [instance] } }
@@ -206,7 +206,7 @@ test('fn deploy --until-output ends with the first record that comes out', async
   assert.ok(lastJson(ran).stepsMs.output >= 0)
 })
 
-test("deploy takes the essay's config.json", async (t) => {
+test('deploy accepts the config.json of the original design', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const file = sourceFile(t)
   const config = join(file, '..', 'config.json')
@@ -220,7 +220,7 @@ test("deploy takes the essay's config.json", async (t) => {
   assert.match(received[0]!.body.toString(), /\{"name":"shout","resources":\{"memMib":128\},"restarts":2\}/)
 })
 
-test('a function or configuration that makes no sense is exit code 6, and is not uploaded', async (t) => {
+test('an invalid function or configuration is exit code 6, and is not uploaded', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'index.ts'), 'export default {')
@@ -265,7 +265,7 @@ test('fn rm waits until the function is gone', async (t) => {
   )
 })
 
-test('fn rm refuses to give up what is in flight, unless that is meant', async (t) => {
+test('fn rm refuses to give up records in flight, unless told to', async (t) => {
   const row = { stream: 'words', sent: 9, processed: 2, dropped: {}, inFlight: 7, unaccounted: 0 }
   const { env, received } = await gatewayOf(t, ({ method }) => ({
     status: 200,
@@ -341,7 +341,7 @@ test('consume prints key and value, or JSON lines, and ends after --count', asyn
   )
 })
 
-test('consume that has too little by --timeout fails', async (t) => {
+test('consume fails if fewer than --count records came by --timeout', async (t) => {
   const { env } = await gatewayOf(t, (_, response) => {
     return void response.write(`{"event":"ready","hold":false}\n${JSON.stringify(records[0])}\n`)
   })
@@ -351,7 +351,7 @@ test('consume that has too little by --timeout fails', async (t) => {
   assert.equal((await concord(['consume', 's', '--timeout', '2'], { env })).code, 0)
 })
 
-test('consume goes on when its gateway breaks off or ends it, says so once, and counts what it has missed', async (t) => {
+test('consume continues when its gateway breaks off or ends the connection, says so once, and counts what it missed', async (t) => {
   const { env, received } = await gatewayOf(t, (_, response) => {
     const text = [{ event: 'ready', hold: false }, records[received.length === 1 ? 0 : 2]]
       .map((line) => `${JSON.stringify(line)}\n`)
@@ -450,7 +450,7 @@ test('init makes a project whose test runs as it is, and overwrites nothing', as
   assertFails(await concord(['init', 'Shout'], { cwd }), 2, /expected a lower-case letter/)
 })
 
-test("init's project has types that hold", async (t) => {
+test('the project of init passes its type check', async (t) => {
   const cwd = temporaryFolder(t)
   await concord(['init', 'shout'], { cwd })
   const check = () => promisify(execFile)('npm', ['run', 'types'], { cwd: join(cwd, 'shout') })
@@ -462,7 +462,7 @@ test("init's project has types that hold", async (t) => {
   )
 })
 
-test('the package installs alone, and its command runs from anywhere', async (t) => {
+test('the package installs without the platform, and its command runs from anywhere', async (t) => {
   const folder = temporaryFolder(t)
   const run = promisify(execFile)
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {

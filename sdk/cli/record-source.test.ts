@@ -15,7 +15,7 @@ async function valuesOf(text: string, chunkBytes: number, parse: LineParser = va
   return values
 }
 
-test('batchesOf makes a record of each line, however the bytes are cut', async () => {
+test('batchesOf makes one record of each line, however the bytes are cut', async () => {
   const line = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll(/[\r\n]/g, ''))
   await fc.assert(
     fc.asyncProperty(
@@ -30,7 +30,7 @@ test('batchesOf makes a record of each line, however the bytes are cut', async (
   assert.deepEqual(await valuesOf('a\n\nlast line without an end', 3), ['a', '', 'last line without an end'])
 })
 
-test('keyedByField takes the key out of the value, and names the line that lacks it', async () => {
+test('keyedByField takes the key from the value, and names a line without it', async () => {
   const parse = keyedByField('user')
   assert.equal(parse(Buffer.from('{"user":"anna"}'), 1).key, 'anna')
   assert.equal(parse(Buffer.from('{"user":7}'), 1).key, '7')
@@ -39,13 +39,13 @@ test('keyedByField takes the key out of the value, and names the line that lacks
   assert.throws(() => parse(Buffer.from('hello'), 5), /line 5: it is not JSON but starts with 'hello'/)
 })
 
-test('recordLines takes whole records as the API has them', () => {
+test('recordLines reads whole records in the form of the API', () => {
   const record = recordLines(Buffer.from('{"key":"k","valueBase64":"/w==","timeMs":9}'), 1)
   assert.deepEqual(record, { key: 'k', value: Buffer.from([255]), timeMs: 9 })
   assert.throws(() => recordLines(Buffer.from('{"key":"k"}'), 2), /line 2: it has neither/)
 })
 
-test('paced passes every record in order, not faster than asked', async () => {
+test('paced passes every record in order, no faster than requested', async () => {
   const startedMs = performance.now()
   const passed: number[] = []
   for await (const { records } of paced(

@@ -53,7 +53,7 @@ test('an unknown command, option or value is a usage error that names the neares
   )
 })
 
-test('help shows what --help shows, of a command in a group too', async () => {
+test('help shows what --help shows, also for a command in a group', async () => {
   assert.equal((await concord(['help'])).stdout, (await concord(['--help'])).stdout)
   assert.equal(
     (await concord(['help', 'fn', 'deploy'])).stdout,

@@ -42,7 +42,7 @@ test('ConcordClient sends the token and reads the answer', async (t) => {
   assert.equal(gateway.received[0]!.headers.authorization, 'Bearer secret')
 })
 
-test('ConcordClient reads again where a kept connection is closed as it is used, and repeats nothing else (H4)', async (t) => {
+test('ConcordClient repeats a read when a kept-alive connection closes under it, and repeats nothing else (H4)', async (t) => {
   let breaks = 1
   const { client, gateway } = await clientOf(t, (_, response) => {
     if (breaks-- > 0) return void response.destroy()
@@ -57,7 +57,7 @@ test('ConcordClient reads again where a kept connection is closed as it is used,
   assert.equal(gateway.received.length, 5)
 })
 
-test('ConcordClient escapes names, so that none reaches another route', async (t) => {
+test('ConcordClient escapes names, so that no name reaches another route', async (t) => {
   const { client, gateway } = await clientOf(t, () => ({ status: 200, json: {} }))
   await client.inspect('../streams')
   assert.equal(gateway.received[0]!.path, '/v1/functions/..%2Fstreams')
@@ -82,7 +82,7 @@ test('ConcordClient uploads manifest, bundle and source map as the parts of a fo
   assert.match(second.toString(), /name="source"; filename="index.ts"[\s\S]*export default 2/)
 })
 
-test('ConcordClient turns a problem document into a RefusedError that names the place', async (t) => {
+test('ConcordClient turns a problem document into a RefusedError that names the position', async (t) => {
   const location = { file: 'a.ts', line: 3, column: 7 }
   const { client } = await clientOf(t, () =>
     problem(422, 'ERR_SOURCE_INVALID', 'it does not compile', { location }),
@@ -96,7 +96,7 @@ test('ConcordClient turns a problem document into a RefusedError that names the 
   })
 })
 
-test('ConcordClient tells a refusal without a problem document from one with it', async (t) => {
+test('ConcordClient distinguishes a refusal without a problem document', async (t) => {
   const { client } = await clientOf(t, () => ({ status: 502, json: 'a proxy says no' }))
   await assert.rejects(client.functions(), hasCode('ERR_REFUSED'))
 })
@@ -111,7 +111,7 @@ test('ConcordClient gives up when no answer comes in time', async (t) => {
   await assert.rejects(client.topology(), hasCode('ERR_TIMED_OUT'))
 })
 
-test('ConcordClient tells a server that is not there from a connection that broke', async (t) => {
+test('ConcordClient distinguishes an unreachable server from a broken connection', async (t) => {
   const { client, gateway } = await clientOf(t, (_, response) => void response.destroy())
   await assert.rejects(client.topology(), hasCode('ERR_CONNECTION_LOST'))
   await gateway.close()
@@ -127,7 +127,7 @@ test('ConcordClient stops waiting when its caller aborts', async (t) => {
   await assert.rejects(client.inspect('f', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
 })
 
-test('produce sends the rest, and nothing twice, after a 429 in the middle', async (t) => {
+test('produce sends the rest after a 429 in the middle, and nothing twice', async (t) => {
   const taken: string[] = []
   let room = 3
   const { client } = await clientOf(t, ({ body }) => {
@@ -149,7 +149,7 @@ test('produce sends the rest, and nothing twice, after a 429 in the middle', asy
   assert.deepEqual(waits, [0, 0])
 })
 
-test('produce splits what is large into several requests, in order', async (t) => {
+test('produce splits a large input into several requests, in order', async (t) => {
   const { client, gateway } = await clientOf(t, ({ body }) => ({
     status: 200,
     json: { accepted: valuesOf(body).length },
@@ -194,7 +194,7 @@ test('produce does not repeat a chunk whose outcome is unknown, and says what wa
   assert.equal(gateway.received.length, 2)
 })
 
-test('produce that ends in an answer that does not say what was taken says that it is unknown', async (t) => {
+test('produce reports records as unknown if the answer does not say what was accepted', async (t) => {
   const silent = [
     { status: 200, json: 'no gateway says so' },
     { status: 200, json: { accepted: 1 } },
@@ -220,7 +220,7 @@ test('produce that ends in an answer that does not say what was taken says that 
   }
 })
 
-test('produce goes on behind a chunk whose outcome is unknown, or sends it again, as it was told (P2)', async (t) => {
+test('produce skips a chunk whose outcome is unknown, or sends it again, as requested (P2)', async (t) => {
   for (const whenUnknown of ['skip', 'repeat'] as const) {
     const taken: string[] = []
     let breaks = 2
@@ -247,7 +247,7 @@ test('produce goes on behind a chunk whose outcome is unknown, or sends it again
   }
 })
 
-test('produce loses one request and no more to an outage behind a proxy, however long that answers in its place (P4)', async (t) => {
+test('produce leaves at most one request unknown in an outage behind a proxy, however long the proxy answers (P4)', async (t) => {
   const taken: string[] = []
   let refusals = 5
   const { client } = await clientOf(t, ({ body, path }) => {
@@ -262,7 +262,7 @@ test('produce loses one request and no more to an outage behind a proxy, however
   assert.equal(taken.length, 46)
 })
 
-test('ConcordClient goes on with the next gateway where one is away, and sends to it what was not sent', async (t) => {
+test('ConcordClient uses the next gateway if one is away, for requests that were not sent', async (t) => {
   const gone = await startTestGateway(() => ({ status: 200, json: {} }))
   await gone.close()
   const taken: string[] = []
@@ -279,7 +279,7 @@ test('ConcordClient goes on with the next gateway where one is away, and sends t
   assert.deepEqual(taken, ['a'])
 })
 
-test('produce leaves a gateway that is stopping for the next one, behind what that had taken', async (t) => {
+test('produce moves from a stopping gateway to the next one, and continues after what was accepted', async (t) => {
   const took: string[][] = [[], []]
   const gateways = await Promise.all(
     took.map((values, i) =>
@@ -301,7 +301,7 @@ test('produce leaves a gateway that is stopping for the next one, behind what th
   assert.deepEqual(took, [['a'], ['b', 'c']])
 })
 
-test('produce gives up on a gateway that takes nothing for `stallMs`', async (t) => {
+test('produce gives up on a gateway that accepts nothing for `stallMs`', async (t) => {
   const { client } = await clientOf(t, () => ({
     ...problem(429, 'ERR_STREAM_FULL', 'no room'),
     headers: { 'retry-after': '0' },
@@ -309,7 +309,7 @@ test('produce gives up on a gateway that takes nothing for `stallMs`', async (t)
   await assert.rejects(client.produce('s', [{ value: 'x' }], { stallMs: 50 }), hasCode('ERR_STREAM_FULL'))
 })
 
-test('produce goes on when the gateway comes back', async (t) => {
+test('produce continues when the gateway returns', async (t) => {
   const first = await startTestGateway(() => ({ status: 200, json: {} }))
   await first.close()
   const { port } = new URL(first.url)
@@ -340,7 +340,7 @@ test('follow yields records and events, whatever the pieces they come in', async
   assert.equal(gateway.received[0]!.path, '/v1/streams/s/records?hold=true&count=2')
 })
 
-test('follow reports a connection that broke, and never opens it again', async (t) => {
+test('follow without resuming reports a broken connection, and does not open another', async (t) => {
   const { client, gateway } = await clientOf(
     t,
     (_, response) => void response.write('{"event":"ready","hold":false}\n', () => response.destroy()),
@@ -349,7 +349,7 @@ test('follow reports a connection that broke, and never opens it again', async (
   assert.equal(gateway.received.length, 1)
 })
 
-test('follow that is to be resumed goes on where it was: repeats are dropped, what was missed is told (F1, F2)', async (t) => {
+test('follow that resumes continues where it was, drops repeats, and reports what it missed (F1, F2)', async (t) => {
   const line = (sequence: number, partition = 0) => ({
     ...{ stream: 's', partition, producer: 'p', sequence, timeMs: 2, value: `${partition}/${sequence}` },
   })
@@ -380,7 +380,7 @@ test('follow that is to be resumed goes on where it was: repeats are dropped, wh
   assert.deepEqual(away, ['ERR_CONNECTION_LOST', 'ERR_CONNECTION_LOST'])
 })
 
-test('follow that holds names who it was when it goes on, and gets all that came before the break (F3, A1)', async (t) => {
+test('follow that holds names its former reader when it resumes, and gets everything from before the break (F3, A1)', async (t) => {
   const line = (sequence: number) =>
     JSON.stringify({ stream: 's', partition: 0, producer: 'p', sequence, timeMs: 2, value: 'v'.repeat(1000) })
   const { client, gateway } = await clientOf(t, (_, response) => {
@@ -406,7 +406,7 @@ test('follow that holds names who it was when it goes on, and gets all that came
   )
 })
 
-test('follow gives up on a gateway that stays away, and at once on one that was never there (F3)', async (t) => {
+test('follow gives up on a gateway that stays away, and at once on one that was never reached (F3)', async (t) => {
   const { client, gateway } = await clientOf(
     t,
     (_, response) => void response.end('{"event":"ready","hold":false}\n', () => void gateway.close()),
@@ -416,7 +416,7 @@ test('follow gives up on a gateway that stays away, and at once on one that was 
   await assert.rejects(all(client.follow('s', { resumeMs: 600_000 })), hasCode('ERR_SERVER_UNREACHABLE'))
 })
 
-test('follow ends with its signal, also when memory was collected meanwhile', async (t) => {
+test('follow ends with its signal, also after a garbage collection', async (t) => {
   const { client } = await clientOf(t, (_, response) => {
     return void response.write('{"event":"ready","hold":false}\n')
   })

@@ -22,13 +22,13 @@ test('parseConstraint reads each form', () => {
   assert.deepEqual(read('rack groupBy'), { kind: 'groupBy' })
 })
 
-test('parseConstraint refuses what is none', () => {
+test('parseConstraint refuses text that is no constraint', () => {
   const wrong = ['', 'zone', 'zone = a', 'zone ==', 'zone in', 'zone in a,', 'zone like', 'hostname unique 2']
   for (const text of [...wrong, 'rack maxPer', 'rack maxPer 0', 'rack maxPer x', 'rack groupBy 3', '== a'])
     assert.equal(parseConstraint(text), undefined, text)
 })
 
-test('parseConstraint reads what any attribute and value make, and never throws', () => {
+test('parseConstraint reads constraints with any attribute and value, and never throws', () => {
   const word = fc.stringMatching(/^[a-z][a-z0-9_.-]{0,10}$/)
   fc.assert(
     fc.property(word, word, (attribute, value) => {
@@ -39,7 +39,7 @@ test('parseConstraint reads what any attribute and value make, and never throws'
   fc.assert(fc.property(fc.string(), (text) => void parseConstraint(text)))
 })
 
-test('isLike does what the regular expression would, and is not slowed down by any pattern', () => {
+test('isLike matches as the regular expression would, and no pattern makes it slow', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 8 })
   const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*', '?'), maxLength: 6 })
   fc.assert(

@@ -11,7 +11,7 @@ function wrong(manifest: unknown): string | undefined {
 
 const with_ = (more: object) => wrong({ name: 'a', ...more })
 
-test('wrongOf names place, what was expected and what was found', () => {
+test('wrongOf names the position, what was expected and what was found', () => {
   assert.equal(wrong(3), 'expected an object {…}, found 3')
   assert.equal(wrong({}), "'name': expected text in quotes, found nothing")
   assert.match(wrong({ name: 'Bad' })!, /^'name': expected a lower-case name: .*, found "Bad"$/)
@@ -39,7 +39,7 @@ test('wrongOf names place, what was expected and what was found', () => {
   )
 })
 
-test('wrongOf names all forms of a value that may have several, or what is wrong inside the one it has', () => {
+test('wrongOf names all allowed forms of a value, or what is wrong inside the form that it has', () => {
   assert.equal(
     with_({ onError: 'explode' }),
     `'onError': expected one of "fail", "skip", "deadLetter", or an object {…}, found "explode"`,
@@ -55,7 +55,7 @@ test('wrongOf names all forms of a value that may have several, or what is wrong
   )
 })
 
-test('wrongOf finds words for whatever a manifest may hold', () => {
+test('wrongOf describes any invalid manifest', () => {
   const keys = [...Object.keys(manifestSchema.shape), 'other']
   const manifest = fc.oneof(
     fc.jsonValue(),

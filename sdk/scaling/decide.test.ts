@@ -30,7 +30,7 @@ function decideOf(more: Partial<DecideInput> & { policy: DecideInput['policy'] }
   return decide({ window: [], instances: 1, changedAtMs: 0, nowMs: 1_000_000, ...more })
 }
 
-test('decide finds the number that a load needs at once, by the true rate', () => {
+test('decide finds the number for a load in one step, by the true rate', () => {
   const policy = policyOf({ max: 20, up: { step: 20 } })
   const load = { demand: 4000, backlog: 3000, trueRate: 500, busy: 1 }
   const { instances, because } = decideOf({ policy, window: steady(load, 5) })
@@ -41,7 +41,7 @@ test('decide finds the number that a load needs at once, by the true rate', () =
   )
 })
 
-test('decide goes up in steps, and only when it has been so for up.afterMs', () => {
+test('decide goes up in steps, and only after up.afterMs of load', () => {
   const policy = policyOf({ max: 100, up: { afterMs: 3000, step: 2, factor: 2 } })
   const high = { demand: 40_000, trueRate: 500, busy: 1 }
   assert.equal(decideOf({ policy, window: steady(high, 5) }).instances, 3)
@@ -51,7 +51,7 @@ test('decide goes up in steps, and only when it has been so for up.afterMs', () 
   assert.equal(decideOf({ policy, window: steady(high, 0) }).instances, 1, 'known for a moment only')
 })
 
-test('decide goes down when the window is known whole, has asked for fewer throughout, and nothing was changed just now', () => {
+test('decide goes down only with a complete window that needs fewer throughout, and after the cool-down', () => {
   const policy = policyOf({ max: 100, down: { afterMs: 10_000, coolDownMs: 5000, step: 2, factor: 1 } })
   const low = { demand: 100, trueRate: 500, instances: 8 }
   const decideAt = (window: LoadSample[], changedAtMs = 0) =>
@@ -67,7 +67,7 @@ test('decide goes down when the window is known whole, has asked for fewer throu
   assert.match(because, /the last change was 3 s ago, and 'down.coolDownMs' is 5 s/)
 })
 
-test('decide follows cpu, records a second, p99, backlog and metrics of the function', () => {
+test('decide follows cpu, records per second, p99, backlog and metrics of the function', () => {
   const of = (targets: ScalePolicyInput['targets'], load: Partial<LoadSample>) =>
     decideOf({
       policy: policyOf({ max: 50, targets, up: { step: 50 } }),
@@ -89,7 +89,7 @@ test('decide follows cpu, records a second, p99, backlog and metrics of the func
   assert.equal(of({ cpu: 0.5, recordsPerSecond: 10 }, { cpu: 2 }).instances, 10, 'the greatest counts')
 })
 
-test('decide goes to zero when nothing came for long enough and no timer is set, and back at once', () => {
+test('decide goes to zero after enough idle time without a set timer, and back at once', () => {
   const policy = policyOf({ min: 0, max: 4, idle: { afterMs: 5000 } })
   assert.equal(decideOf({ policy, window: steady({}, 6) }).instances, 0)
   assert.equal(decideOf({ policy, window: steady({}, 3) }).instances, 1)
@@ -102,7 +102,7 @@ test('decide goes to zero when nothing came for long enough and no timer is set,
   assert.equal(decideOf({ policy: policyOf({ max: 4 }), window: steady({}, 400) }).instances, 1, 'min is 1')
 })
 
-test('decide keeps within the partitions, and says so', () => {
+test('decide never exceeds the number of partitions, and says so', () => {
   const policy = policyOf({ max: 100, up: { step: 100 } })
   const window = steady({ demand: 40_000, trueRate: 500 }, 5)
   const { instances, because } = decideOf({ policy, window, partitions: 16 })
@@ -110,7 +110,7 @@ test('decide keeps within the partitions, and says so', () => {
   assert.match(because, /at most 16, by its inputs have 16 partitions|at most 16/)
 })
 
-test('boundsAt: entries of the schedule hold from their times on, in their time zones', () => {
+test('boundsAt applies entries of the schedule from their times on, in their time zones', () => {
   const policy = policyOf({
     min: 1,
     max: 4,
@@ -191,7 +191,7 @@ test('decide stays within the bounds, and within a step (A2)', () => {
   )
 })
 
-test('decide never answers fewer for a larger load (A3)', () => {
+test('decide never gives fewer for a larger load (A3)', () => {
   fc.assert(
     fc.property(
       anyPolicy,
@@ -231,7 +231,7 @@ function noiseOf(seed: number): () => number {
   }
 }
 
-test('decide does not flap on a steady load with 20 % noise, wherever it lies', () => {
+test('decide does not flap on a steady load with 20 % noise, whatever the load', () => {
   fc.assert(
     fc.property(fc.double({ min: 50, max: 20_000, noNaN: true }), fc.nat(), (load, seed) => {
       const policy = policyOf({ max: 64, down: { afterMs: 30_000, coolDownMs: 0 } })

@@ -9,7 +9,7 @@ import { type Plant, simulate } from './simulate.ts'
 const policyOf = (input: ScalePolicyInput) => scaleSettingsSchema.parse(input)
 const plant: Plant = { perInstance: 400, startMs: 2000, partitions: 16, beginMs: Date.UTC(2026, 0, 5) }
 
-test('simulate neither makes nor loses records (SM1), and counts what is paid for', () => {
+test('simulate neither makes nor loses records (SM1), and counts instance time', () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 0, max: 5000 }), { minLength: 1, maxLength: 200 }),
@@ -29,7 +29,7 @@ test('simulate neither makes nor loses records (SM1), and counts what is paid fo
   )
 })
 
-test('simulate: a load step of ten times is caught up with, and a steady one with noise leaves the number alone', () => {
+test('simulate catches up with a tenfold load, and does not change the number for a steady load with noise', () => {
   const policy = policyOf({ max: 16, up: { step: 16 } })
   const step = simulate(policy, shapes['step']!.of(300, 2000), plant)
   const from = step.seconds.findIndex(({ demand }) => demand === 2000)
@@ -49,7 +49,7 @@ test('simulate: a load step of ten times is caught up with, and a steady one wit
   )
 })
 
-test('simulate: prediction has learned the day and is less behind than reaction, for days that are alike', () => {
+test('simulate: prediction learns the day and falls behind less than reaction, if days are alike', () => {
   const dayS = 1200
   const base = { min: 1, max: 16, up: { afterMs: 5000 }, down: { afterMs: 20_000 } }
   const slow = { ...plant, startMs: 20_000 }
@@ -68,7 +68,7 @@ test('simulate: prediction has learned the day and is less behind than reaction,
   assert.ok(predictive.underSeconds < reactive.underSeconds)
 })
 
-test('Forecast knows nothing of times that it has not seen, learns days before weeks, and follows how today compares', () => {
+test('Forecast predicts nothing for unseen times, learns days before weeks, and scales by how today compares', () => {
   const dayMs = 100_000
   const forecast = new Forecast(dayMs)
   assert.equal(forecast.until(0, 1000), undefined)
@@ -86,7 +86,7 @@ test('Forecast knows nothing of times that it has not seen, learns days before w
   assert.equal(forecast.until(dayMs + 40_900, 15_000), 300, 'half as much again today')
 })
 
-test('readLoad takes CSV and JSONL with times of both kinds, holds each figure until the next, and says which line is wrong', () => {
+test('readLoad reads CSV and JSONL with both kinds of times, holds each figure until the next, and names a wrong line', () => {
   assert.deepEqual(readLoad('time,perSecond\n1000,5\n3000,7\n4000,0\n', 'a.csv'), [5, 5, 7, 0])
   const lines = '{"time":"2026-01-01T00:00:00Z","perSecond":1}\n{"timeMs":1767225602000,"records":4}\n'
   assert.deepEqual(readLoad(lines, 'a.jsonl'), [1, 1, 4])

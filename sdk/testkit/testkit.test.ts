@@ -54,7 +54,7 @@ test('testKit runs records and timers at once and shows what they did', () => {
   assert.equal(kit.nowMs(), start + 1000)
 })
 
-test('testKit answers what was counted and observed, which a callback that throws has not (I3)', () => {
+test('testKit returns what was counted and observed, without callbacks that threw (I3)', () => {
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy }, onError: 'skip' },
     processRecord({ metrics }, record) {
@@ -72,7 +72,7 @@ test('testKit answers what was counted and observed, which a callback that throw
   assert.equal(kit.counted('nothing'), 0)
 })
 
-test('testKit throws what the callback threw under `fail`, leaves no trace of the record, and refuses to go on', () => {
+test('testKit throws the error of the callback under `fail`, leaves no trace of the record, and refuses to continue', () => {
   const boom = new Error('boom')
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'] },
@@ -144,7 +144,7 @@ function flaky(onError: ErrorPolicy) {
 }
 const outs = (kit: ReturnType<typeof testKit>): string[] => kit.outputs().map((output) => output.text())
 
-test('testKit sets a record aside that is to be tried again, and calls it after waits that double', () => {
+test('testKit sets a failing record aside, and calls it again after waits that double', () => {
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
   const kit = flaky({ retry: 3, then: 'deadLetter', waitMs: 100, waitMaxMs: 150 })
   kit.send('in', 'k', '2a').send('in', 'k', '0b').send('in', 'k', '9c')
@@ -162,7 +162,7 @@ test('testKit sets a record aside that is to be tried again, and calls it after 
   )
 })
 
-test('testKit keeps the order of a key behind a record that is tried again, where that is asked for', () => {
+test('testKit keeps later records of a key behind one that is retried, with keepOrder', () => {
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
   const kit = flaky({ retry: 2, then: 'skip', keepOrder: true })
   for (const [key, value] of ['k 1a', 'k 0b', 'other 0c', 'k 9d', 'k 0e'].map((pair) => pair.split(' ')))
@@ -175,7 +175,7 @@ test('testKit keeps the order of a key behind a record that is tried again, wher
   assert.deepEqual(outs(kit).slice(3), ['0e at 400', '0f at 400'])
 })
 
-test('testKit gives what is set aside its last attempt when the instance ends', () => {
+test('testKit gives records set aside a last attempt when the instance ends', () => {
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
   const kit = flaky({ retry: 5, then: 'skip' })
   kit.send('in', 'k', '1a').send('in', 'k', '9b').restart()
@@ -184,7 +184,7 @@ test('testKit gives what is set aside its last attempt when the instance ends', 
   assert.deepEqual(kit.errors().at(-1)?.attempts, 2)
 })
 
-test('testKit queues what follows an asynchronous callback, in order, until it settles', async () => {
+test('testKit queues records behind an asynchronous callback, in order, until it settles', async () => {
   const seen: string[] = []
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'] },
@@ -209,7 +209,7 @@ test('testKit queues what follows an asynchronous callback, in order, until it s
   )
 })
 
-test('testKit.settled rejects with what an asynchronous callback rejected with', async () => {
+test('testKit.settled rejects with the error of an asynchronous callback', async () => {
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy } },
     async processRecord(_ctx, record) {
@@ -222,7 +222,7 @@ test('testKit.settled rejects with what an asynchronous callback rejected with',
   await kit.settled()
 })
 
-test('testKit throws what init threw, and settled rejects with what it rejected with', async () => {
+test('testKit throws the error of init, and settled rejects with a rejection of init', async () => {
   const failing = (init: () => void | Promise<void>) =>
     testKit({ metadata: { name: 'f', istreams: { in: groupBy } }, init, processRecord() {} })
   assert.throws(
@@ -240,7 +240,7 @@ test('testKit throws what init threw, and settled rejects with what it rejected 
   await assert.rejects(kit.settled(), /no late start/)
 })
 
-test('testKit.advance ends with an error where timers set themselves anew for ever', () => {
+test('testKit.advance ends with an error if timers set themselves again for ever', () => {
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy } },
     processRecord: (ctx) => ctx.setTimer('t', ctx.nowMs()),
@@ -250,7 +250,7 @@ test('testKit.advance ends with an error where timers set themselves anew for ev
   assert.throws(() => kit.advance(1), /timers fell due at once/)
 })
 
-test('testKit.restart keeps state and timers, runs destroy and init, and takes new code', () => {
+test('testKit.restart keeps state and timers, runs destroy and init, and accepts new code', () => {
   const seen: string[] = []
   const version = (name: string) =>
     defineFunction({
@@ -323,7 +323,7 @@ test('testKit: a rollback finds every entry as it was when the other version fir
   assert.throws(() => kit.rollback(), /no version is on trial/)
 })
 
-test('testKit: what migrate throws fails the callback, and nothing was changed', () => {
+test('testKit: an error of migrate fails the callback, and nothing is changed', () => {
   const kit = testKit(counting(1), { partitions: 1 })
   kit.send('words', 'poison', '').send('words', 'a', '')
   kit.deploy(counting(2, { migrate: toObjects }), { onTrial: true })
@@ -338,7 +338,7 @@ test('testKit: what migrate throws fails the callback, and nothing was changed',
   assert.match(String(kit.errors()[2]?.error), /migrate answers a promise/)
 })
 
-test('testKit: lists, counters and windows come along, items one by one', () => {
+test('testKit: lists, counters and windows are migrated too, lists item by item', () => {
   const seen: string[] = []
   const reading = counting(2, {
     migrate: (ctx) => {

@@ -12,7 +12,7 @@ const version = (assets: AssetRefs, more: Partial<ManifestInput> = {}) => ({
 })
 const given = { cpus: 0.25, memMib: 256, diskMib: 32 }
 
-test('drainReason lets a version with other assets take over in place where both fit, and else not', () => {
+test('drainReason lets a version with other assets take over in place only if both fit', () => {
   const before = version({ model: of('a', 70) })
   assert.equal(drainReason(before, version({ model: of('b', 70) }), given), undefined)
   assert.equal(drainReason(before, version({ model: of('a', 70), same: of('a', 70) }), given), undefined)
@@ -23,12 +23,12 @@ test('drainReason lets a version with other assets take over in place where both
   assert.equal(drainReason({ manifest: before.manifest }, before, given), undefined)
 })
 
-test('assetBytesOf counts a content once, whatever it is called', () => {
+test('assetBytesOf counts each content once, under whatever names', () => {
   assert.equal(assetBytesOf({ a: of('x', 1), b: of('x', 1) }, { a: of('x', 1), c: of('y', 2) }), 3 * mib)
   assert.equal(assetBytesOf(), 0)
 })
 
-test('assetChanges tells what came, went and became another, by name', () => {
+test('assetChanges names assets that were added, removed and replaced', () => {
   const [x, y] = [of('x'.repeat(64), 1), of('y'.repeat(64), 2)]
   assert.deepEqual(assetChanges({ gone: x, kept: x, other: x }, { kept: x, new: y, other: y }), [
     { path: 'gone', before: 'xxxxxxxxxxxx (1048576 bytes)' },
@@ -42,14 +42,14 @@ const sized = (memMib: number, bundleSha256: string, more: Partial<ManifestInput
   bundleSha256,
 })
 
-test('drainReason has the same code started anew for fewer resources, other code when it is started anyway', () => {
+test('drainReason restarts the same code for fewer resources, and lets other code keep more until its next start', () => {
   assert.equal(drainReason(sized(256, 'a'), sized(128, 'a'), given), 'it asks for fewer resources')
   assert.equal(drainReason(sized(256, 'a'), sized(128, 'b'), given), undefined)
   assert.equal(drainReason(sized(256, 'a'), sized(256, 'a'), given), undefined)
   assert.equal(drainReason(sized(256, 'a'), sized(512, 'b'), given), 'it asks for more resources')
 })
 
-test('movesBeside where all state lies by the shares of the same inputs', () => {
+test('movesBeside is true if all state belongs to shares of the same inputs', () => {
   assert.ok(movesBeside(sized(256, 'a'), sized(512, 'a'), given))
   assert.ok(!movesBeside(sized(256, 'a'), sized(256, 'b'), given), 'it changes in place')
   const all = { istreams: { in: { grouping: 'groupBy' }, all: { grouping: 'broadcast' } } } as const
@@ -58,7 +58,7 @@ test('movesBeside where all state lies by the shares of the same inputs', () => 
   assert.ok(!movesBeside(sized(256, 'a'), sized(512, 'a', { checkpoint: false }), given))
 })
 
-test('refusalReason names the memory that an instance needs for the state that it has', () => {
+test('refusalReason names the memory that an instance needs for its state', () => {
   const refused = (from: number, to: number, stateMib: number, more?: Partial<ManifestInput>) =>
     refusalReason(sized(from, 'a', more).manifest, sized(to, 'a', more).manifest, stateMib * mib)
   assert.equal(

@@ -35,7 +35,7 @@ function stamped(records: readonly { key: Uint8Array; value: Uint8Array; timeMs:
   return frame
 }
 
-test('parseFrame and recordsOf give back what frameOf and stampHeader wrote', () => {
+test('parseFrame and recordsOf read what frameOf and stampHeader wrote', () => {
   fc.assert(
     fc.property(
       fc.array(record, { maxLength: 20 }),
@@ -92,14 +92,14 @@ test('parseFrame refuses every truncation', () => {
   }
 })
 
-test('parseFrame answers a sound header or a CodedError for any bytes', () => {
+test('parseFrame returns a sound header or throws a CodedError for any bytes', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => attempt(bytes)),
     { numRuns: 20000 },
   )
 })
 
-test('parseFrame answers a sound header or a CodedError for a frame with flipped bytes', () => {
+test('parseFrame returns a sound header or throws a CodedError for a frame with flipped bytes', () => {
   const mutation = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 })
   fc.assert(
     fc.property(fc.array(record, { maxLength: 5 }), mutation, (records, changes) => {

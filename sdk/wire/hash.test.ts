@@ -25,7 +25,7 @@ test('murmur3 of a part equals murmur3 of a copy of the part', () => {
   )
 })
 
-test('murmur3Words of bytes that begin at a word equals murmur3, whatever stands behind them', () => {
+test('murmur3Words of bytes at a word boundary equals murmur3, whatever follows them', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8), fc.nat(255), (bytes, at, filler) => {
       const memory = new Uint8Array(4 * (at + 17)).fill(filler)

@@ -5,7 +5,7 @@ import { bounds, MetricSums, metricsMax, quantileOf } from './user-metrics.ts'
 
 const value = fc.oneof(fc.integer({ min: -1000, max: 2_000_000_000 }), fc.constantFrom(...bounds, 0, 1e300))
 
-test('MetricSums of several instances, merged, say what one says that has seen it all (UM2)', () => {
+test('MetricSums of several instances, merged, equal those of one that has seen everything (UM2)', () => {
   fc.assert(
     fc.property(fc.array(fc.array(value, { maxLength: 30 }), { maxLength: 4 }), (instances) => {
       const merged = new MetricSums()

@@ -49,11 +49,11 @@ function plain<T>(value: T): T {
   return structuredClone(value)
 }
 
-test('decodeCredit gives back what encodeCredit wrote', () => {
+test('decodeCredit reads what encodeCredit wrote', () => {
   fc.assert(fc.property(credit, (value) => assert.deepEqual(decodeCredit(encodeCredit(value)), plain(value))))
 })
 
-test('decodeCredit gives back what encodeCredit wrote in version 1, but for what was touched', () => {
+test('decodeCredit reads what encodeCredit wrote in version 1, which has no `touched`', () => {
   fc.assert(
     fc.property(credit, (value) => {
       const { entries, ...credit } = plain(value)
@@ -76,7 +76,7 @@ test('decodeCredit refuses every truncation and any garbage with a CodedError', 
   )
 })
 
-test('decodeCredit refuses an entry with flags that its version does not have, fields of theirs may follow; and other versions', () => {
+test('decodeCredit refuses unknown versions, and flags that the version does not have, since fields may follow them', () => {
   const entry = { stream: 's', partition: 0, flags: 0, through: 1, accepted: 2, windowBytes: 3, dropped: {} }
   const value = { consumer: 'f', owner: '0123456789abcdef', epoch: 1, entries: [entry] }
   const flagsAt = 16 + 2 + 2 + 2
@@ -98,7 +98,7 @@ test('decodeCredit refuses an entry with flags that its version does not have, f
   }
 })
 
-test('decodeBeacon gives back what encodeBeacon wrote', () => {
+test('decodeBeacon reads what encodeBeacon wrote', () => {
   const entries = fc.array(
     fc.record({ consumer: name, epoch: u32, position: u48, from: u48, attempts: fc.nat(0xffff) }),
     { maxLength: 5 },

@@ -22,7 +22,7 @@ for (const [what, setsAside] of [
   ['', () => false],
   [', records that were set aside among it', (number: number) => number % 5 === 3],
 ] as const)
-  test(`Consumer counts exactly what state out of a checkpoint lacks${what}, and takes nothing twice into it`, async () => {
+  test(`Consumer counts exactly the records that restored state lacks${what}, and none takes effect on it twice`, async () => {
     let lostOnce = 0
     await fc.assert(
       fc.asyncProperty(fc.array(withCheckpoints, { minLength: 5, maxLength: 80 }), async (actions) => {
@@ -42,7 +42,7 @@ for (const [what, setsAside] of [
     assert.ok(lostOnce > 5, `${lostOnce} histories in which something was lost`)
   })
 
-test('Consumer counts nothing as lost of a producer that had other consumers before', async () => {
+test('Consumer counts no record as lost that was for earlier consumers of the producer', async () => {
   const net = new SimNet()
   const clock = new ManualClock(1000)
   const wire = net.connect()
@@ -80,14 +80,14 @@ test('Consumer counts nothing as lost of a producer that had other consumers bef
   )
 })
 
-test('ContainedRecords does not miss what came while nobody read by its name', () => {
+test('ContainedRecords counts missing records only from where the function reads again', () => {
   const before = { producer: 'p', origin: 'o', epoch: 1, through: 10 }
   const contained = new ContainedRecords({ lost: 0, positions: [before] })
   assert.equal(contained.begin('p', { position: 65, from: 60 }), 65)
   assert.equal(contained.lost, 5, 'it reads again from 60 on')
 })
 
-test('ContainedRecords loses what a format has that goes, and no more of one that is settled (CR4)', () => {
+test('ContainedRecords counts records as lost when their format is withdrawn, and not when it is settled (CR4)', () => {
   const contained = new ContainedRecords({ lost: 2, open: { format: 3, records: 5 }, positions: [] })
   contained.useFormat({ own: 3, kept: 1 })
   contained.addOpen(3, 4)
@@ -103,7 +103,7 @@ test('ContainedRecords loses what a format has that goes, and no more of one tha
   assert.deepEqual(contained.with([]), { lost: 13, positions: [] }, 'another one was begun')
 })
 
-test('ContainedRecords loses what a format has that is gone where the one at work was begun before the partition came (CR4)', () => {
+test('ContainedRecords counts records of a withdrawn format as lost also for a partition that came later (CR4)', () => {
   const contained = new ContainedRecords({ lost: 0, open: { format: 2, records: 5 }, positions: [] })
   contained.useFormat(undefined) // a canary is at work, and was when all were told of its format
   contained.addOpen(3, 1)

@@ -10,7 +10,7 @@ function channel(producer: string, more: Partial<InChannel> = {}): InChannel {
 }
 const names = (former: FormerChannels) => [...former].map(({ producer }) => producer)
 
-test('FormerChannels forgets after ten minutes what is done, and keeps what its producer may go on counting (FC1)', () => {
+test('FormerChannels forgets finished channels after ten minutes, and keeps those whose producer may continue (FC1)', () => {
   const former = new FormerChannels()
   former.add(channel('done'), 0)
   former.add(channel('open', { open: 1 }), 0)
@@ -27,7 +27,7 @@ test('FormerChannels forgets after ten minutes what is done, and keeps what its 
   assert.deepEqual(names(former), ['younger'])
 })
 
-test('FormerChannels keeps a thousand at most, and those of which something is open (FC1)', () => {
+test('FormerChannels keeps at most a thousand finished channels, and all with something open (FC1)', () => {
   const former = new FormerChannels()
   former.add(channel('open', { open: 1 }), 0)
   for (let i = 0; i < 3000; i++) former.add(channel(`p${i}`, { dropped: { late: 1 } }), 1)

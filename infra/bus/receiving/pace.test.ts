@@ -13,7 +13,7 @@ function open() {
   return { clock, pace, told: () => told }
 }
 
-test('Pace tells at once what comes after a silence, and then what there is every 5 ms (PA1)', () => {
+test('Pace tells at once after a silence, and then every 5 ms (PA1)', () => {
   const { clock, pace, told } = open()
   pace.soon()
   assert.equal(told(), 1)
@@ -29,7 +29,7 @@ test('Pace tells at once what comes after a silence, and then what there is ever
   assert.equal(told(), 2, 'there was nothing more')
 })
 
-test('Pace lets what is to be told go along with what is told anyway, and does not tell it again', () => {
+test('Pace sends what is due along with what is told anyway, and not again', () => {
   const { clock, pace, told } = open()
   pace.told()
   pace.soon()
@@ -38,7 +38,7 @@ test('Pace lets what is to be told go along with what is told anyway, and does n
   assert.equal(told(), 0)
 })
 
-test('Pace tells at once when much was done, whose producer may be waiting', () => {
+test('Pace tells at once when much was done, since the producer may be waiting', () => {
   const { pace, told } = open()
   pace.told()
   pace.add(64 * 1024)

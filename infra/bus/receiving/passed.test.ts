@@ -31,7 +31,7 @@ function handedOn(frames: readonly (readonly [number, number])[], from: number, 
   return { got, whole, expected: channel.expected }
 }
 
-test('Passed hands on what follows on a position, and says whether anything behind it is missing', () => {
+test('Passed hands on the frames that follow a position, and says whether any behind them is missing', () => {
   const frames = [
     [0, 3],
     [3, 3],
@@ -43,7 +43,7 @@ test('Passed hands on what follows on a position, and says whether anything behi
   assert.deepEqual(handedOn([...frames, [12, 3]], 6), { got: [6], whole: false, expected: 9 })
 })
 
-test('Passed keeps the newest, within its bound (PA1)', () => {
+test('Passed keeps the newest frames within its bound (PA1)', () => {
   const bytes = 1000
   const count = Math.ceil(passedBytesMax / bytes) + 10
   const frames = Array.from({ length: count }, (_, i) => [i, 1] as const)
@@ -52,7 +52,7 @@ test('Passed keeps the newest, within its bound (PA1)', () => {
   assert.equal(handedOn(frames, oldest, bytes).got.length, count - oldest)
 })
 
-test('what many partitions keep while they are awaited is bounded in all', () => {
+test('frames kept for many awaited partitions are bounded in total', () => {
   const awaited = (count: number) => new Array(count).fill({ epoch: undefined })
   const owned = new Array(1000).fill({ epoch: 1 })
   assert.equal(passedBytesFor(owned), passedBytesMax)
@@ -60,7 +60,7 @@ test('what many partitions keep while they are awaited is bounded in all', () =>
   assert.ok(1000 * passedBytesFor(awaited(1000)) <= 16 * passedBytesMax)
 })
 
-test('Passed hands on an unbroken run from the position on, whatever was lost or came twice', () => {
+test('Passed hands on an unbroken run from the position, whatever was lost or came twice', () => {
   const frames = fc.array(fc.tuple(fc.nat(40), fc.integer({ min: 1, max: 8 })), { maxLength: 30 })
   fc.assert(
     fc.property(frames, fc.nat(40), (all, from) => {

@@ -21,7 +21,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('report' as const), heard: fc.boolean() }),
 )
 
-test('Allowance has told a bound before more is out, near what was out (AL1, AL2)', () => {
+test('Allowance tells a bound before more is out, and keeps it near what was out (AL1, AL2)', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const out = new Map([
@@ -66,7 +66,7 @@ function open(at: { out: number; notices: number }): Allowance {
   )
 }
 
-test('Allowance says nothing while what is out stays below it, and comes down to it in some seconds', () => {
+test('Allowance tells nothing while less is out than allowed, and falls to that within seconds', () => {
   const at = { out: 0, notices: 0 }
   const allowance = open(at)
   at.out = 10_000
@@ -83,7 +83,7 @@ test('Allowance says nothing while what is out stays below it, and comes down to
   assert.ok(seconds > 5, 'not at once: the next flood is not to begin with a notice for each frame')
 })
 
-test('Allowance is told once where a record is sent between two reports', () => {
+test('Allowance is told once for a record between two reports', () => {
   const at = { out: 0, notices: 0 }
   const allowance = open(at)
   for (let second = 0; second < 40; second++) {
@@ -95,7 +95,7 @@ test('Allowance is told once where a record is sent between two reports', () => 
   assert.equal(at.notices, 1)
 })
 
-test('allowancesWith says what allowancesOf says, and does not add up all partitions for each one that begins', (t) => {
+test('allowancesWith agrees with allowancesOf without adding up all partitions each time', (t) => {
   const consumers = ['f', 'g'].map((name) => ({ name, backPressure: 'block' as const }))
   const descriptor = { name: 's', partitions: 1000, keyed: true, consumers }
   const stream = newStream(descriptor, {} as LaneBasis, () => void allowancesOf([stream]))

@@ -102,7 +102,7 @@ class Model {
   }
 }
 
-test('LaneQueue gives up with its memory what is being read back: nobody else will find it on disk', () => {
+test('LaneQueue gives up what it is reading back together with its memory, since it is no longer on disk', () => {
   const queue = new LaneQueue(1, { mode: 'enqueue', bytesMax: 2 ** 20, ageMaxMs: 1000 }, () => undefined)
   queue.add(0, frameOf([record(1)]), 1, 0)
   queue.stored(queue.cut(0, 0)!, 1)
@@ -150,7 +150,7 @@ function act(model: Model, [kind, at, number]: [string, number, number]): void {
 }
 
 for (const mode of ['enqueue', 'dropHead', 'dropTail'] as const) {
-  test(`LaneQueue with ${mode} keeps order, account and budget whatever happens`, () => {
+  test(`LaneQueue with ${mode} keeps order, account and budget in any sequence of events`, () => {
     const reasons = new Set<string>()
     fc.assert(
       fc.property(fc.array(action, { minLength: 20, maxLength: 120, size: 'max' }), (actions) => {
@@ -172,7 +172,7 @@ for (const mode of ['enqueue', 'dropHead', 'dropTail'] as const) {
   })
 }
 
-test('LaneQueue keeps the newest with dropHead, of all partitions together, and the oldest with dropTail', () => {
+test('LaneQueue keeps the newest records of all partitions with dropHead, and the oldest with dropTail', () => {
   for (const mode of ['dropHead', 'dropTail'] as const) {
     const queue = new LaneQueue(2, { mode, bytesMax: 40 * 1024, ageMaxMs: 1000 }, () => undefined)
     // Frames that are too large to grow together, in turn.
@@ -192,7 +192,7 @@ test('LaneQueue keeps the newest with dropHead, of all partitions together, and 
   }
 })
 
-test('LaneQueue goes on with what is on disk when its mode changes', () => {
+test('LaneQueue drains what is on disk when its mode changes', () => {
   const model = new Model('enqueue')
   model.add(0, 5)
   model.cut(0)

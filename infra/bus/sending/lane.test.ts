@@ -160,7 +160,7 @@ function orderedRecords(bench: Bench, producer: number): number {
   return records
 }
 
-test('a consumer that drops does not hold back one that blocks, nor the other way round', async () => {
+test('a consumer that drops and one that blocks do not hold each other back', async () => {
   const input = {
     ...stream,
     consumers: [

@@ -32,13 +32,13 @@ function served(said: CreditEntry = aside): OutPartition {
   return out
 }
 
-test('OutPartition counts what a vanished owner had set aside as unaccounted', () => {
+test('OutPartition counts records that a vanished owner had set aside as unaccounted', () => {
   const out = served()
   out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
   assert.equal(out.ledger()[0]!.unaccounted, 4)
 })
 
-test('OutPartition takes what an owner had set aside for settled when it has handed over, even if its last word was lost', () => {
+test('OutPartition counts records that an owner had set aside as settled after a handover, even if its last credit was lost', () => {
   const out = served()
   out.credit('f', 'b', 2, { ...entry, through: 10 })
   const [row] = out.ledger()
@@ -46,7 +46,7 @@ test('OutPartition takes what an owner had set aside for settled when it has han
   assert.equal(row!.acked, 10)
 })
 
-test('OutPartition counts what a next owner, named by a word that came late, may have done while the connection was lost', () => {
+test('OutPartition counts what a next owner may have done while the connection was lost, even if it was named late', () => {
   const lastWord = { ...entry, flags: creditFlags.leaving | creditFlags.next, next: { owner: 'b', epoch: 2 } }
   for (const [isCut, unaccounted] of [
     [false, 0],
@@ -65,7 +65,7 @@ test('OutPartition counts what a next owner, named by a word that came late, may
   }
 })
 
-test('OutPartition gives a consumer that goes on for another all that this has not acknowledged, and waits for it alone', () => {
+test('OutPartition gives a consumer that replaces another what that one has not acknowledged, and waits only for the new one', () => {
   const out = served()
   const [first, second] = [
     { name: 'r2', blocking: true, instead: 'f' },
@@ -88,7 +88,7 @@ test('OutPartition gives a consumer that goes on for another all that this has n
   )
 })
 
-test('OutPartition sends what a vanished owner has accepted and not touched to the next one, if it is told', () => {
+test('OutPartition sends records that a vanished owner accepted but did not touch to the next one, if it was told what was touched', () => {
   for (const [touched, unaccounted] of [
     [9, 1],
     [undefined, 2],
@@ -102,7 +102,7 @@ test('OutPartition sends what a vanished owner has accepted and not touched to t
   }
 })
 
-test('OutPartition counts what was sent before its connection was lost as touched, whatever it hears behind that', () => {
+test('OutPartition counts what was sent before its connection was lost as touched, whatever it hears afterwards', () => {
   const out = served({ ...entry, touched: 8 })
   out.rewind()
   assert.ok(out.send(1))
@@ -112,7 +112,7 @@ test('OutPartition counts what was sent before its connection was lost as touche
   assert.equal(out.send(2), undefined)
 })
 
-test('OutPartition takes nothing back for a credit that comes late', () => {
+test('OutPartition takes nothing back because of a late credit', () => {
   const out = served()
   out.credit('f', 'a', 1, { ...entry, through: 10, dropped: { ttl: 2 } })
   out.credit('f', 'a', 1, { ...aside, dropped: { ttl: 1 } })
@@ -121,7 +121,7 @@ test('OutPartition takes nothing back for a credit that comes late', () => {
   assert.deepEqual([row!.acked, row!.dropped], [10, { ttl: 2 }])
 })
 
-test('OutPartition lets a frame go that its owner has processed, or, if it was sent twice, that the server has confirmed', () => {
+test('OutPartition forgets a frame that its owner has processed; one that was sent twice only when the server has confirmed it', () => {
   const done = { ...entry, through: 10 }
   const once = served()
   once.credit('f', 'a', 1, done)
@@ -135,7 +135,7 @@ test('OutPartition lets a frame go that its owner has processed, or, if it was s
   assert.ok(twice.settled)
 })
 
-test('OutPartition does not take it for heard what was held when a consumer came that goes on behind it', () => {
+test('OutPartition does not count a frame as read by the server that was held when a consumer came that starts behind it', () => {
   let forgotten = 0
   const out = new OutPartition('s', 0, () => {
     forgotten += 1

@@ -8,7 +8,7 @@ import { Consumer } from '../receiving/consumer.ts'
 import { SimNet } from '../wire/sim-net.ts'
 import { Producer } from './producer.ts'
 
-test('who waits for a busy owner learns within tens of milliseconds that it has accepted, whatever others say meanwhile', async () => {
+test('a producer learns within tens of milliseconds that a busy owner has accepted, whatever other owners say meanwhile', async () => {
   const net = new SimNet()
   const clock = new ManualClock()
   const consumers = ['busy', 'quick'].map((name) => ({ name, backPressure: 'block' as const }))
@@ -48,7 +48,7 @@ test('who waits for a busy owner learns within tens of milliseconds that it has 
   assert.ok(isSafe)
 })
 
-test('what waits to be stored is safe when it is, whatever has come since', async () => {
+test('a record that waits to be stored is safe once it is stored, whatever came since', async () => {
   const stored: ((sequence: number) => void)[] = []
   const clock = new ManualClock()
   const producer = new Producer({

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { giveBackMemory, takeMemory } from './frame-memory.ts'
 
-test('takeMemory gives what nobody else holds, and what was given back again (F1)', () => {
+test('takeMemory gives memory that nobody else holds, and reuses what was given back (F1)', () => {
   const take = fc.record({ kind: fc.constant('take' as const), bytes: fc.nat(100_000) })
   const give = fc.record({ kind: fc.constant('give' as const), which: fc.nat() })
   fc.assert(
@@ -26,7 +26,7 @@ test('takeMemory gives what nobody else holds, and what was given back again (F1
   assert.ok(all.includes(first.buffer))
 })
 
-test('giveBackMemory refuses what is free already (F2), and leaves alone what is not its own', () => {
+test('giveBackMemory refuses memory that is free already (F2), and ignores memory of others', () => {
   const memory = takeMemory(10_000)
   giveBackMemory(memory)
   assert.throws(() => giveBackMemory(memory), /twice/)
@@ -44,7 +44,7 @@ test('giveBackMemory keeps a bounded amount (F3)', () => {
   assert.ok(kept > 0 && kept * 64 * 1024 <= 24 * 1024 * 1024, `${kept} blocks`)
 })
 
-test('giveBackMemory makes room for other sizes when one has filled what is kept (F3)', () => {
+test('giveBackMemory makes room for other sizes when one size has filled the pool (F3)', () => {
   const large = Array.from({ length: 600 }, () => takeMemory(64 * 1024))
   for (const block of large) giveBackMemory(block)
   const small = Array.from({ length: 100 }, () => takeMemory(1024))

@@ -43,7 +43,7 @@ const sent = fc.oneof(
   }),
 )
 
-test('NatsParser hears the same however the bytes are cut (A1), and copies payloads out (A2)', () => {
+test('NatsParser reads the same messages however the bytes are cut (A1), and copies payloads (A2)', () => {
   fc.assert(
     fc.property(fc.array(sent), fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (all, sizes) => {
       const parts: Uint8Array[] = []
@@ -65,7 +65,7 @@ test('NatsParser hears the same however the bytes are cut (A1), and copies paylo
   )
 })
 
-test('NatsParser refuses what is no protocol (A3)', () => {
+test('NatsParser refuses bytes that are not the protocol (A3)', () => {
   for (const line of ['HELLO', 'MSG a 1', 'MSG a x 5', 'MSG a 1 -5', 'MSG a 1 1e99', ''])
     assert.throws(() => hear(Buffer.from(`${line}\r\n`), [64]), /a (control line|message) '/, line)
   assert.throws(() => hear(Buffer.alloc(2 * 1024 * 1024, 'a'), [64]), /a control line of \d+ bytes/)

@@ -55,7 +55,7 @@ test('connectWire carries messages of all sizes, whole and in order', async (t) 
     assert.ok(Buffer.from(bytesOf(size)).equals(got[i]!), `${size} bytes`)
 })
 
-test('connectWire sends whole and in order what was written while the server did not read', async (t) => {
+test('connectWire sends messages whole and in order that were written while the server did not read', async (t) => {
   const server = await startNatsServer({ dir: await folder(t), port: 0 })
   const [a, b] = [await connected(t, { url: server.url }), await connected(t, { url: server.url })]
   const sent = Array.from({ length: 3000 }, (_, i) => Buffer.alloc(i % 50 === 0 ? 200_000 : i % 700, i))
@@ -75,7 +75,7 @@ test('connectWire sends whole and in order what was written while the server did
   for (const [i, bytes] of sent.entries()) assert.ok(bytes.equals(got[i]!), `message ${i}`)
 })
 
-test('connectWire ends a subscription when told, and says on which subject a message came', async (t) => {
+test('connectWire ends a subscription on request, and passes the subject of a message', async (t) => {
   const { url } = await startNatsServer({ dir: await folder(t), port: 0 })
   const wire = await connected(t, { url })
   let heard = 0
@@ -107,7 +107,7 @@ test('connectWire comes back after the server was killed, with its subscriptions
   assert.deepEqual(await heard, ['after', bytesOf(10)])
 })
 
-test('heard waits for what is said anew where a connection was lost, and for no longer than it may', async (t) => {
+test('heard waits for what is repeated after a lost connection, and no longer than its deadline', async (t) => {
   const dir = await folder(t)
   const server = await startNatsServer({ dir, port: 0 })
   const wire = await connected(t, { url: server.url })
@@ -128,7 +128,7 @@ test('heard waits for what is said anew where a connection was lost, and for no 
   assert.deepEqual(got, ['anew'])
 })
 
-test('connectWire goes to another server of its list when the first is gone', async (t) => {
+test('connectWire connects to another server of its list when the first is gone', async (t) => {
   const [first, second] = [
     await startNatsServer({ dir: await folder(t), port: 0 }),
     await startNatsServer({ dir: await folder(t), port: 0 }),
@@ -144,7 +144,7 @@ test('connectWire goes to another server of its list when the first is gone', as
   assert.equal((await heard)[0], 'here')
 })
 
-test('connectWire says what to do when nobody answers, when it is no NATS, and when the password is wrong', async (t) => {
+test('connectWire says what to do if nothing answers, if it is not NATS, and if the password is wrong', async (t) => {
   await assert.rejects(connectWire({ url: 'nats://127.0.0.1:1', name: 'test' }), {
     code: 'ERR_NATS_UNREACHABLE',
     message: /is nats-server running there\? .*ECONNREFUSED/,
@@ -192,7 +192,7 @@ async function slowServer(
   return { sockets, url: `nats://127.0.0.1:${(server.address() as { port: number }).port}` }
 }
 
-test('connectWire tells the server of what was subscribed and ended while it reconnected', async (t) => {
+test('connectWire tells the server about subscriptions that began or ended during a reconnect', async (t) => {
   const heard: string[] = []
   const greeted = Promise.withResolvers<Socket>()
   const { sockets, url } = await slowServer(t, (connection, line, socket) => {
@@ -214,7 +214,7 @@ test('connectWire tells the server of what was subscribed and ended while it rec
   assert.ok(heard.includes('SUB meanwhile 2') && heard.includes('UNSUB 1'), heard.join(', '))
 })
 
-test('connectWire opens another connection when one is lost with its first answer', async (t) => {
+test('connectWire opens another connection when one breaks at its first answer', async (t) => {
   const { sockets, url } = await slowServer(t, (connection, line, socket) => {
     if (line === 'PING') socket.write(connection === 2 ? "PONG\r\n-ERR 'Stale Connection'\r\n" : 'PONG\r\n')
   })
@@ -230,7 +230,7 @@ const answersPings = (_: number, line: string, socket: Socket): void => {
   if (line === 'PING') socket.write('PONG\r\n')
 }
 
-test('connectWire refuses a server that would end the connection of who sends it a large frame', async (t) => {
+test('connectWire refuses a server that would close the connection because of a large frame', async (t) => {
   const { url } = await slowServer(t, answersPings, () => ({ max_payload: 65_536 }))
   await assert.rejects(connectWire({ url, name: 'test' }), {
     code: 'ERR_NATS_PAYLOAD',
@@ -238,7 +238,7 @@ test('connectWire refuses a server that would end the connection of who sends it
   })
 })
 
-test('connectWire says once why it does not come back, and comes back when it may (W6)', async (t) => {
+test('connectWire says once why it cannot reconnect, and reconnects when it can (W6)', async (t) => {
   const troubles: string[] = []
   const refusals = 3
   const { sockets, url } = await slowServer(
@@ -259,7 +259,7 @@ test('connectWire says once why it does not come back, and comes back when it ma
   assert.match(troubles[1]!, /^Records wait: .* set its max_payload/)
 })
 
-test('connectWire tells of a subject that the server refuses, once, and goes on (W6)', async (t) => {
+test('connectWire reports a subject that the server refuses once, and goes on (W6)', async (t) => {
   const { url } = await startNatsServer({ dir: await folder(t), port: 0, users })
   const troubles: string[] = []
   const onTrouble = (message: string): unknown => troubles.push(message)
@@ -276,7 +276,7 @@ test('connectWire tells of a subject that the server refuses, once, and goes on 
   )
 })
 
-test('connectWire hands on what a receiver throws, and keeps its connection (W7)', async (t) => {
+test('connectWire passes on an error of a receiver, and keeps its connection (W7)', async (t) => {
   const { url } = await startNatsServer({ dir: await folder(t), port: 0 })
   const broken: unknown[] = []
   const wire = await connected(t, { url, onBroken: (error) => broken.push(error) })

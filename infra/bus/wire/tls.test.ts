@@ -70,7 +70,7 @@ async function bothRefuse(options: BusOptions, message: RegExp): Promise<void> {
     await assert.rejects(connect(options), { code: 'ERR_NATS_TLS', message })
 }
 
-test('connectWire and connectBus speak TLS, frames of all sizes come through, and again after the server was away', async (t) => {
+test('connectWire and connectBus use TLS for frames of all sizes, also after the server was away', async (t) => {
   const { url, stop, start } = await startServer(t, server)
   const tls = { ca: authority }
   const nc = await connectBus({ url, name: 'control', tls })
@@ -102,7 +102,7 @@ test('connectWire and connectBus speak TLS, frames of all sizes come through, an
   await sendAll()
 })
 
-test('a server that asks for certificates lets in who has one, and nobody else', async (t) => {
+test('a server that asks for certificates accepts only clients that have one', async (t) => {
   const { url } = await startServer(t, server, true)
   const wire = await connectWire({ url, name: 'known', tls: { ca: authority, ...client } })
   await wire.flush()
@@ -111,7 +111,7 @@ test('a server that asks for certificates lets in who has one, and nobody else',
   await assert.rejects(unknown, { code: 'ERR_NATS_TLS', message: /certificate/i })
 })
 
-test('who is not to be trusted, or does not speak TLS as we do, is named with what to set', async (t) => {
+test('a server that is not trusted, or uses TLS differently, is reported with the settings to change', async (t) => {
   const { url } = await startServer(t, server)
   await bothRefuse({ url, name: 'x', tls: { ca: anotherAuthority } }, /nats\.caFile names who signs/)
   await bothRefuse({ url, name: 'x' }, /nats\.caFile/)
@@ -124,7 +124,7 @@ test('who is not to be trusted, or does not speak TLS as we do, is named with wh
   })
 })
 
-test('readTls reads what the settings name, and says which of them is wrong', async (t) => {
+test('readTls reads the files that the settings name, and says which setting is wrong', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-tls-'))
   t.after(() => rm(dir, { recursive: true }))
   const caFile = join(dir, 'ca.pem')

@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { waitIn, wake } from './waiters.ts'
 
-test('waitIn leaves nothing behind on a signal that lives on, and ends with its reason', async () => {
+test('waitIn leaves no listener on a long-lived signal, and rejects with its reason', async () => {
   const waiters = new Set<() => void>()
   const life = new AbortController()
   for (let i = 0; i < 100; i++) {

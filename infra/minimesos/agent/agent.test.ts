@@ -67,7 +67,7 @@ test('Agent keeps its id', (t) => {
   assert.equal(takeUp(t, stateDir).agent.id, takeUp(t, stateDir).agent.id)
 })
 
-test('Agent removes a task that was not recorded yet, or done already', (t) => {
+test('Agent removes a task that was not recorded yet, or is done already', (t) => {
   const [first, second] = [tempDir(t), tempDir(t)]
   const folders = [TaskFolder.create(first, 'container'), leave(second, { acknowledged: 'TASK_FINISHED' })]
   assert.deepEqual([...takeUp(t, first).agent.tasks(), ...takeUp(t, second).agent.tasks()], [])
@@ -77,7 +77,7 @@ test('Agent removes a task that was not recorded yet, or done already', (t) => {
   )
 })
 
-test('Agent reports a task whose shim never started, and that shim never will', async (t) => {
+test('Agent reports a task whose shim never started, and that shim can no longer start', async (t) => {
   const stateDir = tempDir(t)
   const folder = leave(stateDir)
   const { told } = takeUp(t, stateDir)
@@ -88,7 +88,7 @@ test('Agent reports a task whose shim never started, and that shim never will', 
   assert.equal(folder.exit, undefined)
 })
 
-test('Agent gives a shim that has just claimed its task two seconds to say who it is', (t) => {
+test('Agent gives a shim that has just claimed its task two seconds to identify itself', (t) => {
   const stateDir = tempDir(t)
   leave(stateDir).claim()
   const { clock, told } = takeUp(t, stateDir)
@@ -118,7 +118,7 @@ test('Agent ends a task that was discarded and not yet told to end', async (t) =
   assert.deepEqual([told(), existsSync(folder.path)], [[], false])
 })
 
-test('Agent goes on with a kill where the one before left it', async (t) => {
+test('Agent continues a kill that the agent before it had begun', async (t) => {
   const stateDir = tempDir(t)
   const folder = leave(stateDir)
   const exit = once(shim(folder, 'trap "" TERM; while true; do sleep 0.02; done'), 'exit')
@@ -133,7 +133,7 @@ test('Agent goes on with a kill where the one before left it', async (t) => {
   assert.deepEqual(told(), ['TASK_KILLED  Command terminated with signal Killed'])
 })
 
-test('Agent cuts what a task prints without end, and the task goes on', async (t) => {
+test('Agent cuts the output of a task that prints without end, and the task goes on', async (t) => {
   const stateDir = tempDir(t)
   const folder = leave(stateDir)
   const { sandbox } = folder.readRecord()!

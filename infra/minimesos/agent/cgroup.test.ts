@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { tempDir } from '../test-framework.ts'
 import { findCgroupParent } from './cgroup.ts'
 
-test('findCgroupParent finds nothing in plain folders, and leaves nothing there', (t) => {
+test('findCgroupParent finds nothing in plain folders, and creates nothing there', (t) => {
   const root = tempDir(t)
   mkdirSync(join(root, 'memory', 'own'), { recursive: true })
   assert.equal(findCgroupParent(root, '4:memory:/own\n3:cpu:/\n'), undefined)

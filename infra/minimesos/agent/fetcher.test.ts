@@ -17,7 +17,7 @@ const optionsIn = (t: TestContext, sandbox: string): FetchOptions => ({
   signal: never,
 })
 
-test('fetchAll brings files, file: and http: URLs, makes programs executable and unpacks only what it should', async (t) => {
+test('fetchAll fetches paths, file: and http: URLs, makes programs executable, and unpacks only archives', async (t) => {
   const [from, sandbox] = [tempDir(t), tempDir(t)]
   writeFileSync(join(from, 'a.txt'), 'a')
   execFileSync('tar', ['-C', from, '-czf', join(from, 'a.tgz'), 'a.txt'])
@@ -42,7 +42,7 @@ test('fetchAll brings files, file: and http: URLs, makes programs executable and
   assert.equal(readFileSync(join(sandbox, 'a.txt'), 'utf8'), 'a')
 })
 
-test('fetchAll says which URI it could not have and why, and writes nothing outside of the sandbox', async (t) => {
+test('fetchAll says which URI it could not fetch and why, and writes nothing outside the sandbox', async (t) => {
   const dir = tempDir(t)
   const sandbox = join(dir, 'sandbox')
   mkdirSync(sandbox)
@@ -65,7 +65,7 @@ test('fetchAll says which URI it could not have and why, and writes nothing outs
   assert.equal(existsSync(join(dir, 'escaped')), false)
 })
 
-test('fetchAll brings what may be cached once for all who want it, and unpacks it from the cache', async (t) => {
+test('fetchAll fetches a cacheable file once for everybody, and unpacks it from the cache', async (t) => {
   const from = tempDir(t)
   writeFileSync(join(from, 'a.txt'), 'a')
   execFileSync('tar', ['-C', from, '-czf', join(from, 'a.tgz'), 'a.txt'])

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { identityOf, isAlive, parseStat, signalGroup } from './process-identity.ts'
 
-test('parseStat reads a line whatever the name of the program, and no half line', () => {
+test('parseStat reads a line whatever the name of the program, and refuses half a line', () => {
   const line = `42 (a) (b c) S ${Array.from({ length: 40 }, (_, i) => i).join(' ')}\n`
   assert.deepEqual(parseStat(line), { pid: 42, startTicks: 18, state: 'S' })
   assert.equal(parseStat(line.trimEnd()), undefined)
@@ -12,7 +12,7 @@ test('parseStat reads a line whatever the name of the program, and no half line'
   assert.equal(parseStat(''), undefined)
 })
 
-test('signalGroup ends the group of a process and leaves one of another start alone', async (t) => {
+test('signalGroup signals the group of a process, and not a later one with the same id', async (t) => {
   const child = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' })
   t.after(() => child.kill('SIGKILL'))
   const identity = identityOf(child.pid!)!

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { tempDir } from '../test-framework.ts'
 import { boundOutput, lastLine, makeSandbox, pruneSandboxes } from './sandbox.ts'
 
-test('makeSandbox gives an id that was used before another folder', (t) => {
+test('makeSandbox gives a reused id another folder', (t) => {
   const dir = tempDir(t)
   assert.equal(makeSandbox(dir, 'a', 'c1'), join(dir, 'sandboxes', 'a'))
   assert.equal(makeSandbox(dir, 'a', 'c2'), join(dir, 'sandboxes', 'a.c2'))
@@ -19,7 +19,7 @@ test('pruneSandboxes removes the oldest without a task', (t) => {
   assert.deepEqual(readdirSync(join(dir, 'sandboxes')).sort(), ['a', 'd'])
 })
 
-test('boundOutput keeps the end of what has grown too large, and touches nothing else', (t) => {
+test('boundOutput keeps the end of an output that has grown too large, and changes nothing else', (t) => {
   const dir = tempDir(t)
   const sandbox = makeSandbox(dir, 'a', 'c')
   boundOutput(sandbox, 1000, 100) // nothing printed yet
@@ -38,7 +38,7 @@ test('boundOutput keeps the end of what has grown too large, and touches nothing
   assert.equal(readFileSync(elsewhere, 'utf8'), text)
 })
 
-test('lastLine is what was printed last on stderr, bounded, and never of another file', (t) => {
+test('lastLine returns the last line of stderr, bounded, and never reads another file', (t) => {
   const dir = tempDir(t)
   const [plain, linked, silent, long] = ['a', 'b', 'c', 'd'].map((id) => makeSandbox(dir, id, 'c'))
   writeFileSync(join(plain!, 'stderr'), 'first\nlast of all \n\n')

@@ -27,7 +27,7 @@ function start(
   return { folder, sandbox, run, output: (name: string) => readFileSync(join(sandbox, name), 'utf8') }
 }
 
-test('shim writes how its command ended, and tells exit(137) from SIGKILL', async (t) => {
+test('shim writes how its command ended, and distinguishes exit(137) from SIGKILL', async (t) => {
   const table: readonly (readonly [string, string, number])[] = [
     ['exit 0', 'status', 0],
     ['exit 3', 'status', 3],
@@ -47,7 +47,7 @@ test('shim writes how its command ended, and tells exit(137) from SIGKILL', asyn
   )
 })
 
-test('shim runs a program with its arguments as they are, and says of a missing one that it is', async (t) => {
+test('shim runs a program with its arguments unchanged, and reports a missing one', async (t) => {
   const present = start(t, { shell: false, value: '/bin/echo', arguments: ['echo', 'a  b', '$HOME', "'"] })
   await once(present.run(), 'exit')
   assert.equal(present.output('stdout'), "a  b $HOME '\n")
@@ -57,20 +57,20 @@ test('shim runs a program with its arguments as they are, and says of a missing 
   assert.match(missing.output('stderr'), /'\/nonexistent\/binary': no such program/)
 })
 
-test('shim needs nothing of the PATH that its command is given', async (t) => {
+test('shim does not depend on the PATH of its command', async (t) => {
   const { folder, run, output } = start(t, { value: 'echo "$PATH"' }, { PATH: '/nowhere' })
   await once(run(), 'exit')
   assert.equal(output('stdout'), '/nowhere\n')
   assert.deepEqual(folder.exit, { kind: 'status', value: 0 })
 })
 
-test('shim leaves its command the signals as they were', async (t) => {
+test('shim starts its command with no signal ignored', async (t) => {
   const { folder, run } = start(t, { value: 'grep SigIgn /proc/self/status | grep -q 0000000000000000' })
   await once(run(), 'exit')
   assert.deepEqual(folder.exit, { kind: 'status', value: 0 })
 })
 
-test('shim outlives SIGTERM, SIGINT and SIGHUP, and ends what its command leaves behind', async (t) => {
+test('shim survives SIGTERM, SIGINT and SIGHUP, and ends processes that its command leaves behind', async (t) => {
   const { folder, run, output } = start(t, {
     value: 'sleep 60 & echo $!; while [ ! -e go ]; do sleep 0.02; done',
   })
@@ -88,7 +88,7 @@ test('shim outlives SIGTERM, SIGINT and SIGHUP, and ends what its command leaves
   assert.deepEqual(folder.exit, { kind: 'signal', value: 15 })
 })
 
-test('shim does nothing where the agent was first to claim the task', async (t) => {
+test('shim does nothing if the agent has claimed the task first', async (t) => {
   const { folder, run, output } = start(t, { value: 'echo ran' })
   assert.ok(folder.claim())
   await once(run(), 'exit')

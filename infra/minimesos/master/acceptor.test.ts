@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { type OfferSeen, scalars, task } from '../test-framework.ts'
 import { decline, start } from './test-master.ts'
 
-test("ACCEPT that goes wrong says so for each task, in a master's words", async (t) => {
+test('ACCEPT that fails answers for each task, as a real master words it', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   const available =
@@ -70,7 +70,7 @@ test("ACCEPT that goes wrong says so for each task, in a master's words", async 
   assert.equal((await framework.update('twice', 'TASK_ERROR')).message, 'Task has duplicate ID: twice')
 })
 
-test('ACCEPT that lacks a required field is refused whole, and its offer stays', async (t) => {
+test('ACCEPT without a required field is refused as a whole, and its offer stays', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -83,7 +83,7 @@ test('ACCEPT that lacks a required field is refused whole, and its offer stays',
   await framework.update('x', 'TASK_STARTING')
 })
 
-test('operations that minimesos lacks are refused as events', async (t) => {
+test('operations that minimesos lacks are refused by events', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()

@@ -51,7 +51,7 @@ test('agents are offered one by one, in one event, each with its attributes', as
   assert.match(message!, /Aggregated offers must belong to one single agent/)
 })
 
-test('an agent cut off is unreachable after a while, and its tasks are back with it', async (t) => {
+test('an agent that is cut off becomes unreachable, and its tasks return with it', async (t) => {
   const { subscribe, clock, fleet } = await start(t, { agents, agentTimeoutMs })
   const aware = await subscribe()
   const offer = await runOn(aware, 'pa')
@@ -89,7 +89,7 @@ test('an agent cut off is unreachable after a while, and its tasks are back with
   assert.deepEqual(await says(other, 'np'), back)
 })
 
-test('a framework that does not checkpoint loses its tasks with the connection', async (t) => {
+test('a framework that does not checkpoint loses its tasks when the agent’s connection breaks', async (t) => {
   const { subscribe, fleet } = await start(t, { agents })
   const framework = await subscribe({ info: { ...frameworkInfo, checkpoint: false } })
   await runOn(framework, 'nc')
@@ -101,7 +101,7 @@ test('a framework that does not checkpoint loses its tasks with the connection',
   ])
 })
 
-test('an agent that was killed leaves no process, and reports the end of its tasks when it is back', async (t) => {
+test('an agent that was killed leaves no process, and reports the end of its tasks when it returns', async (t) => {
   const { subscribe, fleet, clock } = await start(t, { agents })
   const framework = await subscribe()
   await runOn(framework, 'dies')
@@ -128,7 +128,7 @@ test('an agent that was killed leaves no process, and reports the end of its tas
   assert.match(last!, /before the command was started|Abnormal executor termination|Killed/)
 })
 
-test('an agent marked gone never comes back, and its tasks end', async (t) => {
+test('an agent marked gone never returns, and its tasks end', async (t) => {
   const { subscribe, url, fleet } = await start(t, { agents })
   const framework = await subscribe()
   const offer = await runOn(framework, 'g')
@@ -148,7 +148,7 @@ test('an agent marked gone never comes back, and its tasks end', async (t) => {
   await eventually('the task has ended', () => fleet.list()[0]!.tasks.length === 0)
 })
 
-test('agents are listed and ordered over HTTP, by who has the credentials', async (t) => {
+test('agents are listed and controlled over HTTP, only with the credentials', async (t) => {
   const credentials = { principal: 'p', secret: 's' }
   const { url } = await start(t, { agents, credentials })
   assert.equal((await send(`${url}/minimesos/agents`, 'GET', {})).status, 401)

@@ -5,7 +5,7 @@ import { endTasks } from '../index.ts'
 import { amount, task } from '../test-framework.ts'
 import { decline, start, without } from './test-master.ts'
 
-test('offers hold all of the agent, with attributes and the role that they are for', async (t) => {
+test('offers contain all resources of the agent, its attributes, and the role that they are for', async (t) => {
   const { subscribe } = await start(t, { attributes: 'rack:r1;zone:z-a', hostname: 'here' })
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -41,7 +41,7 @@ test('offers hold all of the agent, with attributes and the role that they are f
   assert.ok(resources.every((r) => r.role === '*' && r.allocation_info.role === '*'))
 })
 
-test('DECLINE filters for its refuse_seconds: 5 by default and for a negative, at least half a second', async (t) => {
+test('DECLINE filters for refuse_seconds: 5 by default and if negative, at least half a second', async (t) => {
   const { subscribe, clock } = await start(t)
   const framework = await subscribe()
   for (const [refuseSeconds, durationMs] of [
@@ -60,7 +60,7 @@ test('DECLINE filters for its refuse_seconds: 5 by default and for a negative, a
   assert.ok(await without(framework, 'OFFERS'))
 })
 
-test('REVIVE clears filters at once, SUPPRESS stops offers but takes none back', async (t) => {
+test('REVIVE clears filters at once, and SUPPRESS stops offers but rescinds none', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   await decline(framework, await framework.offer(), 3600)
@@ -75,7 +75,7 @@ test('REVIVE clears filters at once, SUPPRESS stops offers but takes none back',
   await framework.offer()
 })
 
-test('ACCEPT filters what it leaves, and an offer of more than that passes the filter', async (t) => {
+test('ACCEPT filters the resources that it leaves, and a larger offer passes the filter', async (t) => {
   const { subscribe, stateDir } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -92,7 +92,7 @@ test('ACCEPT filters what it leaves, and an offer of more than that passes the f
   )
 })
 
-test('ACCEPT with nothing refused offers the rest at once', async (t) => {
+test('ACCEPT with refuse_seconds of 0 offers the rest at once', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -113,7 +113,7 @@ test('offers not answered in time are rescinded and made anew', async (t) => {
   assert.notDeepEqual((await framework.offer()).id, offer.id)
 })
 
-test('offers go to the framework that holds less, and what one declines to the other', async (t) => {
+test('offers go to the framework that holds less, and declined ones to the other', async (t) => {
   const { subscribe } = await start(t)
   const [rich, poor] = [await subscribe(), await subscribe({ info: { roles: ['api'] } })]
   const offer = await rich.offer()

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { type TestFramework, task } from '../test-framework.ts'
 import { post, start, without } from './test-master.ts'
 
-test('updates come again with the same uuid after 10 and 30 s, and the next state waits', async (t) => {
+test('updates are repeated with the same uuid after 10 and 30 s, and the next state waits', async (t) => {
   const { subscribe, clock } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -35,7 +35,7 @@ test('updates come again with the same uuid after 10 and 30 s, and the next stat
   assert.equal((await framework.acknowledge(rest[0]!)).status, 202, 'a repeated acknowledgement is ignored')
 })
 
-test('ACKNOWLEDGE refuses what is no version-4 UUID in standard base64', async (t) => {
+test('ACKNOWLEDGE refuses anything but a version-4 UUID in standard base64', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   await framework.offer()
@@ -57,7 +57,7 @@ test('ACKNOWLEDGE refuses what is no version-4 UUID in standard base64', async (
   }
 })
 
-test('RECONCILE and KILL tell of known and unknown tasks, LOST to who knows no partitions', async (t) => {
+test('RECONCILE and KILL answer for known and unknown tasks, with LOST to frameworks that are not partition-aware', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -94,7 +94,7 @@ test('RECONCILE and KILL tell of known and unknown tasks, LOST to who knows no p
   assert.equal((await old.update('nope')).state, 'TASK_LOST')
 })
 
-test('subscribe with a living id fails the old stream over, whose offers die unannounced', async (t) => {
+test('SUBSCRIBE with a connected id replaces the old stream, and its offers end without notice', async (t) => {
   const { subscribe } = await start(t)
   const old = await subscribe()
   const oldOffer = await old.offer()
@@ -110,7 +110,7 @@ test('subscribe with a living id fails the old stream over, whose offers die una
   assert.ok(young.events.every((event) => event.type !== 'RESCIND'))
 })
 
-test('a framework may come back within its failover_timeout, and is removed with its tasks after that', async (t) => {
+test('a framework may return within its failover_timeout, and is removed with its tasks afterwards', async (t) => {
   const { subscribe, clock, url } = await start(t)
   const first = await subscribe({ info: { failover_timeout: 8 } })
   const offer = await first.offer()
@@ -146,7 +146,7 @@ test('a framework may come back within its failover_timeout, and is removed with
   assert.deepEqual([call.status, call.body], [400, 'Framework cannot be found'])
 })
 
-test('a framework without failover_timeout is removed the moment it is gone', async (t) => {
+test('a framework without failover_timeout is removed when its stream ends', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe({ info: { failover_timeout: 0 } })
   await framework.offer()
@@ -161,7 +161,7 @@ test('a framework without failover_timeout is removed the moment it is gone', as
   )
 })
 
-test('TEARDOWN ends the stream with the zero chunk and the framework for good', async (t) => {
+test('TEARDOWN ends the stream with the zero chunk, and removes the framework', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   await framework.offer()
@@ -170,7 +170,7 @@ test('TEARDOWN ends the stream with the zero chunk and the framework for good', 
   assert.deepEqual(await framework.call('REVIVE'), { status: 400, text: 'Framework cannot be found' })
 })
 
-test('UPDATE_FRAMEWORK changes roles, rescinds the offers of one removed, and refuses another user', async (t) => {
+test('UPDATE_FRAMEWORK changes roles, rescinds offers of a removed role, and refuses another user', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -193,7 +193,7 @@ test('UPDATE_FRAMEWORK changes roles, rescinds the offers of one removed, and re
   assert.equal((await framework.offer()).resources[0]!.allocation_info.role, 'api')
 })
 
-test('calls that have no effect here are accepted', async (t) => {
+test('calls that have no effect in minimesos are accepted', async (t) => {
   const { subscribe } = await start(t)
   const framework = await subscribe()
   await framework.offer()

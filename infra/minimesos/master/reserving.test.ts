@@ -38,7 +38,7 @@ const status = async (framework: TestFramework) =>
   (await framework.next('status', (e) => e.type === 'UPDATE_OPERATION_STATUS')).update_operation_status!
     .status
 
-test('what an agent reserves for a role is offered to that role alone, in the words that the framework knows', async (t) => {
+test('resources that an agent reserves for a role are offered to that role alone, in the form that the framework understands', async (t) => {
   const { subscribe } = await start(t, { reserved: 'cpus(web):1.5;mem(web):1024' })
   const api = await subscribe({ info: { roles: ['api'] } })
   assert.deepEqual(held(await api.offer()), [
@@ -63,7 +63,7 @@ test('what an agent reserves for a role is offered to that role alone, in the wo
   ])
 })
 
-test('a task takes what is reserved beside what is not; without naming the reservation it has no right to it', async (t) => {
+test('a task may use reserved and unreserved resources, but reserved ones only if it names the reservation', async (t) => {
   const { subscribe, clock } = await start(t, { reserved: 'cpus(web):3.5' })
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -85,7 +85,7 @@ test('a task takes what is reserved beside what is not; without naming the reser
   assert.deepEqual([amount(rest, 'cpus'), amount(rest, 'mem')], [0, 4032])
 })
 
-test('RESERVE changes the next offers, its operation is told until it is acknowledged, and UNRESERVE undoes it', async (t) => {
+test('RESERVE changes the next offers, its operation is reported until acknowledged, and UNRESERVE undoes it', async (t) => {
   const { subscribe, clock } = await start(t)
   const framework = await subscribe({ info: { roles: ['web', 'api'] } })
   await accept(framework, await framework.offer(), operation('RESERVE', reserved(), 'op-1'))
@@ -122,7 +122,7 @@ test('RESERVE changes the next offers, its operation is told until it is acknowl
   ])
 })
 
-test('what is reserved in an ACCEPT can be used in it, and outlives the master', async (t) => {
+test('resources reserved in an ACCEPT can be used in it, and stay reserved after a restart of the master', async (t) => {
   const { subscribe, stateDir, stop } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()
@@ -141,7 +141,7 @@ test('what is reserved in an ACCEPT can be used in it, and outlives the master',
   assert.deepEqual((resources as Record<string, unknown>)['cpus'], 4)
 })
 
-test("RESERVE that a master refuses says why, in a master's words, and only of an operation with an id", async (t) => {
+test('RESERVE that is refused says why, as a real master words it, and only for an operation with an id', async (t) => {
   const { subscribe, clock } = await start(t, { credentials: { principal: 'ops', secret: 's' } })
   const framework = await subscribe({ headers: { authorization: `Basic ${btoa('ops:s')}` } })
   let offer = await framework.offer()
@@ -180,7 +180,7 @@ test("RESERVE that a master refuses says why, in a master's words, and only of a
   }
 })
 
-test('an operator reserves what a framework was offered: the offer is taken back', async (t) => {
+test('an operator who reserves offered resources makes the master rescind the offer', async (t) => {
   const { subscribe, url } = await start(t)
   const framework = await subscribe({ info: { roles: ['api'] } })
   const offer = await framework.offer()
@@ -211,7 +211,7 @@ test('an operator reserves what a framework was offered: the offer is taken back
   assert.ok(await without(web, 'UPDATE'))
 })
 
-test('more than an agent has cannot be reserved of it', async (t) => {
+test('no more can be reserved than the agent has', async (t) => {
   for (const reserved of ['cpus(web):5', 'gpus(web):1'])
     await assert.rejects(
       startMinimesos({ port: 0, stateDir: tempDir(t), cpus: 4, memMib: 64, diskMib: 64, reserved }),

@@ -23,7 +23,7 @@ interface Refusal {
   }
 }
 
-test('server refuses what a master refuses, with its status, headers and words', async (t) => {
+test('server refuses what a real master refuses, with the same status, headers and text', async (t) => {
   const { url } = await start(t)
   const refusals = readJson<readonly Refusal[]>('refusals.json')
   assert.equal(refusals.length, 35)
@@ -49,7 +49,7 @@ interface Subscription {
   readonly error: string | null
 }
 
-test('subscribe accepts and refuses the FrameworkInfos that a master does', async (t) => {
+test('SUBSCRIBE accepts and refuses the same FrameworkInfos as a real master', async (t) => {
   const { url } = await start(t)
   const subscriptions = readJson<readonly Subscription[]>('subscriptions.json')
   assert.equal(subscriptions.length, 26)
@@ -76,7 +76,7 @@ test('subscribe accepts and refuses the FrameworkInfos that a master does', asyn
   }
 })
 
-test('stream carries one record a chunk, SUBSCRIBED, a heartbeat at once and then one every 15 s', async (t) => {
+test('the stream has one record per chunk: SUBSCRIBED, a heartbeat at once, then one every 15 s', async (t) => {
   const { url, clock } = await start(t)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   defer(t, () => socket.destroy())
@@ -128,7 +128,7 @@ test('stream carries one record a chunk, SUBSCRIBED, a heartbeat at once and the
   assert.equal((await chunks(5)).length, 5)
 })
 
-test('server lets in only who knows the credentials, and names them in FrameworkInfo if at all', async (t) => {
+test('server accepts only clients with the credentials, whose principal in FrameworkInfo matches if given', async (t) => {
   const { url } = await start(t, { credentials: { principal: 'fw', secret: 's3cret' } })
   const authorization = `Basic ${Buffer.from('fw:s3cret').toString('base64')}`
   const subscribe = (principal?: string) => ({
@@ -164,7 +164,7 @@ test('server lets in only who knows the credentials, and names them in Framework
   assert.equal((await request(`${url}/health`)).statusCode, 200)
 })
 
-test('server answers /version and /state, the latter without what may be secret', async (t) => {
+test('server answers /version, and /state without secrets', async (t) => {
   const { url, subscribe } = await start(t)
   const framework = await subscribe()
   const offer = await framework.offer()

@@ -26,7 +26,7 @@ const type = message({
   any: anything,
 })
 
-test('convert keeps what it knows, drops what it does not, and unsets null', () => {
+test('convert keeps known fields, drops unknown ones, and treats null as unset', () => {
   const json = {
     flag: true,
     count: '1.5e1',
@@ -39,11 +39,11 @@ test('convert keeps what it knows, drops what it does not, and unsets null', () 
   assert.deepEqual(convert(type, json), { flag: true, count: 15, raw: '+/A=', many: [{ value: 'x' }] })
 })
 
-test('convert takes a lone value for a list of one', () => {
+test('convert treats a single value as a list of one', () => {
   assert.deepEqual(convert(type, { many: { value: 'x' } }).many, [{ value: 'x' }])
 })
 
-test('convert refuses what is of another kind, and names the field', () => {
+test('convert refuses a value of another type, and names the field', () => {
   const table: readonly (readonly [unknown, string])[] = [
     [[], 'Expecting a JSON object'],
     [null, 'Expecting a JSON object'],
@@ -62,7 +62,7 @@ test('convert refuses what is of another kind, and names the field', () => {
   for (const [json, text] of table) assert.throws(() => convert(type, json), new ProtoError(text))
 })
 
-test('convert answers any JSON with a message or a ProtoError', () => {
+test('convert turns any JSON into a message or a ProtoError', () => {
   const part = fc.oneof(fc.jsonValue(), fc.constantFrom('A', '1', { value: 'x' }))
   const keys = fc.constantFrom('flag', 'count', 'raw', 'kind', 'one', 'many', 'any', '__proto__')
   fc.assert(

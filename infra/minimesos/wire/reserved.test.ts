@@ -5,7 +5,7 @@ import { keyOf } from './reservations.ts'
 import { parseReserved } from './reserved.ts'
 import { resources } from './resources.ts'
 
-test("parseReserved reads scalars and ranges, as Mesos's own --resources", () => {
+test('parseReserved reads scalars and ranges as --resources of Mesos does', () => {
   const web = [{ type: 'STATIC', role: 'web/shop' }] as const
   assert.deepEqual(
     parseReserved('cpus(web/shop):0.5; mem(web/shop):64;ports(web/shop):[1-3, 7-9];'),
@@ -20,7 +20,7 @@ test("parseReserved reads scalars and ranges, as Mesos's own --resources", () =>
   )
 })
 
-test('parseReserved refuses what names no role or no amount', () => {
+test('parseReserved refuses text without a role or an amount', () => {
   for (const text of ['cpus:2', 'cpus(web)', 'cpus(web):many', 'cpus():2', 'cpus(a b):2'])
     assert.throws(
       () => parseReserved(text),

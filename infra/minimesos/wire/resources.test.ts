@@ -38,7 +38,7 @@ const ports = (all: Resources): Set<number> => {
   return new Set(ranges.flatMap((r) => Array.from({ length: r.end - r.begin + 1 }, (_, i) => r.begin + i)))
 }
 
-test('subtract gives back what add put in, where ports do not overlap', () => {
+test('subtract undoes add if ports do not overlap', () => {
   fc.assert(
     fc.property(anyResources, anyResources, (a, b) => {
       fc.pre([...ports(a)].every((port) => !ports(b).has(port)))
@@ -56,7 +56,7 @@ test('subtract treats ports as a set', () => {
   )
 })
 
-test('contains holds of a part and its sum, and not of more', () => {
+test('contains is true for a part of a sum, and false for more than the sum', () => {
   fc.assert(
     fc.property(anyResources, anyResources, (a, b) => {
       assert.ok(contains(add(a, b), a))
@@ -83,7 +83,7 @@ test('fromWire reads what toWire wrote', () => {
   )
 })
 
-test('availableTo keeps what is reserved from other roles, and several reservations from who knows of one', () => {
+test('availableTo hides resources reserved for other roles, and stacked reservations from frameworks that do not support them', () => {
   const all = resources({ cpus: 1, [keyOf('cpus', [web])]: 2, [keyOf('cpus', [web, shop])]: 4 })
   const cpus = (role: string, legacy = false) => scalar(availableTo(all, role, legacy), 'cpus')
   assert.deepEqual(
@@ -92,7 +92,7 @@ test('availableTo keeps what is reserved from other roles, and several reservati
   )
 })
 
-test('format writes as a master does', () => {
+test('format writes resources as a real master does', () => {
   const all = resources({ ports: [{ begin: 31_000, end: 32_000 }], cpus: 4, mem: 0, disk: 8_192 })
   assert.equal(
     format(all, 'web'),

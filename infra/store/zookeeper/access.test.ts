@@ -12,7 +12,7 @@ import { login, opened, useServer } from './testing.ts'
 
 const zk = useServer()
 
-test('parseAddress reads hosts, ports and the root, and refuses the rest with what it expected', () => {
+test('parseAddress reads hosts, ports and the root, and says what it expected otherwise', () => {
   assert.deepEqual(parseAddress('zk://a,b.c:3000,[::1]:4,10.0.0.1/concord/x'), {
     servers: [
       { host: 'a', port: 2181 },
@@ -41,7 +41,7 @@ test('parseAddress reads hosts, ports and the root, and refuses the rest with wh
   )
 })
 
-test('openStore says what is missing or wrong: credentials, theirs or others, and the node above', async (t) => {
+test('openStore says what is missing or wrong: the credentials, or the parent node', async (t) => {
   const root = zk.freshRoot()
   const url = `zk://${zk.server.connect}${root}`
   await opened(t, zk.server.connect, root)
@@ -60,7 +60,7 @@ test('openStore says what is missing or wrong: credentials, theirs or others, an
   })
 })
 
-test('ZooKeeperStore leaves no node that others may read or write', async (t) => {
+test('ZooKeeperStore leaves no node that other users may read or write', async (t) => {
   const root = zk.freshRoot()
   const store = await opened(t, zk.server.connect, root)
   const leadership = await store.lead('scheduler', new AbortController().signal)
@@ -76,7 +76,7 @@ test('ZooKeeperStore leaves no node that others may read or write', async (t) =>
   assert.ok(ours.nodes >= 8, 'root, docs, a, b, c, leaders, scheduler and its one candidate')
 })
 
-test('ZooKeeperStore takes no node for a document before its ACL is set, and takes over what a dead maker left', async (t) => {
+test('ZooKeeperStore ignores a node whose ACL was not set, and finishes one that a dead writer has left', async (t) => {
   const root = zk.freshRoot()
   const store = await opened(t, zk.server.connect, root)
   await store.create('/a/b', 1)
@@ -93,7 +93,7 @@ test('ZooKeeperStore takes no node for a document before its ACL is set, and tak
   assert.deepEqual(await store.get('/a/left'), { value: 'mine', version: 0 })
 })
 
-test('ZooKeeperStore refuses what is too large before anything is written', async (t) => {
+test('ZooKeeperStore refuses a document that is too large before it writes anything', async (t) => {
   const root = zk.freshRoot()
   const store = await opened(t, zk.server.connect, root)
   await assert.rejects(store.create('/large', 'x'.repeat(documentBytesMax)), {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { startEnsemble } from '../../zookeeper/index.ts'
 import { opened } from './testing.ts'
 
-test('three servers: one may go, with two gone nothing is written, and the leadership outlives both', async (t) => {
+test('three servers: one may fail, with two gone nothing is written, and the leadership survives both', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-ensemble-'))
   const ensemble = await startEnsemble({ dir, servers: 3, tickMs: 500 })
   t.after(async () => {

@@ -10,7 +10,7 @@ const zk = useServer()
 const never = new AbortController().signal
 const patient = { patienceMs: 60_000 }
 
-test('ZooKeeperStore goes on after the loss of its connection: reads, writes, watches and leaderships', async (t) => {
+test('ZooKeeperStore continues after a lost connection: reads, writes, watches and leaderships', async (t) => {
   const store = await opened(t, zk.server.connect, zk.freshRoot(), patient)
   const leadership = await store.lead('scheduler', never)
   await store.create('/a', 1)
@@ -28,7 +28,7 @@ test('ZooKeeperStore goes on after the loss of its connection: reads, writes, wa
   await called.promise
 })
 
-test('ZooKeeperStore answers ERR_STORE_UNAVAILABLE when its patience ends, and works again without another opening', async (t) => {
+test('ZooKeeperStore throws ERR_STORE_UNAVAILABLE after its timeout, and works again without being opened anew', async (t) => {
   const wire = await startWire(t, zk.server.port)
   const store = await opened(t, wire.connect, zk.freshRoot(), { patienceMs: 200 })
   await store.create('/a', 1)
@@ -43,7 +43,7 @@ test('ZooKeeperStore answers ERR_STORE_UNAVAILABLE when its patience ends, and w
   assert.equal(await store.update('/a', 3, 0), 1)
 })
 
-test('ZooKeeperStore knows a write again whose answer was lost, and its place in a queue (ZT2, ZE2)', async (t) => {
+test('ZooKeeperStore recognises its write whose answer was lost, and its place in a queue (ZT2, ZE2)', async (t) => {
   const wire = await startWire(t, zk.server.port)
   const root = zk.freshRoot()
   const store = await opened(t, wire.connect, root, patient)
@@ -62,7 +62,7 @@ test('ZooKeeperStore knows a write again whose answer was lost, and its place in
   assert.ok((await direct.lead('scheduler', never)).epoch > first.epoch, 'nobody else stands in the queue')
 })
 
-test('ZooKeeperStore loses what it leads when its event loop stands still for its session, and then goes on anew (ZC3)', async (t) => {
+test('ZooKeeperStore loses its leadership when its event loop stands still for a session timeout, then works again (ZC3)', async (t) => {
   const root = zk.freshRoot()
   const timeoutMs = 2_000
   const store = await opened(t, zk.server.connect, root, { ...patient, sessionTimeoutMs: timeoutMs })
@@ -91,7 +91,7 @@ test('ZooKeeperStore loses what it leads when its event loop stands still for it
   assert.ok((await store.lead('scheduler', never)).epoch > second.epoch)
 })
 
-test('ZooKeeperStore reads what it watches from memory, and nothing older than its own writes (ZN3)', {
+test('ZooKeeperStore reads watched nodes from memory, and never anything older than its own writes (ZN3)', {
   timeout: 300_000,
 }, async (t) => {
   const wire = await startWire(t, zk.server.port)
@@ -140,7 +140,7 @@ test('ZooKeeperStore reads what it watches from memory, and nothing older than i
   wire.cut(false)
 })
 
-test('ZooKeeperStore goes on when its client process dies', async (t) => {
+test('ZooKeeperStore continues when its client process dies', async (t) => {
   const store = await opened(t, zk.server.connect, zk.freshRoot(), patient)
   await store.create('/a', 1)
   const leadership = await store.lead('ingest', never)
@@ -150,7 +150,7 @@ test('ZooKeeperStore goes on when its client process dies', async (t) => {
   assert.equal(await store.update('/a', 2, 0), 1)
 })
 
-test('ZooKeeperStore reads what comes byte by byte: the client ends a session after ten empty answers, if it is let', async (t) => {
+test('ZooKeeperStore survives answers that come byte by byte, after which the client alone would end its session', async (t) => {
   const wire = await startWire(t, zk.server.port)
   const root = zk.freshRoot()
   const value = 'x'.repeat(4_000)
@@ -162,7 +162,7 @@ test('ZooKeeperStore reads what comes byte by byte: the client ends a session af
   assert.equal(leadership.lost.aborted, false)
 })
 
-test('openStore gives up within its time when a server takes the connection and says nothing, or refuses it', async (t) => {
+test('openStore gives up in time if a server accepts the connection and says nothing, or refuses it', async (t) => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   t.after(() => silent.close())
@@ -178,13 +178,13 @@ test('openStore gives up within its time when a server takes the connection and 
   })
 })
 
-test('openStore finds the server that lives, whichever stands first', async (t) => {
+test('openStore finds the living server, whichever is listed first', async (t) => {
   const root = zk.freshRoot()
   for (const connect of [`127.0.0.1:1,${zk.server.connect}`, `${zk.server.connect},127.0.0.1:1`])
     assert.deepEqual(await (await opened(t, connect, root)).list('/'), [])
 })
 
-test('the client process ends with the process that it serves', async () => {
+test('the client process ends with the process that started it', async () => {
   const script = new URL('./testing-process.ts', import.meta.url)
   const child = fork(script, [zk.server.connect, zk.freshRoot(), 'idle'], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
@@ -197,7 +197,7 @@ test('the client process ends with the process that it serves', async () => {
   while (isThere(client)) await new Promise((resolve) => setTimeout(resolve, 10))
 })
 
-test('findClientModule says what to do where the client is not installed', () => {
+test('findClientModule says what to do if the client is not installed', () => {
   assert.throws(() => findClientModule([new URL('file:///nowhere/package.json')]), {
     code: 'ERR_STORE_MODULE',
     message: /'zookeeper', is not installed\. Install it with 'npm run bootstrap -- --for cluster'/,

@@ -14,7 +14,7 @@ const never = new AbortController().signal
 const trials = Number(process.env['CONCORD_FENCING_TRIALS'] ?? 1)
 const shortMs = 3_000
 
-test('a leader that sleeps past its session and wakes changes nothing, and ends', {
+test('a leader that sleeps past its session changes nothing when it wakes, and ends', {
   timeout: 300_000 + trials * 20_000,
 }, async (t) => {
   for (let trial = 0; trial < trials; trial++) {
@@ -37,7 +37,7 @@ test('a leader that sleeps past its session and wakes changes nothing, and ends'
   }
 })
 
-test('a leader that was followed can update nothing, though its session lives, and what it creates is not there (ZT3)', async (t) => {
+test('a leader that was replaced can update nothing though its session lives, and what it creates is invisible (ZT3)', async (t) => {
   const root = zk.freshRoot()
   const store = await opened(t, zk.server.connect, root)
   const old = await oldLeader(t, root, 1)
@@ -61,7 +61,7 @@ test('a leader that was followed can update nothing, though its session lives, a
   assert.deepEqual(await store.get('/tasks/late'), { value: 'in time', version: 0 })
 })
 
-test('leaders follow one another in the order in which they came, and one that leaves from the middle wakes nobody', async (t) => {
+test('leaders follow one another in order of arrival, and one that leaves the middle of the queue wakes nobody', async (t) => {
   const root = zk.freshRoot()
   const stores = await Promise.all([0, 1, 2, 3].map(() => opened(t, zk.server.connect, root)))
   const order: number[] = []

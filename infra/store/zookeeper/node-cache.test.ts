@@ -5,7 +5,7 @@ import type { FoundNode, Session } from './session.ts'
 
 const never = new AbortController().signal
 
-test('NodeCache keeps no answer that a watch has overtaken on its way to who asked (ZN4)', async () => {
+test('NodeCache keeps no answer that is older than a watch that has already fired (ZN4)', async () => {
   let answer = Promise.withResolvers<FoundNode>()
   let asked = 0
   const session = {

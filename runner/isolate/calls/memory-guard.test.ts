@@ -31,7 +31,7 @@ function saidOf(sizes: {
   return said
 }
 
-test('a call that grows beyond its heap is told so by limits.heapMib, whatever memMib is', () => {
+test('a call that exceeds its heap ends with a message about limits.heapMib, whatever memMib is', () => {
   assert.equal(
     saidOf({ before: 98, after: 181, most: 1024 }),
     'a record took 83 MiB more, beyond the 64 of heap that it may have (limits.heapMib); its process then held 181 MiB of 1024 (resources.memMib)',
@@ -39,7 +39,7 @@ test('a call that grows beyond its heap is told so by limits.heapMib, whatever m
   assert.equal(saidOf({ before: 98, after: 160, most: 1024 }), undefined)
 })
 
-test('a call that fills its process is told so by resources.memMib (MG2: only if it grows)', () => {
+test('a call that fills its process ends with a message about resources.memMib, only if it is what grows (MG2)', () => {
   assert.equal(
     saidOf({ before: 98, after: 225, most: 256 }),
     'a record took its process to 225 MiB of the 256 that it may have (resources.memMib)',

@@ -14,7 +14,7 @@ const source = fn(
    },`,
 )
 
-test('Instance says which timer threw, whatever its key is, and puts it aside as the policy says', async (t) => {
+test('Instance names the timer that threw, whatever its key, and handles it by the policy', async (t) => {
   const { instance } = await start(source.replaceAll("'throw'", "'throw,1\\n☃'"), {
     manifest: { onError: 'deadLetter' },
   })
@@ -43,7 +43,7 @@ test('Instance says which timer threw, whatever its key is, and puts it aside as
   assert.match(failures[0]!.error.at!, /^fn\.ts:\d+:\d+$/)
 })
 
-test('Instance says which timer it has ended in, in its result and in words', async (t) => {
+test('Instance names the timer in which it ended, in its result and in its message', async (t) => {
   const { instance } = await start(source, { manifest: { limits: { callbackMs: 100 } } })
   t.after(() => instance.ended())
   await instance.run([frameOfTexts('good 1', 'loop 2', 'other 3')], nowMs)
@@ -56,7 +56,7 @@ test('Instance says which timer it has ended in, in its result and in words', as
   )
 })
 
-test('TimerCalls: next calls nothing, run calls one, drop takes out and set sets again', async (t) => {
+test('TimerCalls: next calls nothing, run calls one timer, drop removes it, and set sets it again', async (t) => {
   const { instance } = await start(source)
   t.after(() => instance.destroy())
   await instance.run([frameOfTexts('a 1', 'b 2', 'c 3', 'wait 4')], nowMs)
@@ -83,7 +83,7 @@ test('TimerCalls: next calls nothing, run calls one, drop takes out and set sets
   assert.deepEqual(texts(await instance.run([], dueMs)), ['b'], 'set again it is due behind the others')
 })
 
-test('TimerCalls hands in the memory that a timer lacks, and says when the state is full', async (t) => {
+test('TimerCalls hands in memory that a timer needs, and reports when state is full', async (t) => {
   const { instance } = await start(source, { manifest: { limits: { stateMib: 1 } } })
   t.after(() => instance.destroy())
   await instance.run([frameOfTexts('a 1')], nowMs)

@@ -32,7 +32,7 @@ let loaded
 ).replace('  processRecord', "  init(ctx) { loaded = ctx.asset('model').length },\n  processRecord")
 const expected = JSON.stringify([words.length, '{"grüße": [1, 2]}', 2, 2.5, true, 8, words.length])
 
-test('an asset is bytes, text and JSON, in init and in callbacks, in an isolate and in the test kit', async (t) => {
+test('an asset can be read as bytes, text and JSON, in init and in callbacks, in an isolate and in the test kit', async (t) => {
   const model = new Uint8Array(Float32Array.of(1.5, 2.5).buffer)
   const { instance } = await start(reads, { assets: held({ 'words.json': words, model }) })
   t.after(() => instance.destroy())
@@ -52,7 +52,7 @@ test('an asset is bytes, text and JSON, in init and in callbacks, in an isolate 
   assert.throws(() => testKit(module.default), { code: 'ERR_ASSET_MISSING' })
 })
 
-test('an asset that the version lacks is told at init, with what to do', async () => {
+test('an asset that the version lacks is reported at init, with what to do', async () => {
   const source = fn('', "init(ctx) { ctx.asset('model.bin') },")
   await assert.rejects(start(source, { assets: held({ other: words }) }), {
     code: 'ERR_INIT_FAILED',
@@ -61,7 +61,7 @@ test('an asset that the version lacks is told at init, with what to do', async (
   await assert.rejects(start(source), { code: 'ERR_INIT_FAILED', message: /it has none/ })
 })
 
-test('an asset larger than the heap is there in every instance without a copy, and is not its heap', async (t) => {
+test('every instance sees an asset larger than its heap without a copy, and it does not count as heap', async (t) => {
   const memory = new SharedArrayBuffer(200_000_000)
   new Uint8Array(memory)[199_999_999] = 7
   const source = fn("ctx.produceRecord('out', '', String(ctx.asset('big')[199_999_999]))")
@@ -80,7 +80,7 @@ test('an asset larger than the heap is there in every instance without a copy, a
   assert.ok(grown < 150_000_000, `four instances took ${grown} bytes beside the asset`)
 })
 
-test("an asset's memory leads to no constructor, and cannot grow, in an isolate", async (t) => {
+test("an asset's memory gives access to no constructor and cannot grow, in an isolate", async (t) => {
   const source = fn(
     `const { buffer } = ctx.asset('a')
     const proto = Object.getPrototypeOf(buffer)
@@ -100,7 +100,7 @@ test("an asset's memory leads to no constructor, and cannot grow, in an isolate"
   ])
 })
 
-test('a tap says which assets the function had, and is replayed with them', async (t) => {
+test('a tap names the assets that the function had, and is replayed with them', async (t) => {
   const { instance } = await start(fn("ctx.produceRecord('out', '', ctx.asset('words').text())"), {
     assets: held({ words }),
     tapBytes: 64 * 1024,

@@ -7,7 +7,7 @@ import { StackMap } from '../report/stack-map.ts'
 import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
 import { Guest } from './guest.ts'
 
-test('a compact instance has given back what its start left over, and works on', async (t) => {
+test('a compact instance has collected the garbage of its start, and works', async (t) => {
   const source = fn(
     `ctx.produceRecord('out', record.key, String(garbage.length))`,
     `//top
@@ -21,7 +21,7 @@ garbage = garbage.slice(0, 1)`,
     assert.deepEqual(texts(await instance.run([frameOfTexts('x')], nowMs)), ['1'])
 })
 
-test('a compact instance shows its function no collector, not even one that many others start beside', async () => {
+test('a compact instance shows its function no `gc`, even if many others start at the same time', async () => {
   const paths = [
     'typeof gc',
     'typeof globalThis.gc',
@@ -45,7 +45,7 @@ test('a compact instance shows its function no collector, not even one that many
   }
 })
 
-test('an isolate that is ended while it collects ends behind that, and nobody hangs or dies of it (CO1)', async () => {
+test('an isolate that is ended during its collection ends after it, without a hang or a crash (CO1)', async () => {
   const waits: readonly (() => Promise<unknown> | undefined)[] = [
     () => undefined,
     () => new Promise(setImmediate),

@@ -23,7 +23,7 @@ async function evaluate(...expressions: readonly string[]): Promise<string[]> {
   return texts(result)
 }
 
-test('globals of an isolate are the list checked in here (H10)', async () => {
+test('an isolate has exactly the globals listed here (H10)', async () => {
   const [names] = await evaluate('Object.getOwnPropertyNames(globalThis).sort().join(" ")')
   assert.equal(names, globals.split(/\s+/).toSorted().join(' '))
 })
@@ -59,7 +59,7 @@ test('globals lead to no memory that no limit counts', async () => {
   )
 })
 
-test('globals know no time and no chance but the seam’s (I6)', async () => {
+test('globals get time and random numbers only from the seam (I6)', async () => {
   const expressions = [
     'Date.now()',
     'new Date().getTime()',
@@ -112,7 +112,7 @@ test('globals of the web work together', async () => {
   )
 })
 
-test('setTimeout means something while a callback runs or waits, and nowhere else', async () => {
+test('setTimeout works while a callback runs or waits, and nowhere else', async () => {
   await assert.rejects(
     start(`setTimeout(() => {}, 1)\nexport default {}`),
     /Cannot set a timeout outside of a callback/,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Turns } from './turns.ts'
 
-test('Turns runs at most so many at once, in order, and goes on behind one that throws', async () => {
+test('Turns runs at most the given number at once, in order, and continues after one that throws', async () => {
   const turns = new Turns(2)
   const begun: number[] = []
   const ends: PromiseWithResolvers<void>[] = []

@@ -5,7 +5,7 @@ import { fn, frameOfTexts, nowMs, start } from '../testing/harness.ts'
 
 const mib = 2 ** 20
 
-test('the heap of an instance is what its code holds, and not the texts of batches that V8 has yet to collect', async (t) => {
+test('the reported heap of an instance excludes texts of batches that V8 has yet to collect', async (t) => {
   const { instance } = await start(
     fn("if (record.text() === 'keep') (globalThis.kept ??= []).push(new Uint8Array(20 * 2 ** 20))"),
     {

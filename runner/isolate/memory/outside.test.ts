@@ -5,7 +5,7 @@ import { Outside } from './outside.ts'
 
 const mib = 2 ** 20
 
-test('Outside tells texts from what the code holds, and knows the latter anew when V8 has collected (OU1, OU2)', () => {
+test('Outside separates texts of batches from memory that the code holds, and measures that again after a collection (OU1, OU2)', () => {
   const outside = new Outside()
   outside.add(30 * mib)
   assert.equal(outside.look(30 * mib), 0)
@@ -16,7 +16,7 @@ test('Outside tells texts from what the code holds, and knows the latter anew wh
   assert.equal(outside.look(0), 0)
 })
 
-test('Outside is exact behind a collection, whatever came and went before, and never tells more than there is', () => {
+test('Outside is exact after a collection, and never reports more memory than there is', () => {
   const step = fc.record({
     text: fc.nat(3 * mib),
     own: fc.integer({ min: -mib, max: mib }),

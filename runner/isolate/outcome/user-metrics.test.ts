@@ -6,7 +6,7 @@ import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
 // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
 const onError = { retry: 1, then: 'skip', waitMs: 0 } as const
 
-test('ctx.metrics counts with the record or not at all, over retries, batches and isolates (I3)', async (t) => {
+test('ctx.metrics counts with its record or not at all, across retries, batches and isolates (I3)', async (t) => {
   const metrics = new MetricSums()
   const source = fn(`
     ctx.metrics.count('calls')
@@ -29,7 +29,7 @@ test('ctx.metrics counts with the record or not at all, over retries, batches an
   ])
 })
 
-test('ctx.metrics says what is wrong with a name or a value, and counts nothing', async (t) => {
+test('ctx.metrics refuses a wrong name or value with the reason, and counts nothing', async (t) => {
   const metrics = new MetricSums()
   const attempts = [
     `count('')`,
@@ -66,7 +66,7 @@ test('ctx.metrics says what is wrong with a name or a value, and counts nothing'
   assert.equal(metrics.reports().length, 64)
 })
 
-test('a flood of metrics is refused like a flood of outputs, and a realm that lies counts nothing of the host', async (t) => {
+test('a flood of metrics is refused as a flood of outputs is, and a hostile realm cannot change the counts of the host', async (t) => {
   const metrics = new MetricSums()
   const { instance } = await start(fn(`for (;;) ctx.metrics.count('flood')`), {
     metrics,

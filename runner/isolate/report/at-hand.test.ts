@@ -8,7 +8,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 const at = (now: number, timer?: Timer) => ({ phase: now, timerAtHand: { read: () => timer } })
 
-test('atHand names the record by stream, partition, producer and key, whatever is skipped before it', () => {
+test('atHand names the record by stream, partition, producer and key, whatever was skipped before it', () => {
   const frames = [frame([record('1', 'anna'), record('2', 'ben')], 3, 10), frame([record('3', 'carl')], 4, 7)]
   const said = (done: number) => atHand(at(phase.records), frames, () => done)
   assert.match(said(1), /^the record 11 of producer [0-9a-f]{16} in 'in'\/3 \(key 'ben'\)$/)
@@ -38,7 +38,7 @@ test('atHand names a timer by its time, partition and key', () => {
   )
 })
 
-test('keyText shows a key as text if it is text, else in hex, and the beginning of a long one', () => {
+test('keyText shows a key as text if it is text, else in hex, and cuts a long one', () => {
   assert.equal(keyText(bytes('grüße, 世界')), "key 'grüße, 世界'")
   assert.equal(keyText(new Uint8Array(0)), 'no key')
   assert.equal(keyText(Uint8Array.of(0, 255, 16)), 'key 0x00ff10')

@@ -54,7 +54,7 @@ async function isolates(t: TestContext) {
   return { one, two }
 }
 
-test('Instance on trial migrates what it touches; the one before finds it as it was', async (t) => {
+test('Instance on trial migrates what it touches, and the version before finds its entries unchanged', async (t) => {
   const { one, two } = await isolates(t)
   await runAll(one, keyed('a', 'a', 'b'), nowMs)
   await two.takeOver(one)
@@ -71,7 +71,7 @@ test('Instance on trial migrates what it touches; the one before finds it as it 
   assert.deepEqual(await runAll(two, keyed('a'), nowMs), ['v2 a5'], 'nothing is left of its first time')
 })
 
-test('Instance whose version is promoted migrates the rest by itself, also what an isolate before it has left', async (t) => {
+test('Instance of a promoted version migrates the rest by itself, also what an earlier isolate has left', async (t) => {
   const { one, two } = await isolates(t)
   const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`)
   await runAll(one, keyed(...keys), nowMs)
@@ -124,7 +124,7 @@ async function untidy(
   return { instance, lines, source }
 }
 
-test('Instance: a slow migrate ends no call, however many records a batch has: tidying ends when the batch is asked to', async (t) => {
+test('Instance: a slow migrate makes no call too long, since tidying stops when the batch is asked to end', async (t) => {
   const { instance } = await untidy(
     t,
     1000,
@@ -137,7 +137,7 @@ test('Instance: a slow migrate ends no call, however many records a batch has: t
   assert.equal(instance.stats().migrating, 1, 'what is left waits')
 })
 
-test('Instance: a batch that leaves no time for tidying is followed by one that is for it alone; a replay has as much of it', async (t) => {
+test('Instance: a batch that leaves no time for tidying is followed by one for tidying alone, and a replay tidies as much', async (t) => {
   const { instance, lines, source } = await untidy(
     t,
     200,
@@ -168,7 +168,7 @@ test('Instance: a batch that leaves no time for tidying is followed by one that 
   )
 })
 
-test('Instance: a migrate that does not end while tidying is told as such, and accuses no record', async (t) => {
+test('Instance: an endless migrate during tidying is reported as such, and no record is blamed', async (t) => {
   const manifest = { limits: { callbackMs: 200 } }
   const { instance } = await untidy(t, 10, { migrate: 'for (;;);' }, { manifest })
   const { fatal, records, recordAtHand } = await instance.run([frame([record('')])], nowMs)

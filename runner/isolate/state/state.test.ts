@@ -39,7 +39,7 @@ const outputs = (results: readonly BatchResult[]): string[] => results.flatMap(t
 const keyed = (...pairs: readonly (readonly [string, string])[]): InputFrame =>
   frame(pairs.map(([key, value]) => record(value, key)))
 
-test('Instance goes on with the state of one that was ended in the middle of a record, which is undone', async () => {
+test('Instance continues with the state of one that was ended in the middle of a record, and undoes that record', async () => {
   const state = new StateStore(64 * mib)
   const options = { state, manifest: { limits: { callbackMs: 500 } } }
   const one = await start(counting, options)
@@ -68,7 +68,7 @@ test('Instance goes on with the state of one that was ended in the middle of a r
   assert.ok(state.heldBytes >= 64 * 1024 && state.heldBytes < mib, `${state.heldBytes}`)
 })
 
-test("StateStore is one isolate's at a time, and nobody's whose thread may go on", async () => {
+test('StateStore lends state to one isolate at a time, and never while the thread of an ended one may still run', async () => {
   const state = new StateStore(64 * mib)
   const one = await start(counting, { state })
   await assert.rejects(start(counting, { state }), /another isolate has it/)
@@ -81,7 +81,7 @@ test("StateStore is one isolate's at a time, and nobody's whose thread may go on
   await assert.rejects(start(counting, { state }), /may be writing still/)
 })
 
-test('Instance gives records again that found no memory for their state: nothing is lost, nothing twice', async (t) => {
+test('Instance gives records again that found no memory for their state, and nothing is lost or done twice', async (t) => {
   const source = fn(`
     try { ctx.setState('value ' + record.text(), new Uint8Array(50_000).fill(record.key[0])) }
     catch { ctx.setState('caught', 'x') }
@@ -105,7 +105,7 @@ test('Instance gives records again that found no memory for their state: nothing
   assert.equal(instance.stats().stateEntries, 301)
 })
 
-test('Instance adds ever more for a record that needs much, and an async callback is put off like any other', async (t) => {
+test('Instance adds more memory each time for a record that needs much, and treats async callbacks the same', async (t) => {
   const source = fn(`
     globalThis.calls = (globalThis.calls ?? 0) + 1
     await new Promise((resolve) => setTimeout(resolve, 0))
@@ -122,7 +122,7 @@ test('Instance adds ever more for a record that needs much, and an async callbac
   assert.equal(instance.stats().stateEntries, 20_000)
 })
 
-test('setState throws ERR_STATE_FULL at limits.stateMib, says what holds it, and leaves what is there', async (t) => {
+test('setState throws ERR_STATE_FULL at limits.stateMib, says what uses the memory, and changes nothing', async (t) => {
   const source = fn(`
     try { ctx.setState(record.text(), new Uint8Array(20_000)) }
     catch (error) { return ctx.produceRecord('out', '', error.code + ': ' + error.message) }
@@ -146,7 +146,7 @@ test('setState throws ERR_STATE_FULL at limits.stateMib, says what holds it, and
   assert.equal(instance.stats().stateEntries, set)
 })
 
-test('Instance lets go of the state of partitions given away', async (t) => {
+test('Instance releases the state of partitions that were given away', async (t) => {
   const state = new StateStore(64 * mib)
   const { instance } = await start(counting, { state })
   t.after(() => instance.destroy())
@@ -169,7 +169,7 @@ test('Instance lets go of the state of partitions given away', async (t) => {
   assert.ok(given.has(state.slabsOf(2)[0]!), 'memory of partitions that have left is used again, empty')
 })
 
-test('StateStore keeps no more memory than it has held at once, whatever comes and goes; what comes again lies where it was (SS4)', () => {
+test('StateStore keeps no more memory than it once held, whatever comes and goes, and reuses the slabs (SS4)', () => {
   fc.assert(
     fc.property(fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 4 })), (comings) => {
       const state = new StateStore(64 * mib)
@@ -200,7 +200,7 @@ test('StateStore keeps no more memory than it has held at once, whatever comes a
   }
 })
 
-test('Instance holds its state beside the heap: memory of the one is not taken for the other', async (t) => {
+test('Instance holds state beside the heap, and neither counts against the limit of the other', async (t) => {
   const source = fn(`for (let i = 0; i < 1000; i++) ctx.setState(record.text() + i, new Uint8Array(4000))`)
   const { instance } = await start(source, {
     manifest: { limits: { heapMib: 16, stateMib: 128, callbackMs: 20_000 } },

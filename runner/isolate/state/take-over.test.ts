@@ -26,7 +26,7 @@ const keyed = (...pairs: readonly (readonly [string, string])[]): InputFrame =>
   frame(pairs.map(([key, value]) => record(value, key)))
 const limits = { limits: { callbackMs: 500 } }
 
-test('Instance takes over state and timers of another one, and gives them back', async (t) => {
+test('Instance takes over state and timers of another instance, and gives them back', async (t) => {
   const one = (await start(counting(1))).instance
   const two = (await start(counting(2), { version: 2, replaces: 1 })).instance
   t.after(() => Promise.all([one.destroy(), two.destroy()]))
@@ -53,7 +53,7 @@ test('Instance takes over state and timers of another one, and gives them back',
   )
 })
 
-test('Instance takes state back from one that was ended inside a record, which is undone', async (t) => {
+test('Instance takes state back from one that was ended inside a record, and undoes that record', async (t) => {
   const one = (await start(counting(1))).instance
   const two = (await start(counting(2), { version: 2, replaces: 1, manifest: limits })).instance
   t.after(() => one.destroy())
@@ -66,7 +66,7 @@ test('Instance takes state back from one that was ended inside a record, which i
   assert.deepEqual(texts(await one.run([keyed(['a', ''])], nowMs)), ['v1 a3'])
 })
 
-test('on trial, what throws has had no effect and is left to the other one: records and timers', async (t) => {
+test('on trial, a record or timer whose callback throws has no effect and is left to the version before', async (t) => {
   const one = (await start(counting(1))).instance
   const trial = { version: 2, replaces: 1, onTrial: true }
   const two = (await start(counting(2), trial)).instance
@@ -117,13 +117,13 @@ test('a checkpoint under way is completed by the isolate that takes over', async
   assert.deepEqual(kept.subarray(512), before[0]!.subarray(512, 1024))
 })
 
-test('on trial, what init throws is a failure in any case', async () => {
+test('on trial, an error thrown by init is always a failure', async () => {
   const source = counting(2, "init() { throw new Error('no init') },")
   const failing = start(source, { version: 2, replaces: 1, onTrial: true })
   await assert.rejects(failing, { code: 'ERR_INIT_FAILED', message: /no init/ })
 })
 
-test('init hears which version it takes over from; a rehearsal leaves nothing behind', async (t) => {
+test('init learns which version it replaces, and a rehearsal leaves nothing behind', async (t) => {
   const source = counting(2, "init(ctx) { console.log('replaces ' + ctx.replaces) },")
   const { instance, lines } = await start(source, { version: 2, replaces: 1 })
   t.after(() => instance.destroy())

@@ -121,7 +121,7 @@ test('a tap replays to the same outputs, byte for byte: state, timers, Date, Mat
   )
 })
 
-test('a tap that begins in the middle has an image of the state, and replays to the same outputs', async (t) => {
+test('a tap that begins in the middle has a copy of the state, and replays to the same outputs', async (t) => {
   const source = fn(observant, timers)
   const { instance } = await start(source, {
     tapBytes: 600_000,
@@ -184,7 +184,7 @@ test('a tap of asynchronous callbacks replays their waits, and one of a crash re
   )
 })
 
-test('a tap of a call that never came back replays what it had done, and ends', async () => {
+test('a tap of a call that never returned replays what was done, and ends', async () => {
   const source = fn(`ctx.produceRecord('out', '', record.text()); if (record.text() === 'loop') for (;;) {}`)
   const { instance } = await start(source, { tapBytes, manifest: { limits: { callbackMs: 500 } } })
   assert.equal(
@@ -200,7 +200,7 @@ test('a tap of a call that never came back replays what it had done, and ends', 
   )
 })
 
-test('a tap holds no more than it may, and none is kept where none is wanted (TP1)', async (t) => {
+test('a tap stays within its bound, and none is kept if switched off (TP1)', async (t) => {
   const { instance } = await start(fn(''), { tapBytes: 64 * 1024, clock: jumpy() })
   const none = await start(fn(''))
   t.after(() => Promise.all([instance.destroy(), none.instance.destroy()]))
@@ -233,7 +233,7 @@ function jumpy() {
   }
 }
 
-test('a batch that is larger than a chapter is not in the tap, and is counted', async () => {
+test('a batch larger than a chapter is not in the tap, and is counted', async () => {
   const { instance } = await start(fn(`ctx.produceRecord('out', '', '')`), { tapBytes: 16 * 1024 })
   await runAll(instance, ['x'.repeat(10_000)], nowMs)
   assert.deepEqual([instance.tapped().chapters, instance.tapped().missed], [[], 1])

@@ -18,7 +18,7 @@ const letter = {
   error: { name: 'Error', message: 'no', stack: '' },
 }
 
-test('dlq says of a function that is neither there nor has left letters that there is none', async (t) => {
+test('dlq reports an unknown function if the function does not exist and has left no letters', async (t) => {
   const { env } = await gatewayOf(t, ({ path }) => {
     const url = new URL(path, 'http://gateway')
     if (url.pathname === '/v1/functions/idle/versions') return { status: 200, json: { versions: [] } }
@@ -42,7 +42,7 @@ test('dlq says of a function that is neither there nor has left letters that the
   }
 })
 
-test('dlq ls says of an error what no other column says', async (t) => {
+test('dlq ls shows of an error what no other column shows', async (t) => {
   const doing = "the record 1 of producer 0c6ed5d158a6 in 'words'/0 (key 'a')"
   const message = `Cannot go on with 'removed' v1: ${doing} took longer than its limit of 300 ms; it was ended at index.ts:10:13`
   const ended = { ...letter, error: { name: 'ERR_DEADLINE', message, at: 'index.ts:10:13', stack: '' } }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
 
-test('fn move says which partitions are to be where, and waits until they are', async (t) => {
+test('fn move says which partitions will be where, and waits until they are there', async (t) => {
   let looks = 0
   const homes = [
     { partition: 3, instance: 'score-1' },
@@ -32,7 +32,7 @@ test('fn move says which partitions are to be where, and waits until they are', 
   )
 })
 
-test('fn move --back takes back what was said, of some or of all, and wants one thing at a time', async (t) => {
+test('fn move --back undoes earlier moves of some or all partitions, and refuses contradicting options', async (t) => {
   let changed = [3]
   const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { homes: [], changed } }))
   const one = await concord(['fn', 'move', 'score', '3', '--back'], { env })

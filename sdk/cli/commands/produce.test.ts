@@ -22,7 +22,7 @@ test('produce sends the lines of standard input once, and says once that it slow
   assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
 })
 
-test('produce says how many records were accepted, one as one', async (t) => {
+test('produce says how many records were accepted, in the singular for one', async (t) => {
   const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
   assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')
 })
@@ -44,7 +44,7 @@ test('produce that fails says how many records were accepted', async (t) => {
   )
 })
 
-test('produce goes on behind a request that a gateway broke off, says so once, and ends with 1 for what is unknown', async (t) => {
+test('produce continues after a request that a gateway broke off, says so once, and exits with 1 if outcomes are unknown', async (t) => {
   let breaks = 2
   const script: Script = ({ body, path }, response) => {
     if (path === '/healthz') return { status: 200, json: { ok: true } }

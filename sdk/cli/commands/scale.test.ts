@@ -39,7 +39,7 @@ test('fn scale says how many instances are wanted, and waits until they run', as
   assertFails(await concord(['fn', 'scale', 'score', 'many'], { env }), 2, /many/)
 })
 
-test('fn scale says that a number is a pin, gives it back with --auto, and wants one thing at a time', async (t) => {
+test('fn scale says that a number is a pin, removes the pin with --auto, and refuses contradicting options', async (t) => {
   const { env, received } = await gatewayOf(t, ({ body }) => ({
     status: 200,
     json: { instances: 5, pinned: String(body).includes('5') },
@@ -87,7 +87,7 @@ test('fn scale --mem --cpus waits until instances with other resources have take
   assertFails(await concord(['fn', 'scale', 'score', '3', '--mem', '512'], { env }), 2, /Say one of/)
 })
 
-test('fn scale --why tells policy, load and changes with their reasons', async (t) => {
+test('fn scale --why shows policy, load and changes with their reasons', async (t) => {
   const policy = scaleSettingsSchema.parse({ min: 1, max: 8 })
   const load = {
     atMs: 0,
@@ -130,7 +130,7 @@ test('fn scale says that instances beyond the partitions get no records', async 
   )
 })
 
-test('fn scale --cpus --no-wait says that it waits, and why, and which partitions go back', async (t) => {
+test('fn scale --cpus --no-wait says that the change waits, why, and which moved partitions lapse', async (t) => {
   let looks = 0
   const { env } = await gatewayOf(t, ({ method }) => {
     if (method === 'PATCH') {

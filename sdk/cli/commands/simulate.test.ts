@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { assertFails, concord, lastJson } from '../test-cli.ts'
 
-test('fn scale simulate compares reaction with prediction, on a shape or a recorded load, and says what is wrong', async (t) => {
+test('fn scale simulate compares reaction with prediction on a shape or a recorded load, and explains invalid input', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'concord-simulate-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const policy = join(folder, 'policy.json')

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { problem } from '../../client/test-gateway.ts'
 import { assertFails, concord, gatewayOf } from '../test-cli.ts'
 
-test('fn tap takes an instance at work, whatever its number', async (t) => {
+test('fn tap chooses a working instance, whatever its index', async (t) => {
   const instances = [
     { id: 'shout-3', state: 'waiting' },
     { id: 'shout-4', state: 'running' },
@@ -45,7 +45,7 @@ test('fn tap says why a tap holds no records', async (t) => {
   )
 })
 
-test('fn replay of a file that is not there says so', async () => {
+test('fn replay reports a missing file', async () => {
   assertFails(
     await concord(['fn', 'replay', 'nope.tap.json']),
     4,

@@ -35,7 +35,7 @@ async function untilGone(url: string): Promise<void> {
   assert.fail(`${url} still answers`)
 }
 
-test('up says how to stop the platform that it started, not another one', () => {
+test('up says how to stop the platform that it started', () => {
   assert.match(nextText({ detach: true }), /^'concord down' stops it\. .*'concord fn deploy \.' runs it\.$/)
   assert.match(
     nextText({ detach: true, home: '/tmp/try', agents: 3 }),
@@ -47,7 +47,7 @@ test('up says how to stop the platform that it started, not another one', () => 
   )
 })
 
-test('up --detach answers when the platform is ready, a second one says what is wrong, down stops it', async (t) => {
+test('up --detach returns when the platform is ready, a second one is refused, and down stops it', async (t) => {
   const home = homeOf(t)
   const up = await concord(['up', '--detach', '--home', home, '--ports', 'free', '--json'])
   assert.equal(up.code, 0, up.stderr)
@@ -76,7 +76,7 @@ test('up --detach answers when the platform is ready, a second one says what is 
   assert.equal(wasRunning, false)
 })
 
-test('what a platform is started with, or asked for, is refused with the exit code that says why', async (t) => {
+test('up and cluster refuse what they cannot do, with the exit code for the reason', async (t) => {
   const home = homeOf(t)
   const refused = async (...words: string[]) => {
     const { code, stderr } = await concord([...words, '--home', home])

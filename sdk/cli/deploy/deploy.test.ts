@@ -32,7 +32,7 @@ test('fn deploy --until-output says that it waits, and gives up after --timeout'
   assert.match(ran.stderr, /shout v2 runs, but nothing came out of it on loud in 0\.3 s/)
 })
 
-test('fn deploy says how far a trial has come that it waits for, and that a version is untried to which nothing came', async (t) => {
+test('fn deploy shows the progress of a trial, and says that a version without records is untried', async (t) => {
   const trial = { records: 1000, errors: 0, ms: 600_000 }
   const detail = (state: string, more: object) => ({
     ...{ ...running, manifest: { instances: 1, trial }, instancesRunning: 0 },
@@ -61,7 +61,7 @@ test('fn deploy says how far a trial has come that it waits for, and that a vers
   assert.doesNotMatch(tried.stderr, /untried/)
 })
 
-test('fn deploy --bake is of a canary or a shadow, and refused where there is neither', async (t) => {
+test('fn deploy --bake is refused without a canary or a shadow', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const deploy = (...more: string[]) =>
     concord(['fn', 'deploy', sourceFile(t), '--no-wait', '--bake', '7', ...more], { env })
@@ -74,7 +74,7 @@ test('fn deploy --bake is of a canary or a shadow, and refused where there is ne
   }
 })
 
-test('fn deploy --env takes a pair, or a name that is set here, and refuses what is neither', async (t) => {
+test('fn deploy --env accepts a pair or the name of a set variable, and refuses anything else', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const deploy = (entry: string) =>
     concord(['fn', 'deploy', sourceFile(t), '--no-wait', '--env', entry], { env: { ...env, SET: 'here' } })
@@ -97,7 +97,7 @@ const versions = [
   { version: 0, state: 'replaced', reason: 'no record came', untried: true },
 ].map((one) => ({ ...one, deployedAtMs: 0, bundleSha256: 'ab' }))
 
-test('fn deploy and fn rollback say which version was on its way, and how far, in whose place another one comes', async (t) => {
+test('fn deploy and fn rollback say which unfinished version they replace, and how far it was', async (t) => {
   const left = { version: 1, how: 'was a canary, at step 2' }
   const { env } = await gatewayOf(t, ({ method, path }) => {
     if (method === 'POST') return { status: 200, json: { ...deployed.json, left } }
@@ -113,7 +113,7 @@ test('fn deploy and fn rollback say which version was on its way, and how far, i
   }
 })
 
-test('fn deploy says which sizes stay that were set by hand, and what changes them', async (t) => {
+test('fn deploy says which sizes set by hand stay, and what changes them', async (t) => {
   const byHand = [
     { what: 'memMib', is: 512, manifest: 256 },
     { what: 'diskMib', is: 64, manifest: 32 },
@@ -128,7 +128,7 @@ test('fn deploy says which sizes stay that were set by hand, and what changes th
   assert.doesNotMatch(received[0]!.path, /ownSizes/)
 })
 
-test('fn rollback says which versions it went past that were not kept, and who goes back and why', async (t) => {
+test('fn rollback names the versions that it skipped because they were not kept, and who rolled back and why', async (t) => {
   const { env, received } = await gatewayOf(t, ({ method, path }) => {
     if (method === 'POST') return { status: 200, json: { name: 'shout', version: 1, changed: true } }
     return { status: 200, json: path.endsWith('/versions') ? { versions } : { ...running, version: 5 } }
@@ -151,7 +151,7 @@ test('fn rollback says which versions it went past that were not kept, and who g
   assert.deepEqual(JSON.parse(body.toString()), { drain: false, author: 'bob', message: 'noise' })
 })
 
-test('fn versions says of each what became of it, and that it had failed before', async (t) => {
+test('fn versions shows the outcome of each version, and an earlier failure', async (t) => {
   const { env } = await gatewayOf(t, () => ({ status: 200, json: { versions } }))
   const { stdout } = await concord(['fn', 'versions', 'shout'], { env })
   assert.match(stdout, /^v5 had failed 1970-01-01T00:00:00\.000Z: it threw$/m)

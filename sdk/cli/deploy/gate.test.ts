@@ -26,20 +26,20 @@ test('a deploy that its gate blocks says why once', async (t) => {
   assert.equal(stderr.split(reason).length - 1, 1, stderr)
 })
 
-test('gateText says of what was deployed over its gate that it was accepted', () => {
+test('gateText says that a version was accepted in spite of its gate', () => {
   const last = (ofVersion?: string) => gateText(gate, ofVersion).split('\n').at(-1)
   assert.equal(last(), `Its gate stops it: ${reason}.`)
   assert.equal(last('v2'), `It was deployed although its gate objects: ${reason}.`)
 })
 
-test('gateText says that nothing was judged where no record could be compared', () => {
+test('gateText says that nothing was judged if no record could be compared', () => {
   const text = gateText({ ...gate, breaches: [] })
   assert.match(text, /^ {2}match {5}no record could be compared$/m)
   assert.match(text, /^ {2}time {6}not measured: /m)
   assert.match(text, /^It passes its gate untested: .*'gate.minRecords' requires some\)\.$/m)
 })
 
-test('differenceText keeps what each version is called apart from what it did', () => {
+test('differenceText separates the name of each version from its output', () => {
   const output = { stream: 'tallies', timeMs: 0, key: 'k7', value: '1' }
   const difference = {
     ...{ stream: 'visits', partition: 0, sequence: 1, key: 'k7', value: 'v' },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { changeText } from './remarks.ts'
 
-test('changeText says what the manifest no longer sets; of a rollout, only that this version has none', () => {
+test('changeText says what the manifest no longer sets, and of a rollout only that this version has none', () => {
   assert.equal(
     changeText({ what: 'limits.heapMib', was: '128', is: '64' }),
     'limits.heapMib is 64 again: the manifest no longer says 128',

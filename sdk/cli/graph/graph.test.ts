@@ -45,7 +45,7 @@ test('graphText draws a cycle, with the arrow at the end where it arrives', () =
   assert.match(drawn, /│ loop v1 1\/1 │◀/)
 })
 
-test('graphText says so when there is nothing', () => {
+test('graphText says that there is nothing to show', () => {
   assert.equal(graphText(graph(topologyOf())), 'Nothing is deployed yet.')
 })
 
@@ -68,7 +68,7 @@ test('graphSvg draws every function as a box and every edge as a path', () => {
   assert.doesNotMatch(svg, /NaN|undefined/)
 })
 
-test('ratesBetween counts by the second, and leaves out what was started anew', () => {
+test('ratesBetween gives rates per second, and leaves out instances that were restarted', () => {
   const before = topologyOf(
     fn('a', [], [], { recordsIn: 10, recordsOut: 5 }),
     fn('b', [], [], { recordsIn: 9 }),
@@ -95,7 +95,7 @@ const anyGraph: fc.Arbitrary<Graph> = fc
     return graph(topologyOf(...functions.map((name) => fn(`f${name}`, ...halves(streamsOf(name))))))
   })
 
-test('layOut keeps Y1 and Y2, and runs every edge from its left end to its right one', () => {
+test('layOut keeps Y1 and Y2, and draws every edge from its left end to its right end', () => {
   fc.assert(
     fc.property(anyGraph, (any) => {
       const sizes = { heightOf: (id: string) => (id.startsWith('f') ? 3 : 1), bendHeight: 1, gap: 1 }

@@ -15,7 +15,7 @@ function folderWith(t: TestContext, files: Readonly<Record<string, string>>): st
   return folder
 }
 
-test('assetFilesIn takes the files of a folder but hidden ones, and none where there is no folder', (t) => {
+test('assetFilesIn lists the files of a folder except hidden ones, and none without a folder', (t) => {
   const folder = folderWith(t, { 'model.bin': 'a', 'words.txt': 'b', '.gitkeep': '' })
   assert.deepEqual([...assetFilesIn(folder)].sort(), [
     ['model.bin', join(folder, 'model.bin')],
@@ -27,7 +27,7 @@ test('assetFilesIn takes the files of a folder but hidden ones, and none where t
   assert.throws(() => assetFilesIn(folder), { code: 'ERR_USAGE', message: /more as an asset: it is no file/ })
 })
 
-test('assetFilesOf and nameOf refuse what cannot be an asset, and say why', (t) => {
+test('assetFilesOf and nameOf refuse files that cannot be assets, and say why', (t) => {
   const folder = folderWith(t, { 'a name': '', large: '' })
   assert.throws(() => assetFilesOf([join(folder, 'none')]), { code: 'ERR_FILE_MISSING' })
   assert.throws(() => assetFilesOf([join(folder, 'a name')]), {
@@ -42,7 +42,7 @@ test('assetFilesOf and nameOf refuse what cannot be an asset, and say why', (t) 
   })
 })
 
-test('uploadAssets asks first, and sends only what is not there', async (t) => {
+test('uploadAssets asks first, and sends only what is missing', async (t) => {
   const folder = folderWith(t, { here: 'is there', gone: 'is not' })
   const hash = (text: string) => createHash('sha256').update(text).digest('hex')
   const sent: string[] = []

@@ -20,7 +20,7 @@ async function refusal(t: TestContext, source: string): Promise<string> {
   return error.message
 }
 
-test('bundleProject makes one module without imports, with a map that names no folder of the machine', async (t) => {
+test('bundleProject makes one module without imports, with a source map that names no folder of the machine', async (t) => {
   const { code, sourceMap } = await bundle(t, {
     'index.ts':
       "import { defineFunction } from 'concord'\nimport { word } from './lib/word.ts'\nexport default defineFunction({ metadata: { name: word } })",
@@ -36,7 +36,7 @@ test('bundleProject makes one module without imports, with a map that names no f
   assert.match(sourcesContent[sources.indexOf('lib/word.ts')], /word: string/)
 })
 
-test('bundleProject lets a source stand alone if the gateway makes the same of it', async (t) => {
+test('bundleProject leaves a single source unbundled if the gateway makes the same of it', async (t) => {
   const source =
     "import { defineFunction } from 'concord'\nexport default defineFunction({ metadata: { name: 'a' } })"
   const { alone } = await bundle(t, {
@@ -56,14 +56,14 @@ test('bundleProject lets a source stand alone if the gateway makes the same of i
     assert.equal((await bundle(t, files)).alone, undefined, what)
 })
 
-test('bundleProject names line and column of what does not compile', async (t) => {
+test('bundleProject names the line and column of a compile error', async (t) => {
   assert.match(
     await refusal(t, 'export default {\n  a: 1\n  b: 2\n}'),
     /^Cannot bundle index.ts: index.ts:3:3: Expected "}" but found "b"/,
   )
 })
 
-test('bundleProject refuses what is not there where functions run', async (t) => {
+test('bundleProject refuses modules that do not exist where functions run', async (t) => {
   const said = await refusal(t, "import 'node:fs'")
   assert.match(said, /index.ts:1:8: 'node:fs' is not there where functions run/)
   const [, page, heading] = /see (docs\/[\w-]+\.md), "([^"]+)"$/.exec(said)!
@@ -86,7 +86,7 @@ test('bundleProject says what to do about an import that is not found', async (t
   assert.match(await said('./lib/none.ts'), /Could not resolve "\.\/lib\/none\.ts"$/)
 })
 
-test('bundleProject takes a package that has the name of a module of Node', async (t) => {
+test('bundleProject accepts a package with the name of a Node module', async (t) => {
   const { code } = await bundle(t, {
     'index.ts': "import { word } from 'events'\nexport default { metadata: { name: word } }",
     'lib/events.ts': "export const word = 'of a package'",

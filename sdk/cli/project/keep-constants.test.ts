@@ -40,7 +40,7 @@ export var old = 3
 export class Model {}
 export function inc(): number { return ++count + most(old, half) + log(1) + Object.keys(Kind).length + Object.keys(Other).length }`
 
-test('keepConstants makes let of what was const in the sources, where it stands, and of nothing else', async () => {
+test('keepConstants makes let of exactly the variables that were const in the sources, at the same place', async () => {
   const before = await bundle({
     index: `import { weights, inc, Model, count } from 'model'
 import late from 'late'
@@ -63,7 +63,7 @@ export default () => [weights[1], inc(), count, new Model() instanceof Model, wo
   assert.deepEqual(exported!(), exportedBefore!())
 })
 
-test('keepConstants lets modules that begin when they are asked for be, and those that a using stands in', async () => {
+test('keepConstants leaves lazily initialised modules and modules with `using` unchanged', async () => {
   const lazy = await bundle({
     index: `const { a } = require('lazy'); const b = 2; export default a + b`,
     lazy: 'export const a = 1',
@@ -77,7 +77,7 @@ export default function () { return a + (held === undefined ? 1 : 0) }`,
   assert.equal(keepConstants(using), using.code)
 })
 
-test('keepConstants keeps what modules that import each other can see of each other', async () => {
+test('keepConstants preserves what modules in an import cycle see of each other', async () => {
   const round = await bundle({
     index: `import { odd } from 'odd'
 export const even = (n: number): boolean => n === 0 || odd(n - 1)
@@ -92,7 +92,7 @@ export default [even(4), odd(4)]`,
   await assert.rejects(load(keepConstants(early)), ReferenceError) // KC2
 })
 
-test('keepConstants leaves a package as it is that was compiled before and brings its map (KC1)', async () => {
+test('keepConstants leaves a package unchanged that was compiled before and brings its source map (KC1)', async () => {
   const compiled = async (contents: string, sourcefile: string) => {
     const options = {
       bundle: true,

@@ -27,7 +27,7 @@ async function refusal(t: TestContext, text: string): Promise<string> {
   assert.fail(`${text} was not refused`)
 }
 
-test('openProject takes a source file alone, without a manifest', async (t) => {
+test('openProject accepts a single source file without a manifest', async (t) => {
   const folder = projectWith(t, { 'shout.ts': '' })
   assert.deepEqual(await openProject(join(folder, 'shout.ts')), {
     entry: join(folder, 'shout.ts'),
@@ -36,7 +36,7 @@ test('openProject takes a source file alone, without a manifest', async (t) => {
   })
 })
 
-test('openProject takes a folder by its concord.jsonc, and uploads only what that says', async (t) => {
+test('openProject opens a folder by its concord.jsonc, and uploads only what that sets', async (t) => {
   const config =
     '{ // comments and trailing commas are fine\n "$schema": "x", "main": "a.ts", "instances": 2, }'
   const folder = projectWith(t, { 'concord.jsonc': config, 'a.ts': '', 'b.ts': '' })
@@ -61,7 +61,7 @@ test('openProject says what is missing', async (t) => {
   await assert.rejects(openProject(join(folder, 'nope.ts')), (error) => isCode(error, 'ERR_FILE_MISSING'))
 })
 
-test('openProjectFile takes the folder that the file is in', async (t) => {
+test('openProjectFile uses the folder of the file', async (t) => {
   const essay = projectWith(t, { 'config.json': '{"main": "a.ts", "instances": 3}', 'a.ts': '' })
   assert.deepEqual(await openProjectFile(essay), {
     entry: join(essay, 'a.ts'),
@@ -77,7 +77,7 @@ test('openProjectFile takes the folder that the file is in', async (t) => {
   await assert.rejects(openProjectFile(empty), /there is no index.ts in .*'main' in concord.jsonc/)
 })
 
-test("openProjectFile takes the original's keys where they have a meaning here", async (t) => {
+test('openProjectFile accepts the keys of the original design that have a meaning here', async (t) => {
   const config = {
     computation_name: 'shout',
     executable_name: 'main.ts',
@@ -106,7 +106,7 @@ test("openProjectFile takes the original's keys where they have a meaning here",
   })
 })
 
-test('openProjectFile refuses an unknown key at its place and names the nearest', async (t) => {
+test('openProjectFile refuses an unknown key with its position, and names the nearest known one', async (t) => {
   assert.equal(
     await refusal(t, '{\n  "instnaces": 2\n}'),
     "Cannot read config.json:2:3: unknown key 'instnaces'; did you mean 'instances'?",
@@ -138,7 +138,7 @@ test('openProjectFile refuses an unknown key at its place and names the nearest'
   assert.match(await refusal(t, '{"zookeeper_hosts": "x"}'), /unknown key 'zookeeper_hosts'$/)
 })
 
-test('openProjectFile refuses what has the wrong shape, or says one thing twice', async (t) => {
+test('openProjectFile refuses values of the wrong shape, and duplicate settings', async (t) => {
   assert.match(
     await refusal(t, '{"instances": "two"}'),
     /config.json:1:2: 'instances': expected a number, found "two"$/,
@@ -157,10 +157,10 @@ test('openProjectFile refuses what has the wrong shape, or says one thing twice'
   )
 })
 
-test('the published JSON Schema is the one that the command line checks with', () => {
+test('the published JSON Schema is the one that the command line checks against', () => {
   assert.equal(readFileSync(schemaPath, 'utf8'), schemaText(), 'run: node sdk/cli/schema.ts')
 })
 
-test('namePattern of init is that of the manifest', () => {
+test('init uses the same name pattern as the manifest', () => {
   assert.equal(namePattern.source, manifestPattern.source)
 })

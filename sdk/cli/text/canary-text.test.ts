@@ -14,7 +14,7 @@ function view(records: number, more: Partial<CanaryView> = {}): CanaryView {
   }
 }
 
-test('canaryText says before any record what is waited for, and for how long', () => {
+test('canaryText says what it waits for before the first record, and for how long', () => {
   assert.equal(
     canaryText(view(0), 3_200),
     'canary    v2 has 10 % of the keys beside v1, for 3 of 6 s\n  no record yet of its keys, nor of the others that it is compared with',
@@ -33,7 +33,7 @@ test('waitText says what a step lacks when its time is over', () => {
   assert.equal(waitText(view(600)), 'is being judged')
 })
 
-test('sidesText shows a ratio only where there is enough of both sides', () => {
+test('sidesText shows a ratio only if both sides have enough records', () => {
   assert.equal(
     sidesText(view(60)),
     '60 records beside 60, 0 failed where the version before did not, too few yet to compare outputs and time',

@@ -11,7 +11,7 @@ const sources = (version: number, files: Record<string, string>): VersionSources
   files,
 })
 
-test('codeChanges gives patches that make the later files of the earlier ones, and nothing for those that are alike', () => {
+test('codeChanges gives patches from the earlier files to the later ones, and nothing for equal files', () => {
   const lines = fc.array(fc.constantFrom('a', 'b', '', '  c', '-- d', '++ e'), { maxLength: 12 })
   const text = fc.tuple(lines, fc.boolean()).map(([all, ends]) => all.join('\n') + (ends ? '\n' : ''))
   const files = fc.dictionary(fc.constantFrom('index.ts', 'lib/model.ts', 'x.ts'), text)
@@ -35,7 +35,7 @@ test('codeChanges gives patches that make the later files of the earlier ones, a
   )
 })
 
-test('codeChanges names a file only that would take too long to compare', () => {
+test('codeChanges only names a file that would take too long to compare', () => {
   const many = (seed: number) =>
     Array.from({ length: 60_000 }, (_, i) => String(Math.imul(i + 1, seed) >>> 0)).join('\n')
   const changes = codeChanges(sources(1, { 'a.ts': many(7) }), sources(2, { 'a.ts': many(11) }))
@@ -43,7 +43,7 @@ test('codeChanges names a file only that would take too long to compare', () => 
   assert.match(fileText(changes[0]!), /^a\.ts: changed, and too different/)
 })
 
-test('fn diff shows the code as it was written, and what runs where one version has no source map', async (t) => {
+test('fn diff shows the source code, or the bundle if a version has no source map', async (t) => {
   const bundle = (version: number) => ({ version, bundleSha256: `${version}`.repeat(64), bundleBytes: 100 })
   const diff = {
     ...{ name: 'score', from: bundle(3), to: bundle(4), sameCode: false },

@@ -30,7 +30,7 @@ test('detailText shows which packed instances are one process', () => {
   )
 })
 
-test('detailText tells the memory of each runner by account, beside its bound, and each heap beside its own', () => {
+test('detailText shows the memory of each runner by account with its bound, and each heap with its limit', () => {
   const mib = 2 ** 20
   const accounts = { process: 98, isolates: 41, state: 12, tape: 16, assets: 0, buffers: 24, rest: 21 }
   const memory = {
@@ -61,7 +61,7 @@ test('detailText tells the memory of each runner by account, beside its bound, a
   assert.match(text, /f-0 .* 20 of 64 MiB +212 of 256 MiB/)
 })
 
-test('detailText says how long ago an instance has ended or failed last, whether it works since, and which timers it gave up', () => {
+test('detailText says when an instance last ended or failed, whether it works again, and which timers it gave up', () => {
   const counts = { restarts: 0, recordsIn: 0, recordsOut: 0, errors: 1, stateEntries: 0 }
   const agoMs = (ms: number) => Date.now() - ms
   const lastError = {
@@ -90,7 +90,7 @@ test('detailText says how long ago an instance has ended or failed last, whether
   assert.match(text, /^f-1 last ended \d s ago \(\S+Z\): memory: too much$/m)
 })
 
-test('detailText says of figures what they lack: what a killed gateway sent last, and what instances before had counted', () => {
+test('detailText says what figures lack: the last records of a killed gateway, and the counts of earlier instances', () => {
   const resources = { cpus: 1, memMib: 256, diskMib: 0 }
   const row = { stream: 'words', sent: 5, processed: 5, dropped: {}, inFlight: 0, unaccounted: 0 }
   const text = detailText({

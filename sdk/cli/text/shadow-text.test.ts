@@ -18,7 +18,7 @@ function view(compared: number): ShadowView {
   }
 }
 
-test('a shadow that was compared at nothing matches at nothing', () => {
+test('a shadow with nothing compared has no share of matches', () => {
   for (const text of [shadowLine(view(0)), shadowText(view(0)), shadowSummary(view(0).evidence)])
     assert.doesNotMatch(text, /100\.00/)
   for (const text of [shadowLine(view(3)), shadowText(view(3)), shadowSummary(view(3).evidence)])

@@ -6,7 +6,7 @@ import { versionText } from './version-text.ts'
 
 const summary = (more: Partial<FunctionSummary>) => ({ state: 'running', ...more }) as FunctionSummary
 
-test('versionText names the version that answers, and the one that is beside it or on its way', () => {
+test('versionText names the live version, and one that runs beside it or is being rolled out', () => {
   assert.equal(versionText(summary({ version: 1 })), 'v1')
   assert.equal(versionText(summary({ version: 4, live: 4 })), 'v4')
   assert.equal(versionText(summary({ version: 4, live: 3, state: 'swapping' })), 'v3 → v4')

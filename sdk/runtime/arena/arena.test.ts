@@ -20,7 +20,7 @@ test('Arena takes 64 KiB when it is empty', () => {
   assert.equal(slabs.heldBytes, 64 * 1024, 'and so does one with a few hundred entries')
 })
 
-test('Arena gives back bytes of all lengths, under keys of all lengths', () => {
+test('Arena returns values of all lengths, under keys of all lengths', () => {
   const { slabs, arena } = open()
   const lengths = [0, 1, 2, 3, 4, 5, 7, 8, 63, 64, 65, 1000, 1024, 1025, 5000, 65_535]
   const bytes = (length: number, seed: number): Uint8Array =>
@@ -36,7 +36,7 @@ test('Arena gives back bytes of all lengths, under keys of all lengths', () => {
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena knows a key as bytes and as text, and a value as both', () => {
+test('Arena accepts keys and values as bytes and as text', () => {
   const { arena } = open()
   for (const text of [
     '',
@@ -63,7 +63,7 @@ test('Arena knows a key as bytes and as text, and a value as both', () => {
   assert.equal(arena.getText('é'), 'two bytes', 'nor the other way round, right after it')
 })
 
-test('Arena keeps what is nobody else’s: what goes in and comes out are copies', () => {
+test('Arena copies what goes in and what comes out', () => {
   const { arena } = open()
   const value = Uint8Array.of(1, 2, 3)
   const key = Uint8Array.of(9)
@@ -74,7 +74,7 @@ test('Arena keeps what is nobody else’s: what goes in and comes out are copies
   assert.equal(arena.get(Uint8Array.of(9))!.buffer.byteLength, 3, 'and nothing else is behind them')
 })
 
-test('Arena.rollback brings back what was there at the last commit', () => {
+test('Arena.rollback restores the last commit', () => {
   const { slabs, arena } = open()
   arena.set('kept', 'as it was')
   arena.set('shrinks', 'a value of some length')
@@ -94,7 +94,7 @@ test('Arena.rollback brings back what was there at the last commit', () => {
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('openArena finds what was committed, and undoes what was not', () => {
+test('openArena keeps what was committed, and undoes what was not', () => {
   const { slabs, arena } = open()
   arena.set('a', 'committed')
   arena.commit()
@@ -107,7 +107,7 @@ test('openArena finds what was committed, and undoes what was not', () => {
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.commit is decided by the word that its owner gives, for all who share it', () => {
+test('Arena.commit takes effect by the commit word that its owner gives, for all arenas that share it', () => {
   const words = new Int32Array(4)
   const both = [new OwnSlabs(), new OwnSlabs()]
   const openBoth = () => both.map((slabs) => openArena(slabs, { commitWord: { words, index: 2 } }))
@@ -132,7 +132,7 @@ test('Arena.commit is decided by the word that its owner gives, for all who shar
   assert.deepEqual(texts(), ['new', 'new'], 'at rest, the word says nothing')
 })
 
-test('Arena.set refuses what does not fit, and leaves all as it was', () => {
+test('Arena.set refuses an entry that does not fit, and changes nothing', () => {
   const limitBytes = 4 * slabUnitBytes
   const { slabs, arena } = open(limitBytes)
   arena.set('a', 'first')
@@ -163,7 +163,7 @@ test('Arena.set refuses what does not fit, and leaves all as it was', () => {
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.rollback frees a transaction that has filled the arena', () => {
+test('Arena.rollback frees the room of a transaction that has filled the arena', () => {
   const { slabs, arena } = open(4 * slabUnitBytes)
   const fill = () => {
     for (let i = 0; ; i++) arena.set(`key ${i}`, 'value')
@@ -176,7 +176,7 @@ test('Arena.rollback frees a transaction that has filled the arena', () => {
   }
 })
 
-test('Arena.set refuses keys and values that are too long, and what is neither bytes nor text', () => {
+test('Arena.set refuses keys and values that are too long, or are neither bytes nor text', () => {
   const { slabs, arena } = open()
   assert.throws(
     () => arena.set('k', new Uint8Array(1024 * 1024)),
@@ -235,7 +235,7 @@ test('Arena.get lets entries expire when their time has come', () => {
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.expire removes what nobody asks for', () => {
+test('Arena.expire removes expired entries that nobody reads', () => {
   const clock = { nowMs: 0 }
   const slabs = new OwnSlabs()
   const arena = openArena(slabs, { clock })
@@ -266,7 +266,7 @@ test('Arena.expire removes what nobody asks for', () => {
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.set changes an entry that it has just made, however the index has grown by it', () => {
+test('Arena.set can change an entry that it has just made, even if the index grew because of it', () => {
   const { slabs, arena } = open()
   for (let i = 0; i < 3000; i++) {
     arena.set(`key ${i}`, 'short')
@@ -277,7 +277,7 @@ test('Arena.set changes an entry that it has just made, however the index has gr
   for (let i = 0; i < 3000; i++) assert.equal(arena.getText(`key ${i}`), `a value that is longer: ${i}`)
 })
 
-test('Arena.forEach visits each entry once, while others come, change and go', () => {
+test('Arena.forEach visits each entry once, while other entries are added, changed and removed', () => {
   const { slabs, arena } = open()
   for (let i = 0; i < 2000; i++) arena.set(`key ${i}`, `${i}`)
   const seen: string[] = []
@@ -295,7 +295,7 @@ test('Arena.forEach visits each entry once, while others come, change and go', (
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena takes at most half again as many bytes as it stores', () => {
+test('Arena takes at most 1.5 times the bytes that it stores', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   const key = new Uint8Array(16)
@@ -331,7 +331,7 @@ test('Arena does not grow under updates that change sizes', () => {
   assert.ok(slabs.heldBytes < 2 * most, `${slabs.heldBytes} bytes held for ${most}`)
 })
 
-test('openArena refuses memory that holds no arena, or one of another format', () => {
+test('openArena refuses memory without an arena, or with one of another format', () => {
   const { slabs } = open()
   const words = new Int32Array(slabs.get(0))
   words[1] = 3

@@ -4,7 +4,7 @@ import { murmur3 } from '../../wire/hash.ts'
 import { spread } from './buckets.ts'
 import { faultsOf, OwnSlabs, openArena } from './index.ts'
 
-test('spread fills all chains with the keys of one partition, however many partitions there are', () => {
+test('spread distributes the keys of one partition over all chains, however many partitions there are', () => {
   for (const partitions of [1, 2, 12, 16, 64]) {
     const chains = new Array<number>(1024).fill(0)
     for (let i = 0, keys = 0; keys < 4096; i++) {
@@ -20,13 +20,13 @@ test('spread fills all chains with the keys of one partition, however many parti
   }
 })
 
-test('spread gives different hashes different answers', () => {
+test('spread maps different hashes to different values', () => {
   const seen = new Set<number>()
   for (let i = 0; i < 200_000; i++) seen.add(spread(Math.imul(i, 0x10001) >>> 0))
   assert.equal(seen.size, 200_000)
 })
 
-test('Arena.expect of whatever hashes changes nothing, in the middle of a transaction too', () => {
+test('Arena.expect changes nothing, for any hashes, also in the middle of a transaction', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   const text = new TextEncoder()

@@ -181,7 +181,7 @@ function history(seed: number, transactions: number): { captures: number; stops:
   return seen
 }
 
-test('Capture answers the state of the cut, whatever the writer does meanwhile and wherever it stops', () => {
+test('Capture gives the state at the cut, whatever the writer does meanwhile and wherever it stops', () => {
   const sums = { captures: 0, stops: 0, abandoned: 0 }
   fc.assert(
     fc.property(fc.nat(), (seed) => {
@@ -193,7 +193,7 @@ test('Capture answers the state of the cut, whatever the writer does meanwhile a
   assert.ok(sums.captures > 100 && sums.stops > 100 && sums.abandoned > 5, JSON.stringify(sums))
 })
 
-test('Capture of an arena whose writer was stopped takes the journal along: who opens it undoes the transaction', () => {
+test('Capture of an arena whose writer was stopped includes the journal, so opening it undoes the transaction', () => {
   for (let stopAfter = 1; stopAfter < 2500; stopAfter += 83) {
     const slabs = ownSlabs()
     slabs.grow(0)
@@ -224,7 +224,7 @@ test('Capture of an arena whose writer was stopped takes the journal along: who 
   }
 })
 
-test('Capture of what has not changed is empty, and of what was marked is as it was', () => {
+test('Capture of an unchanged arena is empty, and of marked pages has their contents', () => {
   const slabs = ownSlabs()
   const taker = new Taker(slabs)
   assert.equal(isDirty(slabs), false)
@@ -248,7 +248,7 @@ test('Capture of what has not changed is empty, and of what was marked is as it 
   verify(taker.kept.restore(), contentsOf(arena))
 })
 
-test('Capture of an index that has grown since the last one', () => {
+test('Capture includes an index that has grown since the last one', () => {
   const slabs = ownSlabs()
   const taker = new Taker(slabs)
   const arena = openArena(slabs, { keeper: new Shadow(taker.shadow).of(0) })
@@ -264,7 +264,7 @@ test('Capture of an index that has grown since the last one', () => {
   verify(taker.kept.restore(), contentsOf(arena))
 })
 
-test('Capture throws a copy away that the writer has overtaken', () => {
+test('Capture discards a copy of a page that the writer changed meanwhile', () => {
   const slabs = ownSlabs()
   const shadow = shared(shadowBytes(256))
   const arena = openArena(slabs, { keeper: new Shadow(shadow).of(0) })
@@ -291,7 +291,7 @@ test('Capture throws a copy away that the writer has overtaken', () => {
   assert.equal(arena.getText('key'), 'new')
 })
 
-test('Capture says so when the shadow was too small, and abandoned it loses nothing', () => {
+test('Capture reports a shadow that was too small, and abandoning it loses nothing', () => {
   const slabs = ownSlabs()
   const taker = new Taker(slabs, 2)
   const arena = openArena(slabs, { keeper: new Shadow(taker.shadow).of(0) })
@@ -310,7 +310,7 @@ test('Capture says so when the shadow was too small, and abandoned it loses noth
   verify(taker.kept.restore(), contentsOf(arena))
 })
 
-test('Capture of a restored arena takes along what was undone in it', () => {
+test('Capture of a restored arena includes what was undone in it', () => {
   const slabs = ownSlabs()
   slabs.grow(0)
   const commitWord = { words: new Int32Array(1), index: 0 }
@@ -343,7 +343,7 @@ test('Capture of a restored arena takes along what was undone in it', () => {
   verify(next.kept.restore(), committed)
 })
 
-test('Capture believes nothing in shared memory', () => {
+test('Capture trusts nothing in shared memory', () => {
   const slabs = ownSlabs()
   const taker = new Taker(slabs)
   openArena(slabs)
@@ -355,7 +355,7 @@ test('Capture believes nothing in shared memory', () => {
   assert.throws(() => taker.finish(), { code: 'ERR_STATE_FORMAT', message: /page 99999/ })
 })
 
-test('Capture beside a writer on a thread of its own', async () => {
+test('Capture works beside a writer on another thread', async () => {
   const rounds = 60
   const memories = Array.from({ length: 12 }, (_, i) => shared(i < 4 ? 65_536 : slabBytes))
   let index = 0

@@ -85,7 +85,7 @@ const transactions = [
   ],
 ]
 
-test('openArena finds the old or the new state, whichever store the writer was stopped before', () => {
+test('openArena finds the old or the new state, before whichever store the writer was stopped', () => {
   const { slabs, model } = almostGrown()
   const memory = new WatchedMemory(slabs)
   const arena = new Arena(memory)
@@ -107,7 +107,7 @@ test('openArena finds the old or the new state, whichever store the writer was s
   assert.ok(memory.stores > 3000, `${memory.stores} stores`)
 })
 
-test('openArena may itself be stopped before any store, and so may Arena.rollback', () => {
+test('openArena and Arena.rollback may be stopped before any store', () => {
   const { slabs, model } = almostGrown()
   const writer = new WatchedMemory(slabs)
   writer.every = 0
@@ -128,7 +128,7 @@ test('openArena may itself be stopped before any store, and so may Arena.rollbac
   assert.ok(same(contentsOf(arena), model))
 })
 
-test('Arena is made whole or not at all', () => {
+test('Arena is created completely or not at all', () => {
   const slabs = new OwnSlabs()
   slabs.grow(0)
   new Int32Array(slabs.get(0)).fill(0x5a5a5a5a, 1)
@@ -139,7 +139,7 @@ test('Arena is made whole or not at all', () => {
   assert.ok(memory.stores > 3300, `${memory.stores} stores`)
 })
 
-test('Arena grows by random transactions, any store of which may be the last', () => {
+test('Arena survives random transactions, any store of which may be the last', () => {
   const slabs = new OwnSlabs({ slabBytes: 256 * 1024 })
   slabs.grow(0)
   const memory = new WatchedMemory(slabs)

@@ -206,7 +206,7 @@ class Rollout {
   }
 }
 
-test('Arena shows each version its own state: every key readable, through promotions, returns, crashes and canaries', () => {
+test('Arena shows each version its own state, with every key readable, through promotions, rollbacks, crashes and canaries', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 90, size: 'max' }), (steps) => {
       const rollout = new Rollout()
@@ -220,7 +220,7 @@ test('Arena shows each version its own state: every key readable, through promot
   )
 })
 
-test('Arena.tidy migrates what nobody touches, and forgets the old format; then the arena takes no more than before', () => {
+test('Arena.tidy migrates untouched entries and forgets the old format, and then the arena takes no more than before', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   useAs(arena, 1, 1, true)
@@ -249,7 +249,7 @@ test('Arena.tidy migrates what nobody touches, and forgets the old format; then 
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.tidy goes as far as it is told, by what it changes; one that is crowded takes another format behind it', () => {
+test('Arena.tidy does as much as it is told, and a crowded arena has room for another format afterwards', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   useAs(arena, 1, 1, true)
@@ -289,7 +289,7 @@ test('Arena.tidy goes as far as it is told, by what it changes; one that is crow
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.tidy calls migrate once where it is to go no further, also in chains of many, and each entry once', () => {
+test('Arena.tidy calls migrate once if that is all it may do, also in long chains, and once for each entry', () => {
   const arena = openArena(new OwnSlabs())
   for (let i = 0; i < 2000; i++) arena.set(`key ${i}`, `${i}`)
   arena.commit()
@@ -310,7 +310,7 @@ test('Arena.tidy calls migrate once where it is to go no further, also in chains
   assert.deepEqual({ calls, thrown }, { calls: 2000, thrown: 200 })
 })
 
-test('Arena.tidy leaves what migrate throws at, says so once, and goes no further round', () => {
+test('Arena.tidy leaves an entry at which migrate throws, reports it once, and does not try again', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   for (let i = 0; i < 50; i++) arena.set(`key ${i}`, `${i}`)
@@ -328,7 +328,7 @@ test('Arena.tidy leaves what migrate throws at, says so once, and goes no furthe
   assert.equal(arena.getText('key 8'), 'new')
 })
 
-test('Arena: what a version on trial lets expire hides what was there before', () => {
+test('Arena: an expired entry of a version on trial hides the older entry', () => {
   const clock = { nowMs: 1000 }
   const slabs = new OwnSlabs()
   const arena = openArena(slabs, { clock })
@@ -358,7 +358,7 @@ test('Arena: what a version on trial lets expire hides what was there before', (
   assert.equal(arena.entries, 0)
 })
 
-test('Arena refuses a version older than a settled format, and opens one that has none as it was', () => {
+test('Arena refuses a version older than a settled format, and opens an arena without formats as before', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   arena.set('a', '1:x')
@@ -383,7 +383,7 @@ test('Arena refuses a version older than a settled format, and opens one that ha
   assert.equal(new Int32Array(before.get(0))[1], 1, 'an arena of the first format stays one')
 })
 
-test('Arena lets migrate do what it likes to the arena meanwhile', () => {
+test('Arena survives whatever migrate does to the arena', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   for (let i = 0; i < 20; i++) arena.set(`key ${i}`, 'old')

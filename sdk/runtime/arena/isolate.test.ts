@@ -36,7 +36,7 @@ const givenSlabs = `
 
 const keys = 300
 
-test('openArena finds whole transactions after an isolate was stopped at any instruction', () => {
+test('openArena finds whole transactions after an isolate was ended at any instruction', () => {
   const slabs = new OwnSlabs({ slabBytes: 512 * 1024, make: (bytes) => new SharedArrayBuffer(bytes) })
   while (slabs.count < 24) slabs.grow(0)
   const isolate = new ivm.Isolate({ memoryLimit: 128 })
@@ -144,7 +144,7 @@ const tampering = `
   for (const name of ['Math', 'Reflect', 'Atomics', 'JSON']) wrapAll(name, globalThis[name])
 `
 
-test('Arena hands no shared memory to code that has replaced the built-ins', () => {
+test('Arena gives no shared memory to code that has replaced the built-ins', () => {
   const context = vm.createContext({})
   const source = bundle(`
     import { Arena } from './arena.ts'

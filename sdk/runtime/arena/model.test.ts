@@ -109,7 +109,7 @@ class Pair {
   }
 }
 
-test('Arena does what a Map does, with commits, rollbacks and new openings in between', () => {
+test('Arena behaves as a Map, with commits, rollbacks and reopening in between', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
       const pair = new Pair()

@@ -13,7 +13,7 @@ const steps = fc.array(
   { minLength: 1, maxLength: 400 },
 )
 
-test('Arena.reopen finds what another arena over the same slabs has committed since', () => {
+test('Arena.reopen finds what another arena over the same slabs has committed meanwhile', () => {
   fc.assert(
     fc.property(steps, (taken) => {
       const slabs = new OwnSlabs({ slabBytes: 256 * 1024 })

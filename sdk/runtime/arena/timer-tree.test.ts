@@ -33,7 +33,7 @@ const burst = fc.record({
   times: fc.constantFrom(3, 5000, 2 ** 45, 0),
 })
 
-test('Arena keeps timers in the order of a sorted list, with commits, rollbacks and new openings in between', () => {
+test('Arena keeps timers as a sorted list would, with commits, rollbacks and reopening in between', () => {
   fc.assert(
     fc.property(fc.array(burst, { maxLength: 25, size: 'max' }), (bursts) => {
       const slabs = new OwnSlabs({ slabBytes: 256 * 1024 })
@@ -81,7 +81,7 @@ test('Arena keeps timers in the order of a sorted list, with commits, rollbacks 
   )
 })
 
-test('Arena keeps what a timer is apart from state, and takes back all of its memory', () => {
+test('Arena keeps timers apart from state, and frees all of their memory', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   const random = randomOf(7)
@@ -106,7 +106,7 @@ test('Arena keeps what a timer is apart from state, and takes back all of its me
   assert.deepEqual(faultsOf(slabs), [])
 })
 
-test('Arena.setTimer at the limit refuses and leaves what is there; deleting one goes on', () => {
+test('Arena.setTimer refuses at the limit and changes nothing, and deleting still works', () => {
   const slabs = new OwnSlabs({ limitBytes: 256 * 1024, slabBytes: 256 * 1024 })
   const arena = openArena(slabs)
   const random = randomOf(3)

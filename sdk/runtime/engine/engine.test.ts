@@ -182,7 +182,7 @@ test('Engine counts each record once under every policy and any pattern of failu
   )
 })
 
-test('Engine hands out copies of state, and takes copies', () => {
+test('Engine returns copies of state, and stores copies', () => {
   const stored: Uint8Array[] = []
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: 'groupBy' } },
@@ -201,7 +201,7 @@ test('Engine hands out copies of state, and takes copies', () => {
   assert.equal(kit.state('r')?.text(), 'two')
 })
 
-test('Engine refuses what the API does not take, with what to do', () => {
+test('Engine refuses arguments that the API does not accept, and says what to do', () => {
   const cases: [(ctx: Context) => void, RegExp][] = [
     [(ctx) => ctx.produceRecord('nope', 'k', 'v'), /not among metadata\.ostreams; they are 'out'/],
     [
@@ -235,7 +235,7 @@ test('Engine refuses what the API does not take, with what to do', () => {
   }
 })
 
-test('Engine lets nothing be done with a context or record whose callback is over', () => {
+test('Engine refuses any use of a context or record after its callback', () => {
   const kept: unknown[] = []
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: 'groupBy' }, ostreams: ['out'] },

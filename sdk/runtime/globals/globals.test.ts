@@ -75,7 +75,7 @@ test('structuredClone clones what Node’s clones', () => {
   }
 })
 
-test('format shows values on one bounded line, whatever they are', () => {
+test('format shows any value on one bounded line', () => {
   const cycle: Record<string, unknown> = {}
   cycle['me'] = cycle
   const hostile = {
@@ -102,7 +102,7 @@ test('format shows values on one bounded line, whatever they are', () => {
   assert.ok(format([Array.from({ length: 1e5 }, () => 'long '.repeat(100))]).length <= consoleLineMax)
 })
 
-test('makeConsole keeps to its level', () => {
+test('makeConsole writes only from its level on', () => {
   const lines: string[] = []
   const print = (level: LogLevel, line: string) => void lines.push(`${level} ${line}`)
   const console = makeConsole({ print, nowMs: 0 }, 'warn')
@@ -111,7 +111,7 @@ test('makeConsole keeps to its level', () => {
   assert.deepEqual(lines, ['warn warn', 'error error', 'error Assertion failed: sum'])
 })
 
-test('ConsoleRing is bounded in bytes and lines, and tells how many it dropped', () => {
+test('ConsoleRing is bounded in bytes and lines, and says how many it dropped', () => {
   const board = new Board(new ArrayBuffer(controlBytes))
   const memory = new ArrayBuffer(consoleBytes)
   const ring = new ConsoleRing(memory, 0, board)

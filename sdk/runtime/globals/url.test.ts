@@ -143,7 +143,7 @@ test('URL parses as Node does', () => {
   }
 })
 
-test('URL parses what is put together at random as Node does', () => {
+test('URL parses random combinations as Node does', () => {
   const piece = fc.constantFrom(
     'http',
     'https',
@@ -250,7 +250,7 @@ test('URL setters do as Node’s do', () => {
   }
 })
 
-test('URL throws TypeError on what is none, and ties searchParams to the query', () => {
+test('URL throws TypeError on text that is no URL, and keeps searchParams and the query in step', () => {
   assert.throws(() => new OurUrl('nope'), TypeError)
   assert.throws(() => new OurUrl('x', 'nope'), TypeError)
   const url = new OurUrl('http://a/?x=1&y=2')

@@ -30,7 +30,7 @@ function written(fill: (writer: OutcomeWriter, streams: OutputStream[]) => void)
 const data = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'grapheme', maxLength: 60 }))
 const output = fc.record({ stream: fc.nat(1), key: data, value: data, timeMs: fc.maxSafeInteger() })
 
-test('OutcomeReader answers frames that hold what OutcomeWriter was given, in order by partition', () => {
+test('OutcomeReader returns what OutcomeWriter wrote, as frames in order per partition', () => {
   fc.assert(
     fc.property(fc.array(fc.array(output, { maxLength: 5 }), { maxLength: 20 }), (records) => {
       const log = written((writer, streams) => {
@@ -78,7 +78,7 @@ function hex(data: Uint8Array | string): string {
   return Buffer.from(data as string).toString('hex')
 }
 
-test('OutcomeReader cuts frames at the size aimed for, in the order of the records', () => {
+test('OutcomeReader cuts frames at the intended size, in the order of the records', () => {
   const log = written((writer, streams) => {
     for (let i = 0; i < 500; i++) {
       writer.output(streams[0]!, 'k', `${i} `.padEnd(1000, 'x'), 0, 1)
@@ -100,7 +100,7 @@ test('OutcomeReader cuts frames at the size aimed for, in the order of the recor
   )
 })
 
-test('OutcomeReader refuses or answers well-formed frames, whatever bytes it is given (L2, R3)', () => {
+test('OutcomeReader refuses any bytes, or returns well-formed frames (L2, R3)', () => {
   const sound = written((writer, streams) => {
     for (let i = 0; i < 20; i++) {
       writer.output(streams[i % 2]!, `key ${i}`, 'x'.repeat(i * 7), i, undefined)

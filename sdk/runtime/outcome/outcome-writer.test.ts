@@ -23,7 +23,7 @@ function liars(bytes: readonly number[]): Uint8Array[] {
   return [...own, new Liar(bytes)]
 }
 
-test('OutcomeWriter takes the bytes that there are, whatever length they say they have', () => {
+test('OutcomeWriter writes the actual bytes, whatever length the object claims', () => {
   for (const size of [3, 100]) {
     const honest = Array.from({ length: size }, (_, i) => i)
     for (const liar of liars(honest)) {
@@ -47,7 +47,7 @@ test('OutcomeWriter takes the bytes that there are, whatever length they say the
   }
 })
 
-test('OutcomeWriter refuses what only looks like bytes', () => {
+test('OutcomeWriter refuses objects that only look like bytes', () => {
   const writer = new OutcomeWriter(
     new ArrayBuffer(outcomeBytes(1024)),
     new Board(new ArrayBuffer(controlBytes)),

@@ -48,7 +48,7 @@ test('utf8Encode writes what TextEncoder writes', () => {
   )
 })
 
-test('utf8Read reads what TextDecoder reads, also what is ill-formed', () => {
+test('utf8Read reads what TextDecoder reads, also ill-formed bytes', () => {
   fc.assert(
     fc.property(nearly, (bytes) =>
       assert.equal(utf8Read(bytes), new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)),

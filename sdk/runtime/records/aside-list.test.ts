@@ -28,7 +28,7 @@ const twoPutBack: Step[] = [
   { kind: 'take', most: 2, how: [2, 2] },
 ]
 
-test('AsideList loses nothing, gives nothing twice, and calls nothing before its time or its turn (AL1, AL2)', () => {
+test('AsideList loses nothing, gives nothing twice, and gives nothing before its time or its turn (AL1, AL2)', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data

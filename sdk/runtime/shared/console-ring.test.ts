@@ -18,7 +18,7 @@ function makeRing() {
   }
 }
 
-test('ConsoleRing lets 64 KiB and a line through in a second, over all its calls, and says what it left out', () => {
+test('ConsoleRing passes 64 KiB and a line per second over all calls, and says what it left out', () => {
   const { ring, take } = makeRing()
   const line = 'x'.repeat(1000)
   let bytes = 0
@@ -56,7 +56,7 @@ test('ConsoleRing counts bytes, not characters, and cuts a line that is too long
   assert.fail('nothing was left out')
 })
 
-test('ConsoleRing holds its bounds though the author has replaced Math.floor', (t) => {
+test('ConsoleRing keeps its bounds though the author has replaced Math.floor', (t) => {
   const { ring, take } = makeRing()
   let calls = 0
   t.mock.method(Math, 'floor', () => calls++)

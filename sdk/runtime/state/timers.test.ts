@@ -19,7 +19,7 @@ function* allDue(timers: Timers, nowMs: number, end = timers.orderNext): Generat
   }
 }
 
-test('Timers answers what a sorted list would, through commits and rollbacks of either partition', () => {
+test('Timers behaves as a sorted list, through commits and rollbacks of either partition', () => {
   const step = fc.record({
     what: fc.constantFrom('set', 'set', 'set', 'delete', 'commit', 'rollback', 'due'),
     partition: fc.nat(1),
@@ -61,7 +61,7 @@ test('Timers answers what a sorted list would, through commits and rollbacks of 
   )
 })
 
-test('Timers keeps those of one time in the order set, and those set since for the next batch', () => {
+test('Timers calls timers of one time in the order in which they were set, and those set meanwhile in the next batch', () => {
   const { arenas, timers } = open()
   for (const [i, key] of ['x', 'a', 'm'].entries()) timers.set(arenas[i % 2]!, key, 5, 0)
   const end = timers.orderNext
@@ -71,7 +71,7 @@ test('Timers keeps those of one time in the order set, and those set since for t
   assert.equal(timers.takeDue(5, timers.orderNext)?.key, 'past')
 })
 
-test('Timers goes on behind the order of what is there when state is opened', () => {
+test('Timers continues the order of existing timers when state is opened', () => {
   const slabs = new OwnSlabs()
   const arena = openArena(slabs)
   for (let i = 0; i < 7; i++) arena.timers.set('k', i, i, 2 ** 40 + i)

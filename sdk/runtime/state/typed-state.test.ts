@@ -25,7 +25,7 @@ function kitOf() {
   return { kit, run }
 }
 
-test('counter, value, list and windows of one key are apart from each other, and value is what setJson has', () => {
+test('counter, value, list and windows of one key are independent, and value is what setJson wrote', () => {
   const { run } = kitOf()
   run((ctx) => {
     ctx.counter('a').add(5)
@@ -48,7 +48,7 @@ test('counter, value, list and windows of one key are apart from each other, and
   })
 })
 
-test('thousands of counters are known apart, by bytes and by text', () => {
+test('thousands of counters are kept apart, by bytes and by text', () => {
   const { run } = kitOf()
   const names = Array.from({ length: 5000 }, (_, i) => `näme ${i}`)
   run((ctx) => {
@@ -61,7 +61,7 @@ test('thousands of counters are known apart, by bytes and by text', () => {
   })
 })
 
-test('list does what an array does, through throws and over callbacks', () => {
+test('list behaves as an array, across throws and callbacks', () => {
   const op = fc.oneof(
     fc.record({ what: fc.constant('push' as const), item: fc.string() }),
     fc.record({ what: fc.constantFrom('shift' as const, 'clear' as const, 'throw' as const) }),
@@ -110,7 +110,7 @@ test('list does what an array does, through throws and over callbacks', () => {
   )
 })
 
-test('windows add to all that hold a time, tumbling and sliding', () => {
+test('windows add to every window that contains a time, tumbling and sliding', () => {
   const shape = fc
     .record({ every: fc.integer({ min: 1, max: 7 }), times: fc.integer({ min: 1, max: 5 }) })
     .map(({ every, times }) => ({ every, size: every * times }))
@@ -153,7 +153,7 @@ test('windows add to all that hold a time, tumbling and sliding', () => {
   )
 })
 
-test('what has a ttlMs is gone when that has passed, and swept', () => {
+test('entries with a ttlMs are gone when that has passed, and are removed', () => {
   const { kit, run } = kitOf()
   run((ctx) => {
     ctx.setState('a', 'x', { ttlMs: 100 })
@@ -189,7 +189,7 @@ test('what has a ttlMs is gone when that has passed, and swept', () => {
   run((ctx) => assert.deepEqual([ctx.list('l').length, ctx.counter('c').get()], [0, 0]))
 })
 
-test('keys are those of the callback that asks, and hold while it changes them', () => {
+test('keys are those that the callback sees, and stay valid while it changes them', () => {
   const { run } = kitOf()
   run((ctx) => {
     for (let i = 0; i < 3000; i++) ctx.setState(`key ${i}`, '')
@@ -211,7 +211,7 @@ test('keys are those of the callback that asks, and hold while it changes them',
   run(() => assert.throws(() => kept.next(), /is over/))
 })
 
-test('typed state refuses what it cannot mean, with what to do', () => {
+test('typed state refuses wrong arguments, and says what to do', () => {
   const { run } = kitOf()
   const cases: readonly (readonly [(ctx: Context) => unknown, RegExp])[] = [
     [(ctx) => ctx.setState('a', '', { ttlMs: 0 }), /its ttlMs is 0, not whole milliseconds from 1 on/],
