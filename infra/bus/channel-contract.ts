@@ -31,13 +31,13 @@ const output: StreamDescriptor = {
 }
 export const owned = [0, 1]
 
-/** The state of one moment, and by partition what it contains. */
+/** State at one moment, and the positions that it contains by partition. */
 interface Checkpoint {
   readonly state: ReadonlySet<string>
   readonly positions: readonly StatePositions[]
 }
 
-/** Told on the connection of the producer. */
+/** Called on the connection of the producer. */
 export type Allow = (from: SimClient, rows: readonly AllowanceRow[]) => void
 
 export interface Owner {
@@ -65,12 +65,12 @@ export class Bench {
   readonly seen = new Map<string, number[]>()
   sink: Consumer
   owner: Owner
-  /** What the owner has processed, as its state: it begins with that of the last checkpoint. */
+  /** What the owner has processed, as its state; a new owner begins with that of the last checkpoint. */
   state = new Set<string>()
   checkpoint: Checkpoint | undefined
-  /** Which records the owner sets aside when they come. */
+  /** Which records the owner sets aside. */
   setsAside: (number: number) => boolean = () => false
-  /** Which records the owner gives up, and their letters that are stored: by another connection, which nothing breaks. */
+  /** Which records the owner gives up, and their stored letters: stored over another connection, which never breaks. */
   isPoison: (number: number) => boolean = () => false
   readonly letters: string[] = []
   #epoch = 0
@@ -83,7 +83,7 @@ export class Bench {
 
   /**
    * @param input How the owner reads; default: it blocks.
-   * @param allow Is told what producers may have out.
+   * @param allow Called with the allowances of producers.
    */
   constructor(producers: number, bufferBytesMax?: number, input = stream, spill?: Spill, allow?: Allow) {
     this.#input = input
@@ -109,7 +109,7 @@ export class Bench {
     return this.owner
   }
 
-  /** The sink is killed, and another one takes its place. */
+  /** Kills the sink and puts another in its place. */
   replaceSink(): void {
     this.#sinkClient.kill()
     this.#sinkClient = this.net.connect()
@@ -125,7 +125,7 @@ export class Bench {
     producer.send('s', partition, frameOf(records), count)
   }
 
-  /** Takes what is queued, and processes and passes on up to `most` records of what is in hand, as runner/instance/worker.ts does. */
+  /** Takes queued frames, and processes and passes on up to `most` records of them, as runner/instance/worker.ts does. */
   process(most: number): void {
     const { consumer, producer, hand } = this.owner
     hand.push(...consumer.take(500))
@@ -152,7 +152,7 @@ export class Bench {
     this.acknowledge()
   }
 
-  /** Processes up to `most` of what was set aside. */
+  /** Processes up to `most` records that were set aside. */
   retry(most: number): void {
     const { consumer, producer, aside } = this.owner
     consumer.announce()
@@ -184,7 +184,10 @@ export class Bench {
     }
   }
 
-  /** Between two batches. It is stored, by another connection, when what goes ahead of it is through (runner/checkpoint/state-keeper.ts). */
+  /**
+   * Takes a checkpoint between two batches. It is stored over another connection, once everything that must precede it is
+   * through (runner/checkpoint/state-keeper.ts).
+   */
   async takeCheckpoint(): Promise<void> {
     const { consumer, client, letters } = this.owner
     const cut = { state: new Set(this.state), positions: owned.map((p) => consumer.positions('s', p)) }
@@ -192,7 +195,7 @@ export class Bench {
     if (!client.killed) this.checkpoint = cut
   }
 
-  /** What is done by now when its outputs are safe, as runner/instance/acknowledger.ts does. */
+  /** Acknowledges what is done by now once its outputs are safe, as runner/instance/acknowledger.ts does. */
   acknowledge(): void {
     const { owner } = this
     if (owner.acknowledging) return
@@ -206,8 +209,8 @@ export class Bench {
   }
 
   /**
-   * Ends the owner as a runner ends. There is no other one before: the scheduler waits for the end of its task, so what
-   * it wrote has reached the server by then.
+   * Ends the owner as a runner ends. The next one starts later: the scheduler waits for the end of the task, so what the
+   * owner wrote has reached the server by then.
    */
   async endOwner(how: 'leave' | 'kill'): Promise<void> {
     const { consumer, producer, client } = this.owner
@@ -225,7 +228,7 @@ export class Bench {
     client.kill()
   }
 
-  /** Lets things move until they are so, or for as long as a runner would wait. */
+  /** Lets the network run until `done`, or for as long as a runner would wait. */
   async #rounds(done: () => boolean): Promise<void> {
     for (let round = 0; round < 20 && !done(); round++) {
       await this.deliver(200, round)
@@ -279,7 +282,7 @@ export class Bench {
     assert.fail('the channels did not settle')
   }
 
-  /** Lets what the owner reads come to rest, whatever other consumers do. */
+  /** Lets the channels of the owner come to rest, whatever other consumers do. */
   async settleMain(): Promise<void> {
     for (let round = 0; round < 20; round++) {
       await this.deliver(1000, round)
@@ -423,7 +426,7 @@ export async function run(
   }
 }
 
-/** Stores the state first; whenever an owner ends, the next one begins. Until all is at rest. */
+/** Runs the actions, beginning with a stored checkpoint; whenever an owner ends, the next one begins. Ends when everything is at rest. */
 export async function runFromCheckpoint(bench: Bench, actions: readonly Action[]): Promise<void> {
   const stored = bench.takeCheckpoint()
   await bench.deliver(1000, 1)

@@ -1,18 +1,18 @@
 /**
- * Bases: checkpoints of a slot that are kept longer than its last two, so that the records since can be processed again.
+ * Bases: checkpoints of a slot that are kept longer than its last two, so that a judgement can process the records since.
  *
- *   BS1. There are two at most, `everyMs` apart at least: the older one is so old, or of the beginning.
- *   BS2. While no record is processed they stay.
- *   BS3. They are in memory only, as the records are that go on from them; who owns the slot next collects their parts as strays.
- *   BS4. Of a large slot none are kept: nobody would copy it.
+ *   BS1. There are at most two, at least `everyMs` apart: the older one is that old, or the first of all.
+ *   BS2. They stay while no record is processed.
+ *   BS3. They are known only in memory, as the tape is; the next owner of the slot collects their parts as strays.
+ *   BS4. None are kept of a large slot: nobody would copy it.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
 import type { Checkpoint, SegmentInfo } from '../../infra/checkpoints/index.ts'
 
-/** A state that was, and what it contains. */
+/** An earlier state, and what it contains. */
 export interface Base extends Checkpoint {
-  /** What was processed since is known: it was this owner. */
+  /** True if this owner made it, and so knows what was processed since. */
   readonly isOwn: boolean
 }
 
@@ -30,7 +30,7 @@ export class Bases {
     this.#sinceMs = nowMs()
   }
 
-  /** The slot has no state yet. */
+  /** Begins with empty state: the slot has none yet. */
   beginEmpty(): void {
     if (this.#everyMs === undefined) return
     const nothing = { slabs: [], segments: [], inputs: {} }
@@ -41,7 +41,7 @@ export class Bases {
     this.#kept = []
   }
 
-  /** A checkpoint was made. */
+  /** Takes a new checkpoint. */
   add(made: Checkpoint, before: Checkpoint | undefined): void {
     const everyMs = this.#everyMs
     if (everyMs === undefined || bytesOf(made) > slabBytesMax) return this.clear()
@@ -51,12 +51,12 @@ export class Bases {
     this.#kept = [...this.#kept.slice(-1), made]
   }
 
-  /** What they are made of. */
+  /** The segments that they need. */
   get segments(): readonly SegmentInfo[] {
     return this.#kept.flatMap(({ segments }) => segments)
   }
 
-  /** Together with the last checkpoints, the oldest first. One that was made of an isolate's ruins is none. */
+  /** Bases and last checkpoints, oldest first, without one made after an isolate was ended inside a record. */
   with(last: readonly (Checkpoint | undefined)[]): readonly Base[] {
     const known = new Set<string>()
     const all = [...this.#kept, ...last].flatMap((one) => {

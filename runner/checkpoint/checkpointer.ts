@@ -3,13 +3,13 @@
  *
  *     idle → (near) → idle → (due) → cut, between two batches → shipping, beside the work → idle
  *
- *   CP1. A cut is made between two batches: state, timers and positions of one instant, outputs before it sent.
- *   CP2. One cut at a time. What fails is tried again with the next; nothing is lost by it but time.
- *   CP3. After `last` nothing is shipped any more.
- *   CP4. Of a slot that is held no cut is made: what is stored of it stays the base of its image. But where all has to be stored that
- *        would be a loss, and the image is of that; and none behind the image, when its memory was let go.
- *   CP5. A manifest is written when what it says is settled: whoever is killed then has no record in its state that is neither counted nor
- *        put out, and none whose dead letter is nowhere.
+ *   CP1. A cut is made between two batches: state, timers and positions of one moment, with all outputs before it sent.
+ *   CP2. One cut at a time. A failed one is repeated by the next, and only time is lost.
+ *   CP3. Nothing is shipped after `last`.
+ *   CP4. No cut is made of a held slot, so its stored checkpoint stays the base of its image. If everything must be stored it
+ *        is included, and the image builds on that; but not after the image was taken, when its memory was released.
+ *   CP5. A manifest is written only when its announcements and dead letters are settled: then a killed owner leaves no record
+ *        in its state that is neither counted nor put out, and none whose dead letter is nowhere.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -29,7 +29,7 @@ import { TokenBucket } from './token-bucket.ts'
 import { TriedTimers } from './tried-timers.ts'
 
 const noPages = { pages: new Uint32Array(0), bytes: new Uint8Array(0) }
-/** So long before a cut is due, what it needs is made ready. */
+/** Memory for a cut is prepared this long before it is due. */
 const aheadMs = 500
 export interface CheckpointerOptions {
   readonly store: CheckpointStore
@@ -38,14 +38,14 @@ export interface CheckpointerOptions {
   readonly bytesPerSecond: number
   readonly version: number
   readonly groupings: Groupings
-  /** From one base to the next (bases.ts); absent: none are kept. */
+  /** Time between two bases (bases.ts); absent: none are kept. */
   readonly baseEveryMs?: number | undefined
   readonly warn: (message: string) => void
-  /** Gives the memory that state which comes is read into; default: fresh. */
+  /** Gives the memory into which state is read; default: new memory. */
   readonly slabOf?: SlabOf
-  /** It is time for a cut. */
+  /** Called when a cut is due. */
   readonly onDue: () => void
-  /** Another owner has the state: stop at once. */
+  /** Called when another owner has the state: stop at once. */
   readonly onSuperseded: (error: Error) => void
 }
 
@@ -53,7 +53,7 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions
   readonly #budget: TokenBucket
   readonly #slots = new Map<number, Slot>()
-  /** Timers that are called by themselves. */
+  /** Timers that are called alone. */
   readonly tried = new TriedTimers(() => this.#shipping)
   #instance: InstanceAssignment
   #number = 0
@@ -64,13 +64,13 @@ export class Checkpointer {
   #isShipping = false
   #shippingSlots: readonly CutSlot[] = []
   #ended = false
-  /** Slots that are about to be given away (CP4). */
+  /** Slots about to be given away (CP4). */
   readonly #held = new Set<number>()
-  /** Slots that are about to be taken. */
+  /** Slots about to be taken. */
   readonly #coming = new Map<number, Slot>()
-  /** Promised, and what is stored of it could not be read when that was tried last. */
+  /** Promised slots whose stored state could not be read at the last attempt. */
   readonly #unread = new Set<number>()
-  /** Who waits for a cut that is not made yet. */
+  /** Callers that wait for the next cut. */
   #wanted: (() => void)[] = []
   readonly #report = {
     storedBytes: 0,
@@ -90,12 +90,12 @@ export class Checkpointer {
     this.#budget = new TokenBucket(options.clock, options.bytesPerSecond)
   }
 
-  /** True when a cut should be made before the next batch, or made ready. */
+  /** True when a cut, or its preparation, is due before the next batch. */
   get due(): boolean {
     return (this.#due || this.#near) && !this.#isShipping && !this.#ended
   }
 
-  /** Whether the cut that is due is only near; asked once. */
+  /** True if only the preparation is due; asked once. */
   takeNear(): boolean {
     const isNear = this.#near && !this.#due
     this.#near = false
@@ -114,8 +114,8 @@ export class Checkpointer {
   }
 
   /**
-   * Claims what an instance owns now, gives up what it does not any more, and reads what is new.
-   * @param newCommitWord What the arenas will be opened with.
+   * Claims the slots of what an instance owns now, releases the others, and reads the new ones.
+   * @param newCommitWord The commit word with which the arenas will be opened.
    */
   async own(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
     this.#instance = instance
@@ -127,7 +127,7 @@ export class Checkpointer {
       arenas.map(async (arena) => {
         if (this.#slots.has(arena)) return
         const slot = this.#newSlot(this.#slotName(arena), arena)
-        slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // its giver's, if it has said it
+        slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // the giver's, if it is known
         const found = await slot.restore(newCommitWord)
         this.#coming.delete(arena)
         this.#slots.set(arena, slot)
@@ -138,12 +138,12 @@ export class Checkpointer {
     return restored
   }
 
-  /** Lets the first cut be due in a while. */
+  /** Plans the first cut. */
   start(): void {
     this.#plan(this.#options.everyMs)
   }
 
-  /** Makes a cut (CP1), and ships it beside the work. @returns Whether all of it was stored. */
+  /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
   cut(source: CutSource): Promise<boolean> {
     const { clock } = this.#options
     const { startMs = clock.monotonicMs() } = source
@@ -164,7 +164,7 @@ export class Checkpointer {
     return this.#shipping
   }
 
-  /** Asks for a cut as soon as there can be one. Resolves when it is stored, or was given up. */
+  /** Asks for a cut as soon as possible. Resolves when it is stored, or was given up. */
   async soon(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wanted.push(resolve)
@@ -173,7 +173,7 @@ export class Checkpointer {
     await promise
   }
 
-  /** No more cuts of a slot, until it is let go of or kept (CP4). */
+  /** Makes no more cuts of a slot, until it is released or kept (CP4). */
   hold(partition: number): void {
     this.#held.add(partition)
   }
@@ -183,8 +183,8 @@ export class Checkpointer {
   }
 
   /**
-   * Between two batches: the state of a partition that is held, to be given away.
-   * @returns Undefined if more has changed since the last cut than an image takes, or one is being shipped.
+   * The state of a held partition, to be given away; between two batches.
+   * @returns Undefined if more has changed since the last cut than fits an image, or a cut is being shipped.
    */
   imageOf(
     partition: number,
@@ -206,14 +206,14 @@ export class Checkpointer {
     }
   }
 
-  /** A slot was given away. */
+  /** Releases a slot that was given away. */
   letGo(partition: number): void {
     this.#held.delete(partition)
     this.#slots.delete(partition)
     this.tried.forget(partition)
   }
 
-  /** Reads what its owner has stored of a slot that is about to be taken. */
+  /** Reads the stored state of a slot that is about to be taken. */
   async preload(partition: number): Promise<void> {
     const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
     this.#coming.set(partition, slot)
@@ -229,12 +229,12 @@ export class Checkpointer {
     }
   }
 
-  /** A slot that was promised stays where it is. */
+  /** Forgets a promised slot that stays with its owner. */
   forget(partition: number): void {
     this.#coming.delete(partition)
   }
 
-  /** Takes a slot from its owner. The claim to it follows beside the work. @returns Undefined: there is newer state stored. */
+  /** Takes a slot from its owner; claiming it in the store follows later. @returns Undefined if newer state is stored. */
   async take(
     instance: InstanceAssignment,
     partition: number,
@@ -245,7 +245,7 @@ export class Checkpointer {
     slot.setEpoch(instance.epoch)
     this.#coming.set(partition, slot)
     const slabs = await slot.take(image)
-    if (slabs === undefined) return undefined // `own` has to know of its epoch
+    if (slabs === undefined) return undefined // `own` needs its epoch
     this.#coming.delete(partition)
     this.#slots.set(partition, slot)
     this.tried.add(slot)
@@ -256,7 +256,7 @@ export class Checkpointer {
     return slabs
   }
 
-  /** Makes a cut, after the one that is being shipped, and waits until it is stored, as fast as that goes. */
+  /** Makes a cut after the one being shipped, and waits until it is stored, without the byte limit. */
   async flush(source: CutSource): Promise<boolean> {
     this.#cancel()
     this.#budget.open()
@@ -270,11 +270,11 @@ export class Checkpointer {
   async last(source: CutSource): Promise<boolean> {
     this.#ended = true
     this.#budget.open()
-    await this.tried.tell().catch(() => undefined) // it is small; should the cut not be stored in time
+    await this.tried.tell().catch(() => undefined) // it is small, and helps if the cut is not stored in time
     return await this.flush({ ...source, whole: true, clean: true })
   }
 
-  /** Makes no more cuts, and does not wait for one under way. */
+  /** Makes no more cuts, and does not wait for a running one. */
   end(): void {
     this.#ended = true
     this.#cancel()
@@ -289,12 +289,12 @@ export class Checkpointer {
     })
   }
 
-  /** From where records can be processed again, the oldest first. */
+  /** States from which records can be processed again, oldest first. */
   basesOf(arena: number): readonly Base[] {
     return this.#slots.get(arena)?.bases ?? []
   }
 
-  /** Reads one into memory of its own. @throws {CodedError} ERR_CHECKPOINT_CORRUPT: it has gone meanwhile. */
+  /** Reads a base into new memory. @throws {CodedError} ERR_CHECKPOINT_CORRUPT if it is gone. */
   async readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]> {
     const reader = new SlotReader(this.#options.store, this.#slotName(arena))
     await reader.read(base)
@@ -302,7 +302,7 @@ export class Checkpointer {
     return reader.slabs
   }
 
-  /** The arenas of what an instance owns. */
+  /** The arenas of an instance's partitions. */
   arenasOf({ partitions }: Pick<InstanceAssignment, 'partitions'>): number[] {
     return arenasOf(this.#options.groupings, partitions)
   }
@@ -347,7 +347,7 @@ export class Checkpointer {
       const slabs = lying.get(partition)
       const hasState = slabs !== undefined && hasArena(slabs)
       if (this.#held.has(partition) && !(whole && hasState)) continue // CP4
-      if (!hasState && slot.current === undefined) continue // it has never had any
+      if (!hasState && slot.current === undefined) continue // it never had state
       slots.push({
         slot,
         slabs: hasState ? slabs : undefined,

@@ -1,6 +1,6 @@
 /**
- * Checkpoints: those of all instances of a runner, over one connection of their own: what they send does not delay the
- * records, and on a full disk JetStream freezes each connection that asks it for something.
+ * Checkpoints: makes the Checkpointers of all instances of a runner. They share a separate connection: what they send does not
+ * delay records, and on a full disk JetStream freezes each connection that asks it for something.
  * @module
  */
 import { type BusOptions, connectBus, type NatsConnection } from '../../infra/bus/index.ts'
@@ -30,13 +30,13 @@ export class Checkpoints {
     this.#clock = clock
   }
 
-  /** Undefined where the function wants none. @throws {CodedError} ERR_NATS_UNREACHABLE */
+  /** @returns Undefined if the function wants none. @throws {CodedError} ERR_NATS_UNREACHABLE */
   async of(
     fn: FunctionAssignment,
     instance: InstanceAssignment,
     callbacks: CheckpointCallbacks,
   ): Promise<Checkpointer | undefined> {
-    const settings = checkpointSchema.parse(fn.manifest.checkpoint ?? {}) // a version deployed before there were any
+    const settings = checkpointSchema.parse(fn.manifest.checkpoint ?? {}) // a version deployed before checkpoints existed
     if (settings === false) return undefined
     this.#connection ??= connectBus(this.#bus)
     const nc = await this.#connection.catch((error: unknown) => {
@@ -58,5 +58,5 @@ export class Checkpoints {
   }
 }
 
-/** How long one call of the store may take: at a start, too. */
+/** Longest call of the store, also at a start. */
 const storeWaitMs = 30_000

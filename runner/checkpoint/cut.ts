@@ -1,7 +1,7 @@
 /**
- * Cut: what a checkpoint is made of, and how the pages of one slot get into the store.
+ * Cut: the contents of a checkpoint, and how the pages of one slot are stored.
  *
- *   CU1. A part at a time is made in a turn of the event loop, the first one after the cut's: the work goes on in between.
+ *   CU1. One part is made per turn of the event loop, from the turn after the cut on, so the instance works in between.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -19,23 +19,23 @@ import type { Capture, Slabs } from '../../sdk/runtime/index.ts'
 import type { NewSegment, Slot } from './slot.ts'
 import type { TokenBucket } from './token-bucket.ts'
 
-/** Parts under way to the store. */
+/** Parts sent ahead of the answers. */
 const partsAhead = 4
 
-/** What a cut is made of. */
+/** The contents of a cut. */
 export interface CutSource {
   readonly arenas: Iterable<readonly [number, Slabs]>
   readonly shadow: SharedArrayBuffer
   readonly positions: (stream: string, partition: number) => StatePositions
-  /** Resolves when a manifest may say that those records are done. @throws why the cut is to be given up */
+  /** Resolves when a manifest may say that these records are done. @throws why the cut must be given up */
   readonly settled: Promise<void>
-  /** Since when the instance has stood still for it; default: now. */
+  /** When the instance stopped for it; default: now. */
   readonly startMs?: number
-  /** Also of slots that are held. */
+  /** Include held slots. */
   readonly whole?: boolean
-  /** Nothing will be processed behind it. */
+  /** Nothing will be processed afterwards. */
   readonly clean?: boolean
-  /** Of an isolate that was ended. */
+  /** The commit word of an isolate that was ended. */
   readonly commitWord?: number
 }
 
@@ -45,7 +45,7 @@ export interface CutSlot {
   readonly made: Omit<Checkpoint, 'segments'>
 }
 
-/** Where parts go, and how fast. */
+/** Where and how fast parts are stored. */
 export interface Shipment {
   readonly store: CheckpointStore
   readonly budget: TokenBucket
@@ -76,7 +76,7 @@ export async function shipSlot(
     written += part.message.length
     await budget.take(part.message.length)
     const answer = store.putPart(slot.name, id, pages.length, part.message)
-    answer.catch(() => undefined) // it is thrown when its turn has come
+    answer.catch(() => undefined) // awaited later
     answers.push(answer)
     pages.push(list)
     while (answers.length >= partsAhead) sequences.push(await answers.shift()!)
@@ -92,7 +92,7 @@ export function sizesOf(slabs: Slabs): number[] {
   return Array.from({ length: slabs.count }, (_, index) => slabs.get(index).byteLength)
 }
 
-/** Whether a checkpoint without pages would say nothing new: also not that its owner has got that far. */
+/** Whether a checkpoint without pages would say nothing new, not even newer positions. */
 export function isSame(made: Omit<Checkpoint, 'segments'>, before: Checkpoint | undefined): boolean {
   return (
     before !== undefined &&

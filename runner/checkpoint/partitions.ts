@@ -1,5 +1,5 @@
 /**
- * Partitions by input stream: what differs between two such lists, and what a share is.
+ * Partitions by input stream: the difference of two such lists, and the partitions of a share.
  * @module
  */
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
@@ -10,7 +10,7 @@ export type Groupings = FunctionAssignment['groupings']
 export type PartitionsByStream = ReadonlyMap<string, readonly number[]>
 type Partitions = InstanceAssignment['partitions']
 
-/** What `these` has, by stream, and `others` has not. */
+/** Partitions in `these` and not in `others`, by stream. */
 export function lacking(
   these: Partitions | PartitionsByStream,
   others: Partitions,
@@ -38,7 +38,7 @@ export function without(these: Partitions, gone: PartitionsByStream): Partitions
   )
 }
 
-/** The partitions of a share: one of every input that is not broadcast and has so many. */
+/** The partitions of a share: one of every input that is not broadcast and has enough partitions. */
 export function partitionsOf(
   { groupings, streams }: Pick<FunctionAssignment, 'groupings' | 'streams'>,
   share: number,
@@ -49,13 +49,13 @@ export function partitionsOf(
   return new Map(inputs.map((stream) => [stream, [share]]))
 }
 
-/** Only those of shares. */
+/** The shares among them. */
 export function sharedOf(groupings: Groupings, partitions: Partitions): number[] {
   const lists = Object.entries(partitions).filter(([stream]) => groupings[stream] !== 'broadcast')
   return [...new Set(lists.flatMap(([, list]) => list))]
 }
 
-/** The arenas that the state of those partitions lies in. */
+/** The arenas with the state of these partitions. */
 export function arenasOf(groupings: Groupings, partitions: Partitions): number[] {
   const arenas = Object.entries(partitions).flatMap(([stream, list]) =>
     list.map((partition) => partition + firstArena(groupings[stream])),

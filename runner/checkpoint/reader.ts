@@ -1,8 +1,8 @@
 /**
- * SlotReader: reads checkpoints of a slot into slabs; a newer one on top of what was read of the one before.
+ * SlotReader: reads checkpoints of a slot into slabs, a newer one on top of an older one.
  *
- *   R1. After `read` the slabs are as the checkpoint has them, but for marks and journals, which `finishRestore` sets.
- *   R2. A `read` that throws leaves nothing behind that a later one would go on from.
+ *   R1. After `read` the slabs equal the checkpoint, except for marks and journals, which `finishRestore` sets.
+ *   R2. A `read` that throws leaves nothing that a later one would build on.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -15,7 +15,7 @@ import {
 } from '../../infra/checkpoints/index.ts'
 import { PagedSlabs, restorePages, type Slabs, slabBytesDefault } from '../../sdk/runtime/index.ts'
 
-/** Empty memory of so many bytes. */
+/** Gives empty memory. */
 export type SlabOf = (bytes: number) => SharedArrayBuffer
 
 interface ReadSegment {
@@ -30,7 +30,7 @@ export class SlotReader {
   #slabs: SharedArrayBuffer[] = []
   #read: ReadSegment[] = []
 
-  /** @param slabOf Gives what it reads into. */
+  /** @param slabOf Gives the memory into which it reads. */
   constructor(
     store: CheckpointStore,
     slot: string,
@@ -69,20 +69,20 @@ export class SlotReader {
     this.#read = all.filter(({ segment }) => named.has(keyOf(segment.info)))
   }
 
-  /** Adds slabs, as the arena has got since. */
+  /** Adds slabs that the arena got later. */
   grow(sizes: readonly number[]): void {
     for (let index = this.#slabs.length; index < sizes.length; index++)
       this.#slabs.push(this.#slabOf(sizes[index]!))
   }
 
-  /** Which segment has what, and those of which nothing is needed. */
+  /** Which segment has which pages, and the segments that are not needed. */
   book(): { readonly book: SegmentBook; readonly dead: LoadedSegment[] } {
     const book = new SegmentBook()
     const dead = this.#read.flatMap(({ segment, pages }) => book.add(segment, pages))
     return { book, dead }
   }
 
-  /** Whether a checkpoint has all that was read, or has written it anew, and more only behind it. */
+  /** Whether a checkpoint extends what was read: it still has it or has rewritten it, and adds segments only at the end. */
   #goesOn({ segments, slabs }: Checkpoint): boolean {
     const known = new Set(this.#read.map(({ segment }) => keyOf(segment.info)))
     const firstNew = segments.findIndex((info) => !known.has(keyOf(info)))
@@ -91,7 +91,7 @@ export class SlotReader {
   }
 }
 
-/** A list of slabs as an arena has them. */
+/** A list of slabs in the form of an arena. */
 export function slabsOf(list: readonly SharedArrayBuffer[]): Slabs {
   return {
     slabBytes: slabBytesDefault,

@@ -1,8 +1,8 @@
 /**
- * Slot: what is stored of the state of one partition, and the one way to write and read it.
+ * Slot: the stored state of one partition, and the only way to write and read it.
  *
- *   S1. `commit` writes a manifest that names stored parts only, in place of the one that was read or written last.
- *   S2. Segments that the written manifest does not name are deleted after it was written.
+ *   S1. `commit` writes a manifest that names only stored parts, over the one that was read or written last.
+ *   S2. Segments that the manifest no longer names are deleted after it was written.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -28,13 +28,13 @@ import { type Base, Bases } from './bases.ts'
 import { keyOf, type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { isBase, type ShareImage } from './share-image.ts'
 
-/** What came back. */
+/** Restored state. */
 export interface Restored {
   readonly slabs: readonly SharedArrayBuffer[]
   readonly checkpoint: Checkpoint
 }
 
-/** What a cut adds. */
+/** The pages of a new cut. */
 export interface NewSegment {
   readonly segment: LoadedSegment
   readonly pages: readonly Uint32Array[]
@@ -46,7 +46,7 @@ export interface SlotOptions {
   readonly warn: (message: string) => void
   readonly slabOf?: SlabOf | undefined
   readonly nowMs: () => number
-  /** From one base to the next; absent: none are kept. */
+  /** Time between two bases; absent: none are kept. */
   readonly baseEveryMs?: number | undefined
 }
 
@@ -58,23 +58,23 @@ export class Slot {
   readonly #slabOf: SlabOf | undefined
   #epoch: number
   #revision = 0
-  /** Timers that have ended an owner, or are being called by themselves; and what the manifest says of them. */
+  /** Timers that have ended an owner or are being called alone, and what the manifest says about them. */
   #timers: readonly TriedTimer[] = []
   #timersTold: readonly TriedTimer[] = []
-  /** Its last owner has claimed it, and left nothing behind. */
+  /** True if its last owner claimed it and stored nothing. */
   #inDoubt = false
   #book = new SegmentBook()
   #current: Checkpoint | undefined
   #reader: SlotReader
-  /** What was found when it was last read ahead. */
+  /** What the last read ahead found. */
   #ahead: { readonly stored: StoredManifest | undefined } | undefined
   #previous: Checkpoint | undefined
   #claimed: Promise<void> = Promise.resolve()
-  /** Segments that the manifest at hand still names, and the next one will not. */
+  /** Segments that the present manifest names and the next one will not. */
   #doomed: LoadedSegment[] = []
-  /** The last write may have come through. */
+  /** True if the last write may have succeeded. */
   #uncertain = false
-  /** Owners before may have left parts that no manifest names. */
+  /** True while earlier owners may have left parts that no manifest names. */
   #hasStrays = true
 
   readonly #bases: Bases
@@ -90,7 +90,7 @@ export class Slot {
     this.#bases = new Bases(options.baseEveryMs, options.nowMs)
   }
 
-  /** From where records can be processed again, the oldest first. Checkpoints go while they are read: ask again then. */
+  /** States from which records can be processed again, oldest first. One may be deleted while it is read: ask again then. */
   get bases(): readonly Base[] {
     return this.#bases.with([this.#previous, this.#current])
   }
@@ -103,27 +103,27 @@ export class Slot {
     return this.#timers
   }
 
-  /** From the next write of the manifest on. */
+  /** Takes effect with the next write of the manifest. */
   set timers(timers: readonly TriedTimer[]) {
     this.#timers = timers
   }
 
-  /** Whether its last owner ended without a word before its first checkpoint: a timer that falls due may be why. */
+  /** Whether its last owner ended without a word before its first checkpoint: a due timer may be the reason. */
   get inDoubt(): boolean {
     return this.#inDoubt
   }
 
-  /** Its timers are no more suspected than others. */
+  /** Ends the suspicion against its timers. */
   clear(): void {
     this.#inDoubt = false
   }
 
-  /** Whether the manifest says what is known of its timers. */
+  /** Whether the manifest has what is known about its timers. */
   get isTimerTold(): boolean {
     return this.#timersTold === this.#timers
   }
 
-  /** Of its manifest; undefined where its last write was not answered. */
+  /** The revision of its manifest; undefined if the last write was not answered. */
   get revision(): number | undefined {
     return this.#uncertain ? undefined : this.#revision
   }
@@ -132,19 +132,19 @@ export class Slot {
     return this.#current
   }
 
-  /** Pages that are stored and needed. */
+  /** Stored pages that are needed. */
   get livePages(): number {
     return this.#book.livePages
   }
 
-  /** Never lower than before: it may have been taken from an owner who was told of a later epoch first. */
+  /** Never lower than before: the giver may have been told a later epoch first. */
   setEpoch(epoch: number): void {
     this.#epoch = Math.max(this.#epoch, epoch)
   }
 
   /**
-   * Claims the slot, and reads what there is.
-   * @param newCommitWord What the arena will be opened with.
+   * Claims the slot, and reads its state.
+   * @param newCommitWord The commit word with which the arena will be opened.
    * @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED, ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_STORE
    */
   async restore(newCommitWord: number): Promise<Restored | undefined> {
@@ -161,8 +161,8 @@ export class Slot {
   }
 
   /**
-   * Reads what is stored before there is a claim to it, so that little is left to be read then. Of whatever epoch: it is its owner
-   * who gives it away, and says by the image what it goes with.
+   * Reads the stored state before it is claimed, so that little is left to read later. Any epoch will do: the owner gives it
+   * away, and the image says what it builds on.
    */
   async preload(): Promise<void> {
     const stored = await this.#store.readManifest(this.name)
@@ -173,9 +173,9 @@ export class Slot {
   }
 
   /**
-   * Takes the arena over from its living owner: what was stored, and what has changed since. `claim` has to follow.
-   * @returns Undefined: the giver has stored more since, or an owner after it has claimed it; `restore` it.
-   * @throws {CodedError} as `restore`, but for ERR_CHECKPOINT_SUPERSEDED
+   * Takes the arena over from its living owner: the stored state, and what has changed since. `claim` must follow.
+   * @returns Undefined if the giver has stored more since, or a later owner has claimed it: `restore` it.
+   * @throws {CodedError} as `restore`, except ERR_CHECKPOINT_SUPERSEDED
    */
   async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
     this.setEpoch(image.epoch ?? 0)
@@ -187,7 +187,7 @@ export class Slot {
     if (slabs.length > 0) {
       restorePages(new PagedSlabs(slabsOf(slabs)), image.pages, image.bytes)
       finishRestore(slabsOf(slabs))
-      markDirty(slabsOf(slabs), image.pages) // they are stored nowhere yet
+      markDirty(slabsOf(slabs), image.pages) // not stored yet
     }
     this.#goOnFromRead()
     this.#revision = this.#ahead?.stored?.revision ?? 0
@@ -197,26 +197,26 @@ export class Slot {
     return slabs
   }
 
-  /** Says in the store who has the slot now. */
+  /** Claims the slot in the store. */
   claim(): Promise<void> {
     this.#claimed = this.#write(this.#revision, this.#current, this.#previous)
     this.#claimed.catch(() => undefined) // `commit` waits for it too
     return this.#claimed
   }
 
-  /** Says what is known of its timers in the store, with no checkpoint. No cut of it is under way. */
+  /** Stores what is known about its timers, without a checkpoint. No cut of it may be under way. */
   async tell(): Promise<void> {
     await this.#claimed
     if (this.isTimerTold) return
     await this.#write(await this.#certainRevision(undefined), this.#current, this.#previous)
   }
 
-  /** What was stored for a cut will be named by no manifest. */
+  /** Gives up what was stored for a cut: no manifest will name it. */
   giveUp(): void {
     this.#hasStrays = true
   }
 
-  /** Makes a checkpoint of what was stored since, and of what is still needed of before. */
+  /** Makes a checkpoint of what was stored since, and of what is still needed from before. */
   async commit(
     made: Omit<Checkpoint, 'segments'>,
     added: NewSegment | undefined,
@@ -238,7 +238,7 @@ export class Slot {
     this.#current = next
     this.#bases.add(next, before)
     for (const info of this.#bases.segments) named.add(keyOf(info))
-    // What the checkpoint before names, or a base, stays until the next one.
+    // Segments of the checkpoint before, or of a base, stay until the next one.
     this.#doomed = doomed.filter(({ info }) => named.has(keyOf(info)))
     const gone = doomed.filter(({ info }) => !named.has(keyOf(info)))
     const stay = (error: Error): void =>
@@ -320,7 +320,7 @@ export class Slot {
     this.#uncertain = false
   }
 
-  /** Where the last write was not answered it may have been made all the same. */
+  /** A write that was not answered may have been made. */
   async #certainRevision(slabs: Slabs | undefined): Promise<number> {
     if (!this.#uncertain) return this.#revision
     const stored = await this.#store.readManifest(this.name)

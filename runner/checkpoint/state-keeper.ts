@@ -1,5 +1,5 @@
 /**
- * StateKeeper: what a worker asks for the sake of its state: where it begins, cuts between batches, the last one.
+ * StateKeeper: what a worker needs for its state: the initial positions, cuts between batches, and the last checkpoint.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -13,12 +13,12 @@ import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
 import type { TriedTimers } from './tried-timers.ts'
 
-/** How long a cut waits for what goes ahead of its manifest. */
+/** How long a cut waits for what must precede its manifest. */
 const settleMs = 30_000
 
 export interface StateKeeperOptions {
   readonly clock: Clock
-  /** On which it is said what was touched. */
+  /** The connection of announcements. */
   readonly wire: Wire
   readonly letters: { answered(signal: AbortSignal): Promise<void> }
 }
@@ -32,7 +32,7 @@ export class StateKeeper {
   #ending: Promise<void> | undefined
   readonly #leaving = new AbortController()
 
-  /** @param restored What the isolate was made with. */
+  /** @param restored The state with which the isolate was made. */
   constructor(
     checkpointer: Checkpointer,
     isolate: Isolate,
@@ -45,7 +45,7 @@ export class StateKeeper {
     for (const [partition, { checkpoint }] of restored) this.#began.set(partition, checkpoint.inputs)
   }
 
-  /** Another isolate has the state now. */
+  /** Says that another isolate has the state now. */
   use(isolate: Isolate): void {
     this.#isolate = isolate
   }
@@ -70,7 +70,7 @@ export class StateKeeper {
     return this.#checkpointer.readBase(arena, base)
   }
 
-  /** Timers of its state that are called by themselves. */
+  /** Timers of its state that are called alone. */
   get tried(): TriedTimers {
     return this.#checkpointer.tried
   }
@@ -79,7 +79,7 @@ export class StateKeeper {
     this.#checkpointer.start()
   }
 
-  /** Between two batches, when it is due. */
+  /** Makes a cut, or prepares it; between two batches, when due. */
   async cut(consumer: Consumer): Promise<void> {
     if (this.#checkpointer.takeNear()) return void (await this.#isolate.provideShadow())
     const startMs = this.#options.clock.monotonicMs()
@@ -87,38 +87,38 @@ export class StateKeeper {
     void this.#checkpointer.cut({ ...this.#cutSource(consumer), shadow, startMs })
   }
 
-  /** Between two batches, nothing left to process: all of it is stored, for whoever gets partitions of it now. */
+  /** Stores everything, for the next owners of its partitions; between two batches, with nothing left to process. */
   async handOver(consumer: Consumer): Promise<void> {
     await this.store(consumer, true)
   }
 
-  /** Between two batches: all of it is stored, as fast as that goes. @returns Whether it was. */
+  /** Stores everything without the byte limit, between two batches. @returns Whether it was stored. */
   async store(consumer: Consumer, clean = false): Promise<boolean> {
     const shadow = await this.#isolate.provideShadow()
     return await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow, clean, whole: true })
   }
 
-  /** Stores what there is of a share while it is at work, and lets that be the base of its image. */
+  /** Stores the state of a working share, as the base of its image. */
   async prepare(share: number): Promise<void> {
     await this.#checkpointer.soon()
     this.#checkpointer.hold(share)
   }
 
-  /** A share that was prepared stays. */
+  /** Keeps a share that was prepared. */
   keep(share: number): void {
     this.#checkpointer.keep(share)
   }
 
   /**
-   * Between two batches: the state of a share of which nothing is processed any more.
-   * @returns Undefined: too much has changed since it was prepared.
+   * The state of a share that is no longer processed; between two batches.
+   * @returns Undefined if too much has changed since it was prepared.
    */
   image(share: number, consumer: Consumer): ShareImage | undefined {
     const { arenas, positions } = this.#source(consumer)
     return this.#checkpointer.imageOf(share, new Map(arenas).get(share), positions)
   }
 
-  /** The same, however much it is: that is stored first. */
+  /** The same for any amount of changes, which are stored first. */
   async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
     this.#checkpointer.keep(share)
     const shadow = await this.#isolate.provideShadow()
@@ -127,23 +127,23 @@ export class StateKeeper {
     return this.image(share, consumer)
   }
 
-  /** A share was given away. */
+  /** Releases a share that was given away. */
   letGo(share: number): void {
     this.#began.delete(share)
     this.#checkpointer.letGo(share)
   }
 
-  /** Reads what is stored of a share that was promised. */
+  /** Reads the stored state of a promised share. */
   async preload(share: number): Promise<void> {
     await this.#checkpointer.preload(share)
   }
 
-  /** Shares that were promised and stay where they are. */
+  /** Forgets promised shares that stay with their owner. */
   forget(share: number): void {
     this.#checkpointer.forget(share)
   }
 
-  /** Between two batches: takes over a share. @param instance With it. */
+  /** Takes over a share, between two batches. @param instance The instance including it. */
   async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
     const slabs = await this.#checkpointer.take(instance, share, image)
     if (slabs === undefined) return await this.take(instance)
@@ -153,8 +153,8 @@ export class StateKeeper {
   }
 
   /**
-   * Between two batches: takes what an instance has got, with what is stored of its state; what it has not any more is let
-   * go. The isolate was told before what it keeps.
+   * Takes the partitions that an instance has got, with their stored state, and releases the others; between two batches.
+   * The isolate was told before what it keeps.
    */
   async take(instance: InstanceAssignment): Promise<void> {
     const owned = this.#checkpointer.arenasOf(instance)
@@ -167,8 +167,8 @@ export class StateKeeper {
   }
 
   /**
-   * The last checkpoint of a clean end; the isolate has nothing to do any more, or has ended. Within `ms`.
-   * @param lettersMs When letters that are not answered are given up, and counted.
+   * Makes the last checkpoint of a clean end within `ms`; the isolate is idle or has ended.
+   * @param lettersMs After this, unanswered letters are given up and counted.
    */
   async last(consumer: Consumer, ms: number, lettersMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
@@ -184,19 +184,19 @@ export class StateKeeper {
   }
 
   async #last(consumer: Consumer, deadline: AbortSignal, lettersDeadline: AbortSignal): Promise<void> {
-    this.#leaving.abort() // a cut that waits gives way to this one
+    this.#leaving.abort() // a waiting cut gives way to this one
     const isolate = this.#isolate
     const shadow = await isolate.provideShadow()
     const letters = this.#options.letters.answered(lettersDeadline).catch(() => undefined)
     const settled = Promise.all([heard(this.#options.wire, deadline), letters]).then(() => undefined)
     const source = { ...this.#cutSource(consumer, settled), shadow }
     if (!isolate.isEnded) return void (await this.#checkpointer.last(source))
-    // Whose thread may still write has no state that could be kept.
+    // If its thread may still write, its state cannot be kept.
     if (!(await isolate.ended())) return await this.tried.tell()
     await this.#checkpointer.last({ ...source, commitWord: isolate.state.commitWord })
   }
 
-  /** What was touched is heard, so that it counts if we are killed; and the letters of what was given up are answered. */
+  /** Resolves when the server has heard what was touched, so that it counts after a kill, and the dead letters posted so far are answered. */
   async #settled(): Promise<void> {
     const { wire, letters } = this.#options
     const signal = AbortSignal.any([AbortSignal.timeout(settleMs), this.#leaving.signal])
@@ -209,7 +209,7 @@ export class StateKeeper {
   }
 
   #cutSource(consumer: Consumer, settled = this.#settled()) {
-    settled.catch(() => undefined) // perhaps nothing has changed, and nobody waits for it
+    settled.catch(() => undefined) // nobody waits for it if nothing has changed
     return { ...this.#source(consumer), settled }
   }
 

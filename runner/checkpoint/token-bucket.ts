@@ -1,5 +1,5 @@
 /**
- * TokenBucket: lets so many bytes a second pass, and a tenth of a second's worth at once.
+ * TokenBucket: lets a number of bytes pass per second, and a tenth of a second's worth at once.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -9,7 +9,7 @@ const burstMs = 100
 export class TokenBucket {
   readonly #clock: Clock
   readonly #bytesPerSecond: number
-  /** When all that has passed will have been paid for. */
+  /** When everything that has passed will be paid for. */
   #paidMs = Number.NEGATIVE_INFINITY
   #open = false
   readonly #wakers = new Set<() => void>()
@@ -19,7 +19,7 @@ export class TokenBucket {
     this.#bytesPerSecond = bytesPerSecond
   }
 
-  /** From now on everything passes, or is held to the budget again. */
+  /** Lifts the limit, or applies it again. */
   open(isOpen = true): void {
     this.#open = isOpen
     if (isOpen) for (const wake of this.#wakers) wake()

@@ -1,9 +1,9 @@
 /**
- * TriedTimers: what is known of timers that have ended an owner of their state, or may have. It lies in the manifest of their
- * slot, so that it is known to whoever has the state next.
+ * TriedTimers: what is known about timers that have ended an owner of their state, or may have. It is stored in the manifest of
+ * their slot, so the next owner of the state knows it.
  *
- *   TT1. The store says of at most one timer at a time that it is being called, and has said so before it is.
- *   TT2. A record is called only when no timer is said to be.
+ *   TT1. The store says of at most one timer at a time that it is being called, and before it is.
+ *   TT2. A record is called only when the store says of no timer that it is being called.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -11,15 +11,15 @@ import type { TriedTimer } from '../../infra/checkpoints/index.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { Slot } from './slot.ts'
 
-/** What is known of the timers of a slot, and the store's knowledge of it. */
+/** What is known about the timers of a slot, and whether it is stored. */
 export type TimerSlot = Pick<Slot, 'partition' | 'timers' | 'inDoubt' | 'clear' | 'tell'>
 
 export class TriedTimers {
-  /** Those of which not all timers are above suspicion, and those of which the store does not know yet that they are. */
+  /** Slots with suspected timers, and slots whose change is not stored yet. */
   readonly #slots = new Map<number, TimerSlot>()
   readonly #all = new Map<number, TimerSlot>()
   readonly #shipped: () => Promise<unknown>
-  /** Of which something was said last. */
+  /** The slot of the last change. */
   #last: TimerSlot | undefined
 
   /** @param shipped Resolves when no checkpoint is being written. */
@@ -27,37 +27,37 @@ export class TriedTimers {
     this.#shipped = shipped
   }
 
-  /** A slot has come, with what was known of it. */
+  /** Adds a slot, with what was known about its timers. */
   add(slot: TimerSlot): void {
     this.#all.set(slot.partition, slot)
     if (slot.inDoubt || slot.timers.length > 0) this.#slots.set(slot.partition, slot)
   }
 
-  /** A slot has gone. */
+  /** Removes a slot. */
   forget(arena: number): void {
     if (this.#last?.partition === arena) this.#last = undefined
     this.#all.delete(arena)
     this.#slots.delete(arena)
   }
 
-  /** Whether timers are to be called by themselves now. */
+  /** Whether timers must be called alone now. */
   isDue(nowMs: number): boolean {
     for (const { inDoubt, timers } of this.#slots.values())
       if (inDoubt || timers.some(({ timeMs }) => timeMs <= nowMs)) return true
     return false
   }
 
-  /** Whether a timer may be why its last owner ended. */
+  /** Whether a timer may be the reason why its last owner ended. */
   suspects({ partition }: Timer): boolean {
     return this.#slots.get(partition)?.inDoubt === true
   }
 
-  /** What is known of a timer. */
+  /** What is known about a timer. */
   of(timer: Timer): TriedTimer | undefined {
     return this.#all.get(timer.partition)?.timers.find((known) => isSame(known, timer))
   }
 
-  /** @param tried Undefined: it is done with. To be told. */
+  /** Changes what is known, to be stored by `tell`. @param tried Undefined: it is over. */
   set(timer: Timer, tried: Omit<TriedTimer, 'key' | 'timeMs'> | undefined): void {
     const slot = this.#all.get(timer.partition)
     if (slot === undefined || (tried === undefined && this.of(timer) === undefined)) return
@@ -68,7 +68,7 @@ export class TriedTimers {
     this.#last = slot
   }
 
-  /** Tells the store what it does not know; what is over first (TT1). Not while a batch is in the isolate. */
+  /** Stores the changes, what is over first (TT1). Not while a batch is in the isolate. */
   async tell(): Promise<void> {
     if (this.#slots.size === 0) return
     await this.#shipped()
@@ -79,7 +79,7 @@ export class TriedTimers {
       if (!inDoubt && timers.length === 0) this.#slots.delete(partition)
   }
 
-  /** All that was due by then has been called. To be told. */
+  /** Notes that every timer due by then was called; to be stored by `tell`. */
   clear(untilMs: number): void {
     for (const slot of this.#slots.values()) {
       slot.clear()

@@ -1,14 +1,14 @@
 /**
- * Alone: a record in a frame of its own, for one that must not take others along, or is tried again later.
+ * Alone: puts a record into a frame of its own, if it must not affect others or is retried later.
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
 import { frameOf, idWords, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/wire/frame.ts'
 
 export interface AloneFrame extends TakenFrame {
-  /** How often its record was tried. */
+  /** How often the record was tried. */
   readonly tried?: number
-  /** It is not to be tried again. */
+  /** True if it must not be retried. */
   readonly last?: boolean
 }
 
@@ -19,7 +19,7 @@ export function aloneOf(frame: TakenFrame, tried: number): AloneFrame {
   return { ...frameAlone(frame, record, frame.header.sequence + from), tried }
 }
 
-/** A record of a frame, in a frame of its own and memory of its own. */
+/** A copy of a record, in a frame of its own. */
 export function frameAlone(frame: TakenFrame, record: RawRecord, sequence: number): AloneFrame {
   const { partition, header } = frame
   const bytes = frameOf([record])
@@ -29,7 +29,7 @@ export function frameAlone(frame: TakenFrame, record: RawRecord, sequence: numbe
   return { ...frame, bytes, header: parseFrame(bytes), skip: 0, finished: 0 }
 }
 
-/** Marks records as finished. @returns The frames that are not. */
+/** Marks records as finished. @returns The unfinished frames. */
 export function advance(frames: readonly AloneFrame[], records: number): AloneFrame[] {
   let left = records
   return frames.filter((frame) => {
@@ -40,7 +40,7 @@ export function advance(frames: readonly AloneFrame[], records: number): AloneFr
   })
 }
 
-/** Marks the first `records` of a batch as finished. @returns Frames that are not, to be processed before anything newer. */
+/** Marks the first `records` of a batch as finished. @returns The unfinished frames, to be processed before anything newer. */
 export function finish(
   batch: readonly TakenFrame[],
   records: number,
@@ -58,7 +58,7 @@ export function finish(
   return rest
 }
 
-/** How many frames from the first one on take up to `bytesMax` bytes together; at least one, if there is any. */
+/** How many frames from the first one on fit `bytesMax` bytes; at least one, if there is any. */
 export function countWithin(frames: readonly TakenFrame[], bytesMax: number): number {
   let bytes = 0
   const beyond = frames.findIndex((frame, index) => {

@@ -1,6 +1,6 @@
 /**
- * Apart: records that are run by themselves, so that they take no others along or because their time has come: one that has
- * ended an owner before, those that were set aside, and what a version on trial threw at; and timers (timers-apart.ts).
+ * Apart: runs records alone, so that they affect no others or because a retry is due: records that have ended an owner, that
+ * were set aside, or at which a version on trial threw; and timers (timers-apart.ts).
  *
  *   AP1. Nothing else is in the isolate meanwhile (K1 of worker.ts).
  * Design: docs/design/0012-failure-reactions.md
@@ -20,9 +20,9 @@ import { type Failed, locate } from './failed.ts'
 import type { Reactions } from './reactions.ts'
 import { TimersApart } from './timers-apart.ts'
 
-/** Longest time for the last attempts at what is set aside; then none of the rest gets one. */
+/** Longest time for the last attempts at records set aside; the rest then get none. */
 const asideWaitMs = 700
-/** One that is at work even then, with all of its batch, does not come back. */
+/** A callback that still runs after this is not waited for, nor is its batch. */
 const asideEndMs = 1_000
 
 export interface ApartOptions extends Pick<WorkerOptions, 'keeper' | 'warn'> {
@@ -33,17 +33,17 @@ export interface ApartOptions extends Pick<WorkerOptions, 'keeper' | 'warn'> {
   readonly stopping: AbortSignal
   readonly process: (frames: readonly AloneFrame[]) => Promise<BatchResult>
   readonly publish: (result: BatchResult, failed: readonly Failed[], again: boolean) => void
-  /** The one at work. */
+  /** The working isolate. */
   readonly isolate: () => Isolate
   readonly onTrial: () => boolean
-  /** The version at work. */
+  /** The working version. */
   readonly assignment: () => FunctionAssignment
 }
 
 export class Apart {
   readonly #options: ApartOptions
   readonly timers: TimersApart
-  /** Why the instance cannot go on, since a last attempt has ended its isolate. */
+  /** Why the instance cannot continue, if a last attempt has ended its isolate. */
   ending: Ending | undefined
 
   constructor(options: ApartOptions) {
@@ -57,7 +57,7 @@ export class Apart {
     })
   }
 
-  /** Of frames in hand: each record that has ended an owner before. @returns Why the instance cannot go on. */
+  /** Runs each record of the frames that has ended an owner before. @returns Why the instance cannot continue. */
   async tryAlone(hand: readonly TakenFrame[]): Promise<Ending | undefined> {
     const { consumer, reactions } = this.#options
     for (const frame of hand) {
@@ -68,7 +68,7 @@ export class Apart {
     return undefined
   }
 
-  /** The next record of a frame, or the timers that are due. */
+  /** Runs the next record of a frame, or the due timers. */
   async runNext(frame: TakenFrame | undefined): Promise<Tried> {
     const { consumer, reactions, aside } = this.#options
     const before = reactions.errors + aside.size
@@ -80,12 +80,12 @@ export class Apart {
     return { failed: true, ending }
   }
 
-  /** Some of what was set aside is to be tried now, or timers by themselves. Not while a version is on trial: it is judged by records as they come. */
+  /** True if a record set aside or a suspected timer is due. Not while a version is on trial, which is judged by records as they come. */
   get isDue(): boolean {
     return this.dueInMs <= 0
   }
 
-  /** In how long that will be; infinite if nothing waits, or is to wait. */
+  /** Time until then; infinite if nothing waits. */
   get dueInMs(): number {
     const { aside, clock, onTrial } = this.#options
     if (onTrial()) return Number.POSITIVE_INFINITY
@@ -99,7 +99,7 @@ export class Apart {
     return ending ?? (await this.#retry(aside.take(clock.monotonicMs())))
   }
 
-  /** Nothing stays set aside: each has its last attempt now, or, if there is no isolate for it, none. */
+  /** Settles everything set aside: each record gets its last attempt now, or none if there is no isolate. */
   async endAside(): Promise<void> {
     const { aside, reactions, clock, onTrial } = this.#options
     const isolate = this.#options.isolate()
@@ -122,7 +122,7 @@ export class Apart {
     return undefined
   }
 
-  /** Runs frames of one record each to their end. @returns The last result. */
+  /** Runs frames of one record each until they are done. @returns The last result. */
   async #run(
     frames: readonly AloneFrame[],
     onDone: (frame: AloneFrame, failed: Failed | undefined) => void,

@@ -1,11 +1,11 @@
 /**
- * SetAside: records that threw and wait to be tried again, while the others of their channels go on; and, where the policy
- * keeps a key's order, those that wait behind them.
+ * SetAside: records that threw and wait for a retry while the others of their channels continue; and, if the policy keeps a
+ * key's order, the records that wait behind them.
  *
- * Owns copies of these records. Their channel's position has passed them, and its credits say how many they are, so that the
- * account is exact whatever becomes of this process (I7): killed, they are unaccounted; leaving, it settles each before.
- *   SA1. They are bounded; when there is no room the instance takes no input until one falls due.
- *   SA2. Each is settled once: it went through, or the policy had its last word.
+ * Owns copies of these records. Their channel's position has passed them, and its credits say how many they are, so the account
+ * is exact whatever happens to this process (I7): after a kill they are unaccounted; before leaving it settles each.
+ *   SA1. They are bounded; without room the instance takes no input until one falls due.
+ *   SA2. Each is settled once: it succeeded, or the policy decided finally.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -18,19 +18,19 @@ import { type Failed, locate } from './failed.ts'
 
 const recordsMax = 4096
 const bytesMax = 4 * 1024 * 1024
-/** What the error of a failure may hold on to. */
+/** Assumed memory of an error. */
 const errorBytes = 2048
-/** Tried in one batch. */
+/** Records retried in one batch. */
 const atOnceMax = 64
 
-/** A record that waits, and its last failure, if it was called at all. */
+/** A waiting record, and its last failure, if it was called at all. */
 export interface Held {
   readonly frame: AloneFrame
   readonly failed: Failed | undefined
   readonly attempts: number
 }
 
-/** The same while it waits. */
+/** The same, inside the list. */
 interface Item {
   readonly frame: AloneFrame
   failed: Failed | undefined
@@ -38,10 +38,10 @@ interface Item {
 
 export class SetAside {
   readonly #consumer: Consumer
-  /** Of the version at work. */
+  /** The policy of the working version. */
   readonly #policy: () => FailurePolicy
   readonly #list: AsideList<Item>
-  /** In the isolate, or about to be. */
+  /** Those in the isolate, or about to be. */
   readonly #out = new Map<TakenFrame, Waiting<Item>>()
 
   constructor(consumer: Consumer, policy: () => FailurePolicy) {
@@ -63,22 +63,22 @@ export class SetAside {
     return this.#list.nextDueMs
   }
 
-  /** What waits behind them, for the isolate; undefined if nothing does. */
+  /** The keys behind which records must wait, for the isolate; undefined if none. */
   get lines(): readonly string[] | undefined {
     return this.#list.size > 0 && this.#list.lines.length > 0 ? this.#list.lines : undefined
   }
 
-  /** True of a record's own frame, as `take` has answered it. */
+  /** True for a frame that `take` returned. */
   has(frame: TakenFrame): boolean {
     return this.#out.has(frame)
   }
 
-  /** How often a record was tried that `take` has answered. */
+  /** How often the record of a frame from `take` was tried. */
   attemptsOf(frame: TakenFrame): number {
     return this.#out.get(frame)?.attempts ?? 0
   }
 
-  /** Of a batch's failures: keeps those that are set aside, before the frames' memory is used again. */
+  /** Keeps those failures of a batch that are set aside, before the frames' memory is reused. */
   hold(failures: readonly Failed[], nowMs: number): void {
     for (const failed of failures) {
       const { failure, frame, record, sequence } = failed
@@ -101,17 +101,17 @@ export class SetAside {
     }
   }
 
-  /** Takes what is due. Each is to be settled, held again, or given back. */
+  /** Takes due records. Each must be settled, held again, or given back. */
   take(nowMs: number): AloneFrame[] {
     return this.#list.take(nowMs, atOnceMax).map((waiting) => this.#give(waiting, false))
   }
 
-  /** The same of whatever waits, for a last attempt. */
+  /** Takes all waiting records, for a last attempt. */
   takeForTheLast(): AloneFrame[] {
     return this.#list.take(Number.POSITIVE_INFINITY, atOnceMax).map((waiting) => this.#give(waiting, true))
   }
 
-  /** What was taken is done with, whatever became of it. */
+  /** Settles a taken record, whatever became of it. */
   settle(frame: TakenFrame, nowMs: number): void {
     const waiting = this.#out.get(frame)
     if (waiting === undefined) return
@@ -120,13 +120,13 @@ export class SetAside {
     this.#list.done(waiting, nowMs)
   }
 
-  /** Puts back what was taken and not called. */
+  /** Puts back records that were taken and not called. */
   giveBack(): void {
     for (const waiting of this.#out.values()) this.#list.putBack(waiting)
     this.#out.clear()
   }
 
-  /** Settles all that waits, with no further attempt. @returns What the policy is to have its last word on. */
+  /** Settles all waiting records without another attempt. @returns Those about which the policy must decide. */
   giveUp(nowMs: number): Held[] {
     this.giveBack()
     const all: Held[] = []
@@ -147,7 +147,7 @@ export class SetAside {
   }
 }
 
-/** A record that was set aside and is given up with no further attempt. */
+/** The failure of a record that was set aside and is given up without another attempt. */
 export function failedOf(
   { frame, failed, attempts }: Held,
   action: RecordFailure['action'],

@@ -1,5 +1,5 @@
 /**
- * Broken: what an isolate was ended by, and how often what did that is tried again.
+ * Broken: the error that ended an isolate, and how often its record or timer is retried.
  * @module
  */
 import type { ErrorReport } from '../../infra/control/messages.ts'
@@ -8,19 +8,19 @@ import type { BatchResult } from '../isolate/index.ts'
 
 export type Fatal = NonNullable<BatchResult['fatal']>
 
-/** What its machine has broken, which had no CPU for it, is tried so often at least (RE3 of reactions.ts). */
+/** Fewest attempts if the machine had no CPU for the callback (RE3 of reactions.ts). */
 const starvedAttemptsMax = 10
 
 export function isStarved({ detail }: Fatal): boolean {
   return detail['starved'] === true
 }
 
-/** How many attempts may fail before the policy has its last word. */
+/** How many attempts may fail before the policy decides finally. */
 export function chancesOf({ retries }: FailurePolicy, wasStarved: boolean): number {
   return wasStarved ? Math.max(retries, starvedAttemptsMax) : retries
 }
 
-/** As an error of the author's, where it is known where the code stood. */
+/** The error as a report to the author, with the position in the code if known. */
 export function brokenBy({ code, message, detail }: Fatal, timeMs: number): ErrorReport {
   const { at, frames } = detail as { readonly at?: string; readonly frames?: string }
   const stack = frames === undefined ? '' : `${code}: ${message}\n${frames}`

@@ -1,5 +1,5 @@
 /**
- * Failed: the records behind the failures of a batch, found in one walk over its frames.
+ * Failed: finds the records of a batch's failures in one walk over its frames.
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
@@ -14,19 +14,19 @@ const keyBytesShown = 256
 
 export interface Failed {
   readonly failure: RecordFailure
-  /** Where the record came in; none for a timer. */
+  /** The frame of the record; none for a timer. */
   readonly frame?: TakenFrame
-  /** There where the failure was told, or where it is needed: views of the frame, good while that is. */
+  /** Present if the failure is reported or needs it: views of the frame, valid as long as that is. */
   readonly record?: RawRecord
-  /** The beginning of the record's key, for people; its own. */
+  /** The beginning of the record's key, for people; a copy. */
   readonly key?: Uint8Array
   readonly sequence: number
 }
 
-/** Before the batch's frames are marked as finished: failures count records from what was not finished then. */
+/** Must be called before the batch's frames are marked as finished, since failures count from the unfinished records. */
 export function locate(batch: readonly TakenFrame[], failures: readonly RecordFailure[]): Failed[] {
   let at = 0
-  /** Records of the batch before the frame at hand, and the walk over that one. */
+  /** Records of the batch before the current frame, and the walk over that frame. */
   let before = 0
   let walk: { readonly frame: TakenFrame; readonly records: RecordWalk } | undefined
   return failures.map((failure) => {
@@ -47,13 +47,13 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
   })
 }
 
-/** A timer as people are told of it. */
+/** A timer as it is shown to people. */
 export function shown({ partition, key, timeMs }: Timer): NonNullable<ErrorReport['timer']> {
   const text = new TextDecoder().decode(new TextEncoder().encode(key).slice(0, keyBytesShown))
   return { partition: partitionOfArena(partition), key: text, timeMs }
 }
 
-/** What failed, with the record it failed on, as it is told to people and to the dead letters. */
+/** A failure with its record, for people and for dead letters. */
 export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport {
   const { timer } = failure
   if (timer !== undefined) return { ...failure.error, timer: shown(timer) }
@@ -63,7 +63,7 @@ export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport 
   return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key: text } }
 }
 
-/** The letters of those that the policy puts aside, and the frames that their records came in. */
+/** Letters for the failures that become dead letters, and the frames of their records. */
 export function lettersOf(failures: readonly Failed[]): {
   readonly frames: readonly TakenFrame[]
   readonly letters: readonly Letter[]
@@ -91,7 +91,7 @@ export function lettersOf(failures: readonly Failed[]): {
   return { frames, letters }
 }
 
-/** @param instance Whose state it was in. */
+/** @param instance The owner of its state. */
 export function letterOfTimer(
   { partition: arena, key, timeMs }: Timer,
   { error, attempts }: Pick<RecordFailure, 'error' | 'attempts'>,

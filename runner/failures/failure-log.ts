@@ -1,8 +1,8 @@
 /**
- * FailureLog: callbacks that failed, as lines of the function's log: the first ones of each second, and how many were left
- * out, so that a stream of poison fills no disk and is still told in full number.
+ * FailureLog: writes failed callbacks to the function's log: the first ones of each second, and how many were left out, so
+ * that many failures fill no disk and are still counted.
  *
- *   FL1. A second has at most `linesPerSecondMax` lines, and one more that counts the others.
+ *   FL1. At most `linesPerSecondMax` lines a second, and one more that counts the others.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -21,7 +21,7 @@ export class FailureLog {
   readonly #options: FailureLogOptions
   #endMs = Number.NEGATIVE_INFINITY
   #lines = 0
-  /** Left out of the second at hand, by instance and action. */
+  /** Failures left out in the current second, by instance and action. */
   readonly #left = new Map<string, { instance: string; action: string; failures: number }>()
   #cancel: (() => void) | undefined
 
@@ -29,7 +29,7 @@ export class FailureLog {
     this.#options = options
   }
 
-  /** @param error Undefined: it was counted only. Asked for if there is a line for it. */
+  /** @param error Called only if there is a line for it; undefined for a failure that is only counted. */
   take(instance: string, action: string, error: (() => ErrorReport) | undefined): void {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs >= this.#endMs) this.#begin(nowMs)
@@ -44,7 +44,7 @@ export class FailureLog {
     this.#cancel ??= this.#options.clock.after(this.#endMs - nowMs, () => this.flush())
   }
 
-  /** Tells what was left out so far. */
+  /** Writes what was left out so far. */
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined

@@ -1,8 +1,8 @@
 /**
- * GatheredLetters: letters of one version of a function that go together, and those who wait for the answer.
+ * GatheredLetters: letters of one version of a function that are sent together, and the callers that wait for the answer.
  *
- *   GL1. The records are its own: whoever adds them may use their memory again.
- *   GL2. Each who has added some is answered for just these, in their order.
+ *   GL1. It copies the records: the caller may reuse their memory.
+ *   GL2. Each caller gets the answers for its own letters, in order.
  * @module
  */
 import { bytesOf, isFull, type Letter, type Letters } from '../../infra/dead-letters/index.ts'
@@ -11,7 +11,7 @@ import type { RawRecord } from '../../sdk/wire/frame.ts'
 export class GatheredLetters {
   readonly #letters: Letter[] = []
   readonly #posts: { readonly count: number; readonly resolve: (stored: readonly boolean[]) => void }[] = []
-  /** All of it. */
+  /** All letters. */
   readonly content: Letters
   #bytes = 0
 
@@ -19,7 +19,7 @@ export class GatheredLetters {
     this.content = { function: functionName, version, letters: this.#letters }
   }
 
-  /** About what it takes in memory. */
+  /** Approximate memory. */
   get bytes(): number {
     return this.#bytes
   }

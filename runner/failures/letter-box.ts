@@ -1,17 +1,17 @@
 /**
- * LetterBox: hands dead letters to JetStream and answers when they are safe there.
+ * LetterBox: stores dead letters in JetStream, and says when they are safe.
  *
- * Over a connection of its own, made when the first letter comes: JetStream on a full disk freezes each connection that asks
- * it for something, and records must not wait for that.
- *   LB1. A letter is answered once: stored, or refused because the stream is full. Until then it is sent again and again;
- *        the server knows it by its id and stores it once.
- *   LB2. `openBytes` are the letters without an answer; whoever posts heeds `openBytesMax`, so memory stays bounded.
- *   LB3. A letter goes at once, unless others went less than `gatherMs` ago: then it waits for the rest of that time, until
+ * It has a separate connection, opened with the first letter: JetStream on a full disk freezes each connection that asks it
+ * for something, and records must not wait for that.
+ *   LB1. A letter is answered once: stored, or refused because the stream is full. Until then it is sent repeatedly; the
+ *        server recognises its id and stores it once.
+ *   LB2. `openBytes` counts letters without an answer; callers respect `openBytesMax`, so memory stays bounded.
+ *   LB3. A letter is sent at once, unless others were sent less than `gatherMs` ago: then it waits for the rest of that time, until
  *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
- *   LB4. Letters lie in the order in which they came: a message goes when the one before is answered, however often that is sent.
- *        What comes meanwhile is gathered: were it sent in messages of 5 ms each, a slow JetStream would have ever more of them to answer.
- *   LB5. A letter goes when the server has heard that its record was touched, which is said on another connection: who is killed then has
- *        the record counted, and its next owner does not get it (docs/design/0002-channels.md).
+ *   LB4. Letters are stored in the order in which they came: a message is sent when the one before is answered, however often
+ *        that one is sent. Letters that come meanwhile are gathered, else a slow JetStream would get ever more messages.
+ *   LB5. A letter is sent only when the server has heard, on another connection, that its record was touched: after a kill the
+ *        record is then counted, and the next owner does not get it (docs/design/0002-channels.md).
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -23,24 +23,24 @@ import type { Clock } from '../../infra/clock.ts'
 import { encodeLetters, type Letters, messagesOf } from '../../infra/dead-letters/index.ts'
 import { GatheredLetters } from './gathered-letters.ts'
 
-/** Letters without an answer beyond which no input is taken. */
+/** Bytes of unanswered letters beyond which no input is taken. */
 export const openBytesMax = 4 * 1024 * 1024
-/** From one message to the next, while letters come one after the other. */
+/** Time from one message to the next while letters keep coming. */
 const gatherMs = 5
 const answerMs = 5_000
 const retryFirstMs = 100
 const retryLastMs = 2_000
 
-/** JetStream's codes for: the stream has its bytes, its messages; the store has no room. */
+/** JetStream's codes for a stream that has reached its bytes or messages, and for a full store. */
 const fullCodes: ReadonlySet<number> = new Set([10047, 10023, 10077])
 
 export interface LetterBoxOptions {
   readonly namespace: string
   readonly clock: Clock
   readonly connect: () => Promise<NatsConnection>
-  /** Resolves when producers have been told, as far as it is up to us, of all that was touched until now. */
+  /** Resolves when the server has heard everything touched until now. */
   readonly heard: (signal: AbortSignal) => Promise<void>
-  /** Told when letters wait because JetStream does not take them, and when it takes them again. */
+  /** Called when letters wait because JetStream does not accept them, and when it does again. */
   readonly onTrouble: (message: string) => void
 }
 
@@ -50,15 +50,15 @@ export class LetterBox {
   readonly #closing = new AbortController()
   #connection: Promise<NatsConnection> | undefined
   readonly #gathered = new Map<string, GatheredLetters>()
-  /** From when on letters go at once. */
+  /** From then on a letter is sent at once. */
   #freeMs = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
   #posted = 0
-  /** Of all that was posted and is not answered. */
+  /** The promises of all unanswered posts. */
   readonly #unanswered = new Set<Promise<unknown>>()
-  /** Of the last message; never rejects. */
+  /** The answer of the last message; never rejects. */
   #answer: Promise<unknown> = Promise.resolve()
-  /** Messages that are not answered; what was gathered is to go behind them. */
+  /** Unanswered messages; gathered letters are sent after them. */
   #underWay = 0
   #isDue = false
   #openBytes = 0
@@ -73,8 +73,8 @@ export class LetterBox {
   }
 
   /**
-   * Takes letters; their records are copied before it returns.
-   * @returns For each whether it was stored; false: refused. Waits as long as it takes.
+   * Posts letters; their records are copied before it returns.
+   * @returns For each whether it was stored (false: refused). Waits as long as necessary.
    */
   post({ function: name, version, letters }: Letters): Promise<readonly boolean[]> {
     const { clock } = this.#options
@@ -93,7 +93,7 @@ export class LetterBox {
     return answers
   }
 
-  /** Lets go what waits for more; behind what is under way, if something is. */
+  /** Sends gathered letters, after the messages under way. */
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined
@@ -103,7 +103,7 @@ export class LetterBox {
     for (const [id, gathered] of this.#gathered) this.#send(id, gathered)
   }
 
-  /** Resolves when all that was posted until now is answered. @throws the signal's reason */
+  /** Resolves when everything posted until now is answered. @throws the signal's reason */
   async answered(signal: AbortSignal): Promise<void> {
     this.flush()
     const late = aborted(signal).then(() => signal.throwIfAborted())
@@ -120,7 +120,7 @@ export class LetterBox {
     this.#gathered.delete(id)
     const { content, bytes } = gathered
     const told = this.#options.heard(this.#closing.signal) // LB5
-    told.catch(() => undefined) // closed; or it is thrown when the turn of a message has come
+    told.catch(() => undefined) // closed, or awaited later
     const messages = [...messagesOf(content.letters)].map((letters) => {
       const message = encodeLetters({ ...content, letters })
       const stored = this.#answer.then(() => this.#deliver(content.function, letters.length, message, told))
@@ -157,7 +157,7 @@ export class LetterBox {
     }
   }
 
-  /** @returns Whether it was stored; undefined if nobody knows. */
+  /** @returns Whether it was stored; undefined if unknown. */
   async #attempt(subject: string, bytes: Uint8Array, msgID: string): Promise<boolean | undefined> {
     try {
       const js = await this.#open()

@@ -1,12 +1,12 @@
 /**
- * Reactions: what is done about records on which callbacks failed, as the function's policy says.
+ * Reactions: applies the function's policy to records whose callbacks failed.
  *
- *   RE1. Each is counted once under its reason, and told within the bounds of the log.
- *   RE2. A record that ended its isolate is left to the next owner, who will know of this attempt, or given up: it must not
- *        end each next owner. Nobody else is touched by it.
+ *   RE1. Each is counted once under its reason, and reported within the bounds of the log.
+ *   RE2. A record that ended its isolate is left to the next owner, which learns of this attempt, or given up, so that it does
+ *        not end every owner. Other records are not affected.
  *        (Timers: timer-reactions.ts.)
- *   RE3. One that was overtaken by its limit while its process had no CPU is tried again before the policy is asked: it was
- *        the machine that was slow.
+ *   RE3. A record that exceeded its time limit while its process had no CPU is retried before the policy is asked, since the
+ *        machine was slow.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -32,7 +32,7 @@ export interface ReactionsOptions
 
 export class Reactions {
   readonly #options: ReactionsOptions
-  /** Callbacks that failed for good. */
+  /** Callbacks that finally failed. */
   errors = 0
   readonly timers: TimerReactions
   /** Reads the last error when a heartbeat asks for it. */
@@ -59,13 +59,13 @@ export class Reactions {
     return policyOf(this.#options.assignment().manifest.onError)
   }
 
-  /** Of a batch whose records are counted as done. Before the frames' memory is used again. */
+  /** Takes the failures of a batch whose records are counted as done, before the frames' memory is reused. */
   take(failures: readonly Failed[]): void {
     for (const failed of failures) this.#react(failed, false)
     this.#post(failures)
   }
 
-  /** Has the policy's last word on what is set aside, with no further attempt. */
+  /** Applies the policy finally to everything set aside, without another attempt. */
   giveUpAside(): void {
     const { aside, clock } = this.#options
     const given = aside.giveUp(clock.monotonicMs())
@@ -74,7 +74,7 @@ export class Reactions {
     this.#post(failures)
   }
 
-  /** The isolate was ended. @returns Why the worker ends. */
+  /** Handles an isolate that was ended. @returns Why the worker ends. */
   settleBroken(
     batch: readonly TakenFrame[],
     { fatal, recordAtHand, timerAtHand, failures }: BatchResult,
@@ -94,7 +94,7 @@ export class Reactions {
     const isAside = aside.has(open)
     const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
     const chances = chancesOf(this.#policy, isStarved(fatal!))
-    const again = attempts <= chances && !isAside // its channel has gone on: nobody could try it again
+    const again = attempts <= chances && !isAside // its channel has passed it: nobody could retry it
     const error = brokenBy(fatal!, clock.nowMs())
     const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
     this.errors += 1
@@ -103,13 +103,13 @@ export class Reactions {
     if (again) rememberAttempts(open, attempts)
     else if (last === 'deadLetter') {
       this.#done(open)
-      acknowledger.announce() // nothing was put out with it (A2)
+      acknowledger.announce() // nothing announced it yet (A2)
       this.#post(failed)
     } else this.#drop(open, last === 'skip' ? 'skipped' : 'failed')
     return again || last !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending
   }
 
-  /** @param isDone Whether its record counts as done already, although it failed for good. */
+  /** @param isDone Whether its record already counts as done, although it finally failed. */
   #react(failed: Failed, isDone: boolean): void {
     const { failure, frame } = failed
     const { consumer, onFailure, instance } = this.#options
@@ -124,7 +124,7 @@ export class Reactions {
     if (frame === undefined) return this.timers.drop(failure)
     if (failure.action === 'fail') {
       if (!isDone && failure.isDone !== true) this.#done(frame)
-      consumer.drop(frame, 'failed') // it is gone with its instance: at most once
+      consumer.drop(frame, 'failed') // it is lost with its instance: at most once
     } else if (failure.action === 'skip') consumer.drop(frame, 'skipped')
   }
 

@@ -1,11 +1,11 @@
 /**
- * TimerReactions: what is done about timers on which callbacks failed.
+ * TimerReactions: applies the function's policy to timers whose callbacks failed.
  *
- * One that threw was taken out of the state with that, by the engine. One that ended its isolate is still set there: the next
- * owner is told of the attempt, and tries it again or takes it out (timers-apart.ts).
+ * A timer that threw was taken out of the state by the engine. One that ended its isolate is still set: the next owner
+ * learns of the attempt, and retries it or takes it out (timers-apart.ts).
  *   TR1. Each is counted once under its reason.
- *   TR2. One that is put aside is gone from the stored state only when its dead letter is safe: a checkpoint waits for the letters that
- *        were posted before it, and one that has ended an owner is taken out behind its letter.
+ *   TR2. A timer with a dead letter leaves the stored state only when the letter is safe: a checkpoint waits for the letters
+ *        posted before it, and a timer that has ended an owner is taken out after its letter.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -28,17 +28,17 @@ export interface TimerReactionsOptions extends Pick<WorkerOptions, 'clock'> {
   readonly stopping: AbortSignal
   /** Absent: timers end with their state. */
   readonly tried: TriedTimers | undefined
-  /** Of the live version. */
+  /** The live version. */
   readonly assignment: () => FunctionAssignment
   readonly letters: Pick<LetterBox, 'post' | 'flush'>
   readonly acknowledger: Pick<Acknowledger, 'await'>
-  /** One has ended its isolate, or its process. */
+  /** Called when a timer has ended its isolate, or its process. */
   readonly onGiven: (action: string, error: () => ErrorReport) => void
 }
 
 export class TimerReactions {
   readonly #options: TimerReactionsOptions
-  /** Those given up, by reason. */
+  /** Timers given up, by reason. */
   readonly dropped: Record<string, number> = {}
 
   constructor(options: TimerReactionsOptions) {
@@ -49,7 +49,7 @@ export class TimerReactions {
     return policyOf(this.#options.assignment().manifest.onError)
   }
 
-  /** The isolate was ended in a timer. @param ending Why the worker ends, if it was nobody's fault. */
+  /** Handles an isolate that was ended in a timer. @param ending Why the worker ends, if nobody is at fault. */
   settle(timer: Timer, fatal: Fatal, ending: Ending): Ending {
     const { tried, clock, assignment, stopping } = this.#options
     if (tried === undefined || stopping.aborted) return ending
@@ -64,26 +64,26 @@ export class TimerReactions {
     return again || last !== 'fail' ? endingOf('recordBroke', fatal.message) : ending
   }
 
-  /** Whether one that has ended an owner is tried again. By another version than that it is. */
+  /** Whether a timer that has ended an owner is retried; always by another version. */
   mayBeTried({ version, attempts, starved }: TriedTimer): boolean {
     return (
       version !== this.#options.assignment().version || attempts <= chancesOf(this.#policy, starved === true)
     )
   }
 
-  /** One whose attempts are used up. @returns Whether it may be taken out of the state (TR2). */
+  /** Gives up a timer whose attempts are used up. @returns Whether it may be taken out of the state (TR2). */
   async giveUp(timer: Timer, { attempts, version, error: known }: TriedTimer): Promise<boolean> {
     const { clock, assignment, stopping } = this.#options
     const { last } = this.#policy
     const message = `Cannot go on with '${assignment().function}' v${version}: its process ended without a word in ${timerWords(timer)}`
     const error = known ?? { name: 'ERR_ISOLATE_LOST', message, stack: '', timeMs: clock.nowMs() }
-    if (known === undefined) this.#tell(timer, error, last) // else its owner has
+    if (known === undefined) this.#tell(timer, error, last) // else its last owner did
     if (last !== 'deadLetter') return this.#count(last === 'skip' ? 'skipped' : 'failed')
     const stored = this.#post(timer, { error, attempts }, version)
     return await Promise.race([stored.then(() => true), aborted(stopping).then(() => false)])
   }
 
-  /** It threw for good. */
+  /** Handles a timer that finally threw. */
   drop({ action, timer, error, attempts }: RecordFailure): void {
     if (action !== 'deadLetter' || timer === undefined) this.#count(action === 'fail' ? 'failed' : 'skipped')
     else void this.#post(timer, { error, attempts }, this.#options.assignment().version)
@@ -98,7 +98,7 @@ export class TimerReactions {
     return true
   }
 
-  /** Resolves when it is known whether its letter was stored: never, perhaps, where the runner ends. */
+  /** Resolves when it is known whether its letter was stored; perhaps never, if the runner ends. */
   async #post(
     timer: Timer,
     failed: Pick<RecordFailure, 'error' | 'attempts'>,

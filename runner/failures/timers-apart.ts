@@ -1,11 +1,11 @@
 /**
- * TimersApart: timers that are called by themselves, since one of them has ended an owner before, or may have.
+ * TimersApart: calls timers alone, if one of them has ended an owner, or may have.
  *
- *   TP1. Of a timer that may end this process too the store is told before it is called: whoever comes next knows of the attempt.
+ *   TP1. The call of a timer that may end this process is stored before it is made, so the next owner knows of the attempt.
  *   TP2. A timer whose attempts are used up is taken out, and the state without it is stored, before anything else is called.
  *        Its dead letter is safe by then: it is stored twice if the process ends in between, never not at all.
- *   TP3. Until the store has heard that one is over no other one is called: it would be blamed for that one's end.
- *   TP4. A stop is no attempt: a timer that was not called for it, or did not come to its end, is as it was.
+ *   TP3. No other timer is called until it is stored that this one is over: else the wrong one would be blamed.
+ *   TP4. A stop is no attempt: a timer that it kept from being called, or from finishing, stays as it was.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -26,12 +26,12 @@ export interface TimersApartOptions {
   readonly clock: Clock
   readonly reactions: Pick<Reactions, 'settleBroken' | 'timers'>
   readonly stopping: AbortSignal
-  /** Of the version at work. */
+  /** The working version. */
   readonly assignment: () => FunctionAssignment
   readonly isolate: () => Isolate
-  /** Absent: they end with their state. */
+  /** Absent: timers end with their state. */
   readonly tried: TriedTimers | undefined
-  /** Stores the state, between two batches. @returns Whether it was, or is not to be. */
+  /** Stores the state, between two batches. @returns Whether it was stored, or need not be. */
   readonly store: () => Promise<boolean>
   readonly publish: (result: BatchResult) => void
   readonly warn: (message: string) => void
@@ -49,7 +49,7 @@ export class TimersApart {
     return tried?.isDue(clock.nowMs()) === true
   }
 
-  /** All timers that are due now, one by one. @returns Why the instance cannot go on. */
+  /** Calls all due timers one by one. @returns Why the instance cannot continue. */
   async run(): Promise<Ending | undefined> {
     const { tried, clock, isolate, stopping, reactions } = this.#options
     if (tried === undefined) return undefined
@@ -72,7 +72,7 @@ export class TimersApart {
     return undefined
   }
 
-  /** Between two batches: sets timers that were given up again, and stores that. @throws {Error} Which could not be set. */
+  /** Sets timers again that were given up, and stores that; between two batches. @throws {Error} Naming those that could not be set. */
   async set(timers: readonly Timer[]): Promise<void> {
     const { isolate, clock, store } = this.#options
     const held = isolate().state.partitions()
@@ -112,7 +112,7 @@ export class TimersApart {
     return result.fatal && reactions.settleBroken([], result)
   }
 
-  /** Where it lacked memory for its state it was as if it had not been called. */
+  /** Calls a timer, again if it lacked memory for its state, which is no attempt. */
   async #call(timers: TimerCalls, nowMs: number): Promise<BatchResult> {
     const { isolate, publish, stopping } = this.#options
     for (let running = timers.run(nowMs); ; ) {
@@ -132,12 +132,12 @@ export class TimersApart {
     for (let isFirst = true; !(await store()); isFirst = false) {
       if (isFirst) warn('timers wait until the state is stored without one that was given up')
       await this.#pause()
-      if (stopping.aborted) return // what is known of it stays, for it may still be set in what is stored
+      if (stopping.aborted) return // what is known stays, since the timer may still be set in the stored state
     }
     tried.set(timer, undefined)
   }
 
-  /** Comes back when the store has heard it (TP3). @returns Why it never will. */
+  /** Resolves when it is stored (TP3). @returns Why it never will be. */
   async #tell(tried: TriedTimers): Promise<Ending | undefined> {
     const { stopping, warn } = this.#options
     for (let isFirst = true; ; isFirst = false) {
@@ -154,7 +154,7 @@ export class TimersApart {
     }
   }
 
-  /** Before the store is asked again; a stop ends it. */
+  /** Waits before the store is asked again; a stop ends the wait. */
   async #pause(): Promise<void> {
     const { clock, stopping } = this.#options
     const over = new Promise<void>((resolve) => clock.after(againMs, resolve))

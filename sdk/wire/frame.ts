@@ -42,9 +42,9 @@ export const frameBytesMax = 1024 * 1024 - 4096
 export const frameFlags = {
   /** No records: tells the next sequence, so that a lost tail is seen; asks for credit. */
   beacon: 1,
-  /** In-band marker of a handover; its token is the body. */
+  /** Reserved; nothing sends it (docs/design/0011-handover.md). */
   marker: 2,
-  /** The header is extended by a W3C trace context of 25 bytes, padded. */
+  /** Reserved for a trace context in an extended header; nothing sends it. */
   traced: 4,
 } as const
 const flagsKnown = 7

@@ -1,9 +1,9 @@
 /**
- * Beacon: a frame without records, by which a producer tells where it stands (docs/design/0002-channels.md).
+ * Beacon: a frame without records, with which a producer says how far it is (docs/design/0002-channels.md).
  *
- * The frame's sequence is the one before which all was sent, and nothing is about to be sent again. The body is the sequence of the oldest record that it still holds and,
- * for each consumer it knows, the epoch of the owner it serves, the position at which that owner goes on, and the first
- * sequence that ever counted for that consumer.
+ * The sequence of the frame is the one up to which everything was sent and nothing is about to be sent again. The body
+ * has the oldest sequence that the producer still holds and, for each consumer, the epoch of the owner that it serves,
+ * the position at which that owner continues, and the first sequence that counts for that consumer.
  * @module
  */
 import {
@@ -20,7 +20,7 @@ export interface BeaconEntry {
   /** 0 before the first owner. */
   readonly epoch: number
   readonly position: number
-  /** First sequence that counts for this consumer: it was not there before. */
+  /** First sequence that counts for this consumer; earlier records were sent before it existed. */
   readonly from: number
   /** How often the record at `position` has ended its owner. */
   readonly attempts: number

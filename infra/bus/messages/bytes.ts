@@ -8,10 +8,10 @@ const two32 = 2 ** 32
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** The bytes of names that were written: few, and again and again. */
+/** Encoded names: they are few, and written again and again. */
 const spelled = new Map<string, Uint8Array>()
 const spelledMax = 1024
-/** The name that was read last: the entries of a message mostly have one stream. */
+/** The last name read: the entries of a message mostly have the same stream. */
 let lastName = { text: '', bytes: new Uint8Array(0) }
 
 export class ByteWriter {
@@ -19,7 +19,7 @@ export class ByteWriter {
   #view = new DataView(this.#bytes.buffer)
   #at = 0
 
-  /** Forgets what was written; its memory is used again: memory of its own for each of thousands a second is what a collector has to free. */
+  /** Starts a new message in the same memory: fresh memory for thousands of messages a second would burden the collector. */
   begin(): this {
     this.#at = 0
     return this
@@ -48,7 +48,7 @@ export class ByteWriter {
     this.u16(Math.floor(value / two32))
   }
 
-  /** A name of at most 255 bytes behind its length. */
+  /** A name of at most 255 bytes, after its length. */
   name(text: string): void {
     const bytes = bytesOf(text)
     if (bytes.length > 255) throw new RangeError(`Cannot encode a name of ${bytes.length} bytes: at most 255`)
@@ -58,7 +58,7 @@ export class ByteWriter {
     this.#at += bytes.length
   }
 
-  /** What was written, in bytes of its own. */
+  /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#at)
   }
@@ -118,7 +118,7 @@ export class ByteReader {
     return true
   }
 
-  /** @throws ERR_MESSAGE_MALFORMED unless all was read. */
+  /** @throws ERR_MESSAGE_MALFORMED unless everything was read. */
   end(): void {
     if (this.#at !== this.#bytes.length)
       throw this.#malformed(`${this.#bytes.length - this.#at} bytes are left over`)

@@ -1,5 +1,5 @@
 /**
- * Claim: an owner tells the producers and the other owners of a consumer which partitions are its own.
+ * Claim: an owner tells the producers, and other owners of the same consumer, which partitions it owns.
  * @module
  */
 
@@ -11,7 +11,7 @@ export interface Claim {
   readonly partitions: Readonly<Record<string, readonly number[]>>
 }
 
-/** One claim for each name and epoch under which something is owned. */
+/** One claim for each name and epoch under which partitions are owned. */
 export function claimsOf(
   owner: string,
   partitions: Iterable<{
@@ -36,7 +36,7 @@ export function encodeClaim(claim: Claim): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(claim))
 }
 
-/** @returns Undefined for what is none. */
+/** @returns Undefined if it is not a claim. */
 export function readClaim(bytes: Uint8Array): Claim | undefined {
   try {
     const claim = JSON.parse(new TextDecoder().decode(bytes)) as Claim
@@ -47,7 +47,7 @@ export function readClaim(bytes: Uint8Array): Claim | undefined {
   }
 }
 
-/** The epochs at which partitions of a claim are owned by that name. */
+/** The epochs under which the partitions of a claim are owned. */
 export function epochsIn(
   { partitions }: Claim,
   name: string,

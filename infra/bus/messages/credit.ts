@@ -7,19 +7,19 @@ import { idText, idWords } from '../../../sdk/wire/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 const magic = 0xce
-/** The latest: what an owner says to a producer that asks for it, or for a later one. */
+/** The latest version: used if the producer asks for it or a later one. */
 export const creditVersionMax = 2
 
 /**
- * `heir`, beside `fresh`: `through` is the epoch since which the partition was only handed over. `tried`: the attempts at the
- * record at `through` follow. `aside`: how many below `through` were set aside follows. `next`, beside `leaving`: who owns it next
- * follows, to whom the producer may send from here on. `touched`, of version 2: behind which record it has put out nothing follows.
+ * With `heir` (and `fresh`), `through` is the epoch since which the partition was only handed over. Some flags announce a field:
+ * `tried` the attempts at the record at `through`, `aside` how many records below `through` were set aside, `next` (with `leaving`)
+ * the next owner, to which the producer sends from now on, `touched` (version 2) behind which record nothing has been put out.
  */
 export const creditFlags = {
   ...{ fresh: 1, resend: 2, leaving: 4, heir: 8 },
   ...{ tried: 16, aside: 32, next: 64, touched: 128 },
 } as const
-/** By version. */
+/** Flags by version. */
 const flagsKnown = [0, 127, 255]
 
 /** An owner that is known before it has claimed. */
@@ -35,23 +35,23 @@ export interface CreditEntry {
   readonly flags: number
   /** Sequence behind the last record processed. */
   readonly through: number
-  /** Next sequence that the owner will accept: `through` and what lies in its queue. */
+  /** Next sequence that the owner will accept: behind everything in its queue. */
   readonly accepted: number
   /** Bytes that may be outstanding behind `through`. */
   readonly windowBytes: number
-  /** With `tried`: how often the record at `through` has ended its owner; the next one goes on counting. */
+  /** With `tried`: how often the record at `through` has ended its owner; the next owner continues the count. */
   readonly attempts?: number
-  /** With `aside`: records below `through` that wait to be tried again. The owner holds them: with it they are gone. */
+  /** With `aside`: records below `through` that wait for a retry. Only the owner has them: if it is killed they are lost. */
   readonly aside?: number
   /** With `next`. */
   readonly next?: NextOwner
-  /** With `touched`: behind the last record that it may put out before its next word. Absent: as far as `accepted`. */
+  /** With `touched`: behind the last record whose outputs may leave before the next credit. Default: `accepted`. */
   readonly touched?: number
   /** Records dropped in this channel since the owner's start, by reason. */
   readonly dropped: Readonly<Record<string, number>>
 }
 
-/** Of nearly all entries. */
+/** Shared by nearly all entries. */
 export const noneDropped: Readonly<Record<string, number>> = Object.freeze({})
 
 export interface Credit {
@@ -64,7 +64,7 @@ export interface Credit {
 
 const credits = new ByteWriter()
 
-/** @param version What its producer asks for; flags that it does not have are left out. */
+/** @param version The one that the producer asks for; flags that it lacks are left out. */
 export function encodeCredit(credit: Credit, version = creditVersionMax): Uint8Array {
   const writer = credits.begin()
   const known = flagsKnown[version]!
@@ -134,7 +134,7 @@ function readOwner(reader: ByteReader): string {
   return idText(reader.u32(), low)
 }
 
-/** Undefined: it is none; garbage changes nothing. */
+/** @returns Undefined if it is not a credit; garbage is ignored. */
 export function readCredit(bytes: Uint8Array): Credit | undefined {
   try {
     return decodeCredit(bytes)
@@ -151,7 +151,7 @@ function readEntry(reader: ByteReader, version: number, known: number): CreditEn
   const stream = reader.name()
   const partition = reader.u16()
   const flags = version === 1 ? reader.u8() : reader.u16()
-  // Whatever it means, it may be followed by a field: the rest could not be told from it.
+  // An unknown flag may announce a field, so the rest could not be read.
   if ((flags & ~known) !== 0)
     throw unreadable(`has flags ${flags}, of which version ${version} knows ${known}`)
   const through = reader.u48()

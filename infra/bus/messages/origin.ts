@@ -1,5 +1,5 @@
 /**
- * Origin: the slot of an instance or an ingest, as it stands in frame headers: 16 hex digits.
+ * Origin: the slot of an instance or an ingest in frame headers: 16 hex digits.
  * @module
  */
 import { createHash } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * ConsumerOptions: what a consumer is made with.
+ * ConsumerOptions: the options of a Consumer.
  * @module
  */
 import type { StateFormat } from '../../../sdk/function.ts'
@@ -13,22 +13,22 @@ export interface ConsumerOptions {
   readonly namespace: string
   /** The consuming function, or `follower.ID`. */
   readonly name: string
-  /** Where an input is read by another name (docs/design/0024-broadcast.md); default: nowhere. */
+  /** The name under which an input is read, if it differs (docs/design/0024-broadcast.md). */
   readonly nameOf?: (stream: string) => string
   /** Grows with each owner of these partitions. */
   readonly epoch: number
   readonly clock: Clock
   readonly windowBytes?: number
-  /** What is kept of all partitions that are awaited. */
+  /** Bytes kept of all awaited partitions together. */
   readonly passedBytes?: number
-  /** Called when a frame has come into an empty queue. */
+  /** Called when a frame has entered an empty queue. */
   readonly onFrames: () => void
-  /** The inputs that queue at their producers, and so come by a lane of their own (docs/design/0016-back-pressure.md). */
+  /** Whether an input queues at its producers, and so has a lane (docs/design/0016-back-pressure.md). */
   readonly hasLane?: (stream: string) => boolean
-  /** What the state that the owner begins with contains of a partition; undefined: there is no such state. */
+  /** What the initial state contains of a partition; undefined if there is no such state. */
   readonly contains?: (stream: string, partition: number) => StatePositions | undefined
-  /** In which format the state of a new partition is used (docs/design/0032-migrate.md); undefined: `useFormat` will tell. */
+  /** The format in which the state of a new partition is used (docs/design/0032-migrate.md); undefined: `useFormat` sets it. */
   readonly format?: () => StateFormat | undefined
-  /** Called when somebody claims a partition of ours with a higher epoch: stop at once. */
+  /** Called when another owner claims a partition with a higher epoch: stop at once. */
   readonly onSuperseded?: (claim: Claim) => void
 }

@@ -1,8 +1,8 @@
 /**
- * ConsumerVoice: what one owner tells the producers and the other owners: its claims and credits.
+ * ConsumerVoice: sends what one owner tells producers and other owners: claims and credits.
  *
- *   V1. Nothing is told while the connection is down: after the reconnect every channel is told anew.
- *   V2. A producer is told in the version of credits that it asks for, or in the latest that we know.
+ *   V1. Nothing is sent while the connection is down; after the reconnect every channel is told again.
+ *   V2. Credits have the version that the producer asks for, or the latest known here if that is lower.
  * Design: docs/design/0002-channels.md
  * @module
  */
@@ -34,7 +34,7 @@ export class ConsumerVoice {
   readonly #options: VoiceOptions
   readonly #owner: string
   readonly #partitions: ReadonlyMap<string, InPartition>
-  /** How many share the windows. */
+  /** Number of channels that share the windows. */
   channels = 0
 
   constructor(options: VoiceOptions, owner: string, partitions: ReadonlyMap<string, InPartition>) {
@@ -43,7 +43,7 @@ export class ConsumerVoice {
     this.#partitions = partitions
   }
 
-  /** Says what it owns; default: all of it. */
+  /** Claims partitions; default: all owned. */
   claim(partitions: Iterable<InPartition> = this.#partitions.values()): void {
     const { wire, namespace } = this.#options
     if (!wire.connected) return
@@ -55,7 +55,7 @@ export class ConsumerVoice {
     this.#publish(channel, owned, [this.#entry(owned, channel, flags)])
   }
 
-  /** At most one answer in a while to a flood of frames that cannot be taken. */
+  /** Answers a frame that cannot be taken, at most once per pause for a flood of them. */
   askResend(owned: InPartition, channel: InChannel, flags: number): void {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - channel.resendAskedMs < resendEveryMs) return
@@ -63,7 +63,7 @@ export class ConsumerVoice {
     this.credit(owned, channel, flags)
   }
 
-  /** One message for each producer, and name and epoch of ours. @param next Beside `leaving`: who owns it next. */
+  /** Sends credits: one message per producer, consumer name and epoch. @param next With `leaving`: the next owner. */
   credits(which: (channel: InChannel, owned: InPartition) => boolean, flags: number, next?: NextOwner): void {
     const messages: { channel: InChannel; owned: InPartition; entries: CreditEntry[] }[] = []
     for (const owned of this.#partitions.values()) {
@@ -87,7 +87,7 @@ export class ConsumerVoice {
     for (const { channel, owned, entries } of messages) this.#publish(channel, owned, entries)
   }
 
-  /** Of a channel without a position: how it is to be found. */
+  /** The flags for a channel without a position. */
   #entry(owned: InPartition, channel: InChannel, flags: number, next?: NextOwner): CreditEntry {
     const windowBytes = windowFor(this.#options.windowBytes, this.channels)
     if (channel.expected !== undefined) return creditOf(owned, channel, flags, windowBytes, next)

@@ -1,13 +1,13 @@
 /**
- * Consumer: the receiving side of one owner: it takes frames of the partitions it owns, each once and in order, and
- * tells their producers how far it has come. Protocol and reasons: docs/design/0002-channels.md.
+ * Consumer: the receiving side of one owner. It takes frames of its partitions, each once and in order, and tells their
+ * producers how far it is. Protocol and reasons: docs/design/0002-channels.md.
  *
  * Owns the queue of frames that were accepted and not yet taken. Invariants:
- *  C1. `take` answers the records of one producer in one partition in the order of their sequences, none twice (I2).
- *  C2. The queue holds at most the windows granted, plus one frame for each channel.
- *  C3. received = processed + dropped + set aside + queued or in the caller's hands; a gap is counted, once, when it is proven.
- *  C4. A frame of an epoch that its origin has left behind is refused (I8).
- *  C5. A partition keeps the epoch under which it was claimed; what was released answers nobody (docs/design/0011-handover.md).
+ *  C1. `take` returns the records of one producer in one partition in the order of their sequences, none twice (I2).
+ *  C2. The queue holds at most the granted windows, plus one frame per channel.
+ *  C3. received = processed + dropped + set aside + queued or taken by the caller; a gap is counted once, when it is proven.
+ *  C4. A frame with a lower epoch than the highest known of its origin is refused (I8).
+ *  C5. A partition keeps the epoch under which it was claimed; a released one is silent (docs/design/0011-handover.md).
  */
 
 import { randomBytes } from 'node:crypto'
@@ -47,7 +47,7 @@ export class Consumer {
   readonly owner = randomBytes(8).toString('hex')
   readonly #options: ConsumerOptions
   readonly #partitions = new Map<string, InPartition>()
-  /** Where it has left channels of partitions that it does not own any more, by partition and producer. */
+  /** Where it has left channels of partitions that it no longer owns, by partition and producer. */
   readonly #left = new Map<string, ReadonlyMap<string, number>>()
   readonly #accounts = new InAccounts()
   readonly #rivals: Rivals
@@ -56,7 +56,7 @@ export class Consumer {
   readonly #voice: ConsumerVoice
   readonly #intake: Intake
   readonly #pace: Pace
-  /** It takes nothing any more. */
+  /** True when it takes nothing more. */
   #leaving = false
   #closed = false
 
@@ -80,8 +80,8 @@ export class Consumer {
   /**
    * Takes partitions of a stream as its own and claims them. Those owned already stay as they are.
    * @param epoch Default: that of the options.
-   * @param from What the owner before has left, if it handed over: producers that it names go on there. Others are
-   *   asked where they stand.
+   * @param from What the owner before has left, if it handed over: channels that it names continue there. Other
+   *   producers are asked for their position.
    */
   own(
     stream: string,
@@ -113,7 +113,7 @@ export class Consumer {
     this.#voice.credits((channel, owned) => taken.includes(owned) && lacks(channel), creditFlags.resend)
   }
 
-  /** Hears partitions that are going to be its own, keeps what passes, and lets their producers know that somebody listens. */
+  /** Listens to partitions that it will own, keeps what passes, and lets their producers know. */
   await(stream: string, partitions: readonly number[]): void {
     const { wire, namespace } = this.#options
     for (const partition of partitions) this.#subscribed(stream, partition)
@@ -121,7 +121,7 @@ export class Consumer {
     if (wire.connected) wire.publish(claimSubject(namespace, this.#nameOf(stream)), new Uint8Array(0))
   }
 
-  /** Takes nothing more of these partitions, and forgets what lies in the queue. What was taken may still be done. */
+  /** Takes nothing more of these partitions, and drops their queued frames. Frames already taken may still be finished. */
   suspend(stream: string, partitions: readonly number[]): void {
     for (const partition of partitions) {
       const owned = this.#partitions.get(`${stream}.${partition}`)
@@ -132,9 +132,9 @@ export class Consumer {
   }
 
   /**
-   * Gives suspended partitions up, when nothing of them is in the caller's hands and the outputs of what was done are safe.
-   * @param next Who owns them next, if that is known: producers go on to it.
-   * @returns Where the next owner goes on.
+   * Releases suspended partitions, when the caller has no frame of them and all their outputs are safe.
+   * @param next The next owner, if known: producers continue with it.
+   * @returns Where the next owner continues.
    */
   release(stream: string, partitions: readonly number[], next?: NextOwner): Heritage {
     const left: ChannelPosition[] = []
@@ -163,17 +163,17 @@ export class Consumer {
     return { since, ...(next && { next: next.owner }), channels: left }
   }
 
-  /** State is used in this format from now on, between two batches. */
+  /** Says that state is used in this format from now on; between two batches. */
   useFormat(format: StateFormat): void {
     for (const { contained } of this.#partitions.values()) contained.useFormat(format)
   }
 
-  /** Of a frame's records that are done, so many have had their effects on state in a format that may go again. */
+  /** Counts finished records of a frame whose effects on state are in a format that may be withdrawn. */
   addOpen({ stream, partition }: TakenFrame, format: number, records: number): void {
     this.#partitions.get(`${stream}.${partition}`)?.contained.addOpen(format, records)
   }
 
-  /** What the state contains of a partition at this moment, as the next owner is to be told. */
+  /** What the state contains of a partition at this moment, for the next owner. */
   positions(stream: string, partition: number): StatePositions {
     const owned = this.#partitions.get(`${stream}.${partition}`)
     return owned?.contained.with(owned.channels.values()) ?? { lost: 0, positions: [] }
@@ -188,12 +188,12 @@ export class Consumer {
     return this.#queue.take(bytesMax)
   }
 
-  /** Takes what came with partitions that were handed over, which has stood still for the longest. */
+  /** Takes frames that came with partitions that were handed over, since they have waited longest. */
   takeMoved(): TakenFrame[] {
     return this.#queue.takeMoved()
   }
 
-  /** Marks the next `records` of a taken frame as done; the frames of a channel in the order taken. */
+  /** Marks the next `records` of a taken frame as done; frames of a channel in the order in which they were taken. */
   done(frame: TakenFrame, records: number): void {
     frame.finished += records
     this.#accounts.of(frame.stream).processed += records
@@ -204,7 +204,7 @@ export class Consumer {
     if (frame.skip + frame.finished === frame.header.count) this.#pace.add(frame.bytes.length)
   }
 
-  /** Of a frame's records that are done, one waits to be tried again: the channel goes on, its producer knows of it. */
+  /** Notes that one finished record of a frame was set aside for a retry. The channel continues, and its producer is told. */
   setAside(frame: TakenFrame): void {
     this.#accounts.of(frame.stream).processed -= 1
     const { channel } = frame as QueuedFrame
@@ -212,7 +212,7 @@ export class Consumer {
     channel.dirty = true
   }
 
-  /** A record that was set aside is done. */
+  /** Notes that a record that was set aside is done. */
   settle(frame: TakenFrame): void {
     this.#accounts.of(frame.stream).processed += 1
     const { channel } = frame as QueuedFrame
@@ -220,7 +220,7 @@ export class Consumer {
     channel.dirty = true
   }
 
-  /** Of a frame's records that are done, one was dropped, and why. Before it is acknowledged; `mark` is one that covers it. */
+  /** Notes that one finished record of a frame was dropped, before it is acknowledged. @param mark A mark that covers it. */
   drop(frame: TakenFrame, reason: string, mark?: Mark): void {
     const account = this.#accounts.of(frame.stream)
     account.processed -= 1
@@ -231,25 +231,25 @@ export class Consumer {
       at.dropped = oneMore(at.dropped, reason)
   }
 
-  /** True while a record is expected, or here, that has ended an owner before. */
+  /** True while a record that has ended an owner is expected, or here. */
   get hasTried(): boolean {
     return this.#intake.hasTried
   }
 
-  /** Remembers what is done by now, to be acknowledged when what comes of it is safe. */
+  /** Notes what is done by now, to be acknowledged when its outputs are safe. */
   mark(): Mark {
     return markOf(allChannels(this.#partitions))
   }
 
-  /** Lets the producers know what is done (by `mark`, in the order made), when the outputs of all that are safe: at once or soon (pace.ts). */
+  /** Acknowledges what is done (by `mark`, in the order in which marks were made) once its outputs are safe: at once or soon (pace.ts). */
   acknowledge(mark = this.mark()): void {
     releaseAt(mark)
     this.#pace.soon()
   }
 
   /**
-   * Tells the producers what was touched, where they do not know, and what is done: call it before an output of what was taken is
-   * sent. What a killed owner had not announced has put out nothing; of a producer that is the first, the next one gets it.
+   * Tells producers what was touched, and what is done. Must be called before an output of a taken record is sent: then what
+   * a killed owner had not announced has put out nothing, and of a first producer the next owner gets it.
    */
   announce(): void {
     if (this.#leaving) return
@@ -257,7 +257,7 @@ export class Consumer {
     this.#voice.credits((channel) => channel.taken > channel.toldTouched || channel.dirty, 0)
   }
 
-  /** What is done and not acknowledged counts as dropped: its outputs will never be sent. Before `leave`. */
+  /** Counts what is done and not acknowledged as dropped, since its outputs will never be sent. Before `leave`. */
   giveUp(reason: string): void {
     for (const owned of this.#partitions.values()) {
       for (const channel of channelsOf(owned)) {
@@ -271,7 +271,7 @@ export class Consumer {
     }
   }
 
-  /** One row a stream (I7). */
+  /** One row per stream (I7). */
   ledger(): InputLedger[] {
     const partitions = [...this.#partitions.values()]
     return this.#accounts.ledger().map((account) => ({
@@ -280,15 +280,15 @@ export class Consumer {
     }))
   }
 
-  /** What it has taken, and how far it has come with producers that are gone (I7). */
+  /** What it has taken, and how far it is with killed producers (I7). */
   account(gone: readonly GoneProducer[]): Pick<InstanceReport, 'inputs' | 'received'> {
     const { namespace } = this.#options
     return { inputs: this.ledger(), ...receivedFrom(namespace, this.#partitions.values(), gone) }
   }
 
   /**
-   * Ends cleanly: what is done is acknowledged, the rest is left to the next owner. Said again after a reconnect, until
-   * the server has heard it. @throws the signal's reason; then it has ended without a word.
+   * Ends cleanly: acknowledges what is done and leaves the rest to the next owner. Repeated after a reconnect until the
+   * server has heard it. @throws the signal's reason; then nobody may have heard it.
    */
   async leave(signal?: AbortSignal): Promise<void> {
     if (this.#leaving) return
@@ -303,7 +303,7 @@ export class Consumer {
     }
   }
 
-  /** Stops receiving, without a word to anyone. */
+  /** Stops receiving, and tells nobody. */
   close(): void {
     if (this.#closed) return
     this.#leaving = this.#closed = true

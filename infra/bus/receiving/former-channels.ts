@@ -3,8 +3,9 @@
  * was silent for long. What came by them is still here to be done, and to be asked about: where its producer was killed, nobody
  * else knows how far it had come.
  *
- *   FC1. A channel is forgotten when its producer speaks again; else once nothing of it is open and `keptMs` have passed, or `keptMax` others
- *        have ended since. One of which something was dropped stays beyond `keptMs`: its producer may speak again, and goes on counting.
+ *   FC1. A channel is forgotten when its producer is heard again; else when nothing in it is open and `keptMs` have passed, or
+ *        `keptMax` others have ended since. A channel with dropped records stays longer, since its producer may return
+ *        and continue the count.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
@@ -12,13 +13,13 @@ import { sumOfCounts } from '../../control/counts.ts'
 import { type InChannel, isUnsaid } from './in-channel.ts'
 
 const keptMax = 1_000
-/** Far beyond the time for which receivers are asked for whoever was killed. */
+/** Much longer than receivers are asked about a killed producer. */
 const keptMs = 600_000
 
 export class FormerChannels {
-  /** In the order in which they have ended. */
+  /** In the order in which they ended. */
   readonly #all = new Map<string, { readonly channel: InChannel; readonly endedMs: number }>()
-  /** Those of which something is not done, or not said to be. */
+  /** Those with records that are not done, or not acknowledged. */
   readonly #open = new Set<InChannel>()
 
   add(channel: InChannel, nowMs: number): void {
@@ -37,7 +38,7 @@ export class FormerChannels {
     }
   }
 
-  /** The producer speaks again. @returns What was dropped of its records before. */
+  /** The producer is heard again. @returns What was dropped of its records before. */
   resume(producer: string, nowMs: number): InChannel['dropped'] {
     const found = this.#all.get(producer)?.channel
     this.#all.delete(producer)
@@ -46,7 +47,7 @@ export class FormerChannels {
     return found?.dropped ?? {}
   }
 
-  /** Those that go on to be acknowledged, though nobody hears of it. */
+  /** Those that are still acknowledged, though nobody hears it. */
   open(): readonly InChannel[] {
     for (const channel of this.#open) if (!isUnsaid(channel)) this.#open.delete(channel)
     return [...this.#open]

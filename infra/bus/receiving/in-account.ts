@@ -32,7 +32,7 @@ export class InAccounts {
     return account
   }
 
-  /** One row a stream. */
+  /** One row per stream. */
   ledger(): InputLedger[] {
     return [...this.#accounts.values()].map((account) => ({
       ...account,
@@ -42,7 +42,7 @@ export class InAccounts {
   }
 }
 
-/** Counts a frame that was not taken. */
+/** Counts a refused frame. */
 export function refuse(account: InAccount, reason: string): void {
   account.refused[reason] = (account.refused[reason] ?? 0) + 1
 }

@@ -1,5 +1,5 @@
 /**
- * InChannel: what a consumer knows of one producer in one partition. The fields' order of growth is
+ * InChannel: what a consumer knows about one producer in one partition. Always
  * `acknowledged` ≤ `through` ≤ `told`, `expected`.
  * @module
  */
@@ -13,11 +13,11 @@ export interface InChannel {
   readonly producer: string
   readonly origin: string
   readonly epoch: number
-  /** Next sequence to accept; undefined until a beacon has told it. */
+  /** Next sequence to accept; undefined until a beacon says it. */
   expected: number | undefined
-  /** First sequence that counts for us; undefined: nobody has told it. */
+  /** First sequence that counts for this consumer; undefined if not known. */
   from: number | undefined
-  /** What an owner before us has told as accepted, and left to us: its producer may be gone. */
+  /** What the owner before said to have accepted and left to this one; the producer may be gone. */
   promised: number
   /** Behind the last record done. */
   through: number
@@ -26,17 +26,17 @@ export interface InChannel {
   aside: number
   /** The record that has ended an owner, and how often. */
   tried: { readonly sequence: number; readonly attempts: number } | undefined
-  /** The same, as far as `acknowledge` has released it. */
+  /** `through`, as far as it may be acknowledged. */
   acknowledged: number
   acknowledgedDropped: Readonly<Record<string, number>>
   acknowledgedAside: number
   /** Behind the last record that the caller took. */
   taken: number
-  /** The `expected` that its producer was last told. */
+  /** The `expected` that the producer was last told. */
   told: number
-  /** Behind the last record that its producer was told of as touched. */
+  /** The `touched` that the producer was last told. */
   toldTouched: number
-  /** The version of credits that its producer asks for, as far as it was heard. */
+  /** The version of credits that the producer asked for last. */
   creditVersion: number
   /** Records accepted and not done. */
   open: number
@@ -46,16 +46,16 @@ export interface InChannel {
   heardMs: number
 }
 
-/** What an owner of partitions leaves to the next. */
+/** What an owner of partitions passes to the next one. */
 export interface Heritage {
-  /** The epoch since which they were only handed over. */
+  /** The epoch since which they were only handed over, never taken fresh. */
   readonly since: number
-  /** Who owns them next, if producers were told so. */
+  /** The next owner, if producers were told. */
   readonly next?: string
   readonly channels: readonly ChannelPosition[]
 }
 
-/** Where it left a channel. */
+/** Where an owner left a channel. */
 export interface ChannelPosition {
   readonly stream: string
   readonly partition: number
@@ -65,11 +65,11 @@ export interface ChannelPosition {
   readonly epoch: number
   /** Behind the last record done. */
   readonly through: number
-  /** First sequence that counts for the consumer; absent: the giver does not say. */
+  /** First sequence that counts for the consumer; absent if the giver does not say. */
   readonly from?: number
-  /** Behind the last record that its producer was told of as accepted; absent: at `through`. */
+  /** The `accepted` that the producer was last told; absent: `through`. */
   readonly accepted?: number
-  /** The record there has ended an owner so often, and was not tried since; absent: never. */
+  /** How often the record at `through` has ended an owner, if it was not tried since; absent: never. */
   readonly attempts?: number
 }
 
@@ -102,7 +102,7 @@ export function openChannel(
   }
 }
 
-/** All before `position` is done. @returns It. */
+/** Opens a channel at `position`: everything before is done. @returns It. */
 export function openAt(channel: InChannel, position: number): number {
   channel.expected = position
   channel.through = position
@@ -110,7 +110,7 @@ export function openAt(channel: InChannel, position: number): number {
   return position
 }
 
-/** How far a channel is: what may be acknowledged once what came of it is safe. */
+/** How far a channel is: what may be acknowledged once its outputs are safe. */
 export interface InPosition {
   through: number
   dropped: Readonly<Record<string, number>>
@@ -118,19 +118,19 @@ export interface InPosition {
 }
 
 export function positionOf({ open, expected, through, dropped, aside }: InChannel): InPosition {
-  // Nothing in hand: gaps are behind us too.
+  // Nothing is in hand, so gaps are passed too.
   return { through: open === 0 ? (expected ?? 0) : through, dropped, aside }
 }
 
-/** How far channels were at some moment. */
+/** How far channels were at one moment. */
 export type Mark = Map<InChannel, InPosition>
 
-/** Of those channels that have something to acknowledge. */
+/** The positions of the channels that have something to acknowledge. */
 export function markOf(channels: readonly InChannel[]): Mark {
   return new Map(channels.filter(({ dirty }) => dirty).map((channel) => [channel, positionOf(channel)]))
 }
 
-/** What the next owner is to know of it. @returns Where it goes on there. */
+/** @returns Where the next owner continues, and what it must know of the channel. */
 export function leftOf(
   { stream, partition }: Pick<ChannelPosition, 'stream' | 'partition'>,
   { producer, origin, epoch, acknowledged, tried, from, told, promised }: InChannel,
@@ -144,19 +144,19 @@ export function leftOf(
   }
 }
 
-/** Of one partition: where each producer's channel was left. */
+/** Where each producer's channel of a partition was left. */
 export function throughOf(left: readonly ChannelPosition[], of: number): ReadonlyMap<string, number> {
   return new Map(
     left.flatMap(({ partition, producer, through }) => (partition === of ? [[producer, through]] : [])),
   )
 }
 
-/** True while the record is not done that has ended an owner. */
+/** True until the record that has ended an owner is done. */
 export function awaitsTried({ tried, through }: InChannel): boolean {
   return tried !== undefined && tried.sequence >= through
 }
 
-/** Lets what was done at a position be acknowledged in whatever credit comes next. */
+/** Lets the next credit acknowledge everything up to a position. */
 export function release(channel: InChannel, { through, dropped, aside }: InPosition): void {
   channel.acknowledged = through
   channel.acknowledgedDropped = dropped
@@ -167,20 +167,20 @@ export function releaseAt(mark: Mark): void {
   for (const [channel, position] of mark) release(channel, position)
 }
 
-/** Something that it has accepted is not done yet, or not said to be. */
+/** True if an accepted record is not done yet, or not acknowledged. */
 export function isUnsaid(channel: InChannel): boolean {
   const { open, aside, acknowledged, acknowledgedAside } = channel
   return open > 0 || aside > 0 || acknowledgedAside > 0 || acknowledged < positionOf(channel).through
 }
 
-/** Records that are done, neither dropped nor set aside, and not acknowledged. */
+/** Records that are done and not acknowledged, without those dropped or set aside. */
 export function unsaidOf(channel: InChannel): number {
   const dropped = sumOfCounts(channel.dropped) - sumOfCounts(channel.acknowledgedDropped)
   const aside = channel.aside - channel.acknowledgedAside
   return channel.through - channel.acknowledged - dropped - aside
 }
 
-/** The credit of this moment: what was released, and what was accepted. @param next Beside `leaving`: who owns it next. */
+/** The credit to send now. @param next With `leaving`: the next owner. */
 export function creditOf(
   { stream, partition }: Pick<ChannelPosition, 'stream' | 'partition'>,
   channel: InChannel,
@@ -207,7 +207,7 @@ export function creditOf(
       (aside > 0 ? creditFlags.aside : 0) |
       (next === undefined ? 0 : creditFlags.next) |
       (isAhead ? creditFlags.touched : 0),
-    // What the next one keeps of it before it has claimed.
+    // What the next owner keeps before it has claimed.
     windowBytes: next !== undefined ? Math.min(windowBytes, passedBytesMax / 2) : leaving ? 0 : windowBytes,
     ...(tells ? { attempts: tried.attempts } : {}),
     ...(aside > 0 ? { aside } : {}),

@@ -1,5 +1,5 @@
 /**
- * InPartition: a partition that a consumer hears: the channels by which it comes, those by which it came, and what of it was kept.
+ * InPartition: a partition that a consumer hears: its present channels, its former ones, and frames kept while it was awaited.
  * @module
  */
 import type { GoneProducer, ReceivedRow } from '../../control/messages.ts'
@@ -14,22 +14,22 @@ export interface InPartition {
   readonly partition: number
   /** The name under which it is read. */
   readonly consumer: string
-  /** Undefined: subscribed, but not ours yet. */
+  /** Undefined while it is subscribed but not owned yet. */
   epoch: number | undefined
-  /** The epoch since which it was only handed over, from owner to owner. */
+  /** The epoch since which it was only handed over from owner to owner. */
   since: number
-  /** It is about to be released: nothing more is taken. */
+  /** True when it is about to be released: nothing more is taken. */
   suspended: boolean
-  /** What its state contains; from the moment on at which it is owned. */
+  /** What its state contains; set when it is owned. */
   contained: ContainedRecords
   readonly channels: Map<string, InChannel>
   readonly former: FormerChannels
-  /** What has come while it was awaited. */
+  /** Frames that came while it was awaited. */
   readonly passed: Passed
   readonly unsubscribe: () => void
 }
 
-/** A partition that is heard, and not owned yet. */
+/** Creates a partition that is heard and not owned yet. */
 export function newPartition(
   place: Pick<InPartition, 'stream' | 'partition' | 'consumer' | 'unsubscribe'>,
 ): InPartition {
@@ -40,7 +40,7 @@ export function newPartition(
   }
 }
 
-/** By which something came that is to be acknowledged. */
+/** All channels with something to acknowledge. */
 export function channelsOf({ channels, former }: InPartition): InChannel[] {
   return [...channels.values(), ...former.open()]
 }
@@ -49,7 +49,7 @@ export function allChannels(partitions: ReadonlyMap<string, InPartition>): InCha
   return [...partitions.values()].flatMap(channelsOf)
 }
 
-/** How far the channels of producers that are gone have come, here. */
+/** How far the channels of killed producers have come in these partitions. */
 export function receivedFrom(
   namespace: string,
   partitions: Iterable<InPartition>,

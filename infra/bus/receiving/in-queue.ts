@@ -1,12 +1,12 @@
 /**
- * InQueue: frames that a consumer has accepted and its caller has not taken, in order of arrival; but what came with a partition that
- * was handed over goes first: it has stood still for the longest, and no other frame of its channels is here.
+ * InQueue: frames that a consumer has accepted and its caller has not taken, in order of arrival. Frames that came with a partition
+ * that was handed over go first: they have waited longest, and no other frame of their channels is here.
  * @module
  */
 import type { FrameHeader } from '../../../sdk/wire/frame.ts'
 import type { InChannel } from './in-channel.ts'
 
-/** A frame in the caller's hands. */
+/** A frame that the caller has taken. */
 export interface TakenFrame {
   readonly stream: string
   readonly partition: number
@@ -15,11 +15,11 @@ export interface TakenFrame {
   readonly header: FrameHeader
   /** Records at its start that an owner processed before. */
   readonly skip: number
-  /** Records done by us, behind `skip`; kept by `done`. */
+  /** Records done here, after `skip`; updated by `done`. */
   finished: number
 }
 
-/** A frame with the channel that it came by. */
+/** A frame with its channel. */
 export interface QueuedFrame extends TakenFrame {
   readonly channel: InChannel
 }
@@ -35,18 +35,18 @@ export function attemptsAt(frame: TakenFrame): number {
   return tried?.sequence === nextOf(frame) ? tried.attempts : 0
 }
 
-/** The next record of a frame has ended its owner, and is left to the next one, who will know how often it was tried. */
+/** Notes that the next record of a frame has ended its owner; the next owner is told how often it was tried. */
 export function rememberAttempts(frame: TakenFrame, attempts: number): void {
   const { channel } = frame as QueuedFrame
   channel.tried = { sequence: nextOf(frame), attempts }
 }
 
-/** Taken frames in front of the queue beyond which it is cut. */
+/** When this many taken frames are at the front of the array, it is shortened. */
 const headMax = 4096
 
 export class InQueue {
   #frames: QueuedFrame[] = []
-  /** What came with partitions that were handed over. */
+  /** Frames that came with partitions that were handed over. */
   #moved: QueuedFrame[] = []
   #head = 0
   #bytes = 0
@@ -69,7 +69,7 @@ export class InQueue {
     this.#bytes += frame.bytes.length
   }
 
-  /** Takes what came with partitions that were handed over. */
+  /** Takes frames that came with partitions that were handed over. */
   takeMoved(): TakenFrame[] {
     const taken = this.#moved
     this.#moved = []
@@ -80,7 +80,7 @@ export class InQueue {
     return taken
   }
 
-  /** Takes frames until `bytesMax` is reached; at least one if there is any; what was handed over alone. */
+  /** Takes frames until `bytesMax` is reached, at least one if there is any; handed-over ones alone. */
   take(bytesMax: number): TakenFrame[] {
     if (this.#moved.length > 0) return this.takeMoved()
     const taken: TakenFrame[] = []
@@ -98,7 +98,7 @@ export class InQueue {
     return taken
   }
 
-  /** Forgets some. @returns What was forgotten. */
+  /** Removes frames. @returns Those removed. */
   drop(which: (frame: TakenFrame) => boolean): TakenFrame[] {
     const dropped = [...this.#moved, ...this.#frames.slice(this.#head)].filter(which)
     this.#moved = this.#moved.filter((frame) => !which(frame))

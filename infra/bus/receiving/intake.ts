@@ -1,7 +1,7 @@
 /**
- * Intake: what becomes of each frame that a consumer hears: refused, kept for later, a repeat, behind a gap, or queued.
+ * Intake: decides about each frame that a consumer hears: refused, kept for later, a repeat, behind a gap, or queued.
  *
- * Owns what is known of the epochs of producers' slots, and opens and closes channels. It keeps C1, C2 and C4 of consumer.ts.
+ * Owns the known epochs of producers' slots, and opens and closes channels. It keeps C1, C2 and C4 of consumer.ts.
  * Protocol and reasons: docs/design/0002-channels.md.
  * @module
  */
@@ -17,13 +17,13 @@ import type { InQueue } from './in-queue.ts'
 import type { PassedFrame } from './passed.ts'
 import { budgetFor } from './windows.ts'
 
-/** A channel silent for so long is forgotten; should its producer speak again, it is asked anew where it stands. */
+/** A channel is forgotten after this silence; if its producer is heard again, it is asked for its position. */
 const forgetAfterMs = 600_000
 
 export interface IntakeOptions extends Pick<ConsumerOptions, 'clock' | 'onFrames'> {
   readonly windowBytes: number | undefined
   readonly partitions: ReadonlyMap<string, InPartition>
-  /** Where the owner itself has left channels, by partition and producer. */
+  /** Where this owner has left channels earlier, by partition and producer. */
   readonly left: ReadonlyMap<string, ReadonlyMap<string, number>>
   readonly accounts: InAccounts
   readonly queue: InQueue
@@ -35,20 +35,20 @@ export class Intake {
   /** The highest epoch known of each origin. */
   readonly #fences = new Map<string, number>()
   #mayHaveTried = false
-  /** What is kept of each partition that is awaited. */
+  /** Bytes kept of each partition that is awaited. */
   passedBytes = 0
 
   constructor(options: IntakeOptions) {
     this.#options = options
   }
 
-  /** True while a record is expected, or here, that has ended an owner before. */
+  /** True while a record that has ended an owner is expected, or here. */
   get hasTried(): boolean {
     this.#mayHaveTried &&= allChannels(this.#options.partitions).some(awaitsTried)
     return this.#mayHaveTried
   }
 
-  /** One of a partition that is heard. */
+  /** Takes a frame of a partition that is heard. */
   take(owned: InPartition, bytes: Uint8Array): void {
     const account = this.#options.accounts.of(owned.stream)
     let header: FrameHeader
@@ -67,7 +67,7 @@ export class Intake {
       if (header.count > 0) owned.passed.keep(header, bytes, this.passedBytes)
       return
     }
-    // A producer that does not know us yet, or only raises its fence, will beacon again when it has something to say.
+    // A producer that does not know this consumer yet, or only raises its fence, sends another beacon later.
     if (beacon?.entries.some((entry) => entry.consumer === owned.consumer) === false) return
     const channel = owned.channels.get(header.producer) ?? this.#open(owned, header)
     channel.heardMs = this.#options.clock.monotonicMs()
@@ -86,7 +86,7 @@ export class Intake {
     return false
   }
 
-  /** The slot has a new holder: its older producers will not speak again. */
+  /** The slot has a new holder: its older producers will not be heard again. */
   #dropOlder(origin: string, epoch: number): void {
     for (const owned of this.#options.partitions.values()) {
       owned.contained.dropOlder(origin, epoch)
@@ -105,7 +105,7 @@ export class Intake {
     return channel
   }
 
-  /** A channel goes on where an owner before has left it. */
+  /** Opens a channel where an earlier owner has left it. */
   openAt(owned: InPartition, at: ChannelPosition): void {
     if ((this.#fences.get(at.origin) ?? -1) > at.epoch) return
     this.#fences.set(at.origin, at.epoch)
@@ -141,11 +141,11 @@ export class Intake {
   ): void {
     const mine = beacon.entries.find((entry) => entry.consumer === owned.consumer)
     if (mine === undefined) return
-    const isOurs = mine.epoch === owned.epoch // else it goes back by itself as soon as our credit comes
+    const isOurs = mine.epoch === owned.epoch // else it goes back by itself when our credit arrives
     channel.from = mine.from
     if (channel.expected === undefined) {
       if (!isOurs) return this.#options.voice.credit(owned, channel, 0)
-      // It comes back, and its last words may be late: what it has done itself it does not do again.
+      // This owner may have returned, and its last credit be late: what it has done itself is not done again.
       const left = this.#options.left.get(`${owned.stream}.${owned.partition}`)?.get(header.producer) ?? 0
       const position = Math.max(mine.position, left)
       channel.expected = openAt(channel, owned.contained.begin(header.producer, { ...mine, position }))
@@ -163,7 +163,7 @@ export class Intake {
     )
   }
 
-  /** The record at which a channel goes on has ended owners before. */
+  /** Notes that the record at which a channel continues has ended owners before. */
   #remember(channel: InChannel, attempts: number): void {
     if (attempts === 0) return
     channel.tried = { sequence: channel.through, attempts }
@@ -187,18 +187,18 @@ export class Intake {
     if (header.sequence > channel.expected)
       return this.#options.voice.askResend(owned, channel, creditFlags.resend)
     if (this.#options.queue.bytes > 2 * budgetFor(this.#options.windowBytes, this.#options.voice.channels))
-      return refuse(account, 'overrun') // its producer heeds no window
+      return refuse(account, 'overrun') // its producer ignores the window
     this.accept(owned, channel, { header, bytes })
   }
 
-  /** It goes on at `expected`, or straddles it. */
+  /** Queues a frame that begins at `expected`, or straddles it. */
   accept(owned: InPartition, channel: InChannel, { header, bytes }: PassedFrame, isMoved = false): void {
     const end = header.sequence + header.count
     const skip = channel.expected! - header.sequence
     const account = this.#options.accounts.of(owned.stream)
     account.received += header.count - skip
     account.repeats += skip
-    channel.creditVersion = header.creditVersion // also by what passed, before anything else is heard
+    channel.creditVersion = header.creditVersion // also known from frames kept while awaiting
     channel.expected = end
     channel.open += header.count - skip
     const { stream, partition } = owned

@@ -1,9 +1,9 @@
 /**
- * Pace: when a consumer tells what is done, where nobody is known to wait for it. A credit wakes nats-server and a producer, which
- * costs more than a record does.
+ * Pace: decides when a consumer acknowledges what is done, if nobody is known to wait for it. A credit wakes nats-server and
+ * a producer, which costs more than a record does.
  *
- *   PA1. What is done is told at once if much was done since something was last told, or nothing was told for `tellMs`;
- *        else along with whatever is told next, and after `tellMs` at most.
+ *   PA1. It is told at once if much was done since the last credit, or if that was `tellMs` ago; else along with the next
+ *        credit, and after `tellMs` at most.
  * Design: docs/design/0002-channels.md
  * @module
  */
@@ -20,32 +20,32 @@ export class Pace {
   #toldMs = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
 
-  /** @param tell Tells all that is to be told, and says `told`. */
+  /** @param tell Sends everything due, and calls `told`. */
   constructor(clock: Clock, tell: () => void) {
     this.#clock = clock
     this.#tell = tell
   }
 
-  /** So many bytes of frames are done. */
+  /** Notes that frames of this many bytes are done. */
   add(bytes: number): void {
     this.#bytes += bytes
   }
 
-  /** Something is to be told. */
+  /** Asks for a credit, now or soon (PA1). */
   soon(): void {
     const waitMs = this.#bytes > muchBytes ? 0 : this.#toldMs + tellMs - this.#clock.monotonicMs()
     if (waitMs <= 0) this.#tell()
     else this.#cancel ??= this.#clock.after(waitMs, this.#tell)
   }
 
-  /** All was told. */
+  /** Notes that everything was told. */
   told(): void {
     this.#bytes = 0
     this.#toldMs = this.#clock.monotonicMs()
     this.close()
   }
 
-  /** Nothing more will be. */
+  /** Ends it: nothing more is told. */
   close(): void {
     this.#cancel?.()
     this.#cancel = undefined

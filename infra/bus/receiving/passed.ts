@@ -1,6 +1,6 @@
 /**
- * Passed: the newest frames of a partition that is awaited. Its producers have sent them to the owner before; who is to have the partition
- * keeps them, so that they need not be sent again while it stands still.
+ * Passed: the newest frames of an awaited partition. Its producers sent them to the present owner; the next owner keeps them, so
+ * that they need not be sent again while the partition stands still.
  *
  *   PA1. At most `bytesMax` bytes are kept; the oldest go first.
  * Design: docs/design/0011-handover.md
@@ -30,9 +30,9 @@ export class Passed {
   }
 
   /**
-   * Hands on what follows on where channels stand, in the order in which it came, and keeps nothing.
-   * @param accept Takes a frame that its channel goes on with.
-   * @returns The channels that got something, and all that passed behind it.
+   * Passes on the frames that continue the channels, in order of arrival, and keeps nothing.
+   * @param accept Takes the next frame of its channel.
+   * @returns The channels that got frames and have no gap behind them.
    */
   handOn(
     channels: ReadonlyMap<string, InChannel>,
@@ -57,7 +57,7 @@ export class Passed {
     return [...whole]
   }
 
-  /** Keeps nothing of it: somebody else has the partition, or nobody knows what of it its producers still have. */
+  /** Drops everything: another owner has the partition, or it is unknown what the producers still have. */
   drop(): void {
     for (const { bytes } of this.#frames) giveBackMemory(bytes)
     this.#frames = []

@@ -1,7 +1,7 @@
 /**
- * Rivals: what other owners claim of the partitions that one owner has, under each name by which it reads.
+ * Rivals: hears claims of other owners for partitions of this one, under each name by which it reads.
  *
- *   RV1. Who hears a claim with a higher epoch than his own is told; one with a lower epoch hears who has the partition now.
+ *   RV1. A claim with a higher epoch supersedes this owner; one with a lower epoch is answered by a claim.
  * Design: docs/design/0002-channels.md
  * @module
  */
@@ -13,13 +13,13 @@ import type { InPartition } from './in-partition.ts'
 export interface RivalsOptions {
   readonly wire: Wire
   readonly namespace: string
-  /** Whose claims are no rival's. */
+  /** The own id, whose claims are ignored. */
   readonly owner: string
   /** By stream and partition. */
   readonly partitions: ReadonlyMap<string, InPartition>
-  /** Somebody has claimed a partition of ours with a higher epoch. */
+  /** Called when another owner has claimed a partition with a higher epoch. */
   readonly onSuperseded: (claim: Claim) => void
-  /** Somebody comes back late. */
+  /** Called when an earlier owner claims. */
   readonly onLate: () => void
 }
 
@@ -31,7 +31,7 @@ export class Rivals {
     this.#options = options
   }
 
-  /** Hears what is claimed under this name, too. */
+  /** Hears claims under this name, too. */
   hear(name: string): void {
     if (this.#stops.has(name)) return
     const { wire, namespace } = this.#options

@@ -1,5 +1,5 @@
 /**
- * Tail: reads a stream without being one of its consumers: it holds nothing back, and counts what it misses.
+ * Tail: reads a stream without being one of its consumers: it does not slow the stream, and counts what it misses.
  * @module
  */
 import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/wire/frame.ts'
@@ -11,11 +11,11 @@ export interface TailOptions {
   readonly namespace: string
   readonly stream: string
   readonly onFrame: (bytes: Uint8Array, header: FrameHeader) => void
-  /** Records of a producer in a partition that went by unseen. */
+  /** Called with the number of records that were missed. */
   readonly onGap: (partition: number, producer: string, records: number) => void
 }
 
-/** Starts reading all partitions at what comes next. @returns What ends it. */
+/** Starts reading all partitions from now on. @returns A function that stops it. */
 export function startTail(options: TailOptions): () => void {
   const expected = new Map<string, number>()
   return options.wire.subscribe(partitionSubject(options.namespace, options.stream, '*'), (bytes) => {

@@ -1,9 +1,9 @@
 /**
- * Windows: how many bytes the channels of an owner may have outstanding, and what is kept of those that it awaits.
+ * Windows: how many bytes the channels of an owner may have outstanding, and how many are kept of awaited partitions.
  * @module
  */
 
-/** Of all producers of an owner together. */
+/** For all producers of an owner together. */
 export const windowBytesDefault = 8 * 1024 * 1024
 const channelWindowMin = 16 * 1024
 const channelWindowMax = 1024 * 1024
@@ -12,17 +12,17 @@ export function budgetFor(windowBytes = windowBytesDefault, channels: number): n
   return Math.max(windowBytes, channels * channelWindowMin)
 }
 
-/** The budget shared among the channels, but enough for some records each. */
+/** The budget divided among the channels, but enough for some records each. */
 export function windowFor(windowBytes: number | undefined, channels: number): number {
   return Math.min(channelWindowMax, Math.floor(budgetFor(windowBytes, channels) / Math.max(1, channels)))
 }
 
-/** Of what passes of a partition that is awaited. */
+/** Kept of one awaited partition. */
 export const passedBytesMax = 256 * 1024
-/** Of all partitions that an owner awaits. */
+/** Kept of all awaited partitions together. */
 const passedBytesInAll = 4 * 1024 * 1024
 
-/** What may be kept of each of these partitions that is awaited. */
+/** How much may be kept of each awaited partition. */
 export function passedBytesFor(
   partitions: readonly { readonly epoch: number | undefined }[],
   inAll = passedBytesInAll,

@@ -1,58 +1,59 @@
 /**
- * Allowance: how much of one stream may be *out* (sent, and not heard of since) at each consumer, told before it is. A
- * producer that is killed says nothing more; what was told last bounds what it took along.
+ * Allowance: how much of one stream may be *out* (sent and not acknowledged) at each consumer, told before it is. When a
+ * producer is killed, the last allowance that it told bounds what was lost with it.
  *
- *   AL1. Nothing is sent, nor taken where it would end with the process, before a bound was told that covers it.
- *   AL2. A bound is raised by a quarter and `spareRecords` beyond what is in flight, and falls by a quarter each time it is `lowered`;
- *        while nothing is sent to what is, so that who is killed in its sleep has lost nothing. What is unaccounted comes on top.
+ *   AL1. Nothing is sent, or taken into memory that would be lost with the process, before a bound that covers it was told.
+ *   AL2. A bound is raised to a quarter and `spareRecords` more than is in flight, and falls by a quarter each time it is
+ *        `lowered`; while nothing is sent it falls to what is in flight, so an idle producer that is killed has lost nothing.
+ *        Unaccounted records are added to it.
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
 
 const spareRecords = 16
 
-/** Takes records that are out at a consumer: in flight, and of owners that were killed. */
+/** Adds records that are out at a consumer: in flight, and unaccounted. */
 export type AddOut = (consumer: string, inFlight: number, unaccounted?: number) => void
 
 export class Allowance {
   readonly #eachOut: (add: AddOut) => void
   readonly #tell: () => void
-  /** Of what is in flight. */
+  /** Bounds for what is in flight, by consumer. */
   readonly #bounds = new Map<string, number>()
-  /** What is in flight, and unaccounted, as of the last look. */
+  /** In flight and unaccounted, as of the last look. */
   readonly #out = new Map<string, number>()
   readonly #unaccounted = new Map<string, number>()
   readonly #addOut: AddOut = (consumer, inFlight, unaccounted = 0) => {
     this.#out.set(consumer, (this.#out.get(consumer) ?? 0) + inFlight)
     this.#unaccounted.set(consumer, (this.#unaccounted.get(consumer) ?? 0) + unaccounted)
   }
-  /** So many records can go out before it has to be looked. */
+  /** How many records can be sent before the next look. */
   #room = 0
-  /** Something went out since the bounds were lowered last. */
+  /** True if something was sent since the bounds were last lowered. */
   #isBusy = false
 
   /**
-   * @param eachOut Names what is out, of each partition for instance.
-   * @param tell Called when bounds have been raised, and before what they are raised for is sent.
+   * @param eachOut Reports what is out, for instance per partition.
+   * @param tell Called when bounds have been raised, before the frame that needed it is sent.
    */
   constructor(eachOut: (add: AddOut) => void, tell: () => void) {
     this.#eachOut = eachOut
     this.#tell = tell
   }
 
-  /** So many records more are out, and not on their way yet. */
+  /** Counts records that are about to be sent. */
   spend(records: number): void {
     this.#isBusy = true
     this.#room -= records
     if (this.#room < 0 && this.#look((bound, out) => (out > bound ? withSpare(out) : bound))) this.#tell()
   }
 
-  /** Consumers have come or gone. */
+  /** Notes that consumers have come or gone. */
   changed(): void {
     this.#room = 0
   }
 
-  /** The bounds from now on, by consumer: nearer to what is out, never higher. Whoever is not told of them knows higher ones. */
+  /** Lowers the bounds towards what is out, never raises them. @returns The new bounds; it is safe if they are not heard. */
   lowered(): ReadonlyMap<string, number> {
     const nearest = this.#isBusy ? withSpare : (out: number) => out
     this.#isBusy = false
@@ -60,7 +61,7 @@ export class Allowance {
     return this.#sums()
   }
 
-  /** The bounds as they are. */
+  /** The present bounds. */
   get bounds(): ReadonlyMap<string, number> {
     this.#look((bound) => bound)
     return this.#sums()

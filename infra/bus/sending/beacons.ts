@@ -1,8 +1,8 @@
 /**
- * Beacons: how a producer says where it stands: at once where somebody asks, and again while somebody owes it an answer.
+ * Beacons: how a producer says how far it is: at once when asked, and repeatedly while an answer is due.
  *
- *   B1. Nothing is said while the connection is down.
- *   B2. A partition that waits is told of after 250 ms of silence, then after ever longer ones, 2 s at most.
+ *   B1. Nothing is sent while the connection is down.
+ *   B2. For a partition that waits, a beacon is sent after 250 ms of silence, then after ever longer pauses, 2 s at most.
  * Design: docs/design/0002-channels.md
  * @module
  */
@@ -19,10 +19,10 @@ const beaconFirstMs = 250
 const beaconLastMs = 2000
 const never = Number.POSITIVE_INFINITY
 
-/** Kept from frame to frame: a new one for each is garbage, and the old tables of a Map keep what is young alive. */
+/** Reused from frame to frame: new ones would be garbage, and old tables of a Map keep young objects alive. */
 interface BeaconPlan {
   delayMs: number
-  /** Infinity: it waits for nothing. */
+  /** Infinity: nothing is due. */
   dueMs: number
 }
 
@@ -49,7 +49,7 @@ export class Beacons {
     this.#creditVersion = creditVersion
   }
 
-  /** Says where a partition stands. */
+  /** Sends a beacon for a partition. */
   send(out: OutPartition): void {
     const { wire, namespace, epoch } = this.#options
     if (!wire.connected || this.#stopped) return
@@ -68,7 +68,7 @@ export class Beacons {
     wire.publish(outSubject(namespace, out), frame)
   }
 
-  /** By beacons that tell nothing but the epoch, to every partition of every lane. */
+  /** Raises the fence of a slot: sends beacons with nothing but the epoch to every partition, of every lane too. */
   raise(origin: string, epoch: number, streams: Iterable<{ readonly descriptor: StreamDescriptor }>): void {
     const { wire, namespace } = this.#options
     if (!wire.connected || this.#stopped) return
@@ -82,7 +82,7 @@ export class Beacons {
     }
   }
 
-  /** From now on, while the partition waits (B2). */
+  /** Plans beacons for a partition while it waits (B2). */
   plan(out: OutPartition): void {
     if (!out.waiting) return
     const plan = this.#plans.get(out) ?? { delayMs: 0, dueMs: never }
@@ -93,7 +93,7 @@ export class Beacons {
     this.#tickLater()
   }
 
-  /** It was answered. */
+  /** Notes an answer. */
   heard(out: OutPartition): void {
     const plan = this.#plans.get(out)
     if (plan !== undefined) plan.dueMs = never

@@ -1,5 +1,5 @@
 /**
- * ClaimsHeard: the claims of those who own, or are going to own, what a producer sends to: each is told at once where it stands.
+ * ClaimsHeard: hears claims of present and future owners of a producer's partitions, and answers each at once with beacons.
  * Protocol: docs/design/0002-channels.md.
  * @module
  */
@@ -13,7 +13,7 @@ export interface ClaimsHeardOptions {
   readonly wire: Wire
   readonly namespace: string
   readonly streams: ReadonlyMap<string, OutStream>
-  /** Says where a partition stands. */
+  /** Sends a beacon for a partition. */
   readonly tell: (out: OutPartition) => void
 }
 
@@ -25,7 +25,7 @@ export class ClaimsHeard {
     this.#options = options
   }
 
-  /** Listens for the consumers that the streams have now. */
+  /** Listens for the present consumers of the streams. */
   listen(): void {
     const { wire, namespace, streams } = this.#options
     const consumers = new Set<string>()
@@ -47,7 +47,7 @@ export class ClaimsHeard {
     for (const stop of this.#stops.values()) stop()
   }
 
-  /** Who only is going to claim names none, and hears of all. */
+  /** An owner that is only about to claim names no partitions, and is answered for all. */
   #onClaim(consumer: string, bytes: Uint8Array): void {
     const { streams, tell } = this.#options
     const claimed = readClaim(bytes)?.partitions

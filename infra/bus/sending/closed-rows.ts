@@ -1,6 +1,6 @@
 /**
- * ClosedRows: a producer's accounts of instances that read a broadcast stream and are gone for good, so that the sum over all
- * instances still holds (I7).
+ * ClosedRows: a producer's accounts of removed instances that read a broadcast stream, so that the sum over all instances
+ * still holds (I7).
  *
  *   CL1. A row is kept as long as an instance of its function reads the stream.
  * Design: docs/design/0024-broadcast.md
@@ -14,7 +14,7 @@ import type { OutPartition } from './out-partition.ts'
 export class ClosedRows {
   readonly #rows = new Map<string, OutputLedger>()
 
-  /** The consumers of a stream are about to be those of `descriptor`. */
+  /** Called before the consumers of a stream become those of `descriptor`. */
   change({ consumers }: StreamDescriptor, parts: Iterable<OutPartition>): void {
     const named = new Set(consumers.map(({ name }) => name))
     for (const part of parts) {

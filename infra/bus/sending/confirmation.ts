@@ -1,19 +1,19 @@
 /**
- * Confirmation: which of the frames that were published the server has read. One PING at a time goes out behind them; its PONG
- * confirms all before it (W2).
+ * Confirmation: knows which published frames the server has read. One PING at a time is sent behind them; its PONG confirms
+ * everything before it (W2).
  *
  *  CF1. Frames published under a ticket are confirmed by the PONG of the PING that closed it.
- *  CF2. What is published is confirmed soon, or at once where it is much or somebody waits. (P6 of producer.ts)
+ *  CF2. Published frames are confirmed soon, or at once if they are many or somebody waits (P6 of producer.ts).
  * @module
  */
 import type { Clock } from '../../clock.ts'
 import type { Wire } from '../wire/wire.ts'
 
-/** Bytes published beyond the last PING: what a reconnect can lose at most, and a frozen server can pile up here. */
+/** Bound of bytes published after the last PING: what a reconnect can lose, and a frozen server can pile up. */
 const unconfirmedBytesMax = 4 * 1024 * 1024
 /**
- * So much waits for a PING of its own; less of it for so long, unless somebody waits: each PING wakes the server and us, and of most frames
- * an owner tells before (P1 of out-partition.ts).
+ * Beyond this many bytes a PING is sent at once; for fewer after `confirmMs`, unless somebody waits. Each PING wakes the
+ * server and this process, and most frames are confirmed by an owner before (P1 of out-partition.ts).
  */
 const confirmedAtOnceBytes = 256 * 1024
 const confirmMs = 100
@@ -22,7 +22,7 @@ export interface ConfirmationOptions {
   readonly wire: Wire
   readonly clock: Clock
   readonly isAwaited: () => boolean
-  /** All that was published up to a ticket was read. */
+  /** Called when the server has read everything up to a ticket. */
   readonly onConfirmed: (ticket: number) => void
 }
 
@@ -37,12 +37,12 @@ export class Confirmation {
     this.#options = options
   }
 
-  /** Of what is published now. */
+  /** The ticket for frames published now. */
   get ticket(): number {
     return this.#ticket
   }
 
-  /** False while too much is not confirmed. */
+  /** False while too much is unconfirmed. */
   get hasRoom(): boolean {
     return this.#bytes < unconfirmedBytesMax
   }
@@ -51,7 +51,7 @@ export class Confirmation {
     this.#bytes += bytes
   }
 
-  /** Sees to it that what was published is confirmed. */
+  /** Makes sure that published frames get confirmed (CF2). */
   inTime(): void {
     if (this.#bytes >= confirmedAtOnceBytes || this.#options.isAwaited()) return this.now()
     if (this.#bytes > 0) this.#cancel ??= this.#options.clock.after(confirmMs, () => this.now())
@@ -76,7 +76,7 @@ export class Confirmation {
     )
   }
 
-  /** The connection is back: what was published before is published again. */
+  /** The connection is back, and everything unconfirmed is published again. */
   restart(): void {
     this.#bytes = 0
   }

@@ -1,8 +1,8 @@
 /**
- * LanePartition: an OutPartition of one consumer, with the lane's queue before it. Pure.
+ * LanePartition: an OutPartition of one consumer, behind the lane's queue. Pure.
  *
- *  L1. A frame gets its sequence when the window has room for it, and not while anything of the partition waits before it.
- *  L2. What waits counts as sent and in flight, what the queue has dropped as sent and dropped (I7).
+ *  L1. A frame gets its sequence when the window has room for it and nothing of the partition waits before it.
+ *  L2. What waits counts as sent and in flight; what the queue has dropped as sent and dropped (I7).
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -20,7 +20,7 @@ export interface LanePartitionOptions {
   readonly consumer: string
   readonly queue: LaneQueue
   readonly nowMs: () => number
-  /** Called when it can send no more, for want of room or of frames in memory. */
+  /** Called when it can send no more, for lack of room or of frames in memory. */
   readonly onStill: () => void
 }
 
@@ -66,7 +66,7 @@ export class LanePartition extends OutPartition {
     return super.waiting || !this.#options.queue.isEmpty(this.partition)
   }
 
-  /** What is to be stored, and is not yet. Nobody waits for what a queue may drop. */
+  /** Bytes that are to be stored and are not yet. Nobody waits for what a queue may drop. */
   override get heldBytes(): number {
     return this.#options.queue.unstoredBytes(this.partition)
   }
@@ -75,7 +75,7 @@ export class LanePartition extends OutPartition {
     return this.#options.queue.next
   }
 
-  /** What has left the queue follows its policy no more, and is still nobody's loss but its consumer's. */
+  /** What has left the queue is no longer subject to its policy, but its loss concerns only its consumer. */
   override safeThrough(mark: number): boolean {
     return this.#options.queue.isStoredBefore(this.partition, mark)
   }

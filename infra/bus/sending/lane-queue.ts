@@ -1,13 +1,13 @@
 /**
- * LaneQueue: what waits in front of a lane for room in its window, of all its partitions, and what its policy does beyond the
+ * LaneQueue: the frames of all partitions that wait in front of a lane for room in its window, and the policy beyond the
  * budget. Pure: it decides, its Lane stores and reads back. Design: docs/design/0016-back-pressure.md
  *
  *     read back: front │ chunks: stored, or being stored │ tail          (of one partition, front to back)
  *
  * Invariants:
- *  Q1. What leaves a partition leaves in the order in which it came (I2), each frame once.
- *  Q2. taken = left + waiting + dropped, in records and at any time (I7); what is on disk waits.
- *  Q3. A queue that drops holds at most its budget; one that stores has at most its budget on disk and in memory together.
+ *  Q1. Frames leave a partition in the order in which they came (I2), each once.
+ *  Q2. taken = left + waiting + dropped, in records and at any time (I7); what is on disk counts as waiting.
+ *  Q3. A queue that drops holds at most its budget; one that stores, on disk and in memory together.
  * @module
  */
 
@@ -18,7 +18,7 @@ import { takeMemory } from '../wire/frame-memory.ts'
 
 export interface QueuePolicy {
   readonly mode: QueueMode
-  /** Of what waits: in memory, or with `enqueue` on disk. */
+  /** The budget for what waits: in memory, or with `enqueue` on disk. */
   readonly bytesMax: number
   /** How long something may wait on disk. */
   readonly ageMaxMs: number
@@ -33,7 +33,7 @@ export interface WaitingFrame {
   readonly order: number
 }
 
-/** Frames that go to disk as one. */
+/** Frames that are stored together. */
 export interface Chunk {
   readonly partition: number
   readonly records: number
@@ -41,14 +41,14 @@ export interface Chunk {
   readonly sinceMs: number
   /** In memory until they are stored. */
   frames: readonly WaitingFrame[] | undefined
-  /** What the store calls it, from then on. */
+  /** Its sequence in the store, once stored. */
   sequence: number | undefined
-  /** It is being read back, or deleted. */
+  /** True while it is being read back or deleted. */
   busy: boolean
 }
 
 const chunkBytesMax = 512 * 1024
-/** Bytes of tails that are worth a write, and how long fewer may wait for more. */
+/** Tails of this size are stored; smaller ones after a while. */
 const storeBytes = 128 * 1024
 export const storeAfterMs = 200
 
@@ -68,7 +68,7 @@ export class LaneQueue {
   #chunkBytes = 0
   #tailSinceMs: number | undefined
 
-  /** @param forget Hears of memory that no frame lies in any more. */
+  /** @param forget Called with memory that no frame uses any more. */
   constructor(partitions: number, policy: QueuePolicy, forget: (bytes: Uint8Array) => void) {
     this.#parts = Array.from({ length: partitions }, () => ({ front: [], chunks: [], tail: [], dropped: {} }))
     this.policy = policy
@@ -80,7 +80,7 @@ export class LaneQueue {
     return front.length === 0 && chunks.length === 0 && tail.length === 0
   }
 
-  /** Takes a copy of a frame, or what the policy says. Small ones grow together. */
+  /** Takes a copy of a frame, or drops by the policy. Small frames are joined. */
   add(partition: number, frame: Uint8Array, count: number, nowMs: number): void {
     const { mode, bytesMax } = this.policy
     const full = this.#tailBytes + this.#chunkBytes + frame.length > bytesMax
@@ -92,7 +92,7 @@ export class LaneQueue {
     while (this.#tailBytes > bytesMax) this.#dropOldest()
   }
 
-  /** Counts records that are not taken. */
+  /** Counts records that are refused. */
   refuse(partition: number, count: number, reason: string): void {
     this.#drop(partition, count, reason)
   }
@@ -120,7 +120,7 @@ export class LaneQueue {
     return this.#tailBytes >= storeBytes || nowMs - this.#tailSinceMs >= storeAfterMs
   }
 
-  /** Makes a chunk of what is at the front of a partition's tail; it is to be stored. */
+  /** Makes a chunk to be stored from the front of a partition's tail. */
   cut(partition: number, nowMs: number): Chunk | undefined {
     const { chunks, tail } = this.#part(partition)
     if (tail.length === 0) return undefined
@@ -149,7 +149,7 @@ export class LaneQueue {
     if (sequence === undefined) this.lose(chunk, 'storeFull')
   }
 
-  /** The chunk to read back next, if nothing of its partition is in memory before it and nobody has it in hand. */
+  /** The chunk to read back next, if nothing of its partition is in memory before it and it is not busy. */
   wanted(partition: number): Chunk | undefined {
     const { front, chunks } = this.#part(partition)
     const [first] = chunks
@@ -173,13 +173,13 @@ export class LaneQueue {
     )
   }
 
-  /** A chunk is gone. */
+  /** Notes that a chunk is lost. */
   lose(chunk: Chunk, reason: string): void {
     this.#remove(chunk)
     this.#drop(chunk.partition, chunk.records, reason)
   }
 
-  /** What is in memory or on its way there will never leave. What is on disk may, with somebody else. */
+  /** Gives up what is in memory or being read back. What is on disk may be sent by whoever adopts it. */
   giveUp(reason: string): void {
     for (const [partition, part] of this.#parts.entries()) {
       const waiting = [...part.front, ...part.tail]
@@ -197,14 +197,14 @@ export class LaneQueue {
     this.#tailSinceMs = undefined
   }
 
-  /** Bytes of a partition that nobody would adopt from disk: in memory, being stored, and being read back. */
+  /** Bytes of a partition that are not safely on disk: in memory, being stored, or being read back. */
   memoryBytes(partition: number): number {
     const { front, chunks } = this.#part(partition)
     const reading = chunks.reduce((sum, { busy, bytes }) => sum + (busy ? bytes : 0), 0)
     return bytesOf(front) + reading + this.#unstored(partition)
   }
 
-  /** Records whose producer does not wait for them any more, and that would end with this process. */
+  /** Records that would be lost with this process, though their producer no longer waits for them. */
   recordsAtRisk(partition: number): number {
     const { front, chunks, tail } = this.#part(partition)
     const waits = this.policy.mode === 'enqueue' ? front : [...front, ...tail]
@@ -212,12 +212,12 @@ export class LaneQueue {
     return waits.reduce((sum, { count }) => sum + count, reading)
   }
 
-  /** What comes next has this number, or a higher one. */
+  /** The number of the next frame, or a lower bound of it. */
   get next(): number {
     return this.#order
   }
 
-  /** True when nothing is to be stored that came before the frame of this number. */
+  /** True when nothing before the frame of this number still has to be stored. */
   isStoredBefore(partition: number, order: number): boolean {
     if (this.policy.mode !== 'enqueue') return true
     const { chunks, tail } = this.#part(partition)
@@ -225,7 +225,7 @@ export class LaneQueue {
     return unstored.length === 0 || unstored[0]!.order >= order
   }
 
-  /** Bytes that are to be stored and are not yet: for a queue that stores they wait for the disk. */
+  /** Bytes that have to be stored and are not yet. */
   unstoredBytes(partition: number): number {
     return this.policy.mode === 'enqueue' ? this.#unstored(partition) : 0
   }
@@ -255,7 +255,7 @@ export class LaneQueue {
     return this.#part(partition).dropped
   }
 
-  /** True while time alone may make something due. */
+  /** True while something may fall due by time alone. */
   get hasClock(): boolean {
     return this.#chunkBytes > 0 || (this.policy.mode === 'enqueue' && this.#tailBytes > 0)
   }

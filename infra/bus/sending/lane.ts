@@ -1,8 +1,8 @@
 /**
- * Lane: the partitions of a stream for one consumer that queues, and the traffic between their queue and the disk.
+ * Lane: the partitions of a stream for one consumer that queues, and the transfer between their queue and the disk.
  *
- *  L3. A chunk is deleted from disk before its frames are sent: who is killed may lose it, and never sends it twice.
- *  L4. At most `storesMax` chunks are on their way to disk, and of each partition one on its way back.
+ *  L3. A chunk is deleted from disk before its frames are sent: a killed producer may lose it, and never sends it twice.
+ *  L4. At most `storesMax` chunks are being stored, and one per partition is being read back.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -13,11 +13,11 @@ import { LanePartition } from './lane-partition.ts'
 import { type Chunk, LaneQueue, type QueuePolicy, storeAfterMs } from './lane-queue.ts'
 import type { OutPartition } from './out-partition.ts'
 
-/** Where chunks go. Each call waits as long as it takes, unless the process ends. */
+/** The store of chunks. Calls wait as long as necessary, unless the process ends. */
 export interface Spill {
-  /** Stores a chunk once. @returns Its sequence; undefined: the store is full. */
+  /** Stores a chunk once. @returns Its sequence; undefined if the store is full. */
   put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined>
-  /** Reads a chunk and deletes it. @returns Undefined: it is not there. */
+  /** Reads a chunk and deletes it. @returns Undefined if it does not exist. */
   take(sequence: number): Promise<Uint8Array | undefined>
   remove(sequence: number): Promise<void>
 }
@@ -43,9 +43,9 @@ export interface LaneOptions {
     readonly origin: IdWords
     readonly epoch: number
   }
-  /** Called when a partition may have something to send, or nothing to wait for any more. */
+  /** Called when a partition may have something to send, or no longer waits. */
   readonly onMoved: (out: OutPartition) => void
-  /** Called when so many records of the stream are about to leave the disk. */
+  /** Called when this many records of the stream are about to leave the disk. */
   readonly onReading: (stream: string, records: number) => void
 }
 
@@ -78,7 +78,7 @@ export class Lane {
     return this.partitions[index]
   }
 
-  /** Takes what another producer has left on disk for this consumer, so long ago. */
+  /** Takes a chunk that another producer has left on disk for this consumer. */
   adopt(partition: number, chunk: Uint8Array, ageMs: number): void {
     const out = this.partition(partition)
     for (const { bytes, count } of framesOf(chunk)) {
@@ -88,19 +88,19 @@ export class Lane {
     this.#options.onMoved(out)
   }
 
-  /** What waits in memory for the disk. */
+  /** Bytes in memory that wait for the disk. */
   get unstoredBytes(): number {
     return this.partitions.reduce((sum, out) => sum + (out?.heldBytes ?? 0), 0)
   }
 
-  /** What waits in memory is given up; what is on disk waits for whoever adopts it. */
+  /** Gives up what waits in memory; what is on disk waits for adoption. */
   close(reason: string): void {
     this.#closed = true
     this.#cancelLook?.()
     this.queue.giveUp(reason)
   }
 
-  /** Moves what is due between memory and disk. */
+  /** Moves due frames between memory and disk. */
   #look(partition: number): void {
     const { spill } = this.#options
     if (this.#closed || spill === undefined) return
@@ -181,7 +181,7 @@ export class Lane {
   }
 }
 
-/** The frames of a chunk, views of it. @throws {CodedError} ERR_FRAME_MALFORMED, ERR_FRAME_VERSION */
+/** The frames of a chunk, as views of it. @throws {CodedError} ERR_FRAME_MALFORMED, ERR_FRAME_VERSION */
 export function framesOf(chunk: Uint8Array): { readonly bytes: Uint8Array; readonly count: number }[] {
   const frames: { bytes: Uint8Array; count: number }[] = []
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)

@@ -1,5 +1,5 @@
 /**
- * Lanes: those that a stream has at one producer, one for each consumer that queues.
+ * Lanes: the lanes of a stream at one producer, one per consumer that queues.
  * @module
  */
 import type { StreamDescriptor } from '../../control/messages.ts'
@@ -18,7 +18,7 @@ export class Lanes {
     this.#basis = basis
   }
 
-  /** Consumers come and go, and change what they want of their queue. */
+  /** Applies changes of consumers and of their queue policies. */
   set({ name: stream, partitions, consumers }: StreamDescriptor): void {
     const policies = new Map(consumers.map((consumer) => [consumer.name, policyOf(consumer)]))
     for (const [consumer, lane] of this.#lanes) {
@@ -47,7 +47,7 @@ export class Lanes {
       for (const out of partitions) if (out !== undefined) yield out
   }
 
-  /** What waits in memory is given up. */
+  /** Gives up what waits in memory. */
   close(): void {
     for (const lane of this.#lanes.values()) lane.close('undelivered')
   }

@@ -1,5 +1,5 @@
 /**
- * Modes: which consumers queue, and so have a lane of their own (docs/design/0016-back-pressure.md).
+ * Modes: which consumers queue, and so have a lane (docs/design/0016-back-pressure.md).
  * @module
  */
 import { isQueueMode, queueAgeMsDefault, queueMibDefaults } from '../../../sdk/manifest/back-pressure.ts'
@@ -11,7 +11,7 @@ export function laneConsumers({ consumers }: StreamDescriptor): string[] {
   return consumers.flatMap(({ name, backPressure }) => (isQueueMode(backPressure) ? [name] : []))
 }
 
-/** What a consumer wants of its queue; undefined: it has none. */
+/** A consumer's queue policy; undefined if it has no queue. */
 export function policyOf({
   backPressure,
   queueMib,

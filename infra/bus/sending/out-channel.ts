@@ -1,5 +1,5 @@
 /**
- * OutChannel: what an OutPartition knows of one consumer and its owner.
+ * OutChannel: what an OutPartition knows about one consumer and its owner.
  * @module
  */
 
@@ -9,7 +9,7 @@ import { noneDropped } from '../messages/credit.ts'
 export interface NamedConsumer {
   readonly name: string
   readonly blocking: boolean
-  /** For whom it goes on. */
+  /** The consumer that it replaces. */
   readonly instead?: string | undefined
 }
 
@@ -22,26 +22,26 @@ export interface Channel {
   windowBytes: number
   /** Next sequence that the consumer has not acknowledged. */
   position: number
-  /** How often the record at `position` has ended its owner, as the last of them said. */
+  /** How often the record at `position` has ended its owner, as the last owner said. */
   attempts: number
-  /** Records below `position` that its owner holds, to try them again: in flight. */
+  /** Records below `position` that its owner holds for a retry; they count as in flight. */
   aside: number
-  /** Next sequence that its owner has not accepted, as far as we were told. */
+  /** Next sequence that its owner has not accepted, as last heard. */
   accepted: number
-  /** Behind the last record that its owner may have processed, as far as we were told. */
+  /** Behind the last record that its owner may have processed, as last heard. */
   touched: number
   /** Bytes of this partition before `position`, up to a frame's start. */
   positionBytes: number
   /** First sequence that counts for this consumer. */
   readonly from: number
-  /** Something was sent that counts for it. */
+  /** True once something was sent that counts for it. */
   begun: boolean
   unaccounted: number
   dropped: Record<string, number>
   droppedByOwner: Readonly<Record<string, number>>
 }
 
-/** Who goes on for a consumer that is gone begins with all that this has not acknowledged, as behind an owner that has left. */
+/** A consumer that replaces another begins with what that one has not acknowledged, as after an owner that has left. */
 export function successorOf(former: Channel, consumer: string): Channel {
   const { position, positionBytes, blocking } = former
   return {

@@ -8,16 +8,16 @@
  */
 import { frameBytesAimed, headerBytesV1 } from '../../../sdk/wire/frame.ts'
 
-/** A frame of which only the header is still to be stamped. */
+/** A frame whose header is not stamped yet. */
 export interface OutFrame {
   /** Header space and body; only the first `length` bytes count. */
   buffer: Uint8Array
   length: number
   count: number
   readonly sequence: number
-  /** Bytes of this partition up to and with this frame. */
+  /** Bytes of this partition up to and including this frame. */
   endBytes: number
-  /** Order in which the producer handed it to the wire; Infinity while held. */
+  /** The ticket under which it was published; Infinity while held. */
   ticket: number
 }
 
@@ -27,11 +27,11 @@ export class OutFrames {
   #cursor = 0
   #next = 0
   #bytes = 0
-  /** One past the last record of which an owner's word does not say that the server has read what the socket was given last. */
+  /** Up to this record a credit does not prove that the server has read the latest copy of a frame. */
   #pongHigh = 0
   readonly #forget: (bytes: Uint8Array) => void
 
-  /** @param forget Hears of memory that no frame lies in any more. */
+  /** @param forget Called with memory that no frame uses any more. */
   constructor(forget: (bytes: Uint8Array) => void) {
     this.#forget = forget
   }
@@ -41,17 +41,17 @@ export class OutFrames {
     return this.#next
   }
 
-  /** Of all frames that were ever added. */
+  /** Bytes of all frames ever added. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Held and retained. */
+  /** Bytes of held and retained frames. */
   get bufferedBytes(): number {
     return this.#frames.length === 0 ? 0 : this.#bytes - startBytes(this.#frames[0]!)
   }
 
-  /** Of frames that were never sent. */
+  /** Bytes of frames that were never sent. */
   get heldBytes(): number {
     let bytes = 0
     for (let i = this.#frames.length - 1; i >= 0 && isHeld(this.#frames[i]!); i--)
@@ -67,12 +67,12 @@ export class OutFrames {
     return this.#frames[0]?.sequence ?? this.#next
   }
 
-  /** The next one to be sent, or sent again. */
+  /** The next frame to be sent, or sent again. */
   get unsent(): OutFrame | undefined {
     return this.#frames[this.#cursor - this.#base]
   }
 
-  /** Takes a frame: header space first, unstamped. Small frames that are held grow together. */
+  /** Takes a frame: header space first, unstamped. Small held frames are joined. */
   add(frame: Uint8Array, count: number): void {
     const body = frame.length - headerBytesV1
     const last = this.#frames.at(-1)
@@ -96,38 +96,38 @@ export class OutFrames {
     })
   }
 
-  /** `unsent` goes out. */
+  /** Notes that `unsent` was sent. */
   advance(ticket: number): void {
     this.unsent!.ticket = ticket
     this.#cursor += 1
   }
 
-  /** Somebody goes on behind all that was added: it tells of what is held without having heard it. */
+  /** A new consumer starts behind everything added so far: its credits mention held frames that it has not heard. */
   passHeld(): void {
     this.#pongHigh = this.#next
   }
 
-  /** All that is retained goes out again. */
+  /** Sends everything retained again. */
   rewind(): void {
     this.#goBack(this.#base)
   }
 
-  /** What lies at or behind a position goes out again. */
+  /** Sends everything from a position on again. */
   rewindTo(position: number): void {
     const index = this.#frames.findIndex((frame) => endOf(frame) > position)
     if (index >= 0) this.#goBack(this.#base + index)
   }
 
   /**
-   * Forgets what was sent, lies before a position, and was read by the server.
-   * @param heard All before this record owners have told of.
+   * Forgets frames that were sent, are before a position, and were read by the server.
+   * @param heard Owners have mentioned every record before this one.
    */
   trim(position: number, confirmedTicket: number, heard: number): void {
     let drop = 0
     while (drop < this.#cursor - this.#base) {
       const frame = this.#frames[drop]!
       const end = endOf(frame)
-      // Of what went out twice an owner may tell of the first, while the socket holds the second.
+      // Of a frame that was sent twice an owner may mention the first copy, while the socket still holds the second.
       const isRead = frame.ticket <= confirmedTicket || (end <= heard && end > this.#pongHigh)
       if (end > position || !isRead) break
       drop += 1
@@ -137,7 +137,7 @@ export class OutFrames {
     this.#base += drop
   }
 
-  /** Bytes before the frame that holds `position`: a frame counts as outstanding until its last record is done. */
+  /** Bytes before the frame with `position`: a frame is outstanding until its last record is done. */
   bytesBefore(position: number): number {
     for (const frame of this.#frames) if (endOf(frame) > position) return startBytes(frame)
     return this.#bytes

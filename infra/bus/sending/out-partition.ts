@@ -2,14 +2,15 @@
  * OutPartition: the sending end of the channels of one (producer, stream, partition). Pure: it decides, its
  * Producer publishes. Protocol: docs/design/0002-channels.md.
  *
- * Owns what is known of the consumers, and the frames that they wait for (out-frames.ts).
+ * Owns what is known about the consumers, and the frames that they wait for (out-frames.ts).
  *
  * Invariants:
- *  P1. A frame leaves retention only when each blocking consumer's position has passed it and the server has read it as often as it went
- *      out: a PONG has confirmed that, or an owner has told of a frame that went out once and was not held when that owner's consumer came.
- *  P2. Bytes outstanding towards a blocking consumer are at most its window, or one frame.
+ *  P1. A frame leaves retention only when each blocking consumer has acknowledged it and the server has read every copy
+ *      sent: a PONG has confirmed that; or an owner has mentioned the frame, it was sent once, and it was not held when
+ *      the consumer of that owner came.
+ *  P2. At most its window, or one frame, is outstanding towards a blocking consumer.
  *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7); what is held counts as in flight.
- *  P4. A credit of an epoch lower than one already heard for that consumer changes nothing (I8).
+ *  P4. A credit with a lower epoch than one already heard for that consumer changes nothing (I8).
  * @module
  */
 import { sumOfCounts } from '../../control/counts.ts'
@@ -27,20 +28,20 @@ export class OutPartition {
   /** One past the highest sequence ever sent. */
   #sentHigh = 0
   #confirmedTicket = -1
-  /** One past the last record that an owner has told of: the server has read all before it. */
+  /** One past the last record that an owner has mentioned: the server has read everything before it. */
   #heardHigh = 0
   /**
-   * One past the highest sequence sent when our connection was lost last: what owners have said of these records may not have been
-   * heard, and what is heard of them now may have been said before.
+   * One past the highest sequence sent when the connection was last lost: credits about these records may have been lost,
+   * and credits that arrive now may be from before.
    */
   #cutHigh = 0
   readonly #channels = new Map<string, Channel>()
   readonly stream: string
   readonly partition: number
-  /** Whose lane it is part of; undefined: of the stream's main subject. */
+  /** The consumer of its lane; undefined on the stream's main subject. */
   readonly consumer: string | undefined
 
-  /** @param forget Hears of memory that no frame lies in any more. */
+  /** @param forget Called with memory that no frame uses any more. */
   constructor(stream: string, partition: number, forget: (bytes: Uint8Array) => void, consumer?: string) {
     this.#frames = new OutFrames(forget)
     this.stream = stream
@@ -67,7 +68,7 @@ export class OutPartition {
     return this.#frames.oldest
   }
 
-  /** True while somebody owes us an answer: frames are held, or sent and not acknowledged by a blocking consumer. */
+  /** True while an answer is due: frames are held, or sent and not acknowledged by a blocking consumer. */
   get waiting(): boolean {
     if (this.hasUnsent) return true
     for (const channel of this.#channels.values())
@@ -75,7 +76,7 @@ export class OutPartition {
     return false
   }
 
-  /** True while something waits for a consumer that nobody owns: it has none yet, or its owner has left. */
+  /** True while something waits for a consumer without an owner: none came yet, or it has left. */
   get lacksOwner(): boolean {
     if (!this.waiting) return false
     for (const { blocking, owner, left } of this.#channels.values())
@@ -87,23 +88,23 @@ export class OutPartition {
     return this.#frames.isEmpty
   }
 
-  /** Records taken and not acknowledged by all that they wait for. */
+  /** Records taken and not acknowledged by all consumers that they wait for. */
   get unsettled(): number {
     return this.next - this.oldest
   }
 
-  /** Frames wait to be sent, or sent again. */
+  /** True if frames wait to be sent, or sent again. */
   protected get hasUnsent(): boolean {
     return this.#frames.unsent !== undefined
   }
 
-  /** True if a frame of so many bytes, behind all that were added, has credit. */
+  /** True if a further frame of this size has credit. */
   protected admits(bytes: number): boolean {
     const { bytes: before, next } = this.#frames
     return this.#mayEnd(before, before + bytes, next + 1)
   }
 
-  /** True once all before `mark` lies in the queues of the owners that it waits for, or, if it waits for none, in the server. */
+  /** True once everything before `mark` is in the queues of the owners that it waits for, or, if none, in the server. */
   acceptedThrough(mark: number): boolean {
     if (this.#sentHigh < mark) return false
     const blocking = [...this.#channels.values()].filter((channel) => channel.blocking)
@@ -111,12 +112,12 @@ export class OutPartition {
     return blocking.every((channel) => Math.max(channel.position, channel.accepted) >= mark)
   }
 
-  /** What `safeThrough` is to be asked for all that was taken so far. */
+  /** The mark for `safeThrough` that covers everything taken so far. */
   get mark(): number {
     return this.next
   }
 
-  /** True once all before `mark` lies with the owners that it waits for: should this process end now, nothing of it is lost. */
+  /** True once the owners that it waits for have everything before `mark`: if this process ends now, none of it is lost. */
   safeThrough(mark: number): boolean {
     if (this.#sentHigh < mark) return false
     for (const { blocking, position, accepted } of this.#channels.values())
@@ -126,7 +127,7 @@ export class OutPartition {
 
   /**
    * Takes the consumers that the topology names.
-   * @param from Where a new one starts that goes on for no other: at the first record not sent yet, or behind all that was taken so far.
+   * @param from Where a new one starts that replaces no other: at the first unsent record, or behind everything taken so far.
    */
   setConsumers(consumers: readonly NamedConsumer[], from: 'unsent' | 'next' = 'unsent'): boolean {
     let added = false
@@ -145,7 +146,7 @@ export class OutPartition {
     return added
   }
 
-  /** Takes a frame: header space first, unstamped. Small frames that are held grow together. */
+  /** Takes a frame: header space first, unstamped. Small held frames are joined. */
   add(frame: Uint8Array, count: number): void {
     this.#frames.add(frame, count)
   }
@@ -174,7 +175,7 @@ export class OutPartition {
     this.#trim()
   }
 
-  /** The connection was lost and is back: what is retained goes out again. */
+  /** The connection was lost and is back: everything retained is sent again. */
   rewind(): void {
     this.#cutHigh = this.#sentHigh
     this.#frames.rewind()
@@ -182,8 +183,8 @@ export class OutPartition {
 
   /**
    * Takes a consumer's credit.
-   * @returns `beacon` if the owner must be told where it stands, `moved` if frames may now leave, `settles` if an owner has gone that
-   *   has left something in the account.
+   * @returns `beacon` if the owner must get a beacon, `moved` if frames may now be sent, `settles` if a change of owner has
+   *   changed `unaccounted` or `earlier`.
    */
   credit(
     consumer: string,
@@ -197,7 +198,7 @@ export class OutPartition {
     const newOwner = epoch > channel.epoch || owner !== channel.owner
     const settled = newOwner ? settledOf(channel) : 0
     const fresh = (entry.flags & creditFlags.fresh) !== 0
-    // Owners from that epoch on have handed over all they knew of: they have touched nothing of ours that is not in `through`.
+    // Owners from that epoch on have handed over what they knew: of a channel that they did not name they touched nothing.
     const heir = (entry.flags & creditFlags.heir) !== 0 && channel.epoch >= entry.through
     if (newOwner) this.#changeOwner(channel, owner, epoch, fresh && !heir)
     else if (channel.left) return nothing
@@ -205,7 +206,7 @@ export class OutPartition {
     channel.windowBytes = entry.windowBytes
     if (!fresh) this.#acknowledge(channel, entry)
     if ((entry.flags & creditFlags.leaving) !== 0) channel.left = true
-    // What we go on sending the next one keeps, and asks for what it lacks of what was sent before.
+    // The next owner keeps what is sent from now on, and asks for what it lacks from before.
     if (entry.next !== undefined && entry.next.epoch > channel.epoch)
       this.#changeOwner(channel, entry.next.owner, entry.next.epoch, false)
     if ((entry.flags & creditFlags.resend) !== 0 || (newOwner && !fresh))
@@ -225,12 +226,12 @@ export class OutPartition {
     }))
   }
 
-  /** A row for each consumer. */
+  /** One row per consumer. */
   ledger(): OutputLedger[] {
     return [...this.#channels.values()].map((channel) => this.#account(channel))
   }
 
-  /** Records that were sent to each consumer and not acknowledged: in flight, and unaccounted. What is held was not sent. */
+  /** Reports records sent to each consumer and not acknowledged: in flight, and unaccounted. Held ones were not sent. */
   eachOut(add: AddOut): void {
     for (const channel of this.#channels.values()) {
       const out = Math.max(0, this.#sentHigh - channel.from) - this.#acked(channel)
@@ -238,7 +239,7 @@ export class OutPartition {
     }
   }
 
-  /** The rows as they would be if the consumers were gone: what one has not taken was not for it. */
+  /** The rows as if the consumers were gone: what a consumer never took was not for it. */
   closing(): OutputLedger[] {
     return [...this.#channels.values()].map((channel) => {
       const { acked, unaccounted, ...row } = this.#account(channel)
@@ -248,12 +249,12 @@ export class OutPartition {
     })
   }
 
-  /** Records sent so far, to whomever. */
+  /** One past the highest sequence sent. */
   get sent(): number {
     return this.#sentHigh
   }
 
-  /** All records before this one were sent, and none of them is about to be sent again. */
+  /** Everything before this record was sent, and nothing of it is about to be sent again. */
   get reached(): number {
     return Math.min(this.#sentHigh, this.#frames.unsent?.sequence ?? this.next)
   }
@@ -261,7 +262,7 @@ export class OutPartition {
   #open(consumer: string, blocking: boolean, from: 'unsent' | 'next'): Channel {
     if (from === 'next') this.#frames.passHeld() // P1
     const held = from === 'unsent' ? this.#frames.unsent : undefined
-    // After a rewind the cursor stands on frames that were sent before: those are not for a newcomer.
+    // After a rewind the cursor is at frames that were sent before: those are not for a new consumer.
     const position = Math.max(this.#sentHigh, held?.sequence ?? this.next)
     return {
       consumer,
@@ -299,11 +300,11 @@ export class OutPartition {
   }
 
   #changeOwner(channel: Channel, owner: string, epoch: number, fresh: boolean): void {
-    // It was the old owner who had them; one that hands over has settled each, even if its last word was lost.
+    // Only the old owner had them; one that handed over has settled each, even if its last credit was lost.
     if (fresh) channel.unaccounted += channel.aside
     channel.aside = 0
     if (fresh && !channel.left && channel.epoch > 0) {
-      // The old owner vanished. What it had touched and not acknowledged it may have processed: gone, at most once.
+      // The old owner vanished. It may have processed what it had touched and not acknowledged: not sent again (at most once).
       const touched = this.#touchedBy(channel)
       channel.unaccounted += touched - channel.position
       this.#moveTo(channel, touched)
@@ -326,7 +327,7 @@ export class OutPartition {
   #acknowledge(channel: Channel, entry: CreditEntry): void {
     const through = Math.min(entry.through, this.#sentHigh)
     if (through > channel.position) this.#moveTo(channel, through)
-    // What is behind may be late.
+    // A credit with a lower position may be late.
     if (through === channel.position) {
       channel.aside = Math.min(entry.aside ?? 0, channel.position - channel.from)
       channel.attempts = entry.attempts ?? channel.attempts
@@ -357,7 +358,7 @@ export class OutPartition {
   }
 
   #account(channel: Channel): OutputLedger {
-    const sent = Math.max(0, this.next - channel.from) // held ones too: they were taken, so they are in flight
+    const sent = Math.max(0, this.next - channel.from) // held records too: they were taken, so they are in flight
     const earlier = earlierOf(channel)
     return {
       stream: this.stream,
@@ -376,7 +377,7 @@ export class OutPartition {
   }
 }
 
-/** What owners before the present one have dropped. */
+/** What earlier owners have dropped. */
 function earlierOf({ dropped, droppedByOwner }: Channel): Record<string, number> {
   const earlier: Record<string, number> = {}
   for (const [reason, records] of Object.entries(dropped)) {
@@ -386,7 +387,7 @@ function earlierOf({ dropped, droppedByOwner }: Channel): Record<string, number>
   return earlier
 }
 
-/** What no present owner knows of. */
+/** Records that the present owner does not know about. */
 function settledOf(channel: Channel): number {
   return channel.unaccounted + sumOfCounts(earlierOf(channel))
 }

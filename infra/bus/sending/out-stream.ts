@@ -1,5 +1,5 @@
 /**
- * OutStream: a stream as one producer writes it: its partitions on the main subject, and its lanes.
+ * OutStream: a stream at one producer: its partitions on the main subject, and its lanes.
  * @module
  */
 import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
@@ -12,17 +12,17 @@ import type { OutPartition } from './out-partition.ts'
 export interface OutStream {
   descriptor: StreamDescriptor
   readonly partitions: (OutPartition | undefined)[]
-  /** By consumer, of those that queue. */
+  /** Lanes, by consumer that queues. */
   readonly lanes: Lanes
   readonly closed: ClosedRows
   readonly waiters: Set<() => void>
-  /** Absent where nobody is told. */
+  /** Absent if nobody is told. */
   readonly allowance: Allowance | undefined
-  /** The bounds as they were told last, by consumer; undefined: something has changed that they depend on. */
+  /** The bounds last told, by consumer; undefined if something on which they depend has changed. */
   told: Map<string, AllowanceRow> | undefined
 }
 
-/** @param tell Tells the bounds of all streams; absent: nobody hears them. */
+/** @param tell Tells the bounds of all streams; absent if nobody hears them. */
 export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?: () => void): OutStream {
   const lanes = new Lanes(basis)
   lanes.set(descriptor)
@@ -34,14 +34,14 @@ export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?:
   return stream
 }
 
-/** Of each consumer, also one that nothing was sent to yet. */
+/** A row for each consumer, even if nothing was sent to it yet. */
 function eachOut(stream: OutStream, add: AddOut): void {
   for (const { name } of stream.descriptor.consumers) add(name, 0)
   for (const { consumer, unaccounted } of stream.closed) add(consumer, 0, unaccounted)
   eachPart(stream, (out) => out.eachOut(add))
 }
 
-/** The bounds of all streams, as they are, and what is settled already. */
+/** The present bounds of all streams, with what is already settled. */
 export function allowancesOf(streams: Iterable<OutStream>): AllowanceRow[] {
   return [...streams].flatMap((stream) => {
     stream.told = allowancesNow(stream)
@@ -50,8 +50,8 @@ export function allowancesOf(streams: Iterable<OutStream>): AllowanceRow[] {
 }
 
 /**
- * The same where nothing has changed since but that a stream has sent to one partition more of these consumers: one of a thousand
- * partitions is not added up a thousand times as it begins.
+ * The same, if all that has changed is that a stream began to send to one more partition of these consumers: so a thousand
+ * partitions are not added up a thousand times.
  */
 export function allowancesWith(
   streams: Iterable<OutStream>,
@@ -81,7 +81,7 @@ function allowancesNow(stream: OutStream): Map<string, AllowanceRow> {
   )
 }
 
-/** A row for each consumer, partitions added up. */
+/** One row per consumer, partitions added up. */
 function sumsOf(stream: OutStream): Map<string, OutputLedger> {
   const rows = new Map<string, OutputLedger>()
   for (const row of stream.closed) rows.set(row.consumer, addLedgers(rows.get(row.consumer), row))
@@ -96,7 +96,7 @@ export function* partsOf({ partitions, lanes }: OutStream): Generator<OutPartiti
   yield* lanes.parts()
 }
 
-/** The same for what is asked at each batch, where a generator would be garbage. */
+/** The same without a generator, for what is asked at each batch. */
 export function eachPart({ partitions, lanes }: OutStream, visit: (out: OutPartition) => void): void {
   for (const out of partitions) if (out !== undefined) visit(out)
   for (const lane of lanes) for (const out of lane.partitions) if (out !== undefined) visit(out)
@@ -111,7 +111,7 @@ export function bufferedBytes(stream: OutStream): number {
   return bytes
 }
 
-/** The partitions of which something that was taken is not safe yet, each with its mark. */
+/** The partitions with something taken and not safe yet, each with its mark. */
 export function unsafeOf(
   streams: Iterable<OutStream>,
 ): { readonly out: OutPartition; readonly mark: number }[] {
@@ -124,9 +124,9 @@ export function unsafeOf(
 }
 
 /**
- * A row for each (stream, consumer), partitions added up (I7), with a bound from now on.
- * @param spiller Whose they are.
- * @param closed Nothing is sent any more: they are exact.
+ * One row per (stream, consumer), partitions added up (I7), with its allowance.
+ * @param spiller The producer's id.
+ * @param closed Nothing is sent any more, so the rows are exact.
  */
 export function outputLedger(streams: Iterable<OutStream>, spiller: string, closed: boolean): OutputLedger[] {
   const rows = new Map<string, OutputLedger>()
@@ -138,7 +138,7 @@ export function outputLedger(streams: Iterable<OutStream>, spiller: string, clos
       ...{ dropped: {}, unaccounted: 0 },
     })
     rows.set(`${name} $server`, row('$server', sent))
-    // A consumer that nothing was sent to yet has a row too: that is how one sees that this producer knows it.
+    // A consumer to which nothing was sent yet has a row too: it shows that this producer knows it.
     for (const consumer of consumers) rows.set(`${name} ${consumer.name}`, row(consumer.name, 0))
     for (const each of sumsOf(stream).values()) {
       const key = `${name} ${each.consumer}`

@@ -1,13 +1,13 @@
 /**
  * Producer: the sending side of one process incarnation: an instance's outputs, or a gateway's ingest.
  *
- * Owns an OutPartition for each partition it has sent to, stamps and publishes what their credits allow, listens for
+ * Owns an OutPartition for each partition to which it has sent, stamps and publishes what credits allow, listens for
  * credits and claims, and sends beacons. Protocol and reasons: docs/design/0002-channels.md.
  *
  * Invariants:
  *  P5. Frames of a partition are published in the order of their sequences (I2).
- *  P6. Bytes in the client's buffers that the server has not confirmed are at most twice `unconfirmedBytesMax` (confirmation.ts) and a frame.
- *  P7. Nothing is published while the connection is known to be down; after it is back, all that is unconfirmed is sent again.
+ *  P6. At most twice `unconfirmedBytesMax` (confirmation.ts) and a frame are in the client's buffers without confirmation.
+ *  P7. Nothing is published while the connection is known to be down; when it is back, everything unconfirmed is sent again.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -51,15 +51,15 @@ export interface ProducerOptions {
   readonly epoch: number
   readonly clock: Clock
   readonly bufferBytesMax?: number
-  /** Where a consumer's `enqueue` goes; without it what waits stays in memory, up to the same bound. */
+  /** Where `enqueue` stores frames; without it they stay in memory, up to the same bound. */
   readonly spill?: Spill | undefined
-  /** Nobody sends to us who was told that something is safe: what a killed owner has not touched goes to the next one (0002). */
+  /** It has no inputs to acknowledge, so what a killed owner has not touched can go to the next one (0002). */
   readonly isFirst?: boolean
-  /** Called when something begins to wait for a consumer that nobody owns: there may be none until it is known. */
+  /** Called when something begins to wait for a consumer without an owner, which the scheduler may have to start. */
   readonly onWant?: () => void
   /**
-   * Called with the bounds of all streams before more is sent than the last ones cover, or in a partition more, and with what an owner
-   * has left behind before the next one goes on; absent: nobody hears them.
+   * Called with the bounds of all streams before more is sent than the last ones cover, or to one more partition; and with
+   * what a gone owner has left before the next one continues. Absent if nobody hears them.
    */
   readonly onAllowance?: ((rows: readonly AllowanceRow[]) => void) | undefined
 }
@@ -70,7 +70,7 @@ export class Producer {
   readonly #idWords: IdWords
   readonly #originWords: IdWords
   readonly #bufferBytesMax: number
-  /** The version of credits that it asks for: later ones than the first tell what was touched. */
+  /** The version of credits that it asks for: from version 2 on they tell what was touched. */
   readonly #creditVersion: number
   readonly #streams = new Map<string, OutStream>()
   readonly #claims: ClaimsHeard
@@ -80,10 +80,10 @@ export class Producer {
   readonly #settledWaiters = new Set<() => void>()
   readonly #sentWaiters = new Set<() => void>()
   readonly #acceptedWaiters = new Set<() => void>()
-  /** Up to which record owners downstream were asked last whether they have accepted it. */
+  /** Up to which record the owners of a partition were last asked what they have accepted. */
   readonly #asked = new Map<OutPartition, number>()
   readonly #safety: Safety
-  /** Epochs raised, by origin; raised again after a reconnect. */
+  /** Raised epochs, by origin; raised again after a reconnect. */
   readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
   #closed = false
@@ -116,8 +116,8 @@ export class Producer {
   }
 
   /**
-   * Makes a stream known, or changes what is known of it: consumers come and go. Partitions change only where nobody reads
-   * it, which is a stream that was removed and made anew; its sequences go on, so that no record passes for a repeat.
+   * Makes a stream known, or changes its consumers. Its number of partitions can change only while nobody reads it, when it
+   * was removed and created again; sequences continue, so that no record is taken for a repeat.
    * @throws {CodedError} ERR_STREAM_PARTITIONS
    */
   setStream(descriptor: StreamDescriptor): void {
@@ -133,7 +133,8 @@ export class Producer {
           `Cannot change stream '${descriptor.name}' from ${stream.descriptor.partitions} to ${descriptor.partitions} partitions while it is written`,
         )
       }
-      const regrouped = descriptor.keyed && !stream.descriptor.keyed // what is held was spread: not for who groups it
+      // Held records were spread without regard to keys: they are not for a new consumer that groups.
+      const regrouped = descriptor.keyed && !stream.descriptor.keyed
       stream.closed.change(descriptor, partsOf(stream))
       stream.descriptor = descriptor
       for (const partition of stream.partitions)
@@ -148,7 +149,7 @@ export class Producer {
     this.#wakeWaiters()
   }
 
-  /** Lets the owners downstream know of us before there is anything to send: the first frame need not wait for their credit. */
+  /** Makes the producer known to the owners downstream ahead of time, so that the first frame need not wait for credit. */
   open(names: readonly string[]): void {
     for (const stream of names.flatMap((name) => this.#streams.get(name) ?? []))
       for (let index = 0; index < stream.descriptor.partitions; index++) this.#partition(stream, index)
@@ -160,8 +161,8 @@ export class Producer {
   }
 
   /**
-   * Sends a frame made by `frameOf` or the runtime: header space first, unstamped. It is taken in any case; a caller
-   * asks `writable` first. Ownership of the bytes passes.
+   * Sends a frame made by `frameOf` or the runtime: header space first, unstamped. It is always taken; callers ask
+   * `writable` first. Ownership of the bytes passes.
    * @throws {CodedError} ERR_STREAM_UNKNOWN if `setStream` was not called.
    */
   send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
@@ -211,7 +212,7 @@ export class Producer {
     return bytes
   }
 
-  /** Records taken and not acknowledged by all that they wait for: `close` gives them up. */
+  /** Records taken and not acknowledged by all consumers that they wait for: `close` gives them up. */
   get unsettledRecords(): number {
     let records = 0
     for (const stream of this.#streams.values()) for (const out of partsOf(stream)) records += out.unsettled
@@ -224,8 +225,8 @@ export class Producer {
   }
 
   /**
-   * Resolves when all that was taken until now was accepted: it lies in the queues of the owners downstream, in order.
-   * They are asked as soon as it was sent, once for all who wait: by themselves they say so with their next batch.
+   * Resolves when everything taken until now was accepted: it is in the queues of the owners downstream, in order. They are
+   * asked once it was sent, once for all waiters, since by themselves they would say so only with their next batch.
    * @throws the signal's reason
    */
   async accepted(signal?: AbortSignal): Promise<void> {
@@ -245,26 +246,26 @@ export class Producer {
     }
   }
 
-  /** True when all that was taken is safe: with the owners downstream, in order, or stored where it queues. */
+  /** True when everything taken is safe: with the owners downstream, in order, or stored if it queues. */
   get isSafe(): boolean {
     return this.#safety.isSafe
   }
 
-  /** Resolves when all that was taken until now is safe. @throws the signal's reason */
+  /** Resolves when everything taken until now is safe. @throws the signal's reason */
   safe(signal?: AbortSignal): Promise<void> {
     return this.#safety.reached(signal)
   }
 
   /**
-   * From now on receivers refuse frames of lower epochs of this slot, or of another one whose holder is gone (I8).
-   * Call it before inputs are claimed: what an earlier holder may still send then comes too late.
+   * Makes receivers refuse frames of lower epochs of this slot, or of another slot whose holder is gone (I8). Called before
+   * inputs are claimed, so that whatever an earlier holder still sends comes too late.
    */
   fence(origin = this.#options.origin, epoch = this.#options.epoch): void {
     this.#fences.set(origin, epoch)
     this.#beacons.raise(origin, epoch, this.#streams.values())
   }
 
-  /** Resolves when every frame is acknowledged by all that it waits for. @throws the signal's reason */
+  /** Resolves when every frame is acknowledged by all consumers that it waits for. @throws the signal's reason */
   async settled(signal?: AbortSignal): Promise<void> {
     while (!this.isSettled && !this.#closed) {
       this.#confirmation.now()
@@ -272,7 +273,7 @@ export class Producer {
     }
   }
 
-  /** A row for each (stream, consumer), partitions added up (I7); until it is closed with the bounds from now on. */
+  /** One row per (stream, consumer), partitions added up (I7), with allowances until it is closed. */
   ledger(): OutputLedger[] {
     return outputLedger(this.#streams.values(), this.id, this.#closed)
   }
@@ -331,7 +332,7 @@ export class Producer {
     this.#wakeWaiters()
   }
 
-  /** True when every frame is acknowledged by all that it waits for. */
+  /** True when every frame is acknowledged by all consumers that it waits for. */
   get isSettled(): boolean {
     for (const stream of this.#streams.values())
       for (const out of partsOf(stream)) if (!out.settled) return false
@@ -346,7 +347,7 @@ export class Producer {
       if (frame === undefined) break
       if (out.begins.length > 0)
         this.#options.onAllowance?.(allowancesWith(this.#streams.values(), stream, out.begins))
-      stream.allowance?.spend(frame.count) // behind it: it may add up all
+      stream.allowance?.spend(frame.count) // after the frame was counted, since it may add everything up
       const bytes = bytesOf(frame)
       stampHeader(bytes, {
         flags: 0,
@@ -391,7 +392,7 @@ export class Producer {
 
   #onReconnect(): void {
     this.#confirmation.restart()
-    this.#tellAllowances() // what was told meanwhile was not heard
+    this.#tellAllowances() // what was told meanwhile may be lost
     for (const [origin, epoch] of this.#fences) this.#beacons.raise(origin, epoch, this.#streams.values())
     for (const stream of this.#streams.values()) {
       for (const out of partsOf(stream)) {
@@ -399,7 +400,7 @@ export class Producer {
         if (out.waiting) this.#beacons.send(out)
       }
     }
-    // Behind what our own inputs' producers are told anew by the same reconnect: what was touched meanwhile was not heard (0002).
+    // After the consumer has repeated what it touched, which the same reconnect makes it do: that was not heard meanwhile (0002).
     queueMicrotask(() => {
       for (const stream of this.#streams.values()) this.#pumpAll(stream)
       this.#wakeWaiters()

@@ -1,8 +1,9 @@
 /**
- * Safety: tells when what a producer has taken is safe: with the owners downstream, in order, or stored where it queues.
+ * Safety: knows when everything that a producer has taken is safe: with the owners downstream, in order, or stored if it
+ * queues.
  *
- *   SF1. Owners say what they have accepted with each batch. One that says nothing for `askFirstMs` is at work for long, and is
- *        asked by a beacon, which it answers at once; again after ever longer times.
+ *   SF1. Owners say with each batch what they have accepted. One that is silent for `askFirstMs` is busy with a long batch, and
+ *        is asked by a beacon, which it answers at once; again after ever longer pauses.
  * Design: docs/design/0002-channels.md
  * @module
  */
@@ -34,7 +35,7 @@ export class Safety {
     return unsafeOf(this.#options.streams.values()).length === 0
   }
 
-  /** Resolves when all that was taken until now is safe. @throws the signal's reason */
+  /** Resolves when everything taken until now is safe. @throws the signal's reason */
   async reached(signal?: AbortSignal): Promise<void> {
     const { clock, streams, ask } = this.#options
     const open = unsafeOf(streams.values())
@@ -57,12 +58,12 @@ export class Safety {
     }
   }
 
-  /** Something may have become safe. */
+  /** Wakes the waiters: something may have become safe. */
   look(): void {
     if (this.#waiters.size > 0) wake(this.#waiters)
   }
 
-  /** Nobody waits any more. */
+  /** Wakes the waiters for the last time. */
   close(): void {
     this.#closed = true
     wake(this.#waiters)

@@ -1,5 +1,6 @@
 /**
- * How to connect to NATS for control, bundles and logs (the channels have their own: nats-wire.ts): for ever reconnecting, never echoing passwords, errors that say what to do.
+ * Connects to NATS for control, bundles and logs (channels use nats-wire.ts): reconnects for ever, never shows passwords, and
+ * its errors say what to do.
  * @module
  */
 import { connect, type NatsConnection } from '@nats-io/transport-node'
@@ -13,7 +14,7 @@ export interface BusOptions {
   readonly url: string
   readonly user?: string
   readonly password?: string
-  /** Absent: in clear. */
+  /** Absent: without TLS. */
   readonly tls?: NatsTls
   /** Shown in the server's connection list. */
   readonly name: string
@@ -47,7 +48,7 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   }
 }
 
-/** One side does not trust the other, or does not speak as it does. */
+/** One side does not trust the other, or only one uses TLS. */
 export function distrustError({ url, tls }: BusOptions, cause: unknown): CodedError<'ERR_NATS_TLS'> {
   const what = tls === undefined ? 'it wants TLS, and none is set' : messageOf(cause)
   return tlsError(
@@ -56,7 +57,7 @@ export function distrustError({ url, tls }: BusOptions, cause: unknown): CodedEr
   )
 }
 
-/** The server does not know this user, or not by this password. */
+/** The server refuses the user or the password. */
 export function refusedError(
   { url, user = '' }: BusOptions,
   cause?: unknown,
@@ -65,7 +66,7 @@ export function refusedError(
   return new CodedError('ERR_NATS_REFUSED', message, { cause })
 }
 
-/** The server would end the connection of who sends it a large frame. */
+/** The server would close the connection because of a large frame. */
 export function payloadError(
   { url }: BusOptions,
   found: number,
@@ -80,7 +81,7 @@ export function unreachableError(
   { url, tls }: BusOptions,
   cause: unknown,
 ): CodedError<'ERR_NATS_UNREACHABLE'> {
-  // A server that asks for a certificate hangs up without a word that the client library would pass on.
+  // A server that asks for a certificate closes the connection with a reason that the client library does not pass on.
   const more =
     tls !== undefined && tls.cert === undefined ? ' Or does it ask for a certificate (nats.certFile)?' : ''
   const message = `Cannot reach NATS at ${url}: is nats-server running there? (${messageOf(cause)})${more}`

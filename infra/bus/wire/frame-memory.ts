@@ -1,11 +1,11 @@
 /**
- * Frame memory: blocks that frames lie in, used again, so that a steady stream makes no garbage. (A megabyte of fresh
- * frames costs page faults, zeroing, and every 64 MiB a full collection: a third of a runner's CPU once. Of small ones it is
- * their number: each scavenge has to free thousands, while records wait.)
+ * Frame memory: reusable blocks for frames, so that a steady stream makes no garbage. (Fresh memory for large frames costs
+ * page faults, zeroing, and a full collection every 64 MiB: once a third of a runner's CPU. Small frames cost by their
+ * number: each scavenge has to free thousands while records wait.)
  *
- *  F1. Memory that nobody gave back is never handed out again: who forgets to give back costs garbage and nobody's data.
- *  F2. Memory is given back once, by its only owner. Giving back what is free already is our bug, and throws.
- *  F3. What is kept for use is bounded; when it is full, what comes back takes the place of the size that has most.
+ *  F1. Memory that was not given back is never handed out again: forgetting it costs garbage, never data.
+ *  F2. Memory is given back once, by its only owner. Giving back free memory is a bug, and throws.
+ *  F3. The pool is bounded; when it is full, returned memory replaces the size that has most.
  * @module
  */
 
@@ -22,7 +22,7 @@ const free: readonly Block[][] = Array.from({ length: classOf(blockBytesMax) + 1
 const keptOf = new Float64Array(free.length)
 let keptBytes = 0
 
-/** Memory for `bytes` bytes, with whatever stood there before. Very large ones are ordinary memory. */
+/** Memory for `bytes` bytes, with arbitrary contents. Very large blocks are ordinary memory. */
 export function takeMemory(bytes: number): Uint8Array<ArrayBuffer> {
   if (bytes > blockBytesMax) return new Uint8Array(bytes)
   const size = classOf(bytes)
@@ -33,7 +33,7 @@ export function takeMemory(bytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(block, 0, bytes)
 }
 
-/** Gives memory back; what did not come from here is left alone. Whoever calls this holds no view of it any more. */
+/** Gives memory back; memory from elsewhere is ignored. The caller must hold no view of it any more. */
 export function giveBackMemory(bytes: Uint8Array): void {
   const block = bytes.buffer
   if (!(block instanceof Block)) return
@@ -49,7 +49,7 @@ export function giveBackMemory(bytes: Uint8Array): void {
   free[size]!.push(block)
 }
 
-/** Forgets all that is kept for use: where memory lacks. */
+/** Empties the pool, when memory is short. */
 export function dropKeptMemory(): void {
   for (const blocks of free) blocks.length = 0
   keptOf.fill(0)

@@ -1,14 +1,14 @@
 /**
  * NatsParser: reads what a NATS server sends (the client protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol),
- * in pieces as a socket brings them.
+ * in pieces as they arrive at a socket.
  *
  *     control line ──MSG──► payload ──► CRLF ──► control line
  *
  * Invariants:
- *  A1. Messages are the same however the bytes were cut into pieces.
- *  A2. Nothing of a piece is kept: payloads are copied out once, into memory that `memory` gives and the receiver owns.
- *      A message's line is read where it lies: of a small frame, making strings of it would be most of the work.
- *  A3. What is no protocol throws; the connection is then of no use.
+ *  A1. Messages do not depend on how the bytes were cut into pieces.
+ *  A2. Nothing of a piece is kept: payloads are copied once, into memory from `memory` that the receiver owns. A message's
+ *      line is read in place: for a small frame, making strings would be most of the work.
+ *  A3. Anything else than the protocol throws; the connection is then unusable.
  * @module
  */
 
@@ -21,7 +21,7 @@ export interface NatsHandler {
   error(text: string): void
 }
 
-/** A server's control lines are at most so long, but for INFO, which may list a cluster. */
+/** Longest control line: INFO may list a whole cluster. */
 const lineBytesMax = 1024 * 1024
 const [lf, cr, space] = [10, 13, 32]
 /** Bytes of `MSG `, as one word. */
@@ -31,14 +31,14 @@ const subjectsMax = 4096
 export class NatsParser {
   readonly #handler: NatsHandler
   readonly #memory: (bytes: number) => Uint8Array
-  /** The beginning of a control line whose end has not come. */
+  /** The beginning of an incomplete control line. */
   #line = ''
   #sid = 0
   #subject = ''
-  /** The subject that each subscription's last message had: mostly the same again. */
+  /** The subject of each subscription's last message: usually the same again. */
   readonly #subjects = new Map<number, string>()
   #payload: Uint8Array | undefined
-  /** Bytes of the payload that have come; then of its CRLF. */
+  /** Bytes of the payload received so far; then of its CRLF. */
   #filled = 0
   #trailer = 0
 
@@ -47,7 +47,7 @@ export class NatsParser {
     this.#memory = memory
   }
 
-  /** Reads the first `end` bytes of a piece. @throws {Error} If it is not what a NATS server would send (A3). */
+  /** Reads the first `end` bytes of a piece. @throws {Error} If they are not the protocol (A3). */
   feed(piece: Buffer, end: number): void {
     let at = 0
     while (at < end)

@@ -3,17 +3,17 @@
  *
  *     connecting ──INFO, CONNECT, PING, PONG──► connected ──lost──► waiting ──100 ms──► connecting …    closed
  *
- * The client library serves control, bundles and logs. Here it would copy each frame three times and hold it in fresh
- * memory each time, which was a third of a runner's CPU (docs/design/0013-data-connection.md). So: one buffer to read
- * into, frames written where they lie, in one system call for all of a turn of the event loop.
+ * The client library serves control, bundles and logs. For frames it would make three copies in fresh memory, which was a
+ * third of a runner's CPU (docs/design/0013-data-connection.md). So there is one buffer to read into, and frames are
+ * written from where they are, in one system call per turn of the event loop.
  *
  * Invariants: those of Wire, and
- *  W4. It reconnects for ever, to the servers named and those that they tell of, until it is closed.
+ *  W4. Until it is closed it reconnects for ever, to the configured servers and those that they announce.
  *  W5. A server silent for `pingEveryMs` × `pingsOutMax` counts as lost.
- *  W6. What keeps records from passing is told (`onTrouble`): a subject that the server refuses, a server that takes no frames of
- *      our size, one that refuses us when we come back. Once, until we are connected again.
- *  W7. A receiver, or who hears of a reconnect, that throws is a broken invariant of ours: it goes to `onBroken`, which by default ends the process. The
- *      connection is not to blame, and losing it would bring the same message again.
+ *  W6. What keeps records from passing is reported (`onTrouble`) once per connection: a refused subject, a server that
+ *      accepts no frames of full size, a refused reconnect.
+ *  W7. An error thrown by a receiver or a reconnect listener is a bug: it goes to `onBroken`, which by default ends the
+ *      process. The connection stays, since losing it would bring the same message again.
  * @module
  */
 import { createConnection, type Socket } from 'node:net'
@@ -46,11 +46,11 @@ interface ServerInfo {
 }
 
 export interface WireOptions extends BusOptions {
-  /** Which of the servers named is tried first. Default: any, so that connections spread over all. */
+  /** Index of the server tried first. Default: random, so that connections spread over all servers. */
   readonly first?: number
   /** Default: a warning of the process. */
   readonly onTrouble?: (message: string) => void
-  /** Default: thrown, for nobody to catch. */
+  /** Default: thrown where nobody catches it. */
   readonly onBroken?: (error: unknown) => void
 }
 
@@ -62,7 +62,7 @@ export interface NatsWire extends Wire {
 /**
  * Connects, and keeps connected until closed.
  * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials,
- *   ERR_NATS_PAYLOAD if the server takes no frames of our size.
+ *   ERR_NATS_PAYLOAD if the server accepts no frames of full size.
  */
 export async function connectWire(options: WireOptions): Promise<NatsWire> {
   const wire = new Connection(options)
@@ -75,14 +75,14 @@ class Connection implements NatsWire, NatsHandler {
   readonly #servers: string[]
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #listeners = new Set<() => void>()
-  /** What was told since the connection stands. */
+  /** Messages reported since the connection was made. */
   readonly #told = new Set<string>()
-  /** What waits for a PONG each, in the order of our PINGs. */
+  /** One entry per expected PONG, in the order of the PINGs. */
   #pongs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
   #socket: Socket | undefined
   #writer: NatsWriter | undefined
   #connected = false
-  /** The subscriptions were told on this connection: later ones are told as they come. */
+  /** True once the subscriptions were sent on this connection; later ones are sent as they come. */
   #greeted = false
   #closed = false
   #sidNext = 1
@@ -102,7 +102,7 @@ class Connection implements NatsWire, NatsHandler {
     return this.#connected
   }
 
-  /** The first time: each server once. */
+  /** Connects for the first time, trying each server once. */
   async open(): Promise<void> {
     let failure: unknown
     for (const _ of this.#servers) {
@@ -250,7 +250,7 @@ class Connection implements NatsWire, NatsHandler {
     })
   }
 
-  /** Why a connection ended. A server that does not trust our certificate says so only behind the handshake. */
+  /** Why a connection ended. A server that does not trust our certificate says so only after the handshake. */
   #reasonOf(error = new Error('the server closed the connection')): Error {
     return this.#options.tls !== undefined && isDistrust(error) ? distrustError(this.#options, error) : error
   }
@@ -292,7 +292,7 @@ class Connection implements NatsWire, NatsHandler {
     this.#ping().catch(() => undefined)
   }
 
-  /** The connection at hand is over: whoever waits for it hears so, and another one is tried. */
+  /** The connection is lost: waiters are rejected, and another one is tried. */
   #lose(error: Error): void {
     const socket = this.#socket
     if (socket === undefined) return
@@ -331,7 +331,7 @@ class Connection implements NatsWire, NatsHandler {
   }
 }
 
-/** Out of the parser's hands: nobody is to catch it. */
+/** Throws outside the parser, where nobody catches it. */
 function throwLater(error: unknown): void {
   process.nextTick(() => {
     throw error

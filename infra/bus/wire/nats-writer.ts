@@ -1,11 +1,11 @@
 /**
- * NatsWriter: writes to one connection to a NATS server: all of one turn of the event loop in one system call.
+ * NatsWriter: writes to a connection to a NATS server, everything of one turn of the event loop in one system call.
  *
- * Control lines and short payloads are joined in blocks of its own, long payloads are written where they lie: a turn that
- * sends a dozen small frames hands the socket one piece.
+ * Control lines and short payloads are joined in blocks, long payloads are written in place: a turn that sends a dozen small
+ * frames gives the socket one piece.
  *
- *  X1. What was written leaves in that order.
- *  X2. A block is written anew only when the socket holds nothing of it.
+ *  X1. Data leaves in the order in which it was written.
+ *  X2. A block is reused only when the socket holds nothing of it.
  * @module
  */
 import type { Socket } from 'node:net'
@@ -13,16 +13,16 @@ import type { Socket } from 'node:net'
 const blockBytes = 64 * 1024
 /** Payloads up to here are joined with their control line. */
 const joinedBytesMax = 2048
-/** Beside the text of a line: a length, two ends of lines. */
+/** Room for a length and two line ends, beside the text of a line. */
 const lineBytesMax = 32
-/** `PUB SUBJECT ` as bytes, of subjects written lately: of a small frame, spelling that is a good part of the work. */
+/** `PUB SUBJECT ` as bytes for recent subjects: for a small frame, encoding it is a good part of the work. */
 const heads = new Map<string, Uint8Array>()
 const headsMax = 4096
 
 export class NatsWriter {
   readonly #socket: Socket
   #block = Buffer.allocUnsafeSlow(blockBytes)
-  /** What of the block the socket was not given yet. */
+  /** Start of the part of the block that the socket has not got yet. */
   #from = 0
   #end = 0
   #corked = false

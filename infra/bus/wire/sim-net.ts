@@ -24,7 +24,7 @@ export class SimNet {
     return client
   }
 
-  /** Lets one queued thing move on: `choice` picks which. @returns Whether anything was queued. */
+  /** Moves one queued message on; `choice` picks which. @returns Whether anything was queued. */
   step(choice: number): boolean {
     let moves = 0
     for (const { outbound, inbound } of this.#clients)
@@ -76,7 +76,7 @@ function matches(pattern: string, subject: string): boolean {
 
 export class SimClient implements Wire {
   connected = true
-  /** The link is broken, noticed or not. */
+  /** True while the link is broken, noticed or not. */
   cut = false
   killed = false
   outbound: Outbound[] = []
@@ -107,7 +107,7 @@ export class SimClient implements Wire {
     return () => this.#listeners.delete(reconnected)
   }
 
-  /** Breaks the link: all in flight, both ways, is lost. */
+  /** Breaks the link: everything in flight, both ways, is lost. */
   break(): void {
     this.cut = true
     for (const flight of [...this.outbound, ...this.inbound])
@@ -121,7 +121,7 @@ export class SimClient implements Wire {
     if (this.cut) this.connected = false
   }
 
-  /** Dials again: pending flushes fail, then the listeners hear of it. */
+  /** Reconnects: pending flushes fail, then the listeners are called. */
   reconnect(): void {
     if (!this.cut) return
     this.connected = false
@@ -131,7 +131,7 @@ export class SimClient implements Wire {
     for (const listener of [...this.#listeners]) listener()
   }
 
-  /** The process is gone: nothing of it is heard or hears again. */
+  /** Kills the process: it neither sends nor receives any more. */
   kill(): void {
     this.killed = true
     this.break()

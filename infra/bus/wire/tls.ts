@@ -1,7 +1,7 @@
 /**
- * TLS: what a connection to NATS needs of it, and how it is put over a socket.
+ * TLS: TLS settings of a connection to NATS, and how TLS is put over a socket.
  *
- * NATS speaks first, in clear: its greeting says who it is, and behind it the client begins with TLS.
+ * The server sends its greeting (INFO) without TLS; then the client starts TLS.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -9,11 +9,11 @@ import { createConnection, isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { CodedError } from '../../../sdk/errors.ts'
 
-/** All of it PEM, as text: so a runner needs no files of it on its machine. */
+/** PEM texts, so that a runner needs no files on its machine. */
 export interface NatsTls {
-  /** Who signs for the servers; absent: the authorities that Node knows. */
+  /** The authority that signs the servers' certificates; absent: the authorities that Node knows. */
   readonly ca?: string
-  /** What the servers are to know us by, if they ask. */
+  /** The client certificate, if the servers ask for one. */
   readonly cert?: string
   readonly key?: string
 }
@@ -28,10 +28,10 @@ export interface TlsSettings {
 
 const greetingBytesMax = 64 * 1024
 const handshakeMs = 10_000
-/** What Node and OpenSSL call a server that is not to be trusted, or one that does not trust us. */
+/** Errors of Node and OpenSSL when one side does not trust the other. */
 const distrust = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|SSL|TLS|certificate/i
 
-/** @returns Undefined where NATS is spoken in clear. @throws {CodedError} ERR_NATS_TLS if a file cannot be read. */
+/** @returns Undefined without TLS. @throws {CodedError} ERR_NATS_TLS if a file cannot be read. */
 export async function readTls({ url, caFile, certFile, keyFile }: TlsSettings): Promise<NatsTls | undefined> {
   if ((certFile === undefined) !== (keyFile === undefined))
     throw tlsError(
@@ -46,7 +46,7 @@ export async function readTls({ url, caFile, certFile, keyFile }: TlsSettings): 
   }
 }
 
-/** Connects, reads the greeting and puts TLS over it. @returns The greeting too: it is for the parser. */
+/** Connects, reads the greeting and starts TLS. @returns The socket, and the greeting for the parser. */
 export async function dialTls(
   host: string,
   port: number,
@@ -78,13 +78,13 @@ export async function dialTls(
   }
 }
 
-/** Whether a connection failed since one side does not trust the other. */
+/** Whether a connection failed because one side does not trust the other. */
 export function isDistrust(cause: unknown): boolean {
   const { code = '', message = '' } = cause as { code?: string; message?: string }
   return distrust.test(code) || distrust.test(message)
 }
 
-/** A server that we do not trust, or that does not trust us, or that wants another way of talking. */
+/** One side does not trust the other, or they use TLS differently. */
 export function tlsError(message: string, cause?: unknown): CodedError<'ERR_NATS_TLS'> {
   return new CodedError('ERR_NATS_TLS', message, { cause })
 }

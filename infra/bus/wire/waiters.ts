@@ -1,5 +1,5 @@
 /**
- * Waiters: those who wait for something to become so, and look again when they are woken.
+ * Waiters: callers that wait for a condition, and check it again when they are woken.
  * @module
  */
 
