@@ -68,13 +68,14 @@ function report(run: Progress, source: Source, options: DemoOptions): number {
 function howToUse(home: string): string {
   return `
 The platform is still running. To use it:
+  npm install --global .                     (once: puts 'concord' on your PATH)
   export CONCORD_HOME=${home}
-  npx concord graph
-  npx concord fn inspect score
-  npx concord consume verdicts --count 5
-  npx concord produce lines --file ACCESS_LOG    (while the command above runs in another terminal)
+  concord graph
+  concord fn inspect score
+  concord consume verdicts --count 5
+  concord produce lines --file ACCESS_LOG    (while the command above runs in another terminal)
 To stop it:
-  npx concord down && rm -r "$CONCORD_HOME"`
+  concord down && rm -r "$CONCORD_HOME"`
 }
 
 /** Aborted by the signals that ask a program to end. More of the same change nothing: the taking down has bounds. */

@@ -11,7 +11,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -42,6 +42,12 @@ class Reader {
     this.#home = home
   }
 
+  /** A global folder of npm's that the reader may write to, with its commands on PATH. */
+  get #ownNpm(): NodeJS.ProcessEnv {
+    const prefix = join(this.#home, 'npm')
+    return { npm_config_prefix: prefix, PATH: [join(prefix, 'bin'), process.env['PATH']].join(delimiter) }
+  }
+
   async do({ kind, text }: Fence): Promise<void> {
     if (kind === 'sh') await this.#run(text)
     else if (kind === 'sh background') await this.#start(text)
@@ -55,7 +61,7 @@ class Reader {
     for (const child of open) process.kill(-child.pid!)
     await Promise.all(open.map((child) => once(child, 'exit')))
     this.#folder = root
-    await this.#run('npx concord down')
+    await this.#run(`'${join(root, 'sdk', 'cli', 'bin.mjs')}' down`)
   }
 
   async #run(script: string): Promise<void> {
@@ -81,7 +87,7 @@ class Reader {
   }
 
   #spawn(script: string): ChildProcess {
-    const env = { ...environment(), HOME: this.#home }
+    const env = { ...environment(), ...this.#ownNpm, HOME: this.#home }
     const child = spawn('bash', ['-c', script], { cwd: this.#folder, env, detached: true })
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {

@@ -27,7 +27,7 @@ export function spawnPlatform(
 ): ChildProcess {
   const bootstrap = join(root, 'infra', 'bootstrap', 'run.mjs')
   if (!existsSync(bootstrap)) {
-    const why = `Cannot run the platform: ${root} holds the command line alone; run this in a checkout of Concord, with 'npx concord …'`
+    const why = `Cannot run the platform: ${root} holds the command line alone; use the command of a checkout of Concord ('npm install --global .' there)`
     throw new CodedError<CliErrorCode>('ERR_PLATFORM_MISSING', why)
   }
   const words = [bootstrap, '--for', options.purpose ?? 'platform', join(root, script), ...options.args]

@@ -22,9 +22,7 @@ export function addConsume(program: CliCommand): void {
   program
     .command('consume')
     .summary('Print the records that pass through a stream from now on.')
-    .description(
-      'Print the records that pass through a stream from now on: key, tab, value. In a script, start node_modules/.bin/concord rather than npx, which may not pass on a signal.',
-    )
+    .description('Print the records that pass through a stream from now on: key, tab, value.')
     .argument('<stream>', 'the stream')
     .option('-n, --count <n>', 'end after this many records', wholeNumber(1))
     .option('--hold', 'slow the stream down to the pace of this reader, so that it misses nothing')

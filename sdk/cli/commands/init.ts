@@ -57,9 +57,7 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
       '\n',
     ),
   )
-  note(
-    `Next: cd ${shorter(relative(process.cwd(), folder) || '.', folder)} && npm test && npx concord fn deploy .`,
-  )
+  note(`Next: cd ${shorter(relative(process.cwd(), folder) || '.', folder)} && npm test && npm run deploy`)
 }
 
 /** What a new user looks at first; the other files are npm's and TypeScript's. */
