@@ -23,7 +23,7 @@ async function evaluate(...expressions: readonly string[]): Promise<string[]> {
   return texts(result)
 }
 
-test('an isolate has exactly the globals listed here (H10)', async () => {
+test('an isolate has exactly the globals listed here', async () => {
   const [names] = await evaluate('Object.getOwnPropertyNames(globalThis).sort().join(" ")')
   assert.equal(names, globals.split(/\s+/).toSorted().join(' '))
 })
