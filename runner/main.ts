@@ -38,12 +38,19 @@ const malloc = packed ? { MALLOC_MMAP_THRESHOLD_: String(512 * 1024), MALLOC_ARE
  * it grow by 20 MB. The isolates are to have theirs in full: host-main.ts takes this back before it makes any.
  */
 const youngMib = packed ? 2 : 4
+/**
+ * No object is made old from the start because others of its place in the code have lived long. In the first second many do, while code
+ * is cold and records queue; V8 then went on so for good, all that belongs to a frame grew old, 12 MB a second, and was
+ * collected in full each few seconds (docs/benchmarks/engine.md, latency). It holds for the isolates too: throughput is the same.
+ */
+const pretenuring = '--no-allocation-site-pretenuring'
 
 const child = spawn(
   process.execPath,
   [
     '--no-node-snapshot',
     `--max-semi-space-size=${youngMib}`,
+    pretenuring,
     '--disable-warning=ExperimentalWarning',
     fileURLToPath(new URL(`./host-main${extname(import.meta.url)}`, import.meta.url)), // in an archive it is a .js
   ],

@@ -40,8 +40,11 @@ interface Out {
 const utf8 = new TextDecoder()
 
 function outs(result: BatchResult): Out[] {
-  return result.outputs.flatMap((output) =>
-    recordsIn(output).map(({ key, value }) => ({ key: utf8.decode(key), ...JSON.parse(utf8.decode(value)) })),
+  return result.outputs().flatMap((output) =>
+    recordsIn(output).map(({ key, value }) => ({
+      key: utf8.decode(key),
+      ...JSON.parse(utf8.decode(value)),
+    })),
   )
 }
 

@@ -182,7 +182,7 @@ const crashed = { code: 1, reason: 'deadline', message: 'ended' } as const
 const result: BatchResult = {
   ...{
     records: 0,
-    outputs: [],
+    outputs: () => [],
     failures: [],
     timersFired: 0,
     retries: 0,

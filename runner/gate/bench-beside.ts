@@ -36,7 +36,7 @@ function sideOf(version: 1 | 2): ThreadSide {
 async function run(at: number): Promise<number> {
   const result = await isolate.run([frames[at % frames.length]!], nowMs)
   if (result.fatal !== undefined) throw result.fatal
-  for (const { frame } of result.outputs) giveBackMemory(frame)
+  for (const { frame } of result.outputs()) giveBackMemory(frame)
   return result.records
 }
 

@@ -34,7 +34,7 @@ async function measure(isolate: Instance, tape: Tape, ms: number): Promise<numbe
     const batch = frames.slice(at, at + 4).map(fresh)
     const result = await isolate.run(batch, nowMs)
     if (result.fatal !== undefined) throw result.fatal
-    for (const { frame } of result.outputs) giveBackMemory(frame)
+    for (const { frame } of result.outputs()) giveBackMemory(frame)
     for (const frame of batch) tape.keep(frame)
     records += result.records
   }

@@ -338,8 +338,9 @@ export class Worker {
 
   /** @param again The records were set aside before, and were counted then. */
   #publish(result: BatchResult, failures: readonly Failed[], again = false): void {
-    if (result.outputs.length > 0 || failures.length > 0) this.#acknowledger.announce()
-    for (const { stream, partition, frame, count } of result.outputs)
+    const outputs = result.outputs()
+    if (outputs.length > 0 || failures.length > 0) this.#acknowledger.announce()
+    for (const { stream, partition, frame, count } of outputs)
       this.#producer.send(stream, partition, frame, count)
     this.#reactions.take(failures)
     this.#counts.batches += 1

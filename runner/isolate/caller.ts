@@ -157,9 +157,7 @@ export class Caller {
     const { records, timers, retries, recordsOut, elsewhere } = outcome
     return {
       ...{ records, failures, timersFired: timers, retries, recordsOut, elsewhere },
-      get outputs() {
-        return outcome.outputs
-      },
+      outputs: outcome.outputs,
       pending: fatal === undefined && regions.pending,
       ...(fatal === undefined ? {} : { fatal, recordAtHand, ...(timerAtHand && { timerAtHand }) }),
       ...(threw === undefined ? {} : { threw }),

@@ -22,9 +22,9 @@ test('Instance.run processes frames in order and answers frames by partition', a
   assert.equal(result.recordsOut, 4)
   assert.equal(result.pending, false)
   assert.deepEqual(result.failures, [])
-  const byKey = result.outputs.flatMap((output) =>
-    recordsIn(output).map((r) => `${Buffer.from(r.key)}${Buffer.from(r.value)}`),
-  )
+  const byKey = result
+    .outputs()
+    .flatMap((output) => recordsIn(output).map((r) => `${Buffer.from(r.key)}${Buffer.from(r.value)}`))
   assert.deepEqual(byKey.toSorted(), ['a1', 'a3', 'b2', 'c4'])
   assert.ok(byKey.indexOf('a1') < byKey.indexOf('a3'), 'the order of one key is kept (I2)')
 })
@@ -370,7 +370,7 @@ test('Instance.setOutputs takes effect with the next batch', async (t) => {
   instance.setOutputs({ out: { partitions: 8, keyed: false } })
   const after = await instance.run([frameOfTexts('3', '4')], nowMs)
   assert.deepEqual(
-    after.outputs.map(({ partition }) => partition),
+    after.outputs().map(({ partition }) => partition),
     [3, 4],
   )
 })

@@ -45,7 +45,7 @@ test('state, timers and outputs reflect the same records, wherever an isolate is
     assert.ok(result.fatal === undefined || result.fatal.code === 'ERR_INSTANCE_STATE', result.fatal?.message)
     timers += result.timersFired
     records += result.records
-    for (const output of result.outputs) {
+    for (const output of result.outputs()) {
       assert.equal(output.partition, partition)
       for (const { value } of recordsIn(output)) {
         const { number, last } = JSON.parse(new TextDecoder().decode(value)) as {

@@ -95,8 +95,8 @@ export interface RecordFailure {
 export interface BatchResult {
   /** Finished records: processed, skipped, dead-lettered or set aside. The rest has to be given again. */
   readonly records: number
-  /** Frames: 48 bytes of space for a header, then the body. */
-  readonly outputs: readonly OutputFrame[]
+  /** Frames: 48 bytes of space for a header, then the body. Written when it is first called. */
+  readonly outputs: () => readonly OutputFrame[]
   readonly failures: readonly RecordFailure[]
   readonly timersFired: number
   /** Calls that were not the first for their record or timer. */

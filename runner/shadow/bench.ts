@@ -28,7 +28,7 @@ async function measure(isolate: Isolate, ms: number): Promise<number> {
   for (let at = 0; performance.now() < beganMs + ms; at = (at + 4) % (frames.length - 4)) {
     const result = await isolate.run(frames.slice(at, at + 4), nowMs)
     if (result.fatal !== undefined) throw result.fatal
-    for (const { frame } of result.outputs) giveBackMemory(frame)
+    for (const { frame } of result.outputs()) giveBackMemory(frame)
     records += result.records
   }
   return ((performance.now() - beganMs) * 1e6) / records

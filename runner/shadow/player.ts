@@ -116,7 +116,7 @@ export class Player {
     for (let at = from; ; ) {
       let result = await instance.run(between(frames, at, to), nowMs, undefined, share, batch)
       for (;;) {
-        for (const { frame } of result.outputs) giveBackMemory(frame)
+        for (const { frame } of result.outputs()) giveBackMemory(frame)
         this.#onFailures?.(result.failures)
         at += result.records
         if (result.records + result.timersFired > 0) idle = 0

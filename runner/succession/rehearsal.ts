@@ -64,11 +64,11 @@ export async function rehearse(
       let { records } = result
       while (result.pending) {
         isolate.askToYield()
-        for (const { frame } of result.outputs) giveBackMemory(frame)
+        for (const { frame } of result.outputs()) giveBackMemory(frame)
         result = await isolate.resume()
         records += result.records
       }
-      for (const { frame } of result.outputs) giveBackMemory(frame)
+      for (const { frame } of result.outputs()) giveBackMemory(frame)
       if (result.fatal !== undefined) return
       const more = result.threw === undefined ? records : records + 1
       if (more === 0) return

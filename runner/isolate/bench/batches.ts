@@ -73,7 +73,7 @@ async function measure(name: string, callback: string, frames: readonly InputFra
       at = (at + framesPerBatch) % (frames.length - framesPerBatch)
       const result = await instance.run(batch, nowMs)
       if (result.fatal) throw result.fatal
-      for (const { frame } of result.outputs) giveBackMemory(frame)
+      for (const { frame } of result.outputs()) giveBackMemory(frame)
       records += result.records
     }
   }

@@ -46,7 +46,7 @@ async function measure(instance: Instance, ms: number): Promise<number> {
   for (let at = 0; performance.now() < endMs; at = (at + 4) % (frames.length - 4)) {
     const result = await instance.run(frames.slice(at, at + 4), nowMs)
     if (result.fatal !== undefined) throw result.fatal
-    for (const { frame } of result.outputs) giveBackMemory(frame)
+    for (const { frame } of result.outputs()) giveBackMemory(frame)
     records += result.records
   }
   const { user, system } = process.cpuUsage(cpu)

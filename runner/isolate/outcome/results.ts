@@ -2,11 +2,13 @@
  * Results: combines the results of several calls on one batch.
  * @module
  */
+import type { ErrorReport } from '../../../infra/control/messages.ts'
+import type { OutputFrame, Timer } from '../../../sdk/runtime/index.ts'
 import type { KeyShare } from '../../../sdk/wire/key-share.ts'
 import type { BatchResult, InputFrame, RecordFailure } from '../types.ts'
 
 export class Results {
-  readonly #outputs: BatchResult['outputs'][number][] = []
+  readonly #outputs: OutputFrame[] = []
   readonly #failures: RecordFailure[] = []
   #timersFired = 0
   #recordsOut = 0
@@ -20,11 +22,11 @@ export class Results {
 
   /** @param from The index in the batch of the call's first record. */
   add({ outputs, failures, timersFired, recordsOut, retries }: BatchResult, from: number): void {
-    this.#outputs.push(...outputs)
+    this.#outputs.push(...outputs())
     this.#timersFired += timersFired
     this.#recordsOut += recordsOut
     this.#retries += retries
-    for (const failure of failures) this.#failures.push(moved(failure, failure.index + from))
+    for (const failure of failures) this.#failures.push(new Moved(failure, failure.index + from))
   }
 
   /** The canary has done the records of its share, or all, from one on. */
@@ -59,7 +61,7 @@ export class Results {
     const fatal = broken?.fatal
     return {
       records,
-      outputs: this.#outputs,
+      outputs: () => this.#outputs,
       failures: this.#failures.toSorted((a, b) => a.index - b.index),
       timersFired: this.#timersFired,
       recordsOut: this.#recordsOut,
@@ -88,21 +90,35 @@ function isOf(share: KeyShare | undefined, point: number): boolean {
   return share === undefined || (point >= share.from && point < share.to)
 }
 
-/** Its error is read when it is asked for. */
-function moved(failure: RecordFailure, index: number): RecordFailure {
-  const { action, attempts, told, isDone, timer } = failure
-  return {
-    ...{ index, action, attempts, told },
-    ...(isDone && { isDone }),
-    ...(timer && { timer }),
-    get error() {
-      return failure.error
-    },
+/** A failure at another place of a larger batch. Its error is read when it is asked for. */
+class Moved implements RecordFailure {
+  readonly index: number
+  readonly action: RecordFailure['action']
+  readonly attempts: number
+  readonly told: boolean
+  readonly isDone?: boolean
+  readonly timer?: Timer
+  readonly #failure: RecordFailure
+
+  constructor(failure: RecordFailure, index: number) {
+    const { action, attempts, told, isDone, timer } = failure
+    this.index = index
+    this.action = action
+    this.attempts = attempts
+    this.told = told
+    if (isDone) this.isDone = true
+    if (timer) this.timer = timer
+    this.#failure = failure
+  }
+
+  get error(): ErrorReport {
+    return this.#failure.error
   }
 }
 
 function asDone(failure: RecordFailure, index: number): RecordFailure {
-  return { ...moved(failure, index), action: 'fail', isDone: true, error: failure.error }
+  const { attempts, told, timer, error } = failure
+  return { index, action: 'fail', attempts, told, isDone: true, ...(timer && { timer }), error }
 }
 
 function lost(index: number, message: string, timeMs: number): RecordFailure {

@@ -28,7 +28,7 @@ const spell = (partition: number, r: { key: Uint8Array; value: Uint8Array; timeM
 })
 const seenOf = (results: readonly BatchResult[]): Seen[] =>
   results.flatMap(({ outputs }) =>
-    outputs.flatMap((output) => recordsIn(output).map((r) => spell(output.partition, r))),
+    outputs().flatMap((output) => recordsIn(output).map((r) => spell(output.partition, r))),
   )
 const sorted = (seen: readonly Seen[]): string[] => seen.map((each) => JSON.stringify(each)).toSorted()
 

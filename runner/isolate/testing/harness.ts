@@ -137,7 +137,7 @@ export function recordsIn({ frame: body, partition, count }: OutputFrame): RawRe
 
 /** The values produced, as text, frame by frame. */
 export function texts(result: BatchResult): string[] {
-  return result.outputs.flatMap((output) =>
-    recordsIn(output).map(({ value }) => new TextDecoder().decode(value)),
-  )
+  return result
+    .outputs()
+    .flatMap((output) => recordsIn(output).map(({ value }) => new TextDecoder().decode(value)))
 }

@@ -86,11 +86,14 @@ export interface Outcome {
   recordsOut: number
   /** Units of tidying. */
   tidied: number
-  readonly outputs: readonly OutputFrame[]
+  /** Written when it is first called. A function: an accessor would cost a hidden class for each outcome, which outlives it. */
+  readonly outputs: () => readonly OutputFrame[]
   readonly reports: OutcomeReport[]
   /** Numbers of metrics (metric-names.ts), each with its value behind it. */
   readonly metrics: number[]
 }
+
+const noOutputs = (): readonly OutputFrame[] => []
 
 export function emptyOutcome(): Outcome {
   return {
@@ -102,7 +105,7 @@ export function emptyOutcome(): Outcome {
     elsewhere: 0,
     recordsOut: 0,
     tidied: 0,
-    outputs: [],
+    outputs: noOutputs,
     reports: [],
     metrics: [],
   }
@@ -166,7 +169,9 @@ export class OutcomeReader {
    * @throws {CodedError} ERR_OUTCOME_MALFORMED
    */
   read(log: Uint8Array<ArrayBuffer>): Outcome {
-    return { ...this.survey(log) } // which asks for the outputs
+    const outcome = this.survey(log)
+    outcome.outputs()
+    return outcome
   }
 
   /**
@@ -190,13 +195,11 @@ export class OutcomeReader {
       return plans
     }
     let taken: OutputFrame[] | undefined
-    return {
-      ...found,
-      get outputs() {
-        taken ??= take()
-        return taken
-      },
+    const outputs = (): OutputFrame[] => {
+      taken ??= take()
+      return taken
     }
+    return { ...found, outputs }
   }
 
   #forget(plans: readonly Plan[]): void {
