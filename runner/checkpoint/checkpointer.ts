@@ -31,6 +31,9 @@ import { TriedTimers } from './tried-timers.ts'
 const noPages = { pages: new Uint32Array(0), bytes: new Uint8Array(0) }
 /** Memory for a cut is prepared this long before it is due. */
 const aheadMs = 500
+/** When the first cut is due, after a start. */
+const firstMs = 1_000
+
 export interface CheckpointerOptions {
   readonly store: CheckpointStore
   readonly clock: Clock
@@ -138,9 +141,9 @@ export class Checkpointer {
     return restored
   }
 
-  /** Plans the first cut. */
+  /** Plans the first cut, soon: what is done for the first time takes longer, and there is little to store yet. */
   start(): void {
-    this.#plan(this.#options.everyMs)
+    this.#plan(Math.min(this.#options.everyMs, firstMs))
   }
 
   /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
