@@ -18,6 +18,11 @@ import type { StoreModel } from './store.ts'
 
 const functions = ['fn-0', 'fn-1', 'fn-2']
 export const partitions = 4
+/**
+ * The most that anybody wants of one function, so that all that is wanted has room when all is well: three functions of
+ * so many in one zone (7.5 of its 8 CPUs), and one with three on a host (12).
+ */
+export const instancesMost = 5
 
 /** Alone, several to a runner, or several of all functions. */
 const packings: Partial<ManifestInput>[] = [
@@ -112,9 +117,15 @@ export class GatewayModel {
 
   scale(choice: number): void {
     const name = this.#some(choice)
-    const instances = (choice >> 4) % 6
+    const instances = (choice >> 4) % (instancesMost + 1)
     this.#say(`scales ${name} to ${instances}`)
     if (name !== undefined) this.#change(name, (before) => before && { ...before, instances }, true)
+  }
+
+  /** Fewer instances: so many at most. */
+  shrink(name: string, most: number): void {
+    this.#say(`scales ${name} to ${most} at most`)
+    this.#change(name, (before) => before && { ...before, instances: Math.min(before.instances, most) }, true)
   }
 
   delete(choice: number): void {

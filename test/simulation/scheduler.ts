@@ -20,6 +20,7 @@ import { type ActionOf, describe, isWrite } from './actions.ts'
 import type { Bug } from './bugs.ts'
 import { judgePromotions, judgeSteps } from './canaries.ts'
 import { asShadow, atStep, lowered, rollsTo, scaled, settled } from './changes.ts'
+import { instancesMost } from './gateway.ts'
 import { judgeActions, judgeLaunch } from './judge.ts'
 import { Link } from './link.ts'
 import { type Loop, Process } from './loop.ts'
@@ -175,13 +176,13 @@ export class SchedulerModel {
     if (this.#leads) this.#dispatch({ kind: 'heartbeat', heartbeat })
   }
 
-  /** Its scaler wants so many (scaling/scaler.ts). */
+  /** Its scaler wants so many, within the bounds that each policy has (scaling/scaler.ts). */
   scale(choice: number): void {
     const functions = [...this.#state.wanted.functions]
     const [name, wanted] = functions[choice % Math.max(1, functions.length)] ?? []
     if (!this.#leads || name === undefined || wanted === undefined) return
     const { instances } = wanted.document
-    const to = Math.max(0, instances + [-1, 1, 2][(choice >> 4) % 3]!)
+    const to = Math.min(Math.max(0, instances + [-1, 1, 2][(choice >> 4) % 3]!), instancesMost)
     this.#later(() => this.#writer.change(name, scaled(instances, to)))
   }
 

@@ -33,7 +33,7 @@ const frequencies = {
 
 /** Seeds from here on have these too; the others stay what they were. */
 export const withRollouts = 1_000_000
-const rollouts = { deployCanary: 3, autoscale: 3 } as const
+const rollouts = { deployCanary: 3, autoscale: 3, loseUnwanted: 1 } as const
 
 export type Kind = keyof typeof frequencies | keyof typeof rollouts
 

@@ -42,6 +42,8 @@ export class World {
   readonly #bugs: ReadonlySet<Bug>
   readonly #random: Random
   readonly #beatMs: number
+  /** Come back in their time, whatever else is mended. */
+  readonly #away = new Set<AgentModel>()
   #isCalm = false
   #swapsFail = false
   #hasMoved = false
@@ -101,7 +103,7 @@ export class World {
     return true
   }
 
-  /** Nothing is disturbed any more, and all that was is mended. */
+  /** Nothing is disturbed any more, and all that was is mended, or comes back in its time. */
   calm(): void {
     this.#isCalm = true
     this.#swapsFail = false
@@ -111,8 +113,8 @@ export class World {
       scheduler.process.continue()
       if (scheduler.process.isCut) scheduler.cutBus(false)
     }
-    for (const agent of this.agents) this.#mend(agent)
-    for (const runner of this.runners.values()) this.#reach(runner)
+    for (const agent of this.agents) if (!this.#away.has(agent)) this.#mend(agent)
+    for (const runner of this.runners.values()) if (!this.#away.has(runner.options.agent)) this.#reach(runner)
   }
 
   /** What of the wanted is not so yet; undefined: all is as it should be. */
@@ -270,18 +272,30 @@ export class World {
         runner.process.isCut = true
         return later(() => this.#reach(runner))
       case 'loseRunner':
-        // The worst of them: nobody hears of it, it counts as gone, and it comes back.
-        if (runner === undefined) return
-        runner.process.isCut = true
-        runner.options.agent.isCutOff = true
-        this.master.lose(runner.options.agent)
-        return void this.loop.after(100_000 + (choice % 100_000), () => this.#mend(runner.options.agent))
+        if (runner !== undefined) this.#lose(runner, choice)
+        return
+      case 'loseUnwanted': {
+        // Others take its shares, and nobody its slot.
+        const instance = some([...(runner?.instances.values() ?? [])])
+        if (instance === undefined) return
+        this.gateway.shrink(instance.functionName, instance.index)
+        this.#away.add(runner!.options.agent)
+        return this.#lose(runner!, choice)
+      }
       case 'failSwaps':
         this.#swapsFail = true
         return later(() => {
           this.#swapsFail = false
         })
     }
+  }
+
+  /** The worst of them: nobody hears of it, it counts as gone, and it comes back. */
+  #lose({ process, options }: RunnerModel, choice: number): void {
+    process.isCut = true
+    options.agent.isCutOff = true
+    this.master.lose(options.agent)
+    this.loop.after(100_000 + (choice % 100_000), () => this.#mend(options.agent))
   }
 
   #runnersOn(agent: AgentModel): RunnerModel[] {
@@ -303,6 +317,7 @@ export class World {
   }
 
   #mend(agent: AgentModel): void {
+    this.#away.delete(agent)
     const wasAway = agent.isCutOff || !agent.process.isUp || agent.process.isStopped
     agent.isCutOff = agent.isIsolated = false
     if (!agent.process.isUp) agent.boot()
