@@ -128,3 +128,17 @@ export function refuse(
 ): CodedError<GatewayErrorCode> {
   return new CodedError(code, message, { detail: { ...detail } })
 }
+
+export function unknownFunction(name: string): Error {
+  return refuse(
+    'ERR_FUNCTION_UNKNOWN',
+    `There is no function '${name}'. \`concord fn ls\` shows those there are.`,
+  )
+}
+
+export function unknownStream(name: string): Error {
+  return refuse(
+    'ERR_STREAM_UNKNOWN',
+    `There is no stream '${name}'. Create it by \`concord stream create ${name}\`, or deploy a function that names it.`,
+  )
+}

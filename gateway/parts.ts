@@ -10,11 +10,11 @@ import type { Heartbeats } from './catalog/heartbeats.ts'
 import type { SentTo } from './catalog/sent-before.ts'
 import type { DeadLetters } from './dead-letters/dead-letters.ts'
 import type { Deployer } from './deploy/deploy.ts'
-import type { BundleReader } from './deploy/sources.ts'
 import type { Places } from './follow/places.ts'
 import type { PlainFollowers } from './follow/plain.ts'
 import type { Ingest } from './ingest/ingest.ts'
 import type { GatewayMetrics } from './metrics.ts'
+import type { BundleReader } from './versions/sources.ts'
 
 export interface GatewayParts {
   readonly namespace: string

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
-import { descriptorOf, type LiveFunction, type Stream } from './catalog.ts'
+import { descriptorOf, type LiveFunction, namedStreams, type Stream } from './catalog.ts'
 
 type Seen = readonly [index: number, state?: InstanceStatus['state'], goes?: 'retiring' | 'leaving']
 
@@ -56,4 +56,9 @@ test('descriptorOf lists the existing and the coming instances as consumers of a
   )
   assert.deepEqual(consumers(2, [[0], [1, 'waiting', 'leaving']]), ['f@0 block'], 'it has gone')
   assert.deepEqual(consumers(2, [[0], [1, 'backingOff']]), ['f@0 block', 'f@1 block'], 'it comes back')
+})
+
+test('namedStreams names each stream once', () => {
+  const istreams = { x: { grouping: 'groupBy' }, y: { grouping: 'groupBy' } } as const
+  assert.deepEqual(namedStreams(manifestSchema.parse({ name: 'f', istreams, ostreams: ['x'] })), ['x', 'y'])
 })

@@ -20,8 +20,7 @@ import {
   type StreamDocument,
   type VersionDocument,
 } from '../../infra/store/index.ts'
-import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
-import { namedStreams } from '../deploy/topology-checks.ts'
+import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 
 export interface LiveFunction {
   readonly name: string
@@ -111,6 +110,11 @@ export class Catalog {
       this.#onError(error)
     }
   }
+}
+
+/** The streams that a function reads or writes. */
+export function namedStreams(manifest: Manifest): readonly string[] {
+  return [...new Set([...Object.keys(manifest.istreams), ...manifest.ostreams])]
 }
 
 async function readCatalog(store: Store, ns: string): Promise<CatalogView> {

@@ -3,20 +3,26 @@
  * @module
  */
 import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
-import type { CanaryDocument, InstanceStatus } from '../../infra/store/index.ts'
+import type {
+  CanaryDocument,
+  FunctionDocument,
+  InstanceStatus,
+  ScalingDocument,
+} from '../../infra/store/index.ts'
 import type { CanaryView } from '../../sdk/api/canary.ts'
 import type {
   DeadLetterCounts,
   FunctionDetail,
   FunctionSummary,
   Instance,
+  Scaling,
   StreamSummary,
   Topology,
 } from '../../sdk/api/index.ts'
+import type { MovedPartition } from '../../sdk/api/moved.ts'
 import type { RollingView } from '../../sdk/api/rolling.ts'
 import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/versions/canary.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
-import { homesView } from '../deploy/homes.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
@@ -57,13 +63,39 @@ export function functionDetail(
     bundleSha256,
     assets,
     deployedAtMs,
-    ...(live.document.homes && { homes: homesView(live.name, live.document.homes) }),
+    ...(live.document.homes && { homes: movedView(live.name, live.document.homes) }),
     instances: (live.status?.instances ?? []).map((status) => instanceView(status, heartbeats)),
     ...metricsOf(live, heartbeats),
     ...(canaryView(live, heartbeats) ?? {}),
     ...(rollingView(live, heartbeats) ?? {}),
     ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
     ...(deadLetters === undefined ? {} : { deadLetters }),
+  }
+}
+
+/** Partitions moved by hand: by partition, the index of an instance. */
+export type Moved = NonNullable<FunctionDocument['homes']>
+
+export function movedView(name: string, moved: Moved): MovedPartition[] {
+  return Object.entries(moved).map(([partition, index]) => ({
+    partition: Number(partition),
+    instance: `${name}-${index}`,
+  }))
+}
+
+export function scalingView(
+  live: LiveFunction,
+  heartbeats: Heartbeats,
+  kept: ScalingDocument | undefined,
+): Scaling {
+  const { name, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
+  const policy = live.version.manifest.scale
+  return {
+    ...{ name, instancesWanted, instancesRunning },
+    ...(policy && { policy }),
+    pinned: live.document.pinned === true,
+    changes: [...(kept?.changes ?? []), ...(live.document.scaled ?? [])].sort((a, b) => a.atMs - b.atMs),
+    ...(kept?.latest && { latest: kept.latest }),
   }
 }
 

@@ -16,23 +16,23 @@ import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { GateReport } from '../../sdk/versions/gate.ts'
 import { drainReason, refusalReason } from '../../sdk/versions/swap.ts'
+import { idleOf, scaledTo } from '../by-hand/scale.ts'
 import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
-import { refuse } from '../errors.ts'
+import { refuse, unknownFunction } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
+import { leave } from '../versions/leaving.ts'
+import { versionToPromote } from '../versions/shadows.ts'
+import { checkTried, documentOf, versionBefore } from '../versions/versions.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
 import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 import { type Gatekeeper, holdUp } from './gatekeeper.ts'
-import { leave } from './leaving.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
 import { type DeployPlan, drainOf, type GateWishes, instancesOf, type Plan, type Said } from './plan.ts'
-import { idleOf, lapsedHomes, resetOf } from './remarks.ts'
+import { lapsedMoves, resetOf } from './remarks.ts'
 import { keptByHand, type ResourcesWish, resized } from './resources.ts'
-import { versionToPromote } from './shadows.ts'
 import { checkCycles, checkPartitions, checkQueues } from './topology-checks.ts'
 import { type VersionDraft, VersionWriter, type VersionWriterOptions } from './version-writer.ts'
-import { checkTried, documentOf, versionBefore } from './versions.ts'
-import { scaledTo, unknownFunction } from './wishes.ts'
 
 export interface DeployerOptions extends VersionWriterOptions {
   readonly assets: Pick<Assets, 'keep'>
@@ -168,7 +168,7 @@ export class Deployer {
       this.#check(manifest, live)
       checkAssets(manifest, before.assets ?? {})
       const answer = await this.#follow(live, change, said, { atOnce: true })
-      return { ...answer, ...lapsedHomes(live, manifest) }
+      return { ...answer, ...lapsedMoves(live, manifest) }
     })
   }
 
@@ -292,7 +292,7 @@ export class Deployer {
         ...{ name, version, bundleSha256, bundleBytes, changed: !same },
         ...(byHand && { byHand }),
         ...resetOf(live, manifest, probed.metadata, uploadedManifest),
-        ...(live && lapsedHomes(live, manifest)),
+        ...(live && lapsedMoves(live, manifest)),
         ...(migrates && !same && live !== undefined && { migrates }),
         ...migratesAfter(stateFormat, migrates, isSameCode),
       },

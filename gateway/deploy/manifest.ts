@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { documentBytesMax } from '../../infra/store/index.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
-import { wrongOf, wrongText } from '../../sdk/manifest/expected.ts'
+import { issuesText } from '../../sdk/manifest/expected.ts'
 import {
   aloneMemMibMin,
   errorPolicySchema,
@@ -97,14 +97,6 @@ function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, va
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error, value)}`)
-}
-
-/** The first few issues, with their places. */
-export function issuesText(error: z.ZodError, input: unknown): string {
-  return error.issues
-    .slice(0, 3)
-    .map((issue) => wrongText(wrongOf(issue, input)))
-    .join('; ')
 }
 
 function refuseContradictions(code: Metadata, manifest: Manifest): void {

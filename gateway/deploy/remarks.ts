@@ -6,26 +6,18 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
-import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
-import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
-import { homesView } from './homes.ts'
-
-/** How many of these instances get no records because there are fewer partitions. */
-export function idleOf({ streams }: CatalogView, { istreams }: Manifest, instances: number): number {
-  const inputs = Object.entries(istreams)
-  if (inputs.length === 0 || inputs.some(([, { grouping }]) => grouping === 'broadcast')) return 0
-  const partitions = inputs.map(([name]) => streams.get(name)?.document.partitions ?? partitionsDefault)
-  return Math.max(0, instances - Math.max(...partitions))
-}
+import type { Manifest } from '../../sdk/manifest/manifest.ts'
+import type { LiveFunction } from '../catalog/catalog.ts'
+import { movedView } from '../catalog/views.ts'
 
 /**
  * Partitions moved by hand that will not stay there: other resources mean other instances
  * (docs/design/0035-vertical.md).
  */
-export function lapsedHomes({ name, document, version }: LiveFunction, { resources }: Manifest) {
-  const { homes } = document
-  if (homes === undefined || isDeepStrictEqual(version.manifest.resources, resources)) return {}
-  return { lapsed: homesView(name, homes) }
+export function lapsedMoves({ name, document, version }: LiveFunction, { resources }: Manifest) {
+  const { homes: moved } = document
+  if (moved === undefined || isDeepStrictEqual(version.manifest.resources, resources)) return {}
+  return { lapsed: movedView(name, moved) }
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
-import { checkCycles, checkPartitions, checkQueues, namedStreams } from './topology-checks.ts'
+import { checkCycles, checkPartitions, checkQueues } from './topology-checks.ts'
 
 function fn(
   name: string,
@@ -12,10 +12,6 @@ function fn(
   const istreams = Object.fromEntries(inputs.map((stream) => [stream, { grouping: 'groupBy' as const }]))
   return manifestSchema.parse({ name, istreams, ostreams: [...outputs], ...more })
 }
-
-test('namedStreams names each stream once', () => {
-  assert.deepEqual(namedStreams(fn('a', ['x', 'y'], ['x'])), ['x', 'y'])
-})
 
 test('checkPartitions requires equal partitions for groupBy inputs only', () => {
   const partitions = (stream: string) => (stream === 'wide' ? 32 : 16)

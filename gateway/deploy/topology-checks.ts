@@ -7,10 +7,6 @@ import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import { refuse } from '../errors.ts'
 
-export function namedStreams(manifest: Manifest): readonly string[] {
-  return [...new Set([...Object.keys(manifest.istreams), ...manifest.ostreams])]
-}
-
 /** State is scoped to (function, partition), so a key must be in the same partition of every input. */
 export function checkPartitions(
   { name, istreams }: Manifest,

@@ -6,10 +6,10 @@ import type { Clock } from '../../infra/clock.ts'
 import { paths, type Store, type StreamDocument, type VersionDocument } from '../../infra/store/index.ts'
 import { isCode } from '../../sdk/errors.ts'
 import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
+import { namedStreams } from '../catalog/catalog.ts'
 import type { Probed } from '../probe/index.ts'
 import { type Said, wordsOf } from './plan.ts'
 import { stored } from './store-trouble.ts'
-import { namedStreams } from './topology-checks.ts'
 
 /** What a deploy needs of the bundle store. */
 export interface BundleSink {

@@ -129,7 +129,7 @@ test('PlainFollowers drops the oldest records for a slow reader, and says how ma
   assert.equal(followers.bytes, 0)
 })
 
-test('PlainFollowers reads a stream once for all readers, and bounds what waits for them (F1, F2)', async () => {
+test('PlainFollowers reads a stream once for all readers, and bounds what waits for them (F1, F2 of plain.ts)', async () => {
   const real = platform.wire
   let subscriptions = 0
   const wire: Wire = {
@@ -331,7 +331,7 @@ const row = (consumer: string, more: Partial<OutputLedger> = {}): OutputLedger =
   ...more,
 })
 
-test('Follow with hold is ready only when every running producer of the stream waits for it (H1)', async () => {
+test('Follow with hold is ready only when every running producer of the stream waits for it (H1 of hold.ts)', async () => {
   assert.equal(
     (await platform.call('POST', '/v1/functions', { body: sourceOf('maker', ['lines'], ['made']) })).status,
     200,

@@ -28,7 +28,7 @@ async function follow(url: string, stream: string, query: string): Promise<Readi
   return { ready, values, ended: read().catch(() => undefined) }
 }
 
-test('Follow with hold continues at another gateway with everything that was not acknowledged (H4)', async () => {
+test('Follow with hold continues at another gateway with everything that was not acknowledged (H4 of hold.ts)', async () => {
   const stream = 'kept'
   await platform.call('PUT', `/v1/streams/${stream}`)
   const publish = async (from: number, to: number) => {

@@ -3,7 +3,7 @@
  * @module
  */
 import type { z } from '@hono/zod-openapi'
-import { issuesText } from '../deploy/manifest.ts'
+import { issuesText } from '../../sdk/manifest/expected.ts'
 import { refuse } from '../errors.ts'
 import { type HttpContext, readBody } from './body.ts'
 

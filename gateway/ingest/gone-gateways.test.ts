@@ -109,7 +109,7 @@ async function opened(t: TestContext, { store, clock, view }: Awaited<ReturnType
   return { account, outputs, forgotten }
 }
 
-test('SentAccount writes at once what receivers cannot tell, the rest later, and an exact account at the end (SA2)', async (t) => {
+test('SentAccount writes at once what receivers cannot tell, the rest later, and an exact account at the end (SA2 of sent-account.ts)', async (t) => {
   const world = await setUp(t)
   const { clock, store, before } = world
   const { account, outputs } = await opened(t, world)

@@ -6,7 +6,7 @@
  *        `askedMs`.
  *   GG2. The rows of a gateway that has been over for `keptMs` and is silent are added to sums, each once: the sums
  *        name the gateways that they include until their documents are removed.
- *   GG3. Every write is conditional on what was read (S1), so it cannot undo the work of another leader, or of a
+ *   GG3. Every write is conditional on what was read (DO1), so it cannot undo the work of another leader, or of a
  *        gateway that has returned.
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
  * @module

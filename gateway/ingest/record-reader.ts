@@ -8,8 +8,8 @@
  * @module
  */
 import { type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
+import { issuesText } from '../../sdk/manifest/expected.ts'
 import { checkRecordSize, frameBytesMax, type RawRecord } from '../../sdk/wire/frame.ts'
-import { issuesText } from '../deploy/manifest.ts'
 import { refuse } from '../errors.ts'
 
 export const recordsType = 'application/vnd.concord.records'

@@ -7,7 +7,7 @@ import {
   redriveAnswerSchema,
   redriveRequestSchema,
 } from '../../sdk/api/index.ts'
-import { issuesText } from '../deploy/manifest.ts'
+import { issuesText } from '../../sdk/manifest/expected.ts'
 import { refuse } from '../errors.ts'
 import { readBody } from '../http/body.ts'
 import { type App, bodySchema, jsonAnswer, problemAnswer, security } from '../http/routes.ts'

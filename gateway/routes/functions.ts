@@ -1,7 +1,6 @@
 /** Functions and instances: list, inspect, delete, kill, logs. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { paths, type ScalingDocument } from '../../infra/store/index.ts'
-import { homesPatchSchema, moveAnswerSchema } from '../../sdk/api/homes.ts'
 import {
   deployAnswerSchema,
   functionDetailSchema,
@@ -13,14 +12,16 @@ import {
   topologySchema,
   whySchema,
 } from '../../sdk/api/index.ts'
+import { moveAnswerSchema, moveSchema } from '../../sdk/api/moved.ts'
 import { resourcesPatchSchema } from '../../sdk/api/resources.ts'
+import { deleteFunction, killInstance } from '../by-hand/functions.ts'
+import { moveAsWished } from '../by-hand/moves.ts'
+import { scaleAsWished } from '../by-hand/scale.ts'
 import { allOutputs, outputsOfClients } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
-import { functionDetail, functionSummary, tasksAtWork, topology } from '../catalog/views.ts'
+import { functionDetail, functionSummary, scalingView, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
-import { moveAsWished } from '../deploy/homes.ts'
-import { scaleAsWished, scalingView } from '../deploy/scale.ts'
-import { deleteFunction, killInstance, unknownFunction } from '../deploy/wishes.ts'
+import { unknownFunction } from '../errors.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
 import { readDocument } from '../http/document.ts'
 import {
@@ -113,7 +114,7 @@ const move = createRoute({
   security,
   request: {
     params: nameParam,
-    body: { content: { 'application/json': { schema: bodySchema(homesPatchSchema) } } },
+    body: { content: { 'application/json': { schema: bodySchema(moveSchema) } } },
   },
   responses: { 200: jsonAnswer(moveAnswerSchema, 'all that were moved'), default: problemAnswer },
 })
@@ -220,7 +221,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     return c.json(answer, 200)
   })
   app.openapi(move, async (c) => {
-    const wish = await readDocument(c, 'which partitions are to be where', homesPatchSchema)
+    const wish = await readDocument(c, 'which partitions are to be where', moveSchema)
     await catalog.refresh() // the caller may name an instance that was requested just now
     const answer = await moveAsWished(store, namespace, catalog.current, c.req.valid('param').name, wish)
     await catalog.refresh()

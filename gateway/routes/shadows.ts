@@ -4,11 +4,11 @@ import { deployAnswerSchema } from '../../sdk/api/index.ts'
 import { promoteSchema, shadowDifferencesSchema } from '../../sdk/api/shadow.ts'
 import { shadowViewSchema } from '../../sdk/versions/shadow.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
-import { differencesOf, shadowOf } from '../deploy/shadows.ts'
-import { unknownFunction } from '../deploy/wishes.ts'
+import { unknownFunction } from '../errors.ts'
 import { readDocument } from '../http/document.ts'
 import { type App, bodySchema, jsonAnswer, nameParam, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
+import { differencesOf, shadowOf } from '../versions/shadows.ts'
 
 const versionQuery = z.object({ version: z.coerce.number().int().min(1).optional() })
 

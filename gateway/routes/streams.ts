@@ -10,8 +10,9 @@ import {
   streamConfigSchema,
   streamSummarySchema,
 } from '../../sdk/api/index.ts'
+import { putStream, removeStream } from '../by-hand/streams.ts'
 import { streamSummary } from '../catalog/views.ts'
-import { putStream, removeStream, unknownStream } from '../deploy/wishes.ts'
+import { unknownStream } from '../errors.ts'
 import { type FollowFormat, formatFor } from '../follow/encode.ts'
 import { HoldingFollower } from '../follow/hold.ts'
 import { bodyChunks, type HttpContext } from '../http/body.ts'

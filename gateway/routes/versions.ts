@@ -9,12 +9,12 @@ import {
 } from '../../sdk/api/index.ts'
 import { sourcesKindSchema, versionSourcesSchema } from '../../sdk/api/sources.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
-import { sourcesOf } from '../deploy/sources.ts'
-import { diffVersions, listVersions, readVersion } from '../deploy/versions.ts'
-import { unknownFunction } from '../deploy/wishes.ts'
+import { unknownFunction } from '../errors.ts'
 import { readDocument } from '../http/document.ts'
 import { type App, bodySchema, jsonAnswer, nameParam, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
+import { sourcesOf } from '../versions/sources.ts'
+import { diffVersions, listVersions, readVersion } from '../versions/versions.ts'
 
 const versionNumber = z.coerce.number().int().min(1)
 

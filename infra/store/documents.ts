@@ -102,7 +102,7 @@ export interface FunctionDocument {
   /** Written by the scheduler: the instances that should have the wanted version, in a rolling deploy. */
   readonly rolling?: RollingDocument
   /**
-   * Shares moved by a person: by share, the index of the instance where it belongs while that is wanted
+   * Shares that a person has moved: by share, the index of the instance that is its home while that is wanted
    * (docs/design/0036-moved-by-hand.md).
    */
   readonly homes?: Readonly<Record<string, number>>

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { instancesSchema, nameSchema } from '../manifest/manifest.ts'
 import { gateReportSchema } from '../versions/gate.ts'
-import { homeSchema } from './homes.ts'
+import { movedPartitionSchema } from './moved.ts'
 
 /** Answer of a deploy. */
 export const deployAnswerSchema = z.object({
@@ -34,7 +34,7 @@ export const deployAnswerSchema = z.object({
   /** Settings left out that fall back to their default: as in `resources.memMib`, `512`, `256`. */
   reset: z.array(z.object({ what: z.string(), was: z.string(), is: z.string() })).optional(),
   /** Partitions moved by hand that will not stay there: the instances are replaced. */
-  lapsed: z.array(homeSchema).optional(),
+  lapsed: z.array(movedPartitionSchema).optional(),
   /** So many of the wanted instances get no records, because there are fewer partitions. */
   idle: z.int().optional(),
   /** A version whose rollout this deploy ends, and how far it had come, as in `was a canary, at step 2`. */

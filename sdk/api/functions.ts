@@ -8,8 +8,8 @@ import { shadowViewSchema } from '../versions/shadow.ts'
 import { assetRefsSchema } from './assets.ts'
 import { canarySchema } from './canary.ts'
 import { deadLetterCountsSchema } from './dead-letters.ts'
-import { homeSchema } from './homes.ts'
 import { instanceSchema } from './instances.ts'
+import { movedPartitionSchema } from './moved.ts'
 import { rollingSchema } from './rolling.ts'
 import { streamSummarySchema } from './streams.ts'
 
@@ -110,7 +110,7 @@ export const functionDetailSchema = functionSummarySchema.extend({
   assets: assetRefsSchema.default({}),
   deployedAtMs: z.number(),
   /** Partitions moved by hand; absent: none. */
-  homes: z.array(homeSchema).optional(),
+  homes: z.array(movedPartitionSchema).optional(),
   instances: z.array(instanceSchema),
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
   ledger: z.array(ledgerSchema),

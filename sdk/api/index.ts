@@ -11,7 +11,7 @@
  *   GET    /v1/functions/:name/why                  Why
  *   PUT    /v1/functions/:name/instances            how many instances: ScaleAnswer
  *   GET    /v1/functions/:name/scaling              Scaling
- *   PATCH  /v1/functions/:name/partitions           which instance has partitions (homes.ts): MoveAnswer
+ *   PATCH  /v1/functions/:name/partitions           which instance has partitions (moved.ts): MoveAnswer
  *   GET    /v1/functions/:name/versions             { versions: VersionSummary[] }, and …/versions/:version VersionDetail
  *   GET    /v1/functions/:name/diff?from&to         VersionDiff
  *   POST   /v1/functions/:name/rollback             back to an earlier version: DeployAnswer

@@ -9,7 +9,6 @@
 
 import type { AssetList, AssetPatch } from '../api/assets.ts'
 import type { RollbackRequest } from '../api/deploy.ts'
-import type { MoveAnswer } from '../api/homes.ts'
 import type {
   DeadLetter,
   DeadLetterFilter,
@@ -27,6 +26,7 @@ import type {
   VersionSummary,
   Why,
 } from '../api/index.ts'
+import type { MoveAnswer } from '../api/moved.ts'
 import type { ResourcesPatch } from '../api/resources.ts'
 import type { ShadowDifferences } from '../api/shadow.ts'
 import type { VersionSources } from '../api/sources.ts'

@@ -51,6 +51,14 @@ export function wrongText({ path, text }: Wrong): string {
   return path.length === 0 ? text : `'${path.join('.')}': ${text}`
 }
 
+/** The first few issues, with their places. */
+export function issuesText(error: z.ZodError, input: unknown): string {
+  return error.issues
+    .slice(0, 3)
+    .map((issue) => wrongText(wrongOf(issue, input)))
+    .join('; ')
+}
+
 /** It has none of the forms: all are named. */
 function wrongOfUnion(issue: Union, input: unknown): Wrong {
   const expected = firstsOf(issue)

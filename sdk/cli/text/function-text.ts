@@ -46,7 +46,7 @@ function headText(detail: FunctionDetail): string {
     `  on error  ${policyText(manifest.onError)}`,
     `  gets      ${cpus} cpus, ${memMib} MiB memory, ${diskMib} MiB disk${more} per instance`,
     ...packingText(manifest),
-    ...homesText(detail),
+    ...movedText(detail),
     ...assetsText(detail.assets),
     `  deployed  ${new Date(detail.deployedAtMs).toISOString()}, bundle ${detail.bundleSha256.slice(0, 12)}`,
   ].join('\n')
@@ -66,11 +66,11 @@ function packingText(manifest: FunctionDetail['manifest']): string[] {
 }
 
 /** Where partitions were moved by hand, and which of them are not there. */
-function homesText({ homes = [], instances }: FunctionDetail): string[] {
-  if (homes.length === 0) return []
+function movedText({ homes: moved = [], instances }: FunctionDetail): string[] {
+  if (moved.length === 0) return []
   const has = (id: string, partition: number): boolean =>
     instances.some((one) => one.id === id && one.partitions?.includes(partition) === true)
-  const text = homes.map(({ partition, instance }) => {
+  const text = moved.map(({ partition, instance }) => {
     const absent = instances.some(({ id }) => id === instance) ? ' (on its way)' : ' (not wanted now)'
     return `${partition} to ${instance}${has(instance, partition) ? '' : absent}`
   })

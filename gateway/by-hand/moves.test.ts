@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type FunctionDocument, paths, type StatusDocument } from '../../infra/store/index.ts'
-import type { MoveAnswer } from '../../sdk/api/homes.ts'
 import type { FunctionDetail, Problem } from '../../sdk/api/index.ts'
+import type { MoveAnswer } from '../../sdk/api/moved.ts'
 import { namespace, type Platform, sourceOf, startPlatform } from '../testing/platform.ts'
 
 let platform: Platform
@@ -53,11 +53,11 @@ async function begin(name: string): Promise<void> {
 test('partitions moved by hand are stored, survive deploys, and are shown', async () => {
   await begin('score')
   const first = await move('score', { partitions: [3, 7], to: 'score-4' })
-  const homes = [
+  const moved = [
     { partition: 3, instance: 'score-4' },
     { partition: 7, instance: 'score-4' },
   ]
-  assert.deepEqual([first.status, first.body], [200, { homes, changed: [3, 7] }])
+  assert.deepEqual([first.status, first.body], [200, { homes: moved, changed: [3, 7] }])
   assert.deepEqual(
     (await move('score', { partitions: [7], to: 'score-0' })).body.homes[1]!.instance,
     'score-0',

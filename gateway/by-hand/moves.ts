@@ -1,15 +1,16 @@
 /**
- * Homes: partitions of a function's inputs that a person has moved (docs/design/0036-moved-by-hand.md).
+ * Moves: partitions of a function's inputs that a person moves to an instance, or back
+ * (docs/design/0036-moved-by-hand.md).
+ *
+ *   MV1. They are part of the function's document (`homes`), so deploys and rollbacks keep them.
  * @module
  */
 import type { z } from 'zod'
 import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
-import type { Home, homesPatchSchema, MoveAnswer } from '../../sdk/api/homes.ts'
+import type { MoveAnswer, moveSchema } from '../../sdk/api/moved.ts'
 import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
-import { refuse } from '../errors.ts'
-import { unknownFunction } from './wishes.ts'
-
-type Homes = NonNullable<FunctionDocument['homes']>
+import { type Moved, movedView } from '../catalog/views.ts'
+import { refuse, unknownFunction } from '../errors.ts'
 
 /** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_INSTANCE_UNKNOWN, ERR_PARTITION_UNKNOWN */
 export async function moveAsWished(
@@ -17,35 +18,27 @@ export async function moveAsWished(
   ns: string,
   view: CatalogView,
   name: string,
-  wish: z.output<typeof homesPatchSchema>,
+  wish: z.output<typeof moveSchema>,
 ): Promise<MoveAnswer> {
   const live = view.functions.get(name)
   if (live === undefined) throw unknownFunction(name)
   const index = 'to' in wish ? indexOf(live, wish.to) : undefined
   checkPartitions(view, live, wish.partitions ?? [])
-  let homes: Homes = {}
+  let moved: Moved = {}
   let changes: number[] = []
-  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
-    if (before === undefined || before.deleted === true) throw unknownFunction(name)
-    const { homes: said = {}, ...rest } = before
-    const wanted = wish.partitions ?? Object.keys(said).map(Number)
-    homes = changed(said, wanted, index)
-    changes = wanted.filter((partition) => said[partition] !== index)
-    return Object.keys(homes).length === 0 ? rest : { ...rest, homes }
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (document) => {
+    if (document === undefined || document.deleted === true) throw unknownFunction(name)
+    const { homes: before = {}, ...rest } = document
+    const wanted = wish.partitions ?? Object.keys(before).map(Number)
+    moved = changed(before, wanted, index)
+    changes = wanted.filter((partition) => before[partition] !== index)
+    return Object.keys(moved).length === 0 ? rest : { ...rest, homes: moved }
   })
-  return { homes: homesView(name, homes), changed: changes }
+  return { homes: movedView(name, moved), changed: changes }
 }
 
-/** The moved partitions as the API shows them. */
-export function homesView(name: string, homes: Homes = {}): Home[] {
-  return Object.entries(homes).map(([share, index]) => ({
-    partition: Number(share),
-    instance: `${name}-${index}`,
-  }))
-}
-
-function changed(said: Homes, partitions: readonly number[], index: number | undefined): Homes {
-  const others = Object.entries(said).filter(([share]) => !partitions.includes(Number(share)))
+function changed(before: Moved, partitions: readonly number[], index: number | undefined): Moved {
+  const others = Object.entries(before).filter(([share]) => !partitions.includes(Number(share)))
   const put = index === undefined ? [] : partitions.map((share) => [String(share), index] as const)
   return Object.fromEntries([...others, ...put])
 }

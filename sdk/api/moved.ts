@@ -1,5 +1,5 @@
 /**
- * Homes: partitions moved by hand, in the HTTP API (sdk/api/index.ts lists its routes). Design:
+ * Moved: partitions moved by hand, in the HTTP API (sdk/api/index.ts lists its routes). Design:
  * docs/design/0036-moved-by-hand.md
  * @module
  */
@@ -16,15 +16,18 @@ const partitions = z
   .min(1)
 
 /** Moves partitions to an instance; or returns some, or all, to their usual place. */
-export const homesPatchSchema = z.union([
+export const moveSchema = z.union([
   z.strictObject({ partitions, to: z.string().max(100) }),
   z.strictObject({ partitions: partitions.optional(), back: z.literal(true) }),
 ])
 
 /** The instance that a person moved a partition (of each input that is not broadcast) to. */
-export const homeSchema = z.object({ partition: z.int(), instance: z.string() })
-export type Home = z.output<typeof homeSchema>
+export const movedPartitionSchema = z.object({ partition: z.int(), instance: z.string() })
+export type MovedPartition = z.output<typeof movedPartitionSchema>
 
-/** All moved partitions after the change, and which ones it changed. */
-export const moveAnswerSchema = z.object({ homes: z.array(homeSchema), changed: z.array(z.int()) })
+/** All moved partitions after the change (`homes`), and which ones it changed. */
+export const moveAnswerSchema = z.object({
+  homes: z.array(movedPartitionSchema),
+  changed: z.array(z.int()),
+})
 export type MoveAnswer = z.output<typeof moveAnswerSchema>

@@ -5,7 +5,7 @@
  *   L1. The newest 100 versions of each function are kept, and also the wanted one and those that instances run.
  *   L2. A bundle is removed only if no version of any namespace refers to it, and nobody had touched it for an hour
  *       when it was listed. A deploy touches its bundle before it writes the version, and takes far less than an
- *       hour; a bundle touched since it was listed is not removed (infra/bundles, B5). So no version loses its
+ *       hour; a bundle touched since it was listed is not removed (B5 of bundles.ts). So no version loses its
  *       bundle, even if another gateway deploys the same code at that moment.
  *   L3. Parts of an unfinished upload are removed when nothing was added for an hour; a stalled upload is ended long
  *       before.

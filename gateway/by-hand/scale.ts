@@ -1,0 +1,88 @@
+/**
+ * Scale: sets the number of instances by hand, and says what follows from it.
+ *
+ *   SC1. Every change by hand stays in the function's document, with its reason (the latest `scaledKept`).
+ * @module
+ */
+import type { z } from 'zod'
+import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
+import type { ScaleAnswer, scaleSchema } from '../../sdk/api/index.ts'
+import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
+import type { CatalogView } from '../catalog/catalog.ts'
+import { refuse, unknownFunction } from '../errors.ts'
+
+const scaledKept = 20
+
+/** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_NO_POLICY */
+export async function scaleAsWished(
+  store: Store,
+  ns: string,
+  view: CatalogView,
+  name: string,
+  wish: z.output<typeof scaleSchema>,
+  nowMs: number,
+): Promise<ScaleAnswer> {
+  const live = view.functions.get(name)
+  if (live === undefined) throw unknownFunction(name)
+  const { manifest } = live.version
+  if ('instances' in wish) {
+    const hasPolicy = manifest.scale !== undefined
+    await scaleFunction(store, ns, name, wish.instances, { hasPolicy, nowMs })
+    const idle = idleOf(view, manifest, wish.instances)
+    return { instances: wish.instances, pinned: hasPolicy, ...(idle > 0 && { idle }) }
+  }
+  if (manifest.scale === undefined) {
+    throw refuse(
+      'ERR_NO_POLICY',
+      `Cannot leave the number of instances of '${name}' to its policy: it has none. Add 'scale' to its concord.jsonc, e.g. "scale": { "min": 1, "max": 8 }, and deploy it.`,
+    )
+  }
+  return { instances: await unpinFunction(store, ns, name), pinned: false }
+}
+
+/** How many of these instances get no records because there are fewer partitions. */
+export function idleOf({ streams }: CatalogView, { istreams }: Manifest, instances: number): number {
+  const inputs = Object.entries(istreams)
+  if (inputs.length === 0 || inputs.some(([, { grouping }]) => grouping === 'broadcast')) return 0
+  const partitions = inputs.map(([name]) => streams.get(name)?.document.partitions ?? partitionsDefault)
+  return Math.max(0, instances - Math.max(...partitions))
+}
+
+/**
+ * Sets the number of instances. If the function has a scaling policy, the number is a pin until a person removes it.
+ */
+async function scaleFunction(
+  store: Store,
+  ns: string,
+  name: string,
+  instances: number,
+  { hasPolicy, nowMs }: { readonly hasPolicy: boolean; readonly nowMs: number },
+): Promise<void> {
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
+    if (before === undefined || before.deleted === true) throw unknownFunction(name)
+    const scaled = scaledTo(before, instances, nowMs, 'a person wants so many')
+    return { ...before, instances, ...scaled, ...(hasPolicy && { pinned: true }) }
+  })
+}
+
+/** A change of the count by hand, with the history of such changes (SC1). */
+export function scaledTo(
+  { instances: from, scaled = [] }: Pick<FunctionDocument, 'instances' | 'scaled'>,
+  to: number,
+  atMs: number,
+  because: string,
+): Pick<FunctionDocument, 'scaled'> {
+  return from === to ? {} : { scaled: [...scaled, { atMs, from, to, because }].slice(-scaledKept) }
+}
+
+/** Removes the pin, so that the function's policy scales again. @returns How many instances are wanted so far. */
+async function unpinFunction(store: Store, ns: string, name: string): Promise<number> {
+  let instances = 0
+  await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
+    if (before === undefined || before.deleted === true) throw unknownFunction(name)
+    const { pinned: _, ...rest } = before
+    instances = rest.instances
+    return rest
+  })
+  return instances
+}
