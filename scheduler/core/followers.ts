@@ -37,19 +37,16 @@ export function forgiveGateways(draft: Draft): void {
   draft.state.gatewaysHeard = new Map([...draft.state.gatewaysHeard.keys()].map((id) => [id, draft.nowMs]))
 }
 
-/**
- * Removes the documents of followers that are gone (FO1).
- * @param due Whether a time has come; if not, it plans a wake-up then.
- */
-export function dropFollowers(draft: Draft, due: (atMs: number) => boolean): void {
+/** Removes the documents of followers that are gone (FO1). */
+export function dropFollowers(draft: Draft): void {
   const seen = new Map(draft.state.followersSeen)
   for (const [stream, byId] of draft.state.wanted.followers) {
     for (const [follower, { gateway }] of byId) {
       const key = `${stream}/${follower}`
       const at = seen.get(key)
-      if (at === undefined || !due(goneAtMs(draft, at.seenAtMs, gateway))) continue
+      if (at === undefined || !draft.isDue(undefined, goneAtMs(draft, at.seenAtMs, gateway))) continue
       seen.set(key, { ...at, seenAtMs: draft.nowMs })
-      due(draft.nowMs + timings.gatewaySilenceMs)
+      draft.wakeAt(undefined, draft.nowMs + timings.gatewaySilenceMs)
       draft.act({ kind: 'removeFollower', stream, follower, renewedAtMs: at.renewedAtMs })
     }
   }

@@ -11,7 +11,7 @@
  */
 import { type Received, withRow } from '../../infra/control/index.ts'
 import type { GoneProducer, Heartbeat, ReceivedRow } from '../../infra/control/messages.ts'
-import { lastRows } from './accounts.ts'
+import { addAccounts, lastRows } from './accounts.ts'
 import type { Draft } from './state/draft.ts'
 import type { Closing, FunctionState } from './state/state.ts'
 import { timings } from './state/timings.ts'
@@ -19,16 +19,31 @@ import { timings } from './state/timings.ts'
 const openMax = 32
 
 /** Whether more may be heard about an instance that has ended (GO1, GO2). */
-export function isOpen(
-  { closing }: Readonly<FunctionState>,
-  last: Readonly<Closing>,
-  nowMs: number,
-): boolean {
+function isOpen({ closing }: Readonly<FunctionState>, last: Readonly<Closing>, nowMs: number): boolean {
   if (nowMs < last.endedAtMs + timings.closingMs) return true
   if (closing.length - closing.indexOf(last as Closing) > openMax) return false
   const isInHand = ({ isOpen, heardAtMs }: Received): boolean =>
     isOpen && nowMs < heardAtMs + timings.receiverSilenceMs
   return [...(last.received?.values() ?? [])].some(isInHand)
+}
+
+/** Adds up the accounts that are over, and asks about those that are open (GO1). */
+export function closeAccounts(draft: Draft, fn: FunctionState): void {
+  const open = fn.closing.filter((last) => isOpen(fn, last, draft.nowMs))
+  const ground = { topology: draft.state.topology, isOver: true }
+  for (const last of fn.closing) if (!open.includes(last)) fn.ended = addAccounts(fn.ended, last, ground)
+  fn.closing = open
+  if (open.length === 0) return
+  for (const { endedAtMs } of open) draft.isDue(fn.name, endedAtMs + timings.closingMs)
+  const gone = whoIsGone(fn)
+  if (
+    gone.length === 0 ||
+    !draft.isDue(fn.name, (fn.askedMs ?? Number.NEGATIVE_INFINITY) + timings.askAgainMs)
+  )
+    return
+  fn.askedMs = draft.nowMs
+  draft.act({ kind: 'askReceivers', gone })
+  draft.wakeAt(fn.name, draft.nowMs + timings.askAgainMs)
 }
 
 /** The ended instances to ask about: killed ones. The last report of an instance that drained is complete. */

@@ -214,7 +214,7 @@ const found: [[string, number][]][] = [
   ],
 ]
 
-test('step keeps C1 to C5 through any events, and converges once faults stop', () => {
+test('step keeps CC1 to CC5 through any events, and converges once faults stop', () => {
   fc.assert(
     fc.property(script, (events) => {
       const world = new World()

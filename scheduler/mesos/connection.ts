@@ -1,7 +1,7 @@
 /**
  * Connection: one subscription to the master, with its calls.
  *
- * The event stream has a TCP connection of its own; the calls share another, one after another (E2). If the master
+ * The event stream has a TCP connection of its own; the calls share another, one after another (E2 of engine.ts). If the master
  * does not accept a call as belonging to a living subscription, the subscription ends, and its owner subscribes
  * again.
  *

@@ -1,6 +1,6 @@
 /**
  * Reconciler: asks the master about every task that it has not mentioned in this subscription, repeatedly with
- * back-off, until the state of each is settled (E3). Then, at intervals, it asks for all tasks that the master knows,
+ * back-off, until the state of each is settled (E3 of engine.ts). Then, at intervals, it asks for all tasks that the master knows,
  * to find unknown ones.
  *
  * An answer that says only that the master has lost sight of a task settles nothing: its agent may be about to

@@ -141,7 +141,7 @@ export class InstanceModel implements Owner {
     if (!this.#runner.process.isCut) this.reconnected() // what was published is in NATS's hands, before what others publish later
   }
 
-  /** M1. */
+  /** M1 of moves.ts. */
   answer({ share, epoch }: Ask): AskAnswer {
     if (!this.#giving.some((wanted) => wanted.share === share && wanted.epoch === epoch)) return 'notYet'
     const before = this.#gave.get(share)

@@ -1,5 +1,5 @@
 /**
- * Judge: checks after every step that C1 to C5 of scheduler/core/state/state.ts hold, seen from outside.
+ * Judge: checks after every step that CC1 to CC5 of scheduler/core/state/state.ts hold, seen from outside.
  * @module
  */
 import type { SeatDocument, TaskDocument } from '../../infra/store/documents.ts'
@@ -28,7 +28,7 @@ export function judgeActions(state: State, actions: readonly Action[], held: Map
   }
   must(
     held.size === 0 && state.offers.size === 0,
-    'C4',
+    'CC4',
     () => `offers are held: ${[...held.keys()].join(', ')}`,
   )
 }
@@ -45,13 +45,13 @@ function sum(of: readonly { readonly resources: Resources }[], what: keyof Resou
   return of.reduce((total, { resources }) => total + (resources[what] ?? 0), 0)
 }
 
-/** C1: at the moment at which the cluster is asked. */
+/** CC1: at the moment at which the cluster is asked. */
 export function judgeLaunch(orders: readonly LaunchOrder[], store: StoreModel, launched: Set<string>): void {
   for (const { taskId, resources } of orders) {
     must(!launched.has(taskId), 'launched once', () => `${taskId} was launched before`)
     launched.add(taskId)
     const document = store.get<TaskDocument>('task', taskId)?.value
-    must(document !== undefined, 'C1', () => `${taskId} is launched and not written down`)
+    must(document !== undefined, 'CC1', () => `${taskId} is launched and not written down`)
     must(
       resources.cpus <= document!.resources.cpus + 1e-9,
       'only what was offered',
@@ -60,14 +60,14 @@ export function judgeLaunch(orders: readonly LaunchOrder[], store: StoreModel, l
   }
 }
 
-/** C1, C2 and C5, as they stand in the store. */
+/** CC1, CC2 and CC5, as they stand in the store. */
 export function judgeSeats(store: StoreModel): void {
   const bySlot = new Map<string, string>()
   const byTask = new Map<string, SeatDocument[]>()
   for (const seat of store.values<SeatDocument>('seat')) {
     for (const share of seat.shares) {
       const key = `${seat.function}/${share}`
-      must(!bySlot.has(key), 'C2', () => `${key} is that of ${bySlot.get(key)} and of ${seat.instance}`)
+      must(!bySlot.has(key), 'CC2', () => `${key} is that of ${bySlot.get(key)} and of ${seat.instance}`)
       bySlot.set(key, seat.instance)
     }
     const mates = byTask.get(seat.taskId)
@@ -77,31 +77,31 @@ export function judgeSeats(store: StoreModel): void {
   for (const [taskId, seats] of byTask) {
     const task = store.get<TaskDocument>('task', taskId)?.value
     if (task === undefined) continue // it has ended; its seats are about to go
-    must(seats.length <= task.room, 'C5', () => `${taskId} has room for ${task.room}, not ${seats.length}`)
+    must(seats.length <= task.room, 'CC5', () => `${taskId} has room for ${task.room}, not ${seats.length}`)
     for (const what of ['cpus', 'memMib', 'diskMib'] as const)
       must(
         sum(seats, what) <= task.resources[what] + 1e-6,
-        'C5',
+        'CC5',
         () => `${taskId}: ${sum(seats, what)} ${what} of ${task.resources[what]}`,
       )
   }
 }
 
-/** C1 and C2 in earnest: what the runners that the store knows are doing. */
+/** CC1 and CC2 in earnest: what the runners that the store knows are doing. */
 export function judgeRunners(store: StoreModel, runners: Iterable<RunnerModel>): void {
   const working = new Map<string, string>()
   const owners = new Map<string, string>()
   for (const runner of runners) {
     if (!runner.process.isUp || store.get('task', runner.taskId) === undefined) continue
     for (const [id, instance] of runner.instances) {
-      must(!working.has(id), 'C1', () => `${id} is at work in ${working.get(id)} and in ${runner.taskId}`)
+      must(!working.has(id), 'CC1', () => `${id} is at work in ${working.get(id)} and in ${runner.taskId}`)
       working.set(id, runner.taskId)
       for (const [share, { isServed }] of instance.owns) {
         const key = `${instance.functionName}/${share}`
         if (!isServed) continue
         must(
           !owners.has(key),
-          'C2',
+          'CC2',
           () => `${key} is worked on by ${owners.get(key)} and by ${instance.name}`,
         )
         owners.set(key, instance.name)

@@ -3,10 +3,11 @@
  * epoch, and a sink for the outputs. This is the small model of 0002 and 0011; the large one, with the real channels,
  * is test/model.
  *
- *   PL1. Records sent to an owner and not acknowledged are not sent to the next owner, unless the share was handed
+ *   PN1. Records sent to an owner and not acknowledged are not sent to the next owner, unless the share was handed
  *        over: then the next one continues where the giver stopped.
- *   PL2. The sink refuses outputs of a slot below the epoch of its fence.
- *   I8. No effect of an owner with a past epoch is accepted: no record twice, and none after those of a higher epoch.
+ *   PN2. The sink refuses outputs of a slot below the epoch of its fence.
+ *   PN3. No effect of an owner with a past epoch is accepted (I8): no record twice, and none after those of a higher
+ *        epoch.
  * @module
  */
 import type { Bug } from './bugs.ts'
@@ -63,7 +64,7 @@ export class Plane {
     const source = this.#source(functionName, share)
     if (epoch < source.epoch) return undefined
     if (epoch === source.epoch) {
-      must(source.owner === owner, 'C3', () => `${functionName}/${share}: two owners at epoch ${epoch}`)
+      must(source.owner === owner, 'CC3', () => `${functionName}/${share}: two owners at epoch ${epoch}`)
       return source.acknowledged
     }
     source.epoch = epoch

@@ -3,10 +3,9 @@
  * sends heartbeats, drains and dies. This is what runner/host/host.ts, control.ts and handover/moves.ts do, without
  * isolates.
  *
- *   H1. Assignments are applied one after another; those of a lower leader or an older generation are refused.
- *   H3. A generation is in force when the instances that it lacks have been released.
- *   M1. A share is given once, to the taker and epoch that the assignment names, after its outputs have been
- *       accepted.
+ * So assignments are applied one after another (HI1), those of a lower leader or an older generation are refused, a
+ * generation is in force when the instances that it lacks have been released (HI2), and a share is given once, to the
+ * taker and epoch that the assignment names, after its outputs have been accepted (M1 of moves.ts).
  * @module
  */
 import {

@@ -4,8 +4,8 @@
  *
  *     waiting ──elected──► taking over ──sealed──► leading ──► dead, and started again
  *
- *   F1. Actions are carried out in order; a write to the store completes before the next action. Where an action
- *        writes twice, the process can die between the two.
+ * A write to the store completes before the next action (F1 of performer.ts). Where an action writes twice, the process
+ * can die between the two.
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'

@@ -1,10 +1,8 @@
 /**
  * StoreModel: documents with versions, a queue of candidates for leadership, and a seal (infra/store/store.ts, 0020).
  *
- *   S1. An update or removal with a version succeeds only if the document still has that version.
- *   S3. One process leads at a time, each at a higher epoch.
- *   S4. After the seal, documents that an earlier leader created, and the sealing leader has not updated, do not
- *       exist for anybody.
+ * What it keeps of the invariants of the real store: compare-and-set (DO1), one leader at a time (DO3), and that nobody
+ * sees what an earlier leader created and the sealing leader has not updated (DO4).
  * An expired session may still write leader's documents here, so versions and seal alone must prevent harm. (They can
  * because no version is given twice. ZooKeeper's versions restart when a node is recreated; there the end of the
  * session protects.) It cannot write gateways' documents.
@@ -102,7 +100,7 @@ export class StoreModel {
     if (isBarred(kind, by)) return 'lost'
     const documents = this.#of(kind)
     if (documents.has(name)) return 'exists'
-    if (by !== undefined && by.epoch < this.#sealed) return 0 // S4: it is written, and nobody sees it
+    if (by !== undefined && by.epoch < this.#sealed) return 0 // DO4: it is written, and nobody sees it
     const version = this.#versions++
     documents.set(name, { value, version, epoch: by?.epoch ?? 0 })
     this.#wrote(kind, name, by)

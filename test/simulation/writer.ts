@@ -114,7 +114,7 @@ export class WriterModel {
     if (document !== undefined) this.put('status', name, document)
   }
 
-  /** F3. */
+  /** F3 of performer.ts. */
   #refused(answer: Refusal, key: string): void {
     this.#options.refused(`${key}: ${answer}`)
   }

@@ -20,9 +20,9 @@ export type Homes = (share: number) => number | undefined
 
 export function homesOf(draft: Draft, fn: Readonly<FunctionState>, active: readonly number[]): Homes {
   const kept = keptHomes(draft, fn)
-  const said = draft.state.wanted.functions.get(fn.name)?.document.homes ?? {}
+  const moved = draft.state.wanted.functions.get(fn.name)?.document.homes ?? {}
   return (share) => {
-    const put = said[share]
+    const put = moved[share]
     return kept?.[share] ?? (put !== undefined && active.includes(put) ? put : active[share % active.length])
   }
 }

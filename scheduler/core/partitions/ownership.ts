@@ -135,7 +135,7 @@ export function freeShares(
 
 /**
  * Makes the shares that a task reports as taken its own, and then removes them from the giver. Written in this order
- * (C2), so that a crash in between leaves no share without an owner.
+ * (CC2), so that a crash in between leaves no share without an owner.
  */
 export function takeOver(draft: Draft, task: Task): void {
   if (!inForce(task)) return

@@ -1,5 +1,5 @@
 /**
- * Launching: gives the offers at hand to waiting instances, and declines the rest at once (C4).
+ * Launching: gives the offers at hand to waiting instances, and declines the rest at once (CC4).
  *
  * Waiting packed instances are put together, up to the number that a runner is made for. If such a runner fits
  * nowhere, it is tried with less room, and finally in smaller parties.
@@ -246,7 +246,7 @@ function launchOn(
   draft.state.offers = new Map()
 }
 
-/** Writes the task and its seats to the store, under an id that was never used, and then launches it (C1). */
+/** Writes the task and its seats to the store, under an id that was never used, and then launches it (CC1). */
 function launch(
   draft: Draft,
   { request, place: { agentId, hostname, attributes }, why }: PlacedParty,

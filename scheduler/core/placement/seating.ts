@@ -1,5 +1,5 @@
 /**
- * Seating: the document of a new seat, written down before the task is launched or told of it (C1).
+ * Seating: the document of a new seat, written down before the task is launched or told of it (CC1).
  * @module
  */
 import type { SeatDocument, VersionDocument } from '../../../infra/store/index.ts'

@@ -150,13 +150,20 @@ export class Draft {
     else this.agenda.set(owner, Math.min(this.agenda.get(owner) ?? atMs, atMs))
   }
 
+  /** Whether a time has come. If not, it asks for another look at the owner then. */
+  isDue(owner: string | undefined, atMs: number): boolean {
+    if (this.nowMs >= atMs) return true
+    this.wakeAt(owner, atMs)
+    return false
+  }
+
   random(): number {
     const [random, seed] = nextRandom(this.state.seed)
     this.state.seed = seed
     return random
   }
 
-  /** The next epoch of a function (C3); it is written to the store. */
+  /** The next epoch of a function (CC3); it is written to the store. */
   nextEpoch(functionName: string): number {
     const epoch = (this.epochs.get(functionName) ?? 0) + 1
     this.epochs.set(functionName, epoch)

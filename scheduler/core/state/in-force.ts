@@ -32,6 +32,11 @@ export function versionInForce(wanted: WantedFunction | undefined): VersionDocum
   return onItsWay?.good ?? wanted.versions.get(wanted.document.version)
 }
 
+/** Whether a function was deleted, or is not in the store. */
+export function isUnwanted(wanted: WantedFunction | undefined): boolean {
+  return wanted === undefined || wanted.document.deleted === true
+}
+
 /** The good version, if it still exists. */
 export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
   const good = wanted?.document.good

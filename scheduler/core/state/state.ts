@@ -6,14 +6,14 @@
  * input that is not broadcast.
  *
  * Invariants, checked by the simulation (simulation.test.ts):
- *   C1. A slot has at most one seat. The documents of a task and its seats are in the store before the task is
- *       launched, or is told of them, and until they have ended.
- *   C2. The shares of a function's seats never overlap. A share changes hands only when its holder has ended, or when
- *       the taker that it was promised to has reported it as taken.
- *   C3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
- *   C4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
- *   C5. A task holds only instances of its group, no more than it has room for, and no more resources than it was
- *       given.
+ *   CC1. A slot has at most one seat. The documents of a task and its seats are in the store before the task is
+ *        launched, or is told of them, and until they have ended.
+ *   CC2. The shares of a function's seats never overlap. A share changes hands only when its holder has ended, or when
+ *        the taker that it was promised to has reported it as taken.
+ *   CC3. Epochs of a function grow with every launch and with every change of a running instance's partitions.
+ *   CC4. No offer is held: at the end of each step every offer at hand has been accepted or declined.
+ *   CC5. A task holds only instances of its group, no more than it has room for, and no more resources than it was
+ *        given.
  * Design: docs/design/0003-processes-and-store.md, 0009-packing.md
  * @module
  */

@@ -4,11 +4,18 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import type { TaskDocument } from '../../../infra/store/index.ts'
+import type { SeatDocument, TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
 import { parseConstraint } from '../../../sdk/manifest/constraint.ts'
-import type { World } from './world.ts'
 
-export function checkPlace(world: World, { taskId, agentId }: TaskDocument): void {
+/** What it looks at. */
+export interface PlacesWorld {
+  readonly attributes: ReadonlyMap<string, Readonly<Record<string, string>>>
+  readonly tasks: ReadonlyMap<string, TaskDocument>
+  readonly seats: ReadonlyMap<string, SeatDocument>
+  readonly versions: ReadonlyMap<string, ReadonlyMap<number, VersionDocument>>
+}
+
+export function checkPlace(world: PlacesWorld, { taskId, agentId }: TaskDocument): void {
   const attributeAt = (agent: string, attribute: string) =>
     attribute === 'hostname' ? agent : world.attributes.get(agent)?.[attribute]
   for (const seat of world.seats.values()) {

@@ -1,6 +1,6 @@
 /**
  * World: a cluster, a store and runners in memory, for the simulation of the core. It loses, delays and refuses
- * messages as the real ones do, and checks the invariants (C1–C4 of state.ts) after each step. Test equipment.
+ * messages as the real ones do, and checks the invariants (CC1–CC4 of state.ts) after each step. Test equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -121,7 +121,7 @@ export class World {
   feed(event: Event): void {
     const [next, actions] = checkedStep(deepFreeze(this.state), event, this.nowMs)
     this.state = next
-    assert.equal(next.offers.size, 0, 'C4: no offer is held')
+    assert.equal(next.offers.size, 0, 'CC4: no offer is held')
     for (const action of actions) {
       if (this.diesAfter-- <= 0) {
         this.restart()
@@ -130,7 +130,7 @@ export class World {
       this.actions.push(action)
       this.#perform(action)
     }
-    assert.equal(this.offers.size, 0, 'C4: every offer was accepted or declined')
+    assert.equal(this.offers.size, 0, 'CC4: every offer was accepted or declined')
     this.#owners.look()
   }
 
@@ -345,7 +345,7 @@ export class World {
   #perform(action: Action): void {
     switch (action.kind) {
       case 'saveEpoch':
-        assert.ok(action.epoch > (this.epochs.get(action.function) ?? 0), 'C3: epochs grow')
+        assert.ok(action.epoch > (this.epochs.get(action.function) ?? 0), 'CC3: epochs grow')
         this.epochs.set(action.function, action.epoch)
         return
       case 'createTask':
@@ -356,7 +356,7 @@ export class World {
         this.tasks.delete(action.taskId)
         return
       case 'createSeat':
-        assert.ok(!this.seats.has(action.document.instance), 'C1: one seat for an instance')
+        assert.ok(!this.seats.has(action.document.instance), 'CC1: one seat for an instance')
         this.seats.set(action.document.instance, action.document)
         return
       case 'updateSeat':
@@ -448,7 +448,7 @@ export class World {
     assert.equal(agents.size, 1, 'offers of one launch are of one agent')
     for (const { document } of action.launches) {
       assert.ok(agents.has(document.agentId))
-      assert.ok(this.tasks.has(document.taskId), 'C1: written down before it is launched')
+      assert.ok(this.tasks.has(document.taskId), 'CC1: written down before it is launched')
       assert.ok(!this.#launched.has(document.taskId), 'launched once')
       this.#launched.add(document.taskId)
       free.cpus -= document.resources.cpus

@@ -1,0 +1,77 @@
+/**
+ * Directing: moves each slot towards what it should be: one that should not run, or not this version, is swapped or
+ * drained.
+ *
+ *   DI1. A superfluous instance keeps working until others have its partitions, but no longer than `retireMs`, and not if
+ *        nobody could take them.
+ *   DI2. A version that can take over in place does; only otherwise the instance is drained.
+ *   DI3. A new version starts without the failures of the one before.
+ * @module
+ */
+import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
+import { hasFailedForGood, swap } from '../rollout/rollout.ts'
+import type { Draft } from '../state/draft.ts'
+import { isUnwanted } from '../state/in-force.ts'
+import type { FunctionState, Slot } from '../state/state.ts'
+import { drain } from '../state/stopping.ts'
+import { timings } from '../state/timings.ts'
+
+/** Lets a slot wait for a place again once its back-off is over. */
+export function endBackoff(draft: Draft, fn: FunctionState, slot: Slot): void {
+  if (slot.phase !== 'backingOff' || !draft.isDue(fn.name, slot.untilMs ?? 0)) return
+  delete slot.untilMs
+  draft.enter(slot, 'waiting')
+}
+
+/** Drains or swaps an instance that should not run, or not this version. */
+export function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): void {
+  const version = draft.versionAt(fn.name, slot.index)
+  const { seat } = slot
+  if (seat === undefined) {
+    if (version !== undefined && slot.restartsVersion !== version.version)
+      startAfresh(draft, slot, version.version)
+    return
+  }
+  if (slot.phase === 'draining') return
+  const isWanted = active.includes(slot.index) || slot.isDouble === true
+  if (isWanted) delete slot.retiringSinceMs
+  // If the version's document has not been read yet, the instance stays, unless the function was deleted.
+  const gone = version === undefined && isUnwanted(draft.state.wanted.functions.get(fn.name))
+  const because = gone
+    ? 'the function is deleted'
+    : slot.command !== undefined
+      ? 'it was asked to restart'
+      : version !== undefined && !isWanted && mayRetire(draft, fn, slot, active)
+        ? slot.keeps === undefined
+          ? 'fewer instances are wanted'
+          : 'another one has taken its place'
+        : version !== undefined && seat.document.version !== version.version
+          ? `version ${version.version} replaces ${seat.document.version}`
+          : version !== undefined && hasFailedForGood(draft, slot, version)
+            ? `version ${version.version} could not take over: ${slot.failed?.reason}`
+            : undefined
+  if (because === undefined) return
+  if (slot.command === undefined && version !== undefined && active.includes(slot.index)) {
+    if (swap(draft, fn, slot, version)) return
+  }
+  drain(draft, slot, draft.taskOf(seat), because)
+}
+
+/** Whether a superfluous instance may end (DI1). */
+function mayRetire(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): boolean {
+  const { seat } = slot
+  if (seat === undefined || (seat.document.shares.length === 0 && awaitedOf(seat).length === 0)) return true
+  const others = fn.slots.filter((other) => active.includes(other.index))
+  // An instance that this leader has not heard yet may still be able to take them.
+  const isUnheard = ({ seat }: Slot): boolean => seat !== undefined && draft.taskOf(seat).beat === undefined
+  if (!others.some((other) => isAtWork(draft, fn, other) || isUnheard(other))) return true
+  slot.retiringSinceMs ??= draft.nowMs
+  return draft.isDue(fn.name, slot.retiringSinceMs + timings.retireMs)
+}
+
+function startAfresh(draft: Draft, slot: Slot, version: number): void {
+  slot.restarts = 0 // DI3
+  slot.restartsVersion = version
+  delete slot.untilMs
+  if (slot.phase !== 'waiting') draft.enter(slot, 'waiting')
+}

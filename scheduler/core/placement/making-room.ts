@@ -1,0 +1,74 @@
+/**
+ * Making room: drains less important runners for a request that has waited long enough (preemption.ts says which).
+ *
+ *   MR1. It has waited `makeRoomMs` since offers were asked for: there may be room that was not offered yet.
+ *   MR2. Nobody gives way on an agent where a runner is ending already: that may be room enough.
+ * Design: docs/design/0021-placement.md
+ * @module
+ */
+import type { Resources } from '../../engine.ts'
+import type { Draft } from '../state/draft.ts'
+import type { Task } from '../state/state.ts'
+import { drain, kill } from '../state/stopping.ts'
+import { timings } from '../state/timings.ts'
+import { Census } from './census.ts'
+import { type Party, residentsOf } from './launching.ts'
+import { type Ground, makeRoom } from './preemption.ts'
+
+/** Drains less important runners for a request that has waited long enough. */
+export function makeWay(draft: Draft, waiting: readonly Party[]): void {
+  for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
+    if (party.priority === 0) return
+    const slots = party.members.map(({ slot }) => slot)
+    if (slots.every(({ isDouble }) => isDouble)) continue // the instances that they are to replace still work
+    const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
+    const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
+    const owner = party.members[0]!.fn.name
+    if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
+    const room = makeRoom(party, groundsOf(draft), new Census(residentsOf(draft)))
+    if (room === undefined) continue
+    const { hostname } = room.place
+    for (const slot of slots) {
+      slot.roomUntilMs = draft.nowMs + timings.roomComesMs
+      slot.why = `room is made for it on ${hostname}; ${slot.why ?? ''}`
+    }
+    draft.wakeAt(owner, draft.nowMs + timings.roomComesMs)
+    const why = `it makes room for ${party.id}, which is more important`
+    for (const { taskId } of room.goes) {
+      const task = draft.task(taskId) as Task
+      for (const { slot } of draft.seated(task)) drain(draft, slot, task, why)
+      // A packed runner ends as a whole too: otherwise its instances would join it again.
+      if (task.killedAtMs === undefined) kill(draft, task)
+    }
+  }
+}
+
+/** The agents on which a runner could give way (MR2). */
+function groundsOf(draft: Draft): Ground[] {
+  const tasks = Map.groupBy(draft.tasks.values(), (task) => task.document.agentId)
+  const nothing: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
+  const empty = [...draft.state.agents.values()]
+    .filter(({ agentId, seenAtMs }) => !tasks.has(agentId) && draft.nowMs - seenAtMs < timings.agentSeenMs)
+    .map((seen) => ({ ...seen, tenants: [] }))
+  const lived = [...tasks].flatMap(([agentId, here]) => {
+    if (here.some((task) => isLeaving(draft, task))) return []
+    const { hostname, attributes = {} } = here[0]!.document
+    const seen = draft.state.agents.get(agentId)
+    const free = seen !== undefined && draft.nowMs - seen.seenAtMs < timings.agentSeenMs ? seen.free : nothing
+    const tenants = here.map((task) => ({
+      taskId: task.document.taskId,
+      priority: Math.max(0, ...task.seats.map((seat) => priorityOf(draft, seat.function))),
+      resources: task.document.resources,
+    }))
+    return [{ agentId, hostname, attributes, free, tenants }]
+  })
+  return [...lived, ...empty]
+}
+
+function isLeaving(draft: Draft, task: Readonly<Task>): boolean {
+  return task.killedAtMs !== undefined || draft.seated(task).some(({ slot }) => slot.phase === 'draining')
+}
+
+function priorityOf(draft: Draft, name: string): number {
+  return draft.wantedVersion(name)?.manifest.placement?.priority ?? 0
+}
