@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import packageJson from '../package.json' with { type: 'json' }
 import { errorsDocument, readErrorCodes } from './style/errors-doc.ts'
 import { arrows, judgeImport, readImports } from './style/imports.ts'
+import { allLabelOffences } from './style/labels.ts'
 import { allRoomOffences } from './style/rooms.ts'
 import { listFiles, readSource, root } from './style/sources.ts'
 
@@ -63,6 +64,10 @@ test('folders: each folder and each room has a README.md', () => {
 
 test('rooms: where a README promises an order, nothing is imported from above', () => {
   assert.deepEqual(allRoomOffences(), [])
+})
+
+test('labels: whoever reads a citation finds the rule', () => {
+  assert.deepEqual(allLabelOffences(), [])
 })
 
 test('errors: docs/errors.md is what the code says', () => {

@@ -17,7 +17,7 @@ function holder(t: TestContext, path: string): ChildProcess {
   return child
 }
 
-test('withLock lets one process work at a time, and the next one when the first was killed (B5)', async (t) => {
+test('withLock lets one process work at a time, and the next one when the first was killed (B5 of setup.mjs)', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'lock-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'tools', 'lock')

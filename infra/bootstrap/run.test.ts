@@ -36,7 +36,7 @@ function bootstrap(root: string, words: readonly string[], env: Readonly<Record<
   })
 }
 
-test('run.mjs runs the script with its arguments and flags, and adds nothing to its output (B2, B4)', (t) => {
+test('run.mjs runs the script with its arguments and flags, and adds nothing to its output (B2 of run.mjs, B4 of setup.mjs)', (t) => {
   const source =
     'const said: string[] = [...process.execArgv, ...process.argv.slice(2)]; console.log(JSON.stringify(said))'
   const root = makeCheckout(t, { 'script.ts': source })

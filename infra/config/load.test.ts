@@ -44,7 +44,7 @@ test('loadConfig treats an empty variable as unset', () => {
   assert.equal(loadConfig({ env: { CONCORD_LOG_LEVEL: '' } }).values.log.level, 'info')
 })
 
-test('loadConfig refuses an unknown key and names the nearest known one (C1, C2)', (t) => {
+test('loadConfig refuses an unknown key and names the nearest known one (C1, C2 of file.ts)', (t) => {
   const home = makeHome(t, '{\n  "gateway": { "prot": 1 }\n}')
   assert.throws(() => loadConfig({ env: { CONCORD_HOME: home } }), {
     code: 'ERR_CONFIG_KEY',

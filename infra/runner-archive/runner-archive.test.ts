@@ -10,7 +10,7 @@ import { archiveName, checkKey, openArchive, signedPath, verifyPath } from './in
 const key = 'a key of sixteen characters'
 const name = archiveName('a'.repeat(64))
 
-test('signedPath is valid for one to two times urlSeconds, and stays the same for a while (SP1, SP2)', () => {
+test('signedPath is valid for one to two times urlSeconds, and stays the same for a while (SP1, SP2 of signed-path.ts)', () => {
   const seconds = fc.integer({ min: 1, max: 100_000 })
   const time = fc.integer({ min: 0, max: 4_000_000_000_000 })
   fc.assert(

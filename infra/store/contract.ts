@@ -1,5 +1,5 @@
 /**
- * Contract: the contract of a store as tests, which every implementation passes (S1–S3 of store.ts).
+ * Contract: the contract of a store as tests, which every implementation passes (DO1–DO3 of store.ts).
  * @module
  */
 import assert from 'node:assert/strict'
@@ -46,7 +46,7 @@ export function storeContract(
   })
 
   contractTest(
-    'refuses a write that does not match the current version of the node (S1)',
+    'refuses a write that does not match the current version of the node (DO1)',
     async (t, settings) => {
       const store = await opened(t, settings)
       await store.create('/a', 1)
@@ -142,7 +142,7 @@ export function storeContract(
   )
 
   contractTest(
-    'calls a watcher at its start and after each change that it covers (S2)',
+    'calls a watcher at its start and after each change that it covers (DO2)',
     async (t, settings) => {
       const [store, other] = [await opened(t, settings), await opened(t, settings)]
       const seen = new Calls()
@@ -191,7 +191,7 @@ export function storeContract(
     for (;;) if ((await watcher.line()) === String(changes)) break
   })
 
-  contractTest('loses no update of concurrent processes (S1)', async (t, settings) => {
+  contractTest('loses no update of concurrent processes (DO1)', async (t, settings) => {
     const [processes, times] = [3, 150]
     const counters = await Promise.all(
       Array.from({ length: processes }, () => child(t, settings, ['count', '/counter', String(times)])),
@@ -205,7 +205,7 @@ export function storeContract(
   })
 
   contractTest(
-    'gives the leadership to one at a time, each with a higher epoch (S3)',
+    'gives the leadership to one at a time, each with a higher epoch (DO3)',
     async (t, settings) => {
       const [store, other] = [await opened(t, settings), await opened(t, settings)]
       const never = new AbortController().signal
@@ -226,7 +226,7 @@ export function storeContract(
     },
   )
 
-  contractTest('lets a leader write while it leads, and not afterwards (S4)', async (t, settings) => {
+  contractTest('lets a leader write while it leads, and not afterwards (DO4)', async (t, settings) => {
     const store = await opened(t, settings)
     const first = await store.lead('scheduler', new AbortController().signal)
     await first.store.create('/mine', 1)
@@ -263,7 +263,7 @@ export function storeContract(
   })
 
   contractTest(
-    'frees the leadership of a killed process, not that of a stopped one (S3)',
+    'frees the leadership of a killed process, not that of a stopped one (DO3)',
     async (t, settings) => {
       const store = await opened(t, settings)
       const holder = await child(t, settings, ['lead', 'scheduler'])

@@ -1,5 +1,5 @@
 /**
- * LeaderStore: the store of a leader: nothing is read or written after the leadership is lost (S4).
+ * LeaderStore: the store of a leader: nothing is read or written after the leadership is lost (DO4).
  * @module
  */
 import { checkPath, checkPrefix } from './path.ts'

@@ -4,7 +4,7 @@
  * Each write also adds its path to the table `changes`. SQLite's `data_version` (1.5 µs a look) shows a process that
  * another one has written; `changes` shows where. A process tells its own watchers about its own writes at once.
  *
- * Invariants: S1–S3 of store.ts. S1 by conditional statements, S2 by `changes`, S3 by file-lock.ts.
+ * Invariants: DO1–DO3 of store.ts. DO1 by conditional statements, DO2 by `changes`, DO3 by file-lock.ts.
  * @module
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'

@@ -5,12 +5,12 @@
  * A node is a path and a small JSON document with a version that grows by one with each update.
  *
  * Invariants:
- *   S1. `update` and `remove` with a version succeed only if the node still has that version: compare-and-set.
- *   S2. After a change by any process, every watcher whose prefix covers the path is called at least once, and then
- *       reads the change or a later one. Calls may be merged: a watcher reads again, it does not replay.
- *   S3. One process at a time holds the leadership of a name; each holder has a higher epoch than all before.
- *   S4. Writes through `leadership.store` take effect only while it leads: not once a successor has updated the
- *       document (S1); and nobody sees what an earlier leader creates after `seal`.
+ *   DO1. `update` and `remove` with a version succeed only if the node still has that version: compare-and-set.
+ *   DO2. After a change by any process, every watcher whose prefix covers the path is called at least once, and then
+ *        reads the change or a later one. Calls may be merged: a watcher reads again, it does not replay.
+ *   DO3. One process at a time holds the leadership of a name; each holder has a higher epoch than all before.
+ *   DO4. Writes through `leadership.store` take effect only while it leads: not once a successor has updated the
+ *        document (DO1); and nobody sees what an earlier leader creates after `seal`.
  * @module
  */
 
@@ -24,7 +24,7 @@ export interface Leadership {
   readonly epoch: number
   /** Aborted when the leadership is lost: stop at once. */
   readonly lost: AbortSignal
-  /** The store for the leader's writes (S4). Its calls wait for the store as long as the leadership lasts. */
+  /** The store for the leader's writes (DO4). Its calls wait for the store as long as the leadership lasts. */
   readonly store: Store
   /**
    * Call this once everything that earlier leaders have written was read and updated. What an earlier leader, that

@@ -103,7 +103,7 @@ export class Reactions {
     if (again) rememberAttempts(open, attempts)
     else if (last === 'deadLetter') {
       this.#done(open)
-      acknowledger.announce() // nothing announced it yet (A2)
+      acknowledger.announce() // nothing announced it yet (A2 of acknowledger.ts)
       this.#post(failed)
     } else this.#drop(open, last === 'skip' ? 'skipped' : 'failed')
     return again || last !== 'fail' ? endingOf('recordBroke', fatal!.message) : ending

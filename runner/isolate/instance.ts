@@ -3,7 +3,7 @@
  *
  *   N1. One call at a time; a batch is one call (I1).
  *   N2. `records` of a result counts finished records, in the given order. The result has all of their outputs, even
- *       if the isolate ended in the next record (layout.ts, L1).
+ *       if the isolate ended in the next record (layout.ts, LY1).
  *   N3. After a `fatal` result nothing runs any more. The isolate's thread may not be stoppable (uninterruptible
  *       built-ins), so on any `fatal` the caller must end the process.
  *   N4. `run` waits only for what it needs, and outputs become frames on request: the next batch may be running by

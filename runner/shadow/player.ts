@@ -1,9 +1,9 @@
 /**
  * Player: an isolate that is given records again, at a time and with a chance that are said, and answers nobody.
  *
- *   PL1. It does the records that it is given, in their order, less those that are put off, and each once: what it throws at is
+ *   PY1. It does the records that it is given, in their order, less those that are put off, and each once: what it throws at is
  *        skipped, what it puts out goes nowhere.
- *   PL2. Time and chance of a call are what the call says (I6). State is its own, since it was given a copy.
+ *   PY2. Time and chance of a call are what the call says (I6). State is its own, since it was given a copy.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -154,7 +154,7 @@ function between(frames: readonly InputFrame[], from: number, to: number): Input
   })
 }
 
-/** A record that was tried before is here for the first time, and it is not tried again later (PL1). */
+/** A record that was tried before is here for the first time, and it is not tried again later (PY1). */
 function skipping({ onError }: Manifest): Manifest['onError'] {
   const { retries } = policyOf(onError)
   if (retries === 0) return 'skip'

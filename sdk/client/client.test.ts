@@ -42,7 +42,7 @@ test('ConcordClient sends the token and reads the answer', async (t) => {
   assert.equal(gateway.received[0]!.headers.authorization, 'Bearer secret')
 })
 
-test('ConcordClient repeats a read when a kept-alive connection closes under it, and repeats nothing else (H4)', async (t) => {
+test('ConcordClient repeats a read when a kept-alive connection closes under it, and repeats nothing else (H4 of http.ts)', async (t) => {
   let breaks = 1
   const { client, gateway } = await clientOf(t, (_, response) => {
     if (breaks-- > 0) return void response.destroy()
@@ -220,7 +220,7 @@ test('produce reports records as unknown if the answer does not say what was acc
   }
 })
 
-test('produce skips a chunk whose outcome is unknown, or sends it again, as requested (P2)', async (t) => {
+test('produce skips a chunk whose outcome is unknown, or sends it again, as requested (P2 of produce.ts)', async (t) => {
   for (const whenUnknown of ['skip', 'repeat'] as const) {
     const taken: string[] = []
     let breaks = 2
@@ -247,7 +247,7 @@ test('produce skips a chunk whose outcome is unknown, or sends it again, as requ
   }
 })
 
-test('produce leaves at most one request unknown in an outage behind a proxy, however long the proxy answers (P4)', async (t) => {
+test('produce leaves at most one request unknown in an outage behind a proxy, however long the proxy answers (P4 of produce.ts)', async (t) => {
   const taken: string[] = []
   let refusals = 5
   const { client } = await clientOf(t, ({ body, path }) => {
@@ -349,7 +349,7 @@ test('follow without resuming reports a broken connection, and does not open ano
   assert.equal(gateway.received.length, 1)
 })
 
-test('follow that resumes continues where it was, drops repeats, and reports what it missed (F1, F2)', async (t) => {
+test('follow that resumes continues where it was, drops repeats, and reports what it missed (F1, F2 of follow.ts)', async (t) => {
   const line = (sequence: number, partition = 0) => ({
     ...{ stream: 's', partition, producer: 'p', sequence, timeMs: 2, value: `${partition}/${sequence}` },
   })
@@ -380,7 +380,7 @@ test('follow that resumes continues where it was, drops repeats, and reports wha
   assert.deepEqual(away, ['ERR_CONNECTION_LOST', 'ERR_CONNECTION_LOST'])
 })
 
-test('follow that holds names its former reader when it resumes, and gets everything from before the break (F3, A1)', async (t) => {
+test('follow that holds names its former reader when it resumes, and gets everything from before the break (F3 of follow.ts, A1 of ahead.ts)', async (t) => {
   const line = (sequence: number) =>
     JSON.stringify({ stream: 's', partition: 0, producer: 'p', sequence, timeMs: 2, value: 'v'.repeat(1000) })
   const { client, gateway } = await clientOf(t, (_, response) => {
@@ -406,7 +406,7 @@ test('follow that holds names its former reader when it resumes, and gets everyt
   )
 })
 
-test('follow gives up on a gateway that stays away, and at once on one that was never reached (F3)', async (t) => {
+test('follow gives up on a gateway that stays away, and at once on one that was never reached (F4 of follow.ts)', async (t) => {
   const { client, gateway } = await clientOf(
     t,
     (_, response) => void response.end('{"event":"ready","hold":false}\n', () => void gateway.close()),

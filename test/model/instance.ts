@@ -246,7 +246,7 @@ export class ModelInstance {
     return bugs.has('forgets-changes') ? (stored?.records ?? []) : records
   }
 
-  /** What a living owner's giver, or nobody, has left (K2). @returns Undefined: it ends. */
+  /** What a living owner's giver, or nobody, has left (K2 of checkpoints.ts). @returns Undefined: it ends. */
   #restore(share: number, epoch: number): Records | undefined {
     const stored = this.#options.checkpoints.read(share)
     if (stored !== undefined && stored.epoch > epoch) {

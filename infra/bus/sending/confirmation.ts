@@ -1,6 +1,6 @@
 /**
  * Confirmation: knows which published frames the server has read. One PING at a time is sent behind them; its PONG confirms
- * everything before it (W2).
+ * everything before it (W2 of wire.ts).
  *
  *  CF1. Frames published under a ticket are confirmed by the PONG of the PING that closed it.
  *  CF2. Published frames are confirmed soon, or at once if they are many or somebody waits (P6 of producer.ts).

@@ -2,9 +2,9 @@
  * ProcessIdentity: identifies a process by its pid and the tick at which it started, so that a reused pid is never
  * mistaken for it.
  *
- *   I1. A process or group is signalled only if its leader has the recorded start, or is a child that was not waited
- *       for.
- *   I2. A zombie counts as dead: it may stay for ever if pid 1 does not reap.
+ *   PI1. A process or group is signalled only if its leader has the recorded start, or is a child that was not waited
+ *        for.
+ *   PI2. A zombie counts as dead: it may stay for ever if pid 1 does not reap.
  * @module
  */
 import { readFileSync } from 'node:fs'

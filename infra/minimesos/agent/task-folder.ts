@@ -2,7 +2,7 @@
  * TaskFolder: the state of one task on disk, so that an agent killed at any moment finds it again.
  *
  *     task.json  the record, by the agent            kill  {"deadlineMs"}, by whoever wants the task ended
- *     shim       identity of the shim (S1)           command, exit, signal  by the shim
+ *     shim       identity of the shim (S1 of shim.sh)   command, exit, signal  by the shim
  *
  *   F1. The record is written before the shim is started.
  *   F2. Files are written atomically, and readable only by the owner: a record contains the task's environment.
@@ -75,7 +75,7 @@ export class TaskFolder {
     this.#write('task.json', JSON.stringify(record))
   }
 
-  /** Takes the shim's place. True if the shim never started; then it never will (S1). */
+  /** Takes the shim's place. True if the shim never started; then it never will (S1 of shim.sh). */
   claim(): boolean {
     try {
       closeSync(openSync(join(this.path, 'shim'), 'wx', 0o600))

@@ -3,7 +3,7 @@
  *
  * staging (fetching) → running → ended → gone; a kill may come in any of the first two.
  *
- *   T1. All that a restarted agent must know is on disk before it takes effect (F1, Q3).
+ *   T1. All that a restarted agent must know is on disk before it takes effect (F1 of task-folder.ts, Q3 of update-queue.ts).
  *   T2. Once it has ended its resources are free, whether or not its updates are acknowledged.
  *   T3. A task that was told to end is TASK_KILLED, however it ended.
  *   T4. Of a discarded task nothing is reported.

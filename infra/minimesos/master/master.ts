@@ -324,7 +324,7 @@ export class Master {
   #kill(framework: Framework, kill: NonNullable<Call['kill']>): void {
     const task = this.#find(framework, kill.task_id.value)
     if (task === undefined) return this.#reconcileOne(framework, kill.task_id.value, kill.agent_id?.value)
-    if (!this.#agents.connected.some((agent) => agent.id === task.record.info.agent_id.value)) return // G1
+    if (!this.#agents.connected.some((agent) => agent.id === task.record.info.agent_id.value)) return // G1 of agents.ts
     const nanoseconds = kill.kill_policy?.grace_period?.nanoseconds
     task.kill({
       ...(nanoseconds === undefined ? {} : { graceMs: nanoseconds / 1e6 }),

@@ -4,7 +4,7 @@
  * It has one session, and opens another when that has ended: reads and writes wait a little and continue. What
  * depends on a session ends with it: leaderships are lost, and do not come back by themselves.
  *
- * Invariants: S1–S4 of store.ts. S1, S4 by tree.ts, S2 by watch-tree.ts, S3 by election.ts.
+ * Invariants: DO1–DO4 of store.ts. DO1, DO4 by tree.ts, DO2 by watch-tree.ts, DO3 by election.ts.
  * Design: docs/design/0020-store-on-zookeeper.md
  * @module
  */
@@ -182,7 +182,7 @@ class ZooKeeperStore implements Store {
         return {
           epoch,
           lost,
-          store: leaderStore(this, tree, lost), // in the session in which it was elected, and in no other (S4)
+          store: leaderStore(this, tree, lost), // in the session in which it was elected, and in no other (DO4)
           seal: () => won.seal(),
           release: () => won.release(),
         }

@@ -2,7 +2,7 @@
  * Regions: the memory that host and isolate share (sdk/runtime/shared/layout.ts), from the host's side.
  *
  * Pages that nobody touched cost nothing: an idle instance holds a few of them, however large the regions are.
- *   G1. What is read here is copied out and checked; nothing read twice, nothing believed (L2).
+ *   G1. What is read here is copied out and checked; nothing read twice, nothing believed (LY2).
  * @module
  */
 

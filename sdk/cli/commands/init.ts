@@ -1,9 +1,9 @@
 /**
  * concord init NAME: a function project with a test, that runs as it is.
  *
- *  I1. Nothing that is there is overwritten: the folder must be absent or empty.
- *  I2. node_modules holds links to this installation, to its Node types and, where it has one, to its TypeScript, so that an editor
- *      completes, tests run and types are checked before anything is installed.
+ *  IT1. Nothing that is there is overwritten: the folder must be absent or empty.
+ *  IT2. node_modules holds links to this installation, to its Node types and, where it has one, to its TypeScript, so that an editor
+ *       completes, tests run and types are checked before anything is installed.
  * @module
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'

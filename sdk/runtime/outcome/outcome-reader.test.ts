@@ -101,7 +101,7 @@ test('OutcomeReader cuts frames at the intended size, in the order of the record
   )
 })
 
-test('OutcomeReader refuses any bytes, or returns well-formed frames (L2, R3)', () => {
+test('OutcomeReader refuses any bytes, or returns well-formed frames (LY2, R3)', () => {
   const sound = written((writer, streams) => {
     for (let i = 0; i < 20; i++) {
       writer.output(streams[i % 2]!, `key ${i}`, 'x'.repeat(i * 7), i, undefined)

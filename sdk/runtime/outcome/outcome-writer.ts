@@ -1,7 +1,7 @@
 /**
  * OutcomeWriter: appends what callbacks do to the outcome log (layout.ts) and publishes it record by record.
  *
- *   W1. Nothing is published but by `done` and `publish`, and then all of the record at hand at once (L1, I3).
+ *   W1. Nothing is published but by `done` and `publish`, and then all of the record at hand at once (LY1, I3).
  *   W2. `rollback` leaves nothing of the record at hand.
  *   W3. No view of the log is reachable from outside (primordials.ts, P1).
  * @module

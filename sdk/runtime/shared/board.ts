@@ -23,7 +23,7 @@ export class Board {
     this.#words[index] = value
   }
 
-  /** Sets a word after all that was written before (L1). */
+  /** Sets a word after all that was written before (LY1). */
   publish(index: number, value: number): void {
     storeWord(this.#words, index, value)
   }

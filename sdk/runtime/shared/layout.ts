@@ -5,17 +5,17 @@
  * callbacks did, appended by the runtime (outcome-writer.ts), read by the host (outcome-reader.ts). *Control*: the
  * numbers below. All of it is plain bytes, so this serves both sides and, over unshared memory, the test kit.
  *
- *   L1. Everything in the outcome log before `control[published]` is whole and final; what lies behind it is void.
- *       One aligned store moves it, once for each record or timer: its outputs, its reports and the fact that it is
- *       done become visible together, whenever the isolate ends (I3, I4).
- *   L2. The host believes nothing that it reads here: see outcome-reader.ts. How an entry is read: outcome-entry.ts.
+ *   LY1. Everything in the outcome log before `control[published]` is whole and final; what lies behind it is void.
+ *        One aligned store moves it, once for each record or timer: its outputs, its reports and the fact that it is
+ *        done become visible together, whenever the isolate ends (I3, I4).
+ *   LY2. The host believes nothing that it reads here: see outcome-reader.ts. How an entry is read: outcome-entry.ts.
  * @module
  */
 import { keyBytesMax } from '../../wire/frame.ts'
 
 /** Indices of 32-bit words in the control region. */
 export const control = {
-  /** Bytes of the outcome log that are final (L1). */
+  /** Bytes of the outcome log that are final (LY1). */
   published: 0,
   /** One of `phase`. */
   phase: 1,

@@ -28,7 +28,7 @@ export async function processedAll(runners: readonly Reporter[], planned: number
     repeated += Math.max(0, processed - sent)
     sent = report.recordsOut
   }
-  // The order within a partition is the channels' (C1): a frame out of turn is not taken, so none can be counted here.
+  // The order within a partition is the channels' (C1 of consumer.ts): a frame out of turn is not taken, so none can be counted here.
   return { lost, repeated, reordered: 0 }
 }
 

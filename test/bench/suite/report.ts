@@ -109,7 +109,7 @@ function align(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) => line(row).trimEnd())
 }
 
-/** B3. */
+/** B3 of benchmark.ts. */
 function faults(references: Result['references']): string[] {
   return Object.entries(references)
     .filter(([, { checks }]) => checks.lost + checks.repeated + checks.reordered > 0)
