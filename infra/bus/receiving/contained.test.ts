@@ -103,6 +103,12 @@ test('ContainedRecords counts records as lost when their format is withdrawn, an
   assert.deepEqual(contained.with([]), { lost: 13, positions: [] }, 'another one was begun')
 })
 
+test('ContainedRecords keeps what a format has that was promoted unheard, and the next one is begun over (CR4)', () => {
+  const contained = new ContainedRecords({ lost: 1, open: { format: 2, records: 5 }, positions: [] })
+  contained.useFormat({ own: 4, kept: 2 })
+  assert.deepEqual(contained.with([]), { lost: 1, positions: [] })
+})
+
 test('ContainedRecords counts records of a withdrawn format as lost also for a partition that came later (CR4)', () => {
   const contained = new ContainedRecords({ lost: 0, open: { format: 2, records: 5 }, positions: [] })
   contained.useFormat(undefined) // a canary is at work, and was when all were told of its format

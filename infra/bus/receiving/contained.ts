@@ -69,11 +69,16 @@ export class ContainedRecords {
     this.#open = { format, records: (this.#open?.records ?? 0) + records }
   }
 
-  /** Says that state is used in this format from now on, as arenas are told (`tableFor` in sdk/runtime/arena/formats.ts): any other open one is void. */
+  /**
+   * Says that state is used in this format from now on, as arenas are told (`tableFor` in sdk/runtime/arena/formats.ts): the one that
+   * stays readable is settled, and any other open one is void.
+   */
   useFormat(format: StateFormat | undefined): void {
     if (this.#open === undefined || format === undefined) return
-    if (this.#open.format !== format.own) this.#lost += this.#open.records
-    else if (format.kept < format.own) return
+    const { own, kept } = format
+    const { format: open, records } = this.#open
+    if (open === own && kept < own) return
+    if (open !== own && open !== kept) this.#lost += records
     this.#open = undefined
   }
 

@@ -33,7 +33,7 @@ type Step =
   | { readonly kind: 'set' | 'get' | 'delete' | 'add'; readonly key: number }
   | { readonly kind: 'many'; readonly count: number }
   | { readonly kind: 'tidy'; readonly effort: number }
-  | { readonly kind: 'deploy' | 'promote' | 'fail' | 'switch' | 'keys' }
+  | { readonly kind: 'deploy' | 'promote' | 'overtake' | 'fail' | 'switch' | 'keys' }
   | { readonly kind: 'commit' | 'rollback' | 'crash' }
 
 const key = fc.nat({ max: 12 })
@@ -47,7 +47,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
-      kind: fc.constantFrom('deploy', 'promote', 'fail', 'switch', 'keys', 'commit', 'rollback', 'crash'),
+      kind: fc.constantFrom(
+        'deploy',
+        'promote',
+        'overtake',
+        'fail',
+        'switch',
+        'keys',
+        'commit',
+        'rollback',
+        'crash',
+      ),
     }),
   },
 ) as fc.Arbitrary<Step>
@@ -100,6 +110,15 @@ class Rollout {
     useAs(this.arena, this.own, this.good, alone)
   }
 
+  promote(): void {
+    this.good = this.next!
+    this.next = undefined
+    this.isNext = false
+    const { base, over } = this.view
+    for (const [name, content] of over) content === undefined ? base.delete(name) : base.set(name, content)
+    over.clear()
+  }
+
   commit(): void {
     this.arena.commit()
     this.arena.rest()
@@ -142,17 +161,20 @@ class Rollout {
         if (this.next === undefined) return
         this.isNext = !this.isNext
         return this.use(false)
-      case 'promote': {
+      case 'promote':
         if (this.next === undefined) return
-        this.good = this.next
-        this.next = undefined
-        this.isNext = false
-        const { base, over } = this.view
-        for (const [name, content] of over)
-          content === undefined ? base.delete(name) : base.set(name, content)
-        over.clear()
+        this.promote()
         return this.use(true)
-      }
+      case 'overtake':
+        // Promoted, but killed before anybody said so here; it comes back with the next one.
+        if (this.next === undefined) return
+        this.commit()
+        this.promote()
+        this.next = ++this.#versions
+        this.isNext = true
+        this.arena = openArena(this.slabs)
+        useAs(this.arena, this.own, this.good, false)
+        return this.commit()
       case 'fail':
         if (this.next === undefined) return
         this.next = undefined
@@ -218,6 +240,24 @@ test('Arena shows each version its own state, with every key readable, through p
     }),
     { numRuns: Number(process.env['CONCORD_FORMAT_RUNS'] ?? 100) },
   )
+})
+
+test('Arena settles a format that was promoted while nobody was there to be told, and begins the next one over it', () => {
+  const slabs = new OwnSlabs()
+  const arena = openArena(slabs)
+  arena.set('a', '1:one')
+  arena.set('b', '1:one')
+  arena.commit()
+  useAs(arena, 2, 1, true)
+  arena.set('a', '2:two')
+  arena.delete('b')
+  arena.commit()
+  const restored = openArena(copyOf(slabs)) // v2 has been promoted meanwhile, and v4 deployed
+  useAs(restored, 4, 2, false)
+  assert.deepEqual([restored.getText('a'), restored.getText('b')], ['4:two', undefined])
+  restored.commit()
+  useAs(restored, 2, 2, true) // v4 has failed
+  assert.deepEqual([restored.getText('a'), restored.getText('b')], ['2:two', undefined])
 })
 
 test('Arena.tidy migrates untouched entries and forgets the old format, and then the arena takes no more than before', () => {

@@ -135,7 +135,10 @@ export class Formats {
 /** The table as it should be for this use of it; the same if it is. */
 export function tableFor(rows: FormatTable, { own, kept, alone }: FormatUse): FormatTable {
   if (own < newestSettled(rows)) return rows
-  const next = rows.map((row) => row)
+  // What whoever may have to go on reads was promoted, though nobody may have said so here: its runner was killed, or is told of that and of this at once.
+  const next = rows.map((row): FormatRow | null =>
+    row?.state === 'open' && row.format === kept ? { format: kept, state: 'settled' } : row,
+  )
   let tag = next.findIndex((row) => row?.format === own && row.state !== 'void')
   const begins = tag < 0
   if (begins) {
