@@ -165,7 +165,8 @@ export class Canaries {
     const { split, wanted, divergence } = canary
     canary.state = 'ended'
     divergence?.end()
-    if (split === undefined || worker.running.isolate !== split) return
+    if (split === undefined) return await worker.succession.settle().catch(() => undefined) // it has ended
+    if (worker.running.isolate !== split) return
     try {
       await worker.succession.unsplit(split)
       this.#options.log(fn, id, 'info', `version ${wanted.version} has no keys any more`)

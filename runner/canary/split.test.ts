@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
+import type { StateFormat } from '../../sdk/function.ts'
 import { sharesOf } from '../../sdk/versions/canary.ts'
 import { pointOf, pointsMax } from '../../sdk/wire/key-share.ts'
 import { type BatchResult, behind, type InputFrame, type Instance } from '../isolate/index.ts'
 import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/testing/harness.ts'
+import { tellOpen } from '../succession/open-records.ts'
 import { Split, type Step } from './split.ts'
 
 /** Counts records by key; what it puts out names the version. A record says who throws at it, and whether it is asynchronous. */
@@ -68,10 +70,12 @@ interface Rig {
 async function rigOf(
   t: { after(run: () => unknown): void },
   onError: 'fail' | 'skip' = 'fail',
+  format?: StateFormat,
 ): Promise<Rig> {
   const manifest = { onError, limits: { callbackMs: 1_000 } }
   const old = (await start(counting(1), { manifest })).instance
-  const canary = (await start(counting(2), { manifest, version: 2, replaces: 1, onTrial: true })).instance
+  const made = { manifest, version: 2, replaces: 1, onTrial: true, format }
+  const canary = (await start(counting(2), made)).instance
   const [regressions, ended, calls]: [string[], string[], string[]] = [[], [], []]
   const step: Step = {
     shares,
@@ -233,6 +237,92 @@ test('Split continues with the version before when the new one has ended', async
     done.outs.filter(({ key }) => key === mine).map(({ count }) => count),
     [1, 2],
   )
+})
+
+test('Split: what the new version has done to state in a format of its own is told as gone when it ends (OR1)', async (t) => {
+  const open = { own: 2, kept: 1 }
+  const { split } = await rigOf(t, 'fail', open)
+  const told: unknown[] = []
+  const consumer = {
+    addOpen: (_: unknown, format: number, records: number) => void told.push({ format, records }),
+    useFormat: (format: StateFormat) => void told.push(format),
+  }
+  const [his, his2] = keys.filter(isCanarys)
+  const [mine] = keys.filter((key) => !isCanarys(key))
+  const run = async (...pairs: readonly (readonly [string, string])[]): Promise<Out[]> => {
+    const { outs: all, results } = await runAll(split, [keyed(pairs)])
+    for (const result of results)
+      tellOpen(consumer, split.format, [{ ...keyed(pairs), finished: 0 }], { ...result })
+    return all
+  }
+  await run([his!, ''], [mine!, ''], [his!, ''])
+  assert.deepEqual([told.splice(0), split.format], [[{ format: 2, records: 2 }], open])
+  const [first] = await run([his2!, ''], [mine!, ''], [his!, 'loop2'])
+  assert.equal(first!.version, 2)
+  const settled = { own: 1, kept: 1 }
+  assert.deepEqual([told.splice(0), split.format], [[{ format: 2, records: 1 }, settled], settled])
+  const again = await run([his!, ''])
+  assert.deepEqual(
+    again.map(({ version, count }) => [version, count]),
+    [[1, 2]],
+    'it has one of the batch before, and none of what is gone',
+  )
+  assert.deepEqual(told, [])
+})
+
+test('Split ends as an instance where both versions were ended: the state stays, and what nobody can do is dropped', async (t) => {
+  const { split, old, canary, ended } = await rigOf(t)
+  const [his] = keys.filter(isCanarys)
+  const [mine] = keys.filter((key) => !isCanarys(key))
+  await runAll(split, [keyed([[mine!, '']])])
+  old.kill() // a stop has waited long enough, and ends both
+  const frames = [
+    keyed([
+      [his!, ''],
+      [mine!, ''],
+      [his!, 'loop2'],
+      [mine!, ''],
+    ]),
+  ]
+  const result = await split.run(frames, nowMs, undefined)
+  assert.equal(result.fatal?.code, 'ERR_DEADLINE')
+  assert.deepEqual([result.records, result.recordAtHand], [2, true])
+  assert.deepEqual(
+    outs(result).map(({ key }) => key),
+    [his],
+  )
+  assert.deepEqual(
+    result.failures.map(({ index, isDone }) => [index, isDone]),
+    [[1, true]],
+  )
+  assert.deepEqual([ended, canary.isEnded], [[], true])
+  assert.deepEqual(split.state.partitions(), [0])
+  assert.equal(await split.ended(), true, 'its state can be stored')
+})
+
+test('Split goes on with the version before when the new one ends over taking the state', async (t) => {
+  const { split, canary, ended } = await rigOf(t)
+  const [his] = keys.filter(isCanarys)
+  const takeOver = canary.takeOver.bind(canary)
+  canary.takeOver = async (from) => {
+    canary.kill()
+    await takeOver(from)
+  }
+  const done = await runAll(split, [keyed([[his!, '']])])
+  assert.deepEqual([done.outs.map(({ version }) => version), ended.length], [[1], 1])
+})
+
+test('Split goes on with the version before when the new one has ended between two batches, and tells of it', async (t) => {
+  const { split, canary, ended } = await rigOf(t)
+  const [his] = keys.filter(isCanarys)
+  await runAll(split, [keyed([[his!, '']])])
+  canary.kill()
+  const done = await runAll(split, [keyed([[his!, '']])])
+  assert.deepEqual(
+    done.outs.map(({ version, count }) => [version, count]),
+    [[1, 2]],
+  )
+  assert.deepEqual([ended.length, done.results[0]!.gone], [1, { own: 1, kept: 1 }])
 })
 
 test('Split calls a timer in the version that has its key, and if that throws in the version before', async (t) => {

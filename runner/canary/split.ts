@@ -6,14 +6,16 @@
  *   SP2. What the new one throws at for good has had no effect and is the old one's to process; so it costs no record. If
  *        the old one throws as well, it is the record's fault, and nobody's who is judged.
  *   SP3. `records` of a result are done, all of them, by whichever version: if the old one ends inside a batch, the new one
- *        finishes what that one has left before the place where the batch ends. What nobody can finish is dropped, and told.
- *   SP4. When the new one ends, the old one has all keys again, from that record on.
+ *        finishes what that one has left before the place where the batch ends. What nobody can finish is dropped, and told: where both were
+ *        ended at once, by a stop, too.
+ *   SP4. When the new one ends, at its work or as it takes the state, the old one has all keys again, from that record on.
  *   SP5. A batch is of one step, its shares and who hears of it: what is told while it runs holds from the next one on.
  *   SP6. Versions are compared by the time in their isolates: the first call of a batch is the new one's, and on a busy machine it
  *        waits for a CPU before it begins, which is nobody's slowness.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
+import type { StateFormat } from '../../sdk/function.ts'
 import type { CanaryShares } from '../../sdk/versions/canary.ts'
 import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import {
@@ -73,6 +75,8 @@ export class Split implements Isolate {
   readonly #options: SplitOptions
   #step: Step
   #holder: Instance
+  /** The canary has ended, and nothing of it is in the state. */
+  #isAlone = false
 
   constructor(options: SplitOptions) {
     this.#options = options
@@ -102,10 +106,13 @@ export class Split implements Isolate {
     const timerMs = this.nextTimerMs
     const isTimer = timerMs !== undefined && timerMs <= nowMs
     const has = ({ from, to }: KeyShare): boolean => points.some((point) => point >= from && point < to)
-    if (this.canary.isEnded || !(isTimer || has(shares.canary))) {
+    const endedBefore = this.canary.isEnded && !this.#isAlone
+    const gone = endedBefore ? await this.#goOnAlone('its isolate has ended between two batches') : undefined
+    if (this.#isAlone || !(isTimer || has(shares.canary))) {
       await this.#give(this.old)
       const witness = shares.control !== undefined && has(shares.control) ? step.witness : undefined
-      return await this.#runOld(points, frames, nowMs, lines, shares.control, witness)
+      const result = await this.#runOld(points, frames, nowMs, lines, shares.control, witness)
+      return gone === undefined ? result : { ...result, gone }
     }
     const results = new Results()
     const batch: Batch = { step, frames, points, nowMs, lines: [...(lines ?? [])] }
@@ -116,21 +123,27 @@ export class Split implements Isolate {
       from: 0,
     })
     const to = turn.at
-    if (turn.fatal !== undefined) {
-      this.#options.onCanaryEnded(turn.fatal.fatal!.message)
-      await this.#give(this.old)
-      await this.old.settleFormat() // what the canary had of state counts no more
-    }
+    if (turn.fatal !== undefined && !this.old.isEnded)
+      results.goes(await this.#goOnAlone(turn.fatal.fatal!.message)) // SP4
     const rest: Left[] = []
     for (const side of ['control', 'rest'] as const) {
       const share = shares[side]
       if (share !== undefined && (isTimer || (to > 0 && (side === 'rest' || has(share)))))
         rest.push({ share, side, from: 0 })
     }
-    const broken = await this.#finish(batch, results, rest, to)
-    if (broken !== undefined) return results.total(to, broken)
+    const broken = await this.#finish(batch, results, rest, to, this.old.isEnded ? turn.fatal : undefined)
+    if (broken !== undefined) return results.total(to, broken, broken === turn.fatal)
     if (turn.threw === undefined) return results.total(to)
     return await this.#again(batch, results, to, turn.threw)
+  }
+
+  /** The canary has ended: what it had of state counts no more. @returns The format that this was in. */
+  async #goOnAlone(why: string): Promise<StateFormat> {
+    this.#options.onCanaryEnded(why)
+    await this.#give(this.old)
+    await this.old.settleFormat()
+    this.#isAlone = true
+    return this.canary.format
   }
 
   /** A batch without a key of the new version: all of it is the old one's. @param witness Sees what it does of `control`. */
@@ -155,14 +168,19 @@ export class Split implements Isolate {
     return { ...result, isCanarys: none }
   }
 
-  /** The old version's parts of a batch up to `to`, or, once it has ended, the new one's (SP3). @returns How it ended. */
+  /**
+   * The old version's parts of a batch up to `to`, or, once it has ended, the new one's (SP3).
+   * @param ended How it has ended before.
+   * @returns How it ended.
+   */
   async #finish(
     batch: Batch,
     results: Results,
     parts: readonly Left[],
     to: number,
+    ended: BatchResult | undefined,
   ): Promise<BatchResult | undefined> {
-    let broken: BatchResult | undefined
+    let broken = ended
     for (const { share, side, from } of parts) {
       for (let at = from; at <= to; ) {
         if (broken !== undefined && (at === to || this.canary.isEnded)) {
@@ -217,7 +235,8 @@ export class Split implements Isolate {
     const { keepsOrder } = this.#options
     const { onCall, onCalled, onControlFailed } = batch.step
     const witness = side === 'control' ? batch.step.witness : undefined
-    await this.#give(isolate)
+    const fatal = await this.#failsToTake(isolate)
+    if (fatal !== undefined) return { at: from, fatal: { ...new Results().total(0), fatal } }
     let at = from
     for (;;) {
       const own = share && { ...share, ...(to === undefined ? {} : { records: to - at }) }
@@ -280,12 +299,29 @@ export class Split implements Isolate {
     }
   }
 
-  /** The state goes to who runs next. @throws {LostInChangeOver} Nobody can have it any more. */
+  /** The state goes to who runs next. @returns Why that one has ended over it. @throws Why nobody can have it any more. */
+  async #failsToTake(next: Instance): Promise<BatchResult['fatal']> {
+    try {
+      await this.#give(next)
+      return undefined
+    } catch (error) {
+      if (!next.isEnded) throw error
+      return error as NonNullable<BatchResult['fatal']>
+    }
+  }
+
+  /** The same. @throws Why it cannot have it: whoever had it has it still, or it has ended with it. */
   async #give(next: Instance): Promise<void> {
-    if (this.#holder === next) return
     const before = this.#holder
+    if (before === next) return
+    const { state } = before
     this.#holder = next
-    await next.takeOver(before)
+    try {
+      await next.takeOver(before)
+    } catch (error) {
+      if (before.state === state) this.#holder = before
+      throw error
+    }
   }
 
   async resume(): Promise<BatchResult> {
@@ -344,9 +380,9 @@ export class Split implements Isolate {
 
   async endTrial(): Promise<void> {}
 
-  /** Of what the canary has in the state, which may go again. */
+  /** Of what the canary has in the state, which may go again; when it has ended, that has gone. */
   get format(): Instance['format'] {
-    return this.canary.format
+    return this.#isAlone ? this.old.format : this.canary.format
   }
 
   /** Both have something in the state. */

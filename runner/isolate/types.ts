@@ -109,6 +109,8 @@ export interface BatchResult {
    * Absent: all are of the version at work.
    */
   readonly isCanarys?: Uint8Array
+  /** The canary has ended in this batch: all that it has done to state, in this format, is gone. */
+  readonly gone?: StateFormat
   /** A callback is pending: `resume()` returns what follows, and `run` must not be called before that. */
   readonly pending: boolean
   readonly fatal?: CodedError<IsolateErrorCode>

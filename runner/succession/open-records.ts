@@ -1,6 +1,8 @@
 /**
  * OpenRecords: of the records of a batch, those whose effects on state are in an open format alone: it goes with its version, if that
  * goes. A record at which a callback threw has had none.
+ *
+ *   OR1. They are told as open before they are told as gone, and both before anything is stored behind the batch.
  * Design: docs/design/0032-migrate.md
  * @module
  */
@@ -8,9 +10,23 @@ import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
 import type { StateFormat } from '../../sdk/function.ts'
 import type { BatchResult } from '../isolate/index.ts'
 
-/** Tells the consumer of them. Before the frames are marked as finished. */
+/**
+ * Tells the consumer of them. Before the frames are marked as finished.
+ * @param format In which state is used behind the batch.
+ */
 export function tellOpen(
-  consumer: Consumer,
+  consumer: Pick<Consumer, 'addOpen' | 'useFormat'>,
+  format: StateFormat,
+  batch: readonly TakenFrame[],
+  result: BatchResult,
+): void {
+  const { gone } = result
+  countOpen(consumer, gone ?? format, batch, result)
+  if (gone !== undefined) consumer.useFormat(format)
+}
+
+function countOpen(
+  consumer: Pick<Consumer, 'addOpen'>,
   { own, kept }: StateFormat,
   batch: readonly TakenFrame[],
   { records, failures, isCanarys }: BatchResult,

@@ -78,3 +78,23 @@ test('Succession restores the version before if the new isolate ends while its t
     'what the one on trial has had of state is not kept',
   )
 })
+
+test('Succession tells again in which format state is used when a version has gone that never came to work here', async () => {
+  const settled: unknown[] = []
+  const first = version(1)
+  Object.assign(first.isolate, { settleFormat: async () => void settled.push('isolate') })
+  const succession = new Succession(first, {
+    clock: new ManualClock(),
+    interrupt: () => undefined,
+    wake: () => undefined,
+    onStreams: () => undefined,
+    onPut: () => undefined,
+    onFormat: ({ own, kept }) => settled.push([own, kept]),
+    runNext: async () => ({ failed: false }),
+    destroy: async () => undefined,
+  })
+  const gone = succession.settle()
+  await succession.advance()
+  await gone
+  assert.deepEqual(settled, ['isolate', [1, 1]], 'of both, at one moment')
+})

@@ -156,6 +156,16 @@ export class Succession {
     }, isLost)
   }
 
+  /**
+   * Another version has gone for good that has not come to work beside this one. It may have been at work when the state was stored: what it
+   * has in it counts no more.
+   */
+  settle(): Promise<void> {
+    return this.#between.add(async () => {
+      if (this.#trial === undefined) await this.#settle()
+    }, isLost)
+  }
+
   /** Applies the formats of state in an assignment, if it is about the running version. */
   async describeFormat({ version, format }: FunctionAssignment): Promise<void> {
     const { assignment } = this.#running

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ErrorReport } from '../../../infra/control/messages.ts'
+import type { StateFormat } from '../../../sdk/function.ts'
 import type { OutputFrame, Timer } from '../../../sdk/runtime/index.ts'
 import type { KeyShare } from '../../../sdk/wire/key-share.ts'
 import type { BatchResult, InputFrame, RecordFailure } from '../types.ts'
@@ -14,6 +15,7 @@ export class Results {
   #recordsOut = 0
   #retries = 0
   #isCanarys: Uint8Array | undefined
+  #gone: StateFormat | undefined
 
   /** How many failures there are so far. */
   get failures(): number {
@@ -33,6 +35,11 @@ export class Results {
   byCanary(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
     this.#isCanarys ??= new Uint8Array(points.length)
     for (let at = from; at < to; at++) if (isOf(share, points[at]!)) this.#isCanarys[at] = 1
+  }
+
+  /** The canary has ended, and what it has done to state in its format is gone. */
+  goes(format: StateFormat): void {
+    this.#gone = format
   }
 
   /** Marks a record that cannot be processed any more as failed. */
@@ -69,6 +76,7 @@ export class Results {
       elsewhere: 0,
       pending: false,
       ...(this.#isCanarys && { isCanarys: this.#isCanarys }),
+      ...(this.#gone && { gone: this.#gone }),
       ...(fatal === undefined ? {} : { fatal, recordAtHand: isAtHand && broken?.recordAtHand === true }),
       ...(broken?.timerAtHand && { timerAtHand: broken.timerAtHand }),
     }
