@@ -19,5 +19,5 @@ export { type BusOptions, connectBus, inboxOf, type NatsConnection } from './wir
 export { dropKeptMemory, giveBackMemory, takeMemory } from './wire/frame-memory.ts'
 export { connectWire, type NatsWire, type WireOptions } from './wire/nats-wire.ts'
 export { type NatsTls, readTls } from './wire/tls.ts'
-export { aborted } from './wire/waiters.ts'
+export { aborted, unlessAborted } from './wire/waiters.ts'
 export { heard, type Wire } from './wire/wire.ts'

@@ -10,9 +10,11 @@
  *        is included, and the image builds on that; but not after the image was taken, when its memory was released.
  *   CP5. A manifest is written only when its announcements and dead letters are settled: then a killed owner leaves no record
  *        in its state that is neither counted nor put out, and none whose dead letter is nowhere.
+ *   CP6. Only state replaces stored state.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
+import { unlessAborted } from '../../infra/bus/index.ts'
 import { type Checkpoint, type CheckpointStore, partPageBytes } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
@@ -259,14 +261,20 @@ export class Checkpointer {
     return slabs
   }
 
-  /** Makes a cut after the one being shipped, and waits until it is stored, without the byte limit. */
-  async flush(source: CutSource): Promise<boolean> {
+  /**
+   * Makes a cut after the one being shipped, and waits until it is stored, without the byte limit.
+   * @param leaving Ends the wait: a cut being shipped continues beside what follows, and one not made yet is not made.
+   */
+  async flush(source: CutSource, leaving?: AbortSignal): Promise<boolean> {
     this.#cancel()
     this.#budget.open()
-    await this.#shipping
-    const stored = await this.cut(source)
-    this.#budget.open(false)
-    return stored
+    do await unlessAborted(this.#shipping, leaving)
+    while (this.#isShipping && leaving?.aborted !== true) // CP2
+    if (leaving?.aborted) return false
+    this.#budget.open() // the end of the one before has closed it
+    const stored = await unlessAborted(this.cut(source), leaving)
+    if (stored !== undefined) this.#budget.open(false)
+    return stored === true
   }
 
   /** The last cut (CP3). @returns Whether it was stored. */
@@ -345,12 +353,17 @@ export class Checkpointer {
       clean: clean === true,
       ...(commitWord === undefined ? {} : { commitWord }),
     }
+    const { warn } = this.#options
     const slots: CutSlot[] = []
     for (const [partition, slot] of this.#slots) {
       const slabs = lying.get(partition)
       const hasState = slabs !== undefined && hasArena(slabs)
       if (this.#held.has(partition) && !(whole && hasState)) continue // CP4
       if (!hasState && slot.current === undefined) continue // it never had state
+      if (!hasState && slot.current!.slabs.length > 0) {
+        warn(`the state of partition ${partition} is missing here: its stored checkpoint stays as it is`)
+        continue // CP6
+      }
       slots.push({
         slot,
         slabs: hasState ? slabs : undefined,

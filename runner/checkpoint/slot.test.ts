@@ -4,14 +4,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectBus } from '../../infra/bus/index.ts'
-import { ensureCheckpointStream, openCheckpoints } from '../../infra/checkpoints/index.ts'
+import {
+  type CheckpointManifest,
+  type CheckpointStore,
+  ensureCheckpointStream,
+  openCheckpoints,
+} from '../../infra/checkpoints/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
+import { infraError } from '../../infra/errors.ts'
 import { endNatsServer, startNatsServer } from '../../infra/nats/index.ts'
 import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
+import type { Isolate } from '../isolate/index.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { CutSource } from './cut.ts'
 import { slabsOf } from './reader.ts'
+import { StateKeeper, type StateKeeperOptions } from './state-keeper.ts'
 
 async function setUp(t: TestContext) {
   const dir = await mkdtemp(join(tmpdir(), 'concord-slot-'))
@@ -34,10 +42,15 @@ async function setUp(t: TestContext) {
     partitions: { in: [3] },
   })
   const given: SharedArrayBuffer[] = []
-  const owner = (epoch: number, baseEveryMs?: number): Checkpointer =>
+  const owner = (
+    epoch: number,
+    baseEveryMs?: number,
+    more: { readonly store?: CheckpointStore; readonly bytesPerSecond?: number } = {},
+  ): Checkpointer =>
     new Checkpointer(
       {
         ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {}, baseEveryMs },
+        ...more,
         warn: (message) => warnings.push(message),
         onDue: () => undefined,
         slabOf: (bytes) => {
@@ -59,14 +72,16 @@ async function setUp(t: TestContext) {
     through?: number,
     more: Partial<CutSource> = {},
   ): Promise<boolean> => {
+    return await by.cut(sourceOf(value, through, more))
+  }
+  const sourceOf = (value: string, through?: number, more: Partial<CutSource> = {}): CutSource => {
     arena.set('key', value)
     arena.commit()
     const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
     const some = () => ({ lost: 0, positions: [{ ...ids, through: through! }] })
-    return await by.cut({
-      arenas: [[3, slabs]],
-      ...{ shadow, positions: through === undefined ? positions : some, settled: Promise.resolve(), ...more },
-    })
+    const arenas = [[3, slabs]] as const
+    const settled = Promise.resolve()
+    return { arenas, shadow, positions: through === undefined ? positions : some, settled, ...more }
   }
   const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
   const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
@@ -79,7 +94,7 @@ async function setUp(t: TestContext) {
     by.hold(3)
     return by.imageOf(3, slabs, positions)!
   }
-  return { store, owner, save, saveAt, clock, restored, warnings, instance, image, given }
+  return { store, owner, save, saveAt, sourceOf, clock, restored, warnings, instance, image, given }
 }
 
 test('Checkpointer: the next owner restores the last checkpoint; the one before if that is torn; it refuses if both are', async (t) => {
@@ -214,6 +229,21 @@ test('Checkpointer writes a manifest only when its announcements and dead letter
   assert.equal(await restored(owner(2), 2), 'two')
 })
 
+test('StateKeeper stores a share that changed after it was prepared again before it is given', async (t) => {
+  const { store, owner, saveAt, restored, clock } = await setUp(t)
+  const by = owner(1)
+  await restored(by, 1)
+  const keeper = new StateKeeper(by, {} as Isolate, new Map(), {} as StateKeeperOptions)
+  for (const [number, value] of ['one', 'two'].entries()) {
+    const prepared = keeper.prepare(3)
+    clock.advance(0)
+    assert.equal(by.due, true)
+    assert.equal(await saveAt(by, value, number), true)
+    await prepared
+    assert.equal((await store.readManifest('3'))!.manifest.current!.number, number)
+  }
+})
+
 test('Checkpointer stores held slots too when everything must be stored; the image then builds on that (CP4)', async (t) => {
   const { owner, save, saveAt, restored, instance, image, warnings } = await setUp(t)
   const giver = owner(1)
@@ -228,6 +258,99 @@ test('Checkpointer stores held slots too when everything must be stored; the ima
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'four')
   assert.equal(await restored(owner(3), 3), 'three')
   assert.deepEqual(warnings, [])
+})
+
+for (const [what, isMade] of [
+  ['was not made', false],
+  ['was made with the answer lost', true],
+] as const)
+  test(`Checkpointer stores a share after the store did not answer its claim, which ${what} (S3)`, async (t) => {
+    const { store, owner, save, restored, instance, image, warnings } = await setUp(t)
+    const giver = owner(1)
+    await restored(giver, 1)
+    assert.equal(await save(giver, 'one'), true)
+    let silent = 2
+    const writeManifest = async (slot: string, manifest: CheckpointManifest, revision: number) => {
+      if (silent <= 0) return await store.writeManifest(slot, manifest, revision)
+      silent -= 1
+      if (isMade) await store.writeManifest(slot, manifest, revision)
+      throw infraError('ERR_CHECKPOINT_STORE', 'Cannot write: nobody answers')
+    }
+    const taker = owner(2, undefined, { store: { ...store, writeManifest } })
+    await taker.preload(3)
+    const slabs = await taker.take(instance(2), 3, image(giver, 'two'))
+    assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
+    taker.tried.set({ partition: 3, key: 'a', timeMs: 700 }, { attempts: 1, version: 1 }) // it is not in the claim
+    assert.equal(await save(taker, 'three'), false, 'the store is still silent')
+    assert.equal(await save(taker, 'four'), true)
+    assert.equal((await store.readManifest('3'))!.manifest.timers!.length, 1)
+    assert.equal(await restored(owner(3), 3), 'four')
+    assert.deepEqual(warnings, [
+      'partition 3 is not claimed in the store: Cannot write: nobody answers',
+      'no checkpoint: Cannot write: nobody answers',
+    ])
+  })
+
+test('Checkpointer refuses to store a share that its giver stored again before the claim was made (S3)', async (t) => {
+  const { store, owner, save, restored, instance, image, warnings } = await setUp(t)
+  const giver = owner(1)
+  await restored(giver, 1)
+  assert.equal(await save(giver, 'one'), true)
+  const given = image(giver, 'two')
+  let isSilent = true
+  const writeManifest = async (slot: string, manifest: CheckpointManifest, revision: number) => {
+    if (!isSilent) return await store.writeManifest(slot, manifest, revision)
+    isSilent = false
+    throw infraError('ERR_CHECKPOINT_STORE', 'Cannot write: nobody answers')
+  }
+  const taker = owner(2, undefined, { store: { ...store, writeManifest } })
+  await taker.preload(3)
+  assert.ok((await taker.take(instance(2), 3, given)) !== undefined)
+  giver.keep(3)
+  assert.equal(await save(giver, 'three'), true)
+  assert.equal(await save(taker, 'four'), false)
+  assert.match(warnings.at(-1)!, /another owner has written one meanwhile/)
+  assert.equal(await restored(owner(3), 3), 'three')
+})
+
+test('Checkpointer makes the last checkpoint without the byte limit, even behind a cut that had it', {
+  timeout: 60_000,
+}, async (t) => {
+  const { owner, saveAt, sourceOf, restored } = await setUp(t)
+  const by = owner(1, undefined, { bytesPerSecond: 1 }) // the clock stands: it never gets anything
+  await restored(by, 1)
+  const first = saveAt(by, 'one', 1)
+  assert.equal(await by.last(sourceOf('two', 2)), true)
+  assert.equal(await first, true)
+  assert.equal(await restored(owner(2), 2), 'two')
+})
+
+test('Checkpointer.flush ends with a stop while the store does not answer; the last checkpoint has everything', async (t) => {
+  const { owner, save, sourceOf, restored } = await setUp(t)
+  const by = owner(1)
+  await restored(by, 1)
+  assert.equal(await save(by, 'one'), true)
+  const { promise: settled, reject } = Promise.withResolvers<void>()
+  settled.catch(() => undefined) // it is thrown when its pages are stored
+  const stop = new AbortController()
+  const stored = by.flush(sourceOf('two', 2, { settled }), stop.signal)
+  const waits = by.flush(sourceOf('three', 3), stop.signal)
+  stop.abort()
+  assert.deepEqual(await Promise.all([stored, waits]), [false, false])
+  reject(new Error('its instance ends'))
+  assert.equal(await by.last(sourceOf('four', 4)), true)
+  assert.equal(by.report().made, 2, 'the waiting cut was not made')
+  assert.equal(await restored(owner(2), 2), 'four')
+})
+
+test('Checkpointer keeps the stored checkpoint of a partition whose state is missing (CP6)', async (t) => {
+  const { owner, save, saveAt, restored, warnings } = await setUp(t)
+  const by = owner(1)
+  await restored(by, 1)
+  assert.equal(await save(by, 'one'), true)
+  assert.equal(await saveAt(by, 'two', 2, { arenas: [], clean: true }), true)
+  assert.equal(await restored(owner(2), 2), 'one')
+  assert.match(warnings.join(), /the state of partition 3 is missing here/)
 })
 
 test('Checkpointer does not touch the stored checkpoint of a share whose memory was released, since the share may stay after all (CP4)', async (t) => {

@@ -3,11 +3,14 @@
  *
  *   S1. `commit` writes a manifest that names only stored parts, over the one that was read or written last.
  *   S2. Segments that the manifest no longer names are deleted after it was written.
+ *   S3. Nothing is written of a slot that was taken over before its claim is. A claim that the store does not answer is repeated
+ *        word for word, so that the store tells whether it was made, or another owner has written since.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
 import {
   type Checkpoint,
+  type CheckpointManifest,
   type CheckpointStore,
   type LoadedSegment,
   SegmentBook,
@@ -40,6 +43,12 @@ export interface NewSegment {
   readonly pages: readonly Uint32Array[]
 }
 
+/** A manifest, and what it says of timers. */
+interface Written {
+  readonly manifest: CheckpointManifest
+  readonly timers: readonly TriedTimer[]
+}
+
 export interface SlotOptions {
   readonly store: CheckpointStore
   readonly epoch: number
@@ -70,6 +79,8 @@ export class Slot {
   #ahead: { readonly stored: StoredManifest | undefined } | undefined
   #previous: Checkpoint | undefined
   #claimed: Promise<void> = Promise.resolve()
+  /** The claim, until it was made. */
+  #claim: Written | undefined
   /** Segments that the present manifest names and the next one will not. */
   #doomed: LoadedSegment[] = []
   /** True if the last write may have succeeded. */
@@ -199,14 +210,17 @@ export class Slot {
 
   /** Claims the slot in the store. */
   claim(): Promise<void> {
-    this.#claimed = this.#write(this.#revision, this.#current, this.#previous)
+    this.#claim ??= this.#toWrite(this.#current, this.#previous)
+    this.#claimed = this.#put(this.#revision, this.#claim).then(() => {
+      this.#claim = undefined
+    })
     this.#claimed.catch(() => undefined) // `commit` waits for it too
     return this.#claimed
   }
 
   /** Stores what is known about its timers, without a checkpoint. No cut of it may be under way. */
   async tell(): Promise<void> {
-    await this.#claimed
+    await this.#isClaimed()
     if (this.isTimerTold) return
     await this.#write(await this.#certainRevision(undefined), this.#current, this.#previous)
   }
@@ -222,7 +236,7 @@ export class Slot {
     added: NewSegment | undefined,
     slabs: Slabs | undefined,
   ): Promise<void> {
-    await this.#claimed
+    await this.#isClaimed()
     if (added !== undefined) this.#doomed.push(...this.#book.add(added.segment, added.pages))
     const doomed = this.#doomed.splice(0)
     const before = this.#current
@@ -302,20 +316,33 @@ export class Slot {
     this.#reader = new SlotReader(this.#store, this.name, this.#slabOf)
   }
 
-  async #write(revision: number, current?: Checkpoint, previous?: Checkpoint): Promise<void> {
-    this.#uncertain = true
+  /** S3 */
+  async #isClaimed(): Promise<void> {
+    await this.#claimed.catch((error: CodedError) => {
+      if (error.code !== 'ERR_CHECKPOINT_STORE') throw error
+      return this.claim()
+    })
+  }
+
+  #write(revision: number, current?: Checkpoint, previous?: Checkpoint): Promise<void> {
+    return this.#put(revision, this.#toWrite(current, previous))
+  }
+
+  #toWrite(current?: Checkpoint, previous?: Checkpoint): Written {
     const timers = this.#timers
-    this.#revision = await this.#store.writeManifest(
-      this.name,
-      {
-        schema: 1,
-        epoch: this.#epoch,
-        ...(current === undefined ? {} : { current }),
-        ...(previous === undefined ? {} : { previous }),
-        ...(timers.length > 0 && { timers: [...timers] }),
-      },
-      revision,
-    )
+    const manifest: CheckpointManifest = {
+      schema: 1,
+      epoch: this.#epoch,
+      ...(current === undefined ? {} : { current }),
+      ...(previous === undefined ? {} : { previous }),
+      ...(timers.length > 0 && { timers: [...timers] }),
+    }
+    return { manifest, timers }
+  }
+
+  async #put(revision: number, { manifest, timers }: Written): Promise<void> {
+    this.#uncertain = true
+    this.#revision = await this.#store.writeManifest(this.name, manifest, revision)
     this.#timersTold = timers
     this.#uncertain = false
   }

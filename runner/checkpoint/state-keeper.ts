@@ -3,7 +3,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { type Consumer, heard, type StatePositions, type Wire } from '../../infra/bus/index.ts'
+import { type Consumer, heard, type StatePositions, unlessAborted, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { Isolate } from '../isolate/index.ts'
@@ -92,14 +92,21 @@ export class StateKeeper {
     await this.store(consumer, true)
   }
 
+  /** The instance stops: ends waits for the store between two batches, and a waiting cut gives way to the last one. */
+  giveWay(): void {
+    this.#leaving.abort()
+  }
+
   /** Stores everything without the byte limit, between two batches. @returns Whether it was stored. */
   async store(consumer: Consumer, clean = false): Promise<boolean> {
     const shadow = await this.#isolate.provideShadow()
-    return await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow, clean, whole: true })
+    const source = { ...this.#cutSource(consumer), shadow, clean, whole: true }
+    return await this.#checkpointer.flush(source, this.#leaving.signal)
   }
 
   /** Stores the state of a working share, as the base of its image. */
   async prepare(share: number): Promise<void> {
+    this.#checkpointer.keep(share) // it may have been prepared before, and changed too much since
     await this.#checkpointer.soon()
     this.#checkpointer.hold(share)
   }
@@ -122,7 +129,7 @@ export class StateKeeper {
   async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
     this.#checkpointer.keep(share)
     const shadow = await this.#isolate.provideShadow()
-    await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow })
+    await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow }, this.#leaving.signal)
     this.#checkpointer.hold(share)
     return this.image(share, consumer)
   }
@@ -145,7 +152,7 @@ export class StateKeeper {
 
   /** Takes over a share, between two batches. @param instance The instance including it. */
   async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
-    const slabs = await this.#checkpointer.take(instance, share, image)
+    const slabs = await this.#unlessLeaving(this.#checkpointer.take(instance, share, image))
     if (slabs === undefined) return await this.take(instance)
     if (slabs.length === 0) return
     await this.#isolate.adopt(share, slabs)
@@ -159,7 +166,7 @@ export class StateKeeper {
   async take(instance: InstanceAssignment): Promise<void> {
     const owned = this.#checkpointer.arenasOf(instance)
     for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
-    const restored = await this.#checkpointer.own(instance, this.#isolate.commitWord)
+    const restored = await this.#unlessLeaving(this.#checkpointer.own(instance, this.#isolate.commitWord))
     for (const [arena, { slabs, checkpoint }] of restored) {
       await this.#isolate.adopt(arena, slabs)
       this.#began.set(arena, checkpoint.inputs)
@@ -184,7 +191,7 @@ export class StateKeeper {
   }
 
   async #last(consumer: Consumer, deadline: AbortSignal, lettersDeadline: AbortSignal): Promise<void> {
-    this.#leaving.abort() // a waiting cut gives way to this one
+    this.giveWay()
     const isolate = this.#isolate
     const shadow = await isolate.provideShadow()
     const letters = this.#options.letters.answered(lettersDeadline).catch(() => undefined)
@@ -206,6 +213,17 @@ export class StateKeeper {
       const what = this.#leaving.signal.aborted ? 'its instance ends' : `for ${settleMs / 1000} s`
       throw new Error(`NATS has not heard what goes ahead of it, ${what}`)
     }
+  }
+
+  /** @throws where the instance is to stop meanwhile: what it was to get is left where it is */
+  async #unlessLeaving<T>(reading: Promise<T>): Promise<T> {
+    const { signal } = this.#leaving
+    const found = await unlessAborted(
+      reading.then((value) => ({ value })),
+      signal,
+    )
+    if (found === undefined) throw new Error('its instance ends')
+    return found.value
   }
 
   #cutSource(consumer: Consumer, settled = this.#settled()) {

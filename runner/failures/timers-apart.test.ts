@@ -297,3 +297,31 @@ test('TimersApart: a newer version gets the timer called although its attempts w
     assert.deepEqual(it.trace, { fired: ['0.0'], dropped: {}, letters: [], ends: it.trace.ends })
   }
 })
+
+test('TimersApart ends with a stop, though the store does not answer; the timer is as it was (TP4)', async () => {
+  const timer = { partition: 0, key: 'a', timeMs: 500 }
+  const never = new Promise<never>(() => undefined)
+  const stop = new AbortController()
+  const tried = new TriedTimers(async () => undefined)
+  const timers = [{ key: 'a', timeMs: 500, attempts: 1, version: 1 }]
+  tried.add({ partition: 0, timers, inDoubt: false, clear: () => undefined, tell: () => never })
+  const apart = new TimersApart({
+    ...{ clock: new ManualClock(1_000), stopping: stop.signal, tried, store: () => never },
+    assignment: () => ({ function: 'f', version: 1 }) as FunctionAssignment,
+    reactions: {
+      timers: { mayBeTried: () => true } as unknown as TimerReactions,
+      settleBroken: () => assert.fail('it is not called'),
+    },
+    isolate: () =>
+      ({
+        atTimers: async () => ({ next: async () => timer, run: () => assert.fail('it is not called') }),
+      }) as unknown as Isolate,
+    ...{ publish: () => undefined, warn: () => undefined },
+  })
+  const ended = apart.run()
+  await new Promise(setImmediate)
+  assert.equal(tried.of(timer)?.attempts, 2)
+  stop.abort()
+  assert.equal(await ended, undefined)
+  assert.equal(tried.of(timer)?.attempts, 1)
+})

@@ -5,11 +5,12 @@
  *   TP2. A timer whose attempts are used up is taken out, and the state without it is stored, before anything else is called.
  *        Its dead letter is safe by then: it is stored twice if the process ends in between, never not at all.
  *   TP3. No other timer is called until it is stored that this one is over: else the wrong one would be blamed.
- *   TP4. A stop is no attempt: a timer that it kept from being called, or from finishing, stays as it was.
+ *   TP4. A stop is no attempt: a timer that it kept from being called, or from finishing, stays as it was. It does not wait for
+ *        the store.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
-import { aborted } from '../../infra/bus/index.ts'
+import { aborted, unlessAborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
@@ -142,7 +143,7 @@ export class TimersApart {
     const { stopping, warn } = this.#options
     for (let isFirst = true; ; isFirst = false) {
       try {
-        await tried.tell()
+        await unlessAborted(tried.tell(), stopping) // TP4
         return undefined
       } catch (error) {
         const { code, message } = error as Partial<CodedError> & Error

@@ -229,6 +229,7 @@ export class Worker {
     if (this.#state !== 'draining') {
       this.#state = 'draining'
       this.#stopping.abort()
+      this.keeper?.giveWay()
       this.#isolate.askToYield()
       this.#ready.wake()
     }

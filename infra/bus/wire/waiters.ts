@@ -29,3 +29,19 @@ export function aborted(signal: AbortSignal | undefined): Promise<void> {
   else signal?.addEventListener('abort', () => resolve(), { once: true })
   return promise
 }
+
+/** @returns What `promise` brings; undefined as soon as the signal is aborted, whatever becomes of it then. */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  const { promise: over, resolve } = Promise.withResolvers<undefined>()
+  const onAbort = (): void => resolve(undefined)
+  if (signal?.aborted === true) onAbort()
+  signal?.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([promise, over])
+  } finally {
+    signal?.removeEventListener('abort', onAbort) // it may live as long as the process
+  }
+}
