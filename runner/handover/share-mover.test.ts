@@ -71,6 +71,68 @@ test('ShareMover: nothing is stored about the timers of a moving share, whatever
   assert.equal((await given).ok, true)
 })
 
+test('ShareMover keeps a share at work whose state is too large for an answer and cannot be stored (SM4)', async () => {
+  const log: string[] = []
+  const image = { epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }
+  let isStored = false
+  let isSmall = false
+  const clock = new ManualClock()
+  const nothing = (): void => undefined
+  const mover = new ShareMover(
+    {
+      ...{ namespace: 'n', clock, stopping: new AbortController().signal },
+      consumer: {
+        own: nothing,
+        suspend: () => log.push('suspended'),
+        release: () => ({ since: 0, channels: [] }),
+      } as never as Consumer,
+      producer: { fence: nothing, accepted: async () => undefined } as never as Producer,
+      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
+      keeper: {
+        prepare: async () => undefined,
+        image: () => (isSmall ? image : undefined),
+        wholeImage: async () => {
+          log.push('stored whole')
+          isSmall = isStored
+          return isStored ? image : undefined
+        },
+        letGo: nothing,
+        tried: { forget: nothing },
+      } as never as StateKeeper,
+      ask: () => Promise.reject(new Error('it asks for nothing')),
+      between: (run) => run(),
+      drop: nothing,
+      endAside: async () => undefined,
+      lettersSafe: async () => true,
+      ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
+    },
+    {
+      function: 'f',
+      groupings: { in: 'groupBy' },
+      streams: { in: { partitions: 2 } },
+    } as never as FunctionAssignment,
+    {
+      index: 0,
+      epoch: 1,
+      partitions: { in: [0, 1] },
+      giving: [{ share: 1, epoch: 2 }],
+    } as never as InstanceAssignment,
+  )
+  mover.start()
+  const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true } as const
+  const prepared = { ok: false, code: 'ERR_MOVE_PREPARED' }
+  for (let round = 0; round <= 4; round++) assert.deepEqual(await mover.answer(ask), prepared)
+  const tried = mover.answer(ask)
+  await new Promise(setImmediate)
+  assert.deepEqual(log, ['stored whole'])
+  clock.advance(1_000)
+  assert.equal((await tried).ok, false)
+  isStored = true
+  await new Promise(setImmediate)
+  assert.deepEqual(await mover.answer(ask), { ok: true, left: { since: 0, channels: [] }, state: image })
+  assert.deepEqual(log, ['stored whole', 'stored whole', 'suspended'])
+})
+
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {
   const log: string[] = []
   const taken = Promise.withResolvers<void>()

@@ -5,6 +5,7 @@
  *  SM1. What it has changes between two batches only.
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
  *  SM3. The state of a share that comes is there before it is claimed.
+ *  SM4. A share whose changed state is too large for an answer stays at work until it is stored.
  * Design: docs/design/0011-handover.md
  * @module
  */
@@ -14,6 +15,7 @@ import {
   type NextOwner,
   originOf,
   type Producer,
+  unlessAborted,
 } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
@@ -34,6 +36,8 @@ import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves
 
 /** How long outputs may take to be accepted where partitions go that nobody asked for. */
 const outputsWaitMs = 4_000
+/** Before it is tried again to store a share that could not be. */
+const storeAgainMs = 1_000
 
 export interface ShareMoverOptions {
   readonly namespace: string
@@ -166,7 +170,7 @@ export class ShareMover {
 
   /** Between two batches: gives up what nobody asks for, and takes what nobody has. */
   async #change(): Promise<Promise<void>> {
-    const { consumer, keeper, isolate, drop, endAside } = this.#options
+    const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
     const { gone, come } = this.#difference()
     for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
     drop(gone)
@@ -174,6 +178,7 @@ export class ShareMover {
       await endAside()
       if (isolate().isEnded) return Promise.resolve() // and so does the instance, which leaves all that it has
       await keeper?.handOver(consumer)
+      if (stopping.aborted) return Promise.resolve() // all is left, with its state
     }
     this.#owned = without(this.#owned, gone)
     isolate().keepPartitions(this.#arenas)
@@ -204,20 +209,28 @@ export class ShareMover {
     next: NextOwner | undefined,
   ): Promise<Given<MovedState> | undefined> {
     const { consumer, producer, keeper, isolate, drop, endAside, between, lettersSafe } = this.#options
+    const { clock, stopping } = this.#options
     const partitions = this.#partitionsOf(share)
     const image = await between(async (): Promise<MovedState | 'tooMuch'> => {
-      if (keeper !== undefined && !last && keeper.image(share, consumer) === undefined) return 'tooMuch'
+      const fits = keeper === undefined || keeper.image(share, consumer) !== undefined
+      if (!fits && (!last || (await keeper.wholeImage(share, consumer)) === undefined)) return 'tooMuch' // SM4
       for (const [stream, list] of partitions) consumer.suspend(stream, list)
       drop(partitions)
       await endAside()
       if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
       const whole = keeper?.image(share, consumer) ?? (await keeper?.wholeImage(share, consumer))
+      if (keeper !== undefined && whole === undefined && stopping.aborted)
+        throw new Error('the instance ends, and leaves its share where it is')
       keeper?.tried.forget(share) // its timers are its taker's: what is called here from now on says nothing of them
       this.#owned = without(this.#owned, partitions)
       isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       return whole
     })
-    if (image === 'tooMuch') return undefined
+    if (image === 'tooMuch') {
+      const later = new Promise<void>((resolve) => void clock.after(storeAgainMs, resolve))
+      if (last) await unlessAborted(later, stopping)
+      return undefined
+    }
     const { signal } = this.#giveUp
     await producer.accepted(signal)
     await lettersSafe(signal)
