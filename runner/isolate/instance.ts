@@ -246,6 +246,7 @@ export class Instance {
     this.#caller.begin([])
     this.#tap?.call('takeOver', [])
     await this.#held.takeOver(from.#held)
+    this.#partitionsKept = from.#partitionsKept // it has ended before it could forget the others
     if (this.#guest.ended !== undefined) throw this.#guest.ended
     this.#regions.clear()
   }

@@ -66,6 +66,20 @@ test('Instance takes state back from one that was ended inside a record, and und
   assert.deepEqual(texts(await one.run([keyed(['a', ''])], nowMs)), ['v1 a3'])
 })
 
+test('Instance has nothing of partitions given away that the one before had still to forget when it ended', async (t) => {
+  const one = (await start(counting(1))).instance
+  const two = (await start(counting(2), { version: 2, replaces: 1 })).instance
+  t.after(() => two.destroy())
+  await one.run([{ ...keyed(['a', '']), partition: 0 }, frame([record('', 'b')], 3)], nowMs)
+  one.keepPartitions([3])
+  one.kill()
+  await two.takeOver(one)
+  assert.equal(two.nextTimerMs, 0, 'a batch is due')
+  await two.run([], nowMs)
+  assert.deepEqual(two.state.partitions(), [3])
+  assert.deepEqual(texts(await two.run([], nowMs + 1000)), ['v2 timer b'])
+})
+
 test('on trial, a record or timer whose callback throws has no effect and is left to the version before', async (t) => {
   const one = (await start(counting(1))).instance
   const trial = { version: 2, replaces: 1, onTrial: true }
