@@ -38,10 +38,11 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
   traffic.stop()
   const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
   const { loss = 0, ...others } = verdict.records
-  const silentMs = [...sunk.ownersMs].sort((a, b) => a - b)
-  const at = (share: number): number => Math.round(silentMs[Math.ceil((silentMs.length - 1) * share)] ?? 0)
+  const silentMs = sunk.ownersMs.map(Math.round).sort((a, b) => a - b)
+  const at = (share: number): number => silentMs[Math.ceil(silentMs.length * share) - 1] ?? Number.NaN
+  t.diagnostic(`${sent} records, ${unaccounted} unaccounted, ${loss} missing`)
   t.diagnostic(
-    `${sent} records, ${unaccounted} unaccounted, ${loss} missing; ${silentMs.length} new owners, ms until each had put out something of all its partitions: median ${at(0.5)}, p99 ${at(0.99)}, most ${at(1)}`,
+    `next output of all partitions after ${silentMs.length} kills: median ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms; one by one: ${silentMs.join(', ')}`,
   )
   for (const end of ends.unasked) t.diagnostic(`ended by itself: ${end}`)
   assert.deepEqual(others, {}, text)
