@@ -16,6 +16,7 @@ import { once } from 'node:events'
 import { closeSync, fstatSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { infraError } from '../errors.ts'
@@ -58,6 +59,11 @@ interface Running extends ProcessId {
  * µs a record).
  */
 const garbagePercent = '400'
+/**
+ * Threads that run its code at a time: it shares the machine with runners, and Go's threads that look for work on each core take CPU from
+ * them. On two cores, under full load: 0.36 instead of 0.51 µs a record, and 12 % more records a second.
+ */
+const threads = String(Math.max(1, Math.floor(availableParallelism() / 2)))
 const startTimeoutMs = 60_000
 const stopGraceMs = 5_000
 
@@ -113,7 +119,7 @@ async function launch(options: NatsServerOptions, configSha256: string): Promise
   const child = spawn(options.command ?? 'nats-server', ['-c', configFile], {
     detached: true, // its own process group: a Ctrl-C at our terminal is not for it
     stdio: ['ignore', log, log],
-    env: { GOGC: garbagePercent, ...process.env },
+    env: { GOGC: garbagePercent, GOMAXPROCS: threads, ...process.env },
   })
   closeSync(log)
   await spawned(child, options)
