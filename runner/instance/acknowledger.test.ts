@@ -11,8 +11,10 @@ function open() {
   const waiting: (() => void)[] = []
   const clock = new ManualClock(10_000)
   let done = 0
+  const announced = new Set<readonly TakenFrame[]>()
   const consumer = {
     mark: () => done,
+    isAnnounced: (batch: readonly TakenFrame[]) => announced.has(batch),
     acknowledge: (mark = done) => log.push(`acknowledged ${mark}`),
     announce: () => log.push('announced'),
     drop: (_: TakenFrame, reason: string) => log.push(reason),
@@ -30,7 +32,7 @@ function open() {
     },
   })
   return {
-    ...{ acknowledger, clock, log, producer, waiting },
+    ...{ acknowledger, announced, clock, log, producer, waiting },
     batch(): void {
       done += 1
       acknowledger.acknowledge()
@@ -102,5 +104,13 @@ test('Acknowledger announces large batches when they begin, and every batch in t
   assert.equal(log.splice(0).length, 1)
   clock.advance(1_000)
   acknowledger.begun(batchOf(100))
+  assert.deepEqual(log, [])
+})
+
+test('Acknowledger does not announce a batch again that was announced with the outputs of the one before', () => {
+  const { acknowledger, announced, log } = open()
+  const batch = batchOf(100_000)
+  announced.add(batch)
+  acknowledger.begun(batch)
   assert.deepEqual(log, [])
 })

@@ -62,12 +62,13 @@ export class Acknowledger {
     this.#carefulUntilMs = Number.POSITIVE_INFINITY
   }
 
-  /** Notes that a batch has begun. */
+  /** Notes that a batch has begun. Mostly it was announced already, with the outputs of the one before. */
   begun(batch: readonly TakenFrame[]): void {
     const isSmall = batch.reduce((sum, { bytes }) => sum + bytes.length, 0) <= smallBytes
     const nowMs = this.#options.clock.monotonicMs()
     this.#carefulUntilMs = Math.min(this.#carefulUntilMs, nowMs + carefulMs)
-    if (!isSmall || nowMs < this.#carefulUntilMs) this.announce()
+    if (isSmall && nowMs >= this.#carefulUntilMs) return
+    if (!this.#options.consumer.isAnnounced(batch)) this.announce()
   }
 
   /** Announces taken records that are about to have outputs (A2). */

@@ -11,8 +11,8 @@ const decoder = new TextDecoder()
 /** Encoded names: they are few, and written again and again. */
 const spelled = new Map<string, Uint8Array>()
 const spelledMax = 1024
-/** The last name read: the entries of a message mostly have the same stream. */
-let lastName = { text: '', bytes: new Uint8Array(0) }
+/** The last name read of each length: the entries of a message mostly have the same stream, and the same reason of drops. */
+const lastNames: ({ readonly text: string; readonly bytes: Uint8Array } | undefined)[] = new Array(256)
 
 export class ByteWriter {
   #bytes = new Uint8Array(1024)
@@ -104,17 +104,17 @@ export class ByteReader {
   name(): string {
     const length = this.u8()
     const at = this.#take(length)
-    if (!this.#isLastName(at, length)) {
-      const bytes = this.#bytes.slice(at, at + length)
-      lastName = { text: decoder.decode(bytes), bytes }
-    }
-    return lastName.text
+    const last = lastNames[length]
+    if (last !== undefined && this.#spells(last.bytes, at)) return last.text
+    const bytes = this.#bytes.slice(at, at + length)
+    const text = decoder.decode(bytes)
+    lastNames[length] = { text, bytes }
+    return text
   }
 
-  #isLastName(at: number, length: number): boolean {
-    const { bytes } = lastName
-    if (bytes.length !== length) return false
-    for (let i = 0; i < length; i++) if (bytes[i] !== this.#bytes[at + i]) return false
+  /** Whether these bytes stand at `at`. */
+  #spells(bytes: Uint8Array, at: number): boolean {
+    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== this.#bytes[at + i]) return false
     return true
   }
 

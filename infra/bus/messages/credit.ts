@@ -161,6 +161,7 @@ function readEntry(reader: ByteReader, version: number, known: number): CreditEn
   const entry = { stream, partition, flags, through, accepted, windowBytes, dropped }
   const { tried, aside, next, touched } = creditFlags
   if ((flags & (tried | aside | next | touched)) === 0) return entry
+  if ((flags & (tried | aside | next)) === 0) return { ...entry, touched: reader.u48() }
   return {
     ...entry,
     ...((flags & tried) === 0 ? {} : { attempts: reader.u16() }),
@@ -171,17 +172,7 @@ function readEntry(reader: ByteReader, version: number, known: number): CreditEn
 }
 
 function readDropped(reader: ByteReader): CreditEntry['dropped'] {
-  let left = reader.u8()
-  if (left === 0) return noneDropped
-  const dropped: Record<string, number> = {}
-  for (; left > 0; left--) {
-    const reason = reader.name()
-    Object.defineProperty(dropped, reason, {
-      value: reader.u48(),
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    })
-  }
-  return dropped
+  const reasons = reader.u8()
+  if (reasons === 0) return noneDropped
+  return Object.fromEntries(Array.from({ length: reasons }, () => [reader.name(), reader.u48()]))
 }

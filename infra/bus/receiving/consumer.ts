@@ -35,7 +35,7 @@ import {
   unsaidOf,
 } from './in-channel.ts'
 import { allChannels, channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
-import { InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
+import { endOf, InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
 import { Intake } from './intake.ts'
 import { Pace } from './pace.ts'
 import type { PassedFrame } from './passed.ts'
@@ -255,6 +255,11 @@ export class Consumer {
     if (this.#leaving) return
     this.#pace.told()
     this.#voice.credits((channel) => channel.taken > channel.toldTouched || channel.dirty, 0)
+  }
+
+  /** Whether the producers of taken frames were told that these were touched. */
+  isAnnounced(frames: readonly TakenFrame[]): boolean {
+    return frames.every((frame) => (frame as QueuedFrame).channel.toldTouched >= endOf(frame))
   }
 
   /** Counts what is done and not acknowledged as dropped, since its outputs will never be sent. Before `leave`. */

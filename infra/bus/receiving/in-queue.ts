@@ -29,6 +29,11 @@ export function nextOf({ header, skip, finished }: TakenFrame): number {
   return header.sequence + skip + finished
 }
 
+/** One past its last record. */
+export function endOf({ header }: TakenFrame): number {
+  return header.sequence + header.count
+}
+
 /** How often the next record of a frame has ended its owner; the producer remembers it. */
 export function attemptsAt(frame: TakenFrame): number {
   const { tried } = (frame as QueuedFrame).channel
@@ -73,9 +78,9 @@ export class InQueue {
   takeMoved(): TakenFrame[] {
     const taken = this.#moved
     this.#moved = []
-    for (const { channel, header, bytes } of taken) {
-      channel.taken = header.sequence + header.count
-      this.#bytes -= bytes.length
+    for (const frame of taken) {
+      frame.channel.taken = endOf(frame)
+      this.#bytes -= frame.bytes.length
     }
     return taken
   }
@@ -89,7 +94,7 @@ export class InQueue {
       const frame = this.#frames[this.#head]!
       if (taken.length > 0 && bytes + frame.bytes.length > bytesMax) break
       taken.push(frame)
-      frame.channel.taken = frame.header.sequence + frame.header.count
+      frame.channel.taken = endOf(frame)
       bytes += frame.bytes.length
       this.#head += 1
     }
