@@ -8,6 +8,7 @@ export const bugs = {
   'outputs-before-announced': 'outputs are sent before their inputs were announced',
   'hears-no-cut':
     'a producer whose connection was lost takes what it has heard of its owners for all that they have said',
+  'takes-told-for-heard': 'an owner whose connection was lost takes what it has told on it for heard',
   'gives-ahead': 'the giver names the records it has accepted, not those it has done',
   'keeps-its-hand': 'the giver goes on with the frames it has in hand',
   'gives-twice': 'the giver answers a later ask as it answered the first',

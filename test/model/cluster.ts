@@ -23,6 +23,8 @@ import { type Fate, Words } from './words.ts'
 
 const shares = [0, 1, 2]
 const slots = [0, 1, 2]
+/** How many there are: a connection is that of a source, or of an instance behind them. */
+export const sources = 2
 const askTimeoutMs = 400
 /** Of a frame's header. */
 const creditVersionAt = 44
@@ -73,7 +75,7 @@ export class ModelCluster {
   constructor(bugs: ReadonlySet<Bug>) {
     this.#bugs = bugs
     this.overseer = new Overseer(shares, bugs)
-    this.#sources = [0, 1].map((i) => this.#source(i))
+    this.#sources = Array.from({ length: sources }, (_, i) => this.#source(i))
     const clock = this.#clock
     const sinkOptions = { namespace: 'n', name: 'sink', epoch: 1, clock, windowBytes: 4096 }
     this.#sink = new Consumer({ ...sinkOptions, wire: this.#net.connect(), onFrames: () => undefined })
@@ -97,13 +99,13 @@ export class ModelCluster {
   }
 
   break(which: number, noticed: boolean): void {
-    const client = [...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!.client
+    const client = [...this.#sources, ...this.#tasks][which % (sources + this.#tasks.length)]!.client
     client.break()
     if (noticed) client.notice()
   }
 
   reconnect(which: number): void {
-    ;[...this.#sources, ...this.#tasks][which % (2 + this.#tasks.length)]!.client.reconnect()
+    ;[...this.#sources, ...this.#tasks][which % (sources + this.#tasks.length)]!.client.reconnect()
   }
 
   move(share: number, which: number, heard: number): void {

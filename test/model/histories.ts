@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { check, type Verdict } from '../history/checker.ts'
 import { verdictText } from '../history/explain.ts'
 import type { Bug } from './bugs.ts'
-import { ModelCluster } from './cluster.ts'
+import { ModelCluster, sources } from './cluster.ts'
 import { fates } from './words.ts'
 
 const share = fc.nat(2)
@@ -61,8 +61,37 @@ const step = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('arrive' as const) }) },
 )
-export const steps = fc.array(step, { minLength: 20, maxLength: 100 })
 export type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+/**
+ * Steps that seldom come together by chance: an owner's connection breaks, it goes on with what it has, is connected again, and is
+ * killed soon after.
+ */
+const killedWhenBack = fc
+  .record({
+    nth: fc.nat(2),
+    noticed: fc.boolean(),
+    records: fc.integer({ min: 1, max: 40 }),
+    steps: fc.integer({ min: 1, max: 60 }),
+    seed: fc.nat(),
+  })
+  .map(({ nth, noticed, records, steps, seed }): Step[] => [
+    { kind: 'break', which: sources + nth, noticed },
+    { kind: 'process', which: nth, records },
+    { kind: 'reconnect', which: sources + nth },
+    { kind: 'deliver', steps, seed },
+    { kind: 'kill', which: nth },
+  ])
+
+export const steps = fc
+  .array(
+    fc.oneof(
+      { weight: 60, arbitrary: step.map((one): Step[] => [one]) },
+      { weight: 1, arbitrary: killedWhenBack },
+    ),
+    { minLength: 20, maxLength: 100 },
+  )
+  .map((parts): readonly Step[] => parts.flat())
 
 export async function historyOf(
   actions: readonly Step[],
