@@ -15,7 +15,7 @@ const histories = Number(process.env['CONCORD_HISTORIES'] ?? 100_000)
  * bugs.
  */
 const seed = 7
-const seeds: Partial<Record<Bug, number>> = { 'takes-what-was-taken-back': 28, 'tells-nobody': 4 }
+const seeds: Partial<Record<Bug, number>> = { 'takes-what-was-taken-back': 40, 'tells-nobody': 25 }
 
 async function inThread(count: number): Promise<Seen> {
   const worker = new Worker(new URL('./histories-worker.ts', import.meta.url), {
