@@ -14,6 +14,11 @@ const healedMs = 16_000
 /** So few kills follow one another as they come. */
 const few = 10
 
+/** Whether the function works long enough between so many kills that no start is put off. */
+export function heals(kills: number): boolean {
+  return kills > few
+}
+
 /** A project file for the source NAME.ts beside it that lets the function fail as often as it is killed. */
 export function projectOf(platform: Platform, name: string, more: object = {}): string {
   const file = join(platform.home, `${name}.jsonc`)
@@ -29,12 +34,12 @@ export async function worked(
   wanted: (detail: FunctionDetail) => boolean,
 ): Promise<FunctionDetail> {
   const first = await platform.until(name, wanted)
-  if (kills <= few) return first
+  if (!heals(kills)) return first
   const sinceMs = performance.now()
   return await platform.until(name, (d) => wanted(d) && performance.now() - sinceMs > healedMs)
 }
 
 /** Records a second of each producer: of a run of many minutes a history is to be kept. */
 export function rateOf(kills: number): number {
-  return kills <= few ? 10_000 : 2_000
+  return heals(kills) ? 2_000 : 10_000
 }
